@@ -1,0 +1,1 @@
+"""Wireside: a streaming AI chat in pure Python."""

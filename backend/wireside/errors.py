@@ -1,0 +1,201 @@
+"""One tree of errors, one class for each code of the protocol.
+
+::
+
+    WiresideError                 code            retryable
+    ├── RequestError                                        the request can't be served as it is
+    │   ├── BadJson               bad_json
+    │   ├── BadMessage            bad_message
+    │   ├── UnknownType           unknown_type
+    │   ├── TooLarge              too_large
+    │   ├── TooMany               too_many        yes
+    │   ├── RateLimited           rate_limited    yes
+    │   ├── Unauthorized          unauthorized
+    │   ├── UnknownModel          unknown_model
+    │   ├── NotConfigured         not_configured
+    │   ├── NotFound              not_found
+    │   ├── Expired               expired
+    │   ├── BadOffset             bad_offset
+    │   └── Overloaded            overloaded      yes
+    ├── ProviderError                                       the model or its server failed
+    │   ├── ProviderAuth          provider_auth
+    │   ├── ProviderRateLimited   provider_rate_limited  yes
+    │   ├── ProviderUnavailable   provider_unavailable   yes
+    │   ├── ProviderTimeout       provider_timeout       yes
+    │   ├── ContextTooLong        context_too_long
+    │   └── ContentFilter         content_filter
+    └── InternalError             internal        yes       a fault of ours, told without details
+
+A provider raises only ``ProviderError``, ``UnknownModel``, ``NotConfigured``, ``BadMessage`` and
+``Overloaded``. The text of an error is a sentence for a person: never a key, a path, a stack trace.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class WiresideError(Exception):
+    """Base of all. ``str(error)`` is the sentence; ``retry_after`` is in seconds, where known."""
+
+    code: ClassVar[str] = "internal"
+    retryable: ClassVar[bool] = False
+    sentence: ClassVar[str] = "Something went wrong on the server. Please try again."
+
+    def __init__(self, message: str | None = None, *, retry_after: float | None = None) -> None:
+        super().__init__(message or self.sentence)
+        self.retry_after = retry_after
+
+
+class RequestError(WiresideError):
+    """The request can't be served as it is."""
+
+
+class BadJson(RequestError):
+    """The frame is not a JSON object (protocol: no NaN, no duplicate keys, no deep nesting)."""
+
+    code = "bad_json"
+    sentence = "The frame is not a JSON object."
+
+
+class BadMessage(RequestError):
+    """A value of the frame is missing or wrong; the sentence names the field."""
+
+    code = "bad_message"
+    sentence = "The request is not complete."
+
+
+class UnknownType(RequestError):
+    """The frame's ``type`` is none that the protocol knows."""
+
+    code = "unknown_type"
+    sentence = "The frame has an unknown type."
+
+
+class TooLarge(RequestError):
+    """A text is longer than the limit."""
+
+    code = "too_large"
+    sentence = "The message is too long."
+
+
+class TooMany(RequestError):
+    """More requests are open on this connection than the limit."""
+
+    code = "too_many"
+    retryable = True
+    sentence = "Too many requests are open on this connection; wait until one has ended."
+
+
+class RateLimited(RequestError):
+    """More messages a minute than the limit. The sentence is the guide's, to the letter."""
+
+    code = "rate_limited"
+    retryable = True
+    sentence = "Rate limit exceeded"
+
+
+class Unauthorized(RequestError):
+    """The server wants to know who asks."""
+
+    code = "unauthorized"
+    sentence = "Please sign in first."
+
+
+class UnknownModel(RequestError):
+    """The provider does not offer the model."""
+
+    code = "unknown_model"
+    sentence = "This server does not offer that model."
+
+
+class NotConfigured(RequestError):
+    """Something must be set up before this can work; the sentence says what."""
+
+    code = "not_configured"
+    sentence = "This server is not set up for that."
+
+
+class NotFound(RequestError):
+    """No such stream, conversation or upload, or it belongs to somebody else."""
+
+    code = "not_found"
+    sentence = "There is no such stream."
+
+
+class Expired(RequestError):
+    """The stream was never stored and has left the resume window."""
+
+    code = "expired"
+    sentence = "This answer is no longer kept; ask again."
+
+
+class BadOffset(RequestError):
+    """The offset is beyond the end of the answer."""
+
+    code = "bad_offset"
+    sentence = "The offset is beyond the end of the answer; resume from an offset that was sent."
+
+
+class Overloaded(RequestError):
+    """The server makes as many answers as it can."""
+
+    code = "overloaded"
+    retryable = True
+    sentence = "The server is busy with many answers; try again in a moment."
+
+
+class ProviderError(WiresideError):
+    """The model, or the server it runs on, failed."""
+
+
+class ProviderAuth(ProviderError):
+    """The provider refused our key."""
+
+    code = "provider_auth"
+    sentence = "The server's key for this model was refused; tell whoever runs this server."
+
+
+class ProviderRateLimited(ProviderError):
+    """The provider asks us to wait."""
+
+    code = "provider_rate_limited"
+    retryable = True
+    sentence = "The model service is busy; try again in a moment."
+
+
+class ProviderUnavailable(ProviderError):
+    """The provider can't be reached, failed, or broke the answer off."""
+
+    code = "provider_unavailable"
+    retryable = True
+    sentence = "The model service can't be reached at the moment; try again."
+
+
+class ProviderTimeout(ProviderError):
+    """The model was silent for longer than ``silence_s``."""
+
+    code = "provider_timeout"
+    retryable = True
+    sentence = "The model did not answer in time. What it wrote is kept."
+
+
+class ContextTooLong(ProviderError):
+    """The context is longer than the model can read."""
+
+    code = "context_too_long"
+    sentence = "This conversation is too long for the model; start a new one."
+
+
+class ContentFilter(ProviderError):
+    """The provider refused the request for its content."""
+
+    code = "content_filter"
+    sentence = "The model service refused this request because of its content."
+
+
+class InternalError(WiresideError):
+    """A fault of ours: logged with all details, told without."""
+
+    code = "internal"
+    retryable = True

@@ -1,0 +1,1 @@
+"""One answer: its log, its readers, its task."""

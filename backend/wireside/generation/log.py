@@ -1,0 +1,141 @@
+"""The append-only log of one answer. Pure: no clock, no task, no lock.
+
+An offset is a position in the answer (protocol, "Offset"): each Unicode code point of text or
+reasoning counts one, each state of a tool call counts one.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass
+from itertools import groupby
+
+from wireside.errors import BadOffset, WiresideError
+from wireside.messages import FinishReason, ReasoningDelta, TextDelta, ToolDelta, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class TextPiece:
+    """Text of the answer; ``offset`` is the position after it."""
+
+    text: str
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningPiece:
+    """Text of the model's reasoning; ``offset`` is the position after it."""
+
+    text: str
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class ToolPiece:
+    """A state of a tool call; ``offset`` is the position after it."""
+
+    delta: ToolDelta
+    offset: int
+
+
+Piece = TextPiece | ReasoningPiece | ToolPiece
+Entry = TextDelta | ReasoningDelta | ToolDelta
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How an answer ended: with a reason, or (``reason`` is None) with an error."""
+
+    reason: FinishReason | None
+    error: WiresideError | None = None
+    usage: Usage = Usage()
+
+
+class AnswerLog:
+    """What a model has answered so far. Written once, read from any offset, any number of times."""
+
+    def __init__(self) -> None:
+        self._entries: list[Entry] = []
+        self._offsets: list[int] = []  # of each entry, the position after it
+        self.head = 0
+        self.end: End | None = None
+
+    def append(self, entry: Entry) -> None:
+        """Add to the end. An empty text adds nothing. The log must be open."""
+        if self.end is not None:
+            raise RuntimeError("the log is closed")
+        length = _length(entry)
+        if length:
+            self.head += length
+            self._entries.append(entry)
+            self._offsets.append(self.head)
+
+    def close(self, end: End) -> None:
+        """End the answer. A second end is ignored: the first one was told already."""
+        if self.end is None:
+            self.end = end
+            self._join_neighbours()
+
+    def check(self, offset: int) -> None:
+        """Raise ``BadOffset`` unless ``offset`` is a position of this log."""
+        if not 0 <= offset <= self.head:
+            raise BadOffset
+
+    def read(self, offset: int, max_chars: int) -> list[Piece]:
+        """Return what follows ``offset``, neighbours joined, at most ``max_chars`` characters.
+
+        Empty at the head. Raises ``BadOffset`` beyond it.
+        """
+        self.check(offset)
+        limit = min(self.head, offset + max_chars)
+        pieces: list[Piece] = []
+        kind: type[Entry] | None = None
+        texts: list[str] = []
+        position = offset
+        index = bisect_right(self._offsets, offset)
+        while position < limit:
+            entry, after = self._entries[index], self._offsets[index]
+            if type(entry) is not kind and texts:
+                pieces.append(_joined(kind, texts, position))
+                texts = []
+            kind = type(entry)
+            if isinstance(entry, ToolDelta):
+                pieces.append(ToolPiece(entry, after))
+            else:
+                start = after - len(entry.text)
+                texts.append(entry.text[position - start : limit - start])
+            position = min(after, limit)
+            index += 1
+        if texts:
+            pieces.append(_joined(kind, texts, position))
+        return pieces
+
+    def text(self) -> str:
+        """Return the visible text so far, without reasoning and tools."""
+        return "".join(entry.text for entry in self._entries if isinstance(entry, TextDelta))
+
+    def _join_neighbours(self) -> None:
+        """Keep a finished answer as few long strings: thousands of short ones cost five times."""
+        joined: list[Entry] = []
+        for kind, group in groupby(self._entries, type):
+            entries = list(group)
+            if kind is ToolDelta:
+                joined += entries
+            else:
+                text = "".join(entry.text for entry in entries if not isinstance(entry, ToolDelta))
+                joined.append(TextDelta(text) if kind is TextDelta else ReasoningDelta(text))
+        self._entries = joined
+        self._offsets = []
+        position = 0
+        for entry in joined:
+            position += _length(entry)
+            self._offsets.append(position)
+
+
+def _length(entry: Entry) -> int:
+    return 1 if isinstance(entry, ToolDelta) else len(entry.text)
+
+
+def _joined(kind: type[Entry] | None, texts: list[str], offset: int) -> Piece:
+    text = texts[0] if len(texts) == 1 else "".join(texts)
+    return TextPiece(text, offset) if kind is TextDelta else ReasoningPiece(text, offset)

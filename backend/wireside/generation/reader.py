@@ -1,0 +1,81 @@
+"""A reader: a position in a log, and the wish to be woken. It holds no text of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from wireside.generation.log import AnswerLog, End, Piece
+
+MAX_CHARS = 16_384
+"""Most characters that one ``take`` returns: at most 64 KiB of UTF-8."""
+
+
+class Bell:
+    """Wakes everybody who waits for the log: one for each log, not one for each append."""
+
+    def __init__(self) -> None:
+        self._wakes: dict[object, Callable[[], None]] = {}
+
+    def ring(self) -> None:
+        """Tell all that there is something new. Each ``wake`` must be cheap and must not raise."""
+        for wake in tuple(self._wakes.values()):
+            wake()
+
+    def listen(self, key: object, wake: Callable[[], None]) -> None:
+        """Call ``wake`` at each ring until ``key`` leaves."""
+        self._wakes[key] = wake
+
+    def leave(self, key: object) -> None:
+        """Stop calling; leaving twice is no error."""
+        self._wakes.pop(key, None)
+
+
+class Reader:
+    """Reads a log from an offset on: catches up, then follows. Raises ``BadOffset`` past the head.
+
+    ``wake`` is called whenever there may be something new; who prefers to wait awaits ``wait``.
+    """
+
+    def __init__(
+        self, log: AnswerLog, bell: Bell, offset: int, wake: Callable[[], None] | None = None
+    ) -> None:
+        log.check(offset)
+        self._log = log
+        self._bell = bell
+        self.offset = offset
+        if wake is not None:
+            bell.listen(self, wake)
+
+    def take(self, max_chars: int = MAX_CHARS) -> list[Piece]:
+        """Return what is new, at most ``max_chars`` characters, and move behind it."""
+        if self.offset == self._log.head:
+            return []
+        pieces = self._log.read(self.offset, max_chars)
+        self.offset = pieces[-1].offset
+        return pieces
+
+    @property
+    def has_more(self) -> bool:
+        """Whether ``take`` would return something."""
+        return self.offset < self._log.head
+
+    @property
+    def end(self) -> End | None:
+        """How the answer ended, once all of it was taken."""
+        return None if self.has_more else self._log.end
+
+    async def wait(self) -> None:
+        """Return as soon as there is something to take, or an end."""
+        while not self.has_more and self._log.end is None:
+            rung = asyncio.get_running_loop().create_future()
+            key = object()
+            self._bell.listen(key, lambda rung=rung: rung.done() or rung.set_result(None))  # type: ignore[misc]  # mypy can't infer a lambda with a default
+            try:
+                await rung
+            finally:
+                self._bell.leave(key)
+
+    def close(self) -> None:
+        """Forget the wake. The reader costs nothing else."""
+        self._bell.leave(self)

@@ -1,0 +1,185 @@
+"""Owns the answers: starts each as a task of the application, stops it, keeps it for resume."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections import OrderedDict
+from collections.abc import Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+
+import structlog
+
+from wireside.errors import Expired, InternalError, NotFound, Overloaded, WiresideError
+from wireside.generation.log import AnswerLog, End
+from wireside.generation.reader import Bell, Reader
+from wireside.generation.tasks import Tasks
+from wireside.messages import FinishReason, Finished, ModelRequest
+from wireside.ports import Clock, Provider
+
+_log = structlog.get_logger(__name__)
+
+REMEMBERED_NAMES = 20_000
+"""Names of expired streams that are still told from unknown ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How many answers are made at once, and how long finished ones are kept."""
+
+    streams: int = 1000
+    resume_window_s: float = 600.0
+    resume_window_chars: int = 64_000_000
+
+
+class Stream:
+    """One answer being made, or made. The server owns it; everybody else has a ``Reader``."""
+
+    def __init__(self, name: str, model: str, *, sanitize: bool = False) -> None:
+        self.name = name
+        self.model = model
+        self.sanitize = sanitize
+        self.log = AnswerLog()
+        self._bell = Bell()
+        self._task: asyncio.Task[None] | None = None
+        self._stop_reason: FinishReason = "interrupted"
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the answer may still grow."""
+        return self.log.end is None
+
+    def reader(self, offset: int = 0, wake: Callable[[], None] | None = None) -> Reader:
+        """Return a reader from ``offset`` on. Raises ``BadOffset``."""
+        return Reader(self.log, self._bell, offset, wake)
+
+    def stop(self, reason: FinishReason = "cancelled") -> None:
+        """Ask the answer to end; its log closes when the upstream response is closed.
+
+        Stopping a finished stream is no error.
+        """
+        if self.is_live and self._task is not None:
+            self._stop_reason = reason
+            self._task.cancel()
+
+    async def ended(self) -> None:
+        """Return when the log is closed."""
+        reader = self.reader(self.log.head)
+        while self.is_live:
+            await reader.wait()
+            reader.take()
+
+    def _run_as(self, task: asyncio.Task[None]) -> None:
+        self._task = task
+        # a task that is cancelled before its first step never enters its `try`
+        task.add_done_callback(lambda _: self._close(End(self._stop_reason)))
+
+    def _close(self, end: End) -> None:
+        self.log.close(end)
+        self._bell.ring()
+
+
+class Runner:
+    """Runs answers in the application's task group. Every method belongs to the event loop."""
+
+    def __init__(self, provider: Provider, tasks: Tasks, limits: Limits, clock: Clock) -> None:
+        self._provider = provider
+        self._tasks = tasks
+        self._limits = limits
+        self._clock = clock
+        self._live: dict[str, Stream] = {}
+        self._finished: OrderedDict[str, tuple[float, Stream]] = OrderedDict()
+        self._finished_chars = 0
+        self._expired: OrderedDict[str, None] = OrderedDict()
+        self._is_draining = False
+
+    @property
+    def live(self) -> int:
+        """How many answers are being made."""
+        return len(self._live)
+
+    def start(self, request: ModelRequest, *, sanitize: bool = False) -> Stream:
+        """Begin an answer. Returns before the model is called. Raises ``Overloaded``."""
+        if self._is_draining:
+            raise Overloaded("The server is shutting down; try again in a moment.")
+        if len(self._live) >= self._limits.streams:
+            raise Overloaded
+        stream = Stream(secrets.token_urlsafe(16), request.model, sanitize=sanitize)  # 128 bits
+        self._live[stream.name] = stream
+        task = self._tasks.create_task(self._run(stream, request), name=f"answer {stream.name}")
+        stream._run_as(task)
+        task.add_done_callback(lambda _: self._keep(stream))
+        return stream
+
+    def failed(self, model: str, error: WiresideError) -> Stream:
+        """Return a stream of an answer that could not even begin."""
+        stream = Stream(secrets.token_urlsafe(16), model)
+        stream._close(End(None, error))
+        self._retain(stream)
+        return stream
+
+    def find(self, name: str) -> Stream:
+        """Return the stream of that name. Raises ``Expired`` or ``NotFound``."""
+        self.expire()
+        if stream := self._live.get(name):
+            return stream
+        if kept := self._finished.get(name):
+            return kept[1]
+        raise Expired if name in self._expired else NotFound
+
+    def expire(self) -> None:
+        """Let go of finished answers that have left the resume window."""
+        now = self._clock()
+        while self._finished:
+            since, stream = next(iter(self._finished.values()))
+            is_old = now - since >= self._limits.resume_window_s
+            if not is_old and self._finished_chars <= self._limits.resume_window_chars:
+                return
+            del self._finished[stream.name]
+            self._finished_chars -= stream.log.head
+            self._expired[stream.name] = None
+            if len(self._expired) > REMEMBERED_NAMES:
+                self._expired.popitem(last=False)
+
+    async def drain(self, timeout_s: float) -> None:
+        """Start nothing more; give the running answers ``timeout_s``, then interrupt them."""
+        self._is_draining = True
+        running = [stream._task for stream in self._live.values() if stream._task]
+        if running:
+            await asyncio.wait(running, timeout=timeout_s)
+        for stream in tuple(self._live.values()):
+            stream.stop("interrupted")
+        if still := [stream._task for stream in self._live.values() if stream._task]:
+            await asyncio.wait(still, timeout=2.0)
+
+    def _keep(self, stream: Stream) -> None:
+        del self._live[stream.name]
+        self._retain(stream)
+
+    def _retain(self, stream: Stream) -> None:
+        self._finished[stream.name] = (self._clock(), stream)
+        self._finished_chars += stream.log.head
+        self.expire()
+
+    async def _run(self, stream: Stream, request: ModelRequest) -> None:
+        append, ring = stream.log.append, stream._bell.ring
+        end = End("interrupted")  # of a provider that stops without a word
+        try:
+            async with aclosing(self._provider.stream(request)) as deltas:
+                async for delta in deltas:
+                    if isinstance(delta, Finished):
+                        end = End(delta.reason, usage=delta.usage)
+                    else:
+                        append(delta)
+                        ring()
+        except asyncio.CancelledError:
+            # the upstream response is closed by now, so the end may be told
+            stream._close(End(stream._stop_reason))
+            raise
+        except WiresideError as error:
+            end = End(None, error)
+        except Exception:  # what left here would cancel every other answer of the group
+            _log.exception("answer_failed", stream=stream.name, model=request.model)
+            end = End(None, InternalError())
+        stream._close(end)

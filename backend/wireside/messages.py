@@ -1,0 +1,91 @@
+"""The values everybody speaks of: what is asked, what a model sends, what is said about it.
+
+All are frozen; a wrong state cannot be built. Identity (ids, times) belongs to their owners.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Role = Literal["system", "user", "assistant"]
+
+FinishReason = Literal["stop", "length", "cancelled", "content_filter", "interrupted"]
+
+ToolState = Literal["running", "done", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of the context that a model is given."""
+
+    role: Role
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one answer; None where the model does not say."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRequest:
+    """What a provider is asked for: a context and how to continue it.
+
+    ``messages`` is not empty. ``temperature`` and ``max_tokens`` are the model's own defaults
+    where they are None.
+    """
+
+    model: str
+    messages: tuple[Message, ...]
+    temperature: float | None = None
+    max_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """A piece of the visible answer. A model may cut anywhere, even inside a word."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningDelta:
+    """A piece of the model's reasoning, shown folded and never sent to level 1 clients."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolDelta:
+    """A state of one tool call. ``arguments`` and ``result`` are JSON or plain text."""
+
+    call: str
+    name: str
+    state: ToolState
+    arguments: str = ""
+    result: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The end of an answer, always the last delta."""
+
+    reason: FinishReason
+    usage: Usage = Usage()
+
+
+Delta = TextDelta | ReasoningDelta | ToolDelta | Finished
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """A model that a provider offers, as the model picker and ``/api/models`` show it."""
+
+    id: str
+    name: str
+    owner: str | None = None
+    context_tokens: int | None = None

@@ -1,0 +1,245 @@
+"""The state machine of one connection, both levels: frames and time in, events out.
+
+Level 1 requests are answered one after another, level 2 requests side by side. Nothing here
+awaits, sends or looks at a clock; the session does what the events say.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import assert_never
+
+from wireside.errors import BadMessage, RateLimited, TooMany, WiresideError
+from wireside.protocol import frames
+from wireside.protocol.frames import Batch, Cancel, Chat, Level, Ping, Refused, Resume
+from wireside.protocol.limits import SlidingWindow
+
+POLICY_VIOLATION = 1008
+UNSUPPORTED_DATA = 1003
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The limits of one connection (protocol.md, "Limits")."""
+
+    messages_per_minute: int = 100
+    streams: int = 8
+    waiting: int = 20
+    max_message_chars: int = 100_000
+
+
+@dataclass(slots=True, eq=False)
+class Request:
+    """One question on its way: ``chat.id`` is None on level 1, ``index`` counts in a batch."""
+
+    chat: Chat
+    index: int | None = None
+    cancelled: bool = False
+
+    @property
+    def level(self) -> Level:
+        """The level of the protocol that its frames are of."""
+        return 1 if self.chat.id is None else 2
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Answer this request now; tell ``Connection.ended`` when its last frame is out."""
+
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class Attach:
+    """Send the rest of a stream; tell ``Connection.resume_ended`` when its last frame is out."""
+
+    resume: Resume
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Stop the answer to the request (None: to the level 1 request) that is running."""
+
+    id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send a frame. ``code`` is the error's, where it is one."""
+
+    frame: str
+    code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Close the connection with this code, after all that is to be sent."""
+
+    code: int
+    reason: str
+
+
+Event = Answer | Attach | Stop | Send | Close
+
+
+class Lane:
+    """Requests that are answered one after another; the first one is running."""
+
+    def __init__(self) -> None:
+        self.requests: deque[Request] = deque()
+
+    def cancel(self) -> None:
+        """Mark all: each still gets its one ``done``."""
+        for request in self.requests:
+            request.cancelled = True
+
+
+class Connection:
+    """What one client may do next, and what follows from what it sends.
+
+    ``address`` is the window that all connections of the client's address share.
+    """
+
+    def __init__(self, limits: Limits, address: SlidingWindow) -> None:
+        self._limits = limits
+        self._window = SlidingWindow(limits.messages_per_minute)
+        self._address = address
+        self._level_1 = Lane()
+        self._level_2: dict[str, Lane] = {}
+        self._speaks_level_2 = False
+        self._is_closing = False
+
+    def receive(self, text: str, now: float) -> list[Event]:
+        """Take one text frame that arrived at ``now`` (seconds that only grow)."""
+        if self._is_closing:
+            return []
+        frame = frames.parse(text, max_message_chars=self._limits.max_message_chars)
+        self._speaks_level_2 |= getattr(frame, "id", None) is not None
+        return self._limit(frame, now) or self._accept(frame)
+
+    def receive_binary(self) -> list[Event]:
+        """Take a binary frame: the protocol has none."""
+        self._is_closing = True
+        return [Close(UNSUPPORTED_DATA, "send text frames")]
+
+    def ended(self, request: Request) -> list[Event]:
+        """Take note that the last frame of ``request`` is out; the next of its lane may begin."""
+        lane = self._lane_of(request.chat.id)
+        lane.requests.popleft()
+        if lane.requests:
+            return [Answer(lane.requests[0])]
+        if request.chat.id is not None:
+            del self._level_2[request.chat.id]
+        return []
+
+    def resume_ended(self, resume: Resume) -> None:
+        """Take note that the last frame of a resumed stream is out."""
+        del self._level_2[resume.id]
+
+    def refuse(self, request_id: str | None, error: WiresideError, *, level: Level) -> Send:
+        """Return the frame that tells ``error``."""
+        return Send(frames.error(request_id, error, level=level), error.code)
+
+    def _limit(self, frame: frames.ClientFrame | Refused, now: float) -> list[Event]:
+        count = _messages_in(frame)
+        if not self._window.allow(now, count):
+            self._is_closing = True
+            error = RateLimited(retry_after=round(self._window.retry_after(now, count), 1))
+            return [self._about(frame, error), Close(POLICY_VIOLATION, str(error))]
+        if not self._address.allow(now, count):
+            error = RateLimited(retry_after=round(self._address.retry_after(now, count), 1))
+            return [self._about(frame, error)] * (count if isinstance(frame, Batch) else 1)
+        return []
+
+    def _accept(self, frame: frames.ClientFrame | Refused) -> list[Event]:
+        match frame:
+            case Refused():
+                return [self._about(frame, frame.error)]
+            case Ping():
+                return [Send(frames.pong(frame.t))]
+            case Chat():
+                return self._enqueue(frame.id, [Request(frame)])
+            case Batch():
+                chats = [Chat(message=m, id=frame.id, model=frame.model) for m in frame.messages]
+                return self._enqueue(frame.id, [Request(c, i) for i, c in enumerate(chats)])
+            case Cancel():
+                return self._cancel(frame.id)
+            case Resume():
+                return self._resume(frame)
+            case _:
+                assert_never(frame)
+
+    def _enqueue(self, request_id: str | None, requests: list[Request]) -> list[Event]:
+        if request_id is None:
+            return self._wait_in_line(requests)
+        if problem := self._cannot_open(request_id):
+            return [problem]
+        lane = self._level_2[request_id] = Lane()
+        lane.requests.extend(requests)
+        return [Answer(requests[0])]
+
+    def _wait_in_line(self, requests: list[Request]) -> list[Event]:
+        line = self._level_1.requests
+        events: list[Event] = [] if line else [Answer(requests[0])]
+        for request in requests:
+            if len(line) <= self._limits.waiting:  # the first of the line is running
+                line.append(request)
+            else:
+                error = TooMany(f"{self._limits.waiting} messages are waiting already.")
+                events.append(self.refuse(None, error, level=1))
+        return events
+
+    def _cannot_open(self, request_id: str) -> Send | None:
+        if request_id in self._level_2:
+            # without the id: with it, this would read as the end of the request that is open
+            error: WiresideError = BadMessage(f"id: {request_id} is the id of an open request.")
+            return self.refuse(None, error, level=2)
+        if len(self._level_2) >= self._limits.streams:
+            error = TooMany(
+                f"{self._limits.streams} requests are open on this connection;"
+                " wait until one has ended."
+            )
+            return self.refuse(request_id, error, level=2)
+        return None
+
+    def _cancel(self, request_id: str | None) -> list[Event]:
+        lane = self._level_1 if request_id is None else self._level_2.get(request_id)
+        if lane is None:
+            return []  # it has just ended: no error
+        lane.cancel()
+        return [Stop(request_id)] if lane.requests or request_id is not None else []
+
+    def _resume(self, frame: Resume) -> list[Event]:
+        if problem := self._cannot_open(frame.id):
+            return [problem]
+        self._level_2[frame.id] = Lane()
+        return [Attach(frame)]
+
+    def _lane_of(self, request_id: str | None) -> Lane:
+        return self._level_1 if request_id is None else self._level_2[request_id]
+
+    def _about(self, frame: frames.ClientFrame | Refused, error: WiresideError) -> Send:
+        level = self._level_of(frame)
+        request_id = getattr(frame, "id", None)
+        if request_id in self._level_2:
+            request_id = None  # it would read as the end of the request that is open
+        return self.refuse(request_id, error, level=level)
+
+    def _level_of(self, frame: frames.ClientFrame | Refused) -> Level:
+        if isinstance(frame, Refused) and frame.level is not None:
+            return frame.level
+        if getattr(frame, "id", None) is not None:
+            return 2
+        # not to be told from the frame: as this client has spoken so far
+        return 2 if isinstance(frame, Refused) and self._speaks_level_2 else 1
+
+
+def _messages_in(frame: frames.ClientFrame | Refused) -> int:
+    match frame:
+        case Batch():
+            return len(frame.messages)
+        case Refused():
+            return frame.messages
+        case _:
+            return 1

@@ -1,0 +1,362 @@
+"""Every frame of ``/ws/ai-chat``: client frames are parsed, server frames encoded.
+
+A frame without ``id`` is of level 1, the integration guide's; with ``id`` of level 2.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+import msgspec
+
+from wireside.errors import BadJson, BadMessage, TooLarge, UnknownType, WiresideError
+from wireside.messages import FinishReason, ToolState, Usage
+from wireside.protocol.strict_json import parse_object
+
+MAX_BATCH = 20
+
+Level = Literal[1, 2]
+
+StreamState = Literal["live", "finished", "interrupted"]
+
+_ID = re.compile(r"[A-Za-z0-9_\-.:]{1,64}", re.ASCII)
+
+
+# ---- client to server -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Chat:
+    """One question. ``id`` is None on level 1; the options are level 2's."""
+
+    message: str
+    id: str | None = None
+    model: str | None = None
+    key: str | None = None
+    conversation: str | None = None
+    system: str | None = None
+    temperature: float | None = None
+    max_tokens: int | None = None
+    attachments: tuple[str, ...] = ()
+    sanitize: bool = False
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Several questions, answered like that many ``chat`` frames one after another."""
+
+    messages: tuple[str, ...]
+    id: str | None = None
+    model: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """A sign of life. ``t`` is echoed."""
+
+    t: str | float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Stop one request (level 2), or the stream in progress and all that waits (level 1)."""
+
+    id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Send what a stream holds after ``offset``, under ``id`` on this connection."""
+
+    id: str
+    stream: str
+    offset: int
+
+
+ClientFrame = Chat | Batch | Ping | Cancel | Resume
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A frame that can't be served: why, and which request it was about, where it said so.
+
+    ``level`` is None where the frame could not even be read; ``messages`` is what it counts
+    against the rate limit.
+    """
+
+    error: WiresideError
+    id: str | None = None
+    level: Level | None = None
+    messages: int = 1
+
+
+def parse(text: str, *, max_message_chars: int) -> ClientFrame | Refused:
+    """Read one text frame. Never raises: what is wrong comes back as ``Refused``."""
+    try:
+        fields = parse_object(text)
+    except BadJson as error:
+        return Refused(error)
+    try:
+        return _parse_fields(_Fields(fields, max_message_chars))
+    except WiresideError as error:
+        level: Level = 2 if "id" in fields else 1
+        return Refused(error, _usable_id(fields), level, _count(fields))
+
+
+def _parse_fields(fields: _Fields) -> ClientFrame:
+    kind = fields.get("type", str, required=True)
+    match kind:
+        case "chat":
+            return _parse_chat(fields)
+        case "batch":
+            return _parse_batch(fields)
+        case "ping":
+            return Ping(t=cast("str | float | None", fields.get("t", (str, int, float))))
+        case "cancel":
+            return Cancel(id=fields.id())
+        case "resume":
+            return Resume(
+                id=fields.id(required=True),
+                stream=fields.get("stream", str, required=True),
+                offset=fields.offset(required=True),
+            )
+        case _:
+            raise UnknownType(
+                f"type: {_shown(kind)} is unknown; use chat, batch, ping, cancel or resume."
+            )
+
+
+def _parse_chat(fields: _Fields) -> Chat:
+    request_id = fields.id()
+    chat = Chat(
+        message=fields.message("message", fields.get("message", str, required=True)),
+        model=fields.get("model", str),
+    )
+    if request_id is None:
+        return chat
+    return Chat(
+        message=chat.message,
+        model=chat.model,
+        id=request_id,
+        key=fields.key(),
+        conversation=fields.get("conversation", str),
+        system=fields.text("system"),
+        temperature=fields.number("temperature", low=0, high=2),
+        max_tokens=fields.count("max_tokens"),
+        attachments=fields.strings("attachments"),
+        sanitize=bool(fields.get("sanitize", bool)),
+        offset=fields.offset(),
+    )
+
+
+def _parse_batch(fields: _Fields) -> Batch:
+    request_id = fields.id()
+    messages = fields.strings("messages", required=True)
+    if not 1 <= len(messages) <= MAX_BATCH:
+        raise BadMessage(f"messages: expected 1 to {MAX_BATCH} strings, got {len(messages)}.")
+    return Batch(
+        messages=tuple(fields.message(f"messages[{i}]", m) for i, m in enumerate(messages)),
+        id=request_id,
+        model=fields.get("model", str),
+    )
+
+
+_NAMES: dict[type, str] = {
+    str: "a string",
+    bool: "true or false",
+    list: "a list",
+    dict: "an object",
+}
+
+
+class _Fields:
+    """The fields of one frame, each read with its type; a null counts as absent."""
+
+    def __init__(self, fields: dict[str, Any], max_message_chars: int) -> None:
+        self._fields = fields
+        self._max_message_chars = max_message_chars
+
+    def get(self, name: str, kind: type | tuple[type, ...], *, required: bool = False) -> Any:
+        value = self._fields.get(name)
+        if value is None:
+            if required:
+                raise BadMessage(f"{name}: is missing.")
+            return None
+        # bool is an int to Python, not to JSON
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+            raise BadMessage(f"{name}: expected {_kind_name(kind)}.")
+        return value
+
+    def id(self, *, required: bool = False) -> Any:
+        value = self.get("id", str, required=required)
+        if value is not None and not _ID.fullmatch(value):
+            raise BadMessage("id: expected 1 to 64 characters of A-Z a-z 0-9 _ - . :")
+        return value
+
+    def key(self) -> str | None:
+        value: str | None = self.get("key", str)
+        if value is not None and not 1 <= len(value) <= 64:
+            raise BadMessage("key: expected 1 to 64 characters.")
+        return value
+
+    def message(self, name: str, text: str) -> str:
+        if not text.strip():
+            raise BadMessage(f"{name}: is blank.")
+        return self._bounded(name, text)
+
+    def text(self, name: str) -> str | None:
+        value: str | None = self.get(name, str)
+        return None if value is None else self._bounded(name, value)
+
+    def _bounded(self, name: str, text: str) -> str:
+        if len(text) > self._max_message_chars:
+            raise TooLarge(
+                f"{name}: has {len(text):,} characters; at most {self._max_message_chars:,} fit."
+            )
+        return text
+
+    def strings(self, name: str, *, required: bool = False) -> tuple[str, ...]:
+        values: list[Any] = self.get(name, list, required=required) or []
+        for index, value in enumerate(values):
+            if not isinstance(value, str):
+                raise BadMessage(f"{name}[{index}]: expected a string.")
+        return tuple(values)
+
+    def number(self, name: str, *, low: float, high: float) -> float | None:
+        value: float | None = self.get(name, (int, float))
+        if value is not None and not low <= value <= high:
+            raise BadMessage(f"{name}: expected a number from {low} to {high}.")
+        return value
+
+    def count(self, name: str) -> int | None:
+        value: int | None = self.get(name, int)
+        if value is not None and not 1 <= value <= 1_000_000:
+            raise BadMessage(f"{name}: expected a whole number from 1 to 1000000.")
+        return value
+
+    def offset(self, *, required: bool = False) -> int:
+        value: int | None = self.get("offset", int, required=required)
+        if value is not None and not 0 <= value < 2**53:  # what every JavaScript client can hold
+            raise BadMessage("offset: expected a whole number, not negative.")
+        return value or 0
+
+
+def _kind_name(kind: type | tuple[type, ...]) -> str:
+    if isinstance(kind, tuple):
+        return "a string or a number" if str in kind else "a number"
+    return _NAMES.get(kind, "a whole number")
+
+
+def _usable_id(fields: dict[str, Any]) -> str | None:
+    value = fields.get("id")
+    return value if isinstance(value, str) and _ID.fullmatch(value) else None
+
+
+def _count(fields: dict[str, Any]) -> int:
+    """A batch counts as many messages as it holds, also when it is refused."""
+    messages = fields.get("messages")
+    return max(1, len(messages)) if isinstance(messages, list) else 1
+
+
+def _shown(text: str) -> str:
+    return repr(text[:40] + "…" if len(text) > 40 else text)
+
+
+# ---- server to client -----------------------------------------------------------------------
+
+_encode = msgspec.json.Encoder().encode
+
+
+def _frame(kind: str, request_id: str | None, /, **fields: object) -> str:
+    """One frame; fields that are None are left out."""
+    head = {"type": kind} if request_id is None else {"type": kind, "id": request_id}
+    return _encode(head | {k: v for k, v in fields.items() if v is not None}).decode()
+
+
+def chunk(request_id: str | None, content: str, offset: int) -> str:
+    """A piece of text; this is the hot one, so it is put together by hand."""
+    text = _encode(content).decode()
+    if request_id is None:
+        return f'{{"type":"chunk","content":{text}}}'
+    return f'{{"type":"chunk","id":"{request_id}","content":{text},"offset":{offset}}}'
+
+
+def reasoning(request_id: str, content: str, offset: int) -> str:
+    """A piece of the model's reasoning; level 2 only."""
+    return _frame("reasoning", request_id, content=content, offset=offset)
+
+
+def tool(
+    request_id: str,
+    offset: int,
+    *,
+    name: str,
+    call: str,
+    state: ToolState,
+    arguments: str,
+    result: str | None,
+) -> str:
+    """A state of a tool call; level 2 only."""
+    return _frame(
+        "tool",
+        request_id,
+        offset=offset,
+        name=name,
+        call=call,
+        state=state,
+        arguments=arguments,
+        result=result,
+    )
+
+
+def start(request_id: str, *, stream: str, model: str, index: int | None) -> str:
+    """The acknowledgement of a level 2 request: the stream's name, to resume it by."""
+    return _frame("start", request_id, stream=stream, model=model, index=index)
+
+
+def resumed(
+    request_id: str,
+    *,
+    stream: str,
+    head: int,
+    state: StreamState,
+) -> str:
+    """The answer to ``resume``; the missing frames follow."""
+    return _frame("resumed", request_id, stream=stream, head=head, state=state)
+
+
+def done(
+    request_id: str | None,
+    *,
+    offset: int,
+    reason: FinishReason,
+    usage: Usage,
+    index: int | None = None,
+) -> str:
+    """The end of an answer. ``usage`` holds nulls where the model does not say."""
+    if request_id is None:
+        return '{"type":"done"}'
+    tokens = {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens}
+    return _frame("done", request_id, offset=offset, reason=reason, usage=tokens, index=index)
+
+
+def error(request_id: str | None, failure: WiresideError, *, level: Level) -> str:
+    """The end of a request that failed, or of a frame that could not be read."""
+    if level == 1:
+        return _frame("error", None, message=str(failure))
+    return _frame(
+        "error",
+        request_id,
+        message=str(failure),
+        code=failure.code,
+        retryable=failure.retryable,
+        retry_after=failure.retry_after,
+    )
+
+
+def pong(t: str | float | None) -> str:
+    """The answer to ``ping``."""
+    return _frame("pong", None, t=t)

@@ -1,0 +1,77 @@
+"""The sliding windows of the rate limits, of one connection and of an address; time is passed in."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import deque
+
+
+class SlidingWindow:
+    """At most ``limit`` events in any ``window_s`` seconds, exact to the event."""
+
+    def __init__(self, limit: int, window_s: float = 60.0) -> None:
+        self._limit = limit
+        self._window_s = window_s
+        self._times: deque[float] = deque()
+
+    def allow(self, now: float, count: int = 1) -> bool:
+        """Count ``count`` events at ``now``, or none of them when they don't all fit."""
+        self._forget(now)
+        if len(self._times) + count > self._limit:
+            return False
+        self._times.extend([now] * count)
+        return True
+
+    def retry_after(self, now: float, count: int = 1) -> float:
+        """Return the seconds until ``count`` events fit; ``window_s`` where they never do."""
+        self._forget(now)
+        excess = len(self._times) + count - self._limit
+        if excess <= 0:
+            return 0.0
+        if excess > len(self._times):
+            return self._window_s
+        return self._times[excess - 1] + self._window_s - now
+
+    def is_idle(self, now: float) -> bool:
+        """Whether nothing is remembered, so that the window may be thrown away."""
+        self._forget(now)
+        return not self._times
+
+    def _forget(self, now: float) -> None:
+        while self._times and self._times[0] <= now - self._window_s:
+            self._times.popleft()
+
+
+class AddressWindows:
+    """One window for each network that clients come from, over all their connections."""
+
+    def __init__(self, limit: int, window_s: float = 60.0) -> None:
+        self._limit = limit
+        self._window_s = window_s
+        self._windows: dict[str, SlidingWindow] = {}
+        self._forget_at = 1024
+
+    def window(self, address: str, now: float) -> SlidingWindow:
+        """Return the window of the address's network; unused ones are thrown away at times."""
+        if len(self._windows) >= self._forget_at:
+            self._windows = {n: w for n, w in self._windows.items() if not w.is_idle(now)}
+            self._forget_at = max(1024, 2 * len(self._windows))
+        return self._windows.setdefault(
+            network_of(address), SlidingWindow(self._limit, self._window_s)
+        )
+
+
+def network_of(address: str) -> str:
+    """Return what counts as one client: an IPv4 address, or the /64 network of an IPv6 one.
+
+    What is no address (a socket's path) counts as it is.
+    """
+    try:
+        ip = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(ip, ipaddress.IPv4Address):
+        return str(ip)
+    if ip.ipv4_mapped is not None:
+        return str(ip.ipv4_mapped)
+    return str(ipaddress.ip_network((ip, 64), strict=False))

@@ -1,0 +1,1 @@
+"""One connected client: its frames in, its frames out."""

@@ -1,0 +1,108 @@
+"""One answer on its way to one client: from pieces of the log to frames."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from wireside.generation.log import End, Piece, ReasoningPiece, TextPiece, ToolPiece
+from wireside.generation.reader import Reader
+from wireside.protocol import frames
+from wireside.protocol.sanitize import ScriptEscaper
+
+
+class Outgoing:
+    """Turns what a reader takes into frames of one request, its level and sanitising included.
+
+    ``opening`` is the frame to send before all others (``start``, ``resumed``), if any.
+    """
+
+    def __init__(
+        self,
+        reader: Reader,
+        *,
+        request_id: str | None,
+        sanitize: bool,
+        index: int | None = None,
+        opening: str | None = None,
+    ) -> None:
+        self._reader = reader
+        self._id = request_id
+        self._index = index
+        self._opening = opening
+        self._escaper = ScriptEscaper() if sanitize else None
+        self._offset = reader.offset  # after the last text that was handed out
+        self.end: End | None = None
+        """How the answer ended, once the frame that tells it was handed out."""
+
+    def next_frames(self) -> list[str]:
+        """Return what can be sent now; the last frame of the answer sets ``end``."""
+        out: list[str] = []
+        if self._opening is not None:
+            out.append(self._opening)
+            self._opening = None
+        for piece in self._reader.take():
+            self._add(out, piece)
+        if (end := self._reader.end) is not None and self.end is None:
+            self._flush(out)
+            out.append(self._ending(end))
+            self.end = end
+        return out
+
+    def close(self) -> None:
+        """Stop reading; the answer itself goes on."""
+        self._reader.close()
+
+    def _add(self, out: list[str], piece: Piece) -> None:
+        match piece:
+            case TextPiece():
+                self._add_text(out, piece)
+            case ReasoningPiece() if self._id is not None:
+                self._flush(out)
+                out.append(frames.reasoning(self._id, piece.text, piece.offset))
+            case ToolPiece() if self._id is not None:
+                self._flush(out)
+                out.append(_tool(self._id, piece))
+            case ReasoningPiece() | ToolPiece():
+                pass  # level 1 knows neither
+            case _:
+                assert_never(piece)
+
+    def _add_text(self, out: list[str], piece: TextPiece) -> None:
+        text, offset = piece.text, piece.offset
+        if self._escaper is not None:
+            text = self._escaper.feed(text)
+            offset -= self._escaper.held  # never a position inside of what is held back
+        self._offset = offset
+        if text:
+            out.append(frames.chunk(self._id, text, offset))
+
+    def _flush(self, out: list[str]) -> None:
+        if self._escaper is None or not self._escaper.held:
+            return
+        self._offset += self._escaper.held
+        out.append(frames.chunk(self._id, self._escaper.flush(), self._offset))
+
+    def _ending(self, end: End) -> str:
+        if end.error is not None:
+            level: frames.Level = 1 if self._id is None else 2
+            return frames.error(self._id, end.error, level=level)
+        return frames.done(
+            self._id,
+            offset=self._reader.offset,
+            reason=end.reason or "interrupted",
+            usage=end.usage,
+            index=self._index,
+        )
+
+
+def _tool(request_id: str, piece: ToolPiece) -> str:
+    delta = piece.delta
+    return frames.tool(
+        request_id,
+        piece.offset,
+        name=delta.name,
+        call=delta.call,
+        state=delta.state,
+        arguments=delta.arguments,
+        result=delta.result,
+    )

@@ -1,0 +1,258 @@
+"""One connected client. One task receives at all times, one task writes; nothing else sends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Protocol, assert_never
+
+from wireside.chat.conversation import Options
+from wireside.chat.history import Transcript
+from wireside.chat.service import Ask, ChatService
+from wireside.errors import NotConfigured, NotFound, WiresideError
+from wireside.generation.log import End
+from wireside.generation.runner import Stream
+from wireside.messages import Message, Usage
+from wireside.protocol import frames
+from wireside.protocol.connection import (
+    Answer,
+    Attach,
+    Close,
+    Connection,
+    Event,
+    Request,
+    Send,
+    Stop,
+)
+from wireside.protocol.frames import Resume
+from wireside.session.outgoing import Outgoing
+
+
+class Counters(Protocol):
+    """Who counts what happens; implemented by the telemetry."""
+
+    def message(self) -> None:
+        """A frame of a client was taken."""
+
+    def error(self, code: str) -> None:
+        """An error was told to a client."""
+
+
+class Running:
+    """A request, or a resumed stream, that has not got its last frame yet."""
+
+    def __init__(self, origin: Request | Resume) -> None:
+        self.origin = origin
+        self.stream: Stream | None = None
+        self.outgoing: Outgoing | None = None
+
+
+class Session:
+    """Does what the connection's events say: asks, stops, and writes each answer as it grows.
+
+    Memory is bounded whatever the client does: answers stay in their logs and are read only as
+    fast as the socket takes them; frames of other kinds are bounded by the rate limit.
+    """
+
+    def __init__(self, connection: Connection, chat: ChatService, counters: Counters) -> None:
+        self._connection = connection
+        self._chat = chat
+        self._counters = counters
+        self._context = Transcript(chat.history_limit)
+        self._frames: deque[str] = deque()
+        self._running: dict[str | None, Running] = {}
+        self._asking: set[asyncio.Task[None]] = set()
+        self._close: Close | None = None
+        self._wake = asyncio.Event()
+
+    def receive(self, text: str, now: float) -> None:
+        """Take a text frame that arrived at ``now``."""
+        self._counters.message()
+        self._do_all(self._connection.receive(text, now))
+
+    def receive_binary(self) -> None:
+        """Take a binary frame, which ends the connection."""
+        self._do_all(self._connection.receive_binary())
+
+    async def write(
+        self,
+        send: Callable[[str], Awaitable[None]],
+        close: Callable[[int, str], Awaitable[None]],
+    ) -> None:
+        """Send whatever is to be sent, as fast as ``send`` takes it, until it is time to close."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._close is None and (batch := self._next_frames()):
+                for frame in batch:
+                    await send(frame)
+            if self._close is not None:
+                while self._frames:
+                    await send(self._frames.popleft())
+                return await close(self._close.code, self._close.reason)
+
+    def leave(self) -> None:
+        """The client is gone. Its level 1 answer could not be asked for again, so it is stopped;
+        level 2 answers go on.
+        """
+        for task in tuple(self._asking):
+            task.cancel()
+        for running in self._running.values():
+            if running.outgoing is not None:
+                running.outgoing.close()
+        level_1 = self._running.get(None)
+        if level_1 is not None and level_1.stream is not None:
+            level_1.stream.stop()
+
+    # ---- events of the connection ------------------------------------------------------------
+
+    def _do_all(self, events: list[Event]) -> None:
+        for event in events:
+            self._do(event)
+
+    def _do(self, event: Event) -> None:
+        match event:
+            case Send():
+                self._send(event)
+            case Answer():
+                self._answer(event.request)
+            case Attach():
+                self._resume(event.resume)
+            case Stop():
+                self._stop(event.id)
+            case Close():
+                self._close = event
+                self._wake.set()
+            case _:
+                assert_never(event)
+
+    def _send(self, event: Send) -> None:
+        if event.code is not None:
+            self._counters.error(event.code)
+        self._frames.append(event.frame)
+        self._wake.set()
+
+    def _answer(self, request: Request) -> None:
+        if request.cancelled:
+            return self._end_cancelled(request)
+        running = self._running[request.chat.id] = Running(request)
+        # owned by this session: cancelled when the client leaves before its answer has begun
+        task = asyncio.create_task(self._begin(running, request))
+        self._asking.add(task)
+        task.add_done_callback(self._asking.discard)
+
+    async def _begin(self, running: Running, request: Request) -> None:
+        try:
+            stream = await self._chat.ask(self._ask(request))
+            outgoing = self._outgoing(request, stream)
+        except WiresideError as error:
+            return self._refuse(request, error)
+        running.stream = stream
+        running.outgoing = outgoing
+        if request.cancelled:
+            stream.stop()
+        self._wake.set()
+
+    def _ask(self, request: Request) -> Ask:
+        chat = request.chat
+        if chat.id is None:
+            options = Options(model=chat.model)
+            return Ask(self._context.asking(chat.message), options, sanitize=True)
+        if chat.conversation is not None:
+            raise NotConfigured("conversation: this server stores no conversations; leave it out.")
+        if chat.attachments:
+            raise NotFound(f"attachments: there is no upload {chat.attachments[0][:40]!r}.")
+        return Ask(
+            (Message("user", chat.message),),
+            Options(chat.model, chat.system, chat.temperature, chat.max_tokens),
+            key=chat.key,
+            sanitize=chat.sanitize,
+        )
+
+    def _outgoing(self, request: Request, stream: Stream) -> Outgoing:
+        chat = request.chat
+        opening = None
+        if chat.id is not None:
+            opening = frames.start(
+                chat.id, stream=stream.name, model=stream.model, index=request.index
+            )
+        return Outgoing(
+            stream.reader(chat.offset, self._wake.set),
+            request_id=chat.id,
+            sanitize=stream.sanitize,
+            index=request.index,
+            opening=opening,
+        )
+
+    def _resume(self, resume: Resume) -> None:
+        try:
+            stream = self._chat.find(resume.stream)
+            reader = stream.reader(resume.offset, self._wake.set)
+        except WiresideError as error:
+            self._send(self._connection.refuse(resume.id, error, level=2))
+            return self._connection.resume_ended(resume)
+        running = self._running[resume.id] = Running(resume)
+        running.stream = stream
+        running.outgoing = Outgoing(
+            reader,
+            request_id=resume.id,
+            sanitize=stream.sanitize,
+            opening=frames.resumed(
+                resume.id, stream=stream.name, head=stream.log.head, state=_state(stream)
+            ),
+        )
+        self._wake.set()
+
+    def _stop(self, request_id: str | None) -> None:
+        running = self._running.get(request_id)
+        if running is not None and running.stream is not None:
+            running.stream.stop()
+
+    def _refuse(self, request: Request, error: WiresideError) -> None:
+        self._send(self._connection.refuse(request.chat.id, error, level=request.level))
+        del self._running[request.chat.id]
+        self._do_all(self._connection.ended(request))
+
+    def _end_cancelled(self, request: Request) -> None:
+        frame = frames.done(
+            request.chat.id, offset=0, reason="cancelled", usage=Usage(), index=request.index
+        )
+        self._send(Send(frame))
+        self._do_all(self._connection.ended(request))
+
+    # ---- what goes out -----------------------------------------------------------------------
+
+    def _next_frames(self) -> list[str]:
+        """Return frames of all kinds, a fair share of each answer; empty when all is sent."""
+        batch = list(self._frames)
+        self._frames.clear()
+        for running in tuple(self._running.values()):
+            outgoing = running.outgoing
+            if outgoing is None:
+                continue
+            batch += outgoing.next_frames()
+            if outgoing.end is not None:
+                self._finish(running, outgoing.end)
+        return batch
+
+    def _finish(self, running: Running, end: End) -> None:
+        if end.error is not None:
+            self._counters.error(end.error.code)
+        if running.outgoing is not None:
+            running.outgoing.close()
+        origin = running.origin
+        if isinstance(origin, Resume):
+            del self._running[origin.id]
+            return self._connection.resume_ended(origin)
+        del self._running[origin.chat.id]
+        if origin.level == 1 and running.stream is not None:
+            self._context.add(origin.chat.message, running.stream.log.text())
+        self._do_all(self._connection.ended(origin))
+
+
+def _state(stream: Stream) -> frames.StreamState:
+    if stream.is_live:
+        return "live"
+    end = stream.log.end
+    return "interrupted" if end is not None and end.reason == "interrupted" else "finished"

@@ -1,0 +1,220 @@
+"""Every setting: its name, type, default, unit and a sentence. Only ``app.py`` and the CLI read it.
+
+Values come, in this order, from the command line, the environment (``WIRESIDE_*``), the file
+``wireside.toml`` in the working folder, the defaults. ``OPENAI_API_KEY`` and ``OPENAI_BASE_URL``
+are honoured as they are.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import platformdirs
+from pydantic import AliasChoices, Field, SecretStr, StringConstraints, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+
+Items = Annotated[tuple[str, ...], NoDecode]
+"""A list, written ``a, b, c`` in the environment."""
+
+Line = Annotated[str, StringConstraints(strip_whitespace=True)]
+
+
+class Settings(BaseSettings):
+    """All settings of a server. A field's description is its line in the README's table."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="WIRESIDE_",
+        toml_file="wireside.toml",
+        extra="forbid",
+        frozen=True,
+        populate_by_name=True,
+    )
+
+    # Where it listens, and who may come
+    host: Line = Field("127.0.0.1", description="Address to listen on; only loopback is allowed.")
+    port: int = Field(8080, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    public_url: Line | None = Field(
+        None, description="The address that browsers see, when a proxy stands in front."
+    )
+    allowed_origins: Items = Field(
+        (), description="Other origins whose pages may open `/ws/ai-chat`, with commas."
+    )
+    trusted_hosts: Items = Field(
+        (), description="Names accepted in `Host`, with commas; empty: loopback and `PUBLIC_URL`."
+    )
+    trusted_proxies: Items = Field(
+        ("127.0.0.1", "::1"), description="Addresses whose `X-Forwarded-For` is believed."
+    )
+
+    # The model
+    openai_api_key: SecretStr | None = Field(
+        None,
+        validation_alias=AliasChoices("OPENAI_API_KEY", "openai_api_key"),
+        description="Key of the OpenAI-compatible server.",
+    )
+    openai_base_url: Line | None = Field(
+        None,
+        validation_alias=AliasChoices("OPENAI_BASE_URL", "openai_base_url"),
+        description="Address of an OpenAI-compatible server, up to `/v1`.",
+    )
+    model: Line | None = Field(
+        None, description="Default model; empty: the first that the provider lists."
+    )
+    model_fallback: bool = Field(
+        True, description="Serve `gpt-4o` by the embedded model while that is the only one."
+    )
+    system: str | None = Field(None, description="System prompt of requests that bring none.")
+    silence_s: float = Field(
+        60, gt=0, description="Seconds that a model may be silent inside an answer."
+    )
+    history_messages: int = Field(
+        40, ge=1, description="Messages of a conversation that the model is given, at most."
+    )
+    history_chars: int = Field(
+        48_000, ge=1, description="Characters of a conversation that the model is given, at most."
+    )
+
+    # The embedded model
+    local_context_tokens: int = Field(
+        4096, ge=512, le=8192, description="Context of the embedded model, tokens an answer."
+    )
+    local_parallel: int = Field(
+        2, ge=1, le=16, description="Answers that the embedded model makes at once."
+    )
+    cache_dir: Path = Field(
+        default_factory=lambda: platformdirs.user_cache_path("wireside"),
+        description="Folder of the embedded model's weights.",
+    )
+    data_dir: Path = Field(
+        default_factory=lambda: platformdirs.user_data_path("wireside"),
+        description="Folder of the server's own data (the key that signs cookies).",
+    )
+
+    # Limits (protocol.md, "Limits")
+    messages_per_minute: int = Field(
+        100, ge=1, description="Messages a minute on one connection; more closes it."
+    )
+    messages_per_minute_address: int = Field(
+        600, ge=1, description="Messages a minute from one address, over all its connections."
+    )
+    connections_per_address: int = Field(
+        100, ge=1, description="Open connections from one address (IPv6: one /64)."
+    )
+    streams_per_connection: int = Field(
+        8, ge=1, description="Answers at once on one connection (level 2)."
+    )
+    waiting_per_connection: int = Field(
+        20, ge=0, description="Level 1 requests that may wait their turn on one connection."
+    )
+    streams: int = Field(1000, ge=1, description="Answers at once on the server.")
+    max_frame_bytes: int = Field(
+        1024 * 1024, ge=1024, description="Bytes of one frame from a client."
+    )
+    max_message_chars: int = Field(
+        100_000, ge=1, description="Characters of one message of a user."
+    )
+    control_frames_per_second: int = Field(
+        200, ge=1, description="Control and continuation frames a second on one connection."
+    )
+    fragments_per_message: int = Field(1024, ge=1, description="Fragments of one frame.")
+    handshake_s: float = Field(
+        10, gt=0, description="Seconds for a TCP connection to finish its request."
+    )
+    ping_interval_s: float = Field(20, gt=0, description="Seconds between WebSocket pings.")
+    ping_timeout_s: float = Field(20, gt=0, description="Seconds to answer a WebSocket ping.")
+    stalled_s: float = Field(
+        60, gt=0, description="Seconds after which a reader that takes nothing is dropped."
+    )
+    resume_window_s: float = Field(
+        600, ge=0, description="Seconds that a finished answer can be resumed."
+    )
+    resume_window_chars: int = Field(
+        64_000_000,
+        ge=0,
+        description="Characters of finished answers kept for that; the oldest go first.",
+    )
+    shutdown_s: float = Field(10, ge=0, description="Seconds that open answers get at SIGTERM.")
+
+    # The interface
+    name: Line = Field("Wireside", description="Name of the product in the page.")
+    tagline: str = Field(
+        "", description="The line under the name in an empty chat; empty: the built-in one."
+    )
+    logo: Path | None = Field(None, description="An SVG or PNG file instead of the built-in logo.")
+    accent: Annotated[str, StringConstraints(pattern=r"^#[0-9a-fA-F]{6}$")] | None = Field(
+        None, description="Accent colour as `#rrggbb`."
+    )
+    starters: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Starter questions, separated by `|`; empty: the built-in four."
+    )
+    theme: Literal["system", "light", "dark"] = Field(
+        "system", description="Colours until a visitor chooses: `system`, `light` or `dark`."
+    )
+    image_hosts: Items = Field(
+        (), description="Hosts whose images in answers load without a click, with commas."
+    )
+
+    # Seen from outside
+    log_format: Literal["text", "json"] = Field("text", description="Log lines: `text` or `json`.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least level that is logged."
+    )
+    log_interval_s: float = Field(
+        30, gt=0, description="Seconds between two lines of server metrics in the log."
+    )
+    debug_cut_s: float = Field(
+        0, ge=0, description="Development only: cut every connection about so often, in seconds."
+    )
+
+    @field_validator(
+        "allowed_origins", "trusted_hosts", "trusted_proxies", "image_hosts", mode="before"
+    )
+    @classmethod
+    def _split_commas(cls, value: object) -> object:
+        return _split(value, ",")
+
+    @field_validator("starters", mode="before")
+    @classmethod
+    def _split_bars(cls, value: object) -> object:
+        return _split(value, "|")
+
+    @field_validator("public_url", "openai_base_url", "model", "accent", "logo", mode="before")
+    @classmethod
+    def _empty_is_unset(cls, value: object) -> object:
+        return value or None
+
+    @field_validator("openai_api_key", mode="before")
+    @classmethod
+    def _empty_key_is_unset(cls, value: object) -> object:
+        return value.strip() or None if isinstance(value, str) else value
+
+    @property
+    def uses_openai(self) -> bool:
+        """Whether answers come from an OpenAI-compatible server, not from the embedded model."""
+        return self.openai_api_key is not None or self.openai_base_url is not None
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Command line over environment over ``wireside.toml``."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+def _split(value: object, separator: str) -> object:
+    if not isinstance(value, str):
+        return value
+    return tuple(item for part in value.split(separator) if (item := part.strip()))

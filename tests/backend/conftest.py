@@ -1,0 +1,119 @@
+"""A provider that the test cranks by hand, and the service around it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+
+import pytest
+
+from wireside.chat.service import ChatService, Rules
+from wireside.errors import UnknownModel
+from wireside.generation.runner import Limits, Runner
+from wireside.generation.tasks import Tasks
+from wireside.messages import Delta, Finished, ModelInfo, ModelRequest, TextDelta
+
+
+class Answering:
+    """One call of the provider: the test says what comes next."""
+
+    def __init__(self, request: ModelRequest) -> None:
+        self.request = request
+        self.steps: asyncio.Queue[Delta | Exception] = asyncio.Queue()
+        self.is_closed = False
+
+    def say(self, *texts: str) -> None:
+        for text in texts:
+            self.steps.put_nowait(TextDelta(text))
+
+    def finish(self, finished: Finished | None = None) -> None:
+        self.steps.put_nowait(finished or Finished("stop"))
+
+    def fail(self, error: Exception) -> None:
+        self.steps.put_nowait(error)
+
+
+class HandCranked:
+    """Implements ``Provider``; nothing happens until the test says so."""
+
+    def __init__(self) -> None:
+        self.calls: list[Answering] = []
+        self._called = asyncio.Event()
+        self.closing_takes: asyncio.Event | None = None
+
+    async def models(self) -> Sequence[ModelInfo]:
+        return (ModelInfo("model-a", "Model A"), ModelInfo("model-b", "Model B"))
+
+    async def resolve(self, name: str | None) -> str:
+        if name not in (None, "model-a", "model-b"):
+            raise UnknownModel(f"There is no model {name}.")
+        return name or "model-a"
+
+    async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta, None]:
+        call = Answering(request)
+        self.calls.append(call)
+        self._called.set()
+        try:
+            while True:
+                step = await call.steps.get()
+                if isinstance(step, Exception):
+                    raise step
+                yield step
+                if isinstance(step, Finished):
+                    return
+        finally:
+            if self.closing_takes is not None:
+                await self.closing_takes.wait()
+            call.is_closed = True
+
+    async def call(self, number: int = 0) -> Answering:
+        """Wait for the call of that number, from 0."""
+        while len(self.calls) <= number:
+            self._called.clear()
+            await self._called.wait()
+        return self.calls[number]
+
+    async def aclose(self) -> None:
+        pass
+
+
+class HandClock:
+    """A clock that the test moves."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock()
+
+
+@pytest.fixture
+async def provider() -> HandCranked:
+    return HandCranked()
+
+
+@pytest.fixture
+async def tasks() -> AsyncIterator[Tasks]:
+    owner = Tasks()
+    yield owner
+    await owner.aclose()
+
+
+@pytest.fixture
+def limits() -> Limits:
+    return Limits()
+
+
+@pytest.fixture
+async def runner(provider: HandCranked, tasks: Tasks, limits: Limits, clock: HandClock) -> Runner:
+    return Runner(provider, tasks, limits, clock)
+
+
+@pytest.fixture
+async def chat(runner: Runner, provider: HandCranked, tasks: Tasks) -> ChatService:
+    return ChatService(runner, provider, Rules(), tasks)

@@ -1,0 +1,97 @@
+"""The log: what is read from any offset is exactly what was written after it."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wireside.errors import BadOffset
+from wireside.generation.log import AnswerLog, End, Entry, Piece, ReasoningPiece, TextPiece
+from wireside.messages import ReasoningDelta, TextDelta, ToolDelta
+
+ENTRIES = st.one_of(
+    st.text(alphabet="aé😀\x00\n<", max_size=6).map(TextDelta),
+    st.text(alphabet="rs😀", max_size=6).map(ReasoningDelta),
+    st.sampled_from(["running", "done"]).map(lambda state: ToolDelta("c", "n", state)),  # type: ignore[arg-type]  # a literal
+)
+
+Atom = tuple[str, object]
+
+
+def atoms(entries: list[Entry]) -> list[Atom]:
+    """One item for each offset."""
+    flat: list[Atom] = []
+    for entry in entries:
+        if isinstance(entry, ToolDelta):
+            flat.append(("tool", entry))
+        else:
+            flat += [(type(entry).__name__, char) for char in entry.text]
+    return flat
+
+
+def piece_atoms(pieces: list[Piece]) -> list[Atom]:
+    flat: list[Atom] = []
+    for piece in pieces:
+        if isinstance(piece, TextPiece):
+            flat += [("TextDelta", char) for char in piece.text]
+        elif isinstance(piece, ReasoningPiece):
+            flat += [("ReasoningDelta", char) for char in piece.text]
+        else:
+            flat.append(("tool", piece.delta))
+    return flat
+
+
+@given(st.lists(ENTRIES), st.data(), st.booleans())
+def test_any_offset_any_size(entries: list[Entry], data: st.DataObject, closed: bool) -> None:
+    log = AnswerLog()
+    for entry in entries:
+        log.append(entry)
+    if closed:
+        log.close(End("stop"))
+    expected = atoms(entries)
+    assert log.head == len(expected)
+    offset = data.draw(st.integers(0, log.head))
+    size = data.draw(st.integers(1, 9))
+    pieces = log.read(offset, size)
+    assert piece_atoms(pieces) == expected[offset : offset + size]
+    if pieces:
+        assert pieces[-1].offset == min(offset + size, log.head)
+
+
+@given(st.lists(ENTRIES))
+def test_neighbours_are_joined(entries: list[Entry]) -> None:
+    log = AnswerLog()
+    for entry in entries:
+        log.append(entry)
+    kinds = [type(piece) for piece in log.read(0, 10_000)]
+    texts = [kind for kind in kinds if kind in (TextPiece, ReasoningPiece)]
+    assert all(a != b for a, b in zip(kinds, kinds[1:], strict=False) if a in texts)
+
+
+def test_beyond_the_head_is_refused() -> None:
+    log = AnswerLog()
+    log.append(TextDelta("abc"))
+    assert log.read(3, 10) == []
+    for offset in (-1, 4):
+        with pytest.raises(BadOffset):
+            log.read(offset, 10)
+
+
+def test_the_first_end_stays() -> None:
+    log = AnswerLog()
+    log.close(End("cancelled"))
+    log.close(End("stop"))
+    assert log.end == End("cancelled")
+    with pytest.raises(RuntimeError):
+        log.append(TextDelta("late"))
+
+
+def test_text_leaves_reasoning_and_tools_out() -> None:
+    log = AnswerLog()
+    for entry in (
+        ReasoningDelta("hm"),
+        TextDelta("a"),
+        ToolDelta("c", "n", "done"),
+        TextDelta("b"),
+    ):
+        log.append(entry)
+    assert log.text() == "ab"

@@ -1,0 +1,106 @@
+"""Readers: whatever the interleaving, each gets exactly the text, and holds none of it."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from wireside.generation.log import AnswerLog, End, TextPiece
+from wireside.generation.reader import Bell, Reader
+from wireside.messages import TextDelta
+
+STEPS = st.lists(
+    st.one_of(
+        st.text(alphabet="ab😀<", max_size=8).map(lambda text: ("append", text)),
+        st.tuples(st.just("read"), st.integers(0, 3), st.integers(1, 6)),
+        st.tuples(st.just("drop"), st.integers(0, 3)),
+        st.tuples(st.just("open"), st.integers(0, 40)),
+    ),
+    max_size=60,
+)
+
+
+@given(STEPS)
+def test_any_interleaving_gives_every_reader_exactly_the_text(steps: list[tuple]) -> None:
+    """Appends, reads of any size at any time, drops and resumes at the last offset."""
+    log, bell = AnswerLog(), Bell()
+    written = ""
+    readers: list[tuple[Reader, int, list[str]]] = [(Reader(log, bell, 0), 0, [])]
+    for step in steps:
+        match step:
+            case ("append", text):
+                log.append(TextDelta(text))
+                written += text
+            case ("open", position):
+                start = min(position, log.head)
+                readers.append((Reader(log, bell, start), start, []))
+            case ("read", which, size):
+                reader, _, got = readers[which % len(readers)]
+                got += [piece.text for piece in reader.take(size)]
+            case ("drop", which):
+                reader, start, got = readers[which % len(readers)]
+                reader.close()
+                resumed = Reader(log, bell, reader.offset)
+                readers[which % len(readers)] = (resumed, start, got)
+    log.close(End("stop"))
+    for reader, start, got in readers:
+        while pieces := reader.take(5):
+            assert reader.end is None or not reader.has_more
+            got += [piece.text for piece in pieces]
+        assert "".join(got) == written[start:]
+        assert reader.end == End("stop")
+
+
+def test_a_reader_that_never_reads_holds_nobody_up_and_no_memory() -> None:
+    log, bell = AnswerLog(), Bell()
+    sleeper, fast = Reader(log, bell, 0), Reader(log, bell, 0)
+    size_before = sys.getsizeof(sleeper) + sum(map(sys.getsizeof, vars(sleeper).values()))
+    got = ""
+    for number in range(1000):
+        log.append(TextDelta(f"{number} "))
+        bell.ring()
+        got += "".join(piece.text for piece in fast.take())
+    assert got == log.text()
+    size = sys.getsizeof(sleeper) + sum(map(sys.getsizeof, vars(sleeper).values()))
+    assert size - size_before < 64
+    assert "".join(piece.text for piece in sleeper.take(10**6)) == got
+
+
+async def test_wait_returns_for_text_and_for_the_end() -> None:
+    log, bell = AnswerLog(), Bell()
+    readers = [Reader(log, bell, 0) for _ in range(3)]
+    waits = [asyncio.ensure_future(reader.wait()) for reader in readers]
+    await asyncio.sleep(0)
+    assert not any(wait.done() for wait in waits)
+    log.append(TextDelta("x"))
+    bell.ring()
+    await asyncio.gather(*waits)
+    assert [reader.take() for reader in readers] == [[TextPiece("x", 1)]] * 3
+    last = asyncio.ensure_future(readers[0].wait())
+    await asyncio.sleep(0)
+    log.close(End("stop"))
+    bell.ring()
+    await last
+    assert readers[0].end == End("stop")
+
+
+async def test_a_cancelled_wait_leaves_nothing_behind() -> None:
+    log, bell = AnswerLog(), Bell()
+    wait = asyncio.ensure_future(Reader(log, bell, 0).wait())
+    await asyncio.sleep(0)
+    wait.cancel()
+    await asyncio.gather(wait, return_exceptions=True)
+    assert not bell._wakes
+
+
+@settings(max_examples=20)
+@given(st.integers(1, 200))
+def test_a_lagging_reader_gets_fewer_larger_pieces(tokens: int) -> None:
+    log, bell = AnswerLog(), Bell()
+    reader = Reader(log, bell, 0)
+    for _ in range(tokens):
+        log.append(TextDelta("word "))
+    assert reader.take() == [TextPiece("word " * tokens, 5 * tokens)]

@@ -1,0 +1,169 @@
+"""Answers as tasks of the server: each ends once, stops when told, stays for the window."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from wireside.errors import BadOffset, Expired, NotFound, Overloaded, ProviderTimeout
+from wireside.generation.log import End, TextPiece
+from wireside.generation.runner import Limits, Runner
+from wireside.messages import Finished, Message, ModelRequest, Usage
+
+REQUEST = ModelRequest("m", (Message("user", "?"),))
+
+
+async def test_an_answer_is_written_and_read(runner: Runner, provider) -> None:
+    stream = runner.start(REQUEST)
+    call = await provider.call()
+    call.say("Hel", "lo")
+    call.finish(Finished("length", Usage(3, 2)))
+    await stream.ended()
+    reader = stream.reader(1)
+    assert reader.take() == [TextPiece("ello", 5)]
+    assert reader.end == End("length", usage=Usage(3, 2))
+    assert call.is_closed
+
+
+async def test_the_start_does_not_wait_for_the_model(runner: Runner, provider) -> None:
+    stream = runner.start(REQUEST)
+    assert provider.calls == []
+    assert runner.find(stream.name) is stream
+
+
+async def test_stop_is_told_after_the_upstream_is_closed(runner: Runner, provider) -> None:
+    provider.closing_takes = asyncio.Event()
+    stream = runner.start(REQUEST)
+    call = await provider.call()
+    call.say("kept")
+    reader = stream.reader()
+    await reader.wait()
+    stream.stop()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert stream.is_live
+    assert not call.is_closed
+    provider.closing_takes.set()
+    await stream.ended()
+    assert call.is_closed
+    assert reader.take() == [TextPiece("kept", 4)]
+    assert reader.end == End("cancelled")
+
+
+async def test_stop_before_the_first_step_ends_it_too(runner: Runner) -> None:
+    stream = runner.start(REQUEST)
+    stream.stop()
+    await stream.ended()
+    assert stream.log.end == End("cancelled")
+    assert runner.live == 0
+
+
+async def test_stopping_twice_or_late_is_no_error(runner: Runner, provider) -> None:
+    stream = runner.start(REQUEST)
+    (await provider.call()).finish()
+    await stream.ended()
+    stream.stop()
+    assert stream.log.end == End("stop")
+
+
+async def test_errors_of_the_provider_end_it_and_keep_the_text(runner: Runner, provider) -> None:
+    stream = runner.start(REQUEST)
+    call = await provider.call()
+    call.say("so far")
+    call.fail(ProviderTimeout())
+    await stream.ended()
+    assert stream.log.text() == "so far"
+    assert isinstance(stream.log.end.error, ProviderTimeout)
+
+
+async def test_a_fault_of_ours_is_told_without_details_and_harms_no_other(
+    runner: Runner, provider
+) -> None:
+    other = runner.start(REQUEST)
+    broken = runner.start(REQUEST)
+    (await provider.call(1)).fail(ZeroDivisionError("secret"))
+    await broken.ended()
+    assert broken.log.end.error.code == "internal"
+    assert "secret" not in str(broken.log.end.error)
+    assert other.is_live
+
+
+async def test_a_provider_that_stops_without_a_word_is_no_success(runner: Runner) -> None:
+    class Silent:
+        async def stream(self, request):
+            return
+            yield
+
+    runner._provider = Silent()
+    stream = runner.start(REQUEST)
+    await stream.ended()
+    assert stream.log.end == End("interrupted")
+
+
+@pytest.mark.parametrize("limits", [Limits(streams=2)])
+async def test_no_more_than_the_limit_at_once(runner: Runner, provider) -> None:
+    first = runner.start(REQUEST)
+    runner.start(REQUEST)
+    with pytest.raises(Overloaded):
+        runner.start(REQUEST)
+    (await provider.call()).finish()
+    await first.ended()
+    await asyncio.sleep(0)
+    runner.start(REQUEST)
+
+
+@pytest.mark.parametrize("limits", [Limits(resume_window_s=600)])
+async def test_finished_answers_stay_for_the_window(runner: Runner, provider, clock) -> None:
+    stream = runner.start(REQUEST)
+    (await provider.call()).finish()
+    await stream.ended()
+    await asyncio.sleep(0)
+    clock.now += 599
+    assert runner.find(stream.name) is stream
+    clock.now += 1
+    with pytest.raises(Expired):
+        runner.find(stream.name)
+    with pytest.raises(NotFound):
+        runner.find("never-was")
+
+
+@pytest.mark.parametrize("limits", [Limits(resume_window_chars=10)])
+async def test_the_window_is_bounded_in_characters(runner: Runner, provider) -> None:
+    streams = []
+    for number in range(3):
+        streams.append(runner.start(REQUEST))
+        call = await provider.call(number)
+        call.say("12345")
+        call.finish()
+        await streams[-1].ended()
+        await asyncio.sleep(0)
+    with pytest.raises(Expired):
+        runner.find(streams[0].name)
+    assert runner.find(streams[1].name)
+    assert runner.find(streams[2].name)
+
+
+async def test_drain_waits_then_interrupts(runner: Runner, provider) -> None:
+    quick, slow = runner.start(REQUEST), runner.start(REQUEST)
+    (await provider.call(0)).finish()
+    call = await provider.call(1)
+    call.say("kept")
+    await runner.drain(0.05)
+    assert quick.log.end == End("stop")
+    assert slow.log.end == End("interrupted")
+    assert slow.log.text() == "kept"
+    assert call.is_closed
+    with pytest.raises(Overloaded):
+        runner.start(REQUEST)
+
+
+async def test_names_are_unguessable_and_new(runner: Runner) -> None:
+    names = {runner.start(REQUEST).name for _ in range(200)}
+    assert len(names) == 200
+    assert all(len(name) >= 22 for name in names)  # 128 bits in base64
+
+
+async def test_a_reader_beyond_the_head_is_refused(runner: Runner) -> None:
+    with pytest.raises(BadOffset):
+        runner.start(REQUEST).reader(1)

@@ -1,0 +1,240 @@
+"""One connection, both levels: what follows from what a client sends."""
+
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wireside.protocol.connection import (
+    Answer,
+    Attach,
+    Close,
+    Connection,
+    Event,
+    Limits,
+    Request,
+    Send,
+    Stop,
+)
+from wireside.protocol.limits import SlidingWindow
+
+
+def connect(limits: Limits | None = None, address: int = 10_000) -> Connection:
+    return Connection(limits or Limits(), SlidingWindow(address))
+
+
+def receive(connection: Connection, *, now: float = 0.0, **fields: object) -> list[Event]:
+    return connection.receive(json.dumps(fields), now)
+
+
+def sent(events: list[Event]) -> list[dict[str, object]]:
+    return [json.loads(event.frame) for event in events if isinstance(event, Send)]
+
+
+def answered(events: list[Event]) -> list[Request]:
+    return [event.request for event in events if isinstance(event, Answer)]
+
+
+class TestLevel1:
+    def test_a_chat_is_answered(self) -> None:
+        (request,) = answered(receive(connect(), type="chat", message="Hi", model="m"))
+        assert (request.level, request.chat.message, request.chat.model) == (1, "Hi", "m")
+
+    def test_questions_wait_their_turn_in_order(self) -> None:
+        connection = connect()
+        (first,) = answered(receive(connection, type="chat", message="1"))
+        assert receive(connection, type="chat", message="2") == []
+        assert receive(connection, type="batch", messages=["3", "4"]) == []
+        order = [first]
+        while events := connection.ended(order[-1]):
+            order += answered(events)
+        assert [request.chat.message for request in order] == ["1", "2", "3", "4"]
+
+    def test_more_than_may_wait_is_refused_at_once(self) -> None:
+        connection = connect(Limits(waiting=2))
+        receive(connection, type="chat", message="running")
+        assert receive(connection, type="batch", messages=["a", "b"]) == []
+        (error,) = sent(receive(connection, type="chat", message="c"))
+        assert error == {"type": "error", "message": "2 messages are waiting already."}
+
+    def test_cancel_stops_the_running_one_and_drops_what_waits(self) -> None:
+        connection = connect()
+        (first,) = answered(receive(connection, type="chat", message="1"))
+        receive(connection, type="chat", message="2")
+        assert receive(connection, type="cancel") == [Stop(None)]
+        (second,) = answered(connection.ended(first))
+        assert second.cancelled  # it still gets its one `done`
+        assert connection.ended(second) == []
+        (third,) = answered(receive(connection, type="chat", message="3"))
+        assert not third.cancelled
+
+    def test_cancel_without_a_stream_is_no_error(self) -> None:
+        assert receive(connect(), type="cancel") == []
+
+    def test_errors_have_the_guides_two_keys(self) -> None:
+        for fields in ({"type": "chat"}, {"type": "chat", "message": " "}, {"type": "x"}, {}):
+            (error,) = sent(connect().receive(json.dumps(fields), 0))
+            assert set(error) == {"type", "message"}
+
+    def test_errors_name_the_field(self) -> None:
+        (error,) = sent(receive(connect(), type="chat", message=7))
+        assert error["message"] == "message: expected a string."
+
+    def test_options_of_level_2_are_ignored(self) -> None:
+        (request,) = answered(receive(connect(), type="chat", message="Hi", temperature="hot"))
+        assert request.chat.temperature is None
+
+    def test_ping(self) -> None:
+        assert sent(receive(connect(), type="ping")) == [{"type": "pong"}]
+
+
+class TestLevel2:
+    def test_requests_run_side_by_side_up_to_the_limit(self) -> None:
+        connection = connect(Limits(streams=2))
+        requests = [
+            request
+            for name in ("a", "b")
+            for request in answered(receive(connection, type="chat", id=name, message="?"))
+        ]
+        assert len(requests) == 2
+        (error,) = sent(receive(connection, type="chat", id="c", message="?"))
+        assert (error["id"], error["code"], error["retryable"]) == ("c", "too_many", True)
+        connection.ended(requests[0])
+        assert answered(receive(connection, type="chat", id="c", message="?"))
+
+    def test_an_id_in_use_is_refused_without_ending_its_request(self) -> None:
+        connection = connect()
+        receive(connection, type="chat", id="a", message="?")
+        for frame in (
+            {"type": "chat", "id": "a", "message": "?"},
+            {"type": "chat", "id": "a"},
+            {"type": "resume", "id": "a", "stream": "s", "offset": 0},
+        ):
+            (error,) = sent(connection.receive(json.dumps(frame), 0))
+            assert error["code"] == "bad_message"
+            assert "id" not in error
+
+    def test_a_batch_is_answered_one_after_another_with_its_index(self) -> None:
+        connection = connect()
+        (first,) = answered(receive(connection, type="batch", id="b", messages=["x", "y"]))
+        (second,) = answered(connection.ended(first))
+        assert (first.index, second.index) == (0, 1)
+        assert connection.ended(second) == []
+        assert answered(receive(connection, type="chat", id="b", message="again"))
+
+    def test_resume(self) -> None:
+        connection = connect()
+        (event,) = receive(connection, type="resume", id="r", stream="s", offset=3)
+        assert isinstance(event, Attach)
+        assert receive(connection, type="cancel", id="r") == [Stop("r")]
+        connection.resume_ended(event.resume)
+        assert receive(connection, type="cancel", id="r") == []
+
+    def test_bad_values_name_the_field_and_the_request(self) -> None:
+        for fields, field in (
+            ({"message": "?", "temperature": 3}, "temperature"),
+            ({"message": "?", "temperature": True}, "temperature"),
+            ({"message": "?", "max_tokens": 0}, "max_tokens"),
+            ({"message": "?", "sanitize": 1}, "sanitize"),
+            ({"message": "?", "offset": -1}, "offset"),
+            ({"message": "?", "key": ""}, "key"),
+            ({"message": "?", "attachments": ["a", 1]}, "attachments[1]"),
+        ):
+            (error,) = sent(receive(connect(), type="chat", id="a", **fields))
+            assert (error["id"], error["code"]) == ("a", "bad_message")
+            assert str(error["message"]).startswith(f"{field}:")
+
+    def test_a_bad_id_is_named_and_not_echoed(self) -> None:
+        for bad in ("", "x" * 65, "a b", "ä", 7, True):
+            (error,) = sent(receive(connect(), type="chat", id=bad, message="?"))
+            assert str(error["message"]).startswith("id:")
+            assert "id" not in error
+
+    def test_a_long_message_is_too_large(self) -> None:
+        limits = Limits(max_message_chars=10)
+        assert answered(receive(connect(limits), type="chat", id="a", message="😀" * 10))
+        (error,) = sent(receive(connect(limits), type="chat", id="a", message="😀" * 11))
+        assert error["code"] == "too_large"
+
+    def test_pong_echoes_t(self) -> None:
+        for t in ("x", 7, 1.5):
+            assert sent(receive(connect(), type="ping", t=t)) == [{"type": "pong", "t": t}]
+
+
+class TestLimits:
+    def test_message_100_passes_and_101_closes(self) -> None:
+        connection = connect()
+        for i in range(100):
+            assert sent(receive(connection, type="ping", now=i * 0.5)) == [{"type": "pong"}]
+        *frames, close = receive(connection, type="ping", now=50.0)
+        assert sent(frames) == [{"type": "error", "message": "Rate limit exceeded"}]
+        assert close == Close(1008, "Rate limit exceeded")
+        assert receive(connection, type="ping", now=500.0) == []  # nothing after the close
+
+    def test_level_2_is_told_when_to_come_back(self) -> None:
+        connection = connect(Limits(messages_per_minute=1))
+        receive(connection, type="chat", id="a", message="?", now=10)
+        (error,) = sent(receive(connection, type="chat", id="b", message="?", now=20))
+        assert (error["code"], error["id"], error["retry_after"]) == ("rate_limited", "b", 50)
+
+    def test_a_batch_counts_as_many_as_it_holds_even_when_it_is_refused(self) -> None:
+        connection = connect(Limits(messages_per_minute=10))
+        receive(connection, type="batch", messages=[1] * 9)
+        receive(connection, type="ping")
+        assert isinstance(receive(connection, type="ping")[-1], Close)
+
+    def test_the_address_is_limited_without_closing(self) -> None:
+        window = SlidingWindow(1)
+        one, other = Connection(Limits(), window), Connection(Limits(), window)
+        receive(one, type="ping")
+        (event,) = receive(other, type="chat", id="a", message="?", now=1)
+        assert sent([event])[0]["code"] == "rate_limited"
+        assert answered(receive(other, type="chat", id="a", message="?", now=61))
+
+    def test_binary_closes(self) -> None:
+        (close,) = connect().receive_binary()
+        assert isinstance(close, Close)
+        assert close.code == 1003
+
+
+FRAMES = st.one_of(
+    st.text(max_size=30),
+    st.fixed_dictionaries(
+        {"type": st.sampled_from(["chat", "batch", "ping", "cancel", "resume", "?", 1])},
+        optional={
+            "id": st.sampled_from(["a", "b", "", "ä", 1]),
+            "message": st.sampled_from(["?", " ", 1, "x" * 200]),
+            "messages": st.lists(st.sampled_from(["?", "", 1]), max_size=25),
+            "stream": st.just("s"),
+            "offset": st.sampled_from([0, -1, 1.5]),
+        },
+    ).map(json.dumps),
+)
+
+
+@given(st.lists(st.tuples(FRAMES, st.booleans()), max_size=40))
+def test_every_request_that_opens_can_end_and_frames_stay_well_formed(
+    steps: list[tuple[str, bool]],
+) -> None:
+    """Whatever arrives: no exception, at most the limits open, level 1 one at a time."""
+    connection = connect(
+        Limits(messages_per_minute=200, streams=2, waiting=3, max_message_chars=99)
+    )
+    running: list[Request] = []
+    resumed = []
+    for text, ends_one in steps:
+        events = connection.receive(text, 0)
+        for event in events:
+            if isinstance(event, Attach):
+                resumed.append(event.resume)
+        running += answered(events)
+        sent(events)
+        assert sum(request.level == 1 for request in running) <= 1
+        assert sum(request.level == 2 for request in running) + len(resumed) <= 2
+        if ends_one and running:
+            running += answered(connection.ended(running.pop(0)))
+        elif ends_one and resumed:
+            connection.resume_ended(resumed.pop())
+    for request in running:
+        while events := connection.ended(request):
+            (request,) = answered(events)

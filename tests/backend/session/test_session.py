@@ -1,0 +1,360 @@
+"""A whole client: frames in, frames out, over the real service."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+
+from wireside.errors import ProviderUnavailable
+from wireside.messages import Finished, ReasoningDelta, ToolDelta, Usage
+from wireside.protocol.connection import Connection, Limits
+from wireside.protocol.limits import SlidingWindow
+from wireside.session.session import Session
+
+
+class Client:
+    """Sends dictionaries, collects what comes back."""
+
+    def __init__(self, chat) -> None:
+        self.session = Session(Connection(Limits(), SlidingWindow(10_000)), chat, self)
+        self.frames: list[dict] = []
+        self.closed: int | None = None
+        self.errors: list[str] = []
+        self._arrived = asyncio.Event()
+        self.can_send = asyncio.Event()
+        self.can_send.set()
+        self.writer = asyncio.create_task(self.session.write(self._send, self._close))
+
+    async def _send(self, frame: str) -> None:
+        await self.can_send.wait()
+        self.frames.append(json.loads(frame))
+        self._arrived.set()
+
+    async def _close(self, code: int, reason: str) -> None:
+        self.closed = code
+        self._arrived.set()
+
+    def message(self) -> None: ...
+
+    def error(self, code: str) -> None:
+        self.errors.append(code)
+
+    def send(self, **fields: object) -> None:
+        self.session.receive(json.dumps(fields), now=0.0)
+
+    async def until(self, *types: str, count: int = 1, **fields: object) -> dict:
+        """Wait for the ``count``-th frame of these types, with these fields."""
+
+        def found() -> list[dict]:
+            return [
+                frame
+                for frame in self.frames
+                if frame["type"] in types and fields.items() <= frame.items()
+            ]
+
+        while len(found()) < count:
+            self._arrived.clear()
+            await self._arrived.wait()
+        return found()[count - 1]
+
+    def text(self, request_id: str | None = None) -> str:
+        return "".join(
+            frame["content"]
+            for frame in self.frames
+            if frame["type"] == "chunk" and frame.get("id") == request_id
+        )
+
+    async def leave(self) -> None:
+        self.session.leave()
+        self.writer.cancel()
+        await asyncio.gather(self.writer, return_exceptions=True)
+
+
+@pytest.fixture
+async def connect(chat) -> AsyncIterator:
+    clients = []
+
+    def new() -> Client:
+        clients.append(Client(chat))
+        return clients[-1]
+
+    yield new
+    for client in clients:
+        await client.leave()
+
+
+async def test_level_1_gets_the_guides_frames_and_no_other_key(connect, provider) -> None:
+    client = connect()
+    client.send(type="chat", message="Hi")
+    call = await provider.call()
+    call.steps.put_nowait(ReasoningDelta("hm"))
+    call.steps.put_nowait(ToolDelta("c", "n", "done"))
+    call.say("Hello", " there")
+    call.finish(Finished("stop", Usage(1, 2)))
+    await client.until("done")
+    assert all(set(f) == {"type", "content"} for f in client.frames if f["type"] == "chunk")
+    assert client.frames[-1] == {"type": "done"}
+    assert {f["type"] for f in client.frames} == {"chunk", "done"}
+    assert client.text() == "Hello there"
+
+
+async def test_level_1_follow_ups_see_the_turns_before(connect, provider) -> None:
+    client = connect()
+    for number, question in enumerate(("one", "two")):
+        client.send(type="chat", message=question)
+        call = await provider.call(number)
+        call.say(f"answer {question}")
+        call.finish()
+        await client.until("done", count=number + 1)
+    context = [(m.role, m.text) for m in provider.calls[1].request.messages]
+    assert context == [("user", "one"), ("assistant", "answer one"), ("user", "two")]
+
+
+async def test_level_1_batch_is_answered_in_order(connect, provider) -> None:
+    client = connect()
+    client.send(type="batch", messages=["a", "b", "c"])
+    for number in range(3):
+        call = await provider.call(number)
+        assert len(provider.calls) == number + 1
+        call.say(str(number))
+        call.finish()
+    await client.until("done", count=3)
+    assert client.text() == "012"
+
+
+async def test_level_1_cancel_answers_every_request_once(connect, provider) -> None:
+    client = connect()
+    client.send(type="batch", messages=["a", "b", "c"])
+    call = await provider.call()
+    call.say("part")
+    await client.until("chunk")
+    client.send(type="cancel")
+    await client.until("done", count=3)
+    assert [f["type"] for f in client.frames] == ["chunk", "done", "done", "done"]
+    assert call.is_closed
+    assert len(provider.calls) == 1
+
+
+async def test_level_1_is_sanitised(connect, provider) -> None:
+    client = connect()
+    client.send(type="chat", message="Hi")
+    call = await provider.call()
+    call.say("a <scr", "ipt>x</script> <s")
+    call.finish()
+    await client.until("done")
+    assert client.text() == "a &lt;script>x</script> <s"
+
+
+async def test_level_1_answer_stops_with_its_connection(connect, provider) -> None:
+    client = connect()
+    client.send(type="chat", message="Hi")
+    call = await provider.call()
+    await client.leave()
+    while not call.is_closed:
+        await asyncio.sleep(0)
+
+
+async def test_level_2_frames(connect, provider) -> None:
+    client = connect()
+    client.send(type="chat", id="q", message="Hi", model="model-b", temperature=0.5, max_tokens=9)
+    call = await provider.call()
+    assert (call.request.model, call.request.temperature, call.request.max_tokens) == (
+        "model-b",
+        0.5,
+        9,
+    )
+    call.steps.put_nowait(ReasoningDelta("hm"))
+    call.say("a😀")
+    call.steps.put_nowait(ToolDelta("c", "n", "done", "{}", "r"))
+    call.finish(Finished("stop", Usage(1, None)))
+    await client.until("done")
+    start = client.frames[0]
+    assert start == {"type": "start", "id": "q", "stream": start["stream"], "model": "model-b"}
+    text = "".join(f["content"] for f in client.frames if f["type"] == "reasoning")
+    assert text == "hm"
+    tool = await client.until("tool")
+    assert tool == {
+        "type": "tool",
+        "id": "q",
+        "offset": 5,
+        "name": "n",
+        "call": "c",
+        "state": "done",
+        "arguments": "{}",
+        "result": "r",
+    }
+    assert client.frames[-1] == {
+        "type": "done",
+        "id": "q",
+        "offset": 5,
+        "reason": "stop",
+        "usage": {"input_tokens": 1, "output_tokens": None},
+    }
+
+
+async def test_level_2_requests_are_multiplexed(connect, provider) -> None:
+    client = connect()
+    client.send(type="chat", id="a", message="A")
+    client.send(type="chat", id="b", message="B")
+    one, two = await provider.call(0), await provider.call(1)
+    two.say("second")
+    two.finish()
+    await client.until("done", id="b")
+    one.say("first")
+    one.finish()
+    await client.until("done", id="a")
+    assert (client.text("a"), client.text("b")) == ("first", "second")
+
+
+async def test_level_2_survives_the_connection_and_resumes(connect, provider) -> None:
+    client = connect()
+    client.send(type="chat", id="q", message="Hi")
+    call = await provider.call()
+    call.say("seen ")
+    seen = await client.until("chunk")
+    stream = client.frames[0]["stream"]
+    await client.leave()
+    call.say("missed ")
+    back = connect()
+    back.send(type="resume", id="r", stream=stream, offset=seen["offset"])
+    resumed = await back.until("resumed")
+    assert resumed["state"] == "live"
+    call.say("live")
+    call.finish()
+    await back.until("done")
+    assert client.text("q") + back.text("r") == "seen missed live"
+    late = connect()
+    late.send(type="resume", id="x", stream=stream, offset=0)
+    await late.until("done")
+    assert late.frames[0]["state"] == "finished"
+    assert late.text("x") == "seen missed live"
+
+
+async def test_resume_is_refused_in_words(connect, provider) -> None:
+    client = connect()
+    client.send(type="chat", id="q", message="Hi")
+    (await provider.call()).finish()
+    await client.until("done")
+    stream = client.frames[0]["stream"]
+    client.send(type="resume", id="a", stream=stream, offset=1)
+    client.send(type="resume", id="b", stream="unknown", offset=0)
+    assert (await client.until("error", id="a"))["code"] == "bad_offset"
+    assert (await client.until("error", id="b"))["code"] == "not_found"
+    client.send(type="resume", id="a", stream=stream, offset=0)  # the id is free again
+    await client.until("done", id="a")
+
+
+async def test_one_key_is_answered_once(connect, provider) -> None:
+    client = connect()
+    client.send(type="chat", id="q", message="Hi", key="k1")
+    call = await provider.call()
+    call.say("once")
+    await client.until("chunk")
+    await client.leave()
+    back = connect()
+    back.send(type="chat", id="again", message="Hi", key="k1")
+    back.send(type="chat", id="late", message="Hi", key="k1", offset=2)
+    call.finish()
+    await back.until("done", id="again")
+    await back.until("done", id="late")
+    assert (back.text("again"), back.text("late")) == ("once", "ce")
+    assert len(provider.calls) == 1
+    back.send(type="chat", id="other", message="Something else", key="k1")
+    await provider.call(1)  # a key that two share shows nobody what the other asked
+
+
+async def test_level_2_cancel_reports_after_the_upstream_is_closed(connect, provider) -> None:
+    client = connect()
+    client.send(type="chat", id="q", message="Hi")
+    call = await provider.call()
+    call.say("part")
+    await client.until("chunk")
+    client.send(type="cancel", id="q")
+    done = await client.until("done")
+    assert (done["reason"], done["offset"]) == ("cancelled", 4)
+    assert call.is_closed
+
+
+async def test_errors_end_a_request_with_their_code(connect, provider) -> None:
+    client = connect()
+    client.send(type="chat", id="q", message="Hi")
+    call = await provider.call()
+    call.say("part")
+    call.fail(ProviderUnavailable())
+    error = await client.until("error")
+    assert (error["code"], error["retryable"], client.text("q")) == (
+        "provider_unavailable",
+        True,
+        "part",
+    )
+    client.send(type="chat", id="m", message="Hi", model="nope")
+    assert (await client.until("error", id="m"))["code"] == "unknown_model"
+    client.send(type="chat", id="c", message="Hi", conversation="new")
+    assert (await client.until("error", id="c"))["code"] == "not_configured"
+    client.send(type="chat", id="u", message="Hi", attachments=["x"])
+    assert (await client.until("error", id="u"))["code"] == "not_found"
+    assert client.errors == [
+        "provider_unavailable",
+        "unknown_model",
+        "not_configured",
+        "not_found",
+    ]
+
+
+async def test_sanitised_offsets_never_point_into_what_is_held_back(connect, provider) -> None:
+    client = connect()
+    client.send(type="chat", id="q", message="Hi", sanitize=True)
+    call = await provider.call()
+    call.say("ab<scr")
+    chunk = await client.until("chunk")
+    assert (chunk["content"], chunk["offset"]) == ("ab", 2)
+    call.say("ipt>")
+    call.finish()
+    await client.until("done")
+    assert client.text("q") == "ab&lt;script>"
+    client.send(type="resume", id="r", stream=client.frames[0]["stream"], offset=2)
+    await client.until("done", id="r")
+    assert client.text("r") == "&lt;script>"
+
+
+async def test_a_slow_socket_gets_fewer_larger_chunks(connect, provider) -> None:
+    client = connect()
+    client.send(type="chat", id="q", message="Hi")
+    call = await provider.call()
+    await client.until("start")
+    client.can_send.clear()
+    for number in range(500):
+        call.say(f"{number} ")
+    call.finish()
+    while not call.is_closed:
+        await asyncio.sleep(0)
+    client.can_send.set()
+    await client.until("done")
+    chunks = [f for f in client.frames if f["type"] == "chunk"]
+    assert client.text("q") == "".join(f"{n} " for n in range(500))
+    assert len(chunks) <= 3
+
+
+async def test_no_chunk_is_larger_than_64_kib(connect, provider) -> None:
+    client = connect()
+    client.send(type="chat", id="q", message="Hi")
+    call = await provider.call()
+    call.say("😀" * 100_000)
+    call.finish()
+    await client.until("done")
+    chunks = [f for f in client.frames if f["type"] == "chunk"]
+    assert max(len(f["content"].encode()) for f in chunks) <= 65536
+    assert client.text("q") == "😀" * 100_000
+
+
+async def test_the_rate_limit_answers_then_closes(connect) -> None:
+    client = connect()
+    for _ in range(101):
+        client.send(type="ping")
+    await client.writer
+    assert client.frames[-1] == {"type": "error", "message": "Rate limit exceeded"}
+    assert len(client.frames) == 101
+    assert client.closed == 1008
