@@ -1,0 +1,95 @@
+"""Settings: where they come from, and that the README tells the truth about them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+
+from wireside.settings import Settings
+
+README = Path(__file__).parents[2] / "README.md"
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "WIRESIDE_PORT", "WIRESIDE_MODEL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def row(name: str, field: FieldInfo) -> str:
+    """Return the line of the README's table for one setting."""
+    variable = name.upper() if name.startswith("openai_") else f"WIRESIDE_{name.upper()}"
+    return f"| `{variable}` | {shown_default(name, field)} | {field.description} |"
+
+
+def shown_default(name: str, field: FieldInfo) -> str:
+    if name in ("cache_dir", "data_dir"):
+        return "the user's"
+    value = field.default
+    if value is None or value in ((), ""):
+        return ""
+    if isinstance(value, tuple):
+        return f"`{', '.join(value)}`"
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def test_the_readme_has_every_setting() -> None:
+    readme = README.read_text(encoding="utf-8")
+    missing = [
+        line
+        for name, field in Settings.model_fields.items()
+        if (line := row(name, field)) not in readme
+    ]
+    assert not missing, "lines for the table of settings in README.md:\n" + "\n".join(missing)
+
+
+def test_the_readme_has_no_other_setting() -> None:
+    lines = README.read_text(encoding="utf-8").splitlines()
+    rows = [line for line in lines if line.startswith(("| `WIRESIDE_", "| `OPENAI_"))]
+    assert len(rows) == len(Settings.model_fields)
+
+
+def test_environment_over_file_and_arguments_over_both(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "wireside.toml").write_text('port = 1\nmodel = "file"\nname = "File"\n')
+    monkeypatch.setenv("WIRESIDE_PORT", "2")
+    monkeypatch.setenv("WIRESIDE_MODEL", "environment")
+    settings = Settings(port=3)
+    assert (settings.port, settings.model, settings.name) == (3, "environment", "File")
+
+
+def test_lists_are_written_with_commas_and_starters_with_bars(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("WIRESIDE_ALLOWED_ORIGINS", "https://a.example, https://b.example,")
+    monkeypatch.setenv("WIRESIDE_STARTERS", "One, two?|Three?")
+    settings = Settings()
+    assert settings.allowed_origins == ("https://a.example", "https://b.example")
+    assert settings.starters == ("One, two?", "Three?")
+
+
+def test_openai_variables_are_honoured_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not Settings().uses_openai
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:1/v1")
+    assert Settings().uses_openai
+    monkeypatch.setenv("OPENAI_BASE_URL", "")
+    monkeypatch.setenv("OPENAI_API_KEY", " ")
+    assert not Settings().uses_openai
+    monkeypatch.setenv("OPENAI_API_KEY", "canary-key")
+    settings = Settings()
+    assert settings.uses_openai
+    assert "canary-key" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"port": 70000}, {"silence_s": 0}, {"accent": "red"}, {"theme": "pink"}, {"unknown": 1}],
+)
+def test_wrong_values_are_refused(values: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        Settings(**values)  # type: ignore[arg-type]  # wrong on purpose
