@@ -68,6 +68,8 @@ class Session:
 
     def receive(self, text: str, now: float) -> None:
         """Take a text frame that arrived at ``now``."""
+        if self._close is not None:
+            return  # what a flood has on the way after the close costs nothing more
         self._counters.message()
         self._do_all(self._connection.receive(text, now))
 

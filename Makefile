@@ -1,0 +1,44 @@
+# Everything goes through .venv, which `make install` makes; nothing else must be installed but
+# Python 3.11+ and a package manager.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+
+.PHONY: help install run check test bench format lock clean
+.DEFAULT_GOAL := help
+
+help: ## Show this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+install: $(VENV)/runtime ## Make .venv and install into it, by version and hash
+
+run: $(VENV)/runtime ## Start the chat; prints its address
+	@$(BIN)/wireside serve
+
+check: $(VENV)/dev ## Format, lint, import contracts, types, unit tests
+	@$(BIN)/python scripts/verify.py check
+
+test: $(VENV)/dev ## All of that, integration, a real browser, the wheel
+	@$(BIN)/python scripts/verify.py test
+
+bench: $(VENV)/dev ## What a token costs, as ratios to a bare relay
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+format: $(VENV)/dev ## Put the code in its form
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+lock: $(VENV)/dev ## Resolve the dependencies anew into requirements/
+	@$(BIN)/python scripts/lock.py
+
+clean: ## Remove .venv and everything that was built
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(VENV)/runtime: requirements/runtime.txt pyproject.toml
+	@PYTHON="$(PYTHON)" sh scripts/install.sh $(VENV) requirements/runtime.txt
+	@touch $@
+
+$(VENV)/dev: requirements/dev.txt $(VENV)/runtime
+	@PYTHON="$(PYTHON)" sh scripts/install.sh $(VENV) requirements/dev.txt
+	@touch $@

@@ -1,0 +1,99 @@
+"""``/ws/ai-chat`` as an ASGI application: moves frames between a socket and a session."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+import structlog
+from starlette.types import Receive, Scope, Send
+
+from wireside.chat.service import ChatService
+from wireside.ports import Clock
+from wireside.protocol.connection import Connection, Limits
+from wireside.protocol.limits import AddressWindows
+from wireside.session.session import Counters, Session
+
+SUBPROTOCOL = "ai-chat"
+
+_log = structlog.get_logger(__name__)
+
+
+class ConnectionCounters(Counters, Protocol):
+    """Counts connections beside what happens on them."""
+
+    def connected(self) -> None:
+        """A connection has opened."""
+
+    def disconnected(self) -> None:
+        """A connection has closed."""
+
+
+class ChatEndpoint:
+    """Serves connections whose handshake was found good already (``guards.py``)."""
+
+    def __init__(
+        self,
+        chat: ChatService,
+        limits: Limits,
+        addresses: AddressWindows,
+        counters: ConnectionCounters,
+        clock: Clock,
+    ) -> None:
+        self._chat = chat
+        self._limits = limits
+        self._addresses = addresses
+        self._counters = counters
+        self._clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection from its handshake to its end."""
+        if (await receive())["type"] != "websocket.connect":
+            return
+        offered = scope.get("subprotocols", ())
+        subprotocol = SUBPROTOCOL if SUBPROTOCOL in offered else None
+        await send({"type": "websocket.accept", "subprotocol": subprotocol})
+        window = self._addresses.window(_address(scope), self._clock())
+        session = Session(Connection(self._limits, window), self._chat, self._counters)
+        self._counters.connected()
+        writer = asyncio.create_task(_write(session, send), name="websocket writer")
+        try:
+            await self._receive(session, receive)
+        finally:
+            self._counters.disconnected()
+            session.leave()
+            writer.cancel()
+            await asyncio.wait([writer])
+
+    async def _receive(self, session: Session, receive: Receive) -> None:
+        """Always receive: who does not starves the pings and loses the connection."""
+        while True:
+            message = await receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            text = message.get("text")
+            if text is None:
+                session.receive_binary()
+            else:
+                session.receive(text, self._clock())
+
+
+async def _write(session: Session, send: Send) -> None:
+    async def send_text(frame: str) -> None:
+        await send({"type": "websocket.send", "text": frame})
+
+    async def close(code: int, reason: str) -> None:
+        await send({"type": "websocket.close", "code": code, "reason": reason})
+
+    try:
+        await session.write(send_text, close)
+    except OSError:
+        pass  # the peer is gone; the receiving task is told so too
+    except RuntimeError:
+        _log.debug("websocket_closed_while_writing")
+
+
+def _address(scope: Scope) -> str:
+    client = scope.get("client")
+    return client[0] if client else ""

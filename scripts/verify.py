@@ -1,0 +1,127 @@
+"""Runs the project's checks one after another, all of them, and ends with one summary.
+
+``check`` is the daily round; ``test`` adds what takes longer: a real browser, the wheel.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+BIN = Path(sys.executable).parent
+COUNTS = re.compile(r"(\d+) (passed|failed|error|errors)\b")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One line of the summary."""
+
+    name: str
+    command: tuple[str, ...]
+
+
+def tool(name: str, *arguments: str) -> tuple[str, ...]:
+    """Return the command of a tool of this environment."""
+    return (str(BIN / name), *arguments)
+
+
+CHECK = (
+    Step("format", tool("ruff", "format", "--check", ".")),
+    Step("lint", tool("ruff", "check", ".")),
+    Step("imports", tool("lint-imports")),
+    Step("types", tool("mypy")),
+    Step("unit tests", tool("pytest", "-q", "tests/backend", "tests/ui", "-m", "not slow")),
+)
+TEST = (
+    *CHECK,
+    Step("slow tests", tool("pytest", "-q", "tests/backend", "tests/ui", "-m", "slow")),
+    Step("packaging", tool("pytest", "-q", "tests/packaging")),
+    # a process of its own: Playwright leaves a loop running, and async tests can't follow it
+    Step("browser", tool("pytest", "-q", "tests/e2e")),
+)
+
+
+def main(which: str) -> int:
+    """Run the steps of ``which``; returns the exit code."""
+    if which == "test":
+        have_chromium()
+    results = [(step, *run(step)) for step in (TEST if which == "test" else CHECK)]
+    print(f"\n{'step':<12} {'result':<8} seconds")
+    for step, code, seconds, _ in results:
+        print(f"{step.name:<12} {'ok' if code == 0 else 'FAILED':<8} {seconds:7.1f}")
+    passed = sum(count["passed"] for *_, count in results)
+    failed = sum(count["failed"] for *_, count in results)
+    print(f"{passed} passed, {failed} failed")
+    return int(any(code for _, code, *_ in results))
+
+
+def run(step: Step) -> tuple[int, float, dict[str, int]]:
+    """Run one step, showing what it prints; returns exit code, seconds and pytest's counts."""
+    print(f"\n── {step.name} " + "─" * (70 - len(step.name)), flush=True)
+    began = time.monotonic()
+    count = {"passed": 0, "failed": 0}
+    process = subprocess.Popen(
+        step.command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    assert process.stdout is not None
+    last = ""
+    for line in process.stdout:
+        print(line, end="", flush=True)
+        last = line if COUNTS.search(line) else last
+    code = process.wait()
+    for number, what in COUNTS.findall(last):
+        count["passed" if what == "passed" else "failed"] += int(number)
+    return code, time.monotonic() - began, count
+
+
+def have_chromium() -> None:
+    """Make sure that there is a Chromium, by whatever way this machine allows."""
+    sys.path.insert(0, str(ROOT / "tests" / "e2e"))
+    from chromium import find  # the tests look for it in the same places
+
+    ways: tuple[tuple[str, Callable[[], bool]], ...] = (
+        ("Playwright's own", lambda: attempt(tool("playwright", "install", "chromium"))),
+        ("the system's package", install_package),
+    )
+    for name, way in ways:
+        if find() is not None:
+            return
+        print(f"No Chromium yet; trying {name} …", flush=True)
+        way()
+    if find() is None:
+        print(
+            "The browser tests need Chromium: install your system's `chromium` package, or set"
+            " WIRESIDE_CHROMIUM to the path of one."
+        )
+
+
+def install_package() -> bool:
+    """Install the distribution's Chromium; that takes an administrator."""
+    prefix: tuple[str, ...] = ()
+    if not attempt(("test", "-w", "/usr/bin")):
+        if shutil.which("sudo") is None:
+            return False
+        prefix = ("sudo", "-n")
+    if shutil.which("apt-get") is None:
+        return False
+    attempt((*prefix, "apt-get", "update", "-qq"))
+    return attempt((*prefix, "apt-get", "install", "-y", "-qq", "chromium"))
+
+
+def attempt(command: tuple[str, ...]) -> bool:
+    """Run a command that may fail."""
+    try:
+        return subprocess.run(command, check=False, timeout=600).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

@@ -1,0 +1,113 @@
+"""Requests that never end, and readers that never read, over plain HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from starlette.types import Receive, Scope, Send
+
+Serve = Callable[..., Awaitable[Any]]
+Connect = Callable[..., Awaitable[Any]]
+
+REQUEST = b"POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\nbody"
+
+
+@pytest.mark.parametrize(
+    "begin",
+    [
+        b"",
+        b"G",
+        b"GET / HTTP/1.1\r\nHost: localh",
+        b"\r\n",
+        b"POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\nbo",
+        b"GET /ws/ai-chat HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n",
+        REQUEST + b"GET / HT",
+    ],
+)
+async def test_a_request_that_stops_is_aborted(
+    serve: Serve, echo: Any, connect: Connect, begin: bytes
+) -> None:
+    served = await serve(echo, handshake_s=0.2)
+    client = await connect(served.port)
+    client.writer.write(begin)
+    await client.until_gone()
+    await served.until_connections(0)
+
+
+async def test_bytes_now_and_then_do_not_make_a_request_longer(
+    serve: Serve, echo: Any, connect: Connect
+) -> None:
+    served = await serve(echo, handshake_s=0.3)
+    client = await connect(served.port)
+    gone = asyncio.create_task(client.until_gone())
+    while not gone.done():
+        client.writer.write(b"\r\n" if not echo.paths else b"x")
+        await asyncio.sleep(0.02)
+    await served.until_connections(0)
+
+
+async def test_a_body_may_take_its_time_as_long_as_it_comes(
+    serve: Serve, echo: Any, connect: Connect
+) -> None:
+    served = await serve(echo, handshake_s=0.3)
+    client = await connect(served.port)
+    client.writer.write(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 8\r\n\r\n")
+    for byte in b"12345678":
+        await asyncio.sleep(0.1)
+        client.writer.write(bytes((byte,)))
+    assert await client.status() == 200
+    assert await client.reader.readexactly(8) == b"12345678"
+
+
+async def test_an_application_may_take_its_time(serve: Serve, connect: Connect) -> None:
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await receive()
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            await send({"type": "lifespan.shutdown.complete"})
+            return
+        await asyncio.sleep(0.6)
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body"})
+
+    served = await serve(slow, handshake_s=0.2)
+    client = await connect(served.port)
+    client.writer.write(REQUEST)
+    assert await client.status() == 204
+
+
+async def test_connections_are_kept_for_the_next_request(
+    serve: Serve, echo: Any, connect: Connect
+) -> None:
+    served = await serve(echo, handshake_s=0.2)
+    client = await connect(served.port)
+    for _ in range(2):
+        client.writer.write(REQUEST)
+        assert await client.status() == 200
+        assert await client.reader.readexactly(4) == b"body"
+        await asyncio.sleep(0.5)  # idle, not late: uvicorn's keep-alive decides here
+
+
+async def test_who_takes_nothing_of_a_response_is_freed(serve: Serve, connect: Connect) -> None:
+    async def endless(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await receive()
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            await send({"type": "lifespan.shutdown.complete"})
+            return
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        while (await asyncio.sleep(0, True)) and not served.is_done:
+            await send({"type": "http.response.body", "body": b"x" * 50_000, "more_body": True})
+            served.is_done = served.connections == 0
+
+    served = await serve(endless, stalled_s=0.3)
+    served.is_done = False
+    client = await connect(served.port, small_buffer=True)
+    client.writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    await asyncio.sleep(0.05)
+    await served.until_connections(0)

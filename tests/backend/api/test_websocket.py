@@ -1,0 +1,203 @@
+"""``/ws/ai-chat`` over real sockets, with a client that is not ours."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+from starlette.applications import Starlette
+from starlette.routing import WebSocketRoute
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from wireside.api.server import Server, _config
+from wireside.api.websocket import ChatEndpoint
+from wireside.chat.service import ChatService
+from wireside.protocol.connection import Limits
+from wireside.protocol.limits import AddressWindows
+from wireside.settings import Settings
+from wireside.telemetry import Telemetry
+
+
+@pytest.fixture
+def telemetry() -> Telemetry:
+    return Telemetry()
+
+
+@pytest.fixture
+async def url(chat: ChatService, telemetry: Telemetry) -> AsyncIterator[str]:
+    """A real server in this loop, under the application's own protocol classes."""
+    endpoint = ChatEndpoint(
+        chat, Limits(), AddressWindows(10_000), telemetry, time.monotonic
+    )
+    app = Starlette(routes=[WebSocketRoute("/ws/ai-chat", endpoint)])
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = Server(_config(app, Settings(port=0)), 0.0, lambda _: None)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    yield f"ws://127.0.0.1:{listener.getsockname()[1]}/ws/ai-chat"
+    server.should_exit = True
+    await serving
+
+
+async def ask(client: ClientConnection, **fields: object) -> None:
+    await client.send(json.dumps(fields))
+
+
+async def frames_until(client: ClientConnection, *types: str) -> list[dict]:
+    frames = []
+    while not frames or frames[-1]["type"] not in types:
+        frames.append(json.loads(await client.recv()))
+    return frames
+
+
+async def test_the_guides_exchange(url: str, provider) -> None:
+    async with connect(url) as client:
+        await ask(client, type="ping")
+        assert json.loads(await client.recv()) == {"type": "pong"}
+        await ask(
+            client, type="chat", message="What is the weather today?", model="model-a"
+        )
+        call = await provider.call()
+        call.say("The ", "weather")
+        call.finish()
+        frames = await frames_until(client, "done")
+        assert "".join(f["content"] for f in frames[:-1]) == "The weather"
+
+
+async def test_the_subprotocol_is_agreed_on(url: str) -> None:
+    async with connect(url, subprotocols=["other", "ai-chat"]) as client:  # type: ignore[list-item]  # a NewType
+        assert client.subprotocol == "ai-chat"
+
+
+async def test_pings_are_answered_while_an_answer_streams(url: str, provider) -> None:
+    async with connect(url) as client:
+        await ask(client, type="chat", message="long")
+        call = await provider.call()
+        call.say("begun")
+        await frames_until(client, "chunk")
+        await ask(client, type="ping")
+        await frames_until(client, "pong")
+        await asyncio.wait_for(await client.ping(), 10)
+
+
+async def test_a_dropped_level_2_connection_resumes_on_a_new_one(
+    url: str, provider
+) -> None:
+    client = await connect(url)
+    await ask(client, type="chat", id="q", message="Hi")
+    call = await provider.call()
+    call.say("before ")
+    start, chunk = await frames_until(client, "chunk")
+    client.transport.abort()
+    call.say("between ")
+    async with connect(url) as back:
+        offset = chunk["offset"]
+        await ask(back, type="resume", id="r", stream=start["stream"], offset=offset)
+        await frames_until(back, "resumed")
+        call.say("after")
+        call.finish()
+        frames = await frames_until(back, "done")
+        text = "".join(f["content"] for f in frames if f["type"] == "chunk")
+        assert chunk["content"] + text == "before between after"
+
+
+async def test_a_level_1_drop_cancels_its_answer(url: str, provider) -> None:
+    client = await connect(url)
+    await ask(client, type="chat", message="Hi")
+    call = await provider.call()
+    client.transport.abort()
+    while not call.is_closed:
+        await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "not json",
+        "[]",
+        "{}",
+        '{"type": "chat"}',
+        '{"type": "chat", "message": ["x"]}',
+        '{"type": "chat", "message": "\\ud800"}',
+        '{"type": 1}',
+        '{"a": ' + "[" * 100_000,
+        "\x00",
+        "\n" * 1_000_000,
+        '{"type": "chat", "message": "' + "x" * 100_001 + '"}',
+    ],
+    ids=lambda text: repr(text[:30]),
+)
+async def test_bad_input_gets_a_clear_error_and_the_connection_stays(
+    url: str, text: str
+) -> None:
+    async with connect(url) as client:
+        await client.send(text)
+        error = json.loads(await client.recv())
+        assert error["type"] == "error"
+        assert error["message"]
+        await ask(client, type="ping")
+        await frames_until(client, "pong")
+
+
+@pytest.mark.parametrize(
+    ("frame", "code"),
+    [(b"binary", 1003), ("x" * (2 * 1024 * 1024), 1009)],
+    ids=["binary", "2 MiB"],
+)
+async def test_frames_that_close(url: str, frame: str | bytes, code: int) -> None:
+    async with connect(url) as client:
+        await client.send(frame)
+        with pytest.raises(ConnectionClosed) as closed:
+            await client.recv()
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == code
+
+
+async def test_a_flood_is_told_then_closed_and_others_are_undisturbed(
+    url: str, provider, telemetry: Telemetry
+) -> None:
+    async with connect(url) as calm, connect(url) as flood:
+        await ask(calm, type="chat", id="q", message="Hi")
+        call = await provider.call()
+        frames = []
+        try:
+            for _ in range(10_000):
+                await flood.send('{"type":"ping"}')
+        except ConnectionClosed:
+            pass
+        try:
+            while True:
+                frames.append(json.loads(await flood.recv()))
+        except ConnectionClosed as closed:
+            assert closed.rcvd is not None
+            assert closed.rcvd.code == 1008  # noqa: PT017 - it must close, or recv would hang
+        assert len(frames) <= 101
+        call.say("fine")
+        call.finish()
+        assert (await frames_until(calm, "done"))[-1]["reason"] == "stop"
+    assert telemetry.messages <= 110
+
+
+async def test_texts_that_look_odd_arrive_as_they_are(url: str, provider) -> None:
+    odd = "\u202egnp.exe\u0000 \u2066 \ufeff 😀 <script> \u2028"
+    async with connect(url) as client:
+        await ask(client, type="chat", id="q", message=odd)
+        call = await provider.call()
+        assert call.request.messages[-1].text == odd
+        call.say(odd)
+        call.finish()
+        frames = await frames_until(client, "done")
+        assert "".join(f["content"] for f in frames if f["type"] == "chunk") == odd
+
+
+async def test_connections_are_counted(url: str, telemetry: Telemetry) -> None:
+    async with connect(url) as client:
+        await ask(client, type="ping")
+        await client.recv()
+        assert telemetry.connections == 1
+    while telemetry.connections:
+        await asyncio.sleep(0.01)

@@ -1,0 +1,437 @@
+"""What a WebSocket connection bears, and what ends it, over real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+import websockets
+from starlette.types import Receive, Scope, Send
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
+
+from wireside.api.compression import MIN_COMPRESSED_BYTES
+from wireside.api.websocket_protocol import SLICE_BYTES, WebSocketConnection
+
+BINARY, CLOSE, CONT, PING, PONG, TEXT = 2, 8, 0, 9, 10, 1
+
+Serve = Callable[..., Awaitable[Any]]
+Connect = Callable[..., Awaitable[Any]]
+
+
+@pytest.mark.parametrize("compression", [None, "deflate"])
+async def test_messages_of_all_sizes_go_both_ways(serve: Serve, echo: Any, compression: Any) -> None:
+    served = await serve(echo)
+    async with websockets.connect(served.url, compression=compression) as client:
+        for size in (0, 1, 125, 126, 127, 128, 65_535, 65_536, 200_000):
+            text = (os.urandom(size // 2 + 1).hex() + "ü")[-size:] if size else ""
+            await client.send(text)
+            assert await client.recv() == text
+    assert client.close_code == 1000
+    await served.until_connections(0)
+    assert echo.disconnects == [1000]
+
+
+async def test_fragments_make_one_message(serve: Serve, echo: Any, connect: Connect) -> None:
+    served = await serve(echo)
+    client = await connect(served.port)
+    assert await client.upgrade() == 101
+    client.send(TEXT, b"a\xc3", fin=False)
+    client.send(PING, b"between")
+    client.send(CONT, b"", fin=False)
+    client.send(CONT, b"\xbcb")
+    assert await client.receive() == (PONG, b"between")
+    assert await client.receive() == (TEXT, "aüb".encode())
+
+
+async def test_a_binary_frame_reaches_the_application(serve: Serve, echo: Any, connect: Connect) -> None:
+    served = await serve(echo)
+    client = await connect(served.port)
+    await client.upgrade()
+    client.send(BINARY, b"\x00\xff")
+    await client.receive()
+    assert echo.received == [{"type": "websocket.receive", "bytes": b"\x00\xff"}]
+
+
+async def test_frames_sent_with_the_handshake_are_not_lost(
+    serve: Serve, connect: Connect
+) -> None:
+    release = asyncio.Event()
+
+    async def slow_to_accept(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await receive()
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            await send({"type": "lifespan.shutdown.complete"})
+            return
+        await receive()
+        await release.wait()
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.send", "text": (await receive())["text"]})
+
+    served = await serve(slow_to_accept)
+    client = await connect(served.port)
+    opening = asyncio.create_task(client.upgrade())
+    await asyncio.sleep(0.05)
+    client.send(TEXT, b"early")
+    await asyncio.sleep(0.05)
+    release.set()
+    assert await opening == 101
+    assert await client.receive() == (TEXT, b"early")
+
+
+async def test_many_frames_in_one_write_arrive_in_order(serve: Serve, echo: Any, connect: Connect) -> None:
+    served = await serve(echo)
+    client = await connect(served.port)
+    await client.upgrade()
+    count = 3000
+    for number in range(count):
+        client.send(TEXT, b"%d" % number)
+    for number in range(count):
+        assert await client.receive() == (TEXT, b"%d" % number)
+
+
+async def test_input_waits_in_the_socket_while_the_application_is_busy(
+    serve: Serve, connect: Connect
+) -> None:
+    """A flood of tiny messages is not parsed into memory before the application asks for it."""
+    release = asyncio.Event()
+
+    async def busy(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await receive()
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            await send({"type": "lifespan.shutdown.complete"})
+            return
+        await receive()
+        await send({"type": "websocket.accept"})
+        await release.wait()
+
+    served = await serve(busy)
+    client = await connect(served.port)
+    await client.upgrade()
+    client.writer.write(bytes((0x81, 0x80, 0, 0, 0, 0)) * 30_000)
+    await asyncio.sleep(0.2)
+    (connection,) = served.server.server_state.connections
+    assert 0 < len(connection._inbox) <= SLICE_BYTES  # frames of 6 bytes; far from 30,000
+    release.set()
+
+
+# Limits
+
+
+async def test_a_ping_flood_is_cut(serve: Serve, echo: Any, connect: Connect) -> None:
+    served = await serve(echo, control_frames_per_second=50)
+    client = await connect(served.port)
+    await client.upgrade()
+    for _ in range(5000):
+        client.send(PING)
+    await client.until_gone()
+    await served.until_connections(0)
+    assert echo.disconnects == [1006]
+
+
+async def test_pings_within_the_limit_are_answered(serve: Serve, echo: Any, connect: Connect) -> None:
+    served = await serve(echo, control_frames_per_second=50)
+    client = await connect(served.port)
+    await client.upgrade()
+    for number in range(50):
+        client.send(PING, b"%d" % number)
+    for number in range(50):
+        assert await client.receive() == (PONG, b"%d" % number)
+
+
+async def test_a_flood_of_pongs_is_cut_too(serve: Serve, echo: Any, connect: Connect) -> None:
+    served = await serve(echo, control_frames_per_second=50)
+    client = await connect(served.port)
+    await client.upgrade()
+    for _ in range(200):
+        client.send(PONG)
+    await client.until_gone()
+    await served.until_connections(0)
+
+
+async def test_empty_continuations_are_counted(serve: Serve, echo: Any, connect: Connect) -> None:
+    served = await serve(echo, control_frames_per_second=100)
+    client = await connect(served.port)
+    await client.upgrade()
+    client.send(TEXT, fin=False)
+    for _ in range(20_000):
+        client.send(CONT, fin=False)
+    await client.until_gone()
+    await served.until_connections(0)
+    assert echo.received == []
+
+
+async def test_a_message_has_only_so_many_fragments(serve: Serve, echo: Any, connect: Connect) -> None:
+    served = await serve(echo, fragments_per_message=8)
+    client = await connect(served.port)
+    await client.upgrade()
+    for last in (7, 8):
+        client.send(TEXT, b"a", fin=False)
+        for _ in range(last - 1):
+            client.send(CONT, b"b", fin=False)
+        client.send(CONT, b"c")
+        if last == 7:
+            assert await client.receive() == (TEXT, b"abbbbbbc")
+    await client.until_gone()
+    assert len(echo.received) == 1
+
+
+@pytest.mark.parametrize("fragments", [1, 4])
+async def test_a_frame_over_the_limit_closes_with_1009(
+    serve: Serve, echo: Any, connect: Connect, fragments: int
+) -> None:
+    """The code arrives although the client goes on sending: nothing resets the connection."""
+    served = await serve(echo, max_frame_bytes=10_000)
+    client = await connect(served.port)
+    await client.upgrade()
+    for number in range(fragments):
+        opcode = TEXT if number == 0 else CONT
+        client.send(opcode, b"x" * (2_000_000 // fragments), fin=number == fragments - 1)
+    assert await client.close_code() == 1009
+    client.writer.write_eof()
+    await served.until_connections(0)
+    assert echo.disconnects == [1009]
+
+
+async def test_a_deflate_bomb_closes_with_1009(serve: Serve, echo: Any) -> None:
+    served = await serve(echo, max_frame_bytes=100_000)
+    async with websockets.connect(served.url, compression="deflate") as client:
+        await client.send("x" * 5_000_000)
+        with pytest.raises(websockets.ConnectionClosed):
+            await client.recv()
+    assert client.close_code == 1009
+
+
+@pytest.mark.parametrize(
+    ("bad", "code"),
+    [
+        (b"\x81\x82\0\0\0\0\xc3\x28", 1007),  # not UTF-8
+        (b"\x81\x02hi", 1002),  # not masked
+        (b"\x83\x80\0\0\0\0", 1002),  # unknown opcode
+        (b"\x80\x80\0\0\0\0", 1002),  # continuation of nothing
+        (b"\xc1\x80\0\0\0\0", 1002),  # compressed, not agreed on
+        (b"\x89\xfe\0\x7e\0\0\0\0", 1002),  # a ping that is too long
+        (b"\x88\x82\0\0\0\0\x03\xed", 1002),  # a close code nobody may send
+    ],
+)
+async def test_broken_frames_close_with_their_code(
+    serve: Serve, echo: Any, connect: Connect, bad: bytes, code: int
+) -> None:
+    served = await serve(echo)
+    client = await connect(served.port)
+    await client.upgrade()
+    client.writer.write(bad + bytes(126))
+    assert await client.close_code() == code
+    client.writer.write_eof()
+    await served.until_connections(0)
+
+
+# Time
+
+
+async def test_an_unanswered_ping_ends_the_connection(serve: Serve, echo: Any, connect: Connect) -> None:
+    served = await serve(echo, ping_interval_s=0.1, ping_timeout_s=0.1)
+    client = await connect(served.port)
+    await client.upgrade()
+    opcode, payload = await client.receive()
+    assert (opcode, len(payload)) == (PING, 4)
+    client.send(PONG, b"else")  # not what was asked for
+    assert await client.close_code() == 1011
+    client.abort()
+    await served.until_connections(0)
+    assert echo.disconnects == [1011]
+
+
+async def test_answered_pings_keep_it(serve: Serve, echo: Any) -> None:
+    served = await serve(echo, ping_interval_s=0.05, ping_timeout_s=0.2)
+    async with websockets.connect(served.url, ping_interval=None) as client:
+        await asyncio.sleep(0.6)  # a dozen pings
+        await client.send("still here")
+        assert await client.recv() == "still here"
+
+
+async def test_who_vanished_is_freed_although_bytes_wait_for_him(
+    serve: Serve, echo: Any, connect: Connect
+) -> None:
+    """``close`` waits for a flush; a peer that neither reads nor pongs must still be freed."""
+    served = await serve(echo, ping_interval_s=0.1, ping_timeout_s=0.1, closing_s=0.2)
+    client = await connect(served.port, small_buffer=True)
+    await client.upgrade()
+    client.send(TEXT, b"flood 20000")
+    await served.until_connections(0)
+    assert echo.disconnects == [1011]
+
+
+async def test_who_takes_nothing_is_freed(serve: Serve, echo: Any, connect: Connect) -> None:
+    served = await serve(echo, stalled_s=0.3, closing_s=0.2)
+    client = await connect(served.port, small_buffer=True)
+    await client.upgrade()
+    client.send(TEXT, b"flood 20000")
+    await served.until_connections(0)
+    assert echo.disconnects == [1013]
+
+
+async def test_who_reads_slowly_is_not(serve: Serve, echo: Any, connect: Connect) -> None:
+    served = await serve(echo, stalled_s=0.4)
+    client = await connect(served.port, small_buffer=True)
+    await client.upgrade()
+    client.send(TEXT, b"flood 8000")
+    for _ in range(12):
+        await asyncio.sleep(0.1)
+        await client.reader.readexactly(100_000)
+    assert served.connections == 1
+
+
+async def test_a_close_that_nobody_answers_ends(serve: Serve, echo: Any, connect: Connect) -> None:
+    served = await serve(echo, closing_s=0.2)
+    client = await connect(served.port)
+    await client.upgrade()
+    client.send(TEXT, b"close 1008")
+    assert await client.close_code() == 1008
+    await client.until_gone()
+    await served.until_connections(0)
+
+
+async def test_a_development_server_cuts_connections(serve: Serve, echo: Any, connect: Connect) -> None:
+    served = await serve(echo, cut_s=0.1)
+    client = await connect(served.port)
+    await client.upgrade()
+    await client.until_gone()
+    await served.until_connections(0)
+    assert echo.disconnects == [1006]
+
+
+# Compression
+
+
+async def test_small_messages_leave_as_they_are_and_large_ones_small(
+    serve: Serve, echo: Any, connect: Connect
+) -> None:
+    served = await serve(echo)
+    client = await connect(served.port)
+    assert await client.upgrade("Sec-WebSocket-Extensions: permessage-deflate") == 101
+    assert "client_no_context_takeover" in client.head
+    small, large = b"x" * (MIN_COMPRESSED_BYTES - 1), b"x" * MIN_COMPRESSED_BYTES
+    client.send(TEXT, small)
+    assert await client.receive() == (TEXT, small)
+    client.send(TEXT, large)
+    assert len((await client.receive())[1]) < 20
+
+
+async def test_a_resting_connection_holds_no_compressor(serve: Serve, echo: Any) -> None:
+    """It is dropped between answers, and the client's window, which goes on, takes the new one."""
+    served = await serve(echo, ping_interval_s=0.05)
+    factory = ClientPerMessageDeflateFactory(client_max_window_bits=True)
+    async with websockets.connect(served.url, compression=None, extensions=[factory]) as client:
+        (connection,) = served.server.server_state.connections
+        assert isinstance(connection, WebSocketConnection)
+        deflate = connection._deflate
+        assert deflate is not None
+        for number in range(3):
+            text = f"{number} " + "the same words again and again " * 20
+            await client.send(text)
+            assert await client.recv() == text
+            assert deflate.holds_memory
+            while deflate.holds_memory:
+                await asyncio.sleep(0.02)
+            assert not hasattr(deflate, "decoder")
+
+
+async def test_a_client_may_forbid_that_the_window_is_kept(serve: Serve, echo: Any) -> None:
+    served = await serve(echo)
+    factory = ClientPerMessageDeflateFactory(server_no_context_takeover=True)
+    async with websockets.connect(served.url, compression=None, extensions=[factory]) as client:
+        for number in range(3):
+            text = f"{number} " + "the same words again and again " * 20
+            await client.send(text)
+            assert await client.recv() == text
+
+
+# The application's side
+
+
+async def test_a_refused_handshake_is_an_http_answer(serve: Serve, connect: Connect) -> None:
+    async def refusing(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await receive()
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            await send({"type": "lifespan.shutdown.complete"})
+            return
+        await receive()
+        if scope["path"] == "/close":
+            await send({"type": "websocket.close"})
+        elif scope["path"] == "/answer":
+            start = {"type": "websocket.http.response.start", "status": 401}
+            await send({**start, "headers": [(b"content-type", b"application/json")]})
+            await send({"type": "websocket.http.response.body", "body": b'{"message": "no"}'})
+        elif scope["path"] == "/raise":
+            raise LookupError("on purpose")
+
+    served = await serve(refusing)
+    for path, expected in (("/close", 403), ("/answer", 401), ("/raise", 500), ("/return", 500)):
+        client = await connect(served.port)
+        assert await client.upgrade(path=path) == expected
+        body = await client.reader.read()
+        assert (b'"no"' in body) is (path == "/answer")
+    await served.until_connections(0)
+
+
+async def test_bad_handshakes_are_refused(serve: Serve, echo: Any, connect: Connect) -> None:
+    served = await serve(echo)
+    client = await connect(served.port)
+    assert await client.upgrade("Sec-WebSocket-Version: 12") == 400  # now there are two
+    await client.until_gone()
+    assert echo.paths == []
+
+
+async def test_a_lost_connection_is_told_to_who_sends_and_who_receives(
+    serve: Serve, connect: Connect
+) -> None:
+    seen: list[object] = []
+
+    async def sender(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await receive()
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            await send({"type": "lifespan.shutdown.complete"})
+            return
+        await receive()
+        await send({"type": "websocket.accept"})
+        try:
+            while True:
+                await send({"type": "websocket.send", "text": "x" * 10_000})
+        except OSError:
+            seen.append("send")
+        seen.append((await receive())["code"])
+        seen.append((await receive())["code"])  # and again, to who asks again
+
+    served = await serve(sender)
+    client = await connect(served.port, small_buffer=True)
+    await client.upgrade()
+    await asyncio.sleep(0.1)  # the sender waits until there is room
+    client.abort()
+    while len(seen) < 3:
+        await asyncio.sleep(0.01)
+    assert seen == ["send", 1006, 1006]
+
+
+async def test_a_closed_connection_leaves_nothing_behind(serve: Serve, echo: Any) -> None:
+    served = await serve(echo)
+    for _ in range(3):
+        async with websockets.connect(served.url) as client:
+            await client.send("x")
+            await client.recv()
+    await served.until_connections(0)
+    del client
+    gc.collect()
+    assert not [o for o in gc.get_objects() if type(o) is WebSocketConnection]
+    assert not served.server.server_state.tasks

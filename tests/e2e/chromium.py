@@ -1,0 +1,35 @@
+"""Where a Chromium may be found, for the browser tests and for who installs one for them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+def find() -> str | None:
+    """Return the path of a Chromium: the one that was named, Playwright's own, the system's."""
+    if named := os.environ.get("WIRESIDE_CHROMIUM"):
+        return named
+    own = _playwrights()
+    if own is not None and own.exists():
+        return str(own)
+    return next((path for name in NAMES if (path := shutil.which(name))), None)
+
+
+def _playwrights() -> Path | None:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        return Path(playwright.chromium.executable_path)

@@ -1,0 +1,61 @@
+"""What must not be in the repository, and what must."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+HOSTS = re.compile(
+    r"(pypi|pythonhosted|npmjs|deb\.debian|security\.debian)\.org|registry\.npm|--(extra-)?index-url"
+    r"|--find-links|file:///",
+)
+PATHS = re.compile(r"/(home|root|Users|work|opt/pypi|opt/wheels)/")
+
+
+def tracked() -> list[Path]:
+    try:
+        listed = subprocess.run(
+            ["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("not a git checkout")
+    return [ROOT / name for name in listed.stdout.split("\0") if name]
+
+
+def test_no_registry_and_no_machine_is_named() -> None:
+    found = []
+    for file in tracked():
+        if file == Path(__file__) or not file.is_file():
+            continue
+        try:
+            text = file.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            continue
+        found += [f"{file.relative_to(ROOT)}: {m[0]}" for m in HOSTS.finditer(text)]
+        found += [f"{file.relative_to(ROOT)}: {m[0]}" for m in PATHS.finditer(text)]
+    assert not found
+
+
+def test_the_top_level_is_the_one_of_the_map() -> None:
+    folders = {file.relative_to(ROOT).parts[0] for file in tracked()}
+    assert {name for name in folders if (ROOT / name).is_dir()} == {
+        ".ci",
+        "assets",
+        "backend",
+        "benchmarks",
+        "requirements",
+        "scripts",
+        "tests",
+        "ui",
+    }
+
+
+def test_locks_hold_a_hash_for_every_package() -> None:
+    for lock in (ROOT / "requirements").glob("*.txt"):
+        pinned = re.findall(r"^\S+==\S+.*\n( +--hash=sha256:[0-9a-f]{64})?", lock.read_text(), re.M)
+        assert pinned
+        assert all(pinned), lock.name

@@ -1,0 +1,65 @@
+"""The wheel holds both packages and the assets, and works from any folder."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import sysconfig
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("dist")
+    subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", out, ROOT],
+        check=True,
+        capture_output=True,
+    )
+    (built,) = out.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fresh environment with the wheel in it; what it depends on is lent by this one."""
+    folder = tmp_path_factory.mktemp("venv")
+    venv.create(folder, with_pip=False)
+    python = folder / "bin" / "python"
+    (site,) = folder.glob("lib/python*/site-packages")
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]
+        + ["--python", python, wheel],
+        check=True,
+    )
+    lent = Path(sysconfig.get_path("purelib"))
+    # without its own .pth files, or the checkout would be lent too
+    (site / "lent.pth").write_text(f"{lent}\n")
+    return python
+
+
+def test_both_packages_and_the_assets_are_inside(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    for name in ("wireside/app.py", "wireside_ui/mount.py", "wireside/py.typed"):
+        assert name in names
+    assert any(name.startswith("wireside/_assets/css/") for name in names)
+    assert any(name.startswith("wireside/testing/") for name in names)
+    assert any(name.endswith(".js") and name.startswith("wireside_ui/") for name in names)
+    assert not any(name.startswith(("tests/", "benchmarks/", "wireside/tests")) for name in names)
+
+
+def test_it_says_its_version_from_an_empty_folder(installed: Path, tmp_path: Path) -> None:
+    said = subprocess.run(
+        [installed.with_name("wireside"), "--version"],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert "0.1.0" in said.stdout
