@@ -20,7 +20,6 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-
 Items = Annotated[tuple[str, ...], NoDecode]
 """A list, written ``a, b, c`` in the environment."""
 
@@ -98,7 +97,7 @@ class Settings(BaseSettings):
         description="Folder of the server's own data (the key that signs cookies).",
     )
 
-    # Limits (protocol.md, "Limits")
+    # Limits of the protocol
     messages_per_minute: int = Field(
         100, ge=1, description="Messages a minute on one connection; more closes it."
     )

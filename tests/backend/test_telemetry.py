@@ -35,7 +35,9 @@ def _restored() -> Iterator[None]:
     structlog.reset_defaults()
 
 
-def logged(log_format: Literal["text", "json"], level: Literal["debug", "info"] = "info") -> io.StringIO:
+def logged(
+    log_format: Literal["text", "json"], level: Literal["debug", "info"] = "info"
+) -> io.StringIO:
     stream = io.StringIO()
     configure_logging(log_format, level, stream=stream)
     return stream
@@ -78,7 +80,7 @@ def test_a_quiet_interval_divides_by_nothing() -> None:
 async def test_the_line_is_logged_at_each_interval() -> None:
     stream = logged("json")
     running = asyncio.create_task(Telemetry(interval_s=0.01).run())
-    while stream.getvalue().count("server_metrics") < 2:
+    while stream.getvalue().count("server_metrics") < 2:  # noqa: ASYNC110
         await asyncio.sleep(0.005)
     running.cancel()
     await asyncio.wait([running])
@@ -96,6 +98,12 @@ def test_no_value_begins_a_line_of_its_own(log_format: Literal["text", "json"]) 
     assert len(lines) == 3  # two, and the end of the last
     assert lines[2] == ""
     assert not any(char in stream.getvalue() for char in "\r\x1b\x00\u2028\u202e")
+
+
+def test_a_value_cannot_end_its_quotes() -> None:
+    stream = logged("text")
+    structlog.get_logger("test").info("said", path='a" level=forged b="')
+    assert stream.getvalue().endswith('test: said path="a\\" level=forged b=\\""\n')
 
 
 def test_a_traceback_stays_below_its_line() -> None:
@@ -136,7 +144,11 @@ def test_json_lines_are_objects_with_time_level_and_logger() -> None:
     structlog.get_logger("wireside.test").warning("happened", count=3)
     line = json.loads(stream.getvalue())
     assert line["event"] == "happened"
-    assert (line["level"], line["logger"], line["count"]) == ("warning", "wireside.test", 3)
+    assert (line["level"], line["logger"], line["count"]) == (
+        "warning",
+        "wireside.test",
+        3,
+    )
     assert "timestamp" in line
 
 

@@ -56,6 +56,6 @@ def test_the_top_level_is_the_one_of_the_map() -> None:
 
 def test_locks_hold_a_hash_for_every_package() -> None:
     for lock in (ROOT / "requirements").glob("*.txt"):
-        pinned = re.findall(r"^\S+==\S+.*\n( +--hash=sha256:[0-9a-f]{64})?", lock.read_text(), re.M)
+        pinned = re.findall(r"^\S+==\S+.*\n( +--hash=sha256:[0-9a-f]{64})?", lock.read_text(), re.MULTILINE)
         assert pinned
         assert all(pinned), lock.name

@@ -73,6 +73,7 @@ class ChatService:
         self._rules = rules
         self._asked: OrderedDict[bytes, str] = OrderedDict()
         self._conversations: OrderedDict[str, Conversation] = OrderedDict()
+        self._opened_by: OrderedDict[str, str] = OrderedDict()
         self._tasks = tasks
         self._answering: set[str] = set()
 
@@ -147,9 +148,15 @@ class ChatService:
 
     # ---- conversations -----------------------------------------------------------------------
 
-    def start_conversation(self) -> Conversation:
-        """Open an empty conversation under an unguessable id."""
+    def start_conversation(self, *, first_turn: str | None = None) -> Conversation:
+        """Open an empty conversation under an unguessable id, or return the one that the same
+        ``first_turn`` opened before: a page whose acknowledgement was lost sends it again.
+        """
+        if opened := self._conversations.get(self._opened_by.get(first_turn or "", "")):
+            return opened
         conversation = Conversation(secrets.token_urlsafe(16))
+        if first_turn:
+            self._opened_by[first_turn] = conversation.id
         self._conversations[conversation.id] = conversation
         self._forget_oldest()
         return conversation
@@ -273,6 +280,8 @@ class ChatService:
     def _forget_oldest(self) -> None:
         while len(self._conversations) > KEPT_CONVERSATIONS:
             self._conversations.popitem(last=False)
+        while len(self._opened_by) > KEPT_CONVERSATIONS:
+            self._opened_by.popitem(last=False)
 
 
 def _digest(ask: Ask) -> bytes:

@@ -15,7 +15,7 @@ from wireside.errors import Expired, InternalError, NotFound, Overloaded, Wiresi
 from wireside.generation.log import AnswerLog, End
 from wireside.generation.reader import Bell, Reader
 from wireside.generation.tasks import Tasks
-from wireside.messages import FinishReason, Finished, ModelRequest
+from wireside.messages import Finished, FinishReason, ModelRequest
 from wireside.ports import Clock, Provider
 
 _log = structlog.get_logger(__name__)

@@ -1,4 +1,4 @@
-"""The sliding windows of the rate limits, of one connection and of an address; time is passed in."""
+"""The sliding windows of the rate limits, of a connection and of an address. Time is passed in."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ class Served:
         return len(self.server.server_state.connections)
 
     async def until_connections(self, count: int) -> None:
-        while self.connections != count:
+        while self.connections != count:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
 
@@ -154,7 +154,9 @@ class RawClient:
         # Of what arrives only a little is read ahead: who does not read, does not read.
         return cls(*await asyncio.open_connection(sock=sock, limit=1024))
 
-    async def upgrade(self, *headers: str, path: str = "/ws/ai-chat", host: str = "127.0.0.1") -> int:
+    async def upgrade(
+        self, *headers: str, path: str = "/ws/ai-chat", host: str = "127.0.0.1"
+    ) -> int:
         """Send a handshake; return the status, and read the body of a refusal."""
         lines = [
             f"GET {path} HTTP/1.1",

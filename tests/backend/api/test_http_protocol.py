@@ -111,3 +111,33 @@ async def test_who_takes_nothing_of_a_response_is_freed(serve: Serve, connect: C
     client.writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
     await asyncio.sleep(0.05)
     await served.until_connections(0)
+
+
+UPGRADE = b"Host: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"\x00\x01\x02\r\n\r\n",
+        b"GET\r\n\r\n",
+        b"GET * HTTP/1.1\r\n" + UPGRADE + b"\r\n",
+        b"GET //[ HTTP/1.1\r\n" + UPGRADE + b"\r\n",
+        b"GET a:b HTTP/1.1\r\n" + UPGRADE + b"\r\n",
+        b"GET /\xff HTTP/1.1\r\n" + UPGRADE + b"\r\n",
+        b"GET /ws HTTP/1.1\r\n" + UPGRADE + b"\r\n",  # no key
+        b"GET /ws HTTP/1.1\r\n" + UPGRADE + b"Sec-WebSocket-Key: a\r\n\r\n",
+        b"GET / HTTP/1.1\r\n" + b"X: %s\r\n" % (b"a" * 1000) * 400,
+        b"GET /%s" % (b"a" * 400_000),
+    ],
+)
+async def test_broken_requests_get_400(
+    serve: Serve, echo: Any, connect: Connect, request_bytes: bytes
+) -> None:
+    served = await serve(echo)
+    client = await connect(served.port)
+    client.writer.write(request_bytes)
+    assert await client.status() == 400
+    client.abort()
+    await served.until_connections(0)
+    assert echo.paths == []

@@ -31,9 +31,7 @@ def telemetry() -> Telemetry:
 @pytest.fixture
 async def url(chat: ChatService, telemetry: Telemetry) -> AsyncIterator[str]:
     """A real server in this loop, under the application's own protocol classes."""
-    endpoint = ChatEndpoint(
-        chat, Limits(), AddressWindows(10_000), telemetry, time.monotonic
-    )
+    endpoint = ChatEndpoint(chat, Limits(), AddressWindows(10_000), telemetry, time.monotonic)
     app = Starlette(routes=[WebSocketRoute("/ws/ai-chat", endpoint)])
     listener = socket.create_server(("127.0.0.1", 0))
     server = Server(_config(app, Settings(port=0)), 0.0, lambda _: None)
@@ -58,9 +56,7 @@ async def test_the_guides_exchange(url: str, provider) -> None:
     async with connect(url) as client:
         await ask(client, type="ping")
         assert json.loads(await client.recv()) == {"type": "pong"}
-        await ask(
-            client, type="chat", message="What is the weather today?", model="model-a"
-        )
+        await ask(client, type="chat", message="What is the weather today?", model="model-a")
         call = await provider.call()
         call.say("The ", "weather")
         call.finish()
@@ -84,9 +80,7 @@ async def test_pings_are_answered_while_an_answer_streams(url: str, provider) ->
         await asyncio.wait_for(await client.ping(), 10)
 
 
-async def test_a_dropped_level_2_connection_resumes_on_a_new_one(
-    url: str, provider
-) -> None:
+async def test_a_dropped_level_2_connection_resumes_on_a_new_one(url: str, provider) -> None:
     client = await connect(url)
     await ask(client, type="chat", id="q", message="Hi")
     call = await provider.call()
@@ -131,9 +125,7 @@ async def test_a_level_1_drop_cancels_its_answer(url: str, provider) -> None:
     ],
     ids=lambda text: repr(text[:30]),
 )
-async def test_bad_input_gets_a_clear_error_and_the_connection_stays(
-    url: str, text: str
-) -> None:
+async def test_bad_input_gets_a_clear_error_and_the_connection_stays(url: str, text: str) -> None:
     async with connect(url) as client:
         await client.send(text)
         error = json.loads(await client.recv())
@@ -174,7 +166,7 @@ async def test_a_flood_is_told_then_closed_and_others_are_undisturbed(
                 frames.append(json.loads(await flood.recv()))
         except ConnectionClosed as closed:
             assert closed.rcvd is not None
-            assert closed.rcvd.code == 1008  # noqa: PT017 - it must close, or recv would hang
+            assert closed.rcvd.code == 1008
         assert len(frames) <= 101
         call.say("fine")
         call.finish()

@@ -19,12 +19,47 @@ def status(door: Door, *hosts: str, origins: tuple[str, ...] = (), secure: bool 
     return verdict.status if isinstance(verdict, Refuse) else 101
 
 
-GOOD_LOOPBACK = ["localhost", "LOCALHOST:8080", "localhost.", "127.0.0.1:8080", "127.8.9.1"]
+GOOD_LOOPBACK = [
+    "localhost",
+    "LOCALHOST:8080",
+    "localhost.",
+    "127.0.0.1:8080",
+    "127.8.9.1",
+]
 GOOD_LOOPBACK += ["[::1]", "[::1]:8080", "[0:0:0:0:0:0:0:1]:1"]
-FOREIGN = ["evil.example", "localhost.evil.example", "127.0.0.1.nip.io", "xlocalhost", "0.0.0.0"]
-FOREIGN += ["10.0.0.1:8080", "[::2]", "[::ffff:127.0.0.1]", "2130706433", "0x7f.1", "127.1"]
-BROKEN = ["", " ", "localhost:", "localhost:x", "localhost:0", "localhost:70000", "a b", "::1"]
-BROKEN += ["localhost/", "user@localhost", "localhost,evil.example", "[::1", "[fe80::1%25lo]", "é"]
+FOREIGN = [
+    "evil.example",
+    "localhost.evil.example",
+    "127.0.0.1.nip.io",
+    "xlocalhost",
+    "0.0.0.0",
+]
+FOREIGN += [
+    "10.0.0.1:8080",
+    "[::2]",
+    "[::ffff:127.0.0.1]",
+    "2130706433",
+    "0x7f.1",
+    "127.1",
+]
+BROKEN = [
+    "",
+    " ",
+    "localhost:",
+    "localhost:x",
+    "localhost:0",
+    "localhost:70000",
+    "a b",
+    "::1",
+]
+BROKEN += [
+    "localhost/",
+    "user@localhost",
+    "localhost,evil.example",
+    "[::1",
+    "[fe80::1%25lo]",
+    "é",
+]
 
 
 @pytest.mark.parametrize("host", GOOD_LOOPBACK)
@@ -176,21 +211,38 @@ def test_wrong_settings_are_told(wrong: dict[str, object]) -> None:
         Door(**wrong)  # type: ignore[arg-type]  # one wrong value each
 
 
-PIECES = ["localhost", "evil.example", "http", "https", "://", ":", "8080", "/", "@", "#", "null"]
+PIECES = [
+    "localhost",
+    "evil.example",
+    "http",
+    "https",
+    "://",
+    ":",
+    "8080",
+    "/",
+    "@",
+    "#",
+    "null",
+]
 PIECES += ["[::1]", ".", " ", ",", "127.0.0.1", "\\", "?"]
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=8).map("".join))
 def test_only_two_spellings_of_an_origin_open_the_door(origin: str) -> None:
     """Whatever near miss a page could send: what comes in is the host itself, by http or https."""
-    is_ours = origin in ("http://localhost:8080", "https://localhost:8080") or origin in (
+    is_ours = origin in (
+        "http://localhost:8080",
+        "https://localhost:8080",
+    ) or origin in (
         "http://localhost.:8080",
         "https://localhost.:8080",
     )
     assert (status(LOOPBACK, "localhost:8080", origins=(origin,)) == 101) is is_ours
 
 
-@pytest.mark.parametrize("host", ["localhost", "LocalHost", "127.0.0.1", "127.0.0.2", "::1", "[::1]"])
+@pytest.mark.parametrize(
+    "host", ["localhost", "LocalHost", "127.0.0.1", "127.0.0.2", "::1", "[::1]"]
+)
 def test_loopback_is_known(host: str) -> None:
     assert is_loopback(host)
 

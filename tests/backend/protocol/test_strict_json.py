@@ -77,4 +77,4 @@ def test_no_text_brings_anything_but_an_object_or_bad_json(text: str) -> None:
     try:
         assert isinstance(parse_object(text), dict)
     except BadJson as error:
-        assert str(error)  # noqa: PT017 - which of the two it is, the text decides
+        assert str(error)

@@ -1,0 +1,5 @@
+"""``python -m wireside`` is ``wireside``."""
+
+from wireside.cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""ASGI and what lies below it: sockets, handshakes, headers. Translates and passes on."""

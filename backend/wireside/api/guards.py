@@ -1,0 +1,324 @@
+"""The door in front of the application: who may come in, and what pages may do.
+
+Pure ASGI around everything, other packages' sockets included: NiceGUI's own takes any Origin and
+Host by itself. None of the classes keeps a frame on a WebSocket that it has nothing to do with.
+"""
+
+from __future__ import annotations
+
+import gzip
+import ipaddress
+import json
+import re
+import secrets
+import time
+from collections import Counter
+from collections.abc import Awaitable, Iterable
+from typing import Final, Protocol
+
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from wireside.protocol.handshake import Door, Handshake, Refuse, Verdict
+from wireside.settings import Settings
+
+CHAT_PATH: Final = "/ws/ai-chat"
+PAGE_SOCKET: Final = "/_nicegui_ws/"
+"""In the path of the socket behind a page, and of the polling that stands in for it."""
+
+_SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+_UPGRADE_REQUIRED: Final = Refuse(
+    426,
+    "This is a WebSocket endpoint: connect to it with a WebSocket client. The frames it speaks are"
+    ' described in docs/protocol.md, and in the README under "Your own client".',
+)
+
+_log = structlog.get_logger(__name__)
+
+
+class Refusals(Protocol):
+    """Who counts requests that were turned away; implemented by the telemetry."""
+
+    def refuse(self) -> None:
+        """A request was turned away at the door."""
+
+
+class Guards:
+    """All of them in their order: log, headers, door, limit of connections.
+
+    Raises ``ValueError``, with a sentence, where a host or origin in the settings is wrong.
+    """
+
+    def __init__(self, app: ASGIApp, *, settings: Settings, telemetry: Refusals) -> None:
+        door = Door(
+            host=settings.host,
+            trusted_hosts=settings.trusted_hosts,
+            public_url=settings.public_url,
+            allowed_origins=settings.allowed_origins,
+        )
+        inner = DoorGuard(app, door, settings.connections_per_address, telemetry)
+        self.app = AccessLog(SecurityHeaders(inner, image_hosts=settings.image_hosts))
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Pass on to the first guard."""
+        return self.app(scope, receive, send)
+
+
+class DoorGuard:
+    """Checks Host and Origin of every request, and counts WebSockets for each address."""
+
+    def __init__(
+        self, app: ASGIApp, door: Door, connections_per_address: int, refusals: Refusals
+    ) -> None:
+        self.app = app
+        self._door = door
+        self._limit = connections_per_address
+        self._refusals = refusals
+        self._connections: Counter[str] = Counter()
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Let the request in, or answer it."""
+        kind = scope["type"]
+        if kind not in ("http", "websocket"):
+            return self.app(scope, receive, send)
+        verdict = self._judge(scope)
+        if isinstance(verdict, Refuse):
+            self._refusals.refuse()
+            _log.info("refused", status=verdict.status, path=scope["path"], peer=peer(scope))
+            return _refuse(scope, receive, send, verdict)
+        if kind == "websocket":
+            return self._hold(scope, receive, send)
+        if scope["path"] == CHAT_PATH:
+            return _refuse(scope, receive, send, _UPGRADE_REQUIRED)
+        if PAGE_SOCKET in scope["path"]:
+            return self.app(scope, receive, _without_cors(send))
+        return self.app(scope, receive, send)
+
+    def _judge(self, scope: Scope) -> Verdict:
+        handshake = _handshake(scope)
+        is_page_socket = PAGE_SOCKET in scope["path"]
+        if scope["type"] == "http" and scope["method"] in _SAFE_METHODS and not is_page_socket:
+            return self._door.judge_host(handshake)
+        return self._door.judge(handshake, takes_allowed=not is_page_socket)
+
+    async def _hold(self, scope: Scope, receive: Receive, send: Send) -> None:
+        address = network(peer(scope))
+        if self._connections[address] >= self._limit:
+            self._refusals.refuse()
+            _log.warning("too_many_connections", peer=address, limit=self._limit)
+            await _refuse(
+                scope,
+                receive,
+                send,
+                Refuse(
+                    429,
+                    f"This address has {self._limit} connections open; close some first.",
+                ),
+            )
+            return
+        self._connections[address] += 1
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            self._connections[address] -= 1
+            if not self._connections[address]:
+                del self._connections[address]
+
+
+def peer(scope: Scope) -> str:
+    """Return the client's address, "" where there is none."""
+    client = scope.get("client")
+    return client[0] if client else ""
+
+
+def network(address: str) -> str:
+    """Return what counts as one address: an IPv4 address, or an IPv6 network of 64 bits."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return address
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.IPv6Network((int(parsed) >> 64 << 64, 64)))
+
+
+def _handshake(scope: Scope) -> Handshake:
+    hosts: list[str] = []
+    origins: list[str] = []
+    for name, value in scope["headers"]:
+        if name == b"host":
+            hosts.append(value.decode("latin-1"))
+        elif name == b"origin":
+            origins.append(value.decode("latin-1"))
+    is_secure = scope["scheme"] in ("https", "wss")
+    return Handshake(hosts, origins, is_secure, scope.get("subprotocols", ()))
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send, refusal: Refuse) -> None:
+    body = json.dumps({"message": refusal.sentence}).encode()
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+    ]
+    if refusal.status == 426:
+        headers += [(b"upgrade", b"websocket"), (b"connection", b"upgrade")]
+    kind = "http.response"
+    if scope["type"] == "websocket":
+        await receive()  # websocket.connect
+        if "websocket.http.response" not in scope.get("extensions", {}):
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        kind = "websocket.http.response"
+    await send({"type": f"{kind}.start", "status": refusal.status, "headers": headers})
+    await send({"type": f"{kind}.body", "body": body})
+
+
+def _without_cors(send: Send) -> Send:
+    """Our own pages need no leave to read; what the socket's library would grant is cut off."""
+
+    async def send_without(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = [
+                (name, value)
+                for name, value in message.get("headers", ())
+                if not name.lower().startswith(b"access-control-")
+            ]
+            message = {**message, "headers": headers}
+        await send(message)
+
+    return send_without
+
+
+_ALWAYS: Final = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"same-origin"),
+    (
+        b"permissions-policy",
+        b"camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    ),
+    (b"cross-origin-opener-policy", b"same-origin"),
+)
+
+_NOT_A_PAGE: Final = (
+    b"default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none';"
+    b" frame-ancestors 'none'; sandbox"
+)
+"""For documents that are no page of ours, such as an SVG or an error that is opened by itself."""
+
+_SCRIPT: Final = re.compile(rb"<script(?=[\s>])")
+
+
+class SecurityHeaders:
+    """Adds headers to every response, and a policy with a nonce to every page.
+
+    Only pages (``X-NiceGUI-Content: page``) are held until they are whole, to put the nonce on
+    their scripts; their template escapes all data, so that nothing else can gain it. NiceGUI
+    needs ``unsafe-eval`` (Vue compiles templates) and inline styles.
+    """
+
+    def __init__(self, app: ASGIApp, *, image_hosts: Iterable[str] = ()) -> None:
+        self.app = app
+        self._images = " ".join(
+            ["'self' data: blob:", *(f"https://{host}" for host in image_hosts)]
+        )
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Pass on; the response comes back through ``_Response``."""
+        if scope["type"] != "http":
+            return self.app(scope, receive, send)
+        return self.app(scope, receive, _Response(self, scope, send).send)
+
+    def policy(self, nonce: str, host: str) -> bytes:
+        """Return the policy of a page that was asked for under ``host``."""
+        return (
+            f"default-src 'self'; script-src 'self' 'nonce-{nonce}' 'unsafe-eval';"
+            f" style-src 'self' 'unsafe-inline'; img-src {self._images}; font-src 'self';"
+            # Older Safari does not take 'self' for WebSockets.
+            f" media-src 'self' blob:; connect-src 'self' ws://{host} wss://{host};"
+            " object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+        ).encode("latin-1")
+
+
+class _Response:
+    """One response on its way out."""
+
+    def __init__(self, guard: SecurityHeaders, scope: Scope, send: Send) -> None:
+        self._guard = guard
+        self._scope = scope
+        self._send = send
+        self._start: Message | None = None  # of a page, held until its body is whole
+        self._body = b""
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            await self._begin(message)
+        elif self._start is not None and message["type"] == "http.response.body":
+            self._body += message.get("body", b"")
+            if not message.get("more_body", False):
+                await self._send_page(self._start)
+        else:
+            await self._send(message)
+
+    async def _begin(self, message: Message) -> None:
+        headers = list(message.get("headers", ()))
+        present = {name.lower() for name, _ in headers}
+        headers += [item for item in _ALWAYS if item[0] not in present]
+        if (b"x-nicegui-content", b"page") in headers:
+            self._start = {**message, "headers": headers}
+            return
+        if b"content-security-policy" not in present:
+            headers.append((b"content-security-policy", _NOT_A_PAGE))
+        await self._send({**message, "headers": headers})
+
+    async def _send_page(self, start: Message) -> None:
+        headers = dict(start["headers"])
+        is_packed = headers.get(b"content-encoding") == b"gzip"
+        body = gzip.decompress(self._body) if is_packed and self._body else self._body
+        nonce = secrets.token_urlsafe(16)
+        body = _SCRIPT.sub(b'<script nonce="%s"' % nonce.encode(), body)
+        if is_packed and body:
+            body = gzip.compress(body, 6, mtime=0)
+        out = [
+            item
+            for item in start["headers"]
+            if item[0] not in (b"content-length", b"content-security-policy")
+        ]
+        host = next(v.decode("latin-1") for k, v in self._scope["headers"] if k == b"host")
+        out += [
+            (b"content-length", str(len(body)).encode()),
+            (b"content-security-policy", self._guard.policy(nonce, host)),
+        ]
+        await self._send({**start, "headers": out})
+        await self._send({"type": "http.response.body", "body": body})
+
+
+class AccessLog:
+    """Logs each request without its query, which may hold what nobody else should read."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Pass on, and log when the response begins."""
+        if scope["type"] != "http":
+            return self.app(scope, receive, send)
+        began = time.perf_counter()
+
+        async def send_logged(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                level = "debug" if status < 400 else "info" if status < 500 else "error"
+                getattr(_log, level)(
+                    "request",
+                    method=scope["method"],
+                    path=scope["path"],
+                    status=status,
+                    ms=round((time.perf_counter() - began) * 1000, 1),
+                    peer=peer(scope),
+                )
+            await send(message)
+
+        return self.app(scope, receive, send_logged)

@@ -1,0 +1,247 @@
+"""Runs the application: one listening socket, one event loop, a stop that ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import threading
+from collections.abc import Awaitable, Callable, Sized
+from types import FrameType
+from typing import Any, Final, cast
+
+import structlog
+import uvicorn
+
+from wireside.api.http_protocol import HttpConnection
+from wireside.api.socket_limits import SocketConfig, SocketLimits
+from wireside.api.websocket_protocol import WebSocketConnection
+from wireside.protocol.handshake import is_loopback
+from wireside.settings import Settings
+
+CLOSE_S: Final = 1.5
+"""Seconds that clients get to answer the close frame at the stop; then they are aborted."""
+
+END_S: Final = 1.5
+"""Seconds that the application's tasks, and then its lifespan, get to end after that."""
+
+UNSENT_BYTES: Final = 32 * 1024
+"""What the kernel takes for a connection beyond what is on its way. A reader that lags waits in
+its answer's log, where pieces merge, not in a buffer of megabytes."""
+
+TICKS_AT_ONCE: Final = 256
+"""Connections looked at before others get their turn."""
+
+Connection = HttpConnection | WebSocketConnection
+Drain = Callable[[], Awaitable[None]]
+
+_log = structlog.get_logger(__name__)
+
+
+class CannotServe(Exception):  # noqa: N818  # what to do follows, it is no fault
+    """The server can't start as it is set up; the text is a sentence that says what to change."""
+
+
+def run_server(app: Any, settings: Settings, *, on_listening: Callable[[str], None]) -> None:
+    """Serve ``app`` until SIGTERM or SIGINT; a second SIGINT ends the process at once.
+
+    ``on_listening`` is given the address (``http://127.0.0.1:8080``) once connections are taken.
+    ``app.state.drain``, if there is one, is awaited at the stop, for ``shutdown_s`` at most, before
+    sockets close. Raises ``CannotServe`` before anything was started.
+    """
+    if not is_loopback(settings.host):
+        raise CannotServe(
+            f"WIRESIDE_HOST is {settings.host}: without sign-in this server may only listen on"
+            " loopback. Set WIRESIDE_HOST=127.0.0.1 and put a proxy that asks for a password"
+            " in front of it."
+        )
+    _raise_file_limit()
+    listener = _listen(settings.host, settings.port)
+    with contextlib.closing(listener):
+        server = Server(_config(app, settings), settings.shutdown_s, on_listening)
+        server.run(sockets=[listener])
+
+
+def socket_limits(settings: Settings) -> SocketLimits:
+    """Return the limits of one connection."""
+    return SocketLimits(
+        handshake_s=settings.handshake_s,
+        ping_interval_s=settings.ping_interval_s,
+        ping_timeout_s=settings.ping_timeout_s,
+        stalled_s=settings.stalled_s,
+        max_frame_bytes=settings.max_frame_bytes,
+        control_frames_per_second=settings.control_frames_per_second,
+        fragments_per_message=settings.fragments_per_message,
+        cut_s=settings.debug_cut_s,
+    )
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, with one look at all connections a second and a stop that is bounded."""
+
+    def __init__(
+        self,
+        config: SocketConfig,
+        shutdown_s: float,
+        on_listening: Callable[[str], None],
+    ) -> None:
+        super().__init__(config)
+        self._limits = config.limits
+        self._shutdown_s = shutdown_s
+        self._on_listening = on_listening
+        self._ticking: asyncio.Task[None] | None = None
+        self._watchdog: threading.Timer | None = None
+
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        """Run in a loop of its own, in a process that ends when this returns.
+
+        Whatever swallows its cancellation, or sits in a thread: once asked to stop, it ends.
+        """
+        limit_s = self._shutdown_s + CLOSE_S + 2 * END_S
+        self._watchdog = threading.Timer(limit_s, _end_now)
+        self._watchdog.daemon = True
+        try:
+            super().run(sockets)
+        finally:
+            self._watchdog.cancel()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start the application, then listen."""
+        await super().startup(sockets)
+        self._ticking = asyncio.create_task(self._tick(), name="connection limits")
+        if sockets:
+            self._on_listening(_address(sockets[0]))
+
+    async def _tick(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(self._limits.tick_s)
+            now = loop.time()
+            for number, connection in enumerate(self._connections()):
+                connection.tick(now)
+                if number % TICKS_AT_ONCE == TICKS_AT_ONCE - 1:
+                    await asyncio.sleep(0)
+
+    def _connections(self) -> list[Connection]:
+        return cast("list[Connection]", list(self.server_state.connections))
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop listening, let answers finish, close connections, end the application."""
+        for server in self.servers:
+            server.close()
+        for listener in sockets or []:
+            listener.close()
+        if self._watchdog is not None:
+            self._watchdog.start()
+        await self._drain()
+        await self._close_connections()
+        await self._end_tasks()
+        await self._at_most(END_S, self.lifespan.shutdown())
+        if self._ticking is not None:
+            self._ticking.cancel()
+
+    async def _drain(self) -> None:
+        drain: Drain | None = getattr(_state_of(self.config.app), "drain", None)
+        if drain is not None:
+            await self._at_most(self._shutdown_s, drain())
+
+    async def _close_connections(self) -> None:
+        for connection in self._connections():
+            connection.shutdown()
+        await self._at_most(CLOSE_S, _until_empty(self.server_state.connections))
+        for connection in self._connections():
+            connection.transport.abort()
+
+    async def _end_tasks(self) -> None:
+        tasks = list(self.server_state.tasks)
+        if not tasks:
+            return
+        await asyncio.wait(tasks, timeout=END_S / 2)
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks, timeout=END_S / 2)
+
+    @staticmethod
+    async def _at_most(limit_s: float, work: Awaitable[object]) -> None:
+        """Await ``work`` for so long, then cancel it and go on."""
+        task = asyncio.ensure_future(work)
+        await asyncio.wait([task], timeout=limit_s)
+        if not task.done():
+            task.cancel()
+            await asyncio.wait([task], timeout=0.1)
+        elif not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("stop_failed", exc_info=error)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Take a signal: the first one asks, a second SIGINT insists."""
+        if self.should_exit and sig == signal.SIGINT:
+            _end_now()
+        self.should_exit = True
+
+
+async def _until_empty(connections: Sized) -> None:
+    while len(connections):  # noqa: ASYNC110  # uvicorn's own set tells nobody
+        await asyncio.sleep(0.01)
+
+
+def _end_now() -> None:
+    os._exit(128 + signal.SIGINT)
+
+
+def _config(app: Any, settings: Settings) -> SocketConfig:
+    return SocketConfig(
+        app,
+        socket_limits(settings),
+        http=HttpConnection,
+        ws=WebSocketConnection,
+        loop="auto",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=True,
+        forwarded_allow_ips=list(settings.trusted_proxies),
+    )
+
+
+def _state_of(app: Any) -> Any:
+    """Find ``app.state``, also below middlewares that stand around the application."""
+    while app is not None and not hasattr(app, "state"):
+        app = getattr(app, "app", None)
+    return getattr(app, "state", None)
+
+
+def _raise_file_limit() -> None:
+    """Each connection is a file; many systems let a process open 1,024 unless it asks for more."""
+    try:
+        import resource  # not on Windows
+    except ImportError:
+        return
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Bind a socket. Raises ``CannotServe``."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise CannotServe(
+            f"Port {port} on {host} can't be used ({error.strerror}). Stop what listens there, or"
+            " set WIRESIDE_PORT to another one; 0 takes a free one."
+        ) from error
+    return listener
+
+
+def _address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,0 +1,549 @@
+"""One WebSocket connection below ASGI: limits that no application can see, little memory.
+
+Stands where uvicorn's ``WebSocketsSansIOProtocol`` stands, on the same sans-I/O core (websockets).
+It is no subclass of it, because nearly all of its state is what costs memory (a queue, two events,
+the parsed request, timers) or what has to behave differently (closing, counting, compressing).
+There are no timers here either: the server calls ``tick`` for each connection about once a second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import email.utils
+import http.client
+import logging
+import random
+import struct
+from typing import TYPE_CHECKING, Final, cast
+
+import structlog
+from uvicorn.protocols.utils import ClientDisconnected
+from websockets.datastructures import Headers
+from websockets.exceptions import InvalidState
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Request, Response
+from websockets.protocol import OPEN, SEND_EOF, SERVER, Protocol
+from websockets.server import ServerProtocol
+
+from wireside.api.compression import (
+    MIN_COMPRESSED_BYTES,
+    LazyDeflate,
+    LazyDeflateFactory,
+)
+from wireside.api.socket_limits import SocketConfig
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Scope
+    from uvicorn.server import ServerState
+
+SLICE_BYTES: Final = 4096
+"""Input is parsed in such pieces, so that a flood of tiny frames is stopped by its limit and not
+after a whole read (256 KB, 40,000 frames)."""
+
+JOINED_BYTES: Final = 32 * 1024
+"""Frames of one turn are joined up to here, so that a sender without end meets back-pressure."""
+
+FLUSH_S: Final = 1.0
+"""Seconds that a last close frame gets to reach a peer that seems to be gone."""
+
+_CLOSE_NONE: Final = 1005
+_CLOSE_LOST: Final = 1006
+
+_wire_log = logging.getLogger("wireside.websockets")  # of the sans-I/O core: one line a connection
+_wire_log.setLevel(logging.WARNING)
+_log = structlog.get_logger(__name__)
+_deflate = [LazyDeflateFactory()]
+
+
+class WebSocketConnection(asyncio.Protocol):
+    """One connection, from the upgrade request to the end of its TCP connection."""
+
+    __slots__ = (
+        "_accepted",
+        "_app",
+        "_awaits_pong",
+        "_backlog",
+        "_closing_since",
+        "_conn",
+        "_control_count",
+        "_control_second",
+        "_cut_at",
+        "_deflate",
+        "_denial",
+        "_frames",
+        "_inbox",
+        "_is_binary",
+        "_is_lost",
+        "_is_reading",
+        "_limits",
+        "_loop",
+        "_moved_at",
+        "_out",
+        "_out_bytes",
+        "_peer",
+        "_ping_at",
+        "_response",
+        "_server",
+        "_size",
+        "_task",
+        "_waiter",
+        "_writable",
+        "transport",
+    )
+
+    def __init__(
+        self,
+        config: SocketConfig,
+        server_state: ServerState,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self._limits = config.limits
+        self._app: ASGIApp = cast("ASGIApp", config.loaded_app)
+        self._server = server_state
+        self._loop = loop
+        self.transport: asyncio.Transport = cast("asyncio.Transport", None)
+        self._conn: Protocol = cast("Protocol", None)
+        self._response: Response | None = None  # to the handshake, until it is sent
+        self._denial: tuple[int, Headers, bytes] | None = None
+        self._deflate: LazyDeflate | None = None
+        self._accepted = False
+        self._is_lost = False
+        self._task: asyncio.Task[None] | None = None
+        self._peer = ""
+        # Incoming
+        self._inbox: list[Message] = []
+        self._waiter: asyncio.Future[None] | None = None
+        self._backlog = b""
+        self._is_reading = True
+        self._frames: list[bytes] | None = None  # of the message that is arriving
+        self._is_binary = False
+        self._control_second = 0
+        self._control_count = 0
+        # Outgoing
+        self._out: list[bytes] | None = None  # frames of this turn of the event loop
+        self._out_bytes = 0
+        self._writable: asyncio.Event | None = None  # there is one while writing is paused
+        self._size = 0
+        self._moved_at = 0.0
+        # Times, of the loop's clock
+        self._closing_since: float | None = None
+        self._ping_at = 0.0  # when the next ping is due, or the pong that is awaited
+        self._awaits_pong: bytes | None = None
+        self._cut_at: float | None = None
+
+    # Opening
+
+    def open(self, transport: asyncio.Transport, scope: Scope, method: str) -> None:
+        """Take over a connection whose upgrade request was read as ``scope``."""
+        self.transport = transport
+        self._server.connections.add(self)  # type: ignore[arg-type]  # uvicorn lists its own classes
+        if client := scope["client"]:
+            self._peer = f"{client[0]}:{client[1]}"
+        handshake = ServerProtocol(extensions=_deflate, logger=_wire_log)
+        response = handshake.accept(_request(scope, method))
+        if response.status_code != 101:
+            self._refuse(response)
+            return
+        self._response = response
+        self._conn = Protocol(
+            SERVER, state=OPEN, max_size=self._limits.max_frame_bytes, logger=_wire_log
+        )
+        self._conn.extensions = handshake.extensions
+        for extension in handshake.extensions:
+            if isinstance(extension, LazyDeflate):
+                self._deflate = extension
+        self._inbox.append({"type": "websocket.connect"})
+        self._task = self._loop.create_task(self._run(scope))
+        self._server.tasks.add(self._task)
+        self._task.add_done_callback(self._server.tasks.discard)
+
+    async def _run(self, scope: Scope) -> None:
+        try:
+            await self._app(scope, self._receive, self._send)
+        except ClientDisconnected:
+            pass
+        except Exception:  # the task ends here
+            _log.exception("websocket_failed", path=scope["path"])
+            if self._accepted:
+                self._start_close(1011, "")
+        if not self._accepted and self._closing_since is None:
+            self._refuse(_plain_response(500, "The server failed to answer."))
+        elif self._closing_since is None:
+            self._start_close(1000, "")
+
+    # Incoming
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what arrived, as far as the application has taken what came before."""
+        if not self._accepted or self._backlog:
+            self._backlog += data
+            self._pause_reading()  # nobody may send before the handshake is answered
+        elif len(data) <= SLICE_BYTES:
+            self._parse(data)
+        else:
+            self._backlog = data
+            self._parse_backlog()
+
+    def _parse_backlog(self) -> None:
+        data, self._backlog = self._backlog, b""
+        start = 0
+        while start < len(data) and (self._is_reading or self._closing_since is not None):
+            self._parse(data[start : start + SLICE_BYTES])
+            start += SLICE_BYTES
+        if not self._is_lost:
+            self._backlog = data[start:]
+
+    def _parse(self, data: bytes) -> None:
+        conn = self._conn
+        conn.receive_data(data)
+        for event in conn.events_received():
+            self._take(cast("Frame", event))
+            if self._is_lost:
+                return
+        if conn.parser_exc is not None and self._closing_since is None:
+            self._was_failed()
+        elif conn.writes:
+            self._flush()  # pongs and the echo of a close
+
+    def _take(self, frame: Frame) -> None:
+        match frame.opcode:
+            case Opcode.TEXT | Opcode.BINARY:
+                self._is_binary = frame.opcode is Opcode.BINARY
+                self._frames = None if frame.fin else [bytes(frame.data)]
+                if frame.fin:
+                    self._deliver(frame.data)
+            case Opcode.CONT:
+                self._count_control()
+                self._take_continuation(frame)
+            case Opcode.PING:
+                self._count_control()
+            case Opcode.PONG:
+                self._count_control()
+                if self._awaits_pong is not None and bytes(frame.data) == self._awaits_pong:
+                    self._awaits_pong = None
+                    self._ping_at = self._loop.time() + self._limits.ping_interval_s
+            case Opcode.CLOSE:
+                self._was_closed()
+
+    def _take_continuation(self, frame: Frame) -> None:
+        if self._frames is None:
+            return
+        self._frames.append(bytes(frame.data))
+        if frame.fin:
+            whole, self._frames = b"".join(self._frames), None
+            self._deliver(whole)
+        elif len(self._frames) >= self._limits.fragments_per_message:
+            self._abort("too_many_fragments")
+
+    def _deliver(self, data: bytes | bytearray | memoryview) -> None:
+        if self._closing_since is not None:
+            return
+        if self._is_binary:
+            self._put({"type": "websocket.receive", "bytes": bytes(data)})
+        else:
+            try:
+                text = str(data, "utf-8")
+            except UnicodeDecodeError:
+                self._conn.fail(1007, "not UTF-8")
+                self._was_failed()
+                return
+            self._put({"type": "websocket.receive", "text": text})
+        self._pause_reading()
+
+    def _put(self, message: Message) -> None:
+        self._inbox.append(message)
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def _receive(self) -> Message:
+        while not self._inbox:
+            self._waiter = self._loop.create_future()
+            await self._waiter
+        if len(self._inbox) == 1:
+            message = self._inbox[0]
+            if message["type"] == "websocket.disconnect":
+                return message  # and again, should somebody ask again
+        message = self._inbox.pop(0)
+        if not self._inbox:
+            self._resume_reading()
+        return message
+
+    def _pause_reading(self) -> None:
+        if self._is_reading and not self._is_lost and self._closing_since is None:
+            self._is_reading = False
+            self.transport.pause_reading()
+
+    def _resume_reading(self) -> None:
+        if self._is_reading or self._is_lost or not self._accepted:
+            return
+        self._is_reading = True
+        if self._backlog:
+            self._parse_backlog()
+        if self._is_reading and not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    def _count_control(self) -> None:
+        second = int(self._loop.time())
+        if second != self._control_second:
+            self._control_second = second
+            self._control_count = 0
+        self._control_count += 1
+        if self._control_count > self._limits.control_frames_per_second:
+            self._abort("too_many_control_frames")
+
+    # Outgoing
+
+    async def _send(self, message: Message) -> None:
+        if self._writable is not None:
+            await self._writable.wait()
+        kind = message["type"]
+        if kind == "websocket.send":
+            self._send_data(message)
+        elif self._is_lost:
+            raise ClientDisconnected
+        elif kind == "websocket.close":
+            self._close(message)
+        elif kind == "websocket.accept":
+            self._accept(message)
+        elif kind == "websocket.http.response.start":
+            self._denial = (message["status"], _headers(message), b"")
+        elif kind == "websocket.http.response.body":
+            self._deny(message)
+        else:
+            raise RuntimeError(f"Unexpected ASGI message {kind!r}.")
+
+    def _send_data(self, message: Message) -> None:
+        if self._closing_since is not None or self._is_lost:
+            raise ClientDisconnected
+        if not self._accepted:
+            raise RuntimeError("A frame was sent before the connection was accepted.")
+        text = message.get("text")
+        data, head = (message["bytes"], 0x82) if text is None else (text.encode(), 0x81)
+        size = len(data)
+        if self._deflate is not None and size >= MIN_COMPRESSED_BYTES:
+            data = self._deflate.compress(data)
+            size = len(data)
+            head |= 0x40
+        # By hand: the sans-I/O core needs four times as long for the same bytes.
+        if size < 126:
+            header = bytes((head, size))
+        elif size < 65536:
+            header = struct.pack("!BBH", head, 126, size)
+        else:
+            header = struct.pack("!BBQ", head, 127, size)
+        self._write_later(header + data)
+
+    def _write_later(self, frame: bytes) -> None:
+        """Join the frames of one turn: a write costs uvloop 4 µs, however little is in it."""
+        if self._out is None:
+            self._out = [frame]
+            self._out_bytes = len(frame)
+            self._loop.call_soon(self._write_out)
+            return
+        self._out.append(frame)
+        self._out_bytes += len(frame)
+        if self._out_bytes > JOINED_BYTES:
+            self._write_out()
+
+    def _write_out(self) -> None:
+        frames, self._out = self._out, None
+        if frames and not self._is_lost:
+            self.transport.write(frames[0] if len(frames) == 1 else b"".join(frames))
+
+    def _accept(self, message: Message) -> None:
+        response = self._response
+        if response is None:
+            raise RuntimeError("The handshake was answered already.")
+        self._response = None
+        if subprotocol := message.get("subprotocol"):
+            response.headers["Sec-WebSocket-Protocol"] = subprotocol
+        for name, value in message.get("headers", ()):
+            response.headers[name.decode("latin-1")] = value.decode("latin-1")
+        self.transport.write(response.serialize())
+        self._accepted = True
+        now = self._loop.time()
+        self._ping_at = now + self._limits.ping_interval_s
+        if self._limits.cut_s:
+            self._cut_at = now + self._limits.cut_s * random.uniform(0.5, 1.5)  # noqa: S311
+        if self._backlog:
+            self._resume_reading()
+
+    def _close(self, message: Message) -> None:
+        if self._accepted:
+            self._start_close(message.get("code", 1000), message.get("reason") or "")
+        elif self._closing_since is None:
+            self._refuse(_plain_response(403, "The connection was refused."))
+
+    def _deny(self, message: Message) -> None:
+        if self._denial is None:
+            raise RuntimeError("The body of a response came before its start.")
+        status, headers, body = self._denial
+        body += message.get("body", b"")
+        self._denial = (status, headers, body)
+        if not message.get("more_body", False):
+            self._refuse(_response(status, headers, body))
+
+    def _refuse(self, response: Response) -> None:
+        """Answer the handshake with something else than 101, and close."""
+        self._response = None
+        self._closing_since = self._loop.time()
+        self._put({"type": "websocket.disconnect", "code": _CLOSE_LOST})
+        if not self._is_lost:
+            self.transport.write(response.serialize())
+            self.transport.close()
+
+    # Closing
+
+    def _start_close(self, code: int, reason: str) -> None:
+        """Send a close frame; the peer's echo, its EOF or ``tick`` ends the connection."""
+        if self._closing_since is not None or self._is_lost:
+            return
+        with contextlib.suppress(InvalidState):  # the peer was faster
+            self._conn.send_close(code, reason)
+        self._begin_closing(code, reason)
+        self._flush()
+
+    def _was_failed(self) -> None:
+        """The peer broke a rule: the core has written a close frame with the code for it."""
+        sent = self._conn.close_sent
+        if sent is None:  # the peer went away in the middle of a frame
+            self._begin_closing(_CLOSE_LOST, "")
+        else:
+            self._begin_closing(sent.code, sent.reason)
+        self._flush()
+
+    def _was_closed(self) -> None:
+        received = self._conn.close_rcvd
+        if self._closing_since is None:
+            code, reason = (received.code, received.reason) if received else (_CLOSE_NONE, "")
+            self._begin_closing(code, reason)
+        self._flush()
+        self.transport.close()
+
+    def _begin_closing(self, code: int, reason: str) -> None:
+        self._closing_since = self._loop.time()
+        self._frames = None
+        self._put({"type": "websocket.disconnect", "code": code, "reason": reason})
+        # Whatever comes now is read and dropped, or the kernel would answer it with a reset,
+        # which takes the close frame away from the peer before it was read.
+        self._resume_reading()
+
+    def _flush(self) -> None:
+        """Write what the sans-I/O core has to say, behind what the application said."""
+        self._write_out()
+        for data in self._conn.data_to_send():
+            if self._is_lost or self.transport.is_closing():
+                return
+            if data != SEND_EOF:
+                self.transport.write(data)
+            elif self._conn.close_rcvd is None and self.transport.can_write_eof():
+                self.transport.write_eof()
+
+    def _abort(self, reason: str) -> None:
+        _log.info("websocket_aborted", reason=reason, peer=self._peer)
+        self._is_lost = True
+        self._backlog = b""
+        self._frames = None
+        self.transport.abort()
+
+    def shutdown(self) -> None:
+        """The server goes away: uvicorn calls this once for each connection."""
+        if self._accepted:
+            self._start_close(1001, "The server goes away.")
+        elif self._closing_since is None:
+            self._refuse(_plain_response(503, "The server goes away."))
+
+    def tick(self, now: float) -> None:
+        """Hold the limits that time decides. Called about every ``SocketLimits.tick_s``."""
+        limits = self._limits
+        if self._is_lost:
+            return
+        if self._closing_since is not None:
+            if now - self._closing_since >= limits.closing_s:
+                self._abort("close_timeout")
+            return
+        if not self._accepted:
+            return
+        if self._cut_at is not None and now >= self._cut_at:
+            self._abort("debug_cut")
+        elif self._writable is not None and self._has_stalled(now):
+            self._give_up(now, 1013, "The connection takes nothing.")
+        elif now >= self._ping_at:
+            self._ping(now)
+
+    def _ping(self, now: float) -> None:
+        if self._awaits_pong is not None:
+            self._give_up(now, 1011, "No answer to a ping.")
+            return
+        self._ping_at = now + self._limits.ping_timeout_s
+        self._awaits_pong = random.randbytes(4)  # noqa: S311  # tells pings apart
+        self._conn.send_ping(self._awaits_pong)
+        self._flush()
+        if self._deflate is not None:
+            self._deflate.rest()
+
+    def _give_up(self, now: float, code: int, reason: str) -> None:
+        """Say why, but don't wait long: most probably nobody is there."""
+        self._start_close(code, reason)
+        self._closing_since = now - max(0.0, self._limits.closing_s - FLUSH_S)
+
+    # The transport's side
+
+    def pause_writing(self) -> None:
+        """Told by the transport: the peer is slower than the application."""
+        self._writable = asyncio.Event()
+        self._size = self.transport.get_write_buffer_size()
+        self._moved_at = self._loop.time()
+
+    def resume_writing(self) -> None:
+        """Told by the transport: most of what was written has gone."""
+        if self._writable is not None:
+            self._writable.set()
+            self._writable = None
+
+    def _has_stalled(self, now: float) -> bool:
+        """Whether the peer has taken nothing of what waits for it for ``stalled_s``."""
+        size = self.transport.get_write_buffer_size()
+        if size < self._size:
+            self._moved_at = now
+        self._size = size
+        return now - self._moved_at >= self._limits.stalled_s
+
+    def eof_received(self) -> None:
+        """The peer sends no more; returning nothing closes the transport."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Told by the transport, always last."""
+        self._is_lost = True
+        self._backlog = b""
+        self._server.connections.discard(self)
+        if self._closing_since is None:
+            self._closing_since = self._loop.time()
+            self._put({"type": "websocket.disconnect", "code": _CLOSE_LOST})
+        self.resume_writing()  # who waits to send must see that it is over
+
+
+def _request(scope: Scope, method: str) -> Request:
+    target = scope["raw_path"].decode("ascii")
+    if query := scope["query_string"]:
+        target += "?" + query.decode("ascii")
+    headers = [(k.decode("latin-1"), v.decode("latin-1")) for k, v in scope["headers"]]
+    return Request(target, Headers(headers), method, f"HTTP/{scope['http_version']}")
+
+
+def _headers(message: Message) -> Headers:
+    raw = message.get("headers", ())
+    return Headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in raw])
+
+
+def _plain_response(status: int, sentence: str) -> Response:
+    return _response(status, Headers(), sentence.encode())
+
+
+def _response(status: int, headers: Headers, body: bytes) -> Response:
+    headers.setdefault("Date", email.utils.formatdate(usegmt=True))
+    headers.setdefault("Connection", "close")
+    headers.setdefault("Content-Length", str(len(body)))
+    headers.setdefault("Content-Type", "text/plain; charset=utf-8")
+    return Response(status, http.client.responses.get(status, ""), headers, body)

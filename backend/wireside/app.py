@@ -1,0 +1,187 @@
+"""Puts all objects together, once; the only module that names concrete adapters."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import secrets
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import FastAPI
+from starlette.routing import WebSocketRoute
+
+from wireside import __version__
+from wireside.api.guards import Guards
+from wireside.api.routes import Ready, problem, routes
+from wireside.api.websocket import ChatEndpoint
+from wireside.chat.history import HistoryLimit
+from wireside.chat.service import ChatService, Rules
+from wireside.errors import WiresideError
+from wireside.generation import runner
+from wireside.generation.runner import Runner
+from wireside.generation.tasks import Tasks
+from wireside.protocol import connection
+from wireside.protocol.limits import AddressWindows
+from wireside.providers import weights
+from wireside.providers.catalog import Catalog
+from wireside.providers.local import LocalLimits, LocalProvider
+from wireside.providers.openai import OpenAIProvider
+from wireside.settings import Settings
+from wireside.telemetry import Telemetry
+from wireside_ui.mount import mount
+from wireside_ui.theme import Look
+
+HOUSEKEEPING_S = 5.0
+"""Seconds between two looks for finished answers that have left the resume window."""
+
+LAST_FRAMES_S = 0.4
+"""Seconds of the stop that are left to tell clients how their answers ended."""
+
+
+class Server:
+    """The objects of one running server, and the order in which they start and end."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.telemetry = Telemetry(interval_s=settings.log_interval_s)
+        self.tasks = Tasks()
+        self.provider = _provider(settings)
+        self.catalog = Catalog(
+            self.provider,
+            default=settings.model,
+            embedded=not settings.uses_openai,
+            fallback=settings.model_fallback,
+            clock=time.monotonic,
+        )
+        self.runner = Runner(self.provider, self.tasks, _runner_limits(settings), time.monotonic)
+        self.chat = ChatService(self.runner, self.catalog, _rules(settings), self.tasks)
+        self.is_draining = False
+
+    @asynccontextmanager
+    async def run(self, _: FastAPI) -> AsyncIterator[None]:
+        """Hold everything open while the server serves."""
+        self.tasks.create_task(self.telemetry.run(), name="telemetry")
+        self.tasks.create_task(self._keep_house(), name="housekeeping")
+        self.tasks.create_task(self.provider.warm_up(), name="warm-up")
+        try:
+            yield
+        finally:
+            await self.drain()
+            await self.tasks.aclose()
+            await self.provider.aclose()
+
+    async def drain(self) -> None:
+        """Take no more questions; give open answers ``shutdown_s``, then interrupt them."""
+        self.is_draining = True
+        await self.runner.drain(max(0.0, self.settings.shutdown_s - LAST_FRAMES_S))
+        await asyncio.sleep(LAST_FRAMES_S / 4)  # the writers' turn, before sockets close
+
+    def ready(self) -> Ready:
+        """Say whether the server takes work."""
+        return Ready(
+            status="draining" if self.is_draining else "ready",
+            provider="openai" if self.settings.uses_openai else "embedded",
+            streams=self.runner.live,
+            memory_mb=_memory_mb(),
+        )
+
+    async def _keep_house(self) -> None:
+        while True:
+            await asyncio.sleep(HOUSEKEEPING_S)
+            self.runner.expire()
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Return the whole server as one ASGI application: page, endpoint, REST."""
+    server = Server(settings)
+    app = FastAPI(
+        title="Wireside",
+        version=__version__,
+        lifespan=server.run,
+        openapi_url="/api/openapi.json",
+        docs_url=None,  # its page loads scripts from elsewhere: no internet, no page
+        redoc_url=None,
+    )
+    app.state.drain = server.drain
+    app.include_router(routes(server.chat, server.ready))
+    app.add_exception_handler(WiresideError, problem)
+    app.router.routes.append(WebSocketRoute("/ws/ai-chat", _endpoint(server)))
+    mount(app, server.chat, _look(settings), storage_secret=_secret(settings.data_dir))
+    app.add_middleware(Guards, settings=settings, telemetry=server.telemetry)
+    return app
+
+
+def _endpoint(server: Server) -> ChatEndpoint:
+    settings = server.settings
+    limits = connection.Limits(
+        messages_per_minute=settings.messages_per_minute,
+        streams=settings.streams_per_connection,
+        waiting=settings.waiting_per_connection,
+        max_message_chars=settings.max_message_chars,
+    )
+    addresses = AddressWindows(settings.messages_per_minute_address)
+    return ChatEndpoint(server.chat, limits, addresses, server.telemetry, time.monotonic)
+
+
+def _provider(settings: Settings) -> LocalProvider | OpenAIProvider:
+    def connect(base_url: str | None, api_key: str | None) -> OpenAIProvider:
+        return OpenAIProvider(
+            api_key=api_key,
+            base_url=base_url,
+            silence_s=settings.silence_s,
+            max_connections=settings.streams,
+        )
+
+    if settings.uses_openai:
+        key = settings.openai_api_key
+        return connect(settings.openai_base_url, key.get_secret_value() if key else None)
+    limits = LocalLimits(settings.local_context_tokens, settings.local_parallel)
+    return LocalProvider(weights.path(settings.cache_dir), connect, limits)
+
+
+def _look(settings: Settings) -> Look:
+    return Look(
+        name=settings.name,
+        tagline=settings.tagline,
+        logo=settings.logo,
+        accent=settings.accent,
+        starters=settings.starters,
+        theme=settings.theme,
+        image_hosts=settings.image_hosts,
+    )
+
+
+def _rules(settings: Settings) -> Rules:
+    return Rules(
+        HistoryLimit(settings.history_messages, settings.history_chars),
+        settings.max_message_chars,
+        settings.system,
+    )
+
+
+def _runner_limits(settings: Settings) -> runner.Limits:
+    return runner.Limits(
+        settings.streams, settings.resume_window_s, settings.resume_window_chars
+    )
+
+
+def _secret(data_dir: Path) -> str:
+    """Return the key that signs cookies, made at the first start and kept for its user alone."""
+    file = data_dir / "cookie.key"
+    if not file.exists():
+        data_dir.mkdir(parents=True, exist_ok=True)
+        file.touch(mode=0o600)
+        file.write_text(secrets.token_urlsafe(32))
+    return file.read_text()
+
+
+def _memory_mb() -> float | None:
+    """Return the resident memory, None where the system does not tell."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
+        return None
+    return round(pages * resource.getpagesize() / 2**20, 1)

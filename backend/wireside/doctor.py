@@ -1,0 +1,388 @@
+"""Checks of everything that can be wrong with an installation or a running server.
+
+Each check is a value: what was looked at, what was found, and the command that mends it. Nothing
+here prints, and nothing is changed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import json
+import os
+import platform
+import shutil
+import socket
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import websockets
+from websockets.asyncio.client import ClientConnection, connect
+
+from wireside.errors import (
+    NotConfigured,
+    ProviderAuth,
+    ProviderUnavailable,
+    UnknownModel,
+    WiresideError,
+)
+from wireside.messages import Finished, Message, ModelRequest
+from wireside.ports import Provider
+from wireside.providers import weights
+from wireside.settings import Settings
+from wireside.settings_load import WrongSettings, load_settings, variable
+
+State = Literal["ok", "failed", "skipped"]
+
+OLDEST_PYTHON = (3, 11)
+EMBEDDED_MB = 600
+"""Memory for a server with the embedded model: it takes 340 MB, the server 120 MB."""
+SERVER_MB = 250
+FAT_SERVER_MB = 1024
+"""Memory of a running server beyond which something is worth a look."""
+CLIENTS = 256
+"""Open files beside the answers' own: pages, sockets, logs."""
+ANSWER_S = 90
+"""Seconds that one short answer may take, a cold start of the model included."""
+REPLY_S = 10
+
+Make = Callable[[Settings], Provider]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at. ``remedy`` is a command, or what to do, where it failed."""
+
+    name: str
+    state: State
+    finding: str
+    remedy: str | None = None
+
+
+async def examine(
+    *, port: int | None = None, origin: str | None = None, make: Make | None = None
+) -> list[Check]:
+    """Check the machine, the settings and, if one runs on ``port``, the server.
+
+    ``make`` gives the provider of the settings (the application's own by default); it is closed
+    here.
+    """
+    checks = [check_python()]
+    try:
+        settings = load_settings(port=port)
+    except WrongSettings as error:
+        checks += [_wrong_setting(sentence) for sentence in error.sentences]
+        return [*checks, check_files(Settings.model_construct())]
+    checks.append(check_names(os.environ))
+    checks.append(check_folder("Cache folder", settings.cache_dir, "cache_dir"))
+    checks.append(check_folder("Data folder", settings.data_dir, "data_dir"))
+    checks += [check_files(settings), check_memory(settings), await check_weights(settings)]
+    checks.append(await check_provider(settings, make or _provider))
+    base = f"http://{_host_in_url(settings.host)}:{settings.port}"
+    ready = await asyncio.to_thread(_running, base)
+    checks.append(check_port(settings, ready))
+    return checks + await check_server(settings, base, ready, origin)
+
+
+def _wrong_setting(sentence: str) -> Check:
+    finding, _, example = sentence.partition(" Example: ")
+    remedy = f"export {example}" if example else "correct it in wireside.toml or the environment"
+    return Check("Settings", "failed", finding, remedy)
+
+
+def check_python() -> Check:
+    """Whether Python is new enough."""
+    text = f"Python {platform.python_version()} in {sys.prefix}"
+    if sys.version_info >= OLDEST_PYTHON:
+        return Check("Python", "ok", text)
+    return Check("Python", "failed", text, "install Python 3.11 or newer, then `make install`")
+
+
+def check_names(environment: os._Environ[str] | dict[str, str]) -> Check:
+    """Whether every ``WIRESIDE_`` variable is one that the settings know."""
+    known = {variable(name) for name in Settings.model_fields}
+    given = sorted(name for name in environment if name.startswith("WIRESIDE_"))
+    for name in given:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            return Check("Settings", "failed", f"{name} is no setting.{hint}", f"unset {name}")
+    return Check("Settings", "ok", f"valid; set here: {', '.join(given) or 'none'}")
+
+
+def check_folder(name: str, folder: Path, field: str) -> Check:
+    """Whether files can be written there, or where it would be made."""
+    place = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    try:
+        with tempfile.NamedTemporaryFile(dir=place):
+            pass
+    except OSError as error:
+        remedy = f"export {variable(field)}=…  (a folder that can be written)"
+        return Check(name, "failed", f"{folder}: {error.strerror or error}", remedy)
+    free_mb = shutil.disk_usage(place).free // 2**20
+    return Check(name, "ok", f"{folder} ({free_mb:,} MB free)")
+
+
+def check_files(settings: Settings) -> Check:
+    """Whether the system allows as many open files as the settings need."""
+    if sys.platform == "win32":
+        return Check("Open files", "skipped", "this system has no such limit")
+    import resource
+
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    needed = 2 * settings.streams + CLIENTS
+    if hard == resource.RLIM_INFINITY or hard >= needed:
+        return Check("Open files", "ok", f"the server may open {hard:,}; it needs {needed:,}")
+    finding = f"the server may open {hard:,}; {settings.streams:,} answers at once need {needed:,}"
+    return Check("Open files", "failed", finding, f"ulimit -Hn {needed}")
+
+
+def check_memory(settings: Settings) -> Check:
+    """Whether enough memory is free for another server like this."""
+    needed = SERVER_MB if settings.uses_openai else EMBEDDED_MB
+    free = free_memory_mb()
+    if free is None:
+        return Check("Memory", "skipped", "this system does not tell")
+    finding = f"{free:,} MB free, {needed} MB needed"
+    if free >= needed:
+        return Check("Memory", "ok", finding)
+    remedy = "end other programs"
+    if not settings.uses_openai:
+        remedy += ", or export OPENAI_BASE_URL=…  (a model on another machine)"
+    return Check("Memory", "failed", finding, remedy)
+
+
+def free_memory_mb() -> int | None:
+    """Return what a new program can have, a container's bound included; None if unknown."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        free = (
+            next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable")) // 1024
+        )
+    except (OSError, StopIteration):
+        return None
+    try:
+        group = Path("/sys/fs/cgroup")
+        limit = int((group / "memory.max").read_text())
+        used = int((group / "memory.current").read_text())
+    except (OSError, ValueError):
+        return free
+    return min(free, (limit - used) // 2**20)
+
+
+async def check_weights(settings: Settings) -> Check:
+    """Whether the embedded model's weights are there, to the last bit."""
+    file = weights.path(settings.cache_dir)
+    if settings.uses_openai:
+        return Check("Weights", "skipped", "not needed: answers come from OPENAI_BASE_URL")
+    if not weights.are_present(settings.cache_dir):
+        return Check("Weights", "failed", f"{file} is missing", "wireside pull")
+    if not await asyncio.to_thread(weights.are_intact, settings.cache_dir):
+        return Check("Weights", "failed", f"{file} is damaged", "wireside pull")
+    return Check("Weights", "ok", f"{file}, SHA-256 as it should be")
+
+
+async def check_provider(settings: Settings, make: Make) -> Check:
+    """Whether the model answers: one real token."""
+    try:
+        provider = make(settings)
+    except Exception as error:  # whatever is wrong with its settings is the finding
+        return Check("Model", "failed", str(error), "see the line `Settings`")
+    try:
+        async with asyncio.timeout(ANSWER_S):
+            return await _one_token(settings, provider)
+    except TimeoutError:
+        finding = f"no token within {ANSWER_S} s"
+        return Check("Model", "failed", finding, _remedy(settings, ProviderUnavailable()))
+    except WiresideError as error:
+        return Check("Model", "failed", str(error), _remedy(settings, error))
+    finally:
+        await provider.aclose()
+
+
+async def _one_token(settings: Settings, provider: Provider) -> Check:
+    names = [model.id for model in await provider.models()]
+    model = settings.model or (names[0] if names else "")
+    if model not in names:
+        finding = (
+            f"{model or 'a model'} is not offered; there are: {', '.join(names[:5]) or 'none'}"
+        )
+        remedy = f"export WIRESIDE_MODEL={names[0]}" if names else "start a model on that server"
+        return Check("Model", "failed", finding, remedy)
+    request = ModelRequest(model, (Message("user", "Say hello."),), max_tokens=1)
+    began = time.monotonic()
+    async with aclosing(provider.stream(request)) as deltas:
+        async for delta in deltas:
+            if not isinstance(delta, Finished):
+                break
+    took = time.monotonic() - began
+    count = f"{len(names)} models" if len(names) != 1 else "1 model"
+    return Check("Model", "ok", f"{model} answers, first token after {took:.1f} s ({count} listed)")
+
+
+def _remedy(settings: Settings, error: WiresideError) -> str:
+    if isinstance(error, NotConfigured):
+        return "wireside pull"
+    if isinstance(error, ProviderAuth):
+        return "export OPENAI_API_KEY=…  (a key that this server accepts)"
+    if isinstance(error, UnknownModel):
+        return "export WIRESIDE_MODEL=…  (one that the server lists)"
+    if not settings.uses_openai:
+        return "wireside serve  (its log says why the embedded model does not start)"
+    address = settings.openai_base_url or "OPENAI_BASE_URL"
+    return f"curl {address}/models  (does that server run, and is OPENAI_BASE_URL right?)"
+
+
+def check_port(settings: Settings, ready: dict[str, Any] | None) -> Check:
+    """Whether the port is free, or a Wireside answers there (``ready`` is what it said)."""
+    where = f"{settings.host}:{settings.port}"
+    if ready is not None:
+        reason = f": {ready['reason']}" if ready.get("reason") else ""
+        return Check("Port", "ok", f"a Wireside runs on {where}, {ready.get('status')}{reason}")
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family) as probe:
+        if sys.platform != "win32":
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            finding = f"{where} can't be used: {error.strerror or error}"
+            remedy = f"wireside serve --port {other_port(settings.port)}"
+            return Check("Port", "failed", finding, remedy)
+    return Check("Port", "ok", f"{where} is free")
+
+
+def other_port(port: int) -> int:
+    """Return a port to propose instead."""
+    return port + 1 if 1024 <= port < 65535 else 8081
+
+
+async def check_server(
+    settings: Settings, base: str, ready: dict[str, Any] | None, origin: str | None
+) -> list[Check]:
+    """The guide's three troubles, on the running server: closes, nothing streams, memory."""
+    if ready is None:
+        skipped = ("WebSocket", "Streaming", "Server's memory")
+        return [Check(name, "skipped", "no server runs on this port") for name in skipped]
+    base = (settings.public_url or base).rstrip("/")
+    checks = [await check_socket(base, base)]
+    checks += [await check_socket(base, page) for page in [origin] if page]
+    checks.append(await check_streaming(base))
+    checks.append(check_server_memory(ready.get("memory_mb")))
+    return checks
+
+
+async def check_socket(base: str, origin: str) -> Check:
+    """Whether a page of ``origin`` may open the WebSocket, and is answered."""
+    try:
+        async with asyncio.timeout(REPLY_S), _socket(base, origin) as ws:
+            await ws.send('{"type": "ping"}')
+            await ws.recv()
+    except websockets.InvalidStatus as error:
+        status = error.response.status_code
+        finding = f"a page of {origin} is refused with {status}"
+        return Check("WebSocket", "failed", finding, _handshake_remedy(status, base, origin))
+    except (OSError, TimeoutError, websockets.WebSocketException) as error:
+        finding = f"{base}/ws/ai-chat closes at once for {origin}: {error or 'no answer'}"
+        return Check("WebSocket", "failed", finding, _handshake_remedy(0, base, origin))
+    return Check("WebSocket", "ok", f"opens for pages of {origin}, and answers")
+
+
+def _handshake_remedy(status: int, base: str, origin: str) -> str:
+    if status == 403:
+        return f"export WIRESIDE_ALLOWED_ORIGINS={origin}  (and start the server again)"
+    if status == 400:
+        return f"export WIRESIDE_PUBLIC_URL={base}  (and start the server again)"
+    if status == 429:
+        return "export WIRESIDE_CONNECTIONS_PER_ADDRESS=1000  (and start the server again)"
+    return "let the proxy pass `Upgrade` and `Connection` on, with a read time-out of 75 s"
+
+
+async def check_streaming(base: str) -> Check:
+    """Whether an answer comes in pieces, over time."""
+    try:
+        async with asyncio.timeout(ANSWER_S), _socket(base, base) as ws:
+            times = await _chunk_times(ws)
+    except _Refused as error:
+        return Check("Streaming", "failed", str(error), "see the line `Model`")
+    except (OSError, TimeoutError, websockets.WebSocketException) as error:
+        finding = f"no answer came: {error or 'silence'}"
+        return Check("Streaming", "failed", finding, "see the lines `Model` and `WebSocket`")
+    took_ms = round((times[-1] - times[0]) * 1000) if times else 0
+    if len(times) > 1 and took_ms > 0:
+        return Check("Streaming", "ok", f"{len(times)} pieces over {took_ms} ms")
+    remedy = "switch buffering off in the proxy (nginx: `proxy_buffering off;`)"
+    return Check("Streaming", "failed", "the answer came in one piece", remedy)
+
+
+class _Refused(Exception):
+    """The server answered with an error; the text is its sentence."""
+
+
+async def _chunk_times(ws: ClientConnection) -> list[float]:
+    await ws.send(json.dumps({"type": "chat", "message": "Count from one to twenty."}))
+    times: list[float] = []
+    async for frame in ws:
+        match json.loads(frame):
+            case {"type": "chunk"}:
+                times.append(time.monotonic())
+            case {"type": "done"}:
+                break
+            case {"type": "error", "message": message}:
+                raise _Refused(message)
+    return times
+
+
+def check_server_memory(memory_mb: float | None) -> Check:
+    """Whether the running server is of a usual size."""
+    if memory_mb is None:
+        return Check("Server's memory", "skipped", "the server does not tell")
+    finding = f"{memory_mb:,.0f} MB"
+    if memory_mb < FAT_SERVER_MB:
+        return Check("Server's memory", "ok", finding)
+    remedy = "export WIRESIDE_RESUME_WINDOW_S=60  (finished answers are kept shorter)"
+    return Check("Server's memory", "failed", f"{finding}, more than usual", remedy)
+
+
+def _socket(base: str, origin: str) -> connect:
+    url = base.replace("http", "ws", 1) + "/ws/ai-chat"
+    return connect(url, origin=websockets.Origin(origin), proxy=None, open_timeout=REPLY_S)
+
+
+def _running(base: str) -> dict[str, Any] | None:
+    """Return what a Wireside on ``base`` says of itself; None if none answers."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(f"{base}/api/health/live", timeout=REPLY_S) as response:
+            if json.load(response) != {"status": "ok"}:
+                return None
+        with opener.open(f"{base}/api/health/ready", timeout=REPLY_S) as response:
+            ready = json.load(response)
+    except urllib.error.HTTPError as error:
+        with error:
+            try:
+                ready = json.load(error)
+            except ValueError:
+                return None
+    except (OSError, ValueError):
+        return None
+    return ready if isinstance(ready, dict) and "provider" in ready else None
+
+
+def _host_in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _provider(settings: Settings) -> Provider:
+    # The whole application takes most of a second to import: only where it is asked for a model.
+    from wireside.app import Server
+
+    return Server(settings).provider

@@ -1,0 +1,210 @@
+"""Who may come in: Host, Origin and subprotocol of a request, judged to a value. No I/O.
+
+A page of another site can send requests to a server on loopback, and with DNS rebinding it can even
+do so under its own name. So every ``Host`` must be one of ours, and every WebSocket and unsafe
+request that names an ``Origin`` must come from our own pages, or from one on the allow list.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+SUBPROTOCOL: Final = "ai-chat"
+
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+_AUTHORITY: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?")
+_ORIGIN: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """A host name or address, in lower case and one spelling, and its port where one was given."""
+
+    host: str
+    port: int | None
+
+    @classmethod
+    def parse(cls, text: str) -> Authority | None:
+        """Return None for what is no ``host`` or ``host:port``."""
+        match = _AUTHORITY.fullmatch(text)
+        if match is None:
+            return None
+        host, port = match[1].lower(), match[2]
+        if host.startswith("["):
+            try:
+                host = f"[{ipaddress.IPv6Address(host[1:-1])}]"
+            except ValueError:
+                return None
+        if port is not None and not 0 < int(port) < 65536:
+            return None
+        return cls(host.removesuffix("."), None if port is None else int(port))
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Scheme, host and port of a page; the port is None for schemes without a default one."""
+
+    scheme: str
+    host: str
+    port: int | None
+
+    @classmethod
+    def parse(cls, text: str) -> Origin | None:
+        """Return None for what is no origin: ``null``, an address with a path, a user or a list."""
+        match = _ORIGIN.fullmatch(text)
+        authority = Authority.parse(match[2]) if match is not None else None
+        if match is None or authority is None:
+            return None
+        scheme = match[1].lower()
+        port = authority.port or _DEFAULT_PORTS.get(scheme)
+        return cls(scheme, authority.host, port)
+
+    @property
+    def is_web(self) -> bool:
+        """Whether it is an ordinary page, not an extension's."""
+        return self.scheme in _DEFAULT_PORTS
+
+
+@dataclass(frozen=True, slots=True)
+class Handshake:
+    """What a request says about where it comes from. Header values, one item for each header."""
+
+    hosts: Sequence[str]
+    origins: Sequence[str] = ()
+    is_secure: bool = False
+    """Whether it is known that the client speaks TLS (``https``, ``wss``)."""
+    subprotocols: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Accept:
+    """Come in. ``subprotocol`` is the one to answer with, if any."""
+
+    subprotocol: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Stay out: an HTTP status and a sentence for a person."""
+
+    status: int
+    sentence: str
+
+
+Verdict = Accept | Refuse
+
+_NO_HOST: Final = Refuse(400, "The request must carry exactly one valid Host header.")
+_FOREIGN_HOST: Final = Refuse(
+    400,
+    "This server does not answer to that Host; WIRESIDE_TRUSTED_HOSTS lists the names it has.",
+)
+_FOREIGN_ORIGIN: Final = Refuse(
+    403,
+    "Pages of that Origin may not use this server; WIRESIDE_ALLOWED_ORIGINS lets them.",
+)
+
+
+class Door:
+    """The rules of one server.
+
+    ``trusted_hosts`` are names or addresses, with a port where only that one is meant; without any,
+    a server on loopback answers to loopback names. ``public_url`` is where browsers find it;
+    ``allowed_origins`` are other sites. Raises ``ValueError``, with a sentence, where one is wrong.
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        trusted_hosts: Iterable[str] = (),
+        public_url: str | None = None,
+        allowed_origins: Iterable[str] = (),
+    ) -> None:
+        self._trusted = frozenset(_trusted_host(text) for text in trusted_hosts)
+        self._trusts_loopback = not self._trusted and is_loopback(host)
+        self._public = None if public_url is None else _public_origin(public_url)
+        self._allowed = frozenset(_allowed_origin(text) for text in allowed_origins)
+
+    def judge(self, handshake: Handshake, *, takes_allowed: bool = True) -> Verdict:
+        """Judge Host and Origin. Without ``takes_allowed`` only our own pages may come."""
+        verdict = self.judge_host(handshake)
+        if isinstance(verdict, Refuse):
+            return verdict
+        if not self._takes_origin(handshake, takes_allowed):
+            return _FOREIGN_ORIGIN
+        return Accept(SUBPROTOCOL if SUBPROTOCOL in handshake.subprotocols else None)
+
+    def judge_host(self, handshake: Handshake) -> Verdict:
+        """Judge the Host alone, which is all that a plain GET needs."""
+        authority = Authority.parse(handshake.hosts[0]) if len(handshake.hosts) == 1 else None
+        if authority is None:
+            return _NO_HOST
+        return Accept() if self._takes_host(authority) else _FOREIGN_HOST
+
+    def _takes_host(self, authority: Authority) -> bool:
+        if authority in self._trusted or Authority(authority.host, None) in self._trusted:
+            return True
+        if self._public is not None and authority.host == self._public.host:
+            return True
+        return self._trusts_loopback and is_loopback(authority.host)
+
+    def _takes_origin(self, handshake: Handshake, takes_allowed: bool) -> bool:
+        if not handshake.origins:
+            return True  # not a browser
+        origin = Origin.parse(handshake.origins[0]) if len(handshake.origins) == 1 else None
+        if origin is None:
+            return False
+        if origin == self._public or (takes_allowed and origin in self._allowed):
+            return True
+        host = Authority.parse(handshake.hosts[0])
+        return host is not None and _is_same(origin, host, handshake.is_secure)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a name or address, with or without brackets, can only be this machine."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _is_same(origin: Origin, host: Authority, is_secure: bool) -> bool:
+    """Compare host and port: the scheme may have been changed by a proxy that ends TLS."""
+    if not origin.is_web or origin.host != host.host:
+        return False
+    if host.port is not None:
+        return origin.port == host.port
+    return origin.port == 443 or (origin.port == 80 and not is_secure)
+
+
+def _trusted_host(text: str) -> Authority:
+    bare_ipv6 = f"[{text}]" if text.count(":") > 1 and not text.startswith("[") else text
+    authority = Authority.parse(bare_ipv6)
+    if authority is None:
+        raise ValueError(f"{text!r} in WIRESIDE_TRUSTED_HOSTS is no host name or address.")
+    return authority
+
+
+def _allowed_origin(text: str) -> Origin:
+    origin = Origin.parse(text.rstrip("/"))
+    if origin is None:
+        raise ValueError(
+            f"{text!r} in WIRESIDE_ALLOWED_ORIGINS is no origin; write it as https://example.com."
+        )
+    return origin
+
+
+def _public_origin(url: str) -> Origin:
+    match = re.match(r"[^/]*//[^/?#]*", url)
+    origin = Origin.parse(match[0]) if match is not None else None
+    if origin is None or not origin.is_web:
+        raise ValueError(
+            f"{url!r} in WIRESIDE_PUBLIC_URL is no address; write it as https://chat.example.com."
+        )
+    return origin

@@ -1,0 +1,1 @@
+"""Those who answer: OpenAI-compatible servers, the embedded model, a script for tests."""

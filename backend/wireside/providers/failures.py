@@ -1,0 +1,219 @@
+"""What a model's server says when it can't answer, told as one of our errors. No I/O.
+
+The server's own words decide which error it is and go to the log; they are never shown.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any, Literal
+
+from wireside.errors import (
+    BadMessage,
+    ContentFilter,
+    ContextTooLong,
+    NotConfigured,
+    ProviderAuth,
+    ProviderRateLimited,
+    ProviderTimeout,
+    ProviderUnavailable,
+    UnknownModel,
+    WiresideError,
+)
+
+NO_QUOTA = (
+    "The account behind this server's key has used up its quota; tell whoever runs this server."
+)
+WRONG_ADDRESS = (
+    "The model service does not know this address. Whoever runs this server: set OPENAI_BASE_URL "
+    "to the address of an OpenAI-compatible API, usually up to /v1."
+)
+REFUSED = "The model service did not accept this request."
+FAILED = "The model service failed; try again."
+BROKE_OFF = "The model service broke this answer off. What it wrote is kept."
+
+OUR_FIELDS = ("temperature", "max_tokens", "max_completion_tokens", "stream_options", "messages")
+"""What we send beside ``model``; a refusal may name one."""
+
+_TOO_LONG = re.compile(
+    r"context.{0,12}(length|window|size)|maximum (context|prompt)|too many (input )?tokens"
+    r"|(prompt|input|request|conversation) (is )?too (long|large)",
+    re.IGNORECASE,
+)
+_FILTERED = re.compile(r"content_(filter|policy)|responsible_?ai|moderation", re.IGNORECASE)
+_NO_MODEL = re.compile(
+    r"model_not_found|model.{0,300}(not.{0,6}(found|exist|support|available|load)|no such|unknown)"
+    r"|(no such|unknown|invalid) model",
+    re.IGNORECASE | re.DOTALL,
+)
+_QUOTA = re.compile(r"insufficient_quota|billing|credit", re.IGNORECASE)
+_BUSY = re.compile(r"rate_?.?limit|overloaded|too many requests", re.IGNORECASE)
+_AUTH = re.compile(r"authentication|permission|invalid_api_key", re.IGNORECASE)
+_SECRET = re.compile(r"(?i)\b(sk|key|bearer)([-_ ])[\w\-*.~+/=]{6,}")
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An error to raise, and whether the same request may be tried again by us at once."""
+
+    error: WiresideError
+    may_pass: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What a server said, as far as it can be understood; empty strings where it did not."""
+
+    text: str = ""
+    code: str = ""
+    kind: str = ""
+    field: str = ""
+    status: int | None = None
+    is_json: bool = False
+
+    def names(self, field: str) -> bool:
+        """Whether the problem is about ``field`` of our request."""
+        return self.field == field or re.search(rf"\b{field}\b", self.text) is not None
+
+    @property
+    def words(self) -> str:
+        """Everything that was said, to search in."""
+        return f"{self.code} {self.kind} {self.text}"
+
+
+def problem_in(body: object) -> Problem:
+    """Return the problem in an error body: ``{"error": {...}}``, its inside, or plain text."""
+    if not isinstance(body, dict):
+        return Problem(text=str(body or ""))
+    inside: Any = body.get("error") or body.get("detail") or body
+    if not isinstance(inside, dict):
+        inside = {**body, "message": inside}
+    status = next(
+        (value for key in ("status", "status_code", "code") if _is_status(value := inside.get(key))),
+        None,
+    )
+    return Problem(
+        text=str(inside.get("message") or inside.get("detail") or ""),
+        code=str(inside.get("code") or ""),
+        kind=str(inside.get("type") or ""),
+        field=str(inside.get("param") or ""),
+        status=int(status) if status is not None else None,
+        is_json=True,
+    )
+
+
+def _is_status(value: object) -> bool:
+    text = str(value)
+    return text.isdecimal() and 400 <= int(text) <= 599
+
+
+def failure_for(
+    status: int | None, problem: Problem, *, model: str, retry_after: float | None = None
+) -> Failure:
+    """Return our error for an HTTP status (None inside an answer) and what was said with it."""
+    status = status or problem.status
+    words = problem.words
+    if status is None or status < 500:
+        if failure := _by_words(status, words, model):
+            return failure
+    if status is None:
+        return Failure(ProviderUnavailable(BROKE_OFF, retry_after=retry_after), may_pass=True)
+    if status in (401, 403):
+        return Failure(ProviderAuth())
+    if status == 402:
+        return Failure(ProviderAuth(NO_QUOTA))
+    if status == 404:
+        # an API that knows us says so in its own form; others are no such API
+        is_api = problem.is_json and bool(problem.code or problem.kind)
+        return Failure(UnknownModel(_no_model(model)) if is_api else NotConfigured(WRONG_ADDRESS))
+    if status == 413:
+        return Failure(ContextTooLong())
+    if status == 429:
+        return _busy(retry_after)
+    if status in (408, 504):
+        error = ProviderTimeout("The model service did not answer in time; try again.")
+        return Failure(error, may_pass=True)
+    if status >= 500 or status in (409, 425):
+        if _TOO_LONG.search(words):  # some servers fail over it instead of refusing it
+            return Failure(ContextTooLong())
+        return Failure(ProviderUnavailable(FAILED, retry_after=retry_after), may_pass=True)
+    if status >= 400:
+        return Failure(BadMessage(_refusal(problem)))
+    return Failure(NotConfigured(WRONG_ADDRESS))  # a redirect that leads nowhere
+
+
+def _by_words(status: int | None, words: str, model: str) -> Failure | None:
+    if status in (None, 400, 413, 422) and _TOO_LONG.search(words):
+        return Failure(ContextTooLong())
+    if status in (None, 400, 403, 422) and _FILTERED.search(words):
+        return Failure(ContentFilter())
+    if status in (None, 400, 404, 422) and _NO_MODEL.search(words):
+        return Failure(UnknownModel(_no_model(model)))
+    if status in (None, 403, 429) and _QUOTA.search(words):
+        return Failure(ProviderAuth(NO_QUOTA))
+    if status is None and _BUSY.search(words):
+        return _busy(None)
+    if status is None and _AUTH.search(words):
+        return Failure(ProviderAuth())
+    return None
+
+
+def _busy(retry_after: float | None) -> Failure:
+    if retry_after is None:
+        return Failure(ProviderRateLimited(), may_pass=True)
+    sentence = f"The model service is busy; try again in {math.ceil(retry_after)} s."
+    return Failure(ProviderRateLimited(sentence, retry_after=retry_after), may_pass=True)
+
+
+def _no_model(model: str) -> str:
+    return f'The model service does not offer "{model[:100]}".'
+
+
+def _refusal(problem: Problem) -> str:
+    for field in OUR_FIELDS[:3]:
+        if problem.names(field):
+            return f"The model does not accept this `{field.replace('_completion', '')}`."
+    return REFUSED
+
+
+def retry_after_in(headers: Mapping[str, str], now: float) -> float | None:
+    """Return the seconds that a server asks us to wait; ``now`` is the time of day (Unix)."""
+    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        if (seconds := _number(headers.get(name))) is not None:
+            return max(0.0, seconds * unit)
+    try:
+        return max(0.0, parsedate_to_datetime(headers.get("retry-after", "")).timestamp() - now)
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        number = float(text or "")
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def without_secrets(text: str, key: str | None) -> str:
+    """Return a server's words for the log: no key in them, and not too many of them."""
+    if key:
+        text = text.replace(key, "***")
+    return _SECRET.sub(r"\1\2***", text)[:500]
+
+
+Refit = Literal["stream_options", "max_tokens", "max_completion_tokens"]
+
+
+def refit_for(status: int, problem: Problem, body: Mapping[str, object]) -> Refit | None:
+    """Return the field that a server does not know, where the request can do without it."""
+    if status not in (400, 422):
+        return None
+    for field in ("stream_options", "max_tokens", "max_completion_tokens"):
+        if field in body and problem.names(field):
+            return field  # type: ignore[return-value]  # the tuple's literals, seen as str
+    return None

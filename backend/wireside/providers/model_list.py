@@ -1,0 +1,85 @@
+"""Lists of models, as OpenAI-compatible servers really send them. No I/O."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from wireside.messages import ModelInfo
+
+FIRST = "gpt-4o"
+"""The integration guide's model: where it is offered and nobody set another, it is the default."""
+
+_OPENAI = re.compile(r"openai|system", re.IGNORECASE)
+_NO_CHAT = re.compile(
+    r"embed|whisper|tts|dall-e|moderation|transcribe|realtime|audio|image|sora"
+    r"|^(davinci|babbage)-002$|instruct$|codex-mini|computer-use|deep-research|search-api",
+    re.IGNORECASE,
+)
+_CONTEXT_KEYS = ("context_length", "max_model_len", "context_window", "max_context_length")
+
+
+def models_in(body: bytes) -> tuple[ModelInfo, ...]:
+    """Return the models of a ``/v1/models`` answer, those first that suit a chat best.
+
+    OpenAI's own list comes newest first and without what can't chat. Raises ``ValueError`` when
+    it is no list of models.
+    """
+    entries = [entry for item in _items(json.loads(body)) if (entry := _entry(item))]
+    if any(_is_openai(entry) for entry in entries):
+        entries = [entry for entry in entries if not (_is_openai(entry) and _cannot_chat(entry))]
+        entries.sort(key=_age)
+    entries.sort(key=lambda entry: entry["id"] != FIRST)
+    unique: dict[str, ModelInfo] = {}
+    for entry in entries:
+        unique.setdefault(entry["id"], _model(entry))
+    return tuple(unique.values())
+
+
+def _items(document: Any) -> Sequence[object]:
+    if isinstance(document, dict):
+        document = document.get("data", document.get("models"))
+    if document is None or isinstance(document, (str, int, float, dict)):
+        raise ValueError("not a list of models")
+    return list(document)
+
+
+def _entry(item: object) -> dict[str, Any] | None:
+    entry = {"id": item} if isinstance(item, str) else item
+    if not isinstance(entry, dict):
+        return None
+    name = entry.get("id") or entry.get("model") or entry.get("name")
+    return {**entry, "id": name} if isinstance(name, str) else None
+
+
+def _is_openai(entry: dict[str, Any]) -> bool:
+    return _OPENAI.match(str(entry.get("owned_by") or "")) is not None
+
+
+def _cannot_chat(entry: dict[str, Any]) -> bool:
+    return _NO_CHAT.search(entry["id"]) is not None
+
+
+def _age(entry: dict[str, Any]) -> float:
+    created = entry.get("created")
+    return -float(created) if isinstance(created, (int, float)) else 0.0
+
+
+def _model(entry: dict[str, Any]) -> ModelInfo:
+    name = entry.get("name") or entry.get("display_name")
+    owner = entry.get("owned_by")
+    return ModelInfo(
+        entry["id"],
+        name if isinstance(name, str) else entry["id"],
+        owner if isinstance(owner, str) else None,
+        _context_tokens(entry),
+    )
+
+
+def _context_tokens(entry: dict[str, Any]) -> int | None:
+    meta = entry.get("meta")  # llama.cpp's place for it
+    places = [entry.get(key) for key in _CONTEXT_KEYS]
+    places.append(meta.get("n_ctx_train") if isinstance(meta, dict) else None)
+    return next((value for value in places if type(value) is int and value > 0), None)

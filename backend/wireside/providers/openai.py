@@ -1,0 +1,476 @@
+"""OpenAI and every server that speaks like it: the only user of the ``openai`` package.
+
+The package makes the request (address, key, proxies, TLS, its aiohttp transport); the answer's
+bytes are read here, because its chunk objects cost more than all the rest of the server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Mapping, Sequence
+from contextlib import aclosing, suppress
+from typing import TYPE_CHECKING, Any, cast
+
+import structlog
+
+from wireside.errors import (
+    NotConfigured,
+    Overloaded,
+    ProviderTimeout,
+    ProviderUnavailable,
+    WiresideError,
+)
+from wireside.messages import Delta, Finished, ModelInfo, ModelRequest
+from wireside.providers.completions import Completion, ErrorSent
+from wireside.providers.failures import (
+    BROKE_OFF,
+    FAILED,
+    WRONG_ADDRESS,
+    Failure,
+    Problem,
+    failure_for,
+    problem_in,
+    refit_for,
+    retry_after_in,
+    without_secrets,
+)
+from wireside.providers.model_list import models_in
+
+if TYPE_CHECKING:
+    import httpx2
+    import openai
+
+_log = structlog.get_logger(__name__)
+
+RETRIES = 2
+"""Further tries of a request, all before its first token: after it, the answer would be paid and
+shown twice."""
+
+PATIENCE_S = 5.0
+"""A longer ``Retry-After`` is told at once instead of waited for."""
+
+CONNECT_S = 10.0
+TAIL_S = 2.0
+"""How long the usage may come after the model has ended."""
+DRAIN_S = 0.1
+"""How long the end of the body may come after ``[DONE]``; a connection read to its end is kept."""
+KEEP_S = 30.0
+"""How long a connection that nobody uses is kept."""
+MAX_WHOLE_BYTES = 16 * 1024 * 1024
+"""The longest answer of a server that does not stream."""
+
+NO_LIST = (
+    "The model service has no list of models. Whoever runs this server: set WIRESIDE_MODEL to the "
+    "model's name."
+)
+NO_ANSWER = "The model service sent no answer; try again."
+WEB_PAGE = (
+    "The model service sent a web page instead of an answer. Whoever runs this server: look at "
+    "OPENAI_BASE_URL."
+)
+NO_REACH = "The model service can't be reached at the moment; try again."
+
+
+class OpenAIProvider:
+    """Implements ``ports.Provider`` with the API at ``base_url`` (None: OpenAI's own).
+
+    ``silence_s`` is how long the model may write nothing; keep-alives are nothing.
+    ``max_connections`` answers run at once, more are refused. ``backoff_s`` is the wait before
+    the first retry, doubled before the second.
+    """
+
+    def __init__(
+        self,
+        *,
+        api_key: str | None,
+        base_url: str | None,
+        silence_s: float,
+        max_connections: int = 1000,
+        backoff_s: float = 0.5,
+    ) -> None:
+        self._api_key = api_key
+        self._base_url = base_url
+        self._silence_s = silence_s
+        self._max_connections = max_connections
+        self._backoff_s = backoff_s
+        self._client: openai.AsyncOpenAI | None = None
+        self._making = asyncio.Lock()
+        self._open = 0
+        self._is_closed = False
+        self._takes_stream_options = True
+        self._token_limits: dict[str, str] = {}
+
+    async def warm_up(self) -> None:
+        """Import, connect and make a first request, so that the first answer need not wait.
+
+        A failure is told by the first answer.
+        """
+        with suppress(WiresideError, TimeoutError):
+            async with asyncio.timeout(CONNECT_S):
+                await self.models()
+
+    async def models(self) -> Sequence[ModelInfo]:
+        """Return the models on offer, in the order to show. Raises as ``ports.Provider`` says."""
+        client = await self._connected()
+        try:
+            async with asyncio.timeout(self._silence_s):
+                response = await client.get("/models", cast_to=self._response_type())
+            return models_in(response.content)
+        except TimeoutError:
+            raise ProviderTimeout("The model service did not list its models in time.") from None
+        except ValueError:
+            raise NotConfigured(NO_LIST) from None
+        except Exception as error:  # of two libraries, whose trees overlap: translated here, once
+            if getattr(error, "status_code", None) in (404, 405, 501):
+                raise NotConfigured(NO_LIST) from None
+            raise self._translated(error, "").error from None
+
+    async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta, None]:
+        """Answer as ``ports.Provider`` says."""
+        if self._open >= self._max_connections:
+            raise Overloaded
+        self._open += 1
+        try:
+            for tries in range(RETRIES + 1):
+                has_begun = False
+                try:
+                    async with aclosing(self._answer(request)) as deltas:
+                        async for delta in deltas:
+                            has_begun = True
+                            yield delta
+                    return
+                except _Failed as failed:
+                    wait_s = self._wait_s(failed.failure, tries)
+                    if has_begun or wait_s is None:
+                        raise failed.failure.error from None
+                await asyncio.sleep(wait_s)
+        finally:
+            self._open -= 1
+
+    async def aclose(self) -> None:
+        """Close all connections. Answers that still run end with ``ProviderUnavailable``."""
+        self._is_closed = True
+        if self._client is not None:
+            await self._client.close()
+
+    # The request
+
+    def _wait_s(self, failure: Failure, tries: int) -> float | None:
+        """Return the seconds to wait before the next try; None if there is none."""
+        if not failure.may_pass or tries == RETRIES or self._is_closed:
+            return None
+        asked_s = failure.error.retry_after
+        if asked_s is not None:
+            return asked_s if asked_s <= PATIENCE_S else None
+        return self._backoff_s * 2.0**tries * random.uniform(0.75, 1)  # so that not all come at once
+
+    async def _answer(self, request: ModelRequest) -> AsyncGenerator[Delta, None]:
+        """One try. Raises ``_Failed``."""
+        response = await self._opened(request)
+        try:
+            completion = Completion()
+            kind = response.headers.get("content-type", "").lower()
+            if "json" in kind and "stream" not in kind and "ndjson" not in kind:
+                deltas = completion.whole(await self._body(response, request.model))
+                self._check(completion, request.model)
+                for delta in deltas:
+                    yield delta
+            elif "html" in kind:
+                self._tell("an HTML page", status=response.status_code)
+                raise _Failed(Failure(ProviderUnavailable(WEB_PAGE)))
+            else:
+                async with aclosing(self._read(response, completion, request.model)) as read:
+                    async for delta in read:
+                        yield delta
+            if not completion.activity and completion.reason is None:
+                self._tell("an empty answer", status=response.status_code)
+                raise _Failed(Failure(ProviderUnavailable(NO_ANSWER), may_pass=True))
+        finally:
+            await response.aclose()
+        yield Finished(completion.reason or "interrupted", completion.usage)
+
+    async def _opened(self, request: ModelRequest) -> httpx2.Response:
+        """Return the response once its head is there. Raises ``_Failed``."""
+        try:
+            async with asyncio.timeout(self._silence_s):
+                client = await self._connected()
+                while True:
+                    body = self._body_of(request)
+                    try:
+                        return await self._post(client, body)
+                    except Exception as error:  # see ``models``
+                        if not self._refitted(error, body, request.model):
+                            raise _Failed(self._translated(error, request.model)) from None
+        except TimeoutError:
+            raise _Failed(Failure(self._silence(False))) from None
+
+    async def _post(
+        self, client: openai.AsyncOpenAI, body: dict[str, object]
+    ) -> httpx2.Response:
+        import openai
+
+        return await client.post(
+            "/chat/completions",
+            cast_to=self._response_type(),
+            body=body,
+            stream=True,
+            stream_cls=openai.AsyncStream[Any],
+            options={"headers": {"Accept": "text/event-stream", "Accept-Encoding": "identity"}},
+        )
+
+    def _body_of(self, request: ModelRequest) -> dict[str, object]:
+        body: dict[str, object] = {
+            "model": request.model,
+            "messages": [
+                {"role": message.role, "content": message.text} for message in request.messages
+            ],
+            "stream": True,
+        }
+        if self._takes_stream_options:
+            body["stream_options"] = {"include_usage": True}
+        if request.temperature is not None:
+            body["temperature"] = request.temperature
+        if request.max_tokens is not None:
+            body[self._token_limits.get(request.model, "max_tokens")] = request.max_tokens
+        return body
+
+    def _refitted(self, error: Exception, body: Mapping[str, object], model: str) -> bool:
+        """Learn from a refusal; True if the request looks different now and is worth a try."""
+        status = getattr(error, "status_code", None)
+        if status is None:
+            return False
+        match refit_for(status, problem_in(getattr(error, "body", None)), body):
+            case "stream_options":
+                self._takes_stream_options = False
+                return True
+            case "max_tokens" if model not in self._token_limits:
+                self._token_limits[model] = "max_completion_tokens"
+                return True
+            case _:
+                return False
+
+    # The answer
+
+    async def _read(
+        self, response: httpx2.Response, completion: Completion, model: str
+    ) -> AsyncGenerator[Delta, None]:
+        watch = _Watch(self._silence_s)
+        seen = 0
+        reads = _bytes_of(response)
+        try:
+            while not completion.is_done:
+                try:
+                    data = await watch.over(anext(reads))
+                except StopAsyncIteration:
+                    for delta in completion.flush():
+                        yield delta
+                    self._check(completion, model)
+                    return
+                except TimeoutError:
+                    if completion.reason is not None:
+                        return
+                    raise _Failed(Failure(self._silence(completion.activity > 0))) from None
+                except Exception as error:  # see ``models``
+                    if completion.reason is not None:
+                        return
+                    self._tell("a broken answer", text=repr(error))
+                    raise _Failed(
+                        Failure(ProviderUnavailable(BROKE_OFF), may_pass=True)
+                    ) from None
+                for delta in completion.feed(data):
+                    yield delta
+                if completion.activity != seen:
+                    seen = completion.activity
+                    watch.saw_life()
+                if completion.failure is not None:
+                    self._check(completion, model)
+                if completion.reason is not None:
+                    watch.shorten(TAIL_S)
+            with suppress(Exception):  # the answer is whole: how the body ends matters to nobody
+                async with asyncio.timeout(DRAIN_S):
+                    await anext(reads)
+        finally:
+            watch.close()
+            await reads.aclose()
+
+    async def _body(self, response: httpx2.Response, model: str) -> bytes:
+        body = bytearray()
+        try:
+            async with asyncio.timeout(self._silence_s):
+                async for data in response.aiter_bytes():
+                    body += data
+                    if len(body) > MAX_WHOLE_BYTES:
+                        raise _Failed(Failure(ProviderUnavailable(FAILED)))
+        except TimeoutError:
+            raise _Failed(Failure(self._silence(False))) from None
+        except _Failed:
+            raise
+        except Exception as error:  # see ``models``
+            raise _Failed(self._translated(error, model)) from None
+        return bytes(body)
+
+    def _check(self, completion: Completion, model: str) -> None:
+        """Raise what is wrong with the answer; nothing is after the model has ended it."""
+        failure = completion.failure
+        if failure is None or completion.reason is not None:
+            return
+        if isinstance(failure, ErrorSent):
+            problem = problem_in(failure.body)
+            self._tell("an error in its answer", problem)
+            raise _Failed(failure_for(None, problem, model=model))
+        self._tell("what is no answer", text=str(failure))
+        raise _Failed(Failure(ProviderUnavailable(BROKE_OFF), may_pass=True))
+
+    # Errors
+
+    def _translated(self, error: Exception, model: str) -> Failure:
+        """Return our error for one of the packages below."""
+        import openai
+
+        if isinstance(error, openai.APIStatusError):
+            body = error.body if error.body is not None else error.response.text
+            problem = problem_in(body)
+            self._tell("an error", problem, status=error.status_code)
+            wait_s = retry_after_in(error.response.headers, time.time())
+            return failure_for(error.status_code, problem, model=model, retry_after=wait_s)
+        cause = error.__cause__ or error
+        self._tell("no answer", text=f"{type(error).__name__}: {cause!r}")
+        is_passing = isinstance(error, openai.APIConnectionError)
+        return Failure(ProviderUnavailable(NO_REACH), may_pass=is_passing)
+
+    def _tell(
+        self, what: str, problem: Problem | None = None, *, status: int | None = None, text: str = ""
+    ) -> None:
+        problem = problem or Problem(text)
+        _log.warning(
+            "model_service_failed",
+            sent=what,
+            status=status,
+            code=without_secrets(problem.code, self._api_key) or None,
+            text=without_secrets(problem.text, self._api_key) or None,
+        )
+
+    def _silence(self, has_text: bool) -> ProviderTimeout:
+        if has_text:
+            return ProviderTimeout(
+                f"The model stopped sending for {self._silence_s:g} s. What it wrote is kept; "
+                "Continue picks up from there."
+            )
+        return ProviderTimeout(f"The model did not answer within {self._silence_s:g} s; try again.")
+
+    # The package
+
+    async def _connected(self) -> openai.AsyncOpenAI:
+        if self._is_closed:
+            raise ProviderUnavailable("The server is shutting down.")
+        if self._client is None:
+            async with self._making:
+                if self._client is None:
+                    # half a second of imports and certificates: not in the loop's thread
+                    self._client = await asyncio.to_thread(self._make_client)
+        return self._client
+
+    def _make_client(self) -> openai.AsyncOpenAI:
+        # Imported on use: the package costs more than all else together, and the server answers
+        # its first page before it needs a model.
+        import httpx2
+        import openai
+
+        try:
+            return openai.AsyncOpenAI(
+                api_key=self._api_key or "none",
+                base_url=self._base_url,
+                max_retries=0,  # ours know what came of the answer, and have less patience
+                timeout=httpx2.Timeout(None, connect=min(CONNECT_S, self._silence_s)),
+                default_headers={} if self._api_key else {"Authorization": openai.omit},
+                http_client=openai.DefaultAioHttpClient(
+                    limits=httpx2.Limits(
+                        max_connections=self._max_connections + 8,  # and lists of models
+                        keepalive_expiry=KEEP_S,
+                    ),
+                    timeout=None,
+                ),
+            )
+        except (ValueError, TypeError, openai.OpenAIError, httpx2.InvalidURL) as error:
+            self._tell("nothing: the client can't be made", text=repr(error))
+            raise NotConfigured(WRONG_ADDRESS) from None
+
+    @staticmethod
+    def _response_type() -> type[httpx2.Response]:
+        import httpx2
+
+        return httpx2.Response
+
+
+class _Failed(Exception):
+    """One try has failed."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(str(failure.error))
+        self.failure = failure
+
+
+def _bytes_of(response: httpx2.Response) -> AsyncGenerator[bytes, None]:
+    if "content-encoding" in response.headers:
+        return response.aiter_bytes()
+    # past two layers that count and cut: they cost as much as the transport itself
+    return cast("AsyncGenerator[bytes, None]", aiter(cast("AsyncIterable[bytes]", response.stream)))
+
+
+class _Watch:
+    """Ends a wait with ``TimeoutError`` when there was no sign of life for ``limit_s``.
+
+    One timer for an answer, not one for each read: it looks at the last sign when it is due, and
+    sets itself again. Time in which nobody waits here is nobody's silence. ``asyncio.timeout``
+    is no way: it would be open across a ``yield``, and cancel whoever reads the generator.
+    """
+
+    def __init__(self, limit_s: float) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._limit_s = limit_s
+        self._alive_at = self._loop.time()
+        self._timer = self._loop.call_later(limit_s, self._look)
+        self._task: asyncio.Task[Any] | None = None
+        self._has_fired = False
+
+    async def over(self, read: Awaitable[bytes]) -> bytes:
+        """Await ``read``. Raises ``TimeoutError`` besides what it raises."""
+        self._task = task = asyncio.current_task()
+        assert task is not None
+        cancelling = task.cancelling()
+        try:
+            return await read
+        except asyncio.CancelledError:
+            if self._has_fired and task.uncancel() <= cancelling:
+                raise TimeoutError from None
+            raise
+        finally:
+            self._task = None
+
+    def saw_life(self) -> None:
+        """The model has written something."""
+        self._alive_at = self._loop.time()
+
+    def shorten(self, limit_s: float) -> None:
+        """From now on, wait no longer than ``limit_s``."""
+        if limit_s < self._limit_s:
+            self._limit_s = limit_s
+            self._timer.cancel()
+            self._timer = self._loop.call_later(limit_s, self._look)
+
+    def close(self) -> None:
+        """Look no more."""
+        self._timer.cancel()
+
+    def _look(self) -> None:
+        now = self._loop.time()
+        if self._task is None:
+            self._alive_at = now
+        if now < (due := self._alive_at + self._limit_s):
+            self._timer = self._loop.call_at(due, self._look)
+        else:
+            self._has_fired = True
+            assert self._task is not None
+            self._task.cancel()

@@ -1,0 +1,89 @@
+"""Reads the settings and says in words what is wrong with them."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from typing import Any
+
+from pydantic import SecretStr, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+from pydantic_settings import SettingsError
+
+from wireside.protocol.handshake import Door
+from wireside.settings import Settings
+
+EXAMPLES = {
+    "public_url": "https://chat.example.org",
+    "openai_base_url": "http://127.0.0.1:11434/v1",
+    "allowed_origins": "http://localhost:3000",
+    "trusted_hosts": "chat.example.org",
+    "accent": "#3366ff",
+    "logo": "logo.svg",
+}
+"""For settings whose default is no example."""
+
+
+class WrongSettings(Exception):
+    """``sentences`` say which settings are wrong, how, and what a right one looks like."""
+
+    def __init__(self, sentences: list[str]) -> None:
+        super().__init__("\n".join(sentences))
+        self.sentences = sentences
+
+
+def load_settings(**given: Any) -> Settings:
+    """Return the settings; those ``given`` that are not None come first.
+
+    Raises ``WrongSettings``.
+    """
+    try:
+        settings = Settings(**{name: value for name, value in given.items() if value is not None})
+        _check_hosts(settings)
+    except ValidationError as error:
+        raise WrongSettings([_sentence(details) for details in error.errors()]) from error
+    except SettingsError as error:
+        raise WrongSettings([f"A setting can't be read: {error}."]) from error
+    except tomllib.TOMLDecodeError as error:
+        raise WrongSettings([f"wireside.toml can't be read: {error}."]) from error
+    except (OSError, ValueError) as error:
+        raise WrongSettings([str(error)]) from error
+    return settings
+
+
+def variable(name: str) -> str:
+    """Return the environment variable of a field."""
+    return name.upper() if name.startswith("openai_") else f"WIRESIDE_{name.upper()}"
+
+
+def _check_hosts(settings: Settings) -> None:
+    """Raise ``ValueError`` where a host or an origin is none, as the server would at its start."""
+    Door(
+        host=settings.host,
+        trusted_hosts=settings.trusted_hosts,
+        public_url=settings.public_url,
+        allowed_origins=settings.allowed_origins,
+    )
+
+
+def _sentence(details: ErrorDetails) -> str:
+    name = str(details["loc"][0]).lower() if details["loc"] else ""
+    field = Settings.model_fields.get(name)
+    if field is None:
+        return f"wireside.toml has a setting `{name}` that does not exist."
+    wrong = re.sub(r"^(Input|String) ", "it ", details["msg"].removeprefix("Value error, "))
+    value = ":" if _is_secret(field) else f" is `{details['input']}`:"
+    example = _example(name, field)
+    return f"{variable(name)}{value} {wrong}." + (f" Example: {example}" if example else "")
+
+
+def _is_secret(field: FieldInfo) -> bool:
+    return "SecretStr" in str(field.annotation) or isinstance(field.default, SecretStr)
+
+
+def _example(name: str, field: FieldInfo) -> str:
+    value = EXAMPLES.get(name)
+    if value is None:
+        value = str(field.get_default(call_default_factory=True) or "")
+    return f"{variable(name)}={value}" if value else ""

@@ -1,0 +1,92 @@
+"""Scripts by word: ``/lab …`` in the last message of a user, for people who play with the lab."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from wireside.testing import scripts
+from wireside.testing.scripts import Script, answer
+
+HELP = """\
+Write one of these as a message:
+
+- `/lab tokens 2000 100`: 2,000 tokens, 100 a second (without the second number at once)
+- `/lab stall 3`: a silence of 3 s in the middle (without a number for ever)
+- `/lab slow 5`: nothing at all for 5 s
+- `/lab keepalive`: some tokens, then nothing but comments
+- `/lab cut`, `/lab reset`: the connection ends, or is reset, in the middle of a character
+- `/lab short`: the stream ends without a finish reason
+- `/lab status 429 12`: an HTTP error, with `Retry-After: 12` if given
+- `/lab error`: an error in the middle of the answer
+- `/lab broken`: a chunk that is no JSON
+- `/lab html`: an HTML page instead of an answer
+- `/lab json`: one JSON document instead of a stream
+- `/lab length`, `/lab filter`: other finish reasons
+- `/lab reasoning`, `/lab tool`: reasoning text, a tool call
+- `/lab bytes`: a write for each byte · `/lab crlf`, `/lab gzip`: other forms on the wire
+- `/lab endless 20`: 20 tokens a second, for ever
+- `/lab say TEXT`: exactly that text
+"""
+
+Numbers = Sequence[float]
+
+
+def script_for(message: str, rate: float | None = None) -> Script | None:
+    """Return what ``/lab …`` asks for; None if ``message`` is none of it. ``rate``: tokens a second."""
+    words = message.strip().split()
+    if not words or words[0] != "/lab":
+        return None
+    name = words[1] if len(words) > 1 else "help"
+    if name == "say":
+        return answer(message.strip().partition("say")[2].strip(), rate=rate)
+    make = _SCRIPTS.get(name)
+    try:
+        numbers = [float(word) for word in words[2:]]
+    except ValueError:
+        make = None
+    return make(numbers, rate) if make else answer(HELP.splitlines(keepends=True))
+
+
+def _first(numbers: Numbers) -> float | None:
+    return numbers[0] if numbers else None
+
+
+def _tokens(numbers: Numbers, rate: float | None) -> Script:
+    count = int(numbers[0]) if numbers else 300
+    return answer(count, rate=numbers[1] if len(numbers) > 1 else None)
+
+
+def _status(numbers: Numbers, rate: float | None) -> Script:
+    status = int(numbers[0]) if numbers else 500
+    return scripts.failure(status, retry_after=numbers[1] if len(numbers) > 1 else None)
+
+
+def _some(rate: float | None) -> Script:
+    return answer(60, rate=rate)
+
+
+_SCRIPTS: dict[str, Callable[[Numbers, float | None], Script]] = {
+    "tokens": _tokens,
+    "stall": lambda numbers, rate: _some(rate).stalled(30, _first(numbers)),
+    "slow": lambda numbers, rate: _some(rate).slow_head(_first(numbers)),
+    "keepalive": lambda numbers, rate: _some(rate).only_keepalives(30, 1.0),
+    "cut": lambda numbers, rate: _some(rate).cut_in_character(30),
+    "reset": lambda numbers, rate: _some(rate).cut_in_character(30, "rst"),
+    "short": lambda numbers, rate: answer(60, rate=rate, finish=None, usage=False, done=False),
+    "status": _status,
+    "error": lambda numbers, rate: _some(rate).up_to(30, scripts.error_event(code=500)),
+    "broken": lambda numbers, rate: _some(rate).insert(30, b'data: {"choices": [{\n\n'),
+    "html": lambda numbers, rate: scripts.page(),
+    "json": lambda numbers, rate: scripts.completion(60),
+    "length": lambda numbers, rate: answer(60, rate=rate, finish="length"),
+    "filter": lambda numbers, rate: answer(60, rate=rate, finish="content_filter"),
+    "reasoning": lambda numbers, rate: answer(60, rate=rate, reasoning=scripts.tokens(30, 2)),
+    "tool": lambda numbers, rate: answer(
+        20, rate=rate, tool_calls=[("weather", '{"city": "Zürich"}')], finish="tool_calls"
+    ),
+    "bytes": lambda numbers, rate: answer(60).in_pieces(1),
+    "crlf": lambda numbers, rate: _some(rate).with_crlf(),
+    "gzip": lambda numbers, rate: answer(60).gzipped(),
+    "endless": lambda numbers, rate: scripts.endless(_first(numbers) or 20),
+}
+

@@ -1,0 +1,334 @@
+"""What the lab's server answers: values that are built here and played by ``server.py``.
+
+A ``Script`` is an HTTP head and a list of steps. The constructors make whole answers; the methods
+break them at a place that a test chooses, counted in tokens or in bytes of the body.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, Literal
+
+_WORDS = (
+    "wire", "side", "Fluß", "naïve", "поток", "流れ", "ответ", "ذاكرة", "🙂", "👩‍🚀", "𝄞", "<scr", "ipt>",
+    "&amp;", "`code`", "**bold**", "\n", "\n\n", "- item", "</", "script", "e\u0301", "\u200b", '"quoted"',
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing for ``seconds``; forever with None."""
+
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """The connection ends: ``fin`` closes it in the middle of the body, ``rst`` resets it."""
+
+    how: Literal["fin", "rst"] = "fin"
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """``data`` again and again, every ``every_s`` seconds (0: as fast as it is read)."""
+
+    data: bytes
+    every_s: float = 0.0
+
+
+Step = bytes | Wait | Cut | Repeat
+
+
+@dataclass(frozen=True)
+class Script:
+    """One HTTP answer.
+
+    ``pace_s`` is the time from one step to the next, ``wait_s`` the time before the head.
+    ``framing`` says how the body ends: by a chunk of length 0, by ``Content-Length`` or by the end
+    of the connection. ``split`` sends the body in writes of so many bytes. ``first`` and ``tokens``
+    say where in ``body`` the tokens are.
+    """
+
+    body: tuple[Step, ...] = ()
+    status: int = 200
+    headers: tuple[tuple[str, str], ...] = ()
+    content_type: str = "text/event-stream; charset=utf-8"
+    framing: Literal["chunked", "length", "close"] = "chunked"
+    pace_s: float = 0.0
+    wait_s: float | None = 0.0
+    split: int = 0
+    first: int = 0
+    tokens: tuple[str, ...] = field(default=())
+
+    @property
+    def text(self) -> str:
+        """The whole visible text, were nothing broken."""
+        return "".join(self.tokens)
+
+    def paced(self, tokens_per_s: float) -> Script:
+        """The same, so many steps a second."""
+        return replace(self, pace_s=1 / tokens_per_s)
+
+    def slow_head(self, seconds: float | None) -> Script:
+        """The same after a wait, before anything is sent; None: nothing ever is."""
+        return replace(self, wait_s=seconds)
+
+    def in_pieces(self, size: int = 1) -> Script:
+        """The same in writes of ``size`` bytes: characters are cut too."""
+        return replace(self, split=size)
+
+    def with_crlf(self) -> Script:
+        """The same with lines that end in CRLF."""
+        return self._with_bytes(lambda data: data.replace(b"\n", b"\r\n"))
+
+    def with_bom(self) -> Script:
+        """The same behind a byte order mark."""
+        return replace(self, body=(b"\xef\xbb\xbf", *self.body), first=self.first + 1)
+
+    def gzipped(self) -> Script:
+        """The same, compressed; its waits are lost."""
+        data = gzip.compress(b"".join(step for step in self.body if isinstance(step, bytes)))
+        return replace(
+            self, body=(data,), headers=(*self.headers, ("Content-Encoding", "gzip")), tokens=()
+        )
+
+    def closing(self) -> Script:
+        """The same with a body that ends by the end of the connection, as simple servers do."""
+        return replace(self, framing="close")
+
+    def insert(self, token: int, *steps: Step) -> Script:
+        """The same with ``steps`` before a token (a negative number counts from the end)."""
+        at = self._place(token)
+        return replace(self, body=(*self.body[:at], *steps, *self.body[at:]))
+
+    def up_to(self, token: int, *steps: Step) -> Script:
+        """Only what comes before a token, then ``steps``."""
+        return replace(self, body=(*self.body[: self._place(token)], *steps))
+
+    def cut(self, token: int, how: Literal["fin", "rst"] = "fin") -> Script:
+        """The same until its connection ends before a token."""
+        return self.up_to(token, Cut(how))
+
+    def cut_in_character(self, token: int, how: Literal["fin", "rst"] = "fin") -> Script:
+        """The same until its connection ends inside a character (of the text "é") before a token."""
+        data = text_event("é")
+        return self.up_to(token, data[: data.index("é".encode()) + 1], Cut(how))
+
+    def cut_at_byte(self, count: int, how: Literal["fin", "rst"] = "fin") -> Script:
+        """The first ``count`` bytes of the body, then the connection ends; waits are lost."""
+        data = b"".join(step for step in self.body if isinstance(step, bytes))
+        return replace(self, body=(data[:count], Cut(how)))
+
+    def stalled(self, token: int, seconds: float | None = None) -> Script:
+        """The same with a silence before a token; forever with None."""
+        return self.insert(token, Wait(seconds))
+
+    def only_keepalives(self, token: int, every_s: float = 0.02) -> Script:
+        """The same until, before a token, nothing but comments comes."""
+        return self.up_to(token, Repeat(b": keepalive\n\n", every_s))
+
+    @cached_property
+    def steps(self) -> tuple[Step, ...]:
+        """The body as it is written: framed, and joined where no time passes between steps."""
+        steps: list[Step] = []
+        for step in self._split():
+            if not isinstance(step, (bytes, Repeat)):
+                steps.append(step)
+            elif isinstance(step, Repeat):
+                steps.append(Repeat(self._framed(step.data), step.every_s))
+            elif not self.pace_s and not self.split and steps and isinstance(steps[-1], bytes):
+                steps[-1] += step
+            else:
+                steps.append(step)
+        framed = [self._framed(step) if isinstance(step, bytes) else step for step in steps]
+        if self.framing == "chunked":
+            framed.append(b"0\r\n\r\n")
+        elif self.framing == "close":
+            framed.append(Cut("fin"))
+        return tuple(framed)
+
+    @cached_property
+    def head(self) -> bytes:
+        """Status line and headers."""
+        headers = [("Content-Type", self.content_type), *self.headers]
+        if self.framing == "chunked":
+            headers.append(("Transfer-Encoding", "chunked"))
+        elif self.framing == "length":
+            length = sum(len(step) for step in self.body if isinstance(step, bytes))
+            headers.append(("Content-Length", str(length)))
+        else:
+            headers.append(("Connection", "close"))
+        lines = [f"HTTP/1.1 {self.status} Lab", *(f"{name}: {value}" for name, value in headers)]
+        return "\r\n".join((*lines, "", "")).encode()
+
+    def _place(self, token: int) -> int:
+        return self.first + (token if token >= 0 else len(self.tokens) + token)
+
+    def _with_bytes(self, change: Any) -> Script:
+        return replace(
+            self, body=tuple(change(s) if isinstance(s, bytes) else s for s in self.body)
+        )
+
+    def _split(self) -> Iterable[Step]:
+        for step in self.body:
+            if isinstance(step, bytes) and self.split:
+                for at in range(0, len(step), self.split):
+                    yield step[at : at + self.split]
+            else:
+                yield step
+
+    def _framed(self, data: bytes) -> bytes:
+        if self.framing != "chunked" or not data:
+            return data
+        return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+# Whole answers
+
+
+def tokens(count: int, seed: int = 1) -> tuple[str, ...]:
+    """Return numbered tokens, the same ones for a seed: letters of many scripts, emoji, markup.
+
+    Each has its number, so what is lost, doubled or swapped can be seen in a text.
+    """
+    rng = random.Random(seed)
+    return tuple(f"{rng.choice(_WORDS)}{number} " for number in range(count))
+
+
+def answer(
+    text: int | str | Sequence[str] = 300,
+    *,
+    seed: int = 1,
+    model: str = "lab-1",
+    rate: float | None = None,
+    reasoning: Sequence[str] = (),
+    reasoning_field: str = "reasoning_content",
+    tool_calls: Sequence[tuple[str, str]] = (),
+    finish: str | None = "stop",
+    usage: bool = True,
+    done: bool = True,
+) -> Script:
+    """Return a streamed answer.
+
+    ``text`` is a number of ``tokens``, the tokens themselves, or one string. ``rate`` is in tokens
+    a second; None sends all at once. ``tool_calls`` are names and arguments. ``finish=None`` leaves
+    the finish reason out, ``usage`` and ``done`` the last chunk and ``[DONE]``.
+    """
+    words = _tokens(text, seed)
+    events = [event(_chunk({"role": "assistant", "content": ""}, model))]
+    events += [event(_chunk({reasoning_field: part}, model)) for part in reasoning]
+    first = len(events)
+    events += [text_event(word, model) for word in words]
+    for number, (name, arguments) in enumerate(tool_calls):
+        events += _call_events(number, name, arguments, model)
+    if finish is not None:
+        events.append(event(_chunk({}, model, finish)))
+    if usage:
+        said = {"prompt_tokens": 7, "completion_tokens": len(words), "total_tokens": 7 + len(words)}
+        events.append(event({**_chunk({}, model), "choices": [], "usage": said}))
+    if done:
+        events.append(b"data: [DONE]\n\n")
+    return Script(tuple(events), pace_s=1 / rate if rate else 0.0, first=first, tokens=words)
+
+
+def endless(rate: float | None = None, model: str = "lab-1") -> Script:
+    """Return an answer that never ends; without ``rate`` as fast as it is read."""
+    return Script((Repeat(text_event("on and ", model), 1 / rate if rate else 0.0),))
+
+
+def completion(text: int | str | Sequence[str] = 300, *, model: str = "lab-1") -> Script:
+    """Return a whole answer as one JSON document, as a server gives that does not stream."""
+    words = _tokens(text, 1)
+    document = {
+        "object": "chat.completion",
+        "model": model,
+        "choices": [
+            {
+                "index": 0,
+                "message": {"role": "assistant", "content": "".join(words)},
+                "finish_reason": "stop",
+            }
+        ],
+        "usage": {"prompt_tokens": 7, "completion_tokens": len(words)},
+    }
+    return replace(json_page(document), tokens=words)
+
+
+def failure(
+    status: int,
+    message: str = "The lab was told to fail.",
+    *,
+    code: str | None = None,
+    kind: str = "lab_error",
+    param: str | None = None,
+    retry_after: str | float | None = None,
+    headers: Sequence[tuple[str, str]] = (),
+) -> Script:
+    """Return an HTTP error in OpenAI's form; ``retry_after`` is the header's value."""
+    error = {"message": message, "type": kind, "param": param, "code": code}
+    if retry_after is not None:
+        headers = (*headers, ("Retry-After", str(retry_after)))
+    return replace(json_page({"error": error}, status), headers=tuple(headers))
+
+
+def json_page(document: object, status: int = 200) -> Script:
+    """Return any JSON document."""
+    return page(json.dumps(document), status, "application/json")
+
+
+def page(
+    body: str = "<!doctype html><title>It works!</title>",
+    status: int = 200,
+    content_type: str = "text/html; charset=utf-8",
+) -> Script:
+    """Return a page, HTML by default: what a wrong address or a proxy gives."""
+    return Script((body.encode(),), status, content_type=content_type, framing="length")
+
+
+# Pieces of answers
+
+
+def event(data: object, name: str = "") -> bytes:
+    """Return one server-sent event; ``data`` is JSON, or a string that is sent as it is."""
+    text = data if isinstance(data, str) else json.dumps(data, ensure_ascii=False)
+    return (f"event: {name}\n" if name else "").encode() + f"data: {text}\n\n".encode()
+
+
+def text_event(text: str, model: str = "lab-1") -> bytes:
+    """Return the event of one token."""
+    return event(_chunk({"content": text}, model))
+
+
+def error_event(message: str = "The lab broke.", *, name: str = "", **error: object) -> bytes:
+    """Return an error in the middle of a stream."""
+    return event({"error": {"message": message, **error}}, name)
+
+
+def _chunk(delta: dict[str, Any], model: str, finish: str | None = None) -> dict[str, Any]:
+    return {
+        "id": "chatcmpl-lab",
+        "object": "chat.completion.chunk",
+        "created": 1700000000,
+        "model": model,
+        "choices": [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}],
+    }
+
+
+def _call_events(number: int, name: str, arguments: str, model: str) -> Iterable[bytes]:
+    opening = {"index": number, "id": f"call_lab_{number}", "type": "function"}
+    parts = [arguments[at : at + 5] for at in range(0, len(arguments), 5)]
+    calls = [{**opening, "function": {"name": name, "arguments": ""}}]
+    calls += [{"index": number, "function": {"arguments": part}} for part in parts]
+    return [event(_chunk({"tool_calls": [call]}, model)) for call in calls]
+
+
+def _tokens(text: int | str | Sequence[str], seed: int) -> tuple[str, ...]:
+    if isinstance(text, int):
+        return tokens(text, seed)
+    return (text,) if isinstance(text, str) else tuple(text)

@@ -1,0 +1,326 @@
+"""The lab's server: an OpenAI-compatible API over real HTTP/1.1 that does what it is told."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import struct
+import threading
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self, cast
+
+from wireside.testing import scripts
+from wireside.testing.magic import script_for
+from wireside.testing.scripts import Cut, Repeat, Script, Step, Wait
+
+_RESET_AT_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER: on, 0 s
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request that came: header names are in lower case; ``body`` is {} if it was no JSON object."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: dict[str, Any]
+
+    @property
+    def question(self) -> str:
+        """The last message of the user."""
+        for message in reversed(self.body.get("messages") or ()):
+            if message.get("role") == "user":
+                return str(message.get("content") or "")
+        return ""
+
+
+class FakeOpenAI:
+    """A server on loopback; ``url`` is its base URL, up to ``/v1``.
+
+    Answers come from ``answer_with``, then from ``/lab …`` in the question (``magic.py``), then
+    the default: ``count`` tokens at ``rate`` a second (None: all at once). ``keys`` are the keys
+    it accepts; None accepts all. Use it with ``async with`` in a loop, or with ``with``: then it
+    runs in a thread of its own.
+    """
+
+    def __init__(
+        self,
+        *,
+        count: int = 300,
+        rate: float | None = None,
+        seed: int = 1,
+        models: Sequence[str] = ("lab-1", "lab-2"),
+        keys: Sequence[str] | None = None,
+        port: int = 0,
+    ) -> None:
+        self.default = scripts.answer(count, seed=seed, rate=rate)
+        self.requests: list[Request] = []
+        self.models_answer = scripts.json_page(
+            {"object": "list", "data": [{"id": name, "owned_by": "lab"} for name in models]}
+        )
+        self.url = ""
+        self._rate = rate
+        self._keys = keys
+        self._port = port
+        self._queue: deque[Script] = deque()
+        self._server: asyncio.Server | None = None
+        self._connections: set[_Connection] = set()
+        self._thread: _Thread | None = None
+
+    def answer_with(self, *answers: Script) -> None:
+        """Play these for the next requests, one each."""
+        self._queue.extend(answers)
+
+    @staticmethod
+    def text(count: int, seed: int = 1) -> str:
+        """Return what ``count`` tokens of the default answer say."""
+        return "".join(scripts.tokens(count, seed))
+
+    @property
+    def chats(self) -> list[Request]:
+        """The requests for an answer."""
+        return [request for request in self.requests if request.path.endswith("/completions")]
+
+    @property
+    def open_streams(self) -> int:
+        """How many answers run now."""
+        return sum(connection.is_answering for connection in tuple(self._connections))
+
+    @property
+    def open_connections(self) -> int:
+        """How many connections are open, idle ones too."""
+        return len(self._connections)
+
+    async def wait_open(self, count: int = 1, timeout_s: float = 5.0) -> None:
+        """Return when ``count`` answers run. Raises ``TimeoutError``."""
+        await self._wait_for(lambda: self.open_streams >= count, timeout_s)
+
+    async def wait_closed(self, timeout_s: float = 1.0) -> None:
+        """Return when no answer runs any more. Raises ``TimeoutError``."""
+        await self._wait_for(lambda: self.open_streams == 0, timeout_s)
+
+    async def start(self) -> None:
+        """Listen, in the loop that runs."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(
+            lambda: _Connection(self), "127.0.0.1", self._port, backlog=1024
+        )
+        self._port = self._server.sockets[0].getsockname()[1]
+        self.url = f"http://127.0.0.1:{self._port}/v1"
+
+    async def stop(self) -> None:
+        """Listen no more and reset what is open."""
+        if self._server is not None:
+            self._server.close()
+        for connection in tuple(self._connections):
+            connection.reset()
+        while self._connections:
+            await asyncio.sleep(0)
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.stop()
+
+    def __enter__(self) -> Self:
+        self._thread = _Thread(self)
+        self._thread.begin()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        assert self._thread is not None
+        self._thread.end()
+
+    def _script_for(self, request: Request) -> Script:
+        self.requests.append(request)
+        if self._keys is not None and request.headers.get("authorization") not in {
+            f"Bearer {key}" for key in self._keys
+        }:
+            return scripts.failure(401, "Incorrect API key provided.", code="invalid_api_key")
+        if request.method == "GET" and request.path.endswith("/models"):
+            return self.models_answer
+        if request.method != "POST" or not request.path.endswith("/chat/completions"):
+            return scripts.json_page({"detail": "Not Found"}, 404)
+        script = self._next(request)
+        if request.body.get("stream") or not script.tokens:
+            return script
+        return scripts.completion(script.tokens)
+
+    def _next(self, request: Request) -> Script:
+        if self._queue:
+            return self._queue.popleft()
+        return script_for(request.question, self._rate) or self.default
+
+    @staticmethod
+    async def _wait_for(is_so: Any, timeout_s: float) -> None:
+        # looked at again and again: the server may run in another thread's loop
+        async with asyncio.timeout(timeout_s):
+            while not is_so():
+                await asyncio.sleep(0.002)
+
+
+class _Thread:
+    """A loop in a thread of its own, with a lab in it."""
+
+    def __init__(self, lab: FakeOpenAI) -> None:
+        self._lab = lab
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="lab", daemon=True)
+
+    def begin(self) -> None:
+        self._thread.start()
+        asyncio.run_coroutine_threadsafe(self._lab.start(), self._loop).result(10)
+
+    def end(self) -> None:
+        asyncio.run_coroutine_threadsafe(self._lab.stop(), self._loop).result(10)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
+
+
+class _Connection(asyncio.Protocol):
+    """One connection: requests in, one script after the other out.
+
+    Scripts are played by callbacks: a task for each answer would cost more than the answer.
+    """
+
+    def __init__(self, lab: FakeOpenAI) -> None:
+        self._lab = lab
+        self._received = b""
+        self._steps: tuple[Step, ...] = ()
+        self._at = 0
+        self._pace_s = 0.0
+        self._due = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_writable = True
+        self.is_answering = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._loop = asyncio.get_running_loop()
+        self._lab._connections.add(self)
+        self._socket: socket.socket = transport.get_extra_info("socket")
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._end_of_answer()
+        self._lab._connections.discard(self)
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        if not self.is_answering and (request := self._whole_request()):
+            self._play(self._lab._script_for(request))
+
+    def pause_writing(self) -> None:
+        self._is_writable = False
+
+    def resume_writing(self) -> None:
+        self._is_writable = True
+        if self.is_answering and self._timer is None:
+            self._go_on()
+
+    def reset(self) -> None:
+        """End the connection so that the other side gets a reset."""
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_AT_CLOSE)
+        self._transport.abort()
+
+    def _whole_request(self) -> Request | None:
+        head, end, rest = self._received.partition(b"\r\n\r\n")
+        if not end:
+            return None
+        first, *lines = head.decode("latin-1").split("\r\n")
+        pairs = (line.partition(":") for line in lines)
+        headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
+        length = int(headers.get("content-length", 0))
+        if len(rest) < length:
+            return None
+        self._received = rest[length:]
+        method, path, _ = first.split(" ", 2)
+        return Request(method, path, headers, _object(rest[:length]))
+
+    def _play(self, script: Script) -> None:
+        self.is_answering = True
+        self._steps, self._at = script.steps, 0
+        self._pace_s, self._due = script.pace_s, self._loop.time()
+        if script.wait_s is None:
+            return  # for ever: until the other side goes
+        if script.wait_s:
+            self._timer = self._loop.call_later(script.wait_s, self._open, script)
+        else:
+            self._open(script)
+
+    def _open(self, script: Script) -> None:
+        self._due = self._loop.time()
+        if not script.pace_s and self._steps and isinstance(step := self._steps[0], bytes):
+            self._at = 1
+            self._transport.write(script.head + step)  # all at once means one write
+        else:
+            self._transport.write(script.head)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        self._timer = None
+        while self._at < len(self._steps):
+            if not self._is_writable:
+                return  # ``resume_writing`` goes on
+            step = self._steps[self._at]
+            if isinstance(step, Repeat):
+                self._transport.write(step.data)
+                self._again(step.every_s)
+                return
+            self._at += 1
+            if isinstance(step, bytes):
+                self._transport.write(step)
+                if self._pace_s:
+                    self._due += self._pace_s  # from the last due time: delays don't add up
+                    self._timer = self._loop.call_at(self._due, self._go_on)
+                    return
+            elif isinstance(step, Wait):
+                if step.seconds is not None:
+                    self._again(step.seconds)
+                return
+            else:
+                self._cut(step)
+                return
+        self._end_of_answer()
+        self.data_received(b"")  # the next request may be here already
+
+    def _again(self, seconds: float) -> None:
+        self._due = self._loop.time() + seconds
+        self._timer = self._loop.call_at(self._due, self._go_on)
+
+    def _cut(self, cut: Cut) -> None:
+        if cut.how == "rst":
+            self.reset()
+        else:
+            self._transport.close()
+
+    def _end_of_answer(self) -> None:
+        self.is_answering = False
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+def _object(data: bytes) -> dict[str, Any]:
+    try:
+        document = json.loads(data or b"{}")
+    except ValueError:
+        return {}
+    return document if isinstance(document, dict) else {}

@@ -1,0 +1,183 @@
+"""What a model's server says, and which of our errors it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wireside.errors import (
+    BadMessage,
+    ContentFilter,
+    ContextTooLong,
+    NotConfigured,
+    ProviderAuth,
+    ProviderRateLimited,
+    ProviderTimeout,
+    ProviderUnavailable,
+    UnknownModel,
+    WiresideError,
+)
+from wireside.providers.failures import (
+    failure_for,
+    problem_in,
+    refit_for,
+    retry_after_in,
+    without_secrets,
+)
+
+CANARY = "sk-canary-0123456789"
+
+
+def openai_error(**error: Any) -> dict[str, Any]:
+    return {"error": {"message": f"about {CANARY}", "type": "some_error", **error}}
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "may_pass"),
+    [
+        (400, openai_error(code="context_length_exceeded"), ContextTooLong, False),
+        (400, openai_error(type="exceed_context_size_error"), ContextTooLong, False),
+        (400, openai_error(message="maximum context length is 8 tokens"), ContextTooLong, False),
+        (400, {"object": "error", "message": "the prompt is too long"}, ContextTooLong, False),
+        (500, openai_error(message="context size exceeded"), ContextTooLong, False),
+        (413, "<html>", ContextTooLong, False),
+        (400, openai_error(code="content_filter"), ContentFilter, False),
+        (400, openai_error(code="content_policy_violation"), ContentFilter, False),
+        (404, openai_error(code="model_not_found"), UnknownModel, False),
+        (400, openai_error(code="model_not_found"), UnknownModel, False),
+        (404, {"error": 'model "x" not found, try pulling it first'}, UnknownModel, False),
+        (404, openai_error(code=None), UnknownModel, False),
+        (400, openai_error(message="The model `x` does not exist"), UnknownModel, False),
+        (404, {"detail": "Not Found"}, NotConfigured, False),
+        (404, "<html>nginx", NotConfigured, False),
+        (302, "", NotConfigured, False),
+        (400, openai_error(), BadMessage, False),
+        (422, {"detail": [{"loc": ["body"], "msg": "no"}]}, BadMessage, False),
+        (401, openai_error(code="invalid_api_key"), ProviderAuth, False),
+        (403, "", ProviderAuth, False),
+        (402, openai_error(), ProviderAuth, False),
+        (429, openai_error(code="insufficient_quota"), ProviderAuth, False),
+        (429, openai_error(code="rate_limit_exceeded"), ProviderRateLimited, True),
+        (429, "", ProviderRateLimited, True),
+        (408, "", ProviderTimeout, True),
+        (504, "", ProviderTimeout, True),
+        (409, "", ProviderUnavailable, True),
+        (500, openai_error(), ProviderUnavailable, True),
+        (503, None, ProviderUnavailable, True),
+        (529, openai_error(type="overloaded_error"), ProviderUnavailable, True),
+        (None, openai_error(), ProviderUnavailable, True),
+        (None, openai_error(code=429), ProviderRateLimited, True),
+        (None, openai_error(code="401"), ProviderAuth, False),
+        (None, openai_error(type="rate_limit_error"), ProviderRateLimited, True),
+        (None, openai_error(type="overloaded_error"), ProviderRateLimited, True),
+        (None, openai_error(type="authentication_error"), ProviderAuth, False),
+        (None, openai_error(code="context_length_exceeded"), ContextTooLong, False),
+        (None, openai_error(code="content_filter"), ContentFilter, False),
+        (None, {"error": "broke"}, ProviderUnavailable, True),
+        (None, [], ProviderUnavailable, True),
+    ],
+)
+def test_each_failure_is_one_of_our_errors(
+    status: int | None, body: object, kind: type[WiresideError], may_pass: bool
+) -> None:
+    failure = failure_for(status, problem_in(body), model="x")
+    assert type(failure.error) is kind
+    assert failure.may_pass is may_pass
+    assert CANARY not in str(failure.error)
+    assert str(failure.error).endswith(".")
+
+
+@given(
+    status=st.none() | st.integers(300, 599),
+    body=st.recursive(
+        st.none() | st.integers() | st.text(max_size=5),
+        lambda inner: st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["error", "message", "code", "type", "detail", "param"]), inner
+        ),
+        max_leaves=8,
+    ),
+)
+def test_whatever_is_said_is_an_error_of_ours(status: int | None, body: object) -> None:
+    assert isinstance(failure_for(status, problem_in(body), model="x").error, WiresideError)
+
+
+def test_the_sentence_names_the_model() -> None:
+    failure = failure_for(404, problem_in(openai_error()), model="gpt-9")
+    assert str(failure.error) == 'The model service does not offer "gpt-9".'
+
+
+def test_the_sentence_names_the_field() -> None:
+    problem = problem_in(openai_error(param="temperature"))
+    assert str(failure_for(400, problem, model="x").error) == (
+        "The model does not accept this `temperature`."
+    )
+
+
+def test_the_wait_is_in_the_error_and_its_sentence() -> None:
+    error = failure_for(429, problem_in(""), model="x", retry_after=11.2).error
+    assert error.retry_after == 11.2
+    assert str(error) == "The model service is busy; try again in 12 s."
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"retry-after": "12"}, 12),
+        ({"retry-after": "0.5"}, 0.5),
+        ({"retry-after-ms": "250", "retry-after": "1"}, 0.25),
+        ({"retry-after": "Thu, 01 Jan 1970 00:01:40 GMT"}, 60),
+        ({"retry-after": "Thu, 01 Jan 1970 00:00:00 GMT"}, 0),
+        ({"retry-after": "-3"}, 0),
+        ({"retry-after": "nan"}, None),
+        ({"retry-after": "inf"}, None),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after": ""}, None),
+    ],
+)
+def test_retry_after_in_all_its_forms(headers: dict[str, str], seconds: float | None) -> None:
+    assert retry_after_in(headers, now=40) == seconds
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "body", "field"),
+    [
+        (400, "Unknown field: stream_options", {"stream_options": {}}, "stream_options"),
+        (422, "stream_options: extra fields", {"stream_options": {}}, "stream_options"),
+        (400, "Unknown field: stream_options", {}, None),
+        (500, "Unknown field: stream_options", {"stream_options": {}}, None),
+        (
+            400,
+            "'max_tokens' is not supported. Use 'max_completion_tokens' instead.",
+            {"max_tokens": 5},
+            "max_tokens",
+        ),
+        (400, "max_tokens is too large", {"max_completion_tokens": 5}, None),
+        (400, "something else", {"max_tokens": 5, "stream_options": {}}, None),
+    ],
+)
+def test_a_refused_field_is_found(
+    status: int, message: str, body: dict[str, object], field: str | None
+) -> None:
+    assert refit_for(status, problem_in(openai_error(message=message)), body) == field
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"Incorrect API key provided: {CANARY}.",
+        "Authorization: Bearer abcdefghijkl",
+        "your key-0123456789abc is bad",
+    ],
+)
+def test_words_for_the_log_hold_no_key(text: str) -> None:
+    shown = without_secrets(text, None)
+    assert not any(secret in shown for secret in ("canary", "abcdefghijkl", "0123456789"))
+
+
+def test_our_own_key_is_taken_out_whatever_it_looks_like() -> None:
+    assert without_secrets("you sent hunter2, really", "hunter2") == "you sent ***, really"

@@ -1,0 +1,394 @@
+"""The embedded model: mostly a real child with the real weights, fetched once for all runs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
+from pathlib import Path
+
+import psutil
+import pytest
+from structlog.testing import capture_logs
+
+from wireside.errors import (
+    ContextTooLong,
+    NotConfigured,
+    Overloaded,
+    ProviderTimeout,
+    ProviderUnavailable,
+    UnknownModel,
+    WiresideError,
+)
+from wireside.messages import Delta, Finished, Message, ModelInfo, ModelRequest, TextDelta
+from wireside.ports import Provider
+from wireside.providers import weights
+from wireside.providers.local import MODEL, SYSTEM, Backoff, LocalLimits, LocalProvider
+from wireside.providers.openai import OpenAIProvider
+from wireside.settings import Settings
+
+LONG = "Write a long story about a lighthouse keeper and the sea."
+
+LISTENS = (
+    "import sys; sys.stdin.readline();"
+    """print('{"address": "http://127.0.0.1:9"}', flush=True); sys.stdin.read()"""
+)
+"""A child that says at once that it listens, and does not."""
+
+
+def child(code: str) -> Sequence[str]:
+    return (sys.executable, "-c", code)
+
+
+def request(question: str, **options: int) -> ModelRequest:
+    return ModelRequest(MODEL, (Message("user", question),), **options)
+
+
+def connect(base_url: str, key: str) -> Provider:
+    return OpenAIProvider(api_key=key, base_url=base_url, silence_s=30, max_connections=8)
+
+
+async def text_of(provider: Provider, asked: ModelRequest) -> str:
+    deltas = [delta async for delta in provider.stream(asked)]
+    assert isinstance(deltas[-1], Finished)
+    return "".join(delta.text for delta in deltas if isinstance(delta, TextDelta))
+
+
+def has_gone(process: psutil.Process) -> bool:
+    try:
+        process.wait(timeout=10)
+    except psutil.TimeoutExpired:  # nobody asks for the exit code of an orphan in some containers
+        return process.status() == psutil.STATUS_ZOMBIE
+    return True
+
+
+@pytest.fixture(scope="module")
+def file() -> Path:
+    return weights.fetch(Settings().cache_dir)
+
+
+@pytest.fixture
+async def local(file: Path) -> AsyncIterator[LocalProvider]:
+    provider = LocalProvider(file, connect, LocalLimits(context_tokens=1024))
+    yield provider
+    await provider.aclose()
+
+
+class Recorded:
+    """Implements ``Provider``: notes what it is asked, and answers when it may."""
+
+    def __init__(self) -> None:
+        self.asked: list[ModelRequest] = []
+        self.was_asked = asyncio.Semaphore(0)
+        self.may_end = asyncio.Event()
+        self.error: WiresideError | None = None
+        self.good: ModelRequest | None = None
+        self.was_good = asyncio.Event()
+
+    async def models(self) -> Sequence[ModelInfo]:
+        return ()
+
+    async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta, None]:
+        self.asked.append(request)
+        self.was_asked.release()
+        await self.may_end.wait()
+        if self.error is not None and request is not self.good:
+            if self.good is not None:
+                await self.was_good.wait()
+            raise self.error
+        yield Finished("stop")
+        self.was_good.set()
+
+    async def aclose(self) -> None:
+        pass
+
+
+@pytest.mark.slow
+async def test_it_answers(local: LocalProvider) -> None:
+    deltas = [delta async for delta in local.stream(request("What is the capital of France?"))]
+    assert sum(isinstance(delta, TextDelta) for delta in deltas) > 1, "it streams"
+    assert isinstance(deltas[-1], Finished)
+    assert deltas[-1].reason in ("stop", "length")
+    assert (deltas[-1].usage.output_tokens or 0) > 1
+
+
+@pytest.mark.slow
+async def test_an_answer_has_a_bound(local: LocalProvider) -> None:
+    deltas = [delta async for delta in local.stream(request(LONG, max_tokens=3))]
+    assert isinstance(deltas[-1], Finished)
+    assert deltas[-1].reason == "length"
+
+
+@pytest.mark.slow
+async def test_a_second_request_is_answered_while_the_first_streams(local: LocalProvider) -> None:
+    async with aclosing(local.stream(request(LONG))) as first:
+        await anext(first)
+        assert await text_of(local, request("Say hello.", max_tokens=5))
+        assert isinstance(await anext(first), TextDelta)
+
+
+@pytest.mark.slow
+async def test_a_crash_ends_the_answer_and_the_next_request_starts_another(
+    local: LocalProvider,
+) -> None:
+    answer = local.stream(request(LONG))
+    await anext(answer)
+    pid = local.pid
+    assert pid is not None
+    with capture_logs() as logs:
+        os.kill(pid, signal.SIGKILL)
+        with pytest.raises(ProviderUnavailable, match="starts again"):
+            [delta async for delta in answer]
+        assert await text_of(local, request("Say hello.", max_tokens=5))
+    assert local.pid not in (None, pid)
+    assert [line["code"] for line in logs if line["event"] == "embedded_model_ended"] == [-9]
+
+
+@pytest.mark.slow
+async def test_a_crash_between_answers_is_not_noticed(local: LocalProvider) -> None:
+    assert await text_of(local, request("Say hello.", max_tokens=5))
+    assert local.pid
+    os.kill(local.pid, signal.SIGKILL)
+    assert await text_of(local, request("Say hello.", max_tokens=5))
+
+
+@pytest.mark.slow
+async def test_a_context_that_is_too_long_is_said(local: LocalProvider) -> None:
+    with pytest.raises(ContextTooLong):
+        await text_of(local, request("word " * 2000))
+
+
+@pytest.mark.slow
+async def test_nobody_else_can_use_it(file: Path) -> None:
+    addresses = []
+
+    def remember(base_url: str, key: str) -> Provider:
+        addresses.append(base_url)
+        return connect(base_url, key)
+
+    local = LocalProvider(file, remember)
+    await local.warm_up()
+    body = b'{"messages": [{"role": "user", "content": "hi"}]}'
+    foreign = urllib.request.Request(
+        f"{addresses[0]}/chat/completions", body, {"Content-Type": "application/json"}
+    )
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        await asyncio.to_thread(urllib.request.urlopen, foreign)
+    assert caught.value.code == 401
+    caught.value.close()
+    await local.aclose()
+
+
+@pytest.mark.slow
+async def test_closing_ends_the_child_and_the_running_answer(local: LocalProvider) -> None:
+    answer = local.stream(request(LONG))
+    await anext(answer)
+    pid = local.pid
+    assert pid is not None
+    await local.aclose()
+    assert not psutil.pid_exists(pid)
+    with pytest.raises(ProviderUnavailable, match="shutting down"):
+        [delta async for delta in answer]
+    with pytest.raises(ProviderUnavailable, match="shutting down"):
+        await text_of(local, request("Say hello."))
+
+
+@pytest.mark.slow
+def test_the_child_does_not_outlive_a_killed_server(file: Path) -> None:
+    code = f"""if True:
+        import asyncio, pathlib
+        from wireside.providers.local import LocalProvider
+        from wireside.providers.openai import OpenAIProvider
+
+        def connect(url, key):
+            return OpenAIProvider(api_key=key, base_url=url, silence_s=30)
+
+        async def main():
+            local = LocalProvider(pathlib.Path({str(file)!r}), connect)
+            await local.warm_up()
+            print("child", local.pid, flush=True)
+            await asyncio.sleep(60)
+
+        asyncio.run(main())
+    """
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as server:
+        assert server.stdout
+        line = next(line for line in server.stdout if line.startswith(b"child"))  # logs come too
+        child = psutil.Process(int(line.split()[1]))
+        assert child.is_running()
+        server.kill()
+    assert has_gone(child)
+
+
+@pytest.mark.slow
+async def test_ctrl_c_in_the_terminal_is_for_the_server_alone(local: LocalProvider) -> None:
+    async with aclosing(local.stream(request(LONG, max_tokens=40))) as answer:
+        await anext(answer)
+        assert local.pid
+        os.kill(local.pid, signal.SIGINT)
+        os.kill(local.pid, signal.SIGTERM)
+        deltas = [delta async for delta in answer]
+    assert isinstance(deltas[-1], Finished)
+
+
+async def test_without_weights_it_says_what_to_do(tmp_path: Path) -> None:
+    local = LocalProvider(tmp_path / "w.gguf", connect)
+    await local.warm_up()
+    with pytest.raises(NotConfigured, match="wireside pull"):
+        await local.models()
+    with pytest.raises(NotConfigured, match="wireside pull"):
+        await text_of(local, request("Say hello."))
+    (tmp_path / "w.gguf").touch()  # pulled meanwhile: no restart is needed
+    assert [model.id for model in await local.models()] == [MODEL]
+
+
+async def test_another_model_is_unknown(tmp_path: Path) -> None:
+    local = LocalProvider(tmp_path, connect)
+    with pytest.raises(UnknownModel):
+        await text_of(local, ModelRequest("gpt-9", (Message("user", "Say hello."),)))
+
+
+async def test_all_who_come_first_share_one_start(tmp_path: Path) -> None:
+    (tmp_path / "w.gguf").touch()
+    recorded: list[Recorded] = []
+
+    def remember(base_url: str, key: str) -> Provider:
+        recorded.append(Recorded())
+        return recorded[-1]
+
+    local = LocalProvider(tmp_path / "w.gguf", remember, command=child(LISTENS))
+    await asyncio.gather(*(local.warm_up() for _ in range(5)))
+    assert len(recorded) == 1
+    await local.aclose()
+
+
+async def test_a_request_without_a_system_message_gets_one(tmp_path: Path) -> None:
+    (tmp_path / "w.gguf").touch()
+    recorded = Recorded()
+    recorded.may_end.set()
+    local = LocalProvider(tmp_path / "w.gguf", lambda *_: recorded, command=child(LISTENS))
+    own = (Message("system", "Be rude."), Message("user", "Hello."))
+    await text_of(local, request("Hello."))
+    await text_of(local, ModelRequest(MODEL, own))
+    assert recorded.asked[0].messages == (Message("system", SYSTEM), Message("user", "Hello."))
+    assert recorded.asked[1].messages == own
+    await local.aclose()
+
+
+async def test_more_than_can_wait_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "w.gguf").touch()
+    recorded = Recorded()
+    limits = LocalLimits(parallel=1, waiting=1)
+    local = LocalProvider(tmp_path / "w.gguf", lambda *_: recorded, limits, command=child(LISTENS))
+    answers = [asyncio.create_task(text_of(local, request("Hello."))) for _ in range(2)]
+    for _ in answers:
+        await recorded.was_asked.acquire()
+    with pytest.raises(Overloaded):
+        await text_of(local, request("Hello."))
+    recorded.may_end.set()
+    await asyncio.gather(*answers)
+    await text_of(local, request("Hello."))
+    await local.aclose()
+
+
+async def test_a_child_that_hangs_is_ended_with_its_last_words_in_the_log(tmp_path: Path) -> None:
+    (tmp_path / "w.gguf").touch()
+    hangs = "import sys, time; print('I hang', file=sys.stderr, flush=True); time.sleep(60)"
+    local = LocalProvider(
+        tmp_path / "w.gguf", connect, LocalLimits(start_s=2), command=child(hangs)
+    )
+    with capture_logs() as logs, pytest.raises(ProviderUnavailable, match="could not start"):
+        await text_of(local, request("Hello."))
+    assert [(line["reason"], line["last_words"]) for line in logs] == [
+        ("it was silent for too long", "I hang")
+    ]
+    await local.aclose()
+
+
+async def test_closing_does_not_wait_for_a_start_that_hangs(tmp_path: Path) -> None:
+    (tmp_path / "w.gguf").touch()
+    hangs = f"open({str(tmp_path / 'fifo')!r}, 'w').close(); input(); input()"
+    os.mkfifo(tmp_path / "fifo")
+    local = LocalProvider(tmp_path / "w.gguf", connect, command=child(hangs))
+    answer = asyncio.create_task(text_of(local, request("Hello.")))
+    await asyncio.to_thread((tmp_path / "fifo").read_bytes)  # returns when the child runs
+    began = time.monotonic()
+    await local.aclose()
+    assert time.monotonic() - began < LocalLimits().start_s / 2
+    with pytest.raises(ProviderUnavailable, match="shutting down"):
+        await answer
+
+
+async def test_a_child_that_keeps_failing_is_left_alone_for_a_while(tmp_path: Path) -> None:
+    (tmp_path / "w.gguf").touch()
+    now = 1000.0
+    local = LocalProvider(
+        tmp_path / "w.gguf", connect, command=child("raise SystemExit('no')"), now=lambda: now
+    )
+    with capture_logs() as logs:
+        for _ in range(3):
+            with pytest.raises(ProviderUnavailable) as caught:
+                await text_of(local, request("Hello."))
+        assert len(logs) == 2, "the third was refused without a start"
+        assert caught.value.retry_after == 1
+        now += 1
+        with pytest.raises(ProviderUnavailable):
+            await text_of(local, request("Hello."))
+        assert len(logs) == 3
+    await local.aclose()
+
+
+async def test_a_child_that_went_silent_is_ended(tmp_path: Path) -> None:
+    (tmp_path / "w.gguf").touch()
+    recorded = Recorded()
+    recorded.may_end.set()
+    local = LocalProvider(tmp_path / "w.gguf", lambda *_: recorded, command=child(LISTENS))
+    await text_of(local, request("Hello."))
+    silent = local.pid
+    recorded.error = ProviderTimeout()
+    with capture_logs(), pytest.raises(ProviderTimeout):
+        await text_of(local, request("Hello."))
+    recorded.error = None
+    await text_of(local, request("Hello."))
+    assert local.pid != silent
+    await local.aclose()
+
+
+async def test_a_child_that_others_hear_from_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "w.gguf").touch()
+    recorded = Recorded()
+    local = LocalProvider(tmp_path / "w.gguf", lambda *_: recorded, command=child(LISTENS))
+    waiting = asyncio.create_task(text_of(local, request("I wait too long.")))
+    await recorded.was_asked.acquire()
+    answered = asyncio.create_task(text_of(local, request("Hello.")))
+    await recorded.was_asked.acquire()
+    pid = local.pid
+    recorded.good = recorded.asked[1]
+    recorded.error = ProviderTimeout()
+    recorded.may_end.set()
+    await answered
+    with pytest.raises(ProviderTimeout):
+        await waiting
+    assert local.pid == pid
+    await local.aclose()
+
+
+def test_the_back_off_grows_to_a_bound_and_forgets() -> None:
+    backoff = Backoff()
+    waits = []
+    for _ in range(8):
+        backoff.failed(1000.0)
+        waits.append(backoff.wait_s(1000.0))
+    assert waits == [0, 1, 2, 4, 8, 16, 30, 30]
+    assert backoff.wait_s(1030.0) == 0
+    backoff.failed(1000.0 + Backoff.CALM_S + 1)
+    assert backoff.wait_s(1000.0 + Backoff.CALM_S + 1) == 0

@@ -1,0 +1,73 @@
+"""Lists of models as servers really send them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from wireside.messages import ModelInfo
+from wireside.providers.model_list import models_in
+
+
+def ids(document: object) -> list[str]:
+    return [model.id for model in models_in(json.dumps(document).encode())]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"object": "list", "data": [{"id": "b"}, {"id": "a"}]},
+        {"data": ["b", "a"]},
+        {"models": [{"name": "b"}, {"model": "a"}]},
+        ["b", "a"],
+        [{"id": "b"}, {"id": None}, 7, None, {}, {"id": "a"}, {"id": "b"}],
+    ],
+)
+def test_the_servers_order_is_kept(document: object) -> None:
+    assert ids(document) == ["b", "a"]
+
+
+def test_what_is_said_about_a_model_is_kept() -> None:
+    body = {
+        "data": [
+            {"id": "a", "owned_by": "me", "max_model_len": 4096},
+            {"id": "b", "name": "Bee", "context_length": 8},
+            {"id": "c", "meta": {"n_ctx_train": 16}, "context_length": None},
+            {"id": "d", "owned_by": None, "context_length": "many", "name": 7},
+        ]
+    }
+    assert models_in(json.dumps(body).encode()) == (
+        ModelInfo("a", "a", "me", 4096),
+        ModelInfo("b", "Bee", None, 8),
+        ModelInfo("c", "c", None, 16),
+        ModelInfo("d", "d", None, None),
+    )
+
+
+def test_openais_own_list_comes_newest_first_without_what_cannot_chat() -> None:
+    offered = [
+        ("gpt-3.5-turbo", 1),
+        ("text-embedding-3-small", 5),
+        ("gpt-4o", 2),
+        ("whisper-1", 6),
+        ("tts-1", 6),
+        ("dall-e-3", 6),
+        ("omni-moderation-latest", 6),
+        ("gpt-5", 4),
+    ]
+    data = [{"id": name, "created": age, "owned_by": "openai"} for name, age in offered]
+    data.append({"id": "ft:gpt-4o:me", "created": 3, "owned_by": "me"})
+    assert ids({"data": data}) == ["gpt-4o", "gpt-5", "ft:gpt-4o:me", "gpt-3.5-turbo"]
+
+
+def test_others_may_name_their_chat_model_as_they_like() -> None:
+    assert ids({"data": [{"id": "chat-with-embeddings", "owned_by": "me"}]}) == [
+        "chat-with-embeddings"
+    ]
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"7", b'"a"', b'{"data": 7}', b"{}", b"null"])
+def test_what_is_no_list_is_refused(body: bytes) -> None:
+    with pytest.raises(ValueError, match="list|JSON|Expecting"):
+        models_in(body)

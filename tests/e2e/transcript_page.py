@@ -1,0 +1,110 @@
+"""A page with nothing but a transcript, steered by the tests through plain HTTP."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI, Request
+from nicegui import ui
+
+from wireside_ui.components.transcript import Action, Row, Transcript
+from wireside_ui.markdown import BlockStream, render
+from wireside_ui.markup import Markup
+
+MARKUP = Markup(frozenset({"images.example"}))
+CSS = Path(__file__).parents[2] / "assets" / "css" / "transcript.css"
+RICH = (Path(__file__).parent / "rich_answer.md").read_text(encoding="utf-8")
+
+app = FastAPI()
+transcripts: list[Transcript] = []
+streams: dict[str, BlockStream] = {}
+events: list[dict[str, Any]] = []
+
+
+def history_row(index: int) -> Row:
+    text = f"Answer number {index}.\n\n" + "Some **words** follow each other. " * (
+        3 + index * 7 % 40
+    )
+    return Row(id=f"h{index}", question=f"Question {index}", html=render(text, MARKUP))
+
+
+@ui.page("/")
+def page(total: int = 0, rich: bool = False, dark: bool = False) -> None:
+    ui.add_css(
+        CSS.read_text(encoding="utf-8")
+        + "html, body {height: 100%; margin: 0} body.body--dark {background: #17181c}"
+    )
+    ui.dark_mode(value=dark)
+    ui.query(".nicegui-content").style("height: 100vh; padding: 0; gap: 0")
+
+    def acted(action: Action) -> None:
+        events.append({"name": action.name, "id": action.row_id, "automatic": action.automatic})
+
+    def needed(page_index: int) -> None:
+        first = page_index * 20
+        transcript.put(page_index, [history_row(i) for i in range(first, min(first + 20, total))])
+
+    transcript = Transcript(
+        on_action=acted, on_need=needed, answer_text=lambda row_id: f"**Markdown** of {row_id}"
+    )
+    transcripts[:] = [transcript]
+    if total:
+        transcript.set_total(total)
+    if rich:
+        transcript.append(
+            Row(
+                id="r",
+                question="Show me everything you can write.\nAll of it.",
+                html=render(RICH, MARKUP),
+            )
+        )
+
+
+@app.get("/healthz")
+def healthz() -> dict[str, str]:
+    return {"status": "ok"}
+
+
+@app.get("/events")
+def read_events() -> list[dict[str, Any]]:
+    return events
+
+
+@app.post("/do/{what}")
+async def do(what: str, request: Request) -> dict[str, Any]:
+    """Call a method of the newest page's transcript; ``feed`` and ``finish`` go through a stream of blocks."""
+    args = json.loads(await request.body() or b"{}")
+    transcript = transcripts[0]
+    with transcript:
+        if what == "append":
+            transcript.append(Row(**args))
+        elif what == "feed":
+            stream = streams.setdefault(args["id"], BlockStream(MARKUP))
+            for piece in args["pieces"]:
+                stream.feed(piece)
+                if not args.get("at_once"):
+                    transcript.ops(args["id"], stream.flush())
+            transcript.ops(args["id"], stream.flush())
+        elif what == "finish":
+            transcript.ops(args["id"], streams.pop(args["id"]).flush(final=True))
+            transcript.change(args["id"], state="done")
+        elif what == "restart":
+            transcript.reset([Row(**row) for row in args["rows"]], args["total"])
+            transcript.ops(args["id"], streams[args["id"]].restart())
+        elif what == "change":
+            transcript.change(args.pop("id"), **args)
+        elif what == "think":
+            transcript.ops(args["id"], [], reasoning=args["text"])
+        elif what == "take_out":
+            transcript.take_out(args["id"])
+        elif what == "scroll_to_index":
+            transcript.scroll_to_index(args["index"])
+    return {}
+
+
+ui.run_with(app, mount_path="/", tailwind=False, storage_secret="test")
+
+if __name__ == "__main__":
+    uvicorn.run(app, host="127.0.0.1", port=int(os.environ["PORT"]), log_level="warning")

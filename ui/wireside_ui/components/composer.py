@@ -1,0 +1,114 @@
+"""The box at the bottom: text, send and stop, the model's settings."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from nicegui.element import Element
+from nicegui.events import GenericEventArguments
+
+from wireside.chat.conversation import Options
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """A question that the browser wants asked. ``turn_id`` is the browser's, so that a question
+    sent twice is asked once; ``edits`` is the turn that it takes the place of.
+    """
+
+    turn_id: str
+    question: str
+    options: Options
+    edits: str | None
+
+
+class Composer(Element, component="wireside_composer.js"):
+    """Keeps its text, and what was sent and not yet acknowledged, in the browser: neither a
+    reload nor a lost connection loses a word. Every ``Sending`` must be answered by ``accepted``
+    or ``refused``.
+    """
+
+    def __init__(
+        self,
+        *,
+        conversation: str | None,
+        base: str,
+        max_chars: int,
+        words: Mapping[str, str],
+        on_send: Callable[[Sending], Awaitable[None]],
+        on_stop: Callable[[], Awaitable[None]],
+        on_edit_last: Callable[[], None],
+    ) -> None:
+        super().__init__()
+        self._props["conversation"] = conversation or ""
+        self._props["base"] = base
+        self._props["max-chars"] = max_chars
+        self._props["words"] = dict(words)
+        self._on_send = on_send
+        self.on("send", self._send)
+        self.on("stop", on_stop)
+        self.on("edit-last", on_edit_last)
+
+    def accepted(self, turn_id: str, conversation_id: str) -> None:
+        """The question is the server's now; the page's address becomes the conversation's."""
+        self.run_method("accepted", turn_id, conversation_id)
+
+    def refused(self, turn_id: str, sentence: str) -> None:
+        """The question could not be asked: give the text back and say why."""
+        self.run_method("refused", turn_id, sentence)
+
+    def answering(self, is_answering: bool) -> None:
+        """Whether the button stops, instead of being off while the box is empty."""
+        self.run_method("setAnswering", is_answering)
+
+    def put_back(self, question: str) -> None:
+        """Put a question that was taken back into the box, before what stands there."""
+        self.run_method("putBack", question)
+
+    def edit(self, turn_id: str, question: str) -> None:
+        """Offer a question that was asked to be changed and asked anew."""
+        self.run_method("edit", turn_id, question)
+
+    async def _send(self, event: GenericEventArguments) -> None:
+        sending = _sending(event.args)
+        if sending is not None:
+            await self._on_send(sending)
+
+
+def _sending(args: Any) -> Sending | None:
+    """Read what a browser sent, which anybody could have written."""
+    if not isinstance(args, dict):
+        return None
+    turn_id, question = args.get("turn_id"), args.get("question")
+    if not (isinstance(turn_id, str) and 0 < len(turn_id) <= 64 and isinstance(question, str)):
+        return None
+    given = args.get("options")
+    options = given if isinstance(given, dict) else {}
+    edits = args.get("edits")
+    return Sending(
+        turn_id,
+        question,
+        Options(
+            model=_text(options.get("model"), 200),
+            system=_text(options.get("system"), 20_000),
+            temperature=_number(options.get("temperature"), 0, 2),
+            max_tokens=_count(options.get("max_tokens")),
+        ),
+        edits if isinstance(edits, str) and len(edits) <= 64 else None,
+    )
+
+
+def _text(value: Any, max_chars: int) -> str | None:
+    return value[:max_chars] if isinstance(value, str) and value.strip() else None
+
+
+def _number(value: Any, low: float, high: float) -> float | None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return min(max(float(value), low), high) if is_number else None
+
+
+def _count(value: Any) -> int | None:
+    is_count = isinstance(value, int) and not isinstance(value, bool) and value > 0
+    return min(value, 1_000_000) if is_count else None

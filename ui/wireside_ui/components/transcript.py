@@ -1,0 +1,210 @@
+"""The conversation on the page: turns with their answers, thousands of them, the last one growing.
+
+The page calls the methods, in any order and as often as it likes (rows are known by their ``id``); the component says what a person
+asks for (``Action``) and which turns of the history it is about to show (``on_need``). It holds no text of its own.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from inspect import isawaitable
+from typing import Any, Literal, TypedDict, TypeVar, Unpack, cast, get_args
+
+from nicegui.element import Element
+from nicegui.elements.mermaid import Mermaid
+from nicegui.events import GenericEventArguments
+
+from wireside_ui.markdown import Op
+
+T = TypeVar("T")
+
+MERMAID = Mermaid  # importing it puts "nicegui-mermaid" into the page's import map; the bundle is loaded by the first diagram
+
+MAX_ID_CHARS = 128
+
+WORDS: Mapping[str, str] = {
+    "conversation": "Conversation",
+    "question": "You",
+    "answer": "Answer",
+    "typing": "AI is typing…",
+    "waiting": "Waiting",
+    "take_back": "take back",
+    "copy": "Copy",
+    "copied": "Copied",
+    "copy_code": "Copy code",
+    "retry": "Ask again",
+    "edit": "Edit",
+    "stop": "Stop",
+    "continue": "Continue",
+    "stopped": "You stopped this answer.",
+    "interrupted": "This answer was interrupted.",
+    "error": "Something went wrong.",
+    "try_again": "Try again",
+    "retry_in": "Trying again in {seconds} s",
+    "new_text": "New text",
+    "reasoning": "Reasoning",
+    "reasoning_live": "Thinking…",
+    "tool_running": "running",
+    "tool_done": "done",
+    "tool_failed": "failed",
+    "arguments": "Arguments",
+    "result": "Result",
+    "code_block": "Code block",
+    "open_image": "Open image",
+}
+"""Every word the component shows, in English. ``{seconds}`` is replaced by a number."""
+
+State = Literal["waiting", "thinking", "streaming", "done", "stopped", "interrupted", "error"]
+"""``waiting``: the question has not its turn yet; ``thinking``: asked, no text yet; ``streaming``: text comes."""
+
+ActionName = Literal["retry", "edit", "stop", "continue", "withdraw"]
+
+
+class Tool(TypedDict):
+    """One tool call. ``seconds`` is ``None`` while it runs; ``arguments`` and ``result`` are shown as they are."""
+
+    call: str
+    name: str
+    state: Literal["running", "done", "failed"]
+    seconds: float | None
+    arguments: str
+    result: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One turn. ``html`` is safe HTML (``markdown.render``); it stays empty for an answer that grows by ``ops``."""
+
+    id: str
+    question: str = ""
+    state: State = "done"
+    html: str = ""
+    reasoning: str = ""
+    tools: tuple[Tool, ...] = ()
+    error: str = ""
+    """What happened, in words, for the state ``error``."""
+    retry_after: float | None = None
+    """Seconds after which the component asks for ``retry`` by itself, with a countdown."""
+
+
+class RowPatch(TypedDict, total=False):
+    """What can change in a row."""
+
+    question: str
+    state: State
+    html: str
+    reasoning: str
+    tools: Sequence[Tool]
+    error: str
+    retry_after: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What a person asks for. The row's id comes from the browser: the page checks that it knows it.
+
+    ``automatic``: a countdown ended; every open page of the conversation says so, and the first one counts.
+    """
+
+    name: ActionName
+    row_id: str
+    automatic: bool = False
+
+
+class Transcript(Element, component="wireside_transcript.js"):
+    """See the module. Fills its parent, which must have a height."""
+
+    def __init__(
+        self,
+        *,
+        on_action: Callable[[Action], Awaitable[None] | None],
+        on_need: Callable[[int], Awaitable[None] | None],
+        answer_text: Callable[[str], Awaitable[str] | str],
+        words: Mapping[str, str] = WORDS,
+        announce: bool = True,
+        page_size: int = 20,
+    ) -> None:
+        """``on_need(page)`` is answered by ``put(page, rows)``. ``answer_text(row_id)`` gives the Markdown that "Copy" copies."""
+        super().__init__()
+        self._on_action = on_action
+        self._on_need = on_need
+        self._answer_text = answer_text
+        self._props["words"] = {**WORDS, **words}
+        self._props["announce"] = announce
+        self._props["page-size"] = page_size
+        self.on("action", self._act)
+        self.on("need", self._need)
+        self.on("copy", self._copy)
+
+    def set_total(self, total: int) -> None:
+        """There are ``total`` turns; those that are not here yet will be asked for near the viewport."""
+        self.run_method("setTotal", total)
+
+    def put(self, page: int, rows: Sequence[Row]) -> None:
+        """The turns ``page * page_size`` and on, oldest first. What is already there stays as it is."""
+        self.run_method("put", page, [asdict(row) for row in rows])
+
+    def append(self, row: Row) -> None:
+        """A new turn at the end, which is scrolled to."""
+        self.run_method("append", asdict(row))
+
+    def change(self, row_id: str, **patch: Unpack[RowPatch]) -> None:
+        """Change parts of a row; comes after all ``ops`` that were sent before it."""
+        self.run_method("update", row_id, patch)
+
+    def take_out(self, *row_ids: str) -> None:
+        """Remove turns; those after them move up, in the pages too."""
+        for row_id in row_ids:
+            self.run_method("remove", row_id)
+
+    def ops(self, row_id: str, ops: Sequence[Op], reasoning: str = "") -> None:
+        """What a ``BlockStream`` flush gave, and new text of the reasoning: one message for both."""
+        batch = [*([["g", reasoning]] if reasoning else []), *ops]
+        if batch:
+            self.run_method("ops", row_id, batch)
+
+    def reset(self, rows: Sequence[Row], total: int) -> None:
+        """The conversation has ``total`` turns and ends with ``rows``. Whatever the page shows becomes that, without a jump.
+
+        A growing answer goes on after it by ``ops`` that begin with ``BlockStream.restart()``.
+        """
+        self.run_method("reset", [asdict(row) for row in rows], total)
+
+    def scroll_to(self, row_id: str) -> None:
+        """Bring a turn that is here to the top of the view."""
+        self.run_method("scrollToRow", row_id)
+
+    def scroll_to_index(self, index: int) -> None:
+        """Bring any turn to the top of the view, by its place in the conversation."""
+        self.run_method("scrollToIndex", index)
+
+    def set_announce(self, announce: bool) -> None:
+        """Whether a growing answer is read out, sentence by sentence, to those who use a screen reader."""
+        self._props["announce"] = announce
+
+    async def _act(self, event: GenericEventArguments) -> None:
+        args = event.args if isinstance(event.args, dict) else {}
+        name, row_id = args.get("name"), args.get("id")
+        if name in get_args(ActionName) and _is_id(row_id):
+            await _result(
+                self._on_action(
+                    Action(cast("ActionName", name), row_id, args.get("automatic") is True)
+                )
+            )
+
+    async def _need(self, event: GenericEventArguments) -> None:
+        if isinstance(event.args, int) and event.args >= 0:
+            await _result(self._on_need(event.args))
+
+    async def _copy(self, event: GenericEventArguments) -> None:
+        args = event.args if isinstance(event.args, dict) else {}
+        row_id, ask = args.get("id"), args.get("ask")
+        if _is_id(row_id) and _is_id(ask):
+            self.run_method("copied", ask, await _result(self._answer_text(row_id)))
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= 2 * MAX_ID_CHARS
+
+
+async def _result(value: Awaitable[T] | T) -> T:
+    return await value if isawaitable(value) else value

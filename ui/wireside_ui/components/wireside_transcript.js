@@ -1,0 +1,909 @@
+// The conversation on the page. Its DOM is made by hand: a render of the page around it never touches what stands in it.
+// Turns near the viewport have DOM, the others are two spacers. Answers grow by the operations that `markdown.py` describes.
+import { h } from "vue";
+
+const MARGIN = 900; // px beyond the viewport that have DOM
+const NEAR_END = 40; // px from the end that count as "at the end"
+const MAX_SPACE = 8e6; // px: browsers stop at about 17 million, so the spacers of a very long conversation are scaled down
+const MAX_ROWS_KEPT = 600; // turns of the history whose content is kept
+const SLICE_MS = 8; // DOM work in one frame
+const MAX_DIAGRAM_CHARS = 20000;
+
+const ICONS = {
+  copy: '<rect x="9" y="9" width="11" height="11" rx="2.5"/><path d="M5.5 15H5a2 2 0 0 1-2-2V5a2 2 0 0 1 2-2h8a2 2 0 0 1 2 2v.5"/>',
+  check: '<path d="m5 12.5 4.5 4.5L19 7.5"/>',
+  retry: '<path d="M20 11.5a8 8 0 1 0-2.3 6"/><path d="M20.5 5.5v6h-6"/>',
+  edit: '<path d="M4 20h4L19.5 8.5a2.1 2.1 0 0 0-3-3L5 17z"/><path d="m14.5 7 2.5 2.5"/>',
+  stop: '<rect x="6.5" y="6.5" width="11" height="11" rx="2"/>',
+  down: '<path d="M12 5v14"/><path d="m6 13 6 6 6-6"/>',
+  chevron: '<path d="m9 6 6 6-6 6"/>',
+};
+
+const icon = (name) => `<svg viewBox="0 0 24 24" aria-hidden="true">${ICONS[name]}</svg>`;
+
+function make(tag, className, attributes = {}) {
+  const el = document.createElement(tag);
+  if (className) el.className = className;
+  for (const [name, value] of Object.entries(attributes)) el.setAttribute(name, value);
+  return el;
+}
+
+// Turn the nodes of `parent` after `mark` into those of `fragment`, touching only what differs:
+// selections, scroll positions and everything the browser has laid out stay.
+function morph(parent, mark, fragment) {
+  let old = mark ? mark.nextSibling : parent.firstChild;
+  let fresh = fragment.firstChild;
+  while (fresh) {
+    const next = fresh.nextSibling;
+    if (!old) {
+      parent.append(fresh);
+    } else {
+      const after = old.nextSibling;
+      if (old.nodeName !== fresh.nodeName) parent.replaceChild(fresh, old);
+      else if (old.nodeType === Node.TEXT_NODE) morphText(old, fresh.data);
+      else if (old.nodeType === Node.ELEMENT_NODE) {
+        morphAttributes(old, fresh);
+        morph(old, null, fresh);
+      }
+      old = after;
+    }
+    fresh = next;
+  }
+  while (old) {
+    const after = old.nextSibling;
+    old.remove();
+    old = after;
+  }
+}
+
+function morphText(node, text) {
+  if (node.data === text) return;
+  if (text.startsWith(node.data)) node.appendData(text.slice(node.data.length));
+  else node.data = text;
+}
+
+function morphAttributes(old, fresh) {
+  for (const { name, value } of fresh.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+  for (const { name } of [...old.attributes]) if (!fresh.hasAttribute(name)) old.removeAttribute(name);
+}
+
+let mermaidReady;
+let diagrams = 0;
+
+function loadMermaid() {
+  // 600 KB: only for a page that has a diagram
+  mermaidReady ??= import("nicegui-mermaid").then(({ mermaid }) => {
+    mermaid.initialize({
+      startOnLoad: false,
+      securityLevel: "strict",
+      theme: "neutral",
+      htmlLabels: false,
+      flowchart: { htmlLabels: false },
+      maxTextSize: MAX_DIAGRAM_CHARS,
+      maxEdges: 300,
+      suppressErrorRendering: true,
+    });
+    return mermaid;
+  });
+  return mermaidReady;
+}
+
+async function writeClipboard(text) {
+  // `text` may be a promise: Safari wants the call within the click, before the text has come
+  if (navigator.clipboard && window.ClipboardItem) {
+    try {
+      const blob = Promise.resolve(text).then((value) => new Blob([value], { type: "text/plain" }));
+      await navigator.clipboard.write([new ClipboardItem({ "text/plain": blob })]);
+      return;
+    } catch {
+      // not allowed, or no promises here: the way below
+    }
+  }
+  const value = await text;
+  if (navigator.clipboard) {
+    try {
+      return await navigator.clipboard.writeText(value);
+    } catch {
+      // as above
+    }
+  }
+  const area = make("textarea", "ws-offscreen"); // plain http: there is no clipboard object
+  area.value = value;
+  document.body.append(area);
+  area.select();
+  const copied = document.execCommand("copy");
+  area.remove();
+  if (!copied) throw new Error("The browser does not let this page copy.");
+}
+
+export default {
+  props: {
+    words: Object,
+    announce: { type: Boolean, default: true },
+    pageSize: { type: Number, default: 20 },
+    guess: { type: Number, default: 280 },
+  },
+  emits: ["need", "action", "copy"],
+
+  render() {
+    return h("div", { class: "ws-transcript" });
+  },
+
+  mounted() {
+    this.rows = []; // by index; a hole is a turn whose content is not here
+    this.heights = [];
+    this.byId = new Map();
+    this.first = 0; // mounted turns: [first, end)
+    this.end = 0;
+    this.asked = new Set();
+    this.queue = [];
+    this.copies = new Map();
+    this.speech = "";
+    this.stick = true;
+    this.template = document.createElement("template");
+
+    this.scroller = make("div", "ws-scroller", { role: "log", "aria-live": "off", "aria-label": this.words.conversation, tabindex: "0" });
+    const column = make("div", "ws-column");
+    this.above = make("div", "ws-space");
+    this.list = make("div", "ws-rows");
+    this.below = make("div", "ws-space");
+    column.append(this.above, this.list, this.below);
+    this.scroller.append(column);
+    this.newText = make("button", "ws-new-text", { type: "button", "data-testid": "new-text", hidden: "" });
+    this.newText.innerHTML = icon("down");
+    this.newText.append(make("span", ""));
+    this.newText.lastChild.textContent = this.words.new_text;
+    this.newText.onclick = () => this.toEnd();
+    this.live = make("div", "ws-offscreen", { "aria-live": "polite", "aria-atomic": "false", "data-testid": "announcer" });
+    this.$el.append(this.scroller, this.newText, this.live);
+
+    this.scroller.addEventListener("scroll", () => this.onScroll(), { passive: true });
+    this.scroller.addEventListener("click", (event) => this.onClick(event));
+    this.scroller.addEventListener("keydown", (event) => {
+      if (event.key === "Enter" && event.target.matches(".ws-fn")) this.showFootnote(event.target);
+    });
+    this.observer = new ResizeObserver(() => this.onResize());
+    this.observer.observe(this.list);
+    this.observer.observe(this.scroller);
+    this.ticker = setInterval(() => this.tick(), 1000);
+  },
+
+  unmounted() {
+    this.observer.disconnect();
+    clearInterval(this.ticker);
+  },
+
+  methods: {
+    // ---- what the server calls ----
+
+    setTotal(total) {
+      while (this.rows.length > total) this.drop(this.rows.length - 1);
+      for (let i = this.rows.length; i < total; i++) this.heights.push(this.guess);
+      this.rows.length = total;
+      this.arrange();
+    },
+
+    put(page, rows) {
+      this.asked.delete(page);
+      rows.forEach((data, k) => {
+        const i = page * this.pageSize + k;
+        if (i >= this.rows.length || this.rows[i] || this.byId.has(data.id)) return;
+        this.rows[i] = this.newRow(data);
+        if (i < this.first || i >= this.end) return;
+        this.list.replaceChild(this.build(this.rows[i]), this.list.children[i - this.first]);
+        this.measure(i);
+      });
+      this.arrange();
+    },
+
+    append(data) {
+      if (this.byId.has(data.id)) return this.update(data.id, data);
+      const row = this.newRow(data);
+      row.stays = true;
+      this.rows.push(row);
+      this.heights.push(this.guess);
+      this.stick = true; // the reader has just asked this
+      this.arrange();
+    },
+
+    update(id, patch) {
+      this.enqueue(id, (row) => this.patch(row, patch));
+    },
+
+    remove(id) {
+      this.enqueue(id, (row) => {
+        this.drop(this.rows.indexOf(row));
+        this.arrange();
+      });
+    },
+
+    ops(id, ops) {
+      for (const op of ops) this.queue.push([id, (row) => this.apply(row, op)]);
+      this.pump();
+    },
+
+    reset(rows, total) {
+      const keep = new Map(this.byId);
+      const start = total - rows.length;
+      const held = this.rows.slice(0, start);
+      this.clear();
+      this.byId = new Map(held.filter(Boolean).map((row) => [row.data.id, row]));
+      this.rows = held;
+      this.rows.length = start;
+      this.heights = Array.from({ length: start }, (_, i) => this.heights[i] ?? this.guess);
+      for (const data of rows) {
+        let row = keep.get(data.id);
+        if (row) {
+          this.byId.set(data.id, row);
+          this.patch(row, data);
+        } else {
+          row = this.newRow(data);
+        }
+        row.stays = true;
+        this.rows.push(row);
+        this.heights.push(row.height || this.guess);
+      }
+      this.arrange();
+    },
+
+    scrollToRow(id) {
+      const row = this.byId.get(id);
+      if (row) this.scrollToIndex(this.rows.indexOf(row));
+    },
+
+    scrollToIndex(index) {
+      if (!(index >= 0 && index < this.rows.length)) return;
+      this.stick = false;
+      this.arrange({ index, top: 16 });
+      const el = this.list.children[index - this.first];
+      el?.classList.add("ws-found");
+      setTimeout(() => el?.classList.remove("ws-found"), 1600);
+    },
+
+    copied(ask, text) {
+      this.copies.get(ask)?.(text);
+      this.copies.delete(ask);
+    },
+
+    // ---- work in slices ----
+
+    enqueue(id, work) {
+      this.queue.push([id, work]);
+      this.pump();
+    },
+
+    pump() {
+      if (this.pumping) return;
+      const started = performance.now();
+      const touched = new Set();
+      while (this.queue.length && performance.now() - started < SLICE_MS) {
+        // a batch for each look at the clock would be cheaper still, but one operation can be a long block
+        const [id, work] = this.queue.shift();
+        const row = this.byId.get(id);
+        if (!row) continue;
+        work(row);
+        touched.add(row);
+      }
+      for (const row of touched) if (row.live) this.afterOps(row);
+      if (this.queue.length) {
+        this.pumping = true;
+        const next = () => {
+          this.pumping = false;
+          this.pump();
+        };
+        document.hidden ? setTimeout(next) : requestAnimationFrame(next);
+      }
+    },
+
+    // ---- turns ----
+
+    newRow(data) {
+      const row = { data: { state: "done", question: "", html: "", reasoning: "", tools: [], error: "", retry_after: null, ...data } };
+      this.byId.set(data.id, row);
+      this.setDeadline(row);
+      return row;
+    },
+
+    build(row) {
+      if (row.el) return row.el;
+      const el = (row.el = make("article", "ws-turn"));
+      el.dataset.id = row.data.id;
+      row.questionPart = make("div", "ws-question");
+      row.thinkPart = make("div", "ws-extras");
+      row.prose = make("div", "ws-prose", { "data-testid": "message-assistant", dir: "auto", role: "group", "aria-label": this.words.answer });
+      row.foot = make("div", "ws-foot");
+      row.answerPart = make("div", "ws-answer");
+      row.answerPart.append(row.thinkPart, row.prose, row.foot);
+      el.append(row.questionPart, row.answerPart);
+      row.prose.innerHTML = row.data.html;
+      this.decorate(row.prose);
+      this.paintQuestion(row);
+      this.paintExtras(row);
+      this.paintState(row);
+      return el;
+    },
+
+    patch(row, patch) {
+      const { data } = row;
+      const changed = Object.keys(patch).filter((key) => JSON.stringify(patch[key]) !== JSON.stringify(data[key]));
+      // an answer that grows here is ahead of its own `html`
+      const isHtmlNew = changed.includes("html") && !(row.live && !patch.html);
+      Object.assign(data, patch);
+      if ("retry_after" in patch) this.setDeadline(row);
+      if (!row.el) return;
+      if (isHtmlNew) {
+        row.live = null;
+        row.prose.innerHTML = data.html;
+        this.decorate(row.prose);
+      }
+      if (changed.includes("question") || changed.includes("state")) this.paintQuestion(row);
+      if (changed.includes("reasoning") || changed.includes("tools") || changed.includes("state")) this.paintExtras(row);
+      if (changed.length) this.paintState(row);
+    },
+
+    paintQuestion(row) {
+      const { question, state } = row.data;
+      row.questionPart.replaceChildren();
+      if (!question) return;
+      const bubble = make("div", "ws-bubble", { "data-testid": "message-user", dir: "auto", role: "group", "aria-label": this.words.question });
+      bubble.textContent = question;
+      row.questionPart.append(bubble);
+      row.questionPart.classList.toggle("ws-waits", state === "waiting");
+      if (state === "waiting") {
+        const note = make("div", "ws-waiting", { "data-testid": "waiting" });
+        note.append(this.words.waiting, " — ", this.button("withdraw", this.words.take_back, { text: true }));
+        row.questionPart.append(note);
+      } else {
+        row.questionPart.append(this.bar(["copy_question", "edit"]));
+      }
+    },
+
+    paintExtras(row) {
+      const { reasoning, tools, state } = row.data;
+      const part = row.thinkPart;
+      let think = part.querySelector(".ws-think");
+      if (reasoning && !think) {
+        think = this.fold("ws-think");
+        think.append(make("div", "ws-think-text", { dir: "auto" }));
+        part.prepend(think);
+      } else if (!reasoning && think) {
+        think.remove();
+      }
+      if (reasoning) {
+        const isLive = (state === "thinking" || state === "streaming") && !row.prose.firstChild;
+        think.classList.toggle("ws-is-live", isLive);
+        think.querySelector(".ws-fold-label").textContent = isLive ? this.words.reasoning_live : this.words.reasoning;
+        const body = think.lastChild;
+        if (!body.firstChild) body.append("");
+        morphText(body.firstChild, reasoning);
+      }
+      const open = new Set([...part.querySelectorAll(".ws-tool[open]")].map((el) => el.dataset.call));
+      for (const el of part.querySelectorAll(".ws-tool")) el.remove();
+      for (const tool of tools) part.append(this.toolFold(tool, open.has(tool.call)));
+    },
+
+    toolFold(tool, isOpen) {
+      const el = this.fold("ws-tool");
+      el.dataset.call = tool.call;
+      el.dataset.state = tool.state;
+      el.open = isOpen;
+      const seconds = tool.seconds == null ? "" : ` · ${tool.seconds < 10 ? tool.seconds.toFixed(1) : Math.round(tool.seconds)} s`;
+      el.querySelector(".ws-fold-label").textContent = `${tool.name} — ${this.words[`tool_${tool.state}`]}${seconds}`;
+      for (const key of ["arguments", "result"]) {
+        if (!tool[key]) continue;
+        const title = make("div", "ws-tool-title");
+        title.textContent = this.words[key];
+        const text = make("pre", "ws-tool-text");
+        text.textContent = tool[key];
+        el.append(title, text);
+      }
+      return el;
+    },
+
+    fold(className) {
+      const el = make("details", `ws-fold ${className}`);
+      const summary = make("summary", "");
+      summary.innerHTML = icon("chevron");
+      summary.append(make("span", "ws-fold-label"));
+      el.append(summary);
+      return el;
+    },
+
+    paintState(row) {
+      const { state, error } = row.data;
+      const isOpen = state === "thinking" || state === "streaming";
+      row.el.dataset.state = state;
+      row.answerPart.hidden = state === "waiting";
+      row.prose.setAttribute("aria-busy", String(isOpen));
+      row.prose.classList.toggle("ws-busy", state === "streaming");
+      row.prose.hidden = !row.prose.firstChild;
+      const parts = [];
+      if (state === "thinking" || (isOpen && !row.prose.firstChild)) parts.push(this.typing());
+      if (state === "stopped" || state === "interrupted") parts.push(this.note(this.words[state], "", ["continue"], state));
+      if (state === "error") parts.push(this.errorNote(row, error));
+      const has = Boolean(row.prose.firstChild);
+      if (isOpen) parts.push(this.bar(["stop"]));
+      else if (state !== "waiting") parts.push(this.bar(has ? ["copy", "retry"] : state === "error" ? [] : ["retry"]));
+      // the button that was pressed stays focused where its like is still there
+      const focused = row.foot.contains(document.activeElement) ? document.activeElement.dataset.action : "";
+      row.foot.replaceChildren(...parts);
+      if (focused) row.foot.querySelector(`[data-action="${focused}"]`)?.focus({ preventScroll: true });
+    },
+
+    typing() {
+      const el = make("div", "ws-typing", { "data-testid": "typing" });
+      const dots = make("span", "ws-dots", { "aria-hidden": "true" });
+      dots.append(make("i"), make("i"), make("i"));
+      el.append(dots, this.words.typing);
+      return el;
+    },
+
+    note(text, detail, actions, kind) {
+      const el = make("div", "ws-note", { "data-kind": kind, "data-testid": `note-${kind}` });
+      const words = make("div", "ws-note-text", { dir: "auto" });
+      words.append(text);
+      if (detail) {
+        const more = make("div", "ws-note-detail");
+        more.append(detail);
+        words.append(more);
+      }
+      el.append(words, ...actions.map((name) => this.button(name, this.words[name], { text: true })));
+      return el;
+    },
+
+    errorNote(row, error) {
+      const detail = make("span", "ws-countdown", { "data-testid": "countdown" });
+      const el = this.note(error || this.words.error, row.deadline ? detail : "", [], "error");
+      el.setAttribute("role", "alert");
+      detail.setAttribute("aria-live", "off");
+      el.append(this.button("retry", this.words.try_again, { text: true }));
+      this.paintCountdown(row, detail);
+      return el;
+    },
+
+    paintCountdown(row, el) {
+      if (!row.deadline || !el) return;
+      const left = Math.max(0, Math.ceil((row.deadline - Date.now()) / 1000));
+      el.textContent = this.words.retry_in.replace("{seconds}", left);
+    },
+
+    setDeadline(row) {
+      const { retry_after: seconds, state } = row.data;
+      row.deadline = seconds != null && state === "error" ? Date.now() + seconds * 1000 : 0;
+    },
+
+    bar(names) {
+      const el = make("div", "ws-actions");
+      for (const name of names) {
+        const isQuestion = name === "copy_question";
+        el.append(this.button(isQuestion ? "copy_question" : name, this.words[isQuestion ? "copy" : name], { icon: isQuestion ? "copy" : name }));
+      }
+      return el;
+    },
+
+    button(action, label, { icon: name, text } = {}) {
+      const el = make("button", text ? "ws-text-button" : "ws-icon-button", { type: "button", "data-action": action, "aria-label": label });
+      if (text) {
+        el.textContent = label;
+      } else {
+        el.title = label;
+        el.innerHTML = icon(name);
+      }
+      return el;
+    },
+
+    // ---- a growing answer ----
+
+    apply(row, op) {
+      this.build(row);
+      if (op[0] === "g") return this.applyReasoning(row, op[1]);
+      const live = (row.live ??= { place: row.prose, mark: row.prose.lastChild, html: "", code: null, said: 0, muted: false });
+      row.grew = true;
+      switch (op[0]) {
+        case "t":
+        case "f":
+          this.setTail(live, live.html.slice(0, op[1]) + op[2]);
+          if (op[0] === "f") this.settle(live);
+          break;
+        case "c": {
+          this.setTail(live, '<div class="ws-code"><pre><code></code></pre></div>');
+          const frame = live.mark ? live.mark.nextSibling : live.place.firstChild;
+          frame.dataset.lang = op[1];
+          live.code = document.createTextNode(op[2]);
+          frame.querySelector("code").append(live.code);
+          live.html = "";
+          break;
+        }
+        case "a":
+          live.code?.appendData(op[1]);
+          break;
+        case "s":
+          this.settle(live);
+          break;
+        case "o": {
+          this.setTail(live, op[1]);
+          this.settle(live);
+          const block = row.prose.lastElementChild;
+          live.place = block.querySelector(":scope > table > tbody") ?? block;
+          live.mark = live.place.lastChild;
+          break;
+        }
+        case "z":
+          live.place = row.prose;
+          live.mark = row.prose.lastChild;
+          break;
+        case "r":
+          row.el.style.minHeight = `${row.el.offsetHeight}px`; // until the new content is there: nothing jumps
+          live.place = row.prose;
+          live.mark = null;
+          this.setTail(live, op[1]);
+          this.settle(live);
+          live.muted = true;
+          break;
+      }
+    },
+
+    setTail(live, html) {
+      live.code = null;
+      this.template.innerHTML = html; // sanitised on the server
+      morph(live.place, live.mark, this.template.content);
+      live.html = html;
+    },
+
+    settle(live) {
+      const fresh = [];
+      for (let el = live.mark ? live.mark.nextSibling : live.place.firstChild; el; el = el.nextSibling) fresh.push(el);
+      live.mark = live.place.lastChild;
+      live.html = "";
+      live.code = null;
+      for (const el of fresh) {
+        if (el.nodeType !== Node.ELEMENT_NODE) continue;
+        this.decorate(el);
+        if (this.announce) this.say(live, this.spoken(el));
+        live.said = 0;
+      }
+    },
+
+    applyReasoning(row, text) {
+      row.data.reasoning += text;
+      const body = row.thinkPart.querySelector(".ws-think-text");
+      if (body?.firstChild) body.firstChild.appendData(text);
+      else this.paintExtras(row);
+    },
+
+    afterOps(row) {
+      if (!row.grew) return;
+      row.grew = false;
+      if (row.prose.hidden && row.prose.firstChild) {
+        this.paintState(row);
+        this.paintExtras(row);
+      }
+      if (this.announce && row.live) this.sayTail(row.live);
+      if (row.live) row.live.muted = false;
+      row.el.style.minHeight = "";
+      if (!this.stick) this.newText.hidden = false;
+      if (!row.el.isConnected) return;
+    },
+
+    decorate(root) {
+      const blocks = root.matches?.(".ws-code") ? [root] : root.querySelectorAll?.(".ws-code") ?? [];
+      for (const block of blocks) {
+        if (block.querySelector(":scope > .ws-copy")) continue;
+        const lang = block.dataset.lang;
+        const copy = this.button("copy_code", lang ? `${this.words.copy_code} (${lang})` : this.words.copy_code, { icon: "copy" });
+        copy.classList.add("ws-copy");
+        block.append(copy);
+        block.querySelector("pre").tabIndex = 0; // it scrolls sideways
+        if (lang === "mermaid") this.drawDiagram(block);
+      }
+      const cards = root.matches?.(".ws-image") ? [root] : root.querySelectorAll?.(".ws-image") ?? [];
+      for (const card of cards) card.setAttribute("aria-label", `${this.words.open_image}: ${card.textContent}`);
+    },
+
+    async drawDiagram(block) {
+      const source = block.querySelector("code").textContent;
+      if (!source.trim() || source.length > MAX_DIAGRAM_CHARS) return;
+      try {
+        const mermaid = await loadMermaid();
+        const { svg } = await mermaid.render(`ws-diagram-${++diagrams}`, source);
+        const box = new DOMParser().parseFromString(svg, "image/svg+xml").documentElement.viewBox?.baseVal;
+        // as an image nothing in it can run or load
+        const image = make("img", "ws-diagram", { alt: source, "data-testid": "diagram" });
+        if (box?.width) Object.assign(image, { width: Math.ceil(box.width), height: Math.ceil(box.height) });
+        image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(svg)}`;
+        await image.decode();
+        block.prepend(image);
+        block.classList.add("ws-has-diagram");
+      } catch {
+        // the source stays: it says more than an error would
+      }
+    },
+
+    // ---- screen readers ----
+
+    spoken(el) {
+      if (el.matches(".ws-code")) return `${this.words.code_block} ${el.dataset.lang}.`;
+      return el.textContent;
+    },
+
+    sayTail(live) {
+      let text = "";
+      for (let el = live.mark ? live.mark.nextSibling : live.place.firstChild; el; el = el.nextSibling) text += el.textContent;
+      if (live.code || live.muted) return;
+      const rest = text.slice(live.said);
+      const end = Math.max(...[". ", "! ", "? ", "… ", "。", "！", "？", ": "].map((mark) => rest.lastIndexOf(mark)));
+      if (end < 0) return;
+      this.speech += ` ${rest.slice(0, end + 1)}`;
+      live.said += end + 1;
+    },
+
+    say(live, text) {
+      if (!live.muted) this.speech += ` ${text.slice(live.said)}`;
+    },
+
+    tick() {
+      for (const row of this.byId.values()) {
+        if (!row.deadline) continue;
+        this.paintCountdown(row, row.foot?.querySelector(".ws-countdown"));
+        if (Date.now() < row.deadline) continue;
+        row.deadline = 0;
+        this.$emit("action", { name: "retry", id: row.data.id, automatic: true });
+      }
+      const text = this.speech.trim();
+      this.speech = "";
+      if (!text || !this.announce) return;
+      const line = make("p", "");
+      line.textContent = text;
+      this.live.append(line);
+      while (this.live.children.length > 8) this.live.firstChild.remove();
+    },
+
+    // ---- clicks ----
+
+    onClick(event) {
+      const { target } = event;
+      if (target.closest("summary")) this.stick = false; // what was opened stays where it is
+      if (target.matches(".ws-fn")) return this.showFootnote(target);
+      const button = target.closest("[data-action]");
+      if (!button) return;
+      const id = button.closest(".ws-turn").dataset.id;
+      const name = button.dataset.action;
+      if (name === "copy_code") return this.copy(button, button.parentElement.querySelector("code").textContent);
+      if (name === "copy_question") return this.copy(button, this.byId.get(id).data.question);
+      if (name === "copy") return this.copy(button, this.askText(id));
+      const row = this.byId.get(id);
+      if (name === "retry") row.deadline = 0;
+      this.$emit("action", { name, id, automatic: false });
+    },
+
+    askText(id) {
+      const ask = `${id} ${performance.now()}`;
+      const text = new Promise((resolve, reject) => {
+        this.copies.set(ask, resolve);
+        setTimeout(() => this.copies.delete(ask) && reject(new Error("The server did not answer.")), 10000);
+      });
+      this.$emit("copy", { id, ask });
+      return text;
+    },
+
+    async copy(button, text) {
+      try {
+        await writeClipboard(text);
+      } catch {
+        return;
+      }
+      const label = button.getAttribute("aria-label");
+      button.innerHTML = icon("check");
+      button.classList.add("ws-done");
+      button.setAttribute("aria-label", this.words.copied);
+      setTimeout(() => {
+        button.innerHTML = icon("copy");
+        button.classList.remove("ws-done");
+        button.setAttribute("aria-label", label);
+      }, 1600);
+    },
+
+    showFootnote(mark) {
+      const note = mark.closest(".ws-prose").querySelector(`.ws-footnotes li[data-fn="${mark.dataset.fn}"]`);
+      if (!note) return;
+      this.stick = false;
+      note.scrollIntoView({ block: "nearest" });
+      note.classList.add("ws-found");
+      setTimeout(() => note.classList.remove("ws-found"), 1600);
+    },
+
+    // ---- which turns have DOM, and where the reader is ----
+
+    onScroll() {
+      const { scrollTop, scrollHeight, clientHeight } = this.scroller;
+      const gap = scrollHeight - scrollTop - clientHeight;
+      if (scrollTop < this.lastTop - 1 && gap > 4) this.stick = false;
+      else if (gap < NEAR_END) this.stick = true;
+      this.lastTop = scrollTop;
+      if (this.stick) this.newText.hidden = true;
+      this.noteAnchor();
+      if (this.frame) return;
+      this.frame = requestAnimationFrame(() => {
+        this.frame = 0;
+        this.arrange();
+      });
+    },
+
+    onResize() {
+      for (let i = this.first; i < this.end; i++) this.measure(i);
+      this.arrange();
+    },
+
+    toEnd() {
+      this.stick = true;
+      this.newText.hidden = true;
+      this.arrange();
+      this.scroller.focus({ preventScroll: true });
+    },
+
+    setTop(top) {
+      this.scroller.scrollTop = top;
+      this.lastTop = this.scroller.scrollTop;
+    },
+
+    noteAnchor() {
+      const top = this.scroller.getBoundingClientRect().top;
+      this.anchor = null;
+      for (let i = this.first; i < this.end; i++) {
+        const box = this.list.children[i - this.first].getBoundingClientRect();
+        if (box.bottom <= top) continue;
+        this.anchor = { index: i, top: box.top - top };
+        return;
+      }
+    },
+
+    holdAnchor() {
+      const el = this.anchor && this.list.children[this.anchor.index - this.first];
+      if (!el) return;
+      const moved = el.getBoundingClientRect().top - this.scroller.getBoundingClientRect().top - this.anchor.top;
+      if (Math.abs(moved) > 0.5) this.setTop(this.scroller.scrollTop + moved);
+    },
+
+    measure(i) {
+      const row = this.rows[i];
+      if (!row) return;
+      row.height = this.heights[i] = this.list.children[i - this.first].offsetHeight;
+    },
+
+    // Give DOM to the turns around the reader and take it from the others. `goal`: {index, top} to bring a turn to `top` px.
+    arrange(goal) {
+      const count = this.rows.length;
+      const { scrollTop, clientHeight } = this.scroller;
+      let whole = 0;
+      for (let i = 0; i < count; i++) whole += this.heights[i];
+      const scale = Math.min(1, MAX_SPACE / (whole || 1));
+      const isMounted = (i) => i >= this.first && i < this.end;
+      const size = (i) => (isMounted(i) ? this.heights[i] : this.heights[i] * scale);
+
+      // the turn at the top of the view, and how far the view's top is inside it
+      let index = 0;
+      let offset = 0;
+      if (goal) {
+        index = goal.index;
+      } else if (this.stick) {
+        index = count - 1;
+        for (let seen = 0; index > 0 && (seen += this.heights[index]) < clientHeight; ) index--;
+      } else {
+        let y = this.list.offsetTop - this.above.offsetHeight;
+        while (index < count - 1 && y + size(index) <= scrollTop) y += size(index++);
+        offset = (scrollTop - y) / (size(index) || 1);
+      }
+      let first = Math.max(index, 0);
+      for (let room = MARGIN; first > 0 && room > 0; ) room -= this.heights[--first];
+      let end = Math.max(index, 0);
+      let room = MARGIN + clientHeight + offset * (this.heights[end] ?? 0);
+      if (this.stick && !goal) end = count;
+      while (end < count && room > 0) room -= this.heights[end++];
+
+      // the turn that must not move, if it was and stays on the page
+      const anchor = this.anchor?.index;
+      const isKept = anchor >= Math.max(first, this.first) && anchor < Math.min(end, this.end);
+      const changed = first !== this.first || end !== this.end || this.list.children.length !== end - first;
+      if (changed) this.mountRange(first, end);
+      this.setSpaces(scale, count);
+      if (this.stick) {
+        this.setTop(this.scroller.scrollHeight);
+      } else if (goal) {
+        this.setTop(this.list.children[index - first].offsetTop - goal.top);
+      } else if (isKept) {
+        this.holdAnchor();
+      } else if (changed && count) {
+        const el = this.list.children[index - first];
+        this.setTop(el.offsetTop + offset * el.offsetHeight);
+      }
+      this.noteAnchor();
+      this.askMissing();
+    },
+
+    mountRange(first, end) {
+      const focused = document.activeElement;
+      const wanted = [];
+      for (let i = first; i < end; i++) {
+        const el = this.rows[i] ? this.build(this.rows[i]) : this.placeholder(i);
+        wanted.push(el);
+      }
+      const stays = new Set(wanted);
+      for (let i = this.first; i < this.end; i++) {
+        const row = this.rows[i];
+        if (row?.el && !stays.has(row.el) && !row.stays && !row.live) row.el = null; // made again from its data
+      }
+      for (const el of [...this.list.children]) if (!stays.has(el)) el.remove();
+      let at = this.list.firstChild;
+      for (const el of wanted) {
+        if (el === at) at = at.nextSibling;
+        else this.list.insertBefore(el, at);
+      }
+      this.first = first;
+      this.end = end;
+      for (let i = first; i < end; i++) this.measure(i);
+      if (focused && this.$el.contains(focused) === false && focused.closest?.(".ws-turn")) this.scroller.focus({ preventScroll: true });
+    },
+
+    placeholder(i) {
+      const shown = i >= this.first && i < this.end ? this.list.children[i - this.first] : null;
+      if (shown?.classList.contains("ws-blank")) return shown;
+      const el = make("div", "ws-turn ws-blank", { "aria-hidden": "true" });
+      el.style.height = `${this.heights[i]}px`;
+      return el;
+    },
+
+    setSpaces(scale, count) {
+      let before = 0;
+      let after = 0;
+      for (let i = 0; i < this.first; i++) before += this.heights[i];
+      for (let i = this.end; i < count; i++) after += this.heights[i];
+      this.above.style.height = `${before * scale}px`;
+      this.below.style.height = `${after * scale}px`;
+    },
+
+    askMissing() {
+      for (let i = this.first; i < this.end; i++) {
+        const page = Math.floor(i / this.pageSize);
+        if (this.rows[i] || this.asked.has(page)) continue;
+        this.asked.add(page);
+        this.$emit("need", page);
+      }
+      let kept = this.byId.size;
+      if (kept <= MAX_ROWS_KEPT) return;
+      for (const row of [...this.byId.values()]) {
+        if (kept <= MAX_ROWS_KEPT / 2) break;
+        if (row.stays || row.live || row.el) continue;
+        const i = this.rows.indexOf(row);
+        this.rows[i] = undefined;
+        this.byId.delete(row.data.id);
+        kept--;
+      }
+    },
+
+    drop(i) {
+      if (i < 0) return;
+      const row = this.rows[i];
+      if (row) {
+        this.byId.delete(row.data.id);
+        row.el?.remove();
+      }
+      this.rows.splice(i, 1);
+      this.heights.splice(i, 1);
+      this.asked.clear();
+      if (i < this.end) {
+        if (!row) this.list.children[i - this.first]?.remove();
+        this.end--;
+        if (i < this.first) this.first--;
+      }
+      if (this.anchor?.index >= i) {
+        this.anchor.index--;
+      }
+    },
+
+    clear() {
+      this.asked.clear();
+      this.list.replaceChildren();
+      this.first = this.end = 0;
+    },
+  },
+};

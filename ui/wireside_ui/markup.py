@@ -1,0 +1,690 @@
+"""The dialect of Markdown that answers are written in, and its safe HTML.
+
+``Markup.parse`` makes markdown-it tokens, ``Markup.html`` makes HTML of any run of them. Raw HTML in the text is text; what leaves here went
+through an allow-list (nh3). A remote image is a card to open it, because loading one by itself can carry data of the talk to a stranger.
+
+Every rule here decides on local grounds, so that a block means the same alone and in its document: the streaming in ``markdown.py`` rests on it.
+"""
+
+import html as html_text
+import re
+from collections.abc import Iterator, MutableMapping, Sequence
+from functools import lru_cache
+from typing import Any
+from urllib.parse import urlsplit
+from xml.etree import ElementTree
+
+import nh3
+from latex2mathml.converter import convert_to_element
+from markdown_it import MarkdownIt
+from markdown_it.renderer import RendererHTML
+from markdown_it.rules_block import StateBlock
+from markdown_it.rules_core import StateCore
+from markdown_it.rules_inline import StateInline
+from markdown_it.token import Token
+from markdown_it.utils import OptionsDict
+from mdit_py_plugins.footnote import footnote_plugin
+from pygments.lexer import Lexer
+from pygments.lexers import get_lexer_by_name
+from pygments.token import Comment, Generic, Keyword, Literal, Name, Number, Operator, String
+from pygments.token import _TokenType as TokenType
+from pygments.util import ClassNotFound
+
+MAX_NESTING = 32
+MAX_HIGHLIGHT_CHARS = 64_000
+MAX_HIGHLIGHT_LINES = 2_000
+MAX_HIGHLIGHT_LINE = 2_000
+MAX_MATH_CHARS = 4_000
+MAX_INLINE_MATH_CHARS = 500
+MAX_URL_CHARS = 2_048
+
+Env = MutableMapping[str, Any]
+
+
+class Markup:
+    """Parser and renderer for one set of allowed image hosts. Holds no state of a text: one serves everybody."""
+
+    def __init__(self, allowed_image_hosts: frozenset[str] = frozenset()) -> None:
+        """``allowed_image_hosts``: lower-case host names whose https images are shown at once."""
+        self._hosts = allowed_image_hosts
+        self._md = MarkdownIt(
+            "commonmark",
+            {
+                "html": False,
+                "breaks": True,
+                "xhtmlOut": False,
+                "maxNesting": MAX_NESTING,
+                "tasklists": True,
+            },
+            renderer_cls=_Renderer,
+        )
+        self._md.enable(["table", "strikethrough"])
+        self._md.use(footnote_plugin, inline=False)
+        for rule in (
+            "footnote_ref",
+            "footnote_block_open",
+            "footnote_block_close",
+            "footnote_open",
+            "footnote_close",
+            "footnote_anchor",
+        ):
+            self._md.renderer.rules[rule] = getattr(
+                self._md.renderer, rule
+            )  # in place of the plugin's, which need ids
+        self._md.block.ruler.before(
+            "fence",
+            "math_block",
+            _math_block,
+            {"alt": ["paragraph", "reference", "blockquote", "list"]},
+        )
+        self._md.inline.ruler.before("escape", "math_inline", _math_inline)
+        self._md.core.ruler.before("inline", "repair", _repair_last_inline)
+        self._md.core.ruler.before("inline", "item_paragraphs", _hide_lone_item_paragraphs)
+        self._md.core.ruler.push("inline_finish", self._finish_inlines)
+        self._md.validateLink = lambda url: len(url) <= MAX_URL_CHARS  # type: ignore[method-assign]  # its own hook for this
+
+    def parse(self, text: str, env: Env) -> list[Token]:
+        """Tokens of ``text``. ``env`` collects references; ``env["tail"]`` says that the text may end in the middle of a sentence."""
+        return self._md.parse(text, env)
+
+    def html(self, tokens: Sequence[Token], env: Env) -> str:
+        """Safe HTML of ``tokens``. Rows and items may come without their table or list."""
+        wrap = _WRAPS.get(tokens[0].type) if tokens else None
+        rendered = self._md.renderer.render(tokens, self._md.options, env)
+        if wrap is None:
+            return _CLEANER.clean(rendered)
+        opening, closing = wrap
+        # the HTML parser inside nh3 drops a row that stands outside a table
+        return _CLEANER.clean(opening + rendered + closing)[len(opening) : -len(closing)]
+
+    def clean(self, html: str) -> str:
+        """``html`` as the allow-list leaves it."""
+        return _CLEANER.clean(html)
+
+    def _finish_inlines(self, state: StateCore) -> None:
+        for token in state.tokens:
+            if token.type == "inline" and token.children:
+                token.children = self._finish(token.children)
+
+    def _finish(self, children: list[Token]) -> list[Token]:
+        """Bare addresses become links, links get their target and rel, images become cards; too deep nesting is flattened."""
+        out: list[Token] = []
+        links: list[tuple[Token, int]] = []
+        for child in children:
+            if child.nesting and child.level > MAX_NESTING:
+                continue
+            match child.type:
+                case "link_open":
+                    _finish_link(child)
+                    links.append((child, len(out)))
+                    out.append(child)
+                case "link_close" if links:
+                    opening, start = links.pop()
+                    child.tag = opening.tag
+                    out.append(child)
+                    if host := _contradicted_host(opening, out[start:]):
+                        out.append(_token("link_host", host))
+                case "image":
+                    out.append(self._image(child, inside_link=bool(links)))
+                case "text" if not links:
+                    out.extend(_linkify(child))
+                case _:
+                    out.append(child)
+        return out
+
+    def _image(self, token: Token, *, inside_link: bool) -> Token:
+        url, alt = str(token.attrs.get("src", "")), _plain_text(token.children or [])
+        host = _web_host(url)
+        if inside_link or not host:
+            return _token("text", alt)
+        if urlsplit(url).scheme == "https" and host in self._hosts:
+            return _token("image_shown", alt, url=url)
+        return _token("image_card", alt, url=url, host=host)
+
+
+def code_block(label: str, inner_html: str) -> str:
+    """The frame around code; the component adds the copy button."""
+    return f'<div class="ws-code" data-lang="{html_text.escape(label)}"><pre><code>{inner_html}</code></pre></div>'
+
+
+def code_label(info: str) -> str:
+    """The language that a fence names, or an empty string."""
+    word = info.split(maxsplit=1)[0].strip("{}.").lower() if info.strip() else ""
+    return word if re.fullmatch(r"[\w+#.\-]{1,24}", word) else ""
+
+
+def highlight(code: str, label: str) -> str | None:
+    """Highlighted HTML of ``code``; ``None`` where it stays as it is: an unknown language, or more than is worth the work."""
+    lexer = _lexer(label)
+    if lexer is None or len(code) > MAX_HIGHLIGHT_CHARS:
+        return None
+    lines = code.split("\n")
+    if len(lines) > MAX_HIGHLIGHT_LINES or max(map(len, lines)) > MAX_HIGHLIGHT_LINE:
+        return None
+    out: list[str] = []
+    last, run = "", ""
+    for token_type, value in lexer.get_tokens(code):
+        kind = _kind(token_type)
+        if (
+            kind == last or value.isspace()
+        ):  # fewer and longer spans: each one is a node in the page
+            run += value
+            continue
+        out.append(_span(last, run))
+        last, run = kind, value
+    out.append(_span(last, run))
+    return "".join(out)
+
+
+def _span(kind: str, text: str) -> str:
+    escaped = html_text.escape(text, quote=False)
+    return f'<span class="{kind}">{escaped}</span>' if kind and text else escaped
+
+
+@lru_cache(maxsize=128)
+def _lexer(label: str) -> Lexer | None:
+    # known ones only: some of the several hundred others have expressions that hostile text can stall
+    if label not in _LANGUAGES:
+        return None
+    try:
+        return get_lexer_by_name(label, stripnl=False, ensurenl=False)
+    except ClassNotFound:
+        return None
+
+
+_LANGUAGES = frozenset(
+    ["asm", "awk", "bash", "bat", "batch", "c", "c#", "c++", "clojure", "cmake", "cmd", "console", "cpp", "cs", "csharp", "css", "cuda", "cxx", "dart", "diff", "docker", "dockerfile", "elixir", "erlang", "ex", "f#", "fsharp", "go", "golang", "graphql", "groovy", "h", "haskell", "hpp", "hs", "html", "http", "ini", "java", "javascript", "jinja", "js", "json", "json5", "jsonc", "jsx", "julia", "kotlin", "kt", "latex", "less", "lisp", "lua", "make", "makefile", "mjs", "nginx", "nim", "nix", "objc", "objective-c", "ocaml", "octave", "pascal", "patch", "perl", "php", "pl", "powershell", "prolog", "proto", "protobuf", "ps1", "py", "py3", "pycon", "python", "python3", "pytb", "r", "racket", "rb", "rs", "ruby", "rust", "sass", "scala", "scheme", "scss", "sh", "shell", "sol", "solidity", "sql", "svelte", "swift", "tcl", "tex", "toml", "ts", "tsx", "typescript", "udiff", "v", "verilog", "vhdl", "vim", "vue", "xml", "yaml", "yml", "zig", "zsh"]
+)
+
+_KINDS: dict[TokenType, str] = {
+    Keyword: "k",
+    Keyword.Constant: "n",
+    Operator.Word: "k",
+    Name.Function: "f",
+    Name.Class: "f",
+    Name.Builtin: "b",
+    Name.Builtin.Pseudo: "b",
+    Name.Exception: "b",
+    Name.Decorator: "d",
+    Name.Tag: "t",
+    Name.Attribute: "a",
+    Name.Variable: "v",
+    Name.Constant: "n",
+    String: "s",
+    Literal: "s",
+    Number: "n",
+    Comment: "c",
+    Generic.Prompt: "c",
+    Generic.Deleted: "gd",
+    Generic.Inserted: "gi",
+    Generic.Heading: "k",
+    Generic.Subheading: "k",
+    Generic.Error: "gd",
+}
+
+
+@lru_cache(maxsize=512)
+def _kind(token_type: TokenType) -> str:
+    found: TokenType | None = token_type
+    while found is not None:
+        if found in _KINDS:
+            return _KINDS[found]
+        found = found.parent
+    return ""
+
+
+class _Renderer(RendererHTML):
+    """HTML without white space between blocks: each piece of it would be a node in the page."""
+
+    def renderToken(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: Env) -> str:  # noqa: N802  # overrides
+        token = tokens[idx]
+        if token.hidden or not token.tag:
+            return ""
+        return (
+            f"</{token.tag}>" if token.nesting == -1 else f"<{token.tag}{self.renderAttrs(token)}>"
+        )
+
+    def fence(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: Env) -> str:
+        label, code = code_label(html_text.unescape(tokens[idx].info)), tokens[idx].content
+        return code_block(label, highlight(code, label) or html_text.escape(code, quote=False))
+
+    def code_block(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: Env) -> str:
+        return code_block("", html_text.escape(tokens[idx].content, quote=False))
+
+    def softbreak(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: Env) -> str:
+        return "<br>"
+
+    hardbreak = softbreak
+
+    def heading_open(
+        self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: Env
+    ) -> str:
+        return f"<h{_heading_level(tokens[idx])}>"
+
+    def heading_close(
+        self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: Env
+    ) -> str:
+        return f"</h{_heading_level(tokens[idx])}>"
+
+    def table_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: Env) -> str:
+        return '<div class="ws-table"><table>'
+
+    def table_close(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: Env) -> str:
+        return "</table></div>"
+
+    def th_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: Env) -> str:
+        return _cell(tokens[idx])
+
+    td_open = th_open
+
+    def list_item_open(
+        self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: Env
+    ) -> str:
+        meta = tokens[idx].meta
+        if "checked" not in meta:
+            return "<li>"
+        state = ' data-on="1"' if meta["checked"] else ""
+        return f'<li class="ws-task"><span class="ws-check" role="img"{state} aria-label="{"☑" if meta["checked"] else "☐"}"></span>'
+
+    def link_host(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: Env) -> str:
+        return f' <span class="ws-host">({html_text.escape(tokens[idx].content)})</span>'
+
+    def image_shown(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: Env) -> str:
+        token = tokens[idx]
+        alt, url = html_text.escape(token.content), html_text.escape(token.meta["url"])
+        return f'<img class="ws-img" src="{url}" alt="{alt}" loading="lazy" referrerpolicy="no-referrer">'
+
+    def image_card(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: Env) -> str:
+        token = tokens[idx]
+        url, host = html_text.escape(token.meta["url"]), html_text.escape(token.meta["host"])
+        alt = html_text.escape(token.content)
+        return (
+            f'<a class="ws-image" href="{url}" target="_blank" title="{url}">'
+            f'<span class="ws-image-alt">{alt}</span><span class="ws-host">{host}</span></a>'
+        )
+
+    def math_inline(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: Env) -> str:
+        if not tokens[idx].meta["display"]:
+            return math_html(tokens[idx].content, display=False)
+        return f'<span class="ws-math">{math_html(tokens[idx].content, display=True)}</span>'
+
+    def math_block(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: Env) -> str:
+        return f'<div class="ws-math">{math_html(tokens[idx].content, display=True)}</div>'
+
+    def footnote_ref(
+        self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: Env
+    ) -> str:
+        number = tokens[idx].meta["id"] + 1
+        return f'<sup class="ws-fn" role="link" tabindex="0" data-fn="{number}">{number}</sup>'
+
+    def footnote_block_open(
+        self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: Env
+    ) -> str:
+        return '<ol class="ws-footnotes">'
+
+    def footnote_block_close(
+        self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: Env
+    ) -> str:
+        return "</ol>"
+
+    def footnote_open(
+        self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: Env
+    ) -> str:
+        return f'<li data-fn="{tokens[idx].meta["id"] + 1}">'
+
+    def footnote_close(
+        self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: Env
+    ) -> str:
+        return "</li>"
+
+    def footnote_anchor(
+        self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: Env
+    ) -> str:
+        return ""
+
+
+def _heading_level(token: Token) -> int:
+    return min(int(token.tag[1]) + 1, 6)  # the page itself has the h1
+
+
+def _cell(token: Token) -> str:
+    style = str(token.attrs.get("style", ""))
+    place = {
+        "text-align:right": ' class="ws-right"',
+        "text-align:center": ' class="ws-center"',
+    }.get(style, "")
+    return f"<{token.tag}{place}>"
+
+
+_MATH_TAGS = frozenset(
+    ["math", "mrow", "mi", "mn", "mo", "ms", "mtext", "mspace", "mfrac", "msqrt", "mroot", "msub", "msup", "msubsup", "munder", "mover", "munderover", "mtable", "mtr", "mtd", "mstyle", "menclose", "mpadded", "mphantom", "mmultiscripts", "mprescripts", "none"]
+)
+_MATH_ATTRIBUTES = frozenset(
+    ["display", "displaystyle", "scriptlevel", "mathvariant", "mathcolor", "mathsize", "stretchy", "fence", "form", "separator", "largeop", "movablelimits", "accent", "accentunder", "minsize", "maxsize", "symmetric", "lspace", "rspace", "width", "height", "depth", "linethickness", "columnalign", "columnspacing", "columnlines", "rowspacing", "rowlines", "notation", "linebreak"]
+)
+_CLEANER = nh3.Cleaner(
+    tags={
+        *["a", "b", "blockquote", "br", "code", "del", "div", "em", "h2", "h3", "h4", "h5", "h6", "hr", "img", "li", "ol", "p", "pre", "s", "span", "strong", "sub", "sup", "table", "tbody", "td", "th", "thead", "tr", "ul"],
+        *_MATH_TAGS,
+    },
+    attributes={
+        "a": {"href", "title"},
+        "img": {"src", "alt"},
+        "ol": {"start"},
+        "li": {"data-fn"},
+        "div": {"data-lang"},
+        "span": {"data-on", "aria-label"},
+        "sup": {"data-fn"},
+        **{tag: set(_MATH_ATTRIBUTES) for tag in _MATH_TAGS},
+    },
+    tag_attribute_values={
+        "a": {"target": {"_blank"}},
+        "span": {"role": {"img"}},
+        "sup": {"role": {"link"}, "tabindex": {"0"}},
+        "img": {"loading": {"lazy"}, "referrerpolicy": {"no-referrer"}},
+    },
+    allowed_classes={
+        "a": {"ws-image"},
+        "img": {"ws-img"},
+        "div": {"ws-code", "ws-table", "ws-math"},
+        "li": {"ws-task"},
+        "ol": {"ws-footnotes"},
+        "span": {"ws-math", "ws-check", "ws-host", "ws-image-alt", *_KINDS.values()},
+        "code": {"ws-tex"},
+        "sup": {"ws-fn"},
+        "td": {"ws-right", "ws-center"},
+        "th": {"ws-right", "ws-center"},
+    },
+    set_tag_attribute_values={"a": {"target": "_blank"}},
+    link_rel="noopener noreferrer nofollow",
+    url_schemes={"http", "https", "mailto"},
+    url_relative="deny",
+)
+_WRAPS = {
+    "tr_open": ("<table><tbody>", "</tbody></table>"),
+    "list_item_open": ("<ul>", "</ul>"),
+}
+
+
+def _token(kind: str, content: str, **meta: str) -> Token:
+    return Token(kind, "", 0, content=content, meta=meta)
+
+
+# Links
+
+_BARE_URL = re.compile(r"https?://[^\s<>\"“”„‘’«»\\^`{|}]{4,2000}", re.IGNORECASE)
+_HOST_LIKE = re.compile(
+    r"^(?:https?://)?((?:[\w\-]{1,63}\.){1,8}[a-z]{2,24})(?:[:/?#]|$)", re.IGNORECASE
+)
+
+
+def _web_host(url: str) -> str:
+    """Host of an http(s) address, lower case; empty for anything else."""
+    try:
+        parts = urlsplit(url)
+        return (parts.hostname or "") if parts.scheme in ("http", "https") else ""
+    except ValueError:
+        return ""
+
+
+def _finish_link(token: Token) -> None:
+    url = str(token.attrs.get("href", ""))
+    if _web_host(url) or re.match(r"mailto:[^\s]", url):
+        title = str(token.attrs.get("title", ""))
+        token.attrs = {
+            "href": url,
+            "target": "_blank",
+            "title": f"{title} — {url}" if title else url,
+        }
+    else:
+        token.tag, token.attrs = "span", {}  # nowhere to go: only its text is shown
+
+
+def _contradicted_host(link: Token, inside: Sequence[Token]) -> str:
+    """The true host where the text of a link names another one."""
+    said = _HOST_LIKE.match(_plain_text(inside[:200]).strip())
+    host = _web_host(str(link.attrs.get("href", "")))
+    if not said or not host or host.removeprefix("www.") == said[1].lower().removeprefix("www."):
+        return ""
+    return host
+
+
+def _linkify(token: Token) -> Iterator[Token]:
+    text, at = token.content, 0
+    for found in _BARE_URL.finditer(text) if "://" in text else ():
+        url = found[0].rstrip(".,:;!?'\"*_~")
+        while url.endswith((")", "]")) and url.count(")") + url.count("]") > url.count(
+            "("
+        ) + url.count("["):
+            url = url[:-1].rstrip(".,:;!?'\"*_~")
+        if not _web_host(url):
+            continue
+        yield _token("text", text[at : found.start()])
+        yield Token("link_open", "a", 1, attrs={"href": url, "target": "_blank", "title": url})
+        yield _token("text", url)
+        yield Token("link_close", "a", -1)
+        at = found.start() + len(url)
+    yield _token("text", text[at:])
+
+
+def _plain_text(tokens: Sequence[Token]) -> str:
+    return "".join(
+        token.content if not token.children else _plain_text(token.children) for token in tokens
+    )
+
+
+# Lists
+
+
+def _hide_lone_item_paragraphs(state: StateCore) -> None:
+    """An item with one paragraph shows it without ``<p>``, whatever stands between the items.
+
+    CommonMark asks the whole list ("loose" if a blank line is anywhere), which would change items that are long on the screen.
+    """
+    paragraphs: list[
+        tuple[int, list[int]]
+    ] = []  # (level of the item's children, their paragraphs) for each open item
+    for index, token in enumerate(state.tokens):
+        if token.type == "list_item_open":
+            paragraphs.append((token.level + 1, []))
+        elif token.type == "list_item_close":
+            _, found = paragraphs.pop()
+            for at in found:
+                state.tokens[at].hidden = state.tokens[at + 2].hidden = len(found) == 1
+        elif token.type == "paragraph_open" and paragraphs and token.level == paragraphs[-1][0]:
+            paragraphs[-1][1].append(index)
+
+
+# Math
+
+_MATH_OPEN = re.compile(
+    r"\$\$|\\\[|\\begin\{((?:align|equation|gather|alignat|multline|cases|[pbvBV]?matrix)\*?)\}"
+)
+
+
+def _math_block(state: StateBlock, start: int, end: int, silent: bool) -> bool:
+    r"""``$$ … $$``, ``\[ … \]`` and ``\begin{align} … \end{align}``, up to a line that ends with the closing mark.
+
+    A blank line ends it too, then it was no formula: so the lines before a blank line never change their meaning later.
+    """
+    if state.is_code_block(start):
+        return False
+    first = state.src[state.bMarks[start] + state.tShift[start] : state.eMarks[start]].rstrip()
+    opening = _MATH_OPEN.match(first)
+    if not opening:
+        return False
+    closing = {"$$": "$$", r"\[": r"\]"}.get(opening[0]) or rf"\end{{{opening[1]}}}"
+    if closing in first[opening.end() : -len(closing)]:
+        return False  # a formula inside a sentence
+    if silent:
+        return True
+    is_closed = first.endswith(closing) and len(first) >= opening.end() + len(closing)
+    line = start + 1
+    while (
+        not is_closed
+        and line < end
+        and not state.isEmpty(line)
+        and state.sCount[line] >= state.blkIndent
+    ):
+        is_closed = state.src[state.bMarks[line] : state.eMarks[line]].rstrip().endswith(closing)
+        line += 1
+    source = state.getLines(start, line, state.blkIndent, False).strip()
+    if is_closed or (
+        state.env.get("tail") and line >= len(state.bMarks) - 1
+    ):  # it may still be closed
+        token = state.push("math_block", "div", 0)
+        token.content = (
+            source if opening[1] else source.removeprefix(opening[0]).removesuffix(closing)
+        )
+        token.map = [start, line]
+    else:
+        paragraph = state.push("paragraph_open", "p", 1)
+        inline = state.push("inline", "", 0)
+        paragraph.map = inline.map = [start, line]
+        inline.content, inline.children = source, []
+        state.push("paragraph_close", "p", -1)
+    state.line = line
+    return True
+
+
+def _math_inline(state: StateInline, silent: bool) -> bool:
+    r"""``\( … \)``, ``$ … $`` (a price is none) and ``$$ … $$`` in a sentence."""
+    src, pos = state.src, state.pos
+    if src.startswith((r"\(", r"\[", "$$"), pos):
+        opening = src[pos : pos + 2]
+        closing = {"$$": "$$", r"\(": r"\)", r"\[": r"\]"}[opening]
+        close = src.find(closing, pos + 2, min(state.posMax, pos + MAX_INLINE_MATH_CHARS))
+    elif src.startswith("$", pos):
+        opening = closing = "$"
+        close = _dollar_close(src, pos, state.posMax)
+    else:
+        return False
+    content = src[pos + len(opening) : close] if close > 0 else ""
+    if not content.strip():
+        return False
+    if not silent:
+        token = state.push("math_inline", "math", 0)
+        token.content = content
+        token.meta = {"display": opening in ("$$", r"\[")}
+    state.pos = close + len(closing)
+    return True
+
+
+def _dollar_close(src: str, pos: int, end: int) -> int:
+    if (
+        pos + 1 >= end
+        or src[pos + 1].isspace()
+        or (pos and (src[pos - 1].isalnum() or src[pos - 1] == "$"))
+    ):
+        return -1
+    close = src.find("$", pos + 1, min(end, pos + MAX_INLINE_MATH_CHARS))
+    if close < 0 or src[close - 1].isspace() or src[close + 1 : close + 2].isalnum():
+        return -1
+    return close
+
+
+def math_html(source: str, *, display: bool) -> str:
+    """MathML of a LaTeX formula, or its source as code where it cannot be converted. To be sanitised by the caller."""
+    try:
+        if len(source) > MAX_MATH_CHARS:
+            raise ValueError(source[:20])
+        element = convert_to_element(
+            _known_environments(source.strip()), display="block" if display else "inline"
+        )
+        for part in element.iter():
+            # the converter leaves character references in its texts
+            part.text = html_text.unescape(part.text or "")
+        return ElementTree.tostring(element, encoding="unicode").replace(
+            ' xmlns="http://www.w3.org/1998/Math/MathML"', ""
+        )
+    except Exception:  # the converter has no common base of its errors, and IndexError and RecursionError among them
+        return f'<code class="ws-tex">{html_text.escape(source.strip())}</code>'
+
+
+def _known_environments(source: str) -> str:
+    """The converter knows ``split`` but not ``aligned``, which means the same to a reader."""
+    source = re.sub(r"\\(begin|end)\{(?:aligned|alignedat|multline\*?)\}", r"\\\1{split}", source)
+    source = re.sub(r"\\begin\{gather(?:ed)?\*?\}", r"\\begin{array}{c}", source)
+    return re.sub(r"\\end\{gather(?:ed)?\*?\}", r"\\end{array}", source)
+
+
+# Half-written text
+
+_MARKS = re.compile(r"\\.|`+|\*{1,3}|(?<!\w)_{1,2}|_{1,2}(?!\w)|~~|!?\[|\]", re.DOTALL)
+_REACH = 2_000
+
+
+def _repair_last_inline(state: StateCore) -> None:
+    if not state.env.get("tail"):
+        return
+    for token in reversed(state.tokens):
+        if token.type == "inline" and token.content:
+            token.content = token.content[:-_REACH] + close_open_marks(token.content[-_REACH:])
+            return
+        if token.nesting != -1 and token.type not in ("inline", "td_open"):
+            return  # the text ends in something else
+
+
+def close_open_marks(text: str) -> str:
+    """``text`` with its open emphasis and code closed and half-written links shown as their text, so that nothing jumps when the rest comes."""
+    stack: list[tuple[str, int]] = []
+    resume = 0
+    for mark in _MARKS.finditer(text):
+        if mark.start() < resume:
+            continue
+        kind, after = mark[0], text[mark.end() :]
+        if kind[0] == "\\":
+            if kind in (r"\(", r"\["):
+                close = text.find({r"\(": r"\)", r"\[": r"\]"}[kind], mark.end())
+                if close < 0:
+                    return _closed(text[: mark.start()], stack)
+                resume = close + 2
+        elif kind[0] == "`":
+            close_run = re.search(rf"(?<!`){kind}(?!`)", after)
+            if not close_run:
+                body = after.rstrip("` ")
+                return (
+                    _closed(text[: mark.end()] + body + kind, stack)
+                    if body
+                    else _closed(text[: mark.start()], stack)
+                )
+            resume = mark.end() + close_run.end()
+        elif kind in ("[", "!["):
+            stack.append((kind, mark.start()))
+        elif kind == "]":
+            opened = next(
+                (i for i in reversed(range(len(stack))) if stack[i][0] in ("[", "![")), None
+            )
+            if opened is None:
+                continue
+            bracket, at = stack[opened]
+            del stack[opened:]
+            if after == "" or (after.startswith("(") and ")" not in after):
+                if bracket == "![":
+                    return _closed(text[:at], stack)
+                return _closed(text[:at] + text[at + 1 : mark.start()], stack)
+        elif stack and stack[-1][0] == kind and not text[mark.start() - 1].isspace():
+            stack.pop()
+        elif (
+            after
+            and not after[0].isspace()
+            and not (mark.start() and text[mark.start() - 1].isalnum())
+        ):
+            stack.append((kind, mark.start()))
+        elif not after:
+            return _closed(text[: mark.start()], stack)
+    return _closed(text, stack)
+
+
+def _closed(text: str, stack: list[tuple[str, int]]) -> str:
+    closing = ""
+    for kind, at in reversed(stack):
+        if kind == "![":
+            text, closing = text[:at], ""
+        elif kind == "[":
+            text = text[:at] + text[at + 1 :]
+        elif text[at + len(kind) :].strip():
+            text, closing = text.rstrip(), closing + kind
+        else:
+            text = text[:at]
+    return text + closing

@@ -1,0 +1,155 @@
+"""What a page shows of a turn, as plain Python: tested without a page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from wireside.chat.conversation import Answer, Turn
+from wireside.generation.log import AnswerLog, End, ReasoningPiece, TextPiece, ToolPiece
+from wireside.generation.reader import Reader
+from wireside.messages import ToolDelta
+from wireside_ui.components.transcript import Row, State, Tool
+from wireside_ui.markdown import BlockStream, Op, render
+from wireside_ui.markup import Markup
+
+READ_CHARS = 65_536
+"""What is taken of an answer in one step; the rest waits for the next one."""
+
+
+def state_of(turn: Turn) -> State:
+    """Return which of the transcript's states a turn is in."""
+    if turn.waiting:
+        return "waiting"
+    if not turn.answers:
+        return "thinking"
+    answer = turn.answers[-1]
+    end = answer.segments[-1].log.end
+    if end is None:
+        return "streaming" if any(stream.log.head for stream in answer.segments) else "thinking"
+    if end.error is not None:
+        return "error"
+    match end.reason:
+        case "cancelled":
+            return "stopped"
+        case "interrupted" | "length":
+            return "interrupted"
+        case _:
+            return "done"
+
+
+def error_of(turn: Turn) -> tuple[str, float | None]:
+    """Return the sentence of a turn's error and, where it may be tried again by itself, after
+    how many seconds.
+    """
+    error = _end(turn).error
+    if error is None:
+        return "", None
+    may_go_on = error.code == "provider_rate_limited" and not turn.answers[-1].text
+    return str(error), error.retry_after if may_go_on else None
+
+
+def row_of(turn: Turn, markup: Markup) -> Row:
+    """Return a turn as the transcript shows it. An answer that still grows stays empty: what it
+    holds comes by ``Follower.tick``.
+    """
+    state = state_of(turn)
+    if not turn.answers or turn.is_live:
+        return Row(id=turn.id, question=turn.question, state=state)
+    error, retry_after = error_of(turn)
+    text, reasoning, tools = _content(turn.answers[-1])
+    return Row(
+        id=turn.id,
+        question=turn.question,
+        state=state,
+        html=render(text, markup),
+        reasoning=reasoning,
+        tools=tools,
+        error=error,
+        retry_after=retry_after,
+    )
+
+
+class Follower:
+    """Follows one answer from its first segment to the end of its last, as changes of a page.
+
+    Its work depends on what is new since the last ``tick`` only.
+    """
+
+    def __init__(self, answer: Answer, markup: Markup, wake: Callable[[], None]) -> None:
+        self.answer = answer
+        self._wake = wake
+        self._blocks = BlockStream(markup)
+        self._readers: list[Reader] = []
+        self._tools: dict[str, Tool] = {}
+
+    @property
+    def has_more(self) -> bool:
+        """Whether a ``tick`` would show something new at once."""
+        return len(self._readers) < len(self.answer.segments) or any(
+            reader.has_more for reader in self._readers
+        )
+
+    def tick(self) -> tuple[list[Op], str, list[Tool] | None, bool]:
+        """Take what is new: changes of the text, new reasoning, all tools if one has changed,
+        and whether the answer has ended with this.
+        """
+        segments = self.answer.segments
+        while len(self._readers) < len(segments):
+            self._readers.append(segments[len(self._readers)].reader(0, self._wake))
+        reasoning: list[str] = []
+        tools_changed = False
+        for reader in self._readers:
+            for piece in reader.take(READ_CHARS):
+                match piece:
+                    case TextPiece():
+                        self._blocks.feed(piece.text)
+                    case ReasoningPiece():
+                        reasoning.append(piece.text)
+                    case ToolPiece():
+                        self._tools[piece.delta.call] = _tool(piece.delta)
+                        tools_changed = True
+        has_ended = self._readers[-1].end is not None and not self.has_more
+        ops = self._blocks.flush(final=has_ended)
+        tools = list(self._tools.values()) if tools_changed else None
+        return ops, "".join(reasoning), tools, has_ended
+
+    def close(self) -> None:
+        """Stop following; the answer itself goes on."""
+        for reader in self._readers:
+            reader.close()
+
+
+def _end(turn: Turn) -> End:
+    end = turn.answers[-1].segments[-1].log.end if turn.answers else None
+    return end or End("stop")
+
+
+def _content(answer: Answer) -> tuple[str, str, tuple[Tool, ...]]:
+    text: list[str] = []
+    reasoning: list[str] = []
+    tools: dict[str, Tool] = {}
+    for stream in answer.segments:
+        for piece in _all(stream.log):
+            match piece:
+                case TextPiece():
+                    text.append(piece.text)
+                case ReasoningPiece():
+                    reasoning.append(piece.text)
+                case ToolPiece():
+                    tools[piece.delta.call] = _tool(piece.delta)
+    return "".join(text), "".join(reasoning), tuple(tools.values())
+
+
+def _all(log: AnswerLog) -> list[TextPiece | ReasoningPiece | ToolPiece]:
+    return log.read(0, log.head) if log.head else []
+
+
+def _tool(delta: ToolDelta) -> Tool:
+    return Tool(
+        call=delta.call,
+        name=delta.name,
+        state=delta.state,
+        seconds=None,
+        arguments=delta.arguments,
+        result=delta.result or "",
+    )

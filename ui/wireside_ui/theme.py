@@ -1,0 +1,79 @@
+"""What a team changes to make the page its own, and how it gets into the page's head."""
+
+from __future__ import annotations
+
+import html
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+Theme = Literal["system", "light", "dark"]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The settings of the interface; without ``starters`` or ``tagline`` the built-in ones show."""
+
+    name: str = "Wireside"
+    tagline: str = ""
+    logo: Path | None = None
+    accent: str | None = None
+    starters: tuple[str, ...] = ()
+    theme: Theme = "system"
+    image_hosts: tuple[str, ...] = ()
+
+
+def head_html(look: Look, *, base: str, version: str, language: str, direction: str) -> str:
+    """Return what the page's head needs beside NiceGUI's own: styles, colours before the first
+    paint, icons. ``base`` is the path that the application is mounted at, without a slash.
+    """
+    css = "".join(
+        f'<link rel="stylesheet" href="{base}/assets/css/{name}.css?v={version}">'
+        for name in ("theme", "transcript", "page")
+    )
+    begin = {"theme": look.theme, "lang": language, "dir": direction}
+    return (
+        f"{css}{_accent(look.accent)}"
+        f'<link rel="preload" as="font" type="font/woff2" crossorigin'
+        f' href="{base}/assets/fonts/source-sans-3-latin-wght-normal.woff2">'
+        f'<link rel="manifest" href="{base}/manifest.webmanifest">'
+        f'<link rel="apple-touch-icon" href="{base}/assets/icons/icon-192.png">'
+        f'<meta name="description" content="{html.escape(look.name)}">'
+        f"<script>({_BEFORE_PAINT})({json.dumps(begin)})</script>"
+    )
+
+
+# Runs before the body exists, so that nothing flashes in the wrong colours or direction.
+_BEFORE_PAINT = """(begin) => {
+  const root = document.documentElement;
+  root.lang = begin.lang;
+  root.dir = begin.dir;
+  let theme = begin.theme;
+  try { theme = localStorage.getItem("wireside.theme") || theme; } catch {}
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  window.wiresideTheme = (choice) => {
+    if (choice) {
+      theme = choice;
+      try { localStorage.setItem("wireside.theme", choice); } catch {}
+    }
+    const isDark = theme === "dark" || (theme === "system" && dark.matches);
+    root.classList.toggle("ws-dark", isDark);
+    root.style.colorScheme = isDark ? "dark" : "light";
+    document.body?.classList.toggle("body--dark", isDark);
+    return theme;
+  };
+  dark.addEventListener("change", () => window.wiresideTheme());
+  document.addEventListener("DOMContentLoaded", () => window.wiresideTheme());
+  window.wiresideTheme();
+}"""
+
+
+def _accent(colour: str | None) -> str:
+    if colour is None:
+        return ""
+    dark = f"color-mix(in oklab, {colour} 62%, white)"
+    return (
+        f"<style>:root{{--ws-accent:{colour}}}"
+        f"html.ws-dark,body.body--dark{{--ws-accent:{dark}}}</style>"
+    )
