@@ -46,7 +46,6 @@ class Server:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.telemetry = Telemetry(interval_s=settings.log_interval_s)
         self.tasks = Tasks()
         self.provider = _provider(settings)
         self.catalog = Catalog(
@@ -57,6 +56,9 @@ class Server:
             clock=time.monotonic,
         )
         self.runner = Runner(self.provider, self.tasks, _runner_limits(settings), time.monotonic)
+        self.telemetry = Telemetry(
+            interval_s=settings.log_interval_s, open_streams=lambda: self.runner.live
+        )
         self.chat = ChatService(self.runner, self.catalog, _rules(settings), self.tasks)
         self.is_draining = False
 
@@ -163,9 +165,7 @@ def _rules(settings: Settings) -> Rules:
 
 
 def _runner_limits(settings: Settings) -> runner.Limits:
-    return runner.Limits(
-        settings.streams, settings.resume_window_s, settings.resume_window_chars
-    )
+    return runner.Limits(settings.streams, settings.resume_window_s, settings.resume_window_chars)
 
 
 def _secret(data_dir: Path) -> str:

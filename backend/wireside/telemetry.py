@@ -13,7 +13,7 @@ import re
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any, Final, Literal, TextIO
 
 import structlog
@@ -45,11 +45,17 @@ _QUIET: Final = (
 class Telemetry:
     """Counts what happens; ``line`` says it as the figures of the time since the last line."""
 
-    def __init__(self, *, interval_s: float = 30.0, clock: Clock = time.monotonic) -> None:
+    def __init__(
+        self,
+        *,
+        interval_s: float = 30.0,
+        clock: Clock = time.monotonic,
+        open_streams: Callable[[], int] = lambda: 0,
+    ) -> None:
         self._interval_s = interval_s
+        self._open_streams = open_streams
         self._clock = clock
         self.connections = 0
-        self.streams = 0
         self.messages = 0
         self.refused = 0
         self.errors: Counter[str] = Counter()
@@ -74,14 +80,6 @@ class Telemetry:
         """An error was told to a client."""
         self.errors[code] += 1
 
-    def stream_opened(self) -> None:
-        """An answer has begun."""
-        self.streams += 1
-
-    def stream_closed(self) -> None:
-        """An answer has ended."""
-        self.streams -= 1
-
     def refuse(self) -> None:
         """A request was turned away at the door: Host, Origin, or too many connections."""
         self.refused += 1
@@ -100,7 +98,7 @@ class Telemetry:
             "active_connections": self.connections,
             "messages_per_second": round(messages / seconds, 2),
             "error_rate": round(errors.total() / max(messages, 1), 4),
-            "open_streams": self.streams,
+            "open_streams": self._open_streams(),
             "messages_total": self.messages,
             "errors_total": self.errors.total(),
             "errors": dict(errors),

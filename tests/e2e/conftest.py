@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import Page, expect
+
+from wireside.testing import FakeOpenAI
 
 _spec = importlib.util.spec_from_file_location("chromium", Path(__file__).with_name("chromium.py"))
 assert _spec is not None
@@ -21,3 +31,113 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
     if path is None:
         pytest.fail("There is no Chromium: install the system's `chromium` package.", pytrace=False)
     return {**browser_type_launch_args, "executable_path": path, "args": chromium.FLAGS}
+
+
+class Proxy:
+    """A wire between browser and server that can be cut."""
+
+    def __init__(self, port: int) -> None:
+        self._target = port
+        self._pairs: list[socket.socket] = []
+        self._is_cut = False
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def cut(self) -> None:
+        """Break all connections and let none through."""
+        self._is_cut = True
+        for end in self._pairs:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+        self._pairs.clear()
+
+    def mend(self) -> None:
+        self._is_cut = False
+
+    def close(self) -> None:
+        self.cut()
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            if self._is_cut:
+                client.close()
+                continue
+            server = socket.create_connection(("127.0.0.1", self._target))
+            self._pairs += [client, server]
+            for source, sink in ((client, server), (server, client)):
+                threading.Thread(target=self._pump, args=(source, sink), daemon=True).start()
+
+    @staticmethod
+    def _pump(source: socket.socket, sink: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                sink.sendall(data)
+        for end in (source, sink):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+
+
+class Served:
+    """A real server in a process of its own, answering from the fault lab."""
+
+    def __init__(self, url: str, lab: FakeOpenAI, data: Path, **more: str) -> None:
+        self.lab = lab
+        settings = {"OPENAI_BASE_URL": url, "WIRESIDE_DATA_DIR": str(data), **more}
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "NICEGUI"))}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "wireside", "serve", "--port", "0"],
+            env={**kept, **settings},
+            cwd=data,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        self.url = line.rpartition(" ")[2].strip()
+        self.port = int(self.url.rpartition(":")[2])
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(20)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[FakeOpenAI]:
+    with FakeOpenAI() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def served(lab: FakeOpenAI, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    server = Served(lab.url, lab, tmp_path_factory.mktemp("data"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def proxy(served: Served) -> Iterator[Proxy]:
+    wire = Proxy(served.port)
+    yield wire
+    wire.close()
+
+
+@pytest.fixture
+def chat_page(page: Page, served: Served) -> Iterator[Page]:
+    """An empty chat. Whatever the browser complains about fails the test."""
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
+    page.goto(served.url)
+    expect(page.get_by_test_id("connection-status")).to_have_text("Connected")
+    yield page
+    # a cut that the test itself made is told by the browser as a failed connection
+    assert not [text for text in complaints if "ERR_" not in text and "WebSocket" not in text]

@@ -94,7 +94,8 @@ def pieces(text: str, size: int = 7) -> list[str]:
 def gap(page: Page) -> float:
     """Pixels between the end of the conversation and the end of the view."""
     value: float = page.evaluate(
-        "() => {const s = document.querySelector('.ws-scroller'); return s.scrollHeight - s.scrollTop - s.clientHeight}"
+        "() => {const s = document.querySelector('.ws-scroller');"
+        " return s.scrollHeight - s.scrollTop - s.clientHeight}"
     )
     return value
 
@@ -104,7 +105,8 @@ NORMAL = """([id, html]) => {
     for (const el of root.querySelectorAll('.ws-copy, .ws-diagram')) el.remove();
     for (const el of root.querySelectorAll('pre')) el.removeAttribute('tabindex');
     for (const el of root.querySelectorAll('.ws-image')) el.removeAttribute('aria-label');
-    for (const el of root.querySelectorAll('.ws-has-diagram')) el.classList.remove('ws-has-diagram');
+    const drawn = root.querySelectorAll('.ws-has-diagram');
+    for (const el of drawn) el.classList.remove('ws-has-diagram');
     root.normalize();
     return root.innerHTML;
   };
@@ -155,14 +157,13 @@ def test_the_view_follows_only_a_reader_at_the_end(opened: Any, do: Do) -> None:
     do("append", id="f", question="Long?", state="streaming")
     do("feed", id="f", pieces=["A line of text.\n\n"] * 60)
     expect(page.locator(".ws-prose p")).to_have_count(60)
-    page.wait_for_function(
-        "() => {const s = document.querySelector('.ws-scroller'); return s.scrollTop > 500}"
-    )
+    page.wait_for_function("() => document.querySelector('.ws-scroller').scrollTop > 500")
     assert abs(gap(page)) < 2
     page.mouse.move(300, 300)
     page.mouse.wheel(0, -400)
     page.wait_for_function(
-        "() => {const s = document.querySelector('.ws-scroller'); return s.scrollHeight - s.scrollTop - s.clientHeight > 300}"
+        "() => {const s = document.querySelector('.ws-scroller');"
+        " return s.scrollHeight - s.scrollTop - s.clientHeight > 300}"
     )
     top = page.evaluate("document.querySelector('.ws-scroller').scrollTop")
     do("feed", id="f", pieces=["Another line.\n\n"] * 30)
@@ -219,8 +220,11 @@ def test_turns_that_come_above_move_nothing(opened: Any) -> None:
         assert moves and all(abs(move - 300) < 2 for move in moves)
 
 
-SETTLED = """() => !document.querySelector('.ws-blank') && [...document.querySelectorAll('.ws-turn')]
-  .some((turn) => {const box = turn.getBoundingClientRect(); return box.bottom > 0 && box.top < innerHeight})"""
+SETTLED = """() => !document.querySelector('.ws-blank')
+  && [...document.querySelectorAll('.ws-turn')].some((turn) => {
+    const box = turn.getBoundingClientRect();
+    return box.bottom > 0 && box.top < innerHeight;
+  })"""
 WHERE = """() => Object.fromEntries([...document.querySelectorAll('.ws-turn:not(.ws-blank)')]
   .map((turn) => [turn.dataset.id, turn.getBoundingClientRect()])
   .filter(([, box]) => box.bottom > 0 && box.top < innerHeight)
@@ -349,9 +353,12 @@ def test_nothing_is_loaded_or_run(opened: Any, do: Do) -> None:
     page.route("**/*evil*/**", refuse)
     page.route("https://**", refuse)
     text = (
-        '![x](https://evil.example/leak.png) <img src=https://evil.example/a onerror="window.pwned=1"> <script>window.pwned=1</script>\n\n'
+        "![x](https://evil.example/leak.png) <script>window.pwned=1</script>\n\n"
+        '<img src=https://evil.example/a onerror="window.pwned=1">\n\n'
         "[x](javascript:window.pwned=1)\n\n$\\text{<img src=x onerror=window.pwned=1>}$\n\n"
-        '```mermaid\nflowchart LR\n  A["<img src=https://evil.example/b onerror=window.pwned=1>"] --> B\n  click A "javascript:window.pwned=1"\n```\n'
+        "```mermaid\nflowchart LR\n"
+        '  A["<img src=https://evil.example/b onerror=window.pwned=1>"] --> B\n'
+        '  click A "javascript:window.pwned=1"\n```\n'
     )
     do("append", id="h", question="<b>bold?</b>", state="streaming")
     do("feed", id="h", pieces=pieces(text))
@@ -366,13 +373,8 @@ def test_nothing_is_loaded_or_run(opened: Any, do: Do) -> None:
 def test_a_diagram_is_drawn_when_its_fence_closes(opened: Any, do: Do) -> None:
     page = opened()
     do("append", id="d", question="Draw", state="streaming")
-    do(
-        "feed",
-        id="d",
-        pieces=pieces(
-            "```mermaid\nflowchart LR\n  A --> B\n```\n\nand a broken one\n\n```mermaid\nflowchart ((((\n```\n"
-        ),
-    )
+    good, broken = "```mermaid\nflowchart LR\n  A --> B\n```\n", "```mermaid\nflowchart ((((\n```\n"
+    do("feed", id="d", pieces=pieces(f"{good}\nand a broken one\n\n{broken}"))
     do("finish", id="d")
     expect(page.get_by_test_id("diagram")).to_have_count(1, timeout=15_000)
     expect(page.locator(".ws-code").last.locator("pre")).to_be_visible()

@@ -74,7 +74,9 @@ def read_events() -> list[dict[str, Any]]:
 
 @app.post("/do/{what}")
 async def do(what: str, request: Request) -> dict[str, Any]:
-    """Call a method of the newest page's transcript; ``feed`` and ``finish`` go through a stream of blocks."""
+    """Call a method of the newest page's transcript; ``feed`` and ``finish`` go through a stream of
+    blocks.
+    """
     args = json.loads(await request.body() or b"{}")
     transcript = transcripts[0]
     with transcript:

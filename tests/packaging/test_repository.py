@@ -47,6 +47,7 @@ def test_the_top_level_is_the_one_of_the_map() -> None:
         "assets",
         "backend",
         "benchmarks",
+        "docs",
         "requirements",
         "scripts",
         "tests",
@@ -56,6 +57,8 @@ def test_the_top_level_is_the_one_of_the_map() -> None:
 
 def test_locks_hold_a_hash_for_every_package() -> None:
     for lock in (ROOT / "requirements").glob("*.txt"):
-        pinned = re.findall(r"^\S+==\S+.*\n( +--hash=sha256:[0-9a-f]{64})?", lock.read_text(), re.MULTILINE)
+        pinned = re.findall(
+            r"^\S+==\S+.*\n( +--hash=sha256:[0-9a-f]{64})?", lock.read_text(), re.MULTILINE
+        )
         assert pinned
         assert all(pinned), lock.name

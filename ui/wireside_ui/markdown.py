@@ -1,10 +1,13 @@
-"""Markdown that grows, as safe HTML: what is settled is rendered and sent once, only the last open piece changes.
+"""Markdown that grows, as safe HTML: what is settled is rendered and sent once, only the last open
+piece changes.
 
-``BlockStream`` takes text as the model writes it and gives operations that a page applies in order (``wireside_transcript.js``); ``render``
-does a whole text at once. Both give the same HTML in the end, however the text was cut and whenever it was flushed.
+``BlockStream`` takes text as the model writes it and gives operations that a page applies in order
+(``wireside_transcript.js``); ``render`` does a whole text at once. Both give the same HTML in the
+end, however the text was cut and whenever it was flushed.
 
-The work is bounded by a constant times the text: lists settle item by item, tables row by row, a code fence grows by its new text, and what
-cannot be split (one endless paragraph) is looked at again only after it has grown by a share of its size.
+The work is bounded by a constant times the text: lists settle item by item, tables row by row, a
+code fence grows by its new text, and what cannot be split (one endless paragraph) is looked at
+again only after it has grown by a share of its size.
 """
 
 import html as html_text
@@ -19,13 +22,16 @@ from markdown_it.token import Token
 from wireside_ui.markup import Env, Markup, code_block, code_label, highlight
 
 Op = list[Any]
-"""One change of the rendered answer, as JSON. The *place* is the end of the answer, or of the open list or table; the *tail* is what
-stands there unsettled. ``keep`` counts the UTF-16 units at the start of the tail's HTML that stay, so only the rest is sent.
+"""One change of the rendered answer, as JSON. The *place* is the end of the answer, or of the open
+list or table; the *tail* is what stands there unsettled. ``keep`` counts the UTF-16 units at the
+start of the tail's HTML that stay, so only the rest is sent.
 
 - ``["t", keep, html]`` the tail becomes this
 - ``["f", keep, html]`` the same, and it is settled: a new, empty tail begins after it
-- ``["c", label, text]`` the tail becomes an open code block; ``["a", text]`` its code goes on; ``["s"]`` it is settled as it is
-- ``["o", html]`` the tail becomes this list or table and is settled, and what follows goes into its last ``tbody``, ``ul`` or ``ol``
+- ``["c", label, text]`` the tail becomes an open code block; ``["a", text]`` its code goes on;
+  ``["s"]`` it is settled as it is
+- ``["o", html]`` the tail becomes this list or table and is settled, and what follows goes into its
+  last ``tbody``, ``ul`` or ``ol``
 - ``["z"]`` that list or table is complete
 - ``["r", html]`` everything so far becomes this and is settled
 """
@@ -44,7 +50,8 @@ def render(text: str, markup: Markup) -> str:
 class BlockStream:
     """One growing answer.
 
-    ``parsed_chars`` counts the characters that went through the parser so far, so that a test can hold the work to its bound.
+    ``parsed_chars`` counts the characters that went through the parser so far, so that a test can
+    hold the work to its bound.
     """
 
     def __init__(self, markup: Markup) -> None:
@@ -77,13 +84,15 @@ class BlockStream:
         self._new.append(text)
 
     def restart(self) -> list[Op]:
-        """Operations that build everything fed so far on a page that has lost it; ``flush`` goes on from there."""
+        """Operations that build everything fed so far on a page that has lost it; ``flush`` goes on
+        from there.
+        """
         self._new = [self.text]
         self._begin()
         return [["r", ""], *self.flush()]
 
     def flush(self, *, final: bool = False) -> list[Op]:
-        """What has changed since the last call. ``final`` settles all; nothing may be fed after it."""
+        """What has changed since the last call. ``final`` settles all, and ends the stream."""
         self._pending += self._inlet.take("".join(self._new), is_last=final)
         self._new.clear()
         ops: list[Op] = []
@@ -99,7 +108,9 @@ class BlockStream:
         return ops
 
     def _settle(self, ops: list[Op], final: bool) -> bool:
-        """Settle what is complete and show the rest. True if a code fence began, which is to be looked at next."""
+        """Settle what is complete and show the rest. True if a code fence began, which is to be
+        looked at next.
+        """
         cut = len(self._pending) if final else _certain_end(self._pending)
         grown = cut - self._seen
         if not (final and self._pending) and (grown <= 0 or grown < _step(cut)):
@@ -110,48 +121,14 @@ class BlockStream:
         self.parsed_chars += len(source)
         tokens = self._markup.parse(source, env)
         self._has_footnotes |= bool(env.get("footnotes", {}).get("refs"))
-        starts = [0, *accumulate(len(line) + 1 for line in source.split("\n"))]
         blocks = _blocks(tokens)
-        rest, tail_html = "" if final or blocks else self._pending[:cut].lstrip("\n"), ""
-
-        for index, block in enumerate(blocks):
-            is_last = index == len(blocks) - 1 and not final
-            if index == 0 and self._container:
-                parts = self._container.parts(block)
-            else:
-                parts = []
-                self._close_container(ops)
-            if not is_last:
-                self._freeze(
-                    ops,
-                    self._markup.html(
-                        _joined(parts) if index == 0 and self._container else block, env
-                    ),
-                )
-                if index == 0:
-                    self._close_container(ops)
-                continue
-            rest_from = starts[_map(block[0])[0]]
-            if self._container:
-                *done, last = parts or [[]]
-                if done:
-                    self._freeze(ops, self._markup.html(_joined(done), env))
-                rest_from = starts[_map(last[0])[0]] if last else len(source)
-                tail_html = self._markup.html(last, env)
-            elif container := _Container.of(block, source, starts):
-                *done, last = container.parts(block)
-                self._open_container(ops, container, block, done, env)
-                rest_from = starts[_map(last[0])[0]]
-                tail_html = self._markup.html(last, env)
-            elif block[0].type == "fence" and _is_certain_fence(source[rest_from:]):
-                if _is_closed(block[0], source, starts):
-                    self._freeze(ops, self._markup.html(block, env))
-                    rest_from = min(starts[_map(block[0])[1]], len(source))
-                else:
-                    self._fence = _OpenFence.of(block[0], source[rest_from:])
-            else:
-                tail_html = self._markup.html(block, env)
-            rest = source[rest_from:]
+        last = None if final or not blocks else blocks.pop()
+        for block in blocks:
+            self._settle_block(ops, block, env)
+        if last:
+            rest, tail_html = self._show_open(ops, last, source, env)
+        else:  # all is settled, or there is nothing to see yet: blank lines, definitions
+            rest, tail_html = "" if final else self._pending[:cut].lstrip("\n"), ""
         if final:
             self._close_container(ops)
         self._pending = rest + self._pending[cut:]
@@ -162,6 +139,37 @@ class BlockStream:
             ops.append(["t", *self._diff(tail_html)])
             self._tail_html = tail_html
         return False
+
+    def _settle_block(self, ops: list[Op], block: list[Token], env: Env) -> None:
+        if self._container:  # the first block after it was opened is the rest of it
+            block = _joined(self._container.parts(block))
+        self._freeze(ops, self._markup.html(block, env))
+        self._close_container(ops)
+
+    def _show_open(
+        self, ops: list[Op], block: list[Token], source: str, env: Env
+    ) -> tuple[str, str]:
+        """Settle what can be settled of the last block. The source and the HTML of what remains."""
+        starts = [0, *accumulate(len(line) + 1 for line in source.split("\n"))]
+        container = self._container or _Container.of(block, source, starts)
+        if container:
+            *done, last = container.parts(block) or [[]]
+            if not last:  # what looked like a row is none: it stays unseen until its line is whole
+                return source[len(container.head) :], ""
+            if not self._container:
+                self._open_container(ops, container, block, done, env)
+            elif done:
+                self._freeze(ops, self._markup.html(_joined(done), env))
+            return source[starts[_map(last[0])[0]] :], self._markup.html(last, env)
+        first, end = _map(block[0])
+        rest = source[starts[first] :]
+        if block[0].type != "fence" or not _is_certain_fence(rest):
+            return rest, self._markup.html(block, env)
+        if _is_closed(block[0], source, starts):
+            self._freeze(ops, self._markup.html(block, env))
+            return source[starts[end] :], ""
+        self._fence = _OpenFence.of(block[0], rest)
+        return rest, ""
 
     def _freeze(self, ops: list[Op], html: str) -> None:
         if html or self._tail_html:
@@ -235,7 +243,8 @@ class BlockStream:
 def _step(length: int) -> int:
     """How many characters must come before an open piece of ``length`` is parsed again.
 
-    A few at a usual size, then more than in proportion, at last a quarter: together about 11 times the text for a piece of 100,000.
+    A few at a usual size, then more than in proportion, at last a quarter: together about 11 times
+    the text for a piece of 100,000.
     """
     if length <= 4_096:
         return length // 64
@@ -247,13 +256,14 @@ def _utf16_length(text: str) -> int:
 
 
 class _Inlet:
-    """Makes text harmless before it is parsed, wherever it was cut: control characters, direction overrides (they can make code and
-    links read as something else), lone surrogates, line ends, endless blank lines.
+    """Makes text harmless before it is parsed, wherever it was cut: control characters, direction
+    overrides (they can make code and links read as something else), lone surrogates, line ends,
+    endless blank lines.
     """
 
     _BAD = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
     _OVERRIDES = re.compile("[\u202a-\u202e\u2066-\u2069]")
-    _BLANK_LINES = re.compile(r"\n{%d,}" % (_MAX_BLANK_LINES + 1))
+    _BLANK_LINES = re.compile(rf"\n{{{_MAX_BLANK_LINES + 1},}}")
 
     def __init__(self) -> None:
         self._held = ""
@@ -278,10 +288,14 @@ class _Inlet:
 
 _UNDECIDED = re.compile(
     r"""\ {0,3}(?:
-        [-+*_=~`\#>|$\\\d.)\s:^!]*          # marks only: a list item, a rule, a heading, a closing fence, or just text
-        | [-+*\d.)\s>]*(?:`{3}|~{3}).*     # an opening fence, unless a backtick follows
-        | [-+*\d.)\s>]*(?:\$\$|\\\[|\\begin\b).*  # a formula, if the line ends so
-        | [-+*\d.)\s>]*\[[^\]]*\]?          # a link, a definition, a footnote
+        # marks only: a list item, a rule, a heading, a closing fence, or just text
+        [-+*_=~`\#>|$\\\d.)\s:^!]*
+        # an opening fence, unless a backtick follows
+        | [-+*\d.)\s>]*(?:`{3}|~{3}).*
+        # a formula, if the line ends so
+        | [-+*\d.)\s>]*(?:\$\$|\\\[|\\begin\b).*
+        # a link, a definition, a footnote
+        | [-+*\d.)\s>]*\[[^\]]*\]?
         | [-+*\d.)\s>]*\[[^\]]*\]:.*
     )""",
     re.VERBOSE,
@@ -328,7 +342,9 @@ def _joined(parts: Sequence[Sequence[Token]]) -> list[Token]:
 
 @dataclass(slots=True)
 class _Container:
-    """A list or a table that is on the screen and still grows: its settled items or rows are sent and forgotten."""
+    """A list or a table that is on the screen and still grows: its settled items or rows are sent
+    and forgotten.
+    """
 
     kind: Literal["list_item_open", "tr_open"]
     head: str
@@ -336,7 +352,9 @@ class _Container:
 
     @classmethod
     def of(cls, block: list[Token], source: str, starts: list[int]) -> "_Container | None":
-        """A container for ``block``, if it has two parts or more: then all but the last are settled."""
+        """A container for ``block``, if it has two parts or more: then all but the last are
+        settled.
+        """
         kind = _SPLITS.get(block[0].type)
         if kind is None:
             return None

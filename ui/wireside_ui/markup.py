@@ -1,18 +1,20 @@
 """The dialect of Markdown that answers are written in, and its safe HTML.
 
-``Markup.parse`` makes markdown-it tokens, ``Markup.html`` makes HTML of any run of them. Raw HTML in the text is text; what leaves here went
-through an allow-list (nh3). A remote image is a card to open it, because loading one by itself can carry data of the talk to a stranger.
+``Markup.parse`` makes markdown-it tokens, ``Markup.html`` makes HTML of any run of them. Raw HTML
+in the text is text; what leaves here went through an allow-list (nh3). A remote image is a card to
+open it, because loading one by itself can carry data of the talk to a stranger.
 
-Every rule here decides on local grounds, so that a block means the same alone and in its document: the streaming in ``markdown.py`` rests on it.
+Every rule here decides on local grounds, so that a block means the same alone and in its document:
+the streaming in ``markdown.py`` rests on it.
 """
 
 import html as html_text
 import re
 from collections.abc import Iterator, MutableMapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET  # only written here
 
 import nh3
 from latex2mathml.converter import convert_to_element
@@ -38,11 +40,15 @@ MAX_MATH_CHARS = 4_000
 MAX_INLINE_MATH_CHARS = 500
 MAX_URL_CHARS = 2_048
 
+_FOOTNOTE_RULES = ("ref", "block_open", "block_close", "open", "close", "anchor")
+
 Env = MutableMapping[str, Any]
 
 
 class Markup:
-    """Parser and renderer for one set of allowed image hosts. Holds no state of a text: one serves everybody."""
+    """Parser and renderer for one set of allowed image hosts. Holds no state of a text: one serves
+    everybody.
+    """
 
     def __init__(self, allowed_image_hosts: frozenset[str] = frozenset()) -> None:
         """``allowed_image_hosts``: lower-case host names whose https images are shown at once."""
@@ -60,17 +66,10 @@ class Markup:
         )
         self._md.enable(["table", "strikethrough"])
         self._md.use(footnote_plugin, inline=False)
-        for rule in (
-            "footnote_ref",
-            "footnote_block_open",
-            "footnote_block_close",
-            "footnote_open",
-            "footnote_close",
-            "footnote_anchor",
-        ):
-            self._md.renderer.rules[rule] = getattr(
-                self._md.renderer, rule
-            )  # in place of the plugin's, which need ids
+        renderer = cast("_Renderer", self._md.renderer)
+        for rule in _FOOTNOTE_RULES:  # ours in place of the plugin's, which need ids
+            name = f"footnote_{rule}"
+            renderer.rules[name] = getattr(renderer, name)
         self._md.block.ruler.before(
             "fence",
             "math_block",
@@ -81,10 +80,13 @@ class Markup:
         self._md.core.ruler.before("inline", "repair", _repair_last_inline)
         self._md.core.ruler.before("inline", "item_paragraphs", _hide_lone_item_paragraphs)
         self._md.core.ruler.push("inline_finish", self._finish_inlines)
-        self._md.validateLink = lambda url: len(url) <= MAX_URL_CHARS  # type: ignore[method-assign]  # its own hook for this
+        # its own hook for this
+        self._md.validateLink = lambda url: len(url) <= MAX_URL_CHARS  # type: ignore[method-assign]
 
     def parse(self, text: str, env: Env) -> list[Token]:
-        """Tokens of ``text``. ``env`` collects references; ``env["tail"]`` says that the text may end in the middle of a sentence."""
+        """Tokens of ``text``. ``env`` collects references; ``env["tail"]`` says that the text may
+        end in the middle of a sentence.
+        """
         return self._md.parse(text, env)
 
     def html(self, tokens: Sequence[Token], env: Env) -> str:
@@ -107,7 +109,9 @@ class Markup:
                 token.children = self._finish(token.children)
 
     def _finish(self, children: list[Token]) -> list[Token]:
-        """Bare addresses become links, links get their target and rel, images become cards; too deep nesting is flattened."""
+        """Bare addresses become links, links get their target and rel, images become cards; too
+        deep nesting is flattened.
+        """
         out: list[Token] = []
         links: list[tuple[Token, int]] = []
         for child in children:
@@ -144,7 +148,8 @@ class Markup:
 
 def code_block(label: str, inner_html: str) -> str:
     """The frame around code; the component adds the copy button."""
-    return f'<div class="ws-code" data-lang="{html_text.escape(label)}"><pre><code>{inner_html}</code></pre></div>'
+    lang = html_text.escape(label)
+    return f'<div class="ws-code" data-lang="{lang}"><pre><code>{inner_html}</code></pre></div>'
 
 
 def code_label(info: str) -> str:
@@ -154,7 +159,9 @@ def code_label(info: str) -> str:
 
 
 def highlight(code: str, label: str) -> str | None:
-    """Highlighted HTML of ``code``; ``None`` where it stays as it is: an unknown language, or more than is worth the work."""
+    """Highlighted HTML of ``code``; ``None`` where it stays as it is: an unknown language, or more
+    than is worth the work.
+    """
     lexer = _lexer(label)
     if lexer is None or len(code) > MAX_HIGHLIGHT_CHARS:
         return None
@@ -183,7 +190,8 @@ def _span(kind: str, text: str) -> str:
 
 @lru_cache(maxsize=128)
 def _lexer(label: str) -> Lexer | None:
-    # known ones only: some of the several hundred others have expressions that hostile text can stall
+    # known ones only: some of the several hundred others have expressions that hostile text can
+    # stall
     if label not in _LANGUAGES:
         return None
     try:
@@ -193,7 +201,121 @@ def _lexer(label: str) -> Lexer | None:
 
 
 _LANGUAGES = frozenset(
-    ["asm", "awk", "bash", "bat", "batch", "c", "c#", "c++", "clojure", "cmake", "cmd", "console", "cpp", "cs", "csharp", "css", "cuda", "cxx", "dart", "diff", "docker", "dockerfile", "elixir", "erlang", "ex", "f#", "fsharp", "go", "golang", "graphql", "groovy", "h", "haskell", "hpp", "hs", "html", "http", "ini", "java", "javascript", "jinja", "js", "json", "json5", "jsonc", "jsx", "julia", "kotlin", "kt", "latex", "less", "lisp", "lua", "make", "makefile", "mjs", "nginx", "nim", "nix", "objc", "objective-c", "ocaml", "octave", "pascal", "patch", "perl", "php", "pl", "powershell", "prolog", "proto", "protobuf", "ps1", "py", "py3", "pycon", "python", "python3", "pytb", "r", "racket", "rb", "rs", "ruby", "rust", "sass", "scala", "scheme", "scss", "sh", "shell", "sol", "solidity", "sql", "svelte", "swift", "tcl", "tex", "toml", "ts", "tsx", "typescript", "udiff", "v", "verilog", "vhdl", "vim", "vue", "xml", "yaml", "yml", "zig", "zsh"]
+    [
+        "asm",
+        "awk",
+        "bash",
+        "bat",
+        "batch",
+        "c",
+        "c#",
+        "c++",
+        "clojure",
+        "cmake",
+        "cmd",
+        "console",
+        "cpp",
+        "cs",
+        "csharp",
+        "css",
+        "cuda",
+        "cxx",
+        "dart",
+        "diff",
+        "docker",
+        "dockerfile",
+        "elixir",
+        "erlang",
+        "ex",
+        "f#",
+        "fsharp",
+        "go",
+        "golang",
+        "graphql",
+        "groovy",
+        "h",
+        "haskell",
+        "hpp",
+        "hs",
+        "html",
+        "http",
+        "ini",
+        "java",
+        "javascript",
+        "jinja",
+        "js",
+        "json",
+        "json5",
+        "jsonc",
+        "jsx",
+        "julia",
+        "kotlin",
+        "kt",
+        "latex",
+        "less",
+        "lisp",
+        "lua",
+        "make",
+        "makefile",
+        "mjs",
+        "nginx",
+        "nim",
+        "nix",
+        "objc",
+        "objective-c",
+        "ocaml",
+        "octave",
+        "pascal",
+        "patch",
+        "perl",
+        "php",
+        "pl",
+        "powershell",
+        "prolog",
+        "proto",
+        "protobuf",
+        "ps1",
+        "py",
+        "py3",
+        "pycon",
+        "python",
+        "python3",
+        "pytb",
+        "r",
+        "racket",
+        "rb",
+        "rs",
+        "ruby",
+        "rust",
+        "sass",
+        "scala",
+        "scheme",
+        "scss",
+        "sh",
+        "shell",
+        "sol",
+        "solidity",
+        "sql",
+        "svelte",
+        "swift",
+        "tcl",
+        "tex",
+        "toml",
+        "ts",
+        "tsx",
+        "typescript",
+        "udiff",
+        "v",
+        "verilog",
+        "vhdl",
+        "vim",
+        "vue",
+        "xml",
+        "yaml",
+        "yml",
+        "zig",
+        "zsh",
+    ]
 )
 
 _KINDS: dict[TokenType, str] = {
@@ -236,7 +358,8 @@ def _kind(token_type: TokenType) -> str:
 class _Renderer(RendererHTML):
     """HTML without white space between blocks: each piece of it would be a node in the page."""
 
-    def renderToken(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: Env) -> str:  # noqa: N802  # overrides
+    # overrides
+    def renderToken(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: Env) -> str:  # noqa: N802
         token = tokens[idx]
         if token.hidden or not token.tag:
             return ""
@@ -283,8 +406,8 @@ class _Renderer(RendererHTML):
         meta = tokens[idx].meta
         if "checked" not in meta:
             return "<li>"
-        state = ' data-on="1"' if meta["checked"] else ""
-        return f'<li class="ws-task"><span class="ws-check" role="img"{state} aria-label="{"☑" if meta["checked"] else "☐"}"></span>'
+        state = ' data-on="1" aria-label="☑"' if meta["checked"] else ' aria-label="☐"'
+        return f'<li class="ws-task"><span class="ws-check" role="img"{state}></span>'
 
     def link_host(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: Env) -> str:
         return f' <span class="ws-host">({html_text.escape(tokens[idx].content)})</span>'
@@ -292,7 +415,8 @@ class _Renderer(RendererHTML):
     def image_shown(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: Env) -> str:
         token = tokens[idx]
         alt, url = html_text.escape(token.content), html_text.escape(token.meta["url"])
-        return f'<img class="ws-img" src="{url}" alt="{alt}" loading="lazy" referrerpolicy="no-referrer">'
+        privacy = 'loading="lazy" referrerpolicy="no-referrer"'
+        return f'<img class="ws-img" src="{url}" alt="{alt}" {privacy}>'
 
     def image_card(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: Env) -> str:
         token = tokens[idx]
@@ -357,14 +481,105 @@ def _cell(token: Token) -> str:
 
 
 _MATH_TAGS = frozenset(
-    ["math", "mrow", "mi", "mn", "mo", "ms", "mtext", "mspace", "mfrac", "msqrt", "mroot", "msub", "msup", "msubsup", "munder", "mover", "munderover", "mtable", "mtr", "mtd", "mstyle", "menclose", "mpadded", "mphantom", "mmultiscripts", "mprescripts", "none"]
+    [
+        "math",
+        "mrow",
+        "mi",
+        "mn",
+        "mo",
+        "ms",
+        "mtext",
+        "mspace",
+        "mfrac",
+        "msqrt",
+        "mroot",
+        "msub",
+        "msup",
+        "msubsup",
+        "munder",
+        "mover",
+        "munderover",
+        "mtable",
+        "mtr",
+        "mtd",
+        "mstyle",
+        "menclose",
+        "mpadded",
+        "mphantom",
+        "mmultiscripts",
+        "mprescripts",
+        "none",
+    ]
 )
 _MATH_ATTRIBUTES = frozenset(
-    ["display", "displaystyle", "scriptlevel", "mathvariant", "mathcolor", "mathsize", "stretchy", "fence", "form", "separator", "largeop", "movablelimits", "accent", "accentunder", "minsize", "maxsize", "symmetric", "lspace", "rspace", "width", "height", "depth", "linethickness", "columnalign", "columnspacing", "columnlines", "rowspacing", "rowlines", "notation", "linebreak"]
+    [
+        "display",
+        "displaystyle",
+        "scriptlevel",
+        "mathvariant",
+        "mathcolor",
+        "mathsize",
+        "stretchy",
+        "fence",
+        "form",
+        "separator",
+        "largeop",
+        "movablelimits",
+        "accent",
+        "accentunder",
+        "minsize",
+        "maxsize",
+        "symmetric",
+        "lspace",
+        "rspace",
+        "width",
+        "height",
+        "depth",
+        "linethickness",
+        "columnalign",
+        "columnspacing",
+        "columnlines",
+        "rowspacing",
+        "rowlines",
+        "notation",
+        "linebreak",
+    ]
 )
 _CLEANER = nh3.Cleaner(
     tags={
-        *["a", "b", "blockquote", "br", "code", "del", "div", "em", "h2", "h3", "h4", "h5", "h6", "hr", "img", "li", "ol", "p", "pre", "s", "span", "strong", "sub", "sup", "table", "tbody", "td", "th", "thead", "tr", "ul"],
+        *[
+            "a",
+            "b",
+            "blockquote",
+            "br",
+            "code",
+            "del",
+            "div",
+            "em",
+            "h2",
+            "h3",
+            "h4",
+            "h5",
+            "h6",
+            "hr",
+            "img",
+            "li",
+            "ol",
+            "p",
+            "pre",
+            "s",
+            "span",
+            "strong",
+            "sub",
+            "sup",
+            "table",
+            "tbody",
+            "td",
+            "th",
+            "thead",
+            "tr",
+            "ul",
+        ],
         *_MATH_TAGS,
     },
     attributes={
@@ -479,7 +694,8 @@ def _plain_text(tokens: Sequence[Token]) -> str:
 def _hide_lone_item_paragraphs(state: StateCore) -> None:
     """An item with one paragraph shows it without ``<p>``, whatever stands between the items.
 
-    CommonMark asks the whole list ("loose" if a blank line is anywhere), which would change items that are long on the screen.
+    CommonMark asks the whole list ("loose" if a blank line is anywhere), which would change items
+    that are long on the screen.
     """
     paragraphs: list[
         tuple[int, list[int]]
@@ -503,9 +719,11 @@ _MATH_OPEN = re.compile(
 
 
 def _math_block(state: StateBlock, start: int, end: int, silent: bool) -> bool:
-    r"""``$$ … $$``, ``\[ … \]`` and ``\begin{align} … \end{align}``, up to a line that ends with the closing mark.
+    r"""``$$ … $$``, ``\[ … \]`` and ``\begin{align} … \end{align}``, up to a line that ends with
+    the closing mark.
 
-    A blank line ends it too, then it was no formula: so the lines before a blank line never change their meaning later.
+    A blank line ends it too, then it was no formula: so the lines before a blank line never change
+    their meaning later.
     """
     if state.is_code_block(start):
         return False
@@ -584,7 +802,9 @@ def _dollar_close(src: str, pos: int, end: int) -> int:
 
 
 def math_html(source: str, *, display: bool) -> str:
-    """MathML of a LaTeX formula, or its source as code where it cannot be converted. To be sanitised by the caller."""
+    """MathML of a LaTeX formula, or its source as code where it cannot be converted. To be
+    sanitised by the caller.
+    """
     try:
         if len(source) > MAX_MATH_CHARS:
             raise ValueError(source[:20])
@@ -594,10 +814,11 @@ def math_html(source: str, *, display: bool) -> str:
         for part in element.iter():
             # the converter leaves character references in its texts
             part.text = html_text.unescape(part.text or "")
-        return ElementTree.tostring(element, encoding="unicode").replace(
+        return ET.tostring(element, encoding="unicode").replace(
             ' xmlns="http://www.w3.org/1998/Math/MathML"', ""
         )
-    except Exception:  # the converter has no common base of its errors, and IndexError and RecursionError among them
+    # the converter has no common base of its errors, and IndexError and RecursionError among them
+    except Exception:
         return f'<code class="ws-tex">{html_text.escape(source.strip())}</code>'
 
 
@@ -626,65 +847,88 @@ def _repair_last_inline(state: StateCore) -> None:
 
 
 def close_open_marks(text: str) -> str:
-    """``text`` with its open emphasis and code closed and half-written links shown as their text, so that nothing jumps when the rest comes."""
-    stack: list[tuple[str, int]] = []
-    resume = 0
-    for mark in _MARKS.finditer(text):
-        if mark.start() < resume:
-            continue
-        kind, after = mark[0], text[mark.end() :]
-        if kind[0] == "\\":
-            if kind in (r"\(", r"\["):
-                close = text.find({r"\(": r"\)", r"\[": r"\]"}[kind], mark.end())
-                if close < 0:
-                    return _closed(text[: mark.start()], stack)
-                resume = close + 2
-        elif kind[0] == "`":
-            close_run = re.search(rf"(?<!`){kind}(?!`)", after)
-            if not close_run:
-                body = after.rstrip("` ")
-                return (
-                    _closed(text[: mark.end()] + body + kind, stack)
-                    if body
-                    else _closed(text[: mark.start()], stack)
-                )
-            resume = mark.end() + close_run.end()
-        elif kind in ("[", "!["):
-            stack.append((kind, mark.start()))
-        elif kind == "]":
-            opened = next(
-                (i for i in reversed(range(len(stack))) if stack[i][0] in ("[", "![")), None
-            )
-            if opened is None:
+    """``text`` with its open emphasis and code closed, and half-written links shown as their text.
+
+    So nothing that is on the screen jumps when the rest comes.
+    """
+    return _OpenMarks(text).closed()
+
+
+class _OpenMarks:
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._open: list[tuple[str, int]] = []  # marks and where they stand
+        self._resume = 0
+
+    def closed(self) -> str:
+        for mark in _MARKS.finditer(self._text):
+            if mark.start() < self._resume:
                 continue
-            bracket, at = stack[opened]
-            del stack[opened:]
-            if after == "" or (after.startswith("(") and ")" not in after):
-                if bracket == "![":
-                    return _closed(text[:at], stack)
-                return _closed(text[:at] + text[at + 1 : mark.start()], stack)
-        elif stack and stack[-1][0] == kind and not text[mark.start() - 1].isspace():
-            stack.pop()
-        elif (
-            after
-            and not after[0].isspace()
-            and not (mark.start() and text[mark.start() - 1].isalnum())
-        ):
-            stack.append((kind, mark.start()))
+            end = self._read(mark[0], mark.start(), self._text[mark.end() :])
+            if end is not None:
+                return self._close(end)
+        return self._close(self._text)
+
+    def _read(self, mark: str, at: int, after: str) -> str | None:
+        """Take a mark in; the text to end with, where it cannot be read any further."""
+        match mark[0]:
+            case "\\":
+                return self._formula(mark, at)
+            case "`":
+                return self._code(mark, at, after)
+            case "[" | "!":
+                self._open.append((mark, at))
+                return None
+            case "]":
+                return self._bracket(at, after)
+            case _:
+                return self._emphasis(mark, at, after)
+
+    def _formula(self, mark: str, at: int) -> str | None:
+        closing = {r"\(": r"\)", r"\[": r"\]"}.get(mark)
+        if closing is None:
+            return None
+        close = self._text.find(closing, at + 2)
+        self._resume = close + 2
+        return self._text[:at] if close < 0 else None
+
+    def _code(self, run: str, at: int, after: str) -> str | None:
+        close = re.search(rf"(?<!`){run}(?!`)", after)
+        if close:
+            self._resume = at + len(run) + close.end()
+            return None
+        body = after.rstrip("` ")
+        return self._text[:at] + run + body + run if body else self._text[:at]
+
+    def _bracket(self, at: int, after: str) -> str | None:
+        found = [i for i, (mark, _) in enumerate(self._open) if mark in ("[", "![")]
+        if not found:
+            return None
+        mark, start = self._open[found[-1]]
+        del self._open[found[-1] :]
+        if after and not (after.startswith("(") and ")" not in after):
+            return None
+        return self._text[:start] + (self._text[start + 1 : at] if mark == "[" else "")
+
+    def _emphasis(self, mark: str, at: int, after: str) -> str | None:
+        before = self._text[at - 1 : at]
+        if self._open and self._open[-1][0] == mark and not before.isspace():
+            self._open.pop()
+        elif after and not after[0].isspace() and not before.isalnum():
+            self._open.append((mark, at))
         elif not after:
-            return _closed(text[: mark.start()], stack)
-    return _closed(text, stack)
+            return self._text[:at]
+        return None
 
-
-def _closed(text: str, stack: list[tuple[str, int]]) -> str:
-    closing = ""
-    for kind, at in reversed(stack):
-        if kind == "![":
-            text, closing = text[:at], ""
-        elif kind == "[":
-            text = text[:at] + text[at + 1 :]
-        elif text[at + len(kind) :].strip():
-            text, closing = text.rstrip(), closing + kind
-        else:
-            text = text[:at]
-    return text + closing
+    def _close(self, text: str) -> str:
+        closing = ""
+        for mark, at in reversed(self._open):
+            if mark == "![":
+                text, closing = text[:at], ""
+            elif mark == "[":
+                text = text[:at] + text[at + 1 :]
+            elif text[at + len(mark) :].strip():
+                text, closing = text.rstrip(), closing + mark
+            else:
+                text = text[:at]
+        return text + closing

@@ -7,7 +7,6 @@ Host by itself. None of the classes keeps a frame on a WebSocket that it has not
 from __future__ import annotations
 
 import gzip
-import ipaddress
 import json
 import re
 import secrets
@@ -20,6 +19,7 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from wireside.protocol.handshake import Door, Handshake, Refuse, Verdict
+from wireside.protocol.limits import network_of
 from wireside.settings import Settings
 
 CHAT_PATH: Final = "/ws/ai-chat"
@@ -103,7 +103,7 @@ class DoorGuard:
         return self._door.judge(handshake, takes_allowed=not is_page_socket)
 
     async def _hold(self, scope: Scope, receive: Receive, send: Send) -> None:
-        address = network(peer(scope))
+        address = network_of(peer(scope))
         if self._connections[address] >= self._limit:
             self._refusals.refuse()
             _log.warning("too_many_connections", peer=address, limit=self._limit)
@@ -130,19 +130,6 @@ def peer(scope: Scope) -> str:
     """Return the client's address, "" where there is none."""
     client = scope.get("client")
     return client[0] if client else ""
-
-
-def network(address: str) -> str:
-    """Return what counts as one address: an IPv4 address, or an IPv6 network of 64 bits."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(parsed, ipaddress.IPv4Address):
-        return address
-    if parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
-    return str(ipaddress.IPv6Network((int(parsed) >> 64 << 64, 64)))
 
 
 def _handshake(scope: Scope) -> Handshake:

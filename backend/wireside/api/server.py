@@ -40,7 +40,7 @@ Drain = Callable[[], Awaitable[None]]
 _log = structlog.get_logger(__name__)
 
 
-class CannotServe(Exception):  # noqa: N818  # what to do follows, it is no fault
+class CannotServe(Exception):  # what to do follows, it is no fault
     """The server can't start as it is set up; the text is a sentence that says what to change."""
 
 

@@ -240,21 +240,24 @@ class WebSocketConnection(asyncio.Protocol):
         if self._closing_since is not None:
             return
         if self._is_binary:
-            self._put({"type": "websocket.receive", "bytes": bytes(data)})
+            message: Message = {"type": "websocket.receive", "bytes": bytes(data)}
         else:
             try:
-                text = str(data, "utf-8")
+                message = {"type": "websocket.receive", "text": str(data, "utf-8")}
             except UnicodeDecodeError:
                 self._conn.fail(1007, "not UTF-8")
                 self._was_failed()
                 return
-            self._put({"type": "websocket.receive", "text": text})
-        self._pause_reading()
+        if not self._put(message):
+            self._pause_reading()
 
-    def _put(self, message: Message) -> None:
+    def _put(self, message: Message) -> bool:
+        """Hand a message to the application; return whether it was waiting for one."""
         self._inbox.append(message)
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        if self._waiter is None or self._waiter.done():
+            return False
+        self._waiter.set_result(None)
+        return True
 
     async def _receive(self) -> Message:
         while not self._inbox:

@@ -40,8 +40,9 @@ class Completion:
 
     ``feed`` joins what came together: one text delta, however many tokens were in the read. What
     goes wrong is in ``failure`` then (``Malformed``, ``ErrorSent``, ``EventTooLong``), behind the
-    deltas that came before it; nothing is taken after it. ``activity`` counts what a model wrote (text, reasoning, parts of tool calls), so that
-    keep-alives and empty chunks can be told from it. ``reason`` is None until the model has ended.
+    deltas that came before it; nothing is taken after it. ``activity`` counts what a model wrote
+    (text, reasoning, parts of tool calls, its end), so that keep-alives and empty chunks can be
+    told from it. ``reason`` is None until the model has ended.
     """
 
     def __init__(self) -> None:
@@ -181,6 +182,7 @@ class Completion:
 
     def _finish(self, reason: str, texts: list[str], deltas: list[Delta]) -> None:
         self.reason = REASONS.get(reason, "stop")
+        self.activity += 1
         self._join(texts, deltas)
         if self.reason != "interrupted":
             deltas.extend(self._proposed_calls())
@@ -261,7 +263,7 @@ class _Usage(Struct):
 
 
 class _Chunk(Struct):
-    choices: list[_Choice] | None | UnsetType = UNSET
+    choices: list[_Choice] | UnsetType | None = UNSET
     usage: _Usage | None = None
     error: Any = None
     object: Any = None
@@ -278,7 +280,7 @@ _decode = msgspec.json.Decoder(_Chunk).decode
 
 def _json(data: bytes) -> object:
     try:
-        return cast(object, json.loads(data))
+        return cast("object", json.loads(data))
     except ValueError:
         return data.decode(errors="replace")
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal
@@ -93,7 +93,11 @@ def problem_in(body: object) -> Problem:
     if not isinstance(inside, dict):
         inside = {**body, "message": inside}
     status = next(
-        (value for key in ("status", "status_code", "code") if _is_status(value := inside.get(key))),
+        (
+            value
+            for key in ("status", "status_code", "code")
+            if _is_status(value := inside.get(key))
+        ),
         None,
     )
     return Problem(
@@ -116,50 +120,20 @@ def failure_for(
 ) -> Failure:
     """Return our error for an HTTP status (None inside an answer) and what was said with it."""
     status = status or problem.status
-    words = problem.words
-    if status is None or status < 500:
-        if failure := _by_words(status, words, model):
-            return failure
+    for statuses, pattern, make_of_model in _BY_WORDS:
+        if status in statuses and pattern.search(problem.words):
+            return make_of_model(model)
     if status is None:
         return Failure(ProviderUnavailable(BROKE_OFF, retry_after=retry_after), may_pass=True)
-    if status in (401, 403):
-        return Failure(ProviderAuth())
-    if status == 402:
-        return Failure(ProviderAuth(NO_QUOTA))
-    if status == 404:
-        # an API that knows us says so in its own form; others are no such API
-        is_api = problem.is_json and bool(problem.code or problem.kind)
-        return Failure(UnknownModel(_no_model(model)) if is_api else NotConfigured(WRONG_ADDRESS))
-    if status == 413:
-        return Failure(ContextTooLong())
-    if status == 429:
-        return _busy(retry_after)
-    if status in (408, 504):
-        error = ProviderTimeout("The model service did not answer in time; try again.")
-        return Failure(error, may_pass=True)
-    if status >= 500 or status in (409, 425):
-        if _TOO_LONG.search(words):  # some servers fail over it instead of refusing it
-            return Failure(ContextTooLong())
-        return Failure(ProviderUnavailable(FAILED, retry_after=retry_after), may_pass=True)
-    if status >= 400:
+    if status == 404 and problem.is_json and (problem.code or problem.kind):
+        return _no_model(model)  # an API that knows us says it in its own form; others don't
+    if make := _BY_STATUS.get(status):
+        return make(retry_after)
+    if status >= 500:
+        return _down(retry_after)
+    if status >= 400 and status != 404:
         return Failure(BadMessage(_refusal(problem)))
-    return Failure(NotConfigured(WRONG_ADDRESS))  # a redirect that leads nowhere
-
-
-def _by_words(status: int | None, words: str, model: str) -> Failure | None:
-    if status in (None, 400, 413, 422) and _TOO_LONG.search(words):
-        return Failure(ContextTooLong())
-    if status in (None, 400, 403, 422) and _FILTERED.search(words):
-        return Failure(ContentFilter())
-    if status in (None, 400, 404, 422) and _NO_MODEL.search(words):
-        return Failure(UnknownModel(_no_model(model)))
-    if status in (None, 403, 429) and _QUOTA.search(words):
-        return Failure(ProviderAuth(NO_QUOTA))
-    if status is None and _BUSY.search(words):
-        return _busy(None)
-    if status is None and _AUTH.search(words):
-        return Failure(ProviderAuth())
-    return None
+    return Failure(NotConfigured(WRONG_ADDRESS))  # nothing there, or a redirect to nowhere
 
 
 def _busy(retry_after: float | None) -> Failure:
@@ -169,8 +143,40 @@ def _busy(retry_after: float | None) -> Failure:
     return Failure(ProviderRateLimited(sentence, retry_after=retry_after), may_pass=True)
 
 
-def _no_model(model: str) -> str:
-    return f'The model service does not offer "{model[:100]}".'
+def _down(retry_after: float | None) -> Failure:
+    return Failure(ProviderUnavailable(FAILED, retry_after=retry_after), may_pass=True)
+
+
+def _late(retry_after: float | None) -> Failure:
+    sentence = "The model service did not answer in time; try again."
+    return Failure(ProviderTimeout(sentence, retry_after=retry_after), may_pass=True)
+
+
+def _no_model(model: str) -> Failure:
+    return Failure(UnknownModel(f'The model service does not offer "{model[:100]}".'))
+
+
+_BY_STATUS: dict[int, Callable[[float | None], Failure]] = {
+    401: lambda _: Failure(ProviderAuth()),
+    402: lambda _: Failure(ProviderAuth(NO_QUOTA)),
+    403: lambda _: Failure(ProviderAuth()),
+    408: _late,
+    409: _down,
+    413: lambda _: Failure(ContextTooLong()),
+    425: _down,
+    429: _busy,
+    504: _late,
+}
+
+_BY_WORDS: tuple[tuple[frozenset[int | None], re.Pattern[str], Callable[[str], Failure]], ...] = (
+    # 500: some servers fail over it instead of refusing it
+    (frozenset({None, 400, 413, 422, 500}), _TOO_LONG, lambda _: Failure(ContextTooLong())),
+    (frozenset({None, 400, 403, 422}), _FILTERED, lambda _: Failure(ContentFilter())),
+    (frozenset({None, 400, 404, 422}), _NO_MODEL, _no_model),
+    (frozenset({None, 403, 429}), _QUOTA, lambda _: Failure(ProviderAuth(NO_QUOTA))),
+    (frozenset({None}), _BUSY, lambda _: _busy(None)),
+    (frozenset({None}), _AUTH, lambda _: Failure(ProviderAuth())),
+)
 
 
 def _refusal(problem: Problem) -> str:
@@ -215,5 +221,5 @@ def refit_for(status: int, problem: Problem, body: Mapping[str, object]) -> Refi
         return None
     for field in ("stream_options", "max_tokens", "max_completion_tokens"):
         if field in body and problem.names(field):
-            return field  # type: ignore[return-value]  # the tuple's literals, seen as str
+            return field
     return None

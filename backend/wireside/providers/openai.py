@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import random
+import ssl
 import time
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Mapping, Sequence
 from contextlib import aclosing, suppress
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, cast
 
 import structlog
@@ -37,6 +39,7 @@ from wireside.providers.failures import (
     without_secrets,
 )
 from wireside.providers.model_list import models_in
+from wireside.providers.silence import SilenceWatch
 
 if TYPE_CHECKING:
     import httpx2
@@ -65,6 +68,8 @@ NO_LIST = (
     "The model service has no list of models. Whoever runs this server: set WIRESIDE_MODEL to the "
     "model's name."
 )
+NO_LIST_IN_TIME = "The model service did not list its models in time; try again."
+CLOSED = "The server is shutting down."
 NO_ANSWER = "The model service sent no answer; try again."
 WEB_PAGE = (
     "The model service sent a web page instead of an answer. Whoever runs this server: look at "
@@ -98,6 +103,7 @@ class OpenAIProvider:
         self._client: openai.AsyncOpenAI | None = None
         self._making = asyncio.Lock()
         self._open = 0
+        self._watches: set[SilenceWatch] = set()
         self._is_closed = False
         self._takes_stream_options = True
         self._token_limits: dict[str, str] = {}
@@ -115,11 +121,11 @@ class OpenAIProvider:
         """Return the models on offer, in the order to show. Raises as ``ports.Provider`` says."""
         client = await self._connected()
         try:
-            async with asyncio.timeout(self._silence_s):
-                response = await client.get("/models", cast_to=self._response_type())
+            with self._watch() as watch:
+                response = await watch.over(partial(self._get_models, client))
             return models_in(response.content)
         except TimeoutError:
-            raise ProviderTimeout("The model service did not list its models in time.") from None
+            raise self._silence(NO_LIST_IN_TIME) from None
         except ValueError:
             raise NotConfigured(NO_LIST) from None
         except Exception as error:  # of two libraries, whose trees overlap: translated here, once
@@ -152,6 +158,8 @@ class OpenAIProvider:
     async def aclose(self) -> None:
         """Close all connections. Answers that still run end with ``ProviderUnavailable``."""
         self._is_closed = True
+        for watch in tuple(self._watches):
+            watch.end()
         if self._client is not None:
             await self._client.close()
 
@@ -164,7 +172,9 @@ class OpenAIProvider:
         asked_s = failure.error.retry_after
         if asked_s is not None:
             return asked_s if asked_s <= PATIENCE_S else None
-        return self._backoff_s * 2.0**tries * random.uniform(0.75, 1)  # so that not all come at once
+        return (
+            self._backoff_s * 2.0**tries * random.uniform(0.75, 1)
+        )  # so that not all come at once
 
     async def _answer(self, request: ModelRequest) -> AsyncGenerator[Delta, None]:
         """One try. Raises ``_Failed``."""
@@ -173,7 +183,7 @@ class OpenAIProvider:
             completion = Completion()
             kind = response.headers.get("content-type", "").lower()
             if "json" in kind and "stream" not in kind and "ndjson" not in kind:
-                deltas = completion.whole(await self._body(response, request.model))
+                deltas = completion.whole(await self._whole(response, request.model))
                 self._check(completion, request.model)
                 for delta in deltas:
                     yield delta
@@ -194,31 +204,49 @@ class OpenAIProvider:
     async def _opened(self, request: ModelRequest) -> httpx2.Response:
         """Return the response once its head is there. Raises ``_Failed``."""
         try:
-            async with asyncio.timeout(self._silence_s):
-                client = await self._connected()
+            client = await self._connected()
+            with self._watch() as watch:
                 while True:
                     body = self._body_of(request)
                     try:
-                        return await self._post(client, body)
+                        return await watch.over(partial(self._post, client, body))
+                    except TimeoutError:
+                        raise _Failed(Failure(self._silence(self._no_answer_in_time))) from None
                     except Exception as error:  # see ``models``
                         if not self._refitted(error, body, request.model):
                             raise _Failed(self._translated(error, request.model)) from None
-        except TimeoutError:
-            raise _Failed(Failure(self._silence(False))) from None
+        except WiresideError as error:
+            raise _Failed(Failure(error)) from None
 
-    async def _post(
-        self, client: openai.AsyncOpenAI, body: dict[str, object]
-    ) -> httpx2.Response:
+    async def _get_models(self, client: openai.AsyncOpenAI) -> httpx2.Response:
+        import httpx2
+
+        return await client.get(
+            "/models", cast_to=httpx2.Response, options={"headers": self._headers()}
+        )
+
+    async def _post(self, client: openai.AsyncOpenAI, body: dict[str, object]) -> httpx2.Response:
+        import httpx2
         import openai
 
-        return await client.post(
+        response: object = await client.post(
             "/chat/completions",
-            cast_to=self._response_type(),
+            cast_to=httpx2.Response,
             body=body,
             stream=True,
             stream_cls=openai.AsyncStream[Any],
-            options={"headers": {"Accept": "text/event-stream", "Accept-Encoding": "identity"}},
+            options={"headers": self._headers()},
         )
+        return cast("httpx2.Response", response)  # as ``cast_to`` says, and not a stream of chunks
+
+    def _headers(self) -> dict[str, str | openai.Omit]:
+        import openai
+
+        # uncompressed: a compressed answer may wait in the compressor, and costs on both sides
+        headers: dict[str, str | openai.Omit] = {"Accept-Encoding": "identity"}
+        if self._api_key is None:
+            headers["Authorization"] = openai.omit
+        return headers
 
     def _body_of(self, request: ModelRequest) -> dict[str, object]:
         body: dict[str, object] = {
@@ -256,60 +284,53 @@ class OpenAIProvider:
     async def _read(
         self, response: httpx2.Response, completion: Completion, model: str
     ) -> AsyncGenerator[Delta, None]:
-        watch = _Watch(self._silence_s)
         seen = 0
         reads = _bytes_of(response)
-        try:
-            while not completion.is_done:
-                try:
-                    data = await watch.over(anext(reads))
-                except StopAsyncIteration:
-                    for delta in completion.flush():
+        with self._watch() as watch:
+            try:
+                while not completion.is_done:
+                    try:
+                        data = await watch.over(reads.__anext__)
+                    except StopAsyncIteration:
+                        for delta in completion.flush():
+                            yield delta
+                        self._check(completion, model)
+                        return
+                    except Exception as error:  # see ``models``
+                        if completion.reason is not None:
+                            return
+                        raise _Failed(self._broken(error, completion)) from None
+                    for delta in completion.feed(data):
                         yield delta
-                    self._check(completion, model)
-                    return
-                except TimeoutError:
+                    if completion.activity != seen:
+                        seen = completion.activity
+                        watch.saw_life()
+                    if completion.failure is not None:
+                        self._check(completion, model)
                     if completion.reason is not None:
-                        return
-                    raise _Failed(Failure(self._silence(completion.activity > 0))) from None
-                except Exception as error:  # see ``models``
-                    if completion.reason is not None:
-                        return
-                    self._tell("a broken answer", text=repr(error))
-                    raise _Failed(
-                        Failure(ProviderUnavailable(BROKE_OFF), may_pass=True)
-                    ) from None
-                for delta in completion.feed(data):
-                    yield delta
-                if completion.activity != seen:
-                    seen = completion.activity
-                    watch.saw_life()
-                if completion.failure is not None:
-                    self._check(completion, model)
-                if completion.reason is not None:
-                    watch.shorten(TAIL_S)
-            with suppress(Exception):  # the answer is whole: how the body ends matters to nobody
-                async with asyncio.timeout(DRAIN_S):
-                    await anext(reads)
-        finally:
-            watch.close()
-            await reads.aclose()
+                        watch.shorten(TAIL_S)
+                watch.shorten(DRAIN_S)
+                with suppress(Exception):  # the answer is whole: how its body ends is all the same
+                    await watch.over(reads.__anext__)
+            finally:
+                await reads.aclose()
 
-    async def _body(self, response: httpx2.Response, model: str) -> bytes:
+    async def _whole(self, response: httpx2.Response, model: str) -> bytes:
+        """Return the body of an answer that is not streamed. Raises ``_Failed``."""
         body = bytearray()
-        try:
-            async with asyncio.timeout(self._silence_s):
-                async for data in response.aiter_bytes():
-                    body += data
-                    if len(body) > MAX_WHOLE_BYTES:
-                        raise _Failed(Failure(ProviderUnavailable(FAILED)))
-        except TimeoutError:
-            raise _Failed(Failure(self._silence(False))) from None
-        except _Failed:
-            raise
-        except Exception as error:  # see ``models``
-            raise _Failed(self._translated(error, model)) from None
-        return bytes(body)
+        reads = response.aiter_bytes()
+        with self._watch() as watch:
+            while len(body) <= MAX_WHOLE_BYTES:
+                try:
+                    body += await watch.over(reads.__anext__)
+                except StopAsyncIteration:
+                    return bytes(body)
+                except TimeoutError:
+                    raise _Failed(Failure(self._silence(self._no_answer_in_time))) from None
+                except Exception as error:  # see ``models``
+                    raise _Failed(self._translated(error, model)) from None
+        self._tell("an answer without an end")
+        raise _Failed(Failure(ProviderUnavailable(FAILED)))
 
     def _check(self, completion: Completion, model: str) -> None:
         """Raise what is wrong with the answer; nothing is after the model has ended it."""
@@ -341,7 +362,12 @@ class OpenAIProvider:
         return Failure(ProviderUnavailable(NO_REACH), may_pass=is_passing)
 
     def _tell(
-        self, what: str, problem: Problem | None = None, *, status: int | None = None, text: str = ""
+        self,
+        what: str,
+        problem: Problem | None = None,
+        *,
+        status: int | None = None,
+        text: str = "",
     ) -> None:
         problem = problem or Problem(text)
         _log.warning(
@@ -352,19 +378,32 @@ class OpenAIProvider:
             text=without_secrets(problem.text, self._api_key) or None,
         )
 
-    def _silence(self, has_text: bool) -> ProviderTimeout:
-        if has_text:
-            return ProviderTimeout(
+    def _broken(self, error: Exception, completion: Completion) -> Failure:
+        """Return our error for a read that failed or took too long."""
+        if isinstance(error, TimeoutError):
+            kept = (
                 f"The model stopped sending for {self._silence_s:g} s. What it wrote is kept; "
                 "Continue picks up from there."
             )
-        return ProviderTimeout(f"The model did not answer within {self._silence_s:g} s; try again.")
+            return Failure(self._silence(kept if completion.activity else self._no_answer_in_time))
+        self._tell("a broken answer", text=repr(error))
+        return Failure(ProviderUnavailable(BROKE_OFF), may_pass=True)
+
+    def _silence(self, sentence: str) -> WiresideError:
+        return ProviderUnavailable(CLOSED) if self._is_closed else ProviderTimeout(sentence)
+
+    @property
+    def _no_answer_in_time(self) -> str:
+        return f"The model did not answer within {self._silence_s:g} s; try again."
+
+    def _watch(self) -> SilenceWatch:
+        return SilenceWatch(self._silence_s, self._watches)
 
     # The package
 
     async def _connected(self) -> openai.AsyncOpenAI:
         if self._is_closed:
-            raise ProviderUnavailable("The server is shutting down.")
+            raise ProviderUnavailable(CLOSED)
         if self._client is None:
             async with self._making:
                 if self._client is None:
@@ -380,12 +419,12 @@ class OpenAIProvider:
 
         try:
             return openai.AsyncOpenAI(
-                api_key=self._api_key or "none",
+                api_key=self._api_key or "none",  # it insists on one; see ``_headers``
                 base_url=self._base_url,
                 max_retries=0,  # ours know what came of the answer, and have less patience
                 timeout=httpx2.Timeout(None, connect=min(CONNECT_S, self._silence_s)),
-                default_headers={} if self._api_key else {"Authorization": openai.omit},
                 http_client=openai.DefaultAioHttpClient(
+                    verify=_trust(),
                     limits=httpx2.Limits(
                         max_connections=self._max_connections + 8,  # and lists of models
                         keepalive_expiry=KEEP_S,
@@ -397,11 +436,13 @@ class OpenAIProvider:
             self._tell("nothing: the client can't be made", text=repr(error))
             raise NotConfigured(WRONG_ADDRESS) from None
 
-    @staticmethod
-    def _response_type() -> type[httpx2.Response]:
-        import httpx2
 
-        return httpx2.Response
+@cache
+def _trust() -> ssl.SSLContext:
+    """Return the certificates that are trusted: 70 ms to read, and the same for all providers."""
+    import httpx2
+
+    return httpx2.create_ssl_context()
 
 
 class _Failed(Exception):
@@ -417,60 +458,3 @@ def _bytes_of(response: httpx2.Response) -> AsyncGenerator[bytes, None]:
         return response.aiter_bytes()
     # past two layers that count and cut: they cost as much as the transport itself
     return cast("AsyncGenerator[bytes, None]", aiter(cast("AsyncIterable[bytes]", response.stream)))
-
-
-class _Watch:
-    """Ends a wait with ``TimeoutError`` when there was no sign of life for ``limit_s``.
-
-    One timer for an answer, not one for each read: it looks at the last sign when it is due, and
-    sets itself again. Time in which nobody waits here is nobody's silence. ``asyncio.timeout``
-    is no way: it would be open across a ``yield``, and cancel whoever reads the generator.
-    """
-
-    def __init__(self, limit_s: float) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._limit_s = limit_s
-        self._alive_at = self._loop.time()
-        self._timer = self._loop.call_later(limit_s, self._look)
-        self._task: asyncio.Task[Any] | None = None
-        self._has_fired = False
-
-    async def over(self, read: Awaitable[bytes]) -> bytes:
-        """Await ``read``. Raises ``TimeoutError`` besides what it raises."""
-        self._task = task = asyncio.current_task()
-        assert task is not None
-        cancelling = task.cancelling()
-        try:
-            return await read
-        except asyncio.CancelledError:
-            if self._has_fired and task.uncancel() <= cancelling:
-                raise TimeoutError from None
-            raise
-        finally:
-            self._task = None
-
-    def saw_life(self) -> None:
-        """The model has written something."""
-        self._alive_at = self._loop.time()
-
-    def shorten(self, limit_s: float) -> None:
-        """From now on, wait no longer than ``limit_s``."""
-        if limit_s < self._limit_s:
-            self._limit_s = limit_s
-            self._timer.cancel()
-            self._timer = self._loop.call_later(limit_s, self._look)
-
-    def close(self) -> None:
-        """Look no more."""
-        self._timer.cancel()
-
-    def _look(self) -> None:
-        now = self._loop.time()
-        if self._task is None:
-            self._alive_at = now
-        if now < (due := self._alive_at + self._limit_s):
-            self._timer = self._loop.call_at(due, self._look)
-        else:
-            self._has_fired = True
-            assert self._task is not None
-            self._task.cancel()

@@ -12,6 +12,8 @@ from wireside.messages import Delta, Finished, ModelInfo, ModelRequest, TextDelt
 Step = Delta | WiresideError | asyncio.Event | str
 """What happens next: a delta, an error that is raised, an event that is waited for, or text."""
 
+MODEL = ModelInfo("scripted", "Scripted")
+
 
 @dataclass(slots=True)
 class ScriptedStream:
@@ -35,7 +37,7 @@ class ScriptedProvider:
     def __init__(
         self,
         *scripts: Iterable[Step],
-        models: Sequence[ModelInfo] | WiresideError = (ModelInfo("scripted", "Scripted"),),
+        models: Sequence[ModelInfo] | WiresideError = (MODEL,),
     ) -> None:
         self._scripts = [tuple(script) for script in scripts] or [()]
         self._models = models

@@ -1,7 +1,8 @@
 """Server-sent events: bytes in, events out. No I/O.
 
-The format is https://html.spec.whatwg.org/multipage/server-sent-events.html, with one leniency:
-``flush`` gives the last event also where the blank line behind it is missing, as some servers end.
+The format is https://html.spec.whatwg.org/multipage/server-sent-events.html, with two leniencies:
+``flush`` gives the last event also where the blank line behind it is missing, and a line that
+begins as a JSON object is data, as some servers write their errors.
 """
 
 from __future__ import annotations
@@ -85,4 +86,6 @@ def _event(block: bytes) -> Event | None:
             data.append(value)
         elif field == b"event":
             name = value
+        elif line.startswith(b"{"):
+            data.append(line)
     return Event(b"\n".join(data), name) if data else None

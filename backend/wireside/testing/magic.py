@@ -32,7 +32,10 @@ Numbers = Sequence[float]
 
 
 def script_for(message: str, rate: float | None = None) -> Script | None:
-    """Return what ``/lab …`` asks for; None if ``message`` is none of it. ``rate``: tokens a second."""
+    """Return what ``/lab …`` asks for; None if ``message`` is none of it.
+
+    ``rate`` is in tokens a second, for answers that do not say their own; None is at once.
+    """
     words = message.strip().split()
     if not words or words[0] != "/lab":
         return None
@@ -89,4 +92,3 @@ _SCRIPTS: dict[str, Callable[[Numbers, float | None], Script]] = {
     "gzip": lambda numbers, rate: answer(60).gzipped(),
     "endless": lambda numbers, rate: scripts.endless(_first(numbers) or 20),
 }
-

@@ -15,9 +15,11 @@ from functools import cached_property
 from typing import Any, Literal
 
 _WORDS = (
-    "wire", "side", "Fluß", "naïve", "поток", "流れ", "ответ", "ذاكرة", "🙂", "👩‍🚀", "𝄞", "<scr", "ipt>",
-    "&amp;", "`code`", "**bold**", "\n", "\n\n", "- item", "</", "script", "e\u0301", "\u200b", '"quoted"',
-)  # fmt: skip
+    *("wire", "side", "Fluß", "naïve", "поток", "流れ", "ذاكرة", "🙂", "👩‍🚀", "𝄞", "e\u0301"),
+    *("<scr", "ipt>", "</", "script", "&amp;", '"quoted"', "`code`", "**bold**", "- item"),
+    *("\n", "\n\n", "\u200b"),
+)
+"""Cut so that tokens in a row make a word, a tag or an emoji that no token has whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,7 @@ class Script:
         return self.up_to(token, Cut(how))
 
     def cut_in_character(self, token: int, how: Literal["fin", "rst"] = "fin") -> Script:
-        """The same until its connection ends inside a character (of the text "é") before a token."""
+        """The same until its connection ends before a token, inside the character "é"."""
         data = text_event("é")
         return self.up_to(token, data[: data.index("é".encode()) + 1], Cut(how))
 

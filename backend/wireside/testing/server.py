@@ -22,7 +22,10 @@ _RESET_AT_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER: on, 0 s
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request that came: header names are in lower case; ``body`` is {} if it was no JSON object."""
+    """A request that came.
+
+    Names of headers are in lower case; ``body`` is {} if it was no JSON object.
+    """
 
     method: str
     path: str
@@ -118,7 +121,7 @@ class FakeOpenAI:
             self._server.close()
         for connection in tuple(self._connections):
             connection.reset()
-        while self._connections:
+        while self._connections:  # noqa: ASYNC110 (their ends come with the loop's next turns)
             await asyncio.sleep(0)
 
     async def __aenter__(self) -> Self:
@@ -169,9 +172,8 @@ class FakeOpenAI:
 
     @staticmethod
     async def _wait_for(is_so: Any, timeout_s: float) -> None:
-        # looked at again and again: the server may run in another thread's loop
         async with asyncio.timeout(timeout_s):
-            while not is_so():
+            while not is_so():  # noqa: ASYNC110 (the server may run in another thread's loop)
                 await asyncio.sleep(0.002)
 
 
@@ -212,7 +214,7 @@ class _Connection(asyncio.Protocol):
         self.is_answering = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
+        self._transport = cast("asyncio.Transport", transport)
         self._loop = asyncio.get_running_loop()
         self._lab._connections.add(self)
         self._socket: socket.socket = transport.get_extra_info("socket")

@@ -95,7 +95,7 @@ class Served:
         return len(self.server.server_state.connections)
 
     async def until_connections(self, count: int) -> None:
-        while self.connections != count:  # noqa: ASYNC110
+        while self.connections != count:
             await asyncio.sleep(0.01)
 
 

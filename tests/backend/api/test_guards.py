@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from wireside.api.guards import Guards, network
+from wireside.api.guards import Guards
 from wireside.settings import Settings
 from wireside.telemetry import Telemetry
 
@@ -129,22 +129,6 @@ async def test_one_address_has_only_so_many_connections(
     await served.until_connections(2)
     again = await connect(served.port)
     assert await again.upgrade() == 101
-
-
-@pytest.mark.parametrize(
-    ("address", "counted_as"),
-    [
-        ("10.0.0.1", "10.0.0.1"),
-        ("::ffff:10.0.0.1", "10.0.0.1"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
-        ("2001:db8:1:2:ffff::", "2001:db8:1:2::/64"),
-        ("2001:db8:1:3::1", "2001:db8:1:3::/64"),
-        ("", ""),
-        ("testclient", "testclient"),
-    ],
-)
-def test_an_ipv6_network_counts_as_one_address(address: str, counted_as: str) -> None:
-    assert network(address) == counted_as
 
 
 @pytest.mark.parametrize(

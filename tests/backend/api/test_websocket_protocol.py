@@ -126,6 +126,32 @@ async def test_input_waits_in_the_socket_while_the_application_is_busy(
     release.set()
 
 
+async def test_what_is_sent_in_one_turn_arrives_whole_and_in_order(
+    serve: Serve, connect: Connect
+) -> None:
+    async def hasty(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await receive()
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            await send({"type": "lifespan.shutdown.complete"})
+            return
+        await receive()
+        await send({"type": "websocket.accept"})
+        for number in range(5000):
+            await send({"type": "websocket.send", "text": str(number) * 10})
+        await send({"type": "websocket.send", "bytes": b"last"})
+        await send({"type": "websocket.close", "code": 4000})
+
+    served = await serve(hasty)
+    client = await connect(served.port)
+    await client.upgrade()
+    for number in range(5000):
+        assert await client.receive() == (TEXT, str(number).encode() * 10)
+    assert await client.receive() == (BINARY, b"last")
+    assert await client.close_code() == 4000
+
+
 # Limits
 
 
@@ -351,7 +377,7 @@ async def test_a_resting_connection_holds_no_compressor(serve: Serve, echo: Any)
             await client.send(text)
             assert await client.recv() == text
             assert deflate.holds_memory
-            while deflate.holds_memory:  # noqa: ASYNC110
+            while deflate.holds_memory:
                 await asyncio.sleep(0.02)
             assert not hasattr(deflate, "decoder")
 
@@ -436,7 +462,7 @@ async def test_a_lost_connection_is_told_to_who_sends_and_who_receives(
     await client.upgrade()
     await asyncio.sleep(0.1)  # the sender waits until there is room
     client.abort()
-    while len(seen) < 3:  # noqa: ASYNC110
+    while len(seen) < 3:
         await asyncio.sleep(0.01)
     assert seen == ["send", 1006, 1006]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -172,7 +173,7 @@ async def test_the_embedded_model_answers_for_the_guides() -> None:
         pytest.param({"embedded": False, "fallback": True}, id="another provider"),
     ],
 )
-async def test_otherwise_the_guides_model_is_as_unknown_as_any(setup: dict[str, bool]) -> None:
+async def test_otherwise_the_guides_model_is_as_unknown_as_any(setup: dict[str, Any]) -> None:
     with pytest.raises(UnknownModel):
         await Setup([A], **setup).catalog.resolve("gpt-4o")
 

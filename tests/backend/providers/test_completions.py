@@ -251,7 +251,7 @@ def test_nothing_counts_after_done() -> None:
 )
 def test_surrogates_never_leave_alone(pieces: tuple[str, ...], text: str) -> None:
     _, deltas = read(
-        *(event('{"choices": [{"delta": {"content": %s}}]}' % piece) for piece in pieces)
+        *(event(f'{{"choices": [{{"delta": {{"content": {piece}}}}}]}}') for piece in pieces)
     )
     assert text_of(deltas) == text
 

@@ -94,9 +94,11 @@ def test_each_failure_is_one_of_our_errors(
     status=st.none() | st.integers(300, 599),
     body=st.recursive(
         st.none() | st.integers() | st.text(max_size=5),
-        lambda inner: st.lists(inner, max_size=3)
-        | st.dictionaries(
-            st.sampled_from(["error", "message", "code", "type", "detail", "param"]), inner
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(["error", "message", "code", "type", "detail", "param"]), inner
+            )
         ),
         max_leaves=8,
     ),

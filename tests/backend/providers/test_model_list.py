@@ -69,5 +69,5 @@ def test_others_may_name_their_chat_model_as_they_like() -> None:
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"7", b'"a"', b'{"data": 7}', b"{}", b"null"])
 def test_what_is_no_list_is_refused(body: bytes) -> None:
-    with pytest.raises(ValueError, match="list|JSON|Expecting"):
+    with pytest.raises(ValueError):
         models_in(body)

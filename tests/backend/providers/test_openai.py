@@ -61,7 +61,11 @@ CANARY = "sk-canary-0123456789"
 LONG_S = 20.0
 SHORT_S = 0.15
 COUNT = 12
-PLACES = [pytest.param(0, id="first"), pytest.param(5, id="middle"), pytest.param(COUNT - 1, id="last")]
+PLACES = [
+    pytest.param(0, id="first"),
+    pytest.param(5, id="middle"),
+    pytest.param(COUNT - 1, id="last"),
+]
 
 
 @dataclass
@@ -153,7 +157,12 @@ async def test_tokens_that_came_together_are_one_delta(connect: Connect) -> None
 
 @pytest.mark.parametrize(
     ("said", "meant"),
-    [("length", "length"), ("content_filter", "content_filter"), ("tool_calls", "stop"), ("?", "stop")],
+    [
+        ("length", "length"),
+        ("content_filter", "content_filter"),
+        ("tool_calls", "stop"),
+        ("?", "stop"),
+    ],
 )
 async def test_how_the_model_ended(
     lab: FakeOpenAI, connect: Connect, said: str, meant: FinishReason
@@ -283,7 +292,6 @@ PASSING = [
     (HERE.up_to(0), ProviderUnavailable),
     (HERE.up_to(0, error_event(code=503)), ProviderUnavailable),
     (HERE.up_to(0, error_event(type="rate_limit_error")), ProviderRateLimited),
-    (page(), ProviderUnavailable),
     (json_page({"error": {"message": "broke", "code": 500}}), ProviderUnavailable),
     (json_page({}), ProviderUnavailable),
 ]
@@ -298,8 +306,14 @@ async def test_what_may_pass_is_tried_again_and_then_told(
     assert (type(got.error), got.deltas) == (kind, [])
     assert got.error is not None
     assert got.error.retryable
-    expected = 1 if script is PASSING[-3][0] else RETRIES + 1  # a web page stays one
-    assert len(lab.chats) == expected
+    assert len(lab.chats) == RETRIES + 1
+
+
+async def test_a_web_page_is_no_answer(lab: FakeOpenAI, connect: Connect) -> None:
+    lab.answer_with(page())
+    got = await ask(connect())
+    assert (type(got.error), got.deltas) == (ProviderUnavailable, [])
+    assert len(lab.chats) == 1
 
 
 async def test_what_has_passed_is_never_told(lab: FakeOpenAI, connect: Connect) -> None:
@@ -395,7 +409,9 @@ async def test_no_more_answers_than_connections(lab: FakeOpenAI, connect: Connec
             id="an endless line",
         ),
         pytest.param(
-            lambda at: HERE.insert(at, b"x" * 50), ProviderUnavailable, id="junk, then more"
+            lambda at: HERE.insert(at, b'{"error": {"message": "broke"}}\n\n'),
+            ProviderUnavailable,
+            id="an error that is no event",
         ),
     ],
 )
@@ -517,9 +533,9 @@ async def test_a_body_that_is_not_streamed_and_never_ends(
 
 
 async def test_a_slow_model_is_not_silent(lab: FakeOpenAI, connect: Connect) -> None:
-    """Four times the limit in all, and never longer than half of it without a token."""
-    silence_s = 0.4
-    lab.answer_with(answer(8, rate=5))
+    """Twice the limit in all, and never longer than a fifth of it without a token."""
+    silence_s = 0.7
+    lab.answer_with(answer(8, rate=8))
     assert (await ask(connect(silence_s))).end == Finished("stop", Usage(7, 8))
 
 

@@ -1,13 +1,14 @@
 """The conversation on the page: turns with their answers, thousands of them, the last one growing.
 
-The page calls the methods, in any order and as often as it likes (rows are known by their ``id``); the component says what a person
-asks for (``Action``) and which turns of the history it is about to show (``on_need``). It holds no text of its own.
+The page calls the methods, in any order and as often as it likes (rows are known by their ``id``);
+the component says what a person asks for (``Action``) and which turns of the history it is about to
+show (``on_need``). It holds no text of its own.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from inspect import isawaitable
-from typing import Any, Literal, TypedDict, TypeVar, Unpack, cast, get_args
+from typing import Any, Literal, TypedDict, TypeGuard, TypeVar, Unpack, cast, get_args
 
 from nicegui.element import Element
 from nicegui.elements.mermaid import Mermaid
@@ -17,7 +18,9 @@ from wireside_ui.markdown import Op
 
 T = TypeVar("T")
 
-MERMAID = Mermaid  # importing it puts "nicegui-mermaid" into the page's import map; the bundle is loaded by the first diagram
+# importing it puts "nicegui-mermaid" into the page's import map; the bundle is loaded by the first
+# diagram
+MERMAID = Mermaid
 
 MAX_ID_CHARS = 128
 
@@ -54,13 +57,17 @@ WORDS: Mapping[str, str] = {
 """Every word the component shows, in English. ``{seconds}`` is replaced by a number."""
 
 State = Literal["waiting", "thinking", "streaming", "done", "stopped", "interrupted", "error"]
-"""``waiting``: the question has not its turn yet; ``thinking``: asked, no text yet; ``streaming``: text comes."""
+"""``waiting``: the question has not its turn yet; ``thinking``: asked, no text yet; ``streaming``:
+text comes.
+"""
 
 ActionName = Literal["retry", "edit", "stop", "continue", "withdraw"]
 
 
 class Tool(TypedDict):
-    """One tool call. ``seconds`` is ``None`` while it runs; ``arguments`` and ``result`` are shown as they are."""
+    """One tool call. ``seconds`` is ``None`` while it runs; ``arguments`` and ``result`` are shown
+    as they are.
+    """
 
     call: str
     name: str
@@ -72,7 +79,9 @@ class Tool(TypedDict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One turn. ``html`` is safe HTML (``markdown.render``); it stays empty for an answer that grows by ``ops``."""
+    """One turn. ``html`` is safe HTML (``markdown.render``); it stays empty for an answer that
+    grows by ``ops``.
+    """
 
     id: str
     question: str = ""
@@ -100,9 +109,11 @@ class RowPatch(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """What a person asks for. The row's id comes from the browser: the page checks that it knows it.
+    """What a person asks for. The row's id comes from the browser: the page checks that it knows
+    it.
 
-    ``automatic``: a countdown ended; every open page of the conversation says so, and the first one counts.
+    ``automatic``: a countdown ended; every open page of the conversation says so, and the first one
+    counts.
     """
 
     name: ActionName
@@ -123,7 +134,9 @@ class Transcript(Element, component="wireside_transcript.js"):
         announce: bool = True,
         page_size: int = 20,
     ) -> None:
-        """``on_need(page)`` is answered by ``put(page, rows)``. ``answer_text(row_id)`` gives the Markdown that "Copy" copies."""
+        """``on_need(page)`` is answered by ``put(page, rows)``. ``answer_text(row_id)`` gives the
+        Markdown that "Copy" copies.
+        """
         super().__init__()
         self._on_action = on_action
         self._on_need = on_need
@@ -136,11 +149,15 @@ class Transcript(Element, component="wireside_transcript.js"):
         self.on("copy", self._copy)
 
     def set_total(self, total: int) -> None:
-        """There are ``total`` turns; those that are not here yet will be asked for near the viewport."""
+        """There are ``total`` turns; those that are not here yet will be asked for near the
+        viewport.
+        """
         self.run_method("setTotal", total)
 
     def put(self, page: int, rows: Sequence[Row]) -> None:
-        """The turns ``page * page_size`` and on, oldest first. What is already there stays as it is."""
+        """The turns ``page * page_size`` and on, oldest first. What is already there stays as it
+        is.
+        """
         self.run_method("put", page, [asdict(row) for row in rows])
 
     def append(self, row: Row) -> None:
@@ -157,13 +174,14 @@ class Transcript(Element, component="wireside_transcript.js"):
             self.run_method("remove", row_id)
 
     def ops(self, row_id: str, ops: Sequence[Op], reasoning: str = "") -> None:
-        """What a ``BlockStream`` flush gave, and new text of the reasoning: one message for both."""
+        """Show what a ``BlockStream`` flush gave, and new reasoning: one message for both."""
         batch = [*([["g", reasoning]] if reasoning else []), *ops]
         if batch:
             self.run_method("ops", row_id, batch)
 
     def reset(self, rows: Sequence[Row], total: int) -> None:
-        """The conversation has ``total`` turns and ends with ``rows``. Whatever the page shows becomes that, without a jump.
+        """The conversation has ``total`` turns and ends with ``rows``. Whatever the page shows
+        becomes that, without a jump.
 
         A growing answer goes on after it by ``ops`` that begin with ``BlockStream.restart()``.
         """
@@ -178,7 +196,9 @@ class Transcript(Element, component="wireside_transcript.js"):
         self.run_method("scrollToIndex", index)
 
     def set_announce(self, announce: bool) -> None:
-        """Whether a growing answer is read out, sentence by sentence, to those who use a screen reader."""
+        """Whether a growing answer is read out, sentence by sentence, to those who use a screen
+        reader.
+        """
         self._props["announce"] = announce
 
     async def _act(self, event: GenericEventArguments) -> None:
@@ -192,7 +212,7 @@ class Transcript(Element, component="wireside_transcript.js"):
             )
 
     async def _need(self, event: GenericEventArguments) -> None:
-        if isinstance(event.args, int) and event.args >= 0:
+        if type(event.args) is int and event.args >= 0:  # a bool is none
             await _result(self._on_need(event.args))
 
     async def _copy(self, event: GenericEventArguments) -> None:
@@ -202,7 +222,7 @@ class Transcript(Element, component="wireside_transcript.js"):
             self.run_method("copied", ask, await _result(self._answer_text(row_id)))
 
 
-def _is_id(value: Any) -> bool:
+def _is_id(value: Any) -> TypeGuard[str]:
     return isinstance(value, str) and 0 < len(value) <= 2 * MAX_ID_CHARS
 
 

@@ -1,0 +1,79 @@
+"""How long a model may say nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Self, TypeVar, cast
+
+T = TypeVar("T")
+
+
+class SilenceWatch:
+    """Ends a wait with ``TimeoutError`` when there was no sign of life for ``limit_s``.
+
+    One timer for an answer, not one for each read: it looks at the last sign when it is due, and
+    sets itself again. Time in which nobody waits here is nobody's silence. ``asyncio.timeout``
+    is no way: it would be open across a ``yield``, and cancel whoever reads the generator.
+
+    An open watch is in ``watches``, so that their owner can end them all.
+    """
+
+    def __init__(self, limit_s: float, watches: set[SilenceWatch]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._limit_s = limit_s
+        self._watches = watches
+        self._alive_at = self._loop.time()
+        self._task: asyncio.Task[Any] | None = None
+        self._has_ended = False
+
+    def __enter__(self) -> Self:
+        self._watches.add(self)
+        self._timer = self._loop.call_later(self._limit_s, self._look)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._watches.discard(self)
+        self._timer.cancel()
+
+    async def over(self, read: Callable[[], Awaitable[T]]) -> T:
+        """Await ``read``. Raises ``TimeoutError`` besides what it raises."""
+        if self._has_ended:
+            raise TimeoutError
+        self._task = task = cast("asyncio.Task[Any]", asyncio.current_task())
+        cancelling = task.cancelling()
+        try:
+            return await read()
+        except asyncio.CancelledError:
+            if self._has_ended and task.uncancel() <= cancelling:
+                raise TimeoutError from None
+            raise
+        finally:
+            self._task = None
+
+    def saw_life(self) -> None:
+        """The model has written something."""
+        self._alive_at = self._loop.time()
+
+    def shorten(self, limit_s: float) -> None:
+        """From now on, wait no longer than ``limit_s``."""
+        if limit_s < self._limit_s:
+            self._limit_s = limit_s
+            self._timer.cancel()
+            self._timer = self._loop.call_later(limit_s, self._look)
+
+    def end(self) -> None:
+        """Wait no longer."""
+        if not self._has_ended:
+            self._has_ended = True
+            if self._task is not None:
+                self._task.cancel()
+
+    def _look(self) -> None:
+        now = self._loop.time()
+        if self._task is None:
+            self._alive_at = now
+        if now < (due := self._alive_at + self._limit_s):
+            self._timer = self._loop.call_at(due, self._look)
+        else:
+            self.end()

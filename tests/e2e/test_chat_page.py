@@ -1,0 +1,337 @@
+"""The chat page as its users have it: a real server, a real browser, the fault lab as the model."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from wireside.testing import FakeOpenAI, answer, failure
+
+
+def say(page: Page, text: str) -> None:
+    page.get_by_test_id("input-chat").fill(text)
+    page.get_by_test_id("input-chat").press("Enter")
+
+
+def last_answer(page: Page) -> Locator:
+    return page.get_by_test_id("message-assistant").last
+
+
+def plain(text: str) -> str:
+    return " ".join(text.split())
+
+
+class TestAnswers:
+    def test_an_answer_streams_and_ends(self, chat_page: Page, lab: FakeOpenAI) -> None:
+        lab.answer_with(answer(["Hel", "lo **wor", "ld**"]).stalled(2, 0.5))
+        say(chat_page, "Hi")
+        expect(chat_page.get_by_test_id("message-user")).to_have_text("Hi")
+        expect(last_answer(chat_page)).to_contain_text("Hello")
+        expect(chat_page.get_by_test_id("button-stop")).to_be_visible()
+        expect(last_answer(chat_page).locator("strong")).to_have_text("world")
+        expect(chat_page.get_by_test_id("button-send")).to_be_visible()
+        expect(chat_page.get_by_test_id("input-chat")).to_have_value("")
+        assert lab.chats[-1].question == "Hi"
+
+    def test_before_the_first_token_it_says_so(self, chat_page: Page, lab: FakeOpenAI) -> None:
+        lab.answer_with(answer(["done"]).stalled(0, 1.0))
+        say(chat_page, "Hi")
+        expect(chat_page.get_by_test_id("typing")).to_contain_text("AI is typing…")
+        expect(last_answer(chat_page)).to_contain_text("done")
+        expect(chat_page.get_by_test_id("typing")).to_have_count(0)
+
+    def test_stop_keeps_the_text_and_closes_the_upstream(
+        self, chat_page: Page, lab: FakeOpenAI
+    ) -> None:
+        lab.answer_with(answer(["kept "]).stalled(1), answer(["and more"]))
+        say(chat_page, "Hi")
+        expect(last_answer(chat_page)).to_contain_text("kept")
+        chat_page.keyboard.press("Escape")
+        expect(chat_page.get_by_text("You stopped this answer.")).to_be_visible()
+        expect(last_answer(chat_page)).to_contain_text("kept")
+        assert lab.open_streams == 0
+        chat_page.get_by_role("button", name="Continue").click()
+        expect(last_answer(chat_page)).to_contain_text("kept and more")
+
+    def test_a_follow_up_sees_what_was_said(self, chat_page: Page, lab: FakeOpenAI) -> None:
+        lab.answer_with(answer(["four"]), answer(["eight"]))
+        say(chat_page, "two and two?")
+        expect(last_answer(chat_page)).to_contain_text("four")
+        say(chat_page, "doubled?")
+        expect(last_answer(chat_page)).to_contain_text("eight")
+        said = [m["content"] for m in lab.chats[-1].body["messages"]]
+        assert said[-3:] == ["two and two?", "four", "doubled?"]
+
+    def test_a_starter_is_sent_by_a_click(self, chat_page: Page, lab: FakeOpenAI) -> None:
+        lab.answer_with(answer(["Gladly."]))
+        starter = chat_page.get_by_role("button", name="What makes a good question?")
+        starter.click()
+        expect(last_answer(chat_page)).to_contain_text("Gladly.")
+        expect(starter).to_have_count(0)
+
+    def test_reasoning_is_folded(self, chat_page: Page, lab: FakeOpenAI) -> None:
+        say(chat_page, "/lab reasoning")
+        expect(chat_page.get_by_text("Reasoning").first).to_be_visible()
+        expect(chat_page.get_by_test_id("button-send")).to_be_visible()
+
+
+class TestErrors:
+    def test_an_error_says_what_to_do_and_can_be_tried_again(
+        self, chat_page: Page, lab: FakeOpenAI
+    ) -> None:
+        lab.answer_with(failure(401), answer(["better"]))
+        say(chat_page, "Hi")
+        expect(chat_page.get_by_text("key for this model was refused")).to_be_visible()
+        chat_page.get_by_role("button", name="Try again").click()
+        expect(last_answer(chat_page)).to_contain_text("better")
+
+    def test_a_rate_limit_counts_down_and_goes_on_by_itself(
+        self, chat_page: Page, lab: FakeOpenAI
+    ) -> None:
+        lab.answer_with(failure(429, retry_after=6), answer(["at last"]))
+        say(chat_page, "Hi")
+        expect(chat_page.get_by_text(re.compile(r"Trying again in \d s"))).to_be_visible()
+        expect(last_answer(chat_page)).to_contain_text("at last", timeout=15_000)
+
+    def test_a_cut_answer_is_kept_and_marked(self, chat_page: Page, lab: FakeOpenAI) -> None:
+        lab.answer_with(answer(["first half", "never sent"]).cut(1))
+        say(chat_page, "Hi")
+        expect(last_answer(chat_page)).to_contain_text("first half")
+        expect(
+            chat_page.get_by_role("button", name=re.compile("Continue|Try again"))
+        ).to_be_visible()
+
+    def test_too_long_a_message_is_told_before_it_is_sent(self, chat_page: Page) -> None:
+        chat_page.get_by_test_id("input-chat").fill("x" * 100_002)
+        expect(chat_page.get_by_text("2 characters too many")).to_be_visible()
+        expect(chat_page.get_by_test_id("button-send")).to_be_disabled()
+
+    def test_hostile_text_stays_text(self, chat_page: Page, lab: FakeOpenAI) -> None:
+        hostile = (
+            '<img src=x onerror="window.hit=1"><script>window.hit=1</script> [x](javascript:hit)'
+        )
+        lab.answer_with(answer([hostile]))
+        say(chat_page, hostile)
+        expect(last_answer(chat_page)).to_contain_text("<script>")
+        expect(chat_page.get_by_test_id("message-user")).to_contain_text("<script>")
+        assert chat_page.evaluate("window.hit") is None
+        assert chat_page.locator("main a[href^=javascript]").count() == 0
+
+
+class TestNothingIsLost:
+    def test_a_reload_in_mid_answer_shows_the_text_and_goes_on(
+        self, chat_page: Page, lab: FakeOpenAI
+    ) -> None:
+        lab.answer_with(answer(["before ", "after"]).stalled(1, 3.0))
+        say(chat_page, "Hi")
+        expect(last_answer(chat_page)).to_contain_text("before")
+        chat_page.reload()
+        expect(last_answer(chat_page)).to_contain_text("before")
+        expect(last_answer(chat_page)).to_contain_text("before after")
+        expect(chat_page.get_by_test_id("message-user")).to_have_text("Hi")
+        assert re.search(r"/c/[\w-]{22}$", chat_page.url)
+
+    def test_a_second_tab_is_live(self, chat_page: Page, lab: FakeOpenAI) -> None:
+        lab.answer_with(answer(["one ", "two"]).stalled(1, 2.0), answer(["three"]))
+        say(chat_page, "Hi")
+        expect(last_answer(chat_page)).to_contain_text("one")
+        other = chat_page.context.new_page()
+        other.goto(chat_page.url)
+        expect(last_answer(other)).to_contain_text("one two")
+        say(other, "And?")
+        expect(last_answer(chat_page)).to_contain_text("three")
+
+    def test_a_cut_loses_neither_draft_nor_answer(self, page: Page, proxy, lab: FakeOpenAI) -> None:
+        lab.answer_with(answer([f"{n} " for n in range(100)], rate=25))
+        page.goto(f"http://127.0.0.1:{proxy.port}")
+        expect(page.get_by_test_id("connection-status")).to_have_text("Connected")
+        page.evaluate("window.notReloaded = true")
+        say(page, "Count")
+        expect(last_answer(page)).to_contain_text("5")
+        page.get_by_test_id("input-chat").fill("my draft")
+        proxy.cut()
+        status = page.get_by_test_id("connection-status")
+        expect(status).to_have_text(re.compile(r"Reconnecting… \(\d+\)"))
+        expect(status).to_have_text("Disconnected")
+        expect(page.get_by_test_id("button-send")).to_be_disabled()
+        proxy.mend()
+        expect(status).to_have_text("Connected", timeout=30_000)
+        expect(last_answer(page)).to_contain_text("97 98 99", timeout=20_000)
+        text = plain(last_answer(page).inner_text())
+        assert " ".join(str(n) for n in range(100)) in text
+        expect(page.get_by_test_id("input-chat")).to_have_value("my draft")
+        assert page.evaluate("window.notReloaded")
+        status.click()
+        expect(page.get_by_test_id("metric-reconnects")).to_have_text("1")
+
+    def test_a_draft_survives_a_reload(self, chat_page: Page) -> None:
+        chat_page.get_by_test_id("input-chat").fill("half a thought")
+        chat_page.reload()
+        expect(chat_page.get_by_test_id("input-chat")).to_have_value("half a thought")
+
+    def test_what_was_sent_and_not_acknowledged_is_sent_again_once(
+        self, chat_page: Page, lab: FakeOpenAI
+    ) -> None:
+        lab.answer_with(answer(["first"]), answer(["second"]))
+        say(chat_page, "one")
+        expect(last_answer(chat_page)).to_contain_text("first")
+        before = len(lab.chats)
+        conversation = chat_page.url.rpartition("/")[2]
+        # as if the page had gone between sending and its acknowledgement, twice
+        item = {"turn_id": "abc", "question": "two", "edits": None, "options": {}}
+        for _ in range(2):
+            chat_page.evaluate(
+                "([key, value]) => localStorage.setItem(key, value)",
+                [f"wireside.outbox.{conversation}", json.dumps([item])],
+            )
+            chat_page.reload()
+            expect(last_answer(chat_page)).to_contain_text("second")
+        assert len(lab.chats) == before + 1
+        assert chat_page.evaluate(f"localStorage['wireside.outbox.{conversation}']") is None
+
+    def test_an_unknown_conversation_says_so(self, page: Page, served) -> None:
+        page.goto(f"{served.url}/c/unknown")
+        expect(page.get_by_text("This conversation is not here any more.")).to_be_visible()
+
+
+class TestWaiting:
+    def test_a_second_question_waits_and_can_be_taken_back(
+        self, chat_page: Page, lab: FakeOpenAI
+    ) -> None:
+        lab.answer_with(answer(["first"]).stalled(1))
+        say(chat_page, "one")
+        expect(last_answer(chat_page)).to_contain_text("first")
+        say(chat_page, "two")
+        expect(chat_page.get_by_text("Waiting")).to_be_visible()
+        chat_page.get_by_role("button", name="take back").click()
+        expect(chat_page.get_by_test_id("input-chat")).to_have_value("two")
+        expect(chat_page.get_by_test_id("message-user")).to_have_count(1)
+        chat_page.get_by_test_id("input-chat").fill("")
+        chat_page.get_by_test_id("button-stop").click()
+        assert lab.open_streams == 0
+
+    def test_what_waits_begins_by_itself(self, chat_page: Page, lab: FakeOpenAI) -> None:
+        lab.answer_with(answer(["first"]).stalled(1, 1.5), answer(["second"]))
+        say(chat_page, "one")
+        expect(last_answer(chat_page)).to_contain_text("first")
+        say(chat_page, "two")
+        expect(last_answer(chat_page)).to_contain_text("second")
+
+
+class TestComposer:
+    def test_shift_enter_breaks_the_line(self, chat_page: Page) -> None:
+        box = chat_page.get_by_test_id("input-chat")
+        box.fill("a")
+        box.press("Shift+Enter")
+        box.press_sequentially("b")
+        expect(box).to_have_value("a\nb")
+        expect(chat_page.get_by_test_id("message-user")).to_have_count(0)
+
+    def test_it_grows_to_ten_lines_and_no_further(self, chat_page: Page) -> None:
+        box = chat_page.get_by_test_id("input-chat")
+        heights = []
+        for lines in (1, 5, 10, 30):
+            box.fill("\n".join("x" * lines))
+            heights.append(box.bounding_box()["height"])
+        assert heights[0] < heights[1] < heights[2]
+        assert abs(heights[3] - heights[2]) < 30
+
+    def test_arrow_up_edits_the_last_message(self, chat_page: Page, lab: FakeOpenAI) -> None:
+        lab.answer_with(answer(["first"]), answer(["second"]))
+        say(chat_page, "one")
+        expect(last_answer(chat_page)).to_contain_text("first")
+        chat_page.get_by_test_id("input-chat").press("ArrowUp")
+        expect(chat_page.get_by_test_id("input-chat")).to_have_value("one")
+        say(chat_page, "one, better")
+        expect(last_answer(chat_page)).to_contain_text("second")
+        expect(chat_page.get_by_test_id("message-user")).to_have_text("one, better")
+
+    def test_the_models_settings_are_used(self, chat_page: Page, lab: FakeOpenAI) -> None:
+        lab.answer_with(answer(["ok"]))
+        chat_page.get_by_test_id("options").click()
+        chat_page.get_by_label("Instructions").fill("Be brief.")
+        chat_page.get_by_label("Temperature").fill("0.3")
+        chat_page.get_by_test_id("input-chat").click()
+        chat_page.get_by_test_id("model-picker").click()
+        chat_page.get_by_role("option", name="lab-2").click()
+        say(chat_page, "Hi")
+        expect(last_answer(chat_page)).to_contain_text("ok")
+        body = lab.chats[-1].body
+        assert (body["model"], body["temperature"]) == ("lab-2", 0.3)
+        assert body["messages"][0] == {"role": "system", "content": "Be brief."}
+
+    def test_sending_is_off_with_nothing_to_send(self, chat_page: Page) -> None:
+        chat_page.get_by_test_id("input-chat").fill("  \n ")
+        expect(chat_page.get_by_test_id("button-send")).to_be_disabled()
+
+
+class TestFrame:
+    def test_the_theme_is_kept(self, chat_page: Page) -> None:
+        toggle = chat_page.get_by_test_id("theme-toggle")
+        toggle.click()
+        toggle.click()
+        expect(chat_page.locator("html.ws-dark")).to_have_count(1)
+        chat_page.reload()
+        expect(chat_page.locator("html.ws-dark")).to_have_count(1)
+
+    @pytest.mark.parametrize("width", [320, 375, 820, 1440])
+    def test_nothing_scrolls_sideways(self, chat_page: Page, lab: FakeOpenAI, width: int) -> None:
+        wide = (
+            "| a | b |\n|---|---|\n| " + "wide" * 60 + " | x |\n\n```\n" + "code " * 80 + "\n```\n"
+        )
+        lab.answer_with(answer([wide, "word" * 100]))
+        chat_page.set_viewport_size({"width": width, "height": 700})
+        say(chat_page, "long" * 100)
+        expect(chat_page.get_by_test_id("button-send")).to_be_visible()
+        expect(last_answer(chat_page).locator("table")).to_be_visible()
+        page_width = chat_page.evaluate("document.documentElement.scrollWidth")
+        assert page_width <= width
+        log = chat_page.get_by_role("log")
+        assert log.evaluate("el => el.scrollWidth <= el.clientWidth")
+
+    def test_shortcuts_are_shown(self, chat_page: Page) -> None:
+        chat_page.get_by_test_id("connection-status").focus()
+        chat_page.keyboard.press("?")
+        expect(chat_page.get_by_role("dialog")).to_be_visible()
+        chat_page.keyboard.press("Escape")
+        expect(chat_page.get_by_role("dialog")).to_be_hidden()
+
+    def test_it_speaks_the_browsers_language(self, browser: Browser, served) -> None:
+        context = browser.new_context(locale="ar")
+        page = context.new_page()
+        page.goto(served.url)
+        expect(page.get_by_test_id("connection-status")).to_have_text("متصل")
+        assert page.evaluate("[document.documentElement.dir, document.documentElement.lang]") == [
+            "rtl",
+            "ar",
+        ]
+        context.close()
+
+    def test_the_page_needs_no_other_host(self, page: Page, served) -> None:
+        hosts: set[str] = set()
+        page.on("request", lambda r: hosts.add(re.sub(r"^\w+://([^/]+).*", r"\1", r.url)))
+        page.goto(served.url)
+        expect(page.get_by_test_id("connection-status")).to_have_text("Connected")
+        assert hosts == {served.url.removeprefix("http://")}
+
+    def test_it_can_be_installed(self, page: Page, served) -> None:
+        manifest = page.request.get(f"{served.url}/manifest.webmanifest").json()
+        for shown in manifest["icons"]:
+            assert page.request.get(served.url + shown["src"]).ok
+
+    def test_no_accessibility_rule_is_broken(self, chat_page: Page, lab: FakeOpenAI) -> None:
+        axe_playwright = pytest.importorskip("axe_playwright_python.sync_playwright")
+        lab.answer_with(
+            answer(["# Title\n\n```python\nprint(1)\n```\n\n[link](https://a.example)"])
+        )
+        say(chat_page, "Hi")
+        expect(chat_page.get_by_test_id("button-send")).to_be_visible()
+        for scheme in ("light", "dark"):
+            chat_page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+            found = axe_playwright.Axe().run(
+                chat_page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}
+            )
+            assert found.violations_count == 0, found.generate_report()
