@@ -290,6 +290,7 @@ def test_a_page_that_lost_its_place_gets_all_again(opened: Any, do: Do) -> None:
     page = opened()
     do("append", id="x", question="Q", state="streaming")
     do("feed", id="x", pieces=pieces("# Title\n\n- one\n- two\n- three **half"))
+    expect(page.locator(".ws-prose li")).to_have_count(3)
     page.evaluate("document.querySelector('.ws-prose').innerHTML = '<p>stale</p>'")
     do("restart", id="x", rows=[{"id": "x", "question": "Q", "state": "streaming"}], total=1)
     expect(page.locator(".ws-prose li")).to_have_count(3)
@@ -300,6 +301,20 @@ def test_a_page_that_lost_its_place_gets_all_again(opened: Any, do: Do) -> None:
     )
     assert shown == whole
     expect(page.locator(".ws-turn")).to_have_count(1)
+
+
+def test_an_answer_that_was_asked_again_begins_anew(opened: Any, do: Do) -> None:
+    page = opened()
+    do("append", id="again", question="Q", state="streaming")
+    do("feed", id="again", pieces=["First\n\nanswer"])
+    do("finish", id="again")
+    expect(page.get_by_test_id("message-assistant")).to_contain_text("answer")
+    do("change", id="again", html="", state="thinking")
+    expect(page.get_by_test_id("message-assistant")).to_have_text("")
+    expect(page.get_by_test_id("typing")).to_be_visible()
+    do("feed", id="again", pieces=["Second"])
+    expect(page.get_by_test_id("message-assistant")).to_have_text("Second")
+    do("finish", id="again")
 
 
 def test_reasoning_and_tools_are_folded(opened: Any, do: Do) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import mimetypes
 from pathlib import Path
+from typing import Any
 
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 from nicegui import app as nicegui_app
 from nicegui import core, ui
-from starlette.types import Scope
 
 from wireside.assets import folder
 from wireside.chat.service import ChatService
@@ -62,16 +62,13 @@ async def _pong(_: str, *__: object) -> bool:
 
 
 class _Assets(StaticFiles):
-    """Files that are named with a version, so they may be kept for ever."""
+    """Files that are asked for under a version of theirs, so they may be kept for ever."""
 
-    def file_response(self, *args: object, **options: object) -> FileResponse:  # type: ignore[override]  # passed on
-        response = super().file_response(*args, **options)  # type: ignore[arg-type]  # passed on
+    def file_response(self, *args: Any, **options: Any) -> Response:
+        """Answer with the file."""
+        response = super().file_response(*args, **options)
         response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
-        return response  # type: ignore[return-value]  # or a 304
-
-    async def get_response(self, path: str, scope: Scope):  # type: ignore[no-untyped-def]  # starlette's
-        """Answer from the folder; an unknown file is a plain 404."""
-        return await super().get_response(path, scope)
+        return response
 
 
 def _extras(look: Look, assets: Path) -> APIRouter:

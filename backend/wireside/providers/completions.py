@@ -74,7 +74,9 @@ class Completion:
         return deltas
 
     def whole(self, data: bytes) -> list[Delta]:
-        """Take an answer that is not streamed: one JSON document."""
+        """Take an answer that came as JSON: one document, or a stream that only says it is."""
+        if data.lstrip().startswith((b"data:", b"event:", b":")):
+            return self.feed(data) + self.flush()
         return self._take([Event(data)])
 
     def _take(self, events: list[Event]) -> list[Delta]:
@@ -144,7 +146,13 @@ class Completion:
             texts.append(content)
         elif content:
             texts.append(_text(content))
-        if part.is_plain:
+        if not (
+            part.reasoning_content
+            or part.reasoning
+            or part.refusal
+            or part.tool_calls
+            or part.function_call
+        ):
             return
         if reasoning := _text(part.reasoning_content) or _text(part.reasoning):
             visible = texts.pop() if content else ""
@@ -238,16 +246,6 @@ class _Part(Struct):
     refusal: str | None = None
     tool_calls: list[_Call] | None = None
     function_call: _Function | None = None
-
-    @property
-    def is_plain(self) -> bool:
-        return not (
-            self.reasoning_content
-            or self.reasoning
-            or self.refusal
-            or self.tool_calls
-            or self.function_call
-        )
 
 
 class _Choice(Struct):

@@ -154,6 +154,7 @@ class OpenAIProvider:
                 await asyncio.sleep(wait_s)
         finally:
             self._open -= 1
+            await asyncio.sleep(0)  # what was closed leaves the machine in the loop's next turn
 
     async def aclose(self) -> None:
         """Close all connections. Answers that still run end with ``ProviderUnavailable``."""
@@ -172,9 +173,8 @@ class OpenAIProvider:
         asked_s = failure.error.retry_after
         if asked_s is not None:
             return asked_s if asked_s <= PATIENCE_S else None
-        return (
-            self._backoff_s * 2.0**tries * random.uniform(0.75, 1)
-        )  # so that not all come at once
+        spread = random.uniform(0.75, 1)  # noqa: S311 (no secret: not all shall come at once)
+        return self._backoff_s * 2.0**tries * spread
 
     async def _answer(self, request: ModelRequest) -> AsyncGenerator[Delta, None]:
         """One try. Raises ``_Failed``."""
@@ -288,7 +288,7 @@ class OpenAIProvider:
         reads = _bytes_of(response)
         with self._watch() as watch:
             try:
-                while not completion.is_done:
+                while not completion.is_done and completion.failure is None:
                     try:
                         data = await watch.over(reads.__anext__)
                     except StopAsyncIteration:
@@ -305,8 +305,7 @@ class OpenAIProvider:
                     if completion.activity != seen:
                         seen = completion.activity
                         watch.saw_life()
-                    if completion.failure is not None:
-                        self._check(completion, model)
+                    self._check(completion, model)
                     if completion.reason is not None:
                         watch.shorten(TAIL_S)
                 watch.shorten(DRAIN_S)

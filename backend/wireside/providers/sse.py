@@ -7,7 +7,7 @@ begins as a JSON object is data, as some servers write their errors.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from msgspec import Struct
 
 MAX_EVENT_BYTES = 1024 * 1024
 
@@ -18,7 +18,7 @@ class EventTooLong(ValueError):
     """An event is longer than ``MAX_EVENT_BYTES``: no model writes that in one go."""
 
 
-class Event(NamedTuple):
+class Event(Struct, frozen=True, gc=False):
     """One event. ``name`` is empty where the server gives none, which means ``message``."""
 
     data: bytes

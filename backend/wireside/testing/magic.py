@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 from wireside.testing import scripts
 from wireside.testing.scripts import Script, answer
@@ -31,6 +32,7 @@ Write one of these as a message:
 Numbers = Sequence[float]
 
 
+@lru_cache(maxsize=16)  # a benchmark asks the same of 500 streams
 def script_for(message: str, rate: float | None = None) -> Script | None:
     """Return what ``/lab …`` asks for; None if ``message`` is none of it.
 

@@ -235,7 +235,7 @@ export default {
         let row = keep.get(data.id);
         if (row) {
           this.byId.set(data.id, row);
-          this.patch(row, data);
+          this.patch(row, data, true);
         } else {
           row = this.newRow(data);
         }
@@ -323,11 +323,11 @@ export default {
       return el;
     },
 
-    patch(row, patch) {
+    patch(row, patch, isReset = false) {
       const { data } = row;
       const changed = Object.keys(patch).filter((key) => JSON.stringify(patch[key]) !== JSON.stringify(data[key]));
-      // an answer that grows here is ahead of its own `html`
-      const isHtmlNew = changed.includes("html") && !(row.live && !patch.html);
+      // `html` replaces an answer that has grown here, but one that a reset leaves empty goes on from where it is
+      const isHtmlNew = "html" in patch && (row.live ? Boolean(patch.html) || !isReset : changed.includes("html"));
       Object.assign(data, patch);
       if ("retry_after" in patch) this.setDeadline(row);
       if (!row.el) return;

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from fastapi import Request
 from nicegui import Client, background_tasks, ui
@@ -86,7 +86,7 @@ class ChatPage:
         self._words = words_in(language)
         self._base = base
         self._conversation: Conversation | None = None
-        self._unsubscribe = lambda: None
+        self._unsubscribe: Callable[[], object] = lambda: None
         self._shown: list[str] = []
         self._states: dict[str, tuple[object, ...]] = {}
         self._followers: dict[str, Follower] = {}
