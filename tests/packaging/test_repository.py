@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 HOSTS = re.compile(
     r"(pypi|pythonhosted|npmjs|deb\.debian|security\.debian)\.org|registry\.npm|--(extra-)?index-url"
-    r"|--find-links|file:///",
+    r"|--find-links",
 )
 PATHS = re.compile(r"/(home|root|Users|work|opt/pypi|opt/wheels)/")
 

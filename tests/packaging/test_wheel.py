@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import os
 import subprocess
 import sys
 import sysconfig
@@ -10,6 +13,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from websockets.asyncio.client import connect
+
+from wireside.testing import FakeOpenAI, answer
 
 ROOT = Path(__file__).parents[2]
 
@@ -33,11 +39,8 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     venv.create(folder, with_pip=False)
     python = folder / "bin" / "python"
     (site,) = folder.glob("lib/python*/site-packages")
-    subprocess.run(
-        [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]
-        + ["--python", python, wheel],
-        check=True,
-    )
+    install = ["install", "--quiet", "--no-deps", "--no-index", wheel]
+    subprocess.run([sys.executable, "-m", "pip", "--python", python, *install], check=True)
     lent = Path(sysconfig.get_path("purelib"))
     # without its own .pth files, or the checkout would be lent too
     (site / "lent.pth").write_text(f"{lent}\n")
@@ -63,3 +66,50 @@ def test_it_says_its_version_from_an_empty_folder(installed: Path, tmp_path: Pat
         text=True,
     )
     assert "0.1.0" in said.stdout
+
+
+def test_it_chats_from_an_empty_folder(installed: Path, tmp_path: Path) -> None:
+    with FakeOpenAI() as lab:
+        lab.answer_with(answer(["Hello ", "wheel"]))
+        process = subprocess.Popen(
+            [installed.with_name("wireside"), "serve", "--port", "0"],
+            cwd=tmp_path,
+            env={
+                "PATH": os.environ["PATH"],
+                "OPENAI_BASE_URL": lab.url,
+                "WIRESIDE_DATA_DIR": str(tmp_path / "data"),
+            },
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout is not None
+        try:
+            url = process.stdout.readline().rpartition(" ")[2].strip()
+            assert asyncio.run(_chat(url)) == "Hello wheel"
+            page = subprocess.run(
+                [sys.executable, "-c", _FETCH, url], check=True, capture_output=True, text=True
+            )
+            assert "wireside_composer" in page.stdout
+        finally:
+            process.terminate()
+            process.wait(20)
+            process.stdout.close()
+
+
+_FETCH = """
+import sys, urllib.request as r
+page = r.urlopen(sys.argv[1] + "/").read().decode()
+import re
+css = re.search(r'/assets/css/page.css[^"]*', page)[0]
+assert r.urlopen(sys.argv[1] + css).status == 200
+print(page)
+"""
+
+
+async def _chat(url: str) -> str:
+    async with connect(url.replace("http://", "ws://") + "/ws/ai-chat") as client:
+        await client.send(json.dumps({"type": "chat", "message": "Hi"}))
+        text = ""
+        while (frame := json.loads(await client.recv()))["type"] == "chunk":
+            text += frame["content"]
+        return text

@@ -129,16 +129,21 @@ class Completion:
             raise Malformed("not a chunk of a completion") from error
         for choice in chunk.choices or ():
             for part in (choice.delta, choice.message):
-                if part is not None and isinstance(part.content, str):
-                    part.content = self._with_whole_pairs(part.content)
+                if part is not None:
+                    self._mend(part)
         return chunk
 
-    def _with_whole_pairs(self, text: str) -> str:
+    def _mend(self, part: _Part) -> None:
         """Join surrogates; some servers cut a character between them. Lone ones are replaced."""
+        for field in ("content", "reasoning_content", "reasoning", "refusal"):
+            if isinstance(text := getattr(part, field), str):
+                setattr(part, field, self._with_whole_pairs(text))
+
+    def _with_whole_pairs(self, text: str) -> str:
         text = self._half_pair + text
         self._half_pair = text[-1] if text and "\ud800" <= text[-1] <= "\udbff" else ""
         text = text.removesuffix(self._half_pair)
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return _without_surrogates(text)
 
     def _take_part(self, part: _Part, texts: list[str], deltas: list[Delta]) -> None:
         content = part.content
@@ -204,9 +209,9 @@ class Completion:
     def _proposed_calls(self) -> Iterator[ToolDelta]:
         for number, call in enumerate(self._calls, start=1):
             if call.name:
-                yield ToolDelta(
-                    call.id or f"call_{number}", call.name, "done", "".join(call.arguments)
-                )
+                texts = (call.id or f"call_{number}", call.name, "".join(call.arguments))
+                call_id, name, arguments = map(_without_surrogates, texts)
+                yield ToolDelta(call_id, name, "done", arguments)
 
 
 def _append_reasoning(text: str, deltas: list[Delta]) -> None:
@@ -214,6 +219,11 @@ def _append_reasoning(text: str, deltas: list[Delta]) -> None:
         deltas[-1] = ReasoningDelta(last.text + text)
     else:
         deltas.append(ReasoningDelta(text))
+
+
+def _without_surrogates(text: str) -> str:
+    """Join halves of pairs and replace lone ones, which no frame could carry."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 class _OpenCall:

@@ -53,6 +53,11 @@ _NO_MODEL = re.compile(
 _QUOTA = re.compile(r"insufficient_quota|billing|credit", re.IGNORECASE)
 _BUSY = re.compile(r"rate_?.?limit|overloaded|too many requests", re.IGNORECASE)
 _AUTH = re.compile(r"authentication|permission|invalid_api_key", re.IGNORECASE)
+_NOT_KNOWN = re.compile(
+    r"unsupported|not (supported|permitted|allowed)|un(known|recogni[sz]ed|expected)|extra"
+    r"|max_completion_tokens",
+    re.IGNORECASE,
+)
 _SECRET = re.compile(r"(?i)\b(sk|key|bearer)([-_ ])[\w\-*.~+/=]{6,}")
 
 
@@ -212,14 +217,16 @@ def without_secrets(text: str, key: str | None) -> str:
     return _SECRET.sub(r"\1\2***", text)[:500]
 
 
-Refit = Literal["stream_options", "max_tokens", "max_completion_tokens"]
+Refit = Literal["stream_options", "max_tokens"]
 
 
 def refit_for(status: int, problem: Problem, body: Mapping[str, object]) -> Refit | None:
     """Return the field that a server does not know, where the request can do without it."""
     if status not in (400, 422):
         return None
-    for field in ("stream_options", "max_tokens", "max_completion_tokens"):
-        if field in body and problem.names(field):
-            return field
+    if "stream_options" in body and problem.names("stream_options"):
+        return "stream_options"
+    is_unknown = _NOT_KNOWN.search(problem.words) is not None
+    if "max_tokens" in body and problem.names("max_tokens") and is_unknown:
+        return "max_tokens"
     return None

@@ -123,15 +123,16 @@ class OpenAIProvider:
         try:
             with self._watch() as watch:
                 response = await watch.over(partial(self._get_models, client))
-            return models_in(response.content)
         except TimeoutError:
             raise self._silence(NO_LIST_IN_TIME) from None
-        except ValueError:
-            raise NotConfigured(NO_LIST) from None
         except Exception as error:  # of two libraries, whose trees overlap: translated here, once
             if getattr(error, "status_code", None) in (404, 405, 501):
                 raise NotConfigured(NO_LIST) from None
             raise self._translated(error, "").error from None
+        try:
+            return models_in(response.content)
+        except (ValueError, RecursionError):
+            raise NotConfigured(NO_LIST) from None
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta, None]:
         """Answer as ``ports.Provider`` says."""
@@ -273,10 +274,10 @@ class OpenAIProvider:
             case "stream_options":
                 self._takes_stream_options = False
                 return True
-            case "max_tokens" if model not in self._token_limits:
+            case "max_tokens":
                 self._token_limits[model] = "max_completion_tokens"
                 return True
-            case _:
+            case None:
                 return False
 
     # The answer
@@ -317,17 +318,17 @@ class OpenAIProvider:
     async def _whole(self, response: httpx2.Response, model: str) -> bytes:
         """Return the body of an answer that is not streamed. Raises ``_Failed``."""
         body = bytearray()
-        reads = response.aiter_bytes()
-        with self._watch() as watch:
-            while len(body) <= MAX_WHOLE_BYTES:
-                try:
-                    body += await watch.over(reads.__anext__)
-                except StopAsyncIteration:
-                    return bytes(body)
-                except TimeoutError:
-                    raise _Failed(Failure(self._silence(self._no_answer_in_time))) from None
-                except Exception as error:  # see ``models``
-                    raise _Failed(self._translated(error, model)) from None
+        async with aclosing(response.aiter_bytes()) as reads:
+            with self._watch() as watch:
+                while len(body) <= MAX_WHOLE_BYTES:
+                    try:
+                        body += await watch.over(reads.__anext__)
+                    except StopAsyncIteration:
+                        return bytes(body)
+                    except TimeoutError:
+                        raise _Failed(Failure(self._silence(self._no_answer_in_time))) from None
+                    except Exception as error:  # see ``models``
+                        raise _Failed(self._translated(error, model)) from None
         self._tell("an answer without an end")
         raise _Failed(Failure(ProviderUnavailable(FAILED)))
 

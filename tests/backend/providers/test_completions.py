@@ -256,6 +256,24 @@ def test_surrogates_never_leave_alone(pieces: tuple[str, ...], text: str) -> Non
     assert text_of(deltas) == text
 
 
+def test_no_surrogate_leaves_by_another_door() -> None:
+    call = {"index": 0, "id": "x", "function": {"name": "f", "arguments": "\ud83d"}}
+    rest = {"index": 0, "function": {"arguments": "\ude42\ud83d"}}
+    data = [
+        {"reasoning_content": "a\ude42"},
+        {"refusal": "b\ude42"},
+        {"tool_calls": [call]},
+        {"tool_calls": [rest]},
+    ]
+    events = [json.dumps({"choices": [{"delta": delta}]}) for delta in data]
+    _, deltas = read(*map(event, events), chunk("stop"))
+    assert deltas == [
+        ReasoningDelta("a\ufffd"),
+        TextDelta("b\ufffd"),
+        ToolDelta("x", "f", "done", "🙂\ufffd"),
+    ]
+
+
 def test_bytes_that_are_no_utf_8_are_replaced() -> None:
     _, deltas = read(b'data: {"choices": [{"delta": {"content": "a\xffb"}}]}\n\n')
     assert text_of(deltas) == "a\ufffdb"

@@ -158,7 +158,9 @@ def test_retry_after_in_all_its_forms(headers: dict[str, str], seconds: float | 
             {"max_tokens": 5},
             "max_tokens",
         ),
-        (400, "max_tokens is too large", {"max_completion_tokens": 5}, None),
+        (400, "max_tokens is not supported", {"max_completion_tokens": 5}, None),
+        (400, "max_tokens is too large: 5", {"max_tokens": 5}, None),
+        (422, "extra inputs: max_tokens", {"max_tokens": 5}, "max_tokens"),
         (400, "something else", {"max_tokens": 5, "stream_options": {}}, None),
     ],
 )

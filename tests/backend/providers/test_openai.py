@@ -250,11 +250,18 @@ async def test_a_model_with_another_token_limit_is_asked_by_that(
 
 
 async def test_a_refused_value_is_told(lab: FakeOpenAI, connect: Connect) -> None:
-    lab.answer_with(*[failure(400, "max_tokens is too large")] * 2)
+    lab.answer_with(failure(400, "max_tokens is too large"))
     got = await ask(connect(), max_tokens=9)
     assert isinstance(got.error, BadMessage)
     assert "`max_tokens`" in str(got.error)
-    assert len(lab.chats) == 2
+    assert len(lab.chats) == 1
+
+
+async def test_two_may_learn_at_the_same_time(lab: FakeOpenAI, connect: Connect) -> None:
+    provider = connect()
+    lab.answer_with(*[failure(400, "max_tokens is not supported").slow_head(0.05)] * 2)
+    answers = await asyncio.gather(*(ask(provider, max_tokens=9) for _ in range(2)))
+    assert [got.text for got in answers] == [lab.text(COUNT)] * 2
 
 
 # Faults before the answer
@@ -692,7 +699,10 @@ async def test_no_key_in_an_error_or_a_log(
     provider = connect()
     with structlog.testing.capture_logs() as logs:
         answers = [await ask(provider) for _ in range(3)]
-    errors = [got.error for got in answers if got.error is not None]
+        lab.models_answer = failure(status, echo)
+        with pytest.raises(WiresideError) as caught:
+            await provider.models()
+    errors = [got.error for got in answers if got.error is not None] + [caught.value]
     assert errors
     assert logs
     traces = [line for error in errors for line in traceback.format_exception(error)]

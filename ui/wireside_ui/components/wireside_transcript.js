@@ -612,6 +612,7 @@ export default {
         if (box?.width) Object.assign(image, { width: Math.ceil(box.width), height: Math.ceil(box.height) });
         image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(svg)}`;
         await image.decode();
+        block.querySelector(":scope > .ws-diagram")?.remove(); // drawn twice: the answer was replaced meanwhile
         block.prepend(image);
         block.classList.add("ws-has-diagram");
       } catch {

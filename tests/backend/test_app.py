@@ -1,0 +1,197 @@
+"""The whole server as a process: started by its command, asked over its doors, ended by a signal."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from wireside.testing import FakeOpenAI, answer
+
+pytestmark = pytest.mark.slow
+
+
+class Running:
+    """A server process and its address."""
+
+    def __init__(self, process: asyncio.subprocess.Process, url: str) -> None:
+        self.process = process
+        self.url = url
+        self.socket = url.replace("http://", "ws://") + "/ws/ai-chat"
+
+    def get(self, path: str, **headers: str) -> tuple[int, Any]:
+        request = urllib.request.Request(self.url + path, headers=headers)
+        try:
+            with urllib.request.urlopen(request, timeout=10) as response:
+                return response.status, json.load(response)
+        except urllib.error.HTTPError as error:
+            return error.code, json.load(error)
+
+
+@pytest.fixture
+async def lab() -> AsyncIterator[FakeOpenAI]:
+    async with FakeOpenAI() as running:
+        yield running
+
+
+@pytest.fixture
+async def start(lab: FakeOpenAI, tmp_path: Path) -> AsyncIterator[Callable[..., Any]]:
+    started: list[Running] = []
+
+    async def start_server(**settings: str) -> Running:
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "NICEGUI"))}
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "wireside", "serve", "--port", "0"),
+            env={
+                **kept,
+                "OPENAI_BASE_URL": lab.url,
+                "WIRESIDE_DATA_DIR": str(tmp_path),
+                **settings,
+            },
+            cwd=tmp_path,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        assert process.stdout is not None
+        line = (await process.stdout.readline()).decode()
+        started.append(Running(process, line.rpartition(" ")[2].strip()))
+        return started[-1]
+
+    yield start_server
+    for running in started:
+        if running.process.returncode is None:
+            running.process.kill()
+        await running.process.wait()
+
+
+async def ask(client: ClientConnection, **fields: object) -> None:
+    await client.send(json.dumps(fields))
+
+
+async def frames_until(client: ClientConnection, *types: str) -> list[dict[str, Any]]:
+    frames: list[dict[str, Any]] = []
+    while not frames or frames[-1]["type"] not in types:
+        frames.append(json.loads(await client.recv()))
+    return frames
+
+
+def text_of(frames: list[dict[str, Any]]) -> str:
+    return "".join(frame["content"] for frame in frames if frame["type"] == "chunk")
+
+
+async def test_every_door_works(start: Callable[..., Any], lab: FakeOpenAI) -> None:
+    server = await start()
+    assert await asyncio.to_thread(server.get, "/api/health/live") == (200, {"status": "ok"})
+    status, ready = await asyncio.to_thread(server.get, "/api/health/ready")
+    assert (status, ready["status"], ready["provider"]) == (200, "ready", "openai")
+    _, models = await asyncio.to_thread(server.get, "/api/models")
+    assert [model["id"] for model in models["models"]] == ["lab-1", "lab-2"]
+    status, problem = await asyncio.to_thread(server.get, "/api/nope")
+    assert (status, problem["code"]) == (404, "not_found")
+    status, api = await asyncio.to_thread(server.get, "/api/openapi.json")
+    assert set(api["paths"]) >= {"/api/models", "/api/health/live", "/api/health/ready"}
+    status, _ = await asyncio.to_thread(server.get, "/ws/ai-chat")
+    assert status == 426
+    async with connect(server.socket) as client:
+        await ask(client, type="chat", message="Hi")
+        assert text_of(await frames_until(client, "done")).count("<script") == 0
+        await ask(client, type="chat", id="q", message="Hi")
+        frames = await frames_until(client, "done")
+        assert text_of(frames) == FakeOpenAI.text(300)
+        assert frames[-1]["usage"]["output_tokens"] == 300
+
+
+async def test_foreign_pages_and_names_stay_out(start: Callable[..., Any]) -> None:
+    server = await start(WIRESIDE_ALLOWED_ORIGINS="https://friend.example")
+    for origin, status in (
+        ("https://evil.example", 403),
+        ("null", 403),
+        ("https://friend.example", 101),
+        (server.url, 101),
+    ):
+        try:
+            async with connect(server.socket, origin=origin):  # type: ignore[arg-type]  # a NewType
+                got = 101
+        except InvalidStatus as error:
+            got = error.response.status_code
+        assert got == status, origin
+    for host, status in (("evil.example", 400), ("localhost", 200)):
+        got, _ = await asyncio.to_thread(server.get, "/api/models", Host=host)
+        assert got == status, host
+
+
+async def test_a_request_that_is_resumed_after_a_drop_misses_nothing(
+    start: Callable[..., Any], lab: FakeOpenAI
+) -> None:
+    server = await start()
+    lab.answer_with(answer(400, rate=400))
+    client = await connect(server.socket)
+    await ask(client, type="chat", id="q", message="Hi", key="k")
+    frames = await frames_until(client, "chunk")
+    stream, got = frames[0]["stream"], text_of(frames)
+    offset = frames[-1]["offset"]
+    drops = 0
+    while True:
+        client.transport.abort()
+        drops += 1
+        client = await connect(server.socket)
+        await ask(client, type="resume", id="r", stream=stream, offset=offset)
+        frames = await frames_until(client, "chunk", "done")
+        got += text_of(frames)
+        if frames[-1]["type"] == "done":
+            break
+        offset = frames[-1]["offset"]
+    await client.close()
+    assert got == FakeOpenAI.text(400)
+    assert drops > 3
+    assert len(lab.chats) == 1
+
+
+async def test_a_stop_lets_answers_finish_and_says_goodbye(
+    start: Callable[..., Any], lab: FakeOpenAI
+) -> None:
+    server = await start()
+    lab.answer_with(answer(100, rate=100))
+    async with connect(server.socket) as client, connect(server.socket) as idle:
+        await ask(client, type="chat", id="q", message="Hi")
+        frames = await frames_until(client, "chunk")
+        server.process.send_signal(signal.SIGTERM)
+        frames += await frames_until(client, "done", "error")
+        assert text_of(frames) == FakeOpenAI.text(100)
+        for socket in (client, idle):
+            with pytest.raises(ConnectionClosed) as closed:
+                await socket.recv()
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code == 1001
+    assert await asyncio.wait_for(server.process.wait(), 20) == 0
+
+
+async def test_a_stop_interrupts_what_takes_too_long(
+    start: Callable[..., Any], lab: FakeOpenAI
+) -> None:
+    server = await start(WIRESIDE_SHUTDOWN_S="1")
+    lab.answer_with(answer(10).stalled(5))
+    async with connect(server.socket) as client:
+        await ask(client, type="chat", id="q", message="Hi")
+        frames = await frames_until(client, "chunk")
+        server.process.send_signal(signal.SIGTERM)
+        frames += await frames_until(client, "done", "error")
+        assert frames[-1]["reason"] == "interrupted"
+        assert FakeOpenAI.text(10).startswith(text_of(frames))
+    assert await asyncio.wait_for(server.process.wait(), 20) == 0
+    await lab.wait_closed(5)
+
+
+async def test_it_refuses_to_listen_to_the_world(start: Callable[..., Any]) -> None:
+    server = await start(WIRESIDE_HOST="0.0.0.0")
+    assert await server.process.wait() == 2
