@@ -229,6 +229,8 @@ async def _one_token(settings: Settings, provider: Provider) -> Check:
 
 
 def _remedy(settings: Settings, error: WiresideError) -> str:
+    if isinstance(error, NotConfigured) and settings.uses_openai:
+        return "export OPENAI_BASE_URL=…  (up to /v1), or WIRESIDE_MODEL=… where no list is served"
     if isinstance(error, NotConfigured):
         return "wireside pull"
     if isinstance(error, ProviderAuth):

@@ -14,6 +14,12 @@ Clock = Callable[[], float]
 class Provider(Protocol):
     """Somebody who answers: an OpenAI-compatible server, the embedded model, a script."""
 
+    async def warm_up(self) -> None:
+        """Do what is slow once, so that the first question need not wait. Raises nothing that the
+        first answer would not tell.
+        """
+        ...
+
     async def models(self) -> Sequence[ModelInfo]:
         """Return the models on offer, the default first. Raises ``ProviderError``."""
         ...

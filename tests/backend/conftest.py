@@ -41,6 +41,9 @@ class HandCranked:
         self._called = asyncio.Event()
         self.closing_takes: asyncio.Event | None = None
 
+    async def warm_up(self) -> None:
+        pass
+
     async def models(self) -> Sequence[ModelInfo]:
         return (ModelInfo("model-a", "Model A"), ModelInfo("model-b", "Model B"))
 

@@ -225,6 +225,7 @@ class LocalProvider:
         finally:
             self._newborn = None
         child.provider = self._connect(f"{address}/v1", key)
+        await child.provider.warm_up()
         self._child = child
         watcher = asyncio.create_task(self._watch(child), name="watch the embedded model")
         self._watchers.add(watcher)
