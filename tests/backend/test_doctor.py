@@ -171,7 +171,7 @@ async def test_a_model_that_answers_is_fine() -> None:
     [
         (ProviderAuth(), "OPENAI_API_KEY"),
         (ProviderUnavailable(), "curl http://127.0.0.1:9/v1/models"),
-        (NotConfigured(), "wireside pull"),
+        (NotConfigured(), "OPENAI_BASE_URL"),
     ],
 )
 async def test_a_model_that_fails_comes_with_what_mends_it(

@@ -35,6 +35,7 @@ class TestAnswers:
         expect(chat_page.get_by_test_id("button-send")).to_be_visible()
         expect(chat_page.get_by_test_id("input-chat")).to_have_value("")
         assert lab.chats[-1].question == "Hi"
+        expect(chat_page).to_have_title("Hi · Wireside")
 
     def test_before_the_first_token_it_says_so(self, chat_page: Page, lab: FakeOpenAI) -> None:
         lab.answer_with(answer(["done"]).stalled(0, 1.0))

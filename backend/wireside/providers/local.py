@@ -225,7 +225,6 @@ class LocalProvider:
         finally:
             self._newborn = None
         child.provider = self._connect(f"{address}/v1", key)
-        await child.provider.warm_up()
         self._child = child
         watcher = asyncio.create_task(self._watch(child), name="watch the embedded model")
         self._watchers.add(watcher)
@@ -256,7 +255,9 @@ class LocalProvider:
 
     async def _watch(self, child: _Child) -> None:
         """Wait for the child's end, so that the next request starts another."""
+        warming = asyncio.create_task(child.provider.warm_up(), name="warm up the talk with it")
         code = await child.process.wait()
+        warming.cancel()
         if self._child is child:
             self._child = None
         if not self._is_closed:

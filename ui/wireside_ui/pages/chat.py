@@ -141,7 +141,12 @@ class ChatPage:
         self._transcript.reset(self._rows(last), len(path))
         if path:
             self._welcome.show(False)
+            self._show_title()
         self._wake.set()
+
+    def _show_title(self) -> None:
+        title = self._conversation.title if self._conversation else ""
+        ui.page_title(f"{title} · {self._look.name}" if title else self._look.name)
 
     def _close(self, following: asyncio.Task[None]) -> None:
         self._unsubscribe()
@@ -193,6 +198,7 @@ class ChatPage:
             self._states[turn.id] = _mark(turn)
         self._shown = ids
         self._welcome.show(not ids)
+        self._show_title()
 
     def _update_answer(self, turn_id: str, follower: Follower) -> None:
         ops, reasoning, tools, has_ended = follower.tick()
