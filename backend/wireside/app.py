@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import resource
 import secrets
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from fastapi import FastAPI
 from starlette.routing import WebSocketRoute
 
 from wireside import __version__
+from wireside.api.file_cache import FileCache
 from wireside.api.guards import Guards
 from wireside.api.routes import Ready, problem, routes
 from wireside.api.websocket import ChatEndpoint
@@ -36,6 +38,9 @@ from wireside_ui.theme import Look
 
 HOUSEKEEPING_S = 5.0
 """Seconds between two looks for finished answers that have left the resume window."""
+
+WARM_UP_S = 0.3
+"""Seconds after the start in which the first page has the processor for itself."""
 
 LAST_FRAMES_S = 0.4
 """Seconds of the stop that are left to tell clients how their answers ended."""
@@ -67,7 +72,7 @@ class Server:
         """Hold everything open while the server serves."""
         self.tasks.create_task(self.telemetry.run(), name="telemetry")
         self.tasks.create_task(self._keep_house(), name="housekeeping")
-        self.tasks.create_task(self.provider.warm_up(), name="warm-up")
+        self.tasks.create_task(self._warm_up(), name="warm-up")
         try:
             yield
         finally:
@@ -89,6 +94,17 @@ class Server:
             streams=self.runner.live,
             memory_mb=_memory_mb(),
         )
+
+    async def _warm_up(self) -> None:
+        """Take what is slow once from the first visitors: imports, a first connection, a model."""
+        await asyncio.sleep(WARM_UP_S)
+        try:
+            await self.provider.warm_up()
+            with suppress(WiresideError):
+                await self.catalog.models()
+        finally:
+            gc.enable()  # the command line switches it off for the start
+        gc.freeze()  # some 150,000 objects that stay: each look through them stops all for 75 ms
 
     async def _keep_house(self) -> None:
         while True:
@@ -112,6 +128,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(WiresideError, problem)
     app.router.routes.append(WebSocketRoute("/ws/ai-chat", _endpoint(server)))
     mount(app, server.chat, _look(settings), storage_secret=_secret(settings.data_dir))
+    app.add_middleware(FileCache, prefixes=("/_nicegui/", "/assets/"))
     app.add_middleware(Guards, settings=settings, telemetry=server.telemetry)
     return app
 

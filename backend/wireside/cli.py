@@ -9,26 +9,28 @@ and ``wireside --version``, ``--help`` and a wrong setting should answer at once
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from wireside import __version__
-from wireside.doctor import Check, examine, other_port
 from wireside.protocol.handshake import is_loopback
 from wireside.providers import weights
 from wireside.settings import Settings
-from wireside.settings_load import WrongSettings, load_settings
+from wireside.settings_load import WrongSettings, load_settings, other_port
+
+if TYPE_CHECKING:
+    from wireside.doctor import Check
 
 app = typer.Typer(
     help="Wireside: a streaming AI chat in pure Python.",
@@ -84,6 +86,7 @@ def serve(
     if not settings.uses_openai and not weights.are_present(settings.cache_dir):
         _fetch_or_warn(settings)
     _raise_file_limit()
+    gc.disable()  # until the app has warmed up: what is imported stays, looking through it is lost
 
     from wireside.api.server import CannotServe, run_server
     from wireside.app import create_app
@@ -118,6 +121,7 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Check everything that can be wrong; print the command that mends it."""
+    from wireside.doctor import examine
     from wireside.telemetry import configure_logging
 
     configure_logging("text", "error")
@@ -183,6 +187,14 @@ def _progress() -> Iterator[weights.Progress]:
     if not _err.is_terminal:
         yield _Quarters().show
         return
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
     columns = (
         TextColumn("  fetching"),
         BarColumn(),

@@ -38,7 +38,7 @@ from wireside.messages import Finished, Message, ModelRequest
 from wireside.ports import Provider
 from wireside.providers import weights
 from wireside.settings import Settings
-from wireside.settings_load import WrongSettings, load_settings, variable
+from wireside.settings_load import WrongSettings, load_settings, other_port, variable
 
 State = Literal["ok", "failed", "skipped"]
 
@@ -260,11 +260,6 @@ def check_port(settings: Settings, ready: dict[str, Any] | None) -> Check:
             remedy = f"wireside serve --port {other_port(settings.port)}"
             return Check("Port", "failed", finding, remedy)
     return Check("Port", "ok", f"{where} is free")
-
-
-def other_port(port: int) -> int:
-    """Return a port to propose instead."""
-    return port + 1 if 1024 <= port < 65535 else 8081
 
 
 async def check_server(

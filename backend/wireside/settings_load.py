@@ -57,6 +57,11 @@ def variable(name: str) -> str:
     return name.upper() if name.startswith("openai_") else f"WIRESIDE_{name.upper()}"
 
 
+def other_port(port: int) -> int:
+    """Return a port to propose instead of one that is taken."""
+    return port + 1 if 1024 <= port < 65535 else 8081
+
+
 def _check_hosts(settings: Settings) -> None:
     """Raise ``ValueError`` where a host or an origin is none, as the server would at its start."""
     Door(

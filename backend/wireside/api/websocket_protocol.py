@@ -338,10 +338,13 @@ class WebSocketConnection(asyncio.Protocol):
         self._write_later(header + data)
 
     def _write_later(self, frame: bytes) -> None:
-        """Join the frames of one turn: a write costs uvloop 4 µs, however little is in it."""
+        """Write the first frame of a turn at once, and join those that follow in the same one: a
+        write costs uvloop 4 µs, however little is in it.
+        """
         if self._out is None:
-            self._out = [frame]
-            self._out_bytes = len(frame)
+            self.transport.write(frame)
+            self._out = []
+            self._out_bytes = 0
             self._loop.call_soon(self._write_out)
             return
         self._out.append(frame)
