@@ -1,4 +1,4 @@
-"""The whole server as a process: started by its command, asked over its doors, ended by a signal."""
+"""The whole server as a process: started by its command, asked at its doors, ended by a signal."""
 
 from __future__ import annotations
 

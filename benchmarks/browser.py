@@ -1,0 +1,148 @@
+"""A Chromium, and what is asked of a page in it."""
+
+from __future__ import annotations
+
+import base64
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from playwright.sync_api import Browser, CDPSession, Page, sync_playwright
+
+from benchmarks.answers import END_MARK, Plan
+
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+ANSWER_S = 240.0
+OPEN_S = 30.0
+SETTLE_MS = 300
+
+WATCH = """
+window.bench = {usable: null, asked: null, done: null, tasks: []};
+new PerformanceObserver(list => {
+  for (const task of list.getEntries()) bench.tasks.push([task.startTime, task.duration]);
+}).observe({type: "longtask", buffered: true});
+const watch = look => requestAnimationFrame(() => look() || watch(look));
+watch(() => {
+  const input = document.querySelector('[data-testid="input-chat"]');
+  if (!input || input.disabled || input.readOnly) return false;
+  bench.usable = performance.now();
+  return true;
+});
+window.benchAsk = every => {
+  const begin = () => { bench.asked = performance.now(); };
+  addEventListener("click", begin, {capture: true, once: true});
+  const look = () => {
+    const answers = document.querySelectorAll('[data-testid="message-assistant"]');
+    const last = answers[answers.length - 1];
+    if (last && last.textContent.includes("END_MARK"))
+      // painted with the next frame
+      requestAnimationFrame(() => setTimeout(() => { bench.done = performance.now(); }));
+    else if (every) setTimeout(look, every);
+    else requestAnimationFrame(look);
+  };
+  look();
+};
+""".replace("END_MARK", END_MARK)
+
+
+class ChatPage:
+    """An open page of either server, cold: nothing is in its cache."""
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+        self._cdp: CDPSession = page.context.new_cdp_session(page)
+        self.frame_bytes = 0
+        """Payload of all WebSocket frames received so far, before compression."""
+        self._cdp.on("Network.webSocketFrameReceived", self._count)
+        self._cdp.send("Network.enable")
+        self._cdp.send("Performance.enable")
+        page.add_init_script(WATCH)
+
+    def open(self, address: str) -> float:
+        """Go there; return the milliseconds until the input took text, and kept it."""
+        self._page.goto(address, wait_until="commit")
+        self._wait("bench.usable", OPEN_S)
+        box = self._page.get_by_test_id("input-chat")
+        box.press_sequentially("hello")
+        self._page.wait_for_load_state("load")
+        self._page.wait_for_timeout(1500)
+        if box.input_value() != "hello":
+            raise RuntimeError("The input lost what was typed while the page was loading.")
+        return float(self._get("bench.usable"))
+
+    def ask(self, plan: Plan, *, every_ms: int = 0) -> None:
+        """Send the question; the answer is looked for every so often (0: in each frame)."""
+        self._page.get_by_test_id("input-chat").fill(str(plan))
+        self._page.evaluate("every => benchAsk(every)", every_ms)
+        self._page.get_by_test_id("button-send").click()
+
+    def wait_until_done(self) -> float:
+        """Return the milliseconds from the click to the whole answer on the screen."""
+        self._wait("bench.done", ANSWER_S)
+        return float(self._get("bench.done - bench.asked"))
+
+    def settle(self) -> None:
+        """Let what follows an answer's last words come, too: it belongs to the cost."""
+        self._page.wait_for_timeout(SETTLE_MS)
+
+    def longest_task_ms(self) -> float:
+        """Return the longest task since the click; 0 if none took 50 ms."""
+        since = "bench.tasks.filter(([start, took]) => start + took > bench.asked)"
+        return float(self._get(f"Math.max(0, ...{since}.map(task => task[1]))"))
+
+    def task_s(self) -> float:
+        """Return the seconds that the page's main thread has worked so far."""
+        metrics = self._cdp.send("Performance.getMetrics")["metrics"]
+        return float(next(each["value"] for each in metrics if each["name"] == "TaskDuration"))
+
+    def _count(self, event: dict[str, Any]) -> None:
+        frame = event["response"]
+        data = frame["payloadData"]
+        is_text = frame["opcode"] == 1
+        self.frame_bytes += len(data.encode()) if is_text else len(base64.b64decode(data))
+
+    def _wait(self, expression: str, limit_s: float) -> None:
+        end = time.monotonic() + limit_s
+        while self._get(expression) is None:
+            if time.monotonic() > end:
+                raise TimeoutError(f"{expression} is not there after {limit_s:g} s.")
+            self._page.wait_for_timeout(50)
+
+    def _get(self, expression: str) -> Any:
+        return self._page.evaluate(f"() => {expression}")
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Run the Chromium that was named, the system's, or Playwright's own."""
+    named = os.environ.get("WIRESIDE_CHROMIUM")
+    path = named or next((path for name in NAMES if (path := shutil.which(name))), None)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@contextmanager
+def cold_page(browser: Browser) -> Iterator[ChatPage]:
+    """Open a page in a profile of its own."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    try:
+        yield ChatPage(context.new_page())
+    finally:
+        context.close()

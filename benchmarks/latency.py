@@ -1,0 +1,127 @@
+"""What a server adds to the way from the model to the client: microseconds, not CPU."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from statistics import median, quantiles
+
+from benchmarks import clients
+from benchmarks.answers import Plan
+from benchmarks.clients import Target, closing
+from benchmarks.loops import run
+from benchmarks.report import Aim, Figure, Section
+from benchmarks.servers import Servers
+
+STREAMS = 50
+RATE = 50
+SETTLE = 25
+"""First tokens of each stream, which meet the start of all the others, and are left out."""
+
+FIRST_ANSWER_AFTER_S = 2.0
+"""A person needs so long to write: what a server does meanwhile is not their wait."""
+
+AIMS = {50: Aim(300), 95: None, 99: Aim(3000)}
+
+
+def measure(servers: Servers, *, quick: bool) -> Iterator[Section]:
+    """Yield delays of 50 streams, then of first tokens."""
+    rounds = 2 if quick else 5
+    with servers.upstream() as upstream:
+        with servers.relay(upstream) as bare, servers.wireside(upstream) as ours:
+            targets = [clients.direct(upstream), clients.relay(bare), clients.wireside(ours)]
+            run(_warm_up(targets))
+            yield _added(targets, rounds, 4)
+            first = _first_tokens(targets, rounds)
+        yield Section("Added time to the first token", "relay", [first, _fresh(servers, rounds)])
+
+
+def _added(targets: list[Target], rounds: int, seconds: int) -> Section:
+    found: dict[str, list[list[float]]] = {target.name: [] for target in targets}
+    for _ in range(rounds):
+        for target in targets:
+            found[target.name].append(_percentiles(run(_delays(target, seconds))))
+    figures = []
+    for number, (percentile, aim) in enumerate(AIMS.items()):
+        direct, bare, ours = (
+            [each[number] for each in found[name]] for name in ("direct", "relay", "wireside")
+        )
+        figures.append(_over(f"p{percentile}", direct, bare, ours, median, aim))
+        if percentile == 99:  # other work on the machine is in the tails of single rounds
+            figures.append(_over("p99, quietest round", direct, bare, ours, min))
+    return Section(f"Added delay of a token, {STREAMS} streams of {RATE}/s", "relay", figures)
+
+
+def _over(
+    subject: str,
+    direct: list[float],
+    bare: list[float],
+    ours: list[float],
+    chosen: Callable[[list[float]], float],
+    aim: Aim | None = None,
+) -> Figure:
+    """Return what is added to the straight way."""
+    straight = chosen(direct)
+    return Figure(subject, "µs", chosen(ours) - straight, chosen(bare) - straight, aim)
+
+
+async def _delays(target: Target, seconds: int) -> list[int]:
+    plan = Plan("stamps", SETTLE + seconds * RATE, RATE)
+    with closing(await target.connect(STREAMS)) as peers:
+        answers = []
+        for peer in peers:
+            answers.append(peer.ask(plan))
+            await asyncio.sleep(1 / STREAMS / 4)
+        for answer in answers:
+            await answer.whole()
+    return [delay for answer in answers for delay in answer.delays_ns[SETTLE:]]
+
+
+def _percentiles(delays_ns: list[int]) -> list[float]:
+    cuts = quantiles(delays_ns, n=100)
+    return [cuts[percentile - 1] / 1000 for percentile in AIMS]
+
+
+def _first_tokens(targets: list[Target], rounds: int) -> Figure:
+    found: dict[str, list[float]] = {target.name: [] for target in targets}
+    for _ in range(rounds):
+        for target in targets:
+            found[target.name].append(run(_first_token_us(target, 30)))
+    return _over("warm", found["direct"], found["relay"], found["wireside"], median, Aim(1000))
+
+
+async def _first_token_us(target: Target, number: int) -> float:
+    waits: list[float] = []
+    with closing(await target.connect(1)) as [peer]:
+        for _ in range(number):
+            answer = peer.ask(Plan("stamps", 1))
+            await answer.whole()
+            assert answer.first_ns is not None
+            waits.append((answer.first_ns - answer.asked_ns) / 1000)
+            await asyncio.sleep(0.02)
+    return median(waits)
+
+
+def _fresh(servers: Servers, rounds: int) -> Figure:
+    """Measure the first answer of a process; each needs a process of its own."""
+    ours: list[float] = []
+    relays: list[float] = []
+    with servers.upstream() as upstream:
+        for _ in range(rounds):
+            with servers.relay(upstream) as bare:
+                relays.append(run(_first_of_process(clients.relay(bare))))
+            with servers.wireside(upstream) as server:
+                ours.append(run(_first_of_process(clients.wireside(server))))
+    return Figure.of("first answer of a process", "µs", ours, relays, Aim(10_000))
+
+
+async def _first_of_process(target: Target) -> float:
+    await asyncio.sleep(FIRST_ANSWER_AFTER_S)
+    return await _first_token_us(target, 1)
+
+
+async def _warm_up(targets: list[Target]) -> None:
+    for target in targets:
+        with closing(await target.connect(STREAMS)) as peers:
+            for answer in [peer.ask(Plan("stamps", 25, 50)) for peer in peers]:
+                await answer.whole()

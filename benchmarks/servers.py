@@ -1,0 +1,185 @@
+"""The processes under measure: start, clocks, memory, end."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+ROOT = Path(__file__).resolve().parent.parent
+
+START_S = 60.0
+
+UNLIMITED = {
+    "WIRESIDE_MESSAGES_PER_MINUTE": "1000000",
+    "WIRESIDE_MESSAGES_PER_MINUTE_ADDRESS": "100000000",
+    "WIRESIDE_CONNECTIONS_PER_ADDRESS": "100000",
+    "WIRESIDE_STREAMS": "2000",
+    "WIRESIDE_LOG_LEVEL": "warning",
+}
+"""The limits guard against what a benchmark does; nothing else is set apart from the defaults."""
+
+
+class Server:
+    """A running server process on loopback."""
+
+    def __init__(self, process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+        self.port = port
+        self._process = process
+        self._log = log
+        self._started = time.monotonic()
+
+    @property
+    def address(self) -> str:
+        """Where it is reached."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def cpu_s(self) -> float:
+        """Return the CPU seconds that the process and its children have used so far."""
+        return sum(_cpu_s(process) for process in self._all())
+
+    def unique_bytes(self) -> int:
+        """Return the memory that would be free again without it."""
+        return sum(process.memory_full_info().uss for process in self._all())
+
+    def resident_bytes(self) -> int:
+        """Return the memory that it holds in RAM."""
+        return sum(process.memory_info().rss for process in self._all())
+
+    def wait_until_live(self, path: str = "/api/health/live") -> float:
+        """Return the seconds from the start to the first 200."""
+        while time.monotonic() - self._started < START_S:
+            if self._process.poll() is not None:
+                raise RuntimeError(f"It ended at its start:\n{self._log.read_text()[-4000:]}")
+            if _is_ok(self.port, path):
+                return time.monotonic() - self._started
+            time.sleep(0.002)
+        raise TimeoutError(f"No 200 from {path} within {START_S:g} s.")
+
+    def stop(self) -> None:
+        """End it, gently at first."""
+        self._process.terminate()
+        try:
+            self._process.wait(15)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _all(self) -> list[psutil.Process]:
+        own = psutil.Process(self._process.pid)
+        return [own, *own.children(recursive=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """Starts what is measured; each ends with its block."""
+
+    folder: Path
+
+    @contextmanager
+    def upstream(self) -> Iterator[Server]:
+        """Run the model."""
+        port = _free_port()
+        with self._running(["benchmarks.upstream", str(port)], port) as server:
+            server.wait_until_live("/v1/models")
+            yield server
+
+    @contextmanager
+    def relay(self, upstream: Server, *, is_awaited: bool = True) -> Iterator[Server]:
+        """Run the bare relay."""
+        port = _free_port()
+        arguments = ["benchmarks.relay", str(port), f"{upstream.address}/v1"]
+        with self._running(arguments, port) as server:
+            if is_awaited:
+                server.wait_until_live()
+            yield server
+
+    @contextmanager
+    def wireside(self, upstream: Server, *, is_awaited: bool = True) -> Iterator[Server]:
+        """Run Wireside as it comes, but for the limits on one address."""
+        port = _free_port()
+        env = UNLIMITED | {
+            "OPENAI_BASE_URL": f"{upstream.address}/v1",
+            "OPENAI_API_KEY": "bench",
+            "WIRESIDE_PORT": str(port),
+            "WIRESIDE_DATA_DIR": str(self.folder / "data"),
+        }
+        with self._running(["wireside", "serve"], port, env) as server:
+            if is_awaited:
+                server.wait_until_live()
+            yield server
+
+    @contextmanager
+    def bare_nicegui(self) -> Iterator[Server]:
+        """Run NiceGUI with one label."""
+        port = _free_port()
+        with self._running(["benchmarks.bare_nicegui", str(port)], port) as server:
+            yield server
+
+    @contextmanager
+    def _running(
+        self, arguments: list[str], port: int, env: Mapping[str, str] | None = None
+    ) -> Iterator[Server]:
+        paths = [str(ROOT), str(ROOT / "backend"), str(ROOT / "ui")]
+        environment = {
+            **{name: value for name, value in os.environ.items() if not _is_ours(name)},
+            "PYTHONPATH": os.pathsep.join(paths),
+            **(env or {}),
+        }
+        log = self.folder / f"{arguments[0]}-{port}.log"
+        with ExitStack() as stack:
+            output = stack.enter_context(log.open("wb"))
+            process = subprocess.Popen(
+                [sys.executable, "-m", *arguments],
+                cwd=self.folder,  # no wireside.toml of anyone's
+                env=environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+            server = Server(process, port, log)
+            stack.callback(server.stop)
+            yield server
+
+
+@contextmanager
+def servers() -> Iterator[Servers]:
+    """Return what starts servers, in a folder that is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="wireside-bench-") as folder:
+        yield Servers(Path(folder))
+
+
+def _is_ours(name: str) -> bool:
+    return name.startswith(("WIRESIDE_", "OPENAI_", "NICEGUI_")) or name == "PYTHONPATH"
+
+
+def _cpu_s(process: psutil.Process) -> float:
+    if sys.platform == "linux":
+        # the process's own CPU clock, in nanoseconds, where psutil has hundredths of a second
+        return time.clock_gettime(~process.pid << 3 | 2)
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _is_ok(port: int, path: str) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+            head = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n"
+            client.sendall(head.encode())
+            return client.recv(64).startswith(b"HTTP/1.1 200")
+    except OSError:
+        return False
