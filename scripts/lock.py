@@ -25,6 +25,4 @@ def compile_lock(name: str, *options: str) -> None:
 
 if __name__ == "__main__":
     compile_lock("runtime", "--group", "install", *sys.argv[1:])
-    compile_lock(
-        "dev", "--group", "dev", "--constraint", "requirements/runtime.txt", *sys.argv[1:]
-    )
+    compile_lock("dev", "--group", "dev", "--constraint", "requirements/runtime.txt", *sys.argv[1:])

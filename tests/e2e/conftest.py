@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -87,8 +88,7 @@ class Proxy:
 class Served:
     """A real server in a process of its own, answering from the fault lab."""
 
-    def __init__(self, url: str, lab: FakeOpenAI, data: Path, **more: str) -> None:
-        self.lab = lab
+    def __init__(self, url: str, data: Path, **more: str) -> None:
         settings = {"OPENAI_BASE_URL": url, "WIRESIDE_DATA_DIR": str(data), **more}
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "NICEGUI"))}
         self.process = subprocess.Popen(
@@ -111,14 +111,32 @@ class Served:
 
 
 @pytest.fixture(scope="session")
-def lab() -> Iterator[FakeOpenAI]:
-    with FakeOpenAI() as running:
+def running_lab() -> Iterator[Lab]:
+    with Lab() as running:
         yield running
 
 
+class Lab(FakeOpenAI):
+    """The fault lab, asked from a test without a loop."""
+
+    def has_closed(self) -> bool:
+        """Whether all upstream responses are closed, or will be within moments."""
+        until = time.monotonic() + 5
+        while self.open_streams and time.monotonic() < until:
+            time.sleep(0.01)
+        return not self.open_streams
+
+
+@pytest.fixture
+def lab(running_lab: Lab) -> Iterator[Lab]:
+    """The model behind ``served``; a test that fails leaves no answers to the next one."""
+    yield running_lab
+    running_lab.forget()
+
+
 @pytest.fixture(scope="session")
-def served(lab: FakeOpenAI, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    server = Served(lab.url, lab, tmp_path_factory.mktemp("data"))
+def served(running_lab: FakeOpenAI, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    server = Served(running_lab.url, tmp_path_factory.mktemp("data"))
     yield server
     server.stop()
 

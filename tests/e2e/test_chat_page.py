@@ -8,7 +8,7 @@ import re
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from wireside.testing import FakeOpenAI, answer, failure
+from wireside.testing import answer, failure
 
 
 def say(page: Page, text: str) -> None:
@@ -25,7 +25,7 @@ def plain(text: str) -> str:
 
 
 class TestAnswers:
-    def test_an_answer_streams_and_ends(self, chat_page: Page, lab: FakeOpenAI) -> None:
+    def test_an_answer_streams_and_ends(self, chat_page: Page, lab) -> None:
         lab.answer_with(answer(["Hel", "lo **wor", "ld**"]).stalled(2, 0.5))
         say(chat_page, "Hi")
         expect(chat_page.get_by_test_id("message-user")).to_have_text("Hi")
@@ -37,27 +37,25 @@ class TestAnswers:
         assert lab.chats[-1].question == "Hi"
         expect(chat_page).to_have_title("Hi · Wireside")
 
-    def test_before_the_first_token_it_says_so(self, chat_page: Page, lab: FakeOpenAI) -> None:
+    def test_before_the_first_token_it_says_so(self, chat_page: Page, lab) -> None:
         lab.answer_with(answer(["done"]).stalled(0, 1.0))
         say(chat_page, "Hi")
         expect(chat_page.get_by_test_id("typing")).to_contain_text("AI is typing…")
         expect(last_answer(chat_page)).to_contain_text("done")
         expect(chat_page.get_by_test_id("typing")).to_have_count(0)
 
-    def test_stop_keeps_the_text_and_closes_the_upstream(
-        self, chat_page: Page, lab: FakeOpenAI
-    ) -> None:
+    def test_stop_keeps_the_text_and_closes_the_upstream(self, chat_page: Page, lab) -> None:
         lab.answer_with(answer(["kept "]).stalled(1), answer(["and more"]))
         say(chat_page, "Hi")
         expect(last_answer(chat_page)).to_contain_text("kept")
         chat_page.keyboard.press("Escape")
         expect(chat_page.get_by_text("You stopped this answer.")).to_be_visible()
         expect(last_answer(chat_page)).to_contain_text("kept")
-        assert lab.open_streams == 0
+        assert lab.has_closed()
         chat_page.get_by_role("button", name="Continue").click()
         expect(last_answer(chat_page)).to_contain_text("kept and more")
 
-    def test_a_follow_up_sees_what_was_said(self, chat_page: Page, lab: FakeOpenAI) -> None:
+    def test_a_follow_up_sees_what_was_said(self, chat_page: Page, lab) -> None:
         lab.answer_with(answer(["four"]), answer(["eight"]))
         say(chat_page, "two and two?")
         expect(last_answer(chat_page)).to_contain_text("four")
@@ -66,38 +64,34 @@ class TestAnswers:
         said = [m["content"] for m in lab.chats[-1].body["messages"]]
         assert said[-3:] == ["two and two?", "four", "doubled?"]
 
-    def test_a_starter_is_sent_by_a_click(self, chat_page: Page, lab: FakeOpenAI) -> None:
+    def test_a_starter_is_sent_by_a_click(self, chat_page: Page, lab) -> None:
         lab.answer_with(answer(["Gladly."]))
         starter = chat_page.get_by_role("button", name="What makes a good question?")
         starter.click()
         expect(last_answer(chat_page)).to_contain_text("Gladly.")
         expect(starter).to_have_count(0)
 
-    def test_reasoning_is_folded(self, chat_page: Page, lab: FakeOpenAI) -> None:
+    def test_reasoning_is_folded(self, chat_page: Page, lab) -> None:
         say(chat_page, "/lab reasoning")
         expect(chat_page.get_by_text("Reasoning").first).to_be_visible()
         expect(chat_page.get_by_test_id("button-send")).to_be_visible()
 
 
 class TestErrors:
-    def test_an_error_says_what_to_do_and_can_be_tried_again(
-        self, chat_page: Page, lab: FakeOpenAI
-    ) -> None:
+    def test_an_error_says_what_to_do_and_can_be_tried_again(self, chat_page: Page, lab) -> None:
         lab.answer_with(failure(401), answer(["better"]))
         say(chat_page, "Hi")
         expect(chat_page.get_by_text("key for this model was refused")).to_be_visible()
         chat_page.get_by_role("button", name="Try again").click()
         expect(last_answer(chat_page)).to_contain_text("better")
 
-    def test_a_rate_limit_counts_down_and_goes_on_by_itself(
-        self, chat_page: Page, lab: FakeOpenAI
-    ) -> None:
+    def test_a_rate_limit_counts_down_and_goes_on_by_itself(self, chat_page: Page, lab) -> None:
         lab.answer_with(failure(429, retry_after=6), answer(["at last"]))
         say(chat_page, "Hi")
         expect(chat_page.get_by_text(re.compile(r"Trying again in \d s"))).to_be_visible()
         expect(last_answer(chat_page)).to_contain_text("at last", timeout=15_000)
 
-    def test_a_cut_answer_is_kept_and_marked(self, chat_page: Page, lab: FakeOpenAI) -> None:
+    def test_a_cut_answer_is_kept_and_marked(self, chat_page: Page, lab) -> None:
         lab.answer_with(answer(["first half", "never sent"]).cut(1))
         say(chat_page, "Hi")
         expect(last_answer(chat_page)).to_contain_text("first half")
@@ -110,7 +104,7 @@ class TestErrors:
         expect(chat_page.get_by_text("2 characters too many")).to_be_visible()
         expect(chat_page.get_by_test_id("button-send")).to_be_disabled()
 
-    def test_hostile_text_stays_text(self, chat_page: Page, lab: FakeOpenAI) -> None:
+    def test_hostile_text_stays_text(self, chat_page: Page, lab) -> None:
         hostile = (
             '<img src=x onerror="window.hit=1"><script>window.hit=1</script> [x](javascript:hit)'
         )
@@ -123,9 +117,7 @@ class TestErrors:
 
 
 class TestNothingIsLost:
-    def test_a_reload_in_mid_answer_shows_the_text_and_goes_on(
-        self, chat_page: Page, lab: FakeOpenAI
-    ) -> None:
+    def test_a_reload_in_mid_answer_shows_the_text_and_goes_on(self, chat_page: Page, lab) -> None:
         lab.answer_with(answer(["before ", "after"]).stalled(1, 3.0))
         say(chat_page, "Hi")
         expect(last_answer(chat_page)).to_contain_text("before")
@@ -135,7 +127,7 @@ class TestNothingIsLost:
         expect(chat_page.get_by_test_id("message-user")).to_have_text("Hi")
         assert re.search(r"/c/[\w-]{22}$", chat_page.url)
 
-    def test_a_second_tab_is_live(self, chat_page: Page, lab: FakeOpenAI) -> None:
+    def test_a_second_tab_is_live(self, chat_page: Page, lab) -> None:
         lab.answer_with(answer(["one ", "two"]).stalled(1, 2.0), answer(["three"]))
         say(chat_page, "Hi")
         expect(last_answer(chat_page)).to_contain_text("one")
@@ -145,7 +137,7 @@ class TestNothingIsLost:
         say(other, "And?")
         expect(last_answer(chat_page)).to_contain_text("three")
 
-    def test_a_cut_loses_neither_draft_nor_answer(self, page: Page, proxy, lab: FakeOpenAI) -> None:
+    def test_a_cut_loses_neither_draft_nor_answer(self, page: Page, proxy, lab) -> None:
         lab.answer_with(answer([f"{n} " for n in range(100)], rate=25))
         page.goto(f"http://127.0.0.1:{proxy.port}")
         expect(page.get_by_test_id("connection-status")).to_have_text("Connected")
@@ -174,7 +166,7 @@ class TestNothingIsLost:
         expect(chat_page.get_by_test_id("input-chat")).to_have_value("half a thought")
 
     def test_what_was_sent_and_not_acknowledged_is_sent_again_once(
-        self, chat_page: Page, lab: FakeOpenAI
+        self, chat_page: Page, lab
     ) -> None:
         lab.answer_with(answer(["first"]), answer(["second"]))
         say(chat_page, "one")
@@ -199,9 +191,7 @@ class TestNothingIsLost:
 
 
 class TestWaiting:
-    def test_a_second_question_waits_and_can_be_taken_back(
-        self, chat_page: Page, lab: FakeOpenAI
-    ) -> None:
+    def test_a_second_question_waits_and_can_be_taken_back(self, chat_page: Page, lab) -> None:
         lab.answer_with(answer(["first"]).stalled(1))
         say(chat_page, "one")
         expect(last_answer(chat_page)).to_contain_text("first")
@@ -212,9 +202,9 @@ class TestWaiting:
         expect(chat_page.get_by_test_id("message-user")).to_have_count(1)
         chat_page.get_by_test_id("input-chat").fill("")
         chat_page.get_by_test_id("button-stop").click()
-        assert lab.open_streams == 0
+        assert lab.has_closed()
 
-    def test_what_waits_begins_by_itself(self, chat_page: Page, lab: FakeOpenAI) -> None:
+    def test_what_waits_begins_by_itself(self, chat_page: Page, lab) -> None:
         lab.answer_with(answer(["first"]).stalled(1, 1.5), answer(["second"]))
         say(chat_page, "one")
         expect(last_answer(chat_page)).to_contain_text("first")
@@ -240,7 +230,7 @@ class TestComposer:
         assert heights[0] < heights[1] < heights[2]
         assert abs(heights[3] - heights[2]) < 30
 
-    def test_arrow_up_edits_the_last_message(self, chat_page: Page, lab: FakeOpenAI) -> None:
+    def test_arrow_up_edits_the_last_message(self, chat_page: Page, lab) -> None:
         lab.answer_with(answer(["first"]), answer(["second"]))
         say(chat_page, "one")
         expect(last_answer(chat_page)).to_contain_text("first")
@@ -250,7 +240,7 @@ class TestComposer:
         expect(last_answer(chat_page)).to_contain_text("second")
         expect(chat_page.get_by_test_id("message-user")).to_have_text("one, better")
 
-    def test_the_models_settings_are_used(self, chat_page: Page, lab: FakeOpenAI) -> None:
+    def test_the_models_settings_are_used(self, chat_page: Page, lab) -> None:
         lab.answer_with(answer(["ok"]))
         chat_page.get_by_test_id("options").click()
         chat_page.get_by_label("Instructions").fill("Be brief.")
@@ -279,7 +269,7 @@ class TestFrame:
         expect(chat_page.locator("html.ws-dark")).to_have_count(1)
 
     @pytest.mark.parametrize("width", [320, 375, 820, 1440])
-    def test_nothing_scrolls_sideways(self, chat_page: Page, lab: FakeOpenAI, width: int) -> None:
+    def test_nothing_scrolls_sideways(self, chat_page: Page, lab, width: int) -> None:
         wide = (
             "| a | b |\n|---|---|\n| " + "wide" * 60 + " | x |\n\n```\n" + "code " * 80 + "\n```\n"
         )
@@ -323,7 +313,7 @@ class TestFrame:
         for shown in manifest["icons"]:
             assert page.request.get(served.url + shown["src"]).ok
 
-    def test_no_accessibility_rule_is_broken(self, chat_page: Page, lab: FakeOpenAI) -> None:
+    def test_no_accessibility_rule_is_broken(self, chat_page: Page, lab) -> None:
         axe_playwright = pytest.importorskip("axe_playwright_python.sync_playwright")
         lab.answer_with(
             answer(["# Title\n\n```python\nprint(1)\n```\n\n[link](https://a.example)"])

@@ -20,7 +20,7 @@ def begin(page: Page, served, proxy) -> None:
     page.evaluate(START, proxy.port)
 
 
-def test_an_answer_comes_piece_by_piece(page: Page, served, proxy, lab: FakeOpenAI) -> None:
+def test_an_answer_comes_piece_by_piece(page: Page, served, proxy, lab) -> None:
     begin(page, served, proxy)
     lab.answer_with(answer(50, rate=200))
     found = page.evaluate(
@@ -37,9 +37,7 @@ def test_an_answer_comes_piece_by_piece(page: Page, served, proxy, lab: FakeOpen
     assert lab.chats[-1].body["temperature"] == 0.5
 
 
-def test_cuts_lose_nothing_and_ask_nothing_twice(
-    page: Page, served, proxy, lab: FakeOpenAI
-) -> None:
+def test_cuts_lose_nothing_and_ask_nothing_twice(page: Page, served, proxy, lab) -> None:
     begin(page, served, proxy)
     lab.answer_with(answer(300, rate=100))
     asked = len(lab.chats)
@@ -54,17 +52,17 @@ def test_cuts_lose_nothing_and_ask_nothing_twice(
     assert len(lab.chats) == asked + 1
 
 
-def test_stop_keeps_what_was_written(page: Page, served, proxy, lab: FakeOpenAI) -> None:
+def test_stop_keeps_what_was_written(page: Page, served, proxy, lab) -> None:
     begin(page, served, proxy)
     lab.answer_with(answer(["kept"]).stalled(1))
     page.evaluate("() => { window.answer = chat.ask('Hi'); }")
     page.wait_for_function("() => answer.soFar === 'kept'")
     assert page.evaluate("async () => { answer.stop(); return answer.text; }") == "kept"
     assert page.evaluate("() => answer.reason") == "cancelled"
-    assert lab.open_streams == 0
+    assert lab.has_closed()
 
 
-def test_errors_say_what_helps(page: Page, served, proxy, lab: FakeOpenAI) -> None:
+def test_errors_say_what_helps(page: Page, served, proxy, lab) -> None:
     begin(page, served, proxy)
     lab.answer_with(failure(429, retry_after=7))
     found = page.evaluate(
@@ -74,7 +72,7 @@ def test_errors_say_what_helps(page: Page, served, proxy, lab: FakeOpenAI) -> No
     assert found == {"code": "provider_rate_limited", "retryable": True, "retryAfter": 7}
 
 
-def test_another_page_can_follow(page: Page, served, proxy, lab: FakeOpenAI) -> None:
+def test_another_page_can_follow(page: Page, served, proxy, lab) -> None:
     begin(page, served, proxy)
     lab.answer_with(answer(["one ", "two"]).stalled(1, 1.0))
     page.evaluate("() => { window.answer = chat.ask('Hi'); }")

@@ -78,6 +78,10 @@ class FakeOpenAI:
         """Play these for the next requests, one each."""
         self._queue.extend(answers)
 
+    def forget(self) -> None:
+        """Drop the answers that nobody has asked for."""
+        self._queue.clear()
+
     @staticmethod
     def text(count: int, seed: int = 1) -> str:
         """Return what ``count`` tokens of the default answer say."""
