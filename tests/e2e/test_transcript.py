@@ -296,6 +296,7 @@ def test_a_page_that_lost_its_place_gets_all_again(opened: Any, do: Do) -> None:
     expect(page.locator(".ws-prose li")).to_have_count(3)
     do("feed", id="x", pieces=[" bold**\n\nThe end"])
     do("finish", id="x")
+    expect(page.get_by_test_id("message-assistant")).to_have_attribute("aria-busy", "false")
     shown, whole = page.evaluate(
         NORMAL, ["x", render("# Title\n\n- one\n- two\n- three **half bold**\n\nThe end", MARKUP)]
     )
