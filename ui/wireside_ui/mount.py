@@ -5,18 +5,18 @@ from __future__ import annotations
 import hashlib
 import mimetypes
 from pathlib import Path
-from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
-from nicegui import app as nicegui_app
-from nicegui import core, ui
+from nicegui import ui
+from starlette.types import Scope
 
 from wireside.assets import folder
 from wireside.chat.service import ChatService
+from wireside_ui import page_socket
 from wireside_ui.pages.chat import ChatPages
-from wireside_ui.theme import Look
+from wireside_ui.theme import BACKGROUNDS, Look
 
 RECONNECT_S = 60.0
 """Seconds that a page may be cut off and go on without a reload; above the longest back-off."""
@@ -24,15 +24,17 @@ RECONNECT_S = 60.0
 MESSAGES_KEPT = 2000
 """Messages that a page which was cut off is sent again."""
 
+KEPT = "public, max-age=31536000, immutable"
+
 
 def mount(app: FastAPI, chat: ChatService, look: Look, *, storage_secret: str) -> None:
     """Register the page at ``/`` and ``/c/{id}`` and all it needs. Comes after all other routes,
     because the mount at ``/`` takes every path that is left.
     """
     assets = folder()
-    version = _version_of(assets)
+    version = _version_of(assets, _logo(look, assets))
     app.mount("/assets", _Assets(directory=assets))
-    app.include_router(_extras(look, assets))
+    app.include_router(_extras(look, assets, version))
     ChatPages(chat, look, version).register()
     ui.run_with(
         app,
@@ -48,42 +50,36 @@ def mount(app: FastAPI, chat: ChatService, look: Look, *, storage_secret: str) -
         show_welcome_message=False,
         dark=None,
     )
-    nicegui_app.on_startup(_ping_often)
-
-
-def _ping_often() -> None:
-    # NiceGUI derives these from the time above: a page would notice a cut after a minute only
-    core.sio.eio.ping_interval, core.sio.eio.ping_timeout = 10, 5
-    core.sio.on("wireside_ping", _pong)
-
-
-async def _pong(_: str, *__: object) -> bool:
-    return True
+    page_socket.watch()
 
 
 class _Assets(StaticFiles):
-    """Files that are asked for under a version of theirs, so they may be kept for ever."""
+    """What only our pages ask for is asked for under a version of theirs, and kept for ever; the
+    rest (the client that others load) is asked after whenever it is used.
+    """
 
-    def file_response(self, *args: Any, **options: Any) -> Response:
+    async def get_response(self, path: str, scope: Scope) -> Response:
         """Answer with the file."""
-        response = super().file_response(*args, **options)
-        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        response = await super().get_response(path, scope)
+        is_ours = path.startswith(("css/", "fonts/", "icons/"))
+        response.headers["Cache-Control"] = KEPT if is_ours else "no-cache"
         return response
 
 
-def _extras(look: Look, assets: Path) -> APIRouter:
+def _extras(look: Look, assets: Path, version: str) -> APIRouter:
     router = APIRouter(include_in_schema=False)
     logo = _logo(look, assets)
 
     @router.get("/logo")
     async def show_logo() -> FileResponse:
-        return FileResponse(logo, media_type=mimetypes.guess_type(logo.name)[0])
+        kind = mimetypes.guess_type(logo.name)[0]
+        return FileResponse(logo, media_type=kind, headers={"Cache-Control": KEPT})
 
     @router.get("/manifest.webmanifest")
     async def manifest(request: Request) -> JSONResponse:
         base = request.scope.get("root_path", "")
         icons = [
-            {"src": f"{base}/assets/icons/icon-{size}.png", "sizes": f"{size}x{size}",
+            {"src": f"{base}/assets/icons/icon-{size}.png?v={version}", "sizes": f"{size}x{size}",
              "type": "image/png", "purpose": "any maskable"}
             for size in (192, 512)
         ]  # fmt: skip
@@ -93,8 +89,8 @@ def _extras(look: Look, assets: Path) -> APIRouter:
                 "short_name": look.name,
                 "start_url": f"{base}/",
                 "display": "standalone",
-                "background_color": "#fbfaf8",
-                "theme_color": "#fbfaf8",
+                "background_color": BACKGROUNDS["light"],
+                "theme_color": BACKGROUNDS["light"],
                 "icons": icons,
             },
             media_type="application/manifest+json",
@@ -112,10 +108,10 @@ def _logo(look: Look, assets: Path) -> Path:
     return look.logo or assets / "logo.svg"
 
 
-def _version_of(assets: Path) -> str:
+def _version_of(assets: Path, logo: Path) -> str:
     """Name the state of all assets, so that a browser fetches anew what has changed."""
     digest = hashlib.sha256()
-    for file in sorted(assets.rglob("*")):
+    for file in (*sorted(assets.rglob("*")), logo):
         if file.is_file():
             digest.update(file.name.encode() + file.read_bytes())
     return digest.hexdigest()[:12]

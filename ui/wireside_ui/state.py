@@ -11,6 +11,7 @@ from wireside.messages import ToolDelta
 from wireside_ui.components.transcript import Row, State, Tool
 from wireside_ui.markdown import BlockStream, Op, render
 from wireside_ui.markup import Markup
+from wireside_ui.words import sentence_in
 
 READ_CHARS = 65_536
 """What is taken of an answer in one step; the rest waits for the next one."""
@@ -37,25 +38,22 @@ def state_of(turn: Turn) -> State:
             return "done"
 
 
-def error_of(turn: Turn) -> tuple[str, float | None]:
-    """Return the sentence of a turn's error and, where it may be tried again by itself, after
-    how many seconds.
-    """
+def retry_after(turn: Turn) -> float | None:
+    """Return after how many seconds a failed turn may be tried again by itself, None if never."""
     error = _end(turn).error
-    if error is None:
-        return "", None
-    may_go_on = error.code == "provider_rate_limited" and not turn.answers[-1].text
-    return str(error), error.retry_after if may_go_on else None
+    if error is None or error.code != "provider_rate_limited" or turn.answers[-1].text:
+        return None
+    return error.retry_after
 
 
-def row_of(turn: Turn, markup: Markup) -> Row:
+def row_of(turn: Turn, markup: Markup, language: str) -> Row:
     """Return a turn as the transcript shows it. An answer that still grows stays empty: what it
     holds comes by ``Follower.tick``.
     """
     state = state_of(turn)
     if not turn.answers or turn.is_live:
         return Row(id=turn.id, question=turn.question, state=state)
-    error, retry_after = error_of(turn)
+    error = _end(turn).error
     text, reasoning, tools = _content(turn.answers[-1])
     return Row(
         id=turn.id,
@@ -64,20 +62,24 @@ def row_of(turn: Turn, markup: Markup) -> Row:
         html=render(text, markup),
         reasoning=reasoning,
         tools=tools,
-        error=error,
-        retry_after=retry_after,
+        error=sentence_in(language, error) if error else "",
+        retry_after=retry_after(turn),
     )
 
 
 class Follower:
     """Follows one answer from its first segment to the end of its last, as changes of a page.
 
-    Its work depends on what is new since the last ``tick`` only.
+    Its work depends on what is new since the last ``tick`` only. ``goes_on``: the page shows the
+    beginning of the answer already; it becomes the whole without a gap.
     """
 
-    def __init__(self, answer: Answer, markup: Markup, wake: Callable[[], None]) -> None:
+    def __init__(
+        self, answer: Answer, markup: Markup, wake: Callable[[], None], *, goes_on: bool = False
+    ) -> None:
         self.answer = answer
         self._wake = wake
+        self._goes_on = goes_on
         self._blocks = BlockStream(markup)
         self._readers: list[Reader] = []
         self._tools: dict[str, Tool] = {}
@@ -110,6 +112,9 @@ class Follower:
                         tools_changed = True
         has_ended = self._readers[-1].end is not None and not self.has_more
         ops = self._blocks.flush(final=has_ended)
+        if self._goes_on:
+            self._goes_on = False
+            ops.insert(0, ["r", ""])
         tools = list(self._tools.values()) if tools_changed else None
         return ops, "".join(reasoning), tools, has_ended
 

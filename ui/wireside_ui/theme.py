@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+BACKGROUNDS = {"light": "#fbfaf8", "dark": "#171614"}
+"""``--ws-bg`` of ``theme.css``, for what surrounds the page."""
+
 Theme = Literal["system", "light", "dark"]
 
 
@@ -32,13 +35,13 @@ def head_html(look: Look, *, base: str, version: str, language: str, direction: 
         f'<link rel="stylesheet" href="{base}/assets/css/{name}.css?v={version}">'
         for name in ("theme", "transcript", "page")
     )
-    begin = {"theme": look.theme, "lang": language, "dir": direction}
+    begin = {"theme": look.theme, "lang": language, "dir": direction, **BACKGROUNDS}
     return (
         f"{css}{_accent(look.accent)}"
         f'<link rel="preload" as="font" type="font/woff2" crossorigin'
         f' href="{base}/assets/fonts/source-sans-3-latin-wght-normal.woff2">'
         f'<link rel="manifest" href="{base}/manifest.webmanifest">'
-        f'<link rel="apple-touch-icon" href="{base}/assets/icons/icon-192.png">'
+        f'<link rel="apple-touch-icon" href="{base}/assets/icons/icon-192.png?v={version}">'
         f'<meta name="description" content="{html.escape(look.name)}">'
         f"<script>({_BEFORE_PAINT})({json.dumps(begin)})</script>"
     )
@@ -49,10 +52,16 @@ _BEFORE_PAINT = """(begin) => {
   const root = document.documentElement;
   root.lang = begin.lang;
   root.dir = begin.dir;
-  let theme = begin.theme;
-  try { theme = localStorage.getItem("wireside.theme") || theme; } catch {}
+  let theme;
+  const recall = () => {
+    theme = begin.theme;
+    try { theme = localStorage.getItem("wireside.theme") || theme; } catch {}
+  };
+  const bar = document.head.appendChild(document.createElement("meta"));
+  bar.name = "theme-color";
   const dark = matchMedia("(prefers-color-scheme: dark)");
   window.wiresideTheme = (choice) => {
+    recall();
     if (choice) {
       theme = choice;
       try { localStorage.setItem("wireside.theme", choice); } catch {}
@@ -60,6 +69,7 @@ _BEFORE_PAINT = """(begin) => {
     const isDark = theme === "dark" || (theme === "system" && dark.matches);
     root.classList.toggle("ws-dark", isDark);
     root.style.colorScheme = isDark ? "dark" : "light";
+    bar.content = isDark ? begin.dark : begin.light;
     document.body?.classList.toggle("body--dark", isDark);
     return theme;
   };

@@ -11,6 +11,8 @@ from nicegui.events import GenericEventArguments
 
 from wireside.chat.conversation import Options
 
+MAX_ID_CHARS = 64
+
 
 @dataclass(frozen=True, slots=True)
 class Sending:
@@ -34,25 +36,34 @@ class Composer(Element, component="wireside_composer.js"):
         self,
         *,
         conversation: str | None,
+        lost: str | None,
         base: str,
         max_chars: int,
         words: Mapping[str, str],
         on_send: Callable[[Sending], Awaitable[None]],
         on_stop: Callable[[], Awaitable[None]],
         on_edit_last: Callable[[], None],
+        on_open: Callable[[str], None],
     ) -> None:
+        """``lost`` is the conversation of the page's address that is not here any more: what was
+        written there comes along. ``on_open`` hears which conversation the browser's address has
+        become, "" for a new one.
+        """
         super().__init__()
         self._props["conversation"] = conversation or ""
+        self._props["lost"] = lost or ""
         self._props["base"] = base
         self._props["max-chars"] = max_chars
         self._props["words"] = dict(words)
         self._on_send = on_send
+        self._on_open = on_open
         self.on("send", self._send)
         self.on("stop", on_stop)
         self.on("edit-last", on_edit_last)
+        self.on("open", self._open)
 
     def accepted(self, turn_id: str, conversation_id: str) -> None:
-        """The question is the server's now; the page's address becomes the conversation's."""
+        """The question is the server's now; a new chat's address becomes the conversation's."""
         self.run_method("accepted", turn_id, conversation_id)
 
     def refused(self, turn_id: str, sentence: str) -> None:
@@ -71,6 +82,14 @@ class Composer(Element, component="wireside_composer.js"):
         """Offer a question that was asked to be changed and asked anew."""
         self.run_method("edit", turn_id, question)
 
+    def lose(self, conversation_id: str) -> None:
+        """The conversation that was opened is not here any more."""
+        self.run_method("lose", conversation_id)
+
+    def _open(self, event: GenericEventArguments) -> None:
+        if isinstance(event.args, str) and len(event.args) <= MAX_ID_CHARS:
+            self._on_open(event.args)
+
     async def _send(self, event: GenericEventArguments) -> None:
         sending = _sending(event.args)
         if sending is not None:
@@ -82,7 +101,9 @@ def _sending(args: Any) -> Sending | None:
     if not isinstance(args, dict):
         return None
     turn_id, question = args.get("turn_id"), args.get("question")
-    if not (isinstance(turn_id, str) and 0 < len(turn_id) <= 64 and isinstance(question, str)):
+    if not (
+        isinstance(turn_id, str) and 0 < len(turn_id) <= MAX_ID_CHARS and isinstance(question, str)
+    ):
         return None
     given = args.get("options")
     options = given if isinstance(given, dict) else {}
@@ -96,7 +117,7 @@ def _sending(args: Any) -> Sending | None:
             temperature=_number(options.get("temperature"), 0, 2),
             max_tokens=_count(options.get("max_tokens")),
         ),
-        edits if isinstance(edits, str) and len(edits) <= 64 else None,
+        edits if isinstance(edits, str) and len(edits) <= MAX_ID_CHARS else None,
     )
 
 
@@ -105,8 +126,9 @@ def _text(value: Any, max_chars: int) -> str | None:
 
 
 def _number(value: Any, low: float, high: float) -> float | None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return min(max(float(value), low), high) if is_number else None
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:  # NaN
+        return None
+    return float(min(max(value, low), high))
 
 
 def _count(value: Any) -> int | None:

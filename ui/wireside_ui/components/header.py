@@ -1,30 +1,21 @@
-"""The bar at the top: name, model picker, connection, colours, new chat, help."""
+"""The bar at the top: name, colours, shortcuts, new chat; between them what is put into it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from nicegui.element import Element
 
-from wireside.messages import ModelInfo
-
 
 class Header(Element, component="wireside_header.js"):
-    """Everything in it works in the browser; the server only says which models there are.
+    """Works in the browser alone: the chosen colours are the browser's (``localStorage``).
 
-    The chosen model and colours are the browser's (``localStorage``).
+    Its children stand in a row after the name.
     """
 
-    def __init__(self, *, name: str, base: str, words: Mapping[str, str]) -> None:
+    def __init__(self, *, name: str, logo: str, base: str, words: Mapping[str, str]) -> None:
         super().__init__()
         self._props["name"] = name
+        self._props["logo"] = logo
         self._props["base"] = base
         self._props["words"] = dict(words)
-
-    def show_models(self, models: Sequence[ModelInfo]) -> None:
-        """Offer these models; the first one is the default."""
-        self.run_method("setModels", [{"id": m.id, "name": m.name} for m in models])
-
-    def show_problem(self, sentence: str) -> None:
-        """Say why there are no models."""
-        self.run_method("setProblem", sentence)

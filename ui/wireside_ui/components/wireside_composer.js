@@ -3,6 +3,8 @@
 // under the same id, which is asked once.
 import { h } from "vue";
 
+const MAX_BYTES = 900_000; // of one message: NiceGUI's socket takes a million, with all that is around the text
+
 const ICONS = {
   send: "M12 19V5m-6 6l6-6 6 6",
   stop: "M8 8h8v8H8z",
@@ -11,6 +13,8 @@ const ICONS = {
 };
 const icon = (name) =>
   h("svg", { viewBox: "0 0 24 24", width: 20, height: 20, class: "ws-icon", "aria-hidden": "true" }, h("path", { d: ICONS[name] }));
+
+const SETTINGS = ["system", "temperature", "max_tokens"];
 
 const memory = {
   read(key, otherwise) {
@@ -29,63 +33,90 @@ const memory = {
 };
 
 export default {
-  props: { conversation: String, base: String, maxChars: Number, words: Object },
-  emits: ["send", "stop", "edit-last"],
+  props: { conversation: String, lost: String, base: String, maxChars: Number, words: Object },
+  emits: ["send", "stop", "edit-last", "open"],
   data() {
     return {
-      id: this.conversation,
+      id: this.conversation, // "" for a new one
       text: "",
       outbox: [],
       isAnswering: false,
       isConnected: true,
       notice: "",
+      isSalvaged: false,
       editing: "",
       open: false,
       settings: memory.read("settings", {}),
     };
   },
   computed: {
+    chars() {
+      // most texts are short enough in any case: do not take them apart at each key
+      return this.text.length <= this.maxChars ? this.text.length : [...this.text].length;
+    },
     tooLong() {
-      return [...this.text].length > this.maxChars;
+      return this.chars > this.maxChars || (this.text.length > MAX_BYTES / 6 && bytes(this.text) > MAX_BYTES);
     },
     canSend() {
       return Boolean(this.text.trim()) && this.isConnected && !this.tooLong;
     },
+    stops() {
+      return this.isAnswering && !this.text.trim();
+    },
+    warning() {
+      if (this.notice) return this.notice;
+      if (this.tooLong) return this.tooLongText();
+      return this.isConnected ? "" : this.words.offline_hint;
+    },
+    hint() {
+      const w = this.words;
+      if (this.warning) return h("span", { class: "ws-hint-shown" }, this.warning);
+      return this.isSalvaged ? h("span", { class: "ws-hint-calm" }, w.salvaged) : w.disclaimer;
+    },
+    hasSettings() {
+      return SETTINGS.some((name) => String(this.settings[name] ?? "").trim());
+    },
   },
   created() {
-    this.text = memory.read("draft." + this.id, "");
-    this.outbox = memory.read("outbox." + this.id, []);
+    if (this.lost) this.salvage(this.lost);
+    this.load();
   },
   mounted() {
     window.addEventListener("wireside:ask", this.onAsk);
+    window.addEventListener("wireside:open", this.onOpen);
     window.addEventListener("wireside:connection", this.onConnection);
+    window.addEventListener("popstate", this.onHistory);
     document.addEventListener("keydown", this.onPageKey);
-    document.addEventListener("click", this.closeOutside);
+    document.addEventListener("click", this.onOutside);
+    window.visualViewport?.addEventListener("resize", this.onViewport);
+    window.visualViewport?.addEventListener("scroll", this.onViewport);
     this.observer = new ResizeObserver(() =>
       document.documentElement.style.setProperty("--ws-composer-height", this.$el.offsetHeight + "px"),
     );
     this.observer.observe(this.$el);
     this.grow();
-    if (matchMedia("(hover: hover)").matches) this.$refs.box.focus({ preventScroll: true });
-    this.whenConnected(() => this.outbox.forEach((item) => this.emitSend(item)));
+    this.takeOver();
+    this.whenConnected(() => this.outbox.forEach(this.emitSend));
   },
   unmounted() {
     window.removeEventListener("wireside:ask", this.onAsk);
+    window.removeEventListener("wireside:open", this.onOpen);
     window.removeEventListener("wireside:connection", this.onConnection);
+    window.removeEventListener("popstate", this.onHistory);
     document.removeEventListener("keydown", this.onPageKey);
-    document.removeEventListener("click", this.closeOutside);
+    document.removeEventListener("click", this.onOutside);
+    window.visualViewport?.removeEventListener("resize", this.onViewport);
+    window.visualViewport?.removeEventListener("scroll", this.onViewport);
     this.observer.disconnect();
   },
   render() {
     const w = this.words;
-    const stops = this.isAnswering && !this.text.trim();
-    const hint = this.notice || (this.tooLong ? this.tooLongText() : "") || (this.isConnected ? "" : w.offline_hint);
-    return h("footer", { class: "ws-composer" }, [
-      h("form", { class: "ws-box", onSubmit: (e) => (e.preventDefault(), this.submit()) }, [
+    return h("section", { class: "ws-composer", "aria-label": w.message_box }, [
+      h("form", { class: "ws-box", onSubmit: this.onSubmit }, [
         this.editing
           ? h("div", { class: "ws-editing" }, [
               h("span", w.editing),
-              h("button", { type: "button", class: "ws-tool", "aria-label": w.cancel, onClick: this.stopEditing }, icon("close")),
+              h("button", { type: "button", class: "ws-tool", "aria-label": w.cancel, title: w.cancel, onClick: this.stopEditing }, icon("close")),
             ])
           : null,
         h("textarea", {
@@ -95,55 +126,33 @@ export default {
           placeholder: w.placeholder,
           "aria-label": w.placeholder,
           "aria-describedby": "ws-hint",
+          "aria-invalid": this.tooLong ? "true" : undefined,
           "data-testid": "input-chat",
-          dir: "auto",
+          dir: this.text ? "auto" : undefined, // the placeholder reads as the page does
           enterkeyhint: "send",
           autocomplete: "off",
           onInput: (e) => this.setText(e.target.value),
           onKeydown: this.onKey,
         }),
-        h("div", { class: "ws-bar" }, [
-          this.options(),
-          h("span", { class: "ws-space" }),
-          stops
-            ? h(
-                "button",
-                { type: "button", class: "ws-send", "data-testid": "button-stop", "aria-label": w.stop, title: w.stop, onClick: () => this.$emit("stop") },
-                icon("stop"),
-              )
-            : h(
-                "button",
-                {
-                  type: "submit",
-                  class: "ws-send",
-                  "data-testid": "button-send",
-                  "aria-label": w.send,
-                  title: this.isConnected ? w.send : w.offline_hint,
-                  disabled: !this.canSend,
-                },
-                icon("send"),
-              ),
-        ]),
+        h("div", { class: "ws-bar" }, [this.options(), h("span", { class: "ws-gap" }), this.stops ? this.stopButton() : this.sendButton()]),
       ]),
-      h("p", { id: "ws-hint", class: ["ws-hint", hint && "ws-hint-shown"], role: "status" }, hint || w.disclaimer),
+      h("p", { id: "ws-hint", class: "ws-hint", role: "status" }, [this.hint]),
     ]);
   },
   methods: {
     // ---- called by the server ------------------------------------------------------------------
     accepted(turnId, conversationId) {
-      this.dropFromOutbox(turnId);
-      if (!this.id) {
-        this.id = conversationId;
-        history.replaceState(history.state, "", `${this.base}/c/${conversationId}`);
-        memory.write("draft.", "");
-        memory.write("outbox.", []);
-        memory.write("draft." + this.id, this.text);
-        memory.write("outbox." + this.id, this.outbox);
-      }
+      const isHere = this.dropFromOutbox(turnId);
+      if (!isHere || this.id) return;
+      this.keep("", []);
+      this.id = conversationId;
+      this.keep(this.text, this.outbox);
+      history.replaceState(history.state, "", this.address(conversationId));
     },
     refused(turnId, sentence) {
       const item = this.dropFromOutbox(turnId);
-      if (item) this.putBack(item.question);
+      if (!item) return;
+      this.putBack(item.question);
       this.notice = sentence;
     },
     setAnswering(isAnswering) {
@@ -162,11 +171,46 @@ export default {
         this.$refs.box.setSelectionRange(question.length, question.length);
       });
     },
+    lose(id) {
+      this.salvage(id);
+      this.id = "";
+      this.load();
+      this.$nextTick(this.grow);
+    },
 
     // ---- text ----------------------------------------------------------------------------------
+    load() {
+      this.text = memory.read("draft." + this.id, "");
+      this.outbox = memory.read("outbox." + this.id, []);
+    },
+    keep(text, outbox) {
+      memory.write("draft." + this.id, text);
+      memory.write("outbox." + this.id, outbox);
+    },
+    // What was written in a conversation that is not there any more goes on in a new one; what it was
+    // an answer to is gone, so nothing of it is sent by itself.
+    salvage(id) {
+      const unsent = memory.read("outbox." + id, []).map((item) => item.question);
+      const texts = [...unsent, memory.read("draft." + id, ""), memory.read("draft.", "")].filter((text) => text.trim());
+      this.isSalvaged = texts.length > 0;
+      memory.write("draft.", [...new Set(texts)].join("\n"));
+      memory.write("draft." + id, "");
+      memory.write("outbox." + id, []);
+    },
+    // The box that was drawn before this script had come: what was typed there goes on here.
+    takeOver() {
+      const early = window.wiresideShell?.takeOver();
+      const box = this.$refs.box;
+      if (early?.text) this.setText(early.text);
+      if (early?.hasFocus || matchMedia("(hover: hover)").matches) box.focus({ preventScroll: true });
+      if (early?.text && early.hasFocus) this.$nextTick(() => box.setSelectionRange(...early.selection));
+      if (early?.sends) this.whenConnected(this.submit);
+      if (early?.asks) this.whenConnected(() => this.onAsk({ detail: early.asks }));
+    },
     setText(text) {
       this.text = text;
       this.notice = "";
+      this.isSalvaged = false;
       if (!this.editing) memory.write("draft." + this.id, text);
       this.$nextTick(this.grow);
     },
@@ -176,22 +220,57 @@ export default {
       box.style.height = box.scrollHeight + "px"; // bounded by max-height in the style sheet
     },
     tooLongText() {
-      const over = [...this.text].length - this.maxChars;
-      return this.words.too_long.replace("{over}", over.toLocaleString()).replace("{limit}", this.maxChars.toLocaleString());
+      const over = this.chars - this.maxChars;
+      const number = (value) => value.toLocaleString(document.documentElement.lang);
+      if (over <= 0) return this.words.too_big;
+      return this.words.too_long.replace("{over}", number(over)).replace("{limit}", number(this.maxChars));
     },
     stopEditing() {
       this.editing = "";
       this.setText(this.beforeEditing || "");
       this.$refs.box.focus();
     },
+    // a phone's keyboard lies over the page where the browser does not make the page smaller itself
+    onViewport() {
+      const { height, offsetTop, scale } = window.visualViewport;
+      if (scale > 1.01) return; // somebody looks closer
+      const hidden = Math.max(0, Math.round(window.innerHeight - height - offsetTop));
+      document.documentElement.style.setProperty("--ws-keyboard", (hidden > 80 ? hidden : 0) + "px");
+    },
+
+    // ---- which conversation --------------------------------------------------------------------
+    address(id) {
+      return id ? `${this.base}/c/${id}` : `${this.base}/`;
+    },
+    onOpen(e) {
+      if (!this.isConnected) return; // the words under the box say so
+      if (location.pathname !== this.address(e.detail)) history.pushState(null, "", this.address(e.detail));
+      this.show(e.detail);
+      if (matchMedia("(hover: hover)").matches) this.$refs.box.focus({ preventScroll: true });
+    },
+    onHistory() {
+      const path = location.pathname.slice(this.base.length);
+      this.show(path.startsWith("/c/") ? path.slice(3) : "");
+    },
+    show(id) {
+      this.editing = this.notice = "";
+      this.id = id;
+      this.load();
+      this.$nextTick(this.grow);
+      this.whenConnected(() => this.$emit("open", this.id));
+    },
 
     // ---- sending -------------------------------------------------------------------------------
+    onSubmit(e) {
+      e.preventDefault();
+      this.submit();
+    },
     submit() {
       if (!this.canSend) return;
       const text = this.text;
       const edits = this.editing || null;
       this.editing = "";
-      this.setText("");
+      this.setText(edits ? this.beforeEditing || "" : "");
       this.send(text, edits);
     },
     send(question, edits = null) {
@@ -203,25 +282,27 @@ export default {
     emitSend(item) {
       this.$emit("send", item);
     },
+    // Returns what was sent, if it was sent from the conversation that is shown.
     dropFromOutbox(turnId) {
       const item = this.outbox.find((other) => other.turn_id === turnId);
       this.outbox = this.outbox.filter((other) => other !== item);
       memory.write("outbox." + this.id, this.outbox);
+      if (!item) dropElsewhere(turnId);
       return item;
     },
     whenConnected(then) {
       window.socket?.connected && window.did_handshake ? then() : setTimeout(() => this.whenConnected(then), 20);
     },
     onAsk(e) {
-      this.whenConnected(() => this.send(e.detail));
+      if (this.id || !this.outbox.length) this.send(e.detail); // a starter that was clicked twice is meant once
     },
     onConnection(e) {
       this.isConnected = e.detail === "connected" || e.detail === "connecting";
       // what was on its way when the line broke: asked once, however often it is sent
-      if (e.detail === "connected") this.whenConnected(() => this.outbox.forEach((item) => this.emitSend(item)));
+      if (e.detail === "connected") this.whenConnected(() => this.outbox.forEach(this.emitSend));
     },
     onKey(e) {
-      if (e.isComposing || e.keyCode === 229) return;
+      if (e.isComposing || e.keyCode === 229) return; // Enter ends a word of an input method
       if (e.key === "Enter" && !e.shiftKey) {
         e.preventDefault();
         this.submit();
@@ -231,14 +312,32 @@ export default {
       }
     },
     onPageKey(e) {
-      if (e.key === "Escape" && !e.defaultPrevented && !document.querySelector("dialog[open]")) {
-        if (this.open) this.open = false;
+      if (e.defaultPrevented || e.isComposing || document.querySelector("dialog[open]")) return;
+      if (e.key === "Escape") {
+        if (this.open) this.closeOptions();
         else if (this.editing) this.stopEditing();
         else if (this.isAnswering) this.$emit("stop");
-      } else if (e.key === "/" && !e.ctrlKey && !e.metaKey && !e.target.closest?.("input, textarea, [contenteditable]")) {
+      } else if (e.key === "/" && !e.ctrlKey && !e.metaKey && !e.altKey && !e.target.closest?.("input, textarea, select, [contenteditable]")) {
         e.preventDefault();
         this.$refs.box.focus();
       }
+    },
+    sendButton() {
+      const w = this.words;
+      const title = this.isConnected ? w.send : w.offline_hint;
+      return h(
+        "button",
+        { type: "submit", class: "ws-send", "data-testid": "button-send", "aria-label": w.send, title, disabled: !this.canSend },
+        icon("send"),
+      );
+    },
+    stopButton() {
+      const w = this.words;
+      const stop = () => {
+        this.$emit("stop");
+        this.$refs.box.focus({ preventScroll: true }); // this button goes
+      };
+      return h("button", { type: "button", class: "ws-send", "data-testid": "button-stop", "aria-label": w.stop, title: w.stop, onClick: stop }, icon("stop"));
     },
 
     // ---- settings of the model -----------------------------------------------------------------
@@ -259,40 +358,80 @@ export default {
       this.settings = { ...this.settings, [name]: value };
       memory.write("settings", this.settings);
     },
-    closeOutside(e) {
-      if (this.open && !e.target.closest?.(".ws-options")) this.open = false;
+    forgetSettings() {
+      this.settings = {};
+      memory.write("settings", null);
+      this.$refs.system.focus();
+    },
+    closeOptions() {
+      const hadFocus = this.$refs.options.contains(document.activeElement);
+      this.open = false;
+      if (hadFocus) this.$refs.tune.focus();
+    },
+    onOutside(e) {
+      if (this.open && !this.$refs.options.contains(e.target)) this.open = false;
     },
     options() {
       const w = this.words;
-      const changed = ["system", "temperature", "max_tokens"].some((name) => String(this.settings[name] ?? "").trim());
-      const field = (name, label, input) => h("label", [h("span", label), h(input.tag, { ...input, tag: undefined, value: this.settings[name] ?? "", onInput: (e) => this.set(name, e.target.value) })]);
-      return h("div", { class: "ws-menu-anchor ws-options" }, [
+      const leave = (e) => e.relatedTarget && !this.$refs.options.contains(e.relatedTarget) && (this.open = false);
+      return h("div", { ref: "options", class: "ws-options", onFocusout: leave }, [
         h(
           "button",
           {
+            ref: "tune",
             type: "button",
-            class: ["ws-tool", changed && "ws-changed"],
+            class: ["ws-tool", this.hasSettings && "ws-changed"],
             "data-testid": "options",
             "aria-label": w.settings,
             title: w.settings,
+            "aria-haspopup": "dialog",
             "aria-expanded": String(this.open),
             onClick: () => (this.open = !this.open),
           },
           icon("tune"),
         ),
-        this.open
-          ? h("div", { class: "ws-menu ws-panel", role: "group", "aria-label": w.settings }, [
-              field("system", w.system, { tag: "textarea", rows: 3, placeholder: w.system_placeholder, maxlength: 20000 }),
-              field("temperature", w.temperature, { tag: "input", type: "number", min: 0, max: 2, step: 0.1, placeholder: w.by_default }),
-              field("max_tokens", w.max_tokens, { tag: "input", type: "number", min: 1, max: 1000000, step: 1, placeholder: w.by_default }),
-            ])
-          : null,
+        this.open ? this.panel() : null,
+      ]);
+    },
+    panel() {
+      const w = this.words;
+      const field = (name, tag, more) =>
+        h("label", [h("span", w[name]), h(tag, { ...more, ref: name, value: this.settings[name] ?? "", onInput: (e) => this.set(name, e.target.value) })]);
+      const number = { type: "number", placeholder: w.by_default, onKeydown: (e) => e.key === "Enter" && (e.preventDefault(), this.closeOptions()) };
+      return h("div", { class: "ws-menu ws-panel", role: "dialog", "aria-label": w.settings }, [
+        field("system", "textarea", { rows: 3, placeholder: w.system_placeholder, maxlength: 20000, dir: "auto" }),
+        h("div", { class: "ws-pair" }, [
+          field("temperature", "input", { ...number, min: 0, max: 2, step: 0.1, inputmode: "decimal" }),
+          field("max_tokens", "input", { ...number, min: 1, max: 1000000, step: 1, inputmode: "numeric" }),
+        ]),
+        h("div", { class: "ws-panel-foot" }, [
+          h("small", w.settings_note),
+          h("button", { type: "button", class: "ws-button", disabled: !this.hasSettings, onClick: this.forgetSettings }, w.reset),
+        ]),
       ]);
     },
   },
 };
 
 function newId() {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return [...bytes].map((b) => b.toString(16).padStart(2, "0")).join("");
+  const random = crypto.getRandomValues(new Uint8Array(16));
+  return [...random].map((b) => b.toString(16).padStart(2, "0")).join("");
+}
+
+function bytes(text) {
+  return new TextEncoder().encode(JSON.stringify(text)).length;
+}
+
+// An acknowledgement that came after another conversation was opened.
+function dropElsewhere(turnId) {
+  try {
+    for (const key of Object.keys(localStorage)) {
+      if (!key.startsWith("wireside.outbox.")) continue;
+      const name = key.slice("wireside.".length);
+      memory.write(
+        name,
+        memory.read(name, []).filter((item) => item.turn_id !== turnId),
+      );
+    }
+  } catch {}
 }

@@ -2,43 +2,43 @@
 import { h } from "vue";
 
 export default {
-  props: { name: String, tagline: String, logo: String, starters: Array, words: Object },
-  data: () => ({ shown: true, problem: "", missing: false }),
+  props: { name: String, tagline: String, logo: String, starters: Array, words: Object, view: String },
+  data() {
+    return { shown: this.view, problem: "" };
+  },
   render() {
-    if (!this.shown) return h("div", { hidden: true });
+    if (this.shown === "hidden") return h("div", { hidden: true });
     const w = this.words;
-    const body = this.missing
-      ? [h("p", { class: "ws-welcome-line" }, w.missing), h("a", { class: "ws-button", href: "../" }, w.new_chat)]
-      : [
-          h("p", { class: "ws-welcome-line" }, this.tagline),
-          this.problem
-            ? h("div", { class: "ws-problem", role: "status" }, [h("strong", w.no_model), h("p", this.problem)])
-            : h(
-                "ul",
-                { class: "ws-starters", "aria-label": w.starters },
-                this.starters.map((text) =>
-                  h("li", h("button", { type: "button", onClick: () => this.ask(text) }, text)),
-                ),
-              ),
-        ];
-    return h("section", { class: "ws-welcome", "aria-label": this.name }, [
-      h("img", { src: this.logo, alt: "", width: 56, height: 56 }),
-      h("p", { class: "ws-welcome-name" }, this.name),
-      ...body,
+    const isMissing = this.shown === "missing";
+    return h("section", { class: "ws-welcome", "aria-label": this.name, "data-view": this.shown }, [
+      h("div", { class: "ws-welcome-inner" }, [
+        h("img", { src: this.logo, alt: "", width: 56, height: 56 }),
+        h("p", { class: "ws-welcome-name" }, isMissing ? w.missing_title : this.name),
+        h("p", { class: "ws-welcome-line" }, isMissing ? w.missing : this.tagline),
+        isMissing ? h("button", { type: "button", class: "ws-button ws-strong", onClick: this.newChat }, w.new_chat) : this.problem ? this.notice() : this.choices(),
+      ]),
     ]);
   },
   methods: {
-    setShown(shown) {
-      this.shown = shown;
+    // ---- called by the server ------------------------------------------------------------------
+    setView(view) {
+      this.shown = view;
     },
     setProblem(sentence) {
       this.problem = sentence;
     },
-    setMissing() {
-      this.missing = true;
+
+    notice() {
+      return h("div", { class: "ws-problem", role: "status" }, [h("strong", this.words.no_model), h("p", this.problem)]);
+    },
+    choices() {
+      const choice = (text) => h("li", h("button", { type: "button", onClick: () => this.ask(text) }, text));
+      return h("ul", { class: "ws-starters", "aria-label": this.words.starters }, this.starters.map(choice));
+    },
+    newChat() {
+      window.dispatchEvent(new CustomEvent("wireside:open", { detail: "" }));
     },
     ask(text) {
-      this.shown = false;
       window.dispatchEvent(new CustomEvent("wireside:ask", { detail: text }));
     },
   },

@@ -1,0 +1,71 @@
+"""What a browser may send, and what the box makes of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wireside.chat.conversation import Options
+from wireside_ui.components.composer import Sending, _sending
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=80),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=8,
+)
+KEYS = ("turn_id", "question", "edits", "options")
+OPTIONS = ("model", "system", "temperature", "max_tokens")
+
+
+@given(
+    JSON
+    | st.fixed_dictionaries(
+        {},
+        optional={
+            **dict.fromkeys(KEYS[:3], JSON),
+            "options": JSON | st.fixed_dictionaries({}, optional=dict.fromkeys(OPTIONS, JSON)),
+        },
+    )
+)
+def test_whatever_comes_is_a_question_or_nothing(args: Any) -> None:
+    sending = _sending(args)
+    if sending is None:
+        return
+    assert isinstance(sending.question, str)
+    assert 0 < len(sending.turn_id) <= 64
+    options = sending.options
+    assert options.temperature is None or 0 <= options.temperature <= 2
+    assert options.max_tokens is None or options.max_tokens > 0
+    assert options.system is None or options.system.strip()
+
+
+def test_a_question_comes_with_its_options() -> None:
+    sent = {
+        "turn_id": "a",
+        "question": "why?",
+        "edits": "b",
+        "options": {"model": "m", "system": "Be brief.", "temperature": 0.5, "max_tokens": 9},
+    }
+    assert _sending(sent) == Sending("a", "why?", Options("m", "Be brief.", 0.5, 9), "b")
+
+
+@pytest.mark.parametrize(
+    ("options", "wanted"),
+    [
+        ({"temperature": 7}, Options(temperature=2.0)),
+        ({"temperature": float("nan")}, Options()),
+        ({"temperature": float("-inf")}, Options(temperature=0.0)),
+        ({"temperature": 10**400}, Options(temperature=2.0)),
+        ({"temperature": True, "max_tokens": True}, Options()),
+        ({"max_tokens": -1}, Options()),
+        ({"system": "  ", "model": ""}, Options()),
+        ([], Options()),
+    ],
+)
+def test_an_option_that_is_none_is_left_out(options: Any, wanted: Options) -> None:
+    sending = _sending({"turn_id": "a", "question": "q", "options": options})
+    assert sending is not None
+    assert sending.options == wanted

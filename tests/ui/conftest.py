@@ -1,0 +1,102 @@
+"""Answers that a test makes grow by hand, and the service around them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+
+import pytest
+
+from wireside.chat.service import ChatService, Rules
+from wireside.errors import WiresideError
+from wireside.generation.log import AnswerLog, End
+from wireside.generation.reader import Bell, Reader
+from wireside.generation.runner import Limits, Runner
+from wireside.generation.tasks import Tasks
+from wireside.messages import (
+    Delta,
+    Finished,
+    FinishReason,
+    ModelInfo,
+    ModelRequest,
+    TextDelta,
+)
+
+
+class HandStream:
+    """Has what a page needs of a stream."""
+
+    def __init__(self) -> None:
+        self.log = AnswerLog()
+        self.bell = Bell()
+
+    @property
+    def is_live(self) -> bool:
+        return self.log.end is None
+
+    def reader(self, offset: int = 0, wake: Callable[[], None] | None = None) -> Reader:
+        return Reader(self.log, self.bell, offset, wake)
+
+    def say(self, text: str) -> None:
+        self.log.append(TextDelta(text))
+        self.bell.ring()
+
+    def close(self, reason: FinishReason | None = "stop", error: WiresideError | None = None):
+        self.log.close(End(None if error else reason, error))
+        self.bell.ring()
+        return self
+
+
+class HandProvider:
+    """Implements ``Provider`` and ``Models``: each answer waits for what the test says."""
+
+    def __init__(self) -> None:
+        self.answers: list[asyncio.Queue[Delta]] = []
+        self.problem: WiresideError | None = None
+
+    async def models(self) -> Sequence[ModelInfo]:
+        if self.problem:
+            raise self.problem
+        return (ModelInfo("model-a", "Model A"),)
+
+    async def resolve(self, name: str | None) -> str:
+        if self.problem:
+            raise self.problem
+        return name or "model-a"
+
+    async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta, None]:
+        steps: asyncio.Queue[Delta] = asyncio.Queue()
+        self.answers.append(steps)
+        while True:
+            step = await steps.get()
+            yield step
+            if isinstance(step, Finished):
+                return
+
+    async def warm_up(self) -> None:
+        pass
+
+    async def aclose(self) -> None:
+        pass
+
+
+@pytest.fixture
+def stream() -> HandStream:
+    return HandStream()
+
+
+@pytest.fixture
+def new_stream() -> Callable[[], HandStream]:
+    return HandStream
+
+
+@pytest.fixture
+async def provider() -> HandProvider:
+    return HandProvider()
+
+
+@pytest.fixture
+async def chat(provider: HandProvider) -> AsyncIterator[ChatService]:
+    tasks = Tasks()
+    yield ChatService(Runner(provider, tasks, Limits(), lambda: 0.0), provider, Rules(), tasks)
+    await tasks.aclose()

@@ -1,0 +1,274 @@
+"""What an open page tells its browser, as the messages that it sends."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from nicegui import Client, ui
+from nicegui.element import Element
+
+from wireside.chat.conversation import Conversation, Options
+from wireside.chat.service import ChatService
+from wireside.errors import NotConfigured
+from wireside.messages import Finished, TextDelta
+from wireside_ui.components.composer import Sending
+from wireside_ui.components.transcript import Action
+from wireside_ui.markup import Markup
+from wireside_ui.pages.chat import ChatPage
+from wireside_ui.theme import Look
+
+
+class Screen:
+    """A page without a browser: keeps what it was told, as (method, arguments)."""
+
+    def __init__(self, chat: ChatService, conversation: Conversation | None = None) -> None:
+        with Client(ui.page("")) as client:
+            self.page = ChatPage(chat, Look(), Markup(frozenset()), client, "en", "", "v1")
+            self.page.build(conversation.id if conversation else None, ())
+        self.client = client
+
+    def told(self) -> list[tuple[Any, ...]]:
+        """Return what is new since the last call, the page brought up to date."""
+        with self.client:
+            self.page._update()
+        return CALLS.pop(self.client.id, [])
+
+    def changes(self, method: str) -> list[tuple[Any, ...]]:
+        return [call[1:] for call in self.told() if call[0] == method]
+
+    async def ask(self, question: str, turn_id: str, edits: str | None = None) -> None:
+        with self.client:
+            await self.page._send(Sending(turn_id, question, Options(), edits))
+
+    async def act(self, name: Any, turn_id: str) -> None:
+        with self.client:
+            await self.page._act(Action(name, turn_id))
+
+
+CALLS: dict[str, list[tuple[Any, ...]]] = {}
+
+
+@pytest.fixture(autouse=True)
+def calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep what would go to a browser, as it would arrive there."""
+
+    def run_method(element: Element, name: str, *args: Any, timeout: float = 1) -> None:
+        call = (name, *json.loads(json.dumps(args)))
+        CALLS.setdefault(element.client.id, []).append(call)
+
+    CALLS.clear()
+    monkeypatch.setattr(Element, "run_method", run_method)
+
+
+@pytest.fixture
+def screen(chat: ChatService) -> Screen:
+    return Screen(chat)
+
+
+@pytest.fixture
+def begun(provider: Any) -> Callable[..., Any]:
+    """Wait until the provider was asked so often; returns how to speak as the last answer."""
+
+    async def wait(count: int) -> Callable[..., Any]:
+        while len(provider.answers) < count:
+            await asyncio.sleep(0)
+        steps = provider.answers[-1]
+
+        async def say(text: str, *, ends: bool = False) -> None:
+            steps.put_nowait(TextDelta(text))
+            if ends:
+                steps.put_nowait(Finished("stop"))
+            for _ in range(20):
+                await asyncio.sleep(0)
+
+        return say
+
+    return wait
+
+
+async def test_a_question_is_shown_acknowledged_and_answered(screen: Screen, begun: Any) -> None:
+    await screen.ask("why?", "t1")
+    say = await begun(1)
+    await say("Because ")
+    told = screen.told()
+    names = [call[0] for call in told]
+    assert names.index("append") < names.index("ops")
+    assert next(call for call in told if call[0] == "accepted")[1] == "t1"
+    assert ("setView", "hidden") in told
+    assert ("setAnswering", True) in told
+    await say("of that.", ends=True)
+    told = screen.told()
+    assert "of that." in json.dumps(told)
+    assert ("setAnswering", False) in told
+    assert told.index(next(c for c in told if c[0] == "ops")) < told.index(
+        next(c for c in told if c[0] == "update" and c[2].get("state") == "done")
+    )
+    assert screen.told() == []
+
+
+async def test_a_tick_goes_through_no_turn_that_has_not_changed(
+    screen: Screen, begun: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await screen.ask("why?", "t1")
+    say = await begun(1)
+    await say("a")
+    screen.told()
+    walks: list[None] = []
+    path = Conversation.path
+    monkeypatch.setattr(Conversation, "path", lambda self: walks.append(None) or path(self))
+    await say("b")
+    assert screen.changes("ops")
+    assert not walks
+
+
+async def test_a_refused_question_is_given_back(screen: Screen) -> None:
+    await screen.ask("  ", "t1")
+    assert screen.changes("refused") == [("t1", "The message is blank.")]
+
+
+async def test_a_second_page_shows_what_is_there_and_goes_on(
+    screen: Screen, chat: ChatService, begun: Any
+) -> None:
+    await screen.ask("why?", "t1")
+    say = await begun(1)
+    await say("Because ")
+    screen.told()
+    other = Screen(chat, screen.page._conversation)
+    told = other.told()
+    shown = next(call for call in told if call[0] == "reset")
+    assert shown[1][0]["question"] == "why?"
+    assert "Because" in json.dumps(told)
+    await say("of that.", ends=True)
+    assert "of that." in json.dumps(other.told())
+    assert "of that." in json.dumps(screen.told())
+
+
+async def test_another_conversation_is_opened_on_the_same_page(
+    screen: Screen, chat: ChatService, begun: Any
+) -> None:
+    await screen.ask("why?", "t1")
+    say = await begun(1)
+    await say("Because ")
+    screen.told()
+    conversation = screen.page._conversation
+    with screen.client:
+        screen.page._open("")
+    told = screen.told()
+    assert ("reset", [], 0) in told
+    assert ("setView", "empty") in told
+    assert ("setAnswering", False) in told
+    await say("it goes on ")
+    assert screen.told() == []
+    with screen.client:
+        screen.page._open(conversation.id)
+    told = screen.told()
+    assert "Because it goes on" in json.dumps(told)
+    assert ("setAnswering", True) in told
+    with screen.client:
+        screen.page._open("nowhere")
+    assert ("lose", "nowhere") in screen.told()
+
+
+async def test_an_edit_takes_out_what_followed(screen: Screen, begun: Any) -> None:
+    for number in (1, 2, 3):
+        await screen.ask(f"q{number}", f"t{number}")
+        await (await begun(number))("a", ends=True)
+        screen.told()
+    await screen.ask("better", "t4", edits="t2")
+    await begun(4)
+    told = screen.told()
+    assert ("setTotal", 1) in told
+    assert [call[1]["question"] for call in told if call[0] == "append"] == ["better"]
+
+
+async def test_what_waits_can_be_taken_back_from_the_middle(screen: Screen, begun: Any) -> None:
+    for number in (1, 2, 3):
+        await screen.ask(f"q{number}", f"t{number}")
+    await begun(1)
+    screen.told()
+    await screen.act("withdraw", "t2")
+    told = screen.told()
+    assert ("putBack", "q2") in told
+    assert ("remove", "t2") in told
+    assert not [call for call in told if call[0] in ("append", "setTotal")]
+
+
+async def test_what_goes_on_never_leaves_the_screen(screen: Screen, begun: Any) -> None:
+    await screen.ask("q", "t1")
+    await (await begun(1))("first ")
+    await screen.page._stop()
+    screen.told()
+    await screen.act("continue", "t1")
+    await (await begun(2))("second")
+    told = screen.told()
+    assert not [call for call in told if call[0] == "update" and call[2].get("html") == ""]
+    ops = [op for call in told if call[0] == "ops" for op in call[2]]
+    assert ops[0] == ["r", ""]
+    assert "first second" in json.dumps(ops)
+
+
+async def test_a_row_that_comes_late_shows_an_answer_that_grows(screen: Screen, begun: Any) -> None:
+    await screen.ask("q", "t1")
+    say = await begun(1)
+    await say("early ")
+    screen.told()
+    with screen.client:
+        screen.page._give_rows(0)
+    told = screen.told()
+    assert told[0][0] == "put"
+    assert "early" in json.dumps([call for call in told if call[0] == "ops"])
+
+
+async def test_a_page_that_is_gone_holds_nothing(screen: Screen, begun: Any) -> None:
+    await screen.ask("q", "t1")
+    await (await begun(1))("a")
+    screen.told()
+    conversation = screen.page._conversation
+    stream = conversation.path()[0].answers[0].segments[0]
+    screen.page._close()
+    assert not conversation._wakes
+    assert not stream._bell._wakes
+    assert screen.client.id not in CALLS
+
+
+async def test_without_models_it_says_why(screen: Screen, provider: Any) -> None:
+    provider.problem = NotConfigured("Set OPENAI_API_KEY.")
+    looking = asyncio.create_task(screen.page._show_models())
+    await asyncio.sleep(0.01)
+    assert screen.changes("setProblem") == [("Set OPENAI_API_KEY.",)] * 2
+    provider.problem = None
+    screen.page._look_again.set()
+    await looking
+    told = screen.told()
+    assert ("setModels", [{"id": "model-a", "name": "Model A"}]) in told
+    assert ("setProblem", "") in told
+
+
+async def test_a_page_that_nobody_sees_is_updated_when_it_is_seen(
+    screen: Screen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wireside_ui.pages.chat.UNSEEN_TICK_S", 3600.0)
+    await screen.page._rest()
+    screen.page._see(False)
+    resting = asyncio.create_task(screen.page._rest())
+    await asyncio.sleep(0.2)
+    assert not resting.done()
+    screen.page._see(True)
+    await resting
+
+
+async def test_a_page_waits_until_its_connection_has_taken_what_it_was_given(
+    screen: Screen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backlog = 100
+    monkeypatch.setattr("wireside_ui.pages.chat.untaken", lambda client: backlog)
+    monkeypatch.setattr(Client, "has_socket_connection", True)
+    resting = asyncio.create_task(screen.page._rest())
+    await asyncio.sleep(0.2)
+    assert not resting.done()
+    backlog = 0
+    await resting

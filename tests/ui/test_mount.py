@@ -1,0 +1,50 @@
+"""What is served beside the page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fastapi import FastAPI
+from starlette.testclient import TestClient
+
+from wireside.assets import folder
+from wireside_ui.mount import _Assets, _extras, _version_of
+from wireside_ui.theme import Look
+
+
+def client(look: Look | None = None) -> TestClient:
+    app = FastAPI()
+    app.mount("/assets", _Assets(directory=folder()))
+    app.include_router(_extras(look or Look(), folder(), "v1"))
+    return TestClient(app)
+
+
+def test_the_manifests_icons_are_there_in_their_size() -> None:
+    browser = client()
+    for icon in browser.get("/manifest.webmanifest").json()["icons"]:
+        image = browser.get(icon["src"]).content
+        width, height = (int.from_bytes(image[at : at + 4], "big") for at in (16, 20))
+        assert icon["sizes"] == f"{width}x{height}"
+
+
+def test_what_others_load_is_never_kept_for_ever() -> None:
+    browser = client()
+    assert "immutable" in browser.get("/assets/css/page.css?v=1").headers["cache-control"]
+    assert browser.get("/assets/client/wireside.js").headers["cache-control"] == "no-cache"
+    assert browser.get("/assets/css/none.css").status_code == 404
+
+
+def test_an_unknown_api_path_is_told_in_json() -> None:
+    for method in ("GET", "POST"):
+        response = client().request(method, "/api/nope")
+        assert (response.status_code, response.json()["code"]) == (404, "not_found")
+
+
+def test_a_teams_logo_is_served_and_changes_the_version(tmp_path: Path) -> None:
+    logo = tmp_path / "logo.png"
+    logo.write_bytes(b"png")
+    response = client(Look(logo=logo)).get("/logo")
+    assert (response.content, response.headers["content-type"]) == (b"png", "image/png")
+    before = _version_of(folder(), logo)
+    logo.write_bytes(b"other")
+    assert _version_of(folder(), logo) != before

@@ -1,0 +1,180 @@
+"""What a page shows of a turn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wireside.chat.conversation import Answer, Options, Turn
+from wireside.errors import ProviderRateLimited, ProviderUnavailable
+from wireside.generation.log import AnswerLog, End
+from wireside.generation.reader import Bell, Reader
+from wireside.messages import ReasoningDelta, TextDelta, ToolDelta
+from wireside_ui.markup import Markup
+from wireside_ui.state import READ_CHARS, Follower, retry_after, row_of, state_of
+
+MARKUP = Markup(frozenset())
+
+
+def turn_with(*streams: Any, waiting: bool = False) -> Turn:
+    answers = [Answer(list(streams))] if streams else []
+    return Turn("t", "why?", Options(), None, answers, waiting)
+
+
+class TestStates:
+    def test_a_turn_waits_then_thinks_then_streams_then_is_done(self, stream) -> None:
+        assert state_of(turn_with(waiting=True)) == "waiting"
+        assert state_of(turn_with()) == "thinking"
+        turn = turn_with(stream)
+        assert state_of(turn) == "thinking"
+        stream.say("a")
+        assert state_of(turn) == "streaming"
+        stream.close()
+        assert state_of(turn) == "done"
+
+    @pytest.mark.parametrize(
+        ("reason", "state"),
+        [("stop", "done"), ("cancelled", "stopped"), ("interrupted", "interrupted"),
+         ("length", "interrupted"), ("content_filter", "done")],
+    )  # fmt: skip
+    def test_an_end_has_its_state(self, stream, reason: Any, state: str) -> None:
+        assert state_of(turn_with(stream.close(reason))) == state
+
+    def test_the_last_segment_decides(self, new_stream) -> None:
+        first, second = new_stream(), new_stream()
+        first.say("kept")
+        first.close("cancelled")
+        turn = turn_with(first, second)
+        assert state_of(turn) == "streaming"
+        second.close()
+        assert state_of(turn) == "done"
+
+
+class TestErrors:
+    def test_an_error_is_told_in_the_readers_language(self, stream) -> None:
+        turn = turn_with(stream.close(error=ProviderUnavailable()))
+        assert row_of(turn, MARKUP, "en").error == str(ProviderUnavailable())
+        assert row_of(turn, MARKUP, "de").error.startswith("Der Modelldienst")
+
+    def test_only_a_rate_limit_before_the_first_word_is_tried_again_by_itself(
+        self, new_stream
+    ) -> None:
+        limit = ProviderRateLimited(retry_after=7.0)
+        silent, begun, other = new_stream(), new_stream(), new_stream()
+        begun.say("half")
+        assert retry_after(turn_with(silent.close(error=limit))) == 7.0
+        assert retry_after(turn_with(begun.close(error=limit))) is None
+        assert retry_after(turn_with(other.close(error=ProviderUnavailable()))) is None
+        assert retry_after(turn_with()) is None
+
+
+class TestRows:
+    def test_a_finished_answer_comes_whole(self, new_stream) -> None:
+        first, second = new_stream(), new_stream()
+        first.log.append(ReasoningDelta("hm"))
+        first.log.append(ToolDelta("c", "clock", "running", "{}", None))
+        first.log.append(ToolDelta("c", "clock", "done", "{}", "noon"))
+        first.say("**it is ")
+        first.close("cancelled")
+        second.say("noon**")
+        second.close()
+        row = row_of(turn_with(first, second), MARKUP, "en")
+        assert "<strong>it is noon</strong>" in row.html
+        assert row.reasoning == "hm"
+        assert [(tool["state"], tool["result"]) for tool in row.tools] == [("done", "noon")]
+
+    def test_a_growing_answer_is_left_to_its_follower(self, stream) -> None:
+        stream.say("text")
+        assert row_of(turn_with(stream), MARKUP, "en").html == ""
+
+
+def follow(streams: list[Any], wake: Callable[[], None] = lambda: None, **how: bool) -> Follower:
+    return Follower(Answer(streams), MARKUP, wake, **how)
+
+
+def html_of(ops: list[Any]) -> str:
+    return "".join(str(part) for op in ops for part in op[1:])
+
+
+class TestFollower:
+    def test_it_gives_what_is_new_and_ends_with_the_answer(self, stream) -> None:
+        woken: list[None] = []
+        follower = follow([stream], lambda: woken.append(None))
+        follower.tick()
+        stream.say("Hello ")
+        assert woken
+        ops, _, tools, has_ended = follower.tick()
+        assert "Hello" in html_of(ops)
+        assert (tools, has_ended) == (None, False)
+        assert follower.tick()[0] == []
+        stream.say("you")
+        stream.close()
+        ops, _, _, has_ended = follower.tick()
+        assert "you" in html_of(ops)
+        assert has_ended
+
+    def test_an_end_is_told_after_all_text(self, stream) -> None:
+        stream.say("x" * (READ_CHARS + 10))
+        stream.close()
+        follower = follow([stream])
+        assert follower.tick()[3] is False
+        assert follower.has_more
+        assert follower.tick()[3] is True
+
+    def test_a_new_segment_is_followed_too(self, new_stream) -> None:
+        first, second = new_stream(), new_stream()
+        answer = Answer([first])
+        follower = Follower(answer, MARKUP, lambda: None)
+        first.say("one ")
+        follower.tick()
+        first.close("cancelled")
+        answer.segments.append(second)
+        assert follower.has_more
+        second.say("two")
+        second.close()
+        ops, _, _, has_ended = follower.tick()
+        assert "two" in html_of(ops)
+        assert has_ended
+
+    def test_what_goes_on_replaces_what_is_shown_in_one_message(self, stream) -> None:
+        stream.say("text")
+        follower = follow([stream], goes_on=True)
+        ops = follower.tick()[0]
+        assert ops[0] == ["r", ""]
+        stream.say(" more")
+        assert ["r", ""] not in follower.tick()[0]
+
+    def test_once_closed_it_is_woken_no_more(self, stream) -> None:
+        woken: list[None] = []
+        follower = follow([stream], lambda: woken.append(None))
+        follower.tick()
+        follower.close()
+        stream.say("x")
+        assert not woken
+
+
+@given(st.lists(st.sampled_from(["a ", "**b", "** ", "\n\n", "- x\n", "```\n", "😀"]), max_size=30))
+def test_reasoning_and_text_come_whole_however_they_are_cut(pieces: list[str]) -> None:
+    log, bell = AnswerLog(), Bell()
+
+    class Stream:
+        def __init__(self) -> None:
+            self.log = log
+
+        def reader(self, offset: int, wake: Callable[[], None]) -> Reader:
+            return Reader(log, bell, offset, wake)
+
+    follower = follow([Stream()])
+    reasoning = ""
+    for piece in pieces:
+        log.append(ReasoningDelta(piece))
+        log.append(TextDelta(piece))
+        reasoning += follower.tick()[1]
+    log.close(End("stop"))
+    follower.tick()
+    assert reasoning == "".join(pieces)
+    assert follower._blocks.text == "".join(pieces)

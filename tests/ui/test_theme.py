@@ -1,0 +1,45 @@
+"""What gets into the page's head."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from wireside.assets import folder
+from wireside_ui.theme import BACKGROUNDS, Look, head_html
+
+
+def head(look: Look) -> str:
+    return head_html(look, base="/x", version="v1", language="ar", direction="rtl")
+
+
+def test_what_it_asks_for_exists_and_bears_the_version() -> None:
+    for path, version in re.findall(r'href="/x/assets/([^"?]+)(\?v=v1)?"', head(Look())):
+        assert (folder() / path).is_file()
+        assert version or path.endswith(".woff2")
+
+
+def test_a_name_is_text() -> None:
+    assert "<b>" not in head(Look(name="<b>&\"'"))
+
+
+def test_a_teams_accent_is_used_in_light_and_dark() -> None:
+    css = head(Look(accent="#aa3300"))
+    assert "--ws-accent:#aa3300" in css
+    assert "html.ws-dark" in css
+    assert "--ws-accent" not in head(Look())
+
+
+def test_what_surrounds_the_page_has_its_colour() -> None:
+    css = (folder() / "css" / "theme.css").read_text(encoding="utf-8")
+    assert re.findall(r"--ws-bg: (#\w+)", css) == [BACKGROUNDS["light"], BACKGROUNDS["dark"]]
+
+
+def test_every_font_is_there_with_its_licence() -> None:
+    css = (folder() / "css" / "theme.css").read_text(encoding="utf-8")
+    fonts = [Path(name).name for name in re.findall(r'url\("([^"]+)"\)', css)]
+    there = {file.name for file in (folder() / "fonts").glob("*.woff2")}
+    assert set(fonts) == there
+    for name in there:
+        assert any(name.startswith(f.stem) for f in (folder() / "fonts").glob("*.LICENSE")), name
+    assert sum((folder() / "fonts" / name).stat().st_size for name in there) < 250_000

@@ -1,0 +1,24 @@
+"""How the page is connected: a dot with a word, and what the browser measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from nicegui.element import Element
+from nicegui.events import GenericEventArguments
+
+
+class Status(Element, component="wireside_status.js"):
+    """Watches the page's socket, with the guide's back-off: ``min(1000 * 2**n, 30000)`` ms and
+    jitter. Tells the other components by the event ``wireside:connection``.
+    """
+
+    def __init__(self, *, words: Mapping[str, str], on_visible: Callable[[bool], None]) -> None:
+        """``on_visible`` hears whether anybody can see the page."""
+        super().__init__()
+        self._props["words"] = dict(words)
+        self._on_visible = on_visible
+        self.on("visible", self._tell)
+
+    def _tell(self, event: GenericEventArguments) -> None:
+        self._on_visible(event.args is True)

@@ -1,0 +1,178 @@
+// The menu of models. What is chosen is the browser's; the composer sends it along with each question.
+import { h } from "vue";
+
+const ICONS = { chevron: "M6 9l6 6 6-6", check: "M5 12.5l4.5 4.5L19 7.5" };
+const MANY = 10; // models from which on there is a field to look for one
+
+const icon = (name) =>
+  h("svg", { viewBox: "0 0 24 24", width: 20, height: 20, class: "ws-icon", "aria-hidden": "true" }, h("path", { d: ICONS[name] }));
+
+function stored() {
+  try {
+    return localStorage.getItem("wireside.model") || "";
+  } catch {
+    return ""; // a private window without storage just forgets
+  }
+}
+
+function store(id) {
+  try {
+    id ? localStorage.setItem("wireside.model", id) : localStorage.removeItem("wireside.model");
+  } catch {}
+}
+
+export default {
+  props: { models: Array, words: Object },
+  emits: ["retry"],
+  data() {
+    return { offered: this.models, problem: "", isLooking: !this.models.length, chosen: stored(), open: false, filter: "" };
+  },
+  computed: {
+    current() {
+      return this.offered.find((m) => m.id === this.chosen) || this.offered[0];
+    },
+    found() {
+      const wanted = this.filter.trim().toLowerCase();
+      return wanted ? this.offered.filter((m) => `${m.name} ${m.id}`.toLowerCase().includes(wanted)) : this.offered;
+    },
+    label() {
+      if (this.current) return this.current.name;
+      return this.isLooking ? this.words.loading_models : this.words.no_model;
+    },
+  },
+  render() {
+    const w = this.words;
+    const isMenu = this.offered.length > 1 || Boolean(this.problem);
+    return h("div", { class: "ws-menu-anchor ws-models", onFocusout: this.onLeave, onKeydown: this.onKey }, [
+      h(
+        "button",
+        {
+          ref: "button",
+          type: "button",
+          class: ["ws-picker", this.problem && "ws-warns"],
+          "data-testid": "model-picker",
+          "aria-haspopup": this.problem ? "dialog" : isMenu ? "listbox" : undefined,
+          "aria-expanded": isMenu ? String(this.open) : undefined,
+          "aria-label": `${w.model}: ${this.label}`,
+          "aria-busy": String(this.isLooking),
+          disabled: !isMenu,
+          onClick: this.toggle,
+        },
+        [h("span", this.label), isMenu ? icon("chevron") : null],
+      ),
+      this.open ? (this.problem ? this.reason() : this.menu()) : null,
+    ]);
+  },
+  mounted() {
+    this.forgetIfGone();
+    document.addEventListener("click", this.onOutside);
+  },
+  unmounted() {
+    document.removeEventListener("click", this.onOutside);
+  },
+  methods: {
+    // ---- called by the server ------------------------------------------------------------------
+    setModels(models) {
+      if (this.problem) this.open = false;
+      this.offered = models;
+      this.problem = "";
+      this.isLooking = false;
+      this.forgetIfGone();
+    },
+    setProblem(sentence) {
+      this.problem = sentence;
+      this.isLooking = false;
+    },
+
+    forgetIfGone() {
+      if (this.offered.length && !this.offered.some((m) => m.id === this.chosen)) this.chosen = "";
+      if (this.offered.length) store(this.chosen);
+    },
+    choose(id) {
+      this.chosen = id;
+      store(id);
+      this.close();
+    },
+    retry() {
+      this.isLooking = true;
+      this.$emit("retry");
+    },
+
+    // ---- the menu ------------------------------------------------------------------------------
+    reason() {
+      const w = this.words;
+      return h("div", { class: "ws-menu ws-panel", role: "dialog", "aria-label": w.no_model, "data-testid": "model-problem" }, [
+        h("p", this.problem),
+        h("button", { type: "button", class: "ws-button", disabled: this.isLooking, onClick: this.retry }, this.isLooking ? w.loading_models : w.try_again),
+      ]);
+    },
+    menu() {
+      const w = this.words;
+      const options = this.found.map((m) =>
+        h("li", { key: m.id, role: "option", tabindex: -1, "aria-selected": String(m.id === this.current.id), onClick: () => this.choose(m.id) }, [
+          h("span", m.name),
+          m.id === this.current.id ? icon("check") : null,
+        ]),
+      );
+      return h("div", { class: "ws-menu" }, [
+        this.offered.length >= MANY
+          ? h("input", {
+              ref: "filter",
+              type: "search",
+              class: "ws-filter",
+              value: this.filter,
+              placeholder: w.find_model,
+              "aria-label": w.find_model,
+              onInput: (e) => (this.filter = e.target.value),
+            })
+          : null,
+        h("ul", { ref: "list", role: "listbox", "aria-label": w.model }, options),
+        options.length ? null : h("p", { class: "ws-none", role: "status" }, w.no_such_model),
+      ]);
+    },
+    toggle() {
+      if (this.open) return this.close();
+      this.filter = "";
+      this.open = true;
+      this.$nextTick(() => {
+        const selected = this.$refs.list?.querySelector("[aria-selected=true]");
+        selected?.scrollIntoView({ block: "nearest" });
+        (this.$refs.filter || selected)?.focus({ preventScroll: true });
+      });
+    },
+    close() {
+      const hadFocus = this.$el.contains(document.activeElement);
+      this.open = false;
+      if (hadFocus) this.$refs.button.focus();
+    },
+    onOutside(e) {
+      if (this.open && !this.$el.contains(e.target)) this.open = false;
+    },
+    onLeave(e) {
+      if (this.open && e.relatedTarget && !this.$el.contains(e.relatedTarget)) this.open = false;
+    },
+    onKey(e) {
+      if (!this.open || e.isComposing) return;
+      const items = [...(this.$refs.list?.children ?? [])];
+      const at = items.indexOf(document.activeElement);
+      const goTo = (index) => (e.preventDefault(), items[(index + items.length) % items.length]?.focus());
+      if (e.key === "Escape") {
+        e.preventDefault(); // it closes the menu, and stops no answer
+        this.close();
+      } else if (!items.length) {
+        return;
+      } else if (e.key === "ArrowDown") {
+        goTo(at + 1);
+      } else if (e.key === "ArrowUp") {
+        goTo(at < 0 ? -1 : at - 1);
+      } else if (e.key === "Home" && at >= 0) {
+        goTo(0);
+      } else if (e.key === "End" && at >= 0) {
+        goTo(-1);
+      } else if ((e.key === "Enter" || (e.key === " " && at >= 0)) && e.target !== this.$refs.button) {
+        e.preventDefault();
+        this.choose(this.found[Math.max(at, 0)].id);
+      }
+    },
+  },
+};

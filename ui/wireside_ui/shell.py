@@ -1,0 +1,101 @@
+"""The page before its scripts have come: drawn from the HTML alone, and one can type already."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from html import escape
+
+
+def shell_html(
+    *,
+    name: str,
+    logo: str,
+    base: str,
+    tagline: str,
+    starters: Sequence[str],
+    draft: str,
+    words: Mapping[str, str],
+    is_empty: bool,
+) -> str:
+    """Return the page's frame as HTML that looks like what the components draw over it.
+
+    What is typed, sent or clicked in it is handed over by ``window.wiresideShell.takeOver()``.
+    ``draft`` is the conversation whose unsent text stands in the box, "" for a new one;
+    ``is_empty`` shows the welcome of a new chat.
+    """
+    welcome = _welcome(name, logo, tagline, starters) if is_empty else ""
+    return (
+        '<div class="ws-page ws-shell" id="ws-shell">'
+        '<header class="ws-header">'
+        f'<a class="ws-brand" href="{escape(base)}/">'
+        f'<img src="{escape(logo)}" alt="" width="28" height="28"><h1>{escape(name)}</h1></a>'
+        "</header>"
+        f'<main class="ws-main">{welcome}</main>'
+        '<section class="ws-composer"><form class="ws-box">'
+        f'<textarea rows="1" autocomplete="off" enterkeyhint="send"'
+        f' placeholder="{escape(words["placeholder"])}" aria-label="{escape(words["placeholder"])}"'
+        '></textarea><div class="ws-bar"></div></form>'
+        f'<p class="ws-hint">{escape(words["disclaimer"])}</p></section>'
+        f"<noscript><p>{escape(words['no_script'])}</p></noscript></div>"
+        f"<script>({_UNTIL_MOUNTED})({_literal('wireside.draft.' + draft)})</script>"
+    )
+
+
+def _welcome(name: str, logo: str, tagline: str, starters: Sequence[str]) -> str:
+    choices = "".join(
+        f'<li><button type="button">{escape(text)}</button></li>' for text in starters
+    )
+    return (
+        '<section class="ws-welcome"><div class="ws-welcome-inner">'
+        f'<img src="{escape(logo)}" alt="" width="56" height="56">'
+        f'<p class="ws-welcome-name">{escape(name)}</p>'
+        f'<p class="ws-welcome-line">{escape(tagline)}</p>'
+        f'<ul class="ws-starters">{choices}</ul></div></section>'
+    )
+
+
+def _literal(text: str) -> str:
+    return json.dumps(text).replace("<", "\\u003c")
+
+
+# The composer's rules: Enter sends, Shift+Enter breaks the line, the box grows with its text.
+_UNTIL_MOUNTED = """(draftKey) => {
+  const shell = document.getElementById("ws-shell");
+  const box = shell.querySelector("textarea");
+  let isTyped = false;
+  let sends = false;
+  let asks = "";
+  const grow = () => {
+    if (box.value) box.dir = "auto";
+    box.style.height = "auto";
+    box.style.height = box.scrollHeight + "px";
+  };
+  try { box.value = JSON.parse(localStorage.getItem(draftKey)) || ""; } catch {}
+  grow();
+  const height = shell.querySelector(".ws-composer").offsetHeight;
+  document.documentElement.style.setProperty("--ws-composer-height", height + "px");
+  box.addEventListener("input", () => {
+    isTyped = true;
+    grow();
+  });
+  box.addEventListener("keydown", (e) => {
+    if (e.key !== "Enter" || e.shiftKey || e.isComposing || e.keyCode === 229) return;
+    e.preventDefault();
+    sends = Boolean(box.value.trim());
+  });
+  shell.addEventListener("click", (e) => {
+    const starter = e.target.closest(".ws-starters button");
+    if (starter) asks = starter.textContent;
+  });
+  if (matchMedia("(hover: hover)").matches) box.focus({ preventScroll: true });
+  window.wiresideShell = {
+    takeOver() {
+      const selection = [box.selectionStart, box.selectionEnd];
+      const hasFocus = document.activeElement === box;
+      shell.remove();
+      delete window.wiresideShell;
+      return { text: isTyped ? box.value : "", sends, asks, selection, hasFocus };
+    },
+  };
+}"""
