@@ -24,6 +24,7 @@
     │   ├── ProviderTimeout       provider_timeout       yes
     │   ├── ContextTooLong        context_too_long
     │   └── ContentFilter         content_filter
+    ├── StoreError                internal        yes       the store can't be read or written now
     └── InternalError             internal        yes       a fault of ours, told without details
 
 A provider raises only ``ProviderError``, ``UnknownModel``, ``NotConfigured``, ``BadMessage`` and
@@ -192,6 +193,14 @@ class ContentFilter(ProviderError):
 
     code = "content_filter"
     sentence = "The model service refused this request because of its content."
+
+
+class StoreError(WiresideError):
+    """The store can't be read or written now: locked, full, gone. What was not kept is told."""
+
+    code = "internal"
+    retryable = True
+    sentence = "The conversation can't be saved at the moment. Please try again."
 
 
 class InternalError(WiresideError):

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from wireside.errors import WiresideError
+
 Role = Literal["system", "user", "assistant"]
 
 FinishReason = Literal["stop", "length", "cancelled", "content_filter", "interrupted"]
@@ -79,6 +81,30 @@ class Finished:
 
 
 Delta = TextDelta | ReasoningDelta | ToolDelta | Finished
+
+Entry = TextDelta | ReasoningDelta | ToolDelta
+"""What an answer is made of. Its length counts as the protocol's offset does: each code point of a
+text counts one, each state of a tool call counts one.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How an answer ended: with a reason, or (``reason`` is None) with an error."""
+
+    reason: FinishReason | None
+    error: WiresideError | None = None
+    usage: Usage = Usage()
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a question is to be answered; None leaves it to the server's or the model's default."""
+
+    model: str | None = None
+    system: str | None = None
+    temperature: float | None = None
+    max_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,13 @@ import pytest
 
 from wireside.chat.service import ChatService, Rules
 from wireside.errors import WiresideError
-from wireside.generation.log import AnswerLog, End
+from wireside.generation.log import AnswerLog
 from wireside.generation.reader import Bell, Reader
 from wireside.generation.runner import Limits, Runner
 from wireside.generation.tasks import Tasks
 from wireside.messages import (
     Delta,
+    End,
     Finished,
     FinishReason,
     ModelInfo,

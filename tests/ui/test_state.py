@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wireside.chat.conversation import Answer, Options, Turn
+from wireside.chat.conversation import Answer, Turn
 from wireside.errors import ProviderRateLimited, ProviderUnavailable
-from wireside.generation.log import AnswerLog, End
+from wireside.generation.log import AnswerLog
 from wireside.generation.reader import Bell, Reader
-from wireside.messages import ReasoningDelta, TextDelta, ToolDelta
+from wireside.messages import End, Options, ReasoningDelta, TextDelta, ToolDelta
 from wireside_ui.markup import Markup
 from wireside_ui.state import READ_CHARS, Follower, retry_after, row_of, state_of
 

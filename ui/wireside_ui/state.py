@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from wireside.chat.conversation import Answer, Turn
-from wireside.generation.log import AnswerLog, End, ReasoningPiece, TextPiece, ToolPiece
+from wireside.generation.log import AnswerLog, ReasoningPiece, TextPiece, ToolPiece
 from wireside.generation.reader import Reader
-from wireside.messages import ToolDelta
+from wireside.messages import End, ToolDelta
 from wireside_ui.components.transcript import Row, State, Tool
 from wireside_ui.markdown import BlockStream, Op, render
 from wireside_ui.markup import Markup

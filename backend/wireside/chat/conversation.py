@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from wireside.errors import NotFound
 from wireside.generation.runner import Stream
-from wireside.messages import Message
+from wireside.messages import Message, Options
 
 TITLE_CHARS = 60
 
@@ -27,16 +27,6 @@ class Answer:
     def is_live(self) -> bool:
         """Whether it may still grow."""
         return self.segments[-1].is_live
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How a question is to be answered; None leaves it to the server's or the model's default."""
-
-    model: str | None = None
-    system: str | None = None
-    temperature: float | None = None
-    max_tokens: int | None = None
 
 
 @dataclass(slots=True, eq=False)

@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from wireside.chat.conversation import Answer, Conversation, Options, Turn
+from wireside.chat.conversation import Answer, Conversation, Turn
 from wireside.chat.history import HistoryLimit, recent
 from wireside.errors import BadMessage, NotFound, TooLarge, TooMany, WiresideError
 from wireside.generation.runner import Runner, Stream
 from wireside.generation.tasks import Tasks
-from wireside.messages import Message, ModelInfo, ModelRequest
+from wireside.messages import Message, ModelInfo, ModelRequest, Options
 
 WAITING_TURNS = 20
 """Questions that may wait in one conversation."""

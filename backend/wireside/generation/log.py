@@ -10,8 +10,8 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from itertools import groupby
 
-from wireside.errors import BadOffset, WiresideError
-from wireside.messages import FinishReason, ReasoningDelta, TextDelta, ToolDelta, Usage
+from wireside.errors import BadOffset
+from wireside.messages import End, Entry, ReasoningDelta, TextDelta, ToolDelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +39,6 @@ class ToolPiece:
 
 
 Piece = TextPiece | ReasoningPiece | ToolPiece
-Entry = TextDelta | ReasoningDelta | ToolDelta
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """How an answer ended: with a reason, or (``reason`` is None) with an error."""
-
-    reason: FinishReason | None
-    error: WiresideError | None = None
-    usage: Usage = Usage()
 
 
 class AnswerLog:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from wireside.generation.log import AnswerLog, End, Piece
+from wireside.generation.log import AnswerLog, Piece
+from wireside.messages import End
 
 MAX_CHARS = 16_384
 """Most characters that one ``take`` returns: at most 64 KiB of UTF-8."""

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import structlog
 
 from wireside.errors import Expired, InternalError, NotFound, Overloaded, WiresideError
-from wireside.generation.log import AnswerLog, End
+from wireside.generation.log import AnswerLog
 from wireside.generation.reader import Bell, Reader
 from wireside.generation.tasks import Tasks
-from wireside.messages import Finished, FinishReason, ModelRequest
+from wireside.messages import End, Finished, FinishReason, ModelRequest
 from wireside.ports import Clock, Provider
 
 _log = structlog.get_logger(__name__)

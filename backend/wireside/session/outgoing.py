@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from wireside.generation.log import End, Piece, ReasoningPiece, TextPiece, ToolPiece
+from wireside.generation.log import Piece, ReasoningPiece, TextPiece, ToolPiece
 from wireside.generation.reader import Reader
+from wireside.messages import End
 from wireside.protocol import frames
 from wireside.protocol.sanitize import ScriptEscaper
 

@@ -7,13 +7,11 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Protocol, assert_never
 
-from wireside.chat.conversation import Options
 from wireside.chat.history import Transcript
 from wireside.chat.service import Ask, ChatService
 from wireside.errors import NotConfigured, NotFound, WiresideError
-from wireside.generation.log import End
 from wireside.generation.runner import Stream
-from wireside.messages import Message, Usage
+from wireside.messages import End, Message, Options, Usage
 from wireside.protocol import frames
 from wireside.protocol.connection import (
     Answer,

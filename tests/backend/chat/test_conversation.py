@@ -6,9 +6,10 @@ import asyncio
 
 import pytest
 
-from wireside.chat.conversation import Conversation, Options
+from wireside.chat.conversation import Conversation
 from wireside.chat.service import ChatService
 from wireside.errors import BadMessage, NotFound, ProviderUnavailable, TooLarge, UnknownModel
+from wireside.messages import Options
 
 
 async def send(chat: ChatService, conversation: Conversation, question: str, turn_id: str):

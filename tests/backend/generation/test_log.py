@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wireside.errors import BadOffset
-from wireside.generation.log import AnswerLog, End, Entry, Piece, ReasoningPiece, TextPiece
-from wireside.messages import ReasoningDelta, TextDelta, ToolDelta
+from wireside.generation.log import AnswerLog, Piece, ReasoningPiece, TextPiece
+from wireside.messages import End, Entry, ReasoningDelta, TextDelta, ToolDelta
 
 ENTRIES = st.one_of(
     st.text(alphabet="aé😀\x00\n<", max_size=6).map(TextDelta),

@@ -8,9 +8,9 @@ import sys
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wireside.generation.log import AnswerLog, End, TextPiece
+from wireside.generation.log import AnswerLog, TextPiece
 from wireside.generation.reader import Bell, Reader
-from wireside.messages import TextDelta
+from wireside.messages import End, TextDelta
 
 STEPS = st.lists(
     st.one_of(

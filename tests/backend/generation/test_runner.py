@@ -7,9 +7,9 @@ import asyncio
 import pytest
 
 from wireside.errors import BadOffset, Expired, NotFound, Overloaded, ProviderTimeout
-from wireside.generation.log import End, TextPiece
+from wireside.generation.log import TextPiece
 from wireside.generation.runner import Limits, Runner
-from wireside.messages import Finished, Message, ModelRequest, Usage
+from wireside.messages import End, Finished, Message, ModelRequest, Usage
 
 REQUEST = ModelRequest("m", (Message("user", "?"),))
 

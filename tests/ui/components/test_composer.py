@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wireside.chat.conversation import Options
+from wireside.messages import Options
 from wireside_ui.components.composer import Sending, _sending
 
 JSON = st.recursive(

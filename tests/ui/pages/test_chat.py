@@ -11,10 +11,10 @@ import pytest
 from nicegui import Client, ui
 from nicegui.element import Element
 
-from wireside.chat.conversation import Conversation, Options
+from wireside.chat.conversation import Conversation
 from wireside.chat.service import ChatService
 from wireside.errors import NotConfigured
-from wireside.messages import Finished, TextDelta
+from wireside.messages import Finished, Options, TextDelta
 from wireside_ui.components.composer import Sending
 from wireside_ui.components.transcript import Action
 from wireside_ui.markup import Markup

@@ -9,7 +9,7 @@ from typing import Any
 from nicegui.element import Element
 from nicegui.events import GenericEventArguments
 
-from wireside.chat.conversation import Options
+from wireside.messages import Options
 
 MAX_ID_CHARS = 64
 

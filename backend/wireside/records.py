@@ -1,0 +1,148 @@
+"""What a store keeps, as values: conversations, their branches, turns, answers.
+
+A conversation is a tree of turns. A **branch** is a run of turns without a fork: its turns have the
+depths ``first`` … ``last``, one after the other; the parent of its first turn is the turn of the
+depth ``first - 1`` on the branch ``parent``, or on an ancestor of it. So the place of a turn in
+what a person sees is its ``depth``, and a page of a conversation is a range of depths on the few
+branches that lead to its end, however long it is.
+
+Times are seconds since 1970. All values are frozen; ids are strings that nobody can guess.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from wireside.messages import End, Entry, Options
+
+Verdict = Literal["up", "down"]
+
+TitleSource = Literal["words", "model", "person"]
+"""Who gave a conversation its title: its first words, a model, somebody."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationInfo:
+    """What a list of conversations shows. ``pinned_at`` and ``archived_at`` are None where it is
+    neither.
+    """
+
+    id: str
+    title: str
+    created_at: float
+    updated_at: float
+    title_source: TitleSource = "words"
+    pinned_at: float | None = None
+    archived_at: float | None = None
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A run of turns without a fork. The first branch of a conversation has no ``parent``.
+
+    ``id`` counts from 0 within the conversation, in the order of their making.
+    """
+
+    id: int
+    parent: int | None
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredConversation:
+    """A conversation without its turns. ``shown`` is the branch whose last turn ends what is shown;
+    ``waiting`` are the ids of turns that wait for their answer, oldest first.
+    """
+
+    info: ConversationInfo
+    branches: tuple[Branch, ...]
+    shown: int
+    waiting: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """What a person said of an answer."""
+
+    verdict: Verdict
+    words: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A stream of an answer; "Continue" adds one. ``end`` is None while it is being made.
+
+    Neighbours of one kind among ``entries`` may be joined: offsets are positions in the text.
+    """
+
+    stream: str
+    model: str
+    entries: tuple[Entry, ...] = ()
+    end: End | None = None
+    sanitize: bool = False
+    created_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class TurnRecord:
+    """A question with its answer, one segment after the other."""
+
+    id: str
+    conversation_id: str
+    branch: int
+    depth: int
+    question: str
+    created_at: float
+    options: Options = Options()
+    is_waiting: bool = False
+    feedback: Feedback | None = None
+    segments: tuple[Segment, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The turns of the depths ``first`` … ``last`` (both included) of one branch."""
+
+    branch: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """What is new of one running answer: ``entries`` follow the position ``offset``. ``end`` ends
+    it; then nothing follows.
+    """
+
+    stream: str
+    offset: int
+    entries: tuple[Entry, ...]
+    end: End | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A place that a search found. ``turn_id`` is None for a title.
+
+    ``snippet`` is text around the match, in pieces; every second one, beginning with the second,
+    is a match. ``cursor`` asks for what follows this hit.
+    """
+
+    conversation_id: str
+    title: str
+    turn_id: str | None
+    kind: Literal["title", "question", "answer"]
+    snippet: tuple[str, ...]
+    cursor: int
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """One page of a list of conversations; ``cursor`` asks for the next, None at the end."""
+
+    conversations: tuple[ConversationInfo, ...]
+    cursor: str | None
