@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: help install run check test bench format lock clean
+.PHONY: help install run check test bench soak format lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -25,6 +25,9 @@ test: $(VENV)/dev ## All of that, integration, a real browser, the wheel
 
 bench: $(VENV)/dev ## What a token costs, as ratios to a bare relay
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+soak: $(VENV)/dev ## Cuts and kills for two hours: nothing may be lost
+	@$(BIN)/python tests/faults/storm.py $(ARGS)
 
 format: $(VENV)/dev ## Put the code in its form
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .

@@ -141,8 +141,11 @@ class Direct(_Peer):
 class Socket(_Peer):
     """A WebSocket that asks in the frames of Wireside's protocol, which are the relay's too."""
 
-    def __init__(self, path: str, port: int, level: Level, *, with_deflate: bool) -> None:
+    def __init__(
+        self, path: str, port: int, level: Level, *, with_deflate: bool, is_stored: bool
+    ) -> None:
         super().__init__()
+        self._where = '"conversation":"new",' if is_stored else ""
         self.is_open = _future()
         self._level = level
         self._keeps_context = True
@@ -162,7 +165,7 @@ class Socket(_Peer):
         """Ask; the answer fills up by itself."""
         request_id = f'"id":"{next(_numbers)}",' if self._level == 2 else ""
         answer = self._expect(plan)
-        self._send(1, f'{{"type":"chat",{request_id}"message":"{plan}"}}'.encode())
+        self._send(1, f'{{"type":"chat",{request_id}{self._where}"message":"{plan}"}}'.encode())
         return answer
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -243,6 +246,7 @@ class Target:
     server: Server
     path: str = ""
     level: Level = 2
+    is_stored: bool = False
 
     async def connect(self, number: int, *, with_deflate: bool = False) -> list[Socket | Direct]:
         """Open ``number`` connections, twenty at a time."""
@@ -257,16 +261,18 @@ class Target:
         port = self.server.port
         make: Callable[[], Socket | Direct] = Direct
         if self.name != "direct":
-            make = lambda: Socket(self.path, port, self.level, with_deflate=with_deflate)  # noqa: E731  # the same in two kinds
+            make = lambda: Socket(  # noqa: E731  # the same in two kinds
+                self.path, port, self.level, with_deflate=with_deflate, is_stored=self.is_stored
+            )
         _, peer = await loop.create_connection(make, "127.0.0.1", port)
         if isinstance(peer, Socket):
             await peer.is_open
         return peer
 
 
-def wireside(server: Server, level: Level = 2) -> Target:
-    """Return the raw endpoint."""
-    return Target("wireside", server, "/ws/ai-chat", level)
+def wireside(server: Server, level: Level = 2, *, is_stored: bool = False) -> Target:
+    """Return the raw endpoint; ``is_stored``: every question begins a conversation."""
+    return Target("wireside", server, "/ws/ai-chat", level, is_stored)
 
 
 def relay(server: Server) -> Target:

@@ -40,7 +40,7 @@ def _added(targets: list[Target], rounds: int, seconds: int) -> Section:
     found: dict[str, list[list[float]]] = {target.name: [] for target in targets}
     for _ in range(rounds):
         for target in targets:
-            found[target.name].append(_percentiles(run(_delays(target, seconds))))
+            found[target.name].append(percentiles(run(delays(target, seconds))))
     figures = []
     for number, (percentile, aim) in enumerate(AIMS.items()):
         direct, bare, ours = (
@@ -65,7 +65,8 @@ def _over(
     return Figure(subject, "µs", chosen(ours) - straight, chosen(bare) - straight, aim)
 
 
-async def _delays(target: Target, seconds: int) -> list[int]:
+async def delays(target: Target, seconds: int) -> list[int]:
+    """Return the delay of each token after the first ones, in ns."""
     plan = Plan("stamps", SETTLE + seconds * RATE, RATE)
     with closing(await target.connect(STREAMS)) as peers:
         answers = []
@@ -77,7 +78,8 @@ async def _delays(target: Target, seconds: int) -> list[int]:
     return [delay for answer in answers for delay in answer.delays_ns[SETTLE:]]
 
 
-def _percentiles(delays_ns: list[int]) -> list[float]:
+def percentiles(delays_ns: list[int]) -> list[float]:
+    """Return those of ``AIMS``, in µs."""
     cuts = quantiles(delays_ns, n=100)
     return [cuts[percentile - 1] / 1000 for percentile in AIMS]
 

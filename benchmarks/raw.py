@@ -21,7 +21,7 @@ LEAST_TOKENS = 40_000
 SETTLE_S = 0.5
 """Paced streams run so long before the window of measure opens."""
 
-RATE = {1: 50, 10: 50, 100: 50, 500: 20}
+RATE = {1: 50, 10: 50, 50: 50, 100: 50, 500: 20}
 """Tokens a second of each paced stream, by their number: 500 at 50 would fill a core here."""
 
 AT_MOST_RELAY = Aim(1.0, "ratio")
@@ -39,7 +39,7 @@ def measure(servers: Servers, *, quick: bool) -> Iterator[Section]:
         servers.wireside(upstream) as ours,
     ):
         pair = Pair(ours, bare, rounds)
-        run(_warm_up([pair.relay, pair.level_1, pair.level_2]))
+        run(warm_up([pair.relay, pair.level_1, pair.level_2]))
         yield _bursts(pair, counts)
         yield _paced(pair, counts, window_s)
         yield Section(
@@ -70,8 +70,8 @@ class Pair:
         measures: list[float] = []
         values: list[float] = []
         for _ in range(self._rounds):
-            measures.append(run(_once(cost, self.relay)))
-            values.append(run(_once(cost, ours)))
+            measures.append(run(once(cost, self.relay)))
+            values.append(run(once(cost, ours)))
         return Figure.of(subject, "µs", values, measures, aim)
 
 
@@ -91,16 +91,17 @@ def _paced(pair: Pair, counts: Sequence[int], window_s: float) -> Section:
     figures = [
         pair.figure(
             f"{number} streams of {RATE[number]}/s",
-            _paced_of(number, window_s),
+            paced_of(number, window_s),
             AT_MOST_TWICE if number >= 100 else None,
         )
         for number in counts
     ]
-    figures.append(pair.figure("100 streams of 50/s, level 1", _paced_of(100, window_s), level=1))
+    figures.append(pair.figure("100 streams of 50/s, level 1", paced_of(100, window_s), level=1))
     return Section("Server CPU of a token: each comes alone", "relay", figures)
 
 
-async def _once(cost: Measured, target: Target) -> float:
+async def once(cost: Measured, target: Target) -> float:
+    """Return what one round costs."""
     return await cost(target)
 
 
@@ -120,7 +121,9 @@ def _burst_of(streams: int) -> Measured:
     return cost
 
 
-def _paced_of(streams: int, window_s: float) -> Measured:
+def paced_of(streams: int, window_s: float) -> Measured:
+    """Return what measures a token's cost at ``streams`` streams of their ``RATE``."""
+
     async def cost(target: Target) -> float:
         rate = RATE[streams]
         plan = Plan("prose", round((window_s + 2 * SETTLE_S + 1.5) * rate), rate)
@@ -149,7 +152,8 @@ async def _answers(target: Target) -> float:
     return used_s / number * 1e6
 
 
-async def _warm_up(targets: list[Target]) -> None:
+async def warm_up(targets: list[Target]) -> None:
+    """Have everything done once that is slow once."""
     for target in targets:
         with closing(await target.connect(4)) as peers:
             for plan in (Plan("prose", 20, 50), Plan("prose", 2000)):

@@ -42,6 +42,7 @@ CHECK = (
 TEST = (
     *CHECK,
     Step("slow tests", tool("pytest", "-q", "tests/backend", "tests/ui", "-m", "slow")),
+    Step("faults", tool("pytest", "-q", "-s", "tests/faults")),
     Step("packaging", tool("pytest", "-q", "tests/packaging")),
     # a process of its own: Playwright leaves a loop running, and async tests can't follow it
     Step("browser", tool("pytest", "-q", "tests/e2e")),

@@ -9,20 +9,26 @@ import secrets
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 
+import structlog
 from fastapi import FastAPI
 from starlette.routing import WebSocketRoute
 
 from wireside import __version__
+from wireside.api.conversations import ConversationRoutes
 from wireside.api.file_cache import FileCache
 from wireside.api.guards import Guards
-from wireside.api.routes import Ready, problem, routes
+from wireside.api.problems import problem
+from wireside.api.routes import Ready, routes
 from wireside.api.websocket import ChatEndpoint
 from wireside.chat.history import HistoryLimit
-from wireside.chat.service import ChatService, Rules
-from wireside.errors import WiresideError
+from wireside.chat.library import Retention
+from wireside.chat.service import ChatService, Parts, Rules
+from wireside.errors import StoreError, WiresideError
 from wireside.generation import runner
+from wireside.generation.commits import GroupCommit
 from wireside.generation.runner import Runner
 from wireside.generation.tasks import Tasks
 from wireside.protocol import connection
@@ -32,9 +38,14 @@ from wireside.providers.catalog import Catalog
 from wireside.providers.local import LocalLimits, LocalProvider
 from wireside.providers.openai import OpenAIProvider
 from wireside.settings import Settings
+from wireside.store.store import SqlStore
 from wireside.telemetry import Telemetry
+from wireside_ui import markdown
+from wireside_ui.markup import Markup
 from wireside_ui.mount import mount
 from wireside_ui.theme import Look
+
+_log = structlog.get_logger(__name__)
 
 HOUSEKEEPING_S = 5.0
 """Seconds between two looks for finished answers that have left the resume window."""
@@ -60,16 +71,36 @@ class Server:
             fallback=settings.model_fallback,
             clock=time.monotonic,
         )
-        self.runner = Runner(self.provider, self.tasks, _runner_limits(settings), time.monotonic)
+        self.store = SqlStore(database_url(settings))
+        self.saving = GroupCommit(self.store.write, time.monotonic)
+        limits = _runner_limits(settings)
+        self.runner = Runner(self.provider, self.tasks, limits, time.monotonic, self.saving)
         self.telemetry = Telemetry(
             interval_s=settings.log_interval_s, open_streams=lambda: self.runner.live
         )
-        self.chat = ChatService(self.runner, self.catalog, _rules(settings), self.tasks)
+        parts = Parts(
+            self.runner,
+            self.catalog,
+            self.provider,
+            self.store,
+            self.saving,
+            self.tasks,
+            time.time,
+        )
+        self.chat = ChatService(parts, _rules(settings))
+        self.retention = Retention(settings.retention_days, settings.retention_count)
         self.is_draining = False
 
     @asynccontextmanager
-    async def run(self, _: FastAPI) -> AsyncIterator[None]:
+    async def run(self, app: FastAPI) -> AsyncIterator[None]:
         """Hold everything open while the server serves."""
+        try:
+            await self.store.open()
+        except WiresideError as error:
+            app.state.refused = str(error)
+            raise
+        await self.chat.take_up()
+        self.tasks.create_task(self.saving.run(), name="group commit")
         self.tasks.create_task(self.telemetry.run(), name="telemetry")
         self.tasks.create_task(self._keep_house(), name="housekeeping")
         self.tasks.create_task(self._warm_up(), name="warm-up")
@@ -79,6 +110,7 @@ class Server:
             await self.drain()
             await self.tasks.aclose()
             await self.provider.aclose()
+            await self.store.aclose()
 
     async def drain(self) -> None:
         """Take no more questions; give open answers ``shutdown_s``, then interrupt them."""
@@ -110,6 +142,10 @@ class Server:
         while True:
             await asyncio.sleep(HOUSEKEEPING_S)
             self.runner.expire()
+            try:
+                await self.chat.library.clean_up(self.retention)
+            except StoreError:
+                _log.warning("clean_up_failed", exc_info=True)
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -125,6 +161,8 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.drain = server.drain
     app.include_router(routes(server.chat, server.ready))
+    render = partial(markdown.render, markup=Markup(frozenset(settings.image_hosts)))
+    app.include_router(ConversationRoutes(server.chat, render, time.time).router())
     app.add_exception_handler(WiresideError, problem)
     app.router.routes.append(WebSocketRoute("/ws/ai-chat", _endpoint(server)))
     mount(app, server.chat, _look(settings), storage_secret=_secret(settings.data_dir))
@@ -178,11 +216,26 @@ def _rules(settings: Settings) -> Rules:
         HistoryLimit(settings.history_messages, settings.history_chars),
         settings.max_message_chars,
         settings.system,
+        _title_model(settings),
     )
+
+
+def _title_model(settings: Settings) -> str | None:
+    """Return which model writes titles, None for none. The embedded one is too small for that."""
+    if settings.title_model == "off":
+        return None
+    return settings.title_model or ("" if settings.uses_openai else None)
 
 
 def _runner_limits(settings: Settings) -> runner.Limits:
     return runner.Limits(settings.streams, settings.resume_window_s, settings.resume_window_chars)
+
+
+def database_url(settings: Settings) -> str:
+    """Return where conversations are kept."""
+    if settings.database_url is not None:
+        return settings.database_url.get_secret_value()
+    return f"sqlite:///{settings.data_dir / 'wireside.db'}"
 
 
 def _secret(data_dir: Path) -> str:

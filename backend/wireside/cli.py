@@ -1,4 +1,4 @@
-"""The command ``wireside``: serve, pull, doctor.
+"""The command ``wireside``: serve, migrate, pull, doctor.
 
 Exit codes: 0 fine, 1 something failed, 2 wrong use or wrong settings.
 
@@ -109,6 +109,22 @@ def pull() -> None:
     except weights.WeightsUnavailable as error:
         _fail(str(error), FAILED)
     _out.print(f"The weights are complete and checked: {escape(str(file))}")
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to this version. `serve` does so by itself."""
+    settings = _settings()
+
+    from wireside.app import database_url
+    from wireside.errors import WiresideError
+    from wireside.store.migrate import migrate as bring_up_to_date
+
+    try:
+        version = asyncio.run(bring_up_to_date(database_url(settings)))
+    except WiresideError as error:
+        _fail(str(error), FAILED)
+    _out.print(f"The database is at version {escape(version)}.")
 
 
 @app.command()

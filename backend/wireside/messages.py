@@ -105,6 +105,8 @@ class Options:
     system: str | None = None
     temperature: float | None = None
     max_tokens: int | None = None
+    sanitize: bool = False
+    """Whether every reader gets the text without ``<script`` (protocol, "Sanitising")."""
 
 
 @dataclass(frozen=True, slots=True)

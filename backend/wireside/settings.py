@@ -94,7 +94,24 @@ class Settings(BaseSettings):
     )
     data_dir: Path = Field(
         default_factory=lambda: platformdirs.user_data_path("wireside"),
-        description="Folder of the server's own data (the key that signs cookies).",
+        description="Folder of the server's own data: conversations, the key that signs cookies.",
+    )
+
+    # Conversations
+    database_url: SecretStr | None = Field(
+        None,
+        description="`postgresql://…` or `sqlite:///…`; empty: a SQLite file in `DATA_DIR`.",
+    )
+    retention_days: float | None = Field(
+        None, gt=0, description="Days after which a conversation is deleted; empty: never."
+    )
+    retention_count: int | None = Field(
+        None, ge=1, description="Conversations that are kept, the newest; empty: all."
+    )
+    title_model: Line = Field(
+        "",
+        description="Model that writes titles; empty: the one that answered (the embedded model "
+        "writes none); `off`: titles are first words.",
     )
 
     # Limits of the protocol
@@ -189,6 +206,11 @@ class Settings(BaseSettings):
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:
         return value or None
+
+    @field_validator("retention_days", "retention_count", "database_url", mode="before")
+    @classmethod
+    def _blank_is_unset(cls, value: object) -> object:
+        return None if value == "" else value
 
     @field_validator("openai_api_key", mode="before")
     @classmethod

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from pathlib import Path
 
 import pytest
 
-from wireside.chat.service import ChatService, Rules
+from wireside.chat.service import ChatService, Parts, Rules
 from wireside.errors import UnknownModel
+from wireside.generation.commits import GroupCommit
 from wireside.generation.runner import Limits, Runner
 from wireside.generation.tasks import Tasks
 from wireside.messages import Delta, Finished, ModelInfo, ModelRequest, TextDelta
+from wireside.store.store import SqlStore
 
 
 class Answering:
@@ -113,10 +117,34 @@ def limits() -> Limits:
 
 
 @pytest.fixture
-async def runner(provider: HandCranked, tasks: Tasks, limits: Limits, clock: HandClock) -> Runner:
-    return Runner(provider, tasks, limits, clock)
+async def store(tmp_path: Path) -> AsyncIterator[SqlStore]:
+    store = SqlStore(f"sqlite:///{tmp_path / 'wireside.db'}")
+    await store.open()
+    yield store
+    await store.aclose()
 
 
 @pytest.fixture
-async def chat(runner: Runner, provider: HandCranked, tasks: Tasks) -> ChatService:
-    return ChatService(runner, provider, Rules(), tasks)
+async def saving(store: SqlStore, tasks: Tasks) -> GroupCommit:
+    saving = GroupCommit(store.write, time.monotonic)
+    tasks.create_task(saving.run(), name="group commit")
+    return saving
+
+
+@pytest.fixture
+async def runner(
+    provider: HandCranked, tasks: Tasks, limits: Limits, clock: HandClock, saving: GroupCommit
+) -> Runner:
+    return Runner(provider, tasks, limits, clock, saving)
+
+
+@pytest.fixture
+async def parts(
+    runner: Runner, provider: HandCranked, store: SqlStore, saving: GroupCommit, tasks: Tasks
+) -> Parts:
+    return Parts(runner, provider, provider, store, saving, tasks, time.time)
+
+
+@pytest.fixture
+async def chat(parts: Parts) -> ChatService:
+    return ChatService(parts, Rules())

@@ -89,7 +89,12 @@ class Served:
     """A real server in a process of its own, answering from the fault lab."""
 
     def __init__(self, url: str, data: Path, **more: str) -> None:
-        settings = {"OPENAI_BASE_URL": url, "WIRESIDE_DATA_DIR": str(data), **more}
+        settings = {
+            "OPENAI_BASE_URL": url,
+            "WIRESIDE_DATA_DIR": str(data),
+            "WIRESIDE_TITLE_MODEL": "off",  # it would ask the lab what no test has answers for
+            **more,
+        }
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "NICEGUI"))}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "wireside", "serve", "--port", "0"],
@@ -102,6 +107,11 @@ class Served:
         line = self.process.stdout.readline()
         self.url = line.rpartition(" ")[2].strip()
         self.port = int(self.url.rpartition(":")[2])
+
+    def kill(self) -> None:
+        """End it without a word."""
+        self.process.kill()
+        self.stop()
 
     def stop(self) -> None:
         self.process.terminate()

@@ -66,7 +66,7 @@ class TestAnswers:
 
     def test_a_starter_is_sent_by_a_click(self, chat_page: Page, lab) -> None:
         lab.answer_with(answer(["Gladly."]))
-        starter = chat_page.get_by_role("button", name="What makes a good question?")
+        starter = chat_page.get_by_role("button", name="What makes a good question?", exact=True)
         starter.click()
         expect(last_answer(chat_page)).to_contain_text("Gladly.")
         expect(starter).to_have_count(0)

@@ -201,7 +201,7 @@ def test_a_hundred_thousand_turns_need_few_nodes(opened: Any, do: Do) -> None:
         assert shown == list(range(shown[0], shown[0] + len(shown)))
         assert abs(shown[len(shown) // 2] / 100_000 - share) < 0.02
         assert page.evaluate("document.querySelectorAll('*').length") < 3000
-    do("scroll_to_index", index=54_321)
+    do("jump", index=54_321)
     expect(page.get_by_text("Question 54321", exact=True)).to_be_in_viewport()
 
 
@@ -394,3 +394,336 @@ def test_a_diagram_is_drawn_when_its_fence_closes(opened: Any, do: Do) -> None:
     do("finish", id="d")
     expect(page.get_by_test_id("diagram")).to_have_count(1, timeout=15_000)
     expect(page.locator(".ws-code").last.locator("pre")).to_be_visible()
+
+
+def wait_for(found: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not found():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def frames(page: Page) -> None:
+    """Wait until what was asked for has been laid out and painted."""
+    page.evaluate(
+        "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+    )
+
+
+def top_of(page: Page, row_id: str) -> float:
+    box = page.locator(f'.ws-turn[data-id="{row_id}"]').bounding_box()
+    assert box is not None
+    return box["y"]
+
+
+def rows_of(names: list[str], **more: Any) -> list[dict[str, Any]]:
+    return [{"id": n, "question": f"Q {n}", "html": f"<p>Answer {n}</p>", **more} for n in names]
+
+
+# ---- siblings ----------------------------------------------------------------------------------
+
+
+def test_a_switch_leads_to_the_siblings_of_a_turn(opened: Any, do: Do, events: Any) -> None:
+    page = opened()
+    do("append", id="only", question="Only one", html="<p>x</p>")
+    do("append", id="b2", question="Second of three", html="<p>x</p>", sibling=1, siblings=3)
+    do("append", id="b3", question="Last of three", html="<p>x</p>", sibling=2, siblings=3)
+    switches = page.get_by_test_id("versions")
+    expect(switches).to_have_count(2)
+    expect(switches.first).to_have_text("2 / 3")
+    expect(page.get_by_role("group", name="Version 2 of 3")).to_be_visible()
+    assert switches.first.evaluate("(el) => getComputedStyle(el).opacity") == "1"
+    before = len(events())
+    switches.first.get_by_role("button", name="Previous version").click()
+    switches.first.get_by_role("button", name="Next version").click()
+    switches.last.get_by_role("button", name="Next version").dispatch_event("click")
+    switches.last.get_by_role("button", name="Previous version").click()
+    wait_for(lambda: len(events()) >= before + 3)
+    said = [(event["name"], event["id"]) for event in events()[before:]]
+    assert said == [("previous", "b2"), ("next", "b2"), ("previous", "b3")]
+    do("change", id="only", sibling=0, siblings=2)
+    expect(switches).to_have_count(3)
+
+
+def test_the_switch_of_a_turn_without_a_question_is_there_too(opened: Any, do: Do) -> None:
+    page = opened()
+    do("append", id="mute", html="<p>x</p>", siblings=2)
+    do("append", id="waits", question="Later", state="waiting", sibling=1, siblings=2)
+    expect(page.get_by_test_id("versions")).to_have_text(["1 / 2", "2 / 2"])
+    expect(page.get_by_test_id("waiting")).to_be_visible()
+
+
+def test_another_branch_takes_the_place_of_what_followed(opened: Any, do: Do) -> None:
+    page = opened()
+    do("reset", rows=rows_of(["a", "b", "c", "d"]), total=4)
+    expect(page.locator(".ws-turn")).to_have_count(4)
+    marks = "[...document.querySelectorAll('[data-id=a], [data-id=a] p')]"
+    page.evaluate(f"{marks}.forEach((el) => {{el.mark = 1}})")
+    page.locator('[data-id="b"] [data-action="edit"]').focus()
+    do("replace_from", index=1, rows=rows_of(["x", "y"], sibling=1, siblings=2), total=3)
+    expect(page.get_by_test_id("message-user")).to_have_text(["Q a", "Q x", "Q y"])
+    assert page.evaluate(f"{marks}.map((el) => el.mark)") == [1, 1]
+    expect(page.locator('[data-id="x"] [data-action="edit"]')).to_be_focused()
+    do("replace_from", index=3, rows=rows_of(["z"]), total=4)
+    do("replace_from", index=0, rows=[], total=0)
+    expect(page.locator(".ws-turn")).to_have_count(0)
+
+
+def test_a_switched_turn_stays_where_it_was(opened: Any, do: Do) -> None:
+    page = opened()
+    long = {"html": "<p>text</p>" * 12}
+    do("reset", rows=[{**row, **long} for row in rows_of(list("abcdef"))], total=6)
+    expect(page.get_by_text("Q f")).to_be_attached()
+    page.locator(".ws-scroller").evaluate("(s) => {s.scrollTop = 700}")
+    frames(page)
+    before = top_of(page, "c"), top_of(page, "b")
+    more = [{**row, **long, "siblings": 2} for row in rows_of(["x", "y", "z"])]
+    do("replace_from", index=2, rows=more, total=300)
+    expect(page.get_by_text("Q x")).to_be_attached()
+    frames(page)
+    after = top_of(page, "x"), top_of(page, "b")
+    assert all(abs(new - old) < 1.5 for new, old in zip(after, before, strict=True))
+
+
+def test_a_reader_at_the_end_is_not_taken_away_from_the_turn_that_changes(
+    opened: Any, do: Do
+) -> None:
+    page = opened()
+    do("reset", rows=rows_of(["a", "b", "c"]), total=3)
+    expect(page.locator(".ws-turn")).to_have_count(3)
+    before = top_of(page, "b")
+    longer = [{**row, "html": "<p>text</p>" * 40} for row in rows_of(["x", "y", "z"])]
+    do("replace_from", index=1, rows=longer, total=4)
+    expect(page.get_by_text("Q x")).to_be_in_viewport()
+    frames(page)
+    assert abs(top_of(page, "x") - before) < 1.5
+
+
+def test_an_edited_question_is_followed_to_its_answer(opened: Any, do: Do) -> None:
+    page = opened("total=60")
+    expect(page.get_by_text("Question 59", exact=True)).to_be_visible()
+    page.locator(".ws-scroller").evaluate("(s) => {s.scrollTop -= 1500}")
+    frames(page)
+    row = {"id": "edited", "question": "Edited", "state": "thinking", "sibling": 1, "siblings": 2}
+    do("replace_from", index=50, rows=[row], total=51)
+    expect(page.get_by_text("Edited", exact=True)).to_be_in_viewport()
+    expect(page.get_by_test_id("typing")).to_be_in_viewport()
+    do("feed", id="edited", pieces=["The answer.\n\n"] * 80)
+    expect(page.locator('[data-id="edited"] .ws-prose p')).to_have_count(80)
+    page.wait_for_function(
+        "() => {const s = document.querySelector('.ws-scroller');"
+        " return s.scrollHeight - s.scrollTop - s.clientHeight < 2}"
+    )
+    do("finish", id="edited")
+
+
+def test_a_growing_answer_that_is_given_anew_is_there_once(opened: Any, do: Do) -> None:
+    page = opened()
+    do("append", id="grows", question="Q", state="streaming")
+    do("append", id="later", question="Later", state="waiting")
+    do("feed", id="grows", pieces=["One. ", "Two. "])
+    prose = page.locator('[data-id="grows"] .ws-prose')
+    expect(prose).to_have_text("One. Two.")
+    do(
+        "replace_from",
+        index=0,
+        rows=[{"id": "grows", "question": "Q", "state": "thinking"}],
+        total=1,
+    )
+    do("forget", id="grows")
+    do("feed", id="grows", pieces=["One. ", "Two. ", "Three."])
+    expect(prose).to_have_text("One. Two. Three.")
+    expect(page.locator(".ws-turn")).to_have_count(1)
+    do("finish", id="grows")
+
+
+def test_what_follows_another_branch_is_asked_for(opened: Any, do: Do) -> None:
+    page = opened("total=200")
+    expect(page.get_by_text("Question 199", exact=True)).to_be_visible()
+    do("replace_from", index=100, rows=rows_of(["x"]), total=200)
+    page.wait_for_function(SETTLED)
+    page.locator(".ws-scroller").evaluate("(s) => {s.scrollTop = s.scrollHeight}")
+    expect(page.get_by_text("Question 199", exact=True)).to_be_visible()
+    do("jump", index=100)
+    expect(page.get_by_text("Q x")).to_be_in_viewport()
+    expect(page.get_by_text("Question 99", exact=True)).to_be_attached()
+    expect(page.get_by_text("Question 101", exact=True)).to_be_attached()
+
+
+# ---- jumping -----------------------------------------------------------------------------------
+
+
+def test_a_jump_ends_exactly_at_the_turn_and_marks_it_for_a_moment(opened: Any, do: Do) -> None:
+    page = opened("total=100000")
+    expect(page.get_by_text("Question 99999", exact=True)).to_be_visible()
+    do("jump", index=50_000)
+    turn = page.locator('[data-id="h50000"]')
+    expect(turn).to_have_class("ws-turn ws-found")
+    page.wait_for_function(SETTLED)
+    frames(page)
+    assert abs(top_of(page, "h50000") - 16) < 1.5
+    expect(turn).to_have_class("ws-turn")
+    assert abs(top_of(page, "h50000") - 16) < 1.5
+    do("jump", index=10**9)
+    page.mouse.move(300, 300)
+    page.mouse.wheel(0, 300)
+    page.wait_for_function(
+        "() => document.querySelector('[data-id=h50000]').getBoundingClientRect().top < -200"
+    )
+
+
+def test_the_mark_does_not_move_for_those_who_want_no_motion(opened: Any, do: Do) -> None:
+    page = opened("total=100")
+    page.emulate_media(reduced_motion="reduce")
+    do("jump", index=40)
+    turn = page.locator('[data-id="h40"]')
+    expect(turn).to_have_class("ws-turn ws-found")
+    mark = "(el) => getComputedStyle(el, '::before')"
+    assert turn.evaluate(f"{mark}.animationName") == "none"
+    assert turn.evaluate(f"{mark}.opacity") == "1"
+
+
+# ---- feedback ----------------------------------------------------------------------------------
+
+
+def test_a_thumb_is_pressed_and_taken_back(opened: Any, do: Do, events: Any) -> None:
+    page = opened()
+    do("append", id="j", question="Q", html="<p>An answer</p>")
+    do("append", id="open", question="Q", state="thinking")
+    up = page.get_by_role("button", name="Good answer")
+    down = page.get_by_role("button", name="Bad answer")
+    expect(up).to_have_count(1)
+    expect(up).to_have_attribute("aria-pressed", "false")
+    before, height = len(events()), page.locator('[data-id="j"]').bounding_box()
+    up.click()
+    expect(up).to_have_attribute("aria-pressed", "true")
+    assert page.locator('[data-id="j"]').bounding_box() == height
+    down.click()
+    expect(up).to_have_attribute("aria-pressed", "false")
+    expect(down).to_have_attribute("aria-pressed", "true")
+    expect(page.get_by_label("What was wrong? (optional)")).to_be_visible()
+    down.click()
+    expect(down).to_have_attribute("aria-pressed", "false")
+    expect(page.get_by_test_id("feedback")).to_have_count(0)
+    wait_for(lambda: len(events()) >= before + 3)
+    assert [event["name"] for event in events()[before:]] == ["up", "down", "no-feedback"]
+    do("change", id="j", feedback="up")
+    expect(up).to_have_attribute("aria-pressed", "true")
+    expect(page.get_by_test_id("feedback")).to_have_count(0)
+
+
+def test_words_can_be_added(opened: Any, do: Do, events: Any) -> None:
+    page = opened()
+    do("append", id="k", question="Q", html="<p>An answer</p>")
+    page.get_by_role("button", name="Good answer").click()
+    field = page.get_by_label("What was good? (optional)")
+    field.fill("The  second")
+    do("change", id="k", feedback="up", sibling=0, siblings=2)
+    expect(page.get_by_test_id("versions")).to_be_visible()
+    expect(field).to_be_focused()
+    field.press_sequentially(" part")
+    field.press("Enter")
+    expect(page.get_by_text("Thank you")).to_be_visible()
+    expect(field).to_have_count(0)
+    expect(page.get_by_role("button", name="Good answer")).to_be_focused()
+    wait_for(lambda: events()[-1]["name"] == "say")
+    said = {"name": "say", "id": "k", "automatic": False, "words": "The  second part"}
+    assert events()[-1] == said
+
+
+def test_words_can_be_left_out(opened: Any, do: Do, events: Any) -> None:
+    page = opened()
+    do("append", id="l", question="Q", html="<p>An answer</p>")
+    up = page.get_by_role("button", name="Good answer")
+    before = len(events())
+    up.click()
+    page.get_by_label("What was good? (optional)").press("Escape")
+    expect(page.get_by_test_id("feedback")).to_have_count(0)
+    expect(up).to_have_attribute("aria-pressed", "true")
+    page.get_by_role("button", name="Bad answer").click()
+    page.get_by_role("button", name="Close").click()
+    expect(page.get_by_test_id("feedback")).to_have_count(0)
+    wait_for(lambda: len(events()) >= before + 2)
+    assert [event["name"] for event in events()[before:]] == ["up", "down"]
+
+
+# ---- copying -----------------------------------------------------------------------------------
+
+TO_COPY = """# Title
+
+Some **bold** text.
+
+1. one
+2. two
+   - inner
+
+- [x] done
+
+| a | b |
+|---|---|
+| 1 | 2 |
+
+```py
+if x:
+    y()
+```
+"""
+COPIED = """Title
+
+Some bold text.
+
+1. one
+2. two
+◦ inner
+• [x] done
+a\tb
+1\t2
+if x:
+    y()"""
+
+
+def clipboard(page: Page) -> str:
+    text: str = page.evaluate("navigator.clipboard.readText()")
+    return text
+
+
+def test_an_answer_is_copied_as_text_or_as_markdown(opened: Any, do: Do) -> None:
+    page = opened()
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    do("append", id="m", question="Q", html=render(TO_COPY, MARKUP))
+    page.get_by_test_id("message-assistant").hover()
+    more = page.get_by_role("button", name="More ways to copy")
+    more.focus()
+    more.press("Enter")
+    expect(page.get_by_role("menuitem", name="Copy as Markdown")).to_be_focused()
+    page.keyboard.press("ArrowUp")
+    expect(page.get_by_role("menuitem", name="Copy as text")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("menu")).to_have_count(0)
+    wait_for(lambda: clipboard(page).startswith("Title"))
+    lines = [line for line in clipboard(page).split("\n") if line.strip()]
+    assert lines == [line for line in COPIED.split("\n") if line.strip()]
+    expect(page.locator(".ws-as-text")).to_have_count(0)
+    more.click()
+    page.get_by_role("menuitem", name="Copy as Markdown").click()
+    wait_for(lambda: clipboard(page) == "**Markdown** of m")
+    page.locator('[data-action="copy"]').click(modifiers=["Shift"])
+    wait_for(lambda: clipboard(page).startswith("Title"))
+
+
+def test_the_menu_closes_by_itself(opened: Any, do: Do) -> None:
+    page = opened()
+    do("append", id="n1", question="Q", html="<p>An answer</p>")
+    more = page.get_by_role("button", name="More ways to copy")
+    more.click()
+    expect(more).to_have_attribute("aria-expanded", "true")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("menu")).to_have_count(0)
+    expect(more).to_be_focused()
+    more.click()
+    page.get_by_text("An answer").click()
+    expect(page.get_by_role("menu")).to_have_count(0)
+    more.click()
+    do("change", id="n1", state="stopped")
+    expect(page.get_by_test_id("note-stopped")).to_be_visible()
+    expect(page.get_by_role("menu")).to_have_count(0)

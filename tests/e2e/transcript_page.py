@@ -40,7 +40,8 @@ def page(total: int = 0, rich: bool = False, dark: bool = False) -> None:
     ui.query(".nicegui-content").style("height: 100vh; padding: 0; gap: 0")
 
     def acted(action: Action) -> None:
-        events.append({"name": action.name, "id": action.row_id, "automatic": action.automatic})
+        event = {"name": action.name, "id": action.row_id, "automatic": action.automatic}
+        events.append({**event, "words": action.words} if action.words else event)
 
     def needed(page_index: int) -> None:
         first = page_index * 20
@@ -51,7 +52,7 @@ def page(total: int = 0, rich: bool = False, dark: bool = False) -> None:
     )
     transcripts[:] = [transcript]
     if total:
-        transcript.set_total(total)
+        transcript.reset([], total)
     if rich:
         transcript.append(
             Row(
@@ -95,14 +96,21 @@ async def do(what: str, request: Request) -> dict[str, Any]:
         elif what == "restart":
             transcript.reset([Row(**row) for row in args["rows"]], args["total"])
             transcript.ops(args["id"], streams[args["id"]].restart())
+        elif what == "reset":
+            transcript.reset([Row(**row) for row in args["rows"]], args["total"])
+        elif what == "forget":
+            streams.pop(args["id"])
         elif what == "change":
             transcript.change(args.pop("id"), **args)
         elif what == "think":
             transcript.ops(args["id"], [], reasoning=args["text"])
         elif what == "take_out":
             transcript.take_out(args["id"])
-        elif what == "scroll_to_index":
-            transcript.scroll_to_index(args["index"])
+        elif what == "replace_from":
+            rows = [Row(**row) for row in args["rows"]]
+            transcript.replace_from(args["index"], rows, args["total"])
+        elif what == "jump":
+            transcript.jump(args["index"])
     return {}
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from pathlib import Path
 
 import pytest
 
-from wireside.chat.service import ChatService, Rules
+from wireside.chat.service import ChatService, Parts, Rules
 from wireside.errors import WiresideError
+from wireside.generation.commits import GroupCommit
 from wireside.generation.log import AnswerLog
 from wireside.generation.reader import Bell, Reader
 from wireside.generation.runner import Limits, Runner
@@ -22,12 +26,16 @@ from wireside.messages import (
     ModelRequest,
     TextDelta,
 )
+from wireside.store.store import SqlStore
 
 
 class HandStream:
     """Has what a page needs of a stream."""
 
+    names = itertools.count()
+
     def __init__(self) -> None:
+        self.name = f"stream-{next(self.names)}"
         self.log = AnswerLog()
         self.bell = Bell()
 
@@ -97,7 +105,14 @@ async def provider() -> HandProvider:
 
 
 @pytest.fixture
-async def chat(provider: HandProvider) -> AsyncIterator[ChatService]:
+async def chat(provider: HandProvider, tmp_path: Path) -> AsyncIterator[ChatService]:
     tasks = Tasks()
-    yield ChatService(Runner(provider, tasks, Limits(), lambda: 0.0), provider, Rules(), tasks)
+    store = SqlStore(f"sqlite:///{tmp_path / 'wireside.db'}")
+    await store.open()
+    saving = GroupCommit(store.write, time.monotonic)
+    tasks.create_task(saving.run(), name="group commit")
+    runner = Runner(provider, tasks, Limits(), lambda: 0.0, saving)
+    parts = Parts(runner, provider, provider, store, saving, tasks, time.time)
+    yield ChatService(parts, Rules())
     await tasks.aclose()
+    await store.aclose()

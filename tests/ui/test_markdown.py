@@ -168,6 +168,13 @@ def test_half_written_marks_never_show(text: str) -> None:
         before = shown
 
 
+@pytest.mark.parametrize("text", ["0 1 2 3", "3.14159", "12:30", "1 000 000"])
+def test_numbers_are_shown_as_they_come(text: str) -> None:
+    stream = BlockStream(MARKUP)
+    stream.feed(text + " ")
+    assert text[:4] in str(stream.flush(final=False))
+
+
 def test_settled_items_are_sent_once() -> None:
     stream = BlockStream(MARKUP)
     stream.feed("- first\n- second\n- thi")

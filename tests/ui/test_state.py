@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wireside.chat.conversation import Answer, Turn
+from wireside.chat.conversation import Turn
 from wireside.errors import ProviderRateLimited, ProviderUnavailable
 from wireside.generation.log import AnswerLog
 from wireside.generation.reader import Bell, Reader
 from wireside.messages import End, Options, ReasoningDelta, TextDelta, ToolDelta
+from wireside.records import Feedback
 from wireside_ui.markup import Markup
 from wireside_ui.state import READ_CHARS, Follower, retry_after, row_of, state_of
 
@@ -21,8 +22,7 @@ MARKUP = Markup(frozenset())
 
 
 def turn_with(*streams: Any, waiting: bool = False) -> Turn:
-    answers = [Answer(list(streams))] if streams else []
-    return Turn("t", "why?", Options(), None, answers, waiting)
+    return Turn("t", "why?", Options(), 0, 0, 0.0, waiting, None, list(streams))
 
 
 class TestStates:
@@ -87,13 +87,19 @@ class TestRows:
         assert row.reasoning == "hm"
         assert [(tool["state"], tool["result"]) for tool in row.tools] == [("done", "noon")]
 
+    def test_a_turn_says_its_place_and_what_was_thought_of_it(self, stream) -> None:
+        turn = turn_with(stream.close())
+        turn.feedback = Feedback("up", "nice")
+        row = row_of(turn, MARKUP, "en", place=(1, 3))
+        assert (row.sibling, row.siblings, row.feedback) == (1, 3, "up")
+
     def test_a_growing_answer_is_left_to_its_follower(self, stream) -> None:
         stream.say("text")
         assert row_of(turn_with(stream), MARKUP, "en").html == ""
 
 
 def follow(streams: list[Any], wake: Callable[[], None] = lambda: None, **how: bool) -> Follower:
-    return Follower(Answer(streams), MARKUP, wake, **how)
+    return Follower(turn_with(*streams), MARKUP, wake, **how)
 
 
 def html_of(ops: list[Any]) -> str:
@@ -127,12 +133,12 @@ class TestFollower:
 
     def test_a_new_segment_is_followed_too(self, new_stream) -> None:
         first, second = new_stream(), new_stream()
-        answer = Answer([first])
-        follower = Follower(answer, MARKUP, lambda: None)
+        turn = turn_with(first)
+        follower = Follower(turn, MARKUP, lambda: None)
         first.say("one ")
         follower.tick()
         first.close("cancelled")
-        answer.segments.append(second)
+        turn.segments.append(second)
         assert follower.has_more
         second.say("two")
         second.close()

@@ -289,7 +289,7 @@ class _Inlet:
 _UNDECIDED = re.compile(
     r"""\ {0,3}(?:
         # marks only: a list item, a rule, a heading, a closing fence, or just text
-        [-+*_=~`\#>|$\\\d.)\s:^!]*
+        (?:[-+*>\s]|\d{1,9}[.)](?=\s))*+(?:\d{1,9}[.)]?|[-+*_=~`\#>|$\\.)\s:^!]*)
         # an opening fence, unless a backtick follows
         | [-+*\d.)\s>]*(?:`{3}|~{3}).*
         # a formula, if the line ends so

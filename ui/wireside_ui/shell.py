@@ -27,7 +27,9 @@ def shell_html(
     welcome = _welcome(name, logo, tagline, starters) if is_empty else ""
     return (
         '<div class="ws-page ws-shell" id="ws-shell">'
+        '<div class="ws-side"><div class="ws-sidebar"></div></div>'
         '<header class="ws-header">'
+        '<span class="ws-tool"></span>'
         f'<a class="ws-brand" href="{escape(base)}/">'
         f'<img src="{escape(logo)}" alt="" width="28" height="28"><h1>{escape(name)}</h1></a>'
         "</header>"

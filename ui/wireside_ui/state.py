@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
-from wireside.chat.conversation import Answer, Turn
+from wireside.chat.conversation import Turn
 from wireside.generation.log import AnswerLog, ReasoningPiece, TextPiece, ToolPiece
 from wireside.generation.reader import Reader
-from wireside.messages import End, ToolDelta
+from wireside.messages import ToolDelta
 from wireside_ui.components.transcript import Row, State, Tool
 from wireside_ui.markdown import BlockStream, Op, render
 from wireside_ui.markup import Markup
@@ -21,12 +22,9 @@ def state_of(turn: Turn) -> State:
     """Return which of the transcript's states a turn is in."""
     if turn.waiting:
         return "waiting"
-    if not turn.answers:
-        return "thinking"
-    answer = turn.answers[-1]
-    end = answer.segments[-1].log.end
+    end = turn.end
     if end is None:
-        return "streaming" if any(stream.log.head for stream in answer.segments) else "thinking"
+        return "streaming" if any(stream.log.head for stream in turn.segments) else "thinking"
     if end.error is not None:
         return "error"
     match end.reason:
@@ -40,25 +38,31 @@ def state_of(turn: Turn) -> State:
 
 def retry_after(turn: Turn) -> float | None:
     """Return after how many seconds a failed turn may be tried again by itself, None if never."""
-    error = _end(turn).error
-    if error is None or error.code != "provider_rate_limited" or turn.answers[-1].text:
+    error = turn.end.error if turn.end else None
+    if error is None or error.code != "provider_rate_limited" or turn.text:
         return None
     return error.retry_after
 
 
-def row_of(turn: Turn, markup: Markup, language: str) -> Row:
-    """Return a turn as the transcript shows it. An answer that still grows stays empty: what it
-    holds comes by ``Follower.tick``.
+def row_of(turn: Turn, markup: Markup, language: str, *, place: tuple[int, int] = (0, 1)) -> Row:
+    """Return a turn as the transcript shows it, with its place among its siblings. An answer that
+    still grows stays empty: what it holds comes by ``Follower.tick``.
     """
-    state = state_of(turn)
-    if not turn.answers or turn.is_live:
-        return Row(id=turn.id, question=turn.question, state=state)
-    error = _end(turn).error
-    text, reasoning, tools = _content(turn.answers[-1])
-    return Row(
+    sibling, siblings = place
+    row = Row(
         id=turn.id,
         question=turn.question,
-        state=state,
+        state=state_of(turn),
+        sibling=sibling,
+        siblings=siblings,
+        feedback=turn.feedback.verdict if turn.feedback else "",
+    )
+    if not turn.segments or turn.is_live:
+        return row
+    error = turn.end.error if turn.end else None
+    text, reasoning, tools = _content(turn)
+    return replace(
+        row,
         html=render(text, markup),
         reasoning=reasoning,
         tools=tools,
@@ -75,9 +79,11 @@ class Follower:
     """
 
     def __init__(
-        self, answer: Answer, markup: Markup, wake: Callable[[], None], *, goes_on: bool = False
+        self, turn: Turn, markup: Markup, wake: Callable[[], None], *, goes_on: bool = False
     ) -> None:
-        self.answer = answer
+        self.turn = turn
+        self.first = turn.segments[0]
+        """The stream that the answer began with; an answer that is asked anew has another one."""
         self._wake = wake
         self._goes_on = goes_on
         self._blocks = BlockStream(markup)
@@ -87,7 +93,7 @@ class Follower:
     @property
     def has_more(self) -> bool:
         """Whether a ``tick`` would show something new at once."""
-        return len(self._readers) < len(self.answer.segments) or any(
+        return len(self._readers) < len(self.turn.segments) or any(
             reader.has_more for reader in self._readers
         )
 
@@ -95,7 +101,7 @@ class Follower:
         """Take what is new: changes of the text, new reasoning, all tools if one has changed,
         and whether the answer has ended with this.
         """
-        segments = self.answer.segments
+        segments = self.turn.segments
         while len(self._readers) < len(segments):
             self._readers.append(segments[len(self._readers)].reader(0, self._wake))
         reasoning: list[str] = []
@@ -124,16 +130,11 @@ class Follower:
             reader.close()
 
 
-def _end(turn: Turn) -> End:
-    end = turn.answers[-1].segments[-1].log.end if turn.answers else None
-    return end or End("stop")
-
-
-def _content(answer: Answer) -> tuple[str, str, tuple[Tool, ...]]:
+def _content(turn: Turn) -> tuple[str, str, tuple[Tool, ...]]:
     text: list[str] = []
     reasoning: list[str] = []
     tools: dict[str, Tool] = {}
-    for stream in answer.segments:
+    for stream in turn.segments:
         for piece in _all(stream.log):
             match piece:
                 case TextPiece():

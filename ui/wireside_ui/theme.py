@@ -33,7 +33,7 @@ def head_html(look: Look, *, base: str, version: str, language: str, direction: 
     """
     css = "".join(
         f'<link rel="stylesheet" href="{base}/assets/css/{name}.css?v={version}">'
-        for name in ("theme", "transcript", "page")
+        for name in ("theme", "transcript", "page", "sidebar")
     )
     begin = {"theme": look.theme, "lang": language, "dir": direction, **BACKGROUNDS}
     return (
@@ -59,6 +59,10 @@ _BEFORE_PAINT = """(begin) => {
   };
   const bar = document.head.appendChild(document.createElement("meta"));
   bar.name = "theme-color";
+  try {
+    const isClosed = localStorage.getItem("wireside.sidebar") === "closed";
+    root.classList.toggle("ws-sidebar-closed", isClosed);
+  } catch {}
   const dark = matchMedia("(prefers-color-scheme: dark)");
   window.wiresideTheme = (choice) => {
     recall();

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
-from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter, Response
 from pydantic import BaseModel
 
+from wireside.api.problems import Problem
 from wireside.chat.service import ChatService
 from wireside.errors import WiresideError
 
@@ -42,28 +42,6 @@ class ModelList(BaseModel):
     """The models on offer; the first one is the default."""
 
     models: list[Model]
-
-
-class Problem(BaseModel):
-    """An error: a sentence for a person and one of the protocol's codes."""
-
-    message: str
-    code: str
-
-
-_STATUS = {
-    "unknown_model": 404,
-    "not_found": 404,
-    "expired": 410,
-    "not_configured": 503,
-    "overloaded": 503,
-    "provider_unavailable": 503,
-    "provider_timeout": 504,
-    "provider_auth": 502,
-    "provider_rate_limited": 503,
-    "rate_limited": 429,
-    "internal": 500,
-}
 
 
 def routes(chat: ChatService, ready: Callable[[], Ready]) -> APIRouter:
@@ -100,14 +78,3 @@ def routes(chat: ChatService, ready: Callable[[], Ready]) -> APIRouter:
         )
 
     return router
-
-
-async def problem(_: Request, error: Exception) -> JSONResponse:
-    """Tell a ``WiresideError`` over HTTP."""
-    if not isinstance(error, WiresideError):
-        raise error
-    headers = {}
-    if error.retry_after is not None:
-        headers["Retry-After"] = str(max(1, round(error.retry_after)))
-    body = Problem(message=str(error), code=error.code)
-    return JSONResponse(body.model_dump(), _STATUS.get(error.code, 400), headers)

@@ -49,7 +49,8 @@ def run_server(app: Any, settings: Settings, *, on_listening: Callable[[str], No
 
     ``on_listening`` is given the address (``http://127.0.0.1:8080``) once connections are taken.
     ``app.state.drain``, if there is one, is awaited at the stop, for ``shutdown_s`` at most, before
-    sockets close. Raises ``CannotServe`` before anything was started.
+    sockets close. Raises ``CannotServe`` before anything was started, or with the sentence in
+    ``app.state.refused`` when the application could not start.
     """
     if not is_loopback(settings.host):
         raise CannotServe(
@@ -62,6 +63,9 @@ def run_server(app: Any, settings: Settings, *, on_listening: Callable[[str], No
     with contextlib.closing(listener):
         server = Server(_config(app, settings), settings.shutdown_s, on_listening)
         server.run(sockets=[listener])
+    if not server.started:
+        refused = getattr(_state_of(app), "refused", None)
+        raise CannotServe(refused or "The server could not start; its log says why.")
 
 
 def socket_limits(settings: Settings) -> SocketLimits:
@@ -110,6 +114,8 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start the application, then listen."""
         await super().startup(sockets)
+        if self.should_exit:  # the application could not start, and has said why
+            return
         self._ticking = asyncio.create_task(self._tick(), name="connection limits")
         if sockets:
             self._on_listening(_address(sockets[0]))

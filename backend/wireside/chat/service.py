@@ -6,27 +6,44 @@ A stream belongs to the server. Whoever asked may leave; whoever knows its name 
 from __future__ import annotations
 
 import hashlib
-import secrets
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
+from weakref import WeakValueDictionary
 
-from wireside.chat.conversation import Answer, Conversation, Turn
+import structlog
+
+from wireside.chat import tree
+from wireside.chat.conversation import Conversation, Turn, title_of
 from wireside.chat.history import HistoryLimit, recent
-from wireside.errors import BadMessage, NotFound, TooLarge, TooMany, WiresideError
-from wireside.generation.runner import Runner, Stream
-from wireside.generation.tasks import Tasks
-from wireside.messages import Message, ModelInfo, ModelRequest, Options
+from wireside.chat.library import Library
+from wireside.chat.titles import ask_for_title
+from wireside.errors import (
+    BadMessage,
+    NotFound,
+    TooLarge,
+    TooMany,
+    WiresideError,
+)
+from wireside.generation.commits import GroupCommit
+from wireside.generation.runner import Runner, Stream, new_name
+from wireside.generation.tasks import Tasks, whole
+from wireside.messages import End, Message, ModelInfo, ModelRequest, Options
+from wireside.ports import Clock, Provider, Store
+from wireside.records import Branch, Feedback, Segment, TurnRecord
+
+_log = structlog.get_logger(__name__)
 
 WAITING_TURNS = 20
 """Questions that may wait in one conversation."""
 
+NEW = "new"
+"""The name that asks for a new conversation."""
+
 GO_ON = Message("user", "Go on exactly where your answer breaks off. Do not repeat anything of it.")
 """What a model is told after an answer that was cut off."""
-
-KEPT_CONVERSATIONS = 2_000
-"""Conversations held in memory; the one that was used longest ago goes first."""
 
 
 class Models(Protocol):
@@ -62,20 +79,44 @@ class Rules:
     history: HistoryLimit = HistoryLimit()
     max_message_chars: int = 100_000
     system: str | None = None
+    title_model: str | None = None
+    """The model that is asked for titles; "" is the one that answered, None asks none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the service works with. ``wall_clock`` gives seconds since 1970."""
+
+    runner: Runner
+    models: Models
+    provider: Provider
+    store: Store
+    saving: GroupCommit
+    tasks: Tasks
+    wall_clock: Clock
 
 
 class ChatService:
     """What a person, or a program, can do. Every method belongs to the event loop."""
 
-    def __init__(self, runner: Runner, models: Models, rules: Rules, tasks: Tasks) -> None:
-        self._runner = runner
-        self._models = models
+    def __init__(self, parts: Parts, rules: Rules) -> None:
+        self._runner = parts.runner
+        self._models = parts.models
+        self._provider = parts.provider
+        self._store = parts.store
+        self._saving = parts.saving
+        self._tasks = parts.tasks
+        self._now = parts.wall_clock
         self._rules = rules
         self._asked: OrderedDict[bytes, str] = OrderedDict()
-        self._conversations: OrderedDict[str, Conversation] = OrderedDict()
-        self._opened_by: OrderedDict[str, str] = OrderedDict()
-        self._tasks = tasks
-        self._answering: set[str] = set()
+        self._beginning: WeakValueDictionary[str, Conversation] = WeakValueDictionary()
+        self.library = Library(parts.store, parts.runner, parts.tasks, parts.wall_clock)
+        """The conversations: which there are, what lists show of them."""
+
+    @property
+    def saving(self) -> GroupCommit:
+        """Whether what is shown is saved already."""
+        return self._saving
 
     @property
     def history_limit(self) -> HistoryLimit:
@@ -111,8 +152,14 @@ class ChatService:
         self._remember(digest, stream)
         return stream
 
-    def find(self, name: str) -> Stream:
-        """Return the stream of that name. Raises ``Expired`` or ``NotFound``."""
+    async def find(self, name: str) -> Stream:
+        """Return the stream of that name, from memory or from the store. Raises ``Expired`` for one
+        that was never stored and has left the resume window, or ``NotFound``.
+        """
+        if stream := self._runner.known(name):
+            return stream
+        if stored := await self._store.segment(name):
+            return Stream.restored(stored[0])
         return self._runner.find(name)
 
     async def stop(self, stream: Stream) -> None:
@@ -124,12 +171,19 @@ class ChatService:
         return self._start(ask, await self._models.resolve(ask.options.model))
 
     def _start(self, ask: Ask, model: str) -> Stream:
-        system = self._rules.system if ask.options.system is None else ask.options.system
-        messages = ask.messages
+        request = self._model_request(ask.messages, ask.options, model)
+        return self._runner.start(request, sanitize=ask.sanitize)
+
+    async def _request(self, messages: tuple[Message, ...], options: Options) -> ModelRequest:
+        return self._model_request(messages, options, await self._models.resolve(options.model))
+
+    def _model_request(
+        self, messages: tuple[Message, ...], options: Options, model: str
+    ) -> ModelRequest:
+        system = self._rules.system if options.system is None else options.system
         if system:
             messages = (Message("system", system), *messages)
-        request = ModelRequest(model, messages, ask.options.temperature, ask.options.max_tokens)
-        return self._runner.start(request, sanitize=ask.sanitize)
+        return ModelRequest(model, messages, options.temperature, options.max_tokens)
 
     def _asked_before(self, digest: bytes) -> Stream | None:
         name = self._asked.get(digest)
@@ -146,100 +200,166 @@ class ChatService:
         while len(self._asked) > 100_000:
             self._asked.popitem(last=False)
 
-    # ---- conversations -----------------------------------------------------------------------
+    # ---- in a conversation -------------------------------------------------------------------
 
-    def start_conversation(self, *, first_turn: str | None = None) -> Conversation:
-        """Open an empty conversation under an unguessable id, or return the one that the same
-        ``first_turn`` opened before: a page whose acknowledgement was lost sends it again.
+    async def conversation_for(self, turn_id: str) -> Conversation:
+        """Return a new conversation, or the one that the same first turn began before: a page
+        whose acknowledgement was lost sends it again.
         """
-        if opened := self._conversations.get(self._opened_by.get(first_turn or "", "")):
-            return opened
-        conversation = Conversation(secrets.token_urlsafe(16))
-        if first_turn:
-            self._opened_by[first_turn] = conversation.id
-        self._conversations[conversation.id] = conversation
-        self._forget_oldest()
-        return conversation
+        if conversation := self._beginning.get(turn_id):
+            return conversation
+        record = await self._store.turn(turn_id)
+        if record is not None and (known := await self.library.open(record.conversation_id)):
+            return known
+        return self._beginning.setdefault(turn_id, self.library.new())
 
-    def open(self, conversation_id: str) -> Conversation | None:
-        """Return the conversation of that id, None when there is none."""
-        conversation = self._conversations.get(conversation_id)
-        if conversation is not None:
-            self._conversations.move_to_end(conversation_id)
-        return conversation
+    async def ask_in(
+        self, conversation_id: str, question: str, *, key: str | None, options: Options
+    ) -> tuple[Conversation, Turn]:
+        """Ask in the conversation of that id, "new" for one that begins. The same ``key`` with the
+        same content is asked once. Raises as ``send``.
+        """
+        asked = (conversation_id, question, options, key)
+        turn_id = f"key-{_sha256(asked).hex()[:40]}" if key else new_name()
+        if conversation_id == NEW:
+            conversation: Conversation | None = await self.conversation_for(turn_id)
+        else:
+            conversation = await self.library.open(conversation_id)
+        if conversation is None:
+            raise NotFound("conversation: there is none of that id.")
+        turn = await self.send(conversation, question, turn_id=turn_id, options=options)
+        return conversation, turn
 
+    @whole
     async def send(
         self, conversation: Conversation, question: str, *, turn_id: str, options: Options
     ) -> Turn:
         """Ask in a conversation. Sent twice under one ``turn_id``, it is asked once.
 
         While an answer is being made the turn waits and starts by itself. Raises ``BadMessage``,
-        ``TooLarge``, ``TooMany``, ``UnknownModel``, ``Overloaded``: then nothing was kept.
+        ``TooLarge``, ``TooMany``, ``UnknownModel``, ``Overloaded``, ``NotFound``, ``StoreError``:
+        then nothing was kept.
         """
-        if turn := conversation.find(turn_id):
-            return turn
-        self._check(question)
-        path = conversation.path()
-        if sum(turn.waiting for turn in path) >= WAITING_TURNS:
-            raise TooMany(f"{WAITING_TURNS} messages are waiting already.")
-        await self._models.resolve(options.model)
-        if turn := conversation.find(turn_id):  # the same, while the list of models was read
-            return turn
-        turn = Turn(turn_id, question, options, conversation.leaf)
-        conversation.add(turn)
-        self._answer_waiting(conversation)
+        async with conversation.lock:
+            if turn := await self._sent_before(conversation, turn_id):
+                return turn
+            self._check(question)
+            if len(conversation.waiting) >= WAITING_TURNS:
+                raise TooMany(f"{WAITING_TURNS} messages are waiting already.")
+            await self._models.resolve(options.model)
+            if not conversation.title:
+                conversation.info = replace(conversation.info, title=title_of(question))
+            branch = tree.longer(conversation.branches, conversation.shown)
+            turn = self._new_turn(turn_id, question, options, branch.id, branch.last)
+            await self._add(conversation, turn, branch)
+        self._soon(self._answer_next(conversation))
         return turn
 
-    def withdraw(self, conversation: Conversation, turn_id: str) -> str:
+    @whole
+    async def withdraw(self, conversation: Conversation, turn_id: str) -> str:
         """Take back a turn that still waits; returns its question. Raises ``NotFound``."""
-        turn = conversation.turn(turn_id)
-        if not turn.waiting:
-            raise NotFound("This message is being answered already.")
-        conversation.remove(turn)
+        async with conversation.lock:
+            turn = await self.library.turn(conversation, turn_id)
+            if not turn.waiting:
+                raise NotFound("This message is being answered already.")
+            await self._saving.keep(lambda: self._store.remove_turn(turn_id))
+            branch = conversation.branches[turn.branch]
+            conversation.branches[turn.branch] = replace(branch, last=branch.last - 1)
+            del conversation.waiting[turn_id]
+            conversation.forget(turn)
+        turn.waiting = False
+        turn.begun.set()
+        conversation.changed()
         return turn.question
 
-    async def retry(
-        self, conversation: Conversation, turn_id: str, *, model: str | None = None
-    ) -> None:
-        """Answer the same question anew; the earlier answer is kept beside it.
+    @whole
+    async def retry(self, conversation: Conversation, turn_id: str) -> Turn:
+        """Answer the same question anew. The earlier answer is kept: the new one is a turn beside
+        it, and what followed leaves the shown path; but an answer without a word makes room.
 
         Does nothing while an answer to it is being made.
         """
-        turn = conversation.turn(turn_id)
-        if turn.is_live or turn.waiting:
-            return
-        if model is not None:
-            turn.options = replace(turn.options, model=model)
-        turn.answers.append(Answer([await self._ask_in(conversation, turn)]))
-        conversation.changed()
+        async with conversation.lock:
+            turn = await self.library.turn(conversation, turn_id)
+            if turn.is_live or turn.waiting:
+                return turn
+            if not turn.text:
+                await self._begin_answer(conversation, turn, anew=True)
+                return turn
+            again = self._beside(conversation, turn, new_name(), turn.question)
+            await self._leave(conversation, turn)
+            await self._add(conversation, again, self._fork(conversation, turn))
+        self._soon(self._answer_next(conversation))
+        return again
 
-    async def continue_answer(self, conversation: Conversation, turn_id: str) -> None:
-        """Go on with an answer that was cut off, in the same message."""
-        turn = conversation.turn(turn_id)
-        if not turn.answers or turn.is_live:
-            return
-        answer = turn.answers[-1]
-        so_far = (Message("assistant", answer.text), GO_ON) if answer.text else ()
-        answer.segments.append(await self._ask_in(conversation, turn, so_far))
-        conversation.changed()
-
+    @whole
     async def edit(
         self, conversation: Conversation, turn_id: str, question: str, *, new_turn_id: str
     ) -> Turn:
-        """Ask anew from this turn on; what followed leaves the shown branch."""
-        turn = conversation.turn(turn_id)
-        if known := conversation.find(new_turn_id):
-            return known
-        self._check(question)
-        await self._models.resolve(turn.options.model)
-        path = conversation.path()
-        for later in path[path.index(turn) :]:
-            if later.is_live:
-                later.answers[-1].segments[-1].stop()
-        edited = Turn(new_turn_id, question, turn.options, turn.parent)
-        conversation.add(edited)
-        self._answer_waiting(conversation)
+        """Ask anew from this turn on; what followed leaves the shown path. Raises as ``send``."""
+        async with conversation.lock:
+            if known := await self._sent_before(conversation, new_turn_id):
+                return known
+            turn = await self.library.turn(conversation, turn_id)
+            self._check(question)
+            await self._models.resolve(turn.options.model)
+            edited = self._beside(conversation, turn, new_turn_id, question)
+            await self._leave(conversation, turn)
+            await self._add(conversation, edited, self._fork(conversation, turn))
+        self._soon(self._answer_next(conversation))
         return edited
+
+    @whole
+    async def continue_answer(self, conversation: Conversation, turn_id: str) -> None:
+        """Go on with an answer that was cut off, in the same message."""
+        async with conversation.lock:
+            turn = await self.library.turn(conversation, turn_id)
+            if not turn.segments or turn.is_live:
+                return
+            so_far = (Message("assistant", turn.text), GO_ON) if turn.text else ()
+            await self._begin_answer(conversation, turn, so_far)
+
+    @whole
+    async def turn_over(self, conversation: Conversation, turn_id: str, step: int) -> None:
+        """Show the next (1) or the previous (-1) of the turns that follow the same turn, and what
+        was said after it. Does nothing at the ends.
+        """
+        async with conversation.lock:
+            turn = await self.library.turn(conversation, turn_id)
+            beside = tree.siblings(conversation.branches, turn.branch, turn.depth)
+            place = beside.index(turn.branch) + step
+            if 0 <= place < len(beside):
+                await self._show(conversation, beside[place], turn.depth)
+
+    @whole
+    async def lead_to(self, conversation: Conversation, turn_id: str) -> Turn:
+        """See to it that a turn is on the shown path, and return it. Raises ``NotFound``."""
+        turn = await self.library.turn(conversation, turn_id)
+        async with conversation.lock:
+            if not conversation.shows(turn):
+                await self._show(conversation, turn.branch, turn.depth)
+        return turn
+
+    @whole
+    async def judge(
+        self, conversation: Conversation, turn_id: str, feedback: Feedback | None
+    ) -> None:
+        """Keep what a person says of an answer. Raises ``NotFound``."""
+        turn = await self.library.turn(conversation, turn_id)
+        await self._store.judge(turn_id, feedback)
+        turn.feedback = feedback
+        conversation.changed(turn_id)
+
+    async def take_up(self) -> None:
+        """At the start: end what a killed process left, and answer what still waits."""
+        count = await self._store.interrupt_all()
+        if count:
+            _log.warning("answers_interrupted", answers=count)
+        for conversation_id in await self._store.waiting():
+            if conversation := await self.library.open(conversation_id):
+                self._soon(self._answer_next(conversation))
+
+    # ---- how -----------------------------------------------------------------------------------
 
     def _check(self, question: str) -> None:
         if not question.strip():
@@ -248,44 +368,173 @@ class ChatService:
         if len(question) > limit:
             raise TooLarge(f"The message has {len(question):,} characters; at most {limit:,} fit.")
 
-    def _answer_waiting(self, conversation: Conversation) -> None:
-        """See to it that somebody answers what waits in ``conversation``: one task at most."""
-        if conversation.id not in self._answering:
-            self._answering.add(conversation.id)
-            self._tasks.create_task(self._answer_all(conversation), name="waiting turns")
-
-    async def _answer_all(self, conversation: Conversation) -> None:
+    async def _sent_before(self, conversation: Conversation, turn_id: str) -> Turn | None:
+        if conversation.is_deleted:
+            raise NotFound("This conversation was deleted.")
         try:
-            while turn := conversation.first_waiting():
-                if live := conversation.live_stream():
-                    await live.ended()
-                    continue  # the turn may have been taken back meanwhile
-                turn.waiting = False
-                conversation.changed()
-                turn.answers.append(Answer([await self._ask_in(conversation, turn)]))
-                conversation.changed()
-        finally:
-            self._answering.discard(conversation.id)
+            return await self.library.turn(conversation, turn_id)
+        except NotFound:
+            return None
 
-    async def _ask_in(
-        self, conversation: Conversation, turn: Turn, so_far: tuple[Message, ...] = ()
-    ) -> Stream:
-        """Begin an answer to ``turn``; one that can't begin is a stream that has failed."""
-        context = recent(conversation.context_of(turn), self._rules.history)
+    def _new_turn(
+        self, turn_id: str, question: str, options: Options, branch: int, depth: int
+    ) -> Turn:
+        return Turn(turn_id, question, options, branch, depth, self._now(), waiting=True)
+
+    def _fork(self, conversation: Conversation, turn: Turn) -> Branch:
+        return tree.fork(conversation.branches, turn.branch, turn.depth)
+
+    def _beside(self, conversation: Conversation, turn: Turn, turn_id: str, question: str) -> Turn:
+        branch = self._fork(conversation, turn)
+        return self._new_turn(turn_id, question, turn.options, branch.id, turn.depth)
+
+    async def _leave(self, conversation: Conversation, turn: Turn) -> None:
+        """Stop what is being answered, and what waits, from ``turn`` on."""
+        for later in conversation.live.values():
+            if later.depth >= turn.depth and conversation.shows(later):
+                later.segments[-1].stop()
+        for waiting_id in tuple(conversation.waiting):
+            waiting = await self.library.turn(conversation, waiting_id)
+            if waiting.depth >= turn.depth and conversation.shows(waiting):
+                await self._attach(conversation, waiting, End("cancelled"))
+
+    async def _add(self, conversation: Conversation, turn: Turn, branch: Branch) -> None:
+        """Keep a new turn at the end of ``branch``, which is shown from now on."""
+        is_new = not conversation.is_kept
+        record = TurnRecord(
+            turn.id,
+            conversation.id,
+            turn.branch,
+            turn.depth,
+            turn.question,
+            turn.created_at,
+            turn.options,
+            is_waiting=True,
+        )
+        info = conversation.info
+
+        async def write() -> None:
+            if is_new:
+                await self._store.create(info)
+            if not await self._store.add_turn(record, [branch], branch.id):
+                raise BadMessage("turn_id: it is taken; choose another one.")
+
+        await self._saving.keep(write)
+        conversation.is_kept = True
+        self._beginning.pop(turn.id, None)
+        conversation.branches[branch.id] = branch
+        conversation.shown = branch.id
+        conversation.waiting[turn.id] = turn
+        conversation.remember(turn)
+        self.library.touched(conversation, turn.created_at)
+        conversation.changed()
+
+    async def _show(self, conversation: Conversation, branch: int, depth: int) -> None:
+        shown = tree.tip(conversation.branches, branch, depth)
+        await self._store.show(conversation.id, shown)
+        conversation.shown = shown
+        conversation.changed()
+
+    async def _answer_next(self, conversation: Conversation) -> None:
+        """Answer the first turn that waits, unless an answer is being made."""
+        async with conversation.lock:
+            while conversation.waiting and not conversation.live and not conversation.is_deleted:
+                turn = await self.library.turn(conversation, next(iter(conversation.waiting)))
+                await self._begin_answer(conversation, turn)
+
+    async def _begin_answer(
+        self,
+        conversation: Conversation,
+        turn: Turn,
+        so_far: tuple[Message, ...] = (),
+        *,
+        anew: bool = False,
+    ) -> None:
+        """Add a segment to ``turn``; an answer that can't begin is one that has failed."""
         try:
-            return await self._begin(Ask((*context, *so_far), turn.options))
+            context = await self._context(conversation, turn)
+            what: ModelRequest | End = await self._request((*context, *so_far), turn.options)
         except WiresideError as error:
-            return self._runner.failed(turn.options.model or "", error)
+            what = End(None, error)
+        await self._attach(conversation, turn, what, anew=anew)
 
-    def _forget_oldest(self) -> None:
-        while len(self._conversations) > KEPT_CONVERSATIONS:
-            self._conversations.popitem(last=False)
-        while len(self._opened_by) > KEPT_CONVERSATIONS:
-            self._opened_by.popitem(last=False)
+    async def _attach(
+        self,
+        conversation: Conversation,
+        turn: Turn,
+        what: ModelRequest | End,
+        *,
+        anew: bool = False,
+    ) -> None:
+        """Add a segment to ``turn``: a stream that begins, or one that could not."""
+        name = new_name()
+        sanitize = turn.options.sanitize
+        model = what.model if isinstance(what, ModelRequest) else turn.options.model or ""
+        segment = Segment(name, model, sanitize=sanitize, created_at=self._now())
+        try:
+            await self._saving.keep(lambda: self._store.begin(turn.id, segment, anew=anew))
+            if isinstance(what, End):
+                stream = self._runner.ended(model, what, stored_as=name)
+            else:
+                stream = self._runner.start(what, sanitize=sanitize, stored_as=name)
+        except WiresideError as error:
+            stream = self._runner.ended(model, End(None, error), stored_as=name)
+        turn.segments = [stream] if anew else [*turn.segments, stream]
+        turn.waiting = False
+        conversation.waiting.pop(turn.id, None)
+        conversation.live[turn.id] = turn
+        turn.begun.set()
+        conversation.changed(turn.id)
+        self.library.tell_answering(conversation.id, True)
+        self._soon(self._attend(conversation, turn, stream))
+
+    async def _attend(self, conversation: Conversation, turn: Turn, stream: Stream) -> None:
+        """See an answer to its end; then it is the next one's turn."""
+        try:
+            await stream.ended()
+        finally:
+            if turn.segments[-1] is stream:
+                conversation.live.pop(turn.id, None)
+            self.library.tell_answering(conversation.id, bool(conversation.live))
+        conversation.changed(turn.id)
+        self._soon(self._answer_next(conversation))
+        end = stream.log.end
+        if turn.depth == 0 and conversation.info.title_source == "words" and end and end.reason:
+            await self._name(conversation, turn)
+        await self._saving.saved(stream)  # until then nobody else has this turn
+
+    async def _name(self, conversation: Conversation, turn: Turn) -> None:
+        if self._rules.title_model is None or not turn.text:
+            return
+        model = self._rules.title_model or turn.segments[-1].model
+        title = await ask_for_title(self._provider, model, turn.question, turn.text)
+        if title and conversation.info.title_source == "words":
+            with suppress(WiresideError):  # it has a title already
+                await self.library.rename(conversation.id, title, source="model")
+
+    async def _context(self, conversation: Conversation, turn: Turn) -> tuple[Message, ...]:
+        """Return what the model is given: the last turns before ``turn``, and its question."""
+        limit = self._rules.history
+        spans = tree.path(conversation.branches, turn.branch)
+        first, last = max(0, turn.depth - limit.messages // 2), turn.depth - 1
+        spans = tree.clip(spans, first, last)
+        records = await self._store.turns(conversation.id, spans) if spans else []
+        messages: list[Message] = []
+        for earlier in conversation.take(spans, records, self._runner.known):
+            if text := earlier.text:
+                messages += [Message("user", earlier.question), Message("assistant", text)]
+        return recent([*messages, Message("user", turn.question)], limit)
+
+    def _soon(self, work: Coroutine[Any, Any, None]) -> None:
+        self._tasks.create_task(work, name="conversation")
 
 
 def _digest(ask: Ask) -> bytes:
     """Name a request by its key and its content, so that a key that two clients happen to share,
     or that one guesses, never shows one of them what the other asked.
     """
-    return hashlib.sha256(repr(ask).encode()).digest()
+    return _sha256(ask)
+
+
+def _sha256(value: object) -> bytes:
+    return hashlib.sha256(repr(value).encode()).digest()

@@ -42,29 +42,53 @@ Piece = TextPiece | ReasoningPiece | ToolPiece
 
 
 class AnswerLog:
-    """What a model has answered so far. Written once, read from any offset, any number of times."""
+    """What a model has answered so far. Written once, read from any offset, any number of times.
 
-    def __init__(self) -> None:
+    A ``held`` log shows what was appended only when it is released: when the store has it.
+    """
+
+    def __init__(self, *, held: bool = False) -> None:
         self._entries: list[Entry] = []
         self._offsets: list[int] = []  # of each entry, the position after it
+        self._held = held
+        self.written = 0
+        """The position after all that was appended."""
         self.head = 0
+        """The position after all that may be read."""
+        self.closed: End | None = None
+        """How the answer ended, told or not."""
         self.end: End | None = None
+        """How the answer ended; set when all of it may be read."""
 
     def append(self, entry: Entry) -> None:
         """Add to the end. An empty text adds nothing. The log must be open."""
-        if self.end is not None:
+        if self.closed is not None:
             raise RuntimeError("the log is closed")
         length = _length(entry)
         if length:
-            self.head += length
+            self.written += length
             self._entries.append(entry)
-            self._offsets.append(self.head)
+            self._offsets.append(self.written)
+            if not self._held:
+                self.head = self.written
 
     def close(self, end: End) -> None:
         """End the answer. A second end is ignored: the first one was told already."""
-        if self.end is None:
-            self.end = end
+        if self.closed is None:
+            self.closed = end
+            if not self._held:
+                self.release(self.written)
+
+    def release(self, offset: int) -> None:
+        """Let readers have what is before ``offset``; a closed log ends when that is all of it."""
+        self.head = max(self.head, offset)
+        if self.closed is not None and self.end is None and self.head == self.written:
+            self.end = self.closed
             self._join_neighbours()
+
+    def tail(self, offset: int) -> tuple[Entry, ...]:
+        """Return all that was appended after ``offset``, readable or not, neighbours joined."""
+        return tuple(_entry(piece) for piece in self._read(offset, self.written))
 
     def check(self, offset: int) -> None:
         """Raise ``BadOffset`` unless ``offset`` is a position of this log."""
@@ -77,7 +101,13 @@ class AnswerLog:
         Empty at the head. Raises ``BadOffset`` beyond it.
         """
         self.check(offset)
-        limit = min(self.head, offset + max_chars)
+        return self._read(offset, min(self.head, offset + max_chars))
+
+    def text(self) -> str:
+        """Return the visible text so far, without reasoning and tools."""
+        return "".join(entry.text for entry in self._entries if isinstance(entry, TextDelta))
+
+    def _read(self, offset: int, limit: int) -> list[Piece]:
         pieces: list[Piece] = []
         kind: type[Entry] | None = None
         texts: list[str] = []
@@ -99,10 +129,6 @@ class AnswerLog:
         if texts:
             pieces.append(_joined(kind, texts, position))
         return pieces
-
-    def text(self) -> str:
-        """Return the visible text so far, without reasoning and tools."""
-        return "".join(entry.text for entry in self._entries if isinstance(entry, TextDelta))
 
     def _join_neighbours(self) -> None:
         """Keep a finished answer as few long strings: thousands of short ones cost five times."""
@@ -129,3 +155,13 @@ def _length(entry: Entry) -> int:
 def _joined(kind: type[Entry] | None, texts: list[str], offset: int) -> Piece:
     text = texts[0] if len(texts) == 1 else "".join(texts)
     return TextPiece(text, offset) if kind is TextDelta else ReasoningPiece(text, offset)
+
+
+def _entry(piece: Piece) -> Entry:
+    match piece:
+        case TextPiece():
+            return TextDelta(piece.text)
+        case ReasoningPiece():
+            return ReasoningDelta(piece.text)
+        case ToolPiece():
+            return piece.delta

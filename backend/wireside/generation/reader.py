@@ -27,6 +27,20 @@ class Bell:
         """Call ``wake`` at each ring until ``key`` leaves."""
         self._wakes[key] = wake
 
+    async def wait(self) -> None:
+        """Return at the next ring."""
+        rung = asyncio.get_running_loop().create_future()
+
+        def wake() -> None:
+            if not rung.done():
+                rung.set_result(None)
+
+        self.listen(rung, wake)
+        try:
+            await rung
+        finally:
+            self.leave(rung)
+
     def leave(self, key: object) -> None:
         """Stop calling; leaving twice is no error."""
         self._wakes.pop(key, None)
@@ -69,13 +83,7 @@ class Reader:
     async def wait(self) -> None:
         """Return as soon as there is something to take, or an end."""
         while not self.has_more and self._log.end is None:
-            rung = asyncio.get_running_loop().create_future()
-            key = object()
-            self._bell.listen(key, lambda rung=rung: rung.done() or rung.set_result(None))  # type: ignore[misc]  # mypy can't infer a lambda with a default
-            try:
-                await rung
-            finally:
-                self._bell.leave(key)
+            await self._bell.wait()
 
     def close(self) -> None:
         """Forget the wake. The reader costs nothing else."""

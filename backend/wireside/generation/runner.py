@@ -12,16 +12,22 @@ from dataclasses import dataclass
 import structlog
 
 from wireside.errors import Expired, InternalError, NotFound, Overloaded, WiresideError
+from wireside.generation.commits import GroupCommit
 from wireside.generation.log import AnswerLog
 from wireside.generation.reader import Bell, Reader
 from wireside.generation.tasks import Tasks
 from wireside.messages import End, Finished, FinishReason, ModelRequest
 from wireside.ports import Clock, Provider
+from wireside.records import Segment
 
 _log = structlog.get_logger(__name__)
 
 REMEMBERED_NAMES = 20_000
 """Names of expired streams that are still told from unknown ones."""
+
+
+LAST_COMMIT_S = 2.0
+"""How long the end waits for what the store does not have yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +39,39 @@ class Limits:
     resume_window_chars: int = 64_000_000
 
 
-class Stream:
-    """One answer being made, or made. The server owns it; everybody else has a ``Reader``."""
+def new_name() -> str:
+    """Return a name that nobody can guess: 128 random bits."""
+    return secrets.token_urlsafe(16)
 
-    def __init__(self, name: str, model: str, *, sanitize: bool = False) -> None:
+
+class Stream:
+    """One answer being made, or made. The server owns it; everybody else has a ``Reader``.
+
+    With ``commits`` its readers are shown only what the store has.
+    """
+
+    def __init__(
+        self, name: str, model: str, *, sanitize: bool = False, commits: GroupCommit | None = None
+    ) -> None:
         self.name = name
         self.model = model
         self.sanitize = sanitize
-        self.log = AnswerLog()
+        self.log = AnswerLog(held=commits is not None)
+        self.stored = 0
+        """The position after what the store has."""
+        self._commits = commits
         self._bell = Bell()
         self._task: asyncio.Task[None] | None = None
         self._stop_reason: FinishReason = "interrupted"
+
+    @classmethod
+    def restored(cls, segment: Segment) -> Stream:
+        """Return a finished stream as the store has it."""
+        stream = cls(segment.stream, segment.model, sanitize=segment.sanitize)
+        for entry in segment.entries:
+            stream.log.append(entry)
+        stream.log.close(segment.end or End("interrupted"))
+        return stream
 
     @property
     def is_live(self) -> bool:
@@ -75,15 +103,35 @@ class Stream:
         # a task that is cancelled before its first step never enters its `try`
         task.add_done_callback(lambda _: self._close(End(self._stop_reason)))
 
+    def release(self, offset: int) -> None:
+        """Let readers have what is before ``offset``."""
+        self.log.release(offset)
+        self._bell.ring()
+
     def _close(self, end: End) -> None:
         self.log.close(end)
-        self._bell.ring()
+        self._told()
+
+    def _told(self) -> None:
+        if self._commits is None:
+            self._bell.ring()
+        else:
+            self._commits.add(self)
 
 
 class Runner:
     """Runs answers in the application's task group. Every method belongs to the event loop."""
 
-    def __init__(self, provider: Provider, tasks: Tasks, limits: Limits, clock: Clock) -> None:
+    def __init__(
+        self,
+        provider: Provider,
+        tasks: Tasks,
+        limits: Limits,
+        clock: Clock,
+        commits: GroupCommit | None = None,
+    ) -> None:
+        """``commits`` writes the answers that are started with a name of the store."""
+        self._commits = commits
         self._provider = provider
         self._tasks = tasks
         self._limits = limits
@@ -99,33 +147,47 @@ class Runner:
         """How many answers are being made."""
         return len(self._live)
 
-    def start(self, request: ModelRequest, *, sanitize: bool = False) -> Stream:
-        """Begin an answer. Returns before the model is called. Raises ``Overloaded``."""
+    def start(
+        self, request: ModelRequest, *, sanitize: bool = False, stored_as: str | None = None
+    ) -> Stream:
+        """Begin an answer. Returns before the model is called. Raises ``Overloaded``.
+
+        ``stored_as`` is the name under which the store knows it; without one it is in memory only.
+        """
         if self._is_draining:
             raise Overloaded("The server is shutting down; try again in a moment.")
         if len(self._live) >= self._limits.streams:
             raise Overloaded
-        stream = Stream(secrets.token_urlsafe(16), request.model, sanitize=sanitize)  # 128 bits
+        stream = self._stream(request.model, stored_as, sanitize=sanitize)
         self._live[stream.name] = stream
         task = self._tasks.create_task(self._run(stream, request), name=f"answer {stream.name}")
         stream._run_as(task)
         task.add_done_callback(lambda _: self._keep(stream))
         return stream
 
-    def failed(self, model: str, error: WiresideError) -> Stream:
-        """Return a stream of an answer that could not even begin."""
-        stream = Stream(secrets.token_urlsafe(16), model)
-        stream._close(End(None, error))
+    def ended(self, model: str, end: End, *, stored_as: str | None = None) -> Stream:
+        """Return a stream of an answer that did not even begin."""
+        stream = self._stream(model, stored_as)
+        stream._close(end)
         self._retain(stream)
         return stream
+
+    def _stream(self, model: str, stored_as: str | None, *, sanitize: bool = False) -> Stream:
+        commits = self._commits if stored_as else None
+        return Stream(stored_as or new_name(), model, sanitize=sanitize, commits=commits)
+
+    def known(self, name: str) -> Stream | None:
+        """Return the stream of that name, None when it is not in memory."""
+        if stream := self._live.get(name):
+            return stream
+        kept = self._finished.get(name)
+        return kept[1] if kept else None
 
     def find(self, name: str) -> Stream:
         """Return the stream of that name. Raises ``Expired`` or ``NotFound``."""
         self.expire()
-        if stream := self._live.get(name):
+        if stream := self.known(name):
             return stream
-        if kept := self._finished.get(name):
-            return kept[1]
         raise Expired if name in self._expired else NotFound
 
     def expire(self) -> None:
@@ -137,6 +199,9 @@ class Runner:
             if not is_old and self._finished_chars <= self._limits.resume_window_chars:
                 return
             del self._finished[stream.name]
+            if self._commits and self._commits.is_pending(stream):
+                self._finished[stream.name] = now, stream  # nobody else has it yet
+                return
             self._finished_chars -= stream.log.head
             self._expired[stream.name] = None
             if len(self._expired) > REMEMBERED_NAMES:
@@ -152,6 +217,8 @@ class Runner:
             stream.stop("interrupted")
         if still := [stream._task for stream in self._live.values() if stream._task]:
             await asyncio.wait(still, timeout=2.0)
+        if self._commits is not None:
+            await self._commits.flush(LAST_COMMIT_S)
 
     def _keep(self, stream: Stream) -> None:
         del self._live[stream.name]
@@ -163,7 +230,7 @@ class Runner:
         self.expire()
 
     async def _run(self, stream: Stream, request: ModelRequest) -> None:
-        append, ring = stream.log.append, stream._bell.ring
+        append, told = stream.log.append, stream._told
         end = End("interrupted")  # of a provider that stops without a word
         try:
             async with aclosing(self._provider.stream(request)) as deltas:
@@ -172,7 +239,7 @@ class Runner:
                         end = End(delta.reason, usage=delta.usage)
                     else:
                         append(delta)
-                        ring()
+                        told()
         except asyncio.CancelledError:
             # the upstream response is closed by now, so the end may be told
             stream._close(End(stream._stop_reason))

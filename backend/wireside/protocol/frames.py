@@ -312,9 +312,20 @@ def tool(
     )
 
 
-def start(request_id: str, *, stream: str, model: str, index: int | None) -> str:
-    """The acknowledgement of a level 2 request: the stream's name, to resume it by."""
-    return _frame("start", request_id, stream=stream, model=model, index=index)
+def start(
+    request_id: str,
+    *,
+    stream: str,
+    model: str,
+    conversation: str | None = None,
+    index: int | None = None,
+) -> str:
+    """The acknowledgement of a level 2 request: the stream's name, to resume it by, and the
+    conversation that it is stored in.
+    """
+    return _frame(
+        "start", request_id, stream=stream, model=model, conversation=conversation, index=index
+    )
 
 
 def resumed(

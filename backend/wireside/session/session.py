@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
-from typing import Protocol, assert_never
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Protocol, assert_never
 
 from wireside.chat.history import Transcript
 from wireside.chat.service import Ask, ChatService
-from wireside.errors import NotConfigured, NotFound, WiresideError
+from wireside.errors import NotFound, WiresideError
 from wireside.generation.runner import Stream
 from wireside.messages import End, Message, Options, Usage
 from wireside.protocol import frames
@@ -44,6 +44,7 @@ class Running:
         self.origin = origin
         self.stream: Stream | None = None
         self.outgoing: Outgoing | None = None
+        self.is_stopped = False
 
 
 class Session:
@@ -137,15 +138,18 @@ class Session:
         if request.cancelled:
             return self._end_cancelled(request)
         running = self._running[request.chat.id] = Running(request)
-        # owned by this session: cancelled when the client leaves before its answer has begun
-        task = asyncio.create_task(self._begin(running, request))
+        self._own(self._begin(running, request))
+
+    def _own(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run ``work`` until it ends, or until the client leaves."""
+        task = asyncio.create_task(work)
         self._asking.add(task)
         task.add_done_callback(self._asking.discard)
 
     async def _begin(self, running: Running, request: Request) -> None:
         try:
-            stream = await self._chat.ask(self._ask(request))
-            outgoing = self._outgoing(request, stream)
+            stream, conversation = await self._ask(request)
+            outgoing = self._outgoing(request, stream, conversation)
         except WiresideError as error:
             return self._refuse(request, error)
         running.stream = stream
@@ -154,28 +158,37 @@ class Session:
             stream.stop()
         self._wake.set()
 
-    def _ask(self, request: Request) -> Ask:
+    async def _ask(self, request: Request) -> tuple[Stream, str | None]:
+        """Return the answer's stream, and the conversation that it is stored in."""
         chat = request.chat
         if chat.id is None:
-            options = Options(model=chat.model)
-            return Ask(self._context.asking(chat.message), options, sanitize=True)
-        if chat.conversation is not None:
-            raise NotConfigured("conversation: this server stores no conversations; leave it out.")
+            ask = Ask(self._context.asking(chat.message), Options(model=chat.model), sanitize=True)
+            return await self._chat.ask(ask), None
         if chat.attachments:
             raise NotFound(f"attachments: there is no upload {chat.attachments[0][:40]!r}.")
-        return Ask(
-            (Message("user", chat.message),),
-            Options(chat.model, chat.system, chat.temperature, chat.max_tokens),
-            key=chat.key,
-            sanitize=chat.sanitize,
+        options = Options(chat.model, chat.system, chat.temperature, chat.max_tokens, chat.sanitize)
+        if chat.conversation is None:
+            messages = (Message("user", chat.message),)
+            ask = Ask(messages, options, key=chat.key, sanitize=chat.sanitize)
+            return await self._chat.ask(ask), None
+        conversation, turn = await self._chat.ask_in(
+            chat.conversation, chat.message, key=chat.key, options=options
         )
+        await turn.begun.wait()
+        if not turn.segments:
+            raise NotFound("message: it was taken back before it was answered.")
+        return turn.segments[0], conversation.id
 
-    def _outgoing(self, request: Request, stream: Stream) -> Outgoing:
+    def _outgoing(self, request: Request, stream: Stream, conversation: str | None) -> Outgoing:
         chat = request.chat
         opening = None
         if chat.id is not None:
             opening = frames.start(
-                chat.id, stream=stream.name, model=stream.model, index=request.index
+                chat.id,
+                stream=stream.name,
+                model=stream.model,
+                conversation=conversation,
+                index=request.index,
             )
         return Outgoing(
             stream.reader(chat.offset, self._wake.set),
@@ -186,13 +199,17 @@ class Session:
         )
 
     def _resume(self, resume: Resume) -> None:
+        running = self._running[resume.id] = Running(resume)
+        self._own(self._attach(running, resume))
+
+    async def _attach(self, running: Running, resume: Resume) -> None:
         try:
-            stream = self._chat.find(resume.stream)
+            stream = await self._chat.find(resume.stream)
             reader = stream.reader(resume.offset, self._wake.set)
         except WiresideError as error:
+            del self._running[resume.id]
             self._send(self._connection.refuse(resume.id, error, level=2))
             return self._connection.resume_ended(resume)
-        running = self._running[resume.id] = Running(resume)
         running.stream = stream
         running.outgoing = Outgoing(
             reader,
@@ -202,12 +219,16 @@ class Session:
                 resume.id, stream=stream.name, head=stream.log.head, state=_state(stream)
             ),
         )
+        if running.is_stopped:
+            stream.stop()
         self._wake.set()
 
     def _stop(self, request_id: str | None) -> None:
         running = self._running.get(request_id)
-        if running is not None and running.stream is not None:
-            running.stream.stop()
+        if running is not None:
+            running.is_stopped = True
+            if running.stream is not None:
+                running.stream.stop()
 
     def _refuse(self, request: Request, error: WiresideError) -> None:
         self._send(self._connection.refuse(request.chat.id, error, level=request.level))

@@ -11,7 +11,8 @@ from wireside.testing.scripts import Script, answer
 HELP = """\
 Write one of these as a message:
 
-- `/lab tokens 2000 100`: 2,000 tokens, 100 a second (without the second number at once)
+- `/lab tokens 2000 100 7`: 2,000 tokens, 100 a second (without the second number at once), the
+  seventh text (without the third number the first)
 - `/lab stall 3`: a silence of 3 s in the middle (without a number for ever)
 - `/lab slow 5`: nothing at all for 5 s
 - `/lab keepalive`: some tokens, then nothing but comments
@@ -58,7 +59,8 @@ def _first(numbers: Numbers) -> float | None:
 
 def _tokens(numbers: Numbers, rate: float | None) -> Script:
     count = int(numbers[0]) if numbers else 300
-    return answer(count, rate=numbers[1] if len(numbers) > 1 else None)
+    seed = int(numbers[2]) if len(numbers) > 2 else 1
+    return answer(count, seed=seed, rate=numbers[1] if len(numbers) > 1 else None)
 
 
 def _status(numbers: Numbers, rate: float | None) -> Script:

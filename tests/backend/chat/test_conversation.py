@@ -1,166 +1,400 @@
-"""Conversations: turns wait, go on, are taken back, asked anew."""
+"""Conversations: turns wait, go on, are taken back, asked anew; the earlier ones stay beside."""
 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
-from wireside.chat.conversation import Conversation
-from wireside.chat.service import ChatService
-from wireside.errors import BadMessage, NotFound, ProviderUnavailable, TooLarge, UnknownModel
-from wireside.messages import Options
+from wireside.chat.conversation import Conversation, Turn
+from wireside.chat.service import NEW, ChatService, Parts, Rules
+from wireside.errors import (
+    BadMessage,
+    NotFound,
+    ProviderUnavailable,
+    StoreError,
+    TooLarge,
+    UnknownModel,
+)
+from wireside.messages import End, Finished, Options, Usage
+from wireside.records import Feedback
 
 
-async def send(chat: ChatService, conversation: Conversation, question: str, turn_id: str):
+@pytest.fixture
+async def conversation(chat: ChatService) -> Conversation:
+    return chat.library.new()
+
+
+async def send(chat: ChatService, conversation: Conversation, question: str, turn_id: str) -> Turn:
     return await chat.send(conversation, question, turn_id=turn_id, options=Options())
 
 
-async def settle() -> None:
-    for _ in range(10):
-        await asyncio.sleep(0)
+async def until(condition) -> None:
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0.001)
+
+
+async def answered(turn: Turn) -> Turn:
+    await turn.begun.wait()
+    await until(lambda: not turn.is_live)
+    return turn
+
+
+async def shown(chat: ChatService, conversation: Conversation) -> list[str]:
+    turns = await chat.library.turns(conversation, 0, conversation.total - 1)
+    return [turn.id for turn in turns]
+
+
+async def again(chat: ChatService, conversation: Conversation) -> Conversation:
+    """Open the conversation as the next process would: from the store alone."""
+    await chat.saving.flush(5)
+    stored = await chat._store.conversation(conversation.id)
+    assert stored is not None
+    return Conversation(stored)
 
 
 def contexts(call) -> list[tuple[str, str]]:
     return [(m.role, m.text) for m in call.request.messages]
 
 
-async def test_a_question_is_answered(chat: ChatService, provider) -> None:
-    conversation = chat.start_conversation()
+async def test_a_question_is_answered_and_kept(chat: ChatService, conversation, provider) -> None:
     turn = await send(chat, conversation, "  What is\n a frame? ", "t1")
     call = await provider.call()
     call.say("JSON.")
-    call.finish()
-    await settle()
-    assert turn.answers[-1].text == "JSON."
+    call.finish(Finished("stop", Usage(3, 1)))
+    await answered(turn)
+    assert turn.text == "JSON."
     assert not turn.waiting
-    assert not turn.is_live
+    assert turn.end == End("stop", usage=Usage(3, 1))
     assert conversation.title == "What is a frame?"
-    assert chat.open(conversation.id) is conversation
-    assert chat.open("unknown") is None
+    assert await chat.library.open(conversation.id) is conversation
+    assert await chat.library.open("unknown") is None
+    record = await chat._store.turn("t1")
+    assert record is not None
+    assert record.segments[0].end == turn.end
+    assert record.question == "  What is\n a frame? "
 
 
 async def test_sent_twice_asked_once(chat: ChatService, provider) -> None:
-    conversation = chat.start_conversation()
-    first = await send(chat, conversation, "Hi", "t1")
-    assert await send(chat, conversation, "Hi", "t1") is first
-    await settle()
+    first = await chat.conversation_for("t1")
+    assert await chat.conversation_for("t1") is first
+    turn = await send(chat, first, "Hi", "t1")
+    assert await chat.conversation_for("t1") is first
+    assert await send(chat, first, "Hi", "t1") is turn
+    await provider.call(0)
+    assert await shown(chat, first) == ["t1"]
     assert len(provider.calls) == 1
-    assert conversation.path() == [first]
 
 
-async def test_a_second_question_waits_its_turn(chat: ChatService, provider) -> None:
-    conversation = chat.start_conversation()
+async def test_a_taken_name_of_another_conversation_is_refused(
+    chat: ChatService, conversation, provider
+) -> None:
+    await send(chat, conversation, "Hi", "t1")
+    other = chat.library.new()
+    with pytest.raises(BadMessage):
+        await send(chat, other, "Hi", "t1")
+
+
+async def test_a_second_question_waits_its_turn(chat: ChatService, conversation, provider) -> None:
     await send(chat, conversation, "one", "t1")
     second = await send(chat, conversation, "two", "t2")
     call = await provider.call(0)
-    await settle()
     assert second.waiting
-    assert len(provider.calls) == 1
     call.say("1")
     call.finish()
     call = await provider.call(1)
     assert contexts(call) == [("user", "one"), ("assistant", "1"), ("user", "two")]
+    await second.begun.wait()
     assert not second.waiting
 
 
-async def test_a_waiting_question_can_be_taken_back(chat: ChatService, provider) -> None:
-    conversation = chat.start_conversation()
-    first = await send(chat, conversation, "one", "t1")
-    await send(chat, conversation, "two", "t2")
+async def test_a_waiting_question_can_be_taken_back(
+    chat: ChatService, conversation, provider
+) -> None:
+    await send(chat, conversation, "one", "t1")
+    second = await send(chat, conversation, "two", "t2")
     third = await send(chat, conversation, "three", "t3")
-    await settle()
-    assert chat.withdraw(conversation, "t2") == "two"
-    assert conversation.path() == [first, third]
+    await provider.call(0)
+    assert await chat.withdraw(conversation, "t2") == "two"
+    assert second.begun.is_set()
+    assert not second.segments
+    assert await shown(chat, conversation) == ["t1", "t3"]
+    assert third.depth == 1
+    assert await shown(chat, await again(chat, conversation)) == ["t1", "t3"]
     with pytest.raises(NotFound):
-        chat.withdraw(conversation, "t1")
+        await chat.withdraw(conversation, "t1")
     (await provider.call(0)).finish()
     assert contexts(await provider.call(1))[-1] == ("user", "three")
 
 
-async def test_stop_lets_the_next_begin(chat: ChatService, provider) -> None:
-    conversation = chat.start_conversation()
+async def test_stop_lets_the_next_begin(chat: ChatService, conversation, provider) -> None:
     turn = await send(chat, conversation, "one", "t1")
     await send(chat, conversation, "two", "t2")
     await provider.call(0)
-    await settle()
-    await chat.stop(turn.answers[-1].segments[-1])
+    await chat.stop(turn.segments[-1])
     await provider.call(1)
 
 
-async def test_retry_keeps_the_first_answer_beside(chat: ChatService, provider) -> None:
-    conversation = chat.start_conversation()
+async def test_an_answer_without_a_word_makes_room(
+    chat: ChatService, conversation, provider
+) -> None:
     turn = await send(chat, conversation, "one", "t1")
     (await provider.call(0)).fail(ProviderUnavailable())
-    await settle()
-    await chat.retry(conversation, "t1", model="model-b")
+    await answered(turn)
+    assert await chat.retry(conversation, "t1") is turn
     await chat.retry(conversation, "t1")  # while one is being made: nothing
     call = await provider.call(1)
-    assert call.request.model == "model-b"
     call.say("better")
     call.finish()
-    await settle()
-    assert [answer.text for answer in turn.answers] == ["", "better"]
+    await answered(turn)
+    assert (turn.text, len(turn.segments)) == ("better", 1)
+    assert conversation.siblings(turn) == (0, 1)
+    record = await chat._store.turn("t1")
+    assert record is not None
+    assert len(record.segments) == 1
 
 
-async def test_continue_goes_on_in_the_same_message(chat: ChatService, provider) -> None:
-    conversation = chat.start_conversation()
+async def test_asking_again_keeps_the_earlier_answer_beside(
+    chat: ChatService, conversation, provider
+) -> None:
+    for number, turn_id in enumerate(("t1", "t2")):
+        turn = await send(chat, conversation, turn_id, turn_id)
+        call = await provider.call(number)
+        call.say(f"answer {number}")
+        call.finish()
+        await answered(turn)
+    new = await chat.retry(conversation, "t1")
+    call = await provider.call(2)
+    assert contexts(call) == [("user", "t1")]
+    call.say("another")
+    call.finish()
+    await answered(new)
+    assert conversation.siblings(new) == (1, 2)
+    assert await shown(chat, conversation) == [new.id]
+    await chat.turn_over(conversation, new.id, 1)  # there is no next one
+    assert await shown(chat, conversation) == [new.id]
+    await chat.turn_over(conversation, new.id, -1)
+    assert await shown(chat, conversation) == ["t1", "t2"]
+    reopened = await again(chat, conversation)
+    assert await shown(chat, reopened) == ["t1", "t2"]
+    assert reopened.siblings(await chat.library.turn(reopened, "t1")) == (0, 2)
+
+
+async def test_a_turn_that_was_searched_for_is_shown(
+    chat: ChatService, conversation, provider
+) -> None:
+    turn = await send(chat, conversation, "one", "t1")
+    (await provider.call(0)).finish()
+    await answered(turn)
+    await chat.edit(conversation, "t1", "another", new_turn_id="t2")
+    assert await shown(chat, conversation) == ["t2"]
+    assert (await chat.lead_to(conversation, "t1")).depth == 0
+    assert await shown(chat, conversation) == ["t1"]
+    with pytest.raises(NotFound):
+        await chat.lead_to(conversation, "nowhere")
+
+
+async def test_continue_goes_on_in_the_same_message(
+    chat: ChatService, conversation, provider
+) -> None:
     turn = await send(chat, conversation, "one", "t1")
     call = await provider.call(0)
     call.say("first half, ")
-    await settle()
-    await chat.stop(turn.answers[-1].segments[-1])
+    await until(lambda: turn.text)
+    await chat.stop(turn.segments[-1])
     await chat.continue_answer(conversation, "t1")
     call = await provider.call(1)
     assert contexts(call)[:2] == [("user", "one"), ("assistant", "first half, ")]
     call.say("second half")
     call.finish()
-    await settle()
-    assert len(turn.answers) == 1
-    assert turn.answers[-1].text == "first half, second half"
+    await answered(turn)
+    assert turn.text == "first half, second half"
+    reopened = await again(chat, conversation)
+    assert (await chat.library.turn(reopened, "t1")).text == "first half, second half"
 
 
-async def test_edit_asks_anew_from_there(chat: ChatService, provider) -> None:
-    conversation = chat.start_conversation()
-    await send(chat, conversation, "one", "t1")
+async def test_edit_asks_anew_from_there(chat: ChatService, conversation, provider) -> None:
+    first = await send(chat, conversation, "one", "t1")
     (await provider.call(0)).finish()
-    await settle()
+    await answered(first)
     await send(chat, conversation, "two", "t2")
     running = await provider.call(1)
+    waiting = await send(chat, conversation, "three", "w")
     edited = await chat.edit(conversation, "t2", "two, better", new_turn_id="t3")
-    assert [turn.id for turn in conversation.path()] == ["t1", "t3"]
+    assert await shown(chat, conversation) == ["t1", "t3"]
     assert contexts(await provider.call(2))[-1] == ("user", "two, better")
     assert running.is_closed
+    await answered(waiting)
+    assert waiting.end == End("cancelled")  # it can be asked again, but not by itself
     assert await chat.edit(conversation, "t1", "?", new_turn_id="t3") is edited
 
 
-async def test_what_can_not_be_sent_leaves_nothing_behind(chat: ChatService) -> None:
-    conversation = chat.start_conversation()
+async def test_what_can_not_be_sent_leaves_nothing_behind(
+    chat: ChatService, conversation: Conversation
+) -> None:
     for question, error in ((" \n", BadMessage), ("x" * 100_001, TooLarge)):
         with pytest.raises(error):
             await send(chat, conversation, question, "t1")
     with pytest.raises(UnknownModel):
         await chat.send(conversation, "Hi", turn_id="t1", options=Options(model="nope"))
-    assert conversation.path() == []
+    assert conversation.total == 0
+    assert (await chat.library.page()).conversations == ()
 
 
-async def test_an_answer_that_can_not_begin_says_why(chat: ChatService, provider) -> None:
-    conversation = chat.start_conversation()
-    turn = await send(chat, conversation, "Hi", "t1")
+async def test_an_answer_that_can_not_begin_says_why(
+    chat: ChatService, conversation, provider
+) -> None:
     await chat._runner.drain(0)  # the server shuts down between the question and its answer
-    await settle()
-    (answer,) = turn.answers
-    assert not answer.is_live
+    turn = await answered(await send(chat, conversation, "Hi", "t1"))
+    assert turn.end is not None
+    assert turn.end.error is not None
+    assert turn.end.error.code == "overloaded"
 
 
-async def test_who_watches_is_told_of_each_change(chat: ChatService, provider) -> None:
-    conversation = chat.start_conversation()
-    seen: list[int] = []
-    unsubscribe = conversation.subscribe(lambda: seen.append(len(conversation.path())))
-    await send(chat, conversation, "one", "t1")
-    await settle()
-    assert seen
-    unsubscribe()
-    count = len(seen)
+async def test_who_watches_is_told_of_each_change(
+    chat: ChatService, conversation, provider
+) -> None:
+    seen: list[str | None] = []
+    unwatch = conversation.watch(seen.append)
+    turn = await send(chat, conversation, "one", "t1")
+    assert seen == [None]
+    (await provider.call(0)).finish()
+    await answered(turn)
+    await until(lambda: seen == [None, "t1", "t1"])
+    unwatch()
     await send(chat, conversation, "two", "t2")
-    assert len(seen) == count
+    assert len(seen) == 3
+
+
+async def test_feedback_is_kept(chat: ChatService, conversation, provider) -> None:
+    await send(chat, conversation, "one", "t1")
+    await chat.judge(conversation, "t1", Feedback("down", "too long"))
+    reopened = await again(chat, conversation)
+    assert (await chat.library.turn(reopened, "t1")).feedback == Feedback("down", "too long")
+    with pytest.raises(NotFound):
+        await chat.judge(conversation, "t9", None)
+
+
+async def test_a_key_names_a_request_in_a_conversation(chat: ChatService, provider) -> None:
+    conversation, turn = await chat.ask_in(NEW, "Hi", key="k", options=Options())
+    same = await chat.ask_in(NEW, "Hi", key="k", options=Options())
+    assert same == (conversation, turn)
+    other = await chat.ask_in(conversation.id, "Hi", key="k", options=Options())
+    assert other[0] is conversation
+    assert other[1] is not turn
+    with pytest.raises(NotFound):
+        await chat.ask_in("nowhere", "Hi", key="k", options=Options())
+
+
+async def test_whoever_goes_away_in_the_middle_leaves_nothing_half_done(
+    chat: ChatService, conversation, provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_turn = chat._store.add_turn
+    is_adding, may_go_on = asyncio.Event(), asyncio.Event()
+
+    async def slowly(*args, **kwargs) -> bool:
+        is_adding.set()
+        await may_go_on.wait()
+        return await add_turn(*args, **kwargs)
+
+    monkeypatch.setattr(chat._store, "add_turn", slowly)
+    sending = asyncio.create_task(send(chat, conversation, "one", "t1"))
+    await is_adding.wait()
+    sending.cancel()
+    await asyncio.wait([sending])
+    may_go_on.set()
+    (await provider.call(0)).finish()
+    await answered(await send(chat, conversation, "one", "t1"))
+    assert len(provider.calls) == 1
+
+
+async def test_a_stored_stream_is_found_after_the_window(
+    chat: ChatService, conversation, provider, clock, runner
+) -> None:
+    turn = await send(chat, conversation, "one", "t1")
+    call = await provider.call(0)
+    call.say("kept")
+    call.finish()
+    await answered(turn)
+    await chat.saving.flush(5)
+    name = turn.segments[0].name
+    clock.now += 601
+    runner.expire()
+    assert runner.known(name) is None
+    stream = await chat.find(name)
+    assert stream.log.text() == "kept"
+    assert stream.log.end == End("stop")
+
+
+async def test_a_store_that_fails_does_not_stop_the_talk(
+    chat: ChatService, conversation, provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turn = await send(chat, conversation, "one", "t1")
+    call = await provider.call(0)
+    call.say("stored, ")
+    await until(lambda: turn.text)
+
+    async def fail(*_: object, **__: object) -> None:
+        raise StoreError
+
+    with monkeypatch.context() as broken:
+        for method in ("write", "begin", "add_turn", "create"):
+            broken.setattr(chat._store, method, fail)
+        broken.setattr(chat.saving, "_write", fail)
+        call.say("remembered")
+        call.finish()
+        await answered(turn)
+        assert turn.text == "stored, remembered"
+        assert chat.saving.is_behind
+        second = await send(chat, conversation, "two", "t2")
+        call = await provider.call(1)
+        assert contexts(call)[1] == ("assistant", "stored, remembered")
+        call.say("too")
+        call.finish()
+        await answered(second)
+        assert await shown(chat, conversation) == ["t1", "t2"]
+    assert await chat.saving.flush(10)
+    record = await chat._store.turn("t2")
+    assert record is not None
+    assert record.segments[0].end == End("stop")
+
+
+class TestAfterAKill:
+    """What a process left that was ended without a word."""
+
+    @pytest.fixture
+    async def left(self, chat: ChatService, conversation, provider) -> Conversation:
+        turn = await send(chat, conversation, "one", "t1")
+        await send(chat, conversation, "two", "t2")
+        (await provider.call(0)).say("half an ans")
+        await until(lambda: turn.text)
+        await chat.saving.flush(5)
+        return conversation
+
+    @pytest.fixture
+    async def next_chat(self, left: Conversation, parts: Parts) -> ChatService:
+        """The service of the next process; the streams of the last one are not in its memory."""
+        runner = type(parts.runner)(
+            parts.provider, parts.tasks, parts.runner._limits, parts.runner._clock, parts.saving
+        )
+        next_chat = ChatService(replace(parts, runner=runner), Rules())
+        await next_chat.take_up()
+        return next_chat
+
+    async def test_answers_end_as_interrupted_and_go_on(
+        self, next_chat: ChatService, left: Conversation, provider
+    ) -> None:
+        conversation = await next_chat.library.open(left.id)
+        assert conversation is not None
+        turn = await next_chat.library.turn(conversation, "t1")
+        assert turn.text == "half an ans"
+        assert turn.end == End("interrupted")
+        assert not turn.is_live
+
+    async def test_what_waited_is_answered(
+        self, next_chat: ChatService, left: Conversation, provider
+    ) -> None:
+        call = await provider.call(1)
+        assert contexts(call) == [("user", "one"), ("assistant", "half an ans"), ("user", "two")]

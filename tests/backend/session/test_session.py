@@ -292,16 +292,75 @@ async def test_errors_end_a_request_with_their_code(connect, provider) -> None:
     )
     client.send(type="chat", id="m", message="Hi", model="nope")
     assert (await client.until("error", id="m"))["code"] == "unknown_model"
-    client.send(type="chat", id="c", message="Hi", conversation="new")
-    assert (await client.until("error", id="c"))["code"] == "not_configured"
+    client.send(type="chat", id="c", message="Hi", conversation="nowhere")
+    assert (await client.until("error", id="c"))["code"] == "not_found"
     client.send(type="chat", id="u", message="Hi", attachments=["x"])
     assert (await client.until("error", id="u"))["code"] == "not_found"
     assert client.errors == [
         "provider_unavailable",
         "unknown_model",
-        "not_configured",
+        "not_found",
         "not_found",
     ]
+
+
+class TestConversations:
+    async def test_a_question_is_stored_and_followed_by_others(self, connect, provider) -> None:
+        client = connect()
+        client.send(type="chat", id="q", message="Hi", conversation="new")
+        call = await provider.call()
+        call.say("Hello")
+        await client.until("chunk")
+        start = client.frames[0]
+        assert start["type"] == "start"
+        other = connect()
+        other.send(type="resume", id="r", stream=start["stream"], offset=2)
+        call.say(" there")
+        call.finish()
+        await other.until("done")
+        await client.until("done")
+        assert (client.text("q"), other.text("r")) == ("Hello there", "llo there")
+        client.send(type="chat", id="n", message="And?", conversation=start["conversation"])
+        second = await provider.call(1)
+        assert [m.text for m in second.request.messages] == ["Hi", "Hello there", "And?"]
+
+    async def test_the_key_finds_the_same_conversation(self, connect, provider) -> None:
+        client = connect()
+        client.send(type="chat", id="q", message="Hi", conversation="new", key="k")
+        (await provider.call()).say("once")
+        await client.until("chunk")
+        await client.leave()
+        back = connect()
+        back.send(type="chat", id="again", message="Hi", conversation="new", key="k")
+        await back.until("chunk")
+        for name in ("stream", "conversation"):
+            assert back.frames[0][name] == client.frames[0][name]
+        assert back.text("again") == "once"
+        assert len(provider.calls) == 1
+
+    async def test_a_question_waits_for_the_answer_before_it(self, connect, provider) -> None:
+        client = connect()
+        client.send(type="chat", id="a", message="one", conversation="new")
+        await client.until("start", id="a")
+        conversation = client.frames[0]["conversation"]
+        client.send(type="chat", id="b", message="two", conversation=conversation)
+        (await provider.call(0)).finish()
+        (await provider.call(1)).finish()
+        await client.until("done", id="b")
+        assert [f["id"] for f in client.frames if f["type"] in ("start", "done")] == list("aabb")
+
+    async def test_what_is_to_be_sanitised_stays_so_when_it_is_resumed(
+        self, connect, provider
+    ) -> None:
+        client = connect()
+        client.send(type="chat", id="q", message="Hi", conversation="new", sanitize=True)
+        call = await provider.call()
+        call.say("<script>")
+        call.finish()
+        await client.until("done")
+        client.send(type="resume", id="r", stream=client.frames[0]["stream"], offset=0)
+        await client.until("done", id="r")
+        assert client.text("r") == client.text("q") == "&lt;script>"
 
 
 async def test_sanitised_offsets_never_point_into_what_is_held_back(connect, provider) -> None:

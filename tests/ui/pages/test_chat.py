@@ -13,7 +13,8 @@ from nicegui.element import Element
 
 from wireside.chat.conversation import Conversation
 from wireside.chat.service import ChatService
-from wireside.errors import NotConfigured
+from wireside.errors import NotConfigured, StoreError
+from wireside.generation.reader import Reader
 from wireside.messages import Finished, Options, TextDelta
 from wireside_ui.components.composer import Sending
 from wireside_ui.components.transcript import Action
@@ -25,20 +26,32 @@ from wireside_ui.theme import Look
 class Screen:
     """A page without a browser: keeps what it was told, as (method, arguments)."""
 
-    def __init__(self, chat: ChatService, conversation: Conversation | None = None) -> None:
-        with Client(ui.page("")) as client:
-            self.page = ChatPage(chat, Look(), Markup(frozenset()), client, "en", "", "v1")
-            self.page.build(conversation.id if conversation else None, ())
-        self.client = client
+    def __init__(self, chat: ChatService) -> None:
+        self.chat = chat
+        self.client = Client(ui.page(""))
+        self.page = ChatPage(chat, Look(), Markup(frozenset()), self.client, "en", "", "v1")
 
-    def told(self) -> list[tuple[Any, ...]]:
-        """Return what is new since the last call, the page brought up to date."""
+    async def build(self, conversation: Conversation | None = None) -> Screen:
         with self.client:
-            self.page._update()
+            await self.page.build(conversation.id if conversation else None, None, ())
+        self.page._list.begin()
+        return self
+
+    async def told(self) -> list[tuple[Any, ...]]:
+        """Return what is new since the last call, the page brought up to date."""
+        assert await self.chat.saving.flush(5)
+        for _ in range(3):  # who waited for the store goes on
+            await asyncio.sleep(0)
+        with self.client:
+            await self.page._update()
         return CALLS.pop(self.client.id, [])
 
-    def changes(self, method: str) -> list[tuple[Any, ...]]:
-        return [call[1:] for call in self.told() if call[0] == method]
+    async def changes(self, method: str) -> list[tuple[Any, ...]]:
+        return [call[1:] for call in await self.told() if call[0] == method]
+
+    async def open(self, conversation_id: str, turn_id: str | None = None) -> None:
+        with self.client:
+            await self.page._open(conversation_id, turn_id)
 
     async def ask(self, question: str, turn_id: str, edits: str | None = None) -> None:
         with self.client:
@@ -65,8 +78,8 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def screen(chat: ChatService) -> Screen:
-    return Screen(chat)
+async def screen(chat: ChatService) -> Screen:
+    return await Screen(chat).build()
 
 
 @pytest.fixture
@@ -75,7 +88,7 @@ def begun(provider: Any) -> Callable[..., Any]:
 
     async def wait(count: int) -> Callable[..., Any]:
         while len(provider.answers) < count:
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.001)
         steps = provider.answers[-1]
 
         async def say(text: str, *, ends: bool = False) -> None:
@@ -94,20 +107,20 @@ async def test_a_question_is_shown_acknowledged_and_answered(screen: Screen, beg
     await screen.ask("why?", "t1")
     say = await begun(1)
     await say("Because ")
-    told = screen.told()
+    told = await screen.told()
     names = [call[0] for call in told]
     assert names.index("append") < names.index("ops")
     assert next(call for call in told if call[0] == "accepted")[1] == "t1"
     assert ("setView", "hidden") in told
     assert ("setAnswering", True) in told
     await say("of that.", ends=True)
-    told = screen.told()
+    told = await screen.told()
     assert "of that." in json.dumps(told)
     assert ("setAnswering", False) in told
     assert told.index(next(c for c in told if c[0] == "ops")) < told.index(
         next(c for c in told if c[0] == "update" and c[2].get("state") == "done")
     )
-    assert screen.told() == []
+    assert await screen.told() == []
 
 
 async def test_a_tick_goes_through_no_turn_that_has_not_changed(
@@ -116,18 +129,18 @@ async def test_a_tick_goes_through_no_turn_that_has_not_changed(
     await screen.ask("why?", "t1")
     say = await begun(1)
     await say("a")
-    screen.told()
+    await screen.told()
     walks: list[None] = []
     path = Conversation.path
     monkeypatch.setattr(Conversation, "path", lambda self: walks.append(None) or path(self))
     await say("b")
-    assert screen.changes("ops")
+    assert await screen.changes("ops")
     assert not walks
 
 
 async def test_a_refused_question_is_given_back(screen: Screen) -> None:
     await screen.ask("  ", "t1")
-    assert screen.changes("refused") == [("t1", "The message is blank.")]
+    assert await screen.changes("refused") == [("t1", "The message is blank.")]
 
 
 async def test_a_second_page_shows_what_is_there_and_goes_on(
@@ -136,15 +149,15 @@ async def test_a_second_page_shows_what_is_there_and_goes_on(
     await screen.ask("why?", "t1")
     say = await begun(1)
     await say("Because ")
-    screen.told()
-    other = Screen(chat, screen.page._conversation)
-    told = other.told()
+    await screen.told()
+    other = await Screen(chat).build(screen.page._conversation)
+    told = await other.told()
     shown = next(call for call in told if call[0] == "reset")
     assert shown[1][0]["question"] == "why?"
     assert "Because" in json.dumps(told)
     await say("of that.", ends=True)
-    assert "of that." in json.dumps(other.told())
-    assert "of that." in json.dumps(screen.told())
+    assert "of that." in json.dumps(await other.told())
+    assert "of that." in json.dumps(await screen.told())
 
 
 async def test_another_conversation_is_opened_on_the_same_page(
@@ -153,58 +166,64 @@ async def test_another_conversation_is_opened_on_the_same_page(
     await screen.ask("why?", "t1")
     say = await begun(1)
     await say("Because ")
-    screen.told()
+    await screen.told()
     conversation = screen.page._conversation
-    with screen.client:
-        screen.page._open("")
-    told = screen.told()
+    await screen.open("")
+    told = await screen.told()
     assert ("reset", [], 0) in told
     assert ("setView", "empty") in told
     assert ("setAnswering", False) in told
     await say("it goes on ")
-    assert screen.told() == []
-    with screen.client:
-        screen.page._open(conversation.id)
-    told = screen.told()
+    assert await screen.told() == []
+    await screen.open(conversation.id)
+    told = await screen.told()
     assert "Because it goes on" in json.dumps(told)
     assert ("setAnswering", True) in told
-    with screen.client:
-        screen.page._open("nowhere")
-    assert ("lose", "nowhere") in screen.told()
+    await screen.open("nowhere")
+    assert ("lose", "nowhere") in await screen.told()
 
 
 async def test_an_edit_takes_out_what_followed(screen: Screen, begun: Any) -> None:
     for number in (1, 2, 3):
         await screen.ask(f"q{number}", f"t{number}")
         await (await begun(number))("a", ends=True)
-        screen.told()
+        await screen.told()
     await screen.ask("better", "t4", edits="t2")
     await begun(4)
-    told = screen.told()
-    assert ("setTotal", 1) in told
-    assert [call[1]["question"] for call in told if call[0] == "append"] == ["better"]
+    told = await screen.told()
+    (replaced,) = [call for call in told if call[0] == "replaceFrom"]
+    assert replaced[1] == 1
+    assert [(row["question"], row["sibling"], row["siblings"]) for row in replaced[2]] == [
+        ("better", 1, 2)
+    ]
+    assert replaced[3] == 2
+    await screen.act("previous", "t4")
+    (replaced,) = await screen.changes("replaceFrom")
+    assert [row["question"] for row in replaced[1]] == ["q2", "q3"]
+    assert replaced[2] == 3
 
 
 async def test_what_waits_can_be_taken_back_from_the_middle(screen: Screen, begun: Any) -> None:
     for number in (1, 2, 3):
         await screen.ask(f"q{number}", f"t{number}")
     await begun(1)
-    screen.told()
+    await screen.told()
     await screen.act("withdraw", "t2")
-    told = screen.told()
+    told = await screen.told()
     assert ("putBack", "q2") in told
-    assert ("remove", "t2") in told
-    assert not [call for call in told if call[0] in ("append", "setTotal")]
+    (replaced,) = [call for call in told if call[0] == "replaceFrom"]
+    assert [row["question"] for row in replaced[2]] == ["q1", "q3"]
+    assert replaced[3] == 2
 
 
 async def test_what_goes_on_never_leaves_the_screen(screen: Screen, begun: Any) -> None:
     await screen.ask("q", "t1")
     await (await begun(1))("first ")
     await screen.page._stop()
-    screen.told()
+    await screen.told()
     await screen.act("continue", "t1")
     await (await begun(2))("second")
-    told = screen.told()
+    told = await screen.told()
     assert not [call for call in told if call[0] == "update" and call[2].get("html") == ""]
     ops = [op for call in told if call[0] == "ops" for op in call[2]]
     assert ops[0] == ["r", ""]
@@ -215,23 +234,26 @@ async def test_a_row_that_comes_late_shows_an_answer_that_grows(screen: Screen, 
     await screen.ask("q", "t1")
     say = await begun(1)
     await say("early ")
-    screen.told()
+    await screen.told()
     with screen.client:
-        screen.page._give_rows(0)
-    told = screen.told()
+        await screen.page._give_rows(0)
+    told = await screen.told()
     assert told[0][0] == "put"
     assert "early" in json.dumps([call for call in told if call[0] == "ops"])
 
 
-async def test_a_page_that_is_gone_holds_nothing(screen: Screen, begun: Any) -> None:
+async def test_a_page_that_is_gone_holds_nothing(
+    screen: Screen, chat: ChatService, begun: Any
+) -> None:
     await screen.ask("q", "t1")
     await (await begun(1))("a")
-    screen.told()
+    await screen.told()
     conversation = screen.page._conversation
-    stream = conversation.path()[0].answers[0].segments[0]
+    stream = conversation.known("t1").segments[0]
     screen.page._close()
-    assert not conversation._wakes
-    assert not stream._bell._wakes
+    assert not conversation._watchers
+    assert not chat.library._watchers
+    assert not any(isinstance(key, Reader) for key in stream._bell._wakes)
     assert screen.client.id not in CALLS
 
 
@@ -239,11 +261,11 @@ async def test_without_models_it_says_why(screen: Screen, provider: Any) -> None
     provider.problem = NotConfigured("Set OPENAI_API_KEY.")
     looking = asyncio.create_task(screen.page._show_models())
     await asyncio.sleep(0.01)
-    assert screen.changes("setProblem") == [("Set OPENAI_API_KEY.",)] * 2
+    assert await screen.changes("setProblem") == [("Set OPENAI_API_KEY.",)] * 2
     provider.problem = None
     screen.page._look_again.set()
     await looking
-    told = screen.told()
+    told = await screen.told()
     assert ("setModels", [{"id": "model-a", "name": "Model A"}]) in told
     assert ("setProblem", "") in told
 
@@ -272,3 +294,66 @@ async def test_a_page_waits_until_its_connection_has_taken_what_it_was_given(
     assert not resting.done()
     backlog = 0
     await resting
+
+
+async def test_feedback_is_shown_on_every_page(
+    screen: Screen, chat: ChatService, begun: Any
+) -> None:
+    await screen.ask("q", "t1")
+    await (await begun(1))("a", ends=True)
+    await screen.told()
+    other = await Screen(chat).build(screen.page._conversation)
+    await other.told()
+    await screen.act("up", "t1")
+    for page in (screen, other):
+        assert any(patch.get("feedback") == "up" for _, patch in await page.changes("update"))
+    await screen.act("no-feedback", "t1")
+    assert any(patch.get("feedback") == "" for _, patch in await other.changes("update"))
+
+
+async def test_a_deleted_conversation_leaves_every_page(
+    screen: Screen, chat: ChatService, begun: Any
+) -> None:
+    await screen.ask("q", "t1")
+    await (await begun(1))("a")
+    await screen.told()
+    conversation_id = screen.page._conversation.id
+    await chat.library.delete([conversation_id])
+    told = await screen.told()
+    assert ("setView", "missing") in told
+    assert ("lose", conversation_id) in told
+
+
+async def test_a_page_says_when_saving_is_behind(
+    screen: Screen, chat: ChatService, begun: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> None:
+        raise StoreError
+
+    await screen.ask("q", "t1")
+    say = await begun(1)
+    with monkeypatch.context() as broken:
+        broken.setattr(chat.saving, "_write", fail)
+        await say("a")
+        await asyncio.sleep(0.05)
+        with screen.client:
+            await screen.page._update()
+        assert screen.page._saving.visible
+    await say("b", ends=True)
+    await screen.told()
+    assert not screen.page._saving.visible
+
+
+async def test_a_place_that_was_found_is_jumped_to(screen: Screen, begun: Any) -> None:
+    for number in (1, 2, 3):
+        await screen.ask(f"q{number}", f"t{number}")
+        await (await begun(number))("a", ends=True)
+        await screen.told()
+    conversation_id = screen.page._conversation.id
+    await screen.ask("other", "t4", edits="t2")
+    await screen.told()
+    await screen.open(conversation_id, "t3")
+    told = await screen.told()
+    assert ("jump", 2) in told
+    (replaced,) = [call for call in told if call[0] == "replaceFrom"]
+    assert [row["question"] for row in replaced[2]] == ["q2", "q3"]

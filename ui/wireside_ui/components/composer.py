@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from nicegui.element import Element
 from nicegui.events import GenericEventArguments
@@ -42,12 +42,12 @@ class Composer(Element, component="wireside_composer.js"):
         words: Mapping[str, str],
         on_send: Callable[[Sending], Awaitable[None]],
         on_stop: Callable[[], Awaitable[None]],
-        on_edit_last: Callable[[], None],
-        on_open: Callable[[str], None],
+        on_edit_last: Callable[[], Awaitable[None]],
+        on_open: Callable[[str, str | None], Awaitable[None]],
     ) -> None:
         """``lost`` is the conversation of the page's address that is not here any more: what was
         written there comes along. ``on_open`` hears which conversation the browser's address has
-        become, "" for a new one.
+        become, "" for a new one, and which turn of it is looked for.
         """
         super().__init__()
         self._props["conversation"] = conversation or ""
@@ -70,6 +70,10 @@ class Composer(Element, component="wireside_composer.js"):
         """The question could not be asked: give the text back and say why."""
         self.run_method("refused", turn_id, sentence)
 
+    def tell(self, sentence: str) -> None:
+        """Say under the box what could not be done."""
+        self.run_method("tell", sentence)
+
     def answering(self, is_answering: bool) -> None:
         """Whether the button stops, instead of being off while the box is empty."""
         self.run_method("setAnswering", is_answering)
@@ -86,14 +90,20 @@ class Composer(Element, component="wireside_composer.js"):
         """The conversation that was opened is not here any more."""
         self.run_method("lose", conversation_id)
 
-    def _open(self, event: GenericEventArguments) -> None:
-        if isinstance(event.args, str) and len(event.args) <= MAX_ID_CHARS:
-            self._on_open(event.args)
+    async def _open(self, event: GenericEventArguments) -> None:
+        args = event.args if isinstance(event.args, dict) else {}
+        conversation_id, turn_id = args.get("id"), args.get("turn")
+        if _is_id(conversation_id) and (turn_id is None or _is_id(turn_id)):
+            await self._on_open(conversation_id, turn_id)
 
     async def _send(self, event: GenericEventArguments) -> None:
         sending = _sending(event.args)
         if sending is not None:
             await self._on_send(sending)
+
+
+def _is_id(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and len(value) <= MAX_ID_CHARS
 
 
 def _sending(args: Any) -> Sending | None:

@@ -23,6 +23,7 @@ T = TypeVar("T")
 MERMAID = Mermaid
 
 MAX_ID_CHARS = 128
+MAX_FEEDBACK_CHARS = 2_000
 
 WORDS: Mapping[str, str] = {
     "conversation": "Conversation",
@@ -32,10 +33,23 @@ WORDS: Mapping[str, str] = {
     "waiting": "Waiting",
     "take_back": "take back",
     "copy": "Copy",
+    "copy_menu": "More ways to copy",
+    "copy_markdown": "Copy as Markdown",
+    "copy_text": "Copy as text",
     "copied": "Copied",
     "copy_code": "Copy code",
     "retry": "Ask again",
     "edit": "Edit",
+    "version": "Version {number} of {count}",
+    "previous": "Previous version",
+    "next": "Next version",
+    "good": "Good answer",
+    "bad": "Bad answer",
+    "what_good": "What was good? (optional)",
+    "what_wrong": "What was wrong? (optional)",
+    "send_feedback": "Send",
+    "thanks": "Thank you",
+    "close": "Close",
     "stop": "Stop",
     "continue": "Continue",
     "stopped": "You stopped this answer.",
@@ -54,14 +68,29 @@ WORDS: Mapping[str, str] = {
     "code_block": "Code block",
     "open_image": "Open image",
 }
-"""Every word the component shows, in English. ``{seconds}`` is replaced by a number."""
+"""Every word the component shows, in English. Names in braces are replaced by numbers."""
 
 State = Literal["waiting", "thinking", "streaming", "done", "stopped", "interrupted", "error"]
 """``waiting``: the question has not its turn yet; ``thinking``: asked, no text yet; ``streaming``:
 text comes.
 """
 
-ActionName = Literal["retry", "edit", "stop", "continue", "withdraw"]
+ActionName = Literal[
+    "retry",
+    "edit",
+    "stop",
+    "continue",
+    "withdraw",
+    "previous",
+    "next",
+    "up",
+    "down",
+    "no-feedback",
+    "say",
+]
+"""``previous`` and ``next`` ask for a turn's sibling; ``up``, ``down`` and ``no-feedback`` judge
+its answer, ``say`` adds words to that.
+"""
 
 
 class Tool(TypedDict):
@@ -93,6 +122,12 @@ class Row:
     """What happened, in words, for the state ``error``."""
     retry_after: float | None = None
     """Seconds after which the component asks for ``retry`` by itself, with a countdown."""
+    sibling: int = 0
+    """Which of its ``siblings`` it is, from 0: turns that follow the same turn. With more than one
+    there is a switch between them.
+    """
+    siblings: int = 1
+    feedback: Literal["", "up", "down"] = ""
 
 
 class RowPatch(TypedDict, total=False):
@@ -105,6 +140,9 @@ class RowPatch(TypedDict, total=False):
     tools: Sequence[Tool]
     error: str
     retry_after: float | None
+    sibling: int
+    siblings: int
+    feedback: Literal["", "up", "down"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +151,13 @@ class Action:
     it.
 
     ``automatic``: a countdown ended; every open page of the conversation says so, and the first one
-    counts.
+    counts. ``words`` are those of ``say``, at most ``MAX_FEEDBACK_CHARS``.
     """
 
     name: ActionName
     row_id: str
     automatic: bool = False
+    words: str = ""
 
 
 class Transcript(Element, component="wireside_transcript.js"):
@@ -147,12 +186,6 @@ class Transcript(Element, component="wireside_transcript.js"):
         self.on("action", self._act)
         self.on("need", self._need)
         self.on("copy", self._copy)
-
-    def set_total(self, total: int) -> None:
-        """There are ``total`` turns; those that are not here yet will be asked for near the
-        viewport.
-        """
-        self.run_method("setTotal", total)
 
     def put(self, page: int, rows: Sequence[Row]) -> None:
         """The turns ``page * page_size`` and on, oldest first. What is already there stays as it
@@ -187,13 +220,21 @@ class Transcript(Element, component="wireside_transcript.js"):
         """
         self.run_method("reset", [asdict(row) for row in rows], total)
 
-    def scroll_to(self, row_id: str) -> None:
-        """Bring a turn that is here to the top of the view."""
-        self.run_method("scrollToRow", row_id)
+    def replace_from(self, index: int, rows: Sequence[Row], total: int) -> None:
+        """The conversation has ``total`` turns; those from ``index`` on begin with ``rows``, and
+        the others are asked for. What stands above stays untouched, and the view where it is;
+        when the last of ``rows`` ends the conversation and is yet to be answered, it is scrolled
+        to.
 
-    def scroll_to_index(self, index: int) -> None:
-        """Bring any turn to the top of the view, by its place in the conversation."""
-        self.run_method("scrollToIndex", index)
+        A growing answer begins anew: its ``ops`` come from its first character on.
+        """
+        self.run_method("replaceFrom", index, [asdict(row) for row in rows], total)
+
+    def jump(self, index: int) -> None:
+        """Bring any turn to the top of the view, by its place in the conversation, and mark it for
+        a moment.
+        """
+        self.run_method("jump", index)
 
     def set_announce(self, announce: bool) -> None:
         """Whether a growing answer is read out, sentence by sentence, to those who use a screen
@@ -203,13 +244,16 @@ class Transcript(Element, component="wireside_transcript.js"):
 
     async def _act(self, event: GenericEventArguments) -> None:
         args = event.args if isinstance(event.args, dict) else {}
-        name, row_id = args.get("name"), args.get("id")
-        if name in get_args(ActionName) and _is_id(row_id):
-            await _result(
-                self._on_action(
-                    Action(cast("ActionName", name), row_id, args.get("automatic") is True)
-                )
-            )
+        name, row_id, words = args.get("name"), args.get("id"), args.get("words", "")
+        if name not in get_args(ActionName) or not _is_id(row_id) or not _is_feedback(words):
+            return
+        action = Action(
+            cast("ActionName", name),
+            row_id,
+            args.get("automatic") is True,
+            words if name == "say" else "",
+        )
+        await _result(self._on_action(action))
 
     async def _need(self, event: GenericEventArguments) -> None:
         if type(event.args) is int and event.args >= 0:  # a bool is none
@@ -224,6 +268,10 @@ class Transcript(Element, component="wireside_transcript.js"):
 
 def _is_id(value: Any) -> TypeGuard[str]:
     return isinstance(value, str) and 0 < len(value) <= 2 * MAX_ID_CHARS
+
+
+def _is_feedback(value: Any) -> TypeGuard[str]:
+    return isinstance(value, str) and len(value) <= MAX_FEEDBACK_CHARS
 
 
 async def _result(value: Awaitable[T] | T) -> T:

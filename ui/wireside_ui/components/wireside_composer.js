@@ -155,6 +155,9 @@ export default {
       this.putBack(item.question);
       this.notice = sentence;
     },
+    tell(sentence) {
+      this.notice = sentence;
+    },
     setAnswering(isAnswering) {
       this.isAnswering = isAnswering;
     },
@@ -242,22 +245,26 @@ export default {
     address(id) {
       return id ? `${this.base}/c/${id}` : `${this.base}/`;
     },
+    // The detail of the event is a conversation, "" for a new one, or "ID?turn=TURN".
     onOpen(e) {
       if (!this.isConnected) return; // the words under the box say so
-      if (location.pathname !== this.address(e.detail)) history.pushState(null, "", this.address(e.detail));
-      this.show(e.detail);
-      if (matchMedia("(hover: hover)").matches) this.$refs.box.focus({ preventScroll: true });
+      const [id, query] = e.detail.split("?");
+      const turn = new URLSearchParams(query).get("turn");
+      const address = this.address(id) + (turn ? `?turn=${turn}` : "");
+      if (location.pathname + location.search !== address) history.pushState(null, "", address);
+      this.show(id, turn);
+      if (!turn && matchMedia("(hover: hover)").matches) this.$refs.box.focus({ preventScroll: true });
     },
     onHistory() {
       const path = location.pathname.slice(this.base.length);
-      this.show(path.startsWith("/c/") ? path.slice(3) : "");
+      this.show(path.startsWith("/c/") ? path.slice(3) : "", new URLSearchParams(location.search).get("turn"));
     },
-    show(id) {
+    show(id, turn) {
       this.editing = this.notice = "";
       this.id = id;
       this.load();
       this.$nextTick(this.grow);
-      this.whenConnected(() => this.$emit("open", this.id));
+      this.whenConnected(() => this.$emit("open", { id, turn }));
     },
 
     // ---- sending -------------------------------------------------------------------------------

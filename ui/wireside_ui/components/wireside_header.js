@@ -6,6 +6,7 @@ const ICONS = {
   moon: "M20 14.5A8 8 0 019.5 4 8 8 0 1020 14.5z",
   auto: "M12 3a9 9 0 100 18V3z M12 3a9 9 0 010 18",
   compose: "M12 5H7a2 2 0 00-2 2v10a2 2 0 002 2h10a2 2 0 002-2v-5M10.500 13.500l.7-2.700 7.500-7.500a1.500 1.500 0 012 2l-7.500 7.500z",
+  sidebar: "M4 5.500h16v13H4zM9.500 5.500v13",
   help: "M3 12a9 9 0 1018 0 9 9 0 10-18 0M9.6 9.4a2.5 2.5 0 014.9.7c0 1.700-2.500 2.100-2.500 3.700M12 16.900v.1",
 };
 const THEMES = ["system", "light", "dark"];
@@ -20,6 +21,11 @@ export default {
     const w = this.words;
     const theme = `${w.theme}: ${w["theme_" + this.theme]}`;
     return h("header", { class: "ws-header", role: "banner" }, [
+      h(
+        "button",
+        { type: "button", class: "ws-tool", "data-testid": "sidebar-toggle", "aria-label": w.sidebar, title: w.sidebar, onClick: this.toggleSidebar },
+        icon("sidebar"),
+      ),
       h("a", { class: "ws-brand", href: this.base + "/", onClick: this.newChat }, [
         h("img", { src: this.logo, alt: "", width: 28, height: 28 }),
         h("h1", this.name),
@@ -66,6 +72,9 @@ export default {
       e.preventDefault();
       window.dispatchEvent(new CustomEvent("wireside:open", { detail: "" }));
     },
+    toggleSidebar() {
+      window.dispatchEvent(new CustomEvent("wireside:sidebar"));
+    },
     sheet() {
       const w = this.words;
       const rows = [
@@ -74,6 +83,8 @@ export default {
         ["Esc", w.key_stop],
         ["↑", w.key_edit],
         ["/", w.key_focus],
+        ["Ctrl K", w.key_search],
+        ["Ctrl Shift S", w.sidebar],
         ["?", w.shortcuts],
       ];
       const close = (e) => e.target === this.$refs.sheet && this.$refs.sheet.close(); // the backdrop is the dialog's own

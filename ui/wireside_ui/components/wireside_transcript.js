@@ -8,6 +8,8 @@ const MAX_SPACE = 8e6; // px: browsers stop at about 17 million, so the spacers 
 const MAX_ROWS_KEPT = 600; // turns of the history whose content is kept
 const SLICE_MS = 8; // DOM work in one frame
 const MAX_DIAGRAM_CHARS = 20000;
+const MAX_FEEDBACK_CHARS = 2000;
+const FOUND_MS = 2000; // how long a turn that was jumped to is marked
 
 const ICONS = {
   copy: '<rect x="9" y="9" width="11" height="11" rx="2.5"/><path d="M5.5 15H5a2 2 0 0 1-2-2V5a2 2 0 0 1 2-2h8a2 2 0 0 1 2 2v.5"/>',
@@ -17,7 +19,16 @@ const ICONS = {
   stop: '<rect x="6.5" y="6.5" width="11" height="11" rx="2"/>',
   down: '<path d="M12 5v14"/><path d="m6 13 6 6 6-6"/>',
   chevron: '<path d="m9 6 6 6-6 6"/>',
+  previous: '<path d="m15 6-6 6 6 6"/>',
+  next: '<path d="m9 6 6 6-6 6"/>',
+  more: '<path d="m7 10 5 5 5-5"/>',
+  close: '<path d="m6.5 6.5 11 11"/><path d="m17.5 6.5-11 11"/>',
+  send: '<path d="M12 19V5"/><path d="m6 11 6-6 6 6"/>',
+  up: '<path d="M7 11v9H4.5A1.5 1.5 0 0 1 3 18.5v-6A1.5 1.5 0 0 1 4.5 11z"/><path d="m7 11 4-7.2c1.4 0 2.4 1.1 2.2 2.5L12.7 9.5h5.8a2 2 0 0 1 2 2.4l-1.2 6.5a2 2 0 0 1-2 1.6H7"/>',
+  down_thumb: '<path d="M17 13V4h2.5A1.5 1.5 0 0 1 21 5.500v6a1.5 1.5 0 0 1-1.5 1.5z"/><path d="m17 13-4 7.2c-1.4 0-2.4-1.1-2.2-2.5l.5-3.200H5.500a2 2 0 0 1-2-2.4l1.2-6.5a2 2 0 0 1 2-1.6H17"/>',
 };
+
+const OPEN = new Set(["waiting", "thinking", "streaming"]);
 
 const icon = (name) => `<svg viewBox="0 0 24 24" aria-hidden="true">${ICONS[name]}</svg>`;
 
@@ -116,6 +127,26 @@ async function writeClipboard(text) {
   if (!copied) throw new Error("The browser does not let this page copy.");
 }
 
+// The text of an answer as a person sees it: with the marks of lists, which are no text for the browser.
+function plainText(prose) {
+  const copy = prose.cloneNode(true);
+  for (const el of copy.querySelectorAll("button, img")) el.remove();
+  for (const check of copy.querySelectorAll(".ws-check")) check.replaceWith(check.dataset.on === undefined ? "[ ] " : "[x] ");
+  for (const list of copy.querySelectorAll("ul, ol")) {
+    let number = Number(list.getAttribute("start") ?? 1);
+    const dot = list.parentElement.closest("ul, ol") ? "◦" : "•";
+    for (const item of list.querySelectorAll(":scope > li")) {
+      const first = item.firstElementChild?.matches("p") ? item.firstElementChild : item;
+      first.prepend(list.matches("ol") ? `${number++}. ` : `${dot} `);
+    }
+  }
+  copy.className = "ws-prose ws-as-text";
+  prose.append(copy); // what is not laid out has no line breaks
+  const text = copy.innerText;
+  copy.remove();
+  return text.replace(/\u00a0/g, " ").replace(/\n{3,}/g, "\n\n").trim();
+}
+
 export default {
   props: {
     words: Object,
@@ -162,6 +193,11 @@ export default {
     this.scroller.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && event.target.matches(".ws-fn")) this.showFootnote(event.target);
     });
+    for (const name of ["wheel", "touchmove", "pointerdown", "keydown"]) this.scroller.addEventListener(name, () => (this.goal = null), { passive: true });
+    this.scroller.addEventListener("submit", (event) => this.sendFeedback(event));
+    this.$el.addEventListener("keydown", (event) => this.onKey(event));
+    this.closer = (event) => this.menu && !this.menu.el.parentElement.contains(event.target) && this.closeMenu();
+    document.addEventListener("pointerdown", this.closer);
     this.observer = new ResizeObserver(() => this.onResize());
     this.observer.observe(this.list);
     this.observer.observe(this.scroller);
@@ -171,17 +207,11 @@ export default {
   unmounted() {
     this.observer.disconnect();
     clearInterval(this.ticker);
+    document.removeEventListener("pointerdown", this.closer);
   },
 
   methods: {
     // ---- what the server calls ----
-
-    setTotal(total) {
-      while (this.rows.length > total) this.drop(this.rows.length - 1);
-      for (let i = this.rows.length; i < total; i++) this.heights.push(this.guess);
-      this.rows.length = total;
-      this.arrange();
-    },
 
     put(page, rows) {
       this.asked.delete(page);
@@ -194,6 +224,7 @@ export default {
         this.measure(i);
       });
       this.arrange();
+      this.showFound();
     },
 
     append(data) {
@@ -203,6 +234,7 @@ export default {
       this.rows.push(row);
       this.heights.push(this.guess);
       this.stick = true; // the reader has just asked this
+      this.goal = null;
       this.arrange();
     },
 
@@ -223,6 +255,8 @@ export default {
     },
 
     reset(rows, total) {
+      this.goal = null;
+      this.found = undefined;
       const keep = new Map(this.byId);
       const start = total - rows.length;
       const held = this.rows.slice(0, start);
@@ -246,23 +280,101 @@ export default {
       this.arrange();
     },
 
-    scrollToRow(id) {
-      const row = this.byId.get(id);
-      if (row) this.scrollToIndex(this.rows.indexOf(row));
+    replaceFrom(index, rows, total) {
+      const place = this.placeFor(index, rows, total);
+      const focus = this.focusIn(index);
+      const gone = new Map();
+      for (const row of this.rows.splice(index)) {
+        if (!row) continue;
+        gone.set(row.data.id, row);
+        this.byId.delete(row.data.id);
+      }
+      this.queue = this.queue.filter(([id]) => !gone.has(id)); // the rows say it all
+      while (this.list.children.length > Math.max(0, index - this.first)) this.list.lastChild.remove();
+      this.first = Math.min(this.first, index);
+      this.end = this.first + this.list.children.length;
+      this.heights.length = Math.min(this.heights.length, index);
+      for (let i = this.rows.length; i < index; i++) this.rows.push(undefined);
+      for (const data of rows) {
+        const row = gone.get(data.id) ?? this.newRow(data);
+        const isOpen = OPEN.has(data.state);
+        if (gone.has(data.id)) {
+          this.byId.set(data.id, row);
+          if (isOpen && row.el?.isConnected) row.el.style.minHeight = `${row.height}px`; // until its text has come again
+          this.patch(row, data);
+        }
+        row.stays = isOpen;
+        this.rows.push(row);
+      }
+      for (let i = this.heights.length; i < total; i++) this.heights.push(this.rows[i]?.height || this.guess);
+      this.rows.length = this.heights.length = total;
+      for (const page of this.asked) if ((page + 1) * this.pageSize > index) this.asked.delete(page);
+      if (this.anchor?.index >= index && !place) this.anchor = null;
+      if (place || this.goal?.index >= index) this.goal = null;
+      this.arrange(place);
+      if (place) this.arrange(); // a tall view shows more above the place than a margin
+      const { scrollTop, scrollHeight, clientHeight } = this.scroller;
+      if (scrollHeight - scrollTop - clientHeight < 2) this.stick = true;
+      this.refocus(focus);
     },
 
-    scrollToIndex(index) {
+    jump(index) {
       if (!(index >= 0 && index < this.rows.length)) return;
       this.stick = false;
-      this.arrange({ index, top: 16 });
-      const el = this.list.children[index - this.first];
-      el?.classList.add("ws-found");
-      setTimeout(() => el?.classList.remove("ws-found"), 1600);
+      this.goal = { index, top: 16 }; // holds until somebody scrolls: what stands above may still be on its way
+      this.found = index;
+      this.arrange();
+      this.showFound();
     },
 
     copied(ask, text) {
       this.copies.get(ask)?.(text);
       this.copies.delete(ask);
+    },
+
+    // ---- where the reader is while turns change ----
+
+    // Where to bring which turn when those from `index` on become others; nothing where the view holds by itself.
+    placeFor(index, rows, total) {
+      const last = rows.at(-1);
+      if (last && OPEN.has(last.state) && total === index + rows.length && !this.byId.has(last.id)) {
+        this.stick = true; // it has just been asked
+        this.goal = null;
+        return undefined;
+      }
+      const k = rows.findIndex((data, n) => this.rows[index + n]?.data.id !== data.id);
+      if (k < 0) return undefined;
+      const el = this.list.children[index + k - this.first];
+      if (index + k >= this.end || index + k >= this.rows.length) return undefined;
+      this.stick = false;
+      const view = this.scroller.getBoundingClientRect();
+      const box = el?.getBoundingClientRect();
+      if (box && box.top >= view.bottom) return undefined;
+      return { index: index + k, top: box && box.bottom > view.top ? box.top - view.top : 16 };
+    },
+
+    focusIn(index) {
+      const el = document.activeElement;
+      const turn = this.list.contains(el) ? el.closest(".ws-turn") : null;
+      const i = turn ? this.first + [...this.list.children].indexOf(turn) : -1;
+      return i >= index ? { index: i, action: el.dataset.action } : null;
+    },
+
+    refocus(focus) {
+      if (!focus || this.list.contains(document.activeElement)) return;
+      const el = this.rows[focus.index]?.el;
+      (el?.querySelector(`[data-action="${focus.action}"]`) ?? this.scroller).focus({ preventScroll: true });
+    },
+
+    showFound() {
+      const row = this.rows[this.found];
+      if (!row?.el?.isConnected) return; // its content is on its way
+      this.found = undefined;
+      row.el.classList.add("ws-found");
+      setTimeout(() => {
+        row.el?.classList.remove("ws-found");
+        if (this.rows[this.goal?.index] === row) this.goal = null;
+      }, FOUND_MS);
     },
 
     // ---- work in slices ----
@@ -298,7 +410,7 @@ export default {
     // ---- turns ----
 
     newRow(data) {
-      const row = { data: { state: "done", question: "", html: "", reasoning: "", tools: [], error: "", retry_after: null, ...data } };
+      const row = { data: { state: "done", question: "", html: "", reasoning: "", tools: [], error: "", retry_after: null, sibling: 0, siblings: 1, feedback: "", ...data } };
       this.byId.set(data.id, row);
       this.setDeadline(row);
       return row;
@@ -336,26 +448,56 @@ export default {
         row.prose.innerHTML = data.html;
         this.decorate(row.prose);
       }
-      if (changed.includes("question") || changed.includes("state")) this.paintQuestion(row);
+      if (["question", "state", "sibling", "siblings"].some((key) => changed.includes(key))) this.paintQuestion(row);
+      if (!OPEN.has(data.state)) row.el.style.minHeight = "";
       if (changed.includes("reasoning") || changed.includes("tools") || changed.includes("state")) this.paintExtras(row);
       if (changed.length) this.paintState(row);
     },
 
     paintQuestion(row) {
-      const { question, state } = row.data;
-      row.questionPart.replaceChildren();
-      if (!question) return;
-      const bubble = make("div", "ws-bubble", { "data-testid": "message-user", dir: "auto", role: "group", "aria-label": this.words.question });
-      bubble.textContent = question;
-      row.questionPart.append(bubble);
-      row.questionPart.classList.toggle("ws-waits", state === "waiting");
-      if (state === "waiting") {
+      const { question, state, siblings } = row.data;
+      const parts = [];
+      if (question) {
+        const bubble = make("div", "ws-bubble", { "data-testid": "message-user", dir: "auto", role: "group", "aria-label": this.words.question });
+        bubble.textContent = question;
+        parts.push(bubble);
+      }
+      const foot = make("div", "ws-question-foot");
+      if (question && state === "waiting") {
         const note = make("div", "ws-waiting", { "data-testid": "waiting" });
         note.append(this.words.waiting, " — ", this.button("withdraw", this.words.take_back, { text: true }));
-        row.questionPart.append(note);
-      } else {
-        row.questionPart.append(this.bar(["copy_question", "edit"]));
+        foot.append(note);
+      } else if (question) {
+        foot.append(this.bar(["copy_question", "edit"]));
       }
+      if (siblings > 1) foot.append(this.versions(row));
+      if (foot.firstChild) parts.push(foot);
+      row.questionPart.classList.toggle("ws-waits", state === "waiting");
+      this.refill(row.questionPart, parts);
+    },
+
+    versions(row) {
+      const { sibling, siblings } = row.data;
+      const label = this.words.version.replace("{number}", sibling + 1).replace("{count}", siblings);
+      const el = make("div", "ws-versions", { role: "group", "aria-label": label, "data-testid": "versions" });
+      const previous = this.button("previous", this.words.previous, { icon: "previous" });
+      const next = this.button("next", this.words.next, { icon: "next" });
+      // a button that is disabled would lose the focus of whoever has just come to the end
+      if (sibling <= 0) previous.setAttribute("aria-disabled", "true");
+      if (sibling >= siblings - 1) next.setAttribute("aria-disabled", "true");
+      const place = make("span", "ws-version");
+      place.textContent = `${sibling + 1} / ${siblings}`;
+      el.append(previous, place, next);
+      return el;
+    },
+
+    // New children for a part of a turn; what had the focus keeps it where it, or its like, is still there.
+    refill(part, nodes, focused = this.focusedIn(part)) {
+      if (this.menu && part.contains(this.menu.el)) this.closeMenu();
+      part.replaceChildren(...nodes);
+      if (!focused) return;
+      const like = part.contains(focused) ? focused : part.querySelector(`[data-action="${focused.dataset.action}"]`);
+      like?.focus({ preventScroll: true });
     },
 
     paintExtras(row) {
@@ -412,6 +554,7 @@ export default {
     paintState(row) {
       const { state, error } = row.data;
       const isOpen = state === "thinking" || state === "streaming";
+      const focused = this.focusedIn(row.foot); // before a field in it is moved
       row.el.dataset.state = state;
       row.answerPart.hidden = state === "waiting";
       row.prose.setAttribute("aria-busy", String(isOpen));
@@ -423,11 +566,123 @@ export default {
       if (state === "error") parts.push(this.errorNote(row, error));
       const has = Boolean(row.prose.firstChild);
       if (isOpen) parts.push(this.bar(["stop"]));
-      else if (state !== "waiting") parts.push(this.bar(has ? ["copy", "retry"] : state === "error" ? [] : ["retry"]));
-      // the button that was pressed stays focused where its like is still there
-      const focused = row.foot.contains(document.activeElement) ? document.activeElement.dataset.action : "";
-      row.foot.replaceChildren(...parts);
-      if (focused) row.foot.querySelector(`[data-action="${focused}"]`)?.focus({ preventScroll: true });
+      else if (has) parts.push(this.answerBar(row));
+      else if (state !== "waiting") parts.push(this.bar(state === "error" ? [] : ["retry"]));
+      this.refill(row.foot, parts, focused);
+    },
+
+    answerBar(row) {
+      const { feedback } = row.data;
+      const el = this.bar(["copy", "retry"]);
+      const split = make("div", "ws-split");
+      const more = this.button("copy_menu", this.words.copy_menu, { icon: "more" });
+      more.setAttribute("aria-haspopup", "menu");
+      more.setAttribute("aria-expanded", "false");
+      el.firstChild.replaceWith(split);
+      split.append(this.button("copy", this.words.copy, { icon: "copy" }), more);
+      const up = this.button("up", this.words.good, { icon: "up" });
+      const down = this.button("down", this.words.bad, { icon: "down_thumb" });
+      up.setAttribute("aria-pressed", String(feedback === "up"));
+      down.setAttribute("aria-pressed", String(feedback === "down"));
+      el.append(up, down);
+      if (!feedback) row.say = null;
+      if (row.say) el.append(row.say);
+      el.classList.toggle("ws-stays", Boolean(row.say));
+      return el;
+    },
+
+    focusedIn(part) {
+      return part.contains(document.activeElement) ? document.activeElement : null;
+    },
+
+    // ---- what a person says of an answer ----
+
+    judge(row, verdict) {
+      const isTakenBack = row.data.feedback === verdict;
+      this.$emit("action", { name: isTakenBack ? "no-feedback" : verdict, id: row.data.id, automatic: false, words: "" });
+      row.data.feedback = isTakenBack ? "" : verdict;
+      row.say = isTakenBack ? null : this.feedbackForm(verdict);
+      this.paintState(row);
+    },
+
+    feedbackForm(verdict) {
+      const label = verdict === "up" ? this.words.what_good : this.words.what_wrong;
+      const form = make("form", "ws-say", { "data-testid": "feedback" });
+      const field = make("input", "ws-say-text", { type: "text", maxlength: String(MAX_FEEDBACK_CHARS), placeholder: label, "aria-label": label, dir: "auto", autocomplete: "off" });
+      const send = this.button("send_feedback", this.words.send_feedback, { icon: "send" });
+      send.type = "submit";
+      form.append(field, send, this.button("close_feedback", this.words.close, { icon: "close" }));
+      return form;
+    },
+
+    sendFeedback(event) {
+      event.preventDefault();
+      const row = this.rowOf(event.target);
+      const words = event.target.querySelector("input").value.trim().slice(0, MAX_FEEDBACK_CHARS);
+      if (words) this.$emit("action", { name: "say", id: row.data.id, automatic: false, words });
+      this.closeFeedback(row, words ? this.words.thanks : "");
+    },
+
+    closeFeedback(row, thanks = "") {
+      row.say = null;
+      this.paintState(row);
+      const bar = row.foot.querySelector(".ws-actions");
+      bar.querySelector(`[data-action="${row.data.feedback}"]`)?.focus({ preventScroll: true });
+      if (!thanks) return;
+      const note = make("span", "ws-thanks", { role: "status" });
+      bar.append(note);
+      note.textContent = thanks;
+      setTimeout(() => note.remove(), 2400);
+    },
+
+    rowOf(el) {
+      return this.byId.get(el.closest(".ws-turn").dataset.id);
+    },
+
+    // ---- the menu beside "Copy" ----
+
+    openMenu(button) {
+      const el = make("div", "ws-copy-menu", { role: "menu", "aria-label": this.words.copy_menu });
+      for (const [action, label] of [["copy_markdown", this.words.copy_markdown], ["copy_text", this.words.copy_text]]) {
+        const item = make("button", "ws-menu-item", { type: "button", role: "menuitem", tabindex: "-1", "data-action": action });
+        item.textContent = label;
+        el.append(item);
+      }
+      button.parentElement.append(el);
+      const room = button.getBoundingClientRect().top - this.scroller.getBoundingClientRect().top;
+      el.classList.toggle("ws-below", room < el.offsetHeight + 16);
+      button.setAttribute("aria-expanded", "true");
+      button.closest(".ws-turn").classList.add("ws-over");
+      this.menu = { el, button };
+      el.firstChild.focus({ preventScroll: true });
+    },
+
+    closeMenu(hasFocus = false) {
+      if (!this.menu) return;
+      const { el, button } = this.menu;
+      this.menu = null;
+      el.remove();
+      button.setAttribute("aria-expanded", "false");
+      button.closest(".ws-turn")?.classList.remove("ws-over");
+      if (hasFocus) button.focus({ preventScroll: true });
+    },
+
+    onKey(event) {
+      if (event.key === "Escape" && event.target.closest(".ws-say")) {
+        event.stopPropagation(); // it would stop an answer
+        return this.closeFeedback(this.rowOf(event.target));
+      }
+      if (!this.menu?.el.contains(event.target)) return;
+      const items = [...this.menu.el.children];
+      const at = items.indexOf(event.target);
+      const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: items.length - 1 }[event.key];
+      if (to !== undefined) {
+        event.preventDefault();
+        items.at(to % items.length).focus({ preventScroll: true });
+      } else if (event.key === "Escape" || event.key === "Tab") {
+        if (event.key === "Escape") event.stopPropagation();
+        this.closeMenu(true);
+      }
     },
 
     typing() {
@@ -648,7 +903,7 @@ export default {
         this.paintCountdown(row, row.foot?.querySelector(".ws-countdown"));
         if (Date.now() < row.deadline) continue;
         row.deadline = 0;
-        this.$emit("action", { name: "retry", id: row.data.id, automatic: true });
+        this.$emit("action", { name: "retry", id: row.data.id, automatic: true, words: "" });
       }
       const text = this.speech.trim();
       this.speech = "";
@@ -667,14 +922,35 @@ export default {
       if (target.matches(".ws-fn")) return this.showFootnote(target);
       const button = target.closest("[data-action]");
       if (!button) return;
-      const id = button.closest(".ws-turn").dataset.id;
+      if (button.getAttribute("aria-disabled") === "true") return;
+      const row = this.rowOf(button);
+      const { id } = row.data;
       const name = button.dataset.action;
-      if (name === "copy_code") return this.copy(button, button.parentElement.querySelector("code").textContent);
-      if (name === "copy_question") return this.copy(button, this.byId.get(id).data.question);
-      if (name === "copy") return this.copy(button, this.askText(id));
-      const row = this.byId.get(id);
+      switch (name) {
+        case "copy_code":
+          return this.copy(button, button.parentElement.querySelector("code").textContent);
+        case "copy_question":
+          return this.copy(button, row.data.question);
+        case "copy":
+          return this.copy(button, event.shiftKey ? plainText(row.prose) : this.askText(id));
+        case "copy_menu":
+          return this.menu ? this.closeMenu(true) : this.openMenu(button);
+        case "copy_markdown":
+        case "copy_text": {
+          this.closeMenu(true);
+          const shown = row.foot.querySelector('[data-action="copy"]');
+          return this.copy(shown, name === "copy_text" ? plainText(row.prose) : this.askText(id));
+        }
+        case "up":
+        case "down":
+          return this.judge(row, name);
+        case "close_feedback":
+          return this.closeFeedback(row);
+        case "send_feedback":
+          return; // the form says so
+      }
       if (name === "retry") row.deadline = 0;
-      this.$emit("action", { name, id, automatic: false });
+      this.$emit("action", { name, id, automatic: false, words: "" });
     },
 
     askText(id) {
@@ -737,6 +1013,7 @@ export default {
 
     toEnd() {
       this.stick = true;
+      this.goal = null;
       this.newText.hidden = true;
       this.arrange();
       this.scroller.focus({ preventScroll: true });
@@ -772,7 +1049,7 @@ export default {
     },
 
     // Give DOM to the turns around the reader and take it from the others. `goal`: {index, top} to bring a turn to `top` px.
-    arrange(goal) {
+    arrange(goal = this.goal) {
       const count = this.rows.length;
       const { scrollTop, clientHeight } = this.scroller;
       let whole = 0;
@@ -883,6 +1160,7 @@ export default {
 
     drop(i) {
       if (i < 0) return;
+      if (this.goal?.index >= i) this.goal = null;
       const row = this.rows[i];
       if (row) {
         this.byId.delete(row.data.id);

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 from fastapi import Request
 from nicegui import Client, background_tasks, ui
 
+from wireside.chat import tree
 from wireside.chat.conversation import Conversation, Turn
-from wireside.chat.service import ChatService
-from wireside.errors import NotFound, WiresideError
+from wireside.chat.service import WAITING_TURNS, ChatService
+from wireside.errors import NotFound, StoreError, WiresideError
 from wireside.messages import ModelInfo
+from wireside.records import Feedback, Span
 from wireside_ui.components.composer import Composer, Sending
 from wireside_ui.components.header import Header
 from wireside_ui.components.model_picker import ModelPicker
@@ -21,6 +25,7 @@ from wireside_ui.components.transcript import Action, Row, Transcript
 from wireside_ui.components.welcome import View, Welcome
 from wireside_ui.markup import Markup
 from wireside_ui.page_socket import untaken
+from wireside_ui.pages.conversation_list import ConversationList
 from wireside_ui.shell import shell_html
 from wireside_ui.state import Follower, retry_after, row_of, state_of
 from wireside_ui.theme import Look, head_html
@@ -41,8 +46,18 @@ PAGE_SIZE = 20
 MODELS_S = 0.05
 """How long a page waits for the list of models before it is sent without."""
 
+MARKS = 500
+"""Turns that a page remembers how they are shown; those before are given anew when asked for."""
+
 LOOK_AGAIN_S = (2.0, 30.0)
 """First and longest pause before a page without models looks again; it doubles each time."""
+
+
+Mark = tuple[str, str | None, int, object]
+"""State, name of the first stream, number of streams, all else."""
+
+UNKNOWN: Mark = ("", None, 0, None)
+"""Of a row that has to be told anew."""
 
 
 class ChatPages:
@@ -78,7 +93,8 @@ class ChatPages:
             )
         )
         page = ChatPage(self._chat, self._look, self._markup, client, language, base, self._version)
-        page.build(conversation_id, await self._models())
+        turn_id = request.query_params.get("turn")
+        await page.build(conversation_id, turn_id, await self._models())
 
     async def _models(self) -> Sequence[ModelInfo]:
         """Return the models if they are known, so that the header need not change; else none."""
@@ -109,29 +125,37 @@ class ChatPage:
         self._words = words_in(language)
         self._base = base
         self._version = version
+        self._library = chat.library
         self._conversation: Conversation | None = None
-        self._unsubscribe: Callable[[], object] = lambda: None
-        self._shown: list[str] = []
-        self._states: dict[str, tuple[object, ...]] = {}
-        self._followers: dict[str, tuple[Turn, Follower]] = {}
+        self._unwatch: Callable[[], object] = lambda: None
+        self._path: list[Span] = []
+        self._total = 0
+        self._removals = 0
+        self._marks: OrderedDict[str, Mark] = OrderedDict()
+        self._followers: dict[str, Follower] = {}
+        self._changed: set[str] = set()
         self._is_answering = False
         self._is_shape_new = False
         self._wake = asyncio.Event()
+        self._list = ConversationList(chat.library, base, language, self._wake.set)
         self._is_seen = asyncio.Event()
         self._is_seen.set()
         self._look_again = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
-    def build(self, conversation_id: str | None, models: Sequence[ModelInfo]) -> None:
+    async def build(
+        self, conversation_id: str | None, turn_id: str | None, models: Sequence[ModelInfo]
+    ) -> None:
         """Lay the page out; it follows the conversation from its first connection on."""
-        conversation = self._chat.open(conversation_id) if conversation_id else None
+        conversation, problem = await self._find(conversation_id)
+        listing = await self._list.first_page()
         is_missing = bool(conversation_id) and conversation is None
         view = _view(conversation, is_missing=is_missing)
         tagline = self._look.tagline or self._words["tagline"]
         logo = f"{self._base}/logo?v={self._version}"
         starters = self._look.starters or starters_in(self._language)
         if is_missing:
-            self._client.status_code = 404
+            self._client.status_code = 503 if problem else 404
         ui.add_body_html(
             shell_html(
                 name=self._look.name,
@@ -147,12 +171,16 @@ class ChatPage:
         # NiceGUI's own frame is a <main>: ours stands beside it, with a header and a <main>
         self._client.page_container.set_visibility(False)
         with self._client.layout, ui.element("div").classes("ws-page"):
+            self._list.build(listing, current=conversation.id if conversation else "")
             with Header(name=self._look.name, logo=logo, base=self._base, words=self._words):
                 self._picker = ModelPicker(
                     models=models, words=self._words, on_retry=self._look_again.set
                 )
                 Status(words=self._words, on_visible=self._see)
             with ui.element("main").classes("ws-main"):
+                self._saving = ui.label(self._words["saving_is_behind"]).classes("ws-behind")
+                self._saving.props("role=status")
+                self._saving.set_visibility(self._chat.saving.is_behind)
                 self._welcome = Welcome(
                     name=self._look.name,
                     tagline=tagline,
@@ -170,7 +198,7 @@ class ChatPage:
                 )
             self._composer = Composer(
                 conversation=conversation.id if conversation else None,
-                lost=conversation_id if is_missing else None,
+                lost=conversation_id if is_missing and not problem else None,
                 base=self._base,
                 max_chars=self._chat.max_message_chars,
                 words=self._words,
@@ -179,10 +207,21 @@ class ChatPage:
                 on_edit_last=self._edit_last,
                 on_open=self._open,
             )
+        if problem:
+            self._welcome.show_problem(sentence_in(self._language, problem))
         if conversation is not None:
-            self._attach(conversation)
+            await self._attach(conversation)
+            await self._jump(turn_id)
         self._client.on_connect(lambda: self._begin(has_models=bool(models)))
         self._client.on_delete(self._close)
+
+    async def _find(
+        self, conversation_id: str | None
+    ) -> tuple[Conversation | None, StoreError | None]:
+        try:
+            return await self._library.open(conversation_id) if conversation_id else None, None
+        except StoreError as error:
+            return None, error
 
     def _begin(self, *, has_models: bool) -> None:
         """Start what the page does by itself; after a lost connection only see what was missed."""
@@ -192,55 +231,79 @@ class ChatPage:
         self._tasks.append(background_tasks.create(self._follow(), name="chat page"))
         if not has_models:
             self._tasks.append(background_tasks.create(self._show_models(), name="models"))
+        self._list.begin()
+        self._chat.saving.bell.listen(self, self._wake.set)
 
     def _close(self) -> None:
         self._detach()
+        self._list.close()
+        self._chat.saving.bell.leave(self)
         for task in self._tasks:
             task.cancel()
 
     # ---- which conversation ------------------------------------------------------------------
 
-    def _open(self, conversation_id: str) -> None:
-        """Show another conversation, or none, without a new page."""
-        if self._conversation is not None and conversation_id == self._conversation.id:
-            return
-        conversation = self._chat.open(conversation_id) if conversation_id else None
+    async def _open(self, conversation_id: str, turn_id: str | None) -> None:
+        """Show another conversation, or none, without a new page; ``turn_id`` is looked for."""
+        if self._conversation is None or conversation_id != self._conversation.id:
+            await self._change_to(conversation_id)
+        await self._jump(turn_id)
+
+    async def _change_to(self, conversation_id: str) -> None:
+        conversation, problem = await self._find(conversation_id)
         self._detach()
         if conversation is not None:
-            self._attach(conversation)
+            await self._attach(conversation)
         else:
             self._transcript.reset([], 0)
             self._show_title()
         is_missing = bool(conversation_id) and conversation is None
         self._welcome.show(_view(conversation, is_missing=is_missing))
-        if is_missing:
+        self._welcome.show_problem(sentence_in(self._language, problem) if problem else "")
+        if is_missing and not problem:
             self._composer.lose(conversation_id)
+        self._list.set_current(conversation.id if conversation else "")
         self._tell_answering()
 
-    def _attach(self, conversation: Conversation) -> None:
+    async def _attach(self, conversation: Conversation) -> None:
         self._conversation = conversation
-        self._unsubscribe = conversation.subscribe(self._on_change)
-        path = conversation.path()
-        self._shown = [turn.id for turn in path]
-        self._states = {turn.id: _mark(turn) for turn in path}
-        self._transcript.reset(self._rows(path[-PAGE_SIZE:]), len(path))
+        self._unwatch = conversation.watch(self._on_change)
+        self._path, self._total = conversation.path(), conversation.total
+        self._removals = conversation.removals
+        turns = await self._turns(conversation, self._total - PAGE_SIZE, self._total - 1)
+        self._transcript.reset(self._give(turns), self._total)
         self._show_title()
-        self._on_change()
 
     def _detach(self) -> None:
-        self._unsubscribe()
+        self._unwatch()
         for turn_id in tuple(self._followers):
             self._forget(turn_id)
         self._conversation = None
-        self._shown = []
-        self._states = {}
+        self._path, self._total = [], 0
+        self._marks.clear()
+        self._changed.clear()
 
     def _show_title(self) -> None:
         title = self._conversation.title if self._conversation else ""
         ui.page_title(f"{title} · {self._look.name}" if title else self._look.name)
 
-    def _on_change(self) -> None:
-        self._is_shape_new = True
+    async def _jump(self, turn_id: str | None) -> None:
+        """Show a turn that a search has found."""
+        conversation = self._conversation
+        if not turn_id or conversation is None:
+            return
+        try:
+            turn = await self._chat.lead_to(conversation, turn_id)
+        except WiresideError:
+            return  # it is gone: the conversation itself is what there is
+        await self._update_shape(conversation)
+        self._transcript.jump(turn.depth)
+
+    def _on_change(self, turn_id: str | None) -> None:
+        if turn_id is None:
+            self._is_shape_new = True
+        else:
+            self._changed.add(turn_id)
         self._wake.set()
 
     # ---- following ---------------------------------------------------------------------------
@@ -253,7 +316,7 @@ class ChatPage:
             if not self._client.has_socket_connection:
                 continue  # what is missed waits in the log; connecting wakes us
             with self._client:
-                self._update()
+                await self._update()
             await self._rest()
 
     async def _rest(self) -> None:
@@ -276,62 +339,84 @@ class ChatPage:
         else:
             self._is_seen.clear()
 
-    def _update(self) -> None:
-        """Show what is new. The turns are gone through only when one of them has changed."""
-        if self._conversation is None:
+    async def _update(self) -> None:
+        """Show what is new, and only that."""
+        self._list.update()
+        self._saving.set_visibility(self._chat.saving.is_behind)
+        conversation = self._conversation
+        if conversation is None:
             return
-        if self._is_shape_new:
-            self._is_shape_new = False
-            path = self._conversation.path()
-            self._update_shape(path)
-            for turn in path:
-                if turn.is_live:
-                    self._see_to(turn)
-                else:
-                    self._update_state(turn)
-        for turn, follower in tuple(self._followers.values()):
-            self._update_answer(turn, follower)
+        try:
+            if self._is_shape_new:
+                await self._update_shape(conversation)
+            while self._changed and conversation is self._conversation:
+                await self._update_turn(conversation, self._changed.pop())
+        except StoreError:
+            self._is_shape_new = True  # what can't be read now is shown as soon as it can
+            self._wake.set()
+        for follower in tuple(self._followers.values()):
+            self._update_answer(follower)
         self._tell_answering()
 
-    def _update_shape(self, path: Sequence[Turn]) -> None:
-        """Show turns that came and take out turns that went."""
-        ids = [turn.id for turn in path]
-        if ids == self._shown:
-            return
-        staying = set(ids)
-        kept = [turn_id for turn_id in self._shown if turn_id in staying]
-        gone = [turn_id for turn_id in self._shown if turn_id not in staying]
-        if kept == self._shown[: len(kept)]:
-            if gone:
-                self._transcript.set_total(len(kept))
-        else:
-            self._transcript.take_out(*gone)
-        for turn_id in gone:
-            self._forget(turn_id)
-            del self._states[turn_id]
-        for turn in path[len(kept) :]:
-            self._transcript.append(self._row(turn))
-            self._states[turn.id] = _mark(turn)
-        self._shown = ids
-        self._welcome.show("hidden" if ids else "empty")
+    async def _update_shape(self, conversation: Conversation) -> None:
+        """Show the turns that are another branch's, that came, or that moved."""
+        self._is_shape_new = False
+        if conversation.is_deleted:
+            return await self._change_to(conversation.id)
         self._show_title()
+        path, total = conversation.path(), conversation.total
+        kept = tree.shared(self._path, path)
+        if conversation.removals != self._removals:
+            kept = max(0, min(kept, total - WAITING_TURNS))
+        if kept == total == self._total:
+            return
+        last = min(total, kept + PAGE_SIZE) - 1
+        turns = await self._turns(conversation, kept, last)
+        if conversation is not self._conversation:
+            return
+        rows = self._give(turns)
+        if kept == self._total and total == kept + len(rows):
+            for row in rows:
+                self._transcript.append(row)
+        else:
+            self._transcript.replace_from(kept, rows, total)
+        self._path, self._total, self._removals = path, total, conversation.removals
+        for follower in tuple(self._followers.values()):
+            if not conversation.shows(follower.turn):
+                self._forget(follower.turn.id)
+        self._welcome.show("hidden" if total else "empty")
+
+    async def _update_turn(self, conversation: Conversation, turn_id: str) -> None:
+        if turn_id not in self._marks:
+            return  # the browser asks for it when somebody scrolls there
+        try:
+            turn = await self._library.turn(conversation, turn_id)
+        except NotFound:
+            return
+        if turn.is_live:
+            self._see_to(turn)
+        else:
+            self._update_state(turn)
 
     def _see_to(self, turn: Turn) -> None:
         """Have somebody follow the answer that is being made to ``turn``."""
-        answer = turn.answers[-1]
         known = self._followers.get(turn.id)
-        if known is None or known[1].answer is not answer:
+        if known is None or known.first is not turn.segments[0]:
             self._forget(turn.id)
-            goes_on = self._states[turn.id][1:2] == (id(answer),)
+            goes_on = self._marks[turn.id][1] == turn.segments[0].name
             if goes_on:  # the follower shows its text anew, so that it does not go for a moment
                 self._transcript.change(turn.id, reasoning="", tools=[], error="")
             else:
                 self._transcript.change(turn.id, html="", reasoning="", tools=[], error="")
-            follower = Follower(answer, self._markup, self._wake.set, goes_on=goes_on)
-            self._followers[turn.id] = turn, follower
+            self._followers[turn.id] = self._follower(turn, goes_on=goes_on)
         self._tell_growing(turn)
 
-    def _update_answer(self, turn: Turn, follower: Follower) -> None:
+    def _follower(self, turn: Turn, *, goes_on: bool = False) -> Follower:
+        self._wake.set()
+        return Follower(turn, self._markup, self._wake.set, goes_on=goes_on)
+
+    def _update_answer(self, follower: Follower) -> None:
+        turn = follower.turn
         ops, reasoning, tools, has_ended = follower.tick()
         self._tell_growing(turn)
         self._transcript.ops(turn.id, ops, reasoning)
@@ -344,22 +429,28 @@ class ChatPage:
             self._wake.set()
 
     def _tell_growing(self, turn: Turn) -> None:
-        mark = _mark(turn)
-        if self._states[turn.id] != mark and turn.is_live:
-            self._states[turn.id] = mark
+        mark = self._mark(turn)
+        if self._marks.get(turn.id) != mark and turn.is_live:
+            self._marks[turn.id] = mark
             self._transcript.change(turn.id, state=state_of(turn))
 
     def _update_state(self, turn: Turn) -> None:
-        mark = _mark(turn)
-        before = self._states[turn.id]
-        if mark == before or turn.id in self._followers:
+        mark = self._mark(turn)
+        before = self._marks.get(turn.id)
+        if before is None or mark == before or turn.id in self._followers:
             return  # the end is told when all text before it is there
-        self._states[turn.id] = mark
+        self._marks[turn.id] = mark
         row = self._row(turn)
         self._transcript.change(
-            turn.id, state=row.state, error=row.error, retry_after=row.retry_after
+            turn.id,
+            state=row.state,
+            error=row.error,
+            retry_after=row.retry_after,
+            sibling=row.sibling,
+            siblings=row.siblings,
+            feedback=row.feedback,
         )
-        if before[1:] != mark[1:]:  # an answer that nobody followed: it ended as it began
+        if before[1:3] != mark[1:3]:  # an answer that nobody followed: it ended as it began
             self._transcript.change(
                 turn.id, html=row.html, reasoning=row.reasoning, tools=list(row.tools)
             )
@@ -371,14 +462,54 @@ class ChatPage:
             self._composer.answering(is_answering)
 
     def _forget(self, turn_id: str) -> None:
-        if known := self._followers.pop(turn_id, None):
-            known[1].close()
+        if follower := self._followers.pop(turn_id, None):
+            follower.close()
+
+    # ---- rows --------------------------------------------------------------------------------
+
+    async def _turns(self, conversation: Conversation, first: int, last: int) -> list[Turn]:
+        return await self._library.turns(conversation, max(0, first), last)
+
+    def _give(self, turns: Sequence[Turn]) -> list[Row]:
+        """Return rows for the browser, and follow those that grow from now on."""
+        for turn in turns:
+            self._forget(turn.id)
+            self._marks.pop(turn.id, None)
+            self._marks[turn.id] = self._mark(turn)
+            if turn.is_live:
+                self._followers[turn.id] = self._follower(turn)
+        while len(self._marks) > MARKS:
+            self._marks.popitem(last=False)
+        return [self._row(turn) for turn in turns]
 
     def _row(self, turn: Turn) -> Row:
-        return row_of(turn, self._markup, self._language)
+        return row_of(turn, self._markup, self._language, place=self._place(turn))
 
-    def _rows(self, turns: Sequence[Turn]) -> list[Row]:
-        return [self._row(turn) for turn in turns]
+    def _place(self, turn: Turn) -> tuple[int, int]:
+        return self._conversation.siblings(turn) if self._conversation else (0, 1)
+
+    def _mark(self, turn: Turn) -> Mark:
+        """Return what decides how a turn is shown, beside its text."""
+        first = turn.segments[0].name if turn.segments else None
+        shown = (self._place(turn), turn.feedback)
+        return (state_of(turn), first, len(turn.segments), shown)
+
+    async def _give_rows(self, page: int) -> None:
+        if self._conversation is None:
+            return
+        first = page * PAGE_SIZE
+        turns = await self._turns(self._conversation, first, first + PAGE_SIZE - 1)
+        self._transcript.put(page, self._give(turns))
+
+    async def _answer_text(self, row_id: str) -> str:
+        if self._conversation is None:
+            return ""
+        try:
+            return (await self._library.turn(self._conversation, row_id)).text
+        except WiresideError:
+            return ""
+
+    # ---- models ------------------------------------------------------------------------------
 
     async def _show_models(self) -> None:
         """Offer the models; while there are none say why, and look again and again."""
@@ -408,8 +539,8 @@ class ChatPage:
         conversation = self._conversation
         try:
             if conversation is None:
-                conversation = self._chat.start_conversation(first_turn=sending.turn_id)
-                self._attach(conversation)
+                conversation = await self._chat.conversation_for(sending.turn_id)
+                await self._attach(conversation)
             if sending.edits is not None:
                 await self._chat.edit(
                     conversation, sending.edits, sending.question, new_turn_id=sending.turn_id
@@ -425,26 +556,34 @@ class ChatPage:
             self._composer.refused(sending.turn_id, sentence_in(self._language, error))
         else:
             self._composer.accepted(sending.turn_id, conversation.id)
+            self._list.set_current(conversation.id)
 
     async def _stop(self) -> None:
-        if self._conversation and (stream := self._conversation.live_stream()):
-            await self._chat.stop(stream)
+        conversation = self._conversation
+        for turn in tuple(conversation.live.values()) if conversation else ():
+            if conversation and conversation.shows(turn):
+                await self._chat.stop(turn.segments[-1])
 
-    def _edit_last(self) -> None:
-        path = self._conversation.path() if self._conversation else []
-        if path:
-            self._composer.edit(path[-1].id, path[-1].question)
+    async def _edit_last(self) -> None:
+        if self._conversation is not None:
+            for turn in await self._turns(self._conversation, self._total - 1, self._total - 1):
+                self._composer.edit(turn.id, turn.question)
 
     async def _act(self, action: Action) -> None:
         if self._conversation is None:
             return
         try:
-            await self._do(self._conversation, action)
+            turn = await self._library.turn(self._conversation, action.row_id)
+            await self._do(self._conversation, turn, action)
         except NotFound:
-            self._on_change()  # another tab was faster: show what is
+            self._on_change(None)  # another tab was faster: show what is
+        except StoreError as error:
+            self._composer.tell(sentence_in(self._language, error))
+            if action.row_id in self._marks:  # the browser shows already what was asked for
+                self._marks[action.row_id] = UNKNOWN
+                self._on_change(action.row_id)
 
-    async def _do(self, conversation: Conversation, action: Action) -> None:
-        turn = conversation.turn(action.row_id)
+    async def _do(self, conversation: Conversation, turn: Turn, action: Action) -> None:
         match action.name:
             case "retry":
                 if not action.automatic or retry_after(turn) is not None:
@@ -453,34 +592,30 @@ class ChatPage:
                 await self._chat.continue_answer(conversation, turn.id)
             case "stop":
                 if turn.is_live:
-                    await self._chat.stop(turn.answers[-1].segments[-1])
+                    await self._chat.stop(turn.segments[-1])
             case "withdraw":
-                self._composer.put_back(self._chat.withdraw(conversation, turn.id))
+                self._composer.put_back(await self._chat.withdraw(conversation, turn.id))
             case "edit":
                 self._composer.edit(turn.id, turn.question)
+            case "previous" | "next":
+                step = 1 if action.name == "next" else -1
+                await self._chat.turn_over(conversation, turn.id, step)
+            case _:
+                await self._chat.judge(conversation, turn.id, _feedback(turn.feedback, action))
 
-    def _give_rows(self, page: int) -> None:
-        path = self._conversation.path() if self._conversation else []
-        first = page * PAGE_SIZE
-        turns = path[first : first + PAGE_SIZE]
-        self._transcript.put(page, self._rows(turns))
-        for turn in turns:
-            if turn.id in self._followers:  # it grew where nothing was there to show it
-                self._forget(turn.id)
-                self._on_change()
 
-    def _answer_text(self, row_id: str) -> str:
-        turn = self._conversation.find(row_id) if self._conversation else None
-        return turn.answers[-1].text if turn and turn.answers else ""
+def _feedback(before: Feedback | None, action: Action) -> Feedback | None:
+    """Return what is thought of an answer after ``action``."""
+    match action.name:
+        case "up" | "down":
+            return Feedback(action.name, before.words if before else "")
+        case "say":
+            return replace(before, words=action.words) if before else None
+        case _:
+            return None
 
 
 def _view(conversation: Conversation | None, *, is_missing: bool) -> View:
     if is_missing:
         return "missing"
-    return "hidden" if conversation is not None and conversation.leaf is not None else "empty"
-
-
-def _mark(turn: Turn) -> tuple[object, ...]:
-    """Return what decides how a turn is shown, beside its text."""
-    answer = turn.answers[-1] if turn.answers else None
-    return (state_of(turn), id(answer), len(answer.segments) if answer else 0)
+    return "hidden" if conversation is not None and conversation.total else "empty"

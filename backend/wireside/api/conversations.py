@@ -1,0 +1,382 @@
+"""The REST routes of conversations: list, search, read, change, export, import."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+from urllib.parse import quote
+
+from fastapi import APIRouter, Path, Query, Request
+from fastapi.responses import Response, StreamingResponse
+from pydantic import BaseModel, Field
+
+from wireside.api.problems import PROBLEMS
+from wireside.chat.conversation import Conversation, Turn
+from wireside.chat.export import Exporter, HtmlExport, JsonExport, MarkdownExport
+from wireside.chat.importing import MAX_BYTES, read
+from wireside.chat.service import ChatService
+from wireside.errors import NotFound, TooLarge
+from wireside.generation.log import Piece, ReasoningPiece, TextPiece, ToolPiece
+from wireside.generation.runner import Stream, new_name
+from wireside.ports import Clock
+from wireside.records import ConversationInfo, Hit
+
+Format = Literal["markdown", "json", "html"]
+
+MAX_PAGE = 200
+"""Conversations, turns or hits of one answer, at most."""
+
+Limit = Annotated[int, Query(ge=1, le=MAX_PAGE)]
+Id = Annotated[str, Path(max_length=64)]
+
+
+class ConversationSummary(BaseModel):
+    """A conversation in a list. Times are UTC."""
+
+    id: str
+    title: str
+    created_at: datetime
+    updated_at: datetime
+    pinned: bool
+    archived: bool
+    answering: bool = Field(description="Whether an answer is being made in it now.")
+    tags: list[str]
+
+
+class ConversationList(BaseModel):
+    """A page of conversations: pinned ones first, then the newest."""
+
+    conversations: list[ConversationSummary]
+    cursor: str | None = Field(description="Asks for the next page; null at the end.")
+
+
+class AnswerPart(BaseModel):
+    """A piece of an answer; ``state``, ``name``, ``call``, ``arguments`` and ``result`` are those
+    of a tool call.
+    """
+
+    type: Literal["text", "reasoning", "tool"]
+    text: str | None = None
+    name: str | None = None
+    call: str | None = None
+    state: str | None = None
+    arguments: str | None = None
+    result: str | None = None
+
+
+class AnswerStream(BaseModel):
+    """A stream of an answer. It can be followed on `/ws/ai-chat`: `resume` with its name."""
+
+    stream: str
+    model: str
+    state: Literal["live", "finished", "interrupted"]
+    head: int = Field(description="The position after its text: an offset to resume from.")
+    reason: str | None
+    error: str | None
+    code: str | None
+    input_tokens: int | None
+    output_tokens: int | None
+    parts: list[AnswerPart]
+
+
+class TurnView(BaseModel):
+    """A question with its answer; ``sibling`` of ``siblings`` turns that follow the same turn."""
+
+    id: str
+    index: int
+    question: str
+    created_at: datetime
+    waiting: bool
+    sibling: int
+    siblings: int
+    feedback: Literal["up", "down"] | None
+    answer: list[AnswerStream]
+
+
+class ConversationView(ConversationSummary):
+    """A conversation with one page of its shown turns, oldest first."""
+
+    total: int = Field(description="How many turns are shown.")
+    turns: list[TurnView]
+
+
+class SearchHit(BaseModel):
+    """A place that a search found. Every second piece of ``snippet``, from the second on, is a
+    match.
+    """
+
+    conversation: str
+    title: str
+    turn: str | None
+    kind: Literal["title", "question", "answer"]
+    snippet: list[str]
+    created_at: datetime
+
+
+class SearchResult(BaseModel):
+    """Places that a search found, the newest first."""
+
+    hits: list[SearchHit]
+    cursor: int | None = Field(description="Asks for what follows; null at the end.")
+
+
+class NewConversation(BaseModel):
+    """What a conversation begins with."""
+
+    title: str
+
+
+class Changes(BaseModel):
+    """What is to change; what is left out stays."""
+
+    title: str | None = None
+    pinned: bool | None = None
+    archived: bool | None = None
+    tags: list[str] | None = None
+
+
+class Imports(BaseModel):
+    """What came of an import."""
+
+    imported: int
+    passed_over: int
+    conversations: list[str]
+
+
+class ConversationRoutes:
+    """The routes under ``/api/conversations``. ``render`` turns Markdown into safe HTML."""
+
+    def __init__(self, chat: ChatService, render: Callable[[str], str], wall_clock: Clock) -> None:
+        self._library = chat.library
+        self._render = render
+        self._now = wall_clock
+
+    def router(self) -> APIRouter:
+        """Return them, those with fixed names first."""
+        router = APIRouter(
+            prefix="/api/conversations", tags=["conversations"], responses={**PROBLEMS}
+        )
+        router.get("")(self.page)
+        router.post("", status_code=201)(self.create)
+        router.get("/search")(self.search)
+        router.get("/export", response_class=StreamingResponse)(self.export_many)
+        router.post("/import")(self.import_file)
+        router.get("/{conversation_id}")(self.show)
+        router.patch("/{conversation_id}")(self.change)
+        router.delete("/{conversation_id}", status_code=204)(self.delete)
+        router.post("/{conversation_id}/restore")(self.restore)
+        router.get("/{conversation_id}/export", response_class=StreamingResponse)(self.export)
+        return router
+
+    async def page(
+        self,
+        archived: bool = False,
+        tag: Annotated[str | None, Query(max_length=40)] = None,
+        cursor: Annotated[str | None, Query(max_length=200)] = None,
+        limit: Limit = 50,
+    ) -> ConversationList:
+        """List conversations by key: pinned ones first, then the newest."""
+        listing = await self._library.page(archived=archived, tag=tag, cursor=cursor, limit=limit)
+        return ConversationList(
+            conversations=[self._summary(info) for info in listing.conversations],
+            cursor=listing.cursor,
+        )
+
+    async def create(self, new: NewConversation) -> ConversationSummary:
+        """Begin an empty conversation; go on in it by `/ws/ai-chat` or the page."""
+        return self._summary(await self._library.create(new.title))
+
+    async def search(
+        self,
+        q: Annotated[str, Query(max_length=200)],
+        cursor: int | None = None,
+        limit: Limit = 30,
+    ) -> SearchResult:
+        """Find places where all words begin a word, in titles, questions and answers."""
+        hits = await self._library.search(q, cursor=cursor, limit=limit)
+        return SearchResult(
+            hits=[_hit(hit) for hit in hits],
+            cursor=hits[-1].cursor if len(hits) == limit else None,
+        )
+
+    async def show(
+        self,
+        conversation_id: Id,
+        before: Annotated[int | None, Query(ge=0)] = None,
+        limit: Limit = 50,
+    ) -> ConversationView:
+        """Read a page of the shown turns: the last ones, or those with an index below `before`."""
+        conversation = await self._found(conversation_id)
+        end = conversation.total if before is None else min(before, conversation.total)
+        turns = await self._library.turns(conversation, max(0, end - limit), end - 1)
+        return ConversationView(
+            **self._summary(conversation.info).model_dump(),
+            total=conversation.total,
+            turns=[_turn(conversation, turn) for turn in turns],
+        )
+
+    async def change(self, conversation_id: Id, changes: Changes) -> ConversationSummary:
+        """Rename, pin, archive, tag."""
+        library = self._library
+        info = (await self._found(conversation_id)).info
+        if changes.title is not None:
+            info = await library.rename(conversation_id, changes.title)
+        if changes.pinned is not None:
+            info = await library.pin(conversation_id, changes.pinned)
+        if changes.archived is not None:
+            info = await library.archive(conversation_id, changes.archived)
+        if changes.tags is not None:
+            info = await library.tag(conversation_id, changes.tags)
+        return self._summary(info)
+
+    async def delete(self, conversation_id: Id) -> Response:
+        """Delete it and stop its answers; `restore` takes that back for 30 seconds."""
+        await self._found(conversation_id)
+        await self._library.delete([conversation_id])
+        return Response(status_code=204)
+
+    async def restore(self, conversation_id: Id) -> ConversationSummary:
+        """Take a deletion back, within 30 seconds."""
+        infos = await self._library.restore([conversation_id])
+        if not infos:
+            raise NotFound("There is no such conversation any more.")
+        return self._summary(infos[0])
+
+    async def export(
+        self,
+        conversation_id: Id,
+        format: Format = "markdown",  # noqa: A002  # the query's name
+    ) -> StreamingResponse:
+        """Write a conversation into a file: Markdown or HTML of what is shown, JSON of all."""
+        conversation = await self._found(conversation_id)
+        if format == "json":
+            return _download(self._json([conversation]), JsonExport(), conversation.title)
+        exporter = MarkdownExport() if format == "markdown" else HtmlExport(self._render)
+        return _download(self._file(conversation, exporter), exporter, conversation.title)
+
+    async def export_many(self, ids: Annotated[str, Query(max_length=33_000)]) -> StreamingResponse:
+        """Write several conversations, all branches, into one JSON file that can be imported."""
+        found = [await self._found(name) for name in dict.fromkeys(ids.split(",")) if name]
+        return _download(self._json(found), JsonExport(), "conversations")
+
+    async def import_file(self, request: Request) -> Imports:
+        """Read our JSON, or ChatGPT's `conversations.json` or its `.zip`; the body is the file."""
+        data = bytearray()
+        async for chunk in request.stream():
+            data += chunk
+            if len(data) > MAX_BYTES:
+                raise TooLarge(f"The file has more than {MAX_BYTES // 2**20} MB.")
+        now = self._now()
+        result = await asyncio.to_thread(lambda: read(bytes(data), new_id=new_name, now=now))
+        infos = [await self._library.add(imported) for imported in result.conversations]
+        return Imports(
+            imported=len(infos),
+            passed_over=result.passed_over,
+            conversations=[info.id for info in infos],
+        )
+
+    async def _found(self, conversation_id: str) -> Conversation:
+        conversation = await self._library.open(conversation_id)
+        if conversation is None:
+            raise NotFound("There is no such conversation.")
+        return conversation
+
+    def _summary(self, info: ConversationInfo) -> ConversationSummary:
+        return ConversationSummary(
+            id=info.id,
+            title=info.title,
+            created_at=_time(info.created_at),
+            updated_at=_time(info.updated_at),
+            pinned=info.pinned_at is not None,
+            archived=info.archived_at is not None,
+            answering=info.id in self._library.answering,
+            tags=list(info.tags),
+        )
+
+    async def _file(self, conversation: Conversation, exporter: Exporter) -> AsyncIterator[str]:
+        yield exporter.begin(conversation.info, tuple(conversation.branches.values()))
+        async for record in self._library.walk(conversation, "shown"):
+            yield exporter.turn(record)
+        yield exporter.end()
+
+    async def _json(self, conversations: Sequence[Conversation]) -> AsyncIterator[str]:
+        exporter = JsonExport()
+        yield exporter.opening()
+        for conversation in conversations:
+            yield exporter.begin(
+                conversation.info, tuple(conversation.branches.values()), conversation.shown
+            )
+            async for record in self._library.walk(conversation, "all"):
+                yield exporter.turn(record)
+            yield exporter.end()
+        yield exporter.closing()
+
+
+def _download(pieces: AsyncIterator[str], exporter: Exporter, title: str) -> StreamingResponse:
+    name = exporter.file_name(title)
+    return StreamingResponse(
+        pieces,
+        media_type=exporter.media_type,
+        headers={"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}"},
+    )
+
+
+def _turn(conversation: Conversation, turn: Turn) -> TurnView:
+    sibling, siblings = conversation.siblings(turn)
+    return TurnView(
+        id=turn.id,
+        index=turn.depth,
+        question=turn.question,
+        created_at=_time(turn.created_at),
+        waiting=turn.waiting,
+        sibling=sibling,
+        siblings=siblings,
+        feedback=turn.feedback.verdict if turn.feedback else None,
+        answer=[_stream(stream) for stream in turn.segments],
+    )
+
+
+def _stream(stream: Stream) -> AnswerStream:
+    end = stream.log.end
+    error = end.error if end else None
+    is_cut = end is not None and (end.reason == "interrupted" or end.error is not None)
+    return AnswerStream(
+        stream=stream.name,
+        model=stream.model,
+        state="live" if end is None else "interrupted" if is_cut else "finished",
+        head=stream.log.head,
+        reason=end.reason if end else None,
+        error=str(error) if error else None,
+        code=error.code if error else None,
+        input_tokens=end.usage.input_tokens if end else None,
+        output_tokens=end.usage.output_tokens if end else None,
+        parts=[_part(piece) for piece in stream.log.read(0, stream.log.head)],
+    )
+
+
+def _part(piece: Piece) -> AnswerPart:
+    match piece:
+        case TextPiece():
+            return AnswerPart(type="text", text=piece.text)
+        case ReasoningPiece():
+            return AnswerPart(type="reasoning", text=piece.text)
+        case ToolPiece():
+            return AnswerPart(type="tool", **asdict(piece.delta))
+
+
+def _hit(hit: Hit) -> SearchHit:
+    return SearchHit(
+        conversation=hit.conversation_id,
+        title=hit.title,
+        turn=hit.turn_id,
+        kind=hit.kind,
+        snippet=list(hit.snippet),
+        created_at=_time(hit.created_at),
+    )
+
+
+def _time(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

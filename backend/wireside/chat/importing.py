@@ -1,0 +1,742 @@
+"""Conversations out of a file: our own JSON, ChatGPT's ``conversations.json``, or its ``.zip``.
+
+Pure; a large file takes seconds, so call ``read`` in a thread. Whoever wrote the file may mean
+harm: everything in it is checked and bounded, no name in it becomes a path, and every id is made
+new, so that nothing that is here can be overwritten or guessed.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from heapq import heappop, heappush
+from typing import Any
+
+import msgspec
+
+from wireside.chat import tree
+from wireside.chat.conversation import title_of
+from wireside.chat.export import FORMAT, VERSION
+from wireside.errors import BadMessage, InternalError, WiresideError
+from wireside.messages import (
+    End,
+    Entry,
+    FinishReason,
+    Options,
+    ReasoningDelta,
+    TextDelta,
+    ToolDelta,
+    ToolState,
+    Usage,
+)
+from wireside.records import Branch, ConversationInfo, Feedback, Segment, TitleSource, TurnRecord
+
+MAX_BYTES = 256 * 1024 * 1024
+"""Of a file, and of what is packed in it."""
+
+MAX_CONVERSATIONS = 20_000
+MAX_TURNS = 200_000
+"""Of one conversation."""
+
+MAX_PARTS = 1_000_000
+"""Pieces of the answers of one conversation: branches of ChatGPT's trees share theirs."""
+
+MAX_ENTRIES = 100_000
+"""Files in an archive."""
+
+MAX_VALUES = 20_000_000
+"""Values in the JSON: each costs far more memory than the two bytes it may be made of."""
+
+MAX_TITLE_CHARS = 200
+MAX_NAME_CHARS = 200
+"""Of a model or a tool."""
+
+MAX_TAGS = 20
+MAX_TAG_CHARS = 40
+MAX_WORDS_CHARS = 2_000
+MAX_NUMBER = 2**53
+
+EXPECTED = "Expected: a file exported here as JSON, ChatGPT's conversations.json, or its .zip."
+
+NewId = Callable[[], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """A whole conversation, ready for ``Store.add_conversation``."""
+
+    info: ConversationInfo
+    branches: tuple[Branch, ...]
+    shown: int
+    turns: tuple[TurnRecord, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ImportResult:
+    """What a file gave. ``passed_over`` counts conversations that can't be read."""
+
+    conversations: tuple[Imported, ...]
+    passed_over: int
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A turn of a file, before its place is known. ``parent`` and ``key`` are the file's names."""
+
+    key: str
+    parent: str | None
+    question: str
+    created_at: float
+    segments: tuple[Segment, ...]
+    options: Options = Options()
+    feedback: Feedback | None = None
+
+
+def read(data: bytes, *, new_id: NewId, now: float) -> ImportResult:
+    """Return the conversations of a file. ``now`` is in seconds since 1970: no time is later.
+
+    Raises ``BadMessage`` with a sentence for a person when the file is of no known kind, is too
+    large, or none of its conversations can be read.
+    """
+    if len(data) > MAX_BYTES:
+        raise _too_large()
+    texts = _unpacked(data) if data[:2] == b"PK" else [data]
+    found: list[Imported] = []
+    count = 0
+    for text in texts:
+        for make, raw in _conversations(text):
+            count += 1
+            if count > MAX_CONVERSATIONS:
+                raise BadMessage(f"The file has more than {MAX_CONVERSATIONS:,} conversations.")
+            imported = _attempt(make, raw, new_id, now)
+            if imported is not None:
+                found.append(imported)
+    if count and not found:
+        raise BadMessage(f"No conversation in the file can be read. {EXPECTED}")
+    return ImportResult(tuple(found), count - len(found))
+
+
+def place(nodes: Sequence[Node]) -> tuple[list[tuple[Node, int, int]], tuple[Branch, ...]]:
+    """Return each node with its branch and depth, by branch, then depth, and the branches.
+
+    Of the nodes after one node the first in ``nodes`` goes on on its branch; each other one begins
+    a branch, in their order. Nodes with an unknown parent are roots. Of several nodes with one key
+    the first counts; nodes that only lead to each other are left out.
+    """
+    by_key: dict[str, int] = {}
+    for index, node in enumerate(nodes):
+        by_key.setdefault(node.key, index)
+    follow: dict[int | None, list[int]] = {}
+    for node in nodes:
+        index = by_key[node.key]
+        if nodes[index] is node:
+            follow.setdefault(by_key.get(node.parent or ""), []).append(index)
+
+    places: dict[int, tuple[int, int]] = {}
+    branches: list[Branch] = []
+    # the earliest of all whose parent has its place: a branch is made after the one it leaves
+    ready: list[tuple[int, int | None]] = [(index, None) for index in follow.get(None, [])]
+    while ready:
+        index, parent = heappop(ready)
+        branch, depth = places[parent] if parent is not None else (None, -1)
+        depth += 1
+        if branch is not None and branches[branch].last == depth - 1:
+            branches[branch] = replace(branches[branch], last=depth)
+            places[index] = (branch, depth)
+        else:
+            places[index] = (len(branches), depth)
+            branches.append(Branch(len(branches), branch, depth, depth))
+        for child in follow.get(index, ()):
+            heappush(ready, (child, index))
+    placed = sorted((*where, index) for index, where in places.items())
+    return (
+        [(nodes[index], branch, depth) for branch, depth, index in placed],
+        tuple(branches) or (Branch(0, None, 0, -1),),
+    )
+
+
+# ---- the file ----------------------------------------------------------------------------------
+
+Make = Callable[[dict[str, Any], NewId, float], Imported]
+
+_Top = list[msgspec.Raw] | dict[str, msgspec.Raw]
+
+
+def _attempt(make: Make, raw: msgspec.Raw, new_id: NewId, now: float) -> Imported | None:
+    """Return a conversation, None when it can't be one."""
+    try:
+        value = _value(raw)
+        return make(value, new_id, now) if isinstance(value, dict) else None
+    except (BadMessage, msgspec.MsgspecError, RecursionError):
+        return None
+
+
+def _conversations(text: bytes) -> Iterator[tuple[Make, msgspec.Raw]]:
+    """Go through the conversations of a JSON text; each is parsed when its turn has come."""
+    text = text.removeprefix(b"\xef\xbb\xbf")
+    if text.count(b",") + text.count(b"[") + text.count(b"{") > MAX_VALUES:
+        raise _too_large()
+    try:
+        whole = _cut(text)
+        if isinstance(whole, list):
+            yield from ((_from_chatgpt, raw) for raw in whole)
+        elif "mapping" in whole:
+            yield _from_chatgpt, msgspec.Raw(text)
+        else:
+            yield from ((_from_ours, raw) for raw in _ours(whole))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise BadMessage(f"The file is not JSON that can be read. {EXPECTED}") from error
+
+
+def _ours(whole: Mapping[str, msgspec.Raw]) -> list[msgspec.Raw]:
+    if "format" not in whole or msgspec.json.decode(whole["format"]) != FORMAT:
+        raise BadMessage(f"The file's format is not known. {EXPECTED}")
+    version = msgspec.json.decode(whole.get("version", msgspec.Raw(b"null")))
+    if version != VERSION:
+        raise BadMessage(f"The file's version is not {VERSION}: a newer Wireside wrote it.")
+    raws = whole.get("conversations", msgspec.Raw(b"null"))
+    return msgspec.json.decode(raws, type=list[msgspec.Raw])
+
+
+def _cut(text: bytes) -> _Top:
+    """Return what a JSON text has at its top, unparsed. Halves of surrogate pairs become U+FFFD:
+    they are no reason to lose a conversation.
+    """
+    top: _Top
+    try:
+        top = msgspec.json.decode(text, type=_Top)
+    except msgspec.DecodeError:
+        top = msgspec.json.decode(_SURROGATE.sub(_mended, text), type=_Top)
+    return top
+
+
+_SURROGATE = re.compile(
+    rb"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
+)
+"""An escaped backslash, a pair, or (the group) a half without the other."""
+
+
+def _mended(match: re.Match[bytes]) -> bytes:
+    return rb"\ufffd" if match[1] else match[0]
+
+
+def _value(raw: msgspec.Raw) -> Any:
+    try:
+        return msgspec.json.decode(raw)
+    except UnicodeDecodeError:
+        return msgspec.json.decode(bytes(raw).decode(errors="replace"))
+
+
+def _unpacked(data: bytes) -> list[bytes]:
+    """Return the JSON texts of an archive: inflated in steps, never more than ``MAX_BYTES``."""
+    # each entry of the directory begins with this: counted before anything is made of it
+    if data.count(b"PK\x01\x02") > MAX_ENTRIES:
+        raise BadMessage(f"The archive has more than {MAX_ENTRIES:,} files.")
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            wanted = _wanted(archive.infolist())
+            left = MAX_BYTES
+            texts = []
+            for entry in wanted:
+                texts.append(_inflated(archive, entry, left))
+                left -= len(texts[-1])
+            return texts
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        NotImplementedError,
+        OSError,
+        RuntimeError,  # it is encrypted
+        ValueError,
+    ) as error:
+        raise BadMessage(f"The archive can't be unpacked. {EXPECTED}") from error
+
+
+def _wanted(entries: Iterable[zipfile.ZipInfo]) -> list[zipfile.ZipInfo]:
+    """Return the archive's conversations; a large export is cut into several files."""
+    wanted: dict[str, zipfile.ZipInfo] = {}
+    for entry in entries:
+        if re.search(r"(^|/)conversations(-\d{1,4})?\.json$", entry.filename):
+            wanted.setdefault(entry.filename, entry)
+    if not wanted:
+        raise BadMessage(f"There is no conversations.json in the archive. {EXPECTED}")
+    found = [wanted[name] for name in sorted(wanted)]
+    if any(
+        entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for entry in found
+    ):
+        raise BadMessage("The archive is packed in an unusual way; pack it anew as a plain .zip.")
+    return found
+
+
+def _inflated(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, limit: int) -> bytes:
+    text = bytearray()
+    with archive.open(entry) as packed:
+        while piece := packed.read(1 << 20):
+            text += piece
+            if len(text) > limit:  # what the directory says of its size may be a lie
+                raise _too_large()
+    return bytes(text)
+
+
+def _too_large() -> BadMessage:
+    return BadMessage(f"The file is too large: at most {MAX_BYTES // 2**20} MB can be read.")
+
+
+# ---- our JSON ----------------------------------------------------------------------------------
+
+
+def _from_ours(value: dict[str, Any], new_id: NewId, now: float) -> Imported:
+    created_at = _time(value.get("created_at"), now, now)
+    turns = value.get("turns")
+    if not isinstance(turns, list) or len(turns) > MAX_TURNS:
+        raise BadMessage("turns: a list.")
+    nodes = [_our_node(turn, new_id, created_at, now) for turn in turns if isinstance(turn, dict)]
+    tags = (_line(tag, MAX_TAG_CHARS) for tag in _list(value.get("tags")))
+    source = value.get("title_source")
+    titles: dict[object, TitleSource] = {"words": "words", "model": "model", "person": "person"}
+    return _imported(
+        nodes,
+        value.get("shown_turn"),
+        title=_line(value.get("title"), MAX_TITLE_CHARS),
+        title_source=titles.get(source if isinstance(source, str) else None, "model"),
+        created_at=created_at,
+        updated_at=_time(value.get("updated_at"), created_at, now),
+        is_pinned=value.get("pinned") is True,
+        is_archived=value.get("archived") is True,
+        tags=tuple(dict.fromkeys(tag for tag in tags if tag))[:MAX_TAGS],
+        new_id=new_id,
+    )
+
+
+def _our_node(turn: dict[str, Any], new_id: NewId, fallback: float, now: float) -> Node:
+    created_at = _time(turn.get("created_at"), fallback, now)
+    options = _options(_dict(turn.get("options")))
+    calls: dict[str, str] = {}
+    segments = [
+        _our_segment(segment, calls, new_id, created_at, now, sanitize=options.sanitize)
+        for segment in _list(turn.get("answer"))
+        if isinstance(segment, dict)
+    ]
+    key, parent = turn.get("id"), turn.get("parent")
+    return Node(
+        key=key if isinstance(key, str) and key else new_id(),
+        parent=parent if isinstance(parent, str) else None,
+        question=_text(turn.get("question")),
+        created_at=created_at,
+        segments=tuple(segments) or (_no_answer(new_id, created_at),),
+        options=options,
+        feedback=_feedback(_dict(turn.get("feedback"))),
+    )
+
+
+def _our_segment(
+    value: dict[str, Any],
+    calls: dict[str, str],
+    new_id: NewId,
+    fallback: float,
+    now: float,
+    *,
+    sanitize: bool,
+) -> Segment:
+    parts = (part for part in _list(value.get("parts")) if isinstance(part, dict))
+    return Segment(
+        stream=new_id(),
+        model=_line(value.get("model"), MAX_NAME_CHARS),
+        entries=tuple(entry for part in parts if (entry := _our_entry(part, calls)) is not None),
+        end=_our_end(value),
+        sanitize=sanitize,
+        created_at=_time(value.get("created_at"), fallback, now),
+    )
+
+
+def _our_entry(part: dict[str, Any], calls: dict[str, str]) -> Entry | None:
+    match part.get("type"):
+        case "text":
+            return TextDelta(text) if (text := _text(part.get("text"))) else None
+        case "reasoning":
+            return ReasoningDelta(text) if (text := _text(part.get("text"))) else None
+        case "tool":
+            call = calls.setdefault(_text(part.get("call")), f"call-{len(calls) + 1}")
+            states: dict[object, ToolState] = {"done": "done", "running": "running"}
+            state = part.get("state")
+            result = part.get("result")
+            return ToolDelta(
+                call,
+                _line(part.get("name"), MAX_NAME_CHARS),
+                states.get(state if isinstance(state, str) else None, "failed"),
+                _text(part.get("arguments")),
+                _text(result) if isinstance(result, str) else None,
+            )
+        case _:
+            return None
+
+
+def _our_end(value: dict[str, Any]) -> End:
+    numbers = _dict(value.get("usage"))
+    usage = Usage(_count(numbers.get("input_tokens")), _count(numbers.get("output_tokens")))
+    if isinstance(error := value.get("error"), dict):
+        kind = _ERRORS.get(_text(error.get("code")), InternalError)
+        return End(None, kind(_line(error.get("message"), 1_000) or None), usage)
+    reasons: dict[object, FinishReason] = {
+        "stop": "stop",
+        "length": "length",
+        "cancelled": "cancelled",
+        "content_filter": "content_filter",
+    }
+    # without a reason it was still growing when the file was written
+    reason = value.get("reason")
+    return End(reasons.get(reason if isinstance(reason, str) else None, "interrupted"), None, usage)
+
+
+def _options(value: dict[str, Any]) -> Options:
+    temperature = _number(value.get("temperature"))
+    return Options(
+        model=_line(value.get("model"), MAX_NAME_CHARS) or None,
+        system=_text(value.get("system")) or None,
+        temperature=temperature if temperature is not None and 0 <= temperature <= 2 else None,
+        max_tokens=_count(value.get("max_tokens")) or None,
+        sanitize=value.get("sanitize") is True,
+    )
+
+
+def _feedback(value: dict[str, Any]) -> Feedback | None:
+    words = _text(value.get("words"))[:MAX_WORDS_CHARS]
+    match value.get("verdict"):
+        case "up":
+            return Feedback("up", words)
+        case "down":
+            return Feedback("down", words)
+        case _:
+            return None
+
+
+# ---- ChatGPT's export --------------------------------------------------------------------------
+#
+# A conversation is a tree of messages: "mapping" has the nodes by id, each with "parent",
+# "children" and "message", or null. A question has several messages after it when it was answered
+# anew, an answer is a chain of messages of assistant and tools, and some messages are not shown.
+
+
+@dataclass(slots=True)
+class _Said:
+    """A message that is shown. ``above`` is the one before it that is shown."""
+
+    key: str
+    above: _Said | None
+    is_question: bool
+    message: dict[str, Any]
+    time: float
+    is_end: bool = True
+    """Whether a turn ends with it: no part of an answer follows it, or a question does."""
+    after: _Said | None = None
+    """The last part of an answer that follows it."""
+
+
+def _from_chatgpt(value: dict[str, Any], new_id: NewId, now: float) -> Imported:
+    mapping = value.get("mapping")
+    if not isinstance(mapping, dict):
+        raise BadMessage("mapping: an object.")
+    created_at = _time(value.get("create_time"), now, now)
+    said, nearest = _said(mapping, created_at, now)
+    nodes = _turns_of(said, _line(value.get("default_model_slug"), MAX_NAME_CHARS), new_id)
+    if not nodes:
+        raise BadMessage("mapping: at least one message.")
+    title = _line(value.get("title"), MAX_TITLE_CHARS)
+    return _imported(
+        nodes,
+        _shown_end(nearest.get(_text(value.get("current_node")))),
+        title=title,
+        title_source="model" if title else "words",
+        created_at=created_at,
+        updated_at=_time(value.get("update_time"), created_at, now),
+        is_pinned=value.get("is_starred") is True,
+        is_archived=value.get("is_archived") is True,
+        tags=(),
+        new_id=new_id,
+    )
+
+
+def _said(
+    mapping: dict[str, Any], fallback: float, now: float
+) -> tuple[list[_Said], dict[str, _Said | None]]:
+    """Return the shown messages, each after the one above it, and for every node that is reached
+    from a root the last one that is shown on the way to it, itself included.
+    """
+    follow = _children(mapping)
+    said: list[_Said] = []
+    nearest: dict[str, _Said | None] = {}
+    stack: list[tuple[str, _Said | None]] = [(key, None) for key in reversed(follow.pop(None, []))]
+    while stack:
+        key, above = stack.pop()
+        message = mapping[key].get("message") if isinstance(mapping[key], dict) else None
+        if isinstance(message, dict) and _is_shown(message):
+            time = _time(message.get("create_time"), above.time if above else fallback, now)
+            here = _Said(key, above, _role(message) == "user", message, time)
+            if above is not None and not here.is_question:
+                above.after = here
+            said.append(here)
+            above = here
+        nearest[key] = above
+        stack += [(child, above) for child in reversed(follow.get(key, ()))]
+    for here in said:
+        here.is_end = here.after is None
+    for here in said:
+        if here.is_question and here.above is not None:
+            here.above.is_end = True
+    return said, nearest
+
+
+def _children(mapping: dict[str, Any]) -> dict[str | None, list[str]]:
+    """Return which nodes follow which; None leads to those that follow none."""
+    parents: dict[str, str | None] = {}
+    for key, node in mapping.items():
+        parent = node.get("parent") if isinstance(node, dict) else None
+        parents[key] = parent if isinstance(parent, str) and parent in mapping else None
+    for key, node in mapping.items():  # older files leave some parents out
+        for child in _list(node.get("children")) if isinstance(node, dict) else ():
+            if isinstance(child, str) and child in parents and parents[child] is None:
+                parents[child] = key if child != key else None
+    follow: dict[str | None, list[str]] = {}
+    for key, parent in parents.items():
+        follow.setdefault(parent, []).append(key)
+    return follow
+
+
+def _turns_of(said: list[_Said], model: str, new_id: NewId) -> list[Node]:
+    """Return a turn for each end, with all parts of its answer, in the order of their time."""
+    ends = sorted((here for here in said if here.is_end), key=lambda here: here.time)
+    if len(ends) > MAX_TURNS:
+        raise BadMessage(f"A conversation has more than {MAX_TURNS:,} turns.")
+    nodes: list[Node] = []
+    parts = 0
+    for end in ends:
+        chain: list[_Said] = []
+        at: _Said | None = end
+        while at is not None and not at.is_question:
+            chain.append(at)
+            at = at.above
+        parts += len(chain)
+        if parts > MAX_PARTS:
+            raise BadMessage("A conversation has too many parts.")
+        first = at or chain[-1]
+        answer = _answer(chain[::-1], model, new_id)
+        nodes.append(
+            Node(
+                key=end.key,
+                parent=first.above.key if first.above else None,
+                question=_content(first.message) if at else "",
+                created_at=first.time,
+                segments=(answer or _no_answer(new_id, first.time),),
+            )
+        )
+    return nodes
+
+
+def _answer(chain: list[_Said], model: str, new_id: NewId) -> Segment | None:
+    """Return the parts of an answer as one segment."""
+    entries: list[Entry] = []
+    open_calls: list[ToolDelta] = []
+    calls = 0
+    for here in chain:
+        message = here.message
+        metadata = _dict(message.get("metadata"))
+        model = _line(metadata.get("model_slug"), MAX_NAME_CHARS) or model
+        content = _dict(message.get("content"))
+        recipient = _line(message.get("recipient"), MAX_NAME_CHARS) or "all"
+        if _role(message) == "tool":
+            name = _line(_dict(message.get("author")).get("name"), MAX_NAME_CHARS) or "tool"
+            if open_calls:
+                call = open_calls.pop(0)
+            else:
+                calls += 1
+                call = ToolDelta(f"call-{calls}", name, "running")
+            entries.append(replace(call, state="done", result=_content(message)))
+        elif content.get("content_type") == "thoughts":
+            if thought := _thoughts(content):
+                entries.append(ReasoningDelta(f"{thought}\n\n"))
+        elif recipient != "all":
+            calls += 1
+            call = ToolDelta(f"call-{calls}", recipient, "running", _content(message))
+            open_calls.append(call)
+            entries.append(call)
+        elif text := _content(message):
+            is_next = any(isinstance(entry, TextDelta) for entry in entries)
+            entries.append(TextDelta(f"\n\n{text}" if is_next else text))
+    if not chain:
+        return None
+    entries += [replace(call, state="done") for call in open_calls]
+    return Segment(new_id(), model, tuple(entries), End("stop"), created_at=chain[0].time)
+
+
+def _shown_end(here: _Said | None) -> str | None:
+    """Return where the turn ends that a message belongs to."""
+    while here is not None and not here.is_end:
+        here = here.after
+    return here.key if here else None
+
+
+def _is_shown(message: dict[str, Any]) -> bool:
+    if _role(message) not in ("user", "assistant", "tool") or message.get("weight") == 0:
+        return False
+    if _dict(message.get("metadata")).get("is_visually_hidden_from_conversation") is True:
+        return False
+    kind = _dict(message.get("content")).get("content_type")
+    return kind not in ("user_editable_context", "model_editable_context", "reasoning_recap")
+
+
+def _role(message: dict[str, Any]) -> str:
+    return _text(_dict(message.get("author")).get("role"))
+
+
+def _content(message: dict[str, Any]) -> str:
+    """Return what a message says; what can't be in a text is named in brackets."""
+    content = _dict(message.get("content"))
+    parts = [_piece(part) for part in _list(content.get("parts"))]
+    if not parts:
+        parts = [_text(content.get("text")) or _text(content.get("result"))]
+    text = "\n\n".join(part for part in parts if part)
+    if content.get("content_type") == "code" and message.get("recipient") in (None, "all"):
+        fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
+        return f"{fence}\n{text}\n{fence}" if text else ""
+    # marks of citations: characters for private use, that mean something to ChatGPT's page alone
+    return re.sub("\ue200[^\ue201]*\ue201", "", text)
+
+
+def _piece(part: object) -> str:
+    if isinstance(part, str):
+        return _text(part)
+    piece = _dict(part)
+    kind = _line(piece.get("content_type"), MAX_NAME_CHARS)
+    if text := _text(piece.get("text")):
+        return text
+    if not kind:
+        return ""
+    name = "image" if "image" in kind else "audio" if "audio" in kind else "file"
+    return f"[{name}]"
+
+
+def _thoughts(content: dict[str, Any]) -> str:
+    found = []
+    for thought in _list(content.get("thoughts")):
+        pieces = (_text(_dict(thought).get(name)) for name in ("summary", "content"))
+        found.append("\n".join(piece for piece in pieces if piece))
+    return "\n\n".join(piece for piece in found if piece)
+
+
+# ---- what both need ----------------------------------------------------------------------------
+
+
+def _imported(
+    nodes: Sequence[Node],
+    shown_key: object,
+    *,
+    title: str,
+    title_source: TitleSource,
+    created_at: float,
+    updated_at: float,
+    is_pinned: bool,
+    is_archived: bool,
+    tags: tuple[str, ...],
+    new_id: NewId,
+) -> Imported:
+    placed, branches = place(nodes)
+    conversation_id = new_id()
+    turns: list[TurnRecord] = []
+    places: dict[str, tuple[int, int]] = {}
+    for node, branch, depth in placed:
+        places[node.key] = (branch, depth)
+        turns.append(
+            TurnRecord(
+                id=new_id(),
+                conversation_id=conversation_id,
+                branch=branch,
+                depth=depth,
+                question=node.question,
+                created_at=node.created_at,
+                options=node.options,
+                feedback=node.feedback,
+                segments=node.segments,
+            )
+        )
+    shown = places.get(shown_key) if isinstance(shown_key, str) else None
+    by_id = {branch.id: branch for branch in branches}
+    first = next((turn.question for turn in turns if turn.question.strip()), "")
+    updated_at = max(created_at, updated_at)
+    return Imported(
+        ConversationInfo(
+            id=conversation_id,
+            title=title or title_of(first),
+            created_at=created_at,
+            updated_at=updated_at,
+            title_source=title_source,
+            pinned_at=updated_at if is_pinned else None,
+            archived_at=updated_at if is_archived else None,
+            tags=tags,
+        ),
+        branches,
+        tree.tip(by_id, *shown) if shown else branches[-1].id,
+        tuple(turns),
+    )
+
+
+def _no_answer(new_id: NewId, created_at: float) -> Segment:
+    """Return what stands for an answer that never came: it can be asked for again."""
+    return Segment(new_id(), "", (), End("interrupted"), created_at=created_at)
+
+
+def _errors(kind: type[WiresideError]) -> Iterator[tuple[str, type[WiresideError]]]:
+    for below in kind.__subclasses__():
+        if below.code != "internal":
+            yield below.code, below
+        yield from _errors(below)
+
+
+_ERRORS = dict(_errors(WiresideError))
+
+
+def _text(value: object) -> str:
+    """Return a text as it is, but for NUL: PostgreSQL refuses it."""
+    return value.replace("\x00", "\ufffd") if isinstance(value, str) else ""
+
+
+def _line(value: object, max_chars: int) -> str:
+    return " ".join(_text(value).split())[:max_chars].strip()
+
+
+def _dict(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    number = float(value) if abs(value) < MAX_NUMBER else math.inf
+    return number if math.isfinite(number) else None
+
+
+def _count(value: object) -> int | None:
+    number = _number(value)
+    return int(number) if number is not None and number >= 0 else None
+
+
+def _time(value: object, fallback: float, now: float) -> float:
+    """Return seconds since 1970 of a number or an ISO 8601 text, no later than ``now``."""
+    seconds = _number(value)
+    if isinstance(value, str):
+        try:
+            moment = datetime.fromisoformat(value[:40])
+            seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        except (ValueError, OverflowError):
+            seconds = None
+    return min(seconds, now) if seconds is not None and seconds >= 0 else fallback

@@ -1,0 +1,307 @@
+"""All conversations: which there are, and those that are open now. What lists of them show.
+
+Every change is told to those who watch the list, so that all open pages show the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+from weakref import WeakValueDictionary
+
+from wireside.chat import tree
+from wireside.chat.conversation import Conversation, Turn
+from wireside.chat.importing import Imported
+from wireside.errors import BadMessage, NotFound
+from wireside.generation.runner import Runner, new_name
+from wireside.generation.tasks import Tasks, whole
+from wireside.ports import Clock, Store
+from wireside.records import (
+    Branch,
+    ConversationInfo,
+    Hit,
+    Listing,
+    StoredConversation,
+    TitleSource,
+    TurnRecord,
+)
+
+UNDO_S = 30.0
+"""How long a deletion can be taken back, in seconds."""
+
+PAGE = 200
+"""Turns that are read at a time when a whole conversation is gone through."""
+
+MAX_TITLE_CHARS = 200
+MAX_TAGS = 20
+MAX_TAG_CHARS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """What is deleted by itself: conversations that nobody has gone on with for ``days``, and those
+    beyond the ``count`` newest. None keeps all. Pinned ones stay.
+    """
+
+    days: float | None = None
+    count: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A conversation is new in the list, or looks different there."""
+
+    info: ConversationInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """Conversations are deleted."""
+
+    ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """In which conversations an answer is being made now."""
+
+    ids: frozenset[str]
+
+
+Change = Listed | Gone | Answering
+
+
+class Library:
+    """The conversations of the store. Every method belongs to the event loop, and raises
+    ``StoreError`` when the store can't be read or written.
+    """
+
+    def __init__(self, store: Store, runner: Runner, tasks: Tasks, wall_clock: Clock) -> None:
+        """``wall_clock`` gives seconds since 1970."""
+        self._store = store
+        self._tasks = tasks
+        self._runner = runner
+        self._now = wall_clock
+        self._open: WeakValueDictionary[str, Conversation] = WeakValueDictionary()
+        self._answering: set[str] = set()
+        self._watchers: dict[object, Callable[[Change], None]] = {}
+
+    # ---- one conversation --------------------------------------------------------------------
+
+    async def open(self, conversation_id: str) -> Conversation | None:
+        """Return the conversation of that id, None when there is none."""
+        if conversation := self._open.get(conversation_id):
+            return None if conversation.is_deleted else conversation
+        stored = await self._store.conversation(conversation_id)
+        if stored is None:
+            return None
+        # somebody else may have opened it while the store was asked
+        return self._open.setdefault(conversation_id, Conversation(stored))
+
+    def new(self) -> Conversation:
+        """Return a conversation that is kept with its first turn, under an unguessable id."""
+        now = self._now()
+        info = ConversationInfo(new_name(), "", now, now)
+        conversation = Conversation(
+            StoredConversation(info, (Branch(0, None, 0, -1),), 0), is_kept=False
+        )
+        self._open[conversation.id] = conversation
+        return conversation
+
+    async def keep(self, conversation: Conversation) -> None:
+        """Put a new conversation into the store."""
+        if not conversation.is_kept:
+            await self._store.create(conversation.info)
+            conversation.is_kept = True
+
+    async def turns(self, conversation: Conversation, first: int, last: int) -> list[Turn]:
+        """Return the shown turns of the depths ``first`` … ``last``, both included."""
+        spans = tree.clip(conversation.path(), first, last)
+        if not spans or not conversation.is_kept:
+            return []
+        records = await self._store.turns(conversation.id, spans)
+        return conversation.take(spans, records, self._runner.known)
+
+    async def turn(self, conversation: Conversation, turn_id: str) -> Turn:
+        """Return a turn, on whatever branch. Raises ``NotFound``."""
+        if turn := conversation.known(turn_id):
+            return turn
+        record = await self._store.turn(turn_id)
+        if record is None or record.conversation_id != conversation.id:
+            raise NotFound("This message is not in the conversation any more.")
+        return conversation.one(record, self._runner.known)
+
+    # ---- what a list shows -------------------------------------------------------------------
+
+    async def page(
+        self,
+        *,
+        archived: bool = False,
+        tag: str | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> Listing:
+        """Return a page of conversations: pinned ones first, then the newest."""
+        return await self._store.conversations(
+            archived=archived, tag=tag, cursor=cursor, limit=limit
+        )
+
+    async def search(
+        self, query: str, *, cursor: int | None = None, limit: int = 30
+    ) -> Sequence[Hit]:
+        """Return places where all words of ``query`` begin a word, the newest first."""
+        return await self._store.search(query, cursor=cursor, limit=limit)
+
+    @property
+    def answering(self) -> frozenset[str]:
+        """The conversations in which an answer is being made."""
+        return frozenset(self._answering)
+
+    def watch(self, changed: Callable[[Change], None]) -> Callable[[], None]:
+        """Call ``changed``, which must be cheap, at each change; returns what ends that."""
+        key = object()
+        self._watchers[key] = changed
+
+        def unwatch() -> None:
+            self._watchers.pop(key, None)
+
+        return unwatch
+
+    def tell_answering(self, conversation_id: str, is_answering: bool) -> None:
+        """An answer has begun, or none is being made any more."""
+        before = len(self._answering)
+        if is_answering:
+            self._answering.add(conversation_id)
+        else:
+            self._answering.discard(conversation_id)
+        if len(self._answering) != before:
+            self._tell(Answering(self.answering))
+
+    def touched(self, conversation: Conversation, at: float) -> None:
+        """A turn was added: the conversation is the newest now."""
+        conversation.info = replace(conversation.info, updated_at=at)
+        self._tell(Listed(conversation.info))
+
+    def _tell(self, change: Change) -> None:
+        for tell in tuple(self._watchers.values()):
+            tell(change)
+
+    # ---- what a person changes ---------------------------------------------------------------
+
+    @whole
+    async def create(self, title: str) -> ConversationInfo:
+        """Begin an empty conversation. Raises ``BadMessage``."""
+        conversation = self.new()
+        title = _title(title)
+        conversation.info = replace(conversation.info, title=title, title_source="person")
+        await self.keep(conversation)
+        self._tell(Listed(conversation.info))
+        return conversation.info
+
+    async def rename(
+        self, conversation_id: str, title: str, *, source: TitleSource = "person"
+    ) -> ConversationInfo:
+        """Give it another title. Raises ``NotFound``, ``BadMessage``."""
+        return await self._change(conversation_id, {"title": _title(title), "title_source": source})
+
+    async def pin(self, conversation_id: str, is_pinned: bool) -> ConversationInfo:
+        """Keep it on top, or no more. Raises ``NotFound``."""
+        return await self._change(
+            conversation_id, {"pinned_at": self._now() if is_pinned else None}
+        )
+
+    async def archive(self, conversation_id: str, is_archived: bool) -> ConversationInfo:
+        """Put it away, or back. Raises ``NotFound``."""
+        return await self._change(
+            conversation_id, {"archived_at": self._now() if is_archived else None}
+        )
+
+    async def tag(self, conversation_id: str, tags: Sequence[str]) -> ConversationInfo:
+        """Set its tags. Raises ``NotFound``, ``BadMessage``."""
+        clean = tuple(dict.fromkeys(" ".join(tag.split()) for tag in tags))
+        if len(clean) > MAX_TAGS or not all(0 < len(tag) <= MAX_TAG_CHARS for tag in clean):
+            raise BadMessage(f"tags: at most {MAX_TAGS}, of 1 to {MAX_TAG_CHARS} characters each.")
+        return await self._change(conversation_id, {"tags": clean})
+
+    @whole
+    async def delete(self, conversation_ids: Sequence[str]) -> None:
+        """Delete conversations and stop their answers. It can be taken back for ``UNDO_S``."""
+        await self._store.delete(conversation_ids, self._now())
+        for conversation_id in conversation_ids:
+            if conversation := self._open.get(conversation_id):
+                conversation.is_deleted = True
+                for turn in conversation.live.values():
+                    turn.segments[-1].stop()
+                conversation.changed()
+        self._tell(Gone(tuple(conversation_ids)))
+
+    @whole
+    async def restore(self, conversation_ids: Sequence[str]) -> list[ConversationInfo]:
+        """Take a deletion back; returns what is there again."""
+        infos: list[ConversationInfo] = []
+        for conversation_id in await self._store.restore(conversation_ids):
+            if known := self._open.get(conversation_id):
+                known.is_deleted = False
+                known.changed()
+            if conversation := await self.open(conversation_id):
+                infos.append(conversation.info)
+                self._tell(Listed(conversation.info))
+        return infos
+
+    async def clean_up(self, retention: Retention) -> None:
+        """Remove for good what was deleted a while ago, and delete what is kept no longer."""
+        now = self._now()
+        await self._store.purge(now - UNDO_S)
+        if retention.days is None and retention.count is None:
+            return
+        before = None if retention.days is None else now - retention.days * 86_400
+        while old := await self._store.outdated(updated_before=before, keep=retention.count):
+            await self.delete(old)
+
+    @whole
+    async def _change(self, conversation_id: str, changes: dict[str, Any]) -> ConversationInfo:
+        conversation = await self.open(conversation_id)
+        if conversation is None:
+            raise NotFound("There is no such conversation.")
+        async with conversation.lock:
+            info = replace(conversation.info, **changes)
+            await self._store.update(info)
+            conversation.info = info
+        conversation.changed()
+        self._tell(Listed(info))
+        return info
+
+    # ---- in and out --------------------------------------------------------------------------
+
+    async def walk(
+        self, conversation: Conversation, which: Literal["shown", "all"]
+    ) -> AsyncIterator[TurnRecord]:
+        """Go through the turns that are shown, or those of all branches, a page at a time."""
+        if which == "shown":
+            for first in range(0, conversation.total, PAGE):
+                spans = tree.clip(conversation.path(), first, first + PAGE - 1)
+                for record in await self._store.turns(conversation.id, spans):
+                    yield record
+            return
+        after: tuple[int, int] | None = None
+        while records := await self._store.all_turns(conversation.id, after=after, limit=PAGE):
+            for record in records:
+                yield record
+            after = records[-1].branch, records[-1].depth
+
+    @whole
+    async def add(self, imported: Imported) -> ConversationInfo:
+        """Keep a conversation that was read from a file."""
+        await self._store.add_conversation(
+            imported.info, imported.branches, imported.shown, imported.turns
+        )
+        self._tell(Listed(imported.info))
+        return imported.info
+
+
+def _title(text: str) -> str:
+    title = " ".join(text.split())
+    if not 0 < len(title) <= MAX_TITLE_CHARS:
+        raise BadMessage(f"title: 1 to {MAX_TITLE_CHARS} characters.")
+    return title

@@ -1,0 +1,88 @@
+"""The tree of a conversation's turns, as runs without a fork (``records.Branch``). Pure.
+
+A person sees one path through the tree: from a first turn to the end of the shown branch. The place
+of a turn on it is its depth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from wireside.records import Branch, Span
+
+Branches = Mapping[int, Branch]
+
+
+def path(branches: Branches, shown: int) -> list[Span]:
+    """Return the spans from the first turn to the end of the branch ``shown``, in that order.
+
+    >>> path({0: Branch(0, None, 0, 9), 1: Branch(1, 0, 4, 6)}, 1)
+    [Span(branch=0, first=0, last=3), Span(branch=1, first=4, last=6)]
+    """
+    spans: list[Span] = []
+    at: int | None = shown
+    last = branches[shown].last
+    while at is not None:
+        branch = branches[at]
+        if last >= branch.first:
+            spans.append(Span(at, branch.first, last))
+        at, last = branch.parent, branch.first - 1
+    return spans[::-1]
+
+
+def clip(spans: list[Span], first: int, last: int) -> list[Span]:
+    """Return what of ``spans`` lies in the depths ``first`` … ``last``, both included."""
+    return [
+        Span(span.branch, max(first, span.first), min(last, span.last))
+        for span in spans
+        if span.first <= last and span.last >= first
+    ]
+
+
+def longer(branches: Branches, shown: int) -> Branch:
+    """Return the branch ``shown`` with one turn more."""
+    branch = branches[shown]
+    return replace(branch, last=branch.last + 1)
+
+
+def fork(branches: Branches, branch: int, depth: int) -> Branch:
+    """Return a new branch whose first turn takes the place of the turn at ``depth``."""
+    return Branch(len(branches), _parent(branches, branch, depth), depth, depth)
+
+
+def siblings(branches: Branches, branch: int, depth: int) -> list[int]:
+    """Return the branches of all turns that follow the same turn as this one, in their order."""
+    parent = _parent(branches, branch, depth)
+    forks = [b.id for b in branches.values() if b.parent == parent and b.first == depth]
+    goes_on = parent is not None and branches[parent].first < depth <= branches[parent].last
+    return ([parent] if goes_on and parent is not None else []) + sorted(forks)
+
+
+def tip(branches: Branches, branch: int, depth: int) -> int:
+    """Return the branch to show to somebody who chooses the turn at ``depth`` of ``branch``: of all
+    that lead on from there the one that was begun last.
+    """
+    below = {branch}
+    for candidate in sorted(branches.values(), key=lambda other: other.id):
+        parent = candidate.parent
+        if parent in below and (parent != branch or candidate.first > depth):
+            below.add(candidate.id)
+    return max(below)
+
+
+def shared(before: list[Span], after: list[Span]) -> int:
+    """Return how many turns two paths have in common, from the first one on."""
+    depth = 0
+    for one, other in zip(before, after, strict=False):
+        if (one.branch, one.first) != (other.branch, other.first):
+            break
+        depth = min(one.last, other.last) + 1
+        if one.last != other.last:
+            break
+    return depth
+
+
+def _parent(branches: Branches, branch: int, depth: int) -> int | None:
+    """Return the branch of the turn before the one at ``depth`` of ``branch``."""
+    return branch if depth > branches[branch].first else branches[branch].parent

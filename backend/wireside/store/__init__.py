@@ -1,0 +1,1 @@
+"""Conversations in SQLite or PostgreSQL: the only user of SQLAlchemy."""

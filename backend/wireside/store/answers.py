@@ -1,0 +1,326 @@
+"""What models have said: streams and their pieces. Every function is done inside one transaction.
+
+A running answer only adds rows to ``pieces``; at its end they are joined into as few as can be, and
+its text becomes findable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cache
+from itertools import groupby
+from typing import Any, assert_never
+
+import msgspec
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Row,
+    SmallInteger,
+    String,
+    bindparam,
+    cast,
+    delete,
+    exists,
+    func,
+    select,
+    update,
+)
+
+from wireside import errors
+from wireside.errors import InternalError, WiresideError
+from wireside.messages import (
+    End,
+    Entry,
+    FinishReason,
+    ReasoningDelta,
+    TextDelta,
+    ToolDelta,
+    Usage,
+)
+from wireside.records import Segment, Tail, TurnRecord
+from wireside.store import search
+from wireside.store.sql import insert, is_sqlite
+from wireside.store.tables import AnyText, conversations, pieces, segments, turns
+
+TEXT, REASONING, TOOL = 0, 1, 2
+
+IN_ONE_QUERY = 500
+"""Names in one ``IN (…)``."""
+
+MAX_CHARS = 4_000_000
+"""Of one row; a longer run of text is several."""
+
+
+def begin(connection: Connection, turn_id: str, segment: Segment, *, anew: bool) -> None:
+    """Add a stream to a turn, which waits no more."""
+    if anew:
+        streams = list(
+            connection.scalars(
+                select(segments.c.stream).where(
+                    segments.c.turn_id == turn_id, segments.c.stream != segment.stream
+                )
+            )
+        )
+        search.remove(connection, streams)
+        connection.execute(delete(pieces).where(pieces.c.stream.in_(streams)))
+        connection.execute(delete(segments).where(segments.c.stream.in_(streams)))
+    position = select(func.coalesce(func.max(segments.c.position) + 1, 0)).where(
+        segments.c.turn_id == turn_id
+    )
+    is_there = connection.scalar(select(turns.c.id).where(turns.c.id == turn_id))
+    if is_there is None:
+        return
+    connection.execute(
+        insert(segments, is_sqlite(connection))
+        .values(
+            stream=segment.stream,
+            turn_id=turn_id,
+            position=position.scalar_subquery(),
+            model=segment.model,
+            sanitize=segment.sanitize,
+            created_at=segment.created_at,
+            is_live=True,
+        )
+        .on_conflict_do_nothing()
+    )
+    connection.execute(update(turns).where(turns.c.id == turn_id).values(is_waiting=False))
+
+
+def write(connection: Connection, tails: Sequence[Tail]) -> None:
+    """Add what is new; end what has ended."""
+    rows = [row for tail in tails for row in _rows(tail.stream, tail.offset, tail.entries)]
+    if rows:
+        connection.execute(_add_piece(is_sqlite(connection)), rows)
+    ended = {tail.stream: tail.end for tail in tails if tail.end is not None}
+    if ended:
+        _end(connection, ended)
+
+
+def read(connection: Connection, stream: str) -> tuple[Segment, str] | None:
+    """Return a stream with its text, and its conversation."""
+    row = connection.execute(
+        select(segments, turns.c.conversation_id)
+        .join(turns, turns.c.id == segments.c.turn_id)
+        .join(conversations, conversations.c.id == turns.c.conversation_id)
+        .where(segments.c.stream == stream, conversations.c.deleted_at.is_(None))
+    ).first()
+    if row is None:
+        return None
+    entries = _entries(connection, [stream]).get(stream, [])
+    return _segment(row, entries), row.conversation_id
+
+
+def of_turns(connection: Connection, turn_ids: Sequence[str]) -> dict[str, list[Segment]]:
+    """Return the segments of each turn, in their order."""
+    rows: list[Row[Any]] = []
+    for some in _some(turn_ids):
+        rows += connection.execute(
+            select(segments)
+            .where(segments.c.turn_id.in_(some))
+            .order_by(segments.c.turn_id, segments.c.position)
+        )
+    entries = _entries(connection, [row.stream for row in rows])
+    found: dict[str, list[Segment]] = {}
+    for row in rows:
+        found.setdefault(row.turn_id, []).append(_segment(row, entries.get(row.stream, [])))
+    return found
+
+
+def add_finished(connection: Connection, added: Sequence[TurnRecord]) -> None:
+    """Add the segments of whole turns."""
+    given = [
+        (turn, position, segment)
+        for turn in added
+        for position, segment in enumerate(turn.segments)
+    ]
+    if not given:
+        return
+    connection.execute(
+        segments.insert(),
+        [
+            {
+                "stream": segment.stream,
+                "turn_id": turn.id,
+                "position": position,
+                "model": segment.model,
+                "sanitize": segment.sanitize,
+                "created_at": segment.created_at,
+                **_end_columns(segment.end or End("interrupted")),
+            }
+            for turn, position, segment in given
+        ],
+    )
+    rows = [row for _, _, segment in given for row in _rows(segment.stream, 0, segment.entries)]
+    if rows:
+        connection.execute(pieces.insert(), rows)
+    search.add(
+        connection,
+        [
+            search.Document(
+                segment.stream,
+                turn.conversation_id,
+                turn.id,
+                "answer",
+                _text(segment.entries),
+                segment.created_at,
+            )
+            for turn, _, segment in given
+        ],
+    )
+
+
+# ---- how -----------------------------------------------------------------------------------------
+
+
+@cache
+def _add_piece(is_on_sqlite: bool) -> Any:
+    """Return what inserts a piece of a stream that is there, once."""
+    stream = cast(bindparam("stream"), String)
+    return (
+        insert(pieces, is_on_sqlite)
+        .from_select(
+            ["stream", "offset", "kind", "content"],
+            select(
+                stream,
+                cast(bindparam("offset"), BigInteger),
+                cast(bindparam("kind"), SmallInteger),
+                cast(bindparam("content", type_=AnyText), AnyText),
+            ).where(exists().where(segments.c.stream == stream)),
+        )
+        .on_conflict_do_nothing()
+    )
+
+
+def _end(connection: Connection, ended: dict[str, End]) -> None:
+    names = list(ended)
+    found = _entries(connection, names)
+    for some in _some(names):
+        connection.execute(delete(pieces).where(pieces.c.stream.in_(some)))
+    rows = [row for name, entries in found.items() for row in _rows(name, 0, entries)]
+    if rows:
+        connection.execute(pieces.insert(), rows)
+    connection.execute(
+        update(segments).where(segments.c.stream == bindparam("name")),
+        [{"name": name, **_end_columns(end)} for name, end in ended.items()],
+    )
+    owners: list[Row[Any]] = []
+    for some in _some(names):
+        owners += connection.execute(
+            select(segments.c.stream, segments.c.created_at, turns.c.id, turns.c.conversation_id)
+            .join(turns, turns.c.id == segments.c.turn_id)
+            .where(segments.c.stream.in_(some))
+        )
+    search.add(
+        connection,
+        [
+            search.Document(
+                row.stream,
+                row.conversation_id,
+                row.id,
+                "answer",
+                _text(found.get(row.stream, ())),
+                row.created_at,
+            )
+            for row in owners
+        ],
+    )
+
+
+def _rows(stream: str, offset: int, entries: Iterable[Entry]) -> list[dict[str, Any]]:
+    rows = []
+    for entry in entries:
+        for part in _parts(entry):
+            kind, content, length = _plain(part)
+            offset += length
+            rows.append({"stream": stream, "offset": offset, "kind": kind, "content": content})
+    return rows
+
+
+def _parts(entry: Entry) -> Iterable[Entry]:
+    if isinstance(entry, ToolDelta) or len(entry.text) <= MAX_CHARS:
+        return (entry,)
+    return [
+        type(entry)(entry.text[at : at + MAX_CHARS]) for at in range(0, len(entry.text), MAX_CHARS)
+    ]
+
+
+def _plain(entry: Entry) -> tuple[int, str, int]:
+    match entry:
+        case TextDelta():
+            return TEXT, entry.text, len(entry.text)
+        case ReasoningDelta():
+            return REASONING, entry.text, len(entry.text)
+        case ToolDelta():
+            return TOOL, msgspec.json.encode(entry).decode(), 1
+        case _:
+            assert_never(entry)
+
+
+def _entries(connection: Connection, streams: Sequence[str]) -> dict[str, list[Entry]]:
+    """Return what was said on each stream, neighbours joined."""
+    found: dict[str, list[Entry]] = {}
+    for some in _some(streams):
+        rows = connection.execute(
+            select(pieces.c.stream, pieces.c.kind, pieces.c.content)
+            .where(pieces.c.stream.in_(some))
+            .order_by(pieces.c.stream, pieces.c.offset)
+        ).all()
+        for (stream, kind), group in groupby(rows, key=lambda row: (row.stream, row.kind)):
+            contents = [row.content for row in group]
+            found.setdefault(stream, []).extend(_from_plain(kind, contents))
+    return found
+
+
+def _from_plain(kind: int, contents: list[str]) -> list[Entry]:
+    if kind == TOOL:
+        return [msgspec.json.decode(content, type=ToolDelta) for content in contents]
+    text = "".join(contents)
+    return [TextDelta(text) if kind == TEXT else ReasoningDelta(text)]
+
+
+def _text(entries: Iterable[Entry]) -> str:
+    return "".join(entry.text for entry in entries if isinstance(entry, TextDelta))
+
+
+def _end_columns(end: End) -> dict[str, Any]:
+    return {
+        "is_live": False,
+        "reason": end.reason,
+        "error_code": end.error.code if end.error else None,
+        "error_message": str(end.error) if end.error else None,
+        "retry_after": end.error.retry_after if end.error else None,
+        "input_tokens": end.usage.input_tokens,
+        "output_tokens": end.usage.output_tokens,
+    }
+
+
+def _segment(row: Row[Any], entries: list[Entry]) -> Segment:
+    return Segment(
+        row.stream,
+        row.model,
+        tuple(entries),
+        None if row.is_live else _read_end(row),
+        row.sanitize,
+        row.created_at,
+    )
+
+
+def _read_end(row: Row[Any]) -> End:
+    usage = Usage(row.input_tokens, row.output_tokens)
+    if row.error_code is None:
+        reason: FinishReason = row.reason or "interrupted"
+        return End(reason, usage=usage)
+    kind = _ERRORS.get(row.error_code, InternalError)
+    return End(None, kind(row.error_message, retry_after=row.retry_after), usage)
+
+
+def _some(names: Sequence[str]) -> Iterable[Sequence[str]]:
+    return (names[at : at + IN_ONE_QUERY] for at in range(0, len(names), IN_ONE_QUERY))
+
+
+_ERRORS: dict[str, type[WiresideError]] = {
+    kind.code: kind
+    for kind in vars(errors).values()
+    if isinstance(kind, type) and issubclass(kind, WiresideError) and "code" in vars(kind)
+} | {"internal": InternalError}

@@ -1,0 +1,313 @@
+"""Conversations and lists of them. Every function is done inside one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, delete, exists, or_, select, tuple_, update
+
+from wireside.errors import BadMessage
+from wireside.records import Branch, ConversationInfo, Listing, StoredConversation
+from wireside.store import search
+from wireside.store.sql import insert, is_sqlite
+from wireside.store.tables import branches, conversations, segments, tags, turns
+
+OUTDATED_AT_ONCE = 500
+
+
+def create(connection: Connection, info: ConversationInfo, *, shown: int = 0) -> bool:
+    """Add a conversation without branches; returns False when it is there already."""
+    added = connection.execute(
+        insert(conversations, is_sqlite(connection)).on_conflict_do_nothing(),
+        {
+            "id": info.id,
+            "title": info.title,
+            "title_source": info.title_source,
+            "created_at": info.created_at,
+            "updated_at": info.updated_at,
+            "pinned_at": info.pinned_at,
+            "archived_at": info.archived_at,
+            "shown": shown,
+        },
+    )
+    if not added.rowcount:
+        return False
+    _set_tags(connection, info)
+    search.add(connection, [search.title_of(info)])
+    return True
+
+
+def keep_branches(connection: Connection, conversation_id: str, changed: Iterable[Branch]) -> None:
+    """Add branches, or make them longer."""
+    statement = insert(branches, is_sqlite(connection))
+    statement = statement.on_conflict_do_update(
+        index_elements=[branches.c.conversation_id, branches.c.id],
+        set_={"last": statement.excluded["last"]},
+    )
+    rows = [
+        {
+            "conversation_id": conversation_id,
+            "id": branch.id,
+            "parent": branch.parent,
+            "first": branch.first,
+            "last": branch.last,
+        }
+        for branch in changed
+    ]
+    if rows:
+        connection.execute(statement, rows)
+
+
+def read(connection: Connection, conversation_id: str) -> StoredConversation | None:
+    """Return a conversation without its turns."""
+    row = connection.execute(
+        select(conversations).where(
+            conversations.c.id == conversation_id, conversations.c.deleted_at.is_(None)
+        )
+    ).first()
+    if row is None:
+        return None
+    its_branches = connection.execute(
+        select(branches)
+        .where(branches.c.conversation_id == conversation_id)
+        .order_by(branches.c.id)
+    )
+    waiting = connection.scalars(
+        select(turns.c.id)
+        .where(turns.c.conversation_id == conversation_id, turns.c.is_waiting)
+        .order_by(turns.c.depth)
+    )
+    return StoredConversation(
+        _infos(connection, [row])[0],
+        tuple(Branch(b.id, b.parent, b.first, b.last) for b in its_branches),
+        row.shown,
+        tuple(waiting),
+    )
+
+
+def page(
+    connection: Connection, *, archived: bool, tag: str | None, cursor: str | None, limit: int
+) -> Listing:
+    """Return a page of the list: those that are pinned, then the others."""
+    rows: list[Row[Any]] = []
+    after = _read_cursor(cursor)
+    if after is None or after[0]:
+        rows += _rows(connection, archived, tag, after, limit + 1, is_pinned=True)
+        after = None
+    if len(rows) <= limit:
+        rows += _rows(connection, archived, tag, after, limit + 1 - len(rows), is_pinned=False)
+    more = len(rows) > limit
+    infos = _infos(connection, rows[:limit])
+    return Listing(tuple(infos), _cursor(infos[-1]) if more and infos else None)
+
+
+def change(connection: Connection, info: ConversationInfo) -> None:
+    """Keep what a list shows of a conversation."""
+    changed = connection.execute(
+        update(conversations)
+        .where(conversations.c.id == info.id)
+        .values(
+            title=info.title,
+            title_source=info.title_source,
+            updated_at=info.updated_at,
+            pinned_at=info.pinned_at,
+            archived_at=info.archived_at,
+        )
+    )
+    if changed.rowcount:
+        _set_tags(connection, info)
+        search.remove(connection, [info.id])
+        search.add(connection, [search.title_of(info)])
+
+
+def touch(connection: Connection, conversation_id: str, at: float, shown: int) -> None:
+    """A turn was added."""
+    connection.execute(
+        update(conversations)
+        .where(conversations.c.id == conversation_id)
+        .values(updated_at=at, shown=shown)
+    )
+
+
+def show(connection: Connection, conversation_id: str, branch: int) -> None:
+    """Remember which branch is shown."""
+    connection.execute(
+        update(conversations).where(conversations.c.id == conversation_id).values(shown=branch)
+    )
+
+
+def mark_deleted(connection: Connection, conversation_ids: Sequence[str], at: float) -> None:
+    """Hide conversations."""
+    connection.execute(
+        update(conversations)
+        .where(conversations.c.id.in_(conversation_ids), conversations.c.deleted_at.is_(None))
+        .values(deleted_at=at)
+    )
+
+
+def restore(connection: Connection, conversation_ids: Sequence[str]) -> list[str]:
+    """Show them again."""
+    statement = (
+        update(conversations)
+        .where(conversations.c.id.in_(conversation_ids), conversations.c.deleted_at.is_not(None))
+        .values(deleted_at=None)
+        .returning(conversations.c.id)
+    )
+    back = set(connection.scalars(statement))
+    return [name for name in conversation_ids if name in back]
+
+
+def has_deleted(connection: Connection, before: float) -> bool:
+    """Return whether there is anything to purge."""
+    return bool(connection.scalar(select(exists().where(conversations.c.deleted_at < before))))
+
+
+def purge(connection: Connection, deleted_before: float) -> int:
+    """Remove what was deleted, all of it; says how many conversations."""
+    gone = list(
+        connection.scalars(
+            select(conversations.c.id).where(conversations.c.deleted_at < deleted_before).limit(100)
+        )
+    )
+    if gone:
+        search.remove_all_of(connection, gone)
+        connection.execute(delete(conversations).where(conversations.c.id.in_(gone)))
+    return len(gone)
+
+
+def outdated(
+    connection: Connection, *, updated_before: float | None, keep: int | None
+) -> list[str]:
+    """Return some of those that are to be kept no longer."""
+    is_old: list[ColumnElement[bool]] = []
+    if updated_before is not None:
+        is_old.append(conversations.c.updated_at < updated_before)
+    if keep is not None:
+        newest = connection.execute(
+            select(conversations.c.updated_at, conversations.c.id)
+            .where(conversations.c.deleted_at.is_(None))
+            .order_by(conversations.c.updated_at.desc(), conversations.c.id.desc())
+            .offset(keep - 1)
+            .limit(1)
+        ).first()
+        if newest is not None:
+            is_old.append(_before(conversations.c.updated_at, newest.updated_at, newest.id))
+    if not is_old:
+        return []
+    statement = (
+        select(conversations.c.id)
+        .where(
+            conversations.c.deleted_at.is_(None), conversations.c.pinned_at.is_(None), or_(*is_old)
+        )
+        .order_by(conversations.c.updated_at)
+        .limit(OUTDATED_AT_ONCE)
+    )
+    return list(connection.scalars(statement))
+
+
+def with_waiting_turns(connection: Connection) -> list[str]:
+    """Return the conversations in which a turn waits."""
+    statement = (
+        select(turns.c.conversation_id)
+        .join(conversations)
+        .where(turns.c.is_waiting, conversations.c.deleted_at.is_(None))
+        .distinct()
+    )
+    return list(connection.scalars(statement))
+
+
+def interrupt_all(connection: Connection) -> int:
+    """End what a process that is gone was answering."""
+    ended = connection.execute(
+        update(segments).where(segments.c.is_live).values(is_live=False, reason="interrupted")
+    )
+    return ended.rowcount
+
+
+# ---- how -----------------------------------------------------------------------------------------
+
+
+def _rows(
+    connection: Connection,
+    archived: bool,
+    tag: str | None,
+    after: tuple[bool, float, str] | None,
+    limit: int,
+    *,
+    is_pinned: bool,
+) -> Sequence[Row[Any]]:
+    columns = conversations.c
+    key = columns.pinned_at if is_pinned else columns.updated_at
+    is_there: list[ColumnElement[bool]] = [
+        columns.deleted_at.is_(None),
+        columns.archived_at.is_not(None) if archived else columns.archived_at.is_(None),
+        columns.pinned_at.is_not(None) if is_pinned else columns.pinned_at.is_(None),
+    ]
+    if tag is not None:
+        is_there.append(exists().where(tags.c.conversation_id == columns.id, tags.c.tag == tag))
+    if after is not None:
+        is_there.append(_before(key, after[1], after[2]))
+    return connection.execute(
+        select(conversations).where(*is_there).order_by(key.desc(), columns.id.desc()).limit(limit)
+    ).all()
+
+
+def _before(key: ColumnElement[Any], value: float, name: str) -> ColumnElement[bool]:
+    # as one value, so that the index gives the order; an OR would sort all that is left
+    return tuple_(key, conversations.c.id) < tuple_(value, name)
+
+
+def _cursor(info: ConversationInfo) -> str:
+    if info.pinned_at is not None:
+        return f"p {info.pinned_at!r} {info.id}"
+    return f"u {info.updated_at!r} {info.id}"
+
+
+def _read_cursor(cursor: str | None) -> tuple[bool, float, str] | None:
+    if cursor is None:
+        return None
+    kind, _, rest = cursor.partition(" ")
+    at, _, name = rest.partition(" ")
+    try:
+        if kind not in ("p", "u") or not name:
+            raise ValueError
+        return kind == "p", float(at), name
+    except ValueError:
+        raise BadMessage("cursor: take the one that the page before has given.") from None
+
+
+def _infos(connection: Connection, rows: Sequence[Row[Any]]) -> list[ConversationInfo]:
+    found = connection.execute(
+        select(tags.c.conversation_id, tags.c.tag)
+        .where(tags.c.conversation_id.in_([row.id for row in rows]))
+        .order_by(tags.c.position)
+    )
+    its_tags: dict[str, list[str]] = {}
+    for conversation_id, tag in found:
+        its_tags.setdefault(conversation_id, []).append(tag)
+    return [
+        ConversationInfo(
+            row.id,
+            row.title,
+            row.created_at,
+            row.updated_at,
+            row.title_source,
+            row.pinned_at,
+            row.archived_at,
+            tuple(its_tags.get(row.id, ())),
+        )
+        for row in rows
+    ]
+
+
+def _set_tags(connection: Connection, info: ConversationInfo) -> None:
+    connection.execute(delete(tags).where(tags.c.conversation_id == info.id))
+    if info.tags:
+        connection.execute(
+            tags.insert(),
+            [
+                {"conversation_id": info.id, "tag": tag, "position": position}
+                for position, tag in enumerate(info.tags)
+            ],
+        )

@@ -1,0 +1,63 @@
+"""Brings a database's tables to this version, by Alembic."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from sqlalchemy import Connection, inspect, text
+
+from wireside.errors import NotConfigured
+from wireside.store.database import Database, database
+
+NEWEST = "0001"
+"""The newest revision in ``migrations/versions``."""
+
+_FOLDER = Path(__file__).parent / "migrations"
+
+
+async def bring_up_to_date(opened: Database) -> None:
+    """Run the migrations that are missing. Raises ``NotConfigured`` for a newer database."""
+    version = await opened.read(_version)
+    if version != NEWEST:
+        _check(version)
+        await opened.write(_upgrade)
+
+
+async def migrate(url: str) -> str:
+    """Bring the database of ``url`` up to date and return its version."""
+    opened = database(url)
+    try:
+        await opened.open()
+        await bring_up_to_date(opened)
+    finally:
+        await opened.aclose()
+    return NEWEST
+
+
+def _version(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return found
+
+
+def _check(version: str | None) -> None:
+    known = {file.name.partition("_")[0] for file in (_FOLDER / "versions").glob("*.py")}
+    if version is not None and version not in known:
+        raise NotConfigured(
+            f"The database is at version {version}, which a newer Wireside has made."
+            " Update this one, or give it another database."
+        )
+
+
+def _upgrade(connection: Connection) -> None:
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells of each of its plugins
+    # most starts need no migration: they need not load what runs one
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(_FOLDER))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

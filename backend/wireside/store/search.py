@@ -1,0 +1,147 @@
+"""Finding words in titles, questions and answers. Every function is done inside one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy import Connection, bindparam, delete, select, text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.types import Text
+
+from wireside.records import ConversationInfo, Hit
+from wireside.store.sql import insert, is_sqlite
+from wireside.store.tables import conversations, documents
+from wireside.store.words import MAX_INDEXED_CHARS, snippet, words_of
+
+MAX_TERMS = 20
+
+Kind = Literal["title", "question", "answer"]
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A text to be found. ``ref`` names it: a turn, a stream, or a conversation for its title."""
+
+    ref: str
+    conversation_id: str
+    turn_id: str | None
+    kind: Kind
+    body: str
+    created_at: float
+
+
+def title_of(info: ConversationInfo) -> Document:
+    """Return the document of a title."""
+    return Document(info.id, info.id, None, "title", info.title, info.created_at)
+
+
+def add(connection: Connection, added: Sequence[Document]) -> None:
+    """Make texts findable; those that are so already stay as they are."""
+    for document in added:
+        words = words_of(document.body)
+        if not words:
+            continue
+        number = connection.scalar(
+            insert(documents, is_sqlite(connection))
+            .values(
+                ref=document.ref,
+                conversation_id=document.conversation_id,
+                turn_id=document.turn_id,
+                kind=document.kind,
+                body=document.body[:MAX_INDEXED_CHARS],
+                created_at=document.created_at,
+            )
+            .on_conflict_do_nothing()
+            .returning(documents.c.id)
+        )
+        if number is None:
+            continue
+        if is_sqlite(connection):
+            connection.execute(_ADD_IN_SQLITE, {"id": number, "words": " ".join(words)})
+        else:
+            connection.execute(_ADD_IN_POSTGRESQL, {"id": number, "words": sorted(set(words))})
+
+
+def remove(connection: Connection, refs: Sequence[str]) -> None:
+    """Make texts of these names unfindable."""
+    _remove(connection, documents.c.ref.in_(refs))
+
+
+def remove_all_of(connection: Connection, conversation_ids: Sequence[str]) -> None:
+    """Make all texts of these conversations unfindable."""
+    _remove(connection, documents.c.conversation_id.in_(conversation_ids))
+
+
+def find(connection: Connection, query: str, *, cursor: int | None, limit: int) -> list[Hit]:
+    """Return places where all words of ``query`` begin a word, the newest first."""
+    terms = list(dict.fromkeys(words_of(query)))[:MAX_TERMS]
+    if not terms:
+        return []
+    statement = _IN_SQLITE if is_sqlite(connection) else _IN_POSTGRESQL
+    # a word holds letters and digits only: nothing in it means anything to the query's language
+    match = (
+        " AND ".join(f'"{term}"*' for term in terms)
+        if is_sqlite(connection)
+        else " & ".join(f"'{term}':*" for term in terms)
+    )
+    before = cursor if cursor is not None else 2**62
+    rows = connection.execute(statement, {"match": match, "before": before, "most": limit})
+    return [_hit(row, terms) for row in rows]
+
+
+def _remove(connection: Connection, which: Any) -> None:
+    if is_sqlite(connection):
+        numbers = list(connection.scalars(select(documents.c.id).where(which)))
+        if numbers:
+            connection.execute(_REMOVE_IN_SQLITE, [{"id": number} for number in numbers])
+    connection.execute(delete(documents).where(which))
+
+
+def _hit(row: Any, terms: list[str]) -> Hit:
+    return Hit(
+        row.conversation_id,
+        row.title,
+        row.turn_id,
+        row.kind,
+        snippet(row.body, terms),
+        row.id,
+        row.created_at,
+    )
+
+
+_ADD_IN_SQLITE = text("INSERT INTO document_words (rowid, words) VALUES (:id, :words)")
+_REMOVE_IN_SQLITE = text("DELETE FROM document_words WHERE rowid = :id")
+_ADD_IN_POSTGRESQL = text(
+    "UPDATE documents SET words = array_to_tsvector(:words) WHERE id = :id"
+).bindparams(bindparam("words", type_=ARRAY(Text)))
+
+_FOUND = select(
+    documents.c.id,
+    documents.c.conversation_id,
+    documents.c.turn_id,
+    documents.c.kind,
+    documents.c.body,
+    documents.c.created_at,
+    conversations.c.title,
+).where(conversations.c.id == documents.c.conversation_id, conversations.c.deleted_at.is_(None))
+
+_IN_SQLITE = (
+    _FOUND.where(
+        text(
+            "documents.id IN (SELECT rowid FROM document_words"
+            " WHERE document_words MATCH :match AND rowid < :before ORDER BY rowid DESC)"
+        )
+    )
+    .order_by(documents.c.id.desc())
+    .limit(bindparam("most"))
+)
+_IN_POSTGRESQL = (
+    _FOUND.where(
+        text("documents.words @@ CAST(:match AS tsquery)"),
+        documents.c.id < bindparam("before"),
+    )
+    .order_by(documents.c.id.desc())
+    .limit(bindparam("most"))
+)

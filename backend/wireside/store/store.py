@@ -1,0 +1,191 @@
+"""The store: conversations in a database, as ``ports.Store`` says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from sqlalchemy import Connection
+
+from wireside.records import (
+    Branch,
+    ConversationInfo,
+    Feedback,
+    Hit,
+    Listing,
+    Segment,
+    Span,
+    StoredConversation,
+    Tail,
+    TurnRecord,
+)
+from wireside.store import answers, conversations, search, turns
+from wireside.store.database import database
+from wireside.store.migrate import bring_up_to_date
+
+
+class SqlStore:
+    """Implements ``Store``; what each method promises is said there."""
+
+    def __init__(self, url: str) -> None:
+        """``url`` is that of ``WIRESIDE_DATABASE_URL``. Raises ``NotConfigured``."""
+        self._database = database(url)
+
+    async def open(self) -> None:
+        """Connect, and bring the tables up to date. Raises ``NotConfigured``, ``StoreError``."""
+        await self._database.open()
+        await bring_up_to_date(self._database)
+
+    async def aclose(self) -> None:
+        """See ``Store``."""
+        await self._database.aclose()
+
+    # ---- conversations -----------------------------------------------------------------------
+
+    async def create(self, info: ConversationInfo) -> None:
+        """See ``Store``."""
+
+        def work(connection: Connection) -> None:
+            if conversations.create(connection, info):
+                conversations.keep_branches(connection, info.id, [Branch(0, None, 0, -1)])
+
+        await self._database.write(work)
+
+    async def conversation(self, conversation_id: str) -> StoredConversation | None:
+        """See ``Store``."""
+        return await self._database.read(
+            partial(conversations.read, conversation_id=conversation_id)
+        )
+
+    async def conversations(
+        self, *, archived: bool = False, tag: str | None = None, cursor: str | None, limit: int
+    ) -> Listing:
+        """See ``Store``."""
+        return await self._database.read(
+            partial(conversations.page, archived=archived, tag=tag, cursor=cursor, limit=limit)
+        )
+
+    async def update(self, info: ConversationInfo) -> None:
+        """See ``Store``."""
+        await self._database.write(partial(conversations.change, info=info))
+
+    async def delete(self, conversation_ids: Sequence[str], at: float) -> None:
+        """See ``Store``."""
+        await self._database.write(
+            partial(conversations.mark_deleted, conversation_ids=conversation_ids, at=at)
+        )
+
+    async def restore(self, conversation_ids: Sequence[str]) -> Sequence[str]:
+        """See ``Store``."""
+        return await self._database.write(
+            partial(conversations.restore, conversation_ids=conversation_ids)
+        )
+
+    async def purge(self, deleted_before: float) -> int:
+        """See ``Store``."""
+        is_anything = partial(conversations.has_deleted, before=deleted_before)
+        if not await self._database.read(is_anything):
+            return 0  # asked every few seconds: the writer is not to be held up for nothing
+        count = 0
+        while some := await self._database.write(
+            partial(conversations.purge, deleted_before=deleted_before)
+        ):
+            count += some
+        await self._database.clean()
+        return count
+
+    async def outdated(self, *, updated_before: float | None, keep: int | None) -> Sequence[str]:
+        """See ``Store``."""
+        return await self._database.read(
+            partial(conversations.outdated, updated_before=updated_before, keep=keep)
+        )
+
+    async def waiting(self) -> Sequence[str]:
+        """See ``Store``."""
+        return await self._database.read(conversations.with_waiting_turns)
+
+    # ---- turns -------------------------------------------------------------------------------
+
+    async def add_turn(self, turn: TurnRecord, branches: Sequence[Branch], shown: int) -> bool:
+        """See ``Store``."""
+        return await self._database.write(
+            partial(turns.add, turn=turn, changed=branches, shown=shown)
+        )
+
+    async def remove_turn(self, turn_id: str) -> None:
+        """See ``Store``."""
+        await self._database.write(partial(turns.remove, turn_id=turn_id))
+
+    async def turns(self, conversation_id: str, spans: Sequence[Span]) -> Sequence[TurnRecord]:
+        """See ``Store``."""
+        return await self._database.read(
+            partial(turns.read_spans, conversation_id=conversation_id, spans=spans)
+        )
+
+    async def turn(self, turn_id: str) -> TurnRecord | None:
+        """See ``Store``."""
+        return await self._database.read(partial(turns.read, turn_id=turn_id))
+
+    async def all_turns(
+        self, conversation_id: str, *, after: tuple[int, int] | None, limit: int
+    ) -> Sequence[TurnRecord]:
+        """See ``Store``."""
+        return await self._database.read(
+            partial(turns.read_all, conversation_id=conversation_id, after=after, limit=limit)
+        )
+
+    async def show(self, conversation_id: str, branch: int) -> None:
+        """See ``Store``."""
+        await self._database.write(
+            partial(conversations.show, conversation_id=conversation_id, branch=branch)
+        )
+
+    async def judge(self, turn_id: str, feedback: Feedback | None) -> None:
+        """See ``Store``."""
+        await self._database.write(partial(turns.judge, turn_id=turn_id, feedback=feedback))
+
+    async def add_conversation(
+        self,
+        info: ConversationInfo,
+        branches: Sequence[Branch],
+        shown: int,
+        turns_: Sequence[TurnRecord],
+    ) -> bool:
+        """See ``Store``."""
+
+        def work(connection: Connection) -> bool:
+            if not conversations.create(connection, info, shown=shown):
+                return False
+            conversations.keep_branches(connection, info.id, branches)
+            turns.add_all(connection, turns_)
+            return True
+
+        return await self._database.write(work)
+
+    # ---- answers -----------------------------------------------------------------------------
+
+    async def begin(self, turn_id: str, segment: Segment, *, anew: bool = False) -> None:
+        """See ``Store``."""
+        await self._database.write(
+            partial(answers.begin, turn_id=turn_id, segment=segment, anew=anew)
+        )
+
+    async def write(self, tails: Sequence[Tail]) -> None:
+        """See ``Store``."""
+        await self._database.write(partial(answers.write, tails=tails))
+
+    async def segment(self, stream: str) -> tuple[Segment, str] | None:
+        """See ``Store``."""
+        return await self._database.read(partial(answers.read, stream=stream))
+
+    async def interrupt_all(self) -> int:
+        """See ``Store``."""
+        return await self._database.write(conversations.interrupt_all)
+
+    # ---- search ------------------------------------------------------------------------------
+
+    async def search(self, query: str, *, cursor: int | None, limit: int) -> Sequence[Hit]:
+        """See ``Store``."""
+        return await self._database.read(
+            partial(search.find, query=query, cursor=cursor, limit=limit)
+        )

@@ -1,0 +1,200 @@
+"""The tables. Times are seconds since 1970."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    false,
+)
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import BigInteger, TypeDecorator
+
+ESCAPE = "\uf8f0"  # of the private use area
+NUL = "\0"
+
+
+class AnyText(TypeDecorator[str]):
+    """Text with whatever a model or a person writes. PostgreSQL takes no NUL, and no database takes
+    half a surrogate pair; lengths stay as they are, offsets count on it.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """Return what is stored."""
+        return None if value is None else escape(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> str | None:
+        """Return what was given."""
+        return None if value is None else unescape(value)
+
+
+def escape(text: str) -> str:
+    """Return ``text`` as every database takes it."""
+    if text.isascii():
+        return text.replace(NUL, ESCAPE + "0") if NUL in text else text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        text = "".join("\ufffd" if "\ud800" <= char <= "\udfff" else char for char in text)
+    if NUL in text or ESCAPE in text:
+        text = text.replace(ESCAPE, ESCAPE + "1").replace(NUL, ESCAPE + "0")
+    return text
+
+
+def unescape(text: str) -> str:
+    """Return what ``escape`` was given."""
+    if ESCAPE not in text:
+        return text
+    return text.replace(ESCAPE + "0", NUL).replace(ESCAPE + "1", ESCAPE)
+
+
+metadata = MetaData()
+
+conversations = Table(
+    "conversations",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("title", AnyText, nullable=False),
+    Column("title_source", String, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("updated_at", Double, nullable=False),
+    Column("pinned_at", Double),
+    Column("archived_at", Double),
+    Column("deleted_at", Double),
+    Column("shown", Integer, nullable=False),
+)
+
+tags = Table(
+    "tags",
+    metadata,
+    Column("tag", AnyText, primary_key=True),
+    Column("conversation_id", ForeignKey(conversations.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("position", SmallInteger, nullable=False),
+    Index("tags_of", "conversation_id"),
+)
+
+branches = Table(
+    "branches",
+    metadata,
+    Column("conversation_id", ForeignKey(conversations.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("parent", Integer),
+    Column("first", Integer, nullable=False),
+    Column("last", Integer, nullable=False),
+)
+
+turns = Table(
+    "turns",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("conversation_id", ForeignKey(conversations.c.id, ondelete="CASCADE"), nullable=False),
+    Column("branch", Integer, nullable=False),
+    Column("depth", Integer, nullable=False),
+    Column("question", AnyText, nullable=False),
+    Column("options", AnyText, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("is_waiting", Boolean, nullable=False),
+    Column("verdict", String),
+    Column("words", AnyText),
+    # not unique: turns move up one after the other when one is taken back
+    Index("turns_in_order", "conversation_id", "branch", "depth"),
+)
+Index(
+    "turns_waiting",
+    turns.c.conversation_id,
+    turns.c.depth,
+    sqlite_where=turns.c.is_waiting,
+    postgresql_where=turns.c.is_waiting,
+)
+
+segments = Table(
+    "segments",
+    metadata,
+    Column("stream", String, primary_key=True),
+    Column("turn_id", ForeignKey(turns.c.id, ondelete="CASCADE"), nullable=False),
+    Column("position", SmallInteger, nullable=False),
+    Column("model", AnyText, nullable=False),
+    Column("sanitize", Boolean, nullable=False, server_default=false()),
+    Column("created_at", Double, nullable=False),
+    Column("is_live", Boolean, nullable=False),
+    Column("reason", String),
+    Column("error_code", String),
+    Column("error_message", AnyText),
+    Column("retry_after", Double),
+    Column("input_tokens", BigInteger),
+    Column("output_tokens", BigInteger),
+    Index("segments_of", "turn_id", "position"),
+)
+Index(
+    "segments_live",
+    segments.c.stream,
+    sqlite_where=segments.c.is_live,
+    postgresql_where=segments.c.is_live,
+)
+
+pieces = Table(
+    "pieces",
+    metadata,
+    Column("stream", ForeignKey(segments.c.stream, ondelete="CASCADE"), primary_key=True),
+    # the position after the piece, as the protocol counts
+    Column("offset", BigInteger, primary_key=True, autoincrement=False),
+    Column("kind", SmallInteger, nullable=False),
+    Column("content", AnyText, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+documents = Table(
+    "documents",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    # a turn, a stream, or a conversation for its title
+    Column("ref", String, nullable=False, unique=True),
+    Column("conversation_id", ForeignKey(conversations.c.id, ondelete="CASCADE"), nullable=False),
+    Column("turn_id", ForeignKey(turns.c.id, ondelete="CASCADE")),
+    Column("kind", String, nullable=False),
+    Column("body", AnyText, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Index("documents_of", "conversation_id"),
+    Index("documents_of_turn", "turn_id"),
+    sqlite_autoincrement=True,
+)
+
+_listed = conversations.c.deleted_at.is_(None) & conversations.c.pinned_at.is_(None)
+for name, where in {
+    "conversations_listed": _listed & conversations.c.archived_at.is_(None),
+    "conversations_archived": _listed & conversations.c.archived_at.is_not(None),
+}.items():
+    Index(
+        name,
+        conversations.c.updated_at,
+        conversations.c.id,
+        sqlite_where=where,
+        postgresql_where=where,
+    )
+Index(
+    "conversations_pinned",
+    conversations.c.pinned_at,
+    conversations.c.id,
+    sqlite_where=conversations.c.pinned_at.is_not(None),
+    postgresql_where=conversations.c.pinned_at.is_not(None),
+)
+Index(
+    "conversations_deleted",
+    conversations.c.deleted_at,
+    sqlite_where=conversations.c.deleted_at.is_not(None),
+    postgresql_where=conversations.c.deleted_at.is_not(None),
+)

@@ -1,0 +1,160 @@
+"""Turns with their answers. Every function is done inside one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import msgspec
+from sqlalchemy import ColumnElement, Connection, Row, and_, delete, or_, select, tuple_, update
+
+from wireside.messages import Options
+from wireside.records import Branch, Feedback, Span, TurnRecord
+from wireside.store import answers, conversations, search
+from wireside.store.sql import insert, is_sqlite
+from wireside.store.tables import branches, turns
+from wireside.store.tables import conversations as conversations_table
+
+
+def add(connection: Connection, turn: TurnRecord, changed: Sequence[Branch], shown: int) -> bool:
+    """Add a turn without segments; returns False when there is one of its id."""
+    added = connection.execute(
+        insert(turns, is_sqlite(connection)).on_conflict_do_nothing(index_elements=[turns.c.id]),
+        _row(turn),
+    )
+    if not added.rowcount:
+        return False
+    conversations.keep_branches(connection, turn.conversation_id, changed)
+    conversations.touch(connection, turn.conversation_id, turn.created_at, shown)
+    search.add(connection, [_document(turn)])
+    return True
+
+
+def add_all(connection: Connection, added: Sequence[TurnRecord]) -> None:
+    """Add whole turns with their finished answers."""
+    if added:
+        connection.execute(turns.insert(), [_row(turn) for turn in added])
+        search.add(connection, [_document(turn) for turn in added])
+        answers.add_finished(connection, added)
+
+
+def remove(connection: Connection, turn_id: str) -> None:
+    """Take back a turn without segments; those after it on its branch move up."""
+    row = connection.execute(select(turns).where(turns.c.id == turn_id)).first()
+    if row is None:
+        return
+    search.remove(connection, [turn_id])
+    connection.execute(delete(turns).where(turns.c.id == turn_id))
+    on_branch = and_(turns.c.conversation_id == row.conversation_id, turns.c.branch == row.branch)
+    connection.execute(
+        update(turns).where(on_branch, turns.c.depth > row.depth).values(depth=turns.c.depth - 1)
+    )
+    connection.execute(
+        update(branches)
+        .where(branches.c.conversation_id == row.conversation_id, branches.c.id == row.branch)
+        .values(last=branches.c.last - 1)
+    )
+
+
+def judge(connection: Connection, turn_id: str, feedback: Feedback | None) -> None:
+    """Keep what a person said of an answer."""
+    connection.execute(
+        update(turns)
+        .where(turns.c.id == turn_id)
+        .values(
+            verdict=feedback.verdict if feedback else None,
+            words=feedback.words if feedback else None,
+        )
+    )
+
+
+def read(connection: Connection, turn_id: str) -> TurnRecord | None:
+    """Return one turn with its segments."""
+    rows = connection.execute(
+        select(turns)
+        .join(conversations_table)
+        .where(turns.c.id == turn_id, conversations_table.c.deleted_at.is_(None))
+    ).all()
+    return next(iter(_with_answers(connection, rows)), None)
+
+
+def read_spans(
+    connection: Connection, conversation_id: str, spans: Sequence[Span]
+) -> list[TurnRecord]:
+    """Return the turns of these spans, in their order."""
+    if not spans:
+        return []
+    on_spans = [
+        and_(turns.c.branch == span.branch, turns.c.depth.between(span.first, span.last))
+        for span in spans
+    ]
+    rows = connection.execute(
+        select(turns).where(turns.c.conversation_id == conversation_id, or_(*on_spans))
+    ).all()
+    place = {span.branch: number for number, span in enumerate(spans)}
+    return _with_answers(connection, sorted(rows, key=lambda row: (place[row.branch], row.depth)))
+
+
+def read_all(
+    connection: Connection, conversation_id: str, *, after: tuple[int, int] | None, limit: int
+) -> list[TurnRecord]:
+    """Return turns of all branches, by branch, then depth."""
+    wanted: list[ColumnElement[bool]] = [turns.c.conversation_id == conversation_id]
+    if after is not None:
+        wanted.append(tuple_(turns.c.branch, turns.c.depth) > after)
+    rows = connection.execute(
+        select(turns).where(*wanted).order_by(turns.c.branch, turns.c.depth).limit(limit)
+    ).all()
+    return _with_answers(connection, rows)
+
+
+def _with_answers(connection: Connection, rows: Iterable[Row[Any]]) -> list[TurnRecord]:
+    rows = list(rows)
+    found = answers.of_turns(connection, [row.id for row in rows])
+    return [
+        TurnRecord(
+            row.id,
+            row.conversation_id,
+            row.branch,
+            row.depth,
+            row.question,
+            row.created_at,
+            msgspec.json.decode(row.options, type=Options),
+            row.is_waiting,
+            Feedback(row.verdict, row.words or "") if row.verdict else None,
+            tuple(found.get(row.id, ())),
+        )
+        for row in rows
+    ]
+
+
+def _row(turn: TurnRecord) -> dict[str, Any]:
+    given = {name: value for name, value in asdict(turn.options).items() if value}
+    return {
+        "id": turn.id,
+        "conversation_id": turn.conversation_id,
+        "branch": turn.branch,
+        "depth": turn.depth,
+        "question": turn.question,
+        "options": msgspec.json.encode(given | _zero(turn.options)).decode(),
+        "created_at": turn.created_at,
+        "is_waiting": turn.is_waiting,
+        "verdict": turn.feedback.verdict if turn.feedback else None,
+        "words": turn.feedback.words if turn.feedback else None,
+    }
+
+
+def _zero(options: Options) -> dict[str, Any]:
+    """A temperature of 0 and an empty system prompt are choices too."""
+    return {
+        name: value
+        for name in ("temperature", "system")
+        if (value := getattr(options, name)) is not None
+    }
+
+
+def _document(turn: TurnRecord) -> search.Document:
+    return search.Document(
+        turn.id, turn.conversation_id, turn.id, "question", turn.question, turn.created_at
+    )

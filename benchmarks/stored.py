@@ -1,0 +1,140 @@
+"""What it costs that nothing is shown before it is stored, and what a long history costs."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+
+from benchmarks import clients
+from benchmarks.latency import AIMS, STREAMS, delays, percentiles
+from benchmarks.latency import RATE as DELAY_RATE
+from benchmarks.loops import run
+from benchmarks.raw import RATE, once, paced_of, warm_up
+from benchmarks.report import Aim, Figure, Section
+from benchmarks.servers import Servers
+from wireside.messages import End, TextDelta
+from wireside.records import Branch, ConversationInfo, Segment, Span, TurnRecord
+from wireside.store.store import SqlStore
+
+PAGE = 20
+"""Turns that a page opens with."""
+
+ROUNDS = 200
+
+
+def measure(servers: Servers, *, quick: bool) -> Iterator[Section]:
+    """Yield stored streams beside those in memory, then long histories beside short ones."""
+    rounds = 2 if quick else 3
+    with servers.upstream() as upstream, servers.wireside(upstream) as server:
+        kept, passing = clients.wireside(server, is_stored=True), clients.wireside(server)
+        run(warm_up([kept, passing]))
+        figures = []
+        for streams in (1, 50, 500):
+            cost = paced_of(streams, 2.0 if quick else 4.0)
+            pairs = [(run(once(cost, kept)), run(once(cost, passing))) for _ in range(rounds)]
+            figures.append(
+                Figure.of(
+                    f"{streams} streams of {RATE[streams]}/s",
+                    "µs",
+                    [ours for ours, _ in pairs],
+                    [other for _, other in pairs],
+                )
+            )
+        yield Section("Server CPU of a token that is stored", "in memory", figures)
+        found = [[percentiles(run(delays(t, 4))) for _ in range(rounds)] for t in (kept, passing)]
+        yield Section(
+            f"Delay of a token, {STREAMS} streams of {DELAY_RATE}/s, the model's way included",
+            "in memory",
+            [
+                Figure.of(f"p{name}", "µs", [r[n] for r in found[0]], [r[n] for r in found[1]])
+                for n, name in enumerate(AIMS)
+            ],
+        )
+    yield run(_history(servers.folder / "history.db", 10_000 if quick else 100_000))
+
+
+async def _history(file: Path, count: int) -> Section:
+    store = SqlStore(f"sqlite:///{file}")
+    await store.open()
+    try:
+        await _fill(store, "long", count)
+        await _fill(store, "short", 100)
+        figures = [
+            await _pair("open the last page", _last_page(store, count), _last_page(store, 100)),
+            await _pair("open the middle", _page_at(store, count // 2), _page_at(store, 50)),
+        ]
+        for number in range(100):
+            await store.create(_info(f"few-{number}"))
+        few = await _us(lambda: store.conversations(cursor=None, limit=50))
+        few_hits = await _us(lambda: store.search("frame", cursor=None, limit=30))
+        for number in range(count):
+            await store.create(_info(f"many-{number}"))
+        many = await _us(lambda: store.conversations(cursor=None, limit=50))
+        hits = await _us(lambda: store.search("frame", cursor=None, limit=30))
+        figures += [
+            Figure("list conversations", "µs", many, few, Aim(1.5, "ratio")),
+            Figure("search", "µs", hits, few_hits),
+        ]
+    finally:
+        await store.aclose()
+    return Section(f"A history of {count:,}, wall time", "of 100", figures)
+
+
+async def _pair(
+    subject: str, long: Callable[[], Awaitable[object]], short: Callable[[], Awaitable[object]]
+) -> Figure:
+    values, measures = [], []
+    for _ in range(3):
+        values.append(await _us(long))
+        measures.append(await _us(short))
+    return Figure.of(subject, "µs", values, measures, Aim(1.5, "ratio"))
+
+
+async def _us(work: Callable[[], Awaitable[object]]) -> float:
+    """Return the median time of ``work``."""
+    times = []
+    for _ in range(ROUNDS):
+        since = time.perf_counter_ns()
+        await work()
+        times.append((time.perf_counter_ns() - since) / 1000)
+    return median(times)
+
+
+def _last_page(store: SqlStore, count: int) -> Callable[[], Awaitable[object]]:
+    return _page_at(store, count - PAGE, "long" if count > 100 else "short")
+
+
+def _page_at(store: SqlStore, first: int, name: str = "") -> Callable[[], Awaitable[object]]:
+    conversation = name or ("long" if first > 100 else "short")
+
+    async def read() -> None:
+        await store.conversation(conversation)
+        turns = await store.turns(conversation, [Span(0, first, first + PAGE - 1)])
+        if len(turns) != PAGE:
+            raise RuntimeError("turns are missing")
+
+    return read
+
+
+async def _fill(store: SqlStore, name: str, count: int) -> None:
+    """Add a conversation of ``count`` turns, a thousand at a time."""
+    end = End("stop")
+    turn = TurnRecord("", name, 0, 0, "What is a frame, and why?", 0.0)
+    turns = [
+        replace(
+            turn,
+            id=f"{name}-{n}",
+            depth=n,
+            segments=(Segment(f"{name}-s{n}", "m", (TextDelta(f"Answer {n}. " * 20),), end),),
+        )
+        for n in range(count)
+    ]
+    await store.add_conversation(_info(name), [Branch(0, None, 0, count - 1)], 0, turns)
+
+
+def _info(name: str) -> ConversationInfo:
+    return ConversationInfo(name, f"About {name}", 0.0, asyncio.get_running_loop().time())

@@ -1,0 +1,148 @@
+"""Conversations over REST."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+
+from wireside.api.conversations import ConversationRoutes
+from wireside.api.problems import problem
+from wireside.chat.service import NEW, ChatService
+from wireside.errors import WiresideError
+from wireside.messages import Options
+
+
+@pytest.fixture
+async def http(chat: ChatService) -> AsyncIterator[httpx2.AsyncClient]:
+    app = FastAPI()
+    app.add_exception_handler(WiresideError, problem)
+    app.include_router(ConversationRoutes(chat, lambda text: f"<p>{text}</p>", lambda: 0).router())
+    transport = httpx2.ASGITransport(app)
+    async with httpx2.AsyncClient(
+        transport=transport, base_url="http://test/api/conversations", follow_redirects=True
+    ) as client:
+        yield client
+
+
+@pytest.fixture
+def ask(chat: ChatService, provider: Any) -> Any:
+    """Ask, have it answered, and return the conversation's id."""
+
+    async def ask_and_answer(question: str, text: str = "an answer", where: str = NEW) -> str:
+        number = len(provider.calls)
+        conversation, turn = await chat.ask_in(where, question, key=None, options=Options())
+        call = await provider.call(number)
+        call.say(text)
+        call.finish()
+        while turn.is_live or not turn.segments:
+            await asyncio.sleep(0.001)
+        return conversation.id
+
+    return ask_and_answer
+
+
+async def test_the_list_is_paged_by_key(http: httpx2.AsyncClient, ask: Any) -> None:
+    for number in range(5):
+        await ask(f"question {number}")
+    first = (await http.get("", params={"limit": 3})).json()
+    rest = (await http.get("", params={"limit": 3, "cursor": first["cursor"]})).json()
+    titles = [c["title"] for c in first["conversations"] + rest["conversations"]]
+    assert titles == [f"question {n}" for n in (4, 3, 2, 1, 0)]
+    assert rest["cursor"] is None
+    assert (await http.get("", params={"limit": 0})).status_code == 422
+
+
+async def test_a_conversation_is_read_by_page(http: httpx2.AsyncClient, ask: Any) -> None:
+    name = await ask("one", "1")
+    for word in ("two", "three"):
+        await ask(word, word, name)
+    page = (await http.get(f"/{name}", params={"limit": 2})).json()
+    assert [t["question"] for t in page["turns"]] == ["two", "three"]
+    assert page["total"] == 3
+    answer = page["turns"][1]["answer"][0]
+    assert (answer["state"], answer["head"], answer["reason"]) == ("finished", 5, "stop")
+    assert answer["parts"][0] == {
+        "type": "text", "text": "three", "name": None, "call": None, "state": None,
+        "arguments": None, "result": None,
+    }  # fmt: skip
+    before = page["turns"][0]["index"]
+    earlier = (await http.get(f"/{name}", params={"before": before})).json()
+    assert [t["question"] for t in earlier["turns"]] == ["one"]
+    missing = await http.get("/nowhere")
+    assert (missing.status_code, missing.json()["code"]) == (404, "not_found")
+
+
+async def test_what_changes_is_told_and_kept(http: httpx2.AsyncClient, ask: Any) -> None:
+    name = await ask("one")
+    other = await ask("two")
+    changes = {"title": "  A  name ", "pinned": True, "tags": ["a", "b", "a"]}
+    changed = (await http.patch(f"/{name}", json=changes)).json()
+    assert (changed["title"], changed["pinned"], changed["tags"]) == ("A name", True, ["a", "b"])
+    listed = (await http.get("")).json()["conversations"]
+    assert [c["id"] for c in listed] == [name, other]
+    assert [c["id"] for c in (await http.get("", params={"tag": "b"})).json()["conversations"]] == [
+        name
+    ]
+    await http.patch(f"/{name}", json={"archived": True})
+    assert [c["id"] for c in (await http.get("")).json()["conversations"]] == [other]
+    archived = (await http.get("", params={"archived": True})).json()["conversations"]
+    assert [c["id"] for c in archived] == [name]
+    refused = await http.patch(f"/{name}", json={"title": " "})
+    assert (refused.status_code, refused.json()["code"]) == (400, "bad_message")
+
+
+async def test_deleting_can_be_taken_back(http: httpx2.AsyncClient, ask: Any) -> None:
+    name = await ask("a wombat")
+    assert (await http.delete(f"/{name}")).status_code == 204
+    assert (await http.get(f"/{name}")).status_code == 404
+    assert (await http.get("/search", params={"q": "wombat"})).json()["hits"] == []
+    assert (await http.post(f"/{name}/restore")).json()["id"] == name
+    assert (await http.get(f"/{name}")).json()["total"] == 1
+    assert (await http.delete("/nowhere")).status_code == 404
+    assert (await http.post("/nowhere/restore")).status_code == 404
+
+
+async def test_search_says_where(http: httpx2.AsyncClient, ask: Any) -> None:
+    name = await ask("Which animal digs?", "The wombat digs deep.")
+    hits = (await http.get("/search", params={"q": "WOMB deep"})).json()["hits"]
+    assert [(h["conversation"], h["kind"]) for h in hits] == [(name, "answer")]
+    assert hits[0]["snippet"][1::2] == ["womb", "deep"]
+    assert hits[0]["turn"]
+    kinds = [h["kind"] for h in (await http.get("/search?q=animal")).json()["hits"]]
+    assert sorted(kinds) == ["question", "title"]
+
+
+async def test_an_empty_conversation_can_be_begun_and_gone_on_with(
+    http: httpx2.AsyncClient, ask: Any
+) -> None:
+    created = await http.post("", json={"title": "Plans"})
+    assert created.status_code == 201
+    await ask("first", where=created.json()["id"])
+    page = (await http.get(f"/{created.json()['id']}")).json()
+    assert (page["title"], page["total"]) == ("Plans", 1)
+
+
+async def test_files_go_out_and_in(http: httpx2.AsyncClient, ask: Any) -> None:
+    names = [await ask("one <b>", "**1**"), await ask("two", "2")]
+    markdown = await http.get(f"/{names[0]}/export")
+    assert markdown.headers["content-type"].startswith("text/markdown")
+    assert "**1**" in markdown.text
+    html = await http.get(f"/{names[0]}/export", params={"format": "html"})
+    assert "<p>**1**</p>" in html.text
+    assert "one <b>" not in html.text
+    both = await http.get("/export", params={"ids": ",".join(names)})
+    assert len(json.loads(both.text)["conversations"]) == 2
+    result = (await http.post("/import", content=both.content)).json()
+    assert (result["imported"], result["passed_over"]) == (2, 0)
+    again = (await http.get(f"/{result['conversations'][0]}")).json()
+    assert again["turns"][0]["question"] == "one <b>"
+    assert again["turns"][0]["answer"][0]["parts"][0]["text"] == "**1**"
+    refused = await http.post("/import", content=b"no json")
+    assert refused.status_code == 400
+    assert "conversations.json" in refused.json()["message"]

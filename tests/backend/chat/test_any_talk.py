@@ -1,0 +1,238 @@
+"""Whatever people do in a conversation, it is what a slow and obvious model says, also when it is
+read from the store alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from wireside.chat.conversation import Conversation
+from wireside.chat.service import ChatService, Parts, Rules
+from wireside.errors import ProviderUnavailable
+from wireside.generation.commits import GroupCommit
+from wireside.generation.runner import Limits, Runner
+from wireside.generation.tasks import Tasks
+from wireside.messages import Delta, Finished, ModelInfo, ModelRequest, Options, TextDelta
+from wireside.store.store import SqlStore
+
+
+@dataclass
+class Node:
+    """A turn of the model: a plain tree of parents and children."""
+
+    id: str
+    question: str
+    parent: Node | None
+    answer: str = ""
+    begins_branch: bool = False
+    children: list[Node] = field(default_factory=list)
+
+
+class Echo:
+    """Answers at once with what it was asked, numbered; or fails, when it is told to."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.fails = False
+        self.contexts: list[list[str]] = []
+
+    async def models(self) -> tuple[ModelInfo, ...]:
+        return (ModelInfo("m", "M"),)
+
+    async def resolve(self, name: str | None) -> str:
+        return name or "m"
+
+    async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta, None]:
+        self.contexts.append([message.text for message in request.messages])
+        if self.fails:
+            raise ProviderUnavailable
+        self.count += 1
+        yield TextDelta(f"{self.count}: ")
+        yield TextDelta(request.messages[-1].text)
+        yield Finished("stop")
+
+    async def warm_up(self) -> None: ...
+
+    async def aclose(self) -> None: ...
+
+
+class AnyTalk(RuleBasedStateMachine):
+    """Asks, edits, asks again, turns over, goes on, deletes and takes it back, reopens."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = asyncio.Runner()
+        self.provider = Echo()
+        self.numbers = itertools.count()
+        self.nodes: list[Node] = []
+        self.roots: list[Node] = []
+        self.leaf: Node | None = None
+
+    def do(self, work):
+        async def then_settle():
+            result = await work
+            async with asyncio.timeout(10):
+                while self.conversation.live or self.conversation.waiting:
+                    await asyncio.sleep(0)
+                assert await self.chat.saving.flush(10)
+            return result
+
+        return self.loop.run(then_settle())
+
+    @initialize()
+    def begin(self) -> None:
+        async def open_all() -> None:
+            self.tasks = Tasks()
+            self.store = SqlStore("sqlite://")
+            await self.store.open()
+            self.saving = GroupCommit(self.store.write, time.monotonic)
+            self.tasks.create_task(self.saving.run(), name="group commit")
+            self.new_service()
+            self.conversation = self.chat.library.new()
+
+        self.loop.run(open_all())
+
+    def new_service(self) -> None:
+        """The service of a process that knows nothing but the store."""
+        runner = Runner(self.provider, self.tasks, Limits(), time.monotonic, self.saving)
+        echo = self.provider
+        self.chat = ChatService(
+            Parts(runner, echo, echo, self.store, self.saving, self.tasks, time.time), Rules()
+        )
+
+    # ---- the model ---------------------------------------------------------------------------
+
+    def path(self) -> list[Node]:
+        nodes: list[Node] = []
+        node = self.leaf
+        while node is not None:
+            nodes.append(node)
+            node = node.parent
+        return nodes[::-1]
+
+    def beside(self, node: Node) -> list[Node]:
+        return node.parent.children if node.parent else self.roots
+
+    def add(self, node: Node) -> Node:
+        beside = self.beside(node)
+        node.begins_branch = bool(beside)
+        beside.append(node)
+        self.nodes.append(node)
+        self.leaf = node
+        if not self.provider.fails:
+            node.answer = f"{self.provider.count}: {node.question}"
+        return node
+
+    def end_after(self, node: Node) -> Node:
+        """Of all that was begun after ``node``, what was begun last, to its end."""
+        below = [node]
+        for one in below:
+            below += one.children
+        begun = [one for one in below if one.begins_branch]
+        last = max(begun, key=self.nodes.index, default=node)
+        while last.children:
+            last = last.children[0]
+        return last
+
+    # ---- what people do ----------------------------------------------------------------------
+
+    @rule(question=st.sampled_from(["why", "how", "wombat"]), fails=st.booleans())
+    def ask(self, question: str, fails: bool) -> None:
+        name = f"t{next(self.numbers)}"
+        self.provider.fails = fails
+        self.do(self.chat.send(self.conversation, question, turn_id=name, options=Options()))
+        self.add(Node(name, question, self.leaf))
+        said = [text for n in self.path()[:-1] if n.answer for text in (n.question, n.answer)]
+        assert self.provider.contexts[-1] == [*said, question][-40:]
+
+    @precondition(lambda self: self.leaf)
+    @rule(place=st.integers(0, 100))
+    def edit(self, place: int) -> None:
+        node = self.path()[place % len(self.path())]
+        name = f"t{next(self.numbers)}"
+        self.provider.fails = False
+        self.do(self.chat.edit(self.conversation, node.id, "edited", new_turn_id=name))
+        self.add(Node(name, "edited", node.parent))
+
+    @precondition(lambda self: self.leaf)
+    @rule(place=st.integers(0, 100))
+    def ask_again(self, place: int) -> None:
+        node = self.path()[place % len(self.path())]
+        self.provider.fails = False
+        turn = self.do(self.chat.retry(self.conversation, node.id))
+        if node.answer:
+            self.add(Node(turn.id, node.question, node.parent))
+        else:
+            assert turn.id == node.id
+            node.answer = f"{self.provider.count}: {node.question}"
+
+    @precondition(lambda self: self.leaf)
+    @rule(place=st.integers(0, 100), step=st.sampled_from([-1, 1]))
+    def turn_over(self, place: int, step: int) -> None:
+        node = self.path()[place % len(self.path())]
+        self.do(self.chat.turn_over(self.conversation, node.id, step))
+        beside = self.beside(node)
+        to = beside.index(node) + step
+        if 0 <= to < len(beside):
+            self.leaf = self.end_after(beside[to])
+
+    @precondition(lambda self: self.nodes)
+    @rule(place=st.integers(0, 100))
+    def look_for(self, place: int) -> None:
+        node = self.nodes[place % len(self.nodes)]
+        self.do(self.chat.lead_to(self.conversation, node.id))
+        if node not in self.path():
+            self.leaf = self.end_after(node)
+
+    @precondition(lambda self: self.leaf)
+    @rule()
+    def delete_and_undo(self) -> None:
+        name = self.conversation.id
+        self.do(self.chat.library.delete([name]))
+        assert self.do(self.chat.library.open(name)) is None
+        self.do(self.chat.library.restore([name]))
+
+    @precondition(lambda self: self.leaf)
+    @rule()
+    def restart(self) -> None:
+        self.new_service()
+        self.do(self.chat.take_up())
+        self.conversation = self.do(self.chat.library.open(self.conversation.id))
+
+    # ---- what must be so ---------------------------------------------------------------------
+
+    @invariant()
+    def it_is_what_the_model_says(self) -> None:
+        if self.leaf is None:
+            return
+        self.loop.run(self.compare(self.chat, self.conversation))
+        stored = self.loop.run(self.store.conversation(self.conversation.id))
+        assert stored is not None
+        self.loop.run(self.compare(self.chat, Conversation(stored)))
+
+    async def compare(self, chat: ChatService, conversation: Conversation) -> None:
+        turns = await chat.library.turns(conversation, 0, conversation.total - 1)
+        assert [(t.id, t.question, t.text) for t in turns] == [
+            (n.id, n.question, n.answer) for n in self.path()
+        ]
+        for turn, node in zip(turns, self.path(), strict=True):
+            beside = self.beside(node)
+            assert conversation.siblings(turn) == (beside.index(node), len(beside))
+
+    def teardown(self) -> None:
+        if hasattr(self, "tasks"):
+            self.loop.run(self.tasks.aclose())
+            self.loop.run(self.store.aclose())
+        self.loop.close()
+
+
+AnyTalk.TestCase.settings = settings(max_examples=15, stateful_step_count=20, deadline=None)
+TestAnyTalk = AnyTalk.TestCase

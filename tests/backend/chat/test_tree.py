@@ -1,0 +1,112 @@
+"""The tree of turns as branches: whatever is added, every turn has one place and one path."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wireside.chat import tree
+from wireside.records import Branch, Span
+
+
+def test_a_path_goes_from_the_first_turn_to_the_end_of_the_branch() -> None:
+    branches = {0: Branch(0, None, 0, 9), 1: Branch(1, 0, 4, 6), 2: Branch(2, 1, 6, 8)}
+    assert tree.path(branches, 0) == [Span(0, 0, 9)]
+    assert tree.path(branches, 2) == [Span(0, 0, 3), Span(1, 4, 5), Span(2, 6, 8)]
+
+
+def test_an_empty_conversation_has_an_empty_path() -> None:
+    assert tree.path({0: Branch(0, None, 0, -1)}, 0) == []
+
+
+def test_clipping_keeps_the_depths_asked_for() -> None:
+    spans = [Span(0, 0, 3), Span(1, 4, 5), Span(2, 6, 8)]
+    assert tree.clip(spans, 3, 6) == [Span(0, 3, 3), Span(1, 4, 5), Span(2, 6, 6)]
+    assert tree.clip(spans, 9, 20) == []
+    assert tree.clip(spans, -5, 0) == [Span(0, 0, 0)]
+
+
+def test_a_turn_of_the_first_of_a_branch_has_the_same_siblings_as_its_rivals() -> None:
+    branches = {0: Branch(0, None, 0, 5), 1: Branch(1, 0, 2, 4), 2: Branch(2, 0, 2, 2)}
+    assert tree.siblings(branches, 0, 2) == [0, 1, 2]
+    assert tree.siblings(branches, 1, 2) == [0, 1, 2]
+    assert tree.siblings(branches, 1, 3) == [1]
+    assert tree.siblings(branches, 0, 5) == [0]
+
+
+def test_first_turns_have_siblings_too() -> None:
+    branches = {0: Branch(0, None, 0, 2), 1: Branch(1, None, 0, 0)}
+    assert tree.siblings(branches, 0, 0) == [0, 1]
+    assert tree.siblings(branches, 1, 0) == [0, 1]
+    assert tree.siblings(branches, 0, 1) == [0]
+
+
+def test_choosing_a_turn_shows_what_was_begun_last_after_it() -> None:
+    branches = {
+        0: Branch(0, None, 0, 5),
+        1: Branch(1, 0, 2, 4),
+        2: Branch(2, 1, 4, 4),
+        3: Branch(3, 0, 1, 1),
+    }
+    assert tree.tip(branches, 1, 2) == 2
+    assert tree.tip(branches, 0, 2) == 0  # not what forks off at the turn itself, or before it
+    assert tree.tip(branches, 0, 0) == 3
+
+
+def test_what_two_paths_share() -> None:
+    before = [Span(0, 0, 3), Span(1, 4, 6)]
+    assert tree.shared(before, before) == 7
+    assert tree.shared(before, [Span(0, 0, 3), Span(1, 4, 8)]) == 7
+    assert tree.shared(before, [Span(0, 0, 9)]) == 4
+    assert tree.shared(before, [Span(0, 0, 1), Span(2, 2, 2)]) == 2
+    assert tree.shared([], before) == 0
+
+
+class Plain:
+    """The same tree as parents and children, which is slow and obvious."""
+
+    def __init__(self) -> None:
+        self.parent: dict[int, int | None] = {}
+        self.place: dict[tuple[int, int], int] = {}
+
+    def add(self, branch: int, depth: int, parent: int | None) -> None:
+        turn = len(self.parent)
+        self.parent[turn] = parent
+        self.place[branch, depth] = turn
+
+    def path(self, turn: int | None) -> list[int]:
+        turns: list[int] = []
+        while turn is not None:
+            turns.append(turn)
+            turn = self.parent[turn]
+        return turns[::-1]
+
+
+@given(steps=st.lists(st.one_of(st.none(), st.tuples(st.integers(0, 30), st.integers(0, 30)))))
+def test_branches_are_the_tree_that_parents_make(steps: list[tuple[int, int] | None]) -> None:
+    """None goes on in what is shown; (a, b) asks anew at a turn somewhere."""
+    branches = {0: Branch(0, None, 0, -1)}
+    shown = 0
+    plain = Plain()
+    for step in steps:
+        places = sorted(plain.place)
+        if step is None or not places:
+            spans = tree.path(branches, shown)
+            parent = plain.place[spans[-1].branch, spans[-1].last] if spans else None
+            new = tree.longer(branches, shown)
+            plain.add(new.id, new.last, parent)
+        else:
+            branch, depth = places[step[0] % len(places)]
+            parent = plain.parent[plain.place[branch, depth]]
+            new = tree.fork(branches, branch, depth)
+            plain.add(new.id, depth, parent)
+        branches[new.id] = new
+        shown = new.id
+        spans = tree.path(branches, shown)
+        turns = [plain.place[s.branch, d] for s in spans for d in range(s.first, s.last + 1)]
+        assert turns == plain.path(turns[-1])
+    for (branch, depth), turn in plain.place.items():
+        beside = [plain.place[b, depth] for b in tree.siblings(branches, branch, depth)]
+        assert beside == [t for t, p in plain.parent.items() if p == plain.parent[turn]]
+        tip = tree.path(branches, tree.tip(branches, branch, depth))
+        assert turn in plain.path(plain.place[tip[-1].branch, tip[-1].last])

@@ -1,0 +1,288 @@
+"""Files, locks, faults: what happens to a database, and that what was said to be kept is kept."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import event, text
+
+from wireside.errors import NotConfigured, StoreError
+from wireside.messages import End, TextDelta
+from wireside.records import Branch, ConversationInfo, Segment, Span, Tail, TurnRecord
+from wireside.store.database import database, is_sqlite_mended, sqlite
+from wireside.store.migrate import NEWEST, migrate
+from wireside.store.store import SqlStore
+
+INFO = ConversationInfo("c", "Title", 10.0, 10.0)
+TURN = TurnRecord("t", "c", 0, 0, "question", 20.0)
+
+
+async def begun(store: SqlStore) -> None:
+    await store.create(INFO)
+    await store.add_turn(TURN, [Branch(0, None, 0, 0)], 0)
+    await store.begin("t", Segment("s", "m"))
+
+
+async def text_of(store: SqlStore) -> str:
+    found = await store.segment("s")
+    assert found is not None
+    return "".join(e.text for e in found[0].entries if isinstance(e, TextDelta))
+
+
+class TestOpening:
+    async def test_it_opens_again_with_what_it_had(self, url: str) -> None:
+        for number in range(2):
+            store = SqlStore(url)
+            await store.open()
+            await store.create(ConversationInfo(f"c{number}", "", 0.0, 0.0))
+            listing = await store.conversations(cursor=None, limit=9)
+            assert len(listing.conversations) == number + 1
+            await store.aclose()
+
+    async def test_a_second_server_is_kept_away(self, url: str, store: SqlStore) -> None:
+        other = SqlStore(url)
+        with pytest.raises(NotConfigured, match="Another server"):
+            await other.open()
+        await other.aclose()
+        await store.aclose()
+        third = SqlStore(url)
+        await third.open()
+        await third.aclose()
+
+    async def test_a_newer_database_is_refused(self, url: str) -> None:
+        assert await migrate(url) == NEWEST
+        opened = database(url)
+        await opened.write(
+            lambda connection: connection.execute(
+                text("UPDATE alembic_version SET version_num='9'")
+            )
+        )
+        await opened.aclose()
+        store = SqlStore(url)
+        with pytest.raises(NotConfigured, match="newer Wireside"):
+            await store.open()
+        await store.aclose()
+
+    @pytest.mark.parametrize("wrong", ["nonsense", "mysql://host/x", ""])
+    def test_a_wrong_address_is_told(self, wrong: str) -> None:
+        with pytest.raises(NotConfigured, match="WIRESIDE_DATABASE_URL"):
+            SqlStore(wrong)
+
+    async def test_a_server_that_is_not_there_is_told(self) -> None:
+        store = SqlStore("postgresql://nobody:secret@127.0.0.1:9/x")
+        with pytest.raises(NotConfigured, match="reached") as told:
+            await store.open()
+        assert "secret" not in str(told.value)
+        await store.aclose()
+
+    async def test_a_folder_that_can_not_be_made_is_told(self, tmp_path: Path) -> None:
+        (tmp_path / "file").touch()
+        store = SqlStore(f"sqlite:///{tmp_path / 'file' / 'x.db'}")
+        with pytest.raises(NotConfigured, match="WIRESIDE_DATA_DIR"):
+            await store.open()
+        await store.aclose()
+
+    async def test_the_file_is_its_users_alone(self, tmp_path: Path) -> None:
+        store = SqlStore(f"sqlite:///{tmp_path / 'data' / 'x.db'}")
+        await store.open()
+        assert (tmp_path / "data" / "x.db").stat().st_mode & 0o077 == 0
+        await store.aclose()
+
+    async def test_memory_is_a_database_too(self) -> None:
+        store = SqlStore("sqlite://")
+        await store.open()
+        await begun(store)
+        await store.write([Tail("s", 0, (TextDelta("text"),), End("stop"))])
+        assert await text_of(store) == "text"
+        await store.aclose()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is no wheel")
+def test_the_sqlite_in_use_is_mended() -> None:
+    assert is_sqlite_mended()
+
+
+class TestFaults:
+    @pytest.fixture
+    async def own(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+        monkeypatch.setattr("wireside.store.database.BUSY_S", 0.05)
+        store = SqlStore(f"sqlite:///{tmp_path / 'x.db'}")
+        await store.open()
+        await begun(store)
+        yield store
+        await store.aclose()
+
+    async def test_a_lock_passes(self, own: SqlStore, tmp_path: Path) -> None:
+        other = sqlite.connect(str(tmp_path / "x.db"), isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreError):
+            await own.write([Tail("s", 0, (TextDelta("x"),))])
+        assert await text_of(own) == ""  # reading goes on
+        other.execute("ROLLBACK")
+        other.close()
+        await own.write([Tail("s", 0, (TextDelta("x"),))])
+        assert await text_of(own) == "x"
+
+    async def test_a_full_disk_passes(self, own: SqlStore) -> None:
+        pages = await own._database.read(lambda c: c.scalar(text("PRAGMA page_count")))
+
+        async def limit(count: int) -> None:
+            await own._database.write(
+                lambda c: c.execute(text(f"PRAGMA max_page_count={count}")).all()
+            )
+
+        await limit(pages + 2)
+        with pytest.raises(StoreError):
+            await own.write([Tail("s", 0, (TextDelta("x" * 100_000),))])
+        assert await text_of(own) == ""
+        await limit(2**30)
+        await own.write([Tail("s", 0, (TextDelta("x" * 100_000),))])
+        assert len(await text_of(own)) == 100_000
+
+    async def test_nothing_of_a_write_that_failed_is_kept(self, own: SqlStore) -> None:
+        tails = [Tail("s", 0, (TextDelta("x"),)), Tail("s", 1, (object(),))]  # type: ignore[arg-type]
+        with pytest.raises(AttributeError):
+            await own.write(tails)
+        assert await text_of(own) == ""
+
+    async def test_a_removed_text_is_in_no_file(self, own: SqlStore, tmp_path: Path) -> None:
+        secret = "Xylophonquelle"
+        await own.write([Tail("s", 0, (TextDelta(f"a {secret} b"),))])
+        await own.write([Tail("s", 5 + len(secret), (), End("stop"))])
+        await own.update(ConversationInfo("c", secret, 0.0, 0.0))
+        await own.delete(["c"], 1.0)
+        assert secret.encode() in _bytes(tmp_path)
+        await own.purge(2.0)
+        assert secret.encode() not in _bytes(tmp_path)
+        assert secret.lower().encode() not in _bytes(tmp_path)
+
+    async def test_a_lost_connection_is_replaced(self, postgresql: str) -> None:
+        store = SqlStore(postgresql)
+        await store.open()
+        await begun(store)
+        cut = text(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE pid <> pg_backend_pid() AND application_name = 'wireside'"
+        )
+        with contextlib.suppress(StoreError):
+            await store._database.write(lambda connection: connection.execute(cut).all())
+        for _ in range(10):
+            with contextlib.suppress(StoreError):
+                await store.write([Tail("s", 0, (TextDelta("kept"),))])
+                break
+        assert await text_of(store) == "kept"
+        await store.aclose()
+
+
+def _bytes(folder: Path) -> bytes:
+    return b"".join(file.read_bytes() for file in folder.iterdir())
+
+
+WRITER = """
+import asyncio, sys
+from wireside.messages import TextDelta
+from wireside.records import Branch, ConversationInfo, Segment, Tail, TurnRecord
+from wireside.store.store import SqlStore
+
+async def main():
+    store = SqlStore(sys.argv[1])
+    await store.open()
+    name = sys.argv[2]
+    await store.create(ConversationInfo(name, "", 0.0, 0.0))
+    turn = TurnRecord(name, name, 0, 0, "question", 0.0)
+    await store.add_turn(turn, [Branch(0, None, 0, 0)], 0)
+    await store.begin(name, Segment(name, "m"))
+    for offset in range(0, 10**9, 4):
+        await store.write([Tail(name, offset, (TextDelta("text"),))])
+        print(offset + 4, flush=True)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.slow
+def test_a_killed_process_loses_nothing_that_it_wrote(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'x.db'}"
+    for number in range(5):
+        writer = subprocess.Popen(
+            [sys.executable, "-c", WRITER, url, f"c{number}"],
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ},
+        )
+        assert writer.stdout is not None
+        for _ in range(50 + 37 * number):
+            said = int(writer.stdout.readline())
+        writer.kill()
+        said = max([said, *(int(line) for line in writer.stdout.read().split("\n")[:-1] if line)])
+        writer.stdout.close()
+        writer.wait()
+
+        async def kept(name: str) -> int:
+            store = SqlStore(url)
+            await store.open()
+            found = await store.segment(name)
+            await store.aclose()
+            assert found is not None
+            return sum(len(e.text) for e in found[0].entries if isinstance(e, TextDelta))
+
+        assert asyncio.run(kept(f"c{number}")) >= said
+
+
+class TestPlans:
+    """What is asked for often goes by an index, never through a whole table."""
+
+    @pytest.fixture
+    async def plans(self, tmp_path: Path) -> Any:
+        store = SqlStore(f"sqlite:///{tmp_path / 'x.db'}")
+        await store.open()
+        asked: list[tuple[str, Any]] = []
+
+        event.listen(
+            store._database._readers,  # type: ignore[attr-defined]
+            "before_cursor_execute",
+            lambda conn, cursor, statement, parameters, *_: asked.append((statement, parameters)),
+        )
+
+        async def explain() -> list[str]:
+            # the tags of a page are few, and in an order of their own
+            questions = [
+                (s, p) for s, p in asked if s.startswith("SELECT") and "FROM tags" not in s
+            ]
+            asked.clear()
+
+            def work(connection: Any) -> list[str]:
+                return [
+                    row[3]
+                    for statement, parameters in questions
+                    for row in connection.exec_driver_sql(
+                        f"EXPLAIN QUERY PLAN {statement}", parameters
+                    )
+                ]
+
+            return await store._database.read(work)
+
+        yield store, explain
+        await store.aclose()
+
+    async def test_no_page_reads_a_whole_table(self, plans: Any) -> None:
+        store, explain = plans
+        await store.conversation("c")
+        await store.turns("c", [Span(0, 5, 9), Span(1, 10, 24)])
+        await store.turn("t")
+        await store.segment("s")
+        await store.conversations(cursor=None, limit=9)
+        await store.conversations(cursor="u 5.0 c", limit=9)
+        await store.conversations(archived=True, cursor="u 5.0 c", limit=9)
+        await store.all_turns("c", after=(0, 5), limit=9)
+        steps = await explain()
+        assert steps
+        slow = [step for step in steps if "TEMP B-TREE" in step or step.startswith("SCAN")]
+        assert [step for step in slow if "USING INDEX" not in step] == []

@@ -1,0 +1,386 @@
+"""What every store promises (``ports.Store``), on SQLite and on PostgreSQL."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from wireside.errors import BadMessage, ProviderRateLimited, WiresideError
+from wireside.messages import End, Options, ReasoningDelta, TextDelta, ToolDelta, Usage
+from wireside.records import (
+    Branch,
+    ConversationInfo,
+    Feedback,
+    Segment,
+    Span,
+    Tail,
+    TurnRecord,
+)
+from wireside.store.answers import _ERRORS
+from wireside.store.store import SqlStore
+from wireside.store.tables import escape, unescape
+
+INFO = ConversationInfo("c", "Title", 10.0, 10.0)
+
+
+def turn(turn_id: str, depth: int = 0, *, branch: int = 0, at: float = 20.0) -> TurnRecord:
+    return TurnRecord(turn_id, "c", branch, depth, f"question {turn_id}", at, is_waiting=True)
+
+
+async def fill(store: SqlStore, count: int, conversation: str = "c") -> None:
+    """A conversation with ``count`` turns that wait: t0, t1 …"""
+    await store.create(replace(INFO, id=conversation))
+    for depth in range(count):
+        one = replace(turn(f"{conversation}-t{depth}", depth), conversation_id=conversation)
+        assert await store.add_turn(one, [Branch(0, None, 0, depth)], 0)
+
+
+async def say(
+    store: SqlStore, turn_id: str, stream: str, text: str, end: End | None = None
+) -> None:
+    await store.begin(turn_id, Segment(stream, "model-a", created_at=30.0))
+    await store.write([Tail(stream, 0, (TextDelta(text),), end)])
+
+
+class TestConversations:
+    async def test_one_is_kept_with_its_first_branch(self, store: SqlStore) -> None:
+        info = replace(INFO, pinned_at=1.5, archived_at=2.5, tags=("b", "a"), title_source="model")
+        await store.create(info)
+        await store.create(replace(info, title="again"))  # may be done twice: the first one counts
+        stored = await store.conversation("c")
+        assert stored is not None
+        assert stored.info == info
+        assert (stored.branches, stored.shown, stored.waiting) == ((Branch(0, None, 0, -1),), 0, ())
+        assert await store.conversation("nowhere") is None
+
+    async def test_what_changes_is_kept(self, store: SqlStore) -> None:
+        await store.create(INFO)
+        changed = replace(INFO, title="New", title_source="person", tags=("x",), archived_at=5.0)
+        await store.update(changed)
+        stored = await store.conversation("c")
+        assert stored is not None
+        assert stored.info == changed
+        await store.update(replace(changed, id="nowhere"))
+
+    async def test_the_list_is_paged_by_key_in_one_order(self, store: SqlStore) -> None:
+        infos = [
+            replace(INFO, id=f"c{n:02}", updated_at=float(n // 2), pinned_at=(n % 3 and None) or n)
+            for n in range(25)
+        ]
+        infos = [replace(i, pinned_at=float(i.pinned_at) if i.pinned_at else None) for i in infos]
+        for info in infos:
+            await store.create(info)
+        await store.create(replace(INFO, id="away", archived_at=1.0))
+        seen: list[ConversationInfo] = []
+        cursor = None
+        for _ in range(20):
+            listing = await store.conversations(cursor=cursor, limit=4)
+            seen += listing.conversations
+            cursor = listing.cursor
+            if cursor is None:
+                break
+        expected = sorted(
+            infos,
+            key=lambda i: (i.pinned_at is not None, i.pinned_at or i.updated_at, i.id),
+            reverse=True,
+        )
+        assert [i.id for i in seen] == [i.id for i in expected]
+        archived = await store.conversations(archived=True, cursor=None, limit=4)
+        assert [i.id for i in archived.conversations] == ["away"]
+        assert archived.cursor is None
+
+    async def test_a_list_can_be_of_one_tag(self, store: SqlStore) -> None:
+        for name, tags in (("a", ("x",)), ("b", ("y", "x")), ("c", ())):
+            await store.create(replace(INFO, id=name, tags=tags))
+        listing = await store.conversations(tag="x", cursor=None, limit=9)
+        assert [i.id for i in listing.conversations] == ["b", "a"]
+
+    @pytest.mark.parametrize("cursor", ["", "p", "x 1 y", "u abc y", "u 1.0 ", "\0"])
+    async def test_a_wrong_cursor_is_told(self, store: SqlStore, cursor: str) -> None:
+        with pytest.raises(BadMessage):
+            await store.conversations(cursor=cursor, limit=4)
+
+    async def test_a_deleted_one_is_nowhere_and_comes_back(self, store: SqlStore) -> None:
+        await fill(store, 1)
+        await say(store, "c-t0", "s", "a wombat", End("stop"))
+        await store.delete(["c", "nowhere"], 50.0)
+        assert await store.conversation("c") is None
+        assert await store.turn("c-t0") is None
+        assert await store.segment("s") is None
+        assert await store.waiting() == []
+        assert (await store.conversations(cursor=None, limit=9)).conversations == ()
+        assert await store.search("wombat", cursor=None, limit=9) == []
+        assert await store.restore(["nowhere", "c"]) == ["c"]
+        assert await store.restore(["c"]) == []
+        assert await store.conversation("c") is not None
+        assert len(await store.search("wombat", cursor=None, limit=9)) == 1
+
+    async def test_what_is_purged_is_gone(self, store: SqlStore) -> None:
+        for name in ("c", "d", "e"):
+            await fill(store, 2, name)
+            await say(store, f"{name}-t0", f"s-{name}", "text", End("stop"))
+        await store.delete(["c"], 10.0)
+        await store.delete(["d"], 20.0)
+        assert await store.purge(15.0) == 1
+        assert await store.purge(15.0) == 0
+        assert await store.restore(["c", "d"]) == ["d"]
+        await store.write([Tail("s-c", 4, (TextDelta("late"),), End("stop"))])
+        assert await store.segment("s-c") is None
+        hits = await store.search("text", cursor=None, limit=9)
+        assert [hit.conversation_id for hit in hits] == ["e", "d"]
+
+    async def test_what_is_kept_no_longer(self, store: SqlStore) -> None:
+        for number in range(6):
+            await store.create(replace(INFO, id=f"c{number}", updated_at=float(number)))
+        await store.update(replace(INFO, id="c0", updated_at=0.0, pinned_at=1.0))
+        await store.delete(["c5"], 1.0)
+        assert await store.outdated(updated_before=2.0, keep=None) == ["c1"]
+        assert await store.outdated(updated_before=None, keep=2) == ["c1", "c2"]
+        assert await store.outdated(updated_before=None, keep=50) == []
+        assert await store.outdated(updated_before=None, keep=None) == []
+
+
+class TestTurns:
+    async def test_a_turn_is_kept_once(self, store: SqlStore) -> None:
+        await store.create(INFO)
+        options = Options("m", "", 0.0, 5, sanitize=True)
+        one = replace(turn("t"), options=options, question="Why\0?\uf8f0 \ud800 😀")
+        assert await store.add_turn(one, [Branch(0, None, 0, 0)], 0)
+        assert not await store.add_turn(replace(one, question="?"), [Branch(0, None, 0, 7)], 3)
+        stored = await store.conversation("c")
+        assert stored is not None
+        assert stored.branches == (Branch(0, None, 0, 0),)
+        assert (stored.shown, stored.waiting) == (0, ("t",))
+        assert stored.info.updated_at == 20.0
+        assert await store.turn("t") == replace(one, question="Why\0?\uf8f0 \ufffd 😀")
+        assert await store.turn("nowhere") is None
+
+    async def test_spans_come_in_their_order(self, store: SqlStore) -> None:
+        await fill(store, 6)
+        await store.add_turn(turn("f2", 2, branch=1), [Branch(1, 0, 2, 2)], 1)
+        await store.add_turn(turn("f3", 3, branch=1), [Branch(1, 0, 2, 3)], 1)
+        found = await store.turns("c", [Span(0, 1, 1), Span(1, 2, 9)])
+        assert [one.id for one in found] == ["c-t1", "f2", "f3"]
+        assert await store.turns("c", []) == []
+        assert await store.turns("nowhere", [Span(0, 0, 9)]) == []
+        everything = await store.all_turns("c", after=None, limit=5)
+        rest = await store.all_turns(
+            "c", after=(everything[-1].branch, everything[-1].depth), limit=9
+        )
+        assert [t.id for t in everything] == [f"c-t{n}" for n in range(5)]
+        assert [t.id for t in rest] == ["c-t5", "f2", "f3"]
+
+    async def test_taking_one_back_moves_the_others_up(self, store: SqlStore) -> None:
+        await fill(store, 4)
+        await store.remove_turn("c-t1")
+        await store.remove_turn("nowhere")
+        found = await store.turns("c", [Span(0, 0, 9)])
+        assert [(one.id, one.depth) for one in found] == [("c-t0", 0), ("c-t2", 1), ("c-t3", 2)]
+        stored = await store.conversation("c")
+        assert stored is not None
+        assert stored.branches == (Branch(0, None, 0, 2),)
+        assert stored.waiting == ("c-t0", "c-t2", "c-t3")
+        assert await store.search("question t1", cursor=None, limit=9) == []
+
+    async def test_what_is_shown_and_thought_is_kept(self, store: SqlStore) -> None:
+        await fill(store, 1)
+        await store.show("c", 7)
+        await store.judge("c-t0", Feedback("down", "why\0"))
+        stored, one = await store.conversation("c"), await store.turn("c-t0")
+        assert stored is not None
+        assert one is not None
+        assert (stored.shown, one.feedback) == (7, Feedback("down", "why\0"))
+        await store.judge("c-t0", None)
+        one = await store.turn("c-t0")
+        assert one is not None
+        assert one.feedback is None
+
+    async def test_a_whole_conversation_is_kept_at_once(self, store: SqlStore) -> None:
+        segments = (
+            Segment("s1", "m", (ReasoningDelta("hm"), TextDelta("one")), End("cancelled")),
+            Segment("s2", "m", (TextDelta(" two"),), End("stop", usage=Usage(1, 2)), True, 3.0),
+        )
+        turns = [
+            replace(turn("a"), segments=segments, is_waiting=False),
+            replace(turn("b", branch=1), is_waiting=False, feedback=Feedback("up")),
+        ]
+        branches = (Branch(0, None, 0, 0), Branch(1, None, 0, 0))
+        assert await store.add_conversation(INFO, branches, 1, turns)
+        assert not await store.add_conversation(INFO, branches, 1, turns)
+        stored = await store.conversation("c")
+        assert stored is not None
+        assert (stored.branches, stored.shown) == (branches, 1)
+        assert await store.all_turns("c", after=None, limit=9) == turns
+        assert [h.turn_id for h in await store.search("two", cursor=None, limit=9)] == ["a"]
+
+
+class TestAnswers:
+    async def test_tails_add_up_and_may_come_twice(self, store: SqlStore) -> None:
+        await fill(store, 1)
+        await store.begin("c-t0", Segment("s", "m", sanitize=True, created_at=5.0))
+        tool = ToolDelta("call", "name", "done", "{}", "\0")
+        tails = [
+            Tail("s", 0, (TextDelta("Hello "),)),
+            Tail("s", 6, (TextDelta("w\0rld"), ReasoningDelta("hm"), tool)),
+            Tail("s", 14, (ReasoningDelta("m"), TextDelta("!")), End("length", usage=Usage(3, 4))),
+        ]
+        for tail in tails[:2]:
+            await store.write([tail, Tail("nowhere", 0, (TextDelta("x"),))])
+            await store.write([tail])
+        before = (TextDelta("Hello w\0rld"), ReasoningDelta("hm"), tool)
+        assert await store.segment("s") == (Segment("s", "m", before, None, True, 5.0), "c")
+        await store.write([tails[2]])
+        await store.write([tails[2]])
+        whole = (*before, ReasoningDelta("m"), TextDelta("!"))
+        ended = Segment("s", "m", whole, tails[2].end, True, 5.0)
+        assert await store.segment("s") == (ended, "c")
+        one = await store.turn("c-t0")
+        assert one is not None
+        assert one.segments == (ended,)
+        assert not one.is_waiting
+
+    async def test_many_answers_are_kept_together(self, store: SqlStore) -> None:
+        await fill(store, 60)
+        for number in range(60):
+            await store.begin(f"c-t{number}", Segment(f"s{number}", "m"))
+        await store.write([Tail(f"s{n}", 0, (TextDelta(f"text {n}"),)) for n in range(60)])
+        await store.write([Tail(f"s{n}", len(f"text {n}"), (), End("stop")) for n in range(60)])
+        turns = await store.turns("c", [Span(0, 0, 59)])
+        texts = [one.segments[0].entries for one in turns]
+        assert texts == [(TextDelta(f"text {n}"),) for n in range(60)]
+
+    async def test_segments_follow_each_other_or_make_room(self, store: SqlStore) -> None:
+        await fill(store, 1)
+        await say(store, "c-t0", "s1", "first", End("cancelled"))
+        await say(store, "c-t0", "s2", "second", End("stop"))
+        one = await store.turn("c-t0")
+        assert one is not None
+        assert [segment.stream for segment in one.segments] == ["s1", "s2"]
+        anew = Segment("s3", "m")
+        await store.begin("c-t0", anew, anew=True)
+        await store.begin("c-t0", anew, anew=True)
+        one = await store.turn("c-t0")
+        assert one is not None
+        assert [segment.stream for segment in one.segments] == ["s3"]
+        assert await store.segment("s1") is None
+        assert await store.search("first", cursor=None, limit=9) == []
+        await store.begin("nowhere", Segment("s4", "m"))
+        assert await store.segment("s4") is None
+
+    @pytest.mark.parametrize("code", sorted(_ERRORS))
+    async def test_an_error_is_read_as_it_was(self, store: SqlStore, code: str) -> None:
+        error = _ERRORS[code]("A sentence.", retry_after=2.5)
+        await fill(store, 1)
+        await say(store, "c-t0", "s", "half", End(None, error))
+        found = await store.segment("s")
+        assert found is not None
+        end = found[0].end
+        assert end is not None
+        assert isinstance(end.error, WiresideError)
+        read = (type(end.error), str(end.error), end.error.retry_after, end.reason)
+        assert read == (type(error), "A sentence.", 2.5, None)
+
+    async def test_what_a_process_left_is_interrupted(self, store: SqlStore) -> None:
+        await fill(store, 3)
+        await say(store, "c-t0", "s0", "whole", End(None, ProviderRateLimited()))
+        await say(store, "c-t1", "s1", "half")
+        await store.begin("c-t2", Segment("s2", "m"))
+        assert await store.interrupt_all() == 2
+        assert await store.interrupt_all() == 0
+        found = await store.segment("s1")
+        assert found is not None
+        assert found[0].entries == (TextDelta("half"),)
+        assert found[0].end == End("interrupted")
+        other = await store.segment("s0")
+        assert other is not None
+        assert other[0].end is not None
+        assert other[0].end.error is not None
+
+
+class TestSearch:
+    async def test_all_words_must_begin_a_word(self, store: SqlStore) -> None:
+        await fill(store, 1)
+        await say(store, "c-t0", "s", "The *Über*-wombat digs, déjà vu 3.14!", End("stop"))
+        for query in ("womb", "UBER", "uber-womb", "dig the", "deja", "3 14", "vu!"):
+            assert len(await store.search(query, cursor=None, limit=9)) == 1, query
+        for query in ("ombat", "wombat fish", "", "*", "\"' | & !", "\0"):
+            assert await store.search(query, cursor=None, limit=9) == [], query
+
+    async def test_text_without_spaces_is_found(self, store: SqlStore) -> None:
+        await fill(store, 1)
+        await say(store, "c-t0", "s", "我想去东京塔。カタカナも", End("stop"))
+        for query, match in (("东京", "东京"), ("カタ", "カタカ"), ("京塔", "京塔")):
+            hits = await store.search(query, cursor=None, limit=9)
+            assert "".join(hits[0].snippet) == "我想去东京塔。カタカナも"
+            assert hits[0].snippet[1::2] == (match,)
+
+    async def test_hits_come_newest_first_by_key_with_what_matched(self, store: SqlStore) -> None:
+        await fill(store, 5)
+        await store.update(replace(INFO, title="A new question"))
+        hits = await store.search("quest", cursor=None, limit=3)
+        rest = await store.search("quest", cursor=hits[-1].cursor, limit=9)
+        assert [(hit.kind, hit.turn_id) for hit in [*hits, *rest]] == [
+            ("title", None),
+            *(("question", f"c-t{n}") for n in (4, 3, 2, 1, 0)),
+        ]
+        assert hits[0].snippet == ("A new ", "quest", "ion")
+        assert {hit.title for hit in hits} == {"A new question"}
+
+
+@given(st.text(st.characters(codec=None) | st.sampled_from("\0\uf8f001\ud800")))
+def test_any_text_comes_back_in_its_length(text: str) -> None:
+    stored = escape(text)
+    assert "\0" not in stored
+    stored.encode()
+    back = unescape(stored)
+    assert len(back) == len(text)
+    assert all(a == b or "\ud800" <= a <= "\udfff" for a, b in zip(text, back, strict=True))
+
+
+NUMBERS = itertools.count()
+
+PIECES = st.lists(
+    st.one_of(
+        st.text("ab\0\uf8f0 😀", min_size=1, max_size=5).map(TextDelta),
+        st.text("cd", min_size=1, max_size=5).map(ReasoningDelta),
+        st.builds(ToolDelta, st.just("c"), st.just("n"), st.sampled_from(["running", "done"])),
+    ),
+    max_size=12,
+)
+
+
+@settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(pieces=PIECES, cuts=st.lists(st.integers(0, 12), max_size=4))
+async def test_however_it_is_cut_an_answer_is_kept_as_it_was(store: SqlStore, pieces, cuts) -> None:
+    name = f"c{next(NUMBERS)}"
+    await store.create(replace(INFO, id=name))
+    one = replace(turn(name), conversation_id=name)
+    await store.add_turn(one, [Branch(0, None, 0, 0)], 0)
+    await store.begin(name, Segment(name, "m"))
+    offset = 0
+    edges = [0, *sorted(min(cut, len(pieces)) for cut in cuts), len(pieces)]
+    for first, last in zip(edges, edges[1:], strict=False):
+        await store.write([Tail(name, offset, tuple(pieces[first:last]))])
+        offset += sum(1 if isinstance(p, ToolDelta) else len(p.text) for p in pieces[first:last])
+    await store.write([Tail(name, offset, (), End("stop"))])
+    found = await store.segment(name)
+    assert found is not None
+    assert _flat(found[0].entries) == _flat(pieces)
+
+
+def _flat(entries) -> list[object]:
+    flat: list[object] = []
+    for entry in entries:
+        if isinstance(entry, ToolDelta):
+            flat.append(entry)
+        else:
+            flat += [(type(entry), char) for char in entry.text]
+    return flat

@@ -1,0 +1,80 @@
+"""A wire between clients and a server that breaks in every way a network can break."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import socket
+import struct
+
+RESET_AT_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER: on, 0 s
+
+
+class BadWire:
+    """Passes bytes on, in pieces of any size, until it is time for the next fault: an end, a reset,
+    a half-closed or a silent connection. ``cuts`` counts them.
+    """
+
+    def __init__(self, target: int, dice: random.Random, *, mean_s: float) -> None:
+        self._target = target
+        self._dice = dice
+        self._mean_s = mean_s
+        self._server: asyncio.Server | None = None
+        self.port = 0
+        self.cuts = 0
+
+    async def __aenter__(self) -> BadWire:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._server is not None
+        self._server.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            there, back = await asyncio.open_connection("127.0.0.1", self._target)
+        except OSError:
+            return writer.transport.abort()
+        pumps = [
+            asyncio.create_task(self._pump(reader, back)),
+            asyncio.create_task(self._pump(there, writer)),
+        ]
+        try:
+            await asyncio.wait(
+                pumps,
+                timeout=self._dice.expovariate(1 / self._mean_s),
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            if not any(pump.done() for pump in pumps):
+                self.cuts += 1
+                await self._break(writer, back)
+        finally:
+            for pump in pumps:
+                pump.cancel()
+            await asyncio.wait(pumps)
+            for end in (writer, back):
+                end.transport.abort()
+
+    async def _break(self, writer: asyncio.StreamWriter, back: asyncio.StreamWriter) -> None:
+        match self._dice.choice(("end", "end", "reset", "half", "silence")):
+            case "reset":
+                for end in (writer, back):
+                    wire: socket.socket = end.get_extra_info("socket")
+                    wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_AT_CLOSE)
+            case "half":
+                with contextlib.suppress(OSError):
+                    self._dice.choice((writer, back)).write_eof()
+                await asyncio.sleep(self._dice.uniform(0, 0.05))
+            case "silence":
+                await asyncio.sleep(self._dice.uniform(0, 0.1))
+
+    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await source.read(self._dice.choice((1, 7, 4096, 65536))):
+                if self._dice.random() < 0.02:
+                    await asyncio.sleep(self._dice.uniform(0, 0.02))
+                sink.write(data)
+                await sink.drain()

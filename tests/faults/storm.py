@@ -1,0 +1,381 @@
+"""Cuts and kills: does every reader end with exactly what the model sent, or its stored beginning?
+
+Twenty clients ask and read through a wire that breaks all the time, while the server is killed with
+SIGKILL and started again. Half of them ask and resume by themselves; the other half find the
+streams of the first ones over REST and follow them. Whatever a client was shown must be what the
+lab sent, without gap or overlap, and must be in the store afterwards.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import socket
+import sys
+import tempfile
+import time
+import urllib.request
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from proxy import BadWire  # beside this file
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import WebSocketException
+
+from wireside.testing import FakeOpenAI
+
+HERE = Path(__file__).parent
+ASKERS = 10
+LONG_S = 30.0
+"""Longer than any restart: a client that hears nothing for so long has been forgotten."""
+
+
+@dataclass
+class Tally:
+    """What was seen. Everything from ``lost`` on must be 0."""
+
+    answers: int = 0
+    interrupted: int = 0
+    cuts: int = 0
+    kills: int = 0
+    resumes: int = 0
+    characters: int = 0
+    lost: int = 0
+    doubled: int = 0
+    wrong: int = 0
+    shown_then_lost: int = 0
+    asked_twice: int = 0
+    still_running: int = 0
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def is_clean(self) -> bool:
+        return not any(
+            (
+                self.lost,
+                self.doubled,
+                self.wrong,
+                self.shown_then_lost,
+                self.asked_twice,
+                self.still_running,
+            )
+        )
+
+    def table(self) -> str:
+        rows = [(k.replace("_", " "), v) for k, v in vars(self).items() if k != "notes"]
+        return "\n".join(f"{name:<16} {value:>12,}" for name, value in rows)
+
+
+@dataclass
+class Answer:
+    """One question of a client: what it must get, and what it has got."""
+
+    count: int
+    seed: int
+    key: str
+    conversation: str | None = None
+    stream: str | None = None
+    text: str = ""
+    reason: str | None = None
+
+    @property
+    def question(self) -> str:
+        return f"/lab tokens {self.count} {RATE} {self.seed}"
+
+    @property
+    def expected(self) -> str:
+        return FakeOpenAI.text(self.count, self.seed)
+
+
+RATE = 150
+
+
+class Storm:
+    def __init__(self, dice: random.Random, *, cuts: int, kills: int, answers: int) -> None:
+        self._dice = dice
+        self._goal_cuts = cuts
+        self._goal_kills = kills
+        self._goal_answers = answers
+        self.tally = Tally()
+        self._http = ""
+        self._running: dict[str, Answer] = {}
+        self._ended: list[Answer] = []
+        self._wire: BadWire | None = None
+
+    @property
+    def _is_over(self) -> bool:
+        assert self._wire is not None
+        self.tally.cuts = self._wire.cuts
+        return (
+            self._wire.cuts >= self._goal_cuts
+            and self.tally.kills >= self._goal_kills
+            and self.tally.answers >= self._goal_answers
+        )
+
+    async def run(self) -> Tally:
+        with tempfile.TemporaryDirectory() as folder:
+            async with FakeOpenAI(rate=RATE) as lab:
+                port = _free_port()
+                server = await _victim(port, lab.url, folder)
+                await _tell(server, "start")
+                self._http = f"http://127.0.0.1:{port}"
+                # every connection is cut after 0.15 s or so, some at once, some much later
+                async with BadWire(port, self._dice, mean_s=0.15) as wire:
+                    self._wire = wire
+                    await asyncio.gather(
+                        self._kill(server),
+                        *(self._ask_on() for _ in range(ASKERS)),
+                        *(self._follow_on() for _ in range(ASKERS)),
+                    )
+                await self._compare(lab)
+                await _tell(server, "kill")
+                assert server.stdin is not None
+                server.stdin.close()
+                await server.wait()
+        return self.tally
+
+    async def _kill(self, server: asyncio.subprocess.Process) -> None:
+        """Half of the time nothing is killed, so that answers also come to their ends."""
+        while not self._is_over:
+            if self._goal_kills > self.tally.kills and self._share_of_cuts() > 0.3:
+                await asyncio.sleep(self._dice.uniform(0.05, 1.0))
+                await _tell(server, "kill")
+                self.tally.kills += 1
+                await _tell(server, "start")
+            else:
+                await asyncio.sleep(0.1)
+
+    def _share_of_cuts(self) -> float:
+        assert self._wire is not None
+        return self._wire.cuts / max(1, self._goal_cuts)
+
+    # ---- clients -----------------------------------------------------------------------------
+
+    async def _ask_on(self) -> None:
+        conversation: str | None = None
+        while not self._is_over:
+            count, seed = self._dice.randint(20, 600), self._dice.randint(1, 10**6)
+            answer = Answer(count, seed, f"key-{seed}-{self._dice.random()}")
+            answer.conversation = conversation if self._dice.random() < 0.8 else None
+            self._running[answer.key] = answer
+            await self._read(answer, asks=True)
+            conversation = answer.conversation
+            del self._running[answer.key]
+            self._ended.append(answer)
+            self.tally.answers += 1
+            self.tally.interrupted += answer.reason == "interrupted"
+
+    async def _follow_on(self) -> None:
+        while not self._is_over:
+            streams = [a for a in self._running.values() if a.stream and a.conversation]
+            if not streams:
+                await asyncio.sleep(0.02)
+                continue
+            original = self._dice.choice(streams)
+            answer = Answer(original.count, original.seed, original.key, original.conversation)
+            answer.stream = await asyncio.to_thread(self._find, original)
+            if answer.stream is not None:
+                await self._read(answer, asks=False)
+                self._ended.append(answer)
+
+    def _find(self, original: Answer) -> str | None:
+        """Find the stream as another client would: in its conversation, over REST."""
+        try:
+            with urllib.request.urlopen(
+                f"{self._http}/api/conversations/{original.conversation}", timeout=5
+            ) as response:
+                turns = json.load(response)["turns"]
+        except OSError:
+            return None
+        for turn in turns:
+            if turn["question"] == original.question and turn["answer"]:
+                found: str = turn["answer"][0]["stream"]
+                return found
+        return None
+
+    async def _read(self, answer: Answer, *, asks: bool) -> None:
+        assert self._wire is not None
+        url = f"ws://127.0.0.1:{self._wire.port}/ws/ai-chat"
+        since = time.monotonic()
+        while answer.reason is None:
+            length = len(answer.text)
+            try:
+                async with asyncio.timeout(2), connect(url, compression=None) as connection:
+                    await self._talk(connection, answer)
+            except (OSError, WebSocketException, TimeoutError, EOFError):
+                await asyncio.sleep(0.01)
+            if len(answer.text) > length:
+                since = time.monotonic()
+            if time.monotonic() - since > LONG_S:
+                self._note("lost", answer, f"nothing came for {LONG_S:.0f} s")
+                answer.reason = "forgotten"
+
+    async def _talk(self, connection: ClientConnection, answer: Answer) -> None:
+        if answer.stream is None:
+            frame = {
+                "type": "chat",
+                "id": "1",
+                "message": answer.question,
+                "key": answer.key,
+                "conversation": answer.conversation or "new",
+            }
+        else:
+            self.tally.resumes += 1
+            offset = len(answer.text)
+            frame = {"type": "resume", "id": "1", "stream": answer.stream, "offset": offset}
+        await connection.send(json.dumps(frame))
+        while answer.reason is None:
+            self._take(answer, json.loads(await connection.recv()))
+
+    def _take(self, answer: Answer, frame: dict[str, Any]) -> None:
+        match frame["type"]:
+            case "start":
+                if answer.stream not in (None, frame["stream"]):
+                    self._note("asked_twice", answer, "another stream for the same key")
+                answer.stream = frame["stream"]
+                answer.conversation = frame["conversation"]
+                answer.text = ""  # a resent request begins at offset 0
+            case "chunk":
+                self._take_chunk(answer, frame)
+            case "done":
+                answer.reason = frame["reason"]
+                if frame["offset"] != len(answer.text):
+                    self._note("lost", answer, f"done at {frame['offset']}")
+            case "error":
+                self._take_error(answer, frame)
+
+    def _take_chunk(self, answer: Answer, frame: dict[str, Any]) -> None:
+        begins = frame["offset"] - len(frame["content"])
+        if begins > len(answer.text):
+            self._note("lost", answer, f"a gap before {begins}")
+        elif begins < len(answer.text):
+            self._note("doubled", answer, f"{begins} again")
+        answer.text = answer.text[:begins] + frame["content"]
+        self.tally.characters += len(frame["content"])
+
+    def _take_error(self, answer: Answer, frame: dict[str, Any]) -> None:
+        match frame["code"]:
+            case "bad_offset":
+                self._note("shown_then_lost", answer, "the offset is beyond the stored end")
+                answer.reason = "lost"
+            case "not_found" if answer.stream is not None:
+                self._note("shown_then_lost", answer, "the stream is gone")
+                answer.reason = "lost"
+            case "overloaded" | "rate_limited" | "internal" | "provider_unavailable":
+                self.tally.notes.append(f"{frame['code']}: {frame['message']}")
+                answer.reason = answer.reason or ("interrupted" if answer.stream else None)
+            case _:
+                self._note("wrong", answer, json.dumps(frame))
+                answer.reason = "wrong"
+
+    # ---- the end -----------------------------------------------------------------------------
+
+    async def _compare(self, lab: FakeOpenAI) -> None:
+        """Hold what clients were shown against what the lab sent, and against the store."""
+        asked = [request.question for request in lab.chats]
+        for answer in self._ended:
+            expected = answer.expected
+            if answer.reason == "stop" and answer.text != expected:
+                self._note("wrong", answer, "complete, but not what was sent")
+            elif not expected.startswith(answer.text):
+                self._note("wrong", answer, "not the beginning of what was sent")
+            if asked.count(answer.question) > 1:
+                self._note("asked_twice", answer, "two requests at the model")
+        for answer in self._ended:
+            stored = await asyncio.to_thread(self._stored, answer)
+            if stored is None or not stored[1].startswith(answer.text):
+                self._note("shown_then_lost", answer, "the store has less")
+            elif stored[0] == "live":
+                self._note("still_running", answer, "live for ever")
+
+    def _stored(self, answer: Answer) -> tuple[str, str] | None:
+        """Return state and text of an answer as REST tells them."""
+        before: int | None = None
+        while before is None or before > 0:
+            query = "" if before is None else f"&before={before}"
+            url = f"{self._http}/api/conversations/{answer.conversation}?limit=200{query}"
+            with urllib.request.urlopen(url, timeout=10) as response:
+                page = json.load(response)
+            for turn in page["turns"]:
+                for stream in turn["answer"]:
+                    if stream["stream"] == answer.stream:
+                        text = "".join(part["text"] or "" for part in stream["parts"])
+                        return stream["state"], text
+            if not page["turns"]:
+                return None
+            before = page["turns"][0]["index"]
+        return None
+
+    def _note(self, what: str, answer: Answer, why: str) -> None:
+        setattr(self.tally, what, getattr(self.tally, what) + 1)
+        self.tally.notes.append(
+            f"{what}: {why} (seed {answer.seed}, {len(answer.text)} of {len(answer.expected)})"
+        )
+
+
+async def _victim(port: int, lab_url: str, folder: str) -> asyncio.subprocess.Process:
+    environment = {
+        **os.environ,
+        "OPENAI_BASE_URL": lab_url,
+        "OPENAI_API_KEY": "lab",
+        "WIRESIDE_PORT": str(port),
+        "WIRESIDE_DATA_DIR": folder,
+        "WIRESIDE_TITLE_MODEL": "off",
+        "WIRESIDE_LOG_LEVEL": "error",
+        "WIRESIDE_CONNECTIONS_PER_ADDRESS": "10000",
+        "WIRESIDE_MESSAGES_PER_MINUTE_ADDRESS": "10000000",
+    }
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(HERE / "victim.py"),
+        env=environment,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+
+
+async def _tell(server: asyncio.subprocess.Process, command: str) -> None:
+    assert server.stdin is not None
+    assert server.stdout is not None
+    server.stdin.write(f"{command}\n".encode())
+    await server.stdin.drain()
+    said = (await server.stdout.readline()).decode().strip()
+    if said not in ("listening", "killed"):
+        raise RuntimeError(f"The server does not start: {said!r}")
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
+def main() -> int:
+    """Run a storm and print its tally; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cuts", type=int, default=500_000)
+    parser.add_argument("--kills", type=int, default=2_000)
+    parser.add_argument("--answers", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=1)
+    given = parser.parse_args()
+    storm = Storm(
+        random.Random(given.seed), cuts=given.cuts, kills=given.kills, answers=given.answers
+    )
+    began = time.monotonic()
+    tally = asyncio.run(storm.run())
+    print(tally.table())
+    print(f"{'seconds':<16} {time.monotonic() - began:>12,.1f}")
+    for note in tally.notes[:20]:
+        print(" ", note)
+    return int(not tally.is_clean)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

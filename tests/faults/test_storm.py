@@ -1,0 +1,26 @@
+"""Cuts and kills in the short form; ``make soak`` runs the long one."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import random
+import sys
+from pathlib import Path
+
+import pytest
+
+_file = Path(__file__).with_name("storm.py")
+_spec = importlib.util.spec_from_file_location("storm", _file)
+assert _spec is not None
+assert _spec.loader is not None
+storm = importlib.util.module_from_spec(_spec)
+sys.modules["storm"] = storm  # its dataclasses look for it
+_spec.loader.exec_module(storm)
+
+
+@pytest.mark.timeout(600)
+def test_cuts_and_kills_lose_nothing() -> None:
+    tally = asyncio.run(storm.Storm(random.Random(7), cuts=10_000, kills=100, answers=200).run())
+    print(f"\n{tally.table()}")
+    assert tally.is_clean, "\n".join(tally.notes[:20])

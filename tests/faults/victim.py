@@ -1,0 +1,50 @@
+"""A server that can be killed and started again many times: the imports are done before a fork.
+
+``python victim.py`` reads commands on its standard input: ``start`` forks a process that is the
+whole server, as ``wireside serve`` runs it (settings from the environment); ``kill`` ends it with
+SIGKILL. Each is answered by a line when it is done.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+
+from wireside.api.server import run_server
+from wireside.app import create_app
+from wireside.settings_load import load_settings
+from wireside.telemetry import configure_logging
+
+
+def main() -> None:
+    pid = 0
+    for line in sys.stdin:
+        if line.strip() == "start":
+            reads, writes = os.pipe()
+            pid = os.fork()
+            if pid == 0:
+                os.close(reads)
+                serve(writes)
+                os._exit(0)
+            os.close(writes)
+            listening = os.read(reads, 1)
+            os.close(reads)
+            print("listening" if listening else "failed", flush=True)
+        elif line.strip() == "kill":
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            print("killed", flush=True)
+
+
+def serve(writes: int) -> None:
+    sys.stdin.close()
+    settings = load_settings()
+    configure_logging(settings.log_format, settings.log_level)
+    run_server(create_app(settings), settings, on_listening=lambda _: os.write(writes, b"!"))
+
+
+if __name__ == "__main__":
+    main()

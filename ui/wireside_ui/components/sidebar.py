@@ -1,0 +1,182 @@
+"""All conversations at the left: found, opened, renamed, pinned, put away, deleted.
+
+The component keeps what is loaded and shows it in its groups; the server gives pages of the list by
+key, single changes, and what a search finds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from typing import Any, TypeGuard
+
+from nicegui.element import Element
+from nicegui.events import GenericEventArguments
+
+from wireside.records import ConversationInfo, Hit
+
+MAX_ID_CHARS = 64
+MAX_TITLE_CHARS = 200
+MAX_QUERY_CHARS = 200
+MAX_CURSOR_CHARS = 200
+MAX_AT_ONCE = 500
+"""Conversations that are changed by one action."""
+
+Done = Awaitable[None]
+
+
+class Sidebar(Element, component="wireside_sidebar.js"):
+    """Whatever comes from the browser is looked at first; what makes no sense is passed over."""
+
+    def __init__(
+        self,
+        *,
+        base: str,
+        words: Mapping[str, str],
+        current: str,
+        items: Sequence[ConversationInfo],
+        cursor: str | None,
+        live: Collection[str],
+        on_need: Callable[[str | None, bool], Done],
+        on_search: Callable[[str, int | None], Done],
+        on_rename: Callable[[str, str], Done],
+        on_pin: Callable[[Sequence[str], bool], Done],
+        on_archive: Callable[[Sequence[str], bool], Done],
+        on_delete: Callable[[Sequence[str]], Done],
+        on_restore: Callable[[Sequence[str]], Done],
+    ) -> None:
+        """``current`` is the conversation that the page shows, "" for a new one; ``items`` is the
+        first page of the list. ``on_need(cursor, archived)`` is answered by ``show``,
+        ``on_search(query, cursor)`` by ``show_hits``; ``fail`` answers both.
+        """
+        super().__init__()
+        self._props["base"] = base
+        self._props["words"] = dict(words)
+        self._props["begin"] = {
+            "items": [_item(info) for info in items],
+            "cursor": cursor,
+            "current": current,
+            "live": list(live),
+        }
+        self._on_need = on_need
+        self._on_search = on_search
+        self._on_rename = on_rename
+        self._on_pin = on_pin
+        self._on_archive = on_archive
+        self._on_delete = on_delete
+        self._on_restore = on_restore
+        self.on("need", self._need)
+        self.on("search", self._search)
+        self.on("rename", self._rename)
+        self.on("pin", self._pin)
+        self.on("archive", self._archive)
+        self.on("delete", self._delete)
+        self.on("restore", self._restore)
+
+    def show(
+        self,
+        items: Sequence[ConversationInfo],
+        cursor: str | None,
+        *,
+        archived: bool,
+        fresh: bool,
+    ) -> None:
+        """Show a page of the list, or of those that are archived; ``fresh``: the first one."""
+        self.run_method("show", [_item(info) for info in items], cursor, archived, fresh)
+
+    def show_hits(self, query: str, hits: Sequence[Hit], *, fresh: bool) -> None:
+        """Show what was found for ``query``; nothing more when there are no more."""
+        self.run_method("showHits", query, [_hit(hit) for hit in hits], fresh)
+
+    def fail(self, sentence: str) -> None:
+        """Say why the list, or what was searched for, can't be read."""
+        self.run_method("fail", sentence)
+
+    def put(self, info: ConversationInfo) -> None:
+        """Show a conversation that is new, or has changed, at its place."""
+        self.run_method("put", _item(info))
+
+    def take_out(self, conversation_ids: Sequence[str]) -> None:
+        """Show them no more."""
+        self.run_method("takeOut", list(conversation_ids))
+
+    def set_live(self, conversation_ids: Collection[str]) -> None:
+        """Mark those in which an answer is being made."""
+        self.run_method("setLive", list(conversation_ids))
+
+    def set_current(self, conversation_id: str) -> None:
+        """Mark the one that the page shows."""
+        self.run_method("setCurrent", conversation_id)
+
+    # ---- what a person does ------------------------------------------------------------------
+
+    async def _need(self, event: GenericEventArguments) -> None:
+        args = _dict(event.args)
+        cursor, archived = args.get("cursor"), args.get("archived")
+        if (cursor is None or _is_text(cursor, MAX_CURSOR_CHARS)) and isinstance(archived, bool):
+            await self._on_need(cursor, archived)
+
+    async def _search(self, event: GenericEventArguments) -> None:
+        args = _dict(event.args)
+        query, cursor = args.get("query"), args.get("cursor")
+        if _is_text(query, MAX_QUERY_CHARS) and (cursor is None or type(cursor) is int):
+            await self._on_search(query, cursor)
+
+    async def _rename(self, event: GenericEventArguments) -> None:
+        args = _dict(event.args)
+        name, title = args.get("id"), args.get("title")
+        if _is_text(name, MAX_ID_CHARS) and _is_text(title, MAX_TITLE_CHARS):
+            await self._on_rename(name, title)
+
+    async def _pin(self, event: GenericEventArguments) -> None:
+        args = _dict(event.args)
+        if ids := _ids(args):
+            await self._on_pin(ids, args.get("on") is True)
+
+    async def _archive(self, event: GenericEventArguments) -> None:
+        args = _dict(event.args)
+        if ids := _ids(args):
+            await self._on_archive(ids, args.get("on") is True)
+
+    async def _delete(self, event: GenericEventArguments) -> None:
+        if ids := _ids(_dict(event.args)):
+            await self._on_delete(ids)
+
+    async def _restore(self, event: GenericEventArguments) -> None:
+        if ids := _ids(_dict(event.args)):
+            await self._on_restore(ids)
+
+
+def _item(info: ConversationInfo) -> dict[str, Any]:
+    return {
+        "id": info.id,
+        "title": info.title,
+        "at": info.updated_at,
+        "pin": info.pinned_at or 0,
+        "archived": info.archived_at is not None,
+    }
+
+
+def _hit(hit: Hit) -> dict[str, Any]:
+    return {
+        "id": hit.conversation_id,
+        "title": hit.title,
+        "turn": hit.turn_id,
+        "kind": hit.kind,
+        "snippet": list(hit.snippet),
+        "cursor": hit.cursor,
+    }
+
+
+def _dict(args: Any) -> dict[str, Any]:
+    return args if isinstance(args, dict) else {}
+
+
+def _is_text(value: Any, max_chars: int) -> TypeGuard[str]:
+    return isinstance(value, str) and 0 < len(value) <= max_chars
+
+
+def _ids(args: dict[str, Any]) -> list[str]:
+    ids = args.get("ids")
+    if not isinstance(ids, list) or len(ids) > MAX_AT_ONCE:
+        return []
+    return ids if all(_is_text(name, MAX_ID_CHARS) for name in ids) else []

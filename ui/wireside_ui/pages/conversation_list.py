@@ -1,0 +1,126 @@
+"""The list of conversations beside a page: what the library says to the sidebar, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from wireside.chat.library import Answering, Change, Gone, Library, Listed
+from wireside.errors import BadMessage, NotFound, StoreError, WiresideError
+from wireside.records import ConversationInfo, Listing
+from wireside_ui.components.sidebar import Sidebar
+from wireside_ui.words import sentence_in, words_in
+
+
+class ConversationList:
+    """Keeps one page's sidebar as the library is. ``wake`` asks the page for an ``update``."""
+
+    def __init__(
+        self, library: Library, base: str, language: str, wake: Callable[[], None]
+    ) -> None:
+        self._library = library
+        self._base = base
+        self._language = language
+        self._wake = wake
+        self._changed: dict[str, ConversationInfo | None] = {}
+        self._is_live_new = False
+        self._unwatch: Callable[[], object] = lambda: None
+
+    async def first_page(self) -> Listing:
+        """Return what the list begins with; nothing while the store can't be read."""
+        try:
+            return await self._library.page()
+        except StoreError:
+            return Listing((), None)
+
+    def build(self, listing: Listing, *, current: str) -> None:
+        """Put the sidebar where the page is being built."""
+        self._sidebar = Sidebar(
+            base=self._base,
+            words=words_in(self._language),
+            current=current,
+            items=listing.conversations,
+            cursor=listing.cursor,
+            live=self._library.answering,
+            on_need=self._give,
+            on_search=self._search,
+            on_rename=self._rename,
+            on_pin=self._pin,
+            on_archive=self._archive,
+            on_delete=self._delete,
+            on_restore=self._restore,
+        )
+
+    def begin(self) -> None:
+        """Follow the library from now on."""
+        self._unwatch = self._library.watch(self._on_change)
+
+    def close(self) -> None:
+        """Follow it no more."""
+        self._unwatch()
+
+    def set_current(self, conversation_id: str) -> None:
+        """Mark the conversation that the page shows, "" for a new one."""
+        self._sidebar.set_current(conversation_id)
+
+    def update(self) -> None:
+        """Show what has changed since the last time."""
+        changed, self._changed = self._changed, {}
+        for conversation_id, info in changed.items():
+            if info is None:
+                self._sidebar.take_out([conversation_id])
+            else:
+                self._sidebar.put(info)
+        if self._is_live_new:
+            self._is_live_new = False
+            self._sidebar.set_live(self._library.answering)
+
+    def _on_change(self, change: Change) -> None:
+        match change:
+            case Listed():
+                self._changed[change.info.id] = change.info
+            case Gone():
+                self._changed.update(dict.fromkeys(change.ids))
+            case Answering():
+                self._is_live_new = True
+        self._wake()
+
+    # ---- what a person does ------------------------------------------------------------------
+
+    async def _give(self, cursor: str | None, archived: bool) -> None:
+        try:
+            listing = await self._library.page(archived=archived, cursor=cursor)
+        except WiresideError as error:
+            self._sidebar.fail(sentence_in(self._language, error))
+        else:
+            self._sidebar.show(
+                listing.conversations, listing.cursor, archived=archived, fresh=cursor is None
+            )
+
+    async def _search(self, query: str, cursor: int | None) -> None:
+        try:
+            hits = await self._library.search(query, cursor=cursor)
+        except WiresideError as error:
+            self._sidebar.fail(sentence_in(self._language, error))
+        else:
+            self._sidebar.show_hits(query, hits, fresh=cursor is None)
+
+    async def _rename(self, conversation_id: str, title: str) -> None:
+        with suppress(NotFound, BadMessage):
+            await self._library.rename(conversation_id, title)
+
+    async def _pin(self, ids: Sequence[str], is_pinned: bool) -> None:
+        for conversation_id in ids:
+            with suppress(NotFound):
+                await self._library.pin(conversation_id, is_pinned)
+
+    async def _archive(self, ids: Sequence[str], is_archived: bool) -> None:
+        for conversation_id in ids:
+            with suppress(NotFound):
+                await self._library.archive(conversation_id, is_archived)
+
+    async def _delete(self, ids: Sequence[str]) -> None:
+        await self._library.delete(ids)
+
+    async def _restore(self, ids: Sequence[str]) -> None:
+        await self._library.restore(ids)
