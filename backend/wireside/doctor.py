@@ -89,6 +89,7 @@ async def examine(
     base = f"http://{_host_in_url(settings.host)}:{settings.port}"
     ready = await asyncio.to_thread(_running, base)
     checks.append(check_port(settings, ready))
+    checks.append(await check_database(settings, is_running=ready is not None))
     return checks + await check_server(settings, base, ready, origin)
 
 
@@ -188,6 +189,34 @@ async def check_weights(settings: Settings) -> Check:
     if not await asyncio.to_thread(weights.are_intact, settings.cache_dir):
         return Check("Weights", "failed", f"{file} is damaged", "wireside pull")
     return Check("Weights", "ok", f"{file}, SHA-256 as it should be")
+
+
+async def check_database(settings: Settings, *, is_running: bool) -> Check:
+    """Whether conversations can be kept. A server that runs has the database for itself."""
+    from wireside.app import database_url
+    from wireside.store import database
+
+    url = database_url(settings)
+    try:
+        opened = database.database(url)
+    except NotConfigured as error:
+        return Check("Database", "failed", str(error), "unset WIRESIDE_DATABASE_URL")
+    where = f"SQLite {database.sqlite_version()}" if opened.is_sqlite else "PostgreSQL"
+    if opened.is_sqlite and not database.is_sqlite_mended():
+        finding = f"{where} can corrupt a database (sqlite.org/wal.html#walresetbug)"
+        return Check("Database", "failed", finding, "pip install pysqlite3")
+    file = database.file_of(url)
+    if file is not None and not file.exists():
+        return Check("Database", "ok", f"{where}, {file} will be made")
+    try:
+        await opened.open()
+    except NotConfigured as error:
+        if is_running and str(error) == database.TAKEN:
+            return Check("Database", "ok", f"{where}, in use by the server that runs")
+        return Check("Database", "failed", str(error), "end that server, or change the setting")
+    finally:
+        await opened.aclose()
+    return Check("Database", "ok", f"{where}, {file or 'reachable'}")
 
 
 async def check_provider(settings: Settings, make: Make) -> Check:

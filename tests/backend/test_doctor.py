@@ -22,6 +22,7 @@ from wireside.errors import NotConfigured, ProviderAuth, ProviderUnavailable, Wi
 from wireside.messages import Delta, Finished, ModelInfo, ModelRequest, TextDelta
 from wireside.providers import weights
 from wireside.settings import Settings
+from wireside.store.store import SqlStore
 
 
 @dataclass
@@ -240,3 +241,19 @@ async def test_a_fat_server_is_told(running: Running) -> None:
     found = await check("Server's memory", port=running.port)
     assert found.state == "failed"
     assert "WIRESIDE_RESUME_WINDOW_S" in (found.remedy or "")
+
+
+async def test_the_database_is_looked_at(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path)
+    found = await doctor.check_database(settings, is_running=False)
+    assert (found.state, "will be made" in found.finding) == ("ok", True)
+    running = SqlStore(f"sqlite:///{tmp_path / 'wireside.db'}")
+    await running.open()
+    assert (await doctor.check_database(settings, is_running=True)).state == "ok"
+    other = await doctor.check_database(settings, is_running=False)
+    assert (other.state, other.finding.startswith("Another server")) == ("failed", True)
+    await running.aclose()
+    nowhere = Settings(data_dir=tmp_path, database_url="postgresql://x:secret@127.0.0.1:9/x")
+    found = await doctor.check_database(nowhere, is_running=False)
+    assert found.state == "failed"
+    assert "secret" not in found.finding

@@ -1,5 +1,5 @@
 // All conversations: in groups by day, pinned ones on top; search; what can be done with one, or with several.
-import { h } from "vue";
+import { h, shallowReactive } from "vue";
 
 const ICONS = {
   compose: "M12 5H7a2 2 0 00-2 2v10a2 2 0 002 2h10a2 2 0 002-2v-5M10.500 13.500l.7-2.700 7.500-7.500a1.500 1.500 0 012 2l-7.500 7.500z",
@@ -16,10 +16,12 @@ const ICONS = {
 };
 const WIDE = matchMedia("(min-width: 1024px)");
 const UNDO_MS = 30_000;
+const SAY_MS = 10_000;
 const SEARCH_MS = 150;
+const MAX_AT_ONCE = 500; // conversations that are changed by one action: the server takes no more
 const NEAR_END = 400; // px from the end at which more is asked for
-const MENU_HEIGHT = 340; // px
-const DAY_MS = 86_400_000;
+const STEP = 16; // rows by which the window moves; as many stand ready on either side of it
+const GAP = 8; // px between a menu and the edge of the sidebar
 
 const icon = (name) =>
   h("svg", { viewBox: "0 0 24 24", width: 20, height: 20, class: "ws-icon", "aria-hidden": "true" }, h("path", { d: ICONS[name] }));
@@ -31,12 +33,19 @@ function byPlace(a, b) {
   return b.pin - a.pin || b.at - a.at || (a.id < b.id ? 1 : -1);
 }
 
+// By the calendar: a day is not always 24 hours.
+function daysAgo(days) {
+  const date = new Date();
+  date.setHours(0, 0, 0, 0);
+  return date.setDate(date.getDate() - days);
+}
+
 export default {
   props: { base: String, words: Object, begin: Object },
   emits: ["need", "search", "rename", "pin", "archive", "delete", "restore"],
   data() {
     return {
-      items: new Map(this.begin.items.map((item) => [item.id, item])),
+      items: shallowReactive(new Map(this.begin.items.map((item) => [item.id, item]))),
       cursor: this.begin.cursor,
       current: this.begin.current,
       live: new Set(this.begin.live),
@@ -44,36 +53,68 @@ export default {
       isLoading: false,
       problem: "",
       query: "",
-      hits: null, // null: none asked for
+      hits: null, // null: none yet
+      hitsOf: "", // which query they answer
       hasMoreHits: false,
+      isSearchLoading: false,
       selected: new Set(),
-      isSelecting: false,
       lastSelected: "",
+      first: 0, // the window: which rows have DOM
+      last: 5 * STEP,
+      focused: "", // which conversation the Tab key leads to
       menu: "", // of which conversation
+      menuTop: 0,
       renaming: "",
+      draft: "", // its title while it is written
       deleted: [], // what can be taken back, one entry an action
       toast: "",
       importing: false,
+      isDropping: false,
       isDrawer: !WIDE.matches,
       isDrawerOpen: false,
-      now: Date.now(),
+      today: daysAgo(0),
     };
   },
   computed: {
     list() {
       return [...this.items.values()].sort(byPlace);
     },
+    // A heading is as high as an item, so that a place in the list is a number of rows.
     groups() {
+      const w = this.words;
+      const days = [[this.today, w.today], [daysAgo(1), w.yesterday], [daysAgo(7), w.last_7_days], [daysAgo(30), w.last_30_days]];
+      const months = new Intl.DateTimeFormat(document.documentElement.lang, { month: "long", year: "numeric" });
       const groups = [];
+      let row = 0;
       for (const item of this.list) {
-        const name = this.groupOf(item);
-        if (groups.at(-1)?.name !== name) groups.push({ name, items: [] });
+        const at = item.at * 1000;
+        const since = item.pin ? Infinity : days.find(([since]) => at >= since)?.[0];
+        const date = since === undefined ? new Date(at) : null;
+        const key = since ?? date.getFullYear() * 12 + date.getMonth();
+        if (groups.at(-1)?.key !== key) {
+          const name = date ? months.format(date) : item.pin ? w.pinned : days.find((day) => day[0] === since)[1];
+          groups.push({ key, name, row, items: [] });
+          row++;
+        }
         groups.at(-1).items.push(item);
+        row++;
       }
       return groups;
     },
+    // One stop of the Tab key, not one for each conversation: the arrows lead on from there.
+    tabStop() {
+      return [this.focused, this.current].find((id) => this.items.has(id)) ?? this.list[0]?.id;
+    },
+    isSelecting() {
+      return this.selected.size > 0;
+    },
     isSearching() {
       return Boolean(this.query.trim());
+    },
+  },
+  watch: {
+    list() {
+      this.$nextTick(this.settle);
     },
   },
   mounted() {
@@ -82,7 +123,10 @@ export default {
     document.addEventListener("keydown", this.onPageKey);
     document.addEventListener("click", this.onOutside);
     WIDE.addEventListener("change", this.onWidth);
-    this.clock = setInterval(() => (this.now = Date.now()), 60_000);
+    this.clock = setInterval(() => (this.today = daysAgo(0)), 60_000);
+    this.sizes = new ResizeObserver(this.settle);
+    this.sizes.observe(this.$refs.list);
+    if (this.items.has(this.current)) this.reveal(this.current);
   },
   unmounted() {
     window.removeEventListener("wireside:sidebar", this.toggle);
@@ -90,24 +134,37 @@ export default {
     document.removeEventListener("keydown", this.onPageKey);
     document.removeEventListener("click", this.onOutside);
     WIDE.removeEventListener("change", this.onWidth);
+    this.sizes.disconnect();
     clearInterval(this.clock);
     clearTimeout(this.searching);
+    clearTimeout(this.toasting);
+    for (const action of this.deleted) clearTimeout(action.timer);
+    this.closeDrawer();
+  },
+  // A row that moves within the list loses the focus on its way.
+  beforeUpdate() {
+    this.focusedLink = document.activeElement?.closest?.(".ws-sidebar .ws-item-link")?.dataset.id;
+  },
+  updated() {
+    if (this.focusedLink && document.activeElement === document.body) this.linkOf(this.focusedLink)?.focus({ preventScroll: true });
   },
   render() {
     const w = this.words;
-    return h("div", { class: ["ws-side", this.isDrawerOpen && "ws-side-open"] }, [
-      h("div", { class: "ws-scrim", onClick: this.closeDrawer }),
+    const dialog = this.isDrawerOpen ? { role: "dialog", "aria-modal": "true", "aria-label": w.conversations } : {};
+    return h("div", { class: ["ws-side", this.isDrawerOpen && "ws-side-open"], ...dialog, onKeydown: this.onTrap }, [
+      h("div", { class: "ws-scrim", "data-testid": "sidebar-scrim", onClick: this.closeDrawer }),
       h(
         "nav",
         {
           ref: "panel",
-          class: "ws-sidebar",
+          class: ["ws-sidebar", this.isDropping && "ws-sidebar-dropping"],
           "aria-label": w.conversations,
           inert: this.isDrawer && !this.isDrawerOpen,
-          onDragover: (e) => e.dataTransfer?.types.includes("Files") && e.preventDefault(),
+          onDragover: this.onDrag,
+          onDragleave: (e) => e.currentTarget.contains(e.relatedTarget) || (this.isDropping = false),
           onDrop: this.onDrop,
         },
-        [this.top(), this.isSelecting ? this.selectionBar() : null, this.body(), this.toastBar(), this.bottom(), this.itemMenu()],
+        [this.top(), this.body(), this.toastBar(), this.isSelecting ? this.selectionBar() : this.bottom(), this.itemMenu()],
       ),
     ]);
   },
@@ -115,26 +172,28 @@ export default {
     // ---- called by the server ------------------------------------------------------------------
     show(items, cursor, archived, fresh) {
       if (archived !== this.archived) return; // somebody has looked elsewhere meanwhile
-      if (fresh) this.items = new Map();
+      if (fresh) this.items.clear();
       for (const item of items) this.items.set(item.id, item);
       this.cursor = cursor;
       this.isLoading = false;
       this.problem = "";
-      this.$nextTick(this.onScroll);
+      this.$nextTick(this.settle);
     },
     showHits(query, hits, fresh) {
       if (query !== this.query.trim()) return;
       this.hits = fresh ? hits : [...(this.hits || []), ...hits];
+      this.hitsOf = query;
       this.hasMoreHits = hits.length > 0;
-      this.isLoading = false;
+      this.isSearchLoading = false;
       this.problem = "";
+      this.$nextTick(this.settle);
     },
     fail(sentence) {
       this.problem = sentence;
-      this.isLoading = false;
+      this.isLoading = this.isSearchLoading = false;
     },
     put(item) {
-      if (item.archived !== this.archived) return this.items.delete(item.id);
+      if (item.archived !== this.archived) return this.takeOut([item.id]);
       this.items.set(item.id, item);
     },
     takeOut(ids) {
@@ -142,7 +201,6 @@ export default {
         this.items.delete(id);
         this.selected.delete(id);
       }
-      if (this.hits) this.hits = this.hits.filter((hit) => !ids.includes(hit.id));
     },
     setLive(ids) {
       this.live = new Set(ids);
@@ -160,19 +218,28 @@ export default {
       } catch {}
     },
     openDrawer() {
+      if (this.isDrawerOpen) return;
       this.opener = document.activeElement;
       this.isDrawerOpen = true;
-      this.others().forEach((el) => (el.inert = true));
+      this.others = [...this.$el.parentElement.children].filter((el) => el !== this.$el && !el.inert);
+      for (const el of this.others) el.inert = true;
       this.$nextTick(() => this.$refs.fresh?.focus());
     },
     closeDrawer() {
       if (!this.isDrawerOpen) return;
       this.isDrawerOpen = false;
-      this.others().forEach((el) => (el.inert = false));
+      this.menu = "";
+      for (const el of this.others) el.inert = false;
       this.opener?.focus({ preventScroll: true });
     },
-    others() {
-      return [...this.$el.parentElement.children].filter((el) => el !== this.$el);
+    // The focus goes round in the drawer, and not behind it.
+    onTrap(e) {
+      if (e.key !== "Tab" || !this.isDrawerOpen || e.defaultPrevented) return;
+      const stops = [...this.$refs.panel.querySelectorAll("a[href], button, input")].filter((el) => el.tabIndex >= 0 && !el.disabled && !el.hidden);
+      const [from, to] = e.shiftKey ? [stops[0], stops.at(-1)] : [stops.at(-1), stops[0]];
+      if (document.activeElement !== from) return;
+      e.preventDefault();
+      to.focus();
     },
     onWidth() {
       this.closeDrawer();
@@ -180,16 +247,18 @@ export default {
     },
     onPageKey(e) {
       const key = e.key.toLowerCase();
-      if ((e.ctrlKey || e.metaKey) && !e.altKey && key === "k") {
+      const isCommand = (e.ctrlKey || e.metaKey) && !e.altKey;
+      if (isCommand && !e.shiftKey && key === "k") {
         e.preventDefault();
         if (this.isDrawer) this.openDrawer();
         else if (document.documentElement.classList.contains("ws-sidebar-closed")) this.toggle();
-        this.$nextTick(() => this.$refs.search.focus());
-      } else if ((e.ctrlKey || e.metaKey) && e.shiftKey && key === "s") {
+        this.$nextTick(() => this.$refs.search.select());
+      } else if (isCommand && e.shiftKey && key === "s") {
         e.preventDefault();
         this.toggle();
       } else if (e.key === "Escape" && !e.defaultPrevented) {
         if (this.menu) this.closeMenu();
+        else if (this.isSelecting && this.$el.contains(e.target)) this.endSelection();
         else if (this.isDrawerOpen) this.closeDrawer();
         else return;
         e.preventDefault(); // it stops no answer
@@ -230,79 +299,107 @@ export default {
       ]);
     },
     setQuery(query, focuses = false) {
+      if (!this.isSearching) this.listTop = this.$refs.list.scrollTop;
       this.query = query;
       this.problem = "";
+      this.menu = "";
       clearTimeout(this.searching);
       if (focuses) this.$refs.search.focus();
       if (!this.isSearching) {
         this.hits = null;
-        this.isLoading = false;
+        this.isSearchLoading = false;
+        this.$nextTick(() => this.$refs.list.scrollTo(0, this.listTop));
         return;
       }
-      this.isLoading = true;
-      this.searching = setTimeout(() => this.$emit("search", { query: query.trim(), cursor: null }), SEARCH_MS);
+      this.endSelection();
+      this.isSearchLoading = true;
+      this.searching = setTimeout(this.search, SEARCH_MS);
+    },
+    search() {
+      this.$refs.list.scrollTo(0, 0);
+      this.$emit("search", { query: this.query.trim(), cursor: null });
     },
     onSearchKey(e) {
+      if (e.isComposing) return;
       if (e.key === "Escape" && this.query) {
         e.preventDefault();
         this.setQuery("");
       } else if (e.key === "ArrowDown") {
         e.preventDefault();
-        this.links()[0]?.focus();
+        if (this.isSearching) this.links()[0]?.focus();
+        else this.goTo(0);
+      } else if (e.key === "Enter" && this.hitsOf === this.query.trim()) {
+        e.preventDefault();
+        this.links()[0]?.click();
       }
     },
 
     // ---- the list ------------------------------------------------------------------------------
     body() {
-      const inner = this.isSearching ? this.results() : this.conversations();
-      return h(
-        "div",
-        { ref: "list", class: "ws-side-list", "data-testid": "conversation-list", "aria-busy": String(this.isLoading), onScrollPassive: this.onScroll, onKeydown: this.onListKey },
-        [inner, this.problem ? this.failure() : this.isLoading ? h("p", { class: "ws-side-note", role: "status" }, this.words.loading) : null],
-      );
+      const w = this.words;
+      const isLoading = this.isSearching ? this.isSearchLoading : this.isLoading;
+      return [
+        this.archived && !this.isSearching ? h("p", { class: "ws-side-title" }, w.show_archived) : null,
+        h(
+          "div",
+          {
+            ref: "list",
+            class: "ws-side-list",
+            "data-testid": "conversation-list",
+            "aria-busy": String(isLoading),
+            onScrollPassive: this.onScroll,
+            onKeydown: this.onListKey,
+            onFocusin: (e) => e.target.matches(".ws-item-link") && (this.focused = e.target.dataset.id),
+          },
+          [
+            this.isSearching ? this.results() : this.conversations(),
+            this.problem ? this.failure() : h("p", { class: ["ws-side-note", isLoading ? "ws-side-loading" : "ws-unseen"], role: "status" }, isLoading ? w.loading : ""),
+          ],
+        ),
+      ];
     },
     failure() {
       return h("div", { class: "ws-side-note", role: "alert" }, [
         h("p", this.problem),
-        h("button", { type: "button", class: "ws-button", onClick: this.again }, this.words.try_again),
+        h("button", { type: "button", class: "ws-button", "data-testid": "sidebar-again", onClick: this.again }, this.words.try_again),
       ]);
     },
     again() {
       this.problem = "";
-      this.isLoading = true;
-      if (this.isSearching) this.$emit("search", { query: this.query.trim(), cursor: null });
-      else this.$emit("need", { cursor: this.items.size ? this.cursor : null, archived: this.archived });
+      if (this.isSearching) {
+        this.isSearchLoading = true;
+        this.search();
+      } else {
+        this.isLoading = true;
+        this.$emit("need", { cursor: this.items.size ? this.cursor : null, archived: this.archived });
+      }
     },
+    // Only rows near those that are seen have DOM, and those that somebody is busy with.
     conversations() {
       const w = this.words;
       if (!this.list.length && !this.cursor && !this.isLoading && !this.problem) {
-        return h("p", { class: "ws-side-note" }, this.archived ? w.no_archived : w.no_conversations);
+        return h("p", { class: "ws-side-note ws-side-empty" }, this.archived ? w.no_archived : w.no_conversations);
       }
-      return this.groups.map((group) =>
-        h("section", { key: group.name }, [
-          h("h2", { class: "ws-side-group" }, group.name),
-          h("ul", { class: "ws-side-items" }, group.items.map(this.item)),
-        ]),
-      );
+      const kept = new Set([this.tabStop, this.renaming, this.menu]);
+      return this.groups.map(({ key, name, row, items }) => {
+        const rows = items.map((item, at) => [item, at]).filter(([item, at]) => (row + at >= this.first && row + at < this.last) || kept.has(item.id));
+        return h("section", { key, style: { "--ws-rows": items.length } }, [
+          h("h2", { class: "ws-side-group", dir: "auto" }, name),
+          h(
+            "ul",
+            { class: "ws-side-items", "aria-label": name },
+            rows.map(([item, at]) => this.item(item, at, items.length)),
+          ),
+        ]);
+      });
     },
-    groupOf(item) {
-      const w = this.words;
-      if (item.pin) return w.pinned;
-      const midnight = new Date(this.now).setHours(0, 0, 0, 0);
-      const at = item.at * 1000;
-      if (at >= midnight) return w.today;
-      if (at >= midnight - DAY_MS) return w.yesterday;
-      if (at >= midnight - 7 * DAY_MS) return w.last_7_days;
-      if (at >= midnight - 30 * DAY_MS) return w.last_30_days;
-      this.months ??= new Intl.DateTimeFormat(document.documentElement.lang, { month: "long", year: "numeric" });
-      return this.months.format(at);
-    },
-    item(item) {
+    item(item, at, count) {
       const w = this.words;
       const isCurrent = item.id === this.current;
       const isSelected = this.selected.has(item.id);
       const name = item.title || w.untitled;
-      return h("li", { key: item.id, class: ["ws-item", isCurrent && "ws-item-current", isSelected && "ws-item-selected"] }, [
+      const tabindex = item.id === this.tabStop ? 0 : -1;
+      return h("li", { key: item.id, class: ["ws-item", isCurrent && "ws-item-current", isSelected && "ws-item-selected"], style: { "--ws-at": at }, "aria-posinset": at + 1, "aria-setsize": count }, [
         this.renaming === item.id
           ? this.renameBox(item)
           : h(
@@ -312,6 +409,7 @@ export default {
                 href: `${this.base}/c/${item.id}`,
                 "data-testid": "conversation-item",
                 "data-id": item.id,
+                tabindex,
                 "aria-current": isCurrent ? "page" : undefined,
                 title: name,
                 onClick: (e) => this.onItem(e, item),
@@ -328,6 +426,7 @@ export default {
           {
             type: "button",
             class: "ws-item-more",
+            tabindex,
             "data-testid": "conversation-menu",
             "aria-label": `${w.more}: ${name}`,
             "aria-haspopup": "menu",
@@ -338,30 +437,39 @@ export default {
         ),
       ]);
     },
+    rename(item) {
+      this.renaming = item.id;
+      this.draft = item.title;
+    },
     renameBox(item) {
-      const done = (e, keeps) => {
+      const done = (keeps) => {
         if (this.renaming !== item.id) return;
-        const title = e.target.value.replace(/\s+/g, " ").trim();
+        const title = this.draft.replace(/\s+/g, " ").trim();
         this.renaming = "";
         if (keeps && title && title !== item.title) {
           this.items.set(item.id, { ...item, title });
           this.$emit("rename", { id: item.id, title });
         }
+      };
+      const leave = (keeps) => {
+        done(keeps);
         this.$nextTick(() => this.linkOf(item.id)?.focus());
       };
       return h("input", {
         class: "ws-item-rename",
-        value: item.title,
+        value: this.draft,
         maxlength: 200,
         dir: "auto",
         "aria-label": this.words.rename,
+        "data-testid": "rename",
         onVnodeMounted: (node) => (node.el.focus(), node.el.select()),
+        onInput: (e) => (this.draft = e.target.value),
         onKeydown: (e) => {
           if (e.isComposing) return;
-          if (e.key === "Enter") done(e, true);
-          else if (e.key === "Escape") (e.preventDefault(), e.stopPropagation(), done(e, false));
+          if (e.key === "Enter") leave(true);
+          else if (e.key === "Escape") (e.preventDefault(), leave(false));
         },
-        onBlur: (e) => done(e, true),
+        onBlur: () => done(true),
       });
     },
     // It stands beside the list: within it, it would be cut off where the list ends.
@@ -383,12 +491,12 @@ export default {
           class: "ws-menu ws-item-menu",
           role: "menu",
           "aria-label": item.title || w.untitled,
-          style: this.menuPlace,
+          style: { top: `${this.menuTop}px` },
           onKeydown: this.onMenuKey,
-          onVnodeMounted: (node) => node.el.querySelector("[role=menuitem]").focus(),
+          onVnodeMounted: (node) => this.placeMenu(node.el),
         },
         [
-          act("compose", "rename", w.rename, () => (this.renaming = item.id)),
+          act("compose", "rename", w.rename, () => this.rename(item)),
           act("pin", "pin", item.pin ? w.unpin : w.pin, () => this.pin([item.id], !item.pin)),
           act("archive", "archive", item.archived ? w.unarchive : w.archive, () => this.archive([item.id], !item.archived)),
           act("check", "select", w.select, () => this.select(item.id)),
@@ -401,16 +509,23 @@ export default {
     },
     openMenu(e, item) {
       if (this.menu === item.id) return this.closeMenu();
-      const button = e.currentTarget.getBoundingClientRect();
+      this.menuButton = e.currentTarget.getBoundingClientRect();
+      this.menu = this.focused = item.id;
+    },
+    // Below the button where there is room, else above it, else where it fits.
+    placeMenu(menu) {
       const panel = this.$refs.panel.getBoundingClientRect();
-      const isBelow = panel.bottom - button.bottom > MENU_HEIGHT;
-      this.menuPlace = isBelow ? { top: `${button.bottom - panel.top}px` } : { bottom: `${Math.max(8, panel.bottom - button.top)}px` };
-      this.menu = item.id;
+      const room = panel.height - menu.offsetHeight - GAP;
+      const below = this.menuButton.bottom - panel.top;
+      const above = this.menuButton.top - panel.top - menu.offsetHeight;
+      this.menuTop = below <= room ? below : Math.min(Math.max(above, GAP), Math.max(room, GAP));
+      menu.style.top = `${this.menuTop}px`;
+      menu.querySelector("[role=menuitem]").focus({ preventScroll: true });
     },
     closeMenu() {
       const id = this.menu;
       this.menu = "";
-      this.$nextTick(() => !this.renaming && this.linkOf(id)?.focus());
+      this.$nextTick(() => !this.renaming && this.linkOf(id)?.focus({ preventScroll: true }));
     },
     onMenuKey(e) {
       const options = [...e.currentTarget.querySelectorAll("[role=menuitem]")];
@@ -428,32 +543,65 @@ export default {
     linkOf(id) {
       return this.$refs.list.querySelector(`.ws-item-link[data-id="${CSS.escape(id)}"]`);
     },
+    // Give the focus to the item at that place of the list, which may have no DOM yet.
+    goTo(at) {
+      const item = this.list[Math.min(Math.max(at, 0), this.list.length - 1)];
+      if (!item) return this.$refs.fresh.focus();
+      this.focused = item.id;
+      this.$nextTick(() => this.linkOf(item.id)?.focus());
+    },
     onListKey(e) {
-      if (isTyping(e.target) || !e.target.matches(".ws-item-link")) return;
+      if (!e.target.matches(".ws-item-link") || e.ctrlKey || e.metaKey || e.altKey) return;
+      if (this.isSearching) return this.onHitKey(e);
+      const id = e.target.dataset.id;
+      const at = this.list.findIndex((item) => item.id === id);
+      const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: this.list.length - 1 }[e.key];
+      if (to === -1) this.$refs.search.focus();
+      else if (to !== undefined) this.goTo(to);
+      else if (e.key === "F2") this.rename(this.items.get(id));
+      else if (e.key === "Delete") this.remove(this.isSelecting ? [...this.selected] : [id]);
+      else if (e.key === " " && this.isSelecting) this.select(id);
+      else return;
+      e.preventDefault();
+    },
+    onHitKey(e) {
       const links = this.links();
       const at = links.indexOf(e.target);
       const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: links.length - 1 }[e.key];
-      const id = e.target.dataset.id;
-      if (to !== undefined) links[to]?.focus();
-      else if (e.key === "F2" && !this.isSearching) this.renaming = id;
-      else if (e.key === "Delete" && !this.isSearching) {
-        (links[at + 1] || links[at - 1] || this.$refs.fresh).focus();
-        this.remove(this.isSelecting && this.selected.size ? [...this.selected] : [id]);
-      } else return;
+      if (to === undefined) return;
       e.preventDefault();
+      if (to === -1) this.$refs.search.focus();
+      else links[to]?.focus();
     },
     onScroll() {
+      if (this.menu) this.closeMenu();
+      this.settle();
+    },
+    // What depends on where the list stands and how long it is: the window, and whether more is wanted.
+    settle() {
       const list = this.$refs.list;
-      if (!list || this.isLoading || this.problem) return;
-      if (list.scrollHeight - list.scrollTop - list.clientHeight > NEAR_END) return;
+      if (!list?.clientHeight) return; // nobody sees it
+      const row = this.isSearching ? 0 : list.querySelector(".ws-item")?.getBoundingClientRect().height;
+      if (row) {
+        const first = Math.floor(list.scrollTop / row / STEP) * STEP - STEP;
+        const last = Math.ceil((list.scrollTop + list.clientHeight) / row / STEP) * STEP + STEP;
+        this.first = first;
+        this.last = last;
+      }
+      if (this.problem || list.scrollHeight - list.scrollTop - list.clientHeight > NEAR_END) return;
       if (this.isSearching) {
-        if (!this.hits?.length || !this.hasMoreHits) return;
-        this.isLoading = true;
-        this.$emit("search", { query: this.query.trim(), cursor: this.hits.at(-1).cursor });
-      } else if (this.cursor) {
+        if (this.isSearchLoading || !this.hits?.length || !this.hasMoreHits) return;
+        this.isSearchLoading = true;
+        this.$emit("search", { query: this.hitsOf, cursor: this.hits.at(-1).cursor });
+      } else if (this.cursor && !this.isLoading) {
         this.isLoading = true;
         this.$emit("need", { cursor: this.cursor, archived: this.archived });
       }
+    },
+    // Without the focus; only if it can't be seen.
+    reveal(id) {
+      this.focused = id;
+      this.$nextTick(() => this.linkOf(id)?.scrollIntoView({ block: "nearest" }));
     },
 
     // ---- opening -------------------------------------------------------------------------------
@@ -474,13 +622,13 @@ export default {
     results() {
       const w = this.words;
       if (!this.hits) return null;
-      if (!this.hits.length) return h("p", { class: "ws-side-note", role: "status" }, w.nothing_found.replace("{query}", this.query.trim()));
+      if (!this.hits.length) return h("p", { class: "ws-side-note ws-side-empty", role: "status", dir: "auto" }, w.nothing_found.replace("{query}", () => this.hitsOf));
       return h(
         "ul",
-        { class: "ws-side-items" },
+        { class: "ws-side-hits", "aria-label": w.search },
         this.hits.map((hit) => {
           const detail = hit.turn ? `${hit.id}?turn=${hit.turn}` : hit.id;
-          return h("li", { key: hit.cursor, class: "ws-item" }, [
+          return h("li", { key: hit.cursor, class: "ws-hit-row" }, [
             h("a", { class: "ws-item-link ws-hit", href: `${this.base}/c/${detail}`, "data-id": hit.id, "data-testid": "search-hit", onClick: (e) => this.open(e, detail) }, [
               h("span", { class: "ws-hit-title", dir: "auto" }, hit.title || w.untitled),
               h(
@@ -501,82 +649,103 @@ export default {
       this.endSelection();
     },
     archive(ids, on) {
-      this.takeOut(ids);
+      this.withFocus(ids, () => this.takeOut(ids));
       this.$emit("archive", { ids, on });
       this.endSelection();
     },
     remove(ids) {
-      const title = this.items.get(ids[0])?.title || this.words.untitled;
-      this.takeOut(ids);
+      const items = ids.map((id) => this.items.get(id)).filter(Boolean);
+      this.withFocus(ids, () => this.takeOut(ids));
       this.$emit("delete", { ids });
       this.endSelection();
-      const action = { ids, title };
-      this.deleted.push(action);
-      setTimeout(() => (this.deleted = this.deleted.filter((other) => other.ids !== ids)), UNDO_MS);
+      const key = ids.join();
+      const timer = setTimeout(() => (this.deleted = this.deleted.filter((action) => action.key !== key)), UNDO_MS);
+      this.deleted.push({ key, items, archived: this.archived, timer });
+    },
+    // The list goes on where something was taken out of it: the next one has the focus then.
+    withFocus(ids, change) {
+      const at = this.list.findIndex((item) => item.id === ids[0]);
+      change();
+      this.$nextTick(() => this.goTo(at));
     },
     undo() {
-      const action = this.deleted.pop();
-      if (action) this.$emit("restore", { ids: action.ids });
+      const { items, archived, timer } = this.deleted.pop();
+      clearTimeout(timer);
+      const ids = items.map((item) => item.id);
+      this.$emit("restore", { ids });
+      if (archived !== this.archived) return;
+      for (const item of items) this.items.set(item.id, item);
+      this.goTo(this.list.findIndex((item) => item.id === ids[0]));
     },
 
     // ---- several -------------------------------------------------------------------------------
     select(id, isRange = false) {
-      this.isSelecting = true;
-      if (isRange && this.lastSelected) {
-        const ids = this.list.map((item) => item.id);
-        const [from, to] = [ids.indexOf(this.lastSelected), ids.indexOf(id)].sort((a, b) => a - b);
-        for (const one of ids.slice(Math.max(0, from), to + 1)) this.selected.add(one);
-      } else if (this.selected.has(id)) {
-        this.selected.delete(id);
-        if (!this.selected.size) this.endSelection();
-      } else {
-        this.selected.add(id);
+      const { selected } = this;
+      if (isRange && this.items.has(this.lastSelected)) {
+        const places = [this.lastSelected, id].map((one) => this.list.findIndex((item) => item.id === one));
+        const [from, to] = places.sort((a, b) => a - b);
+        for (const item of this.list.slice(from, to + 1)) if (selected.size < MAX_AT_ONCE) selected.add(item.id);
+      } else if (selected.has(id)) {
+        selected.delete(id);
+      } else if (selected.size < MAX_AT_ONCE) {
+        selected.add(id);
       }
       this.lastSelected = id;
     },
     endSelection() {
-      this.isSelecting = false;
-      this.selected = new Set();
+      this.selected.clear();
       this.lastSelected = "";
     },
     selectionBar() {
       const w = this.words;
       const ids = [...this.selected];
       const tool = (name, testid, label, run) =>
-        h("button", { type: "button", class: "ws-tool", "data-testid": `selected-${testid}`, "aria-label": label, title: label, disabled: !ids.length, onClick: run }, icon(name));
+        h("button", { type: "button", class: "ws-tool", "data-testid": `selected-${testid}`, "aria-label": label, title: label, onClick: run }, icon(name));
       const isPinned = ids.every((id) => this.items.get(id)?.pin);
+      const cancel = () => {
+        const id = this.tabStop;
+        this.endSelection();
+        this.linkOf(id)?.focus({ preventScroll: true });
+      };
       return h("div", { class: "ws-side-selection", role: "toolbar", "aria-label": w.select }, [
-        h("span", { role: "status" }, w.selected.replace("{count}", ids.length)),
-        tool("pin", "pin", isPinned ? w.unpin : w.pin, () => this.pin(ids, !isPinned)),
-        tool("archive", "archive", this.archived ? w.unarchive : w.archive, () => this.archive(ids, !this.archived)),
-        h(
-          "a",
-          { class: "ws-tool", download: "", "aria-label": w.export_json, title: w.export_json, href: `${this.base}/api/conversations/export?ids=${ids.join(",")}` },
-          icon("download"),
-        ),
-        tool("trash", "delete", w.delete, () => this.remove(ids)),
-        tool("close", "cancel", w.cancel, this.endSelection),
+        h("span", { class: "ws-side-count", role: "status" }, w.selected.replace("{count}", ids.length)),
+        tool("close", "cancel", w.cancel, cancel),
+        h("div", { class: "ws-side-tools" }, [
+          tool("pin", "pin", isPinned ? w.unpin : w.pin, () => this.pin(ids, !isPinned)),
+          tool("archive", "archive", this.archived ? w.unarchive : w.archive, () => this.archive(ids, !this.archived)),
+          h(
+            "a",
+            { class: "ws-tool", download: "", "data-testid": "selected-export", "aria-label": w.export_json, title: w.export_json, href: `${this.base}/api/conversations/export?ids=${ids.join(",")}` },
+            icon("download"),
+          ),
+          tool("trash", "delete", w.delete, () => this.remove(ids)),
+        ]),
       ]);
     },
 
     // ---- the bottom ----------------------------------------------------------------------------
+    // Always there: what appears in it is read out.
     toastBar() {
       const w = this.words;
-      const last = this.deleted.at(-1);
-      if (last) {
-        const text = last.ids.length === 1 ? w.deleted.replace("{title}", last.title) : w.deleted_many.replace("{count}", last.ids.length);
-        return h("div", { class: "ws-side-toast", role: "status" }, [
-          h("span", { dir: "auto" }, text),
-          h("button", { type: "button", "data-testid": "undo-delete", onClick: this.undo }, w.undo),
-        ]);
-      }
-      return this.toast ? h("div", { class: "ws-side-toast", role: "status" }, h("span", { dir: "auto" }, this.toast)) : null;
+      const items = this.deleted.flatMap((action) => action.items);
+      const text = items.length === 1 ? w.deleted.replace("{title}", () => items[0].title || w.untitled) : w.deleted_many.replace("{count}", items.length);
+      return h("div", { class: "ws-side-toasts", role: "status" }, [
+        this.toast
+          ? h("div", { class: ["ws-side-toast", this.importing && "ws-side-busy"], "data-testid": "sidebar-toast" }, h("span", { dir: "auto" }, this.toast))
+          : null,
+        items.length
+          ? h("div", { class: "ws-side-toast", "data-testid": "sidebar-deleted" }, [
+              h("span", { dir: "auto" }, text),
+              h("button", { type: "button", "data-testid": "undo-delete", onClick: this.undo }, w.undo),
+            ])
+          : null,
+      ]);
     },
     bottom() {
       const w = this.words;
       const label = this.archived ? w.back_to_list : w.show_archived;
       return h("div", { class: "ws-side-bottom" }, [
-        h("button", { type: "button", "data-testid": "show-archived", "aria-pressed": String(this.archived), onClick: this.switchArchived }, [
+        h("button", { type: "button", "data-testid": "show-archived", onClick: this.switchArchived }, [
           icon(this.archived ? "back" : "archive"),
           h("span", label),
         ]),
@@ -591,37 +760,50 @@ export default {
     switchArchived() {
       this.archived = !this.archived;
       this.endSelection();
-      this.items = new Map();
+      this.items.clear();
       this.cursor = null;
-      this.query = "";
-      this.hits = null;
+      this.setQuery("");
+      this.listTop = 0;
       this.isLoading = true;
       this.$emit("need", { cursor: null, archived: this.archived });
     },
-    onDrop(e) {
+    onDrag(e) {
+      if (!e.dataTransfer?.types.includes("Files")) return; // text may be dropped into the search box
       e.preventDefault();
-      if (e.dataTransfer.files[0]) this.importFile(e.dataTransfer.files[0]);
+      this.isDropping = true;
+    },
+    onDrop(e) {
+      this.isDropping = false;
+      const file = e.dataTransfer?.files[0];
+      if (!file) return;
+      e.preventDefault();
+      e.stopPropagation();
+      this.importFile(file);
     },
     async importFile(file) {
       const w = this.words;
-      this.$refs.file.value = "";
       if (!file || this.importing) return;
       this.importing = true;
-      this.toast = w.importing;
+      this.say(w.importing, Infinity);
+      let sentence = w.offline;
       try {
         const response = await fetch(`${this.base}/api/conversations/import`, { method: "POST", body: file });
+        sentence = w.sidebar_import_failed;
         const said = await response.json();
-        this.say(response.ok ? w.imported.replace("{count}", said.imported) : said.message);
+        if (!response.ok) sentence = said.message || sentence;
+        else sentence = said.imported === 1 ? w.sidebar_imported_one : w.imported.replace("{count}", said.imported);
       } catch {
-        this.say(w.offline);
+        // no connection, or what answered was not our server
       } finally {
         this.importing = false;
+        this.$refs.file.value = "";
+        this.say(sentence);
       }
     },
-    say(text) {
+    say(text, ms = SAY_MS) {
       this.toast = text;
       clearTimeout(this.toasting);
-      this.toasting = setTimeout(() => (this.toast = ""), 10_000);
+      if (ms < Infinity) this.toasting = setTimeout(() => (this.toast = ""), ms);
     },
   },
 };
