@@ -32,16 +32,18 @@ def tool(name: str, *arguments: str) -> tuple[str, ...]:
     return (str(BIN / name), *arguments)
 
 
+UNIT = ("tests/backend", "tests/ui")
+
 CHECK = (
     Step("format", tool("ruff", "format", "--check", ".")),
     Step("lint", tool("ruff", "check", ".")),
     Step("imports", tool("lint-imports")),
     Step("types", tool("mypy")),
-    Step("unit tests", tool("pytest", "-q", "tests/backend", "tests/ui", "-m", "not slow")),
+    Step("unit tests", tool("pytest", "-q", "-n", "auto", *UNIT, "-m", "not slow")),
 )
 TEST = (
     *CHECK,
-    Step("slow tests", tool("pytest", "-q", "tests/backend", "tests/ui", "-m", "slow")),
+    Step("slow tests", tool("pytest", "-q", *UNIT, "-m", "slow")),
     Step("faults", tool("pytest", "-q", "-s", "tests/faults")),
     Step("packaging", tool("pytest", "-q", "tests/packaging")),
     # a process of its own: Playwright leaves a loop running, and async tests can't follow it

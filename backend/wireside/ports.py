@@ -145,8 +145,8 @@ class Store(Protocol):
         shown: int,
         turns: Sequence[TurnRecord],
     ) -> bool:
-        """Keep a whole conversation, with its finished segments, in one step (an import). Returns
-        False, and does nothing, when there is one of that id already.
+        """Keep a whole conversation, with its finished segments (an import); it is there when all
+        of it is. Returns False, and does nothing, when there is one of that id already.
         """
         ...
 

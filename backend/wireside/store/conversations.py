@@ -146,6 +146,13 @@ def mark_deleted(connection: Connection, conversation_ids: Sequence[str], at: fl
     )
 
 
+def keep_deleted(connection: Connection, conversation_id: str, at: float) -> None:
+    """Put off the day on which a deleted conversation is removed."""
+    connection.execute(
+        update(conversations).where(conversations.c.id == conversation_id).values(deleted_at=at)
+    )
+
+
 def restore(connection: Connection, conversation_ids: Sequence[str]) -> list[str]:
     """Show them again."""
     statement = (

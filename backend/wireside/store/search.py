@@ -39,29 +39,35 @@ def title_of(info: ConversationInfo) -> Document:
 
 def add(connection: Connection, added: Sequence[Document]) -> None:
     """Make texts findable; those that are so already stay as they are."""
-    for document in added:
-        words = words_of(document.body)
-        if not words:
-            continue
-        number = connection.scalar(
-            insert(documents, is_sqlite(connection))
-            .values(
-                ref=document.ref,
-                conversation_id=document.conversation_id,
-                turn_id=document.turn_id,
-                kind=document.kind,
-                body=document.body[:MAX_INDEXED_CHARS],
-                created_at=document.created_at,
-            )
-            .on_conflict_do_nothing()
-            .returning(documents.c.id)
-        )
-        if number is None:
-            continue
-        if is_sqlite(connection):
-            connection.execute(_ADD_IN_SQLITE, {"id": number, "words": " ".join(words)})
-        else:
-            connection.execute(_ADD_IN_POSTGRESQL, {"id": number, "words": sorted(set(words))})
+    words = {document.ref: words_of(document.body) for document in added}
+    rows = [
+        {
+            "ref": document.ref,
+            "conversation_id": document.conversation_id,
+            "turn_id": document.turn_id,
+            "kind": document.kind,
+            "body": document.body[:MAX_INDEXED_CHARS],
+            "created_at": document.created_at,
+        }
+        for document in added
+        if words[document.ref]
+    ]
+    if not rows:
+        return
+    numbers = connection.execute(
+        insert(documents, is_sqlite(connection))
+        .on_conflict_do_nothing()
+        .returning(documents.c.id, documents.c.ref),
+        rows,
+    ).all()
+    if not numbers:
+        return
+    if is_sqlite(connection):
+        given = [{"id": number, "words": " ".join(words[ref])} for number, ref in numbers]
+        connection.execute(_ADD_IN_SQLITE, given)
+    else:
+        given = [{"id": number, "words": sorted(set(words[ref]))} for number, ref in numbers]
+        connection.execute(_ADD_IN_POSTGRESQL, given)
 
 
 def remove(connection: Connection, refs: Sequence[str]) -> None:

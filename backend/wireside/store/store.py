@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from functools import partial
 
@@ -22,6 +23,9 @@ from wireside.records import (
 from wireside.store import answers, conversations, search, turns
 from wireside.store.database import database
 from wireside.store.migrate import bring_up_to_date
+
+AT_ONCE = 200
+"""Turns of a whole conversation that are kept in one step."""
 
 
 class SqlStore:
@@ -153,14 +157,25 @@ class SqlStore:
     ) -> bool:
         """See ``Store``."""
 
-        def work(connection: Connection) -> bool:
+        def begin(connection: Connection) -> bool:
             if not conversations.create(connection, info, shown=shown):
                 return False
             conversations.keep_branches(connection, info.id, branches)
-            turns.add_all(connection, turns_)
+            conversations.mark_deleted(connection, [info.id], time.time())
             return True
 
-        return await self._database.write(work)
+        def add_some(connection: Connection, some: Sequence[TurnRecord]) -> None:
+            conversations.keep_deleted(connection, info.id, time.time())
+            turns.add_all(connection, some)
+
+        # Answers that run must not wait for a long conversation: it comes in steps, and counts as
+        # deleted until it is whole, so that one that a killed process left is removed by itself.
+        if not await self._database.write(begin):
+            return False
+        for at in range(0, len(turns_), AT_ONCE):
+            await self._database.write(partial(add_some, some=turns_[at : at + AT_ONCE]))
+        await self.restore([info.id])
+        return True
 
     # ---- answers -----------------------------------------------------------------------------
 

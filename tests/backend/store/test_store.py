@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from wireside.errors import BadMessage, ProviderRateLimited, WiresideError
+from wireside.errors import BadMessage, ProviderRateLimited, StoreError, WiresideError
 from wireside.messages import End, Options, ReasoningDelta, TextDelta, ToolDelta, Usage
 from wireside.records import (
     Branch,
@@ -384,3 +384,18 @@ def _flat(entries) -> list[object]:
         else:
             flat += [(type(entry), char) for char in entry.text]
     return flat
+
+
+async def test_an_import_that_breaks_off_leaves_nothing(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns = [replace(turn(f"t{n}", n), is_waiting=False) for n in range(5)]
+    monkeypatch.setattr("wireside.store.store.AT_ONCE", 2)
+    broken = [*turns[:3], replace(turns[3], id="t0"), turns[4]]
+    with pytest.raises(StoreError):
+        await store.add_conversation(INFO, [Branch(0, None, 0, 4)], 0, broken)
+    assert await store.conversation("c") is None
+    assert await store.turn("t0") is None
+    assert await store.purge(2e12) == 1
+    assert await store.add_conversation(INFO, [Branch(0, None, 0, 4)], 0, turns)
+    assert len(await store.all_turns("c", after=None, limit=9)) == 5
