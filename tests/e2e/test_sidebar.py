@@ -1,42 +1,578 @@
-"""The list of conversations, in a real browser."""
+"""The list of conversations, in a real browser: by itself, then before the real server."""
 
 from __future__ import annotations
 
 import json
-import re
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+HERE = Path(__file__).parent
+NOW = datetime.fromtimestamp(1_790_000_000, UTC)
+"""What the page of these tests counts from."""
+
+HOSTILE = "<img src=x onerror=\"window.harm=1\"> & 'so' on"
+FIRST = "Wombats and where they live"
+
 Add = Callable[..., list[str]]
+Do = Callable[..., Any]
+Open = Callable[..., Page]
+
+
+@pytest.fixture(scope="session")
+def browser_context_args(browser_context_args: dict[str, Any]) -> dict[str, Any]:
+    return {**browser_context_args, "timezone_id": "UTC"}
 
 
 @pytest.fixture(scope="module")
-def library(
-    served: Any, running_lab: Any, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Any]:
-    """A server of these tests alone."""
-    server = type(served)(running_lab.url, tmp_path_factory.mktemp("library"))
-    yield server
-    server.stop()
+def server() -> Iterator[str]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    # NiceGUI acts differently in a process that thinks it is under test
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "NICEGUI"))}
+    process = subprocess.Popen(
+        [sys.executable, str(HERE / "sidebar_page.py")], env={**env, "PORT": str(port)}
+    )
+    base = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(300):
+            try:
+                urllib.request.urlopen(f"{base}/healthz").close()
+                break
+            except OSError:
+                time.sleep(0.1)
+        yield base
+    finally:
+        process.terminate()
+        process.wait(10)
 
 
 @pytest.fixture
-def add(page: Page, library: Any) -> Iterator[Add]:
+def do(server: str) -> Do:
+    def call(what: str, **args: Any) -> None:
+        request = urllib.request.Request(
+            f"{server}/do/{what}", data=json.dumps(args).encode(), method="POST"
+        )
+        urllib.request.urlopen(request).close()
+
+    return call
+
+
+@pytest.fixture
+def told(page: Page, server: str) -> Callable[..., None]:
+    """Wait until the server has heard of something."""
+
+    def wait(*event: Any) -> None:
+        until = time.monotonic() + 5
+        heard: list[Any] = []
+        while list(event) not in heard and time.monotonic() < until:
+            with urllib.request.urlopen(f"{server}/events") as response:
+                heard = json.load(response)
+            page.wait_for_timeout(20)
+        assert list(event) in heard
+
+    return wait
+
+
+@pytest.fixture
+def lone(page: Page, server: str) -> Iterator[Open]:
+    """Open the page that has nothing else. What the browser complains about fails the test."""
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
+
+    def open_(query: str = "", clock: bool = False) -> Page:
+        page.emulate_media(reduced_motion="reduce")
+        if clock:
+            page.clock.install(time=NOW)
+        else:
+            page.clock.set_fixed_time(NOW)
+        page.add_init_script(
+            "window.opened = [];"
+            "window.addEventListener('wireside:open', (e) => window.opened.push(e.detail))"
+        )
+        page.goto(f"{server}/{query}")
+        expect(page.get_by_test_id("conversation-list")).to_be_attached()
+        return page
+
+    yield open_
+    assert page.evaluate("window.harm") is None
+    assert not [text for text in complaints if "400" not in text]
+
+
+def items(page: Page) -> Locator:
+    return page.get_by_test_id("conversation-item")
+
+
+def item(page: Page, name: str) -> Locator:
+    return page.locator(f"[data-testid=conversation-item][data-id={name}]")
+
+
+def choose(link: Locator, action: str) -> None:
+    link.hover()
+    link.locator("..").get_by_test_id("conversation-menu").click()
+    link.page.get_by_test_id(f"menu-{action}").click()
+
+
+def sections(page: Page) -> Any:
+    return page.get_by_test_id("conversation-list").evaluate(
+        "(list) => [...list.querySelectorAll('section')].map((section) => [section.querySelector"
+        "('h2').textContent, ...[...section.querySelectorAll('a')].map((a) => a.dataset.id)])"
+    )
+
+
+# ---- the list ----------------------------------------------------------------------------------
+
+
+def test_conversations_stand_in_groups_by_day(lone: Open, told: Any) -> None:
+    page = lone("?current=c2")
+    assert sections(page) == [
+        ["Today", "c0", "c1"],
+        ["Yesterday", "c2"],
+        ["Last 7 days", "c3"],
+        ["Last 30 days", "c4"],
+        ["August 2026", "c5"],
+        ["August 2025", "c6"],
+    ]
+    expect(page.locator("[aria-current=page]")).to_have_attribute("data-id", "c2")
+    expect(item(page, "c1")).to_have_text(HOSTILE)
+    expect(item(page, "c6")).to_have_text("New conversation")
+    choose(item(page, "c4"), "pin")
+    told("pin", ["c4"], True)
+    expect(page.get_by_role("heading", level=2).first).to_have_text("Pinned")
+    expect(items(page).first).to_have_attribute("data-id", "c4")
+
+
+def test_months_are_in_the_language_of_the_page(lone: Open) -> None:
+    page = lone("?language=de")
+    assert [section[0] for section in sections(page)] == [
+        "Heute",
+        "Gestern",
+        "Letzte 7 Tage",
+        "Letzte 30 Tage",
+        "August 2026",
+        "August 2025",
+    ]
+    box = page.get_by_role("navigation").bounding_box()
+    assert box is not None
+    assert (box["x"], box["width"]) == (0, 272)
+
+
+def test_it_stands_at_the_right_where_one_writes_from_there(lone: Open) -> None:
+    page = lone("?language=ar")
+    box = page.get_by_role("navigation").bounding_box()
+    assert box is not None
+    assert box["x"] + box["width"] == page.evaluate("innerWidth")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_a_plain_click_opens_here_and_others_a_tab(lone: Open) -> None:
+    page = lone()
+    item(page, "c0").click()
+    page.get_by_test_id("sidebar-new").click()
+    assert page.evaluate("window.opened") == ["c0", ""]
+    assert item(page, "c0").get_attribute("href") == "/c/c0"
+    with page.context.expect_page() as other:
+        item(page, "c0").click(button="middle")
+    other.value.close()
+    assert page.evaluate("window.opened") == ["c0", ""]
+
+
+def test_those_that_are_answering_are_marked(lone: Open, do: Do) -> None:
+    page = lone()
+    marks = page.get_by_role("img", name="being answered")
+    expect(item(page, "c1").get_by_role("img", name="being answered")).to_be_visible()
+    do("set_live", ids=["c3", "c4"])
+    expect(marks).to_have_count(2)
+    expect(item(page, "c3").get_by_role("img")).to_be_visible()
+    do("set_live", ids=[])
+    expect(marks).to_have_count(0)
+    do("set_current", id="c3")
+    expect(page.locator("[aria-current=page]")).to_have_attribute("data-id", "c3")
+
+
+def test_a_change_touches_only_what_changed_and_leaves_the_focus(lone: Open, do: Do) -> None:
+    page = lone()
+    page.evaluate("document.querySelectorAll('.ws-item').forEach((row) => (row.kept = true))")
+    item(page, "c3").focus()
+    do("put", id="c3", title="Gone on with")
+    expect(items(page).first).to_have_text("Gone on with")
+    expect(item(page, "c3")).to_be_focused()
+    do("put", id="new", title="New one")
+    expect(items(page).first).to_have_text("New one")
+    rows = page.locator(".ws-item")
+    expect(rows).to_have_count(8)
+    new = rows.evaluate_all(
+        "(rows) => rows.filter((row) => !row.kept).map((row) => row.querySelector('a').dataset.id)"
+    )
+    assert set(new) <= {"new", "c3"}  # c3 is in another group now
+    do("take_out", ids=["new"])
+    expect(item(page, "new")).to_have_count(0)
+
+
+def test_thousands_come_by_pages_and_cost_no_more_than_few(lone: Open, told: Any) -> None:
+    page = lone("?total=5000")
+    listed = page.get_by_test_id("conversation-list")
+    expect(item(page, "n0")).to_be_visible()
+    for rows in range(1000, 5001, 500):
+        listed.evaluate("(el) => el.scrollTo(0, el.scrollHeight)")
+        page.wait_for_function(
+            """(rows) => rows === [...document.querySelectorAll(".ws-sidebar section")]
+              .reduce((sum, el) => sum + Number(el.style.getPropertyValue("--ws-rows")), 0)""",
+            arg=rows,
+        )
+    told("need", "4500", False)
+    listed.evaluate("(el) => el.scrollTo(0, el.scrollHeight)")
+    expect(item(page, "n4999")).to_be_visible()
+    assert page.evaluate("document.querySelectorAll('.ws-sidebar *').length") < 3000
+    for place in (0.5, 0.25, 0.75):  # wherever one looks there are conversations
+        seen = listed.evaluate(
+            """async (el, place) => {
+              el.scrollTo(0, el.scrollHeight * place);
+              await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+              const box = el.getBoundingClientRect();
+              return [0.3, 0.6, 0.9].map((y) =>
+                Boolean(document.elementFromPoint(box.x + 60, box.y + box.height * y)
+                  ?.closest('.ws-item, .ws-side-group')));
+            }""",
+            place,
+        )
+        assert seen == [True, True, True]
+    listed.evaluate("(el) => el.scrollTo(0, 0)")
+    item(page, "n0").focus()
+    page.keyboard.press("End")
+    expect(item(page, "n4999")).to_be_focused()
+    page.keyboard.press("Home")
+    expect(item(page, "n0")).to_be_focused()
+
+
+def test_a_page_that_fails_is_asked_for_again(lone: Open, do: Do, told: Any) -> None:
+    page = lone("?total=60")
+    do("fail")
+    page.get_by_test_id("conversation-list").evaluate("(el) => el.scrollTo(0, el.scrollHeight)")
+    expect(page.get_by_role("alert")).to_contain_text("The store can't be read now.")
+    page.get_by_test_id("sidebar-again").click()
+    expect(item(page, "n59")).to_be_attached()
+    expect(page.get_by_role("alert")).to_have_count(0)
+
+
+def test_an_empty_list_says_what_will_be_there(lone: Open) -> None:
+    page = lone("?total=-1")
+    expect(page.get_by_text("Your conversations appear here.")).to_be_visible()
+    page.get_by_test_id("show-archived").click()
+    expect(page.get_by_text("Nothing is archived.")).to_be_visible()
+
+
+def test_a_list_that_nobody_sees_asks_for_no_more(lone: Open, do: Do, told: Any) -> None:
+    page = lone("?total=200")
+    page.keyboard.press("ControlOrMeta+Shift+s")
+    expect(page.get_by_role("navigation")).to_be_hidden()
+    page.get_by_test_id("show-archived").evaluate("(button) => (button.click(), button.click())")
+    told("need", None, False)
+    do("put", id="new", title="New")
+    expect(item(page, "new")).to_be_attached()
+    assert page.evaluate("fetch('/events').then((answer) => answer.json())") == [
+        ["need", None, True],
+        ["need", None, False],
+    ]
+
+
+# ---- what can be done --------------------------------------------------------------------------
+
+
+def test_a_title_is_changed_in_place(lone: Open, do: Do, told: Any) -> None:
+    page = lone()
+    item(page, "c4").focus()
+    page.keyboard.press("F2")
+    box = page.get_by_test_id("rename")
+    expect(box).to_be_focused()
+    expect(box).to_have_value("Tax return")
+    page.keyboard.type("  Half   ")
+    do("put", id="new", title="Meanwhile")  # takes nothing of what is being written
+    expect(item(page, "new")).to_be_visible()
+    page.keyboard.type("written ")
+    page.keyboard.press("Enter")
+    told("rename", "c4", "Half written")
+    expect(item(page, "c4")).to_have_text("Half written")
+    expect(item(page, "c4")).to_be_focused()
+    choose(item(page, "c4"), "rename")
+    box.fill("never")
+    page.keyboard.press("Escape")
+    expect(item(page, "c4")).to_have_text("Half written")
+    expect(item(page, "c4")).to_be_focused()
+
+
+def test_deletions_are_taken_back_one_after_the_other(lone: Open, told: Any) -> None:
+    page = lone()
+    item(page, "c1").focus()
+    page.keyboard.press("Delete")
+    expect(item(page, "c1")).to_have_count(0)
+    expect(page.get_by_test_id("sidebar-deleted")).to_contain_text(HOSTILE)
+    expect(item(page, "c2")).to_be_focused()
+    page.keyboard.press("Delete")
+    told("delete", ["c2"])
+    expect(page.get_by_test_id("sidebar-deleted")).to_contain_text("2 deleted")
+    page.get_by_test_id("undo-delete").click()
+    told("restore", ["c2"])
+    expect(item(page, "c2")).to_be_focused()
+    expect(item(page, "c1")).to_have_count(0)
+    page.get_by_test_id("undo-delete").click()
+    told("restore", ["c1"])
+    expect(item(page, "c1")).to_be_visible()
+    expect(page.get_by_test_id("undo-delete")).to_have_count(0)
+
+
+def test_after_30_seconds_nothing_is_taken_back(lone: Open) -> None:
+    page = lone(clock=True)
+    choose(item(page, "c1"), "delete")
+    expect(page.get_by_test_id("undo-delete")).to_be_visible()
+    page.clock.fast_forward(20_000)
+    choose(item(page, "c2"), "delete")
+    expect(page.get_by_text("2 deleted")).to_be_visible()
+    page.clock.fast_forward(15_000)
+    expect(page.get_by_test_id("sidebar-deleted")).to_contain_text("A title that is so long")
+    page.clock.fast_forward(16_000)
+    expect(page.get_by_test_id("sidebar-deleted")).to_have_count(0)
+
+
+def test_several_are_changed_at_once(lone: Open, told: Any) -> None:
+    page = lone()
+    item(page, "c1").click(modifiers=["ControlOrMeta"])
+    item(page, "c4").click(modifiers=["Shift"])
+    expect(page.get_by_text("4 selected")).to_be_visible()
+    item(page, "c2").click()
+    expect(page.get_by_text("3 selected")).to_be_visible()
+    expect(page.get_by_test_id("selected-export")).to_have_attribute(
+        "href", "/api/conversations/export?ids=c1,c3,c4"
+    )
+    page.get_by_test_id("selected-pin").click()
+    told("pin", ["c1", "c3", "c4"], True)
+    expect(page.get_by_text("selected")).to_have_count(0)
+    choose(item(page, "c0"), "select")
+    item(page, "c2").focus()
+    page.keyboard.press("Space")
+    expect(page.get_by_text("2 selected")).to_be_visible()
+    page.keyboard.press("Delete")
+    told("delete", ["c0", "c2"])
+    expect(items(page)).to_have_count(5)
+    item(page, "c6").click(modifiers=["ControlOrMeta"])
+    page.keyboard.press("Escape")
+    expect(page.get_by_test_id("selected-cancel")).to_have_count(0)
+    assert page.evaluate("window.opened") == []
+
+
+def test_the_menu_leads_to_files_and_puts_away(lone: Open, told: Any) -> None:
+    page = lone()
+    item(page, "c0").hover()
+    item(page, "c0").locator("..").get_by_test_id("conversation-menu").click()
+    for name, form in (("Markdown", "markdown"), ("JSON", "json"), ("HTML", "html")):
+        link = page.get_by_role("menuitem", name=f"Export as {name}")
+        expect(link).to_have_attribute("href", f"/api/conversations/c0/export?format={form}")
+        expect(link).to_have_attribute("download", "")
+    page.get_by_test_id("menu-archive").click()
+    told("archive", ["c0"], True)
+    expect(item(page, "c0")).to_have_count(0)
+    page.get_by_test_id("show-archived").click()
+    expect(item(page, "old")).to_be_visible()
+    expect(items(page)).to_have_count(2)
+    choose(item(page, "old"), "archive")
+    told("archive", ["old"], False)
+    expect(items(page)).to_have_count(1)
+    page.get_by_test_id("show-archived").click()
+    expect(item(page, "old")).to_be_visible()
+
+
+def test_a_file_is_imported_by_button_or_drop(lone: Open, tmp_path: Path) -> None:
+    page = lone()
+    toast = page.get_by_test_id("sidebar-toast")
+    file = tmp_path / "kept.json"
+    for text, said in (
+        ("[1]", "1 conversation imported."),
+        ("[1, 2]", "2 conversations imported."),
+        ("[]", "There is nothing in this file."),
+    ):
+        file.write_text(text)
+        with page.expect_file_chooser() as chooser:
+            page.get_by_test_id("import").click()
+        chooser.value.set_files(file)
+        expect(toast).to_have_text(said)
+    page.get_by_role("navigation").evaluate(
+        """(nav) => {
+          const dataTransfer = new DataTransfer();
+          dataTransfer.items.add(new File(["[1, 2, 3]"], "a.json"));
+          for (const name of ["dragover", "drop"]) {
+            nav.dispatchEvent(new DragEvent(name, { dataTransfer, bubbles: true }));
+          }
+        }"""
+    )
+    expect(toast).to_have_text("3 conversations imported.")
+
+
+# ---- search ------------------------------------------------------------------------------------
+
+
+def test_search_marks_what_matched_and_shows_no_markup(lone: Open, told: Any) -> None:
+    page = lone()
+    page.keyboard.press("ControlOrMeta+k")
+    expect(page.get_by_test_id("search")).to_be_focused()
+    page.keyboard.type(" img")
+    hits = page.get_by_test_id("search-hit")
+    expect(hits).to_have_count(2)
+    told("search", "img", None)
+    expect(hits.locator("mark")).to_have_text(["img", "img"])
+    expect(hits.nth(1)).to_have_text(f"{HOSTILE}an img <b>tag</b>Question")
+    assert page.locator(".ws-sidebar img").count() == 0
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    expect(hits.nth(1)).to_be_focused()
+    page.keyboard.press("Enter")
+    assert page.evaluate("window.opened") == ["c1?turn=t7"]
+    page.get_by_test_id("search").fill("$& nothing")
+    expect(page.get_by_text("Nothing found for “$& nothing”.")).to_be_visible()
+    page.get_by_test_id("search").press("Escape")
+    expect(items(page)).to_have_count(7)
+    expect(page.get_by_test_id("search")).to_have_value("")
+
+
+def test_more_hits_come_near_the_end(lone: Open, told: Any) -> None:
+    page = lone()
+    page.get_by_test_id("search").fill("many")
+    hits = page.get_by_test_id("search-hit")
+    expect(hits).to_have_count(30)
+    for count in (60, 75):
+        page.get_by_test_id("conversation-list").evaluate("(el) => el.scrollTo(0, el.scrollHeight)")
+        expect(hits).to_have_count(count)
+    told("search", "many", 60)
+
+
+# ---- keyboard, phone, everyone -----------------------------------------------------------------
+
+
+def test_the_keyboard_moves_through_the_list(lone: Open) -> None:
+    page = lone()
+    page.get_by_test_id("search").focus()
+    page.keyboard.press("Tab")  # one stop for the list
+    expect(item(page, "c0")).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    expect(item(page, "c1")).to_be_focused()
+    page.keyboard.press("End")
+    expect(item(page, "c6")).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    expect(item(page, "c6")).to_be_focused()
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowUp")
+    expect(page.get_by_test_id("search")).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    expect(item(page, "c0")).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name=f"More: {FIRST}")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_test_id("menu-rename")).to_be_focused()
+    page.keyboard.press("ArrowUp")
+    expect(page.get_by_test_id("menu-delete")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("menu")).to_have_count(0)
+    expect(item(page, "c0")).to_be_focused()
+
+
+def test_it_stays_closed(lone: Open) -> None:
+    page = lone()
+    sidebar = page.locator(".ws-sidebar")
+    expect(sidebar).to_be_visible()
+    page.get_by_test_id("opener").click()
+    expect(sidebar).to_be_hidden()
+    page.reload()
+    expect(sidebar).to_be_attached()
+    expect(sidebar).to_be_hidden()
+    page.keyboard.press("ControlOrMeta+Shift+s")
+    expect(sidebar).to_be_visible()
+    page.keyboard.press("ControlOrMeta+Shift+s")
+    page.keyboard.press("ControlOrMeta+k")
+    expect(page.get_by_test_id("search")).to_be_focused()
+
+
+def test_on_a_phone_it_is_a_drawer(page: Page, lone: Open) -> None:
+    page.set_viewport_size({"width": 375, "height": 700})
+    lone()
+    sidebar = page.get_by_role("navigation")
+    opener = page.get_by_test_id("opener")
+    expect(sidebar).to_be_hidden()
+    opener.click()
+    expect(page.get_by_role("dialog", name="Conversations")).to_be_visible()
+    expect(page.get_by_test_id("sidebar-new")).to_be_focused()
+    page.keyboard.press("Shift+Tab")
+    expect(page.get_by_test_id("import")).to_be_focused()
+    for _ in range(9):  # the focus goes round inside
+        page.keyboard.press("Tab")
+        assert page.evaluate("!!document.activeElement.closest('nav')")
+    page.keyboard.press("ControlOrMeta+k")
+    page.keyboard.press("Escape")
+    expect(sidebar).to_be_hidden()
+    expect(opener).to_be_focused()
+    opener.click()
+    page.get_by_test_id("sidebar-scrim").click(position={"x": 360, "y": 300})
+    expect(sidebar).to_be_hidden()
+    opener.click()
+    item(page, "c2").click()
+    expect(sidebar).to_be_hidden()
+    assert page.evaluate("window.opened") == ["c2"]
+    assert page.evaluate("document.documentElement.scrollWidth") <= 375
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_accessibility_rule_is_broken(page: Page, lone: Open, scheme: Any) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    rules = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]}
+
+    def check(state: str) -> None:
+        found = axe.run(page, context=".ws-side", options=rules)
+        assert found.violations_count == 0, f"{state}: {found.generate_report()}"
+
+    page.emulate_media(color_scheme=scheme)
+    lone("?current=c0")
+    item(page, "c1").click(modifiers=["ControlOrMeta"])
+    check("selection")
+    page.get_by_test_id("selected-delete").click()
+    item(page, "c0").hover()
+    page.get_by_test_id("conversation-menu").first.click()
+    check("menu and toast")
+    page.get_by_test_id("menu-rename").click()
+    check("rename")
+    page.get_by_test_id("search").fill("img")
+    expect(page.get_by_test_id("search-hit").first).to_be_visible()
+    check("search")
+    page.set_viewport_size({"width": 375, "height": 700})
+    page.get_by_test_id("opener").click()
+    check("drawer")
+
+
+# ---- before the real server --------------------------------------------------------------------
+
+
+@pytest.fixture
+def add(page: Page, served: Any) -> Iterator[Add]:
     """Import conversations of these titles; they are gone after the test."""
     added: list[str] = []
 
-    def add_all(*titles: str, **more: Any) -> list[str]:
+    def add_all(*titles: str) -> list[str]:
         conversations = [
             {
                 "id": uuid.uuid4().hex,
                 "title": title,
                 "created_at": "2026-01-01T00:00:00Z",
-                "updated_at": more.get("at", "2026-01-01T00:00:00Z"),
+                "updated_at": f"2026-01-01T00:00:{60 - len(titles) + n:02}Z",
                 "turns": [
                     {
                         "id": "t",
@@ -49,23 +585,23 @@ def add(page: Page, library: Any) -> Iterator[Add]:
                     }
                 ],
             }
-            for title in titles
+            for n, title in enumerate(titles)
         ]
         data = json.dumps({"format": "wireside", "version": 1, "conversations": conversations})
-        response = page.request.post(f"{library.url}/api/conversations/import", data=data)
+        response = page.request.post(f"{served.url}/api/conversations/import", data=data)
         assert response.ok, response.text()
         added.extend(response.json()["conversations"])
         return added[-len(titles) :]
 
     yield add_all
     for conversation in added:
-        page.request.delete(f"{library.url}/api/conversations/{conversation}")
+        page.request.delete(f"{served.url}/api/conversations/{conversation}")
 
 
 @pytest.fixture
-def opened(page: Page, library: Any) -> Callable[[], Page]:
+def opened(page: Page, served: Any) -> Open:
     def open_() -> Page:
-        page.goto(library.url)
+        page.goto(served.url)
         expect(page.get_by_test_id("connection-status")).to_have_attribute(
             "data-state", "connected"
         )
@@ -74,225 +610,59 @@ def opened(page: Page, library: Any) -> Callable[[], Page]:
     return open_
 
 
-def items(page: Page) -> Locator:
-    return page.get_by_test_id("conversation-item")
-
-
-def choose(page: Page, title: str, action: str) -> None:
-    item = items(page).filter(has_text=title)
-    item.hover()
-    item.locator("..").get_by_test_id("conversation-menu").click()
-    page.get_by_test_id(f"menu-{action}").click()
-
-
-def test_conversations_stand_in_groups(opened: Any, add: Add) -> None:
-    add("old one")
-    [new] = add("new one", at="2099-01-01T00:00:00Z")
-    page = opened()
-    choose(page, "old one", "pin")
-    expect(page.locator(".ws-side-group").first).to_have_text("Pinned")
-    expect(items(page).first).to_have_text("old one")
-    choose(page, "old one", "pin")
-    expect(page.locator(".ws-side-group").first).not_to_have_text("Pinned")
-    expect(items(page).first).to_have_attribute("data-id", new)
-
-
-def test_a_click_opens_without_a_new_page(opened: Any, add: Add) -> None:
-    names = add("first", "second")
+def test_a_click_or_a_hit_opens_without_a_new_page(opened: Open, add: Add) -> None:
+    names = add("first wombat", "second wombat")
     page = opened()
     page.evaluate("window.notReloaded = true")
-    items(page).filter(has_text="first").click()
-    expect(page.get_by_test_id("message-user")).to_have_text("Question of first")
+    item(page, names[0]).click()
+    expect(page.get_by_test_id("message-user")).to_have_text("Question of first wombat")
     expect(page.locator("[aria-current=page]")).to_have_attribute("data-id", names[0])
-    expect(page).to_have_title("first · Wireside")
-    items(page).filter(has_text="second").click()
-    expect(page.get_by_test_id("message-user")).to_have_text("Question of second")
+    expect(page).to_have_title("first wombat · Wireside")
+    page.get_by_test_id("search").fill("SECOND WOMB")
+    hits = page.get_by_test_id("search-hit")
+    expect(hits).to_have_count(3)
+    expect(hits.first.locator("mark").first).to_have_text("second")
+    hits.filter(has_text="Answer").click()
+    expect(page.get_by_test_id("message-user")).to_have_text("Question of second wombat")
     page.go_back()
-    expect(page.get_by_test_id("message-user")).to_have_text("Question of first")
+    expect(page.get_by_test_id("message-user")).to_have_text("Question of first wombat")
     assert page.url.endswith(names[0])
     assert page.evaluate("window.notReloaded")
 
 
-def test_a_title_is_changed_in_place_on_every_page(opened: Any, add: Add) -> None:
-    add("before")
+def test_what_is_done_shows_on_every_page_and_stays(opened: Open, add: Add) -> None:
+    add("<b>wombat</b> one", "wombat two", "wombat three")
     page = opened()
     other = page.context.new_page()
     other.goto(page.url)
-    choose(page, "before", "rename")
-    page.locator(".ws-item-rename").fill("  after   all ")
+    ours, theirs = (items(one).filter(has_text="wombat") for one in (page, other))
+    expect(theirs).to_have_count(3)
+    page.bring_to_front()
+    choose(ours.filter(has_text="two"), "rename")
+    page.get_by_test_id("rename").fill("second wombat")
     page.keyboard.press("Enter")
-    for one in (page, other):
-        expect(items(one).filter(has_text="after all")).to_have_count(1)
-    items(page).filter(has_text="after all").press("F2")
-    page.locator(".ws-item-rename").fill("never")
-    page.keyboard.press("Escape")
-    expect(items(page).filter(has_text="after all")).to_be_focused()
-    page.reload()
-    expect(items(page).filter(has_text="after all")).to_have_count(1)
-
-
-def test_deleting_is_undone_by_a_button(opened: Any, add: Add) -> None:
-    add("<b>one</b>", "two")
-    page = opened()
-    items(page).filter(has_text="one").focus()
+    ours.filter(has_text="one").focus()
     page.keyboard.press("Delete")
-    expect(items(page).filter(has_text="one")).to_have_count(0)
-    expect(page.get_by_text("Deleted: <b>one</b>")).to_be_visible()
+    expect(theirs).to_have_text(["wombat three", "second wombat"])
     page.get_by_test_id("undo-delete").click()
-    expect(items(page).filter(has_text="<b>one</b>")).to_have_count(1)
-    expect(page.get_by_test_id("undo-delete")).to_have_count(0)
-
-
-def test_several_are_put_away_at_once(opened: Any, add: Add) -> None:
-    add("alpha", "beta", "gamma")
-    page = opened()
-    before = items(page).count()
-    items(page).filter(has_text="alpha").click(modifiers=["ControlOrMeta"])
-    items(page).filter(has_text="gamma").click(modifiers=["Shift"])
-    expect(page.get_by_text("3 selected")).to_be_visible()
-    items(page).filter(has_text="beta").click()
-    expect(page.get_by_text("2 selected")).to_be_visible()
-    page.get_by_test_id("selected-archive").click()
-    expect(items(page)).to_have_count(before - 2)
-    page.get_by_test_id("show-archived").click()
-    expect(items(page)).to_have_text(["gamma", "alpha"])
-    choose(page, "alpha", "archive")
-    expect(items(page)).to_have_text(["gamma"])
-    page.get_by_test_id("show-archived").click()
-    expect(items(page).filter(has_text="alpha")).to_have_count(1)
-
-
-def test_search_marks_what_matched_and_shows_no_markup(opened: Any, add: Add) -> None:
-    add("<img src=x onerror=window.hit=1> wombat", "other")
-    page = opened()
-    page.keyboard.press("ControlOrMeta+k")
-    expect(page.get_by_test_id("search")).to_be_focused()
-    page.keyboard.type("WOMB")
-    hits = page.get_by_test_id("search-hit")
-    expect(hits).to_have_count(3)
-    expect(hits.first.locator("mark")).to_have_text("womb")
-    expect(hits.first).to_contain_text("<img src=x")
-    hits.filter(has_text="Answer").click()
-    expect(page.get_by_test_id("message-user")).to_contain_text("wombat")
-    page.get_by_test_id("search").fill("nothing like this")
-    expect(page.get_by_text("Nothing found for “nothing like this”.")).to_be_visible()
-    page.get_by_test_id("search").press("Escape")
-    expect(items(page).filter(has_text="other")).to_have_count(1)
-    assert page.evaluate("window.hit") is None
-
-
-def test_more_comes_when_the_end_is_near(opened: Any, add: Add) -> None:
-    add(*(f"number {n:03}" for n in range(130)))
-    page = opened()
-    expect(items(page)).to_have_count(50)
-    listed = page.get_by_test_id("conversation-list")
-    for _ in range(2):
-        listed.evaluate("(el) => el.scrollTo(0, el.scrollHeight)")
-        page.wait_for_timeout(50)
-    for count in (100, 130):
-        listed.evaluate("(el) => el.scrollTo(0, el.scrollHeight)")
-        expect(items(page)).to_have_count(count) if count == 130 else None
-    expect(items(page).filter(has_text=re.compile(r"number 000|number 129"))).to_have_count(2)
-
-
-def test_the_keyboard_moves_through_the_list(opened: Any, add: Add) -> None:
-    add("one", "two", "three")
-    page = opened()
-    items(page).first.focus()
-    page.keyboard.press("ArrowDown")
-    expect(items(page).nth(1)).to_be_focused()
-    page.keyboard.press("End")
-    expect(items(page).last).to_be_focused()
-    page.keyboard.press("Home")
-    expect(items(page).first).to_be_focused()
-    page.keyboard.press("Tab")
-    expect(page.get_by_test_id("conversation-menu").first).to_be_focused()
-    page.keyboard.press("Enter")
-    expect(page.get_by_test_id("menu-rename")).to_be_focused()
-    page.keyboard.press("ArrowUp")
-    expect(page.get_by_test_id("menu-delete")).to_be_focused()
-    page.keyboard.press("Escape")
-    expect(page.get_by_role("menu")).to_have_count(0)
-    expect(items(page).first).to_be_focused()
-
-
-def test_it_stays_closed(opened: Any) -> None:
-    page = opened()
-    sidebar = page.get_by_role("navigation", name="Conversations")
-    expect(sidebar).to_be_visible()
-    page.get_by_test_id("sidebar-toggle").click()
-    expect(sidebar).to_be_hidden()
+    expect(theirs).to_have_text(["wombat three", "second wombat", "<b>wombat</b> one"])
+    choose(ours.filter(has_text="one"), "pin")
+    choose(ours.filter(has_text="three"), "archive")
+    expect(theirs).to_have_text(["<b>wombat</b> one", "second wombat"])
     page.reload()
-    expect(page.get_by_test_id("input-chat")).to_be_visible()
-    expect(sidebar).to_be_hidden()
-    page.keyboard.press("ControlOrMeta+Shift+s")
-    expect(sidebar).to_be_visible()
+    expect(ours).to_have_text(["<b>wombat</b> one", "second wombat"])
+    page.get_by_test_id("show-archived").click()
+    expect(ours).to_have_text(["wombat three"])
 
 
-def test_on_a_phone_it_is_a_drawer(page: Page, opened: Any, add: Add) -> None:
-    add("in the drawer")
-    page.set_viewport_size({"width": 375, "height": 700})
-    opened()
-    sidebar = page.get_by_role("navigation", name="Conversations")
-    expect(sidebar).to_be_hidden()
-    toggle = page.get_by_test_id("sidebar-toggle")
-    toggle.click()
-    expect(page.get_by_test_id("sidebar-new")).to_be_focused()
-    for _ in range(12):  # the focus stays inside
-        page.keyboard.press("Tab")
-        assert page.evaluate(
-            "document.activeElement === document.body || !!document.activeElement.closest('nav')"
-        )
-    page.keyboard.press("Escape")
-    expect(sidebar).to_be_hidden()
-    expect(toggle).to_be_focused()
-    toggle.click()
-    items(page).filter(has_text="in the drawer").click()
-    expect(sidebar).to_be_hidden()
-    expect(page.get_by_test_id("message-user")).to_have_text("Question of in the drawer")
-    assert page.evaluate("document.documentElement.scrollWidth") <= 375
-
-
-def test_a_file_is_imported_and_a_wrong_one_is_told(
-    opened: Any, add: Add, tmp_path: Path, library: Any
-) -> None:
+def test_an_exported_file_is_imported(opened: Open, add: Add, tmp_path: Path, served: Any) -> None:
     [name] = add("to a file")
     page = opened()
-    response = page.request.get(f"{library.url}/api/conversations/{name}/export?format=json")
+    response = page.request.get(f"{served.url}/api/conversations/{name}/export?format=json")
     file = tmp_path / "kept.json"
     file.write_bytes(response.body())
     with page.expect_file_chooser() as chooser:
         page.get_by_test_id("import").click()
     chooser.value.set_files(file)
-    expect(page.get_by_text("1 conversations imported.")).to_be_visible()
+    expect(page.get_by_text("1 conversation imported.")).to_be_visible()
     expect(items(page).filter(has_text="to a file")).to_have_count(2)
-    file.write_text("no json")
-    with page.expect_file_chooser() as chooser:
-        page.get_by_test_id("import").click()
-    chooser.value.set_files(file)
-    expect(page.locator(".ws-side-toast")).to_contain_text("conversations.json")
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_no_accessibility_rule_is_broken(page: Page, opened: Any, add: Add, scheme: Any) -> None:
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
-    rules = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]}
-
-    def check(state: str) -> None:
-        found = axe.run(page, options=rules)
-        assert found.violations_count == 0, f"{state}: {found.generate_report()}"
-
-    add("one", "two")
-    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-    opened()
-    check("list")
-    items(page).first.click(modifiers=["ControlOrMeta"])
-    check("selection")
-    page.get_by_test_id("selected-cancel").click()
-    items(page).first.hover()
-    page.get_by_test_id("conversation-menu").first.click()
-    check("menu")
-    page.keyboard.press("Escape")
-    page.get_by_test_id("search").fill("question")
-    expect(page.get_by_test_id("search-hit").first).to_be_visible()
-    check("search")

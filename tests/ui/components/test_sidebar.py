@@ -1,17 +1,29 @@
-"""What a browser may ask of the list of conversations."""
+"""What the list of conversations lets through from a browser, and what it gives it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from nicegui import Client, ui
-from nicegui.events import GenericEventArguments
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from nicegui import Client
+from nicegui.page import page
 
 from wireside.records import ConversationInfo, Hit
-from wireside_ui.components.sidebar import MAX_AT_ONCE, Sidebar, _hit, _item
+from wireside_ui.components import sidebar
+from wireside_ui.components.sidebar import Sidebar
 
-HANDLERS = ("need", "search", "rename", "pin", "archive", "delete", "restore")
+CALLBACKS = ("need", "search", "rename", "pin", "archive", "delete", "restore")
+INFO = ConversationInfo("a", "Title", 1.0, 2.0)
+
+IDS = st.lists(st.text(max_size=70) | st.integers(), max_size=4)
+ODD = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=210) | IDS
+ARGS = ODD | st.fixed_dictionaries(
+    {}, optional=dict.fromkeys(("id", "ids", "title", "query", "cursor", "archived", "on"), ODD)
+)
 
 
 @pytest.fixture
@@ -20,73 +32,139 @@ def calls() -> list[tuple[Any, ...]]:
 
 
 @pytest.fixture
-def sidebar(calls: list[tuple[Any, ...]]) -> Sidebar:
-    def keep(name: str) -> Any:
-        async def call(*args: Any) -> None:
+def built(calls: list[tuple[Any, ...]]) -> Iterator[Sidebar]:
+    """A sidebar on a page of its own; some callbacks are coroutine functions, some are not."""
+
+    def plain(name: str) -> Callable[..., None]:
+        return lambda *args: calls.append((name, *args))
+
+    def coroutine(name: str) -> Callable[..., Any]:
+        async def called(*args: Any) -> None:
             calls.append((name, *args))
 
-        return call
+        return called
 
-    with Client(ui.page("")):
-        return Sidebar(
-            base="",
-            words={},
-            current="",
-            items=[],
-            cursor=None,
-            live=[],
-            **{f"on_{name}": keep(name) for name in HANDLERS},
-        )
+    on: dict[str, Any] = {
+        f"on_{name}": (plain if n % 2 else coroutine)(name) for n, name in enumerate(CALLBACKS)
+    }
+    with Client(page("/")) as client:
+        yield Sidebar(base="/b", words={}, current="a", items=[INFO], cursor="c", live=["a"], **on)
+        client.delete()
 
 
-async def send(sidebar: Sidebar, name: str, args: Any) -> None:
-    event = GenericEventArguments(sender=sidebar, client=sidebar.client, args=args)
-    await getattr(sidebar, f"_{name}")(event)
+async def tell(built: Sidebar, name: str, args: Any) -> None:
+    await getattr(built, f"_{name}")(SimpleNamespace(args=args))
 
 
 @pytest.mark.parametrize(
     ("name", "args", "call"),
     [
-        ("need", {"cursor": None, "archived": False}, (None, False)),
-        ("need", {"cursor": "u 1.0 c", "archived": True}, ("u 1.0 c", True)),
-        ("search", {"query": "womb", "cursor": 7}, ("womb", 7)),
-        ("rename", {"id": "c", "title": "New"}, ("c", "New")),
-        ("pin", {"ids": ["c", "d"], "on": True}, (["c", "d"], True)),
-        ("archive", {"ids": ["c"], "on": False}, (["c"], False)),
-        ("delete", {"ids": ["c"]}, (["c"],)),
-        ("restore", {"ids": ["c"]}, (["c"],)),
+        ("need", {"cursor": None, "archived": True}, ("need", None, True)),
+        ("need", {"cursor": "k", "archived": False}, ("need", "k", False)),
+        ("search", {"query": "why", "cursor": None}, ("search", "why", None)),
+        ("search", {"query": "why", "cursor": 7}, ("search", "why", 7)),
+        ("rename", {"id": "a", "title": "t"}, ("rename", "a", "t")),
+        ("pin", {"ids": ["a", "b"], "on": True}, ("pin", ["a", "b"], True)),
+        ("archive", {"ids": ["a"], "on": False}, ("archive", ["a"], False)),
+        ("delete", {"ids": ["a"] * 500}, ("delete", ["a"] * 500)),
+        ("restore", {"ids": ["i" * 64]}, ("restore", ["i" * 64])),
     ],
 )
-async def test_what_makes_sense_is_done(
-    sidebar: Sidebar, calls: list[Any], name: str, args: Any, call: Any
+async def test_what_a_person_does_is_passed_on(
+    built: Sidebar, calls: list[Any], name: str, args: Any, call: tuple[Any, ...]
 ) -> None:
-    await send(sidebar, name, args)
-    assert calls == [(name, *call)]
+    await tell(built, name, args)
+    assert calls == [call]
 
 
-@pytest.mark.parametrize("name", HANDLERS)
 @pytest.mark.parametrize(
-    "args",
+    ("name", "args"),
     [
-        None, 1, "x", [], {}, {"ids": []}, {"ids": "c"}, {"ids": [1]}, {"ids": ["c" * 65]},
-        {"ids": ["c"] * (MAX_AT_ONCE + 1)}, {"ids": [""]}, {"id": "c"}, {"id": "c", "title": ""},
-        {"id": "c", "title": "x" * 201}, {"id": 1, "title": "x"}, {"query": "x", "cursor": True},
-        {"query": "x" * 201, "cursor": None}, {"query": "x", "cursor": "1"},
-        {"cursor": 5, "archived": True}, {"cursor": None, "archived": 1},
+        ("need", {"cursor": None}),
+        ("need", {"cursor": 1, "archived": True}),
+        ("need", {"cursor": "c" * 201, "archived": True}),
+        ("search", {"query": "", "cursor": None}),
+        ("search", {"query": "q" * 201, "cursor": None}),
+        ("search", {"query": "why", "cursor": True}),
+        ("search", {"query": "why", "cursor": -1}),
+        ("search", {"query": "why", "cursor": 10**40}),
+        ("search", {"query": "why\ud800", "cursor": None}),
+        ("rename", {"id": "a", "title": "t" * 201}),
+        ("rename", {"id": "i" * 65, "title": "t"}),
+        ("rename", {"id": "a", "title": "nul\0"}),
+        ("rename", {"id": ["a"], "title": "t"}),
+        ("pin", {"ids": ["a"], "on": "yes"}),
+        ("pin", {"ids": ["a"]}),
+        ("archive", {"ids": "abc", "on": True}),
+        ("delete", {"ids": ["a"] * 501}),
+        ("delete", {"ids": ["a", 1]}),
+        ("delete", {"ids": []}),
+        ("restore", ["a"]),
+        ("restore", None),
     ],
-)  # fmt: skip
-async def test_what_makes_none_is_passed_over(
-    sidebar: Sidebar, calls: list[Any], name: str, args: Any
+)
+async def test_what_makes_no_sense_is_passed_over(
+    built: Sidebar, calls: list[Any], name: str, args: Any
 ) -> None:
-    await send(sidebar, name, args)
+    await tell(built, name, args)
     assert calls == []
 
 
-def test_a_browser_gets_what_it_shows_and_no_more() -> None:
-    info = ConversationInfo("c", "Title", 1.0, 2.0, "person", 3.0, None, ("tag",))
-    assert _item(info) == {"id": "c", "title": "Title", "at": 2.0, "pin": 3.0, "archived": False}
-    hit = _hit(Hit("c", "Title", "t", "answer", ("a", "b", ""), 5, 6.0))
-    assert hit == {
-        "id": "c", "title": "Title", "turn": "t", "kind": "answer",
-        "snippet": ["a", "b", ""], "cursor": 5,
-    }  # fmt: skip
+@given(name=st.sampled_from(CALLBACKS), args=ARGS)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+async def test_whatever_comes_is_right_or_nothing(
+    built: Sidebar, calls: list[Any], name: str, args: Any
+) -> None:
+    calls.clear()
+    await tell(built, name, args)
+    for _, first, *_rest in calls:
+        texts: Sequence[Any] = first if isinstance(first, list) else [first]
+        assert all(text is None or (isinstance(text, str) and len(text) <= 200) for text in texts)
+
+
+def test_the_first_page_comes_with_the_page(built: Sidebar) -> None:
+    item = {"id": "a", "title": "Title", "at": 2.0, "pin": 0, "archived": False}
+    assert built.props["begin"] == {
+        "items": [item],
+        "cursor": "c",
+        "current": "a",
+        "live": ["a"],
+    }
+
+
+def test_an_item_tells_where_it_stands() -> None:
+    info = ConversationInfo("a", "t", 1.0, 2.0, pinned_at=3.0, archived_at=4.0)
+    assert sidebar._item(info) == {"id": "a", "title": "t", "at": 2.0, "pin": 3.0, "archived": True}
+
+
+def test_a_hit_keeps_its_pieces() -> None:
+    hit = Hit("a", "t", None, "title", ("an ", "<b>", "!"), 9, 1.0)
+    assert sidebar._hit(hit) == {
+        "id": "a",
+        "title": "t",
+        "turn": None,
+        "kind": "title",
+        "snippet": ["an ", "<b>", "!"],
+        "cursor": 9,
+    }
+
+
+def test_each_method_is_one_small_message(built: Sidebar, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(built, "run_method", lambda *args: said.append(args))
+    built.show([], None, archived=True, fresh=False)
+    built.show_hits("q", [], fresh=True)
+    built.fail("No.")
+    built.take_out(("a",))
+    built.set_live(frozenset({"a"}))
+    built.set_current("a")
+    built.put(INFO)
+    assert said == [
+        ("show", [], None, True, False),
+        ("showHits", "q", [], True),
+        ("fail", "No."),
+        ("takeOut", ["a"]),
+        ("setLive", ["a"]),
+        ("setCurrent", "a"),
+        ("put", sidebar._item(INFO)),
+    ]

@@ -7,6 +7,7 @@ key, single changes, and what a search finds.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from inspect import isawaitable
 from typing import Any, TypeGuard
 
 from nicegui.element import Element
@@ -21,7 +22,10 @@ MAX_CURSOR_CHARS = 200
 MAX_AT_ONCE = 500
 """Conversations that are changed by one action."""
 
-Done = Awaitable[None]
+MAX_HIT_CURSOR = 2**62
+
+Done = Awaitable[None] | None
+"""What a callback returns, which may be a coroutine function or a plain one."""
 
 
 class Sidebar(Element, component="wireside_sidebar.js"):
@@ -88,7 +92,7 @@ class Sidebar(Element, component="wireside_sidebar.js"):
         self.run_method("showHits", query, [_hit(hit) for hit in hits], fresh)
 
     def fail(self, sentence: str) -> None:
-        """Say why the list, or what was searched for, can't be read."""
+        """Say why the list, or what was searched for, can't be read; a person can ask again."""
         self.run_method("fail", sentence)
 
     def put(self, info: ConversationInfo) -> None:
@@ -113,40 +117,48 @@ class Sidebar(Element, component="wireside_sidebar.js"):
         args = _dict(event.args)
         cursor, archived = args.get("cursor"), args.get("archived")
         if (cursor is None or _is_text(cursor, MAX_CURSOR_CHARS)) and isinstance(archived, bool):
-            await self._on_need(cursor, archived)
+            await _settled(self._on_need(cursor, archived))
 
     async def _search(self, event: GenericEventArguments) -> None:
         args = _dict(event.args)
         query, cursor = args.get("query"), args.get("cursor")
-        if _is_text(query, MAX_QUERY_CHARS) and (cursor is None or type(cursor) is int):
-            await self._on_search(query, cursor)
+        if _is_text(query, MAX_QUERY_CHARS) and (cursor is None or _is_hit_cursor(cursor)):
+            await _settled(self._on_search(query, cursor))
 
     async def _rename(self, event: GenericEventArguments) -> None:
         args = _dict(event.args)
-        name, title = args.get("id"), args.get("title")
-        if _is_text(name, MAX_ID_CHARS) and _is_text(title, MAX_TITLE_CHARS):
-            await self._on_rename(name, title)
+        conversation_id, title = args.get("id"), args.get("title")
+        if _is_text(conversation_id, MAX_ID_CHARS) and _is_text(title, MAX_TITLE_CHARS):
+            await _settled(self._on_rename(conversation_id, title))
 
     async def _pin(self, event: GenericEventArguments) -> None:
         args = _dict(event.args)
-        if ids := _ids(args):
-            await self._on_pin(ids, args.get("on") is True)
+        if (ids := _ids(args)) and isinstance(args.get("on"), bool):
+            await _settled(self._on_pin(ids, args["on"]))
 
     async def _archive(self, event: GenericEventArguments) -> None:
         args = _dict(event.args)
-        if ids := _ids(args):
-            await self._on_archive(ids, args.get("on") is True)
+        if (ids := _ids(args)) and isinstance(args.get("on"), bool):
+            await _settled(self._on_archive(ids, args["on"]))
 
     async def _delete(self, event: GenericEventArguments) -> None:
         if ids := _ids(_dict(event.args)):
-            await self._on_delete(ids)
+            await _settled(self._on_delete(ids))
 
     async def _restore(self, event: GenericEventArguments) -> None:
         if ids := _ids(_dict(event.args)):
-            await self._on_restore(ids)
+            await _settled(self._on_restore(ids))
+
+
+async def _settled(result: Done) -> None:
+    if isawaitable(result):
+        await result
 
 
 def _item(info: ConversationInfo) -> dict[str, Any]:
+    """Return what the browser keeps of a conversation: ``at`` is when it was gone on with, ``pin``
+    when it was pinned, 0 if it is not; both in seconds since 1970.
+    """
     return {
         "id": info.id,
         "title": info.title,
@@ -157,6 +169,7 @@ def _item(info: ConversationInfo) -> dict[str, Any]:
 
 
 def _hit(hit: Hit) -> dict[str, Any]:
+    """Return what the browser keeps of a hit: ``snippet`` is in pieces, as in ``Hit``."""
     return {
         "id": hit.conversation_id,
         "title": hit.title,
@@ -172,7 +185,16 @@ def _dict(args: Any) -> dict[str, Any]:
 
 
 def _is_text(value: Any, max_chars: int) -> TypeGuard[str]:
-    return isinstance(value, str) and 0 < len(value) <= max_chars
+    """Whether it is text that a store can hold: half a surrogate pair, or NUL, is none."""
+    return (
+        isinstance(value, str)
+        and 0 < len(value) <= max_chars
+        and not any(char == "\0" or "\ud800" <= char <= "\udfff" for char in value)
+    )
+
+
+def _is_hit_cursor(value: Any) -> TypeGuard[int]:
+    return type(value) is int and 0 <= value <= MAX_HIT_CURSOR
 
 
 def _ids(args: dict[str, Any]) -> list[str]:

@@ -1,5 +1,5 @@
 // All conversations: in groups by day, pinned ones on top; search; what can be done with one, or with several.
-import { h, shallowReactive } from "vue";
+import { h, markRaw, shallowReactive } from "vue";
 
 const ICONS = {
   compose: "M12 5H7a2 2 0 00-2 2v10a2 2 0 002 2h10a2 2 0 002-2v-5M10.500 13.500l.7-2.700 7.500-7.500a1.500 1.500 0 012 2l-7.500 7.500z",
@@ -24,9 +24,7 @@ const STEP = 16; // rows by which the window moves; as many stand ready on eithe
 const GAP = 8; // px between a menu and the edge of the sidebar
 
 const icon = (name) =>
-  h("svg", { viewBox: "0 0 24 24", width: 20, height: 20, class: "ws-icon", "aria-hidden": "true" }, h("path", { d: ICONS[name] }));
-
-const isTyping = (el) => el?.closest?.("input, textarea, select, [contenteditable]");
+  h("svg", { viewBox: "0 0 24 24", width: 20, height: 20, class: ["ws-icon", name === "back" && "ws-side-back"], "aria-hidden": "true" }, h("path", { d: ICONS[name] }));
 
 // In the list: pinned ones first, the last one pinned on top; then those that were gone on with last.
 function byPlace(a, b) {
@@ -181,7 +179,7 @@ export default {
     },
     showHits(query, hits, fresh) {
       if (query !== this.query.trim()) return;
-      this.hits = fresh ? hits : [...(this.hits || []), ...hits];
+      this.hits = markRaw(fresh ? hits : [...(this.hits || []), ...hits]);
       this.hitsOf = query;
       this.hasMoreHits = hits.length > 0;
       this.isSearchLoading = false;
@@ -380,9 +378,15 @@ export default {
       if (!this.list.length && !this.cursor && !this.isLoading && !this.problem) {
         return h("p", { class: "ws-side-note ws-side-empty" }, this.archived ? w.no_archived : w.no_conversations);
       }
-      const kept = new Set([this.tabStop, this.renaming, this.menu]);
+      const kept = [this.tabStop, this.renaming, this.menu].map((id) => this.items.get(id)).filter(Boolean);
       return this.groups.map(({ key, name, row, items }) => {
-        const rows = items.map((item, at) => [item, at]).filter(([item, at]) => (row + at >= this.first && row + at < this.last) || kept.has(item.id));
+        const from = Math.max(0, this.first - row);
+        const rows = items.slice(from, Math.max(0, this.last - row)).map((item, n) => [item, from + n]);
+        for (const item of kept) {
+          const at = items.indexOf(item);
+          if (at >= 0 && !rows.some((row) => row[1] === at)) rows.push([item, at]);
+        }
+        rows.sort((a, b) => a[1] - b[1]);
         return h("section", { key, style: { "--ws-rows": items.length } }, [
           h("h2", { class: "ws-side-group", dir: "auto" }, name),
           h(
@@ -660,7 +664,7 @@ export default {
       this.endSelection();
       const key = ids.join();
       const timer = setTimeout(() => (this.deleted = this.deleted.filter((action) => action.key !== key)), UNDO_MS);
-      this.deleted.push({ key, items, archived: this.archived, timer });
+      this.deleted.push({ key, items: markRaw(items), archived: this.archived, timer });
     },
     // The list goes on where something was taken out of it: the next one has the focus then.
     withFocus(ids, change) {

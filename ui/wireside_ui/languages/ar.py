@@ -135,6 +135,8 @@ WORDS: Mapping[str, str] = {
     "import_file": "استيراد المحادثات",
     "importing": "جارٍ الاستيراد…",
     "imported": "استُوردت {count} محادثة.",
+    "sidebar_imported_one": "استُوردت محادثة واحدة.",
+    "sidebar_import_failed": "لا يمكن استيراد هذا الملف.",
     "offline": "لا يمكن الوصول إلى الخادم.",
 }
 

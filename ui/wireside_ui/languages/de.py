@@ -136,6 +136,8 @@ WORDS: Mapping[str, str] = {
     "import_file": "Unterhaltungen importieren",
     "importing": "Importiert …",
     "imported": "{count} Unterhaltungen importiert.",
+    "sidebar_imported_one": "1 Unterhaltung importiert.",
+    "sidebar_import_failed": "Diese Datei lässt sich nicht importieren.",
     "offline": "Der Server ist nicht erreichbar.",
 }
 

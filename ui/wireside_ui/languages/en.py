@@ -99,6 +99,8 @@ WORDS: Mapping[str, str] = {
     "import_file": "Import conversations",
     "importing": "Importing…",
     "imported": "{count} conversations imported.",
+    "sidebar_imported_one": "1 conversation imported.",
+    "sidebar_import_failed": "This file can't be imported.",
     "offline": "The server can't be reached.",
 }
 

@@ -136,6 +136,8 @@ WORDS: Mapping[str, str] = {
     "import_file": "Importar conversaciones",
     "importing": "Importando…",
     "imported": "{count} conversaciones importadas.",
+    "sidebar_imported_one": "1 conversación importada.",
+    "sidebar_import_failed": "No se puede importar este archivo.",
     "offline": "No se puede contactar con el servidor.",
 }
 

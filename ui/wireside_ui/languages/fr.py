@@ -136,6 +136,8 @@ WORDS: Mapping[str, str] = {
     "import_file": "Importer des conversations",
     "importing": "Importation…",
     "imported": "{count} conversations importées.",
+    "sidebar_imported_one": "1 conversation importée.",
+    "sidebar_import_failed": "Impossible d’importer ce fichier.",
     "offline": "Le serveur est injoignable.",
 }
 

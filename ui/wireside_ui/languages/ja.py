@@ -136,6 +136,8 @@ WORDS: Mapping[str, str] = {
     "import_file": "会話を読み込む",
     "importing": "読み込んでいます…",
     "imported": "{count} 件の会話を読み込みました。",
+    "sidebar_imported_one": "1 件の会話を読み込みました。",
+    "sidebar_import_failed": "このファイルは読み込めません。",
     "offline": "サーバーに接続できません。",
 }
 

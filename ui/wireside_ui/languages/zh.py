@@ -135,6 +135,8 @@ WORDS: Mapping[str, str] = {
     "import_file": "导入对话",
     "importing": "正在导入…",
     "imported": "已导入 {count} 个对话。",
+    "sidebar_imported_one": "已导入 1 个对话。",
+    "sidebar_import_failed": "无法导入此文件。",
     "offline": "无法连接服务器。",
 }
 

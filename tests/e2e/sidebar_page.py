@@ -1,0 +1,188 @@
+"""A page with nothing but the list of conversations, steered by the tests through plain HTTP.
+
+It begins with the list that its address asks for, counted back from ``NOW``, which is what the
+clock of the tests' browser says. Pages of it and hits are given as a store would give them.
+"""
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+from fastapi.staticfiles import StaticFiles
+from nicegui import Client, ui
+
+from wireside.records import ConversationInfo, Hit
+from wireside_ui.components.sidebar import Sidebar
+from wireside_ui.theme import Look, head_html
+from wireside_ui.words import direction_of, words_in
+
+NOW = 1_790_000_000.0  # 2026-09-21 14:13:20 UTC
+DAY_S = 86_400.0
+PAGE, LARGE_PAGE = 50, 500
+HOSTILE = "<img src=x onerror=\"window.harm=1\"> & 'so' on"
+TITLES = (
+    (0.1, "Wombats and where they live"),
+    (0.2, HOSTILE),
+    (1.0, "A title that is so long that nobody would ever be able to read all of it in here"),
+    (3.0, "مرحبا بالعالم"),
+    (12.0, "Tax return"),
+    (40.0, "Summer in Lisbon"),
+    (400.0, ""),
+)
+ASSETS = Path(__file__).parents[2] / "assets"
+
+app = FastAPI()
+sidebars: list[Sidebar] = []
+known: dict[str, ConversationInfo] = {}
+events: list[list[Any]] = []
+failing: list[str] = []
+
+
+def listed(archived: bool, cursor: str | None) -> tuple[list[ConversationInfo], str | None]:
+    infos = [info for info in known.values() if (info.archived_at is not None) == archived]
+    infos.sort(key=lambda info: (info.pinned_at or 0, info.updated_at, info.id), reverse=True)
+    first = int(cursor or 0)
+    end = first + (LARGE_PAGE if len(infos) > 1000 else PAGE)
+    return infos[first:end], str(end) if end < len(infos) else None
+
+
+@ui.page("/")
+def page(client: Client, total: int = 0, language: str = "en", current: str = "") -> None:
+    known.clear()
+    events.clear()
+    failing.clear()
+    for n in range(max(total, 0)):
+        at = NOW - n * DAY_S / 20
+        known[f"n{n}"] = ConversationInfo(f"n{n}", f"Number {n}", at, at)
+    if total == 0:
+        for n, (days, title) in enumerate(TITLES):
+            at = NOW - days * DAY_S
+            known[f"c{n}"] = ConversationInfo(f"c{n}", title, at, at)
+        known["old"] = ConversationInfo("old", "Put away", NOW, NOW, archived_at=NOW)
+    head = head_html(
+        Look(), base="", version="0", language=language, direction=direction_of(language)
+    )
+    ui.add_head_html(head)
+    client.page_container.set_visibility(False)
+    with client.layout, ui.element("div").classes("ws-page"):
+        infos, cursor = listed(archived=False, cursor=None)
+        sidebar = Sidebar(
+            base="",
+            words=words_in(language),
+            current=current,
+            items=infos,
+            cursor=cursor,
+            live=["c1"],
+            on_need=need,
+            on_search=search,
+            on_rename=lambda *args: change("rename", *args),
+            on_pin=lambda *args: change("pin", *args),
+            on_archive=lambda *args: change("archive", *args),
+            on_delete=lambda *args: change("delete", *args),
+            on_restore=lambda *args: change("restore", *args),
+        )
+        sidebars[:] = [sidebar]
+        with ui.element("main").style("padding: 12px"):
+            opener = ui.element("button").classes("ws-button").props("data-testid=opener")
+            opener.on(
+                "click", js_handler="() => window.dispatchEvent(new Event('wireside:sidebar'))"
+            )
+            with opener:
+                ui.label("Conversations")
+            ui.html('<h1 style="font-size: 1.25rem">Page</h1><a href="#a">Behind</a>')
+
+
+def need(cursor: str | None, archived: bool) -> None:
+    events.append(["need", cursor, archived])
+    if failing:
+        sidebars[0].fail(failing.pop())
+    else:
+        infos, more = listed(archived, cursor)
+        sidebars[0].show(infos, more, archived=archived, fresh=cursor is None)
+
+
+async def search(query: str, cursor: int | None) -> None:
+    events.append(["search", query, cursor])
+    if query == "many":
+        first = cursor or 0
+        hits = [
+            Hit(f"c{n}", f"Hit {n}", "t", "answer", ("one of ", "many", ""), n + 1, NOW)
+            for n in range(first, min(first + 30, 75))
+        ]
+    elif query == "img":
+        hits = [
+            Hit("c1", HOSTILE, None, "title", ("<", "img", " src=x onerror=…>"), 2, NOW),
+            Hit("c1", HOSTILE, "t7", "question", ("an ", "img", " <b>tag</b>"), 1, NOW),
+        ]
+    else:
+        hits = []
+    sidebars[0].show_hits(query, [] if query == "img" and cursor else hits, fresh=cursor is None)
+
+
+def change(what: str, *args: Any) -> None:
+    events.append([what, *args])
+    names = [args[0]] if what == "rename" else args[0]
+    for name in names:
+        info = known[name]
+        if what == "rename":
+            info = replace(info, title=args[1])
+        elif what == "pin":
+            info = replace(info, pinned_at=NOW if args[1] else None)
+        elif what == "archive":
+            info = replace(info, archived_at=NOW if args[1] else None)
+        known[name] = info
+        if what == "delete":
+            sidebars[0].take_out([name])
+        else:
+            sidebars[0].put(info)
+
+
+@app.get("/healthz")
+def healthz() -> dict[str, str]:
+    return {"status": "ok"}
+
+
+@app.get("/events")
+def read_events() -> list[list[Any]]:
+    return events
+
+
+@app.post("/api/conversations/import")
+async def import_file(request: Request) -> JSONResponse:
+    count = len(json.loads(await request.body()))
+    if not count:
+        return JSONResponse({"message": "There is nothing in this file."}, 400)
+    return JSONResponse({"imported": count})
+
+
+@app.post("/do/{what}")
+async def do(what: str, request: Request) -> None:
+    """Call a method of the newest page's sidebar, or let the next page of the list fail."""
+    args = json.loads(await request.body() or b"{}")
+    sidebar = sidebars[0]
+    with sidebar:
+        if what == "put":
+            known[args["id"]] = ConversationInfo(args["id"], args["title"], NOW, NOW)
+            sidebar.put(known[args["id"]])
+        elif what == "set_live":
+            sidebar.set_live(args["ids"])
+        elif what == "set_current":
+            sidebar.set_current(args["id"])
+        elif what == "take_out":
+            sidebar.take_out(args["ids"])
+        elif what == "fail":
+            failing.append("The store can't be read now.")
+
+
+app.mount("/assets", StaticFiles(directory=ASSETS))
+ui.run_with(
+    app, mount_path="/", tailwind=False, storage_secret="test", gzip_middleware_factory=None
+)
+
+if __name__ == "__main__":
+    uvicorn.run(app, host="127.0.0.1", port=int(os.environ["PORT"]), log_level="warning")
