@@ -92,13 +92,9 @@ class Server:
         self.is_draining = False
 
     @asynccontextmanager
-    async def run(self, app: FastAPI) -> AsyncIterator[None]:
+    async def run(self, _: FastAPI) -> AsyncIterator[None]:
         """Hold everything open while the server serves."""
-        try:
-            await self.store.open()
-        except WiresideError as error:
-            app.state.refused = str(error)
-            raise
+        await self.store.open()
         await self.chat.take_up()
         self.tasks.create_task(self.saving.run(), name="group commit")
         self.tasks.create_task(self.telemetry.run(), name="telemetry")
@@ -159,6 +155,7 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,  # its page loads scripts from elsewhere: no internet, no page
         redoc_url=None,
     )
+    app.state.prepare = server.store.open
     app.state.drain = server.drain
     app.include_router(routes(server.chat, server.ready))
     render = partial(markdown.render, markup=Markup(frozenset(settings.image_hosts)))

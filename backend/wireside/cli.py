@@ -90,12 +90,13 @@ def serve(
 
     from wireside.api.server import CannotServe, run_server
     from wireside.app import create_app
+    from wireside.errors import NotConfigured
     from wireside.telemetry import configure_logging
 
     configure_logging(settings.log_format, settings.log_level)
     try:
         run_server(create_app(settings), settings, on_listening=_print_address)
-    except CannotServe as error:
+    except (CannotServe, NotConfigured) as error:
         _fail(str(error), FAILED)
 
 

@@ -196,3 +196,16 @@ async def test_a_stop_interrupts_what_takes_too_long(
 async def test_it_refuses_to_listen_to_the_world(start: Callable[..., Any]) -> None:
     server = await start(WIRESIDE_HOST="0.0.0.0")
     assert await server.process.wait() == 2
+
+
+async def test_a_second_server_on_the_same_data_is_told_what_to_do(start, lab, tmp_path) -> None:
+    await start()
+    second = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "wireside", "serve", "--port", "0"),
+        env={**os.environ, "OPENAI_BASE_URL": lab.url, "WIRESIDE_DATA_DIR": str(tmp_path)},
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, told = await second.communicate()
+    assert second.returncode == 1
+    assert told.decode().startswith("wireside: Another server works on this database.")
+    assert "Traceback" not in told.decode()

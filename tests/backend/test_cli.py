@@ -21,6 +21,7 @@ from wireside import __version__
 from wireside.cli import app
 from wireside.providers import weights
 from wireside.settings import Settings
+from wireside.store.migrate import NEWEST
 
 runner = CliRunner()
 
@@ -128,6 +129,23 @@ def test_pull_is_done_when_the_weights_are_there(monkeypatch: pytest.MonkeyPatch
     result = runner.invoke(app, ["pull"])
     assert result.exit_code == 0
     assert str(file) in result.stdout
+
+
+def test_migrate_makes_the_database_and_says_its_version(tmp_path: Path) -> None:
+    for _ in range(2):
+        result = runner.invoke(app, ["migrate"])
+        assert (result.exit_code, NEWEST in result.output) == (0, True)
+    assert (tmp_path / "data" / "wireside.db").exists()
+
+
+@pytest.mark.parametrize("command", ["migrate", "serve"])
+def test_a_wrong_database_is_told(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WIRESIDE_DATABASE_URL", "mysql://me:secret@host/x")
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
+    result = runner.invoke(app, [command])
+    assert result.exit_code == 1
+    assert "mysql is not supported" in result.output
+    assert "secret" not in result.output
 
 
 def test_doctor_prints_values_and_fails_with_the_remedy() -> None:

@@ -117,7 +117,7 @@ def items(page: Page) -> Locator:
 
 
 def item(page: Page, name: str) -> Locator:
-    return page.locator(f"[data-testid=conversation-item][data-id={name}]")
+    return page.locator(f"[data-testid=conversation-item][data-id='{name}']")
 
 
 def choose(link: Locator, action: str) -> None:

@@ -18,6 +18,7 @@ import uvicorn
 from wireside.api.http_protocol import HttpConnection
 from wireside.api.socket_limits import SocketConfig, SocketLimits
 from wireside.api.websocket_protocol import WebSocketConnection
+from wireside.errors import NotConfigured
 from wireside.protocol.handshake import is_loopback
 from wireside.settings import Settings
 
@@ -49,8 +50,8 @@ def run_server(app: Any, settings: Settings, *, on_listening: Callable[[str], No
 
     ``on_listening`` is given the address (``http://127.0.0.1:8080``) once connections are taken.
     ``app.state.drain``, if there is one, is awaited at the stop, for ``shutdown_s`` at most, before
-    sockets close. Raises ``CannotServe`` before anything was started, or with the sentence in
-    ``app.state.refused`` when the application could not start.
+    sockets close; ``app.state.prepare`` before anything else, and its ``NotConfigured`` is told.
+    Raises ``CannotServe`` before anything was started.
     """
     if not is_loopback(settings.host):
         raise CannotServe(
@@ -63,9 +64,8 @@ def run_server(app: Any, settings: Settings, *, on_listening: Callable[[str], No
     with contextlib.closing(listener):
         server = Server(_config(app, settings), settings.shutdown_s, on_listening)
         server.run(sockets=[listener])
-    if not server.started:
-        refused = getattr(_state_of(app), "refused", None)
-        raise CannotServe(refused or "The server could not start; its log says why.")
+    if server.refusal is not None:
+        raise CannotServe(server.refusal)
 
 
 def socket_limits(settings: Settings) -> SocketLimits:
@@ -97,6 +97,8 @@ class Server(uvicorn.Server):
         self._on_listening = on_listening
         self._ticking: asyncio.Task[None] | None = None
         self._watchdog: threading.Timer | None = None
+        self.refusal: str | None = None
+        """Why it did not start, as a sentence."""
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
         """Run in a loop of its own, in a process that ends when this returns.
@@ -113,6 +115,14 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start the application, then listen."""
+        prepare: Drain | None = getattr(_state_of(self.config.app), "prepare", None)
+        if prepare is not None:
+            try:
+                await prepare()
+            except NotConfigured as error:
+                self.refusal = str(error)
+                self.should_exit = True
+                return
         await super().startup(sockets)
         if self.should_exit:  # the application could not start, and has said why
             return

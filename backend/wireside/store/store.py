@@ -34,11 +34,14 @@ class SqlStore:
     def __init__(self, url: str) -> None:
         """``url`` is that of ``WIRESIDE_DATABASE_URL``. Raises ``NotConfigured``."""
         self._database = database(url)
+        self._is_open = False
 
     async def open(self) -> None:
-        """Connect, and bring the tables up to date. Raises ``NotConfigured``, ``StoreError``."""
-        await self._database.open()
-        await bring_up_to_date(self._database)
+        """Connect, and bring the tables up to date, once. Raises ``NotConfigured``."""
+        if not self._is_open:
+            await self._database.open()
+            await bring_up_to_date(self._database)
+            self._is_open = True
 
     async def aclose(self) -> None:
         """See ``Store``."""

@@ -315,12 +315,12 @@ async def test_who_takes_nothing_is_freed(serve: Serve, echo: Any, connect: Conn
 
 
 async def test_who_reads_slowly_is_not(serve: Serve, echo: Any, connect: Connect) -> None:
-    served = await serve(echo, stalled_s=0.4)
+    served = await serve(echo, stalled_s=2.0)
     client = await connect(served.port, small_buffer=True)
     await client.upgrade()
     client.send(TEXT, b"flood 8000")
     for _ in range(12):
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.25)
         await client.reader.readexactly(100_000)
     assert served.connections == 1
 

@@ -15,6 +15,15 @@ from wireside.store.store import SqlStore
 _numbers = itertools.count()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have one process run all tests of PostgreSQL, where several share the work: it starts one
+    server, and to make two at a time is more than the package's set-up can take.
+    """
+    for item in items:
+        if "postgresql" in item.name or "postgresql" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("postgresql"))
+
+
 @pytest.fixture(scope="session")
 def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server of this test run; returns the address of its database ``postgres``."""

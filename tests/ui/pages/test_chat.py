@@ -357,3 +357,21 @@ async def test_a_place_that_was_found_is_jumped_to(screen: Screen, begun: Any) -
     assert ("jump", 2) in told
     (replaced,) = [call for call in told if call[0] == "replaceFrom"]
     assert [row["question"] for row in replaced[2]] == ["q2", "q3"]
+
+
+async def test_what_the_store_refuses_is_shown_as_it_was(
+    screen: Screen, chat: ChatService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> None:
+        raise StoreError
+
+    info = await chat.library.create("Kept")
+    await screen.told()
+    with monkeypatch.context() as broken, screen.client:
+        broken.setattr(chat._store, "delete", fail)
+        broken.setattr(chat._store, "update", fail)
+        await screen.page._list._delete([info.id])
+        await screen.page._list._rename(info.id, "New")
+    told = await screen.told()
+    assert [call[1]["title"] for call in told if call[0] == "put"] == ["Kept", "Kept"]
+    assert len([call for call in told if call[0] == "tell"]) == 2

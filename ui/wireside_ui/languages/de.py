@@ -82,7 +82,7 @@ WORDS: Mapping[str, str] = {
     "key_edit": "Im leeren Feld: letzte Nachricht bearbeiten",
     "key_search": "Unterhaltungen durchsuchen",
     "sidebar": "Unterhaltungen (zeigen oder verbergen)",
-    "saving_is_behind": "Das Speichern hängt nach: Was Sie sehen, ist nur im "
+    "saving_is_behind": "Das Speichern hängt nach: Was du siehst, ist nur im "
     "Arbeitsspeicher und wird gespeichert, sobald das geht.",
     "key_focus": "Zum Nachrichtenfeld",
     "placeholder": "Frag mich etwas…",
@@ -106,7 +106,7 @@ WORDS: Mapping[str, str] = {
     "yesterday": "Gestern",
     "last_7_days": "Letzte 7 Tage",
     "last_30_days": "Letzte 30 Tage",
-    "no_conversations": "Hier erscheinen Ihre Unterhaltungen.",
+    "no_conversations": "Hier erscheinen deine Unterhaltungen.",
     "no_archived": "Nichts ist archiviert.",
     "loading": "Lädt …",
     "untitled": "Neue Unterhaltung",

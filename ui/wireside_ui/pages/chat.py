@@ -137,7 +137,9 @@ class ChatPage:
         self._is_answering = False
         self._is_shape_new = False
         self._wake = asyncio.Event()
-        self._list = ConversationList(chat.library, base, language, self._wake.set)
+        self._list = ConversationList(
+            chat.library, base, language, wake=self._wake.set, tell=lambda s: self._composer.tell(s)
+        )
         self._is_seen = asyncio.Event()
         self._is_seen.set()
         self._look_again = asyncio.Event()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from functools import partial
 
 from wireside.chat.library import Answering, Change, Gone, Library, Listed
 from wireside.errors import BadMessage, NotFound, StoreError, WiresideError
@@ -16,9 +17,17 @@ class ConversationList:
     """Keeps one page's sidebar as the library is. ``wake`` asks the page for an ``update``."""
 
     def __init__(
-        self, library: Library, base: str, language: str, wake: Callable[[], None]
+        self,
+        library: Library,
+        base: str,
+        language: str,
+        *,
+        wake: Callable[[], None],
+        tell: Callable[[str], None],
     ) -> None:
+        """``tell`` says a sentence to the person."""
         self._library = library
+        self._tell = tell
         self._base = base
         self._language = language
         self._wake = wake
@@ -106,21 +115,31 @@ class ConversationList:
             self._sidebar.show_hits(query, hits, fresh=cursor is None)
 
     async def _rename(self, conversation_id: str, title: str) -> None:
-        with suppress(NotFound, BadMessage):
-            await self._library.rename(conversation_id, title)
+        await self._do([conversation_id], lambda: self._library.rename(conversation_id, title))
 
     async def _pin(self, ids: Sequence[str], is_pinned: bool) -> None:
-        for conversation_id in ids:
-            with suppress(NotFound):
-                await self._library.pin(conversation_id, is_pinned)
+        for one in ids:
+            await self._do([one], partial(self._library.pin, one, is_pinned))
 
     async def _archive(self, ids: Sequence[str], is_archived: bool) -> None:
-        for conversation_id in ids:
-            with suppress(NotFound):
-                await self._library.archive(conversation_id, is_archived)
+        for one in ids:
+            await self._do([one], partial(self._library.archive, one, is_archived))
 
     async def _delete(self, ids: Sequence[str]) -> None:
-        await self._library.delete(ids)
+        await self._do(ids, lambda: self._library.delete(ids))
 
     async def _restore(self, ids: Sequence[str]) -> None:
-        await self._library.restore(ids)
+        await self._do((), lambda: self._library.restore(ids))
+
+    async def _do(self, ids: Sequence[str], work: Callable[[], Awaitable[object]]) -> None:
+        """Do what the browser shows as done already; if it can't be, show what is."""
+        try:
+            await work()
+        except (NotFound, BadMessage):
+            pass  # another page was faster, or somebody plays with the frames
+        except StoreError as error:
+            self._tell(sentence_in(self._language, error))
+            with suppress(StoreError):
+                for one in ids:
+                    if conversation := await self._library.open(one):
+                        self._sidebar.put(conversation.info)

@@ -1,0 +1,133 @@
+"""All conversations: what those who watch the list are told, and what goes by itself."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from wireside.chat.library import UNDO_S, Answering, Gone, Library, Listed, Retention
+from wireside.chat.service import NEW, ChatService, Parts
+from wireside.errors import BadMessage, NotFound
+from wireside.messages import Options
+
+
+class WallClock:
+    """A clock that the test moves."""
+
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def wall() -> WallClock:
+    return WallClock()
+
+
+@pytest.fixture
+async def library(parts: Parts, wall: WallClock) -> Library:
+    return Library(parts.store, parts.runner, parts.tasks, wall)
+
+
+async def titles(library: Library, *, archived: bool = False) -> list[str]:
+    return [info.title for info in (await library.page(archived=archived)).conversations]
+
+
+async def test_whoever_watches_is_told(library: Library) -> None:
+    told: list[Any] = []
+    unwatch = library.watch(told.append)
+    info = await library.create("One")
+    renamed = await library.rename(info.id, "Two")
+    assert told == [Listed(info), Listed(renamed)]
+    await library.delete([info.id])
+    await library.restore([info.id])
+    assert told[2:] == [Gone((info.id,)), Listed(renamed)]
+    unwatch()
+    await library.pin(info.id, True)
+    assert len(told) == 4
+
+
+async def test_which_ones_are_answering_is_told_once(chat: ChatService, provider: Any) -> None:
+    told: list[Any] = []
+    chat.library.watch(lambda change: isinstance(change, Answering) and told.append(change.ids))
+    conversation, turn = await chat.ask_in(NEW, "Hi", key=None, options=Options())
+    await turn.begun.wait()
+    call = await provider.call(0)
+    call.say("a", "b")
+    call.finish()
+    async with asyncio.timeout(5):
+        while chat.library.answering:
+            await asyncio.sleep(0.001)
+    assert told == [{conversation.id}, frozenset()]
+
+
+async def test_pinned_ones_stand_on_top(library: Library, wall: WallClock) -> None:
+    ids = {}
+    for name in ("a", "b", "c"):
+        wall.now += 1
+        ids[name] = (await library.create(name)).id
+    assert await titles(library) == ["c", "b", "a"]
+    await library.pin(ids["a"], True)
+    assert await titles(library) == ["a", "c", "b"]
+    await library.archive(ids["c"], True)
+    assert await titles(library) == ["a", "b"]
+    assert await titles(library, archived=True) == ["c"]
+
+
+async def test_wrong_changes_are_told(library: Library) -> None:
+    info = await library.create("One")
+    for title in ("", "  ", "x" * 201):
+        with pytest.raises(BadMessage):
+            await library.rename(info.id, title)
+    for tags in (["x" * 41], [""], [str(n) for n in range(21)]):
+        with pytest.raises(BadMessage):
+            await library.tag(info.id, tags)
+    with pytest.raises(NotFound):
+        await library.rename("nowhere", "x")
+
+
+async def test_a_deletion_is_final_after_a_while(library: Library, wall: WallClock) -> None:
+    info = await library.create("One")
+    await library.delete([info.id])
+    wall.now += UNDO_S - 1
+    await library.clean_up(Retention())
+    assert [back.id for back in await library.restore([info.id])] == [info.id]
+    await library.delete([info.id])
+    wall.now += UNDO_S + 1
+    await library.clean_up(Retention())
+    assert await library.restore([info.id]) == []
+
+
+async def test_what_is_old_goes_by_itself(library: Library, wall: WallClock) -> None:
+    old = await library.create("old")
+    pinned = await library.create("pinned")
+    await library.pin(pinned.id, True)
+    wall.now += 10 * 86_400
+    await library.create("new")
+    await library.clean_up(Retention(days=11))
+    assert await titles(library) == ["pinned", "new", "old"]
+    await library.clean_up(Retention(days=9))
+    assert await titles(library) == ["pinned", "new"]
+    assert await library.open(old.id) is None
+
+
+async def test_only_the_newest_stay(library: Library, wall: WallClock) -> None:
+    for name in ("a", "b", "c", "d"):
+        wall.now += 1
+        await library.create(name)
+    await library.clean_up(Retention(count=2))
+    assert await titles(library) == ["d", "c"]
+
+
+async def test_one_conversation_is_one_object(library: Library) -> None:
+    info = await library.create("One")
+    first = await library.open(info.id)
+    assert first is await library.open(info.id)
+    renamed = await library.rename(info.id, "Two")
+    assert first is not None
+    assert first.info == renamed == replace(info, title="Two", title_source="person")
