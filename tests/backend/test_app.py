@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -209,3 +210,45 @@ async def test_a_second_server_on_the_same_data_is_told_what_to_do(start, lab, t
     assert second.returncode == 1
     assert told.decode().startswith("wireside: Another server works on this database.")
     assert "Traceback" not in told.decode()
+
+
+async def test_a_kill_in_the_middle_of_fifty_answers_loses_nothing_shown(start, lab) -> None:
+    running = await start()
+    clients = [await connect(running.socket) for _ in range(50)]
+    shown: dict[str, str] = {}
+    conversations: dict[str, str] = {}
+
+    async def read(client: ClientConnection) -> None:
+        frame = {"type": "chat", "id": "1", "message": "/lab tokens 2000 50"}
+        await client.send(json.dumps({**frame, "conversation": "new"}))
+        stream = ""
+        with contextlib.suppress(ConnectionClosed):
+            async for message in client:
+                frame = json.loads(message)
+                if frame["type"] == "start":
+                    stream = frame["stream"]
+                    conversations[stream] = frame["conversation"]
+                    shown[stream] = ""
+                else:
+                    shown[stream] += frame["content"]
+
+    readers = [asyncio.create_task(read(client)) for client in clients]
+    while len(shown) < 50 or min(map(len, shown.values())) < 100:
+        await asyncio.sleep(0.01)
+    running.process.kill()
+    await asyncio.wait(readers)
+    await running.process.wait()
+    again = await start()
+    for stream, conversation in conversations.items():
+        _, found = again.get(f"/api/conversations/{conversation}")
+        answer = found["turns"][0]["answer"][0]
+        assert (answer["stream"], answer["state"]) == (stream, "interrupted")
+        assert answer["parts"][0]["text"].startswith(shown[stream])
+    async with connect(again.socket) as client:
+        stream, text = next(iter(shown.items()))
+        frame = {"type": "resume", "id": "r", "stream": stream, "offset": len(text)}
+        await client.send(json.dumps(frame))
+        frames = [json.loads(await client.recv())]
+        while frames[-1]["type"] != "done":
+            frames.append(json.loads(await client.recv()))
+    assert frames[0]["state"] == frames[-1]["reason"] == "interrupted"

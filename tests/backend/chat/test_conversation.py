@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from dataclasses import replace
 
 import pytest
@@ -398,3 +399,26 @@ class TestAfterAKill:
     ) -> None:
         call = await provider.call(1)
         assert contexts(call) == [("user", "one"), ("assistant", "half an ans"), ("user", "two")]
+
+
+@pytest.mark.slow
+async def test_ten_thousand_resends_around_drops_ask_once(chat: ChatService, provider) -> None:
+    dice = random.Random(1)
+
+    async def resend() -> Turn | None:
+        asking = asyncio.create_task(chat.ask_in(NEW, "Hi", key="k", options=Options()))
+        if dice.random() < 0.5:  # the line drops before the acknowledgement
+            await asyncio.sleep(dice.choice((0, 0, 0.0005, 0.002)))
+            asking.cancel()
+        try:
+            return (await asking)[1]
+        except asyncio.CancelledError:
+            return None
+
+    turns: set[str] = set()
+    for _ in range(200):
+        sent = await asyncio.gather(*(resend() for _ in range(50)))
+        turns |= {turn.id for turn in sent if turn}
+    assert len(turns) == 1
+    assert len(provider.calls) == 1
+    assert len((await chat.library.page()).conversations) == 1
