@@ -27,6 +27,7 @@ from wireside.messages import (
 from wireside.records import Branch, ConversationInfo, Feedback, Segment, TurnRecord
 
 NOW = 1_800_000_000.0
+TIMES = st.integers(0, int(NOW * 1000)).map(lambda milliseconds: milliseconds / 1000)
 
 
 def read(value: Any, *, now: float = NOW) -> ImportResult:
@@ -74,7 +75,7 @@ SEGMENTS = st.builds(
     model=st.sampled_from(["", "gpt", "a/b:c"]),
     entries=st.lists(ENTRIES, max_size=4).map(tuple),
     end=st.builds(End, REASONS, st.none(), st.builds(Usage, COUNTS, COUNTS)),
-    created_at=st.floats(0, NOW),
+    created_at=TIMES,
 )
 OPTIONS = st.builds(
     Options,
@@ -106,7 +107,7 @@ def conversations(draw: st.DrawFn) -> tuple[tuple[Branch, ...], int, list[TurnRe
             branch=branch.id,
             depth=depth,
             question=draw(TEXTS),
-            created_at=draw(st.floats(0, NOW)),
+            created_at=draw(TIMES),
             options=draw(OPTIONS),
             feedback=draw(FEEDBACK),
             segments=tuple(draw(st.lists(SEGMENTS, min_size=1, max_size=2))),
