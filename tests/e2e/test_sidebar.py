@@ -238,18 +238,16 @@ def test_thousands_come_by_pages_and_cost_no_more_than_few(lone: Open, told: Any
     expect(item(page, "n4999")).to_be_visible()
     assert page.evaluate("document.querySelectorAll('.ws-sidebar *').length") < 3000
     for place in (0.5, 0.25, 0.75):  # wherever one looks there are conversations
-        seen = listed.evaluate(
-            """async (el, place) => {
-              el.scrollTo(0, el.scrollHeight * place);
-              await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+        listed.evaluate("(el, place) => el.scrollTo(0, el.scrollHeight * place)", place)
+        page.wait_for_function(
+            """() => {
+              const el = document.querySelector('[data-testid=conversation-list]');
               const box = el.getBoundingClientRect();
-              return [0.3, 0.6, 0.9].map((y) =>
-                Boolean(document.elementFromPoint(box.x + 60, box.y + box.height * y)
-                  ?.closest('.ws-item, .ws-side-group')));
-            }""",
-            place,
+              return [0.3, 0.6, 0.9].every((y) =>
+                document.elementFromPoint(box.x + 60, box.y + box.height * y)
+                  ?.closest('.ws-item, .ws-side-group'));
+            }"""
         )
-        assert seen == [True, True, True]
     listed.evaluate("(el) => el.scrollTo(0, 0)")
     item(page, "n0").focus()
     page.keyboard.press("End")
@@ -561,8 +559,18 @@ def test_no_accessibility_rule_is_broken(page: Page, lone: Open, scheme: Any) ->
 # ---- before the real server --------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def library(
+    served: Any, running_lab: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Any]:
+    """A server of these tests alone: what others have left is not in its list."""
+    server = type(served)(running_lab.url, tmp_path_factory.mktemp("library"))
+    yield server
+    server.stop()
+
+
 @pytest.fixture
-def add(page: Page, served: Any) -> Iterator[Add]:
+def add(page: Page, library: Any) -> Iterator[Add]:
     """Import conversations of these titles; they are gone after the test."""
     added: list[str] = []
 
@@ -588,20 +596,20 @@ def add(page: Page, served: Any) -> Iterator[Add]:
             for n, title in enumerate(titles)
         ]
         data = json.dumps({"format": "wireside", "version": 1, "conversations": conversations})
-        response = page.request.post(f"{served.url}/api/conversations/import", data=data)
+        response = page.request.post(f"{library.url}/api/conversations/import", data=data)
         assert response.ok, response.text()
         added.extend(response.json()["conversations"])
         return added[-len(titles) :]
 
     yield add_all
     for conversation in added:
-        page.request.delete(f"{served.url}/api/conversations/{conversation}")
+        page.request.delete(f"{library.url}/api/conversations/{conversation}")
 
 
 @pytest.fixture
-def opened(page: Page, served: Any) -> Open:
+def opened(page: Page, library: Any) -> Open:
     def open_() -> Page:
-        page.goto(served.url)
+        page.goto(library.url)
         expect(page.get_by_test_id("connection-status")).to_have_attribute(
             "data-state", "connected"
         )
@@ -655,10 +663,10 @@ def test_what_is_done_shows_on_every_page_and_stays(opened: Open, add: Add) -> N
     expect(ours).to_have_text(["wombat three"])
 
 
-def test_an_exported_file_is_imported(opened: Open, add: Add, tmp_path: Path, served: Any) -> None:
+def test_an_exported_file_is_imported(opened: Open, add: Add, tmp_path: Path, library: Any) -> None:
     [name] = add("to a file")
     page = opened()
-    response = page.request.get(f"{served.url}/api/conversations/{name}/export?format=json")
+    response = page.request.get(f"{library.url}/api/conversations/{name}/export?format=json")
     file = tmp_path / "kept.json"
     file.write_bytes(response.body())
     with page.expect_file_chooser() as chooser:
