@@ -17,7 +17,6 @@ from sqlalchemy import (
     Connection,
     Row,
     SmallInteger,
-    String,
     bindparam,
     cast,
     delete,
@@ -41,12 +40,22 @@ from wireside.messages import (
 from wireside.records import Segment, Tail, TurnRecord
 from wireside.store import search
 from wireside.store.sql import insert, is_sqlite
-from wireside.store.tables import AnyText, conversations, pieces, segments, turns
+from wireside.store.tables import (
+    IS_LIVE,
+    MAX_NUMBER,
+    AnyText,
+    conversations,
+    pieces,
+    segments,
+    turns,
+)
 
 TEXT, REASONING, TOOL = 0, 1, 2
 
 IN_ONE_QUERY = 500
 """Names in one ``IN (…)``."""
+
+RUNNING = select(segments.c.stream).where(IS_LIVE)
 
 MAX_CHARS = 4_000_000
 """Of one row; a longer run of text is several."""
@@ -95,6 +104,14 @@ def write(connection: Connection, tails: Sequence[Tail]) -> None:
     ended = {tail.stream: tail.end for tail in tails if tail.end is not None}
     if ended:
         _end(connection, ended)
+
+
+def interrupt_all(connection: Connection) -> int:
+    """End what a process that is gone was answering; says how many."""
+    names = list(connection.scalars(RUNNING))
+    for some in _some(names):
+        _end(connection, dict.fromkeys(some, End("interrupted")))
+    return len(names)
 
 
 def read(connection: Connection, stream: str) -> tuple[Segment, str] | None:
@@ -176,7 +193,7 @@ def add_finished(connection: Connection, added: Sequence[TurnRecord]) -> None:
 @cache
 def _add_piece(is_on_sqlite: bool) -> Any:
     """Return what inserts a piece of a stream that is there, once."""
-    stream = cast(bindparam("stream"), String)
+    stream = cast(bindparam("stream", type_=AnyText), AnyText)
     return (
         insert(pieces, is_on_sqlite)
         .from_select(
@@ -233,7 +250,8 @@ def _rows(stream: str, offset: int, entries: Iterable[Entry]) -> list[dict[str, 
         for part in _parts(entry):
             kind, content, length = _plain(part)
             offset += length
-            rows.append({"stream": stream, "offset": offset, "kind": kind, "content": content})
+            if length:  # what is empty would take another piece's place
+                rows.append({"stream": stream, "offset": offset, "kind": kind, "content": content})
     return rows
 
 
@@ -262,14 +280,32 @@ def _entries(connection: Connection, streams: Sequence[str]) -> dict[str, list[E
     found: dict[str, list[Entry]] = {}
     for some in _some(streams):
         rows = connection.execute(
-            select(pieces.c.stream, pieces.c.kind, pieces.c.content)
+            select(pieces.c.stream, pieces.c.offset, pieces.c.kind, pieces.c.content)
             .where(pieces.c.stream.in_(some))
             .order_by(pieces.c.stream, pieces.c.offset)
         ).all()
-        for (stream, kind), group in groupby(rows, key=lambda row: (row.stream, row.kind)):
-            contents = [row.content for row in group]
-            found.setdefault(stream, []).extend(_from_plain(kind, contents))
+        for stream, its_rows in groupby(rows, key=lambda row: row.stream):
+            for kind, group in groupby(_once(its_rows), key=lambda piece: piece[0]):
+                contents = [content for _, content in group]
+                found.setdefault(stream, []).extend(_from_plain(kind, contents))
     return found
+
+
+def _once(rows: Iterable[Any]) -> Iterable[tuple[int, str]]:
+    """Return kind and content of a stream's pieces, each position once.
+
+    A write whose commit was done, but could not be told so, is done again with the same text, cut
+    at other places: its pieces then lie over those of the first.
+    """
+    placed = [
+        (row.offset - (1 if row.kind == TOOL else len(row.content)), row.offset, row)
+        for row in rows
+    ]
+    position = 0
+    for start, end, row in sorted(placed, key=lambda piece: piece[:2]):
+        if end > position:
+            yield row.kind, row.content[position - start :] if start < position else row.content
+            position = end
 
 
 def _from_plain(kind: int, contents: list[str]) -> list[Entry]:
@@ -290,9 +326,14 @@ def _end_columns(end: End) -> dict[str, Any]:
         "error_code": end.error.code if end.error else None,
         "error_message": str(end.error) if end.error else None,
         "retry_after": end.error.retry_after if end.error else None,
-        "input_tokens": end.usage.input_tokens,
-        "output_tokens": end.usage.output_tokens,
+        "input_tokens": _count(end.usage.input_tokens),
+        "output_tokens": _count(end.usage.output_tokens),
     }
+
+
+def _count(tokens: int | None) -> int | None:
+    """A model's server may say any number; one that can't be kept would hold up every answer."""
+    return None if tokens is None or abs(tokens) > MAX_NUMBER else tokens
 
 
 def _segment(row: Row[Any], entries: list[Entry]) -> Segment:

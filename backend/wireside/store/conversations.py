@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from math import isfinite
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, exists, or_, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    delete,
+    exists,
+    literal,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 
 from wireside.errors import BadMessage
 from wireside.records import Branch, ConversationInfo, Listing, StoredConversation
 from wireside.store import search
 from wireside.store.sql import insert, is_sqlite
-from wireside.store.tables import branches, conversations, segments, tags, turns
+from wireside.store.tables import IS_WAITING, AnyText, branches, conversations, tags, turns
 
 OUTDATED_AT_ONCE = 500
 
@@ -75,7 +87,7 @@ def read(connection: Connection, conversation_id: str) -> StoredConversation | N
     )
     waiting = connection.scalars(
         select(turns.c.id)
-        .where(turns.c.conversation_id == conversation_id, turns.c.is_waiting)
+        .where(turns.c.conversation_id == conversation_id, IS_WAITING)
         .order_by(turns.c.depth)
     )
     return StoredConversation(
@@ -104,7 +116,12 @@ def page(
 
 def change(connection: Connection, info: ConversationInfo) -> None:
     """Keep what a list shows of a conversation."""
-    changed = connection.execute(
+    title = connection.scalar(
+        select(conversations.c.title).where(conversations.c.id == info.id).with_for_update()
+    )
+    if title is None:
+        return
+    connection.execute(
         update(conversations)
         .where(conversations.c.id == info.id)
         .values(
@@ -115,8 +132,8 @@ def change(connection: Connection, info: ConversationInfo) -> None:
             archived_at=info.archived_at,
         )
     )
-    if changed.rowcount:
-        _set_tags(connection, info)
+    _set_tags(connection, info)
+    if info.title != title:  # a new document would be the newest that is found
         search.remove(connection, [info.id])
         search.add(connection, [search.title_of(info)])
 
@@ -218,18 +235,10 @@ def with_waiting_turns(connection: Connection) -> list[str]:
     statement = (
         select(turns.c.conversation_id)
         .join(conversations)
-        .where(turns.c.is_waiting, conversations.c.deleted_at.is_(None))
+        .where(IS_WAITING, conversations.c.deleted_at.is_(None))
         .distinct()
     )
     return list(connection.scalars(statement))
-
-
-def interrupt_all(connection: Connection) -> int:
-    """End what a process that is gone was answering."""
-    ended = connection.execute(
-        update(segments).where(segments.c.is_live).values(is_live=False, reason="interrupted")
-    )
-    return ended.rowcount
 
 
 # ---- how -----------------------------------------------------------------------------------------
@@ -262,7 +271,7 @@ def _rows(
 
 def _before(key: ColumnElement[Any], value: float, name: str) -> ColumnElement[bool]:
     # as one value, so that the index gives the order; an OR would sort all that is left
-    return tuple_(key, conversations.c.id) < tuple_(value, name)
+    return tuple_(key, conversations.c.id) < tuple_(value, literal(name, AnyText))
 
 
 def _cursor(info: ConversationInfo) -> str:
@@ -277,7 +286,7 @@ def _read_cursor(cursor: str | None) -> tuple[bool, float, str] | None:
     kind, _, rest = cursor.partition(" ")
     at, _, name = rest.partition(" ")
     try:
-        if kind not in ("p", "u") or not name:
+        if kind not in ("p", "u") or not name or not isfinite(float(at)):
             raise ValueError
         return kind == "p", float(at), name
     except ValueError:

@@ -74,8 +74,10 @@ class Database(Protocol):
     async def read(self, work: Work[T]) -> T:
         """Do ``work``, which only reads. Raises ``StoreError``."""
 
-    async def clean(self) -> None:
-        """See to it that what was removed is in no file any more. Raises ``StoreError``."""
+    async def clean(self) -> bool:
+        """See to it that what was removed is in no file any more; returns whether that is so, or
+        must be done again. Raises ``StoreError``.
+        """
 
     async def aclose(self) -> None:
         """Free everything."""
@@ -109,6 +111,7 @@ class Sqlite:
     def __init__(self, url: URL) -> None:
         self._file = Path(url.database).expanduser().absolute() if url.database else None
         self._lock: IO[str] | None = None
+        self._is_closed = False
         self._writer = self._engine(is_writer=True)
         self._writing = ThreadPoolExecutor(1, "sqlite writer")
         if self._file is None:  # one connection is all there is of it
@@ -149,17 +152,19 @@ class Sqlite:
 
         return await self._in(self._reading, do)
 
-    async def clean(self) -> None:
+    async def clean(self) -> bool:
         """Write what is in the log into the file, and empty the log."""
 
-        def do() -> None:
+        def do() -> bool:
             with contextlib.closing(self._writer.raw_connection()) as connection:
-                connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                found = connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                return not found[0]  # a reader that takes long keeps the log from being emptied
 
-        await self._in(self._writing, do)
+        return await self._in(self._writing, do)
 
     async def aclose(self) -> None:
         """See ``Database``."""
+        self._is_closed = True
         await asyncio.to_thread(self._close)
 
     def _close(self) -> None:
@@ -172,6 +177,8 @@ class Sqlite:
             self._lock = None
 
     async def _in(self, threads: ThreadPoolExecutor, do: Callable[[], T]) -> T:
+        if self._is_closed:
+            raise StoreError
         with _told():
             return await asyncio.get_running_loop().run_in_executor(threads, do)
 
@@ -194,9 +201,9 @@ class Sqlite:
             poolclass=QueuePool,
             pool_size=1 if is_writer else READERS,
             max_overflow=0,
+            hide_parameters=True,  # they are what people and models wrote; errors are logged
         )
-        if is_writer:
-            event.listen(engine, "begin", _begin_writing)
+        event.listen(engine, "begin", _begin_writing if is_writer else _begin_reading)
         return engine
 
     def _connect(self, is_writer: bool) -> Any:
@@ -233,13 +240,17 @@ class Postgresql:
             pool_size=8,
             max_overflow=0,
             pool_timeout=STATEMENT_S,
+            hide_parameters=True,
             connect_args={
                 "timeout": 5.0,
                 "command_timeout": STATEMENT_S,
                 "server_settings": {"application_name": "wireside", "jit": "off"},
             },
         )
+        # all that one call reads is of one moment
+        self._reader = self._engine.execution_options(isolation_level="REPEATABLE READ")
         self._lock: AsyncConnection | None = None
+        self._is_closed = False
 
     async def open(self) -> None:
         """See ``Database``."""
@@ -259,24 +270,32 @@ class Postgresql:
     async def write(self, work: Work[T]) -> T:
         """See ``Database``."""
         with _told():
+            self._check()
             async with self._engine.begin() as connection:
                 return await connection.run_sync(work)
 
     async def read(self, work: Work[T]) -> T:
         """See ``Database``."""
         with _told():
-            async with self._engine.connect() as connection:
+            self._check()
+            async with self._reader.connect() as connection:
                 return await connection.run_sync(work)
 
-    async def clean(self) -> None:
+    async def clean(self) -> bool:
         """PostgreSQL's own vacuum sees to that."""
+        return True
 
     async def aclose(self) -> None:
         """See ``Database``."""
+        self._is_closed = True
         if self._lock is not None:
             with contextlib.suppress(SQLAlchemyError, OSError):
                 await self._lock.close()
         await self._engine.dispose()
+
+    def _check(self) -> None:
+        if self._is_closed:  # the engine would connect again
+            raise StoreError
 
 
 @contextlib.contextmanager
@@ -292,6 +311,11 @@ def _told() -> Iterator[None]:
 def _begin_writing(connection: Any) -> None:
     # a deferred transaction that turns to writing later can't wait for a lock
     connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _begin_reading(connection: Any) -> None:
+    # without it each statement would see a moment of its own
+    connection.exec_driver_sql("BEGIN")
 
 
 def is_sqlite_mended() -> bool:

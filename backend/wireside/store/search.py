@@ -12,7 +12,7 @@ from sqlalchemy.types import Text
 
 from wireside.records import ConversationInfo, Hit
 from wireside.store.sql import insert, is_sqlite
-from wireside.store.tables import conversations, documents
+from wireside.store.tables import MAX_NUMBER, conversations, documents
 from wireside.store.words import MAX_INDEXED_CHARS, snippet, words_of
 
 MAX_TERMS = 20
@@ -80,6 +80,13 @@ def remove_all_of(connection: Connection, conversation_ids: Sequence[str]) -> No
     _remove(connection, documents.c.conversation_id.in_(conversation_ids))
 
 
+def forget(connection: Connection) -> None:
+    """Leave no trace of what was removed in the index."""
+    # one that SQLite 3.42 or later has made does so by itself
+    if is_sqlite(connection) and connection.scalar(_IS_SECURE) is None:
+        connection.execute(_REBUILD)
+
+
 def find(connection: Connection, query: str, *, cursor: int | None, limit: int) -> list[Hit]:
     """Return places where all words of ``query`` begin a word, the newest first."""
     terms = list(dict.fromkeys(words_of(query)))[:MAX_TERMS]
@@ -92,7 +99,7 @@ def find(connection: Connection, query: str, *, cursor: int | None, limit: int) 
         if is_sqlite(connection)
         else " & ".join(f"'{term}':*" for term in terms)
     )
-    before = cursor if cursor is not None else 2**62
+    before = MAX_NUMBER if cursor is None else max(0, min(cursor, MAX_NUMBER))
     rows = connection.execute(statement, {"match": match, "before": before, "most": limit})
     return [_hit(row, terms) for row in rows]
 
@@ -119,6 +126,8 @@ def _hit(row: Any, terms: list[str]) -> Hit:
 
 _ADD_IN_SQLITE = text("INSERT INTO document_words (rowid, words) VALUES (:id, :words)")
 _REMOVE_IN_SQLITE = text("DELETE FROM document_words WHERE rowid = :id")
+_IS_SECURE = text("SELECT v FROM document_words_config WHERE k = 'secure-delete'")
+_REBUILD = text("INSERT INTO document_words (document_words) VALUES ('optimize')")
 _ADD_IN_POSTGRESQL = text(
     "UPDATE documents SET words = array_to_tsvector(:words) WHERE id = :id"
 ).bindparams(bindparam("words", type_=ARRAY(Text)))

@@ -35,6 +35,7 @@ class SqlStore:
         """``url`` is that of ``WIRESIDE_DATABASE_URL``. Raises ``NotConfigured``."""
         self._database = database(url)
         self._is_open = False
+        self._is_clean = False  # a process that was killed may have left what it had removed
 
     async def open(self) -> None:
         """Connect, and bring the tables up to date, once. Raises ``NotConfigured``."""
@@ -91,14 +92,16 @@ class SqlStore:
     async def purge(self, deleted_before: float) -> int:
         """See ``Store``."""
         is_anything = partial(conversations.has_deleted, before=deleted_before)
-        if not await self._database.read(is_anything):
+        if self._is_clean and not await self._database.read(is_anything):
             return 0  # asked every few seconds: the writer is not to be held up for nothing
+        self._is_clean = False
         count = 0
         while some := await self._database.write(
             partial(conversations.purge, deleted_before=deleted_before)
         ):
             count += some
-        await self._database.clean()
+        await self._database.write(search.forget)
+        self._is_clean = await self._database.clean()
         return count
 
     async def outdated(self, *, updated_before: float | None, keep: int | None) -> Sequence[str]:
@@ -198,7 +201,7 @@ class SqlStore:
 
     async def interrupt_all(self) -> int:
         """See ``Store``."""
-        return await self._database.write(conversations.interrupt_all)
+        return await self._database.write(answers.interrupt_all)
 
     # ---- search ------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import (
     Boolean,
     Column,
+    ColumnElement,
     Double,
     ForeignKey,
     Index,
@@ -17,6 +18,7 @@ from sqlalchemy import (
     Table,
     Text,
     false,
+    literal_column,
 )
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import BigInteger, TypeDecorator
@@ -24,13 +26,16 @@ from sqlalchemy.types import BigInteger, TypeDecorator
 ESCAPE = "\uf8f0"  # of the private use area
 NUL = "\0"
 
+MAX_NUMBER = 2**63 - 1
+"""The largest whole number that a database takes."""
 
-class AnyText(TypeDecorator[str]):
-    """Text with whatever a model or a person writes. PostgreSQL takes no NUL, and no database takes
-    half a surrogate pair; lengths stay as they are, offsets count on it.
+
+class AnyId(TypeDecorator[str]):
+    """An id of ours, or any other that an address or a frame asks for. PostgreSQL takes no NUL, and
+    no database takes half a surrogate pair.
     """
 
-    impl = Text
+    impl = String
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
@@ -42,8 +47,17 @@ class AnyText(TypeDecorator[str]):
         return None if value is None else unescape(value)
 
 
+class AnyText(AnyId):
+    """Text with whatever a model or a person writes, in the same way."""
+
+    impl = Text
+    cache_ok = True
+
+
 def escape(text: str) -> str:
-    """Return ``text`` as every database takes it."""
+    """Return ``text`` as every database takes it; ``unescape`` gives it back in its length, which
+    offsets count on.
+    """
     if text.isascii():
         return text.replace(NUL, ESCAPE + "0") if NUL in text else text
     try:
@@ -67,7 +81,7 @@ metadata = MetaData()
 conversations = Table(
     "conversations",
     metadata,
-    Column("id", String, primary_key=True),
+    Column("id", AnyId, primary_key=True),
     Column("title", AnyText, nullable=False),
     Column("title_source", String, nullable=False),
     Column("created_at", Double, nullable=False),
@@ -100,7 +114,7 @@ branches = Table(
 turns = Table(
     "turns",
     metadata,
-    Column("id", String, primary_key=True),
+    Column("id", AnyId, primary_key=True),
     Column("conversation_id", ForeignKey(conversations.c.id, ondelete="CASCADE"), nullable=False),
     Column("branch", Integer, nullable=False),
     Column("depth", Integer, nullable=False),
@@ -124,7 +138,7 @@ Index(
 segments = Table(
     "segments",
     metadata,
-    Column("stream", String, primary_key=True),
+    Column("stream", AnyId, primary_key=True),
     Column("turn_id", ForeignKey(turns.c.id, ondelete="CASCADE"), nullable=False),
     Column("position", SmallInteger, nullable=False),
     Column("model", AnyText, nullable=False),
@@ -146,6 +160,11 @@ Index(
     postgresql_where=segments.c.is_live,
 )
 
+# as the two partial indices say it: for a Boolean column SQLAlchemy writes "= 1", and then SQLite
+# does not see that the index holds all that is asked for
+IS_WAITING: ColumnElement[bool] = literal_column("turns.is_waiting")
+IS_LIVE: ColumnElement[bool] = literal_column("segments.is_live")
+
 pieces = Table(
     "pieces",
     metadata,
@@ -162,7 +181,7 @@ documents = Table(
     metadata,
     Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
     # a turn, a stream, or a conversation for its title
-    Column("ref", String, nullable=False, unique=True),
+    Column("ref", AnyId, nullable=False, unique=True),
     Column("conversation_id", ForeignKey(conversations.c.id, ondelete="CASCADE"), nullable=False),
     Column("turn_id", ForeignKey(turns.c.id, ondelete="CASCADE")),
     Column("kind", String, nullable=False),

@@ -21,7 +21,9 @@ LEAD_CHARS = 40
 """Of a snippet, before the first match."""
 
 _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-_WORD = re.compile(f"[{_CJK}]|[^\\W_{_CJK}]+")
+# signs that Python counts among the letters, and SQLite's tokenizer does not
+_SIGNS = "\u19b0-\u19c0\u19c8\u19c9\u1cf2\u1cf3"
+_WORD = re.compile(f"[{_CJK}]|[^\\W_{_CJK}{_SIGNS}]+")
 
 
 def words_of(text: str) -> list[str]:
@@ -30,16 +32,7 @@ def words_of(text: str) -> list[str]:
     >>> words_of("Ça, «Über_3 Frames»!")
     ['ca', 'uber', '3', 'frames']
     """
-    return [fold(match.group()) for match in _words(text[:MAX_INDEXED_CHARS])]
-
-
-def fold(word: str) -> str:
-    """Return a word without case and diacritics."""
-    if word.isascii():
-        return word.lower()[:MAX_WORD_CHARS]
-    plain = unicodedata.normalize("NFKD", word)
-    bare = "".join(char for char in plain if not unicodedata.combining(char))
-    return bare.casefold()[:MAX_WORD_CHARS] or word[:MAX_WORD_CHARS]
+    return [word for match in _words(text[:MAX_INDEXED_CHARS]) for word in _folded(match.group())]
 
 
 def snippet(text: str, terms: list[str]) -> tuple[str, ...]:
@@ -69,12 +62,23 @@ def _words(text: str) -> Iterator[re.Match[str]]:
     return _WORD.finditer(text)
 
 
+def _folded(word: str) -> list[str]:
+    """Return a word without case and diacritics; a few characters are several words: "½"."""
+    if word.isascii():
+        return [word.lower()[:MAX_WORD_CHARS]]
+    plain = unicodedata.normalize("NFKD", word)
+    bare = "".join(char for char in plain if not unicodedata.combining(char))
+    return [part[:MAX_WORD_CHARS] for part in _WORD.findall(bare.casefold())]
+
+
 def _match(word: str, terms: list[str]) -> int:
     """Return how many characters of ``word`` match, 0 for none."""
-    folded = fold(word)
-    length = max((len(term) for term in terms if folded.startswith(term)), default=0)
+    folded = _folded(word)
+    length = max(
+        (len(term) for term in terms for part in folded if part.startswith(term)), default=0
+    )
     # folding may change a word's length: then all of it is marked
-    return length if len(folded) == len(word) else len(word) * bool(length)
+    return length if len("".join(folded)) == len(word) else len(word) * bool(length)
 
 
 def _word_start(text: str, at: int) -> int:

@@ -7,15 +7,18 @@ import contextlib
 import os
 import subprocess
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import event, text
+from sqlalchemy.util import await_only
 
 from wireside.errors import NotConfigured, StoreError
 from wireside.messages import End, TextDelta
 from wireside.records import Branch, ConversationInfo, Segment, Span, Tail, TurnRecord
+from wireside.store import answers
 from wireside.store.database import database, is_sqlite_mended, sqlite
 from wireside.store.migrate import NEWEST, migrate
 from wireside.store.store import SqlStore
@@ -104,6 +107,43 @@ class TestOpening:
         await store.aclose()
 
 
+async def test_a_reader_sees_one_moment(url: str) -> None:
+    store = SqlStore(url)
+    await store.open()
+    await begun(store)
+    opened = store._database
+    loop = asyncio.get_running_loop()
+    count = text("SELECT count(*) FROM pieces")
+    is_read, is_written = asyncio.Event(), asyncio.Event()
+
+    def look(connection: Any) -> tuple[int, int]:
+        before = connection.scalar(count)
+        loop.call_soon_threadsafe(is_read.set)
+        if opened.is_sqlite:  # it has a thread of its own
+            asyncio.run_coroutine_threadsafe(is_written.wait(), loop).result(10)
+        else:
+            await_only(is_written.wait())
+        return before, connection.scalar(count)
+
+    reading = asyncio.ensure_future(opened.read(look))
+    await is_read.wait()
+    await store.write([Tail("s", 0, (TextDelta("x"),))])
+    is_written.set()
+    found = [*await reading, await opened.read(lambda connection: connection.scalar(count))]
+    await store.aclose()
+    assert found == [0, 0, 1]
+
+
+async def test_a_closed_store_says_that_it_can_not(url: str) -> None:
+    store = SqlStore(url)
+    await store.open()
+    await store.aclose()
+    with pytest.raises(StoreError):
+        await store.conversation("c")
+    with pytest.raises(StoreError):
+        await store.create(INFO)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is no wheel")
 def test_the_sqlite_in_use_is_mended() -> None:
     assert is_sqlite_mended()
@@ -162,6 +202,37 @@ class TestFaults:
         await own.purge(2.0)
         assert secret.encode() not in _bytes(tmp_path)
         assert secret.lower().encode() not in _bytes(tmp_path)
+
+    async def test_what_a_reader_held_is_removed_the_next_time(
+        self, own: SqlStore, tmp_path: Path
+    ) -> None:
+        secret = "Xylophonquelle"
+        await own.write([Tail("s", 0, (TextDelta(secret),), End("stop"))])
+        await own.delete(["c"], 1.0)
+        reader = sqlite.connect(str(tmp_path / "x.db"), isolation_level=None)
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM turns").fetchall()
+        assert await own.purge(2.0) == 1
+        assert secret.encode() in _bytes(tmp_path)
+        reader.execute("ROLLBACK")
+        reader.close()
+        assert await own.purge(2.0) == 0
+        assert secret.encode() not in _bytes(tmp_path)
+
+    async def test_an_error_tells_the_log_nothing_that_was_said(
+        self, own: SqlStore, tmp_path: Path
+    ) -> None:
+        secret = "Xylophonquelle"
+        opened = own._database
+        pages = await opened.read(lambda c: c.scalar(text("PRAGMA page_count")))
+        limit = text(f"PRAGMA max_page_count={pages + 1}")
+        await opened.write(lambda c: c.execute(limit).all())
+        said = secret * 9999
+        with pytest.raises(StoreError) as told:
+            await own.write([Tail("s", 0, (TextDelta(said),))])
+        logged = "".join(traceback.format_exception(told.value))
+        assert "full" in logged
+        assert secret not in logged
 
     async def test_a_lost_connection_is_replaced(self, postgresql: str) -> None:
         store = SqlStore(postgresql)
@@ -286,3 +357,17 @@ class TestPlans:
         assert steps
         slow = [step for step in steps if "TEMP B-TREE" in step or step.startswith("SCAN")]
         assert [step for step in slow if "USING INDEX" not in step] == []
+
+    async def test_what_waits_or_runs_is_found_without_all_the_others(self, plans: Any) -> None:
+        store, explain = plans
+        await begun(store)  # what is not there is not looked for any further
+        await explain()
+        await store.conversation("c")
+        await store.turns("c", [Span(0, 0, 9)])
+        steps = await explain()
+        assert "SEARCH turns USING INDEX turns_waiting (conversation_id=?)" in steps
+        assert [step for step in steps if step.startswith("SCAN")] == []
+        await store.waiting()
+        assert "SCAN turns USING INDEX turns_waiting" in await explain()
+        await store._database.read(lambda connection: connection.scalar(answers.RUNNING))
+        assert [step for step in await explain() if "segments_live" not in step] == []

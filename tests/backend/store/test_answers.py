@@ -1,0 +1,141 @@
+"""An answer is kept as it was said, however often and however cut its pieces are written."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from wireside.messages import End, Entry, ReasoningDelta, TextDelta, ToolDelta, Usage
+from wireside.records import Branch, ConversationInfo, Segment, Tail, TurnRecord
+from wireside.store.store import SqlStore
+
+NUMBERS = itertools.count()
+
+LATE = ToolDelta("call", "name", "done")
+
+
+async def begin(store: SqlStore) -> str:
+    """Begin an answer in a conversation of its own; return the name of its stream."""
+    name = f"s{next(NUMBERS)}"
+    conversation, turn = f"c-{name}", f"t-{name}"
+    await store.create(ConversationInfo(conversation, "Title", 0.0, 0.0))
+    record = TurnRecord(turn, conversation, 0, 0, "question", 1.0)
+    await store.add_turn(record, [Branch(0, None, 0, 0)], 0)
+    await store.begin(turn, Segment(name, "m"))
+    return name
+
+
+async def entries(store: SqlStore, name: str) -> tuple[Entry, ...]:
+    found = await store.segment(name)
+    assert found is not None
+    return found[0].entries
+
+
+async def test_a_write_that_is_done_again_with_more_doubles_nothing(store: SqlStore) -> None:
+    name = await begin(store)
+    await store.write([Tail(name, 0, (TextDelta("Hello "),))])
+    await store.write([Tail(name, 0, (TextDelta("Hello world"), LATE))])
+    await store.write([Tail(name, 3, (TextDelta("lo world"), LATE, TextDelta("!")))])
+    assert await entries(store, name) == (TextDelta("Hello world"), LATE, TextDelta("!"))
+    await store.write([Tail(name, 13, (), End("stop"))])
+    assert await entries(store, name) == (TextDelta("Hello world"), LATE, TextDelta("!"))
+
+
+async def test_an_end_that_is_told_again_doubles_nothing(store: SqlStore) -> None:
+    name = await begin(store)
+    await store.write([Tail(name, 0, (TextDelta("Hello "),))])
+    last = Tail(name, 6, (TextDelta("wor"), TextDelta("ld")), End("stop"))
+    await store.write([last])
+    await store.write([last])
+    assert await entries(store, name) == (TextDelta("Hello world"),)
+
+
+async def test_pieces_without_text_are_in_nobodys_way(store: SqlStore) -> None:
+    name = await begin(store)
+    empty = (ReasoningDelta(""), TextDelta(""))
+    await store.write([Tail(name, 0, (*empty, TextDelta("a"), *empty))])
+    await store.write([Tail(name, 1, (*empty, TextDelta("b")), End("stop"))])
+    assert await entries(store, name) == (TextDelta("ab"),)
+
+
+SAID = st.lists(
+    st.one_of(
+        st.text("ab\0😀", min_size=1, max_size=6).map(TextDelta),
+        st.text("cd", min_size=1, max_size=6).map(ReasoningDelta),
+        st.just(LATE),
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(said=SAID, data=st.data())
+async def test_any_cuts_and_repeats_keep_what_was_said(
+    store: SqlStore, said: list[Entry], data: st.DataObject
+) -> None:
+    """Writes begin at any place that the store has, and may end before what it has."""
+    units = [unit for entry in said for unit in _units(entry)]
+    name = await begin(store)
+    kept = 0
+    for _ in range(data.draw(st.integers(1, 5))):
+        first = data.draw(st.integers(0, kept))
+        last = data.draw(st.integers(first, len(units)))
+        await store.write([Tail(name, first, _cut(units[first:last], data))])
+        kept = max(kept, last)
+    whole = Tail(name, kept, tuple(units[kept:]), End("stop"))
+    await store.write([whole])
+    await store.write([whole])
+    found = [unit for entry in await entries(store, name) for unit in _units(entry)]
+    assert found == units
+
+
+def _units(entry: Entry) -> list[Entry]:
+    if isinstance(entry, ToolDelta):
+        return [entry]
+    return [type(entry)(char) for char in entry.text]
+
+
+def _cut(units: list[Entry], data: st.DataObject) -> tuple[Entry, ...]:
+    """Join neighbours of one kind, here and there."""
+    joined: list[Entry] = []
+    for unit in units:
+        last = joined[-1] if joined else None
+        if (
+            isinstance(last, TextDelta | ReasoningDelta)
+            and isinstance(unit, TextDelta | ReasoningDelta)
+            and type(last) is type(unit)
+            and data.draw(st.booleans())
+        ):
+            joined[-1] = type(last)(last.text + unit.text)
+        else:
+            joined.append(unit)
+    return tuple(joined)
+
+
+async def test_an_interrupted_answer_is_found(store: SqlStore) -> None:
+    name = await begin(store)
+    await store.write([Tail(name, 0, (TextDelta("a "),))])
+    await store.write([Tail(name, 2, (TextDelta("wombat"),))])
+    assert await store.search("wombat", cursor=None, limit=9) == []
+    assert await store.interrupt_all() == 1
+    hits = await store.search("wombat", cursor=None, limit=9)
+    assert [hit.turn_id for hit in hits] == [f"t-{name}"]
+
+
+@pytest.mark.parametrize("tokens", [2**63, 2**70, -(2**70)])
+async def test_a_number_that_no_database_takes_holds_up_nothing(
+    store: SqlStore, tokens: int
+) -> None:
+    name = await begin(store)
+    await store.write([Tail(name, 0, (), End("stop", usage=Usage(tokens, 2**63 - 1)))])
+    found = await store.segment(name)
+    assert found is not None
+    assert found[0].end == End("stop", usage=Usage(None, 2**63 - 1))

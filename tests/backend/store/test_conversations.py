@@ -1,0 +1,73 @@
+"""Long lists, and names that nobody has given."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from sqlalchemy import Connection
+
+from wireside.errors import BadMessage
+from wireside.records import Branch, ConversationInfo, Feedback, Segment, Span, Tail, TurnRecord
+from wireside.store import conversations
+from wireside.store.store import SqlStore
+
+
+async def test_every_one_of_a_thousand_is_on_one_page(store: SqlStore) -> None:
+    dice = random.Random(5)
+    infos = [
+        ConversationInfo(
+            f"c{number:04}",
+            "",
+            0.0,
+            float(dice.randrange(50)),  # many are of one time
+            pinned_at=float(dice.randrange(1, 5)) if number % 10 == 0 else None,
+        )
+        for number in range(1000)
+    ]
+
+    def fill(connection: Connection) -> None:  # one by one would take seconds
+        for info in infos:
+            conversations.create(connection, info)
+
+    await store._database.write(fill)
+    seen: list[str] = []
+    cursor = None
+    while True:
+        listing = await store.conversations(cursor=cursor, limit=77)
+        seen += [info.id for info in listing.conversations]
+        cursor = listing.cursor
+        if cursor is None:
+            break
+    expected = sorted(
+        infos,
+        key=lambda i: (i.pinned_at is not None, i.pinned_at or i.updated_at, i.id),
+        reverse=True,
+    )
+    assert seen == [info.id for info in expected]
+
+
+@pytest.mark.parametrize("name", ["\0", "c\0", "\ud800"])
+async def test_a_name_that_nobody_has_is_not_there(store: SqlStore, name: str) -> None:
+    await store.create(ConversationInfo("c", "Title", 0.0, 0.0))
+    await store.add_turn(TurnRecord("t", "c", 0, 0, "q", 0.0), [Branch(0, None, 0, 0)], 0)
+    assert await store.conversation(name) is None
+    assert await store.segment(name) is None
+    assert await store.turn(name) is None
+    assert await store.turns(name, [Span(0, 0, 9)]) == []
+    assert await store.all_turns(name, after=None, limit=9) == []
+    assert await store.restore([name]) == []
+    await store.delete([name], 1.0)
+    await store.update(ConversationInfo(name, "New", 0.0, 0.0, tags=("a",)))
+    await store.show(name, 1)
+    await store.judge(name, Feedback("up"))
+    await store.remove_turn(name)
+    await store.begin(name, Segment("s", "m"))
+    await store.write([Tail(name, 0, ())])
+    assert (await store.conversations(cursor=f"u 9.0 {name}", limit=9)).conversations != ()
+
+
+@pytest.mark.parametrize("cursor", ["u nan c", "u inf c", "p -inf c"])
+async def test_a_cursor_of_no_time_is_told(store: SqlStore, cursor: str) -> None:
+    with pytest.raises(BadMessage):
+        await store.conversations(cursor=cursor, limit=9)
