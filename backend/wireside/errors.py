@@ -11,6 +11,7 @@
     │   ├── TooMany               too_many        yes
     │   ├── RateLimited           rate_limited    yes
     │   ├── Unauthorized          unauthorized
+    │   │   └── Forbidden         unauthorized              known, but not allowed to
     │   ├── UnknownModel          unknown_model
     │   ├── NotConfigured         not_configured
     │   ├── NotFound              not_found
@@ -101,6 +102,12 @@ class Unauthorized(RequestError):
 
     code = "unauthorized"
     sentence = "Please sign in first."
+
+
+class Forbidden(Unauthorized):
+    """The server knows who asks, and does not let them."""
+
+    sentence = "Your account may not do this."
 
 
 class UnknownModel(RequestError):

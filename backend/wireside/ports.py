@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from typing import Protocol
 
 from wireside.messages import Delta, ModelInfo, ModelRequest
 from wireside.records import (
+    ApiKey,
     Branch,
     ConversationInfo,
     Feedback,
     Hit,
+    Invitation,
     Listing,
     Segment,
+    Share,
+    SignIn,
     Span,
     StoredConversation,
     Tail,
     TurnRecord,
+    User,
 )
 
 Clock = Callable[[], float]
@@ -68,11 +73,17 @@ class Store(Protocol):
         ...
 
     async def conversations(
-        self, *, archived: bool = False, tag: str | None = None, cursor: str | None, limit: int
+        self,
+        *,
+        owner: str = "",
+        archived: bool = False,
+        tag: str | None = None,
+        cursor: str | None,
+        limit: int,
     ) -> Listing:
-        """Return a page of those that are (not) archived: pinned ones first, the newest
-        ``pinned_at`` first, then the others, the newest ``updated_at`` first. Deleted ones are not
-        there.
+        """Return a page of those of ``owner`` that are (not) archived: pinned ones first, the
+        newest ``pinned_at`` first, then the others, the newest ``updated_at`` first. Deleted ones
+        are not there.
         """
         ...
 
@@ -80,11 +91,15 @@ class Store(Protocol):
         """Keep title, its source, ``updated_at``, ``pinned_at``, ``archived_at`` and tags."""
         ...
 
-    async def delete(self, conversation_ids: Sequence[str], at: float) -> None:
-        """Hide conversations from everything, until ``restore`` or ``purge``."""
+    async def delete(
+        self, conversation_ids: Sequence[str], at: float, *, owner: str = ""
+    ) -> Sequence[str]:
+        """Hide conversations of ``owner`` from everything, until ``restore`` or ``purge``; returns
+        the ids of those that were there.
+        """
         ...
 
-    async def restore(self, conversation_ids: Sequence[str]) -> Sequence[str]:
+    async def restore(self, conversation_ids: Sequence[str], *, owner: str = "") -> Sequence[str]:
         """Take a deletion back; returns the ids that are there again."""
         ...
 
@@ -92,9 +107,11 @@ class Store(Protocol):
         """Remove what was deleted before that time from tables, search and files; says how many."""
         ...
 
-    async def outdated(self, *, updated_before: float | None, keep: int | None) -> Sequence[str]:
-        """Return up to 500 ids of conversations, neither pinned nor deleted, that were last updated
-        before that time, or that are not among the ``keep`` newest of all that are not deleted.
+    async def outdated(
+        self, *, updated_before: float | None, keep: int | None
+    ) -> Sequence[tuple[str, str]]:
+        """Return up to 500 conversations, neither pinned nor deleted, as id and owner: those that
+        were last updated before that time, or are not among the ``keep`` newest of their owner.
         """
         ...
 
@@ -181,12 +198,151 @@ class Store(Protocol):
 
     # ---- search ------------------------------------------------------------------------------
 
-    async def search(self, query: str, *, cursor: int | None, limit: int) -> Sequence[Hit]:
-        """Return places where all words of ``query`` begin a word, the newest first. Nothing for a
-        query without a word. Archived conversations are searched too.
+    async def search(
+        self, query: str, *, owner: str = "", cursor: int | None, limit: int
+    ) -> Sequence[Hit]:
+        """Return places in conversations of ``owner`` where all words of ``query`` begin a word,
+        the newest first. Nothing for a query without a word. Archived ones are searched too.
         """
         ...
 
     async def aclose(self) -> None:
         """Free all connections."""
+        ...
+
+
+class AccountStore(Protocol):
+    """Where accounts are kept. Secrets come as hashes. Every method raises ``StoreError`` when the
+    store can't do it now; ids that it does not know are no error. Times as in ``Store``.
+    """
+
+    # ---- users -------------------------------------------------------------------------------
+
+    async def users(self) -> Sequence[User]:
+        """Return all accounts, the oldest first."""
+        ...
+
+    async def user(self, user_id: str) -> User | None:
+        """Return an account."""
+        ...
+
+    async def user_named(self, name: str) -> User | None:
+        """Return the account that signs in with that name."""
+        ...
+
+    async def user_of(self, subject: str) -> User | None:
+        """Return the account that somebody else vouches for under that name."""
+        ...
+
+    async def add_user(self, user: User, *, invitation: str | None = None) -> bool:
+        """Add an account, and use the invitation of that id up, in one step. The first account of
+        all gets the conversations that nobody owns. Returns False, and does nothing, when the name
+        or the subject is taken, or the invitation is used.
+        """
+        ...
+
+    async def change_user(self, user: User) -> None:
+        """Keep an account as it is given. The name must be free."""
+        ...
+
+    async def set_password(self, user_id: str, password: str, *, invitation: str | None) -> bool:
+        """Keep another password, and use the invitation up. Returns False when it is used."""
+        ...
+
+    async def remove_user(self, user_id: str, at: float) -> None:
+        """Remove an account with all it has; its conversations are deleted at ``at``."""
+        ...
+
+    # ---- where they are signed in ------------------------------------------------------------
+
+    async def add_sign_in(self, sign_in: SignIn) -> None:
+        """Keep a browser in which somebody has signed in."""
+        ...
+
+    async def sign_in(self, token: str) -> tuple[SignIn, User] | None:
+        """Return the browser of that token, and whose it is; also one that has expired."""
+        ...
+
+    async def sign_ins(self, user_id: str) -> Sequence[SignIn]:
+        """Return the browsers of an account, the last used first."""
+        ...
+
+    async def see(self, sign_in: SignIn, at: float, expires_at: float) -> None:
+        """Keep that somebody was here at that time, which puts off the end."""
+        ...
+
+    async def end_sign_ins(
+        self, user_id: str, *, only: str | None = None, but: str | None = None
+    ) -> Sequence[str]:
+        """Forget browsers of an account: all, one, or all but one; returns their ids."""
+        ...
+
+    # ---- keys --------------------------------------------------------------------------------
+
+    async def add_key(self, key: ApiKey) -> None:
+        """Keep a key."""
+        ...
+
+    async def key(self, key_id: str) -> tuple[ApiKey, User] | None:
+        """Return a key, and whose it is; also one that has expired."""
+        ...
+
+    async def keys(self, user_id: str) -> Sequence[ApiKey]:
+        """Return the keys of an account, the oldest first."""
+        ...
+
+    async def use_key(self, key_id: str, at: float) -> None:
+        """Keep that a key was used at that time."""
+        ...
+
+    async def remove_key(self, user_id: str, key_id: str) -> bool:
+        """Remove a key of an account; returns whether there was one."""
+        ...
+
+    # ---- invitations -------------------------------------------------------------------------
+
+    async def add_invitation(self, invitation: Invitation) -> None:
+        """Keep an invitation. One that is for an account takes the place of those before."""
+        ...
+
+    async def invitation(self, token: str) -> Invitation | None:
+        """Return the invitation of that token; also one that has expired."""
+        ...
+
+    async def invitations(self) -> Sequence[Invitation]:
+        """Return those that are not used, the oldest first."""
+        ...
+
+    async def remove_invitations(self, ids: Collection[str]) -> None:
+        """Take invitations back."""
+        ...
+
+    # ---- shares ------------------------------------------------------------------------------
+
+    async def add_share(self, share: Share) -> None:
+        """Keep a snapshot of a conversation."""
+        ...
+
+    async def share(self, token: str) -> Share | None:
+        """Return the snapshot of that token, unless its conversation is deleted."""
+        ...
+
+    async def shares(self, owner: str, conversation_id: str | None = None) -> Sequence[Share]:
+        """Return the snapshots of an owner, the newest first, without their content."""
+        ...
+
+    async def remove_share(self, owner: str, share_id: str) -> bool:
+        """Remove a snapshot of an owner; returns whether there was one."""
+        ...
+
+    # ---- all of them -------------------------------------------------------------------------
+
+    async def valid(
+        self, sign_in_ids: Collection[str], key_ids: Collection[str], now: float
+    ) -> frozenset[tuple[str, str]]:
+        """Return which of these still let somebody in, as a caller's ``credential`` and role."""
+        ...
+
+    async def clean_up(self, now: float) -> None:
+        """Remove what has expired."""
         ...

@@ -1,4 +1,4 @@
-"""What a store keeps, as values: conversations, their branches, turns, answers.
+"""What a store keeps, as values: conversations, their branches, turns, answers; accounts.
 
 A conversation is a tree of turns. A **branch** is a run of turns without a fork: its turns have the
 depths ``first`` … ``last``, one after the other; the parent of its first turn is the turn of the
@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from wireside.identity import Role, Scope
 from wireside.messages import End, Entry, Options
 
 Verdict = Literal["up", "down"]
@@ -25,7 +26,7 @@ TitleSource = Literal["words", "model", "person"]
 @dataclass(frozen=True, slots=True)
 class ConversationInfo:
     """What a list of conversations shows. ``pinned_at`` and ``archived_at`` are None where it is
-    neither.
+    neither. ``owner`` is the account that it belongs to, "" on a server without accounts.
     """
 
     id: str
@@ -36,6 +37,7 @@ class ConversationInfo:
     pinned_at: float | None = None
     archived_at: float | None = None
     tags: tuple[str, ...] = ()
+    owner: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,3 +148,84 @@ class Listing:
 
     conversations: tuple[ConversationInfo, ...]
     cursor: str | None
+
+
+# ---- accounts ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """An account. ``name`` is what they sign in with, one spelling of it for everybody.
+
+    ``password`` is a hash, None where somebody else vouches for them: then ``subject`` is the name
+    that they have there. ``disabled_at`` is None while they may come in.
+    """
+
+    id: str
+    name: str
+    role: Role
+    created_at: float
+    password: str | None = None
+    subject: str | None = None
+    disabled_at: float | None = None
+    seen_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """A browser in which somebody has signed in. ``token`` is the hash of what its cookie holds."""
+
+    id: str
+    token: str
+    user_id: str
+    created_at: float
+    seen_at: float
+    expires_at: float
+    agent: str = ""
+    address: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A key of a program. ``secret`` is a hash; None in the limits: what its user may."""
+
+    id: str
+    secret: str
+    user_id: str
+    name: str
+    scopes: frozenset[Scope]
+    created_at: float
+    expires_at: float | None = None
+    used_at: float | None = None
+    messages_per_minute: int | None = None
+    tokens_per_day: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """A link that works once. ``token`` is the hash of what is in it.
+
+    Without ``user_id`` it makes an account of ``role``, called ``name`` where that is given; with
+    one it sets that account's password anew.
+    """
+
+    id: str
+    token: str
+    role: Role
+    created_at: float
+    expires_at: float
+    name: str = ""
+    user_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A snapshot of a conversation that others may read. ``token`` is the hash of its link's."""
+
+    id: str
+    token: str
+    owner: str
+    conversation_id: str
+    title: str
+    created_at: float
+    content: str = ""

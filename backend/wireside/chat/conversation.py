@@ -172,7 +172,10 @@ class Conversation:
             record.created_at,
             record.is_waiting,
             record.feedback,
-            [find(segment.stream) or Stream.restored(segment) for segment in record.segments],
+            [
+                find(segment.stream) or Stream.restored(segment, self.info.owner)
+                for segment in record.segments
+            ],
         )
         if not turn.waiting:
             turn.begun.set()

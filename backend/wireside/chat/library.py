@@ -6,6 +6,7 @@ Every change is told to those who watch the list, so that all open pages show th
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 from weakref import WeakValueDictionary
@@ -16,6 +17,7 @@ from wireside.chat.importing import Imported
 from wireside.errors import BadMessage, NotFound
 from wireside.generation.runner import Runner, new_name
 from wireside.generation.tasks import Tasks, whole
+from wireside.identity import LOCAL, Caller
 from wireside.ports import Clock, Store
 from wireside.records import (
     Branch,
@@ -60,41 +62,65 @@ class Gone:
     """Conversations are deleted."""
 
     ids: tuple[str, ...]
+    owner: str
 
 
 @dataclass(frozen=True, slots=True)
 class Answering:
-    """In which conversations an answer is being made now."""
+    """In which conversations of ``owner`` an answer is being made now."""
 
     ids: frozenset[str]
+    owner: str
 
 
 Change = Listed | Gone | Answering
 
 
 class Library:
-    """The conversations of the store. Every method belongs to the event loop, and raises
-    ``StoreError`` when the store can't be read or written.
+    """The conversations of the store, as ``caller`` may use them: others' are not there. Every
+    method belongs to the event loop, and raises ``StoreError`` when the store can't be read or
+    written, ``Forbidden`` where the caller may not do it.
     """
 
-    def __init__(self, store: Store, runner: Runner, tasks: Tasks, wall_clock: Clock) -> None:
+    def __init__(
+        self,
+        store: Store,
+        runner: Runner,
+        tasks: Tasks,
+        wall_clock: Clock,
+        caller: Caller = LOCAL,
+    ) -> None:
         """``wall_clock`` gives seconds since 1970."""
+        self.caller = caller
         self._store = store
         self._tasks = tasks
         self._runner = runner
         self._now = wall_clock
         self._open: WeakValueDictionary[str, Conversation] = WeakValueDictionary()
-        self._answering: set[str] = set()
-        self._watchers: dict[object, Callable[[Change], None]] = {}
+        self._answering: dict[str, set[str]] = {}
+        """The conversations in which an answer is being made, by owner."""
+        self._watchers: dict[str, dict[object, Callable[[Change], None]]] = {}
+        """Who watches the list, by owner."""
+
+    def of(self, caller: Caller) -> Library:
+        """Return the same conversations as ``caller`` may use them."""
+        library = copy(self)
+        library.caller = caller
+        return library
+
+    @property
+    def _owner(self) -> str:
+        return self.caller.user_id
 
     # ---- one conversation --------------------------------------------------------------------
 
     async def open(self, conversation_id: str) -> Conversation | None:
-        """Return the conversation of that id, None when there is none."""
+        """Return the conversation of that id, None when the caller has none."""
         if conversation := self._open.get(conversation_id):
-            return None if conversation.is_deleted else conversation
+            is_there = not conversation.is_deleted and conversation.info.owner == self._owner
+            return conversation if is_there else None
         stored = await self._store.conversation(conversation_id)
-        if stored is None:
+        if stored is None or stored.info.owner != self._owner:
             return None
         # somebody else may have opened it while the store was asked
         return self._open.setdefault(conversation_id, Conversation(stored))
@@ -102,7 +128,7 @@ class Library:
     def new(self) -> Conversation:
         """Return a conversation that is kept with its first turn, under an unguessable id."""
         now = self._now()
-        info = ConversationInfo(new_name(), "", now, now)
+        info = ConversationInfo(new_name(), "", now, now, owner=self._owner)
         conversation = Conversation(
             StoredConversation(info, (Branch(0, None, 0, -1),), 0), is_kept=False
         )
@@ -117,6 +143,7 @@ class Library:
 
     async def turns(self, conversation: Conversation, first: int, last: int) -> list[Turn]:
         """Return the shown turns of the depths ``first`` … ``last``, both included."""
+        self.caller.require("read")
         spans = tree.clip(conversation.path(), first, last)
         if not spans or not conversation.is_kept:
             return []
@@ -143,48 +170,60 @@ class Library:
         limit: int = 50,
     ) -> Listing:
         """Return a page of conversations: pinned ones first, then the newest."""
+        self.caller.require("read")
         return await self._store.conversations(
-            archived=archived, tag=tag, cursor=cursor, limit=limit
+            owner=self._owner, archived=archived, tag=tag, cursor=cursor, limit=limit
         )
 
     async def search(
         self, query: str, *, cursor: int | None = None, limit: int = 30
     ) -> Sequence[Hit]:
         """Return places where all words of ``query`` begin a word, the newest first."""
-        return await self._store.search(query, cursor=cursor, limit=limit)
+        self.caller.require("read")
+        return await self._store.search(query, owner=self._owner, cursor=cursor, limit=limit)
 
     @property
     def answering(self) -> frozenset[str]:
         """The conversations in which an answer is being made."""
-        return frozenset(self._answering)
+        return frozenset(self._answering.get(self._owner, ()))
 
     def watch(self, changed: Callable[[Change], None]) -> Callable[[], None]:
         """Call ``changed``, which must be cheap, at each change; returns what ends that."""
-        key = object()
-        self._watchers[key] = changed
+        key, owner = object(), self._owner
+        self._watchers.setdefault(owner, {})[key] = changed
 
         def unwatch() -> None:
-            self._watchers.pop(key, None)
+            watchers = self._watchers.get(owner, {})
+            watchers.pop(key, None)
+            if not watchers:
+                self._watchers.pop(owner, None)
 
         return unwatch
 
-    def tell_answering(self, conversation_id: str, is_answering: bool) -> None:
+    def tell_answering(self, conversation: Conversation, is_answering: bool) -> None:
         """An answer has begun, or none is being made any more."""
-        before = len(self._answering)
+        owner = conversation.info.owner
+        ids = self._answering.setdefault(owner, set())
+        before = len(ids)
         if is_answering:
-            self._answering.add(conversation_id)
+            ids.add(conversation.id)
         else:
-            self._answering.discard(conversation_id)
-        if len(self._answering) != before:
-            self._tell(Answering(self.answering))
+            ids.discard(conversation.id)
+        if not ids:
+            del self._answering[owner]
+        if len(ids) != before:
+            self._tell(owner, Answering(frozenset(ids), owner))
 
     def touched(self, conversation: Conversation, at: float) -> None:
         """A turn was added: the conversation is the newest now."""
         conversation.info = replace(conversation.info, updated_at=at)
-        self._tell(Listed(conversation.info))
+        self._tell_of(conversation.info)
 
-    def _tell(self, change: Change) -> None:
-        for tell in tuple(self._watchers.values()):
+    def _tell_of(self, info: ConversationInfo) -> None:
+        self._tell(info.owner, Listed(info))
+
+    def _tell(self, owner: str, change: Change) -> None:
+        for tell in tuple(self._watchers.get(owner, {}).values()):
             tell(change)
 
     # ---- what a person changes ---------------------------------------------------------------
@@ -192,11 +231,12 @@ class Library:
     @whole
     async def create(self, title: str) -> ConversationInfo:
         """Begin an empty conversation. Raises ``BadMessage``."""
+        self.caller.require("chat")
         conversation = self.new()
         title = _title(title)
         conversation.info = replace(conversation.info, title=title, title_source="person")
         await self.keep(conversation)
-        self._tell(Listed(conversation.info))
+        self._tell_of(conversation.info)
         return conversation.info
 
     async def rename(
@@ -227,26 +267,28 @@ class Library:
     @whole
     async def delete(self, conversation_ids: Sequence[str]) -> None:
         """Delete conversations and stop their answers. It can be taken back for ``UNDO_S``."""
-        await self._store.delete(conversation_ids, self._now())
-        for conversation_id in conversation_ids:
+        self.caller.require("chat")
+        await self._delete(conversation_ids, self._owner)
+
+    async def _delete(self, conversation_ids: Sequence[str], owner: str) -> None:
+        gone = await self._store.delete(conversation_ids, self._now(), owner=owner)
+        for conversation_id in gone:
             if conversation := self._open.get(conversation_id):
-                conversation.is_deleted = True
-                for turn in conversation.live.values():
-                    turn.segments[-1].stop()
-                conversation.changed()
-        self._tell(Gone(tuple(conversation_ids)))
+                self._end(conversation)
+        self._tell(owner, Gone(tuple(gone), owner))
 
     @whole
     async def restore(self, conversation_ids: Sequence[str]) -> list[ConversationInfo]:
         """Take a deletion back; returns what is there again."""
+        self.caller.require("chat")
         infos: list[ConversationInfo] = []
-        for conversation_id in await self._store.restore(conversation_ids):
+        for conversation_id in await self._store.restore(conversation_ids, owner=self._owner):
             if known := self._open.get(conversation_id):
                 known.is_deleted = False
                 known.changed()
             if conversation := await self.open(conversation_id):
                 infos.append(conversation.info)
-                self._tell(Listed(conversation.info))
+                self._tell_of(conversation.info)
         return infos
 
     async def clean_up(self, retention: Retention) -> None:
@@ -257,10 +299,18 @@ class Library:
             return
         before = None if retention.days is None else now - retention.days * 86_400
         while old := await self._store.outdated(updated_before=before, keep=retention.count):
-            await self.delete(old)
+            for owner in {owner for _, owner in old}:
+                await self._delete([name for name, its_owner in old if its_owner == owner], owner)
+
+    def forget_all_of(self, owner: str) -> None:
+        """An account was removed with all it had: stop its answers."""
+        for conversation in list(self._open.values()):
+            if conversation.info.owner == owner:
+                self._end(conversation)
 
     @whole
     async def _change(self, conversation_id: str, changes: dict[str, Any]) -> ConversationInfo:
+        self.caller.require("chat")
         conversation = await self.open(conversation_id)
         if conversation is None:
             raise NotFound("There is no such conversation.")
@@ -269,8 +319,14 @@ class Library:
             await self._store.update(info)
             conversation.info = info
         conversation.changed()
-        self._tell(Listed(info))
+        self._tell_of(info)
         return info
+
+    def _end(self, conversation: Conversation) -> None:
+        conversation.is_deleted = True
+        for turn in conversation.live.values():
+            turn.segments[-1].stop()
+        conversation.changed()
 
     # ---- in and out --------------------------------------------------------------------------
 
@@ -278,6 +334,7 @@ class Library:
         self, conversation: Conversation, which: Literal["shown", "all"]
     ) -> AsyncIterator[TurnRecord]:
         """Go through the turns that are shown, or those of all branches, a page at a time."""
+        self.caller.require("read")
         if which == "shown":
             for first in range(0, conversation.total, PAGE):
                 spans = tree.clip(conversation.path(), first, first + PAGE - 1)
@@ -293,11 +350,11 @@ class Library:
     @whole
     async def add(self, imported: Imported) -> ConversationInfo:
         """Keep a conversation that was read from a file."""
-        await self._store.add_conversation(
-            imported.info, imported.branches, imported.shown, imported.turns
-        )
-        self._tell(Listed(imported.info))
-        return imported.info
+        self.caller.require("chat")
+        info = replace(imported.info, owner=self._owner)
+        await self._store.add_conversation(info, imported.branches, imported.shown, imported.turns)
+        self._tell_of(info)
+        return info
 
 
 def _title(text: str) -> str:

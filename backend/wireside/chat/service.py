@@ -1,6 +1,7 @@
 """The one entry for pages and sockets: ask, stop, find again, go on.
 
-A stream belongs to the server. Whoever asked may leave; whoever knows its name may read it.
+A stream belongs to the server: whoever asked may leave. Streams and conversations are those of an
+account; everybody has a ``ChatService`` of their own (``of``), in which others' are not there.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 from weakref import WeakValueDictionary
@@ -30,9 +32,10 @@ from wireside.errors import (
 from wireside.generation.commits import GroupCommit
 from wireside.generation.runner import Runner, Stream, new_name
 from wireside.generation.tasks import Tasks, whole
+from wireside.identity import LOCAL, Caller
 from wireside.messages import End, Message, ModelInfo, ModelRequest, Options
 from wireside.ports import Clock, Provider, Store
-from wireside.records import Branch, Feedback, Segment, TurnRecord
+from wireside.records import Branch, ConversationInfo, Feedback, Segment, TurnRecord
 
 _log = structlog.get_logger(__name__)
 
@@ -97,9 +100,12 @@ class Parts:
 
 
 class ChatService:
-    """What a person, or a program, can do. Every method belongs to the event loop."""
+    """What a person, or a program, can do. Every method belongs to the event loop, and raises
+    ``Forbidden`` where ``caller`` may not do it.
+    """
 
-    def __init__(self, parts: Parts, rules: Rules) -> None:
+    def __init__(self, parts: Parts, rules: Rules, caller: Caller = LOCAL) -> None:
+        self.caller = caller
         self._runner = parts.runner
         self._models = parts.models
         self._provider = parts.provider
@@ -109,9 +115,17 @@ class ChatService:
         self._now = parts.wall_clock
         self._rules = rules
         self._asked: OrderedDict[bytes, str] = OrderedDict()
-        self._beginning: WeakValueDictionary[str, Conversation] = WeakValueDictionary()
-        self.library = Library(parts.store, parts.runner, parts.tasks, parts.wall_clock)
+        self._beginning: WeakValueDictionary[tuple[str, str], Conversation] = WeakValueDictionary()
+        """New conversations by owner and first turn."""
+        self.library = Library(parts.store, parts.runner, parts.tasks, parts.wall_clock, caller)
         """The conversations: which there are, what lists show of them."""
+
+    def of(self, caller: Caller) -> ChatService:
+        """Return the same service as ``caller`` may use it."""
+        chat = copy(self)
+        chat.caller = caller
+        chat.library = self.library.of(caller)
+        return chat
 
     @property
     def saving(self) -> GroupCommit:
@@ -140,9 +154,10 @@ class ChatService:
         Returns before the model is called. Raises ``UnknownModel``, ``Overloaded`` or what keeps
         the list of models from being read.
         """
+        self.caller.require("chat")
         if ask.key is None:
             return await self._begin(ask)
-        digest = _digest(ask)
+        digest = _digest(self.caller.user_id, ask)
         if stream := self._asked_before(digest):
             return stream
         model = await self._models.resolve(ask.options.model)
@@ -154,13 +169,15 @@ class ChatService:
 
     async def find(self, name: str) -> Stream:
         """Return the stream of that name, from memory or from the store. Raises ``Expired`` for one
-        that was never stored and has left the resume window, or ``NotFound``.
+        that was never stored and has left the resume window, or ``NotFound``, also for others'.
         """
-        if stream := self._runner.known(name):
-            return stream
-        if stored := await self._store.segment(name):
-            return Stream.restored(stored[0])
-        return self._runner.find(name)
+        self.caller.require("read", "chat")
+        owner = self.caller.user_id
+        if self._runner.known(name) is None and (stored := await self._store.segment(name)):
+            segment, conversation_id = stored
+            if await self.library.open(conversation_id):
+                return Stream.restored(segment, owner)
+        return self._runner.find(name, owner)
 
     async def stop(self, stream: Stream) -> None:
         """Stop an answer; returns when the upstream response is closed and the end is told."""
@@ -172,7 +189,7 @@ class ChatService:
 
     def _start(self, ask: Ask, model: str) -> Stream:
         request = self._model_request(ask.messages, ask.options, model)
-        return self._runner.start(request, sanitize=ask.sanitize)
+        return self._runner.start(request, owner=self.caller.user_id, sanitize=ask.sanitize)
 
     async def _request(self, messages: tuple[Message, ...], options: Options) -> ModelRequest:
         return self._model_request(messages, options, await self._models.resolve(options.model))
@@ -190,7 +207,7 @@ class ChatService:
         if name is None:
             return None
         try:
-            return self._runner.find(name)
+            return self._runner.find(name, self.caller.user_id)
         except WiresideError:  # it has left the resume window: the key may be used anew
             del self._asked[digest]
             return None
@@ -206,12 +223,14 @@ class ChatService:
         """Return a new conversation, or the one that the same first turn began before: a page
         whose acknowledgement was lost sends it again.
         """
-        if conversation := self._beginning.get(turn_id):
+        self.caller.require("chat")
+        name = (self.caller.user_id, turn_id)
+        if conversation := self._beginning.get(name):
             return conversation
         record = await self._store.turn(turn_id)
         if record is not None and (known := await self.library.open(record.conversation_id)):
             return known
-        return self._beginning.setdefault(turn_id, self.library.new())
+        return self._beginning.setdefault(name, self.library.new())
 
     async def ask_in(
         self, conversation_id: str, question: str, *, key: str | None, options: Options
@@ -219,7 +238,7 @@ class ChatService:
         """Ask in the conversation of that id, "new" for one that begins. The same ``key`` with the
         same content is asked once. Raises as ``send``.
         """
-        asked = (conversation_id, question, options, key)
+        asked = (self.caller.user_id, conversation_id, question, options, key)
         turn_id = f"key-{_sha256(asked).hex()[:40]}" if key else new_name()
         if conversation_id == NEW:
             conversation: Conversation | None = await self.conversation_for(turn_id)
@@ -240,6 +259,7 @@ class ChatService:
         ``TooLarge``, ``TooMany``, ``UnknownModel``, ``Overloaded``, ``NotFound``, ``StoreError``:
         then nothing was kept.
         """
+        self.caller.require("chat")
         async with conversation.lock:
             if turn := await self._sent_before(conversation, turn_id):
                 return turn
@@ -258,6 +278,7 @@ class ChatService:
     @whole
     async def withdraw(self, conversation: Conversation, turn_id: str) -> str:
         """Take back a turn that still waits; returns its question. Raises ``NotFound``."""
+        self.caller.require("chat")
         async with conversation.lock:
             turn = await self.library.turn(conversation, turn_id)
             if not turn.waiting:
@@ -279,6 +300,7 @@ class ChatService:
 
         Does nothing while an answer to it is being made.
         """
+        self.caller.require("chat")
         async with conversation.lock:
             turn = await self.library.turn(conversation, turn_id)
             if turn.is_live or turn.waiting:
@@ -297,6 +319,7 @@ class ChatService:
         self, conversation: Conversation, turn_id: str, question: str, *, new_turn_id: str
     ) -> Turn:
         """Ask anew from this turn on; what followed leaves the shown path. Raises as ``send``."""
+        self.caller.require("chat")
         async with conversation.lock:
             if known := await self._sent_before(conversation, new_turn_id):
                 return known
@@ -312,6 +335,7 @@ class ChatService:
     @whole
     async def continue_answer(self, conversation: Conversation, turn_id: str) -> None:
         """Go on with an answer that was cut off, in the same message."""
+        self.caller.require("chat")
         async with conversation.lock:
             turn = await self.library.turn(conversation, turn_id)
             if not turn.segments or turn.is_live:
@@ -324,6 +348,7 @@ class ChatService:
         """Show the next (1) or the previous (-1) of the turns that follow the same turn, and what
         was said after it. Does nothing at the ends.
         """
+        self.caller.require("chat")
         async with conversation.lock:
             turn = await self.library.turn(conversation, turn_id)
             beside = tree.siblings(conversation.branches, turn.branch, turn.depth)
@@ -336,7 +361,7 @@ class ChatService:
         """See to it that a turn is on the shown path, and return it. Raises ``NotFound``."""
         turn = await self.library.turn(conversation, turn_id)
         async with conversation.lock:
-            if not conversation.shows(turn):
+            if not conversation.shows(turn) and self.caller.may("chat"):
                 await self._show(conversation, turn.branch, turn.depth)
         return turn
 
@@ -345,6 +370,7 @@ class ChatService:
         self, conversation: Conversation, turn_id: str, feedback: Feedback | None
     ) -> None:
         """Keep what a person says of an answer. Raises ``NotFound``."""
+        self.caller.require("chat")
         turn = await self.library.turn(conversation, turn_id)
         await self._store.judge(turn_id, feedback)
         turn.feedback = feedback
@@ -356,8 +382,10 @@ class ChatService:
         if count:
             _log.warning("answers_interrupted", answers=count)
         for conversation_id in await self._store.waiting():
-            if conversation := await self.library.open(conversation_id):
-                self._soon(self._answer_next(conversation))
+            if stored := await self._store.conversation(conversation_id):
+                library = self.library.of(owner_of(stored.info))
+                if conversation := await library.open(conversation_id):
+                    self._soon(self._answer_next(conversation))
 
     # ---- how -----------------------------------------------------------------------------------
 
@@ -421,7 +449,7 @@ class ChatService:
 
         await self._saving.keep(write)
         conversation.is_kept = True
-        self._beginning.pop(turn.id, None)
+        self._beginning.pop((conversation.info.owner, turn.id), None)
         conversation.branches[branch.id] = branch
         conversation.shown = branch.id
         conversation.waiting[turn.id] = turn
@@ -467,25 +495,25 @@ class ChatService:
         anew: bool = False,
     ) -> None:
         """Add a segment to ``turn``: a stream that begins, or one that could not."""
-        name = new_name()
+        name, owner = new_name(), conversation.info.owner
         sanitize = turn.options.sanitize
         model = what.model if isinstance(what, ModelRequest) else turn.options.model or ""
         segment = Segment(name, model, sanitize=sanitize, created_at=self._now())
         try:
             await self._saving.keep(lambda: self._store.begin(turn.id, segment, anew=anew))
             if isinstance(what, End):
-                stream = self._runner.ended(model, what, stored_as=name)
+                stream = self._runner.ended(model, what, owner=owner, stored_as=name)
             else:
-                stream = self._runner.start(what, sanitize=sanitize, stored_as=name)
+                stream = self._runner.start(what, owner=owner, sanitize=sanitize, stored_as=name)
         except WiresideError as error:
-            stream = self._runner.ended(model, End(None, error), stored_as=name)
+            stream = self._runner.ended(model, End(None, error), owner=owner, stored_as=name)
         turn.segments = [stream] if anew else [*turn.segments, stream]
         turn.waiting = False
         conversation.waiting.pop(turn.id, None)
         conversation.live[turn.id] = turn
         turn.begun.set()
         conversation.changed(turn.id)
-        self.library.tell_answering(conversation.id, True)
+        self.library.tell_answering(conversation, True)
         self._soon(self._attend(conversation, turn, stream))
 
     async def _attend(self, conversation: Conversation, turn: Turn, stream: Stream) -> None:
@@ -495,7 +523,7 @@ class ChatService:
         finally:
             if turn.segments[-1] is stream:
                 conversation.live.pop(turn.id, None)
-            self.library.tell_answering(conversation.id, bool(conversation.live))
+            self.library.tell_answering(conversation, bool(conversation.live))
         conversation.changed(turn.id)
         self._soon(self._answer_next(conversation))
         end = stream.log.end
@@ -510,7 +538,8 @@ class ChatService:
         title = await ask_for_title(self._provider, model, turn.question, turn.text)
         if title and conversation.info.title_source == "words":
             with suppress(WiresideError):  # it has a title already
-                await self.library.rename(conversation.id, title, source="model")
+                library = self.library.of(owner_of(conversation.info))
+                await library.rename(conversation.id, title, source="model")
 
     async def _context(self, conversation: Conversation, turn: Turn) -> tuple[Message, ...]:
         """Return what the model is given: the last turns before ``turn``, and its question."""
@@ -529,11 +558,16 @@ class ChatService:
         self._tasks.create_task(work, name="conversation")
 
 
-def _digest(ask: Ask) -> bytes:
-    """Name a request by its key and its content, so that a key that two clients happen to share,
-    or that one guesses, never shows one of them what the other asked.
+def owner_of(info: ConversationInfo) -> Caller:
+    """Return the owner of a conversation, for what the server does in it by itself."""
+    return Caller(info.owner, "", "user")
+
+
+def _digest(owner: str, ask: Ask) -> bytes:
+    """Name a request by its owner, its key and its content, so that a key that two clients happen
+    to share, or that one guesses, never shows one of them what the other asked.
     """
-    return _sha256(ask)
+    return _sha256((owner, ask))
 
 
 def _sha256(value: object) -> bytes:

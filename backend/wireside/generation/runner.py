@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -51,10 +51,18 @@ class Stream:
     """
 
     def __init__(
-        self, name: str, model: str, *, sanitize: bool = False, commits: GroupCommit | None = None
+        self,
+        name: str,
+        model: str,
+        *,
+        owner: str = "",
+        sanitize: bool = False,
+        commits: GroupCommit | None = None,
     ) -> None:
         self.name = name
         self.model = model
+        self.owner = owner
+        """The account that it belongs to; nobody else may read it."""
         self.sanitize = sanitize
         self.log = AnswerLog(held=commits is not None)
         self.stored = 0
@@ -65,9 +73,9 @@ class Stream:
         self._stop_reason: FinishReason = "interrupted"
 
     @classmethod
-    def restored(cls, segment: Segment) -> Stream:
+    def restored(cls, segment: Segment, owner: str) -> Stream:
         """Return a finished stream as the store has it."""
-        stream = cls(segment.stream, segment.model, sanitize=segment.sanitize)
+        stream = cls(segment.stream, segment.model, owner=owner, sanitize=segment.sanitize)
         for entry in segment.entries:
             stream.log.append(entry)
         stream.log.close(segment.end or End("interrupted"))
@@ -137,9 +145,11 @@ class Runner:
         self._limits = limits
         self._clock = clock
         self._live: dict[str, Stream] = {}
+        self._live_of: Counter[str] = Counter()
         self._finished: OrderedDict[str, tuple[float, Stream]] = OrderedDict()
         self._finished_chars = 0
-        self._expired: OrderedDict[str, None] = OrderedDict()
+        self._expired: OrderedDict[str, str] = OrderedDict()
+        """Names of streams that have left the window, and whose they were."""
         self._is_draining = False
 
     @property
@@ -147,10 +157,19 @@ class Runner:
         """How many answers are being made."""
         return len(self._live)
 
+    def live_of(self, owner: str) -> int:
+        """Return how many answers are being made for an account."""
+        return self._live_of[owner]
+
     def start(
-        self, request: ModelRequest, *, sanitize: bool = False, stored_as: str | None = None
+        self,
+        request: ModelRequest,
+        *,
+        owner: str = "",
+        sanitize: bool = False,
+        stored_as: str | None = None,
     ) -> Stream:
-        """Begin an answer. Returns before the model is called. Raises ``Overloaded``.
+        """Begin an answer for ``owner``. Returns before the model is called. Raises ``Overloaded``.
 
         ``stored_as`` is the name under which the store knows it; without one it is in memory only.
         """
@@ -158,23 +177,29 @@ class Runner:
             raise Overloaded("The server is shutting down; try again in a moment.")
         if len(self._live) >= self._limits.streams:
             raise Overloaded
-        stream = self._stream(request.model, stored_as, sanitize=sanitize)
+        stream = self._stream(request.model, owner, stored_as, sanitize=sanitize)
         self._live[stream.name] = stream
+        self._live_of[owner] += 1
         task = self._tasks.create_task(self._run(stream, request), name=f"answer {stream.name}")
         stream._run_as(task)
         task.add_done_callback(lambda _: self._keep(stream))
         return stream
 
-    def ended(self, model: str, end: End, *, stored_as: str | None = None) -> Stream:
+    def ended(
+        self, model: str, end: End, *, owner: str = "", stored_as: str | None = None
+    ) -> Stream:
         """Return a stream of an answer that did not even begin."""
-        stream = self._stream(model, stored_as)
+        stream = self._stream(model, owner, stored_as)
         stream._close(end)
         self._retain(stream)
         return stream
 
-    def _stream(self, model: str, stored_as: str | None, *, sanitize: bool = False) -> Stream:
+    def _stream(
+        self, model: str, owner: str, stored_as: str | None, *, sanitize: bool = False
+    ) -> Stream:
         commits = self._commits if stored_as else None
-        return Stream(stored_as or new_name(), model, sanitize=sanitize, commits=commits)
+        name = stored_as or new_name()
+        return Stream(name, model, owner=owner, sanitize=sanitize, commits=commits)
 
     def known(self, name: str) -> Stream | None:
         """Return the stream of that name, None when it is not in memory."""
@@ -183,12 +208,13 @@ class Runner:
         kept = self._finished.get(name)
         return kept[1] if kept else None
 
-    def find(self, name: str) -> Stream:
-        """Return the stream of that name. Raises ``Expired`` or ``NotFound``."""
+    def find(self, name: str, owner: str = "") -> Stream:
+        """Return the stream of that name and owner. Raises ``Expired`` or ``NotFound``."""
         self.expire()
-        if stream := self.known(name):
+        stream = self.known(name)
+        if stream is not None and stream.owner == owner:
             return stream
-        raise Expired if name in self._expired else NotFound
+        raise Expired if self._expired.get(name) == owner else NotFound
 
     def expire(self) -> None:
         """Let go of finished answers that have left the resume window."""
@@ -203,7 +229,7 @@ class Runner:
                 self._finished[stream.name] = now, stream  # nobody else has it yet
                 return
             self._finished_chars -= stream.log.head
-            self._expired[stream.name] = None
+            self._expired[stream.name] = stream.owner
             if len(self._expired) > REMEMBERED_NAMES:
                 self._expired.popitem(last=False)
 
@@ -222,6 +248,9 @@ class Runner:
 
     def _keep(self, stream: Stream) -> None:
         del self._live[stream.name]
+        self._live_of[stream.owner] -= 1
+        if not self._live_of[stream.owner]:
+            del self._live_of[stream.owner]
         self._retain(stream)
 
     def _retain(self, stream: Stream) -> None:

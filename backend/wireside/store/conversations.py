@@ -10,8 +10,10 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Row,
+    and_,
     delete,
     exists,
+    func,
     literal,
     or_,
     select,
@@ -34,6 +36,7 @@ def create(connection: Connection, info: ConversationInfo, *, shown: int = 0) ->
         insert(conversations, is_sqlite(connection)).on_conflict_do_nothing(),
         {
             "id": info.id,
+            "owner": info.owner,
             "title": info.title,
             "title_source": info.title_source,
             "created_at": info.created_at,
@@ -99,16 +102,23 @@ def read(connection: Connection, conversation_id: str) -> StoredConversation | N
 
 
 def page(
-    connection: Connection, *, archived: bool, tag: str | None, cursor: str | None, limit: int
+    connection: Connection,
+    *,
+    owner: str,
+    archived: bool,
+    tag: str | None,
+    cursor: str | None,
+    limit: int,
 ) -> Listing:
-    """Return a page of the list: those that are pinned, then the others."""
+    """Return a page of somebody's list: those that are pinned, then the others."""
     rows: list[Row[Any]] = []
     after = _read_cursor(cursor)
     if after is None or after[0]:
-        rows += _rows(connection, archived, tag, after, limit + 1, is_pinned=True)
+        rows += _rows(connection, owner, archived, tag, after, limit + 1, is_pinned=True)
         after = None
     if len(rows) <= limit:
-        rows += _rows(connection, archived, tag, after, limit + 1 - len(rows), is_pinned=False)
+        left = limit + 1 - len(rows)
+        rows += _rows(connection, owner, archived, tag, after, left, is_pinned=False)
     more = len(rows) > limit
     infos = _infos(connection, rows[:limit])
     return Listing(tuple(infos), _cursor(infos[-1]) if more and infos else None)
@@ -154,13 +164,21 @@ def show(connection: Connection, conversation_id: str, branch: int) -> None:
     )
 
 
-def mark_deleted(connection: Connection, conversation_ids: Sequence[str], at: float) -> None:
-    """Hide conversations."""
-    connection.execute(
+def mark_deleted(
+    connection: Connection, conversation_ids: Sequence[str], at: float, owner: str
+) -> list[str]:
+    """Hide conversations of somebody; returns which."""
+    statement = (
         update(conversations)
-        .where(conversations.c.id.in_(conversation_ids), conversations.c.deleted_at.is_(None))
+        .where(
+            conversations.c.id.in_(conversation_ids),
+            conversations.c.owner == owner,
+            conversations.c.deleted_at.is_(None),
+        )
         .values(deleted_at=at)
+        .returning(conversations.c.id)
     )
+    return list(connection.scalars(statement))
 
 
 def keep_deleted(connection: Connection, conversation_id: str, at: float) -> None:
@@ -170,11 +188,15 @@ def keep_deleted(connection: Connection, conversation_id: str, at: float) -> Non
     )
 
 
-def restore(connection: Connection, conversation_ids: Sequence[str]) -> list[str]:
-    """Show them again."""
+def restore(connection: Connection, conversation_ids: Sequence[str], owner: str) -> list[str]:
+    """Show conversations of somebody again."""
     statement = (
         update(conversations)
-        .where(conversations.c.id.in_(conversation_ids), conversations.c.deleted_at.is_not(None))
+        .where(
+            conversations.c.id.in_(conversation_ids),
+            conversations.c.owner == owner,
+            conversations.c.deleted_at.is_not(None),
+        )
         .values(deleted_at=None)
         .returning(conversations.c.id)
     )
@@ -202,32 +224,47 @@ def purge(connection: Connection, deleted_before: float) -> int:
 
 def outdated(
     connection: Connection, *, updated_before: float | None, keep: int | None
-) -> list[str]:
-    """Return some of those that are to be kept no longer."""
+) -> list[tuple[str, str]]:
+    """Return some of those that are to be kept no longer, with their owners."""
     is_old: list[ColumnElement[bool]] = []
     if updated_before is not None:
         is_old.append(conversations.c.updated_at < updated_before)
     if keep is not None:
-        newest = connection.execute(
-            select(conversations.c.updated_at, conversations.c.id)
-            .where(conversations.c.deleted_at.is_(None))
-            .order_by(conversations.c.updated_at.desc(), conversations.c.id.desc())
-            .offset(keep - 1)
-            .limit(1)
-        ).first()
-        if newest is not None:
-            is_old.append(_before(conversations.c.updated_at, newest.updated_at, newest.id))
+        is_old += _beyond(connection, keep)
     if not is_old:
         return []
     statement = (
-        select(conversations.c.id)
+        select(conversations.c.id, conversations.c.owner)
         .where(
             conversations.c.deleted_at.is_(None), conversations.c.pinned_at.is_(None), or_(*is_old)
         )
         .order_by(conversations.c.updated_at)
         .limit(OUTDATED_AT_ONCE)
     )
-    return list(connection.scalars(statement))
+    return [(row.id, row.owner) for row in connection.execute(statement)]
+
+
+def _beyond(connection: Connection, keep: int) -> list[ColumnElement[bool]]:
+    """Say for each owner which are not among the ``keep`` newest."""
+    owners = connection.scalars(
+        select(conversations.c.owner)
+        .where(conversations.c.deleted_at.is_(None))
+        .group_by(conversations.c.owner)
+        .having(func.count() > keep)
+    )
+    is_old: list[ColumnElement[bool]] = []
+    for owner in owners.all():
+        newest = connection.execute(
+            select(conversations.c.updated_at, conversations.c.id)
+            .where(conversations.c.deleted_at.is_(None), conversations.c.owner == owner)
+            .order_by(conversations.c.updated_at.desc(), conversations.c.id.desc())
+            .offset(keep - 1)
+            .limit(1)
+        ).first()
+        if newest is not None:
+            is_older = _before(conversations.c.updated_at, newest.updated_at, newest.id)
+            is_old.append(and_(conversations.c.owner == owner, is_older))
+    return is_old
 
 
 def with_waiting_turns(connection: Connection) -> list[str]:
@@ -246,6 +283,7 @@ def with_waiting_turns(connection: Connection) -> list[str]:
 
 def _rows(
     connection: Connection,
+    owner: str,
     archived: bool,
     tag: str | None,
     after: tuple[bool, float, str] | None,
@@ -256,6 +294,7 @@ def _rows(
     columns = conversations.c
     key = columns.pinned_at if is_pinned else columns.updated_at
     is_there: list[ColumnElement[bool]] = [
+        columns.owner == owner,
         columns.deleted_at.is_(None),
         columns.archived_at.is_not(None) if archived else columns.archived_at.is_(None),
         columns.pinned_at.is_not(None) if is_pinned else columns.pinned_at.is_(None),
@@ -312,6 +351,7 @@ def _infos(connection: Connection, rows: Sequence[Row[Any]]) -> list[Conversatio
             row.pinned_at,
             row.archived_at,
             tuple(its_tags.get(row.id, ())),
+            row.owner,
         )
         for row in rows
     ]

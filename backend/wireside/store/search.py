@@ -87,8 +87,12 @@ def forget(connection: Connection) -> None:
         connection.execute(_REBUILD)
 
 
-def find(connection: Connection, query: str, *, cursor: int | None, limit: int) -> list[Hit]:
-    """Return places where all words of ``query`` begin a word, the newest first."""
+def find(
+    connection: Connection, query: str, *, owner: str, cursor: int | None, limit: int
+) -> list[Hit]:
+    """Return places in conversations of ``owner`` where all words of ``query`` begin a word, the
+    newest first.
+    """
     terms = list(dict.fromkeys(words_of(query)))[:MAX_TERMS]
     if not terms:
         return []
@@ -100,7 +104,9 @@ def find(connection: Connection, query: str, *, cursor: int | None, limit: int) 
         else " & ".join(f"'{term}':*" for term in terms)
     )
     before = MAX_NUMBER if cursor is None else max(0, min(cursor, MAX_NUMBER))
-    rows = connection.execute(statement, {"match": match, "before": before, "most": limit})
+    rows = connection.execute(
+        statement, {"match": match, "before": before, "most": limit, "owner": owner}
+    )
     return [_hit(row, terms) for row in rows]
 
 
@@ -140,7 +146,11 @@ _FOUND = select(
     documents.c.body,
     documents.c.created_at,
     conversations.c.title,
-).where(conversations.c.id == documents.c.conversation_id, conversations.c.deleted_at.is_(None))
+).where(
+    conversations.c.id == documents.c.conversation_id,
+    conversations.c.deleted_at.is_(None),
+    conversations.c.owner == bindparam("owner"),
+)
 
 _IN_SQLITE = (
     _FOUND.where(

@@ -20,7 +20,9 @@ from wireside.records import (
     Tail,
     TurnRecord,
 )
-from wireside.store import answers, conversations, search, turns
+from wireside.store import answers, conversations, search
+from wireside.store import turns as its_turns
+from wireside.store.accounts import SqlAccounts
 from wireside.store.database import database
 from wireside.store.migrate import bring_up_to_date
 
@@ -34,6 +36,8 @@ class SqlStore:
     def __init__(self, url: str) -> None:
         """``url`` is that of ``WIRESIDE_DATABASE_URL``. Raises ``NotConfigured``."""
         self._database = database(url)
+        self.accounts = SqlAccounts(self._database)
+        """The accounts, in the same database."""
         self._is_open = False
         self._is_clean = False  # a process that was killed may have left what it had removed
 
@@ -66,27 +70,44 @@ class SqlStore:
         )
 
     async def conversations(
-        self, *, archived: bool = False, tag: str | None = None, cursor: str | None, limit: int
+        self,
+        *,
+        owner: str = "",
+        archived: bool = False,
+        tag: str | None = None,
+        cursor: str | None,
+        limit: int,
     ) -> Listing:
         """See ``Store``."""
         return await self._database.read(
-            partial(conversations.page, archived=archived, tag=tag, cursor=cursor, limit=limit)
+            partial(
+                conversations.page,
+                owner=owner,
+                archived=archived,
+                tag=tag,
+                cursor=cursor,
+                limit=limit,
+            )
         )
 
     async def update(self, info: ConversationInfo) -> None:
         """See ``Store``."""
         await self._database.write(partial(conversations.change, info=info))
 
-    async def delete(self, conversation_ids: Sequence[str], at: float) -> None:
-        """See ``Store``."""
-        await self._database.write(
-            partial(conversations.mark_deleted, conversation_ids=conversation_ids, at=at)
-        )
-
-    async def restore(self, conversation_ids: Sequence[str]) -> Sequence[str]:
+    async def delete(
+        self, conversation_ids: Sequence[str], at: float, *, owner: str = ""
+    ) -> Sequence[str]:
         """See ``Store``."""
         return await self._database.write(
-            partial(conversations.restore, conversation_ids=conversation_ids)
+            partial(
+                conversations.mark_deleted, conversation_ids=conversation_ids, at=at, owner=owner
+            )
+        )
+
+    async def restore(self, conversation_ids: Sequence[str], *, owner: str = "") -> Sequence[str]:
+        """See ``Store``."""
+        return await self._database.write(
+            partial(conversations.restore, conversation_ids=conversation_ids, owner=owner)
         )
 
     async def purge(self, deleted_before: float) -> int:
@@ -104,7 +125,9 @@ class SqlStore:
         self._is_clean = await self._database.clean()
         return count
 
-    async def outdated(self, *, updated_before: float | None, keep: int | None) -> Sequence[str]:
+    async def outdated(
+        self, *, updated_before: float | None, keep: int | None
+    ) -> Sequence[tuple[str, str]]:
         """See ``Store``."""
         return await self._database.read(
             partial(conversations.outdated, updated_before=updated_before, keep=keep)
@@ -119,29 +142,29 @@ class SqlStore:
     async def add_turn(self, turn: TurnRecord, branches: Sequence[Branch], shown: int) -> bool:
         """See ``Store``."""
         return await self._database.write(
-            partial(turns.add, turn=turn, changed=branches, shown=shown)
+            partial(its_turns.add, turn=turn, changed=branches, shown=shown)
         )
 
     async def remove_turn(self, turn_id: str) -> None:
         """See ``Store``."""
-        await self._database.write(partial(turns.remove, turn_id=turn_id))
+        await self._database.write(partial(its_turns.remove, turn_id=turn_id))
 
     async def turns(self, conversation_id: str, spans: Sequence[Span]) -> Sequence[TurnRecord]:
         """See ``Store``."""
         return await self._database.read(
-            partial(turns.read_spans, conversation_id=conversation_id, spans=spans)
+            partial(its_turns.read_spans, conversation_id=conversation_id, spans=spans)
         )
 
     async def turn(self, turn_id: str) -> TurnRecord | None:
         """See ``Store``."""
-        return await self._database.read(partial(turns.read, turn_id=turn_id))
+        return await self._database.read(partial(its_turns.read, turn_id=turn_id))
 
     async def all_turns(
         self, conversation_id: str, *, after: tuple[int, int] | None, limit: int
     ) -> Sequence[TurnRecord]:
         """See ``Store``."""
         return await self._database.read(
-            partial(turns.read_all, conversation_id=conversation_id, after=after, limit=limit)
+            partial(its_turns.read_all, conversation_id=conversation_id, after=after, limit=limit)
         )
 
     async def show(self, conversation_id: str, branch: int) -> None:
@@ -152,14 +175,14 @@ class SqlStore:
 
     async def judge(self, turn_id: str, feedback: Feedback | None) -> None:
         """See ``Store``."""
-        await self._database.write(partial(turns.judge, turn_id=turn_id, feedback=feedback))
+        await self._database.write(partial(its_turns.judge, turn_id=turn_id, feedback=feedback))
 
     async def add_conversation(
         self,
         info: ConversationInfo,
         branches: Sequence[Branch],
         shown: int,
-        turns_: Sequence[TurnRecord],
+        turns: Sequence[TurnRecord],
     ) -> bool:
         """See ``Store``."""
 
@@ -167,20 +190,20 @@ class SqlStore:
             if not conversations.create(connection, info, shown=shown):
                 return False
             conversations.keep_branches(connection, info.id, branches)
-            conversations.mark_deleted(connection, [info.id], time.time())
+            conversations.mark_deleted(connection, [info.id], time.time(), info.owner)
             return True
 
         def add_some(connection: Connection, some: Sequence[TurnRecord]) -> None:
             conversations.keep_deleted(connection, info.id, time.time())
-            turns.add_all(connection, some)
+            its_turns.add_all(connection, some)
 
         # Answers that run must not wait for a long conversation: it comes in steps, and counts as
         # deleted until it is whole, so that one that a killed process left is removed by itself.
         if not await self._database.write(begin):
             return False
-        for at in range(0, len(turns_), AT_ONCE):
-            await self._database.write(partial(add_some, some=turns_[at : at + AT_ONCE]))
-        await self.restore([info.id])
+        for at in range(0, len(turns), AT_ONCE):
+            await self._database.write(partial(add_some, some=turns[at : at + AT_ONCE]))
+        await self.restore([info.id], owner=info.owner)
         return True
 
     # ---- answers -----------------------------------------------------------------------------
@@ -205,8 +228,10 @@ class SqlStore:
 
     # ---- search ------------------------------------------------------------------------------
 
-    async def search(self, query: str, *, cursor: int | None, limit: int) -> Sequence[Hit]:
+    async def search(
+        self, query: str, *, owner: str = "", cursor: int | None, limit: int
+    ) -> Sequence[Hit]:
         """See ``Store``."""
         return await self._database.read(
-            partial(search.find, query=query, cursor=cursor, limit=limit)
+            partial(search.find, query=query, owner=owner, cursor=cursor, limit=limit)
         )

@@ -82,6 +82,8 @@ conversations = Table(
     "conversations",
     metadata,
     Column("id", AnyId, primary_key=True),
+    # the account that it belongs to, '' on a server without accounts
+    Column("owner", String, nullable=False, server_default=""),
     Column("title", AnyText, nullable=False),
     Column("title_source", String, nullable=False),
     Column("created_at", Double, nullable=False),
@@ -199,6 +201,7 @@ for name, where in {
 }.items():
     Index(
         name,
+        conversations.c.owner,
         conversations.c.updated_at,
         conversations.c.id,
         sqlite_where=where,
@@ -206,6 +209,7 @@ for name, where in {
     )
 Index(
     "conversations_pinned",
+    conversations.c.owner,
     conversations.c.pinned_at,
     conversations.c.id,
     sqlite_where=conversations.c.pinned_at.is_not(None),
@@ -216,4 +220,79 @@ Index(
     conversations.c.deleted_at,
     sqlite_where=conversations.c.deleted_at.is_not(None),
     postgresql_where=conversations.c.deleted_at.is_not(None),
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("name", AnyText, nullable=False, unique=True),
+    Column("role", String, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("password", String),
+    Column("subject", AnyText, unique=True),
+    Column("disabled_at", Double),
+    Column("seen_at", Double),
+)
+
+
+def _user(**more: Any) -> Column[Any]:
+    return Column("user_id", ForeignKey(users.c.id, ondelete="CASCADE"), **more)
+
+
+sign_ins = Table(
+    "sign_ins",
+    metadata,
+    Column("id", AnyId, primary_key=True),
+    Column("token", AnyId, nullable=False, unique=True),
+    _user(nullable=False, index=True),
+    Column("created_at", Double, nullable=False),
+    Column("seen_at", Double, nullable=False),
+    Column("expires_at", Double, nullable=False),
+    Column("agent", AnyText, nullable=False),
+    Column("address", AnyText, nullable=False),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", AnyId, primary_key=True),
+    Column("secret", String, nullable=False),
+    _user(nullable=False, index=True),
+    Column("name", AnyText, nullable=False),
+    Column("scopes", String, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("expires_at", Double),
+    Column("used_at", Double),
+    Column("messages_per_minute", Integer),
+    Column("tokens_per_day", BigInteger),
+)
+
+invitations = Table(
+    "invitations",
+    metadata,
+    Column("id", AnyId, primary_key=True),
+    Column("token", AnyId, nullable=False, unique=True),
+    Column("role", String, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("expires_at", Double, nullable=False),
+    Column("name", AnyText, nullable=False),
+    _user(index=True),
+)
+
+shares = Table(
+    "shares",
+    metadata,
+    Column("id", AnyId, primary_key=True),
+    Column("token", AnyId, nullable=False, unique=True),
+    Column("owner", String, nullable=False, index=True),
+    Column(
+        "conversation_id",
+        ForeignKey(conversations.c.id, ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+    ),
+    Column("title", AnyText, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("content", AnyText, nullable=False),
 )

@@ -46,7 +46,7 @@ async def test_whoever_watches_is_told(library: Library) -> None:
     assert told == [Listed(info), Listed(renamed)]
     await library.delete([info.id])
     await library.restore([info.id])
-    assert told[2:] == [Gone((info.id,)), Listed(renamed)]
+    assert told[2:] == [Gone((info.id,), ""), Listed(renamed)]
     unwatch()
     await library.pin(info.id, True)
     assert len(told) == 4

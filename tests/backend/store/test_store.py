@@ -138,8 +138,8 @@ class TestConversations:
             await store.create(replace(INFO, id=f"c{number}", updated_at=float(number)))
         await store.update(replace(INFO, id="c0", updated_at=0.0, pinned_at=1.0))
         await store.delete(["c5"], 1.0)
-        assert await store.outdated(updated_before=2.0, keep=None) == ["c1"]
-        assert await store.outdated(updated_before=None, keep=2) == ["c1", "c2"]
+        assert await store.outdated(updated_before=2.0, keep=None) == [("c1", "")]
+        assert await store.outdated(updated_before=None, keep=2) == [("c1", ""), ("c2", "")]
         assert await store.outdated(updated_before=None, keep=50) == []
         assert await store.outdated(updated_before=None, keep=None) == []
 

@@ -362,7 +362,7 @@ async def test_a_place_that_was_found_is_jumped_to(screen: Screen, begun: Any) -
 async def test_what_the_store_refuses_is_shown_as_it_was(
     screen: Screen, chat: ChatService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def fail(*_: object) -> None:
+    async def fail(*_: object, **__: object) -> None:
         raise StoreError
 
     info = await chat.library.create("Kept")

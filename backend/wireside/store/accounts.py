@@ -1,0 +1,322 @@
+"""Accounts in a database, as ``ports.AccountStore`` says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import asdict, replace
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Row, Table, delete, func, or_, select, update
+from sqlalchemy.exc import IntegrityError
+
+from wireside.records import ApiKey, Invitation, Share, SignIn, User
+from wireside.store.database import Database
+from wireside.store.tables import (
+    api_keys,
+    conversations,
+    invitations,
+    shares,
+    sign_ins,
+    users,
+)
+
+T = TypeVar("T")
+
+
+class SqlAccounts:
+    """Implements ``AccountStore``; what each method promises is said there."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    # ---- users -------------------------------------------------------------------------------
+
+    async def users(self) -> Sequence[User]:
+        """See ``AccountStore``."""
+        return await self._all(_user, select(users).order_by(users.c.created_at, users.c.id))
+
+    async def user(self, user_id: str) -> User | None:
+        """See ``AccountStore``."""
+        return await self._one(_user, select(users).where(users.c.id == user_id))
+
+    async def user_named(self, name: str) -> User | None:
+        """See ``AccountStore``."""
+        return await self._one(_user, select(users).where(users.c.name == name))
+
+    async def user_of(self, subject: str) -> User | None:
+        """See ``AccountStore``."""
+        return await self._one(_user, select(users).where(users.c.subject == subject))
+
+    async def add_user(self, user: User, *, invitation: str | None = None) -> bool:
+        """See ``AccountStore``."""
+
+        def work(connection: Connection) -> bool:
+            if invitation is not None and not _use(connection, invitation):
+                return False
+            is_first = not connection.scalar(select(func.count()).select_from(users))
+            try:
+                with connection.begin_nested():
+                    connection.execute(users.insert(), asdict(user))
+            except IntegrityError:
+                connection.rollback()  # the invitation is still good
+                return False
+            if is_first:  # what was kept before there were accounts
+                connection.execute(
+                    update(conversations).where(conversations.c.owner == "").values(owner=user.id)
+                )
+            return True
+
+        return await self._database.write(work)
+
+    async def change_user(self, user: User) -> None:
+        """See ``AccountStore``."""
+        await self._do(update(users).where(users.c.id == user.id).values(asdict(user)))
+
+    async def set_password(self, user_id: str, password: str, *, invitation: str | None) -> bool:
+        """See ``AccountStore``."""
+
+        def work(connection: Connection) -> bool:
+            if invitation is not None and not _use(connection, invitation):
+                return False
+            connection.execute(update(users).where(users.c.id == user_id).values(password=password))
+            return True
+
+        return await self._database.write(work)
+
+    async def remove_user(self, user_id: str, at: float) -> None:
+        """See ``AccountStore``."""
+
+        def work(connection: Connection) -> None:
+            connection.execute(
+                update(conversations)
+                .where(conversations.c.owner == user_id, conversations.c.deleted_at.is_(None))
+                .values(deleted_at=at)
+            )
+            connection.execute(delete(shares).where(shares.c.owner == user_id))
+            connection.execute(delete(users).where(users.c.id == user_id))
+
+        await self._database.write(work)
+
+    # ---- where they are signed in ------------------------------------------------------------
+
+    async def add_sign_in(self, sign_in: SignIn) -> None:
+        """See ``AccountStore``."""
+        await self._do(sign_ins.insert().values(asdict(sign_in)))
+
+    async def sign_in(self, token: str) -> tuple[SignIn, User] | None:
+        """See ``AccountStore``."""
+        return await self._with_user(sign_ins, sign_ins.c.token == token, _sign_in)
+
+    async def sign_ins(self, user_id: str) -> Sequence[SignIn]:
+        """See ``AccountStore``."""
+        statement = select(sign_ins).where(sign_ins.c.user_id == user_id)
+        return await self._all(_sign_in, statement.order_by(sign_ins.c.seen_at.desc()))
+
+    async def see(self, sign_in: SignIn, at: float, expires_at: float) -> None:
+        """See ``AccountStore``."""
+
+        def work(connection: Connection) -> None:
+            connection.execute(
+                update(sign_ins)
+                .where(sign_ins.c.id == sign_in.id)
+                .values(seen_at=at, expires_at=expires_at)
+            )
+            connection.execute(
+                update(users).where(users.c.id == sign_in.user_id).values(seen_at=at)
+            )
+
+        await self._database.write(work)
+
+    async def end_sign_ins(
+        self, user_id: str, *, only: str | None = None, but: str | None = None
+    ) -> Sequence[str]:
+        """See ``AccountStore``."""
+        statement = delete(sign_ins).where(sign_ins.c.user_id == user_id)
+        if only is not None:
+            statement = statement.where(sign_ins.c.id == only)
+        if but is not None:
+            statement = statement.where(sign_ins.c.id != but)
+        return await self._ids(statement.returning(sign_ins.c.id))
+
+    # ---- keys --------------------------------------------------------------------------------
+
+    async def add_key(self, key: ApiKey) -> None:
+        """See ``AccountStore``."""
+        values = asdict(key) | {"scopes": " ".join(sorted(key.scopes))}
+        await self._do(api_keys.insert().values(values))
+
+    async def key(self, key_id: str) -> tuple[ApiKey, User] | None:
+        """See ``AccountStore``."""
+        return await self._with_user(api_keys, api_keys.c.id == key_id, _key)
+
+    async def keys(self, user_id: str) -> Sequence[ApiKey]:
+        """See ``AccountStore``."""
+        statement = select(api_keys).where(api_keys.c.user_id == user_id)
+        return await self._all(_key, statement.order_by(api_keys.c.created_at))
+
+    async def use_key(self, key_id: str, at: float) -> None:
+        """See ``AccountStore``."""
+        await self._do(update(api_keys).where(api_keys.c.id == key_id).values(used_at=at))
+
+    async def remove_key(self, user_id: str, key_id: str) -> bool:
+        """See ``AccountStore``."""
+        statement = delete(api_keys).where(api_keys.c.id == key_id, api_keys.c.user_id == user_id)
+        return bool(await self._ids(statement.returning(api_keys.c.id)))
+
+    # ---- invitations -------------------------------------------------------------------------
+
+    async def add_invitation(self, invitation: Invitation) -> None:
+        """See ``AccountStore``."""
+
+        def work(connection: Connection) -> None:
+            if invitation.user_id is not None:  # only the newest link to a password works
+                connection.execute(
+                    delete(invitations).where(invitations.c.user_id == invitation.user_id)
+                )
+            connection.execute(invitations.insert(), asdict(invitation))
+
+        await self._database.write(work)
+
+    async def invitation(self, token: str) -> Invitation | None:
+        """See ``AccountStore``."""
+        return await self._one(_invitation, select(invitations).where(invitations.c.token == token))
+
+    async def invitations(self) -> Sequence[Invitation]:
+        """See ``AccountStore``."""
+        return await self._all(_invitation, select(invitations).order_by(invitations.c.created_at))
+
+    async def remove_invitations(self, ids: Collection[str]) -> None:
+        """See ``AccountStore``."""
+        await self._do(delete(invitations).where(invitations.c.id.in_(list(ids))))
+
+    # ---- shares ------------------------------------------------------------------------------
+
+    async def add_share(self, share: Share) -> None:
+        """See ``AccountStore``."""
+        await self._do(shares.insert().values(asdict(share)))
+
+    async def share(self, token: str) -> Share | None:
+        """See ``AccountStore``."""
+        statement = (
+            select(shares)
+            .join(conversations)
+            .where(shares.c.token == token, conversations.c.deleted_at.is_(None))
+        )
+        return await self._one(_share, statement)
+
+    async def shares(self, owner: str, conversation_id: str | None = None) -> Sequence[Share]:
+        """See ``AccountStore``."""
+        statement = select(shares).where(shares.c.owner == owner)
+        if conversation_id is not None:
+            statement = statement.where(shares.c.conversation_id == conversation_id)
+        found = await self._all(_share, statement.order_by(shares.c.created_at.desc()))
+        return [replace(share, content="") for share in found]
+
+    async def remove_share(self, owner: str, share_id: str) -> bool:
+        """See ``AccountStore``."""
+        statement = delete(shares).where(shares.c.id == share_id, shares.c.owner == owner)
+        return bool(await self._ids(statement.returning(shares.c.id)))
+
+    # ---- all of them -------------------------------------------------------------------------
+
+    async def valid(
+        self, sign_in_ids: Collection[str], key_ids: Collection[str], now: float
+    ) -> frozenset[tuple[str, str]]:
+        """See ``AccountStore``."""
+
+        def work(connection: Connection) -> frozenset[tuple[str, str]]:
+            found: set[tuple[str, str]] = set()
+            for kind, table, ids in (
+                ("session", sign_ins, sign_in_ids),
+                ("key", api_keys, key_ids),
+            ):
+                for some in _slices(list(ids), 500):
+                    rows = connection.execute(
+                        select(table.c.id, users.c.role)
+                        .join(users)
+                        .where(
+                            table.c.id.in_(some),
+                            users.c.disabled_at.is_(None),
+                            or_(table.c.expires_at.is_(None), table.c.expires_at > now),
+                        )
+                    )
+                    found.update((f"{kind} {row.id}", row.role) for row in rows)
+            return frozenset(found)
+
+        return await self._database.read(work)
+
+    async def clean_up(self, now: float) -> None:
+        """See ``AccountStore``."""
+
+        def is_anything(connection: Connection) -> bool:
+            return any(
+                connection.scalar(select(table.c.id).where(table.c.expires_at < now).limit(1))
+                for table in (sign_ins, invitations)
+            )
+
+        def work(connection: Connection) -> None:
+            for table in (sign_ins, invitations):
+                connection.execute(delete(table).where(table.c.expires_at < now))
+
+        if await self._database.read(is_anything):
+            await self._database.write(work)
+
+    # ---- how ---------------------------------------------------------------------------------
+
+    async def _one(self, read: Callable[[Any], T], statement: Any) -> T | None:
+        row = await self._database.read(lambda connection: connection.execute(statement).first())
+        return None if row is None else read(row._mapping)
+
+    async def _all(self, read: Callable[[Any], T], statement: Any) -> list[T]:
+        rows: Sequence[Row[Any]] = await self._database.read(
+            lambda connection: connection.execute(statement).all()
+        )
+        return [read(row._mapping) for row in rows]
+
+    async def _with_user(
+        self, table: Table, which: Any, read: Callable[[Any], T]
+    ) -> tuple[T, User] | None:
+        def work(connection: Connection) -> tuple[T, User] | None:
+            row = connection.execute(select(table).where(which)).first()
+            if row is None:
+                return None
+            user = connection.execute(select(users).where(users.c.id == row.user_id)).one()
+            return read(row._mapping), _user(user._mapping)
+
+        return await self._database.read(work)
+
+    async def _do(self, statement: Any) -> None:
+        await self._database.write(lambda connection: connection.execute(statement) and None)
+
+    async def _ids(self, statement: Any) -> list[str]:
+        return await self._database.write(lambda connection: list(connection.scalars(statement)))
+
+
+def _use(connection: Connection, invitation_id: str) -> bool:
+    """Use an invitation up; two who come at once are not both let in."""
+    statement = delete(invitations).where(invitations.c.id == invitation_id)
+    return connection.scalar(statement.returning(invitations.c.id)) is not None
+
+
+def _slices(ids: list[str], size: int) -> list[list[str]]:
+    return [ids[at : at + size] for at in range(0, len(ids), size)]
+
+
+def _user(row: Any) -> User:
+    return User(**row)
+
+
+def _sign_in(row: Any) -> SignIn:
+    return SignIn(**row)
+
+
+def _key(row: Any) -> ApiKey:
+    return ApiKey(**{**row, "scopes": frozenset(row["scopes"].split())})
+
+
+def _invitation(row: Any) -> Invitation:
+    return Invitation(**row)
+
+
+def _share(row: Any) -> Share:
+    return Share(**row)
