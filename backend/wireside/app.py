@@ -7,30 +7,45 @@ import gc
 import resource
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 from fastapi import FastAPI
 from starlette.routing import WebSocketRoute
 
 from wireside import __version__
+from wireside.api.accounts import AccountRoutes
 from wireside.api.conversations import ConversationRoutes
 from wireside.api.file_cache import FileCache
-from wireside.api.guards import Guards
+from wireside.api.guards import Guards, door_of
 from wireside.api.problems import problem
 from wireside.api.routes import Ready, routes
 from wireside.api.websocket import ChatEndpoint
+from wireside.api.who import WhoAsks, WhoRules
+from wireside.auth.accounts import Accounts
+from wireside.auth.auth import Auth
+from wireside.auth.gate import Gate, ProxyRules, RolesByGroup
+from wireside.auth.keys import Keys
+from wireside.auth.limiter import Limiter, MemoryLimiter, RedisLimiter
+from wireside.auth.passwords import Passwords
+from wireside.auth.presence import Presence
+from wireside.auth.quotas import QuotaLimits, UserQuotas
+from wireside.auth.sign_ins import SignIns
+from wireside.auth.tickets import Tickets
 from wireside.chat.history import HistoryLimit
 from wireside.chat.library import Retention
 from wireside.chat.service import ChatService, Parts, Rules
+from wireside.chat.sharing import Sharing
 from wireside.errors import StoreError, WiresideError
 from wireside.generation import runner
 from wireside.generation.commits import GroupCommit
 from wireside.generation.runner import Runner
 from wireside.generation.tasks import Tasks
+from wireside.identity import NOBODY
 from wireside.protocol import connection
 from wireside.protocol.limits import AddressWindows
 from wireside.providers import weights
@@ -44,6 +59,9 @@ from wireside_ui import markdown
 from wireside_ui.markup import Markup
 from wireside_ui.mount import mount
 from wireside_ui.theme import Look
+
+if TYPE_CHECKING:
+    from wireside.auth.oidc import OpenId
 
 _log = structlog.get_logger(__name__)
 
@@ -78,6 +96,7 @@ class Server:
         self.telemetry = Telemetry(
             interval_s=settings.log_interval_s, open_streams=lambda: self.runner.live
         )
+        self.auth = self._auth()
         parts = Parts(
             self.runner,
             self.catalog,
@@ -86,20 +105,68 @@ class Server:
             self.saving,
             self.tasks,
             time.time,
+            self.auth.quotas,
         )
-        self.chat = ChatService(parts, _rules(settings))
+        self.chat = ChatService(parts, _rules(settings), NOBODY)
+        render = partial(markdown.render, markup=Markup(frozenset(settings.image_hosts)))
+        self.render: Callable[[str], str] = render
+        self.sharing = Sharing(
+            self.store.accounts, render, time.time, is_on=settings.sharing != "off"
+        )
         self.retention = Retention(settings.retention_days, settings.retention_count)
         self.is_draining = False
 
+    def _auth(self) -> Auth:
+        settings, store = self.settings, self.store.accounts
+        passwords, presence = Passwords(), Presence()
+        limiter: Limiter = MemoryLimiter(time.monotonic)
+        if settings.redis_url is not None:
+            limiter = RedisLimiter(settings.redis_url.get_secret_value(), time.monotonic)
+        accounts = Accounts(
+            store,
+            passwords,
+            presence,
+            time.time,
+            on_removed=lambda user_id: self.chat.library.forget_all_of(user_id),
+        )
+        sign_ins = SignIns(
+            store,
+            passwords,
+            presence,
+            limiter,
+            time.time,
+            secret=_secret(settings.data_dir),
+            days=settings.session_days,
+        )
+        keys, tickets = Keys(store, presence, time.time), Tickets(time.monotonic)
+        gate = Gate(
+            settings.auth,
+            accounts=accounts,
+            sign_ins=sign_ins,
+            keys=keys,
+            tickets=tickets,
+            proxy=_proxy_rules(settings),
+            presence=presence,
+            store=store,
+            wall_clock=time.time,
+        )
+        quotas = UserQuotas(limiter, _quota_limits(settings))
+        open_id = _open_id(settings)
+        return Auth(gate, accounts, sign_ins, keys, tickets, quotas, open_id, settings.session_days)
+
     @asynccontextmanager
-    async def run(self, _: FastAPI) -> AsyncIterator[None]:
+    async def run(self, app: FastAPI) -> AsyncIterator[None]:
         """Hold everything open while the server serves."""
         await self.store.open()
+        if self.settings.auth == "password":
+            app.state.first_link = await self.auth.accounts.first_link()
         await self.chat.take_up()
         self.tasks.create_task(self.saving.run(), name="group commit")
         self.tasks.create_task(self.telemetry.run(), name="telemetry")
         self.tasks.create_task(self._keep_house(), name="housekeeping")
         self.tasks.create_task(self._warm_up(), name="warm-up")
+        if self.auth.has_accounts:
+            self.tasks.create_task(self.auth.gate.watch(), name="who is here")
         try:
             yield
         finally:
@@ -158,12 +225,22 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.prepare = server.store.open
     app.state.drain = server.drain
     app.include_router(routes(server.chat, server.ready))
-    render = partial(markdown.render, markup=Markup(frozenset(settings.image_hosts)))
-    app.include_router(ConversationRoutes(server.chat, render, time.time).router())
+    app.include_router(ConversationRoutes(server.render, time.time).router())
+    accounts = AccountRoutes(server.auth, server.sharing, settings.public_url or "")
+    app.include_router(accounts.router())
+    app.include_router(accounts.pages())
     app.add_exception_handler(WiresideError, problem)
     app.router.routes.append(WebSocketRoute("/ws/ai-chat", _endpoint(server)))
     mount(app, server.chat, _look(settings), storage_secret=_secret(settings.data_dir))
     app.add_middleware(FileCache, prefixes=("/_nicegui/", "/assets/"))
+    app.add_middleware(
+        WhoAsks,
+        gate=server.auth.gate,
+        chat=server.chat,
+        door=door_of(settings),
+        quotas=server.auth.quotas,
+        rules=WhoRules(settings.sharing == "public", frozenset(settings.trusted_proxies)),
+    )
     app.add_middleware(Guards, settings=settings, telemetry=server.telemetry)
     return app
 
@@ -222,6 +299,44 @@ def _title_model(settings: Settings) -> str | None:
     if settings.title_model == "off":
         return None
     return settings.title_model or ("" if settings.uses_openai else None)
+
+
+def _roles(settings: Settings) -> RolesByGroup:
+    return RolesByGroup(frozenset(settings.admin_groups), frozenset(settings.user_groups))
+
+
+def _proxy_rules(settings: Settings) -> ProxyRules:
+    return ProxyRules(
+        settings.proxy_user_header.lower(), settings.proxy_groups_header.lower(), _roles(settings)
+    )
+
+
+def _quota_limits(settings: Settings) -> QuotaLimits:
+    return QuotaLimits(
+        messages_per_minute=settings.user_messages_per_minute,
+        messages_per_minute_address=settings.messages_per_minute_address,
+        tokens_per_day=settings.user_tokens_per_day,
+        streams=settings.user_streams,
+        requests_per_minute=settings.requests_per_minute,
+    )
+
+
+def _open_id(settings: Settings) -> OpenId | None:
+    if settings.auth != "oidc":
+        return None
+    from wireside.auth.oidc import OpenId, OpenIdRules  # it loads a lot that most don't need
+
+    secret = settings.oidc_client_secret
+    return OpenId(
+        OpenIdRules(
+            settings.oidc_issuer or "",
+            settings.oidc_client_id or "",
+            secret.get_secret_value() if secret else None,
+            settings.oidc_name,
+            settings.oidc_groups_claim,
+            _roles(settings),
+        )
+    )
 
 
 def _runner_limits(settings: Settings) -> runner.Limits:

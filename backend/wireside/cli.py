@@ -1,4 +1,4 @@
-"""The command ``wireside``: serve, migrate, pull, doctor.
+"""The command ``wireside``: serve, migrate, pull, doctor; users and keys (``cli_accounts.py``).
 
 Exit codes: 0 fine, 1 something failed, 2 wrong use or wrong settings.
 
@@ -24,7 +24,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from wireside import __version__
-from wireside.protocol.handshake import is_loopback
+from wireside.cli_accounts import keys_app, users_app
 from wireside.providers import weights
 from wireside.settings import Settings
 from wireside.settings_load import WrongSettings, load_settings, other_port
@@ -95,7 +95,14 @@ def serve(
 
     configure_logging(settings.log_format, settings.log_level)
     try:
-        run_server(create_app(settings), settings, on_listening=_print_address)
+        server = create_app(settings)
+
+        def print_addresses(address: str) -> None:
+            _print_address(address)
+            if secret := getattr(server.state, "first_link", None):
+                _print_first_link(settings.public_url or address, secret)
+
+        run_server(server, settings, on_listening=print_addresses)
     except (CannotServe, NotConfigured) as error:
         _fail(str(error), FAILED)
 
@@ -152,6 +159,10 @@ def doctor(
         raise typer.Exit(FAILED)
 
 
+app.add_typer(users_app, name="users")
+app.add_typer(keys_app, name="keys")
+
+
 def _settings(host: str | None = None, port: int | None = None) -> Settings:
     try:
         return load_settings(host=host, port=port)
@@ -166,13 +177,8 @@ def _fail(sentences: str, code: int) -> NoReturn:
 
 def _check_address(settings: Settings) -> None:
     """Fail before anything is fetched or loaded; the server itself checks again."""
-    if not is_loopback(settings.host):
-        _fail(
-            f"it will not listen on {settings.host}: there are no accounts yet, so whoever reaches "
-            "it could use it. Set WIRESIDE_HOST=127.0.0.1 and put a proxy on this machine, one "
-            "that signs people in, before it; tell it the outer address with WIRESIDE_PUBLIC_URL.",
-            WRONG_USE,
-        )
+    if settings.exposure is not None:
+        _fail(settings.exposure, WRONG_USE)
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     with socket.socket(family) as probe:
         if sys.platform != "win32":  # there it would let two programs share a port
@@ -259,6 +265,16 @@ def _print_address(address: str) -> None:
         _out.print("  [dim]Ctrl+C ends it.[/]\n")
     else:
         typer.echo(f"Wireside is ready: {address}")
+
+
+def _print_first_link(address: str, secret: str) -> None:
+    """Only who started the server sees it: the log does not hold it."""
+    link = f"{address.rstrip('/')}/join?link={secret}"
+    if _out.is_terminal:
+        _out.print("  Nobody has an account yet. This link, which works once, makes the")
+        _out.print(f"  administrator: [bold cyan][link={link}]{link}[/link][/]\n")
+    else:
+        typer.echo(f"Make the administrator: {link}")
 
 
 def _print_checks(checks: list[Check]) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Collection, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
+from wireside.identity import Caller
 from wireside.messages import Delta, ModelInfo, ModelRequest
 from wireside.records import (
     ApiKey,
@@ -209,6 +211,55 @@ class Store(Protocol):
     async def aclose(self) -> None:
         """Free all connections."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What somebody may still ask for; None where there is no limit. Times in seconds."""
+
+    messages_left: int | None = None
+    messages_limit: int | None = None
+    messages_reset_s: float | None = None
+    tokens_left: int | None = None
+    tokens_limit: int | None = None
+    tokens_reset_s: float | None = None
+
+
+class Quotas(Protocol):
+    """How much each caller may ask for."""
+
+    @property
+    def streams(self) -> int | None:
+        """Answers that one user may have made at once; None for any number."""
+        ...
+
+    async def take(self, caller: Caller) -> None:
+        """Count a message. Raises ``RateLimited``, with the seconds to wait."""
+        ...
+
+    async def spend(self, caller: Caller, tokens: int) -> None:
+        """Count the tokens of an answer, of its context too."""
+        ...
+
+    async def allowance(self, caller: Caller) -> Allowance:
+        """Return what is left."""
+        ...
+
+
+class Unlimited:
+    """``Quotas`` of a server that has none."""
+
+    streams: int | None = None
+
+    async def take(self, caller: Caller) -> None:
+        """See ``Quotas``."""
+
+    async def spend(self, caller: Caller, tokens: int) -> None:
+        """See ``Quotas``."""
+
+    async def allowance(self, caller: Caller) -> Allowance:
+        """See ``Quotas``."""
+        return Allowance()
 
 
 class AccountStore(Protocol):

@@ -20,6 +20,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from wireside.protocol.handshake import is_loopback
+
 Items = Annotated[tuple[str, ...], NoDecode]
 """A list, written ``a, b, c`` in the environment."""
 
@@ -38,7 +40,9 @@ class Settings(BaseSettings):
     )
 
     # Where it listens, and who may come
-    host: Line = Field("127.0.0.1", description="Address to listen on; only loopback is allowed.")
+    host: Line = Field(
+        "127.0.0.1", description="Address to listen on; without `AUTH` only loopback is allowed."
+    )
     port: int = Field(8080, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     public_url: Line | None = Field(
         None, description="The address that browsers see, when a proxy stands in front."
@@ -51,6 +55,54 @@ class Settings(BaseSettings):
     )
     trusted_proxies: Items = Field(
         ("127.0.0.1", "::1"), description="Addresses whose `X-Forwarded-For` is believed."
+    )
+
+    # Accounts
+    auth: Literal["none", "password", "oidc", "proxy"] = Field(
+        "none",
+        description="Who may come in: `none` (this machine), `password` (accounts of its own), "
+        "`oidc` (an OpenID provider), `proxy` (one in front signs people in).",
+    )
+    session_days: float = Field(
+        30, gt=0, description="Days without a visit after which a browser is signed out."
+    )
+    oidc_issuer: Line | None = Field(
+        None, description="Address of the OpenID provider, as in its own documents."
+    )
+    oidc_client_id: Line | None = Field(None, description="Name of this server there.")
+    oidc_client_secret: SecretStr | None = Field(None, description="Its secret there.")
+    oidc_name: Line = Field("", description="What the button calls the provider.")
+    oidc_groups_claim: Line = Field(
+        "groups", description="Claim of the provider that lists somebody's groups."
+    )
+    admin_groups: Items = Field(
+        (), description="Groups, there or of the proxy, whose members are administrators."
+    )
+    user_groups: Items = Field(
+        (), description="Groups whose members may chat, others only read; empty: all may."
+    )
+    proxy_user_header: Line = Field(
+        "X-Forwarded-User", description="Header in which the proxy says who somebody is."
+    )
+    proxy_groups_header: Line = Field(
+        "X-Forwarded-Groups", description="Header in which it says their groups, with commas."
+    )
+    sharing: Literal["off", "users", "public"] = Field(
+        "off",
+        description="Who may open links to snapshots of conversations: nobody, `users`, `public`.",
+    )
+    user_messages_per_minute: int | None = Field(
+        None, ge=1, description="Messages a minute of one user, over all connections and keys."
+    )
+    user_tokens_per_day: int | None = Field(
+        None, ge=1, description="Tokens a day of one user, contexts and answers together."
+    )
+    user_streams: int | None = Field(None, ge=1, description="Answers at once of one user.")
+    requests_per_minute: int = Field(
+        600, ge=1, description="Requests a minute of one user or key to the REST API."
+    )
+    redis_url: SecretStr | None = Field(
+        None, description="`redis://…` where these are counted; empty: in this process."
     )
 
     # The model
@@ -191,7 +243,13 @@ class Settings(BaseSettings):
     )
 
     @field_validator(
-        "allowed_origins", "trusted_hosts", "trusted_proxies", "image_hosts", mode="before"
+        "allowed_origins",
+        "trusted_hosts",
+        "trusted_proxies",
+        "image_hosts",
+        "admin_groups",
+        "user_groups",
+        mode="before",
     )
     @classmethod
     def _split_commas(cls, value: object) -> object:
@@ -216,6 +274,43 @@ class Settings(BaseSettings):
     @classmethod
     def _empty_key_is_unset(cls, value: object) -> object:
         return value.strip() or None if isinstance(value, str) else value
+
+    @field_validator(
+        "oidc_issuer",
+        "oidc_client_id",
+        "oidc_client_secret",
+        "redis_url",
+        "user_messages_per_minute",
+        "user_tokens_per_day",
+        "user_streams",
+        mode="before",
+    )
+    @classmethod
+    def _nothing_is_unset(cls, value: object) -> object:
+        return None if value == "" else value
+
+    @property
+    def exposure(self) -> str | None:
+        """What keeps the server from being started where others can reach it, as a sentence."""
+        if self.auth == "oidc" and not (self.oidc_issuer and self.oidc_client_id):
+            return (
+                "WIRESIDE_AUTH=oidc needs WIRESIDE_OIDC_ISSUER and WIRESIDE_OIDC_CLIENT_ID, and"
+                " WIRESIDE_OIDC_CLIENT_SECRET where the provider gave one."
+            )
+        if is_loopback(self.host):
+            return None
+        if self.auth == "none":
+            return (
+                f"WIRESIDE_HOST is {self.host}: without accounts this server listens on its own"
+                " machine only, whoever reaches it could use it. Set WIRESIDE_AUTH=password (or"
+                " oidc, or proxy), or WIRESIDE_HOST=127.0.0.1."
+            )
+        if not self.public_url and not self.trusted_hosts:
+            return (
+                f"WIRESIDE_HOST is {self.host}: tell the server under which address browsers find"
+                " it. Example: WIRESIDE_PUBLIC_URL=https://chat.example.org"
+            )
+        return None
 
     @property
     def uses_openai(self) -> bool:

@@ -16,6 +16,7 @@ from wireside.settings import Settings
 
 EXAMPLES = {
     "public_url": "https://chat.example.org",
+    "oidc_issuer": "https://login.example.org",
     "openai_base_url": "http://127.0.0.1:11434/v1",
     "allowed_origins": "http://localhost:3000",
     "trusted_hosts": "chat.example.org",

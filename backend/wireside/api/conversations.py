@@ -13,11 +13,12 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel, Field
 
+from wireside.api.asking import TheirLibrary
 from wireside.api.problems import PROBLEMS
 from wireside.chat.conversation import Conversation, Turn
 from wireside.chat.export import Exporter, HtmlExport, JsonExport, MarkdownExport
 from wireside.chat.importing import MAX_BYTES, read
-from wireside.chat.service import ChatService
+from wireside.chat.library import Library
 from wireside.errors import NotFound, TooLarge
 from wireside.generation.log import Piece, ReasoningPiece, TextPiece, ToolPiece
 from wireside.generation.runner import Stream, new_name
@@ -149,8 +150,7 @@ class Imports(BaseModel):
 class ConversationRoutes:
     """The routes under ``/api/conversations``. ``render`` turns Markdown into safe HTML."""
 
-    def __init__(self, chat: ChatService, render: Callable[[str], str], wall_clock: Clock) -> None:
-        self._library = chat.library
+    def __init__(self, render: Callable[[str], str], wall_clock: Clock) -> None:
         self._render = render
         self._now = wall_clock
 
@@ -173,30 +173,32 @@ class ConversationRoutes:
 
     async def page(
         self,
+        library: TheirLibrary,
         archived: bool = False,
         tag: Annotated[str | None, Query(max_length=40)] = None,
         cursor: Annotated[str | None, Query(max_length=200)] = None,
         limit: Limit = 50,
     ) -> ConversationList:
         """List conversations by key: pinned ones first, then the newest."""
-        listing = await self._library.page(archived=archived, tag=tag, cursor=cursor, limit=limit)
+        listing = await library.page(archived=archived, tag=tag, cursor=cursor, limit=limit)
         return ConversationList(
-            conversations=[self._summary(info) for info in listing.conversations],
+            conversations=[_summary(library, info) for info in listing.conversations],
             cursor=listing.cursor,
         )
 
-    async def create(self, new: NewConversation) -> ConversationSummary:
+    async def create(self, library: TheirLibrary, new: NewConversation) -> ConversationSummary:
         """Begin an empty conversation; go on in it by `/ws/ai-chat` or the page."""
-        return self._summary(await self._library.create(new.title))
+        return _summary(library, await library.create(new.title))
 
     async def search(
         self,
+        library: TheirLibrary,
         q: Annotated[str, Query(max_length=200)],
         cursor: int | None = None,
         limit: Limit = 30,
     ) -> SearchResult:
         """Find places where all words begin a word, in titles, questions and answers."""
-        hits = await self._library.search(q, cursor=cursor, limit=limit)
+        hits = await library.search(q, cursor=cursor, limit=limit)
         return SearchResult(
             hits=[_hit(hit) for hit in hits],
             cursor=hits[-1].cursor if len(hits) == limit else None,
@@ -204,24 +206,26 @@ class ConversationRoutes:
 
     async def show(
         self,
+        library: TheirLibrary,
         conversation_id: Id,
         before: Annotated[int | None, Query(ge=0)] = None,
         limit: Limit = 50,
     ) -> ConversationView:
         """Read a page of the shown turns: the last ones, or those with an index below `before`."""
-        conversation = await self._found(conversation_id)
+        conversation = await self._found(library, conversation_id)
         end = conversation.total if before is None else min(before, conversation.total)
-        turns = await self._library.turns(conversation, max(0, end - limit), end - 1)
+        turns = await library.turns(conversation, max(0, end - limit), end - 1)
         return ConversationView(
-            **self._summary(conversation.info).model_dump(),
+            **_summary(library, conversation.info).model_dump(),
             total=conversation.total,
             turns=[_turn(conversation, turn) for turn in turns],
         )
 
-    async def change(self, conversation_id: Id, changes: Changes) -> ConversationSummary:
+    async def change(
+        self, library: TheirLibrary, conversation_id: Id, changes: Changes
+    ) -> ConversationSummary:
         """Rename, pin, archive, tag."""
-        library = self._library
-        info = (await self._found(conversation_id)).info
+        info = (await self._found(library, conversation_id)).info
         if changes.title is not None:
             info = await library.rename(conversation_id, changes.title)
         if changes.pinned is not None:
@@ -230,40 +234,46 @@ class ConversationRoutes:
             info = await library.archive(conversation_id, changes.archived)
         if changes.tags is not None:
             info = await library.tag(conversation_id, changes.tags)
-        return self._summary(info)
+        return _summary(library, info)
 
-    async def delete(self, conversation_id: Id) -> Response:
+    async def delete(self, library: TheirLibrary, conversation_id: Id) -> Response:
         """Delete it and stop its answers; `restore` takes that back for 30 seconds."""
-        await self._found(conversation_id)
-        await self._library.delete([conversation_id])
+        await self._found(library, conversation_id)
+        await library.delete([conversation_id])
         return Response(status_code=204)
 
-    async def restore(self, conversation_id: Id) -> ConversationSummary:
+    async def restore(self, library: TheirLibrary, conversation_id: Id) -> ConversationSummary:
         """Take a deletion back, within 30 seconds."""
-        infos = await self._library.restore([conversation_id])
+        infos = await library.restore([conversation_id])
         if not infos:
             raise NotFound("There is no such conversation any more.")
-        return self._summary(infos[0])
+        return _summary(library, infos[0])
 
     async def export(
         self,
+        library: TheirLibrary,
         conversation_id: Id,
         format: Format = "markdown",  # noqa: A002  # the query's name
     ) -> StreamingResponse:
         """Write a conversation into a file: Markdown or HTML of what is shown, JSON of all."""
-        conversation = await self._found(conversation_id)
+        library.caller.require("read")
+        conversation = await self._found(library, conversation_id)
         if format == "json":
-            return _download(self._json([conversation]), JsonExport(), conversation.title)
+            return _download(self._json(library, [conversation]), JsonExport(), conversation.title)
         exporter = MarkdownExport() if format == "markdown" else HtmlExport(self._render)
-        return _download(self._file(conversation, exporter), exporter, conversation.title)
+        return _download(self._file(library, conversation, exporter), exporter, conversation.title)
 
-    async def export_many(self, ids: Annotated[str, Query(max_length=33_000)]) -> StreamingResponse:
+    async def export_many(
+        self, library: TheirLibrary, ids: Annotated[str, Query(max_length=33_000)]
+    ) -> StreamingResponse:
         """Write several conversations, all branches, into one JSON file that can be imported."""
-        found = [await self._found(name) for name in dict.fromkeys(ids.split(",")) if name]
-        return _download(self._json(found), JsonExport(), "conversations")
+        library.caller.require("read")
+        found = [await self._found(library, name) for name in dict.fromkeys(ids.split(",")) if name]
+        return _download(self._json(library, found), JsonExport(), "conversations")
 
-    async def import_file(self, request: Request) -> Imports:
+    async def import_file(self, library: TheirLibrary, request: Request) -> Imports:
         """Read our JSON, or ChatGPT's `conversations.json` or its `.zip`; the body is the file."""
+        library.caller.require("chat")
         data = bytearray()
         async for chunk in request.stream():
             data += chunk
@@ -271,48 +281,53 @@ class ConversationRoutes:
                 raise TooLarge(f"The file has more than {MAX_BYTES // 2**20} MB.")
         now = self._now()
         result = await asyncio.to_thread(lambda: read(bytes(data), new_id=new_name, now=now))
-        infos = [await self._library.add(imported) for imported in result.conversations]
+        infos = [await library.add(imported) for imported in result.conversations]
         return Imports(
             imported=len(infos),
             passed_over=result.passed_over,
             conversations=[info.id for info in infos],
         )
 
-    async def _found(self, conversation_id: str) -> Conversation:
-        conversation = await self._library.open(conversation_id)
+    async def _found(self, library: Library, conversation_id: str) -> Conversation:
+        conversation = await library.open(conversation_id)
         if conversation is None:
             raise NotFound("There is no such conversation.")
         return conversation
 
-    def _summary(self, info: ConversationInfo) -> ConversationSummary:
-        return ConversationSummary(
-            id=info.id,
-            title=info.title,
-            created_at=_time(info.created_at),
-            updated_at=_time(info.updated_at),
-            pinned=info.pinned_at is not None,
-            archived=info.archived_at is not None,
-            answering=info.id in self._library.answering,
-            tags=list(info.tags),
-        )
-
-    async def _file(self, conversation: Conversation, exporter: Exporter) -> AsyncIterator[str]:
+    async def _file(
+        self, library: Library, conversation: Conversation, exporter: Exporter
+    ) -> AsyncIterator[str]:
         yield exporter.begin(conversation.info, tuple(conversation.branches.values()))
-        async for record in self._library.walk(conversation, "shown"):
+        async for record in library.walk(conversation, "shown"):
             yield exporter.turn(record)
         yield exporter.end()
 
-    async def _json(self, conversations: Sequence[Conversation]) -> AsyncIterator[str]:
+    async def _json(
+        self, library: Library, conversations: Sequence[Conversation]
+    ) -> AsyncIterator[str]:
         exporter = JsonExport()
         yield exporter.opening()
         for conversation in conversations:
             yield exporter.begin(
                 conversation.info, tuple(conversation.branches.values()), conversation.shown
             )
-            async for record in self._library.walk(conversation, "all"):
+            async for record in library.walk(conversation, "all"):
                 yield exporter.turn(record)
             yield exporter.end()
         yield exporter.closing()
+
+
+def _summary(library: Library, info: ConversationInfo) -> ConversationSummary:
+    return ConversationSummary(
+        id=info.id,
+        title=info.title,
+        created_at=_time(info.created_at),
+        updated_at=_time(info.updated_at),
+        pinned=info.pinned_at is not None,
+        archived=info.archived_at is not None,
+        answering=info.id in library.answering,
+        tags=list(info.tags),
+    )
 
 
 def _download(pieces: AsyncIterator[str], exporter: Exporter, title: str) -> StreamingResponse:

@@ -17,6 +17,7 @@ from typing import Final, Protocol
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from wireside.protocol.handshake import Door, Handshake, Refuse, Verdict
 from wireside.protocol.limits import network_of
@@ -51,17 +52,37 @@ class Guards:
     """
 
     def __init__(self, app: ASGIApp, *, settings: Settings, telemetry: Refusals) -> None:
-        door = Door(
-            host=settings.host,
-            trusted_hosts=settings.trusted_hosts,
-            public_url=settings.public_url,
-            allowed_origins=settings.allowed_origins,
-        )
-        inner = DoorGuard(app, door, settings.connections_per_address, telemetry)
-        self.app = AccessLog(SecurityHeaders(inner, image_hosts=settings.image_hosts))
+        inner = DoorGuard(app, door_of(settings), settings.connections_per_address, telemetry)
+        known = AccessLog(SecurityHeaders(inner, image_hosts=settings.image_hosts))
+        self.app = Peer(ProxyHeadersMiddleware(known, list(settings.trusted_proxies)))  # type: ignore[arg-type]  # uvicorn's types are its own
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Pass on to the first guard."""
+        return self.app(scope, receive, send)
+
+
+def door_of(settings: Settings) -> Door:
+    """Return the rules of a server. Raises ``ValueError``, with a sentence."""
+    return Door(
+        host=settings.host,
+        trusted_hosts=settings.trusted_hosts,
+        public_url=settings.public_url,
+        allowed_origins=settings.allowed_origins,
+    )
+
+
+class Peer:
+    """Remembers who has connected, in ``scope["wireside.peer"]``, before what a trusted proxy says
+    of its client takes its place.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Pass on."""
+        if scope["type"] in ("http", "websocket"):
+            scope["wireside.peer"] = peer(scope)
         return self.app(scope, receive, send)
 
 

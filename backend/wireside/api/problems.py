@@ -8,7 +8,7 @@ from fastapi import Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
-from wireside.errors import WiresideError
+from wireside.errors import Forbidden, WiresideError
 
 
 class Problem(BaseModel):
@@ -19,11 +19,12 @@ class Problem(BaseModel):
 
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
-    code: {"model": Problem} for code in (400, 404, 413, 429, 500, 503)
+    code: {"model": Problem} for code in (400, 401, 403, 404, 413, 429, 500, 503)
 }
 """What a route may answer instead, for its description."""
 
 _STATUS = {
+    "unauthorized": 401,
     "unknown_model": 404,
     "not_found": 404,
     "too_large": 413,
@@ -48,4 +49,5 @@ async def problem(_: Request, error: Exception) -> JSONResponse:
     if error.retry_after is not None:
         headers["Retry-After"] = str(max(1, round(error.retry_after)))
     body = Problem(message=str(error), code=error.code)
-    return JSONResponse(body.model_dump(), _STATUS.get(error.code, 400), headers)
+    status = 403 if isinstance(error, Forbidden) else _STATUS.get(error.code, 400)
+    return JSONResponse(body.model_dump(), status, headers)

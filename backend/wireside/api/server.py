@@ -19,7 +19,6 @@ from wireside.api.http_protocol import HttpConnection
 from wireside.api.socket_limits import SocketConfig, SocketLimits
 from wireside.api.websocket_protocol import WebSocketConnection
 from wireside.errors import NotConfigured
-from wireside.protocol.handshake import is_loopback
 from wireside.settings import Settings
 
 CLOSE_S: Final = 1.5
@@ -53,12 +52,8 @@ def run_server(app: Any, settings: Settings, *, on_listening: Callable[[str], No
     sockets close; ``app.state.prepare`` before anything else, and its ``NotConfigured`` is told.
     Raises ``CannotServe`` before anything was started.
     """
-    if not is_loopback(settings.host):
-        raise CannotServe(
-            f"WIRESIDE_HOST is {settings.host}: without sign-in this server may only listen on"
-            " loopback. Set WIRESIDE_HOST=127.0.0.1 and put a proxy that asks for a password"
-            " in front of it."
-        )
+    if settings.exposure is not None:
+        raise CannotServe(settings.exposure)
     _raise_file_limit()
     listener = _listen(settings.host, settings.port)
     with contextlib.closing(listener):
@@ -217,8 +212,7 @@ def _config(app: Any, settings: Settings) -> SocketConfig:
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=True,
-        forwarded_allow_ips=list(settings.trusted_proxies),
+        proxy_headers=False,  # the guards do that, and remember who it really was
     )
 
 

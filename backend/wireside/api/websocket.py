@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 from starlette.types import Receive, Scope, Send
@@ -53,8 +53,10 @@ class ChatEndpoint:
         offered = scope.get("subprotocols", ())
         subprotocol = SUBPROTOCOL if SUBPROTOCOL in offered else None
         await send({"type": "websocket.accept", "subprotocol": subprotocol})
-        window = self._addresses.window(_address(scope), self._clock())
-        session = Session(Connection(self._limits, window), self._chat, self._counters)
+        chat = chat_of(scope, self._chat)
+        who = chat.caller.user_id or _address(scope)
+        window = self._addresses.window(who, self._clock())
+        session = Session(Connection(self._limits, window), chat, self._counters)
         self._counters.connected()
         writer = asyncio.create_task(_write(session, send), name="websocket writer")
         try:
@@ -91,6 +93,13 @@ async def _write(session: Session, send: Send) -> None:
         pass  # the peer is gone; the receiving task is told so too
     except RuntimeError:
         _log.debug("websocket_closed_while_writing")
+
+
+def chat_of(scope: Scope, otherwise: ChatService) -> ChatService:
+    """Return the chat as the caller may use it; without the guard that finds out, ``otherwise``."""
+    state: dict[str, Any] = scope.get("state") or {}
+    chat: ChatService | None = state.get("chat")
+    return chat or otherwise
 
 
 def _address(scope: Scope) -> str:

@@ -33,8 +33,8 @@ from wireside.generation.commits import GroupCommit
 from wireside.generation.runner import Runner, Stream, new_name
 from wireside.generation.tasks import Tasks, whole
 from wireside.identity import LOCAL, Caller
-from wireside.messages import End, Message, ModelInfo, ModelRequest, Options
-from wireside.ports import Clock, Provider, Store
+from wireside.messages import End, Message, ModelInfo, ModelRequest, Options, Usage
+from wireside.ports import Allowance, Clock, Provider, Quotas, Store, Unlimited
 from wireside.records import Branch, ConversationInfo, Feedback, Segment, TurnRecord
 
 _log = structlog.get_logger(__name__)
@@ -97,6 +97,7 @@ class Parts:
     saving: GroupCommit
     tasks: Tasks
     wall_clock: Clock
+    quotas: Quotas = Unlimited()
 
 
 class ChatService:
@@ -113,6 +114,7 @@ class ChatService:
         self._saving = parts.saving
         self._tasks = parts.tasks
         self._now = parts.wall_clock
+        self._quotas = parts.quotas
         self._rules = rules
         self._asked: OrderedDict[bytes, str] = OrderedDict()
         self._beginning: WeakValueDictionary[tuple[str, str], Conversation] = WeakValueDictionary()
@@ -156,11 +158,14 @@ class ChatService:
         """
         self.caller.require("chat")
         if ask.key is None:
-            return await self._begin(ask)
+            model = await self._models.resolve(ask.options.model)
+            await self._admit()
+            return self._start(ask, model)
         digest = _digest(self.caller.user_id, ask)
         if stream := self._asked_before(digest):
             return stream
         model = await self._models.resolve(ask.options.model)
+        await self._admit()
         if stream := self._asked_before(digest):  # while the list of models was read
             return stream
         stream = self._start(ask, model)
@@ -184,12 +189,34 @@ class ChatService:
         stream.stop()
         await stream.ended()
 
-    async def _begin(self, ask: Ask) -> Stream:
-        return self._start(ask, await self._models.resolve(ask.options.model))
+    async def allowance(self) -> Allowance:
+        """Return what the caller may still ask for."""
+        return await self._quotas.allowance(self.caller)
+
+    async def _admit(self) -> None:
+        """Count a question. Raises ``TooMany`` or ``RateLimited``."""
+        most = self._quotas.streams
+        if most is not None and self._runner.live_of(self.caller.user_id) >= most:
+            raise TooMany(
+                f"{most} of your answers are being made already; wait until one has ended."
+            )
+        await self._quotas.take(self.caller)
+
+    async def _count(self, stream: Stream, request_chars: int) -> None:
+        """Count the tokens of an answer when it has ended; a model that does not say how many they
+        were is taken to have four characters in each.
+        """
+        await stream.ended()
+        usage = stream.log.end.usage if stream.log.end else Usage()
+        read = request_chars // 4 if usage.input_tokens is None else usage.input_tokens
+        wrote = stream.log.head // 4 if usage.output_tokens is None else usage.output_tokens
+        await self._quotas.spend(self.caller, read + wrote)
 
     def _start(self, ask: Ask, model: str) -> Stream:
         request = self._model_request(ask.messages, ask.options, model)
-        return self._runner.start(request, owner=self.caller.user_id, sanitize=ask.sanitize)
+        stream = self._runner.start(request, owner=self.caller.user_id, sanitize=ask.sanitize)
+        self._soon(self._count(stream, _chars(request)))
+        return stream
 
     async def _request(self, messages: tuple[Message, ...], options: Options) -> ModelRequest:
         return self._model_request(messages, options, await self._models.resolve(options.model))
@@ -267,6 +294,7 @@ class ChatService:
             if len(conversation.waiting) >= WAITING_TURNS:
                 raise TooMany(f"{WAITING_TURNS} messages are waiting already.")
             await self._models.resolve(options.model)
+            await self._admit()
             if not conversation.title:
                 conversation.info = replace(conversation.info, title=title_of(question))
             branch = tree.longer(conversation.branches, conversation.shown)
@@ -305,6 +333,7 @@ class ChatService:
             turn = await self.library.turn(conversation, turn_id)
             if turn.is_live or turn.waiting:
                 return turn
+            await self._admit()
             if not turn.text:
                 await self._begin_answer(conversation, turn, anew=True)
                 return turn
@@ -326,6 +355,7 @@ class ChatService:
             turn = await self.library.turn(conversation, turn_id)
             self._check(question)
             await self._models.resolve(turn.options.model)
+            await self._admit()
             edited = self._beside(conversation, turn, new_turn_id, question)
             await self._leave(conversation, turn)
             await self._add(conversation, edited, self._fork(conversation, turn))
@@ -340,6 +370,7 @@ class ChatService:
             turn = await self.library.turn(conversation, turn_id)
             if not turn.segments or turn.is_live:
                 return
+            await self._admit()
             so_far = (Message("assistant", turn.text), GO_ON) if turn.text else ()
             await self._begin_answer(conversation, turn, so_far)
 
@@ -505,6 +536,10 @@ class ChatService:
                 stream = self._runner.ended(model, what, owner=owner, stored_as=name)
             else:
                 stream = self._runner.start(what, owner=owner, sanitize=sanitize, stored_as=name)
+                asker = (
+                    self if owner == self.caller.user_id else self.of(owner_of(conversation.info))
+                )
+                self._soon(asker._count(stream, _chars(what)))
         except WiresideError as error:
             stream = self._runner.ended(model, End(None, error), owner=owner, stored_as=name)
         turn.segments = [stream] if anew else [*turn.segments, stream]
@@ -561,6 +596,10 @@ class ChatService:
 def owner_of(info: ConversationInfo) -> Caller:
     """Return the owner of a conversation, for what the server does in it by itself."""
     return Caller(info.owner, "", "user")
+
+
+def _chars(request: ModelRequest) -> int:
+    return sum(len(message.text) for message in request.messages)
 
 
 def _digest(owner: str, ask: Ask) -> bytes:

@@ -69,6 +69,7 @@ class Stream:
         """The position after what the store has."""
         self._commits = commits
         self._bell = Bell()
+        self._over = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._stop_reason: FinishReason = "interrupted"
 
@@ -101,10 +102,8 @@ class Stream:
 
     async def ended(self) -> None:
         """Return when the log is closed."""
-        reader = self.reader(self.log.head)
-        while self.is_live:
-            await reader.wait()
-            reader.take()
+        if self.is_live:
+            await self._over.wait()
 
     def _run_as(self, task: asyncio.Task[None]) -> None:
         self._task = task
@@ -114,7 +113,7 @@ class Stream:
     def release(self, offset: int) -> None:
         """Let readers have what is before ``offset``."""
         self.log.release(offset)
-        self._bell.ring()
+        self._ring()
 
     def _close(self, end: End) -> None:
         self.log.close(end)
@@ -122,9 +121,14 @@ class Stream:
 
     def _told(self) -> None:
         if self._commits is None:
-            self._bell.ring()
+            self._ring()
         else:
             self._commits.add(self)
+
+    def _ring(self) -> None:
+        self._bell.ring()
+        if not self.is_live:
+            self._over.set()
 
 
 class Runner:

@@ -75,3 +75,53 @@ def network_of(address: str) -> str:
     if ip.ipv4_mapped is not None:
         return str(ip.ipv4_mapped)
     return str(ipaddress.ip_network((ip, 64), strict=False))
+
+
+class CountingWindow:
+    """Counts amounts over a time: exact to a 60th of it, however large they are."""
+
+    SLOTS = 60
+
+    def __init__(self, limit: int, window_s: float = 60.0) -> None:
+        self.limit = limit
+        self._slot_s = window_s / self.SLOTS
+        self._slots: deque[list[int]] = deque()  # number of the slot, what was counted in it
+        self._sum = 0
+
+    def add(self, now: float, count: int) -> None:
+        """Count ``count`` at ``now``, also beyond the limit."""
+        self._forget(now)
+        slot = int(now // self._slot_s)
+        if self._slots and self._slots[-1][0] == slot:
+            self._slots[-1][1] += count
+        else:
+            self._slots.append([slot, count])
+        self._sum += count
+
+    def left(self, now: float) -> int:
+        """Return how much may be counted now, at least 0."""
+        self._forget(now)
+        return max(0, self.limit - self._sum)
+
+    def reset_s(self, now: float) -> float:
+        """Return the seconds until something is left, or until there is more; 0 when it is full."""
+        self._forget(now)
+        if not self._slots:
+            return 0.0
+        excess, last = self._sum - self.limit, self._slots[0][0]
+        for slot, count in self._slots:
+            last, excess = slot, excess - count
+            if excess < 0:
+                break
+        return max(0.0, (last + self.SLOTS) * self._slot_s - now)
+
+    def is_idle(self, now: float) -> bool:
+        """Whether nothing is remembered, so that the window may be thrown away."""
+        self._forget(now)
+        return not self._slots
+
+    def _forget(self, now: float) -> None:
+        # the oldest slot goes when the whole of it has left the window
+        first = int(now // self._slot_s) - self.SLOTS
+        while self._slots and self._slots[0][0] <= first:
+            self._sum -= self._slots.popleft()[1]

@@ -225,7 +225,7 @@ class Session:
 
     def _stop(self, request_id: str | None) -> None:
         running = self._running.get(request_id)
-        if running is not None:
+        if running is not None and self._chat.caller.may("chat"):
             running.is_stopped = True
             if running.stream is not None:
                 running.stream.stop()

@@ -65,8 +65,10 @@ class Database(Protocol):
 
     is_sqlite: bool
 
-    async def open(self) -> None:
-        """Connect. Raises ``NotConfigured`` when another server works on it."""
+    async def open(self, *, is_server: bool = True) -> None:
+        """Connect. Raises ``NotConfigured`` when another server works on it. A command may open it
+        beside one: what it does must be as good for that server.
+        """
 
     async def write(self, work: Work[T]) -> T:
         """Do ``work`` and commit. Raises ``StoreError``; then nothing of it is done."""
@@ -120,14 +122,15 @@ class Sqlite:
             self._readers = self._engine(is_writer=False)
             self._reading = ThreadPoolExecutor(READERS, "sqlite reader")
 
-    async def open(self) -> None:
+    async def open(self, *, is_server: bool = True) -> None:
         """Make the file for its user alone, and keep other servers away from it."""
         if self._file is None:
             return
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._file.touch(mode=0o600)
-            self._take_lock(self._file.with_name(self._file.name + ".lock"))
+            if is_server:
+                self._take_lock(self._file.with_name(self._file.name + ".lock"))
         except OSError as error:
             raise NotConfigured(
                 f"The conversations can't be kept in {self._file.parent}: {error.strerror}."
@@ -252,11 +255,13 @@ class Postgresql:
         self._lock: AsyncConnection | None = None
         self._is_closed = False
 
-    async def open(self) -> None:
+    async def open(self, *, is_server: bool = True) -> None:
         """See ``Database``."""
+        taken: bool | None = True
         try:
             self._lock = await self._engine.connect()
-            taken = await self._lock.scalar(text(f"SELECT pg_try_advisory_lock({LOCK_KEY})"))
+            if is_server:
+                taken = await self._lock.scalar(text(f"SELECT pg_try_advisory_lock({LOCK_KEY})"))
             await self._lock.commit()
         except (SQLAlchemyError, OSError, TimeoutError) as error:
             _log.error("database_refused", exc_info=error)

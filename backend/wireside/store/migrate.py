@@ -24,6 +24,14 @@ async def bring_up_to_date(opened: Database) -> None:
         await opened.write(_upgrade)
 
 
+async def be_up_to_date(opened: Database) -> None:
+    """Raise ``NotConfigured`` unless the tables are those of this version."""
+    version = await opened.read(_version)
+    _check(version)
+    if version != NEWEST:
+        raise NotConfigured("The database is not of this version: run `wireside migrate` first.")
+
+
 async def migrate(url: str) -> str:
     """Bring the database of ``url`` up to date and return its version."""
     opened = database(url)

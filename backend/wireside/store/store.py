@@ -24,7 +24,7 @@ from wireside.store import answers, conversations, search
 from wireside.store import turns as its_turns
 from wireside.store.accounts import SqlAccounts
 from wireside.store.database import database
-from wireside.store.migrate import bring_up_to_date
+from wireside.store.migrate import be_up_to_date, bring_up_to_date
 
 AT_ONCE = 200
 """Turns of a whole conversation that are kept in one step."""
@@ -47,6 +47,12 @@ class SqlStore:
             await self._database.open()
             await bring_up_to_date(self._database)
             self._is_open = True
+
+    async def open_beside(self) -> None:
+        """Connect for a command, while a server may be running. Raises ``NotConfigured``."""
+        await self._database.open(is_server=False)
+        await be_up_to_date(self._database)
+        self._is_open = True
 
     async def aclose(self) -> None:
         """See ``Store``."""

@@ -10,6 +10,7 @@ from typing import Any
 import httpx2
 import pytest
 from fastapi import FastAPI
+from starlette.types import Receive, Scope, Send
 
 from wireside.api.conversations import ConversationRoutes
 from wireside.api.problems import problem
@@ -22,8 +23,13 @@ from wireside.messages import Options
 async def http(chat: ChatService) -> AsyncIterator[httpx2.AsyncClient]:
     app = FastAPI()
     app.add_exception_handler(WiresideError, problem)
-    app.include_router(ConversationRoutes(chat, lambda text: f"<p>{text}</p>", lambda: 0).router())
-    transport = httpx2.ASGITransport(app)
+    app.include_router(ConversationRoutes(lambda text: f"<p>{text}</p>", lambda: 0).router())
+
+    async def asked(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["state"] = {"chat": chat}
+        await app(scope, receive, send)
+
+    transport = httpx2.ASGITransport(asked)
     async with httpx2.AsyncClient(
         transport=transport, base_url="http://test/api/conversations", follow_redirects=True
     ) as client:

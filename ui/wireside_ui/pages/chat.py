@@ -92,7 +92,8 @@ class ChatPages:
                 direction=direction_of(language),
             )
         )
-        page = ChatPage(self._chat, self._look, self._markup, client, language, base, self._version)
+        chat: ChatService = getattr(request.state, "chat", self._chat)
+        page = ChatPage(chat, self._look, self._markup, client, language, base, self._version)
         turn_id = request.query_params.get("turn")
         await page.build(conversation_id, turn_id, await self._models())
 

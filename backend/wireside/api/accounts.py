@@ -1,0 +1,365 @@
+"""The REST routes of accounts: who I am, tickets, keys, sessions, people, shares."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request, Response
+from fastapi.responses import HTMLResponse
+from pydantic import BaseModel, Field
+
+from wireside.api.asking import TheirChat, WhoAsks
+from wireside.api.problems import PROBLEMS
+from wireside.auth.auth import Auth
+from wireside.auth.tickets import GOOD_S
+from wireside.chat.sharing import Sharing
+from wireside.errors import NotConfigured, NotFound
+from wireside.identity import Caller, Role, Scope
+from wireside.protocol.handshake import Origin
+from wireside.records import ApiKey, SignIn, User
+
+Id = Annotated[str, Path(max_length=64)]
+
+
+class Me(BaseModel):
+    """Who asks, and what they may still ask for; null where there is no limit."""
+
+    id: str
+    name: str
+    role: Role
+    scopes: list[Scope]
+    messages_left: int | None
+    messages_limit: int | None
+    messages_reset_s: float | None
+    tokens_left: int | None
+    tokens_limit: int | None
+    tokens_reset_s: float | None
+
+
+class NewTicket(BaseModel):
+    """What a ticket is for. With ``origin`` only its pages can use it."""
+
+    origin: str | None = Field(None, max_length=300)
+
+
+class Ticket(BaseModel):
+    """A ticket: offer `ticket.` and it as a subprotocol beside `ai-chat`, once."""
+
+    ticket: str
+    expires_in: float = Field(description="Seconds.")
+
+
+class NewKey(BaseModel):
+    """What a key is to be."""
+
+    name: str
+    scopes: list[Scope]
+    days: float | None = None
+    messages_per_minute: int | None = None
+    tokens_per_day: int | None = Field(None, le=2**53)
+
+
+class Key(BaseModel):
+    """A key. ``key`` is there once, when it is made. Times are UTC."""
+
+    id: str
+    name: str
+    scopes: list[Scope]
+    created_at: datetime
+    expires_at: datetime | None
+    used_at: datetime | None
+    messages_per_minute: int | None
+    tokens_per_day: int | None
+    key: str | None = None
+
+
+class SessionView(BaseModel):
+    """A browser in which the caller is signed in."""
+
+    id: str
+    agent: str
+    address: str
+    created_at: datetime
+    seen_at: datetime
+    here: bool
+
+
+class Person(BaseModel):
+    """An account."""
+
+    id: str
+    name: str
+    role: Role
+    disabled: bool
+    has_password: bool
+    created_at: datetime
+    seen_at: datetime | None
+
+
+class NewPerson(BaseModel):
+    """Who is invited; without a name they choose one."""
+
+    role: Role = "user"
+    name: str = ""
+
+
+class PersonChanges(BaseModel):
+    """What is to change; what is left out stays."""
+
+    role: Role | None = None
+    disabled: bool | None = None
+
+
+class Link(BaseModel):
+    """A link that works once. It is shown once."""
+
+    link: str
+
+
+class ShareView(BaseModel):
+    """A snapshot that others may read. ``link`` is there once, when it is made."""
+
+    id: str
+    conversation: str
+    title: str
+    created_at: datetime
+    link: str | None = None
+
+
+class AccountRoutes:
+    """The routes under ``/api`` that are about people. ``base_url`` begins the links that are given
+    out; "" takes the request's.
+    """
+
+    def __init__(self, auth: Auth, sharing: Sharing, base_url: str) -> None:
+        self._auth = auth
+        self._sharing = sharing
+        self._base_url = base_url.rstrip("/")
+
+    def router(self) -> APIRouter:
+        """Return them."""
+        router = APIRouter(prefix="/api", tags=["accounts"], responses={**PROBLEMS})
+        router.get("/me")(self.me)
+        router.post("/tickets", status_code=201)(self.make_ticket)
+        router.get("/keys")(self.keys)
+        router.post("/keys", status_code=201)(self.make_key)
+        router.delete("/keys/{key_id}", status_code=204)(self.revoke_key)
+        router.get("/sessions")(self.sessions)
+        router.delete("/sessions/{session_id}", status_code=204)(self.end_session)
+        router.get("/users")(self.users)
+        router.post("/users", status_code=201)(self.invite)
+        router.patch("/users/{user_id}", status_code=204)(self.change)
+        router.delete("/users/{user_id}", status_code=204)(self.remove)
+        router.post("/users/{user_id}/reset", status_code=201)(self.reset)
+        router.get("/shares")(self.shares)
+        router.post("/conversations/{conversation_id}/shares", status_code=201)(self.share)
+        router.delete("/shares/{share_id}", status_code=204)(self.revoke_share)
+        return router
+
+    def pages(self) -> APIRouter:
+        """Return the page of a snapshot."""
+        router = APIRouter(include_in_schema=False)
+        router.get("/s/{secret}", response_class=HTMLResponse)(self.snapshot)
+        return router
+
+    # ---- oneself -----------------------------------------------------------------------------
+
+    async def me(self, who: WhoAsks, chat: TheirChat) -> Me:
+        """Say who asks, and what is left of the limits."""
+        left = await chat.allowance()
+        scopes: list[Scope] = [scope for scope in ("chat", "read", "admin") if who.may(scope)]
+        return Me(
+            id=who.user_id,
+            name=who.name,
+            role=who.role,
+            scopes=scopes,
+            messages_left=left.messages_left,
+            messages_limit=left.messages_limit,
+            messages_reset_s=left.messages_reset_s,
+            tokens_left=left.tokens_left,
+            tokens_limit=left.tokens_limit,
+            tokens_reset_s=left.tokens_reset_s,
+        )
+
+    async def make_ticket(
+        self, who: WhoAsks, request: Request, new: NewTicket | None = None
+    ) -> Ticket:
+        """Give out a ticket: good once, for 30 seconds, to open `/ws/ai-chat` from a browser."""
+        wanted = new.origin if new and new.origin else request.headers.get("origin")
+        if wanted is not None and Origin.parse(wanted) is None:
+            raise NotFound("origin: this is none; write it as https://example.com.")
+        return Ticket(ticket=self._auth.tickets.issue(who, wanted), expires_in=GOOD_S)
+
+    async def keys(self, who: WhoAsks) -> list[Key]:
+        """List one's own keys."""
+        self._in_person(who)
+        return [_key(key) for key in await self._auth.keys.of(who)]
+
+    async def make_key(self, who: WhoAsks, new: NewKey) -> Key:
+        """Make a key; `key` is shown this once."""
+        self._in_person(who)
+        key, text = await self._auth.keys.create(
+            who,
+            new.name,
+            new.scopes,
+            days=new.days,
+            messages_per_minute=new.messages_per_minute,
+            tokens_per_day=new.tokens_per_day,
+        )
+        return _key(key, text)
+
+    async def revoke_key(self, who: WhoAsks, key_id: Id) -> Response:
+        """Revoke a key; what was opened with it is closed at once."""
+        self._in_person(who)
+        await self._auth.keys.revoke(who, key_id)
+        return Response(status_code=204)
+
+    async def sessions(self, who: WhoAsks) -> list[SessionView]:
+        """List the browsers in which one is signed in."""
+        self._in_person(who)
+        return [_session(one, who) for one in await self._auth.sign_ins.of(who)]
+
+    async def end_session(self, who: WhoAsks, session_id: Id) -> Response:
+        """Sign out there; what is open there is closed at once."""
+        self._in_person(who)
+        await self._auth.sign_ins.end(who, session_id)
+        return Response(status_code=204)
+
+    # ---- people ------------------------------------------------------------------------------
+
+    async def users(self, who: WhoAsks) -> list[Person]:
+        """List all accounts (administrators)."""
+        self._has_accounts()
+        return [_person(user) for user in await self._auth.accounts.users(who)]
+
+    async def invite(self, who: WhoAsks, new: NewPerson, request: Request) -> Link:
+        """Invite somebody (administrators)."""
+        self._has_accounts()
+        secret = await self._auth.accounts.invite(who, new.role, new.name)
+        return Link(link=self._link(request, f"/join?link={secret}"))
+
+    async def change(self, who: WhoAsks, user_id: Id, changes: PersonChanges) -> Response:
+        """Change a role, disable or enable (administrators)."""
+        self._has_accounts()
+        accounts = self._auth.accounts
+        if changes.role is not None:
+            await accounts.set_role(who, user_id, changes.role)
+        if changes.disabled is not None:
+            await (accounts.disable if changes.disabled else accounts.enable)(who, user_id)
+        if changes.role is None and changes.disabled is None:
+            who.require("admin")
+        return Response(status_code=204)
+
+    async def remove(self, who: WhoAsks, user_id: Id) -> Response:
+        """Remove an account and all it has (administrators)."""
+        self._has_accounts()
+        await self._auth.accounts.remove(who, user_id)
+        return Response(status_code=204)
+
+    async def reset(self, who: WhoAsks, user_id: Id, request: Request) -> Link:
+        """Make a link by which somebody sets their password anew (administrators)."""
+        self._has_accounts()
+        secret = await self._auth.accounts.reset(who, user_id)
+        return Link(link=self._link(request, f"/join?link={secret}"))
+
+    # ---- shares ------------------------------------------------------------------------------
+
+    async def shares(self, who: WhoAsks) -> list[ShareView]:
+        """List what one shares."""
+        who.require("read")
+        return [
+            ShareView(
+                id=one.id,
+                conversation=one.conversation_id,
+                title=one.title,
+                created_at=_time(one.created_at),
+            )
+            for one in await self._sharing.of(who)
+        ]
+
+    async def share(self, chat: TheirChat, conversation_id: Id, request: Request) -> ShareView:
+        """Share a snapshot of what a conversation shows now; `link` is shown this once."""
+        conversation = await chat.library.open(conversation_id)
+        if conversation is None:
+            raise NotFound("There is no such conversation.")
+        share, secret = await self._sharing.share(chat.library, conversation)
+        return ShareView(
+            id=share.id,
+            conversation=conversation.id,
+            title=share.title,
+            created_at=_time(share.created_at),
+            link=self._link(request, f"/s/{secret}"),
+        )
+
+    async def revoke_share(self, who: WhoAsks, share_id: Id) -> Response:
+        """End a link."""
+        who.require("chat")
+        await self._sharing.revoke(who, share_id)
+        return Response(status_code=204)
+
+    async def snapshot(self, secret: Annotated[str, Path(max_length=100)]) -> HTMLResponse:
+        """Show a snapshot."""
+        page = await self._sharing.page(secret)
+        return HTMLResponse(page, headers={"Cache-Control": "no-store", "X-Robots-Tag": "noindex"})
+
+    # ---- how ---------------------------------------------------------------------------------
+
+    def _has_accounts(self) -> None:
+        if not self._auth.has_accounts:
+            raise NotConfigured("This server has no accounts (WIRESIDE_AUTH).")
+
+    def _in_person(self, who: Caller) -> None:
+        """A key may not make others, or end sessions, unless it is an administrator's."""
+        self._has_accounts()
+        if who.credential.startswith("key "):
+            who.require("admin")
+
+    def _link(self, request: Request, path: str) -> str:
+        base = self._base_url or str(request.base_url).rstrip("/")
+        return base + path
+
+
+def _key(key: ApiKey, text: str | None = None) -> Key:
+    return Key(
+        id=key.id,
+        name=key.name,
+        scopes=sorted(key.scopes),
+        created_at=_time(key.created_at),
+        expires_at=_maybe(key.expires_at),
+        used_at=_maybe(key.used_at),
+        messages_per_minute=key.messages_per_minute,
+        tokens_per_day=key.tokens_per_day,
+        key=text,
+    )
+
+
+def _session(sign_in: SignIn, who: Caller) -> SessionView:
+    return SessionView(
+        id=sign_in.id,
+        agent=sign_in.agent,
+        address=sign_in.address,
+        created_at=_time(sign_in.created_at),
+        seen_at=_time(sign_in.seen_at),
+        here=who.credential == f"session {sign_in.id}",
+    )
+
+
+def _person(user: User) -> Person:
+    return Person(
+        id=user.id,
+        name=user.name,
+        role=user.role,
+        disabled=user.disabled_at is not None,
+        has_password=user.password is not None,
+        created_at=_time(user.created_at),
+        seen_at=_maybe(user.seen_at),
+    )
+
+
+def _time(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _maybe(seconds: float | None) -> datetime | None:
+    return None if seconds is None else _time(seconds)

@@ -1,0 +1,273 @@
+"""Finds out who asks before anything else does, and closes what is open when they may no more.
+
+Pure ASGI, behind the door (``guards.py``): Host and Origin are good already. What follows finds the
+caller in ``scope["state"]["caller"]``, and the chat as they may use it in ``["chat"]``. All paths
+that are not public need one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import quote
+
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from wireside.auth.cookies import cookie_of
+from wireside.auth.gate import Credentials, Gate
+from wireside.auth.quotas import UserQuotas
+from wireside.chat.service import ChatService
+from wireside.errors import StoreError
+from wireside.identity import Caller
+from wireside.protocol.handshake import Accept, Door, Handshake
+from wireside.protocol.limits import network_of
+
+_log = structlog.get_logger(__name__)
+
+TICKET: Final = "ticket."
+"""What a ticket among the subprotocols begins with."""
+
+_STATIC: Final = ("/assets/", "/_nicegui/", "/api/health/")
+_PUBLIC: Final = ("/oidc/",)
+_PUBLIC_FILES: Final = frozenset(
+    {"/login", "/join", "/logo", "/favicon.ico", "/manifest.webmanifest"}
+)
+_SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+_FOREIGN: Final = "Pages of other sites may not send this form."
+
+OVER: Final = 1008
+"""The close code of a log-out or a revoked key."""
+
+
+@dataclass(frozen=True, slots=True)
+class WhoRules:
+    """How the guard is to work. ``shares_are_public``: a shared snapshot needs no sign-in."""
+
+    shares_are_public: bool = False
+    trusted_proxies: frozenset[str] = frozenset()
+
+
+class WhoAsks:
+    """The guard."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        gate: Gate,
+        chat: ChatService,
+        door: Door,
+        quotas: UserQuotas,
+        rules: WhoRules,
+    ) -> None:
+        self.app = app
+        self._gate = gate
+        self._chat = chat
+        self._door = door
+        self._quotas = quotas
+        self._rules = rules
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let in who is known, and anybody to what is public."""
+        if scope["type"] not in ("http", "websocket"):
+            return await self.app(scope, receive, send)
+        if scope["type"] == "http" and scope["path"].startswith(_STATIC):
+            return await self.app(scope, receive, send)
+        credentials = self._credentials(scope)
+        if _is_form(scope) and not credentials.is_own_page:
+            return await answer(scope, receive, send, 403, _FOREIGN, "unauthorized")
+        try:
+            caller = await self._gate.caller(credentials)
+        except StoreError as error:
+            return await answer(scope, receive, send, 503, str(error), "internal")
+        if caller is None:
+            if not self._is_public(scope):
+                return await self._turn_away(scope, receive, send)
+        else:
+            state = scope.setdefault("state", {})
+            state["caller"], state["chat"] = caller, self._chat.of(caller)
+        if scope["type"] == "websocket" and caller is not None:
+            return await self._hold(caller, scope, receive, send)
+        if caller is not None and scope["path"].startswith("/api/"):
+            return await self._count(caller, scope, receive, send)
+        await self.app(scope, receive, send)
+
+    # ---- who it is ---------------------------------------------------------------------------
+
+    def _credentials(self, scope: Scope) -> Credentials:
+        headers: dict[str, str] = {}
+        for name, value in scope["headers"]:
+            headers.setdefault(name.decode("latin-1"), value.decode("latin-1"))
+        kind, _, bearer = headers.get("authorization", "").partition(" ")
+        ticket = next(
+            (one for one in scope.get("subprotocols", ()) if one.startswith(TICKET)), None
+        )
+        client = scope.get("client")
+        return Credentials(
+            address=network_of(client[0]) if client else "",
+            bearer=bearer.strip() if kind.lower() == "bearer" else None,
+            cookie=cookie_of(headers.get("cookie", "")),
+            ticket=ticket.removeprefix(TICKET) if ticket else None,
+            origin=headers.get("origin"),
+            is_own_page=self._is_own_page(scope, headers),
+            is_from_proxy=scope.get("wireside.peer") in self._rules.trusted_proxies,
+            headers=headers,
+        )
+
+    def _is_own_page(self, scope: Scope, headers: dict[str, str]) -> bool:
+        """Whether no page of another site has sent it: what browsers add by themselves (a cookie,
+        a proxy's sign-in) says who somebody is, not what they want.
+        """
+        if scope["type"] == "http" and scope["method"] in _SAFE_METHODS:
+            return True  # what it does can be read by our own pages only
+        if "origin" not in headers:
+            return headers.get("sec-fetch-site", "none") in ("none", "same-origin")
+        handshake = Handshake(
+            [headers.get("host", "")], [headers["origin"]], scope["scheme"] in ("https", "wss")
+        )
+        return isinstance(self._door.judge(handshake, takes_allowed=False), Accept)
+
+    def _is_public(self, scope: Scope) -> bool:
+        path: str = scope["path"]
+        if scope["type"] != "http" or "/_nicegui_ws/" in path:
+            return False
+        if path in _PUBLIC_FILES or path.startswith(_PUBLIC):
+            return True
+        return path.startswith("/s/") and self._rules.shares_are_public
+
+    async def _turn_away(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"]
+        if (
+            scope["type"] == "http"
+            and scope["method"] in ("GET", "HEAD")
+            and not path.startswith("/api/")
+            and "/_nicegui_ws/" not in path
+        ):
+            base = scope.get("root_path", "")
+            wanted = f"?next={quote(path, safe='/')}" if path != "/" else ""
+            return await _redirect(send, f"{base}/login{wanted}")
+        await answer(scope, receive, send, 401, "Please sign in first.", "unauthorized")
+
+    # ---- while they are here -----------------------------------------------------------------
+
+    async def _hold(self, caller: Caller, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a WebSocket until it ends, or until the caller may be here no more."""
+        if self._gate.mode == "none":
+            return await self.app(scope, receive, send)
+        state = _Held(send)
+        leave = self._gate.presence.enter(caller, state.end)
+        try:
+            await self.app(scope, receive, state.send)
+        finally:
+            leave()
+            await state.ended()
+
+    async def _count(self, caller: Caller, scope: Scope, receive: Receive, send: Send) -> None:
+        """Count a request of the REST API, and tell what is left."""
+        left, rate = await self._quotas.take_request(caller)
+        reset = max(1, round(left.reset_s))
+        headers = [
+            (b"ratelimit-policy", f'"requests";q={rate.limit};w={rate.window_s}'.encode()),
+            (b"ratelimit", f'"requests";r={left.count};t={reset}'.encode()),
+        ]
+        if not left.was_taken:
+            headers.append((b"retry-after", str(reset).encode()))
+            return await answer(
+                scope, receive, send, 429, "Rate limit exceeded", "rate_limited", headers
+            )
+
+        async def send_with(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message.get("headers", ()), *headers]}
+            await send(message)
+
+        await self.app(scope, receive, send_with)
+
+
+class _Held:
+    """A WebSocket that can be closed from outside. The server tells the application so itself, as
+    a disconnect: nothing is done for each message.
+    """
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._is_accepted = False
+        self._is_over = False
+        self._closing: asyncio.Task[None] | None = None
+
+    async def send(self, message: Message) -> None:
+        """Send what the application says, until it is over."""
+        if self._is_over:
+            return  # nothing more is for them
+        await self._send(message)
+        if message["type"] == "websocket.accept":
+            self._is_accepted = True
+
+    def end(self) -> None:
+        """Close it now."""
+        if not self._is_over:
+            self._is_over = True
+            if self._is_accepted:
+                self._closing = asyncio.create_task(self._close())
+
+    async def ended(self) -> None:
+        """Wait for the close, if there is one."""
+        if self._closing is not None:
+            await asyncio.wait([self._closing])
+
+    async def _close(self) -> None:
+        with suppress(OSError, RuntimeError):  # it was closed already
+            await self._send({"type": "websocket.close", "code": OVER, "reason": "signed out"})
+
+
+def _is_form(scope: Scope) -> bool:
+    """Whether it is a form of our pages; no other site's may send one, a listed one's neither."""
+    return (
+        scope["type"] == "http"
+        and scope["method"] not in _SAFE_METHODS
+        and not scope["path"].startswith("/api/")
+        and "/_nicegui_ws/" not in scope["path"]
+    )
+
+
+async def answer(
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+    status: int,
+    sentence: str,
+    code: str,
+    more: list[tuple[bytes, bytes]] | None = None,
+) -> None:
+    """Refuse a request or a handshake, with the error's JSON."""
+    body = json.dumps({"message": sentence, "code": code}).encode()
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        *(more or ()),
+    ]
+    if status == 401:
+        headers.append((b"www-authenticate", b'Bearer realm="wireside"'))
+    kind = "http.response"
+    if scope["type"] == "websocket":
+        await receive()  # websocket.connect
+        kind = "websocket.http.response"
+        if kind not in scope.get("extensions", {}):
+            return await send({"type": "websocket.close", "code": OVER})
+    await send({"type": f"{kind}.start", "status": status, "headers": headers})
+    await send({"type": f"{kind}.body", "body": body})
+
+
+async def _redirect(send: Send, where: str) -> None:
+    headers = [
+        (b"location", where.encode("ascii", "replace")),
+        (b"content-length", b"0"),
+        (b"cache-control", b"no-store"),
+    ]
+    await send({"type": "http.response.start", "status": 303, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})

@@ -1,0 +1,285 @@
+"""Accounts: the first one, invitations, passwords, what administrators do."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import structlog
+
+from wireside.auth.passwords import Passwords
+from wireside.auth.presence import Presence
+from wireside.errors import BadMessage, Forbidden, NotFound
+from wireside.identity import Caller, Role
+from wireside.ports import AccountStore, Clock
+from wireside.records import Invitation, User
+from wireside.secret_words import digest, new_id, new_secret
+
+_log = structlog.get_logger(__name__)
+
+MAX_NAME_CHARS = 64
+
+INVITATION_S = 7 * 86_400.0
+"""How long a link of an invitation works, in seconds."""
+
+RESET_S = 86_400.0
+"""The same of one that sets a password anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vouched:
+    """Somebody whom another one has signed in: an OpenID provider, a proxy.
+
+    ``subject`` names them there for good; ``name`` is what they are called. ``role`` is None where
+    it is left to our administrators.
+    """
+
+    subject: str
+    name: str
+    role: Role | None = None
+
+
+class Accounts:
+    """What is done with accounts. Raises ``StoreError`` where the store can't do it now."""
+
+    def __init__(
+        self,
+        store: AccountStore,
+        passwords: Passwords,
+        presence: Presence,
+        wall_clock: Clock,
+        on_removed: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """``on_removed`` is told the id of an account that is no more."""
+        self._store = store
+        self._passwords = passwords
+        self._presence = presence
+        self._now = wall_clock
+        self._on_removed = on_removed
+
+    # ---- coming in for the first time --------------------------------------------------------
+
+    async def first_link(self) -> str | None:
+        """Return the secret of a link that makes the first administrator; None when there is an
+        account already. Links that earlier starts gave out work no more.
+        """
+        if await self._store.users():
+            return None
+        old = [one.id for one in await self._store.invitations()]
+        await self._store.remove_invitations(old)
+        return await self._invite("admin", "")
+
+    async def invitation(self, secret: str) -> tuple[Invitation, str]:
+        """Return the invitation of a link, and the name of the account that it is for, "" for a
+        new one. Raises ``NotFound``.
+        """
+        found = await self._store.invitation(digest(secret))
+        if found is None or found.expires_at < self._now():
+            raise NotFound("This link has been used, or is too old. Ask for another one.")
+        if found.user_id is None:
+            return found, ""
+        user = await self._store.user(found.user_id)
+        return found, user.name if user else ""
+
+    async def join(self, secret: str, name: str, password: str) -> User:
+        """Make the account that a link invites to, or set the password of the one that it is for.
+        Raises ``NotFound``, ``BadMessage``.
+        """
+        invitation, _ = await self.invitation(secret)
+        if invitation.user_id is not None:
+            return await self._set_anew(invitation, password)
+        name = checked_name(invitation.name or name)
+        if await self._store.user_named(name):
+            raise BadMessage("That name is taken; choose another one.")
+        user = User(
+            new_id(),
+            name,
+            invitation.role,
+            self._now(),
+            password=await self._passwords.hash(password),
+        )
+        if not await self._store.add_user(user, invitation=invitation.id):
+            raise BadMessage("That name is taken, or the link has just been used.")
+        _log.info("account_made", user=user.id, role=user.role)
+        return user
+
+    async def _set_anew(self, invitation: Invitation, password: str) -> User:
+        user = await self._store.user(invitation.user_id or "")
+        if user is None:
+            raise NotFound("This account is no more.")
+        hashed = await self._passwords.hash(password)
+        if not await self._store.set_password(user.id, hashed, invitation=invitation.id):
+            raise NotFound("This link has been used already.")
+        await self._store.end_sign_ins(user.id)
+        self._presence.end_user(user.id)
+        _log.info("password_reset", user=user.id)
+        return replace(user, password=hashed)
+
+    async def vouched(self, somebody: Vouched) -> User:
+        """Return the account of somebody who was signed in elsewhere; made when they first come.
+
+        Raises ``Forbidden`` where it is disabled.
+        """
+        user = await self._store.user_of(somebody.subject)
+        if user is None:
+            return await self._make_vouched(somebody)
+        if user.disabled_at is not None:
+            raise Forbidden("This account is disabled.")
+        if somebody.role is not None and user.role != somebody.role:
+            user = replace(user, role=somebody.role)
+            await self._store.change_user(user)
+            self._presence.end_user(user.id)
+        return user
+
+    async def _make_vouched(self, somebody: Vouched) -> User:
+        role = somebody.role or ("user" if await self._store.users() else "admin")
+        name = clean_name(somebody.name) or "somebody"
+        for attempt in range(1, 100):
+            user = User(
+                new_id(),
+                name if attempt == 1 else f"{name} {attempt}",
+                role,
+                self._now(),
+                subject=somebody.subject,
+            )
+            if await self._store.add_user(user):
+                _log.info("account_made", user=user.id, role=role)
+                return user
+            if known := await self._store.user_of(somebody.subject):  # another page was faster
+                return known
+        raise BadMessage("There are too many accounts of that name.")
+
+    # ---- what everybody may do ---------------------------------------------------------------
+
+    async def change_password(self, caller: Caller, old: str, new: str) -> None:
+        """Set one's own password; all other browsers are signed out. Raises ``BadMessage``."""
+        user = await self._store.user(caller.user_id)
+        if user is None or user.password is None:
+            raise BadMessage("Your password is kept elsewhere.")
+        if not await self._passwords.is_right(old, user.password):
+            raise BadMessage("The current password is wrong.")
+        hashed = await self._passwords.hash(new)
+        await self._store.set_password(user.id, hashed, invitation=None)
+        here = caller.credential.removeprefix("session ")
+        ended = await self._store.end_sign_ins(user.id, but=here)
+        self._presence.end_credentials(frozenset(f"session {one}" for one in ended))
+        _log.info("password_changed", user=user.id)
+
+    # ---- what administrators do --------------------------------------------------------------
+
+    async def users(self, caller: Caller) -> Sequence[User]:
+        """Return all accounts."""
+        caller.require("admin")
+        return await self._store.users()
+
+    async def invitations(self, caller: Caller) -> Sequence[Invitation]:
+        """Return the invitations that are still good."""
+        caller.require("admin")
+        now = self._now()
+        return [one for one in await self._store.invitations() if one.expires_at > now]
+
+    async def invite(self, caller: Caller, role: Role, name: str = "") -> str:
+        """Return the secret of a link by which one person makes an account."""
+        caller.require("admin")
+        if name:
+            name = checked_name(name)
+            if await self._store.user_named(name):
+                raise BadMessage("That name is taken; choose another one.")
+        return await self._invite(role, name)
+
+    async def _invite(self, role: Role, name: str) -> str:
+        secret, now = new_secret(), self._now()
+        await self._store.add_invitation(
+            Invitation(new_id(), digest(secret), role, now, now + INVITATION_S, name)
+        )
+        return secret
+
+    async def take_back(self, caller: Caller, invitation_id: str) -> None:
+        """Make an invitation's link useless."""
+        caller.require("admin")
+        await self._store.remove_invitations([invitation_id])
+
+    async def reset(self, caller: Caller, user_id: str) -> str:
+        """Return the secret of a link by which somebody sets their password anew."""
+        caller.require("admin")
+        user = await self._user(user_id)
+        if user.password is None:
+            raise BadMessage("The password of this account is kept elsewhere.")
+        secret, now = new_secret(), self._now()
+        await self._store.add_invitation(
+            Invitation(new_id(), digest(secret), user.role, now, now + RESET_S, user.name, user.id)
+        )
+        _log.info("password_reset_begun", user=user.id, by=caller.user_id)
+        return secret
+
+    async def set_role(self, caller: Caller, user_id: str, role: Role) -> None:
+        """Change what an account may do; what it has open is closed, to come back as that."""
+        caller.require("admin")
+        user = await self._user(user_id)
+        if role != user.role:
+            await self._keep_an_administrator(user)
+            await self._store.change_user(replace(user, role=role))
+            self._presence.end_user(user_id)
+            _log.info("role_changed", user=user_id, role=role, by=caller.user_id)
+
+    async def disable(self, caller: Caller, user_id: str) -> None:
+        """Let somebody in no more; what they have open is closed."""
+        caller.require("admin")
+        user = await self._user(user_id)
+        await self._keep_an_administrator(user)
+        await self._store.change_user(replace(user, disabled_at=self._now()))
+        await self._store.end_sign_ins(user_id)
+        self._presence.end_user(user_id)
+        _log.info("account_disabled", user=user_id, by=caller.user_id)
+
+    async def enable(self, caller: Caller, user_id: str) -> None:
+        """Let somebody in again."""
+        caller.require("admin")
+        await self._store.change_user(replace(await self._user(user_id), disabled_at=None))
+        _log.info("account_enabled", user=user_id, by=caller.user_id)
+
+    async def remove(self, caller: Caller, user_id: str) -> None:
+        """Remove an account and all it has, its conversations too."""
+        caller.require("admin")
+        user = await self._user(user_id)
+        await self._keep_an_administrator(user)
+        await self._store.remove_user(user_id, self._now())
+        self._presence.end_user(user_id)
+        self._on_removed(user_id)
+        _log.info("account_removed", user=user_id, by=caller.user_id)
+
+    async def _user(self, user_id: str) -> User:
+        user = await self._store.user(user_id)
+        if user is None:
+            raise NotFound("There is no such account.")
+        return user
+
+    async def _keep_an_administrator(self, changed: User) -> None:
+        if changed.role != "admin" or changed.disabled_at is not None:
+            return
+        others = [
+            user
+            for user in await self._store.users()
+            if user.role == "admin" and user.disabled_at is None and user.id != changed.id
+        ]
+        if not others:
+            raise BadMessage("There must be an administrator: make another one first.")
+
+
+def checked_name(name: str) -> str:
+    """Return the one spelling of a name. Raises ``BadMessage``."""
+    clean = clean_name(name)
+    if not clean or len(clean) > MAX_NAME_CHARS:
+        raise BadMessage(f"The name needs 1 to {MAX_NAME_CHARS} characters.")
+    return clean
+
+
+def clean_name(name: str) -> str:
+    """Return the one spelling of a name, without what can't be seen."""
+    shown = "".join(char for char in unicodedata.normalize("NFKC", name) if _is_shown(char))
+    return " ".join(shown.casefold().split())[:MAX_NAME_CHARS]
+
+
+def _is_shown(char: str) -> bool:
+    return char == " " or unicodedata.category(char)[0] not in "CZ"

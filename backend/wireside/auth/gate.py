@@ -1,0 +1,155 @@
+"""Finds out who asks, by whatever a request brings."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final, Literal
+
+import structlog
+
+from wireside.auth.accounts import Accounts, Vouched
+from wireside.auth.keys import Keys
+from wireside.auth.presence import Presence
+from wireside.auth.sign_ins import SignIns
+from wireside.auth.tickets import Tickets
+from wireside.errors import StoreError, WiresideError
+from wireside.identity import LOCAL, Caller, Role
+from wireside.ports import AccountStore, Clock
+
+_log = structlog.get_logger(__name__)
+
+Mode = Literal["none", "password", "oidc", "proxy"]
+
+LOOK_AGAIN_S = 5.0
+"""How often it is looked whether those who are here may still be. What is done in this process acts
+at once; this is for what is done by others, such as the command line.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a request brings. ``is_own_page``: no page of another site has sent it, so that what a
+    browser adds by itself counts.
+    """
+
+    address: str
+    bearer: str | None = None
+    cookie: str | None = None
+    ticket: str | None = None
+    origin: str | None = None
+    is_own_page: bool = True
+    is_from_proxy: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Those of a proxy that signs people in, by their names in lower case."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyRules:
+    """What a proxy that signs people in says: header names, and the groups' roles."""
+
+    user_header: str = "x-forwarded-user"
+    groups_header: str = "x-forwarded-groups"
+    roles: RolesByGroup = field(default_factory=lambda: RolesByGroup())
+
+
+@dataclass(frozen=True, slots=True)
+class RolesByGroup:
+    """Which groups of an identity provider have which role. Without any, roles are ours to give."""
+
+    admin: frozenset[str] = frozenset()
+    user: frozenset[str] = frozenset()
+
+    def role(self, groups: frozenset[str]) -> Role | None:
+        """Return the role of somebody in ``groups``; None where it is ours to give."""
+        if groups & self.admin:
+            return "admin"
+        if self.user:
+            return "user" if groups & self.user else "viewer"
+        return "user" if self.admin else None
+
+
+class Gate:
+    """Tells who comes in. ``mode`` is that of ``WIRESIDE_AUTH``."""
+
+    def __init__(
+        self,
+        mode: Mode,
+        *,
+        accounts: Accounts,
+        sign_ins: SignIns,
+        keys: Keys,
+        tickets: Tickets,
+        proxy: ProxyRules,
+        presence: Presence,
+        store: AccountStore,
+        wall_clock: Clock,
+    ) -> None:
+        self.mode: Final = mode
+        self.presence = presence
+        self._store = store
+        self._now = wall_clock
+        self._accounts = accounts
+        self._sign_ins = sign_ins
+        self._keys = keys
+        self._tickets = tickets
+        self._proxy = proxy
+
+    async def caller(self, credentials: Credentials) -> Caller | None:
+        """Return who asks, None for somebody unknown. Raises ``StoreError``."""
+        address = credentials.address
+        if self.mode == "none":
+            return replace(LOCAL, address=address)
+        if credentials.bearer is not None:
+            return await self._keys.caller(credentials.bearer, address)
+        if credentials.ticket is not None:
+            caller = self._tickets.redeem(credentials.ticket, credentials.origin)
+            return caller if caller and not await self._gone({caller}) else None
+        if not credentials.is_own_page:
+            return None
+        if self.mode == "proxy":
+            return await self._vouched_by_proxy(credentials)
+        if credentials.cookie is not None:
+            return await self._sign_ins.caller(credentials.cookie, address)
+        return None
+
+    async def _vouched_by_proxy(self, credentials: Credentials) -> Caller | None:
+        name = credentials.headers.get(self._proxy.user_header, "").strip()
+        if not credentials.is_from_proxy or not name:
+            return None
+        said = credentials.headers.get(self._proxy.groups_header, "")
+        groups = frozenset(group.strip() for group in said.split(",")) - {""}
+        role = self._proxy.roles.role(groups)
+        try:
+            user = await self._accounts.vouched(Vouched(f"proxy {name}", name, role))
+        except StoreError:
+            raise
+        except WiresideError as error:
+            _log.warning("vouched_refused", reason=str(error))
+            return None
+        return Caller(user.id, user.name, user.role, address=credentials.address)
+
+    async def watch(self) -> None:
+        """See to it, for ever, that nobody stays who may not be here any more."""
+        while True:
+            await asyncio.sleep(LOOK_AGAIN_S)
+            try:
+                if gone := await self._gone(self.presence.callers):
+                    self.presence.end(gone.__contains__)
+                await self._store.clean_up(self._now())
+            except StoreError:
+                continue  # the store's own trouble is told elsewhere
+
+    async def _gone(self, callers: set[Caller]) -> set[Caller]:
+        """Return those whose session or key is over, or whose role is another one now."""
+        here = {caller for caller in callers if caller.credential}
+        if not here:
+            return set()
+        ids = [caller.credential.split(" ", 1) for caller in here]
+        valid = await self._store.valid(
+            {name for kind, name in ids if kind == "session"},
+            {name for kind, name in ids if kind == "key"},
+            self._now(),
+        )
+        return {one for one in here if (one.credential, one.role) not in valid}

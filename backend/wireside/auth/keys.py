@@ -1,0 +1,116 @@
+"""API keys of programs: shown once, kept as a hash."""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Collection, Sequence
+
+import structlog
+
+from wireside.auth.presence import Presence
+from wireside.errors import BadMessage, NotFound
+from wireside.identity import SCOPES, Caller, Scope
+from wireside.ports import AccountStore, Clock
+from wireside.records import ApiKey
+from wireside.secret_words import digest, new_id, new_secret
+
+_log = structlog.get_logger(__name__)
+
+USED_S = 60.0
+"""How exactly it is kept when a key was last used."""
+
+MAX_KEYS = 50
+MAX_NAME_CHARS = 64
+MAX_DAYS = 3650
+
+_KEY = re.compile(r"wireside_([0-9a-f]{16})_([A-Za-z0-9_-]{43})")
+
+
+class Keys:
+    """Everybody's keys: ``wireside_ID_SECRET``."""
+
+    def __init__(self, store: AccountStore, presence: Presence, wall_clock: Clock) -> None:
+        self._store = store
+        self._presence = presence
+        self._now = wall_clock
+
+    async def create(
+        self,
+        caller: Caller,
+        name: str,
+        scopes: Collection[Scope],
+        *,
+        days: float | None = None,
+        messages_per_minute: int | None = None,
+        tokens_per_day: int | None = None,
+    ) -> tuple[ApiKey, str]:
+        """Make a key that may do ``scopes`` for ``days``; returns it and the text to be shown once.
+
+        Raises ``BadMessage``, and ``Forbidden`` for what the caller may not do.
+        """
+        name = " ".join(name.split())
+        if not 0 < len(name) <= MAX_NAME_CHARS or not name.isprintable():
+            raise BadMessage(f"The name of a key needs 1 to {MAX_NAME_CHARS} characters.")
+        if not scopes or not set(scopes) <= set(SCOPES):
+            raise BadMessage(f"A key needs one or more of the scopes {', '.join(SCOPES)}.")
+        for scope in scopes:
+            caller.require(scope)
+        if days is not None and not 0 < days <= MAX_DAYS:
+            raise BadMessage(f"A key may be good for 1 to {MAX_DAYS} days.")
+        if any(most is not None and most < 1 for most in (messages_per_minute, tokens_per_day)):
+            raise BadMessage("The limits of a key are whole numbers from 1 on.")
+        if len(await self._store.keys(caller.user_id)) >= MAX_KEYS:
+            raise BadMessage(f"There are {MAX_KEYS} keys already; remove one first.")
+        secret, now = new_secret(), self._now()
+        key = ApiKey(
+            new_id(),
+            digest(secret),
+            caller.user_id,
+            name,
+            frozenset(scopes),
+            now,
+            None if days is None else now + days * 86_400,
+            None,
+            messages_per_minute,
+            tokens_per_day,
+        )
+        await self._store.add_key(key)
+        _log.info("key_made", user=caller.user_id, key=key.id)
+        return key, f"wireside_{key.id}_{secret}"
+
+    async def caller(self, text: str, address: str) -> Caller | None:
+        """Return whose key it is, None when it lets nobody in."""
+        match = _KEY.fullmatch(text)
+        found = await self._store.key(match[1]) if match else None
+        if match is None or found is None:
+            return None
+        key, user = found
+        now = self._now()
+        is_right = hmac.compare_digest(key.secret, digest(match[2]))
+        is_over = key.expires_at is not None and key.expires_at <= now
+        if not is_right or is_over or user.disabled_at is not None:
+            return None
+        if key.used_at is None or now - key.used_at >= USED_S:
+            await self._store.use_key(key.id, now)
+        return Caller(
+            user.id,
+            user.name,
+            user.role,
+            key.scopes,
+            f"key {key.id}",
+            address,
+            key.messages_per_minute,
+            key.tokens_per_day,
+        )
+
+    async def of(self, caller: Caller) -> Sequence[ApiKey]:
+        """Return the caller's keys."""
+        return await self._store.keys(caller.user_id)
+
+    async def revoke(self, caller: Caller, key_id: str) -> None:
+        """Remove a key; what was opened with it is closed. Raises ``NotFound``."""
+        if not await self._store.remove_key(caller.user_id, key_id):
+            raise NotFound("There is no such key.")
+        self._presence.end_credentials(frozenset({f"key {key_id}"}))
+        _log.info("key_revoked", user=caller.user_id, key=key_id)

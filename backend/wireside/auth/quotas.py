@@ -1,0 +1,93 @@
+"""What each user, key and address may ask for: messages a minute, tokens a day, answers at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from wireside.auth.limiter import Left, Limiter, Rate
+from wireside.errors import RateLimited
+from wireside.identity import Caller
+from wireside.ports import Allowance
+
+MINUTE = 60
+DAY = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaLimits:
+    """The limits; None is none. Those of a key are with the key (``Caller``)."""
+
+    messages_per_minute: int | None = None
+    messages_per_minute_address: int | None = None
+    tokens_per_day: int | None = None
+    streams: int | None = None
+    requests_per_minute: int = 600
+    """Requests of the REST API."""
+
+
+class UserQuotas:
+    """Implements ``ports.Quotas``. Reconnecting resets nothing: it goes by who somebody is."""
+
+    def __init__(self, limiter: Limiter, limits: QuotaLimits) -> None:
+        self._limiter = limiter
+        self._limits = limits
+
+    @property
+    def streams(self) -> int | None:
+        """Answers that one user may have made at once."""
+        return self._limits.streams
+
+    async def take(self, caller: Caller) -> None:
+        """See ``Quotas``."""
+        budgets = [await self._limiter.left(*one) for one in self._budgets(caller)]
+        for spent in budgets:
+            if not spent.count:
+                raise RateLimited(retry_after=spent.reset_s)
+        for name, rate in self._messages(caller):
+            left = await self._limiter.take(name, rate)
+            if not left.was_taken:
+                raise RateLimited(retry_after=left.reset_s)
+
+    async def spend(self, caller: Caller, tokens: int) -> None:
+        """See ``Quotas``."""
+        for name, rate in self._budgets(caller):
+            await self._limiter.add(name, rate, tokens)
+
+    async def allowance(self, caller: Caller) -> Allowance:
+        """See ``Quotas``."""
+        messages = await self._least(self._messages(caller))
+        tokens = await self._least(self._budgets(caller))
+        return Allowance(
+            messages_left=messages[0].count if messages else None,
+            messages_limit=messages[1].limit if messages else None,
+            messages_reset_s=messages[0].reset_s if messages else None,
+            tokens_left=tokens[0].count if tokens else None,
+            tokens_limit=tokens[1].limit if tokens else None,
+            tokens_reset_s=tokens[0].reset_s if tokens else None,
+        )
+
+    async def take_request(self, caller: Caller) -> tuple[Left, Rate]:
+        """Count a request of the REST API; returns what is left."""
+        rate = Rate(self._limits.requests_per_minute, MINUTE)
+        name = caller.credential or f"user {caller.user_id} {caller.address}"
+        return await self._limiter.take(f"requests {name}", rate), rate
+
+    def _messages(self, caller: Caller) -> Iterator[tuple[str, Rate]]:
+        if caller.messages_per_minute is not None:
+            yield f"messages {caller.credential}", Rate(caller.messages_per_minute, MINUTE)
+        if self._limits.messages_per_minute is not None and caller.user_id:
+            yield f"messages {caller.user_id}", Rate(self._limits.messages_per_minute, MINUTE)
+        if self._limits.messages_per_minute_address is not None and caller.address:
+            limit = self._limits.messages_per_minute_address
+            yield f"messages at {caller.address}", Rate(limit, MINUTE)
+
+    def _budgets(self, caller: Caller) -> Iterator[tuple[str, Rate]]:
+        if caller.tokens_per_day is not None:
+            yield f"tokens {caller.credential}", Rate(caller.tokens_per_day, DAY)
+        if self._limits.tokens_per_day is not None:
+            yield f"tokens {caller.user_id}", Rate(self._limits.tokens_per_day, DAY)
+
+    async def _least(self, windows: Iterator[tuple[str, Rate]]) -> tuple[Left, Rate] | None:
+        found = [(await self._limiter.left(name, rate), rate) for name, rate in windows]
+        return min(found, key=lambda one: one[0].count, default=None)

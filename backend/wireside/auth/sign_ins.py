@@ -1,0 +1,133 @@
+"""Sessions of browsers: sign in, stay, sign out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import structlog
+from itsdangerous import BadSignature, Signer
+
+from wireside.auth.accounts import clean_name
+from wireside.auth.limiter import Limiter, Rate
+from wireside.auth.passwords import Passwords
+from wireside.auth.presence import Presence
+from wireside.errors import RateLimited, Unauthorized
+from wireside.identity import Caller
+from wireside.ports import AccountStore, Clock
+from wireside.records import SignIn, User
+from wireside.secret_words import digest, new_id, new_secret
+
+_log = structlog.get_logger(__name__)
+
+SEEN_S = 60.0
+"""How exactly it is kept when somebody was last here."""
+
+TRIES_OF_NAME = Rate(10, 300)
+"""Wrong passwords for one name. Nobody is locked out for long by others who try."""
+
+TRIES_OF_ADDRESS = Rate(30, 300)
+"""Wrong passwords from one address, for whatever names."""
+
+MAX_AGENT_CHARS = 200
+
+
+class SignIns:
+    """Browsers in which somebody has signed in. What a cookie holds is signed, so that made-up ones
+    cost no look into the store.
+    """
+
+    def __init__(
+        self,
+        store: AccountStore,
+        passwords: Passwords,
+        presence: Presence,
+        limiter: Limiter,
+        wall_clock: Clock,
+        *,
+        secret: str,
+        days: float,
+    ) -> None:
+        """``secret`` signs cookies; ``days`` without a visit end a session."""
+        self._store = store
+        self._passwords = passwords
+        self._presence = presence
+        self._limiter = limiter
+        self._now = wall_clock
+        self._signer = Signer(secret, salt="wireside session")
+        self._for_s = days * 86_400
+
+    async def sign_in(self, name: str, password: str, *, agent: str, address: str) -> str:
+        """Return what the cookie is to hold. Raises ``Unauthorized`` for a wrong name or password,
+        without saying which, and ``RateLimited`` after too many.
+        """
+        name = clean_name(name)
+        await self._throttle(name, address)
+        user = await self._store.user_named(name)
+        is_right = await self._passwords.is_right(password, user.password if user else None)
+        if user is None or not is_right or user.disabled_at is not None:
+            _log.warning("sign_in_failed", peer=address)
+            raise Unauthorized("The name or the password is wrong.")
+        await self._limiter.forget(f"sign-in {name}")
+        return await self.begin(user, agent=agent, address=address)
+
+    async def _throttle(self, name: str, address: str) -> None:
+        for what, rate in ((f"sign-in {name}", TRIES_OF_NAME), (address, TRIES_OF_ADDRESS)):
+            left = await self._limiter.take(f"sign-in {what}", rate)
+            if not left.was_taken:
+                _log.warning("sign_in_throttled", peer=address)
+                raise RateLimited(retry_after=left.reset_s)
+
+    async def begin(self, user: User, *, agent: str, address: str) -> str:
+        """Begin a session, which is never one that was there before; returns the cookie's value."""
+        token, now = new_secret(), self._now()
+        await self._store.add_sign_in(
+            SignIn(
+                new_id(),
+                digest(token),
+                user.id,
+                now,
+                now,
+                now + self._for_s,
+                agent[:MAX_AGENT_CHARS],
+                address,
+            )
+        )
+        _log.info("signed_in", user=user.id, peer=address)
+        return self._signer.sign(token).decode()
+
+    async def caller(self, cookie: str, address: str) -> Caller | None:
+        """Return whose cookie it is, None when it lets nobody in."""
+        try:
+            token = self._signer.unsign(cookie).decode()
+        except (BadSignature, UnicodeError):
+            return None
+        found = await self._store.sign_in(digest(token))
+        if found is None:
+            return None
+        sign_in, user = found
+        now = self._now()
+        if sign_in.expires_at <= now or user.disabled_at is not None:
+            return None
+        if now - sign_in.seen_at >= SEEN_S:
+            await self._store.see(sign_in, now, now + self._for_s)
+        return Caller(
+            user.id, user.name, user.role, credential=f"session {sign_in.id}", address=address
+        )
+
+    async def of(self, caller: Caller) -> Sequence[SignIn]:
+        """Return the browsers in which the caller is signed in, the last used first."""
+        return await self._store.sign_ins(caller.user_id)
+
+    async def end(self, caller: Caller, sign_in_id: str | None = None) -> None:
+        """Sign out: here, or in another browser; what is open there is closed."""
+        here = caller.credential.removeprefix("session ")
+        await self._ended(await self._store.end_sign_ins(caller.user_id, only=sign_in_id or here))
+
+    async def end_others(self, caller: Caller) -> None:
+        """Sign out in all other browsers."""
+        here = caller.credential.removeprefix("session ")
+        await self._ended(await self._store.end_sign_ins(caller.user_id, but=here))
+
+    async def _ended(self, ids: Sequence[str]) -> None:
+        self._presence.end_credentials(frozenset(f"session {one}" for one in ids))
+        _log.info("signed_out", sessions=len(ids))

@@ -1,0 +1,108 @@
+"""Links to snapshots: what a conversation showed at one moment, for others to read."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
+
+import structlog
+
+from wireside.chat.conversation import Conversation
+from wireside.chat.export import HtmlExport, JsonExport
+from wireside.chat.importing import read
+from wireside.chat.library import Library
+from wireside.errors import NotConfigured, NotFound
+from wireside.generation.runner import new_name
+from wireside.identity import Caller
+from wireside.messages import Options
+from wireside.ports import AccountStore, Clock
+from wireside.records import Branch, Share, TurnRecord
+from wireside.secret_words import digest, new_id, new_secret
+
+_log = structlog.get_logger(__name__)
+
+MAX_SHARES = 1000
+
+
+class Sharing:
+    """Makes, shows and revokes links. What was said later, system prompts and other branches are in
+    no snapshot.
+    """
+
+    def __init__(
+        self,
+        store: AccountStore,
+        render: Callable[[str], str],
+        wall_clock: Clock,
+        *,
+        is_on: bool,
+    ) -> None:
+        """``render`` makes safe HTML of an answer's Markdown, as ``HtmlExport`` wants it."""
+        self._store = store
+        self._render = render
+        self._now = wall_clock
+        self.is_on = is_on
+
+    async def share(self, library: Library, conversation: Conversation) -> tuple[Share, str]:
+        """Take a snapshot of what is shown; returns it, and the secret of its link.
+
+        Raises ``NotConfigured`` where sharing is off.
+        """
+        caller = library.caller
+        caller.require("chat")
+        if not self.is_on:
+            raise NotConfigured("Sharing is off on this server (WIRESIDE_SHARING).")
+        if len(await self._store.shares(caller.user_id)) >= MAX_SHARES:
+            raise NotConfigured(f"You share {MAX_SHARES} conversations already; end some first.")
+        secret = new_secret()
+        share = Share(
+            new_id(),
+            digest(secret),
+            caller.user_id,
+            conversation.id,
+            conversation.title,
+            self._now(),
+            await self._snapshot(library, conversation),
+        )
+        await self._store.add_share(share)
+        _log.info("shared", user=caller.user_id, share=share.id)
+        return share, secret
+
+    async def page(self, secret: str) -> str:
+        """Return a snapshot as one HTML page. Raises ``NotFound``."""
+        share = await self._store.share(digest(secret)) if self.is_on else None
+        if share is None or not hmac.compare_digest(share.token, digest(secret)):
+            raise NotFound("There is no such page, or it is shared no more.")
+        (taken,) = read(share.content.encode(), new_id=new_name, now=self._now()).conversations
+        exporter = HtmlExport(self._render)
+        pieces = [exporter.begin(taken.info, taken.branches)]
+        pieces += [exporter.turn(turn) for turn in taken.turns]
+        return "".join([*pieces, exporter.end()])
+
+    async def of(self, caller: Caller, conversation_id: str | None = None) -> Sequence[Share]:
+        """Return what the caller shares, the newest first, without the content."""
+        return await self._store.shares(caller.user_id, conversation_id)
+
+    async def revoke(self, caller: Caller, share_id: str) -> None:
+        """End a link. Raises ``NotFound``."""
+        if not await self._store.remove_share(caller.user_id, share_id):
+            raise NotFound("There is no such link.")
+        _log.info("share_revoked", user=caller.user_id, share=share_id)
+
+    async def _snapshot(self, library: Library, conversation: Conversation) -> str:
+        turns = [turn async for turn in _alone(library.walk(conversation, "shown"))]
+        exporter = JsonExport()
+        info = replace(conversation.info, tags=(), pinned_at=None, archived_at=None)
+        pieces = [exporter.opening()]
+        pieces.append(exporter.begin(info, (Branch(0, None, 0, len(turns) - 1),), 0))
+        pieces += [exporter.turn(turn) for turn in turns]
+        return "".join([*pieces, exporter.end(), exporter.closing()])
+
+
+async def _alone(turns: AsyncIterator[TurnRecord]) -> AsyncIterator[TurnRecord]:
+    """Go through the turns as if there were no others, without what is not for everybody."""
+    depth = 0
+    async for turn in turns:
+        yield replace(turn, branch=0, depth=depth, options=Options(), feedback=None)
+        depth += 1

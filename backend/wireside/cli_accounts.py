@@ -1,0 +1,273 @@
+"""The commands ``wireside users`` and ``wireside keys``: they work beside a running server.
+
+What they change a server that runs takes up within seconds: a revoked key closes its connections.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from wireside.identity import LOCAL, SCOPES, Caller, Role, Scope
+from wireside.settings import Settings
+from wireside.settings_load import WrongSettings, load_settings
+
+if TYPE_CHECKING:
+    from wireside.auth.accounts import Accounts
+    from wireside.auth.keys import Keys
+    from wireside.ports import AccountStore
+    from wireside.records import User
+
+users_app = typer.Typer(help="Accounts: list, invite, disable …", no_args_is_help=True)
+keys_app = typer.Typer(help="API keys of programs.", no_args_is_help=True)
+
+_out = Console(soft_wrap=True, highlight=False)
+_err = Console(soft_wrap=True, highlight=False, stderr=True)
+
+RoleOption = Annotated[str, typer.Option(help="admin, user or viewer.")]
+NameArgument = Annotated[str, typer.Argument(help="The name of the account.")]
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    store: AccountStore
+    accounts: Accounts
+    keys: Keys
+    settings: Settings
+
+
+@users_app.command("list")
+def list_users() -> None:
+    """List all accounts."""
+
+    async def work(opened: _Opened) -> None:
+        table = Table(box=None, header_style="dim")
+        for title in ("name", "role", "state", "signs in by", "last here"):
+            table.add_column(title)
+        for user in await opened.accounts.users(LOCAL):
+            table.add_row(
+                escape(user.name),
+                user.role,
+                "disabled" if user.disabled_at else "",
+                "password" if user.password else "another service",
+                _day(user.seen_at),
+            )
+        _out.print(table)
+
+    _run(work)
+
+
+@users_app.command()
+def invite(
+    name: Annotated[str, typer.Argument(help="The account's name; without, they choose.")] = "",
+    role: RoleOption = "user",
+) -> None:
+    """Print a link by which one person makes an account."""
+
+    async def work(opened: _Opened) -> None:
+        secret = await opened.accounts.invite(LOCAL, _role(role), name)
+        typer.echo(_link(opened.settings, secret))
+
+    _run(work)
+
+
+@users_app.command()
+def reset(name: NameArgument) -> None:
+    """Print a link by which somebody sets their password anew."""
+
+    async def work(opened: _Opened) -> None:
+        secret = await opened.accounts.reset(LOCAL, (await _named(opened, name)).id)
+        typer.echo(_link(opened.settings, secret))
+
+    _run(work)
+
+
+@users_app.command()
+def role(name: NameArgument, new: Annotated[str, typer.Argument(help="The new role.")]) -> None:
+    """Change what an account may do."""
+
+    async def work(opened: _Opened) -> None:
+        await opened.accounts.set_role(LOCAL, (await _named(opened, name)).id, _role(new))
+
+    _run(work)
+
+
+@users_app.command()
+def disable(name: NameArgument) -> None:
+    """Let somebody in no more."""
+
+    async def work(opened: _Opened) -> None:
+        await opened.accounts.disable(LOCAL, (await _named(opened, name)).id)
+
+    _run(work)
+
+
+@users_app.command()
+def enable(name: NameArgument) -> None:
+    """Let somebody in again."""
+
+    async def work(opened: _Opened) -> None:
+        await opened.accounts.enable(LOCAL, (await _named(opened, name)).id)
+
+    _run(work)
+
+
+@users_app.command()
+def remove(
+    name: NameArgument,
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
+) -> None:
+    """Remove an account and all its conversations."""
+    if not yes:
+        typer.confirm(f"Remove {name} and all their conversations for good?", abort=True)
+
+    async def work(opened: _Opened) -> None:
+        await opened.accounts.remove(LOCAL, (await _named(opened, name)).id)
+
+    _run(work)
+
+
+@keys_app.command()
+def create(
+    user: Annotated[str, typer.Option(help="Whose key it is.")],
+    name: Annotated[str, typer.Option(help="What it is called.")] = "command line",
+    scopes: Annotated[str, typer.Option(help=f"Any of {', '.join(SCOPES)}.")] = "chat,read",
+    days: Annotated[float | None, typer.Option(help="Days until it expires.")] = None,
+    messages_per_minute: Annotated[int | None, typer.Option(help="Its own limit.")] = None,
+    tokens_per_day: Annotated[int | None, typer.Option(help="Its own limit.")] = None,
+) -> None:
+    """Make a key and print it, this once."""
+
+    async def work(opened: _Opened) -> None:
+        wanted = frozenset(cast("list[Scope]", [one.strip() for one in scopes.split(",")]))
+        _, text = await opened.keys.create(
+            _caller(await _named(opened, user)),
+            name,
+            wanted,
+            days=days,
+            messages_per_minute=messages_per_minute,
+            tokens_per_day=tokens_per_day,
+        )
+        typer.echo(text)
+
+    _run(work)
+
+
+@keys_app.command("list")
+def list_keys() -> None:
+    """List all keys; the keys themselves are kept nowhere."""
+
+    async def work(opened: _Opened) -> None:
+        table = Table(box=None, header_style="dim")
+        for title in ("id", "user", "name", "scopes", "expires", "last used"):
+            table.add_column(title)
+        for user in await opened.accounts.users(LOCAL):
+            for key in await opened.keys.of(_caller(user)):
+                table.add_row(
+                    key.id,
+                    escape(user.name),
+                    escape(key.name),
+                    ", ".join(sorted(key.scopes)),
+                    _day(key.expires_at) or "never",
+                    _day(key.used_at),
+                )
+        _out.print(table)
+
+    _run(work)
+
+
+@keys_app.command()
+def revoke(key_id: Annotated[str, typer.Argument(help="As `keys list` shows it.")]) -> None:
+    """Make a key useless; its connections are closed within seconds."""
+
+    async def work(opened: _Opened) -> None:
+        found = await opened.store.key(key_id)
+        await opened.keys.revoke(_caller(found[1]) if found else LOCAL, key_id)
+
+    _run(work)
+
+
+def _run(work: Any) -> None:
+    from wireside.errors import WiresideError
+
+    try:
+        settings = load_settings()
+    except WrongSettings as error:
+        _fail(str(error), 2)
+    if settings.auth == "none":
+        _err.print("[yellow]This server has no accounts as long as WIRESIDE_AUTH is none.[/]")
+    try:
+        asyncio.run(_with_store(settings, work))
+    except WiresideError as error:
+        _fail(str(error), 1)
+
+
+async def _with_store(settings: Settings, work: Any) -> None:
+    async with _open(settings) as opened:
+        await cast("Coroutine[Any, Any, None]", work(opened))
+
+
+@asynccontextmanager
+async def _open(settings: Settings) -> AsyncIterator[_Opened]:
+    from wireside.app import database_url
+    from wireside.auth.accounts import Accounts
+    from wireside.auth.keys import Keys
+    from wireside.auth.passwords import Passwords
+    from wireside.auth.presence import Presence
+    from wireside.store.store import SqlStore
+    from wireside.telemetry import configure_logging
+
+    configure_logging("text", "error")
+    store = SqlStore(database_url(settings))
+    try:
+        await store.open_beside()
+        nobody = Presence()
+        accounts = Accounts(store.accounts, Passwords(), nobody, time.time)
+        keys = Keys(store.accounts, nobody, time.time)
+        yield _Opened(store.accounts, accounts, keys, settings)
+    finally:
+        await store.aclose()
+
+
+async def _named(opened: _Opened, name: str) -> User:
+    from wireside.auth.accounts import clean_name
+    from wireside.errors import NotFound
+
+    user = await opened.store.user_named(clean_name(name))
+    if user is None:
+        raise NotFound(f"There is no account {name}; `wireside users list` shows them.")
+    return user
+
+
+def _caller(user: User) -> Caller:
+    return Caller(user.id, user.name, user.role)
+
+
+def _role(text: str) -> Role:
+    if text not in ("admin", "user", "viewer"):
+        _fail(f"{text} is no role: take admin, user or viewer.", 2)
+    return cast("Role", text)
+
+
+def _link(settings: Settings, secret: str) -> str:
+    base = settings.public_url or f"http://{settings.host}:{settings.port}"
+    return f"{base.rstrip('/')}/join?link={secret}"
+
+
+def _day(seconds: float | None) -> str:
+    return "" if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d}"
+
+
+def _fail(sentence: str, code: int) -> NoReturn:
+    _err.print(f"[bold red]wireside:[/] {escape(sentence)}")
+    raise typer.Exit(code)
