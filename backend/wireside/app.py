@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 from fastapi import FastAPI
+from starlette.middleware.sessions import SessionMiddleware
 from starlette.routing import WebSocketRoute
 
 from wireside import __version__
@@ -110,9 +111,7 @@ class Server:
         self.chat = ChatService(parts, _rules(settings), NOBODY)
         render = partial(markdown.render, markup=Markup(frozenset(settings.image_hosts)))
         self.render: Callable[[str], str] = render
-        self.sharing = Sharing(
-            self.store.accounts, render, time.time, is_on=settings.sharing != "off"
-        )
+        self.sharing = Sharing(self.store.accounts, render, time.time, audience=settings.sharing)
         self.retention = Retention(settings.retention_days, settings.retention_count)
         self.is_draining = False
 
@@ -231,7 +230,23 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(accounts.pages())
     app.add_exception_handler(WiresideError, problem)
     app.router.routes.append(WebSocketRoute("/ws/ai-chat", _endpoint(server)))
-    mount(app, server.chat, _look(settings), storage_secret=_secret(settings.data_dir))
+    mount(
+        app,
+        server.chat,
+        _look(settings),
+        storage_secret=_secret(settings.data_dir),
+        auth=server.auth,
+        sharing=server.sharing,
+        base_url=settings.public_url or "",
+    )
+    if settings.auth == "oidc":
+        app.add_middleware(
+            SessionMiddleware,  # what waits for the provider's answer
+            secret_key=_secret(settings.data_dir),
+            session_cookie="wireside_oidc",
+            max_age=600,
+            https_only=(settings.public_url or "").startswith("https:"),
+        )
     app.add_middleware(FileCache, prefixes=("/_nicegui/", "/assets/"))
     app.add_middleware(
         WhoAsks,

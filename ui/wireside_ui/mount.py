@@ -13,8 +13,11 @@ from nicegui import ui
 from starlette.types import Scope
 
 from wireside.assets import folder
+from wireside.auth.auth import Auth
 from wireside.chat.service import ChatService
+from wireside.chat.sharing import Sharing
 from wireside_ui import page_socket
+from wireside_ui.pages.account import AccountPages
 from wireside_ui.pages.chat import ChatPages
 from wireside_ui.theme import BACKGROUNDS, Look
 
@@ -27,7 +30,16 @@ MESSAGES_KEPT = 2000
 KEPT = "public, max-age=31536000, immutable"
 
 
-def mount(app: FastAPI, chat: ChatService, look: Look, *, storage_secret: str) -> None:
+def mount(
+    app: FastAPI,
+    chat: ChatService,
+    look: Look,
+    *,
+    storage_secret: str,
+    auth: Auth,
+    sharing: Sharing,
+    base_url: str = "",
+) -> None:
     """Register the page at ``/`` and ``/c/{id}`` and all it needs. Comes after all other routes,
     because the mount at ``/`` takes every path that is left.
     """
@@ -35,7 +47,8 @@ def mount(app: FastAPI, chat: ChatService, look: Look, *, storage_secret: str) -
     version = _version_of(assets, _logo(look, assets))
     app.mount("/assets", _Assets(directory=assets))
     app.include_router(_extras(look, assets, version))
-    ChatPages(chat, look, version).register()
+    app.include_router(AccountPages(auth, sharing, look, version, base_url).router())
+    ChatPages(chat, look, version, sharing.audience).register()
     ui.run_with(
         app,
         title=look.name,
@@ -61,7 +74,7 @@ class _Assets(StaticFiles):
     async def get_response(self, path: str, scope: Scope) -> Response:
         """Answer with the file."""
         response = await super().get_response(path, scope)
-        is_ours = path.startswith(("css/", "fonts/", "icons/"))
+        is_ours = path.startswith(("css/", "fonts/", "icons/", "account.js"))
         response.headers["Cache-Control"] = KEPT if is_ours else "no-cache"
         return response
 

@@ -152,6 +152,10 @@ class Accounts:
 
     # ---- what everybody may do ---------------------------------------------------------------
 
+    async def user(self, user_id: str) -> User | None:
+        """Return an account, for itself."""
+        return await self._store.user(user_id)
+
     async def change_password(self, caller: Caller, old: str, new: str) -> None:
         """Set one's own password; all other browsers are signed out. Raises ``BadMessage``."""
         user = await self._store.user(caller.user_id)

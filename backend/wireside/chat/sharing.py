@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
+from typing import Final, Literal
 
 import structlog
 
@@ -24,6 +25,9 @@ _log = structlog.get_logger(__name__)
 
 MAX_SHARES = 1000
 
+Audience = Literal["off", "users", "public"]
+"""Who may open the links: nobody, whoever is signed in, everybody."""
+
 
 class Sharing:
     """Makes, shows and revokes links. What was said later, system prompts and other branches are in
@@ -36,13 +40,14 @@ class Sharing:
         render: Callable[[str], str],
         wall_clock: Clock,
         *,
-        is_on: bool,
+        audience: Audience,
     ) -> None:
         """``render`` makes safe HTML of an answer's Markdown, as ``HtmlExport`` wants it."""
         self._store = store
         self._render = render
         self._now = wall_clock
-        self.is_on = is_on
+        self.audience: Final = audience
+        self.is_on: Final = audience != "off"
 
     async def share(self, library: Library, conversation: Conversation) -> tuple[Share, str]:
         """Take a snapshot of what is shown; returns it, and the secret of its link.

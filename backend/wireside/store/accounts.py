@@ -101,7 +101,14 @@ class SqlAccounts:
 
     async def add_sign_in(self, sign_in: SignIn) -> None:
         """See ``AccountStore``."""
-        await self._do(sign_ins.insert().values(asdict(sign_in)))
+
+        def work(connection: Connection) -> None:
+            connection.execute(sign_ins.insert(), asdict(sign_in))
+            connection.execute(
+                update(users).where(users.c.id == sign_in.user_id).values(seen_at=sign_in.seen_at)
+            )
+
+        await self._database.write(work)
 
     async def sign_in(self, token: str) -> tuple[SignIn, User] | None:
         """See ``AccountStore``."""

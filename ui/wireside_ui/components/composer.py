@@ -39,6 +39,7 @@ class Composer(Element, component="wireside_composer.js"):
         lost: str | None,
         base: str,
         max_chars: int,
+        is_reader: bool = False,
         words: Mapping[str, str],
         on_send: Callable[[Sending], Awaitable[None]],
         on_stop: Callable[[], Awaitable[None]],
@@ -46,14 +47,15 @@ class Composer(Element, component="wireside_composer.js"):
         on_open: Callable[[str, str | None], Awaitable[None]],
     ) -> None:
         """``lost`` is the conversation of the page's address that is not here any more: what was
-        written there comes along. ``on_open`` hears which conversation the browser's address has
-        become, "" for a new one, and which turn of it is looked for.
+        written there comes along; ``is_reader`` may not ask. ``on_open`` hears which conversation
+        the browser's address has become, "" for a new one, and which turn of it is looked for.
         """
         super().__init__()
         self._props["conversation"] = conversation or ""
         self._props["lost"] = lost or ""
         self._props["base"] = base
         self._props["max-chars"] = max_chars
+        self._props["is-reader"] = is_reader
         self._props["words"] = dict(words)
         self._on_send = on_send
         self._on_open = on_open
@@ -73,6 +75,10 @@ class Composer(Element, component="wireside_composer.js"):
     def tell(self, sentence: str) -> None:
         """Say under the box what could not be done."""
         self.run_method("tell", sentence)
+
+    def allow(self, sentence: str) -> None:
+        """Say what is left of somebody's limits; "" while that is plenty."""
+        self.run_method("allow", sentence)
 
     def answering(self, is_answering: bool) -> None:
         """Whether the button stops, instead of being off while the box is empty."""

@@ -47,10 +47,13 @@ class Sidebar(Element, component="wireside_sidebar.js"):
         on_archive: Callable[[Sequence[str], bool], Done],
         on_delete: Callable[[Sequence[str]], Done],
         on_restore: Callable[[Sequence[str]], Done],
+        account: str = "",
+        sharing: str = "off",
     ) -> None:
         """``current`` is the conversation that the page shows, "" for a new one; ``items`` is the
         first page of the list. ``on_need(cursor, archived)`` is answered by ``show``,
-        ``on_search(query, cursor)`` by ``show_hits``; ``fail`` answers both.
+        ``on_search(query, cursor)`` by ``show_hits``; ``fail`` answers both. ``account`` is who is
+        signed in, if anybody is; ``sharing`` who may open links to a conversation (settings).
         """
         super().__init__()
         self._props["base"] = base
@@ -61,6 +64,8 @@ class Sidebar(Element, component="wireside_sidebar.js"):
             "current": current,
             "live": list(live),
         }
+        self._props["account"] = {"name": account, "href": f"{base}/settings"} if account else None
+        self._props["sharing"] = "" if sharing == "off" else sharing
         self._on_need = on_need
         self._on_search = on_search
         self._on_rename = on_rename

@@ -13,9 +13,14 @@ class Status(Element, component="wireside_status.js"):
     jitter. Tells the other components by the event ``wireside:connection``.
     """
 
-    def __init__(self, *, words: Mapping[str, str], on_visible: Callable[[bool], None]) -> None:
-        """``on_visible`` hears whether anybody can see the page."""
+    def __init__(
+        self, *, base: str = "", words: Mapping[str, str], on_visible: Callable[[bool], None]
+    ) -> None:
+        """``on_visible`` hears whether anybody can see the page. Somebody who was signed out is
+        led to the door.
+        """
         super().__init__()
+        self._props["base"] = base
         self._props["words"] = dict(words)
         self._on_visible = on_visible
         self.on("visible", self._tell)

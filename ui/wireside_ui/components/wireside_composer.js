@@ -33,7 +33,7 @@ const memory = {
 };
 
 export default {
-  props: { conversation: String, lost: String, base: String, maxChars: Number, words: Object },
+  props: { conversation: String, lost: String, base: String, maxChars: Number, isReader: Boolean, words: Object },
   emits: ["send", "stop", "edit-last", "open"],
   data() {
     return {
@@ -44,6 +44,7 @@ export default {
       isConnected: true,
       notice: "",
       isSalvaged: false,
+      allowance: "", // what is left of the limits, when that is little
       editing: "",
       open: false,
       settings: memory.read("settings", {}),
@@ -58,7 +59,7 @@ export default {
       return this.chars > this.maxChars || (this.text.length > MAX_BYTES / 6 && bytes(this.text) > MAX_BYTES);
     },
     canSend() {
-      return Boolean(this.text.trim()) && this.isConnected && !this.tooLong;
+      return Boolean(this.text.trim()) && this.isConnected && !this.tooLong && !this.isReader;
     },
     stops() {
       return this.isAnswering && !this.text.trim();
@@ -71,6 +72,7 @@ export default {
     hint() {
       const w = this.words;
       if (this.warning) return h("span", { class: "ws-hint-shown" }, this.warning);
+      if (this.allowance) return h("span", { class: "ws-hint-calm", "data-testid": "allowance" }, this.allowance);
       return this.isSalvaged ? h("span", { class: "ws-hint-calm" }, w.salvaged) : w.disclaimer;
     },
     hasSettings() {
@@ -123,8 +125,9 @@ export default {
           ref: "box",
           rows: 1,
           value: this.text,
-          placeholder: w.placeholder,
-          "aria-label": w.placeholder,
+          placeholder: this.isReader ? w.read_only : w.placeholder,
+          disabled: this.isReader,
+          "aria-label": this.isReader ? w.read_only : w.placeholder,
           "aria-describedby": "ws-hint",
           "aria-invalid": this.tooLong ? "true" : undefined,
           "data-testid": "input-chat",
@@ -141,6 +144,9 @@ export default {
   },
   methods: {
     // ---- called by the server ------------------------------------------------------------------
+    allow(sentence) {
+      this.allowance = sentence;
+    },
     accepted(turnId, conversationId) {
       const isHere = this.dropFromOutbox(turnId);
       if (!isHere || this.id) return;

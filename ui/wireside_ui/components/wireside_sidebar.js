@@ -13,6 +13,7 @@ const ICONS = {
   download: "M12 4v10.500M7.500 10.500L12 15l4.500-4.500M5 19.500h14",
   upload: "M12 15V4.500M7.500 8.500L12 4l4.500 4.500M5 19.500h14",
   back: "M14.500 6l-6 6 6 6",
+  link: "M10 14a4 4 0 005.700 0l2.800-2.800a4 4 0 00-5.700-5.700L11.500 6.800M14 10a4 4 0 00-5.700 0l-2.800 2.800a4 4 0 005.700 5.700l1.300-1.300",
 };
 const WIDE = matchMedia("(min-width: 1024px)");
 const UNDO_MS = 30_000;
@@ -39,7 +40,7 @@ function daysAgo(days) {
 }
 
 export default {
-  props: { base: String, words: Object, begin: Object },
+  props: { base: String, words: Object, begin: Object, account: Object, sharing: String },
   emits: ["need", "search", "rename", "pin", "archive", "delete", "restore"],
   data() {
     return {
@@ -67,6 +68,8 @@ export default {
       deleted: [], // what can be taken back, one entry an action
       toast: "",
       importing: false,
+      shared: "", // the link that was just made
+      isShareCopied: false,
       isDropping: false,
       isDrawer: !WIDE.matches,
       isDrawerOpen: false,
@@ -507,6 +510,7 @@ export default {
           file("markdown"),
           file("json"),
           file("html"),
+          this.sharing ? act("link", "share", w.share, () => this.share(item)) : null,
           act("trash", "delete", w.delete, () => this.remove([item.id])),
         ],
       );
@@ -737,6 +741,14 @@ export default {
         this.toast
           ? h("div", { class: ["ws-side-toast", this.importing && "ws-side-busy"], "data-testid": "sidebar-toast" }, h("span", { dir: "auto" }, this.toast))
           : null,
+        this.shared
+          ? h("div", { class: "ws-side-toast ws-side-shared", "data-testid": "sidebar-shared" }, [
+              h("span", this.sharing === "public" ? w.share_made : w.shared_users),
+              h("input", { readonly: true, value: this.shared, "aria-label": w.share, dir: "ltr", onFocus: (e) => e.target.select() }),
+              h("button", { type: "button", "data-testid": "copy-share", onClick: this.copyShare }, this.isShareCopied ? w.copied : w.copy),
+              h("button", { type: "button", onClick: () => (this.shared = "") }, w.close),
+            ])
+          : null,
         items.length
           ? h("div", { class: "ws-side-toast", "data-testid": "sidebar-deleted" }, [
               h("span", { dir: "auto" }, text),
@@ -748,7 +760,14 @@ export default {
     bottom() {
       const w = this.words;
       const label = this.archived ? w.back_to_list : w.show_archived;
+      const account = this.account;
       return h("div", { class: "ws-side-bottom" }, [
+        account
+          ? h("a", { class: "ws-side-account", href: account.href, title: w.account_settings, "data-testid": "account" }, [
+              h("span", { class: "ws-side-initial", "aria-hidden": "true" }, [...account.name][0]?.toUpperCase()),
+              h("span", { dir: "auto" }, account.name),
+            ])
+          : null,
         h("button", { type: "button", "data-testid": "show-archived", onClick: this.switchArchived }, [
           icon(this.archived ? "back" : "archive"),
           h("span", label),
@@ -802,6 +821,31 @@ export default {
         this.importing = false;
         this.$refs.file.value = "";
         this.say(sentence);
+      }
+    },
+    async share(item) {
+      const w = this.words;
+      let sentence = w.offline;
+      try {
+        const response = await fetch(`${this.base}/api/conversations/${item.id}/shares`, { method: "POST" });
+        const said = await response.json();
+        if (response.ok) {
+          this.shared = said.link;
+          this.isShareCopied = false;
+          return;
+        }
+        sentence = said.message || sentence;
+      } catch {
+        // no connection, or what answered was not our server
+      }
+      this.say(sentence);
+    },
+    async copyShare(e) {
+      try {
+        await navigator.clipboard.writeText(this.shared);
+        this.isShareCopied = true;
+      } catch {
+        e.target.parentElement.querySelector("input").select(); // not allowed here: a person can
       }
     },
     say(text, ms = SAY_MS) {

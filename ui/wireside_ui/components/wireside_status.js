@@ -7,7 +7,7 @@ const PINGS = 12; // of which the latency is the average
 const RATE_S = 5; // over which messages are counted
 
 export default {
-  props: { words: Object },
+  props: { base: String, words: Object },
   emits: ["visible"],
   data: () => ({
     open: false,
@@ -139,8 +139,25 @@ export default {
       if (document.hidden) this.$emit("visible", false);
     },
     onLost() {
+      this.askWhoIAm();
       this.darkening ??= setTimeout(() => this.setConnection("disconnected"), DISCONNECTED_MS);
       this.setConnection("reconnecting");
+    },
+    // A connection may be lost because its person was signed out: then there is none to be had again.
+    async askWhoIAm() {
+      if (this.isAsking) return;
+      this.isAsking = true;
+      try {
+        const response = await fetch(`${this.base}/api/me`, { cache: "no-store" });
+        if (response.status === 401) {
+          const next = encodeURIComponent(location.pathname.slice(this.base.length) + location.search);
+          location.assign(`${this.base}/login?next=${next}`);
+        }
+      } catch {
+        // no server: the connection says so
+      } finally {
+        this.isAsking = false;
+      }
     },
     // not when the back-off says, but when a person does, or when the device says that it can
     connectNow() {

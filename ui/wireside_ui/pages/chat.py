@@ -49,6 +49,9 @@ MODELS_S = 0.05
 MARKS = 500
 """Turns that a page remembers how they are shown; those before are given anew when asked for."""
 
+NEARLY = 0.2
+"""What is left of a limit when a page begins to show it."""
+
 LOOK_AGAIN_S = (2.0, 30.0)
 """First and longest pause before a page without models looks again; it doubles each time."""
 
@@ -63,8 +66,10 @@ UNKNOWN: Mark = ("", None, 0, None)
 class ChatPages:
     """Registers the page under its addresses."""
 
-    def __init__(self, chat: ChatService, look: Look, version: str) -> None:
+    def __init__(self, chat: ChatService, look: Look, version: str, sharing: str = "off") -> None:
+        """``sharing`` says who may open links to conversations, as the setting does."""
         self._chat = chat
+        self._sharing = sharing
         self._look = look
         self._version = version
         self._markup = Markup(frozenset(host.lower() for host in look.image_hosts))
@@ -93,7 +98,9 @@ class ChatPages:
             )
         )
         chat: ChatService = getattr(request.state, "chat", self._chat)
-        page = ChatPage(chat, self._look, self._markup, client, language, base, self._version)
+        page = ChatPage(
+            chat, self._look, self._markup, client, language, base, self._version, self._sharing
+        )
         turn_id = request.query_params.get("turn")
         await page.build(conversation_id, turn_id, await self._models())
 
@@ -117,6 +124,7 @@ class ChatPage:
         language: str,
         base: str,
         version: str,
+        sharing: str = "off",
     ) -> None:
         self._chat = chat
         self._look = look
@@ -139,7 +147,12 @@ class ChatPage:
         self._is_shape_new = False
         self._wake = asyncio.Event()
         self._list = ConversationList(
-            chat.library, base, language, wake=self._wake.set, tell=lambda s: self._composer.tell(s)
+            chat.library,
+            base,
+            language,
+            wake=self._wake.set,
+            tell=lambda sentence: self._composer.tell(sentence),
+            sharing=sharing,
         )
         self._is_seen = asyncio.Event()
         self._is_seen.set()
@@ -179,7 +192,7 @@ class ChatPage:
                 self._picker = ModelPicker(
                     models=models, words=self._words, on_retry=self._look_again.set
                 )
-                Status(words=self._words, on_visible=self._see)
+                Status(base=self._base, words=self._words, on_visible=self._see)
             with ui.element("main").classes("ws-main"):
                 self._saving = ui.label(self._words["saving_is_behind"]).classes("ws-behind")
                 self._saving.props("role=status")
@@ -204,12 +217,14 @@ class ChatPage:
                 lost=conversation_id if is_missing and not problem else None,
                 base=self._base,
                 max_chars=self._chat.max_message_chars,
+                is_reader=not self._chat.caller.may("chat"),
                 words=self._words,
                 on_send=self._send,
                 on_stop=self._stop,
                 on_edit_last=self._edit_last,
                 on_open=self._open,
             )
+        await self._show_allowance()
         if problem:
             self._welcome.show_problem(sentence_in(self._language, problem))
         if conversation is not None:
@@ -559,7 +574,21 @@ class ChatPage:
             self._composer.refused(sending.turn_id, sentence_in(self._language, error))
         else:
             self._composer.accepted(sending.turn_id, conversation.id)
+            await self._show_allowance()
             self._list.set_current(conversation.id)
+
+    async def _show_allowance(self) -> None:
+        """Say in advance what is nearly used up."""
+        left = await self._chat.allowance()
+        said = [
+            self._words[f"left_{what}"].format(count=f"{count:,}")
+            for what, count, limit in (
+                ("messages", left.messages_left, left.messages_limit),
+                ("tokens", left.tokens_left, left.tokens_limit),
+            )
+            if count is not None and limit is not None and count <= limit * NEARLY
+        ]
+        self._composer.allow(" · ".join(said))
 
     async def _stop(self) -> None:
         conversation = self._conversation

@@ -24,10 +24,12 @@ class ConversationList:
         *,
         wake: Callable[[], None],
         tell: Callable[[str], None],
+        sharing: str = "off",
     ) -> None:
         """``tell`` says a sentence to the person."""
         self._library = library
         self._tell = tell
+        self._sharing = sharing
         self._base = base
         self._language = language
         self._wake = wake
@@ -58,6 +60,8 @@ class ConversationList:
             on_archive=self._archive,
             on_delete=self._delete,
             on_restore=self._restore,
+            account=self._library.caller.name,
+            sharing=self._sharing if self._library.caller.may("chat") else "off",
         )
 
     def begin(self) -> None:
