@@ -97,6 +97,7 @@ class Server:
         self.telemetry = Telemetry(
             interval_s=settings.log_interval_s, open_streams=lambda: self.runner.live
         )
+        self.limiter = _limiter(settings)
         self.auth = self._auth()
         parts = Parts(
             self.runner,
@@ -118,9 +119,7 @@ class Server:
     def _auth(self) -> Auth:
         settings, store = self.settings, self.store.accounts
         passwords, presence = Passwords(), Presence()
-        limiter: Limiter = MemoryLimiter(time.monotonic)
-        if settings.redis_url is not None:
-            limiter = RedisLimiter(settings.redis_url.get_secret_value(), time.monotonic)
+        limiter = self.limiter
         accounts = Accounts(
             store,
             passwords,
@@ -172,6 +171,7 @@ class Server:
             await self.drain()
             await self.tasks.aclose()
             await self.provider.aclose()
+            await self.limiter.aclose()
             await self.store.aclose()
 
     async def drain(self) -> None:
@@ -324,6 +324,12 @@ def _proxy_rules(settings: Settings) -> ProxyRules:
     return ProxyRules(
         settings.proxy_user_header.lower(), settings.proxy_groups_header.lower(), _roles(settings)
     )
+
+
+def _limiter(settings: Settings) -> Limiter:
+    if settings.redis_url is None:
+        return MemoryLimiter(time.monotonic)
+    return RedisLimiter(settings.redis_url.get_secret_value(), time.monotonic)
 
 
 def _quota_limits(settings: Settings) -> QuotaLimits:

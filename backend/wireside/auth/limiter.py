@@ -8,8 +8,9 @@ CPU a message with 2,000 users.
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 from limits import RateLimitItem, RateLimitItemPerSecond
@@ -54,8 +55,12 @@ class Limiter(Protocol):
         """Return what is left, without counting."""
         ...
 
-    async def forget(self, name: str) -> None:
+    async def forget(self, name: str, rate: Rate) -> None:
         """Begin anew."""
+        ...
+
+    async def aclose(self) -> None:
+        """Free connections."""
         ...
 
 
@@ -87,9 +92,12 @@ class MemoryLimiter:
         window = self._window(name, rate, now)
         return Left(window.left(now), window.reset_s(now))
 
-    async def forget(self, name: str) -> None:
+    async def forget(self, name: str, rate: Rate) -> None:
         """See ``Limiter``."""
         self._windows.pop(name, None)
+
+    async def aclose(self) -> None:
+        """See ``Limiter``."""
 
     def _window(self, name: str, rate: Rate, now: float) -> CountingWindow:
         window = self._windows.get(name)
@@ -108,6 +116,7 @@ class RedisLimiter:
         storage = storage_from_string(
             f"async+{url}", implementation="redispy", socket_timeout=2, socket_connect_timeout=2
         )
+        self._storage: Any = storage
         self._moving = MovingWindowRateLimiter(storage)
         self._fixed = FixedWindowRateLimiter(storage)
         self._alone = MemoryLimiter(clock)
@@ -144,9 +153,18 @@ class RedisLimiter:
         stats = min(moving, fixed, key=lambda stats: stats.remaining)
         return Left(stats.remaining, _until(stats.reset_time))
 
-    async def forget(self, name: str) -> None:
+    async def forget(self, name: str, rate: Rate) -> None:
         """See ``Limiter``."""
-        await self._alone.forget(name)
+        await self._alone.forget(name, rate)
+        try:
+            await self._moving.clear(_item(rate), name)
+        except Exception as error:
+            self._lose(error)
+
+    async def aclose(self) -> None:
+        """See ``Limiter``."""
+        with suppress(Exception):  # it may be lost
+            await self._storage.bridge.storage.aclose()
 
     def _lose(self, error: Exception) -> None:
         if not self._is_lost:

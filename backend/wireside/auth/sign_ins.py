@@ -67,12 +67,13 @@ class SignIns:
         if user is None or not is_right or user.disabled_at is not None:
             _log.warning("sign_in_failed", peer=address)
             raise Unauthorized("The name or the password is wrong.")
-        await self._limiter.forget(f"sign-in {name}")
+        await self._limiter.forget(f"sign-in {name}", TRIES_OF_NAME)
         return await self.begin(user, agent=agent, address=address)
 
     async def _throttle(self, name: str, address: str) -> None:
-        for what, rate in ((f"sign-in {name}", TRIES_OF_NAME), (address, TRIES_OF_ADDRESS)):
-            left = await self._limiter.take(f"sign-in {what}", rate)
+        tries = ((f"sign-in {name}", TRIES_OF_NAME), (f"sign-in at {address}", TRIES_OF_ADDRESS))
+        for what, rate in tries:
+            left = await self._limiter.take(what, rate)
             if not left.was_taken:
                 _log.warning("sign_in_throttled", peer=address)
                 raise RateLimited(retry_after=left.reset_s)

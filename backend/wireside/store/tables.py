@@ -83,7 +83,7 @@ conversations = Table(
     metadata,
     Column("id", AnyId, primary_key=True),
     # the account that it belongs to, '' on a server without accounts
-    Column("owner", String, nullable=False, server_default=""),
+    Column("owner", AnyId, nullable=False, server_default=""),
     Column("title", AnyText, nullable=False),
     Column("title_source", String, nullable=False),
     Column("created_at", Double, nullable=False),
@@ -225,7 +225,7 @@ Index(
 users = Table(
     "users",
     metadata,
-    Column("id", String, primary_key=True),
+    Column("id", AnyId, primary_key=True),
     Column("name", AnyText, nullable=False, unique=True),
     Column("role", String, nullable=False),
     Column("created_at", Double, nullable=False),
@@ -285,7 +285,7 @@ shares = Table(
     metadata,
     Column("id", AnyId, primary_key=True),
     Column("token", AnyId, nullable=False, unique=True),
-    Column("owner", String, nullable=False, index=True),
+    Column("owner", AnyId, nullable=False, index=True),
     Column(
         "conversation_id",
         ForeignKey(conversations.c.id, ondelete="CASCADE"),

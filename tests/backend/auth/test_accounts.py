@@ -1,0 +1,230 @@
+"""Accounts: the first one, invitations, passwords, administration."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from tests.backend.auth.conftest import PASSWORD, House, as_caller
+
+from wireside.auth.accounts import INVITATION_S, RESET_S, Vouched, clean_name
+from wireside.errors import BadMessage, Forbidden, NotFound, Unauthorized
+from wireside.identity import Caller
+from wireside.records import ConversationInfo
+
+
+async def test_the_first_link_makes_an_administrator_and_works_once(house: House) -> None:
+    secret = await house.accounts.first_link()
+    assert secret is not None
+    user = await house.accounts.join(secret, "  Ada  Lovelace ", PASSWORD)
+    assert (user.name, user.role) == ("ada lovelace", "admin")
+    with pytest.raises(NotFound):
+        await house.accounts.join(secret, "eve", PASSWORD)
+    assert await house.accounts.first_link() is None
+
+
+async def test_a_new_start_makes_the_first_link_of_the_last_one_useless(house: House) -> None:
+    old = await house.accounts.first_link()
+    new = await house.accounts.first_link()
+    assert old is not None
+    assert new is not None
+    with pytest.raises(NotFound):
+        await house.accounts.join(old, "eve", PASSWORD)
+    await house.accounts.join(new, "ada", PASSWORD)
+
+
+async def test_what_was_kept_before_there_were_accounts_is_the_first_ones(house: House) -> None:
+    await house.store.create(ConversationInfo("c", "Title", 1.0, 1.0))
+    ada = await house.administrator()
+    stored = await house.store.conversation("c")
+    assert stored is not None
+    assert stored.info.owner == ada.user_id
+
+
+async def test_an_invitation_is_good_for_a_week_and_for_one(house: House) -> None:
+    ada = await house.administrator()
+    late = await house.accounts.invite(ada, "user")
+    house.clock.now += INVITATION_S + 1
+    with pytest.raises(NotFound):
+        await house.accounts.join(late, "eve", PASSWORD)
+    fresh = await house.accounts.invite(ada, "viewer", "Grace")
+    both = await asyncio.gather(
+        house.accounts.join(fresh, "ignored", PASSWORD),
+        house.accounts.join(fresh, "ignored", PASSWORD),
+        return_exceptions=True,
+    )
+    assert sum(isinstance(one, Exception) for one in both) == 1
+    names = {user.name: user.role for user in await house.accounts.users(ada)}
+    assert names == {"ada": "admin", "grace": "viewer"}
+
+
+async def test_a_name_that_is_taken_leaves_the_invitation_good(house: House) -> None:
+    ada = await house.administrator()
+    secret = await house.accounts.invite(ada, "user")
+    with pytest.raises(BadMessage, match="taken"):
+        await house.accounts.join(secret, "ADA", PASSWORD)
+    assert (await house.accounts.join(secret, "grace", PASSWORD)).name == "grace"
+
+
+@pytest.mark.parametrize("password", ["", "short", "aaaaaaaaaaaaaaaa", "x" * 257])
+async def test_a_poor_password_is_refused_and_the_link_stays_good(
+    house: House, password: str
+) -> None:
+    secret = await house.accounts.first_link()
+    assert secret is not None
+    with pytest.raises(BadMessage, match="password"):
+        await house.accounts.join(secret, "ada", password)
+    await house.accounts.join(secret, "ada", PASSWORD)
+
+
+@pytest.mark.parametrize("name", ["", "   ", "\u200b\u202e", "\x00\x1b[2J"[:1]])
+async def test_a_name_must_be_seen(house: House, name: str) -> None:
+    secret = await house.accounts.first_link()
+    assert secret is not None
+    with pytest.raises(BadMessage, match="name"):
+        await house.accounts.join(secret, name, PASSWORD)
+
+
+def test_names_have_one_spelling() -> None:
+    assert clean_name("ＡＤＡ\u200b") == clean_name(" ada ") == "ada"
+    assert clean_name("a\x1b[2Jb\n") == "a[2jb"
+    assert len(clean_name("x" * 500)) == 64
+
+
+async def test_a_reset_sets_the_password_and_signs_out_everywhere(house: House) -> None:
+    ada = await house.administrator()
+    grace = await house.person(ada, "grace")
+    here = await house.signed_in("grace")
+    ended: list[str] = []
+    house.presence.enter(here, lambda: ended.append("page"))
+    first = await house.accounts.reset(ada, grace.id)
+    secret = await house.accounts.reset(ada, grace.id)
+    with pytest.raises(NotFound):  # only the newest link works
+        await house.accounts.join(first, "", "a whole new password")
+    await house.accounts.join(secret, "somebody else", "a whole new password")
+    assert ended == ["page"]
+    with pytest.raises(Unauthorized):
+        await house.signed_in("grace")
+    cookie = await house.sign_ins.sign_in(
+        "grace", "a whole new password", agent="", address="192.0.2.1"
+    )
+    assert cookie
+    with pytest.raises(NotFound):
+        await house.accounts.join(secret, "", "once more a password")
+
+
+async def test_a_reset_is_good_for_a_day(house: House) -> None:
+    ada = await house.administrator()
+    secret = await house.accounts.reset(ada, ada.user_id)
+    house.clock.now += RESET_S + 1
+    with pytest.raises(NotFound):
+        await house.accounts.join(secret, "", "a whole new password")
+
+
+async def test_a_new_password_needs_the_old_one_and_ends_other_sessions(house: House) -> None:
+    await house.administrator()
+    here, there = await house.signed_in("ada"), await house.signed_in("ada")
+    ended: list[str] = []
+    house.presence.enter(here, lambda: ended.append("here"))
+    house.presence.enter(there, lambda: ended.append("there"))
+    with pytest.raises(BadMessage, match="wrong"):
+        await house.accounts.change_password(here, "not it at all", "a whole new password")
+    assert ended == []
+    await house.accounts.change_password(here, PASSWORD, "a whole new password")
+    assert ended == ["there"]
+    assert [one.id for one in await house.sign_ins.of(here)] == [here.credential.split()[1]]
+
+
+async def test_there_is_always_an_administrator(house: House) -> None:
+    ada = await house.administrator()
+    for change in (
+        house.accounts.disable(ada, ada.user_id),
+        house.accounts.remove(ada, ada.user_id),
+        house.accounts.set_role(ada, ada.user_id, "user"),
+    ):
+        with pytest.raises(BadMessage, match="administrator"):
+            await change
+    grace = await house.person(ada, "grace", "admin")
+    await house.accounts.set_role(ada, ada.user_id, "user")
+    with pytest.raises(BadMessage, match="administrator"):
+        await house.accounts.disable(as_caller(grace), grace.id)
+
+
+async def test_a_disabled_account_is_out_at_once_and_may_come_back(house: House) -> None:
+    ada = await house.administrator()
+    grace = await house.person(ada, "grace")
+    here = await house.signed_in("grace")
+    ended: list[str] = []
+    house.presence.enter(here, lambda: ended.append("page"))
+    await house.accounts.disable(ada, grace.id)
+    assert ended == ["page"]
+    with pytest.raises(Unauthorized):
+        await house.signed_in("grace")
+    await house.accounts.enable(ada, grace.id)
+    assert (await house.signed_in("grace")).user_id == grace.id
+
+
+async def test_a_new_role_counts_at_once(house: House) -> None:
+    ada = await house.administrator()
+    grace = await house.person(ada, "grace")
+    here = await house.signed_in("grace")
+    ended: list[str] = []
+    house.presence.enter(here, lambda: ended.append("page"))
+    await house.accounts.set_role(ada, grace.id, "viewer")
+    assert ended == ["page"]
+    assert (await house.signed_in("grace")).role == "viewer"
+
+
+async def test_a_removed_account_takes_all_it_had_along(house: House) -> None:
+    ada = await house.administrator()
+    grace = await house.person(ada, "grace")
+    await house.store.create(ConversationInfo("c", "Title", 1.0, 1.0, owner=grace.id))
+    key, _ = await house.keys.create(as_caller(grace), "key", ["chat"])
+    await house.accounts.remove(ada, grace.id)
+    assert await house.store.conversation("c") is None
+    assert await house.store.accounts.key(key.id) is None
+    assert house.removed == [grace.id]
+    house.clock.now += 100
+    assert await house.store.purge(house.clock.now) == 1
+
+
+@pytest.mark.parametrize("role", ["user", "viewer"])
+async def test_only_administrators_administer(house: House, role: str) -> None:
+    ada = await house.administrator()
+    eve = as_caller(await house.person(ada, "eve", role))
+    with_key = Caller(ada.user_id, "ada", "admin", frozenset({"chat", "read"}))
+    for who in (eve, with_key):
+        for call in (
+            lambda who=who: house.accounts.users(who),
+            lambda who=who: house.accounts.invitations(who),
+            lambda who=who: house.accounts.invite(who, "admin"),
+            lambda who=who: house.accounts.take_back(who, "x"),
+            lambda who=who: house.accounts.reset(who, ada.user_id),
+            lambda who=who: house.accounts.set_role(who, eve.user_id, "admin"),
+            lambda who=who: house.accounts.disable(who, ada.user_id),
+            lambda who=who: house.accounts.enable(who, ada.user_id),
+            lambda who=who: house.accounts.remove(who, ada.user_id),
+        ):
+            with pytest.raises(Forbidden):
+                await call()
+
+
+async def test_whom_somebody_else_vouches_for_gets_an_account(house: House) -> None:
+    first = await house.accounts.vouched(Vouched("idp 1", "Ada"))
+    assert (first.name, first.role, first.password) == ("ada", "admin", None)
+    again = await house.accounts.vouched(Vouched("idp 1", "Ada Lovelace"))
+    assert again.id == first.id
+    other = await house.accounts.vouched(Vouched("idp 2", "Ada", "viewer"))
+    assert (other.name, other.role) == ("ada 2", "viewer")
+    promoted = await house.accounts.vouched(Vouched("idp 2", "Ada", "user"))
+    assert (promoted.id, promoted.role) == (other.id, "user")
+    await house.accounts.disable(as_caller(first), other.id)
+    with pytest.raises(Forbidden):
+        await house.accounts.vouched(Vouched("idp 2", "Ada", "user"))
+    with pytest.raises(BadMessage):
+        await house.accounts.reset(as_caller(first), other.id)
+
+
+async def test_two_who_come_for_the_first_time_at_once_are_one(house: House) -> None:
+    users = await asyncio.gather(*(house.accounts.vouched(Vouched("s", "x")) for _ in range(5)))
+    assert len({user.id for user in users}) == 1

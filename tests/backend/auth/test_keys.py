@@ -1,0 +1,121 @@
+"""API keys and tickets."""
+
+from __future__ import annotations
+
+import pytest
+from tests.backend.auth.conftest import House, as_caller
+
+from wireside.auth.gate import Credentials
+from wireside.auth.keys import MAX_KEYS
+from wireside.auth.tickets import GOOD_S
+from wireside.errors import BadMessage, Forbidden, NotFound
+
+HERE = "192.0.2.1"
+
+
+async def test_a_key_lets_its_owner_in_with_its_scopes(house: House) -> None:
+    ada = await house.administrator()
+    key, text = await house.keys.create(ada, " my  script ", ["chat"], tokens_per_day=5)
+    caller = await house.gate().caller(Credentials(HERE, bearer=text))
+    assert caller is not None
+    assert (caller.user_id, caller.tokens_per_day) == (ada.user_id, 5)
+    assert [caller.may(scope) for scope in ("chat", "read", "admin")] == [True, False, False]
+    (listed,) = await house.keys.of(ada)
+    assert (listed.name, listed.used_at) == ("my script", house.clock.now)
+    assert text.rpartition("_")[2] not in str(listed)  # only a hash is kept
+    assert key.secret not in text
+
+
+async def test_a_key_that_is_not_right_lets_nobody_in(house: House) -> None:
+    ada = await house.administrator()
+    _, text = await house.keys.create(ada, "key", ["chat"])
+    _, other = await house.keys.create(ada, "other", ["chat"])
+    for wrong in ("", text[:-1], text + "x", text[:-3] + "AAA", text[:26] + other[26:], "é"):
+        assert await house.gate().caller(Credentials(HERE, bearer=wrong)) is None
+
+
+async def test_a_key_ends_with_its_days_or_its_account(house: House) -> None:
+    ada = await house.administrator()
+    grace = await house.person(ada, "grace")
+    _, short = await house.keys.create(as_caller(grace), "short", ["chat"], days=1)
+    _, long = await house.keys.create(as_caller(grace), "long", ["chat"])
+    gate = house.gate()
+    house.clock.now += 86_401
+    assert await gate.caller(Credentials(HERE, bearer=short)) is None
+    assert await gate.caller(Credentials(HERE, bearer=long))
+    await house.accounts.disable(ada, grace.id)
+    assert await gate.caller(Credentials(HERE, bearer=long)) is None
+
+
+async def test_a_revoked_key_closes_what_it_has_opened(house: House) -> None:
+    ada = await house.administrator()
+    key, text = await house.keys.create(ada, "key", ["chat"])
+    caller = await house.gate().caller(Credentials(HERE, bearer=text))
+    assert caller is not None
+    ended: list[str] = []
+    house.presence.enter(caller, lambda: ended.append("socket"))
+    grace = as_caller(await house.person(ada, "grace"))
+    with pytest.raises(NotFound):
+        await house.keys.revoke(grace, key.id)
+    await house.keys.revoke(ada, key.id)
+    assert ended == ["socket"]
+    assert await house.gate().caller(Credentials(HERE, bearer=text)) is None
+
+
+async def test_nobody_makes_a_key_that_may_more_than_they(house: House) -> None:
+    ada = await house.administrator()
+    viewer = as_caller(await house.person(ada, "eve", "viewer"))
+    await house.keys.create(viewer, "reads", ["read"])
+    for scope in ("chat", "admin"):
+        with pytest.raises(Forbidden):
+            await house.keys.create(viewer, "more", [scope])  # type: ignore[list-item]
+
+
+async def test_wrong_keys_are_not_made(house: House) -> None:
+    ada = await house.administrator()
+    for name, scopes, more in (
+        ("", ["chat"], {}),
+        ("x" * 65, ["chat"], {}),
+        ("a\x1bb", ["chat"], {}),
+        ("key", [], {}),
+        ("key", ["root"], {}),
+        ("key", ["chat"], {"days": 0}),
+        ("key", ["chat"], {"days": float("nan")}),
+        ("key", ["chat"], {"days": 4000}),
+        ("key", ["chat"], {"tokens_per_day": 0}),
+    ):
+        with pytest.raises(BadMessage):
+            await house.keys.create(ada, name, scopes, **more)  # type: ignore[arg-type]
+    for number in range(MAX_KEYS):
+        await house.keys.create(ada, f"key {number}", ["chat"])
+    with pytest.raises(BadMessage, match="already"):
+        await house.keys.create(ada, "one more", ["chat"])
+
+
+async def test_a_ticket_is_good_once_and_for_seconds(house: House) -> None:
+    await house.administrator()
+    ada = await house.signed_in("ada")
+    gate = house.gate()
+    ticket = house.tickets.issue(ada)
+    assert await gate.caller(Credentials(HERE, ticket=ticket, is_own_page=False)) == ada
+    assert await gate.caller(Credentials(HERE, ticket=ticket)) is None
+    late = house.tickets.issue(ada)
+    house.clock.now += GOOD_S
+    assert await gate.caller(Credentials(HERE, ticket=late)) is None
+
+
+async def test_a_ticket_is_for_one_origin(house: House) -> None:
+    await house.administrator()
+    ada = await house.signed_in("ada")
+    for origin, is_good in (("https://a.example", True), ("https://b.example", False)):
+        ticket = house.tickets.issue(ada, "https://a.example")
+        credentials = Credentials(HERE, ticket=ticket, origin=origin)
+        assert bool(await house.gate().caller(credentials)) == is_good
+
+
+async def test_a_ticket_of_somebody_who_was_signed_out_is_good_no_more(house: House) -> None:
+    await house.administrator()
+    ada = await house.signed_in("ada")
+    ticket = house.tickets.issue(ada)
+    await house.sign_ins.end(ada)
+    assert await house.gate().caller(Credentials(HERE, ticket=ticket)) is None

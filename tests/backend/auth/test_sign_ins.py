@@ -1,0 +1,127 @@
+"""Sessions of browsers."""
+
+from __future__ import annotations
+
+import pytest
+from tests.backend.auth.conftest import PASSWORD, House
+
+from wireside.auth.gate import Credentials
+from wireside.auth.sign_ins import TRIES_OF_ADDRESS, TRIES_OF_NAME
+from wireside.errors import RateLimited, Unauthorized
+
+HERE = "192.0.2.1"
+
+
+async def sign_in(house: House, name: str, password: str = PASSWORD, address: str = HERE) -> str:
+    return await house.sign_ins.sign_in(name, password, agent="Firefox", address=address)
+
+
+async def test_a_cookie_lets_its_owner_in(house: House) -> None:
+    ada = await house.administrator()
+    cookie = await sign_in(house, "Ada")
+    caller = await house.sign_ins.caller(cookie, HERE)
+    assert caller is not None
+    assert (caller.user_id, caller.role, caller.address) == (ada.user_id, "admin", HERE)
+    assert PASSWORD not in cookie
+
+
+async def test_each_sign_in_is_a_session_of_its_own(house: House) -> None:
+    await house.administrator()
+    assert await sign_in(house, "ada") != await sign_in(house, "ada")
+
+
+async def test_a_cookie_that_was_changed_lets_nobody_in(house: House) -> None:
+    await house.administrator()
+    cookie = await sign_in(house, "ada")
+    token, _, signature = cookie.rpartition(".")
+    for wrong in ("", "x", token, f"{token}.{signature[:-2]}", f"x{cookie}", f"{cookie}\0", "é.é"):
+        assert await house.sign_ins.caller(wrong, HERE) is None
+
+
+async def test_a_session_ends_after_days_without_a_visit(house: House) -> None:
+    await house.administrator()
+    cookie = await sign_in(house, "ada")
+    for _ in range(3):  # each visit puts the end off
+        house.clock.now += 20 * 86_400
+        assert await house.sign_ins.caller(cookie, HERE)
+    house.clock.now += 31 * 86_400
+    assert await house.sign_ins.caller(cookie, HERE) is None
+    await house.store.accounts.clean_up(house.clock.now)
+    caller = await house.signed_in("ada")
+    assert len(await house.sign_ins.of(caller)) == 1
+
+
+async def test_wrong_names_and_wrong_passwords_are_told_alike(house: House) -> None:
+    await house.administrator()
+    said = set()
+    for name, password in (("ada", "wrong password"), ("nobody", PASSWORD), ("", "")):
+        with pytest.raises(Unauthorized) as refused:
+            await sign_in(house, name, password)
+        said.add(str(refused.value))
+    assert len(said) == 1
+
+
+async def test_guessing_is_slowed_down_by_name(house: House) -> None:
+    await house.administrator()
+    for number in range(TRIES_OF_NAME.limit):
+        with pytest.raises(Unauthorized):
+            await sign_in(house, "ada", "wrong password", f"198.51.100.{number}")
+    with pytest.raises(RateLimited) as slowed:
+        await sign_in(house, "ada", address="203.0.113.1")
+    assert 0 < (slowed.value.retry_after or 0) <= TRIES_OF_NAME.window_s
+    house.clock.now += TRIES_OF_NAME.window_s + 10
+    await sign_in(house, "ada")
+
+
+async def test_guessing_is_slowed_down_by_address(house: House) -> None:
+    await house.administrator()
+    for number in range(TRIES_OF_ADDRESS.limit):
+        with pytest.raises(Unauthorized):
+            await sign_in(house, f"name {number}", "wrong password")
+    with pytest.raises(RateLimited):
+        await sign_in(house, "ada")
+    await sign_in(house, "ada", address="203.0.113.1")  # others are not held up
+
+
+async def test_who_gets_it_right_may_sign_in_often(house: House) -> None:
+    await house.administrator()
+    for number in range(2 * TRIES_OF_NAME.limit):
+        await sign_in(house, "ada", address=f"198.51.100.{number}")
+
+
+async def test_signing_out_closes_what_is_open_there_and_only_there(house: House) -> None:
+    await house.administrator()
+    here, there = await house.signed_in("ada"), await house.signed_in("ada")
+    ended: list[str] = []
+    house.presence.enter(here, lambda: ended.append("here"))
+    house.presence.enter(there, lambda: ended.append("there"))
+    await house.sign_ins.end(here)
+    assert ended == ["here"]
+    assert len(await house.sign_ins.of(there)) == 1
+
+
+async def test_one_may_sign_out_elsewhere(house: House) -> None:
+    await house.administrator()
+    here, there = await house.signed_in("ada"), await house.signed_in("ada")
+    await house.sign_ins.end(here, there.credential.split()[1])
+    assert len(await house.sign_ins.of(here)) == 1
+    await house.signed_in("ada")
+    await house.signed_in("ada")
+    await house.sign_ins.end_others(here)
+    assert [one.id for one in await house.sign_ins.of(here)] == [here.credential.split()[1]]
+
+
+async def test_nobody_ends_the_sessions_of_others(house: House) -> None:
+    ada = await house.administrator()
+    await house.person(ada, "eve")
+    victim, eve = await house.signed_in("ada"), await house.signed_in("eve")
+    await house.sign_ins.end(eve, victim.credential.split()[1])
+    assert len(await house.sign_ins.of(victim)) == 1
+
+
+async def test_a_cookie_counts_on_our_own_pages_only(house: House) -> None:
+    await house.administrator()
+    cookie = await sign_in(house, "ada")
+    gate = house.gate()
+    assert await gate.caller(Credentials(HERE, cookie=cookie))
+    assert await gate.caller(Credentials(HERE, cookie=cookie, is_own_page=False)) is None

@@ -1,0 +1,183 @@
+"""What every store of accounts promises (``ports.AccountStore``), on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from wireside.records import ApiKey, ConversationInfo, Invitation, Share, SignIn, User
+from wireside.store.store import SqlStore
+
+ADA = User("u1", "ada", "admin", 1.0, password="$argon2id$…")
+GRACE = User("u2", "grace\0", "user", 2.0, subject="idp grace", disabled_at=None)
+HERE = SignIn("s1", "token-1", "u1", 10.0, 10.0, 100.0, "Firefox", "192.0.2.1")
+KEY = ApiKey("k1", "hash", "u1", "my key", frozenset({"chat", "read"}), 5.0, tokens_per_day=2**40)
+INVITATION = Invitation("i1", "token-i", "user", 1.0, 50.0, "bob")
+SHARE = Share("h1", "token-h", "u1", "c", "Title", 3.0, "content")
+
+
+async def filled(store: SqlStore) -> None:
+    assert await store.accounts.add_user(ADA)
+    assert await store.accounts.add_user(GRACE)
+
+
+async def test_users_are_found_by_all_their_names(store: SqlStore) -> None:
+    await filled(store)
+    accounts = store.accounts
+    assert await accounts.users() == [ADA, GRACE]
+    assert await accounts.user("u2") == GRACE
+    assert await accounts.user_named("grace\0") == GRACE
+    assert await accounts.user_of("idp grace") == GRACE
+    assert [
+        await accounts.user("\0"),
+        await accounts.user_named("\ud800"),
+        await accounts.user_of(""),
+    ] == [None] * 3
+
+
+async def test_a_name_is_there_once_and_the_invitation_stays_good(store: SqlStore) -> None:
+    await filled(store)
+    await store.accounts.add_invitation(INVITATION)
+    other = replace(ADA, id="u3")
+    assert not await store.accounts.add_user(other, invitation="i1")
+    assert await store.accounts.invitation("token-i") == INVITATION
+    assert await store.accounts.add_user(replace(other, name="bob"), invitation="i1")
+    assert await store.accounts.invitation("token-i") is None
+    again = replace(other, id="u4", name="eve")
+    assert not await store.accounts.add_user(again, invitation="i1")
+    assert await store.accounts.user("u4") is None
+
+
+async def test_the_first_one_gets_what_nobody_owns(store: SqlStore) -> None:
+    await store.create(ConversationInfo("c", "Title", 1.0, 1.0))
+    await filled(store)
+    await store.create(ConversationInfo("d", "Title", 1.0, 1.0))
+    owners = [(await store.conversation(name)).info.owner for name in "cd"]  # type: ignore[union-attr]
+    assert owners == ["u1", ""]
+
+
+async def test_sessions(store: SqlStore) -> None:
+    await filled(store)
+    accounts = store.accounts
+    await accounts.add_sign_in(HERE)
+    await accounts.add_sign_in(replace(HERE, id="s2", token="token-2", seen_at=20.0))
+    found = await accounts.sign_in("token-1")
+    assert found is not None
+    assert found[0] == HERE
+    assert found[1].seen_at == 20.0
+    await accounts.see(HERE, 30.0, 130.0)
+    assert [one.id for one in await accounts.sign_ins("u1")] == ["s1", "s2"]
+    assert await accounts.end_sign_ins("u2", only="s1") == []
+    assert await accounts.end_sign_ins("u1", but="s1") == ["s2"]
+    assert await accounts.end_sign_ins("u1", only="s1") == ["s1"]
+    assert await accounts.sign_in("token-1") is None
+
+
+async def test_keys(store: SqlStore) -> None:
+    await filled(store)
+    accounts = store.accounts
+    await accounts.add_key(KEY)
+    found = await accounts.key("k1")
+    assert found is not None
+    assert found[0] == KEY
+    assert found[1].id == "u1"
+    await accounts.use_key("k1", 9.0)
+    assert await accounts.keys("u1") == [replace(KEY, used_at=9.0)]
+    assert not await accounts.remove_key("u2", "k1")
+    assert await accounts.remove_key("u1", "k1")
+    assert await accounts.key("k1") is None
+
+
+async def test_a_link_to_a_password_takes_the_place_of_the_last_one(store: SqlStore) -> None:
+    await filled(store)
+    accounts = store.accounts
+    first = replace(INVITATION, user_id="u1")
+    await accounts.add_invitation(first)
+    await accounts.add_invitation(replace(first, id="i2", token="token-j"))
+    assert await accounts.invitation("token-i") is None
+    assert await accounts.set_password("u1", "new", invitation="i2")
+    assert not await accounts.set_password("u1", "newer", invitation="i2")
+    ada = await accounts.user("u1")
+    assert ada is not None
+    assert ada.password == "new"
+
+
+async def test_shares_are_their_owners(store: SqlStore) -> None:
+    await filled(store)
+    accounts = store.accounts
+    await store.create(ConversationInfo("c", "Title", 1.0, 1.0, owner="u1"))
+    await accounts.add_share(SHARE)
+    assert await accounts.share("token-h") == SHARE
+    assert await accounts.shares("u1", "c") == [replace(SHARE, content="")]
+    assert await accounts.shares("u2") == []
+    assert not await accounts.remove_share("u2", "h1")
+    await store.delete(["c"], 5.0, owner="u1")
+    assert await accounts.share("token-h") is None  # it is back when the conversation is
+    await store.restore(["c"], owner="u1")
+    assert await accounts.share("token-h") == SHARE
+    assert await accounts.remove_share("u1", "h1")
+
+
+async def test_what_still_lets_somebody_in(store: SqlStore) -> None:
+    await filled(store)
+    accounts = store.accounts
+    await accounts.add_sign_in(HERE)
+    await accounts.add_sign_in(replace(HERE, id="s2", token="t2", user_id="u2"))
+    await accounts.add_key(KEY)
+    await accounts.add_key(replace(KEY, id="k2", expires_at=40.0))
+    ids = ({"s1", "s2", "s3"}, {"k1", "k2", "k3"})
+    all_of_them = {("session s1", "admin"), ("session s2", "user"), ("key k1", "admin")}
+    assert await accounts.valid(*ids, 20.0) == all_of_them | {("key k2", "admin")}
+    assert await accounts.valid(*ids, 50.0) == all_of_them
+    await accounts.change_user(replace(GRACE, disabled_at=60.0))
+    assert await accounts.valid(*ids, 50.0) == all_of_them - {("session s2", "user")}
+    assert await accounts.valid(set(), set(), 50.0) == set()
+    many = {f"x{number}" for number in range(2000)}
+    assert await accounts.valid(many, {"k1"}, 50.0) == {("key k1", "admin")}
+
+
+async def test_what_has_expired_goes(store: SqlStore) -> None:
+    await filled(store)
+    await store.accounts.add_sign_in(HERE)
+    await store.accounts.add_invitation(INVITATION)
+    await store.accounts.clean_up(60.0)
+    assert await store.accounts.invitations() == []
+    assert len(await store.accounts.sign_ins("u1")) == 1
+    await store.accounts.clean_up(101.0)
+    assert await store.accounts.sign_ins("u1") == []
+
+
+async def test_a_removed_user_leaves_nothing(store: SqlStore) -> None:
+    await filled(store)
+    accounts = store.accounts
+    await store.create(ConversationInfo("c", "Title", 1.0, 1.0, owner="u1"))
+    await accounts.add_sign_in(HERE)
+    await accounts.add_key(KEY)
+    await accounts.add_share(SHARE)
+    await accounts.remove_user("u1", 70.0)
+    assert await accounts.users() == [GRACE]
+    assert await accounts.sign_in("token-1") is None
+    assert await accounts.key("k1") is None
+    assert await accounts.share("token-h") is None
+    assert await store.conversation("c") is None
+
+
+async def test_lists_and_search_show_the_owners_only(store: SqlStore) -> None:
+    for name, owner in (("a", "u1"), ("b", "u2"), ("c", "")):
+        await store.create(ConversationInfo(name, f"Title {name}", 1.0, 1.0, owner=owner))
+    for name, owner in (("a", "u1"), ("b", "u2"), ("c", "")):
+        listing = await store.conversations(owner=owner, cursor=None, limit=10)
+        assert [info.id for info in listing.conversations] == [name]
+        hits = await store.search("title", owner=owner, cursor=None, limit=10)
+        assert [hit.conversation_id for hit in hits] == [name]
+    assert await store.delete(["a", "b"], 5.0, owner="u2") == ["b"]
+    assert await store.restore(["a", "b"], owner="u1") == []
+    assert await store.restore(["a", "b"], owner="u2") == ["b"]
+
+
+async def test_each_owner_keeps_as_many(store: SqlStore) -> None:
+    for number in range(4):
+        for owner in ("u1", "u2"):
+            info = ConversationInfo(f"{owner}-{number}", "T", 1.0, float(number), owner=owner)
+            await store.create(info)
+    old = await store.outdated(updated_before=None, keep=3)
+    assert sorted(old) == [("u1-0", "u1"), ("u2-0", "u2")]
