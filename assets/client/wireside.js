@@ -100,7 +100,11 @@ export class Answer {
   }
 }
 
-/** A connection that keeps itself alive. `onState` hears "connecting", "connected", "waiting", "closed". */
+/**
+ * A connection that keeps itself alive. `onState` hears "connecting", "connected", "waiting", "closed".
+ * `ticket` is for pages of other origins, on servers with accounts: an async function that returns a fresh ticket
+ * (your own server asks for it: POST /api/tickets with its key). It is called before each connection.
+ */
 export class Wireside {
   #url;
   #socket = null;
@@ -110,8 +114,9 @@ export class Wireside {
   #timers = new Set();
   #isClosed = false;
 
-  constructor(url, { onState = () => {}, WebSocket = globalThis.WebSocket } = {}) {
+  constructor(url, { onState = () => {}, WebSocket = globalThis.WebSocket, ticket = null } = {}) {
     this.#url = url;
+    this.ticket = ticket;
     this.onState = onState;
     this.WebSocket = WebSocket;
     this.#connect();
@@ -152,9 +157,18 @@ export class Wireside {
     if (this.#open.has(answer.id)) this.#send({ type: "cancel", id: answer.id });
   }
 
-  #connect() {
+  async #connect() {
     this.onState("connecting");
-    const socket = (this.#socket = new this.WebSocket(this.#url, ["ai-chat"]));
+    const protocols = ["ai-chat"];
+    if (this.ticket) {
+      try {
+        protocols.push(`ticket.${await this.ticket()}`);
+      } catch {
+        return this.#wait(); // whoever gives tickets is away
+      }
+      if (this.#isClosed) return;
+    }
+    const socket = (this.#socket = new this.WebSocket(this.#url, protocols));
     socket.onopen = () => {
       this.#tries = 0;
       this.onState("connected");
@@ -181,7 +195,11 @@ export class Wireside {
       this.#end(new WiresideError({ message: reason || `The server closed the connection (${code}).` }));
       return;
     }
-    // 1001 and 1012: the server restarts and is back at once
+    this.#wait(); // 1001 and 1012: the server restarts and is back at once
+  }
+
+  #wait() {
+    if (this.#isClosed) return;
     const backoff = Math.min(1000 * 2 ** this.#tries++, LONGEST_BACKOFF_MS);
     this.onState("waiting");
     this.#after(Math.random() * backoff, () => this.#connect());
@@ -197,7 +215,7 @@ export class Wireside {
   }
 
   #send(frame) {
-    if (this.#socket.readyState === 1) this.#socket.send(JSON.stringify(frame));
+    if (this.#socket?.readyState === 1) this.#socket.send(JSON.stringify(frame));
   }
 
   #every(ms, work) {

@@ -149,6 +149,12 @@ def lab(running_lab: Lab) -> Iterator[Lab]:
 
 
 @pytest.fixture(scope="session")
+def served_with() -> type[Served]:
+    """Call with the lab's address, a folder and settings to start a server; stop it yourself."""
+    return Served
+
+
+@pytest.fixture(scope="session")
 def served(running_lab: FakeOpenAI, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     server = Served(running_lab.url, tmp_path_factory.mktemp("data"))
     yield server

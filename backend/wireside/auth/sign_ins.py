@@ -11,7 +11,7 @@ from wireside.auth.accounts import clean_name
 from wireside.auth.limiter import Limiter, Rate
 from wireside.auth.passwords import Passwords
 from wireside.auth.presence import Presence
-from wireside.errors import RateLimited, Unauthorized
+from wireside.errors import NotFound, RateLimited, Unauthorized
 from wireside.identity import Caller
 from wireside.ports import AccountStore, Clock
 from wireside.records import SignIn, User
@@ -120,9 +120,14 @@ class SignIns:
         return await self._store.sign_ins(caller.user_id)
 
     async def end(self, caller: Caller, sign_in_id: str | None = None) -> None:
-        """Sign out: here, or in another browser; what is open there is closed."""
+        """Sign out: here, or in another browser; what is open there is closed. Raises ``NotFound``
+        for one that the caller is not signed in with.
+        """
         here = caller.credential.removeprefix("session ")
-        await self._ended(await self._store.end_sign_ins(caller.user_id, only=sign_in_id or here))
+        ended = await self._store.end_sign_ins(caller.user_id, only=sign_in_id or here)
+        if sign_in_id is not None and not ended:
+            raise NotFound("You are not signed in there.")
+        await self._ended(ended)
 
     async def end_others(self, caller: Caller) -> None:
         """Sign out in all other browsers."""

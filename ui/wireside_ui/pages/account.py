@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -31,6 +32,9 @@ from wireside_ui.theme import Look
 from wireside_ui.words import direction_of, language_of, sentence_in, words_in
 
 MAX_FIELDS: Final = 20
+
+MAX_TO_SAY: Final = 1000
+"""Things that are kept for the next page of somebody."""
 
 Do = Callable[[Caller, dict[str, list[str]]], Awaitable["Done"]]
 
@@ -58,6 +62,7 @@ class AccountPages:
         self._look = look
         self._version = version
         self._base_url = base_url.rstrip("/")
+        self._to_say: OrderedDict[str, Done] = OrderedDict()
         self._templates = Environment(
             loader=PackageLoader("wireside_ui"), autoescape=True, undefined=StrictUndefined
         )
@@ -227,7 +232,8 @@ class AccountPages:
 
     async def show_settings(self, request: Request) -> Response:
         """Show one's account."""
-        return await self._settings(request, _known(request), Done())
+        who = _known(request)
+        return await self._settings(request, who, self._said(who))
 
     async def change_settings(self, request: Request, what: str) -> Response:
         """Do what a form of the page says."""
@@ -245,9 +251,8 @@ class AccountPages:
             done = await dos[what](who, await _form(request))
         except WiresideError as error:
             return await self._settings(request, who, Done(), error)
-        if not done.secret and what != "password":
-            return self._go(request, "/settings")
-        return await self._settings(request, who, _in_words(done, words))
+        self._say(who, _in_words(done, words))
+        return self._go(request, "/settings")
 
     async def _set_password(self, who: Caller, form: dict[str, list[str]]) -> Done:
         accounts = self._auth.accounts
@@ -329,7 +334,8 @@ class AccountPages:
 
     async def show_people(self, request: Request) -> Response:
         """Show all accounts to an administrator."""
-        return await self._people(request, _known(request), Done())
+        who = _known(request)
+        return await self._people(request, who, self._said(who))
 
     async def change_people(self, request: Request, user_id: str) -> Response:
         """Do what a form of the page says."""
@@ -341,9 +347,18 @@ class AccountPages:
                 done = await self._change_person(request, who, user_id, form)
         except WiresideError as error:
             return await self._people(request, who, Done(), error)
-        if not done.secret:
-            return self._go(request, "/people")
-        return await self._people(request, who, _in_words(done, words))
+        self._say(who, _in_words(done, words))
+        return self._go(request, "/people")
+
+    def _say(self, who: Caller, done: Done) -> None:
+        """Keep what the next page says, once: a page that is loaded again does nothing again."""
+        if done != Done():
+            self._to_say[who.credential or who.user_id] = done
+            while len(self._to_say) > MAX_TO_SAY:
+                self._to_say.popitem(last=False)
+
+    def _said(self, who: Caller) -> Done:
+        return self._to_say.pop(who.credential or who.user_id, Done())
 
     async def _invite(self, request: Request, who: Caller, form: dict[str, list[str]]) -> Done:
         accounts = self._auth.accounts

@@ -1,0 +1,180 @@
+"""Accounts as people use them: the first link, sign in, invite, share, sign out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from wireside.testing import answer
+
+PASSWORD = "a good long password"
+
+
+@pytest.fixture(scope="module")
+def guarded(
+    running_lab: Any, tmp_path_factory: pytest.TempPathFactory, served_with: Any
+) -> Iterator[Any]:
+    """A server with accounts; ``link`` makes the administrator."""
+    server = served_with(
+        running_lab.url,
+        tmp_path_factory.mktemp("guarded"),
+        WIRESIDE_AUTH="password",
+        WIRESIDE_SHARING="users",
+        WIRESIDE_USER_MESSAGES_PER_MINUTE="5",
+    )
+    server.link = server.process.stdout.readline().split()[-1]
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def state(guarded: Any, browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The cookies of the administrator, who has come in by the link."""
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(guarded.url)
+    assert re.search(r"/login$", page.url)
+    page.goto(guarded.link)
+    page.get_by_label("Name").fill("Ada")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button").click()
+    expect(page.get_by_test_id("connection-status")).to_have_text("Connected")
+    file = tmp_path_factory.mktemp("state") / "ada.json"
+    context.storage_state(path=file)
+    context.close()
+    return file
+
+
+@pytest.fixture
+def ada(guarded: Any, browser: Browser, state: Path) -> Iterator[Page]:
+    context = browser.new_context(storage_state=state, base_url=guarded.url)
+    yield context.new_page()
+    context.close()
+
+
+def test_a_wrong_password_is_told_and_a_right_one_leads_back(
+    guarded: Any, page: Page, state: Path
+) -> None:
+    page.goto(f"{guarded.url}/settings")
+    page.get_by_label("Name").fill("ada")
+    page.get_by_label("Password").fill("not the password")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert")).to_contain_text("wrong")
+    expect(page.get_by_label("Name")).to_have_value("ada")
+    expect(page.get_by_label("Password")).to_be_focused()
+    page.get_by_label("Password").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Settings")
+    assert page.url == f"{guarded.url}/settings"
+    page.get_by_role("button", name="Sign out", exact=True).click()
+    assert "/login" in page.url
+    page.goto(guarded.url)
+    assert "/login" in page.url
+
+
+def test_an_open_page_of_somebody_who_is_put_out_leads_to_the_door(
+    guarded: Any, ada: Page, browser: Browser
+) -> None:
+    ada.goto("/people")
+    ada.get_by_label("Name (or let them choose)").fill("Grace")
+    ada.get_by_role("button", name="Invite somebody").click()
+    link = ada.locator("#secret").inner_text()
+    ada.reload()
+    expect(ada.locator("#secret")).to_have_count(0)  # it was shown once
+    context = browser.new_context()
+    grace = context.new_page()
+    grace.goto(link)
+    grace.get_by_label("Password").fill(PASSWORD)
+    grace.get_by_role("button").click()
+    expect(grace.get_by_test_id("connection-status")).to_have_text("Connected")
+    grace.get_by_test_id("input-chat").fill("half a thought")
+    ada.goto("/people")
+    ada.get_by_role("listitem").filter(has_text="grace").get_by_role(
+        "button", name="Disable"
+    ).click()
+    grace.wait_for_url(re.compile("/login"))
+    grace.get_by_label("Name").fill("grace")
+    grace.get_by_label("Password").fill(PASSWORD)
+    grace.get_by_role("button", name="Sign in").click()
+    expect(grace.get_by_role("alert")).to_be_visible()
+    ada.get_by_role("listitem").filter(has_text="grace").get_by_role(
+        "button", name="Enable"
+    ).click()
+    grace.get_by_label("Password").fill(PASSWORD)
+    grace.get_by_role("button", name="Sign in").click()
+    # what was written is still there
+    expect(grace.get_by_test_id("input-chat")).to_have_value("half a thought")
+    context.close()
+
+
+def test_a_viewer_reads_and_does_not_write(guarded: Any, ada: Page, browser: Browser) -> None:
+    ada.goto("/people")
+    ada.get_by_label("Name (or let them choose)").fill("Vera")
+    ada.locator("#invite-role").select_option("viewer")
+    ada.get_by_role("button", name="Invite somebody").click()
+    context = browser.new_context()
+    vera = context.new_page()
+    vera.goto(ada.locator("#secret").inner_text())
+    vera.get_by_label("Password").fill(PASSWORD)
+    vera.get_by_role("button").click()
+    expect(vera.get_by_test_id("connection-status")).to_have_text("Connected")
+    expect(vera.get_by_test_id("input-chat")).to_be_disabled()
+    expect(vera.get_by_test_id("input-chat")).to_have_attribute("placeholder", re.compile("read"))
+    context.close()
+
+
+def test_what_is_left_is_said_and_a_conversation_is_shared(
+    guarded: Any, ada: Page, lab: Any, browser: Browser
+) -> None:
+    ada.goto("/")
+    expect(ada.get_by_test_id("connection-status")).to_have_text("Connected")
+    expect(ada.get_by_test_id("account")).to_contain_text("ada")
+    lab.answer_with(*[answer(3)] * 5)
+    for number in range(4):
+        ada.get_by_test_id("input-chat").fill(f"question {number}")
+        ada.keyboard.press("Enter")
+        expect(ada.get_by_test_id("message-user").last).to_have_text(f"question {number}")
+    expect(ada.get_by_test_id("allowance")).to_contain_text("1 messages left")
+    ada.get_by_test_id("input-chat").fill("the fifth")
+    ada.keyboard.press("Enter")
+    expect(ada.get_by_test_id("message-user").last).to_have_text("the fifth")
+    ada.get_by_test_id("input-chat").fill("one too many")
+    ada.keyboard.press("Enter")
+    expect(ada.locator(".ws-hint-shown")).to_contain_text("limit")
+    expect(ada.get_by_test_id("input-chat")).to_have_value("one too many")
+    ada.get_by_test_id("conversation-item").first.hover()
+    ada.get_by_test_id("conversation-menu").first.click()
+    ada.get_by_test_id("menu-share").click()
+    link = ada.locator(".ws-side-shared input").input_value()
+    context = browser.new_context()
+    stranger = context.new_page()
+    stranger.goto(link)
+    assert "/login" in stranger.url  # only for users
+    context.close()
+    ada.goto(link)
+    expect(ada.get_by_role("heading", level=1)).to_have_text("question 0")
+
+
+def test_a_key_is_shown_once(ada: Page) -> None:
+    ada.goto("/settings")
+    ada.get_by_label("What it is for").fill("my script")
+    ada.get_by_role("button", name="Make a key").click()
+    text = ada.locator("#secret").inner_text()
+    assert re.fullmatch(r"wireside_[0-9a-f]{16}_[\w-]{43}", text)
+    ada.goto("/settings")
+    assert text not in ada.content()
+    ada.get_by_role("button", name="Revoke: my script").click()
+    expect(ada.get_by_text("my script")).to_have_count(0)
+
+
+@pytest.mark.parametrize("width", [320, 820, 1440])
+def test_the_pages_fit(ada: Page, guarded: Any, width: int) -> None:
+    ada.set_viewport_size({"width": width, "height": 800})
+    for path in ("/settings", "/people"):
+        ada.goto(path)
+        assert ada.evaluate("document.documentElement.scrollWidth") <= width, path
