@@ -14,13 +14,13 @@ from pathlib import Path
 
 import structlog
 from fastapi import FastAPI
-from starlette.routing import WebSocketRoute
+from starlette.routing import Route, WebSocketRoute
 
 from wireside import __version__
 from wireside.api.conversations import ConversationRoutes
 from wireside.api.file_cache import FileCache
 from wireside.api.guards import Guards
-from wireside.api.problems import problem
+from wireside.api.problems import NoRoute, malformed, problem
 from wireside.api.routes import Ready, routes
 from wireside.api.websocket import ChatEndpoint
 from wireside.chat.history import HistoryLimit
@@ -162,6 +162,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(ConversationRoutes(server.chat, render, time.time).router())
     app.add_exception_handler(WiresideError, problem)
     app.router.routes.append(WebSocketRoute("/ws/ai-chat", _endpoint(server)))
+    app.add_exception_handler(400, malformed)
+    app.router.routes.append(Route("/api/{path:path}", NoRoute(app.openapi)))
     mount(app, server.chat, _look(settings), storage_secret=_secret(settings.data_dir))
     app.add_middleware(FileCache, prefixes=("/_nicegui/", "/assets/"))
     app.add_middleware(Guards, settings=settings, telemetry=server.telemetry)

@@ -438,14 +438,34 @@ def _file(dice: Dice) -> bytes:
 
 _FILES: tuple[Any, ...] = (
     {
-        "format": "wireside-conversations",
+        "format": "wireside",
         "version": 1,
         "conversations": [
             {
                 "title": "T",
                 "created_at": "2026-01-01T00:00:00Z",
                 "tags": ["a"],
-                "turns": [{"id": "1", "parent": None, "question": "q", "created_at": 1.0}],
+                "turns": [
+                    {
+                        "id": "1",
+                        "parent": None,
+                        "question": "q",
+                        "created_at": 1.0,
+                        "options": {"system": "s", "temperature": 0.5, "max_tokens": 7},
+                        "feedback": {"verdict": "up", "words": "w"},
+                        "answer": [
+                            {
+                                "model": "m",
+                                "reason": "stop",
+                                "usage": {"input_tokens": 1, "output_tokens": 2},
+                                "parts": [
+                                    {"type": "text", "text": "a"},
+                                    {"type": "tool", "call": "c", "name": "n", "state": "done"},
+                                ],
+                            }
+                        ],
+                    }
+                ],
             }
         ],
     },
