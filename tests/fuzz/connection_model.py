@@ -37,7 +37,8 @@ class Model:
 
     def __init__(self) -> None:
         self.now = 0.0
-        self.connection = Connection(LIMITS, SlidingWindow(ADDRESS_LIMIT))
+        self._window = SlidingWindow(ADDRESS_LIMIT)  # of the address: others share it
+        self.connection = Connection(LIMITS, self._window)
         self.is_closed = False
         self.running: list[Request | Resume] = []
         self.asked = 0
@@ -83,6 +84,13 @@ class Model:
         assert isinstance(close, Close)
         assert close.code == 1003
         self.is_closed = True
+
+    def neighbours(self, count: int) -> None:
+        """Other connections of the same address send so many messages."""
+        is_allowed = self._window.allow(self.now, count)
+        assert is_allowed == self._fits(self._address, count, ADDRESS_LIMIT)
+        if is_allowed:
+            self._address.extend([self.now] * count)
 
     def later(self, seconds: float) -> None:
         """Time passes."""

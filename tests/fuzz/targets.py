@@ -116,9 +116,9 @@ def _is_strict(text: str) -> bool:
     try:
         value = json.loads(text, object_pairs_hook=pairs, parse_constant=_refuse)
         json.dumps(value, ensure_ascii=False).encode()
+        return isinstance(value, dict) and _depth(value) <= MAX_NESTING
     except (ValueError, RecursionError):
         return False
-    return isinstance(value, dict) and _depth(value) <= MAX_NESTING
 
 
 def _refuse(literal: str) -> None:
@@ -153,6 +153,8 @@ def check_connection(data: bytes) -> None:
                 model.later(dice.below(5) / 2)
             case 6 if dice.byte() > 250:
                 model.binary()
+            case 7:
+                model.neighbours(1 + dice.below(30))
             case _:
                 model.receive(words.frame(dice))
     model.finish()
