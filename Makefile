@@ -6,7 +6,11 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: help install run check test bench soak format lock clean
+# of `make soak`, for what parses and for a live server
+INPUTS ?= 100000000
+FRAMES ?= 1000000
+
+.PHONY: help install run check test bench soak audit sbom format lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -26,8 +30,15 @@ test: $(VENV)/dev ## All of that, integration, a real browser, the wheel
 bench: $(VENV)/dev ## What a token costs, as ratios to a bare relay
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-soak: $(VENV)/dev ## Cuts and kills for two hours: nothing may be lost
+soak: $(VENV)/dev ## Cuts, kills and hostile input for hours: nothing may be lost or crash
 	@$(BIN)/python tests/faults/storm.py $(ARGS)
+	@$(BIN)/python tests/fuzz/soak.py --inputs $(INPUTS) --frames $(FRAMES)
+
+audit: $(VENV)/dev ## Ask whether weaknesses of the locked packages are known
+	@$(BIN)/python scripts/audit.py $(ARGS)
+
+sbom: $(VENV)/dev ## Write the software bill of materials, build/sbom.json
+	@$(BIN)/python scripts/sbom.py
 
 format: $(VENV)/dev ## Put the code in its form
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .

@@ -56,6 +56,7 @@ TEST = (
     Step("unit tests", tool("pytest", "-q", *SAME, *UNIT, "-m", "not slow")),
     Step("slow tests", tool("pytest", "-q", *SAME, *UNIT, "-m", "slow")),
     Step("faults", tool("pytest", "-q", "-s", "tests/faults")),
+    Step("fuzzing", tool("pytest", "-q", "-s", *SAME, "tests/fuzz")),
     Step("packaging", tool("pytest", "-q", "tests/packaging")),
     # a process of its own: Playwright leaves a loop running, and async tests can't follow it
     Step("browser", tool("pytest", "-q", "tests/e2e")),

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING
 import structlog
 from fastapi import FastAPI
 from starlette.middleware.sessions import SessionMiddleware
-from starlette.routing import WebSocketRoute
+from starlette.routing import Route, WebSocketRoute
 
 from wireside import __version__
 from wireside.api.accounts import AccountRoutes
 from wireside.api.conversations import ConversationRoutes
 from wireside.api.file_cache import FileCache
 from wireside.api.guards import Guards, door_of
-from wireside.api.problems import problem
+from wireside.api.problems import NoRoute, malformed, problem
 from wireside.api.routes import Ready, routes
 from wireside.api.websocket import ChatEndpoint
 from wireside.api.who import WhoAsks, WhoRules
@@ -230,6 +230,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(accounts.pages())
     app.add_exception_handler(WiresideError, problem)
     app.router.routes.append(WebSocketRoute("/ws/ai-chat", _endpoint(server)))
+    app.add_exception_handler(400, malformed)
+    app.router.routes.append(Route("/api/{path:path}", NoRoute(app.openapi)))
     mount(
         app,
         server.chat,

@@ -34,12 +34,6 @@ def test_what_others_load_is_never_kept_for_ever() -> None:
     assert browser.get("/assets/css/none.css").status_code == 404
 
 
-def test_an_unknown_api_path_is_told_in_json() -> None:
-    for method in ("GET", "POST"):
-        response = client().request(method, "/api/nope")
-        assert (response.status_code, response.json()["code"]) == (404, "not_found")
-
-
 def test_a_teams_logo_is_served_and_changes_the_version(tmp_path: Path) -> None:
     logo = tmp_path / "logo.png"
     logo.write_bytes(b"png")

@@ -109,11 +109,6 @@ def _extras(look: Look, assets: Path, version: str) -> APIRouter:
             media_type="application/manifest+json",
         )
 
-    @router.api_route("/api/{path:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
-    async def unknown(path: str) -> JSONResponse:
-        # the page's mount would answer with a page, and hold a client's memory for it
-        return JSONResponse({"message": f"There is no /api/{path}.", "code": "not_found"}, 404)
-
     return router
 
 

@@ -14,7 +14,7 @@ from wireside.api.problems import PROBLEMS
 from wireside.auth.auth import Auth
 from wireside.auth.tickets import GOOD_S
 from wireside.chat.sharing import Sharing
-from wireside.errors import NotConfigured, NotFound
+from wireside.errors import NotFound
 from wireside.identity import Caller, Role, Scope
 from wireside.protocol.handshake import Origin
 from wireside.records import ApiKey, SignIn, User
@@ -307,7 +307,7 @@ class AccountRoutes:
 
     def _has_accounts(self) -> None:
         if not self._auth.has_accounts:
-            raise NotConfigured("This server has no accounts (WIRESIDE_AUTH).")
+            raise NotFound("This server has no accounts (WIRESIDE_AUTH).")
 
     def _in_person(self, who: Caller) -> None:
         """A key may not make others, or end sessions, unless it is an administrator's."""

@@ -11,14 +11,14 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response, StreamingResponse
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from wireside.api.asking import TheirLibrary
 from wireside.api.problems import PROBLEMS
 from wireside.chat.conversation import Conversation, Turn
 from wireside.chat.export import Exporter, HtmlExport, JsonExport, MarkdownExport
 from wireside.chat.importing import MAX_BYTES, read
-from wireside.chat.library import Library
+from wireside.chat.library import MAX_TAG_CHARS, MAX_TAGS, MAX_TITLE_CHARS, Library
 from wireside.errors import NotFound, TooLarge
 from wireside.generation.log import Piece, ReasoningPiece, TextPiece, ToolPiece
 from wireside.generation.runner import Stream, new_name
@@ -32,6 +32,24 @@ MAX_PAGE = 200
 
 Limit = Annotated[int, Query(ge=1, le=MAX_PAGE)]
 Id = Annotated[str, Path(max_length=64)]
+
+# The library holds these; here they are only told, so that they are refused in its words.
+Title = Annotated[
+    str, Field(json_schema_extra={"minLength": 1, "maxLength": MAX_TITLE_CHARS, "pattern": r"\S"})
+]
+_TAG: dict[str, JsonValue] = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": MAX_TAG_CHARS,
+    "pattern": r"\S",
+}
+Tags = Annotated[list[str], Field(json_schema_extra={"maxItems": MAX_TAGS, "items": _TAG})]
+Cursor = Annotated[
+    str,
+    Query(
+        max_length=200, json_schema_extra={"pattern": r"^[pu] -?[0-9]{1,12}(\.[0-9]{1,9})? \S+$"}
+    ),
+]
 
 
 class ConversationSummary(BaseModel):
@@ -127,16 +145,20 @@ class SearchResult(BaseModel):
 class NewConversation(BaseModel):
     """What a conversation begins with."""
 
-    title: str
+    model_config = ConfigDict(strict=True)
+
+    title: Title
 
 
 class Changes(BaseModel):
     """What is to change; what is left out stays."""
 
-    title: str | None = None
+    model_config = ConfigDict(strict=True)
+
+    title: Title | None = None
     pinned: bool | None = None
     archived: bool | None = None
-    tags: list[str] | None = None
+    tags: Tags | None = None
 
 
 class Imports(BaseModel):
@@ -145,6 +167,15 @@ class Imports(BaseModel):
     imported: int
     passed_over: int
     conversations: list[str]
+
+
+_ANY_FILE = {
+    "required": True,
+    "content": {
+        "application/json": {"schema": {}},
+        "application/zip": {"schema": {"type": "string", "format": "binary"}},
+    },
+}
 
 
 class ConversationRoutes:
@@ -163,7 +194,7 @@ class ConversationRoutes:
         router.post("", status_code=201)(self.create)
         router.get("/search")(self.search)
         router.get("/export", response_class=StreamingResponse)(self.export_many)
-        router.post("/import")(self.import_file)
+        router.post("/import", openapi_extra={"requestBody": _ANY_FILE})(self.import_file)
         router.get("/{conversation_id}")(self.show)
         router.patch("/{conversation_id}")(self.change)
         router.delete("/{conversation_id}", status_code=204)(self.delete)
@@ -176,7 +207,7 @@ class ConversationRoutes:
         library: TheirLibrary,
         archived: bool = False,
         tag: Annotated[str | None, Query(max_length=40)] = None,
-        cursor: Annotated[str | None, Query(max_length=200)] = None,
+        cursor: Cursor | None = None,
         limit: Limit = 50,
     ) -> ConversationList:
         """List conversations by key: pinned ones first, then the newest."""
@@ -194,7 +225,7 @@ class ConversationRoutes:
         self,
         library: TheirLibrary,
         q: Annotated[str, Query(max_length=200)],
-        cursor: int | None = None,
+        cursor: Annotated[int | None, Query(ge=0, lt=2**63)] = None,
         limit: Limit = 30,
     ) -> SearchResult:
         """Find places where all words begin a word, in titles, questions and answers."""
@@ -243,11 +274,10 @@ class ConversationRoutes:
         return Response(status_code=204)
 
     async def restore(self, library: TheirLibrary, conversation_id: Id) -> ConversationSummary:
-        """Take a deletion back, within 30 seconds."""
+        """Take a deletion back, within 30 seconds. Asked again, it answers the same."""
         infos = await library.restore([conversation_id])
-        if not infos:
-            raise NotFound("There is no such conversation any more.")
-        return _summary(library, infos[0])
+        info = infos[0] if infos else (await self._found(library, conversation_id)).info
+        return _summary(library, info)
 
     async def export(
         self,
@@ -264,7 +294,9 @@ class ConversationRoutes:
         return _download(self._file(library, conversation, exporter), exporter, conversation.title)
 
     async def export_many(
-        self, library: TheirLibrary, ids: Annotated[str, Query(max_length=33_000)]
+        self,
+        library: TheirLibrary,
+        ids: Annotated[str, Query(max_length=15_000, pattern="^[A-Za-z0-9_,-]*$")],
     ) -> StreamingResponse:
         """Write several conversations, all branches, into one JSON file that can be imported."""
         library.caller.require("read")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from fastapi import Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
+from starlette.types import Receive, Scope, Send
 
 from wireside.errors import Forbidden, WiresideError
 
@@ -51,3 +53,50 @@ async def problem(_: Request, error: Exception) -> JSONResponse:
     body = Problem(message=str(error), code=error.code)
     status = 403 if isinstance(error, Forbidden) else _STATUS.get(error.code, 400)
     return JSONResponse(body.model_dump(), status, headers)
+
+
+async def malformed(_: Request, error: Exception) -> JSONResponse:
+    """Tell that a body could not be read, which is seen before a route is asked."""
+    body = Problem(message="The request can't be read: its body is not JSON.", code="bad_json")
+    return JSONResponse(body.model_dump(), 400)
+
+
+class NoRoute:
+    """Answers what no route takes: 405 where the path takes other methods, else 404.
+
+    ``describe`` returns the OpenAPI document of the routes. Without this, the page's mount would
+    answer with a page, and hold a client's memory for it.
+    """
+
+    def __init__(self, describe: Callable[[], dict[str, Any]]) -> None:
+        self._describe = describe
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, whatever the method."""
+        method, path = scope["method"], scope["path"]
+        if others := self._methods_of(path):
+            body = Problem(message=f"{path} does not take {method}.", code="bad_message")
+            headers = {"Allow": ", ".join(others)}
+            response = JSONResponse(body.model_dump(), 405, headers)
+        else:
+            body = Problem(message=f"There is no {path}.", code="not_found")
+            response = JSONResponse(body.model_dump(), 404)
+        await response(scope, receive, send)
+
+    def _methods_of(self, path: str) -> list[str]:
+        """Return what the path takes: as it stands, or else with a part of it as a name."""
+        described = self._describe()["paths"]
+        template = (
+            path
+            if path in described
+            else next((known for known in described if _fits(path, known)), None)
+        )
+        return [method.upper() for method in described.get(template, ())]
+
+
+def _fits(path: str, template: str) -> bool:
+    parts, wanted = path.split("/"), template.split("/")
+    return len(parts) == len(wanted) and all(
+        part == want or (want.startswith("{") and part)
+        for part, want in zip(parts, wanted, strict=True)
+    )

@@ -7,6 +7,8 @@ from typing import Any
 
 import uvicorn
 
+from wireside.api.compression import MIN_COMPRESSED_BYTES
+
 
 @dataclass(frozen=True, slots=True)
 class SocketLimits:
@@ -21,6 +23,7 @@ class SocketLimits:
     max_frame_bytes: int = 1024 * 1024
     control_frames_per_second: int = 200
     fragments_per_message: int = 1024
+    min_compressed_bytes: int = MIN_COMPRESSED_BYTES
     cut_s: float = 0.0
     """Development: abort each WebSocket after about so long; 0 is never."""
 

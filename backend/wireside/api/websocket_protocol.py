@@ -26,11 +26,7 @@ from websockets.http11 import Request, Response
 from websockets.protocol import OPEN, SEND_EOF, SERVER, Protocol
 from websockets.server import ServerProtocol
 
-from wireside.api.compression import (
-    MIN_COMPRESSED_BYTES,
-    LazyDeflate,
-    LazyDeflateFactory,
-)
+from wireside.api.compression import LazyDeflate, LazyDeflateFactory
 from wireside.api.socket_limits import SocketConfig
 
 if TYPE_CHECKING:
@@ -54,6 +50,17 @@ _wire_log = logging.getLogger("wireside.websockets")  # of the sans-I/O core: on
 _wire_log.setLevel(logging.WARNING)
 _log = structlog.get_logger(__name__)
 _deflate = [LazyDeflateFactory()]
+
+
+class _Core(Protocol):
+    """The sans-I/O core, which takes a close frame between two fragments for a broken rule. It is
+    none: a control frame may stand there (RFC 6455, 5.4), and who leaves need not finish.
+    """
+
+    def recv_frame(self, frame: Frame) -> None:
+        if frame.opcode is Opcode.CLOSE:
+            self.current_size = None
+        super().recv_frame(frame)
 
 
 class WebSocketConnection(asyncio.Protocol):
@@ -146,7 +153,7 @@ class WebSocketConnection(asyncio.Protocol):
             self._refuse(response)
             return
         self._response = response
-        self._conn = Protocol(
+        self._conn = _Core(
             SERVER, state=OPEN, max_size=self._limits.max_frame_bytes, logger=_wire_log
         )
         self._conn.extensions = handshake.extensions
@@ -324,7 +331,7 @@ class WebSocketConnection(asyncio.Protocol):
         text = message.get("text")
         data, head = (message["bytes"], 0x82) if text is None else (text.encode(), 0x81)
         size = len(data)
-        if self._deflate is not None and size >= MIN_COMPRESSED_BYTES:
+        if self._deflate is not None and size >= self._limits.min_compressed_bytes:
             data = self._deflate.compress(data)
             size = len(data)
             head |= 0x40

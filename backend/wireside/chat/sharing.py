@@ -13,7 +13,7 @@ from wireside.chat.conversation import Conversation
 from wireside.chat.export import HtmlExport, JsonExport
 from wireside.chat.importing import read
 from wireside.chat.library import Library
-from wireside.errors import NotConfigured, NotFound
+from wireside.errors import Forbidden, NotFound, TooMany
 from wireside.generation.runner import new_name
 from wireside.identity import Caller
 from wireside.messages import Options
@@ -52,14 +52,14 @@ class Sharing:
     async def share(self, library: Library, conversation: Conversation) -> tuple[Share, str]:
         """Take a snapshot of what is shown; returns it, and the secret of its link.
 
-        Raises ``NotConfigured`` where sharing is off.
+        Raises ``Forbidden`` where sharing is off.
         """
         caller = library.caller
         caller.require("chat")
         if not self.is_on:
-            raise NotConfigured("Sharing is off on this server (WIRESIDE_SHARING).")
+            raise Forbidden("Sharing is off on this server (WIRESIDE_SHARING).")
         if len(await self._store.shares(caller.user_id)) >= MAX_SHARES:
-            raise NotConfigured(f"You share {MAX_SHARES} conversations already; end some first.")
+            raise TooMany(f"You share {MAX_SHARES} conversations already; end some first.")
         secret = new_secret()
         share = Share(
             new_id(),

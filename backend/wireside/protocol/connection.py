@@ -174,7 +174,7 @@ class Connection:
         if request_id is None:
             return self._wait_in_line(requests)
         if problem := self._cannot_open(request_id):
-            return [problem]
+            return [problem] * len(requests)  # each message of a batch gets its one last frame
         lane = self._level_2[request_id] = Lane()
         lane.requests.extend(requests)
         return [Answer(requests[0])]

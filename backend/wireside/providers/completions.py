@@ -90,13 +90,16 @@ class Completion:
                 break
             try:
                 choice = self._choice(event)
+                if choice is None:
+                    continue
+                if (part := choice.delta or choice.message) is not None:
+                    self._take_part(part, texts, deltas)
             except (Malformed, ErrorSent) as error:
                 self.failure = error
                 break
-            if choice is None:
-                continue
-            if (part := choice.delta or choice.message) is not None:
-                self._take_part(part, texts, deltas)
+            except RecursionError:
+                self.failure = Malformed("nested too deep")
+                break
             if choice.finish_reason is not None and self.reason is None:
                 self._finish(choice.finish_reason, texts, deltas)
         self._join(texts, deltas)
@@ -105,10 +108,11 @@ class Completion:
     def _choice(self, event: Event) -> _Choice | None:
         try:
             chunk = _decode(event.data)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             chunk = self._decoded_leniently(event.data)
         if chunk.usage is not None:
-            self.usage = Usage(chunk.usage.prompt_tokens, chunk.usage.completion_tokens)
+            usage = chunk.usage
+            self.usage = Usage(_count(usage.prompt_tokens), _count(usage.completion_tokens))
         if chunk.error or event.name == b"error":
             raise ErrorSent(chunk.error or _json(event.data))
         if chunk.choices is UNSET:
@@ -136,7 +140,7 @@ class Completion:
     def _mend(self, part: _Part) -> None:
         """Join surrogates; some servers cut a character between them. Lone ones are replaced."""
         for field in ("content", "reasoning_content", "reasoning", "refusal"):
-            if isinstance(text := getattr(part, field), str):
+            if text := _text(getattr(part, field)):
                 setattr(part, field, self._with_whole_pairs(text))
 
     def _with_whole_pairs(self, text: str) -> str:
@@ -284,6 +288,11 @@ class _Chunk(Struct):
 
 
 _decode = msgspec.json.Decoder(_Chunk).decode
+
+
+def _count(tokens: int | None) -> int | None:
+    """Return a number of tokens; None where it can't be one, or is none that a client can hold."""
+    return tokens if tokens is not None and 0 <= tokens < 2**53 else None
 
 
 def _json(data: bytes) -> object:

@@ -116,8 +116,9 @@ def problem_in(body: object) -> Problem:
 
 
 def _is_status(value: object) -> bool:
-    text = str(value)
-    return text.isdecimal() and 400 <= int(text) <= 599
+    if isinstance(value, str):
+        return re.fullmatch(r"[45]\d\d", value, re.ASCII) is not None
+    return isinstance(value, int) and 400 <= value <= 599
 
 
 def failure_for(

@@ -12,6 +12,9 @@ from wireside.messages import ModelInfo
 FIRST = "gpt-4o"
 """The integration guide's model: where it is offered and nobody set another, it is the default."""
 
+MAX_NUMBER = 2**53
+"""What every JSON reader can hold."""
+
 _OPENAI = re.compile(r"openai|system", re.IGNORECASE)
 _NO_CHAT = re.compile(
     r"embed|whisper|tts|dall-e|moderation|transcribe|realtime|audio|image|sora"
@@ -51,7 +54,12 @@ def _entry(item: object) -> dict[str, Any] | None:
     if not isinstance(entry, dict):
         return None
     name = entry.get("id") or entry.get("model") or entry.get("name")
-    return {**entry, "id": name} if isinstance(name, str) else None
+    return {**entry, "id": _whole(name)} if isinstance(name, str) and name.strip() else None
+
+
+def _whole(text: str) -> str:
+    """Return a name that a frame can carry: without halves of surrogate pairs."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _is_openai(entry: dict[str, Any]) -> bool:
@@ -64,7 +72,9 @@ def _cannot_chat(entry: dict[str, Any]) -> bool:
 
 def _age(entry: dict[str, Any]) -> float:
     created = entry.get("created")
-    return -float(created) if isinstance(created, (int, float)) else 0.0
+    if not isinstance(created, (int, float)) or not abs(created) < MAX_NUMBER:
+        return 0.0
+    return -float(created)
 
 
 def _model(entry: dict[str, Any]) -> ModelInfo:
@@ -72,8 +82,8 @@ def _model(entry: dict[str, Any]) -> ModelInfo:
     owner = entry.get("owned_by")
     return ModelInfo(
         entry["id"],
-        name if isinstance(name, str) else entry["id"],
-        owner if isinstance(owner, str) else None,
+        _whole(name) if isinstance(name, str) else entry["id"],
+        _whole(owner) if isinstance(owner, str) else None,
         _context_tokens(entry),
     )
 
@@ -82,4 +92,4 @@ def _context_tokens(entry: dict[str, Any]) -> int | None:
     meta = entry.get("meta")  # llama.cpp's place for it
     places = [entry.get(key) for key in _CONTEXT_KEYS]
     places.append(meta.get("n_ctx_train") if isinstance(meta, dict) else None)
-    return next((value for value in places if type(value) is int and value > 0), None)
+    return next((value for value in places if type(value) is int and 0 < value < MAX_NUMBER), None)

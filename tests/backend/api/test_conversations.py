@@ -152,3 +152,31 @@ async def test_files_go_out_and_in(http: httpx2.AsyncClient, ask: Any) -> None:
     refused = await http.post("/import", content=b"no json")
     assert refused.status_code == 400
     assert "conversations.json" in refused.json()["message"]
+
+
+async def test_a_deletion_that_is_taken_back_twice_is_answered_the_same(
+    http: httpx2.AsyncClient, ask: Any
+) -> None:
+    name = await ask("a question")
+    assert (await http.post("/nowhere/restore")).status_code == 404
+    await http.delete(f"/{name}")
+    first = await http.post(f"/{name}/restore")
+    again = await http.post(f"/{name}/restore")
+    assert (first.status_code, again.status_code) == (200, 200)
+    assert first.json() == again.json()
+
+
+@pytest.mark.parametrize("cursor", ["-1", "9223372036854775808", "1" * 400])
+async def test_a_cursor_that_no_search_gave_is_refused(
+    http: httpx2.AsyncClient, cursor: str
+) -> None:
+    response = await http.get("/search", params={"q": "a", "cursor": cursor})
+    assert response.status_code == 422
+
+
+@pytest.mark.parametrize("changes", [{"archived": 0}, {"pinned": "yes"}, {"title": 7}])
+async def test_a_change_of_another_type_is_refused(
+    http: httpx2.AsyncClient, ask: Any, changes: dict[str, object]
+) -> None:
+    name = await ask("a question")
+    assert (await http.patch(f"/{name}", json=changes)).status_code == 422

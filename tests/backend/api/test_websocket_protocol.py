@@ -49,6 +49,21 @@ async def test_fragments_make_one_message(serve: Serve, echo: Any, connect: Conn
     assert await client.receive() == (TEXT, "aüb".encode())
 
 
+async def test_a_close_between_two_fragments_is_a_close_like_any_other(
+    serve: Serve, echo: Any, connect: Connect
+) -> None:
+    served = await serve(echo)
+    client = await connect(served.port)
+    await client.upgrade()
+    client.send(TEXT, b"begun", fin=False)
+    client.send(CLOSE, b"\x03\xe8bye")
+    client.send(CONT, b"too late")
+    assert await client.receive() == (CLOSE, b"\x03\xe8bye")
+    await client.until_gone()
+    await served.until_connections(0)
+    assert (echo.disconnects, echo.received) == ([1000], [])
+
+
 async def test_a_binary_frame_reaches_the_application(
     serve: Serve, echo: Any, connect: Connect
 ) -> None:

@@ -102,6 +102,12 @@ class TestLevel2:
         connection.ended(requests[0])
         assert answered(receive(connection, type="chat", id="c", message="?"))
 
+    def test_each_message_of_a_batch_that_is_refused_gets_its_error(self) -> None:
+        connection = connect(Limits(streams=1))
+        receive(connection, type="chat", id="a", message="?")
+        errors = sent(receive(connection, type="batch", id="b", messages=["1", "2", "3"]))
+        assert [(error["id"], error["code"]) for error in errors] == [("b", "too_many")] * 3
+
     def test_an_id_in_use_is_refused_without_ending_its_request(self) -> None:
         connection = connect()
         receive(connection, type="chat", id="a", message="?")

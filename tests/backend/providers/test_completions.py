@@ -274,6 +274,33 @@ def test_no_surrogate_leaves_by_another_door() -> None:
     ]
 
 
+def test_no_surrogate_leaves_in_a_list_of_parts() -> None:
+    parts = [{"type": "text", "text": "a\ude42"}, "b"]
+    _, deltas = read(event(json.dumps({"choices": [{"delta": {"content": parts}}]})))
+    assert text_of(deltas) == "a\ufffdb"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        '{"choices": [{"delta": {"content": ' + '{"text": ' * 990 + '"x"' + "}" * 990 + "}}]}",
+        '{"choices": [{"delta": {"content": ' + "[" * 5_000 + "]" * 5_000 + "}}]}",
+        "[" * 100_000,
+    ],
+)
+def test_what_is_nested_too_deep_is_no_chunk(data: str) -> None:
+    completion, deltas = read(chunk(content="kept"), event(data), chunk(content="late"))
+    assert text_of(deltas) == "kept"
+    assert isinstance(completion.failure, Malformed)
+
+
+@pytest.mark.parametrize("tokens", [-1, 2**53, 10**30])
+def test_numbers_of_tokens_that_can_not_be_are_unknown(tokens: int) -> None:
+    data = {"choices": [], "usage": {"prompt_tokens": tokens, "completion_tokens": 5}}
+    completion, _ = read(event(data))
+    assert completion.usage == Usage(None, 5)
+
+
 def test_bytes_that_are_no_utf_8_are_replaced() -> None:
     _, deltas = read(b'data: {"choices": [{"delta": {"content": "a\xffb"}}]}\n\n')
     assert text_of(deltas) == "a\ufffdb"

@@ -185,3 +185,13 @@ def test_words_for_the_log_hold_no_key(text: str) -> None:
 
 def test_our_own_key_is_taken_out_whatever_it_looks_like() -> None:
     assert without_secrets("you sent hunter2, really", "hunter2") == "you sent ***, really"
+
+
+@pytest.mark.parametrize("code", ["9" * 5_000, "²²²", "٤٢٩", True, 429.5, [429], "399", 600])
+def test_a_code_that_is_no_status_is_none(code: object) -> None:
+    assert problem_in({"error": {"code": code}}).status is None
+
+
+@pytest.mark.parametrize("code", ["429", 429])
+def test_a_code_may_be_a_status(code: object) -> None:
+    assert problem_in({"error": {"code": code}}).status == 429

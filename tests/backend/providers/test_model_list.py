@@ -28,6 +28,20 @@ def test_the_servers_order_is_kept(document: object) -> None:
     assert ids(document) == ["b", "a"]
 
 
+def test_names_are_such_that_a_frame_can_carry_them() -> None:
+    document = [{"id": "a\ude42", "name": "\ud83d", "owned_by": "\ud83d"}, {"id": " "}]
+    body = json.dumps(document).encode()
+    assert models_in(body) == (ModelInfo("a\ufffd", "\ufffd", "\ufffd"),)
+
+
+@pytest.mark.parametrize("number", ["1" * 400, "1e999", "-1e999", "NaN", "9007199254740992"])
+def test_numbers_that_can_not_be_are_passed_over(number: str) -> None:
+    entries = (
+        f'{{"id": "a", "owned_by": "openai", "created": {number}, "context_length": {number}}}'
+    )
+    assert models_in(f"[{entries}]".encode()) == (ModelInfo("a", "a", "openai"),)
+
+
 def test_what_is_said_about_a_model_is_kept() -> None:
     body = {
         "data": [

@@ -1,0 +1,139 @@
+"""The Autobahn cases against our WebSocket layer, held against a stored baseline.
+
+Each case ends with a verdict on what was said and one on how the connection was closed. Good are
+OK, NON-STRICT and INFORMATIONAL, as the suite itself has it. A case may not get worse than in
+``autobahn_baseline.json``; one that is better says so, and ``--update`` writes the file anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kosoku import FailureError, run_fuzzingclient
+
+HERE = Path(__file__).parent
+BASELINE = HERE / "autobahn_baseline.json"
+
+SLOW = ("9.*", "12.*", "13.*")
+"""Large messages, and compression in 200 variants: minutes."""
+
+CASES = 517
+GOOD_AT_LEAST = 516
+VERDICTS = ("OK", "NON-STRICT", "INFORMATIONAL", "UNIMPLEMENTED", "UNCLEAN", "WRONG CODE")
+"""From good to bad; what is not in the list is worst."""
+
+GOOD = VERDICTS[:3]
+
+Verdicts = dict[str, list[str]]
+
+
+@dataclass
+class Round:
+    """What came of one run."""
+
+    verdicts: Verdicts
+    seconds: float
+    worse: list[str] = field(default_factory=list)
+    better: list[str] = field(default_factory=list)
+
+    @property
+    def good(self) -> int:
+        """How many cases ended well, in both of their verdicts."""
+        return sum(all(v in GOOD for v in pair) for pair in self.verdicts.values())
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing got worse, and no more than one case is not good."""
+        return not self.worse and len(self.verdicts) - self.good <= CASES - GOOD_AT_LEAST
+
+    def table(self) -> str:
+        """Return what happened, as lines."""
+        count = Counter(pair[0] for pair in self.verdicts.values())
+        rows = [("cases", len(self.verdicts)), ("good", self.good), *sorted(count.items())]
+        lines = [f"{name:<16} {number:>8,}" for name, number in rows]
+        lines.append(f"{'seconds':<16} {self.seconds:>8.1f}")
+        return "\n".join([*lines, *(f"  worse: {w}" for w in self.worse)])
+
+
+async def run(*, quick: bool) -> Round:
+    """Run the cases, the quick ones or all, against a server of its own."""
+    server = await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(HERE / "echo_server.py"),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert server.stdout is not None
+    assert server.stdin is not None
+    try:
+        port = int(await server.stdout.readline())
+        began = time.monotonic()
+        verdicts = await _verdicts(f"ws://127.0.0.1:{port}", SLOW if quick else ())
+        seconds = time.monotonic() - began
+    finally:
+        server.stdin.close()
+        await server.wait()
+    return _compared(verdicts, seconds)
+
+
+async def _verdicts(url: str, without: Sequence[str]) -> Verdicts:
+    try:
+        results = await run_fuzzingclient(url, None, list(without) or None, 4)
+    except FailureError as failure:  # the baseline judges
+        results = failure.results
+    return {r.case_id: [r.behavior.value, r.behavior_close.value] for r in results}
+
+
+def _compared(verdicts: Verdicts, seconds: float) -> Round:
+    result = Round(verdicts, seconds)
+    baseline: Verdicts = json.loads(BASELINE.read_text()) if BASELINE.exists() else {}
+    for case, now in verdicts.items():
+        before = baseline.get(case, ["OK", "OK"])
+        change = f"{case}: {' / '.join(before)} is now {' / '.join(now)}"
+        if any(_rank(n) > _rank(b) for n, b in zip(now, before, strict=True)):
+            result.worse.append(change)
+        elif now != before:
+            result.better.append(change)
+    return result
+
+
+def _rank(verdict: str) -> int:
+    return VERDICTS.index(verdict) if verdict in VERDICTS else len(VERDICTS)
+
+
+def write_baseline(verdicts: Verdicts) -> None:
+    """Store these verdicts as what is expected, one case a line."""
+    baseline: Verdicts = json.loads(BASELINE.read_text()) if BASELINE.exists() else {}
+    baseline |= verdicts
+    cases = sorted(baseline, key=lambda case: [int(part) for part in case.split(".")])
+    lines = ",\n".join(f"  {json.dumps(c)}: {json.dumps(baseline[c])}" for c in cases)
+    BASELINE.write_text(f"{{\n{lines}\n}}\n")
+
+
+def main() -> int:
+    """Run and print a table; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help=f"without {', '.join(SLOW)}")
+    parser.add_argument("--update", action="store_true", help="write the baseline anew")
+    given = parser.parse_args()
+    result = asyncio.run(run(quick=given.quick))
+    print(result.table())
+    for change in result.better:
+        print(f"  better: {change}")
+    if given.update:
+        write_baseline(result.verdicts)
+        return int(len(result.verdicts) - result.good > CASES - GOOD_AT_LEAST)
+    return int(not result.is_clean)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,242 @@
+"""What one connection must do, told a second time and more simply, to hold the real one against."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from typing import Any
+
+from wireside.errors import NotFound, ProviderTimeout
+from wireside.protocol import frames
+from wireside.protocol.connection import (
+    Answer,
+    Attach,
+    Close,
+    Connection,
+    Event,
+    Limits,
+    Request,
+    Send,
+    Stop,
+)
+from wireside.protocol.frames import Batch, Cancel, Chat, Ping, Refused, Resume
+from wireside.protocol.limits import SlidingWindow
+
+LIMITS = Limits(messages_per_minute=12, streams=3, waiting=4, max_message_chars=100)
+ADDRESS_LIMIT = 30
+WINDOW_S = 60.0
+
+KEYS_1 = {"chunk": {"content"}, "done": set(), "error": {"message"}, "pong": set()}
+KEYS_2 = {"id", "message", "code", "retryable", "retry_after"}
+
+
+class Model:
+    """A connection and what is known of it. Each method is a thing that can happen; it raises
+    ``AssertionError`` when what follows is not what the protocol says.
+    """
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self._window = SlidingWindow(ADDRESS_LIMIT)  # of the address: others share it
+        self.connection = Connection(LIMITS, self._window)
+        self.is_closed = False
+        self.running: list[Request | Resume] = []
+        self.asked = 0
+        """Requests that were made: each needs its one last frame."""
+        self.ended = 0
+        self._line = 0  # level 1 requests that run or wait
+        self._lanes: dict[str, int] = {}  # level 2: how many of each id have no last frame yet
+        self._times: deque[float] = deque()  # messages that this connection's window holds
+        self._address: deque[float] = deque()
+        self._speaks_level_2 = False
+        self._order: deque[str] = deque()  # level 1 messages, in the order they were asked in
+
+    # ---- what can happen ---------------------------------------------------------------------
+
+    def receive(self, text: str) -> None:
+        """A text frame arrives."""
+        parsed = frames.parse(text, max_message_chars=LIMITS.max_message_chars)
+        events = self.connection.receive(text, self.now)
+        if self.is_closed:
+            assert events == []
+            return
+        self._speaks_level_2 |= getattr(parsed, "id", None) is not None
+        count = _messages(parsed)
+        if not self._fits(self._times, count, LIMITS.messages_per_minute):
+            error, close = events
+            assert self._told(error, parsed)["message"] == "Rate limit exceeded"
+            assert isinstance(close, Close)
+            assert close.code == 1008
+            self.is_closed = True
+            return
+        self._times.extend([self.now] * count)
+        if not self._fits(self._address, count, ADDRESS_LIMIT):
+            told = [self._told(event, parsed) for event in events]
+            assert {frame["message"] for frame in told} == {"Rate limit exceeded"}
+            assert len(told) == max(1, _last_frames(parsed))
+            return
+        self._address.extend([self.now] * count)
+        self._follows(parsed, events)
+
+    def binary(self) -> None:
+        """A binary frame arrives."""
+        (close,) = self.connection.receive_binary()
+        assert isinstance(close, Close)
+        assert close.code == 1003
+        self.is_closed = True
+
+    def neighbours(self, count: int) -> None:
+        """Other connections of the same address send so many messages."""
+        is_allowed = self._window.allow(self.now, count)
+        assert is_allowed == self._fits(self._address, count, ADDRESS_LIMIT)
+        if is_allowed:
+            self._address.extend([self.now] * count)
+
+    def later(self, seconds: float) -> None:
+        """Time passes."""
+        self.now += seconds
+
+    def end(self, which: int, *, refused: bool = False) -> None:
+        """The last frame of one that is running goes out: a ``done``, or an error of the model."""
+        if not self.running:
+            return
+        origin = self.running.pop(which % len(self.running))
+        self.ended += 1
+        if isinstance(origin, Resume):
+            if refused:
+                error = self.connection.refuse(origin.id, NotFound(), level=2)
+                assert self._told(error, origin)["id"] == origin.id
+            self._close_lane(origin.id)
+            self.connection.resume_ended(origin)
+            return
+        if refused:
+            error = self.connection.refuse(origin.chat.id, ProviderTimeout(), level=origin.level)
+            self._told(error, origin.chat)
+        if origin.chat.id is None:
+            self._line -= 1
+        else:
+            self._close_lane(origin.chat.id)
+        waits = self._line if origin.chat.id is None else self._lanes.get(origin.chat.id, 0)
+        events = self.connection.ended(origin)
+        assert len(events) == min(1, waits)
+        for event in events:
+            self._begins(event)
+
+    def finish(self) -> None:
+        """All that is open ends: then each request has had its one last frame, and no more."""
+        while self.running:
+            self.end(0)
+        assert self.ended == self.asked
+        assert self._line == 0
+        assert not self._lanes
+        assert not self.connection._level_1.requests
+        assert not self.connection._level_2
+
+    # ---- what must follow --------------------------------------------------------------------
+
+    def _follows(self, parsed: frames.ClientFrame | Refused, events: list[Event]) -> None:
+        match parsed:
+            case Refused():
+                (error,) = events
+                self._told(error, parsed)
+            case Ping(t=t):
+                (pong,) = events
+                told = self._told(pong, parsed)
+                assert told["type"] == "pong"
+                assert told.get("t") == t
+            case Cancel():
+                self._cancels(parsed.id, events)
+            case Chat():
+                self._asks(parsed, [parsed.message], events)
+            case Batch():
+                self._asks(parsed, parsed.messages, events)
+            case Resume():
+                self._asks(parsed, ["resume"], events)
+        assert self._line <= 1 + LIMITS.waiting
+        assert len(self._lanes) <= LIMITS.streams
+        assert sum(isinstance(o, Request) and o.level == 1 for o in self.running) <= 1
+
+    def _asks(self, parsed: Chat | Batch | Resume, messages: Any, events: list[Event]) -> None:
+        """Each message is taken, or refused with an error of its own, at once."""
+        if parsed.id is None:
+            taken = min(len(messages), 1 + LIMITS.waiting - self._line)
+        else:
+            is_open = parsed.id in self._lanes or len(self._lanes) >= LIMITS.streams
+            taken = 0 if is_open else len(messages)
+        refused = [self._told(e, parsed) for e in events if isinstance(e, Send)]
+        begun = [event for event in events if not isinstance(event, Send)]
+        assert len(refused) == len(messages) - taken
+        assert len(begun) == int(taken > 0 and (parsed.id is not None or self._line == 0))
+        self.asked += taken
+        if parsed.id is None:
+            self._line += taken
+            self._order.extend(messages[:taken])
+        elif taken:
+            self._lanes[parsed.id] = taken
+        for event in begun:
+            self._begins(event)
+
+    def _begins(self, event: Event) -> None:
+        assert isinstance(event, Answer | Attach)
+        if isinstance(event, Attach):
+            self.running.append(event.resume)
+            return
+        assert event.request not in self.running
+        self.running.append(event.request)
+        if event.request.level == 1:
+            assert event.request.chat.message == self._order.popleft()
+
+    def _cancels(self, request_id: str | None, events: list[Event]) -> None:
+        is_open = self._line > 0 if request_id is None else request_id in self._lanes
+        assert events == ([Stop(request_id)] if is_open else [])
+        for origin in self.running:
+            if isinstance(origin, Request) and origin.chat.id == request_id:
+                assert origin.cancelled
+
+    def _close_lane(self, request_id: str) -> None:
+        self._lanes[request_id] -= 1
+        if not self._lanes[request_id]:
+            del self._lanes[request_id]
+
+    def _fits(self, times: deque[float], count: int, limit: int) -> bool:
+        while times and times[0] <= self.now - WINDOW_S:
+            times.popleft()
+        return len(times) + count <= limit
+
+    def _told(self, event: Event, parsed: frames.ClientFrame | Refused) -> dict[str, Any]:
+        """Read a frame that goes out, and hold it against the level that its request is of."""
+        assert isinstance(event, Send)
+        told: dict[str, Any] = json.loads(event.frame, parse_constant=_never)
+        event.frame.encode()
+        if parsed_is_level_1 := self._is_level_1(parsed):
+            assert set(told) - {"t"} == {"type"} | KEYS_1[told["type"]]
+            assert "t" not in told or (isinstance(parsed, Ping) and told["type"] == "pong")
+        elif told["type"] == "error":
+            assert {"message", "code", "retryable"} <= set(told) <= {"type"} | KEYS_2
+        if told["type"] == "error":
+            assert told["message"]
+            assert len(told["message"]) < 400
+            assert told["message"].isprintable()
+            assert parsed_is_level_1 or told.get("id") in (None, getattr(parsed, "id", None))
+        return told
+
+    def _is_level_1(self, parsed: frames.ClientFrame | Refused) -> bool:
+        if isinstance(parsed, Refused):
+            return parsed.level == 1 or (parsed.level is None and not self._speaks_level_2)
+        return getattr(parsed, "id", None) is None
+
+
+def _messages(parsed: frames.ClientFrame | Refused) -> int:
+    """What it counts against the limits."""
+    if isinstance(parsed, Refused):
+        return parsed.messages
+    return len(parsed.messages) if isinstance(parsed, Batch) else 1
+
+
+def _last_frames(parsed: frames.ClientFrame | Refused) -> int:
+    """How many last frames it asks for."""
+    return len(parsed.messages) if isinstance(parsed, Batch) else 1
+
+
+def _never(literal: str) -> None:
+    raise AssertionError(f"{literal} in a frame of ours")

@@ -1,0 +1,298 @@
+"""Any bytes in: no uncaught exception, no hang, no wrong answer. Everything that parses, no socket.
+
+Each target of ``targets.py`` gets its share of ``--inputs``, on all processors. Most of them come
+from our own generator, which is quick. Where atheris is there (Linux), a fifth is led: the code is
+instrumented, and libFuzzer turns the inputs to where none has been. Both feed bytes that the
+targets read as decisions, so that most inputs are nearly right. A failure prints its input;
+``--target T --input HEX`` runs it again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import words
+
+HERE = Path(__file__).parent
+HANG_S = 30
+CHUNK = 1_000_000
+"""Inputs of one process; the next one goes on with its corpus."""
+
+SEEDS = 64
+LED = 0.2
+"""The share of the inputs that libFuzzer leads; it is several times as slow."""
+
+
+@dataclass
+class Tally:
+    """What came of one target."""
+
+    inputs: int = 0
+    led: int = 0
+    """How many of them were led by what they reach."""
+    seconds: float = 0.0
+    failures: list[str] = field(default_factory=list)
+
+    @property
+    def rate(self) -> float:
+        """Inputs a second of one processor."""
+        return self.inputs / max(self.seconds, 0.001)
+
+
+# ---- all of them --------------------------------------------------------------------------------
+
+
+def fuzz(inputs: int, *, seed: int, jobs: int, corpus: Path) -> dict[str, Tally]:
+    """Run all targets and return what came of each."""
+    from targets import TARGETS
+
+    (corpus / "dictionary").write_text(words.dictionary())
+    tallies: dict[str, Tally] = {name: Tally() for name in TARGETS}
+    runs: list[Run] = []
+    for name, target in TARGETS.items():
+        share = max(1, inputs * target.share // 1_000)
+        led = int(share * LED) if find_spec("atheris") else 0
+        runs += _runs(name, led, seed, jobs, corpus, is_led=True)
+        runs += _runs(name, share - led, seed, jobs, corpus, is_led=False)
+    # the slow ones first, so that the end does not wait for one
+    runs.sort(key=lambda run: (not run.is_led, TARGETS[run.target].share))
+    with ThreadPoolExecutor(jobs) as pool:
+        for run, result in zip(runs, pool.map(_worker, runs), strict=True):
+            name = run.target
+            tallies[name].inputs += result.inputs
+            tallies[name].led += result.inputs * run.is_led
+            tallies[name].seconds += result.seconds
+            tallies[name].failures += result.failures
+    return tallies
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one process does."""
+
+    target: str
+    inputs: int
+    seed: int
+    corpus: Path
+    is_led: bool
+
+
+def _runs(name: str, inputs: int, seed: int, jobs: int, corpus: Path, *, is_led: bool) -> list[Run]:
+    """Share ``inputs`` (rounded up) among processes."""
+    parts = max(jobs if inputs > 20_000 else 1, -(-inputs // CHUNK))
+    each = -(-inputs // parts)
+    return [Run(name, each, seed + part, corpus, is_led) for part in range(parts) if each]
+
+
+def _worker(run: Run) -> Tally:
+    name, corpus = run.target, run.corpus
+    command = [sys.executable, str(Path(__file__)), "--worker", "led" if run.is_led else "own"]
+    command += ["--target", name, "--inputs", str(run.inputs), "--seed", str(run.seed)]
+    process = subprocess.run(
+        [*command, "--corpus", str(corpus)], capture_output=True, text=True, check=False
+    )
+    lines = process.stdout.splitlines()
+    if lines and lines[-1].startswith('{"inputs"'):
+        return Tally(**json.loads(lines[-1]))
+    # it did not come to its own end: a hang, no memory, a crash of the interpreter
+    artifacts = sorted((corpus / name).glob("found-*"))
+    inputs_found = [f"--target {name} --input {file.read_bytes().hex()}" for file in artifacts]
+    ended = f"{name}: the process ended with {process.returncode}\n{process.stderr[-2_000:]}"
+    return Tally(failures=["\n".join([ended, *inputs_found])])
+
+
+def table(tallies: dict[str, Tally]) -> str:
+    """Return what came of them, one target a line."""
+    lines = [f"{'target':<12} {'inputs':>12} {'led':>12} {'inputs/s':>10} {'failures':>9}"]
+    total: dict[str, float] = defaultdict(float)
+    for name, tally in tallies.items():
+        failures = len(tally.failures)
+        row = f"{name:<12} {tally.inputs:>12,} {tally.led:>12,} {tally.rate:>10,.0f}"
+        lines.append(f"{row} {failures:>9}")
+        total["inputs"] += tally.inputs
+        total["led"] += tally.led
+        total["failures"] += failures
+    row = f"{'all':<12} {total['inputs']:>12,.0f} {total['led']:>12,.0f} {'':>10}"
+    return "\n".join([*lines, f"{row} {total['failures']:>9.0f}"])
+
+
+# ---- one of them, in a process of its own --------------------------------------------------------
+
+
+class Worker:
+    """Gives inputs to one target and counts them."""
+
+    def __init__(self, name: str, inputs: int, seed: int, corpus: Path) -> None:
+        self._name = name
+        self._limit = inputs
+        self._count = 0
+        self._dice = random.Random(f"{name} {seed}")
+        self._seed = seed
+        self._corpus = corpus
+        self._folder = corpus / name
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._check: Callable[[bytes], None]
+        self._began = 0.0
+
+    def run(self) -> None:
+        """Take inputs of our own generator. Ends the process with a line of JSON."""
+        self._load()
+        for data in self._made():
+            self.one(data)
+
+    def run_led(self) -> None:
+        """Take inputs of libFuzzer's. Ends the process with a line of JSON."""
+        import atheris
+
+        with _quiet(), atheris.instrument_imports(include=list(self._modules())):
+            for module in self._modules():
+                __import__(module)
+        self._load()
+        self._write_seeds()
+        options = {
+            "max_len": self._target.max_len,
+            "len_control": 0,
+            "seed": self._seed % 2**31 + 1,
+            "timeout": HANG_S,
+            "rss_limit_mb": 4096,
+            "dict": self._corpus / "dictionary",
+            "artifact_prefix": f"{self._folder}/found-",
+            "verbosity": 0,
+        }
+        arguments = [f"-{name}={value}" for name, value in options.items()]
+        atheris.Setup([sys.argv[0], *arguments, str(self._folder)], self.one)
+        atheris.Fuzz()
+
+    def one(self, data: bytes) -> None:
+        """Take one input."""
+        self._count += 1
+        try:
+            self._check(data)
+        except Exception:
+            trace = "".join(traceback.format_exc()[-3_000:])
+            self._end([f"{trace}\n--target {self._name} --input {data.hex()}"])
+        if self._count >= self._limit:
+            self._end([])
+
+    def _modules(self) -> tuple[str, ...]:
+        return MODULES.get(self._name, ("wireside.protocol.frames", "wireside.protocol.connection"))
+
+    def _load(self) -> None:
+        from targets import TARGETS
+
+        self._target = TARGETS[self._name]
+        self._check = self._target.check
+        self._check(b"\x01" * 64)  # what it imports at its first input
+        self._began = time.monotonic()
+
+    def _end(self, failures: list[str]) -> None:
+        seconds = time.monotonic() - self._began
+        result = {"inputs": self._count, "seconds": seconds, "failures": failures}
+        print(json.dumps(result), flush=True)
+        os._exit(0)  # libFuzzer would go on
+
+    def _write_seeds(self) -> None:
+        for number in range(SEEDS):
+            data = self._dice.randbytes(self._dice.randint(1, self._target.max_len))
+            (self._folder / f"seed-{self._seed}-{number}").write_bytes(data)
+
+    def _made(self) -> Iterator[bytes]:
+        """Random bytes, and mutations of them: one decision changed, some left out or doubled."""
+        dice, most = self._dice, self._target.max_len
+        while True:
+            data = bytearray(dice.randbytes(dice.randint(0, most)))
+            yield bytes(data)
+            for _ in range(7):
+                at = dice.randint(0, len(data))
+                match dice.randint(0, 3):
+                    case 0:
+                        data[at : at + 1] = dice.randbytes(1)
+                    case 1:
+                        data[at : at + dice.randint(1, 8)] = b""
+                    case 2:
+                        data[at:at] = data[: dice.randint(1, 16)]
+                    case 3:
+                        data[at:at] = dice.choice(_WORDS)
+                yield bytes(data[:most])
+
+
+MODULES = {
+    "handshake": ("wireside.protocol.handshake",),
+    "sanitize": ("wireside.protocol.sanitize",),
+    "sse": ("wireside.providers.sse",),
+    "completions": ("wireside.providers.completions",),
+    "failures": ("wireside.providers.failures",),
+    "models": ("wireside.providers.model_list",),
+    "importing": ("wireside.chat.importing",),
+    "markdown": ("wireside_ui.markdown",),
+}
+"""What is instrumented for a target; the others are of the protocol."""
+
+_WORDS = [text.encode("utf-8", "surrogatepass") for text in (*words.TAGS, *words.VALUES[:20])]
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep atheris from naming each module that it instruments."""
+    with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stderr(nowhere):
+        yield
+
+
+def again(name: str, data: bytes) -> int:
+    """Run one input, with its traceback; returns the exit code."""
+    from targets import TARGETS
+
+    TARGETS[name].check(data)
+    print("It passes.")
+    return 0
+
+
+def main() -> int:
+    """Fuzz and print a table; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--inputs", type=int, default=1_000_000)
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 2)
+    parser.add_argument("--target", help="the target of --input")
+    parser.add_argument("--input", type=bytes.fromhex, help="only this input, as hex")
+    parser.add_argument("--corpus", type=Path, help="folder that keeps what libFuzzer found")
+    parser.add_argument("--worker", choices=("own", "led"), help=argparse.SUPPRESS)
+    given: Any = parser.parse_args()
+    if given.input is not None:
+        return again(given.target, given.input)
+    if given.worker is not None:
+        worker = Worker(given.target, given.inputs, given.seed, given.corpus)
+        worker.run_led() if given.worker == "led" else worker.run()
+    with tempfile.TemporaryDirectory() as folder:
+        corpus = given.corpus or Path(folder)
+        corpus.mkdir(parents=True, exist_ok=True)
+        began = time.monotonic()
+        tallies = fuzz(given.inputs, seed=given.seed, jobs=given.jobs, corpus=corpus)
+    print(table(tallies))
+    print(f"{time.monotonic() - began:.1f} s on {given.jobs} processors, seed {given.seed}")
+    if not find_spec("atheris"):
+        print("Without atheris: no input was led by what it reaches.")
+    for tally in tallies.values():
+        for failure in tally.failures:
+            print(f"\n{failure}")
+    return int(any(tally.failures for tally in tallies.values()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

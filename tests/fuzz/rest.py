@@ -1,0 +1,198 @@
+"""REST under schemathesis and under hostile files: no 5xx, and no answer beside its description.
+
+Schemathesis reads ``/api/openapi.json`` of a real server and asks all operations for everything
+that it describes, and for what it rules out, alone and in sequences. Then the import route gets
+files that mean harm.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import random
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from served import Served, served
+
+CONFIG = """\
+# What a file holds is beyond a schema: nearly every JSON document is no export.
+[[operations]]
+include-path = "/api/conversations/import"
+checks.positive_data_acceptance.enabled = false
+
+# In a sequence it makes what was deleted available again, which reads as a deletion that failed.
+[[operations]]
+include-path = "/api/conversations/{conversation_id}/restore"
+phases.stateful.enabled = false
+"""
+
+MAX_GROWTH_MB = 1_500
+"""Of the server's memory by files of 256 MB, unpacked, that are read one after another."""
+
+
+def describe(server: Served, *, examples: int, seed: int) -> int:
+    """Run schemathesis; return its exit code."""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "schemathesis.toml").write_text(CONFIG)
+        command = [
+            *(str(Path(sys.executable).with_name("schemathesis")), "run", "--no-color"),
+            *(f"{server.url}/api/openapi.json", "--continue-on-failure"),
+            *("--max-examples", str(examples), "--seed", str(seed)),
+        ]
+        process = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    lines = [line[:300] for line in process.stdout.splitlines()]
+    shown = lines if process.returncode else lines[-18:]
+    print("\n".join(shown))
+    return process.returncode
+
+
+# ---- files that mean harm -----------------------------------------------------------------------
+
+OURS = {"format": "wireside", "version": 1}
+
+
+def files(dice: random.Random, mutations: int) -> Iterator[tuple[str, bytes]]:
+    """Yield names and contents."""
+    yield "nothing", b""
+    yield "a byte order mark", b"\xef\xbb\xbf"
+    yield "bytes", dice.randbytes(10_000)
+    yield "no UTF-8", b'{"mapping": {"\xff": {}}}'
+    yield "nested lists", b"[" * 1_000_000
+    yield "nested lists that end", b"[" * 100_000 + b"]" * 100_000
+    yield "nested objects", b'{"mapping":' * 100_000
+    yield "nested in a turn", _nested_turn(100_000)
+    yield "a number of a million digits", b'{"version":' + b"9" * 1_000_000 + b"}"
+    yield "no numbers", b'[{"mapping": {}, "create_time": NaN}, {"create_time": 1e999}]'
+    yield "a circle", _circle()
+    yield "many", json.dumps([{"mapping": {}}] * 20_001).encode()
+    yield "many values", b"[" + b"0," * 21_000_000 + b"0]"
+    yield "a bomb of a thousand to one", _zip({"conversations.json": b"0" * 300_000_000})
+    yield "a bomb in parts", _zip({f"conversations-{n}.json": b" " * 90_000_000 for n in range(4)})
+    yield "many entries", _zip({f"{n}.txt": b"" for n in range(100_001)})
+    yield "names that climb", _zip({"../../../etc/conversations.json": b"[]", "/abs.json": b"[]"})
+    yield (
+        "an archive in an archive",
+        _zip({"conversations.json": _zip({"conversations.json": b"[]"})}),
+    )
+    whole = _zip({"conversations.json": json.dumps([{"mapping": {}}] * 50).encode()})
+    yield "half an archive", whole[: len(whole) // 2]
+    yield "an encrypted archive", _patched(whole, b"PK\x01\x02", 8, b"\x01")
+    yield "another packing", _patched(whole, b"PK\x01\x02", 10, b"\x0c")
+    yield "a size that lies", _patched(whole, b"PK\x01\x02", 24, b"\x01\x00\x00\x00")
+    yield "an offset that lies", _patched(whole, b"PK\x01\x02", 42, b"\xff\xff\xff\x7f")
+    good = json.dumps({**OURS, "conversations": [_conversation()]}).encode()
+    for number in range(mutations):
+        source = bytearray(whole if number % 3 == 0 else good)
+        for _ in range(dice.randint(1, 6)):
+            at = dice.randrange(len(source))
+            source[at : at + dice.randint(0, 3)] = dice.choice(_SCRAPS)
+        yield "mutated", bytes(source)
+
+
+_SCRAPS = (
+    *(b"", b"\x00", b"\xff", b"[", b"]", b"{", b"}", b'"', b",", b"null", b"-1", b"1e999", b"true"),
+    *(b'"\\ud800"', b"99999999999999999999", b"[[[[", b'{"id":1}', b"PK\x05\x06", b"\x7f\xff\xff"),
+)
+
+
+def _conversation() -> dict[str, object]:
+    parts = [
+        {"type": "text", "text": "an answer"},
+        {"type": "tool", "call": "c", "name": "n", "state": "done", "arguments": "{}"},
+    ]
+    usage = {"input_tokens": 1, "output_tokens": 2}
+    answer = [{"model": "m", "reason": "stop", "error": None, "usage": usage, "parts": parts}]
+    turn = {"id": "t", "parent": None, "question": "q", "created_at": "2026-01-01T00:00:00Z"}
+    return {"title": "T", "tags": ["a"], "pinned": True, "turns": [{**turn, "answer": answer}]}
+
+
+def _nested_turn(depth: int) -> bytes:
+    head = json.dumps({**OURS, "conversations": []}).encode().removesuffix(b"]}")
+    return head + b'{"turns":[{"question":' + b'{"a":' * depth + b"1" + b"}" * depth + b"}]}]}"
+
+
+def _circle() -> bytes:
+    mapping = {
+        str(n): {"id": str(n), "parent": str((n + 1) % 3), "children": [str((n + 2) % 3)]}
+        for n in range(3)
+    }
+    return json.dumps([{"title": "T", "mapping": mapping, "current_node": "0"}]).encode()
+
+
+def _zip(entries: dict[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in entries.items():
+            archive.writestr(name, data)
+    return out.getvalue()
+
+
+def _patched(archive: bytes, mark: bytes, offset: int, data: bytes) -> bytes:
+    at = archive.index(mark) + offset
+    return archive[:at] + data + archive[at + len(data) :]
+
+
+def bring_in(server: Served, *, mutations: int, seed: int) -> list[str]:
+    """Give the import route all files; return what was wrong."""
+    wrong: list[str] = []
+    before = server.memory_mb
+    count, began = 0, time.monotonic()
+    for name, data in files(random.Random(seed), mutations):
+        count += 1
+        status, body = _post(f"{server.url}/api/conversations/import", data)
+        if status not in (200, 400, 413) or not isinstance(body, dict):
+            wrong.append(f"{name}: {status} {str(body)[:200]}")
+        elif status != 200 and set(body) != {"message", "code"}:
+            wrong.append(f"{name}: {body}")
+    growth = server.memory_mb - before
+    if growth > MAX_GROWTH_MB:
+        wrong.append(f"memory grew by {growth:.0f} MB")
+    print(f"{'hostile files':<16} {count:>8,}")
+    print(f"{'seconds':<16} {time.monotonic() - began:>8.1f}")
+    print(f"{'memory grew, MB':<16} {growth:>8.1f}")
+    return wrong
+
+
+def _post(url: str, data: bytes) -> tuple[int, object]:
+    request = urllib.request.Request(url, data, {"Content-Type": "application/octet-stream"})
+    try:
+        with urllib.request.urlopen(request, timeout=120) as response:
+            return response.status, json.load(response)
+    except urllib.error.HTTPError as error:
+        body = error.read()
+        try:
+            return error.code, json.loads(body)
+        except ValueError:
+            return error.code, body
+    except OSError as error:
+        return 0, repr(error)
+
+
+def main() -> int:
+    """Ask everything and print tables; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--examples", type=int, default=60, help="of each operation")
+    parser.add_argument("--mutations", type=int, default=1_000, help="files, nearly right")
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    given = parser.parse_args()
+    print(f"seed {given.seed}")
+    with served() as server:
+        code = describe(server, examples=given.examples, seed=given.seed)
+        wrong = bring_in(server, mutations=given.mutations, seed=given.seed)
+        wrong += server.faults()
+    for line in wrong:
+        print(" ", line)
+    return int(code != 0 or bool(wrong))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,69 @@
+"""What a page that applies the operations of a growing answer shows, as a string."""
+
+from __future__ import annotations
+
+import html as html_text
+import re
+
+from wireside_ui.markdown import BlockStream, Op
+from wireside_ui.markup import Markup, code_block
+
+MARKUP = Markup(frozenset({"images.example"}))
+
+
+class Screen:
+    """The operations, one method each; see ``wireside_ui.markdown.Op``."""
+
+    def __init__(self) -> None:
+        self.settled = self.tail = self.closing = self.label = self.code = ""
+
+    @property
+    def html(self) -> str:
+        """All that is on the screen."""
+        return self.settled + self.tail + self.closing
+
+    def apply(self, ops: list[Op]) -> None:
+        """Do what a page does with them."""
+        for name, *args in ops:
+            getattr(self, f"_{name}")(*args)
+
+    def _t(self, keep: int, html: str) -> None:
+        self.tail = self.tail.encode("utf-16-le")[: 2 * keep].decode("utf-16-le") + html
+
+    def _f(self, keep: int, html: str) -> None:
+        self._t(keep, html)
+        self.settled, self.tail = self.settled + self.tail, ""
+
+    def _c(self, label: str, code: str) -> None:
+        self.label, self.code = label, ""
+        self._a(code)
+
+    def _a(self, code: str) -> None:
+        self.code += code
+        self.tail = code_block(self.label, html_text.escape(self.code, quote=False))
+
+    def _s(self) -> None:
+        self.settled, self.tail = self.settled + self.tail, ""
+
+    def _o(self, html: str) -> None:
+        end = re.search(r"(</tbody></table></div>|</ul>|</ol>)$", html)
+        assert end
+        self.settled, self.tail, self.closing = self.settled + html[: end.start()], "", end[0]
+
+    def _z(self) -> None:
+        assert not self.tail
+        self.settled, self.closing = self.settled + self.closing, ""
+
+    def _r(self, html: str) -> None:
+        self.settled, self.tail, self.closing = html, "", ""
+
+
+def streamed(pieces: list[str], flush_every: int = 1) -> str:
+    """Return the HTML at the end of an answer that came in these pieces."""
+    stream, screen = BlockStream(MARKUP), Screen()
+    for number, piece in enumerate(pieces):
+        stream.feed(piece)
+        if number % flush_every == 0:
+            screen.apply(stream.flush())
+    screen.apply(stream.flush(final=True))
+    return screen.html

@@ -1,0 +1,534 @@
+"""What is fuzzed: each target takes bytes and raises where the code does what it must not."""
+
+from __future__ import annotations
+
+import html as html_text
+import json
+import math
+import re
+import string
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import words
+from connection_model import Model
+from dice import Dice
+
+from wireside.errors import BadJson, BadMessage, WiresideError
+from wireside.messages import ReasoningDelta, TextDelta, ToolDelta
+from wireside.protocol import frames
+from wireside.protocol.frames import Batch, Chat, Ping, Refused, Resume
+from wireside.protocol.handshake import Accept, Door, Handshake, Refuse
+from wireside.protocol.sanitize import ScriptEscaper
+from wireside.protocol.strict_json import MAX_NESTING, parse_object
+from wireside.providers.completions import Completion
+from wireside.providers.failures import (
+    failure_for,
+    problem_in,
+    refit_for,
+    retry_after_in,
+    without_secrets,
+)
+from wireside.providers.model_list import models_in
+from wireside.providers.sse import EventTooLong, SseDecoder
+
+MAX_CHARS = 200
+
+
+def _text(dice: Dice) -> str:
+    """A text frame: of words, or any bytes (a socket lets only UTF-8 through)."""
+    if dice.byte() % 8:
+        return words.frame(dice).encode("utf-8", "replace").decode()
+    return dice.rest().decode("utf-8", "replace")
+
+
+# ---- the wire ---------------------------------------------------------------------------------
+
+
+def check_frames(data: bytes) -> None:
+    """A frame is read, or refused with a sentence; nothing else happens."""
+    text = _text(Dice(data))
+    frame = frames.parse(text, max_message_chars=MAX_CHARS)
+    if isinstance(frame, Refused):
+        assert frame.messages >= 1
+        assert frame.id is None or frame.level == 2
+        for level in (1, 2):
+            told = json.loads(frames.error(frame.id, frame.error, level=level))
+            assert told["message"]
+            assert len(told["message"]) < 400
+            assert told["message"].isprintable()
+            assert level == 2 or set(told) == {"type", "message"}
+        return
+    fields = msgspec.json.decode(text.encode())  # another parser reads the same
+    assert fields["type"] == type(frame).__name__.lower()
+    assert isinstance(frame, Ping) or frame.id == fields.get("id")
+    match frame:
+        case Chat():
+            _holds_message(frame.message)
+            assert frame.message == fields["message"]
+            assert frame.temperature is None or 0 <= frame.temperature <= 2
+            assert frame.max_tokens is None or 1 <= frame.max_tokens <= 1_000_000
+            assert frame.key is None or 1 <= len(frame.key) <= 64
+            assert 0 <= frame.offset < 2**53
+            assert type(frame.offset) is int
+        case Batch():
+            assert 1 <= len(frame.messages) <= frames.MAX_BATCH
+            for message in frame.messages:
+                _holds_message(message)
+        case Ping():
+            pong = json.loads(frames.pong(frame.t))
+            assert pong == {"type": "pong"} | ({} if frame.t is None else {"t": frame.t})
+        case Resume():
+            assert re.fullmatch(r"[A-Za-z0-9_\-.:]{1,64}", frame.id, re.ASCII)
+            assert 0 <= frame.offset < 2**53
+        case _:
+            pass
+
+
+def _holds_message(message: str) -> None:
+    assert message.strip()
+    assert len(message) <= MAX_CHARS
+
+
+def check_json(data: bytes) -> None:
+    """What is taken is what every other parser reads too; what is refused has a reason."""
+    text = _text(Dice(data))
+    try:
+        value = parse_object(text)
+    except BadJson as error:
+        assert 0 < len(str(error)) < 200
+        assert not _is_strict(text)
+        return
+    assert _is_strict(text)
+    assert value == json.loads(text)
+
+
+def _is_strict(text: str) -> bool:
+    """Judge by the value, where the product judges by the text."""
+
+    def pairs(members: list[tuple[str, Any]]) -> dict[str, Any]:
+        if len({name for name, _ in members}) < len(members):
+            raise ValueError("a key twice")
+        return dict(members)
+
+    try:
+        value = json.loads(text, object_pairs_hook=pairs, parse_constant=_refuse)
+        json.dumps(value, ensure_ascii=False).encode()
+        return isinstance(value, dict) and _depth(value) <= MAX_NESTING
+    except (ValueError, RecursionError):
+        return False
+
+
+def _refuse(literal: str) -> None:
+    raise ValueError(literal)
+
+
+def _depth(value: object) -> float:
+    if isinstance(value, float):
+        return 0 if math.isfinite(value) else math.inf
+    inner: Iterable[object] = ()
+    if isinstance(value, dict):
+        inner = value.values()
+    elif isinstance(value, list):
+        inner = value
+    else:
+        return 0
+    return 1 + max(map(_depth, inner), default=0)
+
+
+def check_connection(data: bytes) -> None:
+    """Whatever a client does and in whatever order: each request gets its one last frame."""
+    dice, model = Dice(data), Model()
+    while not dice.is_empty:
+        match dice.byte() % 16:
+            case 0:
+                model.end(dice.byte(), refused=True)
+            case 1 | 2 | 3:
+                model.end(dice.byte())
+            case 4:
+                model.later(dice.below(70))
+            case 5:
+                model.later(dice.below(5) / 2)
+            case 6 if dice.byte() > 250:
+                model.binary()
+            case 7:
+                model.neighbours(1 + dice.below(30))
+            case _:
+                model.receive(words.frame(dice))
+    model.finish()
+
+
+def check_handshake(data: bytes) -> None:
+    """A verdict on any headers; no foreign page comes in."""
+    dice = Dice(data)
+
+    def origin() -> str:
+        return dice.pick(words.SCHEMES) + dice.pick(words.HOSTS)
+
+    allowed = dice.some(("https://chat.example", "http://localhost:3000"), 2)
+    public = dice.pick((None, "https://chat.example", "https://chat.example:8443/x"))
+    trusted = dice.some(("chat.example", "localhost:8080", "::1"), 2)
+    door = Door(
+        host=dice.pick(("127.0.0.1", "::1", "0.0.0.0")),
+        trusted_hosts=trusted,
+        public_url=public,
+        allowed_origins=allowed,
+    )
+    raw = dice.byte() % 8 == 0
+    hosts = [dice.rest().decode("latin-1")] if raw else dice.some(words.HOSTS, 2)
+    origins = [origin() for _ in range(dice.below(3))]
+    handshake = Handshake(hosts, origins, bool(dice.byte() % 2), dice.some(("ai-chat", "x"), 2))
+    takes_allowed = bool(dice.byte() % 2)
+    verdict = door.judge(handshake, takes_allowed=takes_allowed)
+    if isinstance(verdict, Refuse):
+        assert verdict.status in (400, 403)
+        assert verdict.sentence
+        return
+    assert isinstance(door.judge_host(handshake), Accept)
+    (host,) = hosts
+    assert _name(host) in {"localhost", "127.0.0.1", "[::1]", "[::ffff:127.0.0.1]", "chat.example"}
+    assert len(origins) <= 1
+    for text in origins:
+        ours = {_name(host)} | ({"chat.example"} if public or takes_allowed else set())
+        ours |= {"localhost"} if takes_allowed and allowed else set()
+        assert _name(text.partition("://")[2]) in ours
+        assert text.lower().startswith(("http://", "https://"))
+
+
+def _name(authority: str) -> str:
+    return re.sub(r":\d+\Z", "", authority.lower()).removesuffix(".")
+
+
+# ---- text -------------------------------------------------------------------------------------
+
+
+def check_sanitize(data: bytes) -> None:
+    """The escaped text is the same however it was cut, and never holds the tag."""
+    dice = Dice(data)
+    text = "".join(dice.pick(words.TAGS) for _ in range(dice.below(24)))
+    pieces = dice.cut(text)
+    text += (tail := dice.rest().decode("utf-8", "replace"))
+    escaper, out = ScriptEscaper(), ""
+    for piece in (*pieces, tail):
+        out += escaper.feed(str(piece))
+        assert escaper.held <= 6
+    out += escaper.flush()
+    assert out == _escaped(text)
+    assert "<script" not in out.translate(_LOWER)
+
+
+_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
+
+
+def _escaped(text: str) -> str:
+    """The same by hand: no regular expression, no state."""
+    low = text.translate(_LOWER)
+    return "".join(
+        "&lt;" if char == "<" and low.startswith("<script", at) else char
+        for at, char in enumerate(text)
+    )
+
+
+def check_markdown(data: bytes) -> None:
+    """An answer that grows ends as the HTML of the whole one, however cut; and it is safe."""
+    from screen import MARKUP, streamed  # only this worker pays for it
+
+    from wireside_ui.markdown import render
+
+    dice = Dice(data)
+    text = "".join(dice.pick(words.PIECES) for _ in range(dice.below(18)))
+    every, pieces = 1 + dice.below(3), dice.cut(text)
+    tail = dice.rest()[:24].decode("utf-8", "replace")
+    shown = streamed([*map(str, pieces), *tail], every)
+    assert shown == render(text + tail, MARKUP)
+    shown.encode()
+    tags = {tag.lower() for tag in re.findall(r"<([a-zA-Z][a-zA-Z0-9]*)", shown)}
+    assert not tags & {"script", "iframe", "object", "style", "form", "link", "meta", "base"}
+    assert not re.search(r"<[^>]*\son\w+\s*=", shown)
+    for address in re.findall(r"(?:href|src)=\"([^\"]*)\"", shown):
+        assert not html_text.unescape(address).strip().lower().startswith(("javascript:", "data:"))
+
+
+# ---- what a provider sends ---------------------------------------------------------------------
+
+
+def _sent(dice: Dice) -> list[bytes]:
+    """Bytes of a provider, in the pieces that the network made of them."""
+    events = b""
+    for _ in range(dice.below(10)):
+        if dice.byte() % 3:
+            events += b"data: " + dice.pick(words.CHUNKS) + b"\n\n"
+        else:
+            events += dice.pick(words.CHUNKS)
+    for _ in range(dice.pick((0, 0, 1, 4))):
+        at = dice.below(min(65_535, len(events)) + 1)
+        events = events[:at] + bytes((dice.byte(),)) + events[at + dice.below(2) :]
+    return [*map(bytes, dice.cut(events)), dice.rest()]
+
+
+def check_sse(data: bytes) -> None:
+    """Events are the same however the network cut them."""
+    pieces = _sent(Dice(data))
+    assert _events(pieces) == _events([b"".join(pieces)])
+    single = [bytes((byte,)) for piece in pieces for byte in piece[:60]]
+    assert _events(single) == _events([b"".join(single)])
+
+
+def _events(pieces: list[bytes]) -> object:
+    decoder = SseDecoder()
+    try:
+        found = [event for piece in pieces for event in decoder.feed(piece)]
+        return found + decoder.flush()
+    except EventTooLong:
+        return "too long"
+
+
+def check_completions(data: bytes) -> None:
+    """Deltas are whole characters, failures have names, and cuts change nothing."""
+    pieces = _sent(Dice(data))
+    assert _answer(pieces) == _answer([b"".join(pieces)])
+    Completion().whole(b"".join(pieces))
+
+
+def _answer(pieces: list[bytes]) -> object:
+    completion = Completion()
+    deltas = [delta for piece in pieces for delta in completion.feed(piece)]
+    deltas += completion.flush()
+    kinds: list[list[str]] = []
+    for delta in deltas:
+        match delta:
+            case TextDelta(text) | ReasoningDelta(text):
+                assert text
+                frames.chunk("a", text, 1)
+                if kinds and kinds[-1][0] == type(delta).__name__:
+                    kinds[-1][1] += text
+                else:
+                    kinds.append([type(delta).__name__, text])
+            case ToolDelta():
+                frames.tool(
+                    *("a", 1),
+                    name=delta.name,
+                    call=delta.call,
+                    state=delta.state,
+                    arguments=delta.arguments,
+                    result=delta.result,
+                )
+                kinds.append(["tool", f"{delta.call} {delta.name} {delta.arguments}"])
+    usage = completion.usage
+    frames.done("a", offset=1, reason=completion.reason or "interrupted", usage=usage)
+    for tokens in (usage.input_tokens, usage.output_tokens):
+        assert tokens is None or 0 <= tokens < 2**53
+    return kinds, completion.reason, type(completion.failure), usage
+
+
+def check_failures(data: bytes) -> None:
+    """Whatever a server says went wrong: an error of ours, in our words."""
+    dice = Dice(data)
+    inside = ",".join(
+        f'"{dice.pick(_ERROR_KEYS)}":{dice.pick((*words.VALUES, *_ERROR_WORDS))}'
+        for _ in range(dice.below(6))
+    )
+    for body in ("{" + inside + "}", '{"error":{' + inside + "}}", dice.rest().decode("latin-1")):
+        try:
+            document: object = json.loads(body)
+        except (ValueError, RecursionError):
+            document = body
+        problem = problem_in(document)
+        status = dice.pick((None, 200, 302, 400, 401, 403, 404, 413, 422, 429, 500, 504, 999))
+        failure = failure_for(status, problem, model=dice.pick(("m", "x" * 500)))
+        assert isinstance(failure.error, WiresideError)
+        frames.error("a", failure.error, level=2)
+        assert len(str(failure.error)) < 400
+        refit_for(400, problem, {"stream_options": {}, "max_tokens": 1})
+        without_secrets(problem.text, "sk-key")
+    headers = {"retry-after": dice.pick((*words.VALUES, "Wed, 21 Oct 2099 07:28:00 GMT", "-5"))}
+    wait = retry_after_in(headers, 1e9)
+    assert wait is None or (wait >= 0 and math.isfinite(wait))
+
+
+_ERROR_KEYS = ("message", "code", "type", "param", "status", "status_code", "detail", "error")
+_ERROR_WORDS = (
+    *('"model_not_found"', '"insufficient_quota"', '"context_length_exceeded"', "429", '"429"'),
+    *('"max_tokens is not supported"', '"Bearer sk-abcdefgh"', '"²"', '"٤٢٩"', f'"{"9" * 5_000}"'),
+)
+
+
+def check_models(data: bytes) -> None:
+    """A list of models, or ``ValueError``: names that a frame can carry, no name twice."""
+    dice = Dice(data)
+    entries = [
+        "{"
+        + ",".join(
+            f'"{dice.pick(_MODEL_KEYS)}":{dice.pick((*words.VALUES, *_MODEL_WORDS))}'
+            for _ in range(dice.below(6))
+        )
+        + "}"
+        for _ in range(dice.below(4))
+    ]
+    listed = "[" + ",".join([*entries, *dice.some(words.VALUES, 1)]) + "]"
+    body = dice.pick((listed, '{"data":' + listed + "}", '{"models":' + listed + "}"))
+    raw = dice.byte() % 8 == 0
+    try:
+        found = models_in(dice.rest() if raw else body.encode("utf-8", "surrogatepass"))
+    except (ValueError, RecursionError):  # what its one caller expects
+        return
+    assert len({model.id for model in found}) == len(found)
+    for model in found:
+        msgspec.json.encode((model.id, model.name, model.owner, model.context_tokens))
+        assert model.id.strip()
+        assert model.context_tokens is None or 0 < model.context_tokens < 2**53
+
+
+_MODEL_KEYS = (
+    "id",
+    "model",
+    "name",
+    "owned_by",
+    "created",
+    "context_length",
+    "meta",
+    "display_name",
+)
+_MODEL_WORDS = (
+    '"openai"',
+    '"gpt-4o"',
+    '"gpt-5"',
+    '"whisper-1"',
+    '{"n_ctx_train":4096}',
+    "1700000000",
+)
+
+
+# ---- files -------------------------------------------------------------------------------------
+
+
+def check_importing(data: bytes) -> None:
+    """A file gives conversations whose values are in their bounds, or a sentence."""
+    from wireside.chat.importing import MAX_TITLE_CHARS, read
+
+    dice = Dice(data)
+    text = _file(dice) if dice.byte() % 8 else dice.rest()
+    numbers = iter(range(10_000))
+    try:
+        result = read(text, new_id=lambda: f"new-{next(numbers)}", now=1e9)
+    except BadMessage as error:
+        assert 0 < len(str(error)) < 500
+        return
+    for imported in result.conversations:
+        assert len(imported.info.title) <= MAX_TITLE_CHARS
+        assert 0 <= imported.info.created_at <= 1e9
+        assert len({turn.id for turn in imported.turns}) == len(imported.turns)
+        for turn in imported.turns:
+            turn.question.encode()
+            assert 0 <= turn.created_at <= 1e9
+
+
+def _file(dice: Dice) -> bytes:
+    """One of the two kinds of files, some of its values exchanged for others."""
+    template = dice.pick(_FILES)
+    values = [dice.pick(words.VALUES) for _ in range(dice.below(5))]
+    document = json.dumps(template)
+    spots = [match.span() for match in re.finditer(r'(?<=: )("[^"]*"|[\d.]+|null|true)', document)]
+    for text in values:
+        start, end = dice.pick(spots)
+        if end <= len(document):
+            document = document[:start] + text + document[end:]
+    return document.encode("utf-8", "surrogatepass")
+
+
+_FILES: tuple[Any, ...] = (
+    {
+        "format": "wireside",
+        "version": 1,
+        "conversations": [
+            {
+                "title": "T",
+                "created_at": "2026-01-01T00:00:00Z",
+                "tags": ["a"],
+                "turns": [
+                    {
+                        "id": "1",
+                        "parent": None,
+                        "question": "q",
+                        "created_at": 1.0,
+                        "options": {"system": "s", "temperature": 0.5, "max_tokens": 7},
+                        "feedback": {"verdict": "up", "words": "w"},
+                        "answer": [
+                            {
+                                "model": "m",
+                                "reason": "stop",
+                                "usage": {"input_tokens": 1, "output_tokens": 2},
+                                "parts": [
+                                    {"type": "text", "text": "a"},
+                                    {"type": "tool", "call": "c", "name": "n", "state": "done"},
+                                ],
+                            }
+                        ],
+                    }
+                ],
+            }
+        ],
+    },
+    [
+        {
+            "title": "T",
+            "create_time": 1700000000.5,
+            "current_node": "b",
+            "mapping": {
+                "r": {"id": "r", "parent": None, "children": ["a"], "message": None},
+                "a": {
+                    "id": "a",
+                    "parent": "r",
+                    "children": ["b"],
+                    "message": {
+                        "author": {"role": "user"},
+                        "create_time": 1.0,
+                        "content": {"content_type": "text", "parts": ["Hi"]},
+                    },
+                },
+                "b": {
+                    "id": "b",
+                    "parent": "a",
+                    "children": [],
+                    "message": {
+                        "author": {"role": "assistant"},
+                        "create_time": 2.0,
+                        "content": {"content_type": "text", "parts": ["Hello"]},
+                        "metadata": {"model_slug": "m"},
+                    },
+                },
+            },
+        }
+    ],
+)
+
+
+@dataclass(frozen=True)
+class Target:
+    """One of the things that are fuzzed; ``share`` of each 1,000 inputs are its."""
+
+    check: Callable[[bytes], None]
+    share: int
+    max_len: int = 256
+    modules: tuple[str, ...] = ("wireside.protocol",)
+
+
+_FAILED = ("wireside.providers.failures", "wireside.providers.model_list")
+_SENT = ("wireside.providers.sse", "wireside.providers.completions")
+
+TARGETS = {
+    "frames": Target(check_frames, 420),
+    "json": Target(check_json, 190),
+    "connection": Target(check_connection, 25, 160),
+    "handshake": Target(check_handshake, 140),
+    "sanitize": Target(check_sanitize, 130),
+    "sse": Target(check_sse, 25, 300, _SENT),
+    "completions": Target(check_completions, 40, 300, _SENT),
+    "failures": Target(check_failures, 8, 96, _FAILED),
+    "models": Target(check_models, 8, 96, _FAILED),
+    "importing": Target(check_importing, 12, 256, ("wireside.chat.importing",)),
+    "markdown": Target(check_markdown, 2, 200, ("wireside_ui.markdown",)),
+}
+assert sum(target.share for target in TARGETS.values()) == 1_000

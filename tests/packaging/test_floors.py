@@ -1,0 +1,54 @@
+"""No lock goes below the versions that carry security fixes, whatever a resolver would take."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LOCK = (ROOT / "requirements" / "runtime.txt").read_text()
+LOCKED = dict(re.findall(r"^([a-z0-9][\w.-]*)==([^\s;\\]+)", LOCK, re.MULTILINE))
+
+FLOORS = {
+    "aiohttp": ("3.13.3", "CVE-2025-69223 and its like: answers that unpack to gigabytes"),
+    "authlib": ("1.6.6", "CVE-2025-59420, -61920, -62706, -68158: signatures, log-in by others"),
+    "certifi": ("2024.7.4", "CVE-2024-39689: an authority that is trusted no more"),
+    "cryptography": ("46.0.5", "CVE-2026-26007: points outside of their curve"),
+    "fastapi": ("0.109.1", "CVE-2024-24762: a form that takes for ever"),
+    "h11": ("0.16.0", "CVE-2025-43859: chunks that a proxy reads otherwise"),
+    "httpx": ("0.23.0", "CVE-2021-41945: addresses that are put together wrongly"),
+    "idna": ("3.7", "CVE-2024-3651: a name that takes for ever"),
+    "jinja2": ("3.1.6", "CVE-2025-27516: out of the sandbox"),
+    "mako": ("1.2.2", "CVE-2022-40023: a template that takes for ever"),
+    "markdown-it-py": ("2.2.0", "CVE-2023-26302, -26303: texts that crash it"),
+    "nh3": ("0.3.8", "RUSTSEC-2025-0071 and two of 2026: it holds ammonia 4.2.5"),
+    "nicegui": ("3.18.0", "CVE-2025-53354 to CVE-2026-45554: scripts, paths, floods"),
+    "orjson": ("3.11.6", "CVE-2025-67221: nesting without a bound"),
+    "pydantic": ("2.4.0", "CVE-2024-3772: an address that takes for ever"),
+    "pygments": ("2.15.1", "CVE-2022-40896: code that takes for ever"),
+    "python-multipart": ("0.0.27", "CVE-2024-53981, CVE-2026-24486, -42561: parts, paths, heads"),
+    "python-socketio": ("5.14.0", "CVE-2025-61765: code out of a queue"),
+    "redis": ("4.5.5", "CVE-2023-28858, -28859: answers of another request"),
+    "starlette": ("1.3", "CVE-2025-62727, CVE-2026-48710, PYSEC-2026-248: ranges, addresses"),
+    "uvicorn": ("0.11.7", "CVE-2020-7694, -7695: log lines and heads of others"),
+    "websockets": ("9.1", "CVE-2021-33880: passwords that can be timed"),
+}
+"""Package, first version with the mends, and what they are of."""
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version))
+
+
+@pytest.mark.parametrize("name", FLOORS)
+def test_the_lock_has_the_mended_version(name: str) -> None:
+    floor, why = FLOORS[name]
+    assert name in LOCKED, "no dependency any more: its floor can go"
+    assert numbers(LOCKED[name]) >= numbers(floor), why
+
+
+def test_versions_are_compared_as_numbers() -> None:
+    assert numbers("3.9.15") < numbers("3.13.0")
+    assert numbers("1.10.0") >= numbers("1.3")
