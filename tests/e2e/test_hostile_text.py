@@ -22,7 +22,7 @@ from wireside.testing import FakeOpenAI, answer, failure, json_page
 from wireside_ui.markdown import BlockStream, Op, render
 from wireside_ui.markup import Markup
 
-pytestmark = [pytest.mark.attacks_the_policy, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.timeout(240)
 
 MARKUP = Markup()
 SEED = 20_240_607
@@ -176,10 +176,13 @@ class TestEachPayloadAlone:
         page.goto(served.url)
         connected(page)
         rows = growing if policy == "with the policy" else growing[::CUTS]
+        drawn = 0
         for group in groups(rows, 300):
             page.evaluate(DRIVE, list(group))
             assert page.locator(".ws-turn").count() == len(group)
+            drawn += page.locator(".ws-diagram").count()
             watch.judge(page)
+        assert drawn > 20  # diagrams: many are refused, or are none
 
     def test_as_a_document_it_is_harmless(
         self, new_context: Callable[..., BrowserContext], corpus: ModuleType
