@@ -10,20 +10,80 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import BrowserContext, Error, Page, expect
 
 from wireside.testing import FakeOpenAI
 
-_spec = importlib.util.spec_from_file_location("chromium", Path(__file__).with_name("chromium.py"))
-assert _spec is not None
-assert _spec.loader is not None
-chromium = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(chromium)
+
+def _module(name: str, path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # where dataclasses look for what their annotations mean
+    spec.loader.exec_module(module)
+    return module
+
+
+chromium = _module("chromium", Path(__file__).with_name("chromium.py"))
+hostile = _module("hostile_corpus", Path(__file__).parents[1] / "hostile" / "corpus.py")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "attacks_the_policy: the browser may refuse something by the pages' own policy"
+    )
+
+
+@pytest.fixture(scope="session")
+def corpus() -> ModuleType:
+    """The hostile texts: ``tests/hostile/corpus.py``."""
+    return hostile
+
+
+@pytest.fixture
+def violations() -> list[str]:
+    """What the browser refused because of a Content-Security-Policy, in all pages of the test."""
+    return []
+
+
+_TELL_VIOLATIONS = """
+document.addEventListener("securitypolicyviolation", (e) => __violated(
+  `${e.effectiveDirective} refused ${e.blockedURI} ${e.sample}`
+  + ` on ${e.documentURI} (${e.sourceFile}:${e.lineNumber})`,
+))
+"""
+
+
+@pytest.fixture
+def new_context(
+    new_context: Callable[..., BrowserContext],
+    violations: list[str],
+    request: pytest.FixtureRequest,
+) -> Iterator[Callable[..., BrowserContext]]:
+    """Every context of every test says what its pages' policies refused, which fails the test."""
+    contexts: list[BrowserContext] = []
+
+    def make(**settings: Any) -> BrowserContext:
+        context = new_context(**settings)
+        context.expose_binding("__violated", lambda _, text: violations.append(text))
+        context.add_init_script(_TELL_VIOLATIONS)
+        contexts.append(context)
+        return context
+
+    yield make
+    for context in contexts:
+        for page in context.pages:
+            with contextlib.suppress(Error):  # it has gone meanwhile
+                page.evaluate("0")  # what is on its way from the page has come then
+    if not request.node.get_closest_marker("attacks_the_policy"):
+        assert violations == []
 
 
 @pytest.fixture(scope="session")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, Route, expect
+from playwright.sync_api import BrowserContext, Locator, Page, Route, expect
 
 from wireside.testing import FakeOpenAI, answer
 
@@ -275,8 +275,10 @@ class TestEveryone:
         assert named[-2:] == ["input-chat", "options"]
         assert order.count("") == 4  # the starters
 
-    def test_fingers_find_every_button(self, browser: Browser, served: Any) -> None:
-        context = browser.new_context(
+    def test_fingers_find_every_button(
+        self, new_context: Callable[..., BrowserContext], served: Any
+    ) -> None:
+        context = new_context(
             viewport={"width": 375, "height": 700}, has_touch=True, is_mobile=True
         )
         page = context.new_page()
@@ -288,7 +290,6 @@ class TestEveryone:
                 .map(el => [el.dataset.testid || el.className, el.offsetWidth, el.offsetHeight])
                 .filter(([, width, height]) => width < 44 || height < 44)"""
         )
-        context.close()
         assert small == []
 
     @pytest.mark.parametrize("size", [(640, 400), (320, 480), (360, 320)])

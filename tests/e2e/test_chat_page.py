@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from wireside.testing import answer, failure
 
@@ -290,8 +291,10 @@ class TestFrame:
         chat_page.keyboard.press("Escape")
         expect(chat_page.get_by_role("dialog")).to_be_hidden()
 
-    def test_it_speaks_the_browsers_language(self, browser: Browser, served) -> None:
-        context = browser.new_context(locale="ar")
+    def test_it_speaks_the_browsers_language(
+        self, new_context: Callable[..., BrowserContext], served
+    ) -> None:
+        context = new_context(locale="ar")
         page = context.new_page()
         page.goto(served.url)
         expect(page.get_by_test_id("connection-status")).to_have_text("متصل")
@@ -299,7 +302,6 @@ class TestFrame:
             "rtl",
             "ar",
         ]
-        context.close()
 
     def test_the_page_needs_no_other_host(self, page: Page, served) -> None:
         hosts: set[str] = set()

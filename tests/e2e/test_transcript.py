@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -727,3 +728,60 @@ def test_the_menu_closes_by_itself(opened: Any, do: Do) -> None:
     do("change", id="n1", state="stopped")
     expect(page.get_by_test_id("note-stopped")).to_be_visible()
     expect(page.get_by_role("menu")).to_have_count(0)
+
+
+def test_where_a_link_leads_is_shown_to_who_points_or_tabs_there(opened: Any, do: Do) -> None:
+    page = opened("")
+    text = "[here](https://bank.example@evil.example/a?b=c 'https://bank.example') and more"
+    do("append", id="w", question="?", html=render(text, MARKUP))
+    link, where = page.get_by_role("link", name="here"), page.get_by_test_id("where")
+    expect(where).to_be_hidden()
+    link.hover()
+    expect(where).to_have_text("evil.example/a?b=c")
+    page.mouse.move(1, 1)
+    expect(where).to_be_hidden()
+    link.focus()
+    expect(where).to_have_text("evil.example/a?b=c")
+    expect(link).to_have_accessible_description(re.compile("^https://evil.example/a"))
+    link.evaluate("el => el.blur()")
+    expect(where).to_be_hidden()
+
+
+def test_a_card_says_its_host_apart_from_its_words(opened: Any, do: Do) -> None:
+    page = opened("")
+    do(
+        "append",
+        id="c",
+        question="?",
+        html=render("![bank.example](https://evil.example/x)", MARKUP),
+    )
+    name = "Open image: bank.example — evil.example"
+    expect(page.get_by_role("link", name=name, exact=True)).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("line", "is_drawn"),
+    [
+        ("A-->|see https://docs.example/a| B", True),
+        ('C["url of img"]', True),
+        ('C@{ shape: diamond, label: "x" }', True),
+        ('C@{ img: "https://evil.example/x" }', False),
+        ('C@{ "\\x69mg": "https://evil.example/x" }', False),
+        ("style A background:url(https://evil.example/x)", False),
+        ("classDef x background:\\75rl(https://evil.example/x)", False),
+    ],
+)
+def test_a_diagram_that_could_load_something_stays_text(
+    opened: Any, do: Do, line: str, is_drawn: bool
+) -> None:
+    page = opened("")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    diagram = "```mermaid\nflowchart LR\n A-->B\n {}\n```\n\n"
+    do("append", id="m", state="streaming")
+    do("feed", id="m", pieces=[diagram.format(line), diagram.format("A-->C")])
+    do("finish", id="m")
+    expect(page.locator(".ws-code").last.get_by_test_id("diagram")).to_be_visible(timeout=15_000)
+    expect(page.get_by_test_id("diagram")).to_have_count(2 if is_drawn else 1)
+    assert not [url for url in asked if "evil" in url]
+    assert page.locator(".ws-stage").count() == 0

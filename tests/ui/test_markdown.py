@@ -82,7 +82,7 @@ PIECES = st.sampled_from(
 <b>;&amp;é😀;\\;- [ ] t;_i_;***;\\begin{align};\\end{align};
 http://a.bc/d;|""".replace(";\n", ";").split(";")
     + ["\n", "\n\n", "\n\n\n", " ", "\t", "   ", "\r\n", "\r"]
-    + ["\u202e", "\x00", "\x0b", "\u2028"]
+    + ["\u202e", "\x00", "\x0b", "\u2028", "\u200b", "\ufe0f", "\U0001f3f4\U000e0067", "\U000e0062"]
     + ["|a|b|\n|-|-|\n", "|a|b|", "|1|2|", "x\n", "\n- ", "\n   "]
 )
 
@@ -457,6 +457,61 @@ def test_images_of_allowed_hosts_are_shown_and_others_are_cards() -> None:
 def test_a_link_that_names_another_host_shows_the_true_one() -> None:
     assert "(evil.example)" in render("[bank.example](https://evil.example/login)", MARKUP)
     assert "class=" not in render("[docs.example](https://docs.example/a)", MARKUP)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("[here](https://bank.example@evil.example/x 'https://bank.example')", "here</a></p>"),
+        ("https://bank.example@evil.example/x", '/x</a> <span class="ws-host">(evil.example)'),
+        ("[bank.example](https://u:p@evil.example/x)", "bank.example</a> <span class="),
+        ("[at bank.example](https://evil.example/x)", '</a> <span class="ws-host">(evil.example)'),
+        ("[**bank**.example](https://evil.example/x)", '</a> <span class="ws-host">(evil.example)'),
+        ("![x](https://bank.example@evil.example/x)", '<span class="ws-host">evil.example</span>'),
+    ],
+)
+def test_a_link_leads_where_its_title_says(text: str, shown: str) -> None:
+    html = render(text, MARKUP)
+    (link,) = (attributes for tag, attributes in _Tags(html).found if tag == "a")
+    assert link["href"] == "https://evil.example/x"
+    assert link["title"].partition("\n")[0] == link["href"]
+    assert shown in html
+
+
+def test_letters_of_another_script_are_shown_as_they_are_sent() -> None:
+    html = render("https://g\u043e\u043egle.example/a", MARKUP)
+    assert 'href="https://xn--ggle-55da.example/a"' in html
+    assert "(xn--ggle-55da.example)" in html
+
+
+def test_an_address_that_is_not_certain_is_no_link() -> None:
+    assert "<a" not in render(
+        "[x](http://2130706433/) http://0x7f.1/a [y](https:evil.example)", MARKUP
+    )
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        r"\hspace{-9999em}",
+        r"\rule{9999em}{9999em}",
+        r"\kern-500em",
+        r"\mspace{500em}",
+        r"\hspace{9e9em}",
+    ],
+)
+def test_a_formula_has_no_length_that_leaves_its_message(command: str) -> None:
+    for text in (f"${command} x$", f"$$\n{command} x\n$$"):
+        assert not re.search(r"\d{3,}(\.\d+)?(em|ex|px|pt|mu|cm|in)|-[1-9]", render(text, MARKUP))
+
+
+def test_a_formula_keeps_its_own_lengths() -> None:
+    assert 'width="2em"' in render(r"$a \qquad b$", MARKUP)
+
+
+def test_hidden_letters_are_seen() -> None:
+    hidden = "".join(chr(0xE0000 + ord(char)) for char in "abc")
+    assert render(f"x{hidden}", MARKUP) == "<p>x\ufffd\ufffd\ufffd</p>"
 
 
 @pytest.mark.parametrize("text", ["\u202eabc", "a\u2066b\u2069", "\u202d"])

@@ -93,6 +93,17 @@ class TestRows:
         row = row_of(turn, MARKUP, "en", place=(1, 3))
         assert (row.sibling, row.siblings, row.feedback) == (1, 3, "up")
 
+    def test_what_nobody_sees_is_taken_out_or_shown(self, new_stream) -> None:
+        stream = new_stream()
+        stream.log.append(ReasoningDelta("\u202et\U000e0041"))
+        stream.log.append(ToolDelta("1", "\u202en", "done", "\u202ea", "\u202er"))
+        turn = turn_with(stream.close())
+        turn.question = "\u202eq\U000e0041"
+        row = row_of(turn, MARKUP, "en")
+        assert (row.question, row.reasoning) == ("q\ufffd", "t\ufffd")
+        (tool,) = row.tools
+        assert (tool["name"], tool["arguments"], tool["result"]) == ("n", "a", "r")
+
     def test_a_growing_answer_is_left_to_its_follower(self, stream) -> None:
         stream.say("text")
         assert row_of(turn_with(stream), MARKUP, "en").html == ""
@@ -145,6 +156,15 @@ class TestFollower:
         ops, _, _, has_ended = follower.tick()
         assert "two" in html_of(ops)
         assert has_ended
+
+    def test_what_nobody_sees_of_a_thought_is_shown_however_it_is_cut(self, stream) -> None:
+        follower = follow([stream])
+        shown = ""
+        for piece in ("a\U0001f3f4", "\U000e0067", "\U000e0041", "\u202eb"):
+            stream.log.append(ReasoningDelta(piece))
+            shown += follower.tick()[1]
+        stream.close()
+        assert shown + follower.tick()[1] == "a\U0001f3f4\ufffd\ufffdb"
 
     def test_what_goes_on_replaces_what_is_shown_in_one_message(self, stream) -> None:
         stream.say("text")

@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 from markdown_it.token import Token
 
+from wireside.chat.unseen import SeenStream
 from wireside_ui.markup import Env, Markup, code_block, code_label, highlight
 
 Op = list[Any]
@@ -256,18 +257,18 @@ def _utf16_length(text: str) -> int:
 
 
 class _Inlet:
-    """Makes text harmless before it is parsed, wherever it was cut: control characters, direction
-    overrides (they can make code and links read as something else), lone surrogates, line ends,
-    endless blank lines.
+    """Makes text harmless before it is parsed, wherever it was cut: control characters, what nobody
+    sees (it can make code and links read as something else), lone surrogates, line ends, endless
+    blank lines.
     """
 
     _BAD = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
-    _OVERRIDES = re.compile("[\u202a-\u202e\u2066-\u2069]")
     _BLANK_LINES = re.compile(rf"\n{{{_MAX_BLANK_LINES + 1},}}")
 
     def __init__(self) -> None:
         self._held = ""
         self._newlines = 0
+        self._seen = SeenStream()
 
     def take(self, text: str, *, is_last: bool) -> str:
         text = self._held + text
@@ -275,7 +276,7 @@ class _Inlet:
         if text.endswith("\r") and not is_last:
             text, self._held = text[:-1], "\r"
         text = text.replace("\r\n", "\n").replace("\r", "\n")
-        text = self._OVERRIDES.sub("", self._BAD.sub("\ufffd", text))
+        text = self._seen.take(self._BAD.sub("\ufffd", text), is_last=is_last)
         if not text:
             return ""
         text = self._BLANK_LINES.sub("\n" * _MAX_BLANK_LINES, "\n" * self._newlines + text)

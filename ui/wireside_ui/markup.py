@@ -13,7 +13,6 @@ import re
 from collections.abc import Iterator, MutableMapping, Sequence
 from functools import lru_cache
 from typing import Any, cast
-from urllib.parse import urlsplit
 from xml.etree import ElementTree as ET  # only written here
 
 import nh3
@@ -32,13 +31,17 @@ from pygments.token import Comment, Generic, Keyword, Literal, Name, Number, Ope
 from pygments.token import _TokenType as TokenType
 from pygments.util import ClassNotFound
 
+from wireside_ui.destinations import MAX_URL_CHARS, Destination, destination, says_it
+
 MAX_NESTING = 32
 MAX_HIGHLIGHT_CHARS = 64_000
 MAX_HIGHLIGHT_LINES = 2_000
 MAX_HIGHLIGHT_LINE = 2_000
 MAX_MATH_CHARS = 4_000
 MAX_INLINE_MATH_CHARS = 500
-MAX_URL_CHARS = 2_048
+MAX_TITLE_CHARS = 200
+MAX_MATH_EM = 40.0
+"""The longest length in a formula; what leads back over other text is at most 1 em."""
 
 _FOOTNOTE_RULES = ("ref", "block_open", "block_close", "open", "close", "anchor")
 
@@ -126,7 +129,7 @@ class Markup:
                     opening, start = links.pop()
                     child.tag = opening.tag
                     out.append(child)
-                    if host := _contradicted_host(opening, out[start:]):
+                    if host := _contradicted_host(opening, out[start:-1]):
                         out.append(_token("link_host", host))
                 case "image":
                     out.append(self._image(child, inside_link=bool(links)))
@@ -138,12 +141,12 @@ class Markup:
 
     def _image(self, token: Token, *, inside_link: bool) -> Token:
         url, alt = str(token.attrs.get("src", "")), _plain_text(token.children or [])
-        host = _web_host(url)
-        if inside_link or not host:
+        target = destination(url)
+        if inside_link or target is None:
             return _token("text", alt)
-        if urlsplit(url).scheme == "https" and host in self._hosts:
-            return _token("image_shown", alt, url=url)
-        return _token("image_card", alt, url=url, host=host)
+        if target.url.startswith("https:") and target.host in self._hosts:
+            return _token("image_shown", alt, url=target.url)
+        return _token("image_card", alt, url=target.url, host=target.host)
 
 
 def code_block(label: str, inner_html: str) -> str:
@@ -628,40 +631,31 @@ def _token(kind: str, content: str, **meta: str) -> Token:
 # Links
 
 _BARE_URL = re.compile(r"https?://[^\s<>\"“”„‘’«»\\^`{|}]{4,2000}", re.IGNORECASE)
-_HOST_LIKE = re.compile(
-    r"^(?:https?://)?((?:[\w\-]{1,63}\.){1,8}[a-z]{2,24})(?:[:/?#]|$)", re.IGNORECASE
-)
-
-
-def _web_host(url: str) -> str:
-    """Host of an http(s) address, lower case; empty for anything else."""
-    try:
-        parts = urlsplit(url)
-        return (parts.hostname or "") if parts.scheme in ("http", "https") else ""
-    except ValueError:
-        return ""
 
 
 def _finish_link(token: Token) -> None:
     url = str(token.attrs.get("href", ""))
-    if _web_host(url) or re.match(r"mailto:[^\s]", url):
-        title = str(token.attrs.get("title", ""))
-        token.attrs = {
-            "href": url,
-            "target": "_blank",
-            "title": f"{title} — {url}" if title else url,
-        }
+    target = destination(url)
+    if target is not None:
+        title = str(token.attrs.get("title", ""))[:MAX_TITLE_CHARS]
+        _lead(token, target)
+        if title:  # after the address: what somebody says of it never hides where it goes
+            token.attrs["title"] = f"{target.url}\n{title}"
+    elif re.match(r"mailto:[^\s]", url):
+        token.attrs = {"href": url, "target": "_blank", "title": url}
     else:
         token.tag, token.attrs = "span", {}  # nowhere to go: only its text is shown
 
 
+def _lead(link: Token, target: Destination) -> None:
+    link.attrs = {"href": target.url, "target": "_blank", "title": target.url}
+    link.meta = {"target": target}
+
+
 def _contradicted_host(link: Token, inside: Sequence[Token]) -> str:
-    """The true host where the text of a link names another one."""
-    said = _HOST_LIKE.match(_plain_text(inside[:200]).strip())
-    host = _web_host(str(link.attrs.get("href", "")))
-    if not said or not host or host.removeprefix("www.") == said[1].lower().removeprefix("www."):
-        return ""
-    return host
+    """The true host where the text of a link may be taken for another one."""
+    target: Destination | None = link.meta.get("target")
+    return "" if target is None or says_it(_plain_text(inside[:200]), target) else target.host
 
 
 def _linkify(token: Token) -> Iterator[Token]:
@@ -672,12 +666,17 @@ def _linkify(token: Token) -> Iterator[Token]:
             "("
         ) + url.count("["):
             url = url[:-1].rstrip(".,:;!?'\"*_~")
-        if not _web_host(url):
+        target = destination(url)
+        if target is None:
             continue
         yield _token("text", text[at : found.start()])
-        yield Token("link_open", "a", 1, attrs={"href": url, "target": "_blank", "title": url})
+        opening = Token("link_open", "a", 1)
+        _lead(opening, target)
+        yield opening
         yield _token("text", url)
         yield Token("link_close", "a", -1)
+        if not says_it(url.partition("://")[2].partition("/")[0], target):
+            yield _token("link_host", target.host)
         at = found.start() + len(url)
     yield _token("text", text[at:])
 
@@ -814,12 +813,42 @@ def math_html(source: str, *, display: bool) -> str:
         for part in element.iter():
             # the converter leaves character references in its texts
             part.text = html_text.unescape(part.text or "")
+            for name in [name for name in part.attrib if _is_too_long(part.attrib[name])]:
+                del part.attrib[name]
         return ET.tostring(element, encoding="unicode").replace(
             ' xmlns="http://www.w3.org/1998/Math/MathML"', ""
         )
     # the converter has no common base of its errors, and IndexError and RecursionError among them
     except Exception:
         return f'<code class="ws-tex">{html_text.escape(source.strip())}</code>'
+
+
+_LENGTH = re.compile(
+    r"([+-]?[\d.]+(?:e[+-]?\d+)?)\s*(em|ex|px|pt|pc|in|cm|mm|mu|%|)", re.IGNORECASE
+)
+_EMS = {
+    "em": 1.0,
+    "ex": 0.5,
+    "px": 0.0625,
+    "pt": 0.084,
+    "pc": 1.0,
+    "in": 6.0,
+    "cm": 2.4,
+    "mm": 0.24,
+}
+_EMS |= {"mu": 0.056, "%": 0.01, "": 1.0}
+
+
+def _is_too_long(value: str) -> bool:
+    """Whether an attribute is a length by which a formula would leave its message."""
+    length = _LENGTH.fullmatch(value.strip())
+    if length is None:
+        return False
+    try:
+        ems = float(length[1]) * _EMS[length[2].lower()]
+    except ValueError:
+        return True
+    return not -1.0 <= ems <= MAX_MATH_EM
 
 
 def _known_environments(source: str) -> str:

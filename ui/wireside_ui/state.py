@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from wireside.chat.conversation import Turn
+from wireside.chat.unseen import SeenStream, seen
 from wireside.generation.log import AnswerLog, ReasoningPiece, TextPiece, ToolPiece
 from wireside.generation.reader import Reader
 from wireside.messages import ToolDelta
@@ -51,7 +52,7 @@ def row_of(turn: Turn, markup: Markup, language: str, *, place: tuple[int, int] 
     sibling, siblings = place
     row = Row(
         id=turn.id,
-        question=turn.question,
+        question=seen(turn.question),
         state=state_of(turn),
         sibling=sibling,
         siblings=siblings,
@@ -64,9 +65,9 @@ def row_of(turn: Turn, markup: Markup, language: str, *, place: tuple[int, int] 
     return replace(
         row,
         html=render(text, markup),
-        reasoning=reasoning,
+        reasoning=seen(reasoning),
         tools=tools,
-        error=sentence_in(language, error) if error else "",
+        error=seen(sentence_in(language, error)) if error else "",
         retry_after=retry_after(turn),
     )
 
@@ -87,6 +88,7 @@ class Follower:
         self._wake = wake
         self._goes_on = goes_on
         self._blocks = BlockStream(markup)
+        self._thoughts = SeenStream()
         self._readers: list[Reader] = []
         self._tools: dict[str, Tool] = {}
 
@@ -122,7 +124,8 @@ class Follower:
             self._goes_on = False
             ops.insert(0, ["r", ""])
         tools = list(self._tools.values()) if tools_changed else None
-        return ops, "".join(reasoning), tools, has_ended
+        thoughts = self._thoughts.take("".join(reasoning), is_last=has_ended)
+        return ops, thoughts, tools, has_ended
 
     def close(self) -> None:
         """Stop following; the answer itself goes on."""
@@ -153,9 +156,9 @@ def _all(log: AnswerLog) -> list[TextPiece | ReasoningPiece | ToolPiece]:
 def _tool(delta: ToolDelta) -> Tool:
     return Tool(
         call=delta.call,
-        name=delta.name,
+        name=seen(delta.name),
         state=delta.state,
         seconds=None,
-        arguments=delta.arguments,
-        result=delta.result or "",
+        arguments=seen(delta.arguments),
+        result=seen(delta.result or ""),
     )

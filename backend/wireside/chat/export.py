@@ -16,6 +16,7 @@ from html import escape
 from typing import Any, ClassVar, Protocol
 
 from wireside.chat import tree
+from wireside.chat.unseen import seen
 from wireside.messages import End, Entry, Options, ReasoningDelta, TextDelta, ToolDelta
 from wireside.records import Branch, ConversationInfo, Feedback, Segment, TurnRecord
 
@@ -469,7 +470,7 @@ def _entry(entry: Entry) -> dict[str, Any]:
 
 def _text(text: str) -> str:
     """Return text that is nothing but text, inside an element or an attribute's quotes."""
-    return escape(text.replace("\x00", "\ufffd"), quote=True)
+    return escape(seen(text.replace("\x00", "\ufffd")), quote=True)
 
 
 _CSS = """
@@ -489,7 +490,7 @@ time,.note,summary{color:var(--muted);font-size:.9375rem}
 article{display:flow-root;margin-bottom:2rem}
 .question{width:fit-content;max-width:85%;margin:0 0 1rem;margin-inline-start:auto;
 padding:.625rem 1rem;border-radius:20px;border-end-end-radius:6px;background:var(--bubble);
-overflow-wrap:anywhere;white-space:pre-wrap;unicode-bidi:plaintext}
+overflow:clip;overflow-wrap:anywhere;white-space:pre-wrap;unicode-bidi:plaintext}
 .note{margin:.75rem 0 0;font-style:italic}
 details{margin:0 0 .75rem}
 summary{cursor:pointer}
@@ -498,7 +499,7 @@ details pre{margin:.25rem 0;padding-inline-start:1rem;border-inline-start:2px so
 color:var(--muted)}
 pre,code{font-family:"Source Code Pro",ui-monospace,Consolas,monospace;font-size:.875em}
 pre{overflow-wrap:anywhere;white-space:pre-wrap}
-.ws-prose{overflow-wrap:break-word}
+.ws-prose{overflow:clip;overflow-clip-margin:.75rem;overflow-wrap:break-word}
 .ws-prose :is(h2,h3,h4,h5,h6){margin:1.5rem 0 .5rem;line-height:1.3}
 .ws-prose :is(p,li,h2,h3,h4,h5,h6,td,th){unicode-bidi:plaintext;text-align:start}
 .ws-prose>:first-child{margin-top:0}

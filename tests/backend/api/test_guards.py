@@ -217,6 +217,7 @@ async def test_the_policy_of_a_page() -> None:
     assert parts["default-src"] == "'self'"
     assert parts["img-src"] == "'self' data: blob: https://img.example"
     assert parts["connect-src"] == "'self' ws://localhost:8080 wss://localhost:8080"
+    assert parts["frame-src"] == "'none'"
     assert parts["object-src"] == parts["base-uri"] == parts["frame-ancestors"] == "'none'"
     assert parts["form-action"] == "'self'"
     assert "'unsafe-inline'" not in parts["script-src"]
@@ -237,6 +238,7 @@ async def test_every_response_has_the_headers_and_keeps_its_own() -> None:
     headers = headers_of(await respond(guarded(answering([b""], *own))))
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["cross-origin-opener-policy"] == "same-origin"
+    assert headers["x-dns-prefetch-control"] == "off"
     assert "camera=()" in headers["permissions-policy"]
     assert headers["content-security-policy"] == "default-src 'self'"
     assert headers["Referrer-Policy"] == "origin"

@@ -137,6 +137,16 @@ def test_an_item_tells_where_it_stands() -> None:
     assert sidebar._item(info) == {"id": "a", "title": "t", "at": 2.0, "pin": 3.0, "archived": True}
 
 
+def test_what_nobody_sees_in_a_title_is_taken_out() -> None:
+    info = ConversationInfo("a", "\u202eeltit", 1.0, 2.0)
+    assert sidebar._item(info)["title"] == "eltit"
+    hit = Hit("a", "\u202et", None, "title", ("an\U000e0041", "b", "!"), 9, 1.0)
+    assert (sidebar._hit(hit)["title"], sidebar._hit(hit)["snippet"]) == (
+        "t",
+        ["an\ufffd", "b", "!"],
+    )
+
+
 def test_a_hit_keeps_its_pieces() -> None:
     hit = Hit("a", "t", None, "title", ("an ", "<b>", "!"), 9, 1.0)
     assert sidebar._hit(hit) == {

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from nicegui.element import Element
 
+from wireside.chat.unseen import seen
 from wireside.messages import ModelInfo
 
 
@@ -38,4 +39,4 @@ class ModelPicker(Element, component="wireside_model_picker.js"):
 
 
 def _plain(models: Sequence[ModelInfo]) -> list[dict[str, str]]:
-    return [{"id": model.id, "name": model.name} for model in models]
+    return [{"id": model.id, "name": seen(model.name)} for model in models]

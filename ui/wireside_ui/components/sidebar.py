@@ -13,6 +13,7 @@ from typing import Any, TypeGuard
 from nicegui.element import Element
 from nicegui.events import GenericEventArguments
 
+from wireside.chat.unseen import seen
 from wireside.records import ConversationInfo, Hit
 
 MAX_ID_CHARS = 64
@@ -166,7 +167,7 @@ def _item(info: ConversationInfo) -> dict[str, Any]:
     """
     return {
         "id": info.id,
-        "title": info.title,
+        "title": seen(info.title),
         "at": info.updated_at,
         "pin": info.pinned_at or 0,
         "archived": info.archived_at is not None,
@@ -177,10 +178,10 @@ def _hit(hit: Hit) -> dict[str, Any]:
     """Return what the browser keeps of a hit: ``snippet`` is in pieces, as in ``Hit``."""
     return {
         "id": hit.conversation_id,
-        "title": hit.title,
+        "title": seen(hit.title),
         "turn": hit.turn_id,
         "kind": hit.kind,
-        "snippet": list(hit.snippet),
+        "snippet": [seen(piece) for piece in hit.snippet],
         "cursor": hit.cursor,
     }
 

@@ -81,6 +81,21 @@ function morphAttributes(old, fresh) {
 let mermaidReady;
 let diagrams = 0;
 
+// Settings that a diagram's own text can't change: what may load, run or reach out of the picture.
+const SECURE = [
+  ...["secure", "securityLevel", "startOnLoad", "maxTextSize", "maxEdges", "suppressErrorRendering", "dompurifyConfig"],
+  ...["themeCSS", "themeVariables", "fontFamily", "altFontFamily", "htmlLabels", "legacyMathML", "forceLegacyMathML"],
+  ...["flowchart", "class", "state", "block", "mindmap", "sequence", "er", "c4", "architecture", "kanban", "elk"],
+];
+
+// Whether drawing it could ask another server for something: by a picture in a shape, or by CSS (also in its escapes).
+function mayLoad(source) {
+  const hasPicture = /@\{[^}]*(img|\\)/.test(source);
+  const hasAddress = /(url|src|image-set|image)\s*\(|@import/i.test(source);
+  const hasEscape = /^\s*(style|classDef|linkStyle|cssClass|update\w*style)\b.*\\/im.test(source);
+  return hasPicture || hasAddress || hasEscape;
+}
+
 function loadMermaid() {
   // 600 KB: only for a page that has a diagram
   mermaidReady ??= import("nicegui-mermaid").then(({ mermaid }) => {
@@ -93,6 +108,8 @@ function loadMermaid() {
       maxTextSize: MAX_DIAGRAM_CHARS,
       maxEdges: 300,
       suppressErrorRendering: true,
+      dompurifyConfig: { ALLOWED_TAGS: ["b", "br", "code", "em", "i", "p", "span", "strong", "sub", "sup", "u"], ALLOWED_ATTR: [] },
+      secure: SECURE,
     });
     return mermaid;
   });
@@ -186,7 +203,9 @@ export default {
     this.newText.lastChild.textContent = this.words.new_text;
     this.newText.onclick = () => this.toEnd();
     this.live = make("div", "ws-offscreen", { "aria-live": "polite", "aria-atomic": "false", "data-testid": "announcer" });
-    this.$el.append(this.scroller, this.newText, this.live);
+    this.where = make("div", "ws-where", { "aria-hidden": "true", "data-testid": "where", dir: "ltr", hidden: "" }); // others hear the link's title
+    this.where.append(make("b", ""), make("span", ""));
+    this.$el.append(this.scroller, this.newText, this.where, this.live);
 
     this.scroller.addEventListener("scroll", () => this.onScroll(), { passive: true });
     this.scroller.addEventListener("click", (event) => this.onClick(event));
@@ -195,6 +214,8 @@ export default {
     });
     for (const name of ["wheel", "touchmove", "pointerdown", "keydown"]) this.scroller.addEventListener(name, () => (this.goal = null), { passive: true });
     this.scroller.addEventListener("submit", (event) => this.sendFeedback(event));
+    for (const name of ["mouseover", "focusin"]) this.scroller.addEventListener(name, (event) => this.showWhere(event.target.closest(".ws-prose a")));
+    for (const name of ["mouseleave", "focusout"]) this.scroller.addEventListener(name, () => this.showWhere(null));
     this.$el.addEventListener("keydown", (event) => this.onKey(event));
     this.closer = (event) => this.menu && !this.menu.el.parentElement.contains(event.target) && this.closeMenu();
     document.addEventListener("pointerdown", this.closer);
@@ -852,15 +873,21 @@ export default {
         if (lang === "mermaid") this.drawDiagram(block);
       }
       const cards = root.matches?.(".ws-image") ? [root] : root.querySelectorAll?.(".ws-image") ?? [];
-      for (const card of cards) card.setAttribute("aria-label", `${this.words.open_image}: ${card.textContent}`);
+      for (const card of cards) {
+        const parts = [...card.children].map((part) => part.textContent).filter(Boolean);
+        card.setAttribute("aria-label", `${this.words.open_image}: ${parts.join(" — ")}`);
+      }
     },
 
     async drawDiagram(block) {
       const source = block.querySelector("code").textContent;
-      if (!source.trim() || source.length > MAX_DIAGRAM_CHARS) return;
+      if (!source.trim() || source.length > MAX_DIAGRAM_CHARS || mayLoad(source)) return;
+      const stage = make("div", "ws-stage", { inert: "", "aria-hidden": "true" });
       try {
         const mermaid = await loadMermaid();
-        const { svg } = await mermaid.render(`ws-diagram-${++diagrams}`, source);
+        this.$el.append(stage); // where it is drawn nobody sees it, nor can it reach out
+        stage.append(make("div"));
+        const { svg } = await mermaid.render(`ws-diagram-${++diagrams}`, source, stage.firstChild);
         const box = new DOMParser().parseFromString(svg, "image/svg+xml").documentElement.viewBox?.baseVal;
         // as an image nothing in it can run or load
         const image = make("img", "ws-diagram", { alt: source, "data-testid": "diagram" });
@@ -872,6 +899,8 @@ export default {
         block.classList.add("ws-has-diagram");
       } catch {
         // the source stays: it says more than an error would
+      } finally {
+        stage.remove();
       }
     },
 
@@ -912,6 +941,16 @@ export default {
       line.textContent = text;
       this.live.append(line);
       while (this.live.children.length > 8) this.live.firstChild.remove();
+    },
+
+    // ---- where a link leads ----
+
+    showWhere(link) {
+      this.where.hidden = !link;
+      if (!link) return;
+      const [host, rest] = this.where.children;
+      host.textContent = link.host || link.href;
+      rest.textContent = link.host ? link.href.slice(link.origin.length) : "";
     },
 
     // ---- clicks ----

@@ -14,6 +14,7 @@ from nicegui import Client, background_tasks, ui
 from wireside.chat import tree
 from wireside.chat.conversation import Conversation, Turn
 from wireside.chat.service import WAITING_TURNS, ChatService
+from wireside.chat.unseen import seen
 from wireside.errors import NotFound, StoreError, WiresideError
 from wireside.messages import ModelInfo
 from wireside.records import Feedback, Span
@@ -302,7 +303,7 @@ class ChatPage:
         self._changed.clear()
 
     def _show_title(self) -> None:
-        title = self._conversation.title if self._conversation else ""
+        title = seen(self._conversation.title) if self._conversation else ""
         ui.page_title(f"{title} · {self._look.name}" if title else self._look.name)
 
     async def _jump(self, turn_id: str | None) -> None:

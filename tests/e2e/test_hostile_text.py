@@ -1,0 +1,468 @@
+"""Hostile text in every place where text is shown: nothing runs, leaves, covers or asks.
+
+The texts are those of ``tests/hostile/corpus.py``; the model is the fault lab, which writes them in
+random cuts. What is found names the number of its payload.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, Request, expect
+
+from wireside.testing import FakeOpenAI, answer, failure, json_page
+from wireside_ui.markdown import BlockStream, Op, render
+from wireside_ui.markup import Markup
+
+pytestmark = pytest.mark.timeout(240)
+
+MARKUP = Markup()
+SEED = 20_240_607
+CUTS = 3
+"""In how many different random cuts each payload comes."""
+
+WORD = "wombat"
+"""Stands beside each payload, so that a search finds all of them."""
+
+JUDGE = (Path(__file__).parents[1] / "hostile" / "judge.js").read_text(encoding="utf-8")
+
+TEXTS = ".ws-prose, .ws-bubble, .ws-extras, .ws-think-text, .ws-tool-text, .ws-note-text"
+
+DRIVE = """async (rows) => {
+  const transcript = getElement(document.querySelector(".ws-transcript"));
+  transcript.reset([], 0);
+  for (const { id, flushes } of rows) {
+    transcript.append({ id, state: "streaming", question: "" });
+    for (const ops of flushes) transcript.ops(id, ops);
+    transcript.update(id, { state: "done" });
+  }
+  while (transcript.queue.length) await new Promise((resolve) => setTimeout(resolve, 5));
+  // all of them on the page at once, not only those that somebody would see
+  transcript.observer.disconnect();
+  transcript.frame = 1;
+  for (const row of transcript.byId.values()) transcript.list.append(row.el);
+}"""
+"""Has the page's own component apply the operations of growing answers, one answer a row."""
+
+
+class Watch:
+    """Whatever happens in a browser that hostile text may not bring about."""
+
+    def __init__(self, context: BrowserContext, canary: str) -> None:
+        self.found: list[str] = []
+        self.origins: set[str] = set()
+        context.expose_binding(canary, lambda _, number=None: self._say(f"ran: {number}"))
+        context.on("request", self._request)
+        context.on("dialog", self._dialog)
+        context.on("page", self._page)
+
+    def allow(self, url: str) -> None:
+        """Requests to this server are the page's own."""
+        self.origins.add(urlsplit(url).netloc)
+
+    def judge(self, page: Page, roots: str = TEXTS) -> None:
+        """Fail with all that was found so far, and what the page looks like now."""
+        for sentence in page.evaluate(JUDGE, roots):
+            self._say(sentence)
+        found, self.found = self.found, []
+        assert found == [], f"{len(found)} findings"
+
+    def _say(self, sentence: str) -> None:
+        self.found.append(sentence)
+
+    def _request(self, request: Request) -> None:
+        self._address("request", request.url)
+
+    def _address(self, what: str, url: str) -> None:
+        parts = urlsplit(url)
+        if (
+            parts.scheme in ("http", "https", "ws", "wss", "ftp")
+            and parts.netloc not in self.origins
+        ):
+            self._say(f"{what}: {url}")
+
+    def _dialog(self, dialog: Any) -> None:
+        self._say(f"dialog: {dialog.message}")
+        dialog.dismiss()
+
+    def _page(self, page: Page) -> None:
+        page.on("websocket", lambda socket: self._address("socket", socket.url))
+        if page.opener() is not None:
+            self._say(f"a window: {page.url}")
+
+
+def watched(context: BrowserContext, corpus: ModuleType, url: str) -> tuple[Watch, Page]:
+    watch = Watch(context, corpus.CANARY)
+    watch.allow(url)
+    return watch, context.new_page()
+
+
+def groups(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    for at in range(0, len(items), size):
+        yield items[at : at + size]
+
+
+def flushes(text: str, corpus: ModuleType, rng: random.Random) -> list[list[Op]]:
+    """The operations of an answer that comes in random cuts."""
+    stream = BlockStream(MARKUP)
+    done = []
+    for piece in corpus.pieces(text, rng, max(12, len(text) // 40)):
+        stream.feed(piece)
+        done.append(stream.flush())
+    return [ops for ops in [*done, stream.flush(final=True)] if ops]
+
+
+def say(page: Page, text: str) -> None:
+    page.get_by_test_id("input-chat").fill(text)
+    page.get_by_test_id("input-chat").press("Enter")
+
+
+def connected(page: Page) -> None:
+    expect(page.get_by_test_id("connection-status")).to_have_text("Connected")
+
+
+@pytest.fixture(scope="module")
+def own_lab(running_lab: FakeOpenAI, corpus: ModuleType) -> Iterator[FakeOpenAI]:
+    """A model's server whose models have hostile names."""
+    with type(running_lab)() as lab:
+        names = [payload.text for payload in corpus.payloads()]
+        data = [{"id": f"m{n}", "name": name, "owned_by": name} for n, name in enumerate(names)]
+        data += [{"id": name, "owned_by": "lab"} for name in names]
+        lab.models_answer = json_page({"object": "list", "data": data})
+        yield lab
+
+
+@pytest.fixture(scope="module")
+def own_server(
+    served: Any, own_lab: FakeOpenAI, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Any]:
+    server = type(served)(own_lab.url, tmp_path_factory.mktemp("hostile"), WIRESIDE_MODEL="m0")
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def growing(corpus: ModuleType) -> Sequence[dict[str, Any]]:
+    """Each payload as an answer of its own, in several cuts."""
+    rng = random.Random(SEED)
+    return [
+        {"id": f"{p.number}-{n}", "flushes": flushes(p.text, corpus, rng)}
+        for p in corpus.payloads()
+        for n in range(CUTS)
+    ]
+
+
+class TestEachPayloadAlone:
+    @pytest.mark.parametrize("policy", ["with the policy", "without a policy"])
+    def test_an_answer_is_harmless_however_it_is_cut(
+        self,
+        new_context: Callable[..., BrowserContext],
+        served: Any,
+        corpus: ModuleType,
+        growing: Sequence[dict[str, Any]],
+        policy: str,
+    ) -> None:
+        """Without a policy, what the page makes of the text is judged alone, in one of the cuts."""
+        context = new_context(bypass_csp=policy == "without a policy")
+        watch, page = watched(context, corpus, served.url)
+        page.goto(served.url)
+        connected(page)
+        rows = growing if policy == "with the policy" else growing[::CUTS]
+        drawn = 0
+        for group in groups(rows, 300):
+            page.evaluate(DRIVE, list(group))
+            assert page.locator(".ws-turn").count() == len(group)
+            drawn += page.locator(".ws-diagram").count()
+            watch.judge(page)
+        assert drawn > 20  # diagrams: many are refused, or are none
+
+    def test_as_a_document_it_is_harmless(
+        self, new_context: Callable[..., BrowserContext], corpus: ModuleType
+    ) -> None:
+        """What a parser of documents makes of it, in a page that allows everything."""
+        watch, page = watched(new_context(), corpus, "http://nowhere.invalid")
+        for group in groups(corpus.payloads(), 500):
+            html = "".join(
+                f'<div class="ws-prose" data-number="{p.number}">{render(p.text, MARKUP)}</div>'
+                for p in group
+            )
+            page.set_content(f"<!doctype html><main>{html}</main>")
+            numbers = page.evaluate(
+                "[...document.querySelectorAll('main > .ws-prose')]"
+                ".map(el => Number(el.dataset.number))"
+            )
+            assert numbers == [p.number for p in group]
+            page.add_style_tag(content=".ws-prose { overflow: clip }")  # as all of our sheets say
+            watch.judge(page, ".ws-prose")
+
+
+def imported(page: Page, url: str, *conversations: dict[str, Any]) -> list[str]:
+    """Import a file as our own export writes it; the names of what came of it."""
+    file = {"format": "wireside", "version": 1, "conversations": conversations}
+    response = page.request.post(f"{url}/api/conversations/import", data=json.dumps(file))
+    assert response.ok, response.text()
+    assert response.json()["passed_over"] == 0
+    return list(response.json()["conversations"])
+
+
+def turn_of(number: int, text: str, parent: str | None) -> dict[str, Any]:
+    """A turn that holds ``text`` wherever a file can hold text."""
+    call = {"type": "tool", "call": text, "state": "done", "name": text}
+    return {
+        "id": f"t{number}",
+        "parent": parent,
+        "question": f"{WORD} {text}",
+        "answer": [
+            {
+                "model": text,
+                "reason": None,
+                "error": {"code": "bad_message", "message": text},
+                "parts": [
+                    {"type": "reasoning", "text": text},
+                    {**call, "arguments": text, "result": text},
+                    {"type": "text", "text": text},
+                ],
+            }
+        ],
+    }
+
+
+def talk(texts: Sequence[str], title: str) -> dict[str, Any]:
+    """A conversation with one turn a text."""
+    turns = [
+        turn_of(number, text, f"t{number - 1}" if number else None)
+        for number, text in enumerate(texts)
+    ]
+    return {"title": title, "turns": turns, "tags": list(texts[:20])}
+
+
+def scroll_through(page: Page, selector: str, look: Callable[[], None]) -> None:
+    """Bring everything of a list to the screen, from its beginning to its end."""
+    step = """(el, first) => {
+        if (first) el.scrollTop = 0; else el.scrollTop += el.clientHeight;
+        return el.scrollTop + el.clientHeight >= el.scrollHeight - 2;
+    }"""
+    place = page.locator(selector)
+    place.evaluate(step, True)
+    ends = 0
+    while ends < 2:  # the end may only be where nothing more was asked for yet
+        page.wait_for_function("() => !document.querySelector('.ws-blank, .ws-side-loading')")
+        look()
+        ends = ends + 1 if place.evaluate(step, False) else 0
+
+
+class TestEveryPlace:
+    """All payloads in one place after the other, in the real page of the real server."""
+
+    @pytest.fixture
+    def stage(
+        self, context: BrowserContext, own_server: Any, corpus: ModuleType
+    ) -> tuple[Watch, Page, str]:
+        watch, page = watched(context, corpus, own_server.url)
+        return watch, page, own_server.url
+
+    def test_answers_that_a_model_writes(
+        self, stage: tuple[Watch, Page, str], own_lab: FakeOpenAI, corpus: ModuleType
+    ) -> None:
+        watch, page, url = stage
+        rng = random.Random(SEED)
+        texts = [p.text for p in corpus.payloads() if len(p.text) < 1_500]
+        page.goto(url)
+        connected(page)
+        for number, group in enumerate(groups(texts, 200)):
+            # each in a list item of its own, so that none is inside another one's block
+            whole = "\n\n".join("1. " + text.replace("\n", "\n   ") for text in group)
+            own_lab.answer_with(
+                answer(
+                    corpus.pieces(whole, rng, 24),
+                    reasoning=corpus.pieces(whole, rng, 200),
+                    tool_calls=[(group[0][:60], json.dumps(group[1:20]))],
+                    rate=1_500,
+                )
+            )
+            say(page, f"Go on {number}")
+            expect(page.get_by_test_id("message-user").last).to_have_text(f"Go on {number}")
+            last = page.locator(".ws-turn").last
+            expect(last).to_have_attribute("data-state", "done", timeout=30_000)
+            assert last.locator(".ws-prose > ol > li").count() > 0.5 * len(group)
+            watch.judge(page)
+
+    def test_a_conversation_from_a_file(
+        self, stage: tuple[Watch, Page, str], corpus: ModuleType
+    ) -> None:
+        """Questions, reasoning, tools, answers, and what went wrong."""
+        watch, page, url = stage
+        texts = [p.text for p in corpus.payloads() if len(p.text) < 1_500]
+        together = ["\n".join(group) for group in groups(texts, 5)]  # each is text in any case
+        names = imported(page, url, *(talk(group, "Talk") for group in groups(together, 200)))
+        page.set_viewport_size({"width": 1280, "height": 4_000})
+        for name in names:
+            page.goto(f"{url}/c/{name}")
+            connected(page)
+
+            def look() -> None:
+                page.evaluate(
+                    "document.querySelectorAll('details').forEach(el => { el.open = true })"
+                )
+                watch.judge(page)
+
+            scroll_through(page, ".ws-scroller", look)
+
+    def test_titles_in_the_list_and_what_a_search_finds(
+        self, stage: tuple[Watch, Page, str], corpus: ModuleType
+    ) -> None:
+        watch, page, url = stage
+        talks = [talk([f"{WORD} {p.text[:300]}"], f"{WORD} {p.text}") for p in corpus.payloads()]
+        imported(page, url, *talks)
+        page.set_viewport_size({"width": 1280, "height": 3_000})
+        page.goto(url)
+        connected(page)
+        roots = ".ws-side-list, .ws-item-link"
+        scroll_through(page, ".ws-side-list", lambda: watch.judge(page, roots))
+        assert page.get_by_test_id("conversation-item").count() > 0
+        page.get_by_test_id("search").fill(WORD)
+        page.get_by_test_id("search-hit").first.wait_for()
+        scroll_through(page, ".ws-side-list", lambda: watch.judge(page, roots))
+        for link in page.get_by_test_id("search-hit").all()[:8]:
+            link.click()
+            page.wait_for_url(re.compile(r"/c/.+"))
+            watch.judge(page)
+        assert WORD in page.title()
+
+    def test_a_page_that_comes_with_a_title(
+        self, stage: tuple[Watch, Page, str], corpus: ModuleType
+    ) -> None:
+        """In the page's own HTML: its title, its list, its data."""
+        watch, page, url = stage
+        texts = [p.text for p in corpus.payloads() if p.kind in ("breakout", "polyglot", "script")]
+        for group in groups(texts, 30):
+            names = imported(page, url, *(talk([text], text) for text in group))
+            page.goto(f"{url}/c/{names[-1]}")
+            connected(page)
+            assert page.locator("title").count() == 1
+            watch.judge(page, f"{TEXTS}, .ws-side-list")
+
+    def test_names_of_models(self, stage: tuple[Watch, Page, str], corpus: ModuleType) -> None:
+        watch, page, url = stage
+        page.goto(url)
+        connected(page)
+        page.get_by_test_id("model-picker").click()
+        expect(page.locator(".ws-models [role=option]").first).to_be_visible()
+        assert page.locator(".ws-models [role=option]").count() >= len(corpus.payloads())
+        watch.judge(page, ".ws-models .ws-menu ul, .ws-models [role=option]")
+        chosen = page.locator(".ws-models [role=option]").nth(len(corpus.payloads()) + 5)
+        chosen.click()
+        page.reload()
+        connected(page)
+        watch.judge(page, ".ws-picker")
+
+    def test_what_a_model_says_went_wrong(
+        self, stage: tuple[Watch, Page, str], own_lab: FakeOpenAI, corpus: ModuleType
+    ) -> None:
+        watch, page, url = stage
+        page.goto(url)
+        connected(page)
+        texts = [p.text for p in corpus.payloads() if len(p.text) < 1_500]
+        for number, group in enumerate(groups(texts, 250)):
+            said = "\n".join(group)
+            status = (400, 401, 403, 404, 413, 422, 451)[number % 7]
+            own_lab.answer_with(failure(status, said, code=group[0], kind=group[1], param=group[2]))
+            say(page, f"Go on {number}")
+            expect(page.get_by_test_id("note-error")).to_have_count(number + 1)
+            watch.judge(page)
+
+    def test_what_was_written_and_not_sent(
+        self, stage: tuple[Watch, Page, str], own_lab: FakeOpenAI, corpus: ModuleType
+    ) -> None:
+        """Drafts, settings and what waits to be sent, as another tab or an older page left them."""
+        watch, page, url = stage
+        page.goto(url)
+        connected(page)
+        rng = random.Random(SEED)
+        texts = [p.text for p in corpus.payloads() if len(p.text) < 1_500]
+        for group in groups(rng.sample(texts, 200), 50):
+            whole = "\n".join(group)
+            kept = {
+                "draft.": whole,
+                "model": group[0],
+                "theme": group[1],
+                "sidebar": group[2],
+                "settings": {"system": whole, "temperature": group[3], "max_tokens": group[4]},
+            }
+            page.evaluate(
+                "kept => { for (const [k, v] of Object.entries(kept))"
+                " localStorage.setItem('wireside.' + k, JSON.stringify(v)) }",
+                kept,
+            )
+            page.reload()
+            connected(page)
+            expect(page.get_by_test_id("input-chat")).to_have_value(
+                re.compile(re.escape(group[0][:4]))
+            )
+            page.get_by_test_id("options").click()
+            watch.judge(page, ".ws-composer textarea, .ws-hint")
+
+    def test_addresses_of_the_page(
+        self, stage: tuple[Watch, Page, str], corpus: ModuleType
+    ) -> None:
+        watch, page, url = stage
+        rng = random.Random(SEED)
+        kinds = ("breakout", "polyglot", "vue", "script", "link")
+        texts = [p.text for p in corpus.payloads() if p.kind in kinds and len(p.text) < 400]
+        (name,) = imported(page, url, talk(["a", "b"], "Talk"))
+        scripts = [
+            page.request.get(url + address).text().count("<script nonce=")
+            for address in (f"/c/{name}", "/c/none", "/c/no/such/page", "/")
+        ]
+        for text in rng.sample(texts, 100):
+            part = quote(text, safe="")
+            for address in (f"/c/{part}", f"/c/{name}?turn={part}", f"/?{part}={part}"):
+                html = page.request.get(url + address).text()
+                assert html.count("<script nonce=") == html.count("<script"), text
+                assert html.count("<script") in scripts or "<" not in html, text
+                assert "<" not in text or text not in html
+        for text in rng.sample(texts, 12):
+            part = quote(text, safe="")
+            for address in (f"/c/{part}", f"/c/{name}?turn={part}#{part}"):
+                page.goto(url + address)
+                connected(page)
+                watch.judge(page, ".ws-welcome, .ws-composer .ws-hint")
+
+    @pytest.mark.parametrize("policy", ["with its policy", "without a policy"])
+    def test_files_that_were_exported(
+        self,
+        stage: tuple[Watch, Page, str],
+        corpus: ModuleType,
+        tmp_path: Path,
+        policy: str,
+    ) -> None:
+        """Opened as pages of the browser, as they lie on a disk."""
+        watch, page, url = stage
+        texts = [p.text for p in corpus.payloads() if len(p.text) < 1_500]
+        for group in groups(texts, 1_000):
+            (name,) = imported(page, url, talk(group, f"{WORD} {group[0]}"))
+            base = f"{url}/api/conversations/{name}/export?format="
+            html = page.request.get(base + "html").text()
+            if policy == "without a policy":
+                html, cut = re.subn(r"<meta http-equiv=[^>]*>", "", html, count=1)
+                assert cut == 1
+            file = tmp_path / "talk.html"
+            file.write_text(html, encoding="utf-8")
+            page.goto(file.as_uri())
+            page.evaluate("document.querySelectorAll('details').forEach(el => { el.open = true })")
+            assert page.locator("article").count() == len(group)
+            watch.judge(page, "article")
+            for kind in ("markdown", "json"):
+                file = tmp_path / f"talk.{kind}.txt"
+                file.write_bytes(page.request.get(base + kind).body())
+                page.goto(file.as_uri())
+                assert WORD in page.inner_text("pre")
+                watch.judge(page, "body > pre")

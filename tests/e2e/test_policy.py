@@ -1,0 +1,38 @@
+"""What the pages' policy refuses is told: the other tests rest on it."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+ADD = """const add = (parent, name, settings) =>
+    parent.append(Object.assign(document.createElement(name), settings));"""
+
+
+@pytest.mark.attacks_the_policy
+@pytest.mark.parametrize(
+    ("act", "directive"),
+    [
+        ("new Image().src = 'https://evil.invalid/x'", "img-src"),
+        ("fetch('https://evil.invalid/x').catch(() => 0)", "connect-src"),
+        ("document.body.insertAdjacentHTML('beforeend', '<b onclick=1>')", "script-src-attr"),
+        ("add(document.body, 'iframe', { src: '/' })", "frame-src"),
+        ("add(document.head, 'script', { textContent: 'window.ran = 1' })", "script-src-elem"),
+        ("add(document.head, 'base', { href: 'https://evil.invalid' })", "base-uri"),
+    ],
+)
+def test_what_the_policy_refuses_is_collected(
+    page: Page, served: Any, violations: list[str], act: str, directive: str
+) -> None:
+    page.goto(served.url)
+    expect(page.get_by_test_id("connection-status")).to_have_text("Connected")
+    assert violations == []
+    page.evaluate(f"() => {{ {ADD} {act} }}")
+    until = time.monotonic() + 10
+    while not violations and time.monotonic() < until:
+        page.wait_for_timeout(20)
+    assert [text.split()[0] for text in violations] == [directive]
+    assert page.evaluate("window.ran") is None
