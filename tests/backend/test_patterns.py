@@ -1,0 +1,57 @@
+"""No regular expression of ours hangs on a text that was made for that."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+from collections.abc import Iterator
+from itertools import product
+
+import pytest
+
+import wireside
+import wireside_ui
+
+LENGTH = 20_000
+"""Characters: a pattern that takes time by their square is done in a moment, one that takes more
+than that never, and the time limit of all tests tells.
+"""
+
+SEARCHED = 4_000
+"""From each place anew: the square of it is what some take that are never searched with."""
+
+PUMPS = (
+    *("a", " ", "\n", "<", "*", "_", "[", "(", "\\", "`", "$", '"', "0", "-", ".", "/", "é"),
+    *("<s", "a_", "[]", "\\\\", "](", "a.", "a ", "\n\n", "$a"),
+)
+
+
+def patterns() -> Iterator[tuple[str, re.Pattern[str]]]:
+    for package in (wireside, wireside_ui):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if ".migrations" in module.name or module.name.endswith("__main__"):
+                continue
+            loaded = importlib.import_module(module.name)
+            owners = [loaded, *(v for v in vars(loaded).values() if isinstance(v, type))]
+            for owner in owners:
+                for name, value in vars(owner).items():
+                    if isinstance(value, re.Pattern) and isinstance(value.pattern, str):
+                        yield f"{module.name}.{name}", value
+
+
+ALL = dict(patterns())
+
+
+def test_they_are_found() -> None:
+    assert len(ALL) >= 25
+
+
+@pytest.mark.parametrize("name", sorted(ALL))
+def test_no_text_makes_a_pattern_hang(name: str) -> None:
+    pattern = ALL[name]
+    for pump, (before, after) in product(PUMPS, (("", "\0"), ("x", "!"), ("http://", " "))):
+        text = before + pump * (LENGTH // len(pump)) + after
+        pattern.match(text)
+        pattern.fullmatch(text)
+        pattern.search(text[:SEARCHED])
