@@ -28,6 +28,7 @@ from wireside.api.routes import Ready, routes
 from wireside.api.websocket import ChatEndpoint
 from wireside.api.who import WhoAsks, WhoRules
 from wireside.auth.accounts import Accounts
+from wireside.auth.audit import Audit
 from wireside.auth.auth import Auth
 from wireside.auth.gate import Gate, ProxyRules, RolesByGroup
 from wireside.auth.keys import Keys
@@ -111,14 +112,24 @@ class Server:
         )
         self.chat = ChatService(parts, _rules(settings), NOBODY)
         render = partial(markdown.render, markup=Markup(frozenset(settings.image_hosts)))
+        if self.auth.has_accounts:
+            self.chat.library.witness = self.auth.audit
         self.render: Callable[[str], str] = render
-        self.sharing = Sharing(self.store.accounts, render, time.time, audience=settings.sharing)
+        self.sharing = Sharing(
+            self.store.accounts,
+            render,
+            time.time,
+            audience=settings.sharing,
+            witness=self.auth.audit if self.auth.has_accounts else None,
+        )
         self.retention = Retention(settings.retention_days, settings.retention_count)
         self.is_draining = False
 
     def _auth(self) -> Auth:
         settings, store = self.settings, self.store.accounts
         passwords, presence = Passwords(), Presence()
+        audit = Audit(store, time.time)
+        witness = audit if settings.auth != "none" else None
         limiter = self.limiter
         accounts = Accounts(
             store,
@@ -126,6 +137,7 @@ class Server:
             presence,
             time.time,
             on_removed=lambda user_id: self.chat.library.forget_all_of(user_id),
+            witness=witness,
         )
         sign_ins = SignIns(
             store,
@@ -135,8 +147,9 @@ class Server:
             time.time,
             secret=_secret(settings.data_dir),
             days=settings.session_days,
+            witness=witness,
         )
-        keys, tickets = Keys(store, presence, time.time), Tickets(time.monotonic)
+        keys, tickets = Keys(store, presence, time.time, witness), Tickets(time.monotonic)
         gate = Gate(
             settings.auth,
             accounts=accounts,
@@ -150,7 +163,17 @@ class Server:
         )
         quotas = UserQuotas(limiter, _quota_limits(settings))
         open_id = _open_id(settings)
-        return Auth(gate, accounts, sign_ins, keys, tickets, quotas, open_id, settings.session_days)
+        return Auth(
+            gate,
+            accounts,
+            sign_ins,
+            keys,
+            tickets,
+            quotas,
+            open_id,
+            audit,
+            settings.session_days,
+        )
 
     @asynccontextmanager
     async def run(self, app: FastAPI) -> AsyncIterator[None]:
@@ -165,11 +188,13 @@ class Server:
         self.tasks.create_task(self._warm_up(), name="warm-up")
         if self.auth.has_accounts:
             self.tasks.create_task(self.auth.gate.watch(), name="who is here")
+            self.tasks.create_task(self.auth.audit.run(), name="audit")
         try:
             yield
         finally:
             await self.drain()
             await self.tasks.aclose()
+            await self.auth.audit.flush()
             await self.provider.aclose()
             await self.limiter.aclose()
             await self.store.aclose()
@@ -206,6 +231,8 @@ class Server:
             self.runner.expire()
             try:
                 await self.chat.library.clean_up(self.retention)
+                if self.auth.has_accounts:
+                    await self.auth.audit.forget(self.settings.audit_days)
             except StoreError:
                 _log.warning("clean_up_failed", exc_info=True)
 

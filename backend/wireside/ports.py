@@ -10,6 +10,7 @@ from wireside.identity import Caller
 from wireside.messages import Delta, ModelInfo, ModelRequest
 from wireside.records import (
     ApiKey,
+    AuditEntry,
     Branch,
     ConversationInfo,
     Feedback,
@@ -246,6 +247,21 @@ class Quotas(Protocol):
         ...
 
 
+class Witness(Protocol):
+    """Who keeps in mind what was done to accounts, keys and conversations."""
+
+    def saw(self, caller: Caller, action: str, subject: str = "") -> None:
+        """``caller`` did ``action`` to ``subject``. Never raises, and never waits."""
+        ...
+
+
+class Blind:
+    """``Witness`` of a server that keeps nothing in mind."""
+
+    def saw(self, caller: Caller, action: str, subject: str = "") -> None:
+        """See ``Witness``."""
+
+
 class Unlimited:
     """``Quotas`` of a server that has none."""
 
@@ -384,6 +400,22 @@ class AccountStore(Protocol):
 
     async def remove_share(self, owner: str, share_id: str) -> bool:
         """Remove a snapshot of an owner; returns whether there was one."""
+        ...
+
+    # ---- what was done -----------------------------------------------------------------------
+
+    async def note(self, entries: Sequence[AuditEntry]) -> None:
+        """Keep what was done."""
+        ...
+
+    async def audit(
+        self, words: Sequence[str], *, before: int | None, limit: int
+    ) -> Sequence[AuditEntry]:
+        """Return entries in which all ``words`` occur, the newest first, those before a place."""
+        ...
+
+    async def forget_audit(self, before: float) -> None:
+        """Remove what was done before that time."""
         ...
 
     # ---- all of them -------------------------------------------------------------------------

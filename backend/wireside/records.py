@@ -229,3 +229,19 @@ class Share:
     title: str
     created_at: float
     content: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """Something that was done to accounts, keys or conversations. ``user_id`` did it, under
+    ``name``; "" for nobody known. ``subject`` is what it was done to. Never content.
+    """
+
+    at: float
+    action: str
+    user_id: str = ""
+    name: str = ""
+    subject: str = ""
+    address: str = ""
+    number: int = 0
+    """Its place, given by the store: asks for what is older."""

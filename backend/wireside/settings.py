@@ -87,6 +87,7 @@ class Settings(BaseSettings):
     proxy_groups_header: Line = Field(
         "X-Forwarded-Groups", description="Header in which it says their groups, with commas."
     )
+    audit_days: float = Field(365, gt=0, description="Days that the audit log keeps what was done.")
     sharing: Literal["off", "users", "public"] = Field(
         "off",
         description="Who may open links to snapshots of conversations: nobody, `users`, `public`.",

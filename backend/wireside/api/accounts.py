@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, Field
 
@@ -111,6 +111,18 @@ class PersonChanges(BaseModel):
     disabled: bool | None = None
 
 
+class Entry(BaseModel):
+    """Something that was done: by whom, to what, from where."""
+
+    number: int
+    at: datetime
+    action: str
+    user: str
+    name: str
+    subject: str
+    address: str
+
+
 class Link(BaseModel):
     """A link that works once. It is shown once."""
 
@@ -152,6 +164,7 @@ class AccountRoutes:
         router.patch("/users/{user_id}", status_code=204)(self.change)
         router.delete("/users/{user_id}", status_code=204)(self.remove)
         router.post("/users/{user_id}/reset", status_code=201)(self.reset)
+        router.get("/audit")(self.audit)
         router.get("/shares")(self.shares)
         router.post("/conversations/{conversation_id}/shares", status_code=201)(self.share)
         router.delete("/shares/{share_id}", status_code=204)(self.revoke_share)
@@ -262,6 +275,29 @@ class AccountRoutes:
         self._has_accounts()
         secret = await self._auth.accounts.reset(who, user_id)
         return Link(link=self._link(request, f"/join?link={secret}"))
+
+    async def audit(
+        self,
+        who: WhoAsks,
+        q: Annotated[str, Query(max_length=200)] = "",
+        before: Annotated[int | None, Query(ge=0, lt=2**63)] = None,
+        limit: Annotated[int, Query(ge=1, le=500)] = 100,
+    ) -> list[Entry]:
+        """Read what was done, the newest first (administrators). `before` takes a `number`."""
+        self._has_accounts()
+        entries = await self._auth.audit.read(who, q, before=before, limit=limit)
+        return [
+            Entry(
+                number=one.number,
+                at=_time(one.at),
+                action=one.action,
+                user=one.user_id,
+                name=one.name,
+                subject=one.subject,
+                address=one.address,
+            )
+            for one in entries
+        ]
 
     # ---- shares ------------------------------------------------------------------------------
 

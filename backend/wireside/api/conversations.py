@@ -288,6 +288,7 @@ class ConversationRoutes:
         """Write a conversation into a file: Markdown or HTML of what is shown, JSON of all."""
         library.caller.require("read")
         conversation = await self._found(library, conversation_id)
+        library.witness.saw(library.caller, "conversation_exported", f"{conversation.id} {format}")
         if format == "json":
             return _download(self._json(library, [conversation]), JsonExport(), conversation.title)
         exporter = MarkdownExport() if format == "markdown" else HtmlExport(self._render)
@@ -301,6 +302,8 @@ class ConversationRoutes:
         """Write several conversations, all branches, into one JSON file that can be imported."""
         library.caller.require("read")
         found = [await self._found(library, name) for name in dict.fromkeys(ids.split(",")) if name]
+        for one in found:
+            library.witness.saw(library.caller, "conversation_exported", f"{one.id} json")
         return _download(self._json(library, found), JsonExport(), "conversations")
 
     async def import_file(self, library: TheirLibrary, request: Request) -> Imports:

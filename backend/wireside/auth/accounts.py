@@ -6,17 +6,13 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-import structlog
-
 from wireside.auth.passwords import Passwords
 from wireside.auth.presence import Presence
 from wireside.errors import BadMessage, Forbidden, NotFound
 from wireside.identity import Caller, Role
-from wireside.ports import AccountStore, Clock
+from wireside.ports import AccountStore, Blind, Clock, Witness
 from wireside.records import Invitation, User
 from wireside.secret_words import digest, new_id, new_secret
-
-_log = structlog.get_logger(__name__)
 
 MAX_NAME_CHARS = 64
 
@@ -50,8 +46,10 @@ class Accounts:
         presence: Presence,
         wall_clock: Clock,
         on_removed: Callable[[str], None] = lambda _: None,
+        witness: Witness | None = None,
     ) -> None:
         """``on_removed`` is told the id of an account that is no more."""
+        self._saw = (witness or Blind()).saw
         self._store = store
         self._passwords = passwords
         self._presence = presence
@@ -101,7 +99,7 @@ class Accounts:
         )
         if not await self._store.add_user(user, invitation=invitation.id):
             raise BadMessage("That name is taken, or the link has just been used.")
-        _log.info("account_made", user=user.id, role=user.role)
+        self._saw(_as(user), "account_made", f"as {user.role}")
         return user
 
     async def _set_anew(self, invitation: Invitation, password: str) -> User:
@@ -113,7 +111,7 @@ class Accounts:
             raise NotFound("This link has been used already.")
         await self._store.end_sign_ins(user.id)
         self._presence.end_user(user.id)
-        _log.info("password_reset", user=user.id)
+        self._saw(_as(user), "password_reset")
         return replace(user, password=hashed)
 
     async def vouched(self, somebody: Vouched) -> User:
@@ -144,7 +142,7 @@ class Accounts:
                 subject=somebody.subject,
             )
             if await self._store.add_user(user):
-                _log.info("account_made", user=user.id, role=role)
+                self._saw(_as(user), "account_made", f"as {role}, by {somebody.subject}")
                 return user
             if known := await self._store.user_of(somebody.subject):  # another page was faster
                 return known
@@ -168,7 +166,7 @@ class Accounts:
         here = caller.credential.removeprefix("session ")
         ended = await self._store.end_sign_ins(user.id, but=here)
         self._presence.end_credentials(frozenset(f"session {one}" for one in ended))
-        _log.info("password_changed", user=user.id)
+        self._saw(caller, "password_changed")
 
     # ---- what administrators do --------------------------------------------------------------
 
@@ -190,6 +188,7 @@ class Accounts:
             name = checked_name(name)
             if await self._store.user_named(name):
                 raise BadMessage("That name is taken; choose another one.")
+        self._saw(caller, "invited", f"{name or 'somebody'} as {role}")
         return await self._invite(role, name)
 
     async def _invite(self, role: Role, name: str) -> str:
@@ -203,6 +202,7 @@ class Accounts:
         """Make an invitation's link useless."""
         caller.require("admin")
         await self._store.remove_invitations([invitation_id])
+        self._saw(caller, "invitation_taken_back")
 
     async def reset(self, caller: Caller, user_id: str) -> str:
         """Return the secret of a link by which somebody sets their password anew."""
@@ -214,7 +214,7 @@ class Accounts:
         await self._store.add_invitation(
             Invitation(new_id(), digest(secret), user.role, now, now + RESET_S, user.name, user.id)
         )
-        _log.info("password_reset_begun", user=user.id, by=caller.user_id)
+        self._saw(caller, "password_reset_offered", user.name)
         return secret
 
     async def set_role(self, caller: Caller, user_id: str, role: Role) -> None:
@@ -225,7 +225,7 @@ class Accounts:
             await self._keep_an_administrator(user)
             await self._store.change_user(replace(user, role=role))
             self._presence.end_user(user_id)
-            _log.info("role_changed", user=user_id, role=role, by=caller.user_id)
+            self._saw(caller, "role_changed", f"{user.name}: {user.role} to {role}")
 
     async def disable(self, caller: Caller, user_id: str) -> None:
         """Let somebody in no more; what they have open is closed."""
@@ -235,13 +235,14 @@ class Accounts:
         await self._store.change_user(replace(user, disabled_at=self._now()))
         await self._store.end_sign_ins(user_id)
         self._presence.end_user(user_id)
-        _log.info("account_disabled", user=user_id, by=caller.user_id)
+        self._saw(caller, "account_disabled", user.name)
 
     async def enable(self, caller: Caller, user_id: str) -> None:
         """Let somebody in again."""
         caller.require("admin")
-        await self._store.change_user(replace(await self._user(user_id), disabled_at=None))
-        _log.info("account_enabled", user=user_id, by=caller.user_id)
+        user = await self._user(user_id)
+        await self._store.change_user(replace(user, disabled_at=None))
+        self._saw(caller, "account_enabled", user.name)
 
     async def remove(self, caller: Caller, user_id: str) -> None:
         """Remove an account and all it has, its conversations too."""
@@ -251,7 +252,7 @@ class Accounts:
         await self._store.remove_user(user_id, self._now())
         self._presence.end_user(user_id)
         self._on_removed(user_id)
-        _log.info("account_removed", user=user_id, by=caller.user_id)
+        self._saw(caller, "account_removed", user.name)
 
     async def _user(self, user_id: str) -> User:
         user = await self._store.user(user_id)
@@ -269,6 +270,10 @@ class Accounts:
         ]
         if not others:
             raise BadMessage("There must be an administrator: make another one first.")
+
+
+def _as(user: User) -> Caller:
+    return Caller(user.id, user.name, user.role)
 
 
 def checked_name(name: str) -> str:

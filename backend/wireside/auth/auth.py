@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wireside.auth.accounts import Accounts
+from wireside.auth.audit import Audit
 from wireside.auth.gate import Gate
 from wireside.auth.keys import Keys
 from wireside.auth.quotas import UserQuotas
@@ -29,6 +30,7 @@ class Auth:
     tickets: Tickets
     quotas: UserQuotas
     open_id: OpenId | None
+    audit: Audit
     days: float
 
     @property

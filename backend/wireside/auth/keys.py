@@ -6,19 +6,18 @@ import hmac
 import re
 from collections.abc import Collection, Sequence
 
-import structlog
-
 from wireside.auth.presence import Presence
 from wireside.errors import BadMessage, NotFound
 from wireside.identity import SCOPES, Caller, Scope
-from wireside.ports import AccountStore, Clock
+from wireside.ports import AccountStore, Blind, Clock, Witness
 from wireside.records import ApiKey
 from wireside.secret_words import digest, new_id, new_secret
 
-_log = structlog.get_logger(__name__)
-
 USED_S = 60.0
 """How exactly it is kept when a key was last used."""
+
+TOLD_S = 3600.0
+"""How long a key rests before its next use is in the audit log."""
 
 MAX_KEYS = 50
 MAX_NAME_CHARS = 64
@@ -30,7 +29,14 @@ _KEY = re.compile(r"wireside_([0-9a-f]{16})_([A-Za-z0-9_-]{43})")
 class Keys:
     """Everybody's keys: ``wireside_ID_SECRET``."""
 
-    def __init__(self, store: AccountStore, presence: Presence, wall_clock: Clock) -> None:
+    def __init__(
+        self,
+        store: AccountStore,
+        presence: Presence,
+        wall_clock: Clock,
+        witness: Witness | None = None,
+    ) -> None:
+        self._saw = (witness or Blind()).saw
         self._store = store
         self._presence = presence
         self._now = wall_clock
@@ -76,7 +82,7 @@ class Keys:
             tokens_per_day,
         )
         await self._store.add_key(key)
-        _log.info("key_made", user=caller.user_id, key=key.id)
+        self._saw(caller, "key_made", f"{key.id} {name}: {', '.join(sorted(scopes))}")
         return key, f"wireside_{key.id}_{secret}"
 
     async def caller(self, text: str, address: str) -> Caller | None:
@@ -91,9 +97,7 @@ class Keys:
         is_over = key.expires_at is not None and key.expires_at <= now
         if not is_right or is_over or user.disabled_at is not None:
             return None
-        if key.used_at is None or now - key.used_at >= USED_S:
-            await self._store.use_key(key.id, now)
-        return Caller(
+        caller = Caller(
             user.id,
             user.name,
             user.role,
@@ -103,6 +107,11 @@ class Keys:
             key.messages_per_minute,
             key.tokens_per_day,
         )
+        if key.used_at is None or now - key.used_at >= USED_S:
+            await self._store.use_key(key.id, now)
+        if key.used_at is None or now - key.used_at >= TOLD_S:
+            self._saw(caller, "key_used", f"{key.id} {key.name}")
+        return caller
 
     async def of(self, caller: Caller) -> Sequence[ApiKey]:
         """Return the caller's keys."""
@@ -113,4 +122,4 @@ class Keys:
         if not await self._store.remove_key(caller.user_id, key_id):
             raise NotFound("There is no such key.")
         self._presence.end_credentials(frozenset({f"key {key_id}"}))
-        _log.info("key_revoked", user=caller.user_id, key=key_id)
+        self._saw(caller, "key_revoked", key_id)

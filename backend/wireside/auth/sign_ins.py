@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-import structlog
 from itsdangerous import BadSignature, Signer
 
 from wireside.auth.accounts import clean_name
@@ -12,12 +12,10 @@ from wireside.auth.limiter import Limiter, Rate
 from wireside.auth.passwords import Passwords
 from wireside.auth.presence import Presence
 from wireside.errors import NotFound, RateLimited, Unauthorized
-from wireside.identity import Caller
-from wireside.ports import AccountStore, Clock
+from wireside.identity import NOBODY, Caller
+from wireside.ports import AccountStore, Blind, Clock, Witness
 from wireside.records import SignIn, User
 from wireside.secret_words import digest, new_id, new_secret
-
-_log = structlog.get_logger(__name__)
 
 SEEN_S = 60.0
 """How exactly it is kept when somebody was last here."""
@@ -46,6 +44,7 @@ class SignIns:
         *,
         secret: str,
         days: float,
+        witness: Witness | None = None,
     ) -> None:
         """``secret`` signs cookies; ``days`` without a visit end a session."""
         self._store = store
@@ -53,6 +52,7 @@ class SignIns:
         self._presence = presence
         self._limiter = limiter
         self._now = wall_clock
+        self._saw = (witness or Blind()).saw
         self._signer = Signer(secret, salt="wireside session")
         self._for_s = days * 86_400
 
@@ -65,7 +65,7 @@ class SignIns:
         user = await self._store.user_named(name)
         is_right = await self._passwords.is_right(password, user.password if user else None)
         if user is None or not is_right or user.disabled_at is not None:
-            _log.warning("sign_in_failed", peer=address)
+            self._saw(replace(NOBODY, user_id="", address=address), "sign_in_failed", name)
             raise Unauthorized("The name or the password is wrong.")
         await self._limiter.forget(f"sign-in {name}", TRIES_OF_NAME)
         return await self.begin(user, agent=agent, address=address)
@@ -75,7 +75,8 @@ class SignIns:
         for what, rate in tries:
             left = await self._limiter.take(what, rate)
             if not left.was_taken:
-                _log.warning("sign_in_throttled", peer=address)
+                who = replace(NOBODY, user_id="", address=address)
+                self._saw(who, "sign_in_throttled", name)
                 raise RateLimited(retry_after=left.reset_s)
 
     async def begin(self, user: User, *, agent: str, address: str) -> str:
@@ -93,7 +94,7 @@ class SignIns:
                 address,
             )
         )
-        _log.info("signed_in", user=user.id, peer=address)
+        self._saw(Caller(user.id, user.name, user.role, address=address), "signed_in", agent)
         return self._signer.sign(token).decode()
 
     async def caller(self, cookie: str, address: str) -> Caller | None:
@@ -127,13 +128,13 @@ class SignIns:
         ended = await self._store.end_sign_ins(caller.user_id, only=sign_in_id or here)
         if sign_in_id is not None and not ended:
             raise NotFound("You are not signed in there.")
-        await self._ended(ended)
+        self._ended(caller, ended)
 
     async def end_others(self, caller: Caller) -> None:
         """Sign out in all other browsers."""
         here = caller.credential.removeprefix("session ")
-        await self._ended(await self._store.end_sign_ins(caller.user_id, but=here))
+        self._ended(caller, await self._store.end_sign_ins(caller.user_id, but=here))
 
-    async def _ended(self, ids: Sequence[str]) -> None:
+    def _ended(self, caller: Caller, ids: Sequence[str]) -> None:
         self._presence.end_credentials(frozenset(f"session {one}" for one in ids))
-        _log.info("signed_out", sessions=len(ids))
+        self._saw(caller, "signed_out", f"{len(ids)} browsers" if len(ids) > 1 else "")

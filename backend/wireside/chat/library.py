@@ -18,7 +18,7 @@ from wireside.errors import BadMessage, NotFound
 from wireside.generation.runner import Runner, new_name
 from wireside.generation.tasks import Tasks, whole
 from wireside.identity import LOCAL, Caller
-from wireside.ports import Clock, Store
+from wireside.ports import Blind, Clock, Store, Witness
 from wireside.records import (
     Branch,
     ConversationInfo,
@@ -92,6 +92,8 @@ class Library:
     ) -> None:
         """``wall_clock`` gives seconds since 1970."""
         self.caller = caller
+        self.witness: Witness = Blind()
+        """Who keeps in mind what is deleted and exported."""
         self._store = store
         self._tasks = tasks
         self._runner = runner
@@ -268,14 +270,17 @@ class Library:
     async def delete(self, conversation_ids: Sequence[str]) -> None:
         """Delete conversations and stop their answers. It can be taken back for ``UNDO_S``."""
         self.caller.require("chat")
-        await self._delete(conversation_ids, self._owner)
+        gone = await self._delete(conversation_ids, self._owner)
+        for conversation_id in gone:
+            self.witness.saw(self.caller, "conversation_deleted", conversation_id)
 
-    async def _delete(self, conversation_ids: Sequence[str], owner: str) -> None:
+    async def _delete(self, conversation_ids: Sequence[str], owner: str) -> Sequence[str]:
         gone = await self._store.delete(conversation_ids, self._now(), owner=owner)
         for conversation_id in gone:
             if conversation := self._open.get(conversation_id):
                 self._end(conversation)
         self._tell(owner, Gone(tuple(gone), owner))
+        return gone
 
     @whole
     async def restore(self, conversation_ids: Sequence[str]) -> list[ConversationInfo]:

@@ -7,8 +7,6 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from typing import Final, Literal
 
-import structlog
-
 from wireside.chat.conversation import Conversation
 from wireside.chat.export import HtmlExport, JsonExport
 from wireside.chat.importing import read
@@ -17,11 +15,9 @@ from wireside.errors import Forbidden, NotFound, TooMany
 from wireside.generation.runner import new_name
 from wireside.identity import Caller
 from wireside.messages import Options
-from wireside.ports import AccountStore, Clock
+from wireside.ports import AccountStore, Blind, Clock, Witness
 from wireside.records import Branch, Share, TurnRecord
 from wireside.secret_words import digest, new_id, new_secret
-
-_log = structlog.get_logger(__name__)
 
 MAX_SHARES = 1000
 
@@ -41,11 +37,13 @@ class Sharing:
         wall_clock: Clock,
         *,
         audience: Audience,
+        witness: Witness | None = None,
     ) -> None:
         """``render`` makes safe HTML of an answer's Markdown, as ``HtmlExport`` wants it."""
         self._store = store
         self._render = render
         self._now = wall_clock
+        self._saw = (witness or Blind()).saw
         self.audience: Final = audience
         self.is_on: Final = audience != "off"
 
@@ -71,7 +69,7 @@ class Sharing:
             await self._snapshot(library, conversation),
         )
         await self._store.add_share(share)
-        _log.info("shared", user=caller.user_id, share=share.id)
+        self._saw(caller, "shared", f"{share.id} of {conversation.id}")
         return share, secret
 
     async def page(self, secret: str) -> str:
@@ -93,7 +91,7 @@ class Sharing:
         """End a link. Raises ``NotFound``."""
         if not await self._store.remove_share(caller.user_id, share_id):
             raise NotFound("There is no such link.")
-        _log.info("share_revoked", user=caller.user_id, share=share_id)
+        self._saw(caller, "share_ended", share_id)
 
     async def _snapshot(self, library: Library, conversation: Conversation) -> str:
         turns = [turn async for turn in _alone(library.walk(conversation, "shown"))]

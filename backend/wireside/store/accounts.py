@@ -9,10 +9,11 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Row, Table, delete, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from wireside.records import ApiKey, Invitation, Share, SignIn, User
+from wireside.records import ApiKey, AuditEntry, Invitation, Share, SignIn, User
 from wireside.store.database import Database
 from wireside.store.tables import (
     api_keys,
+    audit,
     conversations,
     invitations,
     shares,
@@ -224,6 +225,44 @@ class SqlAccounts:
         statement = delete(shares).where(shares.c.id == share_id, shares.c.owner == owner)
         return bool(await self._ids(statement.returning(shares.c.id)))
 
+    # ---- what was done -----------------------------------------------------------------------
+
+    async def note(self, entries: Sequence[AuditEntry]) -> None:
+        """See ``AccountStore``."""
+        rows = [{k: v for k, v in asdict(one).items() if k != "number"} for one in entries]
+
+        def work(connection: Connection) -> None:
+            connection.execute(audit.insert(), rows)
+
+        await self._database.write(work)
+
+    async def audit(
+        self, words: Sequence[str], *, before: int | None, limit: int
+    ) -> Sequence[AuditEntry]:
+        """See ``AccountStore``."""
+        statement = select(audit)
+        for word in words:
+            statement = statement.where(
+                or_(
+                    *(
+                        column.icontains(word, autoescape=True)
+                        for column in (
+                            audit.c.action,
+                            audit.c.name,
+                            audit.c.subject,
+                            audit.c.address,
+                        )
+                    )
+                )
+            )
+        if before is not None:
+            statement = statement.where(audit.c.number < before)
+        return await self._all(_entry, statement.order_by(audit.c.number.desc()).limit(limit))
+
+    async def forget_audit(self, before: float) -> None:
+        """See ``AccountStore``."""
+        await self._do(delete(audit).where(audit.c.at < before))
+
     # ---- all of them -------------------------------------------------------------------------
 
     async def valid(
@@ -323,6 +362,10 @@ def _key(row: Any) -> ApiKey:
 
 def _invitation(row: Any) -> Invitation:
     return Invitation(**row)
+
+
+def _entry(row: Any) -> AuditEntry:
+    return AuditEntry(**row)
 
 
 def _share(row: Any) -> Share:

@@ -296,3 +296,16 @@ shares = Table(
     Column("created_at", Double, nullable=False),
     Column("content", AnyText, nullable=False),
 )
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("at", Double, nullable=False, index=True),
+    Column("action", String, nullable=False),
+    Column("user_id", AnyId, nullable=False),
+    Column("name", AnyText, nullable=False),
+    Column("subject", AnyText, nullable=False),
+    Column("address", AnyText, nullable=False),
+    sqlite_autoincrement=True,
+)

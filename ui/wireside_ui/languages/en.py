@@ -173,6 +173,9 @@ WORDS: Mapping[str, str] = {
     "account_invited": "An invitation",
     "account_take_back": "Take back",
     "account_somebody": "Somebody",
+    "account_audit": "Audit log",
+    "account_older": "Older",
+    "account_no_audit": "Nothing was done yet.",
     "share": "Share",
     "share_made": "Anybody with this link can read the conversation as it is now.",
     "shared_users": "Everybody who can sign in here and has this link can read the conversation "

@@ -33,6 +33,8 @@ from wireside_ui.words import direction_of, language_of, sentence_in, words_in
 
 MAX_FIELDS: Final = 20
 
+AUDIT_PAGE: Final = 100
+
 MAX_TO_SAY: Final = 1000
 """Things that are kept for the next page of somebody."""
 
@@ -81,6 +83,7 @@ class AccountPages:
             router.get("/settings")(self.show_settings)
             router.post("/settings/{what:path}")(self.change_settings)
             router.get("/people")(self.show_people)
+            router.get("/audit")(self.show_audit)
             router.post("/people/{user_id}")(self.change_people)
         return router
 
@@ -432,6 +435,38 @@ class AccountPages:
                 for one in invitations
                 if one.user_id is None
             ],
+        )
+
+    async def show_audit(self, request: Request) -> Response:
+        """Show an administrator what was done."""
+        who, words = _known(request), self._words(request)
+        query = request.query_params.get("q", "")[:200]
+        place = request.query_params.get("before", "")
+        before = int(place) if re.fullmatch("[0-9]{1,18}", place) else None
+        try:
+            entries = await self._auth.audit.read(who, query, before=before, limit=AUDIT_PAGE)
+        except Forbidden as refused:
+            return await self._settings(request, who, Done(), refused)
+        return self._framed(
+            request,
+            "audit.html",
+            who,
+            Done(),
+            None,
+            here="audit",
+            title=words["account_audit"],
+            query=query,
+            entries=[
+                {
+                    "at": _moment(one.at),
+                    "action": one.action.replace("_", " "),
+                    "name": one.name,
+                    "subject": one.subject,
+                    "address": one.address,
+                }
+                for one in entries
+            ],
+            older=entries[-1].number if len(entries) == AUDIT_PAGE else None,
         )
 
     # ---- how ---------------------------------------------------------------------------------

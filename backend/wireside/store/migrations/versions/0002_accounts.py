@@ -1,4 +1,4 @@
-"""Accounts: users, where they are signed in, keys, invitations; whose a conversation is; shares."""
+"""Accounts: users, sign-ins, keys, invitations; owners of conversations; shares; audit."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -88,6 +88,17 @@ def upgrade() -> None:
         sa.Column("title", sa.Text, nullable=False),
         sa.Column("created_at", sa.Double, nullable=False),
         sa.Column("content", sa.Text, nullable=False),
+    )
+    op.create_table(
+        "audit",
+        sa.Column("number", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
+        sa.Column("at", sa.Double, nullable=False, index=True),
+        sa.Column("action", sa.String, nullable=False),
+        sa.Column("user_id", sa.String, nullable=False),
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("subject", sa.Text, nullable=False),
+        sa.Column("address", sa.Text, nullable=False),
+        sqlite_autoincrement=True,
     )
 
 

@@ -1,0 +1,113 @@
+"""What was done is kept, and shown to administrators."""
+
+from __future__ import annotations
+
+import pytest
+from tests.backend.auth.conftest import PASSWORD, House, as_caller
+
+from wireside.auth.accounts import Accounts
+from wireside.auth.audit import Audit
+from wireside.auth.keys import Keys
+from wireside.auth.limiter import MemoryLimiter
+from wireside.auth.sign_ins import SignIns
+from wireside.errors import BadMessage, Forbidden, StoreError, Unauthorized
+from wireside.identity import Caller
+
+
+@pytest.fixture
+def audit(house: House) -> Audit:
+    """One that sees all that is done in the house from now on."""
+    store = house.store.accounts
+    audit = Audit(store, house.clock)
+    house.accounts = Accounts(store, house.passwords, house.presence, house.clock, witness=audit)
+    house.keys = Keys(store, house.presence, house.clock, audit)
+    house.sign_ins = SignIns(
+        store,
+        house.passwords,
+        house.presence,
+        MemoryLimiter(house.clock),
+        house.clock,
+        secret="s" * 32,
+        days=30,
+        witness=audit,
+    )
+    return audit
+
+
+async def test_what_is_done_to_accounts_and_keys_is_kept(house: House, audit: Audit) -> None:
+    ada = await house.administrator()
+    grace = await house.person(ada, "grace")
+    here = await house.signed_in("grace")
+    with pytest.raises(Unauthorized):
+        await house.sign_ins.sign_in("grace", "wrong", agent="", address="198.51.100.7")
+    key, text = await house.keys.create(here, "script", ["chat"])
+    await house.keys.caller(text, "192.0.2.5")
+    await house.keys.caller(text, "192.0.2.5")  # told once an hour
+    await house.keys.revoke(here, key.id)
+    await house.accounts.set_role(ada, grace.id, "viewer")
+    with pytest.raises(BadMessage):
+        await house.accounts.disable(ada, ada.user_id)  # what was not done is not there
+    await house.accounts.disable(ada, grace.id)
+    await house.accounts.remove(ada, grace.id)
+    seen = [(entry.name, entry.action) for entry in reversed(await audit.read(ada))]
+    assert seen == [
+        ("ada", "account_made"),
+        ("ada", "invited"),
+        ("grace", "account_made"),
+        ("grace", "signed_in"),
+        ("", "sign_in_failed"),
+        ("grace", "key_made"),
+        ("grace", "key_used"),
+        ("grace", "key_revoked"),
+        ("ada", "role_changed"),
+        ("ada", "account_disabled"),
+        ("ada", "account_removed"),
+    ]
+    everything = str(await audit.read(ada))
+    assert PASSWORD not in everything
+    assert text.rpartition("_")[2] not in everything
+
+
+async def test_it_is_searched_and_paged(house: House, audit: Audit) -> None:
+    ada = await house.administrator()
+    for number in range(7):
+        audit.saw(ada, "role_changed", f"user-{number}: 100%_sure")
+    assert len(await audit.read(ada, "ROLE user-3")) == 1
+    assert len(await audit.read(ada, "100%_")) == 7
+    assert await audit.read(ada, "100%x") == []
+    first = await audit.read(ada, "role", limit=4)
+    rest = await audit.read(ada, "role", before=first[-1].number, limit=4)
+    assert [entry.subject[5] for entry in (*first, *rest)] == list("6543210")
+
+
+async def test_only_administrators_read_it(house: House, audit: Audit) -> None:
+    ada = await house.administrator()
+    eve = as_caller(await house.person(ada, "eve"))
+    for who in (eve, Caller(ada.user_id, "ada", "admin", frozenset({"chat", "read"}))):
+        with pytest.raises(Forbidden):
+            await audit.read(who)
+
+
+async def test_what_cannot_be_written_now_is_written_later(
+    house: House, audit: Audit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = await house.administrator()
+
+    async def fail(*_: object) -> None:
+        raise StoreError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(house.store.accounts, "note", fail)
+        audit.saw(ada, "key_made")
+        await audit.flush()
+    assert [entry.action for entry in await audit.read(ada)][0] == "key_made"
+
+
+async def test_it_forgets_what_is_old(house: House, audit: Audit) -> None:
+    ada = await house.administrator()
+    await audit.flush()
+    house.clock.now += 10 * 86_400
+    audit.saw(ada, "key_made")
+    await audit.flush()
+    await audit.forget(5)
+    assert [entry.action for entry in await audit.read(ada)] == ["key_made"]
