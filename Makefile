@@ -28,6 +28,7 @@ bench: $(VENV)/dev ## What a token costs, as ratios to a bare relay
 
 soak: $(VENV)/dev ## Cuts and kills for two hours: nothing may be lost
 	@$(BIN)/python tests/faults/storm.py $(ARGS)
+	@$(BIN)/python tests/faults/abuse.py
 
 format: $(VENV)/dev ## Put the code in its form
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .

@@ -14,13 +14,14 @@ from pathlib import Path
 
 import structlog
 from fastapi import FastAPI
+from starlette.requests import ClientDisconnect
 from starlette.routing import WebSocketRoute
 
 from wireside import __version__
 from wireside.api.conversations import ConversationRoutes
 from wireside.api.file_cache import FileCache
 from wireside.api.guards import Guards
-from wireside.api.problems import problem
+from wireside.api.problems import left, problem
 from wireside.api.routes import Ready, routes
 from wireside.api.websocket import ChatEndpoint
 from wireside.chat.history import HistoryLimit
@@ -161,6 +162,7 @@ def create_app(settings: Settings) -> FastAPI:
     render = partial(markdown.render, markup=Markup(frozenset(settings.image_hosts)))
     app.include_router(ConversationRoutes(server.chat, render, time.time).router())
     app.add_exception_handler(WiresideError, problem)
+    app.add_exception_handler(ClientDisconnect, left)
     app.router.routes.append(WebSocketRoute("/ws/ai-chat", _endpoint(server)))
     mount(app, server.chat, _look(settings), storage_secret=_secret(settings.data_dir))
     app.add_middleware(FileCache, prefixes=("/_nicegui/", "/assets/"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import Request
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 
 from wireside.errors import WiresideError
@@ -49,3 +49,8 @@ async def problem(_: Request, error: Exception) -> JSONResponse:
         headers["Retry-After"] = str(max(1, round(error.retry_after)))
     body = Problem(message=str(error), code=error.code)
     return JSONResponse(body.model_dump(), _STATUS.get(error.code, 400), headers)
+
+
+async def left(_: Request, __: Exception) -> Response:
+    """Answer nobody: the client went away in the middle of its request, which is no fault here."""
+    return Response(status_code=400)
