@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from wireside.api.request_limits import PAGE_COST, SOCKET_COST, Allowances, Turns
 from wireside.ports import Clock
-from wireside.protocol.handshake import Door, Handshake, Refuse, Verdict
+from wireside.protocol.handshake import Door, Handshake, Refuse, Verdict, named_origin
 from wireside.protocol.limits import network_of
 from wireside.settings import Settings
 
@@ -76,7 +76,12 @@ class Guards:
         allowances = Allowances(settings.requests_per_minute_address)
         limited = RequestGuard(app, allowances, telemetry, time.monotonic)
         inner = DoorGuard(limited, door, settings.connections_per_address, telemetry)
-        self.app = AccessLog(SecurityHeaders(inner, image_hosts=settings.image_hosts))
+        frames = [
+            str(named_origin(text, "WIRESIDE_FRAME_ANCESTORS")) for text in settings.frame_ancestors
+        ]
+        self.app = AccessLog(
+            SecurityHeaders(inner, image_hosts=settings.image_hosts, frame_ancestors=frames)
+        )
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Pass on to the first guard."""
@@ -278,6 +283,8 @@ _ALWAYS: Final = (
     (b"cross-origin-opener-policy", b"same-origin"),
 )
 
+_NO_FRAMES: Final = (b"x-frame-options", b"DENY")
+
 _NOT_A_PAGE: Final = (
     b"default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none';"
     b" frame-ancestors 'none'; sandbox"
@@ -295,8 +302,17 @@ class SecurityHeaders:
     needs ``unsafe-eval`` (Vue compiles templates) and inline styles.
     """
 
-    def __init__(self, app: ASGIApp, *, image_hosts: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        image_hosts: Iterable[str] = (),
+        frame_ancestors: Iterable[str] = (),
+    ) -> None:
         self.app = app
+        self._frames = " ".join(frame_ancestors) or "'none'"
+        # The old header can't name origins: where some may embed the page, only the policy speaks.
+        self.page_headers = [] if frame_ancestors else [_NO_FRAMES]
         self._images = " ".join(
             ["'self' data: blob:", *(f"https://{host}" for host in image_hosts)]
         )
@@ -314,7 +330,8 @@ class SecurityHeaders:
             f" style-src 'self' 'unsafe-inline'; img-src {self._images}; font-src 'self';"
             # Older Safari does not take 'self' for WebSockets.
             f" media-src 'self' blob:; connect-src 'self' ws://{host} wss://{host};"
-            " object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+            " object-src 'none'; base-uri 'none'; form-action 'self';"
+            f" frame-ancestors {self._frames}"
         ).encode("latin-1")
 
 
@@ -346,7 +363,7 @@ class _Response:
             self._start = {**message, "headers": headers}
             return
         if b"content-security-policy" not in present:
-            headers.append((b"content-security-policy", _NOT_A_PAGE))
+            headers += [(b"content-security-policy", _NOT_A_PAGE), _NO_FRAMES]
         await self._send({**message, "headers": headers})
 
     async def _send_page(self, start: Message) -> None:
@@ -366,6 +383,7 @@ class _Response:
         out += [
             (b"content-length", str(len(body)).encode()),
             (b"content-security-policy", self._guard.policy(nonce, host)),
+            *self._guard.page_headers,
         ]
         await self._send({**start, "headers": out})
         await self._send({"type": "http.response.body", "body": body})

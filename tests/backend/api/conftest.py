@@ -111,6 +111,7 @@ async def serve() -> AsyncIterator[Serve]:
         app: ASGIApp, *, shutdown_s: float = 0.5, proxies: Sequence[str] = (), **limits: Any
     ) -> Served:
         listener = socket.create_server(("127.0.0.1", 0))
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         config = SocketConfig(
             app,
             SocketLimits(**limits),
