@@ -32,6 +32,7 @@ bench: $(VENV)/dev ## What a token costs, as ratios to a bare relay
 
 soak: $(VENV)/dev ## Cuts, kills and hostile input for hours: nothing may be lost or crash
 	@$(BIN)/python tests/faults/storm.py $(ARGS)
+	@$(BIN)/python tests/faults/abuse.py
 	@$(BIN)/python tests/fuzz/soak.py --inputs $(INPUTS) --frames $(FRAMES)
 
 audit: $(VENV)/dev ## Ask whether weaknesses of the locked packages are known

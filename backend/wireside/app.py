@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import structlog
 from fastapi import FastAPI
 from starlette.middleware.sessions import SessionMiddleware
+from starlette.requests import ClientDisconnect
 from starlette.routing import Route, WebSocketRoute
 
 from wireside import __version__
@@ -23,7 +24,7 @@ from wireside.api.accounts import AccountRoutes
 from wireside.api.conversations import ConversationRoutes
 from wireside.api.file_cache import FileCache
 from wireside.api.guards import Guards, door_of
-from wireside.api.problems import NoRoute, malformed, problem
+from wireside.api.problems import NoRoute, left, malformed, problem
 from wireside.api.routes import Ready, routes
 from wireside.api.websocket import ChatEndpoint
 from wireside.api.who import WhoAsks, WhoRules
@@ -256,6 +257,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(accounts.router())
     app.include_router(accounts.pages())
     app.add_exception_handler(WiresideError, problem)
+    app.add_exception_handler(ClientDisconnect, left)
     app.router.routes.append(WebSocketRoute("/ws/ai-chat", _endpoint(server)))
     app.add_exception_handler(400, malformed)
     app.router.routes.append(Route("/api/{path:path}", NoRoute(app.openapi)))

@@ -50,6 +50,9 @@ class Settings(BaseSettings):
     allowed_origins: Items = Field(
         (), description="Other origins whose pages may open `/ws/ai-chat`, with commas."
     )
+    frame_ancestors: Items = Field(
+        (), description="Origins whose pages may show ours in a frame, with commas; empty: none."
+    )
     trusted_hosts: Items = Field(
         (), description="Names accepted in `Host`, with commas; empty: loopback and `PUBLIC_URL`."
     )
@@ -177,6 +180,11 @@ class Settings(BaseSettings):
     connections_per_address: int = Field(
         100, ge=1, description="Open connections from one address (IPv6: one /64)."
     )
+    requests_per_minute_address: int = Field(
+        12_000,
+        ge=60,
+        description="Requests a minute from one address; a page counts 100, a WebSocket 5.",
+    )
     streams_per_connection: int = Field(
         8, ge=1, description="Answers at once on one connection (level 2)."
     )
@@ -245,6 +253,7 @@ class Settings(BaseSettings):
 
     @field_validator(
         "allowed_origins",
+        "frame_ancestors",
         "trusted_hosts",
         "trusted_proxies",
         "image_hosts",

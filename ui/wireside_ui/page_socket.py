@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
 from functools import wraps
 from inspect import isawaitable
 from typing import Any
 from urllib.parse import parse_qs
 
-from nicegui import Client, core
+from nicegui import Client, background_tasks, core
 from nicegui import app as nicegui_app
 from socketio.exceptions import ConnectionRefusedError as Refused
 
@@ -17,6 +20,16 @@ PING_S = 10
 
 PONG_S = 5
 """Seconds that its answer may take."""
+
+STRANGER_S = 4.0
+"""How long a connection may be open without saying which page it belongs to; pages say so at once.
+What closing takes comes on top: all is over in the 10 s of a handshake."""
+
+UNCLAIMED = 50
+"""Pages that wait for their browser to come back for them, at 200 KB each. Past that the address
+that asked for the most loses its oldest; its browser loads it anew."""
+
+LOOK_S = 1.0
 
 
 ABOUT_A_PAGE = ("handshake", "event", "javascript_response", "ack", "log")
@@ -50,6 +63,7 @@ def _set_up() -> None:
     handlers["connect"] = _only_to_theirs(handlers["connect"])
     for name in ABOUT_A_PAGE:
         handlers[name] = _only_theirs(handlers[name])
+    background_tasks.create(_keep_watch(), name="page sockets")
 
 
 def _only_theirs(handler: Callable[..., Any]) -> Callable[..., Any]:
@@ -110,3 +124,58 @@ def _person(scope: Any) -> str | None:
 
 async def _pong(_: str, *__: object) -> bool:
     return True
+
+
+async def _keep_watch() -> None:
+    strangers = Strangers()
+    while True:
+        await asyncio.sleep(LOOK_S)
+        pages = set(_engine_ids_of_pages())
+        for engine_id in strangers.overdue(core.sio.eio.sockets, pages, time.monotonic()):
+            background_tasks.create(_turn_away(engine_id), name="turn away")
+        for client in surplus(Client.instances.values()):
+            client.delete()
+
+
+class Strangers:
+    """Since when connections are open that belong to no page."""
+
+    def __init__(self) -> None:
+        self._since: dict[str, float] = {}
+
+    def overdue(self, open_ids: Iterable[str], pages: set[str], now: float) -> list[str]:
+        """Return those of ``open_ids`` that have belonged to none of ``pages`` for too long."""
+        self._since = {name: self._since.get(name, now) for name in open_ids if name not in pages}
+        return [name for name, since in self._since.items() if now - since >= STRANGER_S - LOOK_S]
+
+
+def surplus(clients: Iterable[Client]) -> list[Client]:
+    """Return the pages that are too many of those which no browser has come back for."""
+    unclaimed = [c for c in clients if not c.has_socket_connection and not c._delete_tasks]
+    counts = Counter(client.ip for client in unclaimed)
+    found: list[Client] = []
+    for _ in range(len(unclaimed) - UNCLAIMED):
+        greedy, _ = counts.most_common(1)[0]
+        oldest = next(c for c in unclaimed if c.ip == greedy)  # they are in the order of their age
+        counts[greedy] -= 1
+        unclaimed.remove(oldest)
+        found.append(oldest)
+    return found
+
+
+def _engine_ids_of_pages() -> Iterable[str]:
+    for room, members in core.sio.manager.rooms.get("/", {}).items():
+        for socket_id, engine_id in members.items():
+            if room not in (None, socket_id):  # rooms of its own; others are named after a page
+                yield engine_id
+
+
+async def _turn_away(engine_id: str) -> None:
+    socket = core.sio.eio.sockets.get(engine_id)
+    if socket is None:
+        return
+    environ = core.sio.environ.get(engine_id, {})
+    await socket.close(wait=False)
+    if environ.get("asgi.scope", {}).get("type") == "websocket":
+        # engine.io would wait for the other end to close
+        await environ["asgi.send"]({"type": "websocket.close", "code": 1008})

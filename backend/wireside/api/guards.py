@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 import re
 import secrets
 import time
@@ -19,13 +20,28 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from wireside.protocol.handshake import Door, Handshake, Refuse, Verdict
+from wireside.api.request_limits import PAGE_COST, SOCKET_COST, Allowances, Turns
+from wireside.ports import Clock
+from wireside.protocol.handshake import Door, Handshake, Refuse, Verdict, named_origin
 from wireside.protocol.limits import network_of
 from wireside.settings import Settings
 
 CHAT_PATH: Final = "/ws/ai-chat"
 PAGE_SOCKET: Final = "/_nicegui_ws/"
 """In the path of the socket behind a page, and of the polling that stands in for it."""
+
+NO_PAGES: Final = (
+    "/api/",
+    "/assets/",
+    "/_nicegui",
+    "/logo",
+    "/manifest.webmanifest",
+    "/favicon.ico",
+)
+"""Beginnings of paths that no page is made for; all others get one, if only one that says 404."""
+
+PAGES_AT_ONCE: Final = 4
+"""Pages made side by side: what others do meanwhile waits for so many steps of 10 ms at most."""
 
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -46,14 +62,22 @@ class Refusals(Protocol):
 
 
 class Guards:
-    """All of them in their order: log, headers, door, limit of connections.
+    """All of them in their order: log, headers, door, limit of connections, limit of requests.
 
     Raises ``ValueError``, with a sentence, where a host or origin in the settings is wrong.
     """
 
     def __init__(self, app: ASGIApp, *, settings: Settings, telemetry: Refusals) -> None:
-        inner = DoorGuard(app, door_of(settings), settings.connections_per_address, telemetry)
-        known = AccessLog(SecurityHeaders(inner, image_hosts=settings.image_hosts))
+        allowances = Allowances(settings.requests_per_minute_address)
+        limited = RequestGuard(app, allowances, telemetry, time.monotonic)
+        door = door_of(settings)
+        inner = DoorGuard(limited, door, settings.connections_per_address, telemetry)
+        frames = [
+            str(named_origin(text, "WIRESIDE_FRAME_ANCESTORS")) for text in settings.frame_ancestors
+        ]
+        known = AccessLog(
+            SecurityHeaders(inner, image_hosts=settings.image_hosts, frame_ancestors=frames)
+        )
         self.app = Peer(ProxyHeadersMiddleware(known, list(settings.trusted_proxies)))  # type: ignore[arg-type]  # uvicorn's types are its own
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
@@ -165,12 +189,83 @@ def _handshake(scope: Scope) -> Handshake:
     return Handshake(hosts, origins, is_secure, scope.get("subprotocols", ()))
 
 
-async def _refuse(scope: Scope, receive: Receive, send: Send, refusal: Refuse) -> None:
+class RequestGuard:
+    """Counts requests of each address, and has pages made a few at a time.
+
+    Who asks for too much is told when to come back, on a connection that ends with that.
+    """
+
+    def __init__(
+        self, app: ASGIApp, allowances: Allowances, refusals: Refusals, clock: Clock
+    ) -> None:
+        self.app = app
+        self._allowances = allowances
+        self._refusals = refusals
+        self._clock = clock
+        self._turns = Turns(PAGES_AT_ONCE)
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Pass on, or answer that it was too much."""
+        if scope["type"] not in ("http", "websocket"):
+            return self.app(scope, receive, send)
+        is_page = scope["type"] == "http" and not scope["path"].startswith(NO_PAGES)
+        cost = PAGE_COST if is_page else _cost(scope)
+        wait_s = self._allowances.take(peer(scope), cost, self._clock())
+        if wait_s:
+            self._refusals.refuse()
+            _log.info("too_many_requests", path=scope["path"], peer=peer(scope))
+            return _refuse(scope, receive, send, _too_many(wait_s), after_s=wait_s)
+        if is_page:
+            return self._make_page(scope, receive, send)
+        return self.app(scope, receive, send)
+
+    async def _make_page(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._turns.enter(network_of(peer(scope)))
+        is_made = False
+
+        async def send_made(message: Message) -> None:
+            nonlocal is_made
+            if not is_made:  # how slowly it is read is nobody else's matter
+                is_made = True
+                self._turns.leave()
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_made)
+        finally:
+            if not is_made:
+                self._turns.leave()
+
+
+def _cost(scope: Scope) -> int:
+    if scope["type"] == "websocket":
+        return SOCKET_COST
+    if PAGE_SOCKET in scope["path"] and b"sid=" not in scope["query_string"]:
+        return PAGE_COST  # begins to poll: the socket behind a page holds a session for that
+    return 1
+
+
+def _too_many(wait_s: float) -> Refuse:
+    return Refuse(
+        429,
+        "There were too many requests from this address (WIRESIDE_REQUESTS_PER_MINUTE_ADDRESS);"
+        f" come back in {math.ceil(wait_s)} s.",
+    )
+
+
+async def _refuse(
+    scope: Scope, receive: Receive, send: Send, refusal: Refuse, *, after_s: float = 0.0
+) -> None:
     body = json.dumps({"message": refusal.sentence}).encode()
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),
     ]
+    if after_s:
+        headers += [
+            (b"retry-after", str(math.ceil(after_s)).encode()),
+            (b"connection", b"close"),
+        ]
     if refusal.status == 426:
         headers += [(b"upgrade", b"websocket"), (b"connection", b"upgrade")]
     kind = "http.response"
@@ -212,6 +307,8 @@ _ALWAYS: Final = (
     (b"cross-origin-opener-policy", b"same-origin"),
 )
 
+_NO_FRAMES: Final = (b"x-frame-options", b"DENY")
+
 _NOT_A_PAGE: Final = (
     b"default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none';"
     b" frame-ancestors 'none'; sandbox"
@@ -229,8 +326,17 @@ class SecurityHeaders:
     needs ``unsafe-eval`` (Vue compiles templates) and inline styles.
     """
 
-    def __init__(self, app: ASGIApp, *, image_hosts: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        image_hosts: Iterable[str] = (),
+        frame_ancestors: Iterable[str] = (),
+    ) -> None:
         self.app = app
+        self._frames = " ".join(frame_ancestors) or "'none'"
+        # The old header can't name origins: where some may embed the page, only the policy speaks.
+        self.page_headers = [] if frame_ancestors else [_NO_FRAMES]
         self._images = " ".join(
             ["'self' data: blob:", *(f"https://{host}" for host in image_hosts)]
         )
@@ -249,7 +355,7 @@ class SecurityHeaders:
             # Older Safari does not take 'self' for WebSockets.
             f" media-src 'self' blob:; connect-src 'self' ws://{host} wss://{host};"
             " object-src 'none'; frame-src 'none'; base-uri 'none'; form-action 'self';"
-            " frame-ancestors 'none'"
+            f" frame-ancestors {self._frames}"
         ).encode("latin-1")
 
 
@@ -281,7 +387,7 @@ class _Response:
             self._start = {**message, "headers": headers}
             return
         if b"content-security-policy" not in present:
-            headers.append((b"content-security-policy", _NOT_A_PAGE))
+            headers += [(b"content-security-policy", _NOT_A_PAGE), _NO_FRAMES]
         await self._send({**message, "headers": headers})
 
     async def _send_page(self, start: Message) -> None:
@@ -301,6 +407,7 @@ class _Response:
         out += [
             (b"content-length", str(len(body)).encode()),
             (b"content-security-policy", self._guard.policy(nonce, host)),
+            *self._guard.page_headers,
         ]
         await self._send({**start, "headers": out})
         await self._send({"type": "http.response.body", "body": body})

@@ -9,20 +9,30 @@ from typing import TYPE_CHECKING, Any, Final
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from wireside.api.socket_limits import SocketConfig
+from wireside.api.socket_limits import SocketConfig, reset
 from wireside.api.websocket_protocol import WebSocketConnection
 
 if TYPE_CHECKING:
     from starlette.types import Scope
+    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
     from uvicorn.server import ServerState
 
 
 MAX_HEAD_BYTES: Final = 64 * 1024
 """Of a request line and its headers; the parser itself knows no limit."""
 
+PIPELINED: Final = 16
+"""Requests that may wait behind one that is being answered. No browser and no proxy sends any."""
+
+TOO_MANY: Final = (
+    b"HTTP/1.1 429 Too Many Requests\r\nContent-Type: application/json\r\nConnection: close\r\n"
+    b'Content-Length: 65\r\n\r\n{"message": "This address has too many connections; close some."}'
+)
+
 
 class HttpConnection(HttpToolsProtocol):
-    """Aborts a connection whose request, or next part of a body, takes ``handshake_s`` to come.
+    """Aborts a connection whose request takes ``handshake_s`` to come, or whose body comes slower
+    than ``least_bytes_per_second``.
 
     Such a connection reaches no application, so that nothing above can see it. Hands an upgrade
     to :class:`WebSocketConnection`. Like there, ``tick`` takes the place of timers.
@@ -38,15 +48,40 @@ class HttpConnection(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._limits = config.limits
         self._socket_config = config
-        self._waits_since: float | None = self.loop.time()  # for bytes of the client
+        self._waits_since: float | None = (now := self.loop.time())  # for bytes of the client
+        self._body_bytes = 0  # that came since then, the last of them at
+        self._heard_at = now
         self._closing_since: float | None = None
+        self._running: RequestResponseCycle | None = None
+        self._network: str | None = None  # under which it is counted
         self._size = 0  # of what waits to be written, and when it last became less
         self._moved_at = 0.0
         self._reads_headers = False
         self._head_bytes = 0
 
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Count the connection, or send it away."""
+        super().connection_made(transport)
+        self._network = self._socket_config.addresses.enter(self.client[0] if self.client else "")
+        if self._network is None:
+            transport.write(TOO_MANY)
+            transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Told by the transport, always last."""
+        self._uncount()
+        self._disconnect_cycles()
+        super().connection_lost(exc)
+
+    def _uncount(self) -> None:
+        if self._network is not None:
+            self._socket_config.addresses.leave(self._network)
+            self._network = None
+
     def data_received(self, data: bytes) -> None:
         """Parse what arrived, and note what is still missing."""
+        if self.transport.is_closing():
+            return
         super().data_received(data)
         if self.parser is None:  # upgraded
             return
@@ -57,8 +92,15 @@ class HttpConnection(HttpToolsProtocol):
         is_reading_body = not self._reads_headers and self.cycle is not None
         if is_reading_body and not self.cycle.more_body:
             self._waits_since = None
-        elif is_reading_body or self._waits_since is None:
-            self._waits_since = self.loop.time()
+        elif self._waits_since is None:
+            self._wait(self.loop.time())
+        elif is_reading_body:
+            self._body_bytes += len(data)
+            self._heard_at = self.loop.time()
+
+    def _wait(self, now: float) -> None:
+        self._waits_since = self._heard_at = now
+        self._body_bytes = 0
 
     def on_message_begin(self) -> None:
         """Called by the parser at the first byte of a request."""
@@ -68,12 +110,22 @@ class HttpConnection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Called by the parser behind the empty line."""
-        super().on_headers_complete()
         self._reads_headers = False
+        if len(self.pipeline) >= PIPELINED:
+            self._abort()
+            return
+        super().on_headers_complete()
+        if self._waits_since is not None:  # for the body from now on
+            self._wait(self.loop.time())
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
 
     def handle_websocket_upgrade(self) -> None:
         """Hand the TCP connection to a WebSocket connection, and keep nothing."""
         self.connections.discard(self)
+        self._uncount()
         method = self.scope["method"]
         connection = WebSocketConnection(self._socket_config, self.server_state, self.loop)
         self.transport.set_protocol(connection)
@@ -111,21 +163,47 @@ class HttpConnection(HttpToolsProtocol):
             if self._closing_since is None:
                 self._closing_since = now
             elif now - self._closing_since >= self._limits.closing_s:
-                self.transport.abort()  # close() waits for a flush that a dead peer never takes
-        elif self._waits_since is not None and now - self._waits_since >= self._limits.handshake_s:
-            if self.flow.read_paused:  # we don't take what the client sends: not its fault
-                self._waits_since = now
-            else:
-                self.transport.abort()
+                reset(self.transport)  # close() waits for a flush that a dead peer never takes
+        elif self._waits_since is not None and self._limits.arrival_s <= now - min(
+            self._waits_since, self._heard_at
+        ):
+            self._judge_arrival(now)
         elif self.flow.write_paused and self._has_stalled(now):
-            self.transport.abort()
+            self._abort()
+
+    def _judge_arrival(self, now: float) -> None:
+        is_silent = now - self._heard_at >= self._limits.arrival_s
+        if self.flow.read_paused:  # that we don't take what the client sends is not its fault
+            self._wait(now)
+        elif is_silent or self._body_bytes < self._limits.least_bytes:
+            self._abort()
+        else:
+            self._waits_since = now
+            self._body_bytes = 0
+
+    def _abort(self) -> None:
+        self._disconnect_cycles()
+        reset(self.transport)
+
+    def _disconnect_cycles(self) -> None:
+        """Tell those that answer: uvicorn tells the newest one only, which may be waiting still."""
+        waiting = [cycle for cycle, _ in self.pipeline]
+        for cycle in [*waiting, self.cycle, self._running]:
+            if cycle is not None and not cycle.response_complete:
+                cycle.disconnected = True
+                cycle.message_event.set()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no request, and end the connection."""
+        self._disconnect_cycles()
+        super().send_400_response(msg)
 
     def _has_stalled(self, now: float) -> bool:
         size = self.transport.get_write_buffer_size()
         if size < self._size or not self._moved_at:
             self._moved_at = now
         self._size = size
-        return now - self._moved_at >= self._limits.stalled_s
+        return now - self._moved_at >= self._limits.patience_s
 
     def pause_writing(self) -> None:
         """Told by the transport: the peer is slower than the application."""

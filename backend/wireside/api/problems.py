@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fastapi import Request
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 from starlette.types import Receive, Scope, Send
 
@@ -100,3 +100,8 @@ def _fits(path: str, template: str) -> bool:
         part == want or (want.startswith("{") and part)
         for part, want in zip(parts, wanted, strict=True)
     )
+
+
+async def left(_: Request, __: Exception) -> Response:
+    """Answer nobody: the client went away in the middle of its request, which is no fault here."""
+    return Response(status_code=400)

@@ -31,6 +31,11 @@ UNSENT_BYTES: Final = 32 * 1024
 """What the kernel takes for a connection beyond what is on its way. A reader that lags waits in
 its answer's log, where pieces merge, not in a buffer of megabytes."""
 
+ACCEPTED_AT_ONCE: Final = 32
+"""uvloop takes one connection from a listening socket in each turn of the loop: with turns of 30 ms
+a flood of a thousand holds everybody up for half a minute. So it is given the same one repeatedly.
+"""
+
 TICKS_AT_ONCE: Final = 256
 """Connections looked at before others get their turn."""
 
@@ -58,7 +63,7 @@ def run_server(app: Any, settings: Settings, *, on_listening: Callable[[str], No
     listener = _listen(settings.host, settings.port)
     with contextlib.closing(listener):
         server = Server(_config(app, settings), settings.shutdown_s, on_listening)
-        server.run(sockets=[listener])
+        server.run(sockets=[listener, *(listener.dup() for _ in range(ACCEPTED_AT_ONCE - 1))])
     if server.refusal is not None:
         raise CannotServe(server.refusal)
 
@@ -74,6 +79,7 @@ def socket_limits(settings: Settings) -> SocketLimits:
         control_frames_per_second=settings.control_frames_per_second,
         fragments_per_message=settings.fragments_per_message,
         cut_s=settings.debug_cut_s,
+        connections_per_address=settings.connections_per_address,
     )
 
 
@@ -205,6 +211,7 @@ def _config(app: Any, settings: Settings) -> SocketConfig:
     return SocketConfig(
         app,
         socket_limits(settings),
+        proxies=settings.trusted_proxies,
         http=HttpConnection,
         ws=WebSocketConnection,
         loop="auto",
@@ -237,7 +244,8 @@ def _raise_file_limit() -> None:
 def _listen(host: str, port: int) -> socket.socket:
     """Bind a socket. Raises ``CannotServe``."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # By its protocol asyncio's own loop knows that it should switch Nagle's algorithm off.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if hasattr(socket, "TCP_NOTSENT_LOWAT"):
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import socket
+import struct
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import uvicorn
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from wireside.api.compression import MIN_COMPRESSED_BYTES
+from wireside.protocol.limits import network_of
+
+FLUSH_S: Final = 1.0
+"""Seconds that a last close frame gets to reach a peer that seems to be gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +37,12 @@ class SocketLimits:
     min_compressed_bytes: int = MIN_COMPRESSED_BYTES
     cut_s: float = 0.0
     """Development: abort each WebSocket after about so long; 0 is never."""
+    least_bytes_per_second: int = 240
+    """What has begun (a body, a message) must come at least so fast, over each ``handshake_s``."""
+    unfinished_bytes: int = 8 * 1024 * 1024
+    """What the server holds of messages that have begun, over all connections."""
+    connections_per_address: int = 0
+    """TCP connections of one address that are no WebSockets; 0 is no limit."""
 
     @property
     def tick_s(self) -> float:
@@ -41,10 +58,99 @@ class SocketLimits:
             *(limit / 4 for limit in (*limits, self.closing_s, self.cut_s) if limit),
         )
 
+    @property
+    def arrival_s(self) -> float:
+        """Age at which what has not arrived is given up, so that it is over by ``handshake_s``."""
+        return self.handshake_s - self.tick_s
+
+    @property
+    def patience_s(self) -> float:
+        """Time after which a stalled reader is told to go, so that it is gone by ``stalled_s``."""
+        return max(0.75 * self.stalled_s, self.stalled_s - FLUSH_S - 2 * self.tick_s)
+
+    @property
+    def least_bytes(self) -> float:
+        """What has to come within ``arrival_s``."""
+        return self.least_bytes_per_second * self.arrival_s
+
 
 class SocketConfig(uvicorn.Config):
-    """uvicorn's configuration, with our limits beside it."""
+    """uvicorn's configuration, with our limits beside it, and what connections have in common."""
 
-    def __init__(self, app: Any, limits: SocketLimits, **options: Any) -> None:
+    def __init__(
+        self, app: Any, limits: SocketLimits, *, proxies: Iterable[str] = (), **options: Any
+    ) -> None:
         super().__init__(app, **options)
         self.limits = limits
+        self.unfinished = Unfinished(limits.unfinished_bytes)
+        self.addresses = Addresses(limits.connections_per_address, proxies)
+
+
+class Unfinished:
+    """How much of unfinished messages is held, over all connections.
+
+    Past the limit the connection that holds the most is dropped: who sends what a person sends
+    holds little, and not for long.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._sizes: dict[Callable[[], None], int] = {}
+        self.total = 0
+
+    def hold(self, drop: Callable[[], None], size: int) -> None:
+        """Note that the connection which ``drop`` ends holds ``size`` bytes; 0 forgets it."""
+        self.total += size - self._sizes.pop(drop, 0)
+        if size:
+            self._sizes[drop] = size
+        while self.total > self._limit:
+            largest = max(self._sizes, key=self._sizes.__getitem__)
+            self.total -= self._sizes.pop(largest)
+            largest()
+
+
+class Addresses:
+    """How many TCP connections, WebSockets aside, come from each address.
+
+    Proxies that are trusted are not counted: they stand for many. Those behind one are counted
+    above, where their address is known.
+    """
+
+    def __init__(self, limit: int, proxies: Iterable[str]) -> None:
+        self._limit = limit
+        self._proxies = ProxyHeadersMiddleware(_nobody, list(proxies)).trusted_hosts
+        self._counts: Counter[str] = Counter()
+
+    def enter(self, address: str) -> str | None:
+        """Count a connection; return what to leave with, None if there are too many already."""
+        if not self._limit or address in self._proxies:
+            return ""
+        network = network_of(address)
+        if self._counts[network] >= self._limit:
+            return None
+        self._counts[network] += 1
+        return network
+
+    def leave(self, network: str) -> None:
+        """A connection is gone, or has become a WebSocket."""
+        if network:
+            self._counts[network] -= 1
+            if not self._counts[network]:
+                del self._counts[network]
+
+
+def reset(transport: asyncio.Transport) -> None:
+    """Abort a connection and all that the kernel still holds of it.
+
+    A plain abort leaves the kernel with what a peer that reads nothing has not taken, for minutes,
+    and the peer in the belief that somebody is there.
+    """
+    sock = transport.get_extra_info("socket")
+    if sock is not None and not transport.is_closing():
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
+
+
+async def _nobody(*_: object) -> None:
+    """Stand where uvicorn's list of trusted proxies wants an application."""

@@ -27,7 +27,7 @@ from websockets.protocol import OPEN, SEND_EOF, SERVER, Protocol
 from websockets.server import ServerProtocol
 
 from wireside.api.compression import LazyDeflate, LazyDeflateFactory
-from wireside.api.socket_limits import SocketConfig
+from wireside.api.socket_limits import FLUSH_S, SocketConfig, reset
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Scope
@@ -37,11 +37,17 @@ SLICE_BYTES: Final = 4096
 """Input is parsed in such pieces, so that a flood of tiny frames is stopped by its limit and not
 after a whole read (256 KB, 40,000 frames)."""
 
+LAST_BYTES: Final = 32 * 1024
+"""What is still parsed of a connection that is closing: frames on their way, then its close."""
+
+FRAGMENT_BYTES: Final = 64
+"""What a fragment takes beside its data."""
+
+HELD_STEP: Final = 4096
+"""What is held of unfinished messages is noted in such steps: most messages never get there."""
+
 JOINED_BYTES: Final = 32 * 1024
 """Frames of one turn are joined up to here, so that a sender without end meets back-pressure."""
-
-FLUSH_S: Final = 1.0
-"""Seconds that a last close frame gets to reach a peer that seems to be gone."""
 
 _CLOSE_NONE: Final = 1005
 _CLOSE_LOST: Final = 1006
@@ -69,6 +75,7 @@ class WebSocketConnection(asyncio.Protocol):
     __slots__ = (
         "_accepted",
         "_app",
+        "_arrived",
         "_awaits_pong",
         "_backlog",
         "_closing_since",
@@ -79,6 +86,8 @@ class WebSocketConnection(asyncio.Protocol):
         "_deflate",
         "_denial",
         "_frames",
+        "_heard_at",
+        "_held",
         "_inbox",
         "_is_binary",
         "_is_lost",
@@ -94,6 +103,8 @@ class WebSocketConnection(asyncio.Protocol):
         "_server",
         "_size",
         "_task",
+        "_unfinished",
+        "_unfinished_since",
         "_waiter",
         "_writable",
         "transport",
@@ -125,6 +136,11 @@ class WebSocketConnection(asyncio.Protocol):
         self._is_reading = True
         self._frames: list[bytes] | None = None  # of the message that is arriving
         self._is_binary = False
+        self._unfinished = config.unfinished
+        self._unfinished_since: float | None = None  # that a message has begun and has not ended
+        self._heard_at = 0.0
+        self._arrived = 0  # bytes since then
+        self._held = 0
         self._control_second = 0
         self._control_count = 0
         # Outgoing
@@ -171,7 +187,11 @@ class WebSocketConnection(asyncio.Protocol):
         except ClientDisconnected:
             pass
         except Exception:  # the task ends here
-            _log.exception("websocket_failed", path=scope["path"])
+            is_over = self._is_lost or self._closing_since is not None
+            if is_over and not self._accepted:  # applications don't expect so early an end
+                _log.debug("websocket_left_early", path=scope["path"], exc_info=True)
+            else:
+                _log.exception("websocket_failed", path=scope["path"])
             if self._accepted:
                 self._start_close(1011, "")
         if not self._accepted and self._closing_since is None:
@@ -183,7 +203,9 @@ class WebSocketConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what arrived, as far as the application has taken what came before."""
-        if not self._accepted or self._backlog:
+        if self._closing_since is not None:
+            self._look_for_close(data)
+        elif not self._accepted or self._backlog:
             self._backlog += data
             self._pause_reading()  # nobody may send before the handshake is answered
         elif len(data) <= SLICE_BYTES:
@@ -195,11 +217,22 @@ class WebSocketConnection(asyncio.Protocol):
     def _parse_backlog(self) -> None:
         data, self._backlog = self._backlog, b""
         start = 0
-        while start < len(data) and (self._is_reading or self._closing_since is not None):
+        while start < len(data) and self._is_reading and self._closing_since is None:
             self._parse(data[start : start + SLICE_BYTES])
             start += SLICE_BYTES
-        if not self._is_lost:
+        if self._closing_since is not None:
+            self._look_for_close(data[start:])
+        elif not self._is_lost:
             self._backlog = data[start:]
+
+    def _look_for_close(self, data: bytes) -> None:
+        """Parse a little more, for the echo of our close; a flood that goes on is only read."""
+        if self._is_lost or not self._accepted:
+            return
+        data = data[: LAST_BYTES - self._arrived]
+        self._arrived += len(data)
+        for start in range(0, len(data), SLICE_BYTES):
+            self._parse(data[start : start + SLICE_BYTES])
 
     def _parse(self, data: bytes) -> None:
         conn = self._conn
@@ -210,8 +243,33 @@ class WebSocketConnection(asyncio.Protocol):
                 return
         if conn.parser_exc is not None and self._closing_since is None:
             self._was_failed()
+        elif self._writable is not None and self._closing_since is None:
+            conn.writes.clear()  # pongs: who takes nothing gets none, they would pile up
         elif conn.writes:
             self._flush()  # pongs and the echo of a close
+        if self._frames is not None or conn.reader.buffer or self._unfinished_since is not None:
+            self._hold(len(data))
+
+    def _hold(self, arrived: int) -> None:
+        """Note how much of an unfinished message is held, and since when."""
+        held = 0 if self._closing_since is not None else len(self._conn.reader.buffer)
+        if self._frames is not None:
+            held += (self._conn.current_size or 0) + FRAGMENT_BYTES * len(self._frames)
+        if not held:
+            self._unfinished_since = None
+        elif self._unfinished_since is None:
+            self._unfinished_since = self._heard_at = self._loop.time()
+            self._arrived = 0
+        else:
+            self._arrived += arrived
+            self._heard_at = self._loop.time()
+        if held // HELD_STEP != self._held // HELD_STEP or not held:
+            self._held = held
+            self._unfinished.hold(self._drop, held)
+
+    def _drop(self) -> None:
+        self._held = 0
+        self._abort("too_much_unfinished")
 
     def _take(self, frame: Frame) -> None:
         match frame.opcode:
@@ -436,7 +494,7 @@ class WebSocketConnection(asyncio.Protocol):
 
     def _begin_closing(self, code: int, reason: str) -> None:
         self._closing_since = self._loop.time()
-        self._frames = None
+        self._forget()
         self._put({"type": "websocket.disconnect", "code": code, "reason": reason})
         # Whatever comes now is read and dropped, or the kernel would answer it with a reset,
         # which takes the close frame away from the peer before it was read.
@@ -457,8 +515,17 @@ class WebSocketConnection(asyncio.Protocol):
         _log.info("websocket_aborted", reason=reason, peer=self._peer)
         self._is_lost = True
         self._backlog = b""
+        self._forget()
+        reset(self.transport)
+
+    def _forget(self) -> None:
+        """Drop what came of a message that will never be whole."""
         self._frames = None
-        self.transport.abort()
+        self._unfinished_since = None
+        self._arrived = 0
+        if self._held:
+            self._held = 0
+            self._unfinished.hold(self._drop, 0)
 
     def shutdown(self) -> None:
         """The server goes away: uvicorn calls this once for each connection."""
@@ -482,8 +549,25 @@ class WebSocketConnection(asyncio.Protocol):
             self._abort("debug_cut")
         elif self._writable is not None and self._has_stalled(now):
             self._give_up(now, 1013, "The connection takes nothing.")
+        elif self._has_dawdled(now):
+            self._abort("unfinished_message")
         elif now >= self._ping_at:
             self._ping(now)
+
+    def _has_dawdled(self, now: float) -> bool:
+        """Whether a message that has begun comes slower than it may."""
+        since, limit_s = self._unfinished_since, self._limits.arrival_s
+        if since is None or not self._is_reading:
+            return False
+        if now - self._heard_at >= limit_s:
+            return True
+        if now - since < limit_s:
+            return False
+        if self._arrived < self._limits.least_bytes:
+            return True
+        self._unfinished_since = now
+        self._arrived = 0
+        return False
 
     def _ping(self, now: float) -> None:
         if self._awaits_pong is not None:
@@ -521,7 +605,7 @@ class WebSocketConnection(asyncio.Protocol):
         if size < self._size:
             self._moved_at = now
         self._size = size
-        return now - self._moved_at >= self._limits.stalled_s
+        return now - self._moved_at >= self._limits.patience_s
 
     def eof_received(self) -> None:
         """The peer sends no more; returning nothing closes the transport."""
@@ -530,6 +614,7 @@ class WebSocketConnection(asyncio.Protocol):
         """Told by the transport, always last."""
         self._is_lost = True
         self._backlog = b""
+        self._forget()
         self._server.connections.discard(self)
         if self._closing_since is None:
             self._closing_since = self._loop.time()

@@ -17,6 +17,9 @@ from wireside.protocol.strict_json import parse_object
 
 MAX_BATCH = 20
 
+MAX_ECHO_CHARS = 1024
+"""Of ``t`` in a ping: who never reads would have a pong of a megabyte wait for each."""
+
 Level = Literal[1, 2]
 
 StreamState = Literal["live", "finished", "interrupted"]
@@ -114,7 +117,7 @@ def _parse_fields(fields: _Fields) -> ClientFrame:
         case "batch":
             return _parse_batch(fields)
         case "ping":
-            return Ping(t=cast("str | float | None", fields.get("t", (str, int, float))))
+            return _parse_ping(fields)
         case "cancel":
             return Cancel(id=fields.id())
         case "resume":
@@ -127,6 +130,13 @@ def _parse_fields(fields: _Fields) -> ClientFrame:
             raise UnknownType(
                 f"type: {_shown(kind)} is unknown; use chat, batch, ping, cancel or resume."
             )
+
+
+def _parse_ping(fields: _Fields) -> Ping:
+    t = cast("str | float | None", fields.get("t", (str, int, float)))
+    if isinstance(t, str) and len(t) > MAX_ECHO_CHARS:
+        raise BadMessage(f"t: it must have at most {MAX_ECHO_CHARS:,} characters.")
+    return Ping(t=t)
 
 
 def _parse_chat(fields: _Fields) -> Chat:

@@ -68,6 +68,10 @@ class Origin:
         """Whether it is an ordinary page, not an extension's."""
         return self.scheme in _DEFAULT_PORTS
 
+    def __str__(self) -> str:
+        port = "" if self.port == _DEFAULT_PORTS.get(self.scheme) else f":{self.port}"
+        return f"{self.scheme}://{self.host}{port}"
+
 
 @dataclass(frozen=True, slots=True)
 class Handshake:
@@ -127,7 +131,9 @@ class Door:
         self._trusted = frozenset(_trusted_host(text) for text in trusted_hosts)
         self._trusts_loopback = not self._trusted and is_loopback(host)
         self._public = None if public_url is None else _public_origin(public_url)
-        self._allowed = frozenset(_allowed_origin(text) for text in allowed_origins)
+        self._allowed = frozenset(
+            named_origin(text, "WIRESIDE_ALLOWED_ORIGINS") for text in allowed_origins
+        )
 
     def judge(self, handshake: Handshake, *, takes_allowed: bool = True) -> Verdict:
         """Judge Host and Origin. Without ``takes_allowed`` only our own pages may come."""
@@ -191,12 +197,11 @@ def _trusted_host(text: str) -> Authority:
     return authority
 
 
-def _allowed_origin(text: str) -> Origin:
+def named_origin(text: str, setting: str) -> Origin:
+    """Return an origin that a setting names. Raises ``ValueError``, with a sentence."""
     origin = Origin.parse(text.rstrip("/"))
     if origin is None:
-        raise ValueError(
-            f"{text!r} in WIRESIDE_ALLOWED_ORIGINS is no origin; write it as https://example.com."
-        )
+        raise ValueError(f"{text!r} in {setting} is no origin; write it as https://example.com.")
     return origin
 
 

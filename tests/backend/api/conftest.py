@@ -6,7 +6,7 @@ import asyncio
 import json
 import socket
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -107,11 +107,17 @@ async def serve() -> AsyncIterator[Serve]:
     """Call with an app and limits to start a server; all are stopped at the end."""
     running: list[tuple[Server, asyncio.Task[None]]] = []
 
-    async def start(app: ASGIApp, *, shutdown_s: float = 0.5, **limits: Any) -> Served:
+    async def start(
+        app: ASGIApp, *, shutdown_s: float = 0.5, proxies: Sequence[str] = (), **limits: Any
+    ) -> Served:
         listener = socket.create_server(("127.0.0.1", 0))
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         config = SocketConfig(
             app,
             SocketLimits(**limits),
+            proxies=proxies,
+            proxy_headers=bool(proxies),
+            forwarded_allow_ips=list(proxies),
             http=HttpConnection,
             ws=WebSocketConnection,
             lifespan="on",

@@ -132,7 +132,14 @@ async def test_one_address_has_only_so_many_connections(
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"allowed_origins": ("*",)}, {"public_url": "chat"}, {"trusted_hosts": ("a/b",)}]
+    "wrong",
+    [
+        {"allowed_origins": ("*",)},
+        {"public_url": "chat"},
+        {"trusted_hosts": ("a/b",)},
+        {"frame_ancestors": ("https://a.example; script-src *",)},
+        {"frame_ancestors": ("'self'",)},
+    ],
 )
 def test_wrong_settings_stop_the_start(echo: Any, wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="WIRESIDE_"):
@@ -221,6 +228,21 @@ async def test_the_policy_of_a_page() -> None:
     assert parts["object-src"] == parts["base-uri"] == parts["frame-ancestors"] == "'none'"
     assert parts["form-action"] == "'self'"
     assert "'unsafe-inline'" not in parts["script-src"]
+
+
+async def test_nobody_may_embed_a_page_unless_a_setting_says_so() -> None:
+    closed = headers_of(await respond(guarded(answering([b""], PAGE))))
+    assert "frame-ancestors 'none'" in closed["content-security-policy"]
+    assert closed["x-frame-options"] == "DENY"
+    origins = ("https://Intranet.Example/", "http://wiki.example:8000", "https://a.example:443")
+    opened = headers_of(await respond(guarded(answering([b""], PAGE), frame_ancestors=origins)))
+    assert opened["content-security-policy"].endswith(
+        "frame-ancestors https://intranet.example http://wiki.example:8000 https://a.example"
+    )
+    assert "x-frame-options" not in opened  # it can't name them, and would contradict
+    file = headers_of(await respond(guarded(answering([b""]), frame_ancestors=origins)))
+    assert "frame-ancestors 'none'" in file["content-security-policy"]
+    assert file["x-frame-options"] == "DENY"
 
 
 async def test_what_is_no_page_may_do_nothing() -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 from starlette.types import Receive, Scope, Send
+
+from wireside.api.http_protocol import PIPELINED
 
 Serve = Callable[..., Awaitable[Any]]
 Connect = Callable[..., Awaitable[Any]]
@@ -54,12 +57,24 @@ async def test_a_body_may_take_its_time_as_long_as_it_comes(
 ) -> None:
     served = await serve(echo, handshake_s=0.3)
     client = await connect(served.port)
-    client.writer.write(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 8\r\n\r\n")
-    for byte in b"12345678":
+    client.writer.write(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 800\r\n\r\n")
+    for digit in "12345678":
         await asyncio.sleep(0.1)
-        client.writer.write(bytes((byte,)))
+        client.writer.write(digit.encode() * 100)
     assert await client.status() == 200
-    assert await client.reader.readexactly(8) == b"12345678"
+    assert (await client.reader.readexactly(800)).endswith(b"7" * 100 + b"8" * 100)
+
+
+async def test_a_body_may_not_come_in_drops(serve: Serve, echo: Any, connect: Connect) -> None:
+    served = await serve(echo, handshake_s=0.3)
+    client = await connect(served.port)
+    client.writer.write(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 800\r\n\r\n")
+    client.writer.write(b"x" * 500)  # a good beginning saves nobody
+    gone = asyncio.create_task(client.until_gone())
+    while not gone.done():
+        client.writer.write(b"x")
+        await asyncio.sleep(0.05)
+    await served.until_connections(0)
 
 
 async def test_an_application_may_take_its_time(serve: Serve, connect: Connect) -> None:
@@ -141,3 +156,91 @@ async def test_broken_requests_get_400(
     client.abort()
     await served.until_connections(0)
     assert echo.paths == []
+
+
+async def test_only_so_many_requests_wait_behind_another(
+    serve: Serve, echo: Any, connect: Connect
+) -> None:
+    """Each costs kilobytes, and 9,000 fit into what is read at once."""
+    served = await serve(echo)
+    client = await connect(served.port)
+    client.writer.write(REQUEST * (PIPELINED + 1))
+    for _ in range(PIPELINED + 1):
+        assert await client.status() == 200
+        assert await client.reader.readexactly(4) == b"body"
+    client.writer.write(REQUEST * 500)
+    await client.until_gone()
+    await served.until_connections(0)
+    assert len(echo.paths) <= PIPELINED + 3
+
+
+async def test_an_answer_to_who_is_gone_fails_nowhere(
+    serve: Serve, connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The one that is being answered is told too, not only the last one of a pipeline."""
+    goes_on = asyncio.Event()
+    ended: list[str] = []
+
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await receive()
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            await send({"type": "lifespan.shutdown.complete"})
+            return
+        await goes_on.wait()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"x"})
+        ended.append(scope["path"])
+
+    served = await serve(slow)
+    client = await connect(served.port)
+    client.writer.write(REQUEST * 500)
+    await client.until_gone()
+    await served.until_connections(0)
+    goes_on.set()
+    while not ended:
+        await asyncio.sleep(0.01)
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+async def test_one_address_has_only_so_many_tcp_connections(
+    serve: Serve, echo: Any, connect: Connect
+) -> None:
+    served = await serve(echo, connections_per_address=3)
+    clients = [await connect(served.port) for _ in range(3)]
+    await served.until_connections(3)
+    refused = await connect(served.port)
+    assert await refused.status() == 429
+    assert "too many connections" in await refused.message()
+    assert await clients[0].upgrade() == 101  # a WebSocket is counted elsewhere
+    again = await connect(served.port)
+    again.writer.write(REQUEST)
+    assert await again.status() == 200
+    clients[1].abort()
+    await served.until_connections(3)
+    once_more = await connect(served.port)
+    once_more.writer.write(REQUEST)
+    assert await once_more.status() == 200
+
+
+async def test_a_proxy_that_is_trusted_stands_for_many(
+    serve: Serve, echo: Any, connect: Connect
+) -> None:
+    served = await serve(echo, connections_per_address=3, proxies=("127.0.0.1",))
+    clients = [await connect(served.port) for _ in range(9)]
+    for client in clients:
+        client.writer.write(REQUEST)
+    assert [await client.status() for client in clients] == [200] * 9
+
+
+async def test_who_is_dropped_is_told_by_a_reset(serve: Serve, echo: Any, connect: Connect) -> None:
+    """Else the kernel would keep for minutes what a dead reader never takes."""
+    served = await serve(echo, stalled_s=0.4, closing_s=0.1, ping_interval_s=30)
+    client = await connect(served.port, small_buffer=True)
+    await client.upgrade()
+    client.send(1, b"flood 3000")
+    await served.until_connections(0)
+    sock = client.writer.get_extra_info("socket")
+    state = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
+    assert state == 7  # closed, although nothing was read

@@ -330,7 +330,7 @@ async def test_who_takes_nothing_is_freed(serve: Serve, echo: Any, connect: Conn
 
 
 async def test_who_reads_slowly_is_not(serve: Serve, echo: Any, connect: Connect) -> None:
-    served = await serve(echo, stalled_s=2.0)
+    served = await serve(echo, stalled_s=3.0)
     client = await connect(served.port, small_buffer=True)
     await client.upgrade()
     client.send(TEXT, b"flood 8000")
@@ -493,3 +493,114 @@ async def test_a_closed_connection_leaves_nothing_behind(serve: Serve, echo: Any
     gc.collect()
     assert not [o for o in gc.get_objects() if type(o) is WebSocketConnection]
     assert not served.server.server_state.tasks
+
+
+# Messages that never end
+
+
+@pytest.mark.parametrize(
+    "begin",
+    [
+        b"\x01\x81\0\0\0\0a",  # a fragment
+        b"\x01\x80\0\0\0\0",  # an empty one
+        b"\x81",  # half a header
+        b"\x81\xfe\xff\xff\0\0\0\0" + b"x" * 60_000,  # half a frame
+    ],
+)
+async def test_a_message_that_is_never_whole_ends_the_connection(
+    serve: Serve, echo: Any, connect: Connect, begin: bytes
+) -> None:
+    served = await serve(echo, handshake_s=0.3)
+    client = await connect(served.port)
+    await client.upgrade()
+    client.writer.write(begin)
+    await client.until_gone()
+    await served.until_connections(0)
+    assert echo.disconnects == [1006]
+
+
+async def test_fragments_in_drops_end_the_connection(
+    serve: Serve, echo: Any, connect: Connect
+) -> None:
+    served = await serve(echo, handshake_s=0.3)
+    client = await connect(served.port)
+    await client.upgrade()
+    client.send(TEXT, b"x" * 5000, fin=False)
+    gone = asyncio.create_task(client.until_gone())
+    while not gone.done():
+        client.send(CONT, b"x", fin=False)
+        await asyncio.sleep(0.05)
+    await served.until_connections(0)
+
+
+async def test_a_message_may_take_its_time_as_long_as_it_comes(
+    serve: Serve, echo: Any, connect: Connect
+) -> None:
+    served = await serve(echo, handshake_s=0.3)
+    client = await connect(served.port)
+    await client.upgrade()
+    for number in range(8):
+        client.send(CONT if number else TEXT, b"x" * 100, fin=number == 7)
+        await asyncio.sleep(0.1)
+    assert await client.receive() == (TEXT, b"x" * 800)
+    await asyncio.sleep(0.5)  # and rests, with nothing begun
+    client.send(TEXT, b"again")
+    assert await client.receive() == (TEXT, b"again")
+
+
+async def test_unfinished_messages_have_a_bound_over_all_connections(
+    serve: Serve, echo: Any, connect: Connect
+) -> None:
+    """The one that holds the most goes; who writes a little is not touched."""
+    served = await serve(echo, unfinished_bytes=1_000_000)
+    small = await connect(served.port)
+    await small.upgrade()
+    small.send(TEXT, b"s" * 20_000, fin=False)
+    for _ in range(4):
+        client = await connect(served.port)
+        await client.upgrade()
+        client.send(TEXT, b"x" * 400_000, fin=False)
+        await client.writer.drain()
+    await served.until_connections(3)
+    await until(lambda: served.server.config.unfinished.total < 1_000_000)
+    small.send(CONT, b"!")
+    assert await small.receive() == (TEXT, b"s" * 20_000 + b"!")
+    small.abort()
+
+
+async def test_what_was_held_is_forgotten_with_its_connection(
+    serve: Serve, echo: Any, connect: Connect
+) -> None:
+    served = await serve(echo)
+    held = served.server.config.unfinished
+    clients = [await connect(served.port) for _ in range(3)]
+    for client in clients:
+        await client.upgrade()
+        client.send(TEXT, b"x" * 100_000, fin=False)
+    await until(lambda: held.total >= 300_000)
+    clients[0].send(CONT, b"")  # whole
+    clients[1].send(BINARY, b"")  # no continuation: 1002
+    clients[2].abort()
+    await until(lambda: held.total == 0)
+
+
+async def test_pongs_do_not_pile_up_for_who_takes_nothing(
+    serve: Serve, echo: Any, connect: Connect
+) -> None:
+    served = await serve(echo)
+    client = await connect(served.port, small_buffer=True)
+    await client.upgrade()
+    client.send(TEXT, b"flood 20000")
+    (connection,) = served.server.server_state.connections
+    await until(lambda: connection._writable is not None)
+    before = connection.transport.get_write_buffer_size()
+    for _ in range(150):
+        client.send(PING, bytes(125))
+    await until(lambda: connection._control_count >= 100)
+    assert connection.transport.get_write_buffer_size() <= before
+    client.abort()
+
+
+async def until(is_true: Callable[[], bool]) -> None:
+    while not is_true():
+        await asyncio.sleep(0.01)

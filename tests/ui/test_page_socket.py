@@ -1,0 +1,50 @@
+"""Connections without a page, and pages without a browser."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from wireside_ui.page_socket import STRANGER_S, UNCLAIMED, Strangers, surplus
+
+
+def test_a_connection_that_names_no_page_is_overdue_after_a_while() -> None:
+    strangers = Strangers()
+    assert strangers.overdue(["a", "b"], set(), 100.0) == []
+    assert strangers.overdue(["a", "b", "c"], {"b"}, 101.0) == []
+    assert strangers.overdue(["a", "b", "c"], {"b"}, 99.5 + STRANGER_S) == ["a"]
+
+
+def test_a_connection_that_left_its_page_begins_anew() -> None:
+    strangers = Strangers()
+    strangers.overdue(["a"], set(), 100.0)
+    strangers.overdue(["a"], {"a"}, 101.0)
+    assert strangers.overdue(["a"], set(), 100.0 + STRANGER_S) == []
+
+
+@dataclass
+class Page:
+    """Has what is asked of a client."""
+
+    ip: str
+    has_socket_connection: bool = False
+    _delete_tasks: dict[str, Any] = field(default_factory=dict)
+
+
+def names(pages: list[Page]) -> list[str]:
+    return [page.ip for page in cast("list[Page]", surplus(cast("Any", pages)))]
+
+
+def test_so_many_pages_may_wait_for_their_browser() -> None:
+    assert names([Page("a") for _ in range(UNCLAIMED)]) == []
+    assert names([Page("a", has_socket_connection=True) for _ in range(UNCLAIMED + 9)]) == []
+    assert names([Page("a", _delete_tasks={"d": 1}) for _ in range(UNCLAIMED + 9)]) == []
+
+
+def test_the_address_that_asked_for_most_loses_its_oldest() -> None:
+    oldest, person = Page("greedy"), Page("person")
+    pages = [person, oldest, *(Page("greedy") for _ in range(UNCLAIMED))]
+    found = surplus(cast("Any", pages))
+    assert len(found) == 2
+    assert cast("Any", found[0]) is oldest
+    assert person not in cast("Any", found)
