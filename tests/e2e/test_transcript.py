@@ -767,6 +767,7 @@ def test_a_card_says_its_host_apart_from_its_words(opened: Any, do: Do) -> None:
         ('C@{ shape: diamond, label: "x" }', True),
         ('C@{ img: "https://evil.example/x" }', False),
         ('C@{ "\\x69mg": "https://evil.example/x" }', False),
+        ('C["<b onclick=x()>"]', False),
         ("style A background:url(https://evil.example/x)", False),
         ("classDef x background:\\75rl(https://evil.example/x)", False),
     ],

@@ -88,12 +88,14 @@ const SECURE = [
   ...["flowchart", "class", "state", "block", "mindmap", "sequence", "er", "c4", "architecture", "kanban", "elk"],
 ];
 
-// Whether drawing it could ask another server for something: by a picture in a shape, or by CSS (also in its escapes).
-function mayLoad(source) {
+// Whether drawing it could ask another server for something, by a picture in a shape or by CSS (also in its escapes), or
+// would have the page's policy refuse a handler, such as mermaid's own for the menus of a sequence diagram's links.
+function isSuspect(source) {
   const hasPicture = /@\{[^}]*(img|\\)/.test(source);
   const hasAddress = /(url|src|image-set|image)\s*\(|@import/i.test(source);
   const hasEscape = /^\s*(style|classDef|linkStyle|cssClass|update\w*style)\b.*\\/im.test(source);
-  return hasPicture || hasAddress || hasEscape;
+  const hasHandler = /\bon[a-z]+\s*=|^\s*links?\s+\S+\s*:/im.test(source);
+  return hasPicture || hasAddress || hasEscape || hasHandler;
 }
 
 function loadMermaid() {
@@ -881,7 +883,7 @@ export default {
 
     async drawDiagram(block) {
       const source = block.querySelector("code").textContent;
-      if (!source.trim() || source.length > MAX_DIAGRAM_CHARS || mayLoad(source)) return;
+      if (!source.trim() || source.length > MAX_DIAGRAM_CHARS || isSuspect(source)) return;
       const stage = make("div", "ws-stage", { inert: "", "aria-hidden": "true" });
       try {
         const mermaid = await loadMermaid();
