@@ -113,7 +113,7 @@ class HttpConnection(HttpToolsProtocol):
         self._reads_headers = False
         if len(self.pipeline) >= PIPELINED:
             self._abort()
-            return
+            raise ConnectionAbortedError  # the parser stops here, and the 400 goes nowhere
         super().on_headers_complete()
         if self._waits_since is not None:  # for the body from now on
             self._wait(self.loop.time())
@@ -196,7 +196,8 @@ class HttpConnection(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no request, and end the connection."""
         self._disconnect_cycles()
-        super().send_400_response(msg)
+        if not self.transport.is_closing():
+            super().send_400_response(msg)
 
     def _has_stalled(self, now: float) -> bool:
         size = self.transport.get_write_buffer_size()

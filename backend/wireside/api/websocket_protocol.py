@@ -33,11 +33,11 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Scope
     from uvicorn.server import ServerState
 
-SLICE_BYTES: Final = 4096
+SLICE_BYTES: Final = 1024
 """Input is parsed in such pieces, so that a flood of tiny frames is stopped by its limit and not
 after a whole read (256 KB, 40,000 frames)."""
 
-LAST_BYTES: Final = 32 * 1024
+LAST_BYTES: Final = 4096
 """What is still parsed of a connection that is closing: frames on their way, then its close."""
 
 FRAGMENT_BYTES: Final = 64
@@ -218,8 +218,10 @@ class WebSocketConnection(asyncio.Protocol):
         data, self._backlog = self._backlog, b""
         start = 0
         while start < len(data) and self._is_reading and self._closing_since is None:
-            self._parse(data[start : start + SLICE_BYTES])
-            start += SLICE_BYTES
+            # What is already held of a frame says that it is a large one.
+            size = max(SLICE_BYTES, len(self._conn.reader.buffer))
+            self._parse(data[start : start + size])
+            start += size
         if self._closing_since is not None:
             self._look_for_close(data[start:])
         elif not self._is_lost:
