@@ -139,6 +139,102 @@ WORDS: Mapping[str, str] = {
     "sidebar_imported_one": "1 Unterhaltung importiert.",
     "sidebar_import_failed": "Diese Datei lässt sich nicht importieren.",
     "offline": "Der Server ist nicht erreichbar.",
+    # the pages of accounts
+    "account_sign_in": "Anmelden",
+    "account_sign_in_with": "Anmelden mit {service}",
+    "account_sign_out": "Abmelden",
+    "account_name": "Name",
+    "account_password": "Passwort",
+    "account_forgotten": (
+        "Passwort vergessen? Wer diesen Server verwaltet, kann dir einen neuen Link schicken."
+    ),
+    "account_by_proxy": (
+        "Dieser Server überlässt das Anmelden dem Proxy vor ihm, und der hat nicht gesagt, "
+        "wer du bist."
+    ),
+    "account_wrong": "Das hat nicht geklappt: Name oder Passwort stimmt nicht.",
+    "account_too_many_tries": "Zu viele Versuche. Versuch es in {seconds} Sekunden noch einmal.",
+    "account_join": "Konto anlegen",
+    "account_join_as_admin": "Du wirst diesen Server verwalten.",
+    "account_join_as_user": "Wähle einen Namen und ein Passwort.",
+    "account_join_as_viewer": "Mit diesem Konto kannst du lesen.",
+    "account_password_rule": (
+        "Mindestens {count} Zeichen. Ein paar Wörter sind besser als Sonderzeichen."
+    ),
+    "account_settings": "Einstellungen",
+    "account_you": "Du",
+    "account_role": "Rolle",
+    "account_role_admin": "Verwaltung",
+    "account_role_user": "Benutzer",
+    "account_role_viewer": "Nur lesen",
+    "account_messages": "Nachrichten pro Minute",
+    "account_tokens": "Tokens pro Tag",
+    "account_left": "noch {count} von {limit}",
+    "account_change_password": "Passwort ändern",
+    "account_current_password": "Bisheriges Passwort",
+    "account_new_password": "Neues Passwort",
+    "account_others_end": "Alle anderen Browser werden abgemeldet.",
+    "account_password_changed": "Das Passwort ist geändert.",
+    "account_sessions": "Wo du angemeldet bist",
+    "account_unknown_browser": "Unbekannter Browser",
+    "account_here": "dieser Browser",
+    "account_end_others": "Überall sonst abmelden",
+    "account_keys": "API-Schlüssel",
+    "account_keys_line": "Für Programme, die in deinem Namen mit diesem Server sprechen.",
+    "account_key_name": "Wofür er ist",
+    "account_key_days": "Tage, bis er abläuft",
+    "account_key_scopes": "Er darf",
+    "account_scope_chat": "fragen und ändern",
+    "account_scope_read": "Unterhaltungen lesen",
+    "account_scope_admin": "verwalten",
+    "account_make_key": "Schlüssel anlegen",
+    "account_key_made": "Dein neuer Schlüssel",
+    "account_shown_once": (
+        "Kopiere ihn jetzt: Er wird nur dieses eine Mal gezeigt und nirgends aufbewahrt."
+    ),
+    "account_revoke": "Widerrufen",
+    "account_until": "bis {when}",
+    "account_used": "zuletzt benutzt {when}",
+    "account_never": "nie",
+    "account_never_expires": "läuft nie ab",
+    "account_never_used": "nie benutzt",
+    "account_never_here": "noch nie hier",
+    "account_shares": "Geteilte Unterhaltungen",
+    "account_no_shares": "Du teilst nichts.",
+    "account_end_share": "Nicht mehr teilen",
+    "account_people": "Personen",
+    "account_save": "Speichern",
+    "account_reset": "Link für neues Passwort",
+    "account_reset_made": "Ein Link, um ein neues Passwort zu setzen",
+    "account_link_once": (
+        "Gib ihn selbst weiter. Er gilt einmal und wird nur dieses eine Mal gezeigt."
+    ),
+    "account_disable": "Sperren",
+    "account_disabled": "gesperrt",
+    "account_enable": "Entsperren",
+    "account_remove": "Entfernen",
+    "account_remove_sure": "{name} und alle zugehörigen Unterhaltungen endgültig entfernen?",
+    "account_invite": "Jemanden einladen",
+    "account_invite_line": (
+        "Ergibt einen Link, mit dem eine Person binnen einer Woche ein Konto anlegt."
+    ),
+    "account_invite_name": "Name (oder selbst wählen lassen)",
+    "account_invited": "Eine Einladung",
+    "account_take_back": "Zurücknehmen",
+    "account_somebody": "Jemand",
+    "account_audit": "Protokoll",
+    "account_older": "Älteres",
+    "account_no_audit": "Noch ist nichts geschehen.",
+    "share": "Teilen",
+    "share_made": "Wer diesen Link hat, kann die Unterhaltung lesen, wie sie jetzt ist.",
+    "shared_users": (
+        "Wer sich hier anmelden kann und diesen Link hat, kann die Unterhaltung lesen, wie "
+        "sie jetzt ist."
+    ),
+    "signed_out": "Du bist abgemeldet.",
+    "read_only": "Dein Konto darf hier lesen, nicht schreiben.",
+    "left_messages": "noch {count} Nachrichten in dieser Minute",
+    "left_tokens": "noch {count} Tokens heute",
 }
 
 STARTERS = (

@@ -139,6 +139,102 @@ WORDS: Mapping[str, str] = {
     "sidebar_imported_one": "1 conversation importée.",
     "sidebar_import_failed": "Impossible d’importer ce fichier.",
     "offline": "Le serveur est injoignable.",
+    # the pages of accounts
+    "account_sign_in": "Se connecter",
+    "account_sign_in_with": "Se connecter avec {service}",
+    "account_sign_out": "Se déconnecter",
+    "account_name": "Nom",
+    "account_password": "Mot de passe",
+    "account_forgotten": (
+        "Mot de passe oublié ? Un administrateur peut vous envoyer un nouveau lien."
+    ),
+    "account_by_proxy": (
+        "Ce serveur laisse la connexion au proxy placé devant lui, et celui-ci n’a pas dit "
+        "qui vous êtes."
+    ),
+    "account_wrong": "Cela n’a pas marché : le nom ou le mot de passe est faux.",
+    "account_too_many_tries": "Trop de tentatives. Réessayez dans {seconds} secondes.",
+    "account_join": "Créer votre compte",
+    "account_join_as_admin": "Vous serez l’administrateur.",
+    "account_join_as_user": "Choisissez un nom et un mot de passe.",
+    "account_join_as_viewer": "Ce compte permet de lire.",
+    "account_password_rule": (
+        "Au moins {count} caractères. Quelques mots valent mieux que des signes."
+    ),
+    "account_settings": "Réglages",
+    "account_you": "Vous",
+    "account_role": "Rôle",
+    "account_role_admin": "Administrateur",
+    "account_role_user": "Utilisateur",
+    "account_role_viewer": "Lecteur",
+    "account_messages": "messages par minute",
+    "account_tokens": "tokens par jour",
+    "account_left": "il en reste {count} sur {limit}",
+    "account_change_password": "Changer le mot de passe",
+    "account_current_password": "Mot de passe actuel",
+    "account_new_password": "Nouveau mot de passe",
+    "account_others_end": "Tous les autres navigateurs sont déconnectés.",
+    "account_password_changed": "Le mot de passe est changé.",
+    "account_sessions": "Où vous êtes connecté",
+    "account_unknown_browser": "Navigateur inconnu",
+    "account_here": "ce navigateur",
+    "account_end_others": "Déconnecter tous les autres",
+    "account_keys": "Clés d’API",
+    "account_keys_line": "Pour les programmes qui parlent à ce serveur en votre nom.",
+    "account_key_name": "À quoi elle sert",
+    "account_key_days": "Jours avant expiration",
+    "account_key_scopes": "Elle peut",
+    "account_scope_chat": "demander et modifier",
+    "account_scope_read": "lire les conversations",
+    "account_scope_admin": "administrer",
+    "account_make_key": "Créer une clé",
+    "account_key_made": "Votre nouvelle clé",
+    "account_shown_once": (
+        "Copiez-la maintenant : elle n’est montrée que cette fois et n’est conservée nulle part."
+    ),
+    "account_revoke": "Révoquer",
+    "account_until": "jusqu’au {when}",
+    "account_used": "dernier usage {when}",
+    "account_never": "jamais",
+    "account_never_expires": "n’expire pas",
+    "account_never_used": "jamais utilisée",
+    "account_never_here": "jamais venu",
+    "account_shares": "Conversations partagées",
+    "account_no_shares": "Vous ne partagez rien.",
+    "account_end_share": "Ne plus partager",
+    "account_people": "Personnes",
+    "account_save": "Enregistrer",
+    "account_reset": "Lien de mot de passe",
+    "account_reset_made": "Un lien pour choisir un nouveau mot de passe",
+    "account_link_once": "Remettez-le vous-même. Il sert une fois et n’est montré que cette fois.",
+    "account_disable": "Désactiver",
+    "account_disabled": "désactivé",
+    "account_enable": "Activer",
+    "account_remove": "Supprimer",
+    "account_remove_sure": "Supprimer {name} et toutes ses conversations pour de bon ?",
+    "account_invite": "Inviter quelqu’un",
+    "account_invite_line": (
+        "Crée un lien avec lequel une personne fait son compte, sous une semaine."
+    ),
+    "account_invite_name": "Nom (ou laissez choisir)",
+    "account_invited": "Une invitation",
+    "account_take_back": "Retirer",
+    "account_somebody": "Quelqu’un",
+    "account_audit": "Journal",
+    "account_older": "Plus anciens",
+    "account_no_audit": "Rien n’a encore été fait.",
+    "share": "Partager",
+    "share_made": (
+        "Toute personne ayant ce lien peut lire la conversation telle qu’elle est maintenant."
+    ),
+    "shared_users": (
+        "Toute personne qui peut se connecter ici et qui a ce lien peut lire la conversation "
+        "telle qu’elle est maintenant."
+    ),
+    "signed_out": "Vous êtes déconnecté.",
+    "read_only": "Votre compte permet de lire ici, pas d’écrire.",
+    "left_messages": "encore {count} messages cette minute",
+    "left_tokens": "encore {count} tokens aujourd’hui",
 }
 
 STARTERS = (
