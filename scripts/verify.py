@@ -5,10 +5,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +21,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
 COUNTS = re.compile(r"(\d+) (passed|failed|error|errors)\b")
+
+LONGEST_S = 15 * 60
+"""What takes longer hangs: it is ended, and the steps after it still run."""
 
 
 @dataclass(frozen=True)
@@ -83,17 +90,37 @@ def run(step: Step) -> tuple[int, float, dict[str, int]]:
     began = time.monotonic()
     count = {"passed": 0, "failed": 0}
     process = subprocess.Popen(
-        step.command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        step.command,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,  # what it started ends with it
     )
     assert process.stdout is not None
+    limit = threading.Timer(LONGEST_S, end, (process,))
+    limit.start()
     last = ""
-    for line in process.stdout:
-        print(line, end="", flush=True)
-        last = line if COUNTS.search(line) else last
-    code = process.wait()
+    try:
+        for line in process.stdout:
+            print(line, end="", flush=True)
+            last = line if COUNTS.search(line) else last
+        code = process.wait()
+    except KeyboardInterrupt:
+        end(process)
+        raise
+    finally:
+        limit.cancel()
     for number, what in COUNTS.findall(last):
         count["passed" if what == "passed" else "failed"] += int(number)
     return code, time.monotonic() - began, count
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    """End a step and all that it started."""
+    print(f"\nNo end in sight after {LONGEST_S} s, or interrupted: ended.", flush=True)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def have_chromium() -> None:
