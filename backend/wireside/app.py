@@ -20,12 +20,15 @@ from wireside import __version__
 from wireside.api.conversations import ConversationRoutes
 from wireside.api.file_cache import FileCache
 from wireside.api.guards import Guards
-from wireside.api.problems import problem
-from wireside.api.routes import Ready, routes
+from wireside.api.log_ids import CallerIds
+from wireside.api.metrics import metrics_routes
+from wireside.api.problems import Problems
+from wireside.api.routes import Health, health_routes, routes
 from wireside.api.websocket import ChatEndpoint
 from wireside.chat.history import HistoryLimit
 from wireside.chat.library import Retention
-from wireside.chat.service import ChatService, Parts, Rules
+from wireside.chat.service import Parts, Rules
+from wireside.chat.watched import WatchedChatService
 from wireside.errors import StoreError, WiresideError
 from wireside.generation import runner
 from wireside.generation.commits import GroupCommit
@@ -40,7 +43,10 @@ from wireside.providers.openai import OpenAIProvider
 from wireside.settings import Settings
 from wireside.store.store import SqlStore
 from wireside.telemetry import Telemetry
-from wireside_ui import markdown
+from wireside.telemetry.prometheus import Exposition, State
+from wireside.telemetry.tracing import Tracing
+from wireside.watching import Watcher
+from wireside_ui import markdown, page_socket
 from wireside_ui.markup import Markup
 from wireside_ui.mount import mount
 from wireside_ui.theme import Look
@@ -63,7 +69,14 @@ class Server:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.tasks = Tasks()
-        self.provider = _provider(settings)
+        self.tracer = _tracer(settings)
+        self.telemetry = Telemetry(
+            interval_s=settings.log_interval_s,
+            open_streams=lambda: self.runner.live,
+            open_pages=page_socket.open_pages,
+            tracer=self.tracer,
+        )
+        self.provider = _provider(settings, self.telemetry)
         self.catalog = Catalog(
             self.provider,
             default=settings.model,
@@ -72,11 +85,10 @@ class Server:
             clock=time.monotonic,
         )
         self.store = SqlStore(database_url(settings))
-        self.saving = GroupCommit(self.store.write, time.monotonic)
+        self.saving = GroupCommit(self.store.write, time.monotonic, self.telemetry)
         limits = _runner_limits(settings)
-        self.runner = Runner(self.provider, self.tasks, limits, time.monotonic, self.saving)
-        self.telemetry = Telemetry(
-            interval_s=settings.log_interval_s, open_streams=lambda: self.runner.live
+        self.runner = Runner(
+            self.provider, self.tasks, limits, time.monotonic, self.saving, self.telemetry
         )
         parts = Parts(
             self.runner,
@@ -87,7 +99,7 @@ class Server:
             self.tasks,
             time.time,
         )
-        self.chat = ChatService(parts, _rules(settings))
+        self.chat = WatchedChatService(parts, _rules(settings), self.telemetry)
         self.retention = Retention(settings.retention_days, settings.retention_count)
         self.is_draining = False
 
@@ -98,6 +110,7 @@ class Server:
         await self.chat.take_up()
         self.tasks.create_task(self.saving.run(), name="group commit")
         self.tasks.create_task(self.telemetry.run(), name="telemetry")
+        self.tasks.create_task(self.telemetry.watch_loop(), name="lag of the event loop")
         self.tasks.create_task(self._keep_house(), name="housekeeping")
         self.tasks.create_task(self._warm_up(), name="warm-up")
         try:
@@ -107,6 +120,8 @@ class Server:
             await self.tasks.aclose()
             await self.provider.aclose()
             await self.store.aclose()
+            if self.tracer is not None:
+                await self.tracer.aclose()
 
     async def drain(self) -> None:
         """Take no more questions; give open answers ``shutdown_s``, then interrupt them."""
@@ -114,14 +129,33 @@ class Server:
         await self.runner.drain(max(0.0, self.settings.shutdown_s - LAST_FRAMES_S))
         await asyncio.sleep(LAST_FRAMES_S / 4)  # the writers' turn, before sockets close
 
-    def ready(self) -> Ready:
-        """Say whether the server takes work."""
-        return Ready(
-            status="draining" if self.is_draining else "ready",
+    def look(self) -> State:
+        """Return what is the case now, for the metrics."""
+        kept, kept_chars = self.runner.kept
+        return State(
+            self.telemetry,
+            open_pages=page_socket.open_pages(),
+            open_streams=self.runner.live,
+            kept_streams=kept,
+            kept_chars=kept_chars,
+            lags=tuple(self.runner.lags()),
+            backlog=self.saving.backlog,
+            is_draining=self.is_draining,
+        )
+
+    def health(self) -> Health:
+        """Return what readiness is judged by."""
+        return Health(
+            is_draining=self.is_draining,
             provider="openai" if self.settings.uses_openai else "embedded",
             streams=self.runner.live,
+            behind_s=self.saving.backlog.behind_s,
             memory_mb=_memory_mb(),
         )
+
+    async def reach_store(self) -> None:
+        """Read something small. Raises ``StoreError``."""
+        await self.store.conversation("")
 
     async def _warm_up(self) -> None:
         """Take what is slow once from the first visitors: imports, a first connection, a model."""
@@ -157,12 +191,19 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.prepare = server.store.open
     app.state.drain = server.drain
-    app.include_router(routes(server.chat, server.ready))
+    app.include_router(health_routes(server.chat, server.health, server.reach_store))
+    app.include_router(routes(server.chat))
+    token = settings.metrics_token
+    exposition = Exposition(server.look)
+    app.include_router(
+        metrics_routes(exposition.render, token.get_secret_value() if token else None)
+    )
     render = partial(markdown.render, markup=Markup(frozenset(settings.image_hosts)))
     app.include_router(ConversationRoutes(server.chat, render, time.time).router())
-    app.add_exception_handler(WiresideError, problem)
+    app.add_exception_handler(WiresideError, Problems(server.telemetry.problem))
     app.router.routes.append(WebSocketRoute("/ws/ai-chat", _endpoint(server)))
     mount(app, server.chat, _look(settings), storage_secret=_secret(settings.data_dir))
+    app.add_middleware(CallerIds)  # the innermost: who asks is known by then
     app.add_middleware(FileCache, prefixes=("/_nicegui/", "/assets/"))
     app.add_middleware(Guards, settings=settings, telemetry=server.telemetry)
     return app
@@ -177,16 +218,28 @@ def _endpoint(server: Server) -> ChatEndpoint:
         max_message_chars=settings.max_message_chars,
     )
     addresses = AddressWindows(settings.messages_per_minute_address)
-    return ChatEndpoint(server.chat, limits, addresses, server.telemetry, time.monotonic)
+    telemetry = server.telemetry
+    return ChatEndpoint(server.chat, limits, addresses, telemetry, time.monotonic, telemetry.frames)
 
 
-def _provider(settings: Settings) -> LocalProvider | OpenAIProvider:
+def _tracer(settings: Settings) -> Tracing | None:
+    if not settings.otel:
+        return None
+    return Tracing(
+        provider="openai" if settings.uses_openai else "embedded",
+        base_url=settings.openai_base_url,
+        has_content=settings.otel_content,
+    )
+
+
+def _provider(settings: Settings, watcher: Watcher) -> LocalProvider | OpenAIProvider:
     def connect(base_url: str | None, api_key: str | None) -> OpenAIProvider:
         return OpenAIProvider(
             api_key=api_key,
             base_url=base_url,
             silence_s=settings.silence_s,
             max_connections=settings.streams,
+            watcher=watcher,
         )
 
     if settings.uses_openai:

@@ -18,6 +18,7 @@ from typing import Final, Protocol
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from wireside.api.log_ids import RequestIds, caller_of
 from wireside.protocol.handshake import Door, Handshake, Refuse, Verdict
 from wireside.protocol.limits import network_of
 from wireside.settings import Settings
@@ -45,7 +46,7 @@ class Refusals(Protocol):
 
 
 class Guards:
-    """All of them in their order: log, headers, door, limit of connections.
+    """All of them in their order: ids, log, headers, door, limit of connections.
 
     Raises ``ValueError``, with a sentence, where a host or origin in the settings is wrong.
     """
@@ -58,7 +59,7 @@ class Guards:
             allowed_origins=settings.allowed_origins,
         )
         inner = DoorGuard(app, door, settings.connections_per_address, telemetry)
-        self.app = AccessLog(SecurityHeaders(inner, image_hosts=settings.image_hosts))
+        self.app = RequestIds(AccessLog(SecurityHeaders(inner, image_hosts=settings.image_hosts)))
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Pass on to the first guard."""
@@ -305,6 +306,7 @@ class AccessLog:
                     status=status,
                     ms=round((time.perf_counter() - began) * 1000, 1),
                     peer=peer(scope),
+                    **({} if (user := caller_of(scope)) is None else {"user": user}),
                 )
             await send(message)
 

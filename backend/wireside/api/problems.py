@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from fastapi import Request
@@ -38,6 +39,19 @@ _STATUS = {
     "rate_limited": 429,
     "internal": 500,
 }
+
+
+class Problems:
+    """Tells errors, and tells ``counted`` the code of each."""
+
+    def __init__(self, counted: Callable[[str], None]) -> None:
+        self._counted = counted
+
+    async def __call__(self, request: Request, error: Exception) -> JSONResponse:
+        """See ``problem``."""
+        if isinstance(error, WiresideError):
+            self._counted(error.code)
+        return await problem(request, error)
 
 
 async def problem(_: Request, error: Exception) -> JSONResponse:

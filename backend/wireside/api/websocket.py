@@ -12,6 +12,7 @@ from wireside.chat.service import ChatService
 from wireside.ports import Clock
 from wireside.protocol.connection import Connection, Limits
 from wireside.protocol.limits import AddressWindows
+from wireside.session.counts import FrameCounts
 from wireside.session.session import Counters, Session
 
 SUBPROTOCOL = "ai-chat"
@@ -39,12 +40,14 @@ class ChatEndpoint:
         addresses: AddressWindows,
         counters: ConnectionCounters,
         clock: Clock,
+        counts: FrameCounts | None = None,
     ) -> None:
         self._chat = chat
         self._limits = limits
         self._addresses = addresses
         self._counters = counters
         self._clock = clock
+        self._counts = counts or FrameCounts()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection from its handshake to its end."""
@@ -54,7 +57,8 @@ class ChatEndpoint:
         subprotocol = SUBPROTOCOL if SUBPROTOCOL in offered else None
         await send({"type": "websocket.accept", "subprotocol": subprotocol})
         window = self._addresses.window(_address(scope), self._clock())
-        session = Session(Connection(self._limits, window), self._chat, self._counters)
+        connection = Connection(self._limits, window)
+        session = Session(connection, self._chat, self._counters, self._counts)
         self._counters.connected()
         writer = asyncio.create_task(_write(session, send), name="websocket writer")
         try:

@@ -40,6 +40,7 @@ from wireside.providers.failures import (
 )
 from wireside.providers.model_list import models_in
 from wireside.providers.silence import SilenceWatch
+from wireside.watching import UNWATCHED, Watcher
 
 if TYPE_CHECKING:
     import httpx2
@@ -94,12 +95,14 @@ class OpenAIProvider:
         silence_s: float,
         max_connections: int = 1000,
         backoff_s: float = 0.5,
+        watcher: Watcher = UNWATCHED,
     ) -> None:
         self._api_key = api_key
         self._base_url = base_url
         self._silence_s = silence_s
         self._max_connections = max_connections
         self._backoff_s = backoff_s
+        self._watcher = watcher
         self._client: openai.AsyncOpenAI | None = None
         self._making = asyncio.Lock()
         self._open = 0
@@ -149,9 +152,12 @@ class OpenAIProvider:
                             yield delta
                     return
                 except _Failed as failed:
+                    error = failed.failure.error
+                    self._watcher.provider_failed(error.code)
                     wait_s = self._wait_s(failed.failure, tries)
                     if has_begun or wait_s is None:
-                        raise failed.failure.error from None
+                        raise error from None
+                    self._watcher.provider_retried(error.code)
                 await asyncio.sleep(wait_s)
         finally:
             self._open -= 1

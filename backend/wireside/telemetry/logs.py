@@ -1,4 +1,4 @@
-"""What is seen from outside: log lines and the counters behind the line of every 30 seconds.
+"""Log lines: JSON, or text for people.
 
 Nothing that a user or a model wrote is logged, nor a query string, nor a key: what looks like one
 is masked, wherever in an event it stands. Control characters are escaped, so that no value can
@@ -7,23 +7,16 @@ begin a line of its own.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import re
 import sys
-import time
-from collections import Counter
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any, Final, Literal, TextIO
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from wireside.ports import Clock
-
 Level = Literal["debug", "info", "warning", "error"]
-
-_log = structlog.get_logger(__name__)
 
 _MASK: Final = "[hidden]"
 _SECRET_NAMES: Final = re.compile(r"(?i)authorization|cookie|passw|secret|ticket|api_?key|^token$")
@@ -40,76 +33,6 @@ _QUIET: Final = (
     "asyncio",
     "multipart",
 )
-
-
-class Telemetry:
-    """Counts what happens; ``line`` says it as the figures of the time since the last line."""
-
-    def __init__(
-        self,
-        *,
-        interval_s: float = 30.0,
-        clock: Clock = time.monotonic,
-        open_streams: Callable[[], int] = lambda: 0,
-    ) -> None:
-        self._interval_s = interval_s
-        self._open_streams = open_streams
-        self._clock = clock
-        self.connections = 0
-        self.messages = 0
-        self.refused = 0
-        self.errors: Counter[str] = Counter()
-        self._since = clock()
-        self._messages_before = 0
-        self._refused_before = 0
-        self._errors_before: Counter[str] = Counter()
-
-    def connected(self) -> None:
-        """A connection has opened."""
-        self.connections += 1
-
-    def disconnected(self) -> None:
-        """A connection has closed."""
-        self.connections -= 1
-
-    def message(self) -> None:
-        """A frame of a client was taken."""
-        self.messages += 1
-
-    def error(self, code: str) -> None:
-        """An error was told to a client."""
-        self.errors[code] += 1
-
-    def refuse(self) -> None:
-        """A request was turned away at the door: Host, Origin, or too many connections."""
-        self.refused += 1
-
-    def line(self, now: float) -> dict[str, Any]:
-        """Return the figures since the last call; ``error_rate`` is errors for each message."""
-        seconds = max(now - self._since, 1e-9)
-        messages = self.messages - self._messages_before
-        errors = self.errors - self._errors_before
-        refused = self.refused - self._refused_before
-        self._since = now
-        self._messages_before = self.messages
-        self._refused_before = self.refused
-        self._errors_before = self.errors.copy()
-        return {
-            "active_connections": self.connections,
-            "messages_per_second": round(messages / seconds, 2),
-            "error_rate": round(errors.total() / max(messages, 1), 4),
-            "open_streams": self._open_streams(),
-            "messages_total": self.messages,
-            "errors_total": self.errors.total(),
-            "errors": dict(errors),
-            "refused": refused,
-        }
-
-    async def run(self) -> None:
-        """Log a line every ``interval_s``, for ever."""
-        while True:
-            await asyncio.sleep(self._interval_s)
-            _log.info("server_metrics", **self.line(self._clock()))
 
 
 def configure_logging(
