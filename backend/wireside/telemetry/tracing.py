@@ -17,6 +17,7 @@ import asyncio
 import json
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -196,7 +197,7 @@ class AnswerTrace:
         self._span = tracing.tracer.start_span(
             f"chat {model}", question.context, kind=SpanKind.CLIENT, attributes=attributes
         )
-        self._began = asyncio.get_running_loop().time()
+        self._began = time.monotonic()
 
     @property
     def trace_id(self) -> str:
@@ -209,7 +210,7 @@ class AnswerTrace:
 
     def first(self) -> None:
         """See ``AnswerWatch``."""
-        seconds = asyncio.get_running_loop().time() - self._began
+        seconds = time.monotonic() - self._began
         self._span.set_attribute("gen_ai.response.time_to_first_chunk", seconds)
         self._span.add_event("first_token")
 
