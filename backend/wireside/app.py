@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import structlog
 from fastapi import FastAPI
@@ -106,6 +107,7 @@ class Server:
     @asynccontextmanager
     async def run(self, _: FastAPI) -> AsyncIterator[None]:
         """Hold everything open while the server serves."""
+        asyncio.get_running_loop().set_exception_handler(_tell_of_failure)
         await self.store.open()
         await self.chat.take_up()
         self.tasks.create_task(self.saving.run(), name="group commit")
@@ -176,6 +178,11 @@ class Server:
                 await self.chat.library.clean_up(self.retention)
             except StoreError:
                 _log.warning("clean_up_failed", exc_info=True)
+
+
+def _tell_of_failure(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log what failed where nobody waited for it; asyncio would quote the error in its line."""
+    _log.error("unexpected", what=context["message"], exc_info=context.get("exception"))
 
 
 def create_app(settings: Settings) -> FastAPI:

@@ -1,8 +1,10 @@
 """Log lines: JSON, or text for people.
 
 Nothing that a user or a model wrote is logged, nor a query string, nor a key: what looks like one
-is masked, wherever in an event it stands. Control characters are escaped, so that no value can
-begin a line of its own.
+is masked, wherever in an event it stands. Of an error that nobody has foreseen the place is logged
+and its class; its words only where they are a programmer's or the system's, because errors like
+``ValueError`` and ``KeyError`` quote what they were given. Control characters are escaped, so that
+no value can begin a line of its own.
 """
 
 from __future__ import annotations
@@ -10,7 +12,8 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import Mapping, MutableMapping
+import traceback
+from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any, Final, Literal, TextIO
 
 import structlog
@@ -23,6 +26,19 @@ _SECRET_NAMES: Final = re.compile(r"(?i)authorization|cookie|passw|secret|ticket
 _SECRET_VALUES: Final = re.compile(
     r"\bsk-[\w-]{8,}|(?i:\b(?:bearer|basic)\s+)[\w.~+/=-]{6,}|\bticket\.[\w-]+"
 )
+_PLAIN_SPOKEN: Final = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    ImportError,
+    MemoryError,
+    NameError,
+    OSError,
+    RuntimeError,
+    TypeError,
+)
+"""Classes of errors whose words are a programmer's or the system's; others quote values."""
+
 _QUIET: Final = (
     "uvicorn",
     "httpx",
@@ -49,7 +65,7 @@ def configure_logging(
             foreign_pre_chain=_common(),
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.format_exc_info,
+                show_failure,
                 hide_secrets,
                 render,
             ],
@@ -86,6 +102,64 @@ def _common() -> list[Processor]:
 def _drop_colours(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     event.pop("color_message", None)  # uvicorn says each of its lines twice
     return event
+
+
+def show_failure(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Put the traceback into ``exception``, without words that may be somebody's."""
+    error = _error_in(event.pop("exc_info", None))
+    if error is None:
+        return event
+    quoted = [words for each in _chain(error) if not _is_plain(each) and (words := str(each))]
+    for name, value in event.items():
+        if isinstance(value, str) and any(words in value for words in quoted):
+            event[name] = _MASK  # some log an error's words as their own
+    event["exception"] = "\n".join(_lines_of(error))
+    return event
+
+
+def _error_in(exc_info: Any) -> BaseException | None:
+    match exc_info:
+        case BaseException():
+            return exc_info
+        case (_, BaseException() as error, _):
+            return error
+        case True:
+            return sys.exc_info()[1]
+        case _:
+            return None
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Return an error and all that has led to it, the last one first."""
+    seen: set[int] = set()
+    waiting = [error]
+    while waiting:
+        each = waiting.pop(0)
+        if id(each) in seen:
+            continue
+        seen.add(id(each))
+        yield each
+        if isinstance(each, BaseExceptionGroup):
+            waiting += each.exceptions
+        cause = each.__cause__ or (None if each.__suppress_context__ else each.__context__)
+        if cause is not None:
+            waiting.append(cause)
+
+
+def _lines_of(error: BaseException) -> Iterator[str]:
+    for number, each in enumerate(_chain(error)):
+        kind = type(each)
+        name = kind.__qualname__
+        if kind.__module__ != "builtins":
+            name = f"{kind.__module__}.{name}"
+        words = str(each) if _is_plain(each) else _MASK
+        yield f"{'caused by ' if number else ''}{name}: {words}" if words else name
+        for row in traceback.format_tb(each.__traceback__):
+            yield row.rstrip()
+
+
+def _is_plain(error: BaseException) -> bool:
+    return isinstance(error, _PLAIN_SPOKEN) and not isinstance(error, UnicodeError)
 
 
 def hide_secrets(_: WrappedLogger, __: str, event: EventDict) -> EventDict:

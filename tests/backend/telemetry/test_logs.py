@@ -6,6 +6,7 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -103,3 +104,49 @@ def test_the_level_holds() -> None:
     stream = logged("text", "debug")
     structlog.get_logger("test").debug("shown")
     assert "shown" in stream.getvalue()
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_errors_that_quote_values_say_only_where(log_format: Literal["text", "json"]) -> None:
+    """What nobody has foreseen may hold a question in its words; where it was is what helps."""
+    stream = logged(log_format)
+    log = structlog.get_logger("test")
+    hostile: list[Exception] = [
+        KeyError("canary"),
+        ValueError("bad: canary"),
+        UnicodeEncodeError("ascii", "canary", 0, 1, "no"),
+        json.JSONDecodeError("canary", "canary", 0),
+        ExceptionGroup("canary", [ValueError("canary")]),
+    ]
+    for error in hostile:
+        try:
+            try:
+                raise error
+            except Exception as cause:
+                raise RuntimeError("the reason of a programmer") from cause
+        except RuntimeError as failure:
+            log.exception("failed")
+            logging.getLogger("a library").error(str(error), exc_info=failure)
+            logging.getLogger("a library").error("said: %s", error, exc_info=error)
+    said = stream.getvalue()
+    assert "canary" not in said
+    assert "the reason of a programmer" in said
+    assert "KeyError" in said
+    assert "test_errors_that_quote_values_say_only_where" in said
+
+
+def test_the_system_s_words_stay(tmp_path: Path) -> None:
+    stream = logged("text")
+    try:
+        (tmp_path / "gone").read_text()
+    except OSError:
+        structlog.get_logger("test").exception("failed")
+    assert "No such file" in stream.getvalue()
+
+
+def test_an_error_that_is_its_own_cause_is_told_once() -> None:
+    stream = logged("text")
+    first, second = RuntimeError("one"), RuntimeError("two")
+    first.__cause__, second.__cause__ = second, first
+    structlog.get_logger("test").error("failed", exc_info=first)
+    assert stream.getvalue().count("RuntimeError") == 2
