@@ -245,12 +245,12 @@ METRICS: tuple[Metric, ...] = (
     # ---- the provider
     Metric(
         "wireside_provider_errors_total", "counter", "", ("code",),
-        "Requests to the model service that failed, each try counted.",
+        "Requests for an answer that failed at the model service, each try counted.",
         lambda s: _codes(s.telemetry.provider_errors),
     ),
     Metric(
         "wireside_provider_retries_total", "counter", "", ("code",),
-        "Requests to the model service that were tried again, by what had failed.",
+        "Requests for an answer that were tried again, by what had failed.",
         lambda s: _codes(s.telemetry.provider_retries),
     ),
     # ---- the process
