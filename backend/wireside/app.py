@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from fastapi import FastAPI
@@ -24,8 +24,10 @@ from wireside.api.accounts import AccountRoutes
 from wireside.api.conversations import ConversationRoutes
 from wireside.api.file_cache import FileCache
 from wireside.api.guards import Guards, door_of
-from wireside.api.problems import NoRoute, left, malformed, problem
-from wireside.api.routes import Ready, routes
+from wireside.api.log_ids import CallerIds
+from wireside.api.metrics import metrics_routes
+from wireside.api.problems import NoRoute, Problems, left, malformed
+from wireside.api.routes import Health, health_routes, routes
 from wireside.api.websocket import ChatEndpoint
 from wireside.api.who import WhoAsks, WhoRules
 from wireside.auth.accounts import Accounts
@@ -58,7 +60,10 @@ from wireside.providers.openai import OpenAIProvider
 from wireside.settings import Settings
 from wireside.store.store import SqlStore
 from wireside.telemetry import Telemetry
-from wireside_ui import markdown
+from wireside.telemetry.prometheus import Exposition, State
+from wireside.telemetry.tracing import Tracing
+from wireside.watching import Watcher
+from wireside_ui import markdown, page_socket
 from wireside_ui.markup import Markup
 from wireside_ui.mount import mount
 from wireside_ui.theme import Look
@@ -84,7 +89,14 @@ class Server:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.tasks = Tasks()
-        self.provider = _provider(settings)
+        self.tracer = _tracer(settings)
+        self.telemetry = Telemetry(
+            interval_s=settings.log_interval_s,
+            open_streams=lambda: self.runner.live,
+            open_pages=page_socket.open_pages,
+            tracer=self.tracer,
+        )
+        self.provider = _provider(settings, self.telemetry)
         self.catalog = Catalog(
             self.provider,
             default=settings.model,
@@ -93,11 +105,10 @@ class Server:
             clock=time.monotonic,
         )
         self.store = SqlStore(database_url(settings))
-        self.saving = GroupCommit(self.store.write, time.monotonic)
+        self.saving = GroupCommit(self.store.write, time.monotonic, self.telemetry)
         limits = _runner_limits(settings)
-        self.runner = Runner(self.provider, self.tasks, limits, time.monotonic, self.saving)
-        self.telemetry = Telemetry(
-            interval_s=settings.log_interval_s, open_streams=lambda: self.runner.live
+        self.runner = Runner(
+            self.provider, self.tasks, limits, time.monotonic, self.saving, self.telemetry
         )
         self.limiter = _limiter(settings)
         self.auth = self._auth()
@@ -110,6 +121,7 @@ class Server:
             self.tasks,
             time.time,
             self.auth.quotas,
+            self.telemetry,
         )
         self.chat = ChatService(parts, _rules(settings), NOBODY)
         render = partial(markdown.render, markup=Markup(frozenset(settings.image_hosts)))
@@ -179,12 +191,14 @@ class Server:
     @asynccontextmanager
     async def run(self, app: FastAPI) -> AsyncIterator[None]:
         """Hold everything open while the server serves."""
+        asyncio.get_running_loop().set_exception_handler(_tell_of_failure)
         await self.store.open()
         if self.settings.auth == "password":
             app.state.first_link = await self.auth.accounts.first_link()
         await self.chat.take_up()
         self.tasks.create_task(self.saving.run(), name="group commit")
         self.tasks.create_task(self.telemetry.run(), name="telemetry")
+        self.tasks.create_task(self.telemetry.watch_loop(), name="lag of the event loop")
         self.tasks.create_task(self._keep_house(), name="housekeeping")
         self.tasks.create_task(self._warm_up(), name="warm-up")
         if self.auth.has_accounts:
@@ -199,6 +213,8 @@ class Server:
             await self.provider.aclose()
             await self.limiter.aclose()
             await self.store.aclose()
+            if self.tracer is not None:
+                await self.tracer.aclose()
 
     async def drain(self) -> None:
         """Take no more questions; give open answers ``shutdown_s``, then interrupt them."""
@@ -206,14 +222,33 @@ class Server:
         await self.runner.drain(max(0.0, self.settings.shutdown_s - LAST_FRAMES_S))
         await asyncio.sleep(LAST_FRAMES_S / 4)  # the writers' turn, before sockets close
 
-    def ready(self) -> Ready:
-        """Say whether the server takes work."""
-        return Ready(
-            status="draining" if self.is_draining else "ready",
+    def look(self) -> State:
+        """Return what is the case now, for the metrics."""
+        kept, kept_chars = self.runner.kept
+        return State(
+            self.telemetry,
+            open_pages=page_socket.open_pages(),
+            open_streams=self.runner.live,
+            kept_streams=kept,
+            kept_chars=kept_chars,
+            lags=tuple(self.runner.lags()),
+            backlog=self.saving.backlog,
+            is_draining=self.is_draining,
+        )
+
+    def health(self) -> Health:
+        """Return what readiness is judged by."""
+        return Health(
+            is_draining=self.is_draining,
             provider="openai" if self.settings.uses_openai else "embedded",
             streams=self.runner.live,
+            behind_s=self.saving.backlog.behind_s,
             memory_mb=_memory_mb(),
         )
+
+    async def reach_store(self) -> None:
+        """Read something small. Raises ``StoreError``."""
+        await self.store.conversation("")
 
     async def _warm_up(self) -> None:
         """Take what is slow once from the first visitors: imports, a first connection, a model."""
@@ -238,6 +273,11 @@ class Server:
                 _log.warning("clean_up_failed", exc_info=True)
 
 
+def _tell_of_failure(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log what failed where nobody waited for it; asyncio would quote the error in its line."""
+    _log.error("unexpected", what=context["message"], exc_info=context.get("exception"))
+
+
 def create_app(settings: Settings) -> FastAPI:
     """Return the whole server as one ASGI application: page, endpoint, REST."""
     server = Server(settings)
@@ -251,12 +291,18 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.prepare = server.store.open
     app.state.drain = server.drain
-    app.include_router(routes(server.chat, server.ready))
+    app.include_router(health_routes(server.chat, server.health, server.reach_store))
+    app.include_router(routes(server.chat))
+    token = settings.metrics_token
+    exposition = Exposition(server.look)
+    app.include_router(
+        metrics_routes(exposition.render, token.get_secret_value() if token else None)
+    )
     app.include_router(ConversationRoutes(server.render, time.time).router())
     accounts = AccountRoutes(server.auth, server.sharing, settings.public_url or "")
     app.include_router(accounts.router())
     app.include_router(accounts.pages())
-    app.add_exception_handler(WiresideError, problem)
+    app.add_exception_handler(WiresideError, Problems(server.telemetry.problem))
     app.add_exception_handler(ClientDisconnect, left)
     app.router.routes.append(WebSocketRoute("/ws/ai-chat", _endpoint(server)))
     app.add_exception_handler(400, malformed)
@@ -278,6 +324,7 @@ def create_app(settings: Settings) -> FastAPI:
             max_age=600,
             https_only=(settings.public_url or "").startswith("https:"),
         )
+    app.add_middleware(CallerIds)  # the innermost: who asks is known by then
     app.add_middleware(FileCache, prefixes=("/_nicegui/", "/assets/"))
     app.add_middleware(
         WhoAsks,
@@ -300,16 +347,28 @@ def _endpoint(server: Server) -> ChatEndpoint:
         max_message_chars=settings.max_message_chars,
     )
     addresses = AddressWindows(settings.messages_per_minute_address)
-    return ChatEndpoint(server.chat, limits, addresses, server.telemetry, time.monotonic)
+    telemetry = server.telemetry
+    return ChatEndpoint(server.chat, limits, addresses, telemetry, time.monotonic, telemetry.frames)
 
 
-def _provider(settings: Settings) -> LocalProvider | OpenAIProvider:
+def _tracer(settings: Settings) -> Tracing | None:
+    if not settings.otel:
+        return None
+    return Tracing(
+        provider="openai" if settings.uses_openai else "embedded",
+        base_url=settings.openai_base_url,
+        has_content=settings.otel_content,
+    )
+
+
+def _provider(settings: Settings, watcher: Watcher) -> LocalProvider | OpenAIProvider:
     def connect(base_url: str | None, api_key: str | None) -> OpenAIProvider:
         return OpenAIProvider(
             api_key=api_key,
             base_url=base_url,
             silence_s=settings.silence_s,
             max_connections=settings.streams,
+            watcher=watcher,
         )
 
     if settings.uses_openai:

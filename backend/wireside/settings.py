@@ -247,6 +247,18 @@ class Settings(BaseSettings):
     log_interval_s: float = Field(
         30, gt=0, description="Seconds between two lines of server metrics in the log."
     )
+    metrics_token: SecretStr | None = Field(
+        None,
+        description="Token that `/metrics` asks for (Bearer); empty: it answers this machine only.",
+    )
+    otel: bool = Field(
+        False,
+        description="Send traces by OTLP, as `OTEL_EXPORTER_OTLP_ENDPOINT` and the other "
+        "`OTEL_*` variables say; needs the extra `otel`.",
+    )
+    otel_content: bool = Field(
+        False, description="Put questions and answers into the traces. They hold none otherwise."
+    )
     debug_cut_s: float = Field(
         0, ge=0, description="Development only: cut every connection about so often, in seconds."
     )
@@ -275,7 +287,9 @@ class Settings(BaseSettings):
     def _empty_is_unset(cls, value: object) -> object:
         return value or None
 
-    @field_validator("retention_days", "retention_count", "database_url", mode="before")
+    @field_validator(
+        "retention_days", "retention_count", "database_url", "metrics_token", mode="before"
+    )
     @classmethod
     def _blank_is_unset(cls, value: object) -> object:
         return None if value == "" else value

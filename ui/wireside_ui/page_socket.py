@@ -45,6 +45,11 @@ def watch() -> None:
     nicegui_app.on_startup(_set_up)
 
 
+def open_pages() -> int:
+    """Return how many pages are connected."""
+    return sum(client.has_socket_connection for client in Client.instances.values())
+
+
 def untaken(client: Client) -> int:
     """Return how many messages the connection of ``client`` has not taken yet."""
     sockets = core.sio.eio.sockets

@@ -20,6 +20,7 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from wireside.api.log_ids import RequestIds, caller_of
 from wireside.api.request_limits import PAGE_COST, SOCKET_COST, Allowances, Turns
 from wireside.ports import Clock
 from wireside.protocol.handshake import Door, Handshake, Refuse, Verdict, named_origin
@@ -62,7 +63,7 @@ class Refusals(Protocol):
 
 
 class Guards:
-    """All of them in their order: log, headers, door, limit of connections, limit of requests.
+    """All of them in their order: ids, log, headers, door, limit of connections, limit of requests.
 
     Raises ``ValueError``, with a sentence, where a host or origin in the settings is wrong.
     """
@@ -78,7 +79,8 @@ class Guards:
         known = AccessLog(
             SecurityHeaders(inner, image_hosts=settings.image_hosts, frame_ancestors=frames)
         )
-        self.app = Peer(ProxyHeadersMiddleware(known, list(settings.trusted_proxies)))  # type: ignore[arg-type]  # uvicorn's types are its own
+        proxies = list(settings.trusted_proxies)
+        self.app = Peer(ProxyHeadersMiddleware(RequestIds(known), proxies))  # type: ignore[arg-type]  # uvicorn's types are its own
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Pass on to the first guard."""
@@ -441,6 +443,7 @@ class AccessLog:
                     status=status,
                     ms=round((time.perf_counter() - began) * 1000, 1),
                     peer=peer(scope),
+                    **({} if (user := caller_of(scope)) is None else {"user": user}),
                 )
             await send(message)
 

@@ -43,6 +43,19 @@ _STATUS = {
 }
 
 
+class Problems:
+    """Tells errors, and tells ``counted`` the code of each."""
+
+    def __init__(self, counted: Callable[[str], None]) -> None:
+        self._counted = counted
+
+    async def __call__(self, request: Request, error: Exception) -> JSONResponse:
+        """See ``problem``."""
+        if isinstance(error, WiresideError):
+            self._counted(error.code)
+        return await problem(request, error)
+
+
 async def problem(_: Request, error: Exception) -> JSONResponse:
     """Tell a ``WiresideError`` over HTTP."""
     if not isinstance(error, WiresideError):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Literal
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final, Literal
 
 from fastapi import APIRouter, Response
 from pydantic import BaseModel
@@ -12,8 +14,32 @@ from wireside.api.problems import Problem
 from wireside.chat.service import ChatService
 from wireside.errors import WiresideError
 
+STORE_S: Final = 2.0
+"""How long the store may take to answer before it counts as gone."""
 
-class Health(BaseModel):
+BEHIND_S: Final = 5.0
+"""For how long answers may go on from memory before others should take the work."""
+
+DRAINING: Final = "The server is shutting down."
+NO_STORE: Final = "The store does not answer."
+BEHIND: Final = "Answers wait to be saved: the store does not take them."
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What is known of the server without asking anybody.
+
+    ``behind_s`` is for how long the store has not taken what there is.
+    """
+
+    is_draining: bool
+    provider: Literal["openai", "embedded"]
+    streams: int
+    behind_s: float
+    memory_mb: float | None
+
+
+class Live(BaseModel):
     """Whether the process lives."""
 
     status: Literal["ok"]
@@ -44,27 +70,58 @@ class ModelList(BaseModel):
     models: list[Model]
 
 
-def routes(chat: ChatService, ready: Callable[[], Ready]) -> APIRouter:
+def health_routes(
+    chat: ChatService, look: Callable[[], Health], reach_store: Callable[[], Awaitable[None]]
+) -> APIRouter:
+    """Return the routes under ``/api/health``. ``reach_store`` raises a ``WiresideError``."""
+    router = APIRouter(prefix="/api/health", tags=["health"])
+
+    @router.get("/live")
+    async def live() -> Live:
+        """Return 200 while the process lives; touches nothing else."""
+        return Live(status="ok")
+
+    @router.get("/ready", responses={503: {"model": Ready}})
+    async def is_ready(response: Response) -> Ready:
+        """Return 200 when the server takes work; 503, with a reason, while it is draining, its
+        store can't be reached or takes nothing, or no model is known.
+        """
+        health = look()
+        reason = DRAINING if health.is_draining else await _problem(chat, health, reach_store)
+        if reason is not None:
+            response.status_code = 503
+        return Ready(
+            status="draining" if health.is_draining else "unavailable" if reason else "ready",
+            provider=health.provider,
+            streams=health.streams,
+            memory_mb=health.memory_mb,
+            reason=reason,
+        )
+
+    return router
+
+
+async def _problem(
+    chat: ChatService, health: Health, reach_store: Callable[[], Awaitable[None]]
+) -> str | None:
+    """Return what keeps the server from answering as it should, as a sentence."""
+    if health.behind_s >= BEHIND_S:
+        return BEHIND
+    try:
+        async with asyncio.timeout(STORE_S):
+            await reach_store()
+    except (TimeoutError, WiresideError):
+        return NO_STORE
+    try:
+        await chat.models()
+    except WiresideError as error:
+        return str(error)
+    return None
+
+
+def routes(chat: ChatService) -> APIRouter:
     """Return the routes under ``/api``."""
     router = APIRouter(prefix="/api")
-
-    @router.get("/health/live", tags=["health"])
-    async def live() -> Health:
-        """Return 200 while the process lives; touches nothing else."""
-        return Health(status="ok")
-
-    @router.get("/health/ready", tags=["health"], responses={503: {"model": Ready}})
-    async def is_ready(response: Response) -> Ready:
-        """Return 200 when the server takes work, 503 while it is draining or has no model."""
-        state = ready()
-        if state.status == "ready":
-            try:
-                await chat.models()
-            except WiresideError as error:
-                state = state.model_copy(update={"status": "unavailable", "reason": str(error)})
-        if state.status != "ready":
-            response.status_code = 503
-        return state
 
     @router.get("/models", tags=["models"], responses={503: {"model": Problem}})
     async def models() -> ModelList:

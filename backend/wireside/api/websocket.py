@@ -12,6 +12,7 @@ from wireside.chat.service import ChatService
 from wireside.ports import Clock
 from wireside.protocol.connection import Connection, Limits
 from wireside.protocol.limits import AddressWindows
+from wireside.session.counts import FrameCounts
 from wireside.session.session import Counters, Session
 
 SUBPROTOCOL = "ai-chat"
@@ -39,12 +40,14 @@ class ChatEndpoint:
         addresses: AddressWindows,
         counters: ConnectionCounters,
         clock: Clock,
+        counts: FrameCounts | None = None,
     ) -> None:
         self._chat = chat
         self._limits = limits
         self._addresses = addresses
         self._counters = counters
         self._clock = clock
+        self._counts = counts or FrameCounts()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection from its handshake to its end."""
@@ -56,7 +59,8 @@ class ChatEndpoint:
         chat = chat_of(scope, self._chat)
         who = chat.caller.user_id or _address(scope)
         window = self._addresses.window(who, self._clock())
-        session = Session(Connection(self._limits, window), chat, self._counters)
+        connection = Connection(self._limits, window)
+        session = Session(connection, chat, self._counters, self._counts)
         self._counters.connected()
         writer = asyncio.create_task(_write(session, send), name="websocket writer")
         try:

@@ -15,7 +15,7 @@ import http.client
 import logging
 import random
 import struct
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import structlog
 from uvicorn.protocols.utils import ClientDisconnected
@@ -102,6 +102,7 @@ class WebSocketConnection(asyncio.Protocol):
         "_response",
         "_server",
         "_size",
+        "_state",
         "_task",
         "_unfinished",
         "_unfinished_since",
@@ -129,6 +130,7 @@ class WebSocketConnection(asyncio.Protocol):
         self._is_lost = False
         self._task: asyncio.Task[None] | None = None
         self._peer = ""
+        self._state: dict[str, Any] = {}  # the scope's: who and which request this is
         # Incoming
         self._inbox: list[Message] = []
         self._waiter: asyncio.Future[None] | None = None
@@ -163,6 +165,7 @@ class WebSocketConnection(asyncio.Protocol):
         self._server.connections.add(self)  # type: ignore[arg-type]  # uvicorn lists its own classes
         if client := scope["client"]:
             self._peer = f"{client[0]}:{client[1]}"
+        self._state = scope["state"]
         handshake = ServerProtocol(extensions=_deflate, logger=_wire_log)
         response = handshake.accept(_request(scope, method))
         if response.status_code != 101:
@@ -514,7 +517,8 @@ class WebSocketConnection(asyncio.Protocol):
                 self.transport.write_eof()
 
     def _abort(self, reason: str) -> None:
-        _log.info("websocket_aborted", reason=reason, peer=self._peer)
+        connection = self._state.get("request_id")
+        _log.info("websocket_aborted", reason=reason, peer=self._peer, connection=connection)
         self._is_lost = True
         self._backlog = b""
         self._forget()

@@ -32,6 +32,9 @@ TICKET: Final = "ticket."
 """What a ticket among the subprotocols begins with."""
 
 _STATIC: Final = ("/assets/", "/_nicegui/", "/api/health/")
+_OWN: Final = frozenset({"/metrics"})
+"""Looks itself at who asks."""
+
 _PUBLIC: Final = ("/oidc/",)
 _PUBLIC_FILES: Final = frozenset(
     {"/login", "/join", "/logo", "/favicon.ico", "/manifest.webmanifest"}
@@ -76,7 +79,7 @@ class WhoAsks:
         """Let in who is known, and anybody to what is public."""
         if scope["type"] not in ("http", "websocket"):
             return await self.app(scope, receive, send)
-        if scope["type"] == "http" and scope["path"].startswith(_STATIC):
+        if scope["type"] == "http" and (scope["path"].startswith(_STATIC) or scope["path"] in _OWN):
             return await self.app(scope, receive, send)
         credentials = self._credentials(scope)
         if _is_form(scope) and not credentials.is_own_page:

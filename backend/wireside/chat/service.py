@@ -13,7 +13,7 @@ from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
-from weakref import WeakValueDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 import structlog
 
@@ -36,6 +36,7 @@ from wireside.identity import LOCAL, Caller
 from wireside.messages import End, Message, ModelInfo, ModelRequest, Options, Usage
 from wireside.ports import Allowance, Clock, Provider, Quotas, Store, Unlimited
 from wireside.records import Branch, ConversationInfo, Feedback, Segment, TurnRecord
+from wireside.watching import UNWATCHED, QuestionWatch, Watcher
 
 _log = structlog.get_logger(__name__)
 
@@ -98,6 +99,7 @@ class Parts:
     tasks: Tasks
     wall_clock: Clock
     quotas: Quotas = Unlimited()
+    watcher: Watcher = UNWATCHED
 
 
 class ChatService:
@@ -115,6 +117,10 @@ class ChatService:
         self._tasks = parts.tasks
         self._now = parts.wall_clock
         self._quotas = parts.quotas
+        self._watcher = parts.watcher
+        self._questions: WeakKeyDictionary[Turn, QuestionWatch] = WeakKeyDictionary()
+        """What is known of each question whose answer has not begun: it may wait, and then it
+        begins in the middle of what somebody else has asked."""
         self._rules = rules
         self._asked: OrderedDict[bytes, str] = OrderedDict()
         self._beginning: WeakValueDictionary[tuple[str, str], Conversation] = WeakValueDictionary()
@@ -157,6 +163,10 @@ class ChatService:
         the list of models from being read.
         """
         self.caller.require("chat")
+        with self._watcher.question("ask").being_asked():
+            return await self._ask(ask)
+
+    async def _ask(self, ask: Ask) -> Stream:
         if ask.key is None:
             model = await self._models.resolve(ask.options.model)
             await self._admit()
@@ -438,7 +448,9 @@ class ChatService:
     def _new_turn(
         self, turn_id: str, question: str, options: Options, branch: int, depth: int
     ) -> Turn:
-        return Turn(turn_id, question, options, branch, depth, self._now(), waiting=True)
+        turn = Turn(turn_id, question, options, branch, depth, self._now(), waiting=True)
+        self._questions[turn] = self._watcher.question("turn")
+        return turn
 
     def _fork(self, conversation: Conversation, turn: Turn) -> Branch:
         return tree.fork(conversation.branches, turn.branch, turn.depth)
@@ -510,12 +522,15 @@ class ChatService:
         anew: bool = False,
     ) -> None:
         """Add a segment to ``turn``; an answer that can't begin is one that has failed."""
-        try:
-            context = await self._context(conversation, turn)
-            what: ModelRequest | End = await self._request((*context, *so_far), turn.options)
-        except WiresideError as error:
-            what = End(None, error)
-        await self._attach(conversation, turn, what, anew=anew)
+        question = self._questions.pop(turn, None) or self._watcher.question("again")
+        question.in_conversation(conversation.id)
+        with question.being_asked():
+            try:
+                context = await self._context(conversation, turn)
+                what: ModelRequest | End = await self._request((*context, *so_far), turn.options)
+            except WiresideError as error:
+                what = End(None, error)
+            await self._attach(conversation, turn, what, anew=anew)
 
     async def _attach(
         self,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
@@ -19,6 +20,7 @@ from wireside.generation.log import AnswerLog
 from wireside.generation.reader import Bell
 from wireside.ports import Clock
 from wireside.records import Tail
+from wireside.watching import UNWATCHED, Watcher
 
 _log = structlog.get_logger(__name__)
 
@@ -48,12 +50,31 @@ class Stream(Protocol):
         """Let readers have what is before ``offset``."""
 
 
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What waits for the store: ``length`` characters of so many streams, and other writes.
+
+    ``behind_s`` is for how long readers have been shown what the store does not have.
+    """
+
+    streams: int
+    length: int
+    writes: int
+    behind_s: float
+
+
 class GroupCommit:
     """The one writer of what answers say. Every method belongs to the event loop."""
 
-    def __init__(self, write: Callable[[Sequence[Tail]], Awaitable[None]], clock: Clock) -> None:
+    def __init__(
+        self,
+        write: Callable[[Sequence[Tail]], Awaitable[None]],
+        clock: Clock,
+        watcher: Watcher = UNWATCHED,
+    ) -> None:
         self._write = write
         self._clock = clock
+        self._watcher = watcher
         self._dirty: dict[Stream, None] = {}
         self._waiting: deque[Write] = deque()
         self._wake = asyncio.Event()
@@ -61,9 +82,17 @@ class GroupCommit:
         self._idle.set()
         self.is_behind = False
         """Whether readers are shown what the store does not have yet."""
+        self._behind_since = 0.0
         self._committed = Bell()
         self.bell = Bell()
         """Rings when ``is_behind`` changes."""
+
+    @property
+    def backlog(self) -> Backlog:
+        """What the store does not have yet."""
+        length = sum(stream.log.written - stream.stored for stream in self._dirty)
+        behind_s = self._clock() - self._behind_since if self.is_behind else 0.0
+        return Backlog(len(self._dirty), length, len(self._waiting), behind_s)
 
     def add(self, stream: Stream) -> None:
         """There is something new in ``stream``'s log."""
@@ -81,6 +110,7 @@ class GroupCommit:
             try:
                 await write()
             except StoreError as error:
+                self._watcher.commit_failed()
                 self._fall_behind(error)
             else:
                 return
@@ -118,6 +148,7 @@ class GroupCommit:
             try:
                 await self._commit()
             except Exception as error:  # a writer that ends would leave every reader waiting
+                self._watcher.commit_failed()
                 self._fall_behind(error)
                 self._wake.set()
                 await asyncio.sleep(pause_s)
@@ -141,12 +172,16 @@ class GroupCommit:
             Tail(stream.name, stream.stored, stream.log.tail(stream.stored), end)
             for stream, _, end in batch
         ]
+        since = self._clock()
         await self._patiently(self._write(tails))
+        seconds, length = self._clock() - since, 0
         for stream, written, end in batch:
+            length += written - stream.stored
             stream.stored = written
             if stream.log.written == written and stream.log.closed is end:
                 del self._dirty[stream]
             stream.release(written)
+        self._watcher.committed(seconds, len(batch), length)
         self._committed.ring()
 
     async def _patiently(self, write: Awaitable[object]) -> None:
@@ -165,6 +200,7 @@ class GroupCommit:
         if not self.is_behind:
             _log.error("saving_is_behind", answers=len(self._dirty), exc_info=error)
             self.is_behind = True
+            self._behind_since = self._clock()
             self.bell.ring()
         for stream in self._dirty:
             stream.release(stream.log.written)

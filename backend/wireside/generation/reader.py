@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from wireside.generation.log import AnswerLog, Piece
 from wireside.messages import End
@@ -41,6 +41,11 @@ class Bell:
         finally:
             self.leave(rung)
 
+    @property
+    def listeners(self) -> Collection[object]:
+        """The keys of all that are called."""
+        return self._wakes.keys()
+
     def leave(self, key: object) -> None:
         """Stop calling; leaving twice is no error."""
         self._wakes.pop(key, None)
@@ -69,6 +74,11 @@ class Reader:
         pieces = self._log.read(self.offset, max_chars)
         self.offset = pieces[-1].offset
         return pieces
+
+    @property
+    def lag(self) -> int:
+        """How much there is that was not taken yet."""
+        return self._log.head - self.offset
 
     @property
     def has_more(self) -> bool:

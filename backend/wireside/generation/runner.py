@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import Counter, OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -19,6 +19,7 @@ from wireside.generation.tasks import Tasks
 from wireside.messages import End, Finished, FinishReason, ModelRequest
 from wireside.ports import Clock, Provider
 from wireside.records import Segment
+from wireside.watching import UNWATCHED, AnswerWatch, Watcher
 
 _log = structlog.get_logger(__name__)
 
@@ -100,6 +101,10 @@ class Stream:
             self._stop_reason = reason
             self._task.cancel()
 
+    def lags(self) -> Iterator[int]:
+        """Return how far behind each reader is that follows."""
+        return (key.lag for key in self._bell.listeners if isinstance(key, Reader))
+
     async def ended(self) -> None:
         """Return when the log is closed."""
         if self.is_live:
@@ -141,6 +146,7 @@ class Runner:
         limits: Limits,
         clock: Clock,
         commits: GroupCommit | None = None,
+        watcher: Watcher = UNWATCHED,
     ) -> None:
         """``commits`` writes the answers that are started with a name of the store."""
         self._commits = commits
@@ -148,6 +154,7 @@ class Runner:
         self._tasks = tasks
         self._limits = limits
         self._clock = clock
+        self._watcher = watcher
         self._live: dict[str, Stream] = {}
         self._live_of: Counter[str] = Counter()
         self._finished: OrderedDict[str, tuple[float, Stream]] = OrderedDict()
@@ -164,6 +171,16 @@ class Runner:
     def live_of(self, owner: str) -> int:
         """Return how many answers are being made for an account."""
         return self._live_of[owner]
+
+    @property
+    def kept(self) -> tuple[int, int]:
+        """How many finished answers are kept for resume, and of how many characters."""
+        return len(self._finished), self._finished_chars
+
+    def lags(self) -> list[int]:
+        """Return how many characters each reader is behind its answer."""
+        streams = [*self._live.values(), *(stream for _, stream in self._finished.values())]
+        return [lag for stream in streams for lag in stream.lags()]
 
     def start(
         self,
@@ -184,9 +201,11 @@ class Runner:
         stream = self._stream(request.model, owner, stored_as, sanitize=sanitize)
         self._live[stream.name] = stream
         self._live_of[owner] += 1
-        task = self._tasks.create_task(self._run(stream, request), name=f"answer {stream.name}")
+        watch = self._watcher.answer(stream.name, stream.model, request)
+        work = self._run(stream, request, watch)
+        task = self._tasks.create_task(work, name=f"answer {stream.name}")
         stream._run_as(task)
-        task.add_done_callback(lambda _: self._keep(stream))
+        task.add_done_callback(lambda _: self._keep(stream, watch))
         return stream
 
     def ended(
@@ -195,6 +214,7 @@ class Runner:
         """Return a stream of an answer that did not even begin."""
         stream = self._stream(model, owner, stored_as)
         stream._close(end)
+        self._watcher.answer(stream.name, model, None).ended(end, 0, stream.log.text)
         self._retain(stream)
         return stream
 
@@ -232,7 +252,7 @@ class Runner:
             if self._commits and self._commits.is_pending(stream):
                 self._finished[stream.name] = now, stream  # nobody else has it yet
                 return
-            self._finished_chars -= stream.log.head
+            self._finished_chars -= stream.log.written
             self._expired[stream.name] = stream.owner
             if len(self._expired) > REMEMBERED_NAMES:
                 self._expired.popitem(last=False)
@@ -250,21 +270,26 @@ class Runner:
         if self._commits is not None:
             await self._commits.flush(LAST_COMMIT_S)
 
-    def _keep(self, stream: Stream) -> None:
+    def _keep(self, stream: Stream, watch: AnswerWatch) -> None:
         del self._live[stream.name]
         self._live_of[stream.owner] -= 1
         if not self._live_of[stream.owner]:
             del self._live_of[stream.owner]
+        end = stream.log.closed
+        assert end is not None  # the callback before this one has closed it
+        watch.ended(end, stream.log.written, stream.log.text)
         self._retain(stream)
 
     def _retain(self, stream: Stream) -> None:
         self._finished[stream.name] = (self._clock(), stream)
-        self._finished_chars += stream.log.head
+        self._finished_chars += stream.log.written
         self.expire()
 
-    async def _run(self, stream: Stream, request: ModelRequest) -> None:
+    async def _run(self, stream: Stream, request: ModelRequest, watch: AnswerWatch) -> None:
+        watch.running()
         append, told = stream.log.append, stream._told
         end = End("interrupted")  # of a provider that stops without a word
+        is_silent = True
         try:
             async with aclosing(self._provider.stream(request)) as deltas:
                 async for delta in deltas:
@@ -273,6 +298,9 @@ class Runner:
                     else:
                         append(delta)
                         told()
+                        if is_silent:
+                            is_silent = False
+                            watch.first()
         except asyncio.CancelledError:
             # the upstream response is closed by now, so the end may be told
             stream._close(End(stream._stop_reason))

@@ -109,12 +109,15 @@ class Connection:
         self._level_2: dict[str, Lane] = {}
         self._speaks_level_2 = False
         self._is_closing = False
+        self.last_type = ""
+        """The type of the last frame that was taken; ``refused`` of one that is none."""
 
     def receive(self, text: str, now: float) -> list[Event]:
         """Take one text frame that arrived at ``now`` (seconds that only grow)."""
         if self._is_closing:
             return []
         frame = frames.parse(text, max_message_chars=self._limits.max_message_chars)
+        self.last_type = type(frame).__name__.lower()
         self._speaks_level_2 |= getattr(frame, "id", None) is not None
         return self._limit(frame, now) or self._accept(frame)
 

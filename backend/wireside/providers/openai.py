@@ -12,6 +12,7 @@ import ssl
 import time
 from collections.abc import AsyncGenerator, AsyncIterable, Mapping, Sequence
 from contextlib import aclosing, suppress
+from dataclasses import replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, cast
 
@@ -38,8 +39,10 @@ from wireside.providers.failures import (
     retry_after_in,
     without_secrets,
 )
+from wireside.providers.hiding import without_content
 from wireside.providers.model_list import models_in
 from wireside.providers.silence import SilenceWatch
+from wireside.watching import UNWATCHED, Watcher
 
 if TYPE_CHECKING:
     import httpx2
@@ -61,6 +64,8 @@ DRAIN_S = 0.1
 """How long the end of the body may come after ``[DONE]``; a connection read to its end is kept."""
 KEEP_S = 30.0
 """How long a connection that nobody uses is kept."""
+CAUSES = 6
+"""How many causes of an error the log names."""
 MAX_WHOLE_BYTES = 16 * 1024 * 1024
 """The longest answer of a server that does not stream."""
 
@@ -94,12 +99,14 @@ class OpenAIProvider:
         silence_s: float,
         max_connections: int = 1000,
         backoff_s: float = 0.5,
+        watcher: Watcher = UNWATCHED,
     ) -> None:
         self._api_key = api_key
         self._base_url = base_url
         self._silence_s = silence_s
         self._max_connections = max_connections
         self._backoff_s = backoff_s
+        self._watcher = watcher
         self._client: openai.AsyncOpenAI | None = None
         self._making = asyncio.Lock()
         self._open = 0
@@ -128,7 +135,7 @@ class OpenAIProvider:
         except Exception as error:  # of two libraries, whose trees overlap: translated here, once
             if getattr(error, "status_code", None) in (404, 405, 501):
                 raise NotConfigured(NO_LIST) from None
-            raise self._translated(error, "").error from None
+            raise self._translated(error, None).error from None
         try:
             return models_in(response.content)
         except (ValueError, RecursionError):
@@ -149,9 +156,12 @@ class OpenAIProvider:
                             yield delta
                     return
                 except _Failed as failed:
+                    error = failed.failure.error
+                    self._watcher.provider_failed(error.code)
                     wait_s = self._wait_s(failed.failure, tries)
                     if has_begun or wait_s is None:
-                        raise failed.failure.error from None
+                        raise error from None
+                    self._watcher.provider_retried(error.code)
                 await asyncio.sleep(wait_s)
         finally:
             self._open -= 1
@@ -184,15 +194,15 @@ class OpenAIProvider:
             completion = Completion()
             kind = response.headers.get("content-type", "").lower()
             if "json" in kind and "stream" not in kind and "ndjson" not in kind:
-                deltas = completion.whole(await self._whole(response, request.model))
-                self._check(completion, request.model)
+                deltas = completion.whole(await self._whole(response, request))
+                self._check(completion, request)
                 for delta in deltas:
                     yield delta
             elif "html" in kind:
                 self._tell("an HTML page", status=response.status_code)
                 raise _Failed(Failure(ProviderUnavailable(WEB_PAGE)))
             else:
-                async with aclosing(self._read(response, completion, request.model)) as read:
+                async with aclosing(self._read(response, completion, request)) as read:
                     async for delta in read:
                         yield delta
             if not completion.activity and completion.reason is None:
@@ -215,7 +225,7 @@ class OpenAIProvider:
                         raise _Failed(Failure(self._silence(self._no_answer_in_time))) from None
                     except Exception as error:  # see ``models``
                         if not self._refitted(error, body, request.model):
-                            raise _Failed(self._translated(error, request.model)) from None
+                            raise _Failed(self._translated(error, request)) from None
         except WiresideError as error:
             raise _Failed(Failure(error)) from None
 
@@ -283,7 +293,7 @@ class OpenAIProvider:
     # The answer
 
     async def _read(
-        self, response: httpx2.Response, completion: Completion, model: str
+        self, response: httpx2.Response, completion: Completion, request: ModelRequest
     ) -> AsyncGenerator[Delta, None]:
         seen = 0
         reads = _bytes_of(response)
@@ -295,7 +305,7 @@ class OpenAIProvider:
                     except StopAsyncIteration:
                         for delta in completion.flush():
                             yield delta
-                        self._check(completion, model)
+                        self._check(completion, request)
                         return
                     except Exception as error:  # see ``models``
                         if completion.reason is not None:
@@ -306,7 +316,7 @@ class OpenAIProvider:
                     if completion.activity != seen:
                         seen = completion.activity
                         watch.saw_life()
-                    self._check(completion, model)
+                    self._check(completion, request)
                     if completion.reason is not None:
                         watch.shorten(TAIL_S)
                 watch.shorten(DRAIN_S)
@@ -315,7 +325,7 @@ class OpenAIProvider:
             finally:
                 await reads.aclose()
 
-    async def _whole(self, response: httpx2.Response, model: str) -> bytes:
+    async def _whole(self, response: httpx2.Response, request: ModelRequest) -> bytes:
         """Return the body of an answer that is not streamed. Raises ``_Failed``."""
         body = bytearray()
         async with aclosing(response.aiter_bytes()) as reads:
@@ -328,36 +338,38 @@ class OpenAIProvider:
                     except TimeoutError:
                         raise _Failed(Failure(self._silence(self._no_answer_in_time))) from None
                     except Exception as error:  # see ``models``
-                        raise _Failed(self._translated(error, model)) from None
+                        raise _Failed(self._translated(error, request)) from None
         self._tell("an answer without an end")
         raise _Failed(Failure(ProviderUnavailable(FAILED)))
 
-    def _check(self, completion: Completion, model: str) -> None:
+    def _check(self, completion: Completion, request: ModelRequest) -> None:
         """Raise what is wrong with the answer; nothing is after the model has ended it."""
         failure = completion.failure
         if failure is None or completion.reason is not None:
             return
         if isinstance(failure, ErrorSent):
             problem = problem_in(failure.body)
-            self._tell("an error in its answer", problem)
-            raise _Failed(failure_for(None, problem, model=model))
+            # behind the first words of an answer it may repeat them: they are in no request
+            said = replace(problem, text="") if completion.activity else problem
+            self._tell("an error in its answer", said, request)
+            raise _Failed(failure_for(None, problem, model=request.model))
         self._tell("what is no answer", text=str(failure))
         raise _Failed(Failure(ProviderUnavailable(BROKE_OFF), may_pass=True))
 
     # Errors
 
-    def _translated(self, error: Exception, model: str) -> Failure:
+    def _translated(self, error: Exception, request: ModelRequest | None) -> Failure:
         """Return our error for one of the packages below."""
         import openai
 
         if isinstance(error, openai.APIStatusError):
             body = error.body if error.body is not None else error.response.text
             problem = problem_in(body)
-            self._tell("an error", problem, status=error.status_code)
+            self._tell("an error", problem, request, status=error.status_code)
+            model = request.model if request else ""
             wait_s = retry_after_in(error.response.headers, time.time())
             return failure_for(error.status_code, problem, model=model, retry_after=wait_s)
-        cause = error.__cause__ or error
-        self._tell("no answer", text=f"{type(error).__name__}: {cause!r}")
+        self._tell("no answer", text=_names_of(error))
         is_passing = isinstance(error, openai.APIConnectionError)
         return Failure(ProviderUnavailable(NO_REACH), may_pass=is_passing)
 
@@ -365,17 +377,23 @@ class OpenAIProvider:
         self,
         what: str,
         problem: Problem | None = None,
+        request: ModelRequest | None = None,
         *,
         status: int | None = None,
         text: str = "",
     ) -> None:
         problem = problem or Problem(text)
+        asked = [message.text for message in request.messages] if request else []
+
+        def shown(words: str) -> str | None:
+            return without_content(without_secrets(words, self._api_key), asked) or None
+
         _log.warning(
             "model_service_failed",
             sent=what,
             status=status,
-            code=without_secrets(problem.code, self._api_key) or None,
-            text=without_secrets(problem.text, self._api_key) or None,
+            code=shown(problem.code),
+            text=shown(problem.text),
         )
 
     def _broken(self, error: Exception, completion: Completion) -> Failure:
@@ -386,7 +404,7 @@ class OpenAIProvider:
                 "Continue picks up from there."
             )
             return Failure(self._silence(kept if completion.activity else self._no_answer_in_time))
-        self._tell("a broken answer", text=repr(error))
+        self._tell("a broken answer", text=_names_of(error))
         return Failure(ProviderUnavailable(BROKE_OFF), may_pass=True)
 
     def _silence(self, sentence: str) -> WiresideError:
@@ -451,6 +469,19 @@ class _Failed(Exception):
     def __init__(self, failure: Failure) -> None:
         super().__init__(str(failure.error))
         self.failure = failure
+
+
+def _names_of(error: BaseException) -> str:
+    """Return the classes of an error and of what has caused it, and what the system said. Not the
+    words of the packages below: they quote the bytes that they could not read.
+    """
+    names: list[str] = []
+    seen: BaseException | None = error
+    while seen is not None and len(names) < CAUSES:
+        said = f" ({seen.strerror})" if isinstance(seen, OSError) and seen.errno else ""
+        names.append(type(seen).__name__ + said)
+        seen = seen.__cause__ or seen.__context__
+    return ", by ".join(names)
 
 
 def _bytes_of(response: httpx2.Response) -> AsyncGenerator[bytes, None]:

@@ -9,6 +9,7 @@ from wireside.generation.reader import Reader
 from wireside.messages import End
 from wireside.protocol import frames
 from wireside.protocol.sanitize import ScriptEscaper
+from wireside.session.counts import FrameCounts
 
 
 class Outgoing:
@@ -20,6 +21,7 @@ class Outgoing:
     def __init__(
         self,
         reader: Reader,
+        counts: FrameCounts,
         *,
         request_id: str | None,
         sanitize: bool,
@@ -27,6 +29,7 @@ class Outgoing:
         opening: str | None = None,
     ) -> None:
         self._reader = reader
+        self._counts = counts
         self._id = request_id
         self._index = index
         self._opening = opening
@@ -60,9 +63,11 @@ class Outgoing:
             case ReasoningPiece() if self._id is not None:
                 self._flush(out)
                 out.append(frames.reasoning(self._id, piece.text, piece.offset))
+                self._counts.sent["reasoning"] += 1
             case ToolPiece() if self._id is not None:
                 self._flush(out)
                 out.append(_tool(self._id, piece))
+                self._counts.sent["tool"] += 1
             case ReasoningPiece() | ToolPiece():
                 pass  # level 1 knows neither
             case _:
@@ -75,18 +80,26 @@ class Outgoing:
             offset -= self._escaper.held  # never a position inside of what is held back
         self._offset = offset
         if text:
-            out.append(frames.chunk(self._id, text, offset))
+            self._add_chunk(out, text, offset)
 
     def _flush(self, out: list[str]) -> None:
         if self._escaper is None or not self._escaper.held:
             return
         self._offset += self._escaper.held
-        out.append(frames.chunk(self._id, self._escaper.flush(), self._offset))
+        self._add_chunk(out, self._escaper.flush(), self._offset)
+
+    def _add_chunk(self, out: list[str], text: str, offset: int) -> None:
+        out.append(frames.chunk(self._id, text, offset))
+        counts, size = self._counts, len(text)
+        counts.chunk_sizes[size.bit_length()] += 1
+        counts.chunk_chars += size
 
     def _ending(self, end: End) -> str:
         if end.error is not None:
             level: frames.Level = 1 if self._id is None else 2
+            self._counts.sent["error"] += 1
             return frames.error(self._id, end.error, level=level)
+        self._counts.sent["done"] += 1
         return frames.done(
             self._id,
             offset=self._reader.offset,

@@ -24,6 +24,7 @@ from wireside.protocol.connection import (
     Stop,
 )
 from wireside.protocol.frames import Resume
+from wireside.session.counts import FrameCounts
 from wireside.session.outgoing import Outgoing
 
 
@@ -54,10 +55,17 @@ class Session:
     fast as the socket takes them; frames of other kinds are bounded by the rate limit.
     """
 
-    def __init__(self, connection: Connection, chat: ChatService, counters: Counters) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        chat: ChatService,
+        counters: Counters,
+        counts: FrameCounts | None = None,
+    ) -> None:
         self._connection = connection
         self._chat = chat
         self._counters = counters
+        self._counts = counts or FrameCounts()
         self._context = Transcript(chat.history_limit)
         self._frames: deque[str] = deque()
         self._running: dict[str | None, Running] = {}
@@ -70,10 +78,13 @@ class Session:
         if self._close is not None:
             return  # what a flood has on the way after the close costs nothing more
         self._counters.message()
-        self._do_all(self._connection.receive(text, now))
+        events = self._connection.receive(text, now)
+        self._counts.received[self._connection.last_type] += 1
+        self._do_all(events)
 
     def receive_binary(self) -> None:
         """Take a binary frame, which ends the connection."""
+        self._counts.received["binary"] += 1
         self._do_all(self._connection.receive_binary())
 
     async def write(
@@ -128,9 +139,11 @@ class Session:
             case _:
                 assert_never(event)
 
-    def _send(self, event: Send) -> None:
+    def _send(self, event: Send, kind: str = "pong") -> None:
         if event.code is not None:
             self._counters.error(event.code)
+            kind = "error"
+        self._counts.sent[kind] += 1
         self._frames.append(event.frame)
         self._wake.set()
 
@@ -183,6 +196,7 @@ class Session:
         chat = request.chat
         opening = None
         if chat.id is not None:
+            self._counts.sent["start"] += 1
             opening = frames.start(
                 chat.id,
                 stream=stream.name,
@@ -192,6 +206,7 @@ class Session:
             )
         return Outgoing(
             stream.reader(chat.offset, self._wake.set),
+            self._counts,
             request_id=chat.id,
             sanitize=stream.sanitize,
             index=request.index,
@@ -211,8 +226,10 @@ class Session:
             self._send(self._connection.refuse(resume.id, error, level=2))
             return self._connection.resume_ended(resume)
         running.stream = stream
+        self._counts.sent["resumed"] += 1
         running.outgoing = Outgoing(
             reader,
+            self._counts,
             request_id=resume.id,
             sanitize=stream.sanitize,
             opening=frames.resumed(
@@ -239,7 +256,7 @@ class Session:
         frame = frames.done(
             request.chat.id, offset=0, reason="cancelled", usage=Usage(), index=request.index
         )
-        self._send(Send(frame))
+        self._send(Send(frame), "done")
         self._do_all(self._connection.ended(request))
 
     # ---- what goes out -----------------------------------------------------------------------

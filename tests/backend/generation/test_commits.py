@@ -15,6 +15,7 @@ from wireside.generation.log import TextPiece
 from wireside.generation.runner import Stream
 from wireside.messages import End, TextDelta
 from wireside.records import Tail
+from wireside.watching import Unwatched
 
 
 class SlowStore:
@@ -198,3 +199,47 @@ async def test_writes_wait_in_order_before_what_depends_on_them(
     assert done[-1] == "now"
     with pytest.raises(BadMessage):
         await commits.keep(write("refused", BadMessage()))
+
+
+class Noting(Unwatched):
+    """Notes what a watcher is told."""
+
+    def __init__(self) -> None:
+        self.commits: list[tuple[int, int]] = []
+        self.failures = 0
+
+    def committed(self, seconds: float, streams: int, length: int) -> None:
+        assert seconds >= 0
+        self.commits.append((streams, length))
+
+    def commit_failed(self) -> None:
+        self.failures += 1
+
+
+async def test_who_looks_on_is_told_what_was_kept_and_what_waits(
+    store: SlowStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commits_module, "LOOK_AGAIN_S", (0.01, 0.02))
+    noted = Noting()
+    commits = GroupCommit(store.write, time.monotonic, noted)
+    task = asyncio.create_task(commits.run())
+    streams = [Stream(name, "m", commits=commits) for name in "ab"]
+    store.fails = StoreError()
+    for stream in streams:
+        say(stream, "12345")
+    while not noted.failures:
+        await asyncio.sleep(0)
+    backlog = commits.backlog
+    assert (backlog.streams, backlog.length) == (2, 10)
+    await asyncio.sleep(0.02)
+    assert commits.backlog.behind_s > 0
+    store.fails = None
+    for stream in streams:
+        await commits.saved(stream)
+    assert noted.commits == [(2, 10)]
+    assert commits.backlog.streams == commits.backlog.length == 0
+    while commits.is_behind:
+        await asyncio.sleep(0)
+    assert commits.backlog.behind_s == 0
+    task.cancel()
+    await asyncio.wait([task])

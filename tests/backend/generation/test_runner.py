@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from wireside.errors import BadOffset, Expired, NotFound, Overloaded, ProviderTimeout
+from wireside.generation.commits import GroupCommit
 from wireside.generation.log import TextPiece
 from wireside.generation.runner import Limits, Runner
 from wireside.messages import End, Finished, Message, ModelRequest, Usage
@@ -167,3 +168,56 @@ async def test_names_are_unguessable_and_new(runner: Runner) -> None:
 async def test_a_reader_beyond_the_head_is_refused(runner: Runner) -> None:
     with pytest.raises(BadOffset):
         runner.start(REQUEST).reader(1)
+
+
+class BusyStore:
+    """Writes nothing until it is told to."""
+
+    def __init__(self) -> None:
+        self.may_write = asyncio.Event()
+
+    async def write(self, _: object) -> None:
+        await self.may_write.wait()
+
+
+async def test_characters_that_are_kept_are_counted_also_where_the_store_is_late(
+    provider, tasks, clock
+) -> None:
+    store = BusyStore()
+    saving = GroupCommit(store.write, clock)
+    tasks.create_task(saving.run(), name="group commit")
+    runner = Runner(provider, tasks, Limits(resume_window_s=60), clock, saving)
+    stream = runner.start(REQUEST, stored_as="s")
+    call = await provider.call()
+    call.say("twelve chars")
+    call.finish()
+    while runner.live:
+        await asyncio.sleep(0)
+    assert runner.kept == (1, 12)
+    store.may_write.set()
+    await stream.ended()
+    clock.now += 61
+    while saving.is_pending(stream):
+        await asyncio.sleep(0)
+    runner.expire()
+    assert runner.kept == (0, 0)
+
+
+async def test_readers_that_follow_are_seen_with_what_they_have_not_taken(
+    runner: Runner, provider
+) -> None:
+    stream = runner.start(REQUEST)
+    call = await provider.call()
+    quick, slow = stream.reader(0, lambda: None), stream.reader(0, lambda: None)
+    call.say("one ", "two")
+    await slow.wait()
+    while slow.lag < 7:
+        await asyncio.sleep(0)
+    quick.take()
+    assert sorted(runner.lags()) == [0, 7]
+    call.finish()
+    await stream.ended()
+    assert sorted(runner.lags()) == [0, 7]  # an answer that has ended may still be read
+    slow.close()
+    assert runner.lags() == [0]
+    quick.close()

@@ -59,6 +59,7 @@ from wireside.testing import (
     json_page,
     page,
 )
+from wireside.watching import Unwatched
 
 CANARY = "sk-canary-0123456789"
 LONG_S = 20.0
@@ -90,8 +91,8 @@ class Answer:
         return finished[0] if finished else None
 
 
-async def ask(provider: OpenAIProvider, **options: Any) -> Answer:
-    request = ModelRequest("lab-1", (Message("user", "Hi"),), **options)
+async def ask(provider: OpenAIProvider, question: str = "Hi", **options: Any) -> Answer:
+    request = ModelRequest("lab-1", (Message("user", question),), **options)
     deltas: list[Delta] = []
     try:
         async for delta in provider.stream(request):
@@ -220,6 +221,44 @@ async def test_connections_are_used_again(lab: FakeOpenAI, connect: Connect) -> 
     for _ in range(5):
         await ask(provider)
     assert lab.open_connections == 1
+
+
+class Noting(Unwatched):
+    """Notes what a watcher is told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str]] = []
+
+    def provider_failed(self, code: str) -> None:
+        self.told.append(("failed", code))
+
+    def provider_retried(self, code: str) -> None:
+        self.told.append(("again", code))
+
+
+async def test_who_looks_on_is_told_of_each_try(lab: FakeOpenAI, connect: Connect) -> None:
+    noted = Noting()
+    provider = connect(watcher=noted)
+    lab.answer_with(failure(503), failure(429), failure(401))
+    await ask(provider)
+    await ask(provider)
+    assert noted.told == [
+        ("failed", "provider_unavailable"),
+        ("again", "provider_unavailable"),
+        ("failed", "provider_rate_limited"),
+        ("again", "provider_rate_limited"),
+        ("failed", "provider_auth"),
+    ]
+
+
+async def test_the_log_does_not_repeat_the_question(
+    lab: FakeOpenAI, connect: Connect, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lab.answer_with(failure(400, "Your prompt 'what is a heron made of?' is too rude."))
+    await ask(connect(), question="What is a heron made of?")
+    said = capsys.readouterr()
+    assert "withheld" in said.out + said.err
+    assert "heron" not in said.out + said.err
 
 
 # Servers that know less

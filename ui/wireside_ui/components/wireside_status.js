@@ -99,7 +99,7 @@ export default {
       socket.io.reconnectionDelayMax(30000);
       socket.io.randomizationFactor(0.5);
       this.messages = 0;
-      this.counts = [];
+      this.samples = [[performance.now(), 0]]; // when, and how many messages until then
       socket.onAny(() => this.messages++);
       socket.onAnyOutgoing((event) => event !== "wireside_ping" && this.messages++);
       this.timer = setInterval(this.everySecond, 1000);
@@ -113,11 +113,12 @@ export default {
       if (socket.connected) this.onConnect();
     },
     everySecond() {
-      this.counts.push(this.messages);
-      this.messages = 0;
-      if (this.counts.length > RATE_S) this.counts.shift();
-      this.rate = this.counts.reduce((a, b) => a + b, 0) / this.counts.length;
-      if (performance.now() - (this.measuredAt ?? -PING_MS) >= PING_MS) this.measure();
+      // by the time that really passed: a busy page, or a hidden one, is called late
+      const now = performance.now();
+      const [since, before] = this.samples.length >= RATE_S ? this.samples.shift() : this.samples[0];
+      this.samples.push([now, this.messages]);
+      this.rate = (this.messages - before) / ((now - since) / 1000);
+      if (now - (this.measuredAt ?? -PING_MS) >= PING_MS) this.measure();
     },
     measure() {
       const socket = window.socket;

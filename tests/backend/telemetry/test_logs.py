@@ -1,28 +1,18 @@
-"""Counters and log lines."""
+"""Log lines: their form, and what is not in them."""
 
 from __future__ import annotations
 
-import asyncio
 import io
 import json
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Literal
 
 import pytest
 import structlog
 
-from wireside.telemetry import Telemetry, configure_logging
-
-
-class HandClock:
-    """A clock that the test moves."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
+from wireside.telemetry.logs import configure_logging
 
 
 @pytest.fixture(autouse=True)
@@ -41,49 +31,6 @@ def logged(
     stream = io.StringIO()
     configure_logging(log_format, level, stream=stream)
     return stream
-
-
-def test_the_line_has_the_figures_of_its_interval() -> None:
-    telemetry = Telemetry(clock=HandClock(), open_streams=lambda: 1)
-    telemetry.connected()
-    telemetry.connected()
-    telemetry.disconnected()
-    for _ in range(60):
-        telemetry.message()
-    for _ in range(3):
-        telemetry.error("bad_json")
-    first = telemetry.line(130.0)
-    assert first["active_connections"] == 1
-    assert first["messages_per_second"] == 2.0
-    assert first["error_rate"] == 0.05
-    assert first["errors"] == {"bad_json": 3}
-    assert first["open_streams"] == 1
-
-    telemetry.message()
-    telemetry.refuse()
-    second = telemetry.line(140.0)
-    assert second["messages_per_second"] == 0.1
-    assert second["error_rate"] == 0.0
-    assert second["errors"] == {}
-    assert (second["messages_total"], second["errors_total"]) == (61, 3)
-    assert second["refused"] == 1
-
-
-def test_a_quiet_interval_divides_by_nothing() -> None:
-    telemetry = Telemetry(clock=HandClock())
-    telemetry.error("internal")
-    assert telemetry.line(100.0)["error_rate"] == 1.0
-
-
-async def test_the_line_is_logged_at_each_interval() -> None:
-    stream = logged("json")
-    running = asyncio.create_task(Telemetry(interval_s=0.01).run())
-    while stream.getvalue().count("server_metrics") < 2:
-        await asyncio.sleep(0.005)
-    running.cancel()
-    await asyncio.wait([running])
-    line = json.loads(stream.getvalue().splitlines()[0])
-    assert line["active_connections"] == 0
 
 
 @pytest.mark.parametrize("log_format", ["text", "json"])
@@ -157,3 +104,49 @@ def test_the_level_holds() -> None:
     stream = logged("text", "debug")
     structlog.get_logger("test").debug("shown")
     assert "shown" in stream.getvalue()
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_errors_that_quote_values_say_only_where(log_format: Literal["text", "json"]) -> None:
+    """What nobody has foreseen may hold a question in its words; where it was is what helps."""
+    stream = logged(log_format)
+    log = structlog.get_logger("test")
+    hostile: list[Exception] = [
+        KeyError("canary"),
+        ValueError("bad: canary"),
+        UnicodeEncodeError("ascii", "canary", 0, 1, "no"),
+        json.JSONDecodeError("canary", "canary", 0),
+        ExceptionGroup("canary", [ValueError("canary")]),
+    ]
+    for error in hostile:
+        try:
+            try:
+                raise error
+            except Exception as cause:
+                raise RuntimeError("the reason of a programmer") from cause
+        except RuntimeError as failure:
+            log.exception("failed")
+            logging.getLogger("a library").error(str(error), exc_info=failure)
+            logging.getLogger("a library").error("said: %s", error, exc_info=error)
+    said = stream.getvalue()
+    assert "canary" not in said
+    assert "the reason of a programmer" in said
+    assert "KeyError" in said
+    assert "test_errors_that_quote_values_say_only_where" in said
+
+
+def test_the_system_s_words_stay(tmp_path: Path) -> None:
+    stream = logged("text")
+    try:
+        (tmp_path / "gone").read_text()
+    except OSError:
+        structlog.get_logger("test").exception("failed")
+    assert "No such file" in stream.getvalue()
+
+
+def test_an_error_that_is_its_own_cause_is_told_once() -> None:
+    stream = logged("text")
+    first, second = RuntimeError("one"), RuntimeError("two")
+    first.__cause__, second.__cause__ = second, first
+    structlog.get_logger("test").error("failed", exc_info=first)
+    assert stream.getvalue().count("RuntimeError") == 2

@@ -1,35 +1,44 @@
-"""What is seen from outside: log lines and the counters behind the line of every 30 seconds.
+"""Log lines: JSON, or text for people.
 
 Nothing that a user or a model wrote is logged, nor a query string, nor a key: what looks like one
-is masked, wherever in an event it stands. Control characters are escaped, so that no value can
-begin a line of its own.
+is masked, wherever in an event it stands. Of an error that nobody has foreseen the place is logged
+and its class; its words only where they are a programmer's or the system's, because errors like
+``ValueError`` and ``KeyError`` quote what they were given. Control characters are escaped, so that
+no value can begin a line of its own.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import re
 import sys
-import time
-from collections import Counter
-from collections.abc import Callable, Mapping, MutableMapping
+import traceback
+from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any, Final, Literal, TextIO
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from wireside.ports import Clock
-
 Level = Literal["debug", "info", "warning", "error"]
-
-_log = structlog.get_logger(__name__)
 
 _MASK: Final = "[hidden]"
 _SECRET_NAMES: Final = re.compile(r"(?i)authorization|cookie|passw|secret|ticket|api_?key|^token$")
 _SECRET_VALUES: Final = re.compile(
     r"\bsk-[\w-]{8,}|(?i:\b(?:bearer|basic)\s+)[\w.~+/=-]{6,}|\bticket\.[\w-]+"
 )
+_PLAIN_SPOKEN: Final = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    ImportError,
+    MemoryError,
+    NameError,
+    OSError,
+    RuntimeError,
+    TypeError,
+)
+"""Classes of errors whose words are a programmer's or the system's; others quote values."""
+
 _QUIET: Final = (
     "uvicorn",
     "httpx",
@@ -40,76 +49,6 @@ _QUIET: Final = (
     "asyncio",
     "multipart",
 )
-
-
-class Telemetry:
-    """Counts what happens; ``line`` says it as the figures of the time since the last line."""
-
-    def __init__(
-        self,
-        *,
-        interval_s: float = 30.0,
-        clock: Clock = time.monotonic,
-        open_streams: Callable[[], int] = lambda: 0,
-    ) -> None:
-        self._interval_s = interval_s
-        self._open_streams = open_streams
-        self._clock = clock
-        self.connections = 0
-        self.messages = 0
-        self.refused = 0
-        self.errors: Counter[str] = Counter()
-        self._since = clock()
-        self._messages_before = 0
-        self._refused_before = 0
-        self._errors_before: Counter[str] = Counter()
-
-    def connected(self) -> None:
-        """A connection has opened."""
-        self.connections += 1
-
-    def disconnected(self) -> None:
-        """A connection has closed."""
-        self.connections -= 1
-
-    def message(self) -> None:
-        """A frame of a client was taken."""
-        self.messages += 1
-
-    def error(self, code: str) -> None:
-        """An error was told to a client."""
-        self.errors[code] += 1
-
-    def refuse(self) -> None:
-        """A request was turned away at the door: Host, Origin, or too many connections."""
-        self.refused += 1
-
-    def line(self, now: float) -> dict[str, Any]:
-        """Return the figures since the last call; ``error_rate`` is errors for each message."""
-        seconds = max(now - self._since, 1e-9)
-        messages = self.messages - self._messages_before
-        errors = self.errors - self._errors_before
-        refused = self.refused - self._refused_before
-        self._since = now
-        self._messages_before = self.messages
-        self._refused_before = self.refused
-        self._errors_before = self.errors.copy()
-        return {
-            "active_connections": self.connections,
-            "messages_per_second": round(messages / seconds, 2),
-            "error_rate": round(errors.total() / max(messages, 1), 4),
-            "open_streams": self._open_streams(),
-            "messages_total": self.messages,
-            "errors_total": self.errors.total(),
-            "errors": dict(errors),
-            "refused": refused,
-        }
-
-    async def run(self) -> None:
-        """Log a line every ``interval_s``, for ever."""
-        while True:
-            await asyncio.sleep(self._interval_s)
-            _log.info("server_metrics", **self.line(self._clock()))
 
 
 def configure_logging(
@@ -126,7 +65,7 @@ def configure_logging(
             foreign_pre_chain=_common(),
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.format_exc_info,
+                show_failure,
                 hide_secrets,
                 render,
             ],
@@ -163,6 +102,64 @@ def _common() -> list[Processor]:
 def _drop_colours(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     event.pop("color_message", None)  # uvicorn says each of its lines twice
     return event
+
+
+def show_failure(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Put the traceback into ``exception``, without words that may be somebody's."""
+    error = _error_in(event.pop("exc_info", None))
+    if error is None:
+        return event
+    quoted = [words for each in _chain(error) if not _is_plain(each) and (words := str(each))]
+    for name, value in event.items():
+        if isinstance(value, str) and any(words in value for words in quoted):
+            event[name] = _MASK  # some log an error's words as their own
+    event["exception"] = "\n".join(_lines_of(error))
+    return event
+
+
+def _error_in(exc_info: Any) -> BaseException | None:
+    match exc_info:
+        case BaseException():
+            return exc_info
+        case (_, BaseException() as error, _):
+            return error
+        case True:
+            return sys.exc_info()[1]
+        case _:
+            return None
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Return an error and all that has led to it, the last one first."""
+    seen: set[int] = set()
+    waiting = [error]
+    while waiting:
+        each = waiting.pop(0)
+        if id(each) in seen:
+            continue
+        seen.add(id(each))
+        yield each
+        if isinstance(each, BaseExceptionGroup):
+            waiting += each.exceptions
+        cause = each.__cause__ or (None if each.__suppress_context__ else each.__context__)
+        if cause is not None:
+            waiting.append(cause)
+
+
+def _lines_of(error: BaseException) -> Iterator[str]:
+    for number, each in enumerate(_chain(error)):
+        kind = type(each)
+        name = kind.__qualname__
+        if kind.__module__ != "builtins":
+            name = f"{kind.__module__}.{name}"
+        words = str(each) if _is_plain(each) else _MASK
+        yield f"{'caused by ' if number else ''}{name}: {words}" if words else name
+        for row in traceback.format_tb(each.__traceback__):
+            yield row.rstrip()
+
+
+def _is_plain(error: BaseException) -> bool:
+    return isinstance(error, _PLAIN_SPOKEN) and not isinstance(error, UnicodeError)
 
 
 def hide_secrets(_: WrappedLogger, __: str, event: EventDict) -> EventDict:

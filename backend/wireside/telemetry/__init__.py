@@ -1,0 +1,6 @@
+"""What is seen from outside: log lines, figures for Prometheus, traces."""
+
+from wireside.telemetry.counts import Telemetry
+from wireside.telemetry.logs import configure_logging
+
+__all__ = ["Telemetry", "configure_logging"]

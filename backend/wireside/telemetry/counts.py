@@ -1,0 +1,386 @@
+"""The figures: plain numbers that grow while things happen, and are read when somebody asks.
+
+Nothing here costs more than an addition for each piece of an answer; what is a state (open streams,
+lagging readers) is not counted at all but looked at when it is wanted (``prometheus.py``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any, Final, Protocol
+
+import structlog
+
+from wireside.errors import WiresideError
+from wireside.messages import End, ModelRequest
+from wireside.ports import Clock
+from wireside.session.counts import FrameCounts
+
+_log = structlog.get_logger(__name__)
+
+MODELS: Final = 20
+"""Names of models that are told apart; a client may ask for any name, and all others are one."""
+
+OTHER: Final = "other"
+
+_SECONDS: Final = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 20, 60)
+_LONG_SECONDS: Final = (0.25, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600)
+_COMMIT_SECONDS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 5)
+_LAG_SECONDS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1)
+_SPEEDS: Final = (5, 10, 20, 30, 40, 50, 75, 100, 150, 200, 500)
+_LENGTHS: Final = (100, 300, 1000, 3000, 10_000, 30_000, 100_000, 300_000)
+_COMMIT_LENGTHS: Final = (10, 30, 100, 300, 1000, 3000, 10_000, 30_000, 100_000)
+
+LAG_PERIOD_S: Final = 0.5
+
+
+class Histogram:
+    """How many values fell into each bucket; ``bounds`` are their upper ends, included."""
+
+    __slots__ = ("bounds", "counts", "total")
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.total = 0.0
+
+    def observe(self, value: float) -> None:
+        """Count a value."""
+        self.counts[bisect_left(self.bounds, value)] += 1
+        self.total += value
+
+
+class ByModel:
+    """One histogram for each model."""
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self._bounds = bounds
+        self.items: dict[str, Histogram] = {}
+
+    def observe(self, model: str, value: float) -> None:
+        """Count a value; ``model`` is a bounded name."""
+        histogram = self.items.get(model)
+        if histogram is None:
+            histogram = self.items[model] = Histogram(self._bounds)
+        histogram.observe(value)
+
+
+class ModelNames:
+    """Bounds how many names of models there are: ``OTHER`` stands for those above ``MODELS``, and
+    for names under which nothing was ever answered.
+    """
+
+    def __init__(self) -> None:
+        self._known: set[str] = set()
+
+    def of(self, model: str, *, has_answered: bool) -> str:
+        """Return the name to count under."""
+        name = model[:100]
+        if has_answered and len(self._known) < MODELS:
+            self._known.add(name)
+        return name if name in self._known else OTHER
+
+
+class AnswerTrace(Protocol):
+    """The trace of an answer, where traces are made (``tracing.py``)."""
+
+    @property
+    def trace_id(self) -> str:
+        """Names the trace in the log."""
+        ...
+
+    def running(self) -> None:
+        """See ``AnswerWatch``."""
+
+    def first(self) -> None:
+        """See ``AnswerWatch``."""
+
+    def ended(self, end: End, text: Callable[[], str]) -> None:
+        """See ``AnswerWatch``."""
+
+
+class QuestionTrace(Protocol):
+    """The trace from a question on."""
+
+    def in_conversation(self, conversation: str) -> None:
+        """See ``QuestionWatch``."""
+
+    def being_asked(self) -> AbstractContextManager[None]:
+        """See ``QuestionWatch``."""
+        ...
+
+
+class Tracer(Protocol):
+    """Makes traces."""
+
+    def question(self, kind: str, ids: dict[str, Any]) -> QuestionTrace | None:
+        """A question has come."""
+        ...
+
+    def answer(self, stream: str, model: str, request: ModelRequest | None) -> AnswerTrace | None:
+        """An answer to the question that is being asked begins."""
+        ...
+
+    def retried(self, code: str) -> None:
+        """The request of the answer that runs is tried again."""
+
+
+class NoTracer:
+    """Makes no traces."""
+
+    def question(self, kind: str, ids: dict[str, Any]) -> None:
+        """See ``Tracer``."""
+
+    def answer(self, stream: str, model: str, request: ModelRequest | None) -> None:
+        """See ``Tracer``."""
+
+    def retried(self, code: str) -> None:
+        """See ``Tracer``."""
+
+
+class Telemetry:
+    """Counts what happens (``watching.Watcher`` and the counters of sessions and guards).
+
+    ``line`` says it as the figures of the time since the last line.
+    """
+
+    def __init__(
+        self,
+        *,
+        interval_s: float = 30.0,
+        clock: Clock = time.monotonic,
+        open_streams: Callable[[], int] = lambda: 0,
+        open_pages: Callable[[], int] = lambda: 0,
+        tracer: Tracer | None = None,
+    ) -> None:
+        self._interval_s = interval_s
+        self._open_streams = open_streams
+        self._open_pages = open_pages
+        self._clock = clock
+        self._tracer = tracer or NoTracer()
+        self.connections = 0
+        self.connections_opened = 0
+        self.messages = 0
+        self.refused = 0
+        self.errors: Counter[str] = Counter()
+        self.problems: Counter[str] = Counter()
+        self.frames = FrameCounts()
+        self.questions: Counter[str] = Counter()
+        self.models = ModelNames()
+        self.streams: Counter[tuple[str, str]] = Counter()
+        self.stream_errors: Counter[str] = Counter()
+        self.tokens: defaultdict[tuple[str, str], int] = defaultdict(int)
+        self.first_token_s = ByModel(_SECONDS)
+        self.stream_s = ByModel(_LONG_SECONDS)
+        self.speed = ByModel(_SPEEDS)
+        self.stream_length = Histogram(_LENGTHS)
+        self.commit_s = Histogram(_COMMIT_SECONDS)
+        self.commit_length = Histogram(_COMMIT_LENGTHS)
+        self.commit_failures = 0
+        self.provider_errors: Counter[str] = Counter()
+        self.provider_retries: Counter[str] = Counter()
+        self.loop_lag_s = Histogram(_LAG_SECONDS)
+        self._since = clock()
+        self._messages_before = 0
+        self._refused_before = 0
+        self._errors_before: Counter[str] = Counter()
+
+    # ---- connections -------------------------------------------------------------------------
+
+    def connected(self) -> None:
+        """A connection has opened."""
+        self.connections += 1
+        self.connections_opened += 1
+
+    def disconnected(self) -> None:
+        """A connection has closed."""
+        self.connections -= 1
+
+    def message(self) -> None:
+        """A frame of a client was taken."""
+        self.messages += 1
+
+    def error(self, code: str) -> None:
+        """An error was told to a client."""
+        self.errors[code] += 1
+
+    def problem(self, code: str) -> None:
+        """An error was told over HTTP."""
+        self.problems[code] += 1
+
+    def refuse(self) -> None:
+        """A request was turned away at the door: Host, Origin, or too many connections."""
+        self.refused += 1
+
+    # ---- answers -----------------------------------------------------------------------------
+
+    def question(self, kind: str) -> Question:
+        """See ``Watcher``."""
+        self.questions[kind] += 1
+        ids = structlog.contextvars.get_contextvars()
+        return Question(ids, self._tracer.question(kind, ids))
+
+    def answer(self, stream: str, model: str, request: ModelRequest | None) -> Answer:
+        """See ``Watcher``."""
+        trace = self._tracer.answer(stream, model, request)
+        return Answer(self, stream, model, self._clock, trace)
+
+    def answered(self, model: str, end: End, length: int, seconds: float) -> None:
+        """An answer under a bounded name has ended."""
+        outcome = "error" if end.error is not None else end.reason or "interrupted"
+        self.streams[model, outcome] += 1
+        if end.error is not None:
+            self.stream_errors[end.error.code] += 1
+        self.stream_s.observe(model, seconds)
+        self.stream_length.observe(length)
+        for kind, count in (("input", end.usage.input_tokens), ("output", end.usage.output_tokens)):
+            self.tokens[model, kind] += count or 0
+
+    def committed(self, seconds: float, streams: int, length: int) -> None:
+        """See ``Watcher``."""
+        self.commit_s.observe(seconds)
+        self.commit_length.observe(length)
+
+    def commit_failed(self) -> None:
+        """See ``Watcher``."""
+        self.commit_failures += 1
+
+    def provider_failed(self, code: str) -> None:
+        """See ``Watcher``."""
+        self.provider_errors[code] += 1
+
+    def provider_retried(self, code: str) -> None:
+        """See ``Watcher``."""
+        self.provider_retries[code] += 1
+        self._tracer.retried(code)
+
+    # ---- the line, and the loop --------------------------------------------------------------
+
+    def line(self, now: float) -> dict[str, Any]:
+        """Return the figures since the last call; ``error_rate`` is errors for each message."""
+        seconds = max(now - self._since, 1e-9)
+        messages = self.messages - self._messages_before
+        errors = self.errors - self._errors_before
+        refused = self.refused - self._refused_before
+        self._since = now
+        self._messages_before = self.messages
+        self._refused_before = self.refused
+        self._errors_before = self.errors.copy()
+        return {
+            "active_connections": self.connections,
+            "messages_per_second": round(messages / seconds, 2),
+            "error_rate": round(errors.total() / max(messages, 1), 4),
+            "open_pages": self._open_pages(),
+            "open_streams": self._open_streams(),
+            "messages_total": self.messages,
+            "errors_total": self.errors.total(),
+            "errors": dict(errors),
+            "refused": refused,
+        }
+
+    async def run(self) -> None:
+        """Log a line every ``interval_s``, for ever."""
+        while True:
+            await asyncio.sleep(self._interval_s)
+            _log.info("server_metrics", **self.line(self._clock()))
+
+    async def watch_loop(self) -> None:
+        """Measure, for ever, how late the event loop wakes who asked to be woken."""
+        while True:
+            due = self._clock() + LAG_PERIOD_S
+            await asyncio.sleep(LAG_PERIOD_S)
+            self.loop_lag_s.observe(max(0.0, self._clock() - due))
+
+
+class Question:
+    """Implements ``QuestionWatch``: what it leads to is logged under the ids of who asked, also
+    when it had to wait and somebody else's answer came before.
+    """
+
+    def __init__(self, ids: dict[str, Any], trace: QuestionTrace | None) -> None:
+        self._ids = ids
+        self._trace = trace
+
+    def in_conversation(self, conversation: str) -> None:
+        """See ``QuestionWatch``."""
+        if self._trace is not None:
+            self._trace.in_conversation(conversation)
+
+    @contextmanager
+    def being_asked(self) -> Iterator[None]:
+        """See ``QuestionWatch``."""
+        before = structlog.contextvars.get_contextvars()
+        _log_under(self._ids)
+        try:
+            with self._trace.being_asked() if self._trace else nullcontext():
+                yield
+        finally:
+            _log_under(before)
+
+
+class Answer:
+    """Implements ``AnswerWatch``."""
+
+    def __init__(
+        self,
+        telemetry: Telemetry,
+        stream: str,
+        model: str,
+        clock: Clock,
+        trace: AnswerTrace | None,
+    ) -> None:
+        self._telemetry = telemetry
+        self._stream = stream
+        self._model = model
+        self._clock = clock
+        self._trace = trace
+        self._began = clock()
+        self._first: float | None = None
+
+    def running(self) -> None:
+        """See ``AnswerWatch``."""
+        structlog.contextvars.bind_contextvars(stream=self._stream)
+        if self._trace is not None:
+            structlog.contextvars.bind_contextvars(trace_id=self._trace.trace_id)
+            self._trace.running()
+
+    def first(self) -> None:
+        """See ``AnswerWatch``."""
+        self._first = self._clock()
+        model = self._telemetry.models.of(self._model, has_answered=True)
+        self._telemetry.first_token_s.observe(model, self._first - self._began)
+        if self._trace is not None:
+            self._trace.first()
+
+    def ended(self, end: End, length: int, text: Callable[[], str]) -> None:
+        """See ``AnswerWatch``."""
+        now = self._clock()
+        telemetry = self._telemetry
+        model = telemetry.models.of(self._model, has_answered=self._first is not None)
+        telemetry.answered(model, end, length, now - self._began)
+        tokens = end.usage.output_tokens or 0
+        if self._first is not None and tokens > 1 and now > self._first:
+            telemetry.speed.observe(model, (tokens - 1) / (now - self._first))
+        if self._trace is not None:
+            self._trace.ended(end, text)
+
+
+def error_codes() -> list[str]:
+    """Return the codes of the error tree."""
+    found: set[str] = set()
+    kinds: list[type[WiresideError]] = [WiresideError]
+    while kinds:
+        kind = kinds.pop()
+        found.add(kind.code)
+        kinds += kind.__subclasses__()
+    return sorted(found)
+
+
+def _log_under(ids: dict[str, Any]) -> None:
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(**ids)

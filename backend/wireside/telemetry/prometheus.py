@@ -1,0 +1,339 @@
+"""The figures as Prometheus reads them, at ``/metrics``.
+
+``METRICS`` is the whole list, and docs/operations.md its description; a test holds them together.
+A registry of prometheus-client's own writes the text: nothing of the package is loaded, or costs
+anything, before somebody asks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any, Literal
+
+from wireside import __version__
+from wireside.generation.commits import Backlog
+from wireside.telemetry.counts import OTHER, Histogram, Telemetry, error_codes
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+    from prometheus_client.core import Metric as Family
+
+Kind = Literal["counter", "gauge", "histogram"]
+
+FRAMES_IN = ("batch", "binary", "cancel", "chat", "ping", "refused", "resume")
+FRAMES_OUT = ("chunk", "done", "error", "pong", "reasoning", "resumed", "start", "tool")
+QUESTIONS = ("again", "ask", "turn")
+
+Values = Mapping[Any, float]
+"""By a tuple of strings, one for each label."""
+
+Histograms = Mapping[Any, Histogram]
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What is looked at when somebody asks, beside what was counted."""
+
+    telemetry: Telemetry
+    open_pages: int = 0
+    open_streams: int = 0
+    kept_streams: int = 0
+    kept_chars: int = 0
+    lags: tuple[int, ...] = ()
+    backlog: Backlog = Backlog(0, 0, 0, 0.0)
+    is_draining: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric: ``read`` gives its values, by their labels."""
+
+    name: str
+    kind: Kind
+    unit: str
+    labels: tuple[str, ...]
+    help: str
+    read: Callable[[State], Values | Histograms]
+
+
+def _one(value: float) -> Values:
+    return {(): value}
+
+
+def _codes(counts: Mapping[str, int]) -> dict[tuple[str, ...], float]:
+    """All codes of the tree, so that one that never came is 0 and not missing."""
+    values: dict[tuple[str, ...], float] = dict.fromkeys(((code,) for code in error_codes()), 0)
+    for code, count in counts.items():
+        values[(code if (code,) in values else OTHER,)] = count
+    return values
+
+
+def _errors(state: State) -> Values:
+    doors = {"raw": state.telemetry.errors, "http": state.telemetry.problems}
+    return {
+        (door, *code): count
+        for door, counts in doors.items()
+        for code, count in _codes(counts).items()
+    }
+
+
+def _frames(state: State) -> Values:
+    frames = state.telemetry.frames
+    values: dict[tuple[str, ...], float] = {
+        ("in", kind): frames.received.get(kind, 0) for kind in FRAMES_IN
+    }
+    values |= {("out", kind): frames.sent.get(kind, 0) for kind in FRAMES_OUT}
+    values["out", "chunk"] = frames.chunks
+    return values
+
+
+def _chunk_sizes(state: State) -> Histograms:
+    frames = state.telemetry.frames
+    sizes = Histogram([2**bits - 1 for bits in range(1, 16)])
+    sizes.counts = [*frames.chunk_sizes[1:16], sum(frames.chunk_sizes[16:])]
+    sizes.total = frames.chunk_chars
+    return {(): sizes}
+
+
+def _of_models(items: Mapping[str, Histogram]) -> Histograms:
+    return {(model,): histogram for model, histogram in items.items()}
+
+
+METRICS: tuple[Metric, ...] = (
+    # ---- connections
+    Metric(
+        "wireside_connections", "gauge", "", ("kind",),
+        "Open connections: `raw` at /ws/ai-chat, `page` behind chat pages.",
+        lambda s: {("raw",): s.telemetry.connections, ("page",): s.open_pages},
+    ),
+    Metric(
+        "wireside_raw_connections_total", "counter", "", (),
+        "Connections that were opened at /ws/ai-chat.",
+        lambda s: _one(s.telemetry.connections_opened),
+    ),
+    Metric(
+        "wireside_refused_requests_total", "counter", "", (),
+        "Requests turned away at the door: Host, Origin, too many connections of one address.",
+        lambda s: _one(s.telemetry.refused),
+    ),
+    Metric(
+        "wireside_frames_total", "counter", "", ("direction", "type"),
+        "Frames at /ws/ai-chat; `refused` and `binary` are none of the protocol.",
+        _frames,
+    ),
+    Metric(
+        "wireside_messages_total", "counter", "", ("type",),
+        "Questions: `turn` in a conversation, `again` for retries and continuations, `ask` others.",
+        lambda s: {(kind,): s.telemetry.questions[kind] for kind in QUESTIONS},
+    ),
+    Metric(
+        "wireside_errors_total", "counter", "", ("door", "code"),
+        "Errors told to clients, at /ws/ai-chat (`raw`) and by REST routes (`http`).",
+        _errors,
+    ),
+    Metric(
+        "wireside_chunk_characters", "histogram", "characters", (),
+        "Characters of one chunk frame: how much a reader was sent at once.",
+        _chunk_sizes,
+    ),
+    # ---- answers
+    Metric(
+        "wireside_open_streams", "gauge", "", (),
+        "Answers that are being made.",
+        lambda s: _one(s.open_streams),
+    ),
+    Metric(
+        "wireside_streams_total", "counter", "", ("model", "outcome"),
+        "Answers that have ended, by how: a reason of the protocol, or `error`.",
+        lambda s: dict(s.telemetry.streams),
+    ),
+    Metric(
+        "wireside_stream_errors_total", "counter", "", ("code",),
+        "Answers that ended with an error, whoever read them.",
+        lambda s: _codes(s.telemetry.stream_errors),
+    ),
+    Metric(
+        "wireside_time_to_first_token_seconds", "histogram", "seconds", ("model",),
+        "From the start of an answer to the first piece that the model said.",
+        lambda s: _of_models(s.telemetry.first_token_s.items),
+    ),
+    Metric(
+        "wireside_tokens_per_second", "histogram", "tokens per second", ("model",),
+        "Speed of an answer after its first token, where the model tells its usage.",
+        lambda s: _of_models(s.telemetry.speed.items),
+    ),
+    Metric(
+        "wireside_tokens_total", "counter", "tokens", ("model", "direction"),
+        "Tokens that models were given (`input`) and said (`output`), where they tell.",
+        lambda s: dict(s.telemetry.tokens),
+    ),
+    Metric(
+        "wireside_stream_duration_seconds", "histogram", "seconds", ("model",),
+        "From the start of an answer to its end.",
+        lambda s: _of_models(s.telemetry.stream_s.items),
+    ),
+    Metric(
+        "wireside_stream_length_characters", "histogram", "characters", (),
+        "Length of an answer as offsets count it, reasoning and tool calls included.",
+        lambda s: {(): s.telemetry.stream_length},
+    ),
+    Metric(
+        "wireside_kept_streams", "gauge", "", (),
+        "Finished answers that are kept in memory for resume.",
+        lambda s: _one(s.kept_streams),
+    ),
+    Metric(
+        "wireside_kept_characters", "gauge", "characters", (),
+        "Characters of finished answers that are kept in memory for resume.",
+        lambda s: _one(s.kept_chars),
+    ),
+    # ---- readers
+    Metric(
+        "wireside_readers", "gauge", "", (),
+        "Readers that follow an answer: sockets and pages.",
+        lambda s: _one(len(s.lags)),
+    ),
+    Metric(
+        "wireside_reader_lag_characters", "gauge", "characters", (),
+        "How far the slowest reader is behind its answer.",
+        lambda s: _one(max(s.lags, default=0)),
+    ),
+    Metric(
+        "wireside_reader_backlog_characters", "gauge", "characters", (),
+        "How far all readers are behind, together.",
+        lambda s: _one(sum(s.lags)),
+    ),
+    # ---- the store
+    Metric(
+        "wireside_commit_duration_seconds", "histogram", "seconds", (),
+        "Time of one group commit of what running answers have said.",
+        lambda s: {(): s.telemetry.commit_s},
+    ),
+    Metric(
+        "wireside_commit_characters", "histogram", "characters", (),
+        "Characters that one group commit has written.",
+        lambda s: {(): s.telemetry.commit_length},
+    ),
+    Metric(
+        "wireside_commit_failures_total", "counter", "", (),
+        "Times that the store did not take what there was.",
+        lambda s: _one(s.telemetry.commit_failures),
+    ),
+    Metric(
+        "wireside_commit_backlog_streams", "gauge", "", (),
+        "Answers of which the store does not have all.",
+        lambda s: _one(s.backlog.streams),
+    ),
+    Metric(
+        "wireside_commit_backlog_characters", "gauge", "characters", (),
+        "Characters that the store does not have yet.",
+        lambda s: _one(s.backlog.length),
+    ),
+    Metric(
+        "wireside_commit_backlog_writes", "gauge", "", (),
+        "Other writes that wait for a store that fails.",
+        lambda s: _one(s.backlog.writes),
+    ),
+    Metric(
+        "wireside_commit_behind_seconds", "gauge", "seconds", (),
+        "For how long people are shown what the store does not have; 0 while it keeps up.",
+        lambda s: _one(s.backlog.behind_s),
+    ),
+    # ---- the provider
+    Metric(
+        "wireside_provider_errors_total", "counter", "", ("code",),
+        "Requests for an answer that failed at the model service, each try counted.",
+        lambda s: _codes(s.telemetry.provider_errors),
+    ),
+    Metric(
+        "wireside_provider_retries_total", "counter", "", ("code",),
+        "Requests for an answer that were tried again, by what had failed.",
+        lambda s: _codes(s.telemetry.provider_retries),
+    ),
+    # ---- the process
+    Metric(
+        "wireside_event_loop_lag_seconds", "histogram", "seconds", (),
+        "How late the event loop wakes who asked to be woken, looked at twice a second.",
+        lambda s: {(): s.telemetry.loop_lag_s},
+    ),
+    Metric(
+        "wireside_draining", "gauge", "", (),
+        "1 while the server is shutting down, else 0.",
+        lambda s: _one(s.is_draining),
+    ),
+    Metric(
+        "wireside_build_info", "gauge", "", ("version",),
+        "Always 1; the label says which version runs.",
+        lambda s: {(__version__,): 1},
+    ),
+)  # fmt: skip
+
+
+class Exposition:
+    """Writes the text for whoever asks; ``look`` says what is the case now."""
+
+    def __init__(self, look: Callable[[], State]) -> None:
+        self._look = look
+        self._registry: CollectorRegistry | None = None
+
+    async def render(self, accept: str) -> tuple[bytes, str]:
+        """Return the text in the form that ``accept`` asks for, and its content type."""
+        if self._registry is None:  # 80 ms of imports: not in the loop's thread
+            self._registry = await asyncio.to_thread(self._make_registry)
+        from prometheus_client.exposition import choose_encoder
+
+        encode, content_type = choose_encoder(accept)
+        return encode(self._registry), content_type
+
+    def collect(self) -> Iterator[Family]:
+        """Called by the registry: return all that is ours."""
+        state = self._look()
+        return (_family(metric, state) for metric in METRICS)
+
+    def _make_registry(self) -> CollectorRegistry:
+        from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector
+
+        registry = CollectorRegistry()
+        registry.register(_Ours(self))
+        ProcessCollector(registry=registry)
+        GCCollector(registry=registry)
+        return registry
+
+
+class _Ours:
+    """What the registry knows of ``Exposition``; ``describe`` keeps it from looking at once."""
+
+    def __init__(self, exposition: Exposition) -> None:
+        self._exposition = exposition
+
+    def describe(self) -> Iterable[Family]:
+        return ()
+
+    def collect(self) -> Iterable[Family]:
+        return self._exposition.collect()
+
+
+def _family(metric: Metric, state: State) -> Family:
+    from prometheus_client import core
+
+    kinds: dict[Kind, Any] = {
+        "counter": core.CounterMetricFamily,
+        "gauge": core.GaugeMetricFamily,
+        "histogram": core.HistogramMetricFamily,
+    }
+    family = kinds[metric.kind](metric.name, metric.help, labels=metric.labels)
+    for labels, value in metric.read(state).items():
+        if isinstance(value, Histogram):
+            family.add_metric(labels, buckets=_buckets(value), sum_value=value.total)
+        else:
+            family.add_metric(labels, value)
+    found: Family = family
+    return found
+
+
+def _buckets(histogram: Histogram) -> list[tuple[str, int]]:
+    bounds = [*(str(float(bound)) for bound in histogram.bounds), "+Inf"]
+    return list(zip(bounds, accumulate(histogram.counts), strict=True))

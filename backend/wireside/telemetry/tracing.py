@@ -1,0 +1,286 @@
+"""Traces by OpenTelemetry: one for each question, from the moment it came to its last token.
+
+::
+
+    question                    it has come; a turn may have to wait before it goes on
+    ├── context                 which model, and what it is to be given
+    └── chat MODEL              the request to the provider; events: retry, first_token
+
+Names and attributes are those of the conventions for generative AI. Where spans go is said by the
+``OTEL_*`` variables, which the SDK reads by itself. What people and models wrote is in no span,
+unless ``has_content``. Nothing here is the SDK's global state: two servers may have two tracers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from wireside import __version__
+from wireside.errors import NotConfigured, WiresideError
+from wireside.messages import End, Message, ModelRequest
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
+    from opentelemetry.sdk.trace.export import SpanExporter
+    from opentelemetry.trace import Span
+
+LAST_SPANS_S: Final = 1.0
+"""How long the stop waits for spans that are not sent yet."""
+
+NOT_INSTALLED: Final = (
+    "WIRESIDE_OTEL is set, but OpenTelemetry is not installed. Install Wireside with the extra"
+    " `otel`, or set WIRESIDE_OTEL=false."
+)
+
+_asked: ContextVar[QuestionTrace | None] = ContextVar("wireside_question", default=None)
+_answering: ContextVar[AnswerTrace | None] = ContextVar("wireside_answer", default=None)
+
+_IDS: Final = {
+    "connection": "wireside.connection",
+    "request": "wireside.request",
+    "user": "user.id",
+}
+"""Ids of log lines, and the attributes that tell them in a trace."""
+
+
+class Tracing:
+    """Implements ``counts.Tracer``. Raises ``NotConfigured`` where the packages are missing.
+
+    ``provider`` and ``base_url`` tell who answers; ``exporter`` stands in for the one of OTLP.
+    """
+
+    def __init__(
+        self,
+        *,
+        provider: str,
+        base_url: str | None,
+        has_content: bool = False,
+        exporter: SpanExporter | None = None,
+    ) -> None:
+        try:
+            from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+            from opentelemetry.sdk.resources import Resource
+            from opentelemetry.sdk.trace import TracerProvider
+            from opentelemetry.sdk.trace.export import BatchSpanProcessor
+        except ImportError:
+            raise NotConfigured(NOT_INSTALLED) from None
+        name = {} if "OTEL_SERVICE_NAME" in os.environ else {"service.name": "wireside"}
+        resource = Resource.create({**name, "service.version": __version__})
+        self._spans = TracerProvider(resource=resource, shutdown_on_exit=False)
+        self._spans.add_span_processor(BatchSpanProcessor(exporter or OTLPSpanExporter()))
+        self.tracer = self._spans.get_tracer("wireside", __version__)
+        self.has_content = has_content
+        self.service = {"gen_ai.provider.name": provider, **_server_of(provider, base_url)}
+
+    def question(self, kind: str, ids: dict[str, Any]) -> QuestionTrace:
+        """See ``counts.Tracer``."""
+        return QuestionTrace(self, kind, ids)
+
+    def answer(self, stream: str, model: str, request: ModelRequest | None) -> AnswerTrace:
+        """See ``counts.Tracer``."""
+        question = _asked.get()
+        if question is None or question.is_answered:
+            question = QuestionTrace(self, "other", {})
+        return AnswerTrace(self, question, stream, model, request)
+
+    def retried(self, code: str) -> None:
+        """See ``counts.Tracer``."""
+        answer = _answering.get()
+        if answer is not None:
+            answer.retried(code)
+
+    async def aclose(self) -> None:
+        """Send what is left, for a moment; a collector that is gone holds up nobody."""
+        # a thread of its own: the interpreter's end would wait for one of the pool
+        thread = threading.Thread(target=self._spans.shutdown, daemon=True)
+        thread.start()
+        await asyncio.to_thread(thread.join, LAST_SPANS_S)
+
+
+class QuestionTrace:
+    """The root of a trace. One that nothing came of is never sent."""
+
+    def __init__(self, tracing: Tracing, kind: str, ids: dict[str, Any]) -> None:
+        from opentelemetry.context import Context
+        from opentelemetry.trace import SpanKind
+
+        self._tracing = tracing
+        attributes = {name: ids[key] for key, name in _IDS.items() if key in ids}
+        self.span = tracing.tracer.start_span(
+            "question",
+            Context(),
+            kind=SpanKind.SERVER,
+            attributes={"wireside.question.type": kind, **attributes},
+        )
+        self.conversation: str | None = None
+        self.is_answered = False
+        self._gathering: Span | None = None
+
+    @property
+    def context(self) -> Context:
+        """The context whose spans are children of this one."""
+        from opentelemetry.context import Context
+        from opentelemetry.trace import set_span_in_context
+
+        return set_span_in_context(self.span, Context())
+
+    def in_conversation(self, conversation: str) -> None:
+        """See ``QuestionWatch``."""
+        self.conversation = conversation
+        self.span.set_attribute("gen_ai.conversation.id", conversation)
+
+    @contextmanager
+    def being_asked(self) -> Iterator[None]:
+        """See ``QuestionWatch``."""
+        self._gathering = self._tracing.tracer.start_span("context", self.context)
+        token = _asked.set(self)
+        try:
+            yield
+        except WiresideError as error:
+            self._gathered(error.code)
+            _fail(self.span, error.code)
+            self.span.end()
+            raise
+        finally:
+            _asked.reset(token)
+
+    def answered(self) -> None:
+        """The answer begins."""
+        self.is_answered = True
+        self._gathered(None)
+
+    def _gathered(self, code: str | None) -> None:
+        if self._gathering is not None:
+            _fail(self._gathering, code)
+            self._gathering.end()
+            self._gathering = None
+
+
+class AnswerTrace:
+    """The request to the provider; its end is that of the question."""
+
+    def __init__(
+        self,
+        tracing: Tracing,
+        question: QuestionTrace,
+        stream: str,
+        model: str,
+        request: ModelRequest | None,
+    ) -> None:
+        from opentelemetry.trace import SpanKind
+
+        question.answered()
+        self._question = question
+        self._has_content = tracing.has_content
+        attributes: dict[str, Any] = {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.request.model": model,
+            "gen_ai.request.stream": True,
+            "wireside.stream": stream,
+            **tracing.service,
+        }
+        if question.conversation is not None:
+            attributes["gen_ai.conversation.id"] = question.conversation
+        if request is not None:
+            attributes |= _asked_for(request)
+            if self._has_content:
+                attributes |= _said_to(request.messages)
+        self._span = tracing.tracer.start_span(
+            f"chat {model}", question.context, kind=SpanKind.CLIENT, attributes=attributes
+        )
+        self._began = time.monotonic()
+
+    @property
+    def trace_id(self) -> str:
+        """See ``counts.AnswerTrace``."""
+        return f"{self._span.get_span_context().trace_id:032x}"
+
+    def running(self) -> None:
+        """See ``AnswerWatch``."""
+        _answering.set(self)
+
+    def first(self) -> None:
+        """See ``AnswerWatch``."""
+        seconds = time.monotonic() - self._began
+        self._span.set_attribute("gen_ai.response.time_to_first_chunk", seconds)
+        self._span.add_event("first_token")
+
+    def retried(self, code: str) -> None:
+        """The provider is asked once more."""
+        self._span.add_event("retry", {"error.type": code})
+
+    def ended(self, end: End, text: Callable[[], str]) -> None:
+        """See ``AnswerWatch``."""
+        span, root = self._span, self._question.span
+        usage = {"input_tokens": end.usage.input_tokens, "output_tokens": end.usage.output_tokens}
+        for name, count in usage.items():
+            if count is not None:
+                span.set_attribute(f"gen_ai.usage.{name}", count)
+        reason = end.reason or "error"
+        span.set_attribute("gen_ai.response.finish_reasons", (reason,))
+        if self._has_content:
+            span.set_attribute("gen_ai.output.messages", _said(text(), reason))
+        code = end.error.code if end.error is not None else None
+        for each in (span, root):
+            _fail(each, code)
+            each.end()
+
+
+def _fail(span: Span, code: str | None) -> None:
+    """Mark a span as failed; no words, only the code: sentences may repeat what a client sent."""
+    if code is None:
+        return
+    from opentelemetry.trace import StatusCode
+
+    span.set_attribute("error.type", code)
+    span.set_status(StatusCode.ERROR, code)
+
+
+def _server_of(provider: str, base_url: str | None) -> dict[str, Any]:
+    if provider != "openai":
+        return {}
+    url = urlsplit(base_url or "https://api.openai.com/v1")
+    try:
+        port = url.port or (443 if url.scheme == "https" else 80)
+    except ValueError:
+        return {}
+    return {"server.address": url.hostname or "", "server.port": port}
+
+
+def _asked_for(request: ModelRequest) -> dict[str, Any]:
+    options = {
+        "gen_ai.request.temperature": request.temperature,
+        "gen_ai.request.max_tokens": request.max_tokens,
+    }
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _said_to(messages: Sequence[Message]) -> dict[str, str]:
+    system = [_part(message.text) for message in messages if message.role == "system"]
+    talk = [
+        {"role": message.role, "parts": [_part(message.text)]}
+        for message in messages
+        if message.role != "system"
+    ]
+    said = {"gen_ai.input.messages": json.dumps(talk, ensure_ascii=False)}
+    if system:
+        said["gen_ai.system_instructions"] = json.dumps(system, ensure_ascii=False)
+    return said
+
+
+def _said(text: str, reason: str) -> str:
+    message = {"role": "assistant", "parts": [_part(text)], "finish_reason": reason}
+    return json.dumps([message], ensure_ascii=False)
+
+
+def _part(text: str) -> dict[str, str]:
+    return {"type": "text", "content": text}

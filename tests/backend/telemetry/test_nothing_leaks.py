@@ -1,0 +1,232 @@
+"""A key and a message are put through every error that there is; the log has neither."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import sqlite3
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from wireside.testing import FakeOpenAI, answer, failure
+from wireside.testing.scripts import Script, error_event, json_page, page
+
+pytestmark = pytest.mark.slow
+
+KEY = "canary-of-a-key-7f3a9b2c41"
+WORDS = "canary of a question: the blue heron stands on 4711 legs"
+SAID = "canary of an answer: herons have two"
+TOKEN = "canary-of-a-token-5512"
+
+BOTH = f"refused {KEY} because of {WORDS}"
+LEAK = re.compile(r"canary|heron|4711|5512|7f3a9b", re.IGNORECASE)
+
+REFUSALS: list[Script] = [
+    *(failure(status, BOTH) for status in (400, 401, 402, 403, 404, 408, 409, 413, 422, 500, 503)),
+    failure(429, BOTH, retry_after=60),
+    failure(400, BOTH, code="content_filter", kind=BOTH, param=BOTH),
+    failure(400, BOTH, code=WORDS),
+    failure(400, "maximum context length: " + BOTH),
+    json_page({"detail": BOTH}, 422),
+    json_page([BOTH], 400),
+    page(BOTH, 502),
+    page(BOTH),
+    page(BOTH, content_type="text/event-stream"),
+    page(f"data: {BOTH}\n\n", content_type="text/event-stream"),
+    page(f'{{"choices": "{BOTH}"}}', content_type="application/json"),
+    Script((error_event(BOTH, code="server_error"),)),
+    answer([SAID]).insert(1, error_event(f"after {SAID}: {BOTH}")).up_to(1),
+    answer([SAID, SAID]).insert(1, error_event(f"after {SAID}")),
+    answer([SAID, SAID]).insert(1, f"data: {SAID} is no JSON\n\n".encode()),
+    answer([SAID, SAID]).cut(1),
+    answer([SAID, SAID]).cut(1, "rst"),
+    answer([SAID, SAID]).insert(1, b"\r\n" + SAID.encode() + b"\r\n"),
+    answer([SAID, SAID]).stalled(1),
+    answer([SAID], finish=None, done=False),
+    answer([SAID]),
+]
+BAD_FRAMES: list[str | bytes] = [
+    WORDS,
+    json.dumps([WORDS]),
+    json.dumps({"type": WORDS}),
+    json.dumps({"type": "chat", "message": [WORDS]}),
+    json.dumps({"type": "chat", "message": WORDS * 5000}),
+    json.dumps({"type": "chat", "id": WORDS, "message": WORDS}),
+    json.dumps({"type": "chat", "id": "a", "message": WORDS, "key": [WORDS]}),
+    json.dumps({"type": "chat", "id": "b", "message": WORDS, "conversation": WORDS}),
+    json.dumps({"type": "chat", "id": "c", "message": WORDS, "attachments": [WORDS]}),
+    json.dumps({"type": "chat", "id": "d", "message": WORDS, "model": WORDS}),
+    json.dumps({"type": "resume", "id": "e", "stream": WORDS, "offset": 0}),
+    json.dumps({"type": "resume", "id": "f", "stream": "x", "offset": WORDS}),
+    json.dumps({"type": "batch", "messages": [WORDS, 5]}),
+    json.dumps({"type": "ping", "t": WORDS}),
+    '{"message": "' + WORDS + '\ud83d"}',
+]
+
+Start = Callable[..., Any]
+
+
+class Running:
+    def __init__(self, process: asyncio.subprocess.Process, url: str, log: Path) -> None:
+        self.process = process
+        self.url = url
+        self.socket = url.replace("http", "ws") + "/ws/ai-chat"
+        self._log = log
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text(encoding="utf-8")
+
+
+@pytest.fixture
+async def lab() -> AsyncIterator[FakeOpenAI]:
+    async with FakeOpenAI() as running:
+        yield running
+
+
+@pytest.fixture
+async def start(lab: FakeOpenAI, tmp_path: Path) -> AsyncIterator[Start]:
+    started: list[asyncio.subprocess.Process] = []
+
+    async def start_server(**settings: str) -> Running:
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "NICEGUI"))}
+        log = tmp_path / "log"
+        with log.open("w") as file:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "wireside", "serve", "--port", "0"),
+                env={
+                    **kept,
+                    "OPENAI_BASE_URL": lab.url,
+                    "OPENAI_API_KEY": KEY,
+                    "WIRESIDE_DATA_DIR": str(tmp_path),
+                    "WIRESIDE_METRICS_TOKEN": TOKEN,
+                    "WIRESIDE_LOG_LEVEL": "debug",
+                    "WIRESIDE_LOG_INTERVAL_S": "0.5",
+                    "WIRESIDE_SILENCE_S": "1",
+                    "WIRESIDE_MESSAGES_PER_MINUTE": "10000",
+                    **settings,
+                },
+                cwd=tmp_path,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=file,
+            )
+        started.append(process)
+        assert process.stdout is not None
+        line = (await process.stdout.readline()).decode()
+        return Running(process, line.rpartition(" ")[2].strip(), log)
+
+    yield start_server
+    for process in started:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
+
+
+async def ask(client: ClientConnection, **fields: object) -> dict[str, Any]:
+    """Ask, and return the last frame."""
+    await client.send(json.dumps({"type": "chat", "message": WORDS, **fields}))
+    while True:
+        frame: dict[str, Any] = json.loads(await client.recv())
+        if frame["type"] in ("done", "error"):
+            return frame
+
+
+async def send_raw(server: Running, frame: str | bytes) -> None:
+    async with connect(server.socket) as client:
+        try:
+            await client.send(frame)
+            async with asyncio.timeout(0.3):
+                while True:
+                    await client.recv()
+        except (TimeoutError, ConnectionClosed):
+            pass
+
+
+@pytest.mark.timeout(120)
+async def test_what_the_model_s_server_says(start: Start, lab: FakeOpenAI) -> None:
+    server = await start(WIRESIDE_LOG_FORMAT="json")
+    ends = []
+    for number, refusal in enumerate(REFUSALS):
+        lab.answer_with(refusal, refusal, refusal)  # also to those who ask again
+        async with connect(server.socket) as client:
+            where = {"conversation": "new"} if number % 2 else {}
+            ends.append(await ask(client, id="q", **where))
+        lab.forget()
+    failed = [end["code"] for end in ends if end["type"] == "error"]
+    assert len(failed) >= len(REFUSALS) - 4
+    assert len(set(failed)) >= 7, "the errors of the tree that a provider can raise"
+    assert server.log.count("model_service_failed") >= len(failed) - 4
+    assert [request for request in lab.chats if KEY in request.headers["authorization"]]
+    assert not LEAK.findall(server.log)
+    lines = [json.loads(line) for line in server.log.splitlines()]
+    told = [line for line in lines if line["event"] == "model_service_failed"]
+    assert all("connection" in line and "stream" in line for line in told)
+    assert len({line["connection"] for line in told}) == len({line["stream"] for line in told})
+
+
+@pytest.mark.timeout(120)
+async def test_what_clients_send(start: Start, lab: FakeOpenAI) -> None:
+    server = await start()
+    for frame in BAD_FRAMES:
+        await send_raw(server, frame.encode(errors="surrogatepass"))
+        if isinstance(frame, str) and "\ud83d" not in frame:
+            await send_raw(server, frame)
+    headers = {"Authorization": f"Bearer {KEY}", "Cookie": f"session={KEY}"}
+    async with httpx2.AsyncClient(base_url=server.url, headers=headers) as http:
+        assert (await http.get("/metrics")).status_code == 401
+        good = await http.get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
+        assert good.status_code == 200
+        assert not LEAK.findall(good.text)
+        for path in (
+            "/",
+            "/api/conversations",
+            "/api/conversations/search",
+            "/api/nope",
+            "/ws/ai-chat",
+        ):
+            await http.get(
+                path, params={"q": WORDS, "ticket": KEY, "cursor": WORDS, "limit": WORDS}
+            )
+        for body in (WORDS, json.dumps([{"title": WORDS, "mapping": WORDS}]), json.dumps(WORDS)):
+            for path in ("/api/conversations/import", "/api/conversations"):
+                await http.post(path, content=body, headers={"Content-Type": "application/json"})
+        foreign = await http.get("/", headers={"Host": "evil.example", "Origin": f"http://{KEY}"})
+        assert foreign.status_code == 400
+    while "server_metrics" not in server.log:
+        await asyncio.sleep(0.05)
+    assert server.log.count("request") > 10
+    assert not LEAK.findall(server.log)
+
+
+@pytest.mark.timeout(120)
+async def test_what_the_store_can_t_keep(start: Start, lab: FakeOpenAI, tmp_path: Path) -> None:
+    server = await start()
+    lab.answer_with(answer([SAID] * 60, rate=20))
+    async with connect(server.socket) as client:
+        asking = asyncio.create_task(ask(client, id="q", conversation="new"))
+        while not lab.open_streams:
+            await asyncio.sleep(0.01)
+        with sqlite3.connect(tmp_path / "wireside.db", isolation_level=None) as other:
+            tables = [
+                name
+                for (name,) in other.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+                if "piece" in name or "segment" in name or "stream" in name
+            ]
+            assert tables
+            for name in tables:
+                other.execute(f"ALTER TABLE {name} RENAME TO gone_{name}")
+        other.close()
+        assert (await asking)["type"] == "done"
+    server.process.terminate()
+    await server.process.wait()
+    assert "saving_is_behind" in server.log
+    assert not LEAK.findall(server.log)
