@@ -44,6 +44,9 @@ UNIT = ("tests/backend", "tests/ui")
 SAME = ("--hypothesis-profile", "ci")
 """The same examples each time: what lands is what was seen to pass. `check` looks for new ones."""
 
+BESIDE = ("-n", "auto", "--dist", "loadgroup")
+"""Side by side: quicker, and it finds tests that lean on each other."""
+
 STATIC = (
     Step("format", tool("ruff", "format", "--check", ".")),
     Step("lint", tool("ruff", "check", ".")),
@@ -52,15 +55,11 @@ STATIC = (
 )
 CHECK = (
     *STATIC,
-    # side by side: quicker, and it finds tests that lean on each other
-    Step(
-        "unit tests",
-        tool("pytest", "-q", "-n", "auto", "--dist", "loadgroup", *UNIT, "-m", "not slow"),
-    ),
+    Step("unit tests", tool("pytest", "-q", *BESIDE, *UNIT, "-m", "not slow")),
 )
 TEST = (
     *STATIC,
-    Step("unit tests", tool("pytest", "-q", *SAME, *UNIT, "-m", "not slow")),
+    Step("unit tests", tool("pytest", "-q", *BESIDE, *SAME, *UNIT, "-m", "not slow")),
     Step("slow tests", tool("pytest", "-q", *SAME, *UNIT, "-m", "slow")),
     Step("faults", tool("pytest", "-q", "-s", "tests/faults")),
     Step("fuzzing", tool("pytest", "-q", "-s", *SAME, "tests/fuzz")),
