@@ -330,6 +330,7 @@ async def _victim(port: int, lab_url: str, folder: str) -> asyncio.subprocess.Pr
         "WIRESIDE_LOG_LEVEL": "error",
         "WIRESIDE_CONNECTIONS_PER_ADDRESS": "10000",
         "WIRESIDE_MESSAGES_PER_MINUTE_ADDRESS": "10000000",
+        "WIRESIDE_REQUESTS_PER_MINUTE": "10000000",
         "WIRESIDE_REQUESTS_PER_MINUTE_ADDRESS": "10000000",
     }
     return await asyncio.create_subprocess_exec(
