@@ -97,27 +97,35 @@ def run(step: Step) -> tuple[int, float, dict[str, int]]:
         start_new_session=True,  # what it started ends with it
     )
     assert process.stdout is not None
-    limit = threading.Timer(LONGEST_S, end, (process,))
-    limit.start()
+    watch = threading.Thread(target=end, args=(process,), daemon=True)
+    watch.start()
     last = ""
     try:
         for line in process.stdout:
             print(line, end="", flush=True)
             last = line if COUNTS.search(line) else last
         code = process.wait()
-    except KeyboardInterrupt:
-        end(process)
-        raise
     finally:
-        limit.cancel()
+        kill(process)  # where it was interrupted
+        watch.join()
     for number, what in COUNTS.findall(last):
         count["passed" if what == "passed" else "failed"] += int(number)
     return code, time.monotonic() - began, count
 
 
 def end(process: subprocess.Popen[str]) -> None:
-    """End a step and all that it started."""
-    print(f"\nNo end in sight after {LONGEST_S} s, or interrupted: ended.", flush=True)
+    """Wait for a step, but not for ever, and end what it has left behind: that would hold its
+    output open, and the round would wait for more of it.
+    """
+    try:
+        process.wait(LONGEST_S)
+    except subprocess.TimeoutExpired:
+        print(f"\nNo end in sight after {LONGEST_S} s: ended.", flush=True)
+    kill(process)
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    """End a step and all that it has started."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
 

@@ -123,22 +123,26 @@ class Storm:
             async with FakeOpenAI(rate=RATE) as lab:
                 port = _free_port()
                 server = await _victim(port, lab.url, folder)
-                await _tell(server, "start")
-                self._http = f"http://127.0.0.1:{port}"
-                # every connection is cut after 0.15 s or so, some at once, some much later
-                async with BadWire(port, self._dice, mean_s=0.15) as wire:
-                    self._wire = wire
-                    await asyncio.gather(
-                        self._kill(server),
-                        *(self._ask_on() for _ in range(ASKERS)),
-                        *(self._follow_on() for _ in range(ASKERS)),
-                    )
-                await self._compare(lab)
-                await _tell(server, "kill")
-                assert server.stdin is not None
-                server.stdin.close()
-                await server.wait()
+                try:
+                    await self._rage(server, port, lab)
+                finally:
+                    assert server.stdin is not None
+                    server.stdin.close()  # the server ends with it
+                    await server.wait()
         return self.tally
+
+    async def _rage(self, server: asyncio.subprocess.Process, port: int, lab: FakeOpenAI) -> None:
+        await _tell(server, "start")
+        self._http = f"http://127.0.0.1:{port}"
+        # every connection is cut after 0.15 s or so, some at once, some much later
+        async with BadWire(port, self._dice, mean_s=0.15) as wire:
+            self._wire = wire
+            await asyncio.gather(
+                self._kill(server),
+                *(self._ask_on() for _ in range(ASKERS)),
+                *(self._follow_on() for _ in range(ASKERS)),
+            )
+        await self._compare(lab)
 
     async def _kill(self, server: asyncio.subprocess.Process) -> None:
         """Half of the time nothing is killed, so that answers also come to their ends."""

@@ -33,10 +33,17 @@ def main() -> None:
             os.close(reads)
             print("listening" if listening else "failed", flush=True)
         elif line.strip() == "kill":
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
+            kill(pid)
+            pid = 0
             print("killed", flush=True)
+    if pid:  # whoever gave the commands has left without a word
+        kill(pid)
+
+
+def kill(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
 
 
 def serve(writes: int) -> None:
