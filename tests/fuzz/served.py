@@ -55,6 +55,8 @@ def served(**settings: object) -> Iterator[Served]:
             "OPENAI_BASE_URL": lab.url,
             "WIRESIDE_DATA_DIR": folder,
             "WIRESIDE_TITLE_MODEL": "off",
+            "WIRESIDE_REQUESTS_PER_MINUTE": "1000000",
+            "WIRESIDE_REQUESTS_PER_MINUTE_ADDRESS": "1000000",
             "NO_COLOR": "1",
             **{f"WIRESIDE_{name.upper()}": str(value) for name, value in settings.items()},
         }

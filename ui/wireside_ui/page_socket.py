@@ -101,7 +101,7 @@ def _only_to_theirs(handler: Callable[..., Any]) -> Callable[..., Any]:
     async def guarded(sid: str, environ: dict[str, Any], *args: Any) -> Any:
         named = parse_qs(environ.get("QUERY_STRING", "")).get("client_id")
         if named and not _is_theirs(named[0], environ):
-            raise Refused("This page is not yours.")
+            raise Refused("Implicit handshake failed")  # at these words a page loads itself anew
         return await handler(sid, environ, *args)
 
     guarded.is_for_their_pages = True  # type: ignore[attr-defined]  # a note for a second start
