@@ -60,7 +60,10 @@ from wireside.providers.openai import OpenAIProvider
 from wireside.settings import Settings
 from wireside.store.store import SqlStore
 from wireside.telemetry import Telemetry
-from wireside.telemetry.prometheus import Exposition, State
+from wireside.telemetry.board import Board
+from wireside.telemetry.history import History
+from wireside.telemetry.prometheus import Exposition
+from wireside.telemetry.state import State
 from wireside.telemetry.tracing import Tracing
 from wireside.watching import Watcher
 from wireside_ui import markdown, page_socket
@@ -88,6 +91,7 @@ class Server:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.is_draining = False
         self.tasks = Tasks()
         self.tracer = _tracer(settings)
         self.telemetry = Telemetry(
@@ -110,6 +114,7 @@ class Server:
         self.runner = Runner(
             self.provider, self.tasks, limits, time.monotonic, self.saving, self.telemetry
         )
+        self.history = History(self.look, self.store.figures)
         self.limiter = _limiter(settings)
         self.auth = self._auth()
         parts = Parts(
@@ -136,7 +141,6 @@ class Server:
             witness=self.auth.audit if self.auth.has_accounts else None,
         )
         self.retention = Retention(settings.retention_days, settings.retention_count)
-        self.is_draining = False
 
     def _auth(self) -> Auth:
         settings, store = self.settings, self.store.accounts
@@ -199,6 +203,8 @@ class Server:
         self.tasks.create_task(self.saving.run(), name="group commit")
         self.tasks.create_task(self.telemetry.run(), name="telemetry")
         self.tasks.create_task(self.telemetry.watch_loop(), name="lag of the event loop")
+        await self.history.open()
+        self.tasks.create_task(self.history.run(), name="history of figures")
         self.tasks.create_task(self._keep_house(), name="housekeeping")
         self.tasks.create_task(self._warm_up(), name="warm-up")
         if self.auth.has_accounts:
@@ -210,6 +216,7 @@ class Server:
             await self.drain()
             await self.tasks.aclose()
             await self.auth.audit.flush()
+            await self.history.aclose()
             await self.provider.aclose()
             await self.limiter.aclose()
             await self.store.aclose()
@@ -234,6 +241,7 @@ class Server:
             lags=tuple(self.runner.lags()),
             backlog=self.saving.backlog,
             is_draining=self.is_draining,
+            memory_mb=_memory_mb(),
         )
 
     def health(self) -> Health:
@@ -314,6 +322,7 @@ def create_app(settings: Settings) -> FastAPI:
         storage_secret=_secret(settings.data_dir),
         auth=server.auth,
         sharing=server.sharing,
+        board=Board(server.history),
         base_url=settings.public_url or "",
     )
     if settings.auth == "oidc":

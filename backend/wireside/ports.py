@@ -14,6 +14,7 @@ from wireside.records import (
     Branch,
     ConversationInfo,
     Feedback,
+    FigureStep,
     Hit,
     Invitation,
     Listing,
@@ -276,6 +277,26 @@ class Unlimited:
     async def allowance(self, caller: Caller) -> Allowance:
         """See ``Quotas``."""
         return Allowance()
+
+
+class FigureStore(Protocol):
+    """Where the server's figures are kept. Every method raises ``StoreError`` when the store can't
+    do it now. Times are whole seconds since 1970.
+    """
+
+    async def keep(self, steps: Sequence[FigureStep]) -> None:
+        """Keep steps, in place of those of the same time and length."""
+        ...
+
+    async def steps(self, seconds: int, since: int, until: int) -> Sequence[FigureStep]:
+        """Return the steps of that length that begin from ``since`` to before ``until``, the oldest
+        first.
+        """
+        ...
+
+    async def forget(self, before: int) -> None:
+        """Remove what began before."""
+        ...
 
 
 class AccountStore(Protocol):

@@ -232,6 +232,15 @@ class Share:
 
 
 @dataclass(frozen=True, slots=True)
+class FigureStep:
+    """Figures of ``seconds`` from ``at`` on, as the telemetry writes them; never content."""
+
+    at: int
+    seconds: int
+    figures: str
+
+
+@dataclass(frozen=True, slots=True)
 class AuditEntry:
     """Something that was done to accounts, keys or conversations. ``user_id`` did it, under
     ``name``; "" for nobody known. ``subject`` is what it was done to. Never content.

@@ -1,9 +1,10 @@
-"""Puts the chat page on a FastAPI application."""
+"""Puts the pages on a FastAPI application."""
 
 from __future__ import annotations
 
 import hashlib
 import mimetypes
+import time
 from pathlib import Path
 
 from fastapi import APIRouter, FastAPI, Request, Response
@@ -19,6 +20,7 @@ from wireside.chat.sharing import Sharing
 from wireside_ui import page_socket
 from wireside_ui.pages.account import AccountPages
 from wireside_ui.pages.chat import ChatPages
+from wireside_ui.pages.dashboard import DashboardPage, Figures
 from wireside_ui.theme import BACKGROUNDS, Look
 
 RECONNECT_S = 60.0
@@ -38,6 +40,7 @@ def mount(
     storage_secret: str,
     auth: Auth,
     sharing: Sharing,
+    board: Figures,
     base_url: str = "",
 ) -> None:
     """Register the page at ``/`` and ``/c/{id}`` and all it needs. Comes after all other routes,
@@ -49,6 +52,7 @@ def mount(
     app.include_router(_extras(look, assets, version))
     app.include_router(AccountPages(auth, sharing, look, version, base_url).router())
     ChatPages(chat, look, version, sharing.audience).register()
+    DashboardPage(board, look, version, time.time).register()
     ui.run_with(
         app,
         title=look.name,

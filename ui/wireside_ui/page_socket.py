@@ -61,6 +61,14 @@ def untaken(client: Client) -> int:
     return len(client.outbox.messages) + on_their_way
 
 
+def make_room() -> None:
+    """Give up pages that are too many: asked before each new one, so that a flood holds no more
+    than a moment's worth.
+    """
+    for client in surplus(Client.instances.values()):
+        client.delete()
+
+
 def _set_up() -> None:
     core.sio.eio.ping_interval, core.sio.eio.ping_timeout = PING_S, PONG_S
     core.sio.on("wireside_ping", _pong)
@@ -138,8 +146,7 @@ async def _keep_watch() -> None:
         pages = set(_engine_ids_of_pages())
         for engine_id in strangers.overdue(core.sio.eio.sockets, pages, time.monotonic()):
             background_tasks.create(_turn_away(engine_id), name="turn away")
-        for client in surplus(Client.instances.values()):
-            client.delete()
+        make_room()
 
 
 class Strangers:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -27,13 +28,21 @@ class Look:
     image_hosts: tuple[str, ...] = ()
 
 
-def head_html(look: Look, *, base: str, version: str, language: str, direction: str) -> str:
+def head_html(
+    look: Look,
+    *,
+    base: str,
+    version: str,
+    language: str,
+    direction: str,
+    styles: Sequence[str] = ("theme", "transcript", "page", "sidebar"),
+) -> str:
     """Return what the page's head needs beside NiceGUI's own: styles, colours before the first
     paint, icons. ``base`` is the path that the application is mounted at, without a slash.
     """
     css = "".join(
         f'<link rel="stylesheet" href="{base}/assets/css/{name}.css?v={version}">'
-        for name in ("theme", "transcript", "page", "sidebar")
+        for name in styles
     )
     begin = {"theme": look.theme, "lang": language, "dir": direction, **BACKGROUNDS}
     return (

@@ -24,6 +24,7 @@ from wireside.store import answers, conversations, search
 from wireside.store import turns as its_turns
 from wireside.store.accounts import SqlAccounts
 from wireside.store.database import database
+from wireside.store.figures import SqlFigures
 from wireside.store.migrate import be_up_to_date, bring_up_to_date
 
 AT_ONCE = 200
@@ -38,6 +39,8 @@ class SqlStore:
         self._database = database(url)
         self.accounts = SqlAccounts(self._database)
         """The accounts, in the same database."""
+        self.figures = SqlFigures(self._database)
+        """What the server has counted, in the same database."""
         self._is_open = False
         self._is_clean = False  # a process that was killed may have left what it had removed
 

@@ -309,3 +309,11 @@ audit = Table(
     Column("address", AnyText, nullable=False),
     sqlite_autoincrement=True,
 )
+
+figures = Table(
+    "figures",
+    metadata,
+    Column("seconds", Integer, primary_key=True),
+    Column("at", BigInteger, primary_key=True),
+    Column("figures", Text, nullable=False),
+)

@@ -36,6 +36,9 @@ _SPEEDS: Final = (5, 10, 20, 30, 40, 50, 75, 100, 150, 200, 500)
 _LENGTHS: Final = (100, 300, 1000, 3000, 10_000, 30_000, 100_000, 300_000)
 _COMMIT_LENGTHS: Final = (10, 30, 100, 300, 1000, 3000, 10_000, 30_000, 100_000)
 
+BOUNDS: Final = {"first_token": _SECONDS, "speed": _SPEEDS, "loop_lag": _LAG_SECONDS}
+"""Of the histograms that the dashboard shows."""
+
 LAG_PERIOD_S: Final = 0.5
 
 
@@ -174,6 +177,8 @@ class Telemetry:
         self.models = ModelNames()
         self.streams: Counter[tuple[str, str]] = Counter()
         self.stream_errors: Counter[str] = Counter()
+        self.examples: dict[str, str] = {}
+        """By code of an error, the id under which the log has the last one."""
         self.tokens: defaultdict[tuple[str, str], int] = defaultdict(int)
         self.first_token_s = ByModel(_SECONDS)
         self.stream_s = ByModel(_LONG_SECONDS)
@@ -208,10 +213,17 @@ class Telemetry:
     def error(self, code: str) -> None:
         """An error was told to a client."""
         self.errors[code] += 1
+        self._exemplify(code, "connection")
 
     def problem(self, code: str) -> None:
         """An error was told over HTTP."""
         self.problems[code] += 1
+        self._exemplify(code, "request")
+
+    def _exemplify(self, code: str, kind: str) -> None:
+        example = structlog.contextvars.get_contextvars().get(kind)
+        if example and code not in self.stream_errors:  # an answer's own name says more
+            self.examples[code] = str(example)
 
     def refuse(self) -> None:
         """A request was turned away at the door: Host, Origin, or too many connections."""
@@ -363,6 +375,8 @@ class Answer:
         telemetry = self._telemetry
         model = telemetry.models.of(self._model, has_answered=self._first is not None)
         telemetry.answered(model, end, length, now - self._began)
+        if end.error is not None:
+            telemetry.examples[end.error.code] = self._stream
         tokens = end.usage.output_tokens or 0
         if self._first is not None and tokens > 1 and now > self._first:
             telemetry.speed.observe(model, (tokens - 1) / (now - self._first))

@@ -14,8 +14,8 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Literal
 
 from wireside import __version__
-from wireside.generation.commits import Backlog
-from wireside.telemetry.counts import OTHER, Histogram, Telemetry, error_codes
+from wireside.telemetry.counts import OTHER, Histogram, error_codes
+from wireside.telemetry.state import State
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -31,20 +31,6 @@ Values = Mapping[Any, float]
 """By a tuple of strings, one for each label."""
 
 Histograms = Mapping[Any, Histogram]
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """What is looked at when somebody asks, beside what was counted."""
-
-    telemetry: Telemetry
-    open_pages: int = 0
-    open_streams: int = 0
-    kept_streams: int = 0
-    kept_chars: int = 0
-    lags: tuple[int, ...] = ()
-    backlog: Backlog = Backlog(0, 0, 0, 0.0)
-    is_draining: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,8 @@ from wireside.errors import ProviderTimeout
 from wireside.generation.commits import Backlog
 from wireside.messages import End, Usage
 from wireside.telemetry.counts import MODELS, Telemetry, error_codes
-from wireside.telemetry.prometheus import METRICS, Exposition, Metric, State
+from wireside.telemetry.prometheus import METRICS, Exposition, Metric
+from wireside.telemetry.state import State
 
 ROOT = Path(__file__).parents[3]
 OPERATIONS = ROOT / "docs" / "operations.md"

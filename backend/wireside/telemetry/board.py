@@ -1,0 +1,92 @@
+"""What the dashboard is shown, as plain values: figures, names of models, codes and ids."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from wireside.identity import Caller
+from wireside.telemetry.counts import BOUNDS
+from wireside.telemetry.history import DAYS, History, Tick
+from wireside.telemetry.steps import Step, columns, figures, merged
+
+TOP: Final = 8
+"""Models and errors that are listed."""
+
+COUNTED: Final = ("messages", "answers", "failed", "tokens")
+"""What is added up."""
+
+
+class Board:
+    """Shows administrators the history. What many watch is worked out once for all of them."""
+
+    def __init__(self, history: History) -> None:
+        self._history = history
+        self._listeners: set[Callable[[dict[str, Any]], object]] = set()
+        self._unwatch: Callable[[], None] | None = None
+
+    async def show(self, caller: Caller, since: float, until: float) -> dict[str, Any]:
+        """Return what happened from ``since`` to ``until`` (seconds since 1970): the series of
+        ``steps.FIGURES`` with their times ``t``, and the sums. Raises ``Forbidden``,
+        ``StoreError``.
+        """
+        caller.require("admin")
+        since = max(since, until - DAYS * 86_400)
+        steps = await self._history.between(since, until)
+        return {
+            "since": since,
+            "until": until,
+            "series": columns(steps, BOUNDS),
+            **_whole(steps),
+        }
+
+    def watch(
+        self, caller: Caller, listener: Callable[[dict[str, Any]], object]
+    ) -> Callable[[], None]:
+        """Call ``listener`` every two seconds, until what is returned is called: ``now`` has the
+        figures of the last ten seconds. When a step has ended ``series`` is its figures and
+        ``hour`` the sums of the last hour.
+        """
+        caller.require("admin")
+        self._listeners.add(listener)
+        if self._unwatch is None:
+            self._unwatch = self._history.watch(self._tell)
+        return lambda: self._leave(listener)
+
+    def _leave(self, listener: Callable[[dict[str, Any]], object]) -> None:
+        self._listeners.discard(listener)
+        if not self._listeners and self._unwatch is not None:
+            self._unwatch()
+            self._unwatch = None
+
+    def _tell(self, tick: Tick) -> None:
+        told: dict[str, Any] = {
+            "at": round(tick.now.end * 1000),
+            "now": figures(tick.now, BOUNDS),
+        }
+        if tick.ended is not None:
+            told["series"] = columns([tick.ended], BOUNDS)
+            told["hour"] = _whole(self._history.last_hour())
+        for listener in tuple(self._listeners):
+            listener(told)
+
+
+def _whole(steps: Sequence[Step]) -> dict[str, Any]:
+    """Return the sums of all steps."""
+    whole = merged(steps, 0.0, 1.0)
+    found = figures(whole, BOUNDS)
+    return {
+        "sums": {
+            **{name: whole.counts[name] for name in COUNTED},
+            **{name: found[name] for name in ("error_rate", "first_p50", "first_p95", "speed")},
+        },
+        "models": _top(whole.models),
+        "errors": [
+            [code, count, whole.examples.get(code, "")] for code, count in _top(whole.errors)
+        ],
+    }
+
+
+def _top(counts: Counter[str]) -> list[tuple[str, int]]:
+    return [(name, count) for name, count in counts.most_common(TOP) if count > 0]

@@ -1,0 +1,273 @@
+"""The figures over time: the last hour in memory, thirty days in the store, for the dashboard."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from math import inf
+from typing import Final
+
+import structlog
+
+from wireside.errors import StoreError
+from wireside.ports import Clock, FigureStore
+from wireside.records import FigureStep
+from wireside.telemetry.counts import Histogram, Telemetry
+from wireside.telemetry.state import State
+from wireside.telemetry.steps import Step, merged, thinned
+
+_log = structlog.get_logger(__name__)
+
+TICK_S: Final = 2.0
+"""Between two looks; those who watch are told of each."""
+
+FINE_S: Final = 10
+"""Length of a step of the last hour, which is in memory only."""
+
+MINUTE_S: Final = 60
+HOUR_S: Final = 3600
+DAYS: Final = 30
+"""For how long steps of a minute, and of an hour, are kept."""
+
+MOST_POINTS: Final = 240
+"""Steps that one chart is given."""
+
+WAITING: Final = 24 * 60
+"""Minutes that wait while the store takes nothing; the oldest go first."""
+
+
+@dataclass(slots=True)
+class _Totals:
+    """All that was ever counted, at one time."""
+
+    at: float
+    clock: float
+    counts: Counter[str] = field(default_factory=Counter)
+    spread: dict[str, Counter[float]] = field(default_factory=dict)
+    models: Counter[str] = field(default_factory=Counter)
+    errors: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """One look: the figures of the last ten seconds, and the step that has ended, if one has."""
+
+    now: Step
+    ended: Step | None
+
+
+class History:
+    """Looks at the figures every two seconds; ``look`` says what is the case."""
+
+    def __init__(
+        self,
+        look: Callable[[], State],
+        store: FigureStore,
+        *,
+        wall_clock: Clock = time.time,
+        clock: Clock = time.monotonic,
+        cpu_clock: Clock = time.process_time,
+    ) -> None:
+        self._look = look
+        self._store = store
+        self._now = wall_clock
+        self._clock = clock
+        self._cpu = cpu_clock
+        self._fine: deque[Step] = deque(maxlen=HOUR_S // FINE_S)
+        self._earlier: list[Step] = []
+        """Minutes of the last hour that an earlier process has kept."""
+        self._minutes: dict[int, Step] = {}
+        self._unsaved: dict[tuple[int, int], Step] = {}
+        self._listeners: set[Callable[[Tick], object]] = set()
+        self._recent: deque[_Totals] = deque(maxlen=round(FINE_S / TICK_S) + 1)
+        self._since = self._totals(look())
+        self._peaks: dict[str, float] = {}
+        self._forgot_at = -inf
+        self._minute: int | None = None
+        """The one that runs."""
+
+    def watch(self, listener: Callable[[Tick], object]) -> Callable[[], None]:
+        """Call ``listener`` at each look until what is returned is called."""
+        self._listeners.add(listener)
+        return lambda: self._listeners.discard(listener)
+
+    async def open(self) -> None:
+        """Take up what the process before has kept of the last hour."""
+        now = self._now()
+        since = int(min(now - HOUR_S, now // HOUR_S * HOUR_S))
+        try:
+            for kept in await self._store.steps(MINUTE_S, since, int(now) + 1):
+                step = self._minutes[kept.at] = _step_of(kept)
+                is_cut = step.at <= now < step.end  # what is left of it is this process's
+                self._earlier.append(merged([step], step.at, now - step.at) if is_cut else step)
+        except StoreError:
+            _log.warning("figures_not_read", exc_info=True)
+
+    async def run(self) -> None:
+        """Look, tell, keep; for ever."""
+        while True:
+            await asyncio.sleep(TICK_S)
+            self.tick()
+            if self._unsaved:
+                await self.save()
+            await self._forget()
+
+    def tick(self) -> None:
+        """Look once."""
+        state = self._look()
+        totals = self._totals(state)
+        peaks = _peaks(state)
+        for name, value in peaks.items():
+            self._peaks[name] = max(value, self._peaks.get(name, value))
+        ended = None
+        if totals.clock - self._since.clock >= FINE_S - TICK_S / 2:
+            ended = _between(self._since, totals)
+            ended.peaks = self._peaks
+            ended.examples = self._examples(state.telemetry, ended)
+            self._keep(ended)
+            self._since, self._peaks = totals, {}
+        self._recent.append(totals)
+        if self._listeners:
+            now = _between(self._recent[0], totals)
+            now.peaks = peaks
+            for listener in tuple(self._listeners):
+                listener(Tick(now, ended))
+
+    async def aclose(self) -> None:
+        """Keep the minute that runs as well."""
+        if self._minute is not None:
+            self._to_keep(self._minute)
+        await self.save()
+
+    async def save(self) -> None:
+        """Keep what is not kept yet; what the store does not take waits."""
+        steps = dict(self._unsaved)
+        try:
+            await self._store.keep(
+                [FigureStep(at, seconds, step.to_json()) for (seconds, at), step in steps.items()]
+            )
+        except StoreError:
+            while len(self._unsaved) > WAITING:
+                del self._unsaved[next(iter(self._unsaved))]
+            return
+        for key, step in steps.items():
+            if self._unsaved.get(key) is step:
+                del self._unsaved[key]
+
+    async def between(self, since: float, until: float) -> list[Step]:
+        """Return the steps of a time, in seconds since 1970, at most ``MOST_POINTS``. Raises
+        ``StoreError``.
+        """
+        now = self._now()
+        if since >= now - HOUR_S - FINE_S:
+            return thinned(
+                [step for step in self.last_hour() if since <= step.end and step.at <= until],
+                MOST_POINTS,
+            )
+        seconds = MINUTE_S if until - since <= 26 * HOUR_S else HOUR_S
+        kept = await self._store.steps(seconds, int(since), int(until))
+        steps = await asyncio.to_thread(lambda: [_step_of(one) for one in kept])
+        return thinned(steps, MOST_POINTS)
+
+    def last_hour(self) -> list[Step]:
+        """Return the steps of the last hour, those of an earlier process included."""
+        since = self._now() - HOUR_S
+        self._earlier = [step for step in self._earlier if step.end > since]
+        return [*self._earlier, *(step for step in self._fine if step.end > since)]
+
+    def _keep(self, fine: Step) -> None:
+        """Add a fine step to memory and to its minute; a minute that is over is to be kept."""
+        self._fine.append(fine)
+        minute = int(fine.at // MINUTE_S * MINUTE_S)
+        known = self._minutes.get(minute)
+        self._minutes[minute] = merged([known, fine] if known else [fine], minute, MINUTE_S)
+        oldest = min(fine.at - HOUR_S, fine.at // HOUR_S * HOUR_S) - MINUTE_S
+        for at in [at for at in self._minutes if not oldest <= at <= fine.at + HOUR_S]:
+            del self._minutes[at]
+        if self._minute is not None and self._minute != minute:
+            self._to_keep(self._minute)
+        self._minute = minute
+
+    def _to_keep(self, minute: int) -> None:
+        hour = minute // HOUR_S * HOUR_S
+        of_hour = [step for at, step in self._minutes.items() if hour <= at < hour + HOUR_S]
+        self._unsaved[MINUTE_S, minute] = self._minutes[minute]
+        self._unsaved[HOUR_S, hour] = merged(of_hour, hour, HOUR_S)
+
+    async def _forget(self) -> None:
+        now = self._clock()
+        if now - self._forgot_at < HOUR_S:
+            return
+        self._forgot_at = now
+        try:
+            await self._store.forget(int(self._now() - DAYS * 86_400))
+        except StoreError:
+            _log.warning("figures_not_forgotten", exc_info=True)
+
+    def _totals(self, state: State) -> _Totals:
+        telemetry = state.telemetry
+        totals = _Totals(self._now(), self._clock())
+        failed = sum(n for (_, outcome), n in telemetry.streams.items() if outcome == "error")
+        totals.counts.update(
+            messages=telemetry.questions.total(),
+            answers=telemetry.streams.total(),
+            failed=failed,
+            tokens=sum(n for (_, kind), n in telemetry.tokens.items() if kind == "output"),
+            refused=telemetry.refused,
+            cpu_ms=round(self._cpu() * 1000),
+        )
+        totals.spread = {
+            "first_token": _buckets(telemetry.first_token_s.items.values()),
+            "speed": _buckets(telemetry.speed.items.values()),
+            "loop_lag": _buckets([telemetry.loop_lag_s]),
+        }
+        for (model, _), count in telemetry.streams.items():
+            totals.models[model] += count
+        for code in {*telemetry.stream_errors, *telemetry.errors, *telemetry.problems}:
+            # An answer that failed was also told to whoever asked for it by a socket.
+            of_answers = max(telemetry.stream_errors[code], telemetry.errors[code])
+            totals.errors[code] = of_answers + telemetry.problems[code]
+        return totals
+
+    def _examples(self, telemetry: Telemetry, step: Step) -> dict[str, str]:
+        return {
+            code: telemetry.examples[code] for code in step.errors if code in telemetry.examples
+        }
+
+
+def _between(before: _Totals, now: _Totals) -> Step:
+    seconds = max(now.clock - before.clock, 1e-9)
+    step = Step(now.at - seconds, seconds)
+    step.counts = now.counts - before.counts
+    step.models = now.models - before.models
+    step.errors = now.errors - before.errors
+    for name, buckets in now.spread.items():
+        if more := buckets - before.spread[name]:
+            step.spread[name] = more
+    return step
+
+
+def _buckets(histograms: Iterable[Histogram]) -> Counter[float]:
+    found: Counter[float] = Counter()
+    for histogram in histograms:
+        for bound, count in zip((*histogram.bounds, inf), histogram.counts, strict=True):
+            found[bound] += count
+    return found
+
+
+def _peaks(state: State) -> dict[str, float]:
+    return {
+        "raw": state.telemetry.connections,
+        "pages": state.open_pages,
+        "streams": state.open_streams,
+        "behind": round(state.backlog.behind_s, 1),
+        "reader_lag": max(state.lags, default=0),
+        "memory": state.memory_mb or 0.0,
+    }
+
+
+def _step_of(kept: FigureStep) -> Step:
+    return Step.from_json(kept.at, kept.seconds, kept.figures)

@@ -1,0 +1,23 @@
+"""What is the case now, beside what was counted: looked at when somebody asks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wireside.generation.commits import Backlog
+from wireside.telemetry.counts import Telemetry
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Gauges; ``lags`` in characters, of each reader."""
+
+    telemetry: Telemetry
+    open_pages: int = 0
+    open_streams: int = 0
+    kept_streams: int = 0
+    kept_chars: int = 0
+    lags: tuple[int, ...] = ()
+    backlog: Backlog = Backlog(0, 0, 0, 0.0)
+    is_draining: bool = False
+    memory_mb: float | None = None

@@ -1,0 +1,225 @@
+"""The history: what is counted is in a step, steps outlive the process and a store that fails."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from wireside.errors import Forbidden, ProviderTimeout, StoreError
+from wireside.identity import LOCAL, Caller
+from wireside.messages import End, ModelRequest, Usage
+from wireside.records import FigureStep
+from wireside.store.store import SqlStore
+from wireside.telemetry import Telemetry
+from wireside.telemetry.board import Board
+from wireside.telemetry.history import DAYS, HOUR_S, MINUTE_S, History
+from wireside.telemetry.state import State
+
+START = 1_800_000_000.0
+"""A whole hour."""
+
+
+class Times:
+    """A wall clock, a steady clock and the processor's, moved by hand."""
+
+    def __init__(self) -> None:
+        self.wall, self.steady, self.cpu = START, 0.0, 0.0
+
+    def pass_(self, seconds: float) -> None:
+        self.wall += seconds
+        self.steady += seconds
+        self.cpu += seconds / 100
+
+
+@pytest.fixture
+def times() -> Times:
+    return Times()
+
+
+@pytest.fixture
+def telemetry(times: Times) -> Telemetry:
+    return Telemetry(clock=lambda: times.steady)
+
+
+def history(telemetry: Telemetry, store: Any, times: Times) -> History:
+    return History(
+        lambda: State(telemetry, open_streams=2, memory_mb=100.0),
+        store,
+        wall_clock=lambda: times.wall,
+        clock=lambda: times.steady,
+        cpu_clock=lambda: times.cpu,
+    )
+
+
+def ask(telemetry: Telemetry, times: Times, model: str = "m", error: bool = False) -> None:
+    telemetry.question("ask")
+    answer = telemetry.answer("stream-7", model, ModelRequest(model, ()))
+    times.pass_(0.2)
+    answer.first()
+    times.pass_(1.0)
+    end = End(None, ProviderTimeout()) if error else End("stop", usage=Usage(10, 51))
+    answer.ended(end, 200, lambda: "text")
+
+
+def run_for(one: History, times: Times, seconds: float) -> None:
+    for _ in range(round(seconds / 2)):
+        times.pass_(2)
+        one.tick()
+
+
+async def test_what_happened_is_in_the_last_hour(
+    telemetry: Telemetry, store: SqlStore, times: Times
+) -> None:
+    one = history(telemetry, store.figures, times)
+    for _ in range(3):
+        ask(telemetry, times)
+    ask(telemetry, times, error=True)
+    run_for(one, times, 10)
+    shown = await Board(one).show(LOCAL, times.wall - HOUR_S, times.wall)
+    assert shown["sums"]["messages"] == 4
+    assert shown["sums"]["answers"] == 4
+    assert shown["sums"]["tokens"] == 153
+    assert shown["sums"]["error_rate"] == 25.0
+    assert 0.1 <= shown["sums"]["first_p50"] <= 0.2
+    assert shown["models"] == [("m", 4)]
+    assert shown["errors"] == [["provider_timeout", 1, "stream-7"]]
+    assert shown["series"]["streams"] == [2]
+    assert shown["series"]["memory"] == [100.0]
+    assert shown["series"]["cpu"] == [pytest.approx(1.0, abs=0.1)]
+
+
+async def test_it_goes_on_after_a_restart_in_the_same_minute(
+    telemetry: Telemetry, store: SqlStore, times: Times
+) -> None:
+    one = history(telemetry, store.figures, times)
+    ask(telemetry, times)
+    run_for(one, times, 20)
+    await one.aclose()
+    again = Telemetry(clock=lambda: times.steady)
+    two = history(again, store.figures, times)
+    await two.open()
+    ask(again, times)
+    run_for(two, times, 20)
+    await two.aclose()
+    kept = await store.figures.steps(MINUTE_S, int(START), int(START) + MINUTE_S)
+    assert len(kept) == 1
+    assert sum(step.counts["messages"] for step in two.last_hour()) == 2
+    three = history(Telemetry(), store.figures, times)
+    await three.open()
+    assert sum(step.counts["messages"] for step in three.last_hour()) == 2
+
+
+async def test_a_day_is_shown_in_minutes_and_a_month_in_hours(
+    telemetry: Telemetry, store: SqlStore, times: Times
+) -> None:
+    one = history(telemetry, store.figures, times)
+    for _ in range(6):
+        ask(telemetry, times)
+        run_for(one, times, 30 * 60)
+        await one.save()
+    await one.aclose()
+    of_minutes = await store.figures.steps(MINUTE_S, 0, int(times.wall))
+    of_hours = await store.figures.steps(HOUR_S, 0, int(times.wall))
+    assert 178 <= len(of_minutes) <= 182
+    assert 3 <= len(of_hours) <= 4
+    for days in (0.5, 20):
+        steps = await one.between(times.wall - days * 86_400, times.wall)
+        assert sum(step.counts["messages"] for step in steps) == 6
+
+
+async def test_what_a_store_does_not_take_is_kept_later(
+    telemetry: Telemetry, store: SqlStore, times: Times
+) -> None:
+    flaky = Flaky(store.figures)
+    one = history(telemetry, flaky, times)
+    flaky.is_broken = True
+    await one.open()  # says so in the log, and begins with nothing
+    ask(telemetry, times)
+    run_for(one, times, 180)
+    await one.save()
+    assert await store.figures.steps(MINUTE_S, 0, int(times.wall)) == []
+    flaky.is_broken = False
+    await one.save()
+    kept = await store.figures.steps(MINUTE_S, 0, int(times.wall))
+    assert len(kept) >= 2
+
+
+async def test_steps_are_forgotten_after_thirty_days(store: SqlStore) -> None:
+    now = int(START)
+    await store.figures.keep([FigureStep(now - DAYS * 86_400 - 60, 60, "{}")])
+    await store.figures.keep([FigureStep(now - DAYS * 86_400 + 60, 60, "{}")])
+    await store.figures.forget(now - DAYS * 86_400)
+    assert [step.at for step in await store.figures.steps(60, 0, now)] == [now - DAYS * 86_400 + 60]
+
+
+async def test_a_clock_that_jumps_back_takes_nothing_away(
+    telemetry: Telemetry, store: SqlStore, times: Times
+) -> None:
+    one = history(telemetry, store.figures, times)
+    ask(telemetry, times)
+    run_for(one, times, 60)
+    times.wall -= 60
+    ask(telemetry, times)
+    run_for(one, times, 60)
+    await one.aclose()
+    kept = history(telemetry, store.figures, times)
+    await kept.open()
+    times.wall += 120
+    assert sum(step.counts["messages"] for step in kept.last_hour()) == 2
+
+
+async def test_only_administrators_are_shown_anything(
+    telemetry: Telemetry, store: SqlStore, times: Times
+) -> None:
+    board = Board(history(telemetry, store.figures, times))
+    for caller in (
+        Caller("u", "Uma", "user"),
+        Caller("v", "Vic", "viewer"),
+        Caller("k", "Kim", "admin", frozenset({"chat", "read"})),
+    ):
+        with pytest.raises(Forbidden):
+            await board.show(caller, START - 60, START)
+        with pytest.raises(Forbidden):
+            board.watch(caller, lambda _: None)
+
+
+async def test_who_watches_is_told_until_they_leave(
+    telemetry: Telemetry, store: SqlStore, times: Times
+) -> None:
+    one = history(telemetry, store.figures, times)
+    board, told = Board(one), []
+    leave = board.watch(LOCAL, told.append)
+    ask(telemetry, times)
+    run_for(one, times, 10)
+    assert [("series" in tick) for tick in told] == [False] * 3 + [True] + [False]
+    assert told[3]["hour"]["sums"]["messages"] == 1
+    leave()
+    run_for(one, times, 10)
+    assert len(told) == 5
+
+
+class Flaky:
+    """A store that can be broken."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+        self.is_broken = False
+
+    def _check(self) -> None:
+        if self.is_broken:
+            raise StoreError
+
+    async def keep(self, steps: Sequence[FigureStep]) -> None:
+        self._check()
+        await self._store.keep(steps)
+
+    async def steps(self, seconds: int, since: int, until: int) -> Sequence[FigureStep]:
+        self._check()
+        found: Sequence[FigureStep] = await self._store.steps(seconds, since, until)
+        return found
+
+    async def forget(self, before: int) -> None:
+        self._check()
+        await self._store.forget(before)

@@ -1,0 +1,109 @@
+"""The dashboard: what the server does, live and over thirty days, for administrators."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+from urllib.parse import quote
+
+from fastapi import Request, Response
+from fastapi.responses import RedirectResponse
+from nicegui import Client, ui
+
+from wireside.errors import WiresideError
+from wireside.identity import LOCAL, Caller
+from wireside.ports import Clock
+from wireside_ui.components.dashboard import Dashboard
+from wireside_ui.page_socket import make_room
+from wireside_ui.theme import Look, head_html
+from wireside_ui.words import direction_of, language_of, sentence_in, words_in
+
+HOUR_S: Final = 3600
+
+
+class Figures(Protocol):
+    """Where the figures come from. Both raise ``Forbidden`` for who is no administrator."""
+
+    async def show(self, caller: Caller, since: float, until: float) -> dict[str, Any]:
+        """Return what happened in a time, in seconds since 1970. Raises ``StoreError``."""
+        ...
+
+    def watch(
+        self, caller: Caller, listener: Callable[[dict[str, Any]], object]
+    ) -> Callable[[], None]:
+        """Tell ``listener`` what happens, until what is returned is called."""
+        ...
+
+
+class DashboardPage:
+    """Registers the page at ``/dashboard``."""
+
+    def __init__(self, board: Figures, look: Look, version: str, clock: Clock) -> None:
+        """``clock`` gives seconds since 1970."""
+        self._board = board
+        self._look = look
+        self._version = version
+        self._now = clock
+
+    def register(self) -> None:
+        """Make the page known to NiceGUI."""
+
+        @ui.page("/dashboard")
+        async def dashboard(request: Request, client: Client) -> Response | None:
+            caller = getattr(request.state, "caller", LOCAL)
+            base = request.scope.get("root_path", "")
+            if not caller.may("admin"):
+                return RedirectResponse(f"{base}/audit", 303)  # says what is missing
+            make_room()
+            await self._build(request, client, caller, base)
+            return None
+
+    async def _build(self, request: Request, client: Client, caller: Caller, base: str) -> None:
+        language = language_of(request.headers.get("accept-language", ""))
+        words = words_in(language)
+        ui.page_title(f"{words['dashboard']} · {self._look.name}")
+        ui.add_head_html(
+            head_html(
+                self._look,
+                base=base,
+                version=self._version,
+                language=language,
+                direction=direction_of(language),
+                styles=("theme", "account", "dashboard"),
+            )
+        )
+        now = self._now()
+        client.page_container.set_visibility(False)
+        with client.layout:
+            shown = Dashboard(
+                first=await self._show(caller, language, now - HOUR_S, now),
+                links=self._links(caller, base, words),
+                logo=f"{base}/logo?v={quote(self._version)}",
+                name=self._look.name,
+                base=base,
+                language=language,
+                words=words,
+                on_range=lambda since, until: self._show(caller, language, since, until),
+                now=self._now,
+            )
+        client.on_delete(self._board.watch(caller, shown.push))
+
+    async def _show(
+        self, caller: Caller, language: str, since: float, until: float
+    ) -> dict[str, Any]:
+        try:
+            return await self._board.show(caller, since, until)
+        except WiresideError as error:
+            return {"problem": sentence_in(language, error)}
+
+    def _links(self, caller: Caller, base: str, words: dict[str, str]) -> list[dict[str, str]]:
+        if not caller.user_id:
+            return []
+        return [
+            {"href": f"{base}/{path}", "text": words[word]}
+            for path, word in (
+                ("settings", "account_settings"),
+                ("people", "account_people"),
+                ("audit", "account_audit"),
+            )
+        ]
