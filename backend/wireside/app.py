@@ -53,7 +53,7 @@ from wireside.generation.runner import Runner
 from wireside.generation.tasks import Tasks
 from wireside.identity import NOBODY
 from wireside.protocol import connection
-from wireside.protocol.limits import AddressWindows
+from wireside.protocol.limits import Addresses, AddressWindows
 from wireside.providers import weights
 from wireside.providers.catalog import Catalog
 from wireside.providers.local import LocalLimits, LocalProvider
@@ -335,7 +335,7 @@ def create_app(settings: Settings) -> FastAPI:
         chat=server.chat,
         door=door_of(settings),
         quotas=server.auth.quotas,
-        rules=WhoRules(settings.sharing == "public", frozenset(settings.trusted_proxies)),
+        rules=WhoRules(settings.sharing == "public", Addresses.of(settings.trusted_proxies)),
     )
     app.add_middleware(Guards, settings=settings, telemetry=server.telemetry)
     return app

@@ -22,6 +22,9 @@ INVITATION_S = 7 * 86_400.0
 RESET_S = 86_400.0
 """The same of one that sets a password anew."""
 
+SEEN_S = 60.0
+"""How exactly it is kept when somebody was last here."""
+
 ELSEWHERE = "People are signed in elsewhere (WIRESIDE_AUTH); links to join are not used here."
 
 
@@ -138,6 +141,9 @@ class Accounts:
             await self._store.change_user(user)
             self._presence.end_user(user.id)
             self._saw(_as(user), "role_changed", f"{user.name}: {was} to {user.role}")
+        now = self._now()
+        if user.seen_at is None or now - user.seen_at >= SEEN_S:
+            await self._store.see_user(user.id, now)
         return user
 
     async def _make_vouched(self, somebody: Vouched) -> User:

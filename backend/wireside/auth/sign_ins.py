@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from itsdangerous import BadSignature, Signer
 
-from wireside.auth.accounts import Accounts, Vouched, clean_name
+from wireside.auth.accounts import SEEN_S, Accounts, Vouched, clean_name
 from wireside.auth.limiter import Limiter, Rate
 from wireside.auth.passwords import Passwords
 from wireside.auth.presence import Presence
@@ -16,9 +16,6 @@ from wireside.identity import NOBODY, Caller
 from wireside.ports import AccountStore, Blind, Clock, Witness
 from wireside.records import SignIn, User
 from wireside.secret_words import digest, new_id, new_secret
-
-SEEN_S = 60.0
-"""How exactly it is kept when somebody was last here."""
 
 TRIES_OF_NAME = Rate(10, 300)
 """Wrong passwords for one name. Nobody is locked out for long by others who try."""

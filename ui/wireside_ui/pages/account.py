@@ -101,7 +101,7 @@ class AccountPages:
         wanted = safe_path(request.query_params.get("next", "/"))
         if _caller(request) is not None:
             return self._go(request, wanted)
-        return self._login(request, wanted)
+        return self._login(request, wanted, error=getattr(request.state, "refused", None))
 
     async def login(self, request: Request) -> Response:
         """Sign somebody in, or say what is wrong."""
