@@ -18,6 +18,7 @@ from fastapi import FastAPI
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.routing import Route, WebSocketRoute
+from starlette.types import Receive, Scope, Send
 
 from wireside import __version__
 from wireside.api.accounts import AccountRoutes
@@ -52,7 +53,7 @@ from wireside.generation.runner import Runner
 from wireside.generation.tasks import Tasks
 from wireside.identity import NOBODY
 from wireside.protocol import connection
-from wireside.protocol.limits import AddressWindows
+from wireside.protocol.limits import Addresses, AddressWindows
 from wireside.providers import weights
 from wireside.providers.catalog import Catalog
 from wireside.providers.local import LocalLimits, LocalProvider
@@ -155,6 +156,7 @@ class Server:
             time.time,
             on_removed=lambda user_id: self.chat.library.forget_all_of(user_id),
             witness=witness,
+            has_passwords=settings.auth in ("none", "password"),
         )
         sign_ins = SignIns(
             store,
@@ -326,12 +328,13 @@ def create_app(settings: Settings) -> FastAPI:
         base_url=settings.public_url or "",
     )
     if settings.auth == "oidc":
+        is_secure = (settings.public_url or "").startswith("https:")
         app.add_middleware(
-            SessionMiddleware,  # what waits for the provider's answer
+            _SignInSession,
             secret_key=_secret(settings.data_dir),
-            session_cookie="wireside_oidc",
+            session_cookie="__Host-wireside_oidc" if is_secure else "wireside_oidc",
             max_age=600,
-            https_only=(settings.public_url or "").startswith("https:"),
+            https_only=is_secure,
         )
     app.add_middleware(CallerIds)  # the innermost: who asks is known by then
     app.add_middleware(FileCache, prefixes=("/_nicegui/", "/assets/"))
@@ -341,10 +344,21 @@ def create_app(settings: Settings) -> FastAPI:
         chat=server.chat,
         door=door_of(settings),
         quotas=server.auth.quotas,
-        rules=WhoRules(settings.sharing == "public", frozenset(settings.trusted_proxies)),
+        rules=WhoRules(settings.sharing == "public", Addresses.of(settings.trusted_proxies)),
     )
     app.add_middleware(Guards, settings=settings, telemetry=server.telemetry)
     return app
+
+
+class _SignInSession(SessionMiddleware):
+    """What waits for a provider's answer. Everywhere else a session is that of NiceGUI's pages, and
+    would be kept here too.
+    """
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on, with a session where one is needed."""
+        is_needed = scope["type"] == "http" and scope["path"].startswith("/oidc/")
+        await (super().__call__ if is_needed else self.app)(scope, receive, send)
 
 
 def _endpoint(server: Server) -> ChatEndpoint:

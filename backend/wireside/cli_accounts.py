@@ -232,7 +232,13 @@ async def _open(settings: Settings) -> AsyncIterator[_Opened]:
     try:
         await store.open_beside()
         nobody = Presence()
-        accounts = Accounts(store.accounts, Passwords(), nobody, time.time)
+        accounts = Accounts(
+            store.accounts,
+            Passwords(),
+            nobody,
+            time.time,
+            has_passwords=settings.auth in ("none", "password"),
+        )
         keys = Keys(store.accounts, nobody, time.time)
         yield _Opened(store.accounts, accounts, keys, settings)
     finally:

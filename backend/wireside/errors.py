@@ -11,7 +11,8 @@
     │   ├── TooMany               too_many        yes
     │   ├── RateLimited           rate_limited    yes
     │   ├── Unauthorized          unauthorized
-    │   │   └── Forbidden         unauthorized              known, but not allowed to
+    │   │   ├── Forbidden         unauthorized              known, but not allowed to
+    │   │   └── SignInFailed      unauthorized              a sign-in service did not vouch for them
     │   ├── UnknownModel          unknown_model
     │   ├── NotConfigured         not_configured
     │   ├── NotFound              not_found
@@ -34,7 +35,7 @@ A provider raises only ``ProviderError``, ``UnknownModel``, ``NotConfigured``, `
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final, Literal
 
 
 class WiresideError(Exception):
@@ -108,6 +109,18 @@ class Forbidden(Unauthorized):
     """The server knows who asks, and does not let them."""
 
     sentence = "Your account may not do this."
+
+
+class SignInFailed(Unauthorized):
+    """A service that signs people in did not vouch for somebody. ``why`` says what to do next:
+    begin again, ask there, tell who runs this server, or wait.
+    """
+
+    sentence = "The sign-in did not work; try again."
+
+    def __init__(self, why: Literal["expired", "denied", "wrong", "unreachable"]) -> None:
+        super().__init__()
+        self.why: Final = why
 
 
 class UnknownModel(RequestError):

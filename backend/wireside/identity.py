@@ -37,7 +37,9 @@ class Caller:
     role: Role
     scopes: frozenset[Scope] = frozenset(SCOPES)
     credential: str = ""
-    """The session or the key that they came with: ``session ID``, ``key ID``; "" for neither."""
+    """What they came with: ``session ID``, ``key ID``; ``user ID`` where a proxy says who it is at
+    each request; "" without accounts.
+    """
     address: str = ""
     """Where they are, for limits: an address, or a network of them."""
     messages_per_minute: int | None = None

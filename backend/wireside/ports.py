@@ -333,6 +333,10 @@ class AccountStore(Protocol):
         """Keep an account as it is given. The name must be free."""
         ...
 
+    async def see_user(self, user_id: str, at: float) -> None:
+        """Keep when somebody was last here."""
+        ...
+
     async def set_password(self, user_id: str, password: str, *, invitation: str | None) -> bool:
         """Keep another password, and use the invitation up. Returns False when it is used."""
         ...
@@ -442,7 +446,11 @@ class AccountStore(Protocol):
     # ---- all of them -------------------------------------------------------------------------
 
     async def valid(
-        self, sign_in_ids: Collection[str], key_ids: Collection[str], now: float
+        self,
+        sign_in_ids: Collection[str],
+        key_ids: Collection[str],
+        user_ids: Collection[str],
+        now: float,
     ) -> frozenset[tuple[str, str]]:
         """Return which of these still let somebody in, as a caller's ``credential`` and role."""
         ...

@@ -1,8 +1,9 @@
 """Finds out who asks before anything else does, and closes what is open when they may no more.
 
 Pure ASGI, behind the door (``guards.py``): Host and Origin are good already. What follows finds the
-caller in ``scope["state"]["caller"]``, and the chat as they may use it in ``["chat"]``. All paths
-that are not public need one.
+caller in ``scope["state"]["caller"]``, and the chat as they may use it in ``["chat"]``; or in
+``["refused"]`` why somebody whom a proxy has signed in is not let in. All paths that are not public
+need a caller.
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ from wireside.auth.cookies import cookie_of
 from wireside.auth.gate import Credentials, Gate
 from wireside.auth.quotas import UserQuotas
 from wireside.chat.service import ChatService
-from wireside.errors import StoreError
+from wireside.errors import RequestError, StoreError
 from wireside.identity import Caller
 from wireside.protocol.handshake import Accept, Door, Handshake
-from wireside.protocol.limits import network_of
+from wireside.protocol.limits import Addresses, network_of
 
 _log = structlog.get_logger(__name__)
 
@@ -52,7 +53,7 @@ class WhoRules:
     """How the guard is to work. ``shares_are_public``: a shared snapshot needs no sign-in."""
 
     shares_are_public: bool = False
-    trusted_proxies: frozenset[str] = frozenset()
+    trusted_proxies: Addresses = Addresses()
 
 
 class WhoAsks:
@@ -84,15 +85,17 @@ class WhoAsks:
         credentials = self._credentials(scope)
         if _is_form(scope) and not credentials.is_own_page:
             return await answer(scope, receive, send, 403, _FOREIGN, "unauthorized")
+        state = scope.setdefault("state", {})
         try:
             caller = await self._gate.caller(credentials)
         except StoreError as error:
             return await answer(scope, receive, send, 503, str(error), "internal")
+        except RequestError as error:
+            caller, state["refused"] = None, error
         if caller is None:
             if not self._is_public(scope):
                 return await self._turn_away(scope, receive, send)
         else:
-            state = scope.setdefault("state", {})
             state["caller"], state["chat"] = caller, self._chat.of(caller)
         if scope["type"] == "websocket" and caller is not None:
             return await self._hold(caller, scope, receive, send)
@@ -104,8 +107,12 @@ class WhoAsks:
 
     def _credentials(self, scope: Scope) -> Credentials:
         headers: dict[str, str] = {}
-        for name, value in scope["headers"]:
-            headers.setdefault(name.decode("latin-1"), value.decode("latin-1"))
+        repeated: set[str] = set()
+        for raw_name, value in scope["headers"]:
+            name = raw_name.decode("latin-1")
+            if name in headers:
+                repeated.add(name)
+            headers.setdefault(name, value.decode("latin-1"))
         kind, _, bearer = headers.get("authorization", "").partition(" ")
         ticket = next(
             (one for one in scope.get("subprotocols", ()) if one.startswith(TICKET)), None
@@ -118,8 +125,9 @@ class WhoAsks:
             ticket=ticket.removeprefix(TICKET) if ticket else None,
             origin=headers.get("origin"),
             is_own_page=self._is_own_page(scope, headers),
-            is_from_proxy=scope.get("wireside.peer") in self._rules.trusted_proxies,
+            is_from_proxy=self._rules.trusted_proxies.has(scope.get("wireside.peer", "")),
             headers=headers,
+            repeated=frozenset(repeated),
         )
 
     def _is_own_page(self, scope: Scope, headers: dict[str, str]) -> bool:
@@ -154,6 +162,9 @@ class WhoAsks:
             base = scope.get("root_path", "")
             wanted = f"?next={quote(path, safe='/')}" if path != "/" else ""
             return await _redirect(send, f"{base}/login{wanted}")
+        refused: RequestError | None = scope["state"].get("refused")
+        if refused is not None:
+            return await answer(scope, receive, send, 403, str(refused), refused.code)
         await answer(scope, receive, send, 401, "Please sign in first.", "unauthorized")
 
     # ---- while they are here -----------------------------------------------------------------

@@ -22,6 +22,11 @@ INVITATION_S = 7 * 86_400.0
 RESET_S = 86_400.0
 """The same of one that sets a password anew."""
 
+SEEN_S = 60.0
+"""How exactly it is kept when somebody was last here."""
+
+ELSEWHERE = "People are signed in elsewhere (WIRESIDE_AUTH); links to join are not used here."
+
 
 @dataclass(frozen=True, slots=True)
 class Vouched:
@@ -47,14 +52,19 @@ class Accounts:
         wall_clock: Clock,
         on_removed: Callable[[str], None] = lambda _: None,
         witness: Witness | None = None,
+        *,
+        has_passwords: bool = True,
     ) -> None:
-        """``on_removed`` is told the id of an account that is no more."""
+        """``on_removed`` is told the id of an account that is no more. Without ``has_passwords``
+        people are signed in elsewhere, and no link is another way in.
+        """
         self._saw = (witness or Blind()).saw
         self._store = store
         self._passwords = passwords
         self._presence = presence
         self._now = wall_clock
         self._on_removed = on_removed
+        self._has_passwords = has_passwords
 
     # ---- coming in for the first time --------------------------------------------------------
 
@@ -72,6 +82,8 @@ class Accounts:
         """Return the invitation of a link, and the name of the account that it is for, "" for a
         new one. Raises ``NotFound``.
         """
+        if not self._has_passwords:
+            raise NotFound(ELSEWHERE)
         found = await self._store.invitation(digest(secret))
         if found is None or found.expires_at < self._now():
             raise NotFound("This link has been used, or is too old. Ask for another one.")
@@ -125,9 +137,13 @@ class Accounts:
         if user.disabled_at is not None:
             raise Forbidden("This account is disabled.")
         if somebody.role is not None and user.role != somebody.role:
-            user = replace(user, role=somebody.role)
+            was, user = user.role, replace(user, role=somebody.role)
             await self._store.change_user(user)
             self._presence.end_user(user.id)
+            self._saw(_as(user), "role_changed", f"{user.name}: {was} to {user.role}")
+        now = self._now()
+        if user.seen_at is None or now - user.seen_at >= SEEN_S:
+            await self._store.see_user(user.id, now)
         return user
 
     async def _make_vouched(self, somebody: Vouched) -> User:
@@ -184,6 +200,7 @@ class Accounts:
     async def invite(self, caller: Caller, role: Role, name: str = "") -> str:
         """Return the secret of a link by which one person makes an account."""
         caller.require("admin")
+        self._require_passwords()
         if name:
             name = checked_name(name)
             if await self._store.user_named(name):
@@ -207,6 +224,7 @@ class Accounts:
     async def reset(self, caller: Caller, user_id: str) -> str:
         """Return the secret of a link by which somebody sets their password anew."""
         caller.require("admin")
+        self._require_passwords()
         user = await self._user(user_id)
         if user.password is None:
             raise BadMessage("The password of this account is kept elsewhere.")
@@ -259,6 +277,10 @@ class Accounts:
         if user is None:
             raise NotFound("There is no such account.")
         return user
+
+    def _require_passwords(self) -> None:
+        if not self._has_passwords:
+            raise BadMessage(ELSEWHERE)
 
     async def _keep_an_administrator(self, changed: User) -> None:
         if changed.role != "admin" or changed.disabled_at is not None:

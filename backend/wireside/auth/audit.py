@@ -38,6 +38,7 @@ class Audit:
         self._now = wall_clock
         self._waiting: deque[AuditEntry] = deque(maxlen=MAX_WAITING)
         self._has_some = asyncio.Event()
+        self._writing = asyncio.Lock()
         self._forgot_at = 0.0
 
     def saw(self, caller: Caller, action: str, subject: str = "") -> None:
@@ -67,16 +68,17 @@ class Audit:
 
     async def flush(self) -> None:
         """Write now; what can't be written waits."""
-        entries = list(self._waiting)
-        if not entries:
-            return
-        try:
-            await self._store.note(entries)
-        except StoreError:
-            self._has_some.set()
-            return
-        for _ in entries:
-            self._waiting.popleft()
+        async with self._writing:
+            entries = list(self._waiting)
+            if not entries:
+                return
+            try:
+                await self._store.note(entries)
+            except StoreError:
+                self._has_some.set()
+                return
+            for _ in entries:
+                self._waiting.popleft()
 
     async def read(
         self, caller: Caller, query: str = "", *, before: int | None = None, limit: int = PAGE

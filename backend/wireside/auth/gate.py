@@ -14,7 +14,7 @@ from wireside.auth.keys import Keys
 from wireside.auth.presence import Presence
 from wireside.auth.sign_ins import SignIns
 from wireside.auth.tickets import Tickets
-from wireside.errors import StoreError, WiresideError
+from wireside.errors import RequestError, StoreError
 from wireside.identity import LOCAL, Caller, Role
 from wireside.ports import AccountStore, Clock
 
@@ -26,6 +26,9 @@ LOOK_AGAIN_S = 5.0
 """How often it is looked whether those who are here may still be. What is done in this process acts
 at once; this is for what is done by others, such as the command line.
 """
+
+MAX_SUBJECT_CHARS = 255
+"""Of what a proxy calls somebody. Cut off, two of them could be the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,8 @@ class Credentials:
     is_from_proxy: bool = False
     headers: Mapping[str, str] = field(default_factory=dict)
     """Those of a proxy that signs people in, by their names in lower case."""
+    repeated: frozenset[str] = frozenset()
+    """Names of headers that came more than once: one of them may be the client's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +102,9 @@ class Gate:
         self._proxy = proxy
 
     async def caller(self, credentials: Credentials) -> Caller | None:
-        """Return who asks, None for somebody unknown. Raises ``StoreError``."""
+        """Return who asks, None for somebody unknown. Raises ``StoreError``, and ``Forbidden`` for
+        a disabled account that the proxy has signed in.
+        """
         address = credentials.address
         if self.mode == "none":
             return replace(LOCAL, address=address)
@@ -115,20 +122,30 @@ class Gate:
         return None
 
     async def _vouched_by_proxy(self, credentials: Credentials) -> Caller | None:
-        name = credentials.headers.get(self._proxy.user_header, "").strip()
+        name = _text(credentials.headers.get(self._proxy.user_header, "")).strip()
         if not credentials.is_from_proxy or not name:
             return None
-        said = credentials.headers.get(self._proxy.groups_header, "")
+        if {self._proxy.user_header, self._proxy.groups_header} & credentials.repeated:
+            _log.warning("vouched_refused", reason="The proxy's headers came twice.")
+            return None
+        if len(name) > MAX_SUBJECT_CHARS:
+            _log.warning("vouched_refused", reason="The proxy's name of a user is too long.")
+            return None
+        said = _text(credentials.headers.get(self._proxy.groups_header, ""))
         groups = frozenset(group.strip() for group in said.split(",")) - {""}
         role = self._proxy.roles.role(groups)
         try:
             user = await self._accounts.vouched(Vouched(f"proxy {name}", name, role))
-        except StoreError:
-            raise
-        except WiresideError as error:
+        except RequestError as error:
             _log.warning("vouched_refused", reason=str(error))
-            return None
-        return Caller(user.id, user.name, user.role, address=credentials.address)
+            raise
+        return Caller(
+            user.id,
+            user.name,
+            user.role,
+            credential=f"user {user.id}",
+            address=credentials.address,
+        )
 
     async def watch(self) -> None:
         """See to it, for ever, that nobody stays who may not be here any more."""
@@ -150,6 +167,15 @@ class Gate:
         valid = await self._store.valid(
             {name for kind, name in ids if kind == "session"},
             {name for kind, name in ids if kind == "key"},
+            {name for kind, name in ids if kind == "user"},
             self._now(),
         )
         return {one for one in here if (one.credential, one.role) not in valid}
+
+
+def _text(value: str) -> str:
+    """Return what a header says: proxies write UTF-8, and HTTP hands it over as Latin-1."""
+    try:
+        return value.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return value

@@ -3,22 +3,54 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from authlib.integrations.base_client.errors import OAuthError
 from authlib.integrations.starlette_client import OAuth
-from httpx import HTTPError
+from httpx2 import HTTPError, HTTPStatusError
 from starlette.requests import Request
 from starlette.responses import Response
 
 from wireside.auth.accounts import Vouched
 from wireside.auth.gate import RolesByGroup
-from wireside.errors import ProviderUnavailable, Unauthorized
+from wireside.errors import SignInFailed
 
 _log = structlog.get_logger(__name__)
 
-UNREACHABLE = "The sign-in service can't be reached at the moment; try again."
+MAX_SUBJECT_CHARS: Final = 255
+"""OpenID Core, "ID Token"."""
+
+_ALGORITHMS: Final = "id_token_signing_alg_values_supported"
+
+_NAMES: Final = ("preferred_username", "email", "name")
+"""Claims that say what somebody is called, the first that there is."""
+
+_CODES: Final = frozenset(
+    {
+        "access_denied",
+        "account_selection_required",
+        "consent_required",
+        "interaction_required",
+        "invalid_client",
+        "invalid_grant",
+        "invalid_request",
+        "invalid_scope",
+        "login_required",
+        "mismatching_state",
+        "missing_token",
+        "server_error",
+        "temporarily_unavailable",
+        "unauthorized_client",
+        "unsupported_response_type",
+    }
+)
+"""Those of RFC 6749, OpenID Core and authlib: the ones that are logged. Others anybody can write
+into an address.
+"""
+
+_EXPIRED: Final = frozenset({"mismatching_state", "invalid_grant"})
+_UNREACHABLE: Final = frozenset({"server_error", "temporarily_unavailable"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +71,13 @@ class OpenId:
     def __init__(self, rules: OpenIdRules) -> None:
         self.name = rules.name or "OpenID"
         self._rules = rules
+        self._issuer = rules.issuer.rstrip("/")
         oauth = OAuth()
         self._client: Any = oauth.register(
             "provider",
             client_id=rules.client_id,
             client_secret=rules.client_secret,
-            server_metadata_url=f"{rules.issuer.rstrip('/')}/.well-known/openid-configuration",
+            server_metadata_url=f"{self._issuer}/.well-known/openid-configuration",
             client_kwargs={
                 "scope": "openid profile email",
                 "code_challenge_method": "S256",
@@ -55,40 +88,95 @@ class OpenId:
     async def begin(self, request: Request, callback: str) -> Response:
         """Send the visitor to the provider, which sends them back to ``callback``.
 
-        Raises ``ProviderUnavailable``.
+        Raises ``SignInFailed``.
         """
         try:
-            response: Response = await self._client.authorize_redirect(request, callback)
-        except (HTTPError, OAuthError, ValueError) as error:
-            _log.warning("openid_unreachable", error=type(error).__name__)
-            raise ProviderUnavailable(UNREACHABLE) from error
+            scope = self._scope(await self._metadata())
+            response: Response = await self._client.authorize_redirect(
+                request, callback, scope=scope
+            )
+        except Exception as error:
+            raise _failed(error) from error
         return response
 
     async def finish(self, request: Request) -> Vouched:
-        """Return whom the provider vouches for. Raises ``Unauthorized`` or
-        ``ProviderUnavailable``.
-        """
+        """Return whom the provider vouches for. Raises ``SignInFailed``."""
         try:
+            await self._metadata()
             token = await self._client.authorize_access_token(request)
-        except HTTPError as error:
-            _log.warning("openid_unreachable", error=type(error).__name__)
-            raise ProviderUnavailable(UNREACHABLE) from error
-        except Exception as error:  # authlib's, and those of the library that checks tokens
-            _log.warning("openid_refused", error=type(error).__name__)
-            raise Unauthorized("The sign-in did not work; try again.") from error
-        claims = token.get("userinfo") or {}
+            claims = await self._claims(token)
+            role = self._rules.roles.role(_groups(claims.get(self._rules.groups_claim)))
+        except Exception as error:
+            raise _failed(error) from error
+        subject = claims["sub"]
+        name = next((str(claims[claim]) for claim in _NAMES if claims.get(claim)), subject)
+        return Vouched(f"oidc {self._issuer} {subject}", name, role)
+
+    async def _metadata(self) -> dict[str, Any]:
+        """Return what the provider says of itself, read once. What is not its own is not kept."""
+        metadata: dict[str, Any] = await self._client.load_server_metadata()
+        if str(metadata.get("issuer")).rstrip("/") != self._issuer:
+            metadata.clear()
+            raise _Wrong("issuer of the provider's document")
+        signed = [name for name in metadata.get(_ALGORITHMS, ()) if name[:2] in ("RS", "PS", "ES")]
+        metadata[_ALGORITHMS] = signed or ["RS256"]  # never "none"
+        return metadata
+
+    def _scope(self, metadata: dict[str, Any]) -> str:
+        """Ask for the groups too where they matter and have a scope of their own."""
+        claim = self._rules.groups_claim
+        is_wanted = self._rules.roles != RolesByGroup()
+        has_scope = is_wanted and claim in metadata.get("scopes_supported", ())
+        return f"openid profile email {claim}" if has_scope else "openid profile email"
+
+    async def _claims(self, token: dict[str, Any]) -> dict[str, Any]:
+        """Return what the token says of somebody, and what it leaves to be asked for."""
+        claims = dict(token.get("userinfo") or {})
         subject = claims.get("sub")
-        if not isinstance(subject, str) or not subject:
-            raise Unauthorized("The sign-in service does not say who you are.")
-        name = next(
-            (
-                str(claims[claim])
-                for claim in ("preferred_username", "email", "name")
-                if claims.get(claim)
-            ),
-            subject,
+        if not isinstance(subject, str) or not 0 < len(subject) <= MAX_SUBJECT_CHARS:
+            raise _Wrong("sub")
+        lacks_groups = self._rules.groups_claim not in claims
+        is_enough = any(claims.get(name) for name in _NAMES) and not (
+            lacks_groups and self._rules.roles != RolesByGroup()
         )
-        said = claims.get(self._rules.groups_claim) or ()
-        groups = frozenset(map(str, said)) if isinstance(said, list) else frozenset({str(said)})
-        role = self._rules.roles.role(groups if said else frozenset())
-        return Vouched(f"oidc {self._rules.issuer} {subject}", name, role)
+        if is_enough or "userinfo_endpoint" not in await self._metadata():
+            return claims
+        more = dict(await self._client.userinfo(token=token))
+        if more.get("sub") != subject:
+            raise _Wrong("sub of the userinfo")
+        return more | claims
+
+
+class _Wrong(Exception):
+    """What the provider says is not what it must say; the text is for the log."""
+
+
+def _failed(error: Exception) -> SignInFailed:
+    """Return what the visitor is told, and log what helps who runs the server.
+
+    authlib and the library that checks tokens have a tree of errors each, and what a provider
+    answers may break them in more ways.
+    """
+    code, what = "", getattr(error, "claim", "")
+    is_away = isinstance(error, HTTPError)
+    match error:
+        case OAuthError() if error.error in _CODES:
+            code = error.error
+        case HTTPStatusError():
+            code, is_away = str(error.response.status_code), error.response.is_server_error
+        case _Wrong():
+            what = str(error)
+    if is_away or code in _UNREACHABLE:
+        _log.warning("openid_unreachable", error=type(error).__name__, code=code)
+        return SignInFailed("unreachable")
+    _log.warning("openid_refused", error=type(error).__name__, code=code, what=what)
+    if code in _EXPIRED:
+        return SignInFailed("expired")
+    return SignInFailed("denied" if code == "access_denied" else "wrong")
+
+
+def _groups(said: object) -> frozenset[str]:
+    """Return the groups of a claim: a list, or a single one."""
+    if isinstance(said, list):
+        return frozenset(map(str, said))
+    return frozenset({str(said)} if said else ())

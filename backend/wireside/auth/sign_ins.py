@@ -7,18 +7,15 @@ from dataclasses import replace
 
 from itsdangerous import BadSignature, Signer
 
-from wireside.auth.accounts import clean_name
+from wireside.auth.accounts import SEEN_S, Accounts, Vouched, clean_name
 from wireside.auth.limiter import Limiter, Rate
 from wireside.auth.passwords import Passwords
 from wireside.auth.presence import Presence
-from wireside.errors import NotFound, RateLimited, Unauthorized
+from wireside.errors import Forbidden, NotFound, RateLimited, Unauthorized
 from wireside.identity import NOBODY, Caller
 from wireside.ports import AccountStore, Blind, Clock, Witness
 from wireside.records import SignIn, User
 from wireside.secret_words import digest, new_id, new_secret
-
-SEEN_S = 60.0
-"""How exactly it is kept when somebody was last here."""
 
 TRIES_OF_NAME = Rate(10, 300)
 """Wrong passwords for one name. Nobody is locked out for long by others who try."""
@@ -68,6 +65,19 @@ class SignIns:
             self._saw(replace(NOBODY, user_id="", address=address), "sign_in_failed", name)
             raise Unauthorized("The name or the password is wrong.")
         await self._limiter.forget(f"sign-in {name}", TRIES_OF_NAME)
+        return await self.begin(user, agent=agent, address=address)
+
+    async def sign_in_vouched(
+        self, somebody: Vouched, accounts: Accounts, *, agent: str, address: str
+    ) -> str:
+        """The same for somebody whom another service has signed in. Raises ``Forbidden`` for a
+        disabled account.
+        """
+        try:
+            user = await accounts.vouched(somebody)
+        except Forbidden:
+            self._saw(replace(NOBODY, user_id="", address=address), "sign_in_failed", somebody.name)
+            raise
         return await self.begin(user, agent=agent, address=address)
 
     async def _throttle(self, name: str, address: str) -> None:

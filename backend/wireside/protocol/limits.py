@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 
 class SlidingWindow:
@@ -75,6 +77,34 @@ def network_of(address: str) -> str:
     if ip.ipv4_mapped is not None:
         return str(ip.ipv4_mapped)
     return str(ipaddress.ip_network((ip, 64), strict=False))
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Addresses and networks (``10.0.0.0/8``) that somebody has listed."""
+
+    networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = ()
+    others: frozenset[str] = frozenset()
+    """What is no address, such as a socket's path."""
+
+    @classmethod
+    def of(cls, texts: Iterable[str]) -> Addresses:
+        """Return what the texts list."""
+        networks, others = [], set[str]()
+        for text in texts:
+            try:
+                networks.append(ipaddress.ip_network(text))
+            except ValueError:
+                others.add(text)
+        return cls(tuple(networks), frozenset(others))
+
+    def has(self, address: str) -> bool:
+        """Whether an address is one of them."""
+        try:
+            ip = ipaddress.ip_address(address)
+        except ValueError:
+            return address in self.others
+        return any(ip in network for network in self.networks)
 
 
 class CountingWindow:

@@ -73,6 +73,10 @@ class SqlAccounts:
         """See ``AccountStore``."""
         await self._do(update(users).where(users.c.id == user.id).values(asdict(user)))
 
+    async def see_user(self, user_id: str, at: float) -> None:
+        """See ``AccountStore``."""
+        await self._do(update(users).where(users.c.id == user_id).values(seen_at=at))
+
     async def set_password(self, user_id: str, password: str, *, invitation: str | None) -> bool:
         """See ``AccountStore``."""
 
@@ -266,7 +270,11 @@ class SqlAccounts:
     # ---- all of them -------------------------------------------------------------------------
 
     async def valid(
-        self, sign_in_ids: Collection[str], key_ids: Collection[str], now: float
+        self,
+        sign_in_ids: Collection[str],
+        key_ids: Collection[str],
+        user_ids: Collection[str],
+        now: float,
     ) -> frozenset[tuple[str, str]]:
         """See ``AccountStore``."""
 
@@ -287,6 +295,13 @@ class SqlAccounts:
                         )
                     )
                     found.update((f"{kind} {row.id}", row.role) for row in rows)
+            for some in _slices(list(user_ids), 500):
+                rows = connection.execute(
+                    select(users.c.id, users.c.role).where(
+                        users.c.id.in_(some), users.c.disabled_at.is_(None)
+                    )
+                )
+                found.update((f"user {row.id}", row.role) for row in rows)
             return frozenset(found)
 
         return await self._database.read(work)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from tests.backend.auth.conftest import PASSWORD, House, as_caller
 
@@ -111,3 +113,13 @@ async def test_it_forgets_what_is_old(house: House, audit: Audit) -> None:
     await audit.flush()
     await audit.forget(5)
     assert [entry.action for entry in await audit.read(ada)] == ["key_made"]
+
+
+async def test_who_reads_while_it_is_written_finds_each_entry_once(
+    house: House, audit: Audit
+) -> None:
+    ada = await house.administrator()
+    await house.signed_in("ada")
+    await asyncio.gather(audit.flush(), audit.flush(), audit.read(ada))
+    entries = await audit.read(ada)
+    assert [one.action for one in entries] == ["signed_in", "account_made"]

@@ -124,15 +124,16 @@ async def test_what_still_lets_somebody_in(store: SqlStore) -> None:
     await accounts.add_sign_in(replace(HERE, id="s2", token="t2", user_id="u2"))
     await accounts.add_key(KEY)
     await accounts.add_key(replace(KEY, id="k2", expires_at=40.0))
-    ids = ({"s1", "s2", "s3"}, {"k1", "k2", "k3"})
-    all_of_them = {("session s1", "admin"), ("session s2", "user"), ("key k1", "admin")}
+    ids = ({"s1", "s2", "s3"}, {"k1", "k2", "k3"}, {"u1", "u2", "u3"})
+    grace = {("session s2", "user"), ("user u2", "user")}
+    all_of_them = {("session s1", "admin"), ("key k1", "admin"), ("user u1", "admin")} | grace
     assert await accounts.valid(*ids, 20.0) == all_of_them | {("key k2", "admin")}
     assert await accounts.valid(*ids, 50.0) == all_of_them
     await accounts.change_user(replace(GRACE, disabled_at=60.0))
-    assert await accounts.valid(*ids, 50.0) == all_of_them - {("session s2", "user")}
-    assert await accounts.valid(set(), set(), 50.0) == set()
+    assert await accounts.valid(*ids, 50.0) == all_of_them - grace
+    assert await accounts.valid(set(), set(), set(), 50.0) == set()
     many = {f"x{number}" for number in range(2000)}
-    assert await accounts.valid(many, {"k1"}, 50.0) == {("key k1", "admin")}
+    assert await accounts.valid(many, {"k1"}, many, 50.0) == {("key k1", "admin")}
 
 
 async def test_what_has_expired_goes(store: SqlStore) -> None:

@@ -153,6 +153,21 @@ WORDS: Mapping[str, str] = {
         "wer du bist."
     ),
     "account_wrong": "Das hat nicht geklappt: Name oder Passwort stimmt nicht.",
+    "account_service_expired": (
+        "Diese Anmeldung hat zu lange gedauert, war schon abgeschlossen oder begann in einem "
+        "anderen Browser. Beginne noch einmal."
+    ),
+    "account_service_denied": (
+        "Der Anmeldedienst hat dich nicht hereingelassen. Versuch es noch einmal, oder frag "
+        "die, die ihn betreiben."
+    ),
+    "account_service_wrong": (
+        "Der Anmeldedienst hat etwas geantwortet, das dieser Server nicht annehmen kann. Sag "
+        "es denen, die ihn betreiben: im Log steht, warum."
+    ),
+    "account_service_unreachable": (
+        "Der Anmeldedienst ist nicht erreichbar. Versuch es in einer Minute noch einmal."
+    ),
     "account_too_many_tries": "Zu viele Versuche. Versuch es in {seconds} Sekunden noch einmal.",
     "account_join": "Konto anlegen",
     "account_join_as_admin": "Du wirst diesen Server verwalten.",

@@ -112,6 +112,18 @@ WORDS: Mapping[str, str] = {
     "account_by_proxy": "This server leaves signing in to the proxy in front of it, and that has "
     "not said who you are.",
     "account_wrong": "That did not work: the name or the password is wrong.",
+    "account_service_expired": (
+        "This sign-in took too long, was finished already, or began in another browser. "
+        "Begin again."
+    ),
+    "account_service_denied": (
+        "The sign-in service did not let you in. Try again, or ask whoever runs it."
+    ),
+    "account_service_wrong": (
+        "The sign-in service gave an answer that this server can't accept. Tell whoever runs "
+        "this server: its log says why."
+    ),
+    "account_service_unreachable": "The sign-in service can't be reached. Try again in a minute.",
     "account_too_many_tries": "Too many attempts. Try again in {seconds} seconds.",
     "account_join": "Make your account",
     "account_join_as_admin": "You will be the administrator.",

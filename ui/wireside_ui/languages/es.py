@@ -153,6 +153,21 @@ WORDS: Mapping[str, str] = {
         "dicho quién eres."
     ),
     "account_wrong": "No ha funcionado: el nombre o la contraseña no son correctos.",
+    "account_service_expired": (
+        "Este inicio de sesión tardó demasiado, ya había terminado o empezó en otro "
+        "navegador. Empieza de nuevo."
+    ),
+    "account_service_denied": (
+        "El servicio de inicio de sesión no te ha dejado entrar. Inténtalo de nuevo o "
+        "pregunta a quien lo administra."
+    ),
+    "account_service_wrong": (
+        "El servicio de inicio de sesión dio una respuesta que este servidor no puede "
+        "aceptar. Avisa a quien administra este servidor: su registro dice por qué."
+    ),
+    "account_service_unreachable": (
+        "No se puede conectar con el servicio de inicio de sesión. Inténtalo de nuevo en un minuto."
+    ),
     "account_too_many_tries": "Demasiados intentos. Vuelve a probar en {seconds} segundos.",
     "account_join": "Crea tu cuenta",
     "account_join_as_admin": "Serás el administrador.",

@@ -153,6 +153,20 @@ WORDS: Mapping[str, str] = {
         "qui vous êtes."
     ),
     "account_wrong": "Cela n’a pas marché : le nom ou le mot de passe est faux.",
+    "account_service_expired": (
+        "Cette connexion a pris trop de temps, était déjà terminée ou a commencé dans un "
+        "autre navigateur. Recommencez."
+    ),
+    "account_service_denied": (
+        "Le service de connexion ne vous a pas laissé entrer. Réessayez, ou demandez à qui le gère."
+    ),
+    "account_service_wrong": (
+        "Le service de connexion a donné une réponse que ce serveur ne peut pas accepter. "
+        "Prévenez qui gère ce serveur : son journal dit pourquoi."
+    ),
+    "account_service_unreachable": (
+        "Le service de connexion est injoignable. Réessayez dans une minute."
+    ),
     "account_too_many_tries": "Trop de tentatives. Réessayez dans {seconds} secondes.",
     "account_join": "Créer votre compte",
     "account_join_as_admin": "Vous serez l’administrateur.",

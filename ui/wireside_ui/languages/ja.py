@@ -151,6 +151,18 @@ WORDS: Mapping[str, str] = {
         "ていません。"
     ),
     "account_wrong": "ログインできませんでした。名前かパスワードが違います。",
+    "account_service_expired": (
+        "このログインは時間がかかりすぎたか、すでに完了したか、別のブラウザーで始められた"
+        "ものです。もう一度始めてください。"
+    ),
+    "account_service_denied": (
+        "ログインサービスに拒否されました。もう一度試すか、サービスの管理者に問い合わせてください。"
+    ),
+    "account_service_wrong": (
+        "ログインサービスの応答をこのサーバーは受け付けられません。このサーバーの管理者に"
+        "知らせてください。理由はログにあります。"
+    ),
+    "account_service_unreachable": "ログインサービスに接続できません。1分後にもう一度お試しを。",
     "account_too_many_tries": "試行回数が多すぎます。{seconds} 秒後にもう一度お試しください。",
     "account_join": "アカウントを作成",
     "account_join_as_admin": "あなたが管理者になります。",

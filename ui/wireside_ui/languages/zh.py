@@ -147,6 +147,14 @@ WORDS: Mapping[str, str] = {
     "account_forgotten": "忘记密码？管理员可以给你发送新的链接。",
     "account_by_proxy": "此服务器由前面的代理负责登录，而代理没有说明你是谁。",
     "account_wrong": "登录失败：名称或密码不正确。",
+    "account_service_expired": (
+        "这次登录用时过长、已经完成，或是在另一个浏览器中开始的。请重新开始。"
+    ),
+    "account_service_denied": "登录服务没有让你进入。请重试，或询问该服务的管理者。",
+    "account_service_wrong": (
+        "登录服务给出了此服务器无法接受的回应。请告知此服务器的管理者：日志中写有原因。"
+    ),
+    "account_service_unreachable": "无法连接登录服务。请一分钟后重试。",
     "account_too_many_tries": "尝试次数过多。请在 {seconds} 秒后再试。",
     "account_join": "创建账户",
     "account_join_as_admin": "你将成为管理员。",

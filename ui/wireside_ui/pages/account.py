@@ -24,7 +24,14 @@ from wireside.auth.auth import Auth
 from wireside.auth.cookies import set_cookie
 from wireside.auth.passwords import MIN_CHARS
 from wireside.chat.sharing import Sharing
-from wireside.errors import BadMessage, Forbidden, NotFound, RateLimited, WiresideError
+from wireside.errors import (
+    BadMessage,
+    Forbidden,
+    NotFound,
+    RateLimited,
+    SignInFailed,
+    WiresideError,
+)
 from wireside.identity import SCOPES, Caller, Role, Scope
 from wireside.ports import Allowance
 from wireside.records import ApiKey
@@ -94,7 +101,7 @@ class AccountPages:
         wanted = safe_path(request.query_params.get("next", "/"))
         if _caller(request) is not None:
             return self._go(request, wanted)
-        return self._login(request, wanted)
+        return self._login(request, wanted, error=getattr(request.state, "refused", None))
 
     async def login(self, request: Request) -> Response:
         """Sign somebody in, or say what is wrong."""
@@ -159,9 +166,12 @@ class AccountPages:
             return self._go(request, "/login")
         wanted = safe_path(str(request.session.pop("next", "/")))
         try:
-            user = await self._auth.accounts.vouched(await self._auth.open_id.finish(request))
-            cookie = await self._auth.sign_ins.begin(
-                user, agent=request.headers.get("user-agent", ""), address=_address(request)
+            somebody = await self._auth.open_id.finish(request)
+            cookie = await self._auth.sign_ins.sign_in_vouched(
+                somebody,
+                self._auth.accounts,
+                agent=request.headers.get("user-agent", ""),
+                address=_address(request),
             )
         except WiresideError as error:
             return self._login(request, wanted, error=error)
@@ -526,6 +536,8 @@ class AccountPages:
             case RateLimited():
                 seconds = max(1, round(error.retry_after or 60))
                 return words["account_too_many_tries"].format(seconds=seconds)
+            case SignInFailed():
+                return words[f"account_service_{error.why}"]
             case _ if error.code == "unauthorized" and not isinstance(error, Forbidden):
                 return words["account_wrong"]
             case _ if error.code in ("bad_message", "not_found", "unauthorized"):
@@ -613,6 +625,8 @@ def _role(form: dict[str, list[str]]) -> Role:
 def _status(error: WiresideError | None) -> int:
     if error is None:
         return 200
+    if isinstance(error, SignInFailed) and error.why == "unreachable":
+        return 503
     codes = {"rate_limited": 429, "unauthorized": 403, "not_found": 404, "internal": 503}
     return codes.get(error.code, 400)
 

@@ -1,0 +1,98 @@
+"""The examples of docs/accounts.md, as they stand there, against a real server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import shutil
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from wireside.testing import FakeOpenAI
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+
+ROOT = Path(__file__).parents[3]
+PAGE = (ROOT / "docs" / "accounts.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str, word: str) -> list[str]:
+    """Return the page's blocks of a language in which ``word`` occurs."""
+    found = re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
+    return [block for block in found if word in block]
+
+
+async def run(environment: dict[str, str], *words: str) -> str:
+    process = await asyncio.create_subprocess_exec(
+        *words,
+        env=environment,
+        cwd=environment["WIRESIDE_DATA_DIR"],
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    assert process.returncode == 0, err.decode()
+    return out.decode()
+
+
+@pytest.fixture
+async def environment(tmp_path: Path) -> AsyncIterator[dict[str, str]]:
+    """A server with an account; ``URL`` is its address, ``KEY`` one that the command line made."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "NICEGUI"))}
+    with FakeOpenAI() as lab:
+        environment = {
+            **kept,
+            "OPENAI_BASE_URL": lab.url,
+            "WIRESIDE_DATA_DIR": str(tmp_path),
+            "WIRESIDE_TITLE_MODEL": "off",
+            "WIRESIDE_AUTH": "proxy",
+            "WIRESIDE_ALLOWED_ORIGINS": "https://app.example.org",
+        }
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "wireside", "serve", "--port", "0"),
+            env=environment,
+            cwd=tmp_path,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        assert process.stdout is not None
+        environment["URL"] = (await process.stdout.readline()).decode().split()[-1].rstrip("/")
+        await run(environment, "curl", "-fsS", "-H", "X-Forwarded-User: ada", environment["URL"])
+        command = ("-m", "wireside", "keys", "create", "--user", "ada")
+        environment["KEY"] = (await run(environment, sys.executable, *command)).strip()
+        yield environment
+        process.terminate()
+        await process.wait()
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl here")
+async def test_the_curl_examples_work(environment: dict[str, str]) -> None:
+    (keys,) = blocks("sh", '"$URL/api/me"')
+    answers = await run(environment, "sh", "-ec", keys.replace("\ncurl", "\necho; curl"))
+    me, conversations = answers.splitlines()
+    assert json.loads(me)["name"] == "ada"
+    assert json.loads(conversations)["conversations"] == []
+    (tickets,) = blocks("sh", "/api/tickets")
+    ticket = json.loads(await run(environment, "sh", "-ec", tickets))
+    assert ticket["expires_in"] == 30
+
+
+@pytest.mark.skipif(
+    not shutil.which("curl") or not shutil.which("node"), reason="there is no curl or no Node here"
+)
+async def test_the_javascript_example_works(environment: dict[str, str], tmp_path: Path) -> None:
+    (example,) = blocks("js", "ticket")
+    shutil.copy(ROOT / "assets" / "client" / "wireside.js", tmp_path)
+    (tmp_path / "package.json").write_text('{"type": "module"}')
+    (tmp_path / "example.js").write_text(example)
+    has_sockets = "typeof WebSocket !== 'undefined'"
+    is_new = "true" in await run(environment, "node", "-p", has_sockets)
+    flags = [] if is_new else ["--experimental-websocket"]  # Node 20 and 21
+    said = await run(environment, "node", *flags, "example.js")
+    assert said.strip()
+    assert "error" not in said.lower()
