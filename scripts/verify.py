@@ -60,7 +60,7 @@ CHECK = (
 TEST = (
     *STATIC,
     Step("unit tests", tool("pytest", "-q", *BESIDE, *SAME, *UNIT, "-m", "not slow")),
-    Step("slow tests", tool("pytest", "-q", *SAME, *UNIT, "-m", "slow")),
+    Step("slow tests", tool("pytest", "-q", *BESIDE, *SAME, *UNIT, "-m", "slow")),
     Step("faults", tool("pytest", "-q", "-s", "tests/faults")),
     Step("fuzzing", tool("pytest", "-q", "-s", *SAME, "tests/fuzz")),
     Step("packaging", tool("pytest", "-q", "tests/packaging")),

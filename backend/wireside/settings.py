@@ -57,7 +57,8 @@ class Settings(BaseSettings):
         (), description="Names accepted in `Host`, with commas; empty: loopback and `PUBLIC_URL`."
     )
     trusted_proxies: Items = Field(
-        ("127.0.0.1", "::1"), description="Addresses whose `X-Forwarded-For` is believed."
+        ("127.0.0.1", "::1"),
+        description="Proxies, as addresses or networks: what they say of visitors is believed.",
     )
 
     # Accounts
