@@ -125,6 +125,8 @@ def test_a_viewer_reads_and_does_not_write(guarded: Any, ada: Page, browser: Bro
     expect(vera.get_by_test_id("connection-status")).to_have_text("Connected")
     expect(vera.get_by_test_id("input-chat")).to_be_disabled()
     expect(vera.get_by_test_id("input-chat")).to_have_attribute("placeholder", re.compile("read"))
+    vera.goto(f"{guarded.url}/dashboard")
+    expect(vera.get_by_role("alert")).to_have_text("Only administrators may do this.")
     context.close()
 
 

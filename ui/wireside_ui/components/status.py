@@ -14,14 +14,20 @@ class Status(Element, component="wireside_status.js"):
     """
 
     def __init__(
-        self, *, base: str = "", words: Mapping[str, str], on_visible: Callable[[bool], None]
+        self,
+        *,
+        base: str = "",
+        words: Mapping[str, str],
+        on_visible: Callable[[bool], None],
+        shows_dashboard: bool = False,
     ) -> None:
         """``on_visible`` hears whether anybody can see the page. Somebody who was signed out is
-        led to the door.
+        led to the door. ``shows_dashboard`` leads administrators there.
         """
         super().__init__()
         self._props["base"] = base
         self._props["words"] = dict(words)
+        self._props["dashboard"] = f"{base}/dashboard" if shows_dashboard else None
         self._on_visible = on_visible
         self.on("visible", self._tell)
 

@@ -30,6 +30,7 @@ export default {
     errors: [],
     seconds: HOUR, // 0: a time that was chosen, from `since` to `until`
     chosen: null,
+    typed: ["", ""],
     isChoosing: false,
     isLoading: false,
     isStale: false,
@@ -109,26 +110,29 @@ export default {
         ),
         h(
           "button",
-          { type: "button", "aria-pressed": String(!this.seconds), "aria-expanded": String(this.isChoosing), onClick: () => (this.isChoosing = !this.isChoosing) },
+          { type: "button", "aria-pressed": String(!this.seconds), "aria-expanded": String(this.isChoosing), onClick: this.toggle },
           w.dash_range_other,
         ),
       ]);
     },
+    toggle() {
+      const now = Date.now() / 1000;
+      this.typed = (this.chosen ?? [now - 24 * HOUR, now]).map(local);
+      this.isChoosing = !this.isChoosing;
+    },
     form() {
       const w = this.words;
-      const [since, until] = this.chosen ?? [Date.now() / 1000 - 24 * HOUR, Date.now() / 1000];
-      const field = (name, label, value) =>
-        h("label", [label, h("input", { type: "datetime-local", name, required: true, value: local(value) })]);
+      const field = (place, label) =>
+        h("label", [label, h("input", { type: "datetime-local", required: true, value: this.typed[place], onInput: (e) => (this.typed[place] = e.target.value) })]);
       return h("form", { class: "wd-form", onSubmit: this.choose }, [
-        field("since", w.dash_since, since),
-        field("until", w.dash_until, until),
+        field(0, w.dash_since),
+        field(1, w.dash_until),
         h("button", { class: "wa-button" }, w.dash_show),
       ]);
     },
     choose(event) {
       event.preventDefault();
-      const fields = new FormData(event.target);
-      const [since, until] = ["since", "until"].map((name) => new Date(fields.get(name)).getTime() / 1000);
+      const [since, until] = this.typed.map((text) => new Date(text).getTime() / 1000);
       if (!(since < until)) {
         this.problem = this.words.dash_no_time;
         return;

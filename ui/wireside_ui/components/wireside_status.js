@@ -7,7 +7,7 @@ const PINGS = 12; // of which the latency is the average
 const RATE_S = 5; // over which messages are counted
 
 export default {
-  props: { base: String, words: Object },
+  props: { base: String, words: Object, dashboard: String },
   emits: ["visible"],
   data: () => ({
     open: false,
@@ -75,6 +75,7 @@ export default {
       return h("div", { class: "ws-menu ws-metrics", role: "dialog", "aria-label": w.connection }, [
         h("dl", rows.flatMap(([id, name, value]) => [h("dt", name), h("dd", { "data-testid": id, dir: "ltr" }, value)])),
         isOff ? h("button", { type: "button", class: "ws-button", "data-testid": "connect-now", onClick: this.connectNow }, w.connect_now) : null,
+        this.dashboard && !isOff ? h("a", { class: "ws-button", href: this.dashboard }, w.dashboard) : null,
       ]);
     },
     onOutside(e) {

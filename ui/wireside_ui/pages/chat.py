@@ -194,7 +194,12 @@ class ChatPage:
                 self._picker = ModelPicker(
                     models=models, words=self._words, on_retry=self._look_again.set
                 )
-                Status(base=self._base, words=self._words, on_visible=self._see)
+                Status(
+                    base=self._base,
+                    words=self._words,
+                    on_visible=self._see,
+                    shows_dashboard=self._chat.caller.may("admin"),
+                )
             with ui.element("main").classes("ws-main"):
                 self._saving = ui.label(self._words["saving_is_behind"]).classes("ws-behind")
                 self._saving.props("role=status")
