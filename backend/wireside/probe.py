@@ -100,7 +100,8 @@ class _Probe:
             ready, memory_mb = await self._ready(http)
             if not ready.is_ours:
                 return Measured("shell", self._asked, self._origin, ready)
-            upgrades = [await self._upgrade(path) for path in (CHAT, PROBE, PAGE)]
+            paths = (CHAT, PROBE, PAGE)
+            upgrades = list(await asyncio.gather(*(self._upgrade(path) for path in paths)))
             seen, local_port = await self._echo(http)
             silence, rest = await asyncio.gather(
                 self._silence() if upgrades[1].is_open else _nothing(),

@@ -179,12 +179,8 @@ class Proxy:
 
     def stop(self) -> None:
         if self.process is not None:
-            self.process.terminate()
-            try:
-                self.process.wait(5)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
+            self.process.kill()  # nothing of it is kept, and some wait for who is connected
+            self.process.wait()
 
     def at_home(self, text: str) -> str:
         raise NotImplementedError

@@ -155,7 +155,8 @@ def _refused(measured: Measured, tried: Upgrade, page: str) -> Finding:
     """Tell why the handshake of the chat failed."""
     check, status = "WebSocket", _status_of(measured, tried)
     if not tried.reply.is_ours and status != 403:
-        return _at_proxy(measured, check, "failed", _not_ours(tried.reply), "upgrade")
+        fault = _of_upgrade(measured, [tried])
+        return _at_proxy(measured, check, "failed", _not_ours(tried.reply), fault)
     if status == 401:
         seen = "the handshake arrives; the server wants to know who asks"
         return Finding(
@@ -218,6 +219,8 @@ def _streaming(measured: Measured) -> Finding:
         return Finding(check, "skipped", "no question was asked, see WebSocket")
     if answer.code or answer.message:
         seen = f"no answer: {answer.message or answer.code}"
+        if answer.code in ("unauthorized", "rate_limited"):
+            return Finding(check, "skipped", seen)
         if answer.code in ("provider_auth", "not_configured"):
             lines = _setting("OPENAI_API_KEY", "…")
             return Finding(
@@ -271,11 +274,19 @@ def _upgrade(measured: Measured) -> Finding:
     if lost:
         which = ", ".join(_name(one.path) for one in lost)
         came = "; ".join(sorted({_came(one.reply) for one in lost}))
-        return _at_proxy(measured, check, "failed", f"no upgrade for {which}: {came}", "upgrade")
+        fault = _of_upgrade(measured, lost)
+        return _at_proxy(measured, check, "failed", f"no upgrade for {which}: {came}", fault)
     which = ", ".join(_name(one.path) for one in arrived)
     deflate = any("permessage-deflate" in one.extensions for one in arrived)
     packed = ", compressed" if deflate else ""
     return Finding(check, "ok", f"101 for {which}{packed}" if _any_open(arrived) else f"{which}")
+
+
+def _of_upgrade(measured: Measured, lost: list[Upgrade]) -> Fault:
+    """Tell what has swallowed an upgrade: a buffer answers nothing before the response's end."""
+    is_mute = not any(one.reply.status for one in lost)
+    held = measured.stream is not None and _is_held(measured.stream)
+    return "buffering" if is_mute and held else "upgrade"
 
 
 def _any_open(tried: list[Upgrade]) -> bool:
