@@ -268,7 +268,10 @@ def _upgrade(measured: Measured) -> Finding:
     check = "Upgrade"
     tried = [one for one in measured.upgrades if not _is_known_to_miss(measured, one)]
     if not tried or not measured.ready.is_ours:
-        return Finding(check, "skipped", "not tried")
+        told = (
+            "refused before it could be seen, see WebSocket" if measured.upgrades else "not tried"
+        )
+        return Finding(check, "skipped", told)
     arrived = [one for one in tried if one.is_open or _has_arrived(measured, one)]
     lost = [one for one in tried if one not in arrived]
     if lost:
@@ -295,7 +298,10 @@ def _any_open(tried: list[Upgrade]) -> bool:
 
 def _is_known_to_miss(measured: Measured, tried: Upgrade) -> bool:
     """Whether the try says nothing, as a refusal of the server's that comes before the upgrade."""
-    return tried.reply.is_ours and _status_of(measured, tried) in (400, 403, 429)
+    status = _status_of(measured, tried)
+    if measured.prober == "browser" and status == 403 and not tried.is_open:
+        return True  # of all three; the page is not told why
+    return tried.reply.is_ours and status in (400, 403, 429)
 
 
 def _has_arrived(measured: Measured, tried: Upgrade) -> bool:
@@ -451,7 +457,9 @@ def _compression(measured: Measured) -> Finding:
 
 
 def _large(measured: Measured) -> Finding:
-    check, reply = "Large requests", measured.large
+    check, reply, post = "Large requests", measured.large, measured.post
+    if reply is None and post is not None and post.status == 403:
+        return Finding(check, "skipped", "the server refuses what this page sends")
     if reply is None:
         return Finding(check, "skipped", _no_sight(measured))
     if reply.status == 200:
@@ -492,7 +500,7 @@ def _cut(measured: Measured, silence: Silence, ping_s: float, rhythm: str) -> Fi
 def _clock(measured: Measured) -> Finding:
     check, skew = "Clocks", measured.skew_s
     if skew is None:
-        return Finding(check, "skipped", _no_sight(measured))
+        return Finding(check, "skipped", _no_socket(measured))
     if abs(skew) < SKEW_S:
         return Finding(check, "ok", f"{abs(skew):.1f} s apart")
     which = "ahead of" if skew > 0 else "behind"
