@@ -31,7 +31,7 @@ Hop = Literal["browser", "proxy", "server", "model", "way"]
 
 FAT_MB: Final = 1024
 """Memory of a server beyond which something is worth a look."""
-HELD_SHARE: Final = 0.5
+HELD_SHARE: Final = 0.7
 """Of the time in which pieces are sent: who gets the first so much late is behind a buffer."""
 IDLE_S: Final = 75
 """What a proxy should bear; the server itself speaks more often."""
@@ -287,7 +287,7 @@ def _upgrade(measured: Measured) -> Finding:
 
 def _of_upgrade(measured: Measured, lost: list[Upgrade]) -> Fault:
     """Tell what has swallowed an upgrade: a buffer answers nothing before the response's end."""
-    is_mute = not any(one.reply.status for one in lost)
+    is_mute = any(not one.reply.status for one in lost)
     held = measured.stream is not None and _is_held(measured.stream)
     return "buffering" if is_mute and held else "upgrade"
 
