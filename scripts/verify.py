@@ -63,6 +63,7 @@ TEST = (
     Step("slow tests", tool("pytest", "-q", *BESIDE, *SAME, *UNIT, "-m", "slow")),
     Step("faults", tool("pytest", "-q", "-s", "tests/faults")),
     Step("fuzzing", tool("pytest", "-q", "-s", *SAME, "tests/fuzz")),
+    Step("proxies", tool("pytest", "-q", *BESIDE, "tests/proxies")),
     Step("packaging", tool("pytest", "-q", "tests/packaging")),
     # a process of its own: Playwright leaves a loop running, and async tests can't follow it
     Step("browser", tool("pytest", "-q", "tests/e2e")),
@@ -73,6 +74,7 @@ def main(which: str) -> int:
     """Run the steps of ``which``; returns the exit code."""
     if which == "test":
         have_chromium()
+        have_proxies()
     results = [(step, *run(step)) for step in (TEST if which == "test" else CHECK)]
     print(f"\n{'step':<12} {'result':<8} seconds")
     for step, code, seconds, _ in results:
@@ -137,7 +139,7 @@ def have_chromium() -> None:
 
     ways: tuple[tuple[str, Callable[[], bool]], ...] = (
         ("Playwright's own", lambda: attempt(tool("playwright", "install", "chromium"))),
-        ("the system's package", install_package),
+        ("the system's package", lambda: install("chromium")),
     )
     for name, way in ways:
         if find() is not None:
@@ -151,8 +153,30 @@ def have_chromium() -> None:
         )
 
 
-def install_package() -> bool:
-    """Install the distribution's Chromium; that takes an administrator."""
+PROXIES = {"nginx": "nginx-light", "haproxy": "haproxy", "caddy": "caddy"}
+"""Programs that the connection doctor is tested with, and their packages."""
+
+SYSTEMD = Path("/run/systemd/system")
+"""Is there where it starts what is installed."""
+
+
+def have_proxies() -> None:
+    """Install the proxies that are missing; tests with those that can't be had are skipped.
+
+    Only where that starts none of them, as in CI's containers: nobody wants a web server to run
+    because they have tested something.
+    """
+    places = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
+    missing = [name for name in PROXIES if shutil.which(name, path=places) is None]
+    if missing and SYSTEMD.exists():
+        print(f"Tests with {', '.join(missing)} are left out: install their packages for them.")
+    elif missing:
+        print(f"No {', '.join(missing)} yet; trying the system's packages …", flush=True)
+        install(*(PROXIES[name] for name in missing))
+
+
+def install(*packages: str) -> bool:
+    """Install packages of the distribution; that takes an administrator."""
     prefix: tuple[str, ...] = ()
     if not attempt(("test", "-w", "/usr/bin")):
         if shutil.which("sudo") is None:
@@ -161,7 +185,8 @@ def install_package() -> bool:
     if shutil.which("apt-get") is None:
         return False
     attempt((*prefix, "apt-get", "update", "-qq"))
-    return attempt((*prefix, "apt-get", "install", "-y", "-qq", "chromium"))
+    command = ("apt-get", "install", "-y", "-qq", *packages)
+    return attempt((*prefix, "env", "RUNLEVEL=1", "DEBIAN_FRONTEND=noninteractive", *command))
 
 
 def attempt(command: tuple[str, ...]) -> bool:

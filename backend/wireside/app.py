@@ -23,6 +23,7 @@ from starlette.types import Receive, Scope, Send
 from wireside import __version__
 from wireside.api.accounts import AccountRoutes
 from wireside.api.conversations import ConversationRoutes
+from wireside.api.doctor import Doctor, DoctorRules
 from wireside.api.file_cache import FileCache
 from wireside.api.guards import Guards, door_of
 from wireside.api.log_ids import CallerIds
@@ -315,6 +316,9 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(WiresideError, Problems(server.telemetry.problem))
     app.add_exception_handler(ClientDisconnect, left)
     app.router.routes.append(WebSocketRoute("/ws/ai-chat", _endpoint(server)))
+    doctor = _doctor(settings)
+    app.include_router(doctor.router())
+    app.router.routes.append(WebSocketRoute("/ws/doctor", doctor))
     app.add_exception_handler(400, malformed)
     app.router.routes.append(Route("/api/{path:path}", NoRoute(app.openapi)))
     mount(
@@ -372,6 +376,11 @@ def _endpoint(server: Server) -> ChatEndpoint:
     addresses = AddressWindows(settings.messages_per_minute_address)
     telemetry = server.telemetry
     return ChatEndpoint(server.chat, limits, addresses, telemetry, time.monotonic, telemetry.frames)
+
+
+def _doctor(settings: Settings) -> Doctor:
+    rules = DoctorRules(frozenset(settings.trusted_proxies), settings.ping_interval_s)
+    return Doctor(rules, time.time, time.monotonic)
 
 
 def _tracer(settings: Settings) -> Tracing | None:

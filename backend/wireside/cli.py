@@ -30,6 +30,7 @@ from wireside.settings import Settings
 from wireside.settings_load import WrongSettings, load_settings, other_port
 
 if TYPE_CHECKING:
+    from wireside.diagnosis.judge import Finding
     from wireside.doctor import Check
 
 app = typer.Typer(
@@ -137,14 +138,32 @@ def migrate() -> None:
 
 @app.command()
 def doctor(
+    url: Annotated[
+        str | None,
+        typer.Argument(help="Look at the way to this address instead, as browsers reach it."),
+    ] = None,
     port: Annotated[int | None, typer.Option(help="Port of the server to look at.")] = None,
     origin: Annotated[
         str | None,
         typer.Option(help="Also check that pages of this origin may open the WebSocket."),
     ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option(help="With an address: an API key there; - reads it from standard input."),
+    ] = None,
+    idle: Annotated[
+        float | None,
+        typer.Option(
+            help="With an address: seconds of silence (22); 75 is thorough.", min=1, max=300
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Check everything that can be wrong; print the command that mends it."""
+    if url is not None:
+        _examine_way(url, key, origin, idle, as_json=as_json)
+        return
+
     from wireside.doctor import examine
     from wireside.telemetry import configure_logging
 
@@ -156,6 +175,28 @@ def doctor(
     else:
         _print_checks(checks)
     if any(check.state == "failed" for check in checks):
+        raise typer.Exit(FAILED)
+
+
+def _examine_way(
+    url: str, key: str | None, origin: str | None, idle_s: float | None, *, as_json: bool
+) -> None:
+    """Measure and judge the way to a server."""
+    from wireside.diagnosis.judge import judge
+    from wireside.probe import QUICK_S, BadAddress, probe
+
+    secret = sys.stdin.readline().strip() if key == "-" else key
+    examining = probe(url, key=secret, origin=origin, idle_s=idle_s or QUICK_S)
+    try:
+        with _err.status("Looking …") if _err.is_terminal else _nothing():
+            findings = judge(asyncio.run(examining))
+    except BadAddress as error:
+        _fail(str(error), WRONG_USE)
+    if as_json:
+        typer.echo(json.dumps([asdict(one) for one in findings], indent=2, ensure_ascii=False))
+    else:
+        _print_findings(findings)
+    if any(one.state == "failed" for one in findings):
         raise typer.Exit(FAILED)
 
 
@@ -277,14 +318,37 @@ def _print_first_link(address: str, secret: str) -> None:
         typer.echo(f"Make the administrator: {link}")
 
 
+_MARKS = {
+    "ok": "[green]✓[/]",
+    "warning": "[yellow]![/]",
+    "failed": "[bold red]✗[/]",
+    "skipped": "[dim]·[/]",
+}
+
+
+def _print_findings(findings: list[Finding]) -> None:
+    table = Table(box=None, show_header=False, padding=(0, 1))
+    table.add_column(width=1)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for found in findings:
+        table.add_row(_MARKS[found.state], found.check, escape(found.seen))
+        who = f"At fault: the {found.hop}. " if found.hop else ""
+        if who or found.remedy:
+            table.add_row("", "", f"[yellow]→ {escape(who + found.remedy)}[/]")
+        for where, lines in found.lines.items():
+            for number, line in enumerate(lines.splitlines()):
+                table.add_row("", "", f"[dim]{'' if number else where:<9}[/]{escape(line)}")
+    Console(highlight=False, width=None if _out.is_terminal else 200).print(table)
+
+
 def _print_checks(checks: list[Check]) -> None:
-    marks = {"ok": "[green]✓[/]", "failed": "[bold red]✗[/]", "skipped": "[dim]·[/]"}
     table = Table(box=None, show_header=False, padding=(0, 1))
     table.add_column(width=1)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for check in checks:
-        table.add_row(marks[check.state], check.name, escape(check.finding))
+        table.add_row(_MARKS[check.state], check.name, escape(check.finding))
         if check.remedy:
             table.add_row("", "", f"[yellow]→ {escape(check.remedy)}[/]")
     # A pipe has no width to fold to: commands stay on one line.

@@ -78,7 +78,7 @@ class _Assets(StaticFiles):
     async def get_response(self, path: str, scope: Scope) -> Response:
         """Answer with the file."""
         response = await super().get_response(path, scope)
-        is_ours = path.startswith(("css/", "fonts/", "icons/", "account.js"))
+        is_ours = path.startswith(("css/", "fonts/", "icons/", "account.js", "doctor.js"))
         response.headers["Cache-Control"] = KEPT if is_ours else "no-cache"
         return response
 

@@ -27,7 +27,7 @@ from wireside.protocol.handshake import Door, Handshake, Refuse, Verdict, named_
 from wireside.protocol.limits import network_of
 from wireside.settings import Settings
 
-CHAT_PATH: Final = "/ws/ai-chat"
+SOCKETS: Final = frozenset({"/ws/ai-chat", "/ws/doctor"})
 PAGE_SOCKET: Final = "/_nicegui_ws/"
 """In the path of the socket behind a page, and of the polling that stands in for it."""
 
@@ -136,7 +136,7 @@ class DoorGuard:
             return _refuse(scope, receive, send, verdict)
         if kind == "websocket":
             return self._hold(scope, receive, send)
-        if scope["path"] == CHAT_PATH:
+        if scope["path"] in SOCKETS:
             return _refuse(scope, receive, send, _UPGRADE_REQUIRED)
         if PAGE_SOCKET in scope["path"]:
             return self.app(scope, receive, _without_cors(send))

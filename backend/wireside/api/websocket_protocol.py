@@ -13,6 +13,7 @@ import contextlib
 import email.utils
 import http.client
 import logging
+import math
 import random
 import struct
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -439,7 +440,9 @@ class WebSocketConnection(asyncio.Protocol):
         self.transport.write(response.serialize())
         self._accepted = True
         now = self._loop.time()
-        self._ping_at = now + self._limits.ping_interval_s
+        # an application that wants silence itself ends what is dead
+        pings = message.get("wireside.pings", True)
+        self._ping_at = now + self._limits.ping_interval_s if pings else math.inf
         if self._limits.cut_s:
             self._cut_at = now + self._limits.cut_s * random.uniform(0.5, 1.5)  # noqa: S311
         if self._backlog:

@@ -43,6 +43,9 @@ class Authority:
             return None
         return cls(host.removesuffix("."), None if port is None else int(port))
 
+    def __str__(self) -> str:
+        return self.host if self.port is None else f"{self.host}:{self.port}"
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:
@@ -102,10 +105,6 @@ class Refuse:
 Verdict = Accept | Refuse
 
 _NO_HOST: Final = Refuse(400, "The request must carry exactly one valid Host header.")
-_FOREIGN_HOST: Final = Refuse(
-    400,
-    "This server does not answer to that Host; WIRESIDE_TRUSTED_HOSTS lists the names it has.",
-)
 _FOREIGN_ORIGIN: Final = Refuse(
     403,
     "Pages of that Origin may not use this server; WIRESIDE_ALLOWED_ORIGINS lets them.",
@@ -149,7 +148,7 @@ class Door:
         authority = Authority.parse(handshake.hosts[0]) if len(handshake.hosts) == 1 else None
         if authority is None:
             return _NO_HOST
-        return Accept() if self._takes_host(authority) else _FOREIGN_HOST
+        return Accept() if self._takes_host(authority) else _foreign(authority)
 
     def _takes_host(self, authority: Authority) -> bool:
         if authority in self._trusted or Authority(authority.host, None) in self._trusted:
@@ -168,6 +167,15 @@ class Door:
             return True
         host = Authority.parse(handshake.hosts[0])
         return host is not None and _is_same(origin, host, handshake.is_secure)
+
+
+def _foreign(host: Authority) -> Refuse:
+    """Say which one has arrived: a proxy may have put it in the place of the one asked for."""
+    return Refuse(
+        400,
+        f"This server does not answer to the Host {host}; WIRESIDE_TRUSTED_HOSTS lists the names"
+        " it has.",
+    )
 
 
 def is_loopback(host: str) -> bool:

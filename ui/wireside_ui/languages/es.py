@@ -236,6 +236,20 @@ WORDS: Mapping[str, str] = {
     "account_audit": "Registro",
     "account_older": "Anteriores",
     "account_no_audit": "Todavía no ha pasado nada.",
+    "doctor_short": "Conexión",
+    "doctor_title": "Doctor de la conexión",
+    "doctor_line": "Mide el camino entre este navegador y el servidor, y dice qué tramo "
+    "falla y qué línea lo arregla.",
+    "doctor_examine": "Examinar",
+    "doctor_again": "Examinar otra vez",
+    "doctor_silence": "Segundos de silencio",
+    "doctor_question": "Se hace una pregunta breve al modelo. El informe está en inglés.",
+    "doctor_measuring": "Midiendo…",
+    "doctor_well": "Todo está bien.",
+    "doctor_look": "Por revisar: {count}",
+    "doctor_unjudged": "No se pudo pedir su juicio al servidor.",
+    "doctor_scripts": "Esto necesita scripts; la orden de abajo, no.",
+    "doctor_shell": "Desde la terminal",
     "share": "Compartir",
     "share_made": (
         "Cualquiera que tenga este enlace puede leer la conversación tal como está ahora."

@@ -237,6 +237,20 @@ WORDS: Mapping[str, str] = {
     "account_audit": "Journal",
     "account_older": "Plus anciens",
     "account_no_audit": "Rien n’a encore été fait.",
+    "doctor_short": "Connexion",
+    "doctor_title": "Docteur de la connexion",
+    "doctor_line": "Mesure le chemin entre ce navigateur et le serveur, et dit quelle étape "
+    "est en cause et quelle ligne la corrige.",
+    "doctor_examine": "Examiner",
+    "doctor_again": "Examiner de nouveau",
+    "doctor_silence": "Secondes de silence",
+    "doctor_question": "Une courte question est posée au modèle. Le rapport est en anglais.",
+    "doctor_measuring": "Mesure en cours…",
+    "doctor_well": "Tout va bien.",
+    "doctor_look": "À regarder : {count}",
+    "doctor_unjudged": "Le serveur n’a pas pu donner son avis.",
+    "doctor_scripts": "Il faut des scripts ; la commande ci-dessous s’en passe.",
+    "doctor_shell": "Depuis un terminal",
     "share": "Partager",
     "share_made": (
         "Toute personne ayant ce lien peut lire la conversation telle qu’elle est maintenant."

@@ -86,6 +86,7 @@ class AccountPages:
         router.post("/join")(self.join)
         router.get("/oidc/login")(self.begin_open_id)
         router.get("/oidc/callback")(self.finish_open_id)
+        router.get("/doctor")(self.show_doctor)
         if self._auth.has_accounts:
             router.get("/settings")(self.show_settings)
             router.post("/settings/{what:path}")(self.change_settings)
@@ -479,6 +480,23 @@ class AccountPages:
             older=entries[-1].number if len(entries) == AUDIT_PAGE else None,
         )
 
+    # ---- the connection ----------------------------------------------------------------------
+
+    async def show_doctor(self, request: Request) -> Response:
+        """Show the connection doctor; its script measures."""
+        who, words = _known(request), self._words(request)
+        return self._framed(
+            request,
+            "doctor.html",
+            who,
+            Done(),
+            None,
+            here="doctor",
+            title=words["doctor_title"],
+            address=self._link(request, ""),
+            connects=True,
+        )
+
     # ---- how ---------------------------------------------------------------------------------
 
     def _framed(
@@ -496,6 +514,7 @@ class AccountPages:
             template,
             _status(error),
             me=who,
+            has_accounts=self._auth.has_accounts,
             can_sign_out=who.credential.startswith("session "),
             problem=self._problem(request, error),
             done=done.sentence,
@@ -503,7 +522,15 @@ class AccountPages:
             **values,
         )
 
-    def _page(self, request: Request, template: str, status: int, **values: Any) -> Response:
+    def _page(
+        self,
+        request: Request,
+        template: str,
+        status: int,
+        *,
+        connects: bool = False,
+        **values: Any,
+    ) -> Response:
         language = self._language(request)
         nonce = secrets.token_urlsafe(16)
         html = self._templates.get_template(template).render(
@@ -517,11 +544,14 @@ class AccountPages:
             nonce=nonce,
             **values,
         )
+        host = request.headers.get("host", "")
         policy = (
             f"default-src 'none'; style-src 'self' 'nonce-{nonce}'; script-src 'self';"
             " img-src 'self' data:; font-src 'self'; form-action 'self'; base-uri 'none';"
             " frame-ancestors 'none'"
         )
+        if connects:  # older Safari does not take 'self' for WebSockets
+            policy += f"; connect-src 'self' ws://{host} wss://{host}"
         return HTMLResponse(
             html,
             status,

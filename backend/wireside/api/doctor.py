@@ -1,0 +1,290 @@
+"""What the connection doctor measures against: what the server sees, pieces, silence, a judgement.
+
+All of it needs a caller like everything else, tells nothing secret, and is bounded: in time, in
+size, and in how many one address and all addresses may have at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import JSONResponse, StreamingResponse
+from pydantic import TypeAdapter, ValidationError
+from starlette.types import Message, Receive, Scope, Send
+
+from wireside.api.asking import WhoAsks
+from wireside.api.who import answer
+from wireside.diagnosis.judge import judge
+from wireside.diagnosis.measured import Measured, Seen
+from wireside.errors import BadMessage, RateLimited, TooLarge
+from wireside.identity import Caller
+from wireside.ports import Clock
+from wireside.protocol.limits import network_of
+
+PIECES: Final = 12
+GAP_S: Final = 0.1
+"""Of a stream: this many pieces, so far apart."""
+
+SILENCE_S: Final = 300.0
+"""The longest that may be asked for."""
+
+SOCKET_S: Final = SILENCE_S + 60
+FRAMES: Final = 100
+FRAME_CHARS: Final = 1000
+"""What one connection of the doctor may take."""
+
+SEATS: Final = 32
+SEATS_OF_ADDRESS: Final = 6
+"""Streams, sockets and large bodies at once."""
+
+LARGE_BYTES: Final = 2 * 2**20
+MEASURED_BYTES: Final = 32 * 1024
+
+_SHOWN: Final = frozenset(
+    {
+        "connection",
+        "forwarded",
+        "upgrade",
+        "via",
+        "x-forwarded-for",
+        "x-forwarded-host",
+        "x-forwarded-port",
+        "x-forwarded-proto",
+        "x-forwarded-server",
+        "x-real-ip",
+    }
+)
+"""Headers that are told: those of connections and proxies. No other can hold a secret, then."""
+
+_OF_CLIENTS: Final = frozenset({"connection", "upgrade"})
+_VALUE_CHARS: Final = 200
+_FULL: Final = "Too many examinations run at once; try again in a minute."
+
+_read = TypeAdapter(Measured)
+
+
+@dataclass(frozen=True, slots=True)
+class DoctorRules:
+    """What of the settings matters to it."""
+
+    trusted_proxies: frozenset[str]
+    ping_interval_s: float
+
+
+class Seats:
+    """How many of these at once, of each address and in all."""
+
+    def __init__(self) -> None:
+        self._taken: Counter[str] = Counter()
+
+    @contextmanager
+    def take(self, address: str) -> Iterator[None]:
+        """Hold one while the context is open. Raises ``RateLimited``."""
+        network = network_of(address)
+        if self._taken.total() >= SEATS or self._taken[network] >= SEATS_OF_ADDRESS:
+            raise RateLimited(_FULL, retry_after=60)
+        self._taken[network] += 1
+        try:
+            yield
+        finally:
+            self._taken[network] -= 1
+            self._taken += Counter()  # forgets those without any
+
+
+class Doctor:
+    """The routes under ``/api/doctor`` and the WebSocket ``/ws/doctor``."""
+
+    def __init__(self, rules: DoctorRules, wall_clock: Clock, clock: Clock) -> None:
+        self._rules = rules
+        self._now = wall_clock
+        self._clock = clock
+        self._seats = Seats()
+
+    def router(self) -> APIRouter:
+        """Return the routes. They are no API: the doctor's two probes are all that uses them."""
+        router = APIRouter(prefix="/api/doctor", include_in_schema=False)
+        router.get("/echo")(self.echo)
+        router.post("/echo")(self.echo)
+        router.get("/stream")(self.stream)
+        router.post("/large")(self.large)
+        router.post("/judge")(self.judge)
+        router.get("/judge")(self.judge_in_query)
+        return router
+
+    async def echo(self, who: WhoAsks, request: Request) -> JSONResponse:
+        """Return the request as it was seen."""
+        return _fresh(asdict(self._look(request.scope, who)))
+
+    async def stream(self, who: WhoAsks, request: Request) -> StreamingResponse:
+        """Send pieces that are a while apart, as server-sent events."""
+        pieces = self._pieces(_address(request.scope))
+        first = await anext(pieces)  # a refusal comes before anything was sent
+
+        async def all_pieces() -> AsyncIterator[str]:
+            yield first
+            async for piece in pieces:
+                yield piece
+
+        return StreamingResponse(
+            all_pieces(), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
+        )
+
+    async def _pieces(self, address: str) -> AsyncIterator[str]:
+        with self._seats.take(address):
+            began = self._clock()
+            for number in range(PIECES):
+                if number:
+                    await asyncio.sleep(GAP_S)
+                ms = round((self._clock() - began) * 1000)
+                yield f"data: {json.dumps({'number': number, 'sent_ms': ms})}\n\n"
+
+    async def large(self, who: WhoAsks, request: Request) -> JSONResponse:
+        """Take a large body and forget it."""
+        size = 0
+        with self._seats.take(_address(request.scope)):
+            async for data in request.stream():
+                size += len(data)
+                if size > LARGE_BYTES:
+                    raise TooLarge(f"No more than {LARGE_BYTES // 2**20} MB.")
+        return _fresh({"bytes": size})
+
+    async def judge(self, who: WhoAsks, request: Request) -> JSONResponse:
+        """Judge what a probe has measured."""
+        body = bytearray()
+        async for data in request.stream():
+            body += data
+            if len(body) > MEASURED_BYTES:
+                raise TooLarge("No measurements are so long.")
+        return _judged(bytes(body))
+
+    async def judge_in_query(
+        self, who: WhoAsks, measured: Annotated[str, Query(max_length=MEASURED_BYTES)]
+    ) -> JSONResponse:
+        """Do so for a page whose Origin is refused, as the doctor is to find out."""
+        return _judged(measured.encode())
+
+    # ---- what is seen ------------------------------------------------------------------------
+
+    def _look(self, scope: Scope, caller: Caller) -> Seen:
+        headers: dict[str, str] = {}
+        for raw_name, value in scope["headers"]:
+            name = raw_name.decode("latin-1")
+            if name in _SHOWN or name in ("host", "origin"):
+                text = value.decode("latin-1")[:_VALUE_CHARS]
+                headers[name] = f"{headers[name]}, {text}" if name in headers else text
+        peer = scope.get("wireside.peer") or _address(scope)
+        client = scope.get("client") or ("", 0)
+        return Seen(
+            host=headers.pop("host", ""),
+            origin=headers.pop("origin", ""),
+            scheme=scope["scheme"],
+            http_version=scope["http_version"],
+            # an address inside: for those who can do something with it
+            peer=peer if caller.may("admin") or peer == client[0] else "",
+            client=client[0],
+            port=client[1] if client[0] == peer else 0,
+            is_peer_trusted=peer in self._rules.trusted_proxies,
+            headers={k: v for k, v in headers.items() if k not in _OF_CLIENTS},
+            now=self._now(),
+            ping_interval_s=self._rules.ping_interval_s,
+        )
+
+    # ---- the WebSocket -----------------------------------------------------------------------
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one WebSocket: echo, pieces, silence."""
+        try:
+            with self._seats.take(_address(scope)):
+                await self._talk(scope, receive, send)
+        except RateLimited as full:
+            await answer(scope, receive, send, 429, str(full), full.code)
+
+    async def _talk(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if (await receive())["type"] != "websocket.connect":
+            return
+        caller: Caller = scope["state"]["caller"]
+        # Nothing but what is asked for: a ping would hide a proxy's time-out.
+        await send({"type": "websocket.accept", "wireside.pings": False})
+        await _say(send, {"type": "seen", "seen": asdict(self._look(scope, caller))})
+        reason = "That is all."
+        try:
+            async with asyncio.timeout(SOCKET_S):
+                for _ in range(FRAMES):
+                    message = await receive()
+                    if message["type"] == "websocket.disconnect":
+                        return
+                    if not await self._reply(message, receive, send):
+                        reason = "The doctor does not know this frame."
+                        break
+        except TimeoutError:
+            reason = "Time is up."
+        await send({"type": "websocket.close", "code": 1008, "reason": reason})
+
+    async def _reply(self, message: Message, receive: Receive, send: Send) -> bool:
+        """Do what a frame asks for; return whether it asks for something."""
+        match _frame(message.get("text") or ""):
+            case {"type": "ping"}:
+                await _say(send, {"type": "pong", "now": self._now()})
+            case {"type": "pieces"}:
+                await self._send_pieces(send)
+            case {"type": "silence", "seconds": int() | float() as seconds} if (
+                0 < seconds <= SILENCE_S
+            ):
+                await _be_silent(float(seconds), receive, send)
+            case _:
+                return False
+        return True
+
+    async def _send_pieces(self, send: Send) -> None:
+        began = self._clock()
+        for number in range(PIECES):
+            if number:
+                await asyncio.sleep(GAP_S)
+            ms = round((self._clock() - began) * 1000)
+            await _say(send, {"type": "piece", "number": number, "sent_ms": ms})
+
+
+async def _be_silent(seconds: float, receive: Receive, send: Send) -> None:
+    """Say nothing for so long; whatever comes meanwhile ends it."""
+    try:
+        async with asyncio.timeout(seconds):
+            await receive()
+    except TimeoutError:
+        await _say(send, {"type": "over"})
+
+
+async def _say(send: Send, frame: dict[str, Any]) -> None:
+    await send({"type": "websocket.send", "text": json.dumps(frame)})
+
+
+def _frame(text: str) -> object:
+    if len(text) > FRAME_CHARS:
+        return None
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _judged(text: bytes) -> JSONResponse:
+    try:
+        measured = _read.validate_json(text)
+    except ValidationError as error:
+        raise BadMessage("These are no measurements.") from error
+    return _fresh({"findings": [asdict(finding) for finding in judge(measured)]})
+
+
+def _fresh(value: dict[str, Any]) -> JSONResponse:
+    return JSONResponse(value, headers={"Cache-Control": "no-store"})
+
+
+def _address(scope: Scope) -> str:
+    client = scope.get("client")
+    return client[0] if client else ""

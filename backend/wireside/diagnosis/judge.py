@@ -1,0 +1,561 @@
+"""The rules: measurements in, findings out. Which hop is at fault, and which line mends it.
+
+The first three checks are the integration guide's troubleshooting: a WebSocket that closes at
+once, messages that don't stream, memory.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Final, Literal
+
+from wireside.diagnosis.lines import LINES, PROXIES, Fault, Proxy
+from wireside.diagnosis.measured import (
+    CHAT,
+    PAGE,
+    PROBE,
+    Measured,
+    Reply,
+    Seen,
+    Silence,
+    Stream,
+    Upgrade,
+)
+from wireside.protocol.handshake import Authority, Origin
+
+State = Literal["ok", "warning", "failed", "skipped"]
+Hop = Literal["browser", "proxy", "server", "model", "way"]
+"""Who is at fault; ``way`` where it can't be told who on the way is."""
+
+FAT_MB: Final = 1024
+"""Memory of a server beyond which something is worth a look."""
+HELD_SHARE: Final = 0.7
+"""Of the time in which pieces are sent: who gets the first so much late is behind a buffer."""
+IDLE_S: Final = 75
+"""What a proxy should bear; the server itself speaks more often."""
+MARGIN_S: Final = 1.0
+QUICK_MS: Final = 1000
+"""An answer that is whole by then need not have come in pieces."""
+SKEW_S: Final = 30.0
+SLOW_MS: Final = 400.0
+
+_HOW: Final = "docs/proxies.md has whole configurations that work."
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check: what was seen, and where it is wrong, whose fault it is and what to do.
+
+    ``lines`` are what to put in, by where: a proxy's name, or ``Wireside`` for its environment.
+    """
+
+    check: str
+    state: State
+    seen: str
+    hop: Hop | None = None
+    remedy: str = ""
+    lines: dict[str, str] = field(default_factory=dict)
+
+
+def judge(measured: Measured) -> list[Finding]:
+    """Judge everything, in the order in which it is to be read."""
+    return [
+        _websocket(measured),
+        _streaming(measured),
+        _memory(measured),
+        _upgrade(measured),
+        _host(measured),
+        _forwarded(measured),
+        _buffering(measured),
+        _compression(measured),
+        _large(measured),
+        _idle(measured),
+        _clock(measured),
+        _round_trip(measured),
+        _version(measured),
+    ]
+
+
+# ---- who is on the way ---------------------------------------------------------------------------
+
+
+def proxy_of(measured: Measured) -> Proxy | None:
+    """Return which proxy answers, if it says so."""
+    for reply in _replies(measured):
+        told = f"{reply.server} {reply.via} {'' if reply.is_ours else reply.message}".lower()
+        for name in PROXIES:
+            if name.lower() in told:
+                return name
+        if "<h1>50" in told and "server" in told:
+            return "HAProxy"  # its error pages; it never says its name
+    seen = measured.seen or measured.socket_seen
+    if seen is not None and "x-forwarded-server" in seen.headers:
+        return "Traefik"
+    return None
+
+
+def has_proxy(measured: Measured) -> bool | None:
+    """Whether somebody is between; None if that can't be told."""
+    seen = measured.seen
+    if seen is not None and measured.local_port and seen.port:
+        return seen.port != measured.local_port
+    if any(reply.server or reply.via for reply in _replies(measured)):
+        return True  # Wireside itself says neither
+    if seen is not None and (seen.headers or _has_other_host(measured.asked, seen.host)):
+        return True
+    return None
+
+
+def _replies(measured: Measured) -> list[Reply]:
+    found = [measured.ready, *(one.reply for one in measured.upgrades)]
+    found += [one for one in (measured.post, measured.large) if one is not None]
+    return [*found, *(one.reply for one in [measured.stream] if one is not None)]
+
+
+def _at_proxy(
+    measured: Measured, check: str, state: State, seen: str, fault: Fault, remedy: str = ""
+) -> Finding:
+    known = proxy_of(measured)
+    named: tuple[Proxy, ...] = (known,) if known else PROXIES
+    lines: dict[str, str] = {name: LINES[fault][name] for name in named}
+    hop: Hop = "way" if has_proxy(measured) is False else "proxy"
+    return Finding(check, state, seen, hop, remedy or _HOW, lines)
+
+
+def _setting(name: str, value: str) -> dict[str, str]:
+    return {"Wireside": f"{name}={value}"}
+
+
+# ---- the guide's three ---------------------------------------------------------------------------
+
+
+def _websocket(measured: Measured) -> Finding:
+    check = "WebSocket"
+    tried = measured.upgrade(CHAT)
+    page = measured.origin or measured.asked
+    if not measured.ready.status:
+        seen = f"nothing answers at {measured.asked}: {measured.ready.message or 'no connection'}"
+        remedy = "Start the server, or correct the address. A certificate must be for this name."
+        return Finding(check, "failed", seen, "way", remedy)
+    if not measured.ready.is_ours:
+        return _at_proxy(measured, check, "failed", _not_ours(measured.ready), "reach")
+    if tried is None:
+        return Finding(check, "skipped", "not tried")
+    if not tried.is_open:
+        return _refused(measured, tried, page)
+    if tried.closed_after_ms is not None:
+        seen = f"opens for pages of {page}, and closes after {tried.closed_after_ms} ms"
+        return _at_proxy(measured, check, "failed", seen, "idle")
+    return Finding(check, "ok", f"opens for pages of {page}, and answers")
+
+
+def _refused(measured: Measured, tried: Upgrade, page: str) -> Finding:
+    """Tell why the handshake of the chat failed."""
+    check, status = "WebSocket", _status_of(measured, tried)
+    if not tried.reply.is_ours and status != 403:
+        fault = _of_upgrade(measured, [tried])
+        return _at_proxy(measured, check, "failed", _not_ours(tried.reply), fault)
+    if status == 401:
+        seen = "the handshake arrives; the server wants to know who asks"
+        return Finding(
+            check, "skipped", seen, None, "Run it with a key: wireside doctor URL --key -"
+        )
+    if status == 403 and _is_same(page, measured.asked):
+        seen = f"the server refuses its own page, {page}, as a foreign one (403)"
+        remedy = "The Host that arrives is not the one that was asked for."
+        finding = _at_proxy(measured, check, "failed", seen, "host", remedy)
+        public = _setting("WIRESIDE_PUBLIC_URL", measured.asked)
+        return Finding(check, "failed", seen, "proxy", remedy, {**finding.lines, **public})
+    if status == 403:
+        lines = _setting("WIRESIDE_ALLOWED_ORIGINS", page)
+        seen = f"pages of {page} are refused (403)"
+        return Finding(
+            check, "failed", seen, "server", "Set this, and start the server again.", lines
+        )
+    if status == 400:
+        return _strange_host(measured, check, tried.reply)
+    if status == 429:
+        lines = _setting("WIRESIDE_CONNECTIONS_PER_ADDRESS", "1000")
+        return Finding(
+            check,
+            "failed",
+            tried.reply.message,
+            "server",
+            "Who has these connections? See Address.",
+            lines,
+        )
+    if status == 426:
+        seen = "the server gets a plain request: the upgrade was lost on the way (426)"
+        return _at_proxy(measured, check, "failed", seen, "upgrade")
+    return Finding(
+        check, "failed", f"{status}: {tried.reply.message}", "server", "Its log says why."
+    )
+
+
+def _strange_host(measured: Measured, check: str, reply: Reply) -> Finding:
+    """Tell whether the server does not know its name, or was given another one."""
+    found = re.search(r"the Host (\S+);", reply.message)
+    if found is not None and _has_other_host(measured.asked, found[1]):
+        told = f"asked for {_authority(measured.asked)}, the server sees {found[1]}, not its name"
+        return _at_proxy(measured, check, "failed", f"{told} (400)", "host")
+    lines = _setting("WIRESIDE_PUBLIC_URL", measured.asked)
+    seen = f"the server does not know the name that it is asked by (400): {reply.message}"
+    return Finding(check, "failed", seen, "server", "Set this, and start the server again.", lines)
+
+
+def _status_of(measured: Measured, tried: Upgrade) -> int:
+    """Return what the handshake got; a browser's is put together from what other requests got."""
+    post = measured.post
+    if measured.prober == "browser" and post is not None and post.status == 403 and post.is_ours:
+        return 403
+    return tried.reply.status
+
+
+def _streaming(measured: Measured) -> Finding:
+    check, answer = "Streaming", measured.answer
+    if answer is None:
+        return Finding(check, "skipped", "no question was asked, see WebSocket")
+    if answer.code or answer.message:
+        seen = f"no answer: {answer.message or answer.code}"
+        if answer.code in ("unauthorized", "rate_limited"):
+            return Finding(check, "skipped", seen)
+        if answer.code in ("provider_auth", "not_configured"):
+            lines = _setting("OPENAI_API_KEY", "…")
+            return Finding(
+                check, "failed", seen, "model", "Set this, and start the server again.", lines
+            )
+        return Finding(
+            check, "failed", seen, "model", "`wireside doctor`, on the server, says more."
+        )
+    times = answer.times_ms
+    took = times[-1] - times[0] if times else 0
+    if len(times) > 1 and took > 0:
+        return Finding(check, "ok", f"an answer in {len(times)} pieces over {took} ms")
+    if measured.socket_stream is not None and _is_held(measured.socket_stream):
+        return _at_proxy(measured, check, "failed", "an answer in one piece", "buffering")
+    if times and times[-1] < QUICK_MS:
+        return Finding(check, "ok", f"an answer, all of it after {times[-1]} ms")
+    seen = "an answer in one piece, though others come apart: the model service sends it whole"
+    return Finding(
+        check, "warning", seen, "model", "Look at that service's own proxy and settings."
+    )
+
+
+def _memory(measured: Measured) -> Finding:
+    check, mb = "Memory", measured.memory_mb
+    if mb is None:
+        return Finding(check, "skipped", "the server does not tell")
+    if mb < FAT_MB:
+        return Finding(check, "ok", f"the server takes {mb:,.0f} MB")
+    lines = {"Wireside": "WIRESIDE_HISTORY_MESSAGES=40\nWIRESIDE_RESUME_WINDOW_S=60"}
+    seen = f"the server takes {mb:,.0f} MB, more than usual"
+    return Finding(
+        check,
+        "warning",
+        seen,
+        "server",
+        "Shorter histories, and answers kept for less time:",
+        lines,
+    )
+
+
+# ---- the way in ----------------------------------------------------------------------------------
+
+
+def _upgrade(measured: Measured) -> Finding:
+    check = "Upgrade"
+    tried = [one for one in measured.upgrades if not _is_known_to_miss(measured, one)]
+    if not tried or not measured.ready.is_ours:
+        told = (
+            "refused before it could be seen, see WebSocket" if measured.upgrades else "not tried"
+        )
+        return Finding(check, "skipped", told)
+    arrived = [one for one in tried if one.is_open or _has_arrived(measured, one)]
+    lost = [one for one in tried if one not in arrived]
+    if lost:
+        which = ", ".join(_name(one.path) for one in lost)
+        came = "; ".join(sorted({_came(one.reply) for one in lost}))
+        fault = _of_upgrade(measured, lost)
+        return _at_proxy(measured, check, "failed", f"no upgrade for {which}: {came}", fault)
+    which = ", ".join(_name(one.path) for one in arrived)
+    deflate = any("permessage-deflate" in one.extensions for one in arrived)
+    packed = ", compressed" if deflate else ""
+    return Finding(check, "ok", f"101 for {which}{packed}" if _any_open(arrived) else f"{which}")
+
+
+def _of_upgrade(measured: Measured, lost: list[Upgrade]) -> Fault:
+    """Tell what has swallowed an upgrade: a buffer answers nothing before the response's end."""
+    is_mute = any(not one.reply.status for one in lost)
+    held = measured.stream is not None and _is_held(measured.stream)
+    return "buffering" if is_mute and held else "upgrade"
+
+
+def _any_open(tried: list[Upgrade]) -> bool:
+    return any(one.is_open for one in tried)
+
+
+def _is_known_to_miss(measured: Measured, tried: Upgrade) -> bool:
+    """Whether the try says nothing, as a refusal of the server's that comes before the upgrade."""
+    status = _status_of(measured, tried)
+    if measured.prober == "browser" and status == 403 and not tried.is_open:
+        return True  # of all three; the page is not told why
+    return tried.reply.is_ours and status in (400, 403, 429)
+
+
+def _has_arrived(measured: Measured, tried: Upgrade) -> bool:
+    """Whether the server has seen a handshake, and refused it: 401 can be that only."""
+    return measured.prober == "shell" and tried.reply.is_ours and tried.reply.status == 401
+
+
+def _name(path: str) -> str:
+    return {CHAT: CHAT, PROBE: PROBE, PAGE: "the page's own socket"}.get(path, path)
+
+
+def _came(reply: Reply) -> str:
+    if reply.status == 426:
+        return "a plain request arrives (426)"
+    if not reply.status:
+        return reply.message or "the connection breaks"
+    return f"{reply.status} comes instead of 101"
+
+
+def _host(measured: Measured) -> Finding:
+    check, seen = "Host and Origin", measured.seen or measured.socket_seen
+    if seen is None and measured.ready.is_ours and measured.ready.status == 400:
+        return _strange_host(measured, check, measured.ready)
+    if seen is None:
+        return Finding(check, "skipped", _no_sight(measured))
+    both = [one for one in (measured.seen, measured.socket_seen) if one is not None]
+    for one in both:
+        if _has_other_host(measured.asked, one.host):
+            where = " in the handshake" if one is measured.socket_seen else ""
+            told = f"asked for {_authority(measured.asked)}, the server sees {one.host}{where}"
+            return _at_proxy(measured, check, "failed", told, "host")
+    for one in both:
+        if one.origin and measured.origin and not _is_same(one.origin, measured.origin):
+            told = f"a page of {measured.origin}, the server sees the Origin {one.origin}"
+            remedy = "Remove what sets or changes the header Origin."
+            return Finding(check, "failed", told, "proxy", remedy)
+    post = measured.post
+    if post is not None and post.is_ours and post.status == 403:
+        lines = _setting("WIRESIDE_PUBLIC_URL", measured.asked)
+        told = f"the server sees {seen.host}, and still takes {measured.origin} for a foreign page"
+        return Finding(
+            check, "failed", told, "server", "Set this, and start the server again.", lines
+        )
+    origin = next((f" and Origin {one.origin}" for one in both if one.origin), "")
+    return Finding(check, "ok", f"the server sees Host {seen.host}{origin}, as asked")
+
+
+def _no_sight(measured: Measured) -> str:
+    if not measured.ready.is_ours:
+        return "the server was not reached"
+    tried = measured.upgrade(CHAT)
+    if tried is not None and tried.reply.status == 401:
+        return "only for who is signed in: wireside doctor URL --key -"
+    return "the server could not be asked what it sees"
+
+
+def _no_socket(measured: Measured) -> str:
+    tried = measured.upgrade(PROBE)
+    if tried is None or tried.reply.status == 401:
+        return _no_sight(measured)
+    return "it takes a WebSocket, and none could be opened"
+
+
+def _forwarded(measured: Measured) -> Finding:
+    check, seen = "Address", measured.seen or measured.socket_seen
+    if seen is None:
+        return Finding(check, "skipped", _no_sight(measured))
+    between = has_proxy(measured)
+    said = {name for name in ("x-forwarded-for", "x-forwarded-proto") if name in seen.headers}
+    if said and not seen.is_peer_trusted:
+        lines = _setting("WIRESIDE_TRUSTED_PROXIES", seen.peer or "ADDRESS")
+        told = (
+            f"what {seen.peer or 'the proxy'} says of its clients (X-Forwarded-…) is not believed"
+        )
+        return Finding(
+            check, "failed", told, "server", "Set this, and start the server again.", lines
+        )
+    if between and "x-forwarded-for" not in said:
+        told = f"the proxy does not say who asks: everybody has its address, {seen.client}"
+        remedy = "All visitors share one address's limits."
+        return _at_proxy(measured, check, "failed", told, "forwarded", remedy)
+    scheme = measured.asked.partition(":")[0]
+    if scheme != seen.scheme.replace("ws", "http"):
+        told = f"asked by {scheme}, the server believes {seen.scheme}"
+        remedy = "Cookies are not marked Secure, and links that it makes begin wrongly."
+        return _at_proxy(measured, check, "failed", told, "forwarded", remedy)
+    if between:
+        told = f"{seen.client} by {scheme}, as {seen.peer or 'the proxy'} says, which is believed"
+        return Finding(check, "ok", told)
+    return Finding(check, "ok", f"{seen.client} by {scheme}, seen by the server itself")
+
+
+# ---- what happens to what flows ------------------------------------------------------------------
+
+
+def _buffering(measured: Measured) -> Finding:
+    check = "Buffering"
+    if measured.stream is None and measured.socket_stream is None:
+        return Finding(check, "skipped", _no_sight(measured))
+    told = []
+    for name, stream in (("HTTP", measured.stream), ("WebSocket", measured.socket_stream)):
+        if stream is None:
+            continue
+        if len(stream.came_ms) < len(stream.sent_ms) or len(stream.came_ms) < 2:
+            status = stream.reply.status
+            seen = f"the {name} stream broke off after {len(stream.came_ms)} pieces ({status})"
+            return _at_proxy(measured, check, "failed", seen, "buffering")
+        if _is_held(stream):
+            held = round(_held_ms(stream))
+            seen = f"{name}: the first piece is held back for {held} ms, all come together"
+            if stream.encoding:
+                return _at_proxy(measured, check, "failed", f"{seen}, packed", "compression")
+            return _at_proxy(measured, check, "failed", seen, "buffering")
+        told.append(f"{name} {_apart(stream)} ms")
+    sent = next(s for s in (measured.stream, measured.socket_stream) if s is not None)
+    gap = _median_gap(sent.sent_ms)
+    return Finding(check, "ok", f"pieces sent {gap} ms apart come as far apart: {', '.join(told)}")
+
+
+def _held_ms(stream: Stream) -> float:
+    """For how much longer than the last piece the first one was on its way."""
+    pairs = zip(stream.sent_ms, stream.came_ms, strict=False)
+    delays = [came - sent for sent, came in pairs]
+    return max(delays) - min(delays)
+
+
+def _is_held(stream: Stream) -> bool:
+    span = stream.sent_ms[-1] - stream.sent_ms[0] if len(stream.sent_ms) > 1 else 0
+    if span <= 0 or len(stream.came_ms) < 2:
+        return False
+    came = stream.came_ms[-1] - stream.came_ms[0]
+    return came < span * (1 - HELD_SHARE)
+
+
+def _apart(stream: Stream) -> int:
+    return _median_gap(stream.came_ms)
+
+
+def _median_gap(times: tuple[int, ...]) -> int:
+    gaps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    return round(median(gaps)) if gaps else 0
+
+
+def _compression(measured: Measured) -> Finding:
+    check, stream = "Compression", measured.stream
+    if stream is None or not stream.reply.status:
+        return Finding(check, "skipped", _no_sight(measured))
+    if stream.encoding and stream.encoding != "identity":
+        seen = f"the stream comes packed ({stream.encoding}), which the server did not do"
+        remedy = "Each piece is packed and flushed alone: it costs time and saves nothing."
+        return _at_proxy(measured, check, "warning", seen, "compression", remedy)
+    return Finding(check, "ok", "the stream comes as it was sent")
+
+
+def _large(measured: Measured) -> Finding:
+    check, reply, post = "Large requests", measured.large, measured.post
+    if reply is None and post is not None and post.status == 403:
+        return Finding(check, "skipped", "the server refuses what this page sends")
+    if reply is None:
+        return Finding(check, "skipped", _no_sight(measured))
+    if reply.status == 200:
+        return Finding(check, "ok", "1.25 MB go through")
+    if reply.is_ours:
+        return Finding(check, "skipped", f"{reply.status}: {reply.message}")
+    came = f"answered with {reply.status}" if reply.status else "cut off"
+    remedy = "Imports of conversations are larger."
+    return _at_proxy(measured, check, "failed", f"1.25 MB are {came}", "large", remedy)
+
+
+def _idle(measured: Measured) -> Finding:
+    check, silence = "Idle time-out", measured.silence
+    if silence is None:
+        return Finding(check, "skipped", _no_socket(measured))
+    seen: Seen | None = measured.socket_seen or measured.seen
+    ping_s = seen.ping_interval_s if seen is not None else 20.0
+    rhythm = f"the server says something every {ping_s:g} s"
+    if not silence.is_cut:
+        return Finding(check, "ok", f"open after {silence.asked_s:g} s of silence; {rhythm}")
+    if silence.code in (1001, 1012):
+        return Finding(check, "skipped", "the server was stopped meanwhile")
+    return _cut(measured, silence, ping_s, rhythm)
+
+
+def _cut(measured: Measured, silence: Silence, ping_s: float, rhythm: str) -> Finding:
+    check, lasted = "Idle time-out", f"{silence.lasted_s:.1f} s"
+    if silence.lasted_s > ping_s + MARGIN_S:
+        return Finding(check, "ok", f"cut after {lasted} of silence, but {rhythm}")
+    seen = f"cut after {lasted} of silence; {rhythm}, which is too late"
+    remedy = f"A time-out of {IDLE_S} s or more."
+    return _at_proxy(measured, check, "failed", seen, "idle", remedy)
+
+
+# ---- the two ends --------------------------------------------------------------------------------
+
+
+def _clock(measured: Measured) -> Finding:
+    check, skew = "Clocks", measured.skew_s
+    if skew is None:
+        return Finding(check, "skipped", _no_socket(measured))
+    if abs(skew) < SKEW_S:
+        return Finding(check, "ok", f"{abs(skew):.1f} s apart")
+    which = "ahead of" if skew > 0 else "behind"
+    seen = f"the server's is {abs(skew):,.0f} s {which} the one here"
+    hop: Hop = "browser" if measured.prober == "browser" else "way"
+    remedy = "Compare both with the right time; on the wrong one:"
+    return Finding(check, "warning", seen, hop, remedy, {"shell": "timedatectl set-ntp true"})
+
+
+def _round_trip(measured: Measured) -> Finding:
+    check, trips = "Round trip", measured.trips_ms
+    if not trips:
+        return Finding(check, "skipped", _no_socket(measured))
+    middle = median(trips)
+    seen = f"{min(trips):.1f} ms at best, {middle:.1f} ms mostly"
+    if middle < SLOW_MS:
+        return Finding(check, "ok", seen)
+    remedy = "A network this slow shows in every reply; nothing here is set wrongly."
+    return Finding(check, "warning", seen, "way", remedy)
+
+
+def _version(measured: Measured) -> Finding:
+    check, seen = "HTTP version", measured.seen
+    if seen is None:
+        return Finding(check, "skipped", _no_sight(measured))
+    mine = {"h2": "2", "h3": "3", "http/1.1": "1.1", "http/1.0": "1.0"}.get(measured.http, "")
+    told = f"HTTP/{seen.http_version} at the server" + (f", {mine} here" if mine else "")
+    if seen.http_version == "1.0":
+        remedy = "Each request opens a connection of its own, and none can be upgraded."
+        return _at_proxy(measured, check, "warning", told, "version", remedy)
+    return Finding(check, "ok", told)
+
+
+# ---- addresses -----------------------------------------------------------------------------------
+
+
+def _not_ours(reply: Reply) -> str:
+    who = f" ({reply.server})" if reply.server else ""
+    if not reply.status:
+        return f"the connection breaks: {reply.message or 'no answer'}"
+    return f"{reply.status} comes from something that is not Wireside{who}"
+
+
+def _authority(url: str) -> str:
+    return url.partition("://")[2].partition("/")[0]
+
+
+def _has_other_host(asked: str, host: str) -> bool:
+    wanted = Origin.parse(asked)
+    got = Authority.parse(host)
+    if wanted is None or got is None:
+        return True
+    default = {"http": 80, "https": 443}.get(wanted.scheme)
+    return wanted.host != got.host or wanted.port != (got.port or default)
+
+
+def _is_same(one: str, other: str) -> bool:
+    return Origin.parse(one.rstrip("/")) == Origin.parse(other.rstrip("/"))

@@ -1,0 +1,177 @@
+"""The connection doctor before real proxies: the documented configurations are well, and what is
+wrong in others is named with its hop and the line that mends it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from wireside.diagnosis.judge import Finding, judge
+from wireside.probe import probe
+
+IDLE_S = 2.5
+
+
+def without(*lines: str) -> Callable[[str], str]:
+    """Leave out whole lines."""
+
+    def edit(text: str) -> str:
+        for line in lines:
+            assert line in text
+            text = "".join(one for one in text.splitlines(True) if line not in one)
+        return text
+
+    return edit
+
+
+def with_(old: str, new: str) -> Callable[[str], str]:
+    def edit(text: str) -> str:
+        assert old in text
+        return text.replace(old, new)
+
+    return edit
+
+
+def in_caddy(more: str) -> Callable[[str], str]:
+    return with_("reverse_proxy 127.0.0.1:8080", f"reverse_proxy 127.0.0.1:8080 {{\n{more}\n}}")
+
+
+WRONG = [
+    # kind, what is wrong, the edit that makes it so, the check that finds it, a part of the line
+    (
+        "nginx",
+        "no upgrade",
+        without("_header Upgrade", "_header Connection"),
+        "Upgrade",
+        "Upgrade $",
+    ),
+    ("nginx", "another Host", without("_header Host"), "Host and Origin", "Host $http_host;"),
+    ("nginx", "buffers", without("proxy_buffering off;"), "Buffering", "proxy_buffering off;"),
+    (
+        "nginx",
+        "impatient",
+        with_("read_timeout 75s", "read_timeout 1s"),
+        "Idle time-out",
+        "proxy_read_timeout 75s;",
+    ),
+    (
+        "nginx",
+        "compresses",
+        with_("proxy_buffering off;", "proxy_buffering off; gzip on; gzip_types *;"),
+        "Compression",
+        "gzip off;",
+    ),
+    ("nginx", "nobody's address", without("X-Forwarded"), "Address", "X-Forwarded-For $proxy"),
+    ("nginx", "small bodies", without("client_max"), "Large requests", "client_max_body_size"),
+    (
+        "HAProxy",
+        "no upgrade",
+        with_("default_backend", "http-request del-header upgrade\n    default_backend"),
+        "Upgrade",
+        "del-header upgrade",
+    ),
+    (
+        "HAProxy",
+        "another Host",
+        with_("default_backend", "http-request set-header host chat.internal\n    default_backend"),
+        "WebSocket",
+        "http-request set-header host",
+    ),
+    (
+        "HAProxy",
+        "impatient",
+        with_("timeout tunnel 1h", "timeout tunnel 1s"),
+        "Idle time-out",
+        "timeout tunnel 1h",
+    ),
+    (
+        "HAProxy",
+        "compresses",
+        with_(
+            "default_backend",
+            "compression algo gzip\n    compression type text/event-stream\n    default_backend",
+        ),
+        "Compression",
+        "compression",
+    ),
+    ("HAProxy", "nobody's address", without("forwardfor"), "Address", "option forwardfor"),
+    ("Caddy", "no upgrade", in_caddy("header_up -Upgrade"), "Upgrade", "header_up -Upgrade"),
+    (
+        "Caddy",
+        "another Host",
+        in_caddy("header_up Host {upstream_hostport}"),
+        "Host and Origin",
+        "header_up Host",
+    ),
+    ("Caddy", "buffers", in_caddy("buffer_responses"), "Buffering", "buffer_responses"),
+    (
+        "Caddy",
+        "impatient",
+        in_caddy("transport http {\nread_timeout 1s\n}"),
+        "Idle time-out",
+        "read_timeout",
+    ),
+    (
+        "Caddy",
+        "compresses",
+        with_("reverse_proxy", "encode {\ngzip\nminimum_length 1\n}\nreverse_proxy"),
+        "Compression",
+        "encode @files gzip",
+    ),
+]
+
+
+ALSO = {
+    "Upgrade": {"WebSocket"},
+    "Host and Origin": {"WebSocket"},
+    "WebSocket": {"Host and Origin"},
+    "Buffering": {"WebSocket", "Upgrade"},  # Caddy's holds back the 101, too
+    "Compression": {"Buffering"},
+}
+"""What the same fault may show in beside the check that names it; nothing else may be blamed."""
+
+
+def examine(url: str) -> dict[str, Finding]:
+    findings = judge(asyncio.run(probe(url, idle_s=IDLE_S)))
+    return {finding.check: finding for finding in findings}
+
+
+@pytest.mark.parametrize("kind", ["nginx", "HAProxy", "Caddy"])
+def test_the_documented_configuration_is_well(kind: str, started: Any, behind: Any) -> None:
+    proxy = started(kind, lambda text: text)
+    done = subprocess.run(
+        [sys.executable, "-m", "wireside", "doctor", proxy.url, "--json", "--idle", str(IDLE_S)],
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    findings = {one["check"]: one for one in json.loads(done.stdout)}
+    assert {one["check"]: one for one in findings.values() if one["state"] != "ok"} == {}
+    assert done.returncode == 0
+    assert "pieces over" in findings["Streaming"]["seen"]
+    assert "127.0.0.1 by https" in findings["Address"]["seen"]
+    assert "2 here" in findings["HTTP version"]["seen"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "fault", "edit", "check", "line"), WRONG, ids=[f"{w[0]}: {w[1]}" for w in WRONG]
+)
+def test_what_is_wrong_is_found_with_its_line(
+    kind: str, fault: str, edit: Callable[[str], str], check: str, line: str, started: Any
+) -> None:
+    findings = examine(started(kind, edit).url)
+    found = findings[check]
+    assert found.state in ("failed", "warning"), findings
+    assert found.hop == "proxy"
+    assert line in found.lines[kind]
+    wrong = {name: one for name, one in findings.items() if one.state in ("failed", "warning")}
+    assert wrong.keys() <= {check} | ALSO.get(check, set()), (fault, wrong)
+    assert {one.hop for one in wrong.values()} == {"proxy"}
