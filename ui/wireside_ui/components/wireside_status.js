@@ -75,6 +75,7 @@ export default {
       return h("div", { class: "ws-menu ws-metrics", role: "dialog", "aria-label": w.connection }, [
         h("dl", rows.flatMap(([id, name, value]) => [h("dt", name), h("dd", { "data-testid": id, dir: "ltr" }, value)])),
         isOff ? h("button", { type: "button", class: "ws-button", "data-testid": "connect-now", onClick: this.connectNow }, w.connect_now) : null,
+        h("a", { class: "ws-button", href: `${this.base}/doctor` }, w.doctor_title),
         this.dashboard && !isOff ? h("a", { class: "ws-button", href: this.dashboard }, w.dashboard) : null,
       ]);
     },
