@@ -66,7 +66,7 @@ TEST = (
     Step("proxies", tool("pytest", "-q", *BESIDE, "tests/proxies")),
     Step("packaging", tool("pytest", "-q", "tests/packaging")),
     # a process of its own: Playwright leaves a loop running, and async tests can't follow it
-    Step("browser", tool("pytest", "-q", "tests/e2e")),
+    Step("browser", tool("pytest", "-q", "-n", "auto", "--dist", "loadfile", "tests/e2e")),
 )
 
 
