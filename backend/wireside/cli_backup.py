@@ -47,7 +47,7 @@ def backup(
     """Write everything of the database into one file, while the server runs."""
     if check:
         header = _run(lambda settings, tell: _check(file, tell), "checking")
-        _out.print(f"{escape(str(file))} is whole.")
+        _out.print(f"{escape(str(file))} is whole; it was made {header.made_at}.")
     else:
         header = _run(lambda settings, tell: _back_up(settings, file, force, tell), "backing up")
         _out.print(f"Everything is in {escape(str(file))}. Keep it where nobody else can read it.")
@@ -236,8 +236,8 @@ def _print_counts(header: Header) -> None:
     table.add_column(style="dim")
     table.add_column(justify="right")
     for one in header.tables:
-        table.add_row(one.name, f"{one.rows:,}")
-    table.add_row("made", header.made_at)
+        if one.rows:
+            table.add_row(one.name, f"{one.rows:,}")
     _out.print(table)
 
 

@@ -237,7 +237,7 @@ def _tables(connection: Connection) -> list[TableClause]:
 
 
 def _columns(one: TableClause) -> tuple[str, ...]:
-    return tuple(str(name) for name in one.c.keys())
+    return tuple(str(its.name) for its in one.c)
 
 
 def _lines(connection: Connection, one: TableClause) -> Iterator[bytes]:
@@ -368,7 +368,7 @@ def _take_place(fresh: Path, file: Path, *, is_kept: bool) -> Path | None:
         os.fsync(written.fileno())
     aside = None
     if is_kept:
-        aside = file.with_name(f"{file.name}.{datetime.now(UTC):%Y%m%d-%H%M%S}")
+        aside = _free(f"{file}.{datetime.now(UTC):%Y%m%d-%H%M%S}")
         # a log that is still there is of a file that can't be read
         for tail in ("-wal", "-shm"):
             with contextlib.suppress(FileNotFoundError):
@@ -382,6 +382,11 @@ def _take_place(fresh: Path, file: Path, *, is_kept: bool) -> Path | None:
     fresh.replace(file)
     sync_folder(file.parent)
     return aside
+
+
+def _free(name: str) -> Path:
+    names = (Path(f"{name}{tail}") for tail in ("", *(f"-{number}" for number in range(2, 1000))))
+    return next(path for path in names if not path.exists())
 
 
 def _give_like(file: Path, like: os.stat_result) -> None:
@@ -435,11 +440,7 @@ def name_of(url: str | URL) -> str:
 
 def setting_of(url: str) -> str:
     """Return the line that makes a server use a database, the password left out."""
-    parsed = make_url(url)
-    hidden = {
-        name: "***" for name in parsed.query if name in ("password", "passfile", "sslpassword")
-    }
-    shown = parsed.update_query_dict(hidden)
+    shown = make_url(url).difference_update_query(["password", "sslpassword"])
     return f"WIRESIDE_DATABASE_URL={shown.render_as_string(hide_password=True)}"
 
 

@@ -176,7 +176,8 @@ class BackupReader:
         for table in self.header.tables:
             found = Fingerprint()
             for some in self._rows(found):
-                if any(len(row) != len(table.columns) for row in some):
+                is_like_this = all(len(row) == len(table.columns) for row in some)
+                if not is_like_this or found.rows > table.rows:
                     raise BackupError(DAMAGED)
                 yield table, some
             if self._closing != _Closing(table.name, table.rows, found.sha256):
