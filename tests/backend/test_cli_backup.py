@@ -261,6 +261,8 @@ def test_a_backup_beside_a_real_server(data: Path, tmp_path: Path) -> None:
         **os.environ,
         "PYTHONPATH": os.pathsep.join(sys.path),
         "OPENAI_BASE_URL": "http://127.0.0.1:9/v1",
+        "WIRESIDE_REQUESTS_PER_MINUTE_ADDRESS": "1000000",
+        "WIRESIDE_REQUESTS_PER_MINUTE": "1000000",
     }
     command = [sys.executable, "-m", "wireside", "serve", "--port", "0"]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as server:
