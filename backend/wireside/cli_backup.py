@@ -10,7 +10,7 @@ import contextlib
 import io
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, NoReturn, TypeVar
@@ -46,7 +46,8 @@ def backup(
 ) -> None:
     """Write everything of the database into one file, while the server runs."""
     if check:
-        header = _run(lambda settings, tell: _check(file, tell), "checking")
+        with _told("checking") as (_, tell):
+            header = _check(file, tell)
         _out.print(f"{escape(str(file))} is whole; it was made {header.made_at}.")
     else:
         header = _run(lambda settings, tell: _back_up(settings, file, force, tell), "backing up")
@@ -124,11 +125,11 @@ async def _back_up(settings: Settings, file: Path, force: bool, tell: Progress) 
         return await back_up(database_url(settings), opened, tell)
 
 
-async def _check(file: Path, tell: Progress) -> Header:
+def _check(file: Path, tell: Progress) -> Header:
     from wireside.store.backup_file import check
 
     with _reading(file) as opened:
-        return await asyncio.to_thread(check, opened, tell)
+        return check(opened, tell)
 
 
 async def _restore(settings: Settings, file: Path, replace: bool, tell: Progress) -> Restored:
@@ -203,7 +204,13 @@ def _reading(file: Path) -> BinaryIO:
 
 
 def _run(work: Callable[[Settings, Progress], Coroutine[Any, Any, T]], doing: str) -> T:
-    """Do ``work``; what goes wrong is one sentence."""
+    with _told(doing) as (settings, tell):
+        return asyncio.run(_stoppable(work(settings, tell)))
+
+
+@contextlib.contextmanager
+def _told(doing: str) -> Iterator[tuple[Settings, Progress]]:
+    """Tell how far it is; what goes wrong is one sentence."""
     from wireside.errors import WiresideError
     from wireside.telemetry import configure_logging
 
@@ -214,7 +221,7 @@ def _run(work: Callable[[Settings, Progress], Coroutine[Any, Any, T]], doing: st
     configure_logging("text", "error", stream=io.StringIO())  # the sentence says it all
     try:
         with progress(_err, doing) as tell:
-            return asyncio.run(_stoppable(work(settings, tell)))
+            yield settings, tell
     except WiresideError as error:
         _fail(str(error), FAILED)
     except (KeyboardInterrupt, asyncio.CancelledError):
@@ -225,7 +232,7 @@ async def _stoppable(work: Coroutine[Any, Any, T]) -> T:
     """Let whoever ends this process, or closes the terminal, do so as Ctrl+C does."""
     task = asyncio.current_task()
     assert task is not None
-    with contextlib.suppress(NotImplementedError):  # Windows
+    with contextlib.suppress(NotImplementedError, AttributeError):  # Windows
         for kind in (signal.SIGTERM, signal.SIGHUP):
             asyncio.get_running_loop().add_signal_handler(kind, task.cancel)
     return await work
