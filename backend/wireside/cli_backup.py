@@ -234,7 +234,8 @@ async def _stoppable(work: Coroutine[Any, Any, T]) -> T:
     assert task is not None
     with contextlib.suppress(NotImplementedError, AttributeError):  # Windows
         for kind in (signal.SIGTERM, signal.SIGHUP):
-            asyncio.get_running_loop().add_signal_handler(kind, task.cancel)
+            if signal.getsignal(kind) != signal.SIG_IGN:  # as `nohup` asks for
+                asyncio.get_running_loop().add_signal_handler(kind, task.cancel)
     return await work
 
 
