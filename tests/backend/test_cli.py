@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
@@ -22,6 +23,7 @@ from wireside.cli import app
 from wireside.providers import weights
 from wireside.settings import Settings
 from wireside.store.migrate import NEWEST
+from wireside.store.store import SqlStore
 
 runner = CliRunner()
 
@@ -192,3 +194,33 @@ def test_a_server_without_weights_starts_warns_and_ends_on_sigterm() -> None:
     assert server.returncode == 0
     assert "Starting without a model" in warnings
     assert "wireside pull" in warnings
+
+
+def test_what_is_done_in_a_shell_is_in_the_audit_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WIRESIDE_AUTH", "password")
+    monkeypatch.setenv("WIRESIDE_DATA_DIR", str(tmp_path))
+    assert runner.invoke(app, ["migrate"]).exit_code == 0
+    for command in (
+        ["users", "invite"],
+        ["backup", str(tmp_path / "all.backup")],
+        ["export", "--all", str(tmp_path / "out")],
+    ):
+        result = runner.invoke(app, command)
+        assert result.exit_code == 0, result.output
+
+    async def entries() -> list[tuple[str, str]]:
+        store = SqlStore(f"sqlite:///{tmp_path}/wireside.db")
+        await store.open_beside()
+        try:
+            found = await store.accounts.audit([], before=None, limit=10)
+        finally:
+            await store.aclose()
+        return [(entry.action, entry.address.partition(" of ")[0]) for entry in found]
+
+    assert asyncio.run(entries()) == [
+        ("all_exported", "command line"),
+        ("backed_up", "command line"),
+        ("invited", "command line"),
+    ]

@@ -104,7 +104,7 @@ class MarkdownExport:
 
     def file_name(self, title: str) -> str:
         """Return the title, as a name."""
-        return f"{_name(title)}.md"
+        return f"{safe_name(title)}.md"
 
     def _part(self, part: Entry) -> str:
         match part:
@@ -196,7 +196,7 @@ class JsonExport:
 
     def file_name(self, title: str) -> str:
         """Return the title, as a name."""
-        return f"{_name(title)}.json"
+        return f"{safe_name(title)}.json"
 
     def _parent(self, place: tuple[int, int]) -> str | None:
         """Return the turn before this one. Only those at which a branch begins are remembered."""
@@ -258,7 +258,7 @@ class HtmlExport:
 
     def file_name(self, title: str) -> str:
         """Return the title, as a name."""
-        return f"{_name(title)}.html"
+        return f"{safe_name(title)}.html"
 
     def _part(self, part: Entry) -> str:
         match part:
@@ -285,10 +285,10 @@ class HtmlExport:
 # ---- what all of them need ---------------------------------------------------------------------
 
 
-def _name(title: str) -> str:
+def safe_name(title: str) -> str:
     """Return ``title`` without what a file system, a shell or a reader could misunderstand.
 
-    >>> _name("../../etc/passwd")
+    >>> safe_name("../../etc/passwd")
     'etc passwd'
     """
     plain = unicodedata.normalize("NFC", " ".join(title.split()))

@@ -340,17 +340,8 @@ class Library:
     ) -> AsyncIterator[TurnRecord]:
         """Go through the turns that are shown, or those of all branches, a page at a time."""
         self.caller.require("read")
-        if which == "shown":
-            for first in range(0, conversation.total, PAGE):
-                spans = tree.clip(conversation.path(), first, first + PAGE - 1)
-                for record in await self._store.turns(conversation.id, spans):
-                    yield record
-            return
-        after: tuple[int, int] | None = None
-        while records := await self._store.all_turns(conversation.id, after=after, limit=PAGE):
-            for record in records:
-                yield record
-            after = records[-1].branch, records[-1].depth
+        async for record in walk(self._store, conversation, which):
+            yield record
 
     @whole
     async def add(self, imported: Imported) -> ConversationInfo:
@@ -360,6 +351,23 @@ class Library:
         await self._store.add_conversation(info, imported.branches, imported.shown, imported.turns)
         self._tell_of(info)
         return info
+
+
+async def walk(
+    store: Store, conversation: Conversation, which: Literal["shown", "all"]
+) -> AsyncIterator[TurnRecord]:
+    """Go through the turns that are shown, or those of all branches, a page at a time."""
+    if which == "shown":
+        for first in range(0, conversation.total, PAGE):
+            spans = tree.clip(conversation.path(), first, first + PAGE - 1)
+            for record in await store.turns(conversation.id, spans):
+                yield record
+        return
+    after: tuple[int, int] | None = None
+    while records := await store.all_turns(conversation.id, after=after, limit=PAGE):
+        for record in records:
+            yield record
+        after = records[-1].branch, records[-1].depth
 
 
 def _title(text: str) -> str:

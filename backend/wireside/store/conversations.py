@@ -74,6 +74,16 @@ def keep_branches(connection: Connection, conversation_id: str, changed: Iterabl
         connection.execute(statement, rows)
 
 
+def all_ids(connection: Connection) -> list[tuple[str, str]]:
+    """Return the ids of all conversations that are not deleted, and their owners."""
+    rows = connection.execute(
+        select(conversations.c.id, conversations.c.owner)
+        .where(conversations.c.deleted_at.is_(None))
+        .order_by(conversations.c.created_at, conversations.c.id)
+    )
+    return [(row.id, row.owner) for row in rows]
+
+
 def read(connection: Connection, conversation_id: str) -> StoredConversation | None:
     """Return a conversation without its turns."""
     row = connection.execute(

@@ -85,7 +85,7 @@ class Database(Protocol):
         """Free everything."""
 
 
-def database(url: str) -> Database:
+def database(url: str | URL, *, statement_s: float = STATEMENT_S) -> Database:
     """Return the database of ``url``, not yet open. Raises ``NotConfigured``."""
     try:
         parsed = make_url(url)
@@ -98,7 +98,7 @@ def database(url: str) -> Database:
         case "sqlite":
             return Sqlite(parsed)
         case "postgresql":
-            return Postgresql(parsed.set(drivername="postgresql+asyncpg"))
+            return Postgresql(parsed.set(drivername="postgresql+asyncpg"), statement_s)
         case name:
             raise NotConfigured(
                 f"WIRESIDE_DATABASE_URL: {name} is not supported. Take sqlite or postgresql."
@@ -237,16 +237,16 @@ class Postgresql:
 
     is_sqlite = False
 
-    def __init__(self, url: URL) -> None:
+    def __init__(self, url: URL, statement_s: float = STATEMENT_S) -> None:
         self._engine = create_async_engine(
             url,
             pool_size=8,
             max_overflow=0,
-            pool_timeout=STATEMENT_S,
+            pool_timeout=statement_s,
             hide_parameters=True,
             connect_args={
                 "timeout": 5.0,
-                "command_timeout": STATEMENT_S,
+                "command_timeout": statement_s,
                 "server_settings": {"application_name": "wireside", "jit": "off"},
             },
         )

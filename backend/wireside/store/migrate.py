@@ -18,16 +18,16 @@ _FOLDER = Path(__file__).parent / "migrations"
 
 async def bring_up_to_date(opened: Database) -> None:
     """Run the migrations that are missing. Raises ``NotConfigured`` for a newer database."""
-    version = await opened.read(_version)
+    version = await opened.read(version_of)
     if version != NEWEST:
-        _check(version)
-        await opened.write(_upgrade)
+        check(version)
+        await opened.write(upgrade)
 
 
 async def be_up_to_date(opened: Database) -> None:
     """Raise ``NotConfigured`` unless the tables are those of this version."""
-    version = await opened.read(_version)
-    _check(version)
+    version = await opened.read(version_of)
+    check(version)
     if version != NEWEST:
         raise NotConfigured("The database is not of this version: run `wireside migrate` first.")
 
@@ -43,23 +43,32 @@ async def migrate(url: str) -> str:
     return NEWEST
 
 
-def _version(connection: Connection) -> str | None:
+def version_of(connection: Connection) -> str | None:
+    """Return the version of the tables, None where there are none."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
     return found
 
 
-def _check(version: str | None) -> None:
-    known = {file.name.partition("_")[0] for file in (_FOLDER / "versions").glob("*.py")}
-    if version is not None and version not in known:
+def is_known(version: str) -> bool:
+    """Return whether this Wireside can bring tables of ``version`` up to date."""
+    return version in {
+        file.name.partition("_")[0] for file in (_FOLDER / "versions").glob("[!_]*.py")
+    }
+
+
+def check(version: str | None) -> None:
+    """Raise ``NotConfigured`` for a version that is not known."""
+    if version is not None and not is_known(version):
         raise NotConfigured(
             f"The database is at version {version}, which a newer Wireside has made."
             " Update this one, or give it another database."
         )
 
 
-def _upgrade(connection: Connection) -> None:
+def upgrade(connection: Connection, to: str = "head") -> None:
+    """Run the migrations that are missing up to the version ``to``."""
     logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells of each of its plugins
     # most starts need no migration: they need not load what runs one
     from alembic import command
@@ -68,4 +77,4 @@ def _upgrade(connection: Connection) -> None:
     config = Config()
     config.set_main_option("script_location", str(_FOLDER))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, to)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,6 +16,9 @@ from wireside.store.tables import MAX_NUMBER, conversations, documents
 from wireside.store.words import MAX_INDEXED_CHARS, snippet, words_of
 
 MAX_TERMS = 20
+
+INDEXED_AT_ONCE = 200
+"""Documents, when all are indexed; each has at most ``MAX_INDEXED_CHARS``."""
 
 Kind = Literal["title", "question", "answer"]
 
@@ -60,14 +63,19 @@ def add(connection: Connection, added: Sequence[Document]) -> None:
         .returning(documents.c.id, documents.c.ref),
         rows,
     ).all()
-    if not numbers:
-        return
-    if is_sqlite(connection):
-        given = [{"id": number, "words": " ".join(words[ref])} for number, ref in numbers]
-        connection.execute(_ADD_IN_SQLITE, given)
-    else:
-        given = [{"id": number, "words": sorted(set(words[ref]))} for number, ref in numbers]
-        connection.execute(_ADD_IN_POSTGRESQL, given)
+    _index(connection, [(number, words[ref]) for number, ref in numbers])
+
+
+def index_all(connection: Connection, on_done: Callable[[int], None]) -> None:
+    """Make all documents findable that came without their index; tells how many at a time."""
+    last = 0
+    bodies = (
+        select(documents.c.id, documents.c.body).order_by(documents.c.id).limit(INDEXED_AT_ONCE)
+    )
+    while found := connection.execute(bodies.where(documents.c.id > last)).all():
+        _index(connection, [(row.id, words_of(row.body)) for row in found])
+        on_done(len(found))
+        last = found[-1].id
 
 
 def remove(connection: Connection, refs: Sequence[str]) -> None:
@@ -108,6 +116,17 @@ def find(
         statement, {"match": match, "before": before, "most": limit, "owner": owner}
     )
     return [_hit(row, terms) for row in rows]
+
+
+def _index(connection: Connection, numbered: Sequence[tuple[int, list[str]]]) -> None:
+    if not numbered:
+        return
+    if is_sqlite(connection):
+        given = [{"id": number, "words": " ".join(words)} for number, words in numbered]
+        connection.execute(_ADD_IN_SQLITE, given)
+    else:
+        sets = [{"id": number, "words": sorted(set(words))} for number, words in numbered]
+        connection.execute(_ADD_IN_POSTGRESQL, sets)
 
 
 def _remove(connection: Connection, which: Any) -> None:

@@ -99,6 +99,10 @@ class SqlStore:
             )
         )
 
+    async def all_ids(self) -> Sequence[tuple[str, str]]:
+        """Return all conversations and whose each is, for a command that goes through them."""
+        return await self._database.read(conversations.all_ids)
+
     async def update(self, info: ConversationInfo) -> None:
         """See ``Store``."""
         await self._database.write(partial(conversations.change, info=info))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -36,20 +37,34 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server.cleanup()
 
 
+@pytest.fixture
+def create(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> Callable[[str], Coroutine[Any, Any, str]]:
+    """Return what makes an empty database of a kind and returns its address."""
+
+    async def make(kind: str) -> str:
+        name = f"test_{next(_numbers)}"
+        if kind == "sqlite":
+            return f"sqlite:///{tmp_path / name}.db"
+        server: str = request.getfixturevalue("postgresql")
+        address = server.replace("postgresql://", "postgresql+asyncpg://")
+        engine = create_async_engine(address, isolation_level="AUTOCOMMIT")
+        async with engine.connect() as connection:
+            await connection.execute(text(f"CREATE DATABASE {name}"))
+        await engine.dispose()
+        head, _, query = server.partition("?")
+        return f"{head.rpartition('/')[0]}/{name}" + (f"?{query}" if query else "")
+
+    return make
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-async def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+async def url(
+    request: pytest.FixtureRequest, create: Callable[[str], Coroutine[Any, Any, str]]
+) -> str:
     """The address of an empty database."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'wireside.db'}"
-    server: str = request.getfixturevalue("postgresql")
-    name = f"test_{next(_numbers)}"
-    address = server.replace("postgresql://", "postgresql+asyncpg://")
-    engine = create_async_engine(address, isolation_level="AUTOCOMMIT")
-    async with engine.connect() as connection:
-        await connection.execute(text(f"CREATE DATABASE {name}"))
-    await engine.dispose()
-    head, _, query = server.partition("?")
-    return f"{head.rpartition('/')[0]}/{name}" + (f"?{query}" if query else "")
+    return await create(request.param)
 
 
 @pytest.fixture

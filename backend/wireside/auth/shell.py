@@ -1,0 +1,48 @@
+"""What the command line does, in the audit log: under the name of the machine's user."""
+
+from __future__ import annotations
+
+import getpass
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+from wireside.auth.audit import Audit
+from wireside.identity import Caller
+from wireside.ports import AccountStore, Blind, Witness
+
+
+class ShellWitness:
+    """Implements ``ports.Witness`` for commands."""
+
+    def __init__(self, audit: Audit) -> None:
+        self._audit = audit
+        self._user = _user_name()
+
+    def saw(self, caller: Caller, action: str, subject: str = "") -> None:
+        """See ``Witness``."""
+        name = caller.name or self._user
+        self._audit.saw(
+            replace(caller, name=name, address=f"command line of {self._user}"), action, subject
+        )
+
+
+@asynccontextmanager
+async def witnessed(store: AccountStore, *, has_accounts: bool) -> AsyncIterator[Witness]:
+    """Give a command its witness, and write at its end what was seen."""
+    if not has_accounts:
+        yield Blind()
+        return
+    audit = Audit(store, time.time)
+    try:
+        yield ShellWitness(audit)
+    finally:
+        await audit.flush()
+
+
+def _user_name() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container's user without a name
+        return "somebody"

@@ -1,0 +1,582 @@
+"""Everything that a database holds into a file and back, and from one database into another.
+
+A backup reads in one transaction, so it is of one moment whatever a server does meanwhile, and it
+is the same for SQLite and PostgreSQL. What is put back counts when all of it is there and has the
+hashes that were written: PostgreSQL does so in one transaction; for SQLite a new file is made
+beside the old one and takes its place at the end.
+
+The index of words is in no backup: it is made anew, in the way of the database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import os
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar, cast
+
+from sqlalchemy import (
+    Connection,
+    Double,
+    Float,
+    TableClause,
+    column,
+    func,
+    insert,
+    inspect,
+    select,
+    table,
+    text,
+)
+from sqlalchemy.dialects.postgresql import TSVECTOR
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from wireside import __version__
+from wireside.errors import NotConfigured, StoreError
+from wireside.store import migrate, search
+from wireside.store.backup_file import (
+    BackupError,
+    BackupReader,
+    BackupWriter,
+    Fingerprint,
+    Header,
+    Progress,
+    TableHead,
+    batched,
+    line_of,
+    sync_folder,
+)
+from wireside.store.database import TAKEN, Database, Sqlite, Work, database, file_of
+from wireside.store.sql import is_sqlite
+from wireside.store.tables import metadata
+
+T = TypeVar("T")
+
+ROWS_AT_ONCE = 100
+"""Rows that a database hands over at a time; a row has at most a few megabytes."""
+
+STATEMENT_S = 600.0
+"""Longest wait for one statement of PostgreSQL: to count a large table takes its time."""
+
+NUMBERED = {
+    one.name: next(iter(one.primary_key)).name
+    for one in metadata.sorted_tables
+    if one.dialect_options["sqlite"]["autoincrement"]
+}
+"""Tables that give out numbers, never one twice, and the column that has them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What was put back. ``aside`` is where the file is whose place was taken."""
+
+    header: Header
+    aside: Path | None
+
+
+async def back_up(url: str, file: BinaryIO, on_progress: Progress) -> Header:
+    """Write a backup of the database of ``url``, beside a server that may run."""
+    must_be_there(url)
+    async with _opened(url, is_server=False) as opened:
+        return await _stoppable(
+            opened.read, on_progress, lambda connection, tell: dump(connection, file, tell), url
+        )
+
+
+async def restore(
+    url: str, file: BinaryIO, on_progress: Progress, *, replace: bool = False
+) -> Restored:
+    """Put a backup into the database of ``url``, which no server may be using. ``replace`` what is
+    in it; otherwise it must hold nothing. When that fails, all is as it was.
+    """
+    reader = BackupReader(file)
+    if not migrate.is_known(reader.header.revision):
+        raise BackupError(
+            f"This backup is of the database's version {reader.header.revision}, which a newer"
+            " Wireside has made. Update this one."
+        )
+    async with _opened(url, is_server=True) as opened:
+        if isinstance(opened, Sqlite):
+            return await _restore_file(url, reader, on_progress, is_replaced=replace)
+        await _stoppable(
+            opened.write,
+            on_progress,
+            lambda connection, tell: load(connection, reader, tell, is_replaced=replace),
+            url,
+        )
+        return Restored(reader.header, None)
+
+
+async def move(
+    source: str, target: str, scratch: Path, on_progress: Progress, *, replace: bool = False
+) -> Restored:
+    """Put all that is in ``source`` into ``target``; no server may be using either. A file without
+    a name in the folder ``scratch`` holds it meanwhile.
+    """
+    if name_of(source) == name_of(target):
+        raise BackupError("Both are the same database: there is nothing to move.")
+    must_be_there(source)
+    on_both = _halves(on_progress)
+    with _nameless(scratch) as file:
+        async with _opened(source, is_server=True) as opened:
+            await _must_be_free(target, replace=replace)  # it is told before the work, not after it
+            await _stoppable(
+                opened.read, next(on_both), lambda conn, tell: dump(conn, file, tell), source
+            )
+            # the source stays locked: what a server wrote there now would be left behind
+            return await restore(target, file, next(on_both), replace=replace)
+
+
+# ---- inside one transaction --------------------------------------------------------------------
+
+
+def dump(connection: Connection, file: BinaryIO, on_progress: Progress) -> Header:
+    """Write everything that is in the database."""
+    revision = migrate.version_of(connection)
+    if revision is None:
+        raise BackupError("This database holds no conversations: there is nothing to back up.")
+    migrate.check(revision)
+    tables = _tables(connection)
+    header = Header(
+        revision=revision,
+        wireside=__version__,
+        made_at=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        tables=tuple(
+            TableHead(str(one.name), _columns(one), _count(connection, one)) for one in tables
+        ),
+        numbers={
+            str(one.name): _last_number(connection, one.name)
+            for one in tables
+            if one.name in NUMBERED
+        },
+    )
+    writer = BackupWriter(file, header)
+    done = 0
+    for one in tables:
+        found = Fingerprint()
+        for lines in batched(_lines(connection, one)):
+            for line in lines:
+                found.add(line)
+            writer.add(lines)
+            done += len(lines)
+            on_progress(done, header.rows)
+        writer.close_table(str(one.name), found)
+    writer.close()
+    return header
+
+
+def load(
+    connection: Connection,
+    backup: BackupReader,
+    on_progress: Progress,
+    *,
+    is_replaced: bool = False,
+) -> None:
+    """Put everything into the database, look whether it is the same, and bring it up to date."""
+    _make_room(connection, is_replaced=is_replaced)
+    migrate.upgrade(connection, backup.header.revision)
+    tables = {one.name: one for one in _tables(connection)}
+    heads = backup.header.tables
+    if {head.name: head.columns for head in heads} != {
+        name: _columns(one) for name, one in tables.items()
+    }:
+        raise BackupError("This backup has other tables than its version: another one made it.")
+    progress = _Steps(on_progress, 2 * backup.header.rows + _documents(backup.header))
+    for head, rows in backup.batches():
+        one = tables[head.name]
+        connection.execute(insert(one), [_values(one, row) for row in rows])
+        progress.add(len(rows))
+    for head in heads:
+        _compare(connection, tables[head.name], head, backup.sha256[head.name], progress)
+    if backup.header.revision != migrate.NEWEST:
+        migrate.upgrade(connection)
+    for name, number in backup.header.numbers.items():
+        _go_on_after(connection, name, number)
+    search.index_all(connection, progress.add)
+
+
+def _compare(
+    connection: Connection, one: TableClause, head: TableHead, sha256: str, progress: _Steps
+) -> None:
+    found = Fingerprint()
+    for lines in batched(_lines(connection, one)):
+        for line in lines:
+            found.add(line)
+        progress.add(len(lines))
+    if (found.rows, found.sha256) != (head.rows, sha256):
+        raise BackupError(
+            f"What the database has kept of {one.name} is not what was given to it."
+            " Nothing was changed; look after its disk."
+        )
+
+
+def _tables(connection: Connection) -> list[TableClause]:
+    """Return our tables, a parent before its children, with the columns that they have now."""
+    inspector = inspect(connection)
+    there = set(inspector.get_table_names())
+    return [
+        table(
+            known.name,
+            *(
+                column(one["name"], one["type"])
+                for one in sorted(inspector.get_columns(known.name), key=lambda one: one["name"])
+                if not isinstance(one["type"], TSVECTOR)  # made anew
+            ),
+        )
+        for known in metadata.sorted_tables
+        if known.name in there
+    ]
+
+
+def _columns(one: TableClause) -> tuple[str, ...]:
+    return tuple(str(its.name) for its in one.c)
+
+
+def _lines(connection: Connection, one: TableClause) -> Iterator[bytes]:
+    numbers = [at for at, its in enumerate(one.c) if isinstance(its.type, Double | Float)]
+    statement = select(one).execution_options(yield_per=ROWS_AT_ONCE)
+    for rows in connection.execute(statement).partitions():
+        for row in rows:
+            values = list(row)
+            for at in numbers:
+                values[at] = _number(values[at])
+            yield line_of(values)
+
+
+def _number(value: float | None) -> float | str | None:
+    """Return a number as every database gives it back, and JSON takes it."""
+    if value is None:
+        return None
+    return value + 0.0 if math.isfinite(value) else str(value)  # SQLite has no -0.0
+
+
+def _values(one: TableClause, row: list[Any]) -> dict[str, Any]:
+    values = dict(zip(one.c.keys(), row, strict=True))
+    for its in one.c:
+        if isinstance(its.type, Double | Float) and isinstance(values[its.name], str):
+            values[its.name] = float(values[its.name])
+    return values
+
+
+def _count(connection: Connection, one: TableClause) -> int:
+    return connection.scalar(select(func.count()).select_from(one)) or 0
+
+
+def _documents(header: Header) -> int:
+    return next((head.rows for head in header.tables if head.name == "documents"), 0)
+
+
+def _has_content(connection: Connection) -> bool:
+    return any(connection.execute(select(one).limit(1)).first() for one in _tables(connection))
+
+
+def _make_room(connection: Connection, *, is_replaced: bool) -> None:
+    migrate.check(migrate.version_of(connection))
+    if not is_replaced and _has_content(connection):
+        raise BackupError(NOT_EMPTY)
+    for one in reversed(_tables(connection)):
+        connection.execute(text(f"DROP TABLE {one.name}"))
+    connection.execute(text("DROP TABLE IF EXISTS alembic_version"))
+
+
+def _last_number(connection: Connection, name: str) -> int:
+    if is_sqlite(connection):
+        last = text("SELECT seq FROM sqlite_sequence WHERE name = :name")
+        return connection.scalar(last, {"name": name}) or 0
+    sequence = _sequence(connection, name)
+    row = connection.execute(text(f"SELECT last_value, is_called FROM {sequence}")).one()  # noqa: S608  # PostgreSQL named it
+    return int(row.last_value) if row.is_called else 0
+
+
+def _go_on_after(connection: Connection, name: str, number: int) -> None:
+    """Give out no number again that was given out before."""
+    own = table(name, column(NUMBERED[name]))
+    number = max(number, connection.scalar(select(func.max(own.c[NUMBERED[name]]))) or 0)
+    if number <= 0:
+        return
+    if is_sqlite(connection):
+        values = {"name": name, "number": number}
+        connection.execute(text("DELETE FROM sqlite_sequence WHERE name = :name"), values)
+        connection.execute(text("INSERT INTO sqlite_sequence VALUES (:name, :number)"), values)
+    else:
+        sequence = _sequence(connection, name)
+        connection.execute(
+            text("SELECT setval(:name, :number)"), {"name": sequence, "number": number}
+        )
+
+
+def _sequence(connection: Connection, name: str) -> str:
+    found = text("SELECT pg_get_serial_sequence(:name, :column)")
+    return str(connection.scalar(found, {"name": name, "column": NUMBERED[name]}))
+
+
+# ---- SQLite's files ----------------------------------------------------------------------------
+
+
+async def _restore_file(
+    url: str, reader: BackupReader, on_progress: Progress, *, is_replaced: bool
+) -> Restored:
+    """Make a new file beside the old one, and put it into its place."""
+    file = _path(url)
+    has_content = await _has_content_in(file)
+    if has_content and not is_replaced:
+        raise BackupError(NOT_EMPTY)
+    fresh = file.with_name(f"{file.name}.restoring")
+    try:
+        _remove(fresh)  # of one that was killed
+        async with _opened(_url_of(fresh), is_server=False) as opened:
+            await _stoppable(
+                opened.write,
+                on_progress,
+                lambda connection, tell: load(connection, reader, tell),
+                url,
+            )
+            await opened.clean()
+        return Restored(reader.header, _take_place(fresh, file, is_kept=has_content))
+    except OSError as error:
+        raise BackupError(f"{file.parent}: {error.strerror or error}.") from error
+    finally:
+        _remove(fresh)
+
+
+async def _has_content_in(file: Path) -> bool:
+    """Return whether a file holds anything that could be lost, one that can't be read included."""
+    if _is_empty(file):
+        return False
+    async with _opened(_url_of(file), is_server=False) as opened:
+        try:
+            has_content = await opened.read(_has_content)
+            await opened.clean()  # its log must not be left to the one that takes its place
+        except StoreError:
+            return True
+    return has_content
+
+
+def _take_place(fresh: Path, file: Path, *, is_kept: bool) -> Path | None:
+    """Put ``fresh`` where ``file`` is, which is kept beside it; there is one of them always."""
+    if file.exists():
+        _give_like(fresh, file.stat())
+    with fresh.open("rb") as written:
+        os.fsync(written.fileno())
+    aside = None
+    if is_kept:
+        aside = _free(f"{file}.{datetime.now(UTC):%Y%m%d-%H%M%S}")
+        # a log that is still there is of a file that can't be read
+        for tail in ("-wal", "-shm"):
+            with contextlib.suppress(FileNotFoundError):
+                Path(f"{file}{tail}").rename(f"{aside}{tail}")
+        try:
+            aside.hardlink_to(file)
+        except OSError:  # not every file system can
+            file.replace(aside)
+    else:
+        _remove_log(file)
+    fresh.replace(file)
+    sync_folder(file.parent)
+    return aside
+
+
+def _free(name: str) -> Path:
+    names = (Path(f"{name}{tail}") for tail in ("", *(f"-{number}" for number in range(2, 1000))))
+    return next(path for path in names if not path.exists())
+
+
+def _give_like(file: Path, like: os.stat_result) -> None:
+    """Whoever could open the old file can open the new one: root restores for a server's user."""
+    file.chmod(like.st_mode & 0o777)
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        os.chown(file, like.st_uid, like.st_gid)
+
+
+def _is_empty(file: Path) -> bool:
+    return not file.exists() or not file.stat().st_size
+
+
+def _nameless(folder: Path) -> BinaryIO:
+    """Make a file that is gone with this process, however it ends."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return cast("BinaryIO", tempfile.TemporaryFile(dir=folder))
+    except OSError as error:
+        raise BackupError(
+            f"{folder}: {error.strerror}. Set WIRESIDE_DATA_DIR to a folder that can be written."
+        ) from error
+
+
+def _remove(file: Path) -> None:
+    file.unlink(missing_ok=True)
+    _remove_log(file)
+
+
+def _remove_log(file: Path) -> None:
+    for tail in ("-wal", "-shm"):
+        Path(f"{file}{tail}").unlink(missing_ok=True)
+
+
+# ---- opening, stopping, saying what is wrong ---------------------------------------------------
+
+
+def name_of(url: str | URL) -> str:
+    """Return how a database is called for a person: no password, no other secret."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        return "the database"
+    if parsed.get_backend_name() == "sqlite":
+        return str(_path(url)) if parsed.database else "memory"
+    query = {name: value for name, value in parsed.query.items() if name in ("host", "port")}
+    host = parsed.host or query.get("host") or "localhost"
+    port = parsed.port or query.get("port") or 5432
+    return f"PostgreSQL's database {parsed.database or parsed.username} at {host}:{port}"
+
+
+def setting_of(url: str) -> str:
+    """Return the line that makes a server use a database, the password left out."""
+    shown = make_url(url).difference_update_query(["password", "sslpassword"])
+    return f"WIRESIDE_DATABASE_URL={shown.render_as_string(hide_password=True)}"
+
+
+@contextlib.asynccontextmanager
+async def _opened(url: str | URL, *, is_server: bool) -> AsyncIterator[Database]:
+    opened = database(url, statement_s=STATEMENT_S)
+    file = _path(url) if opened.is_sqlite else None
+    is_made = file is not None and not file.exists()
+    try:
+        with told(url):
+            await opened.open(is_server=is_server)
+        yield opened
+    finally:
+        await opened.aclose()
+        if is_made and file is not None and file.exists() and not file.stat().st_size:
+            file.unlink()
+
+
+async def _stoppable(
+    run: Callable[[Work[T]], Awaitable[T]],
+    on_progress: Progress,
+    work: Callable[[Connection, Progress], T],
+    url: str,
+) -> T:
+    """Do ``work``, which may run in a thread, so that it ends soon when this is cancelled."""
+    is_stopped = False
+
+    def tell(done: int, total: int) -> None:
+        if is_stopped:
+            raise BackupError("It was stopped.")
+        on_progress(done, total)
+
+    try:
+        with told(url):
+            return await run(lambda connection: work(connection, tell))
+    except asyncio.CancelledError:
+        is_stopped = True
+        raise
+
+
+@contextlib.contextmanager
+def told(url: str | URL) -> Iterator[None]:
+    """Tell what is wrong with the database of ``url`` as ``BackupError``, in one sentence."""
+    try:
+        yield
+    except BackupError:
+        raise
+    except StoreError as error:
+        raise BackupError(_sentence(url, error)) from error
+    except NotConfigured as error:
+        if str(error) == TAKEN:
+            raise BackupError(
+                f"A server, or another such command, works on {name_of(url)}:"
+                " end it, and start it again afterwards."
+            ) from error
+        if error.__cause__ is not None:
+            raise BackupError(_sentence(url, error)) from error
+        raise
+
+
+def _sentence(url: str | URL, error: Exception) -> str:
+    """Return what a database says is wrong; one line of it, which names no row."""
+    cause: object = error.__cause__ or error
+    if isinstance(cause, TimeoutError):
+        return f"{name_of(url)} does not answer. Look whether it runs, and try again."
+    if isinstance(cause, OSError):
+        reason = cause.strerror or str(cause)
+    else:
+        lines = str(getattr(cause, "orig", None) or cause).strip().splitlines()
+        reason = lines[0].partition(">: ")[2] or lines[0] if lines else type(cause).__name__
+    return f"{name_of(url)} can't be used: {reason.rstrip('.')}. Nothing was changed."
+
+
+async def _must_be_free(url: str, *, replace: bool) -> None:
+    async with _opened(url, is_server=True) as opened:
+        if replace:
+            return
+        if isinstance(opened, Sqlite):
+            has_content = await _has_content_in(_path(url))
+        else:
+            has_content = await _stoppable(
+                opened.read, lambda done, total: None, lambda conn, _: _has_content(conn), url
+            )
+        if has_content:
+            raise BackupError(NOT_EMPTY)
+
+
+def must_be_there(url: str) -> None:
+    """Raise ``BackupError`` for a file that is not there: to open it would make an empty one."""
+    file = file_of(url)
+    if make_url(url).get_backend_name() == "sqlite" and (file is None or not file.exists()):
+        raise BackupError(
+            f"There is no database {name_of(url)}. Look at WIRESIDE_DATA_DIR and"
+            " WIRESIDE_DATABASE_URL: they must be those of the server."
+        )
+
+
+def _path(url: str | URL) -> Path:
+    """Return the file of a SQLite database; behind a link, what it leads to."""
+    return Path(make_url(url).database or "").expanduser().resolve()
+
+
+def _url_of(file: Path) -> URL:
+    return URL.create("sqlite", database=str(file))
+
+
+class _Steps:
+    """Progress of work with several parts."""
+
+    def __init__(self, on_progress: Progress, total: int) -> None:
+        self._tell = on_progress
+        self._total = total
+        self._done = 0
+
+    def add(self, count: int) -> None:
+        """So much more is done."""
+        self._done += count
+        self._tell(self._done, max(self._total, self._done))
+
+
+def _halves(on_progress: Progress) -> Iterator[Progress]:
+    """Return two progresses that make up one: out of one database, into the other."""
+    for half in (0, 1):
+        yield partial(_half, on_progress, half)
+
+
+def _half(on_progress: Progress, half: int, done: int, total: int) -> None:
+    # to put in is three times the work of taking out
+    share = done / max(1, total)
+    on_progress(round(PARTS * (0.25 * share if half == 0 else 0.25 + 0.75 * share)), PARTS)
+
+
+PARTS = 10_000
+"""Of a move, as its progress is told."""
+
+NOT_EMPTY = (
+    "The database holds something already. Add `--replace` to put this in its place; an old file"
+    " of SQLite stays beside it, what PostgreSQL holds is gone then."
+)

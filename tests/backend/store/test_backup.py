@@ -1,0 +1,747 @@
+"""What a backup promises: all of one moment, found again in any database, or nothing at all."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import io
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Connection, insert, inspect, select, text
+
+from wireside.errors import NotConfigured
+from wireside.messages import End, Options, ReasoningDelta, TextDelta, ToolDelta, Usage
+from wireside.records import (
+    ApiKey,
+    Branch,
+    ConversationInfo,
+    Feedback,
+    FigureStep,
+    Invitation,
+    Segment,
+    Share,
+    SignIn,
+    Tail,
+    TurnRecord,
+    User,
+)
+from wireside.store import migrate
+from wireside.store.backup import back_up, move, name_of, restore, setting_of
+from wireside.store.backup_file import (
+    BackupError,
+    BackupWriter,
+    Fingerprint,
+    Header,
+    TableHead,
+    check,
+    created,
+    line_of,
+)
+from wireside.store.database import database, file_of
+from wireside.store.store import SqlStore
+from wireside.store.tables import documents, metadata
+
+Create = Callable[[str], Coroutine[Any, Any, str]]
+
+INFO = ConversationInfo("c", "Über 😀 nul\0 \uf8f0 half \ud800", 10.5, 1e9 + 0.1)
+KINDS = ["sqlite", "postgresql"]
+
+
+def quiet(done: int, total: int) -> None:
+    assert 0 <= done <= total
+
+
+async def fill(store: SqlStore) -> None:
+    """Something in every table, of every kind that a column can have."""
+    accounts = store.accounts
+    await accounts.add_user(User("u", "ada", "admin", 1.0, password="$argon2id$…"))
+    await accounts.add_user(User("v", "grace\0", "viewer", 2.0, subject="idp", disabled_at=3.25))
+    await accounts.add_sign_in(SignIn("s", "token", "u", 1.0, 2.0, 3.0, "Firefox", "192.0.2.1"))
+    await accounts.add_key(ApiKey("k", "hash", "u", "key", frozenset({"chat"}), 5.0, used_at=None))
+    await accounts.add_invitation(Invitation("i", "token", "user", 1.0, 50.0, "bob"))
+    await store.create(replace(INFO, owner="u", tags=("b", "a"), pinned_at=0.1))
+    first = TurnRecord("t", "c", 0, 0, "Frage\0 \udfff", -0.0, options=Options(system="\0"))
+    await store.add_turn(first, [Branch(0, None, 0, 0)], 0)
+    await store.begin("t", Segment("a", "model", created_at=1e-300))
+    call = ToolDelta("1", "tool", "done", '{"a":"\0"}', "💥" * 1000)
+    entries = (ReasoningDelta("hm"), TextDelta("Antwort\0 " + "y😀" * 300_000), call)
+    end = End("stop", usage=Usage(2**40, 7))
+    await store.write([Tail("a", 0, entries, end)])
+    await store.judge("t", Feedback("down", "no\0"))
+    other = TurnRecord("w", "c", 1, 0, "waits", 2.0, is_waiting=True)
+    await store.add_turn(other, [Branch(1, None, 0, 0)], 1)
+    await store.create(ConversationInfo("live", "", 0.0, 0.0))
+    await store.add_turn(TurnRecord("l", "live", 0, 0, "q", 1.0), [Branch(0, None, 0, 0)], 0)
+    await store.begin("l", Segment("grows", "m", sanitize=True))
+    await store.write([Tail("grows", 0, (TextDelta("so far"),))])
+    await store.create(ConversationInfo("gone", "deleted", 0.0, 0.0))
+    await store.delete(["gone"], 99.0)
+    await accounts.add_share(Share("h", "token-h", "u", "c", "T", 3.0, '{"x": "\0"}'))
+    await store.figures.keep([FigureStep(60, 60, '{"counts":{}}'), FigureStep(0, 3600, "{}")])
+    await store._database.write(
+        lambda connection: connection.execute(
+            insert(metadata.tables["audit"]),
+            [
+                {
+                    "at": 1.0,
+                    "action": "a",
+                    "user_id": "u",
+                    "name": "\0",
+                    "subject": "",
+                    "address": "",
+                }
+                for _ in range(3)
+            ],
+        )
+    )
+
+
+async def contents(url: str) -> dict[str, set[tuple[Any, ...]]]:
+    """All rows of all tables, read in the plainest way."""
+    opened = database(url)
+    await opened.open(is_server=False)
+    try:
+        return await opened.read(
+            lambda connection: {
+                table.name: {tuple(row) for row in connection.execute(select(table))}
+                for table in metadata.sorted_tables
+                if inspect(connection).has_table(table.name)
+            }
+        )
+    finally:
+        await opened.aclose()
+
+
+async def filled(url: str) -> str:
+    store = SqlStore(url)
+    await store.open()
+    await fill(store)
+    await store.aclose()
+    return url
+
+
+async def backup_of(url: str) -> bytes:
+    file = io.BytesIO()
+    await back_up(url, file, quiet)
+    return file.getvalue()
+
+
+async def put(url: str, backup: bytes, *, replace: bool = False) -> Path | None:
+    done = await restore(url, io.BytesIO(backup), quiet, replace=replace)
+    return done.aside
+
+
+def files_of(url: str) -> set[str]:
+    """The files of a SQLite database, but for the one that is its lock."""
+    if not url.startswith("sqlite"):
+        return set()
+    folder = Path(url.removeprefix("sqlite:///")).parent
+    return {file.name for file in folder.iterdir() if file.suffix != ".lock"}
+
+
+class TestRoundTrip:
+    @pytest.mark.parametrize("target", KINDS)
+    async def test_all_is_found_again_in_any_database(
+        self, url: str, target: str, create: Create
+    ) -> None:
+        before = await contents(await filled(url))
+        assert all(before.values()), "something is in every table"
+        there = await create(target)
+        await put(there, await backup_of(url))
+        assert await contents(there) == before == await contents(url)
+
+    @pytest.mark.parametrize("target", KINDS)
+    async def test_it_works_as_before(self, url: str, target: str, create: Create) -> None:
+        there = await create(target)
+        await put(there, await backup_of(await filled(url)))
+        store = SqlStore(there)
+        await store.open()
+        hits = await store.search("ant", owner="u", cursor=None, limit=9)
+        assert [hit.kind for hit in hits] == ["answer"]
+        assert {
+            hit.kind for hit in await store.search("uber", owner="u", cursor=None, limit=9)
+        } == {"title"}
+        assert await store.interrupt_all() == 1
+        await store.create(ConversationInfo("new", "Neues", 1.0, 1.0))  # a number that is free
+        assert len(await store.search("neues", cursor=None, limit=9)) == 1
+        found = await store.segment("a")
+        assert found is not None
+        assert found[0].end == End("stop", usage=Usage(2**40, 7))
+        await store.aclose()
+
+    async def test_no_number_is_given_out_twice(self, url: str, create: Create) -> None:
+        store = SqlStore(url)
+        await store.open()
+        for number in range(5):
+            await store.create(ConversationInfo(f"c{number}", "word", 1.0, 1.0))
+        await store.delete(["c4", "c3"], 1.0)
+        await store.purge(2.0)
+        await store.aclose()
+        there = await create("postgresql" if url.startswith("sqlite") else "sqlite")
+        await put(there, await backup_of(url))
+        after = SqlStore(there)
+        await after.open()
+        await after.create(ConversationInfo("c9", "new", 1.0, 1.0))
+        (hit,) = await after.search("new", cursor=None, limit=9)
+        assert hit.cursor == 6
+        await after.aclose()
+
+    async def test_an_empty_database_is_one_too(self, url: str, create: Create) -> None:
+        await migrate.migrate(url)
+        there = await create("sqlite")
+        await put(there, await backup_of(url))
+        assert not any((await contents(there)).values())
+
+    async def test_whatever_is_said_comes_back(self, create: Create) -> None:
+        source, target = await create("sqlite"), await create("postgresql")
+        store = SqlStore(source)
+        await store.open()
+        names = iter(range(10**9))
+
+        @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+        @given(st.lists(st.tuples(TEXTS, TEXTS, NUMBERS), max_size=5))
+        def keep(said: list[tuple[str, str, float]]) -> None:
+            for title, question, at in said:
+                name = f"c{next(names)}"
+                info = ConversationInfo(name, title, at, at)
+                turn = TurnRecord(f"t{name}", name, 0, 0, question, at)
+                made.append((info, turn))
+
+        made: list[tuple[ConversationInfo, TurnRecord]] = []
+        keep()
+        for info, turn in made:
+            await store.add_conversation(info, [Branch(0, None, 0, 0)], 0, [turn])
+        await store.aclose()
+        assert len(made) > 40
+        for there in (target, await create("sqlite")):
+            await put(there, await backup_of(source))
+            assert await contents(there) == await contents(source)
+        # and from PostgreSQL back
+        assert decoded(await backup_of(target)) == decoded(await backup_of(source))
+
+
+TEXTS = st.text(st.characters(codec=None), max_size=200) | st.sampled_from(
+    [
+        "\0",
+        "\uf8f00",
+        "\ud83d",
+        "'; DROP TABLE users; --",
+        "\u2028\r\n",
+        "😀" * 5000,
+        "\ufeff",
+        "\x7f",
+    ]
+)
+NUMBERS = st.floats(allow_nan=False, allow_infinity=True, width=64)
+
+
+def decoded(backup: bytes) -> tuple[list[Any], list[bytes]]:
+    """What a backup holds, without the order of rows and the time it was made at."""
+    lines = gzip.decompress(backup).splitlines()
+    return sorted(line for line in lines[1:-1] if line.startswith(b"[")), [
+        line for line in lines[1:-1] if not line.startswith(b"[")
+    ]
+
+
+def _orphans(connection: Connection) -> list[Any]:
+    return list(connection.execute(text("PRAGMA foreign_key_check")).all())
+
+
+class TestOneMoment:
+    async def test_a_backup_beside_a_writer_is_of_one_moment(
+        self, url: str, create: Create
+    ) -> None:
+        """Two answers grow in turn, in commits of their own: none may be ahead by two."""
+        store = SqlStore(url)
+        await store.open()
+        for name in "ab":
+            await store.create(ConversationInfo(name, "", 0.0, 0.0))
+            turn = TurnRecord(name, name, 0, 0, "q", 0.0)
+            await store.add_turn(turn, [Branch(0, None, 0, 0)], 0)
+            await store.begin(name, Segment(name, "m"))
+        committed = 0
+        is_done = False
+
+        async def write() -> None:
+            nonlocal committed
+            while not is_done:
+                at = committed
+                for name in "ab":
+                    await store.write([Tail(name, at * 7, (TextDelta(f"{at:06d} "),))])
+                committed += 1
+                made = ConversationInfo(f"c{at}", "title", 0.0, 0.0)
+                only = TurnRecord(f"t{at}", made.id, 0, 0, "question", 0.0)
+                await store.add_conversation(made, [Branch(0, None, 0, 0)], 0, [only])
+
+        writing = asyncio.create_task(write())
+        sizes = set()
+        for _ in range(5):
+            while committed < 20 * (len(sizes) + 1):
+                await asyncio.sleep(0.01)
+            before = committed
+            backup = await backup_of(url)
+            after = committed
+            there = await create("sqlite")
+            await put(there, backup)
+            copy = SqlStore(there)
+            await copy.open()
+            lengths = []
+            for name in "ab":
+                found = await copy.segment(name)
+                assert found is not None
+                said = "".join(e.text for e in found[0].entries if isinstance(e, TextDelta))
+                assert said == "".join(f"{at:06d} " for at in range(len(said) // 7))
+                lengths.append(len(said) // 7)
+            assert before <= lengths[0] <= after + 1
+            assert lengths[0] - lengths[1] in (0, 1)
+            assert await copy._database.read(_orphans) == []
+            for conversation_id, _ in await copy.all_ids():
+                stored = await copy.conversation(conversation_id)
+                assert stored is not None
+                assert len(await copy.all_turns(conversation_id, after=None, limit=9)) == 1
+            sizes.add(lengths[0])
+            await copy.aclose()
+        is_done = True
+        await writing
+        await store.aclose()
+        assert len(sizes) == 5
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    url = f"sqlite:///{tmp_path_factory.mktemp('damage') / 'x.db'}"
+
+    async def make() -> bytes:
+        store = SqlStore(url)
+        await store.open()
+        await store.create(INFO)
+        await store.aclose()
+        return await backup_of(url)
+
+    return asyncio.run(make())
+
+
+class TestDamage:
+    def test_a_flipped_bit_is_found_wherever_it_is(self, whole: bytes) -> None:
+        check(io.BytesIO(whole), quiet)
+        for at in range(len(whole)):
+            for bit in (1, 16, 128):
+                damaged = bytearray(whole)
+                damaged[at] ^= bit
+                with pytest.raises(BackupError):
+                    check(io.BytesIO(damaged), quiet)
+
+    def test_a_missing_end_is_found_and_so_is_more(self, whole: bytes) -> None:
+        for length in range(len(whole)):
+            with pytest.raises(BackupError):
+                check(io.BytesIO(whole[:length]), quiet)
+        for more in (b"\0", b"\n", whole):
+            with pytest.raises(BackupError):
+                check(io.BytesIO(whole + more), quiet)
+
+    async def test_no_database_is_touched_by_a_damaged_one(self, whole: bytes, url: str) -> None:
+        damaged = bytearray(whole)
+        damaged[len(whole) // 2] ^= 1
+        with pytest.raises(BackupError, match="damaged"):
+            await put(url, bytes(damaged))
+        assert not files_of(url)
+
+    @pytest.mark.parametrize(
+        ("tables", "words"),
+        [
+            ({"tags": [[1]]}, "damaged"),
+            ({"tags": []}, "damaged"),  # the header says one
+            ({"tags": [["c", 1, "x"], ["c", 1, "x"]]}, "damaged"),
+            ({"others": [["c", 1, "x"]]}, "damaged"),
+        ],
+    )
+    def test_a_sealed_file_whose_rows_are_others_is_found(
+        self, tables: dict[str, list[Any]], words: str
+    ) -> None:
+        with pytest.raises(BackupError, match=words):
+            check(io.BytesIO(sealed(tables)), quiet)
+
+    def test_a_row_that_is_not_the_one_that_was_counted_is_found(self) -> None:
+        good = {"tags": [["c", 1, "x"]]}
+        check(io.BytesIO(sealed(good)), quiet)
+        with pytest.raises(BackupError, match="damaged"):
+            check(io.BytesIO(sealed(good, counted=[["c", 1, "y"]])), quiet)
+
+    @pytest.mark.parametrize(
+        "data", [b"", b"\x1f", b"\x1f\x8b", b"PK\3\4", b"SQLite format 3\0", b"{}", b"\0" * 5000]
+    )
+    def test_another_file_is_told(self, data: bytes) -> None:
+        with pytest.raises(BackupError, match=r"is no backup of Wireside|damaged"):
+            check(io.BytesIO(data), quiet)
+
+    def test_a_newer_format_is_told(self) -> None:
+        with pytest.raises(BackupError, match="version 2, which a newer Wireside"):
+            check(io.BytesIO(sealed({"tags": [["c", 1, "x"]]}, version=2)), quiet)
+
+    async def test_a_newer_revision_is_told_before_anything_is_done(self, url: str) -> None:
+        await filled(url)
+        before = await contents(url)
+        newer = sealed({"tags": [["c", 1, "x"]]}, revision="9999")
+        with pytest.raises(BackupError, match="9999, which a newer Wireside"):
+            await put(url, newer, replace=True)
+        assert await contents(url) == before
+
+    async def test_a_file_of_foreign_tables_is_refused(self, url: str) -> None:
+        await filled(url)
+        before, files = await contents(url), files_of(url)
+        with pytest.raises(BackupError, match="other tables"):
+            await put(url, sealed({"tags": [["c", 1, "x"]]}), replace=True)
+        assert await contents(url) == before
+        assert files_of(url) == files
+
+
+def sealed(
+    tables: dict[str, list[Any]],
+    *,
+    counted: list[Any] | None = None,
+    version: int = 1,
+    revision: str = migrate.NEWEST,
+) -> bytes:
+    """A file whose seal is whole, with one table in its header: tags, one row."""
+    file = io.BytesIO()
+    head = TableHead("tags", ("conversation_id", "position", "tag"), 1)
+    header = Header(
+        version=version, revision=revision, wireside="0", made_at="", tables=(head,), numbers={}
+    )
+    writer = BackupWriter(file, header)
+    for name, rows in tables.items():
+        found = Fingerprint()
+        for row in rows if counted is None else counted:
+            found.add(line_of(row))
+        writer.add([line_of(row) for row in rows])
+        writer.close_table(name, found)
+    writer.close()
+    return file.getvalue()
+
+
+class TestRestoring:
+    async def test_it_refuses_a_database_that_holds_something(self, url: str) -> None:
+        backup = await backup_of(await filled(url))
+        before = await contents(url)
+        with pytest.raises(BackupError, match="--replace"):
+            await put(url, backup)
+        assert await contents(url) == before
+
+    async def test_it_refuses_a_database_that_a_server_uses(self, url: str) -> None:
+        backup = await backup_of(await filled(url))
+        server = SqlStore(url)
+        await server.open()
+        with pytest.raises(BackupError, match=r"end it.*start it again"):
+            await put(url, backup, replace=True)
+        await server.aclose()
+        await put(url, backup, replace=True)
+
+    async def test_replaced_is_all_that_was_there(self, url: str, create: Create) -> None:
+        backup = await backup_of(await filled(await create("sqlite")))
+        store = SqlStore(url)
+        await store.open()
+        await store.create(ConversationInfo("old", "an old title", 1.0, 1.0))
+        await store.aclose()
+        old = await contents(url)
+        for _ in range(2):
+            aside = await put(url, backup, replace=True)
+        store = SqlStore(url)
+        await store.open()
+        assert await store.conversation("old") is None
+        assert await store.search("old", cursor=None, limit=9) == []
+        await store.aclose()
+        if url.startswith("sqlite"):
+            assert aside is not None
+            kept = [file for file in files_of(url) if ".db." in file]
+            assert len(kept) == 2  # none was written over
+            assert old in [await contents(f"sqlite:///{aside.with_name(name)}") for name in kept]
+
+    async def test_what_a_killed_server_left_in_the_log_is_kept_aside(self, create: Create) -> None:
+        url = await create("sqlite")
+        backup = await backup_of(await filled(await create("sqlite")))
+        await asyncio.to_thread(run, KILLED_SERVER, url)
+        log = file_of(url + "-wal")
+        assert log is not None
+        assert size(log) > 0
+        with pytest.raises(BackupError, match="--replace"):
+            await put(url, backup)
+        aside = await put(url, backup, replace=True)
+        assert len((await contents(f"sqlite:///{aside}"))["conversations"]) == 1
+        assert await backup_of(url) != b""
+
+    async def test_a_file_that_is_no_database_can_be_replaced(self, create: Create) -> None:
+        url = await create("sqlite")
+        backup = await backup_of(await filled(await create("sqlite")))
+        write(url, b"not a database" * 1000)
+        with pytest.raises(BackupError, match="--replace"):
+            await put(url, backup)
+        aside = await put(url, backup, replace=True)
+        assert aside is not None
+        assert await asyncio.to_thread(aside.read_bytes) == b"not a database" * 1000
+        assert len((await contents(url))["users"]) == 2
+
+    @pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 1.0])
+    async def test_one_that_is_killed_leaves_what_there_was(
+        self, url: str, share: float, create: Create, tmp_path: Path
+    ) -> None:
+        backup = await backup_of(await filled(await create("sqlite")))
+        (tmp_path / "backup").write_bytes(backup)
+        store = SqlStore(url)
+        await store.open()
+        await store.create(ConversationInfo("old", "an old title", 1.0, 1.0))
+        await store.aclose()
+        before = await contents(url)
+        done = await asyncio.to_thread(run, KILLED, url, str(tmp_path / "backup"), str(share))
+        assert done.returncode == -signal.SIGKILL
+        assert await contents(url) == before
+        await put(url, backup, replace=True)
+        assert not [name for name in files_of(url) if "restoring" in name]
+
+    async def test_one_that_is_stopped_leaves_what_there_was(self, url: str) -> None:
+        backup = await backup_of(await filled(url))
+        before, files = await contents(url), files_of(url)
+        loop = asyncio.get_running_loop()
+
+        def stop(done: int, total: int) -> None:
+            loop.call_soon_threadsafe(task.cancel)
+
+        task = asyncio.create_task(restore(url, io.BytesIO(backup), stop, replace=True))
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert await contents(url) == before
+        assert files_of(url) == files
+
+    async def test_an_older_one_is_brought_up_to_date(self, url: str, create: Create) -> None:
+        opened = database(url)
+        await opened.open()
+
+        def make(connection: Any) -> None:
+            migrate.upgrade(connection, "0001")
+            connection.execute(
+                text(
+                    "INSERT INTO conversations (id, title, title_source, created_at, updated_at,"
+                    " shown) VALUES ('c', 'older', 'words', 1.5, 2.5, 0)"
+                )
+            )
+            connection.execute(
+                insert(documents),
+                {
+                    "ref": "c",
+                    "conversation_id": "c",
+                    "kind": "title",
+                    "body": "older",
+                    "created_at": 1,
+                },
+            )
+
+        await opened.write(make)
+        await opened.aclose()
+        there = await create("sqlite")
+        await put(there, await backup_of(url))
+        store = SqlStore(there)
+        await store.open_beside()  # which refuses tables that are not of this version
+        stored = await store.conversation("c")
+        assert stored is not None
+        assert (stored.info.title, stored.info.owner) == ("older", "")
+        assert len(await store.search("older", cursor=None, limit=9)) == 1
+        await store.aclose()
+
+    async def test_every_table_that_a_migration_ever_made_is_in_a_backup(self, url: str) -> None:
+        opened = database(url)
+        await opened.open()
+        own = {"alembic_version", "sqlite_sequence"}
+        for version in [f"{number:04d}" for number in range(1, int(migrate.NEWEST) + 1)]:
+            await opened.write(lambda c, to=version: migrate.upgrade(c, to))
+            names = await opened.read(lambda c: set(inspect(c).get_table_names()))
+            mine = {name for name in names - own if not name.startswith("document_words")}
+            assert mine <= set(metadata.tables)
+        await opened.aclose()
+
+
+def run(program: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", program, *arguments]
+    return subprocess.run(command, check=False, env=environment)
+
+
+def size(file: Path) -> int:
+    return file.stat().st_size
+
+
+def write(url: str, data: bytes) -> None:
+    Path(url.removeprefix("sqlite:///")).write_bytes(data)
+
+
+KILLED_SERVER = """
+import asyncio, os, sys
+from wireside.records import ConversationInfo
+from wireside.store.store import SqlStore
+
+async def main():
+    store = SqlStore(sys.argv[1])
+    await store.open()
+    await store.create(ConversationInfo("c", "in the log", 0.0, 0.0))
+    os.kill(os.getpid(), 9)
+
+asyncio.run(main())
+"""
+
+KILLED = """
+import asyncio, os, sys
+from wireside.store.backup import restore
+
+def tell(done, total):
+    if done >= float(sys.argv[3]) * total:
+        os.kill(os.getpid(), 9)
+
+with open(sys.argv[2], "rb") as file:
+    asyncio.run(restore(sys.argv[1], file, tell, replace=True))
+"""
+
+
+class TestBackingUp:
+    async def test_a_database_that_is_not_there_is_not_made(self, tmp_path: Path) -> None:
+        with pytest.raises(BackupError, match="WIRESIDE_DATA_DIR"):
+            await backup_of(f"sqlite:///{tmp_path / 'x.db'}")
+        assert not files_of(f"sqlite:///{tmp_path / 'x.db'}")
+
+    async def test_one_of_a_newer_wireside_is_refused(self, url: str) -> None:
+        await filled(url)
+        opened = database(url)
+        await opened.open()
+        newer = text("UPDATE alembic_version SET version_num = '9999'")
+        await opened.write(lambda connection: connection.execute(newer))
+        await opened.aclose()
+        with pytest.raises(NotConfigured, match="9999, which a newer Wireside"):
+            await backup_of(url)
+
+    async def test_a_full_disk_is_told(self, url: str) -> None:
+        await filled(url)
+        full = io.FileIO("/dev/full", "wb")
+        with full, pytest.raises(BackupError, match="No space left on device"):
+            await back_up(url, full, quiet)  # type: ignore[arg-type]
+
+    async def test_no_answer_is_told_without_the_password(self) -> None:
+        with pytest.raises(BackupError, match=r"127\.0\.0\.1:9") as told:
+            await backup_of("postgresql://me:secret@127.0.0.1:9/x?password=secret")
+        assert "secret" not in str(told.value)
+
+    def test_a_file_is_there_when_it_is_whole(self, tmp_path: Path) -> None:
+        file = tmp_path / "backup"
+        with created(file) as opened:
+            opened.write(b"1")
+            assert not file.exists()
+            (part,) = tmp_path.iterdir()
+            assert part.stat().st_mode & 0o777 == 0o600
+        assert (file.read_bytes(), file.stat().st_mode & 0o777) == (b"1", 0o600)
+        assert list(tmp_path.iterdir()) == [file]
+
+    def test_a_failure_leaves_what_there_was(self, tmp_path: Path) -> None:
+        file = tmp_path / "backup"
+        file.write_bytes(b"old")
+        with pytest.raises(ZeroDivisionError), created(file, force=True) as opened:
+            opened.write(b"new")
+            _ = 1 / 0
+        assert file.read_bytes() == b"old"
+        assert list(tmp_path.iterdir()) == [file]
+
+    def test_nothing_is_written_over(self, tmp_path: Path) -> None:
+        file = tmp_path / "backup"
+        with pytest.raises(BackupError, match="--force"), created(file) as opened:
+            opened.write(b"1")
+            file.write_bytes(b"2")  # somebody else was quicker
+        assert file.read_bytes() == b"2"
+        with pytest.raises(BackupError, match="--force"), created(file):
+            pass
+        with pytest.raises(BackupError, match="folder"), created(tmp_path, force=True):
+            pass
+        with created(file, force=True) as opened:
+            opened.write(b"3")
+        assert file.read_bytes() == b"3"
+
+    def test_what_a_killed_one_left_is_removed_but_not_what_grows(self, tmp_path: Path) -> None:
+        file = tmp_path / "[b]ackup"
+        left = tmp_path / f".{file.name}.killed.part"
+        left.write_bytes(b"half")
+        foreign = tmp_path / ".backup.part"
+        foreign.write_bytes(b"")
+        with created(file, force=True) as first:
+            assert not left.exists()
+            first.write(b"1")
+            with created(file) as second:
+                second.write(b"2")
+            assert file.read_bytes() == b"2"
+        assert file.read_bytes() == b"1"
+        assert {one.name for one in tmp_path.iterdir()} == {file.name, foreign.name}
+
+
+class TestMoving:
+    @pytest.mark.parametrize("kind", KINDS)
+    async def test_all_is_on_the_other_side_and_stays_on_this(
+        self, url: str, kind: str, create: Create, tmp_path: Path
+    ) -> None:
+        await filled(url)
+        before = await contents(url)
+        there = await create(kind)
+        told: list[tuple[int, int]] = []
+        scratch = tmp_path / "scratch"
+        done = await move(url, there, scratch, lambda *pair: told.append(pair))
+        assert await contents(there) == before == await contents(url)
+        assert {head.name: head.rows for head in done.header.tables} == {
+            name: len(rows) for name, rows in before.items()
+        }
+        assert told == sorted(told)
+        assert told[-1][0] == told[-1][1]
+        assert not list(scratch.iterdir())
+
+    async def test_it_refuses_one_that_holds_something_before_any_work(
+        self, url: str, create: Create, tmp_path: Path
+    ) -> None:
+        await filled(url)
+        other = await filled(await create("sqlite"))
+        for source, target in ((url, other), (other, url)):
+            with pytest.raises(BackupError, match="--replace"):
+                await move(source, target, tmp_path, never)
+
+    async def test_it_refuses_while_a_server_runs_on_either_side(
+        self, url: str, create: Create, tmp_path: Path
+    ) -> None:
+        await filled(url)
+        server = SqlStore(url)
+        await server.open()
+        there = await create("sqlite")
+        with pytest.raises(BackupError, match="end it"):
+            await move(url, there, tmp_path, never)
+        assert Path(there).name not in files_of(there)
+        await server.aclose()
+        server = SqlStore(there)
+        await server.open()
+        with pytest.raises(BackupError, match="end it"):
+            await move(url, there, tmp_path, never)
+        await server.aclose()
+
+    async def test_the_same_database_is_told(self, url: str, tmp_path: Path) -> None:
+        await filled(url)
+        with pytest.raises(BackupError, match="same database"):
+            await move(url, url, tmp_path, never)
+
+    def test_no_password_is_in_what_is_said_of_a_database(self) -> None:
+        url = "postgresql://me:se%63ret@host:1/x?password=secret&sslmode=require"
+        assert name_of(url) == "PostgreSQL's database x at host:1"
+        assert setting_of(url) == (
+            "WIRESIDE_DATABASE_URL=postgresql://me:***@host:1/x?sslmode=require"
+        )
+
+
+def never(done: int, total: int) -> None:
+    raise AssertionError("nothing was to be done")
