@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-import httpx
+import httpx2
 import websockets
 from websockets.asyncio.client import ClientConnection, connect
 
@@ -43,7 +43,7 @@ QUESTION: Final = "Count from one to twenty."
 QUICK_S: Final = 22.0
 """Of silence: a little more than the server's own pings leave."""
 
-Failures = (OSError, TimeoutError, EOFError, websockets.WebSocketException, httpx.HTTPError)
+Failures = (OSError, TimeoutError, EOFError, websockets.WebSocketException, httpx2.HTTPError)
 
 
 class BadAddress(ValueError):
@@ -90,7 +90,7 @@ class _Probe:
         self._tls = ssl.create_default_context() if asked.startswith("https:") else None
 
     async def run(self) -> Measured:
-        async with httpx.AsyncClient(
+        async with httpx2.AsyncClient(
             base_url=self._asked,
             verify=self._tls or False,
             trust_env=False,
@@ -122,7 +122,7 @@ class _Probe:
         )
 
     async def _rest(
-        self, http: httpx.AsyncClient, upgrades: list[Upgrade], *, knows: bool
+        self, http: httpx2.AsyncClient, upgrades: list[Upgrade], *, knows: bool
     ) -> dict[str, Any]:
         """Measure one after another what would disturb each other."""
         found: dict[str, Any] = {}
@@ -141,7 +141,7 @@ class _Probe:
 
     # ---- over HTTP ---------------------------------------------------------------------------
 
-    async def _ready(self, http: httpx.AsyncClient) -> tuple[Reply, float | None]:
+    async def _ready(self, http: httpx2.AsyncClient) -> tuple[Reply, float | None]:
         try:
             response = await http.get("/api/health/ready")
         except Failures as error:
@@ -156,7 +156,7 @@ class _Probe:
         )
         return reply, memory if isinstance(memory, int | float) else None
 
-    async def _echo(self, http: httpx.AsyncClient) -> tuple[Seen | None, int]:
+    async def _echo(self, http: httpx2.AsyncClient) -> tuple[Seen | None, int]:
         try:
             response = await http.get("/api/doctor/echo")
         except Failures:
@@ -165,21 +165,21 @@ class _Probe:
         local = network.get_extra_info("client_addr") if network is not None else None
         return _seen(_object(response.content)), local[1] if local else 0
 
-    async def _post(self, http: httpx.AsyncClient) -> Reply:
+    async def _post(self, http: httpx2.AsyncClient) -> Reply:
         try:
             response = await http.post("/api/doctor/echo", headers={"Origin": self._origin})
         except Failures as error:
             return Reply(message=_why(error))
         return _reply(response.status_code, response.headers, response.content)
 
-    async def _large(self, http: httpx.AsyncClient) -> Reply:
+    async def _large(self, http: httpx2.AsyncClient) -> Reply:
         try:
             response = await http.post("/api/doctor/large", content=b"\0" * LARGE_BYTES)
         except Failures as error:
             return Reply(message=_why(error))
         return _reply(response.status_code, response.headers, response.content)
 
-    async def _stream(self, http: httpx.AsyncClient) -> Stream:
+    async def _stream(self, http: httpx2.AsyncClient) -> Stream:
         sent: list[int] = []
         came: list[int] = []
         began = time.monotonic()

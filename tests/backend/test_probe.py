@@ -13,7 +13,7 @@ from contextlib import AsyncExitStack
 from dataclasses import asdict
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from typer.testing import CliRunner
 from websockets.asyncio.client import connect
@@ -29,7 +29,7 @@ from wireside.testing import FakeOpenAI
 Start = Callable[..., "Running"]
 
 # one server for most of them
-pytestmark = pytest.mark.xdist_group("probe")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("probe")]
 
 
 class Running:
@@ -120,7 +120,7 @@ async def test_with_accounts_a_key_is_needed_for_more_than_the_way_in(start: Sta
     assert [one for one in findings.values() if one.state == "failed"] == []
     assert findings["Upgrade"].state == "ok"
     assert "--key" in findings["Host and Origin"].seen
-    async with httpx.AsyncClient(base_url=server.url, trust_env=False) as http:
+    async with httpx2.AsyncClient(base_url=server.url, trust_env=False) as http:
         for method, path in (
             ("GET", "/api/doctor/echo"),
             ("GET", "/api/doctor/stream"),
@@ -137,7 +137,7 @@ async def test_with_accounts_a_key_is_needed_for_more_than_the_way_in(start: Sta
 
 async def test_what_is_seen_holds_no_secret(server: Running) -> None:
     headers = {"Cookie": "a=hush", "Authorization": "Bearer hush", "X-Api-Key": "hush"}
-    async with httpx.AsyncClient(base_url=server.url, trust_env=False, headers=headers) as http:
+    async with httpx2.AsyncClient(base_url=server.url, trust_env=False, headers=headers) as http:
         answer = await http.get("/api/doctor/echo", headers={"Via": "1.1 somebody"})
     assert answer.status_code == 200
     assert "hush" not in answer.text
@@ -151,9 +151,9 @@ async def test_one_address_has_a_few_seats_and_gets_them_back(server: Running) -
             await stack.enter_async_context(connect(server.socket, proxy=None))
         with pytest.raises(InvalidStatus, match="429"):
             await connect(server.socket, proxy=None)
-        async with httpx.AsyncClient(base_url=server.url, trust_env=False) as http:
+        async with httpx2.AsyncClient(base_url=server.url, trust_env=False) as http:
             assert (await http.get("/api/doctor/stream")).status_code == 429
-    async with httpx.AsyncClient(base_url=server.url, trust_env=False) as http:
+    async with httpx2.AsyncClient(base_url=server.url, trust_env=False) as http:
         while (await http.get("/api/doctor/stream")).status_code == 429:
             await asyncio.sleep(0.05)  # the server hears of the last close a moment later
 
@@ -202,7 +202,7 @@ async def test_measurements_are_judged_by_either_way_and_nonsense_is_refused(
 ) -> None:
     measured = asdict(await probe(server.url, idle_s=0.5))
     text = json.dumps(measured)
-    async with httpx.AsyncClient(base_url=server.url, trust_env=False) as http:
+    async with httpx2.AsyncClient(base_url=server.url, trust_env=False) as http:
         posted = await http.post("/api/doctor/judge", content=text)
         asked = await http.get("/api/doctor/judge", params={"measured": text})
         assert posted.json() == asked.json()

@@ -56,6 +56,8 @@ Create = Callable[[str], Coroutine[Any, Any, str]]
 INFO = ConversationInfo("c", "Über 😀 nul\0 \uf8f0 half \ud800", 10.5, 1e9 + 0.1)
 KINDS = ["sqlite", "postgresql"]
 
+pytestmark = pytest.mark.slow
+
 
 def quiet(done: int, total: int) -> None:
     assert 0 <= done <= total
