@@ -17,6 +17,7 @@ import socket
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -304,8 +305,13 @@ class Storm:
         while before is None or before > 0:
             query = "" if before is None else f"&before={before}"
             url = f"{self._http}/api/conversations/{answer.conversation}?limit=200{query}"
-            with urllib.request.urlopen(url, timeout=10) as response:
-                page = json.load(response)
+            try:
+                with urllib.request.urlopen(url, timeout=10) as response:
+                    page = json.load(response)
+            except urllib.error.HTTPError as error:
+                if error.code != 404:
+                    raise
+                return None
             for turn in page["turns"]:
                 for stream in turn["answer"]:
                     if stream["stream"] == answer.stream:
