@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import os
 import signal
 import socket
@@ -36,6 +37,9 @@ ACCEPTED_AT_ONCE: Final = 32
 a flood of a thousand holds everybody up for half a minute. So it is given the same one repeatedly.
 """
 
+LARGE_BYTES: Final = 128 * 1024
+"""Blocks from this size on go back to the system when they are freed."""
+
 TICKS_AT_ONCE: Final = 256
 """Connections looked at before others get their turn."""
 
@@ -60,6 +64,7 @@ def run_server(app: Any, settings: Settings, *, on_listening: Callable[[str], No
     if settings.exposure is not None:
         raise CannotServe(settings.exposure)
     _raise_file_limit()
+    _give_large_blocks_back()
     listener = _listen(settings.host, settings.port)
     with contextlib.closing(listener):
         server = Server(_config(app, settings), settings.shutdown_s, on_listening)
@@ -239,6 +244,17 @@ def _raise_file_limit() -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def _give_large_blocks_back() -> None:
+    """Hold glibc to its first rule: each large block is mapped for itself.
+
+    It raises the bound to the largest block it has ever freed, up to 32 MB: after one large upload
+    the next ones lie between small blocks, which keep their holes in the process for good.
+    """
+    mmap_threshold = -3
+    with contextlib.suppress(OSError, TypeError, AttributeError):  # another C library: its own way
+        ctypes.CDLL(None).mallopt(mmap_threshold, LARGE_BYTES)
 
 
 def _listen(host: str, port: int) -> socket.socket:

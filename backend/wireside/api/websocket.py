@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from typing import Any, Protocol
 
 import structlog
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from wireside.chat.service import ChatService
 from wireside.ports import Clock
@@ -73,23 +74,27 @@ class ChatEndpoint:
 
     async def _receive(self, session: Session, receive: Receive) -> None:
         """Always receive: who does not starves the pings and loses the connection."""
-        while True:
-            message = await receive()
-            if message["type"] == "websocket.disconnect":
-                return
-            text = message.get("text")
-            if text is None:
-                session.receive_binary()
-            else:
-                session.receive(text, self._clock())
+        while self._take(session, await receive()):  # no name here holds a message while it waits
+            pass
+
+    def _take(self, session: Session, message: Message) -> bool:
+        if message["type"] == "websocket.disconnect":
+            return False
+        text = message.get("text")
+        if text is None:
+            session.receive_binary()
+        else:
+            session.receive(text, self._clock())
+        return True
 
 
 async def _write(session: Session, send: Send) -> None:
-    async def send_text(frame: str) -> None:
-        await send({"type": "websocket.send", "text": frame})
+    # Not `async`: a coroutine would hold the frame as long as the socket takes nothing.
+    def send_text(frame: str) -> Awaitable[None]:
+        return send({"type": "websocket.send", "text": frame})
 
-    async def close(code: int, reason: str) -> None:
-        await send({"type": "websocket.close", "code": code, "reason": reason})
+    def close(code: int, reason: str) -> Awaitable[None]:
+        return send({"type": "websocket.close", "code": code, "reason": reason})
 
     try:
         await session.write(send_text, close)

@@ -50,6 +50,10 @@ HELD_STEP: Final = 4096
 JOINED_BYTES: Final = 32 * 1024
 """Frames of one turn are joined up to here, so that a sender without end meets back-pressure."""
 
+UNSENT_BYTES: Final = 16 * 1024
+"""What the kernel has not taken is held up to here, and one frame beyond; then the application
+waits."""
+
 _CLOSE_NONE: Final = 1005
 _CLOSE_LOST: Final = 1006
 
@@ -163,6 +167,7 @@ class WebSocketConnection(asyncio.Protocol):
     def open(self, transport: asyncio.Transport, scope: Scope, method: str) -> None:
         """Take over a connection whose upgrade request was read as ``scope``."""
         self.transport = transport
+        transport.set_write_buffer_limits(high=UNSENT_BYTES)
         self._server.connections.add(self)  # type: ignore[arg-type]  # uvicorn lists its own classes
         if client := scope["client"]:
             self._peer = f"{client[0]}:{client[1]}"
@@ -207,6 +212,8 @@ class WebSocketConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what arrived, as far as the application has taken what came before."""
+        if self._is_lost:
+            return
         if self._closing_since is not None:
             self._look_for_close(data)
         elif not self._accepted or self._backlog:
@@ -225,10 +232,12 @@ class WebSocketConnection(asyncio.Protocol):
             # What is already held of a frame says that it is a large one.
             size = max(SLICE_BYTES, len(self._conn.reader.buffer))
             self._parse(data[start : start + size])
+            if self._is_lost:
+                return
             start += size
         if self._closing_since is not None:
             self._look_for_close(data[start:])
-        elif not self._is_lost:
+        else:
             self._backlog = data[start:]
 
     def _look_for_close(self, data: bytes) -> None:
@@ -238,17 +247,20 @@ class WebSocketConnection(asyncio.Protocol):
         data = data[: LAST_BYTES - self._arrived]
         self._arrived += len(data)
         for start in range(0, len(data), SLICE_BYTES):
-            self._parse(data[start : start + SLICE_BYTES])
+            if not self._is_lost:
+                self._parse(data[start : start + SLICE_BYTES])
 
     def _parse(self, data: bytes) -> None:
         conn = self._conn
         conn.receive_data(data)
         for event in conn.events_received():
-            self._take(cast("Frame", event))
+            frame = cast("Frame", event)
+            self._take(frame)
+            frame.data = b""  # the parser keeps the frame until the next one
             if self._is_lost:
                 return
-        if conn.parser_exc is not None and self._closing_since is None:
-            self._was_failed()
+        if conn.parser_exc is not None:
+            self._parser_failed()
         elif self._writable is not None and self._closing_since is None:
             conn.writes.clear()  # pongs: who takes nothing gets none, they would pile up
         elif conn.writes:
@@ -374,6 +386,10 @@ class WebSocketConnection(asyncio.Protocol):
         kind = message["type"]
         if kind == "websocket.send":
             self._send_data(message)
+            if self._writable is not None:
+                # The next one is not taken from its log before the socket takes something.
+                del message
+                await self._writable.wait()
         elif self._is_lost:
             raise ClientDisconnected
         elif kind == "websocket.close":
@@ -492,6 +508,14 @@ class WebSocketConnection(asyncio.Protocol):
             self._begin_closing(sent.code, sent.reason)
         self._flush()
 
+    def _parser_failed(self) -> None:
+        # Its traceback holds what the broken frame was inflated to.
+        self._conn.parser_exc = None
+        self._conn.extensions = []
+        self._deflate = None
+        if self._closing_since is None:
+            self._was_failed()
+
     def _was_closed(self) -> None:
         received = self._conn.close_rcvd
         if self._closing_since is None:
@@ -523,8 +547,7 @@ class WebSocketConnection(asyncio.Protocol):
         connection = self._state.get("request_id")
         _log.info("websocket_aborted", reason=reason, peer=self._peer, connection=connection)
         self._is_lost = True
-        self._backlog = b""
-        self._forget()
+        self._drop_all()
         reset(self.transport)
 
     def _forget(self) -> None:
@@ -535,6 +558,22 @@ class WebSocketConnection(asyncio.Protocol):
         if self._held:
             self._held = 0
             self._unfinished.hold(self._drop, 0)
+
+    def _drop_all(self) -> None:
+        """Let go of all that was read, now: the parser is a generator that holds its own object,
+        and would keep both, with what they hold, until the collector comes by.
+        """
+        self._backlog = b""
+        self._forget()
+        self._deflate = None
+        conn = self._conn
+        if conn is not None:  # there is none where the handshake was refused
+            conn.parser.close()
+            conn.reader.buffer.clear()
+            conn.events.clear()
+            conn.writes.clear()
+            conn.extensions = []
+            conn.parser_exc = None
 
     def shutdown(self) -> None:
         """The server goes away: uvicorn calls this once for each connection."""
@@ -622,8 +661,7 @@ class WebSocketConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Told by the transport, always last."""
         self._is_lost = True
-        self._backlog = b""
-        self._forget()
+        self._drop_all()
         self._server.connections.discard(self)
         if self._closing_since is None:
             self._closing_since = self._loop.time()

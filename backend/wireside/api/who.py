@@ -218,8 +218,11 @@ class _Held:
         """Send what the application says, until it is over."""
         if self._is_over:
             return  # nothing more is for them
-        await self._send(message)
-        if message["type"] == "websocket.accept":
+        accepts = message["type"] == "websocket.accept"
+        sending = self._send(message)
+        del message  # or it is held as long as the socket takes nothing
+        await sending
+        if accepts:
             self._is_accepted = True
 
     def end(self) -> None:

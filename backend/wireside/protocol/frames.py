@@ -17,7 +17,7 @@ from wireside.protocol.strict_json import parse_object
 
 MAX_BATCH = 20
 
-MAX_ECHO_CHARS = 1024
+MAX_ECHO_CHARS = 256
 """Of ``t`` in a ping: who never reads would have a pong of a megabyte wait for each."""
 
 Level = Literal[1, 2]
@@ -101,12 +101,20 @@ def parse(text: str, *, max_message_chars: int) -> ClientFrame | Refused:
     try:
         fields = parse_object(text)
     except BadJson as error:
-        return Refused(error)
+        return Refused(_bare(error))
     try:
         return _parse_fields(_Fields(fields, max_message_chars))
     except WiresideError as error:
         level: Level = 2 if "id" in fields else 1
-        return Refused(error, _usable_id(fields), level, _count(fields))
+        return Refused(_bare(error), _usable_id(fields), level, _count(fields))
+
+
+def _bare(error: WiresideError) -> WiresideError:
+    """Return an error that is a value from now on: its traceback holds the text, up to a megabyte,
+    and who calls with it in a variable makes a cycle of that, which only the collector ends.
+    """
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)
 
 
 def _parse_fields(fields: _Fields) -> ClientFrame:
@@ -134,8 +142,9 @@ def _parse_fields(fields: _Fields) -> ClientFrame:
 
 def _parse_ping(fields: _Fields) -> Ping:
     t = cast("str | float | None", fields.get("t", (str, int, float)))
-    if isinstance(t, str) and len(t) > MAX_ECHO_CHARS:
-        raise BadMessage(f"t: it must have at most {MAX_ECHO_CHARS:,} characters.")
+    is_long = len(t) > MAX_ECHO_CHARS if isinstance(t, str) else abs(t or 0) >= 10**MAX_ECHO_CHARS
+    if is_long:
+        raise BadMessage(f"t: it must have at most {MAX_ECHO_CHARS} characters.")
     return Ping(t=t)
 
 

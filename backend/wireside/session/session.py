@@ -27,6 +27,12 @@ from wireside.protocol.frames import Resume
 from wireside.session.counts import FrameCounts
 from wireside.session.outgoing import Outgoing
 
+MAX_WAITING_CHARS = 65_536
+"""Of frames that are no answers' (pongs, errors) and wait while the socket takes nothing. The rate
+limit of the settings stays below; one without limits meets this one."""
+
+TRY_AGAIN_LATER = 1013
+
 
 class Counters(Protocol):
     """Who counts what happens; implemented by the telemetry."""
@@ -52,7 +58,8 @@ class Session:
     """Does what the connection's events say: asks, stops, and writes each answer as it grows.
 
     Memory is bounded whatever the client does: answers stay in their logs and are read only as
-    fast as the socket takes them; frames of other kinds are bounded by the rate limit.
+    fast as the socket takes them; of other frames only so much may wait for a socket that takes
+    nothing.
     """
 
     def __init__(
@@ -72,6 +79,7 @@ class Session:
         self._asking: set[asyncio.Task[None]] = set()
         self._close: Close | None = None
         self._wake = asyncio.Event()
+        self._is_writing = False
 
     def receive(self, text: str, now: float) -> None:
         """Take a text frame that arrived at ``now``."""
@@ -96,13 +104,32 @@ class Session:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while self._close is None and (batch := self._next_frames()):
-                for frame in batch:
-                    await send(frame)
+            while self._close is None and await self._write_round(send):
+                pass
             if self._close is not None:
                 while self._frames:
                     await send(self._frames.popleft())
                 return await close(self._close.code, self._close.reason)
+
+    async def _write_round(self, send: Callable[[str], Awaitable[None]]) -> bool:
+        """Send frames of all kinds, a fair share of each answer; return whether there were any.
+
+        An answer's share leaves its log when those before it are out: while the socket takes
+        nothing, one share is held and not one of each answer.
+        """
+        wrote = bool(self._frames)
+        self._is_writing = True
+        while self._frames:
+            await send(self._frames.popleft())
+        for running in tuple(self._running.values()):
+            if self._close is not None:
+                break
+            share = self._share_of(running)
+            wrote = wrote or bool(share)
+            while share:
+                await send(share.pop())
+        self._is_writing = False
+        return wrote
 
     def leave(self) -> None:
         """The client is gone. Its level 1 answer could not be asked for again, so it is stopped;
@@ -145,6 +172,9 @@ class Session:
             kind = "error"
         self._counts.sent[kind] += 1
         self._frames.append(event.frame)
+        if self._is_writing and sum(map(len, self._frames)) > MAX_WAITING_CHARS:
+            self._frames.clear()
+            self._close = Close(TRY_AGAIN_LATER, "The connection takes nothing.")
         self._wake.set()
 
     def _answer(self, request: Request) -> None:
@@ -261,18 +291,16 @@ class Session:
 
     # ---- what goes out -----------------------------------------------------------------------
 
-    def _next_frames(self) -> list[str]:
-        """Return frames of all kinds, a fair share of each answer; empty when all is sent."""
-        batch = list(self._frames)
-        self._frames.clear()
-        for running in tuple(self._running.values()):
-            outgoing = running.outgoing
-            if outgoing is None:
-                continue
-            batch += outgoing.next_frames()
-            if outgoing.end is not None:
-                self._finish(running, outgoing.end)
-        return batch
+    def _share_of(self, running: Running) -> list[str]:
+        """Return what can be sent of an answer now, a bounded part of it, the last frame first."""
+        outgoing = running.outgoing
+        if outgoing is None:
+            return []
+        share = outgoing.next_frames()
+        share.reverse()
+        if outgoing.end is not None:
+            self._finish(running, outgoing.end)
+        return share
 
     def _finish(self, running: Running, end: End) -> None:
         if end.error is not None:

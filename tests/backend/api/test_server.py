@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import os
 import signal
 import socket
@@ -15,7 +16,11 @@ from typing import Any
 import pytest
 import websockets
 
-from wireside.api.server import CannotServe, run_server, socket_limits
+from wireside.api.server import (
+    CannotServe,
+    run_server,
+    socket_limits,
+)
 from wireside.settings import Settings
 
 Connect = Callable[..., Awaitable[Any]]
@@ -217,3 +222,31 @@ def test_every_limit_comes_from_the_settings() -> None:
     assert (limits.stalled_s, limits.max_frame_bytes, limits.cut_s) == (4, 5000, 8)
     assert (limits.control_frames_per_second, limits.fragments_per_message) == (6, 7)
     assert limits.tick_s == 0.25
+
+
+HEAP = """
+import ctypes
+from wireside.api.server import _give_large_blocks_back
+
+names = "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost".split()
+class Heap(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_size_t) for name in names]
+
+mallinfo = ctypes.CDLL(None).mallinfo2
+mallinfo.restype = Heap
+_give_large_blocks_back()
+bytes(20_000_000)  # freed at once: glibc would keep blocks up to this size from here on
+before = mallinfo().hblkhd
+large = bytes(10_000_000)
+print(mallinfo().hblkhd - before)
+del large
+print(mallinfo().hblkhd - before)
+"""
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="not glibc")
+def test_large_blocks_go_back_to_the_system_also_after_a_larger_one() -> None:
+    done = subprocess.run([sys.executable, "-c", HEAP], capture_output=True, text=True, check=True)
+    mapped, left = map(int, done.stdout.split())
+    assert mapped >= 10_000_000
+    assert left == 0

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import socket
 import time
+import weakref
 from collections.abc import AsyncIterator
 
 import pytest
 from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
+from starlette.types import Message
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
@@ -193,3 +196,40 @@ async def test_connections_are_counted(url: str, telemetry: Telemetry) -> None:
         assert telemetry.connections == 1
     while telemetry.connections:
         await asyncio.sleep(0.01)
+
+
+async def test_an_endpoint_that_waits_holds_no_message(
+    chat: ChatService, telemetry: Telemetry
+) -> None:
+    class Text(str):
+        """One that can be referred to weakly."""
+
+        __slots__ = ("__weakref__",)
+
+    endpoint = ChatEndpoint(chat, Limits(), AddressWindows(10_000), telemetry, time.monotonic)
+    texts: list[weakref.ref[Text]] = []
+    held: list[str | None] = []
+    answered = asyncio.Event()
+
+    async def receive() -> Message:
+        if not texts:
+            texts.append(weakref.ref(Text()))  # of nobody: it is gone at once
+            return {"type": "websocket.connect"}
+        held.append(texts[-1]())
+        if len(held) == 3:
+            await answered.wait()
+            return {"type": "websocket.disconnect", "code": 1000}
+        text = Text(json.dumps({"type": "ping", "pad": "x" * 100_000, "id": "?" * len(held)}))
+        texts.append(weakref.ref(text))
+        return {"type": "websocket.receive", "text": text}
+
+    async def send(message: Message) -> None:
+        if message["type"] == "websocket.send":
+            answered.set()
+
+    gc.disable()
+    try:
+        await endpoint({"type": "websocket"}, receive, send)
+    finally:
+        gc.enable()
+    assert held == [None, None, None]

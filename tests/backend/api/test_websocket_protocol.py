@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
+import struct
+import zlib
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -12,14 +15,34 @@ import pytest
 import websockets
 from starlette.types import Receive, Scope, Send
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
+from websockets.frames import Frame
+from websockets.protocol import Protocol
 
 from wireside.api.compression import MIN_COMPRESSED_BYTES
-from wireside.api.websocket_protocol import SLICE_BYTES, WebSocketConnection
+from wireside.api.http_protocol import HttpConnection
+from wireside.api.websocket_protocol import (
+    JOINED_BYTES,
+    SLICE_BYTES,
+    UNSENT_BYTES,
+    WebSocketConnection,
+)
 
 BINARY, CLOSE, CONT, PING, PONG, TEXT = 2, 8, 0, 9, 10, 1
 
 Serve = Callable[..., Awaitable[Any]]
 Connect = Callable[..., Awaitable[Any]]
+
+
+def frame(opcode: int, data: bytes = b"", *, fin: bool = True, packed: bool = False) -> bytes:
+    """Return a client's frame, masked with zeros."""
+    head = (0x80 if fin else 0) | (0x40 if packed else 0) | opcode
+    return struct.pack("!BBQL", head, 0xFF, len(data), 0) + data
+
+
+def deflated(size: int) -> bytes:
+    """Return so many zeros as permessage-deflate writes them."""
+    deflate = zlib.compressobj(wbits=-15)
+    return (deflate.compress(bytes(size)) + deflate.flush(zlib.Z_SYNC_FLUSH))[:-4]
 
 
 @pytest.mark.parametrize("compression", [None, "deflate"])
@@ -598,6 +621,88 @@ async def test_pongs_do_not_pile_up_for_who_takes_nothing(
         client.send(PING, bytes(125))
     await until(lambda: connection._control_count >= 100)
     assert connection.transport.get_write_buffer_size() <= before
+    client.abort()
+
+
+# What is held
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        frame(TEXT, b"hello") + b"\x88\x80\0\0\0\0",
+        frame(TEXT, b"hello"),  # and aborts
+        frame(TEXT, bytes(100_000))[:-1],
+        frame(TEXT, b"x" * 20_000, fin=False),
+        frame(TEXT, bytes(2_000_000)),  # over the limit
+        frame(TEXT, deflated(900_000), fin=False, packed=True),  # inflates to less than the limit
+        frame(TEXT, deflated(20_000_000), packed=True),
+        frame(TEXT, b"\xc3\x28"),
+        b"\x89\x80\0\0\0\0" * 300,  # a flood
+    ],
+    ids=["closed", "left", "half", "begun", "long", "inflated", "bomb", "not UTF-8", "flood"],
+)
+async def test_a_connection_that_is_gone_is_freed_without_the_collector(
+    serve: Serve, echo: Any, connect: Connect, sent: bytes
+) -> None:
+    served = await serve(echo)
+    client = await connect(served.port)
+    await client.upgrade("Sec-WebSocket-Extensions: permessage-deflate")
+    gc.collect()
+    gc.disable()
+    try:
+        client.writer.write(sent)
+        with contextlib.suppress(ConnectionError):
+            await client.writer.drain()
+        await asyncio.sleep(0.1)
+        client.abort()
+        await served.until_connections(0)
+        await until(lambda: not served.server.server_state.tasks)
+        await asyncio.sleep(0.05)
+        kinds = (WebSocketConnection, HttpConnection, Protocol, Frame)
+        assert [o for o in gc.get_objects() if isinstance(o, kinds)] == []
+    finally:
+        gc.enable()
+
+
+async def test_a_connection_that_rests_holds_nothing_of_its_last_message(
+    serve: Serve, echo: Any, connect: Connect
+) -> None:
+    await serve_and_rest(serve, echo, connect, frame(TEXT, b"x" * 500_000))
+    assert max((len(o.data) for o in gc.get_objects() if isinstance(o, Frame)), default=0) == 0
+
+
+async def test_a_connection_that_was_failed_holds_nothing_of_the_bomb(
+    serve: Serve, echo: Any, connect: Connect
+) -> None:
+    """Not even while it waits for the other end to close."""
+    bomb = frame(TEXT, deflated(20_000_000), packed=True)
+    connection = await serve_and_rest(serve, echo, connect, bomb)
+    assert connection._conn.parser_exc is None
+    assert connection._deflate is None
+    assert not connection._conn.extensions
+
+
+async def serve_and_rest(serve: Serve, echo: Any, connect: Connect, sent: bytes) -> Any:
+    served = await serve(echo)
+    client = await connect(served.port)
+    await client.upgrade("Sec-WebSocket-Extensions: permessage-deflate")
+    client.writer.write(sent)
+    await client.receive()
+    (connection,) = served.server.server_state.connections
+    return connection
+
+
+async def test_who_reads_nothing_is_held_one_frame(
+    serve: Serve, echo: Any, connect: Connect
+) -> None:
+    served = await serve(echo)
+    client = await connect(served.port, small_buffer=True)
+    await client.upgrade()
+    client.send(TEXT, b"flood 20000")
+    (connection,) = served.server.server_state.connections
+    await until(lambda: connection._writable is not None)
+    assert connection.transport.get_write_buffer_size() <= UNSENT_BYTES + JOINED_BYTES + 1_100
     client.abort()
 
 

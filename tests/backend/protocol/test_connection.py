@@ -2,9 +2,11 @@
 
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wireside.protocol import frames
 from wireside.protocol.connection import (
     Answer,
     Attach,
@@ -163,8 +165,21 @@ class TestLevel2:
         assert error["code"] == "too_large"
 
     def test_pong_echoes_t(self) -> None:
-        for t in ("x", 7, 1.5):
+        for t in ("x", "😀" * 256, 7, 1.5, -(10**255)):
             assert sent(receive(connect(), type="ping", t=t)) == [{"type": "pong", "t": t}]
+
+    def test_a_long_t_is_not_echoed(self) -> None:
+        for t in ("x" * 257, 10**256, -(10**256)):
+            (error,) = sent(receive(connect(), type="ping", id="p", t=t))
+            assert (error["code"], "id" in error) == ("bad_message", True)
+            assert error["message"] == "t: it must have at most 256 characters."
+
+    @pytest.mark.parametrize("text", ["not JSON", '{"type": "?"}', '{"type": "ping", "t": []}'])
+    def test_a_refused_frame_holds_nothing_of_its_text(self, text: str) -> None:
+        refused = frames.parse(text, max_message_chars=10)
+        assert isinstance(refused, frames.Refused)
+        error = refused.error
+        assert (error.__traceback__, error.__cause__, error.__context__) == (None, None, None)
 
 
 class TestLimits:

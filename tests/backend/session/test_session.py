@@ -9,17 +9,18 @@ from collections.abc import AsyncIterator
 import pytest
 
 from wireside.errors import ProviderUnavailable
+from wireside.generation.reader import MAX_CHARS
 from wireside.messages import Finished, ReasoningDelta, ToolDelta, Usage
 from wireside.protocol.connection import Connection, Limits
 from wireside.protocol.limits import SlidingWindow
-from wireside.session.session import Session
+from wireside.session.session import MAX_WAITING_CHARS, Session
 
 
 class Client:
     """Sends dictionaries, collects what comes back."""
 
-    def __init__(self, chat) -> None:
-        self.session = Session(Connection(Limits(), SlidingWindow(10_000)), chat, self)
+    def __init__(self, chat, limits: Limits) -> None:
+        self.session = Session(Connection(limits, SlidingWindow(10_000)), chat, self)
         self.frames: list[dict] = []
         self.closed: int | None = None
         self.errors: list[str] = []
@@ -77,8 +78,8 @@ class Client:
 async def connect(chat) -> AsyncIterator:
     clients = []
 
-    def new() -> Client:
-        clients.append(Client(chat))
+    def new(**limits: int) -> Client:
+        clients.append(Client(chat, Limits(**limits)))
         return clients[-1]
 
     yield new
@@ -417,3 +418,52 @@ async def test_the_rate_limit_answers_then_closes(connect) -> None:
     assert client.frames[-1] == {"type": "error", "message": "Rate limit exceeded"}
     assert len(client.frames) == 101
     assert client.closed == 1008
+
+
+async def test_while_the_socket_takes_nothing_one_share_is_held_and_not_one_of_each(
+    connect, provider, chat
+) -> None:
+    client = connect()
+    client.send(type="chat", id="0", message="long")
+    call = await provider.call()
+    call.say("x" * 100_000)
+    call.finish()
+    await client.until("done")
+    stream = client.frames[0]["stream"]
+    client.can_send.clear()
+    for number in range(8):
+        client.send(type="resume", id=str(number), stream=stream, offset=0)
+    while len(client.session._running) < 8 or any(
+        running.outgoing is None for running in client.session._running.values()
+    ):
+        await asyncio.sleep(0)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    readers = [running.outgoing._reader for running in client.session._running.values()]
+    assert sum(reader.offset for reader in readers) <= MAX_CHARS
+    client.can_send.set()
+    await client.until("done", count=9)
+    assert all(client.text(str(number)).endswith("x" * 100_000) for number in range(8))
+
+
+async def test_pongs_for_a_socket_that_takes_nothing_have_a_bound(connect) -> None:
+    client = connect(messages_per_minute=100_000)
+    client.can_send.clear()
+    client.send(type="ping", id="p")
+    for _ in range(5):
+        await asyncio.sleep(0)
+    for _ in range(1_000):
+        client.send(type="ping", id="p", t="x" * 256)
+        assert sum(map(len, client.session._frames)) <= MAX_WAITING_CHARS
+    client.can_send.set()
+    while client.closed is None:
+        await asyncio.sleep(0)
+    assert client.closed == 1013
+
+
+async def test_a_burst_of_pings_is_answered_whole(connect) -> None:
+    client = connect(messages_per_minute=100_000)
+    for _ in range(1_000):
+        client.send(type="ping", id="p", t="x" * 256)
+    await client.until("pong", count=1_000)
+    assert client.closed is None
