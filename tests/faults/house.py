@@ -54,7 +54,7 @@ class Told:
         """Take a frame; returns whether it was the last one."""
         match frame["type"]:
             case "start":
-                self.stream, self.conversation = frame["stream"], frame["conversation"]
+                self.stream, self.conversation = frame["stream"], frame.get("conversation")
             case "chunk":
                 assert frame["offset"] - len(frame["content"]) == len(self.text), "a gap"
                 self.text += frame["content"]
@@ -118,6 +118,8 @@ class House:
             **(environment or {}),
         }
         self.process: psutil.Popen | None = None
+        self.headers: dict[str, str] = {}
+        """What clients send with every request, to say who they are."""
 
     # ---- its life ------------------------------------------------------------------------------
 
@@ -175,40 +177,35 @@ class House:
     def socket(self) -> connect:
         """Return a connection to open with ``async with``."""
         url = f"ws{self.url.removeprefix('http')}/ws/ai-chat"
-        return connect(url, compression=None, open_timeout=LONG_S)
+        return connect(url, compression=None, open_timeout=LONG_S, additional_headers=self.headers)
 
-    async def ask(self, question: str, conversation: str = "new") -> Told:
+    async def ask(self, question: str, conversation: str | None = "new") -> Told:
         """Ask on a connection of its own, and return all that came."""
         told = Told(question)
         await self.listen(told, conversation)
         return told
 
-    async def listen(self, told: Told, conversation: str = "new") -> None:
+    async def listen(self, told: Told, conversation: str | None = "new") -> None:
         """Ask, and fill ``told`` as it comes. A closed connection is an end too."""
-        frame = {
-            "type": "chat",
-            "id": "1",
-            "message": told.question,
-            "conversation": conversation,
-        }
+        frame = {"type": "chat", "id": "1", "message": told.question}
+        if conversation is not None:
+            frame["conversation"] = conversation
         async with asyncio.timeout(LONG_S), self.socket() as connection:
-            await connection.send(json.dumps(frame))
-            await _read(connection, told)
+            await _talk(connection, frame, told)
 
     async def resume(self, told: Told) -> None:
         """Go on where ``told`` ends."""
         told.end = {}
         frame = {"type": "resume", "id": "1", "stream": told.stream, "offset": len(told.text)}
         async with asyncio.timeout(LONG_S), self.socket() as connection:
-            await connection.send(json.dumps(frame))
-            await _read(connection, told)
+            await _talk(connection, frame, told)
 
     async def get(self, path: str, method: str = "GET") -> tuple[int, Any]:
         """Return status and JSON of a REST request."""
         return await asyncio.to_thread(self._get, path, method)
 
     def _get(self, path: str, method: str) -> tuple[int, Any]:
-        request = urllib.request.Request(self.url + path, method=method)
+        request = urllib.request.Request(self.url + path, method=method, headers=self.headers)
         try:
             with urllib.request.urlopen(request, timeout=LONG_S) as response:
                 return response.status, json.loads(response.read() or b"null")
@@ -253,8 +250,9 @@ class House:
         await self.until(is_ready, "ready")
 
 
-async def _read(connection: ClientConnection, told: Told) -> None:
+async def _talk(connection: ClientConnection, frame: dict[str, Any], told: Told) -> None:
     try:
+        await connection.send(json.dumps(frame))
         while not told.take(json.loads(await connection.recv())):
             pass
     except ConnectionClosed as error:
