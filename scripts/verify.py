@@ -73,6 +73,7 @@ def main(which: str) -> int:
     """Run the steps of ``which``; returns the exit code."""
     if which == "test":
         have_chromium()
+        have_fault_tools()
     results = [(step, *run(step)) for step in (TEST if which == "test" else CHECK)]
     print(f"\n{'step':<12} {'result':<8} seconds")
     for step, code, seconds, _ in results:
@@ -137,7 +138,7 @@ def have_chromium() -> None:
 
     ways: tuple[tuple[str, Callable[[], bool]], ...] = (
         ("Playwright's own", lambda: attempt(tool("playwright", "install", "chromium"))),
-        ("the system's package", install_package),
+        ("the system's package", lambda: install_packages("chromium")),
     )
     for name, way in ways:
         if find() is not None:
@@ -151,8 +152,19 @@ def have_chromium() -> None:
         )
 
 
-def install_package() -> bool:
-    """Install the distribution's Chromium; that takes an administrator."""
+def have_fault_tools() -> None:
+    """Have what makes a disk fail and a clock jump, where it can be had; its tests are skipped
+    where it can't.
+    """
+    clock = any(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
+    if shutil.which("fiu-ctrl") is not None and clock:
+        return
+    print("No libfiu or no libfaketime yet; trying the system's packages …", flush=True)
+    install_packages("fiu-utils", "faketime")
+
+
+def install_packages(*names: str) -> bool:
+    """Install packages of the distribution (Debian's names); that takes an administrator."""
     prefix: tuple[str, ...] = ()
     if not attempt(("test", "-w", "/usr/bin")):
         if shutil.which("sudo") is None:
@@ -161,7 +173,7 @@ def install_package() -> bool:
     if shutil.which("apt-get") is None:
         return False
     attempt((*prefix, "apt-get", "update", "-qq"))
-    return attempt((*prefix, "apt-get", "install", "-y", "-qq", "chromium"))
+    return attempt((*prefix, "apt-get", "install", "-y", "-qq", *names))
 
 
 def attempt(command: tuple[str, ...]) -> bool:

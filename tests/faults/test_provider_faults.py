@@ -7,14 +7,17 @@ They go through the whole server, with the real client package, to a real socket
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
-from house import House, Told
+from house import House, Kept, Told
 
 from wireside.testing import (
     FakeOpenAI,
+    Request,
     Script,
     Wait,
     answer,
@@ -139,67 +142,81 @@ def test_every_row_is_there_and_says_where_it_can_come() -> None:
     assert all(fault.why_not_all for fault in FAULTS if len(fault.places) < 3)
 
 
-def cases() -> list[object]:
-    return [
-        pytest.param(fault, place, id=f"{fault.name}, {place}")
-        for fault in FAULTS[:-1]
-        for place in fault.places
-    ]
+CASES = [(fault, place) for fault in FAULTS[:-1] for place in fault.places]
+
+
+class Lab(FakeOpenAI):
+    """Answers what it is asked for by name, however many ask at once."""
+
+    def __init__(self, scripts: dict[str, Script]) -> None:
+        super().__init__(count=COUNT)
+        self._scripts = scripts
+
+    def _next(self, request: Request) -> Script:
+        return self._scripts[request.question]
+
+
+@dataclass
+class Day:
+    """What became of all questions: what people were told, what is kept, how often was tried."""
+
+    told: dict[str, Told]
+    kept: dict[str, Kept]
+    tries: Counter[str]
+    refused: Told
+    log: str
 
 
 @pytest.fixture(scope="module")
-def lab() -> Iterator[FakeOpenAI]:
-    with FakeOpenAI(count=COUNT) as lab:
-        yield lab
+def day(tmp_path_factory: pytest.TempPathFactory) -> Day:
+    return asyncio.run(a_bad_day(tmp_path_factory.mktemp("house")))
 
 
-@pytest.fixture(scope="module")
-def house(lab: FakeOpenAI, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    house = House(tmp_path_factory.mktemp("house"), lab.url, silence_s=SILENCE_S, streams=2)
-    asyncio.run(house.start())
-    asyncio.run(house.until_ready())
-    yield house
-    house.kill()
+async def a_bad_day(folder: Path) -> Day:
+    """Ask for every fault at every place, all at once."""
+    questions = {f"{f.name}, {place}": f.at(PLACES[place]) for f, place in CASES}
+    lab = Lab({**questions, "stay": HERE.stalled(MIDDLE), "well": HERE})
+    most = len(questions)
+    async with lab, House(folder, lab.url, silence_s=SILENCE_S, streams=most) as house:
+        await house.until_ready()
+        told = [Told(question) for question in questions]
+        await asyncio.gather(*(house.listen(one) for one in told))
+        kept = await asyncio.gather(*(house.kept(one) for one in told))
+        await lab.wait_closed(10)
+        staying = [asyncio.create_task(house.ask("stay")) for _ in range(most)]
+        await lab.wait_open(most, 10)
+        refused = await house.ask("well")  # no connection is free
+        await asyncio.gather(*staying)
+        assert (await house.ask("well")).reason == "stop"
+        assert (await house.ready())[0] == 200
+        assert (await house.stop())[0] == 0
+        return Day(
+            {one.question: one for one in told},
+            {one.question: its for one, its in zip(told, kept, strict=True)},
+            Counter(request.question for request in lab.chats),
+            refused,
+            house.log,
+        )
 
 
-@pytest.mark.parametrize(("fault", "place"), cases())
-async def test_a_fault_has_a_name_and_what_was_said_is_kept(
-    house: House, lab: FakeOpenAI, fault: Fault, place: str
-) -> None:
-    script = fault.at(PLACES[place])
-    asked = len(lab.chats)
-    lab.answer_with(*[script] * TRIES)
-    told = await house.ask("Hello")
-    lab.forget()
+@pytest.mark.parametrize(
+    ("fault", "place"), [pytest.param(f, p, id=f"{f.name}, {p}") for f, p in CASES]
+)
+def test_a_fault_has_a_name_and_what_was_said_is_kept(day: Day, fault: Fault, place: str) -> None:
+    question = f"{fault.name}, {place}"
+    told, kept = day.told[question], day.kept[question]
     said = "".join(HERE.tokens[: PLACES[place]])
-    ends = fault.by_place.get(place, fault.ends)
     assert told.text == said
     assert told.reason != "stop"
-    assert ends in (told.reason, told.code)
-    is_error = told.code is not None
-    assert not is_error or told.end["message"]
-    tries = TRIES if fault.is_tried_again and place == "first" else 1
-    assert len(lab.chats) - asked == tries
-    kept = await house.kept(told)
-    assert kept.text == said
-    assert kept.code == told.code
-    assert kept.reason == told.reason
-    await lab.wait_closed(10)
+    assert fault.by_place.get(place, fault.ends) in (told.reason, told.code)
+    assert told.code is None or told.end["message"]
+    assert (kept.text, kept.code, kept.reason) == (said, told.code, told.reason)
+    assert day.tries[question] == (TRIES if fault.is_tried_again and place == "first" else 1)
 
 
-async def test_no_connection_is_free(house: House, lab: FakeOpenAI) -> None:
-    lab.answer_with(HERE.stalled(MIDDLE, 0.4), HERE.stalled(MIDDLE, 0.4))
-    running = [Told("Hello"), Told("Hello")]
-    tasks = [asyncio.create_task(house.listen(told)) for told in running]
-    await asyncio.gather(*(told.begun.wait() for told in running))
-    refused = await house.ask("Hello")
-    assert (refused.text, refused.code) == ("", "overloaded")
-    await asyncio.gather(*tasks)
-    assert [told.reason for told in running] == ["stop", "stop"]
-    assert (await house.ask("Hello")).reason == "stop"
+def test_no_connection_is_free(day: Day) -> None:
+    assert (day.refused.text, day.refused.code) == ("", "overloaded")
 
 
-async def test_the_server_has_not_failed_itself(house: House) -> None:
-    assert house.is_alive
-    assert "Traceback" not in house.log
-    assert (await house.ready())[0] == 200
+def test_the_server_has_not_failed_itself(day: Day) -> None:
+    assert "Traceback" not in day.log

@@ -104,8 +104,10 @@ class Database(Protocol):
         """Free everything."""
 
 
-def database(url: str, *, ballast_bytes: int = 0) -> Database:
-    """Return the database of ``url``, not yet open. Raises ``NotConfigured``."""
+def database(url: str, *, ballast_bytes: int | None = None) -> Database:
+    """Return the database of ``url``, not yet open. ``ballast_bytes`` is for a server: the size of
+    what it gives up when the disk is full, 0 for none. Raises ``NotConfigured``.
+    """
     try:
         parsed = make_url(url)
     except ArgumentError as error:
@@ -129,10 +131,10 @@ class Sqlite:
 
     is_sqlite = True
 
-    def __init__(self, url: URL, ballast_bytes: int = 0) -> None:
+    def __init__(self, url: URL, ballast_bytes: int | None = None) -> None:
         self._file = Path(url.database).expanduser().absolute() if url.database else None
         self._ballast: Ballast | None = None
-        if self._file is not None:
+        if self._file is not None and ballast_bytes is not None:
             ballast = self._file.with_name(self._file.name + ".ballast")
             self._ballast = Ballast(ballast, ballast_bytes)
         self._identity: tuple[int, int] | None = None

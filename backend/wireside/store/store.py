@@ -34,7 +34,7 @@ AT_ONCE = 200
 class SqlStore:
     """Implements ``Store``; what each method promises is said there."""
 
-    def __init__(self, url: str, *, ballast_bytes: int = 0) -> None:
+    def __init__(self, url: str, *, ballast_bytes: int | None = None) -> None:
         """``url`` is that of ``WIRESIDE_DATABASE_URL``. Raises ``NotConfigured``."""
         self._database = database(url, ballast_bytes=ballast_bytes)
         self.accounts = SqlAccounts(self._database)
