@@ -191,14 +191,14 @@ class House:
         if conversation is not None:
             frame["conversation"] = conversation
         async with asyncio.timeout(LONG_S), self.socket() as connection:
-            await _talk(connection, frame, told)
+            await talk(connection, frame, told)
 
     async def resume(self, told: Told) -> None:
         """Go on where ``told`` ends."""
         told.end = {}
         frame = {"type": "resume", "id": "1", "stream": told.stream, "offset": len(told.text)}
         async with asyncio.timeout(LONG_S), self.socket() as connection:
-            await _talk(connection, frame, told)
+            await talk(connection, frame, told)
 
     async def get(self, path: str, method: str = "GET") -> tuple[int, Any]:
         """Return status and JSON of a REST request."""
@@ -250,7 +250,8 @@ class House:
         await self.until(is_ready, "ready")
 
 
-async def _talk(connection: ClientConnection, frame: dict[str, Any], told: Told) -> None:
+async def talk(connection: ClientConnection, frame: dict[str, Any], told: Told) -> None:
+    """Send a frame, and take what comes up to its end, or that of the connection."""
     try:
         await connection.send(json.dumps(frame))
         while not told.take(json.loads(await connection.recv())):

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 import pytest
-from house import House, Told
+from house import House, Told, talk
 from websockets.asyncio.client import connect
 from websockets.typing import Origin, Subprotocol
 
@@ -87,12 +87,17 @@ async def test_out_of_file_descriptors(lab: FakeOpenAI, tmp_path: Path) -> None:
         await house.until_ready()
         lab.answer_with(*[answer(300, rate=60)] * 4)
         told, tasks = await begin(house, 4)
+        held = await house.socket()
         address = ("127.0.0.1", int(house.url.rpartition(":")[2]))
         crowd: list[socket.socket] = []
         for _ in range(2 * limit):
             crowd.append(socket.create_connection(address, 5))
         await house.until(lambda: house.process.num_fds() >= limit - 2, "out of descriptors")
         log_before, cpu_before = len(house.log), sum(house.process.cpu_times()[:2])
+        late = Told("On a connection that was there")
+        await talk(held, {"type": "chat", "id": "1", "message": late.question}, late)
+        assert late.end  # answered or refused, and told so
+        await held.close()
         lengths = [len(one.text) for one in told]
         await asyncio.sleep(2)
         assert all(len(one.text) > was for one, was in zip(told, lengths, strict=True))
