@@ -46,7 +46,7 @@ from wireside.chat.history import HistoryLimit
 from wireside.chat.library import Retention
 from wireside.chat.service import ChatService, Parts, Rules
 from wireside.chat.sharing import Sharing
-from wireside.errors import StoreError, WiresideError
+from wireside.errors import NotConfigured, StoreError, WiresideError
 from wireside.generation import runner
 from wireside.generation.commits import GroupCommit
 from wireside.generation.runner import Runner
@@ -491,11 +491,21 @@ def database_url(settings: Settings) -> str:
 def _secret(data_dir: Path) -> str:
     """Return the key that signs cookies, made at the first start and kept for its user alone."""
     file = data_dir / "cookie.key"
-    if not file.exists():
+    try:
+        if file.exists() and (key := file.read_text()):  # a full disk may have left an empty one
+            return key
         data_dir.mkdir(parents=True, exist_ok=True)
-        file.touch(mode=0o600)
-        file.write_text(secrets.token_urlsafe(32))
-    return file.read_text()
+        key, new = secrets.token_urlsafe(32), file.with_suffix(".new")
+        new.unlink(missing_ok=True)
+        new.touch(mode=0o600)
+        new.write_text(key)
+        new.replace(file)
+    except OSError as error:
+        raise NotConfigured(
+            f"The key that signs cookies can't be kept in {data_dir}: {error.strerror}."
+            " Set WIRESIDE_DATA_DIR to a folder that can be written, with some room."
+        ) from error
+    return key
 
 
 def _memory_mb() -> float | None:

@@ -137,7 +137,9 @@ class House:
             )
         line = await asyncio.to_thread(self.process.stdout.readline)
         self.url = line.rpartition(" ")[2].strip()
-        assert self.url.startswith("http://"), self.log
+        if not self.url.startswith("http://"):
+            self.kill()
+            raise AssertionError(self.log)
 
     async def stop(self) -> tuple[int, float]:
         """Ask it to end; returns its exit code and the seconds that it took."""

@@ -5,13 +5,14 @@ shown is kept as soon as that is possible, and nobody has to start anything agai
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 import sqlite3
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from house import House, Told
@@ -92,33 +93,56 @@ DISK_MB = 12
 BALLAST_MB = 4
 
 
-def private_mounts() -> list[str] | None:
-    """Return the command that gives a process mounts of its own; None where that is not allowed."""
-    command = ["unshare", "--user", "--map-root-user", "--mount"]
-    if shutil.which("unshare") is None:
-        return None
-    return command if subprocess.run([*command, "true"], check=False).returncode == 0 else None
+HAS_MOUNTS = (
+    shutil.which("unshare") is not None
+    and shutil.which("nsenter") is not None
+    and subprocess.run(
+        ["unshare", "--user", "--map-root-user", "--mount", "true"], check=False
+    ).returncode
+    == 0
+)
+needs_mounts = pytest.mark.skipif(
+    not HAS_MOUNTS, reason="mounts of its own are not allowed here: no small disk can be made"
+)
 
 
 class SmallDisk:
-    """A disk of some MB that only the server sees; we look at it by the server's eyes."""
+    """A disk of some MB at ``folder``, which a process of its own holds; ``prefix`` has a command
+    see it. Everybody else looks at it by that process's eyes.
+    """
 
-    def __init__(self, house: House) -> None:
-        assert house.process is not None
-        self.folder = Path(f"/proc/{house.process.pid}/root{house.data}")
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir()
+        mount = (
+            f'mount -t tmpfs -o size={DISK_MB}m small "{folder}" && echo there && exec sleep 600'
+        )
+        self._holder = subprocess.Popen(
+            ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self._holder.stdout is not None
+        assert self._holder.stdout.readline() == "there\n"
+        pid = str(self._holder.pid)
+        self.prefix = ["nsenter", "-t", pid, "--user", "--mount", "--preserve-credentials"]
+        self.folder = Path(f"/proc/{pid}/root{folder}")
 
-    @property
-    def free(self) -> int:
-        return shutil.disk_usage(self.folder).free
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._holder.kill()
+        self._holder.wait()
+        assert self._holder.stdout is not None
+        self._holder.stdout.close()
 
     def fill(self) -> None:
+        """Leave not a byte."""
         with (self.folder / "filler").open("ab", buffering=0) as file:
             for size in (1 << 20, 1 << 12):
-                try:
+                with contextlib.suppress(OSError):
                     while True:
                         file.write(b"x" * size)
-                except OSError:
-                    pass
 
     def copy(self, folder: Path) -> Path:
         """Return a copy of the database: SQLite can't open it where it is for us."""
@@ -128,58 +152,65 @@ class SmallDisk:
         return folder / "wireside.db"
 
     def clear(self) -> None:
+        """Free what ``fill`` took."""
         (self.folder / "filler").unlink()
 
 
+@needs_mounts
 @pytest.mark.timeout(120)
 async def test_a_full_disk(lab: FakeOpenAI, tmp_path: Path) -> None:
-    mounts = private_mounts()
-    if mounts is None:
-        pytest.skip("mounts of its own are not allowed here: no small disk can be made")
-    data = tmp_path / "data"
-    data.mkdir()
-    mount = f'mount -t tmpfs -o size={DISK_MB}m small "{data}" && exec "$@"'
-    house = House(
-        tmp_path,
-        lab.url,
-        prefix=[*mounts, "sh", "-c", mount, "sh"],
-        ballast_mb=BALLAST_MB,
-    )
-    async with house:
-        disk = SmallDisk(house)
-        ballast = disk.folder / "wireside.db.ballast"
-        assert ballast.stat().st_size == BALLAST_MB << 20
-        before = await house.ask("Before")
-        async with running(house, lab, tokens=150, rate=100) as told:
-            disk.fill()
-
-            async def says_so() -> bool:
-                return (await house.ready())[1] == "The disk is full: free some space."
-
-            await house.until(says_so, "told by readiness")
-            assert not ballast.exists()
-        for one in told:  # they are in the store, on the room that the ballast has made
-            assert (await house.kept(one)).text == one.text
-        status, _ = await house.get(f"/api/conversations/{told[0].conversation}", "DELETE")
-        assert status in (200, 204)
-        assert (await house.ready())[0] == 503  # nobody has freed anything worth the name
-        # the room that the ballast has made is used up as well: answers go on from memory
-        async with running(house, lab, tokens=150, rate=100) as more:
-            disk.fill()
-            path = f"/api/conversations/{before.conversation}"
-            status, said = await house.get(path, "DELETE")
-            assert status >= 500
-            assert "disk is full" in said["message"]
-        late = await house.ask("One more")
-        assert late.reason == "stop"
-        assert (await house.kept(before)).text == before.text  # reading goes on
-        disk.clear()
-        await house.until_ready()
-        assert ballast.stat().st_size == BALLAST_MB << 20
-        await all_kept(house, [before, *told[1:], *more, late])
-        assert house.log.count("disk_full") == 1
+    with SmallDisk(tmp_path / "data") as disk:
+        house = House(tmp_path, lab.url, prefix=disk.prefix, ballast_mb=BALLAST_MB)
+        async with house:
+            await see_it_full(house, disk, lab)
         assert rows(disk.copy(tmp_path / "copy"))[1] == "ok"
-        assert (await house.stop())[0] == 0
+        # a server that starts on a full disk: in the ballast's room, or with a sentence
+        disk.fill()
+        async with house:
+            assert (await house.ready())[1] == "The disk is full: free some space."
+            assert (await house.get("/api/conversations"))[0] == 200
+        for one in disk.folder.glob("wireside.db-shm"):  # as after a start of the machine
+            one.unlink()
+        disk.fill()
+        with pytest.raises(AssertionError, match=r"used\. The disk is full: free some"):
+            await house.start()
+        house.kill()
+        assert "Traceback" not in house.log
+
+
+async def see_it_full(house: House, disk: SmallDisk, lab: FakeOpenAI) -> None:
+    ballast = disk.folder / "wireside.db.ballast"
+    assert ballast.stat().st_size == BALLAST_MB << 20
+    before = await house.ask("Before")
+    async with running(house, lab, tokens=150, rate=100) as told:
+        disk.fill()
+
+        async def says_so() -> bool:
+            return (await house.ready())[1] == "The disk is full: free some space."
+
+        await house.until(says_so, "told by readiness")
+        assert not ballast.exists()
+    for one in told:  # they are in the store, on the room that the ballast has made
+        assert (await house.kept(one)).text == one.text
+    status, _ = await house.get(f"/api/conversations/{told[0].conversation}", "DELETE")
+    assert status in (200, 204)
+    assert (await house.ready())[0] == 503  # nobody has freed anything worth the name
+    # the room that the ballast has made is used up as well: answers go on from memory
+    async with running(house, lab, tokens=150, rate=100) as more:
+        disk.fill()
+        path = f"/api/conversations/{before.conversation}"
+        status, said = await house.get(path, "DELETE")
+        assert status >= 500
+        assert "disk is full" in said["message"]
+    late = await house.ask("One more")
+    assert late.reason == "stop"
+    assert (await house.kept(before)).text == before.text  # reading goes on
+    disk.clear()
+    await house.until_ready()
+    assert ballast.stat().st_size == BALLAST_MB << 20
+    await all_kept(house, [before, *told[1:], *more, late])
+    assert house.log.count("disk_full") == 1
+    assert (await house.stop())[0] == 0
 
 
 # ---- gone --------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from functools import partial
 
 from sqlalchemy import Connection
 
+from wireside.errors import NotConfigured, StoreError
 from wireside.records import (
     Branch,
     ConversationInfo,
@@ -48,7 +49,11 @@ class SqlStore:
         """Connect, and bring the tables up to date, once. Raises ``NotConfigured``."""
         if not self._is_open:
             await self._database.open()
-            await bring_up_to_date(self._database)
+            try:
+                await bring_up_to_date(self._database)
+            except StoreError as error:
+                why = self.problem or "The log says why."
+                raise NotConfigured(f"The database can't be used. {why}") from error
             self._is_open = True
 
     async def open_beside(self) -> None:
