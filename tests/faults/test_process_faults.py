@@ -13,11 +13,13 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 import pytest
-from house import House, Told, talk
+from house import LONG_S, House, Told, talk
 from websockets.asyncio.client import connect
 from websockets.typing import Origin, Subprotocol
 
 from wireside.testing import FakeOpenAI, answer
+
+pytestmark = pytest.mark.timeout(240)  # some wait for seconds, on a busy machine for more
 
 STREAMS = 200
 SHORT = 20
@@ -28,7 +30,7 @@ async def begin(house: House, count: int) -> tuple[list[Told], list[asyncio.Task
     """Have so many answers made, each on a connection of its own; they have all begun."""
     told = [Told(f"Question {n}") for n in range(count)]
     tasks = [asyncio.create_task(house.listen(one)) for one in told]
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(LONG_S):
         await asyncio.gather(*(one.begun.wait() for one in told))
     return told, tasks
 
@@ -36,7 +38,6 @@ async def begin(house: House, count: int) -> tuple[list[Told], list[asyncio.Task
 # ---- SIGTERM -------------------------------------------------------------------------------------
 
 
-@pytest.mark.timeout(120)
 async def test_asked_to_end_under_200_streams(lab: FakeOpenAI, tmp_path: Path) -> None:
     """Short answers come to their ends in the time that they are given; long ones are interrupted,
     told so, and kept. Sockets are closed with the code that says to come again.
@@ -72,7 +73,6 @@ async def test_asked_to_end_under_200_streams(lab: FakeOpenAI, tmp_path: Path) -
 # ---- descriptors ---------------------------------------------------------------------------------
 
 
-@pytest.mark.timeout(120)
 async def test_out_of_file_descriptors(lab: FakeOpenAI, tmp_path: Path) -> None:
     """Who comes then is refused, answers that run go on; the server neither spins nor floods its
     log, and takes people again as soon as there are descriptors.
@@ -122,7 +122,6 @@ async def test_out_of_file_descriptors(lab: FakeOpenAI, tmp_path: Path) -> None:
 # ---- memory --------------------------------------------------------------------------------------
 
 
-@pytest.mark.timeout(120)
 async def test_memory_is_short(lab: FakeOpenAI, tmp_path: Path) -> None:
     """What does not fit fails by itself; answers that run go on, and the server serves as before
     when there is memory again. (A kernel that kills it is a SIGKILL: `test_storm.py`.)
@@ -180,7 +179,6 @@ LIMIT = 7
 
 
 @pytest.mark.skipif(not _found, reason="libfaketime is not installed (Debian: faketime)")
-@pytest.mark.timeout(120)
 async def test_the_clock_jumps_by_an_hour(tmp_path: Path) -> None:
     clock = WallClock(tmp_path)
     settings = {

@@ -26,6 +26,8 @@ from wireside.testing import (
     failure,
 )
 
+pytestmark = pytest.mark.timeout(240)  # some wait for seconds, on a busy machine for more
+
 COUNT = 12
 HERE = answer(COUNT)
 FIRST, MIDDLE, LAST = 0, 5, COUNT

@@ -19,6 +19,8 @@ from house import House, Told
 
 from wireside.testing import FakeOpenAI, answer
 
+pytestmark = pytest.mark.timeout(240)  # some wait for seconds, on a busy machine for more
+
 RUNNING = 4
 
 
@@ -157,7 +159,6 @@ class SmallDisk:
 
 
 @needs_mounts
-@pytest.mark.timeout(120)
 async def test_a_full_disk(lab: FakeOpenAI, tmp_path: Path) -> None:
     with SmallDisk(tmp_path / "data") as disk:
         house = House(tmp_path, lab.url, prefix=disk.prefix, ballast_mb=BALLAST_MB)
@@ -216,7 +217,6 @@ async def see_it_full(house: House, disk: SmallDisk, lab: FakeOpenAI) -> None:
 # ---- gone --------------------------------------------------------------------------------------
 
 
-@pytest.mark.timeout(120)
 async def test_the_file_is_taken_away(lab: FakeOpenAI, tmp_path: Path) -> None:
     """Put back, nothing is lost. Deleted for good, what it had when that was seen is beside it."""
     async with House(tmp_path, lab.url) as house:
@@ -303,7 +303,6 @@ HAS_FIU = shutil.which("fiu-ctrl") is not None and all(Path(one).exists() for on
 
 
 @pytest.mark.skipif(not HAS_FIU, reason="libfiu is not installed (Debian: fiu-utils)")
-@pytest.mark.timeout(120)
 async def test_reads_and_writes_of_the_disk_that_fail_now_and_then(
     lab: FakeOpenAI, tmp_path: Path
 ) -> None:
