@@ -75,6 +75,7 @@ def main(which: str) -> int:
     if which == "test":
         have_chromium()
         have_proxies()
+        have_fault_tools()
     results = [(step, *run(step)) for step in (TEST if which == "test" else CHECK)]
     print(f"\n{'step':<12} {'result':<8} seconds")
     for step, code, seconds, _ in results:
@@ -175,8 +176,19 @@ def have_proxies() -> None:
         install(*(PROXIES[name] for name in missing))
 
 
+def have_fault_tools() -> None:
+    """Have what makes a disk fail and a clock jump, where it can be had; its tests are skipped
+    where it can't.
+    """
+    clock = any(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
+    if shutil.which("fiu-ctrl") is not None and clock:
+        return
+    print("No libfiu or no libfaketime yet; trying the system's packages …", flush=True)
+    install("fiu-utils", "faketime")
+
+
 def install(*packages: str) -> bool:
-    """Install packages of the distribution; that takes an administrator."""
+    """Install packages of the distribution (Debian's names); that takes an administrator."""
     prefix: tuple[str, ...] = ()
     if not attempt(("test", "-w", "/usr/bin")):
         if shutil.which("sudo") is None:

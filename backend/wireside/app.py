@@ -47,7 +47,7 @@ from wireside.chat.history import HistoryLimit
 from wireside.chat.library import Retention
 from wireside.chat.service import ChatService, Parts, Rules
 from wireside.chat.sharing import Sharing
-from wireside.errors import StoreError, WiresideError
+from wireside.errors import NotConfigured, StoreError, WiresideError
 from wireside.generation import runner
 from wireside.generation.commits import GroupCommit
 from wireside.generation.runner import Runner
@@ -110,7 +110,9 @@ class Server:
             fallback=settings.model_fallback,
             clock=time.monotonic,
         )
-        self.store = SqlStore(database_url(settings))
+        self.store = SqlStore(
+            database_url(settings), ballast_bytes=settings.ballast_mb * 1024 * 1024
+        )
         self.saving = GroupCommit(self.store.write, time.monotonic, self.telemetry)
         limits = _runner_limits(settings)
         self.runner = Runner(
@@ -255,6 +257,7 @@ class Server:
             streams=self.runner.live,
             behind_s=self.saving.backlog.behind_s,
             memory_mb=_memory_mb(),
+            problem=self.store.problem,
         )
 
     async def reach_store(self) -> None:
@@ -276,6 +279,7 @@ class Server:
         while True:
             await asyncio.sleep(HOUSEKEEPING_S)
             self.runner.expire()
+            await self.store.look_after()
             try:
                 await self.chat.library.clean_up(self.retention)
                 if self.auth.has_accounts:
@@ -496,11 +500,21 @@ def database_url(settings: Settings) -> str:
 def _secret(data_dir: Path) -> str:
     """Return the key that signs cookies, made at the first start and kept for its user alone."""
     file = data_dir / "cookie.key"
-    if not file.exists():
+    try:
+        if file.exists() and (key := file.read_text()):  # a full disk may have left an empty one
+            return key
         data_dir.mkdir(parents=True, exist_ok=True)
-        file.touch(mode=0o600)
-        file.write_text(secrets.token_urlsafe(32))
-    return file.read_text()
+        key, new = secrets.token_urlsafe(32), file.with_suffix(".new")
+        new.unlink(missing_ok=True)
+        new.touch(mode=0o600)
+        new.write_text(key)
+        new.replace(file)
+    except OSError as error:
+        raise NotConfigured(
+            f"The key that signs cookies can't be kept in {data_dir}: {error.strerror}."
+            " Set WIRESIDE_DATA_DIR to a folder that can be written, with some room."
+        ) from error
+    return key
 
 
 def _memory_mb() -> float | None:

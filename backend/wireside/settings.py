@@ -159,6 +159,12 @@ class Settings(BaseSettings):
         None,
         description="`postgresql://…` or `sqlite:///…`; empty: a SQLite file in `DATA_DIR`.",
     )
+    ballast_mb: int = Field(
+        16,
+        ge=0,
+        description="Size of the file beside a SQLite file that is given up when the disk is full, "
+        "so that deleting still works; 0: none.",
+    )
     retention_days: float | None = Field(
         None, gt=0, description="Days after which a conversation is deleted; empty: never."
     )

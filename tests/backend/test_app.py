@@ -18,6 +18,8 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from wireside.app import _secret
+from wireside.errors import NotConfigured
 from wireside.testing import FakeOpenAI, answer
 
 pytestmark = pytest.mark.slow
@@ -252,3 +254,18 @@ async def test_a_kill_in_the_middle_of_fifty_answers_loses_nothing_shown(start, 
         while frames[-1]["type"] != "done":
             frames.append(json.loads(await client.recv()))
     assert frames[0]["state"] == frames[-1]["reason"] == "interrupted"
+
+
+def test_an_empty_key_that_a_full_disk_has_left_is_replaced(tmp_path: Path) -> None:
+    file = tmp_path / "cookie.key"
+    file.touch()
+    key = _secret(tmp_path)
+    assert len(key) > 40
+    assert file.read_text() == key == _secret(tmp_path)
+    assert file.stat().st_mode & 0o077 == 0
+
+
+def test_a_folder_that_takes_no_key_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(NotConfigured, match="WIRESIDE_DATA_DIR"):
+        _secret(tmp_path / "file" / "data")

@@ -29,7 +29,8 @@ BEHIND: Final = "Answers wait to be saved: the store does not take them."
 class Health:
     """What is known of the server without asking anybody.
 
-    ``behind_s`` is for how long the store has not taken what there is.
+    ``behind_s`` is for how long the store has not taken what there is; ``problem`` is what must be
+    done about it, where that is known.
     """
 
     is_draining: bool
@@ -37,6 +38,7 @@ class Health:
     streams: int
     behind_s: float
     memory_mb: float | None
+    problem: str | None = None
 
 
 class Live(BaseModel):
@@ -105,6 +107,8 @@ async def _problem(
     chat: ChatService, health: Health, reach_store: Callable[[], Awaitable[None]]
 ) -> str | None:
     """Return what keeps the server from answering as it should, as a sentence."""
+    if health.problem is not None:
+        return health.problem
     if health.behind_s >= BEHIND_S:
         return BEHIND
     try:

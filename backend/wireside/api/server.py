@@ -103,6 +103,7 @@ class Server(uvicorn.Server):
         self._on_listening = on_listening
         self._ticking: asyncio.Task[None] | None = None
         self._watchdog: threading.Timer | None = None
+        self._has_none_left = False
         self.refusal: str | None = None
         """Why it did not start, as a sentence."""
 
@@ -140,11 +141,30 @@ class Server(uvicorn.Server):
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(self._limits.tick_s)
+            self._look_at_descriptors()
             now = loop.time()
             for number, connection in enumerate(self._connections()):
                 connection.tick(now)
                 if number % TICKS_AT_ONCE == TICKS_AT_ONCE - 1:
                     await asyncio.sleep(0)
+
+    def _look_at_descriptors(self) -> None:
+        """Tell the log when none is left: the loop takes no connection then, without a word."""
+        try:
+            os.close(os.open(os.devnull, os.O_RDONLY))
+        except OSError as error:
+            if not self._has_none_left:
+                self._has_none_left = True
+                _log.error(
+                    "descriptors_used_up",
+                    connections=len(self.server_state.connections),
+                    reason=error.strerror,
+                    remedy="Let the process open more files (ulimit -n, LimitNOFILE).",
+                )
+        else:
+            if self._has_none_left:
+                self._has_none_left = False
+                _log.warning("descriptors_left_again")
 
     def _connections(self) -> list[Connection]:
         return cast("list[Connection]", list(self.server_state.connections))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,6 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import QueuePool
 
 from wireside.errors import NotConfigured, StoreError
+from wireside.store.ballast import Ballast, is_full
 
 try:
     import pysqlite3.dbapi2 as sqlite
@@ -53,6 +55,15 @@ TAKEN = (
 )
 
 
+FULL = "The disk is full: free some space."
+GONE = (
+    "The database's file is not where it was. Put it back; where it is lost, look beside it for a"
+    " copy, and start the server again."
+)
+"""What whoever runs the server must do; readiness says so."""
+
+NO_ROOM = "The server's disk is full, so this can't be saved now. Whoever runs it must free space."
+
 T = TypeVar("T")
 Work = Callable[[Connection], T]
 """What is done in one transaction: plain SQLAlchemy, without ``await``. On SQLite it runs in a
@@ -64,6 +75,9 @@ class Database(Protocol):
     """Runs work in transactions, of which one writes at a time."""
 
     is_sqlite: bool
+
+    problem: str | None
+    """What whoever runs the server must do, as a sentence."""
 
     async def open(self, *, is_server: bool = True) -> None:
         """Connect. Raises ``NotConfigured`` when another server works on it. A command may open it
@@ -81,12 +95,21 @@ class Database(Protocol):
         must be done again. Raises ``StoreError``.
         """
 
+    async def look_after(self) -> None:
+        """Find out whether there is a problem, or one no more, and mend what can be mended; to be
+        called every few seconds.
+        """
+
     async def aclose(self) -> None:
         """Free everything."""
 
 
-def database(url: str | URL, *, statement_s: float = STATEMENT_S) -> Database:
-    """Return the database of ``url``, not yet open. Raises ``NotConfigured``."""
+def database(
+    url: str | URL, *, ballast_bytes: int | None = None, statement_s: float = STATEMENT_S
+) -> Database:
+    """Return the database of ``url``, not yet open. ``ballast_bytes`` is for a server: the size of
+    what it gives up when the disk is full, 0 for none. Raises ``NotConfigured``.
+    """
     try:
         parsed = make_url(url)
     except ArgumentError as error:
@@ -96,7 +119,7 @@ def database(url: str | URL, *, statement_s: float = STATEMENT_S) -> Database:
         ) from error
     match parsed.get_backend_name():
         case "sqlite":
-            return Sqlite(parsed)
+            return Sqlite(parsed, ballast_bytes)
         case "postgresql":
             return Postgresql(parsed.set(drivername="postgresql+asyncpg"), statement_s)
         case name:
@@ -110,8 +133,15 @@ class Sqlite:
 
     is_sqlite = True
 
-    def __init__(self, url: URL) -> None:
+    def __init__(self, url: URL, ballast_bytes: int | None = None) -> None:
         self._file = Path(url.database).expanduser().absolute() if url.database else None
+        self._ballast: Ballast | None = None
+        if self._file is not None and ballast_bytes is not None:
+            ballast = self._file.with_name(self._file.name + ".ballast")
+            self._ballast = Ballast(ballast, ballast_bytes)
+        self._identity: tuple[int, int] | None = None
+        """Which file is open, however it is called by now."""
+        self.problem: str | None = None
         self._lock: IO[str] | None = None
         self._is_closed = False
         self._writer = self._engine(is_writer=True)
@@ -129,6 +159,7 @@ class Sqlite:
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._file.touch(mode=0o600)
+            self._identity = _identity(self._file)
             if is_server:
                 self._take_lock(self._file.with_name(self._file.name + ".lock"))
         except OSError as error:
@@ -136,11 +167,14 @@ class Sqlite:
                 f"The conversations can't be kept in {self._file.parent}: {error.strerror}."
                 " Set WIRESIDE_DATA_DIR to a folder that can be written."
             ) from error
+        if is_server:
+            await asyncio.to_thread(self._make_ballast)
 
     async def write(self, work: Work[T]) -> T:
         """See ``Database``."""
 
         def do() -> T:
+            self._check()
             with self._writer.begin() as connection:
                 return work(connection)
 
@@ -165,6 +199,13 @@ class Sqlite:
 
         return await self._in(self._writing, do)
 
+    async def look_after(self) -> None:
+        """See ``Database``: is the file there, is there room?"""
+        if self._file is None or self._is_closed:
+            return
+        with contextlib.suppress(StoreError):
+            await self._in(self._writing, self._look)
+
     async def aclose(self) -> None:
         """See ``Database``."""
         self._is_closed = True
@@ -183,7 +224,89 @@ class Sqlite:
         if self._is_closed:
             raise StoreError
         with _told():
-            return await asyncio.get_running_loop().run_in_executor(threads, do)
+            try:
+                return await asyncio.get_running_loop().run_in_executor(
+                    threads, self._with_room, do
+                )
+            except SQLAlchemyError as error:
+                if self.problem == FULL:
+                    raise StoreError(NO_ROOM) from error
+                raise
+
+    def _with_room(self, do: Callable[[], T]) -> T:
+        """Do it, a second time when the disk was full and the ballast is given up for it."""
+        try:
+            return do()
+        except (SQLAlchemyError, sqlite.Error) as error:
+            if not self._gave_way(error):
+                raise
+        return do()
+
+    def _gave_way(self, error: Exception) -> bool:
+        said = str(getattr(error, "orig", None) or error)
+        if self._file is None or self._ballast is None:
+            return False
+        is_told = "disk is full" in said
+        may_be = "disk I/O error" in said or "unable to open" in said  # its shared memory, say
+        if not is_told and not (may_be and is_full(self._file.parent)):
+            return False
+        if self.problem != FULL:
+            self.problem = FULL
+            _log.error("disk_full", folder=str(self._file.parent), remedy=FULL)
+        had_some = self._ballast.give_up()
+        if had_some:
+            _log.warning("ballast_given_up")
+        return had_some
+
+    def _look(self) -> None:
+        self._check()
+        if self.problem == GONE:
+            self.problem = None
+            _log.warning("database_is_back")
+        if self._file is None or self._ballast is None or not self._ballast.has_room():
+            return
+        # where a quota says how much there is, the disk's free space says little
+        if self._ballast.make() and self.problem == FULL and not is_full(self._file.parent):
+            self.problem = None
+            _log.warning("disk_has_room")
+
+    def _make_ballast(self) -> None:
+        if self._ballast is not None and not self._ballast.make():
+            _log.warning("no_ballast", reason="there is no room for it")
+
+    def _check(self) -> None:
+        """Raise ``OSError`` when the file was removed or replaced: what was written to it would be
+        lost, and nobody would know before the next start. Belongs to the writer's thread.
+        """
+        if self._is_there():
+            return
+        if self.problem != GONE and self._file is not None:
+            self.problem = GONE
+            _log.error("database_gone", file=str(self._file), remedy=GONE)
+            self._rescue(self._file)
+        raise FileNotFoundError(GONE)
+
+    def _is_there(self) -> bool:
+        if self._file is None or self._identity is None:
+            return True
+        try:
+            return _identity(self._file) == self._identity
+        except OSError:
+            return False
+
+    def _rescue(self, lost: Path) -> None:
+        """Write a copy of what is open still, and would be gone for good with this process."""
+        copy = lost.with_name(f"{lost.name}.rescued-{time.time():.0f}")
+        try:
+            copy.touch(mode=0o600)
+            with contextlib.closing(self._writer.raw_connection()) as connection:
+                connection.cursor().execute("VACUUM INTO ?", (str(copy),))
+        except (OSError, SQLAlchemyError, sqlite.Error) as error:
+            _log.error("database_not_rescued", error=str(error))
+            with contextlib.suppress(OSError):
+                copy.unlink(missing_ok=True)
+        else:
+            _log.warning("database_rescued", file=str(copy))
 
     def _take_lock(self, file: Path) -> None:
         if fcntl is None:
@@ -210,6 +333,8 @@ class Sqlite:
         return engine
 
     def _connect(self, is_writer: bool) -> Any:
+        if not self._is_there():  # it would make an empty one
+            raise FileNotFoundError(GONE)
         connection = sqlite.connect(
             str(self._file) if self._file else ":memory:",
             timeout=BUSY_S,
@@ -253,16 +378,15 @@ class Postgresql:
         # all that one call reads is of one moment
         self._reader = self._engine.execution_options(isolation_level="REPEATABLE READ")
         self._lock: AsyncConnection | None = None
+        self._is_server = False
+        self.problem: str | None = None
         self._is_closed = False
 
     async def open(self, *, is_server: bool = True) -> None:
         """See ``Database``."""
-        taken: bool | None = True
+        self._is_server = is_server
         try:
-            self._lock = await self._engine.connect()
-            if is_server:
-                taken = await self._lock.scalar(text(f"SELECT pg_try_advisory_lock({LOCK_KEY})"))
-            await self._lock.commit()
+            taken = await self._take_lock()
         except (SQLAlchemyError, OSError, TimeoutError) as error:
             _log.error("database_refused", exc_info=error)
             raise NotConfigured(
@@ -276,6 +400,8 @@ class Postgresql:
         """See ``Database``."""
         with _told():
             self._check()
+            if self.problem == TAKEN:
+                raise StoreError
             async with self._engine.begin() as connection:
                 return await connection.run_sync(work)
 
@@ -289,6 +415,42 @@ class Postgresql:
     async def clean(self) -> bool:
         """PostgreSQL's own vacuum sees to that."""
         return True
+
+    async def look_after(self) -> None:
+        """See ``Database``: a PostgreSQL that was started again knows nothing of our lock."""
+        if self._lock is None or self._is_closed:
+            return
+        try:
+            await self._lock.scalar(text("SELECT 1"))
+            await self._lock.commit()
+            if self.problem is None:
+                return
+        except (SQLAlchemyError, OSError, TimeoutError):
+            await self._drop_lock()
+        with contextlib.suppress(SQLAlchemyError, OSError, TimeoutError):
+            is_ours = await self._take_lock()
+            if is_ours:
+                _log.warning("database_lock_again")
+            elif self.problem is None:
+                _log.error("database_taken", remedy=TAKEN)
+            self.problem = None if is_ours else TAKEN
+
+    async def _take_lock(self) -> bool:
+        if self._lock is None or self._lock.closed:
+            self._lock = await self._engine.connect()
+        taken = True
+        if self._is_server:
+            take = text(f"SELECT pg_try_advisory_lock({LOCK_KEY})")
+            taken = bool(await self._lock.scalar(take))
+        await self._lock.commit()
+        return taken
+
+    async def _drop_lock(self) -> None:
+        if self._lock is not None:
+            with contextlib.suppress(SQLAlchemyError, OSError, TimeoutError):
+                await self._lock.invalidate()
+            with contextlib.suppress(SQLAlchemyError, OSError, TimeoutError):
+                await self._lock.close()
 
     async def aclose(self) -> None:
         """See ``Database``."""
@@ -311,6 +473,11 @@ def _told() -> Iterator[None]:
     except (SQLAlchemyError, OSError, TimeoutError, sqlite.Error) as error:
         _log.warning("store_failed", error=str(getattr(error, "orig", None) or error))
         raise StoreError from error
+
+
+def _identity(file: Path) -> tuple[int, int]:
+    status = file.stat()
+    return status.st_dev, status.st_ino
 
 
 def _begin_writing(connection: Any) -> None:

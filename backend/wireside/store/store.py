@@ -8,6 +8,7 @@ from functools import partial
 
 from sqlalchemy import Connection
 
+from wireside.errors import NotConfigured, StoreError
 from wireside.records import (
     Branch,
     ConversationInfo,
@@ -34,9 +35,9 @@ AT_ONCE = 200
 class SqlStore:
     """Implements ``Store``; what each method promises is said there."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, ballast_bytes: int | None = None) -> None:
         """``url`` is that of ``WIRESIDE_DATABASE_URL``. Raises ``NotConfigured``."""
-        self._database = database(url)
+        self._database = database(url, ballast_bytes=ballast_bytes)
         self.accounts = SqlAccounts(self._database)
         """The accounts, in the same database."""
         self.figures = SqlFigures(self._database)
@@ -48,7 +49,11 @@ class SqlStore:
         """Connect, and bring the tables up to date, once. Raises ``NotConfigured``."""
         if not self._is_open:
             await self._database.open()
-            await bring_up_to_date(self._database)
+            try:
+                await bring_up_to_date(self._database)
+            except StoreError as error:
+                why = self.problem or "The log says why."
+                raise NotConfigured(f"The database can't be used. {why}") from error
             self._is_open = True
 
     async def open_beside(self) -> None:
@@ -60,6 +65,15 @@ class SqlStore:
     async def aclose(self) -> None:
         """See ``Store``."""
         await self._database.aclose()
+
+    @property
+    def problem(self) -> str | None:
+        """What whoever runs the server must do about the store, as a sentence."""
+        return self._database.problem
+
+    async def look_after(self) -> None:
+        """See to the store's own affairs; to be called every few seconds."""
+        await self._database.look_after()
 
     # ---- conversations -----------------------------------------------------------------------
 

@@ -53,8 +53,8 @@ class Script:
 
     ``pace_s`` is the time from one step to the next, ``wait_s`` the time before the head.
     ``framing`` says how the body ends: by a chunk of length 0, by ``Content-Length`` or by the end
-    of the connection. ``split`` sends the body in writes of so many bytes. ``first`` and ``tokens``
-    say where in ``body`` the tokens are.
+    of the connection. ``refusal`` ends the connection instead of any answer. ``split`` sends the
+    body in writes of so many bytes. ``first`` and ``tokens`` say where in ``body`` the tokens are.
     """
 
     body: tuple[Step, ...] = ()
@@ -64,6 +64,7 @@ class Script:
     framing: Literal["chunked", "length", "close"] = "chunked"
     pace_s: float = 0.0
     wait_s: float | None = 0.0
+    refusal: Cut | None = None
     split: int = 0
     first: int = 0
     tokens: tuple[str, ...] = field(default=())
@@ -80,6 +81,10 @@ class Script:
     def slow_head(self, seconds: float | None) -> Script:
         """The same after a wait, before anything is sent; None: nothing ever is."""
         return replace(self, wait_s=seconds)
+
+    def unanswered(self, how: Literal["fin", "rst"] = "fin") -> Script:
+        """No answer: the connection ends when the request has come."""
+        return replace(self, refusal=Cut(how))
 
     def in_pieces(self, size: int = 1) -> Script:
         """The same in writes of ``size`` bytes: characters are cut too."""

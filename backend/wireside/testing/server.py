@@ -272,6 +272,9 @@ class _Connection(asyncio.Protocol):
             self._open(script)
 
     def _open(self, script: Script) -> None:
+        if script.refusal is not None:
+            self._cut(script.refusal)
+            return
         self._due = self._loop.time()
         if not script.pace_s and self._steps and isinstance(step := self._steps[0], bytes):
             self._at = 1

@@ -85,6 +85,18 @@ class TestOpening:
         assert "secret" not in str(told.value)
         await store.aclose()
 
+    async def test_a_server_that_refuses_is_told(self, postgresql: str) -> None:
+        """As one does that is starting up, or has no connection left."""
+        store = SqlStore(postgresql.replace("/postgres", "/nowhere", 1))
+        with pytest.raises(NotConfigured, match="refuses"):
+            await store.open()
+        with pytest.raises(StoreError):
+            await store.create(INFO)
+        with pytest.raises(StoreError):
+            await store.conversation("c")
+        await store.look_after()
+        await store.aclose()
+
     async def test_a_folder_that_can_not_be_made_is_told(self, tmp_path: Path) -> None:
         (tmp_path / "file").touch()
         store = SqlStore(f"sqlite:///{tmp_path / 'file' / 'x.db'}")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from typing import Literal
 from urllib.parse import urlsplit
 
 import pytest
@@ -139,6 +140,21 @@ async def test_a_cut_ends_the_connection_as_told(how: str) -> None:
         if how == "fin":
             assert script.tokens[4].strip().split()[-1].encode() in got
         client.writer.transport.abort()
+
+
+@pytest.mark.parametrize("how", ["fin", "rst"])
+async def test_a_request_may_get_no_answer_at_all(how: Literal["fin", "rst"]) -> None:
+    async with FakeOpenAI() as lab:
+        lab.answer_with(answer(5).unanswered(how))
+        client = await Client.of(lab)
+        client.ask()
+        if how == "rst":
+            with pytest.raises(ConnectionResetError):
+                await client.reader.read()
+        else:
+            assert await client.reader.read() == b""
+        await lab.wait_closed()
+        client.writer.close()
 
 
 async def test_only_known_keys_are_let_in() -> None:

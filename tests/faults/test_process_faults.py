@@ -1,0 +1,277 @@
+"""The process on a bad day: no descriptor is left, it is asked to end under load, memory is short,
+the clock of the wall jumps.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import socket
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import httpx2
+import pytest
+from house import LONG_S, House, Told, talk
+from websockets.asyncio.client import connect
+from websockets.typing import Origin, Subprotocol
+
+from wireside.testing import FakeOpenAI, answer
+
+pytestmark = pytest.mark.timeout(240)  # some wait for seconds, on a busy machine for more
+
+STREAMS = 200
+SHORT = 20
+"""How many of them come to their ends while the server is asked to."""
+
+
+async def begin(house: House, count: int) -> tuple[list[Told], list[asyncio.Task[None]]]:
+    """Have so many answers made, each on a connection of its own; they have all begun."""
+    told = [Told(f"Question {n}") for n in range(count)]
+    tasks = [asyncio.create_task(house.listen(one)) for one in told]
+    async with asyncio.timeout(LONG_S):
+        await asyncio.gather(*(one.begun.wait() for one in told))
+    return told, tasks
+
+
+# ---- SIGTERM -------------------------------------------------------------------------------------
+
+
+async def test_asked_to_end_under_200_streams(lab: FakeOpenAI, tmp_path: Path) -> None:
+    """Short answers come to their ends in the time that they are given; long ones are interrupted,
+    told so, and kept. Sockets are closed with the code that says to come again.
+    """
+    long, short = answer(600, rate=4), answer(30, rate=30)
+    grace_s = 4
+    house = House(tmp_path, lab.url, shutdown_s=grace_s)
+    async with house:
+        await house.until_ready()
+        lab.answer_with(*[long] * (STREAMS - SHORT))
+        longs, long_tasks = await begin(house, STREAMS - SHORT)
+        lab.answer_with(*[short] * SHORT)
+        shorts, short_tasks = await begin(house, SHORT)
+        async with house.socket() as idle:
+            code, seconds = await house.stop()
+            await idle.wait_closed()
+        await asyncio.gather(*long_tasks, *short_tasks)
+    assert code == 0
+    assert seconds < grace_s + 5  # the limit of the server's own watchdog
+    assert idle.close_code == 1001
+    assert {(one.reason, one.text) for one in shorts} == {("stop", short.text)}
+    assert {one.reason for one in longs} == {"interrupted"}
+    assert all(long.text.startswith(one.text) and one.text for one in longs)
+    async with house:  # the next process has it all
+        told = longs + shorts
+        for one, kept in zip(told, await asyncio.gather(*map(house.kept, told)), strict=True):
+            assert (kept.text, kept.reason) == (one.text, one.reason)
+        await house.resume(longs[0])
+        assert longs[0].end["offset"] == len(longs[0].text)
+        assert "Traceback" not in house.log
+
+
+# ---- descriptors ---------------------------------------------------------------------------------
+
+
+async def test_out_of_file_descriptors(lab: FakeOpenAI, tmp_path: Path) -> None:
+    """Who comes then is refused, answers that run go on; the server neither spins nor floods its
+    log, and takes people again as soon as there are descriptors.
+    """
+    limit = 120
+
+    def few() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+
+    async with House(tmp_path, lab.url, prepare=few, handshake_s=60) as house:
+        assert house.process is not None
+        await house.until_ready()
+        lab.answer_with(*[answer(300, rate=60)] * 4)
+        told, tasks = await begin(house, 4)
+        held = await house.socket()
+        address = ("127.0.0.1", int(house.url.rpartition(":")[2]))
+        crowd: list[socket.socket] = []
+        for _ in range(2 * limit):
+            crowd.append(socket.create_connection(address, 5))
+        await house.until(lambda: house.process.num_fds() >= limit - 2, "out of descriptors")
+        log_before, cpu_before = len(house.log), sum(house.process.cpu_times()[:2])
+        late = Told("On a connection that was there")
+        await talk(held, {"type": "chat", "id": "1", "message": late.question}, late)
+        assert late.end  # answered or refused, and told so
+        await held.close()
+        lengths = [len(one.text) for one in told]
+        await asyncio.sleep(2)
+        assert all(len(one.text) > was for one, was in zip(told, lengths, strict=True))
+        cpu_s = sum(house.process.cpu_times()[:2]) - cpu_before
+        print(f"\n{cpu_s:.2f} s of CPU in 2 s; {len(house.log) - log_before} characters logged")
+        assert cpu_s < 1.5
+        assert house.log.count("descriptors_used_up") == 1
+        assert len(house.log) - log_before < 20_000
+        for one in crowd:
+            one.close()
+        await house.until_ready()
+        await house.until(lambda: "descriptors_left_again" in house.log, "told")
+        after = await house.ask("After")
+        assert after.reason == "stop"
+        await asyncio.gather(*tasks)
+        assert {(one.reason, one.text) for one in told} == {("stop", lab.text(300))}
+        for one in told:
+            assert (await house.kept(one)).text == one.text
+        assert (await house.stop())[0] == 0
+
+
+# ---- memory --------------------------------------------------------------------------------------
+
+
+async def test_memory_is_short(lab: FakeOpenAI, tmp_path: Path) -> None:
+    """What does not fit fails by itself; answers that run go on, and the server serves as before
+    when there is memory again. (A kernel that kills it is a SIGKILL: `test_storm.py`.)
+    """
+    async with House(tmp_path, lab.url, max_frame_bytes=64 << 20) as house:
+        process = house.process
+        assert process is not None
+        await house.until_ready()
+        assert (await house.ask("Before")).reason == "stop"
+        lab.answer_with(*[answer(200, rate=60)] * 4)
+        told, tasks = await begin(house, 4)
+        process.rlimit(resource.RLIMIT_AS, (process.memory_info().vms + (16 << 20), -1))
+        for _ in range(3):
+            big = await house.ask("x" * (60 << 20))
+            assert big.code == "too_large" if big.end else big.close_code
+        process.rlimit(resource.RLIMIT_AS, (-1, -1))
+        assert "MemoryError" in house.log  # it was short, and somebody was told
+        await asyncio.gather(*tasks)
+        assert {(one.reason, one.text) for one in told} == {("stop", lab.text(200))}
+        await house.until_ready()
+        assert (await house.ask("After")).reason == "stop"
+        for one in told:
+            assert (await house.kept(one)).text == one.text
+        assert (await house.stop())[0] == 0
+
+
+# ---- the clock -----------------------------------------------------------------------------------
+
+_found = sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
+
+
+class WallClock:
+    """The time of day as the server sees it; what only grows is left alone."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / "clock"
+        self.jump(0)
+        self.environment = {
+            "LD_PRELOAD": str(_found[0]),
+            "FAKETIME_TIMESTAMP_FILE": str(self._file),
+            "FAKETIME_CACHE_DURATION": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            "FAKETIME_FORCE_MONOTONIC_FIX": "0",  # with it, waits of other threads never sleep
+        }
+
+    def jump(self, seconds: int) -> None:
+        """Have it be so many seconds later than it is."""
+        new = self._file.with_name("new")
+        new.write_text(f"{seconds:+d}\n")
+        new.replace(self._file)
+
+
+HOUR_S = 3600
+LIMIT = 7
+
+
+@pytest.mark.skipif(not _found, reason="libfaketime is not installed (Debian: faketime)")
+async def test_the_clock_jumps_by_an_hour(tmp_path: Path) -> None:
+    clock = WallClock(tmp_path)
+    settings = {
+        "auth": "password",
+        "silence_s": 8,
+        "ping_interval_s": 2,
+        "ping_timeout_s": 8,
+        "user_messages_per_minute": LIMIT,
+    }
+    async with (
+        FakeOpenAI(count=90, rate=30) as lab,
+        House(tmp_path, lab.url, environment=clock.environment, **settings) as house,
+    ):
+        await join(house)
+        lab.answer_with(answer(5))
+        loose = await ask_loosely(house)
+        began = await server_time(house)
+        tickets = [await ticket(house) for _ in range(2)]
+        for offset, one_time in ((HOUR_S, tickets[0]), (-HOUR_S, tickets[1])):
+            told, tasks = await begin(house, 2)  # three seconds long
+            clock.jump(offset)
+            await until_it_is(house, began + offset)
+            assert (await house.get("/api/me"))[0] == 200  # signed in still
+            assert (await house.ready())[0] == 200
+            await opens_with(house, one_time)
+            await house.resume(loose)  # in the window of what is in memory only
+            assert loose.reason == "stop"
+            await asyncio.gather(*tasks)
+            assert {(one.reason, one.text) for one in told} == {("stop", lab.text(90))}
+            for one in told:
+                assert (await house.kept(one)).text == one.text
+        clock.jump(0)
+        _, listing = await house.get("/api/conversations")
+        assert len(listing["conversations"]) == 4
+        lab.answer_with(*[answer(2)] * LIMIT)
+        assert "rate_limited" in {(await house.ask("Hi")).code for _ in range(LIMIT + 1)}
+        for offset in (HOUR_S, -HOUR_S):  # a limit is no sooner and no later over
+            clock.jump(offset)
+            await until_it_is(house, began + offset)
+            for _ in range(LIMIT):
+                refused = await house.ask("Hi")
+                assert refused.code == "rate_limited"
+                assert 0 < refused.end["retry_after"] <= 60
+        clock.jump(0)
+        assert "Traceback" not in house.log
+        assert (await house.stop())[0] == 0
+
+
+async def join(house: House) -> None:
+    """Make the first account, and be signed in from now on, as a browser is."""
+    assert house.process is not None
+    line = await asyncio.to_thread(house.process.stdout.readline)
+    secret = parse_qs(urlsplit(line.split()[-1]).query)["link"][0]
+    form = {"link": secret, "name": "ada", "password": "a long enough password"}
+    async with httpx2.AsyncClient(base_url=house.url, timeout=30) as browser:
+        response = await browser.post("/join", data=form, headers={"Origin": house.url})
+        assert response.status_code == 303, response.text
+        cookie = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
+    house.headers = {"Cookie": cookie, "Origin": house.url}
+
+
+async def ask_loosely(house: House) -> Told:
+    """Ask outside of any conversation: the answer is in memory only."""
+    told = Told("Hello")
+    await house.listen(told, None)
+    assert told.reason == "stop"
+    return told
+
+
+async def server_time(house: House) -> float:
+    async with httpx2.AsyncClient(base_url=house.url, timeout=30) as browser:
+        date = (await browser.get("/api/health/live")).headers["date"]
+    return parsedate_to_datetime(date).timestamp()
+
+
+async def until_it_is(house: House, then: float) -> None:
+    """The head of an answer tells the time, looked at once a second."""
+
+    async def is_so() -> bool:
+        return abs(await server_time(house) - then) < 60
+
+    await house.until(is_so, "the clock has jumped")
+
+
+async def ticket(house: House) -> str:
+    status, said = await house.get("/api/tickets", "POST")
+    assert status in (200, 201), said
+    return str(said["ticket"])
+
+
+async def opens_with(house: House, one_time: str) -> None:
+    url = f"ws{house.url.removeprefix('http')}/ws/ai-chat"
+    protocols = [Subprotocol("ai-chat"), Subprotocol(f"ticket.{one_time}")]
+    async with connect(url, origin=Origin(house.url), subprotocols=protocols) as connection:
+        await connection.send('{"type": "ping"}')
+        assert "pong" in str(await connection.recv())

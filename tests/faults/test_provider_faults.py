@@ -1,0 +1,224 @@
+"""All 17 faults of a model service, wherever in the answer they come: each has a name, what was
+said before it is kept, and none looks like success.
+
+They go through the whole server, with the real client package, to a real socket and into the store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from house import House, Kept, Told
+
+from wireside.testing import (
+    FakeOpenAI,
+    Request,
+    Script,
+    Wait,
+    answer,
+    error_event,
+    event,
+    failure,
+)
+
+pytestmark = pytest.mark.timeout(240)  # some wait for seconds, on a busy machine for more
+
+COUNT = 12
+HERE = answer(COUNT)
+FIRST, MIDDLE, LAST = 0, 5, COUNT
+"""Before anything was said; between two words; after all words, before the end is told."""
+PLACES = {"first": FIRST, "middle": MIDDLE, "last": LAST}
+TRIES = 3
+
+
+def failed(status: int, code: str = "", **more: object) -> Callable[[int], Script]:
+    """A refusal: by its status before the answer, as an event inside of it, which is how gateways
+    pass on what a model's server says when they have begun to answer.
+    """
+
+    def at(token: int) -> Script:
+        if token == FIRST:
+            return failure(status, code=code or None, **more)  # type: ignore[arg-type]
+        return HERE.up_to(token, error_event(code=code or status, status=status), Wait())
+
+    return at
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What the service does, and what becomes of it: an error's code, or a reason of ``done``."""
+
+    name: str
+    at: Callable[[int], Script]
+    ends: str
+    places: tuple[str, ...] = ("first", "middle", "last")
+    why_not_all: str = ""
+    by_place: dict[str, str] = field(default_factory=dict)
+    """Where it ends in another way."""
+    is_tried_again: bool = False
+    """Before the first word: after it the answer would be paid and shown twice."""
+
+
+FAULTS = (
+    Fault(
+        "400, the context is too long", failed(400, "context_length_exceeded"), "context_too_long"
+    ),
+    Fault("401", failed(401, "invalid_api_key"), "provider_auth"),
+    Fault("404, no such model", failed(404, "model_not_found"), "unknown_model"),
+    Fault("429", failed(429, "rate_limit_exceeded"), "provider_rate_limited", is_tried_again=True),
+    Fault("500", failed(500), "provider_unavailable", is_tried_again=True),
+    Fault(
+        "reset before the head",
+        lambda _: HERE.unanswered("rst"),
+        "provider_unavailable",
+        places=("first",),
+        why_not_all="later it is the reset below",
+        is_tried_again=True,
+    ),
+    Fault(
+        "no head",
+        lambda _: HERE.slow_head(None),
+        "provider_timeout",
+        places=("first",),
+        why_not_all="later it is the silence below",
+    ),
+    Fault("silence", lambda at: HERE.stalled(at), "provider_timeout"),
+    Fault("only keep-alives", lambda at: HERE.only_keepalives(at, 0.05), "provider_timeout"),
+    Fault("reset", lambda at: HERE.cut(at, "rst"), "provider_unavailable", is_tried_again=True),
+    Fault("closed", lambda at: HERE.cut(at), "provider_unavailable", is_tried_again=True),
+    Fault(
+        "a clean end without a finish reason",
+        lambda at: HERE.up_to(at),
+        "interrupted",
+        by_place={"first": "provider_unavailable"},  # not a word: that is no answer
+        is_tried_again=True,
+    ),
+    Fault(
+        "data: {error}",
+        lambda at: HERE.up_to(at, error_event(code=500)),
+        "provider_unavailable",
+        is_tried_again=True,
+    ),
+    Fault(
+        "event: error without an error",
+        lambda at: HERE.insert(at, event({"message": "broke"}, "error"), Wait()),
+        "provider_unavailable",
+        is_tried_again=True,
+    ),
+    Fault(
+        "broken JSON",
+        lambda at: HERE.insert(at, b'data: {"choices": [{\n\n'),
+        "provider_unavailable",
+        is_tried_again=True,
+    ),
+    Fault(
+        "ends for its length",
+        lambda at: answer(list(HERE.tokens[:at]), finish="length"),
+        "length",
+    ),
+    Fault(
+        "ends by the filter",
+        lambda at: answer(list(HERE.tokens[:at]), finish="content_filter"),
+        "content_filter",
+    ),
+    Fault(
+        "no connection is free",
+        lambda _: HERE,
+        "overloaded",
+        places=("first",),
+        why_not_all="an answer that has begun has its connection",
+    ),
+)
+"""The table of the client package's faults has 17 rows; the two other finish reasons are one."""
+
+SILENCE_S = 0.6
+
+
+def test_every_row_is_there_and_says_where_it_can_come() -> None:
+    assert len({fault.name for fault in FAULTS}) == 18
+    assert all(fault.why_not_all for fault in FAULTS if len(fault.places) < 3)
+
+
+CASES = [(fault, place) for fault in FAULTS[:-1] for place in fault.places]
+
+
+class Lab(FakeOpenAI):
+    """Answers what it is asked for by name, however many ask at once."""
+
+    def __init__(self, scripts: dict[str, Script]) -> None:
+        super().__init__(count=COUNT)
+        self._scripts = scripts
+
+    def _next(self, request: Request) -> Script:
+        return self._scripts[request.question]
+
+
+@dataclass
+class Day:
+    """What became of all questions: what people were told, what is kept, how often was tried."""
+
+    told: dict[str, Told]
+    kept: dict[str, Kept]
+    tries: Counter[str]
+    refused: Told
+    log: str
+
+
+@pytest.fixture(scope="module")
+def day(tmp_path_factory: pytest.TempPathFactory) -> Day:
+    return asyncio.run(a_bad_day(tmp_path_factory.mktemp("house")))
+
+
+async def a_bad_day(folder: Path) -> Day:
+    """Ask for every fault at every place, all at once."""
+    questions = {f"{f.name}, {place}": f.at(PLACES[place]) for f, place in CASES}
+    lab = Lab({**questions, "stay": HERE.stalled(MIDDLE), "well": HERE})
+    most = len(questions)
+    async with lab, House(folder, lab.url, silence_s=SILENCE_S, streams=most) as house:
+        await house.until_ready()
+        told = [Told(question) for question in questions]
+        await asyncio.gather(*(house.listen(one) for one in told))
+        kept = await asyncio.gather(*(house.kept(one) for one in told))
+        await lab.wait_closed(10)
+        staying = [asyncio.create_task(house.ask("stay")) for _ in range(most)]
+        await lab.wait_open(most, 10)
+        refused = await house.ask("well")  # no connection is free
+        await asyncio.gather(*staying)
+        assert (await house.ask("well")).reason == "stop"
+        assert (await house.ready())[0] == 200
+        assert (await house.stop())[0] == 0
+        return Day(
+            {one.question: one for one in told},
+            {one.question: its for one, its in zip(told, kept, strict=True)},
+            Counter(request.question for request in lab.chats),
+            refused,
+            house.log,
+        )
+
+
+@pytest.mark.parametrize(
+    ("fault", "place"), [pytest.param(f, p, id=f"{f.name}, {p}") for f, p in CASES]
+)
+def test_a_fault_has_a_name_and_what_was_said_is_kept(day: Day, fault: Fault, place: str) -> None:
+    question = f"{fault.name}, {place}"
+    told, kept = day.told[question], day.kept[question]
+    said = "".join(HERE.tokens[: PLACES[place]])
+    assert told.text == said
+    assert told.reason != "stop"
+    assert fault.by_place.get(place, fault.ends) in (told.reason, told.code)
+    assert told.code is None or told.end["message"]
+    assert (kept.text, kept.code, kept.reason) == (said, told.code, told.reason)
+    assert day.tries[question] == (TRIES if fault.is_tried_again and place == "first" else 1)
+
+
+def test_no_connection_is_free(day: Day) -> None:
+    assert (day.refused.text, day.refused.code) == ("", "overloaded")
+
+
+def test_the_server_has_not_failed_itself(day: Day) -> None:
+    assert "Traceback" not in day.log

