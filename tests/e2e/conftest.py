@@ -36,6 +36,7 @@ hostile = _module("hostile_corpus", Path(__file__).parents[1] / "hostile" / "cor
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    expect.set_options(timeout=15_000)  # a machine that is busy is no fault of the page's
     config.addinivalue_line(
         "markers", "attacks_the_policy: the browser may refuse something by the pages' own policy"
     )

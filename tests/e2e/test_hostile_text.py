@@ -22,7 +22,7 @@ from wireside.testing import FakeOpenAI, answer, failure, json_page
 from wireside_ui.markdown import BlockStream, Op, render
 from wireside_ui.markup import Markup
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(900)
 
 MARKUP = Markup()
 SEED = 20_240_607
