@@ -21,6 +21,7 @@ from starlette.routing import Route, WebSocketRoute
 
 from wireside import __version__
 from wireside.api.accounts import AccountRoutes
+from wireside.api.bodies import Bodies
 from wireside.api.conversations import ConversationRoutes
 from wireside.api.file_cache import FileCache
 from wireside.api.guards import Guards, door_of
@@ -333,7 +334,8 @@ def create_app(settings: Settings) -> FastAPI:
             max_age=600,
             https_only=(settings.public_url or "").startswith("https:"),
         )
-    app.add_middleware(CallerIds)  # the innermost: who asks is known by then
+    app.add_middleware(Bodies)  # only for who may ask at all
+    app.add_middleware(CallerIds)  # before all that logs: who asks is known by then
     app.add_middleware(FileCache, prefixes=("/_nicegui/", "/assets/"))
     app.add_middleware(
         WhoAsks,
