@@ -22,6 +22,7 @@ from starlette.types import Receive, Scope, Send
 
 from wireside import __version__
 from wireside.api.accounts import AccountRoutes
+from wireside.api.bodies import Bodies
 from wireside.api.conversations import ConversationRoutes
 from wireside.api.doctor import Doctor, DoctorRules
 from wireside.api.file_cache import FileCache
@@ -344,7 +345,8 @@ def create_app(settings: Settings) -> FastAPI:
             max_age=600,
             https_only=is_secure,
         )
-    app.add_middleware(CallerIds)  # the innermost: who asks is known by then
+    app.add_middleware(Bodies)  # only for who may ask at all
+    app.add_middleware(CallerIds)  # before all that logs: who asks is known by then
     app.add_middleware(FileCache, prefixes=("/_nicegui/", "/assets/"))
     app.add_middleware(
         WhoAsks,

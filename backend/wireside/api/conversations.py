@@ -6,12 +6,15 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from tempfile import SpooledTemporaryFile
+from typing import IO, Annotated, Literal
 from urllib.parse import quote
 
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from starlette.requests import ClientDisconnect
+from starlette.types import Message, Receive
 
 from wireside.api.asking import TheirLibrary
 from wireside.api.problems import PROBLEMS
@@ -26,6 +29,9 @@ from wireside.ports import Clock
 from wireside.records import ConversationInfo, Hit
 
 Format = Literal["markdown", "json", "html"]
+
+IN_MEMORY_BYTES = 16 * 1024
+"""Of a file that is being uploaded; the rest waits on the disk until all of it is there."""
 
 MAX_PAGE = 200
 """Conversations, turns or hits of one answer, at most."""
@@ -184,6 +190,7 @@ class ConversationRoutes:
     def __init__(self, render: Callable[[str], str], wall_clock: Clock) -> None:
         self._render = render
         self._now = wall_clock
+        self._importing = asyncio.Semaphore(1)  # a file that is read takes several times its size
 
     def router(self) -> APIRouter:
         """Return them, those with fixed names first."""
@@ -309,13 +316,13 @@ class ConversationRoutes:
     async def import_file(self, library: TheirLibrary, request: Request) -> Imports:
         """Read our JSON, or ChatGPT's `conversations.json` or its `.zip`; the body is the file."""
         library.caller.require("chat")
-        data = bytearray()
-        async for chunk in request.stream():
-            data += chunk
-            if len(data) > MAX_BYTES:
-                raise TooLarge(f"The file has more than {MAX_BYTES // 2**20} MB.")
-        now = self._now()
-        result = await asyncio.to_thread(lambda: read(bytes(data), new_id=new_name, now=now))
+        with SpooledTemporaryFile(IN_MEMORY_BYTES) as file:
+            await _save(request.receive, file)
+            now = self._now()
+            async with self._importing:
+                result = await asyncio.to_thread(
+                    lambda: read(_whole(file), new_id=new_name, now=now)
+                )
         infos = [await library.add(imported) for imported in result.conversations]
         return Imports(
             imported=len(infos),
@@ -350,6 +357,26 @@ class ConversationRoutes:
                 yield exporter.turn(record)
             yield exporter.end()
         yield exporter.closing()
+
+
+async def _save(receive: Receive, file: IO[bytes]) -> None:
+    """Write a body to a file as it comes: who stops in the middle of it holds no memory."""
+    while await _append(file, await receive()):  # no name here holds a piece while it waits
+        pass
+
+
+async def _append(file: IO[bytes], message: Message) -> bool:
+    if message["type"] == "http.disconnect":
+        raise ClientDisconnect
+    await asyncio.to_thread(file.write, message.get("body", b""))
+    if file.tell() > MAX_BYTES:
+        raise TooLarge(f"The file has more than {MAX_BYTES // 2**20} MB.")
+    return bool(message.get("more_body", False))
+
+
+def _whole(file: IO[bytes]) -> bytes:
+    file.seek(0)
+    return file.read()
 
 
 def _summary(library: Library, info: ConversationInfo) -> ConversationSummary:

@@ -396,6 +396,7 @@ class _Response:
         headers = dict(start["headers"])
         is_packed = headers.get(b"content-encoding") == b"gzip"
         body = gzip.decompress(self._body) if is_packed and self._body else self._body
+        self._body = b""  # a page keeps its request as long as it lives, and so its response
         nonce = secrets.token_urlsafe(16)
         body = _SCRIPT.sub(b'<script nonce="%s"' % nonce.encode(), body)
         if is_packed and body:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import urllib.parse
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -72,6 +72,10 @@ class HttpConnection(HttpToolsProtocol):
         self._uncount()
         self._disconnect_cycles()
         super().connection_lost(exc)
+        # Each request holds its connection: what is kept of them here would wait for the collector.
+        self.pipeline.clear()
+        self.cycle = self._running = None  # type: ignore[assignment]  # as before the first one
+        self.scope, self.headers = cast("Any", None), []
 
     def _uncount(self) -> None:
         if self._network is not None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from wireside.api.http_protocol import PIPELINED
+from wireside.api.http_protocol import PIPELINED, HttpConnection
 
 Serve = Callable[..., Awaitable[Any]]
 Connect = Callable[..., Awaitable[Any]]
@@ -244,3 +246,28 @@ async def test_who_is_dropped_is_told_by_a_reset(serve: Serve, echo: Any, connec
     sock = client.writer.get_extra_info("socket")
     state = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
     assert state == 7  # closed, although nothing was read
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [REQUEST, REQUEST[:-2], REQUEST * 5, REQUEST * (2 * PIPELINED + 2), b"GET / HT", b"?\r\n\r\n"],
+    ids=["whole", "half a body", "five", "too many", "half a line", "broken"],
+)
+async def test_a_connection_that_is_gone_is_freed_without_the_collector(
+    serve: Serve, echo: Any, connect: Connect, sent: bytes
+) -> None:
+    served = await serve(echo)
+    client = await connect(served.port)
+    gc.collect()
+    gc.disable()
+    try:
+        client.writer.write(sent)
+        await asyncio.sleep(0.1)
+        client.abort()
+        while served.connections or served.server.server_state.tasks:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
+        kinds = (HttpConnection, RequestResponseCycle)
+        assert [o for o in gc.get_objects() if isinstance(o, kinds)] == []
+    finally:
+        gc.enable()
