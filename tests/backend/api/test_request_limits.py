@@ -131,8 +131,11 @@ async def test_what_is_too_much_ends_the_connection(
         client = await connect(served.port)
         assert await ask(client, path) == 200
         client.abort()
-    client = await connect(served.port)
-    assert await ask(client, path) == 429
+    for _ in range(30):  # what was asked for slowly has come back meanwhile
+        client = await connect(served.port)
+        if await ask(client, path) != 200:
+            break
+    assert client.head.startswith("HTTP/1.1 429")
     assert "retry-after: " in client.head.lower()
     assert "WIRESIDE_REQUESTS_PER_MINUTE_ADDRESS" in await client.message()  # up to the end
 
