@@ -20,6 +20,10 @@ class BadWire:
         self._target = target
         self._dice = dice
         self._mean_s = mean_s
+        self.first_s = 0.0
+        """What it takes until the server says something, on average. Where that is long, because
+        the machine has other things to do, connections live longer: else nothing would ever come.
+        """
         self._server: asyncio.Server | None = None
         self.port = 0
         self.cuts = 0
@@ -38,20 +42,26 @@ class BadWire:
             there, back = await asyncio.open_connection("127.0.0.1", self._target)
         except OSError:
             return writer.transport.abort()
+        loop = asyncio.get_running_loop()
+        began, heard = loop.time(), asyncio.Event()
         pumps = [
             asyncio.create_task(self._pump(reader, back)),
-            asyncio.create_task(self._pump(there, writer)),
+            asyncio.create_task(self._pump(there, writer, heard)),
         ]
+        listening = asyncio.create_task(heard.wait())
+        life_s = self._dice.expovariate(1 / (self._mean_s + 3 * self.first_s))
+        first = asyncio.FIRST_COMPLETED
         try:
-            await asyncio.wait(
-                pumps,
-                timeout=self._dice.expovariate(1 / self._mean_s),
-                return_when=asyncio.FIRST_COMPLETED,
-            )
+            await asyncio.wait([*pumps, listening], timeout=life_s, return_when=first)
+            took_s = (loop.time() - began) * (1 if heard.is_set() else 2)
+            self.first_s = 0.95 * self.first_s + 0.05 * took_s
+            left_s = max(0.0, began + life_s - loop.time())
+            await asyncio.wait(pumps, timeout=left_s, return_when=first)
             if not any(pump.done() for pump in pumps):
                 self.cuts += 1
                 await self._break(writer, back)
         finally:
+            listening.cancel()
             for pump in pumps:
                 pump.cancel()
             await asyncio.wait(pumps)
@@ -71,9 +81,16 @@ class BadWire:
             case "silence":
                 await asyncio.sleep(self._dice.uniform(0, 0.1))
 
-    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    async def _pump(
+        self,
+        source: asyncio.StreamReader,
+        sink: asyncio.StreamWriter,
+        heard: asyncio.Event | None = None,
+    ) -> None:
         with contextlib.suppress(OSError):
             while data := await source.read(self._dice.choice((1, 7, 4096, 65536))):
+                if heard is not None:
+                    heard.set()
                 if self._dice.random() < 0.02:
                     await asyncio.sleep(self._dice.uniform(0, 0.02))
                 sink.write(data)

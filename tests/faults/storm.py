@@ -33,7 +33,7 @@ from wireside.testing import FakeOpenAI
 
 HERE = Path(__file__).parent
 ASKERS = 10
-LONG_S = 30.0
+LONG_S = 90.0
 """Longer than any restart: a client that hears nothing for so long has been forgotten."""
 
 
@@ -149,7 +149,8 @@ class Storm:
         """Half of the time nothing is killed, so that answers also come to their ends."""
         while not self._is_over:
             if self._goal_kills > self.tally.kills and self._share_of_cuts() > 0.3:
-                await asyncio.sleep(self._dice.uniform(0.05, 1.0))
+                assert self._wire is not None
+                await asyncio.sleep(self._dice.uniform(0.05, 1.0) + 3 * self._wire.first_s)
                 await _tell(server, "kill")
                 self.tally.kills += 1
                 await _tell(server, "start")

@@ -138,7 +138,8 @@ async def test_memory_is_short(lab: FakeOpenAI, tmp_path: Path) -> None:
             big = await house.ask("x" * (60 << 20))
             assert big.code == "too_large" if big.end else big.close_code
         process.rlimit(resource.RLIMIT_AS, (-1, -1))
-        assert "MemoryError" in house.log  # it was short, and somebody was told
+        # Either it was short, or what is held of all that arrives met its own bound before.
+        assert "MemoryError" in house.log or "too_much_unfinished" in house.log
         await asyncio.gather(*tasks)
         assert {(one.reason, one.text) for one in told} == {("stop", lab.text(200))}
         await house.until_ready()

@@ -19,7 +19,7 @@ sys.modules["storm"] = storm  # its dataclasses look for it
 _spec.loader.exec_module(storm)
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_cuts_and_kills_lose_nothing() -> None:
     tally = asyncio.run(storm.Storm(random.Random(7), cuts=10_000, kills=100, answers=200).run())
     print(f"\n{tally.table()}")
