@@ -46,7 +46,7 @@ FRAGMENT_BYTES: Final = 64
 HELD_STEP: Final = 4096
 """What is held of unfinished messages is noted in such steps: most messages never get there."""
 
-JOINED_BYTES: Final = 32 * 1024
+JOINED_BYTES: Final = 16 * 1024
 """Frames of one turn are joined up to here, so that a sender without end meets back-pressure."""
 
 UNSENT_BYTES: Final = 16 * 1024
