@@ -345,6 +345,10 @@ class WebSocketConnection(asyncio.Protocol):
         while not self._inbox:
             self._waiter = self._loop.create_future()
             await self._waiter
+        if self._backlog and len(self._inbox) == 1:
+            # Everybody else's turn, the application's writer first: a read holds 30,000 tiny
+            # messages, and what it says to a flood was said when all were through.
+            await asyncio.sleep(0)
         if len(self._inbox) == 1:
             message = self._inbox[0]
             if message["type"] == "websocket.disconnect":
