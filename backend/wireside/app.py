@@ -31,7 +31,7 @@ from wireside.api.log_ids import CallerIds
 from wireside.api.metrics import metrics_routes
 from wireside.api.problems import NoRoute, Problems, left, malformed
 from wireside.api.routes import Health, health_routes, routes
-from wireside.api.websocket import ChatEndpoint
+from wireside.api.websocket import ChatEndpoint, ChatSocket
 from wireside.api.who import WhoAsks, WhoRules
 from wireside.auth.accounts import Accounts
 from wireside.auth.audit import Audit
@@ -320,7 +320,9 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(accounts.pages())
     app.add_exception_handler(WiresideError, Problems(server.telemetry.problem))
     app.add_exception_handler(ClientDisconnect, left)
-    app.router.routes.append(WebSocketRoute("/ws/ai-chat", _endpoint(server)))
+    endpoint = _endpoint(server)
+    # ChatSocket is quicker; a prefix before the path comes this way
+    app.router.routes.append(WebSocketRoute("/ws/ai-chat", endpoint))
     doctor = _doctor(settings)
     app.include_router(doctor.router())
     app.router.routes.append(WebSocketRoute("/ws/doctor", doctor))
@@ -345,6 +347,7 @@ def create_app(settings: Settings) -> FastAPI:
             max_age=600,
             https_only=is_secure,
         )
+    app.add_middleware(ChatSocket, endpoint=endpoint)
     app.add_middleware(Bodies)  # only for who may ask at all
     app.add_middleware(CallerIds)  # before all that logs: who asks is known by then
     app.add_middleware(FileCache, prefixes=("/_nicegui/", "/assets/"))

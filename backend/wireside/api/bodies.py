@@ -21,7 +21,8 @@ MAX_BODY_BYTES: Final = 1024 * 1024
 UNFINISHED_BYTES: Final = 8 * 1024 * 1024
 """What is held of bodies that have begun, over all connections."""
 
-IMPORT_PATH: Final = "/api/conversations/import"
+IN_PIECES: Final = frozenset({"/api/conversations/import", "/api/doctor/large"})
+"""Routes that take a body piece by piece, to a bound of their own."""
 
 _WITHOUT_BODY: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -38,7 +39,7 @@ class Bodies:
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Pass on what has no body here, or a route that takes it in pieces."""
-        if scope["type"] != "http" or scope["path"] == IMPORT_PATH:
+        if scope["type"] != "http" or scope["path"] in IN_PIECES:
             return self.app(scope, receive, send)
         if scope["method"] in _WITHOUT_BODY and PAGE_SOCKET not in scope["path"]:
             return self.app(scope, receive, send)

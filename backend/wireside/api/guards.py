@@ -27,7 +27,8 @@ from wireside.protocol.handshake import Door, Handshake, Refuse, Verdict, named_
 from wireside.protocol.limits import network_of
 from wireside.settings import Settings
 
-SOCKETS: Final = frozenset({"/ws/ai-chat", "/ws/doctor"})
+CHAT_PATH: Final = "/ws/ai-chat"
+SOCKETS: Final = frozenset({CHAT_PATH, "/ws/doctor"})
 PAGE_SOCKET: Final = "/_nicegui_ws/"
 """In the path of the socket behind a page, and of the polling that stands in for it."""
 

@@ -13,12 +13,12 @@ from collections.abc import AsyncIterator
 import pytest
 from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
-from starlette.types import Message
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from wireside.api.server import Server, _config
-from wireside.api.websocket import ChatEndpoint
+from wireside.api.websocket import ChatEndpoint, ChatSocket
 from wireside.chat.service import ChatService
 from wireside.protocol.connection import Limits
 from wireside.protocol.limits import AddressWindows
@@ -233,3 +233,26 @@ async def test_an_endpoint_that_waits_holds_no_message(
     finally:
         gc.enable()
     assert held == [None, None, None]
+
+
+async def test_the_socket_is_reached_past_the_framework_and_all_else_by_it() -> None:
+    reached: list[str] = []
+
+    def named(name: str) -> ASGIApp:
+        async def app(_scope: Scope, _receive: Receive, _send: Send) -> None:
+            reached.append(name)
+
+        return app
+
+    async def unused(*_: object) -> Message:
+        raise AssertionError
+
+    socket_first = ChatSocket(named("framework"), named("endpoint"))
+    for kind, path in (
+        ("websocket", "/ws/ai-chat"),
+        ("websocket", "/ws/other"),
+        ("http", "/ws/ai-chat"),
+        ("lifespan", ""),
+    ):
+        await socket_first({"type": kind, "path": path}, unused, unused)
+    assert reached == ["endpoint", "framework", "framework", "framework"]

@@ -624,6 +624,34 @@ async def test_pongs_do_not_pile_up_for_who_takes_nothing(
     client.abort()
 
 
+async def test_others_have_their_turn_while_a_flood_is_read(serve: Serve, connect: Connect) -> None:
+    """So that the close which answers it takes effect before all of it was taken."""
+    taken = 0
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        nonlocal taken
+        if scope["type"] == "lifespan":
+            await receive()
+            await send({"type": "lifespan.startup.complete"})
+            return
+        await receive()
+        await send({"type": "websocket.accept"})
+        closing = None
+        while (await receive())["type"] == "websocket.receive":
+            taken += 1
+            if taken == 100:
+                closing = asyncio.create_task(send({"type": "websocket.close", "code": 1008}))
+        assert closing is not None
+        await closing
+
+    served = await serve(app)
+    client = await connect(served.port)
+    await client.upgrade()
+    client.writer.write(b"\x81\x82\0\0\0\0{}" * 30_000)
+    assert await client.close_code() == 1008
+    assert taken <= 100 + 3 * SLICE_BYTES // 8
+
+
 # What is held
 
 
