@@ -25,7 +25,6 @@ import urllib.request
 import zlib
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
 import psutil
@@ -50,10 +49,12 @@ class Limits:
     handshake_s: float = 10.0
     stalled_s: float = 60.0
     ping_s: float = 20.0
-    slack_s: float = 2.0
+    slack_s: float = 3.0
     """Of this machine, which runs the abusers and the users too."""
     memory_mib: float = 64.0
     p99_ms: float | None = 250.0
+    page_p99_ms: float = 4000.0
+    """A page is made in some 30 turns of the event loop, and others are made before it."""
 
     def environment(self) -> dict[str, str]:
         return {
@@ -104,6 +105,7 @@ class Abuser:
         answer = b""
         while b"\r\n\r\n" not in answer:
             answer += await self.receive(1)
+        self.since = time.monotonic()
         return answer.startswith(b"HTTP/1.1 101")
 
     async def frame(self, opcode: int, data: bytes = b"", **flags: bool) -> None:
@@ -116,6 +118,13 @@ class Abuser:
             with contextlib.suppress(OSError):
                 self._sock.send(b"?")  # a kernel whose socket is gone answers with a reset
         return state == CLOSED
+
+    def answered(self, data: bytes) -> None:
+        """Note an answer. Who asks within an address's allowance is a user like others: a flood is
+        abuse from where that ends.
+        """
+        if b"HTTP/1.1 429" not in data:
+            self.since = time.monotonic()
 
     def close(self) -> None:
         self._sock.close()
@@ -181,6 +190,7 @@ def get(path: str) -> bytes:
 def sends(data: bytes) -> Act:
     async def act(abuser: Abuser) -> None:
         await abuser.send(data)
+        abuser.since = time.monotonic()
 
     return act
 
@@ -203,6 +213,7 @@ def upgrades_and_sends(*frames: bytes, again: bytes = b"", pause_s: float = 0.0)
         await abuser.upgrade("/ws/ai-chat", DEFLATE)
         for data in frames:
             await abuser.send(data)
+        abuser.since = time.monotonic()
         while again:
             await abuser.send(again)
             await asyncio.sleep(pause_s)
@@ -242,7 +253,7 @@ async def wants_echoes(abuser: Abuser) -> None:
 async def floods_requests(abuser: Abuser) -> None:
     while True:
         await abuser.send(get("/api/health/live"))
-        await abuser.receive()
+        abuser.answered(await abuser.receive())
 
 
 async def floods_pages(abuser: Abuser) -> None:
@@ -253,12 +264,13 @@ async def floods_pages(abuser: Abuser) -> None:
             received = (received + await abuser.receive())[-65536:]
             if received.endswith((b"0\r\n\r\n", b"}")):
                 break
+        abuser.answered(received)
 
 
 async def floods_polling(abuser: Abuser) -> None:
     while True:
         await abuser.send(get(POLLING))
-        await abuser.receive()
+        abuser.answered(await abuser.receive())
 
 
 async def holds_poll(abuser: Abuser) -> None:
@@ -322,8 +334,8 @@ KINDS: Final = (
     Kind("poll without a page", holds_poll),
     Kind("page socket, silent", lambda a: _ignore(a.upgrade(PAGE_SOCKET))),
     Kind("page socket, no page", squats_on_page_socket),
-    Kind("upgrade flood", churns, weight=2, shares_address=True),
-    Kind("over the limit", lambda a: _ignore(a.upgrade()), "ping", weight=6, shares_address=True),
+    Kind("upgrade flood", churns, "ping", weight=2, shares_address=True),
+    Kind("over the limit", lambda a: _ignore(a.upgrade()), "ping", weight=8, shares_address=True),
     Kind("flood of connections", sends(b""), weight=10, shares_address=True),
     Kind("ping flood", upgrades_and_sends(again=frame(PING, bytes(125)) * 50)),
     Kind("pong flood", upgrades_and_sends(again=frame(PONG, bytes(125)) * 50)),
@@ -548,12 +560,12 @@ async def _get(port: int, path: str, address: str) -> bytes:
 class Watched:
     """The server's process, looked at ten times a second."""
 
-    def __init__(self, pid: int) -> None:
+    def __init__(self, pid: int, port: int) -> None:
         self._process = psutil.Process(pid)
-        self._pid = pid
+        self._port = port
         self.before_mib = 0.0
         self.peak_mib = 0.0
-        self.most_sockets = 0
+        self.most_files = 0
 
     @property
     def mib(self) -> float:
@@ -561,17 +573,16 @@ class Watched:
 
     @property
     def sockets(self) -> int:
-        """How many sockets the process holds open."""
-        count = 0
-        for file in Path(f"/proc/{self._pid}/fd").iterdir():
-            with contextlib.suppress(OSError):
-                count += str(file.readlink()).startswith("socket:")
-        return count
+        """How many connections of the server's port the process holds open."""
+        found = self._process.net_connections("tcp")
+        return sum(one.laddr.port == self._port for one in found)
 
     async def run(self) -> None:
         while True:
             self.peak_mib = max(self.peak_mib, self.mib)
-            self.most_sockets = max(self.most_sockets, self.sockets)
+            # All files, a few of which are no sockets: to tell them apart takes ten ms, which users
+            # would wait for.
+            self.most_files = max(self.most_files, self._process.num_fds())
             await asyncio.sleep(0.1)
 
 
@@ -585,7 +596,7 @@ class Report:
     before_mib: float
     peak_mib: float
     after_mib: float
-    most_sockets: int
+    most_files: int
     sockets_left: int
 
     @property
@@ -605,8 +616,8 @@ class Report:
         if self.limits.p99_ms is not None:
             found += [
                 f"{name}: p99 {_part(values, 0.99):.0f} ms"
-                for name, values in self._latencies()
-                if _part(values, 0.99) > self.limits.p99_ms
+                for name, values, limit_ms in self._latencies(self.limits.p99_ms)
+                if _part(values, 0.99) > limit_ms
             ]
         return found
 
@@ -618,12 +629,12 @@ class Report:
             return 2 * limits.ping_s + GOODBYE_S
         return limits.handshake_s
 
-    def _latencies(self) -> list[tuple[str, list[float]]]:
+    def _latencies(self, limit_ms: float = 0.0) -> list[tuple[str, list[float], float]]:
         seen = self.seen
         return [
-            ("ping to pong", seen.pongs_ms),
-            ("chat to first chunk", seen.firsts_ms),
-            ("page", seen.pages_ms),
+            ("ping to pong", seen.pongs_ms, limit_ms),
+            ("chat to first chunk", seen.firsts_ms, limit_ms),
+            ("page", seen.pages_ms, self.limits.page_p99_ms),
         ]
 
     def table(self) -> str:
@@ -636,7 +647,7 @@ class Report:
             )
         lines.append("")
         lines.append(f"{'users':<26}{'count':>6}{'p50 ms':>10}{'p99 ms':>8}")
-        for name, values in self._latencies():
+        for name, values, _ in self._latencies():
             half, last = _part(values, 0.5), _part(values, 0.99)
             lines.append(f"{name:<26}{len(values):>6}{half:>10.1f}{last:>8.1f}")
         lines.append(f"{'whole answers':<26}{self.seen.answers:>6}")
@@ -644,7 +655,7 @@ class Report:
         lines.append(
             f"memory MiB: {self.before_mib:.0f} before, {self.peak_mib:.0f} at most"
             f" (+{self.peak_mib - self.before_mib:.0f}), {self.after_mib:.0f} after;"
-            f" sockets: {self.most_sockets} at most, {self.sockets_left} left"
+            f" files: {self.most_files} at most; sockets: {self.sockets_left} left"
         )
         return "\n".join(lines)
 
@@ -667,7 +678,7 @@ async def run(count: int, users: int, limits: Limits) -> Report:
 
 async def _measure(pid: int, port: int, count: int, users: int, limits: Limits) -> Report:
     stream = await _long_answer(port)
-    first, seen, watched = Seen(), Seen(), Watched(pid)
+    first, seen, watched = Seen(), Seen(), Watched(pid, port)
     await _use(users, port, first, asyncio.sleep(4))  # imports, caches: what is slow once
     if first.wrong:
         raise RuntimeError(first.wrong[0])
@@ -690,7 +701,7 @@ async def _measure(pid: int, port: int, count: int, users: int, limits: Limits) 
         watched.before_mib,
         watched.peak_mib,
         watched.mib,
-        watched.most_sockets,
+        watched.most_files,
         max(0, watched.sockets - sockets),
     )
 
@@ -709,8 +720,8 @@ async def _use(count: int, port: int, seen: Seen, work: Awaitable[object]) -> No
 
 async def _storm(port: int, count: int, limit_s: float, stream: str) -> dict[str, Any]:
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        __file__,
+        *("nice", "-n", "10"),  # abusers have processors of their own, elsewhere
+        *(sys.executable, __file__),
         *("--storm", str(port), "--count", str(count)),
         *("--limit", str(limit_s), "--stream", stream),
         stdout=asyncio.subprocess.PIPE,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import wraps
 from inspect import isawaitable
 from typing import Any
@@ -61,11 +62,25 @@ def untaken(client: Client) -> int:
     return len(client.outbox.messages) + on_their_way
 
 
-def make_room() -> None:
-    """Give up pages that are too many: asked before each new one, so that a flood holds no more
-    than a moment's worth.
+@contextlib.contextmanager
+def making(client: Client) -> Iterator[None]:
+    """Stand around the making of a page: others that are too many are given up before, so that a
+    flood holds no more than a moment's worth, and this one is not while it is being made.
     """
-    for client in surplus(Client.instances.values()):
+    _being_made.add(client.id)
+    try:
+        _make_room()
+        yield
+    finally:
+        _being_made.discard(client.id)
+
+
+_being_made: set[str] = set()
+
+
+def _make_room() -> None:
+    ready = (c for c in Client.instances.values() if c.id not in _being_made)
+    for client in surplus(ready):
         client.delete()
 
 
@@ -146,7 +161,7 @@ async def _keep_watch() -> None:
         pages = set(_engine_ids_of_pages())
         for engine_id in strangers.overdue(core.sio.eio.sockets, pages, time.monotonic()):
             background_tasks.create(_turn_away(engine_id), name="turn away")
-        make_room()
+        _make_room()
 
 
 class Strangers:

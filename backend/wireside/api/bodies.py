@@ -18,7 +18,7 @@ from wireside.api.who import answer
 MAX_BODY_BYTES: Final = 1024 * 1024
 """Of one request; what is larger is a file and has a route that takes it piece by piece."""
 
-UNFINISHED_BYTES: Final = 8 * 1024 * 1024
+UNFINISHED_BYTES: Final = 4 * 1024 * 1024
 """What is held of bodies that have begun, over all connections."""
 
 IN_PIECES: Final = frozenset({"/api/conversations/import", "/api/doctor/large"})

@@ -6,6 +6,7 @@ Host by itself. None of the classes keeps a frame on a WebSocket that it has not
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import math
@@ -21,7 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from wireside.api.log_ids import RequestIds, caller_of
-from wireside.api.request_limits import PAGE_COST, SOCKET_COST, Allowances, Turns
+from wireside.api.request_limits import PAGE_COST, SOCKET_COST, Allowances, Starts, Turns
 from wireside.ports import Clock
 from wireside.protocol.handshake import Door, Handshake, Refuse, Verdict, named_origin
 from wireside.protocol.limits import network_of
@@ -42,8 +43,17 @@ NO_PAGES: Final = (
 )
 """Beginnings of paths that no page is made for; all others get one, if only one that says 404."""
 
-PAGES_AT_ONCE: Final = 4
+PAGES_AT_ONCE: Final = 2
 """Pages made side by side: what others do meanwhile waits for so many steps of 10 ms at most."""
+
+STARTS_PER_TURN: Final = 6
+"""Requests begun in one turn of the event loop, at half a ms each."""
+
+REFUSED_AFTER_S: Final = 1.0
+"""Who has asked for too much waits so long for its refusal, which costs as much as an answer."""
+
+REFUSED_LATE: Final = 256
+"""So many wait for that at once, others are refused without."""
 
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -64,16 +74,15 @@ class Refusals(Protocol):
 
 
 class Guards:
-    """All of them in their order: ids, log, headers, door, limit of connections, limit of requests.
+    """All of them in their order: ids, log, headers, limit of requests, door, limit of connections.
 
     Raises ``ValueError``, with a sentence, where a host or origin in the settings is wrong.
     """
 
     def __init__(self, app: ASGIApp, *, settings: Settings, telemetry: Refusals) -> None:
+        door = DoorGuard(app, door_of(settings), settings.connections_per_address, telemetry)
         allowances = Allowances(settings.requests_per_minute_address)
-        limited = RequestGuard(app, allowances, telemetry, time.monotonic)
-        door = door_of(settings)
-        inner = DoorGuard(limited, door, settings.connections_per_address, telemetry)
+        inner = RequestGuard(door, allowances, telemetry, time.monotonic)
         frames = [
             str(named_origin(text, "WIRESIDE_FRAME_ANCESTORS")) for text in settings.frame_ancestors
         ]
@@ -193,9 +202,11 @@ def _handshake(scope: Scope) -> Handshake:
 
 
 class RequestGuard:
-    """Counts requests of each address, and has pages made a few at a time.
+    """Counts requests of each address, begins few in each turn of the event loop, and has pages
+    made a few at a time.
 
-    Who asks for too much is told when to come back, on a connection that ends with that.
+    Who asks for too much is told when to come back, a moment later, on a connection that ends with
+    that.
     """
 
     def __init__(
@@ -206,6 +217,8 @@ class RequestGuard:
         self._refusals = refusals
         self._clock = clock
         self._turns = Turns(PAGES_AT_ONCE)
+        self._starts = Starts(STARTS_PER_TURN)
+        self._refused_late = 0
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Pass on, or answer that it was too much."""
@@ -216,11 +229,31 @@ class RequestGuard:
         wait_s = self._allowances.take(peer(scope), cost, self._clock())
         if wait_s:
             self._refusals.refuse()
-            _log.info("too_many_requests", path=scope["path"], peer=peer(scope))
-            return _refuse(scope, receive, send, _too_many(wait_s), after_s=wait_s)
+            _log.info("too_many_requests", path=_told(scope["path"]), peer=peer(scope))
+            return self._refuse_later(scope, receive, send, wait_s)
         if is_page:
             return self._make_page(scope, receive, send)
-        return self.app(scope, receive, send)
+        start = self._starts.enter(network_of(peer(scope)))
+        if start is None:
+            return self.app(scope, receive, send)
+        return self._begin(start, scope, receive, send)
+
+    async def _begin(
+        self, start: Awaitable[None], scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        await start
+        await self.app(scope, receive, send)
+
+    async def _refuse_later(
+        self, scope: Scope, receive: Receive, send: Send, wait_s: float
+    ) -> None:
+        if self._refused_late < REFUSED_LATE:
+            self._refused_late += 1
+            try:
+                await asyncio.sleep(REFUSED_AFTER_S)
+            finally:
+                self._refused_late -= 1
+        await _refuse(scope, receive, send, _too_many(wait_s), after_s=wait_s)
 
     async def _make_page(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._turns.enter(network_of(peer(scope)))

@@ -48,9 +48,8 @@ class HttpConnection(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._limits = config.limits
         self._socket_config = config
-        self._waits_since: float | None = (now := self.loop.time())  # for bytes of the client
-        self._body_bytes = 0  # that came since then, the last of them at
-        self._heard_at = now
+        # When more of the client is due, None while nothing is missing
+        self._due: float | None = self.loop.time() + config.limits.arrival_s
         self._closing_since: float | None = None
         self._running: RequestResponseCycle | None = None
         self._network: str | None = None  # under which it is counted
@@ -94,17 +93,13 @@ class HttpConnection(HttpToolsProtocol):
             if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
                 self.send_400_response("The headers are too large.")
         is_reading_body = not self._reads_headers and self.cycle is not None
+        now = self.loop.time()
         if is_reading_body and not self.cycle.more_body:
-            self._waits_since = None
-        elif self._waits_since is None:
-            self._wait(self.loop.time())
+            self._due = None
+        elif self._due is None:
+            self._due = now + self._limits.arrival_s
         elif is_reading_body:
-            self._body_bytes += len(data)
-            self._heard_at = self.loop.time()
-
-    def _wait(self, now: float) -> None:
-        self._waits_since = self._heard_at = now
-        self._body_bytes = 0
+            self._due = self._limits.due(self._due, now, len(data))
 
     def on_message_begin(self) -> None:
         """Called by the parser at the first byte of a request."""
@@ -119,8 +114,8 @@ class HttpConnection(HttpToolsProtocol):
             self._abort()
             raise ConnectionAbortedError  # the parser stops here, and the 400 goes nowhere
         super().on_headers_complete()
-        if self._waits_since is not None:  # for the body from now on
-            self._wait(self.loop.time())
+        if self._due is not None:  # for the body from now on
+            self._due = self.loop.time() + self._limits.arrival_s
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
@@ -168,22 +163,13 @@ class HttpConnection(HttpToolsProtocol):
                 self._closing_since = now
             elif now - self._closing_since >= self._limits.closing_s:
                 reset(self.transport)  # close() waits for a flush that a dead peer never takes
-        elif self._waits_since is not None and self._limits.arrival_s <= now - min(
-            self._waits_since, self._heard_at
-        ):
-            self._judge_arrival(now)
+        elif self._due is not None and now >= self._due:
+            if self.flow.read_paused:  # that we don't take what the client sends is not its fault
+                self._due = now + self._limits.arrival_s
+            else:
+                self._abort()
         elif self.flow.write_paused and self._has_stalled(now):
             self._abort()
-
-    def _judge_arrival(self, now: float) -> None:
-        is_silent = now - self._heard_at >= self._limits.arrival_s
-        if self.flow.read_paused:  # that we don't take what the client sends is not its fault
-            self._wait(now)
-        elif is_silent or self._body_bytes < self._limits.least_bytes:
-            self._abort()
-        else:
-            self._waits_since = now
-            self._body_bytes = 0
 
     def _abort(self) -> None:
         self._disconnect_cycles()

@@ -56,15 +56,14 @@ class Turns:
 
     def __init__(self, at_once: int) -> None:
         self._free = at_once
-        self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
+        self._line = _Line()
 
     async def enter(self, address: str) -> None:
         """Return when it is the caller's turn; :meth:`leave` ends it."""
         if self._free:
             self._free -= 1
             return
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(address, deque()).append(turn)
+        turn = self._line.join(address)
         try:
             await turn
         except asyncio.CancelledError:
@@ -74,6 +73,59 @@ class Turns:
 
     def leave(self) -> None:
         """End a turn: the next address's begins."""
+        if not self._line.call():
+            self._free += 1
+
+
+class Starts:
+    """Lets ``per_turn`` begin in each turn of the event loop, the addresses one after another.
+
+    All others get their share of each turn that way: what has begun goes on, and a flood from one
+    address holds up another's request by one of its own.
+    """
+
+    def __init__(self, per_turn: int) -> None:
+        self._per_turn = per_turn
+        self._left = per_turn
+        self._line = _Line()
+        self._is_next_due = False
+
+    def enter(self, address: str) -> asyncio.Future[None] | None:
+        """Return what to wait for, None if the caller may begin at once."""
+        if not self._is_next_due:
+            self._is_next_due = True
+            asyncio.get_running_loop().call_soon(self._next)
+        if self._left and not self._line:
+            self._left -= 1
+            return None
+        return self._line.join(address)
+
+    def _next(self) -> None:
+        self._left = self._per_turn
+        while self._left and self._line.call():
+            self._left -= 1
+        self._is_next_due = self._left < self._per_turn
+        if self._is_next_due:
+            asyncio.get_running_loop().call_soon(self._next)
+
+
+class _Line:
+    """Who waits; the addresses are called one after another."""
+
+    def __init__(self) -> None:
+        self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
+
+    def __bool__(self) -> bool:
+        return bool(self._waiting)
+
+    def join(self, address: str) -> asyncio.Future[None]:
+        """Return what is done when the caller is called."""
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(address, deque()).append(turn)
+        return turn
+
+    def call(self) -> bool:
+        """Call the next one; return whether there was any who still waits."""
         while self._waiting:
             address, turns = self._waiting.popitem(last=False)
             turn = turns.popleft()
@@ -81,5 +133,5 @@ class Turns:
                 self._waiting[address] = turns
             if not turn.done():
                 turn.set_result(None)
-                return
-        self._free += 1
+                return True
+        return False

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 import struct
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -21,6 +22,10 @@ FLUSH_S: Final = 1.0
 """Seconds that a last close frame gets to reach a peer that seems to be gone."""
 
 
+SHARE_S: Final = 0.002
+"""Of each turn of the event loop that large input takes, over all connections."""
+
+
 @dataclass(frozen=True, slots=True)
 class SocketLimits:
     """Limits of one connection (protocol.md, "Limits"). Times in seconds."""
@@ -29,7 +34,7 @@ class SocketLimits:
     ping_interval_s: float = 20.0
     ping_timeout_s: float = 20.0
     stalled_s: float = 60.0
-    closing_s: float = 5.0
+    closing_s: float = 3.0
     """How long a connection may take to close before it is aborted."""
     max_frame_bytes: int = 1024 * 1024
     control_frames_per_second: int = 200
@@ -38,8 +43,8 @@ class SocketLimits:
     cut_s: float = 0.0
     """Development: abort each WebSocket after about so long; 0 is never."""
     least_bytes_per_second: int = 240
-    """What has begun (a body, a message) must come at least so fast, over each ``handshake_s``."""
-    unfinished_bytes: int = 8 * 1024 * 1024
+    """What has begun (a body, a message) must come at least so fast; pauses of ``arrival_s``."""
+    unfinished_bytes: int = 4 * 1024 * 1024
     """What the server holds of messages that have begun, over all connections."""
     connections_per_address: int = 0
     """TCP connections of one address that are no WebSockets; 0 is no limit."""
@@ -68,10 +73,11 @@ class SocketLimits:
         """Time after which a stalled reader is told to go, so that it is gone by ``stalled_s``."""
         return max(0.75 * self.stalled_s, self.stalled_s - FLUSH_S - 2 * self.tick_s)
 
-    @property
-    def least_bytes(self) -> float:
-        """What has to come within ``arrival_s``."""
-        return self.least_bytes_per_second * self.arrival_s
+    def due(self, due: float, now: float, arrived: int) -> float:
+        """Return when the next bytes are due, where some have arrived that were due at ``due``:
+        each buys its time, ``arrival_s`` is the most that they save up.
+        """
+        return min(now + self.arrival_s, due + arrived / self.least_bytes_per_second)
 
 
 class SocketConfig(uvicorn.Config):
@@ -84,6 +90,7 @@ class SocketConfig(uvicorn.Config):
         self.limits = limits
         self.unfinished = Unfinished(limits.unfinished_bytes)
         self.addresses = Addresses(limits.connections_per_address, proxies)
+        self.shares = Shares(SHARE_S)
 
 
 class Unfinished:
@@ -107,6 +114,51 @@ class Unfinished:
             largest = max(self._sizes, key=self._sizes.__getitem__)
             self.total -= self._sizes.pop(largest)
             largest()
+
+
+class Shares:
+    """Lets work take ``share_s`` of each turn of the event loop; the rest waits in line.
+
+    The loop itself serves whoever is ready: fifty connections that send megabytes would each have
+    a read of theirs parsed before anybody else's ten bytes are looked at.
+    """
+
+    def __init__(self, share_s: float, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._share_s = share_s
+        self._clock = clock
+        self._used_s = 0.0
+        self._line: dict[Callable[[], None], None] = {}
+        self._is_next_due = False
+
+    def run(self, work: Callable[[], None]) -> bool:
+        """Do ``work`` now, or when it has its turn; return whether it is done. What waits already
+        waits once.
+        """
+        if not self._is_next_due:
+            self._is_next_due = True
+            asyncio.get_running_loop().call_soon(self._next)
+        if self._line or self._used_s >= self._share_s:
+            self._line[work] = None
+            return False
+        self._do(work)
+        return True
+
+    def _next(self) -> None:
+        self._used_s = 0.0
+        while self._line and self._used_s < self._share_s:
+            work = next(iter(self._line))
+            del self._line[work]
+            self._do(work)
+        self._is_next_due = self._used_s > 0
+        if self._is_next_due:
+            asyncio.get_running_loop().call_soon(self._next)
+
+    def _do(self, work: Callable[[], None]) -> None:
+        began = self._clock()
+        try:
+            work()
+        finally:
+            self._used_s += max(self._clock() - began, 1e-9)
 
 
 class Addresses:

@@ -41,6 +41,10 @@ after a whole read (256 KB, 40,000 frames)."""
 LAST_BYTES: Final = 4096
 """What is still parsed of a connection that is closing: frames on their way, then its close."""
 
+LAST_READS: Final = 32
+"""How often a connection that is closing is read between two ticks: enough for what is on its way,
+and a flood of tiny messages costs no more."""
+
 FRAGMENT_BYTES: Final = 64
 """What a fragment takes beside its data."""
 
@@ -80,7 +84,6 @@ class WebSocketConnection(asyncio.Protocol):
     __slots__ = (
         "_accepted",
         "_app",
-        "_arrived",
         "_awaits_pong",
         "_backlog",
         "_closing_since",
@@ -90,13 +93,15 @@ class WebSocketConnection(asyncio.Protocol):
         "_cut_at",
         "_deflate",
         "_denial",
+        "_due",
         "_frames",
-        "_heard_at",
         "_held",
         "_inbox",
         "_is_binary",
         "_is_lost",
         "_is_reading",
+        "_last_bytes",
+        "_last_reads",
         "_limits",
         "_loop",
         "_moved_at",
@@ -106,12 +111,13 @@ class WebSocketConnection(asyncio.Protocol):
         "_ping_at",
         "_response",
         "_server",
+        "_shares",
         "_size",
         "_state",
         "_task",
         "_unfinished",
-        "_unfinished_since",
         "_waiter",
+        "_whole",
         "_writable",
         "transport",
     )
@@ -141,13 +147,13 @@ class WebSocketConnection(asyncio.Protocol):
         self._waiter: asyncio.Future[None] | None = None
         self._backlog = b""
         self._is_reading = True
+        self._shares = config.shares
         self._frames: list[bytes] | None = None  # of the message that is arriving
         self._is_binary = False
         self._unfinished = config.unfinished
-        self._unfinished_since: float | None = None  # that a message has begun and has not ended
-        self._heard_at = 0.0
-        self._arrived = 0  # bytes since then
+        self._due: float | None = None  # when more of a message that has begun is due
         self._held = 0
+        self._whole = 0  # bytes of large messages that the application has not taken
         self._control_second = 0
         self._control_count = 0
         # Outgoing
@@ -158,6 +164,8 @@ class WebSocketConnection(asyncio.Protocol):
         self._moved_at = 0.0
         # Times, of the loop's clock
         self._closing_since: float | None = None
+        self._last_bytes = 0  # that were parsed since then
+        self._last_reads = 0
         self._ping_at = 0.0  # when the next ping is due, or the pong that is awaited
         self._awaits_pong: bytes | None = None
         self._cut_at: float | None = None
@@ -223,7 +231,16 @@ class WebSocketConnection(asyncio.Protocol):
             self._parse(data)
         else:
             self._backlog = data
-            self._parse_backlog()
+            if not self._shares.run(self._parse_on):
+                self._pause_reading()
+
+    def _parse_on(self) -> None:
+        if self._is_lost:
+            return
+        self._is_reading = True
+        self._parse_backlog()
+        if self._is_reading and not self.transport.is_closing():
+            self.transport.resume_reading()
 
     def _parse_backlog(self) -> None:
         data, self._backlog = self._backlog, b""
@@ -244,8 +261,11 @@ class WebSocketConnection(asyncio.Protocol):
         """Parse a little more, for the echo of our close; a flood that goes on is only read."""
         if self._is_lost or not self._accepted:
             return
-        data = data[: LAST_BYTES - self._arrived]
-        self._arrived += len(data)
+        self._last_reads += 1
+        if self._last_reads == LAST_READS:
+            self.transport.pause_reading()  # until the next tick
+        data = data[: LAST_BYTES - self._last_bytes]
+        self._last_bytes += len(data)
         for start in range(0, len(data), SLICE_BYTES):
             if not self._is_lost:
                 self._parse(data[start : start + SLICE_BYTES])
@@ -265,22 +285,24 @@ class WebSocketConnection(asyncio.Protocol):
             conn.writes.clear()  # pongs: who takes nothing gets none, they would pile up
         elif conn.writes:
             self._flush()  # pongs and the echo of a close
-        if self._frames is not None or conn.reader.buffer or self._unfinished_since is not None:
+        if self._frames is not None or conn.reader.buffer or self._due is not None:
             self._hold(len(data))
 
     def _hold(self, arrived: int) -> None:
-        """Note how much of an unfinished message is held, and since when."""
+        """Note how much of an unfinished message is held, and when more of it is due."""
         held = 0 if self._closing_since is not None else len(self._conn.reader.buffer)
         if self._frames is not None:
             held += (self._conn.current_size or 0) + FRAGMENT_BYTES * len(self._frames)
+        now = self._loop.time()
         if not held:
-            self._unfinished_since = None
-        elif self._unfinished_since is None:
-            self._unfinished_since = self._heard_at = self._loop.time()
-            self._arrived = 0
+            self._due = None
+        elif self._due is None:
+            self._due = now + self._limits.arrival_s
         else:
-            self._arrived += arrived
-            self._heard_at = self._loop.time()
+            self._due = self._limits.due(self._due, now, arrived)
+        self._note(held + self._whole)
+
+    def _note(self, held: int) -> None:
         if held // HELD_STEP != self._held // HELD_STEP or not held:
             self._held = held
             self._unfinished.hold(self._drop, held)
@@ -331,6 +353,9 @@ class WebSocketConnection(asyncio.Protocol):
                 self._conn.fail(1007, "not UTF-8")
                 self._was_failed()
                 return
+        if len(data) >= HELD_STEP:
+            self._whole += len(data)
+            self._note(self._held + len(data))
         if not self._put(message):
             self._pause_reading()
 
@@ -356,6 +381,9 @@ class WebSocketConnection(asyncio.Protocol):
                 return message  # and again, should somebody ask again
         message = self._inbox.pop(0)
         if not self._inbox:
+            if self._whole:
+                self._note(max(0, self._held - self._whole))
+                self._whole = 0
             self._resume_reading()
         return message
 
@@ -367,10 +395,11 @@ class WebSocketConnection(asyncio.Protocol):
     def _resume_reading(self) -> None:
         if self._is_reading or self._is_lost or not self._accepted:
             return
-        self._is_reading = True
         if self._backlog:
-            self._parse_backlog()
-        if self._is_reading and not self.transport.is_closing():
+            self._shares.run(self._parse_on)
+            return
+        self._is_reading = True
+        if not self.transport.is_closing():
             self.transport.resume_reading()
 
     def _count_control(self) -> None:
@@ -557,8 +586,8 @@ class WebSocketConnection(asyncio.Protocol):
     def _forget(self) -> None:
         """Drop what came of a message that will never be whole."""
         self._frames = None
-        self._unfinished_since = None
-        self._arrived = 0
+        self._due = None
+        self._whole = 0
         if self._held:
             self._held = 0
             self._unfinished.hold(self._drop, 0)
@@ -594,6 +623,9 @@ class WebSocketConnection(asyncio.Protocol):
         if self._closing_since is not None:
             if now - self._closing_since >= limits.closing_s:
                 self._abort("close_timeout")
+            elif self._last_reads >= LAST_READS:
+                self._last_reads = 0
+                self.transport.resume_reading()
             return
         if not self._accepted:
             return
@@ -608,18 +640,11 @@ class WebSocketConnection(asyncio.Protocol):
 
     def _has_dawdled(self, now: float) -> bool:
         """Whether a message that has begun comes slower than it may."""
-        since, limit_s = self._unfinished_since, self._limits.arrival_s
-        if since is None or not self._is_reading:
+        if self._due is None:
             return False
-        if now - self._heard_at >= limit_s:
-            return True
-        if now - since < limit_s:
-            return False
-        if self._arrived < self._limits.least_bytes:
-            return True
-        self._unfinished_since = now
-        self._arrived = 0
-        return False
+        if not self._is_reading:  # that we don't take it is not the client's fault
+            self._due = now + self._limits.arrival_s
+        return now >= self._due
 
     def _ping(self, now: float) -> None:
         if self._awaits_pong is not None:

@@ -14,7 +14,7 @@ from wireside.errors import WiresideError
 from wireside.identity import LOCAL, Caller
 from wireside.ports import Clock
 from wireside_ui.components.dashboard import Dashboard
-from wireside_ui.page_socket import make_room
+from wireside_ui.page_socket import making
 from wireside_ui.theme import Look, head_html
 from wireside_ui.words import direction_of, language_of, sentence_in, words_in
 
@@ -54,8 +54,8 @@ class DashboardPage:
             base = request.scope.get("root_path", "")
             if not caller.may("admin"):
                 return RedirectResponse(f"{base}/audit", 303)  # says what is missing
-            make_room()
-            await self._build(request, client, caller, base)
+            with making(client):
+                await self._build(request, client, caller, base)
             return None
 
     async def _build(self, request: Request, client: Client, caller: Caller, base: str) -> None:
