@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from wireside_ui.page_socket import STRANGER_S, UNCLAIMED, Strangers, surplus
+import pytest
+
+from wireside_ui import page_socket
+from wireside_ui.page_socket import STRANGER_S, UNCLAIMED, Strangers, making, surplus
 
 
 def test_a_connection_that_names_no_page_is_overdue_after_a_while() -> None:
@@ -48,3 +51,28 @@ def test_the_address_that_asked_for_most_loses_its_oldest() -> None:
     assert len(found) == 2
     assert cast("Any", found[0]) is oldest
     assert person not in cast("Any", found)
+
+
+def test_a_page_is_not_given_up_while_it_is_being_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asked for it would get an error in its place."""
+    pages: dict[str, Any] = {}
+    monkeypatch.setattr(page_socket.Client, "instances", pages)
+
+    class Made(Page):
+        def __init__(self, number: int) -> None:
+            super().__init__("greedy")
+            self.id = str(number)
+            pages[self.id] = self
+
+        def delete(self) -> None:
+            del pages[self.id]
+
+    first = cast("Any", Made(0))
+    with making(first):
+        for number in range(1, UNCLAIMED + 20):
+            with making(cast("Any", Made(number))):
+                pass
+        assert first.id in pages
+        assert len(pages) <= UNCLAIMED + 2
+    with making(cast("Any", Made(1000))):
+        assert first.id not in pages

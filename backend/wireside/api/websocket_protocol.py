@@ -355,7 +355,7 @@ class WebSocketConnection(asyncio.Protocol):
                 return
         if len(data) >= HELD_STEP:
             self._whole += len(data)
-            self._note(self._held + len(data))
+            self._note(self._whole)  # of which it was a part until now
         if not self._put(message):
             self._pause_reading()
 

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from starlette.types import Receive, Scope, Send
 
+from wireside.api import guards
 from wireside.api.guards import PAGES_AT_ONCE, Guards
-from wireside.api.request_limits import PAGE_COST, SOCKET_COST, Allowances, Turns
+from wireside.api.request_limits import PAGE_COST, SOCKET_COST, Allowances, Starts, Turns
 from wireside.settings import Settings
 from wireside.telemetry import Telemetry
 
@@ -70,6 +71,36 @@ async def test_who_gives_up_waiting_takes_nobodys_turn() -> None:
     waiting[1].cancel()  # in the moment in which its turn has come
     await asyncio.gather(*waiting[:2], return_exceptions=True)
     await asyncio.wait_for(waiting[2], 1)
+
+
+async def test_few_begin_in_each_turn_of_the_loop_and_the_addresses_take_turns() -> None:
+    starts, order, turn = Starts(2), list[tuple[int, str]](), 0
+
+    async def begin(address: str) -> None:
+        start = starts.enter(address)
+        if start is not None:
+            await start
+        order.append((turn, address))
+
+    work = [asyncio.create_task(begin("greedy")) for _ in range(7)]
+    work.append(asyncio.create_task(begin("person")))
+    while not all(task.done() for task in work):
+        await asyncio.sleep(0)
+        turn += 1
+    begun = [sum(when == number for when, _ in order) for number in range(turn)]
+    assert max(begun) == 2
+    assert [address for _, address in order].index("person") <= 3
+    assert starts.enter("later") is None  # all was begun: nobody waits for anybody
+
+
+async def test_who_gives_up_waiting_is_passed_over() -> None:
+    starts = Starts(1)
+    assert starts.enter("a") is None
+    gone, waits = starts.enter("a"), starts.enter("a")
+    assert gone is not None
+    assert waits is not None
+    gone.cancel()
+    await asyncio.wait_for(waits, 1)
 
 
 class Pages:
@@ -162,3 +193,24 @@ async def test_pages_are_made_a_few_at_a_time_and_slow_readers_hold_no_turn(
     app.ready.set()  # each has 10 MB on its way that nobody reads
     assert await asyncio.gather(*asked) == [200] * len(clients)
     assert app.most == PAGES_AT_ONCE
+
+
+async def test_a_refusal_comes_late_so_that_a_flood_is_slow(
+    serve: Serve, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others are served meanwhile; past a bound the refused do not wait, which would be a flood
+    of its own.
+    """
+    app = Pages()
+    app.ready.set()
+    monkeypatch.setattr(guards, "REFUSED_AFTER_S", 3600.0)
+    monkeypatch.setattr(guards, "REFUSED_LATE", 2)
+    served = await serve(guarded(app, requests_per_minute_address=PAGE_COST))
+    assert await ask(await connect(served.port), "/") == 200
+    waiting = [asyncio.create_task(ask(await connect(served.port), "/")) for _ in range(2)]
+    await asyncio.sleep(0.1)
+    at_once = await connect(served.port)
+    assert await ask(at_once, "/") == 429
+    assert not any(task.done() for task in waiting)
+    for task in waiting:
+        task.cancel()

@@ -22,6 +22,7 @@ from wireside.api.compression import MIN_COMPRESSED_BYTES
 from wireside.api.http_protocol import HttpConnection
 from wireside.api.websocket_protocol import (
     JOINED_BYTES,
+    LAST_READS,
     SLICE_BYTES,
     UNSENT_BYTES,
     WebSocketConnection,
@@ -373,6 +374,27 @@ async def test_a_close_that_nobody_answers_ends(serve: Serve, echo: Any, connect
     await served.until_connections(0)
 
 
+async def test_a_flood_is_hardly_read_once_the_connection_closes(
+    serve: Serve, echo: Any, connect: Connect
+) -> None:
+    """Each read costs as much as a message. A little is read still, for the close on its way."""
+    served = await serve(echo, closing_s=3600)
+    client = await connect(served.port)
+    await client.upgrade()
+    (connection,) = served.server.server_state.connections
+    client.send(TEXT, b"close 1008")
+    assert await client.close_code() == 1008
+    while connection._last_reads < LAST_READS:
+        client.send(TEXT, b"{}")
+        await asyncio.sleep(0.01)
+    for _ in range(50):
+        client.send(TEXT, b"{}")
+        await asyncio.sleep(0.001)
+    assert connection._last_reads == LAST_READS
+    client.writer.write(b"\x88\x80\0\0\0\0")  # is seen at the next tick
+    await served.until_connections(0)
+
+
 async def test_a_development_server_cuts_connections(
     serve: Serve, echo: Any, connect: Connect
 ) -> None:
@@ -556,6 +578,23 @@ async def test_fragments_in_drops_end_the_connection(
     await served.until_connections(0)
 
 
+async def test_what_came_at_once_buys_no_time_for_drops(
+    serve: Serve, echo: Any, connect: Connect
+) -> None:
+    served = await serve(echo, handshake_s=1)
+    client = await connect(served.port)
+    await client.upgrade()
+    client.send(TEXT, bytes(900_000), fin=False)
+    gone = asyncio.create_task(client.until_gone())
+    for number in range(10_000):
+        if gone.done():
+            break
+        client.send(CONT, b"x", fin=False)
+        await asyncio.sleep(0.1)
+        assert number < 40, "four times the time that a message has"
+    await served.until_connections(0)
+
+
 async def test_a_message_may_take_its_time_as_long_as_it_comes(
     serve: Serve, echo: Any, connect: Connect
 ) -> None:
@@ -589,6 +628,37 @@ async def test_unfinished_messages_have_a_bound_over_all_connections(
     small.send(CONT, b"!")
     assert await small.receive() == (TEXT, b"s" * 20_000 + b"!")
     small.abort()
+
+
+async def test_whole_messages_that_wait_for_the_application_count_too(
+    serve: Serve, connect: Connect
+) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await receive()
+            await send({"type": "lifespan.startup.complete"})
+            return
+        await receive()
+        await send({"type": "websocket.accept"})
+        await asyncio.sleep(0.1 if scope["path"] == "/quick" else 3600)
+        size = len((await receive())["text"])
+        await send({"type": "websocket.send", "text": str(size)})
+        await receive()
+
+    served = await serve(app, unfinished_bytes=1_000_000)
+    held = served.server.config.unfinished
+    quick = await connect(served.port)
+    await quick.upgrade(path="/quick")
+    quick.send(TEXT, b"q" * 100_000)
+    assert await quick.receive() == (TEXT, b"100000")
+    await until(lambda: held.total == 0)
+    for _ in range(4):
+        client = await connect(served.port)
+        await client.upgrade(path="/slow")
+        client.send(TEXT, b"x" * 400_000)
+        await client.writer.drain()
+    await served.until_connections(3)
+    await until(lambda: held.total == 800_000)
 
 
 async def test_what_was_held_is_forgotten_with_its_connection(

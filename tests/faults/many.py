@@ -1,0 +1,234 @@
+"""Ten thousand connections that rest and two hundred that stream, held for half an hour.
+
+Every resting connection answers the server's pings, says a ping of the protocol now and then and
+must never be closed. Every streaming one asks again and again; each answer must be what the model
+sent. Each minute a line says how many there are, what the server holds and how late it is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import random
+import resource
+import struct
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import abuse  # beside this file
+from websockets.asyncio.client import connect
+
+from wireside.testing import FakeOpenAI
+
+PER_ADDRESS = 80
+"""Below the server's limit of connections from one address; nothing of the server is set."""
+
+TOKENS, RATE = 600, 20
+CALLS_S = 60.0
+"""Between two pings of the protocol on a resting connection."""
+
+SLACK_S = 30.0
+"""A pong that takes longer is none."""
+
+
+@dataclass
+class Seen:
+    """What came of all connections."""
+
+    resting: int = 0
+    pongs: int = 0
+    answers: int = 0
+    characters: int = 0
+    lates_ms: list[float] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+
+
+class Resting(asyncio.Protocol):
+    """A connection with as little of a client as there can be: ten thousand share a process."""
+
+    def __init__(self, seen: Seen) -> None:
+        self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.is_leaving = False
+        self._seen = seen
+        self._data = b""
+        self._asked_at: float | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        transport.write(abuse.handshake("/ws/ai-chat"))
+
+    def data_received(self, data: bytes) -> None:
+        self._data += data
+        if not self.opened.done():
+            head, found, rest = self._data.partition(b"\r\n\r\n")
+            if not found:
+                return
+            self._data = rest
+            if not head.startswith(b"HTTP/1.1 101"):
+                self.opened.set_exception(ConnectionError(head[:60].decode()))
+                return
+            self._seen.resting += 1
+            self.opened.set_result(None)
+        self._take_frames()
+
+    def _take_frames(self) -> None:
+        while len(self._data) >= 2:
+            size, start = self._data[1], 2
+            if size == 126:
+                size, start = struct.unpack("!H", self._data[2:4])[0], 4
+            if len(self._data) < start + size:
+                return
+            opcode, data = self._data[0] & 15, self._data[start : start + size]
+            self._data = self._data[start + size :]
+            self._take(opcode, data)
+
+    def _take(self, opcode: int, data: bytes) -> None:
+        if opcode == abuse.PING:
+            self.transport.write(abuse.frame(abuse.PONG, data))
+        elif opcode == abuse.TEXT and self._asked_at is not None:
+            self._seen.lates_ms.append((time.monotonic() - self._asked_at) * 1000)
+            self._seen.pongs += 1
+            self._asked_at = None
+
+    def ask(self) -> None:
+        """Say a ping of the protocol; the one before must have been answered."""
+        if self._asked_at is not None and time.monotonic() - self._asked_at > SLACK_S:
+            self._seen.wrong.append("a ping was not answered")
+        self._asked_at = time.monotonic()
+        self.transport.write(abuse.frame(abuse.TEXT, b'{"type":"ping","id":"1"}'))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.opened.done() and not self.is_leaving:
+            self._seen.resting -= 1
+            self._seen.wrong.append(f"a resting connection was lost: {exc}")
+
+
+def address(number: int) -> str:
+    place = number // PER_ADDRESS
+    return f"127.0.{2 + place // 250}.{1 + place % 250}"
+
+
+async def rest(port: int, count: int, seen: Seen) -> list[Resting]:
+    """Open ``count`` connections, a few at a time."""
+    loop = asyncio.get_running_loop()
+    gate = asyncio.Semaphore(50)
+
+    async def open_one(number: int) -> Resting:
+        async with gate:
+            _, one = await loop.create_connection(
+                lambda: Resting(seen), "127.0.0.1", port, local_addr=(address(number), 0)
+            )
+            await one.opened
+            return one
+
+    return list(await asyncio.gather(*(open_one(number) for number in range(count))))
+
+
+async def keep_asking(resting: list[Resting], until: float) -> None:
+    dice = random.Random(1)
+    while time.monotonic() < until:
+        for one in dice.sample(resting, max(1, len(resting) // int(CALLS_S))):
+            one.ask()
+        await asyncio.sleep(1)
+
+
+async def stream(port: int, number: int, until: float, seen: Seen) -> None:
+    """Ask until it is time, and compare each answer with what the model sent."""
+    local = (f"127.0.1.{1 + number // PER_ADDRESS}", 0)
+    await asyncio.sleep(number / 20)  # not all in one moment
+    try:
+        async with connect(f"ws://127.0.0.1:{port}/ws/ai-chat", local_addr=local) as connection:
+            round_ = 0
+            while time.monotonic() < until:
+                round_ += 1
+                seed = number * 1000 + round_
+                ask = {"type": "chat", "id": "c", "message": f"/lab tokens {TOKENS} {RATE} {seed}"}
+                await connection.send(json.dumps(ask))
+                text = ""
+                async for data in connection:
+                    got = json.loads(data)
+                    if got["type"] == "chunk":
+                        text += got["content"]
+                    elif got["type"] in ("done", "error"):
+                        break
+                seen.answers += 1
+                seen.characters += len(text)
+                if text != FakeOpenAI.text(TOKENS, seed):
+                    seen.wrong.append(f"stream {number}: {len(text)} characters are not it")
+                    return
+    except Exception as error:  # whatever it was, an answer was lost
+        seen.wrong.append(f"stream {number}: {error!r}")
+
+
+async def hold(minutes: float, idle: int, streams: int) -> int:
+    """Hold them all and print what was seen; returns the exit code."""
+    seen = Seen()
+    with tempfile.TemporaryDirectory() as folder, abuse._lab() as lab_url:
+        server, port = await abuse._serve(lab_url, folder, abuse.Limits())
+        process = psutil.Process(server.pid)
+        try:
+            before_mib = process.memory_info().rss / 2**20
+            resting = await rest(port, idle, seen)
+            open_mib = process.memory_info().rss / 2**20
+            print(f"{idle:,} rest: {(open_mib - before_mib) * 1024 / idle:.1f} KB each", flush=True)
+            until = time.monotonic() + minutes * 60
+            work = [asyncio.create_task(keep_asking(resting, until))]
+            work += [
+                asyncio.create_task(stream(port, number, until, seen)) for number in range(streams)
+            ]
+            await _tell(work, process, seen)
+            for one in resting:
+                one.is_leaving = True
+                one.transport.abort()
+        finally:
+            server.terminate()
+            await server.wait()
+    kept = "all" if seen.resting == idle else f"{seen.resting:,} of {idle:,}"
+    print(
+        f"{kept} rested to the end; {seen.answers:,} whole answers, {seen.characters:,} characters"
+    )
+    for sentence in seen.wrong[:20]:
+        print("broken:", sentence)
+    return int(bool(seen.wrong) or seen.resting != idle)
+
+
+async def _tell(work: list[asyncio.Task[None]], process: psutil.Process, seen: Seen) -> None:
+    print("minute  resting  answers  pong p50  p99 ms  MiB   CPU")
+    minute = 0
+    pending: set[asyncio.Task[None]] = set(work)
+    while pending:
+        cpu_s = sum(process.cpu_times()[:2])
+        _, pending = await asyncio.wait(pending, timeout=60)
+        minute += 1
+        lates, seen.lates_ms = seen.lates_ms, []
+        share = (sum(process.cpu_times()[:2]) - cpu_s) / 60
+        print(
+            f"{minute:>6}{seen.resting:>9,}{seen.answers:>9,}{abuse._part(lates, 0.5):>10.1f}"
+            f"{abuse._part(lates, 0.99):>8.1f}"
+            f"{process.memory_info().rss / 2**20:>5.0f}{share:>6.0%}",
+            flush=True,
+        )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--idle", type=int, default=10_000)
+    parser.add_argument("--streams", type=int, default=200)
+    given = parser.parse_args()
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    return asyncio.run(hold(given.minutes, given.idle, given.streams))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
