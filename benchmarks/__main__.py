@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import idle, latency, page, raw, report, startup, stored
+from benchmarks import dashboard, idle, latency, page, raw, report, startup, stored
 from benchmarks.report import Section
 from benchmarks.servers import ROOT, Servers, servers
 
@@ -24,6 +24,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "ui": page.measure,
     "startup": startup.measure,
     "stored": stored.measure,
+    "dashboard": dashboard.measure,
 }
 
 
