@@ -23,7 +23,7 @@ from wireside.records import Branch, ConversationInfo, Feedback, Segment, TurnRe
 FORMAT = "wireside"
 VERSION = 1
 
-MAX_NAME_CHARS = 80
+MAX_NAME_CHARS = 60
 """Of a file's name without its extension; four bytes a character fit every file system."""
 
 WORDS: Mapping[str, str] = {

@@ -49,6 +49,9 @@ STATEMENT_S = 15.0
 LOCK_KEY = 0x57697265736964
 """PostgreSQL's advisory lock of the one server that works on a database."""
 
+OPERATIONAL = ("08", "53", "57", "58")
+"""Classes of SQLSTATE that are about the server: connections, room, operators, its own files."""
+
 TAKEN = (
     "Another server works on this database. End it, or give this one a database of its own:"
     " WIRESIDE_DATA_DIR, or WIRESIDE_DATABASE_URL."
@@ -471,8 +474,21 @@ def _told() -> Iterator[None]:
     try:
         yield
     except (SQLAlchemyError, OSError, TimeoutError, sqlite.Error) as error:
-        _log.warning("store_failed", error=str(getattr(error, "orig", None) or error))
+        _log.warning("store_failed", error=_words(error))
         raise StoreError from error
+
+
+def _words(error: Exception) -> str:
+    """Return what may be logged: PostgreSQL and its driver quote rows and arguments, which are what
+    people and models wrote.
+    """
+    driver = getattr(error, "orig", None)
+    if driver is None or isinstance(driver, sqlite.Error):
+        return str(driver or error)
+    state: str = getattr(driver, "sqlstate", None) or ""
+    if state.startswith(OPERATIONAL):
+        return str(driver)
+    return f"{type(driver.__cause__ or driver).__name__} {state}".rstrip()
 
 
 def _identity(file: Path) -> tuple[int, int]:

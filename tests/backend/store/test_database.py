@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event, text
 from sqlalchemy.util import await_only
+from structlog.testing import capture_logs
 
 from wireside.errors import NotConfigured, StoreError
 from wireside.messages import End, TextDelta
@@ -245,6 +246,45 @@ class TestFaults:
         logged = "".join(traceback.format_exception(told.value))
         assert "full" in logged
         assert secret not in logged
+
+    @pytest.mark.parametrize(
+        "statement",
+        [
+            "INSERT INTO quoted VALUES ('{}', NULL)",  # "Failing row contains …"
+            "SELECT CAST('{}' AS integer)",
+            "SELECT * FROM quoted WHERE a = :value",  # the driver's own words
+        ],
+    )
+    async def test_what_postgresql_quotes_is_not_logged(
+        self, postgresql: str, statement: str
+    ) -> None:
+        secret = "Xylophonquelle"
+        create = "CREATE TEMP TABLE IF NOT EXISTS quoted (a integer, b integer NOT NULL)"
+        if "INSERT" in statement:
+            create = create.replace("a integer", "a text")
+        said = text(statement.format(secret))
+        values = {"value": secret} if ":value" in statement else {}
+        store = database(postgresql)
+
+        def work(connection: Any) -> None:
+            connection.execute(text(create))
+            connection.execute(said, values)
+
+        with capture_logs() as logged, pytest.raises(StoreError):
+            await store.write(work)
+        await store.aclose()
+        (line,) = (one for one in logged if one["event"] == "store_failed")
+        assert line["error"]
+        assert secret not in str(logged)
+
+    async def test_a_server_that_is_gone_is_told_in_its_words(self, postgresql: str) -> None:
+        store = database(postgresql)
+        quit_ = text("SELECT pg_terminate_backend(pg_backend_pid())")
+        with capture_logs() as logged, pytest.raises(StoreError):
+            await store.write(lambda connection: connection.execute(quit_).all())
+        await store.aclose()
+        (line,) = (one for one in logged if one["event"] == "store_failed")
+        assert "terminat" in line["error"] or "closed" in line["error"]
 
     async def test_a_lost_connection_is_replaced(self, postgresql: str) -> None:
         store = SqlStore(postgresql)
