@@ -279,5 +279,5 @@ def test_any_title_gives_a_name(title: str) -> None:
     assert not set(name) & set('/\\:*?"<>|\x00\n\r\u202e')
     assert name == name.strip()
     assert not name.startswith((".", "-"))
-    assert 4 <= len(name.encode()) <= 4 * 80 + 3
+    assert 4 <= len(name.encode()) <= 4 * 60 + 3
     assert name.isprintable()
