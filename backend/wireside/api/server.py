@@ -26,7 +26,10 @@ CLOSE_S: Final = 1.5
 """Seconds that clients get to answer the close frame at the stop; then they are aborted."""
 
 END_S: Final = 1.5
-"""Seconds that the application's tasks, and then its lifespan, get to end after that."""
+"""Seconds that the application's tasks get to end after that."""
+
+LAST_S: Final = 2.0
+"""Seconds that its lifespan gets to end: the store is closed there, on a busy machine too."""
 
 UNSENT_BYTES: Final = 32 * 1024
 """What the kernel takes for a connection beyond what is on its way. A reader that lags waits in
@@ -112,7 +115,7 @@ class Server(uvicorn.Server):
 
         Whatever swallows its cancellation, or sits in a thread: once asked to stop, it ends.
         """
-        limit_s = self._shutdown_s + CLOSE_S + 2 * END_S
+        limit_s = self._shutdown_s + CLOSE_S + END_S + LAST_S
         self._watchdog = threading.Timer(limit_s, _end_now)
         self._watchdog.daemon = True
         try:
@@ -180,7 +183,7 @@ class Server(uvicorn.Server):
         await self._drain()
         await self._close_connections()
         await self._end_tasks()
-        await self._at_most(END_S, self.lifespan.shutdown())
+        await self._at_most(LAST_S, self.lifespan.shutdown())
         if self._ticking is not None:
             self._ticking.cancel()
 
