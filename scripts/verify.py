@@ -47,6 +47,17 @@ SAME = ("--hypothesis-profile", "ci")
 BESIDE = ("-n", "auto", "--dist", "loadgroup")
 """Side by side: quicker, and it finds tests that lean on each other."""
 
+BY_FILE = ("-n", "auto", "--dist", "loadfile", "--no-loadscope-reorder")
+"""The tests of a file share servers that take seconds to start."""
+
+
+def files(folder: str, longest: str) -> tuple[str, ...]:
+    """Return the test files of a folder, the one that takes the longest first."""
+    names = sorted(file.name for file in (ROOT / folder).glob("test_*.py"))
+    names.sort(key=lambda name: name != longest)
+    return tuple(f"{folder}/{name}" for name in names)
+
+
 STATIC = (
     Step("format", tool("ruff", "format", "--check", ".")),
     Step("lint", tool("ruff", "check", ".")),
@@ -61,12 +72,12 @@ TEST = (
     *STATIC,
     Step("unit tests", tool("pytest", "-q", *BESIDE, *SAME, *UNIT, "-m", "not slow")),
     Step("slow tests", tool("pytest", "-q", *BESIDE, *SAME, *UNIT, "-m", "slow")),
-    Step("faults", tool("pytest", "-q", "-s", "tests/faults")),
+    Step("faults", tool("pytest", "-q", *BY_FILE, *files("tests/faults", "test_storm.py"))),
     Step("fuzzing", tool("pytest", "-q", "-s", *SAME, "tests/fuzz")),
     Step("proxies", tool("pytest", "-q", *BESIDE, "tests/proxies")),
     Step("packaging", tool("pytest", "-q", "tests/packaging")),
     # a process of its own: Playwright leaves a loop running, and async tests can't follow it
-    Step("browser", tool("pytest", "-q", "-n", "auto", "--dist", "loadfile", "tests/e2e")),
+    Step("browser", tool("pytest", "-q", *BY_FILE, *files("tests/e2e", "test_hostile_text.py"))),
 )
 
 
