@@ -6,7 +6,8 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-# of `make soak`, for what parses and for a live server
+# of `make soak`: how long a server is used, and inputs for what parses and for a live one
+MINUTES ?= 120
 INPUTS ?= 100000000
 FRAMES ?= 1000000
 
@@ -30,8 +31,8 @@ test: $(VENV)/dev ## All of that, integration, a real browser, the wheel
 bench: $(VENV)/dev ## What a token costs, as ratios to a bare relay
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-soak: $(VENV)/dev ## Cuts, kills and hostile input for hours: nothing may be lost or crash
-	@$(BIN)/python tests/faults/storm.py $(ARGS)
+soak: $(VENV)/dev ## Use, cuts, kills and hostile input for hours: nothing may be lost, leak or crash
+	@$(BIN)/python tests/faults/soak.py --minutes $(MINUTES) $(ARGS)
 	@$(BIN)/python tests/faults/abuse.py
 	@$(BIN)/python tests/fuzz/soak.py --inputs $(INPUTS) --frames $(FRAMES)
 

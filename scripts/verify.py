@@ -47,7 +47,12 @@ SAME = ("--hypothesis-profile", "ci")
 BESIDE = ("-n", "auto", "--dist", "loadgroup")
 """Side by side: quicker, and it finds tests that lean on each other."""
 
-BY_FILE = ("-n", "auto", "--dist", "loadfile", "--no-loadscope-reorder")
+MORE = str((os.cpu_count() or 1) + 1)
+"""Of tests that mostly wait: for limits of time, for browsers, for servers to start."""
+
+PATIENT = ("-n", MORE, "--dist", "loadgroup")
+
+BY_FILE = ("-n", MORE, "--dist", "loadfile", "--no-loadscope-reorder")
 """The tests of a file share servers that take seconds to start."""
 
 
@@ -71,10 +76,10 @@ CHECK = (
 TEST = (
     *STATIC,
     Step("unit tests", tool("pytest", "-q", *BESIDE, *SAME, *UNIT, "-m", "not slow")),
-    Step("slow tests", tool("pytest", "-q", *BESIDE, *SAME, *UNIT, "-m", "slow")),
+    Step("slow tests", tool("pytest", "-q", *PATIENT, *SAME, *UNIT, "-m", "slow")),
     Step("faults", tool("pytest", "-q", *BY_FILE, *files("tests/faults", "test_storm.py"))),
-    Step("fuzzing", tool("pytest", "-q", "-s", *SAME, "tests/fuzz")),
-    Step("proxies", tool("pytest", "-q", *BESIDE, "tests/proxies")),
+    Step("fuzzing", tool("pytest", "-q", *BESIDE, *SAME, "tests/fuzz")),
+    Step("proxies", tool("pytest", "-q", *PATIENT, "tests/proxies")),
     Step("packaging", tool("pytest", "-q", "tests/packaging")),
     # a process of its own: Playwright leaves a loop running, and async tests can't follow it
     Step("browser", tool("pytest", "-q", *BY_FILE, *files("tests/e2e", "test_hostile_text.py"))),

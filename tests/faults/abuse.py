@@ -23,7 +23,7 @@ import tempfile
 import time
 import urllib.request
 import zlib
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -49,6 +49,7 @@ class Limits:
     handshake_s: float = 10.0
     stalled_s: float = 60.0
     ping_s: float = 20.0
+    requests_per_minute: int = 12_000
     slack_s: float = 3.0
     """Of this machine, which runs the abusers and the users too."""
     memory_mib: float = 64.0
@@ -62,6 +63,7 @@ class Limits:
             "WIRESIDE_STALLED_S": str(self.stalled_s),
             "WIRESIDE_PING_INTERVAL_S": str(self.ping_s),
             "WIRESIDE_PING_TIMEOUT_S": str(self.ping_s),
+            "WIRESIDE_REQUESTS_PER_MINUTE_ADDRESS": str(self.requests_per_minute),
         }
 
 
@@ -756,11 +758,12 @@ def _lab() -> Iterator[str]:
 
 
 async def _serve(
-    lab_url: str, folder: str, limits: Limits
+    lab_url: str, folder: str, limits: Limits, settings: Mapping[str, str] | None = None
 ) -> tuple[asyncio.subprocess.Process, int]:
     environment = {
         **os.environ,
         **limits.environment(),
+        **(settings or {}),
         "OPENAI_BASE_URL": lab_url,
         "OPENAI_API_KEY": "lab",
         "WIRESIDE_DATA_DIR": folder,

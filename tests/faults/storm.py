@@ -20,6 +20,7 @@ import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,8 @@ class Answer:
     stream: str | None = None
     text: str = ""
     reason: str | None = None
+    cancelled_from: int | None = None
+    """The length from which on it is no longer wanted."""
 
     @property
     def question(self) -> str:
@@ -197,7 +200,7 @@ class Storm:
                 f"{self._http}/api/conversations/{original.conversation}", timeout=5
             ) as response:
                 turns = json.load(response)["turns"]
-        except OSError:
+        except (OSError, HTTPException):  # killed before, or in the middle
             return None
         for turn in turns:
             if turn["question"] == original.question and turn["answer"]:
@@ -236,8 +239,13 @@ class Storm:
             offset = len(answer.text)
             frame = {"type": "resume", "id": "1", "stream": answer.stream, "offset": offset}
         await connection.send(json.dumps(frame))
+        is_cancelled = False
         while answer.reason is None:
             self._take(answer, json.loads(await connection.recv()))
+            enough = answer.cancelled_from
+            if not is_cancelled and enough is not None and len(answer.text) > enough:
+                is_cancelled = True
+                await connection.send(json.dumps({"type": "cancel", "id": "1"}))
 
     def _take(self, answer: Answer, frame: dict[str, Any]) -> None:
         match frame["type"]:

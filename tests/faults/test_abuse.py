@@ -22,7 +22,7 @@ _spec.loader.exec_module(abuse)
 
 @pytest.mark.timeout(180)
 def test_abusers_are_freed_and_users_notice_nothing() -> None:
-    limits = abuse.Limits(stalled_s=14, ping_s=5, slack_s=15, p99_ms=None)
+    limits = abuse.Limits(stalled_s=14, ping_s=5, requests_per_minute=3000, slack_s=15, p99_ms=None)
     report = asyncio.run(abuse.run(count=300, users=10, limits=limits))
     print(f"\n{report.table()}")
     assert report.broken == []

@@ -290,9 +290,7 @@ class WebSocketConnection(asyncio.Protocol):
 
     def _hold(self, arrived: int) -> None:
         """Note how much of an unfinished message is held, and when more of it is due."""
-        held = 0 if self._closing_since is not None else len(self._conn.reader.buffer)
-        if self._frames is not None:
-            held += (self._conn.current_size or 0) + FRAGMENT_BYTES * len(self._frames)
+        held = self._begun()
         now = self._loop.time()
         if not held:
             self._due = None
@@ -301,6 +299,14 @@ class WebSocketConnection(asyncio.Protocol):
         else:
             self._due = self._limits.due(self._due, now, arrived)
         self._note(held + self._whole)
+
+    def _begun(self) -> int:
+        if self._closing_since is not None:
+            return 0
+        held = len(self._conn.reader.buffer)
+        if self._frames is not None:
+            held += (self._conn.current_size or 0) + FRAGMENT_BYTES * len(self._frames)
+        return held
 
     def _note(self, held: int) -> None:
         if held // HELD_STEP != self._held // HELD_STEP or not held:
@@ -382,8 +388,8 @@ class WebSocketConnection(asyncio.Protocol):
         message = self._inbox.pop(0)
         if not self._inbox:
             if self._whole:
-                self._note(max(0, self._held - self._whole))
                 self._whole = 0
+                self._note(self._begun())
             self._resume_reading()
         return message
 

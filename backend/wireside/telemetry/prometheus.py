@@ -88,6 +88,13 @@ def _of_models(items: Mapping[str, Histogram]) -> Histograms:
     return {(model,): histogram for model, histogram in items.items()}
 
 
+def _tasks() -> int:
+    try:
+        return len(asyncio.all_tasks())
+    except RuntimeError:  # outside of a loop
+        return 0
+
+
 METRICS: tuple[Metric, ...] = (
     # ---- connections
     Metric(
@@ -240,6 +247,11 @@ METRICS: tuple[Metric, ...] = (
         lambda s: _codes(s.telemetry.provider_retries),
     ),
     # ---- the process
+    Metric(
+        "wireside_event_loop_tasks", "gauge", "", (),
+        "Tasks of the event loop; where nobody is there they stay the same for days.",
+        lambda s: _one(_tasks()),
+    ),
     Metric(
         "wireside_event_loop_lag_seconds", "histogram", "seconds", (),
         "How late the event loop wakes who asked to be woken, looked at twice a second.",
