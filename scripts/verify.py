@@ -52,8 +52,8 @@ MORE = str((os.cpu_count() or 1) + 1)
 
 PATIENT = ("-n", MORE, "--dist", "loadgroup")
 
-BY_FILE = ("-n", MORE, "--dist", "loadfile", "--no-loadscope-reorder")
-"""The tests of a file share servers that take seconds to start."""
+BY_SCOPE = ("-n", MORE, "--dist", "loadscope", "--no-loadscope-reorder")
+"""The tests of a file or class share servers that take seconds to start."""
 
 
 def files(folder: str, longest: str) -> tuple[str, ...]:
@@ -77,12 +77,12 @@ TEST = (
     *STATIC,
     Step("unit tests", tool("pytest", "-q", *BESIDE, *SAME, *UNIT, "-m", "not slow")),
     Step("slow tests", tool("pytest", "-q", *PATIENT, *SAME, *UNIT, "-m", "slow")),
-    Step("faults", tool("pytest", "-q", *BY_FILE, *files("tests/faults", "test_storm.py"))),
+    Step("faults", tool("pytest", "-q", *BY_SCOPE, *files("tests/faults", "test_storm.py"))),
     Step("fuzzing", tool("pytest", "-q", *BESIDE, *SAME, "tests/fuzz")),
     Step("proxies", tool("pytest", "-q", *PATIENT, "tests/proxies")),
     Step("packaging", tool("pytest", "-q", "tests/packaging")),
     # a process of its own: Playwright leaves a loop running, and async tests can't follow it
-    Step("browser", tool("pytest", "-q", *BY_FILE, *files("tests/e2e", "test_hostile_text.py"))),
+    Step("browser", tool("pytest", "-q", *BY_SCOPE, *files("tests/e2e", "test_hostile_text.py"))),
 )
 
 

@@ -1,4 +1,4 @@
-"""The soak in half a minute; ``make soak`` runs it for hours."""
+"""The soak in a quarter of a minute; ``make soak`` runs it for hours."""
 
 from __future__ import annotations
 
@@ -22,6 +22,6 @@ _spec.loader.exec_module(soak)
 def test_what_was_in_use_is_free_again() -> None:
     # Memory needs hours to say anything: what is cached at first is a tenth of it. Pages are kept a
     # minute, too long to wait for here.
-    report = asyncio.run(soak.run(0.5, 1, with_pages=False, memory_may_grow=0.25))
+    report = asyncio.run(soak.run(0.25, 1, with_pages=False, memory_may_grow=0.25))
     print(f"\n{report.table()}")
     assert report.broken == []
