@@ -213,6 +213,7 @@ LONG = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", LONG)
 def test_work_and_bytes_are_in_proportion_to_the_text(kind: str) -> None:
     text, stream, sent = LONG[kind], BlockStream(MARKUP), 0
@@ -225,6 +226,7 @@ def test_work_and_bytes_are_in_proportion_to_the_text(kind: str) -> None:
     assert sent <= 10 * len(text) + len(render(text, MARKUP))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "unit",
     [
@@ -431,6 +433,7 @@ def test_the_corpus_is_large() -> None:
     assert len(set(HOSTILE)) >= 100
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: ascii(text)[:40])
 def test_hostile_text_is_harmless_at_every_moment(text: str) -> None:
     assert_harmless(render(text, MARKUP))

@@ -248,6 +248,7 @@ async def test_who_is_dropped_is_told_by_a_reset(serve: Serve, echo: Any, connec
     assert state == 7  # closed, although nothing was read
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "sent",
     [REQUEST, REQUEST[:-2], REQUEST * 5, REQUEST * (2 * PIPELINED + 2), b"GET / HT", b"?\r\n\r\n"],

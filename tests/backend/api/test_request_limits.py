@@ -141,6 +141,7 @@ async def ask(client: Any, path: str) -> int:
     return status
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "cost"),
     [

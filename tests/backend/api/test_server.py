@@ -155,6 +155,7 @@ async def test_nobody_new_is_taken_while_it_drains(start: Callable[[str], Proces
         await websockets.connect(process.url.replace("http", "ws"))
 
 
+@pytest.mark.slow
 async def test_whoever_hangs_the_stop_is_bounded(
     start: Callable[[str], Process], connect: Connect
 ) -> None:

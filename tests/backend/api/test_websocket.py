@@ -152,6 +152,7 @@ async def test_frames_that_close(url: str, frame: str | bytes, code: int) -> Non
         assert closed.value.rcvd.code == code
 
 
+@pytest.mark.slow
 async def test_a_flood_is_told_then_closed_and_others_are_undisturbed(
     url: str, provider, telemetry: Telemetry
 ) -> None:

@@ -353,6 +353,7 @@ async def test_who_takes_nothing_is_freed(serve: Serve, echo: Any, connect: Conn
     assert echo.disconnects == [1013]
 
 
+@pytest.mark.slow
 async def test_who_reads_slowly_is_not(serve: Serve, echo: Any, connect: Connect) -> None:
     served = await serve(echo, stalled_s=3.0)
     client = await connect(served.port, small_buffer=True)
@@ -725,6 +726,7 @@ async def test_others_have_their_turn_while_a_flood_is_read(serve: Serve, connec
 # What is held
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "sent",
     [

@@ -305,6 +305,7 @@ def guarded(app: Any, setting: str) -> Guards:
     return Guards(app, settings=settings, telemetry=Telemetry())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("setting", SETTINGS)
 async def test_the_matrix_has_no_wrong_verdict(
     serve: Serve, echo: Any, connect: Connect, setting: str

@@ -136,6 +136,7 @@ def content(turn: TurnRecord) -> tuple[Any, ...]:
     return turn.question, round(turn.created_at, 3), turn.options, turn.feedback, segments
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(conversations())
 def test_what_is_exported_comes_back_as_it_was(

@@ -59,6 +59,7 @@ def test_nesting_is_allowed_to_the_limit() -> None:
     assert parse_object('{"a": ' + "[" * inner + "]" * inner + "}")
 
 
+@pytest.mark.slow
 @given(
     st.dictionaries(
         st.text(),
