@@ -275,7 +275,6 @@ class Server:
         finally:
             gc.enable()  # the command line switches it off for the start
         gc.freeze()  # some 150,000 objects that stay: each look through them stops all for 75 ms
-        gc.set_threshold(5_000, 10, 20)  # all others: 200 ms, with two thousand connections
 
     async def _keep_house(self) -> None:
         while True:
