@@ -26,7 +26,7 @@ STRANGER_S = 4.0
 """How long a connection may be open without saying which page it belongs to; pages say so at once.
 What closing takes comes on top: all is over in the 10 s of a handshake."""
 
-UNCLAIMED = 50
+UNCLAIMED = 40
 """Pages that wait for their browser to come back for them, at 200 KB each. Past that the address
 that asked for the most loses its oldest; its browser loads it anew."""
 
