@@ -191,14 +191,26 @@ def test_conversations_are_exported_by_owner_where_there_are_accounts(
     assert [folder.name for folder in (tmp_path / "out").iterdir()] == ["without owner"]
 
 
-def started(*arguments: str, file_bytes: int | None = None) -> subprocess.Popen[str]:
+ROOM = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({},) * 2)"
+"""A limit in bytes on every file."""
+
+STOP = """
+import os, sys
+say = sys.stderr.write
+def write(text):
+    say(text)
+    if "25 %" in text:
+        os.kill(os.getpid(), {})
+sys.stderr.write = write
+"""
+"""A signal at a quarter of the way: from another process it comes too late if that has to wait."""
+
+
+def started(*arguments: str, first: str = "") -> subprocess.Popen[str]:
+    """Start the command in a process that does ``first`` before."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    program = "from wireside.cli import main; main()"
-    if file_bytes is not None:
-        limit = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({file_bytes},) * 2); "
-        program = limit + program
     return subprocess.Popen(
-        [sys.executable, "-c", program, *arguments],
+        [sys.executable, "-c", f"{first}\nfrom wireside.cli import main; main()", *arguments],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -219,7 +231,7 @@ def test_no_room_is_told_and_leaves_what_there_was(data: Path, tmp_path: Path) -
         (["move", "--to", f"sqlite:///{tmp_path / 'x.db'}"], 2_000),
         (["export", "--all", "out"], 200),
     ):
-        with started(*arguments, file_bytes=room) as command:
+        with started(*arguments, first=ROOM.format(room)) as command:
             _, said = command.communicate(timeout=60)
         (line,) = [line for line in said.splitlines() if not line.endswith("%")]
         assert (command.returncode, line[:10]) == (1, "wireside: "), said
@@ -232,7 +244,7 @@ def test_no_room_is_told_and_leaves_what_there_was(data: Path, tmp_path: Path) -
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_one_that_is_stopped_leaves_nothing(how: int, data: Path, tmp_path: Path) -> None:
-    fill(data, 2000)
+    fill(data, 200)
     invoke("backup", "b.gz")
     before = {file.name for file in tmp_path.rglob("*")}
     for arguments in (
@@ -241,15 +253,15 @@ def test_one_that_is_stopped_leaves_nothing(how: int, data: Path, tmp_path: Path
         ["move", "--to", f"sqlite:///{tmp_path / 'x.db'}"],
         ["export", "--all", "out"],
     ):
-        with started(*arguments) as command:
-            assert command.stderr is not None
-            assert command.stderr.readline() == "  25 %\n"
-            command.send_signal(how)
-            said = command.stderr.read()
-        assert (command.returncode, "Stopped. Nothing was changed." in said) == (1, True), said
+        with started(*arguments, first=STOP.format(int(how))) as command:
+            _, said = command.communicate(timeout=60)
+        assert (command.returncode, said) == (
+            1,
+            "  25 %\nwireside: Stopped. Nothing was changed.\n",
+        )
         after = {file.name for file in tmp_path.rglob("*") if file.name != "x.db.lock"}
         assert after == before
-    assert count(data) == 2000
+    assert count(data) == 200
 
 
 @pytest.mark.slow
