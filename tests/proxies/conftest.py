@@ -33,11 +33,14 @@ START_S = 20
 Edit = Callable[[str], str]
 
 
+NEXT_FILE = "\n# ---- the next file ----\n"
+
+
 def documented(language: str) -> str:
-    """Return the code block of that language in docs/proxies.md."""
+    """Return the code of that language in docs/proxies.md, all its files."""
     found = re.findall(rf"^```{language}\n(.*?)^```$", DOCS.read_text(), re.MULTILINE | re.DOTALL)
-    assert len(found) == 1
-    return str(found[0])
+    assert found
+    return NEXT_FILE.join(found)
 
 
 @dataclass
@@ -128,6 +131,7 @@ class Proxy:
 
     language: str
     program: str
+    file = "config"
 
     def __init__(self, folder: Path, behind: Behind, certificate: Certificate) -> None:
         self.folder = folder
@@ -146,7 +150,7 @@ class Proxy:
         """Start it with what ``edit`` makes of the documented configuration."""
         right = documented(self.language)
         text = edit(right)
-        config = self.folder / "config"
+        config = self.folder / self.file
         config.write_text(self.at_home(text))
         with (self.folder / "log").open("wb") as log:
             self.process = subprocess.Popen(
@@ -248,11 +252,35 @@ class HAProxy(Proxy):
         return [_found(self.program), "-db", "-f", str(config)]
 
 
-KINDS: dict[str, type[Proxy]] = {"nginx": Nginx, "Caddy": Caddy, "HAProxy": HAProxy}
+class Traefik(Proxy):
+    language = "yaml"
+    program = "traefik"
+    file = "traefik.yml"
+
+    def at_home(self, text: str) -> str:
+        text = self._common(text).replace(NAME, "localhost")
+        text = text.replace('":80"', f"127.0.0.1:{self.other_port}")
+        text = text.replace('":443"', f"127.0.0.1:{self.port}")
+        more = self.folder / "wireside.yml"
+        static, dynamic = text.replace("/etc/traefik/wireside.yml", str(more)).split(NEXT_FILE)
+        more.write_text(dynamic)
+        return static
+
+    def command(self, config: Path) -> list[str]:
+        return [_found(self.program), f"--configfile={config}"]
+
+
+KINDS: dict[str, type[Proxy]] = {
+    "nginx": Nginx,
+    "Caddy": Caddy,
+    "HAProxy": HAProxy,
+    "Traefik": Traefik,
+}
 
 
 def _found(program: str) -> str:
-    path = shutil.which(program) or shutil.which(program, path="/usr/sbin:/usr/local/sbin")
+    elsewhere = f"{Path(sys.executable).parent}:/usr/sbin:/usr/local/sbin"
+    path = shutil.which(program) or shutil.which(program, path=elsewhere)
     if path is None:
         pytest.skip(f"{program} is not installed (apt-get install nginx-light caddy haproxy)")
     return path

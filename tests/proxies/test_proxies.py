@@ -43,6 +43,12 @@ def in_caddy(more: str) -> Callable[[str], str]:
     return with_("reverse_proxy 127.0.0.1:8080", f"reverse_proxy 127.0.0.1:8080 {{\n{more}\n}}")
 
 
+def in_traefik(middleware: str) -> Callable[[str], str]:
+    used = with_("      tls: {}\n", "      tls: {}\n      middlewares: [wrong]\n")
+    there = with_("  services:\n", f"  middlewares:\n    wrong: {{ {middleware} }}\n  services:\n")
+    return lambda text: there(used(text))
+
+
 WRONG = [
     # kind, what is wrong, the edit that makes it so, the check that finds it, a part of the line
     (
@@ -125,6 +131,50 @@ WRONG = [
         "Compression",
         "encode @files gzip",
     ),
+    (
+        "Traefik",
+        "no upgrade",
+        in_traefik("headers: { customRequestHeaders: { Upgrade: '' } }"),
+        "Upgrade",
+        "no middleware `headers`",
+    ),
+    (
+        "Traefik",
+        "another Host",
+        with_("passHostHeader: true", "passHostHeader: false"),
+        "Host and Origin",
+        "passHostHeader: true",
+    ),
+    (
+        "Traefik",
+        "nobody's address",
+        in_traefik(
+            "headers: { customRequestHeaders: { X-Forwarded-For: '', X-Forwarded-Proto: '' } }"
+        ),
+        "Address",
+        "no middleware `headers`",
+    ),
+    (
+        "Traefik",
+        "buffers",
+        in_traefik("buffering: { maxResponseBodyBytes: 1000000 }"),
+        "Buffering",
+        "no middleware `buffering`",
+    ),
+    (
+        "Traefik",
+        "compresses",
+        in_traefik("compress: { minResponseBodyBytes: 1 }"),
+        "Compression",
+        "excludedContentTypes: [text/event-stream]",
+    ),
+    (
+        "Traefik",
+        "small bodies",
+        in_traefik("buffering: { maxRequestBodyBytes: 1000000 }"),
+        "Large requests",
+        "no middleware `buffering`",
+    ),
 ]
 
 
@@ -134,6 +184,7 @@ ALSO = {
     "WebSocket": {"Host and Origin"},
     "Buffering": {"WebSocket", "Upgrade"},  # Caddy's holds back the 101, too
     "Compression": {"Buffering"},
+    "Large requests": {"Buffering"},  # what bounds bodies in Traefik holds answers back, too
 }
 """What the same fault may show in beside the check that names it; nothing else may be blamed."""
 
@@ -143,7 +194,7 @@ def examine(url: str) -> dict[str, Finding]:
     return {finding.check: finding for finding in findings}
 
 
-@pytest.mark.parametrize("kind", ["nginx", "HAProxy", "Caddy"])
+@pytest.mark.parametrize("kind", ["nginx", "HAProxy", "Caddy", "Traefik"])
 def test_the_documented_configuration_is_well(kind: str, started: Any, behind: Any) -> None:
     proxy = started(kind, lambda text: text)
     done = subprocess.run(

@@ -36,7 +36,7 @@ LINES: Final[dict[Fault, dict[Proxy, str]]] = {
         "nginx": "proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;\n"
         "proxy_set_header X-Forwarded-Proto $scheme;",
         "Caddy": "# remove `header_up -X-Forwarded-*`: Caddy sets them by itself",
-        "Traefik": "# sets them by itself; behind another proxy:\n"
+        "Traefik": "# no middleware `headers` that empties them; behind another proxy:\n"
         "entryPoints: { websecure: { forwardedHeaders: { trustedIPs: [ADDRESS] } } }",
         "HAProxy": "option forwardfor\n"
         "http-request set-header X-Forwarded-Proto https if { ssl_fc }\n"
@@ -45,8 +45,7 @@ LINES: Final[dict[Fault, dict[Proxy, str]]] = {
     "buffering": {
         "nginx": "proxy_buffering off;",
         "Caddy": "flush_interval -1  # and no `buffer_responses`, no `response_buffers`",
-        "Traefik": "# no middleware `buffering`, and\n"
-        "loadBalancer: { responseForwarding: { flushInterval: 1ms } }",
+        "Traefik": "# no middleware `buffering`: Traefik passes streams on as they come",
         "HAProxy": "option http-no-delay  # and no `compression` of what streams",
     },
     "compression": {
@@ -58,14 +57,13 @@ LINES: Final[dict[Fault, dict[Proxy, str]]] = {
     "large": {
         "nginx": "client_max_body_size 256m;",
         "Caddy": "request_body { max_size 256MB }",
-        "Traefik": "buffering: { maxRequestBodyBytes: 268435456 }",
+        "Traefik": "# no middleware `buffering`: its `maxRequestBodyBytes` holds streams back, too",
         "HAProxy": "# no `http-request deny` that looks at req.body_size or content-length",
     },
     "idle": {
         "nginx": "proxy_read_timeout 75s;\nproxy_send_timeout 75s;",
         "Caddy": "# no `read_timeout`, `write_timeout` or `stream_timeout` below 75s",
-        "Traefik": "entryPoints: { websecure: { transport: { respondingTimeouts:"
-        " { readTimeout: 0, idleTimeout: 180s } } } }",
+        "Traefik": "# ends no WebSocket by itself: ask what is in front of it, a load balancer",
         "HAProxy": "timeout tunnel 1h",
     },
     "version": {
