@@ -97,7 +97,8 @@ class HttpConnection(HttpToolsProtocol):
         if is_reading_body and not self.cycle.more_body:
             self._due = None
         elif self._due is None:
-            self._due = now + self._limits.arrival_s
+            if self._reads_headers or is_reading_body:  # and no empty line between requests
+                self._due = now + self._limits.arrival_s
         elif is_reading_body:
             self._due = self._limits.due(self._due, now, len(data))
 
@@ -120,6 +121,15 @@ class HttpConnection(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
         super()._start_asgi_task(cycle, app)
+
+    def on_response_complete(self) -> None:
+        """Called by the cycle with its last byte. A connection that rests holds nothing of it."""
+        super().on_response_complete()
+        if self.cycle is None or not self.cycle.response_complete or self.cycle.more_body:
+            return
+        self.cycle = self._running = None  # type: ignore[assignment]  # as before the first one
+        if not self._reads_headers:
+            self.scope, self.headers = cast("Any", None), []
 
     def handle_websocket_upgrade(self) -> None:
         """Hand the TCP connection to a WebSocket connection, and keep nothing."""

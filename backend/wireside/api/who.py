@@ -92,6 +92,7 @@ class WhoAsks:
             return await answer(scope, receive, send, 503, str(error), "internal")
         except RequestError as error:
             caller, state["refused"] = None, error
+        del credentials  # a connection would hold them for as long as it is open
         if caller is None:
             if not self._is_public(scope):
                 return await self._turn_away(scope, receive, send)

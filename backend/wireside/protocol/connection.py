@@ -6,7 +6,6 @@ awaits, sends or looks at a clock; the session does what the events say.
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -87,7 +86,7 @@ class Lane:
     """Requests that are answered one after another; the first one is running."""
 
     def __init__(self) -> None:
-        self.requests: deque[Request] = deque()
+        self.requests: list[Request] = []
 
     def cancel(self) -> None:
         """Mark all: each still gets its one ``done``."""
@@ -129,7 +128,7 @@ class Connection:
     def ended(self, request: Request) -> list[Event]:
         """Take note that the last frame of ``request`` is out; the next of its lane may begin."""
         lane = self._lane_of(request.chat.id)
-        lane.requests.popleft()
+        del lane.requests[0]
         if lane.requests:
             return [Answer(lane.requests[0])]
         if request.chat.id is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ class SlidingWindow:
     def __init__(self, limit: int, window_s: float = 60.0) -> None:
         self._limit = limit
         self._window_s = window_s
-        self._times: deque[float] = deque()
+        self._times: list[float] = []  # each connection has one: an empty deque takes 760 bytes
 
     def allow(self, now: float, count: int = 1) -> bool:
         """Count ``count`` events at ``now``, or none of them when they don't all fit."""
@@ -40,8 +41,7 @@ class SlidingWindow:
         return not self._times
 
     def _forget(self, now: float) -> None:
-        while self._times and self._times[0] <= now - self._window_s:
-            self._times.popleft()
+        del self._times[: bisect_right(self._times, now - self._window_s)]
 
 
 class AddressWindows:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol, assert_never
 
@@ -74,7 +73,7 @@ class Session:
         self._counters = counters
         self._counts = counts or FrameCounts()
         self._context = Transcript(chat.history_limit)
-        self._frames: deque[str] = deque()
+        self._frames: list[str] = []
         self._running: dict[str | None, Running] = {}
         self._asking: set[asyncio.Task[None]] = set()
         self._close: Close | None = None
@@ -108,7 +107,7 @@ class Session:
                 pass
             if self._close is not None:
                 while self._frames:
-                    await send(self._frames.popleft())
+                    await send(self._frames.pop(0))
                 return await close(self._close.code, self._close.reason)
 
     async def _write_round(self, send: Callable[[str], Awaitable[None]]) -> bool:
@@ -120,7 +119,7 @@ class Session:
         wrote = bool(self._frames)
         self._is_writing = True
         while self._frames:
-            await send(self._frames.popleft())
+            await send(self._frames.pop(0))
         for running in tuple(self._running.values()):
             if self._close is not None:
                 break

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from wireside.api.http_protocol import PIPELINED, HttpConnection
@@ -18,6 +18,21 @@ Serve = Callable[..., Awaitable[Any]]
 Connect = Callable[..., Awaitable[Any]]
 
 REQUEST = b"POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\nbody"
+
+
+def living(app: ASGIApp) -> ASGIApp:
+    """An application that only answers, with a life."""
+
+    async def whole(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await receive()
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            await send({"type": "lifespan.shutdown.complete"})
+        else:
+            await app(scope, receive, send)
+
+    return whole
 
 
 @pytest.mark.parametrize(
@@ -81,22 +96,17 @@ async def test_a_body_may_not_come_in_drops(serve: Serve, echo: Any, connect: Co
 
 async def test_an_application_may_take_its_time(serve: Serve, connect: Connect) -> None:
     async def slow(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            await receive()
-            await send({"type": "lifespan.startup.complete"})
-            await receive()
-            await send({"type": "lifespan.shutdown.complete"})
-            return
         await asyncio.sleep(0.6)
         await send({"type": "http.response.start", "status": 204, "headers": []})
         await send({"type": "http.response.body"})
 
-    served = await serve(slow, handshake_s=0.2)
+    served = await serve(living(slow), handshake_s=0.2)
     client = await connect(served.port)
     client.writer.write(REQUEST)
     assert await client.status() == 204
 
 
+@pytest.mark.slow
 async def test_connections_are_kept_for_the_next_request(
     serve: Serve, echo: Any, connect: Connect
 ) -> None:
@@ -109,20 +119,52 @@ async def test_connections_are_kept_for_the_next_request(
         await asyncio.sleep(0.5)  # idle, not late: uvicorn's keep-alive decides here
 
 
+@pytest.mark.slow
+async def test_a_connection_that_rests_holds_nothing_of_its_last_request(
+    serve: Serve, echo: Any, connect: Connect
+) -> None:
+    served = await serve(echo, handshake_s=0.3)
+    client = await connect(served.port)
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(2):
+            client.writer.write(REQUEST + b"\r\n")  # an empty line is no request that has begun
+            assert await client.status() == 200
+            assert await client.reader.readexactly(4) == b"body"
+            while served.server.server_state.tasks:
+                await asyncio.sleep(0.01)
+            assert not [o for o in gc.get_objects() if type(o) is RequestResponseCycle]
+            (connection,) = served.server.server_state.connections
+            assert (connection.scope, connection.headers) == (None, [])
+            await asyncio.sleep(0.6)
+    finally:
+        gc.enable()
+
+
+async def test_an_answer_before_the_end_of_the_body_leaves_the_connection_well(
+    serve: Serve, connect: Connect
+) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [(b"content-length", b"0")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body"})
+
+    client = await connect((await serve(living(app))).port)
+    for _ in range(3):
+        client.writer.write(REQUEST[:-2])
+        assert await client.status() == 200
+        client.writer.write(REQUEST[-2:])
+
+
 async def test_who_takes_nothing_of_a_response_is_freed(serve: Serve, connect: Connect) -> None:
     async def endless(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            await receive()
-            await send({"type": "lifespan.startup.complete"})
-            await receive()
-            await send({"type": "lifespan.shutdown.complete"})
-            return
         await send({"type": "http.response.start", "status": 200, "headers": []})
         while (await asyncio.sleep(0, True)) and not served.is_done:
             await send({"type": "http.response.body", "body": b"x" * 50_000, "more_body": True})
             served.is_done = served.connections == 0
 
-    served = await serve(endless, stalled_s=0.3)
+    served = await serve(living(endless), stalled_s=0.3)
     served.is_done = False
     client = await connect(served.port, small_buffer=True)
     client.writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -184,18 +226,12 @@ async def test_an_answer_to_who_is_gone_fails_nowhere(
     ended: list[str] = []
 
     async def slow(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            await receive()
-            await send({"type": "lifespan.startup.complete"})
-            await receive()
-            await send({"type": "lifespan.shutdown.complete"})
-            return
         await goes_on.wait()
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"x"})
         ended.append(scope["path"])
 
-    served = await serve(slow)
+    served = await serve(living(slow))
     client = await connect(served.port)
     client.writer.write(REQUEST * 500)
     await client.until_gone()
