@@ -195,15 +195,21 @@ ROOM = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({},) * 2)"
 """A limit in bytes on every file."""
 
 STOP = """
-import os, sys
+import os, signal, sys, time
+signal.signal({how}, signal.{before})
 say = sys.stderr.write
 def write(text):
     say(text)
     if "25 %" in text:
-        os.kill(os.getpid(), {})
+        os.kill(os.getpid(), {how})
+        time.sleep(0.5)
 sys.stderr.write = write
 """
-"""A signal at a quarter of the way: from another process it comes too late if that has to wait."""
+"""A signal at a quarter of the way: from another process it comes too late if that has to wait.
+The work, which may be done in a thread, waits for it, too: it goes to any thread of the process.
+
+What it does before is set: tests may run under `nohup` or in the background of a shell.
+"""
 
 
 def started(*arguments: str, first: str = "") -> subprocess.Popen[str]:
@@ -242,26 +248,45 @@ def test_no_room_is_told_and_leaves_what_there_was(data: Path, tmp_path: Path) -
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_one_that_is_stopped_leaves_nothing(how: int, data: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("how", "before"),
+    [
+        (signal.SIGINT, "default_int_handler"),
+        (signal.SIGTERM, "SIG_DFL"),
+        (signal.SIGHUP, "SIG_DFL"),
+    ],
+)
+def test_one_that_is_stopped_leaves_nothing(
+    how: int, before: str, data: Path, tmp_path: Path
+) -> None:
     fill(data, 200)
     invoke("backup", "b.gz")
-    before = {file.name for file in tmp_path.rglob("*")}
+    there = {file.name for file in tmp_path.rglob("*")}
     for arguments in (
         ["backup", "c.gz"],
         ["restore", "--replace", "b.gz"],
         ["move", "--to", f"sqlite:///{tmp_path / 'x.db'}"],
         ["export", "--all", "out"],
     ):
-        with started(*arguments, first=STOP.format(int(how))) as command:
+        with started(*arguments, first=STOP.format(how=int(how), before=before)) as command:
             _, said = command.communicate(timeout=60)
-        assert (command.returncode, said) == (
-            1,
-            "  25 %\nwireside: Stopped. Nothing was changed.\n",
-        )
+        *quarters, last = said.splitlines()
+        assert (command.returncode, last) == (1, "wireside: Stopped. Nothing was changed.")
+        assert quarters[0] == "  25 %"
+        assert "  100 %" not in quarters
         after = {file.name for file in tmp_path.rglob("*") if file.name != "x.db.lock"}
-        assert after == before
+        assert after == there
     assert count(data) == 200
+
+
+@pytest.mark.slow
+def test_one_that_shall_outlive_its_terminal_does(data: Path) -> None:
+    fill(data, 200)
+    first = STOP.format(how=int(signal.SIGHUP), before="SIG_IGN")  # as `nohup` does
+    with started("backup", "b.gz", first=first) as command:
+        _, said = command.communicate(timeout=60)
+    assert (command.returncode, said.splitlines()[-1].strip()) == (0, "100 %")
+    invoke("restore", "--replace", "b.gz")
 
 
 @pytest.mark.slow

@@ -22,13 +22,14 @@ from wireside.testing.scripts import Script, error_event, json_page, page
 
 pytestmark = pytest.mark.slow
 
-KEY = "canary-of-a-key-7f3a9b2c41"
-WORDS = "canary of a question: the blue heron stands on 4711 legs"
+KEY = "canary-of-a-key-7f3a9b2c41d8"
+WORDS = "canary of a question: the blue heron stands on 471139066281 legs"
 SAID = "canary of an answer: herons have two"
-TOKEN = "canary-of-a-token-5512"
+TOKEN = "canary-of-a-token-551284017763"
 
 BOTH = f"refused {KEY} because of {WORDS}"
-LEAK = re.compile(r"canary|heron|4711|5512|7f3a9b", re.IGNORECASE)
+LEAK = re.compile(r"canary|heron|47113906|55128401|7f3a9b2c", re.IGNORECASE)
+"""Parts of them, long enough to be in no process id, port or time by chance."""
 
 REFUSALS: list[Script] = [
     *(failure(status, BOTH) for status in (400, 401, 402, 403, 404, 408, 409, 413, 422, 500, 503)),
