@@ -243,6 +243,7 @@ async def test_a_fat_server_is_told(running: Running) -> None:
     assert "WIRESIDE_RESUME_WINDOW_S" in (found.remedy or "")
 
 
+@pytest.mark.slow
 async def test_the_database_is_looked_at(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path)
     found = await doctor.check_database(settings, is_running=False)

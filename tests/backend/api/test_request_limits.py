@@ -172,6 +172,7 @@ async def test_what_is_too_much_ends_the_connection(
     assert "WIRESIDE_REQUESTS_PER_MINUTE_ADDRESS" in await client.message()  # up to the end
 
 
+@pytest.mark.slow
 async def test_handshakes_are_counted(serve: Serve, connect: Connect) -> None:
     served = await serve(guarded(Pages(), requests_per_minute_address=12 * SOCKET_COST))
     clients = [await connect(served.port) for _ in range(14)]

@@ -375,6 +375,7 @@ async def test_a_close_that_nobody_answers_ends(serve: Serve, echo: Any, connect
     await served.until_connections(0)
 
 
+@pytest.mark.slow
 async def test_a_flood_is_hardly_read_once_the_connection_closes(
     serve: Serve, echo: Any, connect: Connect
 ) -> None:
@@ -579,6 +580,7 @@ async def test_fragments_in_drops_end_the_connection(
     await served.until_connections(0)
 
 
+@pytest.mark.slow
 async def test_what_came_at_once_buys_no_time_for_drops(
     serve: Serve, echo: Any, connect: Connect
 ) -> None:
@@ -596,6 +598,7 @@ async def test_what_came_at_once_buys_no_time_for_drops(
     await served.until_connections(0)
 
 
+@pytest.mark.slow
 async def test_a_message_may_take_its_time_as_long_as_it_comes(
     serve: Serve, echo: Any, connect: Connect
 ) -> None:

@@ -323,6 +323,7 @@ def test_any_forest_has_parents_before_children(parents: list[int | None]) -> No
                 assert depth == 0
 
 
+@pytest.mark.slow
 def test_a_tree_of_a_hundred_thousand_turns_in_a_row_is_no_problem() -> None:
     placed, branches = place(
         [node(str(i), str(i - 1) if i else None) for i in reversed(range(100_000))]
@@ -456,6 +457,7 @@ def test_bad_conversations_among_good_ones_are_counted() -> None:
     assert found.passed_over == 4
 
 
+@pytest.mark.slow
 def test_a_long_chat_is_read_without_recursion() -> None:
     nodes: dict[str, tuple[str | None, Any]] = {"0": (None, message("user", "Q"))}
     for i in range(1, 30_000):

@@ -300,6 +300,7 @@ async def test_more_than_can_wait_are_refused(tmp_path: Path) -> None:
     await local.aclose()
 
 
+@pytest.mark.slow
 async def test_a_child_that_hangs_is_ended_with_its_last_words_in_the_log(tmp_path: Path) -> None:
     (tmp_path / "w.gguf").touch()
     hangs = "import sys, time; print('I hang', file=sys.stderr, flush=True); time.sleep(60)"

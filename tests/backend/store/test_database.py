@@ -79,6 +79,7 @@ class TestOpening:
         with pytest.raises(NotConfigured, match="WIRESIDE_DATABASE_URL"):
             SqlStore(wrong)
 
+    @pytest.mark.slow
     async def test_a_server_that_is_not_there_is_told(self) -> None:
         store = SqlStore("postgresql://nobody:secret@127.0.0.1:9/x")
         with pytest.raises(NotConfigured, match="reached") as told:
@@ -86,6 +87,7 @@ class TestOpening:
         assert "secret" not in str(told.value)
         await store.aclose()
 
+    @pytest.mark.slow
     async def test_a_server_that_refuses_is_told(self, postgresql: str) -> None:
         """As one does that is starting up, or has no connection left."""
         store = SqlStore(postgresql.replace("/postgres", "/nowhere", 1))
