@@ -55,6 +55,9 @@ CONVERSATIONS, ONCE, VISITORS = 8, 4, 2
 QUIET_S, QUIET_AT_MOST_S = 10.0, 180.0
 """So long nothing may change until the server is measured."""
 
+KEPT_AT_MOST = CONVERSATIONS + ONCE + 3
+"""Connections to the model's server: as many as answers at once, with the browser's."""
+
 PAGE_IS_KEPT_S = 75.0
 """A page that is left is kept a minute."""
 
@@ -67,7 +70,10 @@ class Held:
 
     tasks: int
     files: int
+    """Without ``kept``, which change by chance."""
     memory_mib: float
+    kept: int
+    """Connections to the model's server that the next answer takes: for up to a minute."""
 
 
 @dataclass
@@ -251,9 +257,10 @@ class Soak(Storm):
 class Server:
     """The process under test, looked at from outside."""
 
-    def __init__(self, pid: int, port: int) -> None:
+    def __init__(self, pid: int, port: int, lab_port: int) -> None:
         self._process = psutil.Process(pid)
         self._port = port
+        self._lab_port = lab_port
         self.trend: list[tuple[float, float]] = []
         """Seconds, and MiB of memory."""
 
@@ -266,7 +273,9 @@ class Server:
             text = response.read().decode()
         found = re.search(r"^wireside_event_loop_tasks (\S+)", text, re.MULTILINE)
         assert found is not None
-        return Held(int(float(found[1])), self._process.num_fds(), self.mib)
+        to = [c.raddr.port for c in self._process.net_connections() if c.raddr]
+        kept = to.count(self._lab_port)
+        return Held(int(float(found[1])), self._process.num_fds() - kept, self.mib, kept)
 
     async def when_quiet(self, *, with_pages: bool) -> Held:
         """Wait until nothing changes any more, and return what is held then."""
@@ -329,6 +338,8 @@ class Report:
             limit = self.memory_may_grow if name.startswith("memory") else SAME
             if after > before * (1 + limit):
                 found.append(f"{name}: {before:,.0f} before, {after:,.0f} after")
+        if self.after.kept > KEPT_AT_MOST:
+            found.append(f"{self.after.kept} connections to the model are kept")
         return found
 
     @property
@@ -355,6 +366,7 @@ class Report:
         for name, before, after in self._held():
             lines.append(f"{name:<18}{before:>12,.0f}{after:>12,.0f}{after / before - 1:>+9.1%}")
         lines.append(f"{'MiB an hour':<18}{self.mib_per_hour:>12,.1f}")
+        lines.append(f"{'kept for answers':<18}{self.before.kept:>12,}{self.after.kept:>12,}")
         return "\n".join(lines)
 
 
@@ -367,7 +379,8 @@ async def run(
         process, port = await abuse._serve(lab_url, folder, abuse.Limits(), SETTINGS)
         try:
             soak = Soak(dice, port, with_pages=with_pages)
-            report = await _soak(Server(process.pid, port), soak, seconds, with_pages=with_pages)
+            server = Server(process.pid, port, urllib.parse.urlsplit(lab_url).port or 0)
+            report = await _soak(server, soak, seconds, with_pages=with_pages)
             report.memory_may_grow = memory_may_grow
         finally:
             process.terminate()
