@@ -36,11 +36,8 @@ TRY_AGAIN_LATER = 1013
 class Counters(Protocol):
     """Who counts what happens; implemented by the telemetry."""
 
-    def message(self) -> None:
-        """A frame of a client was taken."""
-
-    def error(self, code: str) -> None:
-        """An error was told to a client."""
+    def error(self, code: str, *, is_of_answer: bool = False) -> None:
+        """An error was told to a client; one of an answer is told to each that reads it."""
 
 
 class Running:
@@ -84,7 +81,6 @@ class Session:
         """Take a text frame that arrived at ``now``."""
         if self._close is not None:
             return  # what a flood has on the way after the close costs nothing more
-        self._counters.message()
         events = self._connection.receive(text, now)
         self._counts.received[self._connection.last_type] += 1
         self._do_all(events)
@@ -303,7 +299,7 @@ class Session:
 
     def _finish(self, running: Running, end: End) -> None:
         if end.error is not None:
-            self._counters.error(end.error.code)
+            self._counters.error(end.error.code, is_of_answer=True)
         if running.outgoing is not None:
             running.outgoing.close()
         origin = running.origin

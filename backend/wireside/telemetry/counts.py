@@ -168,10 +168,12 @@ class Telemetry:
         self._tracer = tracer or NoTracer()
         self.connections = 0
         self.connections_opened = 0
-        self.messages = 0
         self.refused = 0
         self.errors: Counter[str] = Counter()
+        """Told at /ws/ai-chat. ``relayed`` are those of them that an answer ended with."""
+        self.relayed: Counter[str] = Counter()
         self.problems: Counter[str] = Counter()
+        """Told over HTTP."""
         self.frames = FrameCounts()
         self.questions: Counter[str] = Counter()
         self.models = ModelNames()
@@ -193,7 +195,7 @@ class Telemetry:
         self._since = clock()
         self._messages_before = 0
         self._refused_before = 0
-        self._errors_before: Counter[str] = Counter()
+        self._failures_before: Counter[str] = Counter()
 
     # ---- connections -------------------------------------------------------------------------
 
@@ -206,14 +208,13 @@ class Telemetry:
         """A connection has closed."""
         self.connections -= 1
 
-    def message(self) -> None:
-        """A frame of a client was taken."""
-        self.messages += 1
-
-    def error(self, code: str) -> None:
-        """An error was told to a client."""
+    def error(self, code: str, *, is_of_answer: bool = False) -> None:
+        """An error was told to a client; one of an answer is told to each that reads it."""
         self.errors[code] += 1
-        self._exemplify(code, "connection")
+        if is_of_answer:
+            self.relayed[code] += 1
+        else:
+            self._exemplify(code, "connection")
 
     def problem(self, code: str) -> None:
         """An error was told over HTTP."""
@@ -273,25 +274,33 @@ class Telemetry:
 
     # ---- the line, and the loop --------------------------------------------------------------
 
+    @property
+    def failures(self) -> Counter[str]:
+        """All that has failed, once each: answers, what was refused at /ws/ai-chat, requests."""
+        return self.stream_errors + (self.errors - self.relayed) + self.problems
+
     def line(self, now: float) -> dict[str, Any]:
-        """Return the figures since the last call; ``error_rate`` is errors for each message."""
+        """Return the figures since the last call, of all doors. A message is a question;
+        ``error_rate`` is what has failed for each message, 1 at most.
+        """
         seconds = max(now - self._since, 1e-9)
-        messages = self.messages - self._messages_before
-        errors = self.errors - self._errors_before
+        messages = self.questions.total() - self._messages_before
+        failures = self.failures - self._failures_before
         refused = self.refused - self._refused_before
+        pages = self._open_pages()
         self._since = now
-        self._messages_before = self.messages
+        self._messages_before += messages
         self._refused_before = self.refused
-        self._errors_before = self.errors.copy()
+        self._failures_before = self.failures
         return {
-            "active_connections": self.connections,
+            "active_connections": self.connections + pages,
             "messages_per_second": round(messages / seconds, 2),
-            "error_rate": round(errors.total() / max(messages, 1), 4),
-            "open_pages": self._open_pages(),
+            "error_rate": round(failures.total() / max(messages, failures.total(), 1), 4),
+            "open_pages": pages,
             "open_streams": self._open_streams(),
-            "messages_total": self.messages,
-            "errors_total": self.errors.total(),
-            "errors": dict(errors),
+            "messages_total": self._messages_before,
+            "errors_total": self._failures_before.total(),
+            "errors": dict(failures),
             "refused": refused,
         }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from math import inf
 from typing import Final
@@ -169,8 +169,19 @@ class History:
             )
         seconds = MINUTE_S if until - since <= 26 * HOUR_S else HOUR_S
         kept = await self._store.steps(seconds, int(since), int(until))
-        steps = await asyncio.to_thread(lambda: [_step_of(one) for one in kept])
-        return thinned(steps, MOST_POINTS)
+        steps = {one.at: one for one in await asyncio.to_thread(lambda: list(map(_step_of, kept)))}
+        steps.update({at: one for at, one in self._not_kept(seconds) if since <= at < until})
+        return thinned([steps[at] for at in sorted(steps)], MOST_POINTS)
+
+    def _not_kept(self, seconds: int) -> Iterator[tuple[int, Step]]:
+        """Yield the steps that the store does not have: that wait for it, and the one that runs."""
+        for (length, at), step in self._unsaved.items():
+            if length == seconds:
+                yield at, step
+        if self._minute is not None:
+            at = self._minute // seconds * seconds
+            so_far = min(seconds, max(FINE_S, self._now() - at))
+            yield at, merged([self._of(seconds, at)], at, so_far)
 
     def last_hour(self) -> list[Step]:
         """Return the steps of the last hour, those of an earlier process included."""
@@ -193,9 +204,13 @@ class History:
 
     def _to_keep(self, minute: int) -> None:
         hour = minute // HOUR_S * HOUR_S
-        of_hour = [step for at, step in self._minutes.items() if hour <= at < hour + HOUR_S]
         self._unsaved[MINUTE_S, minute] = self._minutes[minute]
-        self._unsaved[HOUR_S, hour] = merged(of_hour, hour, HOUR_S)
+        self._unsaved[HOUR_S, hour] = self._of(HOUR_S, hour)
+
+    def _of(self, seconds: int, begin: int) -> Step:
+        """Return the minute, or what there is of the hour, that begins then."""
+        inside = [step for at, step in self._minutes.items() if begin <= at < begin + seconds]
+        return merged(inside, begin, seconds)
 
     async def _forget(self) -> None:
         now = self._clock()
@@ -226,10 +241,7 @@ class History:
         }
         for (model, _), count in telemetry.streams.items():
             totals.models[model] += count
-        for code in {*telemetry.stream_errors, *telemetry.errors, *telemetry.problems}:
-            # An answer that failed was also told to whoever asked for it by a socket.
-            of_answers = max(telemetry.stream_errors[code], telemetry.errors[code])
-            totals.errors[code] = of_answers + telemetry.problems[code]
+        totals.errors = telemetry.failures
         return totals
 
     def _examples(self, telemetry: Telemetry, step: Step) -> dict[str, str]:

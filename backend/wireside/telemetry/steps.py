@@ -7,7 +7,7 @@ from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import groupby, pairwise
 from math import inf
 from typing import Any, Final
 
@@ -97,12 +97,20 @@ def merged(steps: Iterable[Step], at: float, seconds: float) -> Step:
 
 
 def thinned(steps: Sequence[Step], most: int) -> list[Step]:
-    """Return at most ``most`` steps, each for as many that follow one another."""
+    """Return at most ``most`` steps, each for those of an equal part of the whole time. It ends
+    with the last of them, and is as long as they are together, so that a gap counts for nothing.
+    """
     if len(steps) <= most:
         return list(steps)
-    each = -(-len(steps) // most)
-    groups = [steps[start : start + each] for start in range(0, len(steps), each)]
-    return [merged(some, some[0].at, sum(step.seconds for step in some)) for some in groups]
+    first = steps[0].at
+    part = (steps[-1].end - first) / most
+    groups = [list(some) for _, some in groupby(steps, lambda step: (step.at - first) // part)]
+    return [_joined(some) for some in groups]
+
+
+def _joined(steps: Sequence[Step]) -> Step:
+    seconds = sum(step.seconds for step in steps)
+    return merged(steps, steps[-1].end - seconds, seconds)
 
 
 def percentile(buckets: Mapping[float, int], part: float, bounds: Sequence[float]) -> float | None:

@@ -38,9 +38,7 @@ class Client:
         self.closed = code
         self._arrived.set()
 
-    def message(self) -> None: ...
-
-    def error(self, code: str) -> None:
+    def error(self, code: str, *, is_of_answer: bool = False) -> None:
         self.errors.append(code)
 
     def send(self, **fields: object) -> None:

@@ -44,23 +44,26 @@ def _restored() -> Iterator[None]:
     structlog.contextvars.clear_contextvars()
 
 
-def test_the_line_has_the_figures_of_its_interval() -> None:
-    telemetry = Telemetry(clock=HandClock(), open_streams=lambda: 1)
+def test_the_line_has_the_figures_of_its_interval_of_all_doors() -> None:
+    telemetry = Telemetry(clock=HandClock(), open_streams=lambda: 1, open_pages=lambda: 2)
     telemetry.connected()
     telemetry.connected()
     telemetry.disconnected()
     for _ in range(60):
-        telemetry.message()
-    for _ in range(3):
-        telemetry.error("bad_json")
+        telemetry.question("turn")
+    telemetry.answered("m", End(None, InternalError()), 0, 1.0)
+    for _ in range(2):
+        telemetry.error("internal", is_of_answer=True)  # the same, told to two who read it
+    telemetry.error("bad_json")
+    telemetry.problem("not_found")
     first = telemetry.line(130.0)
-    assert first["active_connections"] == 1
+    assert (first["active_connections"], first["open_pages"]) == (3, 2)
     assert first["messages_per_second"] == 2.0
     assert first["error_rate"] == 0.05
-    assert first["errors"] == {"bad_json": 3}
+    assert first["errors"] == {"internal": 1, "bad_json": 1, "not_found": 1}
     assert first["open_streams"] == 1
 
-    telemetry.message()
+    telemetry.question("ask")
     telemetry.refuse()
     second = telemetry.line(140.0)
     assert second["messages_per_second"] == 0.1
@@ -72,6 +75,8 @@ def test_the_line_has_the_figures_of_its_interval() -> None:
 
 def test_a_quiet_interval_divides_by_nothing() -> None:
     telemetry = Telemetry(clock=HandClock())
+    assert telemetry.line(100.0)["error_rate"] == 0.0
+    telemetry.error("internal")
     telemetry.error("internal")
     assert telemetry.line(100.0)["error_rate"] == 1.0
 

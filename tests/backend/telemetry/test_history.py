@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from wireside.errors import Forbidden, ProviderTimeout, StoreError
+from wireside.errors import Forbidden, ProviderTimeout, StoreError, UnknownModel
 from wireside.identity import LOCAL, Caller
 from wireside.messages import End, ModelRequest, Usage
 from wireside.records import FigureStep
@@ -127,6 +127,39 @@ async def test_a_day_is_shown_in_minutes_and_a_month_in_hours(
     for days in (0.5, 20):
         steps = await one.between(times.wall - days * 86_400, times.wall)
         assert sum(step.counts["messages"] for step in steps) == 6
+
+
+async def test_what_the_store_does_not_have_yet_is_shown(
+    telemetry: Telemetry, store: SqlStore, times: Times
+) -> None:
+    flaky = Flaky(store.figures)
+    one = history(telemetry, flaky, times)
+    for _ in range(3):
+        ask(telemetry, times)
+        run_for(one, times, 60)
+        await one.save()
+        flaky.is_broken = True
+    flaky.is_broken = False
+    ask(telemetry, times)
+    run_for(one, times, 10)  # the minute that runs
+    for days in (0.5, 20):
+        steps = await one.between(times.wall - days * 86_400, times.wall)
+        assert sum(step.counts["messages"] for step in steps) == 4
+        assert steps[-1].end <= times.wall + 10
+
+
+async def test_what_failed_counts_once_whoever_was_told(
+    telemetry: Telemetry, store: SqlStore, times: Times
+) -> None:
+    one = history(telemetry, store.figures, times)
+    ask(telemetry, times, error=True)
+    for _ in range(2):
+        telemetry.error("provider_timeout", is_of_answer=True)  # two sockets read that answer
+    telemetry.error("unknown_model")  # one was refused, and an answer in a page
+    telemetry.answered("m", End(None, UnknownModel()), 0, 0.0)
+    run_for(one, times, 10)
+    shown = await Board(one).show(LOCAL, times.wall - HOUR_S, times.wall)
+    assert [row[:2] for row in shown["errors"]] == [["unknown_model", 2], ["provider_timeout", 1]]
 
 
 async def test_what_a_store_does_not_take_is_kept_later(

@@ -44,8 +44,22 @@ def test_sums_do_not_depend_on_how_steps_are_grouped(some: list[Step], most: int
     thin = thinned(some, most)
     assert len(thin) <= most
     assert told(merged(thin, 0, 60)) == told(at_once)
-    assert thin[0].at == some[0].at
     assert thin[-1].end == some[-1].end
+    assert sum(step.seconds for step in thin) == sum(step.seconds for step in some)
+
+
+@given(st.sets(st.integers(0, 100), min_size=1), st.integers(1, 12))
+def test_nothing_is_shown_at_another_time_than_it_was(hours: set[int], most: int) -> None:
+    some = [Step(3600 * hour, 3600) for hour in sorted(hours)]
+    for step in some:
+        step.counts["messages"] = 1
+    thin = thinned(some, most)
+    assert len(thin) <= most
+    part = (some[-1].end - some[0].at) / most
+    for step in thin:
+        assert step.rate("messages") == pytest.approx(1 / 3600)  # a gap lowers nothing
+        assert step.end in {one.end for one in some}
+        assert step.seconds <= part + 3600
 
 
 @given(steps())
