@@ -153,7 +153,7 @@ class Proxy:
 class Served:
     """A real server in a process of its own, answering from the fault lab."""
 
-    def __init__(self, url: str, data: Path, **more: str) -> None:
+    def __init__(self, url: str, data: Path, *, log: Path | None = None, **more: str) -> None:
         settings = {
             "OPENAI_BASE_URL": url,
             "WIRESIDE_DATA_DIR": str(data),
@@ -161,13 +161,15 @@ class Served:
             **more,
         }
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "NICEGUI"))}
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "wireside", "serve", "--port", "0"],
-            env={**kept, **settings},
-            cwd=data,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        with log.open("w") if log else contextlib.nullcontext() as stderr:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "wireside", "serve", "--port", "0"],
+                env={**kept, **settings},
+                cwd=data,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                text=True,
+            )
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         self.url = line.rpartition(" ")[2].strip()
