@@ -276,7 +276,6 @@ def _peaks(state: State) -> dict[str, float]:
         "pages": state.open_pages,
         "streams": state.open_streams,
         "behind": round(state.backlog.behind_s, 1),
-        "reader_lag": max(state.lags, default=0),
         "memory": state.memory_mb or 0.0,
     }
 

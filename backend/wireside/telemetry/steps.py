@@ -157,11 +157,11 @@ def columns(
 
 FIGURES: Final = (
     "messages", "error_rate", "first_p50", "first_p95", "speed", "tokens", "streams",
-    "raw", "pages", "loop_p99", "behind", "reader_lag", "memory", "cpu",
+    "raw", "pages", "loop_p99", "behind", "memory", "cpu",
 )  # fmt: skip
 """Messages a second; failed answers of all, in percent; seconds to the first token; tokens a second
 of one answer (p50) and of all; open at most: answers, sockets, pages; lag of the event loop in ms;
-of the store in s; of the slowest reader in characters; MiB; percent of a core."""
+of the store in s; MiB; percent of a core."""
 
 
 def figures(step: Step, bounds: Mapping[str, Sequence[float]]) -> dict[str, float | None]:
@@ -180,9 +180,6 @@ def figures(step: Step, bounds: Mapping[str, Sequence[float]]) -> dict[str, floa
         "tokens": step.rate("tokens"),
         "loop_p99": None if lag is None else 1000 * lag,
         "cpu": 100 * step.rate("cpu_ms") / 1000,
-        **{
-            name: step.peaks.get(name)
-            for name in ("streams", "raw", "pages", "behind", "reader_lag", "memory")
-        },
+        **{name: step.peaks.get(name) for name in ("streams", "raw", "pages", "behind", "memory")},
     }
     return {name: None if value is None else round(value, 3) for name, value in found.items()}

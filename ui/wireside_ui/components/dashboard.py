@@ -32,7 +32,7 @@ class Dashboard(Element, component="wireside_dashboard.js"):
         now: Clock,
     ) -> None:
         """``first`` is what ``on_range(since, until)`` returns, for the last hour; seconds since
-        1970. ``links`` lead to the other pages of administrators.
+        1970. ``links`` lead to the pages of administrators, this one included.
         """
         super().__init__()
         self._props["first"] = first

@@ -69,8 +69,7 @@ export default {
           h("span", this.name),
         ]),
         h("nav", { "aria-label": w.account_settings }, [
-          this.links.map((link) => h("a", { href: link.href }, link.text)),
-          h("a", { href: `${this.base}/dashboard`, "aria-current": "page" }, w.dashboard),
+          this.links.map((link) => h("a", { href: link.href, "aria-current": link.text === w.dashboard ? "page" : null }, link.text)),
         ]),
       ]),
       h("main", { class: "wd-main", "data-testid": "dashboard" }, [
@@ -167,11 +166,11 @@ export default {
     summary() {
       const { sums, words: w } = this;
       const parts = [
-        `${this.number(sums.messages ?? 0, 0)} ${w.dash_sum_messages}`,
-        `${this.number(sums.answers ?? 0, 0)} ${w.dash_sum_answers}`,
-        `${this.number(sums.tokens ?? 0, 0)} ${w.dash_sum_tokens}`,
+        `${w.dash_sum_messages} ${this.number(sums.messages ?? 0, 0)}`, // so that no language needs a plural
+        `${w.dash_sum_answers} ${this.number(sums.answers ?? 0, 0)}`,
+        `${w.dash_sum_tokens} ${this.number(sums.tokens ?? 0, 0)}`,
       ];
-      if (sums.failed) parts.push(`${this.number(sums.failed, 0)} ${w.dash_sum_failed}`);
+      if (sums.failed) parts.push(`${w.dash_sum_failed} ${this.number(sums.failed, 0)}`);
       return [h("strong", this.rangeName()), ` ${parts.join(" · ")}`];
     },
     rangeName() {

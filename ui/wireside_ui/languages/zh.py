@@ -277,9 +277,9 @@ WORDS: Mapping[str, str] = {
     "dash_count": "次数",
     "dash_example": "示例",
     "dash_example_line": "日志中对应的标识",
-    "dash_sum_messages": "条消息",
-    "dash_sum_answers": "个回答",
-    "dash_sum_tokens": "个 token",
+    "dash_sum_messages": "消息",
+    "dash_sum_answers": "回答",
+    "dash_sum_tokens": "token",
     "dash_sum_failed": "失败",
 }
 

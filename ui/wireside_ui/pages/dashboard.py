@@ -97,13 +97,13 @@ class DashboardPage:
             return {"problem": sentence_in(language, error)}
 
     def _links(self, caller: Caller, base: str, words: dict[str, str]) -> list[dict[str, str]]:
-        if not caller.user_id:
-            return []
+        of_accounts = (
+            ("settings", "account_settings"),
+            ("people", "account_people"),
+            ("audit", "account_audit"),
+        )
+        of_all = (("dashboard", "dashboard"), ("doctor", "doctor_short"))
         return [
             {"href": f"{base}/{path}", "text": words[word]}
-            for path, word in (
-                ("settings", "account_settings"),
-                ("people", "account_people"),
-                ("audit", "account_audit"),
-            )
+            for path, word in (*(of_accounts if caller.user_id else ()), *of_all)
         ]
