@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from wireside.auth.passwords import Passwords
 from wireside.auth.presence import Presence
+from wireside.auth.tries import Tries
 from wireside.errors import BadMessage, Forbidden, NotFound
 from wireside.identity import Caller, Role
 from wireside.ports import AccountStore, Blind, Clock, Witness
@@ -49,6 +50,7 @@ class Accounts:
         store: AccountStore,
         passwords: Passwords,
         presence: Presence,
+        tries: Tries,
         wall_clock: Clock,
         on_removed: Callable[[str], None] = lambda _: None,
         witness: Witness | None = None,
@@ -62,6 +64,7 @@ class Accounts:
         self._store = store
         self._passwords = passwords
         self._presence = presence
+        self._tries = tries
         self._now = wall_clock
         self._on_removed = on_removed
         self._has_passwords = has_passwords
@@ -171,12 +174,18 @@ class Accounts:
         return await self._store.user(user_id)
 
     async def change_password(self, caller: Caller, old: str, new: str) -> None:
-        """Set one's own password; all other browsers are signed out. Raises ``BadMessage``."""
+        """Set one's own password; all other browsers are signed out. Raises ``BadMessage``, and
+        ``RateLimited`` after too many tries: whoever sits at an open page could guess the old one.
+        """
+        caller.require_in_person()
         user = await self._store.user(caller.user_id)
         if user is None or user.password is None:
             raise BadMessage("Your password is kept elsewhere.")
+        await self._tries.take(user.name, caller.address)
         if not await self._passwords.is_right(old, user.password):
+            self._saw(caller, "password_refused")
             raise BadMessage("The current password is wrong.")
+        await self._tries.was_right(user.name, caller.address)
         hashed = await self._passwords.hash(new)
         await self._store.set_password(user.id, hashed, invitation=None)
         here = caller.credential.removeprefix("session ")

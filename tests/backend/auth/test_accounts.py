@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from tests.backend.auth.conftest import PASSWORD, House, as_caller
 
 from wireside.auth.accounts import INVITATION_S, RESET_S, Vouched, clean_name
-from wireside.errors import BadMessage, Forbidden, NotFound, Unauthorized
-from wireside.identity import Caller
+from wireside.auth.tries import OF_NAME_THERE
+from wireside.errors import BadMessage, Forbidden, NotFound, RateLimited, Unauthorized
+from wireside.identity import Caller, Scope
 from wireside.records import ConversationInfo
 
 
@@ -133,6 +135,26 @@ async def test_a_new_password_needs_the_old_one_and_ends_other_sessions(house: H
     await house.accounts.change_password(here, PASSWORD, "a whole new password")
     assert ended == ["there"]
     assert [one.id for one in await house.sign_ins.of(here)] == [here.credential.split()[1]]
+
+
+async def test_the_old_password_cannot_be_guessed(house: House) -> None:
+    await house.administrator()
+    here = await house.signed_in("ada")
+    for number in range(OF_NAME_THERE.limit):
+        with pytest.raises(BadMessage, match="wrong"):
+            await house.accounts.change_password(here, f"guess {number}", "a whole new password")
+    with pytest.raises(RateLimited):
+        await house.accounts.change_password(here, PASSWORD, "a whole new password")
+    with pytest.raises(RateLimited):  # nor at the door, from there
+        await house.sign_ins.sign_in("ada", PASSWORD, agent="", address=here.address)
+
+
+@pytest.mark.parametrize("scopes", [{"read"}, {"chat", "read"}])
+async def test_a_key_does_not_try_passwords(house: House, scopes: set[Scope]) -> None:
+    ada = await house.administrator()
+    with_key = replace(ada, scopes=frozenset(scopes), credential="key k")
+    with pytest.raises(Forbidden):
+        await house.accounts.change_password(with_key, PASSWORD, "a whole new password")
 
 
 async def test_there_is_always_an_administrator(house: House) -> None:
