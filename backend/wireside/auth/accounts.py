@@ -26,6 +26,8 @@ RESET_S = 86_400.0
 SEEN_S = 60.0
 """How exactly it is kept when somebody was last here."""
 
+LAST = "There must be an administrator: make another one first."
+
 ELSEWHERE = "People are signed in elsewhere (WIRESIDE_AUTH); links to join are not used here."
 
 
@@ -141,7 +143,8 @@ class Accounts:
             raise Forbidden("This account is disabled.")
         if somebody.role is not None and user.role != somebody.role:
             was, user = user.role, replace(user, role=somebody.role)
-            await self._store.change_user(user)
+            # the groups are the provider's to give, even those of the last administrator
+            await self._store.set_role(user.id, user.role, even_of_last=True)
             self._presence.end_user(user.id)
             self._saw(_as(user), "role_changed", f"{user.name}: {was} to {user.role}")
         now = self._now()
@@ -150,19 +153,19 @@ class Accounts:
         return user
 
     async def _make_vouched(self, somebody: Vouched) -> User:
-        role = somebody.role or ("user" if await self._store.users() else "admin")
+        role_of_first: Role | None = None if somebody.role else "admin"
         name = clean_name(somebody.name) or "somebody"
         for attempt in range(1, 100):
             user = User(
                 new_id(),
                 name if attempt == 1 else f"{name} {attempt}",
-                role,
+                somebody.role or "user",
                 self._now(),
                 subject=somebody.subject,
             )
-            if await self._store.add_user(user):
-                self._saw(_as(user), "account_made", f"as {role}, by {somebody.subject}")
-                return user
+            if added := await self._store.add_user(user, role_of_first=role_of_first):
+                self._saw(_as(added), "account_made", f"as {added.role}, by {somebody.subject}")
+                return added
             if known := await self._store.user_of(somebody.subject):  # another page was faster
                 return known
         raise BadMessage("There are too many accounts of that name.")
@@ -249,8 +252,8 @@ class Accounts:
         caller.require("admin")
         user = await self._user(user_id)
         if role != user.role:
-            await self._keep_an_administrator(user)
-            await self._store.change_user(replace(user, role=role))
+            if not await self._store.set_role(user_id, role):
+                raise BadMessage(LAST)
             self._presence.end_user(user_id)
             self._saw(caller, "role_changed", f"{user.name}: {user.role} to {role}")
 
@@ -258,8 +261,8 @@ class Accounts:
         """Let somebody in no more; what they have open is closed."""
         caller.require("admin")
         user = await self._user(user_id)
-        await self._keep_an_administrator(user)
-        await self._store.change_user(replace(user, disabled_at=self._now()))
+        if not await self._store.disable(user_id, self._now()):
+            raise BadMessage(LAST)
         await self._store.end_sign_ins(user_id)
         self._presence.end_user(user_id)
         self._saw(caller, "account_disabled", user.name)
@@ -268,15 +271,15 @@ class Accounts:
         """Let somebody in again."""
         caller.require("admin")
         user = await self._user(user_id)
-        await self._store.change_user(replace(user, disabled_at=None))
+        await self._store.enable(user_id)
         self._saw(caller, "account_enabled", user.name)
 
     async def remove(self, caller: Caller, user_id: str) -> None:
         """Remove an account and all it has, its conversations too."""
         caller.require("admin")
         user = await self._user(user_id)
-        await self._keep_an_administrator(user)
-        await self._store.remove_user(user_id, self._now())
+        if not await self._store.remove_user(user_id, self._now()):
+            raise BadMessage(LAST)
         self._presence.end_user(user_id)
         self._on_removed(user_id)
         self._saw(caller, "account_removed", user.name)
@@ -290,17 +293,6 @@ class Accounts:
     def _require_passwords(self) -> None:
         if not self._has_passwords:
             raise BadMessage(ELSEWHERE)
-
-    async def _keep_an_administrator(self, changed: User) -> None:
-        if changed.role != "admin" or changed.disabled_at is not None:
-            return
-        others = [
-            user
-            for user in await self._store.users()
-            if user.role == "admin" and user.disabled_at is None and user.id != changed.id
-        ]
-        if not others:
-            raise BadMessage("There must be an administrator: make another one first.")
 
 
 def _as(user: User) -> Caller:

@@ -172,6 +172,18 @@ async def test_there_is_always_an_administrator(house: House) -> None:
         await house.accounts.disable(as_caller(grace), grace.id)
 
 
+async def test_two_administrators_do_not_put_each_other_out(house: House) -> None:
+    ada = await house.administrator()
+    grace = as_caller(await house.person(ada, "grace", "admin"))
+    done = await asyncio.gather(
+        house.accounts.set_role(ada, grace.user_id, "user"),
+        house.accounts.set_role(grace, ada.user_id, "user"),
+        return_exceptions=True,
+    )
+    assert {type(one) for one in done} == {BadMessage, type(None)}
+    assert sorted(user.role for user in await house.accounts.users(ada)) == ["admin", "user"]
+
+
 async def test_a_disabled_account_is_out_at_once_and_may_come_back(house: House) -> None:
     ada = await house.administrator()
     grace = await house.person(ada, "grace")
@@ -245,6 +257,13 @@ async def test_whom_somebody_else_vouches_for_gets_an_account(house: House) -> N
         await house.accounts.vouched(Vouched("idp 2", "Ada", "user"))
     with pytest.raises(BadMessage):
         await house.accounts.reset(as_caller(first), other.id)
+
+
+async def test_one_of_those_who_come_first_at_once_is_the_administrator(house: House) -> None:
+    users = await asyncio.gather(
+        *(house.accounts.vouched(Vouched(f"idp {name}", name)) for name in ("ada", "bob", "eve"))
+    )
+    assert sorted(user.role for user in users) == ["admin", "user", "user"]
 
 
 async def test_two_who_come_for_the_first_time_at_once_are_one(house: House) -> None:
