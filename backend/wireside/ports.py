@@ -333,13 +333,16 @@ class AccountStore(Protocol):
         ...
 
     async def set_role(self, user_id: str, role: Role, *, even_of_last: bool = False) -> bool:
-        """Keep another role, and nothing else. Returns False, and does nothing, when nobody would
-        be left who administers and is not disabled; unless ``even_of_last``.
+        """Keep another role; invitations of somebody who administers no more are taken back.
+        Returns False, and does nothing, when nobody would be left who administers and is not
+        disabled; unless ``even_of_last``.
         """
         ...
 
     async def disable(self, user_id: str, at: float) -> bool:
-        """Keep since when an account is disabled. Returns False as ``set_role`` does."""
+        """Keep since when an account is disabled; the invitations that it has made, and links to
+        its password, are taken back. Returns False as ``set_role`` does.
+        """
         ...
 
     async def enable(self, user_id: str) -> None:
@@ -351,12 +354,14 @@ class AccountStore(Protocol):
         ...
 
     async def set_password(self, user_id: str, password: str, *, invitation: str | None) -> bool:
-        """Keep another password, and use the invitation up. Returns False when it is used."""
+        """Keep another password, and use the invitation up; no other link sets it then. Returns
+        False when it is used.
+        """
         ...
 
     async def remove_user(self, user_id: str, at: float) -> bool:
-        """Remove an account with all it has; its conversations are deleted at ``at``. Returns False
-        as ``set_role`` does.
+        """Remove an account with all it has, the invitations that it has made too; its
+        conversations are deleted at ``at``. Returns False as ``set_role`` does.
         """
         ...
 
@@ -431,7 +436,9 @@ class AccountStore(Protocol):
         ...
 
     async def share(self, token: str) -> Share | None:
-        """Return the snapshot of that token, unless its conversation is deleted."""
+        """Return the snapshot of that token, unless its conversation is deleted or its owner
+        disabled.
+        """
         ...
 
     async def shares(self, owner: str, conversation_id: str | None = None) -> Sequence[Share]:

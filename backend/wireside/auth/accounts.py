@@ -81,7 +81,7 @@ class Accounts:
             return None
         old = [one.id for one in await self._store.invitations()]
         await self._store.remove_invitations(old)
-        return await self._invite("admin", "")
+        return await self._invite("admin", "", None)
 
     async def invitation(self, secret: str) -> tuple[Invitation, str]:
         """Return the invitation of a link, and the name of the account that it is for, "" for a
@@ -204,13 +204,15 @@ class Accounts:
         return await self._store.users()
 
     async def invitations(self, caller: Caller) -> Sequence[Invitation]:
-        """Return the invitations that are still good."""
+        """Return the invitations that are still good, links to passwords too."""
         caller.require("admin")
         now = self._now()
         return [one for one in await self._store.invitations() if one.expires_at > now]
 
     async def invite(self, caller: Caller, role: Role, name: str = "") -> str:
-        """Return the secret of a link by which one person makes an account."""
+        """Return the secret of a link by which one person makes an account. It is good no longer
+        than the caller may invite.
+        """
         caller.require("admin")
         self._require_passwords()
         if name:
@@ -218,12 +220,14 @@ class Accounts:
             if await self._store.user_named(name):
                 raise BadMessage("That name is taken; choose another one.")
         self._saw(caller, "invited", f"{name or 'somebody'} as {role}")
-        return await self._invite(role, name)
+        return await self._invite(role, name, caller.user_id or None)
 
-    async def _invite(self, role: Role, name: str) -> str:
+    async def _invite(self, role: Role, name: str, made_by: str | None) -> str:
         secret, now = new_secret(), self._now()
         await self._store.add_invitation(
-            Invitation(new_id(), digest(secret), role, now, now + INVITATION_S, name)
+            Invitation(
+                new_id(), digest(secret), role, now, now + INVITATION_S, name, made_by=made_by
+            )
         )
         return secret
 
@@ -242,7 +246,16 @@ class Accounts:
             raise BadMessage("The password of this account is kept elsewhere.")
         secret, now = new_secret(), self._now()
         await self._store.add_invitation(
-            Invitation(new_id(), digest(secret), user.role, now, now + RESET_S, user.name, user.id)
+            Invitation(
+                new_id(),
+                digest(secret),
+                user.role,
+                now,
+                now + RESET_S,
+                user.name,
+                user.id,
+                caller.user_id or None,
+            )
         )
         self._saw(caller, "password_reset_offered", user.name)
         return secret

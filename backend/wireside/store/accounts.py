@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, replace
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Row, Table, delete, or_, select, text, update
+from sqlalchemy import Connection, Delete, Row, Table, delete, or_, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from wireside.identity import Role
@@ -80,9 +80,10 @@ class SqlAccounts:
         """See ``AccountStore``."""
 
         def work(connection: Connection) -> bool:
-            is_less = role != "admin"
-            if is_less and not even_of_last and not _can_do_without(connection, user_id):
-                return False
+            if role != "admin":
+                if not even_of_last and not _can_do_without(connection, user_id):
+                    return False
+                connection.execute(_links(made_by=user_id))
             _change(connection, user_id, role=role)
             return True
 
@@ -94,6 +95,8 @@ class SqlAccounts:
         def work(connection: Connection) -> bool:
             if not _can_do_without(connection, user_id):
                 return False
+            connection.execute(_links(made_by=user_id))
+            connection.execute(_links(user_id=user_id))
             _change(connection, user_id, disabled_at=at)
             return True
 
@@ -115,7 +118,8 @@ class SqlAccounts:
         def work(connection: Connection) -> bool:
             if invitation is not None and not _use(connection, invitation):
                 return False
-            connection.execute(update(users).where(users.c.id == user_id).values(password=password))
+            connection.execute(_links(user_id=user_id))
+            _change(connection, user_id, password=password)
             return True
 
         return await self._database.write(work)
@@ -217,9 +221,7 @@ class SqlAccounts:
 
         def work(connection: Connection) -> None:
             if invitation.user_id is not None:  # only the newest link to a password works
-                connection.execute(
-                    delete(invitations).where(invitations.c.user_id == invitation.user_id)
-                )
+                connection.execute(_links(user_id=invitation.user_id))
             connection.execute(invitations.insert(), asdict(invitation))
 
         await self._database.write(work)
@@ -247,7 +249,12 @@ class SqlAccounts:
         statement = (
             select(shares)
             .join(conversations)
-            .where(shares.c.token == token, conversations.c.deleted_at.is_(None))
+            .outerjoin(users, users.c.id == shares.c.owner)  # without accounts there are none
+            .where(
+                shares.c.token == token,
+                conversations.c.deleted_at.is_(None),
+                users.c.disabled_at.is_(None),
+            )
         )
         return await self._one(_share, statement)
 
@@ -402,6 +409,11 @@ def _can_do_without(connection: Connection, user_id: str) -> bool:
 
 def _change(connection: Connection, user_id: str, **values: Any) -> None:
     connection.execute(update(users).where(users.c.id == user_id).values(values))
+
+
+def _links(**of: str) -> Delete:
+    """Return what removes the invitations that somebody has made, or the links to a password."""
+    return delete(invitations).filter_by(**of)
 
 
 def _use(connection: Connection, invitation_id: str) -> bool:

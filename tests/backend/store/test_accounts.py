@@ -164,6 +164,58 @@ async def test_a_link_to_a_password_takes_the_place_of_the_last_one(store: SqlSt
     assert ada.password == "new"
 
 
+async def test_an_invitation_is_good_no_longer_than_its_maker_may_invite(store: SqlStore) -> None:
+    await filled(store)
+    accounts = store.accounts
+    assert await accounts.add_user(User("u3", "eve", "admin", 3.0))
+    by_hand = replace(INVITATION, id="by hand", token="by hand")
+    mine = replace(INVITATION, made_by="u3")
+    reset = replace(INVITATION, id="i2", token="token-j", user_id="u2", made_by="u3")
+    for change, is_over in (
+        (accounts.set_role("u3", "admin"), False),
+        (accounts.set_role("u1", "user"), False),  # another one's
+        (accounts.set_role("u3", "user", even_of_last=True), True),
+        (accounts.disable("u3", 5.0), True),
+        (accounts.remove_user("u3", 5.0), True),
+    ):
+        for invitation in (by_hand, mine, reset):
+            await accounts.remove_invitations([invitation.id])
+            await accounts.add_invitation(invitation)
+        assert await change is not False
+        kept = [by_hand] if is_over else [by_hand, mine, reset]
+        found = await accounts.invitations()
+        assert sorted(found, key=lambda one: one.id) == sorted(kept, key=lambda one: one.id)
+        assert (await accounts.invitation("token-i") is None) == is_over
+
+
+async def test_a_new_password_or_a_disabled_account_ends_the_links_to_it(store: SqlStore) -> None:
+    await filled(store)
+    accounts = store.accounts
+    mine, others = replace(INVITATION, user_id="u2"), replace(INVITATION, id="i2", token="j")
+    await accounts.add_invitation(others)
+    for change in (
+        accounts.set_password("u2", "new", invitation=None),
+        accounts.disable("u2", 5.0),
+    ):
+        await accounts.add_invitation(mine)
+        assert await change
+        assert await accounts.invitations() == [others]
+
+
+async def test_what_a_disabled_account_shares_cannot_be_read(store: SqlStore) -> None:
+    await filled(store)
+    accounts = store.accounts
+    for name, owner in (("c", "u2"), ("d", "")):
+        await store.create(ConversationInfo(name, "Title", 1.0, 1.0, owner=owner))
+        share = replace(SHARE, id=name, token=name, conversation_id=name, owner=owner)
+        await accounts.add_share(share)
+    await accounts.disable("u2", 5.0)
+    assert await accounts.share("c") is None
+    assert await accounts.share("d") is not None  # of a time without accounts
+    await accounts.enable("u2")
+    assert await accounts.share("c") is not None
+
+
 async def test_shares_are_their_owners(store: SqlStore) -> None:
     await filled(store)
     accounts = store.accounts
