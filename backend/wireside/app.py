@@ -44,6 +44,7 @@ from wireside.auth.presence import Presence
 from wireside.auth.quotas import QuotaLimits, UserQuotas
 from wireside.auth.sign_ins import SignIns
 from wireside.auth.tickets import Tickets
+from wireside.auth.tries import Tries
 from wireside.chat.history import HistoryLimit
 from wireside.chat.library import Retention
 from wireside.chat.service import ChatService, Parts, Rules
@@ -152,11 +153,12 @@ class Server:
         passwords, presence = Passwords(), Presence()
         audit = Audit(store, time.time)
         witness = audit if settings.auth != "none" else None
-        limiter = self.limiter
+        tries = Tries(self.limiter, witness)
         accounts = Accounts(
             store,
             passwords,
             presence,
+            tries,
             time.time,
             on_removed=lambda user_id: self.chat.library.forget_all_of(user_id),
             witness=witness,
@@ -166,7 +168,7 @@ class Server:
             store,
             passwords,
             presence,
-            limiter,
+            tries,
             time.time,
             secret=_secret(settings.data_dir),
             days=settings.session_days,
@@ -184,7 +186,7 @@ class Server:
             store=store,
             wall_clock=time.time,
         )
-        quotas = UserQuotas(limiter, _quota_limits(settings))
+        quotas = UserQuotas(self.limiter, _quota_limits(settings))
         open_id = _open_id(settings)
         return Auth(
             gate,
@@ -357,7 +359,11 @@ def create_app(settings: Settings) -> FastAPI:
         chat=server.chat,
         door=door_of(settings),
         quotas=server.auth.quotas,
-        rules=WhoRules(settings.sharing == "public", Addresses.of(settings.trusted_proxies)),
+        rules=WhoRules(
+            shares_are_public=settings.sharing == "public",
+            is_secure=(settings.public_url or "").startswith("https:"),
+            trusted_proxies=Addresses.of(settings.trusted_proxies),
+        ),
     )
     app.add_middleware(Guards, settings=settings, telemetry=server.telemetry)
     return app

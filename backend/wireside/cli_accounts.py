@@ -222,9 +222,11 @@ async def _open(settings: Settings) -> AsyncIterator[_Opened]:
     from wireside.app import database_url
     from wireside.auth.accounts import Accounts
     from wireside.auth.keys import Keys
+    from wireside.auth.limiter import MemoryLimiter
     from wireside.auth.passwords import Passwords
     from wireside.auth.presence import Presence
     from wireside.auth.shell import witnessed
+    from wireside.auth.tries import Tries
     from wireside.store.store import SqlStore
     from wireside.telemetry import configure_logging
 
@@ -239,6 +241,7 @@ async def _open(settings: Settings) -> AsyncIterator[_Opened]:
                 store.accounts,
                 Passwords(),
                 nobody,
+                Tries(MemoryLimiter(time.monotonic)),
                 time.time,
                 witness=witness,
                 has_passwords=settings.auth in ("none", "password"),

@@ -55,6 +55,13 @@ class Caller:
         if not any(self.may(scope) for scope in scopes):
             raise Forbidden(_REFUSED[scopes[0]])
 
+    def require_in_person(self) -> None:
+        """Raise ``Forbidden`` for a program: its key may not see or make keys, sessions and
+        passwords, unless it is an administrator's.
+        """
+        if self.credential.startswith("key "):
+            self.require("admin")
+
 
 LOCAL: Final = Caller("", "", "admin")
 """Whoever reaches a server without accounts: it listens on its own machine only."""

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from wireside.identity import Caller
+from wireside.identity import Caller, Role
 from wireside.messages import Delta, ModelInfo, ModelRequest
 from wireside.records import (
     ApiKey,
@@ -322,15 +322,31 @@ class AccountStore(Protocol):
         """Return the account that somebody else vouches for under that name."""
         ...
 
-    async def add_user(self, user: User, *, invitation: str | None = None) -> bool:
+    async def add_user(
+        self, user: User, *, invitation: str | None = None, role_of_first: Role | None = None
+    ) -> User | None:
         """Add an account, and use the invitation of that id up, in one step. The first account of
-        all gets the conversations that nobody owns. Returns False, and does nothing, when the name
-        or the subject is taken, or the invitation is used.
+        all gets the conversations that nobody owns, and ``role_of_first`` where that is given.
+        Returns the account; None, and does nothing, when the name or the subject is taken, or the
+        invitation is used.
         """
         ...
 
-    async def change_user(self, user: User) -> None:
-        """Keep an account as it is given. The name must be free."""
+    async def set_role(self, user_id: str, role: Role, *, even_of_last: bool = False) -> bool:
+        """Keep another role; invitations of somebody who administers no more are taken back.
+        Returns False, and does nothing, when nobody would be left who administers and is not
+        disabled; unless ``even_of_last``.
+        """
+        ...
+
+    async def disable(self, user_id: str, at: float) -> bool:
+        """Keep since when an account is disabled; the invitations that it has made, and links to
+        its password, are taken back. Returns False as ``set_role`` does.
+        """
+        ...
+
+    async def enable(self, user_id: str) -> None:
+        """Keep that an account is disabled no more."""
         ...
 
     async def see_user(self, user_id: str, at: float) -> None:
@@ -338,11 +354,15 @@ class AccountStore(Protocol):
         ...
 
     async def set_password(self, user_id: str, password: str, *, invitation: str | None) -> bool:
-        """Keep another password, and use the invitation up. Returns False when it is used."""
+        """Keep another password, and use the invitation up; no other link sets it then. Returns
+        False when it is used.
+        """
         ...
 
-    async def remove_user(self, user_id: str, at: float) -> None:
-        """Remove an account with all it has; its conversations are deleted at ``at``."""
+    async def remove_user(self, user_id: str, at: float) -> bool:
+        """Remove an account with all it has, the invitations that it has made too; its
+        conversations are deleted at ``at``. Returns False as ``set_role`` does.
+        """
         ...
 
     # ---- where they are signed in ------------------------------------------------------------
@@ -416,7 +436,9 @@ class AccountStore(Protocol):
         ...
 
     async def share(self, token: str) -> Share | None:
-        """Return the snapshot of that token, unless its conversation is deleted."""
+        """Return the snapshot of that token, unless its conversation is deleted or its owner
+        disabled.
+        """
         ...
 
     async def shares(self, owner: str, conversation_id: str | None = None) -> Sequence[Share]:

@@ -206,7 +206,7 @@ class Invitation:
     """A link that works once. ``token`` is the hash of what is in it.
 
     Without ``user_id`` it makes an account of ``role``, called ``name`` where that is given; with
-    one it sets that account's password anew.
+    one it sets that account's password anew. ``made_by`` is None for those of the command line.
     """
 
     id: str
@@ -216,6 +216,7 @@ class Invitation:
     expires_at: float
     name: str = ""
     user_id: str | None = None
+    made_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,10 @@ _PUBLIC: Final = ("/oidc/",)
 _PUBLIC_FILES: Final = frozenset(
     {"/login", "/join", "/logo", "/favicon.ico", "/manifest.webmanifest"}
 )
+_FOR_PROGRAMS: Final = ("/api/", "/ws/")
+"""Where keys and tickets count. A page and its forms are a person's: what opens them is a session,
+or what a proxy says.
+"""
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 _FOREIGN: Final = "Pages of other sites may not send this form."
@@ -50,9 +54,12 @@ OVER: Final = 1008
 
 @dataclass(frozen=True, slots=True)
 class WhoRules:
-    """How the guard is to work. ``shares_are_public``: a shared snapshot needs no sign-in."""
+    """How the guard is to work. ``shares_are_public``: a shared snapshot needs no sign-in.
+    ``is_secure``: browsers reach the server over TLS, whatever the request says.
+    """
 
     shares_are_public: bool = False
+    is_secure: bool = False
     trusted_proxies: Addresses = Addresses()
 
 
@@ -118,12 +125,14 @@ class WhoAsks:
         ticket = next(
             (one for one in scope.get("subprotocols", ()) if one.startswith(TICKET)), None
         )
+        may_be_program = scope["path"].startswith(_FOR_PROGRAMS)
+        is_secure = self._rules.is_secure or scope["scheme"] in ("https", "wss")
         client = scope.get("client")
         return Credentials(
             address=network_of(client[0]) if client else "",
-            bearer=bearer.strip() if kind.lower() == "bearer" else None,
-            cookie=cookie_of(headers.get("cookie", "")),
-            ticket=ticket.removeprefix(TICKET) if ticket else None,
+            bearer=bearer.strip() if may_be_program and kind.lower() == "bearer" else None,
+            cookie=cookie_of(headers.get("cookie", ""), is_secure=is_secure),
+            ticket=ticket.removeprefix(TICKET) if may_be_program and ticket else None,
             origin=headers.get("origin"),
             is_own_page=self._is_own_page(scope, headers),
             is_from_proxy=self._rules.trusted_proxies.has(scope.get("wireside.peer", "")),

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from wireside.auth.passwords import Passwords
 from wireside.auth.presence import Presence
+from wireside.auth.tries import Tries
 from wireside.errors import BadMessage, Forbidden, NotFound
 from wireside.identity import Caller, Role
 from wireside.ports import AccountStore, Blind, Clock, Witness
@@ -24,6 +25,8 @@ RESET_S = 86_400.0
 
 SEEN_S = 60.0
 """How exactly it is kept when somebody was last here."""
+
+LAST = "There must be an administrator: make another one first."
 
 ELSEWHERE = "People are signed in elsewhere (WIRESIDE_AUTH); links to join are not used here."
 
@@ -49,6 +52,7 @@ class Accounts:
         store: AccountStore,
         passwords: Passwords,
         presence: Presence,
+        tries: Tries,
         wall_clock: Clock,
         on_removed: Callable[[str], None] = lambda _: None,
         witness: Witness | None = None,
@@ -62,6 +66,7 @@ class Accounts:
         self._store = store
         self._passwords = passwords
         self._presence = presence
+        self._tries = tries
         self._now = wall_clock
         self._on_removed = on_removed
         self._has_passwords = has_passwords
@@ -76,7 +81,7 @@ class Accounts:
             return None
         old = [one.id for one in await self._store.invitations()]
         await self._store.remove_invitations(old)
-        return await self._invite("admin", "")
+        return await self._invite("admin", "", None)
 
     async def invitation(self, secret: str) -> tuple[Invitation, str]:
         """Return the invitation of a link, and the name of the account that it is for, "" for a
@@ -138,7 +143,8 @@ class Accounts:
             raise Forbidden("This account is disabled.")
         if somebody.role is not None and user.role != somebody.role:
             was, user = user.role, replace(user, role=somebody.role)
-            await self._store.change_user(user)
+            # the groups are the provider's to give, even those of the last administrator
+            await self._store.set_role(user.id, user.role, even_of_last=True)
             self._presence.end_user(user.id)
             self._saw(_as(user), "role_changed", f"{user.name}: {was} to {user.role}")
         now = self._now()
@@ -147,19 +153,19 @@ class Accounts:
         return user
 
     async def _make_vouched(self, somebody: Vouched) -> User:
-        role = somebody.role or ("user" if await self._store.users() else "admin")
+        role_of_first: Role | None = None if somebody.role else "admin"
         name = clean_name(somebody.name) or "somebody"
         for attempt in range(1, 100):
             user = User(
                 new_id(),
                 name if attempt == 1 else f"{name} {attempt}",
-                role,
+                somebody.role or "user",
                 self._now(),
                 subject=somebody.subject,
             )
-            if await self._store.add_user(user):
-                self._saw(_as(user), "account_made", f"as {role}, by {somebody.subject}")
-                return user
+            if added := await self._store.add_user(user, role_of_first=role_of_first):
+                self._saw(_as(added), "account_made", f"as {added.role}, by {somebody.subject}")
+                return added
             if known := await self._store.user_of(somebody.subject):  # another page was faster
                 return known
         raise BadMessage("There are too many accounts of that name.")
@@ -171,12 +177,18 @@ class Accounts:
         return await self._store.user(user_id)
 
     async def change_password(self, caller: Caller, old: str, new: str) -> None:
-        """Set one's own password; all other browsers are signed out. Raises ``BadMessage``."""
+        """Set one's own password; all other browsers are signed out. Raises ``BadMessage``, and
+        ``RateLimited`` after too many tries: whoever sits at an open page could guess the old one.
+        """
+        caller.require_in_person()
         user = await self._store.user(caller.user_id)
         if user is None or user.password is None:
             raise BadMessage("Your password is kept elsewhere.")
+        await self._tries.take(user.name, caller.address)
         if not await self._passwords.is_right(old, user.password):
+            self._saw(caller, "password_refused")
             raise BadMessage("The current password is wrong.")
+        await self._tries.was_right(user.name, caller.address)
         hashed = await self._passwords.hash(new)
         await self._store.set_password(user.id, hashed, invitation=None)
         here = caller.credential.removeprefix("session ")
@@ -192,13 +204,15 @@ class Accounts:
         return await self._store.users()
 
     async def invitations(self, caller: Caller) -> Sequence[Invitation]:
-        """Return the invitations that are still good."""
+        """Return the invitations that are still good, links to passwords too."""
         caller.require("admin")
         now = self._now()
         return [one for one in await self._store.invitations() if one.expires_at > now]
 
     async def invite(self, caller: Caller, role: Role, name: str = "") -> str:
-        """Return the secret of a link by which one person makes an account."""
+        """Return the secret of a link by which one person makes an account. It is good no longer
+        than the caller may invite.
+        """
         caller.require("admin")
         self._require_passwords()
         if name:
@@ -206,12 +220,14 @@ class Accounts:
             if await self._store.user_named(name):
                 raise BadMessage("That name is taken; choose another one.")
         self._saw(caller, "invited", f"{name or 'somebody'} as {role}")
-        return await self._invite(role, name)
+        return await self._invite(role, name, caller.user_id or None)
 
-    async def _invite(self, role: Role, name: str) -> str:
+    async def _invite(self, role: Role, name: str, made_by: str | None) -> str:
         secret, now = new_secret(), self._now()
         await self._store.add_invitation(
-            Invitation(new_id(), digest(secret), role, now, now + INVITATION_S, name)
+            Invitation(
+                new_id(), digest(secret), role, now, now + INVITATION_S, name, made_by=made_by
+            )
         )
         return secret
 
@@ -230,7 +246,16 @@ class Accounts:
             raise BadMessage("The password of this account is kept elsewhere.")
         secret, now = new_secret(), self._now()
         await self._store.add_invitation(
-            Invitation(new_id(), digest(secret), user.role, now, now + RESET_S, user.name, user.id)
+            Invitation(
+                new_id(),
+                digest(secret),
+                user.role,
+                now,
+                now + RESET_S,
+                user.name,
+                user.id,
+                caller.user_id or None,
+            )
         )
         self._saw(caller, "password_reset_offered", user.name)
         return secret
@@ -240,8 +265,8 @@ class Accounts:
         caller.require("admin")
         user = await self._user(user_id)
         if role != user.role:
-            await self._keep_an_administrator(user)
-            await self._store.change_user(replace(user, role=role))
+            if not await self._store.set_role(user_id, role):
+                raise BadMessage(LAST)
             self._presence.end_user(user_id)
             self._saw(caller, "role_changed", f"{user.name}: {user.role} to {role}")
 
@@ -249,8 +274,8 @@ class Accounts:
         """Let somebody in no more; what they have open is closed."""
         caller.require("admin")
         user = await self._user(user_id)
-        await self._keep_an_administrator(user)
-        await self._store.change_user(replace(user, disabled_at=self._now()))
+        if not await self._store.disable(user_id, self._now()):
+            raise BadMessage(LAST)
         await self._store.end_sign_ins(user_id)
         self._presence.end_user(user_id)
         self._saw(caller, "account_disabled", user.name)
@@ -259,15 +284,15 @@ class Accounts:
         """Let somebody in again."""
         caller.require("admin")
         user = await self._user(user_id)
-        await self._store.change_user(replace(user, disabled_at=None))
+        await self._store.enable(user_id)
         self._saw(caller, "account_enabled", user.name)
 
     async def remove(self, caller: Caller, user_id: str) -> None:
         """Remove an account and all it has, its conversations too."""
         caller.require("admin")
         user = await self._user(user_id)
-        await self._keep_an_administrator(user)
-        await self._store.remove_user(user_id, self._now())
+        if not await self._store.remove_user(user_id, self._now()):
+            raise BadMessage(LAST)
         self._presence.end_user(user_id)
         self._on_removed(user_id)
         self._saw(caller, "account_removed", user.name)
@@ -281,17 +306,6 @@ class Accounts:
     def _require_passwords(self) -> None:
         if not self._has_passwords:
             raise BadMessage(ELSEWHERE)
-
-    async def _keep_an_administrator(self, changed: User) -> None:
-        if changed.role != "admin" or changed.disabled_at is not None:
-            return
-        others = [
-            user
-            for user in await self._store.users()
-            if user.role == "admin" and user.disabled_at is None and user.id != changed.id
-        ]
-        if not others:
-            raise BadMessage("There must be an administrator: make another one first.")
 
 
 def _as(user: User) -> Caller:

@@ -9,13 +9,16 @@ SECURE_COOKIE: Final = "__Host-wireside_session"
 """Its name over TLS: browsers take it from this very host only, and only over TLS."""
 
 
-def cookie_of(header: str) -> str | None:
-    """Return the session's cookie among all of a request, first the one that was set over TLS."""
-    found: dict[str, str] = {}
+def cookie_of(header: str, *, is_secure: bool) -> str | None:
+    """Return the session's cookie among all of a request. Over TLS (``is_secure``) it is the one
+    that was set there: the other one a neighbour's host, or anybody on the way, may have planted.
+    """
+    wanted = SECURE_COOKIE if is_secure else COOKIE
     for pair in header.split(";"):
         name, _, value = pair.strip().partition("=")
-        found.setdefault(name, value)
-    return found.get(SECURE_COOKIE) or found.get(COOKIE)
+        if name == wanted:
+            return value
+    return None
 
 
 def set_cookie(value: str, *, days: float, is_secure: bool) -> str:

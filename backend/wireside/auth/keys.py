@@ -55,6 +55,7 @@ class Keys:
 
         Raises ``BadMessage``, and ``Forbidden`` for what the caller may not do.
         """
+        caller.require_in_person()
         name = " ".join(name.split())
         if not 0 < len(name) <= MAX_NAME_CHARS or not name.isprintable():
             raise BadMessage(f"The name of a key needs 1 to {MAX_NAME_CHARS} characters.")
@@ -115,10 +116,12 @@ class Keys:
 
     async def of(self, caller: Caller) -> Sequence[ApiKey]:
         """Return the caller's keys."""
+        caller.require_in_person()
         return await self._store.keys(caller.user_id)
 
     async def revoke(self, caller: Caller, key_id: str) -> None:
         """Remove a key; what was opened with it is closed. Raises ``NotFound``."""
+        caller.require_in_person()
         if not await self._store.remove_key(caller.user_id, key_id):
             raise NotFound("There is no such key.")
         self._presence.end_credentials(frozenset({f"key {key_id}"}))

@@ -8,20 +8,14 @@ from dataclasses import replace
 from itsdangerous import BadSignature, Signer
 
 from wireside.auth.accounts import SEEN_S, Accounts, Vouched, clean_name
-from wireside.auth.limiter import Limiter, Rate
 from wireside.auth.passwords import Passwords
 from wireside.auth.presence import Presence
-from wireside.errors import Forbidden, NotFound, RateLimited, Unauthorized
+from wireside.auth.tries import Tries
+from wireside.errors import Forbidden, NotFound, Unauthorized
 from wireside.identity import NOBODY, Caller
 from wireside.ports import AccountStore, Blind, Clock, Witness
 from wireside.records import SignIn, User
 from wireside.secret_words import digest, new_id, new_secret
-
-TRIES_OF_NAME = Rate(10, 300)
-"""Wrong passwords for one name. Nobody is locked out for long by others who try."""
-
-TRIES_OF_ADDRESS = Rate(30, 300)
-"""Wrong passwords from one address, for whatever names."""
 
 MAX_AGENT_CHARS = 200
 
@@ -36,7 +30,7 @@ class SignIns:
         store: AccountStore,
         passwords: Passwords,
         presence: Presence,
-        limiter: Limiter,
+        tries: Tries,
         wall_clock: Clock,
         *,
         secret: str,
@@ -47,7 +41,7 @@ class SignIns:
         self._store = store
         self._passwords = passwords
         self._presence = presence
-        self._limiter = limiter
+        self._tries = tries
         self._now = wall_clock
         self._saw = (witness or Blind()).saw
         self._signer = Signer(secret, salt="wireside session")
@@ -58,13 +52,13 @@ class SignIns:
         without saying which, and ``RateLimited`` after too many.
         """
         name = clean_name(name)
-        await self._throttle(name, address)
+        await self._tries.take(name, address)
         user = await self._store.user_named(name)
         is_right = await self._passwords.is_right(password, user.password if user else None)
         if user is None or not is_right or user.disabled_at is not None:
             self._saw(replace(NOBODY, user_id="", address=address), "sign_in_failed", name)
             raise Unauthorized("The name or the password is wrong.")
-        await self._limiter.forget(f"sign-in {name}", TRIES_OF_NAME)
+        await self._tries.was_right(name, address)
         return await self.begin(user, agent=agent, address=address)
 
     async def sign_in_vouched(
@@ -79,15 +73,6 @@ class SignIns:
             self._saw(replace(NOBODY, user_id="", address=address), "sign_in_failed", somebody.name)
             raise
         return await self.begin(user, agent=agent, address=address)
-
-    async def _throttle(self, name: str, address: str) -> None:
-        tries = ((f"sign-in {name}", TRIES_OF_NAME), (f"sign-in at {address}", TRIES_OF_ADDRESS))
-        for what, rate in tries:
-            left = await self._limiter.take(what, rate)
-            if not left.was_taken:
-                who = replace(NOBODY, user_id="", address=address)
-                self._saw(who, "sign_in_throttled", name)
-                raise RateLimited(retry_after=left.reset_s)
 
     async def begin(self, user: User, *, agent: str, address: str) -> str:
         """Begin a session, which is never one that was there before; returns the cookie's value."""
@@ -128,12 +113,14 @@ class SignIns:
 
     async def of(self, caller: Caller) -> Sequence[SignIn]:
         """Return the browsers in which the caller is signed in, the last used first."""
+        caller.require_in_person()
         return await self._store.sign_ins(caller.user_id)
 
     async def end(self, caller: Caller, sign_in_id: str | None = None) -> None:
         """Sign out: here, or in another browser; what is open there is closed. Raises ``NotFound``
         for one that the caller is not signed in with.
         """
+        caller.require_in_person()
         here = caller.credential.removeprefix("session ")
         ended = await self._store.end_sign_ins(caller.user_id, only=sign_in_id or here)
         if sign_in_id is not None and not ended:
@@ -142,9 +129,12 @@ class SignIns:
 
     async def end_others(self, caller: Caller) -> None:
         """Sign out in all other browsers."""
+        caller.require_in_person()
         here = caller.credential.removeprefix("session ")
         self._ended(caller, await self._store.end_sign_ins(caller.user_id, but=here))
 
     def _ended(self, caller: Caller, ids: Sequence[str]) -> None:
+        if not ids:
+            return
         self._presence.end_credentials(frozenset(f"session {one}" for one in ids))
         self._saw(caller, "signed_out", f"{len(ids)} browsers" if len(ids) > 1 else "")

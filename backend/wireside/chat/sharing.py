@@ -85,10 +85,12 @@ class Sharing:
 
     async def of(self, caller: Caller, conversation_id: str | None = None) -> Sequence[Share]:
         """Return what the caller shares, the newest first, without the content."""
+        caller.require("read")
         return await self._store.shares(caller.user_id, conversation_id)
 
     async def revoke(self, caller: Caller, share_id: str) -> None:
         """End a link. Raises ``NotFound``."""
+        caller.require("chat")
         if not await self._store.remove_share(caller.user_id, share_id):
             raise NotFound("There is no such link.")
         self._saw(caller, "share_ended", share_id)

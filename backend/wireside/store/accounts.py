@@ -6,11 +6,13 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, replace
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Row, Table, delete, func, or_, select, update
+from sqlalchemy import Connection, Delete, Row, Table, delete, or_, select, text, update
 from sqlalchemy.exc import IntegrityError
 
+from wireside.identity import Role
 from wireside.records import ApiKey, AuditEntry, Invitation, Share, SignIn, User
 from wireside.store.database import Database
+from wireside.store.sql import is_sqlite
 from wireside.store.tables import (
     api_keys,
     audit,
@@ -48,30 +50,63 @@ class SqlAccounts:
         """See ``AccountStore``."""
         return await self._one(_user, select(users).where(users.c.subject == subject))
 
-    async def add_user(self, user: User, *, invitation: str | None = None) -> bool:
+    async def add_user(
+        self, user: User, *, invitation: str | None = None, role_of_first: Role | None = None
+    ) -> User | None:
         """See ``AccountStore``."""
 
-        def work(connection: Connection) -> bool:
+        def work(connection: Connection) -> User | None:
+            if not is_sqlite(connection):  # of two that come at once, one is the first
+                connection.execute(text("LOCK TABLE users IN SHARE ROW EXCLUSIVE MODE"))
             if invitation is not None and not _use(connection, invitation):
-                return False
-            is_first = not connection.scalar(select(func.count()).select_from(users))
+                return None
+            is_first = connection.scalar(select(users.c.id).limit(1)) is None
+            added = replace(user, role=role_of_first) if is_first and role_of_first else user
             try:
                 with connection.begin_nested():
-                    connection.execute(users.insert(), asdict(user))
+                    connection.execute(users.insert(), asdict(added))
             except IntegrityError:
                 connection.rollback()  # the invitation is still good
-                return False
+                return None
             if is_first:  # what was kept before there were accounts
                 connection.execute(
                     update(conversations).where(conversations.c.owner == "").values(owner=user.id)
                 )
+            return added
+
+        return await self._database.write(work)
+
+    async def set_role(self, user_id: str, role: Role, *, even_of_last: bool = False) -> bool:
+        """See ``AccountStore``."""
+
+        def work(connection: Connection) -> bool:
+            if role != "admin":
+                if not even_of_last and not _can_do_without(connection, user_id):
+                    return False
+                connection.execute(_links(made_by=user_id))
+            _change(connection, user_id, role=role)
             return True
 
         return await self._database.write(work)
 
-    async def change_user(self, user: User) -> None:
+    async def disable(self, user_id: str, at: float) -> bool:
         """See ``AccountStore``."""
-        await self._do(update(users).where(users.c.id == user.id).values(asdict(user)))
+
+        def work(connection: Connection) -> bool:
+            if not _can_do_without(connection, user_id):
+                return False
+            connection.execute(_links(made_by=user_id))
+            connection.execute(_links(user_id=user_id))
+            _change(connection, user_id, disabled_at=at)
+            return True
+
+        return await self._database.write(work)
+
+    async def enable(self, user_id: str) -> None:
+        """See ``AccountStore``."""
+        await self._database.write(
+            lambda connection: _change(connection, user_id, disabled_at=None)
+        )
 
     async def see_user(self, user_id: str, at: float) -> None:
         """See ``AccountStore``."""
@@ -83,15 +118,18 @@ class SqlAccounts:
         def work(connection: Connection) -> bool:
             if invitation is not None and not _use(connection, invitation):
                 return False
-            connection.execute(update(users).where(users.c.id == user_id).values(password=password))
+            connection.execute(_links(user_id=user_id))
+            _change(connection, user_id, password=password)
             return True
 
         return await self._database.write(work)
 
-    async def remove_user(self, user_id: str, at: float) -> None:
+    async def remove_user(self, user_id: str, at: float) -> bool:
         """See ``AccountStore``."""
 
-        def work(connection: Connection) -> None:
+        def work(connection: Connection) -> bool:
+            if not _can_do_without(connection, user_id):
+                return False
             connection.execute(
                 update(conversations)
                 .where(conversations.c.owner == user_id, conversations.c.deleted_at.is_(None))
@@ -99,8 +137,9 @@ class SqlAccounts:
             )
             connection.execute(delete(shares).where(shares.c.owner == user_id))
             connection.execute(delete(users).where(users.c.id == user_id))
+            return True
 
-        await self._database.write(work)
+        return await self._database.write(work)
 
     # ---- where they are signed in ------------------------------------------------------------
 
@@ -182,9 +221,7 @@ class SqlAccounts:
 
         def work(connection: Connection) -> None:
             if invitation.user_id is not None:  # only the newest link to a password works
-                connection.execute(
-                    delete(invitations).where(invitations.c.user_id == invitation.user_id)
-                )
+                connection.execute(_links(user_id=invitation.user_id))
             connection.execute(invitations.insert(), asdict(invitation))
 
         await self._database.write(work)
@@ -212,7 +249,12 @@ class SqlAccounts:
         statement = (
             select(shares)
             .join(conversations)
-            .where(shares.c.token == token, conversations.c.deleted_at.is_(None))
+            .outerjoin(users, users.c.id == shares.c.owner)  # without accounts there are none
+            .where(
+                shares.c.token == token,
+                conversations.c.deleted_at.is_(None),
+                users.c.disabled_at.is_(None),
+            )
         )
         return await self._one(_share, statement)
 
@@ -351,6 +393,27 @@ class SqlAccounts:
 
     async def _ids(self, statement: Any) -> list[str]:
         return await self._database.write(lambda connection: list(connection.scalars(statement)))
+
+
+def _can_do_without(connection: Connection, user_id: str) -> bool:
+    """Return whether somebody administers when this account does no more. It is true to the end of
+    the transaction: two administrators who put each other out at once come here one by one.
+    """
+    statement = select(users.c.id).where(users.c.role == "admin", users.c.disabled_at.is_(None))
+    # PostgreSQL locks the rows, and looks again at those it had to wait for; SQLite has one writer
+    administrators = connection.scalars(
+        statement.order_by(users.c.id).with_for_update(key_share=True)
+    ).all()
+    return user_id not in administrators or len(administrators) > 1
+
+
+def _change(connection: Connection, user_id: str, **values: Any) -> None:
+    connection.execute(update(users).where(users.c.id == user_id).values(values))
+
+
+def _links(**of: str) -> Delete:
+    """Return what removes the invitations that somebody has made, or the links to a password."""
+    return delete(invitations).filter_by(**of)
 
 
 def _use(connection: Connection, invitation_id: str) -> bool:

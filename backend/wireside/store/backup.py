@@ -197,6 +197,8 @@ def load(
     for head in heads:
         _compare(connection, tables[head.name], head, backup.sha256[head.name], progress)
     if backup.header.revision != migrate.NEWEST:
+        if not is_sqlite(connection):  # what has read a table to its end holds it still
+            connection.execute(text("CLOSE ALL"))
         migrate.upgrade(connection)
     for name, number in backup.header.numbers.items():
         _go_on_after(connection, name, number)

@@ -236,8 +236,8 @@ users = Table(
 )
 
 
-def _user(**more: Any) -> Column[Any]:
-    return Column("user_id", ForeignKey(users.c.id, ondelete="CASCADE"), **more)
+def _user(name: str = "user_id", **more: Any) -> Column[Any]:
+    return Column(name, ForeignKey(users.c.id, ondelete="CASCADE"), **more)
 
 
 sign_ins = Table(
@@ -278,6 +278,7 @@ invitations = Table(
     Column("expires_at", Double, nullable=False),
     Column("name", AnyText, nullable=False),
     _user(index=True),
+    _user("made_by", index=True),
 )
 
 shares = Table(

@@ -15,6 +15,7 @@ from wireside.auth.passwords import Passwords
 from wireside.auth.presence import Presence
 from wireside.auth.sign_ins import SignIns
 from wireside.auth.tickets import Tickets
+from wireside.auth.tries import Tries
 from wireside.identity import Caller
 from wireside.records import User
 from wireside.store.store import SqlStore
@@ -88,10 +89,9 @@ def clock() -> HandClock:
 async def house(store: SqlStore, clock: HandClock) -> House:
     quick = Passwords(Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1))
     presence, removed = Presence(), list[str]()
-    accounts = Accounts(store.accounts, quick, presence, clock, removed.append)
-    sign_ins = SignIns(
-        store.accounts, quick, presence, MemoryLimiter(clock), clock, secret="s" * 32, days=30
-    )
+    tries = Tries(MemoryLimiter(clock))
+    accounts = Accounts(store.accounts, quick, presence, tries, clock, removed.append)
+    sign_ins = SignIns(store.accounts, quick, presence, tries, clock, secret="s" * 32, days=30)
     keys = Keys(store.accounts, presence, clock)
     tickets = Tickets(clock)
     return House(store, clock, presence, quick, accounts, sign_ins, keys, tickets, removed)

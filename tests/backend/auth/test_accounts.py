@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from tests.backend.auth.conftest import PASSWORD, House, as_caller
 
 from wireside.auth.accounts import INVITATION_S, RESET_S, Vouched, clean_name
-from wireside.errors import BadMessage, Forbidden, NotFound, Unauthorized
-from wireside.identity import Caller
+from wireside.auth.tries import OF_NAME_THERE
+from wireside.errors import BadMessage, Forbidden, NotFound, RateLimited, Unauthorized
+from wireside.identity import Caller, Scope
 from wireside.records import ConversationInfo
 
 
@@ -135,6 +137,26 @@ async def test_a_new_password_needs_the_old_one_and_ends_other_sessions(house: H
     assert [one.id for one in await house.sign_ins.of(here)] == [here.credential.split()[1]]
 
 
+async def test_the_old_password_cannot_be_guessed(house: House) -> None:
+    await house.administrator()
+    here = await house.signed_in("ada")
+    for number in range(OF_NAME_THERE.limit):
+        with pytest.raises(BadMessage, match="wrong"):
+            await house.accounts.change_password(here, f"guess {number}", "a whole new password")
+    with pytest.raises(RateLimited):
+        await house.accounts.change_password(here, PASSWORD, "a whole new password")
+    with pytest.raises(RateLimited):  # nor at the door, from there
+        await house.sign_ins.sign_in("ada", PASSWORD, agent="", address=here.address)
+
+
+@pytest.mark.parametrize("scopes", [{"read"}, {"chat", "read"}])
+async def test_a_key_does_not_try_passwords(house: House, scopes: set[Scope]) -> None:
+    ada = await house.administrator()
+    with_key = replace(ada, scopes=frozenset(scopes), credential="key k")
+    with pytest.raises(Forbidden):
+        await house.accounts.change_password(with_key, PASSWORD, "a whole new password")
+
+
 async def test_there_is_always_an_administrator(house: House) -> None:
     ada = await house.administrator()
     for change in (
@@ -148,6 +170,18 @@ async def test_there_is_always_an_administrator(house: House) -> None:
     await house.accounts.set_role(ada, ada.user_id, "user")
     with pytest.raises(BadMessage, match="administrator"):
         await house.accounts.disable(as_caller(grace), grace.id)
+
+
+async def test_two_administrators_do_not_put_each_other_out(house: House) -> None:
+    ada = await house.administrator()
+    grace = as_caller(await house.person(ada, "grace", "admin"))
+    done = await asyncio.gather(
+        house.accounts.set_role(ada, grace.user_id, "user"),
+        house.accounts.set_role(grace, ada.user_id, "user"),
+        return_exceptions=True,
+    )
+    assert {type(one) for one in done} == {BadMessage, type(None)}
+    assert sorted(user.role for user in await house.accounts.users(ada)) == ["admin", "user"]
 
 
 async def test_a_disabled_account_is_out_at_once_and_may_come_back(house: House) -> None:
@@ -223,6 +257,13 @@ async def test_whom_somebody_else_vouches_for_gets_an_account(house: House) -> N
         await house.accounts.vouched(Vouched("idp 2", "Ada", "user"))
     with pytest.raises(BadMessage):
         await house.accounts.reset(as_caller(first), other.id)
+
+
+async def test_one_of_those_who_come_first_at_once_is_the_administrator(house: House) -> None:
+    users = await asyncio.gather(
+        *(house.accounts.vouched(Vouched(f"idp {name}", name)) for name in ("ada", "bob", "eve"))
+    )
+    assert sorted(user.role for user in users) == ["admin", "user", "user"]
 
 
 async def test_two_who_come_for_the_first_time_at_once_are_one(house: House) -> None:

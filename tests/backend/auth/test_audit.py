@@ -12,6 +12,7 @@ from wireside.auth.audit import Audit
 from wireside.auth.keys import Keys
 from wireside.auth.limiter import MemoryLimiter
 from wireside.auth.sign_ins import SignIns
+from wireside.auth.tries import Tries
 from wireside.errors import BadMessage, Forbidden, StoreError, Unauthorized
 from wireside.identity import Caller
 
@@ -21,13 +22,16 @@ def audit(house: House) -> Audit:
     """One that sees all that is done in the house from now on."""
     store = house.store.accounts
     audit = Audit(store, house.clock)
-    house.accounts = Accounts(store, house.passwords, house.presence, house.clock, witness=audit)
+    tries = Tries(MemoryLimiter(house.clock), audit)
+    house.accounts = Accounts(
+        store, house.passwords, house.presence, tries, house.clock, witness=audit
+    )
     house.keys = Keys(store, house.presence, house.clock, audit)
     house.sign_ins = SignIns(
         store,
         house.passwords,
         house.presence,
-        MemoryLimiter(house.clock),
+        tries,
         house.clock,
         secret="s" * 32,
         days=30,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import replace
+
 import pytest
 from tests.backend.auth.conftest import House, as_caller
 
@@ -9,6 +12,7 @@ from wireside.auth.gate import Credentials
 from wireside.auth.keys import MAX_KEYS
 from wireside.auth.tickets import GOOD_S
 from wireside.errors import BadMessage, Forbidden, NotFound
+from wireside.identity import Scope
 
 HERE = "192.0.2.1"
 
@@ -69,6 +73,32 @@ async def test_nobody_makes_a_key_that_may_more_than_they(house: House) -> None:
     for scope in ("chat", "admin"):
         with pytest.raises(Forbidden):
             await house.keys.create(viewer, "more", [scope])  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize("scopes", [{"read"}, {"chat"}, {"admin"}])
+async def test_a_program_sees_and_makes_no_keys_and_sessions_unless_it_administers(
+    house: House, scopes: set[Scope]
+) -> None:
+    ada = await house.administrator()
+    key, _ = await house.keys.create(ada, "key", ["read"])
+    here = await house.signed_in("ada")
+    program = replace(ada, scopes=frozenset(scopes), credential="key k")
+    for call in (
+        lambda: house.keys.of(program),
+        lambda: house.keys.create(program, "for ever", list(scopes)),
+        lambda: house.keys.revoke(program, key.id),
+        lambda: house.sign_ins.of(program),
+        lambda: house.sign_ins.end(program, here.credential.split()[1]),
+        lambda: house.sign_ins.end_others(program),
+    ):
+        if scopes == {"admin"}:
+            with suppress(NotFound):
+                await call()
+        else:
+            with pytest.raises(Forbidden):
+                await call()
+    is_over = scopes == {"admin"}
+    assert (len(await house.keys.of(ada)), len(await house.sign_ins.of(ada))) == (1, not is_over)
 
 
 async def test_wrong_keys_are_not_made(house: House) -> None:

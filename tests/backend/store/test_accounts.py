@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 from dataclasses import replace
 
 from wireside.records import ApiKey, ConversationInfo, Invitation, Share, SignIn, User
@@ -13,6 +15,8 @@ HERE = SignIn("s1", "token-1", "u1", 10.0, 10.0, 100.0, "Firefox", "192.0.2.1")
 KEY = ApiKey("k1", "hash", "u1", "my key", frozenset({"chat", "read"}), 5.0, tokens_per_day=2**40)
 INVITATION = Invitation("i1", "token-i", "user", 1.0, 50.0, "bob")
 SHARE = Share("h1", "token-h", "u1", "c", "Title", 3.0, "content")
+
+_numbers = itertools.count()
 
 
 async def filled(store: SqlStore) -> None:
@@ -45,6 +49,65 @@ async def test_a_name_is_there_once_and_the_invitation_stays_good(store: SqlStor
     again = replace(other, id="u4", name="eve")
     assert not await store.accounts.add_user(again, invitation="i1")
     assert await store.accounts.user("u4") is None
+
+
+async def test_one_of_those_who_come_first_is_the_first(store: SqlStore) -> None:
+    users = [User(f"u{n}", f"name {n}", "user", 1.0, subject=f"idp {n}") for n in range(5)]
+    added = await asyncio.gather(
+        *(store.accounts.add_user(user, role_of_first="admin") for user in users)
+    )
+    assert sorted(user.role for user in added if user) == ["admin"] + ["user"] * 4
+    assert {user.id: user.role for user in await store.accounts.users()} == {
+        user.id: user.role for user in added if user
+    }
+
+
+async def test_two_administrators_do_not_put_each_other_out(store: SqlStore) -> None:
+    accounts = store.accounts
+    await filled(store)
+    for change in (
+        lambda user_id: accounts.set_role(user_id, "user"),
+        lambda user_id: accounts.disable(user_id, 5.0),
+        lambda user_id: accounts.remove_user(user_id, 5.0),
+    ):
+        for _ in range(5):
+            names = [f"{next(_numbers)}" for _ in range(2)]
+            for name in names:
+                assert await accounts.add_user(User(name, name, "admin", 3.0))
+            assert await accounts.set_role("u1", "user")  # now these two are all that there are
+            done = await asyncio.gather(*(change(name) for name in names))
+            assert sorted(done) == [False, True]
+            left = [
+                user.id
+                for user in await accounts.users()
+                if user.role == "admin" and user.disabled_at is None
+            ]
+            assert left == [name for name, is_out in zip(names, done, strict=True) if not is_out]
+            await accounts.set_role("u1", "admin")
+            assert await accounts.remove_user(left[0], 6.0)
+
+
+async def test_the_last_administrator_may_go_only_where_groups_say_so(store: SqlStore) -> None:
+    await filled(store)
+    accounts = store.accounts
+    assert not await accounts.set_role("u1", "viewer")
+    assert await accounts.set_role("u2", "viewer")
+    assert await accounts.set_role("u1", "admin")
+    assert await accounts.set_role("u1", "viewer", even_of_last=True)
+    assert [user.role for user in await accounts.users()] == ["viewer", "viewer"]
+
+
+async def test_a_change_leaves_what_others_have_changed(store: SqlStore) -> None:
+    await filled(store)
+    accounts = store.accounts
+    await accounts.disable("u2", 60.0)
+    await accounts.set_password("u2", "new", invitation=None)
+    await accounts.see_user("u2", 61.0)
+    await accounts.set_role("u2", "viewer")
+    kept = replace(GRACE, role="viewer", disabled_at=60.0, password="new", seen_at=61.0)
+    assert await accounts.user("u2") == kept
+    await accounts.enable("u2")
+    assert await accounts.user("u2") == replace(kept, disabled_at=None)
 
 
 async def test_the_first_one_gets_what_nobody_owns(store: SqlStore) -> None:
@@ -101,6 +164,58 @@ async def test_a_link_to_a_password_takes_the_place_of_the_last_one(store: SqlSt
     assert ada.password == "new"
 
 
+async def test_an_invitation_is_good_no_longer_than_its_maker_may_invite(store: SqlStore) -> None:
+    await filled(store)
+    accounts = store.accounts
+    assert await accounts.add_user(User("u3", "eve", "admin", 3.0))
+    by_hand = replace(INVITATION, id="by hand", token="by hand")
+    mine = replace(INVITATION, made_by="u3")
+    reset = replace(INVITATION, id="i2", token="token-j", user_id="u2", made_by="u3")
+    for change, is_over in (
+        (accounts.set_role("u3", "admin"), False),
+        (accounts.set_role("u1", "user"), False),  # another one's
+        (accounts.set_role("u3", "user", even_of_last=True), True),
+        (accounts.disable("u3", 5.0), True),
+        (accounts.remove_user("u3", 5.0), True),
+    ):
+        for invitation in (by_hand, mine, reset):
+            await accounts.remove_invitations([invitation.id])
+            await accounts.add_invitation(invitation)
+        assert await change is not False
+        kept = [by_hand] if is_over else [by_hand, mine, reset]
+        found = await accounts.invitations()
+        assert sorted(found, key=lambda one: one.id) == sorted(kept, key=lambda one: one.id)
+        assert (await accounts.invitation("token-i") is None) == is_over
+
+
+async def test_a_new_password_or_a_disabled_account_ends_the_links_to_it(store: SqlStore) -> None:
+    await filled(store)
+    accounts = store.accounts
+    mine, others = replace(INVITATION, user_id="u2"), replace(INVITATION, id="i2", token="j")
+    await accounts.add_invitation(others)
+    for change in (
+        accounts.set_password("u2", "new", invitation=None),
+        accounts.disable("u2", 5.0),
+    ):
+        await accounts.add_invitation(mine)
+        assert await change
+        assert await accounts.invitations() == [others]
+
+
+async def test_what_a_disabled_account_shares_cannot_be_read(store: SqlStore) -> None:
+    await filled(store)
+    accounts = store.accounts
+    for name, owner in (("c", "u2"), ("d", "")):
+        await store.create(ConversationInfo(name, "Title", 1.0, 1.0, owner=owner))
+        share = replace(SHARE, id=name, token=name, conversation_id=name, owner=owner)
+        await accounts.add_share(share)
+    await accounts.disable("u2", 5.0)
+    assert await accounts.share("c") is None
+    assert await accounts.share("d") is not None  # of a time without accounts
+    await accounts.enable("u2")
+    assert await accounts.share("c") is not None
+
+
 async def test_shares_are_their_owners(store: SqlStore) -> None:
     await filled(store)
     accounts = store.accounts
@@ -129,7 +244,7 @@ async def test_what_still_lets_somebody_in(store: SqlStore) -> None:
     all_of_them = {("session s1", "admin"), ("key k1", "admin"), ("user u1", "admin")} | grace
     assert await accounts.valid(*ids, 20.0) == all_of_them | {("key k2", "admin")}
     assert await accounts.valid(*ids, 50.0) == all_of_them
-    await accounts.change_user(replace(GRACE, disabled_at=60.0))
+    await accounts.disable(GRACE.id, 60.0)
     assert await accounts.valid(*ids, 50.0) == all_of_them - grace
     assert await accounts.valid(set(), set(), set(), 50.0) == set()
     many = {f"x{number}" for number in range(2000)}
@@ -154,8 +269,9 @@ async def test_a_removed_user_leaves_nothing(store: SqlStore) -> None:
     await accounts.add_sign_in(HERE)
     await accounts.add_key(KEY)
     await accounts.add_share(SHARE)
-    await accounts.remove_user("u1", 70.0)
-    assert await accounts.users() == [GRACE]
+    await accounts.set_role("u2", "admin")
+    assert await accounts.remove_user("u1", 70.0)
+    assert await accounts.users() == [replace(GRACE, role="admin")]
     assert await accounts.sign_in("token-1") is None
     assert await accounts.key("k1") is None
     assert await accounts.share("token-h") is None

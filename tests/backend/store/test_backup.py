@@ -70,7 +70,7 @@ async def fill(store: SqlStore) -> None:
     await accounts.add_user(User("v", "grace\0", "viewer", 2.0, subject="idp", disabled_at=3.25))
     await accounts.add_sign_in(SignIn("s", "token", "u", 1.0, 2.0, 3.0, "Firefox", "192.0.2.1"))
     await accounts.add_key(ApiKey("k", "hash", "u", "key", frozenset({"chat"}), 5.0, used_at=None))
-    await accounts.add_invitation(Invitation("i", "token", "user", 1.0, 50.0, "bob"))
+    await accounts.add_invitation(Invitation("i", "token", "user", 1.0, 50.0, "bob", None, "u"))
     await store.create(replace(INFO, owner="u", tags=("b", "a"), pinned_at=0.1))
     first = TurnRecord("t", "c", 0, 0, "Frage\0 \udfff", -0.0, options=Options(system="\0"))
     await store.add_turn(first, [Branch(0, None, 0, 0)], 0)
@@ -557,6 +557,40 @@ class TestRestoring:
         assert (stored.info.title, stored.info.owner) == ("older", "")
         assert len(await store.search("older", cursor=None, limit=9)) == 1
         await store.aclose()
+
+    async def test_invitations_of_before_they_had_a_maker_come_back(
+        self, url: str, create: Create
+    ) -> None:
+        opened = database(url)
+        await opened.open()
+
+        def make(connection: Connection) -> None:
+            migrate.upgrade(connection, "0003")
+            connection.execute(
+                text(
+                    "INSERT INTO users (id, name, role, created_at) VALUES ('u', 'ada', 'user', 1)"
+                )
+            )
+            connection.execute(
+                text(
+                    "INSERT INTO invitations (id, token, role, created_at, expires_at, name, user_id)"
+                    " VALUES ('i', 'token', 'admin', 1, 2, '', NULL), ('r', 't', 'user', 1, 2, '', 'u')"
+                )
+            )
+
+        await opened.write(make)
+        await opened.aclose()
+        for kind in KINDS:
+            there = await create(kind)
+            await put(there, await backup_of(url))
+            store = SqlStore(there)
+            await store.open_beside()
+            found = await store.accounts.invitations()
+            assert sorted((one.id, one.user_id, one.made_by) for one in found) == [
+                ("i", None, None),
+                ("r", "u", None),
+            ]
+            await store.aclose()
 
     async def test_every_table_that_a_migration_ever_made_is_in_a_backup(self, url: str) -> None:
         opened = database(url)

@@ -119,7 +119,7 @@ class AccountPages:
             )
         except WiresideError as error:
             return self._login(request, wanted, name=name[:64], error=error)
-        return self._signed_in(request, cookie, wanted)
+        return await self._signed_in(request, cookie, wanted)
 
     async def logout(self, request: Request) -> Response:
         """Sign out here; other pages of this browser are closed."""
@@ -147,7 +147,7 @@ class AccountPages:
             )
         except WiresideError as error:
             return await self._join(request, link, name[:64], error)
-        return self._signed_in(request, cookie, "/")
+        return await self._signed_in(request, cookie, "/")
 
     async def begin_open_id(self, request: Request) -> Response:
         """Send the visitor to the provider."""
@@ -177,7 +177,7 @@ class AccountPages:
         except WiresideError as error:
             return self._login(request, wanted, error=error)
         request.session.clear()
-        return self._signed_in(request, cookie, wanted)
+        return await self._signed_in(request, cookie, wanted)
 
     def _login(
         self,
@@ -233,7 +233,11 @@ class AccountPages:
             button=words["account_save"] if is_reset else words["account_join"],
         )
 
-    def _signed_in(self, request: Request, cookie: str, wanted: str) -> Response:
+    async def _signed_in(self, request: Request, cookie: str, wanted: str) -> Response:
+        """Go on with a new session; the one that the browser came with is over."""
+        before = _caller(request)
+        if before is not None and before.credential.startswith("session "):
+            await self._auth.sign_ins.end(before)
         response = self._go(request, wanted)
         response.headers.append("set-cookie", self._cookie(request, cookie))
         return response
@@ -440,11 +444,12 @@ class AccountPages:
                 {
                     "id": one.id,
                     "name": one.name,
-                    "role": one.role,
+                    "what": words[
+                        f"account_role_{one.role}" if one.user_id is None else "account_reset"
+                    ],
                     "until": words["account_until"].format(when=_moment(one.expires_at)),
                 }
                 for one in invitations
-                if one.user_id is None
             ],
         )
 

@@ -1,0 +1,19 @@
+"""Who has made an invitation: it is good no longer than they may invite."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0004"
+down_revision = "0003"
+
+
+def upgrade() -> None:
+    """Add the column; of those that are there nobody knows it, and they end within a week."""
+    # SQLite can't add a constraint: the table is made anew there
+    recreate = "always" if op.get_bind().dialect.name == "sqlite" else "never"
+    with op.batch_alter_table("invitations", recreate=recreate) as table:
+        table.add_column(sa.Column("made_by", sa.String))
+        table.create_foreign_key(
+            "invitations_made_by_fkey", "users", ["made_by"], ["id"], ondelete="CASCADE"
+        )
+    op.create_index("ix_invitations_made_by", "invitations", ["made_by"])

@@ -1,0 +1,167 @@
+"""The pages of accounts, as a browser without scripts uses them; the whole way through the guard."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from html import unescape
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+from tests.backend.auth.conftest import PASSWORD, House, clock, house
+
+from wireside.api.who import WhoAsks, WhoRules
+from wireside.auth.audit import Audit
+from wireside.auth.auth import Auth
+from wireside.auth.cookies import COOKIE
+from wireside.auth.limiter import MemoryLimiter
+from wireside.auth.quotas import QuotaLimits, UserQuotas
+from wireside.auth.tries import OF_NAME_THERE
+from wireside.chat.service import ChatService
+from wireside.chat.sharing import Sharing
+from wireside.identity import Caller
+from wireside.protocol.handshake import Door
+from wireside.store.store import SqlStore
+from wireside_ui.pages.account import AccountPages
+from wireside_ui.theme import Look
+
+__all__ = ["clock", "house"]  # fixtures
+
+HERE = "http://127.0.0.1:8080"
+
+
+@dataclass
+class Browser:
+    """Somebody's browser; it follows no redirect by itself."""
+
+    http: httpx2.AsyncClient
+
+    @property
+    def cookie(self) -> str:
+        return self.http.cookies.get(COOKIE) or ""
+
+    async def get(self, path: str) -> str:
+        return unescape((await self.http.get(path)).text)
+
+    async def send(self, path: str, **form: str) -> tuple[int, str]:
+        """Send a form; returns the status, and where it leads or what the page says."""
+        response = await self.http.post(path, data=form)
+        return response.status_code, response.headers.get("location") or unescape(response.text)
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqlStore]:
+    store = SqlStore(f"sqlite:///{tmp_path / 'accounts.db'}")
+    await store.open()
+    yield store
+    await store.aclose()
+
+
+@pytest.fixture
+def open_browser(house: House, chat: ChatService) -> Callable[[], Browser]:
+    """Return what opens a browser that is nobody's yet."""
+    gate, quotas = house.gate(), UserQuotas(MemoryLimiter(house.clock), QuotaLimits())
+    store = house.store.accounts
+    auth = Auth(
+        gate,
+        house.accounts,
+        house.sign_ins,
+        house.keys,
+        house.tickets,
+        quotas,
+        None,
+        Audit(store, house.clock),
+        30,
+    )
+    sharing = Sharing(store, str, house.clock, audience="users")
+    app = FastAPI()
+    app.include_router(AccountPages(auth, sharing, Look(), "0", "").router())
+    door = Door(host="127.0.0.1")
+    guarded = WhoAsks(app, gate=gate, chat=chat, door=door, quotas=quotas, rules=WhoRules())
+
+    def make() -> Browser:
+        transport = httpx2.ASGITransport(guarded, client=("192.0.2.1", 1))
+        return Browser(
+            httpx2.AsyncClient(transport=transport, base_url=HERE, headers={"Origin": HERE})
+        )
+
+    return make
+
+
+@pytest.fixture
+async def ada(house: House) -> Caller:
+    return await house.administrator()
+
+
+@pytest.fixture
+async def adas(open_browser: Callable[[], Browser], ada: Caller) -> Browser:
+    """The browser in which the administrator has signed in."""
+    mine = open_browser()
+    assert await mine.send("/login", name="ada", password=PASSWORD) == (303, "/")
+    return mine
+
+
+async def test_a_sign_in_ends_the_session_that_the_browser_came_with(
+    house: House, ada: Caller, adas: Browser
+) -> None:
+    before = adas.cookie
+    ended: list[str] = []
+    caller = await house.sign_ins.caller(before, "")
+    assert caller is not None
+    house.presence.enter(caller, lambda: ended.append("page"))
+    assert (await adas.send("/login", name="ada", password="not it at all"))[0] == 403
+    assert await house.sign_ins.caller(before, "")  # nobody has signed in
+    assert await adas.send("/login", name="ada", password=PASSWORD) == (303, "/")
+    assert adas.cookie != before
+    assert await house.sign_ins.caller(before, "") is None
+    assert ended == ["page"]
+    assert len(await house.sign_ins.of(ada)) == 1
+
+
+async def test_so_does_an_account_that_is_made_in_it(
+    house: House, ada: Caller, adas: Browser
+) -> None:
+    before, secret = adas.cookie, await house.accounts.invite(ada, "user")
+    joined = await adas.send("/join", link=secret, name="grace", password=PASSWORD)
+    assert joined == (303, "/")
+    assert await house.sign_ins.caller(before, "") is None
+    now = await house.sign_ins.caller(adas.cookie, "")
+    assert now is not None
+    assert now.name == "grace"
+
+
+async def test_the_current_password_cannot_be_guessed(adas: Browser) -> None:
+    tried = {"new": "a whole new password"}
+    for number in range(OF_NAME_THERE.limit):
+        status, said = await adas.send("/settings/password", old=f"guess {number}", **tried)
+        assert (status, "current password is wrong" in said) == (400, True)
+    status, said = await adas.send("/settings/password", old=PASSWORD, **tried)
+    assert (status, "Too many attempts" in said) == (429, True)
+
+
+async def test_links_to_passwords_are_listed_and_taken_back(
+    house: House, ada: Caller, adas: Browser
+) -> None:
+    grace = await house.person(ada, "grace")
+    assert await adas.send(f"/people/{grace.id}", do="reset") == (303, "/people")
+    link = re.search(r"join\?link=[\w-]+", await adas.get("/people"))
+    assert link is not None
+    secret = parse_qs(urlsplit(link[0]).query)["link"][0]
+    (reset,) = await house.accounts.invitations(ada)
+    page = await adas.get("/people")
+    assert "Take back: grace" in page
+    assert reset.id in page
+    assert await adas.send("/people/invite", take_back=reset.id) == (303, "/people")
+    assert reset.id not in await adas.get("/people")
+    status, said = await adas.send("/join", link=secret, password="a whole new password")
+    assert (status, "has been used, or is too old" in said) == (404, True)
+
+
+@pytest.mark.parametrize("days", ["0", "-1", "nan", "inf", "1e400", "4000", "1" * 400, "many"])
+async def test_a_key_has_days_that_can_be_counted(adas: Browser, days: str) -> None:
+    status, _ = await adas.send("/settings/keys", name="key", scope="read", days=days)
+    assert status == 400
