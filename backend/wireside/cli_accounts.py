@@ -145,6 +145,7 @@ def create(
     days: Annotated[float | None, typer.Option(help="Days until it expires.")] = None,
     messages_per_minute: Annotated[int | None, typer.Option(help="Its own limit.")] = None,
     tokens_per_day: Annotated[int | None, typer.Option(help="Its own limit.")] = None,
+    streams: Annotated[int | None, typer.Option(help="Its own limit: answers at once.")] = None,
 ) -> None:
     """Make a key and print it, this once."""
 
@@ -157,6 +158,7 @@ def create(
             days=days,
             messages_per_minute=messages_per_minute,
             tokens_per_day=tokens_per_day,
+            streams=streams,
         )
         typer.echo(text)
 

@@ -45,6 +45,8 @@ class Caller:
     messages_per_minute: int | None = None
     """What the key allows, beside what the user may; None: nothing less."""
     tokens_per_day: int | None = None
+    streams: int | None = None
+    """Answers at once."""
 
     def may(self, scope: Scope) -> bool:
         """Whether both the account and the key allow it."""

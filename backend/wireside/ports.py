@@ -225,14 +225,17 @@ class Allowance:
     tokens_left: int | None = None
     tokens_limit: int | None = None
     tokens_reset_s: float | None = None
+    streams_left: int | None = None
+    streams_limit: int | None = None
 
 
 class Quotas(Protocol):
     """How much each caller may ask for."""
 
-    @property
-    def streams(self) -> int | None:
-        """Answers that one user may have made at once; None for any number."""
+    def occupy(self, caller: Caller, *, is_due: bool = False) -> Callable[[], None]:
+        """Take a place among the answers that are made at once; returns what frees it. Raises
+        ``TooMany``, but not for an answer that ``is_due``: it was let in before.
+        """
         ...
 
     async def take(self, caller: Caller) -> None:
@@ -266,7 +269,9 @@ class Blind:
 class Unlimited:
     """``Quotas`` of a server that has none."""
 
-    streams: int | None = None
+    def occupy(self, caller: Caller, *, is_due: bool = False) -> Callable[[], None]:
+        """See ``Quotas``."""
+        return lambda: None
 
     async def take(self, caller: Caller) -> None:
         """See ``Quotas``."""

@@ -199,6 +199,8 @@ class ApiKey:
     used_at: float | None = None
     messages_per_minute: int | None = None
     tokens_per_day: int | None = None
+    streams: int | None = None
+    """Answers at once."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,8 +147,20 @@ def test_what_is_left_is_said_and_a_conversation_is_shared(
     expect(ada.get_by_test_id("message-user").last).to_have_text("the fifth")
     ada.get_by_test_id("input-chat").fill("one too many")
     ada.keyboard.press("Enter")
-    expect(ada.locator(".ws-hint-shown")).to_contain_text("limit")
+    expect(ada.locator(".ws-hint-shown")).to_contain_text("You have reached a limit.")
     expect(ada.get_by_test_id("input-chat")).to_have_value("one too many")
+    countdown = ada.get_by_test_id("countdown")
+    wait = re.compile(r"Try again in (\d+) seconds?\.")
+    expect(countdown).to_have_text(wait)
+    first = wait.search(countdown.inner_text())
+    assert first is not None
+    ada.get_by_test_id("input-chat").press_sequentially(", or not")  # it goes on meanwhile
+    expect(countdown).to_have_text(wait)
+    expect(countdown).not_to_contain_text(f" {first[1]} ")
+    later = wait.search(countdown.inner_text())
+    assert later is not None
+    assert int(later[1]) < int(first[1])
+    expect(ada.get_by_test_id("input-chat")).to_have_value("one too many, or not")
     ada.get_by_test_id("conversation-item").first.hover()
     ada.get_by_test_id("conversation-menu").first.click()
     ada.get_by_test_id("menu-share").click()

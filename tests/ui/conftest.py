@@ -26,6 +26,7 @@ from wireside.messages import (
     ModelRequest,
     TextDelta,
 )
+from wireside.ports import Quotas, Unlimited
 from wireside.store.store import SqlStore
 
 
@@ -105,14 +106,21 @@ async def provider() -> HandProvider:
 
 
 @pytest.fixture
-async def chat(provider: HandProvider, tmp_path: Path) -> AsyncIterator[ChatService]:
+def quotas() -> Quotas:
+    return Unlimited()
+
+
+@pytest.fixture
+async def chat(
+    provider: HandProvider, quotas: Quotas, tmp_path: Path
+) -> AsyncIterator[ChatService]:
     tasks = Tasks()
     store = SqlStore(f"sqlite:///{tmp_path / 'wireside.db'}")
     await store.open()
     saving = GroupCommit(store.write, time.monotonic)
     tasks.create_task(saving.run(), name="group commit")
     runner = Runner(provider, tasks, Limits(), lambda: 0.0, saving)
-    parts = Parts(runner, provider, provider, store, saving, tasks, time.time)
+    parts = Parts(runner, provider, provider, store, saving, tasks, time.time, quotas)
     yield ChatService(parts, Rules())
     await tasks.aclose()
     await store.aclose()

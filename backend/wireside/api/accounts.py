@@ -35,6 +35,8 @@ class Me(BaseModel):
     tokens_left: int | None
     tokens_limit: int | None
     tokens_reset_s: float | None
+    streams_left: int | None
+    streams_limit: int | None
 
 
 class NewTicket(BaseModel):
@@ -56,8 +58,9 @@ class NewKey(BaseModel):
     name: str
     scopes: list[Scope]
     days: float | None = None
-    messages_per_minute: int | None = None
+    messages_per_minute: int | None = Field(None, le=2**31 - 1)
     tokens_per_day: int | None = Field(None, le=2**53)
+    streams: int | None = Field(None, le=2**31 - 1, description="Answers at once.")
 
 
 class Key(BaseModel):
@@ -71,6 +74,7 @@ class Key(BaseModel):
     used_at: datetime | None
     messages_per_minute: int | None
     tokens_per_day: int | None
+    streams: int | None
     key: str | None = None
 
 
@@ -193,6 +197,8 @@ class AccountRoutes:
             tokens_left=left.tokens_left,
             tokens_limit=left.tokens_limit,
             tokens_reset_s=left.tokens_reset_s,
+            streams_left=left.streams_left,
+            streams_limit=left.streams_limit,
         )
 
     async def make_ticket(
@@ -219,6 +225,7 @@ class AccountRoutes:
             days=new.days,
             messages_per_minute=new.messages_per_minute,
             tokens_per_day=new.tokens_per_day,
+            streams=new.streams,
         )
         return _key(key, text)
 
@@ -358,6 +365,7 @@ def _key(key: ApiKey, text: str | None = None) -> Key:
         used_at=_maybe(key.used_at),
         messages_per_minute=key.messages_per_minute,
         tokens_per_day=key.tokens_per_day,
+        streams=key.streams,
         key=text,
     )
 

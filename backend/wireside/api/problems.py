@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 from starlette.types import Receive, Scope, Send
 
+from wireside.api.limit_headers import seconds
 from wireside.errors import Forbidden, WiresideError
 
 
@@ -62,7 +63,7 @@ async def problem(_: Request, error: Exception) -> JSONResponse:
         raise error
     headers = {}
     if error.retry_after is not None:
-        headers["Retry-After"] = str(max(1, round(error.retry_after)))
+        headers["Retry-After"] = str(seconds(error.retry_after))
     body = Problem(message=str(error), code=error.code)
     status = 403 if isinstance(error, Forbidden) else _STATUS.get(error.code, 400)
     return JSONResponse(body.model_dump(), status, headers)

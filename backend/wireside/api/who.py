@@ -18,6 +18,7 @@ from urllib.parse import quote
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from wireside.api.limit_headers import limit_headers
 from wireside.auth.cookies import cookie_of
 from wireside.auth.gate import Credentials, Gate
 from wireside.auth.quotas import UserQuotas
@@ -193,14 +194,11 @@ class WhoAsks:
 
     async def _count(self, caller: Caller, scope: Scope, receive: Receive, send: Send) -> None:
         """Count a request of the REST API, and tell what is left."""
-        left, rate = await self._quotas.take_request(caller)
-        reset = max(1, round(left.reset_s))
-        headers = [
-            (b"ratelimit-policy", f'"requests";q={rate.limit};w={rate.window_s}'.encode()),
-            (b"ratelimit", f'"requests";r={left.count};t={reset}'.encode()),
-        ]
-        if not left.was_taken:
-            headers.append((b"retry-after", str(reset).encode()))
+        (requests, rate), left = await asyncio.gather(
+            self._quotas.take_request(caller), self._quotas.allowance(caller)
+        )
+        headers = limit_headers(requests, rate, left)
+        if not requests.was_taken:
             return await answer(
                 scope, receive, send, 429, "Rate limit exceeded", "rate_limited", headers
             )

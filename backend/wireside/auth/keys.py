@@ -50,6 +50,7 @@ class Keys:
         days: float | None = None,
         messages_per_minute: int | None = None,
         tokens_per_day: int | None = None,
+        streams: int | None = None,
     ) -> tuple[ApiKey, str]:
         """Make a key that may do ``scopes`` for ``days``; returns it and the text to be shown once.
 
@@ -65,7 +66,8 @@ class Keys:
             caller.require(scope)
         if days is not None and not 0 < days <= MAX_DAYS:
             raise BadMessage(f"A key may be good for 1 to {MAX_DAYS} days.")
-        if any(most is not None and most < 1 for most in (messages_per_minute, tokens_per_day)):
+        limits = messages_per_minute, tokens_per_day, streams
+        if any(most is not None and most < 1 for most in limits):
             raise BadMessage("The limits of a key are whole numbers from 1 on.")
         if len(await self._store.keys(caller.user_id)) >= MAX_KEYS:
             raise BadMessage(f"There are {MAX_KEYS} keys already; remove one first.")
@@ -79,8 +81,7 @@ class Keys:
             now,
             None if days is None else now + days * 86_400,
             None,
-            messages_per_minute,
-            tokens_per_day,
+            *limits,
         )
         await self._store.add_key(key)
         self._saw(caller, "key_made", f"{key.id} {name}: {', '.join(sorted(scopes))}")
@@ -107,6 +108,7 @@ class Keys:
             address,
             key.messages_per_minute,
             key.tokens_per_day,
+            key.streams,
         )
         if key.used_at is None or now - key.used_at >= USED_S:
             await self._store.use_key(key.id, now)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from wireside.auth.limiter import Left, Limiter, Rate
-from wireside.errors import RateLimited
+from wireside.errors import RateLimited, TooMany
 from wireside.identity import Caller
 from wireside.ports import Allowance
 
@@ -32,11 +34,28 @@ class UserQuotas:
     def __init__(self, limiter: Limiter, limits: QuotaLimits) -> None:
         self._limiter = limiter
         self._limits = limits
+        self._busy: Counter[str] = Counter()
+        """Places that are taken, by whose they are: those of this server."""
 
-    @property
-    def streams(self) -> int | None:
-        """Answers that one user may have made at once."""
-        return self._limits.streams
+    def occupy(self, caller: Caller, *, is_due: bool = False) -> Callable[[], None]:
+        """See ``Quotas``. Nothing is awaited: who comes at the same time finds the place taken."""
+        taken = []
+        for name, most in self._streams(caller):
+            if self._busy[name] >= most and not is_due:
+                raise TooMany(
+                    f"{most} of your answers are being made already; wait until one has ended."
+                )
+            taken.append(name)
+        self._busy.update(taken)
+
+        def free() -> None:
+            for name in taken:
+                self._busy[name] -= 1
+                if not self._busy[name]:
+                    del self._busy[name]
+            taken.clear()
+
+        return free
 
     async def take(self, caller: Caller) -> None:
         """See ``Quotas``."""
@@ -56,8 +75,11 @@ class UserQuotas:
 
     async def allowance(self, caller: Caller) -> Allowance:
         """See ``Quotas``."""
-        messages = await self._least(self._messages(caller))
-        tokens = await self._least(self._budgets(caller))
+        messages, tokens = await asyncio.gather(
+            self._least(self._messages(caller)), self._least(self._budgets(caller))
+        )
+        streams = [(max(0, most - self._busy[name]), most) for name, most in self._streams(caller)]
+        left, limit = min(streams, default=(None, None))
         return Allowance(
             messages_left=messages[0].count if messages else None,
             messages_limit=messages[1].limit if messages else None,
@@ -65,6 +87,8 @@ class UserQuotas:
             tokens_left=tokens[0].count if tokens else None,
             tokens_limit=tokens[1].limit if tokens else None,
             tokens_reset_s=tokens[0].reset_s if tokens else None,
+            streams_left=left,
+            streams_limit=limit,
         )
 
     async def take_request(self, caller: Caller) -> tuple[Left, Rate]:
@@ -87,6 +111,12 @@ class UserQuotas:
             yield f"tokens {caller.credential}", Rate(caller.tokens_per_day, DAY)
         if self._limits.tokens_per_day is not None:
             yield f"tokens {caller.user_id}", Rate(self._limits.tokens_per_day, DAY)
+
+    def _streams(self, caller: Caller) -> Iterator[tuple[str, int]]:
+        if caller.streams is not None:
+            yield f"streams {caller.credential}", caller.streams
+        if self._limits.streams is not None:
+            yield f"streams {caller.user_id}", self._limits.streams
 
     async def _least(self, windows: Iterator[tuple[str, Rate]]) -> tuple[Left, Rate] | None:
         found = [(await self._limiter.left(name, rate), rate) for name, rate in windows]

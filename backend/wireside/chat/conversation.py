@@ -71,6 +71,12 @@ class Conversation:
         self.shown = stored.shown
         self.waiting: dict[str, Turn | None] = dict.fromkeys(stored.waiting)
         self.live: dict[str, Turn] = {}
+        self.places: list[Callable[[], None]] = []
+        """What frees its places among the answers made at once (``Quotas.occupy``): one for each
+        that is being made. The next of those that wait takes over the place of the one before it.
+        """
+        self.wanted = 0
+        """How many places there must be for a question that is on its way into the store."""
         self.is_kept = is_kept
         self.is_deleted = False
         self.removals = 0
@@ -93,6 +99,13 @@ class Conversation:
     def total(self) -> int:
         """How many turns are shown."""
         return self.branches[self.shown].last + 1
+
+    def settle(self) -> None:
+        """Free the places that no answer needs, neither one being made nor the next."""
+        is_next = bool(self.waiting) and not self.is_deleted
+        needed = max(len(self.live), self.wanted, is_next)
+        while len(self.places) > needed:
+            self.places.pop()()
 
     def path(self) -> list[Span]:
         """Return the spans of the shown turns."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Coroutine, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -159,27 +159,28 @@ class ChatService:
     async def ask(self, ask: Ask) -> Stream:
         """Begin an answer, or return the one that the same request began before.
 
-        Returns before the model is called. Raises ``UnknownModel``, ``Overloaded`` or what keeps
-        the list of models from being read.
+        Returns before the model is called. Raises ``TooMany``, ``RateLimited``, ``UnknownModel``,
+        ``Overloaded`` or what keeps the list of models from being read.
         """
         self.caller.require("chat")
         with self._watcher.question("ask").being_asked():
             return await self._ask(ask)
 
     async def _ask(self, ask: Ask) -> Stream:
-        if ask.key is None:
-            model = await self._models.resolve(ask.options.model)
-            await self._admit()
-            return self._start(ask, model)
-        digest = _digest(self.caller.user_id, ask)
+        digest = None if ask.key is None else _digest(self.caller.user_id, ask)
         if stream := self._asked_before(digest):
             return stream
-        model = await self._models.resolve(ask.options.model)
-        await self._admit()
-        if stream := self._asked_before(digest):  # while the list of models was read
-            return stream
-        stream = self._start(ask, model)
-        self._remember(digest, stream)
+        with ExitStack() as undo:
+            free = self._quotas.occupy(self.caller)
+            undo.callback(free)
+            model = await self._models.resolve(ask.options.model)
+            await self._quotas.take(self.caller)
+            if stream := self._asked_before(digest):  # while the list of models was read
+                return stream
+            stream = self._start(ask, model, free)
+            undo.pop_all()
+        if digest is not None:
+            self._remember(digest, stream)
         return stream
 
     async def find(self, name: str) -> Stream:
@@ -203,29 +204,24 @@ class ChatService:
         """Return what the caller may still ask for."""
         return await self._quotas.allowance(self.caller)
 
-    async def _admit(self) -> None:
-        """Count a question. Raises ``TooMany`` or ``RateLimited``."""
-        most = self._quotas.streams
-        if most is not None and self._runner.live_of(self.caller.user_id) >= most:
-            raise TooMany(
-                f"{most} of your answers are being made already; wait until one has ended."
-            )
-        await self._quotas.take(self.caller)
-
-    async def _count(self, stream: Stream, request_chars: int) -> None:
+    async def _count(
+        self, stream: Stream, request_chars: int, free: Callable[[], None] | None = None
+    ) -> None:
         """Count the tokens of an answer when it has ended; a model that does not say how many they
-        were is taken to have four characters in each.
+        were is taken to have four characters in each. ``free`` frees its place.
         """
         await stream.ended()
+        if free is not None:
+            free()
         usage = stream.log.end.usage if stream.log.end else Usage()
         read = request_chars // 4 if usage.input_tokens is None else usage.input_tokens
         wrote = stream.log.head // 4 if usage.output_tokens is None else usage.output_tokens
         await self._quotas.spend(self.caller, read + wrote)
 
-    def _start(self, ask: Ask, model: str) -> Stream:
+    def _start(self, ask: Ask, model: str, free: Callable[[], None]) -> Stream:
         request = self._model_request(ask.messages, ask.options, model)
         stream = self._runner.start(request, owner=self.caller.user_id, sanitize=ask.sanitize)
-        self._soon(self._count(stream, _chars(request)))
+        self._soon(self._count(stream, _chars(request), free))
         return stream
 
     async def _request(self, messages: tuple[Message, ...], options: Options) -> ModelRequest:
@@ -239,9 +235,9 @@ class ChatService:
             messages = (Message("system", system), *messages)
         return ModelRequest(model, messages, options.temperature, options.max_tokens)
 
-    def _asked_before(self, digest: bytes) -> Stream | None:
-        name = self._asked.get(digest)
-        if name is None:
+    def _asked_before(self, digest: bytes | None) -> Stream | None:
+        name = self._asked.get(digest) if digest else None
+        if name is None or digest is None:
             return None
         try:
             return self._runner.find(name, self.caller.user_id)
@@ -293,8 +289,8 @@ class ChatService:
         """Ask in a conversation. Sent twice under one ``turn_id``, it is asked once.
 
         While an answer is being made the turn waits and starts by itself. Raises ``BadMessage``,
-        ``TooLarge``, ``TooMany``, ``UnknownModel``, ``Overloaded``, ``NotFound``, ``StoreError``:
-        then nothing was kept.
+        ``TooLarge``, ``TooMany``, ``RateLimited``, ``UnknownModel``, ``Overloaded``, ``NotFound``,
+        ``StoreError``: then nothing was kept.
         """
         self.caller.require("chat")
         async with conversation.lock:
@@ -303,13 +299,14 @@ class ChatService:
             self._check(question)
             if len(conversation.waiting) >= WAITING_TURNS:
                 raise TooMany(f"{WAITING_TURNS} messages are waiting already.")
-            await self._models.resolve(options.model)
-            await self._admit()
-            if not conversation.title:
-                conversation.info = replace(conversation.info, title=title_of(question))
-            branch = tree.longer(conversation.branches, conversation.shown)
-            turn = self._new_turn(turn_id, question, options, branch.id, branch.last)
-            await self._add(conversation, turn, branch)
+            with self._place(conversation):
+                await self._models.resolve(options.model)
+                await self._quotas.take(self.caller)
+                if not conversation.title:
+                    conversation.info = replace(conversation.info, title=title_of(question))
+                branch = tree.longer(conversation.branches, conversation.shown)
+                turn = self._new_turn(turn_id, question, options, branch.id, branch.last)
+                await self._add(conversation, turn, branch)
         self._soon(self._answer_next(conversation))
         return turn
 
@@ -343,13 +340,14 @@ class ChatService:
             turn = await self.library.turn(conversation, turn_id)
             if turn.is_live or turn.waiting:
                 return turn
-            await self._admit()
-            if not turn.text:
-                await self._begin_answer(conversation, turn, anew=True)
-                return turn
-            again = self._beside(conversation, turn, new_name(), turn.question)
-            await self._leave(conversation, turn)
-            await self._add(conversation, again, self._fork(conversation, turn))
+            with self._place(conversation, at_once=not turn.text):
+                await self._quotas.take(self.caller)
+                if not turn.text:
+                    await self._begin_answer(conversation, turn, anew=True)
+                    return turn
+                again = self._beside(conversation, turn, new_name(), turn.question)
+                await self._leave(conversation, turn)
+                await self._add(conversation, again, self._fork(conversation, turn))
         self._soon(self._answer_next(conversation))
         return again
 
@@ -364,11 +362,12 @@ class ChatService:
                 return known
             turn = await self.library.turn(conversation, turn_id)
             self._check(question)
-            await self._models.resolve(turn.options.model)
-            await self._admit()
-            edited = self._beside(conversation, turn, new_turn_id, question)
-            await self._leave(conversation, turn)
-            await self._add(conversation, edited, self._fork(conversation, turn))
+            with self._place(conversation):
+                await self._models.resolve(turn.options.model)
+                await self._quotas.take(self.caller)
+                edited = self._beside(conversation, turn, new_turn_id, question)
+                await self._leave(conversation, turn)
+                await self._add(conversation, edited, self._fork(conversation, turn))
         self._soon(self._answer_next(conversation))
         return edited
 
@@ -380,9 +379,10 @@ class ChatService:
             turn = await self.library.turn(conversation, turn_id)
             if not turn.segments or turn.is_live:
                 return
-            await self._admit()
-            so_far = (Message("assistant", turn.text), GO_ON) if turn.text else ()
-            await self._begin_answer(conversation, turn, so_far)
+            with self._place(conversation, at_once=True):
+                await self._quotas.take(self.caller)
+                so_far = (Message("assistant", turn.text), GO_ON) if turn.text else ()
+                await self._begin_answer(conversation, turn, so_far)
 
     @whole
     async def turn_over(self, conversation: Conversation, turn_id: str, step: int) -> None:
@@ -436,6 +436,21 @@ class ChatService:
         limit = self._rules.max_message_chars
         if len(question) > limit:
             raise TooLarge(f"The message has {len(question):,} characters; at most {limit:,} fit.")
+
+    @contextmanager
+    def _place(self, conversation: Conversation, *, at_once: bool = False) -> Iterator[None]:
+        """Have a place for one more answer, before anything is awaited; it is free again when the
+        answer can't begin. What waits for another answer takes over its place, what begins
+        ``at_once`` needs one beside it. Raises ``TooMany``.
+        """
+        conversation.wanted = len(conversation.live) + 1 if at_once else 1
+        try:
+            while len(conversation.places) < conversation.wanted:
+                conversation.places.append(self._quotas.occupy(self.caller))
+            yield
+        finally:
+            conversation.wanted = 0
+            conversation.settle()
 
     async def _sent_before(self, conversation: Conversation, turn_id: str) -> Turn | None:
         if conversation.is_deleted:
@@ -511,6 +526,9 @@ class ChatService:
         async with conversation.lock:
             while conversation.waiting and not conversation.live and not conversation.is_deleted:
                 turn = await self.library.turn(conversation, next(iter(conversation.waiting)))
+                if not conversation.places:  # it was let in before the server was started anew
+                    owner = owner_of(conversation.info)
+                    conversation.places.append(self._quotas.occupy(owner, is_due=True))
                 await self._begin_answer(conversation, turn)
 
     async def _begin_answer(
@@ -573,6 +591,7 @@ class ChatService:
         finally:
             if turn.segments[-1] is stream:
                 conversation.live.pop(turn.id, None)
+                conversation.settle()
             self.library.tell_answering(conversation, bool(conversation.live))
         conversation.changed(turn.id)
         self._soon(self._answer_next(conversation))

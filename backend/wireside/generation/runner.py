@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -156,7 +156,6 @@ class Runner:
         self._clock = clock
         self._watcher = watcher
         self._live: dict[str, Stream] = {}
-        self._live_of: Counter[str] = Counter()
         self._finished: OrderedDict[str, tuple[float, Stream]] = OrderedDict()
         self._finished_chars = 0
         self._expired: OrderedDict[str, str] = OrderedDict()
@@ -167,10 +166,6 @@ class Runner:
     def live(self) -> int:
         """How many answers are being made."""
         return len(self._live)
-
-    def live_of(self, owner: str) -> int:
-        """Return how many answers are being made for an account."""
-        return self._live_of[owner]
 
     @property
     def kept(self) -> tuple[int, int]:
@@ -200,7 +195,6 @@ class Runner:
             raise Overloaded
         stream = self._stream(request.model, owner, stored_as, sanitize=sanitize)
         self._live[stream.name] = stream
-        self._live_of[owner] += 1
         watch = self._watcher.answer(stream.name, stream.model, request)
         work = self._run(stream, request, watch)
         task = self._tasks.create_task(work, name=f"answer {stream.name}")
@@ -272,9 +266,6 @@ class Runner:
 
     def _keep(self, stream: Stream, watch: AnswerWatch) -> None:
         del self._live[stream.name]
-        self._live_of[stream.owner] -= 1
-        if not self._live_of[stream.owner]:
-            del self._live_of[stream.owner]
         end = stream.log.closed
         assert end is not None  # the callback before this one has closed it
         watch.ended(end, stream.log.written, stream.log.text)

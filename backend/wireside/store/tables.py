@@ -266,6 +266,7 @@ api_keys = Table(
     Column("used_at", Double),
     Column("messages_per_minute", Integer),
     Column("tokens_per_day", BigInteger),
+    Column("streams", Integer),
 )
 
 invitations = Table(

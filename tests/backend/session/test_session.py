@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
+from wireside.auth.limiter import MemoryLimiter
+from wireside.auth.quotas import QuotaLimits, UserQuotas
+from wireside.chat.service import ChatService, Rules
 from wireside.errors import ProviderUnavailable
 from wireside.generation.reader import MAX_CHARS
 from wireside.messages import Finished, ReasoningDelta, ToolDelta, Usage
@@ -110,6 +115,23 @@ async def test_level_1_follow_ups_see_the_turns_before(connect, provider) -> Non
         await client.until("done", count=number + 1)
     context = [(m.role, m.text) for m in provider.calls[1].request.messages]
     assert context == [("user", "one"), ("assistant", "answer one"), ("user", "two")]
+
+
+async def test_with_one_answer_at_once_what_waits_in_line_is_answered(parts, provider) -> None:
+    """The place of an answer is free before its end is told."""
+    quotas = UserQuotas(MemoryLimiter(time.monotonic), QuotaLimits(streams=1))
+    client = Client(ChatService(replace(parts, quotas=quotas), Rules()), Limits())
+    client.send(type="chat", message="a")
+    client.send(type="batch", messages=["b", "c"])
+    for number in range(3):
+        (await provider.call(number)).finish()
+    await client.until("done", count=3)
+    client.send(type="batch", id="x", messages=["d", "e", "f"])
+    for number in range(3, 6):
+        (await provider.call(number)).finish()
+    await client.until("done", count=6)
+    assert client.errors == []
+    await client.leave()
 
 
 async def test_level_1_batch_is_answered_in_order(connect, provider) -> None:

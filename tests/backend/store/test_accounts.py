@@ -12,7 +12,9 @@ from wireside.store.store import SqlStore
 ADA = User("u1", "ada", "admin", 1.0, password="$argon2id$…")
 GRACE = User("u2", "grace\0", "user", 2.0, subject="idp grace", disabled_at=None)
 HERE = SignIn("s1", "token-1", "u1", 10.0, 10.0, 100.0, "Firefox", "192.0.2.1")
-KEY = ApiKey("k1", "hash", "u1", "my key", frozenset({"chat", "read"}), 5.0, tokens_per_day=2**40)
+KEY = ApiKey(
+    "k1", "hash", "u1", "my key", frozenset({"chat", "read"}), 5.0, tokens_per_day=2**40, streams=2
+)
 INVITATION = Invitation("i1", "token-i", "user", 1.0, 50.0, "bob")
 SHARE = Share("h1", "token-h", "u1", "c", "Title", 3.0, "content")
 

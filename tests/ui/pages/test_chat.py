@@ -11,10 +11,13 @@ import pytest
 from nicegui import Client, ui
 from nicegui.element import Element
 
+from wireside.auth.limiter import MemoryLimiter
+from wireside.auth.quotas import QuotaLimits, UserQuotas
 from wireside.chat.conversation import Conversation
 from wireside.chat.service import ChatService
 from wireside.errors import NotConfigured, StoreError
 from wireside.generation.reader import Reader
+from wireside.identity import LOCAL
 from wireside.messages import Finished, Options, TextDelta
 from wireside_ui.components.composer import Sending
 from wireside_ui.components.transcript import Action
@@ -140,7 +143,45 @@ async def test_a_tick_goes_through_no_turn_that_has_not_changed(
 
 async def test_a_refused_question_is_given_back(screen: Screen) -> None:
     await screen.ask("  ", "t1")
-    assert await screen.changes("refused") == [("t1", "The message is blank.")]
+    assert await screen.changes("refused") == [("t1", "The message is blank.", None)]
+
+
+class TestLimits:
+    """What is left is said before, and how long to wait after."""
+
+    @pytest.fixture
+    def quotas(self) -> UserQuotas:
+        return UserQuotas(MemoryLimiter(lambda: 0.0), QuotaLimits(tokens_per_day=100, streams=1))
+
+    async def test_a_refusal_says_how_long_to_wait(
+        self, screen: Screen, quotas: UserQuotas
+    ) -> None:
+        await quotas.spend(LOCAL, 100)
+        await screen.ask("why?", "t1")
+        (refused,) = await screen.changes("refused")
+        assert refused[:2] == ("t1", "You have reached a limit.")
+        assert 3600 < refused[2] <= 86_400
+
+    async def test_so_does_one_of_an_answer_that_is_to_be_made_anew(
+        self, screen: Screen, quotas: UserQuotas, begun: Any
+    ) -> None:
+        await screen.ask("why?", "t1")
+        await (await begun(1))("Because.", ends=True)
+        await screen.told()
+        await quotas.spend(LOCAL, 100)
+        await screen.act("retry", "t1")
+        ((sentence, wait_s),) = await screen.changes("tell")
+        assert sentence == "You have reached a limit."
+        assert wait_s > 3600
+
+    async def test_answers_at_once_are_told_while_they_are_made(
+        self, screen: Screen, begun: Any
+    ) -> None:
+        await screen.ask("why?", "t1")
+        say = await begun(1)
+        assert await screen.changes("allow") == [("0 more answers at once",)]
+        await say("Because.", ends=True)
+        assert await screen.changes("allow") == [("",)]
 
 
 async def test_a_second_page_shows_what_is_there_and_goes_on(

@@ -68,13 +68,15 @@ class Composer(Element, component="wireside_composer.js"):
         """The question is the server's now; a new chat's address becomes the conversation's."""
         self.run_method("accepted", turn_id, conversation_id)
 
-    def refused(self, turn_id: str, sentence: str) -> None:
-        """The question could not be asked: give the text back and say why."""
-        self.run_method("refused", turn_id, sentence)
+    def refused(self, turn_id: str, sentence: str, wait_s: float | None = None) -> None:
+        """The question could not be asked: give the text back and say why, and count down until it
+        can be tried again.
+        """
+        self.run_method("refused", turn_id, sentence, wait_s)
 
-    def tell(self, sentence: str) -> None:
-        """Say under the box what could not be done."""
-        self.run_method("tell", sentence)
+    def tell(self, sentence: str, wait_s: float | None = None) -> None:
+        """Say under the box what could not be done, and count down as ``refused`` does."""
+        self.run_method("tell", sentence, wait_s)
 
     def allow(self, sentence: str) -> None:
         """Say what is left of somebody's limits; "" while that is plenty."""

@@ -43,6 +43,7 @@ export default {
       isAnswering: false,
       isConnected: true,
       notice: "",
+      waitS: 0, // seconds until what was refused may be tried again
       isSalvaged: false,
       allowance: "", // what is left of the limits, when that is little
       editing: "",
@@ -71,9 +72,15 @@ export default {
     },
     hint() {
       const w = this.words;
-      if (this.warning) return h("span", { class: "ws-hint-shown" }, this.warning);
+      if (this.warning) return h("span", { class: "ws-hint-shown" }, [this.warning, this.countdown]);
       if (this.allowance) return h("span", { class: "ws-hint-calm", "data-testid": "allowance" }, this.allowance);
       return this.isSalvaged ? h("span", { class: "ws-hint-calm" }, w.salvaged) : w.disclaimer;
+    },
+    countdown() {
+      if (!this.notice || !this.waitS) return null;
+      const sentence = this.words.try_in.replace("{time}", duration(this.waitS));
+      // said once with the notice, not again each second
+      return h("span", { "data-testid": "countdown", "aria-live": "off" }, ` ${sentence}`);
     },
     hasSettings() {
       return SETTINGS.some((name) => String(this.settings[name] ?? "").trim());
@@ -101,6 +108,7 @@ export default {
     this.whenConnected(() => this.outbox.forEach(this.emitSend));
   },
   unmounted() {
+    clearTimeout(this.timer);
     window.removeEventListener("wireside:ask", this.onAsk);
     window.removeEventListener("wireside:open", this.onOpen);
     window.removeEventListener("wireside:connection", this.onConnection);
@@ -148,6 +156,7 @@ export default {
       this.allowance = sentence;
     },
     accepted(turnId, conversationId) {
+      if (this.waitS) this.tell("");
       const isHere = this.dropFromOutbox(turnId);
       if (!isHere || this.id) return;
       this.keep("", []);
@@ -155,14 +164,24 @@ export default {
       this.keep(this.text, this.outbox);
       history.replaceState(history.state, "", this.address(conversationId));
     },
-    refused(turnId, sentence) {
+    refused(turnId, sentence, waitS) {
       const item = this.dropFromOutbox(turnId);
       if (!item) return;
-      this.putBack(item.question);
-      this.notice = sentence;
+      item.edits && !this.text.trim() ? this.edit(item.edits, item.question) : this.putBack(item.question);
+      this.tell(sentence, waitS);
     },
-    tell(sentence) {
+    tell(sentence, waitS) {
       this.notice = sentence;
+      this.deadline = Date.now() + (waitS ?? 0) * 1000;
+      this.waitS = 0;
+      this.countDown();
+    },
+    countDown() {
+      clearTimeout(this.timer);
+      const wasWaiting = this.waitS > 0;
+      this.waitS = Math.max(0, Math.ceil((this.deadline - Date.now()) / 1000));
+      if (this.waitS) this.timer = setTimeout(this.countDown, 250);
+      else if (wasWaiting) this.notice = ""; // it may be tried again
     },
     setAnswering(isAnswering) {
       this.isAnswering = isAnswering;
@@ -218,7 +237,7 @@ export default {
     },
     setText(text) {
       this.text = text;
-      this.notice = "";
+      if (!this.waitS) this.notice = "";
       this.isSalvaged = false;
       if (!this.editing) memory.write("draft." + this.id, text);
       this.$nextTick(this.grow);
@@ -266,7 +285,8 @@ export default {
       this.show(path.startsWith("/c/") ? path.slice(3) : "", new URLSearchParams(location.search).get("turn"));
     },
     show(id, turn) {
-      this.editing = this.notice = "";
+      this.editing = "";
+      this.tell("");
       this.id = id;
       this.load();
       this.$nextTick(this.grow);
@@ -429,6 +449,13 @@ export default {
 function newId() {
   const random = crypto.getRandomValues(new Uint8Array(16));
   return [...random].map((b) => b.toString(16).padStart(2, "0")).join("");
+}
+
+// A time to wait, as its language says it: "12 seconds", "3 minutes".
+function duration(seconds) {
+  const [unit, length] = seconds < 120 ? ["second", 1] : seconds < 7200 ? ["minute", 60] : ["hour", 3600];
+  const style = { style: "unit", unit, unitDisplay: "long" };
+  return new Intl.NumberFormat(document.documentElement.lang, style).format(Math.ceil(seconds / length));
 }
 
 function bytes(text) {

@@ -172,6 +172,7 @@ WORDS: Mapping[str, str] = {
     "account_role_viewer": "قارئ",
     "account_messages": "رسائل في الدقيقة",
     "account_tokens": "رموز في اليوم",
+    "account_streams": "إجابات في آن واحد",
     "account_left": "بقي {count} من {limit}",
     "account_change_password": "تغيير كلمة المرور",
     "account_current_password": "كلمة المرور الحالية",
@@ -242,6 +243,8 @@ WORDS: Mapping[str, str] = {
     "read_only": "حسابك يتيح القراءة هنا، لا الكتابة.",
     "left_messages": "بقي {count} رسائل هذه الدقيقة",
     "left_tokens": "بقي {count} رموز اليوم",
+    "left_streams": "بقي {count} إجابات في آن واحد",
+    "try_in": "حاول مرة أخرى بعد {time}.",
     # the dashboard
     "dashboard": "لوحة المتابعة",
     "dash_live": "مباشر",
@@ -301,7 +304,8 @@ ERRORS: Mapping[str, str] = {
     "context_too_long": "هذه المحادثة أطول مما يتسع له النموذج؛ ابدأ محادثة جديدة.",
     "content_filter": "رفضت خدمة النموذج هذا الطلب بسبب محتواه.",
     "unknown_model": "لا يقدم هذا الخادم ذلك النموذج؛ اختر غيره.",
-    "too_many": "رسائل كثيرة في الانتظار.",
+    "too_many": "رسائل كثيرة في الانتظار أو قيد الإجابة.",
+    "rate_limited": "لقد بلغت حدًّا من حدود الاستخدام.",
     "overloaded": "الخادم مشغول بإجابات كثيرة؛ حاول بعد قليل.",
     "internal": "حدث خطأ في الخادم. حاول مرة أخرى.",
 }

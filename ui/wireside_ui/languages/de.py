@@ -184,6 +184,7 @@ WORDS: Mapping[str, str] = {
     "account_role_viewer": "Nur lesen",
     "account_messages": "Nachrichten pro Minute",
     "account_tokens": "Tokens pro Tag",
+    "account_streams": "Antworten gleichzeitig",
     "account_left": "noch {count} von {limit}",
     "account_change_password": "Passwort ändern",
     "account_current_password": "Bisheriges Passwort",
@@ -264,6 +265,8 @@ WORDS: Mapping[str, str] = {
     "read_only": "Dein Konto darf hier lesen, nicht schreiben.",
     "left_messages": "noch {count} Nachrichten in dieser Minute",
     "left_tokens": "noch {count} Tokens heute",
+    "left_streams": "noch {count} Antworten gleichzeitig",
+    "try_in": "Versuch es in {time} noch einmal.",
     # the dashboard
     "dashboard": "Übersicht",
     "dash_live": "live",
@@ -328,7 +331,8 @@ ERRORS: Mapping[str, str] = {
     "context_too_long": "Diese Unterhaltung ist zu lang für das Modell; beginne eine neue.",
     "content_filter": "Der Modelldienst hat diese Anfrage wegen ihres Inhalts abgelehnt.",
     "unknown_model": "Dieses Modell bietet der Server nicht an; wähle ein anderes.",
-    "too_many": "Es warten schon zu viele Nachrichten.",
+    "too_many": "Zu viele Nachrichten warten schon oder werden gerade beantwortet.",
+    "rate_limited": "Du hast ein Limit erreicht.",
     "overloaded": "Der Server schreibt gerade viele Antworten; versuch es gleich noch einmal.",
     "internal": "Auf dem Server ging etwas schief. Bitte versuch es noch einmal.",
 }

@@ -138,6 +138,7 @@ WORDS: Mapping[str, str] = {
     "account_role_viewer": "Viewer",
     "account_messages": "messages a minute",
     "account_tokens": "tokens a day",
+    "account_streams": "answers at once",
     "account_left": "{count} of {limit} left",
     "account_change_password": "Change the password",
     "account_current_password": "Current password",
@@ -210,6 +211,8 @@ WORDS: Mapping[str, str] = {
     "read_only": "Your account can read here, not write.",
     "left_messages": "{count} messages left this minute",
     "left_tokens": "{count} tokens left today",
+    "left_streams": "{count} more answers at once",
+    "try_in": "Try again in {time}.",
     # the dashboard
     "dashboard": "Dashboard",
     "dash_live": "live",
@@ -261,5 +264,5 @@ STARTERS = (
     "What makes a good question?",
 )
 
-ERRORS: Mapping[str, str] = {}
-"""Errors speak English by themselves, and tell more."""
+ERRORS: Mapping[str, str] = {"rate_limited": "You have reached a limit."}
+"""Errors speak English by themselves, and tell more; but this one's sentence is the protocol's."""

@@ -184,6 +184,7 @@ WORDS: Mapping[str, str] = {
     "account_role_viewer": "Lector",
     "account_messages": "mensajes por minuto",
     "account_tokens": "tokens al día",
+    "account_streams": "respuestas a la vez",
     "account_left": "quedan {count} de {limit}",
     "account_change_password": "Cambiar la contraseña",
     "account_current_password": "Contraseña actual",
@@ -262,6 +263,8 @@ WORDS: Mapping[str, str] = {
     "read_only": "Tu cuenta puede leer aquí, no escribir.",
     "left_messages": "quedan {count} mensajes este minuto",
     "left_tokens": "quedan {count} tokens hoy",
+    "left_streams": "quedan {count} respuestas a la vez",
+    "try_in": "Vuelve a intentarlo en {time}.",
     # the dashboard
     "dashboard": "Panel",
     "dash_live": "en directo",
@@ -325,7 +328,8 @@ ERRORS: Mapping[str, str] = {
     "context_too_long": "Esta conversación es demasiado larga para el modelo; empieza otra.",
     "content_filter": "El servicio del modelo rechazó esta petición por su contenido.",
     "unknown_model": "Este servidor no ofrece ese modelo; elige otro.",
-    "too_many": "Ya hay demasiados mensajes en espera.",
+    "too_many": "Ya hay demasiados mensajes en espera o sin terminar de responder.",
+    "rate_limited": "Has alcanzado un límite.",
     "overloaded": "El servidor está ocupado con muchas respuestas; inténtalo en un momento.",
     "internal": "Algo falló en el servidor. Inténtalo de nuevo.",
 }

@@ -183,6 +183,7 @@ WORDS: Mapping[str, str] = {
     "account_role_viewer": "Lecteur",
     "account_messages": "messages par minute",
     "account_tokens": "tokens par jour",
+    "account_streams": "réponses en même temps",
     "account_left": "il en reste {count} sur {limit}",
     "account_change_password": "Changer le mot de passe",
     "account_current_password": "Mot de passe actuel",
@@ -263,6 +264,8 @@ WORDS: Mapping[str, str] = {
     "read_only": "Votre compte permet de lire ici, pas d’écrire.",
     "left_messages": "encore {count} messages cette minute",
     "left_tokens": "encore {count} tokens aujourd’hui",
+    "left_streams": "encore {count} réponses en même temps",
+    "try_in": "Réessayez dans {time}.",
     # the dashboard
     "dashboard": "Tableau de bord",
     "dash_live": "en direct",
@@ -326,7 +329,8 @@ ERRORS: Mapping[str, str] = {
     ),
     "content_filter": "Le service du modèle a refusé cette demande à cause de son contenu.",
     "unknown_model": "Ce serveur ne propose pas ce modèle ; choisissez-en un autre.",
-    "too_many": "Trop de messages attendent déjà.",
+    "too_many": "Trop de messages attendent déjà ou sont en cours de réponse.",
+    "rate_limited": "Vous avez atteint une limite.",
     "overloaded": "Le serveur prépare beaucoup de réponses ; réessayez dans un instant.",
     "internal": "Une erreur est survenue sur le serveur. Réessayez.",
 }

@@ -177,6 +177,7 @@ WORDS: Mapping[str, str] = {
     "account_role_viewer": "閲覧者",
     "account_messages": "メッセージ／分",
     "account_tokens": "トークン／日",
+    "account_streams": "件の同時回答",
     "account_left": "残り {count}／{limit}",
     "account_change_password": "パスワードを変更",
     "account_current_password": "現在のパスワード",
@@ -250,6 +251,8 @@ WORDS: Mapping[str, str] = {
     "read_only": "このアカウントでは閲覧のみで、書き込みはできません。",
     "left_messages": "この 1 分間の残り {count} メッセージ",
     "left_tokens": "本日の残り {count} トークン",
+    "left_streams": "同時の回答はあと {count} 件",
+    "try_in": "{time}後にもう一度お試しください。",
     # the dashboard
     "dashboard": "ダッシュボード",
     "dash_live": "ライブ",
@@ -309,7 +312,8 @@ ERRORS: Mapping[str, str] = {
     "context_too_long": "この会話はモデルには長すぎます。新しい会話を始めてください。",
     "content_filter": "内容を理由に、モデルのサービスがこの依頼を拒否しました。",
     "unknown_model": "このサーバーにそのモデルはありません。別のモデルを選んでください。",
-    "too_many": "待っているメッセージが多すぎます。",
+    "too_many": "待機中または回答中のメッセージが多すぎます。",
+    "rate_limited": "利用上限に達しました。",
     "overloaded": "サーバーが多くの回答を処理中です。少し待って再試行してください。",
     "internal": "サーバーで問題が発生しました。再試行してください。",
 }

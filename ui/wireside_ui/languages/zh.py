@@ -169,6 +169,7 @@ WORDS: Mapping[str, str] = {
     "account_role_viewer": "只读用户",
     "account_messages": "条消息／分钟",
     "account_tokens": "个 token／天",
+    "account_streams": "个回答同时进行",
     "account_left": "剩余 {count}／{limit}",
     "account_change_password": "修改密码",
     "account_current_password": "当前密码",
@@ -239,6 +240,8 @@ WORDS: Mapping[str, str] = {
     "read_only": "你的账户在这里只能阅读，不能写入。",
     "left_messages": "这一分钟还剩 {count} 条消息",
     "left_tokens": "今天还剩 {count} 个 token",
+    "left_streams": "还可同时进行 {count} 个回答",
+    "try_in": "请在 {time}后重试。",
     # the dashboard
     "dashboard": "仪表板",
     "dash_live": "实时",
@@ -298,7 +301,8 @@ ERRORS: Mapping[str, str] = {
     "context_too_long": "这个对话对模型来说太长，请开始新对话。",
     "content_filter": "模型服务因内容拒绝了这个请求。",
     "unknown_model": "此服务器不提供该模型，请选择另一个。",
-    "too_many": "等待中的消息太多了。",
+    "too_many": "等待中或正在回答的消息太多了。",
+    "rate_limited": "已达到使用上限。",
     "overloaded": "服务器正在处理许多回答，请稍后重试。",
     "internal": "服务器出了点问题，请重试。",
 }

@@ -680,6 +680,7 @@ def _allowance(left: Allowance, words: dict[str, str]) -> Sequence[tuple[str, st
     for what, count, limit in (
         ("messages", left.messages_left, left.messages_limit),
         ("tokens", left.tokens_left, left.tokens_limit),
+        ("streams", left.streams_left, left.streams_limit),
     ):
         if limit is not None:
             value = words["account_left"].format(count=f"{count:,}", limit=f"{limit:,}")
@@ -693,6 +694,8 @@ def _key(key: ApiKey, words: dict[str, str]) -> dict[str, Any]:
         limits.append(f"{key.messages_per_minute} {words['account_messages']}")
     if key.tokens_per_day:
         limits.append(f"{key.tokens_per_day:,} {words['account_tokens']}")
+    if key.streams:
+        limits.append(f"{key.streams} {words['account_streams']}")
     expires = words["account_until"].format(when=_moment(key.expires_at))
     used = words["account_used"].format(when=_moment(key.used_at))
     return {

@@ -147,6 +147,7 @@ class ChatPage:
         self._followers: dict[str, Follower] = {}
         self._changed: set[str] = set()
         self._is_answering = False
+        self._said_left = ""
         self._is_shape_new = False
         self._wake = asyncio.Event()
         self._list = ConversationList(
@@ -382,7 +383,8 @@ class ChatPage:
             self._wake.set()
         for follower in tuple(self._followers.values()):
             self._update_answer(follower)
-        self._tell_answering()
+        if self._tell_answering():
+            await self._show_allowance()
 
     async def _update_shape(self, conversation: Conversation) -> None:
         """Show the turns that are another branch's, that came, or that moved."""
@@ -481,11 +483,14 @@ class ChatPage:
                 turn.id, html=row.html, reasoning=row.reasoning, tools=list(row.tools)
             )
 
-    def _tell_answering(self) -> None:
+    def _tell_answering(self) -> bool:
+        """Tell the composer whether an answer grows; returns whether that is new."""
         is_answering = bool(self._followers)
-        if is_answering != self._is_answering:
+        is_new = is_answering != self._is_answering
+        if is_new:
             self._is_answering = is_answering
             self._composer.answering(is_answering)
+        return is_new
 
     def _forget(self, turn_id: str) -> None:
         if follower := self._followers.pop(turn_id, None):
@@ -579,7 +584,8 @@ class ChatPage:
                     options=sending.options,
                 )
         except WiresideError as error:
-            self._composer.refused(sending.turn_id, sentence_in(self._language, error))
+            sentence = sentence_in(self._language, error)
+            self._composer.refused(sending.turn_id, sentence, error.retry_after)
         else:
             self._composer.accepted(sending.turn_id, conversation.id)
             await self._show_allowance()
@@ -593,10 +599,14 @@ class ChatPage:
             for what, count, limit in (
                 ("messages", left.messages_left, left.messages_limit),
                 ("tokens", left.tokens_left, left.tokens_limit),
+                ("streams", left.streams_left, left.streams_limit),
             )
             if count is not None and limit is not None and count <= limit * NEARLY
         ]
-        self._composer.allow(" · ".join(said))
+        sentence = " · ".join(said)
+        if sentence != self._said_left:
+            self._said_left = sentence
+            self._composer.allow(sentence)
 
     async def _stop(self) -> None:
         conversation = self._conversation
@@ -617,8 +627,8 @@ class ChatPage:
             await self._do(self._conversation, turn, action)
         except NotFound:
             self._on_change(None)  # another tab was faster: show what is
-        except StoreError as error:
-            self._composer.tell(sentence_in(self._language, error))
+        except WiresideError as error:
+            self._composer.tell(sentence_in(self._language, error), error.retry_after)
             if action.row_id in self._marks:  # the browser shows already what was asked for
                 self._marks[action.row_id] = UNKNOWN
                 self._on_change(action.row_id)

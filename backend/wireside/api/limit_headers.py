@@ -1,0 +1,50 @@
+"""Tells what is left of somebody's limits in the header fields of the IETF's draft
+"RateLimit header fields for HTTP" (draft-ietf-httpapi-ratelimit-headers).
+
+``RateLimit-Policy`` lists the limits: ``q`` in ``w`` seconds. ``RateLimit`` lists what is left of
+each: ``r`` now, and more in ``t`` seconds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from wireside.auth.limiter import Left, Rate
+from wireside.auth.quotas import DAY, MINUTE
+from wireside.ports import Allowance
+
+Headers = list[tuple[bytes, bytes]]
+
+
+def limit_headers(requests: Left, rate: Rate, left: Allowance) -> Headers:
+    """Return the fields; ``retry-after`` too where there was no request left to take."""
+    policies, states = zip(*_limits(requests, rate, left), strict=True)
+    headers = [
+        (b"ratelimit-policy", ", ".join(policies).encode()),
+        (b"ratelimit", ", ".join(states).encode()),
+    ]
+    if not requests.was_taken:
+        headers.append((b"retry-after", str(seconds(requests.reset_s)).encode()))
+    return headers
+
+
+def seconds(wait_s: float) -> int:
+    """Return whole seconds to wait: who comes after them does not come too early."""
+    return max(1, math.ceil(wait_s))
+
+
+def _limits(requests: Left, rate: Rate, left: Allowance) -> Iterator[tuple[str, str]]:
+    """Each limit, as an item of both fields."""
+    windows = (
+        ("requests", rate.limit, rate.window_s, requests.count, requests.reset_s),
+        ("messages", left.messages_limit, MINUTE, left.messages_left, left.messages_reset_s),
+        ("tokens", left.tokens_limit, DAY, left.tokens_left, left.tokens_reset_s),
+    )
+    for name, limit, window_s, count, reset_s in windows:
+        if limit is not None:
+            item = f'"{name}";r={count};t={seconds(reset_s or 0)}'
+            yield f'"{name}";q={limit};w={window_s}', item
+    if left.streams_limit is not None:
+        policy = f'"streams";q={left.streams_limit};qu="concurrent-requests"'
+        yield policy, f'"streams";r={left.streams_left}'

@@ -1,0 +1,12 @@
+"""How many answers a key may have made at once."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0004"
+down_revision = "0003"
+
+
+def upgrade() -> None:
+    """Add the column."""
+    op.add_column("api_keys", sa.Column("streams", sa.Integer))

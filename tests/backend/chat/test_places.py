@@ -1,0 +1,303 @@
+"""Answers at once of one user: a place is taken before anything is awaited, and none is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+
+import pytest
+
+from wireside.auth.limiter import MemoryLimiter
+from wireside.auth.quotas import QuotaLimits, UserQuotas
+from wireside.chat.conversation import Conversation, Turn
+from wireside.chat.service import NEW, Ask, ChatService, Parts, Rules
+from wireside.errors import (
+    Overloaded,
+    ProviderUnavailable,
+    RateLimited,
+    StoreError,
+    TooMany,
+    UnknownModel,
+    WiresideError,
+)
+from wireside.identity import Caller
+from wireside.messages import Message, Options
+
+ADA = Caller("ada-id", "ada", "user", credential="session 1")
+QUESTION = Ask((Message("user", "Hi"),))
+
+
+class Slow(UserQuotas):
+    """Takes as long as a Redis somewhere else does: long enough for others to come."""
+
+    async def take(self, caller: Caller) -> None:
+        await asyncio.sleep(0.002)
+        await super().take(caller)
+
+
+@pytest.fixture
+def most() -> int:
+    return 2
+
+
+@pytest.fixture
+def quotas(most: int) -> UserQuotas:
+    return Slow(MemoryLimiter(time.monotonic), QuotaLimits(streams=most))
+
+
+@pytest.fixture
+async def chat(parts: Parts, quotas: UserQuotas) -> ChatService:
+    return ChatService(replace(parts, quotas=quotas), Rules(), ADA)
+
+
+async def left(chat: ChatService) -> int | None:
+    return (await chat.allowance()).streams_left
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.001)
+
+
+async def told_of(asked: list[Awaitable[object]]) -> list[str]:
+    """Return what became of each: "begun", or the code of its error."""
+    results = await asyncio.gather(*asked, return_exceptions=True)
+    return sorted(getattr(result, "code", "begun") for result in results)
+
+
+def ask_new(chat: ChatService) -> Awaitable[tuple[Conversation, Turn]]:
+    return chat.ask_in(NEW, "Hi", key=None, options=Options())
+
+
+@pytest.mark.parametrize("ask", [ask_new, lambda chat: chat.ask(QUESTION)])
+async def test_eight_that_come_together_find_two_places(
+    chat: ChatService, provider, ask: Callable[[ChatService], Awaitable[object]]
+) -> None:
+    assert await told_of([ask(chat) for _ in range(8)]) == ["begun"] * 2 + ["too_many"] * 6
+    for call in (await provider.call(0), await provider.call(1)):
+        call.say("Hello")
+    assert await left(chat) == 0
+    with pytest.raises(TooMany, match="2 of your answers"):
+        await ask(chat)
+    provider.calls[0].finish()
+    async with asyncio.timeout(10):
+        while await left(chat) == 0:
+            await asyncio.sleep(0.001)
+    assert await told_of([ask(chat), ask(chat)]) == ["begun", "too_many"]
+
+
+async def test_others_have_places_of_their_own(chat: ChatService) -> None:
+    grace = chat.of(replace(ADA, user_id="grace-id"))
+    asked = [ask_new(who) for who in (chat, grace) for _ in range(3)]
+    assert await told_of(asked) == ["begun"] * 4 + ["too_many"] * 2
+
+
+async def test_a_key_may_have_fewer_than_its_user(chat: ChatService) -> None:
+    with_key = chat.of(replace(ADA, credential="key 7", streams=1))
+    assert await told_of([ask_new(with_key) for _ in range(3)]) == ["begun"] + ["too_many"] * 2
+    assert (await left(with_key), await left(chat)) == (0, 1)
+    assert await told_of([ask_new(chat) for _ in range(2)]) == ["begun", "too_many"]
+
+
+async def test_the_same_request_twice_takes_one_place(chat: ChatService) -> None:
+    ask = replace(QUESTION, key="k")
+    first, second = await asyncio.gather(chat.ask(ask), chat.ask(ask))
+    assert first is second
+    assert await left(chat) == 1
+    await chat.ask(QUESTION)
+    assert await chat.ask(ask) is first  # also when there is no place
+
+
+class TestInAConversation:
+    """Its turns are answered one after another, in the place of the first one."""
+
+    @pytest.fixture
+    def most(self) -> int:
+        return 1
+
+    @pytest.fixture
+    async def conversation(self, chat: ChatService) -> Conversation:
+        return chat.library.new()
+
+    @staticmethod
+    async def send(chat: ChatService, conversation: Conversation, turn_id: str) -> Turn:
+        return await chat.send(conversation, "Hi", turn_id=turn_id, options=Options())
+
+    async def test_what_waits_takes_no_place_and_has_one_when_it_is_its_turn(
+        self, chat: ChatService, conversation: Conversation, provider
+    ) -> None:
+        turns = [await self.send(chat, conversation, f"t{number}") for number in range(3)]
+        for number, turn in enumerate(turns):
+            call = await provider.call(number)
+            await turn.begun.wait()
+            assert len(provider.calls) == number + 1
+            with pytest.raises(TooMany):
+                await ask_new(chat)
+            call.finish()
+        await until(lambda: not conversation.live)
+        assert await left(chat) == 1
+        await ask_new(chat)
+
+    async def test_nobody_gets_between_two_of_its_answers(
+        self, chat: ChatService, conversation: Conversation, provider
+    ) -> None:
+        for number in range(5):
+            await self.send(chat, conversation, f"t{number}")
+        for number in range(5):
+            (await provider.call(number)).finish()
+            while len(provider.calls) < min(number + 2, 5):
+                with pytest.raises(TooMany):
+                    chat._quotas.occupy(ADA)
+                await asyncio.sleep(0)
+        await until(lambda: not conversation.live)
+        assert await left(chat) == 1
+
+    async def test_one_that_is_on_its_way_while_the_answer_before_it_ends(
+        self, chat: ChatService, conversation: Conversation, provider
+    ) -> None:
+        await self.send(chat, conversation, "t1")
+        call = await provider.call(0)
+        sending = asyncio.create_task(self.send(chat, conversation, "t2"))
+        await until(lambda: conversation.wanted)
+        call.finish()
+        await until(lambda: not conversation.live)
+        with pytest.raises(TooMany):  # the place is the second one's already
+            chat._quotas.occupy(ADA)
+        await sending
+        (await provider.call(1)).finish()
+        await until(lambda: not conversation.live and not conversation.waiting)
+        assert await left(chat) == 1
+
+    async def test_what_begins_beside_a_running_answer_needs_a_place(
+        self, chat: ChatService, conversation: Conversation, provider
+    ) -> None:
+        first = await self.send(chat, conversation, "t1")
+        call = await provider.call(0)
+        call.say("half an")
+        await until(lambda: first.text)
+        await chat.stop(first.segments[-1])
+        await until(lambda: not conversation.live)
+        await self.send(chat, conversation, "t2")
+        await provider.call(1)
+        with pytest.raises(TooMany):
+            await chat.continue_answer(conversation, "t1")
+        await chat.edit(conversation, "t2", "another", new_turn_id="t3")  # in place of t2
+        (await provider.call(2)).finish()
+        await until(lambda: not conversation.live and not conversation.waiting)
+        await chat.continue_answer(conversation, "t1")
+        assert await left(chat) == 0
+        (await provider.call(3)).finish()
+        await until(lambda: not conversation.live)
+        assert await left(chat) == 1
+
+    async def test_what_is_deleted_or_taken_back_has_none(
+        self, chat: ChatService, conversation: Conversation, provider
+    ) -> None:
+        await self.send(chat, conversation, "t1")
+        await self.send(chat, conversation, "t2")
+        await chat.withdraw(conversation, "t2")
+        await self.send(chat, conversation, "t3")
+        await chat.library.delete([conversation.id])
+        await until(lambda: not conversation.live and not conversation.places)
+        assert await left(chat) == 1
+
+    async def test_what_waited_when_the_server_was_ended_counts(
+        self, chat: ChatService, conversation: Conversation, parts: Parts, provider
+    ) -> None:
+        await self.send(chat, conversation, "t1")
+        await self.send(chat, conversation, "t2")
+        await provider.call(0)
+        quotas = UserQuotas(MemoryLimiter(time.monotonic), QuotaLimits(streams=1))
+        runner = type(parts.runner)(
+            parts.provider, parts.tasks, parts.runner._limits, parts.runner._clock, parts.saving
+        )
+        following = ChatService(replace(parts, runner=runner, quotas=quotas), Rules(), ADA)
+        await following.take_up()
+        call = await provider.call(1)
+        assert await left(following) == 0
+        call.finish()
+        await until(lambda: not quotas._busy)
+
+
+async def test_whatever_fails_no_place_is_lost(
+    chat: ChatService, parts: Parts, provider, quotas: UserQuotas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Models, limits, the store and the runner fail, clients go away, at every step; never are
+    there more answers than places, and in the end all places are free.
+    """
+    dice = random.Random(4)
+    streams: list[object] = []
+
+    def flaky(owner: object, name: str, kinds: Sequence[type[Exception]]) -> None:
+        real = getattr(owner, name)
+
+        async def maybe(*args: object, **kwargs: object) -> object:
+            await asyncio.sleep(0)
+            if dice.random() < 0.15:
+                raise dice.choice(kinds)
+            result = await real(*args, **kwargs)
+            if dice.random() < 0.1:
+                raise dice.choice(kinds)
+            return result
+
+        monkeypatch.setattr(owner, name, maybe)
+
+    flaky(provider, "resolve", [UnknownModel, ProviderUnavailable])
+    flaky(quotas, "take", [RateLimited, RuntimeError])
+    for method in ("create", "add_turn", "turns", "begin", "show", "turn"):
+        flaky(chat._store, method, [StoreError])
+    start = parts.runner.start
+
+    def start_or_not(*args: object, **kwargs: object) -> object:
+        if dice.random() < 0.1:
+            raise Overloaded
+        streams.append(start(*args, **kwargs))
+        assert parts.runner.live <= 2
+        return streams[-1]
+
+    monkeypatch.setattr(parts.runner, "start", start_or_not)
+    conversations = [chat.library.new() for _ in range(4)]
+
+    async def do(number: int) -> None:
+        conversation = dice.choice(conversations)
+        turns = [turn.id for turn in conversation._turns.values()] or ["none"]
+        match dice.randrange(7):
+            case 0 | 1:
+                await chat.send(conversation, "Hi", turn_id=f"t{number}", options=Options())
+            case 2:
+                await chat.retry(conversation, dice.choice(turns))
+            case 3:
+                await chat.continue_answer(conversation, dice.choice(turns))
+            case 4:
+                await chat.edit(conversation, dice.choice(turns), "Hm", new_turn_id=f"t{number}")
+            case 5:
+                await chat.withdraw(conversation, dice.choice(turns))
+            case _:
+                await chat.ask(QUESTION)
+
+    async def go_away_or(number: int) -> None:
+        doing = asyncio.create_task(do(number))
+        for _ in range(dice.randrange(40)):
+            await asyncio.sleep(0)
+        if dice.random() < 0.3:
+            doing.cancel()
+        with suppress(WiresideError, RuntimeError, asyncio.CancelledError):
+            await doing
+
+    for round_number in range(25):
+        await asyncio.gather(*(go_away_or(100 * round_number + n) for n in range(6)))
+        for call in provider.calls:
+            if not call.is_closed:
+                dice.choice([call.finish, lambda call=call: call.fail(StoreError())])()
+    async with asyncio.timeout(20):
+        while quotas._busy:
+            for call in provider.calls:
+                call.finish()
+            await asyncio.sleep(0.01)
+    assert len(streams) > 20
+    assert await left(chat) == 2
