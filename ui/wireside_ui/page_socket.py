@@ -7,6 +7,7 @@ import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import wraps
 from inspect import isawaitable
 from typing import Any
@@ -15,6 +16,8 @@ from urllib.parse import parse_qs
 from nicegui import Client, background_tasks, core
 from nicegui import app as nicegui_app
 from socketio.exceptions import ConnectionRefusedError as Refused
+
+from wireside.identity import Caller
 
 PING_S = 10
 """Seconds between two looks whether a page is still there."""
@@ -95,7 +98,7 @@ def _set_up() -> None:
 
 
 def _only_theirs(handler: Callable[..., Any]) -> Callable[..., Any]:
-    """Let a connection speak of pages only that were made for the same person: NiceGUI itself takes
+    """Let a connection speak of pages only that were made for the same caller: NiceGUI itself takes
     whoever knows a page's id for that page.
     """
     if hasattr(handler, "is_for_their_pages"):
@@ -140,14 +143,16 @@ def _is_theirs(client_id: Any, environ: dict[str, Any]) -> bool:
         made_for = page.request.scope
     except RuntimeError:  # made by a program, for nobody
         made_for = {}
-    return _person(environ.get("asgi.scope") or {}) == _person(made_for)
+    return _caller(environ.get("asgi.scope") or {}) == _caller(made_for)
 
 
-def _person(scope: Any) -> str | None:
-    """Return whose request it was, as the guard before all pages has found out."""
-    caller = (scope.get("state") or {}).get("caller")
-    user_id: str | None = getattr(caller, "user_id", None)
-    return user_id
+def _caller(scope: Any) -> Caller | None:
+    """Return whose request it was, as the guard before all pages has found out: with role, scopes
+    and credential, because a page goes on doing what its caller could do when it was made. Where
+    they are may change.
+    """
+    caller: Caller | None = (scope.get("state") or {}).get("caller")
+    return caller and replace(caller, address="")
 
 
 async def _pong(_: str, *__: object) -> bool:

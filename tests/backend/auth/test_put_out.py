@@ -1,0 +1,175 @@
+"""Whoever may not be here any more, or not as who they were, is out at once, by each connection."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+import socketio
+from tests.backend.auth.whole_server import Page, Person, Running, page_of, serving
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[Running]:
+    async with serving(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+async def ada(server: Running) -> AsyncIterator[Person]:
+    """The administrator."""
+    ada = await server.join(server.link, "ada")
+    yield ada
+    await ada.http.aclose()
+
+
+async def set_role(ada: Person, who: Person, role: str) -> None:
+    changed = await ada.http.patch(f"/api/users/{who.id}", json={"role": role})
+    assert changed.status_code == 204
+
+
+async def titles_of(who: Person) -> list[str]:
+    listed = (await who.http.get("/api/conversations")).json()
+    return [one["title"] for one in listed["conversations"]]
+
+
+@pytest.mark.parametrize("named", ["in the address", "later"])
+async def test_a_page_is_not_kept_by_somebody_whose_role_is_another_one(
+    server: Running, ada: Person, named: str
+) -> None:
+    eve = await server.invite(ada, "eve")
+    async with page_of(server, eve, "/") as page:
+        await page.say("composer send", {"turn_id": "one", "question": "first"})
+        await page.waits_for("accepted")
+        await set_role(ada, eve, "viewer")
+        await page.ends()
+        async with aclosing(page.again()) as again:
+            if named == "in the address":
+                with pytest.raises(socketio.exceptions.ConnectionError):
+                    await again.connect(eve.with_cookie)
+            else:
+                await again.connect(eve.with_cookie, names_itself=False)
+                assert not await again.claim()
+                await again.say("composer send", {"turn_id": "two", "question": "second"})
+                assert not await again.claim()  # after what was said before
+        assert await titles_of(eve) == ["first"]
+    async with page_of(server, eve, "/") as anew:
+        await anew.say("composer send", {"turn_id": "three", "question": "third"})
+        await anew.waits_for("You may read here, but not write.")
+    assert await titles_of(eve) == ["first"]
+    await eve.http.aclose()
+
+
+async def test_who_administers_no_more_is_shown_no_more_figures(
+    server: Running, ada: Person
+) -> None:
+    bob = await server.invite(ada, "bob", "admin")
+    async with page_of(server, bob, "/dashboard") as page:
+        await page.waits_for("push")
+        await set_role(ada, bob, "user")
+        await page.ends()
+        async with aclosing(page.again()) as again:
+            with pytest.raises(socketio.exceptions.ConnectionError):
+                await again.connect(bob.with_cookie)
+    await bob.http.aclose()
+
+
+@asynccontextmanager
+async def live_page(server: Running, headers: dict[str, str]) -> AsyncIterator[ClientConnection]:
+    """Open a page, and only the WebSocket of its connection, to see how that is closed."""
+    async with server.browser() as browser:
+        browser.headers.update(headers)
+        page = Page(server.url, (await browser.get("/")).text)
+        await page.aclose()
+    query = {"EIO": "4", "transport": "websocket", **page.address}
+    address = f"{server.socket.removesuffix('/ws/ai-chat')}/_nicegui_ws/socket.io/?"
+    async with connect(address + urlencode(query), additional_headers=headers) as socket:
+        assert str(await socket.recv()).startswith("0")
+        await socket.send("40")
+        assert str(await socket.recv()).startswith("40{")  # the page is theirs
+        yield socket
+
+
+async def log_out(_: Person, who: Person) -> None:
+    assert (await who.http.post("/logout")).status_code == 303
+
+
+async def disable(ada: Person, who: Person) -> None:
+    await ada.http.patch(f"/api/users/{who.id}", json={"disabled": True})
+
+
+async def remove(ada: Person, who: Person) -> None:
+    assert (await ada.http.delete(f"/api/users/{who.id}")).status_code == 204
+
+
+async def change_role(ada: Person, who: Person) -> None:
+    await set_role(ada, who, "viewer")
+
+
+async def revoke_key(_: Person, who: Person) -> None:
+    (key,) = (await who.http.get("/api/keys")).json()
+    assert (await who.http.delete(f"/api/keys/{key['id']}")).status_code == 204
+
+
+@pytest.mark.parametrize(
+    ("end", "ended", "comes_back"),
+    [
+        (log_out, ("cookie",), ("key",)),
+        (revoke_key, ("key",), ("cookie",)),
+        (change_role, ("cookie", "key", "ticket"), ("cookie", "key")),
+        (disable, ("cookie", "key", "ticket"), ()),
+        (remove, ("cookie", "key", "ticket"), ()),
+    ],
+)
+async def test_whoever_is_put_out_is_out_at_once(
+    server: Running,
+    ada: Person,
+    end: Callable[[Person, Person], Awaitable[None]],
+    ended: tuple[str, ...],
+    comes_back: tuple[str, ...],
+) -> None:
+    """Sockets and pages end with 1008; what was opened in another way stays open."""
+    eve = await server.invite(ada, "eve")
+    ticket = (await eve.http.post("/api/tickets")).json()["ticket"]
+    headers = {"cookie": eve.with_cookie, "key": eve.with_key, "ticket": {"Origin": server.url}}
+    async with AsyncExitStack() as open_ones:
+        sockets = {
+            how: await open_ones.enter_async_context(
+                connect(
+                    server.socket,
+                    additional_headers=headers[how],
+                    subprotocols=["ai-chat", f"ticket.{ticket}"] if how == "ticket" else None,  # type: ignore[list-item]
+                )
+            )
+            for how in ("cookie", "key", "ticket")
+        }
+        assert sockets["ticket"].subprotocol == "ai-chat"  # the ticket is not echoed
+        page = await open_ones.enter_async_context(live_page(server, eve.with_cookie))
+        await end(ada, eve)
+        for how in ended:
+            for socket in (sockets[how], page) if how == "cookie" else (sockets[how],):
+                with pytest.raises(ConnectionClosed) as closed:
+                    while True:  # what was on its way
+                        await socket.recv()
+                assert closed.value.rcvd is not None
+                assert closed.value.rcvd.code == 1008, how
+        for how in {"cookie", "key"} - set(ended):
+            await (await sockets[how].ping())
+            if how == "cookie":
+                await (await page.ping())
+    for how in ("cookie", "key"):
+        if how in comes_back:
+            async with connect(server.socket, additional_headers=headers[how]):
+                pass
+        else:
+            with pytest.raises(InvalidStatus) as refused:
+                await connect(server.socket, additional_headers=headers[how])
+            assert refused.value.response.status_code == 401
+    await eve.http.aclose()

@@ -1,0 +1,258 @@
+"""A real server with accounts in a process of its own, people on it, and their pages."""
+
+from __future__ import annotations
+
+import asyncio
+import html
+import json
+import os
+import re
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import aiohttp
+import httpx2
+import socketio
+from websockets.asyncio.client import connect
+
+from wireside.testing import FakeOpenAI
+
+PASSWORD = "a good long password"
+SECRET = "wombatsofada"
+"""What Ada says, and hears."""
+
+WAIT_S = 20
+
+
+@dataclass
+class Person:
+    """Somebody with a browser, and with a key."""
+
+    http: httpx2.AsyncClient
+    key: str = ""
+    id: str = ""
+
+    @property
+    def cookie(self) -> str:
+        return "; ".join(f"{cookie.name}={cookie.value}" for cookie in self.http.cookies.jar)
+
+    @property
+    def with_cookie(self) -> dict[str, str]:
+        return {"Cookie": self.cookie, "Origin": self.http.headers["Origin"]}
+
+    @property
+    def with_key(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.key}"}
+
+
+@dataclass
+class Running:
+    """A server with accounts, and who is on it."""
+
+    process: asyncio.subprocess.Process
+    url: str
+    link: str
+    log: list[str] = field(default_factory=list)
+
+    @property
+    def socket(self) -> str:
+        return self.url.replace("http", "ws") + "/ws/ai-chat"
+
+    def browser(self) -> httpx2.AsyncClient:
+        return httpx2.AsyncClient(base_url=self.url, headers={"Origin": self.url}, timeout=30)
+
+    def program(self, key: str) -> Person:
+        """Somebody who has nothing but a key."""
+        headers = {"Authorization": f"Bearer {key}"}
+        return Person(httpx2.AsyncClient(base_url=self.url, headers=headers, timeout=30), key)
+
+    async def join(self, link: str, name: str, *scopes: str) -> Person:
+        """Make an account by a link, and a key with ``scopes``."""
+        http = self.browser()
+        secret = parse_qs(urlsplit(link).query)["link"][0]
+        form = {"link": secret, "name": name, "password": PASSWORD}
+        response = await http.post("/join", data=form)
+        assert response.status_code == 303, response.text
+        wanted = {"name": "key", "scopes": scopes or ["chat", "read"]}
+        made = await http.post("/api/keys", json=wanted)
+        me = await http.get("/api/me")
+        return Person(http, made.json()["key"], me.json()["id"])
+
+    async def invite(self, admin: Person, name: str, role: str = "user", *scopes: str) -> Person:
+        """Have ``admin`` invite somebody who comes."""
+        invited = await admin.http.post("/api/users", json={"role": role})
+        return await self.join(invited.json()["link"], name, *scopes)
+
+
+@asynccontextmanager
+async def serving(folder: Path) -> AsyncIterator[Running]:
+    """Serve; afterwards the log must hold no traceback, nothing that was said and no link."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "NICEGUI"))}
+    with FakeOpenAI() as lab:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "wireside", "serve", "--port", "0"),
+            env={
+                **kept,
+                "OPENAI_BASE_URL": lab.url,
+                "WIRESIDE_DATA_DIR": str(folder),
+                "WIRESIDE_TITLE_MODEL": "off",
+                "WIRESIDE_AUTH": "password",
+                "WIRESIDE_SHARING": "public",
+            },
+            cwd=folder,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        assert process.stdout is not None
+        url = (await process.stdout.readline()).decode().split()[-1]
+        link = (await process.stdout.readline()).decode().split()[-1]
+        running = Running(process, url, link)
+        reading = asyncio.create_task(_read(process, running.log))
+        yield running
+        process.terminate()
+        await process.wait()
+        await reading
+        assert not [line for line in running.log if "Traceback" in line or SECRET in line]
+        assert not re.search(r"/s/[A-Za-z0-9_-]{20}", "".join(running.log))
+
+
+async def _read(process: asyncio.subprocess.Process, lines: list[str]) -> None:
+    assert process.stderr is not None
+    while line := await process.stderr.readline():
+        lines.append(line.decode())
+
+
+async def ask(socket: str, person: Person, **fields: Any) -> list[dict[str, Any]]:
+    """Send a frame with a person's key; returns what comes up to its end."""
+    async with connect(socket, additional_headers=person.with_key) as client:
+        await client.send(json.dumps({"id": "1", **fields}))
+        frames: list[dict[str, Any]] = []
+        while not frames or frames[-1]["type"] not in ("done", "error"):
+            frames.append(json.loads(await client.recv()))
+        return frames
+
+
+class Page:
+    """A page in somebody's browser: its HTML, and its connection over Socket.IO."""
+
+    def __init__(self, url: str, text: str) -> None:
+        """``text`` is its HTML."""
+        self._url, self._text = url, text
+        self._http = aiohttp.ClientSession()
+        self._client = socketio.AsyncClient(reconnection=False, http_session=self._http)
+        self._client.on("*", lambda event, *args: self.told.append([event, *args]))
+        self._client.on("disconnect", lambda *_: self.is_over.set())
+        self.told: list[Any] = []
+        """All that the server has said to it."""
+        self.is_over = asyncio.Event()
+        found = re.search(r"'client_id': '([0-9a-f-]{36})'", text)
+        data = re.search(r"parseElements\(String\.raw`(.*?)`\)", text, re.DOTALL)
+        assert found is not None, text[:500]
+        assert data is not None
+        self.client_id = found[1]
+        self._elements = json.loads(html.unescape(data[1]))
+
+    def again(self) -> Page:
+        """Return the same page with a connection that is yet to be made."""
+        return Page(self._url, self._text)
+
+    @property
+    def listeners(self) -> dict[str, tuple[int, str]]:
+        """What the page's elements listen to, as ``"sidebar rename"``: an element, a listener."""
+        return {
+            f"{element['tag'].rpartition('wireside_')[2]} {event['type']}": (
+                int(number),
+                event["listener_id"],
+            )
+            for number, element in self._elements.items()
+            for event in element.get("events", ())
+        }
+
+    @property
+    def handshake(self) -> dict[str, Any]:
+        """How a browser says which page it has."""
+        return {
+            "client_id": self.client_id,
+            "tab_id": "t",
+            "document_id": "d",
+            "next_message_id": 0,
+        }
+
+    @property
+    def address(self) -> dict[str, Any]:
+        """The same as a part of the address."""
+        return {"implicit_handshake": "true", **self.handshake}
+
+    async def connect(self, headers: dict[str, str], *, names_itself: bool = True) -> None:
+        """Connect, with the page's name in the address unless it is said later. Raises
+        ``ConnectionError`` of Socket.IO where the page is not given.
+        """
+        query = self.address if names_itself else {}
+        address = str(httpx2.URL(self._url, params=query))
+        await self._client.connect(
+            address,
+            headers=headers,
+            socketio_path="/_nicegui_ws/socket.io",
+            transports=["websocket"],
+            wait_timeout=WAIT_S,
+        )
+
+    async def claim(self) -> bool:
+        """Say which page it is; returns whether it is given."""
+        answer = await self._client.call("handshake", self.handshake, timeout=WAIT_S)
+        return bool(answer)
+
+    async def say(self, name: str, args: Any) -> None:
+        """Tell the server what a component has to tell: ``name`` as in ``listeners``."""
+        await self._client.emit("event", self.event(name, args))
+
+    def event(self, name: str, args: Any) -> dict[str, Any]:
+        """The message of an event."""
+        number, listener = self.listeners[name]
+        return {
+            "client_id": self.client_id,
+            "id": number,
+            "listener_id": listener,
+            "args": [json.dumps(args)],
+        }
+
+    async def send_raw(self, name: str, data: Any) -> None:
+        """Send any message."""
+        await self._client.emit(name, data)
+
+    async def waits_for(self, text: str) -> None:
+        """Wait until the server has said ``text``."""
+        async with asyncio.timeout(WAIT_S):
+            while text not in json.dumps(self.told):  # a list tells nobody
+                await asyncio.sleep(0.02)
+
+    async def ends(self) -> None:
+        """Wait until the server closes the connection."""
+        async with asyncio.timeout(WAIT_S):
+            await self.is_over.wait()
+
+    async def aclose(self) -> None:
+        """Leave."""
+        await self._client.disconnect()
+        await self._http.close()
+
+
+@asynccontextmanager
+async def page_of(
+    server: Running, person: Person, path: str, *, connects: bool = True
+) -> AsyncIterator[Page]:
+    """Open a page as ``person`` does with a browser."""
+    response = await person.http.get(path)
+    assert response.status_code == 200, path
+    page = Page(server.url, response.text)
+    if connects:
+        await page.connect(person.with_cookie)
+    try:
+        yield page
+    finally:
+        await page.aclose()
