@@ -34,7 +34,9 @@ def telemetry() -> Telemetry:
 @pytest.fixture
 async def url(chat: ChatService, telemetry: Telemetry) -> AsyncIterator[str]:
     """A real server in this loop, under the application's own protocol classes."""
-    endpoint = ChatEndpoint(chat, Limits(), AddressWindows(10_000), telemetry, time.monotonic)
+    endpoint = ChatEndpoint(
+        chat, Limits(), AddressWindows(10_000), telemetry, time.monotonic, telemetry.frames
+    )
     app = Starlette(routes=[WebSocketRoute("/ws/ai-chat", endpoint)])
     listener = socket.create_server(("127.0.0.1", 0))
     server = Server(_config(app, Settings(port=0)), 0.0, lambda _: None)
@@ -175,7 +177,7 @@ async def test_a_flood_is_told_then_closed_and_others_are_undisturbed(
         call.say("fine")
         call.finish()
         assert (await frames_until(calm, "done"))[-1]["reason"] == "stop"
-    assert telemetry.messages <= 110
+    assert sum(telemetry.frames.received.values()) <= 110
 
 
 async def test_texts_that_look_odd_arrive_as_they_are(url: str, provider) -> None:
