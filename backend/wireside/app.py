@@ -340,8 +340,8 @@ def create_app(settings: Settings) -> FastAPI:
         board=Board(server.history),
         base_url=settings.public_url or "",
     )
+    is_secure = (settings.public_url or "").startswith("https:")
     if settings.auth == "oidc":
-        is_secure = (settings.public_url or "").startswith("https:")
         app.add_middleware(
             _SignInSession,
             secret_key=_secret(settings.data_dir),
@@ -361,7 +361,7 @@ def create_app(settings: Settings) -> FastAPI:
         quotas=server.auth.quotas,
         rules=WhoRules(
             shares_are_public=settings.sharing == "public",
-            is_secure=(settings.public_url or "").startswith("https:"),
+            is_secure=is_secure,
             trusted_proxies=Addresses.of(settings.trusted_proxies),
         ),
     )

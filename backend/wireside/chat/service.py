@@ -236,8 +236,7 @@ class ChatService:
         return ModelRequest(model, messages, options.temperature, options.max_tokens)
 
     def _asked_before(self, digest: bytes | None) -> Stream | None:
-        name = self._asked.get(digest) if digest else None
-        if name is None or digest is None:
+        if digest is None or (name := self._asked.get(digest)) is None:
             return None
         try:
             return self._runner.find(name, self.caller.user_id)

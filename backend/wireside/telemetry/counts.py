@@ -285,13 +285,14 @@ class Telemetry:
         """
         seconds = max(now - self._since, 1e-9)
         messages = self.questions.total() - self._messages_before
-        failures = self.failures - self._failures_before
+        all_failures = self.failures
+        failures = all_failures - self._failures_before
         refused = self.refused - self._refused_before
         pages = self._open_pages()
         self._since = now
         self._messages_before += messages
         self._refused_before = self.refused
-        self._failures_before = self.failures
+        self._failures_before = all_failures
         return {
             "active_connections": self.connections + pages,
             "messages_per_second": round(messages / seconds, 2),
@@ -299,7 +300,7 @@ class Telemetry:
             "open_pages": pages,
             "open_streams": self._open_streams(),
             "messages_total": self._messages_before,
-            "errors_total": self._failures_before.total(),
+            "errors_total": all_failures.total(),
             "errors": dict(failures),
             "refused": refused,
         }

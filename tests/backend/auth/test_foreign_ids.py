@@ -4,125 +4,30 @@ nothing changes.
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
 import re
-import sys
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
-import httpx2
 import pytest
 import socketio
-from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus
-
-from wireside.testing import FakeOpenAI
+from tests.backend.auth.whole_server import SECRET, Person, Running, ask, serving
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
-
-PASSWORD = "a good long password"
-SECRET = "the-secret-of-ada"
-
-
-@dataclass
-class Person:
-    """Somebody with a browser, and with a key."""
-
-    http: httpx2.AsyncClient
-    key: str = ""
-
-    @property
-    def cookie(self) -> str:
-        return "; ".join(f"{cookie.name}={cookie.value}" for cookie in self.http.cookies.jar)
-
-
-@dataclass
-class Running:
-    """A server with accounts, and who is on it."""
-
-    process: asyncio.subprocess.Process
-    url: str
-    link: str
-    log: list[str] = field(default_factory=list)
-
-    @property
-    def socket(self) -> str:
-        return self.url.replace("http", "ws") + "/ws/ai-chat"
-
-    def browser(self) -> httpx2.AsyncClient:
-        return httpx2.AsyncClient(base_url=self.url, headers={"Origin": self.url}, timeout=30)
-
-    async def join(self, link: str, name: str) -> Person:
-        http = self.browser()
-        secret = parse_qs(urlsplit(link).query)["link"][0]
-        form = {"link": secret, "name": name, "password": PASSWORD}
-        response = await http.post("/join", data=form)
-        assert response.status_code == 303, response.text
-        person = Person(http)
-        made = await http.post("/api/keys", json={"name": "key", "scopes": ["chat", "read"]})
-        person.key = made.json()["key"]
-        return person
 
 
 @pytest.fixture
 async def server(tmp_path: Path) -> AsyncIterator[Running]:
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "NICEGUI"))}
-    with FakeOpenAI() as lab:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "wireside", "serve", "--port", "0"),
-            env={
-                **kept,
-                "OPENAI_BASE_URL": lab.url,
-                "WIRESIDE_DATA_DIR": str(tmp_path),
-                "WIRESIDE_TITLE_MODEL": "off",
-                "WIRESIDE_AUTH": "password",
-                "WIRESIDE_SHARING": "public",
-            },
-            cwd=tmp_path,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        assert process.stdout is not None
-        url = (await process.stdout.readline()).decode().split()[-1]
-        link = (await process.stdout.readline()).decode().split()[-1]
-        running = Running(process, url, link)
-        reading = asyncio.create_task(_read(process, running.log))
+    async with serving(tmp_path) as running:
         yield running
-        process.terminate()
-        await process.wait()
-        await reading
-        assert not [line for line in running.log if "Traceback" in line or SECRET in line]
-        assert not re.search(r"/s/[A-Za-z0-9_-]{20}", "".join(running.log))
-
-
-async def _read(process: asyncio.subprocess.Process, lines: list[str]) -> None:
-    assert process.stderr is not None
-    while line := await process.stderr.readline():
-        lines.append(line.decode())
-
-
-async def ask(socket: str, person: Person, **fields: Any) -> list[dict[str, Any]]:
-    """Send a frame with a person's key; returns what comes up to its end."""
-    headers = {"Authorization": f"Bearer {person.key}"}
-    async with connect(socket, additional_headers=headers) as client:
-        await client.send(json.dumps({"id": "1", **fields}))
-        frames: list[dict[str, Any]] = []
-        while not frames or frames[-1]["type"] not in ("done", "error"):
-            frames.append(json.loads(await client.recv()))
-        return frames
 
 
 @pytest.fixture
 async def people(server: Running) -> AsyncIterator[tuple[Person, Person, dict[str, str]]]:
     """Ada, who has all kinds of things; Eve; and the ids of what Ada has."""
     ada = await server.join(server.link, "ada")
-    invited = await ada.http.post("/api/users", json={"role": "user"})
-    eve = await server.join(invited.json()["link"], "eve")
+    eve = await server.invite(ada, "eve")
     frames = await ask(server.socket, ada, type="chat", message=SECRET, conversation="new")
     conversation_id, stream = frames[0]["conversation"], frames[0]["stream"]
     alone = await ask(server.socket, ada, type="chat", message=SECRET, key="one")
@@ -130,7 +35,6 @@ async def people(server: Running) -> AsyncIterator[tuple[Person, Person, dict[st
     share = await ada.http.post(f"/api/conversations/{conversation_id}/shares")
     keys = (await ada.http.get("/api/keys")).json()
     sessions = (await ada.http.get("/api/sessions")).json()
-    me = (await ada.http.get("/api/me")).json()
     ids = {
         "conversation_id": conversation_id,
         "stream": stream,
@@ -139,7 +43,7 @@ async def people(server: Running) -> AsyncIterator[tuple[Person, Person, dict[st
         "share_id": share.json()["id"],
         "key_id": keys[0]["id"],
         "session_id": sessions[0]["id"],
-        "user_id": me["id"],
+        "user_id": ada.id,
     }
     yield ada, eve, ids
     await ada.http.aclose()
@@ -291,37 +195,6 @@ async def test_no_event_of_a_page_reaches_another_users_page(
     await intruder.disconnect()
     await owner.disconnect()
     assert await state_of(ada, ids) == before
-
-
-async def test_whoever_is_put_out_is_out_at_once(
-    server: Running, people: tuple[Person, Person, dict[str, str]]
-) -> None:
-    ada, eve, _ = people
-    with_key = {"Authorization": f"Bearer {eve.key}"}
-    with_cookie = {"Cookie": eve.cookie, "Origin": server.url}
-    ticket = (await eve.http.post("/api/tickets")).json()["ticket"]
-    async with (
-        connect(server.socket, additional_headers=with_key) as first,
-        connect(server.socket, additional_headers=with_cookie) as second,
-        connect(
-            server.socket, subprotocols=["ai-chat", f"ticket.{ticket}"], origin=server.url
-        ) as third,  # type: ignore[arg-type,list-item]
-    ):
-        assert third.subprotocol == "ai-chat"  # the ticket is not echoed
-        people_of_ada = (await ada.http.get("/api/users")).json()
-        eves_id = next(one["id"] for one in people_of_ada if one["name"] == "eve")
-        changed = await ada.http.patch(f"/api/users/{eves_id}", json={"disabled": True})
-        assert changed.status_code == 204
-        for client in (first, second, third):
-            with pytest.raises(ConnectionClosed) as closed:
-                await client.recv()
-            assert closed.value.rcvd is not None
-            assert closed.value.rcvd.code == 1008
-    for headers in (with_key, with_cookie, {}):
-        with pytest.raises(InvalidStatus) as refused:
-            await connect(server.socket, additional_headers=headers)
-        assert refused.value.response.status_code == 401
-    assert (await eve.http.get("/api/me")).status_code == 401
 
 
 async def test_what_is_shared_can_be_read_until_it_is_not(

@@ -164,12 +164,14 @@ async def test_whoever_is_put_out_is_out_at_once(
             await (await sockets[how].ping())
             if how == "cookie":
                 await (await page.ping())
-    for how in ("cookie", "key"):
+    for how, with_it in (("cookie", headers["cookie"]), ("key", headers["key"]), ("nothing", {})):
         if how in comes_back:
-            async with connect(server.socket, additional_headers=headers[how]):
+            async with connect(server.socket, additional_headers=with_it):
                 pass
         else:
             with pytest.raises(InvalidStatus) as refused:
-                await connect(server.socket, additional_headers=headers[how])
+                await connect(server.socket, additional_headers=with_it)
             assert refused.value.response.status_code == 401
+    status = (await eve.http.get("/api/me")).status_code
+    assert status == (200 if "cookie" in comes_back else 401)
     await eve.http.aclose()

@@ -23,7 +23,7 @@ from websockets.asyncio.client import connect
 from wireside.testing import FakeOpenAI
 
 PASSWORD = "a good long password"
-SECRET = "wombatsofada"
+SECRET = "the-secret-of-ada"
 """What Ada says, and hears."""
 
 WAIT_S = 20
@@ -66,27 +66,21 @@ class Running:
     def browser(self) -> httpx2.AsyncClient:
         return httpx2.AsyncClient(base_url=self.url, headers={"Origin": self.url}, timeout=30)
 
-    def program(self, key: str) -> Person:
-        """Somebody who has nothing but a key."""
-        headers = {"Authorization": f"Bearer {key}"}
-        return Person(httpx2.AsyncClient(base_url=self.url, headers=headers, timeout=30), key)
-
-    async def join(self, link: str, name: str, *scopes: str) -> Person:
-        """Make an account by a link, and a key with ``scopes``."""
+    async def join(self, link: str, name: str) -> Person:
+        """Make an account by a link, and a key that may chat and read."""
         http = self.browser()
         secret = parse_qs(urlsplit(link).query)["link"][0]
         form = {"link": secret, "name": name, "password": PASSWORD}
         response = await http.post("/join", data=form)
         assert response.status_code == 303, response.text
-        wanted = {"name": "key", "scopes": scopes or ["chat", "read"]}
-        made = await http.post("/api/keys", json=wanted)
+        made = await http.post("/api/keys", json={"name": "key", "scopes": ["chat", "read"]})
         me = await http.get("/api/me")
         return Person(http, made.json()["key"], me.json()["id"])
 
-    async def invite(self, admin: Person, name: str, role: str = "user", *scopes: str) -> Person:
+    async def invite(self, admin: Person, name: str, role: str = "user") -> Person:
         """Have ``admin`` invite somebody who comes."""
         invited = await admin.http.post("/api/users", json={"role": role})
-        return await self.join(invited.json()["link"], name, *scopes)
+        return await self.join(invited.json()["link"], name)
 
 
 @asynccontextmanager
@@ -209,21 +203,9 @@ class Page:
 
     async def say(self, name: str, args: Any) -> None:
         """Tell the server what a component has to tell: ``name`` as in ``listeners``."""
-        await self._client.emit("event", self.event(name, args))
-
-    def event(self, name: str, args: Any) -> dict[str, Any]:
-        """The message of an event."""
         number, listener = self.listeners[name]
-        return {
-            "client_id": self.client_id,
-            "id": number,
-            "listener_id": listener,
-            "args": [json.dumps(args)],
-        }
-
-    async def send_raw(self, name: str, data: Any) -> None:
-        """Send any message."""
-        await self._client.emit(name, data)
+        event = {"id": number, "listener_id": listener, "args": [json.dumps(args)]}
+        await self._client.emit("event", {"client_id": self.client_id, **event})
 
     async def waits_for(self, text: str) -> None:
         """Wait until the server has said ``text``."""
@@ -243,16 +225,13 @@ class Page:
 
 
 @asynccontextmanager
-async def page_of(
-    server: Running, person: Person, path: str, *, connects: bool = True
-) -> AsyncIterator[Page]:
+async def page_of(server: Running, person: Person, path: str) -> AsyncIterator[Page]:
     """Open a page as ``person`` does with a browser."""
     response = await person.http.get(path)
     assert response.status_code == 200, path
     page = Page(server.url, response.text)
-    if connects:
-        await page.connect(person.with_cookie)
     try:
+        await page.connect(person.with_cookie)
         yield page
     finally:
         await page.aclose()

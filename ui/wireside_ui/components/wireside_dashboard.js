@@ -69,7 +69,7 @@ export default {
           h("span", this.name),
         ]),
         h("nav", { "aria-label": w.account_settings }, [
-          this.links.map((link) => h("a", { href: link.href, "aria-current": link.text === w.dashboard ? "page" : null }, link.text)),
+          this.links.map((link) => h("a", { href: link.href, "aria-current": link.href === `${this.base}/dashboard` ? "page" : null }, link.text)),
         ]),
       ]),
       h("main", { class: "wd-main", "data-testid": "dashboard" }, [
