@@ -66,6 +66,15 @@ def test_what_is_asked_is_shown_and_what_is_said_is_not(
     assert SECRET not in dashboard.content()
 
 
+def test_the_doctor_is_a_click_away_and_back(dashboard: Page) -> None:
+    current = dashboard.locator("nav [aria-current=page]")
+    expect(current).to_have_text("Dashboard")
+    dashboard.get_by_role("link", name="Doctor").click()
+    expect(current).to_have_text("Doctor")
+    dashboard.get_by_role("link", name="Dashboard").click()
+    expect(current).to_have_text("Dashboard")
+
+
 def test_any_time_can_be_looked_at(dashboard: Page) -> None:
     dashboard.get_by_role("button", name="30 days").click()
     expect(dashboard.locator(".wd-sums strong")).to_have_text("30 days")
