@@ -10,8 +10,8 @@ down_revision = "0003"
 def upgrade() -> None:
     """Add the column; of those that are there nobody knows it, and they end within a week."""
     # SQLite can't add a constraint: the table is made anew there
-    recreate = "always" if op.get_bind().dialect.name == "sqlite" else "never"
-    with op.batch_alter_table("invitations", recreate=recreate) as table:
+    is_sqlite = op.get_bind().dialect.name == "sqlite"
+    with op.batch_alter_table("invitations", recreate="always" if is_sqlite else "never") as table:
         table.add_column(sa.Column("made_by", sa.String))
         table.create_foreign_key(
             "invitations_made_by_fkey", "users", ["made_by"], ["id"], ondelete="CASCADE"
