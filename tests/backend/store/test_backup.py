@@ -573,9 +573,9 @@ class TestRestoring:
             )
             connection.execute(
                 text(
-                    "INSERT INTO invitations"
-                    " (id, token, role, created_at, expires_at, name, user_id) VALUES"
-                    " ('i', 'token', 'admin', 1, 2, '', NULL), ('r', 't', 'user', 1, 2, '', 'u')"
+                    "INSERT INTO invitations (id, token, role, created_at, expires_at, name,"
+                    " user_id) VALUES ('i', 'token', 'admin', 1, 2, '', NULL),"
+                    " ('r', 't', 'user', 1, 2, '', 'u')"
                 )
             )
 

@@ -1,4 +1,4 @@
-"""The pages of accounts, as a browser without scripts uses them, through the guard."""
+"""The pages of accounts, as a browser without scripts uses them; all the way through the guard."""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
 """Who has made an invitation: it is good no longer than they may invite."""
 
+from typing import Literal
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -10,8 +12,10 @@ down_revision = "0003"
 def upgrade() -> None:
     """Add the column; of those that are there nobody knows it, and they end within a week."""
     # SQLite can't add a constraint: the table is made anew there
-    is_sqlite = op.get_bind().dialect.name == "sqlite"
-    with op.batch_alter_table("invitations", recreate="always" if is_sqlite else "never") as table:
+    recreate: Literal["always", "never"] = (
+        "always" if op.get_bind().dialect.name == "sqlite" else "never"
+    )
+    with op.batch_alter_table("invitations", recreate=recreate) as table:
         table.add_column(sa.Column("made_by", sa.String))
         table.create_foreign_key(
             "invitations_made_by_fkey", "users", ["made_by"], ["id"], ondelete="CASCADE"
