@@ -124,7 +124,7 @@ async def _back_up(settings: Settings, file: Path, force: bool, tell: Progress) 
 
     with created(file, force=force) as opened:
         header = await back_up(database_url(settings), opened, tell)
-    async with _opened(settings) as store:
+    async with _opened(database_url(settings)) as store:
         await _note(settings, store, "backed_up", file.name)
     return header
 
@@ -141,26 +141,35 @@ async def _restore(settings: Settings, file: Path, replace: bool, tell: Progress
     from wireside.store.backup import restore
 
     with _reading(file) as opened:
-        return await restore(database_url(settings), opened, tell, replace=replace)
+        done = await restore(database_url(settings), opened, tell, replace=replace)
+    async with _opened(database_url(settings)) as store:
+        await _note(settings, store, "restored", f"{file.name}, made {done.header.made_at}")
+    return done
 
 
 async def _move(settings: Settings, to: str, replace: bool, tell: Progress) -> Restored:
     from wireside.app import database_url
     from wireside.errors import NotConfigured
-    from wireside.store.backup import move
+    from wireside.store.backup import move, name_of
     from wireside.store.database import database
 
     try:
         database(to)
     except NotConfigured as error:
         raise NotConfigured(str(error).replace("WIRESIDE_DATABASE_URL", "--to")) from error
-    return await move(database_url(settings), to, settings.data_dir, tell, replace=replace)
+    source = database_url(settings)
+    done = await move(source, to, settings.data_dir, tell, replace=replace)
+    for url in (source, to):  # whoever looks at either is to know of it
+        async with _opened(url) as store:
+            await _note(settings, store, "moved", f"{name_of(source)} to {name_of(to)}")
+    return done
 
 
 async def _export(settings: Settings, folder: Path, kind: str, tell: Progress) -> int:
+    from wireside.app import database_url
     from wireside.chat.export_all import export_all
 
-    async with _opened(settings) as store:
+    async with _opened(database_url(settings)) as store:
         owners = {user.id: user.name for user in await store.accounts.users()}
         ids = await store.all_ids()
         await _note(settings, store, "all_exported", f"{len(ids)} conversations, {kind}")
@@ -188,12 +197,10 @@ def _exporter(settings: Settings, kind: str) -> Callable[[], Exporter]:
 
 
 @contextlib.asynccontextmanager
-async def _opened(settings: Settings) -> AsyncIterator[SqlStore]:
-    from wireside.app import database_url
+async def _opened(url: str) -> AsyncIterator[SqlStore]:
     from wireside.store.backup import must_be_there, told
     from wireside.store.store import SqlStore
 
-    url = database_url(settings)
     must_be_there(url)
     store = SqlStore(url)
     try:

@@ -354,8 +354,10 @@ class AccountStore(Protocol):
         """Keep that an account is disabled no more."""
         ...
 
-    async def see_user(self, user_id: str, at: float) -> None:
-        """Keep when somebody was last here."""
+    async def see_user(self, user_id: str, at: float, *, unless_since: float) -> bool:
+        """Keep that somebody was here at that time, unless it is kept that they were after
+        ``unless_since``; returns whether it was. Of many who say so at once one is told True.
+        """
         ...
 
     async def set_password(self, user_id: str, password: str, *, invitation: str | None) -> bool:

@@ -6,13 +6,15 @@ import asyncio
 import json
 import logging
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 import structlog
@@ -21,9 +23,12 @@ from typer.testing import CliRunner
 from wireside import __version__
 from wireside.cli import app
 from wireside.providers import weights
+from wireside.records import User
 from wireside.settings import Settings
 from wireside.store.migrate import NEWEST
 from wireside.store.store import SqlStore
+
+T = TypeVar("T")
 
 runner = CliRunner()
 
@@ -206,12 +211,15 @@ def test_what_is_done_in_a_shell_is_in_the_audit_log(
         ["users", "invite"],
         ["backup", str(tmp_path / "all.backup")],
         ["export", "--all", str(tmp_path / "out")],
+        ["restore", "--replace", str(tmp_path / "all.backup")],
+        ["users", "invite"],
+        ["move", "--to", f"sqlite:///{tmp_path}/other.db"],
     ):
         result = runner.invoke(app, command)
         assert result.exit_code == 0, result.output
 
-    async def entries() -> list[tuple[str, str]]:
-        store = SqlStore(f"sqlite:///{tmp_path}/wireside.db")
+    async def entries(name: str) -> list[tuple[str, str]]:
+        store = SqlStore(f"sqlite:///{tmp_path}/{name}.db")
         await store.open_beside()
         try:
             found = await store.accounts.audit([], before=None, limit=10)
@@ -219,8 +227,73 @@ def test_what_is_done_in_a_shell_is_in_the_audit_log(
             await store.aclose()
         return [(entry.action, entry.address.partition(" of ")[0]) for entry in found]
 
-    assert asyncio.run(entries()) == [
-        ("all_exported", "command line"),
-        ("backed_up", "command line"),
-        ("invited", "command line"),
+    for name in ("wireside", "other"):
+        assert asyncio.run(entries(name)) == [  # without what was done after the backup
+            ("moved", "command line"),
+            ("invited", "command line"),
+            ("restored", "command line"),
+            ("invited", "command line"),
+        ]
+
+
+def test_keys_are_made_listed_and_revoked_in_a_shell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WIRESIDE_AUTH", "password")
+    monkeypatch.setenv("COLUMNS", "200")
+    url = f"sqlite:///{tmp_path / 'data' / 'wireside.db'}"
+    assert runner.invoke(app, ["migrate"]).exit_code == 0
+
+    async def with_store(work: Callable[[SqlStore], Awaitable[T]]) -> T:
+        store = SqlStore(url)
+        await store.open_beside()
+        try:
+            return await work(store)
+        finally:
+            await store.aclose()
+
+    ada = User("u1", "ada", "user", 1.0)
+    assert asyncio.run(with_store(lambda store: store.accounts.add_user(ada)))
+    create = ["keys", "create", "--user", "Ada"]
+    limits = ["--messages-per-minute", "7", "--tokens-per-day", str(2**40)]
+    made = runner.invoke(
+        app, [*create, "--name", "script", "--scopes", "read, chat", "--days", "1.5", *limits]
+    )
+    assert (made.exit_code, made.stderr) == (0, "")
+    found = re.fullmatch(r"wireside_([0-9a-f]{16})_[\w-]{43}\n", made.stdout)
+    assert found is not None
+    (key,) = asyncio.run(with_store(lambda store: store.accounts.keys("u1")))
+    assert (key.id, key.name, key.scopes) == (found[1], "script", {"chat", "read"})
+    assert (key.messages_per_minute, key.tokens_per_day) == (7, 2**40)
+    assert key.expires_at == key.created_at + 1.5 * 86_400
+
+    listed = runner.invoke(app, ["keys", "list"]).stdout.splitlines()[-1]
+    assert listed.split()[:5] == [key.id, "ada", "script", "chat,", "read"]
+    assert made.stdout.strip() not in listed
+
+    for wrong, sentence in (
+        (["--scopes", "admin"], "Only administrators"),  # which she is not
+        (["--scopes", "root"], "scopes chat, read, admin"),
+        (["--days", "0"], "1 to 3650 days"),
+        (["--days", "nan"], "1 to 3650 days"),
+        (["--messages-per-minute", str(10**30)], "whole numbers from 1 to"),
+        (["--tokens-per-day", str(10**30)], "whole numbers from 1 to"),
+        (["--tokens-per-day", "0"], "whole numbers from 1 to"),
+    ):
+        refused = runner.invoke(app, [*create, *wrong])
+        assert refused.exit_code == 1, refused.output
+        assert sentence in refused.stderr
+    nobody = runner.invoke(app, ["keys", "create", "--user", "eve"])
+    assert (nobody.exit_code, "There is no account eve" in nobody.stderr) == (1, True)
+
+    assert runner.invoke(app, ["keys", "revoke", key.id]).exit_code == 0
+    again = runner.invoke(app, ["keys", "revoke", key.id])
+    assert (again.exit_code, "There is no such key" in again.stderr) == (1, True)
+    assert asyncio.run(with_store(lambda store: store.accounts.keys("u1"))) == []
+    entries = asyncio.run(
+        with_store(lambda store: store.accounts.audit(["key"], before=None, limit=9))
+    )
+    assert [(one.name, one.action) for one in entries] == [
+        ("ada", "key_revoked"),
+        ("ada", "key_made"),
     ]

@@ -268,10 +268,14 @@ def test_the_latency_is_the_one_of_the_wire(page: Page, proxy: MeasuringProxy) -
     proxy.delay_s = 0.3
     open_status(page, proxy)
     wait_until(page, lambda: len(proxy.pings_s) >= 2)
-    page.wait_for_timeout(1200)
-    measured_ms = 1000 * sum(proxy.pings_s) / len(proxy.pings_s)
-    assert measured_ms >= 600
-    assert figure(page, "latency") == pytest.approx(measured_ms, rel=TRUE_TO)
+
+    def is_true() -> bool:
+        measured_ms = 1000 * sum(proxy.pings_s) / len(proxy.pings_s)
+        assert measured_ms >= 600
+        return figure(page, "latency") == pytest.approx(measured_ms, rel=TRUE_TO)
+
+    # A browser that is busy with loading hears its first answer later than the wire brought it.
+    wait_until(page, is_true)
 
 
 def test_reconnects_are_counted(page: Page, proxy: MeasuringProxy) -> None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from wireside.testing import answer
 
 PASSWORD = "a good long password"
+
+NewContext = Callable[..., BrowserContext]
 
 
 @pytest.fixture(scope="module")
@@ -51,10 +53,8 @@ def state(guarded: Any, browser: Browser, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.fixture
-def ada(guarded: Any, browser: Browser, state: Path) -> Iterator[Page]:
-    context = browser.new_context(storage_state=state, base_url=guarded.url)
-    yield context.new_page()
-    context.close()
+def ada(guarded: Any, new_context: NewContext, state: Path) -> Page:
+    return new_context(storage_state=state, base_url=guarded.url).new_page()
 
 
 def test_a_wrong_password_is_told_and_a_right_one_leads_back(
@@ -78,7 +78,7 @@ def test_a_wrong_password_is_told_and_a_right_one_leads_back(
 
 
 def test_an_open_page_of_somebody_who_is_put_out_leads_to_the_door(
-    guarded: Any, ada: Page, browser: Browser
+    guarded: Any, ada: Page, new_context: NewContext
 ) -> None:
     ada.goto("/people")
     ada.get_by_label("Name (or let them choose)").fill("Grace")
@@ -86,7 +86,7 @@ def test_an_open_page_of_somebody_who_is_put_out_leads_to_the_door(
     link = ada.locator("#secret").inner_text()
     ada.reload()
     expect(ada.locator("#secret")).to_have_count(0)  # it was shown once
-    context = browser.new_context()
+    context = new_context()
     grace = context.new_page()
     grace.goto(link)
     grace.get_by_label("Password").fill(PASSWORD)
@@ -109,15 +109,16 @@ def test_an_open_page_of_somebody_who_is_put_out_leads_to_the_door(
     grace.get_by_role("button", name="Sign in").click()
     # what was written is still there
     expect(grace.get_by_test_id("input-chat")).to_have_value("half a thought")
-    context.close()
 
 
-def test_a_viewer_reads_and_does_not_write(guarded: Any, ada: Page, browser: Browser) -> None:
+def test_a_viewer_reads_and_does_not_write(
+    guarded: Any, ada: Page, new_context: NewContext
+) -> None:
     ada.goto("/people")
     ada.get_by_label("Name (or let them choose)").fill("Vera")
     ada.locator("#invite-role").select_option("viewer")
     ada.get_by_role("button", name="Invite somebody").click()
-    context = browser.new_context()
+    context = new_context()
     vera = context.new_page()
     vera.goto(ada.locator("#secret").inner_text())
     vera.get_by_label("Password").fill(PASSWORD)
@@ -127,11 +128,10 @@ def test_a_viewer_reads_and_does_not_write(guarded: Any, ada: Page, browser: Bro
     expect(vera.get_by_test_id("input-chat")).to_have_attribute("placeholder", re.compile("read"))
     vera.goto(f"{guarded.url}/dashboard")
     expect(vera.get_by_role("alert")).to_have_text("Only administrators may do this.")
-    context.close()
 
 
 def test_what_is_left_is_said_and_a_conversation_is_shared(
-    guarded: Any, ada: Page, lab: Any, browser: Browser
+    guarded: Any, ada: Page, lab: Any, new_context: NewContext
 ) -> None:
     ada.goto("/")
     expect(ada.get_by_test_id("connection-status")).to_have_text("Connected")
@@ -165,11 +165,10 @@ def test_what_is_left_is_said_and_a_conversation_is_shared(
     ada.get_by_test_id("conversation-menu").first.click()
     ada.get_by_test_id("menu-share").click()
     link = ada.locator(".ws-side-shared input").input_value()
-    context = browser.new_context()
+    context = new_context()
     stranger = context.new_page()
     stranger.goto(link)
     assert "/login" in stranger.url  # only for users
-    context.close()
     ada.goto(link)
     expect(ada.get_by_role("heading", level=1)).to_have_text("question 0")
 
@@ -186,9 +185,47 @@ def test_a_key_is_shown_once(ada: Page) -> None:
     expect(ada.get_by_text("my script")).to_have_count(0)
 
 
+def test_the_audit_log_is_searched_and_paged(ada: Page, guarded: Any) -> None:
+    for number in range(55):  # two entries each, and a hundred are a page
+        made = ada.request.post(
+            "/api/keys",
+            headers={"Origin": guarded.url},
+            data={"name": "needle" if number == 27 else "hay", "scopes": ["read"]},
+        )
+        assert made.status == 201
+        path = f"/api/keys/{made.json()['id']}"
+        assert ada.request.delete(path, headers={"Origin": guarded.url}).status == 204
+    ada.goto("/settings")
+    ada.get_by_role("link", name="Audit log").click()
+    entries = ada.locator(".wa-audit li")
+    expect(entries).to_have_count(100)
+    expect(entries.first).to_contain_text("key revoked")
+    expect(entries.first).to_contain_text("ada · 127.0.0.1")
+    newest = entries.first.inner_text()
+    ada.get_by_role("link", name="Older").click()
+    expect(entries.filter(has_text="account made")).not_to_have_count(0)  # how it all began
+    assert newest not in entries.all_inner_texts()
+
+    ada.get_by_role("searchbox").fill("key_made NEEDLE")
+    ada.keyboard.press("Enter")
+    expect(entries).to_have_count(1)
+    expect(entries).to_contain_text("needle: read")
+    expect(ada.get_by_role("searchbox")).to_have_value("key_made NEEDLE")
+    ada.get_by_role("searchbox").fill("<b>&nowhere")
+    ada.get_by_role("button", name="Search").click()
+    expect(ada.locator("main")).to_contain_text("<b>&nowhere")
+    expect(entries).to_have_count(0)
+
+    ada.goto("/audit?q=key")  # what was searched for is turned over, too
+    ada.get_by_role("link", name="Older").click()
+    expect(ada.get_by_role("searchbox")).to_have_value("key")
+    expect(entries.filter(has_not_text="key")).to_have_count(0)
+    expect(entries).not_to_have_count(0)
+
+
 @pytest.mark.parametrize("width", [320, 820, 1440])
 def test_the_pages_fit(ada: Page, guarded: Any, width: int) -> None:
     ada.set_viewport_size({"width": width, "height": 800})
-    for path in ("/settings", "/people"):
+    for path in ("/settings", "/people", "/audit"):
         ada.goto(path)
         assert ada.evaluate("document.documentElement.scrollWidth") <= width, path

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from wireside.api.asking import TheirChat, WhoAsks
 from wireside.api.problems import PROBLEMS
 from wireside.auth.auth import Auth
+from wireside.auth.keys import MAX_DAYS, MAX_MESSAGES, MAX_TOKENS
 from wireside.auth.tickets import GOOD_S
 from wireside.chat.sharing import Sharing
 from wireside.errors import NotFound
@@ -57,10 +58,16 @@ class NewKey(BaseModel):
 
     name: str
     scopes: list[Scope]
+<<<<<<< HEAD
     days: float | None = None
     messages_per_minute: int | None = Field(None, le=2**31 - 1)
     tokens_per_day: int | None = Field(None, le=2**53)
     streams: int | None = Field(None, le=2**31 - 1, description="Answers at once.")
+=======
+    days: float | None = Field(None, gt=0, le=MAX_DAYS)
+    messages_per_minute: int | None = Field(None, ge=1, le=MAX_MESSAGES)
+    tokens_per_day: int | None = Field(None, ge=1, le=MAX_TOKENS)
+>>>>>>> h/auth
 
 
 class Key(BaseModel):

@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from wireside.auth.audit import is_another_day
 from wireside.auth.passwords import Passwords
 from wireside.auth.presence import Presence
 from wireside.auth.tries import Tries
@@ -131,14 +132,16 @@ class Accounts:
         self._saw(_as(user), "password_reset")
         return replace(user, password=hashed)
 
-    async def vouched(self, somebody: Vouched) -> User:
+    async def vouched(self, somebody: Vouched, *, visit_from: str | None = None) -> User:
         """Return the account of somebody who was signed in elsewhere; made when they first come.
+        Who has no session here is ``visit_from`` an address: their first visit of a day is told as
+        a sign-in.
 
         Raises ``Forbidden`` where it is disabled.
         """
         user = await self._store.user_of(somebody.subject)
         if user is None:
-            return await self._make_vouched(somebody)
+            user = await self._make_vouched(somebody)
         if user.disabled_at is not None:
             raise Forbidden("This account is disabled.")
         if somebody.role is not None and user.role != somebody.role:
@@ -149,7 +152,9 @@ class Accounts:
             self._saw(_as(user), "role_changed", f"{user.name}: {was} to {user.role}")
         now = self._now()
         if user.seen_at is None or now - user.seen_at >= SEEN_S:
-            await self._store.see_user(user.id, now)
+            is_first = await self._store.see_user(user.id, now, unless_since=now - SEEN_S)
+            if is_first and visit_from is not None and is_another_day(user.seen_at, now):
+                self._saw(replace(_as(user), address=visit_from), "signed_in", "by the proxy")
         return user
 
     async def _make_vouched(self, somebody: Vouched) -> User:

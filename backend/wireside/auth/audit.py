@@ -28,6 +28,13 @@ MAX_SUBJECT_CHARS = 300
 PAGE = 100
 
 
+def is_another_day(before: float | None, now: float) -> bool:
+    """Whether what was last seen at ``before`` is seen on another day (UTC) now. Who comes every
+    day is told of every day, however short the nights.
+    """
+    return before is None or before // 86_400 != now // 86_400
+
+
 class Audit:
     """Implements ``ports.Witness``, and shows administrators what it has seen. Each entry is in the
     server's log too.

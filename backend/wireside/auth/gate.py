@@ -135,7 +135,9 @@ class Gate:
         groups = frozenset(group.strip() for group in said.split(",")) - {""}
         role = self._proxy.roles.role(groups)
         try:
-            user = await self._accounts.vouched(Vouched(f"proxy {name}", name, role))
+            user = await self._accounts.vouched(
+                Vouched(f"proxy {name}", name, role), visit_from=credentials.address
+            )
         except RequestError as error:
             _log.warning("vouched_refused", reason=str(error))
             raise

@@ -6,6 +6,7 @@ import hmac
 import re
 from collections.abc import Collection, Sequence
 
+from wireside.auth.audit import is_another_day
 from wireside.auth.presence import Presence
 from wireside.errors import BadMessage, NotFound
 from wireside.identity import SCOPES, Caller, Scope
@@ -17,11 +18,13 @@ USED_S = 60.0
 """How exactly it is kept when a key was last used."""
 
 TOLD_S = 3600.0
-"""How long a key rests before its next use is in the audit log."""
+"""How long a key rests before its next use is in the audit log; the first of a day always is."""
 
 MAX_KEYS = 50
 MAX_NAME_CHARS = 64
 MAX_DAYS = 3650
+MAX_MESSAGES = 2**31 - 1
+MAX_TOKENS = 2**53
 
 _KEY = re.compile(r"wireside_([0-9a-f]{16})_([A-Za-z0-9_-]{43})")
 
@@ -66,9 +69,15 @@ class Keys:
             caller.require(scope)
         if days is not None and not 0 < days <= MAX_DAYS:
             raise BadMessage(f"A key may be good for 1 to {MAX_DAYS} days.")
+<<<<<<< HEAD
         limits = messages_per_minute, tokens_per_day, streams
         if any(most is not None and most < 1 for most in limits):
             raise BadMessage("The limits of a key are whole numbers from 1 on.")
+=======
+        for most, largest in ((messages_per_minute, MAX_MESSAGES), (tokens_per_day, MAX_TOKENS)):
+            if most is not None and not 1 <= most <= largest:
+                raise BadMessage(f"The limits of a key are whole numbers from 1 to {largest}.")
+>>>>>>> h/auth
         if len(await self._store.keys(caller.user_id)) >= MAX_KEYS:
             raise BadMessage(f"There are {MAX_KEYS} keys already; remove one first.")
         secret, now = new_secret(), self._now()
@@ -112,7 +121,8 @@ class Keys:
         )
         if key.used_at is None or now - key.used_at >= USED_S:
             await self._store.use_key(key.id, now)
-        if key.used_at is None or now - key.used_at >= TOLD_S:
+        has_rested = key.used_at is None or now - key.used_at >= TOLD_S
+        if has_rested or is_another_day(key.used_at, now):
             self._saw(caller, "key_used", f"{key.id} {key.name}")
         return caller
 

@@ -17,7 +17,7 @@ from wireside.chat.importing import Imported
 from wireside.errors import BadMessage, NotFound
 from wireside.generation.runner import Runner, new_name
 from wireside.generation.tasks import Tasks, whole
-from wireside.identity import LOCAL, Caller
+from wireside.identity import LOCAL, NOBODY, Caller
 from wireside.ports import Blind, Clock, Store, Witness
 from wireside.records import (
     Branch,
@@ -303,9 +303,16 @@ class Library:
         if retention.days is None and retention.count is None:
             return
         before = None if retention.days is None else now - retention.days * 86_400
-        while old := await self._store.outdated(updated_before=before, keep=retention.count):
-            for owner in {owner for _, owner in old}:
-                await self._delete([name for name, its_owner in old if its_owner == owner], owner)
+        count = 0
+        try:
+            while old := await self._store.outdated(updated_before=before, keep=retention.count):
+                for owner in {owner for _, owner in old}:
+                    theirs = [name for name, its_owner in old if its_owner == owner]
+                    count += len(await self._delete(theirs, owner))
+        finally:
+            if count:
+                by_itself = replace(NOBODY, user_id="")
+                self.witness.saw(by_itself, "conversations_expired", f"{count} conversations")
 
     def forget_all_of(self, owner: str) -> None:
         """An account was removed with all it had: stop its answers."""

@@ -197,6 +197,7 @@ class ChatService:
 
     async def stop(self, stream: Stream) -> None:
         """Stop an answer; returns when the upstream response is closed and the end is told."""
+        self.caller.require("chat")
         stream.stop()
         await stream.ended()
 

@@ -108,9 +108,11 @@ class SqlAccounts:
             lambda connection: _change(connection, user_id, disabled_at=None)
         )
 
-    async def see_user(self, user_id: str, at: float) -> None:
+    async def see_user(self, user_id: str, at: float, *, unless_since: float) -> bool:
         """See ``AccountStore``."""
-        await self._do(update(users).where(users.c.id == user_id).values(seen_at=at))
+        is_long_ago = or_(users.c.seen_at.is_(None), users.c.seen_at <= unless_since)
+        statement = update(users).where(users.c.id == user_id, is_long_ago).values(seen_at=at)
+        return bool(await self._ids(statement.returning(users.c.id)))
 
     async def set_password(self, user_id: str, password: str, *, invitation: str | None) -> bool:
         """See ``AccountStore``."""

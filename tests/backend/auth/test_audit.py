@@ -9,6 +9,7 @@ from tests.backend.auth.conftest import PASSWORD, House, as_caller
 
 from wireside.auth.accounts import Accounts
 from wireside.auth.audit import Audit
+from wireside.auth.gate import Credentials
 from wireside.auth.keys import Keys
 from wireside.auth.limiter import MemoryLimiter
 from wireside.auth.sign_ins import SignIns
@@ -72,6 +73,37 @@ async def test_what_is_done_to_accounts_and_keys_is_kept(house: House, audit: Au
     everything = str(await audit.read(ada))
     assert PASSWORD not in everything
     assert text.rpartition("_")[2] not in everything
+
+
+async def test_whom_a_proxy_signs_in_is_told_once_a_day(house: House, audit: Audit) -> None:
+    gate = house.gate("proxy")
+
+    async def visit(address: str) -> Caller:
+        said = {"x-forwarded-user": "ada"}
+        caller = await gate.caller(Credentials(address, headers=said, is_from_proxy=True))
+        assert caller is not None
+        return caller
+
+    ada = await visit("192.0.2.1")
+    for _ in range(3):  # from the morning to the evening, each day
+        for _ in range(8):
+            house.clock.now += 3600
+            await asyncio.gather(visit("192.0.2.1"), visit("192.0.2.1"), visit("192.0.2.1"))
+        house.clock.now += 16 * 3600
+    seen = [(one.name, one.action, one.address) for one in reversed(await audit.read(ada))]
+    days = {day // 86_400 for day in range(1_000_000, int(house.clock.now) - 16 * 3600, 3600)}
+    assert seen[0][:2] == ("ada", "account_made")
+    assert seen[1:] == [("ada", "signed_in", "192.0.2.1")] * len(days)
+
+
+async def test_a_key_that_never_rests_is_told_every_day(house: House, audit: Audit) -> None:
+    ada = await house.administrator()
+    _, text = await house.keys.create(ada, "key", ["read"])
+    for _ in range(3 * 24 * 4):
+        await house.keys.caller(text, "192.0.2.1")
+        house.clock.now += 900
+    told = [one for one in await audit.read(ada) if one.action == "key_used"]
+    assert len(told) == 4
 
 
 async def test_it_is_searched_and_paged(house: House, audit: Audit) -> None:

@@ -12,6 +12,7 @@ from wireside.chat.conversation import Conversation, Turn
 from wireside.chat.service import NEW, ChatService, Parts, Rules
 from wireside.errors import (
     BadMessage,
+    Forbidden,
     NotFound,
     ProviderUnavailable,
     StoreError,
@@ -128,6 +129,18 @@ async def test_a_waiting_question_can_be_taken_back(
         await chat.withdraw(conversation, "t1")
     (await provider.call(0)).finish()
     assert contexts(await provider.call(1))[-1] == ("user", "three")
+
+
+async def test_who_may_only_read_stops_nothing(chat: ChatService, conversation, provider) -> None:
+    turn = await send(chat, conversation, "Hi", "t1")
+    await provider.call()
+    reader = replace(chat.caller, scopes=frozenset({"read"}))
+    for who in (reader, replace(chat.caller, role="viewer")):
+        with pytest.raises(Forbidden):
+            await chat.of(who).stop(turn.segments[-1])
+    assert turn.is_live
+    await chat.stop(turn.segments[-1])
+    assert not turn.is_live
 
 
 async def test_stop_lets_the_next_begin(chat: ChatService, conversation, provider) -> None:

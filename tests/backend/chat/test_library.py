@@ -11,6 +11,7 @@ import pytest
 from wireside.chat.library import UNDO_S, Answering, Gone, Library, Listed, Retention
 from wireside.chat.service import NEW, ChatService, Parts
 from wireside.errors import BadMessage, NotFound
+from wireside.identity import Caller
 from wireside.messages import Options
 
 
@@ -114,6 +115,24 @@ async def test_what_is_old_goes_by_itself(library: Library, wall: WallClock) -> 
     await library.clean_up(Retention(days=9))
     assert await titles(library) == ["pinned", "new"]
     assert await library.open(old.id) is None
+
+
+async def test_what_went_by_itself_is_told_once_with_its_count(
+    library: Library, wall: WallClock
+) -> None:
+    told: list[tuple[str, str, str]] = []
+
+    class Told:
+        def saw(self, caller: Caller, action: str, subject: str = "") -> None:
+            told.append((caller.user_id, action, subject))
+
+    library.witness = Told()
+    for name in ("a", "b", "c"):
+        await library.create(name)
+    wall.now += 10 * 86_400
+    for _ in range(2):
+        await library.clean_up(Retention(days=9))
+    assert told == [("", "conversations_expired", "3 conversations")]
 
 
 async def test_only_the_newest_stay(library: Library, wall: WallClock) -> None:

@@ -104,12 +104,21 @@ async def test_a_change_leaves_what_others_have_changed(store: SqlStore) -> None
     accounts = store.accounts
     await accounts.disable("u2", 60.0)
     await accounts.set_password("u2", "new", invitation=None)
-    await accounts.see_user("u2", 61.0)
+    assert await accounts.see_user("u2", 61.0, unless_since=1.0)
     await accounts.set_role("u2", "viewer")
     kept = replace(GRACE, role="viewer", disabled_at=60.0, password="new", seen_at=61.0)
     assert await accounts.user("u2") == kept
     await accounts.enable("u2")
     assert await accounts.user("u2") == replace(kept, disabled_at=None)
+
+
+async def test_of_many_visits_at_once_one_is_the_first(store: SqlStore) -> None:
+    await filled(store)
+    for at in (100.0, 200.0):
+        seen = await asyncio.gather(
+            *(store.accounts.see_user("u2", at, unless_since=at - 60) for _ in range(5))
+        )
+        assert sorted(seen) == [False] * 4 + [True]
 
 
 async def test_the_first_one_gets_what_nobody_owns(store: SqlStore) -> None:
