@@ -53,7 +53,9 @@ def test_the_address_that_asked_for_most_loses_its_oldest() -> None:
     assert person not in cast("Any", found)
 
 
-def test_a_page_is_not_given_up_while_it_is_being_made(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_page_is_not_given_up_while_it_is_being_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Whoever asked for it would get an error in its place."""
     pages: dict[str, Any] = {}
     monkeypatch.setattr(page_socket.Client, "instances", pages)
@@ -68,11 +70,11 @@ def test_a_page_is_not_given_up_while_it_is_being_made(monkeypatch: pytest.Monke
             del pages[self.id]
 
     first = cast("Any", Made(0))
-    with making(first):
+    async with making(first):
         for number in range(1, UNCLAIMED + 20):
-            with making(cast("Any", Made(number))):
+            async with making(cast("Any", Made(number))):
                 pass
         assert first.id in pages
         assert len(pages) <= UNCLAIMED + 2
-    with making(cast("Any", Made(1000))):
+    async with making(cast("Any", Made(1000))):
         assert first.id not in pages

@@ -6,13 +6,13 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable
 from functools import wraps
 from inspect import isawaitable
 from typing import Any
 from urllib.parse import parse_qs
 
-from nicegui import Client, background_tasks, core
+from nicegui import Client, background_tasks, core, ui
 from nicegui import app as nicegui_app
 from socketio.exceptions import ConnectionRefusedError as Refused
 
@@ -33,8 +33,19 @@ that asked for the most loses its oldest; its browser loads it anew."""
 LOOK_S = 1.0
 
 
-ABOUT_A_PAGE = ("handshake", "event", "javascript_response", "ack", "log")
-"""Messages of a browser that name a page."""
+ABOUT_A_PAGE = ("handshake", "event", "ack")
+"""Messages of a browser that name a page. With a connection's begin and end they are all that is
+listened to: others of NiceGUI's are for what no page here does, such as lines for the log.
+"""
+
+MAX_NAME_CHARS = 64
+"""Of what a browser calls a tab or a document of its own; NiceGUI keeps it."""
+
+TAB_S = 300.0
+"""Seconds that NiceGUI keeps its notes of a tab, of which ours have none, after a page is made."""
+
+MAKING_S = 3.0
+"""Seconds that a page may take to be made."""
 
 
 def watch() -> None:
@@ -62,17 +73,29 @@ def untaken(client: Client) -> int:
     return len(client.outbox.messages) + on_their_way
 
 
-@contextlib.contextmanager
-def making(client: Client) -> Iterator[None]:
+@contextlib.asynccontextmanager
+async def making(client: Client) -> AsyncIterator[None]:
     """Stand around the making of a page: others that are too many are given up before, so that a
-    flood holds no more than a moment's worth, and this one is not while it is being made.
+    flood holds no more than a moment's worth, and this one is not while it is being made. One that
+    fails is given up at once. Raises ``TimeoutError`` after ``MAKING_S``.
     """
     _being_made.add(client.id)
     try:
         _make_room()
-        yield
+        async with asyncio.timeout(MAKING_S):
+            yield
+    except Exception:
+        client.delete()
+        raise
     finally:
         _being_made.discard(client.id)
+
+
+def page_at(path: str) -> ui.page:
+    """Return what makes a function a page, as ``ui.page`` does. How long the page may take is said
+    by ``making``: what NiceGUI says of it would be a page of its own.
+    """
+    return ui.page(path, response_timeout=2 * MAKING_S)
 
 
 _being_made: set[str] = set()
@@ -86,8 +109,11 @@ def _make_room() -> None:
 
 def _set_up() -> None:
     core.sio.eio.ping_interval, core.sio.eio.ping_timeout = PING_S, PONG_S
-    core.sio.on("wireside_ping", _pong)
+    nicegui_app.storage.max_tab_storage_age = TAB_S
     handlers = core.sio.handlers["/"]
+    for name in handlers.keys() - {"connect", "disconnect", *ABOUT_A_PAGE}:
+        del handlers[name]
+    core.sio.on("wireside_ping", _pong)
     handlers["connect"] = _only_to_theirs(handlers["connect"])
     for name in ABOUT_A_PAGE:
         handlers[name] = _only_theirs(handlers[name])
@@ -103,10 +129,10 @@ def _only_theirs(handler: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(handler)
     async def guarded(sid: str, *args: Any) -> Any:
-        data = args[0] if args else None
-        client_id = data.get("client_id") if isinstance(data, dict) else None
+        data: dict[str, Any] = args[0] if args and isinstance(args[0], dict) else {}
+        client_id = data.get("client_id")
         environ = core.sio.get_environ(sid) or {}
-        if not _is_theirs(client_id, environ):
+        if not _is_theirs(client_id, environ) or not _are_names(data):
             return False
         result = handler(sid, *args)
         return await result if isawaitable(result) else result
@@ -122,13 +148,20 @@ def _only_to_theirs(handler: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(handler)
     async def guarded(sid: str, environ: dict[str, Any], *args: Any) -> Any:
-        named = parse_qs(environ.get("QUERY_STRING", "")).get("client_id")
-        if named and not _is_theirs(named[0], environ):
+        said = {k: v[0] for k, v in parse_qs(environ.get("QUERY_STRING", "")).items()}
+        named = said.get("client_id")
+        if named and not (_is_theirs(named, environ) and _are_names(said)):
             raise Refused("Implicit handshake failed")  # at these words a page loads itself anew
         return await handler(sid, environ, *args)
 
     guarded.is_for_their_pages = True  # type: ignore[attr-defined]  # a note for a second start
     return guarded
+
+
+def _are_names(said: dict[str, Any]) -> bool:
+    """Whether what a browser calls its tab and its document are names, where it names them."""
+    names = [said[key] for key in ("tab_id", "old_tab_id", "document_id") if said.get(key)]
+    return all(isinstance(name, str) and len(name) <= MAX_NAME_CHARS for name in names)
 
 
 def _is_theirs(client_id: Any, environ: dict[str, Any]) -> bool:

@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
 from wireside.api.conversations import ConversationRoutes
-from wireside.api.problems import problem
+from wireside.api.problems import Problems
 from wireside.chat.service import NEW, ChatService
 from wireside.errors import WiresideError
 from wireside.messages import Options
@@ -22,7 +22,7 @@ from wireside.messages import Options
 @pytest.fixture
 async def http(chat: ChatService) -> AsyncIterator[httpx2.AsyncClient]:
     app = FastAPI()
-    app.add_exception_handler(WiresideError, problem)
+    app.add_exception_handler(WiresideError, Problems(lambda _: None, lambda *_: None))
     app.include_router(ConversationRoutes(lambda text: f"<p>{text}</p>", lambda: 0).router())
 
     async def asked(scope: Scope, receive: Receive, send: Send) -> None:
