@@ -267,8 +267,8 @@ def _has_more_values(text: bytes, limit: int) -> bool:
     return False
 
 
-_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"|([,\[{])', re.DOTALL)
-"""A string, or (the group) what a value follows."""
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"?|([,\[{])', re.DOTALL)
+"""A string, even one that never ends, or (the group) what a value follows."""
 
 
 def _conversations(text: bytes) -> Iterator[tuple[Make, msgspec.Raw]]:
@@ -700,8 +700,13 @@ def _content(message: dict[str, Any]) -> str:
     if content.get("content_type") == "code" and message.get("recipient") in (None, "all"):
         fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
         return f"{fence}\n{text}\n{fence}" if text else ""
-    # marks of citations: characters for private use, that mean something to ChatGPT's page alone
-    return re.sub("\ue200[^\ue201]*\ue201", "", text)
+    return _CITATION.sub("", text)
+
+
+_CITATION = re.compile("\ue200[^\ue200\ue201]*\ue201")
+"""Characters for private use, that mean something to ChatGPT's page alone. Two that begin one are
+not in one: a text of nothing else would be gone through from each of them anew.
+"""
 
 
 def _piece(part: object) -> str:

@@ -485,6 +485,12 @@ def test_a_chat_without_a_title_is_named_by_its_question() -> None:
     assert (imported.info.title, imported.info.title_source) == ("How are you?", "words")
 
 
+def test_marks_of_citations_are_cut_out_and_never_looked_for_again_and_again() -> None:
+    marks = "\ue200" * 400_000  # none ends: by the square of it, minutes
+    (turn,) = the_one([chatgpt({"u": (None, message("user", f"a\ue200cite\ue201b{marks}"))})]).turns
+    assert turn.question == f"ab{marks}"
+
+
 def test_half_a_surrogate_pair_becomes_a_question_mark() -> None:
     text = json.dumps([chatgpt({"u": (None, message("user", "MARK"))})])
     text = text.replace("MARK", r"a\ud800b \\ud800 \ud83d\ude00 \udc00")
@@ -658,6 +664,11 @@ def test_commas_in_a_text_are_no_values() -> None:
     text = json.dumps(['a, [b], {c}, "d, \\", ', {"e": [1, 2]}]).encode()
     assert not importing._has_more_values(text, 5)
     assert importing._has_more_values(text, 4)
+
+
+def test_a_string_that_never_ends_is_gone_through_once() -> None:
+    """From each of its quotes anew would take hours."""
+    assert not importing._has_more_values(b"," * 3 + b'"' + b'\\",' * 500_000, 3)
 
 
 def test_turns_with_nothing_in_them_are_left_out() -> None:
