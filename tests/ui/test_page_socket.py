@@ -8,7 +8,17 @@ from typing import Any, cast
 import pytest
 
 from wireside_ui import page_socket
-from wireside_ui.page_socket import STRANGER_S, UNCLAIMED, Strangers, making, surplus
+from wireside_ui.page_socket import (
+    EVENTS,
+    EVENTS_S,
+    MAX_UNTAKEN,
+    STRANGER_S,
+    UNCLAIMED,
+    Pace,
+    Strangers,
+    making,
+    surplus,
+)
 
 
 def test_a_connection_that_names_no_page_is_overdue_after_a_while() -> None:
@@ -78,3 +88,27 @@ async def test_a_page_is_not_given_up_while_it_is_being_made(
         assert len(pages) <= UNCLAIMED + 2
     async with making(cast("Any", Made(1000))):
         assert first.id not in pages
+
+
+def test_a_page_is_heard_as_often_as_a_person_can_make_it_speak(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(page_socket, "untaken", lambda _: 0)
+    pace, first, second = Pace(), cast("Any", Named()), cast("Any", Named())
+    assert sum(pace.allows(first, 1.0) for _ in range(2 * EVENTS)) == EVENTS
+    assert pace.allows(second, 1.0)
+    assert pace.allows(first, 1.1 + EVENTS_S)
+
+
+def test_a_page_that_does_not_read_is_not_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it asks for would wait in memory, however much that is."""
+    waiting = MAX_UNTAKEN
+    monkeypatch.setattr(page_socket, "untaken", lambda _: waiting)
+    pace, page = Pace(), cast("Any", Named())
+    assert pace.allows(page, 1.0)
+    waiting += 1
+    assert not pace.allows(page, 1.0)
+
+
+class Named:
+    """Is a page by itself, unlike a value."""

@@ -11,10 +11,13 @@ from functools import wraps
 from inspect import isawaitable
 from typing import Any
 from urllib.parse import parse_qs
+from weakref import WeakKeyDictionary
 
 from nicegui import Client, background_tasks, core, ui
 from nicegui import app as nicegui_app
 from socketio.exceptions import ConnectionRefusedError as Refused
+
+from wireside.protocol.limits import SlidingWindow
 
 PING_S = 10
 """Seconds between two looks whether a page is still there."""
@@ -43,6 +46,15 @@ MAX_NAME_CHARS = 64
 
 TAB_S = 300.0
 """Seconds that NiceGUI keeps its notes of a tab, of which ours have none, after a page is made."""
+
+EVENTS = 300
+EVENTS_S = 10.0
+"""So many events in so many seconds are heard from a page: more than a person can make. A few bytes
+ask for a page of the conversation.
+"""
+
+MAX_UNTAKEN = 100
+"""Messages on their way to a page from which on it is not heard: it asks for more than it reads."""
 
 MAKING_S = 3.0
 """Seconds that a page may take to be made."""
@@ -116,14 +128,15 @@ def _set_up() -> None:
     core.sio.on("wireside_ping", _pong)
     handlers["connect"] = _only_to_theirs(handlers["connect"])
     for name in ABOUT_A_PAGE:
-        handlers[name] = _only_theirs(handlers[name])
+        handlers[name] = _only_theirs(handlers[name], is_paced=name == "event")
     background_tasks.create(_keep_watch(), name="page sockets")
 
 
-def _only_theirs(handler: Callable[..., Any]) -> Callable[..., Any]:
+def _only_theirs(handler: Callable[..., Any], *, is_paced: bool = False) -> Callable[..., Any]:
     """Let a connection speak of pages only that were made for the same person: NiceGUI itself takes
-    whoever knows a page's id for that page.
+    whoever knows a page's id for that page. ``is_paced``: no more than a person can.
     """
+    pace = Pace()
     if hasattr(handler, "is_for_their_pages"):
         return handler
 
@@ -134,11 +147,26 @@ def _only_theirs(handler: Callable[..., Any]) -> Callable[..., Any]:
         environ = core.sio.get_environ(sid) or {}
         if not _is_theirs(client_id, environ) or not _are_names(data):
             return False
+        if is_paced and not pace.allows(Client.instances[str(client_id)], time.monotonic()):
+            return False
         result = handler(sid, *args)
         return await result if isawaitable(result) else result
 
     guarded.is_for_their_pages = True  # type: ignore[attr-defined]  # a note for a second start
     return guarded
+
+
+class Pace:
+    """How much is heard from each page."""
+
+    def __init__(self) -> None:
+        self._windows: WeakKeyDictionary[Client, SlidingWindow] = WeakKeyDictionary()
+
+    def allows(self, page: Client, now: float) -> bool:
+        """Count an event; return whether it is heard."""
+        window = self._windows.get(page) or SlidingWindow(EVENTS, EVENTS_S)
+        self._windows[page] = window
+        return window.allow(now) and untaken(page) <= MAX_UNTAKEN
 
 
 def _only_to_theirs(handler: Callable[..., Any]) -> Callable[..., Any]:
