@@ -320,7 +320,6 @@ def create_app(settings: Settings) -> FastAPI:
     accounts = AccountRoutes(server.auth, server.sharing, settings.public_url or "")
     app.include_router(accounts.router())
     app.include_router(accounts.pages())
-    app.add_exception_handler(WiresideError, Problems(server.telemetry.problem))
     app.add_exception_handler(ClientDisconnect, left)
     endpoint = _endpoint(server)
     # ChatSocket is quicker; a prefix before the path comes this way
@@ -330,7 +329,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.router.routes.append(WebSocketRoute("/ws/doctor", doctor))
     app.add_exception_handler(400, malformed)
     app.router.routes.append(Route("/api/{path:path}", NoRoute(app.openapi)))
-    mount(
+    nowhere = mount(
         app,
         server.chat,
         _look(settings),
@@ -340,6 +339,7 @@ def create_app(settings: Settings) -> FastAPI:
         board=Board(server.history),
         base_url=settings.public_url or "",
     )
+    app.add_exception_handler(WiresideError, Problems(server.telemetry.problem, nowhere.shown))
     is_secure = (settings.public_url or "").startswith("https:")
     if settings.auth == "oidc":
         app.add_middleware(

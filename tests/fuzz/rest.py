@@ -35,8 +35,13 @@ include-path = "/api/conversations/{conversation_id}/restore"
 phases.stateful.enabled = false
 """
 
-MAX_GROWTH_MB = 1_500
+MAX_GROWTH_MB = 300
 """Of the server's memory by files of 256 MB, unpacked, that are read one after another."""
+
+MAX_PEAK_MB = 1_300
+"""The most that it grows by while one is read: the file, its largest conversation as values at four
+bytes a character, and what is made of it.
+"""
 
 
 def describe(server: Served, *, examples: int, seed: int) -> int:
@@ -75,6 +80,14 @@ def files(dice: random.Random, mutations: int) -> Iterator[tuple[str, bytes]]:
     yield "a circle", _circle()
     yield "many", json.dumps([{"mapping": {}}] * 20_001).encode()
     yield "many values", b"[" + b"0," * 21_000_000 + b"0]"
+    yield "many conversations that are none", _zip({"conversations.json": _list(b"0", 7_900_000)})
+    yield "many turns of nothing", _zip({"conversations.json": _ours(_list(b"{}", 200_000))})
+    yield "more turns of nothing", _zip({"conversations.json": _ours(_list(b"{}", 1_400_000))})
+    nest = b'{"a":' * 100 + b"0" + b"}" * 100
+    yield "objects in objects", _zip({"conversations.json": _list(_list(nest, 29_000), 2)})
+    wide = '{"question":"😀'.encode() + b"x" * 125_000_000 + b'"}'
+    yield "a wide text", _zip({"conversations.json": _ours(_list(wide, 1))})
+    yield "a question with many answers", _zip({"conversations.json": _fan(1_000_000, 100_000)})
     yield "a bomb of a thousand to one", _zip({"conversations.json": b"0" * 300_000_000})
     yield "a bomb in parts", _zip({f"conversations-{n}.json": b" " * 90_000_000 for n in range(4)})
     yield "many entries", _zip({f"{n}.txt": b"" for n in range(100_001)})
@@ -120,6 +133,24 @@ def _nested_turn(depth: int) -> bytes:
     return head + b'{"turns":[{"question":' + b'{"a":' * depth + b"1" + b"}" * depth + b"}]}]}"
 
 
+def _list(item: bytes, count: int) -> bytes:
+    return b"[" + b",".join([item] * count) + b"]"
+
+
+def _ours(turns: bytes) -> bytes:
+    head = json.dumps({**OURS, "conversations": []}).encode().removesuffix(b"]}")
+    return head + b'{"turns":' + turns + b"}]}"
+
+
+def _fan(chars: int, answers: int) -> bytes:
+    def said(role: str, text: str) -> dict[str, object]:
+        return {"author": {"role": role}, "content": {"parts": [text]}}
+
+    mapping: dict[str, object] = {"q": {"message": said("user", "x" * chars)}}
+    mapping |= {str(n): {"parent": "q", "message": said("assistant", "a")} for n in range(answers)}
+    return json.dumps([{"mapping": mapping}]).encode()
+
+
 def _circle() -> bytes:
     mapping = {
         str(n): {"id": str(n), "parent": str((n + 1) % 3), "children": [str((n + 2) % 3)]}
@@ -153,12 +184,15 @@ def bring_in(server: Served, *, mutations: int, seed: int) -> list[str]:
             wrong.append(f"{name}: {status} {str(body)[:200]}")
         elif status != 200 and set(body) != {"message", "code"}:
             wrong.append(f"{name}: {body}")
-    growth = server.memory_mb - before
+    growth, peak = server.memory_mb - before, server.peak_mb - before
     if growth > MAX_GROWTH_MB:
         wrong.append(f"memory grew by {growth:.0f} MB")
+    if peak > MAX_PEAK_MB:
+        wrong.append(f"memory grew by {peak:.0f} MB for a while")
     print(f"{'hostile files':<16} {count:>8,}")
     print(f"{'seconds':<16} {time.monotonic() - began:>8.1f}")
     print(f"{'memory grew, MB':<16} {growth:>8.1f}")
+    print(f"{'for a while, MB':<16} {peak:>8.1f}")
     return wrong
 
 

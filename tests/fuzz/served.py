@@ -34,6 +34,12 @@ class Served:
         return float(self.process.memory_info().rss) / 2**20
 
     @property
+    def peak_mb(self) -> float:
+        """The most that it has ever held."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return float(status.partition("VmHWM:")[2].split()[0]) / 1024
+
+    @property
     def log(self) -> str:
         """What it has said so far, on both outputs."""
         return self.log_file.read_text(errors="replace")

@@ -8,7 +8,17 @@ from typing import Any, cast
 import pytest
 
 from wireside_ui import page_socket
-from wireside_ui.page_socket import STRANGER_S, UNCLAIMED, Strangers, making, surplus
+from wireside_ui.page_socket import (
+    EVENTS,
+    EVENTS_S,
+    MAX_UNTAKEN,
+    STRANGER_S,
+    UNCLAIMED,
+    Pace,
+    Strangers,
+    making,
+    surplus,
+)
 
 
 def test_a_connection_that_names_no_page_is_overdue_after_a_while() -> None:
@@ -53,7 +63,9 @@ def test_the_address_that_asked_for_most_loses_its_oldest() -> None:
     assert person not in cast("Any", found)
 
 
-def test_a_page_is_not_given_up_while_it_is_being_made(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_page_is_not_given_up_while_it_is_being_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Whoever asked for it would get an error in its place."""
     pages: dict[str, Any] = {}
     monkeypatch.setattr(page_socket.Client, "instances", pages)
@@ -68,11 +80,35 @@ def test_a_page_is_not_given_up_while_it_is_being_made(monkeypatch: pytest.Monke
             del pages[self.id]
 
     first = cast("Any", Made(0))
-    with making(first):
+    async with making(first):
         for number in range(1, UNCLAIMED + 20):
-            with making(cast("Any", Made(number))):
+            async with making(cast("Any", Made(number))):
                 pass
         assert first.id in pages
         assert len(pages) <= UNCLAIMED + 2
-    with making(cast("Any", Made(1000))):
+    async with making(cast("Any", Made(1000))):
         assert first.id not in pages
+
+
+def test_a_page_is_heard_as_often_as_a_person_can_make_it_speak(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(page_socket, "untaken", lambda _: 0)
+    pace, first, second = Pace(), cast("Any", Named()), cast("Any", Named())
+    assert sum(pace.allows(first, 1.0) for _ in range(2 * EVENTS)) == EVENTS
+    assert pace.allows(second, 1.0)
+    assert pace.allows(first, 1.1 + EVENTS_S)
+
+
+def test_a_page_that_does_not_read_is_not_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it asks for would wait in memory, however much that is."""
+    waiting = MAX_UNTAKEN
+    monkeypatch.setattr(page_socket, "untaken", lambda _: waiting)
+    pace, page = Pace(), cast("Any", Named())
+    assert pace.allows(page, 1.0)
+    waiting += 1
+    assert not pace.allows(page, 1.0)
+
+
+class Named:
+    """Is a page by itself, unlike a value."""

@@ -18,9 +18,11 @@ from wireside.auth.auth import Auth
 from wireside.chat.service import ChatService
 from wireside.chat.sharing import Sharing
 from wireside_ui import page_socket
+from wireside_ui.nowhere import Nowhere
 from wireside_ui.pages.account import AccountPages
 from wireside_ui.pages.chat import ChatPages
 from wireside_ui.pages.dashboard import DashboardPage, Figures
+from wireside_ui.plain import PlainPages
 from wireside_ui.theme import BACKGROUNDS, Look
 
 RECONNECT_S = 60.0
@@ -42,15 +44,18 @@ def mount(
     sharing: Sharing,
     board: Figures,
     base_url: str = "",
-) -> None:
+) -> Nowhere:
     """Register the page at ``/`` and ``/c/{id}`` and all it needs. Comes after all other routes,
-    because the mount at ``/`` takes every path that is left.
+    because what is answered where there is none takes every path that is left. Returns that.
     """
     assets = folder()
     version = _version_of(assets, _logo(look, assets))
     app.mount("/assets", _Assets(directory=assets))
     app.include_router(_extras(look, assets, version))
-    app.include_router(AccountPages(auth, sharing, look, version, base_url).router())
+    plain = PlainPages(look, version)
+    app.include_router(AccountPages(auth, sharing, look, plain, base_url).router())
+    nowhere = Nowhere(plain)
+    nowhere.register(app)
     ChatPages(chat, look, version, sharing.audience).register()
     DashboardPage(board, look, version, time.time).register()
     ui.run_with(
@@ -67,7 +72,8 @@ def mount(
         show_welcome_message=False,
         dark=None,
     )
-    page_socket.watch()
+    page_socket.watch(auth.gate.presence)
+    return nowhere
 
 
 class _Assets(StaticFiles):

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import HTMLResponse
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from wireside.api.asking import TheirChat, WhoAsks
 from wireside.api.problems import PROBLEMS
 from wireside.auth.auth import Auth
-from wireside.auth.keys import MAX_DAYS, MAX_MESSAGES, MAX_TOKENS
+from wireside.auth.keys import MAX_DAYS, MAX_MESSAGES, MAX_NAME_CHARS, MAX_STREAMS, MAX_TOKENS
 from wireside.auth.tickets import GOOD_S
 from wireside.chat.sharing import Sharing
 from wireside.errors import NotFound
@@ -53,21 +53,26 @@ class Ticket(BaseModel):
     expires_in: float = Field(description="Seconds.")
 
 
+def _one_to(largest: int) -> dict[str, Any]:
+    return {"minimum": 1, "maximum": largest}
+
+
 class NewKey(BaseModel):
     """What a key is to be."""
 
-    name: str
-    scopes: list[Scope]
-<<<<<<< HEAD
-    days: float | None = None
-    messages_per_minute: int | None = Field(None, le=2**31 - 1)
-    tokens_per_day: int | None = Field(None, le=2**53)
-    streams: int | None = Field(None, le=2**31 - 1, description="Answers at once.")
-=======
-    days: float | None = Field(None, gt=0, le=MAX_DAYS)
-    messages_per_minute: int | None = Field(None, ge=1, le=MAX_MESSAGES)
-    tokens_per_day: int | None = Field(None, ge=1, le=MAX_TOKENS)
->>>>>>> h/auth
+    model_config = ConfigDict(strict=True)
+
+    # ``Keys`` holds these; here they are only told, so that they are refused in its words.
+    name: str = Field(
+        json_schema_extra={"minLength": 1, "maxLength": MAX_NAME_CHARS, "pattern": r"\S"}
+    )
+    scopes: list[Scope] = Field(json_schema_extra={"minItems": 1})
+    days: float | None = Field(None, json_schema_extra={"exclusiveMinimum": 0, "maximum": MAX_DAYS})
+    messages_per_minute: int | None = Field(None, json_schema_extra=_one_to(MAX_MESSAGES))
+    tokens_per_day: int | None = Field(None, json_schema_extra=_one_to(MAX_TOKENS))
+    streams: int | None = Field(
+        None, description="Answers at once.", json_schema_extra=_one_to(MAX_STREAMS)
+    )
 
 
 class Key(BaseModel):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from tempfile import SpooledTemporaryFile
-from typing import IO, Annotated, Literal
+from typing import IO, Annotated, Literal, TypeVar, cast
 from urllib.parse import quote
 
 from fastapi import APIRouter, Path, Query, Request
@@ -20,13 +23,16 @@ from wireside.api.asking import TheirLibrary
 from wireside.api.problems import PROBLEMS
 from wireside.chat.conversation import Conversation, Turn
 from wireside.chat.export import Exporter, HtmlExport, JsonExport, MarkdownExport
-from wireside.chat.importing import MAX_BYTES, read
+from wireside.chat.importing import MAX_BYTES, conversations, passed_over
 from wireside.chat.library import MAX_TAG_CHARS, MAX_TAGS, MAX_TITLE_CHARS, Library
-from wireside.errors import NotFound, TooLarge
+from wireside.errors import NotFound, TooLarge, TooMany
 from wireside.generation.log import Piece, ReasoningPiece, TextPiece, ToolPiece
 from wireside.generation.runner import Stream, new_name
+from wireside.identity import Caller
 from wireside.ports import Clock
 from wireside.records import ConversationInfo, Hit
+
+T = TypeVar("T")
 
 Format = Literal["markdown", "json", "html"]
 
@@ -168,7 +174,9 @@ class Changes(BaseModel):
 
 
 class Imports(BaseModel):
-    """What came of an import."""
+    """What came of an import. Passed over are conversations that can't be read, and turns with
+    neither a question nor an answer.
+    """
 
     imported: int
     passed_over: int
@@ -191,6 +199,7 @@ class ConversationRoutes:
         self._render = render
         self._now = wall_clock
         self._importing = asyncio.Semaphore(1)  # a file that is read takes several times its size
+        self._importers: set[str] = set()
 
     def router(self) -> APIRouter:
         """Return them, those with fixed names first."""
@@ -316,19 +325,35 @@ class ConversationRoutes:
     async def import_file(self, library: TheirLibrary, request: Request) -> Imports:
         """Read our JSON, or ChatGPT's `conversations.json` or its `.zip`; the body is the file."""
         library.caller.require("chat")
-        with SpooledTemporaryFile(IN_MEMORY_BYTES) as file:
+        with self._one_each(library.caller), SpooledTemporaryFile(IN_MEMORY_BYTES) as file:
             await _save(request.receive, file)
-            now = self._now()
             async with self._importing:
-                result = await asyncio.to_thread(
-                    lambda: read(_whole(file), new_id=new_name, now=now)
-                )
-        infos = [await library.add(imported) for imported in result.conversations]
-        return Imports(
-            imported=len(infos),
-            passed_over=result.passed_over,
-            conversations=[info.id for info in infos],
-        )
+                return await self._take_in(library, await asyncio.to_thread(_whole, file))
+
+    async def _take_in(self, library: Library, data: bytes) -> Imports:
+        """Keep the conversations of a file one by one. They are read twice: first to know that all
+        of it is good, so that of a file that is refused nothing is kept.
+        """
+        look_through = partial(conversations, data, new_id=new_name, now=self._now())
+        await asyncio.to_thread(deque, look_through(), 0)
+        names: list[str] = []
+        left_out = 0
+        async for imported in _in_a_thread(look_through()):
+            left_out += passed_over(imported)
+            if imported is not None:
+                names.append((await library.add(imported)).id)
+        return Imports(imported=len(names), passed_over=left_out, conversations=names)
+
+    @contextmanager
+    def _one_each(self, caller: Caller) -> Iterator[None]:
+        """Let everybody bring one file at a time: others wait for it, it waits on the disk."""
+        if caller.user_id in self._importers:
+            raise TooMany("A file of yours is being imported already; wait for it.")
+        self._importers.add(caller.user_id)
+        try:
+            yield
+        finally:
+            self._importers.discard(caller.user_id)
 
     async def _found(self, library: Library, conversation_id: str) -> Conversation:
         conversation = await library.open(conversation_id)
@@ -357,6 +382,14 @@ class ConversationRoutes:
                 yield exporter.turn(record)
             yield exporter.end()
         yield exporter.closing()
+
+
+async def _in_a_thread(items: Iterator[T]) -> AsyncIterator[T]:
+    """Go through ``items``, each of which takes a while."""
+    end = object()
+    while (item := await asyncio.to_thread(next, items, end)) is not end:
+        yield cast("T", item)
+        del item  # or it would be held while the next one is made
 
 
 async def _save(receive: Receive, file: IO[bytes]) -> None:

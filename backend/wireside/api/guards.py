@@ -33,15 +33,11 @@ SOCKETS: Final = frozenset({CHAT_PATH, "/ws/doctor"})
 PAGE_SOCKET: Final = "/_nicegui_ws/"
 """In the path of the socket behind a page, and of the polling that stands in for it."""
 
-NO_PAGES: Final = (
-    "/api/",
-    "/assets/",
-    "/_nicegui",
-    "/logo",
-    "/manifest.webmanifest",
-    "/favicon.ico",
-)
-"""Beginnings of paths that no page is made for; all others get one, if only one that says 404."""
+NO_PAGES: Final = ("/api/", "/assets/", "/_nicegui/", PAGE_SOCKET)
+"""Beginnings of paths that no page is made for: where they lead nowhere, that is said in a line."""
+
+FILES: Final = frozenset({"/logo", "/manifest.webmanifest", "/favicon.ico"})
+"""Paths of which the same is true. All others get a page, if only one that says 404."""
 
 PAGES_AT_ONCE: Final = 2
 """Pages made side by side: what others do meanwhile waits for so many steps of 10 ms at most."""
@@ -224,7 +220,9 @@ class RequestGuard:
         """Pass on, or answer that it was too much."""
         if scope["type"] not in ("http", "websocket"):
             return self.app(scope, receive, send)
-        is_page = scope["type"] == "http" and not scope["path"].startswith(NO_PAGES)
+        is_page = scope["type"] == "http" and not (
+            scope["path"] in FILES or scope["path"].startswith(NO_PAGES)
+        )
         cost = PAGE_COST if is_page else _cost(scope)
         wait_s = self._allowances.take(peer(scope), cost, self._clock())
         if wait_s:

@@ -44,29 +44,29 @@ _STATUS = {
 }
 
 
+ForPeople = Callable[[Request, WiresideError, int], Response | None]
+"""Returns an error with its status as a page, if a person asked for one."""
+
+
 class Problems:
-    """Tells errors, and tells ``counted`` the code of each."""
+    """Tells errors, to people as ``for_people`` does, and tells ``counted`` the code of each."""
 
-    def __init__(self, counted: Callable[[str], None]) -> None:
+    def __init__(self, counted: Callable[[str], None], for_people: ForPeople) -> None:
         self._counted = counted
+        self._for_people = for_people
 
-    async def __call__(self, request: Request, error: Exception) -> JSONResponse:
-        """See ``problem``."""
-        if isinstance(error, WiresideError):
-            self._counted(error.code)
-        return await problem(request, error)
-
-
-async def problem(_: Request, error: Exception) -> JSONResponse:
-    """Tell a ``WiresideError`` over HTTP."""
-    if not isinstance(error, WiresideError):
-        raise error
-    headers = {}
-    if error.retry_after is not None:
-        headers["Retry-After"] = str(seconds(error.retry_after))
-    body = Problem(message=str(error), code=error.code)
-    status = 403 if isinstance(error, Forbidden) else _STATUS.get(error.code, 400)
-    return JSONResponse(body.model_dump(), status, headers)
+    async def __call__(self, request: Request, error: Exception) -> Response:
+        """Tell a ``WiresideError`` over HTTP."""
+        if not isinstance(error, WiresideError):
+            raise error
+        self._counted(error.code)
+        status = 403 if isinstance(error, Forbidden) else _STATUS.get(error.code, 400)
+        body = Problem(message=str(error), code=error.code)
+        response = self._for_people(request, error, status)
+        response = response or JSONResponse(body.model_dump(), status)
+        if error.retry_after is not None:
+            response.headers["Retry-After"] = str(seconds(error.retry_after))
+        return response
 
 
 async def malformed(_: Request, error: Exception) -> JSONResponse:

@@ -25,6 +25,7 @@ MAX_NAME_CHARS = 64
 MAX_DAYS = 3650
 MAX_MESSAGES = 2**31 - 1
 MAX_TOKENS = 2**53
+MAX_STREAMS = 2**31 - 1
 
 _KEY = re.compile(r"wireside_([0-9a-f]{16})_([A-Za-z0-9_-]{43})")
 
@@ -69,15 +70,13 @@ class Keys:
             caller.require(scope)
         if days is not None and not 0 < days <= MAX_DAYS:
             raise BadMessage(f"A key may be good for 1 to {MAX_DAYS} days.")
-<<<<<<< HEAD
-        limits = messages_per_minute, tokens_per_day, streams
-        if any(most is not None and most < 1 for most in limits):
-            raise BadMessage("The limits of a key are whole numbers from 1 on.")
-=======
-        for most, largest in ((messages_per_minute, MAX_MESSAGES), (tokens_per_day, MAX_TOKENS)):
+        for most, largest in (
+            (messages_per_minute, MAX_MESSAGES),
+            (tokens_per_day, MAX_TOKENS),
+            (streams, MAX_STREAMS),
+        ):
             if most is not None and not 1 <= most <= largest:
                 raise BadMessage(f"The limits of a key are whole numbers from 1 to {largest}.")
->>>>>>> h/auth
         if len(await self._store.keys(caller.user_id)) >= MAX_KEYS:
             raise BadMessage(f"There are {MAX_KEYS} keys already; remove one first.")
         secret, now = new_secret(), self._now()
@@ -90,7 +89,9 @@ class Keys:
             now,
             None if days is None else now + days * 86_400,
             None,
-            *limits,
+            messages_per_minute,
+            tokens_per_day,
+            streams,
         )
         await self._store.add_key(key)
         self._saw(caller, "key_made", f"{key.id} {name}: {', '.join(sorted(scopes))}")

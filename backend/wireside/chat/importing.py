@@ -2,7 +2,9 @@
 
 Pure; a large file takes seconds, so call ``read`` in a thread. Whoever wrote the file may mean
 harm: everything in it is checked and bounded, no name in it becomes a path, and every id is made
-new, so that nothing that is here can be overwritten or guessed.
+new, so that nothing that is here can be overwritten or guessed. A few bytes of an archive may be
+millions of turns, and a tree may say the same text again and again: so what comes out is bounded
+over the whole file, not only what goes in.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from heapq import heappop, heappush
 from typing import Any
@@ -42,16 +44,23 @@ MAX_BYTES = 256 * 1024 * 1024
 
 MAX_CONVERSATIONS = 20_000
 MAX_TURNS = 200_000
-"""Of one conversation."""
+"""Of all conversations."""
 
 MAX_PARTS = 1_000_000
-"""Pieces of the answers of one conversation: branches of ChatGPT's trees share theirs."""
+"""Pieces of all answers: branches of ChatGPT's trees share theirs."""
+
+MAX_CHARS = 256 * 1024 * 1024
+"""Of all questions and answers, for the same reason."""
 
 MAX_ENTRIES = 100_000
 """Files in an archive."""
 
-MAX_VALUES = 20_000_000
-"""Values in the JSON: each costs far more memory than the two bytes it may be made of."""
+MAX_VALUES = 8_000_000
+"""Values in a JSON text: its conversations are found at 80 bytes each, if they are one value."""
+
+MAX_VALUES_OF_ONE = 3_000_000
+MAX_BYTES_OF_ONE = 128 * 1024 * 1024
+"""Of one conversation: its values are in memory, at 200 bytes each or at four a character."""
 
 MAX_TITLE_CHARS = 200
 MAX_NAME_CHARS = 200
@@ -62,6 +71,7 @@ MAX_TAG_CHARS = 40
 MAX_WORDS_CHARS = 2_000
 MAX_NUMBER = 2**53
 
+PARTS = "Import it in parts: put fewer conversations into each file."
 EXPECTED = "Expected: a file exported here as JSON, ChatGPT's conversations.json, or its .zip."
 
 NewId = Callable[[], str]
@@ -75,11 +85,15 @@ class Imported:
     branches: tuple[Branch, ...]
     shown: int
     turns: tuple[TurnRecord, ...]
+    passed_over: int = 0
+    """Turns with neither a question nor an answer: they are left out."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImportResult:
-    """What a file gave. ``passed_over`` counts conversations that can't be read."""
+    """What a file gave. ``passed_over`` counts conversations that can't be read, and turns in which
+    there is nothing.
+    """
 
     conversations: tuple[Imported, ...]
     passed_over: int
@@ -99,27 +113,80 @@ class Node:
 
 
 def read(data: bytes, *, new_id: NewId, now: float) -> ImportResult:
-    """Return the conversations of a file. ``now`` is in seconds since 1970: no time is later.
+    """Return the conversations of a file, all at once. See ``conversations``."""
+    found = list(conversations(data, new_id=new_id, now=now))
+    return ImportResult(
+        tuple(imported for imported in found if imported is not None), sum(map(passed_over, found))
+    )
+
+
+def conversations(data: bytes, *, new_id: NewId, now: float) -> Iterator[Imported | None]:
+    """Go through the conversations of a file, None for one that can't be read; each is made when
+    its turn has come. ``now`` is in seconds since 1970: no time is later.
 
     Raises ``BadMessage`` with a sentence for a person when the file is of no known kind, is too
-    large, or none of its conversations can be read.
+    large, or none of its conversations can be read, maybe as late as at the end: who stores them as
+    they come goes through them once before.
     """
     if len(data) > MAX_BYTES:
         raise _too_large()
-    texts = _unpacked(data) if data[:2] == b"PK" else [data]
-    found: list[Imported] = []
+    room = Room()
     count = 0
-    for text in texts:
+    is_any_read = False
+    for text in _unpacked(data) if data[:2] == b"PK" else [data]:
         for make, raw in _conversations(text):
             count += 1
             if count > MAX_CONVERSATIONS:
-                raise BadMessage(f"The file has more than {MAX_CONVERSATIONS:,} conversations.")
-            imported = _attempt(make, raw, new_id, now)
-            if imported is not None:
-                found.append(imported)
-    if count and not found:
+                raise TooMuch(
+                    f"The file has more than {MAX_CONVERSATIONS:,} conversations. {PARTS}"
+                )
+            imported = _attempt(make, raw, new_id, now, room)
+            is_any_read = is_any_read or imported is not None
+            yield imported
+            del imported  # or it would be held while the next one is made
+    if count and not is_any_read:
         raise BadMessage(f"No conversation in the file can be read. {EXPECTED}")
-    return ImportResult(tuple(found), count - len(found))
+
+
+def passed_over(imported: Imported | None) -> int:
+    """Return how much of a conversation is left out: all of it, or some turns."""
+    return 1 if imported is None else imported.passed_over
+
+
+class TooMuch(BadMessage):
+    """The file has more than is taken, in all: it is refused, where a conversation that is odd by
+    itself is passed over.
+    """
+
+
+@dataclass(slots=True)
+class Room:
+    """What is left for the conversations of a file."""
+
+    turns: int = field(default_factory=lambda: MAX_TURNS)
+    parts: int = field(default_factory=lambda: MAX_PARTS)
+    chars: int = field(default_factory=lambda: MAX_CHARS)
+
+    def take(self, *, turns: int = 0, parts: int = 0, chars: int = 0) -> None:
+        """Raises ``TooMuch``."""
+        self.turns -= turns
+        self.parts -= parts
+        self.chars -= chars
+        if self.turns < 0:
+            raise TooMuch(f"The file has more than {MAX_TURNS:,} turns in all. {PARTS}")
+        if self.parts < 0 or self.chars < 0:
+            raise TooMuch(f"The answers in the file are too long in all. {PARTS}")
+
+    def take_node(self, node: Node) -> None:
+        """Count a turn. Raises ``TooMuch``."""
+        chars = sum(_chars(entry) for segment in node.segments for entry in segment.entries)
+        self.take(turns=1, chars=len(node.question) + chars)
+
+
+def _chars(entry: Entry) -> int:
+    if isinstance(entry, ToolDelta):
+        return len(entry.arguments or "") + len(entry.result or "")
+    return len(entry.text)
 
 
 def place(nodes: Sequence[Node]) -> tuple[list[tuple[Node, int, int]], tuple[Branch, ...]]:
@@ -163,25 +230,52 @@ def place(nodes: Sequence[Node]) -> tuple[list[tuple[Node, int, int]], tuple[Bra
 
 # ---- the file ----------------------------------------------------------------------------------
 
-Make = Callable[[dict[str, Any], NewId, float], Imported]
+Make = Callable[[dict[str, Any], NewId, float, Room], Imported]
 
 _Top = list[msgspec.Raw] | dict[str, msgspec.Raw]
 
 
-def _attempt(make: Make, raw: msgspec.Raw, new_id: NewId, now: float) -> Imported | None:
-    """Return a conversation, None when it can't be one."""
+def _attempt(
+    make: Make, raw: msgspec.Raw, new_id: NewId, now: float, room: Room
+) -> Imported | None:
+    """Return a conversation, None when it can't be one. Raises ``TooMuch``."""
     try:
-        value = _value(raw)
-        return make(value, new_id, now) if isinstance(value, dict) else None
+        value = None if _is_too_large(raw) else _value(raw)
+        return make(value, new_id, now, room) if isinstance(value, dict) else None
+    except TooMuch:
+        raise
     except (BadMessage, msgspec.MsgspecError, RecursionError):
         return None
+
+
+def _is_too_large(raw: msgspec.Raw) -> bool:
+    size = memoryview(raw).nbytes
+    if size <= MAX_VALUES_OF_ONE:
+        return False
+    return size > MAX_BYTES_OF_ONE or _has_more_values(bytes(raw), MAX_VALUES_OF_ONE)
+
+
+def _has_more_values(text: bytes, limit: int) -> bool:
+    """Whether a JSON text has more values than that; what is in its strings is none."""
+    if text.count(b",") + text.count(b"[") + text.count(b"{") <= limit:
+        return False
+    counted = 0
+    for match in _TOKEN.finditer(text):
+        counted += match[1] is not None
+        if counted > limit:
+            return True
+    return False
+
+
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"?|([,\[{])', re.DOTALL)
+"""A string, even one that never ends, or (the group) what a value follows."""
 
 
 def _conversations(text: bytes) -> Iterator[tuple[Make, msgspec.Raw]]:
     """Go through the conversations of a JSON text; each is parsed when its turn has come."""
     text = text.removeprefix(b"\xef\xbb\xbf")
-    if text.count(b",") + text.count(b"[") + text.count(b"{") > MAX_VALUES:
-        raise _too_large()
+    if _has_more_values(text, MAX_VALUES):
+        raise TooMuch(f"There is too much in the file. {PARTS}")
     try:
         whole = _cut(text)
         if isinstance(whole, list):
@@ -233,8 +327,8 @@ def _value(raw: msgspec.Raw) -> Any:
         return msgspec.json.decode(bytes(raw).decode(errors="replace"))
 
 
-def _unpacked(data: bytes) -> list[bytes]:
-    """Return the JSON texts of an archive: inflated in steps, never more than ``MAX_BYTES``."""
+def _unpacked(data: bytes) -> Iterator[bytes]:
+    """Go through the JSON texts of an archive: inflated in steps, never more than ``MAX_BYTES``."""
     # each entry of the directory begins with this: counted before anything is made of it
     if data.count(b"PK\x01\x02") > MAX_ENTRIES:
         raise BadMessage(f"The archive has more than {MAX_ENTRIES:,} files.")
@@ -242,11 +336,11 @@ def _unpacked(data: bytes) -> list[bytes]:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             wanted = _wanted(archive.infolist())
             left = MAX_BYTES
-            texts = []
             for entry in wanted:
-                texts.append(_inflated(archive, entry, left))
-                left -= len(texts[-1])
-            return texts
+                text = _inflated(archive, entry, left)
+                left -= len(text)
+                yield text
+                del text
     except (
         zipfile.BadZipFile,
         zlib.error,
@@ -292,12 +386,14 @@ def _too_large() -> BadMessage:
 # ---- our JSON ----------------------------------------------------------------------------------
 
 
-def _from_ours(value: dict[str, Any], new_id: NewId, now: float) -> Imported:
+def _from_ours(value: dict[str, Any], new_id: NewId, now: float, room: Room) -> Imported:
     created_at = _time(value.get("created_at"), now, now)
     turns = value.get("turns")
-    if not isinstance(turns, list) or len(turns) > MAX_TURNS:
+    if not isinstance(turns, list):
         raise BadMessage("turns: a list.")
-    nodes = [_our_node(turn, new_id, created_at, now) for turn in turns if isinstance(turn, dict)]
+    nodes = [
+        _our_node(turn, new_id, created_at, now, room) for turn in turns if isinstance(turn, dict)
+    ]
     tags = (_line(tag, MAX_TAG_CHARS) for tag in _list(value.get("tags")))
     source = value.get("title_source")
     titles: dict[object, TitleSource] = {"words": "words", "model": "model", "person": "person"}
@@ -315,7 +411,7 @@ def _from_ours(value: dict[str, Any], new_id: NewId, now: float) -> Imported:
     )
 
 
-def _our_node(turn: dict[str, Any], new_id: NewId, fallback: float, now: float) -> Node:
+def _our_node(turn: dict[str, Any], new_id: NewId, fallback: float, now: float, room: Room) -> Node:
     created_at = _time(turn.get("created_at"), fallback, now)
     options = _options(_dict(turn.get("options")))
     calls: dict[str, str] = {}
@@ -324,8 +420,9 @@ def _our_node(turn: dict[str, Any], new_id: NewId, fallback: float, now: float) 
         for segment in _list(turn.get("answer"))
         if isinstance(segment, dict)
     ]
+    room.take(parts=sum(len(segment.entries) + 1 for segment in segments))
     key, parent = turn.get("id"), turn.get("parent")
-    return Node(
+    node = Node(
         key=key if isinstance(key, str) and key else new_id(),
         parent=parent if isinstance(parent, str) else None,
         question=_text(turn.get("question")),
@@ -334,6 +431,8 @@ def _our_node(turn: dict[str, Any], new_id: NewId, fallback: float, now: float) 
         options=options,
         feedback=_feedback(_dict(turn.get("feedback"))),
     )
+    room.take_node(node)
+    return node
 
 
 def _our_segment(
@@ -439,13 +538,13 @@ class _Said:
     """The last part of an answer that follows it."""
 
 
-def _from_chatgpt(value: dict[str, Any], new_id: NewId, now: float) -> Imported:
+def _from_chatgpt(value: dict[str, Any], new_id: NewId, now: float, room: Room) -> Imported:
     mapping = value.get("mapping")
     if not isinstance(mapping, dict):
         raise BadMessage("mapping: an object.")
     created_at = _time(value.get("create_time"), now, now)
     said, nearest = _said(mapping, created_at, now)
-    nodes = _turns_of(said, _line(value.get("default_model_slug"), MAX_NAME_CHARS), new_id)
+    nodes = _turns_of(said, _line(value.get("default_model_slug"), MAX_NAME_CHARS), new_id, room)
     if not nodes:
         raise BadMessage("mapping: at least one message.")
     title = _line(value.get("title"), MAX_TITLE_CHARS)
@@ -509,22 +608,17 @@ def _children(mapping: dict[str, Any]) -> dict[str | None, list[str]]:
     return follow
 
 
-def _turns_of(said: list[_Said], model: str, new_id: NewId) -> list[Node]:
+def _turns_of(said: list[_Said], model: str, new_id: NewId, room: Room) -> list[Node]:
     """Return a turn for each end, with all parts of its answer, in the order of their time."""
     ends = sorted((here for here in said if here.is_end), key=lambda here: here.time)
-    if len(ends) > MAX_TURNS:
-        raise BadMessage(f"A conversation has more than {MAX_TURNS:,} turns.")
     nodes: list[Node] = []
-    parts = 0
     for end in ends:
         chain: list[_Said] = []
         at: _Said | None = end
         while at is not None and not at.is_question:
             chain.append(at)
             at = at.above
-        parts += len(chain)
-        if parts > MAX_PARTS:
-            raise BadMessage("A conversation has too many parts.")
+        room.take(parts=len(chain))
         first = at or chain[-1]
         answer = _answer(chain[::-1], model, new_id)
         nodes.append(
@@ -536,6 +630,7 @@ def _turns_of(said: list[_Said], model: str, new_id: NewId) -> list[Node]:
                 segments=(answer or _no_answer(new_id, first.time),),
             )
         )
+        room.take_node(nodes[-1])
     return nodes
 
 
@@ -605,8 +700,13 @@ def _content(message: dict[str, Any]) -> str:
     if content.get("content_type") == "code" and message.get("recipient") in (None, "all"):
         fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
         return f"{fence}\n{text}\n{fence}" if text else ""
-    # marks of citations: characters for private use, that mean something to ChatGPT's page alone
-    return re.sub("\ue200[^\ue201]*\ue201", "", text)
+    return _CITATION.sub("", text)
+
+
+_CITATION = re.compile("\ue200[^\ue200\ue201]*\ue201")
+"""Characters for private use, that mean something to ChatGPT's page alone. Two that begin one are
+not in one: a text of nothing else would be gone through from each of them anew.
+"""
 
 
 def _piece(part: object) -> str:
@@ -646,7 +746,10 @@ def _imported(
     tags: tuple[str, ...],
     new_id: NewId,
 ) -> Imported:
-    placed, branches = place(nodes)
+    kept, above = _with_something(nodes)
+    if nodes and not kept:
+        raise BadMessage("turns: at least one with a question or an answer.")
+    placed, branches = place(kept)
     conversation_id = new_id()
     turns: list[TurnRecord] = []
     places: dict[str, tuple[int, int]] = {}
@@ -665,7 +768,7 @@ def _imported(
                 segments=node.segments,
             )
         )
-    shown = places.get(shown_key) if isinstance(shown_key, str) else None
+    shown = places.get(above(shown_key) or "") if isinstance(shown_key, str) else None
     by_id = {branch.id: branch for branch in branches}
     first = next((turn.question for turn in turns if turn.question.strip()), "")
     updated_at = max(created_at, updated_at)
@@ -683,6 +786,43 @@ def _imported(
         branches,
         tree.tip(by_id, *shown) if shown else branches[-1].id,
         tuple(turns),
+        len(nodes) - len(kept),
+    )
+
+
+def _with_something(
+    nodes: Sequence[Node],
+) -> tuple[Sequence[Node], Callable[[str | None], str | None]]:
+    """Leave out turns with neither a question nor an answer: what follows such a turn follows the
+    one before it. Returns the others, and what leads from a turn to the nearest of them above it,
+    itself included.
+    """
+    is_empty = [_is_empty(node) for node in nodes]
+    if not any(is_empty):
+        return nodes, lambda key: key
+    full = {node.key for node, empty in zip(nodes, is_empty, strict=True) if not empty}
+    instead = {node.key: node.parent for node in nodes if node.key not in full}
+
+    def above(key: str | None) -> str | None:
+        passed: set[str] = set()
+        while key in instead and key not in passed:
+            passed.add(key)
+            key = instead[key]
+        end = None if key in passed else key  # they only lead to each other
+        instead.update(dict.fromkeys(passed, end))  # the way is gone once
+        return end
+
+    kept = [
+        replace(node, parent=above(node.parent))
+        for node, empty in zip(nodes, is_empty, strict=True)
+        if not empty
+    ]
+    return kept, above
+
+
+def _is_empty(node: Node) -> bool:
+    return not node.question and not any(
+        segment.entries or (segment.end and segment.end.error) for segment in node.segments
     )
 
 

@@ -3,7 +3,8 @@
 Nothing that a user or a model wrote is logged, nor a query string, nor a key: what looks like one
 is masked, wherever in an event it stands. Of an error that nobody has foreseen the place is logged
 and its class; its words only where they are a programmer's or the system's, because errors like
-``ValueError`` and ``KeyError`` quote what they were given. Control characters are escaped, so that
+``ValueError`` and ``KeyError`` quote what they were given. The libraries behind the page quote in
+their lines, too, so that only the place in them is logged. Control characters are escaped, so that
 no value can begin a line of its own.
 """
 
@@ -53,6 +54,10 @@ _QUIET: Final = (
 )
 
 
+_QUOTING: Final = ("nicegui", "socketio", "engineio")
+"""Libraries whose lines have addresses with all that they hold, ids and names out of frames."""
+
+
 def configure_logging(
     log_format: Literal["text", "json"] = "text",
     level: Level = "info",
@@ -64,7 +69,7 @@ def configure_logging(
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=_common(),
+            foreign_pre_chain=[_name_the_place, *_common()],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 show_failure,
@@ -78,6 +83,10 @@ def configure_logging(
     root.setLevel(level.upper())
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    for name in ("socketio.server", "engineio.server"):
+        own = logging.getLogger(name)
+        own.handlers.clear()  # they write by themselves, in a form of their own
+        own.setLevel(max(logging.ERROR, root.level))  # and find by this that it is done
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -99,6 +108,13 @@ def _common() -> list[Processor]:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _drop_colours,
     ]
+
+
+def _name_the_place(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    record: logging.LogRecord = event["_record"]
+    if record.name.partition(".")[0] in _QUOTING:
+        event["event"] = f"said at {record.module}.{record.funcName}, line {record.lineno}"
+    return event
 
 
 def _drop_colours(_: WrappedLogger, __: str, event: EventDict) -> EventDict:

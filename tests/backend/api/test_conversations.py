@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
+import zipfile
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -13,7 +15,7 @@ from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
 from wireside.api.conversations import ConversationRoutes
-from wireside.api.problems import problem
+from wireside.api.problems import Problems
 from wireside.chat.service import NEW, ChatService
 from wireside.errors import WiresideError
 from wireside.messages import Options
@@ -22,7 +24,7 @@ from wireside.messages import Options
 @pytest.fixture
 async def http(chat: ChatService) -> AsyncIterator[httpx2.AsyncClient]:
     app = FastAPI()
-    app.add_exception_handler(WiresideError, problem)
+    app.add_exception_handler(WiresideError, Problems(lambda _: None, lambda *_: None))
     app.include_router(ConversationRoutes(lambda text: f"<p>{text}</p>", lambda: 0).router())
 
     async def asked(scope: Scope, receive: Receive, send: Send) -> None:
@@ -152,6 +154,37 @@ async def test_files_go_out_and_in(http: httpx2.AsyncClient, ask: Any) -> None:
     refused = await http.post("/import", content=b"no json")
     assert refused.status_code == 400
     assert "conversations.json" in refused.json()["message"]
+
+
+async def test_nothing_is_kept_of_a_file_that_is_refused_at_its_end(
+    http: httpx2.AsyncClient,
+) -> None:
+    chat = {"mapping": {"q": {"message": {"author": {"role": "user"}, "content": {"text": "Q"}}}}}
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("conversations-0.json", json.dumps([chat, chat]))
+        archive.writestr("conversations-1.json", "no json")
+    assert (await http.post("/import", content=packed.getvalue())).status_code == 400
+    assert (await http.get("")).json()["conversations"] == []
+
+
+async def test_everybody_brings_one_file_at_a_time(http: httpx2.AsyncClient) -> None:
+    """Others' wait for it; who could bring a hundred would fill the disk and stand before them."""
+    begun, rest = asyncio.Event(), asyncio.Event()
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield b"no "
+        begun.set()
+        await rest.wait()
+        yield b"json"
+
+    first = asyncio.create_task(http.post("/import", content=slow()))
+    await begun.wait()
+    second = await http.post("/import", content=b"no json")
+    assert (second.status_code, second.json()["code"]) == (429, "too_many")
+    rest.set()
+    assert (await first).status_code == 400
+    assert (await http.post("/import", content=b"no json")).status_code == 400, "it is free again"
 
 
 async def test_a_deletion_that_is_taken_back_twice_is_answered_the_same(

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
 
 import pytest
-from pydantic import ValidationError
 from tests.backend.auth.conftest import House, as_caller
 
-from wireside.api.accounts import NewKey
 from wireside.auth.gate import Credentials
 from wireside.auth.keys import MAX_KEYS
 from wireside.auth.tickets import GOOD_S
@@ -117,6 +114,7 @@ async def test_wrong_keys_are_not_made(house: House) -> None:
         ("key", ["chat"], {"days": 4000}),
         ("key", ["chat"], {"tokens_per_day": 0}),
         ("key", ["chat"], {"streams": 0}),
+        ("key", ["chat"], {"streams": 2**31}),
         ("key", ["chat"], {"tokens_per_day": 10**30}),
         ("key", ["chat"], {"messages_per_minute": 10**30}),
         ("key", ["chat"], {"messages_per_minute": 2**31}),
@@ -127,23 +125,6 @@ async def test_wrong_keys_are_not_made(house: House) -> None:
         await house.keys.create(ada, f"key {number}", ["chat"])
     with pytest.raises(BadMessage, match="already"):
         await house.keys.create(ada, "one more", ["chat"])
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"messages_per_minute": 10**30},
-        {"messages_per_minute": 0},
-        {"tokens_per_day": 10**30},
-        {"tokens_per_day": 0},
-        {"days": 10**30},
-        {"days": 0},
-        {"days": float("nan")},
-    ],
-)
-def test_what_no_database_takes_is_refused_where_it_comes_in(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError):
-        NewKey(name="key", scopes=["read"], **wrong)
 
 
 async def test_a_ticket_is_good_once_and_for_seconds(house: House) -> None:

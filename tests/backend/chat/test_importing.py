@@ -106,14 +106,15 @@ def conversations(draw: st.DrawFn) -> tuple[tuple[Branch, ...], int, list[TurnRe
             conversation_id="c",
             branch=branch.id,
             depth=depth,
-            question=draw(TEXTS),
+            question=draw(TEXTS if any(part.entries for part in said) else SOME_TEXT),
             created_at=draw(TIMES),
             options=draw(OPTIONS),
             feedback=draw(FEEDBACK),
-            segments=tuple(draw(st.lists(SEGMENTS, min_size=1, max_size=2))),
+            segments=said,
         )
         for branch in branches.values()
         for depth in range(branch.first, branch.last + 1)
+        for said in [tuple(draw(st.lists(SEGMENTS, min_size=1, max_size=2)))]
     ]
     return tuple(branches.values()), draw(st.sampled_from(sorted(branches))), turns
 
@@ -475,13 +476,19 @@ def test_answers_that_share_a_huge_beginning_are_refused(monkeypatch: pytest.Mon
     for i in range(1, 8):
         nodes[str(i)] = (str(i - 1), message("assistant", "text"))
         nodes[f"u{i}"] = (str(i), message("user", "text"))
-    with pytest.raises(BadMessage, match="can be read"):
+    with pytest.raises(BadMessage, match="too long in all"):
         read([chatgpt(nodes)])
 
 
 def test_a_chat_without_a_title_is_named_by_its_question() -> None:
     imported = the_one([chatgpt({"u": (None, message("user", "How  are\nyou?"))}, title=None)])
     assert (imported.info.title, imported.info.title_source) == ("How are you?", "words")
+
+
+def test_marks_of_citations_are_cut_out_and_never_looked_for_again_and_again() -> None:
+    marks = "\ue200" * 400_000  # none ends: by the square of it, minutes
+    (turn,) = the_one([chatgpt({"u": (None, message("user", f"a\ue200cite\ue201b{marks}"))})]).turns
+    assert turn.question == f"ab{marks}"
 
 
 def test_half_a_surrogate_pair_becomes_a_question_mark() -> None:
@@ -609,13 +616,115 @@ def test_limits_hold(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importing, "MAX_CONVERSATIONS", 2)
     with pytest.raises(BadMessage, match="more than 2 conversations"):
         read([chatgpt({})] * 3)
-    monkeypatch.setattr(importing, "MAX_TURNS", 2)
-    with pytest.raises(BadMessage):
-        read(ours(turns=[{}] * 3))
     monkeypatch.setattr(importing, "MAX_VALUES", 10)
-    with pytest.raises(BadMessage, match="too large"):
+    with pytest.raises(BadMessage, match="too much"):
         read([[]] * 20)
 
 
+def test_turns_and_characters_are_counted_over_the_whole_file(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A person is told what to do, and no conversation is passed over as if it were odd."""
+    two = [ours(turns=[{"question": "four"}])["conversations"][0]] * 2
+    chats = [chatgpt({"u": (None, message("user", "four"))})] * 2
+    for name, limit in (("MAX_TURNS", 1), ("MAX_CHARS", 7)):
+        with monkeypatch.context() as patch:
+            patch.setattr(importing, name, limit)
+            for file in ({**ours(turns=[]), "conversations": two}, chats):
+                with pytest.raises(BadMessage, match="in parts: put fewer conversations"):
+                    read(file)
+            patch.setattr(importing, name, limit + 1)
+            assert len(read(chats).conversations) == 2
+
+
+def test_a_question_that_many_answers_share_counts_for_each(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each of them is a turn: a file of a megabyte would be a terabyte."""
+    nodes: dict[str, tuple[str | None, Any]] = {"q": (None, message("user", "x" * 1_000))}
+    nodes |= {str(n): ("q", message("assistant", "a")) for n in range(20)}
+    monkeypatch.setattr(importing, "MAX_CHARS", 19_999)
+    with pytest.raises(BadMessage, match="too long in all"):
+        read([chatgpt(nodes)])
+
+
+def test_a_conversation_that_is_too_large_by_itself_is_passed_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(importing, "MAX_VALUES_OF_ONE", 200)
+    monkeypatch.setattr(importing, "MAX_BYTES_OF_ONE", 4_000)
+    small = chatgpt({"u": (None, message("user", "one, two, three, " * 100))})
+    many = chatgpt({str(n): (None, message("user", "Q")) for n in range(20)})
+    large = chatgpt({"u": (None, message("user", "long " * 1_000))})
+    found = read([small, many, large])
+    assert (len(found.conversations), found.passed_over) == (1, 2)
+
+
+def test_commas_in_a_text_are_no_values() -> None:
+    text = json.dumps(['a, [b], {c}, "d, \\", ', {"e": [1, 2]}]).encode()
+    assert not importing._has_more_values(text, 5)
+    assert importing._has_more_values(text, 4)
+
+
+def test_a_string_that_never_ends_is_gone_through_once() -> None:
+    """From each of its quotes anew would take hours."""
+    assert not importing._has_more_values(b"," * 3 + b'"' + b'\\",' * 500_000, 3)
+
+
+def test_turns_with_nothing_in_them_are_left_out() -> None:
+    """A few bytes of an archive would be hundreds of thousands of them."""
+    said = {"question": "Q", "parent": "d"}
+    empty = [{}, {"id": "a", "parent": "d"}, {"id": "b", "parent": "a", "answer": [{}]}]
+    circle = [{"id": "x", "parent": "y"}, {"id": "y", "parent": "x"}]
+    found = read(
+        ours(
+            turns=[
+                {"id": "d", "question": "first"},
+                *empty,
+                *circle,
+                {**said, "id": "e", "parent": "b"},
+                {**said, "id": "f", "parent": "y"},
+            ],
+            shown_turn="b",
+        )
+    )
+    (imported,) = found.conversations
+    assert [(turn.question, turn.branch, turn.depth) for turn in imported.turns] == [
+        ("first", 0, 0),
+        ("Q", 0, 1),
+        ("Q", 1, 0),
+    ]
+    assert imported.shown == 0, "where the turn was that is left out"
+    assert found.passed_over == 5
+
+
+def test_a_conversation_of_nothing_but_such_turns_is_passed_over() -> None:
+    with pytest.raises(BadMessage, match="No conversation"):
+        read(ours(turns=[{}] * 3))
+    assert the_one(ours(turns=[])).turns == ()
+
+
+def test_a_long_way_of_such_turns_is_gone_once() -> None:
+    turns = [{"id": str(n), "parent": str(n - 1)} for n in range(20_000)]
+    turns += [{"question": "Q", "parent": str(n)} for n in range(10_000, 20_000)]
+    assert {turn.depth for turn in the_one(ours(turns=turns)).turns} == {0}
+
+
+def test_a_failed_answer_to_nothing_is_something() -> None:
+    failed = {"error": {"code": "overloaded", "message": "busy"}}
+    assert len(the_one(ours(turns=[{"answer": [failed]}])).turns) == 1
+
+
+def test_conversations_are_made_one_by_one() -> None:
+    made = count()
+    file = json.dumps([chatgpt({"u": (None, message("user", "Q"))})] * 3).encode()
+    found = importing.conversations(file, new_id=lambda: f"new-{next(made)}", now=NOW)
+    next(found)
+    after_one = next(made)
+    assert len(list(found)) == 2
+    assert next(made) >= 3 * after_one
+
+
 def test_a_long_title_is_cut() -> None:
-    assert len(the_one(ours(title="word " * 100, turns=[{}])).info.title) <= 200
+    turns = [{"question": "Q"}]
+    assert len(the_one(ours(title="word " * 100, turns=turns)).info.title) <= 200

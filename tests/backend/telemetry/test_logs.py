@@ -45,6 +45,23 @@ def test_no_value_begins_a_line_of_its_own(log_format: Literal["text", "json"]) 
     assert not any(char in stream.getvalue() for char in "\r\x1b\x00\u2028\u202e")
 
 
+@pytest.mark.parametrize("name", ["nicegui", "socketio", "socketio.server", "engineio.server"])
+def test_libraries_that_quote_addresses_and_frames_say_where_they_are(name: str) -> None:
+    stream = logged("text")
+    logging.getLogger(name).error("http://host/s/canary not found")
+    logging.getLogger(name).error("Invalid session %s", "canary")
+    assert "canary" not in stream.getvalue()
+    assert f"ERROR   {name}: said at test_logs.test_libraries" in stream.getvalue()
+
+
+def test_no_library_writes_beside_the_log(capfd: pytest.CaptureFixture[str]) -> None:
+    import nicegui  # noqa: F401  # its sockets' libraries bring handlers of their own
+
+    logged("text")
+    logging.getLogger("engineio.server").error("canary")
+    assert "canary" not in "".join(capfd.readouterr())
+
+
 def test_a_value_cannot_end_its_quotes() -> None:
     stream = logged("text")
     structlog.get_logger("test").info("said", path='a" level=forged b="')

@@ -50,6 +50,8 @@ WORDS: Mapping[str, str] = {
     "new_chat": "محادثة جديدة",
     "missing_title": "لا شيء هنا",
     "missing": "لم تعد هذه المحادثة هنا.",
+    "no_page": "لا توجد صفحة في هذا العنوان.",
+    "home": "إلى المحادثة",
     "salvaged": "ما لم ترسله بعد محفوظ هنا.",
     "no_script": "تحتاج هذه الصفحة إلى JavaScript.",
     "find_model": "ابحث عن نموذج",

@@ -50,6 +50,8 @@ WORDS: Mapping[str, str] = {
     "new_chat": "Neue Unterhaltung",
     "missing_title": "Hier ist nichts",
     "missing": "Diese Unterhaltung gibt es nicht mehr.",
+    "no_page": "Unter dieser Adresse gibt es keine Seite.",
+    "home": "Zum Chat",
     "salvaged": "Was du noch nicht gesendet hast, steht hier.",
     "no_script": "Diese Seite braucht JavaScript.",
     "find_model": "Modell suchen",

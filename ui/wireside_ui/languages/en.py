@@ -13,6 +13,8 @@ WORDS: Mapping[str, str] = {
     "new_chat": "New chat",
     "missing_title": "Nothing here",
     "missing": "This conversation is not here any more.",
+    "no_page": "There is no page at this address.",
+    "home": "To the chat",
     "salvaged": "What you had not sent yet is kept here.",
     "no_script": "This page needs JavaScript.",
     "find_model": "Find a model",

@@ -50,6 +50,8 @@ WORDS: Mapping[str, str] = {
     "new_chat": "Nueva conversación",
     "missing_title": "Aquí no hay nada",
     "missing": "Esta conversación ya no está aquí.",
+    "no_page": "No hay ninguna página en esta dirección.",
+    "home": "Ir al chat",
     "salvaged": "Lo que aún no habías enviado está aquí.",
     "no_script": "Esta página necesita JavaScript.",
     "find_model": "Buscar un modelo",

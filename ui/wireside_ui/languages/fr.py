@@ -50,6 +50,8 @@ WORDS: Mapping[str, str] = {
     "new_chat": "Nouvelle conversation",
     "missing_title": "Rien ici",
     "missing": "Cette conversation n'est plus ici.",
+    "no_page": "Il n'y a pas de page à cette adresse.",
+    "home": "Vers le chat",
     "salvaged": "Ce que vous n'aviez pas encore envoyé est ici.",
     "no_script": "Cette page a besoin de JavaScript.",
     "find_model": "Chercher un modèle",

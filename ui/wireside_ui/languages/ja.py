@@ -50,6 +50,8 @@ WORDS: Mapping[str, str] = {
     "new_chat": "新しい会話",
     "missing_title": "ここには何もありません",
     "missing": "この会話はもうありません。",
+    "no_page": "このアドレスにページはありません。",
+    "home": "チャットへ",
     "salvaged": "まだ送っていない内容はここにあります。",
     "no_script": "このページには JavaScript が必要です。",
     "find_model": "モデルを探す",

@@ -50,6 +50,8 @@ WORDS: Mapping[str, str] = {
     "new_chat": "新对话",
     "missing_title": "这里什么也没有",
     "missing": "这个对话已经不在了。",
+    "no_page": "此地址没有页面。",
+    "home": "前往聊天",
     "salvaged": "你尚未发送的内容保留在这里。",
     "no_script": "此页面需要 JavaScript。",
     "find_model": "查找模型",

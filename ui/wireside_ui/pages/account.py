@@ -1,13 +1,8 @@
-"""The pages of accounts: sign in, join, settings, people. Plain forms, made on the server.
-
-They work without scripts, and cost the server nothing while they are open: a page of NiceGUI keeps
-200 KB here for everybody who only looks at the door.
-"""
+"""The pages of accounts: sign in, join, settings, people. Plain forms, made on the server."""
 
 from __future__ import annotations
 
 import re
-import secrets
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -16,8 +11,7 @@ from typing import Any, Final, cast
 from urllib.parse import quote
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import HTMLResponse, RedirectResponse
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from fastapi.responses import RedirectResponse
 
 from wireside.auth.accounts import Accounts
 from wireside.auth.auth import Auth
@@ -35,8 +29,9 @@ from wireside.errors import (
 from wireside.identity import SCOPES, Caller, Role, Scope
 from wireside.ports import Allowance
 from wireside.records import ApiKey
+from wireside_ui.plain import PlainPages
 from wireside_ui.theme import Look
-from wireside_ui.words import direction_of, language_of, sentence_in, words_in
+from wireside_ui.words import language_of, sentence_in, words_in
 
 MAX_FIELDS: Final = 20
 
@@ -64,17 +59,14 @@ class AccountPages:
     """
 
     def __init__(
-        self, auth: Auth, sharing: Sharing, look: Look, version: str, base_url: str
+        self, auth: Auth, sharing: Sharing, look: Look, plain: PlainPages, base_url: str
     ) -> None:
         self._auth = auth
         self._sharing = sharing
         self._look = look
-        self._version = version
+        self._plain = plain
         self._base_url = base_url.rstrip("/")
         self._to_say: OrderedDict[str, Done] = OrderedDict()
-        self._templates = Environment(
-            loader=PackageLoader("wireside_ui"), autoescape=True, undefined=StrictUndefined
-        )
 
     def router(self) -> APIRouter:
         """Return the routes."""
@@ -536,32 +528,7 @@ class AccountPages:
         connects: bool = False,
         **values: Any,
     ) -> Response:
-        language = self._language(request)
-        nonce = secrets.token_urlsafe(16)
-        html = self._templates.get_template(template).render(
-            words=words_in(language),
-            language=language,
-            direction=direction_of(language),
-            look=self._look,
-            theme=self._look.theme,
-            base=request.scope.get("root_path", ""),
-            version=self._version,
-            nonce=nonce,
-            **values,
-        )
-        host = request.headers.get("host", "")
-        policy = (
-            f"default-src 'none'; style-src 'self' 'nonce-{nonce}'; script-src 'self';"
-            " img-src 'self' data:; font-src 'self'; form-action 'self'; base-uri 'none';"
-            " frame-ancestors 'none'"
-        )
-        if connects:  # older Safari does not take 'self' for WebSockets
-            policy += f"; connect-src 'self' ws://{host} wss://{host}"
-        return HTMLResponse(
-            html,
-            status,
-            {"Content-Security-Policy": policy, "Cache-Control": "no-store"},
-        )
+        return self._plain.page(request, template, status, connects=connects, **values)
 
     def _problem(self, request: Request, error: WiresideError | None) -> str:
         words, language = self._words(request), self._language(request)

@@ -25,7 +25,7 @@ from wireside_ui.components.status import Status
 from wireside_ui.components.transcript import Action, Row, Transcript
 from wireside_ui.components.welcome import View, Welcome
 from wireside_ui.markup import Markup
-from wireside_ui.page_socket import making, untaken
+from wireside_ui.page_socket import making, page_at, untaken
 from wireside_ui.pages.conversation_list import ConversationList
 from wireside_ui.shell import shell_html
 from wireside_ui.state import Follower, retry_after, row_of, state_of
@@ -78,14 +78,14 @@ class ChatPages:
     def register(self) -> None:
         """Make the page known to NiceGUI."""
 
-        @ui.page("/")
+        @page_at("/")
         async def new_chat(request: Request, client: Client) -> None:
-            with making(client):
+            async with making(client):
                 await self._build(request, client, None)
 
-        @ui.page("/c/{conversation_id}")
+        @page_at("/c/{conversation_id}")
         async def chat(request: Request, client: Client, conversation_id: str) -> None:
-            with making(client):
+            async with making(client):
                 await self._build(request, client, conversation_id)
 
     async def _build(self, request: Request, client: Client, conversation_id: str | None) -> None:

@@ -14,7 +14,7 @@ from wireside.errors import WiresideError
 from wireside.identity import LOCAL, Caller
 from wireside.ports import Clock
 from wireside_ui.components.dashboard import Dashboard
-from wireside_ui.page_socket import making
+from wireside_ui.page_socket import making, page_at
 from wireside_ui.theme import Look, head_html
 from wireside_ui.words import direction_of, language_of, sentence_in, words_in
 
@@ -48,13 +48,13 @@ class DashboardPage:
     def register(self) -> None:
         """Make the page known to NiceGUI."""
 
-        @ui.page("/dashboard")
+        @page_at("/dashboard")
         async def dashboard(request: Request, client: Client) -> Response | None:
             caller = getattr(request.state, "caller", LOCAL)
             base = request.scope.get("root_path", "")
             if not caller.may("admin"):
                 return RedirectResponse(f"{base}/audit", 303)  # says what is missing
-            with making(client):
+            async with making(client):
                 await self._build(request, client, caller, base)
             return None
 
