@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hmac
+
 import pytest
 from tests.backend.auth.conftest import House, as_caller
 
+from wireside.auth import keys
 from wireside.auth.gate import Credentials
 from wireside.auth.keys import MAX_KEYS
 from wireside.auth.tickets import GOOD_S
 from wireside.errors import BadMessage, Forbidden, NotFound
+from wireside.secret_words import digest
 
 HERE = "192.0.2.1"
 
@@ -32,6 +36,50 @@ async def test_a_key_that_is_not_right_lets_nobody_in(house: House) -> None:
     _, other = await house.keys.create(ada, "other", ["chat"])
     for wrong in ("", text[:-1], text + "x", text[:-3] + "AAA", text[:26] + other[26:], "é"):
         assert await house.gate().caller(Credentials(HERE, bearer=wrong)) is None
+
+
+async def test_a_key_is_found_by_its_id_and_its_secret_is_compared_in_constant_time(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By structure, not by the clock: the secret goes nowhere but into a hash, and the hash nowhere
+    but into ``compare_digest``, whatever is wrong with it.
+    """
+    ada = await house.administrator()
+    key, text = await house.keys.create(ada, "key", ["chat"])
+    secret = text.removeprefix(f"wireside_{key.id}_")
+    asked: list[object] = []
+    compared: list[tuple[str, str]] = []
+    look = type(house.store.accounts).key
+    compare = hmac.compare_digest
+
+    async def seen(self: object, *given: object) -> object:
+        asked.append(given)
+        return await look(self, *given)  # type: ignore[arg-type]
+
+    class Hash(str):
+        """A hash that can't be compared in another way."""
+
+        __slots__ = ()
+        __hash__ = str.__hash__
+
+        def __eq__(self, other: object) -> bool:
+            raise AssertionError("compared as text")
+
+    def same(kept: str, given: str) -> bool:
+        compared.append((str(kept), str(given)))
+        return compare(str.__str__(kept), str.__str__(given))
+
+    monkeypatch.setattr(type(house.store.accounts), "key", seen)
+    monkeypatch.setattr(keys, "digest", lambda text: Hash(digest(text)))
+    monkeypatch.setattr(keys.hmac, "compare_digest", same)
+    wrong = [secret[:-1] + ("A" if secret[-1] != "A" else "B"), "A" * 43, secret[::-1]]
+    for number, given in enumerate([secret, *wrong]):
+        caller = await house.keys.caller(f"wireside_{key.id}_{given}", HERE)
+        assert (caller is not None) == (number == 0)
+        assert compared == [(digest(secret), digest(given))]
+        assert asked == [(key.id,)]
+        asked.clear()
+        compared.clear()
 
 
 async def test_a_key_ends_with_its_days_or_its_account(house: House) -> None:
