@@ -7,11 +7,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import HTMLResponse
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from wireside.api.asking import TheirChat, WhoAsks
 from wireside.api.problems import PROBLEMS
 from wireside.auth.auth import Auth
+from wireside.auth.keys import MAX_DAYS, MAX_NAME_CHARS
 from wireside.auth.tickets import GOOD_S
 from wireside.chat.sharing import Sharing
 from wireside.errors import NotFound
@@ -40,6 +41,8 @@ class Me(BaseModel):
 class NewTicket(BaseModel):
     """What a ticket is for. With ``origin`` only its pages can use it."""
 
+    model_config = ConfigDict(strict=True)
+
     origin: str | None = Field(None, max_length=300)
 
 
@@ -53,11 +56,16 @@ class Ticket(BaseModel):
 class NewKey(BaseModel):
     """What a key is to be."""
 
-    name: str
-    scopes: list[Scope]
-    days: float | None = None
-    messages_per_minute: int | None = None
-    tokens_per_day: int | None = Field(None, le=2**53)
+    model_config = ConfigDict(strict=True)
+
+    # ``Keys`` holds these; here they are only told, so that they are refused in its words.
+    name: str = Field(
+        json_schema_extra={"minLength": 1, "maxLength": MAX_NAME_CHARS, "pattern": r"\S"}
+    )
+    scopes: list[Scope] = Field(json_schema_extra={"minItems": 1})
+    days: float | None = Field(None, json_schema_extra={"exclusiveMinimum": 0, "maximum": MAX_DAYS})
+    messages_per_minute: int | None = Field(None, le=2**53, json_schema_extra={"minimum": 1})
+    tokens_per_day: int | None = Field(None, le=2**53, json_schema_extra={"minimum": 1})
 
 
 class Key(BaseModel):
@@ -100,12 +108,16 @@ class Person(BaseModel):
 class NewPerson(BaseModel):
     """Who is invited; without a name they choose one."""
 
+    model_config = ConfigDict(strict=True)
+
     role: Role = "user"
     name: str = ""
 
 
 class PersonChanges(BaseModel):
     """What is to change; what is left out stays."""
+
+    model_config = ConfigDict(strict=True)
 
     role: Role | None = None
     disabled: bool | None = None

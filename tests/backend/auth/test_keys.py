@@ -5,8 +5,10 @@ from __future__ import annotations
 import hmac
 
 import pytest
+from pydantic import ValidationError
 from tests.backend.auth.conftest import House, as_caller
 
+from wireside.api.accounts import NewKey, PersonChanges
 from wireside.auth import keys
 from wireside.auth.gate import Credentials
 from wireside.auth.keys import MAX_KEYS
@@ -36,6 +38,39 @@ async def test_a_key_that_is_not_right_lets_nobody_in(house: House) -> None:
     _, other = await house.keys.create(ada, "other", ["chat"])
     for wrong in ("", text[:-1], text + "x", text[:-3] + "AAA", text[:26] + other[26:], "é"):
         assert await house.gate().caller(Credentials(HERE, bearer=wrong)) is None
+
+
+async def test_the_api_s_description_of_a_key_is_what_is_asked_of_one(house: House) -> None:
+    """A client that keeps to it is not refused, and one that is at its bounds neither."""
+    ada = await house.administrator()
+    told = NewKey.model_json_schema()["properties"]
+    assert NewKey.model_fields.keys() == told.keys()
+    longest, most = told["name"]["maxLength"], told["days"]["maximum"]
+    assert (told["name"]["minLength"], told["scopes"]["minItems"]) == (1, 1)
+    assert told["days"]["exclusiveMinimum"] == 0
+    assert told["messages_per_minute"]["minimum"] == told["tokens_per_day"]["minimum"] == 1
+    for name in ("x", "x" * longest):
+        limits = {"messages_per_minute": 1, "tokens_per_day": 1}
+        await house.keys.create(ada, name, ["read"], days=most, **limits)
+    for name, scopes, more in (
+        ("", ["read"], {}),
+        (" ", ["read"], {}),
+        ("x" * (longest + 1), ["read"], {}),
+        ("x", [], {}),
+        ("x", ["read"], {"days": 0}),
+        ("x", ["read"], {"days": most + 1}),
+        ("x", ["read"], {"messages_per_minute": 0}),
+        ("x", ["read"], {"tokens_per_day": 0}),
+    ):
+        with pytest.raises(BadMessage):
+            await house.keys.create(ada, name, scopes, **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("wrong", [{"disabled": 0}, {"disabled": "no"}, {"role": 1}])
+def test_changes_of_an_account_are_not_guessed(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        PersonChanges.model_validate(wrong)
+    assert PersonChanges.model_validate({"disabled": False}).disabled is False
 
 
 async def test_a_key_is_found_by_its_id_and_its_secret_is_compared_in_constant_time(
