@@ -86,6 +86,8 @@ def serve(
     """Start the server and print its address. Ctrl+C ends it."""
     settings = _settings(host=host, port=port)
     _check_address(settings)
+    if settings.openness is not None:
+        _err.print(f"[bold red]Open to everybody?[/] {escape(settings.openness)}")
     if not settings.uses_openai and not weights.are_present(settings.cache_dir):
         _fetch_or_warn(settings)
     _raise_file_limit()

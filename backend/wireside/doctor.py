@@ -40,7 +40,7 @@ from wireside.providers import weights
 from wireside.settings import Settings
 from wireside.settings_load import WrongSettings, load_settings, other_port, variable
 
-State = Literal["ok", "failed", "skipped"]
+State = Literal["ok", "warning", "failed", "skipped"]
 
 OLDEST_PYTHON = (3, 11)
 EMBEDDED_MB = 600
@@ -82,6 +82,7 @@ async def examine(
         checks += [_wrong_setting(sentence) for sentence in error.sentences]
         return [*checks, check_files(Settings.model_construct())]
     checks.append(check_names(os.environ))
+    checks.append(check_accounts(settings))
     checks.append(check_folder("Cache folder", settings.cache_dir, "cache_dir"))
     checks.append(check_folder("Data folder", settings.data_dir, "data_dir"))
     checks += [check_files(settings), check_memory(settings), await check_weights(settings)]
@@ -117,6 +118,18 @@ def check_names(environment: os._Environ[str] | dict[str, str]) -> Check:
             hint = f" Did you mean {near[0]}?" if near else ""
             return Check("Settings", "failed", f"{name} is no setting.{hint}", f"unset {name}")
     return Check("Settings", "ok", f"valid; set here: {', '.join(given) or 'none'}")
+
+
+def check_accounts(settings: Settings) -> Check:
+    """Whether others who reach the server have to say who they are."""
+    if settings.exposure is not None:
+        remedy = "export WIRESIDE_AUTH=…  and WIRESIDE_PUBLIC_URL=…  (docs/accounts.md)"
+        return Check("Accounts", "failed", settings.exposure, remedy)
+    if settings.openness is not None:
+        return Check("Accounts", "warning", settings.openness, "export WIRESIDE_AUTH=password")
+    if settings.auth == "none":
+        return Check("Accounts", "ok", "none, and only this machine is answered")
+    return Check("Accounts", "ok", f"WIRESIDE_AUTH={settings.auth}")
 
 
 def check_folder(name: str, folder: Path, field: str) -> Check:

@@ -20,7 +20,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from wireside.protocol.handshake import is_loopback
+from wireside.protocol.handshake import is_for_others, is_loopback
 
 Items = Annotated[tuple[str, ...], NoDecode]
 """A list, written ``a, b, c`` in the environment."""
@@ -342,6 +342,22 @@ class Settings(BaseSettings):
                 " it. Example: WIRESIDE_PUBLIC_URL=https://chat.example.org"
             )
         return None
+
+    @property
+    def openness(self) -> str | None:
+        """What to think of before others come, as a sentence: a server that listens on loopback
+        may be reached through a proxy. Whom that lets in can't be seen from here, so this keeps
+        nobody from starting it.
+        """
+        names = [name for name in (self.public_url, *self.trusted_hosts) if name]
+        others = [name for name in names if is_for_others(name)]
+        if self.auth != "none" or not others:
+            return None
+        return (
+            f"There are no accounts, but the server answers to {others[0]}: whoever reaches it"
+            " there can read, change and delete all conversations. Set WIRESIDE_AUTH=password (or"
+            " oidc, or proxy), unless your proxy lets in nobody but you."
+        )
 
     @property
     def uses_openai(self) -> bool:

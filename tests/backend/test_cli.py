@@ -112,6 +112,20 @@ def test_it_listens_on_loopback_only() -> None:
     assert "WIRESIDE_HOST=127.0.0.1" in result.stderr
 
 
+def test_a_public_address_without_accounts_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WIRESIDE_PUBLIC_URL", "https://chat.example.org")
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:1/v1")
+    started: list[Settings] = []
+    monkeypatch.setattr("wireside.app.create_app", lambda settings: started.append(settings))
+    monkeypatch.setattr("wireside.api.server.run_server", lambda *_, **__: None)
+    result = runner.invoke(app, ["serve"])
+    assert (result.exit_code, len(started)) == (0, 1), "it starts: the proxy may let in nobody else"
+    assert "Open to everybody?" in result.stderr
+    assert "WIRESIDE_AUTH=password" in result.stderr
+    monkeypatch.setenv("WIRESIDE_PUBLIC_URL", "http://localhost:8080")
+    assert "Open to everybody?" not in runner.invoke(app, ["serve"]).stderr
+
+
 def test_a_taken_port_is_told_with_the_command_for_another() -> None:
     with socket.create_server(("127.0.0.1", 0)) as foreign:
         port = foreign.getsockname()[1]

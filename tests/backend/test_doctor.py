@@ -133,6 +133,19 @@ async def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None
     assert found[0].remedy == "export WIRESIDE_PORT=8080"
 
 
+async def test_a_public_address_without_accounts_is_warned_of(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert (await check("Accounts")).state == "ok"
+    monkeypatch.setenv("WIRESIDE_PUBLIC_URL", "https://chat.example.org")
+    found = await check("Accounts")
+    assert (found.state, found.remedy) == ("warning", "export WIRESIDE_AUTH=password")
+    monkeypatch.setenv("WIRESIDE_HOST", "0.0.0.0")
+    assert (await check("Accounts")).state == "failed"
+    monkeypatch.setenv("WIRESIDE_AUTH", "password")
+    assert (await check("Accounts")).state == "ok"
+
+
 def test_a_misspelt_variable_is_told() -> None:
     found = doctor.check_names({"WIRESIDE_PROT": "1", "HOME": "/"})
     assert (found.state, found.remedy) == ("failed", "unset WIRESIDE_PROT")

@@ -93,3 +93,14 @@ def test_openai_variables_are_honoured_as_they_are(monkeypatch: pytest.MonkeyPat
 def test_wrong_values_are_refused(values: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         Settings(**values)  # type: ignore[arg-type]  # wrong on purpose
+
+
+def test_a_server_that_others_reach_through_a_proxy_without_accounts_is_warned_of() -> None:
+    told = Settings(public_url="https://chat.example.org").openness
+    assert told is not None
+    assert "https://chat.example.org" in told
+    assert "WIRESIDE_AUTH=password" in told
+    assert Settings(trusted_hosts=("chat.example.org",)).openness is not None
+    assert Settings(public_url="https://chat.example.org", auth="password").openness is None
+    assert Settings(public_url="http://localhost:9000", trusted_hosts=("::1",)).openness is None
+    assert Settings().openness is None

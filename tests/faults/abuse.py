@@ -39,6 +39,9 @@ PER_ADDRESS = 40
 GOODBYE_S = 3.0
 """After an unanswered ping a close frame is tried first."""
 
+MADE_AT_LEAST = 0.95
+"""Of the connections: where fewer come about, little was tried out."""
+
 TEXT, BINARY, CONT, PING, PONG = 1, 2, 0, 9, 10
 
 
@@ -80,7 +83,8 @@ class Abuser:
         self.dice = dice
         self.stream = stream
         self.since = 0.0
-        self.freed_s: float | None = None
+        self.is_turned_away = False
+        """Whether it wanted a WebSocket and has none."""
         self._sock = socket.socket()
 
     async def connect(self, small_buffer: bool) -> None:
@@ -104,12 +108,14 @@ class Abuser:
 
     async def upgrade(self, path: str = "/ws/ai-chat", *headers: str) -> bool:
         """Shake hands; return whether that was granted."""
+        self.is_turned_away = True
         await self.send(handshake(path, *headers))
         answer = b""
         while b"\r\n\r\n" not in answer:
             answer += await self.receive(1)
         self.since = time.monotonic()
-        return answer.startswith(b"HTTP/1.1 101")
+        self.is_turned_away = not answer.startswith(b"HTTP/1.1 101")
+        return not self.is_turned_away
 
     async def frame(self, opcode: int, data: bytes = b"", **flags: bool) -> None:
         await self.send(frame(opcode, data, **flags))
@@ -389,7 +395,15 @@ class Outcome:
     count: int = 0
     never: int = 0
     refused: int = 0
+    """Could not connect."""
+    turned_away: int = 0
+    """Were to misbehave on a WebSocket that they were not given."""
     seconds: list[float] = field(default_factory=list)
+
+    @property
+    def made(self) -> int:
+        """How many did what they came for, and were freed."""
+        return len(self.seconds) - self.turned_away
 
 
 class Storm:
@@ -448,7 +462,10 @@ class Storm:
             for abuser, kind in list(self._live.items()):
                 if abuser.is_freed():
                     seconds = time.monotonic() - abuser.since
-                    self.outcomes[kind.name].seconds.append(round(seconds, 2))
+                    outcome = self.outcomes[kind.name]
+                    outcome.seconds.append(round(seconds, 2))
+                    # of those that share an address, most shall not get one
+                    outcome.turned_away += abuser.is_turned_away and not kind.shares_address
                     del self._live[abuser]
                     abuser.close()
             await asyncio.sleep(0.1)
@@ -610,6 +627,12 @@ class Report:
             late = [s for s in outcome.seconds if s > limit_s]
             if outcome.never or late:
                 found.append(f"{name}: {outcome.never} never freed, {len(late)} too late")
+        wanted = sum(outcome.count for outcome in self.outcomes.values())
+        made = sum(outcome.made for outcome in self.outcomes.values())
+        if made < MADE_AT_LEAST * wanted or not wanted:
+            found.append(f"of {wanted} abusive connections {made} were made and freed")
+        if idle := [name for name, outcome in self.outcomes.items() if not outcome.made]:
+            found.append(f"nothing was tried of: {', '.join(idle)}")
         if self.peak_mib - self.before_mib > self.limits.memory_mib:
             found.append(f"memory grew by {self.peak_mib - self.before_mib:.0f} MiB")
         if self.sockets_left > 0:
@@ -641,11 +664,13 @@ class Report:
         ]
 
     def table(self) -> str:
-        lines = [f"{'abuser':<26}{'count':>6}{'median s':>10}{'last s':>8}{'never':>7}{'limit':>7}"]
+        head = f"{'abuser':<26}{'count':>6}{'median s':>10}{'last s':>8}"
+        lines = [f"{head}{'never':>7}{'made':>6}{'limit':>7}"]
         for name, outcome in self.outcomes.items():
             half, last = _part(outcome.seconds, 0.5), max(outcome.seconds, default=0.0)
             lines.append(
                 f"{name:<26}{outcome.count:>6}{half:>10.1f}{last:>8.1f}{outcome.never:>7}"
+                f"{outcome.made:>6}"
                 f"{self._limit_s(outcome):>7.0f}"
             )
         lines.append("")

@@ -1,8 +1,9 @@
 """REST under schemathesis and under hostile files: no 5xx, and no answer beside its description.
 
 Schemathesis reads ``/api/openapi.json`` of a real server and asks all operations for everything
-that it describes, and for what it rules out, alone and in sequences. Then the import route gets
-files that mean harm.
+that it describes, and for what it rules out, alone and in sequences: of a server without accounts,
+and of one with, by an administrator's key, which reaches what the other answers with 404. Then the
+import route gets files that mean harm.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import os
 import random
 import subprocess
 import sys
@@ -19,7 +21,10 @@ import urllib.error
 import urllib.request
 import zipfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 from served import Served, served
 
@@ -33,7 +38,49 @@ checks.positive_data_acceptance.enabled = false
 [[operations]]
 include-path = "/api/conversations/{conversation_id}/restore"
 phases.stateful.enabled = false
+
+# There may be fifty, and each has a name that can be shown.
+[[operations]]
+include-path = "/api/keys"
+include-method = "POST"
+checks.positive_data_acceptance.enabled = false
+
+# Where it is the key that all of this is done with, the hook below names another.
+[[operations]]
+include-path = "/api/keys/{key_id}"
+checks.ensure_resource_availability.enabled = false
+
+# A name that can be shown, and the last administrator stays.
+[[operations]]
+include-path-regex = "^/api/users"
+checks.positive_data_acceptance.enabled = false
 """
+
+HOOKS = """\
+import os
+import schemathesis
+from itertools import cycle
+
+KEY = os.environ["FUZZ_KEY"]
+USERS = cycle(os.environ["FUZZ_USERS"].split(","))
+
+@schemathesis.hook
+def before_call(context, case, kwargs):
+    given = case.path_parameters or {}
+    if given.get("key_id") == KEY:  # it would saw off the branch it sits on
+        given["key_id"] = "0" * 16
+    if "user_id" in given and KEY and case.meta.generation.mode.is_positive:
+        given["user_id"] = next(USERS)  # no operation makes one: people do, on a page
+"""
+
+REACHED = frozenset(
+    {
+        *("key_made", "key_revoked", "signed_out", "invited", "password_reset_offered"),
+        *("role_changed", "account_disabled", "account_enabled", "account_removed"),
+        *("conversation_exported", "conversation_deleted", "shared", "share_ended"),
+    }
+)
+"""What the audit log must tell of in the end: all that was asked for was done, too."""
 
 MAX_GROWTH_MB = 300
 """Of the server's memory by files of 256 MB, unpacked, that are read one after another."""
@@ -44,16 +91,83 @@ bytes a character, and what is made of it.
 """
 
 
-def describe(server: Served, *, examples: int, seed: int) -> int:
-    """Run schemathesis; return its exit code."""
+@dataclass(frozen=True)
+class Administrator:
+    """A key that may do everything, and the accounts that it can be done to."""
+
+    server: Served
+    key: str
+    users: tuple[str, ...]
+
+    @classmethod
+    def of(cls, server: Served, *, people: int = 12) -> Administrator:
+        """Make the administrator and some people, as browsers do."""
+        browser = _join(server, server.first_link, "ada")
+        key = _json(browser, server, "/api/keys", {"name": "all", "scopes": SCOPES})["key"]
+        for number in range(people):
+            invited = _json(browser, server, "/api/users", {"role": "user"})
+            _join(server, invited["link"], f"user {number}")
+        everybody = _json(browser, server, "/api/users")
+        return cls(server, key, tuple(one["id"] for one in everybody if one["name"] != "ada"))
+
+    def missing(self) -> list[str]:
+        """Return what was not reached."""
+        asking = urllib.request.build_opener()
+        asking.addheaders = [("Authorization", f"Bearer {self.key}")]
+        done: set[str] = set()
+        before = ""
+        try:
+            while entries := _json(asking, self.server, f"/api/audit?limit=500{before}"):
+                done |= {entry["action"] for entry in entries}
+                before = f"&before={entries[-1]['number']}"
+        except urllib.error.HTTPError as error:
+            return [f"the key is good no more: {error}"]
+        return [f"nothing did this: {action}" for action in sorted(REACHED - done)]
+
+
+SCOPES = ["chat", "read", "admin"]
+
+
+def _join(server: Served, link: str, name: str) -> urllib.request.OpenerDirector:
+    browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+    browser.addheaders = [("Origin", server.url)]
+    secret = parse_qs(urlsplit(link).query)["link"][0]
+    form = {"link": secret, "name": name, "password": "a good long password"}
+    browser.open(f"{server.url}/join", urlencode(form).encode()).close()
+    return browser
+
+
+def _json(
+    browser: urllib.request.OpenerDirector, server: Served, path: str, body: object = None
+) -> Any:
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(server.url + path, data)
+    request.add_header("Content-Type", "application/json")
+    with browser.open(request, timeout=60) as response:
+        return json.load(response)
+
+
+def describe(server: Served, *, examples: int, seed: int, who: Administrator | None = None) -> int:
+    """Run schemathesis, as nobody or as the administrator; return its exit code."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "schemathesis.toml").write_text(CONFIG)
+        hooks = Path(folder) / "hooks.py"
+        hooks.write_text(HOOKS)
+        environment = {
+            **os.environ,
+            "SCHEMATHESIS_HOOKS": str(hooks),
+            "FUZZ_KEY": who.key.split("_")[1] if who else "",
+            "FUZZ_USERS": ",".join(who.users) if who else "",
+        }
         command = [
             *(str(Path(sys.executable).with_name("schemathesis")), "run", "--no-color"),
             *(f"{server.url}/api/openapi.json", "--continue-on-failure"),
             *("--max-examples", str(examples), "--seed", str(seed)),
+            *(("--header", f"Authorization: Bearer {who.key}") if who else ()),
         ]
-        process = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        process = subprocess.run(
+            command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+        )
     lines = [line[:300] for line in process.stdout.splitlines()]
     shown = lines if process.returncode else lines[-18:]
     print("\n".join(shown))
@@ -223,6 +337,10 @@ def main() -> int:
         code = describe(server, examples=given.examples, seed=given.seed)
         wrong = bring_in(server, mutations=given.mutations, seed=given.seed)
         wrong += server.faults()
+    with served(auth="password", sharing="public") as server:
+        who = Administrator.of(server)
+        code |= describe(server, examples=given.examples, seed=given.seed, who=who)
+        wrong += who.missing() + server.faults()
     for line in wrong:
         print(" ", line)
     return int(code != 0 or bool(wrong))

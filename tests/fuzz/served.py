@@ -27,6 +27,8 @@ class Served:
     process: psutil.Process
     log_file: Path
     lab: FakeOpenAI
+    first_link: str = ""
+    """Makes the administrator; "" where there are no accounts."""
 
     @property
     def memory_mb(self) -> float:
@@ -78,7 +80,8 @@ def served(**settings: object) -> Iterator[Served]:
         try:
             url = process.stdout.readline().rpartition(" ")[2].strip()
             assert url.startswith("http://"), log_file.read_text()
-            yield Served(url, process, log_file, lab)
+            link = process.stdout.readline() if settings.get("auth") == "password" else ""
+            yield Served(url, process, log_file, lab, link.rpartition(" ")[2].strip())
             assert process.poll() is None, f"It died.\n{log_file.read_text()[-5_000:]}"
         finally:
             process.terminate()

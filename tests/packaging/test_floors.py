@@ -1,8 +1,13 @@
-"""No lock goes below the versions that carry security fixes, whatever a resolver would take."""
+"""Nothing goes below the versions that carry security fixes, whatever a resolver would take: not
+the lock, not what the wheel asks for, not the scripts that a package has inside.
+"""
 
 from __future__ import annotations
 
+import json
 import re
+import tomllib
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -10,6 +15,10 @@ import pytest
 ROOT = Path(__file__).parents[2]
 LOCK = (ROOT / "requirements" / "runtime.txt").read_text()
 LOCKED = dict(re.findall(r"^([a-z0-9][\w.-]*)==([^\s;\\]+)", LOCK, re.MULTILINE))
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+ASKED_FOR = dict(
+    re.findall(r"^([\w.-]+)(?:\[.*\])?>=([\d.]+)", "\n".join(PROJECT["dependencies"]), re.MULTILINE)
+)
 
 FLOORS = {
     "aiohttp": ("3.13.3", "CVE-2025-69223 and its like: answers that unpack to gigabytes"),
@@ -39,7 +48,8 @@ FLOORS = {
 
 
 def numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in re.findall(r"\d+", version))
+    """Return a version's numbers, without the zeros at its end."""
+    return tuple(int(part) for part in re.findall(r"\d+", re.sub(r"(\.0+)+$", "", version)))
 
 
 @pytest.mark.parametrize("name", FLOORS)
@@ -49,6 +59,32 @@ def test_the_lock_has_the_mended_version(name: str) -> None:
     assert numbers(LOCKED[name]) >= numbers(floor), why
 
 
+@pytest.mark.parametrize("name", FLOORS)
+def test_a_wheel_asks_for_the_mended_version(name: str) -> None:
+    floor, why = FLOORS[name]
+    assert name in ASKED_FOR, "without a lower bound an older one may stay where it is"
+    assert numbers(ASKED_FOR[name]) >= numbers(floor), why
+
+
+def test_every_dependency_has_a_lower_bound_that_the_lock_keeps() -> None:
+    assert len(ASKED_FOR) == len(PROJECT["dependencies"])
+    below = [
+        name for name, floor in ASKED_FOR.items() if numbers(LOCKED[name.lower()]) < numbers(floor)
+    ]
+    assert below == []
+
+
+def test_the_mermaid_inside_of_nicegui_has_the_mended_version() -> None:
+    """CVE-2025-54880, -54881: scripts out of names of diagrams."""
+    folder = files("nicegui") / "elements" / "mermaid"
+    lock = json.loads((folder / "package-lock.json").read_text())
+    version = lock["packages"]["node_modules/mermaid"]["version"]
+    assert numbers(version) >= (11, 10)
+    scripts = [one for one in (folder / "dist").iterdir() if one.name.endswith(".js")]
+    assert any(f'"{version}"' in one.read_text() for one in scripts), "this is what was built in"
+
+
 def test_versions_are_compared_as_numbers() -> None:
     assert numbers("3.9.15") < numbers("3.13.0")
     assert numbers("1.10.0") >= numbers("1.3")
+    assert numbers("5.14") >= numbers("5.14.0")

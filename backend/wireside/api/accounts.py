@@ -43,6 +43,8 @@ class Me(BaseModel):
 class NewTicket(BaseModel):
     """What a ticket is for. With ``origin`` only its pages can use it."""
 
+    model_config = ConfigDict(strict=True)
+
     origin: str | None = Field(None, max_length=300)
 
 
@@ -116,12 +118,16 @@ class Person(BaseModel):
 class NewPerson(BaseModel):
     """Who is invited; without a name they choose one."""
 
+    model_config = ConfigDict(strict=True)
+
     role: Role = "user"
     name: str = ""
 
 
 class PersonChanges(BaseModel):
     """What is to change; what is left out stays."""
+
+    model_config = ConfigDict(strict=True)
 
     role: Role | None = None
     disabled: bool | None = None

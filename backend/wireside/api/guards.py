@@ -83,7 +83,12 @@ class Guards:
             str(named_origin(text, "WIRESIDE_FRAME_ANCESTORS")) for text in settings.frame_ancestors
         ]
         known = AccessLog(
-            SecurityHeaders(inner, image_hosts=settings.image_hosts, frame_ancestors=frames)
+            SecurityHeaders(
+                inner,
+                image_hosts=settings.image_hosts,
+                frame_ancestors=frames,
+                is_https=(settings.public_url or "").lower().startswith("https:"),
+            )
         )
         proxies = list(settings.trusted_proxies)
         self.app = Peer(ProxyHeadersMiddleware(RequestIds(known), proxies))  # type: ignore[arg-type]  # uvicorn's types are its own
@@ -341,6 +346,9 @@ _ALWAYS: Final = (
     (b"cross-origin-opener-policy", b"same-origin"),
 )
 
+_HTTPS_ONLY: Final = (b"strict-transport-security", b"max-age=31536000")
+"""For a year. Of this host alone: what others under its name speak is not for us to say."""
+
 _NO_FRAMES: Final = (b"x-frame-options", b"DENY")
 
 _NOT_A_PAGE: Final = (
@@ -366,8 +374,10 @@ class SecurityHeaders:
         *,
         image_hosts: Iterable[str] = (),
         frame_ancestors: Iterable[str] = (),
+        is_https: bool = False,
     ) -> None:
         self.app = app
+        self.headers = (*_ALWAYS, _HTTPS_ONLY) if is_https else _ALWAYS
         self._frames = " ".join(frame_ancestors) or "'none'"
         # The old header can't name origins: where some may embed the page, only the policy speaks.
         self.page_headers = [] if frame_ancestors else [_NO_FRAMES]
@@ -416,7 +426,7 @@ class _Response:
     async def _begin(self, message: Message) -> None:
         headers = list(message.get("headers", ()))
         present = {name.lower() for name, _ in headers}
-        headers += [item for item in _ALWAYS if item[0] not in present]
+        headers += [item for item in self._guard.headers if item[0] not in present]
         if (b"x-nicegui-content", b"page") in headers:
             self._start = {**message, "headers": headers}
             return

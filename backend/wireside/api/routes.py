@@ -127,7 +127,11 @@ def routes(chat: ChatService) -> APIRouter:
     """Return the routes under ``/api``."""
     router = APIRouter(prefix="/api")
 
-    @router.get("/models", tags=["models"], responses={503: {"model": Problem}})
+    @router.get(
+        "/models",
+        tags=["models"],
+        responses={401: {"model": Problem}, 429: {"model": Problem}, 503: {"model": Problem}},
+    )
     async def models() -> ModelList:
         """List the models on offer; the first one is the default."""
         found = await chat.models()

@@ -188,6 +188,16 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def is_for_others(address: str) -> bool:
+    """Whether a URL or a name is one under which other machines find a server. A name under
+    ``.localhost`` is this machine to every browser.
+    """
+    host = address.partition("//")[2] if "//" in address else address
+    authority = Authority.parse(re.split(r"[/?#]", host)[0])
+    name = (authority.host if authority else host).rstrip(".")
+    return not (is_loopback(name) or name.endswith(".localhost"))
+
+
 def _is_same(origin: Origin, host: Authority, is_secure: bool) -> bool:
     """Compare host and port: the scheme may have been changed by a proxy that ends TLS."""
     if not origin.is_web or origin.host != host.host:

@@ -268,6 +268,19 @@ async def test_every_response_has_the_headers_and_keeps_its_own() -> None:
     assert refused["x-content-type-options"] == "nosniff"
 
 
+async def test_browsers_keep_to_https_where_that_is_the_address() -> None:
+    name = "strict-transport-security"
+    for url in ("https://chat.example", "HTTPS://chat.example/sub"):
+        app = guarded(answering([b""]), public_url=url)
+        for host in (b"chat.example", b"evil.example"):  # a refusal, too
+            assert headers_of(await respond(app, host=host))[name] == "max-age=31536000"
+        page = guarded(answering([b""], PAGE), public_url=url)
+        assert headers_of(await respond(page, host=b"chat.example"))[name] == "max-age=31536000"
+    for plain in (None, "http://chat.example"):
+        app = guarded(answering([b""]), public_url=plain)
+        assert name not in headers_of(await respond(app))
+
+
 async def test_a_stream_is_not_held_back() -> None:
     sent = await respond(guarded(answering([b"1", b"2", b"3"])))
     assert [message.get("body") for message in sent[1:]] == [b"1", b"2", b"3"]

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import hmac
 from contextlib import suppress
 from dataclasses import replace
 
 import pytest
+from pydantic import ValidationError
 from tests.backend.auth.conftest import House, as_caller
 
+from wireside.api.accounts import NewKey, PersonChanges
+from wireside.auth import keys
 from wireside.auth.gate import Credentials
 from wireside.auth.keys import MAX_KEYS
 from wireside.auth.tickets import GOOD_S
 from wireside.errors import BadMessage, Forbidden, NotFound
 from wireside.identity import Scope
+from wireside.secret_words import digest
 
 HERE = "192.0.2.1"
 
@@ -36,6 +41,83 @@ async def test_a_key_that_is_not_right_lets_nobody_in(house: House) -> None:
     _, other = await house.keys.create(ada, "other", ["chat"])
     for wrong in ("", text[:-1], text + "x", text[:-3] + "AAA", text[:26] + other[26:], "é"):
         assert await house.gate().caller(Credentials(HERE, bearer=wrong)) is None
+
+
+async def test_the_api_s_description_of_a_key_is_what_is_asked_of_one(house: House) -> None:
+    """A client that keeps to it is not refused, and one that is at its bounds neither."""
+    ada = await house.administrator()
+    told = NewKey.model_json_schema()["properties"]
+    assert NewKey.model_fields.keys() == told.keys()
+    longest, most = told["name"]["maxLength"], told["days"]["maximum"]
+    assert (told["name"]["minLength"], told["scopes"]["minItems"]) == (1, 1)
+    assert told["days"]["exclusiveMinimum"] == 0
+    assert told["messages_per_minute"]["minimum"] == told["tokens_per_day"]["minimum"] == 1
+    for name in ("x", "x" * longest):
+        limits = {"messages_per_minute": 1, "tokens_per_day": 1}
+        await house.keys.create(ada, name, ["read"], days=most, **limits)
+    for name, scopes, more in (
+        ("", ["read"], {}),
+        (" ", ["read"], {}),
+        ("x" * (longest + 1), ["read"], {}),
+        ("x", [], {}),
+        ("x", ["read"], {"days": 0}),
+        ("x", ["read"], {"days": most + 1}),
+        ("x", ["read"], {"messages_per_minute": 0}),
+        ("x", ["read"], {"tokens_per_day": 0}),
+    ):
+        with pytest.raises(BadMessage):
+            await house.keys.create(ada, name, scopes, **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("wrong", [{"disabled": 0}, {"disabled": "no"}, {"role": 1}])
+def test_changes_of_an_account_are_not_guessed(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        PersonChanges.model_validate(wrong)
+    assert PersonChanges.model_validate({"disabled": False}).disabled is False
+
+
+async def test_a_key_is_found_by_its_id_and_its_secret_is_compared_in_constant_time(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By structure, not by the clock: the secret goes nowhere but into a hash, and the hash nowhere
+    but into ``compare_digest``, whatever is wrong with it.
+    """
+    ada = await house.administrator()
+    key, text = await house.keys.create(ada, "key", ["chat"])
+    secret = text.removeprefix(f"wireside_{key.id}_")
+    asked: list[object] = []
+    compared: list[tuple[str, str]] = []
+    look = type(house.store.accounts).key
+    compare = hmac.compare_digest
+
+    async def seen(self: object, *given: object) -> object:
+        asked.append(given)
+        return await look(self, *given)  # type: ignore[arg-type]
+
+    class Hash(str):
+        """A hash that can't be compared in another way."""
+
+        __slots__ = ()
+        __hash__ = str.__hash__
+
+        def __eq__(self, other: object) -> bool:
+            raise AssertionError("compared as text")
+
+    def same(kept: str, given: str) -> bool:
+        compared.append((str(kept), str(given)))
+        return compare(str.__str__(kept), str.__str__(given))
+
+    monkeypatch.setattr(type(house.store.accounts), "key", seen)
+    monkeypatch.setattr(keys, "digest", lambda text: Hash(digest(text)))
+    monkeypatch.setattr(keys.hmac, "compare_digest", same)
+    wrong = [secret[:-1] + ("A" if secret[-1] != "A" else "B"), "A" * 43, secret[::-1]]
+    for number, given in enumerate([secret, *wrong]):
+        caller = await house.keys.caller(f"wireside_{key.id}_{given}", HERE)
+        assert (caller is not None) == (number == 0)
+        assert compared == [(digest(secret), digest(given))]
+        assert asked == [(key.id,)]
+        asked.clear()
+        compared.clear()
 
 
 async def test_a_key_ends_with_its_days_or_its_account(house: House) -> None:

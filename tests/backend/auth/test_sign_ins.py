@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from pwdlib.hashers.argon2 import Argon2Hasher
 from tests.backend.auth.conftest import PASSWORD, House
 
 from wireside.auth.gate import Credentials
 from wireside.auth.tries import AT_NETWORK, OF_NAME_THERE
 from wireside.errors import NotFound, RateLimited, Unauthorized
+from wireside.secret_words import digest
 
 HERE = "192.0.2.1"
 
@@ -59,6 +61,64 @@ async def test_wrong_names_and_wrong_passwords_are_told_alike(house: House) -> N
             await sign_in(house, name, password)
         said.add(str(refused.value))
     assert len(said) == 1
+
+
+async def test_an_unknown_name_costs_what_a_wrong_password_costs(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counted, not timed: as many looks at hashes, each of a hash that is as dear."""
+    ada = await house.administrator()
+    grace = await house.person(ada, "grace")
+    await house.accounts.disable(ada, grace.id)
+    work: list[str] = []
+    make, verify = Argon2Hasher.hash, Argon2Hasher.verify
+
+    def hashed(self: Argon2Hasher, *given: str) -> str:
+        work.append("hash")
+        return make(self, *given)
+
+    def verified(self: Argon2Hasher, password: str, known: str) -> bool:
+        work.append(known.rpartition("p=")[0])  # the kind and the costs, without the salt
+        return verify(self, password, known)
+
+    await house.passwords.is_right(PASSWORD, None)  # makes nobody's hash, once in a process
+    monkeypatch.setattr(Argon2Hasher, "hash", hashed)
+    monkeypatch.setattr(Argon2Hasher, "verify", verified)
+    spent = []
+    for name, password in (
+        ("ada", "wrong password"),
+        ("nobody", PASSWORD),
+        ("nobody", "x" * 10_000),
+        ("grace", PASSWORD),
+        ("", ""),
+        ("\0", PASSWORD),
+    ):
+        work.clear()
+        with pytest.raises(Unauthorized):
+            await sign_in(house, name, password)
+        spent.append(tuple(work))
+    assert len(spent[0]) == 1
+    assert spent[0][0].startswith("$argon2id$")
+    assert len(set(spent)) == 1, spent
+
+
+async def test_what_a_cookie_holds_is_looked_up_by_its_hash(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So the time of the look tells nothing of the secret."""
+    await house.administrator()
+    cookie = await sign_in(house, "ada")
+    token = cookie.rpartition(".")[0]
+    asked: list[object] = []
+    look = type(house.store.accounts).sign_in
+
+    async def seen(self: object, *given: object) -> object:
+        asked.extend(given)
+        return await look(self, *given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(type(house.store.accounts), "sign_in", seen)
+    assert await house.sign_ins.caller(cookie, HERE) is not None
+    assert asked == [digest(token)]
 
 
 async def test_guessing_is_slowed_down_for_where_it_comes_from(house: House) -> None:

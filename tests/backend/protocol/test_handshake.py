@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wireside.protocol.handshake import Accept, Door, Handshake, Refuse, is_loopback
+from wireside.protocol.handshake import (
+    Accept,
+    Door,
+    Handshake,
+    Refuse,
+    is_for_others,
+    is_loopback,
+)
 
 LOOPBACK = Door()
 PROXIED = Door(public_url="https://chat.example.com/sub/", allowed_origins=["https://ally.example"])
@@ -250,3 +257,24 @@ def test_loopback_is_known(host: str) -> None:
 @pytest.mark.parametrize("host", ["", "0.0.0.0", "::", "example.com", "192.168.0.1", "localhost.a"])
 def test_what_is_not_loopback_is_known_too(host: str) -> None:
     assert not is_loopback(host)
+
+
+def test_an_address_for_others_is_known() -> None:
+    others = (
+        "https://chat.example.org",
+        "http://192.168.0.7:8080/sub",
+        "nas",
+        "nas:81",
+        "[fd00::1]",
+    )
+    own = (
+        "http://localhost:8080/",
+        "https://127.0.0.1",
+        "http://[::1]:81/x",
+        "::1",
+        "LOCALHOST:80",
+    )
+    assert [name for name in others if not is_for_others(name)] == []
+    assert [name for name in own if is_for_others(name)] == []
+    assert not is_for_others("https://chat.localhost")
+    assert is_for_others("https://localhost.example.org")

@@ -1,4 +1,6 @@
-"""A key and a message are put through every error that there is; the log has neither."""
+"""A key and a message are put through every error that there is; the log has neither, and nothing
+that a client, a reader or a monitor is given has the key.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +16,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from tests.backend.opened_page import opened_page
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
@@ -30,6 +33,9 @@ TOKEN = "canary-of-a-token-551284017763"
 BOTH = f"refused {KEY} because of {WORDS}"
 LEAK = re.compile(r"canary|heron|47113906|55128401|7f3a9b2c", re.IGNORECASE)
 """Parts of them, long enough to be in no process id, port or time by chance."""
+
+SECRET = re.compile(r"canary.of.a.(key|token)|7f3a9b2c|55128401", re.IGNORECASE)
+"""Of those, the ones that nobody may be shown, not even who has asked."""
 
 REFUSALS: list[Script] = [
     *(failure(status, BOTH) for status in (400, 401, 402, 403, 404, 408, 409, 413, 422, 500, 503)),
@@ -133,12 +139,16 @@ async def start(lab: FakeOpenAI, tmp_path: Path) -> AsyncIterator[Start]:
 
 
 async def ask(client: ClientConnection, **fields: object) -> dict[str, Any]:
-    """Ask, and return the last frame."""
+    """Ask, and return the last frame, which has the conversation's id; none has a secret."""
     await client.send(json.dumps({"type": "chat", "message": WORDS, **fields}))
+    conversation = ""
     while True:
-        frame: dict[str, Any] = json.loads(await client.recv())
+        received = await client.recv()
+        assert not SECRET.search(str(received))
+        frame: dict[str, Any] = json.loads(received)
+        conversation = frame.get("conversation", conversation)
         if frame["type"] in ("done", "error"):
-            return frame
+            return {**frame, "conversation": conversation}
 
 
 async def send_raw(server: Running, frame: str | bytes) -> None:
@@ -147,9 +157,32 @@ async def send_raw(server: Running, frame: str | bytes) -> None:
             await client.send(frame)
             async with asyncio.timeout(0.3):
                 while True:
-                    await client.recv()
+                    assert not SECRET.search(str(await client.recv()))
         except (TimeoutError, ConnectionClosed):
             pass
+
+
+async def seen_of(server: Running, conversations: list[str]) -> dict[str, str]:
+    """Return all that can be read of conversations and of the server, head and body, by path."""
+    formats = ("markdown", "json", "html")
+    paths = ["/api/conversations", "/api/health/live", "/api/health/ready", "/api/models"]
+    for one in conversations:
+        exports = [f"/api/conversations/{one}/export?format={name}" for name in formats]
+        paths += [f"/api/conversations/{one}", *exports]
+    found: dict[str, str] = {}
+    async with httpx2.AsyncClient(base_url=server.url, timeout=30) as http:
+        for path in paths:
+            response = await http.get(path)
+            assert response.status_code == 200, path
+            found[path] = f"{dict(response.headers)} {response.text}"
+        metrics = await http.get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
+        assert metrics.status_code == 200
+        found["/metrics"] = f"{dict(metrics.headers)} {metrics.text}"
+    for one in conversations:
+        async with opened_page(server.url, f"/c/{one}") as page:
+            await page.until(WORDS)
+            found[f"/c/{one}"] = page.text
+    return found
 
 
 @pytest.mark.timeout(120)
@@ -162,6 +195,12 @@ async def test_what_the_model_s_server_says(start: Start, lab: FakeOpenAI) -> No
             where = {"conversation": "new"} if number % 2 else {}
             ends.append(await ask(client, id="q", **where))
         lab.forget()
+    conversations = [end["conversation"] for end in ends if end["conversation"]]
+    assert len(conversations) == len(REFUSALS) // 2
+    for path, text in (await seen_of(server, conversations)).items():
+        assert not SECRET.search(text), path
+        is_of_one = any(one in path for one in conversations)
+        assert not is_of_one or WORDS in text, path  # it is there, and not what must not be
     failed = [end["code"] for end in ends if end["type"] == "error"]
     assert len(failed) >= len(REFUSALS) - 4
     assert len(set(failed)) >= 7, "the errors of the tree that a provider can raise"
@@ -187,6 +226,7 @@ async def test_what_clients_send(start: Start, lab: FakeOpenAI) -> None:
         good = await http.get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
         assert good.status_code == 200
         assert not LEAK.findall(good.text)
+        answers: list[httpx2.Response] = []
         for path in (
             "/",
             "/api/conversations",
@@ -194,14 +234,17 @@ async def test_what_clients_send(start: Start, lab: FakeOpenAI) -> None:
             "/api/nope",
             "/ws/ai-chat",
         ):
-            await http.get(
-                path, params={"q": WORDS, "ticket": KEY, "cursor": WORDS, "limit": WORDS}
-            )
+            query = {"q": WORDS, "ticket": KEY, "cursor": WORDS, "limit": WORDS}
+            answers.append(await http.get(path, params=query))
         for body in (WORDS, json.dumps([{"title": WORDS, "mapping": WORDS}]), json.dumps(WORDS)):
             for path in ("/api/conversations/import", "/api/conversations"):
-                await http.post(path, content=body, headers={"Content-Type": "application/json"})
+                as_json = {"Content-Type": "application/json"}
+                answers.append(await http.post(path, content=body, headers=as_json))
         foreign = await http.get("/", headers={"Host": "evil.example", "Origin": f"http://{KEY}"})
         assert foreign.status_code == 400
+        for response in (*answers, foreign, good):
+            told = f"{dict(response.headers)} {response.text}"
+            assert not SECRET.search(told), response.request.url.path
     while "server_metrics" not in server.log:
         await asyncio.sleep(0.05)
     assert server.log.count("request") > 10
