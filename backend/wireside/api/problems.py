@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 from starlette.types import Receive, Scope, Send
 
-from wireside.errors import Forbidden, WiresideError
+from wireside.errors import Forbidden, StoreError, WiresideError
 
 
 class Problem(BaseModel):
@@ -64,8 +64,18 @@ async def problem(_: Request, error: Exception) -> JSONResponse:
     if error.retry_after is not None:
         headers["Retry-After"] = str(max(1, round(error.retry_after)))
     body = Problem(message=str(error), code=error.code)
-    status = 403 if isinstance(error, Forbidden) else _STATUS.get(error.code, 400)
-    return JSONResponse(body.model_dump(), status, headers)
+    return JSONResponse(body.model_dump(), _status_of(error), headers)
+
+
+def _status_of(error: WiresideError) -> int:
+    """Return the status: that of its code, where the code says enough."""
+    match error:
+        case Forbidden():
+            return 403
+        case StoreError():  # no fault of ours: it works again when the store does
+            return 503
+        case _:
+            return _STATUS.get(error.code, 400)
 
 
 async def malformed(_: Request, error: Exception) -> JSONResponse:
