@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import resource
+import signal
 import socket
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -68,6 +69,37 @@ async def test_asked_to_end_under_200_streams(lab: FakeOpenAI, tmp_path: Path) -
         await house.resume(longs[0])
         assert longs[0].end["offset"] == len(longs[0].text)
         assert "Traceback" not in house.log
+
+
+async def test_who_is_connected_is_told_that_it_ends(lab: FakeOpenAI, tmp_path: Path) -> None:
+    """Health and figures go on for kept-alive connections; new ones are refused."""
+    async with House(tmp_path, lab.url, shutdown_s=60) as house:
+        await house.until_ready()
+        lab.answer_with(answer(1200, rate=10))
+        [told], [task] = await begin(house, 1)
+        async with httpx2.AsyncClient(base_url=house.url, timeout=30, trust_env=False) as kept:
+
+            async def ready() -> tuple[int, str]:
+                response = await kept.get("/api/health/ready")
+                return response.status_code, response.json()["status"]
+
+            assert await ready() == (200, "ready")
+            assert "\nwireside_draining 0" in (await kept.get("/metrics")).text
+            assert house.process is not None
+            house.process.send_signal(signal.SIGTERM)
+
+            async def is_told() -> bool:
+                return await ready() == (503, "draining")
+
+            await house.until(is_told, "draining")
+            assert "\nwireside_draining 1" in (await kept.get("/metrics")).text
+            assert (await kept.get("/api/health/live")).status_code == 200
+            async with httpx2.AsyncClient(base_url=house.url, trust_env=False) as new:
+                with pytest.raises(httpx2.ConnectError):
+                    await new.get("/api/health/ready")
+            assert not told.end  # all of it was during the stop
+        house.process.send_signal(signal.SIGINT)  # it need not wait for the answer
+        await task
 
 
 # ---- descriptors ---------------------------------------------------------------------------------
