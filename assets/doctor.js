@@ -69,6 +69,27 @@
     return { sent_ms: sent, came_ms: came, reply, encoding };
   };
 
+  // Round trips and clocks: `tell` asks the server what time it is, and says when it has heard.
+  const clocked = async (found, tell) => {
+    const trips = [];
+    const skews = [];
+    for (let n = 0; n < TRIPS; n++) {
+      const [left, wall] = [performance.now(), Date.now()];
+      const { now, when } = await tell();
+      trips.push(when - left);
+      skews.push(now - wall / 1000 - (when - left) / 2000);
+    }
+    const best = trips.indexOf(Math.min(...trips));
+    found.skew_s = Number(skews[best].toFixed(3));
+    found.trips_ms = trips.map((ms) => Number(ms.toFixed(2)));
+  };
+
+  const echoed = async () => {
+    const { said } = await ask("/api/doctor/echo");
+    if (typeof said.now !== "number") throw new Error("no echo");
+    return { now: said.now, when: performance.now() };
+  };
+
   // ---- over WebSockets
 
   // Frames one after another, so that a measurement reads like a talk. `next` throws when it is closed.
@@ -141,18 +162,10 @@
     try {
       await socket.opened();
       found.socket_seen = (await socket.next()).seen;
-      const trips = [];
-      const skews = [];
-      for (let n = 0; n < TRIPS; n++) {
-        const [left, wall] = [performance.now(), Date.now()];
+      await clocked(found, () => {
         socket.say({ type: "ping" });
-        const pong = await socket.next();
-        trips.push(pong.when - left);
-        skews.push(pong.now - wall / 1000 - (pong.when - left) / 2000);
-      }
-      const best = trips.indexOf(Math.min(...trips));
-      found.skew_s = Number(skews[best].toFixed(3));
-      found.trips_ms = trips.map((ms) => Number(ms.toFixed(2)));
+        return socket.next();
+      });
       found.socket_stream = await pieces(socket);
     } catch {} // what is missing says so
     socket.ws.close();
@@ -234,6 +247,7 @@
     step();
     const [, streamed] = await Promise.all([isOpen(PROBE) ? talk(found) : null, found.seen ? stream() : null]);
     if (streamed) found.stream = streamed;
+    if (found.seen && !found.trips_ms) await clocked(found, echoed).catch(() => {}); // no WebSocket has told
     step();
     if (found.seen && found.post.status !== 403) {
       found.large = (await ask("/api/doctor/large", { method: "POST", body: new Uint8Array(LARGE_BYTES) })).reply;

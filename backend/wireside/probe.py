@@ -11,7 +11,7 @@ import json
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -133,6 +133,8 @@ class _Probe:
         found |= talked or {}
         if knows:
             found["stream"] = pieces
+            if "trips_ms" not in found:  # no WebSocket has told
+                found |= await self._echoes(http)
             found["post"] = await self._post(http)
             found["large"] = await self._large(http)
         if upgrades[0].is_open and upgrades[0].closed_after_ms is None:
@@ -164,6 +166,17 @@ class _Probe:
         network = response.extensions.get("network_stream")
         local = network.get_extra_info("client_addr") if network is not None else None
         return _seen(_object(response.content)), local[1] if local else 0
+
+    async def _echoes(self, http: httpx2.AsyncClient) -> dict[str, Any]:
+        """Measure round trips and clocks without a WebSocket."""
+
+        async def tell() -> float:
+            return float(_object((await http.get("/api/doctor/echo")).content)["now"])
+
+        try:
+            return await _clocked(tell)
+        except (*Failures, LookupError):
+            return {}
 
     async def _post(self, http: httpx2.AsyncClient) -> Reply:
         try:
@@ -266,15 +279,12 @@ class _Probe:
         try:
             async with asyncio.timeout(3 * REPLY_S), self._open(PROBE) as ws:
                 found["socket_seen"] = _seen(_object(await ws.recv()).get("seen"))
-                trips, skews = [], []
-                for _ in range(TRIPS):
-                    left, at = time.monotonic(), time.time()
+
+                async def tell() -> float:
                     await ws.send('{"type": "ping"}')
-                    now = _object(await ws.recv()).get("now", 0.0)
-                    trips.append(time.monotonic() - left)
-                    skews.append(now - at - trips[-1] / 2)
-                found["trips_ms"] = tuple(round(trip * 1000, 2) for trip in trips)
-                found["skew_s"] = round(skews[trips.index(min(trips))], 3)
+                    return float(_object(await ws.recv()).get("now", 0.0))
+
+                found |= await _clocked(tell)
                 found["socket_stream"] = await self._pieces(ws)
         except Failures:
             pass  # what is missing says so
@@ -332,6 +342,20 @@ class _Probe:
 
 async def _nothing() -> None:
     return None
+
+
+async def _clocked(tell: Callable[[], Awaitable[float]]) -> dict[str, Any]:
+    """Measure round trips and clocks; ``tell`` asks the server what time it is."""
+    trips, skews = [], []
+    for _ in range(TRIPS):
+        left, at = time.monotonic(), time.time()
+        now = await tell()
+        trips.append(time.monotonic() - left)
+        skews.append(now - at - trips[-1] / 2)
+    return {
+        "trips_ms": tuple(round(trip * 1000, 2) for trip in trips),
+        "skew_s": round(skews[trips.index(min(trips))], 3),
+    }
 
 
 def _ms_since(began: float) -> int:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import logging
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -17,6 +19,7 @@ from pathlib import Path
 
 import pytest
 import structlog
+from rich.console import Console
 from typer.testing import CliRunner
 
 from wireside.cli import app
@@ -171,6 +174,25 @@ def test_a_move_tells_which_setting_to_change(data: Path, tmp_path: Path) -> Non
     assert count(data) == 3
     result = runner.invoke(app, ["move", "--to", "-"], input=f"{to}\n")
     assert (result.exit_code, "--replace" in result.stderr) == (1, True)
+
+
+def test_a_terminal_is_shown_a_bar(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(data, 200)
+    for doing, arguments in (
+        ("backing up", ["backup", "b.gz"]),
+        ("moving", ["move", "--to", f"sqlite:///{tmp_path / 'other.db'}"]),
+    ):
+        terminal = Console(file=io.StringIO(), force_terminal=True, width=100)
+        monkeypatch.setattr("wireside.cli_backup._err", terminal)
+        invoke(*arguments)
+        shown = terminal.file.getvalue()
+        *_, last = [line for line in shown.splitlines() if doing in line]
+        assert re.search(r"━{20}.*100%", last), shown
+        shares = [int(share) for share in re.findall(r"(\d+)%", shown)]
+        assert shares == sorted(shares)
+        assert "100 %" not in shown  # that is for logs
 
 
 def test_every_conversation_is_exported(data: Path, tmp_path: Path) -> None:

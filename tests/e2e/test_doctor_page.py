@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "proxies"))
+
+import kinds
 
 CHECKS = 13
 
@@ -46,3 +53,54 @@ def test_a_way_that_is_cut_is_shown_with_what_to_do(page: Page, served: Any) -> 
     expect(finding).to_have_attribute("data-state", "failed")
     expect(finding).to_contain_text("At fault:")
     expect(finding.locator("figcaption")).to_have_text(["nginx", "Caddy", "Traefik", "HAProxy"])
+
+
+# ---- behind a real proxy -------------------------------------------------------------------------
+
+UPGRADES = ("Upgrade $http_upgrade;", "Connection $connection_upgrade;")
+
+
+@pytest.fixture
+def behind_nginx(browser: Browser, served: Any, tmp_path: Path) -> Iterator[Callable[..., Page]]:
+    """Call with what is changed in nginx' documented configuration for the page behind it."""
+    kinds.found(kinds.Nginx.program)
+    context = browser.new_context(ignore_https_errors=True)
+    proxy = kinds.Nginx(tmp_path, served, kinds.make_certificate(tmp_path))
+
+    def examined(edit: kinds.Edit) -> Page:
+        proxy.start(edit)
+        page = context.new_page()
+        examine(page, proxy.url)
+        return page
+
+    yield examined
+    context.close()
+    proxy.stop()
+
+
+def test_the_page_finds_the_documented_nginx_well(behind_nginx: Callable[..., Page]) -> None:
+    page = behind_nginx(lambda text: text)
+    expect(page.locator("#findings > li[data-state=ok]")).to_have_count(CHECKS)
+    expect(page.get_by_role("status")).to_have_text("All is well.")
+    expect(page.locator("li[data-check=Address]")).to_contain_text("by https")
+    expect(page.locator("li[data-check='HTTP version']")).to_contain_text("2 here")
+
+
+def test_the_page_names_nginx_and_its_line_where_upgrades_are_lost(
+    behind_nginx: Callable[..., Page],
+) -> None:
+    def without_upgrades(text: str) -> str:
+        lines = text.splitlines(True)
+        kept = [line for line in lines if not line.rstrip().endswith(UPGRADES)]
+        assert len(lines) - len(kept) == len(UPGRADES)
+        return "".join(kept)
+
+    page = behind_nginx(without_upgrades)
+    finding = page.locator("li[data-check=Upgrade]")
+    expect(finding).to_have_attribute("data-state", "failed")
+    expect(finding).to_contain_text("At fault: the proxy")
+    expect(finding.locator("figcaption")).to_have_text(["nginx"])
+    expect(finding.locator("pre")).to_contain_text("proxy_set_header Upgrade $http_upgrade;")
+    for name in ("Clocks", "Round trip"):  # requests are timed instead
+        expect(page.locator(f"li[data-check='{name}']")).to_have_attribute("data-state", "ok")
+    expect(page.locator("li[data-check='Round trip']")).to_contain_text("by requests")

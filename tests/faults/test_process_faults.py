@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import resource
+import signal
 import socket
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -70,6 +71,37 @@ async def test_asked_to_end_under_200_streams(lab: FakeOpenAI, tmp_path: Path) -
         assert "Traceback" not in house.log
 
 
+async def test_who_is_connected_is_told_that_it_ends(lab: FakeOpenAI, tmp_path: Path) -> None:
+    """Health and figures go on for kept-alive connections; new ones are refused."""
+    async with House(tmp_path, lab.url, shutdown_s=60) as house:
+        await house.until_ready()
+        lab.answer_with(answer(1200, rate=10))
+        [told], [task] = await begin(house, 1)
+        async with httpx2.AsyncClient(base_url=house.url, timeout=30, trust_env=False) as kept:
+
+            async def ready() -> tuple[int, str]:
+                response = await kept.get("/api/health/ready")
+                return response.status_code, response.json()["status"]
+
+            assert await ready() == (200, "ready")
+            assert "\nwireside_draining 0" in (await kept.get("/metrics")).text
+            assert house.process is not None
+            house.process.send_signal(signal.SIGTERM)
+
+            async def is_told() -> bool:
+                return await ready() == (503, "draining")
+
+            await house.until(is_told, "draining")
+            assert "\nwireside_draining 1" in (await kept.get("/metrics")).text
+            assert (await kept.get("/api/health/live")).status_code == 200
+            async with httpx2.AsyncClient(base_url=house.url, trust_env=False) as new:
+                with pytest.raises(httpx2.ConnectError):
+                    await new.get("/api/health/ready")
+            assert not told.end  # all of it was during the stop
+        house.process.send_signal(signal.SIGINT)  # it need not wait for the answer
+        await task
+
+
 # ---- descriptors ---------------------------------------------------------------------------------
 
 
@@ -121,28 +153,41 @@ async def test_out_of_file_descriptors(lab: FakeOpenAI, tmp_path: Path) -> None:
 
 # ---- memory --------------------------------------------------------------------------------------
 
+LEFT = 6 << 20
+"""What a process that is short of memory may still get."""
+
+LARGE = 7 << 19
+"""A frame that the server's own bounds let in, and whose copies do not fit into that."""
+
 
 async def test_memory_is_short(lab: FakeOpenAI, tmp_path: Path) -> None:
-    """What does not fit fails by itself; answers that run go on, and the server serves as before
-    when there is memory again. (A kernel that kills it is a SIGKILL: `test_storm.py`.)
+    """What does not fit fails by itself; answers that run go on, new ones begin, and the server
+    serves as before when there is memory again. (Where not even little things fit the process ends,
+    in whatever library comes first: as with SIGKILL, `test_storm.py`.)
     """
-    async with House(tmp_path, lab.url, max_frame_bytes=64 << 20) as house:
+    one_heap = {"MALLOC_ARENA_MAX": "1"}  # others hold back 64 MiB each, for a time like this
+    async with House(tmp_path, lab.url, environment=one_heap, max_frame_bytes=4 << 20) as house:
         process = house.process
         assert process is not None
         await house.until_ready()
-        assert (await house.ask("Before")).reason == "stop"
+        large = "x" * LARGE
+        before = await house.ask(large)
+        assert (before.code, before.close_code) == ("too_large", None)  # of the text, not the frame
         lab.answer_with(*[answer(200, rate=60)] * 4)
         told, tasks = await begin(house, 4)
-        process.rlimit(resource.RLIMIT_AS, (process.memory_info().vms + (16 << 20), -1))
-        for _ in range(3):
-            big = await house.ask("x" * (60 << 20))
-            assert big.code == "too_large" if big.end else big.close_code
+        process.rlimit(resource.RLIMIT_AS, (process.memory_info().vms + LEFT, -1))
+        for count in range(1, 6):
+            dropped = await house.ask(large)
+            assert not dropped.end
+            assert dropped.close_code in (1006, 1011)
+            await house.until(lambda n=count: house.log.count("MemoryError") >= n, "refused")
+        assert (await house.ask("Meanwhile")).reason == "stop"
         process.rlimit(resource.RLIMIT_AS, (-1, -1))
-        # Either it was short, or what is held of all that arrives met its own bound before.
-        assert "MemoryError" in house.log or "too_much_unfinished" in house.log
+        assert "too_much_unfinished" not in house.log
         await asyncio.gather(*tasks)
         assert {(one.reason, one.text) for one in told} == {("stop", lab.text(200))}
         await house.until_ready()
+        assert (await house.ask(large)).code == "too_large"
         assert (await house.ask("After")).reason == "stop"
         for one in told:
             assert (await house.kept(one)).text == one.text

@@ -302,38 +302,78 @@ FIU = ("/usr/lib/fiu/fiu_run_preload.so", "/usr/lib/fiu/fiu_posix_preload.so")
 HAS_FIU = shutil.which("fiu-ctrl") is not None and all(Path(one).exists() for one in FIU)
 
 
-@pytest.mark.skipif(not HAS_FIU, reason="libfiu is not installed (Debian: fiu-utils)")
-async def test_reads_and_writes_of_the_disk_that_fail_now_and_then(
-    lab: FakeOpenAI, tmp_path: Path
-) -> None:
-    control = tmp_path / "fiu"
-    environment = {"LD_PRELOAD": ":".join(FIU), "FIU_CTRL_FIFO": str(control)}
+needs_fiu = pytest.mark.skipif(not HAS_FIU, reason="libfiu is not installed (Debian: fiu-utils)")
 
-    def order(*commands: str) -> None:
+
+class BadDisk:
+    """Has calls of a house's server fail with EIO, as a disk that dies does."""
+
+    def __init__(self, folder: Path) -> None:
+        self._control = folder / "fiu"
+        self.environment = {"LD_PRELOAD": ":".join(FIU), "FIU_CTRL_FIFO": str(self._control)}
+
+    async def fail(self, house: House, *calls: str, share: float = 1) -> None:
+        how = f"probability={share},failinfo=5"
+        await self._order(house, [f"enable_random name={call},{how}" for call in calls])
+
+    async def work(self, house: House, *calls: str) -> None:
+        await self._order(house, [f"disable name={call}" for call in calls])
+
+    async def _order(self, house: House, commands: list[str]) -> None:
         assert house.process is not None
         options = [word for command in commands for word in ("-c", command)]
-        subprocess.run(
-            ["fiu-ctrl", "-f", str(control), *options, str(house.process.pid)],
-            check=True,
-            timeout=20,
-        )
+        program = ["fiu-ctrl", "-f", str(self._control), *options, str(house.process.pid)]
+        await asyncio.to_thread(subprocess.run, program, check=True, timeout=20)
 
-    async with House(tmp_path, lab.url, environment=environment) as house:
+
+@needs_fiu
+async def test_writes_and_syncs_of_the_disk_fail(lab: FakeOpenAI, tmp_path: Path) -> None:
+    disk = BadDisk(tmp_path)
+    async with House(tmp_path, lab.url, environment=disk.environment) as house:
         file = house.data / "wireside.db"
         before = await house.ask("Before")
         names = ("posix/io/rw/pwrite", "posix/io/sync/fdatasync", "posix/io/sync/fsync")
         async with running(house, lab, tokens=200, rate=100) as told:
             for share in (0.3, 1):
-                fails = f"probability={share},failinfo=5"
-                await asyncio.to_thread(order, *(f"enable_random name={n},{fails}" for n in names))
+                await disk.fail(house, *names, share=share)
                 failures = house.log.count("disk I/O error")
                 await house.until(
                     lambda before=failures: house.log.count("disk I/O error") > before, "failing"
                 )
             late = await house.ask("One more")
             assert late.reason == "stop"
-        await asyncio.to_thread(order, *(f"disable name={n}" for n in names))
+        await disk.work(house, *names)
         await all_kept(house, [before, *told, late])
         assert house.is_alive
         assert (await house.stop())[0] == 0
     assert rows(file)[1] == "ok"
+
+
+@needs_fiu
+async def test_reads_of_the_disk_fail(lab: FakeOpenAI, tmp_path: Path) -> None:
+    """What is asked of the store is refused with a sentence; answers that run come to their end."""
+    disk = BadDisk(tmp_path)
+    async with House(tmp_path, lab.url, environment=disk.environment) as house:
+        file = house.data / "wireside.db"
+        before = await house.ask("Before")
+        async with running(house, lab, tokens=200, rate=100) as told:
+            await disk.fail(house, "posix/io/rw/pread")
+
+            async def says_so() -> bool:
+                return (await house.ready()) == (503, "The store does not answer.")
+
+            await house.until(says_so, "told by readiness")
+            for path in ("", f"/{before.conversation}", "/search?q=before"):
+                status, said = await house.get(f"/api/conversations{path}")
+                assert (status, said["code"]) == (503, "internal"), path
+                assert "can't read" in said["message"], path
+            refused = await house.ask("One more")
+            assert (refused.code, refused.end["retryable"]) == ("internal", True)
+        await disk.work(house, "posix/io/rw/pread")
+        await all_kept(house, [before, *told])
+        assert (await house.ask("After")).reason == "stop"
+        # SQLite's word for a page that can't be read: the file itself is well
+        assert "database disk image is malformed" in house.log
+        assert "Traceback" not in house.log
+        assert (await house.stop())[0] == 0
+    assert rows(file) == (1 + RUNNING + 1, "ok")

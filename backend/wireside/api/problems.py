@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from starlette.types import Receive, Scope, Send
 
 from wireside.api.limit_headers import seconds
-from wireside.errors import Forbidden, WiresideError
+from wireside.errors import Forbidden, StoreError, WiresideError
 
 
 class Problem(BaseModel):
@@ -60,13 +60,24 @@ class Problems:
         if not isinstance(error, WiresideError):
             raise error
         self._counted(error.code)
-        status = 403 if isinstance(error, Forbidden) else _STATUS.get(error.code, 400)
+        status = _status_of(error)
         body = Problem(message=str(error), code=error.code)
         response = self._for_people(request, error, status)
         response = response or JSONResponse(body.model_dump(), status)
         if error.retry_after is not None:
             response.headers["Retry-After"] = str(seconds(error.retry_after))
         return response
+
+
+def _status_of(error: WiresideError) -> int:
+    """Return the status: that of its code, where the code says enough."""
+    match error:
+        case Forbidden():
+            return 403
+        case StoreError():  # no fault of ours: it works again when the store does
+            return 503
+        case _:
+            return _STATUS.get(error.code, 400)
 
 
 async def malformed(_: Request, error: Exception) -> JSONResponse:

@@ -249,7 +249,7 @@ def _memory(measured: Measured) -> Finding:
         return Finding(check, "skipped", "the server does not tell")
     if mb < FAT_MB:
         return Finding(check, "ok", f"the server takes {mb:,.0f} MB")
-    lines = {"Wireside": "WIRESIDE_HISTORY_MESSAGES=40\nWIRESIDE_RESUME_WINDOW_S=60"}
+    lines = {"Wireside": "WIRESIDE_HISTORY_MESSAGES=20\nWIRESIDE_RESUME_WINDOW_S=60"}
     seen = f"the server takes {mb:,.0f} MB, more than usual"
     return Finding(
         check,
@@ -500,7 +500,7 @@ def _cut(measured: Measured, silence: Silence, ping_s: float, rhythm: str) -> Fi
 def _clock(measured: Measured) -> Finding:
     check, skew = "Clocks", measured.skew_s
     if skew is None:
-        return Finding(check, "skipped", _no_socket(measured))
+        return Finding(check, "skipped", _no_sight(measured))
     if abs(skew) < SKEW_S:
         return Finding(check, "ok", f"{abs(skew):.1f} s apart")
     which = "ahead of" if skew > 0 else "behind"
@@ -513,9 +513,10 @@ def _clock(measured: Measured) -> Finding:
 def _round_trip(measured: Measured) -> Finding:
     check, trips = "Round trip", measured.trips_ms
     if not trips:
-        return Finding(check, "skipped", _no_socket(measured))
+        return Finding(check, "skipped", _no_sight(measured))
     middle = median(trips)
-    seen = f"{min(trips):.1f} ms at best, {middle:.1f} ms mostly"
+    by = "" if measured.socket_seen is not None else ", by requests"
+    seen = f"{min(trips):.1f} ms at best, {middle:.1f} ms mostly{by}"
     if middle < SLOW_MS:
         return Finding(check, "ok", seen)
     remedy = "A network this slow shows in every reply; nothing here is set wrongly."

@@ -124,6 +124,7 @@ class Measured:
     skew_s: float | None = None
     """What the server's clock says beyond the prober's."""
     trips_ms: tuple[float, ...] = ()
+    """On a WebSocket; of requests where none could be opened."""
     http: str = ""
     """What the prober's end speaks: ``h2``, ``http/1.1``."""
     local_port: int = 0

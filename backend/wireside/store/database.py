@@ -65,6 +65,7 @@ GONE = (
 )
 """What whoever runs the server must do; readiness says so."""
 
+NOT_READ = "The server can't read what it has stored at the moment. Please try again."
 NO_ROOM = "The server's disk is full, so this can't be saved now. Whoever runs it must free space."
 
 T = TypeVar("T")
@@ -190,7 +191,7 @@ class Sqlite:
             with self._readers.connect() as connection:
                 return work(connection)
 
-        return await self._in(self._reading, do)
+        return await self._in(self._reading, do, NOT_READ)
 
     async def clean(self) -> bool:
         """Write what is in the log into the file, and empty the log."""
@@ -223,10 +224,12 @@ class Sqlite:
             self._lock.close()
             self._lock = None
 
-    async def _in(self, threads: ThreadPoolExecutor, do: Callable[[], T]) -> T:
+    async def _in(
+        self, threads: ThreadPoolExecutor, do: Callable[[], T], sentence: str | None = None
+    ) -> T:
         if self._is_closed:
-            raise StoreError
-        with _told():
+            raise StoreError(sentence)
+        with _told(sentence):
             try:
                 return await asyncio.get_running_loop().run_in_executor(
                     threads, self._with_room, do
@@ -410,7 +413,7 @@ class Postgresql:
 
     async def read(self, work: Work[T]) -> T:
         """See ``Database``."""
-        with _told():
+        with _told(NOT_READ):
             self._check()
             async with self._reader.connect() as connection:
                 return await connection.run_sync(work)
@@ -469,13 +472,13 @@ class Postgresql:
 
 
 @contextlib.contextmanager
-def _told() -> Iterator[None]:
+def _told(sentence: str | None = None) -> Iterator[None]:
     """Tell what goes wrong as ``StoreError``; the details are for the log."""
     try:
         yield
     except (SQLAlchemyError, OSError, TimeoutError, sqlite.Error) as error:
         _log.warning("store_failed", error=_words(error))
-        raise StoreError from error
+        raise StoreError(sentence) from error
 
 
 def _words(error: Exception) -> str:

@@ -8,7 +8,8 @@ from pydantic import BaseModel
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from wireside.api.problems import NoRoute, malformed
+from wireside.api.problems import NoRoute, malformed, problem
+from wireside.errors import InternalError, StoreError, WiresideError
 
 
 class Note(BaseModel):
@@ -32,7 +33,12 @@ def client() -> TestClient:
     async def keep(number: int, note: Note) -> str:
         return note.text
 
+    @router.get("/failing/{kind}")
+    async def fail(kind: str) -> None:
+        raise StoreError if kind == "store" else InternalError
+
     app.include_router(router)
+    app.add_exception_handler(WiresideError, problem)
     app.add_exception_handler(400, malformed)
     app.router.routes.append(Route("/api/{path:path}", NoRoute(app.openapi)))
     return TestClient(app)
@@ -72,3 +78,12 @@ def test_a_body_that_is_no_utf_8_is_told_like_every_problem(client: TestClient) 
     )
     assert response.status_code == 400
     assert response.json()["code"] == "bad_json"
+
+
+@pytest.mark.parametrize(("kind", "status"), [("store", 503), ("fault", 500)])
+def test_a_store_that_fails_is_no_fault_of_the_server(
+    client: TestClient, kind: str, status: int
+) -> None:
+    """Whoever asked may come again; a fault of ours is one for whoever runs the server."""
+    response = client.get(f"/api/failing/{kind}")
+    assert (response.status_code, response.json()["code"]) == (status, "internal")

@@ -20,6 +20,7 @@ from wireside.diagnosis.measured import (
     Stream,
     Upgrade,
 )
+from wireside.settings import Settings
 
 URL = "https://chat.example.org"
 OURS = Reply(200, True)
@@ -53,6 +54,8 @@ WELL = Measured(
     http="h2",
     local_port=55555,
 )
+
+FAT = replace(WELL, memory_mb=5000.0)
 
 
 def found(measured: Measured, check: str) -> Finding:
@@ -244,7 +247,20 @@ def test_a_missing_key_of_the_model_is_told() -> None:
 def test_clocks_and_slow_networks_are_warnings() -> None:
     assert found(replace(WELL, skew_s=-600.0), "Clocks").state == "warning"
     assert found(replace(WELL, trips_ms=(900.0,)), "Round trip").state == "warning"
-    assert found(replace(WELL, memory_mb=5000.0), "Memory").state == "warning"
+    assert found(FAT, "Memory").state == "warning"
+
+
+def test_round_trips_of_requests_are_told_as_such() -> None:
+    assert "by requests" not in found(WELL, "Round trip").seen
+    finding = found(replace(WELL, socket_seen=None), "Round trip")
+    assert (finding.state, finding.seen) == ("ok", "9.0 ms at best, 10.0 ms mostly, by requests")
+
+
+def test_what_is_advised_against_much_memory_changes_something() -> None:
+    advised = dict(line.split("=") for line in found(FAT, "Memory").lines["Wireside"].splitlines())
+    usual = {f"WIRESIDE_{n.upper()}": field.default for n, field in Settings.model_fields.items()}
+    assert advised.keys() == {"WIRESIDE_HISTORY_MESSAGES", "WIRESIDE_RESUME_WINDOW_S"}
+    assert all(int(value) < usual[name] for name, value in advised.items())
 
 
 def test_http_1_0_on_the_way_is_told() -> None:

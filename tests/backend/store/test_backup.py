@@ -741,6 +741,35 @@ class TestMoving:
         assert told[-1][0] == told[-1][1]
         assert not list(scratch.iterdir())
 
+    async def test_the_command_takes_sqlite_to_a_real_postgresql(
+        self, create: Create, tmp_path: Path
+    ) -> None:
+        here, there = await filled(await create("sqlite")), await create("postgresql")
+        before = await contents(here)
+        clean = {k: v for k, v in os.environ.items() if not k.startswith("WIRESIDE_")}
+        paths = {"PYTHONPATH": os.pathsep.join(sys.path), "WIRESIDE_DATA_DIR": str(tmp_path)}
+        done = await asyncio.to_thread(
+            subprocess.run,
+            [sys.executable, "-m", "wireside", "move", "--to", "-"],
+            input=f"{there}\n",
+            env=clean | paths | {"WIRESIDE_DATABASE_URL": here},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=50,
+        )
+        assert (done.returncode, done.stderr.splitlines()[-1].strip()) == (0, "100 %"), done.stderr
+        assert "counts and hashes are the same on both sides" in done.stdout
+        assert done.stdout.splitlines()[-1].strip() == setting_of(there)
+        told = [line.split() for line in done.stdout.splitlines() if len(line.split()) == 2]
+        assert {name: int(rows) for name, rows in told if rows.isdigit()} == {
+            name: len(rows) for name, rows in before.items() if rows
+        }
+        rows, closings = decoded(await backup_of(there))
+        assert (rows, closings) == decoded(await backup_of(here))  # with the hash of each table
+        assert len(closings) >= len(before)
+        assert await contents(there) == before == await contents(here)
+
     async def test_it_refuses_one_that_holds_something_before_any_work(
         self, url: str, create: Create, tmp_path: Path
     ) -> None:

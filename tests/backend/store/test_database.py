@@ -185,6 +185,17 @@ class TestFaults:
         await own.write([Tail("s", 0, (TextDelta("x"),))])
         assert await text_of(own) == "x"
 
+    async def test_what_fails_is_said(self, own: SqlStore) -> None:
+        """Nothing is lost where nothing was to be kept."""
+
+        def fail(_: Any) -> None:
+            raise sqlite.DatabaseError("database disk image is malformed")
+
+        with pytest.raises(StoreError, match="can't be saved"):
+            await own._database.write(fail)
+        with pytest.raises(StoreError, match="can't read"):
+            await own._database.read(fail)
+
     async def test_a_full_disk_passes(self, own: SqlStore) -> None:
         pages = await own._database.read(lambda c: c.scalar(text("PRAGMA page_count")))
 
