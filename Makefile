@@ -11,7 +11,7 @@ MINUTES ?= 120
 INPUTS ?= 100000000
 FRAMES ?= 1000000
 
-.PHONY: help install run check test bench soak audit sbom format lock clean
+.PHONY: help install run check test bench soak hold audit sbom format lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -35,6 +35,9 @@ soak: $(VENV)/dev ## Use, cuts, kills and hostile input for hours: nothing may b
 	@$(BIN)/python tests/faults/soak.py --minutes $(MINUTES) $(ARGS)
 	@$(BIN)/python tests/faults/abuse.py
 	@$(BIN)/python tests/fuzz/soak.py --inputs $(INPUTS) --frames $(FRAMES)
+
+hold: $(VENV)/dev ## Hold ten thousand connections and 200 streams for half an hour
+	@$(BIN)/python tests/faults/many.py $(ARGS)
 
 audit: $(VENV)/dev ## Ask whether weaknesses of the locked packages are known
 	@$(BIN)/python scripts/audit.py $(ARGS)

@@ -2,7 +2,8 @@
 
 Every resting connection answers the server's pings, says a ping of the protocol now and then and
 must never be closed. Every streaming one asks again and again; each answer must be what the model
-sent. Each minute a line says how many there are, what the server holds and how late it is.
+sent. Each minute a line says how many there are, what the server holds and how late it is. Once as
+many finished answers are kept as ever will be, its memory must stay.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ import struct
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from statistics import median
 
 import psutil
 
@@ -31,7 +33,12 @@ from wireside.testing import FakeOpenAI
 PER_ADDRESS = 80
 """Below the server's limit of connections from one address; nothing of the server is set."""
 
-TOKENS, RATE = 600, 20
+BETWEEN_S = 0.05
+"""From one stream's beginning to the next one's."""
+
+SAME = 0.05
+"""Memory may grow by so much."""
+
 CALLS_S = 60.0
 """Between two pings of the protocol on a resting connection."""
 
@@ -49,6 +56,8 @@ class Seen:
     characters: int = 0
     lates_ms: list[float] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
+    memory: list[tuple[float, float]] = field(default_factory=list)
+    """Seconds since answers were first asked for, and MiB."""
 
 
 class Resting(asyncio.Protocol):
@@ -141,17 +150,18 @@ async def keep_asking(resting: list[Resting], until: float) -> None:
         await asyncio.sleep(1)
 
 
-async def stream(port: int, number: int, until: float, seen: Seen) -> None:
+async def stream(port: int, number: int, until: float, plan: Plan, seen: Seen) -> None:
     """Ask until it is time, and compare each answer with what the model sent."""
     local = (f"127.0.1.{1 + number // PER_ADDRESS}", 0)
-    await asyncio.sleep(number / 20)  # not all in one moment
+    await asyncio.sleep(number * BETWEEN_S)  # not all in one moment
     try:
         async with connect(f"ws://127.0.0.1:{port}/ws/ai-chat", local_addr=local) as connection:
             round_ = 0
             while time.monotonic() < until:
                 round_ += 1
                 seed = number * 1000 + round_
-                ask = {"type": "chat", "id": "c", "message": f"/lab tokens {TOKENS} {RATE} {seed}"}
+                question = f"/lab tokens {plan.tokens} {plan.rate} {seed}"
+                ask = {"type": "chat", "id": "c", "message": question}
                 await connection.send(json.dumps(ask))
                 text = ""
                 async for data in connection:
@@ -162,43 +172,113 @@ async def stream(port: int, number: int, until: float, seen: Seen) -> None:
                         break
                 seen.answers += 1
                 seen.characters += len(text)
-                if text != FakeOpenAI.text(TOKENS, seed):
+                if text != FakeOpenAI.text(plan.tokens, seed):
                     seen.wrong.append(f"stream {number}: {len(text)} characters are not it")
                     return
     except Exception as error:  # whatever it was, an answer was lost
         seen.wrong.append(f"stream {number}: {error!r}")
 
 
-async def hold(minutes: float, idle: int, streams: int) -> int:
-    """Hold them all and print what was seen; returns the exit code."""
+@dataclass(frozen=True)
+class Plan:
+    """What is held, and for how long."""
+
+    seconds: float = 1800.0
+    idle: int = 10_000
+    streams: int = 200
+    tokens: int = 600
+    rate: float = 20.0
+    """Tokens a second, of each answer."""
+    window_s: float = 600.0
+    """For which the server keeps an answer that has ended."""
+    memory_may_grow: float = SAME
+
+    @property
+    def first_s(self) -> float:
+        """Return when each stream has its first answer."""
+        return self.streams * BETWEEN_S + self.tokens / self.rate
+
+    @property
+    def full_s(self) -> float:
+        """Return when as many answers are kept as ever will be."""
+        return self.first_s + self.window_s
+
+
+@dataclass
+class Report:
+    """What was seen, and what of it is not as it must be."""
+
+    plan: Plan
+    seen: Seen
+
+    @property
+    def growth(self) -> float | None:
+        """How much more memory is taken at the end than when the window was full, as a share; None
+        where it was not full for long enough to tell.
+        """
+        settled = [mib for at, mib in self.seen.memory if at >= self.plan.full_s]
+        part = len(settled) // 3
+        if not part:
+            return None
+        return median(settled[-part:]) / median(settled[:part]) - 1
+
+    @property
+    def broken(self) -> list[str]:
+        found = self.seen.wrong[:20]
+        if self.seen.resting != self.plan.idle:
+            found.append(f"{self.seen.resting:,} of {self.plan.idle:,} rested to the end")
+        if not self.seen.answers:
+            found.append("no answer came")
+        if self.growth is not None and self.growth > self.plan.memory_may_grow:
+            found.append(f"memory grew by {self.growth:.1%} with the window full")
+        return found
+
+    def __str__(self) -> str:
+        seen, growth = self.seen, self.growth
+        memory = "not judged: the time was too short" if growth is None else f"{growth:+.1%}"
+        return (
+            f"{seen.resting:,} rested to the end; {seen.answers:,} whole answers,"
+            f" {seen.characters:,} characters; memory with the window full: {memory}"
+        )
+
+
+async def hold(plan: Plan) -> Report:
+    """Hold them all, and tell once a minute what is seen."""
     seen = Seen()
+    window = {"WIRESIDE_RESUME_WINDOW_S": str(plan.window_s)}
     with tempfile.TemporaryDirectory() as folder, abuse._lab() as lab_url:
-        server, port = await abuse._serve(lab_url, folder, abuse.Limits())
+        server, port = await abuse._serve(lab_url, folder, abuse.Limits(), window)
         process = psutil.Process(server.pid)
         try:
             before_mib = process.memory_info().rss / 2**20
-            resting = await rest(port, idle, seen)
+            resting = await rest(port, plan.idle, seen)
             open_mib = process.memory_info().rss / 2**20
-            print(f"{idle:,} rest: {(open_mib - before_mib) * 1024 / idle:.1f} KB each", flush=True)
-            until = time.monotonic() + minutes * 60
+            each_kb = (open_mib - before_mib) * 1024 / plan.idle
+            print(f"{plan.idle:,} rest: {each_kb:.1f} KB each", flush=True)
+            until = time.monotonic() + plan.seconds
             work = [asyncio.create_task(keep_asking(resting, until))]
             work += [
-                asyncio.create_task(stream(port, number, until, seen)) for number in range(streams)
+                asyncio.create_task(stream(port, number, until, plan, seen))
+                for number in range(plan.streams)
             ]
+            following = asyncio.create_task(_follow(process, plan.seconds, seen))
             await _tell(work, process, seen)
+            await following
             for one in resting:
                 one.is_leaving = True
                 one.transport.abort()
         finally:
             server.terminate()
             await server.wait()
-    kept = "all" if seen.resting == idle else f"{seen.resting:,} of {idle:,}"
-    print(
-        f"{kept} rested to the end; {seen.answers:,} whole answers, {seen.characters:,} characters"
-    )
-    for sentence in seen.wrong[:20]:
-        print("broken:", sentence)
-    return int(bool(seen.wrong) or seen.resting != idle)
+    return Report(plan, seen)
+
+
+async def _follow(process: psutil.Process, seconds: float, seen: Seen) -> None:
+    """Note the memory once a second while answers are asked for."""
+    began = time.monotonic()
+    while (at := time.monotonic() - began) < seconds:
+        seen.memory.append((at, process.memory_info().rss / 2**20))
+        await asyncio.sleep(1)
 
 
 async def _tell(work: list[asyncio.Task[None]], process: psutil.Process, seen: Seen) -> None:
@@ -206,11 +286,11 @@ async def _tell(work: list[asyncio.Task[None]], process: psutil.Process, seen: S
     minute = 0
     pending: set[asyncio.Task[None]] = set(work)
     while pending:
-        cpu_s = sum(process.cpu_times()[:2])
+        began, cpu_s = time.monotonic(), sum(process.cpu_times()[:2])
         _, pending = await asyncio.wait(pending, timeout=60)
         minute += 1
         lates, seen.lates_ms = seen.lates_ms, []
-        share = (sum(process.cpu_times()[:2]) - cpu_s) / 60
+        share = (sum(process.cpu_times()[:2]) - cpu_s) / (time.monotonic() - began)
         print(
             f"{minute:>6}{seen.resting:>9,}{seen.answers:>9,}{abuse._part(lates, 0.5):>10.1f}"
             f"{abuse._part(lates, 0.99):>8.1f}"
@@ -220,14 +300,23 @@ async def _tell(work: list[asyncio.Task[None]], process: psutil.Process, seen: S
 
 
 def main() -> int:
+    """Hold them, and print what came of it; returns the exit code."""
+    usual = Plan()
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, default=30)
-    parser.add_argument("--idle", type=int, default=10_000)
-    parser.add_argument("--streams", type=int, default=200)
+    parser.add_argument("--minutes", type=float, default=usual.seconds / 60)
+    parser.add_argument("--idle", type=int, default=usual.idle)
+    parser.add_argument("--streams", type=int, default=usual.streams)
     given = parser.parse_args()
+    plan = Plan(given.minutes * 60, given.idle, given.streams)
+    half_s = max(1.0, (plan.seconds - plan.first_s) / 2)  # it is full for as long as it fills
+    plan = replace(plan, window_s=min(plan.window_s, half_s))
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    return asyncio.run(hold(given.minutes, given.idle, given.streams))
+    report = asyncio.run(hold(plan))
+    print(report)
+    for sentence in report.broken:
+        print("broken:", sentence)
+    return int(bool(report.broken))
 
 
 if __name__ == "__main__":

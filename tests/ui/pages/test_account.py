@@ -27,6 +27,7 @@ from wireside.identity import Caller
 from wireside.protocol.handshake import Door
 from wireside.store.store import SqlStore
 from wireside_ui.pages.account import AccountPages
+from wireside_ui.plain import PlainPages
 from wireside_ui.theme import Look
 
 __all__ = ["clock", "house"]  # fixtures
@@ -79,7 +80,8 @@ def open_browser(house: House, chat: ChatService) -> Callable[[], Browser]:
     )
     sharing = Sharing(store, str, house.clock, audience="users")
     app = FastAPI()
-    app.include_router(AccountPages(auth, sharing, Look(), "0", "").router())
+    look = Look()
+    app.include_router(AccountPages(auth, sharing, look, PlainPages(look, "0"), "").router())
     door = Door(host="127.0.0.1")
     guarded = WhoAsks(app, gate=gate, chat=chat, door=door, quotas=quotas, rules=WhoRules())
 
