@@ -6,6 +6,7 @@ address, which may be a secret.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -87,7 +88,7 @@ class _Unknown(BaseRoute):
 
     def matches(self, scope: Scope) -> tuple[Match, dict[str, Any]]:
         """See ``BaseRoute``."""
-        if scope["type"] != "http" or _take(nicegui_app.routes, scope):
+        if scope["type"] != "http" or _is_page(scope):
             return Match.NONE, {}
         return Match.FULL, {}
 
@@ -96,7 +97,7 @@ class _Unknown(BaseRoute):
         request = Request(scope)
         path: str = scope["path"]
         meant = {**scope, "path": path.rstrip("/")}
-        if path.endswith("/") and any(_take(some, meant) for some in self._all()):
+        if path.endswith("/") and (_take(self._routes, meant) or _is_page(meant)):
             query = request.url.query
             to = quote(meant["path"]) + (f"?{query}" if query else "")
             await RedirectResponse(to, 307)(scope, receive, send)
@@ -104,9 +105,11 @@ class _Unknown(BaseRoute):
         answer = await self._nowhere.missing(request, NotFound())
         await answer(scope, receive, send)
 
-    def _all(self) -> tuple[tuple[BaseRoute, ...] | list[BaseRoute], ...]:
-        return self._routes, nicegui_app.routes
+
+def _is_page(scope: Scope) -> bool:
+    """Whether NiceGUI takes it. Its mount takes no path with a line end in it."""
+    return "\n" not in scope["path"] and _take(nicegui_app.routes, scope)
 
 
-def _take(routes: tuple[BaseRoute, ...] | list[BaseRoute], scope: Scope) -> bool:
+def _take(routes: Iterable[BaseRoute], scope: Scope) -> bool:
     return any(route.matches(scope)[0] is not Match.NONE for route in routes)
