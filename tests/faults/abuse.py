@@ -57,6 +57,9 @@ class Limits:
     """A body's time counts from its last byte that was read, and reading waits for its turn, too:
     three seconds in a storm. One is for this machine, which runs the abusers and the users."""
     memory_mib: float = 64.0
+    """More than with the users alone, who have pages and answers of their own kept for them."""
+    before_s: float = 60.0
+    """For which the users are alone: from then on as many pages of theirs are kept as ever will."""
     p99_ms: float | None = 250.0
     page_p99_ms: float = 4000.0
     """A page is made in some 30 turns of the event loop, and others are made before it."""
@@ -707,7 +710,7 @@ async def run(count: int, users: int, limits: Limits) -> Report:
 async def _measure(pid: int, port: int, count: int, users: int, limits: Limits) -> Report:
     stream = await _long_answer(port)
     first, seen, watched = Seen(), Seen(), Watched(pid, port)
-    await _use(users, port, first, asyncio.sleep(4))  # imports, caches: what is slow once
+    await _use(users, port, first, asyncio.sleep(limits.before_s))
     if first.wrong:
         raise RuntimeError(first.wrong[0])
     sockets = watched.sockets

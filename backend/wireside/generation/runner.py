@@ -113,7 +113,11 @@ class Stream:
     def _run_as(self, task: asyncio.Task[None]) -> None:
         self._task = task
         # a task that is cancelled before its first step never enters its `try`
-        task.add_done_callback(lambda _: self._close(End(self._stop_reason)))
+        task.add_done_callback(self._ran)
+
+    def _ran(self, _: asyncio.Task[None]) -> None:
+        self._close(End(self._stop_reason))
+        self._task = None  # it holds its context, and the stream is kept for long
 
     def release(self, offset: int) -> None:
         """Let readers have what is before ``offset``."""
