@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
-import os
 import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
+from server_process import ServerProcess
 from websockets.asyncio.client import connect
 
 from wireside.errors import NotConfigured
@@ -109,34 +110,14 @@ Start = Callable[..., Any]
 
 @pytest.fixture
 async def start(lab: FakeOpenAI, receiver: Receiver, tmp_path: Path) -> AsyncIterator[Start]:
-    started: list[asyncio.subprocess.Process] = []
+    async with AsyncExitStack() as stack:
 
-    async def start_server(**settings: str) -> str:
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "NICEGUI"))}
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "wireside", "serve", "--port", "0"),
-            env={
-                **kept,
-                "OPENAI_BASE_URL": lab.url,
-                "WIRESIDE_DATA_DIR": str(tmp_path),
-                "WIRESIDE_TITLE_MODEL": "off",
-                "WIRESIDE_OTEL": "true",
-                "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url,
-                "OTEL_BSP_SCHEDULE_DELAY": "50",
-                **settings,
-            },
-            cwd=tmp_path,
-            stdout=asyncio.subprocess.PIPE,
-        )
-        started.append(process)
-        assert process.stdout is not None
-        line = (await process.stdout.readline()).decode()
-        return line.rpartition(" ")[2].strip().replace("http", "ws") + "/ws/ai-chat"
+        async def start_server(**settings: str) -> str:
+            there = {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url, "OTEL_BSP_SCHEDULE_DELAY": "50"}
+            server = ServerProcess(tmp_path, lab.url, otel=True, **(there | settings))
+            return (await stack.enter_async_context(server)).socket_url
 
-    yield start_server
-    for process in started:
-        process.terminate()
-        await process.wait()
+        yield start_server
 
 
 async def ask(url: str, **fields: object) -> list[dict[str, Any]]:
@@ -221,7 +202,7 @@ class TestARealReceiver:
     async def test_content_is_there_when_it_is_asked_for(
         self, start: Start, lab: FakeOpenAI, receiver: Receiver
     ) -> None:
-        url = await start(WIRESIDE_OTEL_CONTENT="true", WIRESIDE_SYSTEM="Be brief.")
+        url = await start(otel_content="true", system="Be brief.")
         lab.answer_with(answer([ANSWER]))
         await ask(url)
         chat = attributes((await receiver.got("chat lab-1"))["chat lab-1"].attributes)
