@@ -135,7 +135,7 @@ class TestARealReceiver:
         self, start: Start, lab: FakeOpenAI, receiver: Receiver
     ) -> None:
         url = await start()
-        lab.answer_with(failure(503), answer([ANSWER, " and more"]))
+        lab.answer_with(failure(503), answer([ANSWER, " and more"], model="lab-1-2026-11-02"))
         frames = await ask(url, id="q", conversation="new", temperature=0.5, max_tokens=99)
         spans = await receiver.got("question", "context", "chat lab-1")
         await asyncio.sleep(0.3)  # were there more, they would come now
@@ -171,6 +171,8 @@ class TestARealReceiver:
             "gen_ai.request.temperature": 0.5,
             "gen_ai.request.max_tokens": 99,
             "gen_ai.response.finish_reasons": ["stop"],
+            "gen_ai.response.model": "lab-1-2026-11-02",
+            "gen_ai.response.id": "chatcmpl-lab",
             "gen_ai.usage.input_tokens": 7,
             "gen_ai.usage.output_tokens": 2,
             "gen_ai.conversation.id": frames[0]["conversation"],
@@ -198,6 +200,16 @@ class TestARealReceiver:
             assert attributes(spans[name].attributes)["error.type"] == "content_filter"
         assert receiver.resources[0]["service.name"] == "my-chat"
         assert not [body for body in receiver.bodies if b"canary" in body]
+
+    async def test_an_answer_that_breaks_off_has_the_names_that_came(
+        self, start: Start, lab: FakeOpenAI, receiver: Receiver
+    ) -> None:
+        url = await start()
+        lab.answer_with(answer([ANSWER, " and more"]).cut(2))
+        assert (await ask(url, id="q"))[-1]["type"] == "error"
+        chat = attributes((await receiver.got("chat lab-1"))["chat lab-1"].attributes)
+        assert chat["gen_ai.response.model"] == "lab-1"
+        assert chat["gen_ai.response.id"] == "chatcmpl-lab"
 
     async def test_content_is_there_when_it_is_asked_for(
         self, start: Start, lab: FakeOpenAI, receiver: Receiver
