@@ -66,6 +66,10 @@ class Watcher(Protocol):
         """It is tried again after such a failure."""
         ...
 
+    def provider_named(self, model: str, answer: str) -> None:
+        """A try is over in which it called the model and its answer so; "" where it did not."""
+        ...
+
 
 class Unwatched:
     """Implements all of it, and looks at nothing."""
@@ -104,6 +108,9 @@ class Unwatched:
         """See ``Watcher``."""
 
     def provider_retried(self, code: str) -> None:
+        """See ``Watcher``."""
+
+    def provider_named(self, model: str, answer: str) -> None:
         """See ``Watcher``."""
 
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import signal
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
+from server_process import Refused, ServerProcess
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -25,13 +25,8 @@ from wireside.testing import FakeOpenAI, answer
 pytestmark = pytest.mark.slow
 
 
-class Running:
-    """A server process and its address."""
-
-    def __init__(self, process: asyncio.subprocess.Process, url: str) -> None:
-        self.process = process
-        self.url = url
-        self.socket = url.replace("http://", "ws://") + "/ws/ai-chat"
+class Running(ServerProcess):
+    """A server, and what it answers."""
 
     def get(self, path: str, **headers: str) -> tuple[int, Any]:
         request = urllib.request.Request(self.url + path, headers=headers)
@@ -50,32 +45,12 @@ async def lab() -> AsyncIterator[FakeOpenAI]:
 
 @pytest.fixture
 async def start(lab: FakeOpenAI, tmp_path: Path) -> AsyncIterator[Callable[..., Any]]:
-    started: list[Running] = []
+    async with AsyncExitStack() as stack:
 
-    async def start_server(**settings: str) -> Running:
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "NICEGUI"))}
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "wireside", "serve", "--port", "0"),
-            env={
-                **kept,
-                "OPENAI_BASE_URL": lab.url,
-                "WIRESIDE_DATA_DIR": str(tmp_path),
-                "WIRESIDE_TITLE_MODEL": "off",
-                **settings,
-            },
-            cwd=tmp_path,
-            stdout=asyncio.subprocess.PIPE,
-        )
-        assert process.stdout is not None
-        line = (await process.stdout.readline()).decode()
-        started.append(Running(process, line.rpartition(" ")[2].strip()))
-        return started[-1]
+        async def start_server(**settings: object) -> Running:
+            return await stack.enter_async_context(Running(tmp_path, lab.url, **settings))
 
-    yield start_server
-    for running in started:
-        if running.process.returncode is None:
-            running.process.kill()
-        await running.process.wait()
+        yield start_server
 
 
 async def ask(client: ClientConnection, **fields: object) -> None:
@@ -106,7 +81,7 @@ async def test_every_door_works(start: Callable[..., Any], lab: FakeOpenAI) -> N
     assert set(api["paths"]) >= {"/api/models", "/api/health/live", "/api/health/ready"}
     status, _ = await asyncio.to_thread(server.get, "/ws/ai-chat")
     assert status == 426
-    async with connect(server.socket) as client:
+    async with connect(server.socket_url) as client:
         await ask(client, type="chat", message="Hi")
         assert text_of(await frames_until(client, "done")).count("<script") == 0
         await ask(client, type="chat", id="q", message="Hi")
@@ -116,7 +91,7 @@ async def test_every_door_works(start: Callable[..., Any], lab: FakeOpenAI) -> N
 
 
 async def test_foreign_pages_and_names_stay_out(start: Callable[..., Any]) -> None:
-    server = await start(WIRESIDE_ALLOWED_ORIGINS="https://friend.example")
+    server = await start(allowed_origins="https://friend.example")
     for origin, status in (
         ("https://evil.example", 403),
         ("null", 403),
@@ -124,7 +99,7 @@ async def test_foreign_pages_and_names_stay_out(start: Callable[..., Any]) -> No
         (server.url, 101),
     ):
         try:
-            async with connect(server.socket, origin=origin):  # type: ignore[arg-type]  # a NewType
+            async with connect(server.socket_url, origin=origin):  # type: ignore[arg-type]  # a NewType
                 got = 101
         except InvalidStatus as error:
             got = error.response.status_code
@@ -139,7 +114,7 @@ async def test_a_request_that_is_resumed_after_a_drop_misses_nothing(
 ) -> None:
     server = await start()
     lab.answer_with(answer(400, rate=400))
-    client = await connect(server.socket)
+    client = await connect(server.socket_url)
     await ask(client, type="chat", id="q", message="Hi", key="k")
     frames = await frames_until(client, "chunk")
     stream, got = frames[0]["stream"], text_of(frames)
@@ -148,7 +123,7 @@ async def test_a_request_that_is_resumed_after_a_drop_misses_nothing(
     while True:
         client.transport.abort()
         drops += 1
-        client = await connect(server.socket)
+        client = await connect(server.socket_url)
         await ask(client, type="resume", id="r", stream=stream, offset=offset)
         frames = await frames_until(client, "chunk", "done")
         got += text_of(frames)
@@ -166,7 +141,7 @@ async def test_a_stop_lets_answers_finish_and_says_goodbye(
 ) -> None:
     server = await start()
     lab.answer_with(answer(100, rate=100))
-    async with connect(server.socket) as client, connect(server.socket) as idle:
+    async with connect(server.socket_url) as client, connect(server.socket_url) as idle:
         await ask(client, type="chat", id="q", message="Hi")
         frames = await frames_until(client, "chunk")
         server.process.send_signal(signal.SIGTERM)
@@ -177,46 +152,44 @@ async def test_a_stop_lets_answers_finish_and_says_goodbye(
                 await socket.recv()
             assert closed.value.rcvd is not None
             assert closed.value.rcvd.code == 1001
-    assert await asyncio.wait_for(server.process.wait(), 20) == 0
+    assert await asyncio.to_thread(server.process.wait, 20) == 0
 
 
 async def test_a_stop_interrupts_what_takes_too_long(
     start: Callable[..., Any], lab: FakeOpenAI
 ) -> None:
-    server = await start(WIRESIDE_SHUTDOWN_S="1")
+    server = await start(shutdown_s=1)
     lab.answer_with(answer(10).stalled(5))
-    async with connect(server.socket) as client:
+    async with connect(server.socket_url) as client:
         await ask(client, type="chat", id="q", message="Hi")
         frames = await frames_until(client, "chunk")
         server.process.send_signal(signal.SIGTERM)
         frames += await frames_until(client, "done", "error")
         assert frames[-1]["reason"] == "interrupted"
         assert FakeOpenAI.text(10).startswith(text_of(frames))
-    assert await asyncio.wait_for(server.process.wait(), 20) == 0
+    assert await asyncio.to_thread(server.process.wait, 20) == 0
     await lab.wait_closed(5)
 
 
 async def test_it_refuses_to_listen_to_the_world(start: Callable[..., Any]) -> None:
-    server = await start(WIRESIDE_HOST="0.0.0.0")
-    assert await server.process.wait() == 2
+    with pytest.raises(Refused) as refused:
+        await start(host="0.0.0.0")
+    assert refused.value.code == 2
 
 
 async def test_a_second_server_on_the_same_data_is_told_what_to_do(start, lab, tmp_path) -> None:
     await start()
-    second = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "wireside", "serve", "--port", "0"),
-        env={**os.environ, "OPENAI_BASE_URL": lab.url, "WIRESIDE_DATA_DIR": str(tmp_path)},
-        stderr=asyncio.subprocess.PIPE,
-    )
-    _, told = await second.communicate()
-    assert second.returncode == 1
-    assert told.decode().startswith("wireside: Another server works on this database.")
-    assert "Traceback" not in told.decode()
+    second = ServerProcess(tmp_path / "second", lab.url, data_dir=tmp_path)
+    with pytest.raises(Refused) as refused:
+        await asyncio.to_thread(second.start)
+    assert refused.value.code == 1
+    assert second.log.startswith("wireside: Another server works on this database.")
+    assert "Traceback" not in second.log
 
 
 async def test_a_kill_in_the_middle_of_fifty_answers_loses_nothing_shown(start, lab) -> None:
     running = await start()
-    clients = [await connect(running.socket) for _ in range(50)]
+    clients = [await connect(running.socket_url) for _ in range(50)]
     shown: dict[str, str] = {}
     conversations: dict[str, str] = {}
 
@@ -237,16 +210,15 @@ async def test_a_kill_in_the_middle_of_fifty_answers_loses_nothing_shown(start, 
     readers = [asyncio.create_task(read(client)) for client in clients]
     while len(shown) < 50 or min(map(len, shown.values())) < 100:
         await asyncio.sleep(0.01)
-    running.process.kill()
+    running.kill()
     await asyncio.wait(readers)
-    await running.process.wait()
     again = await start()
     for stream, conversation in conversations.items():
         _, found = again.get(f"/api/conversations/{conversation}")
         answer = found["turns"][0]["answer"][0]
         assert (answer["stream"], answer["state"]) == (stream, "interrupted")
         assert answer["parts"][0]["text"].startswith(shown[stream])
-    async with connect(again.socket) as client:
+    async with connect(again.socket_url) as client:
         stream, text = next(iter(shown.items()))
         frame = {"type": "resume", "id": "r", "stream": stream, "offset": len(text)}
         await client.send(json.dumps(frame))

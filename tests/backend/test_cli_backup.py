@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 import structlog
 from rich.console import Console
+from server_process import ServerProcess
 from typer.testing import CliRunner
 
 from wireside.cli import app
@@ -316,39 +317,26 @@ def test_a_backup_beside_a_real_server(data: Path, tmp_path: Path) -> None:
     """Conversations are made over HTTP while it is backed up, and again; each backup has those that
     were there before it began.
     """
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(sys.path),
-        "OPENAI_BASE_URL": "http://127.0.0.1:9/v1",
-        "WIRESIDE_REQUESTS_PER_MINUTE_ADDRESS": "1000000",
-        "WIRESIDE_REQUESTS_PER_MINUTE": "1000000",
-    }
-    command = [sys.executable, "-m", "wireside", "serve", "--port", "0"]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout
-        try:
-            address = server.stdout.readline().split()[-1]
-            made = 0
-            for number in range(3):
-                with started("backup", f"b{number}.gz") as backup:
-                    before = made
-                    until = time.monotonic() + 30
-                    while backup.poll() is None or made == before:
-                        assert time.monotonic() < until
-                        create(address, f"Title {made}")
-                        made += 1
-                    assert backup.returncode == 0, backup.communicate()
-                held = header(tmp_path / f"b{number}.gz")["conversations"]
-                assert before <= held <= made
-            with started("restore", "--replace", "b0.gz") as refused:
-                _, said = refused.communicate(timeout=60)
-            assert (refused.returncode, "end it" in said) == (1, True)
-            with started("export", "--all", "out") as export:
-                export.communicate(timeout=60)
-            assert len(list((tmp_path / "out").iterdir())) == made
-        finally:
-            server.send_signal(signal.SIGTERM)
-            server.wait(timeout=30)
+    often = {"requests_per_minute_address": 1_000_000, "requests_per_minute": 1_000_000}
+    with ServerProcess(tmp_path, "http://127.0.0.1:9/v1", data_dir=data, **often) as server:
+        made = 0
+        for number in range(3):
+            with started("backup", f"b{number}.gz") as backup:
+                before = made
+                until = time.monotonic() + 30
+                while backup.poll() is None or made == before:
+                    assert time.monotonic() < until
+                    create(server.url, f"Title {made}")
+                    made += 1
+                assert backup.returncode == 0, backup.communicate()
+            held = header(tmp_path / f"b{number}.gz")["conversations"]
+            assert before <= held <= made
+        with started("restore", "--replace", "b0.gz") as refused:
+            _, said = refused.communicate(timeout=60)
+        assert (refused.returncode, "end it" in said) == (1, True)
+        with started("export", "--all", "out") as export:
+            export.communicate(timeout=60)
+        assert len(list((tmp_path / "out").iterdir())) == made
     assert made > held > 0
     assert count(data) == made
     invoke("restore", "--replace", "b2.gz")

@@ -6,16 +6,13 @@ import asyncio
 import contextlib
 import importlib.metadata
 import json
-import os
 import re
-import subprocess
-import sys
 import urllib.parse
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
+from server_process import ServerProcess
 from websockets.sync.client import connect
 
 from wireside.testing import FakeOpenAI
@@ -25,33 +22,11 @@ pytestmark = pytest.mark.slow
 CANARY = "canary-9f2c"
 
 
-class Running:
-    """A server in a process of its own; its log is kept."""
-
-    def __init__(self, lab: FakeOpenAI, folder: Path) -> None:
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "NICEGUI"))}
-        settings = {
-            "OPENAI_BASE_URL": lab.url,
-            "WIRESIDE_DATA_DIR": str(folder),
-            "WIRESIDE_TITLE_MODEL": "off",
-            "WIRESIDE_LOG_LEVEL": "debug",
-            "WIRESIDE_REQUESTS_PER_MINUTE_ADDRESS": "1000000",
-        }
-        self.log = folder / "log"
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "wireside", "serve", "--port", "0"],
-                env={**kept, **settings},
-                cwd=folder,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-            )
-        assert self.process.stdout is not None
-        self.port = int(self.process.stdout.readline().rpartition(":")[2])
+class Running(ServerProcess):
+    """A server, and requests as they are written here."""
 
     def ask(self, target: str, *headers: str, method: str = "GET", body: bytes = b"") -> bytes:
-        """Send a request as it is written here; return the whole answer."""
+        """Send a request; return the whole answer."""
         return asyncio.run(self._ask(target.encode("latin-1"), method, headers, body))
 
     async def _ask(
@@ -77,21 +52,14 @@ class Running:
         name: str = json.loads(answer.partition(b"\r\n\r\n")[2])["id"]
         return name
 
-    def stop(self) -> None:
-        self.process.terminate()
-        self.process.wait(20)
-        assert self.process.stdout is not None
-        self.process.stdout.close()
-
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     folder = tmp_path_factory.mktemp("data")
     (folder / "secret.txt").write_text(CANARY)
-    with FakeOpenAI() as lab:
-        running = Running(lab, folder)
+    settings = {"log_level": "debug", "requests_per_minute_address": 1_000_000}
+    with FakeOpenAI() as lab, Running(folder, lab.url, **settings) as running:
         yield running
-        running.stop()
 
 
 UP = (
@@ -128,7 +96,7 @@ FILES = ("etc/passwd", "secret.txt", "pyproject.toml", "wireside/settings.py", "
 @pytest.mark.parametrize("place", PLACES)
 def test_no_path_leads_out_of_its_folder(server: Running, place: str) -> None:
     place = place.format(version=_version())
-    key = (server.log.parent / "cookie.key").read_text()
+    key = (server.folder / "cookie.key").read_text()
     for up in UP:
         for file in FILES:
             for times in (1, 2, 8):
@@ -263,7 +231,7 @@ def test_no_request_writes_a_line_of_its_own_into_the_log(server: Running) -> No
 
 
 def _log(server: Running) -> list[str]:
-    text: Any = server.log.read_bytes().decode()
+    text: Any = (server.folder / "log").read_bytes().decode()
     assert "\r" not in text
     lines: list[str] = text.split("\n")
     assert lines.pop() == ""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import sys
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 import pytest
+from server_process import ServerProcess
 from tests.backend.opened_page import opened_page
 from websockets.asyncio.client import connect
 
@@ -87,33 +87,24 @@ async def watched(tmp_path: Path) -> AsyncIterator[Watched]:
     canary = tmp_path / "canary.txt"
     canary.write_text("what nobody may read")
     notes = tmp_path / "notes"
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "NICEGUI"))}
+    watch = (sys.executable, str(HOSTILE / "watched_server.py"), str(notes), "serve", "--port", "0")
     async with FakeOpenAI(count=3) as lab:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, str(HOSTILE / "watched_server.py"), str(notes)),
-            *("serve", "--port", "0"),
-            env={
-                **kept,
-                "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
-                # by name, so that the model's server is looked up, too: that is seen
-                "OPENAI_BASE_URL": lab.url.replace("127.0.0.1", "localhost"),
-                "WIRESIDE_DATA_DIR": str(tmp_path),
-                "WIRESIDE_SHARING": "public",
-                "WIRESIDE_LOG_LEVEL": "error",
-                "WIRESIDE_REQUESTS_PER_MINUTE": "100000",
-                "WIRESIDE_REQUESTS_PER_MINUTE_ADDRESS": "100000",
-                "WIRESIDE_MESSAGES_PER_MINUTE": "100000",
-                "WIRESIDE_MESSAGES_PER_MINUTE_ADDRESS": "100000",
-            },
-            cwd=tmp_path,
-            stdout=asyncio.subprocess.PIPE,
+        server = ServerProcess(
+            tmp_path,
+            # by name, so that the model's server is looked up, too: that is seen
+            lab.url.replace("127.0.0.1", "localhost"),
+            command=watch,
+            title_model=None,
+            sharing="public",
+            log_level="error",
+            requests_per_minute=100_000,
+            requests_per_minute_address=100_000,
+            messages_per_minute=100_000,
+            messages_per_minute_address=100_000,
         )
-        assert process.stdout is not None
-        url = (await process.stdout.readline()).decode().split()[-1]
-        port = trap.sockets[0].getsockname()[1]
-        yield Watched(url, lab, notes, canary, port, caught)
-        process.terminate()
-        await process.wait()
+        async with server:
+            port = trap.sockets[0].getsockname()[1]
+            yield Watched(server.url, lab, notes, canary, port, caught)
     trap.close()
     await trap.wait_closed()
 

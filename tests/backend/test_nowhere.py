@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
 import re
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 import socketio
+from server_process import ServerProcess
 
 from wireside.testing import FakeOpenAI
 
@@ -39,21 +39,19 @@ app()
 """
 
 
-class Running:
-    def __init__(self, process: asyncio.subprocess.Process, lines: list[str], log: Path) -> None:
-        self.process = process
-        self.url = lines[0].split()[-1]
-        self.link = lines[-1].split()[-1]
-        self._log = log
-        self.browsers: list[httpx2.AsyncClient] = []
-
-    @property
-    def log(self) -> str:
-        return self._log.read_text()
+class Running(ServerProcess):
+    def __init__(self, *given: Any, **settings: Any) -> None:
+        super().__init__(*given, **settings)
+        self._browsers: list[httpx2.AsyncClient] = []
 
     def browser(self, **headers: str) -> httpx2.AsyncClient:
-        self.browsers.append(httpx2.AsyncClient(base_url=self.url, headers=headers))
-        return self.browsers[-1]
+        self._browsers.append(httpx2.AsyncClient(base_url=self.url, headers=headers))
+        return self._browsers[-1]
+
+    async def __aexit__(self, *error: object) -> None:
+        for browser in self._browsers:
+            await browser.aclose()
+        await super().__aexit__(*error)
 
 
 Start = Callable[..., Awaitable[Running]]
@@ -61,43 +59,19 @@ Start = Callable[..., Awaitable[Running]]
 
 @pytest.fixture
 async def start(tmp_path: Path) -> AsyncIterator[Start]:
-    started: list[Running] = []
+    async with AsyncExitStack() as stack:
+        lab = stack.enter_context(FakeOpenAI())
 
-    async def start_server(*command: str, **settings: str) -> Running:
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "NICEGUI"))}
-        kept |= {"WIRESIDE_TITLE_MODEL": "off", "WIRESIDE_LOG_LEVEL": "debug"}
-        with (tmp_path / "log").open("wb") as log:
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, *(command or ("-m", "wireside", "serve", "--port", "0"))),
-                env={
-                    **kept,
-                    "OPENAI_BASE_URL": lab.url,
-                    "WIRESIDE_DATA_DIR": str(tmp_path),
-                    "PYTHONPATH": os.pathsep.join(sys.path),
-                    **settings,
-                },
-                cwd=tmp_path,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=log,
-            )
-        assert process.stdout is not None
-        count = 2 if "WIRESIDE_AUTH" in settings else 1
-        lines = [(await process.stdout.readline()).decode() for _ in range(count)]
-        started.append(Running(process, lines, tmp_path / "log"))
-        return started[-1]
+        async def start_server(**settings: Any) -> Running:
+            server = Running(tmp_path, lab.url, log_level="debug", **settings)
+            return await stack.enter_async_context(server)
 
-    with FakeOpenAI() as lab:
         yield start_server
-        for running in started:
-            for browser in running.browsers:
-                await browser.aclose()
-            running.process.terminate()
-            await running.process.wait()
 
 
 async def test_a_path_that_leads_nowhere_makes_no_page_for_nobody(start: Start) -> None:
     """Pages cost a hundred times what these are counted as, and hold a client each."""
-    server = await start(WIRESIDE_AUTH="password", WIRESIDE_SHARING="public")
+    server = await start(auth="password", sharing="public")
     nobody = server.browser(**BROWSER)
     for path in ("/_nicegui/foo", "/_nicegui/", "/_nicegui/3.18.0/foo", "/_nicegui/%ff"):
         response = await nobody.get(path)
@@ -145,9 +119,13 @@ async def test_a_slash_too_much_leads_to_the_page(start: Start) -> None:
 
 
 async def test_no_address_that_leads_nowhere_is_logged_with_a_secret(start: Start) -> None:
-    server = await start(WIRESIDE_AUTH="password", WIRESIDE_SHARING="public")
+    server = await start(auth="password", sharing="public")
     nobody, ada = server.browser(**BROWSER), server.browser(**BROWSER)
-    form = {"link": server.link.partition("link=")[2], "name": "ada", "password": "a long password"}
+    form = {
+        "link": server.last_word().partition("link=")[2],
+        "name": "ada",
+        "password": "a long password",
+    }
     assert (await ada.post("/join", data=form)).status_code == 303
     for who in (nobody, ada):
         for path in (f"/s/{SECRET}/", f"/s/{SECRET}", f"/s/{SECRET}/more"):
@@ -192,7 +170,7 @@ def _client_id(page: str) -> str:
 
 
 async def test_a_page_that_fails_says_so_and_nothing_of_why(start: Start) -> None:
-    server = await start("-c", BROKEN)
+    server = await start(command=(sys.executable, "-c", BROKEN))
     browser = server.browser(**BROWSER)
     for path, status in (("/c/breaks", 500), ("/c/hangs", 503)):
         response = await browser.get(path)

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import socket
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
 import httpx2
 import pytest
+from server_process import ServerProcess
 from typer.testing import CliRunner
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -32,33 +30,10 @@ Start = Callable[..., "Running"]
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("probe")]
 
 
-class Running:
-    """A server in a process of its own, whose model is the fault lab."""
-
-    def __init__(self, folder: Path, lab: FakeOpenAI, settings: dict[str, str]) -> None:
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "NICEGUI"))}
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "wireside", "serve", "--port", "0"],
-            env={
-                **kept,
-                "OPENAI_BASE_URL": lab.url,
-                "WIRESIDE_DATA_DIR": str(folder / "data"),
-                "WIRESIDE_LOG_LEVEL": "error",
-                **settings,
-            },
-            cwd=folder,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self._process.stdout is not None
-        self.url = self._process.stdout.readline().split()[-1]
-        self.socket = self.url.replace("http", "ws") + "/ws/doctor"
-
-    def stop(self) -> None:
-        self._process.terminate()
-        self._process.wait(20)
-        assert self._process.stdout is not None
-        self._process.stdout.close()
+class Running(ServerProcess):
+    @property
+    def doctor(self) -> str:
+        return self.url.replace("http", "ws") + "/ws/doctor"
 
 
 @pytest.fixture(scope="module")
@@ -69,23 +44,20 @@ def lab() -> Iterator[FakeOpenAI]:
 
 @pytest.fixture(scope="module")
 def server(lab: FakeOpenAI, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    running = Running(tmp_path_factory.mktemp("server"), lab, {})
-    yield running
-    running.stop()
+    with Running(tmp_path_factory.mktemp("server"), lab.url, log_level="error") as running:
+        yield running
 
 
 @pytest.fixture
 def start(lab: FakeOpenAI, tmp_path: Path) -> Iterator[Start]:
     """Call with settings to start a server of the test's own."""
-    running: list[Running] = []
+    with ExitStack() as stack:
 
-    def run(**settings: str) -> Running:
-        running.append(Running(tmp_path, lab, settings))
-        return running[-1]
+        def run(**settings: object) -> Running:
+            server = Running(tmp_path, lab.url, log_level="error", **settings)
+            return stack.enter_context(server)
 
-    yield run
-    for one in running:
-        one.stop()
+        yield run
 
 
 @pytest.mark.parametrize(
@@ -115,7 +87,7 @@ async def test_a_server_without_anything_between_is_well(server: Running) -> Non
 
 
 async def test_with_accounts_a_key_is_needed_for_more_than_the_way_in(start: Start) -> None:
-    server = start(WIRESIDE_AUTH="password")
+    server = start(auth="password")
     findings = {one.check: one for one in judge(await probe(server.url, idle_s=1))}
     assert [one for one in findings.values() if one.state == "failed"] == []
     assert findings["Upgrade"].state == "ok"
@@ -132,7 +104,7 @@ async def test_with_accounts_a_key_is_needed_for_more_than_the_way_in(start: Sta
             assert (await http.request(method, path)).status_code == 401, path
         assert (await http.get("/doctor")).headers["location"].startswith("/login")
     with pytest.raises(InvalidStatus, match="401"):
-        await connect(server.socket, proxy=None)
+        await connect(server.doctor, proxy=None)
 
 
 async def test_what_is_seen_holds_no_secret(server: Running) -> None:
@@ -148,9 +120,9 @@ async def test_what_is_seen_holds_no_secret(server: Running) -> None:
 async def test_one_address_has_a_few_seats_and_gets_them_back(server: Running) -> None:
     async with AsyncExitStack() as stack:
         for _ in range(SEATS_OF_ADDRESS):
-            await stack.enter_async_context(connect(server.socket, proxy=None))
+            await stack.enter_async_context(connect(server.doctor, proxy=None))
         with pytest.raises(InvalidStatus, match="429"):
-            await connect(server.socket, proxy=None)
+            await connect(server.doctor, proxy=None)
         async with httpx2.AsyncClient(base_url=server.url, trust_env=False) as http:
             assert (await http.get("/api/doctor/stream")).status_code == 429
     async with httpx2.AsyncClient(base_url=server.url, trust_env=False) as http:
@@ -160,12 +132,12 @@ async def test_one_address_has_a_few_seats_and_gets_them_back(server: Running) -
 
 async def test_the_doctors_socket_is_bounded(server: Running) -> None:
     for frame in ("no json", "{}", '{"type": "silence", "seconds": 1e9}', '{"type": "silence"}'):
-        async with connect(server.socket, proxy=None) as ws:
+        async with connect(server.doctor, proxy=None) as ws:
             await ws.recv()
             await ws.send(frame)
             with pytest.raises(ConnectionClosed):
                 await ws.recv()
-    async with connect(server.socket, proxy=None) as ws:
+    async with connect(server.doctor, proxy=None) as ws:
         for _ in range(FRAMES + 1):
             await ws.send('{"type": "ping"}')
         frames = []
@@ -176,7 +148,7 @@ async def test_the_doctors_socket_is_bounded(server: Running) -> None:
 
 
 async def test_silence_is_silence_even_of_pings(start: Start) -> None:
-    server = start(WIRESIDE_PING_INTERVAL_S="0.2", WIRESIDE_PING_TIMEOUT_S="0.2")
+    server = start(ping_interval_s=0.2, ping_timeout_s=0.2)
     heard: list[bytes] = []
     reader, writer = await asyncio.open_connection("127.0.0.1", int(server.url.split(":")[-1]))
     writer.write(

@@ -12,25 +12,27 @@ import argparse
 import asyncio
 import contextlib
 import json
-import os
 import random
-import signal
 import socket
 import struct
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 import zlib
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 import psutil
 from websockets.asyncio.client import ClientConnection, connect
 
 from wireside.testing import FakeOpenAI
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # where this is run as a program
+
+from server_process import ServerProcess
 
 CLOSED, CLOSE_WAIT = 7, 8  # states of TCP_INFO
 PER_ADDRESS = 40
@@ -64,13 +66,13 @@ class Limits:
     page_p99_ms: float = 4000.0
     """A page is made in some 30 turns of the event loop, and others are made before it."""
 
-    def environment(self) -> dict[str, str]:
+    def settings(self) -> dict[str, object]:
         return {
-            "WIRESIDE_HANDSHAKE_S": str(self.handshake_s),
-            "WIRESIDE_STALLED_S": str(self.stalled_s),
-            "WIRESIDE_PING_INTERVAL_S": str(self.ping_s),
-            "WIRESIDE_PING_TIMEOUT_S": str(self.ping_s),
-            "WIRESIDE_REQUESTS_PER_MINUTE_ADDRESS": str(self.requests_per_minute),
+            "handshake_s": self.handshake_s,
+            "stalled_s": self.stalled_s,
+            "ping_interval_s": self.ping_s,
+            "ping_timeout_s": self.ping_s,
+            "requests_per_minute_address": self.requests_per_minute,
         }
 
 
@@ -698,13 +700,8 @@ def _part(values: list[float], part: float) -> float:
 
 async def run(count: int, users: int, limits: Limits) -> Report:
     """Let ``count`` abusers loose on a server of their own, beside ``users`` real ones."""
-    with tempfile.TemporaryDirectory() as folder, _lab() as lab_url:
-        server, port = await _serve(lab_url, folder, limits)
-        try:
-            return await _measure(server.pid, port, count, users, limits)
-        finally:
-            server.send_signal(signal.SIGTERM)
-            await server.wait()
+    async with serving(limits) as server:
+        return await _measure(server.process.pid, server.port, count, users, limits)
 
 
 async def _measure(pid: int, port: int, count: int, users: int, limits: Limits) -> Report:
@@ -786,30 +783,19 @@ def _lab() -> Iterator[str]:
             lab.terminate()
 
 
-async def _serve(
-    lab_url: str, folder: str, limits: Limits, settings: Mapping[str, str] | None = None
-) -> tuple[asyncio.subprocess.Process, int]:
-    environment = {
-        **os.environ,
-        **limits.environment(),
-        **(settings or {}),
-        "OPENAI_BASE_URL": lab_url,
-        "OPENAI_API_KEY": "lab",
-        "WIRESIDE_DATA_DIR": folder,
-        "WIRESIDE_TITLE_MODEL": "off",
-        "WIRESIDE_LOG_LEVEL": "error",
-    }
-    server = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "wireside", "serve", "--port", "0"),
-        env=environment,
-        cwd=folder,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    assert server.stdout is not None
-    line = (await server.stdout.readline()).decode()
-    port = int(line.strip().rpartition(":")[2])
-    await asyncio.to_thread(urllib.request.urlopen, f"http://127.0.0.1:{port}/api/health/live")
-    return server, port
+@contextlib.asynccontextmanager
+async def serving(limits: Limits, **settings: object) -> AsyncIterator[ServerProcess]:
+    """Run a server and its model, each a process of its own. What the server logs of errors is
+    shown at its end.
+    """
+    with tempfile.TemporaryDirectory() as folder, _lab() as url:
+        more = {"OPENAI_API_KEY": "lab", "log_level": "error", **limits.settings(), **settings}
+        server = ServerProcess(Path(folder), url, **more)
+        try:
+            async with server:
+                yield server
+        finally:
+            sys.stderr.write(server.log)
 
 
 def main() -> int:

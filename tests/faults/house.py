@@ -8,24 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import signal
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-import psutil
+from server_process import LONG_S, ServerProcess
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
-
-LONG_S = 60.0
-"""Nothing here takes so long on any machine, unless it hangs."""
 
 
 @dataclass
@@ -81,105 +74,34 @@ class Kept:
     code: str | None
 
 
-class House:
-    """One server. Settings by name (``shutdown_s=2``); ``prefix`` is put before the command, and
-    ``environment`` is added to its own.
-    """
+class House(ServerProcess):
+    """One server, whose clients ask as often as they like."""
 
-    def __init__(
-        self,
-        folder: Path,
-        lab_url: str,
-        *,
-        prefix: Sequence[str] = (),
-        environment: dict[str, str] | None = None,
-        prepare: Callable[[], None] | None = None,
-        **settings: object,
-    ) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+    def __init__(self, folder: Path, lab_url: str, **settings: Any) -> None:
+        """``settings`` are those of ``ServerProcess``."""
         self.data = folder / "data"
-        self.url = ""
-        self._log = folder / "log"
-        self._prefix = tuple(prefix)
-        self._prepare = prepare
-        self._environment = {
-            **{k: v for k, v in os.environ.items() if not k.startswith(("WIRESIDE_", "OPENAI_"))},
-            "OPENAI_BASE_URL": lab_url,
-            "OPENAI_API_KEY": "lab",
-            "WIRESIDE_DATA_DIR": str(self.data),
-            "WIRESIDE_TITLE_MODEL": "off",
-            "WIRESIDE_CONNECTIONS_PER_ADDRESS": "10000",
-            "WIRESIDE_MESSAGES_PER_MINUTE_ADDRESS": "1000000",
-            "WIRESIDE_REQUESTS_PER_MINUTE": "1000000",
-            "WIRESIDE_REQUESTS_PER_MINUTE_ADDRESS": "1000000",
-            "WIRESIDE_BALLAST_MB": "0",
-            "NO_COLOR": "1",
-            **{f"WIRESIDE_{name.upper()}": str(value) for name, value in settings.items()},
-            **(environment or {}),
-        }
-        self.process: psutil.Popen | None = None
         self.headers: dict[str, str] = {}
         """What clients send with every request, to say who they are."""
-
-    # ---- its life ------------------------------------------------------------------------------
-
-    async def start(self) -> None:
-        """Start it; it listens when this returns."""
-        with self._log.open("a") as log:
-            self.process = psutil.Popen(
-                [*self._prefix, sys.executable, "-m", "wireside", "serve", "--port", "0"],
-                cwd=self._log.parent,
-                env=self._environment,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-                preexec_fn=self._prepare,
-            )
-        line = await asyncio.to_thread(self.process.stdout.readline)
-        self.url = line.rpartition(" ")[2].strip()
-        if not self.url.startswith("http://"):
-            self.kill()
-            raise AssertionError(self.log)
-
-    async def stop(self) -> tuple[int, float]:
-        """Ask it to end; returns its exit code and the seconds that it took."""
-        assert self.process is not None
-        began = time.monotonic()
-        self.process.send_signal(signal.SIGTERM)
-        code = await asyncio.to_thread(self.process.wait, LONG_S)
-        return code, time.monotonic() - began
-
-    def kill(self) -> None:
-        """End it, whatever it does."""
-        if self.process is not None:
-            if self.process.poll() is None:
-                self.process.kill()
-                self.process.wait(LONG_S)
-            self.process.stdout.close()
-            self.process = None
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
+        often = {
+            "OPENAI_API_KEY": "lab",
+            "data_dir": self.data,
+            "connections_per_address": 10_000,
+            "messages_per_minute_address": 1_000_000,
+            "requests_per_minute": 1_000_000,
+            "requests_per_minute_address": 1_000_000,
+            "ballast_mb": 0,
+        }
+        super().__init__(folder, lab_url, **(often | settings))
 
     async def __aexit__(self, *_: object) -> None:
-        self.kill()
-
-    @property
-    def log(self) -> str:
-        """What it has said so far."""
-        return self._log.read_text(errors="replace")
-
-    @property
-    def is_alive(self) -> bool:
-        return self.process is not None and self.process.poll() is None
+        self.kill()  # after a bad day it may not want to end
 
     # ---- its clients ---------------------------------------------------------------------------
 
     def socket(self) -> connect:
         """Return a connection to open with ``async with``."""
-        url = f"ws{self.url.removeprefix('http')}/ws/ai-chat"
-        return connect(url, compression=None, open_timeout=LONG_S, additional_headers=self.headers)
+        more = {"open_timeout": LONG_S, "additional_headers": self.headers}
+        return connect(self.socket_url, compression=None, **more)
 
     async def ask(self, question: str, conversation: str | None = "new") -> Told:
         """Ask on a connection of its own, and return all that came."""

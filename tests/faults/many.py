@@ -15,7 +15,6 @@ import random
 import resource
 import struct
 import sys
-import tempfile
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -245,31 +244,25 @@ class Report:
 async def hold(plan: Plan) -> Report:
     """Hold them all, and tell once a minute what is seen."""
     seen = Seen()
-    window = {"WIRESIDE_RESUME_WINDOW_S": str(plan.window_s)}
-    with tempfile.TemporaryDirectory() as folder, abuse._lab() as lab_url:
-        server, port = await abuse._serve(lab_url, folder, abuse.Limits(), window)
-        process = psutil.Process(server.pid)
-        try:
-            before_mib = process.memory_info().rss / 2**20
-            resting = await rest(port, plan.idle, seen)
-            open_mib = process.memory_info().rss / 2**20
-            each_kb = (open_mib - before_mib) * 1024 / plan.idle
-            print(f"{plan.idle:,} rest: {each_kb:.1f} KB each", flush=True)
-            until = time.monotonic() + plan.seconds
-            work = [asyncio.create_task(keep_asking(resting, until))]
-            work += [
-                asyncio.create_task(stream(port, number, until, plan, seen))
-                for number in range(plan.streams)
-            ]
-            following = asyncio.create_task(_follow(process, plan.seconds, seen))
-            await _tell(work, process, seen)
-            await following
-            for one in resting:
-                one.is_leaving = True
-                one.transport.abort()
-        finally:
-            server.terminate()
-            await server.wait()
+    async with abuse.serving(abuse.Limits(), resume_window_s=plan.window_s) as server:
+        process, port = server.process, server.port
+        before_mib = process.memory_info().rss / 2**20
+        resting = await rest(port, plan.idle, seen)
+        open_mib = process.memory_info().rss / 2**20
+        each_kb = (open_mib - before_mib) * 1024 / plan.idle
+        print(f"{plan.idle:,} rest: {each_kb:.1f} KB each", flush=True)
+        until = time.monotonic() + plan.seconds
+        work = [asyncio.create_task(keep_asking(resting, until))]
+        work += [
+            asyncio.create_task(stream(port, number, until, plan, seen))
+            for number in range(plan.streams)
+        ]
+        following = asyncio.create_task(_follow(process, plan.seconds, seen))
+        await _tell(work, process, seen)
+        await following
+        for one in resting:
+            one.is_leaving = True
+            one.transport.abort()
     return Report(plan, seen)
 
 

@@ -14,15 +14,12 @@ import json
 import random
 import re
 import sys
-import tempfile
 import time
 import urllib.parse
 import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import psutil
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "e2e"))
@@ -32,17 +29,18 @@ import chromium
 from playwright.async_api import Browser, async_playwright
 from playwright.async_api import Error as BrowserError
 from proxy import BadWire
+from server_process import ServerProcess
 from storm import Answer, Storm, Tally
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
 SETTINGS = {
-    "WIRESIDE_CONNECTIONS_PER_ADDRESS": "10000",
-    "WIRESIDE_MESSAGES_PER_MINUTE": "10000000",
-    "WIRESIDE_MESSAGES_PER_MINUTE_ADDRESS": "10000000",
-    "WIRESIDE_REQUESTS_PER_MINUTE": "10000000",
-    "WIRESIDE_REQUESTS_PER_MINUTE_ADDRESS": "10000000",
-    "WIRESIDE_RESUME_WINDOW_S": "15",
+    "connections_per_address": 10_000,
+    "messages_per_minute": 10_000_000,
+    "messages_per_minute_address": 10_000_000,
+    "requests_per_minute": 10_000_000,
+    "requests_per_minute_address": 10_000_000,
+    "resume_window_s": 15,
 }
 """All clients have one address here, and what is kept to be resumed is to be gone soon."""
 
@@ -257,10 +255,10 @@ class Soak(Storm):
 class Server:
     """The process under test, looked at from outside."""
 
-    def __init__(self, pid: int, port: int, lab_port: int) -> None:
-        self._process = psutil.Process(pid)
-        self._port = port
-        self._lab_port = lab_port
+    def __init__(self, server: ServerProcess) -> None:
+        self._server = server
+        self._process = server.process
+        self._lab_port = urllib.parse.urlsplit(server.environment["OPENAI_BASE_URL"]).port
         self.trend: list[tuple[float, float]] = []
         """Seconds, and MiB of memory."""
 
@@ -269,7 +267,7 @@ class Server:
         return float(self._process.memory_info().rss) / 2**20
 
     def held(self) -> Held:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/metrics") as response:
+        with urllib.request.urlopen(f"{self._server.url}/metrics") as response:
             text = response.read().decode()
         found = re.search(r"^wireside_event_loop_tasks (\S+)", text, re.MULTILINE)
         assert found is not None
@@ -375,16 +373,10 @@ async def run(
 ) -> Report:
     """Soak a server of its own for so long; the waits until it is quiet come on top."""
     seconds, dice = minutes * 60, random.Random(seed)
-    with tempfile.TemporaryDirectory() as folder, abuse._lab() as lab_url:
-        process, port = await abuse._serve(lab_url, folder, abuse.Limits(), SETTINGS)
-        try:
-            soak = Soak(dice, port, with_pages=with_pages)
-            server = Server(process.pid, port, urllib.parse.urlsplit(lab_url).port or 0)
-            report = await _soak(server, soak, seconds, with_pages=with_pages)
-            report.memory_may_grow = memory_may_grow
-        finally:
-            process.terminate()
-            await process.wait()
+    async with abuse.serving(abuse.Limits(), **SETTINGS) as process:
+        soak = Soak(dice, process.port, with_pages=with_pages)
+        report = await _soak(Server(process), soak, seconds, with_pages=with_pages)
+        report.memory_may_grow = memory_may_grow
     part = int(seconds * KILL_PART)
     storm = Storm(dice, cuts=part * 30, kills=max(2, part // 3), answers=max(5, part))
     report.kills = await storm.run()

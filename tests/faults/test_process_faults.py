@@ -8,6 +8,8 @@ import asyncio
 import resource
 import signal
 import socket
+import sys
+import time
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -53,7 +55,9 @@ async def test_asked_to_end_under_200_streams(lab: FakeOpenAI, tmp_path: Path) -
         lab.answer_with(*[short] * SHORT)
         shorts, short_tasks = await begin(house, SHORT)
         async with house.socket() as idle:
-            code, seconds = await house.stop()
+            began = time.monotonic()
+            code = await asyncio.to_thread(house.stop)
+            seconds = time.monotonic() - began
             await idle.wait_closed()
         await asyncio.gather(*long_tasks, *short_tasks)
     assert code == 0
@@ -85,7 +89,6 @@ async def test_who_is_connected_is_told_that_it_ends(lab: FakeOpenAI, tmp_path: 
 
             assert await ready() == (200, "ready")
             assert "\nwireside_draining 0" in (await kept.get("/metrics")).text
-            assert house.process is not None
             house.process.send_signal(signal.SIGTERM)
 
             async def is_told() -> bool:
@@ -110,12 +113,12 @@ async def test_out_of_file_descriptors(lab: FakeOpenAI, tmp_path: Path) -> None:
     log, and takes people again as soon as there are descriptors.
     """
     limit = 120
-
-    def few() -> None:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
-
-    async with House(tmp_path, lab.url, prepare=few, handshake_s=60) as house:
-        assert house.process is not None
+    few = (
+        f"import resource; resource.setrlimit(resource.RLIMIT_NOFILE, ({limit}, {limit}));"
+        "from wireside.cli import main; main()"
+    )
+    command = (sys.executable, "-c", few, "serve", "--port", "0")
+    async with House(tmp_path, lab.url, command=command, handshake_s=60) as house:
         await house.until_ready()
         lab.answer_with(*[answer(300, rate=60)] * 4)
         told, tasks = await begin(house, 4)
@@ -148,7 +151,7 @@ async def test_out_of_file_descriptors(lab: FakeOpenAI, tmp_path: Path) -> None:
         assert {(one.reason, one.text) for one in told} == {("stop", lab.text(300))}
         for one in told:
             assert (await house.kept(one)).text == one.text
-        assert (await house.stop())[0] == 0
+        assert await asyncio.to_thread(house.stop) == 0
 
 
 # ---- memory --------------------------------------------------------------------------------------
@@ -166,9 +169,8 @@ async def test_memory_is_short(lab: FakeOpenAI, tmp_path: Path) -> None:
     in whatever library comes first: as with SIGKILL, `test_storm.py`.)
     """
     one_heap = {"MALLOC_ARENA_MAX": "1"}  # others hold back 64 MiB each, for a time like this
-    async with House(tmp_path, lab.url, environment=one_heap, max_frame_bytes=4 << 20) as house:
+    async with House(tmp_path, lab.url, **one_heap, max_frame_bytes=4 << 20) as house:
         process = house.process
-        assert process is not None
         await house.until_ready()
         large = "x" * LARGE
         before = await house.ask(large)
@@ -191,7 +193,7 @@ async def test_memory_is_short(lab: FakeOpenAI, tmp_path: Path) -> None:
         assert (await house.ask("After")).reason == "stop"
         for one in told:
             assert (await house.kept(one)).text == one.text
-        assert (await house.stop())[0] == 0
+        assert await asyncio.to_thread(house.stop) == 0
 
 
 # ---- the clock -----------------------------------------------------------------------------------
@@ -236,7 +238,7 @@ async def test_the_clock_jumps_by_an_hour(tmp_path: Path) -> None:
     }
     async with (
         FakeOpenAI(count=90, rate=30) as lab,
-        House(tmp_path, lab.url, environment=clock.environment, **settings) as house,
+        House(tmp_path, lab.url, **clock.environment, **settings) as house,
     ):
         await join(house)
         lab.answer_with(answer(5))
@@ -270,14 +272,13 @@ async def test_the_clock_jumps_by_an_hour(tmp_path: Path) -> None:
                 assert 0 < refused.end["retry_after"] <= 60
         clock.jump(0)
         assert "Traceback" not in house.log
-        assert (await house.stop())[0] == 0
+        assert await asyncio.to_thread(house.stop) == 0
 
 
 async def join(house: House) -> None:
     """Make the first account, and be signed in from now on, as a browser is."""
-    assert house.process is not None
-    line = await asyncio.to_thread(house.process.stdout.readline)
-    secret = parse_qs(urlsplit(line.split()[-1]).query)["link"][0]
+    link = await asyncio.to_thread(house.last_word)
+    secret = parse_qs(urlsplit(link).query)["link"][0]
     form = {"link": secret, "name": "ada", "password": "a long enough password"}
     async with httpx2.AsyncClient(base_url=house.url, timeout=30) as browser:
         response = await browser.post("/join", data=form, headers={"Origin": house.url})

@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
 from wireside.testing import FakeOpenAI
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # programs beside this file use it
+
+from server_process import ServerProcess
 
 WRONG = ("Traceback", "internal", "[error", "Exception ignored", "never awaited", "never retrieved")
 """What must not stand in a log: faults of ours."""
 
 
-@dataclass
-class Served:
+class Served(ServerProcess):
     """A server that runs."""
-
-    url: str
-    process: psutil.Process
-    log_file: Path
-    lab: FakeOpenAI
-    first_link: str = ""
-    """Makes the administrator; "" where there are no accounts."""
 
     @property
     def memory_mb(self) -> float:
@@ -41,11 +32,6 @@ class Served:
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return float(status.partition("VmHWM:")[2].split()[0]) / 1024
 
-    @property
-    def log(self) -> str:
-        """What it has said so far, on both outputs."""
-        return self.log_file.read_text(errors="replace")
-
     def faults(self) -> list[str]:
         """Return the lines of its log that tell of a fault, with what stands around the first."""
         lines = self.log.splitlines()
@@ -56,37 +42,11 @@ class Served:
 @contextmanager
 def served(**settings: object) -> Iterator[Served]:
     """Run a server with these settings (``messages_per_minute=…``), then end it politely."""
-    with tempfile.TemporaryDirectory() as folder, FakeOpenAI(count=5) as lab:
-        log_file = Path(folder) / "log"
-        environment = {
-            **{k: v for k, v in os.environ.items() if not k.startswith(("WIRESIDE_", "OPENAI_"))},
-            "OPENAI_BASE_URL": lab.url,
-            "WIRESIDE_DATA_DIR": folder,
-            "WIRESIDE_TITLE_MODEL": "off",
-            "WIRESIDE_REQUESTS_PER_MINUTE": "1000000",
-            "WIRESIDE_REQUESTS_PER_MINUTE_ADDRESS": "1000000",
-            "NO_COLOR": "1",
-            **{f"WIRESIDE_{name.upper()}": str(value) for name, value in settings.items()},
-        }
-        with log_file.open("w") as log:
-            process = psutil.Popen(
-                [sys.executable, "-m", "wireside", "serve", "--port", "0"],
-                cwd=folder,
-                env=environment,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-            )
-        try:
-            url = process.stdout.readline().rpartition(" ")[2].strip()
-            assert url.startswith("http://"), log_file.read_text()
-            link = process.stdout.readline() if settings.get("auth") == "password" else ""
-            yield Served(url, process, log_file, lab, link.rpartition(" ")[2].strip())
-            assert process.poll() is None, f"It died.\n{log_file.read_text()[-5_000:]}"
-        finally:
-            process.terminate()
-            try:
-                process.wait(30)
-            except psutil.TimeoutExpired:
-                process.kill()
-            process.stdout.close()
+    often = {"requests_per_minute": 1_000_000, "requests_per_minute_address": 1_000_000}
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        FakeOpenAI(count=5) as lab,
+        Served(Path(folder), lab.url, **(often | settings)) as server,
+    ):
+        yield server
+        assert server.is_alive, f"It died.\n{server.log[-5_000:]}"

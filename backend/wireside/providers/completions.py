@@ -14,6 +14,9 @@ from wireside.providers.sse import Event, EventTooLong, SseDecoder
 
 DONE = b"[DONE]"
 
+MAX_NAME = 200
+"""Characters of a name that are kept."""
+
 REASONS: dict[str, FinishReason] = {
     "length": "length",
     "max_tokens": "length",
@@ -42,13 +45,16 @@ class Completion:
     goes wrong is in ``failure`` then (``Malformed``, ``ErrorSent``, ``EventTooLong``), behind the
     deltas that came before it; nothing is taken after it. ``activity`` counts what a model wrote
     (text, reasoning, parts of tool calls, its end), so that keep-alives and empty chunks can be
-    told from it. ``reason`` is None until the model has ended.
+    told from it. ``reason`` is None until the model has ended. ``model`` and ``id`` are what the
+    server calls them, "" until it does.
     """
 
     def __init__(self) -> None:
         self.activity = 0
         self.reason: FinishReason | None = None
         self.usage = Usage()
+        self.model = ""
+        self.id = ""
         self.is_done = False
         self.failure: Malformed | ErrorSent | EventTooLong | None = None
         self._sse = SseDecoder()
@@ -113,6 +119,8 @@ class Completion:
         if chunk.usage is not None:
             usage = chunk.usage
             self.usage = Usage(_count(usage.prompt_tokens), _count(usage.completion_tokens))
+        self.model = self.model or _name(chunk.model)
+        self.id = self.id or _name(chunk.id)
         if chunk.error or event.name == b"error":
             raise ErrorSent(chunk.error or _json(event.data))
         if chunk.choices is UNSET:
@@ -277,6 +285,8 @@ class _Usage(Struct):
 class _Chunk(Struct):
     choices: list[_Choice] | UnsetType | None = UNSET
     usage: _Usage | None = None
+    id: Any = None
+    model: Any = None
     error: Any = None
     object: Any = None
     message: Any = None
@@ -293,6 +303,11 @@ _decode = msgspec.json.Decoder(_Chunk).decode
 def _count(tokens: int | None) -> int | None:
     """Return a number of tokens; None where it can't be one, or is none that a client can hold."""
     return tokens if tokens is not None and 0 <= tokens < 2**53 else None
+
+
+def _name(value: object) -> str:
+    """Return what a server calls something; "" where it is no name."""
+    return _without_surrogates(value[:MAX_NAME]) if isinstance(value, str) else ""
 
 
 def _json(data: bytes) -> object:

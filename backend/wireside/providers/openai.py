@@ -190,8 +190,8 @@ class OpenAIProvider:
     async def _answer(self, request: ModelRequest) -> AsyncGenerator[Delta, None]:
         """One try. Raises ``_Failed``."""
         response = await self._opened(request)
+        completion = Completion()
         try:
-            completion = Completion()
             kind = response.headers.get("content-type", "").lower()
             if "json" in kind and "stream" not in kind and "ndjson" not in kind:
                 deltas = completion.whole(await self._whole(response, request))
@@ -209,6 +209,7 @@ class OpenAIProvider:
                 self._tell("an empty answer", status=response.status_code)
                 raise _Failed(Failure(ProviderUnavailable(NO_ANSWER), may_pass=True))
         finally:
+            self._watcher.provider_named(completion.model, completion.id)
             await response.aclose()
         yield Finished(completion.reason or "interrupted", completion.usage)
 

@@ -132,6 +132,9 @@ class Tracer(Protocol):
     def retried(self, code: str) -> None:
         """The request of the answer that runs is tried again."""
 
+    def named(self, model: str, answer: str) -> None:
+        """The provider calls its model and the answer that runs so; "" where it does not say."""
+
 
 class NoTracer:
     """Makes no traces."""
@@ -143,6 +146,9 @@ class NoTracer:
         """See ``Tracer``."""
 
     def retried(self, code: str) -> None:
+        """See ``Tracer``."""
+
+    def named(self, model: str, answer: str) -> None:
         """See ``Tracer``."""
 
 
@@ -271,6 +277,10 @@ class Telemetry:
         """See ``Watcher``."""
         self.provider_retries[code] += 1
         self._tracer.retried(code)
+
+    def provider_named(self, model: str, answer: str) -> None:
+        """See ``Watcher``."""
+        self._tracer.named(model, answer)
 
     # ---- the line, and the loop --------------------------------------------------------------
 

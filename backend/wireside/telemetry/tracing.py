@@ -98,6 +98,12 @@ class Tracing:
         if answer is not None:
             answer.retried(code)
 
+    def named(self, model: str, answer: str) -> None:
+        """See ``counts.Tracer``."""
+        running = _answering.get()
+        if running is not None:
+            running.named(model, answer)
+
     async def aclose(self) -> None:
         """Send what is left, for a moment; a collector that is gone holds up nobody."""
         # a thread of its own: the interpreter's end would wait for one of the pool
@@ -217,6 +223,13 @@ class AnswerTrace:
     def retried(self, code: str) -> None:
         """The provider is asked once more."""
         self._span.add_event("retry", {"error.type": code})
+
+    def named(self, model: str, answer: str) -> None:
+        """The provider calls its model and the answer so; a title that follows is another one."""
+        if self._span.is_recording():
+            for name, value in (("model", model), ("id", answer)):
+                if value:
+                    self._span.set_attribute(f"gen_ai.response.{name}", value)
 
     def ended(self, end: End, text: Callable[[], str]) -> None:
         """See ``AnswerWatch``."""

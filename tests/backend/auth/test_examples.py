@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
 import shutil
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from server_process import ServerProcess
 
 from wireside.testing import FakeOpenAI
 
@@ -43,31 +42,14 @@ async def run(environment: dict[str, str], *words: str) -> str:
 @pytest.fixture
 async def environment(tmp_path: Path) -> AsyncIterator[dict[str, str]]:
     """A server with an account; ``URL`` is its address, ``KEY`` one that the command line made."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "NICEGUI"))}
+    origins = "https://app.example.org"
     with FakeOpenAI() as lab:
-        environment = {
-            **kept,
-            "OPENAI_BASE_URL": lab.url,
-            "WIRESIDE_DATA_DIR": str(tmp_path),
-            "WIRESIDE_TITLE_MODEL": "off",
-            "WIRESIDE_AUTH": "proxy",
-            "WIRESIDE_ALLOWED_ORIGINS": "https://app.example.org",
-        }
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "wireside", "serve", "--port", "0"),
-            env=environment,
-            cwd=tmp_path,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-        )
-        assert process.stdout is not None
-        environment["URL"] = (await process.stdout.readline()).decode().split()[-1].rstrip("/")
-        await run(environment, "curl", "-fsS", "-H", "X-Forwarded-User: ada", environment["URL"])
-        command = ("-m", "wireside", "keys", "create", "--user", "ada")
-        environment["KEY"] = (await run(environment, sys.executable, *command)).strip()
-        yield environment
-        process.terminate()
-        await process.wait()
+        server = ServerProcess(tmp_path, lab.url, auth="proxy", allowed_origins=origins)
+        async with server:
+            environment = {**server.environment, "URL": server.url}
+            await run(environment, "curl", "-fsS", "-H", "X-Forwarded-User: ada", server.url)
+            made = await asyncio.to_thread(server.run, "keys", "create", "--user", "ada")
+            yield {**environment, "KEY": made.strip()}
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl here")

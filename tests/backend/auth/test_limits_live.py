@@ -6,15 +6,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+from server_process import ServerProcess
 from websockets.asyncio.client import ClientConnection, connect
 
 from wireside.testing import FakeOpenAI, answer
@@ -25,11 +24,8 @@ ADA = {"X-Forwarded-User": "ada"}
 LONG_S = 30
 
 
-@dataclass
-class Running:
+class Running(ServerProcess):
     """A server, and the requests of its clients."""
-
-    url: str
 
     async def ask(
         self, method: str, path: str, headers: dict[str, str] = ADA, **more: Any
@@ -45,7 +41,7 @@ class Running:
         return {"Authorization": f"Bearer {made.json()['key']}"}
 
     def socket(self, headers: dict[str, str] = ADA) -> connect:
-        return connect(self.url.replace("http", "ws") + "/ws/ai-chat", additional_headers=headers)
+        return connect(self.socket_url, additional_headers=headers)
 
 
 Start = Callable[..., Awaitable[Running]]
@@ -59,33 +55,13 @@ async def lab() -> AsyncIterator[FakeOpenAI]:
 
 @pytest.fixture
 async def start(lab: FakeOpenAI, tmp_path: Path) -> AsyncIterator[Start]:
-    processes: list[asyncio.subprocess.Process] = []
+    async with AsyncExitStack() as stack:
 
-    async def start_with(**settings: object) -> Running:
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "NICEGUI"))}
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "wireside", "serve", "--port", "0"),
-            env={
-                **kept,
-                "OPENAI_BASE_URL": lab.url,
-                "WIRESIDE_DATA_DIR": str(tmp_path),
-                "WIRESIDE_TITLE_MODEL": "off",
-                "WIRESIDE_AUTH": "proxy",
-                **{f"WIRESIDE_{name.upper()}": str(value) for name, value in settings.items()},
-            },
-            cwd=tmp_path,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-        )
-        processes.append(process)
-        assert process.stdout is not None
-        line = (await process.stdout.readline()).decode()
-        return Running(line.rpartition(" ")[2].strip().rstrip("/"))
+        async def start_with(**settings: object) -> Running:
+            server = Running(tmp_path, lab.url, auth="proxy", **settings)
+            return await stack.enter_async_context(server)
 
-    yield start_with
-    for process in processes:
-        process.terminate()
-        await process.wait()
+        yield start_with
 
 
 @pytest.fixture(params=["memory", "redis"])

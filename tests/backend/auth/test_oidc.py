@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
-import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit, urlunsplit
 
 import httpx2
 import pytest
+from server_process import ServerProcess
 from tests.backend.auth.openid_provider import PASSWORD, Form, OpenIdProvider
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
@@ -28,75 +27,34 @@ PENDING = "wireside_oidc"
 SESSION = "wireside_session"
 
 
-class Chat:
+class Chat(ServerProcess):
     """A server whose people sign in at ``provider``. Its name is localhost, the provider's is
     127.0.0.1: cookies know no ports, and the two have some of the same name.
     """
 
     def __init__(self, provider: OpenIdProvider, folder: Path, lab: str, **settings: str) -> None:
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "NICEGUI"))}
-        self.environment = {
-            **kept,
-            "OPENAI_BASE_URL": lab,
-            "WIRESIDE_DATA_DIR": str(folder),
-            "WIRESIDE_TITLE_MODEL": "off",
-            "WIRESIDE_LOG_LEVEL": "debug",
-            "WIRESIDE_REQUESTS_PER_MINUTE_ADDRESS": "1000000",
-            "WIRESIDE_AUTH": "oidc",
-            "WIRESIDE_OIDC_ISSUER": provider.issuer,
-            "WIRESIDE_OIDC_CLIENT_ID": CLIENT,
-            "WIRESIDE_OIDC_CLIENT_SECRET": SECRET,
-            "WIRESIDE_OIDC_NAME": "Canaille",
-            **settings,
+        at_provider = {
+            "log_level": "debug",
+            "requests_per_minute_address": 1_000_000,
+            "auth": "oidc",
+            "oidc_issuer": provider.issuer,
+            "oidc_client_id": CLIENT,
+            "oidc_client_secret": SECRET,
+            "oidc_name": "Canaille",
         }
-        self.folder = folder
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "wireside", "serve", "--port", "0"],
-            env=self.environment,
-            cwd=folder,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert self.process.stdout is not None
-        self.port = int(self.process.stdout.readline().split()[-1].rstrip("/").rpartition(":")[2])
+        super().__init__(folder, lab, **(at_provider | settings))
+
+    def start(self) -> Self:
+        super().start()
         self.url = f"http://localhost:{self.port}"
-        self.log: list[str] = []
-        self._reading = threading.Thread(target=self._read)
-        self._reading.start()
-
-    @property
-    def socket(self) -> str:
-        return self.url.replace("http", "ws") + "/ws/ai-chat"
-
-    def command(self, *words: str) -> None:
-        """Run ``wireside`` beside the server."""
-        subprocess.run(
-            [sys.executable, "-m", "wireside", *words],
-            env=self.environment,
-            cwd=self.folder,
-            check=True,
-            capture_output=True,
-        )
+        return self
 
     def await_line(self, *words: str) -> None:
-        """Return when the log has a line with all of the words; it is read beside the test."""
+        """Return when the log has a line with all of the words."""
         until = time.monotonic() + 30
-        while not any(all(word in line for word in words) for line in tuple(self.log)):
+        while not any(all(word in line for word in words) for line in self.log.splitlines()):
             assert time.monotonic() < until, f"no line says {words}"
             time.sleep(0.05)
-
-    def stop(self) -> None:
-        self.process.terminate()
-        self.process.wait(30)
-        self._reading.join(30)
-        assert self.process.stdout is not None
-        self.process.stdout.close()
-
-    def _read(self) -> None:
-        assert self.process.stderr is not None
-        with self.process.stderr:
-            self.log.extend(self.process.stderr)
 
 
 class Visitor:
@@ -180,16 +138,15 @@ def start(
 ) -> Iterator[Start]:
     """Starts servers; at their end no log has a secret or a stack trace."""
     running: list[Chat] = []
+    with ExitStack() as stack:
 
-    def begin(at: OpenIdProvider = provider, **settings: str) -> Chat:
-        chat = Chat(at, tmp_path_factory.mktemp("chat"), lab, **settings)
-        running.append(chat)
-        return chat
+        def begin(at: OpenIdProvider = provider, **settings: str) -> Chat:
+            chat = Chat(at, tmp_path_factory.mktemp("chat"), lab, **settings)
+            running.append(stack.enter_context(chat))
+            return chat
 
-    yield begin
-    for chat in running:
-        chat.stop()
-    log = "".join(line for chat in running for line in chat.log)
+        yield begin
+    log = "".join(chat.log for chat in running)
     secrets = [SECRET, *provider.given_out()]
     assert len(secrets) > 1
     assert not [said for said in ("Traceback", "word for word", "alert(1)") if said in log]
@@ -199,7 +156,7 @@ def start(
 @pytest.fixture(scope="module")
 def chat(provider: OpenIdProvider, start: Start) -> Chat:
     """A server that leaves roles to the provider's groups."""
-    chat = start(WIRESIDE_ADMIN_GROUPS="admins", WIRESIDE_USER_GROUPS="staff, Büro")
+    chat = start(admin_groups="admins", user_groups="staff, Büro")
     provider.client(CLIENT, SECRET, f"{chat.url}/oidc/callback")
     provider.user("ada", "admins", "staff")
     provider.user("bob", "staff")
@@ -384,7 +341,7 @@ def test_what_is_said_of_somebody_else_does_not_count(
 def test_without_groups_the_first_is_the_administrator(
     provider: OpenIdProvider, start: Start
 ) -> None:
-    chat = start(WIRESIDE_OIDC_CLIENT_ID="alone", WIRESIDE_OIDC_CLIENT_SECRET="")  # PKCE alone
+    chat = start(oidc_client_id="alone", oidc_client_secret="")  # PKCE alone
     provider.client("alone", "", f"{chat.url}/oidc/callback")
     roles = []
     for name in ("bob", "ada"):
@@ -504,7 +461,7 @@ def test_what_went_wrong_is_told_in_the_visitors_language(visitor: Visitor) -> N
 def test_a_wrong_secret_is_told_to_who_runs_the_server(
     chat: Chat, start: Start, provider: OpenIdProvider
 ) -> None:
-    wrong = start(WIRESIDE_OIDC_CLIENT_ID="rotated", WIRESIDE_OIDC_CLIENT_SECRET="an old secret")
+    wrong = start(oidc_client_id="rotated", oidc_client_secret="an old secret")
     provider.client("rotated", "a new secret", f"{wrong.url}/oidc/callback")
     visitor = Visitor(wrong)
     assert_refused(visitor, visitor.sign_in("ada"), 403, "whoever runs this server")
@@ -528,7 +485,7 @@ def test_a_provider_of_another_name_is_not_believed(start: Start, provider: Open
 def test_a_wrong_address_is_told_to_who_runs_the_server(
     start: Start, provider: OpenIdProvider
 ) -> None:
-    chat = start(WIRESIDE_OIDC_ISSUER=f"{provider.issuer}/realms/none")
+    chat = start(oidc_issuer=f"{provider.issuer}/realms/none")
     visitor = Visitor(chat)
     assert_refused(visitor, visitor.get("/oidc/login"), 403, "whoever runs this server")
     chat.await_line("openid_refused", "404")
@@ -595,7 +552,7 @@ def test_a_log_out_ends_the_session_and_what_is_open(chat: Chat, visitor: Visito
     visitor.sign_in("bob")
     cookie = f"{SESSION}={visitor.session}"
     headers = {"Cookie": cookie, "Origin": chat.url}
-    with connect(chat.socket, additional_headers=headers) as socket:
+    with connect(chat.socket_url, additional_headers=headers) as socket:
         response = visitor.http.post(f"{chat.url}/logout")
         assert (response.status_code, response.headers["location"]) == (303, "/login")
         assert "max-age=0" in cookies_of(response)[SESSION]
@@ -669,8 +626,8 @@ def test_nobody_comes_in_by_a_password_or_a_link(chat: Chat, visitor: Visitor) -
         assert visitor.http.post(chat.url + path, json={}).status_code == 400
     visitor.http.cookies.clear()
     with pytest.raises(subprocess.CalledProcessError) as failed:
-        chat.command("users", "invite", "mallory")
-    assert b"WIRESIDE_AUTH" in failed.value.stderr
+        chat.run("users", "invite", "mallory")
+    assert "WIRESIDE_AUTH" in failed.value.stderr
     for response in (
         visitor.get("/join?link=made-up"),
         visitor.http.post(f"{chat.url}/join", data={"link": "x", **form}),
@@ -681,7 +638,7 @@ def test_nobody_comes_in_by_a_password_or_a_link(chat: Chat, visitor: Visitor) -
 
 
 def test_behind_tls_cookies_are_bound_to_the_host(provider: OpenIdProvider, start: Start) -> None:
-    chat = start(WIRESIDE_PUBLIC_URL="https://chat.example.org")
+    chat = start(public_url="https://chat.example.org")
     provider.client(CLIENT + "-tls", SECRET, "https://chat.example.org/oidc/callback")
     visitor = Visitor(chat)
     visitor.http.headers.update({"Host": "chat.example.org", "Origin": "https://chat.example.org"})

@@ -7,16 +7,14 @@ server's port.
 from __future__ import annotations
 
 import asyncio
-import os
 import re
-import sys
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+from server_process import ServerProcess
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -39,14 +37,8 @@ ADA = said("ada", "admins")
 BOB = said("bob", "staff")
 
 
-@dataclass
-class Running:
+class Running(ServerProcess):
     """A server in proxy mode."""
-
-    process: asyncio.subprocess.Process
-    environment: dict[str, str]
-    url: str
-    log: list[str] = field(default_factory=list)
 
     async def ask(
         self, path: str, headers: Headers, *, by: str = PROXY, method: str = "GET", **more: Any
@@ -72,13 +64,6 @@ class Running:
         address = self.url.replace("http", "ws") + path
         return connect(address, additional_headers=headers, local_addr=(by, 0))
 
-    async def command(self, *words: str) -> None:
-        """Run ``wireside`` beside the server."""
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "wireside", *words), env=self.environment
-        )
-        assert await process.wait() == 0
-
 
 CHAT = "/ws/ai-chat"
 PAGE = "/_nicegui_ws/socket.io/?EIO=4&transport=websocket"
@@ -86,40 +71,16 @@ PAGE = "/_nicegui_ws/socket.io/?EIO=4&transport=websocket"
 
 @pytest.fixture
 async def server(tmp_path: Path) -> AsyncIterator[Running]:
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "NICEGUI"))}
+    settings = {
+        "auth": "proxy",
+        "trusted_proxies": f"{PROXY}, 127.3.0.0/16",
+        "admin_groups": "admins",
+        "user_groups": "staff, Büro",
+    }
     with FakeOpenAI() as lab:
-        environment = {
-            **kept,
-            "OPENAI_BASE_URL": lab.url,
-            "WIRESIDE_DATA_DIR": str(tmp_path),
-            "WIRESIDE_TITLE_MODEL": "off",
-            "WIRESIDE_AUTH": "proxy",
-            "WIRESIDE_TRUSTED_PROXIES": f"{PROXY}, 127.3.0.0/16",
-            "WIRESIDE_ADMIN_GROUPS": "admins",
-            "WIRESIDE_USER_GROUPS": "staff, Büro",
-        }
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "wireside", "serve", "--port", "0"),
-            env=environment,
-            cwd=tmp_path,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        assert process.stdout is not None
-        url = (await process.stdout.readline()).decode().split()[-1].rstrip("/")
-        running = Running(process, environment, url)
-        reading = asyncio.create_task(_read(process, running.log))
-        yield running
-        process.terminate()
-        await process.wait()
-        await reading
-        assert not [line for line in running.log if "Traceback" in line]
-
-
-async def _read(process: asyncio.subprocess.Process, lines: list[str]) -> None:
-    assert process.stderr is not None
-    while line := await process.stderr.readline():
-        lines.append(line.decode())
+        async with Running(tmp_path, lab.url, **settings) as running:
+            yield running
+        assert "Traceback" not in running.log
 
 
 async def assert_closed(socket: ClientConnection) -> None:
@@ -289,7 +250,7 @@ async def test_a_disabled_account_is_out_at_once_and_told_so(server: Running) ->
 
 async def test_who_is_disabled_by_the_command_line_is_out_too(server: Running) -> None:
     async with server.connect(CHAT, BOB) as chat, server.connect(CHAT, ADA) as other:
-        await server.command("users", "disable", "bob")
+        await asyncio.to_thread(server.run, "users", "disable", "bob")
         await assert_closed(chat)
         await other.ping()
     assert await server.me(BOB) is None

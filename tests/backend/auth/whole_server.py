@@ -5,19 +5,18 @@ from __future__ import annotations
 import asyncio
 import html
 import json
-import os
 import re
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
 import aiohttp
 import httpx2
 import socketio
+from server_process import ServerProcess
 from websockets.asyncio.client import connect
 
 from wireside.testing import FakeOpenAI
@@ -50,18 +49,20 @@ class Person:
         return {"Authorization": f"Bearer {self.key}"}
 
 
-@dataclass
-class Running:
+class Running(ServerProcess):
     """A server with accounts, and who is on it."""
 
-    process: asyncio.subprocess.Process
-    url: str
     link: str
-    log: list[str] = field(default_factory=list)
+    """Makes the administrator."""
+
+    def start(self) -> Self:
+        super().start()
+        self.link = self.last_word()
+        return self
 
     @property
     def socket(self) -> str:
-        return self.url.replace("http", "ws") + "/ws/ai-chat"
+        return self.socket_url
 
     def browser(self) -> httpx2.AsyncClient:
         return httpx2.AsyncClient(base_url=self.url, headers={"Origin": self.url}, timeout=30)
@@ -86,39 +87,12 @@ class Running:
 @asynccontextmanager
 async def serving(folder: Path) -> AsyncIterator[Running]:
     """Serve; afterwards the log must hold no traceback, nothing that was said and no link."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "NICEGUI"))}
     with FakeOpenAI() as lab:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "wireside", "serve", "--port", "0"),
-            env={
-                **kept,
-                "OPENAI_BASE_URL": lab.url,
-                "WIRESIDE_DATA_DIR": str(folder),
-                "WIRESIDE_TITLE_MODEL": "off",
-                "WIRESIDE_AUTH": "password",
-                "WIRESIDE_SHARING": "public",
-            },
-            cwd=folder,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        assert process.stdout is not None
-        url = (await process.stdout.readline()).decode().split()[-1]
-        link = (await process.stdout.readline()).decode().split()[-1]
-        running = Running(process, url, link)
-        reading = asyncio.create_task(_read(process, running.log))
-        yield running
-        process.terminate()
-        await process.wait()
-        await reading
-        assert not [line for line in running.log if "Traceback" in line or SECRET in line]
-        assert not re.search(r"/s/[A-Za-z0-9_-]{20}", "".join(running.log))
-
-
-async def _read(process: asyncio.subprocess.Process, lines: list[str]) -> None:
-    assert process.stderr is not None
-    while line := await process.stderr.readline():
-        lines.append(line.decode())
+        async with Running(folder, lab.url, auth="password", sharing="public") as running:
+            yield running
+        assert "Traceback" not in running.log
+        assert SECRET not in running.log
+        assert not re.search(r"/s/[A-Za-z0-9_-]{20}", running.log)
 
 
 async def ask(socket: str, person: Person, **fields: Any) -> list[dict[str, Any]]:

@@ -301,6 +301,24 @@ def test_numbers_of_tokens_that_can_not_be_are_unknown(tokens: int) -> None:
     assert completion.usage == Usage(None, 5)
 
 
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ({}, ""),
+        ({"id": None, "model": None}, ""),
+        ({"id": 7, "model": ["a"]}, ""),
+        ({"id": "a", "model": "a"}, "a"),
+        ({"id": "a\ud800", "model": "a\ud800"}, "a\ufffd"),
+        ({"id": "a" * 300, "model": "a" * 300}, "a" * 200),
+    ],
+)
+def test_names_are_kept_and_never_make_an_answer_malformed(said: Any, kept: str) -> None:
+    names = event(json.dumps({**said, "choices": []}))
+    completion, deltas = read(names, chunk(content="hi"))
+    assert (completion.id, completion.model) == (kept, kept)
+    assert (text_of(deltas), completion.failure) == ("hi", None)
+
+
 def test_bytes_that_are_no_utf_8_are_replaced() -> None:
     _, deltas = read(b'data: {"choices": [{"delta": {"content": "a\xffb"}}]}\n\n')
     assert text_of(deltas) == "a\ufffdb"

@@ -235,6 +235,9 @@ class Noting(Unwatched):
     def provider_retried(self, code: str) -> None:
         self.told.append(("again", code))
 
+    def provider_named(self, model: str, answer: str) -> None:
+        self.named = (model, answer)
+
 
 async def test_who_looks_on_is_told_of_each_try(lab: FakeOpenAI, connect: Connect) -> None:
     noted = Noting()
@@ -249,6 +252,7 @@ async def test_who_looks_on_is_told_of_each_try(lab: FakeOpenAI, connect: Connec
         ("again", "provider_rate_limited"),
         ("failed", "provider_auth"),
     ]
+    assert noted.named == ("lab-1", "chatcmpl-lab")
 
 
 async def test_the_log_does_not_repeat_the_question(

@@ -6,16 +6,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
 import sqlite3
-import sys
 from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+from server_process import ServerProcess
 from tests.backend.opened_page import opened_page
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
@@ -82,18 +82,6 @@ BAD_FRAMES: list[str | bytes] = [
 Start = Callable[..., Any]
 
 
-class Running:
-    def __init__(self, process: asyncio.subprocess.Process, url: str, log: Path) -> None:
-        self.process = process
-        self.url = url
-        self.socket = url.replace("http", "ws") + "/ws/ai-chat"
-        self._log = log
-
-    @property
-    def log(self) -> str:
-        return self._log.read_text(encoding="utf-8")
-
-
 @pytest.fixture
 async def lab() -> AsyncIterator[FakeOpenAI]:
     async with FakeOpenAI() as running:
@@ -102,40 +90,24 @@ async def lab() -> AsyncIterator[FakeOpenAI]:
 
 @pytest.fixture
 async def start(lab: FakeOpenAI, tmp_path: Path) -> AsyncIterator[Start]:
-    started: list[asyncio.subprocess.Process] = []
+    async with AsyncExitStack() as stack:
 
-    async def start_server(**settings: str) -> Running:
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "NICEGUI"))}
-        log = tmp_path / "log"
-        with log.open("w") as file:
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "wireside", "serve", "--port", "0"),
-                env={
-                    **kept,
-                    "OPENAI_BASE_URL": lab.url,
-                    "OPENAI_API_KEY": KEY,
-                    "WIRESIDE_DATA_DIR": str(tmp_path),
-                    "WIRESIDE_METRICS_TOKEN": TOKEN,
-                    "WIRESIDE_LOG_LEVEL": "debug",
-                    "WIRESIDE_LOG_INTERVAL_S": "0.5",
-                    "WIRESIDE_SILENCE_S": "1",
-                    "WIRESIDE_MESSAGES_PER_MINUTE": "10000",
-                    **settings,
-                },
-                cwd=tmp_path,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=file,
+        async def start_server(**settings: str) -> ServerProcess:
+            server = ServerProcess(
+                tmp_path,
+                lab.url,
+                OPENAI_API_KEY=KEY,
+                title_model=None,
+                metrics_token=TOKEN,
+                log_level="debug",
+                log_interval_s=0.5,
+                silence_s=1,
+                messages_per_minute=10_000,
+                **settings,
             )
-        started.append(process)
-        assert process.stdout is not None
-        line = (await process.stdout.readline()).decode()
-        return Running(process, line.rpartition(" ")[2].strip(), log)
+            return await stack.enter_async_context(server)
 
-    yield start_server
-    for process in started:
-        if process.returncode is None:
-            process.terminate()
-        await process.wait()
+        yield start_server
 
 
 async def ask(client: ClientConnection, **fields: object) -> dict[str, Any]:
@@ -151,8 +123,8 @@ async def ask(client: ClientConnection, **fields: object) -> dict[str, Any]:
             return {**frame, "conversation": conversation}
 
 
-async def send_raw(server: Running, frame: str | bytes) -> None:
-    async with connect(server.socket) as client:
+async def send_raw(server: ServerProcess, frame: str | bytes) -> None:
+    async with connect(server.socket_url) as client:
         try:
             await client.send(frame)
             async with asyncio.timeout(0.3):
@@ -162,7 +134,7 @@ async def send_raw(server: Running, frame: str | bytes) -> None:
             pass
 
 
-async def seen_of(server: Running, conversations: list[str]) -> dict[str, str]:
+async def seen_of(server: ServerProcess, conversations: list[str]) -> dict[str, str]:
     """Return all that can be read of conversations and of the server, head and body, by path."""
     formats = ("markdown", "json", "html")
     paths = ["/api/conversations", "/api/health/live", "/api/health/ready", "/api/models"]
@@ -187,11 +159,11 @@ async def seen_of(server: Running, conversations: list[str]) -> dict[str, str]:
 
 @pytest.mark.timeout(120)
 async def test_what_the_model_s_server_says(start: Start, lab: FakeOpenAI) -> None:
-    server = await start(WIRESIDE_LOG_FORMAT="json")
+    server = await start(log_format="json")
     ends = []
     for number, refusal in enumerate(REFUSALS):
         lab.answer_with(refusal, refusal, refusal)  # also to those who ask again
-        async with connect(server.socket) as client:
+        async with connect(server.socket_url) as client:
             where = {"conversation": "new"} if number % 2 else {}
             ends.append(await ask(client, id="q", **where))
         lab.forget()
@@ -255,7 +227,7 @@ async def test_what_clients_send(start: Start, lab: FakeOpenAI) -> None:
 async def test_what_the_store_can_t_keep(start: Start, lab: FakeOpenAI, tmp_path: Path) -> None:
     server = await start()
     lab.answer_with(answer([SAID] * 60, rate=20))
-    async with connect(server.socket) as client:
+    async with connect(server.socket_url) as client:
         asking = asyncio.create_task(ask(client, id="q", conversation="new"))
         while not lab.open_streams:
             await asyncio.sleep(0.01)
@@ -270,7 +242,6 @@ async def test_what_the_store_can_t_keep(start: Start, lab: FakeOpenAI, tmp_path
                 other.execute(f"ALTER TABLE {name} RENAME TO gone_{name}")
         other.close()
         assert (await asking)["type"] == "done"
-    server.process.terminate()
-    await server.process.wait()
+    await asyncio.to_thread(server.stop)
     assert "saving_is_behind" in server.log
     assert not LEAK.findall(server.log)

@@ -214,6 +214,28 @@ class TestTheDashboard:
                     asked = set(re.findall(r"(\w+)\s*(?:=~|!=|!~|=)", inside))
                     assert asked <= labels[base], target["expr"]
 
+    def test_groups_by_labels_that_are_there(self) -> None:
+        labels = {m.name: {*m.labels, "le", "instance", "job"} for m in METRICS}
+        for panel in panels():
+            for target in panel["targets"]:
+                grouped = re.findall(r"\b(?:by|without) \(([^)]*)\)", target["expr"])
+                asked = {label.strip() for each in grouped for label in each.split(",")}
+                for name in re.findall(r"(?:wireside|process)_[a-z_]+", target["expr"]):
+                    base = re.sub(r"_(bucket|sum|count)$", "", name)
+                    assert asked <= labels.get(base, set()), target["expr"]
+                shown = {*re.findall(r"{{\s*(\w+)\s*}}", target.get("legendFormat", ""))}
+                assert shown <= asked | {"instance"}, target["legendFormat"]
+
+    def test_closes_what_it_opens(self) -> None:
+        for panel in panels():
+            for target in panel["targets"]:
+                rest = re.sub(r'"[^"]*"', "", target["expr"])
+                assert '"' not in rest, target["expr"]
+                inner = re.compile(r"\([^()[\]{}]*\)|\[[^()[\]{}]*\]|\{[^()[\]{}]*\}")
+                while inner.search(rest):
+                    rest = inner.sub("", rest)
+                assert not re.search(r"[()[\]{}]", rest), target["expr"]
+
     def test_shows_everything_that_the_table_has(self) -> None:
         """Whoever adds a metric says where it is seen, or that it need not be."""
         text = DASHBOARD.read_text(encoding="utf-8")

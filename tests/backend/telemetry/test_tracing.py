@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
-import os
 import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
+from server_process import ServerProcess
 from websockets.asyncio.client import connect
 
 from wireside.errors import NotConfigured
@@ -109,34 +110,14 @@ Start = Callable[..., Any]
 
 @pytest.fixture
 async def start(lab: FakeOpenAI, receiver: Receiver, tmp_path: Path) -> AsyncIterator[Start]:
-    started: list[asyncio.subprocess.Process] = []
+    async with AsyncExitStack() as stack:
 
-    async def start_server(**settings: str) -> str:
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "NICEGUI"))}
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "wireside", "serve", "--port", "0"),
-            env={
-                **kept,
-                "OPENAI_BASE_URL": lab.url,
-                "WIRESIDE_DATA_DIR": str(tmp_path),
-                "WIRESIDE_TITLE_MODEL": "off",
-                "WIRESIDE_OTEL": "true",
-                "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url,
-                "OTEL_BSP_SCHEDULE_DELAY": "50",
-                **settings,
-            },
-            cwd=tmp_path,
-            stdout=asyncio.subprocess.PIPE,
-        )
-        started.append(process)
-        assert process.stdout is not None
-        line = (await process.stdout.readline()).decode()
-        return line.rpartition(" ")[2].strip().replace("http", "ws") + "/ws/ai-chat"
+        async def start_server(**settings: str) -> str:
+            there = {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url, "OTEL_BSP_SCHEDULE_DELAY": "50"}
+            server = ServerProcess(tmp_path, lab.url, otel=True, **(there | settings))
+            return (await stack.enter_async_context(server)).socket_url
 
-    yield start_server
-    for process in started:
-        process.terminate()
-        await process.wait()
+        yield start_server
 
 
 async def ask(url: str, **fields: object) -> list[dict[str, Any]]:
@@ -154,7 +135,7 @@ class TestARealReceiver:
         self, start: Start, lab: FakeOpenAI, receiver: Receiver
     ) -> None:
         url = await start()
-        lab.answer_with(failure(503), answer([ANSWER, " and more"]))
+        lab.answer_with(failure(503), answer([ANSWER, " and more"], model="lab-1-2026-11-02"))
         frames = await ask(url, id="q", conversation="new", temperature=0.5, max_tokens=99)
         spans = await receiver.got("question", "context", "chat lab-1")
         await asyncio.sleep(0.3)  # were there more, they would come now
@@ -190,6 +171,8 @@ class TestARealReceiver:
             "gen_ai.request.temperature": 0.5,
             "gen_ai.request.max_tokens": 99,
             "gen_ai.response.finish_reasons": ["stop"],
+            "gen_ai.response.model": "lab-1-2026-11-02",
+            "gen_ai.response.id": "chatcmpl-lab",
             "gen_ai.usage.input_tokens": 7,
             "gen_ai.usage.output_tokens": 2,
             "gen_ai.conversation.id": frames[0]["conversation"],
@@ -218,10 +201,20 @@ class TestARealReceiver:
         assert receiver.resources[0]["service.name"] == "my-chat"
         assert not [body for body in receiver.bodies if b"canary" in body]
 
+    async def test_an_answer_that_breaks_off_has_the_names_that_came(
+        self, start: Start, lab: FakeOpenAI, receiver: Receiver
+    ) -> None:
+        url = await start()
+        lab.answer_with(answer([ANSWER, " and more"]).cut(2))
+        assert (await ask(url, id="q"))[-1]["type"] == "error"
+        chat = attributes((await receiver.got("chat lab-1"))["chat lab-1"].attributes)
+        assert chat["gen_ai.response.model"] == "lab-1"
+        assert chat["gen_ai.response.id"] == "chatcmpl-lab"
+
     async def test_content_is_there_when_it_is_asked_for(
         self, start: Start, lab: FakeOpenAI, receiver: Receiver
     ) -> None:
-        url = await start(WIRESIDE_OTEL_CONTENT="true", WIRESIDE_SYSTEM="Be brief.")
+        url = await start(otel_content="true", system="Be brief.")
         lab.answer_with(answer([ANSWER]))
         await ask(url)
         chat = attributes((await receiver.got("chat lab-1"))["chat lab-1"].attributes)

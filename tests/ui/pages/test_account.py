@@ -167,3 +167,17 @@ async def test_links_to_passwords_are_listed_and_taken_back(
 async def test_a_key_has_days_that_can_be_counted(adas: Browser, days: str) -> None:
     status, _ = await adas.send("/settings/keys", name="key", scope="read", days=days)
     assert status == 400
+
+
+async def test_the_audit_log_calls_browsers_what_people_call_them(
+    house: House, ada: Caller, adas: Browser
+) -> None:
+    agent = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/142.0.0.0 Safari/537.36"
+    audit = Audit(house.store.accounts, house.clock)
+    audit.saw(ada, "signed_in", agent)
+    audit.saw(ada, "invited", agent)  # whatever an invitation is called, it is no browser
+    await audit.flush()
+    page = await adas.get("/audit")
+    subjects = re.findall(r'</strong> <span dir="auto"(.*?)</span>', page)
+    assert subjects == [f">{agent}", f' title="{agent}">Chrome · Linux']
+    assert "Chrome · Linux" in await adas.get(f"/audit?q={agent[:11]}")  # found by all of it

@@ -28,7 +28,7 @@ from wireside.errors import (
 )
 from wireside.identity import SCOPES, Caller, Role, Scope
 from wireside.ports import Allowance
-from wireside.records import ApiKey
+from wireside.records import ApiKey, AuditEntry
 from wireside_ui.plain import PlainPages
 from wireside_ui.theme import Look
 from wireside_ui.words import language_of, sentence_in, words_in
@@ -464,16 +464,7 @@ class AccountPages:
             here="audit",
             title=words["account_audit"],
             query=query,
-            entries=[
-                {
-                    "at": _moment(one.at),
-                    "action": one.action.replace("_", " "),
-                    "name": one.name,
-                    "subject": one.subject,
-                    "address": one.address,
-                }
-                for one in entries
-            ],
+            entries=[_entry(one) for one in entries],
             older=entries[-1].number if len(entries) == AUDIT_PAGE else None,
         )
 
@@ -585,6 +576,19 @@ def browser_of(agent: str) -> str:
     kind = next((name for mark, name in kinds if f"{mark}/" in agent), "")
     system = next((name for mark, name in systems if mark in agent), "")
     return " · ".join(part for part in (kind, system) if part) or agent[:60]
+
+
+def _entry(entry: AuditEntry) -> dict[str, str]:
+    """Return a line of the audit log. The subject of a sign-in is its browser."""
+    is_browser = entry.action == "signed_in"
+    return {
+        "at": _moment(entry.at),
+        "action": entry.action.replace("_", " "),
+        "name": entry.name,
+        "subject": browser_of(entry.subject) if is_browser else entry.subject,
+        "in_full": entry.subject if is_browser else "",
+        "address": entry.address,
+    }
 
 
 def _caller(request: Request) -> Caller | None:
