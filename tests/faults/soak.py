@@ -68,7 +68,9 @@ class Held:
 
     tasks: int
     files: int
-    """Without ``kept``, which change by chance."""
+    """Without ``kept`` and the store's, which change by chance: it opens a few connections, each
+    when one more is read at once, and keeps them.
+    """
     memory_mib: float
     kept: int
     """Connections to the model's server that the next answer takes: for up to a minute."""
@@ -273,7 +275,10 @@ class Server:
         assert found is not None
         to = [c.raddr.port for c in self._process.net_connections() if c.raddr]
         kept = to.count(self._lab_port)
-        return Held(int(float(found[1])), self._process.num_fds() - kept, self.mib, kept)
+        folder = self._server.folder.resolve()
+        store = sum(Path(file.path).parent == folder for file in self._process.open_files())
+        files = self._process.num_fds() - kept - store
+        return Held(int(float(found[1])), files, self.mib, kept)
 
     async def when_quiet(self, *, with_pages: bool) -> Held:
         """Wait until nothing changes any more, and return what is held then."""
