@@ -27,6 +27,9 @@ from websockets.exceptions import ConnectionClosed
 LONG_S = 60.0
 """Nothing here takes so long on any machine, unless it hangs."""
 
+TRACE = "\n    | "
+"""What each line of the trace of an error that nobody has foreseen begins with in the log."""
+
 
 @dataclass
 class Told:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from house import House, Kept, Told
+from house import TRACE, House, Kept, Told
 
 from wireside.testing import (
     FakeOpenAI,
@@ -221,4 +221,4 @@ def test_no_connection_is_free(day: Day) -> None:
 
 
 def test_the_server_has_not_failed_itself(day: Day) -> None:
-    assert "Traceback" not in day.log
+    assert TRACE not in day.log

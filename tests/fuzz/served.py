@@ -15,7 +15,15 @@ import psutil
 
 from wireside.testing import FakeOpenAI
 
-WRONG = ("Traceback", "internal", "[error", "Exception ignored", "never awaited", "never retrieved")
+WRONG = (
+    "Traceback",
+    "    | ",
+    "internal",
+    "[error",
+    "Exception ignored",
+    "never awaited",
+    "never retrieved",
+)
 """What must not stand in a log: faults of ours."""
 
 

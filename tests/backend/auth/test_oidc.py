@@ -192,7 +192,9 @@ def start(
     log = "".join(line for chat in running for line in chat.log)
     secrets = [SECRET, *provider.given_out()]
     assert len(secrets) > 1
-    assert not [said for said in ("Traceback", "word for word", "alert(1)") if said in log]
+    assert not [
+        said for said in ("Traceback", "\n    | ", "word for word", "alert(1)") if said in log
+    ]
     assert not [secret for secret in secrets if secret in log]
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from tests.backend.auth.whole_server import failures_in
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -113,7 +114,7 @@ async def server(tmp_path: Path) -> AsyncIterator[Running]:
         process.terminate()
         await process.wait()
         await reading
-        assert not [line for line in running.log if "Traceback" in line]
+        assert failures_in(running.log) == []
 
 
 async def _read(process: asyncio.subprocess.Process, lines: list[str]) -> None:
