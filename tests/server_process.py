@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -29,8 +30,16 @@ OURS = ("WIRESIDE_", "OPENAI_")
 TEST = ("PYTEST", "NICEGUI")
 """NiceGUI acts differently in a process that thinks it is under test."""
 
+TRACE = "\n    | "
+"""What each line of the trace of an error that nobody has foreseen begins with in the log."""
+
 LONG_S = 60.0
 """No server takes so long to end on any machine, unless it hangs."""
+
+
+def failures_in(log: str) -> list[str]:
+    """Return the lines of errors that nobody has foreseen, with the places where they happened."""
+    return re.findall(r"^(?:\S+ (?:ERROR|CRITICAL) | {4}\| |Traceback).*", log, re.MULTILINE)
 
 
 class Refused(AssertionError):

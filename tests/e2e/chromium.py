@@ -1,4 +1,6 @@
-"""Where a Chromium may be found, for the browser tests and for who installs one for them."""
+"""Where a Chromium may be found, for the browser tests and for who installs one for them; what all
+of its pages are told.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +18,14 @@ FLAGS = [
     "--disable-sync",
 ]
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+TELL_VIOLATIONS = """
+document.addEventListener("securitypolicyviolation", (e) => __violated(
+  `${e.effectiveDirective} refused ${e.blockedURI} ${e.sample}`
+  + ` on ${e.documentURI} (${e.sourceFile}:${e.lineNumber})`,
+))
+"""
+"""Has a page call ``__violated`` with what its Content-Security-Policy refuses."""
 
 
 def find() -> str | None:

@@ -11,12 +11,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
-from playwright.sync_api import BrowserContext, Error, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Error, Page, expect
 
 from wireside.testing import FakeOpenAI
 
@@ -54,14 +55,6 @@ def violations() -> list[str]:
     return []
 
 
-_TELL_VIOLATIONS = """
-document.addEventListener("securitypolicyviolation", (e) => __violated(
-  `${e.effectiveDirective} refused ${e.blockedURI} ${e.sample}`
-  + ` on ${e.documentURI} (${e.sourceFile}:${e.lineNumber})`,
-))
-"""
-
-
 @pytest.fixture
 def new_context(
     new_context: Callable[..., BrowserContext],
@@ -73,18 +66,43 @@ def new_context(
 
     def make(**settings: Any) -> BrowserContext:
         context = new_context(**settings)
-        context.expose_binding("__violated", lambda _, text: violations.append(text))
-        context.add_init_script(_TELL_VIOLATIONS)
         contexts.append(context)
-        return context
+        return telling(context, violations)
 
     yield make
     for context in contexts:
-        for page in context.pages:
-            with contextlib.suppress(Error):  # it has gone meanwhile
-                page.evaluate("0")  # what is on its way from the page has come then
+        hear_out(context)
     if not request.node.get_closest_marker("attacks_the_policy"):
         assert violations == []
+
+
+@pytest.fixture(scope="session")
+def lasting_context(browser: Browser) -> Callable[..., AbstractContextManager[BrowserContext]]:
+    """The same for fixtures of more than one test: a context that fails them at its end."""
+
+    @contextlib.contextmanager
+    def make(**settings: Any) -> Iterator[BrowserContext]:
+        violations: list[str] = []
+        with contextlib.closing(browser.new_context(**settings)) as context:
+            yield telling(context, violations)
+            hear_out(context)
+        assert violations == []
+
+    return make
+
+
+def telling(context: BrowserContext, violations: list[str]) -> BrowserContext:
+    """Return a context whose pages put what their policies refuse into ``violations``."""
+    context.expose_binding("__violated", lambda _, text: violations.append(text))
+    context.add_init_script(chromium.TELL_VIOLATIONS)
+    return context
+
+
+def hear_out(context: BrowserContext) -> None:
+    """Wait for what is on its way from the pages of a context."""
+    for page in context.pages:
+        with contextlib.suppress(Error):  # it has gone meanwhile
+            page.evaluate("0")
 
 
 @pytest.fixture(scope="session")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 from websockets.sync.client import connect
 
 from wireside.testing import FakeOpenAI, answer
@@ -92,8 +92,10 @@ def test_any_time_can_be_looked_at(dashboard: Page) -> None:
 
 @pytest.mark.parametrize("width", [375, 820, 1440])
 @pytest.mark.parametrize("colours", ["light", "dark"])
-def test_it_fits_every_screen(asked: Any, browser: Browser, width: int, colours: str) -> None:
-    context = browser.new_context(
+def test_it_fits_every_screen(
+    asked: Any, new_context: Callable[..., BrowserContext], width: int, colours: str
+) -> None:
+    context = new_context(
         viewport={"width": width, "height": 800},
         color_scheme="dark" if colours == "dark" else "light",
     )
@@ -103,7 +105,6 @@ def test_it_fits_every_screen(asked: Any, browser: Browser, width: int, colours:
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     background = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert background == ("rgb(23, 22, 20)" if colours == "dark" else "rgb(251, 250, 248)")
-    context.close()
 
 
 def test_a_server_that_is_gone_is_told(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "proxies"))
 
@@ -61,10 +61,12 @@ UPGRADES = ("Upgrade $http_upgrade;", "Connection $connection_upgrade;")
 
 
 @pytest.fixture
-def behind_nginx(browser: Browser, served: Any, tmp_path: Path) -> Iterator[Callable[..., Page]]:
+def behind_nginx(
+    new_context: Callable[..., BrowserContext], served: Any, tmp_path: Path
+) -> Iterator[Callable[..., Page]]:
     """Call with what is changed in nginx' documented configuration for the page behind it."""
     kinds.found(kinds.Nginx.program)
-    context = browser.new_context(ignore_https_errors=True)
+    context = new_context(ignore_https_errors=True)
     proxy = kinds.Nginx(tmp_path, served, kinds.make_certificate(tmp_path))
 
     def examined(edit: kinds.Edit) -> Page:
@@ -74,7 +76,6 @@ def behind_nginx(browser: Browser, served: Any, tmp_path: Path) -> Iterator[Call
         return page
 
     yield examined
-    context.close()
     proxy.stop()
 
 

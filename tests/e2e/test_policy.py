@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 ADD = """const add = (parent, name, settings) =>
     parent.append(Object.assign(document.createElement(name), settings));"""
@@ -36,3 +38,21 @@ def test_what_the_policy_refuses_is_collected(
         page.wait_for_timeout(20)
     assert [text.split()[0] for text in violations] == [directive]
     assert page.evaluate("window.ran") is None
+
+
+def test_a_context_of_more_than_one_test_tells_too(
+    lasting_context: Callable[..., AbstractContextManager[BrowserContext]], served: Any
+) -> None:
+    def refused() -> None:
+        with lasting_context() as context:
+            page = context.new_page()
+            page.goto(served.url)
+            page.evaluate(
+                """() => new Promise((seen) => {
+                    document.addEventListener("securitypolicyviolation", seen);
+                    new Image().src = "https://evil.invalid/x";
+                }).then(() => 0)"""
+            )
+
+    with pytest.raises(AssertionError, match="img-src refused https://evil"):
+        refused()

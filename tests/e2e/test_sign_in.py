@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 from wireside.testing import answer
 
@@ -35,20 +36,23 @@ def guarded(
 
 
 @pytest.fixture(scope="module")
-def state(guarded: Any, browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def state(
+    guarded: Any,
+    lasting_context: Callable[..., AbstractContextManager[BrowserContext]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
     """The cookies of the administrator, who has come in by the link."""
-    context = browser.new_context()
-    page = context.new_page()
-    page.goto(guarded.url)
-    assert re.search(r"/login$", page.url)
-    page.goto(guarded.link)
-    page.get_by_label("Name").fill("Ada")
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button").click()
-    expect(page.get_by_test_id("connection-status")).to_have_text("Connected")
-    file = tmp_path_factory.mktemp("state") / "ada.json"
-    context.storage_state(path=file)
-    context.close()
+    file: Path = tmp_path_factory.mktemp("state") / "ada.json"
+    with lasting_context() as context:
+        page = context.new_page()
+        page.goto(guarded.url)
+        assert re.search(r"/login$", page.url)
+        page.goto(guarded.link)
+        page.get_by_label("Name").fill("Ada")
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button").click()
+        expect(page.get_by_test_id("connection-status")).to_have_text("Connected")
+        context.storage_state(path=file)
     return file
 
 

@@ -227,6 +227,10 @@ class Soak(Storm):
     async def _reload(self, browser: Browser) -> None:
         """Ask in the page, reload in the middle, and see the whole answer."""
         context = await browser.new_context()
+        await context.expose_binding(
+            "__violated", lambda _, text: self.counts.errors.append(f"page: {text}")
+        )
+        await context.add_init_script(chromium.TELL_VIOLATIONS)
         page = await context.new_page()
         while not self._is_over:
             count, seed = self._dice.randint(20, 300), self._dice.randint(1, 10**9)

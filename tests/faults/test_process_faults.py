@@ -17,6 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx2
 import pytest
 from house import LONG_S, House, Told, talk
+from server_process import TRACE
 from websockets.asyncio.client import connect
 from websockets.typing import Origin, Subprotocol
 
@@ -72,7 +73,7 @@ async def test_asked_to_end_under_200_streams(lab: FakeOpenAI, tmp_path: Path) -
             assert (kept.text, kept.reason) == (one.text, one.reason)
         await house.resume(longs[0])
         assert longs[0].end["offset"] == len(longs[0].text)
-        assert "Traceback" not in house.log
+        assert TRACE not in house.log
 
 
 async def test_who_is_connected_is_told_that_it_ends(lab: FakeOpenAI, tmp_path: Path) -> None:
@@ -271,7 +272,7 @@ async def test_the_clock_jumps_by_an_hour(tmp_path: Path) -> None:
                 assert refused.code == "rate_limited"
                 assert 0 < refused.end["retry_after"] <= 60
         clock.jump(0)
-        assert "Traceback" not in house.log
+        assert TRACE not in house.log
         assert await asyncio.to_thread(house.stop) == 0
 
 

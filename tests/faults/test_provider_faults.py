@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from house import House, Kept, Told
+from server_process import TRACE
 
 from wireside.testing import (
     FakeOpenAI,
@@ -221,4 +222,4 @@ def test_no_connection_is_free(day: Day) -> None:
 
 
 def test_the_server_has_not_failed_itself(day: Day) -> None:
-    assert "Traceback" not in day.log
+    assert TRACE not in day.log

@@ -16,7 +16,7 @@ from typing import Any, Self
 
 import pytest
 from house import House, Told
-from server_process import SERVE, Refused
+from server_process import SERVE, TRACE, Refused
 
 from wireside.testing import FakeOpenAI, answer
 
@@ -176,7 +176,7 @@ async def test_a_full_disk(lab: FakeOpenAI, tmp_path: Path) -> None:
         disk.fill()
         with pytest.raises(Refused, match=r"used\. The disk is full: free some"):
             await asyncio.to_thread(house.start)
-        assert "Traceback" not in house.log
+        assert "Traceback" not in house.log  # that it could not save, it has told with a trace
 
 
 async def see_it_full(house: House, disk: SmallDisk, lab: FakeOpenAI) -> None:
@@ -372,6 +372,6 @@ async def test_reads_of_the_disk_fail(lab: FakeOpenAI, tmp_path: Path) -> None:
         assert (await house.ask("After")).reason == "stop"
         # SQLite's word for a page that can't be read: the file itself is well
         assert "database disk image is malformed" in house.log
-        assert "Traceback" not in house.log
+        assert TRACE not in house.log
         assert await asyncio.to_thread(house.stop) == 0
     assert rows(file) == (1 + RUNNING + 1, "ok")

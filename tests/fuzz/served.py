@@ -14,7 +14,15 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # programs beside this file 
 
 from server_process import ServerProcess
 
-WRONG = ("Traceback", "internal", "[error", "Exception ignored", "never awaited", "never retrieved")
+WRONG = (
+    "Traceback",
+    "    | ",
+    "internal",
+    "[error",
+    "Exception ignored",
+    "never awaited",
+    "never retrieved",
+)
 """What must not stand in a log: faults of ours."""
 
 

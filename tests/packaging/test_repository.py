@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 from pathlib import Path
@@ -53,6 +54,37 @@ def test_the_top_level_is_the_one_of_the_map() -> None:
         "tests",
         "ui",
     }
+
+
+BROWSERS = {"browser", "browser_type", "playwright", "launch", "launch_persistent_context"}
+BROWSERS |= {"Browser", "BrowserType", "Playwright", "sync_playwright", "async_playwright"}
+
+
+def names_in(source: str) -> set[str]:
+    """Return the names that a program uses, without those in its strings and comments."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Name(id=name) | ast.Attribute(attr=name) | ast.arg(arg=name):
+                names.add(name)
+            case ast.alias(name=name):
+                names.add(name)
+    return names
+
+
+def test_no_browser_test_goes_around_what_collects_violations() -> None:
+    """Contexts and pages come from the fixtures of ``tests/e2e/conftest.py``."""
+    assert names_in("def test(browser): browser.new_page()") & BROWSERS
+    assert names_in("page.context.browser.new_context()") & BROWSERS
+    tests = [file for file in tracked() if file.is_relative_to(ROOT / "tests" / "e2e")]
+    found = {
+        file.name: around
+        for file in tests
+        if file.suffix == ".py"
+        and file.name not in ("conftest.py", "chromium.py")
+        and (around := names_in(file.read_text(encoding="utf-8")) & BROWSERS)
+    }
+    assert found == {}
 
 
 def test_locks_hold_a_hash_for_every_package() -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from pwdlib.hashers.argon2 import Argon2Hasher
+from tests.backend.auth.whole_server import Person, Running, serving
 
 from wireside.auth.accounts import Accounts
 from wireside.auth.gate import Credentials, Gate, Mode, ProxyRules, RolesByGroup
@@ -100,6 +101,21 @@ async def house(store: SqlStore, clock: HandClock) -> House:
     keys = Keys(store.accounts, presence, clock)
     tickets = Tickets(clock)
     return House(store, clock, presence, quick, accounts, sign_ins, keys, tickets, removed)
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[Running]:
+    """A whole server with accounts, in a process of its own."""
+    async with serving(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+async def ada(server: Running) -> AsyncIterator[Person]:
+    """The administrator of ``server``, who has come by its link."""
+    ada = await server.join(server.link, "ada")
+    yield ada
+    await ada.http.aclose()
 
 
 @pytest.fixture(scope="module")

@@ -149,7 +149,9 @@ def start(
     log = "".join(chat.log for chat in running)
     secrets = [SECRET, *provider.given_out()]
     assert len(secrets) > 1
-    assert not [said for said in ("Traceback", "word for word", "alert(1)") if said in log]
+    assert not [
+        said for said in ("Traceback", "\n    | ", "word for word", "alert(1)") if said in log
+    ]
     assert not [secret for secret in secrets if secret in log]
 
 

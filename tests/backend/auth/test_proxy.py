@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from server_process import ServerProcess
+from server_process import ServerProcess, failures_in
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -80,7 +80,7 @@ async def server(tmp_path: Path) -> AsyncIterator[Running]:
     with FakeOpenAI() as lab:
         async with Running(tmp_path, lab.url, **settings) as running:
             yield running
-        assert "Traceback" not in running.log
+        assert failures_in(running.log) == []
 
 
 async def assert_closed(socket: ClientConnection) -> None:

@@ -4,30 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
 import socketio
-from tests.backend.auth.whole_server import Page, Person, Running, page_of, serving
+from tests.backend.auth.whole_server import Page, Person, Running, page_of
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
-
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[Running]:
-    async with serving(tmp_path) as running:
-        yield running
-
-
-@pytest.fixture
-async def ada(server: Running) -> AsyncIterator[Person]:
-    """The administrator."""
-    ada = await server.join(server.link, "ada")
-    yield ada
-    await ada.http.aclose()
 
 
 async def set_role(ada: Person, who: Person, role: str) -> None:

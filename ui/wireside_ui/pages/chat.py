@@ -610,9 +610,12 @@ class ChatPage:
 
     async def _stop(self) -> None:
         conversation = self._conversation
-        for turn in tuple(conversation.live.values()) if conversation else ():
-            if conversation and conversation.shows(turn):
-                await self._chat.stop(turn.segments[-1])
+        try:
+            for turn in tuple(conversation.live.values()) if conversation else ():
+                if conversation and conversation.shows(turn):
+                    await self._chat.stop(turn.segments[-1])
+        except WiresideError as error:
+            self._composer.tell(sentence_in(self._language, error))
 
     async def _edit_last(self) -> None:
         if self._conversation is not None:

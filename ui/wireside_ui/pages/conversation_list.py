@@ -141,7 +141,7 @@ class ConversationList:
             await work()
         except (NotFound, BadMessage):
             pass  # another page was faster, or somebody plays with the frames
-        except StoreError as error:
+        except WiresideError as error:
             self._tell(sentence_in(self._language, error))
             with suppress(StoreError):
                 for one in ids:

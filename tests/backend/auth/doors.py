@@ -1,0 +1,249 @@
+"""Every door of a server: its routes, and the events of its chat page; what to send there with
+somebody's ids, and what somebody needs to be let in.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+from tests.backend.auth.whole_server import SECRET, Person, Running, ask
+
+from wireside_ui import nowhere
+from wireside_ui.components.transcript import ActionName
+
+Need = Literal["nothing", "read", "chat", "admin", "a person"]
+"""What a known caller must be allowed; ``a person``: what is one's own, but not by a key, unless it
+is an administrator's.
+"""
+
+
+async def things_of(server: Running, who: Person) -> dict[str, str]:
+    """Have somebody make all kinds of things; returns their ids."""
+    frames = await ask(server.socket, who, type="chat", message=SECRET, conversation="new")
+    conversation_id, stream = frames[0]["conversation"], frames[0]["stream"]
+    alone = await ask(server.socket, who, type="chat", message=SECRET, key="one")
+    deleted = (await who.http.post("/api/conversations", json={"title": "gone"})).json()["id"]
+    await who.http.delete(f"/api/conversations/{deleted}")
+    shown = (await who.http.get(f"/api/conversations/{conversation_id}")).json()
+    share = (await who.http.post(f"/api/conversations/{conversation_id}/shares")).json()
+    keys = (await who.http.get("/api/keys")).json()
+    sessions = (await who.http.get("/api/sessions")).json()
+    return {
+        "conversation_id": conversation_id,
+        "stream": stream,
+        "lone_stream": alone[0]["stream"],
+        "turn": shown["turns"][0]["id"],
+        "deleted_id": deleted,
+        "share_id": share["id"],
+        "secret": share["link"].rpartition("/")[2],
+        "key_id": keys[0]["id"],
+        "session_id": sessions[0]["id"],
+        "user_id": who.id,
+    }
+
+
+@dataclass(frozen=True)
+class Door:
+    """What to send to a route with another's ids, and what may be answered to Eve and to nobody.
+
+    Whatever the status, nothing of Ada's is in the answer, and nothing of hers changes. ``needs``
+    is what a known caller must be allowed, whoever's it is.
+    """
+
+    eve: int
+    needs: Need
+    nobody: int = 401
+    body: Any = None
+    forms: tuple[dict[str, str], ...] = ()
+    query: dict[str, str] = field(default_factory=dict)
+
+    def request(
+        self, path: str, form: dict[str, str] | None, ids: dict[str, str]
+    ) -> tuple[str, dict[str, Any]]:
+        """Return an address, and what to send to it, with ``ids`` in their places."""
+
+        def filled(value: Any) -> Any:
+            if isinstance(value, dict):
+                return {key: filled(one) for key, one in value.items()}
+            return value.format(**ids, what="nothing") if isinstance(value, str) else value
+
+        sent = {"params": filled(self.query), "json": filled(self.body)}
+        return filled(path), sent if form is None else {**sent, "data": filled(form)}
+
+
+OTHERS = 404
+SIGN_IN = 303
+
+ASKED = {"id": "t0", "parent": None, "question": "Hi", "answer": []}
+FILE = {
+    "format": "wireside",
+    "version": 1,
+    "conversations": [{"title": "mine", "tags": [], "turns": [ASKED]}],
+}
+"""What an import takes."""
+
+DOORS = {
+    "GET /api/openapi.json": Door(200, "nothing"),
+    "GET /api/health/live": Door(200, "nothing", 200),
+    "GET /api/health/ready": Door(200, "nothing", 200),
+    "GET /api/models": Door(200, "nothing"),
+    "GET /metrics": Door(200, "nothing", 200),
+    "GET /api/conversations": Door(200, "read"),
+    "POST /api/conversations": Door(201, "chat", body={"title": "mine"}),
+    "GET /api/conversations/search": Door(200, "read", query={"q": SECRET[:5]}),
+    "GET /api/conversations/export": Door(OTHERS, "read", query={"ids": "{conversation_id}"}),
+    "POST /api/conversations/import": Door(200, "chat", body=FILE),
+    "GET /api/conversations/{conversation_id}": Door(OTHERS, "read"),
+    "PATCH /api/conversations/{conversation_id}": Door(OTHERS, "chat", body={"title": "mine now"}),
+    "DELETE /api/conversations/{conversation_id}": Door(OTHERS, "chat"),
+    "POST /api/conversations/{conversation_id}/restore": Door(OTHERS, "chat"),
+    "GET /api/conversations/{conversation_id}/export": Door(
+        OTHERS, "read", query={"format": "json"}
+    ),
+    "POST /api/conversations/{conversation_id}/shares": Door(OTHERS, "chat"),
+    "GET /api/me": Door(200, "nothing"),
+    "POST /api/tickets": Door(201, "nothing"),
+    "GET /api/keys": Door(200, "a person"),
+    "POST /api/keys": Door(201, "a person", body={"name": "n", "scopes": ["read"]}),
+    "DELETE /api/keys/{key_id}": Door(OTHERS, "a person"),
+    "GET /api/sessions": Door(200, "a person"),
+    "DELETE /api/sessions/{session_id}": Door(OTHERS, "a person"),
+    "GET /api/users": Door(403, "admin"),
+    "POST /api/users": Door(403, "admin", body={"role": "admin"}),
+    "PATCH /api/users/{user_id}": Door(403, "admin", body={"role": "viewer", "disabled": True}),
+    "DELETE /api/users/{user_id}": Door(403, "admin"),
+    "POST /api/users/{user_id}/reset": Door(403, "admin"),
+    "GET /api/audit": Door(403, "admin"),
+    "GET /api/shares": Door(200, "read"),
+    "DELETE /api/shares/{share_id}": Door(OTHERS, "chat"),
+    "GET /api/doctor/echo": Door(200, "nothing"),
+    "POST /api/doctor/echo": Door(200, "nothing"),
+    "GET /api/doctor/stream": Door(200, "nothing"),
+    "POST /api/doctor/large": Door(200, "nothing"),
+    "POST /api/doctor/judge": Door(400, "nothing", body={"what": "{conversation_id}"}),
+    "GET /api/doctor/judge": Door(422, "nothing"),
+    "GET /logo": Door(200, "nothing", 200),
+    "GET /manifest.webmanifest": Door(200, "nothing", 200),
+    "GET /login": Door(SIGN_IN, "nothing", 200, query={"next": "/c/{conversation_id}"}),
+    "POST /login": Door(
+        403, "nothing", 403, forms=({"name": "ada", "password": "guessed at random"},)
+    ),
+    "GET /join": Door(404, "nothing", 404, query={"link": "{secret}"}),
+    "POST /join": Door(
+        404, "nothing", 404, forms=({"link": "{secret}", "password": "guessed at random"},)
+    ),
+    "GET /oidc/login": Door(303, "nothing", 303),
+    "GET /oidc/callback": Door(303, "nothing", 303, query={"state": "{session_id}", "code": "c"}),
+    "GET /doctor": Door(200, "nothing", SIGN_IN),
+    "GET /settings": Door(200, "a person", SIGN_IN),
+    "POST /settings/{what}": Door(404, "nothing", forms=({},)),
+    "POST /settings/keys": Door(303, "a person", forms=({"name": "n", "scope": "read"},)),
+    "POST /settings/keys/revoke": Door(404, "a person", forms=({"key": "{key_id}"},)),
+    "POST /settings/shares/revoke": Door(404, "chat", forms=({"share": "{share_id}"},)),
+    "POST /settings/sessions": Door(404, "a person", forms=({"session": "{session_id}"},)),
+    "GET /people": Door(403, "admin", SIGN_IN),
+    "POST /people/{user_id}": Door(
+        403,
+        "admin",
+        forms=(
+            {"do": "disable"},
+            {"do": "enable"},
+            {"do": "role", "role": "viewer"},
+            {"do": "reset"},
+            {"do": "remove"},
+            {"do": "something else"},
+        ),
+    ),
+    "POST /people/invite": Door(
+        403, "admin", forms=({"role": "admin"}, {"take_back": "{share_id}"})
+    ),
+    "GET /audit": Door(403, "admin", SIGN_IN, query={"q": "ada"}),
+    "GET /dashboard": Door(SIGN_IN, "admin", SIGN_IN),
+    "GET /": Door(200, "read", SIGN_IN, query={"turn": "{turn}"}),
+    "GET /c/{conversation_id}": Door(OTHERS, "read", SIGN_IN, query={"turn": "{turn}"}),
+    "POST /logout": Door(303, "nothing", forms=({},)),  # the last one: Eve is out
+}
+
+ELSEWHERE = {
+    "GET /s/{secret}": "test_what_is_shared_can_be_read_until_it_is_not",
+    "WS /ws/ai-chat": "test_no_frame_reaches_another_users_streams",
+    "WS /ws/doctor": "test_the_doctors_socket_needs_somebody",
+    "MOUNT /_nicegui_ws": "test_no_event_of_a_page_reaches_another_users_things",
+}
+"""What is no request and answer, and where it is looked at."""
+
+NOBODYS = ("/assets", "/_nicegui/", "/api/{path}")
+"""Files of the program, and what answers that there is nothing."""
+
+
+def doors_of(routes: Iterable[Any], prefix: str = "") -> Iterator[str]:
+    """Every door of a server."""
+    for route in routes:
+        if included := getattr(route, "original_router", None):
+            yield from doors_of(included.routes, prefix)
+            continue
+        if isinstance(route, nowhere._Unknown):
+            continue  # what answers that there is nothing
+        path = re.sub(":path}", "}", prefix + route.path)
+        if path.startswith(NOBODYS):
+            continue
+        kind = type(route).__name__
+        if kind == "Mount" and path != "/_nicegui_ws":
+            yield from doors_of(route.routes, path)
+        elif kind == "Mount":
+            yield f"MOUNT {path}"
+        elif kind == "WebSocketRoute":
+            yield f"WS {path}"
+        else:
+            yield from (f"{method} {path}" for method in route.methods - {"HEAD"})
+
+
+def foreign(ids: dict[str, str]) -> dict[str, list[Any]]:
+    """Every event that the chat page's components listen to, with what is Ada's in it."""
+    conversation, turn, stream = ids["conversation_id"], ids["turn"], ids["stream"]
+    names = [conversation, ids["deleted_id"], turn, stream, ids["share_id"], ids["user_id"]]
+    sending = {"question": "Hi", "options": {}}
+    actions = get_args(ActionName)
+    return {
+        "q-layout sub_pages_open": [f"/c/{conversation}"],
+        "q-layout sub_pages_navigate": [f"/c/{conversation}"],
+        "sidebar need": [
+            {"cursor": cursor, "archived": archived}
+            for cursor in (None, *names)
+            for archived in (True, False)
+        ],
+        "sidebar search": [
+            {"query": query, "cursor": None} for query in (SECRET[:7], SECRET[0], *names)
+        ],
+        "sidebar rename": [{"id": name, "title": "mine now"} for name in names],
+        "sidebar pin": [{"ids": names, "on": on} for on in (True, False)],
+        "sidebar archive": [{"ids": names, "on": on} for on in (True, False)],
+        "sidebar delete": [{"ids": [name]} for name in names],
+        "sidebar restore": [{"ids": names}],
+        "model_picker retry": [None],
+        "status visible": [False, True],
+        "transcript action": [
+            {"name": action, "id": name, "words": "mine", "automatic": automatic}
+            for action in actions
+            for name in (turn, stream)
+            for automatic in (True, False)
+        ],
+        "transcript need": [0, 1],
+        "transcript copy": [{"id": name, "ask": "a"} for name in names],
+        "composer send": [
+            {**sending, "turn_id": turn, "edits": None},
+            {**sending, "turn_id": turn, "edits": turn},
+            {**sending, "turn_id": "edits", "edits": turn},
+            {**sending, "turn_id": "stream", "edits": stream},
+            {**sending, "turn_id": stream, "edits": None},
+        ],
+        "composer stop": [None],
+        "composer editLast": [None],
+        "composer open": [
+            *({"id": name, "turn": turn} for name in names),
+            *({"id": name, "turn": None} for name in names),
+        ],
+    }
