@@ -151,7 +151,7 @@ class Server(uvicorn.Server):
             await asyncio.sleep(self._limits.tick_s)
             self._look_at_descriptors()
             has_many = len(self.server_state.connections) >= MANY
-            gc.set_threshold(700, 10, 100 if has_many else 10)  # Python's own, but for the last
+            gc.set_threshold(700, 10, 20 if has_many else 10)  # Python's own, but for the last
             now = loop.time()
             for number, connection in enumerate(self._connections()):
                 connection.tick(now)
