@@ -134,6 +134,57 @@ def test_a_viewer_reads_and_does_not_write(
     expect(vera.get_by_role("alert")).to_have_text("Only administrators may do this.")
 
 
+def test_a_viewer_is_offered_nothing_that_writes(
+    guarded: Any, ada: Page, lab: Any, new_context: NewContext
+) -> None:
+    ada.goto("/people")
+    ada.get_by_label("Name (or let them choose)").fill("Vic")
+    ada.get_by_role("button", name="Invite somebody").click()
+    vic = new_context().new_page()
+    vic.goto(ada.locator("#secret").inner_text())
+    vic.get_by_label("Password").fill(PASSWORD)
+    vic.get_by_role("button").click()
+    expect(vic.get_by_test_id("connection-status")).to_have_text("Connected")
+    expect(vic.locator(".ws-starters button").first).to_be_visible()
+    lab.answer_with(answer(3), answer(3))
+    vic.get_by_test_id("input-chat").fill("A question")
+    vic.keyboard.press("Enter")
+    vic.locator('[data-action="retry"]').click()
+    expect(vic.get_by_test_id("versions")).to_have_text("2 / 2")
+    expect(vic.locator('[data-action="up"]')).to_be_visible()
+
+    ada.goto("/people")
+    ada.get_by_label("Role: vic").select_option("viewer")
+    row = ada.get_by_role("listitem").filter(has_text="vic")
+    row.get_by_role("button", name="Save").click()
+    expect(vic.get_by_test_id("input-chat")).to_be_disabled()  # it has loaded itself anew
+    expect(vic.get_by_test_id("versions")).to_have_text("2 / 2")
+    offered = "els => els.map((el) => el.dataset.action)"
+    assert vic.locator(".ws-turn [data-action]").evaluate_all(offered) == [
+        *("copy_question", "copy", "copy_menu")
+    ]
+    expect(vic.get_by_test_id("import")).to_have_count(0)
+    item = vic.get_by_test_id("conversation-item")
+    item.focus()
+    vic.keyboard.press("F2")
+    vic.keyboard.press("Delete")
+    expect(vic.get_by_test_id("rename")).to_have_count(0)
+    expect(item).to_have_count(1)
+    item.hover()
+    vic.get_by_test_id("conversation-menu").click()
+    expect(vic.get_by_role("menuitem")).to_have_text(
+        ["Select", "Export as Markdown", "Export as JSON", "Export as HTML"]
+    )
+    vic.get_by_test_id("menu-select").click()
+    bar = vic.get_by_role("toolbar", name="Select").locator("[data-testid]")
+    assert bar.evaluate_all("els => els.map((el) => el.dataset.testid)") == [
+        *("selected-cancel", "selected-export")
+    ]
+    vic.goto(guarded.url)
+    expect(vic.get_by_test_id("input-chat")).to_be_disabled()
+    expect(vic.locator(".ws-starters button")).to_have_count(0)
+
+
 def test_what_is_left_is_said_and_a_conversation_is_shared(
     guarded: Any, ada: Page, lab: Any, new_context: NewContext
 ) -> None:

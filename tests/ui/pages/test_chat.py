@@ -416,3 +416,30 @@ async def test_what_the_store_refuses_is_shown_as_it_was(
     told = await screen.told()
     assert [call[1]["title"] for call in told if call[0] == "put"] == ["Kept", "Kept"]
     assert len([call for call in told if call[0] == "tell"]) == 2
+
+
+async def test_what_can_not_be_read_now_is_told_and_asked_for_again(
+    screen: Screen, chat: ChatService, begun: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object, **__: object) -> None:
+        raise StoreError
+
+    await screen.ask("q", "t1")
+    await (await begun(1))("a", ends=True)
+    conversation_id = screen.page._conversation.id
+    await screen.told()
+    with monkeypatch.context() as broken, screen.client:
+        broken.setattr(chat.library, "turns", fail)
+        await screen.page._give_rows(0)
+        await screen.page._edit_last()
+        told = await screen.told()
+        assert ("miss", 0) in told
+        assert len([call for call in told if call[0] == "tell"]) == 2
+        await screen.open("")
+        await screen.told()
+        await screen.open(conversation_id)
+        told = await screen.told()
+        assert [call[1] for call in told if call[0] == "setProblem"] != [""]
+        assert screen.page._conversation is None
+    await screen.open(conversation_id)
+    assert ("reset", 1) in [(call[0], call[-1]) for call in await screen.told()]

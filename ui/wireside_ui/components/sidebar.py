@@ -50,11 +50,13 @@ class Sidebar(Element, component="wireside_sidebar.js"):
         on_restore: Callable[[Sequence[str]], Done],
         account: str = "",
         sharing: str = "off",
+        is_reader: bool = False,
     ) -> None:
         """``current`` is the conversation that the page shows, "" for a new one; ``items`` is the
         first page of the list. ``on_need(cursor, archived)`` is answered by ``show``,
         ``on_search(query, cursor)`` by ``show_hits``; ``fail`` answers both. ``account`` is who is
-        signed in, if anybody is; ``sharing`` who may open links to a conversation (settings).
+        signed in, if anybody is; ``sharing`` who may open links to a conversation (settings);
+        ``is_reader`` is offered nothing that would change one.
         """
         super().__init__()
         self._props["base"] = base
@@ -67,6 +69,7 @@ class Sidebar(Element, component="wireside_sidebar.js"):
         }
         self._props["account"] = {"name": account, "href": f"{base}/settings"} if account else None
         self._props["sharing"] = "" if sharing == "off" else sharing
+        self._props["is-reader"] = is_reader
         self._on_need = on_need
         self._on_search = on_search
         self._on_rename = on_rename

@@ -172,9 +172,10 @@ class Transcript(Element, component="wireside_transcript.js"):
         words: Mapping[str, str] = WORDS,
         announce: bool = True,
         page_size: int = 20,
+        is_reader: bool = False,
     ) -> None:
         """``on_need(page)`` is answered by ``put(page, rows)``. ``answer_text(row_id)`` gives the
-        Markdown that "Copy" copies.
+        Markdown that "Copy" copies. ``is_reader`` is offered nothing that would change a turn.
         """
         super().__init__()
         self._on_action = on_action
@@ -183,6 +184,7 @@ class Transcript(Element, component="wireside_transcript.js"):
         self._props["words"] = {**WORDS, **words}
         self._props["announce"] = announce
         self._props["page-size"] = page_size
+        self._props["is-reader"] = is_reader
         self.on("action", self._act)
         self.on("need", self._need)
         self.on("copy", self._copy)
@@ -192,6 +194,10 @@ class Transcript(Element, component="wireside_transcript.js"):
         is.
         """
         self.run_method("put", page, [asdict(row) for row in rows])
+
+    def miss(self, page: int) -> None:
+        """What ``on_need`` asked for can't be given now; it is asked for again in a moment."""
+        self.run_method("miss", page)
 
     def append(self, row: Row) -> None:
         """A new turn at the end, which is scrolled to."""

@@ -40,7 +40,7 @@ function daysAgo(days) {
 }
 
 export default {
-  props: { base: String, words: Object, begin: Object, account: Object, sharing: String },
+  props: { base: String, words: Object, begin: Object, account: Object, sharing: String, isReader: Boolean },
   emits: ["need", "search", "rename", "pin", "archive", "delete", "restore"],
   data() {
     return {
@@ -479,6 +479,10 @@ export default {
         onBlur: () => done(true),
       });
     },
+    // What changes something, for whom that is allowed.
+    unlessReader(make) {
+      return this.isReader ? [] : make();
+    },
     // It stands beside the list: within it, it would be cut off where the list ends.
     itemMenu() {
       const w = this.words;
@@ -503,15 +507,17 @@ export default {
           onVnodeMounted: (node) => this.placeMenu(node.el),
         },
         [
-          act("compose", "rename", w.rename, () => this.rename(item)),
-          act("pin", "pin", item.pin ? w.unpin : w.pin, () => this.pin([item.id], !item.pin)),
-          act("archive", "archive", item.archived ? w.unarchive : w.archive, () => this.archive([item.id], !item.archived)),
+          ...this.unlessReader(() => [
+            act("compose", "rename", w.rename, () => this.rename(item)),
+            act("pin", "pin", item.pin ? w.unpin : w.pin, () => this.pin([item.id], !item.pin)),
+            act("archive", "archive", item.archived ? w.unarchive : w.archive, () => this.archive([item.id], !item.archived)),
+          ]),
           act("check", "select", w.select, () => this.select(item.id)),
           file("markdown"),
           file("json"),
           file("html"),
           this.sharing ? act("link", "share", w.share, () => this.share(item)) : null,
-          act("trash", "delete", w.delete, () => this.remove([item.id])),
+          ...this.unlessReader(() => [act("trash", "delete", w.delete, () => this.remove([item.id]))]),
         ],
       );
     },
@@ -566,8 +572,8 @@ export default {
       const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: this.list.length - 1 }[e.key];
       if (to === -1) this.$refs.search.focus();
       else if (to !== undefined) this.goTo(to);
-      else if (e.key === "F2") this.rename(this.items.get(id));
-      else if (e.key === "Delete") this.remove(this.isSelecting ? [...this.selected] : [id]);
+      else if (e.key === "F2" && !this.isReader) this.rename(this.items.get(id));
+      else if (e.key === "Delete" && !this.isReader) this.remove(this.isSelecting ? [...this.selected] : [id]);
       else if (e.key === " " && this.isSelecting) this.select(id);
       else return;
       e.preventDefault();
@@ -719,14 +725,16 @@ export default {
         h("span", { class: "ws-side-count", role: "status" }, w.selected.replace("{count}", ids.length)),
         tool("close", "cancel", w.cancel, cancel),
         h("div", { class: "ws-side-tools" }, [
-          tool("pin", "pin", isPinned ? w.unpin : w.pin, () => this.pin(ids, !isPinned)),
-          tool("archive", "archive", this.archived ? w.unarchive : w.archive, () => this.archive(ids, !this.archived)),
+          ...this.unlessReader(() => [
+            tool("pin", "pin", isPinned ? w.unpin : w.pin, () => this.pin(ids, !isPinned)),
+            tool("archive", "archive", this.archived ? w.unarchive : w.archive, () => this.archive(ids, !this.archived)),
+          ]),
           h(
             "a",
             { class: "ws-tool", download: "", "data-testid": "selected-export", "aria-label": w.export_json, title: w.export_json, href: `${this.base}/api/conversations/export?ids=${ids.join(",")}` },
             icon("download"),
           ),
-          tool("trash", "delete", w.delete, () => this.remove(ids)),
+          ...this.unlessReader(() => [tool("trash", "delete", w.delete, () => this.remove(ids))]),
         ]),
       ]);
     },
@@ -772,12 +780,14 @@ export default {
           icon(this.archived ? "back" : "archive"),
           h("span", label),
         ]),
-        h(
-          "button",
-          { type: "button", class: "ws-tool", "data-testid": "import", "aria-label": w.import_file, title: w.import_file, disabled: this.importing, onClick: () => this.$refs.file.click() },
-          icon("upload"),
-        ),
-        h("input", { ref: "file", type: "file", accept: ".json,.zip", hidden: true, onChange: (e) => this.importFile(e.target.files[0]) }),
+        ...this.unlessReader(() => [
+          h(
+            "button",
+            { type: "button", class: "ws-tool", "data-testid": "import", "aria-label": w.import_file, title: w.import_file, disabled: this.importing, onClick: () => this.$refs.file.click() },
+            icon("upload"),
+          ),
+          h("input", { ref: "file", type: "file", accept: ".json,.zip", hidden: true, onChange: (e) => this.importFile(e.target.files[0]) }),
+        ]),
       ]);
     },
     switchArchived() {
@@ -791,11 +801,12 @@ export default {
       this.$emit("need", { cursor: null, archived: this.archived });
     },
     onDrag(e) {
-      if (!e.dataTransfer?.types.includes("Files")) return; // text may be dropped into the search box
+      if (this.isReader || !e.dataTransfer?.types.includes("Files")) return; // text may be dropped into the search box
       e.preventDefault();
       this.isDropping = true;
     },
     onDrop(e) {
+      if (this.isReader) return;
       this.isDropping = false;
       const file = e.dataTransfer?.files[0];
       if (!file) return;

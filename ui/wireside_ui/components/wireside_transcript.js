@@ -10,6 +10,7 @@ const SLICE_MS = 8; // DOM work in one frame
 const MAX_DIAGRAM_CHARS = 20000;
 const MAX_FEEDBACK_CHARS = 2000;
 const FOUND_MS = 2000; // how long a turn that was jumped to is marked
+const ASK_AGAIN_MS = 3000; // until turns are asked for anew that could not be read
 
 const ICONS = {
   copy: '<rect x="9" y="9" width="11" height="11" rx="2.5"/><path d="M5.5 15H5a2 2 0 0 1-2-2V5a2 2 0 0 1 2-2h8a2 2 0 0 1 2 2v.5"/>',
@@ -172,6 +173,7 @@ export default {
     announce: { type: Boolean, default: true },
     pageSize: { type: Number, default: 20 },
     guess: { type: Number, default: 280 },
+    isReader: Boolean, // who may change nothing
   },
   emits: ["need", "action", "copy"],
 
@@ -248,6 +250,13 @@ export default {
       });
       this.arrange();
       this.showFound();
+    },
+
+    miss(page) {
+      setTimeout(() => {
+        this.asked.delete(page);
+        this.askMissing();
+      }, ASK_AGAIN_MS);
     },
 
     append(data) {
@@ -488,7 +497,8 @@ export default {
       const foot = make("div", "ws-question-foot");
       if (question && state === "waiting") {
         const note = make("div", "ws-waiting", { "data-testid": "waiting" });
-        note.append(this.words.waiting, " — ", this.button("withdraw", this.words.take_back, { text: true }));
+        note.append(this.words.waiting);
+        if (!this.isReader) note.append(" — ", this.button("withdraw", this.words.take_back, { text: true }));
         foot.append(note);
       } else if (question) {
         foot.append(this.bar(["copy_question", "edit"]));
@@ -510,7 +520,7 @@ export default {
       if (sibling >= siblings - 1) next.setAttribute("aria-disabled", "true");
       const place = make("span", "ws-version");
       place.textContent = `${sibling + 1} / ${siblings}`;
-      el.append(previous, place, next);
+      el.append(...(this.isReader ? [place] : [previous, place, next]));
       return el;
     },
 
@@ -607,7 +617,7 @@ export default {
       const down = this.button("down", this.words.bad, { icon: "down_thumb" });
       up.setAttribute("aria-pressed", String(feedback === "up"));
       down.setAttribute("aria-pressed", String(feedback === "down"));
-      el.append(up, down);
+      if (!this.isReader) el.append(up, down);
       if (!feedback) row.say = null;
       if (row.say) el.append(row.say);
       el.classList.toggle("ws-stays", Boolean(row.say));
@@ -725,7 +735,7 @@ export default {
         more.append(detail);
         words.append(more);
       }
-      el.append(words, ...actions.map((name) => this.button(name, this.words[name], { text: true })));
+      el.append(words, ...this.allowed(actions).map((name) => this.button(name, this.words[name], { text: true })));
       return el;
     },
 
@@ -734,7 +744,7 @@ export default {
       const el = this.note(error || this.words.error, row.deadline ? detail : "", [], "error");
       el.setAttribute("role", "alert");
       detail.setAttribute("aria-live", "off");
-      el.append(this.button("retry", this.words.try_again, { text: true }));
+      if (!this.isReader) el.append(this.button("retry", this.words.try_again, { text: true }));
       this.paintCountdown(row, detail);
       return el;
     },
@@ -747,12 +757,16 @@ export default {
 
     setDeadline(row) {
       const { retry_after: seconds, state } = row.data;
-      row.deadline = seconds != null && state === "error" ? Date.now() + seconds * 1000 : 0;
+      row.deadline = seconds != null && state === "error" && !this.isReader ? Date.now() + seconds * 1000 : 0;
+    },
+
+    allowed(names) {
+      return this.isReader ? names.filter((name) => name.startsWith("copy")) : names;
     },
 
     bar(names) {
       const el = make("div", "ws-actions");
-      for (const name of names) {
+      for (const name of this.allowed(names)) {
         const isQuestion = name === "copy_question";
         el.append(this.button(isQuestion ? "copy_question" : name, this.words[isQuestion ? "copy" : name], { icon: isQuestion ? "copy" : name }));
       }

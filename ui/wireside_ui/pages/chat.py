@@ -173,7 +173,8 @@ class ChatPage:
         view = _view(conversation, is_missing=is_missing)
         tagline = self._look.tagline or self._words["tagline"]
         logo = f"{self._base}/logo?v={self._version}"
-        starters = self._look.starters or starters_in(self._language)
+        is_reader = not self._chat.caller.may("chat")
+        starters = () if is_reader else self._look.starters or starters_in(self._language)
         if is_missing:
             self._client.status_code = 503 if problem else 404
         ui.add_body_html(
@@ -220,13 +221,14 @@ class ChatPage:
                     answer_text=self._answer_text,
                     words=self._words,
                     page_size=PAGE_SIZE,
+                    is_reader=is_reader,
                 )
             self._composer = Composer(
                 conversation=conversation.id if conversation else None,
                 lost=conversation_id if is_missing and not problem else None,
                 base=self._base,
                 max_chars=self._chat.max_message_chars,
-                is_reader=not self._chat.caller.may("chat"),
+                is_reader=is_reader,
                 words=self._words,
                 on_send=self._send,
                 on_stop=self._stop,
@@ -280,8 +282,12 @@ class ChatPage:
         conversation, problem = await self._find(conversation_id)
         self._detach()
         if conversation is not None:
-            await self._attach(conversation)
-        else:
+            try:
+                await self._attach(conversation)
+            except StoreError as error:
+                self._detach()
+                conversation, problem = None, error
+        if conversation is None:
             self._transcript.reset([], 0)
             self._show_title()
         is_missing = bool(conversation_id) and conversation is None
@@ -529,8 +535,13 @@ class ChatPage:
         if self._conversation is None:
             return
         first = page * PAGE_SIZE
-        turns = await self._turns(self._conversation, first, first + PAGE_SIZE - 1)
-        self._transcript.put(page, self._give(turns))
+        try:
+            turns = await self._turns(self._conversation, first, first + PAGE_SIZE - 1)
+        except StoreError as error:
+            self._composer.tell(sentence_in(self._language, error))
+            self._transcript.miss(page)
+        else:
+            self._transcript.put(page, self._give(turns))
 
     async def _answer_text(self, row_id: str) -> str:
         if self._conversation is None:
@@ -618,8 +629,14 @@ class ChatPage:
             self._composer.tell(sentence_in(self._language, error))
 
     async def _edit_last(self) -> None:
-        if self._conversation is not None:
-            for turn in await self._turns(self._conversation, self._total - 1, self._total - 1):
+        if self._conversation is None:
+            return
+        try:
+            turns = await self._turns(self._conversation, self._total - 1, self._total - 1)
+        except StoreError as error:
+            self._composer.tell(sentence_in(self._language, error))
+        else:
+            for turn in turns:
                 self._composer.edit(turn.id, turn.question)
 
     async def _act(self, action: Action) -> None:

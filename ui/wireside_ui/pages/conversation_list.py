@@ -46,6 +46,7 @@ class ConversationList:
 
     def build(self, listing: Listing, *, current: str) -> None:
         """Put the sidebar where the page is being built."""
+        is_reader = not self._library.caller.may("chat")
         self._sidebar = Sidebar(
             base=self._base,
             words=words_in(self._language),
@@ -61,7 +62,8 @@ class ConversationList:
             on_delete=self._delete,
             on_restore=self._restore,
             account=self._library.caller.name,
-            sharing=self._sharing if self._library.caller.may("chat") else "off",
+            sharing="off" if is_reader else self._sharing,
+            is_reader=is_reader,
         )
 
     def begin(self) -> None:
