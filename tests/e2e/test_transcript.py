@@ -189,6 +189,11 @@ def test_a_new_turn_after_a_long_one_is_shown(opened: Any, do: Do) -> None:
     expect(page.get_by_text("And now?")).to_be_in_viewport()
 
 
+def test_turns_that_could_not_be_read_are_asked_for_again(opened: Any) -> None:
+    page = opened("total=40&misses=3")
+    expect(page.get_by_text("Question 39")).to_be_visible(timeout=30_000)
+
+
 def test_a_hundred_thousand_turns_need_few_nodes(opened: Any, do: Do) -> None:
     page = opened("total=100000")
     expect(page.get_by_text("Question 99999", exact=True)).to_be_visible()

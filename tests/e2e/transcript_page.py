@@ -31,7 +31,8 @@ def history_row(index: int) -> Row:
 
 
 @ui.page("/")
-def page(total: int = 0, rich: bool = False, dark: bool = False) -> None:
+def page(total: int = 0, rich: bool = False, dark: bool = False, misses: int = 0) -> None:
+    """``misses``: so often nothing can be read at first."""
     ui.add_css(
         CSS.read_text(encoding="utf-8")
         + "html, body {height: 100%; margin: 0} body.body--dark {background: #17181c}"
@@ -43,7 +44,13 @@ def page(total: int = 0, rich: bool = False, dark: bool = False) -> None:
         event = {"name": action.name, "id": action.row_id, "automatic": action.automatic}
         events.append({**event, "words": action.words} if action.words else event)
 
+    missed: list[int] = []
+
     def needed(page_index: int) -> None:
+        if len(missed) < misses:
+            missed.append(page_index)
+            transcript.miss(page_index)
+            return
         first = page_index * 20
         transcript.put(page_index, [history_row(i) for i in range(first, min(first + 20, total))])
 
