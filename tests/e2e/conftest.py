@@ -214,12 +214,20 @@ def running_lab() -> Iterator[Lab]:
 class Lab(FakeOpenAI):
     """The fault lab, asked from a test without a loop."""
 
+    def has_begun(self) -> bool:
+        """Whether an upstream response is open, or will be within moments."""
+        return self._is_soon(lambda: self.open_streams > 0)
+
     def has_closed(self) -> bool:
         """Whether all upstream responses are closed, or will be within moments."""
+        return self._is_soon(lambda: not self.open_streams)
+
+    @staticmethod
+    def _is_soon(is_so: Callable[[], bool]) -> bool:
         until = time.monotonic() + 5
-        while self.open_streams and time.monotonic() < until:
+        while not is_so() and time.monotonic() < until:
             time.sleep(0.01)
-        return not self.open_streams
+        return is_so()
 
 
 @pytest.fixture

@@ -111,7 +111,7 @@ class TestConversations:
         self, chat_page: Page, lab: FakeOpenAI
     ) -> None:
         page = chat_page
-        lab.answer_with(answer(["one ", "two"]).stalled(1, 2.5), answer(["other"]))
+        lab.answer_with(answer(["one ", "two"]).stalled(1), answer(["other"]))
         page.evaluate("window.notReloaded = true")
         say(page, "first")
         expect(last_answer(page)).to_contain_text("one")
@@ -128,6 +128,7 @@ class TestConversations:
         assert page.url != address
         page.go_back()
         expect(page.get_by_test_id("message-user")).to_have_text("first")
+        lab.go_on()
         expect(last_answer(page)).to_contain_text("one two")
         expect(page.get_by_test_id("input-chat")).to_have_value("draft of the first")
         assert page.url == address

@@ -27,11 +27,12 @@ def plain(text: str) -> str:
 
 class TestAnswers:
     def test_an_answer_streams_and_ends(self, chat_page: Page, lab) -> None:
-        lab.answer_with(answer(["Hel", "lo **wor", "ld**"]).stalled(2, 0.5))
+        lab.answer_with(answer(["Hel", "lo **wor", "ld**"]).stalled(2))
         say(chat_page, "Hi")
         expect(chat_page.get_by_test_id("message-user")).to_have_text("Hi")
         expect(last_answer(chat_page)).to_contain_text("Hello")
         expect(chat_page.get_by_test_id("button-stop")).to_be_visible()
+        lab.go_on()
         expect(last_answer(chat_page).locator("strong")).to_have_text("world")
         expect(chat_page.get_by_test_id("button-send")).to_be_visible()
         expect(chat_page.get_by_test_id("input-chat")).to_have_value("")
@@ -39,9 +40,10 @@ class TestAnswers:
         expect(chat_page).to_have_title("Hi · Wireside")
 
     def test_before_the_first_token_it_says_so(self, chat_page: Page, lab) -> None:
-        lab.answer_with(answer(["done"]).stalled(0, 1.0))
+        lab.answer_with(answer(["done"]).stalled(0))
         say(chat_page, "Hi")
         expect(chat_page.get_by_test_id("typing")).to_contain_text("AI is typing…")
+        lab.go_on()
         expect(last_answer(chat_page)).to_contain_text("done")
         expect(chat_page.get_by_test_id("typing")).to_have_count(0)
 
@@ -119,21 +121,24 @@ class TestErrors:
 
 class TestNothingIsLost:
     def test_a_reload_in_mid_answer_shows_the_text_and_goes_on(self, chat_page: Page, lab) -> None:
-        lab.answer_with(answer(["before ", "after"]).stalled(1, 3.0))
+        lab.answer_with(answer(["before ", "after"]).stalled(1))
         say(chat_page, "Hi")
         expect(last_answer(chat_page)).to_contain_text("before")
         chat_page.reload()
         expect(last_answer(chat_page)).to_contain_text("before")
+        lab.go_on()
         expect(last_answer(chat_page)).to_contain_text("before after")
         expect(chat_page.get_by_test_id("message-user")).to_have_text("Hi")
         assert re.search(r"/c/[\w-]{22}$", chat_page.url)
 
     def test_a_second_tab_is_live(self, chat_page: Page, lab) -> None:
-        lab.answer_with(answer(["one ", "two"]).stalled(1, 2.0), answer(["three"]))
+        lab.answer_with(answer(["one ", "two"]).stalled(1), answer(["three"]))
         say(chat_page, "Hi")
         expect(last_answer(chat_page)).to_contain_text("one")
         other = chat_page.context.new_page()
         other.goto(chat_page.url)
+        expect(last_answer(other)).to_contain_text("one")
+        lab.go_on()
         expect(last_answer(other)).to_contain_text("one two")
         say(other, "And?")
         expect(last_answer(chat_page)).to_contain_text("three")
@@ -206,10 +211,12 @@ class TestWaiting:
         assert lab.has_closed()
 
     def test_what_waits_begins_by_itself(self, chat_page: Page, lab) -> None:
-        lab.answer_with(answer(["first"]).stalled(1, 1.5), answer(["second"]))
+        lab.answer_with(answer(["first"]).stalled(1), answer(["second"]))
         say(chat_page, "one")
         expect(last_answer(chat_page)).to_contain_text("first")
         say(chat_page, "two")
+        expect(chat_page.get_by_text("Waiting")).to_be_visible()
+        lab.go_on()
         expect(last_answer(chat_page)).to_contain_text("second")
 
 

@@ -74,10 +74,13 @@ def test_errors_say_what_helps(page: Page, served, proxy, lab) -> None:
 
 def test_another_page_can_follow(page: Page, served, proxy, lab) -> None:
     begin(page, served, proxy)
-    lab.answer_with(answer(["one ", "two"]).stalled(1, 1.0))
+    lab.answer_with(answer(["one ", "two"]).stalled(1))
     page.evaluate("() => { window.answer = chat.ask('Hi'); }")
     page.wait_for_function("() => answer.stream")
     stream = page.evaluate("() => answer.stream")
     other = page.context.new_page()
     begin(other, served, proxy)
-    assert other.evaluate("(stream) => chat.follow(stream).text", stream) == "one two"
+    other.evaluate("(stream) => { window.followed = chat.follow(stream); }", stream)
+    assert lab.has_begun()
+    lab.go_on()
+    assert other.evaluate("() => followed.text") == "one two"

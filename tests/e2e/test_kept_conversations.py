@@ -83,7 +83,7 @@ class TestDoors:
     def test_a_question_on_the_socket_appears_in_the_page(
         self, chat_page: Page, served: Any, lab: FakeOpenAI
     ) -> None:
-        lab.answer_with(answer(["first"]), answer(["live ", "text"]).stalled(1, 1.5))
+        lab.answer_with(answer(["first"]), answer(["live ", "text"]).stalled(1))
         say(chat_page, "one")
         expect(last_answer(chat_page)).to_contain_text("first")
         conversation = chat_page.url.rpartition("/")[2]
@@ -93,12 +93,13 @@ class TestDoors:
             expect(questions(chat_page).last).to_have_text("two")
             expect(last_answer(chat_page)).to_contain_text("live")
             expect(chat_page.get_by_test_id("button-stop")).to_be_visible()
+            lab.go_on()
             expect(last_answer(chat_page)).to_contain_text("live text")
 
     def test_a_question_in_the_page_can_be_followed_on_the_socket(
         self, chat_page: Page, served: Any, lab: FakeOpenAI
     ) -> None:
-        lab.answer_with(answer(["live ", "text"]).stalled(1, 1.5))
+        lab.answer_with(answer(["live ", "text"]).stalled(1))
         say(chat_page, "one")
         expect(last_answer(chat_page)).to_contain_text("live")
         conversation = chat_page.url.rpartition("/")[2]
@@ -109,6 +110,7 @@ class TestDoors:
         with connect(f"ws://127.0.0.1:{served.port}/ws/ai-chat") as socket:
             frame = {"type": "resume", "id": "1", "stream": stream["stream"], "offset": 0}
             socket.send(json.dumps(frame))
+            lab.go_on()
             for message in socket:
                 frame = json.loads(message)
                 text += frame.get("content", "")

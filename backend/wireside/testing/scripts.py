@@ -133,7 +133,7 @@ class Script:
         return replace(self, body=(data[:count], Cut(how)))
 
     def stalled(self, token: int, seconds: float | None = None) -> Script:
-        """The same with a silence before a token; forever with None."""
+        """The same with a silence before a token; with None until the lab is told to go on."""
         return self.insert(token, Wait(seconds))
 
     def only_keepalives(self, token: int, every_s: float = 0.02) -> Script:

@@ -71,6 +71,7 @@ class FakeOpenAI:
         self._port = port
         self._queue: deque[Script] = deque()
         self._server: asyncio.Server | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._connections: set[_Connection] = set()
         self._thread: _Thread | None = None
 
@@ -81,6 +82,12 @@ class FakeOpenAI:
     def forget(self) -> None:
         """Drop the answers that nobody has asked for."""
         self._queue.clear()
+
+    def go_on(self) -> None:
+        """End the silences of answers that are stalled for ever. May be called from any thread."""
+        assert self._loop is not None
+        for connection in tuple(self._connections):
+            self._loop.call_soon_threadsafe(connection.go_on)
 
     @staticmethod
     def text(count: int, seed: int = 1) -> str:
@@ -112,7 +119,7 @@ class FakeOpenAI:
 
     async def start(self) -> None:
         """Listen, in the loop that runs."""
-        loop = asyncio.get_running_loop()
+        self._loop = loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
             lambda: _Connection(self), "127.0.0.1", self._port, backlog=1024
         )
@@ -215,6 +222,7 @@ class _Connection(asyncio.Protocol):
         self._due = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._is_writable = True
+        self._is_silent = False
         self.is_answering = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -238,7 +246,14 @@ class _Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._is_writable = True
-        if self.is_answering and self._timer is None:
+        if self.is_answering and self._timer is None and not self._is_silent:
+            self._go_on()
+
+    def go_on(self) -> None:
+        """End a silence that would last for ever."""
+        if self._is_silent:
+            self._is_silent = False
+            self._due = self._loop.time()
             self._go_on()
 
     def reset(self) -> None:
@@ -301,7 +316,9 @@ class _Connection(asyncio.Protocol):
                     self._timer = self._loop.call_at(self._due, self._go_on)
                     return
             elif isinstance(step, Wait):
-                if step.seconds is not None:
+                if step.seconds is None:
+                    self._is_silent = True
+                else:
                     self._again(step.seconds)
                 return
             else:
@@ -321,7 +338,7 @@ class _Connection(asyncio.Protocol):
             self._transport.close()
 
     def _end_of_answer(self) -> None:
-        self.is_answering = False
+        self.is_answering = self._is_silent = False
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -72,6 +72,20 @@ async def test_a_script_is_sent_to_the_byte(script: Script) -> None:
         await client.close()
 
 
+async def test_a_silence_lasts_until_the_lab_is_told_to_go_on() -> None:
+    script = answer(20).stalled(3)
+    async with FakeOpenAI() as lab:
+        lab.answer_with(script)
+        client = await Client.of(lab)
+        client.ask()
+        await client.head()
+        await lab.wait_open()
+        lab.go_on()
+        assert await client.body() == plain(script)
+        lab.go_on()  # nobody is silent
+        await client.close()
+
+
 async def test_answers_come_in_turn_then_by_word_then_by_default() -> None:
     async with FakeOpenAI(count=3) as lab:
         lab.answer_with(answer("queued"))
