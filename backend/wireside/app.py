@@ -340,14 +340,13 @@ def create_app(settings: Settings) -> FastAPI:
         base_url=settings.public_url or "",
     )
     app.add_exception_handler(WiresideError, Problems(server.telemetry.problem, nowhere.shown))
-    is_secure = (settings.public_url or "").startswith("https:")
     if settings.auth == "oidc":
         app.add_middleware(
             _SignInSession,
             secret_key=_secret(settings.data_dir),
-            session_cookie="__Host-wireside_oidc" if is_secure else "wireside_oidc",
+            session_cookie="__Host-wireside_oidc" if settings.is_https else "wireside_oidc",
             max_age=600,
-            https_only=is_secure,
+            https_only=settings.is_https,
         )
     app.add_middleware(ChatSocket, endpoint=endpoint)
     app.add_middleware(Bodies)  # only for who may ask at all
@@ -361,7 +360,7 @@ def create_app(settings: Settings) -> FastAPI:
         quotas=server.auth.quotas,
         rules=WhoRules(
             shares_are_public=settings.sharing == "public",
-            is_secure=is_secure,
+            is_secure=settings.is_https,
             trusted_proxies=Addresses.of(settings.trusted_proxies),
         ),
     )

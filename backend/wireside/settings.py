@@ -294,6 +294,13 @@ class Settings(BaseSettings):
     def _empty_is_unset(cls, value: object) -> object:
         return value or None
 
+    @field_validator("public_url")
+    @classmethod
+    def _in_small_letters(cls, value: str | None) -> str | None:
+        """Its scheme, which may be written either way and is compared here and there."""
+        scheme, colon, rest = (value or "").partition(":")
+        return scheme.lower() + colon + rest if colon else value
+
     @field_validator(
         "retention_days", "retention_count", "database_url", "metrics_token", mode="before"
     )
@@ -358,6 +365,11 @@ class Settings(BaseSettings):
             " there can read, change and delete all conversations. Set WIRESIDE_AUTH=password (or"
             " oidc, or proxy), unless your proxy lets in nobody but you."
         )
+
+    @property
+    def is_https(self) -> bool:
+        """Whether browsers reach the server over TLS, whatever a request says of itself."""
+        return (self.public_url or "").startswith("https:")
 
     @property
     def uses_openai(self) -> bool:

@@ -104,3 +104,18 @@ def test_a_server_that_others_reach_through_a_proxy_without_accounts_is_warned_o
     assert Settings(public_url="https://chat.example.org", auth="password").openness is None
     assert Settings(public_url="http://localhost:9000", trusted_hosts=("::1",)).openness is None
     assert Settings().openness is None
+
+
+@pytest.mark.parametrize(
+    ("url", "is_https"),
+    [
+        (None, False),
+        ("http://chat.example", False),
+        ("https://chat.example", True),
+        ("HTTPS://Chat.example/Sub", True),
+    ],
+)
+def test_a_public_address_says_whether_it_is_https(url: str | None, is_https: bool) -> None:
+    settings = Settings(public_url=url)
+    assert settings.is_https is is_https
+    assert settings.public_url == (url and url.replace("HTTPS", "https"))

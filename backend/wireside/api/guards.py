@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
-import math
 import re
 import secrets
 import time
@@ -21,6 +20,7 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from wireside.api.limit_headers import seconds
 from wireside.api.log_ids import RequestIds, caller_of
 from wireside.api.request_limits import PAGE_COST, SOCKET_COST, Allowances, Starts, Turns
 from wireside.ports import Clock
@@ -87,7 +87,7 @@ class Guards:
                 inner,
                 image_hosts=settings.image_hosts,
                 frame_ancestors=frames,
-                is_https=(settings.public_url or "").lower().startswith("https:"),
+                is_https=settings.is_https,
             )
         )
         proxies = list(settings.trusted_proxies)
@@ -288,7 +288,7 @@ def _too_many(wait_s: float) -> Refuse:
     return Refuse(
         429,
         "There were too many requests from this address (WIRESIDE_REQUESTS_PER_MINUTE_ADDRESS);"
-        f" come back in {math.ceil(wait_s)} s.",
+        f" come back in {seconds(wait_s)} s.",
     )
 
 
@@ -302,7 +302,7 @@ async def _refuse(
     ]
     if after_s:
         headers += [
-            (b"retry-after", str(math.ceil(after_s)).encode()),
+            (b"retry-after", str(seconds(after_s)).encode()),
             (b"connection", b"close"),
         ]
     if refusal.status == 426:

@@ -181,7 +181,7 @@ class AccountPages:
     ) -> Response:
         words = self._words(request)
         open_id = self._auth.open_id
-        return self._page(
+        return self._plain.page(
             request,
             "login.html",
             _status(error),
@@ -202,7 +202,7 @@ class AccountPages:
         try:
             invitation, known = await self._auth.accounts.invitation(link)
         except WiresideError as gone:
-            return self._page(
+            return self._plain.page(
                 request, "join.html", _status(gone), title=words["account_join"],
                 heading=words["account_join"], line="", problem=self._problem(request, gone),
                 link="",
@@ -210,7 +210,7 @@ class AccountPages:
         is_reset = invitation.user_id is not None
         title = words["account_new_password"] if is_reset else words["account_join"]
         fixed = known or invitation.name
-        return self._page(
+        return self._plain.page(
             request,
             "join.html",
             _status(error),
@@ -497,7 +497,7 @@ class AccountPages:
         **values: Any,
     ) -> Response:
         once = {"title": done.title, "line": done.line, "text": done.secret}
-        return self._page(
+        return self._plain.page(
             request,
             template,
             _status(error),
@@ -509,17 +509,6 @@ class AccountPages:
             shown_once=once if done.secret else None,
             **values,
         )
-
-    def _page(
-        self,
-        request: Request,
-        template: str,
-        status: int,
-        *,
-        connects: bool = False,
-        **values: Any,
-    ) -> Response:
-        return self._plain.page(request, template, status, connects=connects, **values)
 
     def _problem(self, request: Request, error: WiresideError | None) -> str:
         words, language = self._words(request), self._language(request)
