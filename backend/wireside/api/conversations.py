@@ -23,8 +23,14 @@ from wireside.api.asking import TheirLibrary
 from wireside.api.problems import PROBLEMS
 from wireside.chat.conversation import Conversation, Turn
 from wireside.chat.export import Exporter, HtmlExport, JsonExport, MarkdownExport
-from wireside.chat.importing import MAX_BYTES, conversations, passed_over
-from wireside.chat.library import MAX_TAG_CHARS, MAX_TAGS, MAX_TITLE_CHARS, Library
+from wireside.chat.importing import (
+    MAX_BYTES,
+    MAX_TAG_CHARS,
+    MAX_TAGS,
+    conversations,
+    passed_over,
+)
+from wireside.chat.library import MAX_TITLE_CHARS, Library
 from wireside.errors import NotFound, TooLarge, TooMany
 from wireside.generation.log import Piece, ReasoningPiece, TextPiece, ToolPiece
 from wireside.generation.runner import Stream, new_name

@@ -13,7 +13,7 @@ from weakref import WeakValueDictionary
 
 from wireside.chat import tree
 from wireside.chat.conversation import Conversation, Turn
-from wireside.chat.importing import Imported
+from wireside.chat.importing import MAX_TAG_CHARS, MAX_TAGS, Imported
 from wireside.errors import BadMessage, NotFound
 from wireside.generation.runner import Runner, new_name
 from wireside.generation.tasks import Tasks, whole
@@ -36,8 +36,6 @@ PAGE = 200
 """Turns that are read at a time when a whole conversation is gone through."""
 
 MAX_TITLE_CHARS = 200
-MAX_TAGS = 20
-MAX_TAG_CHARS = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +260,7 @@ class Library:
     async def tag(self, conversation_id: str, tags: Sequence[str]) -> ConversationInfo:
         """Set its tags. Raises ``NotFound``, ``BadMessage``."""
         clean = tuple(dict.fromkeys(" ".join(tag.split()) for tag in tags))
-        if len(clean) > MAX_TAGS or not all(0 < len(tag) <= MAX_TAG_CHARS for tag in clean):
+        if len(tags) > MAX_TAGS or not all(0 < len(tag) <= MAX_TAG_CHARS for tag in clean):
             raise BadMessage(f"tags: at most {MAX_TAGS}, of 1 to {MAX_TAG_CHARS} characters each.")
         return await self._change(conversation_id, {"tags": clean})
 

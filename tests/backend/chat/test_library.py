@@ -85,7 +85,7 @@ async def test_wrong_changes_are_told(library: Library) -> None:
     for title in ("", "  ", "x" * 201):
         with pytest.raises(BadMessage):
             await library.rename(info.id, title)
-    for tags in (["x" * 41], [""], [str(n) for n in range(21)]):
+    for tags in (["x" * 41], [""], [str(n) for n in range(21)], ["same"] * 21):
         with pytest.raises(BadMessage):
             await library.tag(info.id, tags)
     with pytest.raises(NotFound):
