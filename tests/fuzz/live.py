@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import itertools
 import json
 import logging
 import random
@@ -421,8 +422,23 @@ def main() -> int:
     return int(bool(tally.wrong or faults))
 
 
+async def _tell(live: Live) -> None:
+    """Tell once a minute how it goes."""
+    for minutes in itertools.count(1):
+        await asyncio.sleep(60)
+        tally = live.tally
+        print(
+            f"{minutes:4} min: {tally.frames:,} of {live.goal:,} frames, {len(tally.wrong)} wrong",
+            flush=True,
+        )
+
+
 async def _all(live: Live) -> Tally:
-    await live.run()
+    telling = asyncio.create_task(_tell(live))
+    try:
+        await live.run()
+    finally:
+        telling.cancel()
     await check_after(live)
     return live.tally
 

@@ -21,7 +21,7 @@ import time
 import traceback
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -72,14 +72,26 @@ def fuzz(inputs: int, *, seed: int, jobs: int, corpus: Path) -> dict[str, Tally]
         runs += _runs(name, share - led, seed, jobs, corpus, is_led=False)
     # the slow ones first, so that the end does not wait for one
     runs.sort(key=lambda run: (not run.is_led, TARGETS[run.target].share))
+    began = told = time.monotonic()
     with ThreadPoolExecutor(jobs) as pool:
-        for run, result in zip(runs, pool.map(_worker, runs), strict=True):
-            name = run.target
-            tallies[name].inputs += result.inputs
-            tallies[name].led += result.inputs * run.is_led
-            tallies[name].seconds += result.seconds
-            tallies[name].failures += result.failures
+        working = {pool.submit(_worker, run): run for run in runs}
+        for future in as_completed(working):
+            run, result = working[future], future.result()
+            tally = tallies[run.target]
+            tally.inputs += result.inputs
+            tally.led += result.inputs * run.is_led
+            tally.seconds += result.seconds
+            tally.failures += result.failures
+            if time.monotonic() - told >= 60:
+                told = time.monotonic()
+                print(f"{(told - began) / 60:4.0f} min: {_so_far(tallies, inputs)}", flush=True)
     return tallies
+
+
+def _so_far(tallies: dict[str, Tally], inputs: int) -> str:
+    done = sum(tally.inputs for tally in tallies.values())
+    failures = sum(len(tally.failures) for tally in tallies.values())
+    return f"{done:,} of {inputs:,} inputs, {failures} failures"
 
 
 @dataclass(frozen=True)

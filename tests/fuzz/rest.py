@@ -149,6 +149,7 @@ def _json(
 
 def describe(server: Served, *, examples: int, seed: int, who: Administrator | None = None) -> int:
     """Run schemathesis, as nobody or as the administrator; return its exit code."""
+    print(f"asking as {'the administrator' if who else 'nobody'} …", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "schemathesis.toml").write_text(CONFIG)
         hooks = Path(folder) / "hooks.py"
@@ -288,6 +289,7 @@ def _patched(archive: bytes, mark: bytes, offset: int, data: bytes) -> bytes:
 
 def bring_in(server: Served, *, mutations: int, seed: int) -> list[str]:
     """Give the import route all files; return what was wrong."""
+    print("importing files that mean harm …", flush=True)
     wrong: list[str] = []
     before = server.memory_mb
     count, began = 0, time.monotonic()

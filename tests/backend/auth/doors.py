@@ -140,6 +140,9 @@ DOORS = {
     "GET /doctor": Door(200, "nothing", SIGN_IN),
     "GET /settings": Door(200, "a person", SIGN_IN),
     "POST /settings/{what}": Door(404, "nothing", forms=({},)),
+    "POST /settings/password": Door(
+        400, "a person", forms=({"old": "none of theirs", "new": "a new long password"},)
+    ),
     "POST /settings/keys": Door(303, "a person", forms=({"name": "n", "scope": "read"},)),
     "POST /settings/keys/revoke": Door(404, "a person", forms=({"key": "{key_id}"},)),
     "POST /settings/shares/revoke": Door(404, "chat", forms=({"share": "{share_id}"},)),
