@@ -157,18 +157,19 @@ def _parse_chat(fields: _Fields) -> Chat:
     )
     if request_id is None:
         return chat
+    key, offset = fields.key(), fields.offset()
     return Chat(
         message=chat.message,
         model=chat.model,
         id=request_id,
-        key=fields.key(),
+        key=key,
         conversation=fields.get("conversation", str),
         system=fields.text("system"),
         temperature=fields.number("temperature", low=0, high=2),
         max_tokens=fields.count("max_tokens"),
         attachments=fields.strings("attachments"),
         sanitize=bool(fields.get("sanitize", bool)),
-        offset=fields.offset(),
+        offset=0 if key is None else offset,  # of an answer that is there by that key
     )
 
 
