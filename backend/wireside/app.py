@@ -393,7 +393,7 @@ def _endpoint(server: Server) -> ChatEndpoint:
 
 
 def _doctor(settings: Settings) -> Doctor:
-    rules = DoctorRules(frozenset(settings.trusted_proxies), settings.ping_interval_s)
+    rules = DoctorRules(Addresses.of(settings.trusted_proxies), settings.ping_interval_s)
     return Doctor(rules, time.time, time.monotonic)
 
 

@@ -114,7 +114,7 @@ def serve(
 
 @app.command()
 def pull() -> None:
-    """Fetch the embedded model's weights (98 MB, once). Goes on where it was interrupted."""
+    """Fetch the embedded model's weights (93 MB, once). Goes on where it was interrupted."""
     settings = _settings()
     try:
         with _progress() as on_progress:

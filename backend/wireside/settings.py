@@ -1,4 +1,5 @@
-"""Every setting: its name, type, default, unit and a sentence. Only ``app.py`` and the CLI read it.
+"""Every setting: its name, type, default, unit and a sentence. Only ``app.py``, the CLI and the
+server's outer layers (``api/server.py``, ``api/guards.py``) read it.
 
 Values come, in this order, from the command line, the environment (``WIRESIDE_*``), the file
 ``wireside.toml`` in the working folder, the defaults. ``OPENAI_API_KEY`` and ``OPENAI_BASE_URL``

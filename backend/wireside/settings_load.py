@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import tomllib
 from typing import Any
@@ -11,7 +12,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import SettingsError
 
-from wireside.protocol.handshake import Door
+from wireside.protocol.handshake import Door, named_origin
 from wireside.settings import Settings
 
 EXAMPLES = {
@@ -42,6 +43,7 @@ def load_settings(**given: Any) -> Settings:
     try:
         settings = Settings(**{name: value for name, value in given.items() if value is not None})
         _check_hosts(settings)
+        _check_logo(settings)
     except ValidationError as error:
         raise WrongSettings([_sentence(details) for details in error.errors()]) from error
     except SettingsError as error:
@@ -64,13 +66,29 @@ def other_port(port: int) -> int:
 
 
 def _check_hosts(settings: Settings) -> None:
-    """Raise ``ValueError`` where a host or an origin is none, as the server would at its start."""
+    """Raise ``ValueError`` where a host, an origin or an address is none."""
     Door(
         host=settings.host,
         trusted_hosts=settings.trusted_hosts,
         public_url=settings.public_url,
         allowed_origins=settings.allowed_origins,
     )
+    for text in settings.frame_ancestors:
+        named_origin(text, variable("frame_ancestors"))
+    for text in settings.trusted_proxies:
+        try:
+            ipaddress.ip_network(text)
+        except ValueError:
+            raise ValueError(
+                f"{text!r} in {variable('trusted_proxies')} is no address and no network;"
+                " write it as 10.0.0.5 or 10.0.0.0/24."
+            ) from None
+
+
+def _check_logo(settings: Settings) -> None:
+    """Raise ``ValueError`` where there is no such file: each page would show a broken image."""
+    if settings.logo is not None and not settings.logo.is_file():
+        raise ValueError(f"{variable('logo')} is `{settings.logo}`: there is no such file.")
 
 
 def _sentence(details: ErrorDetails) -> str:

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from wireside.settings import Settings
+from wireside.settings_load import WrongSettings, load_settings
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -93,6 +94,23 @@ def test_openai_variables_are_honoured_as_they_are(monkeypatch: pytest.MonkeyPat
 def test_wrong_values_are_refused(values: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         Settings(**values)  # type: ignore[arg-type]  # wrong on purpose
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("frame_ancestors", "nowhere", "is no origin"),
+        ("trusted_proxies", "10.0.0.5/24", "write it as 10.0.0.5 or 10.0.0.0/24"),
+        ("logo", "nowhere.svg", "there is no such file"),
+    ],
+)
+def test_what_would_only_be_seen_later_is_told_before_the_start(
+    name: str, value: str, words: str
+) -> None:
+    with pytest.raises(WrongSettings, match=words) as told:
+        load_settings(**{name: value})
+    assert f"WIRESIDE_{name.upper()}" in str(told.value)
+    assert value in str(told.value)
 
 
 def test_a_server_that_others_reach_through_a_proxy_without_accounts_is_warned_of() -> None:

@@ -26,7 +26,7 @@ from wireside.diagnosis.measured import Measured, Seen
 from wireside.errors import BadMessage, RateLimited, TooLarge
 from wireside.identity import Caller
 from wireside.ports import Clock
-from wireside.protocol.limits import network_of
+from wireside.protocol.limits import Addresses, network_of
 
 PIECES: Final = 12
 GAP_S: Final = 0.1
@@ -74,7 +74,7 @@ _read = TypeAdapter(Measured)
 class DoctorRules:
     """What of the settings matters to it."""
 
-    trusted_proxies: frozenset[str]
+    trusted_proxies: Addresses
     ping_interval_s: float
 
 
@@ -190,7 +190,7 @@ class Doctor:
             peer=peer if caller.may("admin") or peer == client[0] else "",
             client=client[0],
             port=client[1] if client[0] == peer else 0,
-            is_peer_trusted=peer in self._rules.trusted_proxies,
+            is_peer_trusted=self._rules.trusted_proxies.has(peer),
             headers={k: v for k, v in headers.items() if k not in _OF_CLIENTS},
             now=self._now(),
             ping_interval_s=self._rules.ping_interval_s,

@@ -56,7 +56,7 @@ _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _UPGRADE_REQUIRED: Final = Refuse(
     426,
     "This is a WebSocket endpoint: connect to it with a WebSocket client. The frames it speaks are"
-    ' described in docs/protocol.md, and in the README under "Your own client".',
+    ' described in docs/protocol.md, and in the README under "Talk to it from your own program".',
 )
 
 _log = structlog.get_logger(__name__)

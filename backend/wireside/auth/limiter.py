@@ -15,8 +15,10 @@ from typing import Any, Protocol
 import structlog
 from limits import RateLimitItem, RateLimitItemPerSecond
 from limits.aio.strategies import FixedWindowRateLimiter, MovingWindowRateLimiter
+from limits.errors import ConfigurationError
 from limits.storage import storage_from_string
 
+from wireside.errors import NotConfigured
 from wireside.ports import Clock
 from wireside.protocol.limits import CountingWindow
 
@@ -113,9 +115,17 @@ class RedisLimiter:
     """For several servers. While Redis can't be reached each one counts for itself."""
 
     def __init__(self, url: str, clock: Clock) -> None:
-        storage = storage_from_string(
-            f"async+{url}", implementation="redispy", socket_timeout=2, socket_connect_timeout=2
-        )
+        """Raise ``NotConfigured`` where the address is none."""
+        try:
+            storage = storage_from_string(
+                f"async+{url}", implementation="redispy", socket_timeout=2, socket_connect_timeout=2
+            )
+        except (ConfigurationError, ValueError):
+            # without its cause, which holds the address, and so a password
+            raise NotConfigured(
+                "WIRESIDE_REDIS_URL is no address of a Redis."
+                " Example: WIRESIDE_REDIS_URL=redis://127.0.0.1:6379"
+            ) from None
         self._storage: Any = storage
         self._moving = MovingWindowRateLimiter(storage)
         self._fixed = FixedWindowRateLimiter(storage)

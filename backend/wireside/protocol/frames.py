@@ -105,7 +105,7 @@ def parse(text: str, *, max_message_chars: int) -> ClientFrame | Refused:
     try:
         return _parse_fields(_Fields(fields, max_message_chars))
     except WiresideError as error:
-        level: Level = 2 if "id" in fields else 1
+        level: Level = 1 if fields.get("id") is None else 2
         return Refused(_bare(error), _usable_id(fields), level, _count(fields))
 
 
@@ -142,8 +142,9 @@ def _parse_fields(fields: _Fields) -> ClientFrame:
 
 def _parse_ping(fields: _Fields) -> Ping:
     t = cast("str | float | None", fields.get("t", (str, int, float)))
-    is_long = len(t) > MAX_ECHO_CHARS if isinstance(t, str) else abs(t or 0) >= 10**MAX_ECHO_CHARS
-    if is_long:
+    if (isinstance(t, str) and len(t) > MAX_ECHO_CHARS) or (
+        isinstance(t, int) and abs(t) >= 10**MAX_ECHO_CHARS  # 1e300 is short
+    ):
         raise BadMessage(f"t: it must have at most {MAX_ECHO_CHARS} characters.")
     return Ping(t=t)
 
@@ -156,18 +157,19 @@ def _parse_chat(fields: _Fields) -> Chat:
     )
     if request_id is None:
         return chat
+    key, offset = fields.key(), fields.offset()
     return Chat(
         message=chat.message,
         model=chat.model,
         id=request_id,
-        key=fields.key(),
+        key=key,
         conversation=fields.get("conversation", str),
         system=fields.text("system"),
         temperature=fields.number("temperature", low=0, high=2),
         max_tokens=fields.count("max_tokens"),
         attachments=fields.strings("attachments"),
         sanitize=bool(fields.get("sanitize", bool)),
-        offset=fields.offset(),
+        offset=0 if key is None else offset,  # of an answer that is there by that key
     )
 
 

@@ -11,7 +11,7 @@ from tests.backend.auth.conftest import HandClock
 
 from wireside.auth.limiter import Limiter, MemoryLimiter, Rate, RedisLimiter
 from wireside.auth.quotas import QuotaLimits, UserQuotas
-from wireside.errors import RateLimited, TooMany
+from wireside.errors import NotConfigured, RateLimited, TooMany
 from wireside.identity import Caller
 from wireside.ports import Allowance
 
@@ -58,6 +58,14 @@ class TestLimiter:
         await limiter.take(name, rate)
         await limiter.forget(name, rate)
         assert (await limiter.take(name, rate)).was_taken
+
+
+@pytest.mark.parametrize("url", ["me:hush@redis", "reddis://me:hush@redis", "redis://me:hush@a:b"])
+def test_an_address_that_is_none_is_told_without_its_password(url: str, clock: HandClock) -> None:
+    with pytest.raises(NotConfigured, match="WIRESIDE_REDIS_URL is no address") as told:
+        RedisLimiter(url, clock)
+    assert "hush" not in str(told.value)
+    assert told.value.__suppress_context__
 
 
 async def test_a_redis_that_is_away_stops_nobody(clock: HandClock) -> None:

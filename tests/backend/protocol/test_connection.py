@@ -158,6 +158,11 @@ class TestLevel2:
             assert str(error["message"]).startswith("id:")
             assert "id" not in error
 
+    def test_no_id_and_a_null_are_the_same(self) -> None:
+        for fields in ({}, {"id": None}):
+            (error,) = sent(receive(connect(), type="chat", message=" ", **fields))
+            assert set(error) == {"type", "message"}
+
     def test_a_long_message_is_too_large(self) -> None:
         limits = Limits(max_message_chars=10)
         assert answered(receive(connect(limits), type="chat", id="a", message="😀" * 10))
@@ -165,7 +170,7 @@ class TestLevel2:
         assert error["code"] == "too_large"
 
     def test_pong_echoes_t(self) -> None:
-        for t in ("x", "😀" * 256, 7, 1.5, -(10**255)):
+        for t in ("x", "😀" * 256, 7, 1.5, 1e300, -(10**255)):
             assert sent(receive(connect(), type="ping", t=t)) == [{"type": "pong", "t": t}]
 
     def test_a_long_t_is_not_echoed(self) -> None:

@@ -287,6 +287,16 @@ async def test_one_key_is_answered_once(connect, provider) -> None:
     await provider.call(1)  # a key that two share shows nobody what the other asked
 
 
+async def test_an_offset_without_a_key_is_none(connect, provider) -> None:
+    client = connect()
+    client.send(type="chat", id="q", message="Hi", offset=2)
+    call = await provider.call()
+    call.say("all of it")
+    call.finish()
+    await client.until("done", id="q")  # else the model is asked for what nobody is sent
+    assert client.text("q") == "all of it"
+
+
 async def test_level_2_cancel_reports_after_the_upstream_is_closed(connect, provider) -> None:
     client = connect()
     client.send(type="chat", id="q", message="Hi")
