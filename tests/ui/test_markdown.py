@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from wireside_ui.markdown import BlockStream, Op, render
-from wireside_ui.markup import Markup, close_open_marks, code_block, highlight
+from wireside_ui.markup import Allowance, Markup, close_open_marks, code_block, highlight
 
 MARKUP = Markup(frozenset({"images.example"}))
 
@@ -553,3 +553,38 @@ def test_huge_code_is_not_highlighted() -> None:
     assert highlight("x = 1\n" * 3_000, "python") is None
     assert highlight("x" * 70_000, "python") is None
     assert highlight("x = 1", "no-such-language") is None
+
+
+class Clock:
+    """Each look at it takes ``step_s``."""
+
+    def __init__(self, step_s: float) -> None:
+        self.step_s = step_s
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        self.now += self.step_s
+        return self.now
+
+
+def test_code_that_takes_too_long_is_not_highlighted() -> None:
+    code = "x = 1\n" * 100  # some 500 tokens
+    assert highlight(code, "python", Allowance(Clock(1e-5)))
+    clock = Clock(1e-2)
+    assert highlight(code, "python", Allowance(clock)) is None
+    assert clock.now < 0.1
+
+
+def test_the_code_of_a_text_shares_what_it_may_take() -> None:
+    """Many small blocks take no longer than a large one; short ones before a slow one are shown."""
+    allowance = Allowance(Clock(1e-3))
+    shown = [highlight("x = 1\n", "python", allowance) for _ in range(100)]
+    assert shown[0] and shown[-1] is None
+
+
+def test_a_text_made_to_stall_the_highlighter_is_shown_without() -> None:
+    """Each line begins what looks at all that follow: it took seconds, and an answer has many."""
+    code = "a\n" * 1_990 + "return;\n"
+    fence = f"```c#\n{code}```\n\n"
+    assert render(fence * 5, MARKUP) == code_block("c#", code) * 5
+    assert streamed([fence] * 5) == code_block("c#", code) * 5

@@ -20,7 +20,7 @@ from typing import Any, Literal
 from markdown_it.token import Token
 
 from wireside.chat.unseen import SeenStream
-from wireside_ui.markup import Env, Markup, code_block, code_label, highlight
+from wireside_ui.markup import Allowance, Env, Markup, code_block, code_label, highlight
 
 Op = list[Any]
 """One change of the rendered answer, as JSON. The *place* is the end of the answer, or of the open
@@ -71,6 +71,7 @@ class BlockStream:
         self._container: _Container | None = None
         self._references: dict[str, Any] = {}
         self._has_footnotes = False
+        self._allowance = Allowance()
 
     @property
     def text(self) -> str:
@@ -117,7 +118,11 @@ class BlockStream:
         if not (final and self._pending) and (grown <= 0 or grown < _step(cut)):
             return False
         head = self._container.head if self._container else ""
-        env: Env = {"references": self._references, "tail": not final}
+        env: Env = {
+            "references": self._references,
+            "tail": not final,
+            "allowance": self._allowance,
+        }
         source = head + self._pending[:cut]
         self.parsed_chars += len(source)
         tokens = self._markup.parse(source, env)
@@ -228,7 +233,7 @@ class BlockStream:
             ops.append(["a", code])
         if end is None:
             return False
-        highlighted = highlight(fence.code, fence.label)
+        highlighted = highlight(fence.code, fence.label, self._allowance)
         ops.append(
             ["s"] if highlighted is None else ["f", 0, self._clean_code(fence.label, highlighted)]
         )

@@ -10,9 +10,10 @@ the streaming in ``markdown.py`` rests on it.
 
 import html as html_text
 import re
-from collections.abc import Iterator, MutableMapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 from xml.etree import ElementTree as ET  # only written here
 
 import nh3
@@ -37,6 +38,15 @@ MAX_NESTING = 32
 MAX_HIGHLIGHT_CHARS = 64_000
 MAX_HIGHLIGHT_LINES = 2_000
 MAX_HIGHLIGHT_LINE = 2_000
+HIGHLIGHT_S = 0.05
+HIGHLIGHT_CHAR_S = 1e-5
+"""What highlighting may take, once a text and for each character of code: several times what code
+takes. Nearly every lexer has an expression that looks at all the rest from each place anew, an open
+comment for one: 24 KB made for that took half a minute, in which nobody was served.
+"""
+TOKENS_A_LOOK = 16
+"""Tokens from one look at the clock to the next: it costs as much as a token."""
+
 MAX_MATH_CHARS = 4_000
 MAX_INLINE_MATH_CHARS = 500
 MAX_TITLE_CHARS = 200
@@ -44,6 +54,8 @@ MAX_MATH_EM = 40.0
 """The longest length in a formula; what leads back over other text is at most 1 em."""
 
 _FOOTNOTE_RULES = ("ref", "block_open", "block_close", "open", "close", "anchor")
+
+T = TypeVar("T")
 
 Env = MutableMapping[str, Any]
 
@@ -161,10 +173,37 @@ def code_label(info: str) -> str:
     return word if re.fullmatch(r"[\w+#.\-]{1,24}", word) else ""
 
 
-def highlight(code: str, label: str) -> str | None:
+class Allowance:
+    """The processor's time that highlighting may still take in one text, however it was made."""
+
+    def __init__(self, clock: Callable[[], float] = time.thread_time) -> None:
+        self._clock = clock
+        self._left_s = HIGHLIGHT_S
+
+    def over(self, tokens: Iterable[T], chars: int) -> Iterator[T]:
+        """Go through the tokens of so many characters. Raises ``TimeoutError``."""
+        self._left_s += chars * HIGHLIGHT_CHAR_S
+        end = self._clock() + self._left_s
+        try:
+            for number, token in enumerate(tokens):
+                if number % TOKENS_A_LOOK == 0 and self._clock() > end:
+                    raise TimeoutError
+                yield token
+        finally:
+            self._left_s = end - self._clock()
+
+
+def highlight(code: str, label: str, allowance: Allowance | None = None) -> str | None:
     """Highlighted HTML of ``code``; ``None`` where it stays as it is: an unknown language, or more
     than is worth the work.
     """
+    try:
+        return _highlighted(code, label, allowance or Allowance())
+    except TimeoutError:
+        return None
+
+
+def _highlighted(code: str, label: str, allowance: Allowance) -> str | None:
     lexer = _lexer(label)
     if lexer is None or len(code) > MAX_HIGHLIGHT_CHARS:
         return None
@@ -173,7 +212,7 @@ def highlight(code: str, label: str) -> str | None:
         return None
     out: list[str] = []
     last, run = "", ""
-    for token_type, value in lexer.get_tokens(code):
+    for token_type, value in allowance.over(lexer.get_tokens(code), len(code)):
         kind = _kind(token_type)
         if (
             kind == last or value.isspace()
@@ -193,8 +232,8 @@ def _span(kind: str, text: str) -> str:
 
 @lru_cache(maxsize=128)
 def _lexer(label: str) -> Lexer | None:
-    # known ones only: some of the several hundred others have expressions that hostile text can
-    # stall
+    # known ones only: some of the several hundred others may stall at a single place of a hostile
+    # text, where no ``Allowance`` ends them
     if label not in _LANGUAGES:
         return None
     try:
@@ -372,7 +411,8 @@ class _Renderer(RendererHTML):
 
     def fence(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: Env) -> str:
         label, code = code_label(html_text.unescape(tokens[idx].info)), tokens[idx].content
-        return code_block(label, highlight(code, label) or html_text.escape(code, quote=False))
+        highlighted = highlight(code, label, env.setdefault("allowance", Allowance()))
+        return code_block(label, highlighted or html_text.escape(code, quote=False))
 
     def code_block(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: Env) -> str:
         return code_block("", html_text.escape(tokens[idx].content, quote=False))

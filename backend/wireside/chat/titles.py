@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from contextlib import aclosing
 
@@ -15,6 +16,11 @@ GIVEN_CHARS = 1_500
 
 MAX_TOKENS = 200
 """Enough for models that reason before they answer."""
+
+PATIENCE_S = 120.0
+"""How long a title may take: nobody sees that one is asked for, so nobody could stop a model that
+reasons without end.
+"""
 
 INSTRUCTION = (
     "Write a title of two to six words for the conversation below, in its language. "
@@ -33,13 +39,13 @@ async def ask_for_title(provider: Provider, model: str, question: str, answer: s
     )
     said = ""
     try:
-        async with aclosing(provider.stream(request)) as deltas:
+        async with asyncio.timeout(PATIENCE_S), aclosing(provider.stream(request)) as deltas:
             async for delta in deltas:
                 if isinstance(delta, TextDelta):
                     said += delta.text
                     if len(said) > 4 * MAX_CHARS:
                         break
-    except WiresideError:
+    except (WiresideError, TimeoutError):
         return None
     return clean(said)
 

@@ -24,6 +24,9 @@ Level = Literal[1, 2]
 
 StreamState = Literal["live", "finished", "interrupted"]
 
+MAX_NAME_CHARS = 200
+"""Of a model, a conversation, a stream: a request that waits holds what it names."""
+
 _ID = re.compile(r"[A-Za-z0-9_\-.:]{1,64}", re.ASCII)
 
 
@@ -131,7 +134,7 @@ def _parse_fields(fields: _Fields) -> ClientFrame:
         case "resume":
             return Resume(
                 id=fields.id(required=True),
-                stream=fields.get("stream", str, required=True),
+                stream=fields.name("stream", required=True),
                 offset=fields.offset(required=True),
             )
         case _:
@@ -153,7 +156,7 @@ def _parse_chat(fields: _Fields) -> Chat:
     request_id = fields.id()
     chat = Chat(
         message=fields.message("message", fields.get("message", str, required=True)),
-        model=fields.get("model", str),
+        model=fields.name("model"),
     )
     if request_id is None:
         return chat
@@ -163,7 +166,7 @@ def _parse_chat(fields: _Fields) -> Chat:
         model=chat.model,
         id=request_id,
         key=key,
-        conversation=fields.get("conversation", str),
+        conversation=fields.name("conversation"),
         system=fields.text("system"),
         temperature=fields.number("temperature", low=0, high=2),
         max_tokens=fields.count("max_tokens"),
@@ -181,7 +184,7 @@ def _parse_batch(fields: _Fields) -> Batch:
     return Batch(
         messages=tuple(fields.message(f"messages[{i}]", m) for i, m in enumerate(messages)),
         id=request_id,
-        model=fields.get("model", str),
+        model=fields.name("model"),
     )
 
 
@@ -221,6 +224,12 @@ class _Fields:
         value: str | None = self.get("key", str)
         if value is not None and not 1 <= len(value) <= 64:
             raise BadMessage("key: expected 1 to 64 characters.")
+        return value
+
+    def name(self, name: str, *, required: bool = False) -> Any:
+        value = self.get(name, str, required=required)
+        if value is not None and len(value) > MAX_NAME_CHARS:
+            raise BadMessage(f"{name}: expected at most {MAX_NAME_CHARS} characters.")
         return value
 
     def message(self, name: str, text: str) -> str:

@@ -17,6 +17,10 @@ DONE = b"[DONE]"
 MAX_NAME = 200
 """Characters of a name that are kept."""
 
+MAX_CALLS = 1_000
+MAX_CALL_CHARS = 1024 * 1024
+"""Of the tool calls of an answer, ids and arguments together: nobody sees them before it ends."""
+
 REASONS: dict[str, FinishReason] = {
     "length": "length",
     "max_tokens": "length",
@@ -59,6 +63,9 @@ class Completion:
         self.failure: Malformed | ErrorSent | EventTooLong | None = None
         self._sse = SseDecoder()
         self._calls: list[_OpenCall] = []
+        self._call_chars = 0
+        self._last_calls: dict[int, _OpenCall] = {}
+        self._known_calls: dict[tuple[int, str], _OpenCall] = {}
         self._half_pair = ""
 
     def feed(self, data: bytes) -> list[Delta]:
@@ -187,23 +194,36 @@ class Completion:
     def _take_call(self, call: _Call) -> None:
         self.activity += 1
         open_call = self._open_call(call)
+        if call.id:
+            open_call.id = call.id
+            if call.index is not None:
+                self._known_calls[call.index, call.id] = open_call
         function = call.function or _Function()
-        open_call.id = call.id or open_call.id
-        open_call.name += function.name or ""
+        open_call.name = (open_call.name + (function.name or ""))[:MAX_NAME]
         arguments = function.arguments
-        if arguments is not None:
-            piece = arguments if isinstance(arguments, str) else json.dumps(arguments)
+        piece = "" if arguments is None else arguments
+        if not isinstance(piece, str):
+            piece = json.dumps(piece)
+        self._call_chars += len(call.id or "") + len(piece)
+        if len(self._calls) > MAX_CALLS or self._call_chars > MAX_CALL_CHARS:
+            raise Malformed("too much in its tool calls")
+        if piece:
             open_call.arguments.append(piece)
 
     def _open_call(self, call: _Call) -> _OpenCall:
-        for known in self._calls:
-            same_id = call.id is None or known.id is None or known.id == call.id
-            if call.index is not None and known.index == call.index and same_id:
+        if call.index is None:  # servers without index go on with the last one
+            if self._calls and (not call.id or call.id == self._calls[-1].id):
+                return self._calls[-1]
+        elif (last := self._last_calls.get(call.index)) is not None:
+            if not call.id or last.id is None:
+                return last
+            if known := self._known_calls.get((call.index, call.id)):
                 return known
-        if call.index is None and self._calls and call.id in (None, self._calls[-1].id):
-            return self._calls[-1]  # servers without index go on with the last one
-        self._calls.append(_OpenCall(call.index))
-        return self._calls[-1]
+        opened = _OpenCall()
+        self._calls.append(opened)
+        if call.index is not None:
+            self._last_calls[call.index] = opened
+        return opened
 
     def _finish(self, reason: str, texts: list[str], deltas: list[Delta]) -> None:
         self.reason = REASONS.get(reason, "stop")
@@ -241,8 +261,7 @@ def _without_surrogates(text: str) -> str:
 class _OpenCall:
     """A tool call whose pieces still come."""
 
-    def __init__(self, index: int | None) -> None:
-        self.index = index
+    def __init__(self) -> None:
         self.id: str | None = None
         self.name = ""
         self.arguments: list[str] = []

@@ -39,6 +39,9 @@ BROKE_OFF = "The model service broke this answer off. What it wrote is kept."
 OUR_FIELDS = ("temperature", "max_tokens", "max_completion_tokens", "stream_options", "messages")
 """What we send beside ``model``; a refusal may name one."""
 
+MAX_CHARS = 4_000
+"""Of what a server says, patterns look through so much."""
+
 _TOO_LONG = re.compile(
     r"context.{0,12}(length|window|size)|maximum (context|prompt)|too many (input )?tokens"
     r"|(prompt|input|request|conversation) (is )?too (long|large)",
@@ -82,12 +85,14 @@ class Problem:
 
     def names(self, field: str) -> bool:
         """Whether the problem is about ``field`` of our request."""
-        return self.field == field or re.search(rf"\b{field}\b", self.text) is not None
+        said = self.text[:MAX_CHARS]
+        return self.field == field or re.search(rf"\b{field}\b", said) is not None
 
     @property
     def words(self) -> str:
-        """Everything that was said, to search in."""
-        return f"{self.code} {self.kind} {self.text}"
+        """What was said, to search in."""
+        parts = (self.code, self.kind, self.text)
+        return " ".join(part[:MAX_CHARS] for part in parts)
 
 
 def problem_in(body: object) -> Problem:

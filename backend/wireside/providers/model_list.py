@@ -12,6 +12,12 @@ from wireside.messages import ModelInfo
 FIRST = "gpt-4o"
 """The integration guide's model: where it is offered and nobody set another, it is the default."""
 
+MAX_MODELS = 5_000
+"""More are more than a page can offer, and a hundred times what the longest lists have."""
+
+MAX_NAME_CHARS = 200
+"""Of a model: nobody can ask for one with a longer name."""
+
 MAX_NUMBER = 2**53
 """What every JSON reader can hold."""
 
@@ -38,7 +44,7 @@ def models_in(body: bytes) -> tuple[ModelInfo, ...]:
     unique: dict[str, ModelInfo] = {}
     for entry in entries:
         unique.setdefault(entry["id"], _model(entry))
-    return tuple(unique.values())
+    return tuple(unique.values())[:MAX_MODELS]
 
 
 def _items(document: Any) -> Sequence[object]:
@@ -54,7 +60,9 @@ def _entry(item: object) -> dict[str, Any] | None:
     if not isinstance(entry, dict):
         return None
     name = entry.get("id") or entry.get("model") or entry.get("name")
-    return {**entry, "id": _whole(name)} if isinstance(name, str) and name.strip() else None
+    if not isinstance(name, str) or not name.strip() or len(name) > MAX_NAME_CHARS:
+        return None
+    return {**entry, "id": _whole(name)}
 
 
 def _whole(text: str) -> str:
@@ -82,8 +90,8 @@ def _model(entry: dict[str, Any]) -> ModelInfo:
     owner = entry.get("owned_by")
     return ModelInfo(
         entry["id"],
-        _whole(name) if isinstance(name, str) else entry["id"],
-        _whole(owner) if isinstance(owner, str) else None,
+        _whole(name[:MAX_NAME_CHARS]) if isinstance(name, str) else entry["id"],
+        _whole(owner[:MAX_NAME_CHARS]) if isinstance(owner, str) else None,
         _context_tokens(entry),
     )
 

@@ -68,6 +68,10 @@ CAUSES = 6
 """How many causes of an error the log names."""
 MAX_WHOLE_BYTES = 16 * 1024 * 1024
 """The longest answer of a server that does not stream."""
+MAX_LIST_BYTES = 4 * 1024 * 1024
+MAX_REFUSAL_BYTES = 64 * 1024
+MAX_PACKED_REFUSAL_BYTES = 4 * 1024
+"""What is read of an error's body; a compressed one may be a thousand times as long."""
 
 NO_LIST = (
     "The model service has no list of models. Whoever runs this server: set WIRESIDE_MODEL to the "
@@ -129,7 +133,7 @@ class OpenAIProvider:
         client = await self._connected()
         try:
             with self._watch() as watch:
-                response = await watch.over(partial(self._get_models, client))
+                body = await watch.over(partial(self._get_models, client))
         except TimeoutError:
             raise self._silence(NO_LIST_IN_TIME) from None
         except Exception as error:  # of two libraries, whose trees overlap: translated here, once
@@ -137,7 +141,7 @@ class OpenAIProvider:
                 raise NotConfigured(NO_LIST) from None
             raise self._translated(error, None).error from None
         try:
-            return models_in(response.content)
+            return models_in(body)
         except (ValueError, RecursionError):
             raise NotConfigured(NO_LIST) from None
 
@@ -230,12 +234,28 @@ class OpenAIProvider:
         except WiresideError as error:
             raise _Failed(Failure(error)) from None
 
-    async def _get_models(self, client: openai.AsyncOpenAI) -> httpx2.Response:
+    async def _get_models(self, client: openai.AsyncOpenAI) -> bytes:
+        """Return the list's body; not all of one that is too long, which then is no list."""
         import httpx2
+        import openai
 
-        return await client.get(
-            "/models", cast_to=httpx2.Response, options={"headers": self._headers()}
+        answer: object = await client.get(
+            "/models",
+            cast_to=httpx2.Response,
+            stream=True,
+            stream_cls=openai.AsyncStream[Any],
+            options={"headers": self._headers()},
         )
+        response = cast("httpx2.Response", answer)  # as in ``_post``
+        body = bytearray()
+        try:
+            async for piece in response.aiter_bytes():
+                body += piece
+                if len(body) > MAX_LIST_BYTES:
+                    break
+        finally:
+            await response.aclose()
+        return bytes(body[:MAX_LIST_BYTES])
 
     async def _post(self, client: openai.AsyncOpenAI, body: dict[str, object]) -> httpx2.Response:
         import httpx2
@@ -449,11 +469,39 @@ class OpenAIProvider:
                         keepalive_expiry=KEEP_S,
                     ),
                     timeout=None,
+                    event_hooks={"response": [_shorten_refusal]},
                 ),
             )
         except (ValueError, TypeError, openai.OpenAIError, httpx2.InvalidURL) as error:
             self._tell("nothing: the client can't be made", text=repr(error))
             raise NotConfigured(WRONG_ADDRESS) from None
+
+
+async def _shorten_refusal(response: httpx2.Response) -> None:
+    """Let the packages, which read the body of what is no answer whole, find its beginning only."""
+    if not response.is_success:
+        is_packed = "content-encoding" in response.headers
+        limit = MAX_PACKED_REFUSAL_BYTES if is_packed else MAX_REFUSAL_BYTES
+        stream = cast("httpx2.AsyncByteStream", response.stream)
+        response.stream = _beginning_of(stream, limit)
+
+
+def _beginning_of(stream: httpx2.AsyncByteStream, limit: int) -> httpx2.AsyncByteStream:
+    import httpx2
+
+    class Beginning(httpx2.AsyncByteStream):
+        async def __aiter__(self) -> AsyncGenerator[bytes, None]:
+            left = limit
+            async for piece in stream:
+                yield piece[:left]
+                left -= len(piece)
+                if left <= 0:
+                    return
+
+        async def aclose(self) -> None:
+            await stream.aclose()
+
+    return Beginning()
 
 
 @cache

@@ -33,6 +33,7 @@ class SseDecoder:
 
     def __init__(self) -> None:
         self._rest = b""
+        self._more = bytearray()  # behind the rest; no event ends in it
         self._after_cr = False
         self._at_start = True
 
@@ -40,7 +41,9 @@ class SseDecoder:
         """Return the events that ``data`` completes. Raises ``EventTooLong``."""
         if self._after_cr or b"\r" in data:
             data = self._with_lf(data)
-        data = self._rest + data
+        if self._goes_on(data):
+            return []
+        data = self._whole_rest() + data
         if self._at_start:
             if len(data) < len(_BOM) and _BOM.startswith(data):
                 self._rest = data
@@ -55,9 +58,26 @@ class SseDecoder:
 
     def flush(self) -> list[Event]:
         """Return what the end of the stream completes."""
-        event = _event(self._rest)
+        event = _event(self._whole_rest())
         self._rest = b""
         return [event] if event else []
+
+    def _goes_on(self, data: bytes) -> bool:
+        """Put ``data`` aside if no event ends in it: to look at all that is held with each read
+        would cost a server that sends a long event in tiny ones our whole time.
+        """
+        last = bytes(self._more[-1:]) or self._rest[-1:]
+        if not last or self._at_start or b"\n\n" in last + data:
+            return False
+        self._more += data
+        if len(self._rest) + len(self._more) > MAX_EVENT_BYTES:
+            raise EventTooLong
+        return True
+
+    def _whole_rest(self) -> bytes:
+        rest = self._rest + self._more
+        self._more.clear()
+        return rest
 
     def _with_lf(self, data: bytes) -> bytes:
         # A CR ends its line at once; the LF that may follow, even in the next read, is its second

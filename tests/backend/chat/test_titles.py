@@ -35,6 +35,14 @@ async def test_the_model_is_asked_with_a_little_of_both(provider) -> None:
     assert await asking == "A title"
 
 
+async def test_a_model_that_reasons_without_end_is_given_up(provider, monkeypatch) -> None:
+    monkeypatch.setattr("wireside.chat.titles.PATIENCE_S", 0.01)
+    asking = asyncio.create_task(ask_for_title(provider, "m", "q", "a"))
+    call = await provider.call()
+    assert await asking is None
+    assert call.is_closed
+
+
 async def test_a_model_that_fails_or_chats_gives_none(provider) -> None:
     asking = asyncio.create_task(ask_for_title(provider, "m", "q", "a"))
     (await provider.call(0)).fail(ProviderUnavailable())

@@ -152,6 +152,20 @@ class TestLevel2:
             assert (error["id"], error["code"]) == ("a", "bad_message")
             assert str(error["message"]).startswith(f"{field}:")
 
+    def test_what_names_something_is_short(self) -> None:
+        """Twenty requests may wait on a connection, each with a name of a megabyte."""
+        for kind, fields in (
+            ("chat", {"id": "a", "message": "?", "model": "x" * 201}),
+            ("chat", {"id": "a", "message": "?", "conversation": "x" * 201}),
+            ("batch", {"id": "a", "messages": ["?"], "model": "x" * 201}),
+            ("resume", {"id": "a", "stream": "x" * 201, "offset": 0}),
+        ):
+            (error,) = sent(receive(connect(), type=kind, **fields))
+            assert (error["id"], error["code"]) == ("a", "bad_message")
+            assert str(error["message"]).endswith(": expected at most 200 characters.")
+        assert answered(receive(connect(), type="chat", message="?", model="😀" * 200))
+        assert sent(receive(connect(), type="chat", message="?", model="x" * 201))
+
     def test_a_bad_id_is_named_and_not_echoed(self) -> None:
         for bad in ("", "x" * 65, "a b", "ä", 7, True):
             (error,) = sent(receive(connect(), type="chat", id=bad, message="?"))

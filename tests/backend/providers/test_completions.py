@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wireside.messages import Delta, ReasoningDelta, TextDelta, ToolDelta, Usage
-from wireside.providers.completions import Completion, ErrorSent, Malformed
+from wireside.providers.completions import (
+    MAX_CALL_CHARS,
+    MAX_CALLS,
+    MAX_NAME,
+    Completion,
+    ErrorSent,
+    Malformed,
+)
 from wireside.testing import answer, event
 
 
@@ -173,6 +180,15 @@ def test_a_tool_call_is_put_together() -> None:
             ],
             [ToolDelta("x", "f", "done", "{}"), ToolDelta("y", "g", "done", "1")],
         ),
+        (  # pieces without an id belong to the last one of their index
+            [
+                {"tool_calls": [{"index": 0, "id": "x", "function": {"name": "f"}}]},
+                {"tool_calls": [{"index": 0, "id": "y", "function": {"name": "g"}}]},
+                {"tool_calls": [{"index": 0, "id": "", "function": {"arguments": "1"}}]},
+                {"tool_calls": [{"index": 0, "id": "x", "function": {"arguments": "2"}}]},
+            ],
+            [ToolDelta("x", "f", "done", "2"), ToolDelta("y", "g", "done", "1")],
+        ),
         (  # the older form
             [
                 {"function_call": {"name": "f", "arguments": "{"}},
@@ -187,6 +203,30 @@ def test_tool_calls_come_in_many_forms(
 ) -> None:
     _, found = read(*(chunk(**delta) for delta in deltas), chunk("tool_calls"))
     assert found == expected
+
+
+@pytest.mark.parametrize(
+    "calls",
+    [
+        [{"index": n} for n in range(MAX_CALLS + 1)],
+        [{"id": f"{n}"} for n in range(MAX_CALLS + 1)],
+        [{"index": n, "id": f"{n}" * (MAX_CALL_CHARS // 2)} for n in range(3)],
+        [{"index": 0, "function": {"arguments": "x" * 1_000}}] * (MAX_CALL_CHARS // 1_000 + 1),
+    ],
+)
+def test_tool_calls_without_end_break_an_answer_off(calls: list[dict[str, Any]]) -> None:
+    """Nobody sees them before it ends, so nobody would stop it."""
+    completion = Completion()
+    for call in calls:
+        completion.feed(chunk(tool_calls=[call]))
+    assert isinstance(completion.failure, Malformed)
+    assert completion.feed(chunk("tool_calls")) == []
+
+
+def test_a_name_without_end_is_cut() -> None:
+    name = {"index": 0, "id": "x", "function": {"name": "f" * 150}}
+    _, deltas = read(chunk(tool_calls=[name]) * 2, chunk("tool_calls"))
+    assert deltas == [ToolDelta("x", "f" * MAX_NAME, "done")]
 
 
 def test_an_unfinished_tool_call_is_not_proposed() -> None:

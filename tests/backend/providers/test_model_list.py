@@ -7,11 +7,19 @@ import json
 import pytest
 
 from wireside.messages import ModelInfo
-from wireside.providers.model_list import models_in
+from wireside.providers.model_list import MAX_MODELS, models_in
 
 
 def ids(document: object) -> list[str]:
     return [model.id for model in models_in(json.dumps(document).encode())]
+
+
+def test_a_list_has_an_end() -> None:
+    """Each page is sent the whole of it."""
+    assert len(ids([str(n) for n in range(MAX_MODELS + 1)])) == MAX_MODELS
+    assert ids(["x" * 201, "a"]) == ["a"]
+    (model,) = models_in(json.dumps([{"id": "a", "name": "x" * 201}]).encode())
+    assert model.name == "x" * 200
 
 
 @pytest.mark.parametrize(

@@ -332,6 +332,27 @@ async def test_a_refusal_is_told_at_once(
     assert len(lab.chats) == 1
 
 
+ENDLESS = Script((Repeat(b"x" * 65_536),), content_type="application/json")
+
+
+@pytest.mark.parametrize("status", [400, 302])
+async def test_a_refusal_without_end_is_told(
+    lab: FakeOpenAI, connect: Connect, status: int
+) -> None:
+    headers = (("Location", "/v1/elsewhere"),) if status == 302 else ()
+    lab.answer_with(replace(ENDLESS, status=status, headers=headers))
+    got = await ask(connect())
+    assert isinstance(got.error, BadMessage if status == 400 else NotConfigured)
+    await lab.wait_closed()
+
+
+async def test_a_packed_refusal_is_unpacked_in_part(lab: FakeOpenAI, connect: Connect) -> None:
+    words = [f"{number:x}" for number in range(100_000)]
+    said = json_page({"error": {"message": "context length exceeded", "more": words}}, 400)
+    lab.answer_with(replace(said, framing="close").gzipped())
+    assert isinstance((await ask(connect())).error, ContextTooLong)
+
+
 PASSING = [
     (failure(408), ProviderTimeout),
     (failure(409), ProviderUnavailable),
@@ -716,6 +737,13 @@ async def test_a_list_that_fails(
     lab.models_answer = script
     with pytest.raises(kind):
         await connect(SHORT_S).models()
+
+
+async def test_a_list_without_end_is_none(lab: FakeOpenAI, connect: Connect) -> None:
+    lab.models_answer = ENDLESS
+    with pytest.raises(NotConfigured, match="WIRESIDE_MODEL"):
+        await connect().models()
+    await lab.wait_closed()
 
 
 async def test_warming_up_tells_no_failure(lab: FakeOpenAI, connect: Connect) -> None:

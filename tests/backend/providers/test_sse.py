@@ -104,6 +104,14 @@ def test_an_event_that_grows_over_the_limit_is_refused() -> None:
             decoder.feed(b"x" * (MAX_EVENT_BYTES // 16))
 
 
+def test_a_long_event_in_tiny_pieces_is_looked_at_once() -> None:
+    """The time limit of all tests tells: with each piece, it took minutes."""
+    data = b"x" * (MAX_EVENT_BYTES - 8)
+    at = range(0, len(data), 8)
+    pieces = [b"data: ", *(data[start : start + 8] for start in at), b"\n", b"\n"]
+    assert decode(pieces) == [Event(data)]
+
+
 def test_many_events_at_once_may_be_longer_than_the_limit() -> None:
     event = b"data: " + b"x" * 1000 + b"\n\n"
     assert len(decode([event * 2000])) == 2000
