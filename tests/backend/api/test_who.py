@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.backend.auth.conftest import House, clock, house
 
-from wireside.api.who import WhoAsks, WhoRules
+from wireside.api.who import WhoAsks, WhoRules, _Held
 from wireside.auth.cookies import COOKIE, SECURE_COOKIE
 from wireside.auth.gate import Mode
 from wireside.auth.limiter import MemoryLimiter
@@ -151,3 +151,17 @@ async def test_over_tls_only_the_cookie_of_this_very_host_counts(
         for header in (f"{name}={cookie}", f"a=b; {name}={cookie}; c=d"):
             caller = await knock(path, method, scheme=scheme, is_secure=is_secure, cookie=header)
             assert (caller is not None) == (name == counts), header
+
+
+async def test_who_is_put_out_before_the_handshake_is_answered_is_refused() -> None:
+    """Nobody would end it: a connection without an answer has no limit of its own."""
+    sent: list[str] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message["type"])
+
+    held = _Held(send)
+    held.end()
+    await held.send({"type": "websocket.accept"})
+    await held.ended()
+    assert sent == ["websocket.close"]
