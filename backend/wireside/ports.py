@@ -360,9 +360,11 @@ class AccountStore(Protocol):
         """
         ...
 
-    async def set_password(self, user_id: str, password: str, *, invitation: str | None) -> bool:
+    async def set_password(
+        self, user_id: str, password: str, *, invitation: str | None = None, was: str | None = None
+    ) -> bool:
         """Keep another password, and use the invitation up; no other link sets it then. Returns
-        False when it is used.
+        False, and does nothing, when that is used, or where the password is not ``was`` any more.
         """
         ...
 
@@ -374,8 +376,10 @@ class AccountStore(Protocol):
 
     # ---- where they are signed in ------------------------------------------------------------
 
-    async def add_sign_in(self, sign_in: SignIn) -> None:
-        """Keep a browser in which somebody has signed in."""
+    async def add_sign_in(self, sign_in: SignIn, *, password: str | None = None) -> bool:
+        """Keep a browser in which somebody has signed in. Returns False, and does nothing, when the
+        account is disabled or no more, or its password is not ``password`` any more.
+        """
         ...
 
     async def sign_in(self, token: str) -> tuple[SignIn, User] | None:

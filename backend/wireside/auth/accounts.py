@@ -29,6 +29,8 @@ SEEN_S = 60.0
 
 LAST = "There must be an administrator: make another one first."
 
+WRONG = "The current password is wrong."
+
 ELSEWHERE = "People are signed in elsewhere (WIRESIDE_AUTH); links to join are not used here."
 
 
@@ -192,10 +194,12 @@ class Accounts:
         await self._tries.take(user.name, caller.address)
         if not await self._passwords.is_right(old, user.password):
             self._saw(caller, "password_refused")
-            raise BadMessage("The current password is wrong.")
+            raise BadMessage(WRONG)
         await self._tries.was_right(user.name, caller.address)
         hashed = await self._passwords.hash(new)
-        await self._store.set_password(user.id, hashed, invitation=None)
+        if not await self._store.set_password(user.id, hashed, was=user.password):
+            self._saw(caller, "password_refused")  # another change was faster
+            raise BadMessage(WRONG)
         here = caller.credential.removeprefix("session ")
         ended = await self._store.end_sign_ins(user.id, but=here)
         self._presence.end_credentials(frozenset(f"session {one}" for one in ended))

@@ -114,14 +114,21 @@ class SqlAccounts:
         statement = update(users).where(users.c.id == user_id, is_long_ago).values(seen_at=at)
         return bool(await self._ids(statement.returning(users.c.id)))
 
-    async def set_password(self, user_id: str, password: str, *, invitation: str | None) -> bool:
+    async def set_password(
+        self, user_id: str, password: str, *, invitation: str | None = None, was: str | None = None
+    ) -> bool:
         """See ``AccountStore``."""
 
         def work(connection: Connection) -> bool:
             if invitation is not None and not _use(connection, invitation):
                 return False
             connection.execute(_links(user_id=user_id))
-            _change(connection, user_id, password=password)
+            statement = update(users).where(users.c.id == user_id).values(password=password)
+            if was is not None:
+                statement = statement.where(users.c.password == was)
+            if connection.scalar(statement.returning(users.c.id)) is None:
+                connection.rollback()  # the links are still good
+                return False
             return True
 
         return await self._database.write(work)
@@ -145,16 +152,20 @@ class SqlAccounts:
 
     # ---- where they are signed in ------------------------------------------------------------
 
-    async def add_sign_in(self, sign_in: SignIn) -> None:
+    async def add_sign_in(self, sign_in: SignIn, *, password: str | None = None) -> bool:
         """See ``AccountStore``."""
+        whose = update(users).where(users.c.id == sign_in.user_id, users.c.disabled_at.is_(None))
+        if password is not None:
+            whose = whose.where(users.c.password == password)
 
-        def work(connection: Connection) -> None:
+        def work(connection: Connection) -> bool:
+            seen = whose.values(seen_at=sign_in.seen_at).returning(users.c.id)
+            if connection.scalar(seen) is None:
+                return False
             connection.execute(sign_ins.insert(), asdict(sign_in))
-            connection.execute(
-                update(users).where(users.c.id == sign_in.user_id).values(seen_at=sign_in.seen_at)
-            )
+            return True
 
-        await self._database.write(work)
+        return await self._database.write(work)
 
     async def sign_in(self, token: str) -> tuple[SignIn, User] | None:
         """See ``AccountStore``."""
