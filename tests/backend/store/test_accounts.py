@@ -218,14 +218,48 @@ async def test_an_invitation_is_good_no_longer_than_its_maker_may_invite(store: 
         (accounts.disable("u3", 5.0), True),
         (accounts.remove_user("u3", 5.0), True),
     ):
+        for administrator in ("u1", "u3"):
+            await accounts.set_role(administrator, "admin")
+            await accounts.enable(administrator)
         for invitation in (by_hand, mine, reset):
             await accounts.remove_invitations([invitation.id])
-            await accounts.add_invitation(invitation)
+            assert await accounts.add_invitation(invitation)
         assert await change is not False
         kept = [by_hand] if is_over else [by_hand, mine, reset]
         found = await accounts.invitations()
         assert sorted(found, key=lambda one: one.id) == sorted(kept, key=lambda one: one.id)
         assert (await accounts.invitation("token-i") is None) == is_over
+
+
+async def test_who_administers_no_more_changes_nothing(store: SqlStore) -> None:
+    """What they had asked for just before they were put out comes too late."""
+    await filled(store)
+    accounts = store.accounts
+    assert await accounts.add_user(User("u3", "eve", "admin", 3.0))
+    for put_out in (accounts.set_role("u3", "user"), accounts.disable("u3", 5.0)):
+        assert await put_out
+        before = await accounts.users()
+        assert not await accounts.set_role("u3", "admin", by="u3")
+        assert not await accounts.enable("u3", by="u3")
+        assert not await accounts.disable("u1", 5.0, by="u3")
+        assert not await accounts.remove_user("u2", 5.0, by="u3")
+        assert not await accounts.add_invitation(replace(INVITATION, made_by="u3"))
+        assert await accounts.users() == before
+        assert await accounts.set_role("u3", "admin", by="u1")
+    assert await accounts.enable("u3", by="u1")
+    assert await accounts.set_role("u2", "viewer", by="u3")
+
+
+async def test_a_link_and_the_end_of_its_maker_at_once_leave_none(store: SqlStore) -> None:
+    await filled(store)
+    accounts = store.accounts
+    assert await accounts.add_user(User("u3", "eve", "admin", 3.0))
+    for _ in range(10):
+        name = f"{next(_numbers)}"
+        link = replace(INVITATION, id=name, token=name, made_by="u3")
+        await asyncio.gather(accounts.add_invitation(link), accounts.set_role("u3", "user"))
+        assert await accounts.invitations() == []
+        assert await accounts.set_role("u3", "admin")
 
 
 async def test_a_new_password_or_a_disabled_account_ends_the_links_to_it(store: SqlStore) -> None:
