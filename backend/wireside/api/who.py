@@ -94,6 +94,7 @@ class WhoAsks:
         if _is_form(scope) and not credentials.is_own_page:
             return await answer(scope, receive, send, 403, _FOREIGN, "unauthorized")
         state = scope.setdefault("state", {})
+        seen = self._gate.presence.endings
         try:
             caller = await self._gate.caller(credentials)
         except StoreError as error:
@@ -103,14 +104,14 @@ class WhoAsks:
         del credentials  # a connection would hold them for as long as it is open
         if caller is not None:
             state["caller"], state["chat"] = caller, self._chat.of(caller)
+            if scope["type"] == "websocket":
+                return await self._hold(caller, seen, scope, receive, send)
             return await self._let_in(caller, scope, receive, send)
         if not self._is_public(scope):
             return await self._turn_away(scope, receive, send)
         await self.app(scope, receive, send)
 
     async def _let_in(self, caller: Caller, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "websocket":
-            return await self._hold(caller, scope, receive, send)
         if scope["method"] not in _SAFE_METHODS and not self._is_public(scope):
             receive = self._from_who_is_here(caller, receive)
         try:
@@ -190,17 +191,32 @@ class WhoAsks:
 
     # ---- while they are here -----------------------------------------------------------------
 
-    async def _hold(self, caller: Caller, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a WebSocket until it ends, or until the caller may be here no more."""
+    async def _hold(
+        self, caller: Caller, seen: int, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Serve a WebSocket until it ends, or until the caller may be here no more. They were found
+        when so many endings were ``seen``.
+        """
         if self._gate.mode == "none":
             return await self.app(scope, receive, send)
         state = _Held(send)
         leave = self._gate.presence.enter(caller, state.end)
         try:
+            if await self._was_put_out(caller, seen):
+                return await self._turn_away(scope, receive, state.send)
             await self.app(scope, receive, state.send)
         finally:
             leave()
             await state.ended()
+
+    async def _was_put_out(self, caller: Caller, seen: int) -> bool:
+        """Return whether they were put out between being found and being held."""
+        if self._gate.presence.endings == seen:
+            return False
+        try:
+            return not await self._gate.is_here(caller)
+        except StoreError:
+            return False  # the gate looks again, soon
 
     def _from_who_is_here(self, caller: Caller, receive: Receive) -> Receive:
         """Return a ``receive`` that asks again who it is when all of a body has come: that may take
