@@ -337,21 +337,23 @@ class AccountStore(Protocol):
         """
         ...
 
-    async def set_role(self, user_id: str, role: Role, *, even_of_last: bool = False) -> bool:
+    async def set_role(
+        self, user_id: str, role: Role, *, by: str | None = None, even_of_last: bool = False
+    ) -> bool:
         """Keep another role; invitations of somebody who administers no more are taken back.
         Returns False, and does nothing, when nobody would be left who administers and is not
-        disabled; unless ``even_of_last``.
+        disabled, unless ``even_of_last``; or when ``by``, an account, is none of those who do.
         """
         ...
 
-    async def disable(self, user_id: str, at: float) -> bool:
+    async def disable(self, user_id: str, at: float, *, by: str | None = None) -> bool:
         """Keep since when an account is disabled; the invitations that it has made, and links to
         its password, are taken back. Returns False as ``set_role`` does.
         """
         ...
 
-    async def enable(self, user_id: str) -> None:
-        """Keep that an account is disabled no more."""
+    async def enable(self, user_id: str, *, by: str | None = None) -> bool:
+        """Keep that an account is disabled no more. Returns False as ``set_role`` does."""
         ...
 
     async def see_user(self, user_id: str, at: float, *, unless_since: float) -> bool:
@@ -360,13 +362,15 @@ class AccountStore(Protocol):
         """
         ...
 
-    async def set_password(self, user_id: str, password: str, *, invitation: str | None) -> bool:
+    async def set_password(
+        self, user_id: str, password: str, *, invitation: str | None = None, was: str | None = None
+    ) -> bool:
         """Keep another password, and use the invitation up; no other link sets it then. Returns
-        False when it is used.
+        False, and does nothing, when that is used, or where the password is not ``was`` any more.
         """
         ...
 
-    async def remove_user(self, user_id: str, at: float) -> bool:
+    async def remove_user(self, user_id: str, at: float, *, by: str | None = None) -> bool:
         """Remove an account with all it has, the invitations that it has made too; its
         conversations are deleted at ``at``. Returns False as ``set_role`` does.
         """
@@ -374,8 +378,10 @@ class AccountStore(Protocol):
 
     # ---- where they are signed in ------------------------------------------------------------
 
-    async def add_sign_in(self, sign_in: SignIn) -> None:
-        """Keep a browser in which somebody has signed in."""
+    async def add_sign_in(self, sign_in: SignIn, *, password: str | None = None) -> bool:
+        """Keep a browser in which somebody has signed in. Returns False, and does nothing, when the
+        account is disabled or no more, or its password is not ``password`` any more.
+        """
         ...
 
     async def sign_in(self, token: str) -> tuple[SignIn, User] | None:
@@ -420,8 +426,10 @@ class AccountStore(Protocol):
 
     # ---- invitations -------------------------------------------------------------------------
 
-    async def add_invitation(self, invitation: Invitation) -> None:
-        """Keep an invitation. One that is for an account takes the place of those before."""
+    async def add_invitation(self, invitation: Invitation) -> bool:
+        """Keep an invitation. One that is for an account takes the place of those before. Returns
+        False, and does nothing, when whoever made it administers no more.
+        """
         ...
 
     async def invitation(self, token: str) -> Invitation | None:

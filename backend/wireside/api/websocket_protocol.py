@@ -420,9 +420,10 @@ class WebSocketConnection(asyncio.Protocol):
     # Outgoing
 
     async def _send(self, message: Message) -> None:
-        if self._writable is not None:
-            await self._writable.wait()
         kind = message["type"]
+        # A close waits for nobody: who takes nothing would go on being heard.
+        if self._writable is not None and kind != "websocket.close":
+            await self._writable.wait()
         if kind == "websocket.send":
             self._send_data(message)
             if self._writable is not None:

@@ -23,7 +23,7 @@ from wireside.auth.cookies import cookie_of
 from wireside.auth.gate import Credentials, Gate
 from wireside.auth.quotas import UserQuotas
 from wireside.chat.service import ChatService
-from wireside.errors import RequestError, StoreError
+from wireside.errors import RequestError, StoreError, Unauthorized
 from wireside.identity import Caller
 from wireside.protocol.handshake import Accept, Door, Handshake
 from wireside.protocol.limits import Addresses, network_of
@@ -94,6 +94,7 @@ class WhoAsks:
         if _is_form(scope) and not credentials.is_own_page:
             return await answer(scope, receive, send, 403, _FOREIGN, "unauthorized")
         state = scope.setdefault("state", {})
+        seen = self._gate.presence.endings
         try:
             caller = await self._gate.caller(credentials)
         except StoreError as error:
@@ -101,16 +102,26 @@ class WhoAsks:
         except RequestError as error:
             caller, state["refused"] = None, error
         del credentials  # a connection would hold them for as long as it is open
-        if caller is None:
-            if not self._is_public(scope):
-                return await self._turn_away(scope, receive, send)
-        else:
+        if caller is not None:
             state["caller"], state["chat"] = caller, self._chat.of(caller)
-        if scope["type"] == "websocket" and caller is not None:
-            return await self._hold(caller, scope, receive, send)
-        if caller is not None and scope["path"].startswith("/api/"):
-            return await self._count(caller, scope, receive, send)
+            if scope["type"] == "websocket":
+                return await self._hold(caller, seen, scope, receive, send)
+            return await self._let_in(caller, scope, receive, send)
+        if not self._is_public(scope):
+            return await self._turn_away(scope, receive, send)
         await self.app(scope, receive, send)
+
+    async def _let_in(self, caller: Caller, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] not in _SAFE_METHODS and not self._is_public(scope):
+            receive = self._from_who_is_here(caller, receive)
+        try:
+            if scope["path"].startswith("/api/"):
+                return await self._count(caller, scope, receive, send)
+            await self.app(scope, receive, send)
+        except Unauthorized as error:  # while the body came: nothing has been answered
+            await answer(scope, receive, send, 401, str(error), error.code)
+        except StoreError as error:
+            await answer(scope, receive, send, 503, str(error), error.code)
 
     # ---- who it is ---------------------------------------------------------------------------
 
@@ -176,21 +187,50 @@ class WhoAsks:
         refused: RequestError | None = scope["state"].get("refused")
         if refused is not None:
             return await answer(scope, receive, send, 403, str(refused), refused.code)
-        await answer(scope, receive, send, 401, "Please sign in first.", "unauthorized")
+        await answer(scope, receive, send, 401, Unauthorized.sentence, "unauthorized")
 
     # ---- while they are here -----------------------------------------------------------------
 
-    async def _hold(self, caller: Caller, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a WebSocket until it ends, or until the caller may be here no more."""
+    async def _hold(
+        self, caller: Caller, seen: int, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Serve a WebSocket until it ends, or until the caller may be here no more. They were found
+        when so many endings were ``seen``.
+        """
         if self._gate.mode == "none":
             return await self.app(scope, receive, send)
         state = _Held(send)
         leave = self._gate.presence.enter(caller, state.end)
         try:
+            if await self._was_put_out(caller, seen):
+                return await self._turn_away(scope, receive, state.send)
             await self.app(scope, receive, state.send)
         finally:
             leave()
             await state.ended()
+
+    async def _was_put_out(self, caller: Caller, seen: int) -> bool:
+        """Return whether they were put out between being found and being held."""
+        if self._gate.presence.endings == seen:
+            return False
+        try:
+            return not await self._gate.is_here(caller)
+        except StoreError:
+            return False  # the gate looks again, soon
+
+    def _from_who_is_here(self, caller: Caller, receive: Receive) -> Receive:
+        """Return a ``receive`` that asks again who it is when all of a body has come: that may take
+        an hour, and who was put out meanwhile does nothing more. It raises ``Unauthorized`` then.
+        """
+
+        async def receive_still() -> Message:
+            message = await receive()
+            is_whole = message["type"] == "http.request" and not message.get("more_body", False)
+            if is_whole and not await self._gate.is_here(caller):
+                raise Unauthorized
+            return message
+
+        return receive_still
 
     async def _count(self, caller: Caller, scope: Scope, receive: Receive, send: Send) -> None:
         """Count a request of the REST API, and tell what is left."""
@@ -218,7 +258,6 @@ class _Held:
 
     def __init__(self, send: Send) -> None:
         self._send = send
-        self._is_accepted = False
         self._is_over = False
         self._closing: asyncio.Task[None] | None = None
 
@@ -226,19 +265,15 @@ class _Held:
         """Send what the application says, until it is over."""
         if self._is_over:
             return  # nothing more is for them
-        accepts = message["type"] == "websocket.accept"
         sending = self._send(message)
         del message  # or it is held as long as the socket takes nothing
         await sending
-        if accepts:
-            self._is_accepted = True
 
     def end(self) -> None:
-        """Close it now."""
+        """Close it now; refuse it where its handshake is not answered yet."""
         if not self._is_over:
             self._is_over = True
-            if self._is_accepted:
-                self._closing = asyncio.create_task(self._close())
+            self._closing = asyncio.create_task(self._close())
 
     async def ended(self) -> None:
         """Wait for the close, if there is one."""

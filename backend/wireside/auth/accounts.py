@@ -10,8 +10,8 @@ from wireside.auth.audit import is_another_day
 from wireside.auth.passwords import Passwords
 from wireside.auth.presence import Presence
 from wireside.auth.tries import Tries
-from wireside.errors import BadMessage, Forbidden, NotFound
-from wireside.identity import Caller, Role
+from wireside.errors import BadMessage, Forbidden, NotFound, RequestError
+from wireside.identity import LOCAL, Caller, Role
 from wireside.ports import AccountStore, Blind, Clock, Witness
 from wireside.records import Invitation, User
 from wireside.secret_words import digest, new_id, new_secret
@@ -28,6 +28,8 @@ SEEN_S = 60.0
 """How exactly it is kept when somebody was last here."""
 
 LAST = "There must be an administrator: make another one first."
+
+WRONG = "The current password is wrong."
 
 ELSEWHERE = "People are signed in elsewhere (WIRESIDE_AUTH); links to join are not used here."
 
@@ -82,7 +84,7 @@ class Accounts:
             return None
         old = [one.id for one in await self._store.invitations()]
         await self._store.remove_invitations(old)
-        return await self._invite("admin", "", None)
+        return await self._invite(LOCAL, "admin")
 
     async def invitation(self, secret: str) -> tuple[Invitation, str]:
         """Return the invitation of a link, and the name of the account that it is for, "" for a
@@ -192,10 +194,12 @@ class Accounts:
         await self._tries.take(user.name, caller.address)
         if not await self._passwords.is_right(old, user.password):
             self._saw(caller, "password_refused")
-            raise BadMessage("The current password is wrong.")
+            raise BadMessage(WRONG)
         await self._tries.was_right(user.name, caller.address)
         hashed = await self._passwords.hash(new)
-        await self._store.set_password(user.id, hashed, invitation=None)
+        if not await self._store.set_password(user.id, hashed, was=user.password):
+            self._saw(caller, "password_refused")  # another change was faster
+            raise BadMessage(WRONG)
         here = caller.credential.removeprefix("session ")
         ended = await self._store.end_sign_ins(user.id, but=here)
         self._presence.end_credentials(frozenset(f"session {one}" for one in ended))
@@ -224,16 +228,24 @@ class Accounts:
             name = checked_name(name)
             if await self._store.user_named(name):
                 raise BadMessage("That name is taken; choose another one.")
+        secret = await self._invite(caller, role, name)
         self._saw(caller, "invited", f"{name or 'somebody'} as {role}")
-        return await self._invite(role, name, caller.user_id or None)
+        return secret
 
-    async def _invite(self, role: Role, name: str, made_by: str | None) -> str:
+    async def _invite(self, caller: Caller, role: Role, name: str = "", user_id: str = "") -> str:
         secret, now = new_secret(), self._now()
-        await self._store.add_invitation(
-            Invitation(
-                new_id(), digest(secret), role, now, now + INVITATION_S, name, made_by=made_by
-            )
+        invitation = Invitation(
+            new_id(),
+            digest(secret),
+            role,
+            now,
+            now + (RESET_S if user_id else INVITATION_S),
+            name,
+            user_id or None,
+            _account_of(caller),
         )
+        if not await self._store.add_invitation(invitation):
+            raise Forbidden
         return secret
 
     async def take_back(self, caller: Caller, invitation_id: str) -> None:
@@ -249,19 +261,7 @@ class Accounts:
         user = await self._user(user_id)
         if user.password is None:
             raise BadMessage("The password of this account is kept elsewhere.")
-        secret, now = new_secret(), self._now()
-        await self._store.add_invitation(
-            Invitation(
-                new_id(),
-                digest(secret),
-                user.role,
-                now,
-                now + RESET_S,
-                user.name,
-                user.id,
-                caller.user_id or None,
-            )
-        )
+        secret = await self._invite(caller, user.role, user.name, user.id)
         self._saw(caller, "password_reset_offered", user.name)
         return secret
 
@@ -270,8 +270,8 @@ class Accounts:
         caller.require("admin")
         user = await self._user(user_id)
         if role != user.role:
-            if not await self._store.set_role(user_id, role):
-                raise BadMessage(LAST)
+            if not await self._store.set_role(user_id, role, by=_account_of(caller)):
+                raise await self._why_not(caller)
             self._presence.end_user(user_id)
             self._saw(caller, "role_changed", f"{user.name}: {user.role} to {role}")
 
@@ -279,8 +279,8 @@ class Accounts:
         """Let somebody in no more; what they have open is closed."""
         caller.require("admin")
         user = await self._user(user_id)
-        if not await self._store.disable(user_id, self._now()):
-            raise BadMessage(LAST)
+        if not await self._store.disable(user_id, self._now(), by=_account_of(caller)):
+            raise await self._why_not(caller)
         await self._store.end_sign_ins(user_id)
         self._presence.end_user(user_id)
         self._saw(caller, "account_disabled", user.name)
@@ -289,18 +289,27 @@ class Accounts:
         """Let somebody in again."""
         caller.require("admin")
         user = await self._user(user_id)
-        await self._store.enable(user_id)
+        if not await self._store.enable(user_id, by=_account_of(caller)):
+            raise await self._why_not(caller)
         self._saw(caller, "account_enabled", user.name)
 
     async def remove(self, caller: Caller, user_id: str) -> None:
         """Remove an account and all it has, its conversations too."""
         caller.require("admin")
         user = await self._user(user_id)
-        if not await self._store.remove_user(user_id, self._now()):
-            raise BadMessage(LAST)
+        if not await self._store.remove_user(user_id, self._now(), by=_account_of(caller)):
+            raise await self._why_not(caller)
         self._presence.end_user(user_id)
         self._on_removed(user_id)
         self._saw(caller, "account_removed", user.name)
+
+    async def _why_not(self, caller: Caller) -> RequestError:
+        """Return why the store has done nothing: who asked may have been put out just before."""
+        if by := _account_of(caller):
+            user = await self._store.user(by)
+            if user is None or user.role != "admin" or user.disabled_at is not None:
+                return Forbidden()
+        return BadMessage(LAST)
 
     async def _user(self, user_id: str) -> User:
         user = await self._store.user(user_id)
@@ -311,6 +320,11 @@ class Accounts:
     def _require_passwords(self) -> None:
         if not self._has_passwords:
             raise BadMessage(ELSEWHERE)
+
+
+def _account_of(caller: Caller) -> str | None:
+    """Return whose account it is; the command line has none."""
+    return caller.user_id or None
 
 
 def _as(user: User) -> Caller:

@@ -112,7 +112,7 @@ class Gate:
             return await self._keys.caller(credentials.bearer, address)
         if credentials.ticket is not None:
             caller = self._tickets.redeem(credentials.ticket, credentials.origin)
-            return caller if caller and not await self._gone({caller}) else None
+            return caller if caller and await self.is_here(caller) else None
         if not credentials.is_own_page:
             return None
         if self.mode == "proxy":
@@ -148,6 +148,12 @@ class Gate:
             credential=f"user {user.id}",
             address=credentials.address,
         )
+
+    async def is_here(self, caller: Caller) -> bool:
+        """Return whether somebody who was let in still may be here, as who they were. Raises
+        ``StoreError``.
+        """
+        return not await self._gone({caller})
 
     async def watch(self) -> None:
         """See to it, for ever, that nobody stays who may not be here any more."""

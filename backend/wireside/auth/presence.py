@@ -12,6 +12,8 @@ class Presence:
 
     def __init__(self) -> None:
         self._here: dict[object, tuple[Caller, Callable[[], None]]] = {}
+        self.endings = 0
+        """How often somebody was put out: who enters may have been read before and come after."""
 
     def enter(self, caller: Caller, end: Callable[[], None]) -> Callable[[], None]:
         """Note a connection, which ``end`` would close; returns what forgets it."""
@@ -30,6 +32,7 @@ class Presence:
 
     def end(self, is_over: Callable[[Caller], bool]) -> None:
         """Close the connections of those whose right to be here is over."""
+        self.endings += 1
         for caller, end in tuple(self._here.values()):
             if is_over(caller):
                 end()

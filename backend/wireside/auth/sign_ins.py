@@ -19,6 +19,8 @@ from wireside.secret_words import digest, new_id, new_secret
 
 MAX_AGENT_CHARS = 200
 
+_WRONG = "The name or the password is wrong."
+
 
 class SignIns:
     """Browsers in which somebody has signed in. What a cookie holds is signed, so that made-up ones
@@ -57,7 +59,7 @@ class SignIns:
         is_right = await self._passwords.is_right(password, user.password if user else None)
         if user is None or not is_right or user.disabled_at is not None:
             self._saw(replace(NOBODY, user_id="", address=address), "sign_in_failed", name)
-            raise Unauthorized("The name or the password is wrong.")
+            raise Unauthorized(_WRONG)
         await self._tries.was_right(name, address)
         return await self.begin(user, agent=agent, address=address)
 
@@ -75,20 +77,25 @@ class SignIns:
         return await self.begin(user, agent=agent, address=address)
 
     async def begin(self, user: User, *, agent: str, address: str) -> str:
-        """Begin a session, which is never one that was there before; returns the cookie's value."""
+        """Begin a session, which is never one that was there before; returns the cookie's value.
+
+        ``user`` is who came as they were read: a password takes its time to check, and raises
+        ``Unauthorized`` where it is another one by then, or the account disabled.
+        """
         token, now = new_secret(), self._now()
-        await self._store.add_sign_in(
-            SignIn(
-                new_id(),
-                digest(token),
-                user.id,
-                now,
-                now,
-                now + self._for_s,
-                agent[:MAX_AGENT_CHARS],
-                address,
-            )
+        sign_in = SignIn(
+            new_id(),
+            digest(token),
+            user.id,
+            now,
+            now,
+            now + self._for_s,
+            agent[:MAX_AGENT_CHARS],
+            address,
         )
+        if not await self._store.add_sign_in(sign_in, password=user.password):
+            self._saw(replace(NOBODY, user_id="", address=address), "sign_in_failed", user.name)
+            raise Unauthorized(_WRONG)
         self._saw(Caller(user.id, user.name, user.role, address=address), "signed_in", agent)
         return self._signer.sign(token).decode()
 

@@ -76,12 +76,17 @@ class SqlAccounts:
 
         return await self._database.write(work)
 
-    async def set_role(self, user_id: str, role: Role, *, even_of_last: bool = False) -> bool:
+    async def set_role(
+        self, user_id: str, role: Role, *, by: str | None = None, even_of_last: bool = False
+    ) -> bool:
         """See ``AccountStore``."""
 
         def work(connection: Connection) -> bool:
+            administrators = _administrators(connection)
+            if not _may_change(administrators, by):
+                return False
             if role != "admin":
-                if not even_of_last and not _can_do_without(connection, user_id):
+                if not even_of_last and not _can_do_without(administrators, user_id):
                     return False
                 connection.execute(_links(made_by=user_id))
             _change(connection, user_id, role=role)
@@ -89,11 +94,12 @@ class SqlAccounts:
 
         return await self._database.write(work)
 
-    async def disable(self, user_id: str, at: float) -> bool:
+    async def disable(self, user_id: str, at: float, *, by: str | None = None) -> bool:
         """See ``AccountStore``."""
 
         def work(connection: Connection) -> bool:
-            if not _can_do_without(connection, user_id):
+            administrators = _administrators(connection)
+            if not (_may_change(administrators, by) and _can_do_without(administrators, user_id)):
                 return False
             connection.execute(_links(made_by=user_id))
             connection.execute(_links(user_id=user_id))
@@ -102,11 +108,16 @@ class SqlAccounts:
 
         return await self._database.write(work)
 
-    async def enable(self, user_id: str) -> None:
+    async def enable(self, user_id: str, *, by: str | None = None) -> bool:
         """See ``AccountStore``."""
-        await self._database.write(
-            lambda connection: _change(connection, user_id, disabled_at=None)
-        )
+
+        def work(connection: Connection) -> bool:
+            if not _may_change(_administrators(connection), by):
+                return False
+            _change(connection, user_id, disabled_at=None)
+            return True
+
+        return await self._database.write(work)
 
     async def see_user(self, user_id: str, at: float, *, unless_since: float) -> bool:
         """See ``AccountStore``."""
@@ -114,23 +125,31 @@ class SqlAccounts:
         statement = update(users).where(users.c.id == user_id, is_long_ago).values(seen_at=at)
         return bool(await self._ids(statement.returning(users.c.id)))
 
-    async def set_password(self, user_id: str, password: str, *, invitation: str | None) -> bool:
+    async def set_password(
+        self, user_id: str, password: str, *, invitation: str | None = None, was: str | None = None
+    ) -> bool:
         """See ``AccountStore``."""
 
         def work(connection: Connection) -> bool:
             if invitation is not None and not _use(connection, invitation):
                 return False
             connection.execute(_links(user_id=user_id))
-            _change(connection, user_id, password=password)
+            statement = update(users).where(users.c.id == user_id).values(password=password)
+            if was is not None:
+                statement = statement.where(users.c.password == was)
+            if connection.scalar(statement.returning(users.c.id)) is None:
+                connection.rollback()  # the links are still good
+                return False
             return True
 
         return await self._database.write(work)
 
-    async def remove_user(self, user_id: str, at: float) -> bool:
+    async def remove_user(self, user_id: str, at: float, *, by: str | None = None) -> bool:
         """See ``AccountStore``."""
 
         def work(connection: Connection) -> bool:
-            if not _can_do_without(connection, user_id):
+            administrators = _administrators(connection)
+            if not (_may_change(administrators, by) and _can_do_without(administrators, user_id)):
                 return False
             connection.execute(
                 update(conversations)
@@ -145,16 +164,20 @@ class SqlAccounts:
 
     # ---- where they are signed in ------------------------------------------------------------
 
-    async def add_sign_in(self, sign_in: SignIn) -> None:
+    async def add_sign_in(self, sign_in: SignIn, *, password: str | None = None) -> bool:
         """See ``AccountStore``."""
+        whose = update(users).where(users.c.id == sign_in.user_id, users.c.disabled_at.is_(None))
+        if password is not None:
+            whose = whose.where(users.c.password == password)
 
-        def work(connection: Connection) -> None:
+        def work(connection: Connection) -> bool:
+            seen = whose.values(seen_at=sign_in.seen_at).returning(users.c.id)
+            if connection.scalar(seen) is None:
+                return False
             connection.execute(sign_ins.insert(), asdict(sign_in))
-            connection.execute(
-                update(users).where(users.c.id == sign_in.user_id).values(seen_at=sign_in.seen_at)
-            )
+            return True
 
-        await self._database.write(work)
+        return await self._database.write(work)
 
     async def sign_in(self, token: str) -> tuple[SignIn, User] | None:
         """See ``AccountStore``."""
@@ -218,15 +241,18 @@ class SqlAccounts:
 
     # ---- invitations -------------------------------------------------------------------------
 
-    async def add_invitation(self, invitation: Invitation) -> None:
+    async def add_invitation(self, invitation: Invitation) -> bool:
         """See ``AccountStore``."""
 
-        def work(connection: Connection) -> None:
+        def work(connection: Connection) -> bool:
+            if not _may_change(_administrators(connection), invitation.made_by):
+                return False
             if invitation.user_id is not None:  # only the newest link to a password works
                 connection.execute(_links(user_id=invitation.user_id))
             connection.execute(invitations.insert(), asdict(invitation))
+            return True
 
-        await self._database.write(work)
+        return await self._database.write(work)
 
     async def invitation(self, token: str) -> Invitation | None:
         """See ``AccountStore``."""
@@ -397,15 +423,22 @@ class SqlAccounts:
         return await self._database.write(lambda connection: list(connection.scalars(statement)))
 
 
-def _can_do_without(connection: Connection, user_id: str) -> bool:
-    """Return whether somebody administers when this account does no more. It is true to the end of
-    the transaction: two administrators who put each other out at once come here one by one.
+def _administrators(connection: Connection) -> Sequence[str]:
+    """Return who administers. It is true to the end of the transaction: two administrators who put
+    each other out at once come here one by one.
     """
     statement = select(users.c.id).where(users.c.role == "admin", users.c.disabled_at.is_(None))
     # PostgreSQL locks the rows, and looks again at those it had to wait for; SQLite has one writer
-    administrators = connection.scalars(
-        statement.order_by(users.c.id).with_for_update(key_share=True)
-    ).all()
+    return connection.scalars(statement.order_by(users.c.id).with_for_update(key_share=True)).all()
+
+
+def _may_change(administrators: Sequence[str], by: str | None) -> bool:
+    """Return whether accounts may be changed ``by`` that one; None is not an account."""
+    return by is None or by in administrators
+
+
+def _can_do_without(administrators: Sequence[str], user_id: str) -> bool:
+    """Return whether somebody administers when this account does no more."""
     return user_id not in administrators or len(administrators) > 1
 
 

@@ -375,6 +375,44 @@ async def test_a_close_that_nobody_answers_ends(serve: Serve, echo: Any, connect
     await served.until_connections(0)
 
 
+async def test_a_close_does_not_wait_until_something_is_taken(
+    serve: Serve, connect: Connect
+) -> None:
+    """Or whoever is put out would be heard for as long as they read nothing."""
+    heard: list[str] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await receive()
+            await send({"type": "lifespan.startup.complete"})
+            return
+        await receive()
+        await send({"type": "websocket.accept"})
+
+        async def flood() -> None:
+            while True:
+                await send({"type": "websocket.send", "text": "x" * 1000})
+
+        writing = asyncio.create_task(flood())
+        while (message := await receive())["type"] == "websocket.receive":
+            heard.append(message["text"])
+            if message["text"] == "close":
+                closing = asyncio.create_task(send({"type": "websocket.close", "code": 1008}))
+        writing.cancel()
+        await closing
+
+    served = await serve(app, closing_s=0.2)
+    client = await connect(served.port, small_buffer=True)
+    await client.upgrade()
+    (connection,) = served.server.server_state.connections
+    await until(lambda: connection._writable is not None)
+    client.send(TEXT, b"close")
+    await until(lambda: heard == ["close"])
+    client.send(TEXT, b"still here")
+    await served.until_connections(0)
+    assert heard == ["close"]
+
+
 @pytest.mark.slow
 async def test_a_flood_is_hardly_read_once_the_connection_closes(
     serve: Serve, echo: Any, connect: Connect

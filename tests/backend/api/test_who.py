@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from tests.backend.auth.conftest import House, clock, house
 
-from wireside.api.who import WhoAsks, WhoRules
+from wireside.api.who import WhoAsks, WhoRules, _Held
 from wireside.auth.cookies import COOKIE, SECURE_COOKIE
-from wireside.auth.gate import Mode
+from wireside.auth.gate import Credentials, Gate, Mode
 from wireside.auth.limiter import MemoryLimiter
 from wireside.auth.quotas import QuotaLimits, UserQuotas
 from wireside.chat.service import ChatService
@@ -151,3 +151,38 @@ async def test_over_tls_only_the_cookie_of_this_very_host_counts(
         for header in (f"{name}={cookie}", f"a=b; {name}={cookie}; c=d"):
             caller = await knock(path, method, scheme=scheme, is_secure=is_secure, cookie=header)
             assert (caller is not None) == (name == counts), header
+
+
+async def test_who_is_put_out_while_it_is_found_out_who_asks_does_not_come_in(
+    house: House, knock: Knock, ada: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The end of a session finds nobody to close yet, and what was read of it is old."""
+    cookie = await house.sign_ins.sign_in("ada", "a good long password", agent="", address="")
+    found = Gate.caller
+    ends = False
+
+    async def caller(gate: Gate, credentials: Credentials) -> Caller | None:
+        who = await found(gate, credentials)
+        if who is not None and ends:
+            await house.sign_ins.end(who)
+        return who
+
+    monkeypatch.setattr(Gate, "caller", caller)
+    with_it = {"cookie": f"{COOKIE}={cookie}"}
+    assert await knock("/ws/ai-chat", "upgrade", **with_it) is not None
+    ends = True
+    assert await knock("/ws/ai-chat", "upgrade", **with_it) is None
+
+
+async def test_who_is_put_out_before_the_handshake_is_answered_is_refused() -> None:
+    """Nobody would end it: a connection without an answer has no limit of its own."""
+    sent: list[str] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message["type"])
+
+    held = _Held(send)
+    held.end()
+    await held.send({"type": "websocket.accept"})
+    await held.ended()
+    assert sent == ["websocket.close"]

@@ -14,8 +14,8 @@ from wireside.api.accounts import NewKey, PersonChanges
 from wireside.auth import keys
 from wireside.auth.gate import Credentials
 from wireside.auth.keys import MAX_KEYS
-from wireside.auth.tickets import GOOD_S
-from wireside.errors import BadMessage, Forbidden, NotFound
+from wireside.auth.tickets import GOOD_S, MAX_OF_ONE
+from wireside.errors import BadMessage, Forbidden, NotFound, TooMany
 from wireside.identity import Scope
 from wireside.secret_words import digest
 
@@ -228,6 +228,22 @@ async def test_a_ticket_is_for_one_origin(house: House) -> None:
         ticket = house.tickets.issue(ada, "https://a.example")
         credentials = Credentials(HERE, ticket=ticket, origin=origin)
         assert bool(await house.gate().caller(credentials)) == is_good
+
+
+async def test_one_user_takes_no_more_tickets_than_others_need(house: House) -> None:
+    ada = await house.administrator()
+    grace = as_caller(await house.person(ada, "grace"))
+    first = house.tickets.issue(ada)
+    for number in range(MAX_OF_ONE - 1):
+        house.tickets.issue(replace(ada, credential=f"key {number}"))
+    with pytest.raises(TooMany):
+        house.tickets.issue(ada)
+    assert house.tickets.issue(grace)
+    assert house.tickets.redeem(first, None) == ada
+    assert house.tickets.issue(ada)
+    house.clock.now += GOOD_S
+    for _ in range(MAX_OF_ONE):
+        house.tickets.issue(ada)
 
 
 async def test_a_ticket_of_somebody_who_was_signed_out_is_good_no_more(house: House) -> None:

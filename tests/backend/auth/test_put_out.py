@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from urllib.parse import urlencode
@@ -63,6 +64,54 @@ async def test_who_administers_no_more_is_shown_no_more_figures(
         async with aclosing(page.again()) as again:
             with pytest.raises(socketio.exceptions.ConnectionError):
                 await again.connect(bob.with_cookie)
+    await bob.http.aclose()
+
+
+Finish = Callable[[], Awaitable[int]]
+
+
+async def begun(server: Running, who: Person, method: str, path: str, body: bytes) -> Finish:
+    """Send a request but for the end of its body; returns what sends that, for the status."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    kind = "application/json" if path.startswith("/api/") else "application/x-www-form-urlencoded"
+    lines = {"Host": f"127.0.0.1:{server.port}", "Content-Type": kind, **who.with_cookie}
+    lines |= {"Content-Length": str(len(body)), "Connection": "close"}
+    head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+    writer.write(f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode() + body[:1])
+    await writer.drain()
+
+    async def finish() -> int:
+        writer.write(body[1:])
+        answered = await reader.read()
+        writer.close()
+        return int(answered.split()[1])
+
+    return finish
+
+
+async def test_a_request_that_is_still_coming_does_nothing_for_who_was_put_out(
+    server: Running, ada: Person
+) -> None:
+    """A body may take an hour: an administrator of yesterday would bring themselves back by it."""
+    bob = await server.invite(ada, "bob", "admin")
+    myself = f"/api/users/{bob.id}"
+    conversation = b'{"format": "wireside", "version": 1, "conversations": []}'
+    late = [
+        await begun(server, bob, "PATCH", myself, b'{"role": "admin", "disabled": false}'),
+        await begun(server, bob, "POST", f"/people/{bob.id}", b"do=role&role=admin"),
+        await begun(server, bob, "POST", "/api/users", b'{"role": "admin"}'),
+        await begun(server, bob, "POST", "/people/invite", b"role=admin&name="),
+        await begun(server, bob, "POST", "/api/keys", b'{"name": "key", "scopes": ["admin"]}'),
+        await begun(server, bob, "POST", "/api/conversations/import", conversation),
+    ]
+    await set_role(ada, bob, "user")
+    assert [await finish() for finish in late] == [401] * len(late)
+    people = (await ada.http.get("/api/users")).json()
+    assert {one["name"]: one["role"] for one in people} == {"ada": "admin", "bob": "user"}
+    assert 'name="take_back"' not in (await ada.http.get("/people")).text
+    assert len((await bob.http.get("/api/keys")).json()) == 1  # they come in as who they are now
+    in_time = await begun(server, bob, "POST", "/api/keys", b'{"name": "k", "scopes": ["chat"]}')
+    assert await in_time() == 201
     await bob.http.aclose()
 
 

@@ -53,6 +53,18 @@ async def test_a_session_ends_after_days_without_a_visit(house: House) -> None:
     assert len(await house.sign_ins.of(caller)) == 1
 
 
+async def test_who_is_let_in_by_a_password_that_is_changed_meanwhile_is_not(house: House) -> None:
+    """To check one takes its time; the change ends the sessions that there are by then."""
+    await house.administrator()
+    ada = await house.signed_in("ada")
+    read_before = await house.accounts.user(ada.user_id)
+    assert read_before is not None
+    await house.accounts.change_password(ada, PASSWORD, "another long password")
+    with pytest.raises(Unauthorized):
+        await house.sign_ins.begin(read_before, agent="Firefox", address=HERE)
+    assert len(await house.sign_ins.of(ada)) == 1
+
+
 async def test_wrong_names_and_wrong_passwords_are_told_alike(house: House) -> None:
     await house.administrator()
     said = set()

@@ -103,7 +103,7 @@ async def test_a_change_leaves_what_others_have_changed(store: SqlStore) -> None
     await filled(store)
     accounts = store.accounts
     await accounts.disable("u2", 60.0)
-    await accounts.set_password("u2", "new", invitation=None)
+    await accounts.set_password("u2", "new")
     assert await accounts.see_user("u2", 61.0, unless_since=1.0)
     await accounts.set_role("u2", "viewer")
     kept = replace(GRACE, role="viewer", disabled_at=60.0, password="new", seen_at=61.0)
@@ -144,6 +144,35 @@ async def test_sessions(store: SqlStore) -> None:
     assert await accounts.end_sign_ins("u1", but="s1") == ["s2"]
     assert await accounts.end_sign_ins("u1", only="s1") == ["s1"]
     assert await accounts.sign_in("token-1") is None
+
+
+async def test_a_session_begins_only_while_the_account_is_as_it_was_read(store: SqlStore) -> None:
+    await filled(store)
+    accounts = store.accounts
+    await accounts.set_password("u1", "new")
+    assert not await accounts.add_sign_in(HERE, password="old")
+    assert not await accounts.add_sign_in(replace(HERE, user_id="nobody"))
+    assert await accounts.add_sign_in(HERE, password="new")
+    await accounts.disable("u2", 60.0)
+    assert not await accounts.add_sign_in(replace(HERE, id="s2", token="t2", user_id="u2"))
+    assert await accounts.sign_ins("u1") == [HERE]
+    assert await accounts.sign_ins("u2") == []
+
+
+async def test_of_two_who_change_a_password_at_once_one_does(store: SqlStore) -> None:
+    await filled(store)
+    accounts = store.accounts
+    await accounts.set_password("u1", "old")
+    await accounts.add_invitation(replace(INVITATION, user_id="u1"))
+    assert not await accounts.set_password("u1", "new", was="older")
+    assert len(await accounts.invitations()) == 1  # nothing was done
+    both = await asyncio.gather(
+        *(accounts.set_password("u1", name, was="old") for name in ("one", "two"))
+    )
+    assert sorted(both) == [False, True]
+    ada = await accounts.user("u1")
+    assert ada is not None
+    assert ada.password == ("one" if both[0] else "two")
 
 
 async def test_keys(store: SqlStore) -> None:
@@ -189,14 +218,48 @@ async def test_an_invitation_is_good_no_longer_than_its_maker_may_invite(store: 
         (accounts.disable("u3", 5.0), True),
         (accounts.remove_user("u3", 5.0), True),
     ):
+        for administrator in ("u1", "u3"):
+            await accounts.set_role(administrator, "admin")
+            await accounts.enable(administrator)
         for invitation in (by_hand, mine, reset):
             await accounts.remove_invitations([invitation.id])
-            await accounts.add_invitation(invitation)
+            assert await accounts.add_invitation(invitation)
         assert await change is not False
         kept = [by_hand] if is_over else [by_hand, mine, reset]
         found = await accounts.invitations()
         assert sorted(found, key=lambda one: one.id) == sorted(kept, key=lambda one: one.id)
         assert (await accounts.invitation("token-i") is None) == is_over
+
+
+async def test_who_administers_no_more_changes_nothing(store: SqlStore) -> None:
+    """What they had asked for just before they were put out comes too late."""
+    await filled(store)
+    accounts = store.accounts
+    assert await accounts.add_user(User("u3", "eve", "admin", 3.0))
+    for put_out in (accounts.set_role("u3", "user"), accounts.disable("u3", 5.0)):
+        assert await put_out
+        before = await accounts.users()
+        assert not await accounts.set_role("u3", "admin", by="u3")
+        assert not await accounts.enable("u3", by="u3")
+        assert not await accounts.disable("u1", 5.0, by="u3")
+        assert not await accounts.remove_user("u2", 5.0, by="u3")
+        assert not await accounts.add_invitation(replace(INVITATION, made_by="u3"))
+        assert await accounts.users() == before
+        assert await accounts.set_role("u3", "admin", by="u1")
+    assert await accounts.enable("u3", by="u1")
+    assert await accounts.set_role("u2", "viewer", by="u3")
+
+
+async def test_a_link_and_the_end_of_its_maker_at_once_leave_none(store: SqlStore) -> None:
+    await filled(store)
+    accounts = store.accounts
+    assert await accounts.add_user(User("u3", "eve", "admin", 3.0))
+    for _ in range(10):
+        name = f"{next(_numbers)}"
+        link = replace(INVITATION, id=name, token=name, made_by="u3")
+        await asyncio.gather(accounts.add_invitation(link), accounts.set_role("u3", "user"))
+        assert await accounts.invitations() == []
+        assert await accounts.set_role("u3", "admin")
 
 
 async def test_a_new_password_or_a_disabled_account_ends_the_links_to_it(store: SqlStore) -> None:
@@ -205,7 +268,7 @@ async def test_a_new_password_or_a_disabled_account_ends_the_links_to_it(store: 
     mine, others = replace(INVITATION, user_id="u2"), replace(INVITATION, id="i2", token="j")
     await accounts.add_invitation(others)
     for change in (
-        accounts.set_password("u2", "new", invitation=None),
+        accounts.set_password("u2", "new"),
         accounts.disable("u2", 5.0),
     ):
         await accounts.add_invitation(mine)
