@@ -3,16 +3,32 @@
 import html as html_text
 import json
 import re
+from collections.abc import Iterator
 from html.parser import HTMLParser
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from wireside_ui import markdown, markup
 from wireside_ui.markdown import BlockStream, Op, render
 from wireside_ui.markup import Allowance, Markup, close_open_marks, code_block, highlight
 
 MARKUP = Markup(frozenset({"images.example"}))
+HIGHLIGHT_S = markup.HIGHLIGHT_S
+
+
+@pytest.fixture(autouse=True, scope="module")
+def patience() -> Iterator[None]:
+    """How long something takes here has no part in what is compared."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(markup, "HIGHLIGHT_S", 60.0)
+        yield
+
+
+@pytest.fixture
+def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(markup, "HIGHLIGHT_S", HIGHLIGHT_S)
 
 
 class Screen:
@@ -567,6 +583,7 @@ class Clock:
         return self.now
 
 
+@pytest.mark.usefixtures("no_patience")
 def test_code_that_takes_too_long_is_not_highlighted() -> None:
     code = "x = 1\n" * 100  # some 500 tokens
     assert highlight(code, "python", Allowance(Clock(1e-5)))
@@ -575,6 +592,7 @@ def test_code_that_takes_too_long_is_not_highlighted() -> None:
     assert clock.now < 0.1
 
 
+@pytest.mark.usefixtures("no_patience")
 def test_the_code_of_a_text_shares_what_it_may_take() -> None:
     """Many small blocks take no longer than a large one; short ones before a slow one are shown."""
     allowance = Allowance(Clock(1e-3))
@@ -582,9 +600,25 @@ def test_the_code_of_a_text_shares_what_it_may_take() -> None:
     assert shown[0] and shown[-1] is None
 
 
+@pytest.mark.usefixtures("no_patience")
 def test_a_text_made_to_stall_the_highlighter_is_shown_without() -> None:
     """Each line begins what looks at all that follow: it took seconds, and an answer has many."""
     code = "a\n" * 1_990 + "return;\n"
     fence = f"```c#\n{code}```\n\n"
     assert render(fence * 5, MARKUP) == code_block("c#", code) * 5
     assert streamed([fence] * 5) == code_block("c#", code) * 5
+
+
+def test_of_a_very_long_text_the_rest_is_shown_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(markdown, "MAX_MARKDOWN_CHARS", 20)
+    html = render("**one**\n\n**two**\n\n**three <b>**\x00\n", MARKUP)
+    assert html.startswith("<p><strong>one</strong></p><p><strong>two</strong></p>")
+    assert html.endswith(code_block("", "**three &lt;b&gt;**\ufffd\n"))
+    assert render("x" * 50, MARKUP) == f"<p>{'x' * 20}</p>" + code_block("", "x" * 30)
+
+
+def test_a_very_long_answer_is_not_made_again_at_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = "[a]\n\nwords\n\n[a]: https://a.example\n"
+    assert "href" in streamed([answer[:12], answer[12:]])
+    monkeypatch.setattr(markdown, "MAX_WHOLE_CHARS", len(answer) - 1)
+    assert "href" not in streamed([answer[:12], answer[12:]])

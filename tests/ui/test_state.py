@@ -15,6 +15,7 @@ from wireside.generation.log import AnswerLog
 from wireside.generation.reader import Bell, Reader
 from wireside.messages import End, Options, ReasoningDelta, TextDelta, ToolDelta
 from wireside.records import Feedback
+from wireside_ui import state
 from wireside_ui.markup import Markup
 from wireside_ui.state import READ_CHARS, Follower, retry_after, row_of, state_of
 
@@ -103,6 +104,21 @@ class TestRows:
         assert (row.question, row.reasoning) == ("q\ufffd", "t\ufffd")
         (tool,) = row.tools
         assert (tool["name"], tool["arguments"], tool["result"]) == ("n", "a", "r")
+
+    def test_of_texts_that_no_browser_could_show_there_is_the_beginning(
+        self, stream, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(state, "MAX_SHOWN_CHARS", 1_000)
+        stream.log.append(ReasoningDelta("r" * 3_500))
+        stream.log.append(ToolDelta("c", "n", "done", "a" * 3_500, "r" * 3_500))
+        stream.say("x" * 3_500)
+        turn = turn_with(stream.close())
+        turn.question = "q" * 3_500
+        row = row_of(turn, MARKUP, "en")
+        for text in (row.question, row.reasoning, row.html):
+            assert 1_000 < len(text) < 1_200
+            assert "2,500 more characters" in text
+        assert len(row.tools[0]["arguments"]) == len(row.tools[0]["result"]) == 1_000
 
     def test_a_growing_answer_is_left_to_its_follower(self, stream) -> None:
         stream.say("text")

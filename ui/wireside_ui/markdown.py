@@ -3,7 +3,8 @@ piece changes.
 
 ``BlockStream`` takes text as the model writes it and gives operations that a page applies in order
 (``wireside_transcript.js``); ``render`` does a whole text at once. Both give the same HTML in the
-end, however the text was cut and whenever it was flushed.
+end, however the text was cut and whenever it was flushed; but for texts of more than
+``MAX_WHOLE_CHARS`` with links or notes that are defined elsewhere in them.
 
 The work is bounded by a constant times the text: lists settle item by item, tables row by row, a
 code fence grows by its new text, and what cannot be split (one endless paragraph) is looked at
@@ -41,11 +42,27 @@ _MAX_BLANK_LINES = 100
 _MAX_SPLIT_HEADER = 2_000
 _MAX_SPLIT_BARS = 48  # of the two lines together
 
+MAX_MARKDOWN_CHARS = 1_000_000
+"""Of an answer, two seconds' work; the rest is shown as it is."""
 
-def render(text: str, markup: Markup) -> str:
-    """Safe HTML of a whole answer."""
-    env: Env = {}
-    return markup.html(markup.parse(_Inlet().take(text, is_last=True), env), env)
+MAX_WHOLE_CHARS = 100_000
+"""A growing answer that is longer is not made again as a whole at its end."""
+
+
+def render(text: str, markup: Markup, allowance: Allowance | None = None) -> str:
+    """Safe HTML of a whole answer. It takes two seconds for a million characters: see ``aside``."""
+    env: Env = {"allowance": allowance or Allowance()}
+    inlet = _Inlet()
+    cut = len(text)
+    if cut > MAX_MARKDOWN_CHARS:
+        cut = text.rfind("\n", 0, MAX_MARKDOWN_CHARS) + 1 or MAX_MARKDOWN_CHARS
+    head = inlet.take(text[:cut], is_last=cut == len(text))
+    html = markup.html(markup.parse(head, env), env)
+    return html + _plain(text[cut:], inlet) if cut < len(text) else html
+
+
+def _plain(text: str, inlet: "_Inlet") -> str:
+    return code_block("", html_text.escape(inlet.take(text, is_last=True), quote=False))
 
 
 class BlockStream:
@@ -103,10 +120,9 @@ class BlockStream:
                 break
             if not self._settle(ops, final):
                 break
-        if final and (self._references or self._has_footnotes):
-            return [
-                ["r", render(self.text, self._markup)]
-            ]  # they may resolve in what stands above them
+        may_resolve = self._references or self._has_footnotes  # in what stands above them
+        if final and may_resolve and len(self.text) <= MAX_WHOLE_CHARS:
+            return [["r", render(self.text, self._markup)]]
         return ops
 
     def _settle(self, ops: list[Op], final: bool) -> bool:

@@ -12,11 +12,14 @@ from wireside.generation.reader import Reader
 from wireside.messages import ToolDelta
 from wireside_ui.components.transcript import Row, State, Tool
 from wireside_ui.markdown import BlockStream, Op, render
-from wireside_ui.markup import Markup
-from wireside_ui.words import sentence_in
+from wireside_ui.markup import Allowance, Markup
+from wireside_ui.words import sentence_in, words_in
 
-READ_CHARS = 65_536
-"""What is taken of an answer in one step; the rest waits for the next one."""
+READ_CHARS = 32_768
+"""What is taken of an answer in one step, some 60 ms of work; the rest waits for the next one."""
+
+MAX_SHOWN_CHARS = 1_000_000
+"""Of each text of a turn; a file that was imported may hold more than a browser can show."""
 
 
 def state_of(turn: Turn) -> State:
@@ -45,14 +48,23 @@ def retry_after(turn: Turn) -> float | None:
     return error.retry_after
 
 
-def row_of(turn: Turn, markup: Markup, language: str, *, place: tuple[int, int] = (0, 1)) -> Row:
+def row_of(
+    turn: Turn,
+    markup: Markup,
+    language: str,
+    *,
+    place: tuple[int, int] = (0, 1),
+    allowance: Allowance | None = None,
+    is_late: bool = False,
+) -> Row:
     """Return a turn as the transcript shows it, with its place among its siblings. An answer that
-    still grows stays empty: what it holds comes by ``Follower.tick``.
+    still grows stays empty: what it holds comes by ``Follower.tick``. So does the text of one that
+    ``is_late``: ``text_of`` it is to be rendered, and comes by itself.
     """
     sibling, siblings = place
     row = Row(
         id=turn.id,
-        question=seen(turn.question),
+        question=seen(_shown(turn.question, language)),
         state=state_of(turn),
         sibling=sibling,
         siblings=siblings,
@@ -61,15 +73,20 @@ def row_of(turn: Turn, markup: Markup, language: str, *, place: tuple[int, int] 
     if not turn.segments or turn.is_live:
         return row
     error = turn.end.error if turn.end else None
-    text, reasoning, tools = _content(turn)
+    reasoning, tools = _beside_text(turn)
     return replace(
         row,
-        html=render(text, markup),
-        reasoning=seen(reasoning),
+        html="" if is_late else render(text_of(turn, language), markup, allowance),
+        reasoning=seen(_shown(reasoning, language)),
         tools=tools,
         error=seen(sentence_in(language, error)) if error else "",
         retry_after=retry_after(turn),
     )
+
+
+def text_of(turn: Turn, language: str) -> str:
+    """Return what is to be rendered of an answer that has ended; "" of any other."""
+    return _shown(turn.text, language) if turn.segments and not turn.is_live else ""
 
 
 class Follower:
@@ -133,20 +150,28 @@ class Follower:
             reader.close()
 
 
-def _content(turn: Turn) -> tuple[str, str, tuple[Tool, ...]]:
-    text: list[str] = []
+def _beside_text(turn: Turn) -> tuple[str, tuple[Tool, ...]]:
     reasoning: list[str] = []
     tools: dict[str, Tool] = {}
     for stream in turn.segments:
         for piece in _all(stream.log):
             match piece:
                 case TextPiece():
-                    text.append(piece.text)
+                    pass
                 case ReasoningPiece():
                     reasoning.append(piece.text)
                 case ToolPiece():
                     tools[piece.delta.call] = _tool(piece.delta)
-    return "".join(text), "".join(reasoning), tuple(tools.values())
+    return "".join(reasoning), tuple(tools.values())
+
+
+def _shown(text: str, language: str) -> str:
+    """Return so much of a text as a page shows, and that there is more."""
+    more = len(text) - MAX_SHOWN_CHARS
+    if more <= 0:
+        return text
+    told = words_in(language)["more_chars"].format(count=f"{more:,}")
+    return f"{text[:MAX_SHOWN_CHARS]}…\n\n{told}"
 
 
 def _all(log: AnswerLog) -> list[TextPiece | ReasoningPiece | ToolPiece]:
@@ -159,6 +184,6 @@ def _tool(delta: ToolDelta) -> Tool:
         name=seen(delta.name),
         state=delta.state,
         seconds=None,
-        arguments=seen(delta.arguments),
-        result=seen(delta.result or ""),
+        arguments=seen(delta.arguments[:MAX_SHOWN_CHARS]),
+        result=seen((delta.result or "")[:MAX_SHOWN_CHARS]),
     )

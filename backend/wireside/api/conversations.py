@@ -21,6 +21,7 @@ from starlette.types import Message, Receive
 
 from wireside.api.asking import TheirLibrary
 from wireside.api.problems import PROBLEMS
+from wireside.aside import aside
 from wireside.chat.conversation import Conversation, Turn
 from wireside.chat.export import Exporter, HtmlExport, JsonExport, MarkdownExport
 from wireside.chat.importing import (
@@ -372,7 +373,7 @@ class ConversationRoutes:
     ) -> AsyncIterator[str]:
         yield exporter.begin(conversation.info, tuple(conversation.branches.values()))
         async for record in library.walk(conversation, "shown"):
-            yield exporter.turn(record)
+            yield await aside(exporter.turn, record)
         yield exporter.end()
 
     async def _json(

@@ -7,11 +7,12 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from typing import Final, Literal
 
+from wireside.aside import aside
 from wireside.chat.conversation import Conversation
 from wireside.chat.export import HtmlExport, JsonExport
 from wireside.chat.importing import read
 from wireside.chat.library import Library
-from wireside.errors import Forbidden, NotFound, TooMany
+from wireside.errors import Forbidden, NotFound, TooLarge, TooMany
 from wireside.generation.runner import new_name
 from wireside.identity import Caller
 from wireside.messages import Options
@@ -20,6 +21,11 @@ from wireside.records import Branch, Share, TurnRecord
 from wireside.secret_words import digest, new_id, new_secret
 
 MAX_SHARES = 1000
+
+MAX_SNAPSHOT_CHARS = 10_000_000
+"""Whoever has the link may have it made into a page, again and again."""
+
+TOO_LONG = "This conversation is too long to be shared by a link; export it as a file."
 
 Audience = Literal["off", "users", "public"]
 """Who may open the links: nobody, whoever is signed in, everybody."""
@@ -50,7 +56,7 @@ class Sharing:
     async def share(self, library: Library, conversation: Conversation) -> tuple[Share, str]:
         """Take a snapshot of what is shown; returns it, and the secret of its link.
 
-        Raises ``Forbidden`` where sharing is off.
+        Raises ``Forbidden`` where sharing is off, ``TooLarge``, ``TooMany``.
         """
         caller = library.caller
         caller.require("chat")
@@ -59,6 +65,7 @@ class Sharing:
         if len(await self._store.shares(caller.user_id)) >= MAX_SHARES:
             raise TooMany(f"You share {MAX_SHARES} conversations already; end some first.")
         secret = new_secret()
+        snapshot = await self._snapshot(library, conversation)
         share = Share(
             new_id(),
             digest(secret),
@@ -66,7 +73,7 @@ class Sharing:
             conversation.id,
             conversation.title,
             self._now(),
-            await self._snapshot(library, conversation),
+            snapshot,
         )
         await self._store.add_share(share)
         self._saw(caller, "shared", f"{share.id} of {conversation.id}")
@@ -77,6 +84,9 @@ class Sharing:
         share = await self._store.share(digest(secret)) if self.is_on else None
         if share is None or not hmac.compare_digest(share.token, digest(secret)):
             raise NotFound("There is no such page, or it is shared no more.")
+        return await aside(self._page_of, share)
+
+    def _page_of(self, share: Share) -> str:
         (taken,) = read(share.content.encode(), new_id=new_name, now=self._now()).conversations
         exporter = HtmlExport(self._render)
         pieces = [exporter.begin(taken.info, taken.branches)]
@@ -102,6 +112,8 @@ class Sharing:
         pieces = [exporter.opening()]
         pieces.append(exporter.begin(info, (Branch(0, None, 0, len(turns) - 1),), 0))
         pieces += [exporter.turn(turn) for turn in turns]
+        if sum(map(len, pieces)) > MAX_SNAPSHOT_CHARS:
+            raise TooLarge(TOO_LONG)
         return "".join([*pieces, exporter.end(), exporter.closing()])
 
 

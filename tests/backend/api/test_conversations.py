@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import threading
 import zipfile
 from collections.abc import AsyncIterator
 from typing import Any
@@ -154,6 +155,28 @@ async def test_files_go_out_and_in(http: httpx2.AsyncClient, ask: Any) -> None:
     refused = await http.post("/import", content=b"no json")
     assert refused.status_code == 400
     assert "conversations.json" in refused.json()["message"]
+
+
+async def test_others_are_served_while_an_answer_is_rendered_for_a_file(
+    chat: ChatService, ask: Any
+) -> None:
+    begun, served = threading.Event(), threading.Event()
+
+    def render(text: str) -> str:
+        begun.set()
+        return f"{text} {served.wait(5)}"
+
+    routes = ConversationRoutes(render, lambda: 0)
+    response = await routes.export(chat.library, await ask("one", "1"), "html")
+    rest = asyncio.create_task(_joined(response.body_iterator))
+    while not begun.is_set():
+        await asyncio.sleep(0.001)
+    served.set()  # in time only if the loop goes on
+    assert "1 True" in await rest
+
+
+async def _joined(pieces: AsyncIterator[Any]) -> str:
+    return "".join([str(piece) async for piece in pieces])
 
 
 async def test_nothing_is_kept_of_a_file_that_is_refused_at_its_end(

@@ -203,7 +203,8 @@ async def test_what_an_administrator_of_yesterday_had_asked_for_comes_too_late(
         with pytest.raises(Forbidden):
             await late
     assert await accounts.invitations(ada) == []
-    assert [user.role for user in await accounts.users(ada)] == ["admin", "user"]
+    roles = {user.name: user.role for user in await accounts.users(ada)}
+    assert roles == {"ada": "admin", "grace": "user"}
 
 
 async def test_a_disabled_account_is_out_at_once_and_may_come_back(house: House) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -19,9 +20,12 @@ from wireside.errors import NotConfigured, StoreError
 from wireside.generation.reader import Reader
 from wireside.identity import LOCAL
 from wireside.messages import Finished, Options, TextDelta
+from wireside_ui import state
 from wireside_ui.components.composer import Sending
 from wireside_ui.components.transcript import Action
+from wireside_ui.markdown import render
 from wireside_ui.markup import Markup
+from wireside_ui.pages import chat as chat_page
 from wireside_ui.pages.chat import ChatPage
 from wireside_ui.theme import Look
 
@@ -281,6 +285,96 @@ async def test_a_row_that_comes_late_shows_an_answer_that_grows(screen: Screen, 
     told = await screen.told()
     assert told[0][0] == "put"
     assert "early" in json.dumps([call for call in told if call[0] == "ops"])
+
+
+@pytest.fixture
+def rendered(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is rendered beside the event loop."""
+    texts: list[str] = []
+
+    def note(text: str, markup: Markup) -> str:
+        assert threading.current_thread() is not threading.main_thread()
+        texts.append(text)
+        return render(text, markup)
+
+    monkeypatch.setattr(chat_page, "render", note)
+    return texts
+
+
+@pytest.fixture
+async def long_talk(screen: Screen, begun: Any, monkeypatch: pytest.MonkeyPatch) -> Conversation:
+    """A conversation of which the last answer alone is short enough to be rendered at once."""
+    monkeypatch.setattr(chat_page, "READY_CHARS", 20)
+    for number in (1, 2, 3):
+        await screen.ask("q", f"t{number}")
+        await (await begun(number))(f"**answer {number}**", ends=True)
+        await screen.told()
+    conversation = screen.page._conversation
+    assert conversation is not None
+    return conversation
+
+
+async def test_long_answers_come_after_their_page_the_last_one_first(
+    long_talk: Conversation, chat: ChatService, rendered: list[str]
+) -> None:
+    other = await Screen(chat).build(long_talk)
+    (shown,) = await other.changes("reset")
+    assert ["strong" in row["html"] for row in shown[0]] == [False, False, True]
+    making = asyncio.create_task(other.page._make_late())
+    while other.page._late or len(CALLS.get(other.client.id, [])) < 2:
+        await asyncio.sleep(0.001)
+    assert await other.changes("update") == [
+        ("t2", {"html": "<p><strong>answer 2</strong></p>"}),
+        ("t1", {"html": "<p><strong>answer 1</strong></p>"}),
+    ]
+    making.cancel()
+
+
+async def test_an_answer_that_goes_on_while_it_is_rendered_is_not_shown_as_it_was(
+    long_talk: Conversation, screen: Screen, begun: Any, rendered: list[str]
+) -> None:
+    with screen.client:
+        await screen.page._give_rows(0)
+    await screen.told()
+    assert list(screen.page._late) == ["t2", "t1"]
+    going_on = asyncio.Event()
+
+    async def go_on(*_: object) -> str:
+        """Say more in the middle of it, as somebody on another page."""
+        await screen.chat.continue_answer(long_talk, "t2")
+        await (await begun(4))("more")
+        going_on.set()
+        return "as it was"
+
+    screen.page._late.pop("t1")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(chat_page, "aside", go_on)
+        making = asyncio.create_task(screen.page._make_late())
+        await going_on.wait()
+        await asyncio.sleep(0.01)
+    told = await screen.told()
+    assert "as it was" not in json.dumps(told)
+    assert "more" in json.dumps(told)
+    making.cancel()
+
+
+async def test_an_answer_that_was_followed_is_not_rendered_again(
+    screen: Screen, begun: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> str:
+        raise AssertionError
+
+    await screen.ask("q", "t1")
+    say = await begun(1)
+    await say("half ")
+    await screen.told()
+    monkeypatch.setattr(state, "render", fail)
+    monkeypatch.setattr(chat_page, "render", fail)
+    await say("whole", ends=True)
+    told = await screen.told()
+    assert "whole" in json.dumps([call for call in told if call[0] == "ops"])
+    assert screen.page._late == {}
+    assert [call[2]["state"] for call in told if call[0] == "update"][-1] == "done"
 
 
 async def test_a_page_that_is_gone_holds_nothing(

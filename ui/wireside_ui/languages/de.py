@@ -51,6 +51,8 @@ WORDS: Mapping[str, str] = {
     "missing_title": "Hier ist nichts",
     "missing": "Diese Unterhaltung gibt es nicht mehr.",
     "no_page": "Unter dieser Adresse gibt es keine Seite.",
+    "more_chars": "({count} weitere Zeichen: "
+    "Kopiere die Antwort oder exportiere die Unterhaltung, um sie zu lesen.)",
     "home": "Zum Chat",
     "salvaged": "Was du noch nicht gesendet hast, steht hier.",
     "no_script": "Diese Seite braucht JavaScript.",

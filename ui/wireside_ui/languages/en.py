@@ -14,6 +14,8 @@ WORDS: Mapping[str, str] = {
     "missing_title": "Nothing here",
     "missing": "This conversation is not here any more.",
     "no_page": "There is no page at this address.",
+    "more_chars": "({count} more characters: "
+    "copy the answer or export the conversation to read them.)",
     "home": "To the chat",
     "salvaged": "What you had not sent yet is kept here.",
     "no_script": "This page needs JavaScript.",

@@ -51,6 +51,8 @@ WORDS: Mapping[str, str] = {
     "missing_title": "Aquí no hay nada",
     "missing": "Esta conversación ya no está aquí.",
     "no_page": "No hay ninguna página en esta dirección.",
+    "more_chars": "({count} caracteres más: "
+    "copia la respuesta o exporta la conversación para leerlos.)",
     "home": "Ir al chat",
     "salvaged": "Lo que aún no habías enviado está aquí.",
     "no_script": "Esta página necesita JavaScript.",

@@ -51,6 +51,8 @@ WORDS: Mapping[str, str] = {
     "missing_title": "Rien ici",
     "missing": "Cette conversation n'est plus ici.",
     "no_page": "Il n'y a pas de page à cette adresse.",
+    "more_chars": "({count} caractères de plus : "
+    "copiez la réponse ou exportez la conversation pour les lire.)",
     "home": "Vers le chat",
     "salvaged": "Ce que vous n'aviez pas encore envoyé est ici.",
     "no_script": "Cette page a besoin de JavaScript.",

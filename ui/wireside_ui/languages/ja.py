@@ -51,6 +51,7 @@ WORDS: Mapping[str, str] = {
     "missing_title": "ここには何もありません",
     "missing": "この会話はもうありません。",
     "no_page": "このアドレスにページはありません。",
+    "more_chars": "（残り {count} 文字: 回答をコピーするか、会話をエクスポートすると読めます。）",
     "home": "チャットへ",
     "salvaged": "まだ送っていない内容はここにあります。",
     "no_script": "このページには JavaScript が必要です。",

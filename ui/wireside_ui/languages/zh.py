@@ -51,6 +51,7 @@ WORDS: Mapping[str, str] = {
     "missing_title": "这里什么也没有",
     "missing": "这个对话已经不在了。",
     "no_page": "此地址没有页面。",
+    "more_chars": "（还有 {count} 个字符：复制回答或导出对话即可阅读。）",
     "home": "前往聊天",
     "salvaged": "你尚未发送的内容保留在这里。",
     "no_script": "此页面需要 JavaScript。",

@@ -11,6 +11,7 @@ from dataclasses import replace
 from fastapi import Request
 from nicegui import Client, background_tasks, ui
 
+from wireside.aside import aside
 from wireside.chat import tree
 from wireside.chat.conversation import Conversation, Turn
 from wireside.chat.service import WAITING_TURNS, ChatService
@@ -24,11 +25,12 @@ from wireside_ui.components.model_picker import ModelPicker
 from wireside_ui.components.status import Status
 from wireside_ui.components.transcript import Action, Row, Transcript
 from wireside_ui.components.welcome import View, Welcome
-from wireside_ui.markup import Markup
+from wireside_ui.markdown import render
+from wireside_ui.markup import Allowance, Markup
 from wireside_ui.page_socket import making, page_at, untaken
 from wireside_ui.pages.conversation_list import ConversationList
 from wireside_ui.shell import shell_html
-from wireside_ui.state import Follower, retry_after, row_of, state_of
+from wireside_ui.state import Follower, retry_after, row_of, state_of, text_of
 from wireside_ui.theme import Look, head_html
 from wireside_ui.words import direction_of, language_of, sentence_in, starters_in, words_in
 
@@ -43,6 +45,11 @@ BACKLOG = 12
 
 PAGE_SIZE = 20
 """Turns that the transcript asks for at a time."""
+
+READY_CHARS = 32_768
+"""Of the answers that are given together, so much is rendered at once, some 60 ms of work; those
+before come as they are ready.
+"""
 
 MODELS_S = 0.05
 """How long a page waits for the list of models before it is sent without."""
@@ -145,6 +152,8 @@ class ChatPage:
         self._removals = 0
         self._marks: OrderedDict[str, Mark] = OrderedDict()
         self._followers: dict[str, Follower] = {}
+        self._late: dict[str, Turn] = {}
+        self._is_late = asyncio.Event()
         self._changed: set[str] = set()
         self._is_answering = False
         self._said_left = ""
@@ -258,6 +267,7 @@ class ChatPage:
         if self._tasks:
             return
         self._tasks.append(background_tasks.create(self._follow(), name="chat page"))
+        self._tasks.append(background_tasks.create(self._make_late(), name="late answers"))
         if not has_models:
             self._tasks.append(background_tasks.create(self._show_models(), name="models"))
         self._list.begin()
@@ -314,6 +324,7 @@ class ChatPage:
         self._conversation = None
         self._path, self._total = [], 0
         self._marks.clear()
+        self._late.clear()
         self._changed.clear()
 
     def _show_title(self) -> None:
@@ -357,11 +368,14 @@ class ChatPage:
         connection has taken what it was given.
         """
         await asyncio.sleep(TICK_S)
-        while self._is_behind():  # noqa: ASYNC110  # a queue tells nobody that it is empty
-            await asyncio.sleep(TICK_S)
+        await self._until_taken()
         with suppress(TimeoutError):
             async with asyncio.timeout(UNSEEN_TICK_S - TICK_S):
                 await self._is_seen.wait()
+
+    async def _until_taken(self) -> None:
+        while self._is_behind():  # noqa: ASYNC110  # a queue tells nobody that it is empty
+            await asyncio.sleep(TICK_S)
 
     def _is_behind(self) -> bool:
         return self._client.has_socket_connection and untaken(self._client) > BACKLOG
@@ -474,7 +488,7 @@ class ChatPage:
         if before is None or mark == before or turn.id in self._followers:
             return  # the end is told when all text before it is there
         self._marks[turn.id] = mark
-        row = self._row(turn)
+        row = self._row(turn, is_late=True)
         self._transcript.change(
             turn.id,
             state=row.state,
@@ -485,9 +499,8 @@ class ChatPage:
             feedback=row.feedback,
         )
         if before[1:3] != mark[1:3]:  # an answer that nobody followed: it ended as it began
-            self._transcript.change(
-                turn.id, html=row.html, reasoning=row.reasoning, tools=list(row.tools)
-            )
+            self._transcript.change(turn.id, reasoning=row.reasoning, tools=list(row.tools))
+            self._give_late(turn)
 
     def _tell_answering(self) -> bool:
         """Tell the composer whether an answer grows; returns whether that is new."""
@@ -517,10 +530,44 @@ class ChatPage:
                 self._followers[turn.id] = self._follower(turn)
         while len(self._marks) > MARKS:
             self._marks.popitem(last=False)
-        return [self._row(turn) for turn in turns]
+        rows: list[Row] = []
+        left, allowance = READY_CHARS, Allowance()
+        for turn in reversed(turns):  # the last one is seen first
+            chars = len(text_of(turn, self._language))
+            left -= chars
+            is_late = chars > 0 > left
+            rows.append(self._row(turn, is_late=is_late, allowance=allowance))
+            if is_late:
+                self._give_late(turn)
+        return rows[::-1]
 
-    def _row(self, turn: Turn) -> Row:
-        return row_of(turn, self._markup, self._language, place=self._place(turn))
+    def _row(self, turn: Turn, *, is_late: bool = False, allowance: Allowance | None = None) -> Row:
+        return row_of(
+            turn,
+            self._markup,
+            self._language,
+            place=self._place(turn),
+            allowance=allowance,
+            is_late=is_late,
+        )
+
+    def _give_late(self, turn: Turn) -> None:
+        self._late[turn.id] = turn
+        self._is_late.set()
+
+    async def _make_late(self) -> None:
+        """Render what rows were given without, and give it, while others are served."""
+        while True:
+            await self._is_late.wait()
+            while self._late:
+                turn = self._late.pop(next(iter(self._late)))
+                text = text_of(turn, self._language)
+                html = await aside(render, text, self._markup)
+                if turn.id in self._marks and text_of(turn, self._language) == text:
+                    with self._client:
+                        self._transcript.change(turn.id, html=html)
+                await self._until_taken()
+            self._is_late.clear()
 
     def _place(self, turn: Turn) -> tuple[int, int]:
         return self._conversation.siblings(turn) if self._conversation else (0, 1)
