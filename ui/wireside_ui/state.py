@@ -21,6 +21,9 @@ READ_CHARS = 32_768
 MAX_SHOWN_CHARS = 1_000_000
 """Of each text of a turn; a file that was imported may hold more than a browser can show."""
 
+MORE = '<p class="ws-more">…</p>'
+"""Stands behind the beginning of an answer until the rest is there."""
+
 
 def state_of(turn: Turn) -> State:
     """Return which of the transcript's states a turn is in."""
@@ -55,11 +58,11 @@ def row_of(
     *,
     place: tuple[int, int] = (0, 1),
     allowance: Allowance | None = None,
-    is_late: bool = False,
+    chars: int | None = None,
 ) -> Row:
     """Return a turn as the transcript shows it, with its place among its siblings. An answer that
-    still grows stays empty: what it holds comes by ``Follower.tick``. So does the text of one that
-    ``is_late``: ``text_of`` it is to be rendered, and comes by itself.
+    still grows stays empty: what it holds comes by ``Follower.tick``. Of one that has
+    more than ``chars`` there is the beginning.
     """
     sibling, siblings = place
     row = Row(
@@ -76,7 +79,7 @@ def row_of(
     reasoning, tools = _beside_text(turn)
     return replace(
         row,
-        html="" if is_late else render(text_of(turn, language), markup, allowance),
+        html=_html(text_of(turn, language), chars, markup, allowance),
         reasoning=seen(_shown(reasoning, language)),
         tools=tools,
         error=seen(sentence_in(language, error)) if error else "",
@@ -163,6 +166,15 @@ def _beside_text(turn: Turn) -> tuple[str, tuple[Tool, ...]]:
                 case ToolPiece():
                     tools[piece.delta.call] = _tool(piece.delta)
     return "".join(reasoning), tuple(tools.values())
+
+
+def _html(text: str, chars: int | None, markup: Markup, allowance: Allowance | None) -> str:
+    if chars == 0:
+        return ""
+    if chars is None or len(text) <= chars:
+        return render(text, markup, allowance)
+    cut = text.rfind("\n\n", 0, chars)
+    return render(text[: cut if cut > 0 else chars], markup, allowance) + MORE
 
 
 def _shown(text: str, language: str) -> str:

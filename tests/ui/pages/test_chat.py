@@ -27,6 +27,7 @@ from wireside_ui.markdown import render
 from wireside_ui.markup import Markup
 from wireside_ui.pages import chat as chat_page
 from wireside_ui.pages.chat import ChatPage
+from wireside_ui.state import MORE
 from wireside_ui.theme import Look
 
 
@@ -304,10 +305,11 @@ def rendered(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @pytest.fixture
 async def long_talk(screen: Screen, begun: Any, monkeypatch: pytest.MonkeyPatch) -> Conversation:
     """A conversation of which the last answer alone is short enough to be rendered at once."""
-    monkeypatch.setattr(chat_page, "READY_CHARS", 20)
+    monkeypatch.setattr(chat_page, "READY_CHARS", 40)
+    monkeypatch.setattr(chat_page, "BEGINNING_CHARS", 20)
     for number in (1, 2, 3):
         await screen.ask("q", f"t{number}")
-        await (await begun(number))(f"**answer {number}**", ends=True)
+        await (await begun(number))(f"*answer {number}*\n\n**and its end**", ends=True)
         await screen.told()
     conversation = screen.page._conversation
     assert conversation is not None
@@ -319,13 +321,17 @@ async def test_long_answers_come_after_their_page_the_last_one_first(
 ) -> None:
     other = await Screen(chat).build(long_talk)
     (shown,) = await other.changes("reset")
-    assert ["strong" in row["html"] for row in shown[0]] == [False, False, True]
+    assert [row["html"] for row in shown[0]] == [
+        f"<p><em>answer 1</em></p>{MORE}",
+        f"<p><em>answer 2</em></p>{MORE}",
+        "<p><em>answer 3</em></p><p><strong>and its end</strong></p>",
+    ]
     making = asyncio.create_task(other.page._make_late())
     while other.page._late or len(CALLS.get(other.client.id, [])) < 2:
         await asyncio.sleep(0.001)
     assert await other.changes("update") == [
-        ("t2", {"html": "<p><strong>answer 2</strong></p>"}),
-        ("t1", {"html": "<p><strong>answer 1</strong></p>"}),
+        ("t2", {"html": "<p><em>answer 2</em></p><p><strong>and its end</strong></p>"}),
+        ("t1", {"html": "<p><em>answer 1</em></p><p><strong>and its end</strong></p>"}),
     ]
     making.cancel()
 

@@ -47,9 +47,11 @@ PAGE_SIZE = 20
 """Turns that the transcript asks for at a time."""
 
 READY_CHARS = 32_768
-"""Of the answers that are given together, so much is rendered at once, some 60 ms of work; those
-before come as they are ready.
+"""Of the answers that are given together, so much is rendered at once, some 60 ms of work; of those
+before there is the beginning, and the whole as it is ready.
 """
+
+BEGINNING_CHARS = 1_000
 
 MODELS_S = 0.05
 """How long a page waits for the list of models before it is sent without."""
@@ -488,7 +490,7 @@ class ChatPage:
         if before is None or mark == before or turn.id in self._followers:
             return  # the end is told when all text before it is there
         self._marks[turn.id] = mark
-        row = self._row(turn, is_late=True)
+        row = self._row(turn, chars=0)
         self._transcript.change(
             turn.id,
             state=row.state,
@@ -535,20 +537,20 @@ class ChatPage:
         for turn in reversed(turns):  # the last one is seen first
             chars = len(text_of(turn, self._language))
             left -= chars
-            is_late = chars > 0 > left
-            rows.append(self._row(turn, is_late=is_late, allowance=allowance))
+            is_late = left < 0 and chars > BEGINNING_CHARS
+            rows.append(self._row(turn, allowance, BEGINNING_CHARS if is_late else None))
             if is_late:
                 self._give_late(turn)
         return rows[::-1]
 
-    def _row(self, turn: Turn, *, is_late: bool = False, allowance: Allowance | None = None) -> Row:
+    def _row(self, turn: Turn, allowance: Allowance | None = None, chars: int | None = None) -> Row:
         return row_of(
             turn,
             self._markup,
             self._language,
             place=self._place(turn),
             allowance=allowance,
-            is_late=is_late,
+            chars=chars,
         )
 
     def _give_late(self, turn: Turn) -> None:
