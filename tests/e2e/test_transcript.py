@@ -580,6 +580,22 @@ def test_a_jump_ends_exactly_at_the_turn_and_marks_it_for_a_moment(opened: Any, 
     )
 
 
+def test_a_turn_that_was_jumped_to_stays_while_those_around_it_become_longer(
+    opened: Any, do: Do
+) -> None:
+    """Long answers come after their rows; of the one above, a little is still to be seen."""
+    page = opened("total=100")
+    do("jump", index=40)
+    turn = page.locator('[data-id="h40"]')
+    expect(turn).to_have_class("ws-turn ws-found")
+    expect(turn).to_have_class("ws-turn")  # from now on nothing but what is read holds it
+    for row in ("h39", "h38", "h41", "h40"):
+        do("change", id=row, html="<p>a line</p>" * 100)
+        expect(page.locator(f'[data-id="{row}"]').get_by_text("a line")).to_have_count(100)
+        frames(page)
+        assert abs(top_of(page, "h40") - 16) < 1.5
+
+
 def test_the_mark_does_not_move_for_those_who_want_no_motion(opened: Any, do: Do) -> None:
     page = opened("total=100")
     page.emulate_media(reduced_motion="reduce")

@@ -1063,6 +1063,7 @@ export default {
 
     onResize() {
       for (let i = this.first; i < this.end; i++) this.measure(i);
+      if (!this.stick && !this.goal) this.holdAnchor(); // or what has grown above it would be what the reader is at
       this.arrange();
     },
 
@@ -1079,14 +1080,17 @@ export default {
       this.lastTop = this.scroller.scrollTop;
     },
 
+    // The turn that must not move: the first one that begins in the upper half of the view, else the one that is all there is to see.
+    // Of one above it only the end is seen, and that may be still to come.
     noteAnchor() {
-      const top = this.scroller.getBoundingClientRect().top;
+      const { top, height } = this.scroller.getBoundingClientRect();
       this.anchor = null;
       for (let i = this.first; i < this.end; i++) {
         const box = this.list.children[i - this.first].getBoundingClientRect();
         if (box.bottom <= top) continue;
+        if (this.anchor && box.top > top + height / 2) return;
         this.anchor = { index: i, top: box.top - top };
-        return;
+        if (box.top >= top) return;
       }
     },
 

@@ -533,6 +533,7 @@ class ChatPage:
         while len(self._marks) > MARKS:
             self._marks.popitem(last=False)
         rows: list[Row] = []
+        late: list[Turn] = []
         left, allowance = READY_CHARS, Allowance()
         for turn in reversed(turns):  # the last one is seen first
             chars = len(text_of(turn, self._language))
@@ -540,7 +541,8 @@ class ChatPage:
             is_late = left < 0 and chars > BEGINNING_CHARS
             rows.append(self._row(turn, allowance, BEGINNING_CHARS if is_late else None))
             if is_late:
-                self._give_late(turn)
+                late.append(turn)
+        self._give_late(*late)
         return rows[::-1]
 
     def _row(self, turn: Turn, allowance: Allowance | None = None, chars: int | None = None) -> Row:
@@ -553,8 +555,9 @@ class ChatPage:
             chars=chars,
         )
 
-    def _give_late(self, turn: Turn) -> None:
-        self._late[turn.id] = turn
+    def _give_late(self, *turns: Turn) -> None:
+        """See to it that the whole answers come: those that were asked for last come first."""
+        self._late = {turn.id: turn for turn in turns} | self._late
         self._is_late.set()
 
     async def _make_late(self) -> None:
