@@ -42,25 +42,36 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def create(
+async def create(
     request: pytest.FixtureRequest, tmp_path: Path
-) -> Callable[[str], Coroutine[Any, Any, str]]:
-    """Return what makes an empty database of a kind and returns its address."""
+) -> AsyncIterator[Callable[[str], Coroutine[Any, Any, str]]]:
+    """Return what makes an empty database of a kind and returns its address. It goes with the test:
+    to delete those of all tests at the end could take longer than any test may.
+    """
+    made: list[str] = []
+
+    async def on_server(statement: str) -> None:
+        address = request.getfixturevalue("postgresql").replace(
+            "postgresql://", "postgresql+asyncpg://"
+        )
+        engine = create_async_engine(address, isolation_level="AUTOCOMMIT")
+        async with engine.connect() as connection:
+            await connection.execute(text(statement))
+        await engine.dispose()
 
     async def make(kind: str) -> str:
         name = f"test_{next(_numbers)}"
         if kind == "sqlite":
             return f"sqlite:///{tmp_path / name}.db"
+        await on_server(f"CREATE DATABASE {name}")
+        made.append(name)
         server: str = request.getfixturevalue("postgresql")
-        address = server.replace("postgresql://", "postgresql+asyncpg://")
-        engine = create_async_engine(address, isolation_level="AUTOCOMMIT")
-        async with engine.connect() as connection:
-            await connection.execute(text(f"CREATE DATABASE {name}"))
-        await engine.dispose()
         head, _, query = server.partition("?")
         return f"{head.rpartition('/')[0]}/{name}" + (f"?{query}" if query else "")
 
-    return make
+    yield make
+    for name in made:
+        await on_server(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
