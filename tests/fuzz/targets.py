@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html as html_text
+import ipaddress
 import json
 import math
 import re
@@ -188,7 +189,7 @@ def check_handshake(data: bytes) -> None:
         return
     assert isinstance(door.judge_host(handshake), Accept)
     (host,) = hosts
-    assert _name(host) in {"localhost", "127.0.0.1", "[::1]", "[::ffff:127.0.0.1]", "chat.example"}
+    assert _name(host) in {"localhost", "chat.example"} or _is_this_machine(_name(host))
     assert len(origins) <= 1
     for text in origins:
         ours = {_name(host)} | ({"chat.example"} if public or takes_allowed else set())
@@ -199,6 +200,19 @@ def check_handshake(data: bytes) -> None:
 
 def _name(authority: str) -> str:
     return re.sub(r":\d+\Z", "", authority.lower()).removesuffix(".")
+
+
+def _is_this_machine(name: str) -> bool:
+    """Whether it is an address of 127.0.0.0/8, the same in IPv6, or ::1: no other machine is."""
+    try:
+        address = ipaddress.ip_address(name.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        return False
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped is None:
+            return address == ipaddress.IPv6Address(1)
+        address = address.ipv4_mapped
+    return address in ipaddress.IPv4Network("127.0.0.0/8")
 
 
 # ---- text -------------------------------------------------------------------------------------
