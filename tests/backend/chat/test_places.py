@@ -289,7 +289,7 @@ async def test_whatever_fails_no_place_is_lost(
         with suppress(WiresideError, RuntimeError, asyncio.CancelledError):
             await doing
 
-    for round_number in range(25):
+    for round_number in range(60):
         await asyncio.gather(*(go_away_or(100 * round_number + n) for n in range(6)))
         for call in provider.calls:
             if not call.is_closed:

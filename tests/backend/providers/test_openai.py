@@ -63,7 +63,7 @@ from wireside.watching import Unwatched
 
 CANARY = "sk-canary-0123456789"
 LONG_S = 20.0
-SHORT_S = 0.15
+SHORT_S = 0.5
 COUNT = 12
 PLACES = [
     pytest.param(0, id="first"),
