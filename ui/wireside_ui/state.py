@@ -61,8 +61,8 @@ def row_of(
     chars: int | None = None,
 ) -> Row:
     """Return a turn as the transcript shows it, with its place among its siblings. An answer that
-    still grows stays empty: what it holds comes by ``Follower.tick``. Of one that has
-    more than ``chars`` there is the beginning.
+    still grows stays empty: what it holds comes by ``Follower.tick``. Of one that has more than
+    ``chars`` there is the beginning.
     """
     sibling, siblings = place
     row = Row(

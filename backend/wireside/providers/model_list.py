@@ -8,15 +8,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from wireside.messages import ModelInfo
+from wireside.protocol.frames import MAX_NAME_CHARS
 
 FIRST = "gpt-4o"
 """The integration guide's model: where it is offered and nobody set another, it is the default."""
 
 MAX_MODELS = 5_000
 """More are more than a page can offer, and a hundred times what the longest lists have."""
-
-MAX_NAME_CHARS = 200
-"""Of a model: nobody can ask for one with a longer name."""
 
 MAX_NUMBER = 2**53
 """What every JSON reader can hold."""
@@ -61,7 +59,7 @@ def _entry(item: object) -> dict[str, Any] | None:
         return None
     name = entry.get("id") or entry.get("model") or entry.get("name")
     if not isinstance(name, str) or not name.strip() or len(name) > MAX_NAME_CHARS:
-        return None
+        return None  # nobody could ask for it
     return {**entry, "id": _whole(name)}
 
 
