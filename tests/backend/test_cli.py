@@ -114,6 +114,7 @@ def test_it_listens_on_loopback_only() -> None:
 
 def test_a_public_address_without_accounts_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WIRESIDE_PUBLIC_URL", "https://chat.example.org")
+    monkeypatch.setenv("WIRESIDE_PORT", "0")  # the usual one may be in use
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:1/v1")
     started: list[Settings] = []
     monkeypatch.setattr("wireside.app.create_app", lambda settings: started.append(settings))
@@ -162,6 +163,7 @@ def test_migrate_makes_the_database_and_says_its_version(tmp_path: Path) -> None
 @pytest.mark.parametrize("command", ["migrate", "serve"])
 def test_a_wrong_database_is_told(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WIRESIDE_DATABASE_URL", "mysql://me:secret@host/x")
+    monkeypatch.setenv("WIRESIDE_PORT", "0")  # the usual one may be in use
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
     result = runner.invoke(app, [command])
     assert result.exit_code == 1
