@@ -23,6 +23,13 @@ def compile_lock(name: str, *options: str) -> None:
     print(f"{target.relative_to(ROOT)}: {target.read_text().count('==')} packages")
 
 
+EXTRAS = tuple(
+    word for name in ("local", "oidc", "postgres", "redis") for word in ("--extra", name)
+)
+"""A checkout has everything that a server can use."""
+
+
 if __name__ == "__main__":
-    compile_lock("runtime", "--group", "install", *sys.argv[1:])
-    compile_lock("dev", "--group", "dev", "--constraint", "requirements/runtime.txt", *sys.argv[1:])
+    compile_lock("runtime", "--group", "install", *EXTRAS, *sys.argv[1:])
+    constraint = ("--constraint", "requirements/runtime.txt")
+    compile_lock("dev", "--group", "dev", *EXTRAS, *constraint, *sys.argv[1:])

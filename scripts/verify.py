@@ -80,7 +80,7 @@ TEST = (
     Step("faults", tool("pytest", "-q", *BY_SCOPE, *files("tests/faults", "test_storm.py"))),
     Step("fuzzing", tool("pytest", "-q", *BESIDE, *SAME, "tests/fuzz")),
     Step("proxies", tool("pytest", "-q", *PATIENT, "tests/proxies")),
-    Step("packaging", tool("pytest", "-q", "tests/packaging")),
+    Step("packaging", tool("pytest", "-q", *BY_SCOPE, "tests/packaging")),
     # a process of its own: Playwright leaves a loop running, and async tests can't follow it
     Step("browser", tool("pytest", "-q", *BY_SCOPE, *files("tests/e2e", "test_hostile_text.py"))),
 )

@@ -157,10 +157,14 @@ class ServerProcess:
 
     def last_word(self) -> str:
         """Wait for its next line, and return the last word. The first one ends with its address,
-        the second with the link that makes the administrator, where nobody has an account yet.
+        the second with the file of the link that creates the administrator, if there is none yet.
         """
         line: str = self.process.stdout.readline()
         return line.rpartition(" ")[2].strip()
+
+    def administrator_link(self) -> str:
+        """Return the link that creates the first administrator."""
+        return Path(self.last_word()).read_text(encoding="utf-8").strip()
 
 
 def _environment(settings: dict[str, object]) -> dict[str, str]:

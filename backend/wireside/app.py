@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import resource
+import mmap
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable
@@ -49,7 +49,7 @@ from wireside.chat.history import HistoryLimit
 from wireside.chat.library import Retention
 from wireside.chat.service import ChatService, Parts, Rules
 from wireside.chat.sharing import Sharing
-from wireside.errors import NotConfigured, StoreError, WiresideError
+from wireside.errors import NotConfigured, StoreError, WiresideError, missing_extra
 from wireside.generation import runner
 from wireside.generation.commits import GroupCommit
 from wireside.generation.runner import Runner
@@ -307,7 +307,7 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,  # its page loads scripts from elsewhere: no internet, no page
         redoc_url=None,
     )
-    app.state.prepare = server.store.open
+    app.state.prepare = partial(server.store.open, wait_s=settings.wait_s)
     app.state.drain = server.drain
     app.include_router(health_routes(server.chat, server.health, server.reach_store))
     app.include_router(routes(server.chat))
@@ -481,7 +481,10 @@ def _quota_limits(settings: Settings) -> QuotaLimits:
 def _open_id(settings: Settings) -> OpenId | None:
     if settings.auth != "oidc":
         return None
-    from wireside.auth.oidc import OpenId, OpenIdRules  # it loads a lot that most don't need
+    try:
+        from wireside.auth.oidc import OpenId, OpenIdRules  # it loads a lot that most don't need
+    except ImportError as error:
+        raise missing_extra("WIRESIDE_AUTH=oidc", "oidc") from error
 
     secret = settings.oidc_client_secret
     return OpenId(
@@ -533,4 +536,4 @@ def _memory_mb() -> float | None:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
     except OSError:
         return None
-    return round(pages * resource.getpagesize() / 2**20, 1)
+    return round(pages * mmap.PAGESIZE / 2**20, 1)

@@ -12,13 +12,16 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import os
 import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
+import structlog
 import typer
 from rich.console import Console
 from rich.markup import escape
@@ -29,7 +32,13 @@ from wireside.cli_accounts import keys_app, users_app
 from wireside.cli_progress import Progress, progress
 from wireside.providers import weights
 from wireside.settings import Settings
-from wireside.settings_load import WrongSettings, load_settings, other_port
+from wireside.settings_load import (
+    WrongSettings,
+    describe_unknown,
+    load_settings,
+    other_port,
+    unknown_variables,
+)
 
 if TYPE_CHECKING:
     from wireside.diagnosis.judge import Finding
@@ -43,12 +52,10 @@ app = typer.Typer(
 )
 _out = Console(soft_wrap=True, highlight=False)
 _err = Console(soft_wrap=True, highlight=False, stderr=True)
+_log = structlog.get_logger(__name__)
 
 FAILED = 1
 WRONG_USE = 2
-
-FILES = 65_536
-"""Open files that a server asks the system for, where the hard limit allows it."""
 
 
 def main() -> None:
@@ -82,15 +89,23 @@ def serve(
     port: Annotated[
         int | None, typer.Option(help="Port to listen on (WIRESIDE_PORT, 8080); 0: a free one.")
     ] = None,
+    wait: Annotated[
+        float | None,
+        typer.Option(
+            help="Seconds to wait for another server to end its work (WIRESIDE_WAIT_S, 15).",
+            min=0,
+        ),
+    ] = None,
 ) -> None:
     """Start the server and print its address. Ctrl+C ends it."""
-    settings = _settings(host=host, port=port)
+    settings = _settings(host=host, port=port, wait_s=wait)
     _check_address(settings)
+    for name, nearest in unknown_variables(os.environ):
+        _err.print(f"[bold yellow]Ignored:[/] {escape(describe_unknown(name, nearest))}")
     if settings.openness is not None:
         _err.print(f"[bold red]Open to everybody?[/] {escape(settings.openness)}")
     if not settings.uses_openai and not weights.are_present(settings.cache_dir):
         _fetch_or_warn(settings)
-    _raise_file_limit()
     gc.disable()  # until the app has warmed up: what is imported stays, looking through it is lost
 
     from wireside.api.server import CannotServe, run_server
@@ -102,12 +117,11 @@ def serve(
     try:
         server = create_app(settings)
 
-        def print_addresses(address: str) -> None:
-            _print_address(address)
-            if secret := getattr(server.state, "first_link", None):
-                _print_first_link(settings.public_url or address, secret)
+        def announce(address: str) -> None:
+            secret = getattr(server.state, "first_link", None)
+            _announce(settings, address, secret)
 
-        run_server(server, settings, on_listening=print_addresses)
+        run_server(server, settings, on_listening=announce)
     except (CannotServe, NotConfigured) as error:
         _fail(str(error), FAILED)
 
@@ -212,9 +226,9 @@ app.add_typer(users_app, name="users")
 app.add_typer(keys_app, name="keys")
 
 
-def _settings(host: str | None = None, port: int | None = None) -> Settings:
+def _settings(**given: object) -> Settings:
     try:
-        return load_settings(host=host, port=port)
+        return load_settings(**given)
     except WrongSettings as error:
         _fail(str(error), WRONG_USE)
 
@@ -228,6 +242,8 @@ def _check_address(settings: Settings) -> None:
     """Fail before anything is fetched or loaded; the server itself checks again."""
     if settings.exposure is not None:
         _fail(settings.exposure, WRONG_USE)
+    if settings.unix_path is not None:
+        return  # the server itself removes a socket that nothing listens on
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     with socket.socket(family) as probe:
         if sys.platform != "win32":  # there it would let two programs share a port
@@ -245,6 +261,9 @@ def _check_address(settings: Settings) -> None:
 
 def _fetch_or_warn(settings: Settings) -> None:
     """A server without weights still comes up: its page says what is missing."""
+    if not weights.has_runtime():
+        _err.print(f"[bold yellow]Starting without a model.[/] {escape(weights.NO_RUNTIME)}")
+        return
     try:
         with _progress() as on_progress:
             weights.fetch(settings.cache_dir, on_progress)
@@ -264,34 +283,40 @@ def _nothing() -> Iterator[None]:
     yield
 
 
-def _raise_file_limit() -> None:
-    """Ask for more open files than the usual 1024: each connection is one."""
-    if sys.platform == "win32":
-        return
-    import resource
-
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+FIRST_LINK_FILE = "administrator-link"
 
 
-def _print_address(address: str) -> None:
-    if _out.is_terminal:
+def _announce(settings: Settings, address: str, secret: str | None) -> None:
+    """Print where the server listens, and the link that makes the first administrator.
+
+    The link goes to a terminal, or to a file that only the server's user can read: standard output
+    of a service ends in a log.
+    """
+    link_file = settings.data_dir / FIRST_LINK_FILE
+    link = f"{(settings.public_url or address).rstrip('/')}/join?link={secret}" if secret else None
+    if link and not _out.is_terminal:
+        _write_secret(link_file, link)
+    else:
+        link_file.unlink(missing_ok=True)
+    if settings.log_format == "json" and not _out.is_terminal:
+        _log.info("listening", address=address, administrator_link_file=link and str(link_file))
+    elif _out.is_terminal:
         _out.print(f"\n  Wireside is ready: [bold cyan][link={address}]{address}[/link][/]")
         _out.print("  [dim]Ctrl+C ends it.[/]\n")
+        if link:
+            _out.print("  There are no accounts yet. This link works once and creates the")
+            _out.print(f"  administrator: [bold cyan][link={link}]{link}[/link][/]\n")
     else:
         typer.echo(f"Wireside is ready: {address}")
+        if link:
+            typer.echo(f"The link that creates the administrator is in {link_file}")
 
 
-def _print_first_link(address: str, secret: str) -> None:
-    """Only who started the server sees it: the log does not hold it."""
-    link = f"{address.rstrip('/')}/join?link={secret}"
-    if _out.is_terminal:
-        _out.print("  Nobody has an account yet. This link, which works once, makes the")
-        _out.print(f"  administrator: [bold cyan][link={link}]{link}[/link][/]\n")
-    else:
-        typer.echo(f"Make the administrator: {link}")
+def _write_secret(file: Path, text: str) -> None:
+    """Write a file that only its user can read."""
+    file.unlink(missing_ok=True)
+    file.touch(mode=0o600)
+    file.write_text(f"{text}\n", encoding="utf-8")
 
 
 _MARKS = {

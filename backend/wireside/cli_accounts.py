@@ -6,6 +6,7 @@ What they change a server that runs takes up within seconds: a revoked key close
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
@@ -67,6 +68,30 @@ def list_users() -> None:
     _run(work)
 
 
+@users_app.command("create")
+def create_user(
+    name: NameArgument,
+    role: RoleOption = "user",
+    password_stdin: Annotated[
+        bool,
+        typer.Option("--password-stdin", help="Read the password from standard input."),
+    ] = False,
+) -> None:
+    """Create an account with a password, without a browser."""
+    wanted = _role(role)
+    if password_stdin:
+        password = sys.stdin.readline().rstrip("\r\n")
+    else:
+        password = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+
+    async def work(opened: _Opened) -> None:
+        _require_accounts(opened.settings)
+        user = await opened.accounts.create(LOCAL, name=name, role=wanted, password=password)
+        typer.echo(f"{user.name} is {_article(user.role)} {user.role}.")
+
+    _run(work)
+
+
 @users_app.command()
 def invite(
     name: Annotated[str, typer.Argument(help="The account's name; without, they choose.")] = "",
@@ -75,6 +100,7 @@ def invite(
     """Print a link by which one person makes an account."""
 
     async def work(opened: _Opened) -> None:
+        _require_accounts(opened.settings)
         secret = await opened.accounts.invite(LOCAL, _role(role), name)
         typer.echo(_link(opened.settings, secret))
 
@@ -86,6 +112,7 @@ def reset(name: NameArgument) -> None:
     """Print a link by which somebody sets their password anew."""
 
     async def work(opened: _Opened) -> None:
+        _require_accounts(opened.settings)
         secret = await opened.accounts.reset(LOCAL, (await _named(opened, name)).id)
         typer.echo(_link(opened.settings, secret))
 
@@ -275,8 +302,22 @@ def _role(text: str) -> Role:
 
 
 def _link(settings: Settings, secret: str) -> str:
-    base = settings.public_url or f"http://{settings.host}:{settings.port}"
+    base = settings.public_url or f"http://{settings.host_name}:{settings.port}"
     return f"{base.rstrip('/')}/join?link={secret}"
+
+
+def _require_accounts(settings: Settings) -> None:
+    """Fail where accounts with passwords can't be used."""
+    if settings.auth != "password":
+        _fail(
+            f"WIRESIDE_AUTH is {settings.auth}: accounts with passwords are not used. Set"
+            " WIRESIDE_AUTH=password, here and for the server.",
+            2,
+        )
+
+
+def _article(role: str) -> str:
+    return "an" if role == "admin" else "a"
 
 
 def _day(seconds: float | None) -> str:

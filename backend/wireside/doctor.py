@@ -7,7 +7,6 @@ here prints, and nothing is changed.
 from __future__ import annotations
 
 import asyncio
-import difflib
 import json
 import os
 import platform
@@ -37,8 +36,14 @@ from wireside.errors import (
 from wireside.messages import Finished, Message, ModelRequest
 from wireside.ports import Provider
 from wireside.providers import weights
-from wireside.settings import Settings
-from wireside.settings_load import WrongSettings, load_settings, other_port, variable
+from wireside.settings import Settings, variable_of
+from wireside.settings_load import (
+    WrongSettings,
+    describe_unknown,
+    load_settings,
+    other_port,
+    unknown_variables,
+)
 
 State = Literal["ok", "warning", "failed", "skipped"]
 
@@ -87,6 +92,9 @@ async def examine(
     checks.append(check_folder("Data folder", settings.data_dir, "data_dir"))
     checks += [check_files(settings), check_memory(settings), await check_weights(settings)]
     checks.append(await check_provider(settings, make or _provider))
+    if settings.unix_path is not None:
+        checks.append(check_unix_socket(settings.unix_path))
+        return [*checks, await check_database(settings, is_running=checks[-1].state == "ok")]
     base = f"http://{_host_in_url(settings.host)}:{settings.port}"
     ready = await asyncio.to_thread(_running, base)
     checks.append(check_port(settings, ready))
@@ -110,13 +118,9 @@ def check_python() -> Check:
 
 def check_names(environment: os._Environ[str] | dict[str, str]) -> Check:
     """Whether every ``WIRESIDE_`` variable is one that the settings know."""
-    known = {variable(name) for name in Settings.model_fields}
     given = sorted(name for name in environment if name.startswith("WIRESIDE_"))
-    for name in given:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, 1)
-            hint = f" Did you mean {near[0]}?" if near else ""
-            return Check("Settings", "failed", f"{name} is no setting.{hint}", f"unset {name}")
+    for name, nearest in unknown_variables(environment):
+        return Check("Settings", "failed", describe_unknown(name, nearest), f"unset {name}")
     return Check("Settings", "ok", f"valid; set here: {', '.join(given) or 'none'}")
 
 
@@ -139,7 +143,7 @@ def check_folder(name: str, folder: Path, field: str) -> Check:
         with tempfile.NamedTemporaryFile(dir=place):
             pass
     except OSError as error:
-        remedy = f"export {variable(field)}=…  (a folder that can be written)"
+        remedy = f"export {variable_of(field)}=…  (a folder that can be written)"
         return Check(name, "failed", f"{folder}: {error.strerror or error}", remedy)
     free_mb = shutil.disk_usage(place).free // 2**20
     return Check(name, "ok", f"{folder} ({free_mb:,} MB free)")
@@ -197,6 +201,9 @@ async def check_weights(settings: Settings) -> Check:
     file = weights.path(settings.cache_dir)
     if settings.uses_openai:
         return Check("Weights", "skipped", "not needed: answers come from OPENAI_BASE_URL")
+    if not weights.has_runtime():
+        finding = "the runtime of the embedded model is not installed"
+        return Check("Weights", "failed", finding, "pip install 'wireside[local]'")
     if not weights.are_present(settings.cache_dir):
         return Check("Weights", "failed", f"{file} is missing", "wireside pull")
     if not await asyncio.to_thread(weights.are_intact, settings.cache_dir):
@@ -283,6 +290,19 @@ def _remedy(settings: Settings, error: WiresideError) -> str:
         return "wireside serve  (its log says why the embedded model does not start)"
     address = settings.openai_base_url or "OPENAI_BASE_URL"
     return f"curl {address}/models  (does that server run, and is OPENAI_BASE_URL right?)"
+
+
+def check_unix_socket(path: Path) -> Check:
+    """Whether a server listens on a Unix socket; "skipped" where none does."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(REPLY_S)
+        try:
+            probe.connect(str(path))
+        except (FileNotFoundError, ConnectionRefusedError):
+            return Check("Socket", "skipped", f"no server listens on {path}")
+        except OSError as error:
+            return Check("Socket", "failed", f"{path} can't be used: {error.strerror or error}")
+    return Check("Socket", "ok", f"a server listens on {path}")
 
 
 def check_port(settings: Settings, ready: dict[str, Any] | None) -> Check:

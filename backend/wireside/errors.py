@@ -228,3 +228,15 @@ class InternalError(WiresideError):
 
     code = "internal"
     retryable = True
+
+
+def missing_extra(setting: str, extra: str) -> NotConfigured:
+    """Return the error for a setting that needs packages which are not installed.
+
+    Args:
+        setting: the setting as the operator wrote it.
+        extra: name of the extra that brings the packages.
+    """
+    return NotConfigured(
+        f"{setting} needs packages that are not installed: run `pip install 'wireside[{extra}]'`."
+    )

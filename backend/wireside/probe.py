@@ -21,7 +21,10 @@ import websockets
 from websockets.asyncio.client import ClientConnection, connect
 
 from wireside.diagnosis.measured import (
+    BAD_CERTIFICATE,
     CHAT,
+    NO_SUCH_NAME,
+    NOTHING_LISTENS,
     PAGE,
     PROBE,
     Answer,
@@ -393,10 +396,10 @@ def _why(error: BaseException) -> str:
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"the certificate is not good: {cause.verify_message}"
+            return f"{BAD_CERTIFICATE}: {cause.verify_message}"
         if isinstance(cause, socket.gaierror):
-            return "there is no such name"
+            return NO_SUCH_NAME
         if isinstance(cause, ConnectionRefusedError):
-            return "nothing listens there"
+            return NOTHING_LISTENS
         cause = cause.__cause__ or cause.__context__
     return str(error) or type(error).__name__

@@ -3,16 +3,19 @@ server's outer layers (``api/server.py``, ``api/guards.py``) read it.
 
 Values come, in this order, from the command line, the environment (``WIRESIDE_*``), the file
 ``wireside.toml`` in the working folder, the defaults. ``OPENAI_API_KEY`` and ``OPENAI_BASE_URL``
-are honoured as they are.
+are honoured as they are. The value of a secret may be in a file that a variable with ``_FILE`` at
+its end names (``OPENAI_API_KEY_FILE=/run/secrets/openai``).
 """
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import platformdirs
 from pydantic import AliasChoices, Field, SecretStr, StringConstraints, field_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -42,7 +45,9 @@ class Settings(BaseSettings):
 
     # Where it listens, and who may come
     host: Line = Field(
-        "127.0.0.1", description="Address to listen on; without `AUTH` only loopback is allowed."
+        "127.0.0.1",
+        description="Address to listen on, or `unix:/path` for a Unix socket; without `AUTH` only "
+        "loopback and Unix sockets are allowed.",
     )
     port: int = Field(8080, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     public_url: Line | None = Field(
@@ -159,6 +164,11 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = Field(
         None,
         description="`postgresql://…` or `sqlite:///…`; empty: a SQLite file in `DATA_DIR`.",
+    )
+    wait_s: float = Field(
+        15,
+        ge=0,
+        description="Seconds that a starting server waits for another one to release the database.",
     )
     ballast_mb: int = Field(
         16,
@@ -336,7 +346,7 @@ class Settings(BaseSettings):
                 "WIRESIDE_AUTH=oidc needs WIRESIDE_OIDC_ISSUER and WIRESIDE_OIDC_CLIENT_ID, and"
                 " WIRESIDE_OIDC_CLIENT_SECRET where the provider gave one."
             )
-        if is_loopback(self.host):
+        if is_loopback(self.host) or self.unix_path is not None:
             return None
         if self.auth == "none":
             return (
@@ -368,6 +378,16 @@ class Settings(BaseSettings):
         )
 
     @property
+    def unix_path(self) -> Path | None:
+        """Path of the Unix socket to listen on; None where ``host`` is an address."""
+        return Path(self.host.removeprefix("unix:")) if self.host.startswith("unix:") else None
+
+    @property
+    def host_name(self) -> str:
+        """Name or address by which programs on this machine reach the server."""
+        return "localhost" if self.unix_path is not None else self.host
+
+    @property
     def is_https(self) -> bool:
         """Whether browsers reach the server over TLS, whatever a request says of itself."""
         return (self.public_url or "").startswith("https:")
@@ -386,8 +406,52 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Command line over environment over ``wireside.toml``."""
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+        """Command line over environment over files of secrets over ``wireside.toml``."""
+        files = SecretFilesSource(settings_cls)
+        return init_settings, env_settings, files, TomlConfigSettingsSource(settings_cls)
+
+
+class SecretFilesSource(PydanticBaseSettingsSource):
+    """Reads secrets from files: ``NAME_FILE`` holds the path, the file holds the value of ``NAME``.
+
+    Raises:
+        ValueError: the file can't be read, or both variables are set.
+    """
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """Return the value of one setting, None where no file is named."""
+        name = variable_of(field_name)
+        file = os.environ.get(f"{name}_FILE", "").strip()
+        if not file or not is_secret(field):
+            return None, field_name, False
+        if os.environ.get(name):
+            raise ValueError(f"Both {name} and {name}_FILE are set: unset one of them.")
+        try:
+            return Path(file).read_text(encoding="utf-8").strip(), field_name, False
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "it is not UTF-8"
+            raise ValueError(f"{name}_FILE is `{file}`, which can't be read: {reason}.") from error
+
+    def __call__(self) -> dict[str, Any]:
+        """Return the values of all settings that files hold."""
+        values: dict[str, Any] = {}
+        for field_name, field in self.settings_cls.model_fields.items():
+            value, key, _ = self.get_field_value(field, field_name)
+            if value is not None:
+                values[key] = value
+        return values
+
+
+def variable_of(field_name: str) -> str:
+    """Return the environment variable of a setting."""
+    return (
+        field_name.upper() if field_name.startswith("openai_") else f"WIRESIDE_{field_name.upper()}"
+    )
+
+
+def is_secret(field: FieldInfo) -> bool:
+    """Whether a setting's value must not be shown."""
+    return "SecretStr" in str(field.annotation) or isinstance(field.default, SecretStr)
 
 
 def _split(value: object, separator: str) -> object:

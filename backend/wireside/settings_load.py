@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 import re
 import tomllib
+from collections.abc import Mapping
 from typing import Any
 
-from pydantic import SecretStr, ValidationError
+from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import SettingsError
 
 from wireside.protocol.handshake import Door, named_origin
-from wireside.settings import Settings
+from wireside.settings import Settings, is_secret, variable_of
 
 EXAMPLES = {
     "public_url": "https://chat.example.org",
@@ -55,9 +57,28 @@ def load_settings(**given: Any) -> Settings:
     return settings
 
 
-def variable(name: str) -> str:
-    """Return the environment variable of a field."""
-    return name.upper() if name.startswith("openai_") else f"WIRESIDE_{name.upper()}"
+def unknown_variables(environment: Mapping[str, str]) -> list[tuple[str, str | None]]:
+    """Return the ``WIRESIDE_*`` variables that are no settings, each with the nearest setting."""
+    known = {variable_of(name) for name in Settings.model_fields}
+    known |= {
+        f"{variable_of(name)}_FILE"
+        for name, field in Settings.model_fields.items()
+        if is_secret(field)
+    }
+    unknown = sorted(
+        name for name in environment if name.startswith("WIRESIDE_") and name not in known
+    )
+    ends = {name.removeprefix("WIRESIDE_"): name for name in sorted(known)}
+    nearest = {
+        name: difflib.get_close_matches(name.removeprefix("WIRESIDE_"), ends, 1) for name in unknown
+    }
+    return [(name, ends[found[0]] if found else None) for name, found in nearest.items()]
+
+
+def describe_unknown(name: str, nearest: str | None) -> str:
+    """Return a sentence about a variable that is no setting."""
+    hint = f" Did you mean {nearest}?" if nearest else ""
+    return f"{name} is not a setting.{hint}"
 
 
 def other_port(port: int) -> int:
@@ -68,19 +89,19 @@ def other_port(port: int) -> int:
 def _check_hosts(settings: Settings) -> None:
     """Raise ``ValueError`` where a host, an origin or an address is none."""
     Door(
-        host=settings.host,
+        host=settings.host_name,
         trusted_hosts=settings.trusted_hosts,
         public_url=settings.public_url,
         allowed_origins=settings.allowed_origins,
     )
     for text in settings.frame_ancestors:
-        named_origin(text, variable("frame_ancestors"))
+        named_origin(text, variable_of("frame_ancestors"))
     for text in settings.trusted_proxies:
         try:
             ipaddress.ip_network(text)
         except ValueError:
             raise ValueError(
-                f"{text!r} in {variable('trusted_proxies')} is no address and no network;"
+                f"{text!r} in {variable_of('trusted_proxies')} is no address and no network;"
                 " write it as 10.0.0.5 or 10.0.0.0/24."
             ) from None
 
@@ -88,7 +109,7 @@ def _check_hosts(settings: Settings) -> None:
 def _check_logo(settings: Settings) -> None:
     """Raise ``ValueError`` where there is no such file: each page would show a broken image."""
     if settings.logo is not None and not settings.logo.is_file():
-        raise ValueError(f"{variable('logo')} is `{settings.logo}`: there is no such file.")
+        raise ValueError(f"{variable_of('logo')} is `{settings.logo}`: there is no such file.")
 
 
 def _sentence(details: ErrorDetails) -> str:
@@ -97,17 +118,13 @@ def _sentence(details: ErrorDetails) -> str:
     if field is None:
         return f"wireside.toml has a setting `{name}` that does not exist."
     wrong = re.sub(r"^(Input|String) ", "it ", details["msg"].removeprefix("Value error, "))
-    value = ":" if _is_secret(field) else f" is `{details['input']}`:"
+    value = ":" if is_secret(field) else f" is `{details['input']}`:"
     example = _example(name, field)
-    return f"{variable(name)}{value} {wrong}." + (f" Example: {example}" if example else "")
-
-
-def _is_secret(field: FieldInfo) -> bool:
-    return "SecretStr" in str(field.annotation) or isinstance(field.default, SecretStr)
+    return f"{variable_of(name)}{value} {wrong}." + (f" Example: {example}" if example else "")
 
 
 def _example(name: str, field: FieldInfo) -> str:
     value = EXAMPLES.get(name)
     if value is None:
         value = str(field.get_default(call_default_factory=True) or "")
-    return f"{variable(name)}={value}" if value else ""
+    return f"{variable_of(name)}={value}" if value else ""

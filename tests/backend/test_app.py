@@ -179,7 +179,7 @@ async def test_it_refuses_to_listen_to_the_world(start: Callable[..., Any]) -> N
 
 async def test_a_second_server_on_the_same_data_is_told_what_to_do(start, lab, tmp_path) -> None:
     await start()
-    second = ServerProcess(tmp_path / "second", lab.url, data_dir=tmp_path)
+    second = ServerProcess(tmp_path / "second", lab.url, data_dir=tmp_path, wait_s=0)
     with pytest.raises(Refused) as refused:
         await asyncio.to_thread(second.start)
     assert refused.value.code == 1

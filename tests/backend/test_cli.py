@@ -313,3 +313,45 @@ def test_keys_are_made_listed_and_revoked_in_a_shell(
         ("ada", "key_revoked"),
         ("ada", "key_made"),
     ]
+
+
+def test_an_account_is_created_in_a_shell_with_a_password_from_standard_input(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WIRESIDE_AUTH", "password")
+    assert runner.invoke(app, ["migrate"]).exit_code == 0
+    create = ["users", "create", "Ada", "--role", "admin", "--password-stdin"]
+    made = runner.invoke(app, create, input="a long enough password\n")
+    assert (made.exit_code, made.stdout) == (0, "ada is an admin.\n"), made.output
+    assert "ada" in runner.invoke(app, ["users", "list"]).stdout
+    again = runner.invoke(app, create, input="a long enough password\n")
+    assert (again.exit_code, "That name is taken" in again.stderr) == (1, True)
+    short = runner.invoke(app, ["users", "create", "eve", "--password-stdin"], input="short\n")
+    assert (short.exit_code, "The password needs" in short.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("auth", ["none", "proxy"])
+@pytest.mark.parametrize(
+    "command", [["invite"], ["create", "ada", "--password-stdin"], ["reset", "ada"]]
+)
+def test_no_account_is_created_where_accounts_with_passwords_are_not_used(
+    auth: str, command: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WIRESIDE_AUTH", auth)
+    assert runner.invoke(app, ["migrate"]).exit_code == 0
+    refused = runner.invoke(app, ["users", *command], input="a long enough password\n")
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert "Set WIRESIDE_AUTH=password" in refused.stderr
+
+
+def test_variables_that_are_no_settings_are_named_at_the_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("WIRESIDE_PORT", "0")
+    monkeypatch.setenv("WIRESIDE_MODLE", "gpt-4o")
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:1/v1")
+    monkeypatch.setattr("wireside.app.create_app", lambda _: None)
+    monkeypatch.setattr("wireside.api.server.run_server", lambda *_, **__: None)
+    result = runner.invoke(app, ["serve"])
+    assert result.exit_code == 0, result.output
+    assert "WIRESIDE_MODLE is not a setting. Did you mean WIRESIDE_MODEL?" in result.stderr

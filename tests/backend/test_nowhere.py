@@ -122,7 +122,7 @@ async def test_no_address_that_leads_nowhere_is_logged_with_a_secret(start: Star
     server = await start(auth="password", sharing="public")
     nobody, ada = server.browser(**BROWSER), server.browser(**BROWSER)
     form = {
-        "link": server.last_word().partition("link=")[2],
+        "link": server.administrator_link().partition("link=")[2],
         "name": "ada",
         "password": "a long password",
     }

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from wireside.settings import Settings
-from wireside.settings_load import WrongSettings, load_settings
+from wireside.settings_load import WrongSettings, load_settings, unknown_variables
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -137,3 +137,72 @@ def test_a_public_address_says_whether_it_is_https(url: str | None, is_https: bo
     settings = Settings(public_url=url)
     assert settings.is_https is is_https
     assert settings.public_url == (url and url.replace("HTTPS", "https"))
+
+
+class TestSecretFiles:
+    def test_a_secret_is_read_from_the_file_that_is_named(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        for variable, text in (
+            ("OPENAI_API_KEY", "sk-one\n"),
+            ("WIRESIDE_DATABASE_URL", "postgresql://me:secret@host/x\n"),
+            ("WIRESIDE_METRICS_TOKEN", "two"),
+            ("WIRESIDE_REDIS_URL", "redis://host"),
+            ("WIRESIDE_OIDC_CLIENT_SECRET", "three "),
+        ):
+            (tmp_path / variable).write_text(text)
+            monkeypatch.setenv(f"{variable}_FILE", str(tmp_path / variable))
+        settings = load_settings()
+        for field, value in (
+            ("openai_api_key", "sk-one"),
+            ("database_url", "postgresql://me:secret@host/x"),
+            ("metrics_token", "two"),
+            ("redis_url", "redis://host"),
+            ("oidc_client_secret", "three"),
+        ):
+            assert getattr(settings, field).get_secret_value() == value
+
+    def test_both_forms_at_once_are_refused(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        (tmp_path / "key").write_text("from-the-file")
+        monkeypatch.setenv("OPENAI_API_KEY", "from-the-environment")
+        monkeypatch.setenv("OPENAI_API_KEY_FILE", str(tmp_path / "key"))
+        with pytest.raises(WrongSettings, match="Both OPENAI_API_KEY and OPENAI_API_KEY_FILE") as e:
+            load_settings()
+        assert "from-the" not in str(e.value)
+
+    def test_a_file_that_is_not_there_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("WIRESIDE_METRICS_TOKEN_FILE", "/nowhere/token")
+        with pytest.raises(WrongSettings, match=r"WIRESIDE_METRICS_TOKEN_FILE is `/nowhere/token`"):
+            load_settings()
+
+    def test_what_is_no_secret_is_not_read_from_a_file(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        (tmp_path / "port").write_text("99")
+        monkeypatch.setenv("WIRESIDE_PORT_FILE", str(tmp_path / "port"))
+        assert load_settings().port == 8080
+        assert unknown_variables({"WIRESIDE_PORT_FILE": ""}) == [
+            ("WIRESIDE_PORT_FILE", "WIRESIDE_PORT")
+        ]
+
+
+def test_unknown_variables_are_found_with_the_nearest_setting() -> None:
+    environment = {
+        "WIRESIDE_PROT": "1",
+        "WIRESIDE_PORT": "1",
+        "WIRESIDE_METRICS_TOKEN_FILE": "x",
+        "OTHER": "",
+        "WIRESIDE_XYZZY": "",
+    }
+    assert unknown_variables(environment) == [
+        ("WIRESIDE_PROT", "WIRESIDE_PORT"),
+        ("WIRESIDE_XYZZY", None),
+    ]
+
+
+def test_a_unix_socket_is_on_this_machine() -> None:
+    settings = Settings(host="unix:/run/wireside.sock")
+    assert (settings.exposure, settings.unix_path) == (None, Path("/run/wireside.sock"))
+    assert Settings(host="::1").unix_path is None

@@ -278,7 +278,7 @@ async def test_the_clock_jumps_by_an_hour(tmp_path: Path) -> None:
 
 async def join(house: House) -> None:
     """Make the first account, and be signed in from now on, as a browser is."""
-    link = await asyncio.to_thread(house.last_word)
+    link = await asyncio.to_thread(house.administrator_link)
     secret = parse_qs(urlsplit(link).query)["link"][0]
     form = {"link": secret, "name": "ada", "password": "a long enough password"}
     async with httpx2.AsyncClient(base_url=house.url, timeout=30) as browser:

@@ -288,7 +288,7 @@ async def test_postgresql_ends_and_comes_back(lab: FakeOpenAI, tmp_path: Path) -
             await asyncio.to_thread(server.ensure_postgres_running)
             await all_kept(house, told)
             await house.until(lambda: "database_lock_again" in house.log, "locked again")
-            second = House(tmp_path / "two", lab.url, database_url=url)
+            second = House(tmp_path / "two", lab.url, database_url=url, wait_s=0)
             with pytest.raises(Refused, match="Another server works"):
                 await asyncio.to_thread(second.start)
             assert (await house.ask("After")).reason == "stop"

@@ -102,7 +102,7 @@ class Administrator:
     @classmethod
     def of(cls, server: Served, *, people: int = 12) -> Administrator:
         """Make the administrator and some people, as browsers do."""
-        browser = _join(server, server.last_word(), "ada")
+        browser = _join(server, server.administrator_link(), "ada")
         key = _json(browser, server, "/api/keys", {"name": "all", "scopes": SCOPES})["key"]
         for number in range(people):
             invited = _json(browser, server, "/api/users", {"role": "user"})

@@ -101,7 +101,7 @@ class Guards:
 def door_of(settings: Settings) -> Door:
     """Return the rules of a server. Raises ``ValueError``, with a sentence."""
     return Door(
-        host=settings.host,
+        host=settings.host_name,
         trusted_hosts=settings.trusted_hosts,
         public_url=settings.public_url,
         allowed_origins=settings.allowed_origins,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import urllib.parse
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 MAX_HEAD_BYTES: Final = 64 * 1024
 """Of a request line and its headers; the parser itself knows no limit."""
 
+LOCAL_PEER: Final = ("127.0.0.1", 0)
+"""The peer of a Unix socket: a program on this machine that the socket's permissions let in."""
+
 PIPELINED: Final = 16
 """Requests that may wait behind one that is being answered. No browser and no proxy sends any."""
 
@@ -28,6 +32,13 @@ TOO_MANY: Final = (
     b"HTTP/1.1 429 Too Many Requests\r\nContent-Type: application/json\r\nConnection: close\r\n"
     b'Content-Length: 65\r\n\r\n{"message": "This address has too many connections; close some."}'
 )
+
+
+def _is_unix_socket(transport: asyncio.Transport) -> bool:
+    """Whether a connection came over a Unix socket."""
+    sock = transport.get_extra_info("socket")
+    family = getattr(socket, "AF_UNIX", None)
+    return family is not None and sock is not None and sock.family == family
 
 
 class HttpConnection(HttpToolsProtocol):
@@ -61,6 +72,8 @@ class HttpConnection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Count the connection, or send it away."""
         super().connection_made(transport)
+        if self.client is None and _is_unix_socket(transport):
+            self.client = LOCAL_PEER
         self._network = self._socket_config.addresses.enter(self.client[0] if self.client else "")
         if self._network is None:
             transport.write(TOO_MANY)

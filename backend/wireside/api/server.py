@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import errno
 import gc
 import os
 import signal
 import socket
 import threading
 from collections.abc import Awaitable, Callable, Sized
+from pathlib import Path
 from types import FrameType
 from typing import Any, Final, cast
 
@@ -19,6 +21,7 @@ import uvicorn
 
 from wireside.api.http_protocol import HttpConnection
 from wireside.api.socket_limits import SocketConfig, SocketLimits
+from wireside.api.systemd import notify_systemd
 from wireside.api.websocket_protocol import WebSocketConnection
 from wireside.errors import NotConfigured
 from wireside.settings import Settings
@@ -43,6 +46,12 @@ a flood of a thousand holds everybody up for half a minute. So it is given the s
 
 LARGE_BYTES: Final = 128 * 1024
 """Blocks from this size on go back to the system when they are freed."""
+
+FILE_LIMITS: Final = (65_536, 10_240)
+"""Limits of open files to ask for where the hard limit is refused."""
+
+SIGNAL_POLL_S: Final = 0.1
+"""Seconds between two looks for a signal while the server waits to start."""
 
 MANY: Final = 500
 """Connections from which on the collector looks through everything less often: with two thousand
@@ -73,10 +82,13 @@ def run_server(app: Any, settings: Settings, *, on_listening: Callable[[str], No
         raise CannotServe(settings.exposure)
     _raise_file_limit()
     _give_large_blocks_back()
-    listener = _listen(settings.host, settings.port)
+    path = settings.unix_path
+    listener = _listen_on_path(path) if path else _listen(settings.host, settings.port)
     with contextlib.closing(listener):
         server = Server(_config(app, settings), settings.shutdown_s, on_listening)
         server.run(sockets=[listener, *(listener.dup() for _ in range(ACCEPTED_AT_ONCE - 1))])
+    if path is not None:
+        path.unlink(missing_ok=True)
     if server.refusal is not None:
         raise CannotServe(server.refusal)
 
@@ -133,10 +145,11 @@ class Server(uvicorn.Server):
         prepare: Drain | None = getattr(_state_of(self.config.app), "prepare", None)
         if prepare is not None:
             try:
-                await prepare()
+                await self._unless_stopped(prepare())
             except NotConfigured as error:
                 self.refusal = str(error)
                 self.should_exit = True
+            if self.should_exit:
                 return
         await super().startup(sockets)
         if self.should_exit:  # the application could not start, and has said why
@@ -144,6 +157,18 @@ class Server(uvicorn.Server):
         self._ticking = asyncio.create_task(self._tick(), name="connection limits")
         if sockets:
             self._on_listening(_address(sockets[0]))
+        notify_systemd("READY=1")
+
+    async def _unless_stopped(self, preparing: Awaitable[object]) -> None:
+        """Await ``preparing``, which may wait for another server, until a signal arrives."""
+        task = asyncio.ensure_future(preparing)
+        while not task.done() and not self.should_exit:
+            await asyncio.wait([task], timeout=SIGNAL_POLL_S)
+        if not task.done():
+            task.cancel()
+            await asyncio.wait([task])
+        elif (error := task.exception()) is not None:
+            raise error
 
     async def _tick(self) -> None:
         loop = asyncio.get_running_loop()
@@ -181,6 +206,7 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop listening, let answers finish, close connections, end the application."""
+        notify_systemd("STOPPING=1")
         for server in self.servers:
             server.close()
         for listener in sockets or []:
@@ -266,14 +292,17 @@ def _state_of(app: Any) -> Any:
 
 
 def _raise_file_limit() -> None:
-    """Each connection is a file; many systems let a process open 1,024 unless it asks for more."""
+    """Let the process open as many files as the system allows: each connection is one."""
     try:
         import resource  # not on Windows
     except ImportError:
         return
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    for wanted in (hard, *FILE_LIMITS):  # macOS names no hard limit, and refuses its own value
+        if soft != resource.RLIM_INFINITY and wanted != soft and (soft < wanted or wanted < 0):
+            with contextlib.suppress(ValueError, OSError):
+                resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+                return
 
 
 def _give_large_blocks_back() -> None:
@@ -306,6 +335,43 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
+def _listen_on_path(path: Path) -> socket.socket:
+    """Bind a Unix socket for its user and group. Raises ``CannotServe``."""
+    if not hasattr(socket, "AF_UNIX"):
+        raise CannotServe("This system has no Unix sockets: set WIRESIDE_HOST to an address.")
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        _remove_stale_socket(path)
+        old_mask = os.umask(0o117)
+        try:
+            listener.bind(str(path))
+        finally:
+            os.umask(old_mask)
+    except OSError as error:
+        listener.close()
+        reason = error.strerror or str(error)
+        raise CannotServe(
+            f"The Unix socket {path} can't be used ({reason}). Stop what listens there, or set"
+            " WIRESIDE_HOST to unix:/path in a folder that this user can write."
+        ) from error
+    return listener
+
+
+def _remove_stale_socket(path: Path) -> None:
+    """Remove a socket that a killed server left. Raises ``OSError`` where it is in use."""
+    if not path.is_socket():
+        return
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink(missing_ok=True)
+        else:
+            raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+
+
 def _address(listener: socket.socket) -> str:
+    if listener.family == getattr(socket, "AF_UNIX", None):
+        return f"unix:{listener.getsockname()}"
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -16,6 +16,7 @@ import logging
 import math
 import random
 import struct
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import structlog
@@ -61,6 +62,7 @@ waits."""
 _CLOSE_NONE: Final = 1005
 _CLOSE_LOST: Final = 1006
 
+_REQUEST_FIELDS = frozenset(field.name for field in fields(Request))
 _wire_log = logging.getLogger("wireside.websockets")  # of the sans-I/O core: one line a connection
 _wire_log.setLevel(logging.WARNING)
 _log = structlog.get_logger(__name__)
@@ -710,7 +712,10 @@ def _request(scope: Scope, method: str) -> Request:
     if query := scope["query_string"]:
         target += "?" + query.decode("ascii")
     headers = [(k.decode("latin-1"), v.decode("latin-1")) for k, v in scope["headers"]]
-    return Request(target, Headers(headers), method, f"HTTP/{scope['http_version']}")
+    # websockets 16 knows neither method nor version: uvicorn upgrades only GET of HTTP/1.1 then
+    line = {"method": method, "protocol": f"HTTP/{scope['http_version']}"}
+    known: Any = {name: value for name, value in line.items() if name in _REQUEST_FIELDS}
+    return Request(target, Headers(headers), **known)
 
 
 def _headers(message: Message) -> Headers:

@@ -218,6 +218,23 @@ class Accounts:
         now = self._now()
         return [one for one in await self._store.invitations() if one.expires_at > now]
 
+    async def create(self, caller: Caller, *, name: str, role: Role, password: str) -> User:
+        """Create an account with a password.
+
+        Raises:
+            BadMessage: the name is taken, or the name or the password is not acceptable.
+            Forbidden: the caller may not administer.
+        """
+        caller.require("admin")
+        self._require_passwords()
+        name = checked_name(name)
+        hashed = await self._passwords.hash(password)
+        user = await self._store.add_user(User(new_id(), name, role, self._now(), password=hashed))
+        if user is None:
+            raise BadMessage("That name is taken; choose another one.")
+        self._saw(caller, "account_made", f"{user.name} as {user.role}")
+        return user
+
     async def invite(self, caller: Caller, role: Role, name: str = "") -> str:
         """Return the secret of a link by which one person makes an account. It is good no longer
         than the caller may invite.

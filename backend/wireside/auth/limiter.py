@@ -10,17 +10,16 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
-from limits import RateLimitItem, RateLimitItemPerSecond
-from limits.aio.strategies import FixedWindowRateLimiter, MovingWindowRateLimiter
-from limits.errors import ConfigurationError
-from limits.storage import storage_from_string
 
-from wireside.errors import NotConfigured
+from wireside.errors import NotConfigured, missing_extra
 from wireside.ports import Clock
 from wireside.protocol.limits import CountingWindow
+
+if TYPE_CHECKING:
+    from limits import RateLimitItem
 
 _log = structlog.get_logger(__name__)
 
@@ -115,7 +114,14 @@ class RedisLimiter:
     """For several servers. While Redis can't be reached each one counts for itself."""
 
     def __init__(self, url: str, clock: Clock) -> None:
-        """Raise ``NotConfigured`` where the address is none."""
+        """Raise ``NotConfigured`` where the address is none, or ``limits`` is not installed."""
+        try:
+            import redis  # noqa: F401  # the storage imports it when it is first used
+            from limits.aio.strategies import FixedWindowRateLimiter, MovingWindowRateLimiter
+            from limits.errors import ConfigurationError
+            from limits.storage import storage_from_string
+        except ImportError as error:
+            raise missing_extra("WIRESIDE_REDIS_URL", "redis") from error
         try:
             storage = storage_from_string(
                 f"async+{url}", implementation="redispy", socket_timeout=2, socket_connect_timeout=2
@@ -183,6 +189,8 @@ class RedisLimiter:
 
 
 def _item(rate: Rate) -> RateLimitItem:
+    from limits import RateLimitItemPerSecond
+
     return RateLimitItemPerSecond(rate.limit, rate.window_s, namespace="wireside")
 
 

