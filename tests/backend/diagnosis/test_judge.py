@@ -9,7 +9,10 @@ import pytest
 from wireside.diagnosis.judge import Finding, judge
 from wireside.diagnosis.lines import LINES, PROXIES
 from wireside.diagnosis.measured import (
+    BAD_CERTIFICATE,
     CHAT,
+    NO_SUCH_NAME,
+    NOTHING_LISTENS,
     PAGE,
     PROBE,
     Answer,
@@ -84,7 +87,6 @@ def test_nothing_measured_raises_nothing_and_blames_the_way_in_only() -> None:
 
 def test_each_failure_says_who_and_what() -> None:
     cases = [
-        Measured("shell", URL),
         refused(426, "plain"),
         refused(502, "<html>", is_ours=False),
         replace(WELL, silence=Silence(22, 2, is_cut=True, code=1006)),
@@ -97,6 +99,21 @@ def test_each_failure_says_who_and_what() -> None:
         for one in failed:
             assert one.hop
             assert one.remedy
+
+
+@pytest.mark.parametrize(
+    ("reason", "remedy"),
+    [
+        (NO_SUCH_NAME, "the name does not resolve"),
+        (NOTHING_LISTENS, "Start the server"),
+        (f"{BAD_CERTIFICATE}: expired", "a certificate for this name"),
+        ("timed out", "a firewall"),
+    ],
+)
+def test_a_server_that_is_not_reached_is_no_fault_of_a_proxy(reason: str, remedy: str) -> None:
+    finding = found(Measured("shell", URL, ready=Reply(message=reason)), "WebSocket")
+    assert (finding.state, finding.hop) == ("failed", None)
+    assert remedy in finding.remedy
 
 
 @pytest.mark.parametrize("fault", LINES)
