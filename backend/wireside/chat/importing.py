@@ -82,8 +82,8 @@ MAX_NUMBER = 2**53
 
 PARTS = "Import it in parts: put fewer conversations into each file."
 EXPECTED = (
-    "Expected: a file exported here as JSON, or an export of ChatGPT (conversations.json), Claude, Open"
-    " WebUI, LibreChat or DeepSeek, as JSON or as the .zip that it came in."
+    "Expected: a file exported here as JSON, or an export of ChatGPT (conversations.json), Claude,"
+    " Open WebUI, LibreChat or DeepSeek, as JSON or as the .zip that it came in."
 )
 
 NewId = Callable[[], str]
