@@ -76,6 +76,10 @@ class Store(Protocol):
         """Return a conversation without its turns; None when there is none, or it is deleted."""
         ...
 
+    async def creation_times(self, owner: str) -> Sequence[tuple[str, float]]:
+        """Return the ids of an owner's conversations, each with its time of creation."""
+        ...
+
     async def conversations(
         self,
         *,

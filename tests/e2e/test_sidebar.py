@@ -406,10 +406,22 @@ def test_a_file_is_imported_by_button_or_drop(lone: Open, tmp_path: Path) -> Non
             page.get_by_test_id("import").click()
         chooser.value.set_files(file)
         expect(toast).to_have_text(said)
+    other = tmp_path / "other.json"
+    file.write_text("[1, 2]")
+    other.write_text("[3]")
+    empty = tmp_path / "empty.json"
+    empty.write_text("[]")
+    with page.expect_file_chooser() as chooser:
+        page.get_by_test_id("import").click()
+    chooser.value.set_files([file, other, empty])
+    expect(toast).to_have_text(
+        "3 conversations imported. empty.json: There is nothing in this file."
+    )
     page.get_by_role("navigation").evaluate(
         """(nav) => {
           const dataTransfer = new DataTransfer();
-          dataTransfer.items.add(new File(["[1, 2, 3]"], "a.json"));
+          dataTransfer.items.add(new File(["[1, 2]"], "a.json"));
+          dataTransfer.items.add(new File(["[3]"], "b.json"));
           for (const name of ["dragover", "drop"]) {
             nav.dispatchEvent(new DragEvent(name, { dataTransfer, bubbles: true }));
           }
@@ -672,5 +684,12 @@ def test_an_exported_file_is_imported(opened: Open, add: Add, tmp_path: Path, li
     with page.expect_file_chooser() as chooser:
         page.get_by_test_id("import").click()
     chooser.value.set_files(file)
+    expect(page.get_by_text("Already here: 1.")).to_be_visible()
+    expect(items(page).filter(has_text="to a file")).to_have_count(1)
+    page.request.delete(f"{library.url}/api/conversations/{name}")
+    expect(items(page).filter(has_text="to a file")).to_have_count(0)
+    with page.expect_file_chooser() as chooser:
+        page.get_by_test_id("import").click()
+    chooser.value.set_files(file)
     expect(page.get_by_text("1 conversation imported.")).to_be_visible()
-    expect(items(page).filter(has_text="to a file")).to_have_count(2)
+    expect(items(page).filter(has_text="to a file")).to_have_count(1)

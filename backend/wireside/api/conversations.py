@@ -181,11 +181,14 @@ class Changes(BaseModel):
 
 
 class Imports(BaseModel):
-    """What came of an import. Passed over are conversations that can't be read, and turns with
-    neither a question nor an answer.
+    """Counts of an import: conversations that are new (``imported``), that the file continues
+    (``updated``) and that existed already (``unchanged``). Passed over are conversations that
+    can't be read, empty turns, and parts that a text can't show.
     """
 
     imported: int
+    updated: int
+    unchanged: int
     passed_over: int
     conversations: list[str]
 
@@ -330,7 +333,9 @@ class ConversationRoutes:
         return _download(self._json(library, found), JsonExport(), "conversations")
 
     async def import_file(self, library: TheirLibrary, request: Request) -> Imports:
-        """Read our JSON, or ChatGPT's `conversations.json` or its `.zip`; the body is the file."""
+        """Read our JSON, or an export of ChatGPT, Claude, Open WebUI, LibreChat or DeepSeek, as
+        JSON or as a `.zip`; the body is the file.
+        """
         library.caller.require("chat")
         with self._one_each(library.caller), SpooledTemporaryFile(IN_MEMORY_BYTES) as file:
             await _save(request.receive, file)
@@ -345,11 +350,22 @@ class ConversationRoutes:
         await asyncio.to_thread(deque, look_through(), 0)
         names: list[str] = []
         left_out = 0
+        counts = {"added": 0, "updated": 0, "unchanged": 0}
+        known = await library.known_imports()
         async for imported in _in_a_thread(look_through()):
             left_out += passed_over(imported)
             if imported is not None:
-                names.append((await library.add(imported)).id)
-        return Imports(imported=len(names), passed_over=left_out, conversations=names)
+                outcome, name = await library.merge(imported, known)
+                counts[outcome] += 1
+                if outcome != "unchanged":
+                    names.append(name)
+        return Imports(
+            imported=counts["added"],
+            updated=counts["updated"],
+            unchanged=counts["unchanged"],
+            passed_over=left_out,
+            conversations=names,
+        )
 
     @contextmanager
     def _one_each(self, caller: Caller) -> Iterator[None]:

@@ -1,4 +1,5 @@
-"""Conversations out of a file: our own JSON, ChatGPT's ``conversations.json``, or its ``.zip``.
+"""Reads conversations from files: our own JSON, and the exports of ChatGPT, Claude, Open WebUI,
+LibreChat and DeepSeek, as JSON or as a ``.zip``.
 
 Pure; a large file takes seconds, so call ``read`` in a thread. Whoever wrote the file may mean
 harm: everything in it is checked and bounded, no name in it becomes a path, and every id is made
@@ -18,13 +19,21 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from heapq import heappop, heappush
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from wireside.chat import tree
 from wireside.chat.conversation import title_of
 from wireside.chat.export import FORMAT, VERSION
+from wireside.chat.foreign_exports import (
+    ForeignConversation,
+    ForeignMessage,
+    file_marks,
+    reader_for,
+    reason_of,
+)
+from wireside.chat.untyped import as_dict, as_line, as_list, as_text
 from wireside.errors import BadMessage, InternalError, WiresideError
 from wireside.messages import (
     End,
@@ -72,9 +81,13 @@ MAX_WORDS_CHARS = 2_000
 MAX_NUMBER = 2**53
 
 PARTS = "Import it in parts: put fewer conversations into each file."
-EXPECTED = "Expected: a file exported here as JSON, ChatGPT's conversations.json, or its .zip."
+EXPECTED = (
+    "Expected: a file exported here as JSON, or an export of ChatGPT (conversations.json), Claude,"
+    " Open WebUI, LibreChat or DeepSeek, as JSON or as the .zip that it came in."
+)
 
 NewId = Callable[[], str]
+M = TypeVar("M")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +99,7 @@ class Imported:
     shown: int
     turns: tuple[TurnRecord, ...]
     passed_over: int = 0
-    """Turns with neither a question nor an answer: they are left out."""
+    """What is left out: turns with nothing in them, and parts that a text can't show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +241,21 @@ def place(nodes: Sequence[Node]) -> tuple[list[tuple[Node, int, int]], tuple[Bra
     )
 
 
+@dataclass(slots=True)
+class _Said(Generic[M]):
+    """A message that is shown. ``above`` is the one before it that is shown."""
+
+    key: str
+    above: _Said[M] | None
+    is_question: bool
+    message: M
+    time: float
+    is_end: bool = True
+    """Whether a turn ends with it: no part of an answer follows it, or a question does."""
+    after: _Said[M] | None = None
+    """The last part of an answer that follows it."""
+
+
 # ---- the file ----------------------------------------------------------------------------------
 
 Make = Callable[[dict[str, Any], NewId, float, Room], Imported]
@@ -279,13 +307,106 @@ def _conversations(text: bytes) -> Iterator[tuple[Make, msgspec.Raw]]:
     try:
         whole = _cut(text)
         if isinstance(whole, list):
-            yield from ((_from_chatgpt, raw) for raw in whole)
-        elif "mapping" in whole:
-            yield _from_chatgpt, msgspec.Raw(text)
+            yield from ((_from_elsewhere, raw) for raw in whole)
+        elif "format" not in whole and not FOREIGN_KEYS.isdisjoint(whole):
+            yield _from_elsewhere, msgspec.Raw(text)
         else:
             yield from ((_from_ours, raw) for raw in _ours(whole))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise BadMessage(f"The file is not JSON that can be read. {EXPECTED}") from error
+
+
+FOREIGN_KEYS = frozenset({"mapping", "chat_messages", "chat", "history", "messages"})
+"""One of these is in each conversation of another product's export."""
+
+
+def _from_elsewhere(value: dict[str, Any], new_id: NewId, now: float, room: Room) -> Imported:
+    if "turns" in value and FOREIGN_KEYS.isdisjoint(value):
+        return _from_ours(value, new_id, now, room)
+    if (reader := reader_for(value)) is None:
+        return _from_chatgpt(value, new_id, now, room)
+    return _from_foreign(reader(value), new_id, now, room)
+
+
+def _from_foreign(found: ForeignConversation, new_id: NewId, now: float, room: Room) -> Imported:
+    created_at = _time(found.created_at, now, now)
+    said, nearest = _said_in(found.messages, created_at, now)
+
+    def question(here: _Said[ForeignMessage]) -> str:
+        return here.message.question or ""
+
+    def answer(chain: list[_Said[ForeignMessage]]) -> Segment | None:
+        return _joined(chain, as_line(found.model, MAX_NAME_CHARS), new_id)
+
+    nodes = _turns_of(said, question, answer, new_id, room)
+    if not nodes:
+        raise BadMessage("messages: at least one.")
+    title = as_line(found.title, MAX_TITLE_CHARS)
+    tags = (as_line(tag, MAX_TAG_CHARS) for tag in found.tags)
+    return _imported(
+        nodes,
+        _shown_end(nearest.get(found.current) if isinstance(found.current, str) else None),
+        title=title,
+        title_source="model" if title else "words",
+        created_at=created_at,
+        updated_at=_time(found.updated_at, created_at, now),
+        is_pinned=found.is_pinned,
+        is_archived=found.is_archived,
+        tags=tuple(dict.fromkeys(tag for tag in tags if tag))[:MAX_TAGS],
+        new_id=new_id,
+        left_out=sum(one.left_out for one in found.messages),
+    )
+
+
+def _said_in(
+    messages: Sequence[ForeignMessage], fallback: float, now: float
+) -> tuple[list[_Said[ForeignMessage]], dict[str, _Said[ForeignMessage] | None]]:
+    """Return the messages, parents first; of several with one key the first counts."""
+    by_key = {one.key: one for one in reversed(messages)}
+    follow: dict[str | None, list[str]] = {}
+    for key, one in reversed(by_key.items()):
+        parent = one.parent if one.parent in by_key and one.parent != key else None
+        follow.setdefault(parent, []).append(key)
+    said: list[_Said[ForeignMessage]] = []
+    nearest: dict[str, _Said[ForeignMessage] | None] = {}
+    stack: list[tuple[str, _Said[ForeignMessage] | None]] = [
+        (key, None) for key in reversed(follow.pop(None, []))
+    ]
+    while stack:
+        key, above = stack.pop()
+        message = by_key[key]
+        time = _time(message.time, above.time if above else fallback, now)
+        here = _Said(key, above, message.question is not None, message, time)
+        if above is not None and not here.is_question:
+            above.after = here
+        said.append(here)
+        nearest[key] = here
+        stack += [(child, here) for child in reversed(follow.get(key, ()))]
+    _find_ends(said)
+    return said, nearest
+
+
+def _joined(chain: list[_Said[ForeignMessage]], model: str, new_id: NewId) -> Segment | None:
+    """Return the parts of an answer as one segment; all states of a tool call share a number."""
+    if not chain:
+        return None
+    entries: list[Entry] = []
+    calls: dict[str, str] = {}
+    for here in chain:
+        for entry in here.message.entries:
+            if isinstance(entry, ToolDelta):
+                call = calls.setdefault(entry.call, f"call-{len(calls) + 1}")
+                entries.append(replace(entry, call=call))
+            elif isinstance(entry, TextDelta) and here is not chain[0] and entries:
+                is_first = entry is here.message.entries[0]
+                entries.append(TextDelta(f"\n\n{entry.text}") if is_first else entry)
+            else:
+                entries.append(entry)
+        model = as_line(here.message.model, MAX_NAME_CHARS) or model
+    last = {entry.call: entry for entry in entries if isinstance(entry, ToolDelta)}
+    entries += [replace(one, state="done") for one in last.values() if one.state == "running"]
+    end = End(chain[-1].message.reason)
+    return Segment(new_id(), model, tuple(entries), end, created_at=chain[0].time)
 
 
 def _ours(whole: Mapping[str, msgspec.Raw]) -> list[msgspec.Raw]:
@@ -394,13 +515,13 @@ def _from_ours(value: dict[str, Any], new_id: NewId, now: float, room: Room) -> 
     nodes = [
         _our_node(turn, new_id, created_at, now, room) for turn in turns if isinstance(turn, dict)
     ]
-    tags = (_line(tag, MAX_TAG_CHARS) for tag in _list(value.get("tags")))
+    tags = (as_line(tag, MAX_TAG_CHARS) for tag in as_list(value.get("tags")))
     source = value.get("title_source")
     titles: dict[object, TitleSource] = {"words": "words", "model": "model", "person": "person"}
     return _imported(
         nodes,
         value.get("shown_turn"),
-        title=_line(value.get("title"), MAX_TITLE_CHARS),
+        title=as_line(value.get("title"), MAX_TITLE_CHARS),
         title_source=titles.get(source if isinstance(source, str) else None, "model"),
         created_at=created_at,
         updated_at=_time(value.get("updated_at"), created_at, now),
@@ -413,11 +534,11 @@ def _from_ours(value: dict[str, Any], new_id: NewId, now: float, room: Room) -> 
 
 def _our_node(turn: dict[str, Any], new_id: NewId, fallback: float, now: float, room: Room) -> Node:
     created_at = _time(turn.get("created_at"), fallback, now)
-    options = _options(_dict(turn.get("options")))
+    options = _options(as_dict(turn.get("options")))
     calls: dict[str, str] = {}
     segments = [
         _our_segment(segment, calls, new_id, created_at, now, sanitize=options.sanitize)
-        for segment in _list(turn.get("answer"))
+        for segment in as_list(turn.get("answer"))
         if isinstance(segment, dict)
     ]
     room.take(parts=sum(len(segment.entries) + 1 for segment in segments))
@@ -425,11 +546,11 @@ def _our_node(turn: dict[str, Any], new_id: NewId, fallback: float, now: float, 
     node = Node(
         key=key if isinstance(key, str) and key else new_id(),
         parent=parent if isinstance(parent, str) else None,
-        question=_text(turn.get("question")),
+        question=as_text(turn.get("question")),
         created_at=created_at,
         segments=tuple(segments) or (_no_answer(new_id, created_at),),
         options=options,
-        feedback=_feedback(_dict(turn.get("feedback"))),
+        feedback=_feedback(as_dict(turn.get("feedback"))),
     )
     room.take_node(node)
     return node
@@ -444,10 +565,10 @@ def _our_segment(
     *,
     sanitize: bool,
 ) -> Segment:
-    parts = (part for part in _list(value.get("parts")) if isinstance(part, dict))
+    parts = (part for part in as_list(value.get("parts")) if isinstance(part, dict))
     return Segment(
         stream=new_id(),
-        model=_line(value.get("model"), MAX_NAME_CHARS),
+        model=as_line(value.get("model"), MAX_NAME_CHARS),
         entries=tuple(entry for part in parts if (entry := _our_entry(part, calls)) is not None),
         end=_our_end(value),
         sanitize=sanitize,
@@ -458,31 +579,31 @@ def _our_segment(
 def _our_entry(part: dict[str, Any], calls: dict[str, str]) -> Entry | None:
     match part.get("type"):
         case "text":
-            return TextDelta(text) if (text := _text(part.get("text"))) else None
+            return TextDelta(text) if (text := as_text(part.get("text"))) else None
         case "reasoning":
-            return ReasoningDelta(text) if (text := _text(part.get("text"))) else None
+            return ReasoningDelta(text) if (text := as_text(part.get("text"))) else None
         case "tool":
-            call = calls.setdefault(_text(part.get("call")), f"call-{len(calls) + 1}")
+            call = calls.setdefault(as_text(part.get("call")), f"call-{len(calls) + 1}")
             states: dict[object, ToolState] = {"done": "done", "running": "running"}
             state = part.get("state")
             result = part.get("result")
             return ToolDelta(
                 call,
-                _line(part.get("name"), MAX_NAME_CHARS),
+                as_line(part.get("name"), MAX_NAME_CHARS),
                 states.get(state if isinstance(state, str) else None, "failed"),
-                _text(part.get("arguments")),
-                _text(result) if isinstance(result, str) else None,
+                as_text(part.get("arguments")),
+                as_text(result) if isinstance(result, str) else None,
             )
         case _:
             return None
 
 
 def _our_end(value: dict[str, Any]) -> End:
-    numbers = _dict(value.get("usage"))
+    numbers = as_dict(value.get("usage"))
     usage = Usage(_count(numbers.get("input_tokens")), _count(numbers.get("output_tokens")))
     if isinstance(error := value.get("error"), dict):
-        kind = _ERRORS.get(_text(error.get("code")), InternalError)
-        return End(None, kind(_line(error.get("message"), 1_000) or None), usage)
+        kind = _ERRORS.get(as_text(error.get("code")), InternalError)
+        return End(None, kind(as_line(error.get("message"), 1_000) or None), usage)
     reasons: dict[object, FinishReason] = {
         "stop": "stop",
         "length": "length",
@@ -497,8 +618,8 @@ def _our_end(value: dict[str, Any]) -> End:
 def _options(value: dict[str, Any]) -> Options:
     temperature = _number(value.get("temperature"))
     return Options(
-        model=_line(value.get("model"), MAX_NAME_CHARS) or None,
-        system=_text(value.get("system")) or None,
+        model=as_line(value.get("model"), MAX_NAME_CHARS) or None,
+        system=as_text(value.get("system")) or None,
         temperature=temperature if temperature is not None and 0 <= temperature <= 2 else None,
         max_tokens=_count(value.get("max_tokens")) or None,
         sanitize=value.get("sanitize") is True,
@@ -506,7 +627,7 @@ def _options(value: dict[str, Any]) -> Options:
 
 
 def _feedback(value: dict[str, Any]) -> Feedback | None:
-    words = _text(value.get("words"))[:MAX_WORDS_CHARS]
+    words = as_text(value.get("words"))[:MAX_WORDS_CHARS]
     match value.get("verdict"):
         case "up":
             return Feedback("up", words)
@@ -523,34 +644,25 @@ def _feedback(value: dict[str, Any]) -> Feedback | None:
 # anew, an answer is a chain of messages of assistant and tools, and some messages are not shown.
 
 
-@dataclass(slots=True)
-class _Said:
-    """A message that is shown. ``above`` is the one before it that is shown."""
-
-    key: str
-    above: _Said | None
-    is_question: bool
-    message: dict[str, Any]
-    time: float
-    is_end: bool = True
-    """Whether a turn ends with it: no part of an answer follows it, or a question does."""
-    after: _Said | None = None
-    """The last part of an answer that follows it."""
-
-
 def _from_chatgpt(value: dict[str, Any], new_id: NewId, now: float, room: Room) -> Imported:
     mapping = value.get("mapping")
     if not isinstance(mapping, dict):
         raise BadMessage("mapping: an object.")
     created_at = _time(value.get("create_time"), now, now)
     said, nearest = _said(mapping, created_at, now)
-    nodes = _turns_of(said, _line(value.get("default_model_slug"), MAX_NAME_CHARS), new_id, room)
+    model = as_line(value.get("default_model_slug"), MAX_NAME_CHARS)
+    left_out = sum(_parts_left_out(here.message) for here in said)
+
+    def answer(chain: list[_Said[dict[str, Any]]]) -> Segment | None:
+        return _answer(chain, model, new_id)
+
+    nodes = _turns_of(said, lambda here: _content(here.message), answer, new_id, room)
     if not nodes:
         raise BadMessage("mapping: at least one message.")
-    title = _line(value.get("title"), MAX_TITLE_CHARS)
+    title = as_line(value.get("title"), MAX_TITLE_CHARS)
     return _imported(
         nodes,
-        _shown_end(nearest.get(_text(value.get("current_node")))),
+        _shown_end(nearest.get(as_text(value.get("current_node")))),
         title=title,
         title_source="model" if title else "words",
         created_at=created_at,
@@ -559,19 +671,22 @@ def _from_chatgpt(value: dict[str, Any], new_id: NewId, now: float, room: Room) 
         is_archived=value.get("is_archived") is True,
         tags=(),
         new_id=new_id,
+        left_out=left_out,
     )
 
 
 def _said(
     mapping: dict[str, Any], fallback: float, now: float
-) -> tuple[list[_Said], dict[str, _Said | None]]:
+) -> tuple[list[_Said[dict[str, Any]]], dict[str, _Said[dict[str, Any]] | None]]:
     """Return the shown messages, each after the one above it, and for every node that is reached
     from a root the last one that is shown on the way to it, itself included.
     """
     follow = _children(mapping)
-    said: list[_Said] = []
-    nearest: dict[str, _Said | None] = {}
-    stack: list[tuple[str, _Said | None]] = [(key, None) for key in reversed(follow.pop(None, []))]
+    said: list[_Said[dict[str, Any]]] = []
+    nearest: dict[str, _Said[dict[str, Any]] | None] = {}
+    stack: list[tuple[str, _Said[dict[str, Any]] | None]] = [
+        (key, None) for key in reversed(follow.pop(None, []))
+    ]
     while stack:
         key, above = stack.pop()
         message = mapping[key].get("message") if isinstance(mapping[key], dict) else None
@@ -584,12 +699,17 @@ def _said(
             above = here
         nearest[key] = above
         stack += [(child, above) for child in reversed(follow.get(key, ()))]
+    _find_ends(said)
+    return said, nearest
+
+
+def _find_ends(said: Sequence[_Said[M]]) -> None:
+    """Mark the messages with which a turn ends."""
     for here in said:
         here.is_end = here.after is None
     for here in said:
         if here.is_question and here.above is not None:
             here.above.is_end = True
-    return said, nearest
 
 
 def _children(mapping: dict[str, Any]) -> dict[str | None, list[str]]:
@@ -599,7 +719,7 @@ def _children(mapping: dict[str, Any]) -> dict[str | None, list[str]]:
         parent = node.get("parent") if isinstance(node, dict) else None
         parents[key] = parent if isinstance(parent, str) and parent in mapping else None
     for key, node in mapping.items():  # older files leave some parents out
-        for child in _list(node.get("children")) if isinstance(node, dict) else ():
+        for child in as_list(node.get("children")) if isinstance(node, dict) else ():
             if isinstance(child, str) and child in parents and parents[child] is None:
                 parents[child] = key if child != key else None
     follow: dict[str | None, list[str]] = {}
@@ -608,45 +728,51 @@ def _children(mapping: dict[str, Any]) -> dict[str | None, list[str]]:
     return follow
 
 
-def _turns_of(said: list[_Said], model: str, new_id: NewId, room: Room) -> list[Node]:
+def _turns_of(
+    said: list[_Said[M]],
+    question: Callable[[_Said[M]], str],
+    answer: Callable[[list[_Said[M]]], Segment | None],
+    new_id: NewId,
+    room: Room,
+) -> list[Node]:
     """Return a turn for each end, with all parts of its answer, in the order of their time."""
     ends = sorted((here for here in said if here.is_end), key=lambda here: here.time)
     nodes: list[Node] = []
     for end in ends:
-        chain: list[_Said] = []
-        at: _Said | None = end
+        chain: list[_Said[M]] = []
+        at: _Said[M] | None = end
         while at is not None and not at.is_question:
             chain.append(at)
             at = at.above
         room.take(parts=len(chain))
         first = at or chain[-1]
-        answer = _answer(chain[::-1], model, new_id)
+        segment = answer(chain[::-1])
         nodes.append(
             Node(
                 key=end.key,
                 parent=first.above.key if first.above else None,
-                question=_content(first.message) if at else "",
+                question=question(first) if at else "",
                 created_at=first.time,
-                segments=(answer or _no_answer(new_id, first.time),),
+                segments=(segment or _no_answer(new_id, first.time),),
             )
         )
         room.take_node(nodes[-1])
     return nodes
 
 
-def _answer(chain: list[_Said], model: str, new_id: NewId) -> Segment | None:
+def _answer(chain: list[_Said[dict[str, Any]]], model: str, new_id: NewId) -> Segment | None:
     """Return the parts of an answer as one segment."""
     entries: list[Entry] = []
     open_calls: list[ToolDelta] = []
     calls = 0
     for here in chain:
         message = here.message
-        metadata = _dict(message.get("metadata"))
-        model = _line(metadata.get("model_slug"), MAX_NAME_CHARS) or model
-        content = _dict(message.get("content"))
-        recipient = _line(message.get("recipient"), MAX_NAME_CHARS) or "all"
+        metadata = as_dict(message.get("metadata"))
+        model = as_line(metadata.get("model_slug"), MAX_NAME_CHARS) or model
+        content = as_dict(message.get("content"))
+        recipient = as_line(message.get("recipient"), MAX_NAME_CHARS) or "all"
         if _role(message) == "tool":
-            name = _line(_dict(message.get("author")).get("name"), MAX_NAME_CHARS) or "tool"
+            name = as_line(as_dict(message.get("author")).get("name"), MAX_NAME_CHARS) or "tool"
             if open_calls:
                 call = open_calls.pop(0)
             else:
@@ -667,10 +793,11 @@ def _answer(chain: list[_Said], model: str, new_id: NewId) -> Segment | None:
     if not chain:
         return None
     entries += [replace(call, state="done") for call in open_calls]
-    return Segment(new_id(), model, tuple(entries), End("stop"), created_at=chain[0].time)
+    end = End(_reason_of(chain[-1].message))
+    return Segment(new_id(), model, tuple(entries), end, created_at=chain[0].time)
 
 
-def _shown_end(here: _Said | None) -> str | None:
+def _shown_end(here: _Said[M] | None) -> str | None:
     """Return where the turn ends that a message belongs to."""
     while here is not None and not here.is_end:
         here = here.after
@@ -680,41 +807,120 @@ def _shown_end(here: _Said | None) -> str | None:
 def _is_shown(message: dict[str, Any]) -> bool:
     if _role(message) not in ("user", "assistant", "tool") or message.get("weight") == 0:
         return False
-    if _dict(message.get("metadata")).get("is_visually_hidden_from_conversation") is True:
+    if as_dict(message.get("metadata")).get("is_visually_hidden_from_conversation") is True:
         return False
-    kind = _dict(message.get("content")).get("content_type")
+    kind = as_dict(message.get("content")).get("content_type")
     return kind not in ("user_editable_context", "model_editable_context", "reasoning_recap")
 
 
 def _role(message: dict[str, Any]) -> str:
-    return _text(_dict(message.get("author")).get("role"))
+    return as_text(as_dict(message.get("author")).get("role"))
 
 
 def _content(message: dict[str, Any]) -> str:
     """Return what a message says; what can't be in a text is named in brackets."""
-    content = _dict(message.get("content"))
-    parts = [_piece(part) for part in _list(content.get("parts"))]
-    if not parts:
-        parts = [_text(content.get("text")) or _text(content.get("result"))]
+    content = as_dict(message.get("content"))
+    parts = [_piece(part) for part in as_list(content.get("parts"))]
+    if not any(parts):
+        parts = _other_text(content)
+    metadata = as_dict(message.get("metadata"))
+    if not any(part.startswith(("[image", "[file", "[audio")) for part in parts):
+        parts += file_marks(as_list(metadata.get("attachments")))
     text = "\n\n".join(part for part in parts if part)
     if content.get("content_type") == "code" and message.get("recipient") in (None, "all"):
         fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
         return f"{fence}\n{text}\n{fence}" if text else ""
-    return _CITATION.sub("", text)
+    return _without_marks(text, as_list(metadata.get("content_references")))
 
 
-_CITATION = re.compile("\ue200[^\ue200\ue201]*\ue201")
-"""Characters for private use, that mean something to ChatGPT's page alone. Two that begin one are
-not in one: a text of nothing else would be gone through from each of them anew.
+def _other_text(content: dict[str, Any]) -> list[str]:
+    """Return the texts of a content that has no parts: quotes, pages, output of programs."""
+    names = ("title", "url", "text", "result", "output_str", "snippet", "summary", "content")
+    found = [as_text(content.get(name)) for name in names]
+    kind = as_text(content.get("content_type"))
+    if not any(found) and ("screenshot" in content or "image" in kind):
+        return ["[image]"]
+    return list(dict.fromkeys(text for text in found if text))
+
+
+def _parts_left_out(message: dict[str, Any]) -> int:
+    """Return 1 where a message holds something of which nothing is kept."""
+    content = as_dict(message.get("content"))
+    empty: tuple[object, ...] = (None, "", [], {}, False)
+    known = ("content_type", "language", "response_format_name", "source_analysis_msg_id")
+    has_content = any(value not in empty for name, value in content.items() if name not in known)
+    if content.get("content_type") == "thoughts" or as_list(content.get("parts")) == [""]:
+        return 0
+    return int(has_content and not _content(message))
+
+
+def _reason_of(message: dict[str, Any]) -> FinishReason:
+    details = as_dict(as_dict(message.get("metadata")).get("finish_details"))
+    if details.get("type") is not None:
+        return reason_of(details.get("type"))
+    is_partial = message.get("status") in ("in_progress", "finished_partial_completion")
+    return "interrupted" if is_partial else "stop"
+
+
+_MARK = re.compile("\ue200([^\ue200\ue201]*)\ue201")
+"""Marks in characters for private use, which ChatGPT's page draws. Two that begin one are not in
+one: a text of nothing else would be gone through from each of them again.
 """
+
+_OLD_CITATION = re.compile("【[^【】]{0,200}†[^【】]{0,200}】")
+
+_REFERENCE = re.compile(r"turn\d+[a-z_]+\d+$|file[-_]\w+$|\d+$")
+"""What a mark points to, as opposed to what it shows."""
+
+_POINTERS = frozenset(
+    {"cite", "filecite", "navlist", "i", "image_group", "image", "video", "finance", "forecast"}
+    | {"sports", "schedule", "standing", "products", "product", "map", "business", "memory"}
+)
+"""Kinds of marks that hold nothing but references: citations, pictures, widgets."""
+
+
+def _without_marks(text: str, references: list[Any]) -> str:
+    """Return a text as a reader saw it: marks of names show the name, citations their sources."""
+    if "\ue200" not in text and "【" not in text:
+        return text
+    shown: dict[str, str] = {}
+    for one in references:
+        reference = as_dict(one)
+        if mark := as_text(reference.get("matched_text")):
+            alt = reference.get("alt")
+            shown[mark] = as_text(alt) if isinstance(alt, str) else ""
+
+    def instead(match: re.Match[str]) -> str:
+        kind, *fields = match[1].split("\ue202")
+        named = next((name for field in fields if (name := _name_in(field))), "")
+        if kind in _POINTERS or not named:
+            return shown.get(match[0], "")
+        return shown.get(match[0]) or named
+
+    text = _MARK.sub(instead, text)
+    return _OLD_CITATION.sub(lambda match: shown.get(match[0], ""), text)
+
+
+def _name_in(field: str) -> str:
+    """Return what a field of a mark shows: a text, or the name in ``["kind", "name", …]``."""
+    if field.startswith(("[", "{")):
+        try:
+            value = msgspec.json.decode(field)
+        except (msgspec.MsgspecError, RecursionError, ValueError):
+            return ""
+        if isinstance(value, dict):
+            return as_text(value.get("name")) or as_text(value.get("title"))
+        texts = [one for one in as_list(value) if isinstance(one, str)]
+        return texts[1] if len(texts) > 1 else texts[0] if texts else ""
+    return "" if _REFERENCE.match(field) else field
 
 
 def _piece(part: object) -> str:
     if isinstance(part, str):
-        return _text(part)
-    piece = _dict(part)
-    kind = _line(piece.get("content_type"), MAX_NAME_CHARS)
-    if text := _text(piece.get("text")):
+        return as_text(part)
+    piece = as_dict(part)
+    kind = as_line(piece.get("content_type"), MAX_NAME_CHARS)
+    if text := as_text(piece.get("text")):
         return text
     if not kind:
         return ""
@@ -724,8 +930,8 @@ def _piece(part: object) -> str:
 
 def _thoughts(content: dict[str, Any]) -> str:
     found = []
-    for thought in _list(content.get("thoughts")):
-        pieces = (_text(_dict(thought).get(name)) for name in ("summary", "content"))
+    for thought in as_list(content.get("thoughts")):
+        pieces = (as_text(as_dict(thought).get(name)) for name in ("summary", "content"))
         found.append("\n".join(piece for piece in pieces if piece))
     return "\n\n".join(piece for piece in found if piece)
 
@@ -745,6 +951,7 @@ def _imported(
     is_archived: bool,
     tags: tuple[str, ...],
     new_id: NewId,
+    left_out: int = 0,
 ) -> Imported:
     kept, above = _with_something(nodes)
     if nodes and not kept:
@@ -786,7 +993,7 @@ def _imported(
         branches,
         tree.tip(by_id, *shown) if shown else branches[-1].id,
         tuple(turns),
-        len(nodes) - len(kept),
+        len(nodes) - len(kept) + left_out,
     )
 
 
@@ -839,23 +1046,6 @@ def _errors(kind: type[WiresideError]) -> Iterator[tuple[str, type[WiresideError
 
 
 _ERRORS = dict(_errors(WiresideError))
-
-
-def _text(value: object) -> str:
-    """Return a text as it is, but for NUL: PostgreSQL refuses it."""
-    return value.replace("\x00", "\ufffd") if isinstance(value, str) else ""
-
-
-def _line(value: object, max_chars: int) -> str:
-    return " ".join(_text(value).split())[:max_chars].strip()
-
-
-def _dict(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _list(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []
 
 
 def _number(value: object) -> float | None:

@@ -18,6 +18,7 @@ from wireside.errors import BadMessage, NotFound
 from wireside.generation.runner import Runner, new_name
 from wireside.generation.tasks import Tasks, whole
 from wireside.identity import LOCAL, NOBODY, Caller
+from wireside.messages import TextDelta
 from wireside.ports import Blind, Clock, Store, Witness
 from wireside.records import (
     Branch,
@@ -357,6 +358,49 @@ class Library:
         self._tell_of(info)
         return info
 
+    async def known_imports(self) -> dict[int, list[str]]:
+        """Return the ids of the caller's conversations by time of creation, in milliseconds.
+
+        ``merge`` looks there for conversations that a file holds again.
+        """
+        known: dict[int, list[str]] = {}
+        for conversation_id, created_at in await self._store.creation_times(self._owner):
+            known.setdefault(_milliseconds(created_at), []).append(conversation_id)
+        return known
+
+    async def merge(
+        self, imported: Imported, known: dict[int, list[str]]
+    ) -> tuple[Literal["added", "updated", "unchanged"], str]:
+        """Keep a conversation of a file, unless it is here already.
+
+        A conversation is the same when it began at the same millisecond and all turns of one are
+        in the other. One that the file continues is replaced, with the caller's title, tags and
+        pin; one that was continued here stays as it is.
+
+        Returns:
+            What was done, and the id of the conversation.
+        """
+        created_at = _milliseconds(imported.info.created_at)
+        new_turns = {_fingerprint(turn) for turn in imported.turns}
+        outdated: ConversationInfo | None = None
+        for conversation_id in known.get(created_at, ()):
+            found = await self.open(conversation_id)
+            if found is None:
+                continue
+            its_turns = {_fingerprint(turn) async for turn in walk(self._store, found, "all")}
+            if new_turns <= its_turns:
+                return "unchanged", conversation_id
+            if its_turns < new_turns and found.id not in self._answering.get(self._owner, ()):
+                outdated = found.info
+        if outdated is not None:
+            imported = replace(imported, info=_with_choices(imported.info, outdated))
+        info = await self.add(imported)
+        known.setdefault(created_at, []).append(info.id)
+        if outdated is None:
+            return "added", info.id
+        await self.delete([outdated.id])
+        return "updated", info.id
+
 
 async def walk(
     store: Store, conversation: Conversation, which: Literal["shown", "all"]
@@ -373,6 +417,34 @@ async def walk(
         for record in records:
             yield record
         after = records[-1].branch, records[-1].depth
+
+
+def _milliseconds(seconds: float) -> int:
+    return round(seconds * 1_000_000) // 1000  # as exports write times: cut, not rounded
+
+
+def _fingerprint(turn: TurnRecord) -> tuple[str, int, str]:
+    """Return what makes a turn the same in the store and in a file."""
+    text = "".join(
+        entry.text
+        for segment in turn.segments
+        for entry in segment.entries
+        if isinstance(entry, TextDelta)
+    )
+    return turn.question, _milliseconds(turn.created_at), text
+
+
+def _with_choices(info: ConversationInfo, earlier: ConversationInfo) -> ConversationInfo:
+    """Return a conversation of a file with what its owner chose for the earlier one."""
+    has_own_title = earlier.title_source == "person"
+    return replace(
+        info,
+        title=earlier.title if has_own_title else info.title,
+        title_source=earlier.title_source if has_own_title else info.title_source,
+        pinned_at=earlier.pinned_at or info.pinned_at,
+        archived_at=earlier.archived_at or info.archived_at,
+        tags=tuple(dict.fromkeys((*earlier.tags, *info.tags)))[:MAX_TAGS],
+    )
 
 
 def _title(text: str) -> str:

@@ -53,6 +53,14 @@ def create(connection: Connection, info: ConversationInfo, *, shown: int = 0) ->
     return True
 
 
+def creation_times(connection: Connection, owner: str) -> list[tuple[str, float]]:
+    """Return the ids of an owner's conversations, each with its time of creation."""
+    columns = (conversations.c.id, conversations.c.created_at)
+    there = (conversations.c.owner == owner, conversations.c.deleted_at.is_(None))
+    rows = connection.execute(select(*columns).where(*there))
+    return [(row.id, row.created_at) for row in rows]
+
+
 def keep_branches(connection: Connection, conversation_id: str, changed: Iterable[Branch]) -> None:
     """Add branches, or make them longer."""
     statement = insert(branches, is_sqlite(connection))

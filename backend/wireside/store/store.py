@@ -124,6 +124,10 @@ class SqlStore:
         """Return all conversations and whose each is, for a command that goes through them."""
         return await self._database.read(conversations.all_ids)
 
+    async def creation_times(self, owner: str) -> Sequence[tuple[str, float]]:
+        """See ``Store``."""
+        return await self._database.read(partial(conversations.creation_times, owner=owner))
+
     async def update(self, info: ConversationInfo) -> None:
         """See ``Store``."""
         await self._database.write(partial(conversations.change, info=info))

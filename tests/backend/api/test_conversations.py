@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 import threading
+import time
 import zipfile
 from collections.abc import AsyncIterator
 from typing import Any
@@ -26,7 +27,7 @@ from wireside.messages import Options
 async def http(chat: ChatService) -> AsyncIterator[httpx2.AsyncClient]:
     app = FastAPI()
     app.add_exception_handler(WiresideError, Problems(lambda _: None, lambda *_: None))
-    app.include_router(ConversationRoutes(lambda text: f"<p>{text}</p>", lambda: 0).router())
+    app.include_router(ConversationRoutes(lambda text: f"<p>{text}</p>", time.time).router())
 
     async def asked(scope: Scope, receive: Receive, send: Send) -> None:
         scope["state"] = {"chat": chat}
@@ -147,6 +148,10 @@ async def test_files_go_out_and_in(http: httpx2.AsyncClient, ask: Any) -> None:
     assert "one <b>" not in html.text
     both = await http.get("/export", params={"ids": ",".join(names)})
     assert len(json.loads(both.text)["conversations"]) == 2
+    unchanged = (await http.post("/import", content=both.content)).json()
+    assert (unchanged["imported"], unchanged["unchanged"]) == (0, 2)
+    for name in names:
+        await http.delete(f"/{name}")
     result = (await http.post("/import", content=both.content)).json()
     assert (result["imported"], result["passed_over"]) == (2, 0)
     again = (await http.get(f"/{result['conversations'][0]}")).json()
@@ -155,6 +160,40 @@ async def test_files_go_out_and_in(http: httpx2.AsyncClient, ask: Any) -> None:
     refused = await http.post("/import", content=b"no json")
     assert refused.status_code == 400
     assert "conversations.json" in refused.json()["message"]
+
+
+async def test_a_file_that_is_imported_again_updates_what_it_continues(
+    http: httpx2.AsyncClient,
+) -> None:
+    def message(number: int, sender: str, text: str) -> dict[str, str]:
+        at = f"2025-02-19T10:00:0{number}Z"
+        return {"uuid": str(number), "sender": sender, "text": text, "created_at": at}
+
+    def export(*messages: dict[str, str]) -> bytes:
+        at = {"created_at": "2025-02-19T10:00:00Z", "updated_at": "2025-02-19T10:01:00Z"}
+        chat = {"uuid": "c", "name": "A chat", **at, "chat_messages": list(messages)}
+        return json.dumps([chat, chat]).encode()
+
+    first = (message(1, "human", "Hi"), message(2, "assistant", "Hello"))
+    more = (*first, message(3, "human", "More"), message(4, "assistant", "Of course"))
+
+    async def put_in(data: bytes) -> tuple[int, int, int]:
+        counts = (await http.post("/import", content=data)).json()
+        return counts["imported"], counts["updated"], counts["unchanged"]
+
+    async def there() -> list[tuple[str, int]]:
+        listed = (await http.get("")).json()["conversations"]
+        found = [(await http.get(f"/{one['id']}")).json() for one in listed]
+        return [(one["title"], one["total"]) for one in found]
+
+    assert await put_in(export(*first)) == (1, 0, 1), "twice in one file is once"
+    assert await put_in(export(*first)) == (0, 0, 2)
+    (listed,) = (await http.get("")).json()["conversations"]
+    await http.patch(f"/{listed['id']}", json={"title": "My title", "tags": ["a"]})
+    assert await put_in(export(*more)) == (0, 1, 1)
+    assert await there() == [("My title", 2)]
+    assert await put_in(export(*first)) == (0, 0, 2), "an older file changes nothing"
+    assert await there() == [("My title", 2)]
 
 
 async def test_others_are_served_while_an_answer_is_rendered_for_a_file(

@@ -786,7 +786,7 @@ export default {
             { type: "button", class: "ws-tool", "data-testid": "import", "aria-label": w.import_file, title: w.import_file, disabled: this.importing, onClick: () => this.$refs.file.click() },
             icon("upload"),
           ),
-          h("input", { ref: "file", type: "file", accept: ".json,.zip", hidden: true, onChange: (e) => this.importFile(e.target.files[0]) }),
+          h("input", { ref: "file", type: "file", accept: ".json,.zip", multiple: true, hidden: true, onChange: (e) => this.importFiles([...e.target.files]) }),
         ]),
       ]);
     },
@@ -808,31 +808,57 @@ export default {
     onDrop(e) {
       if (this.isReader) return;
       this.isDropping = false;
-      const file = e.dataTransfer?.files[0];
-      if (!file) return;
+      const files = [...(e.dataTransfer?.files ?? [])];
+      if (!files.length) return;
       e.preventDefault();
       e.stopPropagation();
-      this.importFile(file);
+      this.importFiles(files);
+    },
+    /** Import files one after another; the toast tells the counts of all of them. */
+    async importFiles(files) {
+      const w = this.words;
+      if (!files.length || this.importing) return;
+      this.importing = true;
+      const total = { imported: 0, updated: 0, unchanged: 0, passed_over: 0 };
+      const failures = [];
+      let isAnyRead = false;
+      for (const [index, file] of files.entries()) {
+        const progress = files.length > 1 ? ` ${index + 1} / ${files.length}` : "";
+        this.say(w.importing + progress, Infinity);
+        const result = await this.importFile(file);
+        if (result.counts) {
+          isAnyRead = true;
+          for (const name of Object.keys(total)) total[name] += result.counts[name] ?? 0;
+        } else {
+          failures.push(files.length > 1 ? `${file.name}: ${result.failure}` : result.failure);
+        }
+      }
+      this.importing = false;
+      this.$refs.file.value = "";
+      const sentences = isAnyRead ? this.importSentences(total) : [];
+      this.say([...sentences, ...failures].join(" "), failures.length || sentences.length > 1 ? 2 * SAY_MS : SAY_MS);
     },
     async importFile(file) {
       const w = this.words;
-      if (!file || this.importing) return;
-      this.importing = true;
-      this.say(w.importing, Infinity);
-      let sentence = w.offline;
+      let failure = w.offline;
       try {
         const response = await fetch(`${this.base}/api/conversations/import`, { method: "POST", body: file });
-        sentence = w.sidebar_import_failed;
+        failure = w.sidebar_import_failed;
         const said = await response.json();
-        if (!response.ok) sentence = said.message || sentence;
-        else sentence = said.imported === 1 ? w.sidebar_imported_one : w.imported.replace("{count}", said.imported);
+        if (response.ok) return { counts: said };
+        failure = said.message || failure;
       } catch {
-        // no connection, or what answered was not our server
-      } finally {
-        this.importing = false;
-        this.$refs.file.value = "";
-        this.say(sentence);
+        // no connection, or another server answered
       }
+      return { failure };
+    },
+    importSentences(total) {
+      const w = this.words;
+      const sentences = [total.imported === 1 ? w.sidebar_imported_one : w.imported.replace("{count}", total.imported)];
+      if (total.updated) sentences.push(w.import_updated.replace("{count}", total.updated));
+      if (total.unchanged) sentences.push(w.import_unchanged.replace("{count}", total.unchanged));
+      if (total.passed_over) sentences.push(w.import_passed_over.replace("{count}", total.passed_over));
+      return sentences;
     },
     async share(item) {
       const w = this.words;

@@ -140,6 +140,9 @@ WORDS: Mapping[str, str] = {
     "imported": "استُوردت {count} محادثة.",
     "sidebar_imported_one": "استُوردت محادثة واحدة.",
     "sidebar_import_failed": "لا يمكن استيراد هذا الملف.",
+    "import_updated": "تم التحديث: {count}.",
+    "import_unchanged": "موجودة مسبقًا: {count}.",
+    "import_passed_over": "أُهمل لتعذّر قراءته أو عرضه: {count}.",
     "offline": "لا يمكن الوصول إلى الخادم.",
     # the pages of accounts
     "account_sign_in": "تسجيل الدخول",

@@ -142,6 +142,9 @@ WORDS: Mapping[str, str] = {
     "imported": "{count} Unterhaltungen importiert.",
     "sidebar_imported_one": "1 Unterhaltung importiert.",
     "sidebar_import_failed": "Diese Datei lässt sich nicht importieren.",
+    "import_updated": "Aktualisiert: {count}.",
+    "import_unchanged": "Schon vorhanden: {count}.",
+    "import_passed_over": "Ausgelassen, weil nicht lesbar oder darstellbar: {count}.",
     "offline": "Der Server ist nicht erreichbar.",
     # the pages of accounts
     "account_sign_in": "Anmelden",

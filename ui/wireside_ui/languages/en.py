@@ -105,6 +105,9 @@ WORDS: Mapping[str, str] = {
     "imported": "{count} conversations imported.",
     "sidebar_imported_one": "1 conversation imported.",
     "sidebar_import_failed": "This file can't be imported.",
+    "import_updated": "Updated: {count}.",
+    "import_unchanged": "Already here: {count}.",
+    "import_passed_over": "Left out, since they can't be read or shown: {count}.",
     "offline": "The server can't be reached.",
     # the pages of accounts
     "account_sign_in": "Sign in",

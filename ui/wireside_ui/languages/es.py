@@ -142,6 +142,9 @@ WORDS: Mapping[str, str] = {
     "imported": "{count} conversaciones importadas.",
     "sidebar_imported_one": "1 conversación importada.",
     "sidebar_import_failed": "No se puede importar este archivo.",
+    "import_updated": "Actualizadas: {count}.",
+    "import_unchanged": "Ya existían: {count}.",
+    "import_passed_over": "Omitidos por no poder leerse o mostrarse: {count}.",
     "offline": "No se puede contactar con el servidor.",
     # the pages of accounts
     "account_sign_in": "Iniciar sesión",

@@ -142,6 +142,9 @@ WORDS: Mapping[str, str] = {
     "imported": "{count} conversations importées.",
     "sidebar_imported_one": "1 conversation importée.",
     "sidebar_import_failed": "Impossible d’importer ce fichier.",
+    "import_updated": "Mises à jour : {count}.",
+    "import_unchanged": "Déjà présentes : {count}.",
+    "import_passed_over": "Omis, car illisibles ou impossibles à afficher : {count}.",
     "offline": "Le serveur est injoignable.",
     # the pages of accounts
     "account_sign_in": "Se connecter",

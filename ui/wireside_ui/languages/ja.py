@@ -141,6 +141,9 @@ WORDS: Mapping[str, str] = {
     "imported": "{count} 件の会話を読み込みました。",
     "sidebar_imported_one": "1 件の会話を読み込みました。",
     "sidebar_import_failed": "このファイルは読み込めません。",
+    "import_updated": "更新: {count}件。",
+    "import_unchanged": "既存: {count}件。",
+    "import_passed_over": "読み取りまたは表示できないため省略: {count}件。",
     "offline": "サーバーに接続できません。",
     # the pages of accounts
     "account_sign_in": "ログイン",

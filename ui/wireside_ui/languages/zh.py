@@ -140,6 +140,9 @@ WORDS: Mapping[str, str] = {
     "imported": "已导入 {count} 个对话。",
     "sidebar_imported_one": "已导入 1 个对话。",
     "sidebar_import_failed": "无法导入此文件。",
+    "import_updated": "已更新：{count}。",
+    "import_unchanged": "已存在：{count}。",
+    "import_passed_over": "因无法读取或显示而略过：{count}。",
     "offline": "无法连接服务器。",
     # the pages of accounts
     "account_sign_in": "登录",
