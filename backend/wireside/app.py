@@ -413,6 +413,7 @@ def _provider(settings: Settings, watcher: Watcher) -> LocalProvider | OpenAIPro
             api_key=api_key,
             base_url=base_url,
             silence_s=settings.silence_s,
+            first_token_s=settings.first_token_s,
             max_connections=settings.streams,
             watcher=watcher,
         )

@@ -194,7 +194,7 @@ class ProviderUnavailable(ProviderError):
 
 
 class ProviderTimeout(ProviderError):
-    """The model was silent for longer than ``silence_s``."""
+    """The model did not begin within ``first_token_s``, or stopped for ``silence_s``."""
 
     code = "provider_timeout"
     retryable = True

@@ -129,8 +129,14 @@ class Settings(BaseSettings):
         True, description="Serve `gpt-4o` by the embedded model while that is the only one."
     )
     system: str | None = Field(None, description="System prompt of requests that bring none.")
+    first_token_s: float = Field(
+        600,
+        gt=0,
+        description="Seconds until the first token of an answer: while a model loads, waits in a "
+        "queue or reasons out of sight.",
+    )
     silence_s: float = Field(
-        60, gt=0, description="Seconds that a model may be silent inside an answer."
+        60, gt=0, description="Seconds without any byte inside an answer, after its first token."
     )
     history_messages: int = Field(
         40, ge=1, description="Messages of a conversation that the model is given, at most."

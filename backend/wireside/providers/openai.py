@@ -90,8 +90,10 @@ NO_REACH = "The model service can't be reached at the moment; try again."
 class OpenAIProvider:
     """Implements ``ports.Provider`` with the API at ``base_url`` (None: OpenAI's own).
 
-    ``silence_s`` is how long the model may write nothing; keep-alives are nothing.
-    ``max_connections`` answers run at once, more are refused. ``backoff_s`` is the wait before
+    ``first_token_s`` is how long the model may take to its first token, whatever the service sends
+    meanwhile: it loads, waits in a queue, or reasons out of sight. Not less than ``silence_s``,
+    and by default the same. ``silence_s`` is how long the service may send nothing after that;
+    with keep-alives alone it may go on for ``first_token_s``. ``max_connections`` answers run at once, more are refused. ``backoff_s`` is the wait before
     the first retry, doubled before the second.
     """
 
@@ -101,6 +103,7 @@ class OpenAIProvider:
         api_key: str | None,
         base_url: str | None,
         silence_s: float,
+        first_token_s: float | None = None,
         max_connections: int = 1000,
         backoff_s: float = 0.5,
         watcher: Watcher = UNWATCHED,
@@ -108,6 +111,7 @@ class OpenAIProvider:
         self._api_key = api_key
         self._base_url = base_url
         self._silence_s = silence_s
+        self._first_token_s = max(silence_s, first_token_s or 0.0)
         self._max_connections = max_connections
         self._backoff_s = backoff_s
         self._watcher = watcher
@@ -221,7 +225,7 @@ class OpenAIProvider:
         """Return the response once its head is there. Raises ``_Failed``."""
         try:
             client = await self._connected()
-            with self._watch() as watch:
+            with self._patient_watch() as watch:
                 while True:
                     body = self._body_of(request)
                     try:
@@ -318,7 +322,7 @@ class OpenAIProvider:
     ) -> AsyncGenerator[Delta, None]:
         seen = 0
         reads = _bytes_of(response)
-        with self._watch() as watch:
+        with self._patient_watch() as watch:
             try:
                 while not completion.is_done and completion.failure is None:
                     try:
@@ -331,12 +335,15 @@ class OpenAIProvider:
                     except Exception as error:  # see ``models``
                         if completion.reason is not None:
                             return
-                        raise _Failed(self._broken(error, completion)) from None
+                        raise _Failed(self._broken(error, completion, watch.waited_s)) from None
                     for delta in completion.feed(data):
                         yield delta
                     if completion.activity != seen:
                         seen = completion.activity
                         watch.saw_life()
+                        watch.shorten(self._silence_s)  # the first token has come
+                    elif completion.reason is None:
+                        watch.saw_bytes()
                     self._check(completion, request)
                     if completion.reason is not None:
                         watch.shorten(TAIL_S)
@@ -350,7 +357,7 @@ class OpenAIProvider:
         """Return the body of an answer that is not streamed. Raises ``_Failed``."""
         body = bytearray()
         async with aclosing(response.aiter_bytes()) as reads:
-            with self._watch() as watch:
+            with self._patient_watch() as watch:
                 while len(body) <= MAX_WHOLE_BYTES:
                     try:
                         body += await watch.over(reads.__anext__)
@@ -417,11 +424,11 @@ class OpenAIProvider:
             text=shown(problem.text),
         )
 
-    def _broken(self, error: Exception, completion: Completion) -> Failure:
+    def _broken(self, error: Exception, completion: Completion, waited_s: float) -> Failure:
         """Return our error for a read that failed or took too long."""
         if isinstance(error, TimeoutError):
             kept = (
-                f"The model stopped sending for {self._silence_s:g} s. What it wrote is kept; "
+                f"The model stopped sending for {waited_s:g} s. What it wrote is kept; "
                 "Continue picks up from there."
             )
             return Failure(self._silence(kept if completion.activity else self._no_answer_in_time))
@@ -433,10 +440,14 @@ class OpenAIProvider:
 
     @property
     def _no_answer_in_time(self) -> str:
-        return f"The model did not answer within {self._silence_s:g} s; try again."
+        return f"The model did not answer within {self._first_token_s:g} s; try again."
 
     def _watch(self) -> SilenceWatch:
         return SilenceWatch(self._silence_s, self._watches)
+
+    def _patient_watch(self) -> SilenceWatch:
+        """Return a watch over an answer that has not begun."""
+        return SilenceWatch(self._first_token_s, self._watches)
 
     # The package
 
