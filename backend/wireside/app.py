@@ -104,11 +104,12 @@ class Server:
             open_pages=page_socket.open_pages,
             tracer=self.tracer,
         )
-        self.provider = _provider(settings, self.telemetry)
+        self.provider = _provider(
+            settings, self.telemetry, on_cannot_chat=lambda model: self.catalog.pass_over(model)
+        )
         self.catalog = Catalog(
             self.provider,
             default=settings.model,
-            embedded=not settings.uses_openai,
             fallback=settings.model_fallback,
             clock=time.monotonic,
         )
@@ -407,7 +408,9 @@ def _tracer(settings: Settings) -> Tracing | None:
     )
 
 
-def _provider(settings: Settings, watcher: Watcher) -> LocalProvider | OpenAIProvider:
+def _provider(
+    settings: Settings, watcher: Watcher, *, on_cannot_chat: Callable[[str], None]
+) -> LocalProvider | OpenAIProvider:
     def connect(base_url: str | None, api_key: str | None) -> OpenAIProvider:
         return OpenAIProvider(
             api_key=api_key,
@@ -416,6 +419,7 @@ def _provider(settings: Settings, watcher: Watcher) -> LocalProvider | OpenAIPro
             first_token_s=settings.first_token_s,
             max_connections=settings.streams,
             watcher=watcher,
+            on_cannot_chat=on_cannot_chat,
         )
 
     if settings.uses_openai:

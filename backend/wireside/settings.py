@@ -123,10 +123,10 @@ class Settings(BaseSettings):
         description="Address of an OpenAI-compatible server, up to `/v1`.",
     )
     model: Line | None = Field(
-        None, description="Default model; empty: the first that the provider lists."
+        None, description="Default model; empty: the first listed one that can chat."
     )
     model_fallback: bool = Field(
-        True, description="Serve `gpt-4o` by the embedded model while that is the only one."
+        True, description="Serve `gpt-4o` by the default model where no such model is listed."
     )
     system: str | None = Field(None, description="System prompt of requests that bring none.")
     first_token_s: float = Field(
