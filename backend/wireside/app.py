@@ -58,6 +58,7 @@ from wireside.identity import NOBODY
 from wireside.protocol import connection
 from wireside.protocol.limits import Addresses, AddressWindows
 from wireside.providers import weights
+from wireside.providers.base_url import base_url_in
 from wireside.providers.catalog import Catalog
 from wireside.providers.local import LocalLimits, LocalProvider
 from wireside.providers.openai import OpenAIProvider
@@ -403,9 +404,17 @@ def _tracer(settings: Settings) -> Tracing | None:
         return None
     return Tracing(
         provider="openai" if settings.uses_openai else "embedded",
-        base_url=settings.openai_base_url,
+        base_url=_upstream(settings),
         has_content=settings.otel_content,
     )
+
+
+def _upstream(settings: Settings) -> str | None:
+    """Return the base URL of the model service as it is used, None for OpenAI's own."""
+    try:
+        return base_url_in(settings.openai_base_url).url if settings.openai_base_url else None
+    except ValueError:  # told by the first answer
+        return None
 
 
 def _provider(

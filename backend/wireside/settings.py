@@ -8,6 +8,7 @@ are honoured as they are.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -25,6 +26,9 @@ from wireside.protocol.handshake import is_for_others, is_loopback
 
 Items = Annotated[tuple[str, ...], NoDecode]
 """A list, written ``a, b, c`` in the environment."""
+
+QUOTES = " \t\r\n\u00a0\u200b\ufeff\"'`“”‘’"
+"""What copying leaves around a value."""
 
 Line = Annotated[str, StringConstraints(strip_whitespace=True)]
 
@@ -315,10 +319,19 @@ class Settings(BaseSettings):
     def _blank_is_unset(cls, value: object) -> object:
         return None if value == "" else value
 
+    @field_validator("openai_base_url", "model", "title_model", mode="before")
+    @classmethod
+    def _without_quotes(cls, value: object) -> object:
+        """Quotation marks are kept by ``docker --env-file`` and by some service managers."""
+        return value.strip(QUOTES) if isinstance(value, str) else value
+
     @field_validator("openai_api_key", mode="before")
     @classmethod
-    def _empty_key_is_unset(cls, value: object) -> object:
-        return value.strip() or None if isinstance(value, str) else value
+    def _bare_key(cls, value: object) -> object:
+        """The key without quotation marks, and without the header's word where that was copied."""
+        if not isinstance(value, str):
+            return value
+        return re.sub(r"^bearer\s+", "", value.strip(QUOTES), flags=re.IGNORECASE) or None
 
     @field_validator(
         "oidc_issuer",
