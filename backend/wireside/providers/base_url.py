@@ -94,14 +94,16 @@ def other_places(url: str) -> Sequence[str]:
     paths = [parts.path.rstrip("/")]
     while (shorter := _ENDS.sub("", paths[-1])) != paths[-1]:
         paths.append(shorter)
+    other = {"http": "https", "https": "http"}.get(parts.scheme, "https")
     found = [f"{origin}{path}" for path in paths if path]
     found += [f"{origin}{path}{place}" for path in reversed(paths) for place in _PLACES]
     if paths[-1]:
         found.insert(len(paths) + len(_PLACES), f"{origin}/v1")
-    return [place for place in dict.fromkeys(found) if place != url][:MAX_PLACES]
+    places = [place for place in dict.fromkeys(found) if place != url]
+    return [*places[: MAX_PLACES - 1], f"{other}://{parts.netloc}{paths[0]}"]
 
 
-MAX_PLACES = 16
+MAX_PLACES = 17
 """How many places are looked at."""
 
 

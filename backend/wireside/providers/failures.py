@@ -120,7 +120,7 @@ def problem_in(body: object) -> Problem:
     return Problem(
         text=" ".join(
             dict.fromkeys(
-                str(inside[key])
+                _text_of(inside[key])
                 for key in (*_TEXTS, "metadata", "details")
                 if inside.get(key) and not isinstance(inside[key], bool)
             )
@@ -167,12 +167,19 @@ def _inside(body: dict[str, Any]) -> dict[str, Any]:
     return body
 
 
+def _text_of(value: object) -> str:
+    try:
+        return str(value)
+    except (ValueError, RecursionError):  # too long a number, too deep a list
+        return ""
+
+
 def _base(inside: dict[str, Any]) -> str:
     return _MINIMAX.get(str(inside.get("status_code")), "") if "status_msg" in inside else ""
 
 
 def _first(inside: dict[str, Any], *keys: str) -> str:
-    return next((str(inside[key]) for key in keys if inside.get(key)), "")
+    return next((_text_of(inside[key]) for key in keys if inside.get(key)), "")
 
 
 def _word(value: object) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import re
 import ssl
 import time
 from collections import defaultdict
@@ -102,13 +103,19 @@ WEB_PAGE = (
     "The model service sent a web page instead of an answer. Whoever runs this server: look at "
     "OPENAI_BASE_URL."
 )
+NO_TRUST = (
+    "The certificate of the model service is not trusted. Whoever runs this server: set "
+    "OPENAI_BASE_URL to the name that is in it, or SSL_CERT_FILE to the certificate that signed it."
+)
+_OTHER_SCHEME = re.compile(r"WRONG_VERSION_NUMBER|RECORD_LAYER|UNKNOWN_PROTOCOL|HTTP_REQUEST")
+"""What TLS says of a server that speaks without it."""
 MOVED = (
     "The model service has moved to {place}. Whoever runs this server: set OPENAI_BASE_URL to its "
     "new address."
 )
 ELSEWHERE = (
     "The model service is not at this address; its list of models is at {place}. Whoever runs this "
-    "server: set OPENAI_BASE_URL to the address that ends in {path}."
+    "server: set OPENAI_BASE_URL to the address with {path}."
 )
 NO_REACH = "The model service can't be reached at the moment; try again."
 
@@ -498,7 +505,10 @@ class OpenAIProvider:
             wait_s = retry_after_in(error.response.headers, time.time())
             return failure_for(error.status_code, problem, model=model, retry_after=wait_s)
         self._tell("no answer", text=_names_of(error))
-        if "TooManyRedirects" in _names_of(error):
+        names = _names_of(error)
+        if "CertVerification" in names or "CertificateError" in names:
+            return Failure(NotConfigured(NO_TRUST))
+        if "TooManyRedirects" in names or _OTHER_SCHEME.search(names):
             return wrong_address()
         is_passing = isinstance(error, openai.APIConnectionError)
         return Failure(ProviderUnavailable(NO_REACH), may_pass=is_passing)
@@ -526,7 +536,12 @@ class OpenAIProvider:
         if place is None:
             return error
         _log.warning("model_service_elsewhere", address=without_user(place))
-        sentence = ELSEWHERE.format(place=shown(place), path=shown(place).removeprefix("…"))
+        path = where = shown(place).removeprefix("…")
+        if self._base is not None and place.partition(":")[0] != self._base.url.partition(":")[0]:
+            path = where = f"{place.partition(':')[0]}://…{path}"
+        else:
+            where = f"…{path}"
+        sentence = ELSEWHERE.format(place=where, path=path)
         return NotConfigured(sentence, remedy=f"export OPENAI_BASE_URL={without_user(place)}")
 
     async def _look_around(self) -> str | None:
@@ -537,8 +552,11 @@ class OpenAIProvider:
             async with asyncio.timeout(LOOK_S):
                 client = await self._connected()
                 for place in ("", *other_places(self._base.url)):
-                    with suppress(Exception):  # see ``models``; what fails is none
-                        if models_in(await self._get_models(client, place)):
+                    # see ``models``; what fails, or takes long, is none
+                    with suppress(Exception):
+                        async with asyncio.timeout(LOOK_S / 3):
+                            body = await self._get_models(client, place)
+                        if models_in(body):
                             return place or None
         return None
 

@@ -20,6 +20,9 @@ from wireside.testing.scripts import Cut, Repeat, Script, Step, Wait
 MAX_QUESTIONS = 10_000
 """How many questions are remembered, to count how often each has come."""
 
+_TLS = b"\x16"
+"""How a client begins that would speak https: it is answered as servers without it do."""
+
 _RESET_AT_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER: on, 0 s
 
 
@@ -259,6 +262,10 @@ class _Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._received += data
+        if self._received[:1] == _TLS:
+            self._transport.write(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
+            self._transport.close()
+            return
         if not self.is_answering and (request := self._whole_request()):
             self._play(self._lab._script_for(request))
 

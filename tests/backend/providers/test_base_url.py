@@ -66,6 +66,8 @@ def test_what_is_no_address_is_refused(written: str) -> None:
     ("url", "place"),
     [
         ("http://a:1", "http://a:1/v1"),
+        ("http://a:1/v1", "https://a:1/v1"),
+        ("https://a:1/v1", "http://a:1/v1"),
         ("http://a:1/v1/v1", "http://a:1/v1"),
         ("http://a:1/api", "http://a:1/v1"),
         ("http://a:1/api/v0", "http://a:1/v1"),
@@ -85,7 +87,7 @@ def test_where_else_an_api_is_looked_for(url: str, place: str) -> None:
     places = other_places(url)
     assert place in places
     assert url not in places
-    assert len(places) <= 16
+    assert len(places) <= 17
 
 
 def test_people_are_shown_no_host_and_no_password() -> None:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import datetime as dt
+import ssl
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from wireside.errors import (
     ContextTooLong,
@@ -337,6 +345,15 @@ async def test_an_address_that_is_written_otherwise_works(
     assert {request.path for request in lab.requests} == {"/v1/models", "/v1/chat/completions"}
 
 
+async def test_https_where_there_is_none_is_named(lab: FakeOpenAI, connect: Connect) -> None:
+    provider = connect(lab.url.replace("http:", "https:"))
+    with pytest.raises(NotConfigured, match="set OPENAI_BASE_URL") as caught:
+        await provider.models()
+    assert "at http://…/v1." in str(caught.value)
+    assert caught.value.remedy == f"export OPENAI_BASE_URL={lab.url}"
+    assert str((await ask(provider, "Hi")).error) == str(caught.value)
+
+
 async def test_azures_query_and_key_go_along(connect: Connect) -> None:
     at = "/openai/deployments/my-gpt"
     async with FakeOpenAI(count=3, only_at=at) as lab:
@@ -354,3 +371,37 @@ async def test_a_moved_service_is_named(lab: FakeOpenAI, connect: Connect) -> No
     assert isinstance(error, NotConfigured)
     assert "has moved to http://…/moved/v1." in str(error)
     assert error.remedy == f"export OPENAI_BASE_URL={lab.origin}/moved/v1"
+
+
+async def test_a_certificate_that_is_not_trusted_is_told(tmp_path: Path) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = dt.datetime.now(dt.UTC)
+    chain = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=30))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    secret = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    file = tmp_path / "both.pem"
+    file.write_bytes(chain.public_bytes(serialization.Encoding.PEM) + secret)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(file)
+    server = await asyncio.start_server(
+        lambda _, writer: writer.close(), "127.0.0.1", 0, ssl=context
+    )
+    url = f"https://localhost:{server.sockets[0].getsockname()[1]}/v1"
+    provider = OpenAIProvider(api_key="k", base_url=url, silence_s=20)
+    try:
+        with pytest.raises(NotConfigured, match="certificate of the model service is not trusted"):
+            await provider.models()
+        assert isinstance((await ask(provider, "Hi")).error, NotConfigured)
+    finally:
+        await provider.aclose()
+        server.close()
