@@ -88,8 +88,9 @@ class Catalog:
         """Return the id of the model that ``name`` means; None means the default.
 
         Names are compared as services do: ``models/`` before and ``:latest`` behind them may be
-        left out. Without a list, a name is believed: the provider knows. Raises ``UnknownModel``,
-        and for None also what ``models`` raises.
+        left out, and a name that a gateway's wildcard covers is taken. Without a list, a name is
+        believed: the provider knows. Raises ``UnknownModel``, and for None also what ``models``
+        raises.
         """
         if self._default is not None and name in (None, self._default):
             found = _found(self._default, self._models or ())  # no question waits for the list
@@ -102,15 +103,16 @@ class Catalog:
             return name
         if found := _found(name, offered):
             return found.id
-        if name == GUIDE_MODEL and self._falls_back and self._has_no_such(name):
+        is_model = not offered[0].id.endswith("*")
+        if name == GUIDE_MODEL and self._falls_back and is_model and self._has_no_such():
             return self._fall_back(offered[0].id)
-        if self._has_failed():
+        if self._has_failed() or any(_covers(model.id, name) for model in offered):
             return name
         raise UnknownModel(_sentence(name, offered))
 
-    def _has_no_such(self, name: str) -> bool:
-        """Whether the provider does not offer ``name``, as far as is known: its list lacks it, or
-        it has no list at all.
+    def _has_no_such(self) -> bool:
+        """Whether a name that is not listed is not offered, as far as is known: there is a list,
+        or the provider has none at all.
         """
         if self._models is not None:
             return True
@@ -167,6 +169,11 @@ def _found(name: str, models: Sequence[ModelInfo]) -> ModelInfo | None:
             if form(model.id) == form(name):
                 return model
     return None
+
+
+def _covers(pattern: str, name: str) -> bool:
+    """Whether an entry of a gateway's list (``openai/*``) stands for a name."""
+    return pattern.endswith("*") and name.startswith(pattern[:-1]) and not name.endswith("*")
 
 
 def _bare(name: str) -> str:

@@ -212,6 +212,25 @@ async def test_a_default_that_refuses_to_chat_is_passed_over() -> None:
     assert await setup.catalog.resolve("a") == "a"
 
 
+@pytest.mark.parametrize(
+    ("name", "means"),
+    [("openai/gpt-5", "openai/gpt-5"), ("gpt-4o", "a"), (None, "a"), ("gpt-5", None)],
+)
+async def test_a_wildcard_of_a_gateway_stands_for_its_names(
+    name: str | None, means: str | None
+) -> None:
+    setup = Setup([ModelInfo("openai/*", "", can_chat=False), A])
+    if means is None:
+        with pytest.raises(UnknownModel):
+            await setup.catalog.resolve(name)
+    else:
+        assert await setup.catalog.resolve(name) == means
+
+
+async def test_where_there_is_only_a_wildcard_the_guides_model_is_asked_for() -> None:
+    assert await Setup([ModelInfo("*", "", can_chat=False)]).catalog.resolve("gpt-4o") == "gpt-4o"
+
+
 async def test_a_default_that_was_set_stays() -> None:
     setup = Setup([A, B], "b")
     setup.catalog.pass_over("b")
