@@ -115,7 +115,7 @@ MOVED = (
 )
 ELSEWHERE = (
     "The model service is not at this address; its list of models is at {place}. Whoever runs this "
-    "server: set OPENAI_BASE_URL to the address with {path}."
+    "server: set OPENAI_BASE_URL to that address; `wireside doctor` prints it whole."
 )
 NO_REACH = "The model service can't be reached at the moment; try again."
 
@@ -536,12 +536,10 @@ class OpenAIProvider:
         if place is None:
             return error
         _log.warning("model_service_elsewhere", address=without_user(place))
-        path = where = shown(place).removeprefix("…")
-        if self._base is not None and place.partition(":")[0] != self._base.url.partition(":")[0]:
-            path = where = f"{place.partition(':')[0]}://…{path}"
-        else:
-            where = f"…{path}"
-        sentence = ELSEWHERE.format(place=where, path=path)
+        where, scheme = shown(place), place.partition(":")[0]
+        if self._base is not None and not self._base.url.startswith(f"{scheme}:"):
+            where = f"{scheme}://{where}"
+        sentence = ELSEWHERE.format(place=where)
         return NotConfigured(sentence, remedy=f"export OPENAI_BASE_URL={without_user(place)}")
 
     async def _look_around(self) -> str | None:
