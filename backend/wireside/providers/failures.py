@@ -348,7 +348,14 @@ def without_secrets(text: str, key: str | None) -> str:
 
 
 Refit = Literal[
-    "stream", "stream_options", "system", "roles", "max_tokens", "no_max_tokens", "temperature"
+    "stream",
+    "stream_options",
+    "system",
+    "roles",
+    "last_role",
+    "max_tokens",
+    "no_max_tokens",
+    "temperature",
 ]
 """How the request for a model has to look different: see ``refit_for``."""
 
@@ -360,6 +367,7 @@ def refit_for(status: int | None, problem: Problem, body: Mapping[str, Any]) -> 
 
     ``status`` is None for an error inside an answer. ``system`` and ``roles``: system text goes
     into the first message of the user, and messages of one role that follow each other are joined.
+    ``last_role``: an answer that is to be continued is followed by a message of the user.
     ``max_tokens`` is called ``max_completion_tokens``, then left out (``no_max_tokens``).
     """
     if status not in _REFITTING:
@@ -380,6 +388,8 @@ def refit_for(status: int | None, problem: Problem, body: Mapping[str, Any]) -> 
     is_uneven = any(one == other for one, other in pairwise(roles))
     if ("system" in roles or is_uneven) and wordings.ALTERNATE.search(problem.words):
         return "roles"
+    if roles and roles[-1] == "assistant" and wordings.LAST_ROLE.search(problem.words):
+        return "last_role"
     is_stream = problem.field == "stream" or wordings.STREAM.search(problem.text[:MAX_CHARS])
     if body.get("stream") and is_stream and is_unknown:
         return "stream"

@@ -64,6 +64,9 @@ shown twice."""
 PATIENCE_S = 5.0
 """A longer ``Retry-After`` is told at once instead of waited for."""
 
+GO_ON = "Go on exactly where you stopped, without a word before it."
+"""Asked of services that do not continue an answer which is the last message."""
+
 LOADING_S = 2.0
 """The wait between two requests to a service that says that its model is loading."""
 
@@ -367,6 +370,8 @@ class OpenAIProvider:
             messages = without_system(messages)
         if "roles" in refits:
             messages = with_turns(messages)
+        if "last_role" in refits and messages[-1].role == "assistant":
+            messages = [*messages, Message("user", GO_ON)]
         body: dict[str, object] = {
             "model": request.model,
             "messages": [{"role": message.role, "content": message.text} for message in messages],

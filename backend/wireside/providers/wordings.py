@@ -116,6 +116,11 @@ ALTERNATE = _any(
     r"roles? must alternate|alternat\w+.{0,20}(user|role)|messages?.{0,30}must be.{0,12}alternat",
     r"(consecutive|successive).{0,30}(role|message|user)",
 )
+LAST_ROLE = _any(
+    r"(last|final) (message|role|turn).{0,60}(user|assistant)|prefill|expected last role",
+    r"(must|should|has to|needs to) end (with|in) (an? )?\W?user",
+    r"assistant message.{0,30}(last|at the end|in the end)|add_generation_prompt",
+)
 STREAM = _any(r"(?<![\w-])stream(ing|ed)?(?![\w-])")
 WAIT_TOLD = _any(
     r"(?:retry|try again) (?:in|after) (\d+(?:\.\d+)?) ?"

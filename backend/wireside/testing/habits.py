@@ -117,6 +117,13 @@ def _alternating(asked: Asked) -> Script:
     )
 
 
+def _last_role(asked: Asked) -> Script:
+    if asked.messages and asked.messages[-1].get("role") == "assistant":
+        said = "Expected last role User or Tool (or Assistant with prefix True) but got assistant"
+        return json_page({"object": "error", "message": said, "type": "invalid_request"}, 400)
+    return stream(*_pieces(), *_end())
+
+
 def _max_tokens(asked: Asked) -> Script:
     if asked.has("max_tokens"):
         said = (
@@ -315,6 +322,7 @@ HABITS: dict[str, Habit] = {
     ),
     "system-refused": Habit("refuses the role `system`", _refusing("system", _NO_SYSTEM)),
     "roles-alternate": Habit("refuses all but user and assistant in turns", _alternating),
+    "continue-refused": Habit("refuses an answer as the last message", _last_role),
     "temperature-refused": Habit("refuses `temperature`", _refusing("temperature", _TEMPERATURE)),
     "max-tokens-refused": Habit("refuses `max_tokens`, by its old name", _max_tokens),
     # Reasoning

@@ -295,6 +295,7 @@ def test_the_wait_may_be_in_the_words(said: str, seconds: float | None) -> None:
 
 
 SYSTEM = [{"role": "system", "content": "a"}, {"role": "user", "content": "b"}]
+ANSWERED = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
 TWICE = [{"role": "user", "content": "a"}, {"role": "user", "content": "b"}]
 
 
@@ -330,6 +331,15 @@ TWICE = [{"role": "user", "content": "a"}, {"role": "user", "content": "b"}]
             "roles",
         ),
         ("roles must alternate", {"messages": TWICE[:1]}, None),
+        ("Expected last role User or Tool but got assistant", {"messages": ANSWERED}, "last_role"),
+        (
+            "This model does not support assistant message prefill",
+            {"messages": ANSWERED},
+            "last_role",
+        ),
+        ("The conversation must end with a user message.", {"messages": ANSWERED}, "last_role"),
+        ("Last message must have role `user`.", {"messages": ANSWERED}, "last_role"),
+        ("Expected last role User or Tool but got assistant", {"messages": TWICE}, None),
         ("unexpected keyword argument 'include_usage'", {"stream_options": {}}, "stream_options"),
         (
             "'temperature' does not support 0.3. Only the default (1) value is supported.",

@@ -104,6 +104,7 @@ OUTCOMES: dict[str, Outcome] = {
     "stream-options-refused": Outcome(asks=2),
     "system-refused": Outcome(asks=2),
     "roles-alternate": Outcome(asks=2),
+    "continue-refused": Outcome(asks=1),
     "temperature-refused": Outcome(options=(("temperature", 0.3),), asks=2),
     "max-tokens-refused": Outcome(options=(("max_tokens", 9),), asks=2),
     "think-tags": THOUGHT,
@@ -266,6 +267,19 @@ async def test_system_text_goes_before_the_first_question(
     assert lab.chats[-1].body["messages"] == [
         {"role": "user", "content": "Be brief.\n\n/lab system-refused"}
     ]
+
+
+async def test_an_answer_that_is_to_go_on_is_followed_by_a_question(
+    lab: FakeOpenAI, connect: Connect
+) -> None:
+    messages = (Message("user", "Hi"), Message("assistant", "Hel"))
+    said = "Expected last role User or Tool (or Assistant with prefix True) but got assistant"
+    lab.answer_with(failure(400, said))
+    async for _ in connect().stream(ModelRequest("lab-1", messages)):
+        pass
+    sent = lab.chats[-1].body["messages"]
+    assert [message["role"] for message in sent] == ["user", "assistant", "user"]
+    assert sent[-1]["content"] == module.GO_ON
 
 
 async def test_an_error_in_a_200_is_learnt_from_too(lab: FakeOpenAI, connect: Connect) -> None:

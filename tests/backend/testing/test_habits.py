@@ -150,6 +150,15 @@ def test_a_request_is_refused_until_it_looks_different(
     assert "Hello" in text
 
 
+def test_an_answer_as_the_last_message_is_refused(lab: FakeOpenAI) -> None:
+    messages = [
+        {"role": "user", "content": "/lab continue-refused"},
+        {"role": "assistant", "content": "Hel"},
+    ]
+    assert ask(lab, "", messages=messages)[0] == 400
+    assert ask(lab, "", messages=[*messages, messages[0]])[0] == 200
+
+
 def test_loading_ends(lab: FakeOpenAI) -> None:
     assert [ask(lab, "/lab loading 2")[0] for _ in range(4)] == [503, 503, 200, 200]
 
