@@ -58,6 +58,7 @@ from wireside.identity import NOBODY
 from wireside.protocol import connection
 from wireside.protocol.limits import Addresses, AddressWindows
 from wireside.providers import weights
+from wireside.providers.base_url import base_url_in
 from wireside.providers.catalog import Catalog
 from wireside.providers.local import LocalLimits, LocalProvider
 from wireside.providers.openai import OpenAIProvider
@@ -104,11 +105,12 @@ class Server:
             open_pages=page_socket.open_pages,
             tracer=self.tracer,
         )
-        self.provider = _provider(settings, self.telemetry)
+        self.provider = _provider(
+            settings, self.telemetry, on_cannot_chat=lambda model: self.catalog.pass_over(model)
+        )
         self.catalog = Catalog(
             self.provider,
             default=settings.model,
-            embedded=not settings.uses_openai,
             fallback=settings.model_fallback,
             clock=time.monotonic,
         )
@@ -402,19 +404,31 @@ def _tracer(settings: Settings) -> Tracing | None:
         return None
     return Tracing(
         provider="openai" if settings.uses_openai else "embedded",
-        base_url=settings.openai_base_url,
+        base_url=_upstream(settings),
         has_content=settings.otel_content,
     )
 
 
-def _provider(settings: Settings, watcher: Watcher) -> LocalProvider | OpenAIProvider:
+def _upstream(settings: Settings) -> str | None:
+    """Return the base URL of the model service as it is used, None for OpenAI's own."""
+    try:
+        return base_url_in(settings.openai_base_url).url if settings.openai_base_url else None
+    except ValueError:  # told by the first answer
+        return None
+
+
+def _provider(
+    settings: Settings, watcher: Watcher, *, on_cannot_chat: Callable[[str], None]
+) -> LocalProvider | OpenAIProvider:
     def connect(base_url: str | None, api_key: str | None) -> OpenAIProvider:
         return OpenAIProvider(
             api_key=api_key,
             base_url=base_url,
             silence_s=settings.silence_s,
+            first_token_s=settings.first_token_s,
             max_connections=settings.streams,
             watcher=watcher,
+            on_cannot_chat=on_cannot_chat,
         )
 
     if settings.uses_openai:

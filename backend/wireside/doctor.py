@@ -249,7 +249,7 @@ async def check_provider(settings: Settings, make: Make) -> Check:
         async with asyncio.timeout(ANSWER_S):
             return await _one_token(settings, provider)
     except TimeoutError:
-        finding = f"no token within {ANSWER_S} s"
+        finding = f"no token within {ANSWER_S} s; it may still be loading, then look again"
         return Check("Model", "failed", finding, _remedy(settings, ProviderUnavailable()))
     except WiresideError as error:
         return Check("Model", "failed", str(error), _remedy(settings, error))
@@ -260,24 +260,33 @@ async def check_provider(settings: Settings, make: Make) -> Check:
 async def _one_token(settings: Settings, provider: Provider) -> Check:
     names = [model.id for model in await provider.models()]
     model = settings.model or (names[0] if names else "")
-    if model not in names:
-        finding = (
-            f"{model or 'a model'} is not offered; there are: {', '.join(names[:5]) or 'none'}"
-        )
-        remedy = f"export WIRESIDE_MODEL={names[0]}" if names else "start a model on that server"
-        return Check("Model", "failed", finding, remedy)
+    missing = Check(
+        "Model",
+        "failed",
+        f"{model or 'a model'} is not offered; there are: {', '.join(names[:5]) or 'none'}",
+        f"export WIRESIDE_MODEL={names[0]}" if names else "start a model on that server",
+    )
+    if not model:
+        return missing
     request = ModelRequest(model, (Message("user", "Say hello."),), max_tokens=1)
     began = time.monotonic()
-    async with aclosing(provider.stream(request)) as deltas:
-        async for delta in deltas:
-            if not isinstance(delta, Finished):
-                break
+    try:
+        async with aclosing(provider.stream(request)) as deltas:
+            async for delta in deltas:
+                if not isinstance(delta, Finished):
+                    break
+    except UnknownModel:
+        if model in names:  # it is listed, and can't chat
+            raise
+        return missing
     took = time.monotonic() - began
     count = f"{len(names)} models" if len(names) != 1 else "1 model"
     return Check("Model", "ok", f"{model} answers, first token after {took:.1f} s ({count} listed)")
 
 
 def _remedy(settings: Settings, error: WiresideError) -> str:
+    if isinstance(error, NotConfigured) and error.remedy:
+        return error.remedy
     if isinstance(error, NotConfigured) and settings.uses_openai:
         return "export OPENAI_BASE_URL=…  (up to /v1), or WIRESIDE_MODEL=… where no list is served"
     if isinstance(error, NotConfigured):

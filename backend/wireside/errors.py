@@ -131,10 +131,23 @@ class UnknownModel(RequestError):
 
 
 class NotConfigured(RequestError):
-    """Something must be set up before this can work; the sentence says what."""
+    """Something must be set up before this can work; the sentence says what.
+
+    ``remedy`` is the line that mends it, for the console only: it may hold an internal address.
+    """
 
     code = "not_configured"
     sentence = "This server is not set up for that."
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        retry_after: float | None = None,
+        remedy: str | None = None,
+    ) -> None:
+        super().__init__(message, retry_after=retry_after)
+        self.remedy: Final = remedy
 
 
 class NotFound(RequestError):
@@ -194,7 +207,7 @@ class ProviderUnavailable(ProviderError):
 
 
 class ProviderTimeout(ProviderError):
-    """The model was silent for longer than ``silence_s``."""
+    """The model did not begin within ``first_token_s``, or stopped for ``silence_s``."""
 
     code = "provider_timeout"
     retryable = True

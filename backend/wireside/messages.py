@@ -117,3 +117,5 @@ class ModelInfo:
     name: str
     owner: str | None = None
     context_tokens: int | None = None
+    can_chat: bool = True
+    """False for models that say, or whose names say, that they are for something else."""

@@ -10,6 +10,7 @@ its end names (``OPENAI_API_KEY_FILE=/run/secrets/openai``).
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -28,6 +29,9 @@ from wireside.protocol.handshake import is_for_others, is_loopback
 
 Items = Annotated[tuple[str, ...], NoDecode]
 """A list, written ``a, b, c`` in the environment."""
+
+QUOTES = " \t\r\n\u00a0\u200b\ufeff\"'`“”‘’"
+"""What copying leaves around a value."""
 
 Line = Annotated[str, StringConstraints(strip_whitespace=True)]
 
@@ -128,14 +132,20 @@ class Settings(BaseSettings):
         description="Address of an OpenAI-compatible server, up to `/v1`.",
     )
     model: Line | None = Field(
-        None, description="Default model; empty: the first that the provider lists."
+        None, description="Default model; empty: the first listed one that can chat."
     )
     model_fallback: bool = Field(
-        True, description="Serve `gpt-4o` by the embedded model while that is the only one."
+        True, description="Serve `gpt-4o` by the default model where no such model is listed."
     )
     system: str | None = Field(None, description="System prompt of requests that bring none.")
+    first_token_s: float = Field(
+        600,
+        gt=0,
+        description="Seconds until the first token of an answer: while a model loads, waits in a "
+        "queue or reasons out of sight.",
+    )
     silence_s: float = Field(
-        60, gt=0, description="Seconds that a model may be silent inside an answer."
+        60, gt=0, description="Seconds without any byte inside an answer, after its first token."
     )
     history_messages: int = Field(
         40, ge=1, description="Messages of a conversation that the model is given, at most."
@@ -319,10 +329,19 @@ class Settings(BaseSettings):
     def _blank_is_unset(cls, value: object) -> object:
         return None if value == "" else value
 
+    @field_validator("openai_base_url", "model", "title_model", mode="before")
+    @classmethod
+    def _without_quotes(cls, value: object) -> object:
+        """Quotation marks are kept by ``docker --env-file`` and by some service managers."""
+        return value.strip(QUOTES) if isinstance(value, str) else value
+
     @field_validator("openai_api_key", mode="before")
     @classmethod
-    def _empty_key_is_unset(cls, value: object) -> object:
-        return value.strip() or None if isinstance(value, str) else value
+    def _bare_key(cls, value: object) -> object:
+        """The key without quotation marks, and without the header's word where that was copied."""
+        if not isinstance(value, str):
+            return value
+        return re.sub(r"^bearer\s+", "", value.strip(QUOTES), flags=re.IGNORECASE) or None
 
     @field_validator(
         "oidc_issuer",

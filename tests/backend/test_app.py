@@ -18,8 +18,10 @@ from server_process import Refused, ServerProcess
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from wireside.app import _secret
-from wireside.errors import NotConfigured
+from wireside.app import Server, _secret
+from wireside.errors import NotConfigured, UnknownModel
+from wireside.messages import Message, ModelRequest
+from wireside.settings import Settings
 from wireside.testing import FakeOpenAI, answer
 
 pytestmark = pytest.mark.slow
@@ -241,3 +243,18 @@ def test_a_folder_that_takes_no_key_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(NotConfigured, match="WIRESIDE_DATA_DIR"):
         _secret(tmp_path / "file" / "data")
+
+
+async def test_a_default_model_that_refuses_to_chat_is_passed_over(tmp_path: Path) -> None:
+    async with FakeOpenAI(models=("first", "second")) as lab:
+        server = Server(Settings(openai_base_url=lab.url, data_dir=tmp_path))
+        try:
+            assert await server.catalog.resolve(None) == "first"
+            request = ModelRequest("first", (Message("user", "/lab no-chat"),))
+            with pytest.raises(UnknownModel, match="can't chat"):
+                async for _ in server.provider.stream(request):
+                    pass
+            assert await server.catalog.resolve(None) == "second"
+            assert [model.can_chat for model in await server.catalog.models()] == [True, False]
+        finally:
+            await server.provider.aclose()

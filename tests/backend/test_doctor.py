@@ -18,7 +18,13 @@ from websockets.http11 import Request, Response
 
 from wireside import doctor
 from wireside.doctor import Check, examine
-from wireside.errors import NotConfigured, ProviderAuth, ProviderUnavailable, WiresideError
+from wireside.errors import (
+    NotConfigured,
+    ProviderAuth,
+    ProviderUnavailable,
+    UnknownModel,
+    WiresideError,
+)
 from wireside.messages import Delta, Finished, ModelInfo, ModelRequest, TextDelta
 from wireside.providers import weights
 from wireside.settings import Settings
@@ -198,8 +204,20 @@ async def test_a_model_that_fails_comes_with_what_mends_it(
 
 
 async def test_a_model_that_is_not_offered_is_told() -> None:
-    found = await model_check(Scripted(), model="gpt-9")
+    found = await model_check(Scripted(UnknownModel()), model="gpt-9")
     assert (found.state, found.remedy) == ("failed", "export WIRESIDE_MODEL=small")
+
+
+async def test_a_model_that_answers_without_being_listed_is_fine() -> None:
+    """Azure lists models, and answers to names of deployments."""
+    assert (await model_check(Scripted(), model="my-deployment")).state == "ok"
+
+
+async def test_an_address_that_was_found_is_the_remedy() -> None:
+    line = "export OPENAI_BASE_URL=http://127.0.0.1:9/v1"
+    error = NotConfigured("It is at …/v1.", remedy=line)
+    found = await model_check(Scripted(error), openai_base_url="http://127.0.0.1:9")
+    assert (found.state, found.remedy) == ("failed", line)
 
 
 async def test_a_port_is_free_taken_or_ours(running: Running) -> None:

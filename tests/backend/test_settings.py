@@ -206,3 +206,26 @@ def test_a_unix_socket_is_on_this_machine() -> None:
     settings = Settings(host="unix:/run/wireside.sock")
     assert (settings.exposure, settings.unix_path) == (None, Path("/run/wireside.sock"))
     assert Settings(host="::1").unix_path is None
+
+
+@pytest.mark.parametrize(
+    ("written", "key"),
+    [
+        ('"sk-1"', "sk-1"),
+        ("'sk-1'", "sk-1"),
+        (" sk-1\n", "sk-1"),
+        ("Bearer sk-1", "sk-1"),
+        ('""', None),
+        ("", None),
+    ],
+)
+def test_a_key_is_taken_without_what_copying_puts_around_it(written: str, key: str | None) -> None:
+    got = Settings(openai_api_key=written).openai_api_key  # type: ignore[arg-type]
+    assert (got.get_secret_value() if got else None) == key
+
+
+def test_quotes_around_address_and_model_are_left_out() -> None:
+    settings = Settings(openai_base_url='"http://a:1/v1"', model="'qwen3:8b'")
+    assert (settings.openai_base_url, settings.model) == ("http://a:1/v1", "qwen3:8b")
+    empty = Settings(openai_base_url='""', model='" "')
+    assert (empty.openai_base_url, empty.model, empty.uses_openai) == (None, None, False)

@@ -222,6 +222,22 @@ class TestModels:
         expect(last_answer(page)).to_contain_text("ok")
         assert lab.chats[-1].body["model"] == "lab-2"
 
+    def test_a_model_that_cannot_chat_is_marked(
+        self, page: Page, served_with: Any, tmp_path: Path
+    ) -> None:
+        with FakeOpenAI(models=("nomic-embed-text", "lab-1", "whisper-1")) as lab:
+            server = served_with(lab.url, tmp_path)
+            try:
+                page.goto(server.url)
+                picker = page.get_by_test_id("model-picker")
+                expect(picker).to_have_text("lab-1")
+                picker.click()
+                expect(page.get_by_role("option")).to_have_text(
+                    ["lab-1", "nomic-embed-text (not for chat)", "whisper-1 (not for chat)"]
+                )
+            finally:
+                server.stop()
+
     def test_escape_in_a_menu_stops_no_answer(self, chat_page: Page, lab: FakeOpenAI) -> None:
         page = chat_page
         lab.answer_with(answer([f"word{n} " for n in range(200)], rate=40))

@@ -43,6 +43,7 @@ class TestAnswers:
         lab.answer_with(answer(["done"]).stalled(0))
         say(chat_page, "Hi")
         expect(chat_page.get_by_test_id("typing")).to_contain_text("AI is typing…")
+        expect(chat_page.get_by_test_id("typing")).to_contain_text("The model is loading…")
         lab.go_on()
         expect(last_answer(chat_page)).to_contain_text("done")
         expect(chat_page.get_by_test_id("typing")).to_have_count(0)

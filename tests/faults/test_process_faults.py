@@ -233,6 +233,7 @@ async def test_the_clock_jumps_by_an_hour(tmp_path: Path) -> None:
     settings = {
         "auth": "password",
         "silence_s": 8,
+        "first_token_s": 8,
         "ping_interval_s": 2,
         "ping_timeout_s": 8,
         "user_messages_per_minute": LIMIT,

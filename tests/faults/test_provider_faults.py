@@ -180,7 +180,10 @@ async def a_bad_day(folder: Path) -> Day:
     questions = {f"{f.name}, {place}": f.at(PLACES[place]) for f, place in CASES}
     lab = Lab({**questions, "stay": HERE.stalled(MIDDLE), "well": HERE})
     most = len(questions)
-    async with lab, House(folder, lab.url, silence_s=SILENCE_S, streams=most) as house:
+    async with (
+        lab,
+        House(folder, lab.url, silence_s=SILENCE_S, first_token_s=SILENCE_S, streams=most) as house,
+    ):
         await house.until_ready()
         told = [Told(question) for question in questions]
         await asyncio.gather(*(house.listen(one) for one in told))

@@ -46,6 +46,7 @@ SETTINGS: dict[str, object] = {
     "connections_per_address": 10_000,
     "max_message_chars": MAX_CHARS,
     "silence_s": 2,
+    "first_token_s": 2,
     "resume_window_s": 30,
 }
 

@@ -27,6 +27,7 @@ from wireside.protocol.strict_json import MAX_NESTING, parse_object
 from wireside.providers.completions import Completion
 from wireside.providers.failures import (
     failure_for,
+    is_error,
     problem_in,
     refit_for,
     retry_after_in,
@@ -355,16 +356,24 @@ def check_failures(data: bytes) -> None:
         assert isinstance(failure.error, WiresideError)
         frames.error("a", failure.error, level=2)
         assert len(str(failure.error)) < 400
-        refit_for(400, problem, {"stream_options": {}, "max_tokens": 1})
+        is_error(document)
+        roles = [{"role": role} for role in ("system", "user", "user")]
+        body_sent = {"stream": True, "stream_options": {}, "max_tokens": 1, "messages": roles}
+        refit_for(dice.pick((None, 400, 500)), problem, body_sent)
         without_secrets(problem.text, "sk-key")
     headers = {"retry-after": dice.pick((*words.VALUES, "Wed, 21 Oct 2099 07:28:00 GMT", "-5"))}
     wait = retry_after_in(headers, 1e9)
     assert wait is None or (wait >= 0 and math.isfinite(wait))
 
 
-_ERROR_KEYS = ("message", "code", "type", "param", "status", "status_code", "detail", "error")
+_ERROR_KEYS = (
+    *("message", "code", "type", "param", "status", "status_code", "detail", "error"),
+    *("errors", "base_resp", "status_msg", "error_msg", "msg", "metadata", "details", "fault"),
+)
 _ERROR_WORDS = (
     *('"model_not_found"', '"insufficient_quota"', '"context_length_exceeded"', "429", '"429"'),
+    *('"Loading model"', '"out of memory"', '"does not support chat"', "1004", '"must alternate"'),
+    *('"stream is not supported"', '"System role not supported"', '"Please retry in 3.5s"'),
     *('"max_tokens is not supported"', '"Bearer sk-abcdefgh"', '"²"', '"٤٢٩"', f'"{"9" * 5_000}"'),
 )
 
@@ -404,12 +413,21 @@ _MODEL_KEYS = (
     "context_length",
     "meta",
     "display_name",
+    "key",
+    "type",
+    "capabilities",
+    "architecture",
+    "output_modalities",
+    "modality",
 )
 _MODEL_WORDS = (
     '"openai"',
     '"gpt-4o"',
     '"gpt-5"',
     '"whisper-1"',
+    '"*"',
+    '["embedding"]',
+    '{"modality":"text->image"}',
     '{"n_ctx_train":4096}',
     "1700000000",
 )

@@ -64,6 +64,7 @@ class Model(BaseModel):
     name: str
     owner: str | None = None
     context_tokens: int | None = None
+    can_chat: bool = True
 
 
 class ModelList(BaseModel):
@@ -137,7 +138,13 @@ def routes(chat: ChatService) -> APIRouter:
         found = await chat.models()
         return ModelList(
             models=[
-                Model(id=m.id, name=m.name, owner=m.owner, context_tokens=m.context_tokens)
+                Model(
+                    id=m.id,
+                    name=m.name,
+                    owner=m.owner,
+                    context_tokens=m.context_tokens,
+                    can_chat=m.can_chat,
+                )
                 for m in found
             ]
         )

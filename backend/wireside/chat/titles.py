@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from contextlib import aclosing
 
@@ -14,13 +15,67 @@ MAX_CHARS = 60
 GIVEN_CHARS = 1_500
 """Of the question and of the answer, the model is given so much."""
 
-MAX_TOKENS = 200
-"""Enough for models that reason before they answer."""
+MAX_TOKENS = 1_000
+"""Enough for models that reason before they answer; others are stopped by ``TALK_CHARS``."""
+
+TALK_CHARS = 4 * MAX_CHARS
+"""So much may come beside reasoning; more is a talk about titles."""
+THOUGHT_CHARS = 20_000
+"""So much may come in all."""
 
 PATIENCE_S = 120.0
 """How long a title may take: nobody sees that one is asked for, so nobody could stop a model that
 reasons without end.
 """
+
+_TAG = r"(?:think(?:ing)?|thoughts?|reason(?:ing)?|reflection|scratchpad|analysis)"
+_THOUGHT = re.compile(
+    rf"[<◁]{_TAG}[>▷].*?(?:[<◁]/{_TAG}[>▷]|\Z)|^.*[<◁]/{_TAG}[>▷]"
+    r"|<\|channel\|>(?!final).*?(?=<\|channel\|>final|\Z)|<\|[^|<>]{0,40}\|>(?:final|assistant)?",
+    re.DOTALL | re.IGNORECASE,
+)
+_TITLE = (
+    r"(?:title|titel|titre|título|titulo|titolo|titlu|tytuł|tittel|rubrik|otsikko|cím|názov|název"
+    r"|naslov|titulek|başlık|judul|tajuk|tiêu đề|заголовок|название|назва|заглавие|τίτλος|כותרת"
+    r"|(?:ال)?عنوان|شीर्षक|शीर्षक|শিরোনাম|ชื่อเรื่อง|หัวข้อ|タイトル|題名|件名|標題|标题|題目|题目|主題|主题|제목"
+    r"|topic|subject|thema|betreff|sujet|asunto|tema|oggetto|тема)"
+)
+_LABEL = re.compile(
+    rf"^(?:\W*(?:[^\W\d]+\W+){{0,3}}?(?:[^\W\d_]*[- ])?{_TITLE}(?:\W+[^\W\d]+){{0,5}}?\W{{0,3}}"
+    r"\s*(?:[:：]|\s[-–—=]\s))\s*",
+    re.IGNORECASE,
+)
+"""``Title:`` in many languages, with a few words around it: ``Here is a suggested title: …``."""
+_ROLE = r"(?:assistant|ai|answer|final answer|output|response|option|antwort|réponse|respuesta)"
+_ROLE_LABEL = re.compile(rf"^\W*{_ROLE}\W*\d{{0,2}}\s*[:：]\s*", re.IGNORECASE)
+_LABEL_WITHOUT_SPACES = re.compile(
+    r"^\W*\w{0,8}(?:タイトル|題名|件名|標題|标题|題目|题目|主題|主题|제목)\w{0,3}\s*[:：]\s*"
+)
+_BOLD_LABEL = re.compile(r"^\s*(\*\*|__)[^*_:：]{1,30}(?:[:：]\s*\1|\1\s*[:：])\s*(?=\S)")
+_POLITE = re.compile(
+    r"^\W*(?:sure(?: thing)?|certainly|of course|absolutely|okay|ok|great|got it|alright|no problem"
+    r"|here(?:'s|’s| is| are| you go)|klar|gerne?|natürlich|hier ist|sicher|bien sûr|voici|d'accord"
+    r"|claro|por supuesto|aquí (?:está|tienes)|aqui está|certo|ecco|конечно|вот"
+    r"|好的?|当然|當然|以下是?"
+    r"|はい|もちろん|承知しました|以下は|네|물론|بالتأكيد|حسنًا|إليك)(?![^\W_])",
+    re.IGNORECASE,
+)
+_AFTER_POLITE = re.compile(r"^[^!.,:：！。，、\n]{0,80}[!.,:：！。，、]+\s*")
+_REFUSAL = re.compile(
+    r"^\W*(?:i(?:'m|’m| am) (?:sorry|unable|afraid)|sorry\b|i can(?:'t|’t|not)\b|as an ai\b"
+    r"|(?:untitled|none|null|n/?a|no title|undefined)\W*$|es tut mir leid|lo siento|je suis désolé"
+    r"|抱歉|对不起|對不起|申し訳|죄송|عذرًا|к сожалению)",
+    re.IGNORECASE,
+)
+_QUOTED = re.compile(r"[\"“„«「『《‹]([^\"“”„«»「」『』《》‹›]{2,60})[\"”“»」』》›]")
+_HTML = re.compile(
+    r"</?(?:title|b|i|u|em|strong|p|h[1-6]|span|div|br|answer|final|output|response|result)\b[^<>]*>",
+    re.IGNORECASE,
+)
+_NUMBER = re.compile(r"^\s*(?:[-*•‣▪–—>+]\s+|\(?\d{1,2}[.)．、:：]\s*|[①-⑳]\s*|[a-cA-C][.)]\s+)+")
+_QUOTES = "\"'`´“”„‟‘’‚«»‹›「」『』《》〈〉【】〔〕"
+_ENDS = f"{_QUOTES}*_#~….。．:：;；,，、!！ \u00a0"
+_MAY_END = "!！"  # a title may end in them, quotation marks and full stops are no part of it
 
 INSTRUCTION = (
     "Write a title of two to six words for the conversation below, in its language. "
@@ -38,12 +93,16 @@ async def ask_for_title(provider: Provider, model: str, question: str, answer: s
         max_tokens=MAX_TOKENS,
     )
     said = ""
+    look_at = TALK_CHARS
     try:
         async with asyncio.timeout(PATIENCE_S), aclosing(provider.stream(request)) as deltas:
             async for delta in deltas:
                 if isinstance(delta, TextDelta):
                     said += delta.text
-                    if len(said) > 4 * MAX_CHARS:
+                    if len(said) <= look_at:
+                        continue
+                    look_at = len(said) + TALK_CHARS  # each look costs as much as the text is long
+                    if len(said) > THOUGHT_CHARS or len(_without_thoughts(said)) > TALK_CHARS:
                         break
     except (WiresideError, TimeoutError):
         return None
@@ -51,13 +110,88 @@ async def ask_for_title(provider: Provider, model: str, question: str, answer: s
 
 
 def clean(said: str) -> str | None:
-    """Return the title in what a model said, None when it is none.
+    """Return the title in what a model said, None when there is none.
 
-    >>> clean('**Title:** "Rainy weekends."')
+    Reasoning, politeness, labels, numbers, JSON, quotation marks and Markdown are no part of it.
+
+    >>> clean('<think>Short.</think>Sure! Here is a title: **"Rainy weekends."**')
     'Rainy weekends'
     """
-    line = next((line for line in said.strip().splitlines() if line.strip()), "")
-    line = re.sub(r"[*_#`]+", "", line).strip()
-    line = re.sub(r"^title\s*:\s*", "", line, flags=re.IGNORECASE)
-    line = " ".join(line.split()).strip("\"'“”„«»‹›「」.。 ")
-    return line if 0 < len(line) <= MAX_CHARS else None
+    said = _without_thoughts(said[: 2 * THOUGHT_CHARS]).strip()
+    said = _in_json(said) or said
+    lines = [line.strip() for line in said.splitlines() if re.search(r"\w", line)]
+    lines = [line for line in lines if not re.fullmatch(r"`{3,}\s*\w*", line)]
+    labelled = [line for line in lines[:MAX_LINES] if _LABEL.search(re.sub(r"[*_#`]", "", line))]
+    for line in [*labelled[:1], *lines[:MAX_LINES]]:
+        if _REFUSAL.search(line):
+            return None
+        if title := _title_in(line):
+            return title if len(title) <= MAX_CHARS else None
+    return None
+
+
+MAX_LINES = 4
+"""A title that comes later is none."""
+
+
+def _without_thoughts(said: str) -> str:
+    return _THOUGHT.sub("", said)
+
+
+def _in_json(said: str) -> str | None:
+    """Return the first text that is a value of a JSON document, also where it is cut off."""
+    found = re.search(r"[{\[].*", said, re.DOTALL)
+    if found is None or not re.fullmatch(
+        r"\W*(?:```)?(?:json)?\s*", said[: found.start()], re.IGNORECASE
+    ):
+        return None
+    try:
+        document, _ = json.JSONDecoder().raw_decode(found[0])
+    except (ValueError, RecursionError):
+        value = re.search(r':\s*"((?:[^"\\]|\\.)+)', found[0])
+        return value[1] if value else None
+    while isinstance(document, (dict, list)):
+        values = list(document.values()) if isinstance(document, dict) else document
+        document = next((value for value in values if isinstance(value, (str, dict, list))), None)
+    return document if isinstance(document, str) else None
+
+
+def _title_in(line: str) -> str | None:
+    """Return the title in a line, None when the line only leads to it."""
+    line = _HTML.sub("", line)
+    if re.fullmatch(rf"\W*(?:{_TITLE}|{_ROLE})\W*", line, re.IGNORECASE):
+        return None
+    has_word = re.search(_TITLE, line, re.IGNORECASE) is not None
+    if has_word and not _LABEL.search(line) and (bold := re.search(r"\*\*([^*]{2,60})\*\*", line)):
+        return _bare(bold[1]) or None  # "A good title is **Rain**."
+    line = re.sub(r"\\(?:boxed|text|textbf|title)\{([^{}]*)\}", r"\1", line)
+    line = _NUMBER.sub("", _BOLD_LABEL.sub("", line))
+    line = re.sub(r"\*\*|__|^#+\s*|`+", "", line).strip()
+    line = _NUMBER.sub("", line)
+    has_lead = False
+    if _POLITE.search(line):
+        has_lead = True
+        line = _AFTER_POLITE.sub("", line) if _AFTER_POLITE.search(line) else line
+        if _POLITE.search(line):  # "Sure! Here is a title: …"
+            line = _AFTER_POLITE.sub("", line)
+    bare = _LABEL_WITHOUT_SPACES.sub("", _LABEL.sub("", _ROLE_LABEL.sub("", line)))
+    if bare != line:
+        line, has_lead = bare, True
+    elif has_word and (quoted := _QUOTED.search(line)):
+        return _bare(quoted[1]) or None  # "A good title would be "Rain"."
+    line = re.sub(r"\s*\(\s*\d+ \w+\s*\)\W*$", "", line)  # "(3 words)"
+    if line.rstrip(" *_").endswith((":", "：")) and not has_lead:
+        return None
+    return _bare(_NUMBER.sub("", line)) or None
+
+
+def _bare(text: str) -> str:
+    """Return a text without quotation marks, Markdown and full stops around it."""
+    text = " ".join(text.split())
+    stripped = text.strip(_ENDS)
+    if found := re.fullmatch(r"[(\[{（［](.*)[)\]}）］]", stripped):
+        stripped = found[1].strip(_ENDS)
+    for mark in _MAY_END:
+        if text.rstrip(_QUOTES + "*_ ").endswith(mark) and stripped:
+            return stripped + mark
+    return stripped

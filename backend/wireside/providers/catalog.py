@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 import structlog
 
@@ -22,6 +23,9 @@ FRESH_S = 60.0
 FAILURE_S = 2.0
 """How long a failure to read it answers everybody who asks."""
 
+MAX_PASSED_OVER = 1_000
+"""How many models that refused to chat are remembered."""
+
 NAMED = 5
 """How many models an error names."""
 
@@ -34,9 +38,9 @@ NO_MODELS = (
 class Catalog:
     """The models of one provider, the default first; read at most once a minute.
 
-    ``default`` is the model for requests that name none; without it, the provider's first one is.
-    ``embedded`` says that the provider is the embedded model; ``fallback``, that it then also
-    answers to the guide's ``gpt-4o``.
+    ``default`` is the model for requests that name none; without it, the provider's first one
+    that can chat is. With ``fallback`` that model also answers to the guide's ``gpt-4o`` where the
+    provider does not list it.
     """
 
     def __init__(
@@ -45,18 +49,18 @@ class Catalog:
         *,
         default: str | None,
         fallback: bool,
-        embedded: bool,
         clock: Clock,
     ) -> None:
         self._provider = provider
         self._default = default
-        self._falls_back = fallback and embedded
+        self._falls_back = fallback
         self._clock = clock
         self._models: tuple[ModelInfo, ...] | None = None
         self._read_at = 0.0
         self._failure: tuple[float, WiresideError] | None = None
         self._reading: asyncio.Task[None] | None = None
         self._has_told_fallback = False
+        self._passed_over: set[str] = set()
 
     async def models(self) -> tuple[ModelInfo, ...]:
         """Return the models on offer, the default first.
@@ -64,31 +68,55 @@ class Catalog:
         An old list is served while the next one is read. Raises ``WiresideError`` when there never
         was a list and no default is set.
         """
-        listed = await self._listed()
-        first = self._default or listed[0].id
-        if self._default and all(model.id != first for model in listed):
-            return (ModelInfo(first, first), *listed)
-        return tuple(sorted(listed, key=lambda model: model.id != first))
+        listed = [self._judged(model) for model in await self._listed()]
+        listed.sort(key=lambda model: not model.can_chat)
+        if self._default is None:
+            return tuple(listed)
+        first = _found(self._default, listed) or ModelInfo(self._default, self._default)
+        return (first, *(model for model in listed if model.id != first.id))
+
+    def pass_over(self, model: str) -> None:
+        """Offer a model last from now on: its service has refused to chat with it."""
+        if len(self._passed_over) < MAX_PASSED_OVER and model not in self._passed_over:
+            self._passed_over.add(model)
+            _log.warning("model_cannot_chat", model=model)
+
+    def _judged(self, model: ModelInfo) -> ModelInfo:
+        return replace(model, can_chat=False) if model.id in self._passed_over else model
 
     async def resolve(self, name: str | None) -> str:
         """Return the id of the model that ``name`` means; None means the default.
 
-        Without a list, a name is believed: the provider knows. Raises ``UnknownModel``, and for
-        None also what ``models`` raises.
+        Names are compared as services do: ``models/`` before and ``:latest`` behind them may be
+        left out, and a name that a gateway's wildcard covers is taken. Without a list, a name is
+        believed: the provider knows. Raises ``UnknownModel``, and for None also what ``models``
+        raises.
         """
+        if self._default is not None and name in (None, self._default):
+            found = _found(self._default, self._models or ())  # no question waits for the list
+            return found.id if found else self._default
         if name is None:
-            return self._default or (await self.models())[0].id
-        if name == self._default:
-            return name
+            return (await self.models())[0].id
         try:
             offered = await self.models()
         except WiresideError:
             return name
-        if any(model.id == name for model in offered) or self._has_failed():
-            return name
-        if name == GUIDE_MODEL and self._falls_back:
+        if found := _found(name, offered):
+            return found.id
+        is_model = not offered[0].id.endswith("*")
+        if name == GUIDE_MODEL and self._falls_back and is_model and self._has_no_such():
             return self._fall_back(offered[0].id)
+        if self._has_failed() or any(_covers(model.id, name) for model in offered):
+            return name
         raise UnknownModel(_sentence(name, offered))
+
+    def _has_no_such(self) -> bool:
+        """Whether a name that is not listed is not offered, as far as is known: there is a list,
+        or the provider has none at all.
+        """
+        if self._models is not None:
+            return True
+        return self._failure is not None and isinstance(self._failure[1], NotConfigured)
 
     def _fall_back(self, model: str) -> str:
         if not self._has_told_fallback:
@@ -132,6 +160,24 @@ class Catalog:
             _log.warning("models_not_listed", code=error.code, message=str(error))
             return
         self._models, self._read_at, self._failure = models, self._clock(), None
+
+
+def _found(name: str, models: Sequence[ModelInfo]) -> ModelInfo | None:
+    """Return the model of that name, by its whole name first."""
+    for form in (str, _bare):
+        for model in models:
+            if form(model.id) == form(name):
+                return model
+    return None
+
+
+def _covers(pattern: str, name: str) -> bool:
+    """Whether an entry of a gateway's list (``openai/*``) stands for a name."""
+    return pattern.endswith("*") and name.startswith(pattern[:-1]) and not name.endswith("*")
+
+
+def _bare(name: str) -> str:
+    return name.removeprefix("models/").removesuffix(":latest")
 
 
 def _sentence(name: str, offered: Sequence[ModelInfo]) -> str:

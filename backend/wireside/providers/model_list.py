@@ -9,6 +9,7 @@ from typing import Any
 
 from wireside.messages import ModelInfo
 from wireside.protocol.frames import MAX_NAME_CHARS
+from wireside.providers.model_kinds import can_chat
 
 FIRST = "gpt-4o"
 """The integration guide's model: where it is offered and nobody set another, it is the default."""
@@ -31,14 +32,15 @@ _CONTEXT_KEYS = ("context_length", "max_model_len", "context_window", "max_conte
 def models_in(body: bytes) -> tuple[ModelInfo, ...]:
     """Return the models of a ``/v1/models`` answer, those first that suit a chat best.
 
-    OpenAI's own list comes newest first and without what can't chat. Raises ``ValueError`` when
+    OpenAI's own list comes newest first and without what can't chat; in other lists that comes
+    last. Raises ``ValueError`` when
     it is no list of models.
     """
     entries = [entry for item in _items(json.loads(body)) if (entry := _entry(item))]
     if any(_is_openai(entry) for entry in entries):
         entries = [entry for entry in entries if not (_is_openai(entry) and _cannot_chat(entry))]
         entries.sort(key=_age)
-    entries.sort(key=lambda entry: entry["id"] != FIRST)
+    entries.sort(key=lambda entry: (entry["id"] != FIRST, not can_chat(entry)))
     unique: dict[str, ModelInfo] = {}
     for entry in entries:
         unique.setdefault(entry["id"], _model(entry))
@@ -57,7 +59,7 @@ def _entry(item: object) -> dict[str, Any] | None:
     entry = {"id": item} if isinstance(item, str) else item
     if not isinstance(entry, dict):
         return None
-    name = entry.get("id") or entry.get("model") or entry.get("name")
+    name = entry.get("id") or entry.get("model") or entry.get("key") or entry.get("name")
     if not isinstance(name, str) or not name.strip() or len(name) > MAX_NAME_CHARS:
         return None  # nobody could ask for it
     return {**entry, "id": _whole(name)}
@@ -91,6 +93,7 @@ def _model(entry: dict[str, Any]) -> ModelInfo:
         _whole(name[:MAX_NAME_CHARS]) if isinstance(name, str) else entry["id"],
         _whole(owner[:MAX_NAME_CHARS]) if isinstance(owner, str) else None,
         _context_tokens(entry),
+        can_chat(entry),
     )
 
 

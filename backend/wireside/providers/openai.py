@@ -7,14 +7,17 @@ bytes are read here, because its chunk objects cost more than all the rest of th
 from __future__ import annotations
 
 import asyncio
+import json
 import random
+import re
 import ssl
 import time
-from collections.abc import AsyncGenerator, AsyncIterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import replace
-from functools import cache, partial
-from typing import TYPE_CHECKING, Any, cast
+from functools import cache, cached_property, partial
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import structlog
 
@@ -25,7 +28,8 @@ from wireside.errors import (
     ProviderUnavailable,
     WiresideError,
 )
-from wireside.messages import Delta, Finished, ModelInfo, ModelRequest
+from wireside.messages import Delta, Finished, Message, ModelInfo, ModelRequest
+from wireside.providers.base_url import BaseUrl, base_url_in, other_places, shown, without_user
 from wireside.providers.completions import Completion, ErrorSent
 from wireside.providers.failures import (
     BROKE_OFF,
@@ -33,11 +37,14 @@ from wireside.providers.failures import (
     WRONG_ADDRESS,
     Failure,
     Problem,
+    Refit,
     failure_for,
+    is_error,
     problem_in,
     refit_for,
     retry_after_in,
     without_secrets,
+    wrong_address,
 )
 from wireside.providers.hiding import without_content
 from wireside.providers.model_list import models_in
@@ -56,6 +63,21 @@ shown twice."""
 
 PATIENCE_S = 5.0
 """A longer ``Retry-After`` is told at once instead of waited for."""
+
+GO_ON = "Go on exactly where you stopped, without a word before it."
+"""Asked of services that do not continue an answer which is the last message."""
+
+LOADING_S = 2.0
+"""The wait between two requests to a service that says that its model is loading."""
+
+LOOK_S = 5.0
+"""How long an API may be looked for when it is not at its address."""
+LOOKED_S = 60.0
+"""How long it is remembered what was found."""
+MAX_REFITS = 1_000
+"""How many models are remembered whose requests have to look different."""
+REDIRECTS = frozenset({301, 302, 303})
+"""They make a GET of a POST, so that no answer can be behind them."""
 
 CONNECT_S = 10.0
 TAIL_S = 2.0
@@ -84,15 +106,32 @@ WEB_PAGE = (
     "The model service sent a web page instead of an answer. Whoever runs this server: look at "
     "OPENAI_BASE_URL."
 )
+NO_TRUST = (
+    "The certificate of the model service is not trusted. Whoever runs this server: set "
+    "OPENAI_BASE_URL to the name that is in it, or SSL_CERT_FILE to the certificate that signed it."
+)
+_OTHER_SCHEME = re.compile(r"WRONG_VERSION_NUMBER|RECORD_LAYER|UNKNOWN_PROTOCOL|HTTP_REQUEST")
+"""What TLS says of a server that speaks without it."""
+MOVED = (
+    "The model service has moved to {place}. Whoever runs this server: set OPENAI_BASE_URL to its "
+    "new address."
+)
+ELSEWHERE = (
+    "The model service is not at this address; its list of models is at {place}. Whoever runs this "
+    "server: set OPENAI_BASE_URL to that address; `wireside doctor` prints it whole."
+)
 NO_REACH = "The model service can't be reached at the moment; try again."
 
 
 class OpenAIProvider:
     """Implements ``ports.Provider`` with the API at ``base_url`` (None: OpenAI's own).
 
-    ``silence_s`` is how long the model may write nothing; keep-alives are nothing.
-    ``max_connections`` answers run at once, more are refused. ``backoff_s`` is the wait before
-    the first retry, doubled before the second.
+    ``first_token_s`` is how long the model may take to its first token, whatever the service sends
+    meanwhile: it loads, waits in a queue, or reasons out of sight. Not less than ``silence_s``,
+    and by default the same. ``silence_s`` is how long the service may send nothing after that;
+    with keep-alives alone it may go on for ``first_token_s``. ``max_connections`` answers run at
+    once, more are refused. ``backoff_s`` is the wait before the first retry, doubled before the
+    second.
     """
 
     def __init__(
@@ -101,13 +140,18 @@ class OpenAIProvider:
         api_key: str | None,
         base_url: str | None,
         silence_s: float,
+        first_token_s: float | None = None,
         max_connections: int = 1000,
         backoff_s: float = 0.5,
         watcher: Watcher = UNWATCHED,
+        on_cannot_chat: Callable[[str], None] = lambda _: None,
     ) -> None:
+        """``on_cannot_chat`` is called with each model that refuses to chat."""
         self._api_key = api_key
         self._base_url = base_url
+        self._on_cannot_chat = on_cannot_chat
         self._silence_s = silence_s
+        self._first_token_s = max(silence_s, first_token_s or 0.0)
         self._max_connections = max_connections
         self._backoff_s = backoff_s
         self._watcher = watcher
@@ -116,8 +160,8 @@ class OpenAIProvider:
         self._open = 0
         self._watches: set[SilenceWatch] = set()
         self._is_closed = False
-        self._takes_stream_options = True
-        self._token_limits: dict[str, str] = {}
+        self._refits: defaultdict[str, set[Refit]] = defaultdict(set)
+        self._looked: tuple[float, str | None] | None = None
 
     async def warm_up(self) -> None:
         """Import, connect and make a first request, so that the first answer need not wait.
@@ -137,21 +181,30 @@ class OpenAIProvider:
         except TimeoutError:
             raise self._silence(NO_LIST_IN_TIME) from None
         except Exception as error:  # of two libraries, whose trees overlap: translated here, once
-            if getattr(error, "status_code", None) in (404, 405, 501):
-                raise NotConfigured(NO_LIST) from None
-            raise self._translated(error, None).error from None
-        try:
-            return models_in(body)
-        except (ValueError, RecursionError):
-            raise NotConfigured(NO_LIST) from None
+            failure = self._translated(error, None)
+            has_none = getattr(error, "status_code", None) in (404, 405, 501)
+            if not has_none and not failure.is_wrong_address:
+                raise failure.error from None
+        else:
+            with suppress(ValueError, RecursionError):
+                return models_in(body)
+        return await self._models_without_list()
+
+    async def _models_without_list(self) -> Sequence[ModelInfo]:
+        """Return the model that the address names. Raises ``NotConfigured``."""
+        if self._base is not None and (name := self._base.deployment):
+            return (ModelInfo(name, name),)
+        raise await self._elsewhere(NotConfigured(NO_LIST))
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta, None]:
         """Answer as ``ports.Provider`` says."""
         if self._open >= self._max_connections:
             raise Overloaded
         self._open += 1
+        tries = 0
+        until = time.monotonic() + self._first_token_s
         try:
-            for tries in range(RETRIES + 1):
+            while True:
                 has_begun = False
                 try:
                     async with aclosing(self._answer(request)) as deltas:
@@ -160,12 +213,22 @@ class OpenAIProvider:
                             yield delta
                     return
                 except _Failed as failed:
-                    error = failed.failure.error
+                    failure, error = failed.failure, failed.failure.error
+                    if not has_begun and failed.is_refitted:
+                        continue
+                    if not has_begun and failure.is_loading and time.monotonic() < until:
+                        await asyncio.sleep(LOADING_S)
+                        continue
                     self._watcher.provider_failed(error.code)
-                    wait_s = self._wait_s(failed.failure, tries)
+                    if failure.cannot_chat:
+                        self._on_cannot_chat(request.model)
+                    if failure.is_wrong_address and not has_begun:
+                        error = await self._elsewhere(error)
+                    wait_s = self._wait_s(failure, tries)
                     if has_begun or wait_s is None:
                         raise error from None
                     self._watcher.provider_retried(error.code)
+                    tries += 1
                 await asyncio.sleep(wait_s)
         finally:
             self._open -= 1
@@ -197,14 +260,17 @@ class OpenAIProvider:
         completion = Completion()
         try:
             kind = response.headers.get("content-type", "").lower()
-            if "json" in kind and "stream" not in kind and "ndjson" not in kind:
-                deltas = completion.whole(await self._whole(response, request))
+            is_whole = "json" in kind and "stream" not in kind and "ndjson" not in kind
+            if "html" not in kind and (is_whole or "stream" in self._refits_of(request.model)):
+                body = await self._whole(response, request)
+                deltas = completion.whole(body)
                 self._check(completion, request)
+                self._check_document(body, completion, request)
                 for delta in deltas:
                     yield delta
             elif "html" in kind:
                 self._tell("an HTML page", status=response.status_code)
-                raise _Failed(Failure(ProviderUnavailable(WEB_PAGE)))
+                raise _Failed(Failure(ProviderUnavailable(WEB_PAGE), is_wrong_address=True))
             else:
                 async with aclosing(self._read(response, completion, request)) as read:
                     async for delta in read:
@@ -221,26 +287,33 @@ class OpenAIProvider:
         """Return the response once its head is there. Raises ``_Failed``."""
         try:
             client = await self._connected()
-            with self._watch() as watch:
+            with self._patient_watch() as watch:
                 while True:
                     body = self._body_of(request)
                     try:
-                        return await watch.over(partial(self._post, client, body))
+                        response = await watch.over(partial(self._post, client, body))
                     except TimeoutError:
                         raise _Failed(Failure(self._silence(self._no_answer_in_time))) from None
                     except Exception as error:  # see ``models``
                         if not self._refitted(error, body, request.model):
                             raise _Failed(self._translated(error, request)) from None
+                    else:
+                        if (moved := self._moved(response)) is not None:
+                            await response.aclose()
+                            raise _Failed(moved)
+                        return response
         except WiresideError as error:
             raise _Failed(Failure(error)) from None
 
-    async def _get_models(self, client: openai.AsyncOpenAI) -> bytes:
-        """Return the list's body; not all of one that is too long, which then is no list."""
+    async def _get_models(self, client: openai.AsyncOpenAI, place: str = "") -> bytes:
+        """Return the body of the list of ``place``, a base URL (empty: the client's own); not all
+        of one that is too long, which then is no list.
+        """
         import httpx2
         import openai
 
         answer: object = await client.get(
-            "/models",
+            f"{place}/models",
             cast_to=httpx2.Response,
             stream=True,
             stream_cls=openai.AsyncStream[Any],
@@ -278,22 +351,39 @@ class OpenAIProvider:
         headers: dict[str, str | openai.Omit] = {"Accept-Encoding": "identity"}
         if self._api_key is None:
             headers["Authorization"] = openai.omit
+        elif self._base is not None and self._base.is_azure:
+            headers["api-key"] = self._api_key
         return headers
 
+    @cached_property
+    def _base(self) -> BaseUrl | None:
+        """The base URL that was set, None for OpenAI's own. Raises ``ValueError``."""
+        return base_url_in(self._base_url) if self._base_url else None
+
+    def _refits_of(self, model: str) -> set[Refit]:
+        return self._refits.get(model) or set()
+
     def _body_of(self, request: ModelRequest) -> dict[str, object]:
+        refits = self._refits_of(request.model)
+        messages: Sequence[Message] = request.messages
+        if "system" in refits or "roles" in refits:
+            messages = without_system(messages)
+        if "roles" in refits:
+            messages = with_turns(messages)
+        if "last_role" in refits and messages[-1].role == "assistant":
+            messages = [*messages, Message("user", GO_ON)]
         body: dict[str, object] = {
             "model": request.model,
-            "messages": [
-                {"role": message.role, "content": message.text} for message in request.messages
-            ],
-            "stream": True,
+            "messages": [{"role": message.role, "content": message.text} for message in messages],
+            "stream": "stream" not in refits,
         }
-        if self._takes_stream_options:
+        if not refits & {"stream", "stream_options"}:
             body["stream_options"] = {"include_usage": True}
-        if request.temperature is not None:
+        if request.temperature is not None and "temperature" not in refits:
             body["temperature"] = request.temperature
-        if request.max_tokens is not None:
-            body[self._token_limits.get(request.model, "max_tokens")] = request.max_tokens
+        if request.max_tokens is not None and "no_max_tokens" not in refits:
+            name = "max_completion_tokens" if "max_tokens" in refits else "max_tokens"
+            body[name] = request.max_tokens
         return body
 
     def _refitted(self, error: Exception, body: Mapping[str, object], model: str) -> bool:
@@ -301,15 +391,20 @@ class OpenAIProvider:
         status = getattr(error, "status_code", None)
         if status is None:
             return False
-        match refit_for(status, problem_in(getattr(error, "body", None)), body):
-            case "stream_options":
-                self._takes_stream_options = False
-                return True
-            case "max_tokens":
-                self._token_limits[model] = "max_completion_tokens"
-                return True
-            case None:
-                return False
+        return self._learned(status, problem_in(getattr(error, "body", None)), body, model)
+
+    def _learned(
+        self, status: int | None, problem: Problem, body: Mapping[str, object], model: str
+    ) -> bool:
+        refit = refit_for(status, problem, body)
+        if refit is None:
+            return False
+        if model not in self._refits and len(self._refits) >= MAX_REFITS:
+            self._refits.clear()
+        if refit not in self._refits[model]:
+            self._refits[model].add(refit)
+            _log.info("model_request_adapted", model=model, without=refit)
+        return True
 
     # The answer
 
@@ -318,7 +413,7 @@ class OpenAIProvider:
     ) -> AsyncGenerator[Delta, None]:
         seen = 0
         reads = _bytes_of(response)
-        with self._watch() as watch:
+        with self._patient_watch() as watch:
             try:
                 while not completion.is_done and completion.failure is None:
                     try:
@@ -331,12 +426,15 @@ class OpenAIProvider:
                     except Exception as error:  # see ``models``
                         if completion.reason is not None:
                             return
-                        raise _Failed(self._broken(error, completion)) from None
+                        raise _Failed(self._broken(error, completion, watch.waited_s)) from None
                     for delta in completion.feed(data):
                         yield delta
                     if completion.activity != seen:
                         seen = completion.activity
                         watch.saw_life()
+                        watch.shorten(self._silence_s)  # the first token has come
+                    elif completion.reason is None:
+                        watch.saw_bytes()
                     self._check(completion, request)
                     if completion.reason is not None:
                         watch.shorten(TAIL_S)
@@ -350,7 +448,7 @@ class OpenAIProvider:
         """Return the body of an answer that is not streamed. Raises ``_Failed``."""
         body = bytearray()
         async with aclosing(response.aiter_bytes()) as reads:
-            with self._watch() as watch:
+            with self._patient_watch() as watch:
                 while len(body) <= MAX_WHOLE_BYTES:
                     try:
                         body += await watch.over(reads.__anext__)
@@ -363,6 +461,24 @@ class OpenAIProvider:
         self._tell("an answer without an end")
         raise _Failed(Failure(ProviderUnavailable(FAILED)))
 
+    def _check_document(self, body: bytes, completion: Completion, request: ModelRequest) -> None:
+        """Raise the error that a JSON document tells in a form of its own."""
+        if completion.activity or completion.reason is not None:
+            return
+        try:
+            document = json.loads(body)
+        except (ValueError, RecursionError):
+            return
+        if is_error(document):
+            self._fail(problem_in(document), request)
+
+    def _fail(self, problem: Problem, request: ModelRequest) -> NoReturn:
+        """Raise an error that came in place of an answer."""
+        if self._learned(None, problem, self._body_of(request), request.model):
+            raise _Failed(Failure(ProviderUnavailable(FAILED)), is_refitted=True)
+        self._tell("an error in its answer", problem, request)
+        raise _Failed(failure_for(None, problem, model=request.model))
+
     def _check(self, completion: Completion, request: ModelRequest) -> None:
         """Raise what is wrong with the answer; nothing is after the model has ended it."""
         failure = completion.failure
@@ -370,9 +486,10 @@ class OpenAIProvider:
             return
         if isinstance(failure, ErrorSent):
             problem = problem_in(failure.body)
+            if not completion.activity:
+                self._fail(problem, request)
             # behind the first words of an answer it may repeat them: they are in no request
-            said = replace(problem, text="") if completion.activity else problem
-            self._tell("an error in its answer", said, request)
+            self._tell("an error in its answer", replace(problem, text=""), request)
             raise _Failed(failure_for(None, problem, model=request.model))
         self._tell("what is no answer", text=str(failure))
         raise _Failed(Failure(ProviderUnavailable(BROKE_OFF), may_pass=True))
@@ -384,6 +501,8 @@ class OpenAIProvider:
         import openai
 
         if isinstance(error, openai.APIStatusError):
+            if (moved := self._moved(error.response)) is not None:
+                return moved
             body = error.body if error.body is not None else error.response.text
             problem = problem_in(body)
             self._tell("an error", problem, request, status=error.status_code)
@@ -391,8 +510,58 @@ class OpenAIProvider:
             wait_s = retry_after_in(error.response.headers, time.time())
             return failure_for(error.status_code, problem, model=model, retry_after=wait_s)
         self._tell("no answer", text=_names_of(error))
+        names = _names_of(error)
+        if "CertVerification" in names or "CertificateError" in names:
+            return Failure(NotConfigured(NO_TRUST))
+        if "TooManyRedirects" in names or _OTHER_SCHEME.search(names):
+            return wrong_address()
         is_passing = isinstance(error, openai.APIConnectionError)
         return Failure(ProviderUnavailable(NO_REACH), may_pass=is_passing)
+
+    def _moved(self, response: httpx2.Response) -> Failure | None:
+        """Return our error for an answer that is behind a redirect, where none can be."""
+        if not any(step.status_code in REDIRECTS for step in response.history):
+            return None
+        operation = "/chat/completions"
+        place = without_user(str(response.url)).partition("?")[0].rstrip("/")
+        self._tell("a redirect", text=place)
+        if not place.endswith(operation):
+            return wrong_address()
+        place = place.removesuffix(operation)
+        sentence = MOVED.format(place=f"{place.partition(':')[0]}://{shown(place)}")
+        return Failure(NotConfigured(sentence, remedy=f"export OPENAI_BASE_URL={place}"))
+
+    async def _elsewhere(self, error: WiresideError) -> WiresideError:
+        """Return the error that names where the API is; ``error`` where that can't be found."""
+        now = time.monotonic()
+        if self._looked is None or now - self._looked[0] >= LOOKED_S:
+            self._looked = now, None  # those who ask meanwhile do not look again
+            self._looked = now, await self._look_around()
+        place = self._looked[1]
+        if place is None:
+            return error
+        _log.warning("model_service_elsewhere", address=without_user(place))
+        where, scheme = shown(place), place.partition(":")[0]
+        if self._base is not None and not self._base.url.startswith(f"{scheme}:"):
+            where = f"{scheme}://{where}"
+        sentence = ELSEWHERE.format(place=where)
+        return NotConfigured(sentence, remedy=f"export OPENAI_BASE_URL={without_user(place)}")
+
+    async def _look_around(self) -> str | None:
+        """Return a base URL that has a list of models; None if there is none, or ours has one."""
+        if self._base is None:
+            return None
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_S):
+                client = await self._connected()
+                for place in ("", *other_places(self._base.url)):
+                    # see ``models``; what fails, or takes long, is none
+                    with suppress(Exception):
+                        async with asyncio.timeout(LOOK_S / 3):
+                            body = await self._get_models(client, place)
+                        if models_in(body):
+                            return place or None
+        return None
 
     def _tell(
         self,
@@ -417,11 +586,11 @@ class OpenAIProvider:
             text=shown(problem.text),
         )
 
-    def _broken(self, error: Exception, completion: Completion) -> Failure:
+    def _broken(self, error: Exception, completion: Completion, waited_s: float) -> Failure:
         """Return our error for a read that failed or took too long."""
         if isinstance(error, TimeoutError):
             kept = (
-                f"The model stopped sending for {self._silence_s:g} s. What it wrote is kept; "
+                f"The model stopped sending for {waited_s:g} s. What it wrote is kept; "
                 "Continue picks up from there."
             )
             return Failure(self._silence(kept if completion.activity else self._no_answer_in_time))
@@ -433,10 +602,14 @@ class OpenAIProvider:
 
     @property
     def _no_answer_in_time(self) -> str:
-        return f"The model did not answer within {self._silence_s:g} s; try again."
+        return f"The model did not answer within {self._first_token_s:g} s; try again."
 
     def _watch(self) -> SilenceWatch:
         return SilenceWatch(self._silence_s, self._watches)
+
+    def _patient_watch(self) -> SilenceWatch:
+        """Return a watch over an answer that has not begun."""
+        return SilenceWatch(self._first_token_s, self._watches)
 
     # The package
 
@@ -457,9 +630,11 @@ class OpenAIProvider:
         import openai
 
         try:
+            base = self._base
             return openai.AsyncOpenAI(
                 api_key=self._api_key or "none",  # it insists on one; see ``_headers``
-                base_url=self._base_url,
+                base_url=base.url if base else None,
+                default_query=dict(base.query) if base else None,
                 max_retries=0,  # ours know what came of the answer, and have less patience
                 timeout=httpx2.Timeout(None, connect=min(CONNECT_S, self._silence_s)),
                 http_client=openai.DefaultAioHttpClient(
@@ -513,11 +688,36 @@ def _trust() -> ssl.SSLContext:
 
 
 class _Failed(Exception):
-    """One try has failed."""
+    """One try has failed; ``is_refitted`` says that the next one looks different."""
 
-    def __init__(self, failure: Failure) -> None:
+    def __init__(self, failure: Failure, *, is_refitted: bool = False) -> None:
         super().__init__(str(failure.error))
         self.failure = failure
+        self.is_refitted = is_refitted
+
+
+def without_system(messages: Sequence[Message]) -> Sequence[Message]:
+    """Return the messages with all system text before that of the first user's."""
+    system = "\n\n".join(message.text for message in messages if message.role == "system")
+    others = [message for message in messages if message.role != "system"]
+    if not system:
+        return others
+    for place, message in enumerate(others):
+        if message.role == "user":
+            others[place] = Message("user", f"{system}\n\n{message.text}")
+            return others
+    return [Message("user", system), *others]
+
+
+def with_turns(messages: Sequence[Message]) -> Sequence[Message]:
+    """Return the messages with those of one role that follow each other joined."""
+    turns: list[Message] = []
+    for message in messages:
+        if turns and turns[-1].role == message.role:
+            turns[-1] = Message(message.role, f"{turns[-1].text}\n\n{message.text}")
+        else:
+            turns.append(message)
+    return turns
 
 
 def _names_of(error: BaseException) -> str:

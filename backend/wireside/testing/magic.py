@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
 from wireside.testing import scripts
+from wireside.testing.habits import HABITS, HABITS_HELP, Asked
 from wireside.testing.scripts import Script, answer
 
-HELP = """\
+HELP = (
+    """\
 Write one of these as a message:
 
 - `/lab tokens 2000 100 7`: 2,000 tokens, 100 a second (without the second number at once), the
@@ -28,9 +30,32 @@ Write one of these as a message:
 - `/lab bytes`: a write for each byte · `/lab crlf`, `/lab gzip`: other forms on the wire
 - `/lab endless 20`: 20 tokens a second, for ever
 - `/lab say TEXT`: exactly that text
+
+Habits of real services:
+
 """
+    + HABITS_HELP
+)
 
 Numbers = Sequence[float]
+
+
+def habit_for(message: str, body: Mapping[str, object], times: int) -> Script | None:
+    """Return what a habit of ``habits.py`` answers to a request; None if the message names none.
+
+    ``message`` may have system text before it, where a service takes none of its own. ``times`` is
+    how often the message has come.
+    """
+    words = message.strip().rpartition("\n\n/lab ")
+    words_of_it = (f"/lab {words[2]}" if words[1] else message.strip()).split()
+    if len(words_of_it) < 2 or words_of_it[0] != "/lab":
+        return None
+    habit = HABITS.get(words_of_it[1])
+    try:
+        numbers = [float(word) for word in words_of_it[2:]]
+    except ValueError:
+        return None
+    return habit.make(Asked(numbers, body, times)) if habit else None
 
 
 @lru_cache(maxsize=16)  # a benchmark asks the same of 500 streams

@@ -7,15 +7,21 @@ import json
 import socket
 import struct
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self, cast
 
 from wireside.testing import scripts
-from wireside.testing.magic import script_for
+from wireside.testing.magic import habit_for, script_for
 from wireside.testing.scripts import Cut, Repeat, Script, Step, Wait
+
+MAX_QUESTIONS = 10_000
+"""How many questions are remembered, to count how often each has come."""
+
+_TLS = b"\x16"
+"""How a client begins that would speak https: it is answered as servers without it do."""
 
 _RESET_AT_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER: on, 0 s
 
@@ -44,10 +50,11 @@ class Request:
 class FakeOpenAI:
     """A server on loopback; ``url`` is its base URL, up to ``/v1``.
 
-    Answers come from ``answer_with``, then from ``/lab …`` in the question (``magic.py``), then
-    the default: ``count`` tokens at ``rate`` a second (None: all at once). ``keys`` are the keys
-    it accepts; None accepts all. Use it with ``async with`` in a loop, or with ``with``: then it
-    runs in a thread of its own.
+    Answers come from ``answer_with``, then from ``/lab …`` in the question (``magic.py``,
+    ``habits.py``), then the default: ``count`` tokens at ``rate`` a second (None: all at once).
+    ``keys`` are the keys it accepts; None accepts all. With ``only_at`` (``/openai/v1``) the API is
+    there and nowhere else; ``elsewhere`` is the answer to all other paths. Use it with
+    ``async with`` in a loop, or with ``with``: then it runs in a thread of its own.
     """
 
     def __init__(
@@ -59,16 +66,20 @@ class FakeOpenAI:
         models: Sequence[str] = ("lab-1", "lab-2"),
         keys: Sequence[str] | None = None,
         port: int = 0,
+        only_at: str | None = None,
     ) -> None:
+        self.elsewhere = scripts.json_page({"detail": "Not Found"}, 404)
         self.default = scripts.answer(count, seed=seed, rate=rate)
         self.requests: list[Request] = []
         self.models_answer = scripts.json_page(
             {"object": "list", "data": [{"id": name, "owned_by": "lab"} for name in models]}
         )
-        self.url = ""
+        self.url = self.origin = ""
         self._rate = rate
         self._keys = keys
         self._port = port
+        self._only_at = only_at
+        self._times: Counter[str] = Counter()
         self._queue: deque[Script] = deque()
         self._server: asyncio.Server | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -124,7 +135,8 @@ class FakeOpenAI:
             lambda: _Connection(self), "127.0.0.1", self._port, backlog=1024
         )
         self._port = self._server.sockets[0].getsockname()[1]
-        self.url = f"http://127.0.0.1:{self._port}/v1"
+        self.origin = f"http://127.0.0.1:{self._port}"
+        self.url = f"{self.origin}{self._only_at or '/v1'}"
 
     async def stop(self) -> None:
         """Listen no more and reset what is open."""
@@ -167,10 +179,14 @@ class FakeOpenAI:
             f"Bearer {key}" for key in self._keys
         }:
             return scripts.failure(401, "Incorrect API key provided.", code="invalid_api_key")
-        if request.method == "GET" and request.path.endswith("/models"):
+        path = request.path.partition("?")[0]
+        at = self._only_at
+        if at is not None and path not in (f"{at}/models", f"{at}/chat/completions"):
+            return self.elsewhere
+        if request.method == "GET" and path.endswith("/models"):
             return self.models_answer
-        if request.method != "POST" or not request.path.endswith("/chat/completions"):
-            return scripts.json_page({"detail": "Not Found"}, 404)
+        if request.method != "POST" or not path.endswith("/chat/completions"):
+            return self.elsewhere
         script = self._next(request)
         if request.body.get("stream") or not script.tokens:
             return script
@@ -179,7 +195,15 @@ class FakeOpenAI:
     def _next(self, request: Request) -> Script:
         if self._queue:
             return self._queue.popleft()
-        return script_for(request.question, self._rate) or self.default
+        question = request.question
+        if len(self._times) > MAX_QUESTIONS:
+            self._times.clear()
+        self._times[question] += 1
+        return (
+            habit_for(question, request.body, self._times[question])
+            or script_for(question, self._rate)
+            or self.default
+        )
 
     @staticmethod
     async def _wait_for(is_so: Any, timeout_s: float) -> None:
@@ -238,6 +262,10 @@ class _Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._received += data
+        if self._received[:1] == _TLS:
+            self._transport.write(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
+            self._transport.close()
+            return
         if not self.is_answering and (request := self._whole_request()):
             self._play(self._lab._script_for(request))
 

@@ -17,6 +17,99 @@ from wireside.errors import ProviderUnavailable
         ("**Title:** Rainy\n\nBecause …", "Rainy"),
         ("\n  # Rainy   weekends\n", "Rainy weekends"),
         ("「雨の週末」", "雨の週末"),
+        # reasoning
+        ("<think>\nThe user wants a title.\n</think>\n\nRain and clouds", "Rain and clouds"),
+        ("<thinking>Hm: short.</thinking> Rain", "Rain"),
+        ("The user wants a title.\n</think>\nRain", "Rain"),
+        ("<think>It never ends, so there is no title", None),
+        (
+            "<|channel|>analysis<|message|>Hm<|end|><|start|>assistant<|channel|>final<|message|>Rain",
+            "Rain",
+        ),
+        ("◁think▷Hm◁/think▷Rain", "Rain"),
+        # JSON
+        ('{"title": "Rain and clouds"}', "Rain and clouds"),
+        ('```json\n{"title": "Rain"}\n```', "Rain"),
+        ('{"titles": ["Rain", "Clouds"]}', "Rain"),
+        ('{"conversation": {"title": "Rain"}}', "Rain"),
+        ('["Rain"]', "Rain"),
+        ('{"title": "Rain and clou', "Rain and clou"),
+        ("{}", None),
+        # politeness
+        ("Sure! Here is a title: Rain and clouds", "Rain and clouds"),
+        ("Sure! Here is a title:\n\n**Rain and clouds**", "Rain and clouds"),
+        ('Certainly! Here\'s a concise title for the conversation:\n\n"Rain"', "Rain"),
+        ("Here are some options:\n1. Rain\n2. Clouds", "Rain"),
+        ("Okay, Rain and clouds", "Rain and clouds"),
+        ("Klar! Hier ist ein Titel: Regen", "Regen"),
+        ("Voici un titre : Pluie et nuages", "Pluie et nuages"),
+        ("¡Claro! Aquí tienes un título: Lluvia", "Lluvia"),
+        ("当然！以下是标题：雨", "雨"),
+        ("はい、タイトルは：雨の週末", "雨の週末"),
+        ('A good title would be "Rain and clouds".', "Rain and clouds"),
+        ("The title is: Rain", "Rain"),
+        ("Suggested title: Rain", "Rain"),
+        ("Title - Rain", "Rain"),
+        ("Let me think.\n\nTitle: Rain", "Rain"),
+        ("Based on this, a suitable title is **Rain and clouds**.", "Rain and clouds"),
+        ('"Rain" is a good title.', "Rain"),
+        # labels
+        ("# Title\n\nRain", "Rain"),
+        ("assistant\n\nRain", "Rain"),
+        ("Final answer: Rain", "Rain"),
+        ("[Rain]", "Rain"),
+        ("Title: Rain", "Rain"),
+        ("Titel: Regen", "Regen"),
+        ("**Titel**: Regen", "Regen"),
+        ("Titre : Pluie", "Pluie"),
+        ("Título: Lluvia", "Lluvia"),
+        ("Titolo: Pioggia", "Pioggia"),
+        ("Заголовок: Дождь", "Дождь"),
+        ("**Название:** Дождь", "Дождь"),
+        ("標題：雨", "雨"),
+        ("标题：《雨》", "雨"),
+        ("タイトル：「雨の週末」", "雨の週末"),
+        ("제목: 비", "비"),
+        ("العنوان: مطر", "مطر"),
+        ("शीर्षक: बारिश", "बारिश"),
+        ("Tytuł: Deszcz", "Deszcz"),
+        ("Başlık: Yağmur", "Yağmur"),
+        ("Tiêu đề: Mưa", "Mưa"),
+        ("Conversation title: Rain", "Rain"),
+        ("Chat-Titel: Regen", "Regen"),
+        ("Subject: Rain", "Rain"),
+        # numbers, lists, marks
+        ("1. Rain", "Rain"),
+        ("1) Rain\n2) Clouds", "Rain"),
+        ("- Rain", "Rain"),
+        ("• Rain", "Rain"),
+        ("### 1. **Rain**", "Rain"),
+        ("*Rain*", "Rain"),
+        ("`Rain`", "Rain"),
+        ("<title>Rain</title>", "Rain"),
+        (r"\boxed{Rain}", "Rain"),
+        ("„Regen und Wolken“", "Regen und Wolken"),
+        ("« Pluie »", "Pluie"),
+        ("『雨』", "雨"),
+        ("Rain and clouds (3 words)", "Rain and clouds"),
+        ("Rain 🌧️", "Rain 🌧️"),
+        # what is a title stays one
+        ("Python: lists and tuples", "Python: lists and tuples"),
+        ("C++ or Rust?", "C++ or Rust?"),
+        ("Hello, World!", "Hello, World!"),
+        ("3 ways to cook rice", "3 ways to cook rice"),
+        ("2024 budget", "2024 budget"),
+        ("It's raining", "It's raining"),
+        ("What is a title?", "What is a title?"),
+        ("Okonomiyaki recipe", "Okonomiyaki recipe"),
+        ("Topic modelling in Python", "Topic modelling in Python"),
+        ("How titles of nobility work", "How titles of nobility work"),
+        ("snake_case and camelCase", "snake_case and camelCase"),
+        ("vector<int> in C++", "vector<int> in C++"),
+        # none
+        ("I'm sorry, but I can't help with that.", None),
+        ("Untitled", None),
+        ("null", None),
         ("", None),
         ('""', None),
         ("word " * 30, None),
@@ -41,6 +134,14 @@ async def test_a_model_that_reasons_without_end_is_given_up(provider, monkeypatc
     call = await provider.call()
     assert await asking is None
     assert call.is_closed
+
+
+async def test_reasoning_in_the_text_is_no_talk_about_titles(provider) -> None:
+    asking = asyncio.create_task(ask_for_title(provider, "m", "q", "a"))
+    call = await provider.call()
+    call.say("<think>", *["The title should be short. "] * 100, "</think>", "Rain")
+    call.finish()
+    assert await asking == "Rain"
 
 
 async def test_a_model_that_fails_or_chats_gives_none(provider) -> None:

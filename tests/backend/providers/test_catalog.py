@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
 
 import pytest
+import structlog
 
 from wireside.errors import NotConfigured, ProviderUnavailable, UnknownModel, WiresideError
 from wireside.messages import ModelInfo
@@ -43,7 +43,6 @@ class Setup:
         default: str | None = None,
         *,
         fallback: bool = True,
-        embedded: bool = False,
     ) -> None:
         self.now = 100.0
         self.provider = Listing(listed)
@@ -51,7 +50,6 @@ class Setup:
             self.provider,
             default=default,
             fallback=fallback,
-            embedded=embedded,
             clock=lambda: self.now,
         )
 
@@ -159,25 +157,94 @@ async def test_an_unknown_model_is_refused_with_the_ones_there_are() -> None:
     )
 
 
-async def test_the_embedded_model_answers_for_the_guides() -> None:
-    setup = Setup([A], embedded=True)
-    assert await setup.catalog.resolve("gpt-4o") == "a"
-    with pytest.raises(UnknownModel):
-        await setup.catalog.resolve("gpt-4")
-
-
 @pytest.mark.parametrize(
-    "setup",
+    ("listed", "default", "answers"),
     [
-        pytest.param({"embedded": True, "fallback": False}, id="turned off"),
-        pytest.param({"embedded": False, "fallback": True}, id="another provider"),
+        ([A, B], None, "a"),
+        ([A, B], "b", "b"),
+        ([A, B], "hidden", "hidden"),
+        (NotConfigured("It has no list."), "mine", "mine"),
+        ([ModelInfo("e", "E", can_chat=False), A], None, "a"),
     ],
 )
-async def test_otherwise_the_guides_model_is_as_unknown_as_any(setup: dict[str, Any]) -> None:
+async def test_the_default_answers_for_the_guides_model(
+    listed: Sequence[ModelInfo] | WiresideError, default: str | None, answers: str
+) -> None:
+    setup = Setup(listed, default)
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(3):
+            assert await setup.catalog.resolve("gpt-4o") == answers
+    told = [entry for entry in logs if entry["event"] == "model_fallback"]
+    assert [(entry["asked"], entry["answers"]) for entry in told] == [("gpt-4o", answers)]
+
+
+async def test_no_other_name_falls_back() -> None:
     with pytest.raises(UnknownModel):
-        await Setup([A], **setup).catalog.resolve("gpt-4o")
+        await Setup([A]).catalog.resolve("gpt-4")
+
+
+async def test_the_fallback_can_be_turned_off() -> None:
+    with pytest.raises(UnknownModel):
+        await Setup([A], fallback=False).catalog.resolve("gpt-4o")
 
 
 async def test_the_guides_model_is_itself_where_it_is_offered() -> None:
-    setup = Setup([A, ModelInfo("gpt-4o", "")], embedded=True)
+    setup = Setup([A, ModelInfo("gpt-4o", "")], "a")
     assert await setup.catalog.resolve("gpt-4o") == "gpt-4o"
+
+
+async def test_while_a_list_fails_the_guides_model_may_be_there() -> None:
+    assert await Setup(DOWN, "mine").catalog.resolve("gpt-4o") == "gpt-4o"
+
+
+async def test_what_cannot_chat_comes_last() -> None:
+    setup = Setup([ModelInfo("e", "E", can_chat=False), A, B])
+    assert [model.id for model in await setup.catalog.models()] == ["a", "b", "e"]
+    assert await setup.catalog.resolve(None) == "a"
+    assert await setup.catalog.resolve("e") == "e"
+
+
+async def test_a_default_that_refuses_to_chat_is_passed_over() -> None:
+    setup = Setup([A, B])
+    setup.catalog.pass_over("a")
+    assert await setup.catalog.models() == (B, ModelInfo("a", "A", can_chat=False))
+    assert await setup.catalog.resolve(None) == "b"
+    assert await setup.catalog.resolve("a") == "a"
+
+
+@pytest.mark.parametrize(
+    ("name", "means"),
+    [("openai/gpt-5", "openai/gpt-5"), ("gpt-4o", "a"), (None, "a"), ("gpt-5", None)],
+)
+async def test_a_wildcard_of_a_gateway_stands_for_its_names(
+    name: str | None, means: str | None
+) -> None:
+    setup = Setup([ModelInfo("openai/*", "", can_chat=False), A])
+    if means is None:
+        with pytest.raises(UnknownModel):
+            await setup.catalog.resolve(name)
+    else:
+        assert await setup.catalog.resolve(name) == means
+
+
+async def test_where_there_is_only_a_wildcard_the_guides_model_is_asked_for() -> None:
+    assert await Setup([ModelInfo("*", "", can_chat=False)]).catalog.resolve("gpt-4o") == "gpt-4o"
+
+
+async def test_a_default_that_was_set_stays() -> None:
+    setup = Setup([A, B], "b")
+    setup.catalog.pass_over("b")
+    assert await setup.catalog.resolve(None) == "b"
+    assert not (await setup.catalog.models())[0].can_chat
+
+
+@pytest.mark.parametrize(
+    ("listed", "name"),
+    [("llama3:latest", "llama3"), ("models/gemini-2.5-flash", "gemini-2.5-flash")],
+)
+async def test_the_parts_of_a_name_that_services_leave_out(listed: str, name: str) -> None:
+    model = ModelInfo(listed, listed)
+    assert await Setup([A, model]).catalog.resolve(name) == listed
+    setup = Setup([A, model], name)
+    assert await setup.catalog.models() == (model, A)
+    assert await setup.catalog.resolve("gpt-4o") == listed

@@ -99,6 +99,270 @@ def test_each_failure_is_one_of_our_errors(
     assert str(failure.error).endswith(".")
 
 
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        # keys
+        (400, {"error": {"message": "API key not valid.", "status": "INVALID_ARGUMENT"}}, "auth"),
+        (400, [{"error": {"message": "API Key not found. Please pass one."}}], "auth"),
+        (400, {"error": {"message": "Invalid API key"}}, "auth"),
+        (200, {"base_resp": {"status_code": 1004, "status_msg": "login fail"}}, "auth"),
+        (200, {"base_resp": {"status_code": 2049, "status_msg": "?"}}, "auth"),
+        (200, {"error_code": 110, "error_msg": "Access token invalid or no longer valid"}, "auth"),
+        (200, {"code": 401, "msg": "令牌已过期或验证不正确"}, "auth"),
+        (400, {"success": False, "errors": [{"code": 10000, "message": "Unauthorized"}]}, "auth"),
+        (401, {"status": 401, "title": "Unauthorized", "detail": "Authentication failed"}, "auth"),
+        (403, "<html><title>Attention Required! | Cloudflare</title>", "firewall"),
+        # accounts
+        (402, {"error": {"message": "Insufficient Balance"}}, "quota"),
+        (400, {"error": {"message": "Your credit balance is too low to access …"}}, "quota"),
+        (400, {"code": "Arrearage", "message": "Access denied, please make sure …"}, "quota"),
+        (403, {"error": {"message": "用户额度不足", "type": "new_api_error"}}, "quota"),
+        (429, {"error": {"code": "1113", "message": "余额不足或无可用资源包,请充值。"}}, "quota"),
+        (429, {"error": {"message": "You exceeded your current quota, check billing"}}, "quota"),
+        (429, {"error": {"code": "billing_hard_limit_reached", "message": "?"}}, "quota"),
+        (200, {"base_resp": {"status_code": 1008, "status_msg": "insufficient balance"}}, "quota"),
+        # limits of requests
+        (
+            429,
+            {
+                "error": {
+                    "message": "You exceeded your quota. Limit: 15 requests per minute; "
+                    "see billing.",
+                    "status": "RESOURCE_EXHAUSTED",
+                }
+            },
+            "busy",
+        ),
+        (
+            429,
+            {
+                "error": {
+                    "message": "Rate limit reached. Add a payment method: /billing",
+                    "code": "rate_limit_exceeded",
+                }
+            },
+            "busy",
+        ),
+        (200, {"base_resp": {"status_code": 1002, "status_msg": "rate limit"}}, "busy"),
+        (503, {"error": "server busy, please try again. maximum pending requests"}, "down"),
+        # regions
+        (400, {"error": {"message": "User location is not supported for the API use."}}, "region"),
+        (403, {"error": {"code": "unsupported_country_region_territory"}}, "region"),
+        # memory and loading
+        (500, {"error": "model requires more system memory (5.6 GiB) than is …"}, "memory"),
+        (500, {"error": {"message": "CUDA error: out of memory"}}, "memory"),
+        (
+            400,
+            {"error": "Model loading was stopped due to insufficient system resources"},
+            "memory",
+        ),
+        (503, {"error": {"code": 503, "message": "Loading model"}}, "loading"),
+        (503, {"error": "Model a/b is currently loading", "estimated_time": 20.0}, "loading"),
+        (503, {"message": "The model is still warming up."}, "loading"),
+        (500, {"error": "error loading model: unable to open the file"}, "down"),
+        # models that do not chat
+        (400, {"error": {"message": '"all-minilm" does not support chat'}}, "no chat"),
+        (500, {"error": "embedding models do not support chat"}, "no chat"),
+        (400, {"error": '"bge" does not support generate'}, "no chat"),
+        (
+            404,
+            {
+                "error": {
+                    "message": "This is not a chat model and thus not supported in the "
+                    "v1/chat/completions endpoint.",
+                    "type": "invalid_request_error",
+                }
+            },
+            "no chat",
+        ),
+        (
+            400,
+            {
+                "error": {
+                    "message": "The model `whisper-large-v3` does not support chat completions",
+                    "type": "invalid_request_error",
+                }
+            },
+            "no chat",
+        ),
+        (
+            404,
+            {"error": {"message": "This model is only supported in v1/responses", "type": "x"}},
+            "no chat",
+        ),
+        (
+            404,
+            {
+                "error": {
+                    "message": "models/x is not found for API version v1main, or is not "
+                    "supported for generateContent.",
+                    "status": "NOT_FOUND",
+                }
+            },
+            "no chat",
+        ),
+        (400, {"message": "The model does not support Chat Completions API"}, "no chat"),
+        (
+            400,
+            {
+                "error": {
+                    "code": "OperationNotSupported",
+                    "message": "The chatCompletion operation "
+                    "does not work with the specified model",
+                }
+            },
+            "no chat",
+        ),
+        # addresses
+        (200, {"error": "Unexpected endpoint or method. (POST /chat/completions)"}, "address"),
+        (405, {"detail": "Method Not Allowed"}, "address"),
+        (
+            404,
+            {"error": {"message": "Invalid URL (POST /chat/completions)", "type": "x"}},
+            "address",
+        ),
+        (404, {"error": {"code": 404, "message": "File Not Found", "type": "x"}}, "address"),
+        (404, {"error": {"code": "404", "message": "Resource not found"}}, "address"),
+        (404, "404 page not found", "address"),
+        (404, {"error": {"code": "DeploymentNotFound", "message": "?"}}, "no model"),
+        # contexts
+        (
+            400,
+            {
+                "error": {
+                    "message": "The input token count (2000000) exceeds the maximum number "
+                    "of tokens allowed (1048576)."
+                }
+            },
+            "too long",
+        ),
+        (
+            400,
+            {"error": {"message": "input length and max_tokens exceed context limit"}},
+            "too long",
+        ),
+        (400, {"message": "Range of input length should be [1, 129024]"}, "too long"),
+        (
+            400,
+            {
+                "error": {
+                    "message": "Provider returned error",
+                    "code": 400,
+                    "metadata": {"raw": '{"message":"maximum context length is 8192"}'},
+                }
+            },
+            "too long",
+        ),
+    ],
+)
+def test_errors_in_other_dress(status: int, body: object, kind: str) -> None:
+    failure = failure_for(status, problem_in(body), model="x")
+    sentence = str(failure.error)
+    expected = {
+        "auth": (ProviderAuth, "key for this model was refused"),
+        "firewall": (ProviderAuth, "A firewall"),
+        "quota": (ProviderAuth, "quota"),
+        "busy": (ProviderRateLimited, "busy"),
+        "down": (ProviderUnavailable, "failed"),
+        "region": (ProviderAuth, "region"),
+        "memory": (ProviderUnavailable, "more memory"),
+        "loading": (ProviderUnavailable, "is loading"),
+        "no chat": (UnknownModel, "can't chat"),
+        "no model": (UnknownModel, "does not offer"),
+        "address": (NotConfigured, "OPENAI_BASE_URL"),
+        "too long": (ContextTooLong, "too long"),
+    }[kind]
+    assert (type(failure.error), True) == (expected[0], expected[1] in sentence), sentence
+    assert failure.is_loading is (kind == "loading")
+    assert failure.cannot_chat is (kind == "no chat")
+    assert failure.is_wrong_address is (kind == "address")
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        ("Please retry in 28.5s.", 28.5),
+        ("Please try again in 720ms.", 0.72),
+        ("Try again in 2 minutes", 120),
+        ("try again in 6 seconds", 6),
+        ("try again later", None),
+    ],
+)
+def test_the_wait_may_be_in_the_words(said: str, seconds: float | None) -> None:
+    problem = problem_in(openai_error(message=f"Rate limit reached. {said}"))
+    assert failure_for(429, problem, model="x").error.retry_after == seconds
+
+
+SYSTEM = [{"role": "system", "content": "a"}, {"role": "user", "content": "b"}]
+ANSWERED = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+TWICE = [{"role": "user", "content": "a"}, {"role": "user", "content": "b"}]
+
+
+@pytest.mark.parametrize(
+    ("said", "body", "refit"),
+    [
+        ("Your organization must be verified to stream this model.", {"stream": True}, "stream"),
+        ("Streaming is not supported for this model", {"stream": True}, "stream"),
+        ("This model does not support stream=true", {"stream": True}, "stream"),
+        ("Unsupported value: 'stream' does not support true", {"stream": True}, "stream"),
+        ("stream must be false", {"stream": True}, "stream"),
+        ("the upstream is not available", {"stream": True}, None),
+        ("Streaming is not supported", {"stream": False}, None),
+        ("System role not supported", {"messages": SYSTEM}, "system"),
+        (
+            "Unsupported value: 'messages[0].role' does not support 'system' with this model.",
+            {"messages": SYSTEM},
+            "system",
+        ),
+        (
+            "Developer instruction is not enabled for models/gemma-3-27b-it",
+            {"messages": SYSTEM},
+            "system",
+        ),
+        ("Only user and assistant roles are supported!", {"messages": SYSTEM}, "system"),
+        ("the role 'system' is not allowed", {"messages": SYSTEM}, "system"),
+        ("This model doesn't support system messages", {"messages": SYSTEM}, "system"),
+        ("System role not supported", {"messages": TWICE}, None),
+        ("Conversation roles must alternate user/assistant/user/…", {"messages": SYSTEM}, "roles"),
+        (
+            "After the optional system message, conversation roles must alternate",
+            {"messages": TWICE},
+            "roles",
+        ),
+        ("roles must alternate", {"messages": TWICE[:1]}, None),
+        ("Expected last role User or Tool but got assistant", {"messages": ANSWERED}, "last_role"),
+        (
+            "This model does not support assistant message prefill",
+            {"messages": ANSWERED},
+            "last_role",
+        ),
+        ("The conversation must end with a user message.", {"messages": ANSWERED}, "last_role"),
+        ("Last message must have role `user`.", {"messages": ANSWERED}, "last_role"),
+        ("Expected last role User or Tool but got assistant", {"messages": TWICE}, None),
+        ("unexpected keyword argument 'include_usage'", {"stream_options": {}}, "stream_options"),
+        (
+            "'temperature' does not support 0.3. Only the default (1) value is supported.",
+            {"temperature": 0.3},
+            "temperature",
+        ),
+        ("`temperature` is deprecated for this model.", {"temperature": 0.3}, "temperature"),
+        ("temperature: range: 0 to 1", {"temperature": 1.5}, None),
+        ("max_completion_tokens is not supported", {"max_completion_tokens": 5}, "no_max_tokens"),
+    ],
+)
+def test_what_a_request_can_do_without(said: str, body: dict[str, Any], refit: str | None) -> None:
+    for status in (400, 500, None):
+        assert refit_for(status, problem_in(openai_error(message=said)), body) == refit
+    assert refit_for(401, problem_in(openai_error(message=said)), body) is None
+
+
+def test_a_field_that_pydantic_refuses_is_found() -> None:
+    detail = [{"type": "extra_forbidden", "loc": ["body", "stream_options"], "msg": "Extra"}]
+    problem = problem_in({"detail": detail})
+    assert refit_for(422, problem, {"stream_options": {}}) == "stream_options"
+
+
 @given(
     status=st.none() | st.integers(300, 599),
     body=st.recursive(
@@ -160,14 +424,14 @@ def test_retry_after_in_all_its_forms(headers: dict[str, str], seconds: float | 
         (400, "Unknown field: stream_options", {"stream_options": {}}, "stream_options"),
         (422, "stream_options: extra fields", {"stream_options": {}}, "stream_options"),
         (400, "Unknown field: stream_options", {}, None),
-        (500, "Unknown field: stream_options", {"stream_options": {}}, None),
+        (500, "Unknown field: stream_options", {"stream_options": {}}, "stream_options"),
         (
             400,
             "'max_tokens' is not supported. Use 'max_completion_tokens' instead.",
             {"max_tokens": 5},
             "max_tokens",
         ),
-        (400, "max_tokens is not supported", {"max_completion_tokens": 5}, None),
+        (400, "max_tokens is not supported", {"temperature": 5}, None),
         (400, "max_tokens is too large: 5", {"max_tokens": 5}, None),
         (422, "extra inputs: max_tokens", {"max_tokens": 5}, "max_tokens"),
         (400, "something else", {"max_tokens": 5, "stream_options": {}}, None),

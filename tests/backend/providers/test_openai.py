@@ -593,6 +593,50 @@ async def test_a_silent_model(
     await lab.wait_closed()
 
 
+LOADS = replace(HERE, wait_s=2 * SHORT_S)
+QUEUES = HERE.insert(0, *[step for _ in range(8) for step in (b": OPENROUTER\n\n", Wait(0.15))])
+HALTS = HERE.insert(5, *[step for _ in range(8) for step in (b": keep-alive\n\n", Wait(0.15))])
+EMPTY = event({"choices": [{"index": 0, "delta": {"content": ""}, "finish_reason": None}]})
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        pytest.param(LOADS, id="no head while it loads"),
+        pytest.param(HERE.stalled(0, 2 * SHORT_S), id="a head and no more while it loads"),
+        pytest.param(QUEUES, id="comments while it waits"),
+        pytest.param(HERE.insert(0, b"\n", Wait(2 * SHORT_S), EMPTY, Wait(SHORT_S)), id="bytes"),
+        pytest.param(HALTS, id="comments in the middle"),
+        pytest.param(
+            HERE.insert(5, *[step for _ in range(8) for step in (EMPTY, Wait(0.15))]),
+            id="empty chunks in the middle",
+        ),
+    ],
+)
+async def test_a_slow_start_and_a_living_service_are_waited_for(
+    lab: FakeOpenAI, connect: Connect, script: Script
+) -> None:
+    lab.answer_with(script)
+    got = await ask(connect(SHORT_S, first_token_s=LONG_S))
+    assert (got.text, got.error) == (lab.text(COUNT), None)
+
+
+async def test_keep_alives_alone_have_a_bound(lab: FakeOpenAI, connect: Connect) -> None:
+    lab.answer_with(HERE.only_keepalives(5, 0.05))
+    got = await ask(connect(0.2, first_token_s=1.0))
+    assert isinstance(got.error, ProviderTimeout)
+    assert str(got.error).startswith("The model stopped sending for 1 s.")
+
+
+async def test_silence_after_the_first_token_has_the_shorter_limit(
+    lab: FakeOpenAI, connect: Connect
+) -> None:
+    lab.answer_with(HERE.stalled(5))
+    async with asyncio.timeout(LONG_S):
+        got = await ask(connect(SHORT_S, first_token_s=100 * LONG_S))
+    assert isinstance(got.error, ProviderTimeout)
+
+
 async def test_no_head_ever(lab: FakeOpenAI, connect: Connect) -> None:
     lab.answer_with(HERE.slow_head(None))
     got = await ask(connect(SHORT_S))

@@ -89,3 +89,15 @@ async def test_after_its_end_nothing_is_waited_for() -> None:
         watch.end()
         with pytest.raises(TimeoutError):
             await watch.over(soon)
+
+
+async def test_bytes_are_life_up_to_the_bound() -> None:
+    with SilenceWatch(3 * SHORT_S, set(), 10 * SHORT_S) as watch:
+        for _ in range(6):
+            await watch.over(lambda: asyncio.sleep(SHORT_S))
+            watch.saw_bytes()
+        with pytest.raises(TimeoutError):
+            while True:
+                await watch.over(lambda: asyncio.sleep(SHORT_S / 10))
+                watch.saw_bytes()
+        assert watch.waited_s == 10 * SHORT_S

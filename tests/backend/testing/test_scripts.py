@@ -7,7 +7,7 @@ import json
 import pytest
 
 from wireside.testing import Cut, Script, Wait, answer, event, failure, tokens
-from wireside.testing.magic import HELP, script_for
+from wireside.testing.magic import HELP, habit_for, script_for
 
 
 def body(script: Script) -> bytes:
@@ -88,7 +88,8 @@ def test_every_word_of_the_help_is_known() -> None:
     help_text = script_for("/lab")
     assert len(words) > 15
     for word in words:
-        assert script_for(f"/lab {word}") != help_text, word
+        script = habit_for(f"/lab {word}", {}, 1) or script_for(f"/lab {word}")
+        assert script != help_text, word
 
 
 @pytest.mark.parametrize("message", ["/lab", "/lab what", "/lab stall soon", "  /lab  help "])

@@ -407,7 +407,7 @@ async def test_without_models_it_says_why(screen: Screen, provider: Any) -> None
     screen.page._look_again.set()
     await looking
     told = await screen.told()
-    assert ("setModels", [{"id": "model-a", "name": "Model A"}]) in told
+    assert ("setModels", [{"id": "model-a", "name": "Model A", "canChat": True}]) in told
     assert ("setProblem", "") in told
 
 

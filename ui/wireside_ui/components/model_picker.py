@@ -38,5 +38,7 @@ class ModelPicker(Element, component="wireside_model_picker.js"):
         self.run_method("setProblem", sentence)
 
 
-def _plain(models: Sequence[ModelInfo]) -> list[dict[str, str]]:
-    return [{"id": model.id, "name": seen(model.name)} for model in models]
+def _plain(models: Sequence[ModelInfo]) -> list[dict[str, str | bool]]:
+    return [
+        {"id": model.id, "name": seen(model.name), "canChat": model.can_chat} for model in models
+    ]

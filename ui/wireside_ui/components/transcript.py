@@ -30,6 +30,7 @@ WORDS: Mapping[str, str] = {
     "question": "You",
     "answer": "Answer",
     "typing": "AI is typing…",
+    "model_loading": "The model is loading…",
     "waiting": "Waiting",
     "take_back": "take back",
     "copy": "Copy",

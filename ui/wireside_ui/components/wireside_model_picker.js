@@ -110,7 +110,7 @@ export default {
       const w = this.words;
       const options = this.found.map((m) =>
         h("li", { key: m.id, role: "option", tabindex: -1, "aria-selected": String(m.id === this.current.id), onClick: () => this.choose(m.id) }, [
-          h("span", m.name),
+          h("span", [m.name, m.canChat === false ? h("small", { class: "ws-cannot-chat" }, ` (${w.cannot_chat})`) : null]),
           m.id === this.current.id ? icon("check") : null,
         ]),
       );

@@ -30,6 +30,7 @@ const ICONS = {
 };
 
 const OPEN = new Set(["waiting", "thinking", "streaming"]);
+const LOADING_MS = 8000; // without a first token, after which the model is said to be loading
 
 const icon = (name) => `<svg viewBox="0 0 24 24" aria-hidden="true">${ICONS[name]}</svg>`;
 
@@ -587,6 +588,7 @@ export default {
     paintState(row) {
       const { state, error } = row.data;
       const isOpen = state === "thinking" || state === "streaming";
+      if (!isOpen) row.askedAt = undefined;
       const focused = this.focusedIn(row.foot); // before a field in it is moved
       row.el.dataset.state = state;
       row.answerPart.hidden = state === "waiting";
@@ -594,7 +596,7 @@ export default {
       row.prose.classList.toggle("ws-busy", state === "streaming");
       row.prose.hidden = !row.prose.firstChild;
       const parts = [];
-      if (state === "thinking" || (isOpen && !row.prose.firstChild)) parts.push(this.typing());
+      if (state === "thinking" || (isOpen && !row.prose.firstChild)) parts.push(this.typing(row));
       if (state === "stopped" || state === "interrupted") parts.push(this.note(this.words[state], "", ["continue"], state));
       if (state === "error") parts.push(this.errorNote(row, error));
       const has = Boolean(row.prose.firstChild);
@@ -718,11 +720,22 @@ export default {
       }
     },
 
-    typing() {
+    typing(row) {
       const el = make("div", "ws-typing", { "data-testid": "typing" });
       const dots = make("span", "ws-dots", { "aria-hidden": "true" });
       dots.append(make("i"), make("i"), make("i"));
-      el.append(dots, this.words.typing);
+      const label = make("span", "");
+      label.textContent = this.words.typing;
+      el.append(dots, label);
+      row.askedAt ??= Date.now();
+      const show = () => {
+        const { reasoning, tools } = row.data;
+        const isSilent = !reasoning && !tools.length && !row.prose.firstChild;
+        label.textContent = isSilent ? this.words.model_loading : this.words.typing;
+      };
+      const leftMs = row.askedAt + LOADING_MS - Date.now();
+      if (leftMs > 0) setTimeout(show, leftMs); // it does no harm to an element that was replaced
+      else show();
       return el;
     },
 

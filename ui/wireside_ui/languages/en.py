@@ -21,6 +21,7 @@ WORDS: Mapping[str, str] = {
     "no_script": "This page needs JavaScript.",
     "find_model": "Find a model",
     "no_such_model": "No model of that name",
+    "cannot_chat": "not for chat",
     "connect_now": "Connect now",
     "message_box": "Message box",
     "too_big": "This text is too big to be sent at once.",

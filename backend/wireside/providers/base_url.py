@@ -1,0 +1,122 @@
+"""The address of a model service, as people write it, and where else it may be. No I/O."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, urlsplit
+
+_AROUND = " \t\r\n\u00a0\u200b\ufeff\"'`“”‘’«»<>,;"
+"""What copying puts around an address: white space, quotation marks, brackets."""
+
+_OPERATION = re.compile(
+    r"/+(chat/completions|completions|models|responses|embeddings|chat)?/*$", re.IGNORECASE
+)
+"""What is behind a base URL when the address of one operation was copied."""
+
+_PLACES = (
+    "/v1",
+    "/api/v1",  # OpenRouter
+    "/openai/v1",  # Groq, Azure
+    "/v1beta/openai",  # Gemini
+    "/inference/v1",  # Fireworks
+    "/v1/openai",  # DeepInfra
+    "/compatible-mode/v1",  # DashScope
+    "/api/paas/v4",  # Z.ai
+    "/api",  # Open WebUI
+    "",
+)
+"""Where services have their API, by how many do."""
+
+_ENDS = re.compile(
+    r"/(v1|v1beta|v1/openai|v1beta/openai|api|api/v[01]|openai|openai/v1|inference/v1)$"
+)
+"""What may be wrong or missing at the end of an address, so that it is also tried without it."""
+
+
+@dataclass(frozen=True, slots=True)
+class BaseUrl:
+    """Where an API is: ``url`` has no slash at its end, ``query`` goes along with each request."""
+
+    url: str
+    query: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def deployment(self) -> str | None:
+        """The name of the model that Azure has in the path of its older addresses."""
+        found = re.search(r"/deployments/([^/]+)$", self.url)
+        return found[1] if found else None
+
+    @property
+    def is_azure(self) -> bool:
+        """Whether the key also goes in the header of Azure's older addresses."""
+        return any(name.lower() == "api-version" for name, _ in self.query)
+
+
+def base_url_in(text: str) -> BaseUrl:
+    """Return the base URL in what was set. Raises ``ValueError`` where there is none.
+
+    Quotation marks and spaces around it, and the name of an operation behind it, are left out; a
+    scheme that is missing is added; a query is kept.
+
+    >>> base_url_in(' "localhost:11434/v1/chat/completions" ').url
+    'http://localhost:11434/v1'
+    """
+    text = text.strip(_AROUND)
+    text = re.sub(r"^(https?)(:/*|//+)(?=[^/])", r"\1://", text, flags=re.IGNORECASE)
+    if "://" not in text:
+        text = f"{_scheme_for(text)}://{text}"
+    parts = urlsplit(text)
+    if parts.scheme.lower() not in ("http", "https") or not parts.hostname:
+        raise ValueError("not an address of http or https")
+    _ = parts.port  # raises for one that can't be
+    path = _OPERATION.sub("", parts.path.rstrip("/")).rstrip("/")
+    url = f"{parts.scheme.lower()}://{parts.netloc}{path}"
+    return BaseUrl(url, tuple(parse_qsl(parts.query)))
+
+
+def _scheme_for(text: str) -> str:
+    """Return http for what is near, by the look of its name, and https for the rest."""
+    host = urlsplit(f"//{text}").hostname or ""
+    try:
+        is_near = not ipaddress.ip_address(host).is_global
+    except ValueError:
+        is_near = "." not in host or host.endswith((".local", ".localhost", ".internal", ".lan"))
+    return "http" if is_near else "https"
+
+
+def other_places(url: str) -> Sequence[str]:
+    """Return the base URLs to look at when there is no API at ``url``, likely ones first."""
+    parts = urlsplit(url)
+    origin = f"{parts.scheme}://{parts.netloc}"
+    paths = [parts.path.rstrip("/")]
+    while (shorter := _ENDS.sub("", paths[-1])) != paths[-1]:
+        paths.append(shorter)
+    other = {"http": "https", "https": "http"}.get(parts.scheme, "https")
+    found = [f"{origin}{path}" for path in paths if path]
+    found += [f"{origin}{path}{place}" for path in reversed(paths) for place in _PLACES]
+    if paths[-1]:
+        found.insert(len(paths) + len(_PLACES), f"{origin}/v1")
+    places = [place for place in dict.fromkeys(found) if place != url]
+    return [*places[: MAX_PLACES - 1], f"{other}://{parts.netloc}{paths[0]}"]
+
+
+MAX_PLACES = 17
+"""How many places are looked at."""
+
+
+def shown(url: str) -> str:
+    """Return an address without its host, for people who may not know that: ``…/v1``.
+
+    >>> shown("http://gpu.internal:8000/openai/v1")
+    '…/openai/v1'
+    """
+    return f"…{urlsplit(url).path or '/'}"
+
+
+def without_user(url: str) -> str:
+    """Return an address without a name and a password in it."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
