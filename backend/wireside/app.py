@@ -61,6 +61,7 @@ from wireside.providers import weights
 from wireside.providers.catalog import Catalog
 from wireside.providers.local import LocalLimits, LocalProvider
 from wireside.providers.openai import OpenAIProvider
+from wireside.providers.reasoning_tags import ReasoningTags
 from wireside.settings import Settings
 from wireside.store.store import SqlStore
 from wireside.telemetry import Telemetry
@@ -408,6 +409,8 @@ def _tracer(settings: Settings) -> Tracing | None:
 
 
 def _provider(settings: Settings, watcher: Watcher) -> LocalProvider | OpenAIProvider:
+    tags = ReasoningTags(settings.reasoning_tags)
+
     def connect(base_url: str | None, api_key: str | None) -> OpenAIProvider:
         return OpenAIProvider(
             api_key=api_key,
@@ -415,6 +418,7 @@ def _provider(settings: Settings, watcher: Watcher) -> LocalProvider | OpenAIPro
             silence_s=settings.silence_s,
             max_connections=settings.streams,
             watcher=watcher,
+            tags=tags,
         )
 
     if settings.uses_openai:

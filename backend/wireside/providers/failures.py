@@ -34,10 +34,18 @@ WRONG_ADDRESS = (
 )
 REFUSED = "The model service did not accept this request."
 FAILED = "The model service failed; try again."
+LOADING = "The model service is still loading this model; try again in a moment."
+NO_MEMORY = (
+    "The model service does not have enough memory for this model. Whoever runs it: choose a "
+    "smaller model or a shorter context."
+)
 BROKE_OFF = "The model service broke this answer off. What it wrote is kept."
 
 OUR_FIELDS = ("temperature", "max_tokens", "max_completion_tokens", "stream_options", "messages")
 """What we send beside ``model``; a refusal may name one."""
+
+LOADING_S = 5.0
+"""After how many seconds a model that is being loaded is asked again."""
 
 MAX_CHARS = 4_000
 """Of what a server says, patterns look through so much."""
@@ -47,15 +55,36 @@ _TOO_LONG = re.compile(
     r"|(prompt|input|request|conversation) (is )?too (long|large)",
     re.IGNORECASE,
 )
-_FILTERED = re.compile(r"content_(filter|policy)|responsible_?ai|moderation", re.IGNORECASE)
+_FILTERED = re.compile(
+    r"content_(filter|policy)|responsible_?ai|moderation|new_sensitive|data_inspection_failed"
+    r"|prohibited_content",
+    re.IGNORECASE,
+)
 _NO_MODEL = re.compile(
     r"model_not_found|model.{0,300}(not.{0,6}(found|exist|support|available|load)|no such|unknown)"
     r"|(no such|unknown|invalid) model",
     re.IGNORECASE | re.DOTALL,
 )
-_QUOTA = re.compile(r"insufficient_quota|billing|credit", re.IGNORECASE)
-_BUSY = re.compile(r"rate_?.?limit|overloaded|too many requests", re.IGNORECASE)
-_AUTH = re.compile(r"authentication|permission|invalid_api_key", re.IGNORECASE)
+_QUOTA = re.compile(
+    r"insufficient_(quota|balance)|insufficient balance|billing|credit", re.IGNORECASE
+)
+_BUSY = re.compile(r"rate_?.?limit|overloaded|too many requests|resource_?exhausted", re.IGNORECASE)
+_AUTH = re.compile(r"authentication|permission|unauthori[sz]ed|login fail", re.IGNORECASE)
+_BAD_KEY = re.compile(
+    r"(invalid|incorrect|wrong|expired|missing|bad)[ _-]{0,3}(api|access)[ _-]?(key|token)"
+    r"|api[ _-]?key.{0,20}(not valid|invalid|expired|incorrect|missing|not found)",
+    re.IGNORECASE,
+)
+_LOADING = re.compile(
+    r"(loading|starting|warming up) (the )?model|model.{0,80}(is|being) (currently )?load(ing|ed)"
+    r"|model.{0,20}not (yet )?(loaded|ready)",
+    re.IGNORECASE,
+)
+_NO_MEMORY = re.compile(
+    r"out of memory|(more|insufficient|not enough|enough) (system |free |gpu |available )?memory"
+    r"|failed to allocate|cudaMalloc|OutOfMemory",
+    re.IGNORECASE,
+)
 _NOT_KNOWN = re.compile(
     r"unsupported|not (supported|permitted|allowed)|un(known|recogni[sz]ed|expected)|extra"
     r"|max_completion_tokens",
@@ -96,28 +125,43 @@ class Problem:
 
 
 def problem_in(body: object) -> Problem:
-    """Return the problem in an error body: ``{"error": {...}}``, its inside, or plain text."""
+    """Return the problem in an error body: ``{"error": {...}}``, its inside, a list of these
+    (Gemini, Cloudflare), MiniMax's ``base_resp``, or plain text.
+    """
+    if isinstance(body, list):
+        body = next((item for item in body if isinstance(item, dict)), body)
     if not isinstance(body, dict):
         return Problem(text=str(body or ""))
-    inside: Any = body.get("error") or body.get("detail") or body
+    inside: Any = next(filter(None, map(body.get, _INSIDE)), body)
+    if isinstance(inside, list) and inside and isinstance(inside[0], dict):
+        inside = {**inside[0], "message": _said(inside[0]) or inside}
     if not isinstance(inside, dict):
         inside = {**body, "message": inside}
     status = next(
         (
             value
-            for key in ("status", "status_code", "code")
+            for key in ("status", "status_code", "code", "http_code")
             if _is_status(value := inside.get(key))
         ),
         None,
     )
     return Problem(
-        text=str(inside.get("message") or inside.get("detail") or ""),
-        code=str(inside.get("code") or ""),
+        text=str(_said(inside) or ""),
+        code=str(next(filter(None, map(inside.get, _CODES)), "")),
         kind=str(inside.get("type") or ""),
         field=str(inside.get("param") or ""),
         status=int(status) if status is not None else None,
         is_json=True,
     )
+
+
+_INSIDE = ("error", "detail", "errors", "base_resp")
+_CODES = ("code", "status_code", "error_code")
+_SAID = ("message", "detail", "msg", "error_msg", "status_msg", "error_description", "title")
+
+
+def _said(inside: Mapping[str, object]) -> object:
+    return next(filter(None, map(inside.get, _SAID)), None)
 
 
 def _is_status(value: object) -> bool:
@@ -163,6 +207,14 @@ def _late(retry_after: float | None) -> Failure:
     return Failure(ProviderTimeout(sentence, retry_after=retry_after), may_pass=True)
 
 
+def _loading() -> Failure:
+    return Failure(ProviderUnavailable(LOADING, retry_after=LOADING_S), may_pass=True)
+
+
+def _no_memory() -> Failure:
+    return Failure(ProviderUnavailable(NO_MEMORY))
+
+
 def _no_model(model: str) -> Failure:
     return Failure(UnknownModel(f'The model service does not offer "{model[:100]}".'))
 
@@ -180,6 +232,9 @@ _BY_STATUS: dict[int, Callable[[float | None], Failure]] = {
 }
 
 _BY_WORDS: tuple[tuple[frozenset[int | None], re.Pattern[str], Callable[[str], Failure]], ...] = (
+    (frozenset({None, 500, 502, 503}), _LOADING, lambda _: _loading()),
+    (frozenset({None, 400, 500, 503, 507}), _NO_MEMORY, lambda _: _no_memory()),
+    (frozenset({None, 400, 401, 403}), _BAD_KEY, lambda _: Failure(ProviderAuth())),
     # 500: some servers fail over it instead of refusing it
     (frozenset({None, 400, 413, 422, 500}), _TOO_LONG, lambda _: Failure(ContextTooLong())),
     (frozenset({None, 400, 403, 422}), _FILTERED, lambda _: Failure(ContentFilter())),

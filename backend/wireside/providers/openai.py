@@ -10,7 +10,7 @@ import asyncio
 import random
 import ssl
 import time
-from collections.abc import AsyncGenerator, AsyncIterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Iterator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from functools import cache, partial
@@ -26,7 +26,7 @@ from wireside.errors import (
     WiresideError,
 )
 from wireside.messages import Delta, Finished, ModelInfo, ModelRequest
-from wireside.providers.completions import Completion, ErrorSent
+from wireside.providers.completions import Completion, ErrorSent, Malformed
 from wireside.providers.failures import (
     BROKE_OFF,
     FAILED,
@@ -41,6 +41,7 @@ from wireside.providers.failures import (
 )
 from wireside.providers.hiding import without_content
 from wireside.providers.model_list import models_in
+from wireside.providers.reasoning_tags import KNOWN_TAGS, ReasoningTags, TagPair
 from wireside.providers.silence import SilenceWatch
 from wireside.watching import UNWATCHED, Watcher
 
@@ -60,6 +61,9 @@ PATIENCE_S = 5.0
 CONNECT_S = 10.0
 TAIL_S = 2.0
 """How long the usage may come after the model has ended."""
+KEEPALIVE_S = 600.0
+"""How long keep-alives of a service are a sign of life while its model writes nothing; DeepSeek
+itself gives a request up after that time."""
 DRAIN_S = 0.1
 """How long the end of the body may come after ``[DONE]``; a connection read to its end is kept."""
 KEEP_S = 30.0
@@ -68,6 +72,7 @@ CAUSES = 6
 """How many causes of an error the log names."""
 MAX_WHOLE_BYTES = 16 * 1024 * 1024
 """The longest answer of a server that does not stream."""
+MAX_REMEMBERED_MODELS = 1_000
 MAX_LIST_BYTES = 4 * 1024 * 1024
 MAX_REFUSAL_BYTES = 64 * 1024
 MAX_PACKED_REFUSAL_BYTES = 4 * 1024
@@ -90,7 +95,8 @@ NO_REACH = "The model service can't be reached at the moment; try again."
 class OpenAIProvider:
     """Implements ``ports.Provider`` with the API at ``base_url`` (None: OpenAI's own).
 
-    ``silence_s`` is how long the model may write nothing; keep-alives are nothing.
+    ``silence_s`` is how long the service may send nothing; keep-alives count as something for
+    ``keepalive_s``. ``tags`` are those of reasoning inside the text of an answer.
     ``max_connections`` answers run at once, more are refused. ``backoff_s`` is the wait before
     the first retry, doubled before the second.
     """
@@ -104,6 +110,8 @@ class OpenAIProvider:
         max_connections: int = 1000,
         backoff_s: float = 0.5,
         watcher: Watcher = UNWATCHED,
+        tags: ReasoningTags = KNOWN_TAGS,
+        keepalive_s: float = KEEPALIVE_S,
     ) -> None:
         self._api_key = api_key
         self._base_url = base_url
@@ -111,6 +119,8 @@ class OpenAIProvider:
         self._max_connections = max_connections
         self._backoff_s = backoff_s
         self._watcher = watcher
+        self._tags = tags
+        self._keepalive_s = keepalive_s
         self._client: openai.AsyncOpenAI | None = None
         self._making = asyncio.Lock()
         self._open = 0
@@ -118,6 +128,7 @@ class OpenAIProvider:
         self._is_closed = False
         self._takes_stream_options = True
         self._token_limits: dict[str, str] = {}
+        self._opened_before: dict[str, TagPair] = {}  # models whose answers begin inside reasoning
 
     async def warm_up(self) -> None:
         """Import, connect and make a first request, so that the first answer need not wait.
@@ -194,7 +205,7 @@ class OpenAIProvider:
     async def _answer(self, request: ModelRequest) -> AsyncGenerator[Delta, None]:
         """One try. Raises ``_Failed``."""
         response = await self._opened(request)
-        completion = Completion()
+        completion = Completion(self._tags, inside=self._opened_before.get(request.model))
         try:
             kind = response.headers.get("content-type", "").lower()
             if "json" in kind and "stream" not in kind and "ndjson" not in kind:
@@ -214,8 +225,16 @@ class OpenAIProvider:
                 raise _Failed(Failure(ProviderUnavailable(NO_ANSWER), may_pass=True))
         finally:
             self._watcher.provider_named(completion.model, completion.id)
+            self._learn_opening(completion, request.model)
             await response.aclose()
         yield Finished(completion.reason or "interrupted", completion.usage)
+
+    def _learn_opening(self, completion: Completion, model: str) -> None:
+        """Remember whether the model's chat template opens the reasoning, which is not sent."""
+        if completion.was_not_inside:
+            self._opened_before.pop(model, None)
+        elif (pair := completion.unopened) and len(self._opened_before) < MAX_REMEMBERED_MODELS:
+            self._opened_before[model] = pair
 
     async def _opened(self, request: ModelRequest) -> httpx2.Response:
         """Return the response once its head is there. Raises ``_Failed``."""
@@ -329,22 +348,39 @@ class OpenAIProvider:
                         self._check(completion, request)
                         return
                     except Exception as error:  # see ``models``
-                        if completion.reason is not None:
-                            return
-                        raise _Failed(self._broken(error, completion)) from None
+                        for delta in self._rest(completion, error):
+                            yield delta
+                        return
                     for delta in completion.feed(data):
                         yield delta
                     if completion.activity != seen:
                         seen = completion.activity
                         watch.saw_life()
+                    elif not completion.is_sure:
+                        watch.saw_bytes()
                     self._check(completion, request)
-                    if completion.reason is not None:
+                    if completion.is_sure:
                         watch.shorten(TAIL_S)
+                    else:
+                        watch.lengthen(self._silence_s)
                 watch.shorten(DRAIN_S)
                 with suppress(Exception):  # the answer is whole: how its body ends is all the same
                     await watch.over(reads.__anext__)
             finally:
                 await reads.aclose()
+
+    def _rest(self, completion: Completion, error: Exception) -> Iterator[Delta]:
+        """Return the rest of an answer whose stream broke off or fell silent. Raises ``_Failed``.
+
+        It is whole where the service has said its end and was silent then. A lost connection
+        proves that only where the end came after all text, not with it.
+        """
+        is_silence = isinstance(error, TimeoutError)
+        if completion.reason is not None and (completion.is_sure or is_silence):
+            yield from completion.flush()
+        else:
+            yield from completion.cut()
+            raise _Failed(self._broken(error, completion))
 
     async def _whole(self, response: httpx2.Response, request: ModelRequest) -> bytes:
         """Return the body of an answer that is not streamed. Raises ``_Failed``."""
@@ -364,13 +400,18 @@ class OpenAIProvider:
         raise _Failed(Failure(ProviderUnavailable(FAILED)))
 
     def _check(self, completion: Completion, request: ModelRequest) -> None:
-        """Raise what is wrong with the answer; nothing is after the model has ended it."""
+        """Raise what is wrong with the answer."""
         failure = completion.failure
-        if failure is None or completion.reason is not None:
+        if failure is None:
             return
         if isinstance(failure, ErrorSent):
             problem = problem_in(failure.body)
             # behind the first words of an answer it may repeat them: they are in no request
+            said = replace(problem, text="") if completion.activity else problem
+            self._tell("an error in its answer", said, request)
+            raise _Failed(failure_for(None, problem, model=request.model))
+        if isinstance(failure, Malformed) and failure.said:
+            problem = Problem(failure.said)
             said = replace(problem, text="") if completion.activity else problem
             self._tell("an error in its answer", said, request)
             raise _Failed(failure_for(None, problem, model=request.model))
@@ -436,7 +477,7 @@ class OpenAIProvider:
         return f"The model did not answer within {self._silence_s:g} s; try again."
 
     def _watch(self) -> SilenceWatch:
-        return SilenceWatch(self._silence_s, self._watches)
+        return SilenceWatch(self._silence_s, self._watches, keepalive_s=self._keepalive_s)
 
     # The package
 

@@ -1,4 +1,9 @@
-"""How long a model may say nothing."""
+"""How long a model may say nothing.
+
+What a model writes is a sign of life. Any other byte (a comment, an empty chunk, a keep-alive) is
+one too, but not for longer than ``keepalive_s`` after the last thing that the model wrote: a proxy
+may send them while the model behind it is gone.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +24,14 @@ class SilenceWatch:
     An open watch is in ``watches``, so that their owner can end them all.
     """
 
-    def __init__(self, limit_s: float, watches: set[SilenceWatch]) -> None:
+    def __init__(
+        self, limit_s: float, watches: set[SilenceWatch], *, keepalive_s: float = 0.0
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._limit_s = limit_s
+        self._keepalive_s = keepalive_s
         self._watches = watches
-        self._alive_at = self._loop.time()
+        self._alive_at = self._wrote_at = self._loop.time()
         self._task: asyncio.Task[Any] | None = None
         self._has_ended = False
 
@@ -53,14 +61,28 @@ class SilenceWatch:
 
     def saw_life(self) -> None:
         """The model has written something."""
-        self._alive_at = self._loop.time()
+        self._alive_at = self._wrote_at = self._loop.time()
+
+    def saw_bytes(self) -> None:
+        """The service has sent something that the model did not write."""
+        now = self._loop.time()
+        if now < self._wrote_at + self._keepalive_s:
+            self._alive_at = now
 
     def shorten(self, limit_s: float) -> None:
         """From now on, wait no longer than ``limit_s``."""
         if limit_s < self._limit_s:
-            self._limit_s = limit_s
-            self._timer.cancel()
-            self._timer = self._loop.call_later(limit_s, self._look)
+            self._set(limit_s)
+
+    def lengthen(self, limit_s: float) -> None:
+        """Take a ``shorten`` back."""
+        if limit_s > self._limit_s:
+            self._set(limit_s)
+
+    def _set(self, limit_s: float) -> None:
+        self._limit_s = limit_s
+        self._timer.cancel()
+        self._timer = self._loop.call_later(limit_s, self._look)
 
     def end(self) -> None:
         """Wait no longer."""
@@ -72,7 +94,7 @@ class SilenceWatch:
     def _look(self) -> None:
         now = self._loop.time()
         if self._task is None:
-            self._alive_at = now
+            self._alive_at = self._wrote_at = now
         if now < (due := self._alive_at + self._limit_s):
             self._timer = self._loop.call_at(due, self._look)
         else:
