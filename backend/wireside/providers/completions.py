@@ -83,6 +83,7 @@ _KEEP_ALIVE = re.compile(
     re.IGNORECASE,
 )
 MAX_KEEP_ALIVE_BYTES = 64
+MAX_DIGITS = 40
 _DONE = re.compile(rb'\s*"?\[?DONE\]?"?\s*', re.IGNORECASE)
 
 
@@ -238,7 +239,7 @@ class Completion:
         if (reason := _reason_in(choice.finish_reason)) is not None:
             if self.reason in (None, "stop"):
                 self.reason = reason
-            self.is_sure = not wrote and self._has_answer
+            self.is_sure = not wrote and self._has_answer and reason != "interrupted"
             self.activity += 1
         if choice.error:
             raise ErrorSent({"error": choice.error})
@@ -281,7 +282,7 @@ class Completion:
         if _carries_nothing(data):
             return None
         try:
-            document = json.loads(data.decode(errors="replace"))
+            document = json.loads(data.decode(errors="replace"), parse_int=_whole_number)
         except RecursionError as error:
             raise Malformed("nested too deep") from error
         except ValueError as error:
@@ -614,6 +615,10 @@ class _Chunk(Struct):
 
 
 _decode = msgspec.json.Decoder(_Chunk).decode
+
+
+def _whole_number(text: str) -> int | None:
+    return int(text) if len(text) <= MAX_DIGITS else None  # Python refuses very long ones
 
 
 def _carries_nothing(data: bytes) -> bool:

@@ -188,6 +188,7 @@ class ReasoningSplitter:
         self._left_out: set[str] = set()  # tags around the answer that are still to come
         self._has_text = False  # other than white space
         self._has_reasoning = False  # in whatever form
+        self._follows_tag = False  # white space between a tag and the text is of no use
         self._wrote_reasoning = False
         self._begins_block = False
         self._needs_gap = False
@@ -212,7 +213,7 @@ class ReasoningSplitter:
         elif self._read == self._read_call:
             self._call += self._buffer
             self._end_call()
-        elif not self._has_reasoning or self._buffer.strip():
+        elif not self._follows_tag or self._buffer.strip():
             self._add_text(self._buffer)
         self._buffer = ""
         return deltas + self._deltas_read()
@@ -254,7 +255,7 @@ class ReasoningSplitter:
         if self._guess is not None:
             self._begin_reasoning(self._pair)
             return True
-        if self._has_reasoning and not self._has_text:
+        if self._follows_tag and not self._has_text:
             self._skip(space)
         if self._needs_gap and self._has_text:
             self._deltas.append(TextDelta(GAP))
@@ -264,6 +265,7 @@ class ReasoningSplitter:
 
     def _take_first_tag(self, word: str, space: int) -> bool:
         low = word.lower()
+        self._follows_tag = True
         if pair := self._tags.opened_by(word):
             self._skip(space + len(word))
             self._guess = None
@@ -487,6 +489,7 @@ class ReasoningSplitter:
 
     def _begin_reasoning(self, pair: TagPair) -> None:
         self._pair = pair
+        self._follows_tag = True
         self._begins_block = True
         self._read = self._read_reasoning
 
