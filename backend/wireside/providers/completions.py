@@ -196,7 +196,7 @@ class Completion:
             return deltas
         texts: list[str] = []  # the run of text that goes on
         for event in events:
-            if _DONE.fullmatch(event.data):
+            if event.data[:1] != b"{" and _DONE.fullmatch(event.data):
                 self.is_done = True
                 break
             try:
@@ -224,19 +224,21 @@ class Completion:
         choice = self._choice(event)
         if choice is None:
             return
-        before = self.activity, len(texts)
+        activity, count = self.activity, len(texts)
         if choice.delta is not None:
             self._has_deltas = True
             self._take_part(choice.delta, texts, deltas)
-        if choice.message is not None and before == (self.activity, len(texts)):
+        wrote = activity != self.activity or count != len(texts)
+        if choice.message is not None and not wrote:
             self._take_message(choice.message, texts, deltas)
-        if isinstance(choice.text, str) and before == (self.activity, len(texts)):
+            wrote = activity != self.activity or count != len(texts)
+        if choice.text and isinstance(choice.text, str) and not wrote:
             self._add_text(choice.text, texts)  # completions that are no chats
-        wrote = before != (self.activity, len(texts))
+            wrote = True
         if wrote:
             self.reason = None
             self.is_sure = False
-        if (reason := _reason_in(choice.finish_reason)) is not None:
+        if choice.finish_reason and (reason := _reason_in(choice.finish_reason)) is not None:
             if self.reason in (None, "stop"):
                 self.reason = reason
             self.is_sure = not wrote and self._has_answer and reason != "interrupted"
@@ -248,25 +250,23 @@ class Completion:
         chunk = self._chunk(event)
         if chunk is None:
             return None
-        self.model = self.model or _name(chunk.model)
-        self.id = self.id or _name(chunk.id)
-        self._take_usage(chunk)
-        if _is_error(chunk.error) or event.name == b"error":
-            raise ErrorSent({"error": chunk.error} if chunk.error else _json(event.data))
-        if _status_in(chunk.base_resp):
-            raise ErrorSent(_json(event.data))
+        if not self.id:
+            self.model = self.model or _name(chunk.model)
+            self.id = _name(chunk.id)
+        if chunk.has_usage:
+            self._take_usage(chunk)
+        if chunk.error or event.name or chunk.base_resp or chunk.choices is UNSET:
+            _check_for_error(chunk, event)
         choices = chunk.choices
-        is_bare = choices is UNSET and chunk.usage is None and not event.name
-        if is_bare and chunk.looks_like_an_error:
-            raise ErrorSent(_json(event.data))
         if not choices:
             self.is_sure = self.is_sure or (
                 isinstance(chunk.usage, dict) and self.reason is not None
             )
             return None
         for choice in choices:
-            if not _index(choice.index):  # others are alternatives that nobody asked for
-                self._take_usage(choice)
+            if not choice.index or not _index(choice.index):  # others are alternatives
+                if choice.usage:
+                    self._take_usage(choice)
                 return choice
         return None
 
@@ -495,12 +495,24 @@ class Completion:
                 yield ToolDelta(call_id, name, "done", arguments)
 
 
+def _check_for_error(chunk: _Chunk, event: Event) -> None:
+    """Raise ``ErrorSent`` if a chunk is an error in one of its many dresses."""
+    if _is_error(chunk.error) or event.name == b"error":
+        raise ErrorSent({"error": chunk.error} if chunk.error else _json(event.data))
+    if _status_in(chunk.base_resp):
+        raise ErrorSent(_json(event.data))
+    is_bare = chunk.choices is UNSET and chunk.usage is None and not event.name
+    if is_bare and chunk.looks_like_an_error:
+        raise ErrorSent(_json(event.data))
+
+
 def _append(delta: TextDelta | ReasoningDelta, deltas: list[Delta]) -> None:
-    last = deltas[-1] if deltas else None
-    if isinstance(last, TextDelta | ReasoningDelta) and type(last) is type(delta):
-        deltas[-1] = type(delta)(last.text + delta.text)
-    else:
-        deltas.append(delta)
+    if deltas:
+        last = deltas[-1]
+        if isinstance(last, (TextDelta, ReasoningDelta)) and type(last) is type(delta):
+            deltas[-1] = type(delta)(last.text + delta.text)
+            return
+    deltas.append(delta)
 
 
 def _without_surrogates(text: str) -> str:
@@ -607,6 +619,12 @@ class _Chunk(Struct):
     x_groq: Any = None
     usage_metadata: Any = None
     usageMetadata: Any = None  # noqa: N815 (Gemini's own name)
+
+    @property
+    def has_usage(self) -> bool:
+        return bool(
+            self.usage or self.timings or self.x_groq or self.usage_metadata or self.usageMetadata
+        )
 
     @property
     def looks_like_an_error(self) -> bool:

@@ -536,7 +536,10 @@ class _Code:
 
     def see(self, text: str) -> None:
         """Take text without a line end or a run of backticks or tildes."""
-        if text and not text.isspace():
+        is_in_line = not (self.line_is_blank or self._line_is_prefix or self._may_end)
+        if is_in_line or not text:
+            return
+        if not text.isspace():
             self.line_is_blank = False
             self._may_end = False
             if self._line_is_prefix:

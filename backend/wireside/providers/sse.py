@@ -5,8 +5,9 @@ The format is https://html.spec.whatwg.org/multipage/server-sent-events.html, re
 - ``flush`` returns the last event also where the blank line behind it is missing.
 - A line that begins as a JSON object is data, as some servers write their errors.
 - A field ``error`` is an event of that name (llama.cpp builds of 2025, GPUStack).
-- Where no blank lines separate the events, an event whose data is a JSON object ends when a line
-  begins another one.
+- Where no blank lines separate the events, an event whose data is a JSON object ends when another
+  line of data begins.
+- Data that begins with a colon is a comment that was wrapped into data.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ _BASE64 = rb"(?:[A-Za-z0-9+/=_-]|\\[/nr])"
 _MEDIA_KEY = rb'base64,|"(?:data|b64_json|b64|base64|bytes|image|audio)" ?: ?"'
 _MEDIA_RUN = re.compile(rb"(%s)\x7f?%s{%d,}" % (_MEDIA_KEY, _BASE64, MIN_MEDIA_BYTES))
 _MEDIA_TAIL = re.compile(rb"\x7f%s+" % _BASE64)
-_NEXT_EVENT = re.compile(rb'\{|"?\[?DONE\b', re.IGNORECASE)
+_HEARTBEAT = re.compile(rb"null|\[ *\]|\[?(ping|keep-?alive|heartbeat)\]?", re.IGNORECASE)
 
 
 class EventTooLong(ValueError):
@@ -62,6 +63,8 @@ class SseDecoder:
         self._line = bytearray()  # the line that has not ended yet
         self._data: list[bytes] = []  # of the event that has not ended yet
         self._data_bytes = 0
+        self._filled = 0  # lines of it that are not blank
+        self._last_filled = b""
         self._name = b""
         self._later_name: bytes | None = (
             None  # came after the data: of this event, or of the next one
@@ -89,7 +92,9 @@ class SseDecoder:
         rest = blocks.pop()
         for block in blocks:
             is_simple = block.startswith(b"data: ") and b"\n" not in block
-            if is_simple and len(block) <= MAX_EVENT_BYTES:  # nearly every event there is
+            if (
+                is_simple and block[6:7] != b":" and len(block) <= MAX_EVENT_BYTES
+            ):  # nearly every event there is
                 events.append(Event(block[6:]))
             else:
                 self._take_lines(block + b"\n\n", events)
@@ -154,10 +159,15 @@ class SseDecoder:
             self._take_data(line, events)
 
     def _take_data(self, value: bytes, events: list[Event]) -> None:
-        if len(self._data) == 1 and _NEXT_EVENT.match(value) and _is_object(self._data[0]):
-            next_name = self._later_name or b""
-            self._end_event(events, self._name)
-            self._name = next_name
+        if value.startswith(b":"):
+            return
+        if value and not value.isspace():
+            if self._filled == 1 and _is_other_event(self._last_filled, value):
+                next_name = self._later_name or b""
+                self._end_event(events, self._name)
+                self._name = next_name
+            self._filled += 1
+            self._last_filled = value
         self._data.append(value)
         self._data_bytes += len(value)
 
@@ -166,7 +176,7 @@ class SseDecoder:
             data = b"\n".join(self._data)
             events.append(Event(_without_media(data) if self._had_media else data, name))
         self._data.clear()
-        self._data_bytes = 0
+        self._data_bytes = self._filled = 0
         self._name = b""
         self._later_name = None
         self._had_media = False
@@ -186,11 +196,19 @@ def _without_media(data: bytes) -> bytes:
     return _MEDIA_TAIL.sub(MEDIA, _MEDIA_RUN.sub(rb"\1" + MEDIA, data))
 
 
+def _is_other_event(data: bytes, value: bytes) -> bool:
+    """Whether ``value`` can't be a further line of an event that has ``data``."""
+    if _is_object(data):
+        return True
+    is_whole = value.startswith((b"{", b"[DONE]")) or _HEARTBEAT.fullmatch(value.strip())
+    return bool(is_whole and _HEARTBEAT.fullmatch(data.strip()))
+
+
 def _is_object(data: bytes) -> bool:
     if not (data.startswith(b"{") and data.rstrip().endswith(b"}")):
         return False
     try:
-        json.loads(data)
+        json.loads(data, parse_int=str)  # Python refuses very long numbers
     except (ValueError, RecursionError):
         return False
     return True

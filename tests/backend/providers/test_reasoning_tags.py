@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wireside.messages import Delta, ReasoningDelta, TextDelta, ToolDelta
@@ -238,6 +238,7 @@ PIECES = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(PIECES, max_size=25), st.lists(st.integers(0, 200), max_size=20), st.booleans())
 def test_cuts_do_not_change_the_deltas(words: list[str], places: list[int], inside: bool) -> None:
     answer = "".join(words)
@@ -249,6 +250,7 @@ def test_cuts_do_not_change_the_deltas(words: list[str], places: list[int], insi
     assert merged(deltas_of(ReasoningSplitter(inside=pair), *answer)) == whole
 
 
+@settings(deadline=None)
 @given(st.lists(PIECES, max_size=25))
 def test_every_word_of_an_answer_is_given_out(words: list[str]) -> None:
     answer = " ".join(f"w{number}x {word}" for number, word in enumerate(words))

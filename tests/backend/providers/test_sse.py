@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wireside.providers.sse import MAX_EVENT_BYTES, Event, EventTooLong, SseDecoder
@@ -126,6 +126,7 @@ JSON_LINES = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(
     lines=st.lists(st.tuples(JSON_LINES, ENDS), max_size=12),
     places=st.lists(st.integers(0, 400), max_size=30),
