@@ -31,6 +31,7 @@ RULE = "\n\n---\n\n"
 GAP = "\n\n"
 """Between two blocks of reasoning, or of text, of one answer."""
 
+MAX_LINE_CHARS = 2_000
 MAX_HEADER_CHARS = 300
 MAX_CALL_CHARS = 1024 * 1024
 """Of a tool call in the harmony format; the rest is cut off."""
@@ -184,6 +185,7 @@ class ReasoningSplitter:
         self._guess: list[str] | None = [] if inside else None  # the text that may be no reasoning
         self._previous = "\n"  # the character before the buffer
         self._code = _Code()
+        self._line = ""  # of reasoning, up to the buffer
         self._mentioned: set[str] = set()  # closing tags of opening ones that were text
         self._left_out: set[str] = set()  # tags around the answer that are still to come
         self._has_text = False  # other than white space
@@ -408,7 +410,7 @@ class ReasoningSplitter:
             if is_quoted is None:
                 self._take_reasoning(match.start())
                 return False
-            if not is_quoted:
+            if not (is_quoted and self._opens_quote(match.start())):
                 self._add_reasoning(self._buffer[: match.start()].rstrip())
                 self._guess = None
                 self._skip(match.end())
@@ -418,6 +420,16 @@ class ReasoningSplitter:
             at = match.end()
         self._take_reasoning(len(self._buffer) if self._is_all else self._held_from())
         return False
+
+    def _opens_quote(self, end: int) -> bool:
+        """Whether the quotation mark before ``end`` opens: `I say "hi"</think>"Hi"` quotes no tag,
+        and to overlook the end of the reasoning would hide the answer.
+        """
+        line = (self._line + self._buffer[:end]).rpartition("\n")[2]
+        mark = line[-1:]
+        if _QUOTES.get(mark) != mark:
+            return bool(mark)
+        return mark != "'" and line.count(mark) % 2 == 1
 
     @property
     def _closing(self) -> re.Pattern[str]:
@@ -441,6 +453,7 @@ class ReasoningSplitter:
         if self._guess is not None:
             self._guess.append(text)
         self._add_reasoning(text)
+        self._line = (self._line + text).rpartition("\n")[2][-MAX_LINE_CHARS:]
         self._skip(len(text))
 
     def _read_header(self) -> bool:
@@ -489,6 +502,7 @@ class ReasoningSplitter:
 
     def _begin_reasoning(self, pair: TagPair) -> None:
         self._pair = pair
+        self._line = ""
         self._follows_tag = True
         self._begins_block = True
         self._read = self._read_reasoning

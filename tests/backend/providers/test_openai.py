@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import socket
@@ -585,6 +586,19 @@ async def test_more_after_a_sure_end_takes_it_back(
     lab.answer_with(Script(body=body))
     got = await ask(connect())
     assert (got.text, got.end) == ("abc", Finished("stop"))
+
+
+async def test_a_picture_of_two_megabytes_breaks_nothing(lab: FakeOpenAI, connect: Connect) -> None:
+    address = "data:image/png;base64," + "iVBORw0KGgo+" * 180_000
+    picture = said(content="", images=[{"type": "image_url", "image_url": {"url": address}}])
+    body = (said(content="Here:"), picture, said(content="Done."), said("stop"), DONE)
+    lab.answer_with(Script(body=body))
+    got = await ask(connect())
+    assert (got.text, got.end) == ("Here:\n\n[image]\n\nDone.", Finished("stop"))
+    document = {"choices": [{"message": {"content": "Here:", "images": [address]}}]}
+    lab.answer_with(Script(body=(json.dumps(document).encode(),), content_type="application/json"))
+    got = await ask(connect())
+    assert (got.text, got.end) == ("Here:\n\n[image]", Finished("stop"))
 
 
 async def test_a_model_whose_reasoning_its_template_opens_is_remembered(
