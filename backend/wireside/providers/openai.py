@@ -61,9 +61,9 @@ PATIENCE_S = 5.0
 CONNECT_S = 10.0
 TAIL_S = 2.0
 """How long the usage may come after the model has ended."""
-KEEPALIVE_S = 600.0
-"""How long keep-alives of a service are a sign of life while its model writes nothing; DeepSeek
-itself gives a request up after that time."""
+KEEPALIVE_FACTOR = 10
+"""For how many times the limit of silence keep-alives of a service are a sign of life while its
+model writes nothing: ten minutes by default, after which DeepSeek itself gives a request up."""
 DRAIN_S = 0.1
 """How long the end of the body may come after ``[DONE]``; a connection read to its end is kept."""
 KEEP_S = 30.0
@@ -96,7 +96,8 @@ class OpenAIProvider:
     """Implements ``ports.Provider`` with the API at ``base_url`` (None: OpenAI's own).
 
     ``silence_s`` is how long the service may send nothing; keep-alives count as something for
-    ``keepalive_s``. ``tags`` are those of reasoning inside the text of an answer.
+    ``keepalive_s`` (None: ``KEEPALIVE_FACTOR`` times as long). ``tags`` are those of reasoning
+    inside the text of an answer.
     ``max_connections`` answers run at once, more are refused. ``backoff_s`` is the wait before
     the first retry, doubled before the second.
     """
@@ -111,7 +112,7 @@ class OpenAIProvider:
         backoff_s: float = 0.5,
         watcher: Watcher = UNWATCHED,
         tags: ReasoningTags = KNOWN_TAGS,
-        keepalive_s: float = KEEPALIVE_S,
+        keepalive_s: float | None = None,
     ) -> None:
         self._api_key = api_key
         self._base_url = base_url
@@ -120,7 +121,7 @@ class OpenAIProvider:
         self._backoff_s = backoff_s
         self._watcher = watcher
         self._tags = tags
-        self._keepalive_s = keepalive_s
+        self._keepalive_s = silence_s * KEEPALIVE_FACTOR if keepalive_s is None else keepalive_s
         self._client: openai.AsyncOpenAI | None = None
         self._making = asyncio.Lock()
         self._open = 0

@@ -662,7 +662,7 @@ async def test_a_silent_model(
     lab: FakeOpenAI, connect: Connect, silent_at: Callable[[int], Script], token: int
 ) -> None:
     lab.answer_with(silent_at(token))
-    got = await ask(connect(SHORT_S, keepalive_s=0.0))
+    got = await ask(connect(SHORT_S, keepalive_s=2 * SHORT_S))
     assert got.text == "".join(HERE.tokens[:token])
     assert (type(got.error), got.end) == (ProviderTimeout, None)
     assert ("is kept" in str(got.error)) is (token > 0)
