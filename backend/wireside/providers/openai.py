@@ -407,17 +407,18 @@ class OpenAIProvider:
             return
         if isinstance(failure, ErrorSent):
             problem = problem_in(failure.body)
+        else:
+            problem = Problem(failure.said if isinstance(failure, Malformed) else "")
+        if not (problem.text or isinstance(failure, ErrorSent)):
+            self._tell("what is no answer", text=str(failure))
+        else:
             # behind the first words of an answer it may repeat them: they are in no request
             said = replace(problem, text="") if completion.activity else problem
             self._tell("an error in its answer", said, request)
-            raise _Failed(failure_for(None, problem, model=request.model))
-        if isinstance(failure, Malformed) and failure.said:
-            problem = Problem(failure.said)
-            said = replace(problem, text="") if completion.activity else problem
-            self._tell("an error in its answer", said, request)
-            raise _Failed(failure_for(None, problem, model=request.model))
-        self._tell("what is no answer", text=str(failure))
-        raise _Failed(Failure(ProviderUnavailable(BROKE_OFF), may_pass=True))
+        told = failure_for(None, problem, model=request.model)
+        if not completion.activity and str(told.error) == BROKE_OFF:  # nothing is kept
+            told = Failure(ProviderUnavailable(FAILED), may_pass=told.may_pass)
+        raise _Failed(told)
 
     # Errors
 

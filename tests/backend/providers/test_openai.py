@@ -601,6 +601,17 @@ async def test_a_picture_of_two_megabytes_breaks_nothing(lab: FakeOpenAI, connec
     assert (got.text, got.end) == ("Here:\n\n[image]", Finished("stop"))
 
 
+@pytest.mark.parametrize("token", [0, 1])
+async def test_what_it_wrote_is_said_to_be_kept_only_where_it_wrote(
+    lab: FakeOpenAI, connect: Connect, token: int
+) -> None:
+    for fault in (error_event(message="broke"), b"data: broken\n\n", b"data: {broken\n\n"):
+        lab.answer_with(*[Script(body=(*[said(content="a")] * token, fault))] * (RETRIES + 1))
+        got = await ask(connect())
+        assert isinstance(got.error, ProviderUnavailable)
+        assert ("is kept" in str(got.error)) is (token > 0)
+
+
 async def test_a_model_whose_reasoning_its_template_opens_is_remembered(
     lab: FakeOpenAI, connect: Connect
 ) -> None:
