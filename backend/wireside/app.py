@@ -62,6 +62,7 @@ from wireside.providers.base_url import base_url_in
 from wireside.providers.catalog import Catalog
 from wireside.providers.local import LocalLimits, LocalProvider
 from wireside.providers.openai import OpenAIProvider
+from wireside.providers.reasoning_tags import ReasoningTags
 from wireside.settings import Settings
 from wireside.store.store import SqlStore
 from wireside.telemetry import Telemetry
@@ -420,6 +421,8 @@ def _upstream(settings: Settings) -> str | None:
 def _provider(
     settings: Settings, watcher: Watcher, *, on_cannot_chat: Callable[[str], None]
 ) -> LocalProvider | OpenAIProvider:
+    tags = ReasoningTags(settings.reasoning_tags)
+
     def connect(base_url: str | None, api_key: str | None) -> OpenAIProvider:
         return OpenAIProvider(
             api_key=api_key,
@@ -429,6 +432,7 @@ def _provider(
             max_connections=settings.streams,
             watcher=watcher,
             on_cannot_chat=on_cannot_chat,
+            tags=tags,
         )
 
     if settings.uses_openai:

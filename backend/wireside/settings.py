@@ -26,6 +26,7 @@ from pydantic_settings import (
 )
 
 from wireside.protocol.handshake import is_for_others, is_loopback
+from wireside.providers.reasoning_tags import ReasoningTags
 
 Items = Annotated[tuple[str, ...], NoDecode]
 """A list, written ``a, b, c`` in the environment."""
@@ -146,6 +147,12 @@ class Settings(BaseSettings):
     )
     silence_s: float = Field(
         60, gt=0, description="Seconds without any byte inside an answer, after its first token."
+    )
+    reasoning_tags: Items = Field(
+        (),
+        description="Further tags of reasoning inside answers, with commas: `plan` for "
+        "`<plan>…</plan>`, or an opening and a closing tag with a space between; `off`: none at "
+        "all.",
     )
     history_messages: int = Field(
         40, ge=1, description="Messages of a conversation that the model is given, at most."
@@ -299,11 +306,18 @@ class Settings(BaseSettings):
         "image_hosts",
         "admin_groups",
         "user_groups",
+        "reasoning_tags",
         mode="before",
     )
     @classmethod
     def _split_commas(cls, value: object) -> object:
         return _split(value, ",")
+
+    @field_validator("reasoning_tags")
+    @classmethod
+    def _are_tags(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        ReasoningTags(value)  # raises what is wrong with them
+        return value
 
     @field_validator("starters", mode="before")
     @classmethod

@@ -89,7 +89,14 @@ def test_openai_variables_are_honoured_as_they_are(monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize(
     "values",
-    [{"port": 70000}, {"silence_s": 0}, {"accent": "red"}, {"theme": "pink"}, {"unknown": 1}],
+    [
+        {"port": 70000},
+        {"silence_s": 0},
+        {"accent": "red"},
+        {"theme": "pink"},
+        {"unknown": 1},
+        {"reasoning_tags": "a b c"},
+    ],
 )
 def test_wrong_values_are_refused(values: dict[str, object]) -> None:
     with pytest.raises(ValidationError):

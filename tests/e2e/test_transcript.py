@@ -324,6 +324,18 @@ def test_an_answer_that_was_asked_again_begins_anew(opened: Any, do: Do) -> None
     do("finish", id="again")
 
 
+def test_an_answer_of_nothing_says_so_and_can_be_asked_again(
+    opened: Any, do: Do, events: Any
+) -> None:
+    page = opened()
+    do("append", id="n", question="Why?", state="thinking")
+    do("change", id="n", state="empty")
+    expect(page.get_by_test_id("note-empty")).to_have_text("The model answered nothing.")
+    page.get_by_role("button", name="Ask again").click()
+    page.wait_for_timeout(200)
+    assert [(event["name"], event["id"]) for event in events()][-1:] == [("retry", "n")]
+
+
 def test_reasoning_and_tools_are_folded(opened: Any, do: Do) -> None:
     page = opened()
     tool = {

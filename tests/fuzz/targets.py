@@ -338,6 +338,100 @@ def _answer(pieces: list[bytes]) -> object:
     return kinds, completion.reason, type(completion.failure), usage
 
 
+def check_side_fields(data: bytes) -> None:
+    """The text of a stream comes out whole, whatever stands beside it and however it is cut."""
+    dice = Dice(data)
+    words_sent = [f"w{number} " for number in range(2 + dice.below(5))]
+    events = [_chunk_with(dice, word) for word in words_sent]
+    for _ in range(dice.below(4)):
+        events.insert(dice.below(len(events) + 1), dice.pick(_HEARTBEATS))
+    end = dice.pick((b"\n\n", b"\r\n\r\n", b"\n", b"\r\r"))
+    stream = end.join((*events, b"data: [DONE]", b""))
+    completion = Completion()
+    deltas = [delta for piece in dice.cut(stream) for delta in completion.feed(bytes(piece))]
+    deltas += completion.flush()
+    text = "".join(delta.text for delta in deltas if isinstance(delta, TextDelta))
+    found = re.findall(r"w\d(?= )", text)
+    assert found == [word.strip() for word in words_sent], text
+    assert completion.failure is None
+    assert completion.reason is not None
+
+
+def _chunk_with(dice: Dice, word: str) -> bytes:
+    """Return a chunk with a word of text and anything beside it."""
+    places: dict[str, dict[str, str]] = {"": {}, "choice": {}, "delta": {}, "call": {}, "usage": {}}
+    for _ in range(dice.below(7)):
+        place = dice.pick(tuple(places))
+        places[place][dice.pick(_SIDE_FIELDS[place])] = dice.pick(_SIDE_VALUES)
+    delta = {"content": json.dumps(word), **places["delta"]}
+    if places["call"]:
+        delta["tool_calls"] = "[" + _object(places["call"]) + "]"
+    choice = {"index": "0", **places["choice"], "delta": _object(delta)}
+    junk = dice.pick(("", "", "null,", "7,", '"x",', "[],"))
+    chunk = {**places[""], "choices": f"[{junk}{_object(choice)}]"}
+    if places["usage"]:
+        chunk["usage"] = _object(places["usage"])
+    return b"data: " + _object(chunk).encode("utf-8", "surrogatepass")
+
+
+def _object(fields: dict[str, str]) -> str:
+    return "{" + ",".join(f'"{name}":{text}' for name, text in fields.items()) + "}"
+
+
+_SIDE_FIELDS: dict[str, tuple[str, ...]] = {
+    "": (
+        *("id", "model", "object", "created", "usage", "system_fingerprint", "service_tier"),
+        *("x_groq", "timings", "usage_metadata", "usageMetadata", "citations", "message", "detail"),
+        *("msg", "error_msg", "errors", "code", "obfuscation", "provider"),
+    ),
+    "choice": (
+        *("finish_reason", "logprobs", "message", "text", "usage", "stop_reason", "matched_stop"),
+        *("native_finish_reason", "content_filter_results", "seed"),
+    ),
+    "delta": (
+        *("role", "refusal", "tool_calls", "function_call", "reasoning", "reasoning_content"),
+        *("reasoning_text", "thinking", "thinking_content", "reasoning_details", "images"),
+        *("audio", "annotations", "reasoning_opaque", "provider_specific_fields", "name"),
+    ),
+    "call": ("index", "id", "type", "function", "name", "arguments", "custom", "extra_content"),
+    "usage": ("prompt_tokens", "completion_tokens", "input_tokens", "tokens", "total_tokens"),
+}
+_HEARTBEATS = (
+    *(b": keep-alive", b"data:", b"data: : keep-alive", b"data: null", b'data: {"choices":[]}'),
+    *(b"event: ping\ndata: {}", b'data: {"choices":[{"index":1,"delta":{"content":"no"}}]}'),
+)
+
+
+def _is_shallow_json(text: str) -> bool:
+    """Whether it is JSON: of a chunk that is none, or nested too deep, nothing can be taken."""
+    try:
+        json.loads(text, parse_int=str)
+    except (ValueError, RecursionError):
+        return False
+    return text.count("[") < 500
+
+
+_SIDE_VALUES = tuple(
+    text
+    for text in (
+        *words.VALUES,
+        *(
+            '{"name":"f","arguments":"{"}',
+            '[{"type":"thinking","thinking":7}]',
+            '"stop"',
+            '"error"',
+        ),
+        *('{"url":"data:image/png;base64,AAAA"}', '[{"image_url":7}]', '{"transcript":"x"}'),
+        *(
+            '[{"index":0,"id":7,"function":"f"}]',
+            '{"content":"x"}',
+            '{"usage":{"prompt_tokens":"1"}}',
+        ),
+    )
+    if _is_shallow_json(text)
+)
+
+
 def check_failures(data: bytes) -> None:
     """Whatever a server says went wrong: an error of ours, in our words."""
     dice = Dice(data)
@@ -548,16 +642,20 @@ class Target:
 
 
 _FAILED = ("wireside.providers.failures", "wireside.providers.model_list")
-_SENT = ("wireside.providers.sse", "wireside.providers.completions")
+_SENT = (
+    *("wireside.providers.sse", "wireside.providers.completions"),
+    "wireside.providers.reasoning_tags",
+)
 
 TARGETS = {
-    "frames": Target(check_frames, 420),
+    "frames": Target(check_frames, 400),
     "json": Target(check_json, 190),
     "connection": Target(check_connection, 25, 160),
     "handshake": Target(check_handshake, 140),
     "sanitize": Target(check_sanitize, 130),
     "sse": Target(check_sse, 25, 300, _SENT),
     "completions": Target(check_completions, 40, 300, _SENT),
+    "side_fields": Target(check_side_fields, 20, 256, _SENT),
     "failures": Target(check_failures, 8, 96, _FAILED),
     "models": Target(check_models, 8, 96, _FAILED),
     "importing": Target(check_importing, 12, 256, ("wireside.chat.importing",)),

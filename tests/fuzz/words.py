@@ -140,6 +140,13 @@ CHUNKS: Final = (
     b'{"choices":[{"delta":{"content":' + b"[" * 300 + b"]" * 300 + b"}}]}",
     b'{"choices":[{"delta":{"content":' + b'{"text":' * 990 + b"1" + b"}" * 990 + b"}}]}",
     b'{"choices":[{"delta":{"content":"\xc3"}}]}',
+    *(
+        b'{"choices":[{"delta":{"content":"<think>"}}]}',
+        b'{"choices":[{"delta":{"content":"</"}}]}',
+    ),
+    *(b'{"choices":[{"delta":{"content":"think>"}}]}', b'error: {"code":500}\n', b"data: ping\n\n"),
+    *(b'{"choices":[{"delta":{"content":"\\n```"}}]}', b'{"choices":[{"delta":{"images":["x"]}}]}'),
+    *(b'{"choices":[{"delta":{"content":"<|channel|>"}}]}', b'{"error":{"message":""}}'),
     b"x" * 1000,
 )
 """Of what a provider sends: server-sent events and their data."""

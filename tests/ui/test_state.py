@@ -43,7 +43,17 @@ class TestStates:
          ("length", "interrupted"), ("content_filter", "done")],
     )  # fmt: skip
     def test_an_end_has_its_state(self, stream, reason: Any, state: str) -> None:
+        stream.say("a")
         assert state_of(turn_with(stream.close(reason))) == state
+
+    def test_an_answer_of_nothing_is_empty(self, stream) -> None:
+        stream.log.append(ReasoningDelta("hm"))
+        stream.say(" \n")
+        assert state_of(turn_with(stream.close())) == "empty"
+
+    def test_an_answer_of_tool_calls_is_not_empty(self, stream) -> None:
+        stream.log.append(ToolDelta("1", "f", "done"))
+        assert state_of(turn_with(stream.close())) == "done"
 
     def test_the_last_segment_decides(self, new_stream) -> None:
         first, second = new_stream(), new_stream()

@@ -40,7 +40,12 @@ def state_of(turn: Turn) -> State:
         case "interrupted" | "length":
             return "interrupted"
         case _:
-            return "done"
+            return "empty" if _is_empty(turn) else "done"
+
+
+def _is_empty(turn: Turn) -> bool:
+    """Whether an answer that has ended has neither text nor tool calls; it may have reasoning."""
+    return not turn.text.strip() and not _beside_text(turn)[1]
 
 
 def retry_after(turn: Turn) -> float | None:

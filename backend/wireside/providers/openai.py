@@ -13,7 +13,7 @@ import re
 import ssl
 import time
 from collections import defaultdict
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from functools import cache, cached_property, partial
@@ -30,7 +30,7 @@ from wireside.errors import (
 )
 from wireside.messages import Delta, Finished, Message, ModelInfo, ModelRequest
 from wireside.providers.base_url import BaseUrl, base_url_in, other_places, shown, without_user
-from wireside.providers.completions import Completion, ErrorSent
+from wireside.providers.completions import Completion, ErrorSent, Malformed
 from wireside.providers.failures import (
     BROKE_OFF,
     FAILED,
@@ -48,6 +48,7 @@ from wireside.providers.failures import (
 )
 from wireside.providers.hiding import without_content
 from wireside.providers.model_list import models_in
+from wireside.providers.reasoning_tags import KNOWN_TAGS, ReasoningTags, TagPair
 from wireside.providers.silence import SilenceWatch
 from wireside.watching import UNWATCHED, Watcher
 
@@ -90,6 +91,7 @@ CAUSES = 6
 """How many causes of an error the log names."""
 MAX_WHOLE_BYTES = 16 * 1024 * 1024
 """The longest answer of a server that does not stream."""
+MAX_REMEMBERED_MODELS = 1_000
 MAX_LIST_BYTES = 4 * 1024 * 1024
 MAX_REFUSAL_BYTES = 64 * 1024
 MAX_PACKED_REFUSAL_BYTES = 4 * 1024
@@ -129,9 +131,9 @@ class OpenAIProvider:
     ``first_token_s`` is how long the model may take to its first token, whatever the service sends
     meanwhile: it loads, waits in a queue, or reasons out of sight. Not less than ``silence_s``,
     and by default the same. ``silence_s`` is how long the service may send nothing after that;
-    with keep-alives alone it may go on for ``first_token_s``. ``max_connections`` answers run at
-    once, more are refused. ``backoff_s`` is the wait before the first retry, doubled before the
-    second.
+    with keep-alives alone it may go on for ``first_token_s``. ``tags`` are those of reasoning
+    inside the text of an answer. ``max_connections`` answers run at once, more are refused.
+    ``backoff_s`` is the wait before the first retry, doubled before the second.
     """
 
     def __init__(
@@ -145,6 +147,7 @@ class OpenAIProvider:
         backoff_s: float = 0.5,
         watcher: Watcher = UNWATCHED,
         on_cannot_chat: Callable[[str], None] = lambda _: None,
+        tags: ReasoningTags = KNOWN_TAGS,
     ) -> None:
         """``on_cannot_chat`` is called with each model that refuses to chat."""
         self._api_key = api_key
@@ -155,6 +158,7 @@ class OpenAIProvider:
         self._max_connections = max_connections
         self._backoff_s = backoff_s
         self._watcher = watcher
+        self._tags = tags
         self._client: openai.AsyncOpenAI | None = None
         self._making = asyncio.Lock()
         self._open = 0
@@ -162,6 +166,7 @@ class OpenAIProvider:
         self._is_closed = False
         self._refits: defaultdict[str, set[Refit]] = defaultdict(set)
         self._looked: tuple[float, str | None] | None = None
+        self._opened_before: dict[str, TagPair] = {}  # models whose answers begin inside reasoning
 
     async def warm_up(self) -> None:
         """Import, connect and make a first request, so that the first answer need not wait.
@@ -257,7 +262,7 @@ class OpenAIProvider:
     async def _answer(self, request: ModelRequest) -> AsyncGenerator[Delta, None]:
         """One try. Raises ``_Failed``."""
         response = await self._opened(request)
-        completion = Completion()
+        completion = Completion(self._tags, inside=self._opened_before.get(request.model))
         try:
             kind = response.headers.get("content-type", "").lower()
             is_whole = "json" in kind and "stream" not in kind and "ndjson" not in kind
@@ -280,8 +285,16 @@ class OpenAIProvider:
                 raise _Failed(Failure(ProviderUnavailable(NO_ANSWER), may_pass=True))
         finally:
             self._watcher.provider_named(completion.model, completion.id)
+            self._learn_opening(completion, request.model)
             await response.aclose()
         yield Finished(completion.reason or "interrupted", completion.usage)
+
+    def _learn_opening(self, completion: Completion, model: str) -> None:
+        """Remember whether the model's chat template opens the reasoning, which is not sent."""
+        if completion.was_not_inside:
+            self._opened_before.pop(model, None)
+        elif (pair := completion.unopened) and len(self._opened_before) < MAX_REMEMBERED_MODELS:
+            self._opened_before[model] = pair
 
     async def _opened(self, request: ModelRequest) -> httpx2.Response:
         """Return the response once its head is there. Raises ``_Failed``."""
@@ -424,25 +437,40 @@ class OpenAIProvider:
                         self._check(completion, request)
                         return
                     except Exception as error:  # see ``models``
-                        if completion.reason is not None:
-                            return
-                        raise _Failed(self._broken(error, completion, watch.waited_s)) from None
+                        for delta in self._rest(completion, error, watch.waited_s):
+                            yield delta
+                        return
                     for delta in completion.feed(data):
                         yield delta
                     if completion.activity != seen:
                         seen = completion.activity
                         watch.saw_life()
                         watch.shorten(self._silence_s)  # the first token has come
-                    elif completion.reason is None:
+                    elif not completion.is_sure:
                         watch.saw_bytes()
                     self._check(completion, request)
-                    if completion.reason is not None:
+                    if completion.is_sure:
                         watch.shorten(TAIL_S)
+                    else:
+                        watch.lengthen(self._silence_s)
                 watch.shorten(DRAIN_S)
                 with suppress(Exception):  # the answer is whole: how its body ends is all the same
                     await watch.over(reads.__anext__)
             finally:
                 await reads.aclose()
+
+    def _rest(self, completion: Completion, error: Exception, waited_s: float) -> Iterator[Delta]:
+        """Return the rest of an answer whose stream broke off or fell silent. Raises ``_Failed``.
+
+        It is whole where the service has said its end and was silent then. A lost connection
+        proves that only where the end came after all text, not with it.
+        """
+        is_silence = isinstance(error, TimeoutError)
+        if completion.reason is not None and (completion.is_sure or is_silence):
+            yield from completion.flush()
+        else:
+            yield from completion.cut()
+            raise _Failed(self._broken(error, completion, waited_s))
 
     async def _whole(self, response: httpx2.Response, request: ModelRequest) -> bytes:
         """Return the body of an answer that is not streamed. Raises ``_Failed``."""
@@ -477,22 +505,26 @@ class OpenAIProvider:
         if self._learned(None, problem, self._body_of(request), request.model):
             raise _Failed(Failure(ProviderUnavailable(FAILED)), is_refitted=True)
         self._tell("an error in its answer", problem, request)
-        raise _Failed(failure_for(None, problem, model=request.model))
+        raise _Failed(_failure_in_answer(problem, request, has_begun=False))
 
     def _check(self, completion: Completion, request: ModelRequest) -> None:
-        """Raise what is wrong with the answer; nothing is after the model has ended it."""
+        """Raise what is wrong with the answer."""
         failure = completion.failure
-        if failure is None or completion.reason is not None:
+        if failure is None:
             return
         if isinstance(failure, ErrorSent):
             problem = problem_in(failure.body)
-            if not completion.activity:
-                self._fail(problem, request)
+        else:
+            problem = Problem(failure.said if isinstance(failure, Malformed) else "")
+        is_told = bool(problem.text) or isinstance(failure, ErrorSent)
+        if is_told and not completion.activity:
+            self._fail(problem, request)
+        if is_told:
             # behind the first words of an answer it may repeat them: they are in no request
             self._tell("an error in its answer", replace(problem, text=""), request)
-            raise _Failed(failure_for(None, problem, model=request.model))
-        self._tell("what is no answer", text=str(failure))
-        raise _Failed(Failure(ProviderUnavailable(BROKE_OFF), may_pass=True))
+        else:
+            self._tell("what is no answer", text=str(failure))
+        raise _Failed(_failure_in_answer(problem, request, has_begun=bool(completion.activity)))
 
     # Errors
 
@@ -718,6 +750,14 @@ def with_turns(messages: Sequence[Message]) -> Sequence[Message]:
         else:
             turns.append(message)
     return turns
+
+
+def _failure_in_answer(problem: Problem, request: ModelRequest, *, has_begun: bool) -> Failure:
+    """Return our error for one that came instead of an answer, or in the middle of one."""
+    failure = failure_for(None, problem, model=request.model)
+    if not has_begun and str(failure.error) == BROKE_OFF:  # nothing is kept
+        return replace(failure, error=ProviderUnavailable(FAILED))
+    return failure
 
 
 def _names_of(error: BaseException) -> str:

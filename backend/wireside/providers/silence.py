@@ -1,4 +1,9 @@
-"""How long a model may say nothing."""
+"""How long a model may say nothing.
+
+What a model writes is a sign of life. Any other byte (a comment, an empty chunk, a keep-alive) is
+one too, but not for longer than ``keepalive_s`` after the last thing that the model wrote: a proxy
+may send them while the model behind it is gone.
+"""
 
 from __future__ import annotations
 
@@ -71,9 +76,17 @@ class SilenceWatch:
     def shorten(self, limit_s: float) -> None:
         """From now on, wait no longer than ``limit_s``."""
         if limit_s < self._limit_s:
-            self._limit_s = limit_s
-            self._timer.cancel()
-            self._timer = self._loop.call_later(limit_s, self._look)
+            self._set(limit_s)
+
+    def lengthen(self, limit_s: float) -> None:
+        """Take a ``shorten`` back."""
+        if limit_s > self._limit_s:
+            self._set(limit_s)
+
+    def _set(self, limit_s: float) -> None:
+        self._limit_s = limit_s
+        self._timer.cancel()
+        self._timer = self._loop.call_later(limit_s, self._look)
 
     def end(self) -> None:
         """Wait no longer."""

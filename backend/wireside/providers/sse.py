@@ -1,21 +1,49 @@
 """Server-sent events: bytes in, events out. No I/O.
 
-The format is https://html.spec.whatwg.org/multipage/server-sent-events.html, with two leniencies:
-``flush`` gives the last event also where the blank line behind it is missing, and a line that
-begins as a JSON object is data, as some servers write their errors.
+The format is https://html.spec.whatwg.org/multipage/server-sent-events.html, read leniently:
+
+- ``flush`` returns the last event also where the blank line behind it is missing.
+- A line that begins as a JSON object is data, as some servers write their errors.
+- A field ``error`` is an event of that name (llama.cpp builds of 2025, GPUStack).
+- Where no blank lines separate the events, an event whose data is a JSON object ends when another
+  line of data begins.
+- Data that begins with a colon is a comment that was wrapped into data.
 """
 
 from __future__ import annotations
 
+import json
+import re
+from contextlib import suppress
+
 from msgspec import Struct
 
 MAX_EVENT_BYTES = 1024 * 1024
+"""A longer event is taken only where it consists of media: see ``_without_media``."""
+
+MIN_MEDIA_BYTES = 64 * 1024
+"""A base64 run of this length is a picture or a sound, never text."""
+
+MEDIA = b"\x7f"
+"""Replaces base64 runs that were cut out of an event that is too long."""
 
 _BOM = b"\xef\xbb\xbf"
+_BASE64 = rb"(?:[A-Za-z0-9+/=_-]|\\[/nr])"
+_MEDIA_KEY = rb'base64,|"(?:data|b64_json|b64|base64|bytes|image|audio)" ?: ?"'
+_MEDIA_RUN = re.compile(rb"(%s)\x7f?%s{%d,}" % (_MEDIA_KEY, _BASE64, MIN_MEDIA_BYTES))
+_MEDIA_TAIL = re.compile(rb"\x7f%s+" % _BASE64)
+_HEARTBEAT = re.compile(rb"null|\[ *\]|\[?(ping|keep-?alive|heartbeat)\]?", re.IGNORECASE)
 
 
 class EventTooLong(ValueError):
-    """An event is longer than ``MAX_EVENT_BYTES``: no model writes that in one go."""
+    """An event is longer than ``MAX_EVENT_BYTES``: no model writes that in one go.
+
+    ``events`` are those that were complete before it.
+    """
+
+    def __init__(self, events: list[Event]) -> None:
+        super().__init__("an event is too long")
+        self.events = events
 
 
 class Event(Struct, frozen=True, gc=False):
@@ -32,8 +60,16 @@ class SseDecoder:
     """
 
     def __init__(self) -> None:
-        self._rest = b""
-        self._more = bytearray()  # behind the rest; no event ends in it
+        self._line = bytearray()  # the line that has not ended yet
+        self._data: list[bytes] = []  # of the event that has not ended yet
+        self._data_bytes = 0
+        self._filled = 0  # lines of it that are not blank
+        self._last_filled = b""
+        self._name = b""
+        self._later_name: bytes | None = (
+            None  # came after the data: of this event, or of the next one
+        )
+        self._had_media = False
         self._after_cr = False
         self._at_start = True
 
@@ -41,43 +77,109 @@ class SseDecoder:
         """Return the events that ``data`` completes. Raises ``EventTooLong``."""
         if self._after_cr or b"\r" in data:
             data = self._with_lf(data)
-        if self._goes_on(data):
-            return []
-        data = self._whole_rest() + data
         if self._at_start:
+            data = bytes(self._line) + data
+            self._line.clear()
             if len(data) < len(_BOM) and _BOM.startswith(data):
-                self._rest = data
+                self._line += data
                 return []
             self._at_start = False
             data = data.removeprefix(_BOM)
+        events: list[Event] = []
+        if self._line or self._data or self._name:
+            data = self._take_open_event(data, events)
         blocks = data.split(b"\n\n")
-        self._rest = blocks.pop()
-        if len(data) > MAX_EVENT_BYTES:
-            _check(blocks, self._rest)
-        return [event for block in blocks if (event := _event(block))]
+        rest = blocks.pop()
+        for block in blocks:
+            is_simple = block.startswith(b"data: ") and b"\n" not in block
+            if (
+                is_simple and block[6:7] != b":" and len(block) <= MAX_EVENT_BYTES
+            ):  # nearly every event there is
+                events.append(Event(block[6:]))
+            else:
+                self._take_lines(block + b"\n\n", events)
+        if rest:
+            self._take_lines(rest, events)
+        return events
 
     def flush(self) -> list[Event]:
         """Return what the end of the stream completes."""
-        event = _event(self._whole_rest())
-        self._rest = b""
-        return [event] if event else []
+        events: list[Event] = []
+        with suppress(EventTooLong):
+            self._take_lines(b"\n\n", events)
+        return events
 
-    def _goes_on(self, data: bytes) -> bool:
-        """Put ``data`` aside if no event ends in it: to look at all that is held with each read
-        would cost a server that sends a long event in tiny ones our whole time.
-        """
-        last = bytes(self._more[-1:]) or self._rest[-1:]
-        if not last or self._at_start or b"\n\n" in last + data:
-            return False
-        self._more += data
-        if len(self._rest) + len(self._more) > MAX_EVENT_BYTES:
-            raise EventTooLong
-        return True
+    def _take_open_event(self, data: bytes, events: list[Event]) -> bytes:
+        """Take lines until the open event ends; returns the rest of ``data``."""
+        begin = 0
+        while end := data.find(b"\n", begin) + 1:
+            self._take_lines(data[begin:end], events)
+            begin = end
+            if not (self._data or self._name):
+                return data[begin:]
+        self._take_lines(data[begin:], events)
+        return b""
 
-    def _whole_rest(self) -> bytes:
-        rest = self._rest + self._more
-        self._more.clear()
-        return rest
+    def _take_lines(self, data: bytes, events: list[Event]) -> None:
+        *lines, rest = data.split(b"\n")
+        for line in lines:
+            if self._line or len(line) + self._data_bytes > MAX_EVENT_BYTES:
+                self._extend_line(line, events)
+                line = bytes(self._line)
+                self._line.clear()
+            self._take_line(line, events)
+        self._extend_line(rest, events)
+
+    def _extend_line(self, piece: bytes, events: list[Event]) -> None:
+        self._line += piece
+        if len(self._line) + self._data_bytes > MAX_EVENT_BYTES:
+            self._line[:] = _without_media(bytes(self._line))
+            self._had_media = True
+            if len(self._line) + self._data_bytes > MAX_EVENT_BYTES:
+                raise EventTooLong(events)
+
+    def _take_line(self, line: bytes, events: list[Event]) -> None:
+        field, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if not line:
+            name = self._name if self._later_name is None else self._later_name
+            self._end_event(events, name)
+        elif field == b"data":
+            self._take_data(value, events)
+        elif field == b"event":
+            if self._data:
+                self._later_name = value
+            else:
+                self._name = value
+        elif field == b"error":
+            self._take_data(value, events)
+            self._name = b"error"
+            self._later_name = None
+        elif line.startswith(b"{"):
+            self._take_data(line, events)
+
+    def _take_data(self, value: bytes, events: list[Event]) -> None:
+        if value.startswith(b":"):
+            return
+        if value and not value.isspace():
+            if self._filled == 1 and _is_other_event(self._last_filled, value):
+                next_name = self._later_name or b""
+                self._end_event(events, self._name)
+                self._name = next_name
+            self._filled += 1
+            self._last_filled = value
+        self._data.append(value)
+        self._data_bytes += len(value)
+
+    def _end_event(self, events: list[Event], name: bytes) -> None:
+        if self._data:
+            data = b"\n".join(self._data)
+            events.append(Event(_without_media(data) if self._had_media else data, name))
+        self._data.clear()
+        self._data_bytes = self._filled = 0
+        self._name = b""
+        self._later_name = None
+        self._had_media = False
 
     def _with_lf(self, data: bytes) -> bytes:
         # A CR ends its line at once; the LF that may follow, even in the next read, is its second
@@ -89,23 +191,24 @@ class SseDecoder:
         return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
 
-def _check(blocks: list[bytes], rest: bytes) -> None:
-    if len(rest) > MAX_EVENT_BYTES or any(len(block) > MAX_EVENT_BYTES for block in blocks):
-        raise EventTooLong
+def _without_media(data: bytes) -> bytes:
+    """Replace base64 runs by ``MEDIA``; the result is the same when the runs come in pieces."""
+    return _MEDIA_TAIL.sub(MEDIA, _MEDIA_RUN.sub(rb"\1" + MEDIA, data))
 
 
-def _event(block: bytes) -> Event | None:
-    if block.startswith(b"data: ") and b"\n" not in block:  # nearly every event there is
-        return Event(block[6:])
-    name = b""
-    data: list[bytes] = []
-    for line in block.split(b"\n"):
-        field, _, value = line.partition(b":")
-        value = value.removeprefix(b" ")
-        if field == b"data":
-            data.append(value)
-        elif field == b"event":
-            name = value
-        elif line.startswith(b"{"):
-            data.append(line)
-    return Event(b"\n".join(data), name) if data else None
+def _is_other_event(data: bytes, value: bytes) -> bool:
+    """Whether ``value`` can't be a further line of an event that has ``data``."""
+    if _is_object(data):
+        return True
+    is_whole = value.startswith((b"{", b"[DONE]")) or _HEARTBEAT.fullmatch(value.strip())
+    return bool(is_whole and _HEARTBEAT.fullmatch(data.strip()))
+
+
+def _is_object(data: bytes) -> bool:
+    if not (data.startswith(b"{") and data.rstrip().endswith(b"}")):
+        return False
+    try:
+        json.loads(data, parse_int=str)  # Python refuses very long numbers
+    except (ValueError, RecursionError):
+        return False
+    return True

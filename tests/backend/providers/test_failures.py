@@ -64,6 +64,53 @@ def openai_error(**error: Any) -> dict[str, Any]:
         (404, "<html>nginx", NotConfigured, False),
         (302, "", NotConfigured, False),
         (400, openai_error(), BadMessage, False),
+        (
+            400,
+            [{"error": {"code": 400, "message": "API key not valid.", "status": "INVALID"}}],
+            ProviderAuth,
+            False,
+        ),
+        (400, openai_error(message="Incorrect API key provided: x"), ProviderAuth, False),
+        (401, {"code": "InvalidApiKey", "message": "no"}, ProviderAuth, False),
+        (
+            None,
+            {"base_resp": {"status_code": 1004, "status_msg": "login fail"}},
+            ProviderAuth,
+            False,
+        ),
+        (
+            None,
+            {"base_resp": {"status_code": 1008, "status_msg": "insufficient balance"}},
+            ProviderAuth,
+            False,
+        ),
+        (
+            None,
+            {"base_resp": {"status_code": 1002, "status_msg": "rate limit"}},
+            ProviderRateLimited,
+            True,
+        ),
+        (
+            None,
+            {"success": False, "errors": [{"code": 10000, "message": "Authentication error"}]},
+            ProviderAuth,
+            False,
+        ),
+        (
+            400,
+            {"success": False, "errors": [{"code": 5007, "message": "No such model x or task"}]},
+            UnknownModel,
+            False,
+        ),
+        (None, {"code": 500, "msg": "no"}, ProviderUnavailable, True),
+        (503, {"error": {"code": 503, "message": "Loading model"}}, ProviderUnavailable, False),
+        (
+            500,
+            {"error": "model requires more system memory (5.6 GiB) than is available (3.2 GiB)"},
+            ProviderUnavailable,
+            False,
+        ),
+        (None, openai_error(message="CUDA out of memory"), ProviderUnavailable, False),
         (422, {"detail": [{"loc": ["body"], "msg": "no"}]}, BadMessage, False),
         (401, openai_error(code="invalid_api_key"), ProviderAuth, False),
         (403, "", ProviderAuth, False),
@@ -468,3 +515,15 @@ def test_a_code_that_is_no_status_is_none(code: object) -> None:
 @pytest.mark.parametrize("code", ["429", 429])
 def test_a_code_may_be_a_status(code: object) -> None:
     assert problem_in({"error": {"code": code}}).status == 429
+
+
+def test_a_model_that_is_being_loaded_is_asked_again_later() -> None:
+    problem = problem_in({"error": {"message": "Loading model", "type": "unavailable_error"}})
+    failure = failure_for(503, problem, model="m")
+    assert failure.is_loading
+    assert "loading" in str(failure.error)
+
+
+def test_what_the_service_lacks_is_said() -> None:
+    problem = problem_in({"error": "model requires more system memory (5.6 GiB) than available"})
+    assert "memory" in str(failure_for(500, problem, model="m").error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import socket
@@ -46,6 +47,7 @@ from wireside.messages import (
 from wireside.providers import openai as module
 from wireside.providers.openai import RETRIES, OpenAIProvider
 from wireside.testing import (
+    Cut,
     FakeOpenAI,
     Repeat,
     Script,
@@ -519,11 +521,9 @@ async def test_an_end_without_a_finish_reason_is_no_success(
     assert got.end == Finished("interrupted")
 
 
-async def test_done_without_a_finish_reason_is_no_success(
-    lab: FakeOpenAI, connect: Connect
-) -> None:
+async def test_done_without_a_finish_reason_is_an_end(lab: FakeOpenAI, connect: Connect) -> None:
     lab.answer_with(answer(3, finish=None, usage=False))
-    assert (await ask(connect())).end == Finished("interrupted")
+    assert (await ask(connect())).end == Finished("stop")
 
 
 @pytest.mark.parametrize("byte", range(1, 400, 13))
@@ -535,6 +535,94 @@ async def test_a_cut_at_any_byte_gives_a_prefix(
     got = await ask(connect())
     assert "Grüße 🙂 x".startswith(got.text)
     assert (type(got.error), got.end) == (ProviderUnavailable, None)
+
+
+def said(finish: Any = None, **delta: Any) -> bytes:
+    return event({"choices": [{"index": 0, "delta": delta, "finish_reason": finish}]})
+
+
+DONE = event("[DONE]")
+
+
+@pytest.mark.parametrize("finish", ["", "null", "None", False, {}, "stop"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param([Cut()], id="cut"),
+        pytest.param([Cut("rst")], id="reset"),
+        pytest.param([error_event(message="CUDA error", code=500), DONE], id="error"),
+        pytest.param([b'error: {"code": 500, "message": "x"}\n\n', DONE], id="error field"),
+        pytest.param([b"data: Internal Server Error\n\n", DONE], id="plain text"),
+        pytest.param([b"data: {broken\n\n", DONE], id="broken chunk"),
+    ],
+)
+async def test_no_fault_hides_behind_an_end_that_is_none(
+    lab: FakeOpenAI, connect: Connect, finish: Any, fault: list[Any]
+) -> None:
+    """Some servers write a finish reason into each chunk."""
+    body = (said(finish, content="Hello"), said(finish, content=" big"), *fault)
+    lab.answer_with(Script(body=body))
+    got = await ask(connect())
+    assert (got.text, type(got.error), got.end) == ("Hello big", ProviderUnavailable, None)
+
+
+@pytest.mark.parametrize("finish", ["", "null", "stop"])
+async def test_a_pause_behind_an_end_that_is_none_ends_nothing(
+    lab: FakeOpenAI, connect: Connect, monkeypatch: pytest.MonkeyPatch, finish: str
+) -> None:
+    monkeypatch.setattr(module, "TAIL_S", 0.01)
+    first = said(finish, reasoning_content="hm"), Wait(0.3), said(finish, content="Hello")
+    body = (*first, Wait(0.3), said(finish, content=" big"), said("length"), DONE)
+    lab.answer_with(Script(body=body))
+    got = await ask(connect())
+    assert (got.text, got.error, got.end) == ("Hello big", None, Finished("length"))
+
+
+async def test_more_after_a_sure_end_takes_it_back(
+    lab: FakeOpenAI, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "TAIL_S", 1.0)
+    body = (said(content="a"), said("stop"), said(content="b"), Wait(2.0), said(content="c"), DONE)
+    lab.answer_with(Script(body=body))
+    got = await ask(connect())
+    assert (got.text, got.end) == ("abc", Finished("stop"))
+
+
+async def test_a_picture_of_two_megabytes_breaks_nothing(lab: FakeOpenAI, connect: Connect) -> None:
+    address = "data:image/png;base64," + "iVBORw0KGgo+" * 180_000
+    picture = said(content="", images=[{"type": "image_url", "image_url": {"url": address}}])
+    body = (said(content="Here:"), picture, said(content="Done."), said("stop"), DONE)
+    lab.answer_with(Script(body=body))
+    got = await ask(connect())
+    assert (got.text, got.end) == ("Here:\n\n[image]\n\nDone.", Finished("stop"))
+    document = {"choices": [{"message": {"content": "Here:", "images": [address]}}]}
+    lab.answer_with(Script(body=(json.dumps(document).encode(),), content_type="application/json"))
+    got = await ask(connect())
+    assert (got.text, got.end) == ("Here:\n\n[image]", Finished("stop"))
+
+
+@pytest.mark.parametrize("token", [0, 1])
+async def test_what_it_wrote_is_said_to_be_kept_only_where_it_wrote(
+    lab: FakeOpenAI, connect: Connect, token: int
+) -> None:
+    for fault in (error_event(message="broke"), b"data: broken\n\n", b"data: {broken\n\n"):
+        lab.answer_with(*[Script(body=(*[said(content="a")] * token, fault))] * (RETRIES + 1))
+        got = await ask(connect())
+        assert isinstance(got.error, ProviderUnavailable)
+        assert ("is kept" in str(got.error)) is (token > 0)
+
+
+async def test_a_model_whose_reasoning_its_template_opens_is_remembered(
+    lab: FakeOpenAI, connect: Connect
+) -> None:
+    provider = connect()
+    thinking = Script(body=(said(content="Plan.</think>\n\nHi"), said("stop"), DONE))
+    plain = Script(body=(said(content="Hi"), said("stop"), DONE))
+    lab.answer_with(thinking, thinking, plain, plain)
+    assert (await ask(provider)).text == "Plan.\n\n---\n\nHi"
+    assert (await ask(provider)).deltas[:2] == [ReasoningDelta("Plan."), TextDelta("Hi")]
+    assert (await ask(provider)).deltas[:2] == [ReasoningDelta("Hi"), TextDelta("Hi")]
+    assert (await ask(provider)).deltas == [TextDelta("Hi"), Finished("stop")]
 
 
 # After the model has ended, nothing can break the answer any more
@@ -635,6 +723,24 @@ async def test_silence_after_the_first_token_has_the_shorter_limit(
     async with asyncio.timeout(LONG_S):
         got = await ask(connect(SHORT_S, first_token_s=100 * LONG_S))
     assert isinstance(got.error, ProviderTimeout)
+
+
+@pytest.mark.parametrize("token", PLACES)
+@pytest.mark.parametrize(
+    "sign",
+    [
+        pytest.param(b": OPENROUTER PROCESSING\n\n", id="comments"),
+        pytest.param(b"data:\n\n", id="empty data"),
+        pytest.param(b"\n", id="empty lines"),
+        pytest.param(event({"choices": []}), id="empty chunks"),
+    ],
+)
+async def test_every_byte_is_a_sign_of_life(
+    lab: FakeOpenAI, connect: Connect, sign: bytes, token: int
+) -> None:
+    lab.answer_with(HERE.insert(token, *(step for _ in range(12) for step in (sign, Wait(0.25)))))
+    got = await ask(connect(2.0, first_token_s=LONG_S))
+    assert (got.text, got.error) == (HERE.text, None)
 
 
 async def test_no_head_ever(lab: FakeOpenAI, connect: Connect) -> None:

@@ -101,3 +101,29 @@ async def test_bytes_are_life_up_to_the_bound() -> None:
                 await watch.over(lambda: asyncio.sleep(SHORT_S / 10))
                 watch.saw_bytes()
         assert watch.waited_s == 10 * SHORT_S
+
+
+async def test_bytes_count_as_life_for_a_while_only() -> None:
+    async def keep_alive(watch: SilenceWatch) -> None:
+        while True:
+            await asyncio.sleep(0.01)
+            watch.saw_bytes()
+
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    with SilenceWatch(0.5, set(), 1.0) as watch:
+        task = asyncio.create_task(keep_alive(watch))
+        with pytest.raises(TimeoutError):
+            await watch.over(never)
+        task.cancel()
+    assert loop.time() - began > 1.0
+
+
+async def test_a_shorter_limit_can_be_taken_back() -> None:
+    with SilenceWatch(60, set()) as watch:
+        watch.shorten(0.05)
+        watch.lengthen(60)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.3):
+                await watch.over(never)
+        assert await watch.over(soon) == "soon"

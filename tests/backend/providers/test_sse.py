@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wireside.providers.sse import MAX_EVENT_BYTES, Event, EventTooLong, SseDecoder
@@ -15,7 +15,8 @@ LINES = st.sampled_from(
         "data:  two spaces",
         "data",
         "data:",
-        'data: {"x": "é🙂\u2028"}',
+        'data: {"x": "é🙂\u2028"',
+        "data: }",
         "data: [DONE]",
         "event: error",
         "event:",
@@ -115,3 +116,75 @@ def test_a_long_event_in_tiny_pieces_is_looked_at_once() -> None:
 def test_many_events_at_once_may_be_longer_than_the_limit() -> None:
     event = b"data: " + b"x" * 1000 + b"\n\n"
     assert len(decode([event * 2000])) == 2000
+
+
+JSON_LINES = st.sampled_from(
+    [
+        *('data: {"a": 1}', 'data:{"b": "é"}', '{"c": 2}', 'error: {"code": 500}', "data: [DONE]"),
+        *("event: error", "event: x", ": keep-alive", "data:", "", "id: 1", "data: {", "data: }"),
+    ]
+)
+
+
+@settings(deadline=None)
+@given(
+    lines=st.lists(st.tuples(JSON_LINES, ENDS), max_size=12),
+    places=st.lists(st.integers(0, 400), max_size=30),
+)
+def test_cuts_do_not_change_events_without_blank_lines(
+    lines: list[tuple[str, str]], places: list[int]
+) -> None:
+    data = "".join(line + end for line, end in lines).encode()
+    whole = decode([data])
+    assert decode(cut(data, places)) == whole
+    assert decode([data[at : at + 1] for at in range(len(data))]) == whole
+
+
+def test_events_need_no_blank_lines() -> None:
+    decoder = SseDecoder()
+    found = [decoder.feed(line) for line in (b'data: {"a": 1}\n', b'data: {"b": 2}\n')]
+    found.append(decoder.feed(b"data: [DONE]\n"))
+    assert found == [[], [Event(b'{"a": 1}')], [Event(b'{"b": 2}')]]
+    assert decoder.flush() == [Event(b"[DONE]")]
+
+
+def test_a_name_between_events_without_blank_lines_belongs_to_the_second() -> None:
+    data = b'data: {"a": 1}\nevent: error\ndata: {"b": 2}\n'
+    assert decode([data]) == [Event(b'{"a": 1}'), Event(b'{"b": 2}', b"error")]
+
+
+def test_a_json_object_may_have_several_lines() -> None:
+    assert decode([b'data: {\ndata: "a": {}\ndata: }\n\n']) == [Event(b'{\n"a": {}\n}')]
+
+
+@pytest.mark.parametrize("separator", [b"\n", b"\n\n"])
+def test_a_field_named_error_is_an_error_event(separator: bytes) -> None:
+    data = b'data: {"a": 1}' + separator + b'error: {"code": 400}' + separator + b"data: [DONE]\n\n"
+    assert decode([data]) == [
+        Event(b'{"a": 1}'),
+        Event(b'{"code": 400}', b"error"),
+        Event(b"[DONE]"),
+    ]
+
+
+@pytest.mark.parametrize("piece_bytes", [4_096, 100_000, 10_000_000])
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b'{"text": "kept *bold*", "url": "data:image/png;base64,', b'", "also": "kept"}'),
+        (b'{"b64_json":"', b'"}'),
+        (b'{"audio": {"data": "', b'"}}'),
+    ],
+)
+def test_media_do_not_count_as_the_length_of_an_event(
+    before: bytes, after: bytes, piece_bytes: int
+) -> None:
+    data = b"data: " + before + b"iVBORw0KGgo+" * 120_000 + after + b"\n\ndata: next\n\n"
+    pieces = [data[at : at + piece_bytes] for at in range(0, len(data), piece_bytes)]
+    assert decode(pieces) == [Event(before + b"\x7f" + after), Event(b"next")]
+
+
+def test_events_before_one_that_is_too_long_are_kept() -> None:
+    with pytest.raises(EventTooLong) as caught:
+        SseDecoder().feed(b"data: a\n\ndata: " + b"x" * (MAX_EVENT_BYTES + 1))
+    assert caught.value.events == [Event(b"a")]

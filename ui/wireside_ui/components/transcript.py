@@ -55,6 +55,7 @@ WORDS: Mapping[str, str] = {
     "continue": "Continue",
     "stopped": "You stopped this answer.",
     "interrupted": "This answer was interrupted.",
+    "empty": "The model answered nothing.",
     "error": "Something went wrong.",
     "try_again": "Try again",
     "retry_in": "Trying again in {seconds} s",
@@ -71,9 +72,11 @@ WORDS: Mapping[str, str] = {
 }
 """Every word the component shows, in English. Names in braces are replaced by numbers."""
 
-State = Literal["waiting", "thinking", "streaming", "done", "stopped", "interrupted", "error"]
+State = Literal[
+    "waiting", "thinking", "streaming", "done", "empty", "stopped", "interrupted", "error"
+]
 """``waiting``: the question has not its turn yet; ``thinking``: asked, no text yet; ``streaming``:
-text comes.
+text comes; ``empty``: the answer has ended and has neither text nor tool calls.
 """
 
 ActionName = Literal[

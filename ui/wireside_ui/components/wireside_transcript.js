@@ -598,6 +598,7 @@ export default {
       const parts = [];
       if (state === "thinking" || (isOpen && !row.prose.firstChild)) parts.push(this.typing(row));
       if (state === "stopped" || state === "interrupted") parts.push(this.note(this.words[state], "", ["continue"], state));
+      if (state === "empty") parts.push(this.note(this.words.empty, "", [], state));
       if (state === "error") parts.push(this.errorNote(row, error));
       const has = Boolean(row.prose.firstChild);
       if (isOpen) parts.push(this.bar(["stop"]));

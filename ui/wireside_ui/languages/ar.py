@@ -33,6 +33,7 @@ WORDS: Mapping[str, str] = {
     "continue": "متابعة",
     "stopped": "أوقفت هذه الإجابة.",
     "interrupted": "انقطعت هذه الإجابة.",
+    "empty": "لم يُجب النموذج بشيء.",
     "error": "حدث خطأ ما.",
     "try_again": "إعادة المحاولة",
     "retry_in": "إعادة المحاولة بعد {seconds} ث",

@@ -33,6 +33,7 @@ WORDS: Mapping[str, str] = {
     "continue": "Weiter",
     "stopped": "Du hast diese Antwort angehalten.",
     "interrupted": "Diese Antwort wurde unterbrochen.",
+    "empty": "Das Modell hat nichts geantwortet.",
     "error": "Etwas ging schief.",
     "try_again": "Noch einmal",
     "retry_in": "Neuer Versuch in {seconds} s",

@@ -33,6 +33,7 @@ WORDS: Mapping[str, str] = {
     "continue": "Continuar",
     "stopped": "Has detenido esta respuesta.",
     "interrupted": "Esta respuesta se interrumpió.",
+    "empty": "El modelo no ha respondido nada.",
     "error": "Algo ha ido mal.",
     "try_again": "Reintentar",
     "retry_in": "Se reintenta en {seconds} s",

@@ -33,6 +33,7 @@ WORDS: Mapping[str, str] = {
     "continue": "Continuer",
     "stopped": "Vous avez arrêté cette réponse.",
     "interrupted": "Cette réponse a été interrompue.",
+    "empty": "Le modèle n’a rien répondu.",
     "error": "Une erreur est survenue.",
     "try_again": "Réessayer",
     "retry_in": "Nouvel essai dans {seconds} s",

@@ -33,6 +33,7 @@ WORDS: Mapping[str, str] = {
     "continue": "続ける",
     "stopped": "この回答を停止しました。",
     "interrupted": "この回答は中断されました。",
+    "empty": "モデルは何も答えませんでした。",
     "error": "問題が発生しました。",
     "try_again": "再試行",
     "retry_in": "{seconds} 秒後に再試行",

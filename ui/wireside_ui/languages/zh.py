@@ -33,6 +33,7 @@ WORDS: Mapping[str, str] = {
     "continue": "继续",
     "stopped": "你停止了这个回答。",
     "interrupted": "这个回答被中断了。",
+    "empty": "模型没有给出任何回答。",
     "error": "出了点问题。",
     "try_again": "重试",
     "retry_in": "{seconds} 秒后重试",
