@@ -207,9 +207,11 @@ class Settings(BaseSettings):
         100_000, ge=1, description="Characters of one message of a user."
     )
     control_frames_per_second: int = Field(
-        200, ge=1, description="Control and continuation frames a second on one connection."
+        200, ge=1, description="Control frames and tiny fragments a second on one connection."
     )
-    fragments_per_message: int = Field(1024, ge=1, description="Fragments of one frame.")
+    fragments_per_message: int = Field(
+        1024, ge=1, description="Fragments of one frame that have fewer than 64 bytes."
+    )
     handshake_s: float = Field(
         10, gt=0, description="Seconds for a TCP connection to finish its request."
     )

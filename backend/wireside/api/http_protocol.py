@@ -160,7 +160,10 @@ class HttpConnection(HttpToolsProtocol):
             "query_string": url.query or b"",
             "headers": self.headers,
             "subprotocols": [
-                name.strip() for value in offered for name in value.decode("latin-1").split(",")
+                name
+                for value in offered
+                for part in value.decode("latin-1").split(",")
+                if (name := part.strip())
             ],
             "state": self.app_state.copy(),
             "extensions": {"websocket.http.response": {}},

@@ -191,7 +191,7 @@ def _heartbeat(text: str) -> Heartbeat | None:
     """Return the heartbeat that a text is, None for a frame."""
     if len(text) > _HEARTBEAT_CHARS:
         return None
-    word = text.strip("\ufeff \t\r\n\0")
+    word = text.strip("\ufeff \t\r\n")
     return Heartbeat(_HEARTBEATS[word]) if word in _HEARTBEATS else None
 
 
