@@ -88,6 +88,8 @@ def serve(
     _check_address(settings)
     if settings.openness is not None:
         _err.print(f"[bold red]Open to everybody?[/] {escape(settings.openness)}")
+    if settings.loose_origins is not None:
+        _err.print(f"[bold red]Open to any page?[/] {escape(settings.loose_origins)}")
     if not settings.uses_openai and not weights.are_present(settings.cache_dir):
         _fetch_or_warn(settings)
     _raise_file_limit()

@@ -49,7 +49,9 @@ class Settings(BaseSettings):
         None, description="The address that browsers see, when a proxy stands in front."
     )
     allowed_origins: Items = Field(
-        (), description="Other origins whose pages may open `/ws/ai-chat`, with commas."
+        (),
+        description="Other origins whose pages may use `/ws/ai-chat`, the REST API and assets, "
+        "with commas; also `https://*.example.org`, `null`, `file://`; with accounts, `*`.",
     )
     frame_ancestors: Items = Field(
         (), description="Origins whose pages may show ours in a frame, with commas; empty: none."
@@ -367,6 +369,31 @@ class Settings(BaseSettings):
             f"There are no accounts, but the server answers to {others[0]}: whoever reaches it"
             " there can read, change and delete all conversations. Set WIRESIDE_AUTH=password (or"
             " oidc, or proxy), unless your proxy lets in nobody but you."
+        )
+
+    @property
+    def origins_without_accounts(self) -> str | None:
+        """What keeps the server from being started with these ``allowed_origins``, a sentence."""
+        if self.auth != "none" or "*" not in self.allowed_origins:
+            return None
+        return (
+            "WIRESIDE_ALLOWED_ORIGINS is `*`: every web page could use this server, which has no"
+            " accounts. Set WIRESIDE_AUTH, or list the origins that may."
+        )
+
+    @property
+    def loose_origins(self) -> str | None:
+        """What to think of where origins are listed that no site can be known by, as a sentence."""
+        listed = [text.rstrip("/").lower() for text in self.allowed_origins]
+        loose = [text for text in listed if text in ("*", "null", "file:")]
+        if not loose:
+            return None
+        named = " and ".join("file://" if text == "file:" else text for text in loose)
+        whose = "every page" if "*" in loose else "pages of any site can take that origin"
+        return (
+            f"WIRESIDE_ALLOWED_ORIGINS lists {named}: {whose}"
+            + (" may use this server" if "*" in loose else "")
+            + (", and it has no accounts." if self.auth == "none" else "; keys and tickets decide.")
         )
 
     @property

@@ -105,6 +105,7 @@ class HttpConnection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Called by the parser at the first byte of a request."""
         super().on_message_begin()
+        self.scope.setdefault("extensions", {})["wireside.transport"] = {}
         self._reads_headers = True
         self._head_bytes = 0
 
@@ -166,7 +167,7 @@ class HttpConnection(HttpToolsProtocol):
                 if (name := part.strip())
             ],
             "state": self.app_state.copy(),
-            "extensions": {"websocket.http.response": {}},
+            "extensions": {"websocket.http.response": {}, "wireside.transport": {}},
         }
 
     def tick(self, now: float) -> None:

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from wireside.api.guards import CHAT_PATH
+from wireside.api.guards import CHAT_PATH, PAGE_SOCKET
 from wireside.api.who import answer
 from wireside.chat.service import ChatService
 from wireside.errors import BadMessage
@@ -115,7 +115,35 @@ class ChatSocket:
         """Serve the connection, or pass on."""
         if scope["type"] == "websocket" and scope["path"].rstrip("/") == CHAT_PATH:
             return self._endpoint(scope, receive, send)
+        if scope["type"] == "websocket" and PAGE_SOCKET not in scope["path"]:
+            send = _Unrouted(scope, send).send
         return self.app(scope, receive, send)
+
+
+class _Unrouted:
+    """Turns the close by which a router refuses a WebSocket into a 404 that names the path."""
+
+    def __init__(self, scope: Scope, send: Send) -> None:
+        self._scope = scope
+        self._send = send
+        self._is_first = True
+
+    async def send(self, message: Message) -> None:
+        """Pass on, but for that close."""
+        is_first, self._is_first = self._is_first, False
+        # a route of its own refuses with another code, or with a response
+        is_unrouted = message["type"] == "websocket.close" and message.get("code", 1000) == 1000
+        if not (is_first and is_unrouted):
+            sending = self._send(message)
+            del message
+            return await sending
+        right = self._scope.get("root_path", "") + CHAT_PATH
+        sentence = f"There is no WebSocket at {self._scope['path'][:200]}; the chat is at {right}."
+        await answer(self._scope, _connected, self._send, 404, sentence, "not_found")
+
+
+async def _connected() -> Message:
+    return {"type": "websocket.connect"}  # the application has received it
 
 
 async def _write(session: Session, send: Send) -> None:
