@@ -320,7 +320,7 @@ def test_programs_name_the_address_that_they_connect_to(
         ("localhost", "http://localhost:8080"),
         ("localhost", "null"),
         ("localhost", "file://"),
-        ("localhost", "file:///home/x.html"),
+        ("localhost", "file:///x/y.html"),
         ("localhost", "ws://"),
     ],
 )
