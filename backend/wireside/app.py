@@ -30,7 +30,7 @@ from wireside.api.guards import Guards, door_of
 from wireside.api.log_ids import CallerIds
 from wireside.api.metrics import metrics_routes
 from wireside.api.problems import NoRoute, Problems, left, malformed
-from wireside.api.routes import Health, health_routes, routes
+from wireside.api.routes import Health, documents, health_routes, routes
 from wireside.api.websocket import ChatEndpoint, ChatSocket
 from wireside.api.who import WhoAsks, WhoRules
 from wireside.auth.accounts import Accounts
@@ -314,6 +314,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.drain = server.drain
     app.include_router(health_routes(server.chat, server.health, server.reach_store))
     app.include_router(routes(server.chat))
+    app.include_router(documents())
     token = settings.metrics_token
     exposition = Exposition(server.look)
     app.include_router(
@@ -364,6 +365,7 @@ def create_app(settings: Settings) -> FastAPI:
         rules=WhoRules(
             shares_are_public=settings.sharing == "public",
             is_secure=settings.is_https,
+            serves_others=settings.openness is not None,
             trusted_proxies=Addresses.of(settings.trusted_proxies),
         ),
     )

@@ -1,4 +1,4 @@
-"""Finds ``assets/``: beside the code in a wheel, at the top of the project in a checkout."""
+"""Finds ``assets/`` and ``docs/``: beside the code in a wheel, else at the top of the project."""
 
 from __future__ import annotations
 
@@ -13,3 +13,11 @@ def folder() -> Path:
         if candidate.is_dir():
             return candidate
     raise FileNotFoundError("The folder `assets` is neither in the package nor beside it.")
+
+
+def documents_folder() -> Path:
+    """Return the folder of ``protocol.md``. Raises ``FileNotFoundError``."""
+    for candidate in (_PACKAGE / "_docs", _PACKAGE.parents[1] / "docs"):
+        if (candidate / "protocol.md").is_file():
+            return candidate
+    raise FileNotFoundError("`docs/protocol.md` is neither in the package nor beside it.")

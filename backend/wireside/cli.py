@@ -104,6 +104,8 @@ def serve(
         _err.print(f"[bold yellow]Ignored:[/] {escape(describe_unknown(name, nearest))}")
     if settings.openness is not None:
         _err.print(f"[bold red]Open to everybody?[/] {escape(settings.openness)}")
+    if settings.loose_origins is not None:
+        _err.print(f"[bold red]Open to any page?[/] {escape(settings.loose_origins)}")
     if not settings.uses_openai and not weights.are_present(settings.cache_dir):
         _fetch_or_warn(settings)
     gc.disable()  # until the app has warmed up: what is imported stays, looking through it is lost

@@ -131,6 +131,8 @@ def check_accounts(settings: Settings) -> Check:
         return Check("Accounts", "failed", settings.exposure, remedy)
     if settings.openness is not None:
         return Check("Accounts", "warning", settings.openness, "export WIRESIDE_AUTH=password")
+    if settings.loose_origins is not None:
+        return Check("Accounts", "warning", settings.loose_origins, "list the origins themselves")
     if settings.auth == "none":
         return Check("Accounts", "ok", "none, and only this machine is answered")
     return Check("Accounts", "ok", f"WIRESIDE_AUTH={settings.auth}")

@@ -59,7 +59,9 @@ class Settings(BaseSettings):
         None, description="The address that browsers see, when a proxy stands in front."
     )
     allowed_origins: Items = Field(
-        (), description="Other origins whose pages may open `/ws/ai-chat`, with commas."
+        (),
+        description="Other origins whose pages may use `/ws/ai-chat`, the REST API and assets, "
+        "with commas; also `https://*.example.org`, `null`, `file://`; with accounts, `*`.",
     )
     frame_ancestors: Items = Field(
         (), description="Origins whose pages may show ours in a frame, with commas; empty: none."
@@ -234,9 +236,11 @@ class Settings(BaseSettings):
         100_000, ge=1, description="Characters of one message of a user."
     )
     control_frames_per_second: int = Field(
-        200, ge=1, description="Control and continuation frames a second on one connection."
+        200, ge=1, description="Control frames and tiny fragments a second on one connection."
     )
-    fragments_per_message: int = Field(1024, ge=1, description="Fragments of one frame.")
+    fragments_per_message: int = Field(
+        1024, ge=1, description="Fragments of one frame that have fewer than 64 bytes."
+    )
     handshake_s: float = Field(
         10, gt=0, description="Seconds for a TCP connection to finish its request."
     )
@@ -419,6 +423,31 @@ class Settings(BaseSettings):
     def host_name(self) -> str:
         """Name or address by which programs on this machine reach the server."""
         return "localhost" if self.unix_path is not None else self.host
+
+    @property
+    def origins_without_accounts(self) -> str | None:
+        """What keeps the server from being started with these ``allowed_origins``, a sentence."""
+        if self.auth != "none" or "*" not in self.allowed_origins:
+            return None
+        return (
+            "WIRESIDE_ALLOWED_ORIGINS is `*`: every web page could use this server, which has no"
+            " accounts. Set WIRESIDE_AUTH, or list the origins that may."
+        )
+
+    @property
+    def loose_origins(self) -> str | None:
+        """What to think of where origins are listed that no site can be known by, as a sentence."""
+        listed = [text.rstrip("/").lower() for text in self.allowed_origins]
+        loose = [text for text in listed if text in ("*", "null", "file:")]
+        if not loose:
+            return None
+        named = " and ".join("file://" if text == "file:" else text for text in loose)
+        whose = "every page" if "*" in loose else "pages of any site can take that origin"
+        return (
+            f"WIRESIDE_ALLOWED_ORIGINS lists {named}: {whose}"
+            + (" may use this server" if "*" in loose else "")
+            + (", and it has no accounts." if self.auth == "none" else "; keys and tickets decide.")
+        )
 
     @property
     def is_https(self) -> bool:

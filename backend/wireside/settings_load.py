@@ -94,6 +94,8 @@ def _check_hosts(settings: Settings) -> None:
         public_url=settings.public_url,
         allowed_origins=settings.allowed_origins,
     )
+    if settings.origins_without_accounts is not None:
+        raise ValueError(settings.origins_without_accounts)
     for text in settings.frame_ancestors:
         named_origin(text, variable_of("frame_ancestors"))
     for text in settings.trusted_proxies:

@@ -19,7 +19,7 @@ from wireside.protocol.connection import (
     Send,
     Stop,
 )
-from wireside.protocol.frames import Batch, Cancel, Chat, Ping, Refused, Resume
+from wireside.protocol.frames import Batch, Cancel, Chat, Heartbeat, Ping, Refused, Resume
 from wireside.protocol.limits import SlidingWindow
 
 LIMITS = Limits(messages_per_minute=12, streams=3, waiting=4, max_message_chars=100)
@@ -27,7 +27,7 @@ ADDRESS_LIMIT = 30
 WINDOW_S = 60.0
 
 KEYS_1 = {"chunk": {"content"}, "done": set(), "error": {"message"}, "pong": set()}
-KEYS_2 = {"id", "message", "code", "retryable", "retry_after"}
+KEYS_2 = {"id", "message", "code", "retryable", "retry_after", "index"}
 
 
 class Model:
@@ -144,6 +144,10 @@ class Model:
                 told = self._told(pong, parsed)
                 assert told["type"] == "pong"
                 assert told.get("t") == t
+            case Heartbeat(reply=None):
+                assert events == []
+            case Heartbeat(reply=reply):
+                assert events == [Send(reply)]
             case Cancel():
                 self._cancels(parsed.id, events)
             case Chat():
@@ -166,6 +170,9 @@ class Model:
         refused = [self._told(e, parsed) for e in events if isinstance(e, Send)]
         begun = [event for event in events if not isinstance(event, Send)]
         assert len(refused) == len(messages) - taken
+        if isinstance(parsed, Batch):
+            indexes = [frame["index"] for frame in refused if "index" in frame]
+            assert indexes in ([], list(range(len(messages))))
         assert len(begun) == int(taken > 0 and (parsed.id is not None or self._line == 0))
         self.asked += taken
         if parsed.id is None:
@@ -182,6 +189,8 @@ class Model:
             self.running.append(event.resume)
             return
         assert event.request not in self.running
+        is_of_batch = event.request.level == 2 and event.request.index is not None
+        assert (event.request.batch is not None) == is_of_batch  # the server's, or in the line
         self.running.append(event.request)
         if event.request.level == 1:
             assert event.request.chat.message == self._order.popleft()
@@ -221,8 +230,9 @@ class Model:
         return told
 
     def _is_level_1(self, parsed: frames.ClientFrame | Refused) -> bool:
-        if isinstance(parsed, Refused):
-            return parsed.level == 1 or (parsed.level is None and not self._speaks_level_2)
+        if isinstance(parsed, Refused | Heartbeat):
+            level = getattr(parsed, "level", None)
+            return level == 1 or (level is None and not self._speaks_level_2)
         return getattr(parsed, "id", None) is None
 
 

@@ -28,7 +28,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from wireside.protocol import frames
-from wireside.protocol.frames import Batch, Cancel, Ping
+from wireside.protocol.frames import Batch, Cancel, Heartbeat, Ping
 
 CLIENTS = 96
 PATIENCE_S = 60.0
@@ -244,6 +244,8 @@ class Client:
         match parsed:
             case Ping():
                 self._pongs += 1
+            case Heartbeat():
+                self._pongs += parsed.reply is not None
             case Cancel():
                 pass
             case Batch():
@@ -256,6 +258,10 @@ class Client:
     async def _read(self, socket: ClientConnection) -> None:
         with contextlib.suppress(ConnectionClosed):
             async for data in socket:
+                if data.strip('"_').lower() == "pong":  # to a heartbeat that is no frame
+                    self._pongs -= 1
+                    self._changed.set()
+                    continue
                 try:
                     self._take(json.loads(data, parse_constant=self._wrong))
                 except Exception as error:

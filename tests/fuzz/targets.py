@@ -20,7 +20,7 @@ from dice import Dice
 from wireside.errors import BadJson, BadMessage, WiresideError
 from wireside.messages import ReasoningDelta, TextDelta, ToolDelta
 from wireside.protocol import frames
-from wireside.protocol.frames import Batch, Chat, Ping, Refused, Resume
+from wireside.protocol.frames import Batch, Chat, Heartbeat, Ping, Refused, Resume
 from wireside.protocol.handshake import Accept, Door, Handshake, Refuse
 from wireside.protocol.sanitize import ScriptEscaper
 from wireside.protocol.strict_json import MAX_NESTING, parse_object
@@ -63,6 +63,10 @@ def check_frames(data: bytes) -> None:
             assert told["message"].isprintable()
             assert level == 2 or set(told) == {"type", "message"}
         return
+    if isinstance(frame, Heartbeat):
+        assert len(text) <= 64 or json.loads(text)["type"].isascii()
+        assert frame.reply is None or len(frame.reply) < 20
+        return
     fields = msgspec.json.decode(text.encode())  # another parser reads the same
     assert fields["type"] == type(frame).__name__.lower()
     assert isinstance(frame, Ping) or frame.id == fields.get("id")
@@ -75,10 +79,20 @@ def check_frames(data: bytes) -> None:
             assert frame.key is None or 1 <= len(frame.key) <= 64
             assert 0 <= frame.offset < 2**53
             assert type(frame.offset) is int
+            assert not (frame.messages and frame.conversation)
+            assert [(m.role, m.text) for m in frame.messages] == (
+                [(m["role"], m["content"]) for m in fields.get("messages") or ()]
+                if frame.id
+                else []
+            )
+            assert sum(len(m.text) for m in frame.messages) <= frames.CONTEXT_CHARS * MAX_CHARS
         case Batch():
             assert 1 <= len(frame.messages) <= frames.MAX_BATCH
             for message in frame.messages:
                 _holds_message(message)
+            assert len(frame.offsets) <= len(frame.messages)
+            assert all(type(offset) is int and 0 <= offset < 2**53 for offset in frame.offsets)
+            assert len(frame.chats()) == len(frame.messages)
         case Ping():
             pong = json.loads(frames.pong(frame.t))
             assert pong == {"type": "pong"} | ({} if frame.t is None else {"t": frame.t})

@@ -42,6 +42,21 @@ class AnyClient(RuleBasedStateMachine):
     def batch(self, name: str | None, count: int) -> None:
         self.send(type="batch", id=name, messages=[f"{n}?" for n in range(count)])
 
+    @rule(
+        name=IDS, key=st.none() | st.sampled_from(["k", ""]), offsets=st.lists(st.integers(-1, 9))
+    )
+    def batch_of_the_server(self, name: str | None, key: str | None, offsets: list[int]) -> None:
+        self.send(type="batch", id=name, messages=["a", "b"], key=key, offsets=offsets)
+
+    @rule(name=IDS, count=st.integers(0, 4), conversation=st.none() | st.just("new"))
+    def chat_with_context(self, name: str | None, count: int, conversation: str | None) -> None:
+        turns = [{"role": "user", "content": "x" * 150}] * count
+        self.send(type="chat", id=name, message="?", messages=turns, conversation=conversation)
+
+    @rule(text=st.sampled_from(["ping", "", " \n", "pong", "heartbeat", '"ping"', "{}"]))
+    def heartbeat(self, text: str) -> None:
+        self.model.receive(text)
+
     @rule(name=IDS)
     def cancel(self, name: str | None) -> None:
         self.send(type="cancel", id=name)

@@ -23,6 +23,8 @@ KEYS: Final = (
     "offset",
     "stream",
     "t",
+    "offsets",
+    "max_frame_bytes",
 )
 
 TYPES: Final = ("chat", "batch", "ping", "cancel", "resume")
@@ -41,6 +43,8 @@ VALUES: Final = (
     *("[" + ",".join(['"q"'] * count) + "]" for count in (19, 20, 21)),
     *("[" * depth + "]" * depth for depth in (62, 63, 64, 65, 1_100)),
     *('{"a":' * depth + "1" + "}" * depth for depth in (62, 63, 64, 65)),
+    *('[{"role":"user","content":"q"}]', '[{"role":"tool","content":""}]', '[{"role":1}]'),
+    *("[0]", "[1,-1]", "8000", "1024", "1023"),
     *('{"a":1,"a":2}', '{"a":1,"\\u0061":2}', '"[[[["', '"\\"["'),
 )
 
@@ -79,7 +83,9 @@ _TEXTS = ('"Hi"', '"a"', '"<script>"', '"é"', '"/lab say é"')
 _SENSIBLE = {
     "chat": lambda dice: {"message": dice.pick(_TEXTS)} | _id(dice),
     "batch": lambda dice: (
-        {"messages": "[" + ",".join(['"q"'] * (1 + dice.below(20))) + "]"} | _id(dice)
+        {"messages": "[" + ",".join(['"q"'] * (1 + dice.below(20))) + "]"}
+        | _id(dice)
+        | ({"key": '"k"'} if dice.byte() % 2 else {})
     ),
     "ping": lambda dice: {"t": value(dice)} if dice.byte() % 2 else {},
     "cancel": _id,

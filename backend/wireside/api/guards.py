@@ -20,23 +20,30 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from wireside.api.cors import CrossOrigin, answer_preflight, is_preflight, listed_origin
 from wireside.api.limit_headers import seconds
 from wireside.api.log_ids import RequestIds, caller_of
 from wireside.api.request_limits import PAGE_COST, SOCKET_COST, Allowances, Starts, Turns
 from wireside.ports import Clock
-from wireside.protocol.handshake import Door, Handshake, Refuse, Verdict, named_origin
+from wireside.protocol.handshake import Accept, Door, Handshake, Refuse, Verdict, named_origin
 from wireside.protocol.limits import network_of
 from wireside.settings import Settings
 
 CHAT_PATH: Final = "/ws/ai-chat"
 SOCKETS: Final = frozenset({CHAT_PATH, "/ws/doctor"})
+PROTOCOL_PATH: Final = "/docs/protocol"
+"""Where the description of the frames is served."""
+
+PROBES: Final = "/api/health/"
+"""Health probes name whatever address they have been given in ``Host``, and learn nothing."""
+
 PAGE_SOCKET: Final = "/_nicegui_ws/"
 """In the path of the socket behind a page, and of the polling that stands in for it."""
 
 NO_PAGES: Final = ("/api/", "/assets/", "/_nicegui/", PAGE_SOCKET)
 """Beginnings of paths that no page is made for: where they lead nowhere, that is said in a line."""
 
-FILES: Final = frozenset({"/logo", "/manifest.webmanifest", "/favicon.ico"})
+FILES: Final = frozenset({"/logo", "/manifest.webmanifest", "/favicon.ico", PROTOCOL_PATH})
 """Paths of which the same is true. All others get a page, if only one that says 404."""
 
 PAGES_AT_ONCE: Final = 2
@@ -52,12 +59,6 @@ REFUSED_LATE: Final = 256
 """So many wait for that at once, others are refused without."""
 
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-
-_UPGRADE_REQUIRED: Final = Refuse(
-    426,
-    "This is a WebSocket endpoint: connect to it with a WebSocket client. The frames it speaks are"
-    ' described in docs/protocol.md, and in the README under "Talk to it from your own program".',
-)
 
 _log = structlog.get_logger(__name__)
 
@@ -78,7 +79,9 @@ class Guards:
     def __init__(self, app: ASGIApp, *, settings: Settings, telemetry: Refusals) -> None:
         door = DoorGuard(app, door_of(settings), settings.connections_per_address, telemetry)
         allowances = Allowances(settings.requests_per_minute_address)
-        inner = RequestGuard(door, allowances, telemetry, time.monotonic)
+        inner = CrossOrigin(
+            RequestGuard(door, allowances, telemetry, time.monotonic), door_of(settings)
+        )
         frames = [
             str(named_origin(text, "WIRESIDE_FRAME_ANCESTORS")) for text in settings.frame_ancestors
         ]
@@ -100,6 +103,8 @@ class Guards:
 
 def door_of(settings: Settings) -> Door:
     """Return the rules of a server. Raises ``ValueError``, with a sentence."""
+    if (problem := settings.origins_without_accounts) is not None:
+        raise ValueError(problem)
     return Door(
         host=settings.host_name,
         trusted_hosts=settings.trusted_hosts,
@@ -120,7 +125,16 @@ class Peer:
         """Pass on."""
         if scope["type"] in ("http", "websocket"):
             scope["wireside.peer"] = peer(scope)
+            scope["wireside.is_relayed"] = _is_relayed(scope)
         return self.app(scope, receive, send)
+
+
+def _is_relayed(scope: Scope) -> bool:
+    """Whether the peer may be another than the scope says: another server than ours may have put
+    there what ``X-Forwarded-For`` says, whoever has sent that.
+    """
+    is_ours = "wireside.transport" in scope.get("extensions", {})
+    return not is_ours and any(name == b"x-forwarded-for" for name, _ in scope["headers"])
 
 
 class DoorGuard:
@@ -147,8 +161,10 @@ class DoorGuard:
             return _refuse(scope, receive, send, verdict)
         if kind == "websocket":
             return self._hold(scope, receive, send)
-        if scope["path"] in SOCKETS:
-            return _refuse(scope, receive, send, _UPGRADE_REQUIRED)
+        if scope["path"].rstrip("/") in SOCKETS:
+            return _refuse(scope, receive, send, _upgrade_required(scope))
+        if is_preflight(scope) and (origin := listed_origin(scope, self._door)):
+            return answer_preflight(scope, origin, send)
         if PAGE_SOCKET in scope["path"]:
             return self.app(scope, receive, _without_cors(send))
         return self.app(scope, receive, send)
@@ -156,7 +172,10 @@ class DoorGuard:
     def _judge(self, scope: Scope) -> Verdict:
         handshake = _handshake(scope)
         is_page_socket = PAGE_SOCKET in scope["path"]
-        if scope["type"] == "http" and scope["method"] in _SAFE_METHODS and not is_page_socket:
+        is_safe = scope["type"] == "http" and scope["method"] in _SAFE_METHODS
+        if is_safe and scope["path"].startswith(PROBES):
+            return Accept()
+        if is_safe and not is_page_socket:
             return self._door.judge_host(handshake)
         return self._door.judge(handshake, takes_allowed=not is_page_socket)
 
@@ -199,7 +218,18 @@ def _handshake(scope: Scope) -> Handshake:
         elif name == b"origin":
             origins.append(value.decode("latin-1"))
     is_secure = scope["scheme"] in ("https", "wss")
-    return Handshake(hosts, origins, is_secure, scope.get("subprotocols", ()))
+    is_socket = scope["type"] == "websocket" and PAGE_SOCKET not in scope["path"]
+    return Handshake(hosts, origins, is_secure, is_socket, scope.get("subprotocols", ()))
+
+
+def _upgrade_required(scope: Scope) -> Refuse:
+    host = next(value.decode("latin-1") for name, value in scope["headers"] if name == b"host")
+    root = scope.get("root_path", "")
+    return Refuse(
+        426,
+        "This is a WebSocket endpoint: connect to it with a WebSocket client. The frames it speaks"
+        f" are described at {scope['scheme']}://{host}{root}{PROTOCOL_PATH}",
+    )
 
 
 class RequestGuard:

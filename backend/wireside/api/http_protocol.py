@@ -118,6 +118,7 @@ class HttpConnection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Called by the parser at the first byte of a request."""
         super().on_message_begin()
+        self.scope.setdefault("extensions", {})["wireside.transport"] = {}
         self._reads_headers = True
         self._head_bytes = 0
 
@@ -173,10 +174,13 @@ class HttpConnection(HttpToolsProtocol):
             "query_string": url.query or b"",
             "headers": self.headers,
             "subprotocols": [
-                name.strip() for value in offered for name in value.decode("latin-1").split(",")
+                name
+                for value in offered
+                for part in value.decode("latin-1").split(",")
+                if (name := part.strip())
             ],
             "state": self.app_state.copy(),
-            "extensions": {"websocket.http.response": {}},
+            "extensions": {"websocket.http.response": {}, "wireside.transport": {}},
         }
 
     def tick(self, now: float) -> None:

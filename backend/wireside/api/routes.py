@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from fastapi import APIRouter, Response
+from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel
 
 from wireside.api.problems import Problem
+from wireside.assets import documents_folder
 from wireside.chat.service import ChatService
 from wireside.errors import WiresideError
 
@@ -122,6 +124,18 @@ async def _problem(
     except WiresideError as error:
         return str(error)
     return None
+
+
+def documents() -> APIRouter:
+    """Return the route of the protocol's description, at the address that a 426 names."""
+    router = APIRouter()
+    text = (documents_folder() / "protocol.md").read_text(encoding="utf-8")
+
+    @router.get("/docs/protocol", include_in_schema=False)
+    async def protocol() -> PlainTextResponse:
+        return PlainTextResponse(text)
+
+    return router
 
 
 def routes(chat: ChatService) -> APIRouter:

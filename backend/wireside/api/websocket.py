@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable
+from contextlib import suppress
 from typing import Any, Protocol
+from urllib.parse import parse_qs
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from wireside.api.guards import CHAT_PATH
+from wireside.api.guards import CHAT_PATH, PAGE_SOCKET
+from wireside.api.who import answer
 from wireside.chat.service import ChatService
+from wireside.errors import BadMessage
 from wireside.ports import Clock
 from wireside.protocol.connection import Connection, Limits
+from wireside.protocol.frames import DEFAULT_FRAME_BYTES, MAX_FRAME_BYTES, MIN_FRAME_BYTES
 from wireside.protocol.limits import AddressWindows
 from wireside.session.counts import FrameCounts
 from wireside.session.session import Counters, Session
 
 SUBPROTOCOL = "ai-chat"
+INTERNAL_ERROR = 1011
 
 _log = structlog.get_logger(__name__)
 
@@ -53,6 +60,10 @@ class ChatEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection from its handshake to its end."""
+        try:
+            max_frame_bytes = _max_frame_bytes(scope)
+        except BadMessage as error:
+            return await answer(scope, receive, send, 400, str(error), error.code)
         if (await receive())["type"] != "websocket.connect":
             return
         offered = scope.get("subprotocols", ())
@@ -62,7 +73,7 @@ class ChatEndpoint:
         who = chat.caller.user_id or _address(scope)
         window = self._addresses.window(who, self._clock())
         connection = Connection(self._limits, window)
-        session = Session(connection, chat, self._counters, self._counts)
+        session = Session(connection, chat, self._counters, self._counts, max_frame_bytes)
         self._counters.connected()
         writer = asyncio.create_task(_write(session, send), name="websocket writer")
         try:
@@ -82,6 +93,8 @@ class ChatEndpoint:
         if message["type"] == "websocket.disconnect":
             return False
         text = message.get("text")
+        if text is None and not message.get("bytes"):
+            text = ""  # an empty frame of either kind is a heartbeat
         if text is None:
             session.receive_binary()
         else:
@@ -100,9 +113,37 @@ class ChatSocket:
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Serve the connection, or pass on."""
-        if scope["type"] == "websocket" and scope["path"] == CHAT_PATH:
+        if scope["type"] == "websocket" and scope["path"].rstrip("/") == CHAT_PATH:
             return self._endpoint(scope, receive, send)
+        if scope["type"] == "websocket" and PAGE_SOCKET not in scope["path"]:
+            send = _Unrouted(scope, send).send
         return self.app(scope, receive, send)
+
+
+class _Unrouted:
+    """Turns the close by which a router refuses a WebSocket into a 404 that names the path."""
+
+    def __init__(self, scope: Scope, send: Send) -> None:
+        self._scope = scope
+        self._send = send
+        self._is_first = True
+
+    async def send(self, message: Message) -> None:
+        """Pass on, but for that close."""
+        is_first, self._is_first = self._is_first, False
+        # a route of its own refuses with another code, or with a response
+        is_unrouted = message["type"] == "websocket.close" and message.get("code", 1000) == 1000
+        if not (is_first and is_unrouted):
+            sending = self._send(message)
+            del message
+            return await sending
+        right = self._scope.get("root_path", "") + CHAT_PATH
+        sentence = f"There is no WebSocket at {self._scope['path'][:200]}; the chat is at {right}."
+        await answer(self._scope, _connected, self._send, 404, sentence, "not_found")
+
+
+async def _connected() -> Message:
+    return {"type": "websocket.connect"}  # the application has received it
 
 
 async def _write(session: Session, send: Send) -> None:
@@ -117,8 +158,27 @@ async def _write(session: Session, send: Send) -> None:
         await session.write(send_text, close)
     except OSError:
         pass  # the peer is gone; the receiving task is told so too
-    except RuntimeError:
-        _log.debug("websocket_closed_while_writing")
+    except Exception as error:  # a connection that nothing is written to would hang
+        if isinstance(error, RuntimeError):  # some servers' way to say that it is closed
+            _log.debug("websocket_closed_while_writing", exc_info=error)
+        else:
+            _log.exception("websocket_failed")
+        with suppress(OSError, RuntimeError):
+            await close(INTERNAL_ERROR, "")
+
+
+def _max_frame_bytes(scope: Scope) -> int:
+    """Return the bound that the address asks for, ``?max_frame_bytes=N``. Raises ``BadMessage``."""
+    values = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("max_frame_bytes")
+    if not values:
+        return DEFAULT_FRAME_BYTES
+    digits = values[-1]
+    value = int(digits) if re.fullmatch("[0-9]{1,9}", digits) else 0
+    if MIN_FRAME_BYTES <= value <= MAX_FRAME_BYTES:
+        return value
+    raise BadMessage(
+        f"max_frame_bytes: expected a whole number from {MIN_FRAME_BYTES} to {MAX_FRAME_BYTES}."
+    )
 
 
 def chat_of(scope: Scope, otherwise: ChatService) -> ChatService:

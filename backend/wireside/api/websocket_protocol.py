@@ -28,7 +28,7 @@ from websockets.http11 import Request, Response
 from websockets.protocol import OPEN, SEND_EOF, SERVER, Protocol
 from websockets.server import ServerProtocol
 
-from wireside.api.compression import LazyDeflate, LazyDeflateFactory
+from wireside.api.compression import LazyDeflate, LazyDeflateFactory, readable_offers
 from wireside.api.socket_limits import FLUSH_S, SocketConfig, reset
 
 if TYPE_CHECKING:
@@ -46,8 +46,14 @@ LAST_READS: Final = 32
 """How often a connection that is closing is read between two ticks: enough for what is on its way,
 and a flood of tiny messages costs no more."""
 
-FRAGMENT_BYTES: Final = 64
-"""What a fragment takes beside its data."""
+BEGUN_BYTES: Final = 64
+"""What a message that has begun takes beside its data, so that an empty one is noticed too."""
+
+TINY_BYTES: Final = 64
+"""Fragments of fewer bytes count against the limits of tiny ones: no client library makes them."""
+
+PAUSED_S: Final = 0.1
+"""Reading pauses so long after each ``control_frames_per_second`` larger fragments."""
 
 HELD_STEP: Final = 4096
 """What is held of unfinished messages is noted in such steps: most messages never get there."""
@@ -96,12 +102,14 @@ class WebSocketConnection(asyncio.Protocol):
         "_deflate",
         "_denial",
         "_due",
+        "_fragments",
         "_frames",
         "_held",
         "_inbox",
         "_is_binary",
         "_is_lost",
         "_is_reading",
+        "_is_slowed",
         "_last_bytes",
         "_last_reads",
         "_limits",
@@ -117,6 +125,7 @@ class WebSocketConnection(asyncio.Protocol):
         "_size",
         "_state",
         "_task",
+        "_tiny_fragments",
         "_unfinished",
         "_waiter",
         "_whole",
@@ -150,7 +159,10 @@ class WebSocketConnection(asyncio.Protocol):
         self._backlog = b""
         self._is_reading = True
         self._shares = config.shares
-        self._frames: list[bytes] | None = None  # of the message that is arriving
+        self._frames: bytearray | None = None  # of the message that is arriving, so far
+        self._fragments = 0  # since reading paused for them
+        self._tiny_fragments = 0  # of this message
+        self._is_slowed = False  # reading pauses because of them
         self._is_binary = False
         self._unfinished = config.unfinished
         self._due: float | None = None  # when more of a message that has begun is due
@@ -307,7 +319,7 @@ class WebSocketConnection(asyncio.Protocol):
             return 0
         held = len(self._conn.reader.buffer)
         if self._frames is not None:
-            held += (self._conn.current_size or 0) + FRAGMENT_BYTES * len(self._frames)
+            held += (self._conn.current_size or 0) + BEGUN_BYTES
         return held
 
     def _note(self, held: int) -> None:
@@ -323,12 +335,12 @@ class WebSocketConnection(asyncio.Protocol):
         match frame.opcode:
             case Opcode.TEXT | Opcode.BINARY:
                 self._is_binary = frame.opcode is Opcode.BINARY
-                self._frames = None if frame.fin else [bytes(frame.data)]
+                self._frames = None if frame.fin else bytearray(frame.data)
+                self._tiny_fragments = int(len(frame.data) < TINY_BYTES)
                 if frame.fin:
                     self._deliver(frame.data)
             case Opcode.CONT:
-                self._count_control()
-                self._take_continuation(frame)
+                self._take_continuation(frame, len(frame.data))
             case Opcode.PING:
                 self._count_control()
             case Opcode.PONG:
@@ -339,15 +351,34 @@ class WebSocketConnection(asyncio.Protocol):
             case Opcode.CLOSE:
                 self._was_closed()
 
-    def _take_continuation(self, frame: Frame) -> None:
-        if self._frames is None:
+    def _take_continuation(self, frame: Frame, size: int) -> None:
+        if size < TINY_BYTES and not frame.fin:
+            self._count_control()
+            self._tiny_fragments += 1
+        else:
+            self._slow_down()
+        if self._frames is None or self._is_lost:
             return
-        self._frames.append(bytes(frame.data))
+        self._frames += frame.data
         if frame.fin:
-            whole, self._frames = b"".join(self._frames), None
+            whole, self._frames = bytes(self._frames), None
             self._deliver(whole)
-        elif len(self._frames) >= self._limits.fragments_per_message:
+        elif self._tiny_fragments >= self._limits.fragments_per_message:
             self._abort("too_many_fragments")
+
+    def _slow_down(self) -> None:
+        """Pause reading after so many fragments: each costs as much as a message."""
+        self._fragments += 1
+        if self._fragments >= self._limits.control_frames_per_second and not self._is_slowed:
+            self._fragments = 0
+            self._is_slowed = True
+            self._pause_reading()
+            self._loop.call_later(PAUSED_S, self._go_on_reading)
+
+    def _go_on_reading(self) -> None:
+        self._is_slowed = False
+        if not self._inbox:  # else the application has not taken what came before
+            self._resume_reading()
 
     def _deliver(self, data: bytes | bytearray | memoryview) -> None:
         if self._closing_since is not None:
@@ -402,6 +433,8 @@ class WebSocketConnection(asyncio.Protocol):
 
     def _resume_reading(self) -> None:
         if self._is_reading or self._is_lost or not self._accepted:
+            return
+        if self._is_slowed and self._closing_since is None:
             return
         if self._backlog:
             self._shares.run(self._parse_on)
@@ -711,11 +744,19 @@ def _request(scope: Scope, method: str) -> Request:
     target = scope["raw_path"].decode("ascii")
     if query := scope["query_string"]:
         target += "?" + query.decode("ascii")
-    headers = [(k.decode("latin-1"), v.decode("latin-1")) for k, v in scope["headers"]]
+    headers, offers = Headers(), list[str]()
+    for raw_name, raw_value in scope["headers"]:
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+        if name == "sec-websocket-extensions":
+            offers.append(value)
+        elif name != "sec-websocket-protocol":  # the application chooses, from the scope
+            headers[name] = value
+    for offer in readable_offers(offers):
+        headers["sec-websocket-extensions"] = offer
     # websockets 16 knows neither method nor version: uvicorn upgrades only GET of HTTP/1.1 then
     line = {"method": method, "protocol": f"HTTP/{scope['http_version']}"}
     known: Any = {name: value for name, value in line.items() if name in _REQUEST_FIELDS}
-    return Request(target, Headers(headers), **known)
+    return Request(target, headers, **known)
 
 
 def _headers(message: Message) -> Headers:

@@ -9,6 +9,7 @@ need a caller.
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import json
 from contextlib import suppress
 from dataclasses import dataclass
@@ -39,13 +40,25 @@ _OWN: Final = frozenset({"/metrics"})
 
 _PUBLIC: Final = ("/oidc/",)
 _PUBLIC_FILES: Final = frozenset(
-    {"/login", "/join", "/logo", "/favicon.ico", "/manifest.webmanifest"}
+    {"/login", "/join", "/logo", "/favicon.ico", "/manifest.webmanifest", "/docs/protocol"}
 )
 _FOR_PROGRAMS: Final = ("/api/", "/ws/")
 """Where keys and tickets count. A page and its forms are a person's: what opens them is a session,
 or what a proxy says.
 """
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+_ELSEWHERE: Final = (
+    "This server has no accounts and answers its own machine only. Set WIRESIDE_AUTH=password (or"
+    " oidc, or proxy) to let others in."
+)
+
+_NOT_KNOWN: Final = {
+    "key": "This key is unknown or expired.",
+    "ticket": "This ticket is unknown, used or expired; ask for a new one.",
+    "other": "Authorization takes a key: `Authorization: Bearer KEY`.",
+}
+"""Why what a program has brought does not let it in."""
 
 _FOREIGN: Final = "Pages of other sites may not send this form."
 
@@ -57,10 +70,12 @@ OVER: Final = 1008
 class WhoRules:
     """How the guard is to work. ``shares_are_public``: a shared snapshot needs no sign-in.
     ``is_secure``: browsers reach the server over TLS, whatever the request says.
+    ``serves_others``: without accounts, a proxy on this machine may pass on requests of others.
     """
 
     shares_are_public: bool = False
     is_secure: bool = False
+    serves_others: bool = False
     trusted_proxies: Addresses = Addresses()
 
 
@@ -90,6 +105,9 @@ class WhoAsks:
             return await self.app(scope, receive, send)
         if scope["type"] == "http" and (scope["path"].startswith(_STATIC) or scope["path"] in _OWN):
             return await self.app(scope, receive, send)
+        if self._gate.mode == "none" and self._is_from_elsewhere(scope):
+            _log.warning("refused_without_accounts", peer=scope.get("wireside.peer"))
+            return await answer(scope, receive, send, 403, _ELSEWHERE, "unauthorized")
         credentials = self._credentials(scope)
         if _is_form(scope) and not credentials.is_own_page:
             return await answer(scope, receive, send, 403, _FOREIGN, "unauthorized")
@@ -101,6 +119,7 @@ class WhoAsks:
             return await answer(scope, receive, send, 503, str(error), "internal")
         except RequestError as error:
             caller, state["refused"] = None, error
+        brought = _kind_of(credentials)
         del credentials  # a connection would hold them for as long as it is open
         if caller is not None:
             state["caller"], state["chat"] = caller, self._chat.of(caller)
@@ -108,7 +127,7 @@ class WhoAsks:
                 return await self._hold(caller, seen, scope, receive, send)
             return await self._let_in(caller, scope, receive, send)
         if not self._is_public(scope):
-            return await self._turn_away(scope, receive, send)
+            return await self._turn_away(scope, receive, send, brought)
         await self.app(scope, receive, send)
 
     async def _let_in(self, caller: Caller, scope: Scope, receive: Receive, send: Send) -> None:
@@ -124,6 +143,17 @@ class WhoAsks:
             await answer(scope, receive, send, 503, str(error), error.code)
 
     # ---- who it is ---------------------------------------------------------------------------
+
+    def _is_from_elsewhere(self, scope: Scope) -> bool:
+        """Whether another machine asks. Without accounts nobody could tell what it may do.
+
+        A proxy on this machine may pass on requests of others only where the settings name an
+        address under which others find the server.
+        """
+        peer, client = scope.get("wireside.peer", ""), scope.get("client")
+        if _is_remote(peer) or scope.get("wireside.is_relayed", False):
+            return True
+        return client is not None and _is_remote(client[0]) and not self._rules.serves_others
 
     def _credentials(self, scope: Scope) -> Credentials:
         headers: dict[str, str] = {}
@@ -161,7 +191,10 @@ class WhoAsks:
         if "origin" not in headers:
             return headers.get("sec-fetch-site", "none") in ("none", "same-origin")
         handshake = Handshake(
-            [headers.get("host", "")], [headers["origin"]], scope["scheme"] in ("https", "wss")
+            [headers.get("host", "")],
+            [headers["origin"]],
+            scope["scheme"] in ("https", "wss"),
+            scope["type"] == "websocket",
         )
         return isinstance(self._door.judge(handshake, takes_allowed=False), Accept)
 
@@ -173,7 +206,9 @@ class WhoAsks:
             return True
         return path.startswith("/s/") and self._rules.shares_are_public
 
-    async def _turn_away(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _turn_away(
+        self, scope: Scope, receive: Receive, send: Send, brought: str | None = None
+    ) -> None:
         path = scope["path"]
         if (
             scope["type"] == "http"
@@ -187,7 +222,8 @@ class WhoAsks:
         refused: RequestError | None = scope["state"].get("refused")
         if refused is not None:
             return await answer(scope, receive, send, 403, str(refused), refused.code)
-        await answer(scope, receive, send, 401, Unauthorized.sentence, "unauthorized")
+        sentence = _NOT_KNOWN[brought] if brought else Unauthorized.sentence
+        await answer(scope, receive, send, 401, sentence, "unauthorized")
 
     # ---- while they are here -----------------------------------------------------------------
 
@@ -283,6 +319,25 @@ class _Held:
     async def _close(self) -> None:
         with suppress(OSError, RuntimeError):  # it was closed already
             await self._send({"type": "websocket.close", "code": OVER, "reason": "signed out"})
+
+
+def _is_remote(address: str) -> bool:
+    """Whether an address is another machine's; what is no address is a socket of this one."""
+    try:
+        ip = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
+    return not (mapped or ip).is_loopback
+
+
+def _kind_of(credentials: Credentials) -> str | None:
+    """Return what a program has brought to say who it is."""
+    if credentials.bearer is not None:
+        return "key"
+    if credentials.ticket is not None:
+        return "ticket"
+    return "other" if credentials.headers.get("authorization") else None
 
 
 def _is_form(scope: Scope) -> bool:

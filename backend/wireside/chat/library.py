@@ -289,6 +289,9 @@ class Library:
         for conversation_id in await self._store.restore(conversation_ids, owner=self._owner):
             if known := self._open.get(conversation_id):
                 known.is_deleted = False
+                for waiting in known.waiting.values():
+                    if waiting is not None:
+                        waiting.begun.clear()
                 known.changed()
             if conversation := await self.open(conversation_id):
                 infos.append(conversation.info)
@@ -337,6 +340,9 @@ class Library:
         conversation.is_deleted = True
         for turn in conversation.live.values():
             turn.segments[-1].stop()
+        for waiting in conversation.waiting.values():
+            if waiting is not None:
+                waiting.begun.set()  # a request that waits for its answer has its end now
         conversation.changed()
 
     # ---- in and out --------------------------------------------------------------------------

@@ -18,12 +18,14 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 import structlog
 
 from wireside.chat import tree
+from wireside.chat.batches import AskAll, Batch, Begun
 from wireside.chat.conversation import Conversation, Turn, title_of
 from wireside.chat.history import HistoryLimit, recent
 from wireside.chat.library import Library
 from wireside.chat.titles import ask_for_title
 from wireside.errors import (
     BadMessage,
+    InternalError,
     NotFound,
     TooLarge,
     TooMany,
@@ -45,6 +47,9 @@ WAITING_TURNS = 20
 
 NEW = "new"
 """The name that asks for a new conversation."""
+
+STOPPED_BATCHES = 10_000
+"""Keys of stopped batches that are remembered, so that one that is sent again stays stopped."""
 
 GO_ON = Message("user", "Go on exactly where your answer breaks off. Do not repeat anything of it.")
 """What a model is told after an answer that was cut off."""
@@ -125,6 +130,10 @@ class ChatService:
         self._asked: OrderedDict[bytes, str] = OrderedDict()
         self._beginning: WeakValueDictionary[tuple[str, str], Conversation] = WeakValueDictionary()
         """New conversations by owner and first turn."""
+        self._batches: WeakValueDictionary[bytes, Batch] = WeakValueDictionary()
+        """Batches that are being answered, by owner, key and content."""
+        self._stopped_batches: OrderedDict[bytes, int] = OrderedDict()
+        """The index at which a batch with a key was stopped."""
         self.library = Library(parts.store, parts.runner, parts.tasks, parts.wall_clock, caller)
         """The conversations: which there are, what lists show of them."""
 
@@ -183,6 +192,49 @@ class ChatService:
             self._remember(digest, stream)
         return stream
 
+    def ask_all(self, ask: AskAll) -> Batch:
+        """Begin a batch, or return the one that the same request began before.
+
+        Its questions are asked one after another by the server, also when the caller leaves. What
+        keeps one from being answered is its outcome.
+        """
+        self.caller.require("chat")
+        digest = _sha256(("batch", self.caller.user_id, ask))
+        if ask.key is not None and (known := self._batches.get(digest)):
+            return known
+        batch = Batch(len(ask.questions), self._stopped_batches.get(digest))
+        if ask.key is not None:
+            self._batches[digest] = batch
+        self._soon(self._run_batch(batch, ask, digest))
+        return batch
+
+    async def _run_batch(self, batch: Batch, ask: AskAll, digest: bytes) -> None:
+        conversation = ask.conversation
+
+        async def begin(index: int) -> Begun:
+            nonlocal conversation
+            key = None if ask.key is None else f"batch {index} {ask.key}"
+            question = ask.questions[index]
+            if conversation is None:
+                messages, sanitize = (Message("user", question),), ask.options.sanitize
+                stream = await self.ask(Ask(messages, ask.options, key=key, sanitize=sanitize))
+                begun = Begun(stream)
+            else:
+                stream, conversation = await self.answer_in(
+                    conversation, question, key=key, options=ask.options
+                )
+                begun = Begun(stream, conversation)
+            stream.index = index
+            return begun
+
+        try:
+            await batch.run(begin)
+        finally:
+            if ask.key is not None and batch.stopped_at is not None:
+                self._stopped_batches[digest] = batch.stopped_at
+                while len(self._stopped_batches) > STOPPED_BATCHES:
+                    self._stopped_batches.popitem(last=False)
+
     async def find(self, name: str) -> Stream:
         """Return the stream of that name, from memory or from the store. Raises ``Expired`` for one
         that was never stored and has left the resume window, or ``NotFound``, also for others'.
@@ -205,15 +257,11 @@ class ChatService:
         """Return what the caller may still ask for."""
         return await self._quotas.allowance(self.caller)
 
-    async def _count(
-        self, stream: Stream, request_chars: int, free: Callable[[], None] | None = None
-    ) -> None:
+    async def _count(self, stream: Stream, request_chars: int) -> None:
         """Count the tokens of an answer when it has ended; a model that does not say how many they
-        were is taken to have four characters in each. ``free`` frees its place.
+        were is taken to have four characters in each.
         """
         await stream.ended()
-        if free is not None:
-            free()
         usage = stream.log.end.usage if stream.log.end else Usage()
         read = request_chars // 4 if usage.input_tokens is None else usage.input_tokens
         wrote = stream.log.head // 4 if usage.output_tokens is None else usage.output_tokens
@@ -222,7 +270,8 @@ class ChatService:
     def _start(self, ask: Ask, model: str, free: Callable[[], None]) -> Stream:
         request = self._model_request(ask.messages, ask.options, model)
         stream = self._runner.start(request, owner=self.caller.user_id, sanitize=ask.sanitize)
-        self._soon(self._count(stream, _chars(request), free))
+        stream.at_end(free)
+        self._soon(self._count(stream, _chars(request)))
         return stream
 
     async def _request(self, messages: tuple[Message, ...], options: Options) -> ModelRequest:
@@ -231,7 +280,9 @@ class ChatService:
     def _model_request(
         self, messages: tuple[Message, ...], options: Options, model: str
     ) -> ModelRequest:
-        system = self._rules.system if options.system is None else options.system
+        system = options.system
+        if system is None and not any(message.role == "system" for message in messages):
+            system = self._rules.system
         if system:
             messages = (Message("system", system), *messages)
         return ModelRequest(model, messages, options.temperature, options.max_tokens)
@@ -281,6 +332,20 @@ class ChatService:
             raise NotFound("conversation: there is none of that id.")
         turn = await self.send(conversation, question, turn_id=turn_id, options=options)
         return conversation, turn
+
+    async def answer_in(
+        self, conversation_id: str, question: str, *, key: str | None, options: Options
+    ) -> tuple[Stream, str]:
+        """Ask as ``ask_in`` does, wait until the answer begins, and return its stream and the id of
+        the conversation. Raises ``NotFound`` too where the question was taken back before that.
+        """
+        conversation, turn = await self.ask_in(conversation_id, question, key=key, options=options)
+        await turn.begun.wait()
+        if not turn.segments:
+            if conversation.is_deleted:
+                raise NotFound("conversation: it was deleted before this was answered.")
+            raise NotFound("message: it was taken back before it was answered.")
+        return turn.segments[0], conversation.id
 
     @whole
     async def send(
@@ -548,6 +613,9 @@ class ChatService:
                 what: ModelRequest | End = await self._request((*context, *so_far), turn.options)
             except WiresideError as error:
                 what = End(None, error)
+            except Exception:  # what waits for this answer would wait for good
+                _log.exception("answer_failed", turn=turn.id)
+                what = End(None, InternalError())
             await self._attach(conversation, turn, what, anew=anew)
 
     async def _attach(
@@ -575,6 +643,10 @@ class ChatService:
                 self._soon(asker._count(stream, _chars(what)))
         except WiresideError as error:
             stream = self._runner.ended(model, End(None, error), owner=owner, stored_as=name)
+        except Exception:
+            _log.exception("answer_failed", turn=turn.id)
+            end = End(None, InternalError())
+            stream = self._runner.ended(model, end, owner=owner, stored_as=name)
         turn.segments = [stream] if anew else [*turn.segments, stream]
         turn.waiting = False
         conversation.waiting.pop(turn.id, None)

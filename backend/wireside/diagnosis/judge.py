@@ -175,6 +175,10 @@ def _refused(measured: Measured, tried: Upgrade, page: str) -> Finding:
         return Finding(
             check, "skipped", seen, None, "Run it with a key: wireside doctor URL --key -"
         )
+    if status == 403 and "has no accounts" in tried.reply.message:
+        seen = "the server has no accounts, and refuses other machines than its own (403)"
+        lines = _setting("WIRESIDE_AUTH", "password")
+        return Finding(check, "failed", seen, "server", tried.reply.message, lines)
     if status == 403 and _is_same(page, measured.asked):
         seen = f"the server refuses its own page, {page}, as a foreign one (403)"
         remedy = "The Host that arrives is not the one that was asked for."

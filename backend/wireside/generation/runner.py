@@ -68,9 +68,12 @@ class Stream:
         self.log = AnswerLog(held=commits is not None)
         self.stored = 0
         """The position after what the store has."""
+        self.index: int | None = None
+        """Its place in the batch that it was asked in, as long as it is in memory."""
         self._commits = commits
         self._bell = Bell()
         self._over = asyncio.Event()
+        self._at_end: list[Callable[[], None]] = []
         self._task: asyncio.Task[None] | None = None
         self._stop_reason: FinishReason = "interrupted"
 
@@ -134,7 +137,17 @@ class Stream:
         else:
             self._commits.add(self)
 
+    def at_end(self, work: Callable[[], None]) -> None:
+        """Call ``work`` when the log is closed, before that is told to anyone."""
+        if self.is_live:
+            self._at_end.append(work)
+        else:
+            work()
+
     def _ring(self) -> None:
+        if not self.is_live:
+            while self._at_end:
+                self._at_end.pop()()
         self._bell.ring()
         if not self.is_live:
             self._over.set()

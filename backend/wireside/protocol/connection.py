@@ -11,7 +11,16 @@ from typing import assert_never
 
 from wireside.errors import BadMessage, RateLimited, TooMany, WiresideError
 from wireside.protocol import frames
-from wireside.protocol.frames import Batch, Cancel, Chat, Level, Ping, Refused, Resume
+from wireside.protocol.frames import (
+    Batch,
+    Cancel,
+    Chat,
+    Heartbeat,
+    Level,
+    Ping,
+    Refused,
+    Resume,
+)
 from wireside.protocol.limits import SlidingWindow
 
 POLICY_VIOLATION = 1008
@@ -30,11 +39,15 @@ class Limits:
 
 @dataclass(slots=True, eq=False)
 class Request:
-    """One question on its way: ``chat.id`` is None on level 1, ``index`` counts in a batch."""
+    """One question on its way: ``chat.id`` is None on level 1, ``index`` counts in a batch.
+
+    ``batch`` is the frame that it came in, where the server answers that as a whole (level 2).
+    """
 
     chat: Chat
     index: int | None = None
     cancelled: bool = False
+    batch: Batch | None = None
 
     @property
     def level(self) -> Level:
@@ -139,9 +152,16 @@ class Connection:
         """Take note that the last frame of a resumed stream is out."""
         del self._level_2[resume.id]
 
-    def refuse(self, request_id: str | None, error: WiresideError, *, level: Level) -> Send:
+    def refuse(
+        self,
+        request_id: str | None,
+        error: WiresideError,
+        *,
+        level: Level,
+        index: int | None = None,
+    ) -> Send:
         """Return the frame that tells ``error``."""
-        return Send(frames.error(request_id, error, level=level), error.code)
+        return Send(frames.error(request_id, error, level=level, index=index), error.code)
 
     def _limit(self, frame: frames.ClientFrame | Refused, now: float) -> list[Event]:
         count = _messages_in(frame)
@@ -151,7 +171,9 @@ class Connection:
             return [self._about(frame, error), Close(POLICY_VIOLATION, str(error))]
         if not self._address.allow(now, count):
             error = RateLimited(retry_after=round(self._address.retry_after(now, count), 1))
-            return [self._about(frame, error)] * (count if isinstance(frame, Batch) else 1)
+            if isinstance(frame, Batch):
+                return [self._about(frame, error, index) for index in range(count)]
+            return [self._about(frame, error)]
         return []
 
     def _accept(self, frame: frames.ClientFrame | Refused) -> list[Event]:
@@ -160,11 +182,14 @@ class Connection:
                 return [self._about(frame, frame.error)]
             case Ping():
                 return [Send(frames.pong(frame.t))]
+            case Heartbeat():
+                return [] if frame.reply is None else [Send(frame.reply)]
             case Chat():
                 return self._enqueue(frame.id, [Request(frame)])
             case Batch():
-                chats = [Chat(message=m, id=frame.id, model=frame.model) for m in frame.messages]
-                return self._enqueue(frame.id, [Request(c, i) for i, c in enumerate(chats)])
+                batch = None if frame.id is None else frame
+                requests = [Request(c, i, batch=batch) for i, c in enumerate(frame.chats())]
+                return self._enqueue(frame.id, requests)
             case Cancel():
                 return self._cancel(frame.id)
             case Resume():
@@ -175,8 +200,9 @@ class Connection:
     def _enqueue(self, request_id: str | None, requests: list[Request]) -> list[Event]:
         if request_id is None:
             return self._wait_in_line(requests)
-        if problem := self._cannot_open(request_id):
-            return [problem] * len(requests)  # each message of a batch gets its one last frame
+        if self._cannot_open(request_id):  # each message of a batch gets its one last frame
+            refused = (self._cannot_open(request_id, request.index) for request in requests)
+            return [problem for problem in refused if problem]
         lane = self._level_2[request_id] = Lane()
         lane.requests.extend(requests)
         return [Answer(requests[0])]
@@ -192,7 +218,7 @@ class Connection:
                 events.append(self.refuse(None, error, level=1))
         return events
 
-    def _cannot_open(self, request_id: str) -> Send | None:
+    def _cannot_open(self, request_id: str, index: int | None = None) -> Send | None:
         if request_id in self._level_2:
             # without the id: with it, this would read as the end of the request that is open
             error: WiresideError = BadMessage(f"id: {request_id} is the id of an open request.")
@@ -202,7 +228,7 @@ class Connection:
                 f"{self._limits.streams} requests are open on this connection;"
                 " wait until one has ended."
             )
-            return self.refuse(request_id, error, level=2)
+            return self.refuse(request_id, error, level=2, index=index)
         return None
 
     def _cancel(self, request_id: str | None) -> list[Event]:
@@ -221,12 +247,14 @@ class Connection:
     def _lane_of(self, request_id: str | None) -> Lane:
         return self._level_1 if request_id is None else self._level_2[request_id]
 
-    def _about(self, frame: frames.ClientFrame | Refused, error: WiresideError) -> Send:
+    def _about(
+        self, frame: frames.ClientFrame | Refused, error: WiresideError, index: int | None = None
+    ) -> Send:
         level = self._level_of(frame)
         request_id = getattr(frame, "id", None)
-        if request_id in self._level_2:
-            request_id = None  # it would read as the end of the request that is open
-        return self.refuse(request_id, error, level=level)
+        if request_id is None or request_id in self._level_2:
+            request_id = index = None  # it would read as the end of the request that is open
+        return self.refuse(request_id, error, level=level, index=index)
 
     def _level_of(self, frame: frames.ClientFrame | Refused) -> Level:
         if isinstance(frame, Refused) and frame.level is not None:
@@ -234,7 +262,8 @@ class Connection:
         if getattr(frame, "id", None) is not None:
             return 2
         # not to be told from the frame: as this client has spoken so far
-        return 2 if isinstance(frame, Refused) and self._speaks_level_2 else 1
+        is_unknown = isinstance(frame, (Refused, Heartbeat))
+        return 2 if is_unknown and self._speaks_level_2 else 1
 
 
 def _messages_in(frame: frames.ClientFrame | Refused) -> int:

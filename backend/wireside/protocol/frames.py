@@ -6,16 +6,28 @@ A frame without ``id`` is of level 1, the integration guide's; with ``id`` of le
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Any, Literal, cast
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal, cast
 
 import msgspec
 
 from wireside.errors import BadJson, BadMessage, TooLarge, UnknownType, WiresideError
-from wireside.messages import FinishReason, ToolState, Usage
+from wireside.messages import FinishReason, Message, Role, ToolState, Usage
 from wireside.protocol.strict_json import parse_object
 
 MAX_BATCH = 20
+
+MAX_CONTEXT = 200
+"""Messages of the context that a ``chat`` brings along."""
+
+CONTEXT_CHARS = 5
+"""All of that context has at most so many times the characters of one message."""
+
+MIN_FRAME_BYTES = 1_024
+DEFAULT_FRAME_BYTES = 8_000
+"""Bytes of one frame to a client: 8 KiB is the smallest limit among common client libraries."""
+MAX_FRAME_BYTES = 1_048_576
 
 MAX_ECHO_CHARS = 256
 """Of ``t`` in a ping: who never reads would have a pong of a megabyte wait for each."""
@@ -48,15 +60,48 @@ class Chat:
     attachments: tuple[str, ...] = ()
     sanitize: bool = False
     offset: int = 0
+    messages: tuple[Message, ...] = ()
+    """The turns before ``message``, of a question that is not stored."""
+    max_frame_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Several questions, answered like that many ``chat`` frames one after another."""
+    """Several questions, answered like that many ``chat`` frames one after another.
+
+    ``offsets`` are the positions to begin at, of the answers in their order; they count with a
+    ``key`` only.
+    """
 
     messages: tuple[str, ...]
     id: str | None = None
     model: str | None = None
+    key: str | None = None
+    conversation: str | None = None
+    system: str | None = None
+    temperature: float | None = None
+    max_tokens: int | None = None
+    sanitize: bool = False
+    offsets: tuple[int, ...] = ()
+    max_frame_bytes: int | None = None
+
+    def chats(self) -> list[Chat]:
+        """Return the ``chat`` frames that it stands for, in their order."""
+        return [
+            Chat(
+                message=message,
+                id=self.id,
+                model=self.model,
+                conversation=self.conversation,
+                system=self.system,
+                temperature=self.temperature,
+                max_tokens=self.max_tokens,
+                sanitize=self.sanitize,
+                offset=self.offsets[index] if index < len(self.offsets) else 0,
+                max_frame_bytes=self.max_frame_bytes,
+            )
+            for index, message in enumerate(self.messages)
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +109,16 @@ class Ping:
     """A sign of life. ``t`` is echoed."""
 
     t: str | float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """A sign of life that is no frame of this protocol: what client libraries send by default.
+
+    ``reply`` is the text to answer with, None for what needs no answer.
+    """
+
+    reply: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +135,10 @@ class Resume:
     id: str
     stream: str
     offset: int
+    max_frame_bytes: int | None = None
 
 
-ClientFrame = Chat | Batch | Ping | Cancel | Resume
+ClientFrame = Chat | Batch | Ping | Cancel | Resume | Heartbeat
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +155,50 @@ class Refused:
     messages: int = 1
 
 
+_PONG = '{"type":"pong"}'
+
+_HEARTBEATS: Final[dict[str, str | None]] = {
+    "": None,
+    "ping": "pong",
+    "PING": "PONG",
+    "Ping": "Pong",
+    "__ping__": "__pong__",
+    '"ping"': '"pong"',
+    "pong": None,
+    "PONG": None,
+    "Pong": None,
+    "__pong__": None,
+    '"pong"': None,
+    **dict.fromkeys(
+        (
+            word
+            for name in ("heartbeat", "Heartbeat", "HEARTBEAT", "keepalive", "keep-alive")
+            for word in (name, f'"{name}"')
+        ),
+        _PONG,
+    ),
+}
+"""Texts that client libraries send to keep a connection open, and what they wait for.
+
+``ping`` and ``pong`` are the defaults of react-use-websocket and of VueUse.
+"""
+
+_HEARTBEAT_CHARS: Final = 64
+_SIGNS_OF_LIFE: Final = frozenset({"heartbeat", "keepalive", "keep-alive", "keep_alive"})
+
+
+def _heartbeat(text: str) -> Heartbeat | None:
+    """Return the heartbeat that a text is, None for a frame."""
+    if len(text) > _HEARTBEAT_CHARS:
+        return None
+    word = text.strip("\ufeff \t\r\n")
+    return Heartbeat(_HEARTBEATS[word]) if word in _HEARTBEATS else None
+
+
 def parse(text: str, *, max_message_chars: int) -> ClientFrame | Refused:
     """Read one text frame. Never raises: what is wrong comes back as ``Refused``."""
+    if heartbeat := _heartbeat(text):
+        return heartbeat
     try:
         fields = parse_object(text)
     except BadJson as error:
@@ -136,7 +234,12 @@ def _parse_fields(fields: _Fields) -> ClientFrame:
                 id=fields.id(required=True),
                 stream=fields.name("stream", required=True),
                 offset=fields.offset(required=True),
+                max_frame_bytes=fields.frame_bytes(),
             )
+        case "pong":
+            return Heartbeat()  # the answer of a client that takes our frames for a ping
+        case name if name.lower() in _SIGNS_OF_LIFE:
+            return Heartbeat(_PONG)
         case _:
             raise UnknownType(
                 f"type: {_shown(kind)} is unknown; use chat, batch, ping, cancel or resume."
@@ -173,7 +276,41 @@ def _parse_chat(fields: _Fields) -> Chat:
         attachments=fields.strings("attachments"),
         sanitize=bool(fields.get("sanitize", bool)),
         offset=0 if key is None else offset,  # of an answer that is there by that key
+        messages=_parse_context(fields),
+        max_frame_bytes=fields.frame_bytes(),
     )
+
+
+_ROLES: Final[tuple[Role, ...]] = ("system", "user", "assistant")
+
+
+def _parse_context(fields: _Fields) -> tuple[Message, ...]:
+    """Read ``messages`` of a ``chat``: the turns before its question."""
+    items: list[Any] = fields.get("messages", list) or []
+    if not items:
+        return ()
+    if fields.name("conversation") is not None:
+        raise BadMessage(
+            "messages: not together with conversation, whose stored turns are the context."
+        )
+    if len(items) > MAX_CONTEXT:
+        raise BadMessage(f"messages: at most {MAX_CONTEXT} fit, got {len(items)}.")
+    messages = tuple(_parse_turn(f"messages[{index}]", item) for index, item in enumerate(items))
+    fields.check_context(sum(len(message.text) for message in messages))
+    return messages
+
+
+def _parse_turn(name: str, item: object) -> Message:
+    if not isinstance(item, dict):
+        raise BadMessage(f"{name}: expected an object with role and content.")
+    role, content = item.get("role"), item.get("content")
+    if role not in _ROLES:
+        raise BadMessage(f"{name}.role: expected system, user or assistant.")
+    if not isinstance(content, str):
+        raise BadMessage(f"{name}.content: expected a string.")
+    if not content.strip():
+        raise BadMessage(f"{name}.content: is blank.")
+    return Message(cast("Role", role), content)
 
 
 def _parse_batch(fields: _Fields) -> Batch:
@@ -181,10 +318,24 @@ def _parse_batch(fields: _Fields) -> Batch:
     messages = fields.strings("messages", required=True)
     if not 1 <= len(messages) <= MAX_BATCH:
         raise BadMessage(f"messages: expected 1 to {MAX_BATCH} strings, got {len(messages)}.")
-    return Batch(
+    batch = Batch(
         messages=tuple(fields.message(f"messages[{i}]", m) for i, m in enumerate(messages)),
         id=request_id,
         model=fields.name("model"),
+    )
+    if request_id is None:
+        return batch
+    key, offsets = fields.key(), fields.offsets("offsets", at_most=len(messages))
+    return replace(
+        batch,
+        key=key,
+        conversation=fields.name("conversation"),
+        system=fields.text("system"),
+        temperature=fields.number("temperature", low=0, high=2),
+        max_tokens=fields.count("max_tokens"),
+        sanitize=bool(fields.get("sanitize", bool)),
+        offsets=() if key is None else offsets,
+        max_frame_bytes=fields.frame_bytes(),
     )
 
 
@@ -267,11 +418,36 @@ class _Fields:
             raise BadMessage(f"{name}: expected a whole number from 1 to 1000000.")
         return value
 
+    def check_context(self, chars: int) -> None:
+        limit = CONTEXT_CHARS * self._max_message_chars
+        if chars > limit:
+            raise TooLarge(f"messages: have {chars:,} characters; at most {limit:,} fit.")
+
+    def frame_bytes(self) -> int | None:
+        value: int | None = self.get("max_frame_bytes", int)
+        if value is not None and not MIN_FRAME_BYTES <= value <= MAX_FRAME_BYTES:
+            raise BadMessage(
+                "max_frame_bytes: expected a whole number from"
+                f" {MIN_FRAME_BYTES} to {MAX_FRAME_BYTES}."
+            )
+        return value
+
     def offset(self, *, required: bool = False) -> int:
         value: int | None = self.get("offset", int, required=required)
-        if value is not None and not 0 <= value < 2**53:  # what every JavaScript client can hold
-            raise BadMessage("offset: expected a whole number, not negative.")
-        return value or 0
+        return _offset("offset", value) if value is not None else 0
+
+    def offsets(self, name: str, *, at_most: int) -> tuple[int, ...]:
+        values: list[Any] = self.get(name, list) or []
+        if len(values) > at_most:
+            raise BadMessage(f"{name}: expected at most one for each message.")
+        return tuple(_offset(f"{name}[{index}]", value) for index, value in enumerate(values))
+
+
+def _offset(name: str, value: object) -> int:
+    # 2**53: what every JavaScript client can hold
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**53:
+        raise BadMessage(f"{name}: expected a whole number, not negative.")
+    return value
 
 
 def _kind_name(kind: type | tuple[type, ...]) -> str:
@@ -287,7 +463,7 @@ def _usable_id(fields: dict[str, Any]) -> str | None:
 
 def _count(fields: dict[str, Any]) -> int:
     """A batch counts as many messages as it holds, also when it is refused."""
-    messages = fields.get("messages")
+    messages = fields.get("messages") if fields.get("type") == "batch" else None
     return max(1, len(messages)) if isinstance(messages, list) else 1
 
 
@@ -314,6 +490,44 @@ def chunk(request_id: str | None, content: str, offset: int) -> str:
     return f'{{"type":"chunk","id":"{request_id}","content":{text},"offset":{offset}}}'
 
 
+CHUNK_BYTES: Final = 180
+"""Of a ``chunk`` or ``reasoning`` frame beside its text, at most."""
+
+CHAR_BYTES: Final = 6
+"""Of a character in JSON, at most: ``\\u0000``."""
+
+
+def _size(text: str) -> int:
+    """Return the bytes that a text takes inside of a JSON string."""
+    return len(_encode(text)) - 2
+
+
+def prefix(text: str, max_bytes: int, *, escapes: bool = False) -> str:
+    """Return the longest beginning of ``text``, nearly, that takes at most ``max_bytes`` in a JSON
+    string. With ``escapes`` there is room for what the sanitiser adds to it.
+    """
+    part = text[:max_bytes]
+    while part:
+        size = _size(part) + (3 * part.count("<") if escapes else 0)
+        if size <= max_bytes:
+            break
+        part = part[: min(len(part) - 1, len(part) * max_bytes // size)]
+    return part
+
+
+def split_text(text: str, max_bytes: int, *, escapes: bool = False) -> Iterator[str]:
+    """Cut ``text`` into parts that take at most ``max_bytes`` each in a JSON string, between code
+    points. With ``escapes`` there is room for what the sanitiser holds back and adds.
+    """
+    if escapes:
+        max_bytes -= 16
+    start = 0
+    while start < len(text):
+        part = prefix(text[start : start + max_bytes], max_bytes, escapes=escapes) or text[start]
+        yield part
+        start += len(part)
+
+
 def reasoning(request_id: str, content: str, offset: int) -> str:
     """A piece of the model's reasoning; level 2 only."""
     return _frame("reasoning", request_id, content=content, offset=offset)
@@ -328,18 +542,32 @@ def tool(
     state: ToolState,
     arguments: str,
     result: str | None,
+    max_bytes: int = MAX_FRAME_BYTES,
 ) -> str:
-    """A state of a tool call; level 2 only."""
-    return _frame(
-        "tool",
-        request_id,
-        offset=offset,
-        name=name,
-        call=call,
-        state=state,
-        arguments=arguments,
-        result=result,
-    )
+    """A state of a tool call; level 2 only. What does not fit into ``max_bytes`` is cut, and the
+    frame says so: a state can't be told in two frames.
+    """
+
+    def encode(arguments: str, result: str | None, truncated: bool | None = None) -> str:
+        return _frame(
+            "tool",
+            request_id,
+            offset=offset,
+            name=name[:MAX_NAME_CHARS],
+            call=call[:MAX_NAME_CHARS],
+            state=state,
+            arguments=arguments,
+            result=result,
+            truncated=truncated,
+        )
+
+    frame = encode(arguments, result)
+    if len(frame) * 4 > max_bytes and len(frame.encode()) > max_bytes:
+        room = max(0, max_bytes - len(encode("", result and "", truncated=True).encode()))
+        taken = prefix(arguments, room if result is None else room // 2)
+        left = room - _size(taken)
+        frame = encode(taken, None if result is None else prefix(result, left), truncated=True)
+    return frame
 
 
 def start(
@@ -364,9 +592,12 @@ def resumed(
     stream: str,
     head: int,
     state: StreamState,
+    index: int | None = None,
 ) -> str:
-    """The answer to ``resume``; the missing frames follow."""
-    return _frame("resumed", request_id, stream=stream, head=head, state=state)
+    """The answer to ``resume``; the missing frames follow. ``index`` is the answer's in its
+    batch.
+    """
+    return _frame("resumed", request_id, stream=stream, head=head, state=state, index=index)
 
 
 def done(
@@ -384,17 +615,29 @@ def done(
     return _frame("done", request_id, offset=offset, reason=reason, usage=tokens, index=index)
 
 
-def error(request_id: str | None, failure: WiresideError, *, level: Level) -> str:
-    """The end of a request that failed, or of a frame that could not be read."""
+MAX_SENTENCE_CHARS: Final = 500
+"""Of an error's sentence; a model service may send pages."""
+
+
+def error(
+    request_id: str | None, failure: WiresideError, *, level: Level, index: int | None = None
+) -> str:
+    """The end of a request that failed, or of a frame that could not be read. ``index`` is that
+    of the message in its batch.
+    """
+    message = str(failure)
+    if len(message) > MAX_SENTENCE_CHARS:
+        message = message[:MAX_SENTENCE_CHARS] + "…"
     if level == 1:
-        return _frame("error", None, message=str(failure))
+        return _frame("error", None, message=message)
     return _frame(
         "error",
         request_id,
-        message=str(failure),
+        message=message,
         code=failure.code,
         retryable=failure.retryable,
         retry_after=failure.retry_after,
+        index=index,
     )
 
 

@@ -17,6 +17,8 @@ SUBPROTOCOL: Final = "ai-chat"
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _AUTHORITY: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?")
+_PAGE_SCHEMES: Final = {"ws": "http", "wss": "https"}
+_ADDRESS: Final = re.compile(r"(wss?|https?)://([^/?#]+)(?:[/?#].*)?", re.IGNORECASE)
 _ORIGIN: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.+)")
 
 
@@ -66,6 +68,19 @@ class Origin:
         port = authority.port or _DEFAULT_PORTS.get(scheme)
         return cls(scheme, authority.host, port)
 
+    @classmethod
+    def of_program(cls, text: str) -> Origin | None:
+        """Return the page's origin that a program means which opens a WebSocket.
+
+        Libraries name the address that they connect to, ``wss://host`` or with its path. No browser
+        does, so that this lets no page in.
+        """
+        match = _ADDRESS.fullmatch(text)
+        if match is None:
+            return cls.parse(text)
+        scheme = _PAGE_SCHEMES.get(match[1].lower(), match[1])
+        return cls.parse(f"{scheme}://{match[2]}")
+
     @property
     def is_web(self) -> bool:
         """Whether it is an ordinary page, not an extension's."""
@@ -76,6 +91,63 @@ class Origin:
         return f"{self.scheme}://{self.host}{port}"
 
 
+class AllowedOrigins:
+    """Other sites that may use the server, as ``WIRESIDE_ALLOWED_ORIGINS`` lists them.
+
+    ``https://app.example`` is one; ``https://*.example.org`` all names under it, of any depth;
+    ``null`` pages without an origin; ``file://`` local files; ``*`` every page there is. Raises
+    ``ValueError``, with a sentence, where one is wrong.
+    """
+
+    def __init__(self, texts: Iterable[str] = ()) -> None:
+        self._origins: set[Origin] = set()
+        self._wildcards: set[Origin] = set()
+        self._schemes: set[str] = set()
+        self._has_all = False
+        for text in texts:
+            self._add(text)
+
+    def has(self, text: str) -> bool:
+        """Whether an Origin header names one of them."""
+        if text == "null":
+            return self._has_all or "null" in self._schemes
+        if text.lower().startswith("file:"):
+            return self._has_all or "file" in self._schemes
+        origin = Origin.parse(text)
+        if origin is None:
+            return False
+        return self._has_all or origin in self._origins or self._is_under_wildcard(origin)
+
+    def _add(self, text: str) -> None:
+        bare = text.rstrip("/")
+        if bare == "*":
+            self._has_all = True
+        elif bare.lower() == "null":
+            self._schemes.add("null")
+        elif bare.lower() == "file:":
+            self._schemes.add("file")
+        elif "://*." in bare:
+            self._wildcards.add(_wildcard(bare))
+        else:
+            self._origins.add(named_origin(text, "WIRESIDE_ALLOWED_ORIGINS"))
+
+    def _is_under_wildcard(self, origin: Origin) -> bool:
+        return any(
+            (origin.scheme, origin.port) == (wildcard.scheme, wildcard.port)
+            and origin.host.endswith(f".{wildcard.host}")
+            for wildcard in self._wildcards
+        )
+
+
+def _wildcard(text: str) -> Origin:
+    origin = named_origin(text.replace("://*.", "://", 1), "WIRESIDE_ALLOWED_ORIGINS")
+    if "." not in origin.host and origin.host != "localhost":
+        raise ValueError(
+            f"{text!r} in WIRESIDE_ALLOWED_ORIGINS is too wide; write it as https://*.example.com."
+        )
+    return origin
+
+
 @dataclass(frozen=True, slots=True)
 class Handshake:
     """What a request says about where it comes from. Header values, one item for each header."""
@@ -84,6 +156,8 @@ class Handshake:
     origins: Sequence[str] = ()
     is_secure: bool = False
     """Whether it is known that the client speaks TLS (``https``, ``wss``)."""
+    is_socket: bool = False
+    """Whether it opens a WebSocket: programs send Origins of their own making there."""
     subprotocols: Sequence[str] = ()
 
 
@@ -116,7 +190,8 @@ class Door:
 
     ``trusted_hosts`` are names or addresses, with a port where only that one is meant; without any,
     a server on loopback answers to loopback names. ``public_url`` is where browsers find it;
-    ``allowed_origins`` are other sites. Raises ``ValueError``, with a sentence, where one is wrong.
+    ``allowed_origins`` are other sites (``AllowedOrigins``). Raises ``ValueError``, with a
+    sentence, where one is wrong.
     """
 
     def __init__(
@@ -130,9 +205,7 @@ class Door:
         self._trusted = frozenset(_trusted_host(text) for text in trusted_hosts)
         self._trusts_loopback = not self._trusted and is_loopback(host)
         self._public = None if public_url is None else _public_origin(public_url)
-        self._allowed = frozenset(
-            named_origin(text, "WIRESIDE_ALLOWED_ORIGINS") for text in allowed_origins
-        )
+        self._allowed = AllowedOrigins(allowed_origins)
 
     def judge(self, handshake: Handshake, *, takes_allowed: bool = True) -> Verdict:
         """Judge Host and Origin. Without ``takes_allowed`` only our own pages may come."""
@@ -150,6 +223,10 @@ class Door:
             return _NO_HOST
         return Accept() if self._takes_host(authority) else _foreign(authority)
 
+    def lists(self, origin: str) -> bool:
+        """Whether an Origin is one of the other sites that may use the server."""
+        return self._allowed.has(origin)
+
     def _takes_host(self, authority: Authority) -> bool:
         if authority in self._trusted or Authority(authority.host, None) in self._trusted:
             return True
@@ -158,15 +235,25 @@ class Door:
         return self._trusts_loopback and is_loopback(authority.host)
 
     def _takes_origin(self, handshake: Handshake, takes_allowed: bool) -> bool:
-        if not handshake.origins:
+        origins = handshake.origins
+        if not origins or (handshake.is_socket and not any(origins)):
             return True  # not a browser
-        origin = Origin.parse(handshake.origins[0]) if len(handshake.origins) == 1 else None
+        if len(origins) != 1:
+            return False
+        if takes_allowed and self._allowed.has(origins[0]):
+            return True
+        parse = Origin.of_program if handshake.is_socket else Origin.parse
+        origin = parse(origins[0])
         if origin is None:
             return False
-        if origin == self._public or (takes_allowed and origin in self._allowed):
+        if origin == self._public:
             return True
         host = Authority.parse(handshake.hosts[0])
-        return host is not None and _is_same(origin, host, handshake.is_secure)
+        if host is None:
+            return False
+        if handshake.is_socket and takes_allowed and _is_same_by_default(origin, host):
+            return True
+        return _is_same(origin, host, handshake.is_secure)
 
 
 def _foreign(host: Authority) -> Refuse:
@@ -205,6 +292,15 @@ def _is_same(origin: Origin, host: Authority, is_secure: bool) -> bool:
     if host.port is not None:
         return origin.port == host.port
     return origin.port == 443 or (origin.port == 80 and not is_secure)
+
+
+def _is_same_by_default(origin: Origin, host: Authority) -> bool:
+    """Whether both are the same host on its default ports. Some libraries name ``http://host`` for
+    a ``wss://`` address, and a proxy that ends TLS may put either port into ``Host``.
+    """
+    ports = _DEFAULT_PORTS.values()
+    is_default = origin.port in ports and (host.port is None or host.port in ports)
+    return origin.is_web and origin.host == host.host and is_default
 
 
 def _trusted_host(text: str) -> Authority:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import assert_never
 
+from wireside.errors import WiresideError
 from wireside.generation.log import Piece, ReasoningPiece, TextPiece, ToolPiece
 from wireside.generation.reader import Reader
 from wireside.messages import End
 from wireside.protocol import frames
+from wireside.protocol.frames import DEFAULT_FRAME_BYTES
 from wireside.protocol.sanitize import ScriptEscaper
 from wireside.session.counts import FrameCounts
 
@@ -15,7 +18,8 @@ from wireside.session.counts import FrameCounts
 class Outgoing:
     """Turns what a reader takes into frames of one request, its level and sanitising included.
 
-    ``opening`` is the frame to send before all others (``start``, ``resumed``), if any.
+    ``opening`` is the frame to send before all others (``start``, ``resumed``), if any. No frame
+    takes more than ``max_frame_bytes`` of UTF-8.
     """
 
     def __init__(
@@ -27,12 +31,14 @@ class Outgoing:
         sanitize: bool,
         index: int | None = None,
         opening: str | None = None,
+        max_frame_bytes: int = DEFAULT_FRAME_BYTES,
     ) -> None:
         self._reader = reader
         self._counts = counts
         self._id = request_id
         self._index = index
         self._opening = opening
+        self._max_bytes = max_frame_bytes
         self._escaper = ScriptEscaper() if sanitize else None
         self._offset = reader.offset  # after the last text that was handed out
         self.end: End | None = None
@@ -44,13 +50,21 @@ class Outgoing:
         if self._opening is not None:
             out.append(self._opening)
             self._opening = None
-        for piece in self._reader.take():
-            self._add(out, piece)
+        while pieces := self._reader.take():
+            for piece in pieces:
+                self._add(out, piece)
+            if out:  # else it was all of a kind that level 1 is not sent: nothing would wake us
+                break
         if (end := self._reader.end) is not None and self.end is None:
             self._flush(out)
             out.append(self._ending(end))
             self.end = end
         return out
+
+    def fail(self, error: WiresideError) -> list[str]:
+        """Return the frame that ends the answer for this client alone."""
+        self.end = End(None, error)
+        return [self._ending(self.end)]
 
     def close(self) -> None:
         """Stop reading; the answer itself goes on."""
@@ -59,22 +73,34 @@ class Outgoing:
     def _add(self, out: list[str], piece: Piece) -> None:
         match piece:
             case TextPiece():
-                self._add_text(out, piece)
+                offset = piece.offset - len(piece.text)
+                for part in self._parts(piece.text):
+                    offset += len(part)
+                    self._add_text(out, part, offset)
             case ReasoningPiece() if self._id is not None:
                 self._flush(out)
-                out.append(frames.reasoning(self._id, piece.text, piece.offset))
-                self._counts.sent["reasoning"] += 1
+                offset = piece.offset - len(piece.text)
+                for part in self._parts(piece.text):
+                    offset += len(part)
+                    out.append(frames.reasoning(self._id, part, offset))
+                    self._counts.sent["reasoning"] += 1
             case ToolPiece() if self._id is not None:
                 self._flush(out)
-                out.append(_tool(self._id, piece))
+                out.append(_tool(self._id, piece, self._max_bytes))
                 self._counts.sent["tool"] += 1
             case ReasoningPiece() | ToolPiece():
                 pass  # level 1 knows neither
             case _:
                 assert_never(piece)
 
-    def _add_text(self, out: list[str], piece: TextPiece) -> None:
-        text, offset = piece.text, piece.offset
+    def _parts(self, text: str) -> Iterable[str]:
+        """Cut a text so that each part fits a frame, whatever becomes of it there."""
+        room = self._max_bytes - frames.CHUNK_BYTES
+        if len(text) * frames.CHAR_BYTES <= room:
+            return (text,)
+        return frames.split_text(text, room, escapes=self._escaper is not None)
+
+    def _add_text(self, out: list[str], text: str, offset: int) -> None:
         if self._escaper is not None:
             text = self._escaper.feed(text)
             offset -= self._escaper.held  # never a position inside of what is held back
@@ -98,7 +124,7 @@ class Outgoing:
         if end.error is not None:
             level: frames.Level = 1 if self._id is None else 2
             self._counts.sent["error"] += 1
-            return frames.error(self._id, end.error, level=level)
+            return frames.error(self._id, end.error, level=level, index=self._index)
         self._counts.sent["done"] += 1
         return frames.done(
             self._id,
@@ -109,7 +135,7 @@ class Outgoing:
         )
 
 
-def _tool(request_id: str, piece: ToolPiece) -> str:
+def _tool(request_id: str, piece: ToolPiece, max_bytes: int) -> str:
     delta = piece.delta
     return frames.tool(
         request_id,
@@ -119,4 +145,5 @@ def _tool(request_id: str, piece: ToolPiece) -> str:
         state=delta.state,
         arguments=delta.arguments,
         result=delta.result,
+        max_bytes=max_bytes,
     )

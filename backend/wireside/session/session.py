@@ -6,9 +6,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol, assert_never
 
+import structlog
+
+from wireside.chat.batches import AskAll, Batch
 from wireside.chat.history import Transcript
 from wireside.chat.service import Ask, ChatService
-from wireside.errors import NotFound, WiresideError
+from wireside.errors import InternalError, NotFound, WiresideError
 from wireside.generation.runner import Stream
 from wireside.messages import End, Message, Options, Usage
 from wireside.protocol import frames
@@ -22,9 +25,11 @@ from wireside.protocol.connection import (
     Send,
     Stop,
 )
-from wireside.protocol.frames import Resume
+from wireside.protocol.frames import DEFAULT_FRAME_BYTES, Resume
 from wireside.session.counts import FrameCounts
 from wireside.session.outgoing import Outgoing
+
+_log = structlog.get_logger(__name__)
 
 MAX_WAITING_CHARS = 65_536
 """Of frames that are no answers' (pongs, errors) and wait while the socket takes nothing. The rate
@@ -46,6 +51,7 @@ class Running:
     def __init__(self, origin: Request | Resume) -> None:
         self.origin = origin
         self.stream: Stream | None = None
+        self.batch: Batch | None = None
         self.outgoing: Outgoing | None = None
         self.is_stopped = False
 
@@ -64,7 +70,12 @@ class Session:
         chat: ChatService,
         counters: Counters,
         counts: FrameCounts | None = None,
+        max_frame_bytes: int = DEFAULT_FRAME_BYTES,
     ) -> None:
+        """``max_frame_bytes`` bounds the frames of requests that bring no bound of their own."""
+        self._max_frame_bytes = max_frame_bytes
+        self._has_left = False
+        self._batches: dict[str | None, Batch] = {}
         self._connection = connection
         self._chat = chat
         self._counters = counters
@@ -128,8 +139,9 @@ class Session:
 
     def leave(self) -> None:
         """The client is gone. Its level 1 answer could not be asked for again, so it is stopped;
-        level 2 answers go on.
+        level 2 answers go on, batches included.
         """
+        self._has_left = True
         for task in tuple(self._asking):
             task.cancel()
         for running in self._running.values():
@@ -176,24 +188,73 @@ class Session:
         if request.cancelled:
             return self._end_cancelled(request)
         running = self._running[request.chat.id] = Running(request)
-        self._own(self._begin(running, request))
+        if request.batch is None:
+            work = self._begin(running, request)
+        else:
+            try:
+                running.batch = self._batch_of(request, request.batch)  # now: a client may leave
+            except WiresideError as error:
+                return self._refuse(request, error)
+            work = self._begin_of_batch(running, request, running.batch)
+        self._own(work, lambda error: self._refuse(request, error))
 
-    def _own(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run ``work`` until it ends, or until the client leaves."""
-        task = asyncio.create_task(work)
+    def _own(
+        self, work: Coroutine[Any, Any, None], refuse: Callable[[WiresideError], None]
+    ) -> None:
+        """Run ``work`` until it ends, or until the client leaves. Whatever it fails with becomes
+        the end of its request, by ``refuse``.
+        """
+        task = asyncio.create_task(self._settle(work, refuse))
         self._asking.add(task)
         task.add_done_callback(self._asking.discard)
+        task.add_done_callback(lambda _: work.close())  # where it was cancelled before its start
+
+    async def _settle(
+        self, work: Coroutine[Any, Any, None], refuse: Callable[[WiresideError], None]
+    ) -> None:
+        try:
+            await work
+        except WiresideError as error:
+            refuse(error)
+        except asyncio.CancelledError:
+            if self._has_left:
+                raise
+            refuse(InternalError())  # the server ends what the request waits for
+        except Exception:  # a request without an end would block its connection
+            _log.exception("request_failed")
+            refuse(InternalError())
 
     async def _begin(self, running: Running, request: Request) -> None:
-        try:
-            stream, conversation = await self._ask(request)
-            outgoing = self._outgoing(request, stream, conversation)
-        except WiresideError as error:
-            return self._refuse(request, error)
-        running.stream = stream
-        running.outgoing = outgoing
+        stream, conversation = await self._ask(request)
+        self._show(running, request, stream, conversation)
         if request.cancelled:
             stream.stop()
+
+    async def _begin_of_batch(self, running: Running, request: Request, batch: Batch) -> None:
+        """Show the answer to one message of a batch, which the server makes by itself."""
+        assert request.index is not None
+        outcome = await batch.outcome(request.index)
+        if isinstance(outcome, WiresideError):
+            raise outcome
+        if outcome is None:
+            del self._running[request.chat.id]
+            return self._end_cancelled(request)
+        self._show(running, request, outcome.stream, outcome.conversation)
+
+    def _batch_of(self, request: Request, frame: frames.Batch) -> Batch:
+        if request.index == 0:
+            options = Options(
+                frame.model, frame.system, frame.temperature, frame.max_tokens, frame.sanitize
+            )
+            ask = AskAll(frame.messages, options, frame.conversation, frame.key)
+            self._batches[frame.id] = self._chat.ask_all(ask)
+        return self._batches[frame.id]
+
+    def _show(
+        self, running: Running, request: Request, stream: Stream, conversation: str | None
+    ) -> None:
+        running.outgoing = self._outgoing(request, stream, conversation)
+        running.stream = stream
         self._wake.set()
 
     async def _ask(self, request: Request) -> tuple[Stream, str | None]:
@@ -206,16 +267,12 @@ class Session:
             raise NotFound(f"attachments: there is no upload {chat.attachments[0][:40]!r}.")
         options = Options(chat.model, chat.system, chat.temperature, chat.max_tokens, chat.sanitize)
         if chat.conversation is None:
-            messages = (Message("user", chat.message),)
+            messages = (*chat.messages, Message("user", chat.message))
             ask = Ask(messages, options, key=chat.key, sanitize=chat.sanitize)
             return await self._chat.ask(ask), None
-        conversation, turn = await self._chat.ask_in(
+        return await self._chat.answer_in(
             chat.conversation, chat.message, key=chat.key, options=options
         )
-        await turn.begun.wait()
-        if not turn.segments:
-            raise NotFound("message: it was taken back before it was answered.")
-        return turn.segments[0], conversation.id
 
     def _outgoing(self, request: Request, stream: Stream, conversation: str | None) -> Outgoing:
         chat = request.chat
@@ -236,20 +293,16 @@ class Session:
             sanitize=stream.sanitize,
             index=request.index,
             opening=opening,
+            max_frame_bytes=chat.max_frame_bytes or self._max_frame_bytes,
         )
 
     def _resume(self, resume: Resume) -> None:
         running = self._running[resume.id] = Running(resume)
-        self._own(self._attach(running, resume))
+        self._own(self._attach(running, resume), lambda error: self._refuse_resume(resume, error))
 
     async def _attach(self, running: Running, resume: Resume) -> None:
-        try:
-            stream = await self._chat.find(resume.stream)
-            reader = stream.reader(resume.offset, self._wake.set)
-        except WiresideError as error:
-            del self._running[resume.id]
-            self._send(self._connection.refuse(resume.id, error, level=2))
-            return self._connection.resume_ended(resume)
+        stream = await self._chat.find(resume.stream)
+        reader = stream.reader(resume.offset, self._wake.set)
         running.stream = stream
         self._counts.sent["resumed"] += 1
         running.outgoing = Outgoing(
@@ -257,32 +310,55 @@ class Session:
             self._counts,
             request_id=resume.id,
             sanitize=stream.sanitize,
+            index=stream.index,
             opening=frames.resumed(
-                resume.id, stream=stream.name, head=stream.log.head, state=_state(stream)
+                resume.id,
+                stream=stream.name,
+                head=stream.log.head,
+                state=_state(stream),
+                index=stream.index,
             ),
+            max_frame_bytes=resume.max_frame_bytes or self._max_frame_bytes,
         )
         if running.is_stopped:
             stream.stop()
         self._wake.set()
 
+    def _refuse_resume(self, resume: Resume, error: WiresideError) -> None:
+        del self._running[resume.id]
+        self._send(self._connection.refuse(resume.id, error, level=2))
+        self._connection.resume_ended(resume)
+
     def _stop(self, request_id: str | None) -> None:
         running = self._running.get(request_id)
         if running is not None and self._chat.caller.may("chat"):
             running.is_stopped = True
+            if running.batch is not None:
+                running.batch.stop()
             if running.stream is not None:
                 running.stream.stop()
 
     def _refuse(self, request: Request, error: WiresideError) -> None:
-        self._send(self._connection.refuse(request.chat.id, error, level=request.level))
+        refusal = self._connection.refuse(
+            request.chat.id, error, level=request.level, index=request.index
+        )
+        self._send(refusal)
         del self._running[request.chat.id]
-        self._do_all(self._connection.ended(request))
+        self._ended(request)
+
+    def _ended(self, request: Request) -> None:
+        """Go on after the last frame of ``request``."""
+        events = self._connection.ended(request)
+        if not events:
+            self._batches.pop(request.chat.id, None)
+        self._do_all(events)
 
     def _end_cancelled(self, request: Request) -> None:
         frame = frames.done(
             request.chat.id, offset=0, reason="cancelled", usage=Usage(), index=request.index
         )
         self._send(Send(frame), "done")
-        self._do_all(self._connection.ended(request))
+        self._ended(request)
 
     # ---- what goes out -----------------------------------------------------------------------
 
@@ -291,7 +367,11 @@ class Session:
         outgoing = running.outgoing
         if outgoing is None:
             return []
-        share = outgoing.next_frames()
+        try:
+            share = outgoing.next_frames()
+        except Exception:  # the writer serves all answers of the connection
+            _log.exception("request_failed")
+            share = outgoing.fail(InternalError())
         share.reverse()
         if outgoing.end is not None:
             self._finish(running, outgoing.end)
@@ -309,7 +389,7 @@ class Session:
         del self._running[origin.chat.id]
         if origin.level == 1 and running.stream is not None:
             self._context.add(origin.chat.message, running.stream.log.text())
-        self._do_all(self._connection.ended(origin))
+        self._ended(origin)
 
 
 def _state(stream: Stream) -> frames.StreamState:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["counter", "gauge", "histogram"]
 
-FRAMES_IN = ("batch", "binary", "cancel", "chat", "ping", "refused", "resume")
+FRAMES_IN = ("batch", "binary", "cancel", "chat", "heartbeat", "ping", "refused", "resume")
 FRAMES_OUT = ("chunk", "done", "error", "pong", "reasoning", "resumed", "start", "tool")
 QUESTIONS = ("again", "ask", "turn")
 

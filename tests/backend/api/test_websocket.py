@@ -9,19 +9,21 @@ import socket
 import time
 import weakref
 from collections.abc import AsyncIterator
+from urllib.parse import quote
 
 import pytest
 from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from wireside.api.server import Server, _config
 from wireside.api.websocket import ChatEndpoint, ChatSocket
 from wireside.chat.service import ChatService
 from wireside.protocol.connection import Limits
 from wireside.protocol.limits import AddressWindows
+from wireside.session.session import Session
 from wireside.settings import Settings
 from wireside.telemetry import Telemetry
 
@@ -259,3 +261,45 @@ async def test_the_socket_is_reached_past_the_framework_and_all_else_by_it() -> 
     ):
         await socket_first({"type": kind, "path": path}, unused, unused)
     assert reached == ["endpoint", "framework", "framework", "framework"]
+
+
+async def test_the_address_may_ask_for_other_frame_sizes(url: str, provider) -> None:
+    for number, (query, bound) in enumerate([("", 8_000), ("?max_frame_bytes=20000", 20_000)]):
+        async with connect(url + query) as client:
+            await ask(client, type="chat", message="long")
+            call = await provider.call(number)
+            call.say("字" * 30_000)
+            call.finish()
+            sizes = []
+            while (frame := await client.recv()) != '{"type":"done"}':
+                sizes.append(len(frame.encode()))
+            assert bound * 0.8 < max(sizes) <= bound
+
+
+@pytest.mark.parametrize("value", ["", "1", "-1", "8e3", "99999999", "x", "٨٠٠٠"])
+async def test_a_frame_size_out_of_reason_is_refused(url: str, value: str) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        await connect(f"{url}?max_frame_bytes={quote(value) or '%20'}")
+    assert refused.value.response.status_code == 400
+    assert "max_frame_bytes" in json.loads(refused.value.response.body)["message"]
+
+
+async def test_heartbeats_of_client_libraries(url: str) -> None:
+    async with connect(url) as client:
+        for heartbeat, reply in (("ping", "pong"), ("heartbeat", '{"type":"pong"}')):
+            await client.send("")
+            await client.send(b"")
+            await client.send(heartbeat)
+            assert await client.recv() == reply
+
+
+async def test_a_writer_that_fails_ends_the_connection(url: str, monkeypatch) -> None:
+    async def fail(*_: object) -> None:
+        raise LookupError
+
+    monkeypatch.setattr(Session, "_write_round", fail)
+    async with connect(url) as client:
+        await ask(client, type="ping")
+        with pytest.raises(ConnectionClosed):
+            await client.recv()
+        assert client.close_code == 1011

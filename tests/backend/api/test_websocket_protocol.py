@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import gc
 import os
+import random
+import re
 import struct
 import zlib
 from collections.abc import Awaitable, Callable
@@ -256,6 +258,37 @@ async def test_a_message_has_only_so_many_fragments(
     assert len(echo.received) == 1
 
 
+@pytest.mark.parametrize("size", [64, 125, 1016, 4096])
+async def test_a_long_text_may_come_in_many_fragments(
+    serve: Serve, echo: Any, connect: Connect, size: int
+) -> None:
+    """Libraries cut at 125 bytes to 4 KiB; at once they send hundreds of fragments."""
+    served = await serve(echo, control_frames_per_second=50, fragments_per_message=60)
+    client = await connect(served.port)
+    await client.upgrade()
+    text = random.randbytes(size * 75).hex().encode()  # 150 fragments
+    for start in range(0, len(text), size):
+        opcode = CONT if start else TEXT
+        client.send(opcode, text[start : start + size], fin=start + size >= len(text))
+    client.send(TEXT, b"next")
+    assert await client.receive() == (TEXT, text)
+    assert await client.receive() == (TEXT, b"next")
+
+
+async def test_a_connection_that_is_slowed_down_can_be_closed(
+    serve: Serve, echo: Any, connect: Connect
+) -> None:
+    served = await serve(echo, control_frames_per_second=10)
+    client = await connect(served.port)
+    await client.upgrade()
+    client.send(TEXT, b"x" * 100, fin=False)
+    for _ in range(30):
+        client.send(CONT, b"x" * 100, fin=False)
+    client.send(CLOSE, struct.pack("!H", 1000))
+    assert await client.close_code() == 1000
+    await served.until_connections(0)
+
+
 @pytest.mark.parametrize("fragments", [1, 4])
 async def test_a_frame_over_the_limit_closes_with_1009(
     serve: Serve, echo: Any, connect: Connect, fragments: int
@@ -455,7 +488,7 @@ async def test_small_messages_leave_as_they_are_and_large_ones_small(
     served = await serve(echo)
     client = await connect(served.port)
     assert await client.upgrade("Sec-WebSocket-Extensions: permessage-deflate") == 101
-    assert "client_no_context_takeover" in client.head
+    assert "permessage-deflate\r\n" in client.head  # with no parameter that was not offered
     small, large = b"x" * (MIN_COMPRESSED_BYTES - 1), b"x" * MIN_COMPRESSED_BYTES
     client.send(TEXT, small)
     assert await client.receive() == (TEXT, small)
@@ -853,3 +886,114 @@ async def test_who_reads_nothing_is_held_one_frame(
 async def until(is_true: Callable[[], bool]) -> None:
     while not is_true():
         await asyncio.sleep(0.01)
+
+
+OFFERS = [
+    offer + suffix
+    for offer in (
+        "permessage-deflate",
+        "permessage-deflate; client_max_window_bits",
+        "permessage-deflate; client_max_window_bits=9",
+        "permessage-deflate; server_no_context_takeover",
+        "permessage-deflate; server_max_window_bits=9",
+        "permessage-deflate; server_max_window_bits=15; client_max_window_bits=15",
+        "permessage-deflate; client_no_context_takeover; server_no_context_takeover",
+    )
+    for suffix in ("", "; client_no_context_takeover", ";", " ; ", ",", ", x-webkit-deflate-frame")
+]
+
+
+@pytest.mark.parametrize("offer", OFFERS)
+async def test_compression_is_agreed_on_as_offered(
+    serve: Serve, echo: Any, connect: Connect, offer: str
+) -> None:
+    """The answer names no parameter that was not offered and all that bind the server, and a client
+    that keeps its window where it may is understood for as many messages as it sends.
+    """
+    if offer.count("client_no_context_takeover") > 1:
+        pytest.skip("named twice")
+    served = await serve(echo)
+    client = await connect(served.port)
+    assert await client.upgrade(f"Sec-WebSocket-Extensions: {offer}") == 101
+    (answer,) = re.findall("(?i)sec-websocket-extensions: (.*)\r", client.head)
+    name, *agreed = [part.strip() for part in answer.split(";")]
+    offered = [part.strip() for part in re.split("[;,]", offer)]
+    assert name == "permessage-deflate"
+    assert set(agreed) <= set(offered)
+    for binding in ("server_no_context_takeover", "server_max_window_bits=9"):
+        assert (binding in agreed) == (binding in offered)
+    bits = 9 if "client_max_window_bits=9" in offered else 15
+    compressor = zlib.compressobj(wbits=-bits)
+    window = 9 if "server_max_window_bits=9" in offered else 15
+    decompressor = zlib.decompressobj(wbits=-window)
+    for number in range(40):
+        text = f"a message like the one before, number {number} ".encode() * 40
+        if "client_no_context_takeover" in agreed:
+            compressor = zlib.compressobj(wbits=-bits)
+        data = (compressor.compress(text) + compressor.flush(zlib.Z_SYNC_FLUSH))[:-4]
+        middle = len(data) // 2 if number % 3 else len(data)
+        raw = frame(TEXT, data[:middle], fin=middle == len(data))
+        client.writer.write(bytes([raw[0] | 0x40]) + raw[1:])
+        if middle < len(data):
+            client.send(CONT, data[middle:])
+        _, echoed = await client.receive()
+        if "server_no_context_takeover" in agreed:
+            decompressor = zlib.decompressobj(wbits=-window)
+        assert decompressor.decompress(echoed + b"\0\0\xff\xff") == text
+
+
+@pytest.mark.parametrize(
+    "offer",
+    [
+        "",
+        ",",
+        ";",
+        "permessage-deflate; unknown",
+        "permessage-deflate; server_max_window_bits=8",
+        "permessage-deflate; server_max_window_bits",
+        "permessage-deflate; client_max_window_bits=16",
+        "permessage-deflate; client_no_context_takeover=1",
+        "permessage-deflate; client_no_context_takeover; client_no_context_takeover",
+        "a b c",
+        '"',
+        "x-webkit-deflate-frame",
+        "permessage-bzip2; x=1",
+    ],
+)
+async def test_what_can_not_be_agreed_on_is_declined(
+    serve: Serve, echo: Any, connect: Connect, offer: str
+) -> None:
+    served = await serve(echo)
+    client = await connect(served.port)
+    assert await client.upgrade(f"Sec-WebSocket-Extensions: {offer}") == 101
+    assert "sec-websocket-extensions" not in client.head.lower()
+    client.send(TEXT, b"x" * 1000)
+    assert await client.receive() == (TEXT, b"x" * 1000)
+    client = await connect(served.port)  # the next offer counts
+    assert await client.upgrade(f"Sec-WebSocket-Extensions: {offer}, permessage-deflate") == 101
+    assert "sec-websocket-extensions" in client.head.lower()
+
+
+@pytest.mark.parametrize("value", ["", ",", "ai-chat,", " , x", "a b", "ticket.a=b"])
+async def test_a_subprotocol_header_that_is_odd_is_no_reason_to_refuse(
+    serve: Serve, echo: Any, connect: Connect, value: str
+) -> None:
+    served = await serve(echo)
+    client = await connect(served.port)
+    assert await client.upgrade(f"Sec-WebSocket-Protocol: {value}") == 101
+
+
+async def test_a_resting_connection_keeps_only_what_a_client_has_sent(
+    serve: Serve, echo: Any
+) -> None:
+    served = await serve(echo)
+    async with websockets.connect(served.url, compression="deflate") as client:
+        for text in ("short", "x" * 100_000):
+            await client.send(text)
+            assert await client.recv() == text
+        (connection,) = served.server.server_state.connections
+        assert isinstance(connection, WebSocketConnection)
+        deflate = connection._deflate
+        assert deflate is not None
+        assert not hasattr(deflate, "decoder")
+        assert len(deflate._received) <= 32_768

@@ -155,6 +155,13 @@ def test_before_a_sign_in_it_is_told_that_the_upgrade_arrives() -> None:
     assert "--key" in found(measured, "Host and Origin").seen
 
 
+def test_a_server_without_accounts_is_told_from_a_foreign_page() -> None:
+    measured = refused(403, "This server has no accounts and answers its own machine only.")
+    finding = found(measured, "WebSocket")
+    assert (finding.state, finding.hop) == ("failed", "server")
+    assert "WIRESIDE_AUTH" in str(finding.lines)
+
+
 def test_before_a_sign_in_a_lost_upgrade_is_told() -> None:
     finding = found(refused(426, "This is a WebSocket endpoint"), "Upgrade")
     assert (finding.state, finding.hop) == ("failed", "proxy")

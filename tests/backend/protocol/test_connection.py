@@ -278,3 +278,180 @@ def test_every_request_that_opens_can_end_and_frames_stay_well_formed(
     for request in running:
         while events := connection.ended(request):
             (request,) = answered(events)
+
+
+class TestContext:
+    """``messages`` of a level 2 ``chat``: the turns before its question."""
+
+    TURNS = (
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "One?"},
+        {"role": "assistant", "content": "1", "name": "ignored"},
+    )
+
+    def test_it_is_read(self) -> None:
+        fields = {"type": "chat", "id": "q", "message": "Two?", "messages": self.TURNS}
+        (request,) = answered(receive(connect(), **fields))
+        context = [(m.role, m.text) for m in request.chat.messages]
+        assert context == [("system", "Be brief."), ("user", "One?"), ("assistant", "1")]
+
+    def test_level_1_ignores_it_as_any_unknown_key(self) -> None:
+        (request,) = answered(receive(connect(), type="chat", message="Hi", messages=[1]))
+        assert request.chat.messages == ()
+
+    @pytest.mark.parametrize(
+        ("messages", "named"),
+        [
+            ("x", "messages: expected a list"),
+            (["x"], "messages[0]: expected an object"),
+            ([{"role": "tool", "content": "x"}], "messages[0].role"),
+            ([{"role": "user"}], "messages[0].content: expected a string"),
+            ([{"role": "user", "content": [{"type": "text"}]}], "messages[0].content"),
+            ([*TURNS, {"role": "assistant", "content": " "}], "messages[3].content: is blank"),
+            ([TURNS[1]] * 201, "messages: at most 200"),
+            ([{"role": "user", "content": "x" * 60}], "messages: have 60 characters; at most 50"),
+        ],
+    )
+    def test_what_is_wrong_is_named(self, messages: object, named: str) -> None:
+        connection = connect(Limits(max_message_chars=10))
+        if isinstance(messages, list) and len(messages) > 1:
+            connection = connect()
+        (error,) = sent(receive(connection, type="chat", id="q", message="?", messages=messages))
+        assert str(error["message"]).startswith(named)
+        assert error["id"] == "q"
+        assert error["code"] in ("bad_message", "too_large")
+
+    def test_a_stored_conversation_is_a_context_already(self) -> None:
+        fields = {"type": "chat", "id": "q", "message": "?", "conversation": "new"}
+        (error,) = sent(receive(connect(), **fields, messages=self.TURNS))
+        assert "conversation" in str(error["message"])
+        assert answered(receive(connect(), **fields, messages=[]))
+
+    def test_a_refused_one_counts_as_one_message(self) -> None:
+        connection = connect(Limits(messages_per_minute=5))
+        for _ in range(5):
+            receive(connection, type="chat", id="q", messages=["x"] * 50)
+        assert "Rate limit exceeded" in str(sent(receive(connection, type="ping")))
+
+
+class TestBatches:
+    def test_level_2_carries_what_a_chat_does(self) -> None:
+        connection = connect()
+        fields = {"key": "k", "conversation": "new", "system": "s", "temperature": 1.5}
+        fields |= {"max_tokens": 9, "sanitize": True, "offsets": [0, 7], "max_frame_bytes": 2000}
+        (first,) = answered(
+            receive(connection, type="batch", id="b", messages=["1", "2"], **fields)
+        )
+        assert first.batch is not None
+        assert first.batch.key == "k"
+        (second,) = answered(connection.ended(first))
+        chat = second.chat
+        assert (chat.conversation, chat.system, chat.temperature) == ("new", "s", 1.5)
+        assert (chat.max_tokens, chat.sanitize, chat.offset) == (9, True, 7)
+        assert (second.index, chat.max_frame_bytes) == (1, 2000)
+
+    def test_level_1_ignores_what_is_of_level_2(self) -> None:
+        fields = {"key": 3, "conversation": "new", "offsets": "x"}
+        (first,) = answered(receive(connect(), type="batch", messages=["1"], **fields))
+        assert (first.batch, first.chat.conversation) == (None, None)
+
+    def test_an_offset_without_a_key_is_none(self) -> None:
+        batch = {"type": "batch", "id": "b", "messages": ["1"], "offsets": [4]}
+        (first,) = answered(receive(connect(), **batch))
+        assert first.chat.offset == 0
+
+    @pytest.mark.parametrize(
+        ("offsets", "named"),
+        [
+            ([0, 0], "offsets: "),
+            ([-1], "offsets[0]: "),
+            ([True], "offsets[0]: "),
+            ("x", "offsets: "),
+        ],
+    )
+    def test_wrong_offsets_are_named(self, offsets: object, named: str) -> None:
+        batch = {"type": "batch", "id": "b", "messages": ["1"], "key": "k", "offsets": offsets}
+        (error,) = sent(receive(connect(), **batch))
+        assert str(error["message"]).startswith(named)
+
+    def test_each_message_that_is_refused_is_named_by_its_index(self) -> None:
+        connection = connect(Limits(streams=1))
+        receive(connection, type="chat", id="q", message="Hi")
+        errors = sent(receive(connection, type="batch", id="b", messages=["1", "2"]))
+        assert [(e["id"], e["index"], e["code"]) for e in errors] == [
+            ("b", 0, "too_many"),
+            ("b", 1, "too_many"),
+        ]
+
+
+class TestHeartbeats:
+    """What client libraries send to keep a connection open is no broken frame."""
+
+    @pytest.mark.parametrize(
+        ("text", "reply"),
+        [
+            ("ping", "pong"),
+            ("PING", "PONG"),
+            ("ping\n", "pong"),
+            ('"ping"', '"pong"'),
+            ("__ping__", "__pong__"),
+            ("heartbeat", '{"type":"pong"}'),
+            ('{"type":"heartbeat"}', '{"type":"pong"}'),
+            ('{"type":"keepalive"}', '{"type":"pong"}'),
+        ],
+    )
+    def test_a_sign_of_life_gets_one(self, text: str, reply: str) -> None:
+        assert connect().receive(text, 0.0) == [Send(reply)]
+
+    @pytest.mark.parametrize("text", ["", " ", "\n", "\r\n", "pong", "PONG", '{"type":"pong"}'])
+    def test_what_asks_for_nothing_gets_nothing(self, text: str) -> None:
+        assert connect().receive(text, 0.0) == []
+
+    @pytest.mark.parametrize("text", ["pingx", "hello", "[]", "2", '{"type":"nope"}'])
+    def test_all_else_is_told_to_be_wrong(self, text: str) -> None:
+        assert sent(connect().receive(text, 0.0))[0]["type"] == "error"
+
+    def test_they_count_against_the_rate_limit(self) -> None:
+        connection = connect(Limits(messages_per_minute=3))
+        for text in ("", "ping", "pong"):
+            connection.receive(text, 0.0)
+        error, close = connection.receive("", 0.0)
+        assert isinstance(error, Send)
+        assert isinstance(close, Close)
+
+
+class TestFrameSizes:
+    @given(st.text(), st.integers(1_024, 2_000), st.booleans())
+    def test_parts_of_a_text_fit_and_make_the_whole(
+        self, text: str, max_bytes: int, escapes: bool
+    ) -> None:
+        text *= 60
+        parts = list(frames.split_text(text, max_bytes - frames.CHUNK_BYTES, escapes=escapes))
+        assert "".join(parts) == text
+        for part in parts:
+            assert len(frames.chunk("i" * 64, part, 2**53 - 1).encode()) <= max_bytes
+
+    @pytest.mark.parametrize("character", ["x", "é", "字", "😀", "\0", '"', "\\", "\n", "\x7f"])
+    def test_nearly_all_of_the_room_is_used(self, character: str) -> None:
+        parts = list(frames.split_text(character * 50_000, 7_820))
+        sizes = [len(frames.chunk(None, part, 0).encode()) for part in parts]
+        assert max(sizes) <= 8_000
+        assert min(sizes[:-1]) > 6_500
+
+    def test_a_tool_that_does_not_fit_is_cut_and_says_so(self) -> None:
+        fields = {"name": "n", "call": "c", "state": "done"}
+        whole = frames.tool("q", 1, **fields, arguments="{}", result="r", max_bytes=8_000)
+        assert "truncated" not in json.loads(whole)
+        for filler in ("x", "\0", "字"):
+            text = filler * 20_000
+            cut = frames.tool("q", 1, **fields, arguments=text, result=text, max_bytes=8_000)
+            assert 7_000 < len(cut.encode()) <= 8_000
+            told = json.loads(cut)
+            assert told["truncated"] is True
+            assert text.startswith(told["result"])
+
+    @pytest.mark.parametrize("value", [0, 1_023, 1_048_577, "8000", True, 1e4])
+    def test_a_bound_out_of_reason_is_refused(self, value: object) -> None:
+        for fields in ({"type": "chat", "message": "?"}, {"type": "resume", "stream": "s"}):
+            (error,) = sent(receive(connect(), id="q", offset=0, **fields, max_frame_bytes=value))
+            assert str(error["message"]).startswith("max_frame_bytes: ")

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from wireside.protocol.handshake import (
     Accept,
+    AllowedOrigins,
     Door,
     Handshake,
     Refuse,
@@ -208,7 +209,7 @@ def test_the_subprotocol_is_ours_and_never_a_ticket() -> None:
     [
         {"trusted_hosts": ["https://a.example"]},
         {"allowed_origins": ["a.example"]},
-        {"allowed_origins": ["*"]},
+        {"allowed_origins": ["**"]},
         {"public_url": "chat.example.com"},
         {"public_url": "ftp://chat.example.com"},
     ],
@@ -278,3 +279,94 @@ def test_an_address_for_others_is_known() -> None:
     assert [name for name in own if is_for_others(name)] == []
     assert not is_for_others("https://chat.localhost")
     assert is_for_others("https://localhost.example.org")
+
+
+def socket(door: Door, host: str, *origins: str, secure: bool = False, **rules: bool) -> int:
+    verdict = door.judge(Handshake([host], origins, secure, is_socket=True), **rules)
+    return verdict.status if isinstance(verdict, Refuse) else 101
+
+
+SAME = [
+    ("127.0.0.1:8080", "ws://127.0.0.1:8080", False),
+    ("127.0.0.1:8080", "WS://127.0.0.1:8080/ws/ai-chat?x=1", False),
+    ("127.0.0.1:8080", "http://127.0.0.1:8080/", False),
+    ("[::1]:8080", "ws://[::1]:8080", False),
+    ("localhost", "ws://localhost", False),
+    ("localhost", "wss://localhost", True),
+    ("localhost:443", "wss://localhost", True),
+    ("localhost", "wss://localhost:443", True),
+    ("localhost", "http://localhost", True),
+    ("localhost:443", "http://localhost", True),
+    ("localhost", "", False),
+]
+
+
+@pytest.mark.parametrize(("host", "origin", "secure"), SAME)
+def test_programs_name_the_address_that_they_connect_to(
+    host: str, origin: str, secure: bool
+) -> None:
+    assert socket(LOOPBACK, host, origin, secure=secure) == 101
+
+
+@pytest.mark.parametrize(
+    ("host", "origin"),
+    [
+        ("127.0.0.1:8080", "ws://127.0.0.1:8081"),
+        ("127.0.0.1:8080", "ws://127.0.0.1"),
+        ("127.0.0.1:8080", "http://localhost/"),
+        ("127.0.0.1:8080", "ws://evil.example:8080"),
+        ("127.0.0.1:8080", "ws://evil.example/127.0.0.1:8080"),
+        ("127.0.0.1:8080", "ws://127.0.0.1:8080@evil.example"),
+        ("localhost", "http://localhost:8080"),
+        ("localhost", "null"),
+        ("localhost", "file://"),
+        ("localhost", "file:///x/y.html"),
+        ("localhost", "ws://"),
+    ],
+)
+def test_but_no_other_one(host: str, origin: str) -> None:
+    assert socket(LOOPBACK, host, origin) == 403
+    assert socket(LOOPBACK, host, origin, origin) == 403
+
+
+def test_a_page_without_tls_is_not_our_own_page_with_it() -> None:
+    """What a browser adds by itself, a cookie, counts for our own pages only."""
+    rules = {"takes_allowed": False}
+    assert socket(LOOPBACK, "localhost", "http://localhost", secure=True, **rules) == 403
+    assert socket(LOOPBACK, "localhost", "wss://localhost", secure=True, **rules) == 101
+
+
+@pytest.mark.parametrize(
+    ("listed", "taken", "refused"),
+    [
+        ("null", ["null"], ["NULL", "file://", "https://null"]),
+        ("file://", ["file://", "file:///x"], ["null", "https://file"]),
+        (
+            "https://*.example.org",
+            ["https://a.example.org", "https://a.b.example.org", "https://A.Example.org:443"],
+            [
+                "https://example.org",
+                "http://a.example.org",
+                "https://a.example.org:8443",
+                "https://aexample.org",
+                "https://example.org.evil",
+            ],
+        ),
+        ("http://*.localhost:3000", ["http://x.localhost:3000"], ["http://x.localhost"]),
+        ("*", ["https://any.example", "null", "file://", "app://obsidian.md"], ["", "x"]),
+        ("capacitor://localhost", ["capacitor://localhost"], ["ionic://localhost"]),
+        ("https://app.example/", ["https://app.example"], ["http://app.example"]),
+    ],
+)
+def test_other_sites_are_listed_in_many_ways(
+    listed: str, taken: list[str], refused: list[str]
+) -> None:
+    origins = AllowedOrigins([listed])
+    assert [origins.has(text) for text in taken] == [True] * len(taken)
+    assert [origins.has(text) for text in refused] == [False] * len(refused)
+
+
+@pytest.mark.parametrize("listed", ["https://*.org", "https://*", "*.example.org", "https://a.*.b"])
+def test_what_is_too_wide_or_no_origin_is_not_listed(listed: str) -> None:
+    with pytest.raises(ValueError, match="WIRESIDE_ALLOWED_ORIGINS"):
+        AllowedOrigins([listed])

@@ -27,6 +27,7 @@ class Client:
     def __init__(self, chat, limits: Limits) -> None:
         self.session = Session(Connection(limits, SlidingWindow(10_000)), chat, self)
         self.frames: list[dict] = []
+        self.sizes: list[int] = []
         self.closed: int | None = None
         self.errors: list[str] = []
         self._arrived = asyncio.Event()
@@ -37,6 +38,7 @@ class Client:
     async def _send(self, frame: str) -> None:
         await self.can_send.wait()
         self.frames.append(json.loads(frame))
+        self.sizes.append(len(frame.encode()))
         self._arrived.set()
 
     async def _close(self, code: int, reason: str) -> None:
@@ -428,16 +430,50 @@ async def test_a_slow_socket_gets_fewer_larger_chunks(connect, provider) -> None
     assert len(chunks) <= 3
 
 
-async def test_no_chunk_is_larger_than_64_kib(connect, provider) -> None:
+@pytest.mark.parametrize("filler", ["x", "😀", "\0", '"', "<script", "<s"])
+@pytest.mark.parametrize("fields", [{}, {"id": "q"}, {"id": "q", "sanitize": True}])
+async def test_no_frame_is_larger_than_8000_bytes(connect, provider, filler, fields) -> None:
+    client = connect()
+    client.send(type="chat", message="Hi", **fields)
+    call = await provider.call()
+    text = filler * 30_000
+    call.steps.put_nowait(ReasoningDelta(filler * 5_000))
+    call.steps.put_nowait(ToolDelta("c", "n", "done", filler * 9_000, filler * 9_000))
+    call.say(text)
+    call.finish()
+    await client.until("done")
+    assert max(client.sizes) <= 8_000
+    is_escaped = not fields or "sanitize" in fields
+    raw = client.text(fields.get("id")).replace("&lt;", "<") if is_escaped else client.text("q")
+    assert raw == text
+    if not fields:
+        return
+    for frame in [f for f in client.frames if f["type"] == "chunk"][:4]:
+        offset = frame["offset"] - 5_000 * len(filler) - 1
+        seen = "".join(
+            f["content"]
+            for f in client.frames
+            if f["type"] == "chunk" and f["offset"] <= frame["offset"]
+        )
+        assert seen.replace("&lt;", "<") == text[:offset]
+
+
+async def test_a_client_may_ask_for_larger_or_smaller_frames(connect, provider) -> None:
     client = connect()
     client.send(type="chat", id="q", message="Hi")
     call = await provider.call()
-    call.say("😀" * 100_000)
+    call.say("字" * 20_000)
     call.finish()
     await client.until("done")
-    chunks = [f for f in client.frames if f["type"] == "chunk"]
-    assert max(len(f["content"].encode()) for f in chunks) <= 65536
-    assert client.text("q") == "😀" * 100_000
+    stream = client.frames[0]["stream"]
+    client.sizes.clear()
+    for number, bound in enumerate((1_024, 30_000)):
+        fields = {"id": f"r{number}", "stream": stream, "offset": 0}
+        client.send(type="resume", **fields, max_frame_bytes=bound)
+        await client.until("done", id=f"r{number}")
+        assert bound * 0.8 < max(client.sizes) <= bound
+        assert client.text(f"r{number}") == "字" * 20_000
+        client.sizes.clear()
 
 
 async def test_the_rate_limit_answers_then_closes(connect) -> None:
@@ -497,3 +533,250 @@ async def test_a_burst_of_pings_is_answered_whole(connect) -> None:
         client.send(type="ping", id="p", t="x" * 256)
     await client.until("pong", count=1_000)
     assert client.closed is None
+
+
+class TestBatches:
+    """A level 2 batch belongs to the server, as a single answer does."""
+
+    async def test_each_message_has_its_start_and_its_end(self, connect, provider) -> None:
+        client = connect()
+        client.send(type="batch", id="b", messages=["a", "b"], system="s", max_tokens=5)
+        for number in range(2):
+            call = await provider.call(number)
+            assert [m.text for m in call.request.messages] == ["s", "ab"[number]]
+            assert call.request.max_tokens == 5
+            call.say(f"answer {number}")
+            call.finish()
+        await client.until("done", count=2)
+        starts = [f for f in client.frames if f["type"] == "start"]
+        assert [f["index"] for f in starts] == [0, 1]
+        assert len({f["stream"] for f in starts}) == 2
+        assert client.text("b") == "answer 0answer 1"
+        client.send(type="chat", id="b", message="Hi")  # the id is free again
+        await provider.call(2)
+
+    async def test_it_is_answered_to_its_end_when_the_connection_drops(
+        self, connect, provider
+    ) -> None:
+        client = connect()
+        client.send(type="batch", id="b", messages=["a", "b", "c"], key="k")
+        call = await provider.call(0)
+        call.say("one")
+        await client.until("chunk")
+        stream = client.frames[0]["stream"]
+        await client.leave()
+        call.finish()
+        for number in (1, 2):
+            call = await provider.call(number)
+            call.say(str(number))
+            call.finish()
+            while not call.is_closed:
+                await asyncio.sleep(0)
+        back = connect()
+        back.send(type="batch", id="again", messages=["a", "b", "c"], key="k", offsets=[3])
+        await back.until("done", count=3)
+        assert [f["index"] for f in back.frames if f["type"] == "start"] == [0, 1, 2]
+        assert back.text("again") == "12"
+        assert back.frames[0]["stream"] == stream
+        assert len(provider.calls) == 3
+
+    async def test_it_is_answered_when_the_connection_drops_at_once(
+        self, connect, provider
+    ) -> None:
+        client = connect()
+        client.send(type="batch", id="b", messages=["a", "b"])
+        await client.leave()
+        for number in range(2):
+            (await provider.call(number)).finish()
+
+    async def test_the_same_key_joins_a_batch_that_runs(self, connect, provider) -> None:
+        client = connect()
+        client.send(type="batch", id="b", messages=["a", "a"], key="k")
+        (await provider.call(0)).finish()
+        call = await provider.call(1)
+        call.say("part")
+        back = connect()
+        back.send(type="batch", id="x", messages=["a", "a"], key="k")
+        await back.until("chunk")
+        call.finish()
+        await back.until("done", count=2)
+        await client.until("done", count=2)
+        assert len(provider.calls) == 2
+        streams = {f["stream"] for f in (*client.frames, *back.frames) if f["type"] == "start"}
+        assert len(streams) == 2
+
+    async def test_resumed_and_its_end_carry_the_index(self, connect, provider) -> None:
+        client = connect()
+        client.send(type="batch", id="b", messages=["a", "b"])
+        (await provider.call(0)).finish()
+        call = await provider.call(1)
+        stream = (await client.until("start", index=1))["stream"]
+        back = connect()
+        back.send(type="resume", id="r", stream=stream, offset=0)
+        assert (await back.until("resumed"))["index"] == 1
+        call.finish()
+        assert (await back.until("done"))["index"] == 1
+
+    async def test_cancel_ends_all_of_it_for_good(self, connect, provider) -> None:
+        client = connect()
+        batch = {"type": "batch", "messages": ["a", "b", "c"], "key": "k"}
+        client.send(id="b", **batch)
+        call = await provider.call()
+        call.say("part")
+        await client.until("chunk")
+        client.send(type="cancel", id="b")
+        await client.until("done", count=3)
+        ends = [(f["index"], f["reason"]) for f in client.frames if f["type"] == "done"]
+        assert ends == [(index, "cancelled") for index in range(3)]
+        assert call.is_closed
+        client.send(id="again", **batch)
+        await client.until("done", id="again", count=3)
+        assert len(provider.calls) == 1
+        assert client.text("again") == "part"
+
+    async def test_one_message_that_fails_is_named_and_the_next_goes_on(
+        self, connect, provider
+    ) -> None:
+        client = connect()
+        client.send(type="batch", id="b", messages=["a", "b"])
+        (await provider.call(0)).fail(ProviderUnavailable())
+        (await provider.call(1)).finish()
+        await client.until("done", index=1)
+        error = await client.until("error")
+        assert (error["id"], error["index"], error["code"]) == ("b", 0, "provider_unavailable")
+        client.send(type="batch", id="m", messages=["a", "b"], model="nope")
+        await client.until("error", id="m", count=2)
+        errors = [f for f in client.frames if f.get("id") == "m"]
+        assert [(f["index"], f["code"]) for f in errors] == [
+            (0, "unknown_model"),
+            (1, "unknown_model"),
+        ]
+
+    async def test_in_a_conversation_each_sees_the_turns_before(self, connect, provider) -> None:
+        client = connect()
+        batch = {"type": "batch", "messages": ["a", "b"], "conversation": "new", "key": "k"}
+        client.send(id="b", **batch)
+        for number in range(2):
+            call = await provider.call(number)
+            call.say(f"answer {number}")
+            call.finish()
+        await client.until("done", count=2)
+        assert [m.text for m in provider.calls[1].request.messages] == ["a", "answer 0", "b"]
+        conversations = {f["conversation"] for f in client.frames if f["type"] == "start"}
+        assert len(conversations) == 1
+        back = connect()
+        back.send(id="again", **batch)
+        await back.until("done", count=2)
+        assert back.text("again") == "answer 0answer 1"
+        assert len(provider.calls) == 2
+
+    async def test_a_level_1_batch_ends_with_its_connection(self, connect, provider) -> None:
+        client = connect()
+        client.send(type="batch", messages=["a", "b"])
+        call = await provider.call()
+        await client.leave()
+        while not call.is_closed:
+            await asyncio.sleep(0)
+        assert len(provider.calls) == 1
+
+
+async def test_a_level_2_chat_brings_its_context(connect, provider) -> None:
+    client = connect()
+    turns = [
+        {"role": "user", "content": "One?"},
+        {"role": "assistant", "content": "1"},
+    ]
+    client.send(type="chat", id="q", message="Two?", messages=turns, system="s", key="k")
+    call = await provider.call()
+    context = [(m.role, m.text) for m in call.request.messages]
+    assert context == [("system", "s"), ("user", "One?"), ("assistant", "1"), ("user", "Two?")]
+    call.finish()
+    await client.until("done")
+    assert "conversation" not in client.frames[0]
+    client.send(type="chat", id="o", message="Two?", messages=turns[:1], system="s", key="k")
+    await provider.call(1)  # with another context it is another question
+
+
+async def test_a_system_message_of_the_context_takes_the_servers_place(parts, provider) -> None:
+    client = Client(ChatService(parts, Rules(system="server's")), Limits())
+    own = [{"role": "system", "content": "own"}]
+    client.send(type="chat", id="a", message="?", messages=own)
+    client.send(type="chat", id="b", message="?")
+    texts = [[m.text for m in (await provider.call(n)).request.messages] for n in range(2)]
+    assert texts == [["own", "?"], ["server's", "?"]]
+    await client.leave()
+
+
+class TestUnexpectedFailures:
+    """Whatever fails behind a request, it has its one end and the connection goes on."""
+
+    async def test_of_a_question(self, connect, chat, provider, monkeypatch) -> None:
+        client = connect()
+
+        async def fail(ask: object) -> None:
+            raise KeyError("nobody has foreseen this")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(chat, "ask", fail)
+            client.send(type="chat", message="Hi")
+            client.send(type="chat", id="q", message="Hi")
+            client.send(type="batch", id="b", messages=["a", "b"])
+            await client.until("error", count=4)
+        level_1 = [f for f in client.frames if set(f) == {"type", "message"}]
+        assert len(level_1) == 1
+        ends = sorted((f["id"], f.get("index", 0), f["code"]) for f in client.frames if "id" in f)
+        assert ends == [("b", 0, "internal"), ("b", 1, "internal"), ("q", 0, "internal")]
+        client.send(type="chat", id="q", message="Hi")  # the id is free, and the line goes on
+        client.send(type="chat", message="Hi")
+        for number in range(2):
+            (await provider.call(number)).finish()
+        await client.until("done", count=2)
+
+    async def test_of_a_resume(self, connect, chat, monkeypatch) -> None:
+        client = connect()
+
+        async def fail(name: str) -> None:
+            raise OSError("disk")
+
+        monkeypatch.setattr(chat, "find", fail)
+        for _ in range(2):
+            client.send(type="resume", id="r", stream="s", offset=0)
+            error = await client.until("error")
+            assert (error["id"], error["code"]) == ("r", "internal")
+            client.frames.clear()
+
+    async def test_of_frames_that_cannot_be_made(self, connect, provider) -> None:
+        client = connect()
+        client.send(type="chat", id="q", message="Hi")
+        client.send(type="chat", id="other", message="Hi")
+        (await provider.call(0)).say("\ud800")  # half a character: no JSON holds it
+        assert (await client.until("error", id="q"))["code"] == "internal"
+        call = await provider.call(1)
+        call.say("all well")
+        call.finish()
+        await client.until("done", id="other")
+
+    async def test_of_a_stored_question(self, connect, chat, provider, monkeypatch) -> None:
+        client = connect()
+
+        async def fail(*_: object) -> None:
+            raise ZeroDivisionError
+
+        with monkeypatch.context() as patched:
+            patched.setattr(chat, "_context", fail)
+            client.send(type="chat", id="q", message="Hi", conversation="new")
+            assert (await client.until("error", id="q"))["code"] == "internal"
+
+    async def test_a_question_whose_conversation_is_deleted_ends(
+        self, connect, chat, provider
+    ) -> None:
+        client = connect()
+        client.send(type="chat", id="a", message="one", conversation="new")
+        await provider.call()
+        conversation = (await client.until("start"))["conversation"]
+        client.send(type="chat", id="b", message="two", conversation=conversation)
+        while not (await chat.library.open(conversation)).waiting:
+            await asyncio.sleep(0)
+        await chat.library.delete([conversation])
+        assert (await client.until("error", id="b"))["code"] == "not_found"
+        assert (await client.until("done", id="a"))["reason"] == "cancelled"
