@@ -41,7 +41,7 @@ const open = (url = given.url, options = {{}}) =>
   new Wireside(url, {{ WebSocket, onState: (state) => states.push(state), ...options }});
 const caught = (promise) => promise.then(
   (value) => ({{ value }}),
-  (error) => ({{ name: error.name, code: error.code, message: error.message, retryAfter: error.retryAfter }}),
+  ({{ name, code, message, retryAfter }}) => ({{ name, code, message, retryAfter }}),
 );
 """
 
@@ -102,8 +102,8 @@ def runtime(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def run(runtime: str, tmp_path: Path) -> Run:
-    """Run a module that sets ``result``, and return that. The process has to end by itself, without an unhandled
-    rejection. ``functions`` are what it can ``tell``; the rest is in ``given``.
+    """Run a module that sets ``result``, and return that. The process has to end by itself, without
+    an unhandled rejection. ``functions`` are what it can ``tell``; the rest is in ``given``.
     """
     return runner(runtime, tmp_path)
 

@@ -1,5 +1,5 @@
-"""Many cuts, in every form a network can break, while ``wireside.js`` reads answers: each text must be exactly the
-model's, and each question must have been asked once.
+"""Many cuts, in every form a network can break, while ``wireside.js`` reads answers: each text must
+be exactly the model's, and each question must have been asked once.
 
     python tests/clients/cuts.py --cuts 10000 --runtime node22
 """
@@ -28,55 +28,9 @@ import runtimes
 from proxy import BadWire
 from server_process import ServerProcess
 
-from wireside.testing import FakeOpenAI, answer
+from wireside.testing import FakeOpenAI
 
-PROGRAM = """
-import { Wireside } from "./wireside.mjs";
-import process from "node:process";
-const WebSocket = globalThis.WebSocket ?? (await import(WS_PACKAGE)).default;
-const random = Math.random;
-Math.random = () => random() / 20; // of the back-off: the cuts are to be many, not the waits
-let isOver = false;
-process.stdin.on("data", () => (isOver = true));
-const errors = [];
-process.on("unhandledRejection", (error) => errors.push(`unhandled: ${error}`));
-let [answers, connections, pieces, wrong] = [0, 0, 0, 0];
-const say = (last) => console.log(JSON.stringify({ answers, connections, pieces, wrong, errors, last }));
-
-async function read(answer) {
-  let text = "";
-  for await (const piece of answer) { text += piece; pieces++; }
-  answers++;
-  if (text !== EXPECTED || text !== (await answer.text) || answer.reason !== "stop") {
-    wrong++;
-    errors.push(`${answer.reason} ${text.length} of ${EXPECTED.length}`);
-  }
-}
-
-async function talk(kind) {
-  const chat = new Wireside(URL_OF_WIRE, {
-    WebSocket, pingMs: 1000, timeoutMs: 5000,
-    onState: (state) => { if (state === "connected") connections++; },
-  });
-  while (!isOver) {
-    try {
-      if (kind === "batch") for (const answer of chat.batch(["Hi", "Hi"])) await read(answer);
-      else if (kind === "many") await Promise.all(Array.from({ length: 4 }, () => read(chat.ask("Hi"))));
-      else await read(chat.ask("Hi", kind === "stored" ? { conversation: "new" } : {}));
-    } catch (error) {
-      errors.push(`${kind}: ${error.code ?? ""} ${error.message}`);
-      wrong++;
-    }
-  }
-  chat.close();
-}
-
-const timer = setInterval(() => say(false), 1000);
-await Promise.all(KINDS.map(talk));
-clearInterval(timer);
-say(true);
-process.exit(0);
-"""
+PROGRAM = Path(__file__).with_name("cuts.mjs")
 
 LIMITS = {
     "OPENAI_API_KEY": "lab",
@@ -84,7 +38,6 @@ LIMITS = {
     "messages_per_minute": 10_000_000,
     "messages_per_minute_address": 10_000_000,
     "requests_per_minute_address": 10_000_000,
-    "title_model": "off",
 }
 
 
@@ -93,27 +46,26 @@ async def run(
 ) -> dict[str, Any]:
     """Read answers until so many connections were cut. Returns what was counted."""
     text = FakeOpenAI.text(300)
-    lab = FakeOpenAI(script=None)
+    lab = FakeOpenAI(count=300, rate=150)
     dice = random.Random(7)
     async with lab:
-        lab.answer_with(*(answer(300, rate=150) for _ in range(200_000 if cuts > 1000 else 5000)))
         async with (
             ServerProcess(folder / "server", lab.url, **LIMITS) as server,
             BadWire(server.port, dice, mean_s=mean_s) as wire,
         ):
-            values = {
-                "WS_PACKAGE": str(runtimes.install("ws", "ws@8") / "ws" / "wrapper.mjs"),
-                "EXPECTED": text,
-                "URL_OF_WIRE": f"ws://127.0.0.1:{wire.port}/ws/ai-chat",
-                "KINDS": kinds,
+            given = {
+                "ws": str(runtimes.install("ws", "ws@8") / "ws" / "wrapper.mjs"),
+                "expected": text,
+                "url": f"ws://127.0.0.1:{wire.port}/ws/ai-chat",
+                "kinds": kinds,
             }
-            constants = "".join(f"const {k} = {json.dumps(v)};\n" for k, v in values.items())
             client = (ROOT / "assets" / "client" / "wireside.js").read_bytes()
             (folder / "wireside.mjs").write_bytes(client)
-            (folder / "cuts.mjs").write_text(constants + PROGRAM)
+            (folder / "cuts.mjs").write_bytes(PROGRAM.read_bytes())
             process = await asyncio.create_subprocess_exec(
                 *runtimes.command(runtime),
                 "cuts.mjs",
+                json.dumps(given),
                 cwd=folder,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,

@@ -24,7 +24,7 @@ def say(
     double.send(connection, type="done", offset=len(text), reason="stop", **about)
 
 
-# ---- consumers -------------------------------------------------------------------------------------------------------
+# ---- consumers --------------------------------------------------------------------------------
 
 
 def test_every_consumer_gets_the_whole_answer(
@@ -166,7 +166,7 @@ def test_fewer_answers_at_once_than_expected_are_as_good(run: Run) -> None:
     assert found == [{"value": name} for name in "abcde"]
 
 
-# ---- mistakes of programs --------------------------------------------------------------------------------------------
+# ---- mistakes of programs ---------------------------------------------------------------------
 
 
 def test_mistakes_have_clear_ends(run: Run, server: ServerProcess, lab: FakeOpenAI) -> None:
@@ -276,7 +276,7 @@ def test_pages_of_plain_http_have_no_random_uuid(
     assert found == "one"
 
 
-# ---- what the protocol carries ---------------------------------------------------------------------------------------
+# ---- what the protocol carries ----------------------------------------------------------------
 
 
 def test_a_conversation_goes_on(run: Run, server: ServerProcess, lab: FakeOpenAI) -> None:
@@ -418,7 +418,7 @@ def test_a_resume_that_comes_too_soon_is_sent_again(run: Run) -> None:
     assert double.frames[2]["offset"] == 4
 
 
-# ---- batches ---------------------------------------------------------------------------------------------------------
+# ---- batches ----------------------------------------------------------------------------------
 
 
 def test_a_batch_is_answered_in_order(run: Run, server: ServerProcess, lab: FakeOpenAI) -> None:
@@ -563,7 +563,7 @@ def test_the_rest_of_a_batch_survives_a_cut_of_the_real_server(
     assert all(found[1:])
 
 
-# ---- over time -------------------------------------------------------------------------------------------------------
+# ---- over time --------------------------------------------------------------------------------
 
 
 def test_memory_holds_the_text_and_little_more(run: Run, runtime: str) -> None:

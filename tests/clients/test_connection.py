@@ -31,7 +31,7 @@ def say(double: Double, connection: ServerConnection, frame: dict[str, Any], tex
     double.send(connection, type="done", offset=len(text), reason="stop", usage={}, **about)
 
 
-# ---- attempts that fail ----------------------------------------------------------------------------------------------
+# ---- attempts that fail -----------------------------------------------------------------------
 
 
 def test_a_refused_port_is_tried_again(run: Run, wire: Wire, lab: FakeOpenAI) -> None:
@@ -123,7 +123,7 @@ def test_a_question_on_a_dead_idle_connection_is_sent_again(
     assert found == FakeOpenAI.text(20)
 
 
-# ---- servers that close ----------------------------------------------------------------------------------------------
+# ---- servers that close -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("code", [1011, 1012, 1013])
@@ -296,7 +296,7 @@ def test_without_a_number_it_waits_a_minute_after_a_policy_violation(run: Run) -
     assert 60_000 in waits
 
 
-# ---- servers that refuse ---------------------------------------------------------------------------------------------
+# ---- servers that refuse ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
