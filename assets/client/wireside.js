@@ -61,11 +61,8 @@ export class WiresideError extends Error {
 /** One answer. Iterate it for its pieces of text, or await `text`. Leaving the loop early stops the answer. */
 export class Answer {
   #client;
-  /** @type {Set<{ parts: Part[], wake: () => void }>} */
   #readers = new Set();
-  /** @type {unknown} */
   #error = null;
-  /** @type {any} */
   #settle = {};
   // what the client keeps of a request
   _isOver = false;
@@ -153,7 +150,7 @@ export class Answer {
     return id && { ...this.request, conversation: id };
   }
 
-  /** Returns whether the frame is the last one. @param {any} frame */
+  /** Returns whether the frame is the last one. */
   _take(frame) {
     const { type, id, offset, ...rest } = frame;
     const isLast = type === "done" || type === "error";
@@ -181,7 +178,6 @@ export class Answer {
     return isLast;
   }
 
-  /** @param {Reason} reason @param {Usage | null} usage */
   _end(reason, usage = null) {
     if (this._isOver) return;
     Object.assign(this, { reason, usage, _isOver: true });
@@ -190,7 +186,6 @@ export class Answer {
     for (const { wake } of this.#readers) wake();
   }
 
-  /** @param {unknown} error */
   _fail(error) {
     if (this._isOver) return;
     this._isOver = true;
@@ -200,7 +195,6 @@ export class Answer {
     for (const { wake } of this.#readers) wake();
   }
 
-  /** @param {Part} part */
   #put(part) {
     for (const { parts, wake } of this.#readers) {
       const last = parts[parts.length - 1];
@@ -215,9 +209,7 @@ export class Answer {
 export class Batch {
   #client;
   #next = 0; // the place of the next answer on this connection
-  /** @type {number | null} */
   #current = null;
-  /** @type {Answer | null} */
   #resumed = null;
   _isSent = false;
   _isStopping = false;
@@ -225,7 +217,6 @@ export class Batch {
   _sends = 0;
   _hasBegun = false;
 
-  /** @param {Wireside} client @param {any} request */
   constructor(client, request) {
     this.#client = client;
     this.request = request;
@@ -259,7 +250,6 @@ export class Batch {
     return this.#resumed ? this.#resumed._frame() : this.request;
   }
 
-  /** @param {any} frame */
   _take(frame) {
     const isLast = frame.type === "done" || frame.type === "error";
     if (this.#resumed) return this.#resumed._take(frame);
@@ -277,12 +267,10 @@ export class Batch {
     return isLast && this._isOver;
   }
 
-  /** @param {Reason} reason */
   _end(reason) {
     for (const answer of this.answers) answer._end(reason);
   }
 
-  /** @param {unknown} error */
   _fail(error) {
     for (const answer of this.answers) answer._fail(error);
   }
@@ -291,10 +279,8 @@ export class Batch {
 /** A stored conversation. `id` is null until the first answer has started. */
 export class Conversation {
   #client;
-  /** @type {Answer | null} */
   #opener = null;
 
-  /** @param {Wireside} client @param {string | null} id */
   constructor(client, id) {
     this.#client = client;
     this.id = id;
@@ -305,7 +291,6 @@ export class Conversation {
     return this.#client.ask(message, { ...options, conversation: this });
   }
 
-  /** @param {Answer} answer */
   _idFor(answer) {
     if (this.id) return this.id;
     if (!this.#opener || this.#opener._isOver) this.#opener = answer; // the one before it has failed
@@ -319,7 +304,6 @@ export class Wireside {
   #WebSocket;
   #pingMs;
   #timeoutMs;
-  /** @type {any} */
   #socket = null;
   #attempt = 0; // counts connections: what belongs to an earlier one is ignored
   #attemptAt = 0;
@@ -334,11 +318,8 @@ export class Wireside {
   #retryAfterS = POLICY_WAIT_S;
   #limit = MAX_STREAMS;
   #count = 0;
-  /** @type {Set<any>} requests without an end, as they were asked */
-  #open = new Set();
-  /** @type {Map<string, any>} those that were sent on this connection */
-  #sent = new Map();
-  /** @type {Map<unknown, any>} */
+  #open = new Set(); // requests without an end, as they were asked
+  #sent = new Map(); // those that were sent on this connection, by id
   #timers = new Map();
   #isClosed = false;
   #look = () => this.#check(true);
@@ -379,6 +360,7 @@ export class Wireside {
    * Ask. Returns at once; without a connection the question is sent as soon as there is one.
    * @param {string} message
    * @param {AskOptions} [options]
+   * @returns {Answer}
    */
   ask(message, options) {
     const { signal, conversation, ...rest } = options ?? {};
@@ -389,6 +371,7 @@ export class Wireside {
    * Ask 1 to 20 questions, answered one after another.
    * @param {string[]} messages
    * @param {AskOptions} [options]
+   * @returns {Batch}
    */
   batch(messages, options) {
     const { signal, conversation, ...rest } = options ?? {};
@@ -402,6 +385,7 @@ export class Wireside {
    * @param {string} stream
    * @param {number} [offset]
    * @param {{ signal?: AbortSignal }} [options]
+   * @returns {Answer}
    */
   follow(stream, offset = 0, { signal } = {}) {
     const answer = new Answer(this, null);
@@ -422,7 +406,6 @@ export class Wireside {
     this.#end(null);
   }
 
-  /** @param {any} request */
   _stop(request) {
     if (request._isOver || request._isStopping) return;
     this.#cancel(request);
@@ -431,13 +414,6 @@ export class Wireside {
 
   // ---- requests ----------------------------------------------------------------------------------------------------
 
-  /**
-   * @template {Answer | Batch} T
-   * @param {new (client: Wireside, request: any) => T} Kind
-   * @param {any} frame
-   * @param {{ conversation: any, signal: any }} options
-   * @returns {T}
-   */
   #begin(Kind, frame, { conversation, signal }) {
     const { id, ...named } = { key: randomKey(), ...frame }; // ids are this client's
     let copy = named;
@@ -453,12 +429,6 @@ export class Wireside {
     return this.#submit(request, signal);
   }
 
-  /**
-   * @template {Answer | Batch} T
-   * @param {T} request
-   * @param {any} signal
-   * @returns {T}
-   */
   #submit(request, signal) {
     if (this.#isClosed) request._fail(this.error ?? closedError());
     if (request._isOver) return request;
@@ -487,7 +457,6 @@ export class Wireside {
     }
   }
 
-  /** @param {string} data */
   #receive(data) {
     this.#heardAt = now();
     this.#clear("frame");
@@ -512,7 +481,7 @@ export class Wireside {
     if (isLast || frame.type === "start") this.#pump();
   }
 
-  /** Whether a refused request waits for its turn. @param {any} request @param {any} error */
+  /** Whether a refused request waits for its turn. */
   #sendsLater(request, error) {
     const others = this.#sent.size - 1;
     const isOneTooMany = error.code === "too_many" && others > 0;
@@ -531,14 +500,12 @@ export class Wireside {
     return true;
   }
 
-  /** @param {any} request */
   #cancel(request) {
     request._isStopping = true;
     if (!request._sends) this.#open.delete(request);
     else if (this.#sent.get(request.id) === request) this.#send({ type: "cancel", id: request.id });
   }
 
-  /** @param {any} request @param {AbortSignal} signal */
   #watch(request, signal) {
     const abort = () => {
       request._fail(signal.reason);
@@ -546,7 +513,7 @@ export class Wireside {
     };
     if (signal.aborted) return abort();
     signal.addEventListener("abort", abort);
-    const texts = (request.answers ?? [request]).map((/** @type {Answer} */ answer) => answer.text);
+    const texts = (request.answers ?? [request]).map((answer) => answer.text);
     Promise.allSettled(texts).then(() => signal.removeEventListener("abort", abort));
   }
 
@@ -581,12 +548,12 @@ export class Wireside {
     }
     const socket = this.#socket;
     socket.onopen = () => isCurrent() && this.#onOpen();
-    socket.onmessage = (/** @type {any} */ { data }) => isCurrent() && this.#receive(data);
+    socket.onmessage = ({ data }) => isCurrent() && this.#receive(data);
     let cause = "";
-    socket.onclose = (/** @type {any} */ { code, reason }) => {
+    socket.onclose = ({ code, reason }) => {
       if (isCurrent()) this.#lost(code, lostError(reason || cause || `The connection was lost (${code}).`));
     };
-    socket.onerror = (/** @type {any} */ event) => {
+    socket.onerror = (event) => {
       cause = event?.message || "The connection failed.";
       // A close follows, or not: Node 22 fires none for an attempt that failed.
       if (isCurrent()) this.#after("error", this.#isOpen ? 1000 : 0, () => this.#lost(1006, lostError(cause)));
@@ -629,12 +596,7 @@ export class Wireside {
     }
   }
 
-  /**
-   * The connection, or an attempt to get one, is over.
-   * @param {number} code
-   * @param {WiresideError} error
-   * @param {boolean} [wasNotTried] there was no handshake
-   */
+  /** The connection, or an attempt to get one, is over. */
   #lost(code, error, wasNotTried = false) {
     const wasOpen = this.#isOpen;
     const hadFrames = this.#heardAt > 0 && now() - this.#openedAt > 1000;
@@ -656,7 +618,7 @@ export class Wireside {
     this.#tell("waiting", error);
   }
 
-  /** End where the handshake is refused for good. @param {number} status @param {Error | null} [cause] */
+  /** End where the handshake is refused for good. */
   #isRefused(status, cause = null) {
     const isUnseen = status === 426 || status < 400;
     if (status >= 500 || status === 408 || status === 425 || status === 429 || !status) return false;
@@ -689,7 +651,6 @@ export class Wireside {
   async #statusByHttp() {
     const url = this.#url.replace(/^ws/, "http");
     const signal = AbortSignal.timeout(this.#timeoutMs);
-    /** @param {string} address @param {RequestMode} [mode] */
     const get = async (address, mode) => {
       const response = await fetch(address, { mode, signal, cache: "no-store" });
       response.body?.cancel().catch(() => {});
@@ -704,9 +665,9 @@ export class Wireside {
     return this.#openedAt ? 0 : 426; // it has let this page in before: a proxy whose server restarts looks the same
   }
 
-  /** After 1009: the request that was too large fails alone, where it can be told which. @param {WiresideError} error */
+  /** After 1009: the request that was too large fails alone, where it can be told which. */
   #refuseLargest(error) {
-    const size = (/** @type {any} */ request) => (request.stream ? 0 : JSON.stringify(request.request).length);
+    const size = (request) => (request.stream ? 0 : JSON.stringify(request.request).length);
     const sent = [...this.#open].filter((request) => request.request && request._sends);
     const largest = sent.sort((a, b) => size(b) - size(a))[0];
     if (!largest || size(largest) < 65_536) return false;
@@ -716,7 +677,7 @@ export class Wireside {
     return true;
   }
 
-  /** Let go of the socket, whatever its state. @param {boolean} [isGoodbye] */
+  /** Let go of the socket, whatever its state. */
   #drop(isGoodbye = false) {
     const socket = this.#socket;
     this.#socket = null;
@@ -742,7 +703,6 @@ export class Wireside {
     }
   }
 
-  /** @param {WiresideError | null} error */
   #end(error) {
     if (this.#isClosed) return;
     this.#isClosed = true;
@@ -755,7 +715,6 @@ export class Wireside {
     this.#tell("closed", error);
   }
 
-  /** @param {State} state @param {Error | null} [error] */
   #tell(state, error = null) {
     this.state = state;
     this.error = error;
@@ -766,12 +725,10 @@ export class Wireside {
     }
   }
 
-  /** @param {object} frame */
   #send(frame) {
     if (this.#socket?.readyState === 1) this.#socket.send(JSON.stringify(frame));
   }
 
-  /** @param {unknown} name @param {number} ms @param {() => void} work */
   #after(name, ms, work) {
     this.#clear(name);
     const timer = setTimeout(() => {
@@ -781,14 +738,12 @@ export class Wireside {
     this.#timers.set(name, timer);
   }
 
-  /** @param {unknown} name */
   #clear(name) {
     clearTimeout(this.#timers.get(name));
     this.#timers.delete(name);
   }
 }
 
-/** @param {string | URL} url */
 function addressOf(url) {
   const page = globalThis.location?.href;
   let address;
@@ -809,12 +764,12 @@ function randomKey() {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** The protocol takes no lone surrogates. @param {string} _ @param {unknown} value */
+/** The protocol takes no lone surrogates. */
 function wellFormed(_, value) {
   return typeof value === "string" ? value.replace(/\p{Cs}/gu, "\uFFFD") : value;
 }
 
 const now = () => performance.now(); // does not jump with the clock
 const closedError = () => new WiresideError({ message: "The client was closed." });
-const lostError = (/** @type {string} */ message) => new WiresideError({ message, retryable: true });
-const messageOf = (/** @type {unknown} */ error) => (error instanceof Error ? error.message : String(error));
+const lostError = (message) => new WiresideError({ message, retryable: true });
+const messageOf = (error) => (error instanceof Error ? error.message : String(error));

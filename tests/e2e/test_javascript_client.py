@@ -162,21 +162,21 @@ def react() -> list[Path]:
     return [modules / name for name in names]
 
 
-def test_strict_mode_asks_once(page: Page, served, lab, react: list[Path]) -> None:
+def test_strict_mode_asks_once(new_context, served, lab, react: list[Path]) -> None:
     """React mounts each component twice in development."""
     lab.answer_with(answer(["one ", "two"]), answer(["three"]))
     asked = len(lab.chats)
     complaints: list[str] = []
+    page = new_context(bypass_csp=True).new_page()
+    page.goto(f"{served.url}/api/health/live")
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
-    html = "<!doctype html><link rel=icon href=data:,><div id=root></div>"
-    page.route("**/strict.html", lambda route: route.fulfill(body=html, content_type="text/html"))
-    page.goto(f"{served.url}/strict.html")
     for file in react:
         page.add_script_tag(path=file)
     page.evaluate(
         """async (code) => {
           const { Wireside } = await import("/assets/client/wireside.js");
+          document.body.innerHTML = "<div id=root></div>";
           Object.assign(window, { Wireside, states: [], url: "/ws/ai-chat" });
           new Function(code)();
         }""",
@@ -196,7 +196,7 @@ def plain_http(
     arguments = [*browser_type_launch_args["args"], "--host-resolver-rules=MAP chat.test 127.0.0.1"]
     server = served_with(running_lab.url, tmp_path, WIRESIDE_TRUSTED_HOSTS="chat.test")
     browser = browser_type.launch(**{**browser_type_launch_args, "args": arguments})
-    page = browser.new_page()
+    page = browser.new_page(bypass_csp=True)
     page.goto(f"http://chat.test:{server.port}/api/health/live")
     yield page
     browser.close()
@@ -223,23 +223,16 @@ def test_pages_of_plain_http_can_ask(plain_http: Page, lab) -> None:
     )
 
 
-def test_a_page_that_is_refused_is_told(page: Page, served, proxy, lab) -> None:
-    """A browser does not tell a page the status of a handshake: it looks by HTTP."""
-    page.route(
-        "http://other.test/",
-        lambda route: route.fulfill(body="<title>other</title>", content_type="text/html"),
-    )
-    source = (Path(__file__).parents[2] / "assets" / "client" / "wireside.js").read_text()
-    page.goto("http://other.test/")
-    found = page.evaluate(
-        """async ([source, port]) => {
+def test_a_page_that_is_refused_is_told(plain_http: Page, served) -> None:
+    """A browser does not tell a page the status of a handshake: the client looks by HTTP."""
+    found = plain_http.evaluate(
+        """async (port) => {
           Math.random = () => 0.02;
-          const address = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
-          const { Wireside } = await import(address);
+          const { Wireside } = await import("/assets/client/wireside.js");
           const chat = new Wireside(`ws://127.0.0.1:${port}/ws/ai-chat`);
           return chat.ask("Hi").text.catch(({ code, message }) => ({ code, message }));
         }""",
-        [source, served.port],
+        served.port,
     )
     assert found["code"] == "unauthorized"
     assert "origin" in found["message"]
