@@ -247,14 +247,16 @@ export class Batch {
     this.#next = 0;
     this.#current = null;
     this.#resumed = this.answers.find((answer) => answer.stream && !answer._isOver) ?? null;
-    return this.#resumed ? this.#resumed._frame() : this.request;
+    if (this.#resumed) return this.#resumed._frame();
+    return { ...this.request, offsets: this.answers.map((answer) => answer.offset) };
   }
 
   _take(frame) {
     const isLast = frame.type === "done" || frame.type === "error";
     if (this.#resumed) return this.#resumed._take(frame);
     const at = frame.index ?? this.#current ?? this.#next;
-    if (frame.type === "error" && !this._hasBegun && !this.answers[0]._isOver && WHOLE_BATCH.has(frame.code)) {
+    const isFirst = !this._hasBegun && frame.index === undefined && !this.answers[0]._isOver;
+    if (frame.type === "error" && isFirst && WHOLE_BATCH.has(frame.code)) {
       this._fail(new WiresideError(frame)); // it was refused as a whole
       return true;
     }

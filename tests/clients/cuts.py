@@ -48,35 +48,35 @@ async def run(
     text = FakeOpenAI.text(300)
     lab = FakeOpenAI(count=300, rate=150)
     dice = random.Random(7)
-    async with lab:
-        async with (
-            ServerProcess(folder / "server", lab.url, **LIMITS) as server,
-            BadWire(server.port, dice, mean_s=mean_s) as wire,
-        ):
-            given = {
-                "ws": str(runtimes.install("ws", "ws@8") / "ws" / "wrapper.mjs"),
-                "expected": text,
-                "url": f"ws://127.0.0.1:{wire.port}/ws/ai-chat",
-                "kinds": kinds,
-            }
-            client = (ROOT / "assets" / "client" / "wireside.js").read_bytes()
-            (folder / "wireside.mjs").write_bytes(client)
-            (folder / "cuts.mjs").write_bytes(PROGRAM.read_bytes())
-            process = await asyncio.create_subprocess_exec(
-                *runtimes.command(runtime),
-                "cuts.mjs",
-                json.dumps(given),
-                cwd=folder,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-            )
-            try:
-                counts = await _watch(process, wire, cuts)
-            finally:
-                if process.returncode is None:
-                    process.kill()
-                    await process.wait()
-            return {"cuts": wire.cuts, "asked": len(lab.chats), **counts}
+    async with (
+        lab,
+        ServerProcess(folder / "server", lab.url, **LIMITS) as server,
+        BadWire(server.port, dice, mean_s=mean_s) as wire,
+    ):
+        given = {
+            "ws": str(runtimes.install("ws", "ws@8") / "ws" / "wrapper.mjs"),
+            "expected": text,
+            "url": f"ws://127.0.0.1:{wire.port}/ws/ai-chat",
+            "kinds": kinds,
+        }
+        client = (ROOT / "assets" / "client" / "wireside.js").read_bytes()
+        (folder / "wireside.mjs").write_bytes(client)
+        (folder / "cuts.mjs").write_bytes(PROGRAM.read_bytes())
+        process = await asyncio.create_subprocess_exec(
+            *runtimes.command(runtime),
+            "cuts.mjs",
+            json.dumps(given),
+            cwd=folder,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        try:
+            counts = await _watch(process, wire, cuts)
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        return {"cuts": wire.cuts, "asked": len(lab.chats), **counts}
 
 
 async def _watch(process: asyncio.subprocess.Process, wire: BadWire, cuts: int) -> dict[str, Any]:
