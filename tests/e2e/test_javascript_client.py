@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserType, Page, expect
+from playwright.sync_api import Page, expect
 
 from wireside.testing import FakeOpenAI, answer, failure
 
@@ -189,17 +189,12 @@ def test_strict_mode_asks_once(new_context, served, lab, react: list[Path]) -> N
 
 
 @pytest.fixture
-def plain_http(
-    browser_type: BrowserType, browser_type_launch_args, served_with, running_lab, tmp_path
-) -> Iterator[Page]:
+def plain_http(new_context, served_with, running_lab, tmp_path) -> Iterator[Page]:
     """A page of plain http that is not of this machine: no secure context."""
-    arguments = [*browser_type_launch_args["args"], "--host-resolver-rules=MAP chat.test 127.0.0.1"]
     server = served_with(running_lab.url, tmp_path, WIRESIDE_TRUSTED_HOSTS="chat.test")
-    browser = browser_type.launch(**{**browser_type_launch_args, "args": arguments})
-    page = browser.new_page(bypass_csp=True)
+    page = new_context(bypass_csp=True).new_page()
     page.goto(f"http://chat.test:{server.port}/api/health/live")
     yield page
-    browser.close()
     server.stop()
 
 
