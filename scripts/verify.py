@@ -79,6 +79,7 @@ TEST = (
     Step("slow tests", tool("pytest", "-q", *PATIENT, *SAME, *UNIT, "-m", "slow")),
     Step("faults", tool("pytest", "-q", *BY_SCOPE, *files("tests/faults", "test_storm.py"))),
     Step("fuzzing", tool("pytest", "-q", *BESIDE, *SAME, "tests/fuzz")),
+    Step("clients", tool("pytest", "-q", *PATIENT, "tests/clients")),
     Step("proxies", tool("pytest", "-q", *PATIENT, "tests/proxies")),
     Step("packaging", tool("pytest", "-q", *BY_SCOPE, "tests/packaging")),
     # a process of its own: Playwright leaves a loop running, and async tests can't follow it

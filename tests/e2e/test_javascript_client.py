@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
 from playwright.sync_api import Page, expect
 
 from wireside.testing import FakeOpenAI, answer, failure
@@ -84,3 +89,145 @@ def test_another_page_can_follow(page: Page, served, proxy, lab) -> None:
     assert lab.has_begun()
     lab.go_on()
     assert other.evaluate("() => followed.text") == "one two"
+
+
+# ---- what only a browser does ----------------------------------------------------------------
+
+
+def test_a_tab_in_the_background_goes_on_where_it_was(page: Page, served, proxy, lab) -> None:
+    """Chromium freezes it; its connection is lost meanwhile."""
+    begin(page, served, proxy)
+    lab.answer_with(answer(200, rate=150))
+    page.evaluate("() => { window.answer = chat.ask('Hi'); }")
+    page.wait_for_function("() => answer.soFar.length > 50")
+    session = page.context.new_cdp_session(page)
+    session.send("Page.setWebLifecycleState", {"state": "frozen"})
+    proxy.cut()
+    proxy.mend()
+    session.send("Page.setWebLifecycleState", {"state": "active"})
+    assert page.evaluate("() => answer.text") == FakeOpenAI.text(200)
+
+
+def test_news_of_the_network_are_heeded_at_once(page: Page, served, proxy, lab) -> None:
+    begin(page, served, proxy)
+    page.evaluate("() => { Math.random = () => 1; }")  # the longest back-off
+    proxy.cut()
+    page.wait_for_function("() => states.filter((s) => s === 'waiting').length === 4")
+    proxy.mend()
+    lab.answer_with(answer(["back"]))
+    page.evaluate("() => { window.answer = chat.ask('Hi'); }")
+    page.wait_for_timeout(1100)  # attempts have a second between them
+    began = page.evaluate("() => performance.now()")
+    page.evaluate("() => { window.dispatchEvent(new Event('online')); }")
+    assert page.evaluate("() => answer.text") == "back"
+    assert page.evaluate("() => performance.now()") - began < 6000  # the back-off is 8 s
+
+
+REACT = """
+const { useEffect, useState, createElement, StrictMode } = React;
+function Chat() {
+  const [text, setText] = useState("");
+  useEffect(() => {
+    const chat = new Wireside(url, { onState: (state) => states.push(state) });
+    let isMounted = true;
+    (async () => {
+      try {
+        let all = "";
+        for await (const piece of chat.ask("Hi")) { all += piece; if (isMounted) setText(all); }
+      } catch (error) {
+        if (isMounted) throw error;
+      }
+    })();
+    return () => { isMounted = false; chat.close(); };
+  }, []);
+  return createElement("p", { id: "text" }, text);
+}
+ReactDOM.createRoot(document.getElementById("root")).render(
+  createElement(StrictMode, null, createElement(Chat)),
+);
+"""
+
+
+@pytest.fixture(scope="session")
+def react() -> list[Path]:
+    """React 18's files for script tags, in the order to load them."""
+    sys.path.insert(0, str(Path(__file__).parents[1] / "clients"))
+    import runtimes
+
+    try:
+        modules = runtimes.install("react", "react@18", "react-dom@18")
+    except runtimes.Missing as error:
+        pytest.skip(str(error))
+    names = ("react/umd/react.development.js", "react-dom/umd/react-dom.development.js")
+    return [modules / name for name in names]
+
+
+def test_strict_mode_asks_once(new_context, served, lab, react: list[Path]) -> None:
+    """React mounts each component twice in development."""
+    lab.answer_with(answer(["one ", "two"]), answer(["three"]))
+    asked = len(lab.chats)
+    complaints: list[str] = []
+    page = new_context(bypass_csp=True).new_page()
+    page.goto(f"{served.url}/api/health/live")
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
+    for file in react:
+        page.add_script_tag(path=file)
+    page.evaluate(
+        """async (code) => {
+          const { Wireside } = await import("/assets/client/wireside.js");
+          document.body.innerHTML = "<div id=root></div>";
+          Object.assign(window, { Wireside, states: [], url: "/ws/ai-chat" });
+          new Function(code)();
+        }""",
+        REACT,
+    )
+    expect(page.locator("#text")).to_have_text("one two")
+    assert page.evaluate("() => states") == ["closed", "connecting", "connected"]
+    assert len(lab.chats) == asked + 1
+    assert complaints == []
+
+
+@pytest.fixture
+def plain_http(new_context, served_with, running_lab, tmp_path) -> Iterator[Page]:
+    """A page of plain http that is not of this machine: no secure context."""
+    server = served_with(running_lab.url, tmp_path, WIRESIDE_TRUSTED_HOSTS="chat.test")
+    page = new_context(bypass_csp=True).new_page()
+    page.goto(f"http://chat.test:{server.port}/api/health/live")
+    yield page
+    server.stop()
+
+
+def test_pages_of_plain_http_can_ask(plain_http: Page, lab) -> None:
+    lab.answer_with(answer(["one"]))
+    assert plain_http.evaluate("() => [isSecureContext, typeof crypto.randomUUID]") == [
+        False,
+        "undefined",
+    ]
+    assert (
+        plain_http.evaluate(
+            """async () => {
+          const { Wireside } = await import("/assets/client/wireside.js");
+          const chat = new Wireside(`ws://${location.host}/ws/ai-chat`);
+          const text = await chat.ask("Hi").text;
+          chat.close();
+          return text;
+        }"""
+        )
+        == "one"
+    )
+
+
+def test_a_page_that_is_refused_is_told(plain_http: Page, served) -> None:
+    """A browser does not tell a page the status of a handshake: the client looks by HTTP."""
+    found = plain_http.evaluate(
+        """async (port) => {
+          Math.random = () => 0.02;
+          const { Wireside } = await import("/assets/client/wireside.js");
+          const chat = new Wireside(`ws://127.0.0.1:${port}/ws/ai-chat`);
+          return chat.ask("Hi").text.catch(({ code, message }) => ({ code, message }));
+        }""",
+        served.port,
+    )
+    assert found["code"] == "unauthorized"
+    assert "origin" in found["message"]

@@ -34,6 +34,14 @@ def test_what_others_load_is_never_kept_for_ever() -> None:
     assert browser.get("/assets/css/none.css").status_code == 404
 
 
+def test_the_client_is_served_under_the_name_of_a_module_too() -> None:
+    browser = client()
+    module = browser.get("/assets/client/wireside.mjs")
+    assert module.content == browser.get("/assets/client/wireside.js").content
+    assert module.headers["content-type"].startswith("text/javascript")
+    assert module.headers["cache-control"] == "no-cache"
+
+
 def test_a_teams_logo_is_served_and_changes_the_version(tmp_path: Path) -> None:
     logo = tmp_path / "logo.png"
     logo.write_bytes(b"png")

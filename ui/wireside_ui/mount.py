@@ -83,6 +83,9 @@ class _Assets(StaticFiles):
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         """Answer with the file."""
+        if path == "client/wireside.mjs":
+            # The same module by the name that Node takes for one whatever `package.json` says.
+            path = "client/wireside.js"
         response = await super().get_response(path, scope)
         is_ours = path.startswith(("css/", "fonts/", "icons/", "account.js", "doctor.js"))
         response.headers["Cache-Control"] = KEPT if is_ours else "no-cache"

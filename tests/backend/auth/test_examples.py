@@ -69,12 +69,12 @@ async def test_the_curl_examples_work(environment: dict[str, str]) -> None:
 )
 async def test_the_javascript_example_works(environment: dict[str, str], tmp_path: Path) -> None:
     (example,) = blocks("js", "ticket")
-    shutil.copy(ROOT / "assets" / "client" / "wireside.js", tmp_path)
-    (tmp_path / "package.json").write_text('{"type": "module"}')
-    (tmp_path / "example.js").write_text(example)
+    shutil.copy(ROOT / "assets" / "client" / "wireside.js", tmp_path / "wireside.mjs")
+    (tmp_path / "package.json").write_text('{"type": "commonjs"}')  # as `npm init` writes it
+    (tmp_path / "example.mjs").write_text(example)
     has_sockets = "typeof WebSocket !== 'undefined'"
     is_new = "true" in await run(environment, "node", "-p", has_sockets)
     flags = [] if is_new else ["--experimental-websocket"]  # Node 20 and 21
-    said = await run(environment, "node", *flags, "example.js")
+    said = await run(environment, "node", *flags, "example.mjs")
     assert said.strip()
     assert "error" not in said.lower()

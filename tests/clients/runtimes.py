@@ -1,0 +1,82 @@
+"""JavaScript runtimes to test ``wireside.js`` in, and packages for them.
+
+Node 20 is the machine's own (with the package ``ws``, as it has no WebSocket), the others come from npm into a cache
+folder (``WIRESIDE_TEST_CACHE``, by default ``~/.cache/wireside-tests``) when they are asked for first.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+CACHE = Path(
+    os.environ.get("WIRESIDE_TEST_CACHE") or Path.home() / ".cache" / "wireside-tests"
+).expanduser()
+
+INSTALL_S = 300.0
+
+RUNTIMES: dict[str, tuple[tuple[str, ...], str, tuple[str, ...]]] = {
+    "node20": (("node@20",), "node", ()),
+    "node22": (("node@22",), "node", ()),
+    "node24": (("node@24",), "node", ()),
+    "deno": (("deno@2",), "deno", ("run", "--allow-all", "--no-lock", "--quiet")),
+    "bun": (("bun@1",), "bun", ()),
+}
+"""Packages, the program's name, its arguments before a file."""
+
+
+class Missing(Exception):
+    """A runtime or a package cannot be had here; the text says why."""
+
+
+def command(name: str) -> list[str]:
+    """Return the command that runs a module in this runtime. Raises ``Missing``."""
+    packages, program, arguments = RUNTIMES[name]
+    path = install(name, *packages) / ".bin" / program
+    if not _runs(str(path)):
+        raise Missing(f"{' '.join(packages)} from npm does not run here")
+    return [str(path), *arguments]
+
+
+def install(folder: str, *packages: str) -> Path:
+    """Install packages once; returns ``node_modules``. Raises ``Missing``."""
+    npm = shutil.which("npm")
+    target = CACHE / folder
+    modules = target / "node_modules"
+    done = target / ".installed"
+    wanted = "\n".join(packages)
+    if done.exists() and done.read_text() == wanted:
+        return modules
+    if npm is None:
+        raise Missing("there is no npm here")
+    target.mkdir(parents=True, exist_ok=True)
+    with (target / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # test processes run in parallel
+        if done.exists() and done.read_text() == wanted:
+            return modules
+        (target / "package.json").write_text('{"private": true}')
+        try:
+            installed = subprocess.run(
+                [npm, "install", "--no-audit", "--no-fund", "--no-progress", *packages],
+                cwd=target,
+                capture_output=True,
+                text=True,
+                timeout=INSTALL_S,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise Missing(f"npm did not bring {wanted} within {INSTALL_S:.0f} s") from error
+        if installed.returncode:
+            raise Missing(f"npm cannot install {wanted}: {installed.stderr.strip()[-300:]}")
+        done.write_text(wanted)
+    return modules
+
+
+def _runs(path: str) -> bool:
+    try:
+        run = subprocess.run([path, "--version"], capture_output=True, timeout=60, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return run.returncode == 0

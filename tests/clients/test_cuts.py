@@ -1,0 +1,26 @@
+"""Cuts in the short form; ``python tests/clients/cuts.py --cuts 10000`` is the long one."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import cuts
+import pytest
+
+
+@pytest.mark.timeout(120)
+def test_cuts_lose_nothing_and_ask_nothing_twice(runtime: str, tmp_path: Path) -> None:
+    """Plain, stored and parallel answers: each whole, each asked once."""
+    found = asyncio.run(
+        cuts.run(
+            tmp_path,
+            runtime=runtime,
+            cuts=25,
+            mean_s=0.5,
+            kinds=("plain", "plain", "stored", "many"),
+        )
+    )
+    assert found["errors"] == []
+    assert found["cuts"] >= 25
+    assert (found["wrong"], found["answers"]) == (0, found["asked"])
