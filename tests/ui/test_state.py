@@ -40,7 +40,7 @@ class TestStates:
     @pytest.mark.parametrize(
         ("reason", "state"),
         [("stop", "done"), ("cancelled", "stopped"), ("interrupted", "interrupted"),
-         ("length", "interrupted"), ("content_filter", "done")],
+         ("length", "length_reached"), ("content_filter", "filtered")],
     )  # fmt: skip
     def test_an_end_has_its_state(self, stream, reason: Any, state: str) -> None:
         assert state_of(turn_with(stream.close(reason))) == state

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from wireside.chat.conversation import Turn
@@ -37,10 +37,20 @@ def state_of(turn: Turn) -> State:
     match end.reason:
         case "cancelled":
             return "stopped"
-        case "interrupted" | "length":
+        case "interrupted":
             return "interrupted"
+        case "length":
+            return "length_reached"
+        case "content_filter":
+            return "filtered"
         case _:
             return "done"
+
+
+def model_of(turn: Turn, names: Mapping[str, str]) -> str:
+    """Return which model answers a turn, with commas where several did; ``names`` by id."""
+    models = dict.fromkeys(stream.model for stream in turn.segments if stream.model)
+    return seen(", ".join(names.get(model, model) for model in models))
 
 
 def retry_after(turn: Turn) -> float | None:
@@ -59,10 +69,11 @@ def row_of(
     place: tuple[int, int] = (0, 1),
     allowance: Allowance | None = None,
     chars: int | None = None,
+    names: Mapping[str, str] = {},
 ) -> Row:
     """Return a turn as the transcript shows it, with its place among its siblings. An answer that
     still grows stays empty: what it holds comes by ``Follower.tick``. Of one that has more than
-    ``chars`` there is the beginning.
+    ``chars`` there is the beginning. ``names`` are those of the models, by id.
     """
     sibling, siblings = place
     row = Row(
@@ -72,6 +83,8 @@ def row_of(
         sibling=sibling,
         siblings=siblings,
         feedback=turn.feedback.verdict if turn.feedback else "",
+        model=model_of(turn, names),
+        asked_at=turn.created_at,
     )
     if not turn.segments or turn.is_live:
         return row

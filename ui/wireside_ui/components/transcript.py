@@ -53,6 +53,9 @@ WORDS: Mapping[str, str] = {
     "stop": "Stop",
     "continue": "Continue",
     "stopped": "You stopped this answer.",
+    "length_reached": "This answer reached its greatest length.",
+    "filtered": "The model service's content filter ended this answer.",
+    "reasoning_took": "Reasoning · {time}",
     "interrupted": "This answer was interrupted.",
     "error": "Something went wrong.",
     "try_again": "Try again",
@@ -70,9 +73,20 @@ WORDS: Mapping[str, str] = {
 }
 """Every word the component shows, in English. Names in braces are replaced by numbers."""
 
-State = Literal["waiting", "thinking", "streaming", "done", "stopped", "interrupted", "error"]
+State = Literal[
+    "waiting",
+    "thinking",
+    "streaming",
+    "done",
+    "stopped",
+    "interrupted",
+    "length_reached",
+    "filtered",
+    "error",
+]
 """``waiting``: the question has not its turn yet; ``thinking``: asked, no text yet; ``streaming``:
-text comes.
+text comes; ``length_reached`` and ``filtered``: the model service ended the answer, because of its
+length or by its content filter.
 """
 
 ActionName = Literal[
@@ -128,6 +142,10 @@ class Row:
     """
     siblings: int = 1
     feedback: Literal["", "up", "down"] = ""
+    model: str = ""
+    """Which model answered; several where "Continue" was given to another one."""
+    asked_at: float = 0.0
+    """When the question was asked, in seconds since 1970; 0 where that is not known."""
 
 
 class RowPatch(TypedDict, total=False):
@@ -143,6 +161,7 @@ class RowPatch(TypedDict, total=False):
     sibling: int
     siblings: int
     feedback: Literal["", "up", "down"]
+    model: str
 
 
 @dataclass(frozen=True, slots=True)

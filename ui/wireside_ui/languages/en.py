@@ -23,8 +23,21 @@ WORDS: Mapping[str, str] = {
     "no_such_model": "No model of that name",
     "connect_now": "Connect now",
     "message_box": "Message box",
+    "model_gone": "“{model}” is not offered any more; “{other}” will answer.",
+    "invalid_temperature": "The temperature must be a number from 0 to 2.",
+    "invalid_max_tokens": "The longest answer must be a whole number from 1 to 1,000,000.",
+    "invalid_model": "This model's name can't be used. Choose another model.",
+    "invalid_system": "The instructions are too long: at most 20,000 characters fit.",
+    "storage_blocked": (
+        "This browser blocks site data here: unsent text is lost when the page is closed."
+    ),
+    "no_files": "Files can't be attached yet. Paste the text you want to ask about.",
+    "not_started": (
+        "The page has not started: a script was blocked or did not load. Your text stays "
+        "here; reload the page to try again."
+    ),
     "too_big": "This text is too big to be sent at once.",
-    "settings_note": "For every question you ask from here on.",
+    "settings_note": "For this conversation, from the next answer on.",
     "reset": "Reset",
     "no_model": "No model yet",
     "model": "Model",
@@ -55,7 +68,7 @@ WORDS: Mapping[str, str] = {
     "placeholder": "Ask me anything…",
     "send": "Send",
     "cancel": "Cancel",
-    "editing": "Editing a message; what follows it will be asked anew",
+    "editing": "Editing a message: the answer will be new, and the earlier version is kept",
     "offline_hint": "No connection: your text is kept and can be sent in a moment.",
     "too_long": "{over} characters too many; at most {limit} fit.",
     "disclaimer": "Answers may be wrong. Check what matters.",
