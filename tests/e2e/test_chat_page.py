@@ -98,9 +98,8 @@ class TestErrors:
         lab.answer_with(answer(["first half", "never sent"]).cut(1))
         say(chat_page, "Hi")
         expect(last_answer(chat_page)).to_contain_text("first half")
-        expect(
-            chat_page.get_by_role("button", name=re.compile("Continue|Try again"))
-        ).to_be_visible()
+        expect(chat_page.get_by_role("button", name="Continue")).to_be_visible()
+        expect(chat_page.get_by_role("button", name="Try again")).to_be_visible()
 
     def test_too_long_a_message_is_told_before_it_is_sent(self, chat_page: Page) -> None:
         chat_page.get_by_test_id("input-chat").fill("x" * 100_002)
@@ -539,3 +538,53 @@ class TestBlockedStorage:
         expect(page.locator("#ws-hint")).to_contain_text("blocks site data")
         page.get_by_test_id("input-chat").press("Enter")
         expect(last_answer(page)).to_contain_text("fine")
+
+
+DROP = """(target, [kind, type]) => {
+  const data = new DataTransfer();
+  data.items.add(new File(["x"], "notes." + type, { type: "image/" + type }));
+  const event = kind === "paste"
+    ? new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true })
+    : new DragEvent(kind, { dataTransfer: data, bubbles: true, cancelable: true });
+  target.dispatchEvent(event);
+  return event.defaultPrevented;
+}"""
+
+
+class TestFiles:
+    @pytest.mark.parametrize("place", ["main", ".ws-composer", "header"])
+    def test_a_dropped_file_is_caught_and_answered(self, chat_page: Page, place: str) -> None:
+        target = chat_page.locator(place).first
+        assert target.evaluate(DROP, ["dragover", "png"]), "the browser would open it"
+        assert target.evaluate(DROP, ["drop", "png"])
+        expect(chat_page.locator("#ws-hint")).to_contain_text("Files can't be attached yet")
+
+    def test_a_pasted_picture_is_answered(self, chat_page: Page) -> None:
+        box = chat_page.get_by_test_id("input-chat")
+        assert box.evaluate(DROP, ["paste", "png"])
+        expect(chat_page.locator("#ws-hint")).to_contain_text("Files can't be attached yet")
+
+
+class TestEnds:
+    @pytest.mark.parametrize(
+        ("reason", "told", "goes_on"),
+        [
+            ("length", "reached its greatest length", True),
+            ("content_filter", "content filter ended this answer", False),
+        ],
+    )
+    def test_an_end_says_which(
+        self, chat_page: Page, lab, reason: str, told: str, goes_on: bool
+    ) -> None:
+        lab.answer_with(answer(["some text"], finish=reason))
+        say(chat_page, "Hi")
+        expect(chat_page.get_by_text(told)).to_be_visible()
+        more = chat_page.get_by_role("button", name="Continue")
+        expect(more).to_have_count(1 if goes_on else 0)
+
+    def test_a_providers_cut_can_be_continued(self, chat_page: Page, lab) -> None:
+        lab.answer_with(answer(["first half ", "never sent"]).cut(1), answer(["second half"]))
+        say(chat_page, "Hi")
+        expect(chat_page.get_by_role("button", name="Try again")).to_be_visible()
+        chat_page.get_by_role("button", name="Continue").click()
+        expect(last_answer(chat_page)).to_contain_text("first half second half")

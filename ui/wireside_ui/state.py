@@ -88,16 +88,27 @@ def row_of(
     )
     if not turn.segments or turn.is_live:
         return row
-    error = turn.end.error if turn.end else None
     reasoning, tools = _beside_text(turn)
     return replace(
         row,
         html=_html(text_of(turn, language), chars, markup, allowance),
         reasoning=seen(_shown(reasoning, language)),
         tools=tools,
-        error=seen(sentence_in(language, error)) if error else "",
+        error=seen(_sentence(turn, language)),
         retry_after=retry_after(turn),
     )
+
+
+def _sentence(turn: Turn, language: str) -> str:
+    """Return why an answer failed, "" for one that has not.
+
+    Where the page counts down to the next try, the sentence does not say a time of its own.
+    """
+    error = turn.end.error if turn.end else None
+    if error is None:
+        return ""
+    is_counted = retry_after(turn) is not None
+    return words_in(language)["service_busy"] if is_counted else sentence_in(language, error)
 
 
 def text_of(turn: Turn, language: str) -> str:

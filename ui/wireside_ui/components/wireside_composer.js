@@ -112,7 +112,6 @@ export default {
     window.addEventListener("wireside:open", this.onOpen);
     window.addEventListener("wireside:model", this.onModel);
     window.addEventListener("wireside:deleted", this.onDeleted);
-    window.addEventListener("wireside:restored", this.onRestored);
     window.addEventListener("pagehide", this.syncChoice);
     document.addEventListener("dragover", this.onDrag);
     document.addEventListener("drop", this.onDrop);
@@ -137,7 +136,6 @@ export default {
     window.removeEventListener("wireside:open", this.onOpen);
     window.removeEventListener("wireside:model", this.onModel);
     window.removeEventListener("wireside:deleted", this.onDeleted);
-    window.removeEventListener("wireside:restored", this.onRestored);
     window.removeEventListener("pagehide", this.syncChoice);
     document.removeEventListener("dragover", this.onDrag);
     document.removeEventListener("drop", this.onDrop);
@@ -240,7 +238,17 @@ export default {
     },
     // A conversation that was deleted while this page showed it is there again.
     comeBack(id) {
-      if (!this.id && location.pathname === this.address(id)) this.show(id, null);
+      if (this.id) return;
+      if (location.pathname === this.address(id)) return this.show(id, null);
+      if (this.left?.id !== id) return;
+      const { text } = this.left;
+      if (text && this.text === text) {
+        this.setText("");
+        drafts.write("draft", id, text);
+      }
+      this.left = null;
+      this.replaces = true;
+      this.onOpen({ detail: id });
     },
     // The model and settings of a conversation, as the server has them.
     setChoice(id, options) {
@@ -334,13 +342,16 @@ export default {
       // what was deleted is not gone back to; an entry that the drawer made is not one for itself
       if (isOther && (this.replaces || history.state?.drawer)) history.replaceState(null, "", address);
       else if (isOther) history.pushState(null, "", address);
+      else if (history.state?.drawer) history.back();
       this.replaces = false;
       this.show(id, turn);
       if (!turn && matchMedia("(hover: hover)").matches) this.$refs.box.focus({ preventScroll: true });
     },
     onHistory() {
       const path = location.pathname.slice(this.base.length);
-      this.show(path.startsWith("/c/") ? path.slice(3) : "", new URLSearchParams(location.search).get("turn"));
+      const id = path.startsWith("/c/") ? path.slice(3) : "";
+      const turn = new URLSearchParams(location.search).get("turn");
+      if (id !== this.id || turn) this.show(id, turn); // else the drawer was closed
     },
     show(id, turn) {
       this.syncChoice();
@@ -459,23 +470,12 @@ export default {
     // ---- a conversation that is deleted while it is shown ---------------------------------------
     onDeleted(e) {
       const { id } = this;
-      if (!id || !e.detail.includes(id)) return;
+      if (!id || !this.isConnected || !e.detail.includes(id)) return;
       this.salvage(id);
       this.left = { id, text: drafts.read("draft", "") };
       this.replaces = true;
       this.onOpen({ detail: "" });
       this.isSalvaged = Boolean(this.text);
-    },
-    onRestored(e) {
-      const { id, text } = this.left ?? {};
-      if (!id || this.id || !e.detail.includes(id)) return;
-      if (text && this.text === text) {
-        this.setText("");
-        drafts.write("draft", id, text);
-      }
-      this.left = null;
-      this.replaces = true;
-      this.onOpen({ detail: id });
     },
 
     // ---- the model and its settings ------------------------------------------------------------

@@ -76,6 +76,7 @@ WORDS: Mapping[str, str] = {
         "Die Seite ist nicht gestartet: Ein Skript wurde blockiert oder nicht geladen. Dein "
         "Text bleibt hier; lade die Seite neu."
     ),
+    "service_busy": "Der Modelldienst ist ausgelastet.",
     "too_big": "Dieser Text ist zu groß, um ihn auf einmal zu senden.",
     "settings_note": "Für diese Unterhaltung, ab der nächsten Antwort.",
     "reset": "Zurücksetzen",
@@ -173,6 +174,16 @@ WORDS: Mapping[str, str] = {
     "account_by_proxy": (
         "Dieser Server überlässt das Anmelden dem Proxy vor ihm, und der hat nicht gesagt, "
         "wer du bist."
+    ),
+    "account_is_disabled": (
+        "Dieses Konto ist gesperrt. Wende dich an die Verwaltung dieses Servers."
+    ),
+    "account_disable_sure": (
+        "{name} sperren? Alle Anmeldungen enden, und die Schlüssel gelten nicht mehr."
+    ),
+    "account_cookies_blocked": (
+        "Dieser Browser blockiert hier Cookies, und die Anmeldung braucht eines. Erlaube "
+        "Cookies für diese Adresse oder öffne die Seite in einem eigenen Tab."
     ),
     "account_wrong": "Das hat nicht geklappt: Name oder Passwort stimmt nicht.",
     "account_service_expired": (

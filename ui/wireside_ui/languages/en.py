@@ -36,6 +36,7 @@ WORDS: Mapping[str, str] = {
         "The page has not started: a script was blocked or did not load. Your text stays "
         "here; reload the page to try again."
     ),
+    "service_busy": "The model service is busy.",
     "too_big": "This text is too big to be sent at once.",
     "settings_note": "For this conversation, from the next answer on.",
     "reset": "Reset",
@@ -128,6 +129,14 @@ WORDS: Mapping[str, str] = {
     "account_forgotten": "Password forgotten? An administrator can send you a new link.",
     "account_by_proxy": "This server leaves signing in to the proxy in front of it, and that has "
     "not said who you are.",
+    "account_is_disabled": "This account is disabled. Ask an administrator of this server.",
+    "account_disable_sure": (
+        "Disable {name}? They are signed out everywhere, and their keys stop working."
+    ),
+    "account_cookies_blocked": (
+        "This browser blocks cookies here, and signing in needs one. Allow cookies for this "
+        "address, or open the page in a tab of its own."
+    ),
     "account_wrong": "That did not work: the name or the password is wrong.",
     "account_service_expired": (
         "This sign-in took too long, was finished already, or began in another browser. "

@@ -81,6 +81,7 @@ WORDS: Mapping[str, str] = {
         "La página no se ha iniciado: un script fue bloqueado o no se cargó. Tu texto sigue "
         "aquí; recarga la página para volver a intentarlo."
     ),
+    "service_busy": "El servicio del modelo está ocupado.",
     "too_big": "Este texto es demasiado grande para enviarlo de una vez.",
     "settings_note": "Para esta conversación, desde la próxima respuesta.",
     "reset": "Restablecer",
@@ -176,6 +177,16 @@ WORDS: Mapping[str, str] = {
     "account_by_proxy": (
         "Este servidor deja el inicio de sesión al proxy que tiene delante, y este no ha "
         "dicho quién eres."
+    ),
+    "account_is_disabled": (
+        "Esta cuenta está desactivada. Consulta a un administrador de este servidor."
+    ),
+    "account_disable_sure": (
+        "¿Desactivar a {name}? Se cerrarán sus sesiones y sus claves dejarán de funcionar."
+    ),
+    "account_cookies_blocked": (
+        "Este navegador bloquea aquí las cookies, y para iniciar sesión hace falta una. "
+        "Permite las cookies para esta dirección o abre la página en su propia pestaña."
     ),
     "account_wrong": "No ha funcionado: el nombre o la contraseña no son correctos.",
     "account_service_expired": (

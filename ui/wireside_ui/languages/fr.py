@@ -77,6 +77,7 @@ WORDS: Mapping[str, str] = {
         "La page n’a pas démarré : un script a été bloqué ou n’a pas été chargé. Votre texte "
         "reste ici ; rechargez la page pour réessayer."
     ),
+    "service_busy": "Le service du modèle est occupé.",
     "too_big": "Ce texte est trop grand pour être envoyé en une fois.",
     "settings_note": "Pour cette conversation, à partir de la prochaine réponse.",
     "reset": "Réinitialiser",
@@ -174,6 +175,16 @@ WORDS: Mapping[str, str] = {
     "account_by_proxy": (
         "Ce serveur laisse la connexion au proxy placé devant lui, et celui-ci n’a pas dit "
         "qui vous êtes."
+    ),
+    "account_is_disabled": (
+        "Ce compte est désactivé. Adressez-vous à un administrateur de ce serveur."
+    ),
+    "account_disable_sure": (
+        "Désactiver {name} ? Ses sessions prennent fin et ses clés ne fonctionnent plus."
+    ),
+    "account_cookies_blocked": (
+        "Ce navigateur bloque ici les cookies, et la connexion en a besoin. Autorisez-les "
+        "pour cette adresse ou ouvrez la page dans son propre onglet."
     ),
     "account_wrong": "Cela n’a pas marché : le nom ou le mot de passe est faux.",
     "account_service_expired": (

@@ -70,6 +70,7 @@ WORDS: Mapping[str, str] = {
     "storage_blocked": "此浏览器在这里阻止网站数据：关闭页面后未发送的文字会丢失。",
     "no_files": "暂时无法附加文件。请粘贴要询问的文字。",
     "not_started": "页面未能启动：脚本被阻止或未能加载。您的文字仍在此处；请重新加载页面再试。",
+    "service_busy": "模型服务繁忙。",
     "too_big": "这段文字太大，无法一次发送。",
     "settings_note": "用于此对话，从下一个回答开始。",
     "reset": "重置",
@@ -160,6 +161,12 @@ WORDS: Mapping[str, str] = {
     "account_password": "密码",
     "account_forgotten": "忘记密码？管理员可以给你发送新的链接。",
     "account_by_proxy": "此服务器由前面的代理负责登录，而代理没有说明你是谁。",
+    "account_is_disabled": "此账户已停用。请联系此服务器的管理员。",
+    "account_disable_sure": "停用 {name}？其所有登录将结束，密钥将失效。",
+    "account_cookies_blocked": (
+        "此浏览器在这里阻止 Cookie，而登录需要 Cookie。请允许此地址使用 "
+        "Cookie，或在单独的标签页中打开此页面。"
+    ),
     "account_wrong": "登录失败：名称或密码不正确。",
     "account_service_expired": (
         "这次登录用时过长、已经完成，或是在另一个浏览器中开始的。请重新开始。"

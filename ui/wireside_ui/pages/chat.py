@@ -180,6 +180,8 @@ class ChatPage:
             language,
             wake=self._wake.set,
             tell=lambda sentence: self._composer.tell(sentence),
+            on_listed=self._come_back_if_missing,
+            on_undone=lambda conversation_id: self._composer.come_back(conversation_id),
             sharing=sharing,
         )
         self._is_seen = asyncio.Event()
@@ -355,6 +357,11 @@ class ChatPage:
         self._marks.clear()
         self._late.clear()
         self._changed.clear()
+
+    def _come_back_if_missing(self, conversation_id: str) -> None:
+        """Show a conversation again that was deleted while the page showed it."""
+        if conversation_id == self._missing:
+            self._composer.come_back(conversation_id)
 
     def _show_title(self) -> None:
         title = seen(self._conversation.title) if self._conversation else ""

@@ -45,6 +45,16 @@ function nameOfTab() {
   return fresh;
 }
 
+// Somebody has signed out in another tab: what was written here before is not for whoever signs in next.
+function forgetBeforeSignOut() {
+  const since = Number(get("sessionStorage", "wireside.since") ?? 0);
+  if (since < Number(get("localStorage", "wireside.signed-out") ?? 0)) {
+    for (const key of keysOf("sessionStorage")) if (key.startsWith("wireside.")) set("sessionStorage", key, null);
+  }
+  set("sessionStorage", "wireside.since", String(Date.now()));
+}
+
+forgetBeforeSignOut();
 const TAB = nameOfTab();
 const beat = () => set("localStorage", `wireside.tab.${TAB}`, String(Date.now()));
 beat();
