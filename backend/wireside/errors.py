@@ -114,7 +114,7 @@ class Forbidden(Unauthorized):
 class AccountDisabled(Forbidden):
     """The account is known, and an administrator has disabled it."""
 
-    sentence = "This account is disabled. Ask an administrator of this server."
+    sentence = "This account is disabled."
 
 
 class SignInFailed(Unauthorized):

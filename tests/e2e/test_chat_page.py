@@ -521,6 +521,24 @@ class TestDrafts:
         expect(chat_page.get_by_test_id("message-user")).to_have_text("one, better")
         expect(box).to_have_value("")
 
+    def test_another_edit_loses_nothing_of_the_first(self, chat_page: Page, lab) -> None:
+        lab.answer_with(answer(["first"]), answer(["second"]))
+        for question, told in (("one", "first"), ("two", "second")):
+            say(chat_page, question)
+            expect(last_answer(chat_page)).to_contain_text(told)
+        box = chat_page.get_by_test_id("input-chat")
+        box.fill("unsent")
+        edits = chat_page.get_by_role("button", name="Edit")
+        edits.first.click()
+        expect(box).to_have_value("one")
+        box.fill("one, changed")
+        edits.first.click()
+        expect(box).to_have_value("one, changed")
+        edits.last.click()
+        expect(box).to_have_value("two")
+        chat_page.keyboard.press("Escape")
+        expect(box).to_have_value("unsent\none, changed")
+
 
 BLOCK = """for (const name of %s)
   Object.defineProperty(window, name, { get() { throw new DOMException("no", "SecurityError"); } });
@@ -538,6 +556,35 @@ class TestBlockedStorage:
         expect(page.locator("#ws-hint")).to_contain_text("blocks site data")
         page.get_by_test_id("input-chat").press("Enter")
         expect(last_answer(page)).to_contain_text("fine")
+
+
+class TestBlockedScripts:
+    def test_a_page_that_can_not_start_says_so_and_keeps_the_text(self, page: Page, served) -> None:
+        page.route("**/static/nicegui.js", lambda route: route.abort())
+        page.goto(served.url)
+        page.locator("textarea").fill("my question")
+        expect(page.get_by_role("alert")).to_contain_text("The page has not started")
+        page.unroute("**/static/nicegui.js")
+        page.reload()
+        expect(page.get_by_test_id("input-chat")).to_have_value("my question")
+
+
+class TestFrames:
+    def test_a_page_in_a_frame_leaves_the_focus_to_its_host(self, page: Page, served) -> None:
+        frame = f'<input id="own" autofocus><iframe name="chat" src="{served.url}"></iframe>'
+        page.route("**/host", lambda route: route.fulfill(body=frame, content_type="text/html"))
+        page.route(
+            f"{served.url}/",
+            lambda route: route.fulfill(
+                response=(answer := route.fetch()),
+                headers={**answer.headers, "content-security-policy": "", "x-frame-options": ""},
+            ),
+        )
+        page.goto(f"{served.url}/host")
+        page.locator("#own").focus()
+        box = page.frame_locator("iframe").get_by_test_id("input-chat")
+        expect(box).to_be_visible()
+        expect(page.locator("#own")).to_be_focused()
 
 
 DROP = """(target, [kind, type]) => {

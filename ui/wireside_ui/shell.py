@@ -82,11 +82,14 @@ _UNTIL_MOUNTED = """(draftKey, notStarted) => {
     const value = draft.edits ? { ...draft, text: box.value } : box.value;
     try { sessionStorage.setItem(draftKey, JSON.stringify(value)); } catch {}
   };
-  const waiting = setTimeout(() => {
+  const tell = () => {
     const hint = shell.querySelector(".ws-hint");
     hint.setAttribute("role", "alert");
     hint.textContent = notStarted;
-  }, 20_000);
+  };
+  const waiting = setTimeout(tell, 20_000);
+  const onError = (e) => e.target instanceof HTMLScriptElement && tell(); // it was not loaded
+  addEventListener("error", onError, true);
   grow();
   const height = shell.querySelector(".ws-composer").offsetHeight;
   document.documentElement.style.setProperty("--ws-composer-height", height + "px");
@@ -110,6 +113,7 @@ _UNTIL_MOUNTED = """(draftKey, notStarted) => {
     isTyped: () => isTyped,
     takeOver() {
       clearTimeout(waiting);
+      removeEventListener("error", onError, true);
       const selection = [box.selectionStart, box.selectionEnd];
       const hasFocus = document.activeElement === box;
       shell.remove();

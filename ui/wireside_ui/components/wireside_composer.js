@@ -221,7 +221,10 @@ export default {
       this.$refs.box.focus();
     },
     edit(turnId, question) {
+      if (this.editing === turnId) return this.$refs.box.focus(); // what was changed so far stays
       if (!this.editing) this.beforeEditing = this.text;
+      else if (this.text !== this.original) this.beforeEditing = [this.beforeEditing, this.text].filter(Boolean).join("\n"); // not lost
+      this.original = question;
       this.editing = turnId;
       this.setText(question);
       this.$nextTick(() => {
@@ -402,6 +405,7 @@ export default {
       window.socket?.connected && window.did_handshake ? then() : setTimeout(() => this.whenConnected(then), 20);
     },
     onAsk(e) {
+      if (this.invalid) return; // the words under the box say so
       if (this.id || !this.outbox.length) this.send(e.detail); // a starter that was clicked twice is meant once
     },
     onConnection(e) {
@@ -535,7 +539,10 @@ export default {
     },
     options() {
       const w = this.words;
-      const leave = (e) => e.relatedTarget && !this.$refs.options.contains(e.relatedTarget) && (this.open = false);
+      const leave = (e) => {
+        this.syncChoice(); // before the click that may ask again
+        if (e.relatedTarget && !this.$refs.options.contains(e.relatedTarget)) this.open = false;
+      };
       return h("div", { ref: "options", class: "ws-options", onFocusout: leave }, [
         h(
           "button",

@@ -175,9 +175,7 @@ WORDS: Mapping[str, str] = {
         "Dieser Server überlässt das Anmelden dem Proxy vor ihm, und der hat nicht gesagt, "
         "wer du bist."
     ),
-    "account_is_disabled": (
-        "Dieses Konto ist gesperrt. Wende dich an die Verwaltung dieses Servers."
-    ),
+    "account_is_disabled": "Dieses Konto ist gesperrt.",
     "account_disable_sure": (
         "{name} sperren? Alle Anmeldungen enden, und die Schlüssel gelten nicht mehr."
     ),

@@ -129,7 +129,7 @@ WORDS: Mapping[str, str] = {
     "account_forgotten": "Password forgotten? An administrator can send you a new link.",
     "account_by_proxy": "This server leaves signing in to the proxy in front of it, and that has "
     "not said who you are.",
-    "account_is_disabled": "This account is disabled. Ask an administrator of this server.",
+    "account_is_disabled": "This account is disabled.",
     "account_disable_sure": (
         "Disable {name}? They are signed out everywhere, and their keys stop working."
     ),

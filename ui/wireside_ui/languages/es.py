@@ -178,9 +178,7 @@ WORDS: Mapping[str, str] = {
         "Este servidor deja el inicio de sesión al proxy que tiene delante, y este no ha "
         "dicho quién eres."
     ),
-    "account_is_disabled": (
-        "Esta cuenta está desactivada. Consulta a un administrador de este servidor."
-    ),
+    "account_is_disabled": "Esta cuenta está desactivada.",
     "account_disable_sure": (
         "¿Desactivar a {name}? Se cerrarán sus sesiones y sus claves dejarán de funcionar."
     ),

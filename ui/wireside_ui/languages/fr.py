@@ -176,9 +176,7 @@ WORDS: Mapping[str, str] = {
         "Ce serveur laisse la connexion au proxy placé devant lui, et celui-ci n’a pas dit "
         "qui vous êtes."
     ),
-    "account_is_disabled": (
-        "Ce compte est désactivé. Adressez-vous à un administrateur de ce serveur."
-    ),
+    "account_is_disabled": "Ce compte est désactivé.",
     "account_disable_sure": (
         "Désactiver {name} ? Ses sessions prennent fin et ses clés ne fonctionnent plus."
     ),

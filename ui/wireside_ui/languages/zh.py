@@ -161,7 +161,7 @@ WORDS: Mapping[str, str] = {
     "account_password": "密码",
     "account_forgotten": "忘记密码？管理员可以给你发送新的链接。",
     "account_by_proxy": "此服务器由前面的代理负责登录，而代理没有说明你是谁。",
-    "account_is_disabled": "此账户已停用。请联系此服务器的管理员。",
+    "account_is_disabled": "此账户已停用。",
     "account_disable_sure": "停用 {name}？其所有登录将结束，密钥将失效。",
     "account_cookies_blocked": (
         "此浏览器在这里阻止 Cookie，而登录需要 Cookie。请允许此地址使用 "
