@@ -188,7 +188,9 @@ class WhoAsks:
             return await _redirect(send, f"{base}/login{wanted}")
         refused: RequestError | None = scope["state"].get("refused")
         if refused is not None:
-            return await answer(scope, receive, send, 403, str(refused), refused.code)
+            # a session is over, as after a sign-out; whom a proxy sends can't sign in otherwise
+            status = 403 if self._gate.mode == "proxy" else 401
+            return await answer(scope, receive, send, status, str(refused), refused.code)
         await answer(scope, receive, send, 401, Unauthorized.sentence, "unauthorized")
 
     # ---- while they are here -----------------------------------------------------------------

@@ -533,9 +533,8 @@ class ChatService:
     ) -> Turn | None:
         """Return a turn next to ``turn`` that asks the same and has no text of an answer yet."""
         branches = tree.siblings(conversation.branches, turn.branch, turn.depth)
-        candidates = [*conversation.live.values(), *conversation.waiting]
-        for candidate in candidates:
-            other = conversation.known(candidate) if isinstance(candidate, str) else candidate
+        waiting = [conversation.known(waiting_id) for waiting_id in conversation.waiting]
+        for other in (*conversation.live.values(), *waiting):
             if (
                 other is not None
                 and other is not turn

@@ -152,7 +152,7 @@ export default {
       this.isAsking = true;
       try {
         const response = await fetch(`${this.base}/api/me`, { cache: "no-store" });
-        if (response.status === 401 || response.status === 403) {
+        if (response.status === 401) {
           const next = encodeURIComponent(location.pathname.slice(this.base.length) + location.search);
           location.assign(`${this.base}/login?next=${next}`);
         }
