@@ -14,15 +14,33 @@
   dark.addEventListener("change", paint);
   paint();
 
+  document.addEventListener("DOMContentLoaded", () => {
+    // a frame whose cookies are blocked is told so only by setting one
+    document.cookie = "wireside_probe=1; SameSite=Lax; path=/";
+    const isBlocked = !navigator.cookieEnabled || !document.cookie.includes("wireside_probe=");
+    document.cookie = "wireside_probe=; Max-Age=0; SameSite=Lax; path=/";
+    for (const el of document.querySelectorAll("[data-needs-cookies]")) el.hidden = !isBlocked;
+  });
+
   // what was written and not sent is not for whoever comes next
   document.addEventListener("submit", (e) => {
     if (!new URL(e.target.action).pathname.endsWith("/logout")) return;
+    const kept = ["wireside.theme", "wireside.sidebar"];
     try {
-      for (const key of Object.keys(localStorage)) {
-        if (key.startsWith("wireside.") && !["wireside.theme", "wireside.sidebar"].includes(key)) localStorage.removeItem(key);
+      for (const storage of [localStorage, sessionStorage]) {
+        for (const key of Object.keys(storage)) if (key.startsWith("wireside.") && !kept.includes(key)) storage.removeItem(key);
       }
+      localStorage.setItem("wireside.signed-out", String(Date.now())); // other tabs forget theirs when they load
     } catch {}
   });
+
+  // a second click on the same button would do the same again
+  document.addEventListener("submit", (e) => {
+    if (e.defaultPrevented) return;
+    if (e.target.dataset.sent) return e.preventDefault();
+    e.target.dataset.sent = "true";
+  });
+  addEventListener("pageshow", () => document.querySelectorAll("form[data-sent]").forEach((form) => delete form.dataset.sent));
 
   document.addEventListener("click", async (e) => {
     const copy = e.target.closest("[data-copy]");

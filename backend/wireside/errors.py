@@ -111,6 +111,12 @@ class Forbidden(Unauthorized):
     sentence = "Your account may not do this."
 
 
+class AccountDisabled(Forbidden):
+    """The account is known, and an administrator has disabled it."""
+
+    sentence = "This account is disabled."
+
+
 class SignInFailed(Unauthorized):
     """A service that signs people in did not vouch for somebody. ``why`` says what to do next:
     begin again, ask there, tell who runs this server, or wait.

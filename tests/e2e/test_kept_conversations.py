@@ -201,9 +201,29 @@ class TestTheList:
         item.focus()
         page.keyboard.press("Delete")
         expect(item).to_have_count(0)
-        expect(page.get_by_text("This conversation is not here any more.")).to_be_visible()
+        expect(page.get_by_role("list", name="Questions to begin with")).to_be_visible()
+        assert page.url.endswith("/")
+        expect(page.get_by_test_id("message-user")).to_have_count(0)
         page.get_by_test_id("undo-delete").click()
         expect(item).to_have_count(1)
+        expect(page.get_by_test_id("message-user")).to_have_text(title)
+        expect(item).to_have_attribute("aria-current", "page")
+
+    def test_undo_brings_another_tab_back_too(self, chat_page: Page, lab: FakeOpenAI) -> None:
+        title = f"Delete me {time.monotonic_ns()}"
+        lab.answer_with(answer(["ok"]))
+        say(chat_page, title)
+        expect(last_answer(chat_page)).to_contain_text("ok")
+        other = chat_page.context.new_page()
+        other.goto(chat_page.url)
+        expect(last_answer(other)).to_contain_text("ok")
+        other.get_by_test_id("input-chat").fill("unsent")
+        chat_page.get_by_test_id("conversation-item").filter(has_text=title).focus()
+        chat_page.keyboard.press("Delete")
+        expect(other.get_by_text("This conversation is not here any more.")).to_be_visible()
+        expect(other.get_by_test_id("input-chat")).to_have_value("unsent")
+        chat_page.get_by_test_id("undo-delete").click()
+        expect(last_answer(other)).to_contain_text("ok")
 
     def test_a_file_that_was_exported_can_be_imported(
         self, chat_page: Page, served: Any, lab: FakeOpenAI

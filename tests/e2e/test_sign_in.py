@@ -98,14 +98,21 @@ def test_an_open_page_of_somebody_who_is_put_out_leads_to_the_door(
     expect(grace.get_by_test_id("connection-status")).to_have_text("Connected")
     grace.get_by_test_id("input-chat").fill("half a thought")
     ada.goto("/people")
-    ada.get_by_role("listitem").filter(has_text="grace").get_by_role(
-        "button", name="Disable"
-    ).click()
+    disable = (
+        ada.get_by_role("listitem").filter(has_text="grace").get_by_role("button", name="Disable")
+    )
+    asked: list[str] = []
+    ada.once("dialog", lambda dialog: (asked.append(dialog.message), dialog.dismiss()))
+    disable.click()
+    assert asked == ["Disable grace? They are signed out everywhere, and their keys stop working."]
+    expect(grace.get_by_test_id("connection-status")).to_have_text("Connected")
+    ada.once("dialog", lambda dialog: dialog.accept())
+    disable.click()
     grace.wait_for_url(re.compile("/login"))
     grace.get_by_label("Name").fill("grace")
     grace.get_by_label("Password").fill(PASSWORD)
     grace.get_by_role("button", name="Sign in").click()
-    expect(grace.get_by_role("alert")).to_be_visible()
+    expect(grace.get_by_role("alert")).to_have_text("This account is disabled.")
     ada.get_by_role("listitem").filter(has_text="grace").get_by_role(
         "button", name="Enable"
     ).click()

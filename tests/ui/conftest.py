@@ -37,6 +37,7 @@ class HandStream:
 
     def __init__(self) -> None:
         self.name = f"stream-{next(self.names)}"
+        self.model = "model-a"
         self.log = AnswerLog()
         self.bell = Bell()
 
@@ -62,6 +63,7 @@ class HandProvider:
 
     def __init__(self) -> None:
         self.answers: list[asyncio.Queue[Delta]] = []
+        self.requests: list[ModelRequest] = []
         self.problem: WiresideError | None = None
 
     async def models(self) -> Sequence[ModelInfo]:
@@ -77,6 +79,7 @@ class HandProvider:
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta, None]:
         steps: asyncio.Queue[Delta] = asyncio.Queue()
         self.answers.append(steps)
+        self.requests.append(request)
         while True:
             step = await steps.get()
             yield step

@@ -8,13 +8,13 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from wireside.assets import folder
-from wireside_ui.mount import _Assets, _extras, _version_of
+from wireside_ui.mount import _Assets, _extras, _Packed, _version_of
 from wireside_ui.theme import Look
 
 
 def client(look: Look | None = None) -> TestClient:
     app = FastAPI()
-    app.mount("/assets", _Assets(directory=folder()))
+    app.mount("/assets", _Packed(_Assets(directory=folder())))
     app.include_router(_extras(look or Look(), folder(), "v1"))
     return TestClient(app)
 
@@ -50,3 +50,17 @@ def test_a_teams_logo_is_served_and_changes_the_version(tmp_path: Path) -> None:
     before = _version_of(folder(), logo)
     logo.write_bytes(b"other")
     assert _version_of(folder(), logo) != before
+
+
+def test_text_is_sent_compressed_and_fonts_as_they_are() -> None:
+    browser = client()
+    takes = {"accept-encoding": "gzip"}
+    for path in ("css/page.css", "css/transcript.css", "account.js", "client/wireside.js"):
+        answer = browser.get(f"/assets/{path}", headers=takes)
+        assert answer.headers["content-encoding"] == "gzip", path
+        assert "accept-encoding" in answer.headers["vary"].lower()
+        plain = browser.get(f"/assets/{path}", headers={"accept-encoding": "identity"})
+        assert "content-encoding" not in plain.headers
+        assert answer.content == plain.content
+    font = "fonts/source-sans-3-latin-wght-normal.woff2"
+    assert "content-encoding" not in browser.get(f"/assets/{font}", headers=takes).headers

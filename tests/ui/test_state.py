@@ -40,7 +40,7 @@ class TestStates:
     @pytest.mark.parametrize(
         ("reason", "state"),
         [("stop", "done"), ("cancelled", "stopped"), ("interrupted", "interrupted"),
-         ("length", "interrupted"), ("content_filter", "done")],
+         ("length", "length_reached"), ("content_filter", "filtered")],
     )  # fmt: skip
     def test_an_end_has_its_state(self, stream, reason: Any, state: str) -> None:
         stream.say("a")
@@ -230,3 +230,16 @@ def test_reasoning_and_text_come_whole_however_they_are_cut(pieces: list[str]) -
     follower.tick()
     assert reasoning == "".join(pieces)
     assert follower._blocks.text == "".join(pieces)
+
+
+def test_a_countdown_is_the_only_time_that_a_row_tells(new_stream) -> None:
+    error = ProviderRateLimited("The model service is busy; try again in 8 s.", retry_after=8.0)
+    row = row_of(turn_with(new_stream().close(error=error)), MARKUP, "en")
+    assert (row.error, row.retry_after) == ("The model service is busy.", 8.0)
+
+
+def test_each_model_that_answered_is_named_once(new_stream) -> None:
+    streams = [new_stream() for _ in range(3)]
+    streams[1].model = "vendor/other"
+    turn = turn_with(*(stream.close() for stream in streams))
+    assert row_of(turn, MARKUP, "en", names={"model-a": "Model A"}).model == "Model A, vendor/other"

@@ -11,7 +11,8 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 from nicegui import ui
-from starlette.types import Scope
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from wireside.assets import folder
 from wireside.auth.auth import Auth
@@ -50,7 +51,7 @@ def mount(
     """
     assets = folder()
     version = _version_of(assets, _logo(look, assets))
-    app.mount("/assets", _Assets(directory=assets))
+    app.mount("/assets", _Packed(_Assets(directory=assets)))
     app.include_router(_extras(look, assets, version))
     plain = PlainPages(look, version)
     app.include_router(AccountPages(auth, sharing, look, plain, base_url).router())
@@ -74,6 +75,19 @@ def mount(
     )
     page_socket.watch(auth.gate.presence)
     return nowhere
+
+
+class _Packed:
+    """Compresses text among the assets; fonts and pictures are compressed already."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._plain = app
+        self._packed = GZipMiddleware(app, minimum_size=1_000)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer with the file."""
+        is_text = scope["path"].endswith((".css", ".js", ".svg", ".json"))
+        await (self._packed if is_text else self._plain)(scope, receive, send)
 
 
 class _Assets(StaticFiles):

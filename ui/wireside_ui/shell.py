@@ -40,7 +40,8 @@ def shell_html(
         '></textarea><div class="ws-bar"></div></form>'
         f'<p class="ws-hint">{escape(words["disclaimer"])}</p></section>'
         f"<noscript><p>{escape(words['no_script'])}</p></noscript></div>"
-        f"<script>({_UNTIL_MOUNTED})({_literal('wireside.draft.' + draft)})</script>"
+        f"<script>({_UNTIL_MOUNTED})"
+        f"({_literal('wireside.draft.' + draft)}, {_literal(words['not_started'])})</script>"
     )
 
 
@@ -61,8 +62,9 @@ def _literal(text: str) -> str:
     return json.dumps(text).replace("<", "\\u003c")
 
 
-# The composer's rules: Enter sends, Shift+Enter breaks the line, the box grows with its text.
-_UNTIL_MOUNTED = """(draftKey) => {
+# A page in a frame takes no focus when it loads. The composer's rules: Enter sends, Shift+Enter
+# breaks the line, the box grows with its text.
+_UNTIL_MOUNTED = """(draftKey, notStarted) => {
   const shell = document.getElementById("ws-shell");
   const box = shell.querySelector("textarea");
   let isTyped = false;
@@ -73,13 +75,28 @@ _UNTIL_MOUNTED = """(draftKey) => {
     box.style.height = "auto";
     box.style.height = box.scrollHeight + "px";
   };
-  try { box.value = JSON.parse(localStorage.getItem(draftKey)) || ""; } catch {}
+  let draft = "";
+  try { draft = JSON.parse(sessionStorage.getItem(draftKey)) || ""; } catch {}
+  box.value = draft.text ?? draft;
+  const keep = () => {
+    const value = draft.edits ? { ...draft, text: box.value } : box.value;
+    try { sessionStorage.setItem(draftKey, JSON.stringify(value)); } catch {}
+  };
+  const tell = () => {
+    const hint = shell.querySelector(".ws-hint");
+    hint.setAttribute("role", "alert");
+    hint.textContent = notStarted;
+  };
+  const waiting = setTimeout(tell, 20_000);
+  const onError = (e) => e.target instanceof HTMLScriptElement && tell(); // it was not loaded
+  addEventListener("error", onError, true);
   grow();
   const height = shell.querySelector(".ws-composer").offsetHeight;
   document.documentElement.style.setProperty("--ws-composer-height", height + "px");
   box.addEventListener("input", () => {
     isTyped = true;
     grow();
+    keep();
   });
   box.addEventListener("keydown", (e) => {
     if (e.key !== "Enter" || e.shiftKey || e.isComposing || e.keyCode === 229) return;
@@ -90,9 +107,13 @@ _UNTIL_MOUNTED = """(draftKey) => {
     const starter = e.target.closest(".ws-starters button");
     if (starter) asks = starter.textContent;
   });
-  if (matchMedia("(hover: hover)").matches) box.focus({ preventScroll: true });
+  const isOwnPage = window.parent === window || document.hasFocus();
+  if (isOwnPage && matchMedia("(hover: hover)").matches) box.focus({ preventScroll: true });
   window.wiresideShell = {
+    isTyped: () => isTyped,
     takeOver() {
+      clearTimeout(waiting);
+      removeEventListener("error", onError, true);
       const selection = [box.selectionStart, box.selectionEnd];
       const hasFocus = document.activeElement === box;
       shell.remove();

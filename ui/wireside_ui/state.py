@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from wireside.chat.conversation import Turn
@@ -37,8 +37,12 @@ def state_of(turn: Turn) -> State:
     match end.reason:
         case "cancelled":
             return "stopped"
-        case "interrupted" | "length":
+        case "interrupted":
             return "interrupted"
+        case "length":
+            return "length_reached"
+        case "content_filter":
+            return "filtered"
         case _:
             return "empty" if _is_empty(turn) else "done"
 
@@ -46,6 +50,12 @@ def state_of(turn: Turn) -> State:
 def _is_empty(turn: Turn) -> bool:
     """Whether an answer that has ended has neither text nor tool calls; it may have reasoning."""
     return not turn.text.strip() and not _beside_text(turn)[1]
+
+
+def model_of(turn: Turn, names: Mapping[str, str]) -> str:
+    """Return which model answers a turn, with commas where several did; ``names`` by id."""
+    models = dict.fromkeys(stream.model for stream in turn.segments if stream.model)
+    return seen(", ".join(names.get(model, model) for model in models))
 
 
 def retry_after(turn: Turn) -> float | None:
@@ -64,10 +74,11 @@ def row_of(
     place: tuple[int, int] = (0, 1),
     allowance: Allowance | None = None,
     chars: int | None = None,
+    names: Mapping[str, str] = {},
 ) -> Row:
     """Return a turn as the transcript shows it, with its place among its siblings. An answer that
     still grows stays empty: what it holds comes by ``Follower.tick``. Of one that has more than
-    ``chars`` there is the beginning.
+    ``chars`` there is the beginning. ``names`` are those of the models, by id.
     """
     sibling, siblings = place
     row = Row(
@@ -77,19 +88,32 @@ def row_of(
         sibling=sibling,
         siblings=siblings,
         feedback=turn.feedback.verdict if turn.feedback else "",
+        model=model_of(turn, names),
+        asked_at=turn.created_at,
     )
     if not turn.segments or turn.is_live:
         return row
-    error = turn.end.error if turn.end else None
     reasoning, tools = _beside_text(turn)
     return replace(
         row,
         html=_html(text_of(turn, language), chars, markup, allowance),
         reasoning=seen(_shown(reasoning, language)),
         tools=tools,
-        error=seen(sentence_in(language, error)) if error else "",
+        error=seen(_sentence(turn, language)),
         retry_after=retry_after(turn),
     )
+
+
+def _sentence(turn: Turn, language: str) -> str:
+    """Return why an answer failed, "" for one that has not.
+
+    Where the page counts down to the next try, the sentence does not say a time of its own.
+    """
+    error = turn.end.error if turn.end else None
+    if error is None:
+        return ""
+    is_counted = retry_after(turn) is not None
+    return words_in(language)["service_busy"] if is_counted else sentence_in(language, error)
 
 
 def text_of(turn: Turn, language: str) -> str:

@@ -56,8 +56,29 @@ def head_html(
     )
 
 
-# Runs before the body exists, so that nothing flashes in the wrong colours or direction.
+# Runs before the body exists, so that nothing flashes in the wrong colours or direction, and before
+# NiceGUI's scripts, which read `sessionStorage` unguarded: where a browser blocks it, the page gets
+# one that is in memory only.
 _BEFORE_PAINT = """(begin) => {
+  const inMemory = () => Object.create({
+    getItem(key) { return Object.hasOwn(this, key) ? this[key] : null; },
+    setItem(key, value) { this[key] = String(value); },
+    removeItem(key) { delete this[key]; },
+    key(n) { return Object.keys(this)[n] ?? null; },
+    clear() { for (const key of Object.keys(this)) delete this[key]; },
+  });
+  for (const name of ["sessionStorage", "localStorage"]) {
+    try {
+      window[name].setItem("wireside.probe", "1");
+      window[name].removeItem("wireside.probe");
+    } catch (error) {
+      if (error.name === "QuotaExceededError" && name === "localStorage") continue; // it is full
+      window.wiresideStorageBlocked = true;
+      try {
+        Object.defineProperty(window, name, { value: inMemory(), configurable: true });
+      } catch {}
+    }
+  }
   const root = document.documentElement;
   root.lang = begin.lang;
   root.dir = begin.dir;

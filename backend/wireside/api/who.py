@@ -2,7 +2,7 @@
 
 Pure ASGI, behind the door (``guards.py``): Host and Origin are good already. What follows finds the
 caller in ``scope["state"]["caller"]``, and the chat as they may use it in ``["chat"]``; or in
-``["refused"]`` why somebody whom a proxy has signed in is not let in. All paths that are not public
+``["refused"]`` why a known account is not let in. All paths that are not public
 need a caller.
 """
 
@@ -217,11 +217,15 @@ class WhoAsks:
             and "/_nicegui_ws/" not in path
         ):
             base = scope.get("root_path", "")
-            wanted = f"?next={quote(path, safe='/')}" if path != "/" else ""
+            query = scope.get("query_string", b"").decode("latin-1")
+            wanted = f"{path}?{query}" if query else path
+            wanted = f"?next={quote(wanted, safe='/')}" if wanted != "/" else ""
             return await _redirect(send, f"{base}/login{wanted}")
         refused: RequestError | None = scope["state"].get("refused")
         if refused is not None:
-            return await answer(scope, receive, send, 403, str(refused), refused.code)
+            # a session is over, as after a sign-out; whom a proxy sends can't sign in otherwise
+            status = 403 if self._gate.mode == "proxy" else 401
+            return await answer(scope, receive, send, status, str(refused), refused.code)
         sentence = _NOT_KNOWN[brought] if brought else Unauthorized.sentence
         await answer(scope, receive, send, 401, sentence, "unauthorized")
 

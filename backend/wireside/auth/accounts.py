@@ -10,7 +10,7 @@ from wireside.auth.audit import is_another_day
 from wireside.auth.passwords import Passwords
 from wireside.auth.presence import Presence
 from wireside.auth.tries import Tries
-from wireside.errors import BadMessage, Forbidden, NotFound, RequestError
+from wireside.errors import AccountDisabled, BadMessage, Forbidden, NotFound, RequestError
 from wireside.identity import LOCAL, Caller, Role
 from wireside.ports import AccountStore, Blind, Clock, Witness
 from wireside.records import Invitation, User
@@ -145,7 +145,7 @@ class Accounts:
         if user is None:
             user = await self._make_vouched(somebody)
         if user.disabled_at is not None:
-            raise Forbidden("This account is disabled.")
+            raise AccountDisabled
         if somebody.role is not None and user.role != somebody.role:
             was, user = user.role, replace(user, role=somebody.role)
             # the groups are the provider's to give, even those of the last administrator
@@ -293,19 +293,24 @@ class Accounts:
             self._saw(caller, "role_changed", f"{user.name}: {user.role} to {role}")
 
     async def disable(self, caller: Caller, user_id: str) -> None:
-        """Let somebody in no more; what they have open is closed."""
+        """Disable an account; its open pages and connections are closed.
+
+        Its sessions are kept until it is enabled: they let nobody in, but the sign-in page can say
+        why.
+        """
         caller.require("admin")
         user = await self._user(user_id)
         if not await self._store.disable(user_id, self._now(), by=_account_of(caller)):
             raise await self._why_not(caller)
-        await self._store.end_sign_ins(user_id)
         self._presence.end_user(user_id)
         self._saw(caller, "account_disabled", user.name)
 
     async def enable(self, caller: Caller, user_id: str) -> None:
-        """Let somebody in again."""
+        """Enable an account again. Sessions from before it was disabled are over."""
         caller.require("admin")
         user = await self._user(user_id)
+        if user.disabled_at is not None:
+            await self._store.end_sign_ins(user_id)
         if not await self._store.enable(user_id, by=_account_of(caller)):
             raise await self._why_not(caller)
         self._saw(caller, "account_enabled", user.name)

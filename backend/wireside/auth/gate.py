@@ -102,8 +102,10 @@ class Gate:
         self._proxy = proxy
 
     async def caller(self, credentials: Credentials) -> Caller | None:
-        """Return who asks, None for somebody unknown. Raises ``StoreError``, and ``Forbidden`` for
-        a disabled account that the proxy has signed in.
+        """Return the caller, None for an unknown one.
+
+        Raises ``StoreError``, and ``AccountDisabled`` for a disabled account that a session or the
+        proxy has signed in.
         """
         address = credentials.address
         if self.mode == "none":

@@ -11,7 +11,7 @@ from wireside.auth.accounts import SEEN_S, Accounts, Vouched, clean_name
 from wireside.auth.passwords import Passwords
 from wireside.auth.presence import Presence
 from wireside.auth.tries import Tries
-from wireside.errors import Forbidden, NotFound, Unauthorized
+from wireside.errors import AccountDisabled, Forbidden, NotFound, Unauthorized
 from wireside.identity import NOBODY, Caller
 from wireside.ports import AccountStore, Blind, Clock, Witness
 from wireside.records import SignIn, User
@@ -50,8 +50,12 @@ class SignIns:
         self._for_s = days * 86_400
 
     async def sign_in(self, name: str, password: str, *, agent: str, address: str) -> str:
-        """Return what the cookie is to hold. Raises ``Unauthorized`` for a wrong name or password,
-        without saying which, and ``RateLimited`` after too many.
+        """Return what the cookie is to hold.
+
+        Raises:
+            Unauthorized: the name or the password is wrong, without saying which.
+            AccountDisabled: both are right, and the account is disabled.
+            RateLimited: too many tries.
         """
         name = clean_name(name)
         await self._tries.take(name, address)
@@ -59,7 +63,7 @@ class SignIns:
         is_right = await self._passwords.is_right(password, user.password if user else None)
         if user is None or not is_right or user.disabled_at is not None:
             self._saw(replace(NOBODY, user_id="", address=address), "sign_in_failed", name)
-            raise Unauthorized(_WRONG)
+            raise AccountDisabled if user is not None and is_right else Unauthorized(_WRONG)
         await self._tries.was_right(name, address)
         return await self.begin(user, agent=agent, address=address)
 
@@ -100,7 +104,10 @@ class SignIns:
         return self._signer.sign(token).decode()
 
     async def caller(self, cookie: str, address: str) -> Caller | None:
-        """Return whose cookie it is, None when it lets nobody in."""
+        """Return the caller that a cookie belongs to, None for a session that is over.
+
+        Raises ``AccountDisabled``, so that the sign-in page can say why.
+        """
         try:
             token = self._signer.unsign(cookie).decode()
         except (BadSignature, UnicodeError):
@@ -110,8 +117,10 @@ class SignIns:
             return None
         sign_in, user = found
         now = self._now()
-        if sign_in.expires_at <= now or user.disabled_at is not None:
+        if sign_in.expires_at <= now:
             return None
+        if user.disabled_at is not None:
+            raise AccountDisabled
         if now - sign_in.seen_at >= SEEN_S:
             await self._store.see(sign_in, now, now + self._for_s)
         return Caller(

@@ -53,19 +53,28 @@ def test_a_question_comes_with_its_options() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "wanted"),
+    ("options", "invalid"),
     [
-        ({"temperature": 7}, Options(temperature=2.0)),
-        ({"temperature": float("nan")}, Options()),
-        ({"temperature": float("-inf")}, Options(temperature=0.0)),
-        ({"temperature": 10**400}, Options(temperature=2.0)),
-        ({"temperature": True, "max_tokens": True}, Options()),
-        ({"max_tokens": -1}, Options()),
-        ({"system": "  ", "model": ""}, Options()),
-        ([], Options()),
+        ({"temperature": 7}, "temperature"),
+        ({"temperature": -0.1}, "temperature"),
+        ({"temperature": float("nan")}, "temperature"),
+        ({"temperature": 10**400}, "temperature"),
+        ({"temperature": "0.5"}, "temperature"),
+        ({"temperature": True, "max_tokens": True}, "temperature"),
+        ({"max_tokens": -1}, "max_tokens"),
+        ({"max_tokens": 0}, "max_tokens"),
+        ({"max_tokens": 1.5}, "max_tokens"),
+        ({"max_tokens": 1_000_001, "model": "m"}, "max_tokens"),
+        ({"system": "x" * 20_001}, "system"),
+        ({"model": 7}, "model"),
+        ({"system": "  ", "model": "", "temperature": 0, "max_tokens": None}, ""),
+        ([], ""),
     ],
 )
-def test_an_option_that_is_none_is_left_out(options: Any, wanted: Options) -> None:
+def test_an_option_out_of_its_range_is_named(options: Any, invalid: str) -> None:
+    """A value that can't be used is never replaced by another one."""
     sending = _sending({"turn_id": "a", "question": "q", "options": options})
     assert sending is not None
-    assert sending.options == wanted
+    assert sending.invalid == invalid
+    assert sending.options.temperature in (None, 0.0)
+    assert sending.options.max_tokens is None

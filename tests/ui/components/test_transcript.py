@@ -42,7 +42,17 @@ def probe() -> Probe:
 def test_every_word_of_the_script_is_in_the_catalogue() -> None:
     used = set(re.findall(r"this\.words\.(\w+)", SCRIPT))
     used |= {f"tool_{state}" for state in ("running", "done", "failed")}
-    used |= {"stopped", "interrupted", "continue", "copy", "retry", "edit", "stop"}
+    used |= {
+        "stopped",
+        "interrupted",
+        "length_reached",
+        "filtered",
+        "continue",
+        "copy",
+        "retry",
+        "edit",
+        "stop",
+    }
     used |= {"arguments", "result"}
     assert used == set(WORDS)
 

@@ -181,3 +181,44 @@ async def test_the_audit_log_calls_browsers_what_people_call_them(
     subjects = re.findall(r'</strong> <span dir="auto"(.*?)</span>', page)
     assert subjects == [f">{agent}", f' title="{agent}">Chrome · Linux']
     assert "Chrome · Linux" in await adas.get(f"/audit?q={agent[:11]}")  # found by all of it
+
+
+async def test_a_disabled_person_is_told_why(
+    house: House, ada: Caller, adas: Browser, open_browser: Callable[[], Browser]
+) -> None:
+    grace = await house.person(ada, "grace")
+    theirs = open_browser()
+    assert await theirs.send("/login", name="grace", password=PASSWORD) == (303, "/")
+    people = await adas.get("/people")
+    assert 'data-sure="Disable grace?' in people, "it asks first"
+    await house.accounts.disable(ada, grace.id)
+    response = await theirs.http.get("/c/1")
+    assert (response.status_code, response.headers["location"]) == (303, "/login?next=/c/1")
+    assert "This account is disabled." in await theirs.get("/login?next=/c/1")
+    status, said = await open_browser().send("/login", name="grace", password=PASSWORD)
+    assert (status, "This account is disabled." in said) == (403, True)
+    status, said = await open_browser().send("/login", name="grace", password="not it at all")
+    assert "name or the password is wrong" in said, "only who knows the password is told"
+
+
+async def test_a_turn_that_was_looked_for_is_found_after_signing_in(
+    ada: Caller, open_browser: Callable[[], Browser]
+) -> None:
+    theirs = open_browser()
+    response = await theirs.http.get("/c/abc?turn=t-1&x=2")
+    assert response.headers["location"] == "/login?next=/c/abc%3Fturn%3Dt-1%26x%3D2"
+    page = await theirs.get(response.headers["location"])
+    assert 'name="next" value="/c/abc?turn=t-1&x=2"' in page
+    form = {"name": "ada", "password": PASSWORD, "next": "/c/abc?turn=t-1&x=2"}
+    assert await theirs.send("/login", **form) == (303, "/c/abc?turn=t-1&x=2")
+
+
+async def test_the_seconds_to_wait_are_never_too_few(adas: Browser, house: House) -> None:
+    tried = {"new": "a whole new password"}
+    for number in range(OF_NAME_THERE.limit):
+        await adas.send("/settings/password", old=f"guess {number}", **tried)
+    said = (await adas.send("/settings/password", old=PASSWORD, **tried))[1]
+    seconds = int(re.search(r"again in (\d+) seconds", said)[1])
+    house.clock.now += seconds - 0.4  # what is left is told as a whole second, not as none
+    said = (await adas.send("/settings/password", old=PASSWORD, **tried))[1]
+    assert "again in 1 seconds" in said

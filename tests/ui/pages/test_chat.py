@@ -543,3 +543,73 @@ async def test_what_can_not_be_read_now_is_told_and_asked_for_again(
         assert screen.page._conversation is None
     await screen.open(conversation_id)
     assert ("reset", 1) in [(call[0], call[-1]) for call in await screen.told()]
+
+
+async def test_asking_again_uses_what_the_page_shows(
+    screen: Screen, begun: Any, provider: Any, chat: ChatService
+) -> None:
+    with screen.client:
+        await screen.page._send(Sending("t1", "why?", Options(model="model-a"), None))
+    await (await begun(1))("Because.", ends=True)
+    await screen.told()
+    other = await Screen(chat).build(screen.page._conversation)
+    await other.told()
+    conversation_id = screen.page._conversation.id
+    chosen = Options(model="model-b", system="Be brief.", temperature=0.0)
+    with screen.client:
+        await screen.page._choose(conversation_id, chosen)
+    plain = {"model": "model-b", "system": "Be brief.", "temperature": 0.0, "max_tokens": None}
+    assert await other.changes("setChoice") == [(conversation_id, plain)]
+    assert await screen.changes("setChoice") == [], "a page is not told of its own choice"
+    await other.act("retry", "t1")
+    await begun(2)
+    request = provider.requests[-1]
+    assert (request.model, request.temperature) == ("model-b", 0.0)
+    assert request.messages[0].text == "Be brief."
+
+
+async def test_a_model_that_is_not_offered_gives_way_to_the_default(
+    chat: ChatService, begun: Any, provider: Any
+) -> None:
+    screen = Screen(chat)
+    with screen.client:
+        await screen.page.build(None, None, await provider.models())
+        await screen.page._send(Sending("t1", "why?", Options(model="old"), None))
+    await (await begun(1))("Because.", ends=True)
+    await screen.told()
+    await screen.act("retry", "t1")
+    await begun(2)
+    assert [request.model for request in provider.requests] == ["old", "model-a"]
+
+
+async def test_a_setting_out_of_its_range_is_refused(screen: Screen, provider: Any) -> None:
+    with screen.client:
+        await screen.page._send(Sending("t1", "why?", Options(), None, invalid="temperature"))
+    [(turn_id, sentence, _)] = await screen.changes("refused")
+    assert (turn_id, sentence) == ("t1", "The temperature must be a number from 0 to 2.")
+    assert provider.answers == []
+
+
+async def test_a_row_tells_its_model_and_when_it_was_asked(screen: Screen, begun: Any) -> None:
+    await screen.ask("why?", "t1")
+    await (await begun(1))("Because.", ends=True)
+    told = await screen.told()
+    [row] = [call[1] for call in told if call[0] == "append"]
+    assert row["asked_at"] > 1_000_000_000
+    patches = [call[2] for call in told if call[0] == "update"]
+    assert "model-a" in [row["model"], *(patch.get("model") for patch in patches)]
+
+
+@pytest.mark.parametrize("name", ["retry", "continue"])
+async def test_what_asks_the_model_counts_once_within_a_moment(
+    screen: Screen, begun: Any, provider: Any, name: str
+) -> None:
+    await screen.ask("why?", "t1")
+    await (await begun(1))("Because.", ends=True)
+    await screen.told()
+    await screen.act(name, "t1")
+    await (await begun(2))("Again.", ends=True)
+    await screen.told()
+    await screen.act(name, "t1")
+    await screen.told()
+    assert len(provider.answers) == 2

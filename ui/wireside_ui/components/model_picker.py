@@ -10,8 +10,8 @@ from wireside.chat.unseen import seen
 from wireside.messages import ModelInfo
 
 
-class ModelPicker(Element, component="wireside_model_picker.js"):
-    """The choice is the browser's (``localStorage``) and goes along with each question.
+class ModelPicker(Element, component="wireside_model_picker.js", esm={"wireside-kit": "kit"}):
+    """Shows and sets the model of the next question; the composer stores and sends it.
 
     Until ``show`` or ``show_problem`` it says that it looks for models.
     """

@@ -29,7 +29,7 @@ Done = Awaitable[None] | None
 """What a callback returns, which may be a coroutine function or a plain one."""
 
 
-class Sidebar(Element, component="wireside_sidebar.js"):
+class Sidebar(Element, component="wireside_sidebar.js", esm={"wireside-kit": "kit"}):
     """Whatever comes from the browser is looked at first; what makes no sense is passed over."""
 
     def __init__(

@@ -54,6 +54,9 @@ WORDS: Mapping[str, str] = {
     "stop": "Stop",
     "continue": "Continue",
     "stopped": "You stopped this answer.",
+    "length_reached": "This answer reached its greatest length.",
+    "filtered": "The model service's content filter ended this answer.",
+    "reasoning_took": "Reasoning · {time}",
     "interrupted": "This answer was interrupted.",
     "empty": "The model answered nothing.",
     "error": "Something went wrong.",
@@ -73,10 +76,21 @@ WORDS: Mapping[str, str] = {
 """Every word the component shows, in English. Names in braces are replaced by numbers."""
 
 State = Literal[
-    "waiting", "thinking", "streaming", "done", "empty", "stopped", "interrupted", "error"
+    "waiting",
+    "thinking",
+    "streaming",
+    "done",
+    "empty",
+    "stopped",
+    "interrupted",
+    "length_reached",
+    "filtered",
+    "error",
 ]
 """``waiting``: the question has not its turn yet; ``thinking``: asked, no text yet; ``streaming``:
-text comes; ``empty``: the answer has ended and has neither text nor tool calls.
+text comes; ``empty``: the answer has ended and has neither text nor tool calls;
+``length_reached`` and ``filtered``: the model service ended the answer, because of its length or by
+its content filter.
 """
 
 ActionName = Literal[
@@ -132,6 +146,10 @@ class Row:
     """
     siblings: int = 1
     feedback: Literal["", "up", "down"] = ""
+    model: str = ""
+    """Which model answered; several where "Continue" was given to another one."""
+    asked_at: float = 0.0
+    """When the question was asked, in seconds since 1970; 0 where that is not known."""
 
 
 class RowPatch(TypedDict, total=False):
@@ -147,6 +165,7 @@ class RowPatch(TypedDict, total=False):
     sibling: int
     siblings: int
     feedback: Literal["", "up", "down"]
+    model: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,8 @@
 // What was sent stays in an outbox until the server has it, so a lost connection or a reload sends it again
 // under the same id, which is asked once.
 import { h } from "vue";
+import { choice, currentModel, hasFilesOnly, isChosenModelGone, isComposing, mayTakeFocus, memory } from "wireside-kit";
+import * as drafts from "wireside-kit/drafts.js";
 
 const MAX_BYTES = 900_000; // of one message: NiceGUI's socket takes a million, with all that is around the text
 
@@ -15,26 +17,28 @@ const icon = (name) =>
   h("svg", { viewBox: "0 0 24 24", width: 20, height: 20, class: "ws-icon", "aria-hidden": "true" }, h("path", { d: ICONS[name] }));
 
 const SETTINGS = ["system", "temperature", "max_tokens"];
+const LIMITS = { temperature: [0, 2], max_tokens: [1, 1_000_000] };
+const CHOOSE_MS = 400; // after the last key in the settings, until they are kept
 
-const memory = {
-  read(key, otherwise) {
-    try {
-      return JSON.parse(localStorage.getItem("wireside." + key)) ?? otherwise;
-    } catch {
-      return otherwise;
-    }
-  },
-  write(key, value) {
-    try {
-      const isEmpty = value === "" || value === null || (Array.isArray(value) && !value.length);
-      isEmpty ? localStorage.removeItem("wireside." + key) : localStorage.setItem("wireside." + key, JSON.stringify(value));
-    } catch {}
-  },
-};
+// A number as people write it, also with a comma; undefined is none, NaN what can't be sent.
+function numberOf(name, text) {
+  const written = String(text ?? "").trim().replace(",", ".");
+  if (!written) return undefined;
+  const [low, high] = LIMITS[name];
+  const number = /^[+-]?(\d+\.?\d*|\.\d+)$/.test(written) ? Number(written) : NaN;
+  const isWhole = name !== "max_tokens" || Number.isInteger(number);
+  return number >= low && number <= high && isWhole ? number : NaN;
+}
+
+// Options of the server as the fields of the panel.
+function fieldsOf(options) {
+  const filled = SETTINGS.filter((name) => options?.[name] !== null && options?.[name] !== undefined);
+  return Object.fromEntries(filled.map((name) => [name, String(options[name])]));
+}
 
 export default {
-  props: { conversation: String, lost: String, base: String, maxChars: Number, isReader: Boolean, words: Object },
-  emits: ["send", "stop", "edit-last", "open"],
+  props: { conversation: String, lost: String, base: String, maxChars: Number, isReader: Boolean, words: Object, chosen: Object },
+  emits: ["send", "stop", "edit-last", "open", "choose"],
   data() {
     return {
       id: this.conversation, // "" for a new one
@@ -48,7 +52,8 @@ export default {
       allowance: "", // what is left of the limits, when that is little
       editing: "",
       open: false,
-      settings: memory.read("settings", {}),
+      settings: {}, // as they are written in the panel
+      isChoiceKnown: true, // not while another conversation is being opened
     };
   },
   computed: {
@@ -60,7 +65,15 @@ export default {
       return this.chars > this.maxChars || (this.text.length > MAX_BYTES / 6 && bytes(this.text) > MAX_BYTES);
     },
     canSend() {
-      return Boolean(this.text.trim()) && this.isConnected && !this.tooLong && !this.isReader;
+      return Boolean(this.text.trim()) && this.isConnected && !this.tooLong && !this.isReader && !this.invalid && this.isChoiceKnown;
+    },
+    // The first setting that is out of its range.
+    invalid() {
+      return Object.keys(LIMITS).find((name) => Number.isNaN(numberOf(name, this.settings[name])));
+    },
+    gone() {
+      if (!isChosenModelGone()) return "";
+      return this.words.model_gone.replace("{model}", () => choice.model).replace("{other}", () => currentModel().name);
     },
     stops() {
       return this.isAnswering && !this.text.trim();
@@ -68,11 +81,14 @@ export default {
     warning() {
       if (this.notice) return this.notice;
       if (this.tooLong) return this.tooLongText();
+      if (this.invalid) return this.words["invalid_" + this.invalid];
       return this.isConnected ? "" : this.words.offline_hint;
     },
     hint() {
       const w = this.words;
       if (this.warning) return h("span", { class: "ws-hint-shown" }, [this.warning, this.countdown]);
+      if (this.gone) return h("span", { class: "ws-hint-calm", "data-testid": "model-gone" }, this.gone);
+      if (window.wiresideStorageBlocked && this.text) return h("span", { class: "ws-hint-calm" }, w.storage_blocked);
       if (this.allowance) return h("span", { class: "ws-hint-calm", "data-testid": "allowance" }, this.allowance);
       return this.isSalvaged ? h("span", { class: "ws-hint-calm" }, w.salvaged) : w.disclaimer;
     },
@@ -88,11 +104,17 @@ export default {
   },
   created() {
     if (this.lost) this.salvage(this.lost);
-    this.load();
+    this.load(!window.wiresideShell?.isTyped()); // what is being typed already is not replaced
+    this.id ? this.setChoice(this.id, this.chosen) : this.beginChoice();
   },
   mounted() {
     window.addEventListener("wireside:ask", this.onAsk);
     window.addEventListener("wireside:open", this.onOpen);
+    window.addEventListener("wireside:model", this.onModel);
+    window.addEventListener("wireside:deleted", this.onDeleted);
+    window.addEventListener("pagehide", this.syncChoice);
+    document.addEventListener("dragover", this.onDrag);
+    document.addEventListener("drop", this.onDrop);
     window.addEventListener("wireside:connection", this.onConnection);
     window.addEventListener("popstate", this.onHistory);
     document.addEventListener("keydown", this.onPageKey);
@@ -109,8 +131,14 @@ export default {
   },
   unmounted() {
     clearTimeout(this.timer);
+    clearTimeout(this.choosing);
     window.removeEventListener("wireside:ask", this.onAsk);
     window.removeEventListener("wireside:open", this.onOpen);
+    window.removeEventListener("wireside:model", this.onModel);
+    window.removeEventListener("wireside:deleted", this.onDeleted);
+    window.removeEventListener("pagehide", this.syncChoice);
+    document.removeEventListener("dragover", this.onDrag);
+    document.removeEventListener("drop", this.onDrop);
     window.removeEventListener("wireside:connection", this.onConnection);
     window.removeEventListener("popstate", this.onHistory);
     document.removeEventListener("keydown", this.onPageKey);
@@ -144,6 +172,7 @@ export default {
           autocomplete: "off",
           onInput: (e) => this.setText(e.target.value),
           onKeydown: this.onKey,
+          onPaste: this.onPaste,
         }),
         h("div", { class: "ws-bar" }, [this.options(), h("span", { class: "ws-gap" }), this.stops ? this.stopButton() : this.sendButton()]),
       ]),
@@ -161,7 +190,8 @@ export default {
       if (!isHere || this.id) return;
       this.keep("", []);
       this.id = conversationId;
-      this.keep(this.text, this.outbox);
+      this.keep(this.draft(), this.outbox);
+      this.syncChoice();
       history.replaceState(history.state, "", this.address(conversationId));
     },
     refused(turnId, sentence, waitS) {
@@ -191,7 +221,10 @@ export default {
       this.$refs.box.focus();
     },
     edit(turnId, question) {
+      if (this.editing === turnId) return this.$refs.box.focus(); // what was changed so far stays
       if (!this.editing) this.beforeEditing = this.text;
+      else if (this.text !== this.original) this.beforeEditing = [this.beforeEditing, this.text].filter(Boolean).join("\n"); // not lost
+      this.original = question;
       this.editing = turnId;
       this.setText(question);
       this.$nextTick(() => {
@@ -203,34 +236,66 @@ export default {
       this.salvage(id);
       this.id = "";
       this.load();
+      this.beginChoice();
       this.$nextTick(this.grow);
+    },
+    // A conversation that was deleted while this page showed it is there again.
+    comeBack(id) {
+      if (this.id) return;
+      if (location.pathname === this.address(id)) return this.show(id, null);
+      if (this.left?.id !== id) return;
+      const { text } = this.left;
+      if (text && this.text === text) {
+        this.setText("");
+        drafts.write("draft", id, text);
+      }
+      this.left = null;
+      this.replaces = true;
+      this.onOpen({ detail: id });
+    },
+    // The model and settings of a conversation, as the server has them.
+    setChoice(id, options) {
+      if (id !== this.id) return;
+      this.isChoiceKnown = true;
+      if (this.isChoiceNew) return; // this page has something newer, which is on its way
+      if (!options) return this.beginChoice();
+      choice.model = options?.model || "";
+      this.settings = fieldsOf(options);
     },
 
     // ---- text ----------------------------------------------------------------------------------
-    load() {
-      this.text = memory.read("draft." + this.id, "");
-      this.outbox = memory.read("outbox." + this.id, []);
+    load(adopts = true) {
+      const kept = drafts.read("draft", this.id, { adopts }) ?? "";
+      this.text = kept.text ?? kept;
+      this.editing = kept.edits ?? "";
+      this.beforeEditing = kept.before ?? "";
+      this.outbox = drafts.read("outbox", this.id) ?? [];
     },
-    keep(text, outbox) {
-      memory.write("draft." + this.id, text);
-      memory.write("outbox." + this.id, outbox);
+    keep(draft, outbox) {
+      drafts.write("draft", this.id, draft);
+      drafts.write("outbox", this.id, outbox);
+    },
+    // What is kept of the box: its text, and while a question is edited which one, and what stood there before.
+    draft() {
+      return this.editing ? { text: this.text, edits: this.editing, before: this.beforeEditing } : this.text;
     },
     // What was written in a conversation that is not there any more goes on in a new one; what it was
     // an answer to is gone, so nothing of it is sent by itself.
     salvage(id) {
-      const unsent = memory.read("outbox." + id, []).map((item) => item.question);
-      const texts = [...unsent, memory.read("draft." + id, ""), memory.read("draft.", "")].filter((text) => text.trim());
+      const unsent = (drafts.read("outbox", id) ?? []).map((item) => item.question);
+      const kept = [id, ""].map((one) => drafts.read("draft", one) ?? "").flatMap((draft) => [draft.text ?? draft, draft.before ?? ""]);
+      const texts = [...unsent, ...kept].filter((text) => text.trim());
       this.isSalvaged = texts.length > 0;
-      memory.write("draft.", [...new Set(texts)].join("\n"));
-      memory.write("draft." + id, "");
-      memory.write("outbox." + id, []);
+      drafts.write("draft", "", [...new Set(texts)].join("\n"));
+      drafts.write("draft", id, null);
+      drafts.write("outbox", id, null);
     },
     // The box that was drawn before this script had come: what was typed there goes on here.
     takeOver() {
       const early = window.wiresideShell?.takeOver();
       const box = this.$refs.box;
       if (early?.text) this.setText(early.text);
-      if (early?.hasFocus || matchMedia("(hover: hover)").matches) box.focus({ preventScroll: true });
+      if (early?.hasFocus || mayTakeFocus()) box.focus({ preventScroll: true });
       if (early?.text && early.hasFocus) this.$nextTick(() => box.setSelectionRange(...early.selection));
       if (early?.sends) this.whenConnected(this.submit);
       if (early?.asks) this.whenConnected(() => this.onAsk({ detail: early.asks }));
@@ -239,7 +304,7 @@ export default {
       this.text = text;
       if (!this.waitS) this.notice = "";
       this.isSalvaged = false;
-      if (!this.editing) memory.write("draft." + this.id, text);
+      drafts.write("draft", this.id, this.draft());
       this.$nextTick(this.grow);
     },
     grow() {
@@ -276,19 +341,29 @@ export default {
       const [id, query] = e.detail.split("?");
       const turn = new URLSearchParams(query).get("turn");
       const address = this.address(id) + (turn ? `?turn=${turn}` : "");
-      if (location.pathname + location.search !== address) history.pushState(null, "", address);
+      const isOther = location.pathname + location.search !== address;
+      // what was deleted is not gone back to; an entry that the drawer made is not one for itself
+      if (isOther && (this.replaces || history.state?.drawer)) history.replaceState(null, "", address);
+      else if (isOther) history.pushState(null, "", address);
+      else if (history.state?.drawer) history.back();
+      this.replaces = false;
       this.show(id, turn);
       if (!turn && matchMedia("(hover: hover)").matches) this.$refs.box.focus({ preventScroll: true });
     },
     onHistory() {
       const path = location.pathname.slice(this.base.length);
-      this.show(path.startsWith("/c/") ? path.slice(3) : "", new URLSearchParams(location.search).get("turn"));
+      const id = path.startsWith("/c/") ? path.slice(3) : "";
+      const turn = new URLSearchParams(location.search).get("turn");
+      if (id !== this.id || turn) this.show(id, turn); // else the drawer was closed
     },
     show(id, turn) {
-      this.editing = "";
+      this.syncChoice();
       this.tell("");
       this.id = id;
       this.load();
+      this.isChoiceNew = false;
+      this.isChoiceKnown = !id; // until the server has said which model the conversation has
+      if (!id) this.beginChoice();
       this.$nextTick(this.grow);
       this.whenConnected(() => this.$emit("open", { id, turn }));
     },
@@ -302,14 +377,17 @@ export default {
       if (!this.canSend) return;
       const text = this.text;
       const edits = this.editing || null;
+      if (isChosenModelGone()) this.onModel(); // the one that the page shows is the choice from now on
       this.editing = "";
+      this.send(text, edits); // kept as on its way before it leaves the box
       this.setText(edits ? this.beforeEditing || "" : "");
-      this.send(text, edits);
     },
     send(question, edits = null) {
       const item = { turn_id: newId(), question, edits, options: this.chosenOptions() };
       this.outbox.push(item);
-      memory.write("outbox." + this.id, this.outbox);
+      drafts.write("outbox", this.id, this.outbox);
+      if (!this.id) drafts.writeHere("choice", "", null); // it goes along with the question
+      this.syncChoice();
       this.emitSend(item);
     },
     emitSend(item) {
@@ -319,7 +397,7 @@ export default {
     dropFromOutbox(turnId) {
       const item = this.outbox.find((other) => other.turn_id === turnId);
       this.outbox = this.outbox.filter((other) => other !== item);
-      memory.write("outbox." + this.id, this.outbox);
+      drafts.write("outbox", this.id, this.outbox);
       if (!item) dropElsewhere(turnId);
       return item;
     },
@@ -327,15 +405,20 @@ export default {
       window.socket?.connected && window.did_handshake ? then() : setTimeout(() => this.whenConnected(then), 20);
     },
     onAsk(e) {
+      if (this.invalid) return; // the words under the box say so
       if (this.id || !this.outbox.length) this.send(e.detail); // a starter that was clicked twice is meant once
     },
     onConnection(e) {
       this.isConnected = e.detail === "connected" || e.detail === "connecting";
       // what was on its way when the line broke: asked once, however often it is sent
-      if (e.detail === "connected") this.whenConnected(() => this.outbox.forEach(this.emitSend));
+      if (e.detail !== "connected") return;
+      this.whenConnected(() => {
+        this.syncChoice();
+        this.outbox.forEach(this.emitSend);
+      });
     },
     onKey(e) {
-      if (e.isComposing || e.keyCode === 229) return; // Enter ends a word of an input method
+      if (isComposing(e)) return; // Enter ends a word of an input method
       if (e.key === "Enter" && !e.shiftKey) {
         e.preventDefault();
         this.submit();
@@ -345,7 +428,7 @@ export default {
       }
     },
     onPageKey(e) {
-      if (e.defaultPrevented || e.isComposing || document.querySelector("dialog[open]")) return;
+      if (e.defaultPrevented || isComposing(e) || document.querySelector("dialog[open]")) return;
       if (e.key === "Escape") {
         if (this.open) this.closeOptions();
         else if (this.editing) this.stopEditing();
@@ -373,27 +456,77 @@ export default {
       return h("button", { type: "button", class: "ws-send", "data-testid": "button-stop", "aria-label": w.stop, title: w.stop, onClick: stop }, icon("stop"));
     },
 
-    // ---- settings of the model -----------------------------------------------------------------
+    // ---- files, which can't be attached --------------------------------------------------------
+    onDrag(e) {
+      if (!e.defaultPrevented && hasFilesOnly(e.dataTransfer)) e.preventDefault(); // else the browser leaves the page for it
+    },
+    onDrop(e) {
+      if (e.defaultPrevented || !hasFilesOnly(e.dataTransfer)) return;
+      e.preventDefault();
+      this.tell(this.words.no_files);
+    },
+    onPaste(e) {
+      if (!hasFilesOnly(e.clipboardData)) return;
+      e.preventDefault();
+      this.tell(this.words.no_files);
+    },
+
+    // ---- a conversation that is deleted while it is shown ---------------------------------------
+    onDeleted(e) {
+      const { id } = this;
+      if (!id || !this.isConnected || !e.detail.includes(id)) return;
+      this.salvage(id);
+      this.left = { id, text: drafts.read("draft", "") };
+      this.replaces = true;
+      this.onOpen({ detail: "" });
+      this.isSalvaged = Boolean(this.text);
+    },
+
+    // ---- the model and its settings ------------------------------------------------------------
+    // They belong to the conversation, so the server has them; those of a new chat, until it has begun, to the tab.
+    beginChoice() {
+      const kept = drafts.read("choice", "", { adopts: false });
+      choice.model = kept?.model ?? memory.readText("model");
+      this.settings = kept?.settings ?? {};
+      this.isChoiceNew = false;
+      this.isChoiceKnown = true;
+    },
+    onModel() {
+      if (isChosenModelGone()) choice.model = currentModel().id;
+      memory.writeText("model", choice.model); // what the next new chat begins with
+      this.keepChoice();
+      this.syncChoice();
+    },
+    keepChoice() {
+      this.isChoiceNew = true;
+      if (!this.id) drafts.writeHere("choice", "", { model: choice.model, settings: this.settings });
+    },
+    // Have the server keep what was chosen here; what is out of its range is not sent.
+    syncChoice() {
+      clearTimeout(this.choosing);
+      if (!this.isChoiceNew || !this.id || this.invalid || !window.socket?.connected) return;
+      this.isChoiceNew = false;
+      this.$emit("choose", { id: this.id, options: this.chosenOptions() });
+    },
     chosenOptions() {
       const { temperature, max_tokens, system } = this.settings;
-      let model = null;
-      try {
-        model = localStorage.getItem("wireside.model") || null;
-      } catch {}
       return {
-        model,
+        model: currentModel()?.id ?? (choice.model || null),
         system: system?.trim() ? system : null,
-        temperature: temperature === "" || temperature === undefined ? null : Number(temperature),
-        max_tokens: max_tokens ? Math.trunc(Number(max_tokens)) : null,
+        temperature: numberOf("temperature", temperature) ?? null,
+        max_tokens: numberOf("max_tokens", max_tokens) ?? null,
       };
     },
     set(name, value) {
       this.settings = { ...this.settings, [name]: value };
-      memory.write("settings", this.settings);
+      this.keepChoice();
+      clearTimeout(this.choosing);
+      this.choosing = setTimeout(this.syncChoice, CHOOSE_MS);
     },
     forgetSettings() {
       this.settings = {};
-      memory.write("settings", null);
+      this.keepChoice();
+      this.syncChoice();
       this.$refs.system.focus();
     },
     closeOptions() {
@@ -406,7 +539,10 @@ export default {
     },
     options() {
       const w = this.words;
-      const leave = (e) => e.relatedTarget && !this.$refs.options.contains(e.relatedTarget) && (this.open = false);
+      const leave = (e) => {
+        this.syncChoice(); // before the click that may ask again
+        if (e.relatedTarget && !this.$refs.options.contains(e.relatedTarget)) this.open = false;
+      };
       return h("div", { ref: "options", class: "ws-options", onFocusout: leave }, [
         h(
           "button",
@@ -430,13 +566,19 @@ export default {
       const w = this.words;
       const field = (name, tag, more) =>
         h("label", [h("span", w[name]), h(tag, { ...more, ref: name, value: this.settings[name] ?? "", onInput: (e) => this.set(name, e.target.value) })]);
-      const number = { type: "number", placeholder: w.by_default, onKeydown: (e) => e.key === "Enter" && (e.preventDefault(), this.closeOptions()) };
+      const close = (e) => e.key === "Enter" && !isComposing(e) && (e.preventDefault(), this.closeOptions());
+      // not of the type "number": what that can't read, it gives as nothing
+      const number = (name) => {
+        const isWrong = Number.isNaN(numberOf(name, this.settings[name]));
+        return { type: "text", autocomplete: "off", placeholder: w.by_default, "aria-invalid": isWrong ? "true" : undefined, onKeydown: close };
+      };
       return h("div", { class: "ws-menu ws-panel", role: "dialog", "aria-label": w.settings }, [
         field("system", "textarea", { rows: 3, placeholder: w.system_placeholder, maxlength: 20000, dir: "auto" }),
         h("div", { class: "ws-pair" }, [
-          field("temperature", "input", { ...number, min: 0, max: 2, step: 0.1, inputmode: "decimal" }),
-          field("max_tokens", "input", { ...number, min: 1, max: 1000000, step: 1, inputmode: "numeric" }),
+          field("temperature", "input", { ...number("temperature"), inputmode: "decimal" }),
+          field("max_tokens", "input", { ...number("max_tokens"), inputmode: "numeric" }),
         ]),
+        this.invalid ? h("p", { class: "ws-field-error", role: "alert", "data-testid": "invalid-setting" }, w["invalid_" + this.invalid]) : null,
         h("div", { class: "ws-panel-foot" }, [
           h("small", w.settings_note),
           h("button", { type: "button", class: "ws-button", disabled: !this.hasSettings, onClick: this.forgetSettings }, w.reset),
@@ -464,14 +606,13 @@ function bytes(text) {
 
 // An acknowledgement that came after another conversation was opened.
 function dropElsewhere(turnId) {
-  try {
-    for (const key of Object.keys(localStorage)) {
-      if (!key.startsWith("wireside.outbox.")) continue;
-      const name = key.slice("wireside.".length);
-      memory.write(
-        name,
-        memory.read(name, []).filter((item) => item.turn_id !== turnId),
+  for (const [conversation, items] of drafts.all("outbox")) {
+    if (items?.some((item) => item.turn_id === turnId)) {
+      drafts.write(
+        "outbox",
+        conversation,
+        items.filter((item) => item.turn_id !== turnId),
       );
     }
-  } catch {}
+  }
 }

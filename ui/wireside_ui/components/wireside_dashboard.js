@@ -159,9 +159,14 @@ export default {
         "dl",
         { class: "wd-tiles", "data-testid": "dashboard-tiles" },
         all.map(([word, value, line]) =>
-          h("div", { class: "wd-tile", "data-figure": word }, [h("dt", w[word]), h("dd", value), h("dd", { class: "wd-line" }, line)]),
+          h("div", { class: "wd-tile", "data-figure": word }, [h("dt", w[word]), h("dd", h("bdi", { dir: "ltr" }, value)), h("dd", { class: "wd-line" }, line.split(" · ").flatMap((part, n) => [n ? " · " : "", this.figure(part)]))]),
         ),
       );
+    },
+    // A word, and a number with its unit, which reads from the left in every language: "ms 9" is none.
+    figure(text) {
+      const [, word, number] = text.match(/^(\D*?)\s*([\d.,–].*)?$/u) ?? ["", text];
+      return number ? [word && `${word} `, h("bdi", { dir: "ltr" }, number)] : text;
     },
     summary() {
       const { sums, words: w } = this;

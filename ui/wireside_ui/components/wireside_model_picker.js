@@ -1,5 +1,7 @@
-// The menu of models. What is chosen is the browser's; the composer sends it along with each question.
+// The menu of models. It shows and sets the choice that the composer sends with each question and keeps for
+// the conversation (`wireside-kit`).
 import { h } from "vue";
+import { choice, currentModel, isChosenModelGone, isComposing } from "wireside-kit";
 
 const ICONS = { chevron: "M6 9l6 6 6-6", check: "M5 12.5l4.5 4.5L19 7.5" };
 const MANY = 10; // models from which on there is a field to look for one
@@ -7,30 +9,22 @@ const MANY = 10; // models from which on there is a field to look for one
 const icon = (name) =>
   h("svg", { viewBox: "0 0 24 24", width: 20, height: 20, class: "ws-icon", "aria-hidden": "true" }, h("path", { d: ICONS[name] }));
 
-function stored() {
-  try {
-    return localStorage.getItem("wireside.model") || "";
-  } catch {
-    return ""; // a private window without storage just forgets
-  }
-}
-
-function store(id) {
-  try {
-    id ? localStorage.setItem("wireside.model", id) : localStorage.removeItem("wireside.model");
-  } catch {}
+// "meta-llama/Llama-3.3-70B" is ["meta-llama/", "Llama-3.3-70B"]: the first half is what many have in common.
+function parts(name) {
+  const at = name.lastIndexOf("/") + 1;
+  return at > 0 && at < name.length ? [name.slice(0, at), name.slice(at)] : ["", name];
 }
 
 export default {
   props: { models: Array, words: Object },
   emits: ["retry"],
   data() {
-    return { offered: this.models, problem: "", isLooking: !this.models.length, chosen: stored(), open: false, filter: "" };
+    return { problem: "", isLooking: !this.models.length, open: false, filter: "" };
   },
   computed: {
-    current() {
-      return this.offered.find((m) => m.id === this.chosen) || this.offered[0];
-    },
+    offered: () => choice.offered,
+    current: () => currentModel(),
+    isGone: () => isChosenModelGone(),
     found() {
       const wanted = this.filter.trim().toLowerCase();
       return wanted ? this.offered.filter((m) => `${m.name} ${m.id}`.toLowerCase().includes(wanted)) : this.offered;
@@ -49,22 +43,25 @@ export default {
         {
           ref: "button",
           type: "button",
-          class: ["ws-picker", this.problem && "ws-warns"],
+          class: ["ws-picker", (this.problem || this.isGone) && "ws-warns"],
           "data-testid": "model-picker",
           "aria-haspopup": this.problem ? "dialog" : isMenu ? "listbox" : undefined,
           "aria-expanded": isMenu ? String(this.open) : undefined,
           "aria-label": `${w.model}: ${this.label}`,
+          title: this.label,
           "aria-busy": String(this.isLooking),
           disabled: !isMenu,
           onClick: this.toggle,
         },
-        [h("span", this.label), isMenu ? icon("chevron") : null],
+        [this.name(this.label), isMenu ? icon("chevron") : null],
       ),
       this.open ? (this.problem ? this.reason() : this.menu()) : null,
     ]);
   },
+  created() {
+    choice.offered = this.models;
+  },
   mounted() {
-    this.forgetIfGone();
     document.addEventListener("click", this.onOutside);
   },
   unmounted() {
@@ -74,28 +71,28 @@ export default {
     // ---- called by the server ------------------------------------------------------------------
     setModels(models) {
       if (this.problem) this.open = false;
-      this.offered = models;
+      choice.offered = models;
       this.problem = "";
       this.isLooking = false;
-      this.forgetIfGone();
     },
     setProblem(sentence) {
       this.problem = sentence;
       this.isLooking = false;
     },
 
-    forgetIfGone() {
-      if (this.offered.length && !this.offered.some((m) => m.id === this.chosen)) this.chosen = "";
-      if (this.offered.length) store(this.chosen);
-    },
     choose(id) {
-      this.chosen = id;
-      store(id);
+      choice.model = id;
+      window.dispatchEvent(new CustomEvent("wireside:model", { detail: id }));
       this.close();
     },
     retry() {
       this.isLooking = true;
       this.$emit("retry");
+    },
+
+    name(text) {
+      const [vendor, rest] = parts(text);
+      return h("span", { class: "ws-model-name" }, vendor ? [h("span", { class: "ws-model-vendor" }, vendor), h("span", rest)] : rest);
     },
 
     // ---- the menu ------------------------------------------------------------------------------
@@ -110,7 +107,7 @@ export default {
       const w = this.words;
       const options = this.found.map((m) =>
         h("li", { key: m.id, role: "option", tabindex: -1, "aria-selected": String(m.id === this.current.id), onClick: () => this.choose(m.id) }, [
-          h("span", [m.name, m.canChat === false ? h("small", { class: "ws-cannot-chat" }, ` (${w.cannot_chat})`) : null]),
+          h("span", [this.name(m.name), m.canChat === false ? h("small", { class: "ws-cannot-chat" }, ` (${w.cannot_chat})`) : null]),
           m.id === this.current.id ? icon("check") : null,
         ]),
       );
@@ -152,7 +149,7 @@ export default {
       if (this.open && e.relatedTarget && !this.$el.contains(e.relatedTarget)) this.open = false;
     },
     onKey(e) {
-      if (!this.open || e.isComposing) return;
+      if (!this.open || isComposing(e)) return;
       const items = [...(this.$refs.list?.children ?? [])];
       const at = items.indexOf(document.activeElement);
       const goTo = (index) => (e.preventDefault(), items[(index + items.length) % items.length]?.focus());

@@ -1,5 +1,6 @@
 // All conversations: in groups by day, pinned ones on top; search; what can be done with one, or with several.
 import { h, markRaw, shallowReactive } from "vue";
+import { isComposing } from "wireside-kit";
 
 const ICONS = {
   compose: "M12 5H7a2 2 0 00-2 2v10a2 2 0 002 2h10a2 2 0 002-2v-5M10.500 13.500l.7-2.700 7.500-7.500a1.500 1.500 0 012 2l-7.500 7.500z",
@@ -121,9 +122,11 @@ export default {
   mounted() {
     window.addEventListener("wireside:sidebar", this.toggle);
     window.addEventListener("wireside:open", this.closeDrawer);
+    window.addEventListener("popstate", this.closeDrawer);
     document.addEventListener("keydown", this.onPageKey);
     document.addEventListener("click", this.onOutside);
     WIDE.addEventListener("change", this.onWidth);
+    if (history.state?.drawer) history.replaceState({ ...history.state, drawer: undefined }, ""); // a reload has closed it
     this.clock = setInterval(() => (this.today = daysAgo(0)), 60_000);
     this.sizes = new ResizeObserver(this.settle);
     this.sizes.observe(this.$refs.list);
@@ -132,11 +135,13 @@ export default {
   unmounted() {
     window.removeEventListener("wireside:sidebar", this.toggle);
     window.removeEventListener("wireside:open", this.closeDrawer);
+    window.removeEventListener("popstate", this.closeDrawer);
     document.removeEventListener("keydown", this.onPageKey);
     document.removeEventListener("click", this.onOutside);
     WIDE.removeEventListener("change", this.onWidth);
     this.sizes.disconnect();
     clearInterval(this.clock);
+    this.isDrawerOpen = false; // its entry in the history goes with the page
     clearTimeout(this.searching);
     clearTimeout(this.toasting);
     for (const action of this.deleted) clearTimeout(action.timer);
@@ -222,13 +227,16 @@ export default {
       if (this.isDrawerOpen) return;
       this.opener = document.activeElement;
       this.isDrawerOpen = true;
+      history.pushState({ ...history.state, drawer: true }, ""); // Back closes it, and does not leave the page
       this.others = [...this.$el.parentElement.children].filter((el) => el !== this.$el && !el.inert);
       for (const el of this.others) el.inert = true;
       this.$nextTick(() => this.$refs.fresh?.focus());
     },
-    closeDrawer() {
+    // What is opened from it takes its place in the history; else that goes with it.
+    closeDrawer(e) {
       if (!this.isDrawerOpen) return;
       this.isDrawerOpen = false;
+      if (e?.type !== "wireside:open" && history.state?.drawer) history.back();
       this.menu = "";
       for (const el of this.others) el.inert = false;
       this.opener?.focus({ preventScroll: true });
@@ -321,7 +329,7 @@ export default {
       this.$emit("search", { query: this.query.trim(), cursor: null });
     },
     onSearchKey(e) {
-      if (e.isComposing) return;
+      if (isComposing(e)) return;
       if (e.key === "Escape" && this.query) {
         e.preventDefault();
         this.setQuery("");
@@ -472,7 +480,7 @@ export default {
         onVnodeMounted: (node) => (node.el.focus(), node.el.select()),
         onInput: (e) => (this.draft = e.target.value),
         onKeydown: (e) => {
-          if (e.isComposing) return;
+          if (isComposing(e)) return;
           if (e.key === "Enter") leave(true);
           else if (e.key === "Escape") (e.preventDefault(), leave(false));
         },
@@ -625,7 +633,8 @@ export default {
       window.dispatchEvent(new CustomEvent("wireside:open", { detail }));
     },
     onItem(e, item) {
-      if (this.isSelecting || e.ctrlKey || e.metaKey || e.shiftKey) {
+      const isTab = e.ctrlKey || e.metaKey; // which is the browser's affair
+      if (!isTab && (this.isSelecting || e.shiftKey)) {
         e.preventDefault();
         return this.select(item.id, e.shiftKey);
       }
@@ -671,6 +680,7 @@ export default {
       const items = ids.map((id) => this.items.get(id)).filter(Boolean);
       this.withFocus(ids, () => this.takeOut(ids));
       this.$emit("delete", { ids });
+      window.dispatchEvent(new CustomEvent("wireside:deleted", { detail: ids }));
       this.endSelection();
       const key = ids.join();
       const timer = setTimeout(() => (this.deleted = this.deleted.filter((action) => action.key !== key)), UNDO_MS);

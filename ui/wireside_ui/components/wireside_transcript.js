@@ -32,6 +32,29 @@ const ICONS = {
 const OPEN = new Set(["waiting", "thinking", "streaming"]);
 const LOADING_MS = 8000; // without a first token, after which the model is said to be loading
 
+// How an answer ended that did not end by itself, and what can be done then.
+const ENDS = { stopped: ["continue"], interrupted: ["continue"], length_reached: ["continue"], filtered: [], empty: [] };
+
+const COSTLY = new Set(["retry", "continue"]); // they ask the model
+
+// A length of time in the page's language: "12 s", "2 min 5 s".
+function duration(ms) {
+  const seconds = Math.max(1, Math.round(ms / 1000));
+  const unit = (value, name) => new Intl.NumberFormat(document.documentElement.lang || undefined, { style: "unit", unit: name, unitDisplay: "narrow" }).format(value);
+  return seconds < 60 ? unit(seconds, "second") : `${unit(Math.floor(seconds / 60), "minute")} ${unit(seconds % 60, "second")}`;
+}
+
+// When a message was sent, on the reader's clock: the time, and before today the day too.
+function timeOf(seconds) {
+  const date = new Date(seconds * 1000);
+  const lang = document.documentElement.lang || undefined;
+  const isToday = date.toDateString() === new Date().toDateString();
+  const el = make("time", "ws-time", { datetime: date.toISOString(), "data-testid": "time" });
+  el.textContent = date.toLocaleString(lang, isToday ? { timeStyle: "short" } : { dateStyle: "medium", timeStyle: "short" });
+  el.title = date.toLocaleString(lang, { dateStyle: "full", timeStyle: "long" });
+  return el;
+}
+
 const icon = (name) => `<svg viewBox="0 0 24 24" aria-hidden="true">${ICONS[name]}</svg>`;
 
 function make(tag, className, attributes = {}) {
@@ -443,7 +466,7 @@ export default {
     // ---- turns ----
 
     newRow(data) {
-      const row = { data: { state: "done", question: "", html: "", reasoning: "", tools: [], error: "", retry_after: null, sibling: 0, siblings: 1, feedback: "", ...data } };
+      const row = { data: { state: "done", question: "", html: "", reasoning: "", tools: [], error: "", retry_after: null, sibling: 0, siblings: 1, feedback: "", model: "", asked_at: 0, ...data } };
       this.byId.set(data.id, row);
       this.setDeadline(row);
       return row;
@@ -502,7 +525,9 @@ export default {
         if (!this.isReader) note.append(" — ", this.button("withdraw", this.words.take_back, { text: true }));
         foot.append(note);
       } else if (question) {
-        foot.append(this.bar(["copy_question", "edit"]));
+        const bar = this.bar(["copy_question", "edit"]);
+        if (row.data.asked_at) bar.append(timeOf(row.data.asked_at));
+        foot.append(bar);
       }
       if (siblings > 1) foot.append(this.versions(row));
       if (foot.firstChild) parts.push(foot);
@@ -548,7 +573,10 @@ export default {
       if (reasoning) {
         const isLive = (state === "thinking" || state === "streaming") && !row.prose.firstChild;
         think.classList.toggle("ws-is-live", isLive);
-        think.querySelector(".ws-fold-label").textContent = isLive ? this.words.reasoning_live : this.words.reasoning;
+        if (isLive) row.thinkingSince ??= performance.now();
+        else if (row.thinkingSince && !row.thoughtFor) row.thoughtFor = performance.now() - row.thinkingSince;
+        const took = row.thoughtFor ? this.words.reasoning_took.replace("{time}", duration(row.thoughtFor)) : this.words.reasoning;
+        think.querySelector(".ws-fold-label").textContent = isLive ? this.words.reasoning_live : took;
         const body = think.lastChild;
         if (!body.firstChild) body.append("");
         morphText(body.firstChild, reasoning);
@@ -597,8 +625,7 @@ export default {
       row.prose.hidden = !row.prose.firstChild;
       const parts = [];
       if (state === "thinking" || (isOpen && !row.prose.firstChild)) parts.push(this.typing(row));
-      if (state === "stopped" || state === "interrupted") parts.push(this.note(this.words[state], "", ["continue"], state));
-      if (state === "empty") parts.push(this.note(this.words.empty, "", [], state));
+      if (state in ENDS) parts.push(this.note(this.words[state], "", ENDS[state], state));
       if (state === "error") parts.push(this.errorNote(row, error));
       const has = Boolean(row.prose.firstChild);
       if (isOpen) parts.push(this.bar(["stop"]));
@@ -622,8 +649,21 @@ export default {
       down.setAttribute("aria-pressed", String(feedback === "down"));
       if (!this.isReader) el.append(up, down);
       if (!feedback) row.say = null;
+      el.append(this.answeredBy(row));
       if (row.say) el.append(row.say);
       el.classList.toggle("ws-stays", Boolean(row.say));
+      return el;
+    },
+
+    // Which model answered: its name, of "vendor/model" the second half.
+    answeredBy(row) {
+      const { model } = row.data;
+      const el = make("span", "ws-by", { "data-testid": "answered-by", dir: "auto", title: model });
+      el.textContent = model
+        .split(", ")
+        .map((name) => name.slice(name.lastIndexOf("/") + 1) || name)
+        .join(", ");
+      el.hidden = !model;
       return el;
     },
 
@@ -758,6 +798,7 @@ export default {
       const el = this.note(error || this.words.error, row.deadline ? detail : "", [], "error");
       el.setAttribute("role", "alert");
       detail.setAttribute("aria-live", "off");
+      if (row.prose.firstChild) el.append(...this.allowed(["continue"]).map((name) => this.button(name, this.words[name], { text: true })));
       if (!this.isReader) el.append(this.button("retry", this.words.try_again, { text: true }));
       this.paintCountdown(row, detail);
       return el;
@@ -992,6 +1033,7 @@ export default {
       const button = target.closest("[data-action]");
       if (!button) return;
       if (button.getAttribute("aria-disabled") === "true") return;
+      if (COSTLY.has(button.dataset.action) && event.detail > 1) return; // a double click asks once
       const row = this.rowOf(button);
       const { id } = row.data;
       const name = button.dataset.action;

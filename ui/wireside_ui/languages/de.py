@@ -32,6 +32,9 @@ WORDS: Mapping[str, str] = {
     "stop": "Anhalten",
     "continue": "Weiter",
     "stopped": "Du hast diese Antwort angehalten.",
+    "length_reached": "Diese Antwort hat ihre größte Länge erreicht.",
+    "filtered": "Der Inhaltsfilter des Modelldienstes hat diese Antwort beendet.",
+    "reasoning_took": "Überlegung · {time}",
     "interrupted": "Diese Antwort wurde unterbrochen.",
     "empty": "Das Modell hat nichts geantwortet.",
     "error": "Etwas ging schief.",
@@ -63,8 +66,22 @@ WORDS: Mapping[str, str] = {
     "cannot_chat": "nicht für Chats",
     "connect_now": "Jetzt verbinden",
     "message_box": "Nachrichtenfeld",
+    "model_gone": "„{model}“ wird nicht mehr angeboten; „{other}“ wird antworten.",
+    "invalid_temperature": "Die Temperatur muss eine Zahl von 0 bis 2 sein.",
+    "invalid_max_tokens": "Die längste Antwort muss eine ganze Zahl von 1 bis 1.000.000 sein.",
+    "invalid_model": "Der Name dieses Modells ist nicht verwendbar. Wähle ein anderes Modell.",
+    "invalid_system": "Die Anweisungen sind zu lang: höchstens 20.000 Zeichen passen.",
+    "storage_blocked": (
+        "Dieser Browser blockiert hier Websitedaten: Nicht Gesendetes geht beim Schließen verloren."
+    ),
+    "no_files": "Dateien können noch nicht angehängt werden. Füge den Text ein, um den es geht.",
+    "not_started": (
+        "Die Seite ist nicht gestartet: Ein Skript wurde blockiert oder nicht geladen. Dein "
+        "Text bleibt hier; lade die Seite neu."
+    ),
+    "service_busy": "Der Modelldienst ist ausgelastet.",
     "too_big": "Dieser Text ist zu groß, um ihn auf einmal zu senden.",
-    "settings_note": "Für jede Frage, die du ab jetzt stellst.",
+    "settings_note": "Für diese Unterhaltung, ab der nächsten Antwort.",
     "reset": "Zurücksetzen",
     "no_model": "Noch kein Modell",
     "model": "Modell",
@@ -95,7 +112,9 @@ WORDS: Mapping[str, str] = {
     "placeholder": "Frag mich etwas…",
     "send": "Senden",
     "cancel": "Abbrechen",
-    "editing": "Du bearbeitest eine Nachricht; was ihr folgt, wird neu gefragt",
+    "editing": (
+        "Du bearbeitest eine Nachricht: Die Antwort wird neu, die frühere Fassung bleibt erhalten"
+    ),
     "offline_hint": "Keine Verbindung: Dein Text bleibt erhalten und geht gleich ab.",
     "too_long": "{over} Zeichen zu viel; höchstens {limit} passen.",
     "disclaimer": "Antworten können falsch sein. Prüfe, was wichtig ist.",
@@ -161,6 +180,14 @@ WORDS: Mapping[str, str] = {
     "account_by_proxy": (
         "Dieser Server überlässt das Anmelden dem Proxy vor ihm, und der hat nicht gesagt, "
         "wer du bist."
+    ),
+    "account_is_disabled": "Dieses Konto ist gesperrt.",
+    "account_disable_sure": (
+        "{name} sperren? Alle Anmeldungen enden, und die Schlüssel gelten nicht mehr."
+    ),
+    "account_cookies_blocked": (
+        "Dieser Browser blockiert hier Cookies, und die Anmeldung braucht eines. Erlaube "
+        "Cookies für diese Adresse oder öffne die Seite in einem eigenen Tab."
     ),
     "account_wrong": "Das hat nicht geklappt: Name oder Passwort stimmt nicht.",
     "account_service_expired": (

@@ -24,8 +24,22 @@ WORDS: Mapping[str, str] = {
     "cannot_chat": "not for chat",
     "connect_now": "Connect now",
     "message_box": "Message box",
+    "model_gone": "“{model}” is not offered any more; “{other}” will answer.",
+    "invalid_temperature": "The temperature must be a number from 0 to 2.",
+    "invalid_max_tokens": "The longest answer must be a whole number from 1 to 1,000,000.",
+    "invalid_model": "This model's name can't be used. Choose another model.",
+    "invalid_system": "The instructions are too long: at most 20,000 characters fit.",
+    "storage_blocked": (
+        "This browser blocks site data here: unsent text is lost when the page is closed."
+    ),
+    "no_files": "Files can't be attached yet. Paste the text you want to ask about.",
+    "not_started": (
+        "The page has not started: a script was blocked or did not load. Your text stays "
+        "here; reload the page to try again."
+    ),
+    "service_busy": "The model service is busy.",
     "too_big": "This text is too big to be sent at once.",
-    "settings_note": "For every question you ask from here on.",
+    "settings_note": "For this conversation, from the next answer on.",
     "reset": "Reset",
     "no_model": "No model yet",
     "model": "Model",
@@ -56,7 +70,7 @@ WORDS: Mapping[str, str] = {
     "placeholder": "Ask me anything…",
     "send": "Send",
     "cancel": "Cancel",
-    "editing": "Editing a message; what follows it will be asked anew",
+    "editing": "Editing a message: the answer will be new, and the earlier version is kept",
     "offline_hint": "No connection: your text is kept and can be sent in a moment.",
     "too_long": "{over} characters too many; at most {limit} fit.",
     "disclaimer": "Answers may be wrong. Check what matters.",
@@ -119,6 +133,14 @@ WORDS: Mapping[str, str] = {
     "account_forgotten": "Password forgotten? An administrator can send you a new link.",
     "account_by_proxy": "This server leaves signing in to the proxy in front of it, and that has "
     "not said who you are.",
+    "account_is_disabled": "This account is disabled.",
+    "account_disable_sure": (
+        "Disable {name}? They are signed out everywhere, and their keys stop working."
+    ),
+    "account_cookies_blocked": (
+        "This browser blocks cookies here, and signing in needs one. Allow cookies for this "
+        "address, or open the page in a tab of its own."
+    ),
     "account_wrong": "That did not work: the name or the password is wrong.",
     "account_service_expired": (
         "This sign-in took too long, was finished already, or began in another browser. "

@@ -32,6 +32,9 @@ WORDS: Mapping[str, str] = {
     "stop": "Detener",
     "continue": "Continuar",
     "stopped": "Has detenido esta respuesta.",
+    "length_reached": "Esta respuesta alcanzó su longitud máxima.",
+    "filtered": "El filtro de contenido del servicio del modelo terminó esta respuesta.",
+    "reasoning_took": "Razonamiento · {time}",
     "interrupted": "Esta respuesta se interrumpió.",
     "empty": "El modelo no ha respondido nada.",
     "error": "Algo ha ido mal.",
@@ -63,8 +66,27 @@ WORDS: Mapping[str, str] = {
     "cannot_chat": "no sirve para chatear",
     "connect_now": "Conectar ahora",
     "message_box": "Cuadro de mensaje",
+    "model_gone": "«{model}» ya no está disponible; responderá «{other}».",
+    "invalid_temperature": "La temperatura debe ser un número de 0 a 2.",
+    "invalid_max_tokens": "La respuesta más larga debe ser un número entero de 1 a 1 000 000.",
+    "invalid_model": "El nombre de este modelo no se puede usar. Elige otro modelo.",
+    "invalid_system": (
+        "Las instrucciones son demasiado largas: caben 20 000 caracteres como máximo."
+    ),
+    "storage_blocked": (
+        "Este navegador bloquea aquí los datos del sitio: lo no enviado se pierde al cerrar "
+        "la página."
+    ),
+    "no_files": (
+        "Todavía no se pueden adjuntar archivos. Pega el texto sobre el que quieras preguntar."
+    ),
+    "not_started": (
+        "La página no se ha iniciado: un script fue bloqueado o no se cargó. Tu texto sigue "
+        "aquí; recarga la página para volver a intentarlo."
+    ),
+    "service_busy": "El servicio del modelo está ocupado.",
     "too_big": "Este texto es demasiado grande para enviarlo de una vez.",
-    "settings_note": "Para cada pregunta que hagas a partir de ahora.",
+    "settings_note": "Para esta conversación, desde la próxima respuesta.",
     "reset": "Restablecer",
     "no_model": "Aún no hay modelo",
     "model": "Modelo",
@@ -95,7 +117,7 @@ WORDS: Mapping[str, str] = {
     "placeholder": "Pregúntame lo que quieras…",
     "send": "Enviar",
     "cancel": "Cancelar",
-    "editing": "Editas un mensaje; lo que sigue se preguntará de nuevo",
+    "editing": "Editas un mensaje: la respuesta será nueva y la versión anterior se conserva",
     "offline_hint": "Sin conexión: tu texto se conserva y podrás enviarlo enseguida.",
     "too_long": "Sobran {over} caracteres; caben {limit} como máximo.",
     "disclaimer": "Las respuestas pueden ser erróneas. Comprueba lo importante.",
@@ -161,6 +183,14 @@ WORDS: Mapping[str, str] = {
     "account_by_proxy": (
         "Este servidor deja el inicio de sesión al proxy que tiene delante, y este no ha "
         "dicho quién eres."
+    ),
+    "account_is_disabled": "Esta cuenta está desactivada.",
+    "account_disable_sure": (
+        "¿Desactivar a {name}? Se cerrarán sus sesiones y sus claves dejarán de funcionar."
+    ),
+    "account_cookies_blocked": (
+        "Este navegador bloquea aquí las cookies, y para iniciar sesión hace falta una. "
+        "Permite las cookies para esta dirección o abre la página en su propia pestaña."
     ),
     "account_wrong": "No ha funcionado: el nombre o la contraseña no son correctos.",
     "account_service_expired": (

@@ -32,6 +32,9 @@ WORDS: Mapping[str, str] = {
     "stop": "Arrêter",
     "continue": "Continuer",
     "stopped": "Vous avez arrêté cette réponse.",
+    "length_reached": "Cette réponse a atteint sa longueur maximale.",
+    "filtered": "Le filtre de contenu du service du modèle a mis fin à cette réponse.",
+    "reasoning_took": "Raisonnement · {time}",
     "interrupted": "Cette réponse a été interrompue.",
     "empty": "Le modèle n’a rien répondu.",
     "error": "Une erreur est survenue.",
@@ -63,8 +66,23 @@ WORDS: Mapping[str, str] = {
     "cannot_chat": "ne sait pas discuter",
     "connect_now": "Se connecter maintenant",
     "message_box": "Zone de message",
+    "model_gone": "« {model} » n’est plus proposé ; « {other} » répondra.",
+    "invalid_temperature": "La température doit être un nombre de 0 à 2.",
+    "invalid_max_tokens": "La réponse la plus longue doit être un nombre entier de 1 à 1 000 000.",
+    "invalid_model": "Le nom de ce modèle est inutilisable. Choisissez un autre modèle.",
+    "invalid_system": "Les instructions sont trop longues : 20 000 caractères au plus.",
+    "storage_blocked": (
+        "Ce navigateur bloque ici les données du site : le texte non envoyé est perdu à la "
+        "fermeture."
+    ),
+    "no_files": "Les fichiers ne peuvent pas encore être joints. Collez le texte concerné.",
+    "not_started": (
+        "La page n’a pas démarré : un script a été bloqué ou n’a pas été chargé. Votre texte "
+        "reste ici ; rechargez la page pour réessayer."
+    ),
+    "service_busy": "Le service du modèle est occupé.",
     "too_big": "Ce texte est trop grand pour être envoyé en une fois.",
-    "settings_note": "Pour chaque question posée à partir de maintenant.",
+    "settings_note": "Pour cette conversation, à partir de la prochaine réponse.",
     "reset": "Réinitialiser",
     "no_model": "Pas encore de modèle",
     "model": "Modèle",
@@ -95,7 +113,9 @@ WORDS: Mapping[str, str] = {
     "placeholder": "Posez votre question…",
     "send": "Envoyer",
     "cancel": "Annuler",
-    "editing": "Vous modifiez un message ; la suite sera redemandée",
+    "editing": (
+        "Vous modifiez un message : la réponse sera nouvelle, la version précédente est conservée"
+    ),
     "offline_hint": "Pas de connexion : votre texte est gardé et pourra partir bientôt.",
     "too_long": "{over} caractères de trop ; {limit} au plus.",
     "disclaimer": "Les réponses peuvent être fausses. Vérifiez ce qui compte.",
@@ -161,6 +181,14 @@ WORDS: Mapping[str, str] = {
     "account_by_proxy": (
         "Ce serveur laisse la connexion au proxy placé devant lui, et celui-ci n’a pas dit "
         "qui vous êtes."
+    ),
+    "account_is_disabled": "Ce compte est désactivé.",
+    "account_disable_sure": (
+        "Désactiver {name} ? Ses sessions prennent fin et ses clés ne fonctionnent plus."
+    ),
+    "account_cookies_blocked": (
+        "Ce navigateur bloque ici les cookies, et la connexion en a besoin. Autorisez-les "
+        "pour cette adresse ou ouvrez la page dans son propre onglet."
     ),
     "account_wrong": "Cela n’a pas marché : le nom ou le mot de passe est faux.",
     "account_service_expired": (

@@ -32,6 +32,9 @@ WORDS: Mapping[str, str] = {
     "stop": "停止",
     "continue": "続ける",
     "stopped": "この回答を停止しました。",
+    "length_reached": "この回答は最大の長さに達しました。",
+    "filtered": "モデルサービスのコンテンツフィルターがこの回答を終了しました。",
+    "reasoning_took": "推論 · {time}",
     "interrupted": "この回答は中断されました。",
     "empty": "モデルは何も答えませんでした。",
     "error": "問題が発生しました。",
@@ -62,8 +65,23 @@ WORDS: Mapping[str, str] = {
     "cannot_chat": "チャット不可",
     "connect_now": "今すぐ接続",
     "message_box": "入力欄",
+    "model_gone": "「{model}」は提供されなくなりました。「{other}」が回答します。",
+    "invalid_temperature": "温度は 0 から 2 までの数値で指定してください。",
+    "invalid_max_tokens": "最長の回答は 1 から 1,000,000 までの整数で指定してください。",
+    "invalid_model": "このモデル名は使えません。別のモデルを選んでください。",
+    "invalid_system": "指示が長すぎます。20,000 文字までです。",
+    "storage_blocked": (
+        "このブラウザーはここでサイトデータをブロックしています。未送信の文章はページを閉じる"
+        "と失われます。"
+    ),
+    "no_files": "ファイルはまだ添付できません。質問したい文章を貼り付けてください。",
+    "not_started": (
+        "ページを開始できませんでした。スクリプトがブロックされたか、読み込めませんでした。文"
+        "章はここに残っています。ページを再読み込みしてください。"
+    ),
+    "service_busy": "モデルのサービスが混み合っています。",
     "too_big": "このテキストは一度に送るには大きすぎます。",
-    "settings_note": "これから送るすべての質問に使われます。",
+    "settings_note": "この会話で、次の回答から使われます。",
     "reset": "リセット",
     "no_model": "モデルがありません",
     "model": "モデル",
@@ -94,7 +112,7 @@ WORDS: Mapping[str, str] = {
     "placeholder": "何でも聞いてください…",
     "send": "送信",
     "cancel": "キャンセル",
-    "editing": "メッセージを編集中。以降は聞き直します",
+    "editing": "メッセージを編集中：新しい回答になり、以前の版は残ります",
     "offline_hint": "接続がありません。テキストは保存され、まもなく送信できます。",
     "too_long": "{over} 文字超過。最大 {limit} 文字です。",
     "disclaimer": "回答は誤ることがあります。大事なことは確認してください。",
@@ -158,6 +176,15 @@ WORDS: Mapping[str, str] = {
     "account_by_proxy": (
         "このサーバーはログインを前段のプロキシに任せていますが、プロキシから利用者が通知され"
         "ていません。"
+    ),
+    "account_is_disabled": "このアカウントは無効になっています。",
+    "account_disable_sure": (
+        "{name} を無効にしますか？すべてのサインインが終了し、キーは使えなくなります。"
+    ),
+    "account_cookies_blocked": (
+        "このブラウザーはここで Cookie "
+        "をブロックしていますが、サインインには必要です。このアドレスの Cookie "
+        "を許可するか、ページを単独のタブで開いてください。"
     ),
     "account_wrong": "ログインできませんでした。名前かパスワードが違います。",
     "account_service_expired": (

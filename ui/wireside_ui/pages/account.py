@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import ceil
 from typing import Any, Final, cast
 from urllib.parse import quote
 
@@ -19,6 +20,7 @@ from wireside.auth.cookies import set_cookie
 from wireside.auth.passwords import MIN_CHARS
 from wireside.chat.sharing import Sharing
 from wireside.errors import (
+    AccountDisabled,
     BadMessage,
     Forbidden,
     NotFound,
@@ -516,8 +518,10 @@ class AccountPages:
             case None:
                 return ""
             case RateLimited():
-                seconds = max(1, round(error.retry_after or 60))
+                seconds = max(1, ceil(error.retry_after or 60))  # not a second too early
                 return words["account_too_many_tries"].format(seconds=seconds)
+            case AccountDisabled():
+                return words["account_is_disabled"]
             case SignInFailed():
                 return words[f"account_service_{error.why}"]
             case _ if error.code == "unauthorized" and not isinstance(error, Forbidden):

@@ -17,7 +17,7 @@ from wireside.chat.conversation import Conversation, Turn
 from wireside.chat.service import WAITING_TURNS, ChatService
 from wireside.chat.unseen import seen
 from wireside.errors import NotFound, StoreError, WiresideError
-from wireside.messages import ModelInfo
+from wireside.messages import ModelInfo, Options
 from wireside.records import Feedback, Span
 from wireside_ui.components.composer import Composer, Sending
 from wireside_ui.components.header import Header
@@ -30,7 +30,7 @@ from wireside_ui.markup import Allowance, Markup
 from wireside_ui.page_socket import making, page_at, untaken
 from wireside_ui.pages.conversation_list import ConversationList
 from wireside_ui.shell import shell_html
-from wireside_ui.state import Follower, retry_after, row_of, state_of, text_of
+from wireside_ui.state import Follower, model_of, retry_after, row_of, state_of, text_of
 from wireside_ui.theme import Look, head_html
 from wireside_ui.words import direction_of, language_of, sentence_in, starters_in, words_in
 
@@ -65,6 +65,12 @@ NEARLY = 0.2
 LOOK_AGAIN_S = (2.0, 30.0)
 """First and longest pause before a page without models looks again; it doubles each time."""
 
+
+COSTLY = ("retry", "continue")
+"""Actions that ask the model."""
+
+REPEAT_S = 1.0
+"""Seconds within which the same costly action on the same turn counts once."""
 
 Mark = tuple[str, str | None, int, object]
 """State, name of the first stream, number of streams, all else."""
@@ -158,6 +164,13 @@ class ChatPage:
         self._is_late = asyncio.Event()
         self._changed: set[str] = set()
         self._is_answering = False
+        self._options = Options()
+        """The model and settings that the browser shows; asking again uses them."""
+        self._offered: Sequence[ModelInfo] = ()
+        """The models that the picker offers, the default first."""
+        self._missing = ""
+        """The conversation of the page's address that is not there."""
+        self._last_act: tuple[tuple[str, str], float] = (("", ""), 0.0)
         self._said_left = ""
         self._is_shape_new = False
         self._wake = asyncio.Event()
@@ -167,6 +180,8 @@ class ChatPage:
             language,
             wake=self._wake.set,
             tell=lambda sentence: self._composer.tell(sentence),
+            on_listed=self._come_back_if_missing,
+            on_undone=lambda conversation_id: self._composer.come_back(conversation_id),
             sharing=sharing,
         )
         self._is_seen = asyncio.Event()
@@ -181,6 +196,11 @@ class ChatPage:
         conversation, problem = await self._find(conversation_id)
         listing = await self._list.first_page()
         is_missing = bool(conversation_id) and conversation is None
+        self._missing = conversation_id or "" if is_missing else ""
+        self._offered = models
+        if conversation is not None:
+            with suppress(StoreError):  # its turns can't be read: attaching it says so
+                self._options = await self._chat.options_of(conversation)
         view = _view(conversation, is_missing=is_missing)
         tagline = self._look.tagline or self._words["tagline"]
         logo = f"{self._base}/logo?v={self._version}"
@@ -245,6 +265,8 @@ class ChatPage:
                 on_stop=self._stop,
                 on_edit_last=self._edit_last,
                 on_open=self._open,
+                on_choose=self._choose,
+                options=self._options if conversation else None,
             )
         await self._show_allowance()
         if problem:
@@ -288,6 +310,10 @@ class ChatPage:
         """Show another conversation, or none, without a new page; ``turn_id`` is looked for."""
         if self._conversation is None or conversation_id != self._conversation.id:
             await self._change_to(conversation_id)
+        if conversation_id:
+            self._composer.set_choice(
+                conversation_id, self._options if self._conversation else None
+            )
         await self._jump(turn_id)
 
     async def _change_to(self, conversation_id: str) -> None:
@@ -303,6 +329,7 @@ class ChatPage:
             self._transcript.reset([], 0)
             self._show_title()
         is_missing = bool(conversation_id) and conversation is None
+        self._missing = conversation_id if is_missing else ""
         self._welcome.show(_view(conversation, is_missing=is_missing))
         self._welcome.show_problem(sentence_in(self._language, problem) if problem else "")
         if is_missing and not problem:
@@ -312,6 +339,7 @@ class ChatPage:
 
     async def _attach(self, conversation: Conversation) -> None:
         self._conversation = conversation
+        self._options = await self._chat.options_of(conversation)
         self._unwatch = conversation.watch(self._on_change)
         self._path, self._total = conversation.path(), conversation.total
         self._removals = conversation.removals
@@ -324,10 +352,16 @@ class ChatPage:
         for turn_id in tuple(self._followers):
             self._forget(turn_id)
         self._conversation = None
+        self._options = Options()
         self._path, self._total = [], 0
         self._marks.clear()
         self._late.clear()
         self._changed.clear()
+
+    def _come_back_if_missing(self, conversation_id: str) -> None:
+        """Show a conversation again that was deleted while the page showed it."""
+        if conversation_id == self._missing:
+            self._composer.come_back(conversation_id)
 
     def _show_title(self) -> None:
         title = seen(self._conversation.title) if self._conversation else ""
@@ -414,6 +448,7 @@ class ChatPage:
         if conversation.is_deleted:
             return await self._change_to(conversation.id)
         self._show_title()
+        self._show_choice(conversation)
         path, total = conversation.path(), conversation.total
         kept = tree.shared(self._path, path)
         if conversation.removals != self._removals:
@@ -482,7 +517,7 @@ class ChatPage:
         mark = self._mark(turn)
         if self._marks.get(turn.id) != mark and turn.is_live:
             self._marks[turn.id] = mark
-            self._transcript.change(turn.id, state=state_of(turn))
+            self._transcript.change(turn.id, state=state_of(turn), model=self._model(turn))
 
     def _update_state(self, turn: Turn) -> None:
         mark = self._mark(turn)
@@ -499,6 +534,7 @@ class ChatPage:
             sibling=row.sibling,
             siblings=row.siblings,
             feedback=row.feedback,
+            model=row.model,
         )
         if before[1:3] != mark[1:3]:  # an answer that nobody followed: it ended as it began
             self._transcript.change(turn.id, reasoning=row.reasoning, tools=list(row.tools))
@@ -553,7 +589,14 @@ class ChatPage:
             place=self._place(turn),
             allowance=allowance,
             chars=chars,
+            names=self._names(),
         )
+
+    def _model(self, turn: Turn) -> str:
+        return model_of(turn, self._names())
+
+    def _names(self) -> dict[str, str]:
+        return {model.id: model.name for model in self._offered}
 
     def _give_late(self, *turns: Turn) -> None:
         """See to it that the whole answers come: those that were asked for last come first."""
@@ -617,6 +660,7 @@ class ChatPage:
                     self._picker.show_problem(sentence)
                     self._welcome.show_problem(sentence)
             else:
+                self._offered = models
                 with self._client:
                     self._picker.show(models)
                     self._welcome.show_problem("")
@@ -629,15 +673,49 @@ class ChatPage:
 
     # ---- what a person does; every argument may have been written by anybody -----------------
 
+    async def _choose(self, conversation_id: str, options: Options) -> None:
+        """Keep the model and settings that were chosen for a conversation."""
+        conversation = self._conversation
+        if conversation is not None and conversation.id == conversation_id:
+            self._options = options  # before anything is awaited: the next event may use them
+        try:
+            if conversation is None or conversation.id != conversation_id:
+                conversation = await self._library.open(conversation_id)
+            if conversation is not None:
+                await self._chat.choose(conversation, options)
+        except WiresideError as error:
+            self._composer.tell(sentence_in(self._language, error))
+
+    def _show_choice(self, conversation: Conversation) -> None:
+        """Show what another page has chosen for the conversation."""
+        if conversation.options is not None and conversation.options != self._options:
+            self._options = conversation.options
+            self._composer.set_choice(conversation.id, self._options)
+
+    def _effective_options(self) -> Options:
+        """Return what the browser shows: the default model in place of one that is not offered."""
+        ids = [model.id for model in self._offered]
+        if not ids or self._options.model in ids:
+            return self._options
+        return replace(self._options, model=ids[0])
+
     async def _send(self, sending: Sending) -> None:
         conversation = self._conversation
+        if sending.invalid:
+            sentence = self._words[f"invalid_{sending.invalid}"]
+            return self._composer.refused(sending.turn_id, sentence)
         try:
+            is_new = conversation is None
             if conversation is None:
                 conversation = await self._chat.conversation_for(sending.turn_id)
                 await self._attach(conversation)
             if sending.edits is not None:
                 await self._chat.edit(
-                    conversation, sending.edits, sending.question, new_turn_id=sending.turn_id
+                    conversation,
+                    sending.edits,
+                    sending.question,
+                    new_turn_id=sending.turn_id,
+                    options=sending.options,
                 )
             else:
                 await self._chat.send(
@@ -651,6 +729,9 @@ class ChatPage:
             self._composer.refused(sending.turn_id, sentence, error.retry_after)
         else:
             self._composer.accepted(sending.turn_id, conversation.id)
+            if is_new:
+                self._options = sending.options
+                self._composer.set_choice(conversation.id, sending.options)
             await self._show_allowance()
             self._list.set_current(conversation.id)
 
@@ -692,7 +773,7 @@ class ChatPage:
                 self._composer.edit(turn.id, turn.question)
 
     async def _act(self, action: Action) -> None:
-        if self._conversation is None:
+        if self._conversation is None or self._is_repeated(action):
             return
         try:
             turn = await self._library.turn(self._conversation, action.row_id)
@@ -705,13 +786,24 @@ class ChatPage:
                 self._marks[action.row_id] = UNKNOWN
                 self._on_change(action.row_id)
 
+    def _is_repeated(self, action: Action) -> bool:
+        """Whether an action that asks the model came twice: a double click, or a held key."""
+        if action.name not in COSTLY:
+            return False
+        now = asyncio.get_running_loop().time()
+        act = (action.name, action.row_id)
+        is_repeated = self._last_act[0] == act and now - self._last_act[1] < REPEAT_S
+        self._last_act = act, now
+        return is_repeated
+
     async def _do(self, conversation: Conversation, turn: Turn, action: Action) -> None:
         match action.name:
             case "retry":
                 if not action.automatic or retry_after(turn) is not None:
-                    await self._chat.retry(conversation, turn.id)
+                    await self._chat.retry(conversation, turn.id, self._effective_options())
             case "continue":
-                await self._chat.continue_answer(conversation, turn.id)
+                options = self._effective_options()
+                await self._chat.continue_answer(conversation, turn.id, options)
             case "stop":
                 if turn.is_live:
                     await self._chat.stop(turn.segments[-1])

@@ -24,9 +24,15 @@ class ConversationList:
         *,
         wake: Callable[[], None],
         tell: Callable[[str], None],
+        on_listed: Callable[[str], None] = lambda _: None,
+        on_undone: Callable[[str], None] = lambda _: None,
         sharing: str = "off",
     ) -> None:
-        """``tell`` says a sentence to the person."""
+        """``tell`` says a sentence to the person. ``on_listed`` gets the id of each conversation
+        that is in the list after a change, ``on_undone`` of each whose deletion was undone here.
+        """
+        self._on_listed = on_listed
+        self._on_undone = on_undone
         self._library = library
         self._tell = tell
         self._sharing = sharing
@@ -86,6 +92,7 @@ class ConversationList:
                 self._sidebar.take_out([conversation_id])
             else:
                 self._sidebar.put(info)
+                self._on_listed(conversation_id)
         if self._is_live_new:
             self._is_live_new = False
             self._sidebar.set_live(self._library.answering)
@@ -136,6 +143,8 @@ class ConversationList:
 
     async def _restore(self, ids: Sequence[str]) -> None:
         await self._do((), lambda: self._library.restore(ids))
+        for conversation_id in ids:
+            self._on_undone(conversation_id)
 
     async def _do(self, ids: Sequence[str], work: Callable[[], Awaitable[object]]) -> None:
         """Do what the browser shows as done already; if it can't be, show what is."""

@@ -1,0 +1,110 @@
+// What is written and not sent, and what is sent and not acknowledged: one for each tab and conversation.
+//
+// A tab reads and writes its own in `sessionStorage`, which a reload keeps and no other tab shares. A copy
+// in `localStorage` under the tab's name outlives the tab: a tab that opens the same conversation with
+// nothing of its own takes over what a closed tab has left. What a tab that is open has is never touched.
+
+const ALIVE_MS = 180_000; // browsers call the timers of a hidden tab once a minute
+const BEAT_MS = 20_000;
+
+const get = (storage, key) => {
+  try {
+    return window[storage].getItem(key);
+  } catch {
+    return null;
+  }
+};
+const set = (storage, key, value) => {
+  try {
+    value === null ? window[storage].removeItem(key) : window[storage].setItem(key, value);
+  } catch {} // full, or blocked
+};
+const keysOf = (storage) => {
+  try {
+    return Object.keys(window[storage]);
+  } catch {
+    return [];
+  }
+};
+const parse = (text) => {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+};
+
+const isAlive = (tab) => Date.now() - Number(get("localStorage", `wireside.tab.${tab}`) ?? 0) < ALIVE_MS;
+
+// A tab that was duplicated has the other's `sessionStorage`, so its name too.
+function nameOfTab() {
+  const known = get("sessionStorage", "wireside.tab");
+  if (known && !isAlive(known)) return known;
+  const fresh = [...crypto.getRandomValues(new Uint8Array(8))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  set("sessionStorage", "wireside.tab", fresh);
+  return fresh;
+}
+
+// Somebody has signed out in another tab: what was written here before is not for whoever signs in next.
+function forgetBeforeSignOut() {
+  const since = Number(get("sessionStorage", "wireside.since") ?? 0);
+  if (since < Number(get("localStorage", "wireside.signed-out") ?? 0)) {
+    for (const key of keysOf("sessionStorage")) if (key.startsWith("wireside.")) set("sessionStorage", key, null);
+  }
+  set("sessionStorage", "wireside.since", String(Date.now()));
+}
+
+forgetBeforeSignOut();
+const TAB = nameOfTab();
+const beat = () => set("localStorage", `wireside.tab.${TAB}`, String(Date.now()));
+beat();
+setInterval(beat, BEAT_MS);
+addEventListener("pageshow", beat);
+document.addEventListener("visibilitychange", () => document.hidden || beat()); // it is hidden after "pagehide" too
+addEventListener("pagehide", () => set("localStorage", `wireside.tab.${TAB}`, null));
+
+const isEmpty = (value) => value === null || value === undefined || value === "" || (Array.isArray(value) && !value.length);
+const keyOf = (kind, conversation) => `wireside.${kind}.${conversation}`;
+const copyOf = (kind, conversation) => `${keyOf(kind, conversation)}@${TAB}`;
+
+export function write(kind, conversation, value) {
+  writeHere(kind, conversation, value);
+  set("localStorage", copyOf(kind, conversation), isEmpty(value) ? null : JSON.stringify({ at: Date.now(), is: value }));
+}
+
+// What need not outlive the tab.
+export function writeHere(kind, conversation, value) {
+  set("sessionStorage", keyOf(kind, conversation), isEmpty(value) ? null : JSON.stringify(value));
+}
+
+export function read(kind, conversation, { adopts = true } = {}) {
+  const own = parse(get("sessionStorage", keyOf(kind, conversation)));
+  if (!isEmpty(own)) return own;
+  return adopts ? adopt(kind, conversation) : null;
+}
+
+// Everything of a kind that this tab has, as [conversation, value].
+export function all(kind) {
+  const start = keyOf(kind, "");
+  return keysOf("sessionStorage")
+    .filter((key) => key.startsWith(start))
+    .map((key) => [key.slice(start.length), parse(get("sessionStorage", key))]);
+}
+
+// Questions on their way are all taken over, of drafts the newest: the next tab takes the next one.
+function adopt(kind, conversation) {
+  const key = keyOf(kind, conversation);
+  const left = keysOf("localStorage")
+    .filter((name) => name === key || (name.startsWith(`${key}@`) && !isAlive(name.slice(key.length + 1))))
+    .map((name) => [name, parse(get("localStorage", name))])
+    // without "@" it was kept before tabs had drafts of their own
+    .map(([name, kept]) => (name === key ? { name, at: 0, is: kept } : { name, ...kept }))
+    .filter((one) => !isEmpty(one.is))
+    .sort((a, b) => b.at - a.at);
+  if (!left.length) return null;
+  const taken = Array.isArray(left[0].is) ? left : left.slice(0, 1);
+  for (const one of taken) set("localStorage", one.name, null);
+  const value = Array.isArray(left[0].is) ? taken.flatMap((one) => one.is) : left[0].is;
+  write(kind, conversation, value);
+  return value;
+}
