@@ -347,8 +347,43 @@ def test_reasoning_and_tools_are_folded(opened: Any, do: Do) -> None:
         state="done",
         html="<p>Done</p>",
     )
-    expect(page.locator(".ws-tool summary")).to_have_text("search — done · 1.2 s")
+    expect(page.locator(".ws-tool-call summary")).to_have_text("search — done · 1.2 s")
     expect(page.locator(".ws-think-text")).to_be_visible()
+
+
+@pytest.mark.parametrize("width", [1440, 375, 320])
+def test_tool_calls_stand_in_the_column_one_below_the_other(
+    opened: Any, do: Do, width: int
+) -> None:
+    """With the page's own style sheets: a class of the frame once made each a box of 40 px."""
+    page = opened()
+    page.set_viewport_size({"width": width, "height": 700})
+    tool = {
+        "name": "a_search_with_a_rather_long_name",
+        "state": "done",
+        "seconds": 12.4,
+        "arguments": '{"query": "' + "wombats and where they live " * 6 + '"}',
+        "result": "42\n" * 40,
+    }
+    html = "<p>An answer below its calls.</p>"
+    do("append", id="t", question="?", html=html, tools=[{**tool, "call": c} for c in "123"])
+    calls = page.locator(".ws-tool-call")
+    expect(calls).to_have_count(3)
+    for place in (0, 1, 2):
+        calls.nth(place).locator("summary").click()
+    expect(page.locator(".ws-tool-call[open]")).to_have_count(3)
+    frames(page)
+    boxes = [call.bounding_box() for call in calls.all()]
+    boxes.append(page.get_by_test_id("message-assistant").bounding_box())
+    column = page.locator(".ws-rows").bounding_box()
+    assert column is not None
+    for box, below in zip(boxes, boxes[1:], strict=False):
+        assert box is not None
+        assert below is not None
+        assert box["y"] + box["height"] <= below["y"] + 1
+        assert box["height"] > 100
+        assert box["x"] >= column["x"] - 1
+        assert box["x"] + box["width"] <= column["x"] + column["width"] + 1
 
 
 def test_sentences_are_announced_once(opened: Any, do: Do) -> None:

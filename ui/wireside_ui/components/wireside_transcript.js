@@ -552,13 +552,13 @@ export default {
         if (!body.firstChild) body.append("");
         morphText(body.firstChild, reasoning);
       }
-      const open = new Set([...part.querySelectorAll(".ws-tool[open]")].map((el) => el.dataset.call));
-      for (const el of part.querySelectorAll(".ws-tool")) el.remove();
+      const open = new Set([...part.querySelectorAll(".ws-tool-call[open]")].map((el) => el.dataset.call));
+      for (const el of part.querySelectorAll(".ws-tool-call")) el.remove();
       for (const tool of tools) part.append(this.toolFold(tool, open.has(tool.call)));
     },
 
     toolFold(tool, isOpen) {
-      const el = this.fold("ws-tool");
+      const el = this.fold("ws-tool-call");
       el.dataset.call = tool.call;
       el.dataset.state = tool.state;
       el.open = isOpen;
@@ -566,9 +566,9 @@ export default {
       el.querySelector(".ws-fold-label").textContent = `${tool.name} — ${this.words[`tool_${tool.state}`]}${seconds}`;
       for (const key of ["arguments", "result"]) {
         if (!tool[key]) continue;
-        const title = make("div", "ws-tool-title");
+        const title = make("div", "ws-tool-call-title");
         title.textContent = this.words[key];
-        const text = make("pre", "ws-tool-text");
+        const text = make("pre", "ws-tool-call-text");
         text.textContent = tool[key];
         el.append(title, text);
       }
