@@ -1,4 +1,4 @@
-"""A page with nothing but a transcript, in the chat page's frame, steered by the tests through plain HTTP."""
+"""A page with nothing but a transcript in the chat page's frame, steered through plain HTTP."""
 
 import json
 import os
@@ -44,6 +44,10 @@ def page(client: Client, total: int = 0, rich: bool = False, misses: int = 0) ->
         event = {"name": action.name, "id": action.row_id, "automatic": action.automatic}
         events.append({**event, "words": action.words} if action.words else event)
 
+    def sought(query: str) -> None:
+        places = [i for i in range(total) if query in f"Question {i} Answer number {i}"]
+        transcript.found_in(query, places)
+
     missed: list[int] = []
 
     def needed(page_index: int) -> None:
@@ -56,7 +60,10 @@ def page(client: Client, total: int = 0, rich: bool = False, misses: int = 0) ->
 
     with client.layout, ui.element("div").classes("ws-page"), ui.element("main").classes("ws-main"):
         transcript = Transcript(
-            on_action=acted, on_need=needed, answer_text=lambda row_id: f"**Markdown** of {row_id}"
+            on_action=acted,
+            on_need=needed,
+            on_find=sought,
+            answer_text=lambda row_id: f"**Markdown** of {row_id}",
         )
     transcripts[:] = [transcript]
     if total:

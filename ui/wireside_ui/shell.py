@@ -61,7 +61,7 @@ def _literal(text: str) -> str:
     return json.dumps(text).replace("<", "\\u003c")
 
 
-# The composer's rules: Enter sends, Shift+Enter breaks the line, the box grows with its text.
+# The composer's rules: Enter sends or breaks the line, as on its own, the box grows with its text.
 _UNTIL_MOUNTED = """(draftKey) => {
   const shell = document.getElementById("ws-shell");
   const box = shell.querySelector("textarea");
@@ -74,6 +74,11 @@ _UNTIL_MOUNTED = """(draftKey) => {
     box.style.height = box.scrollHeight + "px";
   };
   try { box.value = JSON.parse(localStorage.getItem(draftKey)) || ""; } catch {}
+  let enterSends = !matchMedia("(hover: none) and (pointer: coarse)").matches;
+  try {
+    enterSends = JSON.parse(localStorage.getItem("wireside.enter_sends")) ?? enterSends;
+  } catch {}
+  box.enterKeyHint = enterSends ? "send" : "enter";
   grow();
   const height = shell.querySelector(".ws-composer").offsetHeight;
   document.documentElement.style.setProperty("--ws-composer-height", height + "px");
@@ -83,6 +88,7 @@ _UNTIL_MOUNTED = """(draftKey) => {
   });
   box.addEventListener("keydown", (e) => {
     if (e.key !== "Enter" || e.shiftKey || e.isComposing || e.keyCode === 229) return;
+    if (!enterSends && !e.ctrlKey && !e.metaKey) return;
     e.preventDefault();
     sends = Boolean(box.value.trim());
   });
