@@ -1085,7 +1085,9 @@ def test_ctrl_f_finds_turns_that_have_no_dom(opened: Any) -> None:
 
 def test_marks_do_not_end_at_inline_markup_case_or_accents(opened: Any, do: Do) -> None:
     page = opened("total=200")
+    expect(page.get_by_text("Question 199", exact=True)).to_be_visible()
     do("append", id="x", question="Q", html=render("A **c**afé  \nau *lait* is", MARKUP))
+    expect(page.get_by_text("lait")).to_be_visible()
     page.keyboard.press("Control+f")
     field = page.get_by_role("searchbox")
     expect(field).to_be_focused()

@@ -1294,7 +1294,11 @@ export default {
 
     // Whether every turn is in the document, with all of its text.
     isWhole() {
-      return this.first === 0 && this.end === this.rows.length && !this.rows.some((row) => !row || isPart(row));
+      return this.first === 0 && this.end === this.rows.length && this.isLoaded();
+    },
+
+    isLoaded() {
+      return Array.from(this.rows).every((row) => row && !isPart(row)); // `rows` itself has holes, which are skipped
     },
 
     selectAll() {
@@ -1469,8 +1473,7 @@ export default {
     beforePrint() {
       if (this.isPrinting || !this.rows.length) return;
       this.printedFrom = this.goal ?? (this.anchor && !this.stick ? { index: this.anchor.index, top: this.anchor.top } : null);
-      const isHere = !this.rows.some((row) => !row || isPart(row));
-      const whole = isHere ? null : this.readWhole();
+      const whole = this.isLoaded() ? null : this.readWhole();
       this.isPrinting = true;
       if (whole) {
         this.paper = make("div", "ws-paper");
@@ -1478,10 +1481,10 @@ export default {
         this.$el.append(this.paper);
         return;
       }
-      const missing = this.rows.filter((row) => !row).length;
+      const missing = Array.from(this.rows).filter((row) => !row).length;
       if (missing) {
         this.paper = make("p", "ws-paper-note");
-        this.paper.textContent = this.words.print_missing.replace("{count}", missing);
+        this.paper.textContent = this.words.print_missing.replace("{count}", missing.toLocaleString(document.documentElement.lang));
         this.$el.prepend(this.paper);
       }
       this.list.replaceChildren(...this.rows.filter(Boolean).map((row) => this.build(row)));
