@@ -109,7 +109,7 @@ NORMAL = """([id, html]) => {
       el.removeAttribute('aria-label');
       for (const node of [...el.childNodes]) if (node.data === ' ') node.remove();
     }
-    for (const el of root.querySelectorAll('.ws-table'))
+    for (const el of root.querySelectorAll('.ws-table, div.ws-math'))
       for (const name of ['tabindex', 'role', 'aria-label']) el.removeAttribute(name);
     const drawn = root.querySelectorAll('.ws-has-diagram');
     for (const el of drawn) el.classList.remove('ws-has-diagram');

@@ -69,6 +69,7 @@ WORDS: Mapping[str, str] = {
     "code_block": "Code block",
     "open_image": "Open image",
     "table": "Table",
+    "formula": "Formula",
     "answer_done": "The answer is complete.",
     "find": "Find in this conversation",
     "find_place": "Message {number} of {count}",

@@ -17,6 +17,16 @@ const icon = (name) =>
 // Where keys are on the screen there is no Shift+Enter.
 const IS_TOUCH = () => matchMedia("(hover: none) and (pointer: coarse)").matches;
 
+// How this browser is used: "true" or "false".
+function preferred(key, otherwise) {
+  try {
+    const kept = localStorage.getItem("wireside." + key);
+    return kept === null ? otherwise : kept === "true";
+  } catch {
+    return otherwise;
+  }
+}
+
 const SETTINGS = ["system", "temperature", "max_tokens"];
 
 const memory = {
@@ -52,8 +62,8 @@ export default {
       editing: "",
       open: false,
       settings: memory.read("settings", {}),
-      enterSends: memory.read("enter_sends", !IS_TOUCH()),
-      readsOut: memory.read("read_out", true),
+      enterSends: preferred("enter_sends", !IS_TOUCH()),
+      readsOut: preferred("read_out", true),
     };
   },
   computed: {
@@ -467,7 +477,9 @@ export default {
     },
     prefer(name, key, isOn) {
       this[name] = isOn;
-      memory.write(key, isOn);
+      try {
+        localStorage.setItem("wireside." + key, String(isOn));
+      } catch {} // it counts until the page is left
       window.dispatchEvent(new CustomEvent("wireside:preferences"));
     },
   },

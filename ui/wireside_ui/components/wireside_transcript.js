@@ -204,6 +204,7 @@ function folded(text) {
   return { text: out, at };
 }
 
+const WIDE = ".ws-table, div.ws-math";
 const BLOCK = "p, li, td, th, h1, h2, h3, h4, h5, h6, pre, blockquote, summary, .ws-bubble, .ws-think-text, .ws-prose";
 
 // The places of `query`, which is folded, in the text of a turn: inline marks in a word are no end of it.
@@ -1011,7 +1012,7 @@ export default {
         block.querySelector("pre").tabIndex = 0; // it scrolls sideways
         if (lang === "mermaid") this.drawDiagram(block);
       }
-      this.reachTables(root);
+      this.reachWide(root);
       const cards = root.matches?.(".ws-image") ? [root] : root.querySelectorAll?.(".ws-image") ?? [];
       for (const card of cards) {
         const parts = [...card.children].map((part) => part.textContent).filter(Boolean);
@@ -1020,13 +1021,16 @@ export default {
       }
     },
 
-    // A table that is wider than the column scrolls by keys, for which it takes the focus and needs a name.
-    reachTables(root) {
-      for (const table of root.matches?.(".ws-table") ? [root] : root.querySelectorAll?.(".ws-table") ?? []) {
-        const scrolls = table.scrollWidth > table.clientWidth + 1;
-        if (scrolls === table.hasAttribute("tabindex")) continue;
-        for (const [name, value] of [["tabindex", "0"], ["role", "group"], ["aria-label", this.words.table]]) {
-          scrolls ? table.setAttribute(name, value) : table.removeAttribute(name);
+    // What is wider than the column scrolls by keys, for which it takes the focus and needs a name.
+    reachWide(root) {
+      for (const el of root.matches?.(WIDE) ? [root] : root.querySelectorAll?.(WIDE) ?? []) {
+        const scrolls = el.scrollWidth > el.clientWidth + 1;
+        if (scrolls === el.hasAttribute("tabindex")) continue;
+        el.toggleAttribute("tabindex", scrolls);
+        if (scrolls) el.tabIndex = 0;
+        if (scrolls ? el.hasAttribute("aria-label") : el.getAttribute("role") !== "group") continue; // it has a name of its own
+        for (const [name, value] of [["role", "group"], ["aria-label", this.words[el.matches(".ws-table") ? "table" : "formula"]]]) {
+          scrolls ? el.setAttribute(name, value) : el.removeAttribute(name);
         }
       }
     },
@@ -1105,11 +1109,11 @@ export default {
 
     // What becomes of an answer is said also where its text is not read out: it is asked for, and seen by others.
     tellState(row) {
-      const words = { waiting: "waiting", thinking: "typing", done: "answer_done", stopped: "stopped", interrupted: "interrupted" };
       const { state } = row.data;
+      if (state === "error") return; // an alert of its own
       if (state === "done" && this.rows.indexOf(row) < this.rows.length - 2) return; // long ago
-      const word = words[state];
-      if (word) this.speech += ` ${this.words[word]}`;
+      const word = { thinking: "typing", done: "answer_done" }[state] ?? state;
+      if (this.words[word]) this.speech += ` ${this.words[word]}`;
     },
 
     // ---- where a link leads ----
@@ -1338,7 +1342,7 @@ export default {
 
     openFind() {
       if (!this.findBar) {
-        const bar = (this.findBar = make("div", "ws-find", { role: "search", "data-testid": "find" }));
+        const bar = (this.findBar = make("div", "ws-find", { role: "search", "aria-label": this.words.find, "data-testid": "find" }));
         const field = make("input", "ws-find-text", { type: "search", maxlength: String(MAX_FIND_CHARS), placeholder: this.words.find, "aria-label": this.words.find, autocomplete: "off", spellcheck: "false", dir: "auto" });
         const place = make("span", "ws-find-place", { role: "status", "data-testid": "find-place" });
         const buttons = [["find_previous", "previous", () => this.stepFind(-1)], ["find_next", "next", () => this.stepFind(1)], ["close", "close", () => this.closeFind(true)]];
@@ -1537,7 +1541,7 @@ export default {
     onResize() {
       if (this.isPrinting) return;
       for (let i = this.first; i < this.end; i++) this.measure(i);
-      this.reachTables(this.list);
+      this.reachWide(this.list);
       this.followReader();
       if (!this.stick && !this.goal) this.holdAnchor(); // or what has grown above it would be what the reader is at
       this.arrange();

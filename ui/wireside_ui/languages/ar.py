@@ -87,6 +87,7 @@ WORDS: Mapping[str, str] = {
     "sidebar": "المحادثات (إظهار أو إخفاء)",
     "saving_is_behind": "الحفظ متأخر: ما تراه في الذاكرة فقط وسيُحفظ حالما يكون ذلك ممكنًا.",
     "table": "جدول",
+    "formula": "صيغة",
     "answer_done": "اكتملت الإجابة.",
     "find": "ابحث في هذه المحادثة",
     "find_place": "الرسالة {number} من {count}",

@@ -89,6 +89,7 @@ WORDS: Mapping[str, str] = {
     "saving_is_behind": "Das Speichern hängt nach: Was du siehst, ist nur im "
     "Arbeitsspeicher und wird gespeichert, sobald das geht.",
     "table": "Tabelle",
+    "formula": "Formel",
     "answer_done": "Die Antwort ist vollständig.",
     "find": "In dieser Unterhaltung suchen",
     "find_place": "Nachricht {number} von {count}",

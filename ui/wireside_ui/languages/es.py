@@ -89,6 +89,7 @@ WORDS: Mapping[str, str] = {
     "saving_is_behind": "El guardado va con retraso: lo que ves está solo en "
     "memoria y se guardará en cuanto sea posible.",
     "table": "Tabla",
+    "formula": "Fórmula",
     "answer_done": "La respuesta está completa.",
     "find": "Buscar en esta conversación",
     "find_place": "Mensaje {number} de {count}",

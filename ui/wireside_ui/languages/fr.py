@@ -89,6 +89,7 @@ WORDS: Mapping[str, str] = {
     "saving_is_behind": "L’enregistrement a du retard : ce que vous voyez n’est "
     "qu’en mémoire et sera enregistré dès que possible.",
     "table": "Tableau",
+    "formula": "Formule",
     "answer_done": "La réponse est complète.",
     "find": "Rechercher dans cette conversation",
     "find_place": "Message {number} sur {count}",

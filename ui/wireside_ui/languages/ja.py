@@ -88,6 +88,7 @@ WORDS: Mapping[str, str] = {
     "saving_is_behind": "保存が遅れています。表示中の内容はまだメモリ"
     "上だけにあり、可能になりしだい保存されます。",
     "table": "表",
+    "formula": "数式",
     "answer_done": "回答が完了しました。",
     "find": "この会話内を検索",
     "find_place": "{count} 件中 {number} 件目のメッセージ",

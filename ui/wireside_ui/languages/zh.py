@@ -87,6 +87,7 @@ WORDS: Mapping[str, str] = {
     "sidebar": "对话列表（显示或隐藏）",
     "saving_is_behind": "保存滞后：你看到的内容暂时只在内存中，一旦可能就会保存。",
     "table": "表格",
+    "formula": "公式",
     "answer_done": "回答已完成。",
     "find": "在此对话中查找",
     "find_place": "第 {number} 条消息，共 {count} 条",
