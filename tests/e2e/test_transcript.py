@@ -932,6 +932,11 @@ def test_the_browsers_own_smooth_scrolling_is_not_taken_back(smooth: Page) -> No
         "(goal) => Math.abs(document.querySelector('.ws-scroller').scrollTop - goal) < 450",
         arg=goal,
     )
+    press(page, "Home")
+    page.locator(".ws-scroller").evaluate("(s) => s.scrollBy({top: 900, behavior: 'smooth'})")
+    page.wait_for_function("() => document.querySelector('.ws-scroller').scrollTop > 450")
+    page.wait_for_timeout(500)
+    assert top(page) > 450
 
 
 def test_a_reader_who_pages_up_is_not_taken_back_by_an_answer(opened: Any, do: Do) -> None:

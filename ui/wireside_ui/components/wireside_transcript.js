@@ -1258,8 +1258,8 @@ export default {
         if (!this.rows.length) return;
         this.stick = false;
         this.toGlide = 0;
-        this.goal = { index: 0, top: this.scroller.clientHeight }; // further than there is
-        return this.arrange();
+        this.goal = null; // there is nothing above that could move it
+        return this.arrange({ index: 0, top: this.scroller.clientHeight }); // further than there is
       }
       const hidden = parseFloat(getComputedStyle(this.scroller.firstChild).paddingBottom) || 0; // behind the composer
       const page = Math.max(2 * LINE_PX, (this.scroller.clientHeight - hidden) * PAGE_SHARE);
@@ -1429,7 +1429,9 @@ export default {
       this.stick = false;
       this.goal = { index, top: 16 };
       this.arrange();
-      this.paintFind();
+      if (CSS.highlights) return this.paintFind();
+      this.found = index; // a browser without marks: the turn is marked
+      this.showFound();
     },
 
     showFindPlace(text) {
@@ -1447,7 +1449,9 @@ export default {
         if (!row?.el) continue;
         const ranges = rangesIn(row.el, findings.query);
         all.push(...ranges);
-        if (i === here) findings.ranges = ranges;
+        if (i !== here) continue;
+        findings.ranges = ranges;
+        if (findings.isNew && !ranges.length && !isPart(row)) this.goal = null; // it stands where no marks are: in a link, a formula
       }
       CSS.highlights.set("ws-find", new Highlight(...all));
       if (findings.isNew && findings.ranges.length) this.showRange();
@@ -1467,9 +1471,8 @@ export default {
       const box = range.getBoundingClientRect();
       const room = parseFloat(getComputedStyle(this.scroller.firstChild).paddingBottom) || 0;
       const top = view.top + this.findBar.offsetHeight + 24;
-      if (box.top >= top && box.bottom <= view.bottom - room) return;
       this.goal = null;
-      this.moveBy(box.top - (top + (view.bottom - room - top) / 3));
+      if (box.top < top || box.bottom > view.bottom - room) this.moveBy(box.top - (top + (view.bottom - room - top) / 3));
     },
 
     // ---- paper ----
