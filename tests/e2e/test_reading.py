@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import re
+import urllib.request
 from collections.abc import Callable
 from typing import Any
 
@@ -70,17 +71,15 @@ def conversation_file(count: int) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def long_talk(served: Any, browser: Any) -> str:
+def long_talk(served: Any) -> str:
     """The address of a conversation of 60 turns, of which a page reads the last 20."""
-    context = browser.new_context()
-    response = context.request.post(
+    request = urllib.request.Request(
         f"{served.url}/api/conversations/import",
         data=conversation_file(TURNS),
         headers={"Content-Type": "application/json", "Origin": served.url},
     )
-    assert response.ok, response.text()
-    name = response.json()["conversations"][0]
-    context.close()
+    with urllib.request.urlopen(request) as response:
+        name = json.load(response)["conversations"][0]
     return f"{served.url}/c/{name}"
 
 
