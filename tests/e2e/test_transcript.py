@@ -105,7 +105,12 @@ NORMAL = """([id, html]) => {
   const strip = (root) => {
     for (const el of root.querySelectorAll('.ws-copy, .ws-diagram')) el.remove();
     for (const el of root.querySelectorAll('pre')) el.removeAttribute('tabindex');
-    for (const el of root.querySelectorAll('.ws-image')) el.removeAttribute('aria-label');
+    for (const el of root.querySelectorAll('.ws-image')) {
+      el.removeAttribute('aria-label');
+      for (const node of [...el.childNodes]) if (node.data === ' ') node.remove();
+    }
+    for (const el of root.querySelectorAll('.ws-table, div.ws-math'))
+      for (const name of ['tabindex', 'role', 'aria-label']) el.removeAttribute(name);
     const drawn = root.querySelectorAll('.ws-has-diagram');
     for (const el of drawn) el.classList.remove('ws-has-diagram');
     root.normalize();
@@ -359,8 +364,43 @@ def test_reasoning_and_tools_are_folded(opened: Any, do: Do) -> None:
         state="done",
         html="<p>Done</p>",
     )
-    expect(page.locator(".ws-tool summary")).to_have_text("search — done · 1.2 s")
+    expect(page.locator(".ws-tool-call summary")).to_have_text("search — done · 1.2 s")
     expect(page.locator(".ws-think-text")).to_be_visible()
+
+
+@pytest.mark.parametrize("width", [1440, 375, 320])
+def test_tool_calls_stand_in_the_column_one_below_the_other(
+    opened: Any, do: Do, width: int
+) -> None:
+    """With the page's own style sheets: a class of the frame once made each a box of 40 px."""
+    page = opened()
+    page.set_viewport_size({"width": width, "height": 700})
+    tool = {
+        "name": "a_search_with_a_rather_long_name",
+        "state": "done",
+        "seconds": 12.4,
+        "arguments": '{"query": "' + "wombats and where they live " * 6 + '"}',
+        "result": "42\n" * 40,
+    }
+    html = "<p>An answer below its calls.</p>"
+    do("append", id="t", question="?", html=html, tools=[{**tool, "call": c} for c in "123"])
+    calls = page.locator(".ws-tool-call")
+    expect(calls).to_have_count(3)
+    for place in (0, 1, 2):
+        calls.nth(place).locator("summary").click()
+    expect(page.locator(".ws-tool-call[open]")).to_have_count(3)
+    frames(page)
+    boxes = [call.bounding_box() for call in calls.all()]
+    boxes.append(page.get_by_test_id("message-assistant").bounding_box())
+    column = page.locator(".ws-rows").bounding_box()
+    assert column is not None
+    for box, below in zip(boxes, boxes[1:], strict=False):
+        assert box is not None
+        assert below is not None
+        assert box["y"] + box["height"] <= below["y"] + 1
+        assert box["height"] > 100
+        assert box["x"] >= column["x"] - 1
+        assert box["x"] + box["width"] <= column["x"] + column["width"] + 1
 
 
 def test_sentences_are_announced_once(opened: Any, do: Do) -> None:
@@ -371,7 +411,8 @@ def test_sentences_are_announced_once(opened: Any, do: Do) -> None:
     expect(live).to_have_text("One sentence. Another one!")
     do("feed", id="v", pieces=pieces("third.\n\nA last"))
     do("finish", id="v")
-    expect(live.locator("p").last).to_contain_text("A last")
+    expect(live).to_contain_text("A last")
+    expect(live).to_contain_text("The answer is complete.")
     said = " ".join(live.text_content().replace("!", "! ").replace(".", ". ").split())
     assert said.count("One sentence.") == said.count("third.") == said.count("A last") == 1
 
@@ -821,3 +862,297 @@ def test_a_diagram_that_could_load_something_stays_text(
     expect(page.get_by_test_id("diagram")).to_have_count(2 if is_drawn else 1)
     assert not [url for url in asked if "evil" in url]
     assert page.locator(".ws-stage").count() == 0
+
+
+# ---- keys --------------------------------------------------------------------------------------
+
+
+def top(page: Page) -> float:
+    value: float = page.locator(".ws-scroller").evaluate("(s) => s.scrollTop")
+    return value
+
+
+def press(page: Page, key: str) -> float:
+    """Press a key, wait until nothing moves any more, and return by how much it has scrolled."""
+    before = top(page)
+    page.keyboard.press(key)
+    page.evaluate(
+        """() => new Promise((done) => {
+          const s = document.querySelector('.ws-scroller');
+          let last, since = 0;
+          const look = () => {
+            since = s.scrollTop === last ? since + 1 : 0;
+            last = s.scrollTop;
+            since > 12 ? done() : requestAnimationFrame(look);
+          };
+          look();
+        })"""
+    )
+    return top(page) - before
+
+
+@pytest.fixture
+def smooth(opened: Any) -> Page:
+    """A long conversation; the browser scrolls smoothly, as it does by default."""
+    page: Page = opened("total=300")
+    expect(page.get_by_text("Question 299", exact=True)).to_be_visible()
+    page.wait_for_function(SETTLED)
+    page.evaluate("document.activeElement?.blur()")
+    return page
+
+
+@pytest.mark.parametrize("focus", ["nothing", "the log", "a button"])
+def test_keys_scroll(smooth: Page, focus: str) -> None:
+    page = smooth
+    if focus == "the log":
+        page.locator(".ws-scroller").focus()
+    elif focus == "a button":
+        page.locator('[data-action="copy_question"]').last.focus()
+    view = page.locator(".ws-scroller").evaluate("(s) => s.clientHeight")
+    assert -view < press(page, "PageUp") < -0.5 * view
+    assert -view < press(page, "PageUp") < -0.5 * view
+    assert 0.5 * view < press(page, "PageDown") < view
+    assert -60 < press(page, "ArrowUp") < -20
+    assert 20 < press(page, "ArrowDown") < 60
+    if focus != "a button":
+        assert -view < press(page, "Shift+Space") < -0.5 * view
+        assert 0.5 * view < press(page, "Space") < view
+    press(page, "Home")
+    expect(page.get_by_text("Question 0", exact=True)).to_be_in_viewport()
+    assert top(page) == 0
+    press(page, "End")
+    expect(page.get_by_text("Question 299", exact=True)).to_be_in_viewport()
+    assert abs(gap(page)) < 2
+
+
+def test_a_key_that_is_held_goes_on(smooth: Page) -> None:
+    before = top(smooth)
+    for _ in range(30):
+        smooth.keyboard.down("ArrowUp")
+    smooth.keyboard.up("ArrowUp")
+    smooth.wait_for_function(
+        "(before) => document.querySelector('.ws-scroller').scrollTop < before - 900", arg=before
+    )
+
+
+def test_the_browsers_own_smooth_scrolling_is_not_taken_back(smooth: Page) -> None:
+    """Whatever scrolls smoothly: an extension, a screen reader, the browser's search."""
+    page = smooth
+    goal = top(page) - 900
+    page.locator(".ws-scroller").evaluate("(s) => s.scrollBy({top: -900, behavior: 'smooth'})")
+    page.wait_for_function(
+        "(goal) => Math.abs(document.querySelector('.ws-scroller').scrollTop - goal) < 450",
+        arg=goal,
+    )
+    press(page, "Home")
+    page.locator(".ws-scroller").evaluate("(s) => s.scrollBy({top: 900, behavior: 'smooth'})")
+    page.wait_for_function("() => document.querySelector('.ws-scroller').scrollTop > 450")
+    page.wait_for_timeout(500)
+    assert top(page) > 450
+
+
+def test_a_reader_who_pages_up_is_not_taken_back_by_an_answer(opened: Any, do: Do) -> None:
+    page = opened()
+    do("append", id="g", question="Long?", state="streaming")
+    do("feed", id="g", pieces=["A line of text.\n\n"] * 80)
+    expect(page.locator(".ws-prose p")).to_have_count(80)
+    page.evaluate("document.activeElement?.blur()")
+    assert press(page, "ArrowUp") < -20
+    before = top(page)
+    do("feed", id="g", pieces=["Another line.\n\n"] * 20)
+    expect(page.locator(".ws-prose p")).to_have_count(100)
+    frames(page)
+    assert top(page) == before
+    press(page, "End")
+    do("feed", id="g", pieces=["One more.\n\n"] * 20)
+    expect(page.locator(".ws-prose p")).to_have_count(120)
+    page.wait_for_function(
+        "() => {const s = document.querySelector('.ws-scroller');"
+        " return s.scrollHeight - s.scrollTop - s.clientHeight < 2}"
+    )
+    do("finish", id="g")
+
+
+def test_keys_stay_with_what_has_the_focus(opened: Any, do: Do) -> None:
+    page = opened()
+    tool = {"call": "1", "name": "search", "state": "done", "seconds": 1.0, "arguments": ""}
+    tools = [{**tool, "result": "a line\n" * 200}]
+    do("append", id="k", question="?", html="<p>text</p>" * 60, tools=tools)
+    page.locator(".ws-tool-call summary").focus()
+    page.keyboard.press("Space")
+    expect(page.locator(".ws-tool-call[open]")).to_have_count(1)
+    result = page.locator(".ws-tool-call-text")
+    result.evaluate("(el) => {el.tabIndex = 0; el.focus()}")
+    page.keyboard.press("PageDown")
+    page.wait_for_function("() => document.querySelector('.ws-tool-call-text').scrollTop > 50")
+    page.get_by_role("button", name="Good answer").click()
+    field = page.get_by_label("What was good? (optional)")
+    field.fill("a word")
+    assert press(page, "Home") == 0
+    field.press_sequentially("and ")
+    expect(field).to_have_value("and a word")
+
+
+# ---- wide tables -------------------------------------------------------------------------------
+
+WIDE = "| " + " | ".join(f"column {n}" for n in range(14)) + " |\n" + "|---" * 14 + "|\n"
+NARROW = "| a | b |\n|---|---|\n| 1 | 2 |\n"
+
+
+def test_a_wide_table_scrolls_by_keys_and_has_a_name(opened: Any, do: Do) -> None:
+    page = opened()
+    do("append", id="w", question="?", html=render(f"{WIDE}\n\n{NARROW}", MARKUP))
+    table = page.get_by_role("group", name="Table")
+    expect(table).to_have_count(1)
+    table.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("() => document.querySelector('.ws-table').scrollLeft > 0")
+    page.set_viewport_size({"width": 320, "height": 600})
+    do("append", id="s", state="streaming")
+    do("feed", id="s", pieces=pieces(WIDE + "| x " * 14 + "|\n"))
+    do("finish", id="s")
+    expect(page.locator('[data-id="s"] [role=group][tabindex="0"]')).to_have_count(1)
+
+
+# ---- focus and what is said --------------------------------------------------------------------
+
+
+def test_continue_by_keyboard_keeps_the_place(opened: Any, do: Do) -> None:
+    page = opened()
+    do("append", id="s", question="?", state="stopped", html="<p>Half</p>")
+    button = page.get_by_role("button", name="Continue")
+    button.focus()
+    button.press("Enter")
+    do("change", id="s", state="streaming")
+    stop = page.locator('[data-id="s"] [data-action="stop"]')
+    expect(stop).to_be_focused()
+    do("change", id="s", state="done")
+    expect(stop).to_have_count(0)
+    assert page.evaluate("document.activeElement.closest('.ws-turn').dataset.id") == "s"
+
+
+def test_a_jump_takes_the_focus_along(opened: Any, do: Do) -> None:
+    page = opened("total=100")
+    do("jump", index=10)
+    expect(page.locator('[data-id="h10"]')).to_be_focused()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.closest('.ws-turn').dataset.id") == "h10"
+
+
+def test_states_and_copying_are_said(opened: Any, do: Do) -> None:
+    page = opened()
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    said = page.get_by_test_id("announcer")
+    do("append", id="a", question="?", state="waiting")
+    expect(said).to_contain_text("Waiting")
+    do("change", id="a", state="thinking")
+    expect(said).to_contain_text("AI is typing…")
+    do("feed", id="a", pieces=["A word"])
+    do("finish", id="a")
+    expect(said).to_contain_text("A word The answer is complete.")
+    page.locator('[data-action="copy"]').click()
+    expect(said).to_contain_text("Copied")
+    do("append", id="b", question="?", state="thinking")
+    do("change", id="b", state="stopped")
+    expect(said).to_contain_text("You stopped this answer.")
+
+
+def test_answers_are_not_read_out_where_that_is_switched_off(opened: Any, do: Do) -> None:
+    page = opened()
+    page.evaluate(
+        "localStorage.setItem('wireside.read_out', 'false');"
+        " dispatchEvent(new Event('wireside:preferences'))"
+    )
+    said = page.get_by_test_id("announcer")
+    do("append", id="a", question="?", state="streaming")
+    do("feed", id="a", pieces=["A sentence. Another one."])
+    do("finish", id="a")
+    expect(said).to_have_text("The answer is complete.")
+
+
+# ---- find --------------------------------------------------------------------------------------
+
+
+def test_ctrl_f_finds_turns_that_have_no_dom(opened: Any) -> None:
+    page = opened("total=200")
+    expect(page.get_by_text("Question 199", exact=True)).to_be_visible()
+    page.keyboard.press("Control+f")
+    field = page.get_by_role("searchbox", name="Find in this conversation")
+    expect(field).to_be_focused()
+    field.fill("number 3")
+    place = page.get_by_test_id("find-place")
+    expect(place).to_have_text("Message 1 of 11")
+    expect(page.get_by_text("Answer number 3.")).to_be_in_viewport()
+    page.wait_for_function("() => CSS.highlights.get('ws-find-here')?.size === 1")
+    here = "[...CSS.highlights.get('ws-find-here')][0].toString()"
+    assert page.evaluate(here) == "number 3"
+    field.press("Enter")
+    expect(place).to_have_text("Message 2 of 11")
+    expect(page.get_by_text("Answer number 30.")).to_be_in_viewport()
+    field.press("Shift+Enter")
+    field.press("Shift+Enter")
+    expect(place).to_have_text("Message 11 of 11")
+    expect(page.get_by_text("Answer number 39.")).to_be_in_viewport()
+    field.fill("nowhere at all")
+    expect(place).to_have_text("Not found")
+    field.press("Escape")
+    expect(page.get_by_test_id("find")).to_have_count(0)
+    assert page.evaluate("CSS.highlights.has('ws-find')") is False
+
+
+def test_marks_do_not_end_at_inline_markup_case_or_accents(opened: Any, do: Do) -> None:
+    page = opened("total=200")
+    expect(page.get_by_text("Question 199", exact=True)).to_be_visible()
+    do("append", id="x", question="Q", html=render("A **c**afé  \nau *lait* is", MARKUP))
+    expect(page.get_by_text("lait")).to_be_visible()
+    page.keyboard.press("Control+f")
+    field = page.get_by_role("searchbox")
+    expect(field).to_be_focused()
+    field.fill("CAFE AU LAIT")
+    page.wait_for_function("() => CSS.highlights.get('ws-find')?.size === 1")
+    text = "[...CSS.highlights.get('ws-find')][0].toString().replace(/\\s+/g, ' ')"
+    assert page.evaluate(text).replace(" ", "") == "caféaulait"  # a line break is no text
+
+
+def test_the_browsers_own_search_serves_a_short_conversation(opened: Any, do: Do) -> None:
+    page = opened()
+    do("append", id="x", question="Q", html="<p>All of it is here.</p>")
+    expect(page.get_by_text("All of it")).to_be_visible()
+    page.evaluate(
+        "document.addEventListener('keydown', (e) => {window.isTaken = e.defaultPrevented})"
+    )
+    page.keyboard.press("Control+f")
+    assert page.evaluate("window.isTaken") is False
+    expect(page.get_by_test_id("find")).to_have_count(0)
+
+
+# ---- all of it ---------------------------------------------------------------------------------
+
+
+def test_ctrl_a_selects_the_conversation_only(opened: Any, do: Do) -> None:
+    page = opened()
+    do("append", id="x", question="Q one", html="<p>Answer one</p>")
+    do("append", id="y", question="Q two", html="<p>Answer two</p>")
+    expect(page.get_by_text("Answer two")).to_be_visible()
+    page.locator(".ws-scroller").focus()
+    page.keyboard.press("Control+a")
+    said = page.evaluate("getSelection().toString()")
+    assert re.sub(r"\s+", " ", said).strip() == "Q one Answer one Q two Answer two"
+
+
+def test_all_turns_are_printed(opened: Any, do: Do) -> None:
+    page = opened("total=20")
+    for n in range(60):
+        do("append", id=f"p{n}", question=f"Printed {n}", html=f"<p>Line {n}</p>" * 20)
+    expect(page.get_by_text("Printed 59")).to_be_visible()
+    assert page.locator(".ws-turn").count() < 40
+    before = top_of(page, "p59")
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    expect(page.locator(".ws-turn[data-id^=p]")).to_have_count(60)
+    assert page.evaluate("document.querySelector('.ws-page').offsetHeight") > 20_000
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    page.emulate_media(media="screen")
+    frames(page)
+    assert page.locator(".ws-turn").count() < 40
+    assert abs(top_of(page, "p59") - before) < 2

@@ -1,4 +1,4 @@
-"""A page with nothing but a transcript, steered by the tests through plain HTTP."""
+"""A page with nothing but a transcript in the chat page's frame, steered through plain HTTP."""
 
 import json
 import os
@@ -7,14 +7,16 @@ from typing import Any
 
 import uvicorn
 from fastapi import FastAPI, Request
-from nicegui import ui
+from fastapi.staticfiles import StaticFiles
+from nicegui import Client, ui
 
 from wireside_ui.components.transcript import Action, Row, Transcript
 from wireside_ui.markdown import BlockStream, render
 from wireside_ui.markup import Markup
+from wireside_ui.theme import Look, head_html
 
 MARKUP = Markup(frozenset({"images.example"}))
-CSS = Path(__file__).parents[2] / "assets" / "css" / "transcript.css"
+ASSETS = Path(__file__).parents[2] / "assets"
 RICH = (Path(__file__).parent / "rich_answer.md").read_text(encoding="utf-8")
 
 app = FastAPI()
@@ -31,18 +33,20 @@ def history_row(index: int) -> Row:
 
 
 @ui.page("/")
-def page(total: int = 0, rich: bool = False, dark: bool = False, misses: int = 0) -> None:
-    """``misses``: so often nothing can be read at first."""
-    ui.add_css(
-        CSS.read_text(encoding="utf-8")
-        + "html, body {height: 100%; margin: 0} body.body--dark {background: #17181c}"
-    )
-    ui.dark_mode(value=dark)
-    ui.query(".nicegui-content").style("height: 100vh; padding: 0; gap: 0")
+def page(client: Client, total: int = 0, rich: bool = False, misses: int = 0) -> None:
+    """``misses``: so often nothing can be read at first. The style sheets are those of the chat
+    page, in its order.
+    """
+    ui.add_head_html(head_html(Look(), base="", version="0", language="en", direction="ltr"))
+    client.page_container.set_visibility(False)
 
     def acted(action: Action) -> None:
         event = {"name": action.name, "id": action.row_id, "automatic": action.automatic}
         events.append({**event, "words": action.words} if action.words else event)
+
+    def sought(query: str) -> None:
+        places = [i for i in range(total) if query in f"Question {i} Answer number {i}"]
+        transcript.found_in(query, places)
 
     missed: list[int] = []
 
@@ -54,9 +58,13 @@ def page(total: int = 0, rich: bool = False, dark: bool = False, misses: int = 0
         first = page_index * 20
         transcript.put(page_index, [history_row(i) for i in range(first, min(first + 20, total))])
 
-    transcript = Transcript(
-        on_action=acted, on_need=needed, answer_text=lambda row_id: f"**Markdown** of {row_id}"
-    )
+    with client.layout, ui.element("div").classes("ws-page"), ui.element("main").classes("ws-main"):
+        transcript = Transcript(
+            on_action=acted,
+            on_need=needed,
+            on_find=sought,
+            answer_text=lambda row_id: f"**Markdown** of {row_id}",
+        )
     transcripts[:] = [transcript]
     if total:
         transcript.reset([], total)
@@ -121,6 +129,7 @@ async def do(what: str, request: Request) -> dict[str, Any]:
     return {}
 
 
+app.mount("/assets", StaticFiles(directory=ASSETS))
 ui.run_with(app, mount_path="/", tailwind=False, storage_secret="test")
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 // `roots`: selector of the places in which somebody else's text stands.
 (roots) => {
   const ACTIVE = "script, style, link, meta, base, iframe, frame, frameset, object, embed, applet, portal, fencedframe, form, input, select, textarea, dialog, template, noscript, video, audio, source, track, picture, marquee, isindex, keygen, foreignObject, animate, set, use, image";
-  const TEXT_ONLY = ".ws-bubble, .ws-think-text, .ws-tool-text, .ws-fold-label, .ws-note-text, .ws-item-link, .ws-picker, [role=option], .ws-hint";
+  const TEXT_ONLY = ".ws-bubble, .ws-think-text, .ws-tool-call-text, .ws-fold-label, .ws-note-text, .ws-item-link, .ws-picker, [role=option], .ws-hint";
   const FAR = 48; // px that a shadow, an outline or a mark of a list may reach out
   const found = [];
   const say = (el, what) => found.push(`${what}: ${el.outerHTML.slice(0, 300)}`);

@@ -62,8 +62,8 @@ def _literal(text: str) -> str:
     return json.dumps(text).replace("<", "\\u003c")
 
 
-# A page in a frame takes no focus when it loads. The composer's rules: Enter sends, Shift+Enter
-# breaks the line, the box grows with its text.
+# A page in a frame takes no focus when it loads. The composer's rules: Enter sends or breaks the
+# line, as on its own, the box grows with its text.
 _UNTIL_MOUNTED = """(draftKey, notStarted) => {
   const shell = document.getElementById("ws-shell");
   const box = shell.querySelector("textarea");
@@ -90,6 +90,11 @@ _UNTIL_MOUNTED = """(draftKey, notStarted) => {
   const waiting = setTimeout(tell, 20_000);
   const onError = (e) => e.target instanceof HTMLScriptElement && tell(); // it was not loaded
   addEventListener("error", onError, true);
+  let enterSends = !matchMedia("(hover: none) and (pointer: coarse)").matches;
+  try {
+    enterSends = JSON.parse(localStorage.getItem("wireside.enter_sends")) ?? enterSends;
+  } catch {}
+  box.enterKeyHint = enterSends ? "send" : "enter";
   grow();
   const height = shell.querySelector(".ws-composer").offsetHeight;
   document.documentElement.style.setProperty("--ws-composer-height", height + "px");
@@ -100,6 +105,7 @@ _UNTIL_MOUNTED = """(draftKey, notStarted) => {
   });
   box.addEventListener("keydown", (e) => {
     if (e.key !== "Enter" || e.shiftKey || e.isComposing || e.keyCode === 229) return;
+    if (!enterSends && !e.ctrlKey && !e.metaKey) return;
     e.preventDefault();
     sends = Boolean(box.value.trim());
   });

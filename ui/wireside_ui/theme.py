@@ -119,5 +119,5 @@ def _accent(colour: str | None) -> str:
     dark = f"color-mix(in oklab, {colour} 62%, white)"
     return (
         f"<style>:root{{--ws-accent:{colour}}}"
-        f"html.ws-dark,body.body--dark{{--ws-accent:{dark}}}</style>"
+        f"@media screen{{html.ws-dark,body.body--dark{{--ws-accent:{dark}}}}}</style>"
     )

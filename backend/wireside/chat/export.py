@@ -226,7 +226,7 @@ class HtmlExport:
         title = _text(info.title) or "Conversation"
         when = _iso(info.created_at)
         return (
-            "<!doctype html>\n<html>\n<head>\n"
+            '<!doctype html>\n<html lang="en">\n<head>\n'
             '<meta charset="utf-8">\n'
             '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
             "style-src 'unsafe-inline'; img-src data:\">\n"

@@ -22,6 +22,7 @@ class Probe(Transcript):
         self.heard: list[Any] = []
         super().__init__(
             on_action=self.heard.append,
+            on_find=self.heard.append,
             on_need=self.heard.append,
             answer_text=lambda row_id: f"text of {row_id}",
         )
@@ -42,18 +43,10 @@ def probe() -> Probe:
 def test_every_word_of_the_script_is_in_the_catalogue() -> None:
     used = set(re.findall(r"this\.words\.(\w+)", SCRIPT))
     used |= {f"tool_{state}" for state in ("running", "done", "failed")}
-    used |= {
-        "stopped",
-        "interrupted",
-        "length_reached",
-        "filtered",
-        "continue",
-        "copy",
-        "retry",
-        "edit",
-        "stop",
-    }
-    used |= {"arguments", "result"}
+    used |= {"stopped", "interrupted", "length_reached", "filtered", "continue", "copy"}
+    used |= {"retry", "edit", "stop", "empty", "model_loading"}
+    used |= {"arguments", "result", "table", "formula", "find_next", "find_previous", "close"}
+    used |= {"answer_done"}
     assert used == set(WORDS)
 
 
@@ -101,3 +94,12 @@ def test_rows_are_plain_values(probe: Probe) -> None:
     probe.take_out("a")
     assert probe.sent[0][1]["state"] == "done"
     assert probe.sent[1:] == [("update", "a", {"state": "done"}), ("remove", "a")]
+
+
+async def test_a_search_arrives_and_forged_ones_are_dropped(probe: Probe) -> None:
+    for args in (None, {}, {"query": ""}, {"query": 7}, {"query": "x" * 201}):
+        await probe._find(probe.event(args))
+    await probe._find(probe.event({"query": "wombat"}))
+    assert probe.heard == ["wombat"]
+    probe.found_in("wombat", [3, 5])
+    assert probe.sent[-1] == ("foundIn", "wombat", [3, 5])

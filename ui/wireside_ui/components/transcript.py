@@ -14,6 +14,7 @@ from nicegui.element import Element
 from nicegui.elements.mermaid import Mermaid
 from nicegui.events import GenericEventArguments
 
+from wireside_ui.finding import MAX_QUERY_CHARS
 from wireside_ui.markdown import Op
 
 T = TypeVar("T")
@@ -72,6 +73,16 @@ WORDS: Mapping[str, str] = {
     "result": "Result",
     "code_block": "Code block",
     "open_image": "Open image",
+    "table": "Table",
+    "formula": "Formula",
+    "answer_done": "The answer is complete.",
+    "find": "Find in this conversation",
+    "find_place": "Message {number} of {count}",
+    "find_none": "Not found",
+    "find_next": "Next",
+    "find_previous": "Previous",
+    "all_selected": "All {count} messages are selected: copying takes the whole conversation.",
+    "print_missing": "{count} messages could not be loaded and are missing here.",
 }
 """Every word the component shows, in English. Names in braces are replaced by numbers."""
 
@@ -191,18 +202,21 @@ class Transcript(Element, component="wireside_transcript.js"):
         *,
         on_action: Callable[[Action], Awaitable[None] | None],
         on_need: Callable[[int], Awaitable[None] | None],
+        on_find: Callable[[str], Awaitable[None] | None],
         answer_text: Callable[[str], Awaitable[str] | str],
         words: Mapping[str, str] = WORDS,
         announce: bool = True,
         page_size: int = 20,
         is_reader: bool = False,
     ) -> None:
-        """``on_need(page)`` is answered by ``put(page, rows)``. ``answer_text(row_id)`` gives the
-        Markdown that "Copy" copies. ``is_reader`` is offered nothing that would change a turn.
+        """``on_need(page)`` is answered by ``put(page, rows)``, ``on_find(query)`` by
+        ``found_in``. ``answer_text(row_id)`` gives the Markdown that "Copy" copies. ``is_reader``
+        is offered nothing that would change a turn.
         """
         super().__init__()
         self._on_action = on_action
         self._on_need = on_need
+        self._on_find = on_find
         self._answer_text = answer_text
         self._props["words"] = {**WORDS, **words}
         self._props["announce"] = announce
@@ -211,6 +225,7 @@ class Transcript(Element, component="wireside_transcript.js"):
         self.on("action", self._act)
         self.on("need", self._need)
         self.on("copy", self._copy)
+        self.on("find", self._find)
 
     def put(self, page: int, rows: Sequence[Row]) -> None:
         """The turns ``page * page_size`` and on, oldest first. What is already there stays as it
@@ -270,6 +285,22 @@ class Transcript(Element, component="wireside_transcript.js"):
         reader.
         """
         self._props["announce"] = announce
+
+    def set_source(self, address: str) -> None:
+        """Set the conversation's address in the REST API, "" for none. Printing and copying read
+        from there what the page does not hold.
+        """
+        self.run_method("setSource", address)
+
+    def found_in(self, query: str, places: Sequence[int]) -> None:
+        """Answer ``on_find``: the turns that contain ``query``, in their order."""
+        self.run_method("foundIn", query, list(places))
+
+    async def _find(self, event: GenericEventArguments) -> None:
+        args = event.args if isinstance(event.args, dict) else {}
+        query = args.get("query")
+        if isinstance(query, str) and 0 < len(query) <= MAX_QUERY_CHARS:
+            await _result(self._on_find(query))
 
     async def _act(self, event: GenericEventArguments) -> None:
         args = event.args if isinstance(event.args, dict) else {}

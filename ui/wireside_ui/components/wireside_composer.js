@@ -16,6 +16,19 @@ const ICONS = {
 const icon = (name) =>
   h("svg", { viewBox: "0 0 24 24", width: 20, height: 20, class: "ws-icon", "aria-hidden": "true" }, h("path", { d: ICONS[name] }));
 
+// Where keys are on the screen there is no Shift+Enter.
+const IS_TOUCH = () => matchMedia("(hover: none) and (pointer: coarse)").matches;
+
+// How this browser is used: "true" or "false".
+function preferred(key, otherwise) {
+  try {
+    const kept = localStorage.getItem("wireside." + key);
+    return kept === null ? otherwise : kept === "true";
+  } catch {
+    return otherwise;
+  }
+}
+
 const SETTINGS = ["system", "temperature", "max_tokens"];
 const LIMITS = { temperature: [0, 2], max_tokens: [1, 1_000_000] };
 const CHOOSE_MS = 400; // after the last key in the settings, until they are kept
@@ -54,6 +67,8 @@ export default {
       open: false,
       settings: {}, // as they are written in the panel
       isChoiceKnown: true, // not while another conversation is being opened
+      enterSends: preferred("enter_sends", !IS_TOUCH()),
+      readsOut: preferred("read_out", true),
     };
   },
   computed: {
@@ -168,7 +183,7 @@ export default {
           "aria-invalid": this.tooLong ? "true" : undefined,
           "data-testid": "input-chat",
           dir: this.text ? "auto" : undefined, // the placeholder reads as the page does
-          enterkeyhint: "send",
+          enterkeyhint: this.enterSends ? "send" : "enter",
           autocomplete: "off",
           onInput: (e) => this.setText(e.target.value),
           onKeydown: this.onKey,
@@ -419,9 +434,15 @@ export default {
     },
     onKey(e) {
       if (isComposing(e)) return; // Enter ends a word of an input method
-      if (e.key === "Enter" && !e.shiftKey) {
+      const isForced = e.ctrlKey || e.metaKey;
+      if (e.key === "Enter" && !e.shiftKey && (this.enterSends || isForced)) {
         e.preventDefault();
         this.submit();
+      } else if ((e.key === "PageUp" || e.key === "PageDown") && !e.shiftKey && !isForced && !e.altKey) {
+        const { scrollHeight, clientHeight } = this.$refs.box;
+        if (scrollHeight > clientHeight + 1) return; // the box has pages of its own
+        e.preventDefault();
+        window.dispatchEvent(new CustomEvent("wireside:scroll", { detail: e.key === "PageDown" ? 1 : -1 }));
       } else if (e.key === "ArrowUp" && !this.text) {
         e.preventDefault();
         this.$emit("edit-last");
@@ -583,7 +604,25 @@ export default {
           h("small", w.settings_note),
           h("button", { type: "button", class: "ws-button", disabled: !this.hasSettings, onClick: this.forgetSettings }, w.reset),
         ]),
+        this.preferences(),
       ]);
+    },
+
+    // ---- how this browser is used ---------------------------------------------------------------
+    preferences() {
+      const box = (name, key, isOn) =>
+        h("label", { class: "ws-choice" }, [h("input", { type: "checkbox", checked: isOn, onChange: (e) => this.prefer(name, key, e.target.checked) }), h("span", this.words[key])]);
+      return h("div", { class: "ws-choices" }, [
+        box("enterSends", "enter_sends", this.enterSends),
+        box("readsOut", "read_out", this.readsOut),
+      ]);
+    },
+    prefer(name, key, isOn) {
+      this[name] = isOn;
+      try {
+        localStorage.setItem("wireside." + key, String(isOn));
+      } catch {} // it counts until the page is left
+      window.dispatchEvent(new CustomEvent("wireside:preferences"));
     },
   },
 };

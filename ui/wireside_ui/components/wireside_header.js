@@ -80,9 +80,12 @@ export default {
       const rows = [
         ["Enter", w.key_send],
         ["Shift Enter", w.key_newline],
+        ["Ctrl Enter", w.key_send_always],
         ["Esc", w.key_stop],
         ["↑", w.key_edit],
         ["/", w.key_focus],
+        ["PageUp PageDown", w.key_scroll],
+        ["Ctrl F", w.key_find],
         ["Ctrl K", w.key_search],
         ["Ctrl Shift S", w.sidebar],
         ["?", w.shortcuts],

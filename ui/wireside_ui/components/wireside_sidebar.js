@@ -218,7 +218,9 @@ export default {
     // ---- where it stands -----------------------------------------------------------------------
     toggle() {
       if (this.isDrawer) return this.isDrawerOpen ? this.closeDrawer() : this.openDrawer();
+      const hadFocus = this.$el.contains(document.activeElement);
       const isClosed = document.documentElement.classList.toggle("ws-sidebar-closed");
+      if (isClosed && hadFocus) document.querySelector('[data-testid="sidebar-toggle"]')?.focus(); // what is hidden has none
       try {
         localStorage.setItem("wireside.sidebar", isClosed ? "closed" : "open");
       } catch {}

@@ -10,6 +10,12 @@ const SLICE_MS = 8; // DOM work in one frame
 const MAX_DIAGRAM_CHARS = 20000;
 const MAX_FEEDBACK_CHARS = 2000;
 const FOUND_MS = 2000; // how long a turn that was jumped to is marked
+const LINE_PX = 40; // what an arrow key scrolls
+const PAGE_SHARE = 0.9; // of what is visible, by PageUp, PageDown and Space
+const FIND_MS = 150; // after the last key, before a search begins
+const MAX_FIND_CHARS = 200;
+const MAX_MARKS = 500; // in one turn
+const NOTICE_MS = 5000;
 const ASK_AGAIN_MS = 3000; // until turns are asked for anew that could not be read
 
 const ICONS = {
@@ -191,6 +197,97 @@ function plainText(prose) {
   return text.replace(/\u00a0/g, " ").replace(/\n{3,}/g, "\n\n").trim();
 }
 
+const TYPED_IN = "input, textarea, select, [contenteditable]";
+const IS_MAC = /Mac|iPhone|iPad/.test(navigator.platform);
+
+// Whether there is the beginning of an answer only: the rest is still on its way.
+const isPart = (row) => !row.live && row.data.html.includes('<p class="ws-more">');
+
+// Where a key scrolls: {pages}, {lines}, {begin} or {end}.
+function wayOf({ key, shiftKey, ctrlKey, metaKey, altKey }) {
+  if (altKey || (shiftKey && key !== " ")) return null; // with Shift a selection grows
+  if (IS_MAC && metaKey && !ctrlKey) return { ArrowUp: { begin: true }, ArrowDown: { end: true } }[key] ?? null;
+  const far = { Home: { begin: true }, End: { end: true } }[key];
+  if (far || metaKey || ctrlKey) return metaKey ? null : far ?? null;
+  if (key === " ") return { pages: shiftKey ? -1 : 1 };
+  return { PageUp: { pages: -1 }, PageDown: { pages: 1 }, ArrowUp: { lines: -1 }, ArrowDown: { lines: 1 } }[key] ?? null;
+}
+
+// Text as it is looked for: no case, no marks, one kind of space. `at` tells where each of its characters came from.
+function folded(text) {
+  let out = "";
+  const at = [];
+  let offset = 0;
+  for (const c of text) {
+    const plain = /\s/.test(c) ? (out.endsWith(" ") ? "" : " ") : c.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
+    out += plain;
+    for (let i = 0; i < plain.length; i++) at.push(offset);
+    offset += c.length;
+  }
+  at.push(offset);
+  return { text: out, at };
+}
+
+const WIDE = ".ws-table, div.ws-math";
+const BLOCK = "p, li, td, th, h1, h2, h3, h4, h5, h6, pre, blockquote, summary, .ws-bubble, .ws-think-text, .ws-prose";
+
+// The places of `query`, which is folded, in the text of a turn: inline marks in a word are no end of it.
+function rangesIn(root, query) {
+  const walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT, (node) =>
+    node.parentElement.closest("button, svg, math, .ws-versions, .ws-note") ? NodeFilter.FILTER_REJECT : NodeFilter.FILTER_ACCEPT,
+  );
+  const ranges = [];
+  let nodes = [];
+  let block = null;
+  const search = () => {
+    const leads = nodes.map((node) => (node.previousSibling?.nodeName === "BR" ? 1 : 0)); // a line break is a space
+    const { text, at } = folded(nodes.map((node, i) => " ".repeat(leads[i]) + node.data).join(""));
+    const place = (offset, isEnd) => {
+      for (const [i, node] of nodes.entries()) {
+        const length = leads[i] + node.data.length;
+        if (offset < length || (isEnd && offset === length)) return [node, Math.max(0, offset - leads[i])];
+        offset -= length;
+      }
+      return [nodes.at(-1), nodes.at(-1).data.length];
+    };
+    for (let i = text.indexOf(query); i >= 0 && ranges.length < MAX_MARKS; i = text.indexOf(query, i + query.length)) {
+      const range = document.createRange();
+      range.setStart(...place(at[i], false));
+      range.setEnd(...place(at[i + query.length], true));
+      ranges.push(range);
+    }
+    nodes = [];
+  };
+  while (walker.nextNode()) {
+    const node = walker.currentNode;
+    const own = node.parentElement.closest(BLOCK);
+    if (own !== block && nodes.length) search();
+    block = own;
+    nodes.push(node);
+  }
+  if (nodes.length) search();
+  return ranges;
+}
+
+// A turn of the HTML file as one of the page.
+function printedTurn(article) {
+  const turn = make("article", "ws-turn");
+  for (const part of article.children) {
+    const el = document.importNode(part, true);
+    if (el.matches(".question")) {
+      const question = make("div", "ws-question");
+      el.className = "ws-bubble";
+      question.append(el);
+      turn.append(question);
+      continue;
+    }
+    if (el.matches("details")) el.className = "ws-fold";
+    if (el.matches(".note")) el.className = "ws-note";
+    turn.append(el);
+  }
+  return turn;
+}
+
 export default {
   props: {
     words: Object,
@@ -199,7 +296,7 @@ export default {
     guess: { type: Number, default: 280 },
     isReader: Boolean, // who may change nothing
   },
-  emits: ["need", "action", "copy"],
+  emits: ["need", "action", "copy", "find"],
 
   render() {
     return h("div", { class: "ws-transcript" });
@@ -214,6 +311,11 @@ export default {
     this.asked = new Set();
     this.queue = [];
     this.copies = new Map();
+    this.source = ""; // the conversation's address in the REST API
+    this.isReadOut = this.announce;
+    this.toGlide = 0; // px that keys have yet to scroll
+    this.gliding = 0;
+    this.findings = null; // while the find bar is open: {query, turns, at, ranges, range}
     this.speech = "";
     this.stick = true;
     this.template = document.createElement("template");
@@ -234,6 +336,7 @@ export default {
     this.where = make("div", "ws-where", { "aria-hidden": "true", "data-testid": "where", dir: "ltr", hidden: "" }); // others hear the link's title
     this.where.append(make("b", ""), make("span", ""));
     this.$el.append(this.scroller, this.newText, this.where, this.live);
+    this.readPreferences();
 
     this.scroller.addEventListener("scroll", () => this.onScroll(), { passive: true });
     this.scroller.addEventListener("click", (event) => this.onClick(event));
@@ -241,12 +344,19 @@ export default {
       if (event.key === "Enter" && event.target.matches(".ws-fn")) this.showFootnote(event.target);
     });
     for (const name of ["wheel", "touchmove", "pointerdown", "keydown"]) this.scroller.addEventListener(name, () => (this.goal = null), { passive: true });
+    for (const name of ["wheel", "touchmove", "pointerdown"]) this.scroller.addEventListener(name, () => (this.toGlide = 0), { passive: true });
     this.scroller.addEventListener("submit", (event) => this.sendFeedback(event));
     for (const name of ["mouseover", "focusin"]) this.scroller.addEventListener(name, (event) => this.showWhere(event.target.closest(".ws-prose a")));
     for (const name of ["mouseleave", "focusout"]) this.scroller.addEventListener(name, () => this.showWhere(null));
     this.$el.addEventListener("keydown", (event) => this.onKey(event));
     this.closer = (event) => this.menu && !this.menu.el.parentElement.contains(event.target) && this.closeMenu();
     document.addEventListener("pointerdown", this.closer);
+    document.addEventListener("keydown", this.onPageKey);
+    document.addEventListener("copy", this.onCopy);
+    window.addEventListener("wireside:scroll", this.onScrollWish);
+    window.addEventListener("wireside:preferences", this.readPreferences);
+    window.addEventListener("beforeprint", this.beforePrint);
+    window.addEventListener("afterprint", this.afterPrint);
     this.observer = new ResizeObserver(() => this.onResize());
     this.observer.observe(this.list);
     this.observer.observe(this.scroller);
@@ -257,6 +367,14 @@ export default {
     this.observer.disconnect();
     clearInterval(this.ticker);
     document.removeEventListener("pointerdown", this.closer);
+    document.removeEventListener("keydown", this.onPageKey);
+    document.removeEventListener("copy", this.onCopy);
+    window.removeEventListener("wireside:scroll", this.onScrollWish);
+    window.removeEventListener("wireside:preferences", this.readPreferences);
+    window.removeEventListener("beforeprint", this.beforePrint);
+    window.removeEventListener("afterprint", this.afterPrint);
+    cancelAnimationFrame(this.gliding);
+    this.closeFind();
   },
 
   methods: {
@@ -274,6 +392,7 @@ export default {
       });
       this.arrange();
       this.showFound();
+      this.paintFind();
     },
 
     miss(page) {
@@ -292,6 +411,7 @@ export default {
       this.stick = true; // the reader has just asked this
       this.goal = null;
       this.arrange();
+      this.tellState(row);
     },
 
     update(id, patch) {
@@ -426,6 +546,7 @@ export default {
       const row = this.rows[this.found];
       if (!row?.el?.isConnected) return; // its content is on its way
       this.found = undefined;
+      if (!document.activeElement?.closest("form, dialog, .ws-find")) row.el.focus({ preventScroll: true });
       row.el.classList.add("ws-found");
       setTimeout(() => {
         row.el?.classList.remove("ws-found");
@@ -474,7 +595,7 @@ export default {
 
     build(row) {
       if (row.el) return row.el;
-      const el = (row.el = make("article", "ws-turn"));
+      const el = (row.el = make("article", "ws-turn", { tabindex: "-1", "aria-label": row.data.question.slice(0, 80) || this.words.answer }));
       el.dataset.id = row.data.id;
       row.questionPart = make("div", "ws-question");
       row.thinkPart = make("div", "ws-extras");
@@ -498,6 +619,7 @@ export default {
       const isHtmlNew = "html" in patch && (row.live ? Boolean(patch.html) || !isReset : changed.includes("html"));
       Object.assign(data, patch);
       if ("retry_after" in patch) this.setDeadline(row);
+      if (changed.includes("state")) this.tellState(row);
       if (!row.el) return;
       if (isHtmlNew) {
         row.live = null;
@@ -508,6 +630,7 @@ export default {
       if (!OPEN.has(data.state)) row.el.style.minHeight = "";
       if (changed.includes("reasoning") || changed.includes("tools") || changed.includes("state")) this.paintExtras(row);
       if (changed.length) this.paintState(row);
+      if (changed.length) this.paintFind();
     },
 
     paintQuestion(row) {
@@ -556,7 +679,8 @@ export default {
       part.replaceChildren(...nodes);
       if (!focused) return;
       const like = part.contains(focused) ? focused : part.querySelector(`[data-action="${focused.dataset.action}"]`);
-      like?.focus({ preventScroll: true });
+      const near = like ?? part.querySelector("button:not([aria-disabled])") ?? part.closest(".ws-turn");
+      near?.focus({ preventScroll: true });
     },
 
     paintExtras(row) {
@@ -581,13 +705,13 @@ export default {
         if (!body.firstChild) body.append("");
         morphText(body.firstChild, reasoning);
       }
-      const open = new Set([...part.querySelectorAll(".ws-tool[open]")].map((el) => el.dataset.call));
-      for (const el of part.querySelectorAll(".ws-tool")) el.remove();
+      const open = new Set([...part.querySelectorAll(".ws-tool-call[open]")].map((el) => el.dataset.call));
+      for (const el of part.querySelectorAll(".ws-tool-call")) el.remove();
       for (const tool of tools) part.append(this.toolFold(tool, open.has(tool.call)));
     },
 
     toolFold(tool, isOpen) {
-      const el = this.fold("ws-tool");
+      const el = this.fold("ws-tool-call");
       el.dataset.call = tool.call;
       el.dataset.state = tool.state;
       el.open = isOpen;
@@ -595,9 +719,9 @@ export default {
       el.querySelector(".ws-fold-label").textContent = `${tool.name} — ${this.words[`tool_${tool.state}`]}${seconds}`;
       for (const key of ["arguments", "result"]) {
         if (!tool[key]) continue;
-        const title = make("div", "ws-tool-title");
+        const title = make("div", "ws-tool-call-title");
         title.textContent = this.words[key];
-        const text = make("pre", "ws-tool-text");
+        const text = make("pre", "ws-tool-call-text");
         text.textContent = tool[key];
         el.append(title, text);
       }
@@ -906,7 +1030,7 @@ export default {
       for (const el of fresh) {
         if (el.nodeType !== Node.ELEMENT_NODE) continue;
         this.decorate(el);
-        if (this.announce) this.say(live, this.spoken(el));
+        if (this.isReadOut) this.say(live, this.spoken(el));
         live.said = 0;
       }
     },
@@ -925,7 +1049,7 @@ export default {
         this.paintState(row);
         this.paintExtras(row);
       }
-      if (this.announce && row.live) this.sayTail(row.live);
+      if (this.isReadOut && row.live) this.sayTail(row.live);
       if (row.live) row.live.muted = false;
       row.el.style.minHeight = "";
       if (!this.stick) this.newText.hidden = false;
@@ -943,10 +1067,26 @@ export default {
         block.querySelector("pre").tabIndex = 0; // it scrolls sideways
         if (lang === "mermaid") this.drawDiagram(block);
       }
+      this.reachWide(root);
       const cards = root.matches?.(".ws-image") ? [root] : root.querySelectorAll?.(".ws-image") ?? [];
       for (const card of cards) {
         const parts = [...card.children].map((part) => part.textContent).filter(Boolean);
+        if (parts.length > 1 && card.childNodes.length === parts.length) card.children[0].after(" "); // or they read as one word
         card.setAttribute("aria-label", `${this.words.open_image}: ${parts.join(" — ")}`);
+      }
+    },
+
+    // What is wider than the column scrolls by keys, for which it takes the focus and needs a name.
+    reachWide(root) {
+      for (const el of root.matches?.(WIDE) ? [root] : root.querySelectorAll?.(WIDE) ?? []) {
+        const scrolls = el.scrollWidth > el.clientWidth + 1;
+        if (scrolls === el.hasAttribute("tabindex")) continue;
+        el.toggleAttribute("tabindex", scrolls);
+        if (scrolls) el.tabIndex = 0;
+        if (scrolls ? el.hasAttribute("aria-label") : el.getAttribute("role") !== "group") continue; // it has a name of its own
+        for (const [name, value] of [["role", "group"], ["aria-label", this.words[el.matches(".ws-table") ? "table" : "formula"]]]) {
+          scrolls ? el.setAttribute(name, value) : el.removeAttribute(name);
+        }
       }
     },
 
@@ -1007,11 +1147,28 @@ export default {
       }
       const text = this.speech.trim();
       this.speech = "";
-      if (!text || !this.announce) return;
+      if (!text) return;
       const line = make("p", "");
       line.textContent = text;
       this.live.append(line);
       while (this.live.children.length > 8) this.live.firstChild.remove();
+    },
+
+    readPreferences() {
+      try {
+        this.isReadOut = this.announce && localStorage.getItem("wireside.read_out") !== "false";
+      } catch {
+        this.isReadOut = this.announce;
+      }
+    },
+
+    // What becomes of an answer is said also where its text is not read out: it is asked for, and seen by others.
+    tellState(row) {
+      const { state } = row.data;
+      if (state === "error") return; // an alert of its own
+      if (state === "done" && this.rows.indexOf(row) < this.rows.length - 2) return; // long ago
+      const word = { thinking: "typing", done: "answer_done" }[state] ?? state;
+      if (this.words[word]) this.speech += ` ${this.words[word]}`;
     },
 
     // ---- where a link leads ----
@@ -1081,6 +1238,7 @@ export default {
         return;
       }
       const label = button.getAttribute("aria-label");
+      this.speech += ` ${this.words.copied}`;
       button.innerHTML = icon("check");
       button.classList.add("ws-done");
       button.setAttribute("aria-label", this.words.copied);
@@ -1100,13 +1258,335 @@ export default {
       setTimeout(() => note.classList.remove("ws-found"), 1600);
     },
 
+    // ---- keys ----
+
+    onPageKey(event) {
+      if (event.defaultPrevented || event.isComposing || document.querySelector("dialog[open]")) return;
+      const { key, target } = event;
+      const isCommand = IS_MAC ? event.metaKey && !event.ctrlKey : event.ctrlKey && !event.metaKey;
+      if (isCommand && !event.altKey && !event.shiftKey && key.toLowerCase() === "f") {
+        // all there is to find is in the page, or the bar was there already: the browser's own search
+        if (this.isWhole() || this.findBar?.contains(target)) return;
+        event.preventDefault();
+        return this.openFind();
+      }
+      if (this.findings && (key === "F3" || (isCommand && key.toLowerCase() === "g"))) {
+        event.preventDefault();
+        return this.stepFind(event.shiftKey ? -1 : 1);
+      }
+      if (isCommand && !event.altKey && !event.shiftKey && key.toLowerCase() === "a") {
+        if (!this.isOurs(target) || target.closest(TYPED_IN)) return;
+        event.preventDefault();
+        return this.selectAll();
+      }
+      const way = wayOf(event);
+      if (!way || !this.takesKey(event, way)) return;
+      event.preventDefault();
+      this.scrollByKey(way);
+    },
+
+    isOurs(target) {
+      return target === document.body || target === document.documentElement || this.$el.contains(target);
+    },
+
+    // Whether a key scrolls the conversation, and not what has the focus.
+    takesKey({ key, target }, way) {
+      if (target.closest?.(`${TYPED_IN}, [role="menu"], [role="listbox"]`)) return false;
+      const isPaging = way.pages || way.end || way.begin;
+      const isHeader = key !== " " && isPaging && target.closest?.("[role=banner]") && !document.querySelector('[aria-expanded="true"]');
+      if (!this.isOurs(target) && !isHeader) return false;
+      if (key === " " && target.closest?.("button, summary")) return false;
+      const down = way.end || (way.pages ?? way.lines) > 0;
+      const box = target.closest?.("pre");
+      const room = box ? (down ? box.scrollHeight - box.clientHeight - box.scrollTop : box.scrollTop) : 0;
+      return room <= 1;
+    },
+
+    // The composer's wish: keys that mean nothing in its box scroll here.
+    onScrollWish({ detail }) {
+      this.scrollByKey(detail > 0 ? { pages: 1 } : { pages: -1 });
+    },
+
+    // Done here and not by the browser, whose smooth scrolling ends where turns are mounted on the way.
+    scrollByKey({ begin, end, pages = 0, lines = 0 }) {
+      if (end) return this.followEnd();
+      if (begin) {
+        if (!this.rows.length) return;
+        this.stick = false;
+        this.toGlide = 0;
+        this.goal = null; // there is nothing above that could move it
+        return this.arrange({ index: 0, top: this.scroller.clientHeight }); // further than there is
+      }
+      const hidden = parseFloat(getComputedStyle(this.scroller.firstChild).paddingBottom) || 0; // behind the composer
+      const page = Math.max(2 * LINE_PX, (this.scroller.clientHeight - hidden) * PAGE_SHARE);
+      const distance = pages * page + lines * LINE_PX;
+      this.goal = null;
+      if (matchMedia("(prefers-reduced-motion: reduce)").matches) return this.moveBy(distance);
+      const isSameWay = Math.sign(this.toGlide) === Math.sign(distance);
+      this.toGlide = Math.max(-2 * page, Math.min(2 * page, (isSameWay ? this.toGlide : 0) + distance));
+      this.gliding ||= requestAnimationFrame(this.glide);
+    },
+
+    glide() {
+      this.gliding = 0;
+      const step = Math.abs(this.toGlide) <= 4 ? this.toGlide : Math.round(this.toGlide * 0.25);
+      this.toGlide -= step;
+      if (!step || !this.moveBy(step)) this.toGlide = 0;
+      else if (this.toGlide) this.gliding = requestAnimationFrame(this.glide);
+    },
+
+    moveBy(distance) {
+      if (distance < 0) this.stick = false;
+      const before = this.scroller.scrollTop;
+      this.scroller.scrollTop = before + distance;
+      const hasMoved = this.scroller.scrollTop !== before;
+      this.onScroll();
+      return hasMoved;
+    },
+
+    // ---- all of it: select, copy ----
+
+    setSource(address) {
+      if (address === this.source) return;
+      this.source = address;
+      this.closeFind();
+    },
+
+    // Whether every turn is in the document, with all of its text.
+    isWhole() {
+      return this.first === 0 && this.end === this.rows.length && this.isLoaded();
+    },
+
+    isLoaded() {
+      return Array.from(this.rows).every((row) => row && !isPart(row)); // `rows` itself has holes, which are skipped
+    },
+
+    selectAll() {
+      getSelection().selectAllChildren(this.list);
+      this.isAllSelected = true;
+      if (this.isWhole() || !this.source) return;
+      this.notify(this.words.all_selected.replace("{count}", this.rows.length.toLocaleString(document.documentElement.lang)));
+    },
+
+    onCopy(event) {
+      if (!this.isAllSelected || this.isWhole() || !this.source || event.target.closest?.(TYPED_IN)) return;
+      const selection = getSelection();
+      const { firstElementChild: first, lastElementChild: last } = this.list;
+      if (!selection.containsNode(first, true) || !selection.containsNode(last, true)) return (this.isAllSelected = false);
+      event.preventDefault();
+      const text = fetch(`${this.source}/export?format=markdown`).then((response) => {
+        if (!response.ok) throw new Error("The server gave no file.");
+        return response.text();
+      });
+      writeClipboard(text).then(
+        () => this.notify(this.words.copied),
+        () => this.notify(this.words.error),
+      );
+    },
+
+    // A short word over the conversation, which is read out too.
+    notify(text) {
+      this.notice?.remove();
+      const el = (this.notice = make("div", "ws-notice", { "data-testid": "notice" }));
+      el.textContent = text;
+      this.$el.append(el);
+      this.speech += ` ${text}`;
+      setTimeout(() => el.remove(), NOTICE_MS);
+    },
+
+    // ---- find ----
+
+    openFind() {
+      if (!this.findBar) {
+        const bar = (this.findBar = make("div", "ws-find", { role: "search", "aria-label": this.words.find, "data-testid": "find" }));
+        const field = make("input", "ws-find-text", { type: "search", maxlength: String(MAX_FIND_CHARS), placeholder: this.words.find, "aria-label": this.words.find, autocomplete: "off", spellcheck: "false", dir: "auto" });
+        const place = make("span", "ws-find-place", { role: "status", "data-testid": "find-place" });
+        const buttons = [["find_previous", "previous", () => this.stepFind(-1)], ["find_next", "next", () => this.stepFind(1)], ["close", "close", () => this.closeFind(true)]];
+        bar.append(field, place, ...buttons.map(([word, name, act]) => {
+          const button = this.button(word, this.words[word], { icon: name });
+          button.onclick = act;
+          return button;
+        }));
+        field.addEventListener("input", (event) => {
+          if (event.isComposing) return;
+          clearTimeout(this.findTimer);
+          this.findTimer = setTimeout(() => this.askFind(field.value), FIND_MS);
+        });
+        field.addEventListener("compositionend", () => this.askFind(field.value));
+        bar.addEventListener("keydown", (event) => {
+          if (event.isComposing || event.keyCode === 229) return;
+          if (event.key === "Escape") {
+            event.preventDefault(); // it would stop an answer
+            event.stopPropagation();
+            this.closeFind(true);
+          } else if (event.key === "Enter" && event.target === field) {
+            event.preventDefault();
+            if (this.findings.query !== folded(field.value).text.trim()) this.askFind(field.value);
+            else this.stepFind(event.shiftKey ? -1 : 1);
+          }
+        });
+        this.$el.append(bar);
+        this.findings = { query: "", turns: [], at: -1, ranges: [], range: 0 };
+        this.findFrom = document.activeElement;
+      }
+      const field = this.findBar.firstChild;
+      field.focus({ preventScroll: true });
+      field.select();
+    },
+
+    closeFind(returns = false) {
+      if (!this.findBar) return;
+      clearTimeout(this.findTimer);
+      const turn = this.rows[this.findings.turns[this.findings.at]]?.el;
+      this.findBar.remove();
+      this.findBar = this.findings = null;
+      CSS.highlights?.delete("ws-find");
+      CSS.highlights?.delete("ws-find-here");
+      const to = turn?.isConnected ? turn : this.findFrom?.isConnected ? this.findFrom : this.scroller;
+      if (returns) to.focus({ preventScroll: true });
+    },
+
+    askFind(text) {
+      clearTimeout(this.findTimer);
+      const query = folded(text).text.trim();
+      if (!this.findings || query === this.findings.query) return;
+      this.findings = { query, turns: [], at: -1, ranges: [], range: 0 };
+      this.showFindPlace("");
+      this.paintFind();
+      if (query) this.$emit("find", { query: text.slice(0, MAX_FIND_CHARS) });
+    },
+
+    // Called by the server: the turns in which it stands, by their places.
+    foundIn(text, turns) {
+      if (!this.findings || folded(text).text.trim() !== this.findings.query) return; // something else is looked for by now
+      this.findings.turns = turns;
+      if (!turns.length) return this.showFindPlace(this.words.find_none);
+      const from = this.anchor?.index ?? 0;
+      this.goFind(Math.max(0, turns.findIndex((index) => index >= from)), 1);
+    },
+
+    stepFind(step) {
+      const { turns, ranges, range, at } = this.findings;
+      if (!turns.length) return;
+      const next = range + step;
+      if (ranges.length && next >= 0 && next < ranges.length) {
+        this.findings.range = next;
+        return this.showRange();
+      }
+      this.goFind((at + step + turns.length) % turns.length, step);
+    },
+
+    goFind(at, step) {
+      const { findings } = this;
+      Object.assign(findings, { at, ranges: [], range: step > 0 ? 0 : -1, isNew: true });
+      const index = findings.turns[at];
+      const number = (value) => value.toLocaleString(document.documentElement.lang);
+      this.showFindPlace(this.words.find_place.replace("{number}", number(at + 1)).replace("{count}", number(findings.turns.length)));
+      this.stick = false;
+      this.goal = { index, top: 16 };
+      this.arrange();
+      if (CSS.highlights) return this.paintFind();
+      this.found = index; // a browser without marks: the turn is marked
+      this.showFound();
+    },
+
+    showFindPlace(text) {
+      this.findBar.querySelector(".ws-find-place").textContent = text;
+    },
+
+    // Mark what was found in the turns that have DOM. Nothing is changed in it: these marks are the browser's.
+    paintFind() {
+      const { findings } = this;
+      if (!findings || !CSS.highlights) return;
+      const all = [];
+      const here = findings.turns[findings.at];
+      for (let i = this.first; i < this.end && findings.query; i++) {
+        const row = this.rows[i];
+        if (!row?.el) continue;
+        const ranges = rangesIn(row.el, findings.query);
+        all.push(...ranges);
+        if (i !== here) continue;
+        findings.ranges = ranges;
+        if (findings.isNew && !ranges.length && !isPart(row)) this.goal = null; // it stands where no marks are: in a link, a formula
+      }
+      CSS.highlights.set("ws-find", new Highlight(...all));
+      if (findings.isNew && findings.ranges.length) this.showRange();
+    },
+
+    showRange() {
+      const { findings } = this;
+      findings.isNew = false;
+      if (findings.range < 0) findings.range = findings.ranges.length - 1;
+      const range = findings.ranges[findings.range];
+      if (!range) return;
+      const mark = new Highlight(range);
+      mark.priority = 1;
+      CSS.highlights.set("ws-find-here", mark);
+      range.startContainer.parentElement.closest("details:not([open])")?.setAttribute("open", "");
+      const view = this.scroller.getBoundingClientRect();
+      const box = range.getBoundingClientRect();
+      const room = parseFloat(getComputedStyle(this.scroller.firstChild).paddingBottom) || 0;
+      const top = view.top + this.findBar.offsetHeight + 24;
+      this.goal = null;
+      if (box.top < top || box.bottom > view.bottom - room) this.moveBy(box.top - (top + (view.bottom - room - top) / 3));
+    },
+
+    // ---- paper ----
+
+    beforePrint() {
+      if (this.isPrinting || !this.rows.length) return;
+      this.printedFrom = this.goal ?? (this.anchor && !this.stick ? { index: this.anchor.index, top: this.anchor.top } : null);
+      const whole = this.isLoaded() ? null : this.readWhole();
+      this.isPrinting = true;
+      if (whole) {
+        this.paper = make("div", "ws-paper");
+        this.paper.append(...whole);
+        this.$el.append(this.paper);
+        return;
+      }
+      const missing = Array.from(this.rows).filter((row) => !row).length;
+      if (missing) {
+        this.paper = make("p", "ws-paper-note");
+        this.paper.textContent = this.words.print_missing.replace("{count}", missing.toLocaleString(document.documentElement.lang));
+        this.$el.prepend(this.paper);
+      }
+      this.list.replaceChildren(...this.rows.filter(Boolean).map((row) => this.build(row)));
+      this.above.style.height = this.below.style.height = "0";
+    },
+
+    afterPrint() {
+      if (!this.isPrinting) return;
+      this.isPrinting = false;
+      this.paper?.remove();
+      this.paper = null;
+      this.first = this.end = 0; // whatever stands there is put right
+      this.arrange(this.printedFrom ?? this.goal);
+      this.onResize();
+    },
+
+    // Printing does not wait, so neither does this: the turns that are not here, out of the conversation's HTML file.
+    readWhole() {
+      if (!this.source) return null;
+      try {
+        const request = new XMLHttpRequest();
+        request.open("GET", `${this.source}/export?format=html`, false);
+        request.send();
+        if (request.status !== 200) return null;
+        const file = new DOMParser().parseFromString(request.responseText, "text/html");
+        return [...file.querySelectorAll("main > article")].map(printedTurn);
+      } catch {
+        return null; // no connection: what is here is printed, with a note
+      }
+    },
+
     // ---- which turns have DOM, and where the reader is ----
 
     onScroll() {
       const { scrollTop, scrollHeight, clientHeight } = this.scroller;
       const gap = scrollHeight - scrollTop - clientHeight;
-      if (scrollTop < this.lastTop - 1 && gap > 4) this.stick = false;
-      else if (gap < NEAR_END) this.stick = true;
+      // the first step of a smooth scroll may be a pixel
+      if (scrollTop < this.lastTop && gap > 1) this.stick = false;
+      else if (gap < (scrollTop > this.lastTop ? NEAR_END : 2)) this.stick = true;
       this.lastTop = scrollTop;
       if (this.stick) this.newText.hidden = true;
       this.noteAnchor();
@@ -1118,22 +1598,40 @@ export default {
     },
 
     onResize() {
+      if (this.isPrinting) return;
       for (let i = this.first; i < this.end; i++) this.measure(i);
+      this.reachWide(this.list);
+      this.followReader();
       if (!this.stick && !this.goal) this.holdAnchor(); // or what has grown above it would be what the reader is at
       this.arrange();
     },
 
     toEnd() {
+      this.followEnd();
+      this.scroller.focus({ preventScroll: true });
+    },
+
+    followEnd() {
       this.stick = true;
       this.goal = null;
+      this.toGlide = 0;
       this.newText.hidden = true;
       this.arrange();
-      this.scroller.focus({ preventScroll: true });
     },
 
     setTop(top) {
       this.scroller.scrollTop = top;
       this.lastTop = this.scroller.scrollTop;
+      if (this.anchor) this.anchor.at = this.lastTop;
+    },
+
+    // What was scrolled since the anchor was noted is the reader's own, also in the middle of a smooth scroll: taking it
+    // back would end that scroll. At the end the browser itself may have moved, because there is less than before.
+    followReader() {
+      const { scrollTop, scrollHeight, clientHeight } = this.scroller;
+      if (!this.anchor) return;
+      if (scrollHeight - scrollTop - clientHeight > 1) this.anchor.top -= scrollTop - this.anchor.at;
+      this.anchor.at = scrollTop;
     },
 
     // The turn that must not move: the first one that begins in the upper half of the view, else the one that is all there is to see.
@@ -1145,7 +1643,7 @@ export default {
         const box = this.list.children[i - this.first].getBoundingClientRect();
         if (box.bottom <= top) continue;
         if (this.anchor && box.top > top + height / 2) return;
-        this.anchor = { index: i, top: box.top - top };
+        this.anchor = { index: i, top: box.top - top, at: this.scroller.scrollTop };
         if (box.top >= top) return;
       }
     },
@@ -1165,6 +1663,8 @@ export default {
 
     // Give DOM to the turns around the reader and take it from the others. `goal`: {index, top} to bring a turn to `top` px.
     arrange(goal = this.goal) {
+      if (this.isPrinting) return;
+      this.followReader();
       const count = this.rows.length;
       const { scrollTop, clientHeight } = this.scroller;
       let whole = 0;
@@ -1211,6 +1711,7 @@ export default {
       }
       this.noteAnchor();
       this.askMissing();
+      if (changed) this.paintFind();
     },
 
     mountRange(first, end) {

@@ -66,6 +66,11 @@ WORDS: Mapping[str, str] = {
     "sidebar": "Conversations (show or hide)",
     "saving_is_behind": "Saving is behind: what you see is in memory only and "
     "will be saved as soon as that is possible.",
+    "enter_sends": "Enter sends the message",
+    "read_out": "Read answers out to screen readers",
+    "key_find": "Find in the conversation",
+    "key_scroll": "Scroll",
+    "key_send_always": "Send, also where Enter breaks the line",
     "key_focus": "Go to the message box",
     "placeholder": "Ask me anything…",
     "send": "Send",

@@ -17,14 +17,15 @@ from wireside.chat.conversation import Conversation, Turn
 from wireside.chat.service import WAITING_TURNS, ChatService
 from wireside.chat.unseen import seen
 from wireside.errors import NotFound, StoreError, WiresideError
-from wireside.messages import ModelInfo, Options
-from wireside.records import Feedback, Span
+from wireside.messages import ModelInfo, Options, TextDelta
+from wireside.records import Feedback, Span, TurnRecord
 from wireside_ui.components.composer import Composer, Sending
 from wireside_ui.components.header import Header
 from wireside_ui.components.model_picker import ModelPicker
 from wireside_ui.components.status import Status
 from wireside_ui.components.transcript import Action, Row, Transcript
 from wireside_ui.components.welcome import View, Welcome
+from wireside_ui.finding import MAX_FOUND, contains, folded
 from wireside_ui.markdown import render
 from wireside_ui.markup import Allowance, Markup
 from wireside_ui.page_socket import making, page_at, untaken
@@ -163,6 +164,7 @@ class ChatPage:
         self._late: dict[str, Turn] = {}
         self._is_late = asyncio.Event()
         self._changed: set[str] = set()
+        self._sought = ""
         self._is_answering = False
         self._options = Options()
         """The model and settings that the browser shows; asking again uses them."""
@@ -249,6 +251,7 @@ class ChatPage:
                 self._transcript = Transcript(
                     on_action=self._act,
                     on_need=self._give_rows,
+                    on_find=self._find_text,
                     answer_text=self._answer_text,
                     words=self._words,
                     page_size=PAGE_SIZE,
@@ -327,6 +330,7 @@ class ChatPage:
                 conversation, problem = None, error
         if conversation is None:
             self._transcript.reset([], 0)
+            self._transcript.set_source("")
             self._show_title()
         is_missing = bool(conversation_id) and conversation is None
         self._missing = conversation_id if is_missing else ""
@@ -345,6 +349,7 @@ class ChatPage:
         self._removals = conversation.removals
         turns = await self._turns(conversation, self._total - PAGE_SIZE, self._total - 1)
         self._transcript.reset(self._give(turns), self._total)
+        self._transcript.set_source(f"{self._base}/api/conversations/{conversation.id}")
         self._show_title()
 
     def _detach(self) -> None:
@@ -638,6 +643,30 @@ class ChatPage:
         else:
             self._transcript.put(page, self._give(turns))
 
+    async def _find_text(self, query: str) -> None:
+        """Look for ``query`` in all turns that are shown; a newer search ends an older one."""
+        conversation, self._sought = self._conversation, query
+        wanted = folded(query)
+        places: list[int] = []
+        if conversation is None or not wanted:
+            return
+        place = 0
+        try:
+            async for record in self._library.walk(conversation, "shown"):
+                if self._sought != query or conversation is not self._conversation:
+                    return
+                turn = conversation.known(record.id)
+                text = turn.text if turn else _answer_in(record)
+                if await aside(contains, wanted, (record.question, text)):
+                    places.append(place)
+                if len(places) == MAX_FOUND:
+                    break
+                place += 1
+        except StoreError as error:
+            self._composer.tell(sentence_in(self._language, error))
+        else:
+            self._transcript.found_in(query, places)
+
     async def _answer_text(self, row_id: str) -> str:
         if self._conversation is None:
             return ""
@@ -827,6 +856,11 @@ def _feedback(before: Feedback | None, action: Action) -> Feedback | None:
             return replace(before, words=action.words) if before else None
         case _:
             return None
+
+
+def _answer_in(record: TurnRecord) -> str:
+    entries = (entry for segment in record.segments for entry in segment.entries)
+    return "".join(entry.text for entry in entries if isinstance(entry, TextDelta))
 
 
 def _view(conversation: Conversation | None, *, is_missing: bool) -> View:

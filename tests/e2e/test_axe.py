@@ -1,0 +1,402 @@
+"""axe finds nothing in any state of any page, light and dark."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import BrowserContext, Page, expect
+
+from wireside.testing import answer, failure
+
+RICH = (Path(__file__).parent / "rich_answer.md").read_text(encoding="utf-8")
+PASSWORD = "a good long password"
+RULES = {
+    "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+    "rules": {"label-content-name-mismatch": {"enabled": True}},
+}
+
+STILL = "() => document.getAnimations().every((a) => a.playState !== 'running')"
+"""Nothing fades: a colour on its way may have too little contrast."""
+
+NewContext = Callable[..., BrowserContext]
+
+
+def check(page: Page) -> None:
+    """Raise for what axe finds, in light and in dark colours."""
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        page.wait_for_function(STILL)
+        found = Axe().run(page, options=RULES)
+        assert found.violations_count == 0, f"{scheme}: {found.generate_report()}"
+
+
+def connected(page: Page) -> None:
+    expect(page.get_by_test_id("connection-status")).to_have_attribute("data-state", "connected")
+
+
+def say(page: Page, text: str) -> None:
+    page.get_by_test_id("input-chat").fill(text)
+    page.get_by_test_id("button-send").click()
+
+
+def ended(page: Page) -> None:
+    expect(page.get_by_test_id("button-stop")).to_have_count(0)
+    expect(page.locator(".ws-foot").last).to_be_visible()
+
+
+# ---- states of the chat page: each leaves the page as it is to be looked at ---------------------
+
+
+def empty(page: Page, lab: Any) -> None:
+    expect(page.locator(".ws-starters")).to_be_visible()
+
+
+def waits_for_the_first_word(page: Page, lab: Any) -> None:
+    lab.answer_with(answer(["late"]).stalled(0))
+    say(page, "Hi")
+    expect(page.get_by_test_id("typing")).to_be_visible()
+
+
+def streams(page: Page, lab: Any) -> None:
+    lab.answer_with(answer(["# Some words\n\n- and ", "more"]).stalled(1))
+    say(page, "Hi")
+    expect(page.get_by_test_id("message-assistant")).to_contain_text("and")
+
+
+def has_a_queue(page: Page, lab: Any) -> None:
+    streams(page, lab)
+    say(page, "And then?")
+    expect(page.get_by_test_id("waiting")).to_be_visible()
+
+
+def is_rich(page: Page, lab: Any) -> None:
+    lab.answer_with(answer([RICH + "\n\n![a picture](https://pictures.example/x.png)\n"]))
+    say(page, "Everything")
+    ended(page)
+    expect(page.get_by_test_id("diagram")).to_be_visible(timeout=30_000)
+
+
+def is_rich_and_narrow(page: Page, lab: Any) -> None:
+    page.set_viewport_size({"width": 320, "height": 640})
+    is_rich(page, lab)
+
+
+def calls_a_tool(page: Page, lab: Any) -> None:
+    say(page, "/lab tool")
+    ended(page)
+    page.locator(".ws-tool-call summary").click()
+
+
+def shows_reasoning(page: Page, lab: Any) -> None:
+    say(page, "/lab reasoning")
+    ended(page)
+    page.locator(".ws-think summary").click()
+
+
+def failed(page: Page, lab: Any) -> None:
+    lab.answer_with(failure(401))
+    say(page, "Hi")
+    expect(page.get_by_test_id("note-error")).to_be_visible()
+
+
+def counts_down(page: Page, lab: Any) -> None:
+    lab.answer_with(failure(429, retry_after=60))
+    say(page, "Hi")
+    expect(page.get_by_test_id("countdown")).to_be_visible()
+
+
+def was_stopped(page: Page, lab: Any) -> None:
+    streams(page, lab)
+    page.get_by_test_id("button-stop").click()
+    expect(page.get_by_test_id("note-stopped")).to_be_visible()
+
+
+def was_interrupted(page: Page, lab: Any) -> None:
+    say(page, "/lab length")
+    ended(page)
+
+
+def says_nothing(page: Page, lab: Any) -> None:
+    lab.answer_with(answer([]))
+    say(page, "Hi")
+    ended(page)
+
+
+def is_edited(page: Page, lab: Any) -> None:
+    lab.answer_with(answer(["ok"]))
+    say(page, "Hi")
+    ended(page)
+    page.get_by_test_id("input-chat").press("ArrowUp")
+    expect(page.locator(".ws-editing")).to_be_visible()
+
+
+def has_versions(page: Page, lab: Any) -> None:
+    lab.answer_with(answer(["one"]), answer(["two"]))
+    say(page, "Hi")
+    ended(page)
+    page.locator('[data-action="retry"]').last.click()
+    expect(page.get_by_test_id("versions")).to_be_visible()
+    expect(page.get_by_test_id("message-assistant")).to_contain_text("two")
+    ended(page)
+
+
+def takes_feedback(page: Page, lab: Any) -> None:
+    lab.answer_with(answer(["ok"]))
+    say(page, "Hi")
+    ended(page)
+    page.get_by_role("button", name="Good answer").click()
+
+
+def offers_ways_to_copy(page: Page, lab: Any) -> None:
+    lab.answer_with(answer(["ok"]))
+    say(page, "Hi")
+    ended(page)
+    page.get_by_role("button", name="More ways to copy").click()
+
+
+def is_too_long(page: Page, lab: Any) -> None:
+    page.get_by_test_id("input-chat").fill("x" * 100_002)
+    expect(page.get_by_text("2 characters too many")).to_be_visible()
+
+
+def is_offline(page: Page, lab: Any) -> None:
+    page.route("**/*", lambda route: route.abort())
+    page.evaluate("window.socket.io.engine.close(); window.socket.io.reconnection(false)")
+    expect(page.get_by_test_id("connection-status")).to_have_text("Disconnected")
+    page.get_by_test_id("input-chat").fill("kept")
+
+
+def finds(page: Page, lab: Any) -> None:
+    for n in range(6):
+        lab.answer_with(answer([f"Reply {n}. " + "Some more words. " * 200]))
+        say(page, f"Question {n}")
+        expect(page.get_by_test_id("message-assistant").last).to_contain_text(f"Reply {n}")
+        ended(page)
+    page.reload()
+    connected(page)
+    expect(page.get_by_text("Question 5")).to_be_visible()
+    page.locator(".ws-scroller").focus()
+    page.keyboard.press("Control+f")
+    page.get_by_role("searchbox", name="Find in this").fill("reply 0")
+    expect(page.get_by_test_id("find-place")).to_have_text("Message 1 of 1")
+
+
+def opens(test_id: str) -> Callable[[Page, Any], None]:
+    def open_(page: Page, lab: Any) -> None:
+        page.get_by_test_id(test_id).click()
+        expect(page.locator(".ws-menu, dialog[open]").first).to_be_visible()
+
+    return open_
+
+
+def list_of(page: Page, lab: Any) -> None:
+    lab.answer_with(answer(["wombats dig"]))
+    say(page, "Where do wombats live?")
+    ended(page)
+    expect(page.locator(".ws-item").first).to_be_visible()
+
+
+def searches(page: Page, lab: Any) -> None:
+    list_of(page, lab)
+    page.keyboard.press("Control+k")
+    page.get_by_test_id("search").fill("wombats")
+    expect(page.locator(".ws-hit").first).to_be_visible()
+
+
+def finds_nothing(page: Page, lab: Any) -> None:
+    page.keyboard.press("Control+k")
+    page.get_by_test_id("search").fill("zebrafishes")
+    expect(page.get_by_text("Nothing found for")).to_be_visible()
+
+
+def item_menu(page: Page, lab: Any) -> None:
+    list_of(page, lab)
+    page.locator(".ws-item").first.hover()
+    page.locator(".ws-item-more").first.click()
+    expect(page.get_by_role("menu")).to_be_visible()
+
+
+def renames(page: Page, lab: Any) -> None:
+    item_menu(page, lab)
+    page.get_by_role("menuitem", name="Rename").click()
+    expect(page.locator(".ws-item-rename")).to_be_visible()
+
+
+def selects(page: Page, lab: Any) -> None:
+    item_menu(page, lab)
+    page.get_by_role("menuitem", name="Select").click()
+    expect(page.locator(".ws-side-selection")).to_be_visible()
+
+
+def deleted(page: Page, lab: Any) -> None:
+    item_menu(page, lab)
+    page.get_by_role("menuitem", name="Delete").click()
+    expect(page.locator(".ws-side-toast")).to_be_visible()
+
+
+def archive(page: Page, lab: Any) -> None:
+    page.get_by_role("button", name="Archived").click()
+
+
+def drawer(page: Page, lab: Any) -> None:
+    page.set_viewport_size({"width": 375, "height": 700})
+    page.get_by_test_id("sidebar-toggle").click()
+    expect(page.get_by_test_id("search")).to_be_visible()
+
+
+def low(page: Page, lab: Any) -> None:
+    lab.answer_with(answer(["ok " * 400]))
+    say(page, "Hi")
+    ended(page)
+    page.set_viewport_size({"width": 320, "height": 256})
+
+
+CHAT = [
+    empty,
+    waits_for_the_first_word,
+    streams,
+    has_a_queue,
+    is_rich,
+    is_rich_and_narrow,
+    calls_a_tool,
+    shows_reasoning,
+    failed,
+    counts_down,
+    was_stopped,
+    was_interrupted,
+    says_nothing,
+    is_edited,
+    has_versions,
+    takes_feedback,
+    offers_ways_to_copy,
+    is_too_long,
+    is_offline,
+    finds,
+    searches,
+    finds_nothing,
+    item_menu,
+    renames,
+    selects,
+    deleted,
+    archive,
+    drawer,
+    low,
+    *(opens(name) for name in ("model-picker", "connection-status", "options", "shortcuts")),
+]
+NAMES = [state.__name__ for state in CHAT[:-4]] + ["models", "connection", "options", "shortcuts"]
+
+
+@pytest.mark.parametrize("state", CHAT, ids=NAMES)
+def test_the_chat_page(
+    page: Page, served: Any, lab: Any, state: Callable[[Page, Any], None]
+) -> None:
+    page.goto(served.url)
+    connected(page)
+    state(page, lab)
+    check(page)
+
+
+@pytest.mark.parametrize("path", ["/c/unknown", "/nowhere", "/doctor", "/dashboard"])
+def test_pages_without_accounts(page: Page, served: Any, path: str) -> None:
+    page.goto(served.url + path)
+    if path == "/dashboard":
+        expect(page.locator(".wd-card").first).to_be_visible()
+    if path == "/c/unknown":
+        connected(page)
+    check(page)
+
+
+# ---- accounts -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def guarded(
+    running_lab: Any, tmp_path_factory: pytest.TempPathFactory, served_with: Any
+) -> Iterator[Any]:
+    """A server with accounts; ``link`` makes the administrator."""
+    server = served_with(
+        running_lab.url,
+        tmp_path_factory.mktemp("axe"),
+        WIRESIDE_AUTH="password",
+        WIRESIDE_SHARING="users",
+    )
+    server.link = server.process.stdout.readline().split()[-1]
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def state_of_ada(
+    guarded: Any,
+    lasting_context: Callable[..., AbstractContextManager[BrowserContext]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """The cookies of the administrator, who has a conversation, a link to it and a key."""
+    file: Path = tmp_path_factory.mktemp("axe-state") / "ada.json"
+    with lasting_context() as context:
+        page = context.new_page()
+        page.goto(guarded.link)
+        page.get_by_label("Name").fill("Ada")
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button").click()
+        connected(page)
+        say(page, "/lab say A shared word, and `code`.")
+        ended(page)
+        page.locator(".ws-item").first.hover()
+        page.locator(".ws-item-more").first.click()
+        page.get_by_role("menuitem", name="Share").click()
+        guarded.share = page.locator(".ws-side-shared input").input_value()
+        context.storage_state(path=file)
+    return file
+
+
+@pytest.fixture
+def ada(guarded: Any, new_context: NewContext, state_of_ada: Path) -> Page:
+    return new_context(storage_state=state_of_ada, base_url=guarded.url).new_page()
+
+
+@pytest.mark.parametrize("path", ["/", "/settings", "/people", "/audit", "/dashboard", "share"])
+def test_pages_of_an_administrator(ada: Page, guarded: Any, path: str) -> None:
+    if path == "share":  # its policy lets no script run, axe's neither: the same text without it
+        ada.set_content(ada.request.get(guarded.share).text())
+    else:
+        ada.goto(path)
+    if path == "/":
+        connected(ada)
+    check(ada)
+
+
+def test_what_administration_shows_once(ada: Page) -> None:
+    ada.goto("/settings")
+    ada.get_by_label("What it is for").fill("axe")
+    ada.get_by_role("button", name="Make a key").click()
+    expect(ada.get_by_text("Your new key")).to_be_visible()
+    check(ada)
+    ada.goto("/settings")
+    ada.get_by_label("Current password").fill("not the password")
+    ada.get_by_label("New password").fill("another good password")
+    ada.get_by_role("button", name="Change the password").click()
+    expect(ada.get_by_role("alert")).to_be_visible()
+    check(ada)
+    ada.goto("/people")
+    ada.get_by_role("button", name=re.compile("Invite|invitation", re.IGNORECASE)).click()
+    expect(ada.locator(".wa-once")).to_be_visible()
+    check(ada)
+
+
+def test_the_door(page: Page, guarded: Any, state_of_ada: Path) -> None:
+    page.goto(f"{guarded.url}/login")
+    check(page)
+    page.get_by_label("Name").fill("ada")
+    page.get_by_label("Password").fill("not the password")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+    check(page)
+    page.goto(f"{guarded.url}/join/nothing")
+    check(page)

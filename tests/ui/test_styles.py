@@ -1,0 +1,120 @@
+"""Each class name belongs to one component and to one style sheet.
+
+Two components that use one name for different things restyle each other: a tool call in an answer
+was once drawn as the header's icon button.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from wireside_ui.theme import Look, head_html
+
+ROOT = Path(__file__).parents[2]
+SHEETS = {path.stem: path.read_text("utf-8") for path in (ROOT / "assets/css").glob("*.css")}
+UI = ROOT / "ui/wireside_ui"
+SCRIPTS = {path.stem: path.read_text("utf-8") for path in UI.glob("components/*.js")}
+TEMPLATES = {path.stem: path.read_text("utf-8") for path in UI.glob("templates/*.html")}
+
+SHARED = {
+    "ws-button": {"sidebar", "composer", "header", "status", "model_picker", "welcome"},
+    "ws-icon": {"sidebar", "composer", "header", "model_picker"},
+    "ws-menu": {"sidebar", "composer", "status", "model_picker"},
+    "ws-menu-anchor": {"status", "model_picker"},
+    "ws-panel": {"composer", "model_picker"},
+    "ws-tool": {"sidebar", "composer", "header"},
+    "ws-unseen": {"sidebar", "status"},
+}
+"""Classes of the frame, in ``page.css``, and the components that use each of them. A name that a
+component takes by accident is not in its list."""
+
+MENTIONED = {"ws-icon", "ws-tool", "ws-page", "ws-dark"}
+"""Classes of ``page.css`` that ``sidebar.css`` places within its own boxes; the root's state."""
+
+PAGES = {
+    "chat": ("theme", "transcript", "page", "sidebar"),
+    "dashboard": ("theme", "account", "dashboard"),
+    "accounts": ("theme", "account"),
+    "doctor": ("theme", "account", "doctor"),
+}
+"""The style sheets of each page, in its order."""
+
+CLASS = re.compile(r"(?<![\w-])(w[sad]-[a-z][a-z0-9-]*)")
+COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+
+
+def selectors(sheet: str) -> list[str]:
+    """Return the selectors of all rules of a sheet, also of those within ``@media`` and so on."""
+    preludes = re.findall(r"([^{};]+)\{", COMMENT.sub("", sheet))
+    return [text.strip() for text in preludes if not text.strip().startswith("@")]
+
+
+def classes(sheet: str) -> set[str]:
+    return {name for text in selectors(sheet) for name in re.findall(r"\.(w[sad]-[\w-]+)", text)}
+
+
+def used(script: str) -> set[str]:
+    """Return the class names in the strings of a component's script."""
+    strings = re.findall(r"\"[^\"\n]*\"|'[^'\n]*'|`[^`]*`", script)
+    return {
+        name
+        for text in strings
+        if "--ws-" not in text
+        for name in CLASS.findall(text)
+        if any(name in classes(sheet) for sheet in SHEETS.values())
+    }
+
+
+def test_no_class_belongs_to_two_components() -> None:
+    users: dict[str, set[str]] = {}
+    for stem, script in SCRIPTS.items():
+        for name in used(script):
+            users.setdefault(name, set()).add(stem.removeprefix("wireside_"))
+    shared = {name: by for name, by in users.items() if len(by) > 1}
+    assert {name: by for name, by in shared.items() if not by <= SHARED.get(name, set())} == {}
+
+
+def test_the_transcript_styles_and_uses_its_own_classes_only() -> None:
+    foreign = classes(SHEETS["page"]) | classes(SHEETS["sidebar"])
+    assert used(SCRIPTS["wireside_transcript"]) & foreign == set()
+    assert classes(SHEETS["transcript"]) & foreign == set()
+
+
+@pytest.mark.parametrize("place", PAGES)
+def test_no_class_belongs_to_two_sheets_of_a_page(place: str) -> None:
+    owners = Counter(name for sheet in PAGES[place] for name in classes(SHEETS[sheet]))
+    assert {name for name, count in owners.items() if count > 1} <= MENTIONED
+
+
+@pytest.mark.parametrize("place", PAGES)
+def test_no_animation_belongs_to_two_sheets_of_a_page(place: str) -> None:
+    names = Counter(
+        name for sheet in PAGES[place] for name in re.findall(r"@keyframes\s+(\S+)", SHEETS[sheet])
+    )
+    assert {name for name, count in names.items() if count > 1} == set()
+
+
+def test_a_sheet_of_a_component_styles_nothing_outside_its_classes() -> None:
+    for name in ("transcript", "sidebar"):
+        bare = [
+            part
+            for text in selectors(SHEETS[name])
+            for part in re.split(r",(?![^()]*\))", text)
+            if not re.search(r"\.ws-|::highlight\(ws-", part)
+            and not re.fullmatch(r"\s*(from|to|\d+%|html.*)\s*", part)
+        ]
+        assert bare == []
+
+
+def test_the_page_links_the_sheets_that_are_compared_here() -> None:
+    linked = re.findall(
+        r"css/(\w+)\.css",
+        head_html(Look(), base="", version="0", language="en", direction="ltr"),
+    )
+    assert tuple(linked) == PAGES["chat"]
+    assert set(SHEETS) == {sheet for sheets in PAGES.values() for sheet in sheets}
+    assert set(re.findall(r"css/(\w+)\.css", TEMPLATES["base"])) == set(PAGES["accounts"])
