@@ -100,6 +100,12 @@ http://a.bc/d;|""".replace(";\n", ";").split(";")
     + ["\n", "\n\n", "\n\n\n", " ", "\t", "   ", "\r\n", "\r"]
     + ["\u202e", "\x00", "\x0b", "\u2028", "\u200b", "\ufe0f", "\U0001f3f4\U000e0067", "\U000e0062"]
     + ["|a|b|\n|-|-|\n", "|a|b|", "|1|2|", "x\n", "\n- ", "\n   "]
+    + ["<br>", "<br/>", "<b>", "</b>", "H<sub>2</sub>O", "<kbd>", "</kbd>", "<i", "</", "<mark>"]
+    + ["<details>", "</details>", "<details>\n", "\n</details>\n", "<details open>\n"]
+    + ["<summary>", "</summary>", "<summary>s</summary>", "vector<int>", "<channel>"]
+    + ["```markdown\n", "```md\n", "\n```py\n", "\n```\n", "````md\n", "~~~md\n", "\n~~~js\n"]
+    + ["语**「", "」**", "**“", "”**는", "~a~", "~", "5~10", "~~（", "）~~", "_「", "」_"]
+    + ["www.a.bc", "a@b.cd", "https://a.bc/d了解", "https://a.bc/（", "mailto:a@b.cd", "。", "،"]
 )
 
 
@@ -194,7 +200,7 @@ def test_numbers_are_shown_as_they_come(text: str) -> None:
 def test_settled_items_are_sent_once() -> None:
     stream = BlockStream(MARKUP)
     stream.feed("- first\n- second\n- thi")
-    assert stream.flush()[0] == ["o", "<ul><li>first</li><li>second</li></ul>"]
+    assert stream.flush()[0] == ["o", '<ul dir="auto"><li>first</li><li>second</li></ul>']
     stream.feed("rd\n- fourth")
     assert stream.flush() == [["f", 7, "rd</li>"], ["t", 0, "<li>fourth</li>"]]
 
@@ -402,8 +408,9 @@ HOSTILE = [
     '<span data-action="stop" class="ws-icon-button">x</span>',
 ]
 _ALLOWED = re.compile(
-    "a|b|blockquote|br|code|del|div|em|h[2-6]|hr|img|li|ol|p|pre|s|span|strong|sub|sup|table|tbody"
-    "|td|th|thead|tr|ul|none|m(?!eta|arquee)[a-z]+"
+    "a|b|blockquote|br|cite|code|del|details|dfn|div|em|h[2-6]|hr|i|img|ins|kbd|li|ol|p|pre|q|s|samp"
+    "|small|span|strong|sub|summary|sup|table|tbody|td|th|thead|tr|u|ul|var|wbr|none"
+    "|m(?!eta|arquee)[a-z]+"
 )
 
 
@@ -416,7 +423,7 @@ class _Tags(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.found.append((tag, {name: value or "" for name, value in attrs}))
-        self._open += tag not in ("br", "hr", "img")
+        self._open += tag not in ("br", "hr", "img", "wbr")
         self.depth = max(self.depth, self._open)
 
     def handle_endtag(self, tag: str) -> None:

@@ -18,9 +18,11 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any, Literal
 
+from markdown_it.common.utils import unescapeAll
 from markdown_it.token import Token
 
 from wireside.chat.unseen import SeenStream
+from wireside_ui.fences import FenceEnd
 from wireside_ui.markup import Allowance, Env, Markup, code_block, code_label, highlight
 
 Op = list[Any]
@@ -187,7 +189,7 @@ class BlockStream:
         rest = source[starts[first] :]
         if block[0].type != "fence" or not _is_certain_fence(rest):
             return rest, self._markup.html(block, env)
-        if _is_closed(block[0], source, starts):
+        if block[0].meta["closed"]:
             self._freeze(ops, self._markup.html(block, env))
             return source[starts[end] :], ""
         self._fence = _OpenFence.of(block[0], rest)
@@ -427,24 +429,12 @@ def _is_certain_fence(source: str) -> bool:
     )  # the next line may make it the head of a table
 
 
-def _is_closed(fence: Token, source: str, starts: list[int]) -> bool:
-    first, end = _map(fence)
-    if end - first < 2:
-        return False
-    return _closes(source[starts[end - 1] : starts[end] - 1], fence.markup)
-
-
-def _closes(line: str, markup: str) -> bool:
-    body = line.lstrip(" ")
-    mark = body.rstrip(" \t")
-    return len(line) - len(body) < 4 and len(mark) >= len(markup) and set(mark) == {markup[0]}
-
-
 @dataclass(slots=True)
 class _OpenFence:
     markup: str
     indent: int
     label: str
+    end: FenceEnd
     at: int  # in the pending source: the start of the first line that is not taken whole
     taken: int = 0  # characters of that line that are on the screen
     is_shown: bool = False
@@ -456,7 +446,8 @@ class _OpenFence:
         return cls(
             token.markup,
             len(line) - len(line.lstrip(" ")),
-            code_label(html_text.unescape(token.info)),
+            code_label(unescapeAll(token.info)),
+            FenceEnd(token.markup, token.info),
             len(line),
         )
 
@@ -469,12 +460,12 @@ class _OpenFence:
         new: list[str] = []
         while (end := source.find("\n", self.at)) >= 0:
             line = source[self.at : end]
-            if _closes(line, self.markup):
+            if self.end.closes(line):
                 return self._keep(new), end + 1
             new.append(self._dedented(line)[self.taken :] + "\n")
             self.at, self.taken = end + 1, 0
         line = source[self.at :]
-        if final and _closes(line, self.markup):
+        if final and self.end.closes(line):
             return self._keep(new), len(source)
         if line.strip() if final else line.strip(self.markup[0] + " \t") and not self.indent:
             text = self._dedented(line)

@@ -1,8 +1,9 @@
 """The dialect of Markdown that answers are written in, and its safe HTML.
 
-``Markup.parse`` makes markdown-it tokens, ``Markup.html`` makes HTML of any run of them. Raw HTML
-in the text is text; what leaves here went through an allow-list (nh3). A remote image is a card to
-open it, because loading one by itself can carry data of the talk to a stranger.
+``Markup.parse`` makes markdown-it tokens, ``Markup.html`` makes HTML of any run of them. HTML in
+the text is text, but for a few tags (``tags.py``); what leaves here went through an allow-list
+(nh3). A remote image is a card to open it, because loading one by itself can carry data of the talk
+to a stranger.
 
 Every rule here decides on local grounds, so that a block means the same alone and in its document:
 the streaming in ``markdown.py`` rests on it.
@@ -19,6 +20,7 @@ from xml.etree import ElementTree as ET  # only written here
 import nh3
 from latex2mathml.converter import convert_to_element
 from markdown_it import MarkdownIt
+from markdown_it.common.utils import unescapeAll
 from markdown_it.renderer import RendererHTML
 from markdown_it.rules_block import StateBlock
 from markdown_it.rules_core import StateCore
@@ -32,7 +34,26 @@ from pygments.token import Comment, Generic, Keyword, Literal, Name, Number, Ope
 from pygments.token import _TokenType as TokenType
 from pygments.util import ClassNotFound
 
+from wireside_ui.autolinks import bare_links
 from wireside_ui.destinations import MAX_URL_CHARS, Destination, destination, says_it
+from wireside_ui.emphasis import (
+    InlineParser,
+    finish_strikethrough,
+    flanks,
+    is_unspaced,
+    strikethrough,
+)
+from wireside_ui.fences import fence
+from wireside_ui.tables import table
+from wireside_ui.tags import (
+    PAIRED_TAGS,
+    TAG,
+    VOID_TAGS,
+    details,
+    match_tags,
+    tag,
+    without_half_tag,
+)
 
 MAX_NESTING = 32
 MAX_HIGHLIGHT_CHARS = 64_000
@@ -79,7 +100,18 @@ class Markup:
             },
             renderer_cls=_Renderer,
         )
-        self._md.enable(["table", "strikethrough"])
+        self._md.inline = InlineParser()
+        self._md.inline.ruler.disable("html_inline")
+        self._md.block.ruler.disable("html_block")
+        self._md.inline.ruler.at("strikethrough", strikethrough)
+        self._md.inline.ruler2.at("strikethrough", finish_strikethrough)
+        self._md.inline.ruler.before("autolink", "html_tag", tag)
+        self._md.inline.ruler2.before("fragments_join", "match_tags", match_tags)
+        terminators = ["paragraph", "reference", "blockquote", "list"]
+        self._md.block.ruler.at("fence", fence, {"alt": terminators})
+        self._md.block.ruler.at("table", table, {"alt": ["paragraph", "reference"]})
+        self._md.block.ruler.enable("table")
+        self._md.block.ruler.before("html_block", "details", details, {"alt": terminators})
         self._md.use(footnote_plugin, inline=False)
         renderer = cast("_Renderer", self._md.renderer)
         for rule in _FOOTNOTE_RULES:  # ours in place of the plugin's, which need ids
@@ -410,7 +442,7 @@ class _Renderer(RendererHTML):
         )
 
     def fence(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: Env) -> str:
-        label, code = code_label(html_text.unescape(tokens[idx].info)), tokens[idx].content
+        label, code = code_label(unescapeAll(tokens[idx].info)), tokens[idx].content
         highlighted = highlight(code, label, env.setdefault("allowance", Allowance()))
         return code_block(label, highlighted or html_text.escape(code, quote=False))
 
@@ -433,7 +465,20 @@ class _Renderer(RendererHTML):
         return f"</h{_heading_level(tokens[idx])}>"
 
     def table_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: Env) -> str:
-        return '<div class="ws-table"><table>'
+        return '<div class="ws-table"><table dir="auto">'
+
+    def blockquote_open(
+        self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: Env
+    ) -> str:
+        tokens[idx].attrs["dir"] = "auto"
+        return self.renderToken(tokens, idx, options, env)
+
+    # the direction of a list is that of its text; its code and addresses, which have their own, do
+    # not count
+    bullet_list_open = ordered_list_open = blockquote_open
+
+    def code_inline(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: Env) -> str:
+        return f'<code dir="ltr">{html_text.escape(tokens[idx].content)}</code>'
 
     def table_close(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: Env) -> str:
         return "</table></div>"
@@ -520,7 +565,8 @@ def _cell(token: Token) -> str:
         "text-align:right": ' class="ws-right"',
         "text-align:center": ' class="ws-center"',
     }.get(style, "")
-    return f"<{token.tag}{place}>"
+    span = f' colspan="{token.meta["span"]}"' if "span" in token.meta else ""
+    return f"<{token.tag}{span}{place}>"
 
 
 _MATH_TAGS = frozenset(
@@ -623,10 +669,16 @@ _CLEANER = nh3.Cleaner(
             "tr",
             "ul",
         ],
+        *VOID_TAGS,
+        *PAIRED_TAGS - {"strike"},
+        "details",
+        "summary",
         *_MATH_TAGS,
     },
     attributes={
         "a": {"href", "title"},
+        "details": {"open"},
+        "td": {"colspan"},
         "img": {"src", "alt"},
         "ol": {"start"},
         "li": {"data-fn"},
@@ -636,7 +688,9 @@ _CLEANER = nh3.Cleaner(
         **{tag: set(_MATH_ATTRIBUTES) for tag in _MATH_TAGS},
     },
     tag_attribute_values={
-        "a": {"target": {"_blank"}},
+        "a": {"target": {"_blank"}, "dir": {"ltr"}},
+        "code": {"dir": {"ltr"}},
+        **{name: {"dir": {"auto"}} for name in ("ul", "ol", "blockquote", "table")},
         "span": {"role": {"img"}},
         "sup": {"role": {"link"}, "tabindex": {"0"}},
         "img": {"loading": {"lazy"}, "referrerpolicy": {"no-referrer"}},
@@ -670,8 +724,6 @@ def _token(kind: str, content: str, **meta: str) -> Token:
 
 # Links
 
-_BARE_URL = re.compile(r"https?://[^\s<>\"“”„‘’«»\\^`{|}]{4,2000}", re.IGNORECASE)
-
 
 def _finish_link(token: Token) -> None:
     url = str(token.attrs.get("href", ""))
@@ -681,8 +733,8 @@ def _finish_link(token: Token) -> None:
         _lead(token, target)
         if title:  # after the address: what somebody says of it never hides where it goes
             token.attrs["title"] = f"{target.url}\n{title}"
-    elif re.match(r"mailto:[^\s]", url):
-        token.attrs = {"href": url, "target": "_blank", "title": url}
+    elif re.match(r"mailto:[^\s]", url, re.IGNORECASE):
+        _lead_to_mail(token, f"mailto:{url[7:]}")
     else:
         token.tag, token.attrs = "span", {}  # nowhere to go: only its text is shown
 
@@ -690,6 +742,10 @@ def _finish_link(token: Token) -> None:
 def _lead(link: Token, target: Destination) -> None:
     link.attrs = {"href": target.url, "target": "_blank", "title": target.url}
     link.meta = {"target": target}
+
+
+def _lead_to_mail(link: Token, url: str) -> None:
+    link.attrs = {"href": url, "target": "_blank", "title": url}
 
 
 def _contradicted_host(link: Token, inside: Sequence[Token]) -> str:
@@ -700,24 +756,24 @@ def _contradicted_host(link: Token, inside: Sequence[Token]) -> str:
 
 def _linkify(token: Token) -> Iterator[Token]:
     text, at = token.content, 0
-    for found in _BARE_URL.finditer(text) if "://" in text else ():
-        url = found[0].rstrip(".,:;!?'\"*_~")
-        while url.endswith((")", "]")) and url.count(")") + url.count("]") > url.count(
-            "("
-        ) + url.count("["):
-            url = url[:-1].rstrip(".,:;!?'\"*_~")
-        target = destination(url)
-        if target is None:
+    for link in bare_links(text):
+        target = None if link.url.startswith("mailto:") else destination(link.url)
+        if target is None and not link.url.startswith("mailto:"):
             continue
-        yield _token("text", text[at : found.start()])
+        yield _token("text", text[at : link.start])
         opening = Token("link_open", "a", 1)
-        _lead(opening, target)
+        if target is None:
+            _lead_to_mail(opening, link.url)
+        else:
+            _lead(opening, target)
+        opening.attrs["dir"] = "ltr"
         yield opening
-        yield _token("text", url)
+        shown = text[link.start : link.end]
+        yield _token("text", shown)
         yield Token("link_close", "a", -1)
-        if not says_it(url.partition("://")[2].partition("/")[0], target):
+        if target and not says_it(re.split("[/?#]", shown.partition("://")[2] or shown)[0], target):
             yield _token("link_host", target.host)
-        at = found.start() + len(url)
+        at = link.end
     yield _token("text", text[at:])
 
 
@@ -900,7 +956,10 @@ def _known_environments(source: str) -> str:
 
 # Half-written text
 
-_MARKS = re.compile(r"\\.|`+|\*{1,3}|(?<!\w)_{1,2}|_{1,2}(?!\w)|~~|!?\[|\]", re.DOTALL)
+_MARKS = re.compile(
+    rf"\\.|`+|\*{{1,3}}|(?<!\w)_{{1,2}}|_{{1,2}}(?!\w)|~~|!?\[|\]|{TAG.pattern}",
+    re.DOTALL | re.IGNORECASE,
+)
 _REACH = 2_000
 
 
@@ -936,7 +995,8 @@ class _OpenMarks:
             end = self._read(mark[0], mark.start(), self._text[mark.end() :])
             if end is not None:
                 return self._close(end)
-        return self._close(self._text)
+        text = self._text if self._text.endswith("~~") else self._text.removesuffix("~")
+        return self._close(without_half_tag(text))
 
     def _read(self, mark: str, at: int, after: str) -> str | None:
         """Take a mark in; the text to end with, where it cannot be read any further."""
@@ -947,6 +1007,9 @@ class _OpenMarks:
                 return self._code(mark, at, after)
             case "[" | "!":
                 self._open.append((mark, at))
+                return None
+            case "<":
+                self._tag(mark, at)
                 return None
             case "]":
                 return self._bracket(at, after)
@@ -979,11 +1042,36 @@ class _OpenMarks:
             return None
         return self._text[:start] + (self._text[start + 1 : at] if mark == "[" else "")
 
+    def _tag(self, tag: str, at: int) -> None:
+        name = _tag_name(tag)
+        if name in VOID_TAGS:
+            return
+        if not tag.startswith("</"):
+            # a lone letter behind a name is a type: Option<i>
+            if len(name) > 1 or not self._text[at - 1 : at].isalnum():
+                self._open.append((tag, at))
+            return
+        self._forget_from(lambda open_mark: _tag_name(open_mark) == name, over="*_~<")
+
+    def _forget_from(self, is_it: Callable[[str], bool], over: str) -> bool:
+        """Close the innermost open mark for which ``is_it`` holds, and with it what is open inside;
+        that may begin with the characters ``over`` only.
+        """
+        for index in range(len(self._open) - 1, -1, -1):
+            mark = self._open[index][0]
+            if is_it(mark):
+                del self._open[index:]
+                return True
+            if mark[0] not in over:
+                break
+        return False
+
     def _emphasis(self, mark: str, at: int, after: str) -> str | None:
-        before = self._text[at - 1 : at]
-        if self._open and self._open[-1][0] == mark and not before.isspace():
-            self._open.pop()
-        elif after and not after[0].isspace() and not before.isalnum():
+        before = self._text[at - 1 : at] if at else ""
+        opens, closes = flanks(before, after[:1], splits_words="_" not in mark)
+        if closes and self._forget_from(lambda open_mark: open_mark == mark, over="<"):
+            return None
+        if after and opens and (not before.isalnum() or is_unspaced(before)):
             self._open.append((mark, at))
         elif not after:
             return self._text[:at]
@@ -997,7 +1085,15 @@ class _OpenMarks:
             elif mark == "[":
                 text = text[:at] + text[at + 1 :]
             elif text[at + len(mark) :].strip():
-                text, closing = text.rstrip(), closing + mark
+                text, closing = text.rstrip(), closing + _closing(mark)
             else:
                 text = text[:at]
         return text + closing
+
+
+def _tag_name(mark: str) -> str:
+    return mark.strip("</> \t").lower() if mark.startswith("<") else ""
+
+
+def _closing(mark: str) -> str:
+    return f"</{_tag_name(mark)}>" if mark.startswith("<") else mark
