@@ -19,6 +19,9 @@ from markdown_it.rules_inline.state_inline import Delimiter, Scanned
 from markdown_it.token import Token
 from markdown_it.utils import EnvType
 
+MAX_LABEL_NESTING = 10
+"""Each level multiplies the work for a text of brackets only."""
+
 _SINGLE, _DOUBLE = -1, -2
 """Markers of ``~`` and ``~~`` in the list of delimiters: they never match each other."""
 
@@ -92,7 +95,22 @@ class InlineState(StateInline):
 
 
 class InlineParser(ParserInline):
-    """Parses inline text with ``InlineState``."""
+    """Parses inline text with ``InlineState``; brackets nest to ``MAX_LABEL_NESTING``."""
+
+    def skipToken(self, state: StateInline) -> None:  # noqa: N802  (overrides)
+        """Move ``state`` past the next token, as part of looking for the end of a link's text."""
+        pos = state.pos
+        if pos in state.cache:
+            state.pos = state.cache[pos]
+            return
+        if state.level >= MAX_LABEL_NESTING:
+            state.pos = state.posMax
+        else:
+            state.level += 1
+            if not any(rule(state, True) for rule in self.ruler.getRules("")):
+                state.pos += 1
+            state.level -= 1
+        state.cache[pos] = state.pos
 
     def parse(self, src: str, md: MarkdownIt, env: EnvType, tokens: list[Token]) -> list[Token]:
         """Parse ``src`` into ``tokens``."""

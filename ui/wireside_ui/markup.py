@@ -12,6 +12,7 @@ the streaming in ``markdown.py`` rests on it.
 import html as html_text
 import re
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
 from functools import lru_cache
 from typing import Any, TypeVar, cast
@@ -28,6 +29,7 @@ from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 from markdown_it.utils import OptionsDict
 from mdit_py_plugins.footnote import footnote_plugin
+from mdit_py_plugins.footnote.index import footnote_ref
 from pygments.lexer import Lexer
 from pygments.lexers import get_lexer_by_name
 from pygments.token import Comment, Generic, Keyword, Literal, Name, Number, Operator, String
@@ -71,6 +73,9 @@ TOKENS_A_LOOK = 16
 MAX_MATH_CHARS = 4_000
 MAX_INLINE_MATH_CHARS = 500
 MAX_TITLE_CHARS = 200
+MAX_REFERENCE_CHARS = 200_000
+"""Of addresses that links by reference have in one text, or four times the text."""
+
 MAX_MATH_EM = 40.0
 """The longest length in a formula; what leads back over other text is at most 1 em."""
 
@@ -113,6 +118,7 @@ class Markup:
         self._md.block.ruler.enable("table")
         self._md.block.ruler.before("html_block", "details", details, {"alt": terminators})
         self._md.use(footnote_plugin, inline=False)
+        self._md.inline.ruler.at("footnote_ref", _footnote_ref)
         renderer = cast("_Renderer", self._md.renderer)
         for rule in _FOOTNOTE_RULES:  # ours in place of the plugin's, which need ids
             name = f"footnote_{rule}"
@@ -134,6 +140,7 @@ class Markup:
         """Tokens of ``text``. ``env`` collects references; ``env["tail"]`` says that the text may
         end in the middle of a sentence.
         """
+        env.setdefault("references", References()).refill(len(text))
         return self._md.parse(text, env)
 
     def html(self, tokens: Sequence[Token], env: Env) -> str:
@@ -257,6 +264,21 @@ def _highlighted(code: str, label: str, allowance: Allowance) -> str | None:
     return "".join(out)
 
 
+_FENCE_LABEL = re.compile(r"(?:```|~~~)[`~]*[ \t]*([^\s`]{1,40})")
+
+
+def are_lexers_ready(*texts: str) -> bool:
+    """Whether the languages that fences in ``texts`` name were highlighted before: the first time
+    takes tens of milliseconds.
+    """
+    return all(
+        label not in _LANGUAGES or label in _ready_lexers
+        for text in texts
+        if "```" in text or "~~~" in text
+        for label in map(code_label, _FENCE_LABEL.findall(text))
+    )
+
+
 def _span(kind: str, text: str) -> str:
     escaped = html_text.escape(text, quote=False)
     return f'<span class="{kind}">{escaped}</span>' if kind and text else escaped
@@ -269,9 +291,14 @@ def _lexer(label: str) -> Lexer | None:
     if label not in _LANGUAGES:
         return None
     try:
-        return get_lexer_by_name(label, stripnl=False, ensurenl=False)
+        lexer = get_lexer_by_name(label, stripnl=False, ensurenl=False)
     except ClassNotFound:
         return None
+    _ready_lexers.add(label)
+    return lexer
+
+
+_ready_lexers: set[str] = set()
 
 
 _LANGUAGES = frozenset(
@@ -783,6 +810,31 @@ def _plain_text(tokens: Sequence[Token]) -> str:
     )
 
 
+class References(dict[str, Any]):
+    """Link definitions, whose addresses may be used for so many characters in one text: a short
+    label that stands for a long address would make much of little.
+    """
+
+    def refill(self, text_chars: int) -> None:
+        """Begin a text of ``text_chars`` characters."""
+        self._left = max(MAX_REFERENCE_CHARS, 4 * text_chars)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return the definition of ``key``; ``default`` once there is too much."""
+        found = super().get(key, default)
+        if found:
+            self._left -= len(found.get("href", "")) + len(found.get("title", ""))
+        return found if self._left > 0 else default
+
+
+_FOOTNOTE = re.compile(r"\[\^[^\] \n]{1,200}\]")
+
+
+def _footnote_ref(state: StateInline, silent: bool) -> bool:
+    """Read ``[^1]``; the plugin's own rule looks for the bracket to the end of the text."""
+    return bool(_FOOTNOTE.match(state.src, state.pos)) and footnote_ref(state, silent)
+
+
 # Lists
 
 
@@ -986,6 +1038,7 @@ class _OpenMarks:
     def __init__(self, text: str) -> None:
         self._text = text
         self._open: list[tuple[str, int]] = []  # marks and where they stand
+        self._kinds: Counter[str] = Counter()  # of them: brackets, and tags by name
         self._resume = 0
 
     def closed(self) -> str:
@@ -998,6 +1051,14 @@ class _OpenMarks:
         text = self._text if self._text.endswith("~~") else self._text.removesuffix("~")
         return self._close(without_half_tag(text))
 
+    def _push(self, mark: str, at: int) -> None:
+        self._open.append((mark, at))
+        self._kinds[_kind_of_mark(mark)] += 1
+
+    def _cut(self, index: int) -> None:
+        self._kinds.subtract(_kind_of_mark(mark) for mark, _ in self._open[index:])
+        del self._open[index:]
+
     def _read(self, mark: str, at: int, after: str) -> str | None:
         """Take a mark in; the text to end with, where it cannot be read any further."""
         match mark[0]:
@@ -1006,7 +1067,7 @@ class _OpenMarks:
             case "`":
                 return self._code(mark, at, after)
             case "[" | "!":
-                self._open.append((mark, at))
+                self._push(mark, at)
                 return None
             case "<":
                 self._tag(mark, at)
@@ -1033,11 +1094,13 @@ class _OpenMarks:
         return self._text[:at] + run + body + run if body else self._text[:at]
 
     def _bracket(self, at: int, after: str) -> str | None:
-        found = [i for i, (mark, _) in enumerate(self._open) if mark in ("[", "![")]
-        if not found:
+        if not self._kinds["["]:
             return None
-        mark, start = self._open[found[-1]]
-        del self._open[found[-1] :]
+        index = len(self._open) - 1
+        while self._open[index][0] not in ("[", "!["):
+            index -= 1
+        mark, start = self._open[index]
+        self._cut(index)
         if after and not (after.startswith("(") and ")" not in after):
             return None
         return self._text[:start] + (self._text[start + 1 : at] if mark == "[" else "")
@@ -1049,9 +1112,10 @@ class _OpenMarks:
         if not tag.startswith("</"):
             # a lone letter behind a name is a type: Option<i>
             if len(name) > 1 or not self._text[at - 1 : at].isalnum():
-                self._open.append((tag, at))
+                self._push(tag, at)
             return
-        self._forget_from(lambda open_mark: _tag_name(open_mark) == name, over="*_~<")
+        if self._kinds[name]:
+            self._forget_from(lambda open_mark: _tag_name(open_mark) == name, over="*_~<")
 
     def _forget_from(self, is_it: Callable[[str], bool], over: str) -> bool:
         """Close the innermost open mark for which ``is_it`` holds, and with it what is open inside;
@@ -1060,7 +1124,7 @@ class _OpenMarks:
         for index in range(len(self._open) - 1, -1, -1):
             mark = self._open[index][0]
             if is_it(mark):
-                del self._open[index:]
+                self._cut(index)
                 return True
             if mark[0] not in over:
                 break
@@ -1072,7 +1136,7 @@ class _OpenMarks:
         if closes and self._forget_from(lambda open_mark: open_mark == mark, over="<"):
             return None
         if after and opens and (not before.isalnum() or is_unspaced(before)):
-            self._open.append((mark, at))
+            self._push(mark, at)
         elif not after:
             return self._text[:at]
         return None
@@ -1097,3 +1161,7 @@ def _tag_name(mark: str) -> str:
 
 def _closing(mark: str) -> str:
     return f"</{_tag_name(mark)}>" if mark.startswith("<") else mark
+
+
+def _kind_of_mark(mark: str) -> str:
+    return "[" if mark in ("[", "![") else _tag_name(mark)

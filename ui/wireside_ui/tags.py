@@ -31,7 +31,8 @@ TAG = re.compile(rf"<(/?)({_NAMES})[ \t]{{0,8}}(/?)>", re.IGNORECASE)
 _HALF = re.compile(r"<(/?)([a-z]{0,10})[ \t]{0,8}/?\Z", re.IGNORECASE)
 
 _DETAILS_OPEN = re.compile(r"<details(\s+open(?:=(?:\"(?:open)?\"|''))?)?\s*>", re.IGNORECASE)
-_DETAILS = re.compile(r"<(/?)details\b[^<>\n]{0,40}>", re.IGNORECASE)
+_FOLD_BEGINS = re.compile(r"[ \t>*+.)\d-]{0,64}<details[^<>\n]{0,40}>", re.IGNORECASE)
+_FOLD_ENDS = re.compile(r"(?:</details>\s{0,8})+\Z", re.IGNORECASE)
 _SUMMARY_OPEN = re.compile(r"\s*<summary>", re.IGNORECASE)
 _SUMMARY_CLOSE = re.compile(r"</summary>", re.IGNORECASE)
 _FENCE = re.compile(r"`{3,}|~{3,}")
@@ -142,28 +143,68 @@ def details(state: StateBlock, start: int, end: int, silent: bool) -> bool:
 
 def _last_line(state: StateBlock, start: int, end: int) -> int | None:
     """Return the line that ends the fold; the one after the text where it is still open."""
-    depth, chars, fence = 0, 0, ""
-    for line in range(start, end):
+    last = _ends(state).get(start)
+    if last is None:
+        return None
+    if last >= state.lineMax and state.env.get("tail") and end >= len(state.bMarks) - 1:
+        return end
+    is_inside = last < end and all(
+        state.sCount[line] >= state.blkIndent or state.isEmpty(line)
+        for line in range(start, last + 1)
+    )
+    return last if is_inside else None
+
+
+def _ends(state: StateBlock) -> dict[int, int]:
+    """Return where each fold of the whole text ends, by the line that it begins in; the number of
+    lines for one that is open at the end. Found once, so that the work is linear.
+    """
+    ends: dict[int, int] | None = getattr(state, "details_ends", None)
+    if ends is not None:
+        return ends
+    folds = _Folds()
+    for line in range(len(state.bMarks) - 1):
         begin = state.bMarks[line] + state.tShift[line]
-        if begin < state.eMarks[line] and state.sCount[line] < state.blkIndent:
-            return None
-        text = state.src[begin : state.eMarks[line]]
-        chars += len(text) + 1
-        if chars > MAX_DETAILS_CHARS:
-            return None
+        folds.add_line(line, begin, state.src[begin : state.eMarks[line]])
+    ends = folds.finish(len(state.bMarks) - 1, len(state.src))
+    state.details_ends = ends  # type: ignore[attr-defined]  # it lives as long as the state
+    return ends
+
+
+class _Folds:
+    """Matches the beginnings and the ends of folds, from line to line; code fences are skipped."""
+
+    def __init__(self) -> None:
+        self._ends: dict[int, int] = {}
+        self._open: list[tuple[int, int]] = []  # line and place
+        self._fence = ""
+
+    def add_line(self, line: int, place: int, text: str) -> None:
+        """Take in a line, which begins at ``place``."""
         mark = _FENCE.match(text)
-        if fence:
-            if mark and mark[0].startswith(fence) and not text.strip(fence[0] + " \t"):
-                fence = ""
-            continue
-        if mark and line > start:
-            fence = mark[0]
-            continue
-        for found in _DETAILS.finditer(text):
-            depth += -1 if found[1] else 1
-            if depth == 0:
-                return line if not text[found.end() :].strip() else None
-    return end if state.env.get("tail") and end >= len(state.bMarks) - 1 else None
+        if self._fence:
+            if text.startswith(self._fence) and not text.strip(self._fence[0] + " \t"):
+                self._fence = ""
+        elif mark:
+            self._fence = mark[0]
+        elif "<" in text:
+            if _FOLD_BEGINS.match(text):
+                self._open.append((line, place))
+            closing = _FOLD_ENDS.search(text)
+            for _ in range(closing[0].count("<") if closing else 0):
+                self._close(line, place + len(text))
+
+    def finish(self, lines: int, chars: int) -> dict[int, int]:
+        """Return the last line of each fold; ``lines`` for those that are still open."""
+        while self._open:
+            self._close(lines, chars)
+        return self._ends
+
+    def _close(self, line: int, end: int) -> None:
+        if self._open:
+            first, place = self._open.pop()
+            if end - place <= MAX_DETAILS_CHARS:
+                self._ends[first] = line
 
 
 def _push_details(
