@@ -20,6 +20,7 @@ _START = re.compile(r"https?://|www\.|mailto:|@", re.IGNORECASE)
 _ADDRESS = re.compile(rf"[^\s<>\"“”„‘’«»\\^`{{|}}]{{1,{MAX_BARE_CHARS}}}")
 _DOMAIN = re.compile(r"(?:[a-z0-9_-]{1,63}\.){1,8}[a-z0-9_-]{1,63}", re.IGNORECASE)
 _LOCAL_CHARS = re.compile(r"[a-z0-9._+-]{1,64}\Z", re.IGNORECASE)
+_ENTITY = re.compile(r"&[a-z0-9]{1,31};\Z", re.IGNORECASE)
 _TRAILING = ".,:;!?'\"*_~"
 _PAIRS = {")": "(", "]": "["}
 
@@ -108,6 +109,8 @@ def _trimmed_end(text: str, start: int, end: int) -> int:
         last = text[end - 1]
         if last in _PAIRS and surplus[last] > 0:
             surplus[last] -= 1
+        elif last == ";" and (entity := _ENTITY.search(text, max(start, end - 34), end)):
+            end = entity.start() + 1
         elif last not in _TRAILING:
             break
         end -= 1
