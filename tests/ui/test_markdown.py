@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from wireside_ui import markdown, markup
-from wireside_ui.markdown import BlockStream, Op, render
+from wireside_ui.markdown import LOOP_CHARS, BlockStream, Op, render
 from wireside_ui.markup import Allowance, Markup, close_open_marks, code_block, highlight
 
 MARKUP = Markup(frozenset({"images.example"}))
@@ -277,6 +277,19 @@ def test_work_and_bytes_are_in_proportion_to_the_text(kind: str) -> None:
         "#",
         "&amp;",
         "http://a.b/(",
+        "<b>",
+        "<details>\n",
+        "<details>",
+        "</b>",
+        "[^",
+        "[^1]: ",
+        "```md\n",
+        "**「",
+        "~a ",
+        "a@b.",
+        "www.",
+        "https://。",
+        "> - ",
     ],
 )
 def test_deep_or_endless_nesting_ends(unit: str) -> None:
@@ -284,6 +297,86 @@ def test_deep_or_endless_nesting_ends(unit: str) -> None:
     text = unit * (20_000 // len(unit))
     assert len(render(text, MARKUP)) < 60 * len(text)
     assert _Tags(render(text, MARKUP)).depth < 110
+
+
+def test_the_end_of_a_very_long_piece_is_shown_as_it_is() -> None:
+    stream, screen = BlockStream(MARKUP), Screen()
+    stream.feed("word " * 4_000)
+    screen.apply(stream.flush())
+    parsed = stream.parsed_chars
+    for word in ("and **bold** ", "<b>words</b>"):
+        stream.feed(word)
+        assert stream.work() <= len(word)
+        ops = stream.flush()
+        assert ops == [["p", word]]
+        screen.apply(ops)
+    assert "and **bold** &lt;b&gt;words" in screen.html
+    assert stream.parsed_chars == parsed
+    stream.feed("\n\nnext")
+    screen.apply(stream.flush(final=True))
+    assert screen.html == render(stream.text, MARKUP)
+    assert "<strong>bold</strong>" in screen.html
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["- a\n- " + "b " * 20_000, "> " + "q " * 20_000, "<b>" * 9_000, "|a|\n|-|\n|" + "c " * 20_000],
+)
+def test_of_any_long_piece_the_end_is_shown(text: str) -> None:
+    stream, screen = BlockStream(MARKUP), Screen()
+    for at in range(0, len(text), 500):
+        stream.feed(text[at : at + 500])
+        screen.apply(stream.flush())
+    assert stream.parsed_chars < 12 * len(text)
+    screen.apply(stream.flush(final=True))
+    assert screen.html == render(text, MARKUP)
+
+
+def test_how_much_work_the_next_flush_is() -> None:
+    stream = BlockStream(MARKUP)
+    stream.feed("a" * 100)
+    assert stream.work() == 100
+    stream.feed("a" * 5_000)
+    assert stream.work() > LOOP_CHARS
+    stream.flush()
+    assert stream.work() == 0
+
+    code = BlockStream(MARKUP)
+    code.feed("```\n" + "x = 1\n" * 5_000)
+    code.flush()
+    code.feed("y = 2\n")
+    assert code.work() < 100  # it only grows
+    code.feed("```\n")
+    assert code.work() > 30_000  # it is highlighted
+
+    references = BlockStream(MARKUP)
+    references.feed("[a]: https://a.example\n\n" + "[a]\n\n" * 1_000)
+    references.flush()
+    assert references.work(final=True) > LOOP_CHARS  # all is rendered again
+
+
+def test_the_first_code_of_a_language_is_much_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its patterns are compiled; that takes tens of milliseconds."""
+    monkeypatch.setattr(markup, "_ready_lexers", set())
+    markup._lexer.cache_clear()
+    for _ in range(2):
+        stream = BlockStream(MARKUP)
+        stream.feed("```python\nx = 1\n```\n")
+        first = stream.work()
+        stream.flush()
+        if _ == 0:
+            assert first > LOOP_CHARS
+    assert first < 100
+
+
+def test_a_short_label_makes_no_endless_page() -> None:
+    text = f"[a]: https://a.example/{'x' * 1_000}\n\n" + "[a]" * 5_000
+    assert len(render(text, MARKUP)) < 1_000_000
+
+
+def test_a_wide_table_of_short_rows_stays_small() -> None:
+    text = "|a" * 200 + "|\n" + "|-" * 200 + "|\n" + "|\n" * 3_000
+    assert len(render(text, MARKUP)) < 40 * len(text)
 
 
 def test_an_answer_of_5000_tokens_is_small() -> None:

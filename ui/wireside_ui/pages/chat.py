@@ -26,7 +26,7 @@ from wireside_ui.components.status import Status
 from wireside_ui.components.transcript import Action, Row, Transcript
 from wireside_ui.components.welcome import View, Welcome
 from wireside_ui.markdown import LOOP_CHARS, render
-from wireside_ui.markup import Allowance, Markup
+from wireside_ui.markup import Allowance, Markup, are_lexers_ready
 from wireside_ui.page_socket import making, page_at, untaken
 from wireside_ui.pages.conversation_list import ConversationList
 from wireside_ui.shell import shell_html
@@ -46,8 +46,8 @@ BACKLOG = 12
 PAGE_SIZE = 20
 """Turns that the transcript asks for at a time."""
 
-READY_CHARS = 32_768
-"""Of the answers that are given together, so much is rendered at once, some 60 ms of work; of those
+READY_CHARS = 8_192
+"""Of the answers that are given together, so much is rendered at once, some 15 ms of work; of those
 before there is the beginning, and the whole as it is ready.
 """
 
@@ -544,9 +544,9 @@ class ChatPage:
         late: list[Turn] = []
         left, allowance = READY_CHARS, Allowance()
         for turn in reversed(turns):  # the last one is seen first
-            chars = len(text_of(turn, self._language))
-            left -= chars
-            is_late = left < 0 and chars > BEGINNING_CHARS
+            text = text_of(turn, self._language)
+            left -= len(text)
+            is_late = len(text) > BEGINNING_CHARS and (left < 0 or not are_lexers_ready(text))
             rows.append(self._row(turn, allowance, BEGINNING_CHARS if is_late else None))
             if is_late:
                 late.append(turn)
