@@ -35,6 +35,8 @@ class TestEmphasis:
             ("**‘공개’**는 **네트워크(net)**를", "<strong>‘공개’</strong>는 <strong>네트워크(net)</strong>를"),
             ("*斜体（例）。*続き", "<em>斜体（例）。</em>続き"),
             ("~~削除（旧）。~~新", "<s>削除（旧）。</s>新"),
+            ("これは_「語」_の", "これは<em>「語」</em>の"),
+            ("__注意：__请看", "<strong>注意：</strong>请看"),
             ("***全部！***了", "<em><strong>全部！</strong></em>了"),
             ("**100%**增长", "<strong>100%</strong>增长"),
             ("**Rust：**快", "<strong>Rust：</strong>快"),
@@ -48,7 +50,16 @@ class TestEmphasis:
         assert body(text) == html
 
     @pytest.mark.parametrize(
-        "text", ['a*"foo"*', "a*(b)*c", 'a_"b"_', "2 * 3 * 4", "snake_case_name", "🙂**(x)**y"]
+        "text",
+        [
+            'a*"foo"*',
+            "a*(b)*c",
+            'a_"b"_',
+            "2 * 3 * 4",
+            "snake_case_name",
+            "报告_2024_最终版.docx",
+            "🙂**(x)**y",
+        ],
     )
     def test_in_other_scripts_it_stays_as_commonmark_says(self, text: str) -> None:
         assert "<em>" not in body(text)
@@ -88,6 +99,7 @@ class TestTags:
             ("<b>a **b** c</b>", "<b>a <strong>b</strong> c</b>"),
             ("**a <i>b</i>**", "<strong>a <i>b</i></strong>"),
             ("<strike>x</strike>", "<s>x</s>"),
+            ("<ruby>漢<rt>かん</rt></ruby>", "<ruby>漢<rt>かん</rt></ruby>"),
             ("<sub><sup>tiny</sup></sub>", "<sub><sup>tiny</sup></sub>"),
         ],
     )

@@ -507,7 +507,7 @@ HOSTILE = [
     '<span data-action="stop" class="ws-icon-button">x</span>',
 ]
 _ALLOWED = re.compile(
-    "a|b|blockquote|br|cite|code|del|details|dfn|div|em|h[2-6]|hr|i|img|ins|kbd|li|ol|p|pre|q|s|samp"
+    "a|b|blockquote|br|cite|code|del|details|dfn|div|em|h[2-6]|hr|i|img|ins|kbd|li|ol|p|pre|q|rp|rt|ruby|s|samp"
     "|small|span|strong|sub|summary|sup|table|tbody|td|th|thead|tr|u|ul|var|wbr|none"
     "|m(?!eta|arquee)[a-z]+"
 )

@@ -77,7 +77,10 @@ def flanks(before: str, after: str, *, splits_words: bool) -> tuple[bool, bool]:
     )
     if splits_words:
         return is_left, is_right
-    return is_left and (not is_right or is_mark_before), is_right and (not is_left or is_mark_after)
+    # inside a word only beside a bracket or quote: 报告_2024_最终版.docx is a name
+    opens = is_left and (not is_right or is_mark_before or (is_wide_before and is_mark_after))
+    closes = is_right and (not is_left or is_mark_after or (is_wide_after and is_mark_before))
+    return opens, closes
 
 
 class InlineState(StateInline):

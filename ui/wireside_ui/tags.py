@@ -17,6 +17,7 @@ VOID_TAGS = frozenset(["br", "wbr"])
 PAIRED_TAGS = frozenset([
     "b", "strong", "i", "em", "u", "ins", "s", "del", "strike", "mark", "small", "sub", "sup",
     "kbd", "samp", "var", "q", "cite", "dfn", "code",
+    "ruby", "rt", "rp",
 ])
 # fmt: on
 BLOCK_TAGS = frozenset(["details", "summary"])
