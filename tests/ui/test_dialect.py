@@ -280,6 +280,11 @@ class TestHalfWritten:
             ("a < b", "a < b"),
             ("vector<int", "vector<int"),
             ("~3 days and", "~3 days and"),
+            ("a&nbs", "a"),
+            ("a &#8", "a "),
+            ("a &", "a "),
+            ("a & b", "a & b"),
+            ("AT&T", "AT&T"),
         ],
     )
     def test_open_marks_and_tags_are_closed(self, half: str, shown: str) -> None:

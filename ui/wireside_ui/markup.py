@@ -54,6 +54,7 @@ from wireside_ui.tags import (
     details,
     match_tags,
     tag,
+    without_half_entity,
     without_half_tag,
 )
 
@@ -1049,7 +1050,7 @@ class _OpenMarks:
             if end is not None:
                 return self._close(end)
         text = self._text if self._text.endswith("~~") else self._text.removesuffix("~")
-        return self._close(without_half_tag(text))
+        return self._close(without_half_entity(without_half_tag(text)))
 
     def _push(self, mark: str, at: int) -> None:
         self._open.append((mark, at))

@@ -30,6 +30,8 @@ _SHOWN_AS = {"strike": "s"}
 _NAMES = "|".join(sorted(VOID_TAGS | PAIRED_TAGS, key=len, reverse=True))
 TAG = re.compile(rf"<(/?)({_NAMES})[ \t]{{0,8}}(/?)>", re.IGNORECASE)
 _HALF = re.compile(r"<(/?)([a-z]{0,10})[ \t]{0,8}/?\Z", re.IGNORECASE)
+_HALF_ENTITY = re.compile(r"&(#x?[0-9a-f]{0,6}|[a-z]{0,6})\Z", re.IGNORECASE)
+_ENTITIES = ("nbsp", "lt", "gt", "amp", "quot", "apos", "mdash", "ndash", "hellip", "times", "rarr")
 
 _DETAILS_OPEN = re.compile(r"<details(\s+open(?:=(?:\"(?:open)?\"|''))?)?\s*>", re.IGNORECASE)
 _FOLD_BEGINS = re.compile(r"[ \t>*+.)\d-]{0,64}<details[^<>\n]{0,40}>", re.IGNORECASE)
@@ -116,6 +118,16 @@ def without_half_tag(text: str) -> str:
         return text
     name = found[2].lower()
     is_known = any(known.startswith(name) for known in VOID_TAGS | PAIRED_TAGS | BLOCK_TAGS)
+    return text[: found.start()] if is_known else text
+
+
+def without_half_entity(text: str) -> str:
+    """Return ``text`` without the beginning of a usual character reference at its end."""
+    found = _HALF_ENTITY.search(text, max(0, len(text) - 10))
+    if found is None:
+        return text
+    name = found[1]
+    is_known = name.startswith("#") or any(known.startswith(name) for known in _ENTITIES)
     return text[: found.start()] if is_known else text
 
 
