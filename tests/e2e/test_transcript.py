@@ -146,6 +146,45 @@ def test_a_streamed_answer_ends_as_the_same_page_as_a_stored_one(
     assert shown == whole
 
 
+def test_the_end_of_a_very_long_paragraph_is_shown_as_it_comes(opened: Any, do: Do) -> None:
+    page = opened()
+    do("append", id="a", question="q", state="streaming")
+    do("feed", id="a", pieces=["word " * 4_000], at_once=True)
+    do("feed", id="a", pieces=["and **bold**"])
+    plain = page.locator(".ws-plain")
+    expect(plain).to_have_text("and **bold**")
+    do("feed", id="a", pieces=[" <b>more"])
+    expect(plain).to_have_text("and **bold** <b>more")
+    do("feed", id="a", pieces=["\n\n- x\n- " + "item " * 4_000], at_once=True)
+    do("feed", id="a", pieces=["and more"])
+    do("finish", id="a")
+    expect(plain).to_have_count(0)
+    expect(page.locator(".ws-prose strong")).to_have_text("bold")
+    expect(page.locator(".ws-prose li").last).to_contain_text("item and more")
+
+
+@pytest.mark.parametrize("first", ["`main.py`: ", "https://a.example/x ", "123: ", "**[1]** "])
+def test_lists_quotes_and_tables_have_the_direction_of_their_text(
+    opened: Any, do: Do, first: str
+) -> None:
+    words = f"{first}افتح الملف ثم احفظه"
+    table = f"| {words} | ب |\n|---|---|\n| ج | د |\n"
+    text = f"- {words}\n- API واحد\n\n1. {words}\n\n> {words}\n\n{table}"
+    page = opened()
+    html = render(f"English first.\n\n{text}\n\n- back to **English**\n", MARKUP)
+    do("append", id="a", question="q", html=html)
+    expect(page.locator(".ws-prose table")).to_be_visible()
+    found = page.evaluate(
+        "() => [...document.querySelectorAll('.ws-prose :is(ul, ol, blockquote, table)')]"
+        ".map((el) => `${el.tagName} ${getComputedStyle(el).direction}`)"
+    )
+    assert found == ["UL rtl", "OL rtl", "BLOCKQUOTE rtl", "TABLE rtl", "UL ltr"]
+    bar = page.evaluate(
+        "() => getComputedStyle(document.querySelector('.ws-prose blockquote')).paddingRight"
+    )
+    assert bar == "16px"
+
+
 def test_footnotes_resolve_at_the_end(opened: Any, do: Do) -> None:
     page = opened()
     do("append", id="n", state="streaming")

@@ -17,16 +17,19 @@ class Screen:
     """The operations, one method each; see ``wireside_ui.markdown.Op``."""
 
     def __init__(self) -> None:
-        self.settled = self.tail = self.closing = self.label = self.code = ""
+        self.settled = self.tail = self.closing = self.label = self.code = self.plain = ""
 
     @property
     def html(self) -> str:
         """All that is on the screen."""
-        return self.settled + self.tail + self.closing
+        plain = html_text.escape(self.plain, quote=False)
+        return self.settled + self.tail + (f"<p>{plain}</p>" if plain else "") + self.closing
 
     def apply(self, ops: list[Op]) -> None:
         """Do what a page does with them."""
         for name, *args in ops:
+            if name in ("t", "f", "c", "o", "r"):
+                self.plain = ""
             getattr(self, f"_{name}")(*args)
 
     def _t(self, keep: int, html: str) -> None:
@@ -43,6 +46,9 @@ class Screen:
     def _a(self, code: str) -> None:
         self.code += code
         self.tail = code_block(self.label, html_text.escape(self.code, quote=False))
+
+    def _p(self, text: str) -> None:
+        self.plain += text
 
     def _s(self) -> None:
         self.settled, self.tail = self.settled + self.tail, ""

@@ -25,6 +25,7 @@ def main() -> int:
     given = parser.parse_args()
     seed = ("--seed", str(given.seed))
     parts = {
+        "dearest": ("dearest.py", "--tries", "20000", "--time", *seed),
         "live": ("live.py", "--frames", str(given.frames), *seed),
         "rest": ("rest.py", "--examples", str(given.examples), "--mutations", "20000", *seed),
         "autobahn": ("autobahn.py",),

@@ -35,6 +35,11 @@ def test_a_million_inputs_are_read_or_refused() -> None:
 
 
 @pytest.mark.timeout(600)
+def test_no_text_is_too_dear_to_render() -> None:
+    run("dearest.py", "--tries", "400", "--seed", "1")
+
+
+@pytest.mark.timeout(600)
 def test_twenty_thousand_frames_are_answered_once_each() -> None:
     run("live.py", "--frames", "20000", "--seed", "1")
 

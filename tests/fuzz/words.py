@@ -100,6 +100,27 @@ PIECES: Final = (
     *("\\begin{align}", "\\end{align}", "http://a.bc/d", "|", "\n", "\n\n", "\n\n\n", " ", "\t"),
     *("   ", "\r\n", "\r", "\u202e", "\x00", "\x0b", "\u2028", "\ud800", "|a|b|\n|-|-|\n"),
     *("|a|b|", "|1|2|", "x\n", "\n- ", "\n   ", "<script>", "[x](javascript:y)", "$\\frac{a}{b}$"),
+    *("<br>", "</b>", "H<sub>2</sub>", "<kbd>", "</kbd>", "<i", "</", "<details>", "</details>"),
+    *(
+        "<details>\n",
+        "\n</details>\n",
+        "<summary>",
+        "</summary>",
+        "vector<int>",
+        "a@b.cd",
+        "www.a.b",
+    ),
+    *(
+        "```md\n",
+        "\n```py\n",
+        "\n```\n",
+        "語**「",
+        "」**",
+        "”**는",
+        "~a~",
+        "5~10",
+        "https://a.b/了",
+    ),
     *("$\\frac", "$$\n\\sqrt{", "}$$", "&#0;", "<!--", "<img src=x onerror=y>", "||||", "^", "~"),
 )
 """Of Markdown: each one is nearly another one, or becomes one by what follows it."""

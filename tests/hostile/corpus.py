@@ -1078,6 +1078,61 @@ def _breakouts() -> Iterator[str]:
         yield f"x{ending}"
 
 
+def _harmless_tags() -> Iterator[str]:
+    """The tags that Markdown may hold, with what they must not carry."""
+    names = [
+        "b",
+        "sub",
+        "sup",
+        "kbd",
+        "mark",
+        "u",
+        "ins",
+        "small",
+        "code",
+        "q",
+        "details",
+        "summary",
+    ]
+    bad = [
+        "onclick=@JS@",
+        "/onmouseover=@JS@",
+        'style="background:url(@URL@)"',
+        "id=ws-composer",
+        "class=ws-copy data-action=stop",
+        "ontoggle=@JS@ open",
+        "\nonclick=@JS@\n",
+        "x=1>y<script>@JS@</script",
+        "cite=@URL@",
+        "open onfocus=@JS@ tabindex=0 autofocus",
+    ]
+    for name, attribute in product(names, bad):
+        yield f"<{name} {attribute}>x</{name}>"
+    for name in names:
+        yield f"<{name}><script>@JS@</script></{name}>"
+        yield f"<{name}><img src=@URL@></{name}>"
+        yield f"<{name}>[x](javascript:@JS@)</{name}>"
+        yield f"<{name}\x0bonclick=@JS@>x</{name}>"
+    yield from (
+        "<details>\n<summary><script>@JS@</script></summary>\n\n<img src=x onerror=@JS@>\n\n</details>",
+        "<details open=@JS@>\nx\n</details>",
+        '<details open="" ontoggle=@JS@>\nx\n</details>',
+        "<details>\n```\n</details><script>@JS@</script>\n```\n</details>",
+        "<details><summary>![x](@URL@)</summary>x</details>",
+        "<details>\n" * 40 + "<script>@JS@</script>" + "\n</details>" * 40,
+        "<b><i><u><s><kbd><mark>" * 40 + "<svg onload=@JS@>",
+        "<br onload=@JS@><br/onerror=@JS@>",
+        "| a |\n|---|\n| <br><script>@JS@</script><kbd onclick=@JS@>x</kbd> |\n",
+        "<sub></sup><script>@JS@</script></sub>",
+        "[<b>x](javascript:@JS@)</b>",
+        '<b>https://@HOST@/"onmouseover=@JS@</b>',
+        'www.@HOST@/"onmouseover=@JS@',
+        'x@@HOST@"onmouseover=@JS@',
+        "mailto:x@a.bc?subject=<script>@JS@</script>",
+        "```md\n```html\n<script>@JS@</script>\n```\n```\n<script>@JS@</script>",
+    )
+
+
 _CLASSES = {
     "script": _script_tags,
     "event": _event_handlers,
@@ -1099,4 +1154,5 @@ _CLASSES = {
     "nesting": _nesting,
     "polyglot": _polyglots,
     "breakout": _breakouts,
+    "harmless tag": _harmless_tags,
 }

@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from wireside_ui import markdown, markup
-from wireside_ui.markdown import BlockStream, Op, render
+from wireside_ui.markdown import LOOP_CHARS, BlockStream, Op, render
 from wireside_ui.markup import Allowance, Markup, close_open_marks, code_block, highlight
 
 MARKUP = Markup(frozenset({"images.example"}))
@@ -35,14 +35,17 @@ class Screen:
     """What a page that applies the operations shows, as a string."""
 
     def __init__(self) -> None:
-        self.settled = self.tail = self.closing = self.label = self.code = ""
+        self.settled = self.tail = self.closing = self.label = self.code = self.plain = ""
 
     @property
     def html(self) -> str:
-        return self.settled + self.tail + self.closing
+        plain = html_text.escape(self.plain, quote=False)
+        return self.settled + self.tail + (f"<p>{plain}</p>" if plain else "") + self.closing
 
     def apply(self, ops: list[Op]) -> None:
         for name, *args in ops:
+            if name in ("t", "f", "c", "o", "r"):
+                self.plain = ""
             getattr(self, f"_{name}")(*args)
 
     def _t(self, keep: int, html: str) -> None:
@@ -59,6 +62,9 @@ class Screen:
     def _a(self, code: str) -> None:
         self.code += code
         self.tail = code_block(self.label, html_text.escape(self.code, quote=False))
+
+    def _p(self, text: str) -> None:
+        self.plain += text
 
     def _s(self) -> None:
         self.settled, self.tail = self.settled + self.tail, ""
@@ -100,6 +106,12 @@ http://a.bc/d;|""".replace(";\n", ";").split(";")
     + ["\n", "\n\n", "\n\n\n", " ", "\t", "   ", "\r\n", "\r"]
     + ["\u202e", "\x00", "\x0b", "\u2028", "\u200b", "\ufe0f", "\U0001f3f4\U000e0067", "\U000e0062"]
     + ["|a|b|\n|-|-|\n", "|a|b|", "|1|2|", "x\n", "\n- ", "\n   "]
+    + ["<br>", "<br/>", "<b>", "</b>", "H<sub>2</sub>O", "<kbd>", "</kbd>", "<i", "</", "<mark>"]
+    + ["<details>", "</details>", "<details>\n", "\n</details>\n", "<details open>\n"]
+    + ["<summary>", "</summary>", "<summary>s</summary>", "vector<int>", "<channel>"]
+    + ["```markdown\n", "```md\n", "\n```py\n", "\n```\n", "````md\n", "~~~md\n", "\n~~~js\n"]
+    + ["语**「", "」**", "**“", "”**는", "~a~", "~", "5~10", "~~（", "）~~", "_「", "」_"]
+    + ["www.a.bc", "a@b.cd", "https://a.bc/d了解", "https://a.bc/（", "mailto:a@b.cd", "。", "،"]
 )
 
 
@@ -194,7 +206,7 @@ def test_numbers_are_shown_as_they_come(text: str) -> None:
 def test_settled_items_are_sent_once() -> None:
     stream = BlockStream(MARKUP)
     stream.feed("- first\n- second\n- thi")
-    assert stream.flush()[0] == ["o", "<ul><li>first</li><li>second</li></ul>"]
+    assert stream.flush()[0] == ["o", '<ul dir="auto"><li>first</li><li>second</li></ul>']
     stream.feed("rd\n- fourth")
     assert stream.flush() == [["f", 7, "rd</li>"], ["t", 0, "<li>fourth</li>"]]
 
@@ -265,6 +277,19 @@ def test_work_and_bytes_are_in_proportion_to_the_text(kind: str) -> None:
         "#",
         "&amp;",
         "http://a.b/(",
+        "<b>",
+        "<details>\n",
+        "<details>",
+        "</b>",
+        "[^",
+        "[^1]: ",
+        "```md\n",
+        "**「",
+        "~a ",
+        "a@b.",
+        "www.",
+        "https://。",
+        "> - ",
     ],
 )
 def test_deep_or_endless_nesting_ends(unit: str) -> None:
@@ -272,6 +297,86 @@ def test_deep_or_endless_nesting_ends(unit: str) -> None:
     text = unit * (20_000 // len(unit))
     assert len(render(text, MARKUP)) < 60 * len(text)
     assert _Tags(render(text, MARKUP)).depth < 110
+
+
+def test_the_end_of_a_very_long_piece_is_shown_as_it_is() -> None:
+    stream, screen = BlockStream(MARKUP), Screen()
+    stream.feed("word " * 4_000)
+    screen.apply(stream.flush())
+    parsed = stream.parsed_chars
+    for word in ("and **bold** ", "<b>words</b>"):
+        stream.feed(word)
+        assert stream.work() <= len(word)
+        ops = stream.flush()
+        assert ops == [["p", word]]
+        screen.apply(ops)
+    assert "and **bold** &lt;b&gt;words" in screen.html
+    assert stream.parsed_chars == parsed
+    stream.feed("\n\nnext")
+    screen.apply(stream.flush(final=True))
+    assert screen.html == render(stream.text, MARKUP)
+    assert "<strong>bold</strong>" in screen.html
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["- a\n- " + "b " * 20_000, "> " + "q " * 20_000, "<b>" * 9_000, "|a|\n|-|\n|" + "c " * 20_000],
+)
+def test_of_any_long_piece_the_end_is_shown(text: str) -> None:
+    stream, screen = BlockStream(MARKUP), Screen()
+    for at in range(0, len(text), 500):
+        stream.feed(text[at : at + 500])
+        screen.apply(stream.flush())
+    assert stream.parsed_chars < 12 * len(text)
+    screen.apply(stream.flush(final=True))
+    assert screen.html == render(text, MARKUP)
+
+
+def test_how_much_work_the_next_flush_is() -> None:
+    stream = BlockStream(MARKUP)
+    stream.feed("a" * 100)
+    assert stream.work() == 100
+    stream.feed("a" * 5_000)
+    assert stream.work() > LOOP_CHARS
+    stream.flush()
+    assert stream.work() == 0
+
+    code = BlockStream(MARKUP)
+    code.feed("```\n" + "x = 1\n" * 5_000)
+    code.flush()
+    code.feed("y = 2\n")
+    assert code.work() < 100  # it only grows
+    code.feed("```\n")
+    assert code.work() > 30_000  # it is highlighted
+
+    references = BlockStream(MARKUP)
+    references.feed("[a]: https://a.example\n\n" + "[a]\n\n" * 1_000)
+    references.flush()
+    assert references.work(final=True) > LOOP_CHARS  # all is rendered again
+
+
+def test_the_first_code_of_a_language_is_much_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its patterns are compiled; that takes tens of milliseconds."""
+    monkeypatch.setattr(markup, "_ready_lexers", set())
+    markup._lexer.cache_clear()
+    for _ in range(2):
+        stream = BlockStream(MARKUP)
+        stream.feed("```python\nx = 1\n```\n")
+        first = stream.work()
+        stream.flush()
+        if _ == 0:
+            assert first > LOOP_CHARS
+    assert first < 100
+
+
+def test_a_short_label_makes_no_endless_page() -> None:
+    text = f"[a]: https://a.example/{'x' * 1_000}\n\n" + "[a]" * 5_000
+    assert len(render(text, MARKUP)) < 1_000_000
+
+
+def test_a_wide_table_of_short_rows_stays_small() -> None:
+    text = "|a" * 200 + "|\n" + "|-" * 200 + "|\n" + "|\n" * 3_000
+    assert len(render(text, MARKUP)) < 40 * len(text)
 
 
 def test_an_answer_of_5000_tokens_is_small() -> None:
@@ -402,8 +507,9 @@ HOSTILE = [
     '<span data-action="stop" class="ws-icon-button">x</span>',
 ]
 _ALLOWED = re.compile(
-    "a|b|blockquote|br|code|del|div|em|h[2-6]|hr|img|li|ol|p|pre|s|span|strong|sub|sup|table|tbody"
-    "|td|th|thead|tr|ul|none|m(?!eta|arquee)[a-z]+"
+    "a|b|blockquote|br|cite|code|del|details|dfn|div|em|h[2-6]|hr|i|img|ins|kbd|li|ol|p|pre|q|rp|rt|ruby|s|samp"
+    "|small|span|strong|sub|summary|sup|table|tbody|td|th|thead|tr|u|ul|var|wbr|none"
+    "|m(?!eta|arquee)[a-z]+"
 )
 
 
@@ -416,7 +522,7 @@ class _Tags(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.found.append((tag, {name: value or "" for name, value in attrs}))
-        self._open += tag not in ("br", "hr", "img")
+        self._open += tag not in ("br", "hr", "img", "wbr")
         self.depth = max(self.depth, self._open)
 
     def handle_endtag(self, tag: str) -> None:

@@ -18,10 +18,21 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any, Literal
 
+from markdown_it.common.utils import unescapeAll
 from markdown_it.token import Token
 
 from wireside.chat.unseen import SeenStream
-from wireside_ui.markup import Allowance, Env, Markup, code_block, code_label, highlight
+from wireside_ui.fences import FenceEnd
+from wireside_ui.markup import (
+    Allowance,
+    Env,
+    Markup,
+    References,
+    are_lexers_ready,
+    code_block,
+    code_label,
+    highlight,
+)
 
 Op = list[Any]
 """One change of the rendered answer, as JSON. The *place* is the end of the answer, or of the open
@@ -32,6 +43,7 @@ start of the tail's HTML that stay, so only the rest is sent.
 - ``["f", keep, html]`` the same, and it is settled: a new, empty tail begins after it
 - ``["c", label, text]`` the tail becomes an open code block; ``["a", text]`` its code goes on;
   ``["s"]`` it is settled as it is
+- ``["p", text]`` the text is shown behind the tail as it is, until the tail changes
 - ``["o", html]`` the tail becomes this list or table and is settled, and what follows goes into its
   last ``tbody``, ``ul`` or ``ol``
 - ``["z"]`` that list or table is complete
@@ -44,6 +56,16 @@ _MAX_SPLIT_BARS = 48  # of the two lines together
 
 MAX_MARKDOWN_CHARS = 1_000_000
 """Of an answer, two seconds' work; the rest is shown as it is."""
+
+MAX_TAIL_CHARS = 16_384
+"""Of an open piece that cannot be split. What comes behind is shown as it is written, until the
+piece has grown by half or has ended.
+"""
+
+LOOP_CHARS = 2_048
+"""What may be parsed on the event loop at once: 20 ms of work for the worst text known. More
+belongs into a thread, see ``BlockStream.work``.
+"""
 
 MAX_WHOLE_CHARS = 100_000
 """A growing answer that is longer is not made again as a whole at its end."""
@@ -77,6 +99,7 @@ class BlockStream:
         self._markup = markup
         self._raw: list[str] = []
         self._new: list[str] = []
+        self._chars = 0
         self._begin()
 
     def _begin(self) -> None:
@@ -84,9 +107,10 @@ class BlockStream:
         self._pending = ""  # source that is not settled
         self._seen = 0  # how much of it the tail on the screen shows
         self._tail_html = ""
+        self._plain_from = 0  # from here on the pending source is shown as it is
         self._fence: _OpenFence | None = None
         self._container: _Container | None = None
-        self._references: dict[str, Any] = {}
+        self._references = References()
         self._has_footnotes = False
         self._allowance = Allowance()
 
@@ -101,6 +125,22 @@ class BlockStream:
         """Add ``text``; cheap."""
         self._raw.append(text)
         self._new.append(text)
+        self._chars += len(text)
+
+    def work(self, *, final: bool = False) -> int:
+        """How many characters the next ``flush`` goes through. More than ``LOOP_CHARS`` are not for
+        the event loop.
+        """
+        new = sum(map(len, self._new))
+        if final and (self._references or self._has_footnotes):
+            return self._chars
+        if self._fence:
+            ends = final or any(self._fence.markup[0] in text for text in self._new)
+            return self._fence.work(new) if ends else new
+        chars = len(self._pending) + new
+        if not final and chars - self._seen < _step(chars):
+            return new
+        return chars if are_lexers_ready(self._pending, *self._new) else LOOP_CHARS + chars
 
     def restart(self) -> list[Op]:
         """Operations that build everything fed so far on a page that has lost it; ``flush`` goes on
@@ -132,6 +172,7 @@ class BlockStream:
         cut = len(self._pending) if final else _certain_end(self._pending)
         grown = cut - self._seen
         if not (final and self._pending) and (grown <= 0 or grown < _step(cut)):
+            self._show_plain(ops, cut)
             return False
         head = self._container.head if self._container else ""
         env: Env = {
@@ -157,10 +198,21 @@ class BlockStream:
         self._seen = len(rest)
         if self._fence:
             return True
-        if tail_html != self._tail_html:
-            ops.append(["t", *self._diff(tail_html)])
-            self._tail_html = tail_html
+        self._show_tail(ops, tail_html)
         return False
+
+    def _show_tail(self, ops: list[Op], html: str) -> None:
+        if html != self._tail_html or self._plain_from:
+            ops.append(["t", *self._diff(html)])
+            self._tail_html = html
+            self._plain_from = 0
+
+    def _show_plain(self, ops: list[Op], cut: int) -> None:
+        """Show what is not looked at yet of a long piece."""
+        start = max(self._seen, self._plain_from)
+        if self._seen > MAX_TAIL_CHARS and start < cut:
+            ops.append(["p", self._pending[start:cut]])
+            self._plain_from = cut
 
     def _settle_block(self, ops: list[Op], block: list[Token], env: Env) -> None:
         if self._container:  # the first block after it was opened is the rest of it
@@ -187,16 +239,17 @@ class BlockStream:
         rest = source[starts[first] :]
         if block[0].type != "fence" or not _is_certain_fence(rest):
             return rest, self._markup.html(block, env)
-        if _is_closed(block[0], source, starts):
+        if block[0].meta["closed"]:
             self._freeze(ops, self._markup.html(block, env))
             return source[starts[end] :], ""
         self._fence = _OpenFence.of(block[0], rest)
         return rest, ""
 
     def _freeze(self, ops: list[Op], html: str) -> None:
-        if html or self._tail_html:
+        if html or self._tail_html or self._plain_from:
             ops.append(["f", *self._diff(html)])
         self._tail_html = ""
+        self._plain_from = 0
 
     def _diff(self, html: str) -> tuple[int, str]:
         keep, limit = 0, min(len(html), len(self._tail_html))
@@ -226,13 +279,12 @@ class BlockStream:
             ]
         )
         self._tail_html = ""
+        self._plain_from = 0
         self._container = container
 
     def _close_container(self, ops: list[Op]) -> None:
         if self._container:
-            if self._tail_html:
-                ops.append(["t", 0, ""])
-                self._tail_html = ""
+            self._show_tail(ops, "")
             ops.append(["z"])
             self._container = None
 
@@ -244,6 +296,7 @@ class BlockStream:
         if not fence.is_shown:
             ops.append(["c", fence.label, code])
             self._tail_html = ""
+            self._plain_from = 0
             fence.is_shown = True
         elif code:
             ops.append(["a", code])
@@ -265,12 +318,12 @@ class BlockStream:
 def _step(length: int) -> int:
     """How many characters must come before an open piece of ``length`` is parsed again.
 
-    A few at a usual size, then more than in proportion, at last a quarter: together about 11 times
-    the text for a piece of 100,000.
+    A few at a usual size, then more than in proportion, and half of what is there where the rest is
+    shown as it is: together about 11 times the text for a piece of 16,384, and less for more.
     """
     if length <= 4_096:
         return length // 64
-    return min(length * length // 262_144, length // 4)
+    return length * length // 262_144 if length <= MAX_TAIL_CHARS else length // 3
 
 
 def _utf16_length(text: str) -> int:
@@ -427,24 +480,12 @@ def _is_certain_fence(source: str) -> bool:
     )  # the next line may make it the head of a table
 
 
-def _is_closed(fence: Token, source: str, starts: list[int]) -> bool:
-    first, end = _map(fence)
-    if end - first < 2:
-        return False
-    return _closes(source[starts[end - 1] : starts[end] - 1], fence.markup)
-
-
-def _closes(line: str, markup: str) -> bool:
-    body = line.lstrip(" ")
-    mark = body.rstrip(" \t")
-    return len(line) - len(body) < 4 and len(mark) >= len(markup) and set(mark) == {markup[0]}
-
-
 @dataclass(slots=True)
 class _OpenFence:
     markup: str
     indent: int
     label: str
+    end: FenceEnd
     at: int  # in the pending source: the start of the first line that is not taken whole
     taken: int = 0  # characters of that line that are on the screen
     is_shown: bool = False
@@ -456,7 +497,8 @@ class _OpenFence:
         return cls(
             token.markup,
             len(line) - len(line.lstrip(" ")),
-            code_label(html_text.unescape(token.info)),
+            code_label(unescapeAll(token.info)),
+            FenceEnd(token.markup, token.info),
             len(line),
         )
 
@@ -464,19 +506,24 @@ class _OpenFence:
     def code(self) -> str:
         return "".join(self._code)
 
+    def work(self, new: int) -> int:
+        """How many characters are highlighted when ``new`` ones end the fence."""
+        ready = are_lexers_ready(f"```{self.label}\n")
+        return sum(map(len, self._code)) + new + (0 if ready else LOOP_CHARS)
+
     def take(self, source: str, *, final: bool) -> tuple[str, int | None]:
         """New code of ``source``, and where the fence ends if it does."""
         new: list[str] = []
         while (end := source.find("\n", self.at)) >= 0:
             line = source[self.at : end]
-            if _closes(line, self.markup):
+            if self.end.closes(line):
                 return self._keep(new), end + 1
             new.append(self._dedented(line)[self.taken :] + "\n")
             self.at, self.taken = end + 1, 0
         line = source[self.at :]
-        if final and _closes(line, self.markup):
+        if final and self.end.closes(line):
             return self._keep(new), len(source)
-        if line.strip() if final else line.strip(self.markup[0] + " \t") and not self.indent:
+        if line.strip(" \t") if final else line.strip(self.markup[0] + " \t") and not self.indent:
             text = self._dedented(line)
             new.append(text[self.taken :])
             self.taken = len(text)

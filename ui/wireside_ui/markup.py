@@ -1,8 +1,9 @@
 """The dialect of Markdown that answers are written in, and its safe HTML.
 
-``Markup.parse`` makes markdown-it tokens, ``Markup.html`` makes HTML of any run of them. Raw HTML
-in the text is text; what leaves here went through an allow-list (nh3). A remote image is a card to
-open it, because loading one by itself can carry data of the talk to a stranger.
+``Markup.parse`` makes markdown-it tokens, ``Markup.html`` makes HTML of any run of them. HTML in
+the text is text, but for a few tags (``tags.py``); what leaves here went through an allow-list
+(nh3). A remote image is a card to open it, because loading one by itself can carry data of the talk
+to a stranger.
 
 Every rule here decides on local grounds, so that a block means the same alone and in its document:
 the streaming in ``markdown.py`` rests on it.
@@ -11,6 +12,7 @@ the streaming in ``markdown.py`` rests on it.
 import html as html_text
 import re
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
 from functools import lru_cache
 from typing import Any, TypeVar, cast
@@ -19,6 +21,7 @@ from xml.etree import ElementTree as ET  # only written here
 import nh3
 from latex2mathml.converter import convert_to_element
 from markdown_it import MarkdownIt
+from markdown_it.common.utils import unescapeAll
 from markdown_it.renderer import RendererHTML
 from markdown_it.rules_block import StateBlock
 from markdown_it.rules_core import StateCore
@@ -26,13 +29,34 @@ from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 from markdown_it.utils import OptionsDict
 from mdit_py_plugins.footnote import footnote_plugin
+from mdit_py_plugins.footnote.index import footnote_ref
 from pygments.lexer import Lexer
 from pygments.lexers import get_lexer_by_name
 from pygments.token import Comment, Generic, Keyword, Literal, Name, Number, Operator, String
 from pygments.token import _TokenType as TokenType
 from pygments.util import ClassNotFound
 
+from wireside_ui.autolinks import bare_links
 from wireside_ui.destinations import MAX_URL_CHARS, Destination, destination, says_it
+from wireside_ui.emphasis import (
+    InlineParser,
+    finish_strikethrough,
+    flanks,
+    is_unspaced,
+    strikethrough,
+)
+from wireside_ui.fences import fence
+from wireside_ui.tables import table
+from wireside_ui.tags import (
+    PAIRED_TAGS,
+    TAG,
+    VOID_TAGS,
+    details,
+    match_tags,
+    tag,
+    without_half_entity,
+    without_half_tag,
+)
 
 MAX_NESTING = 32
 MAX_HIGHLIGHT_CHARS = 64_000
@@ -50,6 +74,9 @@ TOKENS_A_LOOK = 16
 MAX_MATH_CHARS = 4_000
 MAX_INLINE_MATH_CHARS = 500
 MAX_TITLE_CHARS = 200
+MAX_REFERENCE_CHARS = 200_000
+"""Of addresses that links by reference have in one text, or four times the text."""
+
 MAX_MATH_EM = 40.0
 """The longest length in a formula; what leads back over other text is at most 1 em."""
 
@@ -79,8 +106,20 @@ class Markup:
             },
             renderer_cls=_Renderer,
         )
-        self._md.enable(["table", "strikethrough"])
+        self._md.inline = InlineParser()
+        self._md.inline.ruler.disable("html_inline")
+        self._md.block.ruler.disable("html_block")
+        self._md.inline.ruler.at("strikethrough", strikethrough)
+        self._md.inline.ruler2.at("strikethrough", finish_strikethrough)
+        self._md.inline.ruler.before("autolink", "html_tag", tag)
+        self._md.inline.ruler2.before("fragments_join", "match_tags", match_tags)
+        terminators = ["paragraph", "reference", "blockquote", "list"]
+        self._md.block.ruler.at("fence", fence, {"alt": terminators})
+        self._md.block.ruler.at("table", table, {"alt": ["paragraph", "reference"]})
+        self._md.block.ruler.enable("table")
+        self._md.block.ruler.before("html_block", "details", details, {"alt": terminators})
         self._md.use(footnote_plugin, inline=False)
+        self._md.inline.ruler.at("footnote_ref", _footnote_ref)
         renderer = cast("_Renderer", self._md.renderer)
         for rule in _FOOTNOTE_RULES:  # ours in place of the plugin's, which need ids
             name = f"footnote_{rule}"
@@ -102,6 +141,7 @@ class Markup:
         """Tokens of ``text``. ``env`` collects references; ``env["tail"]`` says that the text may
         end in the middle of a sentence.
         """
+        env.setdefault("references", References()).refill(len(text))
         return self._md.parse(text, env)
 
     def html(self, tokens: Sequence[Token], env: Env) -> str:
@@ -225,6 +265,21 @@ def _highlighted(code: str, label: str, allowance: Allowance) -> str | None:
     return "".join(out)
 
 
+_FENCE_LABEL = re.compile(r"(?:```|~~~)[`~]*[ \t]*([^\s`]{1,40})")
+
+
+def are_lexers_ready(*texts: str) -> bool:
+    """Whether the languages that fences in ``texts`` name were highlighted before: the first time
+    takes tens of milliseconds.
+    """
+    return all(
+        label not in _LANGUAGES or label in _ready_lexers
+        for text in texts
+        if "```" in text or "~~~" in text
+        for label in map(code_label, _FENCE_LABEL.findall(text))
+    )
+
+
 def _span(kind: str, text: str) -> str:
     escaped = html_text.escape(text, quote=False)
     return f'<span class="{kind}">{escaped}</span>' if kind and text else escaped
@@ -237,9 +292,14 @@ def _lexer(label: str) -> Lexer | None:
     if label not in _LANGUAGES:
         return None
     try:
-        return get_lexer_by_name(label, stripnl=False, ensurenl=False)
+        lexer = get_lexer_by_name(label, stripnl=False, ensurenl=False)
     except ClassNotFound:
         return None
+    _ready_lexers.add(label)
+    return lexer
+
+
+_ready_lexers: set[str] = set()
 
 
 _LANGUAGES = frozenset(
@@ -410,7 +470,7 @@ class _Renderer(RendererHTML):
         )
 
     def fence(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: Env) -> str:
-        label, code = code_label(html_text.unescape(tokens[idx].info)), tokens[idx].content
+        label, code = code_label(unescapeAll(tokens[idx].info)), tokens[idx].content
         highlighted = highlight(code, label, env.setdefault("allowance", Allowance()))
         return code_block(label, highlighted or html_text.escape(code, quote=False))
 
@@ -433,7 +493,20 @@ class _Renderer(RendererHTML):
         return f"</h{_heading_level(tokens[idx])}>"
 
     def table_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: Env) -> str:
-        return '<div class="ws-table"><table>'
+        return '<div class="ws-table"><table dir="auto">'
+
+    def blockquote_open(
+        self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: Env
+    ) -> str:
+        tokens[idx].attrs["dir"] = "auto"
+        return self.renderToken(tokens, idx, options, env)
+
+    # the direction of a list is that of its text; its code and addresses, which have their own, do
+    # not count
+    bullet_list_open = ordered_list_open = blockquote_open
+
+    def code_inline(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: Env) -> str:
+        return f'<code dir="ltr">{html_text.escape(tokens[idx].content)}</code>'
 
     def table_close(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: Env) -> str:
         return "</table></div>"
@@ -520,7 +593,8 @@ def _cell(token: Token) -> str:
         "text-align:right": ' class="ws-right"',
         "text-align:center": ' class="ws-center"',
     }.get(style, "")
-    return f"<{token.tag}{place}>"
+    span = f' colspan="{token.meta["span"]}"' if "span" in token.meta else ""
+    return f"<{token.tag}{span}{place}>"
 
 
 _MATH_TAGS = frozenset(
@@ -623,10 +697,16 @@ _CLEANER = nh3.Cleaner(
             "tr",
             "ul",
         ],
+        *VOID_TAGS,
+        *PAIRED_TAGS - {"strike"},
+        "details",
+        "summary",
         *_MATH_TAGS,
     },
     attributes={
         "a": {"href", "title"},
+        "details": {"open"},
+        "td": {"colspan"},
         "img": {"src", "alt"},
         "ol": {"start"},
         "li": {"data-fn"},
@@ -636,7 +716,9 @@ _CLEANER = nh3.Cleaner(
         **{tag: set(_MATH_ATTRIBUTES) for tag in _MATH_TAGS},
     },
     tag_attribute_values={
-        "a": {"target": {"_blank"}},
+        "a": {"target": {"_blank"}, "dir": {"ltr"}},
+        "code": {"dir": {"ltr"}},
+        **{name: {"dir": {"auto"}} for name in ("ul", "ol", "blockquote", "table")},
         "span": {"role": {"img"}},
         "sup": {"role": {"link"}, "tabindex": {"0"}},
         "img": {"loading": {"lazy"}, "referrerpolicy": {"no-referrer"}},
@@ -670,8 +752,6 @@ def _token(kind: str, content: str, **meta: str) -> Token:
 
 # Links
 
-_BARE_URL = re.compile(r"https?://[^\s<>\"“”„‘’«»\\^`{|}]{4,2000}", re.IGNORECASE)
-
 
 def _finish_link(token: Token) -> None:
     url = str(token.attrs.get("href", ""))
@@ -681,8 +761,8 @@ def _finish_link(token: Token) -> None:
         _lead(token, target)
         if title:  # after the address: what somebody says of it never hides where it goes
             token.attrs["title"] = f"{target.url}\n{title}"
-    elif re.match(r"mailto:[^\s]", url):
-        token.attrs = {"href": url, "target": "_blank", "title": url}
+    elif re.match(r"mailto:[^\s]", url, re.IGNORECASE):
+        _lead_to_mail(token, f"mailto:{url[7:]}")
     else:
         token.tag, token.attrs = "span", {}  # nowhere to go: only its text is shown
 
@@ -690,6 +770,10 @@ def _finish_link(token: Token) -> None:
 def _lead(link: Token, target: Destination) -> None:
     link.attrs = {"href": target.url, "target": "_blank", "title": target.url}
     link.meta = {"target": target}
+
+
+def _lead_to_mail(link: Token, url: str) -> None:
+    link.attrs = {"href": url, "target": "_blank", "title": url}
 
 
 def _contradicted_host(link: Token, inside: Sequence[Token]) -> str:
@@ -700,24 +784,24 @@ def _contradicted_host(link: Token, inside: Sequence[Token]) -> str:
 
 def _linkify(token: Token) -> Iterator[Token]:
     text, at = token.content, 0
-    for found in _BARE_URL.finditer(text) if "://" in text else ():
-        url = found[0].rstrip(".,:;!?'\"*_~")
-        while url.endswith((")", "]")) and url.count(")") + url.count("]") > url.count(
-            "("
-        ) + url.count("["):
-            url = url[:-1].rstrip(".,:;!?'\"*_~")
-        target = destination(url)
-        if target is None:
+    for link in bare_links(text):
+        target = None if link.url.startswith("mailto:") else destination(link.url)
+        if target is None and not link.url.startswith("mailto:"):
             continue
-        yield _token("text", text[at : found.start()])
+        yield _token("text", text[at : link.start])
         opening = Token("link_open", "a", 1)
-        _lead(opening, target)
+        if target is None:
+            _lead_to_mail(opening, link.url)
+        else:
+            _lead(opening, target)
+        opening.attrs["dir"] = "ltr"
         yield opening
-        yield _token("text", url)
+        shown = text[link.start : link.end]
+        yield _token("text", shown)
         yield Token("link_close", "a", -1)
-        if not says_it(url.partition("://")[2].partition("/")[0], target):
+        if target and not says_it(re.split("[/?#]", shown.partition("://")[2] or shown)[0], target):
             yield _token("link_host", target.host)
-        at = found.start() + len(url)
+        at = link.end
     yield _token("text", text[at:])
 
 
@@ -725,6 +809,31 @@ def _plain_text(tokens: Sequence[Token]) -> str:
     return "".join(
         token.content if not token.children else _plain_text(token.children) for token in tokens
     )
+
+
+class References(dict[str, Any]):
+    """Link definitions, whose addresses may be used for so many characters in one text: a short
+    label that stands for a long address would make much of little.
+    """
+
+    def refill(self, text_chars: int) -> None:
+        """Begin a text of ``text_chars`` characters."""
+        self._left = max(MAX_REFERENCE_CHARS, 4 * text_chars)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return the definition of ``key``; ``default`` once there is too much."""
+        found = super().get(key, default)
+        if found:
+            self._left -= len(found.get("href", "")) + len(found.get("title", ""))
+        return found if self._left > 0 else default
+
+
+_FOOTNOTE = re.compile(r"\[\^[^\] \n]{1,200}\]")
+
+
+def _footnote_ref(state: StateInline, silent: bool) -> bool:
+    """Read ``[^1]``; the plugin's own rule looks for the bracket to the end of the text."""
+    return bool(_FOOTNOTE.match(state.src, state.pos)) and footnote_ref(state, silent)
 
 
 # Lists
@@ -900,7 +1009,10 @@ def _known_environments(source: str) -> str:
 
 # Half-written text
 
-_MARKS = re.compile(r"\\.|`+|\*{1,3}|(?<!\w)_{1,2}|_{1,2}(?!\w)|~~|!?\[|\]", re.DOTALL)
+_MARKS = re.compile(
+    rf"\\.|`+|\*{{1,3}}|(?<!\w)_{{1,2}}|_{{1,2}}(?!\w)|~~|!?\[|\]|{TAG.pattern}",
+    re.DOTALL | re.IGNORECASE,
+)
 _REACH = 2_000
 
 
@@ -927,6 +1039,7 @@ class _OpenMarks:
     def __init__(self, text: str) -> None:
         self._text = text
         self._open: list[tuple[str, int]] = []  # marks and where they stand
+        self._kinds: Counter[str] = Counter()  # of them: brackets, and tags by name
         self._resume = 0
 
     def closed(self) -> str:
@@ -936,7 +1049,16 @@ class _OpenMarks:
             end = self._read(mark[0], mark.start(), self._text[mark.end() :])
             if end is not None:
                 return self._close(end)
-        return self._close(self._text)
+        text = self._text if self._text.endswith("~~") else self._text.removesuffix("~")
+        return self._close(without_half_entity(without_half_tag(text)))
+
+    def _push(self, mark: str, at: int) -> None:
+        self._open.append((mark, at))
+        self._kinds[_kind_of_mark(mark)] += 1
+
+    def _cut(self, index: int) -> None:
+        self._kinds.subtract(_kind_of_mark(mark) for mark, _ in self._open[index:])
+        del self._open[index:]
 
     def _read(self, mark: str, at: int, after: str) -> str | None:
         """Take a mark in; the text to end with, where it cannot be read any further."""
@@ -946,7 +1068,10 @@ class _OpenMarks:
             case "`":
                 return self._code(mark, at, after)
             case "[" | "!":
-                self._open.append((mark, at))
+                self._push(mark, at)
+                return None
+            case "<":
+                self._tag(mark, at)
                 return None
             case "]":
                 return self._bracket(at, after)
@@ -970,21 +1095,49 @@ class _OpenMarks:
         return self._text[:at] + run + body + run if body else self._text[:at]
 
     def _bracket(self, at: int, after: str) -> str | None:
-        found = [i for i, (mark, _) in enumerate(self._open) if mark in ("[", "![")]
-        if not found:
+        if not self._kinds["["]:
             return None
-        mark, start = self._open[found[-1]]
-        del self._open[found[-1] :]
+        index = len(self._open) - 1
+        while self._open[index][0] not in ("[", "!["):
+            index -= 1
+        mark, start = self._open[index]
+        self._cut(index)
         if after and not (after.startswith("(") and ")" not in after):
             return None
         return self._text[:start] + (self._text[start + 1 : at] if mark == "[" else "")
 
+    def _tag(self, tag: str, at: int) -> None:
+        name = _tag_name(tag)
+        if name in VOID_TAGS:
+            return
+        if not tag.startswith("</"):
+            # a lone letter behind a name is a type: Option<i>
+            if len(name) > 1 or not self._text[at - 1 : at].isalnum():
+                self._push(tag, at)
+            return
+        if self._kinds[name]:
+            self._forget_from(lambda open_mark: _tag_name(open_mark) == name, over="*_~<")
+
+    def _forget_from(self, is_it: Callable[[str], bool], over: str) -> bool:
+        """Close the innermost open mark for which ``is_it`` holds, and with it what is open inside;
+        that may begin with the characters ``over`` only.
+        """
+        for index in range(len(self._open) - 1, -1, -1):
+            mark = self._open[index][0]
+            if is_it(mark):
+                self._cut(index)
+                return True
+            if mark[0] not in over:
+                break
+        return False
+
     def _emphasis(self, mark: str, at: int, after: str) -> str | None:
-        before = self._text[at - 1 : at]
-        if self._open and self._open[-1][0] == mark and not before.isspace():
-            self._open.pop()
-        elif after and not after[0].isspace() and not before.isalnum():
-            self._open.append((mark, at))
+        before = self._text[at - 1 : at] if at else ""
+        opens, closes = flanks(before, after[:1], splits_words="_" not in mark)
+        if closes and self._forget_from(lambda open_mark: open_mark == mark, over="<"):
+            return None
+        if after and opens and (not before.isalnum() or is_unspaced(before)):
+            self._push(mark, at)
         elif not after:
             return self._text[:at]
         return None
@@ -997,7 +1150,19 @@ class _OpenMarks:
             elif mark == "[":
                 text = text[:at] + text[at + 1 :]
             elif text[at + len(mark) :].strip():
-                text, closing = text.rstrip(), closing + mark
+                text, closing = text.rstrip(), closing + _closing(mark)
             else:
                 text = text[:at]
         return text + closing
+
+
+def _tag_name(mark: str) -> str:
+    return mark.strip("</> \t").lower() if mark.startswith("<") else ""
+
+
+def _closing(mark: str) -> str:
+    return f"</{_tag_name(mark)}>" if mark.startswith("<") else mark
+
+
+def _kind_of_mark(mark: str) -> str:
+    return "[" if mark in ("[", "![") else _tag_name(mark)

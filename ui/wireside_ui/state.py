@@ -140,6 +140,7 @@ class Follower:
         self._thoughts = SeenStream()
         self._readers: list[Reader] = []
         self._tools: dict[str, Tool] = {}
+        self._has_ended = False
 
     @property
     def has_more(self) -> bool:
@@ -151,6 +152,28 @@ class Follower:
     def tick(self) -> tuple[list[Op], str, list[Tool] | None, bool]:
         """Take what is new: changes of the text, new reasoning, all tools if one has changed,
         and whether the answer has ended with this.
+        """
+        news = self.take()
+        return (self.flush(), *news)
+
+    @property
+    def work(self) -> int:
+        """How many characters the next ``flush`` goes through; see ``BlockStream.work``."""
+        return self._blocks.work(final=self._has_ended)
+
+    def flush(self) -> list[Op]:
+        """Return the changes of the text that was taken. Nothing else may be called meanwhile; a
+        thread may run it.
+        """
+        ops = self._blocks.flush(final=self._has_ended)
+        if self._goes_on:
+            self._goes_on = False
+            ops.insert(0, ["r", ""])
+        return ops
+
+    def take(self) -> tuple[str, list[Tool] | None, bool]:
+        """Take what is new: new reasoning, all tools if one has changed, and whether the answer has
+        ended with this. The text is for ``flush``.
         """
         segments = self.turn.segments
         while len(self._readers) < len(segments):
@@ -167,14 +190,10 @@ class Follower:
                     case ToolPiece():
                         self._tools[piece.delta.call] = _tool(piece.delta)
                         tools_changed = True
-        has_ended = self._readers[-1].end is not None and not self.has_more
-        ops = self._blocks.flush(final=has_ended)
-        if self._goes_on:
-            self._goes_on = False
-            ops.insert(0, ["r", ""])
+        self._has_ended = has_ended = self._readers[-1].end is not None and not self.has_more
         tools = list(self._tools.values()) if tools_changed else None
         thoughts = self._thoughts.take("".join(reasoning), is_last=has_ended)
-        return ops, thoughts, tools, has_ended
+        return thoughts, tools, has_ended
 
     def close(self) -> None:
         """Stop following; the answer itself goes on."""

@@ -10,6 +10,7 @@ import gc
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Awaitable, Callable, Sized
 from pathlib import Path
@@ -38,6 +39,12 @@ LAST_S: Final = 2.0
 UNSENT_BYTES: Final = 32 * 1024
 """What the kernel takes for a connection beyond what is on its way. A reader that lags waits in
 its answer's log, where pieces merge, not in a buffer of megabytes."""
+
+SWITCH_S: Final = 0.001
+"""How long a thread that works may keep the interpreter from the event loop. While a long text was
+rendered on a busy machine, the p99 of 50 connections was 141 ms with Python's own 5 ms, and 71 ms
+with this.
+"""
 
 ACCEPTED_AT_ONCE: Final = 32
 """uvloop takes one connection from a listening socket in each turn of the loop: with turns of 30 ms
@@ -154,6 +161,7 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         if self.should_exit:  # the application could not start, and has said why
             return
+        sys.setswitchinterval(SWITCH_S)
         self._ticking = asyncio.create_task(self._tick(), name="connection limits")
         if sockets:
             self._on_listening(_address(sockets[0]))

@@ -508,6 +508,15 @@ pre{overflow-wrap:anywhere;white-space:pre-wrap}
 .ws-host{color:var(--muted);font-size:.875em}
 .ws-prose blockquote{margin-inline:0;padding-inline-start:1rem;
 border-inline-start:3px solid var(--line);color:var(--muted)}
+.ws-prose details{padding:.5rem .875rem;border:1px solid var(--line);border-radius:12px}
+.ws-prose summary{color:inherit;font-size:inherit;font-weight:600}
+.ws-prose details h2{margin:1.5rem 0 .5rem;color:inherit;font-size:1.5rem}
+.ws-prose details pre{margin:0;padding:.375rem 1rem .75rem;border:0;color:inherit}
+.ws-prose kbd{padding:.0625em .375em;border:1px solid var(--line);border-bottom-width:2px;
+border-radius:6px;font-family:"Source Code Pro",ui-monospace,Consolas,monospace;font-size:.875em}
+.ws-prose mark{padding:0 .125em;border-radius:4px;color:inherit;
+background:color-mix(in srgb,#ffd43b 45%,transparent)}
+.ws-prose :is(sub,sup){line-height:0}
 .ws-prose hr{height:1px;border:0;background:var(--line)}
 .ws-prose :not(pre)>code{padding:.125em .375em;border-radius:6px;background:var(--code)}
 .ws-code{margin:0 0 1rem;border:1px solid var(--line);border-radius:12px;background:var(--code);

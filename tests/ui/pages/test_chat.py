@@ -23,7 +23,7 @@ from wireside.messages import Finished, Options, TextDelta
 from wireside_ui import state
 from wireside_ui.components.composer import Sending
 from wireside_ui.components.transcript import Action
-from wireside_ui.markdown import render
+from wireside_ui.markdown import LOOP_CHARS, render
 from wireside_ui.markup import Markup
 from wireside_ui.pages import chat as chat_page
 from wireside_ui.pages.chat import ChatPage
@@ -274,6 +274,56 @@ async def test_what_goes_on_never_leaves_the_screen(screen: Screen, begun: Any) 
     ops = [op for call in told if call[0] == "ops" for op in call[2]]
     assert ops[0] == ["r", ""]
     assert "first second" in json.dumps(ops)
+
+
+@pytest.fixture
+def parsed_on_the_loop(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many characters were parsed at once on the event loop, each time."""
+    lengths: list[int] = []
+    parse = Markup.parse
+
+    def note(markup: Markup, text: str, env: Any) -> Any:
+        if threading.current_thread() is threading.main_thread():
+            lengths.append(len(text))
+        return parse(markup, text, env)
+
+    monkeypatch.setattr(Markup, "parse", note)
+    return lengths
+
+
+@pytest.mark.parametrize("unit", ["![", "[a](", "語**「", "word ", "> - a\n", "|a|b\n|-|-\n"])
+async def test_long_pieces_are_parsed_beside_the_event_loop(
+    screen: Screen, begun: Any, parsed_on_the_loop: list[int], unit: str
+) -> None:
+    text = (unit * 8_000)[:16_000]
+    await screen.ask("q", "t1")
+    say = await begun(1)
+    for at in range(0, len(text), 4_000):
+        await say(text[at : at + 4_000], ends=at == 12_000)
+        await screen.told()
+    assert max(parsed_on_the_loop, default=0) <= LOOP_CHARS
+
+
+async def test_what_was_made_beside_the_loop_for_a_talk_that_is_left_is_not_shown(
+    screen: Screen, begun: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await screen.ask("q", "t1")
+    await (await begun(1))("word " * 2_000)
+    is_made, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slowly(work: Callable[[], Any]) -> Any:
+        made = work()
+        is_made.set()
+        await go_on.wait()
+        return made
+
+    monkeypatch.setattr(chat_page, "aside_short", slowly)
+    updating = asyncio.create_task(screen.told())
+    await is_made.wait()
+    await screen.open("")
+    go_on.set()
+    told = await updating
+    assert not [call for call in told if call[0] == "ops"]
 
 
 async def test_a_row_that_comes_late_shows_an_answer_that_grows(screen: Screen, begun: Any) -> None:

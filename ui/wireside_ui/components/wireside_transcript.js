@@ -988,6 +988,9 @@ export default {
         case "a":
           live.code?.appendData(op[1]);
           break;
+        case "p":
+          this.addPlain(live, op[1]);
+          break;
         case "s":
           this.settle(live);
           break;
@@ -1014,8 +1017,21 @@ export default {
       }
     },
 
+    // text behind the tail, as it was written: it goes when the tail changes
+    addPlain(live, text) {
+      if (!live.plain) {
+        const isBody = live.place.tagName === "TBODY";
+        const row = make(isBody ? "tr" : /^[UO]L$/.test(live.place.tagName) ? "li" : "p", "ws-plain");
+        live.plain = document.createTextNode("");
+        (isBody ? row.appendChild(make("td", "", { colspan: "99" })) : row).append(live.plain);
+        live.place.append(row);
+      }
+      live.plain.appendData(text);
+    },
+
     setTail(live, html) {
       live.code = null;
+      live.plain = null;
       this.template.innerHTML = html; // sanitised on the server
       morph(live.place, live.mark, this.template.content);
       live.html = html;

@@ -11,7 +11,7 @@ from dataclasses import replace
 from fastapi import Request
 from nicegui import Client, background_tasks, ui
 
-from wireside.aside import aside
+from wireside.aside import aside, aside_short
 from wireside.chat import tree
 from wireside.chat.conversation import Conversation, Turn
 from wireside.chat.service import WAITING_TURNS, ChatService
@@ -26,8 +26,8 @@ from wireside_ui.components.status import Status
 from wireside_ui.components.transcript import Action, Row, Transcript
 from wireside_ui.components.welcome import View, Welcome
 from wireside_ui.finding import MAX_FOUND, contains, folded
-from wireside_ui.markdown import render
-from wireside_ui.markup import Allowance, Markup
+from wireside_ui.markdown import LOOP_CHARS, render
+from wireside_ui.markup import Allowance, Markup, are_lexers_ready
 from wireside_ui.page_socket import making, page_at, untaken
 from wireside_ui.pages.conversation_list import ConversationList
 from wireside_ui.shell import shell_html
@@ -47,8 +47,8 @@ BACKLOG = 12
 PAGE_SIZE = 20
 """Turns that the transcript asks for at a time."""
 
-READY_CHARS = 32_768
-"""Of the answers that are given together, so much is rendered at once, some 60 ms of work; of those
+READY_CHARS = 8_192
+"""Of the answers that are given together, so much is rendered at once, some 15 ms of work; of those
 before there is the beginning, and the whole as it is ready.
 """
 
@@ -443,7 +443,7 @@ class ChatPage:
             self._is_shape_new = True  # what can't be read now is shown as soon as it can
             self._wake.set()
         for follower in tuple(self._followers.values()):
-            self._update_answer(follower)
+            await self._update_answer(follower)
         if self._tell_answering():
             await self._show_allowance()
 
@@ -505,9 +505,15 @@ class ChatPage:
         self._wake.set()
         return Follower(turn, self._markup, self._wake.set, goes_on=goes_on)
 
-    def _update_answer(self, follower: Follower) -> None:
+    async def _update_answer(self, follower: Follower) -> None:
         turn = follower.turn
-        ops, reasoning, tools, has_ended = follower.tick()
+        reasoning, tools, has_ended = follower.take()
+        if follower.work <= LOOP_CHARS:
+            ops = follower.flush()
+        else:
+            ops = await aside_short(follower.flush)
+            if self._followers.get(turn.id) is not follower:
+                return  # the page shows something else by now
         self._tell_growing(turn)
         self._transcript.ops(turn.id, ops, reasoning)
         if tools is not None:
@@ -515,6 +521,8 @@ class ChatPage:
         if has_ended:
             self._forget(turn.id)
             self._update_state(turn)
+            if turn.is_live:  # it was continued meanwhile
+                self._on_change(turn.id)
         elif follower.has_more:
             self._wake.set()
 
@@ -577,9 +585,9 @@ class ChatPage:
         late: list[Turn] = []
         left, allowance = READY_CHARS, Allowance()
         for turn in reversed(turns):  # the last one is seen first
-            chars = len(text_of(turn, self._language))
-            left -= chars
-            is_late = left < 0 and chars > BEGINNING_CHARS
+            text = text_of(turn, self._language)
+            left -= len(text)
+            is_late = len(text) > BEGINNING_CHARS and (left < 0 or not are_lexers_ready(text))
             rows.append(self._row(turn, allowance, BEGINNING_CHARS if is_late else None))
             if is_late:
                 late.append(turn)
