@@ -7,6 +7,7 @@ from typing import Any
 
 import uvicorn
 from fastapi import FastAPI, Request
+from fastapi.staticfiles import StaticFiles
 from nicegui import ui
 
 from wireside_ui.components.transcript import Action, Row, Transcript
@@ -14,10 +15,12 @@ from wireside_ui.markdown import BlockStream, render
 from wireside_ui.markup import Markup
 
 MARKUP = Markup(frozenset({"images.example"}))
-CSS = Path(__file__).parents[2] / "assets" / "css" / "transcript.css"
+ASSETS = Path(__file__).parents[2] / "assets"
+CSS = ASSETS / "css" / "transcript.css"
 RICH = (Path(__file__).parent / "rich_answer.md").read_text(encoding="utf-8")
 
 app = FastAPI()
+app.mount("/assets", StaticFiles(directory=ASSETS))
 transcripts: list[Transcript] = []
 streams: dict[str, BlockStream] = {}
 events: list[dict[str, Any]] = []
