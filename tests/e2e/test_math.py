@@ -366,3 +366,28 @@ class TestExports:
         assert len(chemistry) > len(plain) + 30_000
         assert "KaTeX_Fraktur;" not in plain.split("data:font", 1)[0]
         assert plain.count("data:font/woff2") < exported("$\\mathfrak{g}$").count("data:font/woff2")
+
+    def test_a_shared_page_draws_its_formulas(
+        self, served_with: Any, running_lab: Any, page: Page, tmp_path: Path
+    ) -> None:
+        """Its policy lets no other script run, and its links open."""
+        server = served_with(running_lab.url, tmp_path, WIRESIDE_SHARING="public")
+        try:
+            parts = [{"type": "text", "text": self.TEXT + "\n[link](https://a.example)"}]
+            answer = [{"model": "m", "reason": "stop", "parts": parts}]
+            turn = {"id": "t", "parent": None, "question": "Q", "answer": answer}
+            talk = {"title": "Formulas", "turns": [turn], "tags": []}
+            file = {"format": "wireside", "version": 1, "conversations": [talk]}
+            api = f"{server.url}/api/conversations"
+            made = page.request.post(f"{api}/import", data=json.dumps(file))
+            (name,) = made.json()["conversations"]
+            link = page.request.post(f"{api}/{name}/shares").json()["link"]
+            response = page.goto(link)
+            assert response is not None
+            policy = response.headers["content-security-policy"]
+            assert "sandbox allow-scripts" in policy
+            assert "allow-same-origin" not in policy
+            assert "unsafe-eval" not in policy
+            expect(page.locator('.ws-tex[data-drawn="1"]')).to_have_count(3)
+        finally:
+            server.stop()

@@ -176,6 +176,24 @@ def test_displayed_formulas(text: str, expected: list[str] | None) -> None:
     assert formulas(text) == ([text] if expected is None else expected)
 
 
+@pytest.mark.parametrize(
+    ("row", "cells"),
+    [
+        ("| abs | $|x|$ |", ["abs", "$|x|$"]),
+        ("| $|a| + |b|$ | $c$ |", ["$|a| + |b|$", "$c$"]),
+        ("| $P(A | B)$ | b |", ["$P(A | B)$", "b"]),
+        ("| $a | b$ |", ["$a", "b$"]),
+        ("|$a$|$b$|", ["$a$", "$b$"]),
+        ("| $5 | $6 |", ["$5", "$6"]),
+        ("| 5$ | 6$ |", ["5$", "6$"]),
+        (r"| \$5 | \$6 |", ["$5", "$6"]),
+    ],
+)
+def test_a_bar_in_a_formula_ends_no_cell(row: str, cells: list[str]) -> None:
+    html = render(f"| a | b |\n|---|---|\n{row}\n", MARKUP).partition("<tbody>")[2]
+    assert [unescape(re.sub("<[^>]+>", "", c)) for c in re.findall("<td>(.*?)</td>", html)] == cells
+
+
 def test_the_text_around_a_formula_stays() -> None:
     html = render("one: $$\n- q\n$$ two\nthree", MARKUP)
     assert re.sub("<div.*</div>", "|", html, flags=re.DOTALL) == "<p>one:</p>|<p>two<br>three</p>"

@@ -16,7 +16,9 @@ from bisect import bisect_left
 from dataclasses import dataclass, field
 
 from markdown_it import MarkdownIt
+from markdown_it.ruler import RuleOptionsType
 from markdown_it.rules_block import StateBlock
+from markdown_it.rules_core import StateCore
 from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 
@@ -43,10 +45,12 @@ _STRUCTURE = re.compile(r"(?:`{3}|~{3}|#{1,6}[ \t]+\S|>)")
 
 def register(md: MarkdownIt) -> None:
     """Add the rules for formulas to ``md``."""
-    alternatives = {"alt": ["paragraph", "reference", "blockquote", "list"]}
+    alternatives: RuleOptionsType = {"alt": ["paragraph", "reference", "blockquote", "list"]}
     md.block.ruler.before("fence", "math_block", _math_block, alternatives)
     md.block.ruler.before("lheading", "math_paragraph", _math_paragraph)
     md.inline.ruler.before("escape", "math_inline", _math_inline)
+    md.core.ruler.before("block", "math_bars", _hide_bars)
+    md.core.ruler.after("block", "math_bars_back", _show_bars)
 
 
 # ---- formulas that stand in lines of their own ---------------------------------------------------
@@ -298,6 +302,41 @@ def _last_line(
             return None
         is_after_blank = False
     return last
+
+
+# ---- formulas in tables --------------------------------------------------------------------------
+
+_BAR = "\ufdd1"  # a noncharacter, which stands for a bar while cells are told apart
+_ROW = re.compile(r"^[ \t>]*\|.*\$.*$", re.MULTILINE)
+_IN_ROW = re.compile(r"(?<![\\$])\$((?:\\.|[^$\\\n])+)\$(?!\$)|\\\(((?:(?!\\\)).)+)\\\)")
+
+
+def _hide_bars(state: StateCore) -> None:
+    """Keep the bars of formulas in rows of tables, as in ``| $|x|$ |``, from ending their cells."""
+    if "$" not in state.src or "|" not in state.src:
+        return
+    state.src = _ROW.sub(lambda row: _IN_ROW.sub(_without_bars, row[0]), state.src)
+
+
+def _without_bars(found: re.Match[str]) -> str:
+    inner = found[1] or found[2]
+    if "|" not in inner or r"\|" in inner:
+        return found[0]
+    # "P(A | B)" is one formula, "$a | b$" are two cells
+    if " | " in inner and not re.search(r"[({].* \| .*[)}]", inner):
+        return found[0]
+    row, end = found.string, found.end()
+    before = row[found.start() - 1 : found.start()] if found.start() else ""
+    is_formula = found[2] or _is_dollar_formula(inner, before, row[end : end + 8])
+    return found[0].replace("|", _BAR) if is_formula else found[0]
+
+
+def _show_bars(state: StateCore) -> None:
+    if _BAR not in state.src:
+        return
+    for token in state.tokens:
+        token.content = token.content.replace(_BAR, "|")
+        token.info = token.info.replace(_BAR, "|")
 
 
 # ---- formulas in a sentence ----------------------------------------------------------------------
