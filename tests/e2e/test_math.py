@@ -389,5 +389,7 @@ class TestExports:
             assert "allow-same-origin" not in policy
             assert "unsafe-eval" not in policy
             expect(page.locator('.ws-tex[data-drawn="1"]')).to_have_count(3)
+            with page.expect_popup():
+                page.get_by_role("link", name="link").click()
         finally:
             server.stop()

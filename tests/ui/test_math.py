@@ -64,6 +64,11 @@ def shown(text: str) -> str:
         "$ 5 or 10 $",
         "Restaurants: $$ - cheap, $$$ - dear",
         "$$-$$$ or $$$$",
+        "$1k-$2k, $1k–2k$",
+        "$5.00 → $4.50 → 4$",
+        "≈$5, ≈10$",
+        "$AAPL and $TSLA rose; $BTC/$ETH pair",
+        "I paid $5 for x_1 and $6 for x_2",
     ],
 )
 def test_prices_are_no_formulas(text: str) -> None:
@@ -164,6 +169,16 @@ def test_a_line_that_begins_with_an_escaped_bracket_does_not_split_its_paragraph
         ("$$\nx\n$$.", ["$$\nx\n$$."]),
         ("$$ x^2 $$,", ["$$ x^2 $$,"]),
         ("$$\nx\n$$ where x is one", ["$$\nx\n$$"]),
+        ("$$\na\n> b\n$$", ["$$\na\n> b\n$$"]),
+        ("so \\(a\n= b\\) and", ["\\(a\n= b\\)"]),
+        ("so $$a\n= b$$ and", ["$$a\n= b$$"]),
+        ("so \\begin{align} x = 1 \\end{align} and", ["\\begin{align} x = 1 \\end{align}"]),
+        ("## $$E = mc^2$$", ["$$E = mc^2$$"]),
+        ("x[^1]\n\n[^1]: y $z$", ["$z$"]),
+        ("1. one\n$$\nx = 1\n$$\n2. two", ["$$\nx = 1\n$$"]),
+        # an answer that was stopped
+        ("so:\n\n\\[\n\\frac{a}{b} \\\\\nc", ["\\[\n\\frac{a}{b} \\\\\nc"]),
+        ("so: $$\nx^2\n- y", ["$$\nx^2\n- y"]),
         ("\\begin{cases}\na\n\nb\n\\end{cases}", ["\\begin{cases}\na\n\nb\n\\end{cases}"]),
         ("> $$\n> a\n>\n> b\n> $$", ["$$\na\n\nb\n$$"]),
         ("- one: $$\n  - q\n  $$\n- two", ["$$\n- q\n$$"]),
@@ -180,6 +195,7 @@ def test_displayed_formulas(text: str, expected: list[str] | None) -> None:
     ("row", "cells"),
     [
         ("| abs | $|x|$ |", ["abs", "$|x|$"]),
+        (r"| \(|x|\) | b |", [r"\(|x|\)", "b"]),
         ("| $|a| + |b|$ | $c$ |", ["$|a| + |b|$", "$c$"]),
         ("| $P(A | B)$ | b |", ["$P(A | B)$", "b"]),
         ("| $a | b$ |", ["$a", "b$"]),
@@ -206,6 +222,10 @@ def test_the_text_around_a_formula_stays() -> None:
         "kill $$\nThen wait for it.\n\nkill $$",
         "$$\n\nThen we see that.\n\n$$",
         "$$\n```\ncode\n```\n$$",
+        "kill $$\nwait $$",
+        "a $$ b\n\nc $$ d",
+        "The PID is $$\nand the parent is $$",
+        "price $$\n\nnot a formula",
         "$$\n" + "x + y\n" * 1_000 + "$$",
     ],
 )
@@ -318,7 +338,7 @@ def _applied(
 @pytest.mark.parametrize(
     "piece",
     ["$$\n", "\\[\n", "$", "$5 ", "$x ", "\\(", "\\(x ", "$$x\n\n", "a $$\n", "a \\[ x\n", "$$$"]
-    + ["\\begin{align}\n", "$x^", "\\[\n\nfoo bar\n", "\\[\n"],
+    + ["| \\(x|", "|$x|", "\\begin{align}\n", "\\begin{align}", "$x^", "\\[\n\nfoo bar\n", "\\[\n"],
 )
 def test_many_marks_cost_little(piece: str) -> None:
     """The work grows with the text, not with its square."""

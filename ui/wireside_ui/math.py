@@ -39,8 +39,8 @@ _CLOSINGS = {
     r"\[": re.compile(r"(?<!\\)(?:\\\\)*\\\]"),
 }
 _AFTER = re.compile(r"[.,;:!?。，；：]?")
-_STRUCTURE = re.compile(r"(?:`{3}|~{3}|#{1,6}[ \t]+\S|>)")
-"""Beginnings of lines that end a formula: a fence, a heading, a quotation."""
+_STRUCTURE = re.compile(r"(?:`{3}|~{3}|#{1,6}[ \t]+\S)")
+"""Beginnings of lines that end a formula: a fence, a heading."""
 
 
 def register(md: MarkdownIt) -> None:
@@ -63,8 +63,8 @@ class _Formula:
     source: str
     last_line: int
     end: int
-    is_open: bool = False
-    """The text ends before the formula does: it may still be closed."""
+    is_unclosed: bool = False
+    """The text ends before the formula does."""
 
 
 @dataclass(slots=True)
@@ -101,8 +101,8 @@ def _math_block(state: StateBlock, start: int, end: int, silent: bool) -> bool:
         # text follows: in lines of its own it is a group, in one line it is part of a sentence
         return formula.last_line != start and (silent or _group(state, start, end, silent))
     if silent:
-        # one that is still open interrupts no paragraph: they settle together
-        return not formula.is_open
+        # one that may still be closed, or not, interrupts no paragraph: they settle together
+        return not (formula.is_unclosed and state.env.get("tail"))
     _push_formula(state, formula, rest, start)
     state.line = formula.last_line + 1
     return True
@@ -188,7 +188,7 @@ _SETEXT = re.compile(r"=+|-+")
 def _push_formula(state: StateBlock, formula: _Formula, after: str, line: int) -> None:
     token = state.push("math_block", "div", 0)
     token.content = formula.source + after
-    token.meta = {"open": formula.is_open}
+    token.meta = {"open": formula.is_unclosed and bool(state.env.get("tail"))}
     token.map = [line, formula.last_line + 1]
 
 
@@ -251,20 +251,25 @@ def _formula(
     last = _last_line(state, start, closing, end, in_text=in_text)
     if last is None:
         return None
-    is_open = last >= end
+    is_unclosed = last >= end
     last = min(last, end - 1)
     lines = [state.src[opening.start() : state.eMarks[start]].rstrip()]
     lines += [_line(state, line) for line in range(start + 1, last)]
     begin = state.bMarks[last] + state.tShift[last]
-    found = None if is_open else closing.search(state.src, begin, state.eMarks[last])
+    found = None if is_unclosed else closing.search(state.src, begin, state.eMarks[last])
     stop = found.end() if found else state.eMarks[last]
     if last > start:
         lines.append(state.src[begin:stop])
     source = "\n".join(lines).rstrip()
-    inner = source[len(opening[0]) :] if is_open else source[len(opening[0]) : -2]
-    if not is_open and not inner.strip():
-        return None
-    return _Formula(source, last, stop, is_open)
+    inner = source[len(opening[0]) :] if is_unclosed else source[len(opening[0]) : -2]
+    if is_unclosed:
+        # of an answer that was stopped in it the source stays whole, if it looks like one
+        is_formula = bool(state.env.get("tail")) or _has_marks(inner)
+    elif in_text and not opening[1]:
+        is_formula = _is_after_text(inner)
+    else:
+        is_formula = bool(inner.strip())
+    return _Formula(source, last, stop, is_unclosed) if is_formula else None
 
 
 def _last_line(
@@ -283,8 +288,9 @@ def _last_line(
         ]
     at = bisect_left(lines, start + 1)
     last = lines[at] if at < len(lines) and lines[at] < end else end
-    may_grow = bool(state.env.get("tail")) and end >= len(state.bMarks) - 1
-    if last == end and not may_grow:
+    is_at_end = end >= len(state.bMarks) - 1
+    may_grow = is_at_end and bool(state.env.get("tail"))
+    if last == end and not is_at_end:
         return None
     if state.bMarks[min(last, end - 1)] - state.bMarks[start] > MAX_MATH_CHARS:
         return None
@@ -297,7 +303,8 @@ def _last_line(
             break  # the line itself may still become anything
         text = _line(state, line)
         is_doubtful = in_text or is_after_blank or state.sCount[line] < state.blkIndent
-        if _STRUCTURE.match(text) or (is_doubtful and _is_prose(text)):
+        is_quote = text.startswith(">") and (is_doubtful or last == end)
+        if is_quote or _STRUCTURE.match(text) or (is_doubtful and _is_prose(text)):
             memory.blocked[closing.pattern] = _Blocked(start, line)
             return None
         is_after_blank = False
@@ -307,13 +314,13 @@ def _last_line(
 # ---- formulas in tables --------------------------------------------------------------------------
 
 _BAR = "\ufdd1"  # a noncharacter, which stands for a bar while cells are told apart
-_ROW = re.compile(r"^[ \t>]*\|.*\$.*$", re.MULTILINE)
-_IN_ROW = re.compile(r"(?<![\\$])\$((?:\\.|[^$\\\n])+)\$(?!\$)|\\\(((?:(?!\\\)).)+)\\\)")
+_ROW = re.compile(r"^[ \t>]*\|.*[$(].*$", re.MULTILINE)
+_IN_ROW = re.compile(r"(?<![\\$])\$((?:\\.|[^$\\\n])+)\$(?!\$)|\\\(((?:(?!\\\)).){1,500})\\\)")
 
 
 def _hide_bars(state: StateCore) -> None:
     """Keep the bars of formulas in rows of tables, as in ``| $|x|$ |``, from ending their cells."""
-    if "$" not in state.src or "|" not in state.src:
+    if "|" not in state.src or not ("$" in state.src or r"\(" in state.src):
         return
     state.src = _ROW.sub(lambda row: _IN_ROW.sub(_without_bars, row[0]), state.src)
 
@@ -345,37 +352,46 @@ def _show_bars(state: StateCore) -> None:
 def _math_inline(state: StateInline, silent: bool) -> bool:
     r"""``\( … \)`` and ``$ … $``, and ``\[ … \]`` and ``$$ … $$`` inside a line."""
     src, pos, end = state.src, state.pos, state.posMax
-    if src.startswith("$", pos):
-        run = _DOLLARS.match(src, pos, end)
-        assert run is not None
-        if len(run[0]) > 2:  # a range of prices: "$$$"
-            if not silent:
-                state.pending += run[0]
-            state.pos = run.end()
-            return True
-        opening = run[0]
-        close = _dollar_close(src, pos, end) if opening == "$" else _dollars_close(src, pos, end)
-    elif src.startswith((r"\(", r"\["), pos):
-        opening = src[pos : pos + 2]
-        close = _bracket_close(src, pos, end)
-    else:
-        return False
+    run = _DOLLARS.match(src, pos, end)
+    if run and len(run[0]) > 2:
+        return _push_text(state, run[0], silent)  # a range of prices: "$$$"
+    close = _inline_close(src, pos, end)
     if close < 0:
-        if opening != "$$":
-            return False
-        if not silent:  # or the second one would be looked at alone
-            state.pending += opening
-        state.pos = pos + 2
-        return True
+        # or the second dollar would be looked at alone
+        return run is not None and len(run[0]) == 2 and _push_text(state, run[0], silent)
     if not silent:
         token = state.push("math_inline", "math", 0)
         token.content = src[pos:close]
-        token.meta = {"display": opening in ("$$", r"\[")}
+        token.meta = {"display": src.startswith(("$$", r"\[", r"\begin"), pos)}
     state.pos = close
     return True
 
 
+def _push_text(state: StateInline, text: str, silent: bool) -> bool:
+    if not silent:
+        state.pending += text
+    state.pos += len(text)
+    return True
+
+
+def _inline_close(src: str, pos: int, end: int) -> int:
+    """Where the formula ends that begins at ``pos``, -1 if none does."""
+    if src.startswith("$$", pos):
+        return _dollars_close(src, pos, end)
+    if src.startswith("$", pos):
+        return _dollar_close(src, pos, end)
+    if src.startswith((r"\(", r"\["), pos):
+        return _bracket_close(src, pos, end)
+    environment = _ENVIRONMENT.match(src, pos, end)
+    if not environment:
+        return -1
+    closing = rf"\end{{{environment[1]}}}"
+    close = src.find(closing, pos, min(end, pos + MAX_MATH_CHARS))
+    return close + len(closing) if close > 0 else -1
+
+
 _DOLLARS = re.compile(r"\$+")
+_ENVIRONMENT = re.compile(rf"\\begin\{{((?:{_ENVIRONMENTS})\*?)\}}")
 _TO_DOLLAR = re.compile(r"((?:[^$\\]|\\.)*)(\$+)", re.DOTALL)
 
 
@@ -542,7 +558,7 @@ def _is_calculation(inner: str) -> bool:
         is_coefficient = word.start() > 0 and inner[word.start() - 1].isdecimal()
         if not word[0].isascii() or word[0].isupper() or len(word[0]) > 3 or not is_coefficient:
             return False
-    if inner[-1] in "+-*/=<>.,:(":
+    if inner[-1] in "+-*/=<>.,:(" or re.search("[→≈~–—]", inner):  # from one price to another
         return False
     has_letter = re.search(r"[A-Za-z]", inner) is not None
     is_product = re.search(r"\d[A-Za-z]", inner) is not None
@@ -572,12 +588,18 @@ def _is_in_parentheses(inner: str) -> bool:
         return False
     if _has_marks(inner) or "\\" in inner:
         return True
-    if _CODE_SIGNS.search(inner.strip()) or _PROSE.search(inner) or _LITTLE_WORDS.search(inner):
+    inner = " ".join(inner.split())
+    if _CODE_SIGNS.search(inner) or _PROSE.search(inner) or _LITTLE_WORDS.search(inner):
         return False
     if _SPACELESS.search(inner):
         return bool(_OPERATOR.search(inner))
     words = re.findall(r"[^\W\d_]{4,}", inner)
     return not words or bool(_OPERATOR.search(inner))
+
+
+def _is_after_text(inner: str) -> bool:
+    """Whether what two dollars enclose, from the end of a line of text on, is a formula."""
+    return bool(inner.strip()) and (_has_marks(inner) or _is_in_parentheses(inner))
 
 
 def _is_display(opening: str, inner: str) -> bool:
@@ -592,9 +614,7 @@ def _is_display(opening: str, inner: str) -> bool:
     if not _is_balanced(inner) or stripped[0] in ".,;:)]}&>/|-" or stripped[-1] in "-/:+*(&|":
         return False
     if opening == "$$":
-        return " | " not in inner and (
-            not _SPACELESS.search(inner) or bool(_OPERATOR.search(inner))
-        )
+        return " | " not in inner and _is_in_parentheses(inner)
     # escaped brackets: "\[1\]", "\[x\]", "\[see below\]", "\[--key=value\]"
     has_words = re.search(r"[^\W\d_]{3,}", inner) is not None
     is_padded = inner[0].isspace() and inner[-1].isspace()
