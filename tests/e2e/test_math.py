@@ -240,6 +240,29 @@ def test_who_reads_the_end_stays_there_when_formulas_come(server: str, page: Pag
     )
 
 
+def test_a_growing_answer_is_read_out_with_its_source(
+    show: Callable[..., Page], page: Page, do: Do
+) -> None:
+    show("$x$")
+    do("append", id="g", question="Q", state="streaming")
+    do("feed", id="g", pieces=["It is $x^2$. ", "And then\n\n$$\ny^2\n$$\n\n", "more."])
+    do("finish", id="g")
+    announcer = page.get_by_test_id("announcer")
+    expect(announcer).to_contain_text("It is $x^2$.")
+    expect(announcer).to_contain_text("$$ y^2 $$")
+
+
+def test_the_source_is_shown_where_the_renderer_does_not_come(
+    server: str, page: Page, do: Do
+) -> None:
+    page.route("**/katex.min.js*", lambda route: route.abort())
+    page.goto(f"{server}/")
+    page.wait_for_selector(".ws-scroller")
+    do("append", id="a", question="Q", html=render("So $x^2$.", MARKUP))
+    expect(page.locator(".ws-tex")).to_be_visible()
+    expect(page.locator(".ws-prose p")).to_have_text("So $x^2$.")
+
+
 def test_a_wide_formula_is_scrolled_by_the_keyboard(show: Callable[..., Page]) -> None:
     long = " + ".join(f"a_{{{n}}}" for n in range(80))
     page = show(f"$${long}$$\n\n$$x$$\n")
