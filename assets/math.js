@@ -1,5 +1,5 @@
 // Draws formulas with KaTeX. Their elements hold their source with its delimiters, as `wireside_ui/math.py` writes it;
-// drawn, they keep it as their label, which is what is read out and copied. The chat page loads this file with
+// drawn, they keep it in `data-source` and as their label, which is what is copied and read out. The chat page loads this file with
 // katex/katex.min.js and katex/mhchem.min.js before it; HTML exports contain all three.
 "use strict";
 
@@ -18,7 +18,7 @@ window.wiresideMath ??= (() => {
   const EMS = { em: 1, ex: 0.431, mu: 1 / 18, pt: 0.1, mm: 0.285, cm: 2.85, in: 7.23, bp: 0.1, pc: 1.2, dd: 0.107, cc: 1.28, nd: 0.107, nc: 1.28, sp: 1.5e-6, px: 0.1 };
 
   function sourceOf(el) {
-    return el.getAttribute("aria-label") ?? el.textContent;
+    return el.dataset.source ?? el.textContent;
   }
 
   // The parts of a source: {tex, isDisplay, after}, where `after` is the punctuation that follows a displayed formula.
@@ -100,12 +100,18 @@ window.wiresideMath ??= (() => {
     const isGrowing = el.dataset.open !== undefined;
     try {
       el.replaceChildren(...draw(source));
+      el.dataset.source = source;
       el.setAttribute("aria-label", source);
       el.dataset.drawn = "1";
       if (el.matches(".ws-math")) scrolled.observe(el);
     } catch {
-      if (isGrowing && el.dataset.drawn === "1") return el.setAttribute("aria-label", source); // what was drawn of it stays
+      if (isGrowing && el.dataset.drawn === "1") {
+        el.dataset.source = source; // what was drawn of it stays
+        el.setAttribute("aria-label", source);
+        return;
+      }
       el.textContent = source;
+      delete el.dataset.source;
       el.removeAttribute("aria-label");
       el.dataset.drawn = "0";
     }

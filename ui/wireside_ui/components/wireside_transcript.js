@@ -86,7 +86,7 @@ const FORMULA_LOAD_MS = 10000; // until their sources are shown all the same
 const LOAD_AGAIN_MS = 15000;
 
 const isFormula = (node) => node.nodeType === Node.ELEMENT_NODE && node.classList.contains("ws-tex");
-const formulaSource = (el) => el.getAttribute("aria-label") ?? el.textContent;
+const formulaSource = (el) => el.dataset.source ?? el.textContent;
 
 // A formula that grows is drawn over what is there, so that nothing flickers.
 function morphFormula(old, fresh) {
@@ -358,7 +358,7 @@ export default {
     for (const name of ["mouseover", "focusin"]) this.scroller.addEventListener(name, (event) => this.showWhere(event.target.closest(".ws-prose a")));
     for (const name of ["mouseleave", "focusout"]) this.scroller.addEventListener(name, () => this.showWhere(null));
     this.$el.addEventListener("keydown", (event) => this.onKey(event));
-    this.scroller.addEventListener("copy", (event) => this.onCopy(event));
+    this.scroller.addEventListener("copy", (event) => this.copySelection(event));
     this.closer = (event) => this.menu && !this.menu.el.parentElement.contains(event.target) && this.closeMenu();
     document.addEventListener("pointerdown", this.closer);
     this.observer = new ResizeObserver(() => this.onResize());
@@ -1194,7 +1194,7 @@ export default {
     },
 
     // Ctrl+C: formulas as their source, HTML without the colours of this page.
-    onCopy(event) {
+    copySelection(event) {
       if (event.defaultPrevented || event.target.closest?.("input, textarea")) return;
       const selected = selectedIn(this.scroller);
       if (!selected) return;
