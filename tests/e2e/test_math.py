@@ -263,6 +263,36 @@ def test_the_source_is_shown_where_the_renderer_does_not_come(
     expect(page.locator(".ws-prose p")).to_have_text("So $x^2$.")
 
 
+def test_what_is_read_does_not_move_when_formulas_above_are_drawn(
+    server: str, page: Page, do: Do
+) -> None:
+    held: list[Any] = []
+    page.route("**/math.js*", lambda route: held.append(route))
+    page.goto(f"{server}/")
+    page.wait_for_selector(".ws-scroller")
+    tall = "$$\n\\begin{matrix} a \\\\ b \\\\ c \\\\ d \\\\ e \\\\ f \\\\ g \\end{matrix}\n$$\n\n"
+    do("append", id="a", question="Q", html=render(tall * 3, MARKUP))
+    do("append", id="b", question="Read me", html=render("word " * 600, MARKUP))
+    place = """() => {
+        const log = document.querySelector(".ws-scroller").getBoundingClientRect();
+        return document.querySelector("[data-id=b]").getBoundingClientRect().top - log.top;
+    }"""
+    expect(page.locator("[data-id=b] .ws-prose p")).to_be_visible()
+    page.mouse.move(400, 300)
+    page.evaluate("document.querySelector('[data-id=b]').scrollIntoView()")
+    page.mouse.wheel(0, -40)
+    page.wait_for_function(f"Math.abs(({place})() - 40) < 8")
+    before = page.evaluate(place)
+    height = page.evaluate("document.querySelector('[data-id=a]').offsetHeight")
+    while not held:
+        page.wait_for_timeout(20)
+    held[0].continue_()
+    expect(page.locator(".katex")).to_have_count(3)
+    page.wait_for_timeout(200)
+    assert page.evaluate("document.querySelector('[data-id=a]').offsetHeight") != height
+    assert abs(page.evaluate(place) - before) < 4
+
+
 def test_a_wide_formula_is_scrolled_by_the_keyboard(show: Callable[..., Page]) -> None:
     long = " + ".join(f"a_{{{n}}}" for n in range(80))
     page = show(f"$${long}$$\n\n$$x$$\n")

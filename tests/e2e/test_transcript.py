@@ -108,7 +108,8 @@ NORMAL = """([id, html]) => {
     for (const el of root.querySelectorAll('.ws-image')) el.removeAttribute('aria-label');
     for (const el of root.querySelectorAll('.ws-tex[data-drawn]')) {
       el.textContent = el.dataset.source ?? el.textContent;
-      for (const name of ['aria-label', 'data-drawn', 'data-source', 'tabindex']) el.removeAttribute(name);
+      const added = ['aria-label', 'data-drawn', 'data-source', 'tabindex'];
+      for (const name of added) el.removeAttribute(name);
     }
     const drawn = root.querySelectorAll('.ws-has-diagram');
     for (const el of drawn) el.classList.remove('ws-has-diagram');
