@@ -81,6 +81,10 @@ class _Lines:
 
     closings: dict[str, list[int]] = field(default_factory=dict)
     blocked: dict[str, _Blocked] = field(default_factory=dict)
+    unclosed: dict[tuple[str, bool, int], int] = field(default_factory=dict)
+    """By closing mark, place and indent: the line from which on nothing ends a formula."""
+    without_marks: dict[str, int] = field(default_factory=dict)
+    """The line from which on nothing is a sign of TeX."""
 
 
 def _math_block(state: StateBlock, start: int, end: int, silent: bool) -> bool:
@@ -91,9 +95,11 @@ def _math_block(state: StateBlock, start: int, end: int, silent: bool) -> bool:
     opening = _OPENING.match(state.src, begin, state.eMarks[start])
     if not opening:
         return False
-    formula = _formula(state, start, opening, end, in_text=False)
+    formula = _formula(state, start, opening, end, in_text=False, silent=silent)
     if formula is None:
         return False
+    if silent and formula.is_unclosed and state.env.get("tail"):
+        return False  # it may still be closed, or not: the paragraph and it settle together
     rest = state.src[formula.end : state.eMarks[formula.last_line]].strip()
     mark = _AFTER.match(rest)
     assert mark is not None
@@ -101,8 +107,7 @@ def _math_block(state: StateBlock, start: int, end: int, silent: bool) -> bool:
         # text follows: in lines of its own it is a group, in one line it is part of a sentence
         return formula.last_line != start and (silent or _group(state, start, end, silent))
     if silent:
-        # one that may still be closed, or not, interrupts no paragraph: they settle together
-        return not (formula.is_unclosed and state.env.get("tail"))
+        return True
     _push_formula(state, formula, rest, start)
     state.line = formula.last_line + 1
     return True
@@ -235,9 +240,15 @@ def _closing(opening: re.Match[str]) -> re.Pattern[str]:
 
 
 def _formula(
-    state: StateBlock, start: int, opening: re.Match[str], end: int, *, in_text: bool
+    state: StateBlock,
+    start: int,
+    opening: re.Match[str],
+    end: int,
+    *,
+    in_text: bool,
+    silent: bool = False,
 ) -> _Formula | None:
-    """The formula that ``opening`` begins, if it is one."""
+    """The formula that ``opening`` begins, if it is one. ``silent``: its source is not needed."""
     closing = _closing(opening)
     first = state.src[opening.end() : state.eMarks[start]]
     closed = closing.search(state.src, opening.end(), state.eMarks[start])
@@ -252,6 +263,11 @@ def _formula(
     if last is None:
         return None
     is_unclosed = last >= end
+    memory: _Lines = state.env["math_lines"]
+    if is_unclosed and start >= memory.without_marks.get(closing.pattern, end):
+        return None
+    if silent and is_unclosed and state.env.get("tail"):
+        return _Formula("", end - 1, state.eMarks[end - 1], is_unclosed)
     last = min(last, end - 1)
     lines = [state.src[opening.start() : state.eMarks[start]].rstrip()]
     lines += [_line(state, line) for line in range(start + 1, last)]
@@ -265,11 +281,27 @@ def _formula(
     if is_unclosed:
         # of an answer that was stopped in it the source stays whole, if it looks like one
         is_formula = bool(state.env.get("tail")) or _has_marks(inner)
+        if not is_formula:
+            memory.without_marks[closing.pattern] = start
     elif in_text and not opening[1]:
         is_formula = _is_after_text(inner)
     else:
         is_formula = bool(inner.strip())
     return _Formula(source, last, stop, is_unclosed) if is_formula else None
+
+
+def _next_closing(
+    state: StateBlock, memory: _Lines, start: int, closing: re.Pattern[str], end: int
+) -> int:
+    """The first line behind ``start`` that has the closing mark, ``end`` without one."""
+    lines = memory.closings.get(closing.pattern)
+    if lines is None:
+        count = len(state.bMarks) - 1
+        lines = memory.closings[closing.pattern] = [
+            n for n in range(count) if closing.search(state.src, state.bMarks[n], state.eMarks[n])
+        ]
+    at = bisect_left(lines, start + 1)
+    return lines[at] if at < len(lines) and lines[at] < end else end
 
 
 def _last_line(
@@ -280,20 +312,16 @@ def _last_line(
     blocked = memory.blocked.get(closing.pattern)
     if blocked and blocked.first <= start < blocked.last:
         return None
-    lines = memory.closings.get(closing.pattern)
-    if lines is None:
-        count = len(state.bMarks) - 1
-        lines = memory.closings[closing.pattern] = [
-            n for n in range(count) if closing.search(state.src, state.bMarks[n], state.eMarks[n])
-        ]
-    at = bisect_left(lines, start + 1)
-    last = lines[at] if at < len(lines) and lines[at] < end else end
+    last = _next_closing(state, memory, start, closing, end)
     is_at_end = end >= len(state.bMarks) - 1
     may_grow = is_at_end and bool(state.env.get("tail"))
     if last == end and not is_at_end:
         return None
     if state.bMarks[min(last, end - 1)] - state.bMarks[start] > MAX_MATH_CHARS:
         return None
+    key = (closing.pattern, in_text, state.blkIndent)
+    if last == end and start >= memory.unclosed.get(key, end):
+        return end
     is_after_blank = False
     for line in range(start + 1, last):
         if state.isEmpty(line):
@@ -308,6 +336,8 @@ def _last_line(
             memory.blocked[closing.pattern] = _Blocked(start, line)
             return None
         is_after_blank = False
+    if last == end:
+        memory.unclosed[key] = min(start, memory.unclosed.get(key, end))
     return last
 
 
