@@ -46,6 +46,7 @@ DRIVE = """async (rows) => {
   }
   while (transcript.queue.length) await new Promise((resolve) => setTimeout(resolve, 5));
   await Promise.all(drawings);
+  await transcript.formulasReady();
   transcript.drawDiagram = drawDiagram;
   // all of them on the page at once, not only those that somebody would see
   transcript.observer.disconnect();

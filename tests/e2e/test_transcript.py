@@ -109,6 +109,11 @@ NORMAL = """([id, html]) => {
       el.removeAttribute('aria-label');
       for (const node of [...el.childNodes]) if (node.data === ' ') node.remove();
     }
+    for (const el of root.querySelectorAll('.ws-tex[data-drawn]')) {
+      el.textContent = el.dataset.source ?? el.textContent;
+      const added = ['aria-label', 'data-drawn', 'data-source', 'tabindex'];
+      for (const name of added) el.removeAttribute(name);
+    }
     for (const el of root.querySelectorAll('.ws-table, div.ws-math'))
       for (const name of ['tabindex', 'role', 'aria-label']) el.removeAttribute(name);
     const drawn = root.querySelectorAll('.ws-has-diagram');

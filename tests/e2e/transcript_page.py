@@ -20,6 +20,7 @@ ASSETS = Path(__file__).parents[2] / "assets"
 RICH = (Path(__file__).parent / "rich_answer.md").read_text(encoding="utf-8")
 
 app = FastAPI()
+app.mount("/assets", StaticFiles(directory=ASSETS))
 transcripts: list[Transcript] = []
 streams: dict[str, BlockStream] = {}
 events: list[dict[str, Any]] = []

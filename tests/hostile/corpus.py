@@ -751,6 +751,24 @@ def _math() -> Iterator[str]:
     yield "$" + "{" * 400 + "@JS@$"
 
 
+def _tex() -> Iterator[str]:
+    """What a renderer of TeX could be made to do; after all others, whose numbers stay."""
+    commands = (
+        r"\def\a{@JS@@JS@@JS@}\def\b{\a\a\a\a\a\a\a\a}\def\c{\b\b\b\b\b\b\b\b}\c\c\c\c\c\c\c\c",
+        r"\newcommand{\x}[1]{#1#1#1#1}\x{\x{\x{\x{\x{\x{\x{\x{@JS@}}}}}}}}",
+        r"\let\text\href \text{javascript:@JS@}{x}",
+        r"\gdef\text{\href{javascript:@JS@}} \htmlStyle{background:url(@URL@)}{x}",
+        r"\ce{<script>@JS@</script>} \pu{@URL@}",
+        r"\!\!\!\!\!\!\!\!\!\!\!\!\!\!\!\!\!\!\!\!\text{@JS@}",
+        r"\smash{\rule{30em}{30em}} \text{@JS@}",
+        r"\raisebox{39em}{\raisebox{39em}{@JS@}} \rlap{@JS@} \mathllap{@JS@}",
+        r"\texttip{x}{@JS@} \mathtip{x}{\href{@URL@}{y}} \toggle{x}{@JS@}\endtoggle",
+        r"\tag{\href{javascript:@JS@}{1}} \text{\htmlId{app}{@JS@}}",
+    )
+    for command, (opening, closing) in product(commands, (("$", "$"), ("$$\n", "\n$$"))):
+        yield f"{opening}{command}{closing}"
+
+
 def _mermaid() -> Iterator[str]:
     flow = (
         'click A href "javascript:@JS@"',
@@ -1155,4 +1173,5 @@ _CLASSES = {
     "polyglot": _polyglots,
     "breakout": _breakouts,
     "harmless tag": _harmless_tags,
+    "tex": _tex,
 }

@@ -15,8 +15,9 @@
       if (["srcdoc", "formaction", "ping", "srcset", "action", "background", "poster", "xlink:href"].includes(name)) say(el, `attribute ${name}`);
       if (name === "href" && !/^(https?:\/\/|mailto:)/.test(value) && el.closest(".ws-prose")) say(el, "address");
       if (name === "src" && !/^data:image\/svg\+xml;charset=utf-8,/.test(value)) say(el, "source");
+      if (name === "style" && el.closest(".katex")) continue; // KaTeX's own: its class is not for others
       if (["style", "id", "data-action", "data-testid", "contenteditable", "popover", "tabindex"].includes(name) && el.closest(".ws-prose") && !isOurs(el)
-        && !el.matches('pre[tabindex="0"], .ws-fn[tabindex="0"], .ws-diagram')) say(el, `attribute ${name}`);
+        && !el.matches('pre[tabindex="0"], .ws-fn[tabindex="0"], .ws-math[tabindex="0"], .ws-diagram')) say(el, `attribute ${name}`);
     }
     if (el.localName === "a" && el.closest(".ws-prose")) {
       if (el.target !== "_blank" || !el.relList.contains("noopener") || !el.relList.contains("noreferrer")) say(el, "a link that keeps a tie to the page");
@@ -51,7 +52,7 @@
       if (!el.closest(".ws-prose")) continue;
       const { position } = getComputedStyle(el);
       if (position === "fixed" || position === "sticky") say(el, `position ${position}`);
-      if (position === "absolute" && !el.matches(".ws-has-diagram > pre")) say(el, "position absolute");
+      if (position === "absolute" && !el.matches(".ws-has-diagram > pre, .katex *")) say(el, "position absolute");
       if (reachesOut(el, el.closest(".ws-prose"))) say(el, "out of its message");
     }
   }

@@ -52,6 +52,9 @@ def test_both_packages_and_the_assets_are_inside(wheel: Path) -> None:
     for name in ("wireside/app.py", "wireside_ui/mount.py", "wireside/py.typed"):
         assert name in names
     assert any(name.startswith("wireside/_assets/css/") for name in names)
+    for name in ("math.js", "katex/katex.min.js", "katex/LICENSE", "katex/LICENSE-mhchem"):
+        assert f"wireside/_assets/{name}" in names
+    assert sum(name.startswith("wireside/_assets/katex/fonts/") for name in names) == 20
     assert any(name.startswith("wireside/testing/") for name in names)
     assert any(name.endswith(".js") and name.startswith("wireside_ui/") for name in names)
     assert not any(name.startswith(("tests/", "benchmarks/", "wireside/tests")) for name in names)

@@ -369,6 +369,8 @@ _UNDECIDED = re.compile(
         | [-+*\d.)\s>]*(?:`{3}|~{3}).*
         # a formula, if the line ends so
         | [-+*\d.)\s>]*(?:\$\$|\\\[|\\begin\b).*
+        # the mark of a formula may be half of it
+        | .*[$\\]
         # a link, a definition, a footnote
         | [-+*\d.)\s>]*\[[^\]]*\]?
         | [-+*\d.)\s>]*\[[^\]]*\]:.*

@@ -16,14 +16,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
 from functools import lru_cache
 from typing import Any, TypeVar, cast
-from xml.etree import ElementTree as ET  # only written here
 
 import nh3
-from latex2mathml.converter import convert_to_element
 from markdown_it import MarkdownIt
 from markdown_it.common.utils import unescapeAll
 from markdown_it.renderer import RendererHTML
-from markdown_it.rules_block import StateBlock
 from markdown_it.rules_core import StateCore
 from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
@@ -36,6 +33,7 @@ from pygments.token import Comment, Generic, Keyword, Literal, Name, Number, Ope
 from pygments.token import _TokenType as TokenType
 from pygments.util import ClassNotFound
 
+from wireside_ui import math
 from wireside_ui.autolinks import bare_links
 from wireside_ui.destinations import MAX_URL_CHARS, Destination, destination, says_it
 from wireside_ui.emphasis import (
@@ -71,14 +69,10 @@ comment for one: 24 KB made for that took half a minute, in which nobody was ser
 TOKENS_A_LOOK = 16
 """Tokens from one look at the clock to the next: it costs as much as a token."""
 
-MAX_MATH_CHARS = 4_000
-MAX_INLINE_MATH_CHARS = 500
 MAX_TITLE_CHARS = 200
 MAX_REFERENCE_CHARS = 200_000
 """Of addresses that links by reference have in one text, or four times the text."""
 
-MAX_MATH_EM = 40.0
-"""The longest length in a formula; what leads back over other text is at most 1 em."""
 
 _FOOTNOTE_RULES = ("ref", "block_open", "block_close", "open", "close", "anchor")
 
@@ -124,13 +118,7 @@ class Markup:
         for rule in _FOOTNOTE_RULES:  # ours in place of the plugin's, which need ids
             name = f"footnote_{rule}"
             renderer.rules[name] = getattr(renderer, name)
-        self._md.block.ruler.before(
-            "fence",
-            "math_block",
-            _math_block,
-            {"alt": ["paragraph", "reference", "blockquote", "list"]},
-        )
-        self._md.inline.ruler.before("escape", "math_inline", _math_inline)
+        math.register(self._md)
         self._md.core.ruler.before("inline", "repair", _repair_last_inline)
         self._md.core.ruler.before("inline", "item_paragraphs", _hide_lone_item_paragraphs)
         self._md.core.ruler.push("inline_finish", self._finish_inlines)
@@ -544,12 +532,13 @@ class _Renderer(RendererHTML):
         )
 
     def math_inline(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: Env) -> str:
-        if not tokens[idx].meta["display"]:
-            return math_html(tokens[idx].content, display=False)
-        return f'<span class="ws-math">{math_html(tokens[idx].content, display=True)}</span>'
+        source = html_text.escape(tokens[idx].content)
+        return f'<span class="{math.classes(tokens[idx])}" role="math">{source}</span>'
 
     def math_block(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: Env) -> str:
-        return f'<div class="ws-math">{math_html(tokens[idx].content, display=True)}</div>'
+        source = html_text.escape(tokens[idx].content)
+        is_open = ' data-open="1"' if tokens[idx].meta["open"] else ""
+        return f'<div class="{math.classes(tokens[idx])}" role="math"{is_open}>{source}</div>'
 
     def footnote_ref(
         self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: Env
@@ -597,71 +586,6 @@ def _cell(token: Token) -> str:
     return f"<{token.tag}{span}{place}>"
 
 
-_MATH_TAGS = frozenset(
-    [
-        "math",
-        "mrow",
-        "mi",
-        "mn",
-        "mo",
-        "ms",
-        "mtext",
-        "mspace",
-        "mfrac",
-        "msqrt",
-        "mroot",
-        "msub",
-        "msup",
-        "msubsup",
-        "munder",
-        "mover",
-        "munderover",
-        "mtable",
-        "mtr",
-        "mtd",
-        "mstyle",
-        "menclose",
-        "mpadded",
-        "mphantom",
-        "mmultiscripts",
-        "mprescripts",
-        "none",
-    ]
-)
-_MATH_ATTRIBUTES = frozenset(
-    [
-        "display",
-        "displaystyle",
-        "scriptlevel",
-        "mathvariant",
-        "mathcolor",
-        "mathsize",
-        "stretchy",
-        "fence",
-        "form",
-        "separator",
-        "largeop",
-        "movablelimits",
-        "accent",
-        "accentunder",
-        "minsize",
-        "maxsize",
-        "symmetric",
-        "lspace",
-        "rspace",
-        "width",
-        "height",
-        "depth",
-        "linethickness",
-        "columnalign",
-        "columnspacing",
-        "columnlines",
-        "rowspacing",
-        "rowlines",
-        "notation",
-        "linebreak",
-    ]
-)
 _CLEANER = nh3.Cleaner(
     tags={
         *[
@@ -701,7 +625,6 @@ _CLEANER = nh3.Cleaner(
         *PAIRED_TAGS - {"strike"},
         "details",
         "summary",
-        *_MATH_TAGS,
     },
     attributes={
         "a": {"href", "title"},
@@ -710,27 +633,26 @@ _CLEANER = nh3.Cleaner(
         "img": {"src", "alt"},
         "ol": {"start"},
         "li": {"data-fn"},
-        "div": {"data-lang"},
+        "div": {"data-lang", "data-open"},
         "span": {"data-on", "aria-label"},
         "sup": {"data-fn"},
-        **{tag: set(_MATH_ATTRIBUTES) for tag in _MATH_TAGS},
     },
     tag_attribute_values={
         "a": {"target": {"_blank"}, "dir": {"ltr"}},
         "code": {"dir": {"ltr"}},
         **{name: {"dir": {"auto"}} for name in ("ul", "ol", "blockquote", "table")},
-        "span": {"role": {"img"}},
+        "div": {"role": {"math"}},
+        "span": {"role": {"img", "math"}},
         "sup": {"role": {"link"}, "tabindex": {"0"}},
         "img": {"loading": {"lazy"}, "referrerpolicy": {"no-referrer"}},
     },
     allowed_classes={
         "a": {"ws-image"},
         "img": {"ws-img"},
-        "div": {"ws-code", "ws-table", "ws-math"},
+        "div": {"ws-code", "ws-table", "ws-math", "ws-tex"},
         "li": {"ws-task"},
         "ol": {"ws-footnotes"},
-        "span": {"ws-math", "ws-check", "ws-host", "ws-image-alt", *_KINDS.values()},
-        "code": {"ws-tex"},
+        "span": {"ws-math", "ws-tex", "ws-check", "ws-host", "ws-image-alt", *_KINDS.values()},
         "sup": {"ws-fn"},
         "td": {"ws-right", "ws-center"},
         "th": {"ws-right", "ws-center"},
@@ -859,158 +781,10 @@ def _hide_lone_item_paragraphs(state: StateCore) -> None:
             paragraphs[-1][1].append(index)
 
 
-# Math
-
-_MATH_OPEN = re.compile(
-    r"\$\$|\\\[|\\begin\{((?:align|equation|gather|alignat|multline|cases|[pbvBV]?matrix)\*?)\}"
-)
-
-
-def _math_block(state: StateBlock, start: int, end: int, silent: bool) -> bool:
-    r"""``$$ … $$``, ``\[ … \]`` and ``\begin{align} … \end{align}``, up to a line that ends with
-    the closing mark.
-
-    A blank line ends it too, then it was no formula: so the lines before a blank line never change
-    their meaning later.
-    """
-    if state.is_code_block(start):
-        return False
-    first = state.src[state.bMarks[start] + state.tShift[start] : state.eMarks[start]].rstrip()
-    opening = _MATH_OPEN.match(first)
-    if not opening:
-        return False
-    closing = {"$$": "$$", r"\[": r"\]"}.get(opening[0]) or rf"\end{{{opening[1]}}}"
-    if closing in first[opening.end() : -len(closing)]:
-        return False  # a formula inside a sentence
-    if silent:
-        return True
-    is_closed = first.endswith(closing) and len(first) >= opening.end() + len(closing)
-    line = start + 1
-    while (
-        not is_closed
-        and line < end
-        and not state.isEmpty(line)
-        and state.sCount[line] >= state.blkIndent
-    ):
-        is_closed = state.src[state.bMarks[line] : state.eMarks[line]].rstrip().endswith(closing)
-        line += 1
-    source = state.getLines(start, line, state.blkIndent, False).strip()
-    if is_closed or (
-        state.env.get("tail") and line >= len(state.bMarks) - 1
-    ):  # it may still be closed
-        token = state.push("math_block", "div", 0)
-        token.content = (
-            source if opening[1] else source.removeprefix(opening[0]).removesuffix(closing)
-        )
-        token.map = [start, line]
-    else:
-        paragraph = state.push("paragraph_open", "p", 1)
-        inline = state.push("inline", "", 0)
-        paragraph.map = inline.map = [start, line]
-        inline.content, inline.children = source, []
-        state.push("paragraph_close", "p", -1)
-    state.line = line
-    return True
-
-
-def _math_inline(state: StateInline, silent: bool) -> bool:
-    r"""``\( … \)``, ``$ … $`` (a price is none) and ``$$ … $$`` in a sentence."""
-    src, pos = state.src, state.pos
-    if src.startswith((r"\(", r"\[", "$$"), pos):
-        opening = src[pos : pos + 2]
-        closing = {"$$": "$$", r"\(": r"\)", r"\[": r"\]"}[opening]
-        close = src.find(closing, pos + 2, min(state.posMax, pos + MAX_INLINE_MATH_CHARS))
-    elif src.startswith("$", pos):
-        opening = closing = "$"
-        close = _dollar_close(src, pos, state.posMax)
-    else:
-        return False
-    content = src[pos + len(opening) : close] if close > 0 else ""
-    if not content.strip():
-        return False
-    if not silent:
-        token = state.push("math_inline", "math", 0)
-        token.content = content
-        token.meta = {"display": opening in ("$$", r"\[")}
-    state.pos = close + len(closing)
-    return True
-
-
-def _dollar_close(src: str, pos: int, end: int) -> int:
-    if (
-        pos + 1 >= end
-        or src[pos + 1].isspace()
-        or (pos and (src[pos - 1].isalnum() or src[pos - 1] == "$"))
-    ):
-        return -1
-    close = src.find("$", pos + 1, min(end, pos + MAX_INLINE_MATH_CHARS))
-    if close < 0 or src[close - 1].isspace() or src[close + 1 : close + 2].isalnum():
-        return -1
-    return close
-
-
-def math_html(source: str, *, display: bool) -> str:
-    """MathML of a LaTeX formula, or its source as code where it cannot be converted. To be
-    sanitised by the caller.
-    """
-    try:
-        if len(source) > MAX_MATH_CHARS:
-            raise ValueError(source[:20])
-        element = convert_to_element(
-            _known_environments(source.strip()), display="block" if display else "inline"
-        )
-        for part in element.iter():
-            # the converter leaves character references in its texts
-            part.text = html_text.unescape(part.text or "")
-            for name in [name for name in part.attrib if _is_too_long(part.attrib[name])]:
-                del part.attrib[name]
-        return ET.tostring(element, encoding="unicode").replace(
-            ' xmlns="http://www.w3.org/1998/Math/MathML"', ""
-        )
-    # the converter has no common base of its errors, and IndexError and RecursionError among them
-    except Exception:
-        return f'<code class="ws-tex">{html_text.escape(source.strip())}</code>'
-
-
-_LENGTH = re.compile(
-    r"([+-]?[\d.]+(?:e[+-]?\d+)?)\s*(em|ex|px|pt|pc|in|cm|mm|mu|%|)", re.IGNORECASE
-)
-_EMS = {
-    "em": 1.0,
-    "ex": 0.5,
-    "px": 0.0625,
-    "pt": 0.084,
-    "pc": 1.0,
-    "in": 6.0,
-    "cm": 2.4,
-    "mm": 0.24,
-}
-_EMS |= {"mu": 0.056, "%": 0.01, "": 1.0}
-
-
-def _is_too_long(value: str) -> bool:
-    """Whether an attribute is a length by which a formula would leave its message."""
-    length = _LENGTH.fullmatch(value.strip())
-    if length is None:
-        return False
-    try:
-        ems = float(length[1]) * _EMS[length[2].lower()]
-    except ValueError:
-        return True
-    return not -1.0 <= ems <= MAX_MATH_EM
-
-
-def _known_environments(source: str) -> str:
-    """The converter knows ``split`` but not ``aligned``, which means the same to a reader."""
-    source = re.sub(r"\\(begin|end)\{(?:aligned|alignedat|multline\*?)\}", r"\\\1{split}", source)
-    source = re.sub(r"\\begin\{gather(?:ed)?\*?\}", r"\\begin{array}{c}", source)
-    return re.sub(r"\\end\{gather(?:ed)?\*?\}", r"\\end{array}", source)
-
-
 # Half-written text
 
 _MARKS = re.compile(
-    rf"\\.|`+|\*{{1,3}}|(?<!\w)_{{1,2}}|_{{1,2}}(?!\w)|~~|!?\[|\]|{TAG.pattern}",
+    rf"\\.|\$+|`+|\*{{1,3}}|(?<!\w)_{{1,2}}|_{{1,2}}(?!\w)|~~|!?\[|\]|{TAG.pattern}",
     re.DOTALL | re.IGNORECASE,
 )
 _REACH = 2_000
@@ -1065,6 +839,10 @@ class _OpenMarks:
         match mark[0]:
             case "\\":
                 return self._formula(mark, at)
+            case "$":
+                end = math.unfinished(self._text, at)
+                self._resume = end or 0
+                return self._text[:at] if end is None else None
             case "`":
                 return self._code(mark, at, after)
             case "[" | "!":

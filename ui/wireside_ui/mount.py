@@ -34,6 +34,8 @@ MESSAGES_KEPT = 2000
 
 KEPT = "public, max-age=31536000, immutable"
 
+_VERSIONED = ("css/", "fonts/", "icons/", "katex/", "account.js", "doctor.js", "math.js")
+
 
 def mount(
     app: FastAPI,
@@ -101,7 +103,7 @@ class _Assets(StaticFiles):
             # The same module by the name that Node takes for one whatever `package.json` says.
             path = "client/wireside.js"
         response = await super().get_response(path, scope)
-        is_ours = path.startswith(("css/", "fonts/", "icons/", "account.js", "doctor.js"))
+        is_ours = path.startswith(_VERSIONED)
         response.headers["Cache-Control"] = KEPT if is_ours else "no-cache"
         return response
 

@@ -14,6 +14,7 @@ from wireside.api.problems import PROBLEMS
 from wireside.auth.auth import Auth
 from wireside.auth.keys import MAX_DAYS, MAX_MESSAGES, MAX_NAME_CHARS, MAX_STREAMS, MAX_TOKENS
 from wireside.auth.tickets import GOOD_S
+from wireside.chat.export_math import policy
 from wireside.chat.sharing import Sharing
 from wireside.errors import NotFound
 from wireside.identity import Caller, Role, Scope
@@ -360,7 +361,16 @@ class AccountRoutes:
     async def snapshot(self, secret: Annotated[str, Path(max_length=100)]) -> HTMLResponse:
         """Show a snapshot."""
         page = await self._sharing.page(secret)
-        return HTMLResponse(page, headers={"Cache-Control": "no-store", "X-Robots-Tag": "noindex"})
+        headers = {
+            "Cache-Control": "no-store",
+            "X-Robots-Tag": "noindex",
+            "X-Frame-Options": "DENY",
+            # of an origin of its own, so that its scripts, which draw formulas, reach nothing here
+            "Content-Security-Policy": f"{policy()}; base-uri 'none'; form-action 'none';"
+            " frame-ancestors 'none'; sandbox allow-scripts allow-popups"
+            " allow-popups-to-escape-sandbox",
+        }
+        return HTMLResponse(page, headers=headers)
 
     # ---- how ---------------------------------------------------------------------------------
 

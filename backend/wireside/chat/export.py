@@ -16,6 +16,7 @@ from html import escape
 from typing import Any, ClassVar, Protocol
 
 from wireside.chat import tree
+from wireside.chat.export_math import ExportedFormulas, policy
 from wireside.chat.unseen import seen
 from wireside.messages import End, Entry, Options, ReasoningDelta, TextDelta, ToolDelta
 from wireside.records import Branch, ConversationInfo, Feedback, Segment, TurnRecord
@@ -209,8 +210,9 @@ class JsonExport:
 
 
 class HtmlExport:
-    """One page that needs nothing else: no script, no request. ``render`` makes safe HTML of an
-    answer's Markdown.
+    """One page that makes no request. ``render`` makes safe HTML of an answer's Markdown.
+
+    Only a page with formulas has scripts, which draw them.
     """
 
     media_type: ClassVar[str] = "text/html; charset=utf-8"
@@ -218,18 +220,19 @@ class HtmlExport:
     def __init__(self, render: Callable[[str], str], words: Mapping[str, str] = WORDS) -> None:
         self._render = render
         self._words = {**WORDS, **words}
+        self._formulas = ExportedFormulas()
 
     def begin(
         self, info: ConversationInfo, branches: Sequence[Branch], shown: int | None = None
     ) -> str:
         """Return the page's head, and the title."""
+        self._formulas = ExportedFormulas()
         title = _text(info.title) or "Conversation"
         when = _iso(info.created_at)
         return (
             '<!doctype html>\n<html lang="en">\n<head>\n'
             '<meta charset="utf-8">\n'
-            '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
-            "style-src 'unsafe-inline'; img-src data:\">\n"
+            f'<meta http-equiv="Content-Security-Policy" content="{policy()}">\n'
             '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
             '<meta name="color-scheme" content="light dark">\n'
             '<meta name="referrer" content="no-referrer">\n'
@@ -254,7 +257,7 @@ class HtmlExport:
 
     def end(self) -> str:
         """Return the end of the page."""
-        return "</main>\n</body>\n</html>\n"
+        return f"</main>\n{self._formulas.html()}</body>\n</html>\n"
 
     def file_name(self, title: str) -> str:
         """Return the title, as a name."""
@@ -263,7 +266,9 @@ class HtmlExport:
     def _part(self, part: Entry) -> str:
         match part:
             case TextDelta(text):
-                return f'<div class="ws-prose" dir="auto">{self._render(text)}</div>\n'
+                html = self._render(text)
+                self._formulas.add(html)
+                return f'<div class="ws-prose" dir="auto">{html}</div>\n'
             case ReasoningDelta(text):
                 return self._fold(self._words["reasoning"], ("", text))
             case ToolDelta():
@@ -535,8 +540,13 @@ font-size:.8125rem}
 .ws-table table{border-collapse:collapse}
 .ws-table :is(th,td){padding:.375rem .75rem;border:1px solid var(--line);text-align:start;
 vertical-align:top}
-.ws-math{overflow-x:auto}
-span.ws-math{display:block;margin:.75rem 0;text-align:center}
+.ws-tex{direction:ltr;unicode-bidi:isolate}
+.ws-tex:not([data-drawn="1"]){font-family:ui-monospace,Consolas,monospace;font-size:.875em;
+white-space:pre-wrap;overflow-wrap:anywhere}
+.ws-math{display:block;margin:.75rem 0;padding:.25rem 0;overflow-x:auto;overflow-y:hidden}
+.ws-math[data-drawn="1"]{text-align:center}
+.ws-prose .katex{font-size:1.15em}
+.ws-prose .ws-math>.katex-display{width:max-content;min-width:100%;margin:0}
 .ws-task{list-style:none}
 .ws-check{display:inline-block;width:.875rem;height:.875rem;margin-inline:-1.375rem .5rem;
 border:1.5px solid var(--muted);border-radius:4px;vertical-align:-.1em}

@@ -208,10 +208,13 @@ class Transcript(Element, component="wireside_transcript.js"):
         announce: bool = True,
         page_size: int = 20,
         is_reader: bool = False,
+        assets: str = "/assets",
+        version: str = "",
     ) -> None:
         """``on_need(page)`` is answered by ``put(page, rows)``, ``on_find(query)`` by
         ``found_in``. ``answer_text(row_id)`` gives the Markdown that "Copy" copies. ``is_reader``
-        is offered nothing that would change a turn.
+        is offered nothing that would change a turn. ``assets`` is the path under which formulas
+        find ``math.js`` and ``katex/``, ``version`` names the state of these files.
         """
         super().__init__()
         self._on_action = on_action
@@ -222,6 +225,8 @@ class Transcript(Element, component="wireside_transcript.js"):
         self._props["announce"] = announce
         self._props["page-size"] = page_size
         self._props["is-reader"] = is_reader
+        self._props["assets"] = assets
+        self._props["version"] = version
         self.on("action", self._act)
         self.on("need", self._need)
         self.on("copy", self._copy)

@@ -81,7 +81,8 @@ function morph(parent, mark, fragment) {
       parent.append(fresh);
     } else {
       const after = old.nextSibling;
-      if (old.nodeName !== fresh.nodeName) parent.replaceChild(fresh, old);
+      if (old.nodeName !== fresh.nodeName || isFormula(old) !== isFormula(fresh)) parent.replaceChild(fresh, old);
+      else if (isFormula(old)) morphFormula(old, fresh);
       else if (old.nodeType === Node.TEXT_NODE) morphText(old, fresh.data);
       else if (old.nodeType === Node.ELEMENT_NODE) {
         morphAttributes(old, fresh);
@@ -107,6 +108,68 @@ function morphText(node, text) {
 function morphAttributes(old, fresh) {
   for (const { name, value } of fresh.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
   for (const { name } of [...old.attributes]) if (!fresh.hasAttribute(name)) old.removeAttribute(name);
+}
+
+// ---- formulas: elements that hold their source, drawn by assets/math.js ----
+
+const FORMULA_LOAD_MS = 10000; // until their sources are shown all the same
+const LOAD_AGAIN_MS = 15000;
+
+const isFormula = (node) => node.nodeType === Node.ELEMENT_NODE && node.classList.contains("ws-tex");
+const formulaSource = (el) => el.dataset.source ?? el.textContent;
+
+// A formula that grows is drawn over what is there, so that nothing flickers.
+function morphFormula(old, fresh) {
+  const source = fresh.textContent;
+  if (old.className !== fresh.className) old.className = fresh.className;
+  const isSame = formulaSource(old) === source && old.hasAttribute("data-open") === fresh.hasAttribute("data-open");
+  if (isSame) return;
+  old.toggleAttribute("data-open", fresh.hasAttribute("data-open"));
+  if (window.wiresideMath) return window.wiresideMath.typeset(old, source);
+  old.textContent = source;
+}
+
+// The source between dollars, whatever delimiters the model has used.
+function inDollars(el) {
+  const found = /^(\$\$|\\\[|\\\(|\$)([\s\S]*?)(?:\$\$|\\\]|\\\)|\$)([.,;:!?。，；：]?)$/.exec(formulaSource(el));
+  const mark = el.matches(".ws-math") ? "$$" : "$";
+  return found ? `${mark}${found[2].trim()}${mark}${found[3]}` : `${mark}${formulaSource(el).trim()}${mark}`;
+}
+
+// The text of an element, with the source of its formulas.
+function textOf(el) {
+  if (isFormula(el)) return formulaSource(el);
+  if (el.nodeType !== Node.ELEMENT_NODE || !el.querySelector(".ws-tex")) return el.textContent;
+  const copy = el.cloneNode(true);
+  for (const formula of copy.querySelectorAll(".ws-tex")) formula.replaceWith(formulaSource(formula));
+  return copy.textContent;
+}
+
+function addScript(src) {
+  return new Promise((resolve, reject) => {
+    const script = Object.assign(document.createElement("script"), { src, async: false, onload: resolve, onerror: reject });
+    document.head.append(script);
+  });
+}
+
+let mathReady;
+
+// 320 KB and fonts: only for a page that has a formula.
+function loadMath(folder, version) {
+  const file = (name) => `${folder}/${name}?v=${version}`;
+  const load = async () => {
+    const sheet = make("link", "", { rel: "stylesheet", href: file("katex/katex.min.css") });
+    const styled = new Promise((resolve, reject) => Object.assign(sheet, { onload: resolve, onerror: reject }));
+    document.head.append(sheet);
+    await Promise.all([styled, ...["katex/katex.min.js", "katex/mhchem.min.js", "math.js"].map((name) => addScript(file(name)))]);
+    // widths do not change later: these are in nearly every formula
+    await Promise.allSettled(["KaTeX_Main", "italic 1em KaTeX_Math"].map((font) => document.fonts.load(font.includes(" ") ? font : `1em ${font}`)));
+  };
+  mathReady ??= load().catch((error) => {
+    setTimeout(() => (mathReady = undefined), LOAD_AGAIN_MS);
+    throw error;
+  });
+  return mathReady;
 }
 
 let mermaidReady;
@@ -149,19 +212,22 @@ function loadMermaid() {
   return mermaidReady;
 }
 
-async function writeClipboard(text) {
+// `html` is what programs that know more than plain text take.
+async function writeClipboard(text, html = "") {
   // `text` may be a promise: Safari wants the call within the click, before the text has come
   if (navigator.clipboard && window.ClipboardItem) {
     try {
       const blob = Promise.resolve(text).then((value) => new Blob([value], { type: "text/plain" }));
-      await navigator.clipboard.write([new ClipboardItem({ "text/plain": blob })]);
+      const item = { "text/plain": blob };
+      if (html) item["text/html"] = new Blob([html], { type: "text/html" });
+      await navigator.clipboard.write([new ClipboardItem(item)]);
       return;
     } catch {
       // not allowed, or no promises here: the way below
     }
   }
   const value = await text;
-  if (navigator.clipboard) {
+  if (navigator.clipboard && !html) {
     try {
       return await navigator.clipboard.writeText(value);
     } catch {
@@ -172,6 +238,12 @@ async function writeClipboard(text) {
   area.value = value;
   document.body.append(area);
   area.select();
+  const fill = (event) => {
+    event.preventDefault();
+    event.clipboardData.setData("text/plain", value);
+    if (html) event.clipboardData.setData("text/html", html);
+  };
+  area.addEventListener("copy", fill);
   const copied = document.execCommand("copy");
   area.remove();
   if (!copied) throw new Error("The browser does not let this page copy.");
@@ -179,8 +251,23 @@ async function writeClipboard(text) {
 
 // The text of an answer as a person sees it: with the marks of lists, which are no text for the browser.
 function plainText(prose) {
-  const copy = prose.cloneNode(true);
+  return laidOutText(prose.cloneNode(true), prose);
+}
+
+// The text of `copy`, laid out inside `place`.
+function laidOutText(copy, place) {
   for (const el of copy.querySelectorAll("button, img")) el.remove();
+  for (const formula of copy.querySelectorAll(".ws-tex")) {
+    // a paragraph has empty lines around it
+    const source = make(formula.localName === "div" ? "p" : formula.localName, formula.matches(".ws-math") ? "ws-math" : "");
+    source.textContent = inDollars(formula);
+    formula.replaceWith(source);
+  }
+  const codes = [...copy.querySelectorAll("pre")].map((pre) => {
+    const code = pre.textContent.replace(/\n$/, "");
+    pre.textContent = CODE_MARK; // its blank lines stay as they are
+    return code;
+  });
   for (const check of copy.querySelectorAll(".ws-check")) check.replaceWith(check.dataset.on === undefined ? "[ ] " : "[x] ");
   for (const list of copy.querySelectorAll("ul, ol")) {
     let number = Number(list.getAttribute("start") ?? 1);
@@ -191,10 +278,58 @@ function plainText(prose) {
     }
   }
   copy.className = "ws-prose ws-as-text";
-  prose.append(copy); // what is not laid out has no line breaks
+  place.append(copy); // what is not laid out has no line breaks
   const text = copy.innerText;
   copy.remove();
-  return text.replace(/\u00a0/g, " ").replace(/\n{3,}/g, "\n\n").trim();
+  const tidy = text.replace(/\u00a0/g, " ").replace(/\n{3,}/g, "\n\n").trim();
+  return tidy.replaceAll(CODE_MARK, () => codes.shift() ?? "");
+}
+
+const CODE_MARK = "\ufdd0"; // a noncharacter: no text has it
+
+// HTML for other programs: what the text means, without colours, classes and buttons; formulas as their source.
+function cleanHtml(copy) {
+  const box = document.createElement("div");
+  box.append(copy);
+  for (const el of box.querySelectorAll("button, svg, [aria-hidden=true]:not(.ws-tex *), .ws-diagram, .ws-actions, .ws-question-foot, .ws-foot")) el.remove();
+  for (const formula of box.querySelectorAll(".ws-tex")) {
+    const source = make(formula.localName, "");
+    source.textContent = inDollars(formula);
+    formula.replaceWith(source);
+  }
+  for (const check of box.querySelectorAll(".ws-check")) check.replaceWith(check.dataset.on === undefined ? "[ ] " : "[x] ");
+  for (const el of [...box.querySelectorAll("*")]) {
+    if (el.localName === "span" || el.localName === "article") el.replaceWith(...el.childNodes);
+    else for (const { name } of [...el.attributes]) if (!COPIED_ATTRIBUTES.has(name)) el.removeAttribute(name);
+  }
+  return box.innerHTML;
+}
+
+const COPIED_ATTRIBUTES = new Set(["href", "src", "alt", "start", "dir"]);
+const AROUND = "a, b, strong, em, s, del, code, pre, ul, ol, li, table, thead, tbody, tr, blockquote, h2, h3, h4, h5, h6";
+
+// What is selected in `root`: {fragment, place}, with whole formulas and the elements that give it its meaning.
+function selectedIn(root) {
+  const selection = document.getSelection();
+  if (!selection || selection.isCollapsed || !selection.rangeCount) return null;
+  const range = selection.getRangeAt(0).cloneRange();
+  const common = range.commonAncestorContainer;
+  if (!root.contains(common)) return null;
+  const formulaAt = (node) => (node.nodeType === Node.ELEMENT_NODE ? node : node.parentElement)?.closest(".ws-tex");
+  const [first, last] = [formulaAt(range.startContainer), formulaAt(range.endContainer)];
+  if (first) range.setStartBefore(first);
+  if (last) range.setEndAfter(last);
+  const fragment = range.cloneContents();
+  const hasFormula = Boolean(fragment.querySelector(".ws-tex"));
+  let around = range.commonAncestorContainer;
+  if (around.nodeType !== Node.ELEMENT_NODE) around = around.parentElement;
+  for (let el = around; el && el !== root && !el.matches(".ws-prose, .ws-bubble"); el = el.parentElement) {
+    if (!el.matches(AROUND)) continue;
+    const outer = el.cloneNode(false);
+    outer.append(...fragment.childNodes);
+    fragment.append(outer);
+  }
+  return { fragment, hasFormula, text: selection.toString() };
 }
 
 const TYPED_IN = "input, textarea, select, [contenteditable]";
@@ -295,6 +430,8 @@ export default {
     pageSize: { type: Number, default: 20 },
     guess: { type: Number, default: 280 },
     isReader: Boolean, // who may change nothing
+    assets: { type: String, default: "/assets" }, // where math.js and katex/ are
+    version: { type: String, default: "" },
   },
   emits: ["need", "action", "copy", "find"],
 
@@ -349,6 +486,7 @@ export default {
     for (const name of ["mouseover", "focusin"]) this.scroller.addEventListener(name, (event) => this.showWhere(event.target.closest(".ws-prose a")));
     for (const name of ["mouseleave", "focusout"]) this.scroller.addEventListener(name, () => this.showWhere(null));
     this.$el.addEventListener("keydown", (event) => this.onKey(event));
+    this.scroller.addEventListener("copy", (event) => this.copySelection(event));
     this.closer = (event) => this.menu && !this.menu.el.parentElement.contains(event.target) && this.closeMenu();
     document.addEventListener("pointerdown", this.closer);
     document.addEventListener("keydown", this.onPageKey);
@@ -606,6 +744,7 @@ export default {
       el.append(row.questionPart, row.answerPart);
       row.prose.innerHTML = row.data.html;
       this.decorate(row.prose);
+      this.drawFormulas(row.prose);
       this.paintQuestion(row);
       this.paintExtras(row);
       this.paintState(row);
@@ -625,6 +764,7 @@ export default {
         row.live = null;
         row.prose.innerHTML = data.html;
         this.decorate(row.prose);
+        this.drawFormulas(row.prose);
       }
       if (["question", "state", "sibling", "siblings"].some((key) => changed.includes(key))) this.paintQuestion(row);
       if (!OPEN.has(data.state)) row.el.style.minHeight = "";
@@ -1035,6 +1175,37 @@ export default {
       this.template.innerHTML = html; // sanitised on the server
       morph(live.place, live.mark, this.template.content);
       live.html = html;
+      for (let el = live.mark ? live.mark.nextSibling : live.place.firstChild; el; el = el.nextSibling) this.drawFormulas(el);
+    },
+
+    // Draw the formulas of `root` that are not drawn. While what draws them is on its way they take their place unseen.
+    drawFormulas(root) {
+      if (root.nodeType !== Node.ELEMENT_NODE) return;
+      const isOne = isFormula(root) && root.dataset.drawn === undefined;
+      const formulas = isOne ? [root] : root.querySelectorAll(".ws-tex:not([data-drawn])");
+      if (!formulas.length) return;
+      if (window.wiresideMath) {
+        for (const el of formulas) window.wiresideMath.typeset(el);
+      } else {
+        this.formulasReady();
+      }
+    },
+
+    // Ends when all formulas on the page are drawn, or can't be.
+    async formulasReady() {
+      const { classList } = this.$el;
+      if (!mathReady) {
+        classList.add("ws-math-comes");
+        setTimeout(() => classList.remove("ws-math-comes"), FORMULA_LOAD_MS);
+      }
+      try {
+        await loadMath(this.assets, this.version);
+        for (const row of this.byId.values()) if (row.el) this.drawFormulas(row.prose);
+      } catch {
+        // their sources stay
+      } finally {
+        classList.remove("ws-math-comes");
+      }
     },
 
     settle(live) {
@@ -1135,12 +1306,12 @@ export default {
 
     spoken(el) {
       if (el.matches(".ws-code")) return `${this.words.code_block} ${el.dataset.lang}.`;
-      return el.textContent;
+      return textOf(el);
     },
 
     sayTail(live) {
       let text = "";
-      for (let el = live.mark ? live.mark.nextSibling : live.place.firstChild; el; el = el.nextSibling) text += el.textContent;
+      for (let el = live.mark ? live.mark.nextSibling : live.place.firstChild; el; el = el.nextSibling) text += textOf(el);
       if (live.code || live.muted) return;
       const rest = text.slice(live.said);
       const end = Math.max(...[". ", "! ", "? ", "… ", "。", "！", "？", ": "].map((mark) => rest.lastIndexOf(mark)));
@@ -1216,14 +1387,14 @@ export default {
         case "copy_question":
           return this.copy(button, row.data.question);
         case "copy":
-          return this.copy(button, event.shiftKey ? plainText(row.prose) : this.askText(id));
+          return event.shiftKey ? this.copy(button, plainText(row.prose)) : this.copyAnswer(button, row);
         case "copy_menu":
           return this.menu ? this.closeMenu(true) : this.openMenu(button);
         case "copy_markdown":
         case "copy_text": {
           this.closeMenu(true);
           const shown = row.foot.querySelector('[data-action="copy"]');
-          return this.copy(shown, name === "copy_text" ? plainText(row.prose) : this.askText(id));
+          return name === "copy_text" ? this.copy(shown, plainText(row.prose)) : this.copyAnswer(shown, row);
         }
         case "up":
         case "down":
@@ -1247,9 +1418,26 @@ export default {
       return text;
     },
 
-    async copy(button, text) {
+    copyAnswer(button, row) {
+      return this.copy(button, this.askText(row.data.id), cleanHtml(row.prose.cloneNode(true)));
+    },
+
+    // Ctrl+C: formulas as their source, HTML without the colours of this page.
+    copySelection(event) {
+      if (event.defaultPrevented || event.target.closest?.("input, textarea")) return;
+      const selected = selectedIn(this.scroller);
+      if (!selected) return;
+      const { fragment, hasFormula, text } = selected;
+      const copy = make("div", "");
+      copy.append(fragment.cloneNode(true));
+      event.clipboardData.setData("text/html", cleanHtml(fragment));
+      event.clipboardData.setData("text/plain", hasFormula ? laidOutText(copy, this.scroller) : text);
+      event.preventDefault();
+    },
+
+    async copy(button, text, html = "") {
       try {
-        await writeClipboard(text);
+        await writeClipboard(text, html);
       } catch {
         return;
       }

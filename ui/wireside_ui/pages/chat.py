@@ -256,6 +256,8 @@ class ChatPage:
                     words=self._words,
                     page_size=PAGE_SIZE,
                     is_reader=is_reader,
+                    assets=f"{self._base}/assets",
+                    version=self._version,
                 )
             self._composer = Composer(
                 conversation=conversation.id if conversation else None,

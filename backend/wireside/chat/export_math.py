@@ -1,0 +1,105 @@
+"""Formulas in exported pages: what draws them without the internet.
+
+The scripts are those of the chat page (``assets/math.js``, ``assets/katex/``). A policy names them
+by their hashes, so that no other script runs; without scripts the page shows the formulas' source.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from functools import lru_cache
+from hashlib import sha256
+
+from wireside.assets import folder
+
+_MARK = 'role="math"'
+_SCRIPTS = ("katex/katex.min.js", "katex/mhchem.min.js", "math.js")
+_CHEMISTRY = re.compile(r"\\(?:ce|pu)(?![A-Za-z])")
+_FACE = re.compile(r"@font-face\{[^}]*?url\(fonts/(KaTeX_[\w-]+)\.woff2\)[^}]*\}")
+_SOURCES = re.compile(r"src:url\(fonts/(KaTeX_[\w-]+)\.woff2\)[^}]*")
+_RARE_FONTS = {
+    "KaTeX_Caligraphic": ("cal", "oldstyle"),
+    "KaTeX_Fraktur": ("frak",),
+    "KaTeX_Main-Bold": ("bf", "bold", "bm"),
+    "KaTeX_Main-BoldItalic": ("bf", "bold", "bm"),
+    "KaTeX_Main-Italic": ("it", "emph"),
+    "KaTeX_Math-BoldItalic": ("bold", "bm"),
+    "KaTeX_SansSerif": ("sf", "sans"),
+    "KaTeX_Script": ("scr",),
+    "KaTeX_Typewriter": ("tt", "verb"),
+}
+"""Fonts that only some commands use, by a part of the commands' names; the others are in always."""
+
+
+class ExportedFormulas:
+    """Collects what the formulas of one page need."""
+
+    def __init__(self) -> None:
+        self._has_formula = False
+        self._has_chemistry = False
+        self._rare: set[str] = set()
+
+    def add(self, html: str) -> None:
+        """Take in the HTML of an answer."""
+        if _MARK not in html:
+            return
+        self._has_formula = True
+        self._has_chemistry = self._has_chemistry or _CHEMISTRY.search(html) is not None
+        for font, parts in _RARE_FONTS.items():
+            if font not in self._rare and any(part in html for part in parts):
+                self._rare.add(font)
+
+    def html(self) -> str:
+        """Return styles, fonts and scripts for the end of the page; nothing without a formula."""
+        if not self._has_formula:
+            return ""
+        names = [name for name in _SCRIPTS if self._has_chemistry or "mhchem" not in name]
+        attributes = {"math.js": " data-all"}
+        scripts = [f"<script{attributes.get(name, '')}>{_text(name)}</script>\n" for name in names]
+        return f"<style>{self._styles()}</style>\n{''.join(scripts)}"
+
+    def _styles(self) -> str:
+        def face(found: re.Match[str]) -> str:
+            name = found[1]
+            family = next((rare for rare in _RARE_FONTS if _is_of(name, rare)), "")
+            if family and family not in self._rare:
+                return ""
+            data = b64encode(_font(name)).decode()
+            return _SOURCES.sub(
+                f'src:url(data:font/woff2;base64,{data}) format("woff2")', found[0], count=1
+            )
+
+        return _FACE.sub(face, _text("katex/katex.min.css"))
+
+
+def _is_of(name: str, rare: str) -> bool:
+    """Whether a font is a rare one, or one of a rare family."""
+    return name == rare if "-" in rare else name.partition("-")[0] == rare
+
+
+@lru_cache(maxsize=1)
+def script_sources() -> str:
+    """Return the sources of scripts that a page's Content-Security-Policy allows."""
+    digests = (b64encode(sha256(_text(name).encode()).digest()).decode() for name in _SCRIPTS)
+    return " ".join(f"'sha256-{digest}'" for digest in digests)
+
+
+def policy() -> str:
+    """Return the Content-Security-Policy of an exported page."""
+    return (
+        "default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:;"
+        f" script-src {script_sources()}"
+    )
+
+
+@lru_cache(maxsize=8)
+def _text(name: str) -> str:
+    text = (folder() / name).read_text(encoding="utf-8")
+    assert "</script" not in text
+    return text
+
+
+@lru_cache(maxsize=32)
+def _font(name: str) -> bytes:
+    return (folder() / "katex" / "fonts" / f"{name}.woff2").read_bytes()
