@@ -42,7 +42,7 @@ DIFFERENT: dict[str, dict[str, set[int]]] = {
             *(306, 311, 313, 314, 315, 316, 317, 324, 326),
         },
         BARE_LINKS: {602, 606, 608, 611, 612},
-        FORMULA: {12, 14},
+        FORMULA: {12},
         LANGUAGE: {144},
     },
     "gfm-0.29": {FTP: {628}, HTML_IS_TEXT: {652}},

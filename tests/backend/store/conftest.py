@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from postgresql import PostgresServer
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from wireside.store.store import SqlStore
@@ -50,13 +51,14 @@ async def create(
     made: list[str] = []
 
     async def on_server(statement: str) -> None:
-        address = request.getfixturevalue("postgresql").replace(
-            "postgresql://", "postgresql+asyncpg://"
-        )
+        server: PostgresServer = request.getfixturevalue("postgresql_server")
+        address = server.uri().replace("postgresql://", "postgresql+asyncpg://")
         engine = create_async_engine(address, isolation_level="AUTOCOMMIT")
-        async with engine.connect() as connection:
-            await connection.execute(text(statement))
-        await engine.dispose()
+        try:
+            async with engine.connect() as connection:
+                await connection.execute(text(statement))
+        finally:
+            await engine.dispose()
 
     async def make(kind: str) -> str:
         name = f"test_{next(_numbers)}"
@@ -64,13 +66,19 @@ async def create(
             return f"sqlite:///{tmp_path / name}.db"
         await on_server(f"CREATE DATABASE {name}")
         made.append(name)
-        server: str = request.getfixturevalue("postgresql")
-        head, _, query = server.partition("?")
+        running: PostgresServer = request.getfixturevalue("postgresql_server")
+        head, _, query = running.uri().partition("?")
         return f"{head.rpartition('/')[0]}/{name}" + (f"?{query}" if query else "")
 
     yield make
     for name in made:
-        await on_server(f"DROP DATABASE {name} WITH (FORCE)")
+        for attempts_left in (2, 1, 0):  # a busy machine loses a connection now and then
+            try:
+                await on_server(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+                break
+            except DBAPIError:
+                if not attempts_left:
+                    raise
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
