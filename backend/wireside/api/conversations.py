@@ -346,7 +346,8 @@ class ConversationRoutes:
         """Keep the conversations of a file one by one. They are read twice: first to know that all
         of it is good, so that of a file that is refused nothing is kept.
         """
-        look_through = partial(conversations, data, new_id=new_name, now=self._now())
+        now = self._now()
+        look_through = partial(conversations, data, new_id=new_name, now=now)
         await asyncio.to_thread(deque, look_through(), 0)
         names: list[str] = []
         left_out = 0
@@ -355,7 +356,7 @@ class ConversationRoutes:
         async for imported in _in_a_thread(look_through()):
             left_out += passed_over(imported)
             if imported is not None:
-                outcome, name = await library.merge(imported, known)
+                outcome, name = await library.merge(imported, known, now=now)
                 counts[outcome] += 1
                 if outcome != "unchanged":
                     names.append(name)

@@ -30,6 +30,9 @@ from wireside.records import (
     TurnRecord,
 )
 
+MAX_TWINS = 4
+"""Conversations that began at one time with which one of a file is compared."""
+
 UNDO_S = 30.0
 """How long a deletion can be taken back, in seconds."""
 
@@ -375,13 +378,15 @@ class Library:
         return known
 
     async def merge(
-        self, imported: Imported, known: dict[int, list[str]]
+        self, imported: Imported, known: dict[int, list[str]], *, now: float
     ) -> tuple[Literal["added", "updated", "unchanged"], str]:
         """Keep a conversation of a file, unless it is here already.
 
         A conversation is the same when it began at the same millisecond and all turns of one are
         in the other. One that the file continues is replaced, with the caller's title, tags and
-        pin; one that was continued here stays as it is.
+        pin; one that was continued here stays as it is. A file that has no time of creation says
+        ``now``: such a conversation is always new. Of conversations with one time of creation the
+        newest ``MAX_TWINS`` are compared, since a file may give all of its own the same one.
 
         Returns:
             What was done, and the id of the conversation.
@@ -389,7 +394,8 @@ class Library:
         created_at = _milliseconds(imported.info.created_at)
         new_turns = {_fingerprint(turn) for turn in imported.turns}
         outdated: ConversationInfo | None = None
-        for conversation_id in known.get(created_at, ()):
+        twins = known.get(created_at, [])[-MAX_TWINS:] if imported.info.created_at < now else ()
+        for conversation_id in twins:
             found = await self.open(conversation_id)
             if found is None:
                 continue

@@ -196,6 +196,16 @@ async def test_a_file_that_is_imported_again_updates_what_it_continues(
     assert await there() == [("My title", 2)]
 
 
+async def test_conversations_without_a_time_are_never_taken_for_each_other(
+    http: httpx2.AsyncClient,
+) -> None:
+    turn = {"question": "Hi", "answer": []}
+    file = {"format": "wireside", "version": 1, "conversations": [{"turns": [turn]}] * 3}
+    for _ in range(2):
+        counts = (await http.post("/import", content=json.dumps(file))).json()
+        assert (counts["imported"], counts["unchanged"]) == (3, 0)
+
+
 async def test_others_are_served_while_an_answer_is_rendered_for_a_file(
     chat: ChatService, ask: Any
 ) -> None:
