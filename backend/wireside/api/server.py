@@ -285,7 +285,7 @@ class Server(uvicorn.Server):
 
 
 async def _until_empty(connections: Sized) -> None:
-    while len(connections):  # noqa: ASYNC110 # a plain set of uvicorn's, without notification
+    while len(connections):  # noqa: ASYNC110  # a plain set of uvicorn's, without notification
         await asyncio.sleep(0.01)
 
 

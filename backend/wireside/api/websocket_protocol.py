@@ -65,9 +65,7 @@ BEGUN_BYTES: Final = 64
 """Overhead counted for an unfinished message, so that an empty one is counted too."""
 
 TINY_BYTES: Final = 64
-"""Fragments below this size count as tiny, which has its own limits; no client library sends
-them.
-"""
+"""Fragments below this size count against the limits of tiny ones. No client library sends them."""
 
 PAUSED_S: Final = 0.1
 """Seconds for which reading pauses after ``control_frames_per_second`` larger fragments."""
@@ -76,9 +74,7 @@ HELD_STEP: Final = 4096
 """Step, in bytes, in which unfinished data is recorded: most messages never reach the first one."""
 
 JOINED_BYTES: Final = 16 * 1024
-"""Bytes of joined output from which it is written, so that an endless sender meets
-back-pressure.
-"""
+"""Size from which joined output is written, so that an endless sender meets back-pressure."""
 
 UNSENT_BYTES: Final = 16 * 1024
 """Bytes in the transport's write buffer, plus one frame, from which the application has to wait."""
@@ -210,7 +206,7 @@ class WebSocketConnection(asyncio.Protocol):
         """Take over a connection whose upgrade request was parsed into ``scope``."""
         self.transport = transport
         transport.set_write_buffer_limits(high=UNSENT_BYTES)
-        self._server.connections.add(self)  # type: ignore[arg-type] # uvicorn names its own classes
+        self._server.connections.add(self)  # type: ignore[arg-type]  # uvicorn names its own classes
         if client := scope["client"]:
             self._peer = f"{client[0]}:{client[1]}"
         self._state = scope["state"]
@@ -419,9 +415,7 @@ class WebSocketConnection(asyncio.Protocol):
             self._pause_reading()
 
     def _put(self, message: Message) -> bool:
-        """Queue a message for the application; return whether the application was waiting for
-        one.
-        """
+        """Queue a message for the application; return whether ``receive`` was waiting for one."""
         self._inbox.append(message)
         if self._waiter is None or self._waiter.done():
             return False
@@ -523,8 +517,7 @@ class WebSocketConnection(asyncio.Protocol):
         self._write_later(header + data)
 
     def _write_later(self, frame: bytes) -> None:
-        """Write the first frame of a turn of the event loop at once; join the frames that follow in
-        it.
+        """Write the first frame of a turn of the event loop at once; join those that follow.
 
         A write costs uvloop 4 µs, regardless of its size.
         """
@@ -720,7 +713,7 @@ class WebSocketConnection(asyncio.Protocol):
             self._give_up(now, 1011, "No answer to a ping.")
             return
         self._ping_at = now + self._limits.ping_timeout_s
-        self._awaits_pong = random.randbytes(4)  # noqa: S311 # only tells pings apart
+        self._awaits_pong = random.randbytes(4)  # noqa: S311  # only tells pings apart
         self._conn.send_ping(self._awaits_pong)
         self._flush()
         if self._deflate is not None:
