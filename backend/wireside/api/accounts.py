@@ -210,7 +210,8 @@ class AccountRoutes:
         router.get("/s/{secret}", response_class=HTMLResponse)(self.snapshot)
         return router
 
-    # ---- oneself -----------------------------------------------------------------------------
+    # ---- the caller
+    # --------------------------------------------------------------------------------
 
     async def me(self, who: WhoAsks, chat: TheirChat) -> Me:
         """Return the caller and what is left of its limits."""
@@ -276,7 +277,8 @@ class AccountRoutes:
         await self._auth.sign_ins.end(who, session_id)
         return Response(status_code=204)
 
-    # ---- people ------------------------------------------------------------------------------
+    # ---- users
+    # -------------------------------------------------------------------------------------
 
     async def users(self, who: WhoAsks) -> list[Person]:
         """List all accounts (administrators only)."""
@@ -383,7 +385,8 @@ class AccountRoutes:
         }
         return HTMLResponse(page, headers=headers)
 
-    # ---- how ---------------------------------------------------------------------------------
+    # ---- helpers
+    # -----------------------------------------------------------------------------------
 
     def _has_accounts(self) -> None:
         if not self._auth.has_accounts:

@@ -45,10 +45,10 @@ PAGE_SOCKET: Final = "/_nicegui_ws/"
 """In the path of the socket behind a page, and of the polling that replaces it."""
 
 NO_PAGES: Final = ("/api/", "/assets/", "/_nicegui/", PAGE_SOCKET)
-"""Prefixes of paths that are no pages: an unknown path below them gets a one-line error."""
+"""Prefixes of paths that are not pages: an unknown path below them gets a one-line error."""
 
 FILES: Final = frozenset({"/logo", "/manifest.webmanifest", "/favicon.ico", PROTOCOL_PATH})
-"""Single paths that are no pages either. All other paths get a page, at least a 404 page."""
+"""Single paths that are not pages either. All other paths get a page, at least a 404 page."""
 
 PAGES_AT_ONCE: Final = 2
 """Pages rendered concurrently: other work waits for at most this many steps of 10 ms."""
@@ -99,7 +99,7 @@ class Guards:
             )
         )
         proxies = list(settings.trusted_proxies)
-        # uvicorn declares ASGI types of its own.
+        # uvicorn declares separate ASGI types.
         self.app = Peer(ProxyHeadersMiddleware(RequestIds(known), proxies))  # type: ignore[arg-type]
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:

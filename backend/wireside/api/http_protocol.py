@@ -35,7 +35,7 @@ TOO_MANY: Final = (
 
 
 def _is_unix_socket(transport: asyncio.Transport) -> bool:
-    """Whether a connection came over a Unix socket."""
+    """Whether a connection uses a Unix socket."""
     sock = transport.get_extra_info("socket")
     family = getattr(socket, "AF_UNIX", None)
     return family is not None and sock is not None and sock.family == family

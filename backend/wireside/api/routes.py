@@ -20,7 +20,10 @@ STORE_S: Final = 2.0
 """Seconds after which a store that does not respond counts as unavailable."""
 
 BEHIND_S: Final = 5.0
-"""Seconds without a commit after which the server reports that it is not ready."""
+"""Seconds without a commit after which the server is not ready, so that others get the work.
+
+Until then, answers continue from memory.
+"""
 
 DRAINING: Final = "The server is shutting down."
 NO_STORE: Final = "The store does not answer."

@@ -39,8 +39,8 @@ LAST_S: Final = 2.0
 UNSENT_BYTES: Final = 32 * 1024
 """Bytes that the kernel buffers for a connection beyond those in flight (TCP_NOTSENT_LOWAT).
 
-What a slow reader has not received stays in its answer's log, where pieces are merged, and not in a
-buffer of megabytes.
+The unsent rest of an answer stays in the answer's log, where pieces are merged, and not in a buffer
+of megabytes.
 """
 
 SWITCH_S: Final = 0.001

@@ -4,10 +4,11 @@ Nothing here awaits, sends or reads a clock; the session executes the events.
 
 Theory of operation: each open request id of level 2 has a lane, and level 1 has a single one. The
 requests of a lane are answered one after another, the lanes concurrently. A frame that is accepted
-adds requests to a lane and returns ``Answer`` if the lane was empty. The session reports the last
-frame of an answer with ``Connection.ended``, which returns the lane's next ``Answer``, or closes
-the lane. Each request gets exactly one last frame (``done`` or ``error``), also when it is
-cancelled or refused.
+adds its requests to a lane and returns ``Answer`` for the first if the lane was empty. The session
+reports the last frame of an answer with ``Connection.ended``, which returns the lane's next
+``Answer``, or closes the lane. A resumed stream occupies a lane without requests until
+``Connection.resume_ended``. Each request gets exactly one last frame (``done`` or ``error``), also
+when it is cancelled or refused.
 """
 
 from __future__ import annotations
@@ -149,9 +150,7 @@ class Connection:
         return [Close(UNSUPPORTED_DATA, "send text frames")]
 
     def ended(self, request: Request) -> list[Event]:
-        """Record that the last frame of ``request`` was sent; start the next request of its
-        lane.
-        """
+        """Record that the last frame of ``request`` was sent; start the next one of its lane."""
         lane = self._lane_of(request.chat.id)
         del lane.requests[0]
         if lane.requests:

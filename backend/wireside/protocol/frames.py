@@ -34,8 +34,9 @@ MAX_FRAME_BYTES = 1_048_576
 """Largest ``max_frame_bytes`` that a client can request."""
 
 MAX_ECHO_CHARS = 256
-"""Characters of ``t`` in a ping. A client that never reads would queue a pong of this size
-for each.
+"""Characters of ``t`` in a ping.
+
+A client that never reads would otherwise queue a pong of a megabyte for each ping.
 """
 
 Level = Literal[1, 2]
@@ -43,8 +44,9 @@ Level = Literal[1, 2]
 StreamState = Literal["live", "finished", "interrupted"]
 
 MAX_NAME_CHARS = 200
-"""Characters of the name of a model, conversation or stream: a queued request keeps them in
-memory.
+"""Characters of the name of a model, conversation or stream.
+
+A queued request keeps these names in memory.
 """
 
 _ID = re.compile(r"[A-Za-z0-9_\-.:]{1,64}", re.ASCII)
@@ -55,7 +57,7 @@ _ID = re.compile(r"[A-Za-z0-9_\-.:]{1,64}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Chat:
-    """One question. ``id`` is None on level 1; the options are level 2's."""
+    """One question. ``id`` is None on level 1; the other options exist on level 2 only."""
 
     message: str
     id: str | None = None
@@ -516,7 +518,7 @@ def _size(text: str) -> int:
 def prefix(text: str, max_bytes: int, *, escapes: bool = False) -> str:
     """Return nearly the longest prefix of ``text`` that fits ``max_bytes`` in a JSON string.
 
-    ``escapes`` reserves space for what the sanitiser adds.
+    ``escapes`` reserves space for the characters that the sanitiser adds.
     """
     part = text[:max_bytes]
     while part:
@@ -530,7 +532,7 @@ def prefix(text: str, max_bytes: int, *, escapes: bool = False) -> str:
 def split_text(text: str, max_bytes: int, *, escapes: bool = False) -> Iterator[str]:
     """Split ``text`` at code points into parts of at most ``max_bytes`` each in a JSON string.
 
-    ``escapes`` reserves space for what the sanitiser holds back and adds.
+    ``escapes`` reserves space for the characters that the sanitiser holds back and adds.
     """
     if escapes:
         max_bytes -= 16
@@ -559,8 +561,8 @@ def tool(
 ) -> str:
     """Encode a state of a tool call; level 2 only.
 
-    What exceeds ``max_bytes`` is cut and the frame marked as ``truncated``, as a state can't be
-    split over two frames.
+    Arguments and result that exceed ``max_bytes`` are cut and the frame is marked as ``truncated``,
+    as a state can't be split over two frames.
     """
 
     def encode(arguments: str, result: str | None, truncated: bool | None = None) -> str:
@@ -610,8 +612,9 @@ def resumed(
     state: StreamState,
     index: int | None = None,
 ) -> str:
-    """Encode the response to ``resume``; the missing frames follow. ``index`` is that in a
-    batch.
+    """Encode the response to ``resume``; the missing frames follow.
+
+    ``index`` is the answer's position in its batch.
     """
     return _frame("resumed", request_id, stream=stream, head=head, state=state, index=index)
 

@@ -59,9 +59,7 @@ class Origin:
 
     @classmethod
     def parse(cls, text: str) -> Origin | None:
-        """Parse an origin; return None for ``null``, and for a URL with a path, a user or a
-        list.
-        """
+        """Parse an origin; return None for ``null`` and for URLs with a path, a user or a list."""
         match = _ORIGIN.fullmatch(text)
         authority = Authority.parse(match[2]) if match is not None else None
         if match is None or authority is None:
@@ -218,9 +216,7 @@ class Door:
         self._allowed = AllowedOrigins(allowed_origins)
 
     def judge(self, handshake: Handshake, *, takes_allowed: bool = True) -> Verdict:
-        """Check Host and Origin. Without ``takes_allowed``, only the server's own pages are
-        accepted.
-        """
+        """Check Host and Origin. Without ``takes_allowed``, other sites' pages are refused."""
         verdict = self.judge_host(handshake)
         if isinstance(verdict, Refuse):
             return verdict

@@ -19,9 +19,7 @@ class SlidingWindow:
         self._times: list[float] = []
 
     def allow(self, now: float, count: int = 1) -> bool:
-        """Count ``count`` events at ``now`` and return True, or count none if they don't all
-        fit.
-        """
+        """Count ``count`` events at ``now`` and return True; if they don't all fit, count none."""
         self._forget(now)
         if len(self._times) + count > self._limit:
             return False

@@ -361,7 +361,7 @@ class Session:
         self._ended(request)
 
     def _ended(self, request: Request) -> None:
-        """Continue with what follows the last frame of ``request``."""
+        """Start the next request after the last frame of ``request``."""
         events = self._connection.ended(request)
         if not events:
             self._batches.pop(request.chat.id, None)
@@ -378,8 +378,9 @@ class Session:
     # ---------------------------------------------------------------------------
 
     def _share_of(self, running: Running) -> list[str]:
-        """Return a bounded number of an answer's frames that can be sent now, the last one
-        first.
+        """Return the frames of an answer that can be sent now, in reverse order.
+
+        Their number is bounded, so that other answers get their share.
         """
         outgoing = running.outgoing
         if outgoing is None:
