@@ -210,8 +210,7 @@ class AccountRoutes:
         router.get("/s/{secret}", response_class=HTMLResponse)(self.snapshot)
         return router
 
-    # ---- the caller
-    # --------------------------------------------------------------------------------
+    # ---- the caller ----------------------------------------------------------------------------
 
     async def me(self, who: WhoAsks, chat: TheirChat) -> Me:
         """Return the caller and what is left of its limits."""
@@ -277,8 +276,7 @@ class AccountRoutes:
         await self._auth.sign_ins.end(who, session_id)
         return Response(status_code=204)
 
-    # ---- users
-    # -------------------------------------------------------------------------------------
+    # ---- users ---------------------------------------------------------------------------------
 
     async def users(self, who: WhoAsks) -> list[Person]:
         """List all accounts (administrators only)."""
@@ -338,7 +336,7 @@ class AccountRoutes:
             for one in entries
         ]
 
-    # ---- shares ------------------------------------------------------------------------------
+    # ---- shares --------------------------------------------------------------------------------
 
     async def shares(self, who: WhoAsks) -> list[ShareView]:
         """List the caller's shared snapshots."""
@@ -385,8 +383,7 @@ class AccountRoutes:
         }
         return HTMLResponse(page, headers=headers)
 
-    # ---- helpers
-    # -----------------------------------------------------------------------------------
+    # ---- helpers -------------------------------------------------------------------------------
 
     def _has_accounts(self) -> None:
         if not self._auth.has_accounts:

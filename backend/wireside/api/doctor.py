@@ -170,8 +170,7 @@ class Doctor:
         """Like ``judge``, for pages with a refused ``Origin``, which the doctor must detect."""
         return _judged(measured.encode())
 
-    # ---- the request as the server sees it
-    # ---------------------------------------------------------
+    # ---- the request as the server sees it -----------------------------------------------------
 
     def _look(self, scope: Scope, caller: Caller) -> Seen:
         headers: dict[str, str] = {}
@@ -197,8 +196,7 @@ class Doctor:
             ping_interval_s=self._rules.ping_interval_s,
         )
 
-    # ---- the WebSocket
-    # -----------------------------------------------------------------------------
+    # ---- the WebSocket -------------------------------------------------------------------------
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one WebSocket: pings, pieces, silence."""

@@ -86,7 +86,7 @@ class HttpConnection(HttpToolsProtocol):
         super().connection_lost(exc)
         # Requests reference their connection: leaving these would need the garbage collector.
         self.pipeline.clear()
-        self.cycle = self._running = None  # type: ignore[assignment]  # as before the first one
+        self.cycle = self._running = None  # type: ignore[assignment]  # the initial value
         self.scope, self.headers = cast("Any", None), []
 
     def _uncount(self) -> None:
@@ -144,7 +144,7 @@ class HttpConnection(HttpToolsProtocol):
         super().on_response_complete()
         if self.cycle is None or not self.cycle.response_complete or self.cycle.more_body:
             return
-        self.cycle = self._running = None  # type: ignore[assignment]  # as before the first one
+        self.cycle = self._running = None  # type: ignore[assignment]  # the initial value
         if not self._reads_headers:
             self.scope, self.headers = cast("Any", None), []
 

@@ -51,7 +51,7 @@ default of 5 ms, and 71 ms with this.
 """
 
 ACCEPTED_AT_ONCE: Final = 32
-"""Number of duplicates of the listening socket that are passed to the event loop.
+"""Number of listening sockets, one and its duplicates, that are passed to the event loop.
 
 uvloop accepts one connection from a listening socket in each turn of the loop: with turns of 30 ms,
 a flood of a thousand connections delays all others by half a minute.

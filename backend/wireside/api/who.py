@@ -148,8 +148,7 @@ class WhoAsks:
         except StoreError as error:
             await answer(scope, receive, send, 503, str(error), error.code)
 
-    # ---- credentials
-    # -------------------------------------------------------------------------------
+    # ---- credentials ---------------------------------------------------------------------------
 
     def _is_from_elsewhere(self, scope: Scope) -> bool:
         """Whether the request comes from another machine. Without accounts it can't be authorised.
@@ -239,8 +238,7 @@ class WhoAsks:
         sentence = _NOT_KNOWN[brought] if brought else Unauthorized.sentence
         await answer(scope, receive, send, 401, sentence, "unauthorized")
 
-    # ---- open connections
-    # --------------------------------------------------------------------------
+    # ---- open connections ----------------------------------------------------------------------
 
     async def _hold(
         self, caller: Caller, seen: int, scope: Scope, receive: Receive, send: Send

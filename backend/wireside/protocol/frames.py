@@ -52,7 +52,7 @@ A queued request keeps these names in memory.
 _ID = re.compile(r"[A-Za-z0-9_\-.:]{1,64}", re.ASCII)
 
 
-# ---- client to server -----------------------------------------------------------------------
+# ---- client to server --------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -484,7 +484,7 @@ def _shown(text: str) -> str:
     return repr(text[:40] + "…" if len(text) > 40 else text)
 
 
-# ---- server to client -----------------------------------------------------------------------
+# ---- server to client --------------------------------------------------------------------------
 
 _encode = msgspec.json.Encoder().encode
 

@@ -162,8 +162,7 @@ class Session:
         if level_1 is not None and level_1.stream is not None:
             level_1.stream.stop()
 
-    # ---- events of the connection
-    # ------------------------------------------------------------------
+    # ---- events of the connection --------------------------------------------------------------
 
     def _do_all(self, events: list[Event]) -> None:
         for event in events:
@@ -374,8 +373,7 @@ class Session:
         self._send(Send(frame), "done")
         self._ended(request)
 
-    # ---- outgoing frames
-    # ---------------------------------------------------------------------------
+    # ---- outgoing frames -----------------------------------------------------------------------
 
     def _share_of(self, running: Running) -> list[str]:
         """Return the frames of an answer that can be sent now, in reverse order.
