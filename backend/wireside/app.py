@@ -1,4 +1,4 @@
-"""Puts all objects together, once; the only module that names concrete adapters."""
+"""Composition root: creates and connects all objects; the only module that names adapters."""
 
 from __future__ import annotations
 
@@ -83,13 +83,13 @@ if TYPE_CHECKING:
 _log = structlog.get_logger(__name__)
 
 HOUSEKEEPING_S = 5.0
-"""Seconds between two looks for finished answers that have left the resume window."""
+"""Seconds between two checks for finished answers that have left the resume window."""
 
 WARM_UP_S = 0.3
-"""Seconds after the start in which the first page has the processor for itself."""
+"""Seconds after the start in which the CPU is left to the first page."""
 
 LAST_FRAMES_S = 0.4
-"""Seconds of the stop that are left to tell clients how their answers ended."""
+"""Seconds of the shutdown reserved for sending the last frames of answers."""
 
 
 class Server:
@@ -205,7 +205,7 @@ class Server:
 
     @asynccontextmanager
     async def run(self, app: FastAPI) -> AsyncIterator[None]:
-        """Hold everything open while the server serves."""
+        """Open and close all resources around the server's lifespan."""
         asyncio.get_running_loop().set_exception_handler(_tell_of_failure)
         await self.store.open()
         if self.settings.auth == "password":
@@ -235,13 +235,13 @@ class Server:
                 await self.tracer.aclose()
 
     async def drain(self) -> None:
-        """Take no more questions; give open answers ``shutdown_s``, then interrupt them."""
+        """Refuse new questions; give open answers ``shutdown_s``, then interrupt them."""
         self.is_draining = True
         await self.runner.drain(max(0.0, self.settings.shutdown_s - LAST_FRAMES_S))
-        await asyncio.sleep(LAST_FRAMES_S / 4)  # the writers' turn, before sockets close
+        await asyncio.sleep(LAST_FRAMES_S / 4)  # lets the writer tasks run before sockets close
 
     def look(self) -> State:
-        """Return what is the case now, for the metrics."""
+        """Return the current state, for the metrics."""
         kept, kept_chars = self.runner.kept
         return State(
             self.telemetry,
@@ -256,7 +256,7 @@ class Server:
         )
 
     def health(self) -> Health:
-        """Return what readiness is judged by."""
+        """Return the state that readiness depends on."""
         return Health(
             is_draining=self.is_draining,
             provider="openai" if self.settings.uses_openai else "embedded",
@@ -267,19 +267,19 @@ class Server:
         )
 
     async def reach_store(self) -> None:
-        """Read something small. Raises ``StoreError``."""
+        """Make a small query to the store. Raises ``StoreError``."""
         await self.store.conversation("")
 
     async def _warm_up(self) -> None:
-        """Take what is slow once from the first visitors: imports, a first connection, a model."""
+        """Run slow one-time work ahead of the first request: imports, a connection, the model."""
         await asyncio.sleep(WARM_UP_S)
         try:
             await self.provider.warm_up()
             with suppress(WiresideError):
                 await self.catalog.models()
         finally:
-            gc.enable()  # the command line switches it off for the start
-        gc.freeze()  # some 150,000 objects that stay: each look through them stops all for 75 ms
+            gc.enable()  # the command line disables it for the start
+        gc.freeze()  # some 150,000 permanent objects: traversing them stops the process for 75 ms
 
     async def _keep_house(self) -> None:
         while True:
@@ -295,19 +295,19 @@ class Server:
 
 
 def _tell_of_failure(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Log what failed where nobody waited for it; asyncio would quote the error in its line."""
+    """Log an exception that no task handles. asyncio would quote its text in the log line."""
     _log.error("unexpected", what=context["message"], exc_info=context.get("exception"))
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """Return the whole server as one ASGI application: page, endpoint, REST."""
+    """Return the whole server as one ASGI application: pages, WebSocket endpoint, REST API."""
     server = Server(settings)
     app = FastAPI(
         title="Wireside",
         version=__version__,
         lifespan=server.run,
         openapi_url="/api/openapi.json",
-        docs_url=None,  # its page loads scripts from elsewhere: no internet, no page
+        docs_url=None,  # its page loads scripts from a CDN and fails without internet access
         redoc_url=None,
     )
     app.state.prepare = partial(server.store.open, wait_s=settings.wait_s)
@@ -326,7 +326,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(accounts.pages())
     app.add_exception_handler(ClientDisconnect, left)
     endpoint = _endpoint(server)
-    # ChatSocket is quicker; a prefix before the path comes this way
+    # ChatSocket is faster, but paths with a prefix are routed here
     app.router.routes.append(WebSocketRoute("/ws/ai-chat", endpoint))
     doctor = _doctor(settings)
     app.include_router(doctor.router())
@@ -353,8 +353,8 @@ def create_app(settings: Settings) -> FastAPI:
             https_only=settings.is_https,
         )
     app.add_middleware(ChatSocket, endpoint=endpoint)
-    app.add_middleware(Bodies)  # only for who may ask at all
-    app.add_middleware(CallerIds)  # before all that logs: who asks is known by then
+    app.add_middleware(Bodies)  # after authentication
+    app.add_middleware(CallerIds)  # wraps the handlers, which log; the caller is known here
     app.add_middleware(FileCache, prefixes=("/_nicegui/", "/assets/"))
     app.add_middleware(
         WhoAsks,
@@ -374,12 +374,13 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 class _SignInSession(SessionMiddleware):
-    """What waits for a provider's answer. Everywhere else a session is that of NiceGUI's pages, and
-    would be kept here too.
+    """Session for a sign-in that waits for the OpenID provider's response.
+
+    On all other paths the session is that of NiceGUI's pages, and must not be stored here as well.
     """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on, with a session where one is needed."""
+        """Call the application, with a session on the sign-in paths only."""
         is_needed = scope["type"] == "http" and scope["path"].startswith("/oidc/")
         await (super().__call__ if is_needed else self.app)(scope, receive, send)
 
@@ -413,10 +414,10 @@ def _tracer(settings: Settings) -> Tracing | None:
 
 
 def _upstream(settings: Settings) -> str | None:
-    """Return the base URL of the model service as it is used, None for OpenAI's own."""
+    """Return the effective base URL of the model service; None selects OpenAI's own."""
     try:
         return base_url_in(settings.openai_base_url).url if settings.openai_base_url else None
-    except ValueError:  # told by the first answer
+    except ValueError:  # reported by the first answer
         return None
 
 
@@ -466,7 +467,10 @@ def _rules(settings: Settings) -> Rules:
 
 
 def _title_model(settings: Settings) -> str | None:
-    """Return which model writes titles, None for none. The embedded one is too small for that."""
+    """Return the model that writes titles; None if there is none.
+
+    The embedded model is too small for that.
+    """
     if settings.title_model == "off":
         return None
     return settings.title_model or ("" if settings.uses_openai else None)
@@ -502,7 +506,7 @@ def _open_id(settings: Settings) -> OpenId | None:
     if settings.auth != "oidc":
         return None
     try:
-        from wireside.auth.oidc import OpenId, OpenIdRules  # it loads a lot that most don't need
+        from wireside.auth.oidc import OpenId, OpenIdRules  # a large import that few servers need
     except ImportError as error:
         raise missing_extra("WIRESIDE_AUTH=oidc", "oidc") from error
 
@@ -524,17 +528,17 @@ def _runner_limits(settings: Settings) -> runner.Limits:
 
 
 def database_url(settings: Settings) -> str:
-    """Return where conversations are kept."""
+    """Return the URL of the database with the conversations."""
     if settings.database_url is not None:
         return settings.database_url.get_secret_value()
     return f"sqlite:///{settings.data_dir / 'wireside.db'}"
 
 
 def _secret(data_dir: Path) -> str:
-    """Return the key that signs cookies, made at the first start and kept for its user alone."""
+    """Return the key that signs cookies; created at the first start, readable by its user only."""
     file = data_dir / "cookie.key"
     try:
-        if file.exists() and (key := file.read_text()):  # a full disk may have left an empty one
+        if file.exists() and (key := file.read_text()):  # a full disk may have left an empty file
             return key
         data_dir.mkdir(parents=True, exist_ok=True)
         key, new = secrets.token_urlsafe(32), file.with_suffix(".new")
@@ -551,7 +555,7 @@ def _secret(data_dir: Path) -> str:
 
 
 def _memory_mb() -> float | None:
-    """Return the resident memory, None where the system does not tell."""
+    """Return the resident memory in MB; None if the system does not report it."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
     except OSError:

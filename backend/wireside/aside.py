@@ -1,7 +1,7 @@
-"""Long work of the processor, beside the event loop: nobody else waits for it.
+"""Runs CPU-bound work in worker threads, so that it does not block the event loop.
 
-One piece at a time, since Python lets only one thread run: more of them would take turns with the
-loop, too, and it would wait longer for its own.
+Each thread runs one piece of work at a time, as only one thread can hold the interpreter lock: with
+more threads, the event loop would wait longer for its turn.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _short_thread = ThreadPoolExecutor(1, "aside-short")
 
 
 async def aside(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Return what ``work`` returns. It shares nothing with the loop that may change meanwhile."""
+    """Call ``work`` in the worker thread. It must not share mutable state with the event loop."""
     return await _run(_thread, work, *args, **kwargs)
 
 
 async def aside_short(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Like ``aside``, for work of a second at most: it does not wait behind longer work."""
+    """Like ``aside``, for work of at most a second: it is not queued behind longer work."""
     return await _run(_short_thread, work, *args, **kwargs)
 
 

@@ -1,4 +1,4 @@
-"""One tree of errors, one class for each code of the protocol.
+"""The exceptions of Wireside: one tree, one class for each error code of the protocol.
 
 ::
 
@@ -11,8 +11,9 @@
     │   ├── TooMany               too_many        yes
     │   ├── RateLimited           rate_limited    yes
     │   ├── Unauthorized          unauthorized
-    │   │   ├── Forbidden         unauthorized              known, but not allowed to
-    │   │   └── SignInFailed      unauthorized              a sign-in service did not vouch for them
+    │   │   ├── Forbidden         unauthorized              authenticated, but not permitted
+    │   │   │   └── AccountDisabled   unauthorized          disabled by an administrator
+    │   │   └── SignInFailed      unauthorized              refused by a sign-in service
     │   ├── UnknownModel          unknown_model
     │   ├── NotConfigured         not_configured
     │   ├── NotFound              not_found
@@ -27,10 +28,11 @@
     │   ├── ContextTooLong        context_too_long
     │   └── ContentFilter         content_filter
     ├── StoreError                internal        yes       the store can't be read or written now
-    └── InternalError             internal        yes       a fault of ours, told without details
+    └── InternalError             internal        yes       a server error, reported without details
 
 A provider raises only ``ProviderError``, ``UnknownModel``, ``NotConfigured``, ``BadMessage`` and
-``Overloaded``. The text of an error is a sentence for a person: never a key, a path, a stack trace.
+``Overloaded``. The text of an error is a sentence for the user. It never contains a key, a path or
+a stack trace.
 """
 
 from __future__ import annotations
@@ -39,7 +41,7 @@ from typing import ClassVar, Final, Literal
 
 
 class WiresideError(Exception):
-    """Base of all. ``str(error)`` is the sentence; ``retry_after`` is in seconds, where known."""
+    """Base class. ``str(error)`` is the sentence; ``retry_after`` is in seconds, or None."""
 
     code: ClassVar[str] = "internal"
     retryable: ClassVar[bool] = False
@@ -69,7 +71,7 @@ class BadMessage(RequestError):
 
 
 class UnknownType(RequestError):
-    """The frame's ``type`` is none that the protocol knows."""
+    """The frame's ``type`` is not part of the protocol."""
 
     code = "unknown_type"
     sentence = "The frame has an unknown type."
@@ -83,7 +85,7 @@ class TooLarge(RequestError):
 
 
 class TooMany(RequestError):
-    """More requests are open on this connection than the limit."""
+    """More requests are open on this connection than the limit allows."""
 
     code = "too_many"
     retryable = True
@@ -91,7 +93,10 @@ class TooMany(RequestError):
 
 
 class RateLimited(RequestError):
-    """More messages a minute than the limit. The sentence is the guide's, to the letter."""
+    """More messages per minute than the limit.
+
+    The sentence is the integration guide's, verbatim.
+    """
 
     code = "rate_limited"
     retryable = True
@@ -99,27 +104,29 @@ class RateLimited(RequestError):
 
 
 class Unauthorized(RequestError):
-    """The server wants to know who asks."""
+    """The request is not authenticated."""
 
     code = "unauthorized"
     sentence = "Please sign in first."
 
 
 class Forbidden(Unauthorized):
-    """The server knows who asks, and does not let them."""
+    """The caller is authenticated, but not permitted to do this."""
 
     sentence = "Your account may not do this."
 
 
 class AccountDisabled(Forbidden):
-    """The account is known, and an administrator has disabled it."""
+    """The account is disabled by an administrator."""
 
     sentence = "This account is disabled."
 
 
 class SignInFailed(Unauthorized):
-    """A service that signs people in did not vouch for somebody. ``why`` says what to do next:
-    begin again, ask there, tell who runs this server, or wait.
+    """A sign-in service did not authenticate the user.
+
+    ``why`` determines the advice: start again (``expired``), ask the service (``denied``), tell the
+    operator of this server (``wrong``), or wait (``unreachable``).
     """
 
     sentence = "The sign-in did not work; try again."
@@ -139,7 +146,8 @@ class UnknownModel(RequestError):
 class NotConfigured(RequestError):
     """Something must be set up before this can work; the sentence says what.
 
-    ``remedy`` is the line that mends it, for the console only: it may hold an internal address.
+    ``remedy`` is the command or setting that fixes it, for the console only: it may contain an
+    internal address.
     """
 
     code = "not_configured"
@@ -157,7 +165,7 @@ class NotConfigured(RequestError):
 
 
 class NotFound(RequestError):
-    """No such stream, conversation or upload, or it belongs to somebody else."""
+    """No such stream, conversation or upload, or it belongs to another user."""
 
     code = "not_found"
     sentence = "There is no such stream."
@@ -178,7 +186,7 @@ class BadOffset(RequestError):
 
 
 class Overloaded(RequestError):
-    """The server makes as many answers as it can."""
+    """The server generates as many answers as it can."""
 
     code = "overloaded"
     retryable = True
@@ -190,14 +198,14 @@ class ProviderError(WiresideError):
 
 
 class ProviderAuth(ProviderError):
-    """The provider refused our key."""
+    """The provider refused the server's API key."""
 
     code = "provider_auth"
     sentence = "The server's key for this model was refused; tell whoever runs this server."
 
 
 class ProviderRateLimited(ProviderError):
-    """The provider asks us to wait."""
+    """The provider's rate limit is reached."""
 
     code = "provider_rate_limited"
     retryable = True
@@ -205,7 +213,7 @@ class ProviderRateLimited(ProviderError):
 
 
 class ProviderUnavailable(ProviderError):
-    """The provider can't be reached, failed, or broke the answer off."""
+    """The provider can't be reached, failed, or aborted the answer."""
 
     code = "provider_unavailable"
     retryable = True
@@ -221,7 +229,7 @@ class ProviderTimeout(ProviderError):
 
 
 class ContextTooLong(ProviderError):
-    """The context is longer than the model can read."""
+    """The context is longer than the model's context window."""
 
     code = "context_too_long"
     sentence = "This conversation is too long for the model; start a new one."
@@ -235,7 +243,7 @@ class ContentFilter(ProviderError):
 
 
 class StoreError(WiresideError):
-    """The store can't be read or written now: locked, full, gone. What was not kept is told."""
+    """The store can't be read or written now: locked, full, gone. Unsaved data is reported."""
 
     code = "internal"
     retryable = True
@@ -243,7 +251,7 @@ class StoreError(WiresideError):
 
 
 class InternalError(WiresideError):
-    """A fault of ours: logged with all details, told without."""
+    """An error of the server: logged with all details, reported without them."""
 
     code = "internal"
     retryable = True
@@ -254,7 +262,7 @@ def missing_extra(setting: str, extra: str) -> NotConfigured:
 
     Args:
         setting: the setting as the operator wrote it.
-        extra: name of the extra that brings the packages.
+        extra: name of the extra that installs the packages.
     """
     return NotConfigured(
         f"{setting} needs packages that are not installed: run `pip install 'wireside[{extra}]'`."

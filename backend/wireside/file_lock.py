@@ -1,6 +1,6 @@
 """Exclusive locks on open files.
 
-The system releases a lock when its file is closed or its process ends, however it ends.
+The operating system releases a lock when its file is closed or its process ends, even by a crash.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ if sys.platform == "win32":
 else:
     try:
         import fcntl
-    except ImportError:  # a Python without it, as in WebAssembly: one process is all there is
-        fcntl = None  # type: ignore[assignment]  # the function below does not call it then
+    except ImportError:  # a platform without it, such as WebAssembly, has only one process
+        fcntl = None  # type: ignore[assignment]  # not called by the function below in that case
 
     def _lock(handle: int, *, wait: bool) -> None:
         if fcntl is not None:
@@ -37,7 +37,7 @@ def lock_file(handle: int, *, wait: bool) -> bool:
     while True:
         try:
             _lock(handle, wait=wait)
-        except (BlockingIOError, PermissionError):  # Windows answers EACCES
+        except (BlockingIOError, PermissionError):  # EACCES on Windows
             if not wait:
                 return False
         except OSError as error:

@@ -1,4 +1,4 @@
-"""Who asks: a person, or a program with a key, and what they may do."""
+"""The authenticated caller, a user or a program with an API key, and its permissions."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Final, Literal
 from wireside.errors import Forbidden
 
 Role = Literal["admin", "user", "viewer"]
-"""What an account may do: administer, chat, or only read."""
+"""Permissions of an account: administer, chat, or only read."""
 
 Scope = Literal["chat", "read", "admin"]
-"""What a key was made for: ask and change, read, administer."""
+"""Permissions of an API key: ask and change, read, administer."""
 
 SCOPES: Final[tuple[Scope, ...]] = ("chat", "read", "admin")
 
@@ -30,43 +30,46 @@ _REFUSED: Final[dict[Scope, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Somebody who was let in. What they own is stored under ``user_id``."""
+    """An authenticated caller. Its data is stored under ``user_id``."""
 
     user_id: str
     name: str
     role: Role
     scopes: frozenset[Scope] = frozenset(SCOPES)
     credential: str = ""
-    """What they came with: ``session ID``, ``key ID``; ``user ID`` where a proxy says who it is at
-    each request; "" without accounts.
+    """The credential: ``session ID``, ``key ID`` or ``user ID``; "" without accounts.
+
+    ``user ID`` is used if a proxy's header identifies the user in each request.
     """
     address: str = ""
-    """Where they are, for limits: an address, or a network of them."""
+    """The client's IP address or network, for rate limits."""
     messages_per_minute: int | None = None
-    """What the key allows, beside what the user may; None: nothing less."""
+    """Limit of the key in addition to the user's; None adds none."""
     tokens_per_day: int | None = None
+    """Limit of the key in addition to the user's; None adds none."""
     streams: int | None = None
-    """Answers at once."""
+    """Concurrent answers, as a limit of the key; None adds none."""
 
     def may(self, scope: Scope) -> bool:
-        """Whether both the account and the key allow it."""
+        """Whether both the account and the key have the permission."""
         return scope in self.scopes and scope in _OF_ROLE[self.role]
 
     def require(self, *scopes: Scope) -> None:
-        """Raise ``Forbidden`` unless one of ``scopes`` is allowed."""
+        """Raise ``Forbidden`` unless one of ``scopes`` is permitted."""
         if not any(self.may(scope) for scope in scopes):
             raise Forbidden(_REFUSED[scopes[0]])
 
     def require_in_person(self) -> None:
-        """Raise ``Forbidden`` for a program: its key may not see or make keys, sessions and
-        passwords, unless it is an administrator's.
+        """Raise ``Forbidden`` for an API key without the permission ``admin``.
+
+        Such keys can't read or create keys, sessions and passwords.
         """
         if self.credential.startswith("key "):
             self.require("admin")
 
 
 LOCAL: Final = Caller("", "", "admin")
-"""Whoever reaches a server without accounts: it listens on its own machine only."""
+"""The caller on a server without accounts, which accepts requests from its own machine only."""
 
 NOBODY: Final = Caller("nobody", "", "viewer", frozenset())
-"""Who was not let in."""
+"""An unauthenticated caller, without permissions."""

@@ -1,6 +1,7 @@
-"""The values everybody speaks of: what is asked, what a model sends, what is said about it.
+"""Shared values: questions, the deltas of a model, and how answers end.
 
-All are frozen; a wrong state cannot be built. Identity (ids, times) belongs to their owners.
+All are frozen; an invalid state can't be constructed. Identity (ids, times) belongs to the objects
+that own them.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ ToolState = Literal["running", "done", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message of the context that a model is given."""
+    """One message of the context that is sent to a model."""
 
     role: Role
     text: str
@@ -27,7 +28,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one answer; None where the model does not say."""
+    """Tokens of one answer; None if the model does not report them."""
 
     input_tokens: int | None = None
     output_tokens: int | None = None
@@ -35,10 +36,10 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class ModelRequest:
-    """What a provider is asked for: a context and how to continue it.
+    """A request to a provider: a context and how to continue it.
 
-    ``messages`` is not empty. ``temperature`` and ``max_tokens`` are the model's own defaults
-    where they are None.
+    ``messages`` is not empty. With None, ``temperature`` and ``max_tokens`` are the model's
+    defaults.
     """
 
     model: str
@@ -49,14 +50,14 @@ class ModelRequest:
 
 @dataclass(frozen=True, slots=True)
 class TextDelta:
-    """A piece of the visible answer. A model may cut anywhere, even inside a word."""
+    """A piece of the visible answer. A model may split anywhere, even within a word."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class ReasoningDelta:
-    """A piece of the model's reasoning, shown folded and never sent to level 1 clients."""
+    """A piece of the model's reasoning; shown collapsed, and never sent to level 1 clients."""
 
     text: str
 
@@ -83,14 +84,16 @@ class Finished:
 Delta = TextDelta | ReasoningDelta | ToolDelta | Finished
 
 Entry = TextDelta | ReasoningDelta | ToolDelta
-"""What an answer is made of. Its length counts as the protocol's offset does: each code point of a
-text counts one, each state of a tool call counts one.
+"""An element of an answer.
+
+Its length is counted like the protocol's offset: each code point of a text counts one, each state
+of a tool call counts one.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """How an answer ended: with a reason, or (``reason`` is None) with an error."""
+    """How an answer ended: with a reason, or with an error (then ``reason`` is None)."""
 
     reason: FinishReason | None
     error: WiresideError | None = None
@@ -99,23 +102,23 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How a question is to be answered; None leaves it to the server's or the model's default."""
+    """Options of a question; None selects the server's or the model's default."""
 
     model: str | None = None
     system: str | None = None
     temperature: float | None = None
     max_tokens: int | None = None
     sanitize: bool = False
-    """Whether every reader gets the text without ``<script`` (protocol, "Sanitising")."""
+    """Whether all readers get the text without ``<script`` (protocol.md, "Sanitising")."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """A model that a provider offers, as the model picker and ``/api/models`` show it."""
+    """A model of a provider, as shown in the model picker and by ``/api/models``."""
 
     id: str
     name: str
     owner: str | None = None
     context_tokens: int | None = None
     can_chat: bool = True
-    """False for models that say, or whose names say, that they are for something else."""
+    """False if the model's metadata or name indicates another purpose."""

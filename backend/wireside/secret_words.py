@@ -1,4 +1,4 @@
-"""Secrets that the server gives out: 256 random bits, of which it keeps a hash only."""
+"""Random secrets of 256 bits, such as API keys and links, of which only a hash is stored."""
 
 from __future__ import annotations
 
@@ -7,17 +7,19 @@ import secrets
 
 
 def new_secret() -> str:
-    """Return one: letters, digits, ``-`` and ``_``."""
+    """Return a new secret: letters, digits, ``-`` and ``_``."""
     return secrets.token_urlsafe(32)
 
 
 def new_id() -> str:
-    """Return a name that is no secret but that nobody has had before."""
+    """Return a new unique id, which is not a secret."""
     return secrets.token_hex(8)
 
 
 def digest(secret: str) -> str:
-    """Return what is kept of a secret. It is random, so a fast hash is as good as a slow one, and
-    to look its hash up tells nothing by the time it takes.
+    """Return the hash to store for a secret.
+
+    A secret is random, so a fast hash is as good as a slow one, and the time of a lookup by hash
+    reveals nothing.
     """
     return hashlib.sha256(secret.encode(errors="replace")).hexdigest()

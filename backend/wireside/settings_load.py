@@ -1,4 +1,4 @@
-"""Reads the settings and says in words what is wrong with them."""
+"""Loads the settings and describes invalid ones in sentences."""
 
 from __future__ import annotations
 
@@ -26,11 +26,14 @@ EXAMPLES = {
     "accent": "#3366ff",
     "logo": "logo.svg",
 }
-"""For settings whose default is no example."""
+"""Examples for settings whose default value is not an example."""
 
 
 class WrongSettings(Exception):
-    """``sentences`` say which settings are wrong, how, and what a right one looks like."""
+    """Some settings are invalid.
+
+    ``sentences`` name each invalid setting, the problem, and a valid example.
+    """
 
     def __init__(self, sentences: list[str]) -> None:
         super().__init__("\n".join(sentences))
@@ -38,9 +41,10 @@ class WrongSettings(Exception):
 
 
 def load_settings(**given: Any) -> Settings:
-    """Return the settings; those ``given`` that are not None come first.
+    """Return the settings; values in ``given`` that are not None take precedence.
 
-    Raises ``WrongSettings``.
+    Raises:
+        WrongSettings: a setting is invalid.
     """
     try:
         settings = Settings(**{name: value for name, value in given.items() if value is not None})
@@ -58,7 +62,7 @@ def load_settings(**given: Any) -> Settings:
 
 
 def unknown_variables(environment: Mapping[str, str]) -> list[tuple[str, str | None]]:
-    """Return the ``WIRESIDE_*`` variables that are no settings, each with the nearest setting."""
+    """Return the unknown ``WIRESIDE_*`` variables, each with the most similar setting."""
     known = {variable_of(name) for name in Settings.model_fields}
     known |= {
         f"{variable_of(name)}_FILE"
@@ -76,18 +80,18 @@ def unknown_variables(environment: Mapping[str, str]) -> list[tuple[str, str | N
 
 
 def describe_unknown(name: str, nearest: str | None) -> str:
-    """Return a sentence about a variable that is no setting."""
+    """Return a sentence about a variable that is not a setting."""
     hint = f" Did you mean {nearest}?" if nearest else ""
     return f"{name} is not a setting.{hint}"
 
 
 def other_port(port: int) -> int:
-    """Return a port to propose instead of one that is taken."""
+    """Return a port to suggest if ``port`` is in use."""
     return port + 1 if 1024 <= port < 65535 else 8081
 
 
 def _check_hosts(settings: Settings) -> None:
-    """Raise ``ValueError`` where a host, an origin or an address is none."""
+    """Raise ``ValueError`` if a host, an origin or an address is invalid."""
     Door(
         host=settings.host_name,
         trusted_hosts=settings.trusted_hosts,
@@ -109,7 +113,7 @@ def _check_hosts(settings: Settings) -> None:
 
 
 def _check_logo(settings: Settings) -> None:
-    """Raise ``ValueError`` where there is no such file: each page would show a broken image."""
+    """Raise ``ValueError`` if the logo is not a file: each page would show a broken image."""
     if settings.logo is not None and not settings.logo.is_file():
         raise ValueError(f"{variable_of('logo')} is `{settings.logo}`: there is no such file.")
 

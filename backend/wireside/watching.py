@@ -1,5 +1,6 @@
-"""Who looks on while answers are made: counts, times, traces. The core knows no more of it than
-this. Nothing here waits, and nothing here raises.
+"""Instrumentation interface: counts, times and traces of answers (``Watcher``, ``Unwatched``).
+
+The core depends on nothing else of the telemetry. Implementations neither block nor raise.
 """
 
 from __future__ import annotations
@@ -12,67 +13,70 @@ from wireside.messages import End, ModelRequest
 
 
 class AnswerWatch(Protocol):
-    """Looks on while one answer is made."""
+    """Instruments one answer."""
 
     def running(self) -> None:
-        """The task that makes it runs; called from inside of it."""
+        """The answer's task has started; called from within that task."""
         ...
 
     def first(self) -> None:
-        """The model has said its first piece."""
+        """The model has sent its first delta."""
         ...
 
     def ended(self, end: End, length: int, text: Callable[[], str]) -> None:
-        """It has ended, with ``length`` characters; ``text`` returns the visible ones."""
+        """The answer has ended with ``length`` characters; ``text`` returns the visible ones."""
         ...
 
 
 class QuestionWatch(Protocol):
-    """Looks on from the moment that a question has come."""
+    """Instruments a question from its arrival."""
 
     def in_conversation(self, conversation: str) -> None:
-        """It belongs to the conversation of that id."""
+        """The question belongs to the conversation with this id."""
         ...
 
     def being_asked(self) -> AbstractContextManager[None]:
-        """Inside of this the answer begins. What is left by an error has ended with it."""
+        """Return a context in which the answer is started; an exception ends the question."""
         ...
 
 
 class Watcher(Protocol):
-    """Looks on. Implemented by the telemetry."""
+    """Instruments the server. Implemented by the telemetry."""
 
     def question(self, kind: str) -> QuestionWatch:
-        """A question has come: ``ask`` outside of a conversation, ``turn`` or ``again`` in one."""
+        """Record a question: ``ask`` without a conversation, ``turn`` or ``again`` in one."""
         ...
 
     def answer(self, stream: str, model: str, request: ModelRequest | None) -> AnswerWatch:
-        """An answer begins; None is the request of one that could not be asked for."""
+        """Record the start of an answer; ``request`` is None if the model could not be asked."""
         ...
 
     def committed(self, seconds: float, streams: int, length: int) -> None:
-        """``length`` characters of so many streams are in the store."""
+        """Record a commit of ``length`` characters of ``streams`` streams in ``seconds``."""
         ...
 
     def commit_failed(self) -> None:
-        """The store did not take what there was."""
+        """Record a failed commit."""
         ...
 
     def provider_failed(self, code: str) -> None:
-        """A try of a request to the provider has failed with this code of the error tree."""
+        """Record a failed attempt of a request to the provider, with the error's code."""
         ...
 
     def provider_retried(self, code: str) -> None:
-        """It is tried again after such a failure."""
+        """Record the retry after a failure with this code."""
         ...
 
     def provider_named(self, model: str, answer: str) -> None:
-        """A try is over in which it called the model and its answer so; "" where it did not."""
+        """Record the names that a finished attempt's response gave to its model and its answer.
+
+        A name is "" if the response did not contain it.
+        """
         ...
 
 
 class Unwatched:
-    """Implements all of it, and looks at nothing."""
+    """Null implementation of ``Watcher``, ``QuestionWatch`` and ``AnswerWatch``."""
 
     def question(self, kind: str) -> Unwatched:
         """See ``Watcher``."""

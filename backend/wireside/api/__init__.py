@@ -1,1 +1,1 @@
-"""ASGI and what lies below it: sockets, handshakes, headers. Translates and passes on."""
+"""The ASGI layer and the server below it: sockets, handshakes, headers, middleware and routes."""

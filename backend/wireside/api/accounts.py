@@ -1,4 +1,4 @@
-"""The REST routes of accounts: who I am, tickets, keys, sessions, people, shares."""
+"""REST routes for accounts: the caller, tickets, API keys, sessions, users and shares."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Id = Annotated[str, Path(max_length=64)]
 
 
 class Me(BaseModel):
-    """Who asks, and what they may still ask for; null where there is no limit."""
+    """The caller and what is left of its limits. Limits are null where there is none."""
 
     id: str
     name: str
@@ -42,7 +42,7 @@ class Me(BaseModel):
 
 
 class NewTicket(BaseModel):
-    """What a ticket is for. With ``origin`` only its pages can use it."""
+    """Options of a new ticket. With `origin`, only pages of that origin can use it."""
 
     model_config = ConfigDict(strict=True)
 
@@ -50,7 +50,10 @@ class NewTicket(BaseModel):
 
 
 class Ticket(BaseModel):
-    """A ticket: offer `ticket.` and it as a subprotocol beside `ai-chat`, once."""
+    """A single-use ticket.
+
+    Offer `ticket.` followed by it as a WebSocket subprotocol, next to `ai-chat`.
+    """
 
     ticket: str
     expires_in: float = Field(description="Seconds.")
@@ -61,11 +64,12 @@ def _one_to(largest: int) -> dict[str, Any]:
 
 
 class NewKey(BaseModel):
-    """What a key is to be."""
+    """Options of a new API key."""
 
     model_config = ConfigDict(strict=True)
 
-    # ``Keys`` holds these; here they are only told, so that they are refused in its words.
+    # ``Keys`` enforces these limits. Here they are only documented, so that the error sentences are
+    # those of ``Keys``.
     name: str = Field(
         json_schema_extra={"minLength": 1, "maxLength": MAX_NAME_CHARS, "pattern": r"\S"}
     )
@@ -79,7 +83,10 @@ class NewKey(BaseModel):
 
 
 class Key(BaseModel):
-    """A key. ``key`` is there once, when it is made. Times are UTC."""
+    """An API key. Times are UTC.
+
+    `key` is present only in the response that creates it.
+    """
 
     id: str
     name: str
@@ -94,7 +101,7 @@ class Key(BaseModel):
 
 
 class SessionView(BaseModel):
-    """A browser in which the caller is signed in."""
+    """A browser session of the caller."""
 
     id: str
     agent: str
@@ -105,7 +112,7 @@ class SessionView(BaseModel):
 
 
 class Person(BaseModel):
-    """An account."""
+    """A user account."""
 
     id: str
     name: str
@@ -117,7 +124,7 @@ class Person(BaseModel):
 
 
 class NewPerson(BaseModel):
-    """Who is invited; without a name they choose one."""
+    """Options of an invitation. Without a name, the invited user chooses one."""
 
     model_config = ConfigDict(strict=True)
 
@@ -126,7 +133,7 @@ class NewPerson(BaseModel):
 
 
 class PersonChanges(BaseModel):
-    """What is to change; what is left out stays."""
+    """Changes to an account. Fields that are absent stay as they are."""
 
     model_config = ConfigDict(strict=True)
 
@@ -135,7 +142,7 @@ class PersonChanges(BaseModel):
 
 
 class Entry(BaseModel):
-    """Something that was done: by whom, to what, from where."""
+    """An entry of the audit log: which user did what, to what, from which address."""
 
     number: int
     at: datetime
@@ -147,13 +154,16 @@ class Entry(BaseModel):
 
 
 class Link(BaseModel):
-    """A link that works once. It is shown once."""
+    """A single-use link. It is shown only once."""
 
     link: str
 
 
 class ShareView(BaseModel):
-    """A snapshot that others may read. ``link`` is there once, when it is made."""
+    """A shared snapshot of a conversation.
+
+    `link` is present only in the response that creates it.
+    """
 
     id: str
     conversation: str
@@ -163,8 +173,9 @@ class ShareView(BaseModel):
 
 
 class AccountRoutes:
-    """The routes under ``/api`` that are about people. ``base_url`` begins the links that are given
-    out; "" takes the request's.
+    """Routes under ``/api`` for accounts, and the page of a shared snapshot.
+
+    ``base_url`` is the start of the links in responses; "" takes the base URL of the request.
     """
 
     def __init__(self, auth: Auth, sharing: Sharing, base_url: str) -> None:
@@ -173,7 +184,7 @@ class AccountRoutes:
         self._base_url = base_url.rstrip("/")
 
     def router(self) -> APIRouter:
-        """Return them."""
+        """Return the router of the routes under ``/api``."""
         router = APIRouter(prefix="/api", tags=["accounts"], responses={**PROBLEMS})
         router.get("/me")(self.me)
         router.post("/tickets", status_code=201)(self.make_ticket)
@@ -194,15 +205,15 @@ class AccountRoutes:
         return router
 
     def pages(self) -> APIRouter:
-        """Return the page of a snapshot."""
+        """Return the router of the page of a shared snapshot."""
         router = APIRouter(include_in_schema=False)
         router.get("/s/{secret}", response_class=HTMLResponse)(self.snapshot)
         return router
 
-    # ---- oneself -----------------------------------------------------------------------------
+    # ---- the caller ----------------------------------------------------------------------------
 
     async def me(self, who: WhoAsks, chat: TheirChat) -> Me:
-        """Say who asks, and what is left of the limits."""
+        """Return the caller and what is left of its limits."""
         left = await chat.allowance()
         scopes: list[Scope] = [scope for scope in ("chat", "read", "admin") if who.may(scope)]
         return Me(
@@ -223,19 +234,19 @@ class AccountRoutes:
     async def make_ticket(
         self, who: WhoAsks, request: Request, new: NewTicket | None = None
     ) -> Ticket:
-        """Give out a ticket: good once, for 30 seconds, to open `/ws/ai-chat` from a browser."""
+        """Create a ticket: valid once, for 30 seconds, to open `/ws/ai-chat` from a browser."""
         wanted = new.origin if new and new.origin else request.headers.get("origin")
         if wanted is not None and Origin.parse(wanted) is None:
             raise NotFound("origin: this is none; write it as https://example.com.")
         return Ticket(ticket=self._auth.tickets.issue(who, wanted), expires_in=GOOD_S)
 
     async def keys(self, who: WhoAsks) -> list[Key]:
-        """List one's own keys."""
+        """List the caller's own API keys."""
         self._has_accounts()
         return [_key(key) for key in await self._auth.keys.of(who)]
 
     async def make_key(self, who: WhoAsks, new: NewKey) -> Key:
-        """Make a key; `key` is shown this once."""
+        """Create an API key; `key` is shown only in this response."""
         self._has_accounts()
         key, text = await self._auth.keys.create(
             who,
@@ -249,37 +260,37 @@ class AccountRoutes:
         return _key(key, text)
 
     async def revoke_key(self, who: WhoAsks, key_id: Id) -> Response:
-        """Revoke a key; what was opened with it is closed at once."""
+        """Revoke an API key and close the connections opened with it at once."""
         self._has_accounts()
         await self._auth.keys.revoke(who, key_id)
         return Response(status_code=204)
 
     async def sessions(self, who: WhoAsks) -> list[SessionView]:
-        """List the browsers in which one is signed in."""
+        """List the caller's browser sessions."""
         self._has_accounts()
         return [_session(one, who) for one in await self._auth.sign_ins.of(who)]
 
     async def end_session(self, who: WhoAsks, session_id: Id) -> Response:
-        """Sign out there; what is open there is closed at once."""
+        """End a browser session and close its connections at once."""
         self._has_accounts()
         await self._auth.sign_ins.end(who, session_id)
         return Response(status_code=204)
 
-    # ---- people ------------------------------------------------------------------------------
+    # ---- users ---------------------------------------------------------------------------------
 
     async def users(self, who: WhoAsks) -> list[Person]:
-        """List all accounts (administrators)."""
+        """List all accounts (administrators only)."""
         self._has_accounts()
         return [_person(user) for user in await self._auth.accounts.users(who)]
 
     async def invite(self, who: WhoAsks, new: NewPerson, request: Request) -> Link:
-        """Invite somebody (administrators)."""
+        """Create an invitation link (administrators only)."""
         self._has_accounts()
         secret = await self._auth.accounts.invite(who, new.role, new.name)
         return Link(link=self._link(request, f"/join?link={secret}"))
 
     async def change(self, who: WhoAsks, user_id: Id, changes: PersonChanges) -> Response:
-        """Change a role, disable or enable (administrators)."""
+        """Change an account's role, or disable or enable it (administrators only)."""
         self._has_accounts()
         accounts = self._auth.accounts
         if changes.role is not None:
@@ -291,13 +302,13 @@ class AccountRoutes:
         return Response(status_code=204)
 
     async def remove(self, who: WhoAsks, user_id: Id) -> Response:
-        """Remove an account and all it has (administrators)."""
+        """Delete an account with all its data (administrators only)."""
         self._has_accounts()
         await self._auth.accounts.remove(who, user_id)
         return Response(status_code=204)
 
     async def reset(self, who: WhoAsks, user_id: Id, request: Request) -> Link:
-        """Make a link by which somebody sets their password anew (administrators)."""
+        """Create a password-reset link for an account (administrators only)."""
         self._has_accounts()
         secret = await self._auth.accounts.reset(who, user_id)
         return Link(link=self._link(request, f"/join?link={secret}"))
@@ -309,7 +320,7 @@ class AccountRoutes:
         before: Annotated[int | None, Query(ge=0, lt=2**63)] = None,
         limit: Annotated[int, Query(ge=1, le=500)] = 100,
     ) -> list[Entry]:
-        """Read what was done, the newest first (administrators). `before` takes a `number`."""
+        """Read the audit log, newest first (administrators only). `before` takes a `number`."""
         self._has_accounts()
         entries = await self._auth.audit.read(who, q, before=before, limit=limit)
         return [
@@ -325,10 +336,10 @@ class AccountRoutes:
             for one in entries
         ]
 
-    # ---- shares ------------------------------------------------------------------------------
+    # ---- shares --------------------------------------------------------------------------------
 
     async def shares(self, who: WhoAsks) -> list[ShareView]:
-        """List what one shares."""
+        """List the caller's shared snapshots."""
         return [
             ShareView(
                 id=one.id,
@@ -340,7 +351,7 @@ class AccountRoutes:
         ]
 
     async def share(self, chat: TheirChat, conversation_id: Id, request: Request) -> ShareView:
-        """Share a snapshot of what a conversation shows now; `link` is shown this once."""
+        """Share a snapshot of the shown branch; `link` is shown only once."""
         conversation = await chat.library.open(conversation_id)
         if conversation is None:
             raise NotFound("There is no such conversation.")
@@ -354,25 +365,25 @@ class AccountRoutes:
         )
 
     async def revoke_share(self, who: WhoAsks, share_id: Id) -> Response:
-        """End a link."""
+        """Revoke a share: its link stops working."""
         await self._sharing.revoke(who, share_id)
         return Response(status_code=204)
 
     async def snapshot(self, secret: Annotated[str, Path(max_length=100)]) -> HTMLResponse:
-        """Show a snapshot."""
+        """Serve the page of a shared snapshot."""
         page = await self._sharing.page(secret)
         headers = {
             "Cache-Control": "no-store",
             "X-Robots-Tag": "noindex",
             "X-Frame-Options": "DENY",
-            # of an origin of its own, so that its scripts, which draw formulas, reach nothing here
+            # the sandbox gives it an opaque origin: its scripts, for formulas, can't reach this one
             "Content-Security-Policy": f"{policy()}; base-uri 'none'; form-action 'none';"
             " frame-ancestors 'none'; sandbox allow-scripts allow-popups"
             " allow-popups-to-escape-sandbox",
         }
         return HTMLResponse(page, headers=headers)
 
-    # ---- how ---------------------------------------------------------------------------------
+    # ---- helpers -------------------------------------------------------------------------------
 
     def _has_accounts(self) -> None:
         if not self._auth.has_accounts:

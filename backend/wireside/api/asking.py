@@ -1,4 +1,4 @@
-"""What routes get of the request: who asks, and the chat as they may use it (``who.py``)."""
+"""FastAPI dependencies: the caller, the caller's chat service and library (set by ``who.py``)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from wireside.identity import Caller
 
 
 def chat(request: Request) -> ChatService:
-    """Return the chat as the caller may use it. Raises ``Unauthorized``."""
+    """Return the chat service bound to the caller. Raises ``Unauthorized``."""
     found: ChatService | None = getattr(request.state, "chat", None)
     if found is None:
         raise Unauthorized
@@ -21,12 +21,12 @@ def chat(request: Request) -> ChatService:
 
 
 def library(request: Request) -> Library:
-    """Return the caller's conversations. Raises ``Unauthorized``."""
+    """Return the caller's library of conversations. Raises ``Unauthorized``."""
     return chat(request).library
 
 
 def caller(request: Request) -> Caller:
-    """Return who asks. Raises ``Unauthorized``."""
+    """Return the authenticated caller. Raises ``Unauthorized``."""
     return chat(request).caller
 
 

@@ -1,7 +1,7 @@
-"""Bodies of requests: small, whole before anything else sees them, bounded over all connections.
+"""Middleware that reads request bodies whole, within a limit per request and one over all.
 
-Whatever reads a body (FastAPI, forms, the socket behind a page) would hold all that has come of it
-for as long as the rest takes, without a limit, on as many connections as there are.
+FastAPI, form parsing and the socket behind a page would each hold what has arrived of a body for as
+long as the rest takes, without a limit, on any number of connections.
 """
 
 from __future__ import annotations
@@ -16,21 +16,22 @@ from wireside.api.socket_limits import Unfinished
 from wireside.api.who import answer
 
 MAX_BODY_BYTES: Final = 1024 * 1024
-"""Of one request; what is larger is a file and has a route that takes it piece by piece."""
+"""Largest body of one request. Larger bodies are files, whose routes read them as a stream."""
 
 UNFINISHED_BYTES: Final = 4 * 1024 * 1024
-"""What is held of bodies that have begun, over all connections."""
+"""Largest total of unfinished bodies in memory, over all connections."""
 
 IN_PIECES: Final = frozenset({"/api/conversations/import", "/api/doctor/large"})
-"""Routes that take a body piece by piece, to a bound of their own."""
+"""Paths of routes that read their body as a stream, up to a limit of their own."""
 
 _WITHOUT_BODY: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class Bodies:
-    """Reads each body, then passes on; refuses one that is too large.
+    """Reads each request body before calling the application; refuses one that is too large.
 
-    Past the bound over all connections the largest of those that have begun is given up.
+    When the unfinished bodies of all connections exceed their limit, the largest is dropped and its
+    request gets a 503.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -38,7 +39,7 @@ class Bodies:
         self._unfinished = Unfinished(UNFINISHED_BYTES)
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        """Pass on what has no body here, or a route that takes it in pieces."""
+        """Buffer the body, unless the request has none or its route reads it as a stream."""
         if scope["type"] != "http" or scope["path"] in IN_PIECES:
             return self.app(scope, receive, send)
         if scope["method"] in _WITHOUT_BODY and PAGE_SOCKET not in scope["path"]:
@@ -51,7 +52,7 @@ class Bodies:
             body = _Body(self._unfinished)
             try:
                 while body.take(message):
-                    del message  # it would be held while the next one is awaited
+                    del message  # else this piece stays in memory while the next one is awaited
                     message = await receive()
             finally:
                 body.forget()
@@ -62,7 +63,7 @@ class Bodies:
             message = {**message, "body": bytes(body.data)}
             del body
         if message["type"] == "http.disconnect":
-            return None  # whoever asked has left: nobody's fault, and nobody to tell
+            return None  # the client has disconnected; nothing to send
         await self.app(scope, _after(message, receive), send)
 
 
@@ -71,7 +72,7 @@ _AT_ONCE: Final = "Too much is being sent to this server at once; try again in a
 
 
 class _Body:
-    """What has come of one body."""
+    """The received part of one request body."""
 
     def __init__(self, unfinished: Unfinished) -> None:
         self.data = bytearray()
@@ -80,7 +81,7 @@ class _Body:
         self._unfinished = unfinished
 
     def take(self, message: Message) -> bool:
-        """Add a piece; return whether another one is to come."""
+        """Add a piece; return whether more pieces follow."""
         if self.is_given_up or message["type"] != "http.request":
             return False
         self.data += message.get("body", b"")
@@ -91,7 +92,7 @@ class _Body:
         return bool(message.get("more_body", False)) and not self.is_given_up
 
     def forget(self) -> None:
-        """It is whole, or it will never be."""
+        """Stop counting the body: it is complete or was abandoned."""
         self._unfinished.hold(self._give_up, 0)
 
     def _give_up(self) -> None:
@@ -100,7 +101,7 @@ class _Body:
 
 
 def _after(first: Message, receive: Receive) -> Receive:
-    """Return a ``receive`` that begins with ``first``."""
+    """Return a ``receive`` that returns ``first``, then the messages of ``receive``."""
     waiting = [first]
 
     async def receive_next() -> Message:

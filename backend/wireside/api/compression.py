@@ -1,12 +1,12 @@
-"""permessage-deflate that an idle connection hardly pays for.
+"""permessage-deflate with almost no memory for an idle connection.
 
-A compressor holds 28 KB. RFC 7692 makes the decompressor keep its window, but lets a compressor
-begin with an empty one at any message: so ours exists only while answers flow, and is thrown away
-when the connection rests. In the other direction only the window is kept, which is the end of what
-the client has sent, and each message gets a decompressor of its own that begins with it.
+A compressor takes 28 KB. RFC 7692 requires the decompressor to keep its window, but allows a
+compressor to start any message with an empty one. So the compressor exists only while answers are
+streamed, and is dropped when the connection is idle. For incoming messages only the window is kept,
+which is the end of what the client has sent; each message gets a new decompressor primed with it.
 
 The response names no parameter that was not offered. RFC 7692 would allow that, but clients refuse
-the connection (nhooyr.io/websocket) or go on as if it had not been said (Tornado).
+the connection (nhooyr.io/websocket) or ignore the parameter (Tornado).
 """
 
 from __future__ import annotations
@@ -27,24 +27,32 @@ from websockets.headers import parse_extension
 from websockets.typing import ExtensionParameter
 
 MIN_COMPRESSED_BYTES: Final = 128
-"""Smaller messages leave as they are: a token is 40 bytes in a packet of 100, compressing it costs
-as much CPU as all the rest of sending it."""
+"""Smaller messages are sent uncompressed.
+
+A token is 40 bytes in a packet of 100, and compressing it costs as much CPU as the rest of sending
+it.
+"""
 
 WINDOW_BITS: Final = 12
-"""Of our compressor. A smaller window than the client expects needs no word about it."""
+"""Window size of the compressor, in bits.
+
+A window smaller than the client expects need not be negotiated.
+"""
 
 MEMORY_LEVEL: Final = 5
+"""zlib's ``memLevel`` of the compressor."""
 
 
 class LazyDeflate(PerMessageDeflate):
-    """permessage-deflate as the server end, with a compressor that comes and goes."""
+    """Server side of permessage-deflate, with a compressor created and dropped on demand."""
 
     def __init__(
         self, *, keeps_window: bool, local_bits: int, remote_bits: int, remote_keeps_window: bool
     ) -> None:
-        # Told "no takeover" both ways, the base class makes no context before its first use.
+        # With "no context takeover" both ways, the base class creates no context before its first
+        # use.
         super().__init__(True, True, remote_bits, local_bits)
-        self.remote_no_context_takeover = False  # decoders are made and dropped here
+        self.remote_no_context_takeover = False  # decoders are created and dropped in this class
         self._keeps_window = keeps_window
         self._remote_window = 1 << remote_bits if remote_keeps_window else 0
         self._received = b""
@@ -53,7 +61,7 @@ class LazyDeflate(PerMessageDeflate):
         self._was_used = False
 
     def decode(self, frame: Frame, *, max_size: int | None = None) -> Frame:
-        """Return the frame with its payload decompressed. Raises as the base class does."""
+        """Return the frame with its payload decompressed. Raises the base class's exceptions."""
         is_first = frame.opcode in (Opcode.TEXT, Opcode.BINARY)
         if is_first and not frame.rsv1:
             return frame
@@ -72,7 +80,7 @@ class LazyDeflate(PerMessageDeflate):
         return decoded
 
     def compress(self, data: bytes) -> bytes:
-        """Return the payload of a whole compressed message."""
+        """Return the compressed payload of a whole message."""
         compressor = self._compressor
         if compressor is None:
             compressor = zlib.compressobj(wbits=-self.local_max_window_bits, memLevel=MEMORY_LEVEL)
@@ -80,7 +88,7 @@ class LazyDeflate(PerMessageDeflate):
                 self._compressor = compressor
         self._was_used = True
         out: bytes = compressor.compress(data) + compressor.flush(zlib.Z_SYNC_FLUSH)
-        return out[:-4]  # the empty block that ends a sync flush is left out on the wire
+        return out[:-4]  # the empty block that ends a sync flush is omitted on the wire
 
     def rest(self) -> None:
         """Drop the compressor if it was not used since the last call."""
@@ -90,11 +98,11 @@ class LazyDeflate(PerMessageDeflate):
 
     @property
     def holds_memory(self) -> bool:
-        """Whether there is a compressor to drop."""
+        """Whether a compressor is allocated."""
         return self._compressor is not None
 
     def encode(self, frame: Frame) -> Frame:
-        """Leave frames as they are: control frames, and what :meth:`compress` was not given."""
+        """Return the frame unchanged: a control frame, or one not passed to :meth:`compress`."""
         return frame
 
 
@@ -107,7 +115,7 @@ class LazyDeflateFactory(ServerPerMessageDeflateFactory):
         accepted_extensions: Sequence[Extension],
     ) -> tuple[list[ExtensionParameter], PerMessageDeflate]:
         """Return the response's parameters and the extension. Raises ``NegotiationError``."""
-        # The base class builds contexts where the client lets us keep them: freed at once.
+        # The base class creates contexts where the client allows takeover; they are freed at once.
         response, agreed = super().process_request_params(params, accepted_extensions)
         return response, LazyDeflate(
             keeps_window=not agreed.local_no_context_takeover,
@@ -118,10 +126,10 @@ class LazyDeflateFactory(ServerPerMessageDeflateFactory):
 
 
 def readable_offers(values: Iterable[str]) -> list[str]:
-    """Return the values of ``Sec-WebSocket-Extensions`` that can be read, tidied up.
+    """Return the valid offers in ``Sec-WebSocket-Extensions`` headers, normalised.
 
-    An offer that can't be read is one that is declined, no reason to refuse the connection: clients
-    send the header empty, or with a comma or a semicolon too many.
+    An invalid offer is declined and does not refuse the connection: clients send the header empty,
+    or with an extra comma or semicolon.
     """
     offers: list[str] = []
     for value in values:

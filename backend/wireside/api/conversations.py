@@ -1,4 +1,4 @@
-"""The REST routes of conversations: list, search, read, change, export, import."""
+"""REST routes for conversations: list, search, read, change, export, import."""
 
 from __future__ import annotations
 
@@ -44,15 +44,16 @@ T = TypeVar("T")
 Format = Literal["markdown", "json", "html"]
 
 IN_MEMORY_BYTES = 16 * 1024
-"""Of a file that is being uploaded; the rest waits on the disk until all of it is there."""
+"""Bytes of an upload kept in memory; the rest goes to a temporary file until it is complete."""
 
 MAX_PAGE = 200
-"""Conversations, turns or hits of one answer, at most."""
+"""Largest number of conversations, turns or hits in one response."""
 
 Limit = Annotated[int, Query(ge=1, le=MAX_PAGE)]
 Id = Annotated[str, Path(max_length=64)]
 
-# The library holds these; here they are only told, so that they are refused in its words.
+# The library enforces these limits. Here they are only documented, so that the error sentences are
+# those of the library.
 Title = Annotated[
     str, Field(json_schema_extra={"minLength": 1, "maxLength": MAX_TITLE_CHARS, "pattern": r"\S"})
 ]
@@ -85,15 +86,16 @@ class ConversationSummary(BaseModel):
 
 
 class ConversationList(BaseModel):
-    """A page of conversations: pinned ones first, then the newest."""
+    """A page of conversations: pinned ones first, then newest first."""
 
     conversations: list[ConversationSummary]
     cursor: str | None = Field(description="Asks for the next page; null at the end.")
 
 
 class AnswerPart(BaseModel):
-    """A piece of an answer; ``state``, ``name``, ``call``, ``arguments`` and ``result`` are those
-    of a tool call.
+    """A part of an answer.
+
+    `state`, `name`, `call`, `arguments` and `result` are set for tool calls.
     """
 
     type: Literal["text", "reasoning", "tool"]
@@ -121,7 +123,10 @@ class AnswerStream(BaseModel):
 
 
 class TurnView(BaseModel):
-    """A question with its answer; ``sibling`` of ``siblings`` turns that follow the same turn."""
+    """A question with its answer.
+
+    It is number `sibling` of the `siblings` turns that follow the same turn.
+    """
 
     id: str
     index: int
@@ -142,9 +147,7 @@ class ConversationView(ConversationSummary):
 
 
 class SearchHit(BaseModel):
-    """A place that a search found. Every second piece of ``snippet``, from the second on, is a
-    match.
-    """
+    """A search hit. In `snippet`, every second piece, starting with the second, is a match."""
 
     conversation: str
     title: str
@@ -155,14 +158,14 @@ class SearchHit(BaseModel):
 
 
 class SearchResult(BaseModel):
-    """Places that a search found, the newest first."""
+    """A page of search hits, newest first."""
 
     hits: list[SearchHit]
     cursor: int | None = Field(description="Asks for what follows; null at the end.")
 
 
 class NewConversation(BaseModel):
-    """What a conversation begins with."""
+    """Fields of a new conversation."""
 
     model_config = ConfigDict(strict=True)
 
@@ -170,7 +173,7 @@ class NewConversation(BaseModel):
 
 
 class Changes(BaseModel):
-    """What is to change; what is left out stays."""
+    """Changes to a conversation. Fields that are absent stay as they are."""
 
     model_config = ConfigDict(strict=True)
 
@@ -181,9 +184,11 @@ class Changes(BaseModel):
 
 
 class Imports(BaseModel):
-    """Counts of an import: conversations that are new (``imported``), that the file continues
-    (``updated``) and that existed already (``unchanged``). Passed over are conversations that
-    can't be read, empty turns, and parts that a text can't show.
+    """Counts of an import.
+
+    Conversations are new (`imported`), continued by the file (`updated`) or already present
+    (`unchanged`). `passed_over` counts unreadable conversations, empty turns, and parts that can't
+    be shown as text.
     """
 
     imported: int
@@ -203,16 +208,17 @@ _ANY_FILE = {
 
 
 class ConversationRoutes:
-    """The routes under ``/api/conversations``. ``render`` turns Markdown into safe HTML."""
+    """Routes under ``/api/conversations``. ``render`` turns Markdown into safe HTML."""
 
     def __init__(self, render: Callable[[str], str], wall_clock: Clock) -> None:
         self._render = render
         self._now = wall_clock
-        self._importing = asyncio.Semaphore(1)  # a file that is read takes several times its size
+        # parsing a file takes several times its size in memory
+        self._importing = asyncio.Semaphore(1)
         self._importers: set[str] = set()
 
     def router(self) -> APIRouter:
-        """Return them, those with fixed names first."""
+        """Return the router. Fixed paths come before those with a parameter."""
         router = APIRouter(
             prefix="/api/conversations", tags=["conversations"], responses={**PROBLEMS}
         )
@@ -236,7 +242,7 @@ class ConversationRoutes:
         cursor: Cursor | None = None,
         limit: Limit = 50,
     ) -> ConversationList:
-        """List conversations by key: pinned ones first, then the newest."""
+        """List conversations page by page: pinned ones first, then newest first."""
         listing = await library.page(archived=archived, tag=tag, cursor=cursor, limit=limit)
         return ConversationList(
             conversations=[_summary(library, info) for info in listing.conversations],
@@ -244,7 +250,7 @@ class ConversationRoutes:
         )
 
     async def create(self, library: TheirLibrary, new: NewConversation) -> ConversationSummary:
-        """Begin an empty conversation; go on in it by `/ws/ai-chat` or the page."""
+        """Create an empty conversation; continue it on `/ws/ai-chat` or on the page."""
         return _summary(library, await library.create(new.title))
 
     async def search(
@@ -254,7 +260,10 @@ class ConversationRoutes:
         cursor: Annotated[int | None, Query(ge=0, lt=2**63)] = None,
         limit: Limit = 30,
     ) -> SearchResult:
-        """Find places where all words begin a word, in titles, questions and answers."""
+        """Search titles, questions and answers for texts that match all words of the query.
+
+        A word matches at the start of a word.
+        """
         hits = await library.search(q, cursor=cursor, limit=limit)
         return SearchResult(
             hits=[_hit(hit) for hit in hits],
@@ -281,7 +290,7 @@ class ConversationRoutes:
     async def change(
         self, library: TheirLibrary, conversation_id: Id, changes: Changes
     ) -> ConversationSummary:
-        """Rename, pin, archive, tag."""
+        """Rename, pin, archive or tag a conversation."""
         info = (await self._found(library, conversation_id)).info
         if changes.title is not None:
             info = await library.rename(conversation_id, changes.title)
@@ -294,13 +303,13 @@ class ConversationRoutes:
         return _summary(library, info)
 
     async def delete(self, library: TheirLibrary, conversation_id: Id) -> Response:
-        """Delete it and stop its answers; `restore` takes that back for 30 seconds."""
+        """Delete a conversation and stop its answers; `restore` undoes this for 30 seconds."""
         await self._found(library, conversation_id)
         await library.delete([conversation_id])
         return Response(status_code=204)
 
     async def restore(self, library: TheirLibrary, conversation_id: Id) -> ConversationSummary:
-        """Take a deletion back, within 30 seconds. Asked again, it answers the same."""
+        """Undo a deletion, within 30 seconds. The request is idempotent."""
         infos = await library.restore([conversation_id])
         info = infos[0] if infos else (await self._found(library, conversation_id)).info
         return _summary(library, info)
@@ -311,7 +320,7 @@ class ConversationRoutes:
         conversation_id: Id,
         format: Format = "markdown",  # noqa: A002  # the query's name
     ) -> StreamingResponse:
-        """Write a conversation into a file: Markdown or HTML of what is shown, JSON of all."""
+        """Export a conversation: the shown branch as Markdown or HTML, all branches as JSON."""
         library.caller.require("read")
         conversation = await self._found(library, conversation_id)
         library.witness.saw(library.caller, "conversation_exported", f"{conversation.id} {format}")
@@ -325,7 +334,7 @@ class ConversationRoutes:
         library: TheirLibrary,
         ids: Annotated[str, Query(max_length=15_000, pattern="^[A-Za-z0-9_,-]*$")],
     ) -> StreamingResponse:
-        """Write several conversations, all branches, into one JSON file that can be imported."""
+        """Export several conversations, with all branches, as one importable JSON file."""
         library.caller.require("read")
         found = [await self._found(library, name) for name in dict.fromkeys(ids.split(",")) if name]
         for one in found:
@@ -333,8 +342,9 @@ class ConversationRoutes:
         return _download(self._json(library, found), JsonExport(), "conversations")
 
     async def import_file(self, library: TheirLibrary, request: Request) -> Imports:
-        """Read our JSON, or an export of ChatGPT, Claude, Open WebUI, LibreChat or DeepSeek, as
-        JSON or as a `.zip`; the body is the file.
+        """Import an export of Wireside, ChatGPT, Claude, Open WebUI, LibreChat or DeepSeek.
+
+        The request body is the file, JSON or `.zip`.
         """
         library.caller.require("chat")
         with self._one_each(library.caller), SpooledTemporaryFile(IN_MEMORY_BYTES) as file:
@@ -343,8 +353,10 @@ class ConversationRoutes:
                 return await self._take_in(library, await asyncio.to_thread(_whole, file))
 
     async def _take_in(self, library: Library, data: bytes) -> Imports:
-        """Keep the conversations of a file one by one. They are read twice: first to know that all
-        of it is good, so that of a file that is refused nothing is kept.
+        """Store the conversations of a file one by one.
+
+        The file is parsed twice: the first pass validates all of it, so that nothing of an invalid
+        file is stored.
         """
         now = self._now()
         look_through = partial(conversations, data, new_id=new_name, now=now)
@@ -370,7 +382,10 @@ class ConversationRoutes:
 
     @contextmanager
     def _one_each(self, caller: Caller) -> Iterator[None]:
-        """Let everybody bring one file at a time: others wait for it, it waits on the disk."""
+        """Allow each user one import at a time. Raises ``TooMany``.
+
+        A file that is queued behind other users' imports is kept on disk.
+        """
         if caller.user_id in self._importers:
             raise TooMany("A file of yours is being imported already; wait for it.")
         self._importers.add(caller.user_id)
@@ -409,16 +424,16 @@ class ConversationRoutes:
 
 
 async def _in_a_thread(items: Iterator[T]) -> AsyncIterator[T]:
-    """Go through ``items``, each of which takes a while."""
+    """Iterate over ``items`` in a worker thread, as each step takes a while."""
     end = object()
     while (item := await asyncio.to_thread(next, items, end)) is not end:
         yield cast("T", item)
-        del item  # or it would be held while the next one is made
+        del item  # else it stays in memory while the next one is made
 
 
 async def _save(receive: Receive, file: IO[bytes]) -> None:
-    """Write a body to a file as it comes: who stops in the middle of it holds no memory."""
-    while await _append(file, await receive()):  # no name here holds a piece while it waits
+    """Write a request body to a file as it arrives, so that a stalled upload holds no memory."""
+    while await _append(file, await receive()):  # no variable keeps a piece alive during the wait
         pass
 
 

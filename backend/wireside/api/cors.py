@@ -1,8 +1,8 @@
-"""Cross-origin requests: what pages of listed origins may read (CORS).
+"""CORS: the responses that pages of allowed origins can read.
 
-They may use the REST API and import assets, with keys or tickets. Credentials that a browser adds
-by itself, such as cookies, are never allowed: no response says so, and a request of another site
-that brings some is one without (``who.py``).
+These pages can use the REST API and import assets, authenticated by API keys or tickets.
+Credentials that a browser adds by itself, such as cookies, are never allowed: no response permits
+them, and a cross-origin request that carries them is handled as one without (``who.py``).
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from wireside.protocol.handshake import Door
 
 SHARED: Final = ("/api/", "/assets/", "/docs/")
-"""Beginnings of the paths that pages of other origins may read."""
+"""Prefixes of the paths that pages of other origins can read."""
 
 MAX_AGE_S: Final = 600
-"""For how long a browser may remember the answer to a preflight."""
+"""Seconds for which a browser may cache the response to a preflight request."""
 
 _METHODS: Final = b"GET, HEAD, POST, PUT, PATCH, DELETE"
 _HEADERS: Final = b"authorization, content-type"
@@ -31,7 +31,7 @@ _EXPOSED: Final = (
 
 
 def listed_origin(scope: Scope, door: Door) -> bytes | None:
-    """Return the Origin of a request that may be read by its page, None for all others."""
+    """Return the ``Origin`` whose pages can read the response; None if there is none."""
     if not scope["path"].startswith(SHARED):
         return None
     origins = [value for name, value in scope["headers"] if name == b"origin"]
@@ -41,14 +41,14 @@ def listed_origin(scope: Scope, door: Door) -> bytes | None:
 
 
 def is_preflight(scope: Scope) -> bool:
-    """Whether a browser asks what a page may send."""
+    """Whether this is a CORS preflight request."""
     return scope["method"] == "OPTIONS" and any(
         name == b"access-control-request-method" for name, _ in scope["headers"]
     )
 
 
 async def answer_preflight(scope: Scope, origin: bytes, send: Send) -> None:
-    """Allow all methods and headers to the page of a listed origin."""
+    """Allow all methods and headers to pages of an allowed origin."""
     asked = dict(scope["headers"])
     wanted = asked.get(b"access-control-request-headers", b"").strip()
     headers = [
@@ -64,14 +64,14 @@ async def answer_preflight(scope: Scope, origin: bytes, send: Send) -> None:
 
 
 class CrossOrigin:
-    """Adds the headers that let pages of listed origins read responses, refusals included."""
+    """Adds the CORS headers to all responses, errors included."""
 
     def __init__(self, app: ASGIApp, door: Door) -> None:
         self.app = app
         self._door = door
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        """Pass on."""
+        """Call the application; add the headers to its response."""
         if scope["type"] != "http" or not scope["path"].startswith(SHARED):
             return self.app(scope, receive, send)
         origin = listed_origin(scope, self._door)

@@ -1,7 +1,7 @@
-"""What the connection doctor measures against: what the server sees, pieces, silence, a judgement.
+"""Endpoints of the connection doctor: request echo, timed stream, silence, upload, diagnosis.
 
-All of it needs a caller like everything else, tells nothing secret, and is bounded: in time, in
-size, and in how many one address and all addresses may have at once.
+Like the rest of the API they require a caller. They reveal no secrets and are bounded: in time, in
+size, and in the number of concurrent examinations per address and in total.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ from wireside.protocol.limits import Addresses, network_of
 
 PIECES: Final = 12
 GAP_S: Final = 0.1
-"""Of a stream: this many pieces, so far apart."""
+"""Seconds between two of the ``PIECES`` of a stream."""
 
 SILENCE_S: Final = 300.0
-"""The longest that may be asked for."""
+"""Longest silence that a client may request, in seconds."""
 
 SOCKET_S: Final = SILENCE_S + 60
 FRAMES: Final = 100
 FRAME_CHARS: Final = 1000
-"""What one connection of the doctor may take."""
+"""Characters of one frame; a connection accepts ``FRAMES`` of them within ``SOCKET_S`` seconds."""
 
 SEATS: Final = 32
 SEATS_OF_ADDRESS: Final = 6
-"""Streams, sockets and large bodies at once."""
+"""Streams, WebSockets and large uploads at once: per address, and ``SEATS`` in total."""
 
 LARGE_BYTES: Final = 2 * 2**20
 MEASURED_BYTES: Final = 32 * 1024
@@ -61,7 +61,7 @@ _SHOWN: Final = frozenset(
         "x-real-ip",
     }
 )
-"""Headers that are told: those of connections and proxies. No other can hold a secret, then."""
+"""Headers that are echoed: only those of connections and proxies, as others may hold secrets."""
 
 _OF_CLIENTS: Final = frozenset({"connection", "upgrade"})
 _VALUE_CHARS: Final = 200
@@ -72,21 +72,21 @@ _read = TypeAdapter(Measured)
 
 @dataclass(frozen=True, slots=True)
 class DoctorRules:
-    """What of the settings matters to it."""
+    """The settings that the doctor needs."""
 
     trusted_proxies: Addresses
     ping_interval_s: float
 
 
 class Seats:
-    """How many of these at once, of each address and in all."""
+    """Limits concurrent examinations, per network and in total."""
 
     def __init__(self) -> None:
         self._taken: Counter[str] = Counter()
 
     @contextmanager
     def take(self, address: str) -> Iterator[None]:
-        """Hold one while the context is open. Raises ``RateLimited``."""
+        """Occupy a seat while the context is open. Raises ``RateLimited``."""
         network = network_of(address)
         if self._taken.total() >= SEATS or self._taken[network] >= SEATS_OF_ADDRESS:
             raise RateLimited(_FULL, retry_after=60)
@@ -95,11 +95,11 @@ class Seats:
             yield
         finally:
             self._taken[network] -= 1
-            self._taken += Counter()  # forgets those without any
+            self._taken += Counter()  # removes zero counts
 
 
 class Doctor:
-    """The routes under ``/api/doctor`` and the WebSocket ``/ws/doctor``."""
+    """Routes under ``/api/doctor`` and the WebSocket endpoint ``/ws/doctor``."""
 
     def __init__(self, rules: DoctorRules, wall_clock: Clock, clock: Clock) -> None:
         self._rules = rules
@@ -108,7 +108,7 @@ class Doctor:
         self._seats = Seats()
 
     def router(self) -> APIRouter:
-        """Return the routes. They are no API: the doctor's two probes are all that uses them."""
+        """Return the routes. They are not public API; only the doctor's two probes use them."""
         router = APIRouter(prefix="/api/doctor", include_in_schema=False)
         router.get("/echo")(self.echo)
         router.post("/echo")(self.echo)
@@ -119,13 +119,13 @@ class Doctor:
         return router
 
     async def echo(self, who: WhoAsks, request: Request) -> JSONResponse:
-        """Return the request as it was seen."""
+        """Return the request as the server sees it."""
         return _fresh(asdict(self._look(request.scope, who)))
 
     async def stream(self, who: WhoAsks, request: Request) -> StreamingResponse:
-        """Send pieces that are a while apart, as server-sent events."""
+        """Stream numbered pieces at fixed intervals, as server-sent events."""
         pieces = self._pieces(_address(request.scope))
-        first = await anext(pieces)  # a refusal comes before anything was sent
+        first = await anext(pieces)  # a rate-limit error must be raised before the response starts
 
         async def all_pieces() -> AsyncIterator[str]:
             yield first
@@ -146,7 +146,7 @@ class Doctor:
                 yield f"data: {json.dumps({'number': number, 'sent_ms': ms})}\n\n"
 
     async def large(self, who: WhoAsks, request: Request) -> JSONResponse:
-        """Take a large body and forget it."""
+        """Read a large body and discard it."""
         size = 0
         with self._seats.take(_address(request.scope)):
             async for data in request.stream():
@@ -156,7 +156,7 @@ class Doctor:
         return _fresh({"bytes": size})
 
     async def judge(self, who: WhoAsks, request: Request) -> JSONResponse:
-        """Judge what a probe has measured."""
+        """Return findings for a probe's measurements."""
         body = bytearray()
         async for data in request.stream():
             body += data
@@ -167,10 +167,10 @@ class Doctor:
     async def judge_in_query(
         self, who: WhoAsks, measured: Annotated[str, Query(max_length=MEASURED_BYTES)]
     ) -> JSONResponse:
-        """Do so for a page whose Origin is refused, as the doctor is to find out."""
+        """Like ``judge``, for pages with a refused ``Origin``, which the doctor must detect."""
         return _judged(measured.encode())
 
-    # ---- what is seen ------------------------------------------------------------------------
+    # ---- the request as the server sees it -----------------------------------------------------
 
     def _look(self, scope: Scope, caller: Caller) -> Seen:
         headers: dict[str, str] = {}
@@ -186,7 +186,7 @@ class Doctor:
             origin=headers.pop("origin", ""),
             scheme=scope["scheme"],
             http_version=scope["http_version"],
-            # an address inside: for those who can do something with it
+            # an internal address is shown only to administrators
             peer=peer if caller.may("admin") or peer == client[0] else "",
             client=client[0],
             port=client[1] if client[0] == peer else 0,
@@ -196,10 +196,10 @@ class Doctor:
             ping_interval_s=self._rules.ping_interval_s,
         )
 
-    # ---- the WebSocket -----------------------------------------------------------------------
+    # ---- the WebSocket -------------------------------------------------------------------------
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one WebSocket: echo, pieces, silence."""
+        """Serve one WebSocket: pings, pieces, silence."""
         try:
             with self._seats.take(_address(scope)):
                 await self._talk(scope, receive, send)
@@ -210,7 +210,7 @@ class Doctor:
         if (await receive())["type"] != "websocket.connect":
             return
         caller: Caller = scope["state"]["caller"]
-        # Nothing but what is asked for: a ping would hide a proxy's time-out.
+        # Send only what is requested: a keepalive ping would hide a proxy's timeout.
         await send({"type": "websocket.accept", "wireside.pings": False})
         await _say(send, {"type": "seen", "seen": asdict(self._look(scope, caller))})
         reason = "That is all."
@@ -228,7 +228,7 @@ class Doctor:
         await send({"type": "websocket.close", "code": 1008, "reason": reason})
 
     async def _reply(self, message: Message, receive: Receive, send: Send) -> bool:
-        """Do what a frame asks for; return whether it asks for something."""
+        """Handle a frame; return whether it is a known one."""
         match _frame(message.get("text") or ""):
             case {"type": "ping"}:
                 await _say(send, {"type": "pong", "now": self._now()})
@@ -252,7 +252,7 @@ class Doctor:
 
 
 async def _be_silent(seconds: float, receive: Receive, send: Send) -> None:
-    """Say nothing for so long; whatever comes meanwhile ends it."""
+    """Send nothing for ``seconds``; any incoming message ends the silence."""
     try:
         async with asyncio.timeout(seconds):
             await receive()

@@ -1,7 +1,7 @@
-"""Files that never change are compressed and read once, not for every visitor.
+"""Caches responses with static files, so that each is read and compressed once.
 
-NiceGUI serves some twenty files to a new browser and compresses each anew: 0.15 s of the event
-loop, which the first page waits for.
+NiceGUI serves some twenty files to a new browser and compresses each of them per request: 0.15 s of
+event-loop time that delays the first page.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MAX_BYTES = 16 * 1024 * 1024
-"""What is kept in all; then nothing more is."""
+"""Total size of the cached bodies. When it is reached, nothing is added."""
 
 MAX_FILE_BYTES = 2 * 1024 * 1024
+"""Largest cached body."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +24,11 @@ class _File:
 
 
 class FileCache:
-    """Outermost of all that answers: keeps whole responses below ``prefixes``.
+    """Middleware that caches whole responses below ``prefixes``, outside of all that creates them.
 
-    A response is kept if it is a 200 to a plain GET whose ``Cache-Control`` allows everyone to keep
-    it; it depends on the path and on whether the client takes gzip. A query only says which version
-    a page was made with: a process serves one.
+    A response is cached if it is a 200 to a plain GET and its ``Cache-Control`` permits shared
+    caching. The key is the path and whether the client accepts gzip. The query is ignored: it only
+    names the version that a page was made with, and a process serves one version.
     """
 
     def __init__(self, app: ASGIApp, prefixes: tuple[str, ...]) -> None:
@@ -37,7 +38,7 @@ class FileCache:
         self._bytes = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer from memory, or let the application answer and remember it."""
+        """Answer from the cache, or call the application and cache its response."""
         if not self._is_kept(scope):
             return await self._app(scope, receive, send)
         headers = dict(scope["headers"])
@@ -71,7 +72,8 @@ class FileCache:
                 elif not message.get("more_body", False):
                     self._keep(key, _File(start, bytes(body)))
             elif start is not None:
-                start = None  # the server sends a file by its path: nothing passes here
+                # the server sends the file by its path: the body does not pass through here
+                start = None
             await send(message)
 
         return remember

@@ -1,7 +1,8 @@
-"""The door in front of the application: who may come in, and what pages may do.
+"""Middleware in front of the application: ids, logs, security headers, limits, Host and Origin.
 
-Pure ASGI around everything, other packages' sockets included: NiceGUI's own takes any Origin and
-Host by itself. None of the classes keeps a frame on a WebSocket that it has nothing to do with.
+Pure ASGI around everything, including the sockets of other packages: NiceGUI's own accepts any
+Origin and Host. None of these classes keeps a frame on the call stack of a WebSocket that it has
+nothing to do for.
 """
 
 from __future__ import annotations
@@ -32,31 +33,34 @@ from wireside.settings import Settings
 CHAT_PATH: Final = "/ws/ai-chat"
 SOCKETS: Final = frozenset({CHAT_PATH, "/ws/doctor"})
 PROTOCOL_PATH: Final = "/docs/protocol"
-"""Where the description of the frames is served."""
+"""Path of the description of the frames."""
 
 PROBES: Final = "/api/health/"
-"""Health probes name whatever address they have been given in ``Host``, and learn nothing."""
+"""Prefix of the health probes, whose ``Host`` is not checked.
+
+Probes send whatever address they were configured with, and learn nothing secret.
+"""
 
 PAGE_SOCKET: Final = "/_nicegui_ws/"
-"""In the path of the socket behind a page, and of the polling that stands in for it."""
+"""In the path of the socket behind a page, and of the polling that replaces it."""
 
 NO_PAGES: Final = ("/api/", "/assets/", "/_nicegui/", PAGE_SOCKET)
-"""Beginnings of paths that no page is made for: where they lead nowhere, that is said in a line."""
+"""Prefixes of paths that are not pages: an unknown path below them gets a one-line error."""
 
 FILES: Final = frozenset({"/logo", "/manifest.webmanifest", "/favicon.ico", PROTOCOL_PATH})
-"""Paths of which the same is true. All others get a page, if only one that says 404."""
+"""Single paths that are not pages either. All other paths get a page, at least a 404 page."""
 
 PAGES_AT_ONCE: Final = 2
-"""Pages made side by side: what others do meanwhile waits for so many steps of 10 ms at most."""
+"""Pages rendered concurrently: other work waits for at most this many steps of 10 ms."""
 
 STARTS_PER_TURN: Final = 6
-"""Requests begun in one turn of the event loop, at half a ms each."""
+"""Requests started in one turn of the event loop, at half a millisecond each."""
 
 REFUSED_AFTER_S: Final = 1.0
-"""Who has asked for too much waits so long for its refusal, which costs as much as an answer."""
+"""Seconds before a 429 is sent; a refusal costs as much as an answer."""
 
 REFUSED_LATE: Final = 256
-"""So many wait for that at once, others are refused without."""
+"""Refusals delayed at once; further ones are sent without delay."""
 
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -64,16 +68,17 @@ _log = structlog.get_logger(__name__)
 
 
 class Refusals(Protocol):
-    """Who counts requests that were turned away; implemented by the telemetry."""
+    """Counts requests refused by the guards; implemented by the telemetry."""
 
     def refuse(self) -> None:
-        """A request was turned away at the door."""
+        """Count a refused request."""
 
 
 class Guards:
-    """All of them in their order: ids, log, headers, limit of requests, door, limit of connections.
+    """All guards in order: ids, log, headers, request limit, Host and Origin, connection limit.
 
-    Raises ``ValueError``, with a sentence, where a host or origin in the settings is wrong.
+    Raises:
+        ValueError: a host or an origin in the settings is invalid; the text is a sentence.
     """
 
     def __init__(self, app: ASGIApp, *, settings: Settings, telemetry: Refusals) -> None:
@@ -94,15 +99,16 @@ class Guards:
             )
         )
         proxies = list(settings.trusted_proxies)
-        self.app = Peer(ProxyHeadersMiddleware(RequestIds(known), proxies))  # type: ignore[arg-type]  # uvicorn's types are its own
+        # uvicorn declares separate ASGI types.
+        self.app = Peer(ProxyHeadersMiddleware(RequestIds(known), proxies))  # type: ignore[arg-type]
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        """Pass on to the first guard."""
+        """Call the first guard."""
         return self.app(scope, receive, send)
 
 
 def door_of(settings: Settings) -> Door:
-    """Return the rules of a server. Raises ``ValueError``, with a sentence."""
+    """Return the rules for Host and Origin. Raises ``ValueError`` with a sentence."""
     if (problem := settings.origins_without_accounts) is not None:
         raise ValueError(problem)
     return Door(
@@ -114,15 +120,16 @@ def door_of(settings: Settings) -> Door:
 
 
 class Peer:
-    """Remembers who has connected, in ``scope["wireside.peer"]``, before what a trusted proxy says
-    of its client takes its place.
+    """Stores the TCP peer in ``scope["wireside.peer"]``.
+
+    A trusted proxy's header replaces ``scope["client"]`` afterwards.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        """Pass on."""
+        """Store the peer, then call the application."""
         if scope["type"] in ("http", "websocket"):
             scope["wireside.peer"] = peer(scope)
             scope["wireside.is_relayed"] = _is_relayed(scope)
@@ -130,15 +137,17 @@ class Peer:
 
 
 def _is_relayed(scope: Scope) -> bool:
-    """Whether the peer may be another than the scope says: another server than ours may have put
-    there what ``X-Forwarded-For`` says, whoever has sent that.
+    """Whether the scope's client address may not be the TCP peer's.
+
+    A server other than ours may already have replaced it by ``X-Forwarded-For``, which anyone can
+    send.
     """
     is_ours = "wireside.transport" in scope.get("extensions", {})
     return not is_ours and any(name == b"x-forwarded-for" for name, _ in scope["headers"])
 
 
 class DoorGuard:
-    """Checks Host and Origin of every request, and counts WebSockets for each address."""
+    """Checks Host and Origin of each request, and limits the WebSockets of each address."""
 
     def __init__(
         self, app: ASGIApp, door: Door, connections_per_address: int, refusals: Refusals
@@ -150,7 +159,7 @@ class DoorGuard:
         self._connections: Counter[str] = Counter()
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        """Let the request in, or answer it."""
+        """Call the application, or refuse the request."""
         kind = scope["type"]
         if kind not in ("http", "websocket"):
             return self.app(scope, receive, send)
@@ -204,7 +213,7 @@ class DoorGuard:
 
 
 def peer(scope: Scope) -> str:
-    """Return the client's address, "" where there is none."""
+    """Return the client's address; "" if there is none."""
     client = scope.get("client")
     return client[0] if client else ""
 
@@ -233,11 +242,10 @@ def _upgrade_required(scope: Scope) -> Refuse:
 
 
 class RequestGuard:
-    """Counts requests of each address, begins few in each turn of the event loop, and has pages
-    made a few at a time.
+    """Rate-limits the requests of each address and schedules them fairly.
 
-    Who asks for too much is told when to come back, a moment later, on a connection that ends with
-    that.
+    It starts few requests in each turn of the event loop and renders few pages at once. Refusals
+    carry ``Retry-After``, are delayed, and close the connection.
     """
 
     def __init__(
@@ -252,7 +260,7 @@ class RequestGuard:
         self._refused_late = 0
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        """Pass on, or answer that it was too much."""
+        """Call the application, or refuse the request with a 429."""
         if scope["type"] not in ("http", "websocket"):
             return self.app(scope, receive, send)
         is_page = scope["type"] == "http" and not (
@@ -294,7 +302,7 @@ class RequestGuard:
 
         async def send_made(message: Message) -> None:
             nonlocal is_made
-            if not is_made:  # how slowly it is read is nobody else's matter
+            if not is_made:  # a slow reader must not occupy the slot
                 is_made = True
                 self._turns.leave()
             await send(message)
@@ -310,7 +318,7 @@ def _cost(scope: Scope) -> int:
     if scope["type"] == "websocket":
         return SOCKET_COST
     if PAGE_SOCKET in scope["path"] and b"sid=" not in scope["query_string"]:
-        return PAGE_COST  # begins to poll: the socket behind a page holds a session for that
+        return PAGE_COST  # starts polling, for which the socket behind a page allocates a session
     return 1
 
 
@@ -349,7 +357,10 @@ async def _refuse(
 
 
 def _without_cors(send: Send) -> Send:
-    """Our own pages need no leave to read; what the socket's library would grant is cut off."""
+    """Return a ``send`` that strips CORS headers.
+
+    Our own pages don't need them, and the socket's library would allow too much.
+    """
 
     async def send_without(message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -367,7 +378,7 @@ def _without_cors(send: Send) -> Send:
 _ALWAYS: Final = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"same-origin"),
-    # a browser may look up the hosts of all links on a page: a name can carry data away unclicked
+    # browsers may resolve the hosts of all links on a page: a name can leak data without a click
     (b"x-dns-prefetch-control", b"off"),
     (
         b"permissions-policy",
@@ -377,7 +388,7 @@ _ALWAYS: Final = (
 )
 
 _HTTPS_ONLY: Final = (b"strict-transport-security", b"max-age=31536000")
-"""For a year. Of this host alone: what others under its name speak is not for us to say."""
+"""HSTS for a year. Without subdomains, which may be run by others."""
 
 _NO_FRAMES: Final = (b"x-frame-options", b"DENY")
 
@@ -385,17 +396,17 @@ _NOT_A_PAGE: Final = (
     b"default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none';"
     b" frame-ancestors 'none'; sandbox"
 )
-"""For documents that are no page of ours, such as an SVG or an error that is opened by itself."""
+"""Policy for documents that are not our pages, such as an SVG or an error opened directly."""
 
 _SCRIPT: Final = re.compile(rb"<script(?=[\s>])")
 
 
 class SecurityHeaders:
-    """Adds headers to every response, and a policy with a nonce to every page.
+    """Adds security headers to each response, and a policy with a nonce to each page.
 
-    Only pages (``X-NiceGUI-Content: page``) are held until they are whole, to put the nonce on
-    their scripts; their template escapes all data, so that nothing else can gain it. NiceGUI
-    needs ``unsafe-eval`` (Vue compiles templates) and inline styles.
+    Only pages (``X-NiceGUI-Content: page``) are buffered whole, to add the nonce to their scripts.
+    Their template escapes all data, so no injected script can obtain the nonce. NiceGUI needs
+    ``unsafe-eval`` (Vue compiles templates) and inline styles.
     """
 
     def __init__(
@@ -409,24 +420,24 @@ class SecurityHeaders:
         self.app = app
         self.headers = (*_ALWAYS, _HTTPS_ONLY) if is_https else _ALWAYS
         self._frames = " ".join(frame_ancestors) or "'none'"
-        # The old header can't name origins: where some may embed the page, only the policy speaks.
+        # X-Frame-Options can't list origins: with frame ancestors, only the policy is sent.
         self.page_headers = [] if frame_ancestors else [_NO_FRAMES]
         self._images = " ".join(
             ["'self' data: blob:", *(f"https://{host}" for host in image_hosts)]
         )
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        """Pass on; the response comes back through ``_Response``."""
+        """Call the application; the response passes through ``_Response``."""
         if scope["type"] != "http":
             return self.app(scope, receive, send)
         return self.app(scope, receive, _Response(self, scope, send).send)
 
     def policy(self, nonce: str, host: str) -> bytes:
-        """Return the policy of a page that was asked for under ``host``."""
+        """Return the Content-Security-Policy of a page; ``host`` is the request's ``Host``."""
         return (
             f"default-src 'self'; script-src 'self' 'nonce-{nonce}' 'unsafe-eval';"
             f" style-src 'self' 'unsafe-inline'; img-src {self._images}; font-src 'self';"
-            # Older Safari does not take 'self' for WebSockets.
+            # Older Safari does not match WebSockets by 'self'.
             f" media-src 'self' blob:; connect-src 'self' ws://{host} wss://{host};"
             " object-src 'none'; frame-src 'none'; base-uri 'none'; form-action 'self';"
             f" frame-ancestors {self._frames}"
@@ -434,16 +445,17 @@ class SecurityHeaders:
 
 
 class _Response:
-    """One response on its way out."""
+    """Adds headers to one response."""
 
     def __init__(self, guard: SecurityHeaders, scope: Scope, send: Send) -> None:
         self._guard = guard
         self._scope = scope
         self._send = send
-        self._start: Message | None = None  # of a page, held until its body is whole
+        self._start: Message | None = None  # buffered until the body of a page is complete
         self._body = b""
 
     async def send(self, message: Message) -> None:
+        """Send a message of the response; the messages of a page are buffered."""
         if message["type"] == "http.response.start":
             await self._begin(message)
         elif self._start is not None and message["type"] == "http.response.body":
@@ -468,7 +480,7 @@ class _Response:
         headers = dict(start["headers"])
         is_packed = headers.get(b"content-encoding") == b"gzip"
         body = gzip.decompress(self._body) if is_packed and self._body else self._body
-        self._body = b""  # a page keeps its request as long as it lives, and so its response
+        self._body = b""  # a page references its request, and so this response, for its whole life
         nonce = secrets.token_urlsafe(16)
         body = _SCRIPT.sub(b'<script nonce="%s"' % nonce.encode(), body)
         if is_packed and body:
@@ -489,18 +501,18 @@ class _Response:
 
 
 def _told(path: str) -> str:
-    """Return a path as it may be logged: the link to a snapshot is all that it takes to read it."""
+    """Return the path for logs. The link to a snapshot is masked, as it grants access."""
     return "/s/…" if path.startswith("/s/") else path
 
 
 class AccessLog:
-    """Logs each request without its query, which may hold what nobody else should read."""
+    """Logs each request without its query, which may hold private data."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        """Pass on, and log when the response begins."""
+        """Call the application; log when the response starts."""
         if scope["type"] != "http":
             return self.app(scope, receive, send)
         began = time.perf_counter()

@@ -1,4 +1,4 @@
-"""One HTTP connection: uvicorn's, with an end to requests that never end."""
+"""uvicorn's HTTP connection, with time limits on incoming requests."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 
 MAX_HEAD_BYTES: Final = 64 * 1024
-"""Of a request line and its headers; the parser itself knows no limit."""
+"""Largest size of a request line with its headers; the parser itself has no limit."""
 
 LOCAL_PEER: Final = ("127.0.0.1", 0)
-"""The peer of a Unix socket: a program on this machine that the socket's permissions let in."""
+"""Peer address of a Unix socket: a local program that the socket's permissions admit."""
 
 PIPELINED: Final = 16
-"""Requests that may wait behind one that is being answered. No browser and no proxy sends any."""
+"""Largest number of pipelined requests. Browsers and proxies pipeline none."""
 
 TOO_MANY: Final = (
     b"HTTP/1.1 429 Too Many Requests\r\nContent-Type: application/json\r\nConnection: close\r\n"
@@ -35,18 +35,18 @@ TOO_MANY: Final = (
 
 
 def _is_unix_socket(transport: asyncio.Transport) -> bool:
-    """Whether a connection came over a Unix socket."""
+    """Whether a connection uses a Unix socket."""
     sock = transport.get_extra_info("socket")
     family = getattr(socket, "AF_UNIX", None)
     return family is not None and sock is not None and sock.family == family
 
 
 class HttpConnection(HttpToolsProtocol):
-    """Aborts a connection whose request takes ``handshake_s`` to come, or whose body comes slower
-    than ``least_bytes_per_second``.
+    """Aborts connections whose requests arrive too slowly, before an application sees them.
 
-    Such a connection reaches no application, so that nothing above can see it. Hands an upgrade
-    to :class:`WebSocketConnection`. Like there, ``tick`` takes the place of timers.
+    A request must arrive within ``handshake_s`` and its body at ``least_bytes_per_second`` or
+    faster. Such a connection reaches no application, so no higher layer could detect it. Upgrade
+    requests are handed to :class:`WebSocketConnection`. As there, ``tick`` replaces timers.
     """
 
     def __init__(
@@ -59,18 +59,18 @@ class HttpConnection(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._limits = config.limits
         self._socket_config = config
-        # When more of the client is due, None while nothing is missing
+        # Loop time at which more input is due; None while none is missing
         self._due: float | None = self.loop.time() + config.limits.arrival_s
         self._closing_since: float | None = None
         self._running: RequestResponseCycle | None = None
-        self._network: str | None = None  # under which it is counted
-        self._size = 0  # of what waits to be written, and when it last became less
+        self._network: str | None = None  # network that the connection is counted under
+        self._size = 0  # bytes in the write buffer; ``_moved_at`` is when that last shrank
         self._moved_at = 0.0
         self._reads_headers = False
         self._head_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Count the connection, or send it away."""
+        """Count the connection, or refuse it with a 429."""
         super().connection_made(transport)
         if self.client is None and _is_unix_socket(transport):
             self.client = LOCAL_PEER
@@ -80,13 +80,13 @@ class HttpConnection(HttpToolsProtocol):
             transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Told by the transport, always last."""
+        """Called by the transport, always last."""
         self._uncount()
         self._disconnect_cycles()
         super().connection_lost(exc)
-        # Each request holds its connection: what is kept of them here would wait for the collector.
+        # Requests reference their connection: leaving these would need the garbage collector.
         self.pipeline.clear()
-        self.cycle = self._running = None  # type: ignore[assignment]  # as before the first one
+        self.cycle = self._running = None  # type: ignore[assignment]  # the initial value
         self.scope, self.headers = cast("Any", None), []
 
     def _uncount(self) -> None:
@@ -95,11 +95,11 @@ class HttpConnection(HttpToolsProtocol):
             self._network = None
 
     def data_received(self, data: bytes) -> None:
-        """Parse what arrived, and note what is still missing."""
+        """Parse incoming data and set the deadline for what is still missing."""
         if self.transport.is_closing():
             return
         super().data_received(data)
-        if self.parser is None:  # upgraded
+        if self.parser is None:  # the connection was upgraded
             return
         if self._reads_headers:
             self._head_bytes += len(data)
@@ -110,7 +110,7 @@ class HttpConnection(HttpToolsProtocol):
         if is_reading_body and not self.cycle.more_body:
             self._due = None
         elif self._due is None:
-            if self._reads_headers or is_reading_body:  # and no empty line between requests
+            if self._reads_headers or is_reading_body:  # not for an empty line between requests
                 self._due = now + self._limits.arrival_s
         elif is_reading_body:
             self._due = self._limits.due(self._due, now, len(data))
@@ -123,13 +123,13 @@ class HttpConnection(HttpToolsProtocol):
         self._head_bytes = 0
 
     def on_headers_complete(self) -> None:
-        """Called by the parser behind the empty line."""
+        """Called by the parser after the empty line that ends the headers."""
         self._reads_headers = False
         if len(self.pipeline) >= PIPELINED:
             self._abort()
-            raise ConnectionAbortedError  # the parser stops here, and the 400 goes nowhere
+            raise ConnectionAbortedError  # stops the parser; its 400 is not sent
         super().on_headers_complete()
-        if self._due is not None:  # for the body from now on
+        if self._due is not None:  # the deadline is the body's from here on
             self._due = self.loop.time() + self._limits.arrival_s
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
@@ -137,23 +137,27 @@ class HttpConnection(HttpToolsProtocol):
         super()._start_asgi_task(cycle, app)
 
     def on_response_complete(self) -> None:
-        """Called by the cycle with its last byte. A connection that rests holds nothing of it."""
+        """Called by the cycle with the last byte of a response.
+
+        An idle connection keeps no reference to the request.
+        """
         super().on_response_complete()
         if self.cycle is None or not self.cycle.response_complete or self.cycle.more_body:
             return
-        self.cycle = self._running = None  # type: ignore[assignment]  # as before the first one
+        self.cycle = self._running = None  # type: ignore[assignment]  # the initial value
         if not self._reads_headers:
             self.scope, self.headers = cast("Any", None), []
 
     def handle_websocket_upgrade(self) -> None:
-        """Hand the TCP connection to a WebSocket connection, and keep nothing."""
+        """Hand the TCP connection to a ``WebSocketConnection`` and release everything here."""
         self.connections.discard(self)
         self._uncount()
         method = self.scope["method"]
         connection = WebSocketConnection(self._socket_config, self.server_state, self.loop)
         self.transport.set_protocol(connection)
         connection.open(self.transport, self._websocket_scope(), method)
-        self.parser = None  # type: ignore[assignment]  # a cycle that would keep both for the collector
+        # The reference cycle would keep both alive until garbage collection.
+        self.parser = None  # type: ignore[assignment]
 
     def _websocket_scope(self) -> Scope:
         url = httptools.parse_url(self.url)
@@ -184,14 +188,14 @@ class HttpConnection(HttpToolsProtocol):
         }
 
     def tick(self, now: float) -> None:
-        """Hold the limits that time decides. Called about every ``SocketLimits.tick_s``."""
+        """Enforce the time limits. Called about every ``SocketLimits.tick_s`` seconds."""
         if self.transport.is_closing():
             if self._closing_since is None:
                 self._closing_since = now
             elif now - self._closing_since >= self._limits.closing_s:
-                reset(self.transport)  # close() waits for a flush that a dead peer never takes
+                reset(self.transport)  # close() waits for a flush, which a dead peer never allows
         elif self._due is not None and now >= self._due:
-            if self.flow.read_paused:  # that we don't take what the client sends is not its fault
+            if self.flow.read_paused:  # the delay is the server's, not the client's
                 self._due = now + self._limits.arrival_s
             else:
                 self._abort()
@@ -203,7 +207,10 @@ class HttpConnection(HttpToolsProtocol):
         reset(self.transport)
 
     def _disconnect_cycles(self) -> None:
-        """Tell those that answer: uvicorn tells the newest one only, which may be waiting still."""
+        """Tell all pending cycles that the client has disconnected.
+
+        uvicorn tells only the newest one, which may still be queued.
+        """
         waiting = [cycle for cycle, _ in self.pipeline]
         for cycle in [*waiting, self.cycle, self._running]:
             if cycle is not None and not cycle.response_complete:
@@ -211,7 +218,7 @@ class HttpConnection(HttpToolsProtocol):
                 cycle.message_event.set()
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what is no request, and end the connection."""
+        """Refuse a malformed request and close the connection."""
         self._disconnect_cycles()
         if not self.transport.is_closing():
             super().send_400_response(msg)
@@ -224,6 +231,6 @@ class HttpConnection(HttpToolsProtocol):
         return now - self._moved_at >= self._limits.patience_s
 
     def pause_writing(self) -> None:
-        """Told by the transport: the peer is slower than the application."""
+        """Called by the transport when the write buffer is full."""
         super().pause_writing()
         self._moved_at = 0.0

@@ -1,8 +1,7 @@
-"""Tells what is left of somebody's limits in the header fields of the IETF's draft
-"RateLimit header fields for HTTP" (draft-ietf-httpapi-ratelimit-headers).
+"""Rate-limit header fields, after draft-ietf-httpapi-ratelimit-headers.
 
-``RateLimit-Policy`` lists the limits: ``q`` in ``w`` seconds. ``RateLimit`` lists what is left of
-each: ``r`` now, and more in ``t`` seconds.
+The IETF draft is "RateLimit header fields for HTTP". ``RateLimit-Policy`` lists the limits: ``q``
+per ``w`` seconds. ``RateLimit`` lists what is left of each: ``r`` now, and more in ``t`` seconds.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ Headers = list[tuple[bytes, bytes]]
 
 
 def limit_headers(requests: Left, rate: Rate, left: Allowance) -> Headers:
-    """Return the fields; ``retry-after`` too where there was no request left to take."""
+    """Return the header fields, with ``retry-after`` if the request exceeded its limit."""
     policies, states = zip(*_limits(requests, rate, left), strict=True)
     headers = [
         (b"ratelimit-policy", ", ".join(policies).encode()),
@@ -30,12 +29,12 @@ def limit_headers(requests: Left, rate: Rate, left: Allowance) -> Headers:
 
 
 def seconds(wait_s: float) -> int:
-    """Return whole seconds to wait: who comes after them does not come too early."""
+    """Round a wait up to whole seconds, at least 1, so that the client does not retry too early."""
     return max(1, math.ceil(wait_s))
 
 
 def _limits(requests: Left, rate: Rate, left: Allowance) -> Iterator[tuple[str, str]]:
-    """Each limit, as an item of both fields."""
+    """Yield each limit as its items in the two fields."""
     windows = (
         ("requests", rate.limit, rate.window_s, requests.count, requests.reset_s),
         ("messages", left.messages_limit, MINUTE, left.messages_left, left.messages_reset_s),

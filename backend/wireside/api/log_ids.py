@@ -1,4 +1,4 @@
-"""Names what log lines are about: the request or the connection, and who asks."""
+"""Binds ids to log lines: those of the request or the connection, and of the user."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ _HEADER: Final = b"x-request-id"
 
 
 class RequestIds:
-    """Gives each request an id, each WebSocket one as its connection; the outermost of all.
+    """Outermost middleware: gives each request a request id, and each WebSocket a connection id.
 
-    A sane ``X-Request-Id`` of the client, or of a proxy, is taken over; the response tells it.
-    Everything that a request leads to is logged under it, the answers that it asks for included.
+    A valid ``X-Request-Id`` of the client or a proxy is used instead; the response carries the id.
+    Everything that a request causes is logged with it, including the answers it starts.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        """Pass on under the id. What is bound here ends with the task of this one request."""
+        """Call the application with the id bound; the binding ends with the request's task."""
         if scope["type"] not in ("http", "websocket"):
             return self.app(scope, receive, send)
         chosen = _asked_for(scope) or secrets.token_hex(8)
         scope.setdefault("state", {})["request_id"] = chosen
-        if scope["type"] == "websocket":  # its frames pass by untouched
+        if scope["type"] == "websocket":  # ``send`` is not wrapped, so frames cost nothing extra
             structlog.contextvars.bind_contextvars(connection=chosen)
             return self.app(scope, receive, send)
         structlog.contextvars.bind_contextvars(request=chosen)
@@ -45,20 +45,20 @@ class RequestIds:
 
 
 class CallerIds:
-    """Adds who asks, where that is known; the innermost of all."""
+    """Middleware behind authentication: binds the user's id to log lines, if there is one."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        """Pass on under the user's id."""
+        """Call the application with the user's id bound."""
         if (user := caller_of(scope)) is not None:
             structlog.contextvars.bind_contextvars(user=user)
         return self.app(scope, receive, send)
 
 
 def caller_of(scope: Scope) -> str | None:
-    """Return the id of the user who asks, None where nobody is known."""
+    """Return the user id of the request's caller; None if it is not authenticated."""
     caller = scope.get("state", {}).get("caller")
     user_id = getattr(caller, "user_id", None)
     return None if user_id is None else str(user_id)

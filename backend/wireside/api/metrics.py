@@ -1,4 +1,4 @@
-"""``/metrics``, for Prometheus: for who has the token, or for who sits on the same machine."""
+"""``/metrics`` for Prometheus, protected by a token or limited to direct loopback requests."""
 
 from __future__ import annotations
 
@@ -13,15 +13,17 @@ from wireside.api.guards import peer
 from wireside.protocol.handshake import is_loopback
 
 Render = Callable[[str], Awaitable[tuple[bytes, str]]]
-"""Takes what the request accepts; returns a text and its type."""
+"""Takes the request's ``Accept`` header; returns the body and its content type."""
 
 _FORWARDED: Final = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
-"""What a proxy adds: then the peer's address says nothing of who asks."""
+"""Headers that a proxy adds. With any of them, the peer's address is not the client's."""
 
 
 def metrics_routes(render: Render, token: str | None) -> APIRouter:
-    """Return the route. With ``token`` only a request that brings it is answered; without, only one
-    from loopback that came through no proxy.
+    """Return the route.
+
+    With ``token``, a request must carry it as a bearer token. Without, only requests from loopback
+    that passed no proxy are answered.
     """
     router = APIRouter(include_in_schema=False)
 

@@ -1,4 +1,4 @@
-"""How an error is told over HTTP: a sentence, one of the protocol's codes, a status."""
+"""Error responses over HTTP: a sentence, a code of the protocol, and a status."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from wireside.errors import Forbidden, StoreError, WiresideError
 
 
 class Problem(BaseModel):
-    """An error: a sentence for a person and one of the protocol's codes."""
+    """An error: a sentence for the user and one of the protocol's codes."""
 
     message: str
     code: str
@@ -24,7 +24,7 @@ class Problem(BaseModel):
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     code: {"model": Problem} for code in (400, 401, 403, 404, 413, 429, 500, 503)
 }
-"""What a route may answer instead, for its description."""
+"""Error responses of a route, for the OpenAPI document."""
 
 _STATUS = {
     "unauthorized": 401,
@@ -45,18 +45,21 @@ _STATUS = {
 
 
 ForPeople = Callable[[Request, WiresideError, int], Response | None]
-"""Returns an error with its status as a page, if a person asked for one."""
+"""Returns an error with its status as a page if the request accepts HTML, else None."""
 
 
 class Problems:
-    """Tells errors, to people as ``for_people`` does, and tells ``counted`` the code of each."""
+    """Exception handler that renders errors as JSON or as a page.
+
+    ``counted`` is called with the code of each error; ``for_people`` renders pages.
+    """
 
     def __init__(self, counted: Callable[[str], None], for_people: ForPeople) -> None:
         self._counted = counted
         self._for_people = for_people
 
     async def __call__(self, request: Request, error: Exception) -> Response:
-        """Tell a ``WiresideError`` over HTTP."""
+        """Return the response for a ``WiresideError``; raise any other error."""
         if not isinstance(error, WiresideError):
             raise error
         self._counted(error.code)
@@ -70,34 +73,34 @@ class Problems:
 
 
 def _status_of(error: WiresideError) -> int:
-    """Return the status: that of its code, where the code says enough."""
+    """Return the HTTP status of an error, by its class where the code is ambiguous."""
     match error:
         case Forbidden():
             return 403
-        case StoreError():  # no fault of ours: it works again when the store does
+        case StoreError():  # not a fault of the server: it works again when the store does
             return 503
         case _:
             return _STATUS.get(error.code, 400)
 
 
 async def malformed(_: Request, error: Exception) -> JSONResponse:
-    """Tell that a body could not be read, which is seen before a route is asked."""
+    """Return the 400 for an unreadable body, which is detected before a route is called."""
     body = Problem(message="The request can't be read: its body is not JSON.", code="bad_json")
     return JSONResponse(body.model_dump(), 400)
 
 
 class NoRoute:
-    """Answers what no route takes: 405 where the path takes other methods, else 404.
+    """Responds where no route matches: 405 if the path accepts other methods, else 404.
 
-    ``describe`` returns the OpenAPI document of the routes. Without this, the page's mount would
-    answer with a page, and hold a client's memory for it.
+    ``describe`` returns the OpenAPI document of the routes. Without this class, the page's mount
+    would respond with a page and hold a client's memory for it.
     """
 
     def __init__(self, describe: Callable[[], dict[str, Any]]) -> None:
         self._describe = describe
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, whatever the method."""
+        """Send the 404 or 405, for any method."""
         method, path = scope["method"], scope["path"]
         if others := self._methods_of(path):
             body = Problem(message=f"{path} does not take {method}.", code="bad_message")
@@ -109,7 +112,7 @@ class NoRoute:
         await response(scope, receive, send)
 
     def _methods_of(self, path: str) -> list[str]:
-        """Return what the path takes: as it stands, or else with a part of it as a name."""
+        """Return the methods of a path: a literal match first, else a template's."""
         described = self._describe()["paths"]
         template = (
             path
@@ -128,5 +131,5 @@ def _fits(path: str, template: str) -> bool:
 
 
 async def left(_: Request, __: Exception) -> Response:
-    """Answer nobody: the client went away in the middle of its request, which is no fault here."""
+    """Return a response for a client that disconnected during its request; it is not sent."""
     return Response(status_code=400)

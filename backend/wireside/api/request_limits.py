@@ -1,4 +1,4 @@
-"""What one address may ask for over HTTP, and in which order pages are made. Time is passed in."""
+"""Rate limits and fair scheduling of HTTP requests per address. Time is passed in."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from collections import OrderedDict, deque
 from wireside.protocol.limits import network_of
 
 PAGE_COST = 100
-"""A page is made anew for each visitor: 10 ms and 200 KB, where a file costs a fifth of a ms."""
+"""Cost of a page. It is rendered per visitor: 10 ms and 200 KB, where a file costs 0.2 ms."""
 
 SOCKET_COST = 5
-"""A handshake costs a ms, with all that is made for a connection."""
+"""Cost of a WebSocket handshake: 1 ms, including the connection's objects."""
 
 
 class Allowances:
-    """So many requests a minute for each address, in any rhythm: an empty purse fills in a minute.
+    """Token bucket of each network: ``per_minute`` requests, refilled within a minute.
 
-    Two numbers an address, where a sliding window would keep each request of the minute.
+    It takes two numbers per address, where a sliding window would store each request of the minute.
     """
 
     def __init__(self, per_minute: int) -> None:
         self._most = float(per_minute)
         self._per_second = per_minute / 60
-        self._left: dict[str, tuple[float, float]] = {}  # what is left, and when it was counted
+        self._left: dict[str, tuple[float, float]] = {}  # tokens left, and at what time
         self._forget_at = 1024
 
     def take(self, address: str, cost: int, now: float) -> float:
-        """Return 0 if that is allowed, else the seconds to wait for it."""
+        """Take ``cost`` tokens and return 0.0, or return the seconds until they are available."""
         if len(self._left) >= self._forget_at:
             self._forget(now)
         network = network_of(address)
@@ -49,9 +49,9 @@ class Allowances:
 
 
 class Turns:
-    """Lets ``at_once`` in and has the others wait, each address in its turn.
+    """Semaphore of ``at_once`` slots whose queue is served round-robin by address.
 
-    However many pages one address asks for, another's waits behind one of them only.
+    However many pages one address requests, another address waits behind only one of them.
     """
 
     def __init__(self, at_once: int) -> None:
@@ -59,7 +59,7 @@ class Turns:
         self._line = _Line()
 
     async def enter(self, address: str) -> None:
-        """Return when it is the caller's turn; :meth:`leave` ends it."""
+        """Acquire a slot; :meth:`leave` releases it."""
         if self._free:
             self._free -= 1
             return
@@ -68,20 +68,20 @@ class Turns:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
-                self.leave()  # it had just become the caller's
+                self.leave()  # the slot had just been assigned
             raise
 
     def leave(self) -> None:
-        """End a turn: the next address's begins."""
+        """Release a slot to the next address in the queue."""
         if not self._line.call():
             self._free += 1
 
 
 class Starts:
-    """Lets ``per_turn`` begin in each turn of the event loop, the addresses one after another.
+    """Starts ``per_turn`` requests in each turn of the event loop, round-robin by address.
 
-    All others get their share of each turn that way: what has begun goes on, and a flood from one
-    address holds up another's request by one of its own.
+    The rest of each turn is left to work in progress, and a flood from one address delays a request
+    of another by only one of its own.
     """
 
     def __init__(self, per_turn: int) -> None:
@@ -91,7 +91,7 @@ class Starts:
         self._is_next_due = False
 
     def enter(self, address: str) -> asyncio.Future[None] | None:
-        """Return what to wait for, None if the caller may begin at once."""
+        """Return a future to await before starting; None if the request can start at once."""
         if not self._is_next_due:
             self._is_next_due = True
             asyncio.get_running_loop().call_soon(self._next)
@@ -110,7 +110,7 @@ class Starts:
 
 
 class _Line:
-    """Who waits; the addresses are called one after another."""
+    """Queue of futures, served round-robin by address."""
 
     def __init__(self) -> None:
         self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
@@ -119,13 +119,13 @@ class _Line:
         return bool(self._waiting)
 
     def join(self, address: str) -> asyncio.Future[None]:
-        """Return what is done when the caller is called."""
+        """Return a future that is resolved when its turn has come."""
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(address, deque()).append(turn)
         return turn
 
     def call(self) -> bool:
-        """Call the next one; return whether there was any who still waits."""
+        """Resolve the next pending future; return whether there was one."""
         while self._waiting:
             address, turns = self._waiting.popitem(last=False)
             turn = turns.popleft()

@@ -1,4 +1,4 @@
-"""The REST routes: health and models."""
+"""REST routes: health, models and the protocol's description."""
 
 from __future__ import annotations
 
@@ -17,10 +17,13 @@ from wireside.chat.service import ChatService
 from wireside.errors import WiresideError
 
 STORE_S: Final = 2.0
-"""How long the store may take to answer before it counts as gone."""
+"""Seconds after which a store that does not respond counts as unavailable."""
 
 BEHIND_S: Final = 5.0
-"""For how long answers may go on from memory before others should take the work."""
+"""Seconds without a commit after which the server is not ready, so that others get the work.
+
+Until then, answers continue from memory.
+"""
 
 DRAINING: Final = "The server is shutting down."
 NO_STORE: Final = "The store does not answer."
@@ -29,10 +32,10 @@ BEHIND: Final = "Answers wait to be saved: the store does not take them."
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What is known of the server without asking anybody.
+    """State of the server, read without I/O.
 
-    ``behind_s`` is for how long the store has not taken what there is; ``problem`` is what must be
-    done about it, where that is known.
+    ``behind_s``: seconds for which the store has accepted no writes. ``problem``: what the operator
+    must do about a known problem.
     """
 
     is_draining: bool
@@ -44,13 +47,13 @@ class Health:
 
 
 class Live(BaseModel):
-    """Whether the process lives."""
+    """Liveness of the process."""
 
     status: Literal["ok"]
 
 
 class Ready(BaseModel):
-    """Whether the server can answer. ``reason`` is a sentence where it can't."""
+    """Readiness of the server. `reason` is a sentence if it is not ready."""
 
     status: Literal["ready", "draining", "unavailable"]
     provider: Literal["openai", "embedded"]
@@ -60,7 +63,7 @@ class Ready(BaseModel):
 
 
 class Model(BaseModel):
-    """One model that can be asked for."""
+    """An available model."""
 
     id: str
     name: str
@@ -70,7 +73,7 @@ class Model(BaseModel):
 
 
 class ModelList(BaseModel):
-    """The models on offer; the first one is the default."""
+    """The available models; the first one is the default."""
 
     models: list[Model]
 
@@ -83,13 +86,15 @@ def health_routes(
 
     @router.get("/live")
     async def live() -> Live:
-        """Return 200 while the process lives; touches nothing else."""
+        """Return 200 while the process runs; checks nothing else."""
         return Live(status="ok")
 
     @router.get("/ready", responses={503: {"model": Ready}})
     async def is_ready(response: Response) -> Ready:
-        """Return 200 when the server takes work; 503, with a reason, while it is draining, its
-        store can't be reached or takes nothing, or no model is known.
+        """Return 200 when the server accepts work, else 503 with a reason.
+
+        It is not ready while it is draining, its store can't be reached or accepts no writes, or no
+        model is available.
         """
         health = look()
         reason = DRAINING if health.is_draining else await _problem(chat, health, reach_store)
@@ -109,7 +114,7 @@ def health_routes(
 async def _problem(
     chat: ChatService, health: Health, reach_store: Callable[[], Awaitable[None]]
 ) -> str | None:
-    """Return what keeps the server from answering as it should, as a sentence."""
+    """Return why the server is not ready, as a sentence; None if it is."""
     if health.problem is not None:
         return health.problem
     if health.behind_s >= BEHIND_S:
@@ -127,7 +132,7 @@ async def _problem(
 
 
 def documents() -> APIRouter:
-    """Return the route of the protocol's description, at the address that a 426 names."""
+    """Return the route of the protocol's description, at the address that a 426 response names."""
     router = APIRouter()
     text = (documents_folder() / "protocol.md").read_text(encoding="utf-8")
 
@@ -148,7 +153,7 @@ def routes(chat: ChatService) -> APIRouter:
         responses={401: {"model": Problem}, 429: {"model": Problem}, 503: {"model": Problem}},
     )
     async def models() -> ModelList:
-        """List the models on offer; the first one is the default."""
+        """List the available models; the first one is the default."""
         found = await chat.models()
         return ModelList(
             models=[

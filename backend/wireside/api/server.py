@@ -1,4 +1,4 @@
-"""Runs the application: one listening socket, one event loop, a stop that ends."""
+"""Runs the application: one listening socket, one event loop, a bounded shutdown."""
 
 from __future__ import annotations
 
@@ -28,44 +28,53 @@ from wireside.errors import NotConfigured
 from wireside.settings import Settings
 
 CLOSE_S: Final = 1.5
-"""Seconds that clients get to answer the close frame at the stop; then they are aborted."""
+"""Seconds for clients to answer the close frame at shutdown; then they are aborted."""
 
 END_S: Final = 1.5
-"""Seconds that the application's tasks get to end after that."""
+"""Seconds for the application's tasks to end after that."""
 
 LAST_S: Final = 2.0
-"""Seconds that its lifespan gets to end: the store is closed there, on a busy machine too."""
+"""Seconds for the lifespan to end: it closes the store, which takes longer on a busy machine."""
 
 UNSENT_BYTES: Final = 32 * 1024
-"""What the kernel takes for a connection beyond what is on its way. A reader that lags waits in
-its answer's log, where pieces merge, not in a buffer of megabytes."""
+"""Bytes that the kernel buffers for a connection beyond those in flight (TCP_NOTSENT_LOWAT).
+
+The unsent rest of an answer stays in the answer's log, where pieces are merged, and not in a buffer
+of megabytes.
+"""
 
 SWITCH_S: Final = 0.001
-"""How long a thread that works may keep the interpreter from the event loop. While a long text was
-rendered on a busy machine, the p99 of 50 connections was 141 ms with Python's own 5 ms, and 71 ms
-with this.
+"""Seconds for which a worker thread may keep the interpreter lock from the event loop.
+
+While a long text was rendered on a busy machine, the p99 of 50 connections was 141 ms with Python's
+default of 5 ms, and 71 ms with this.
 """
 
 ACCEPTED_AT_ONCE: Final = 32
-"""uvloop takes one connection from a listening socket in each turn of the loop: with turns of 30 ms
-a flood of a thousand holds everybody up for half a minute. So it is given the same one repeatedly.
+"""Number of listening sockets, one and its duplicates, that are passed to the event loop.
+
+uvloop accepts one connection from a listening socket in each turn of the loop: with turns of 30 ms,
+a flood of a thousand connections delays all others by half a minute.
 """
 
 LARGE_BYTES: Final = 128 * 1024
-"""Blocks from this size on go back to the system when they are freed."""
+"""Blocks of at least this size are returned to the system when they are freed."""
 
 FILE_LIMITS: Final = (65_536, 10_240)
-"""Limits of open files to ask for where the hard limit is refused."""
+"""Limits on open files to try if the hard limit is refused."""
 
 SIGNAL_POLL_S: Final = 0.1
-"""Seconds between two looks for a signal while the server waits to start."""
+"""Seconds between two checks for a signal while the server waits to start."""
 
 MANY: Final = 500
-"""Connections from which on the collector looks through everything less often: with two thousand
-each look stops all for 200 ms. Always, and what pages leave behind would pile up."""
+"""Number of connections from which full garbage collections are made less often.
+
+With two thousand connections each full collection stops the process for 200 ms. With fewer
+connections the default applies, as garbage left by pages would pile up.
+"""
 
 TICKS_AT_ONCE: Final = 256
-"""Connections looked at before others get their turn."""
+"""Connections checked before control returns to the event loop."""
 
 Connection = HttpConnection | WebSocketConnection
 Drain = Callable[[], Awaitable[None]]
@@ -73,17 +82,24 @@ Drain = Callable[[], Awaitable[None]]
 _log = structlog.get_logger(__name__)
 
 
-class CannotServe(Exception):  # what to do follows, it is no fault
-    """The server can't start as it is set up; the text is a sentence that says what to change."""
+class CannotServe(Exception):  # not "Error": the settings are wrong, not the program
+    """The server can't start with these settings; the text is a sentence that names the remedy."""
 
 
 def run_server(app: Any, settings: Settings, *, on_listening: Callable[[str], None]) -> None:
     """Serve ``app`` until SIGTERM or SIGINT; a second SIGINT ends the process at once.
 
-    ``on_listening`` is given the address (``http://127.0.0.1:8080``) once connections are taken.
-    ``app.state.drain``, if there is one, is awaited at the stop, for ``shutdown_s`` at most, before
-    sockets close; ``app.state.prepare`` before anything else, and its ``NotConfigured`` is told.
-    Raises ``CannotServe`` before anything was started.
+    Args:
+        app: the ASGI application. ``app.state.prepare``, if set, is awaited first; if it raises
+            ``NotConfigured``, the server does not start. ``app.state.drain``, if set, is awaited at
+            shutdown before sockets close, for at most ``shutdown_s``.
+        settings: address, limits and times.
+        on_listening: called with the address (``http://127.0.0.1:8080``) once the server accepts
+            connections.
+
+    Raises:
+        CannotServe: the server can't start. Exposure, port and socket path are checked before
+            anything is started.
     """
     if settings.exposure is not None:
         raise CannotServe(settings.exposure)
@@ -116,7 +132,7 @@ def socket_limits(settings: Settings) -> SocketLimits:
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server, with one look at all connections a second and a stop that is bounded."""
+    """uvicorn's server with a periodic check of all connections and a bounded shutdown."""
 
     def __init__(
         self,
@@ -132,12 +148,13 @@ class Server(uvicorn.Server):
         self._watchdog: threading.Timer | None = None
         self._has_none_left = False
         self.refusal: str | None = None
-        """Why it did not start, as a sentence."""
+        """Why the server did not start, as a sentence."""
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
-        """Run in a loop of its own, in a process that ends when this returns.
+        """Run in a new event loop, in a process that ends when this returns.
 
-        Whatever swallows its cancellation, or sits in a thread: once asked to stop, it ends.
+        Once a stop is requested, a watchdog ends the process even if a task swallows its
+        cancellation or a thread does not return.
         """
         limit_s = self._shutdown_s + CLOSE_S + END_S + LAST_S
         self._watchdog = threading.Timer(limit_s, _end_now)
@@ -159,7 +176,7 @@ class Server(uvicorn.Server):
             if self.should_exit:
                 return
         await super().startup(sockets)
-        if self.should_exit:  # the application could not start, and has said why
+        if self.should_exit:  # the application failed to start and has logged the reason
             return
         sys.setswitchinterval(SWITCH_S)
         self._ticking = asyncio.create_task(self._tick(), name="connection limits")
@@ -184,7 +201,7 @@ class Server(uvicorn.Server):
             await asyncio.sleep(self._limits.tick_s)
             self._look_at_descriptors()
             has_many = len(self.server_state.connections) >= MANY
-            gc.set_threshold(700, 10, 20 if has_many else 10)  # Python's own, but for the last
+            gc.set_threshold(700, 10, 20 if has_many else 10)  # Python's defaults, except the last
             now = loop.time()
             for number, connection in enumerate(self._connections()):
                 connection.tick(now)
@@ -192,7 +209,7 @@ class Server(uvicorn.Server):
                     await asyncio.sleep(0)
 
     def _look_at_descriptors(self) -> None:
-        """Tell the log when none is left: the loop takes no connection then, without a word."""
+        """Log when no file descriptor is left: the event loop then stops accepting silently."""
         try:
             os.close(os.open(os.devnull, os.O_RDONLY))
         except OSError as error:
@@ -251,7 +268,7 @@ class Server(uvicorn.Server):
 
     @staticmethod
     async def _at_most(limit_s: float, work: Awaitable[object]) -> None:
-        """Await ``work`` for so long, then cancel it and go on."""
+        """Await ``work`` for at most ``limit_s`` seconds, then cancel it."""
         task = asyncio.ensure_future(work)
         await asyncio.wait([task], timeout=limit_s)
         if not task.done():
@@ -261,14 +278,14 @@ class Server(uvicorn.Server):
             _log.error("stop_failed", exc_info=error)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Take a signal: the first one asks, a second SIGINT insists."""
+        """Handle a signal: the first one starts the shutdown, a second SIGINT ends the process."""
         if self.should_exit and sig == signal.SIGINT:
             _end_now()
         self.should_exit = True
 
 
 async def _until_empty(connections: Sized) -> None:
-    while len(connections):  # noqa: ASYNC110  # uvicorn's own set tells nobody
+    while len(connections):  # noqa: ASYNC110  # a plain set of uvicorn's, without notification
         await asyncio.sleep(0.01)
 
 
@@ -288,25 +305,26 @@ def _config(app: Any, settings: Settings) -> SocketConfig:
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=False,  # the guards do that, and remember who it really was
+        proxy_headers=False,  # the guards do that, and keep the peer's address
     )
 
 
 def _state_of(app: Any) -> Any:
-    """Find ``app.state``, also below middlewares that stand around the application."""
+    """Return ``app.state``, also if middleware wraps the application."""
     while app is not None and not hasattr(app, "state"):
         app = getattr(app, "app", None)
     return getattr(app, "state", None)
 
 
 def _raise_file_limit() -> None:
-    """Let the process open as many files as the system allows: each connection is one."""
+    """Raise the process's limit on open files as far as possible: each connection needs one."""
     try:
-        import resource  # not on Windows
+        import resource  # not available on Windows
     except ImportError:
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    for wanted in (hard, *FILE_LIMITS):  # macOS names no hard limit, and refuses its own value
+    # macOS reports no hard limit and refuses the value it reports
+    for wanted in (hard, *FILE_LIMITS):
         if soft != resource.RLIM_INFINITY and wanted != soft and (soft < wanted or wanted < 0):
             with contextlib.suppress(ValueError, OSError):
                 resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
@@ -314,20 +332,21 @@ def _raise_file_limit() -> None:
 
 
 def _give_large_blocks_back() -> None:
-    """Hold glibc to its first rule: each large block is mapped for itself.
+    """Fix glibc's mmap threshold, so that each large block is mapped separately.
 
-    It raises the bound to the largest block it has ever freed, up to 32 MB: after one large upload
-    the next ones lie between small blocks, which keep their holes in the process for good.
+    By default glibc raises the threshold to the largest block freed so far, up to 32 MB. After one
+    large upload, the next ones lie between small blocks, whose gaps are never returned to the
+    system.
     """
     mmap_threshold = -3
-    with contextlib.suppress(OSError, TypeError, AttributeError):  # another C library: its own way
+    with contextlib.suppress(OSError, TypeError, AttributeError):  # a C library other than glibc
         ctypes.CDLL(None).mallopt(mmap_threshold, LARGE_BYTES)
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """Bind a socket. Raises ``CannotServe``."""
+    """Return a bound TCP socket. Raises ``CannotServe``."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # By its protocol asyncio's own loop knows that it should switch Nagle's algorithm off.
+    # asyncio's own event loop switches Nagle's algorithm off only for sockets with this protocol.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if hasattr(socket, "TCP_NOTSENT_LOWAT"):
@@ -344,7 +363,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _listen_on_path(path: Path) -> socket.socket:
-    """Bind a Unix socket for its user and group. Raises ``CannotServe``."""
+    """Return a Unix socket bound for its user and group. Raises ``CannotServe``."""
     if not hasattr(socket, "AF_UNIX"):
         raise CannotServe("This system has no Unix sockets: set WIRESIDE_HOST to an address.")
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -366,7 +385,7 @@ def _listen_on_path(path: Path) -> socket.socket:
 
 
 def _remove_stale_socket(path: Path) -> None:
-    """Remove a socket that a killed server left. Raises ``OSError`` where it is in use."""
+    """Remove a socket that a killed server left behind. Raises ``OSError`` if it is in use."""
     if not path.is_socket():
         return
     with socket.socket(socket.AF_UNIX) as probe:

@@ -1,4 +1,4 @@
-"""What the socket classes are told: the limits below ASGI, in uvicorn's configuration."""
+"""Limits enforced by the protocol classes below ASGI, carried by uvicorn's configuration."""
 
 from __future__ import annotations
 
@@ -19,39 +19,39 @@ from wireside.api.compression import MIN_COMPRESSED_BYTES
 from wireside.protocol.limits import network_of
 
 FLUSH_S: Final = 1.0
-"""Seconds that a last close frame gets to reach a peer that seems to be gone."""
+"""Seconds for a last close frame to reach a peer that does not respond."""
 
 
 SHARE_S: Final = 0.002
-"""Of each turn of the event loop that large input takes, over all connections."""
+"""Seconds of each turn of the event loop spent on large input, over all connections."""
 
 
 @dataclass(frozen=True, slots=True)
 class SocketLimits:
-    """Limits of one connection (protocol.md, "Limits"). Times in seconds."""
+    """Limits of one connection (protocol.md, "Limits"). Times are in seconds."""
 
     handshake_s: float = 10.0
     ping_interval_s: float = 20.0
     ping_timeout_s: float = 20.0
     stalled_s: float = 60.0
     closing_s: float = 3.0
-    """How long a connection may take to close before it is aborted."""
+    """Time for a connection to close before it is aborted."""
     max_frame_bytes: int = 1024 * 1024
     control_frames_per_second: int = 200
     fragments_per_message: int = 1024
     min_compressed_bytes: int = MIN_COMPRESSED_BYTES
     cut_s: float = 0.0
-    """Development: abort each WebSocket after about so long; 0 is never."""
+    """For development: abort each WebSocket after about this time; 0 disables it."""
     least_bytes_per_second: int = 240
-    """What has begun (a body, a message) must come at least so fast; pauses of ``arrival_s``."""
+    """Minimum rate of a body or message once it has started; pauses of up to ``arrival_s``."""
     unfinished_bytes: int = 4 * 1024 * 1024
-    """What the server holds of messages that have begun, over all connections."""
+    """Total size of unfinished messages in memory, over all connections."""
     connections_per_address: int = 0
-    """TCP connections of one address that are no WebSockets; 0 is no limit."""
+    """TCP connections of one address that are not WebSockets; 0 disables the limit."""
 
     @property
     def tick_s(self) -> float:
-        """How often each connection must be looked at for these limits to hold."""
+        """Interval between two checks of a connection, short enough to enforce these limits."""
         limits = (
             self.handshake_s,
             self.ping_interval_s,
@@ -65,23 +65,24 @@ class SocketLimits:
 
     @property
     def arrival_s(self) -> float:
-        """Age at which what has not arrived is given up, so that it is over by ``handshake_s``."""
+        """Age at which an incomplete request is aborted, so that it is gone by ``handshake_s``."""
         return self.handshake_s - self.tick_s
 
     @property
     def patience_s(self) -> float:
-        """Time after which a stalled reader is told to go, so that it is gone by ``stalled_s``."""
+        """Age at which a stalled reader is sent a close, so that it is gone by ``stalled_s``."""
         return max(0.75 * self.stalled_s, self.stalled_s - FLUSH_S - 2 * self.tick_s)
 
     def due(self, due: float, now: float, arrived: int) -> float:
-        """Return when the next bytes are due, where some have arrived that were due at ``due``:
-        each buys its time, ``arrival_s`` is the most that they save up.
+        """Return the new deadline when ``arrived`` bytes came before the deadline ``due``.
+
+        Each byte extends the deadline, up to ``arrival_s`` from ``now``.
         """
         return min(now + self.arrival_s, due + arrived / self.least_bytes_per_second)
 
 
 class SocketConfig(uvicorn.Config):
-    """uvicorn's configuration, with our limits beside it, and what connections have in common."""
+    """uvicorn's configuration, with our limits and the state that connections share."""
 
     def __init__(
         self, app: Any, limits: SocketLimits, *, proxies: Iterable[str] = (), **options: Any
@@ -94,10 +95,10 @@ class SocketConfig(uvicorn.Config):
 
 
 class Unfinished:
-    """How much of unfinished messages is held, over all connections.
+    """Limits the total size of unfinished messages over all connections.
 
-    Past the limit the connection that holds the most is dropped: who sends what a person sends
-    holds little, and not for long.
+    Above the limit, the connection with the most unfinished data is dropped. Input at human speed
+    is small and completes quickly.
     """
 
     def __init__(self, limit: int) -> None:
@@ -106,7 +107,7 @@ class Unfinished:
         self.total = 0
 
     def hold(self, drop: Callable[[], None], size: int) -> None:
-        """Note that the connection which ``drop`` ends holds ``size`` bytes; 0 forgets it."""
+        """Record that the connection which ``drop`` ends holds ``size`` bytes; 0 removes it."""
         self.total += size - self._sizes.pop(drop, 0)
         if size:
             self._sizes[drop] = size
@@ -117,10 +118,10 @@ class Unfinished:
 
 
 class Shares:
-    """Lets work take ``share_s`` of each turn of the event loop; the rest waits in line.
+    """Runs callbacks for at most ``share_s`` seconds per turn of the event loop; queues the rest.
 
-    The loop itself serves whoever is ready: fifty connections that send megabytes would each have
-    a read of theirs parsed before anybody else's ten bytes are looked at.
+    The event loop itself serves all sockets that are ready: with fifty connections that send
+    megabytes, each would have one read parsed before another connection's ten bytes are handled.
     """
 
     def __init__(self, share_s: float, clock: Callable[[], float] = time.perf_counter) -> None:
@@ -131,8 +132,9 @@ class Shares:
         self._is_next_due = False
 
     def run(self, work: Callable[[], None]) -> bool:
-        """Do ``work`` now, or when it has its turn; return whether it is done. What waits already
-        waits once.
+        """Call ``work`` now if there is time left, else queue it; return whether it was called.
+
+        A callback that is already queued stays queued once.
         """
         if not self._is_next_due:
             self._is_next_due = True
@@ -162,10 +164,10 @@ class Shares:
 
 
 class Addresses:
-    """How many TCP connections, WebSockets aside, come from each address.
+    """Counts the TCP connections of each address that are not WebSockets.
 
-    Proxies that are trusted are not counted: they stand for many. Those behind one are counted
-    above, where their address is known.
+    Trusted proxies are not counted, as each carries many clients. Those clients are counted in the
+    middleware, where their addresses are known.
     """
 
     def __init__(self, limit: int, proxies: Iterable[str]) -> None:
@@ -174,7 +176,7 @@ class Addresses:
         self._counts: Counter[str] = Counter()
 
     def enter(self, address: str) -> str | None:
-        """Count a connection; return what to leave with, None if there are too many already."""
+        """Count a connection; return the key for ``leave``, or None if the limit is reached."""
         if not self._limit or address in self._proxies:
             return ""
         network = network_of(address)
@@ -184,7 +186,7 @@ class Addresses:
         return network
 
     def leave(self, network: str) -> None:
-        """A connection is gone, or has become a WebSocket."""
+        """Stop counting a connection: it was closed or has become a WebSocket."""
         if network:
             self._counts[network] -= 1
             if not self._counts[network]:
@@ -192,10 +194,10 @@ class Addresses:
 
 
 def reset(transport: asyncio.Transport) -> None:
-    """Abort a connection and all that the kernel still holds of it.
+    """Abort a connection with a TCP reset, which also discards the kernel's buffers.
 
-    A plain abort leaves the kernel with what a peer that reads nothing has not taken, for minutes,
-    and the peer in the belief that somebody is there.
+    A plain abort leaves the kernel holding, for minutes, what the peer has not read, and the peer
+    with a connection that looks open.
     """
     sock = transport.get_extra_info("socket")
     if sock is not None and not transport.is_closing():
@@ -205,4 +207,4 @@ def reset(transport: asyncio.Transport) -> None:
 
 
 async def _nobody(*_: object) -> None:
-    """Stand where uvicorn's list of trusted proxies wants an application."""
+    """Placeholder for the application that uvicorn's proxy middleware requires."""

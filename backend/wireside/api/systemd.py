@@ -1,4 +1,4 @@
-"""Notifies systemd of the server's state, where the unit asks for it (``Type=notify``)."""
+"""Notifies systemd of the server's state if the unit requests it (``Type=notify``)."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from contextlib import suppress
 
 
 def notify_systemd(state: str) -> None:
-    """Send a state such as ``READY=1`` to the service manager.
+    """Send a state such as ``READY=1`` to the service manager, in the format of sd_notify(3).
 
-    Does nothing where ``NOTIFY_SOCKET`` is not set. A service manager that can't be reached is no
-    reason to stop serving. Format: sd_notify(3).
+    Does nothing if ``NOTIFY_SOCKET`` is not set. An unreachable service manager is ignored.
     """
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address or not hasattr(socket, "AF_UNIX"):
         return
-    if address.startswith("@"):  # an abstract socket
+    if address.startswith("@"):  # abstract socket
         address = "\0" + address[1:]
     with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notifying:
         notifying.connect(address)

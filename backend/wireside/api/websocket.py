@@ -1,4 +1,4 @@
-"""``/ws/ai-chat`` as an ASGI application: moves frames between a socket and a session."""
+"""``/ws/ai-chat`` as an ASGI application: transfers frames between a socket and a session."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ _log = structlog.get_logger(__name__)
 
 
 class ConnectionCounters(Counters, Protocol):
-    """Counts connections beside what happens on them."""
+    """Counts connections as well as the events on them."""
 
     def connected(self) -> None:
-        """A connection has opened."""
+        """Count an opened connection."""
 
     def disconnected(self) -> None:
-        """A connection has closed."""
+        """Count a closed connection."""
 
 
 class ChatEndpoint:
-    """Serves connections whose handshake was found good already (``guards.py``)."""
+    """Serves connections whose handshake was already accepted by the guards (``guards.py``)."""
 
     def __init__(
         self,
@@ -85,8 +85,9 @@ class ChatEndpoint:
             await asyncio.wait([writer])
 
     async def _receive(self, session: Session, receive: Receive) -> None:
-        """Always receive: who does not starves the pings and loses the connection."""
-        while self._take(session, await receive()):  # no name here holds a message while it waits
+        """Receive continuously: pings are processed only while the application receives."""
+        # no variable keeps a message alive during the wait
+        while self._take(session, await receive()):
             pass
 
     def _take(self, session: Session, message: Message) -> bool:
@@ -94,7 +95,7 @@ class ChatEndpoint:
             return False
         text = message.get("text")
         if text is None and not message.get("bytes"):
-            text = ""  # an empty frame of either kind is a heartbeat
+            text = ""  # an empty text or binary frame is a heartbeat
         if text is None:
             session.receive_binary()
         else:
@@ -103,8 +104,10 @@ class ChatEndpoint:
 
 
 class ChatSocket:
-    """Takes ``/ws/ai-chat`` past the framework's routing: its layers wait in each other for as long
-    as a connection is open, at 5 KB a connection.
+    """Middleware that serves ``/ws/ai-chat`` without the framework's routing.
+
+    The router's coroutines would stay on the call stack as long as a connection is open, at 5 KB
+    per connection.
     """
 
     def __init__(self, app: ASGIApp, endpoint: ASGIApp) -> None:
@@ -112,7 +115,7 @@ class ChatSocket:
         self._endpoint = endpoint
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        """Serve the connection, or pass on."""
+        """Serve the connection, or call the application."""
         if scope["type"] == "websocket" and scope["path"].rstrip("/") == CHAT_PATH:
             return self._endpoint(scope, receive, send)
         if scope["type"] == "websocket" and PAGE_SOCKET not in scope["path"]:
@@ -121,7 +124,7 @@ class ChatSocket:
 
 
 class _Unrouted:
-    """Turns the close by which a router refuses a WebSocket into a 404 that names the path."""
+    """Replaces the close by which a router refuses a WebSocket with a 404 that names the path."""
 
     def __init__(self, scope: Scope, send: Send) -> None:
         self._scope = scope
@@ -129,9 +132,9 @@ class _Unrouted:
         self._is_first = True
 
     async def send(self, message: Message) -> None:
-        """Pass on, but for that close."""
+        """Send a message, or the 404 instead of the router's close."""
         is_first, self._is_first = self._is_first, False
-        # a route of its own refuses with another code, or with a response
+        # a matching route refuses with another code, or with a response
         is_unrouted = message["type"] == "websocket.close" and message.get("code", 1000) == 1000
         if not (is_first and is_unrouted):
             sending = self._send(message)
@@ -143,11 +146,11 @@ class _Unrouted:
 
 
 async def _connected() -> Message:
-    return {"type": "websocket.connect"}  # the application has received it
+    return {"type": "websocket.connect"}  # the application has already received it
 
 
 async def _write(session: Session, send: Send) -> None:
-    # Not `async`: a coroutine would hold the frame as long as the socket takes nothing.
+    # Not `async`: a coroutine would keep the frame alive while the socket is blocked.
     def send_text(frame: str) -> Awaitable[None]:
         return send({"type": "websocket.send", "text": frame})
 
@@ -157,9 +160,9 @@ async def _write(session: Session, send: Send) -> None:
     try:
         await session.write(send_text, close)
     except OSError:
-        pass  # the peer is gone; the receiving task is told so too
-    except Exception as error:  # a connection that nothing is written to would hang
-        if isinstance(error, RuntimeError):  # some servers' way to say that it is closed
+        pass  # the peer is gone; the receiving task gets a disconnect as well
+    except Exception as error:  # without its writer, the connection would hang
+        if isinstance(error, RuntimeError):  # how some servers report a closed connection
             _log.debug("websocket_closed_while_writing", exc_info=error)
         else:
             _log.exception("websocket_failed")
@@ -168,7 +171,7 @@ async def _write(session: Session, send: Send) -> None:
 
 
 def _max_frame_bytes(scope: Scope) -> int:
-    """Return the bound that the address asks for, ``?max_frame_bytes=N``. Raises ``BadMessage``."""
+    """Return the value of the query's ``max_frame_bytes=N``. Raises ``BadMessage``."""
     values = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("max_frame_bytes")
     if not values:
         return DEFAULT_FRAME_BYTES
@@ -182,7 +185,7 @@ def _max_frame_bytes(scope: Scope) -> int:
 
 
 def chat_of(scope: Scope, otherwise: ChatService) -> ChatService:
-    """Return the chat as the caller may use it; without the guard that finds out, ``otherwise``."""
+    """Return the caller's chat service; ``otherwise`` if no middleware has set one."""
     state: dict[str, Any] = scope.get("state") or {}
     chat: ChatService | None = state.get("chat")
     return chat or otherwise

@@ -1,9 +1,19 @@
-"""One WebSocket connection below ASGI: limits that no application can see, little memory.
+"""One WebSocket connection below ASGI: limits that no application can enforce, little memory.
 
-Stands where uvicorn's ``WebSocketsSansIOProtocol`` stands, on the same sans-I/O core (websockets).
-It is no subclass of it, because nearly all of its state is what costs memory (a queue, two events,
-the parsed request, timers) or what has to behave differently (closing, counting, compressing).
-There are no timers here either: the server calls ``tick`` for each connection about once a second.
+It replaces uvicorn's ``WebSocketsSansIOProtocol`` on the same sans-I/O core (websockets), and is
+not a subclass of it: nearly all of that class's state either costs memory (a queue, two events, the
+parsed request, timers) or has to behave differently (closing, counting, compressing).
+
+Theory of operation:
+
+- Input is parsed in slices, as far as the application has received what came before. Large reads
+  go through ``Shares``, so that a flood does not block the event loop. While input waits in
+  ``_backlog`` or ``_inbox``, reading from the transport is paused.
+- Output of one turn of the event loop is joined. While the transport's buffer is full,
+  ``_writable`` exists and the application waits in ``send``.
+- A closing connection (``_closing_since`` is set) still reads, for the peer's close frame, but
+  delivers nothing. A lost connection (``_is_lost``) has released all its buffers.
+- There are no timers: the server calls ``tick`` for each connection about once a second.
 """
 
 from __future__ import annotations
@@ -36,48 +46,54 @@ if TYPE_CHECKING:
     from uvicorn.server import ServerState
 
 SLICE_BYTES: Final = 1024
-"""Input is parsed in such pieces, so that a flood of tiny frames is stopped by its limit and not
-after a whole read (256 KB, 40,000 frames)."""
+"""Input is parsed in slices of this size.
+
+A flood of tiny frames is thus stopped by its limit, and not only after a whole read (256 KB, 40,000
+frames).
+"""
 
 LAST_BYTES: Final = 4096
-"""What is still parsed of a connection that is closing: frames on their way, then its close."""
+"""Bytes still parsed on a closing connection: frames in flight, then the peer's close frame."""
 
 LAST_READS: Final = 32
-"""How often a connection that is closing is read between two ticks: enough for what is on its way,
-and a flood of tiny messages costs no more."""
+"""Reads from a closing connection between two ticks.
+
+Enough for the data in flight, and a bound on the cost of a flood of tiny messages.
+"""
 
 BEGUN_BYTES: Final = 64
-"""What a message that has begun takes beside its data, so that an empty one is noticed too."""
+"""Overhead counted for an unfinished message, so that an empty one is counted too."""
 
 TINY_BYTES: Final = 64
-"""Fragments of fewer bytes count against the limits of tiny ones: no client library makes them."""
+"""Fragments below this size count against the limits of tiny ones. No client library sends them."""
 
 PAUSED_S: Final = 0.1
-"""Reading pauses so long after each ``control_frames_per_second`` larger fragments."""
+"""Seconds for which reading pauses after ``control_frames_per_second`` larger fragments."""
 
 HELD_STEP: Final = 4096
-"""What is held of unfinished messages is noted in such steps: most messages never get there."""
+"""Step, in bytes, in which unfinished data is recorded: most messages never reach the first one."""
 
 JOINED_BYTES: Final = 16 * 1024
-"""Frames of one turn are joined up to here, so that a sender without end meets back-pressure."""
+"""Size from which joined output is written, so that an endless sender meets back-pressure."""
 
 UNSENT_BYTES: Final = 16 * 1024
-"""What the kernel has not taken is held up to here, and one frame beyond; then the application
-waits."""
+"""Bytes in the transport's write buffer, plus one frame, from which the application has to wait."""
 
 _CLOSE_NONE: Final = 1005
 _CLOSE_LOST: Final = 1006
 
 _REQUEST_FIELDS = frozenset(field.name for field in fields(Request))
-_wire_log = logging.getLogger("wireside.websockets")  # of the sans-I/O core: one line a connection
+_wire_log = logging.getLogger("wireside.websockets")  # the sans-I/O core's: one line per connection
 _wire_log.setLevel(logging.WARNING)
 _log = structlog.get_logger(__name__)
 _deflate = [LazyDeflateFactory()]
 
 
 class _Core(Protocol):
-    """The sans-I/O core, which takes a close frame between two fragments for a broken rule. It is
-    none: a control frame may stand there (RFC 6455, 5.4), and who leaves need not finish.
+    """The sans-I/O core, fixed to accept a close frame between two fragments.
+
+    The core fails such a connection. But a control frame may be sent there (RFC 6455, 5.4), and an
+    endpoint that closes need not finish its message.
     """
 
     def recv_frame(self, frame: Frame) -> None:
@@ -145,52 +161,52 @@ class WebSocketConnection(asyncio.Protocol):
         self._loop = loop
         self.transport: asyncio.Transport = cast("asyncio.Transport", None)
         self._conn: Protocol = cast("Protocol", None)
-        self._response: Response | None = None  # to the handshake, until it is sent
+        self._response: Response | None = None  # response to the handshake, until it is sent
         self._denial: tuple[int, Headers, bytes] | None = None
         self._deflate: LazyDeflate | None = None
         self._accepted = False
         self._is_lost = False
         self._task: asyncio.Task[None] | None = None
         self._peer = ""
-        self._state: dict[str, Any] = {}  # the scope's: who and which request this is
+        self._state: dict[str, Any] = {}  # the scope's state: caller and request id
         # Incoming
         self._inbox: list[Message] = []
         self._waiter: asyncio.Future[None] | None = None
         self._backlog = b""
         self._is_reading = True
         self._shares = config.shares
-        self._frames: bytearray | None = None  # of the message that is arriving, so far
-        self._fragments = 0  # since reading paused for them
-        self._tiny_fragments = 0  # of this message
-        self._is_slowed = False  # reading pauses because of them
+        self._frames: bytearray | None = None  # payload of the unfinished message
+        self._fragments = 0  # since the last pause
+        self._tiny_fragments = 0  # tiny fragments of the unfinished message
+        self._is_slowed = False  # reading is paused because of fragments
         self._is_binary = False
         self._unfinished = config.unfinished
-        self._due: float | None = None  # when more of a message that has begun is due
+        self._due: float | None = None  # deadline for more of an unfinished message
         self._held = 0
-        self._whole = 0  # bytes of large messages that the application has not taken
+        self._whole = 0  # bytes of large messages not yet received by the application
         self._control_second = 0
         self._control_count = 0
         # Outgoing
-        self._out: list[bytes] | None = None  # frames of this turn of the event loop
+        self._out: list[bytes] | None = None  # frames of the current turn of the event loop
         self._out_bytes = 0
-        self._writable: asyncio.Event | None = None  # there is one while writing is paused
+        self._writable: asyncio.Event | None = None  # exists while writing is paused
         self._size = 0
         self._moved_at = 0.0
-        # Times, of the loop's clock
+        # Times, by the loop's clock
         self._closing_since: float | None = None
-        self._last_bytes = 0  # that were parsed since then
+        self._last_bytes = 0  # parsed since closing began
         self._last_reads = 0
-        self._ping_at = 0.0  # when the next ping is due, or the pong that is awaited
+        self._ping_at = 0.0  # when the next ping, or the awaited pong, is due
         self._awaits_pong: bytes | None = None
         self._cut_at: float | None = None
 
     # Opening
 
     def open(self, transport: asyncio.Transport, scope: Scope, method: str) -> None:
-        """Take over a connection whose upgrade request was read as ``scope``."""
+        """Take over a connection whose upgrade request was parsed into ``scope``."""
         self.transport = transport
         transport.set_write_buffer_limits(high=UNSENT_BYTES)
-        self._server.connections.add(self)  # type: ignore[arg-type]  # uvicorn lists its own classes
+        self._server.connections.add(self)  # type: ignore[arg-type]  # uvicorn names its own classes
         if client := scope["client"]:
             self._peer = f"{client[0]}:{client[1]}"
         self._state = scope["state"]
@@ -217,9 +233,9 @@ class WebSocketConnection(asyncio.Protocol):
             await self._app(scope, self._receive, self._send)
         except ClientDisconnected:
             pass
-        except Exception:  # the task ends here
+        except Exception:  # nothing above this task would log it
             is_over = self._is_lost or self._closing_since is not None
-            if is_over and not self._accepted:  # applications don't expect so early an end
+            if is_over and not self._accepted:  # applications don't expect such an early disconnect
                 _log.debug("websocket_left_early", path=scope["path"], exc_info=True)
             else:
                 _log.exception("websocket_failed", path=scope["path"])
@@ -233,14 +249,14 @@ class WebSocketConnection(asyncio.Protocol):
     # Incoming
 
     def data_received(self, data: bytes) -> None:
-        """Parse what arrived, as far as the application has taken what came before."""
+        """Parse incoming data, unless the application has yet to receive earlier input."""
         if self._is_lost:
             return
         if self._closing_since is not None:
             self._look_for_close(data)
         elif not self._accepted or self._backlog:
             self._backlog += data
-            self._pause_reading()  # nobody may send before the handshake is answered
+            self._pause_reading()  # clients must not send before the handshake is answered
         elif len(data) <= SLICE_BYTES:
             self._parse(data)
         else:
@@ -260,7 +276,7 @@ class WebSocketConnection(asyncio.Protocol):
         data, self._backlog = self._backlog, b""
         start = 0
         while start < len(data) and self._is_reading and self._closing_since is None:
-            # What is already held of a frame says that it is a large one.
+            # What is buffered of a frame shows that it is a large one.
             size = max(SLICE_BYTES, len(self._conn.reader.buffer))
             self._parse(data[start : start + size])
             if self._is_lost:
@@ -272,7 +288,7 @@ class WebSocketConnection(asyncio.Protocol):
             self._backlog = data[start:]
 
     def _look_for_close(self, data: bytes) -> None:
-        """Parse a little more, for the echo of our close; a flood that goes on is only read."""
+        """Parse a little more, for the echo of our close frame; discard the rest of a flood."""
         if self._is_lost or not self._accepted:
             return
         self._last_reads += 1
@@ -290,20 +306,20 @@ class WebSocketConnection(asyncio.Protocol):
         for event in conn.events_received():
             frame = cast("Frame", event)
             self._take(frame)
-            frame.data = b""  # the parser keeps the frame until the next one
+            frame.data = b""  # the parser keeps a reference to the frame until the next one
             if self._is_lost:
                 return
         if conn.parser_exc is not None:
             self._parser_failed()
         elif self._writable is not None and self._closing_since is None:
-            conn.writes.clear()  # pongs: who takes nothing gets none, they would pile up
+            conn.writes.clear()  # discard pongs to a peer that reads nothing: they would pile up
         elif conn.writes:
-            self._flush()  # pongs and the echo of a close
+            self._flush()  # pongs, and the echo of a close frame
         if self._frames is not None or conn.reader.buffer or self._due is not None:
             self._hold(len(data))
 
     def _hold(self, arrived: int) -> None:
-        """Note how much of an unfinished message is held, and when more of it is due."""
+        """Record the size of the unfinished message and the deadline for more of it."""
         held = self._begun()
         now = self._loop.time()
         if not held:
@@ -367,7 +383,7 @@ class WebSocketConnection(asyncio.Protocol):
             self._abort("too_many_fragments")
 
     def _slow_down(self) -> None:
-        """Pause reading after so many fragments: each costs as much as a message."""
+        """Pause reading after a number of fragments: each costs as much as a message."""
         self._fragments += 1
         if self._fragments >= self._limits.control_frames_per_second and not self._is_slowed:
             self._fragments = 0
@@ -377,7 +393,7 @@ class WebSocketConnection(asyncio.Protocol):
 
     def _go_on_reading(self) -> None:
         self._is_slowed = False
-        if not self._inbox:  # else the application has not taken what came before
+        if not self._inbox:  # else the application has yet to receive earlier input
             self._resume_reading()
 
     def _deliver(self, data: bytes | bytearray | memoryview) -> None:
@@ -394,12 +410,12 @@ class WebSocketConnection(asyncio.Protocol):
                 return
         if len(data) >= HELD_STEP:
             self._whole += len(data)
-            self._note(self._whole)  # of which it was a part until now
+            self._note(self._whole)  # the message was counted as unfinished until now
         if not self._put(message):
             self._pause_reading()
 
     def _put(self, message: Message) -> bool:
-        """Hand a message to the application; return whether it was waiting for one."""
+        """Queue a message for the application; return whether ``receive`` was waiting for one."""
         self._inbox.append(message)
         if self._waiter is None or self._waiter.done():
             return False
@@ -411,13 +427,13 @@ class WebSocketConnection(asyncio.Protocol):
             self._waiter = self._loop.create_future()
             await self._waiter
         if self._backlog and len(self._inbox) == 1:
-            # Everybody else's turn, the application's writer first: a read holds 30,000 tiny
-            # messages, and what it says to a flood was said when all were through.
+            # Let other tasks run, the application's writer first: one read holds 30,000 tiny
+            # messages, and a reply to a flood was sent only after all of them.
             await asyncio.sleep(0)
         if len(self._inbox) == 1:
             message = self._inbox[0]
             if message["type"] == "websocket.disconnect":
-                return message  # and again, should somebody ask again
+                return message  # stays queued, as the application may call ``receive`` again
         message = self._inbox.pop(0)
         if not self._inbox:
             if self._whole:
@@ -456,13 +472,14 @@ class WebSocketConnection(asyncio.Protocol):
 
     async def _send(self, message: Message) -> None:
         kind = message["type"]
-        # A close waits for nobody: who takes nothing would go on being heard.
+        # A close does not wait: a peer that reads nothing could go on sending otherwise.
         if self._writable is not None and kind != "websocket.close":
             await self._writable.wait()
         if kind == "websocket.send":
             self._send_data(message)
             if self._writable is not None:
-                # The next one is not taken from its log before the socket takes something.
+                # Don't let the application take the next frame from its log until the socket
+                # accepts data.
                 del message
                 await self._writable.wait()
         elif self._is_lost:
@@ -490,7 +507,7 @@ class WebSocketConnection(asyncio.Protocol):
             data = self._deflate.compress(data)
             size = len(data)
             head |= 0x40
-        # By hand: the sans-I/O core needs four times as long for the same bytes.
+        # Encoded by hand: the sans-I/O core takes four times as long for the same bytes.
         if size < 126:
             header = bytes((head, size))
         elif size < 65536:
@@ -500,8 +517,9 @@ class WebSocketConnection(asyncio.Protocol):
         self._write_later(header + data)
 
     def _write_later(self, frame: bytes) -> None:
-        """Write the first frame of a turn at once, and join those that follow in the same one: a
-        write costs uvloop 4 µs, however little is in it.
+        """Write the first frame of a turn of the event loop at once; join those that follow.
+
+        A write costs uvloop 4 µs, regardless of its size.
         """
         if self._out is None:
             self.transport.write(frame)
@@ -531,7 +549,7 @@ class WebSocketConnection(asyncio.Protocol):
         self.transport.write(response.serialize())
         self._accepted = True
         now = self._loop.time()
-        # an application that wants silence itself ends what is dead
+        # an application that disables pings has to detect dead peers itself
         pings = message.get("wireside.pings", True)
         self._ping_at = now + self._limits.ping_interval_s if pings else math.inf
         if self._limits.cut_s:
@@ -555,7 +573,7 @@ class WebSocketConnection(asyncio.Protocol):
             self._refuse(_response(status, headers, body))
 
     def _refuse(self, response: Response) -> None:
-        """Answer the handshake with something else than 101, and close."""
+        """Answer the handshake with a status other than 101, and close."""
         self._response = None
         self._closing_since = self._loop.time()
         self._put({"type": "websocket.disconnect", "code": _CLOSE_LOST})
@@ -569,22 +587,22 @@ class WebSocketConnection(asyncio.Protocol):
         """Send a close frame; the peer's echo, its EOF or ``tick`` ends the connection."""
         if self._closing_since is not None or self._is_lost:
             return
-        with contextlib.suppress(InvalidState):  # the peer was faster
+        with contextlib.suppress(InvalidState):  # the peer has closed first
             self._conn.send_close(code, reason)
         self._begin_closing(code, reason)
         self._flush()
 
     def _was_failed(self) -> None:
-        """The peer broke a rule: the core has written a close frame with the code for it."""
+        """Close after a protocol error; the core has written a close frame with its code."""
         sent = self._conn.close_sent
-        if sent is None:  # the peer went away in the middle of a frame
+        if sent is None:  # the peer disconnected within a frame
             self._begin_closing(_CLOSE_LOST, "")
         else:
             self._begin_closing(sent.code, sent.reason)
         self._flush()
 
     def _parser_failed(self) -> None:
-        # Its traceback holds what the broken frame was inflated to.
+        # Its traceback references the inflated payload of the broken frame.
         self._conn.parser_exc = None
         self._conn.extensions = []
         self._deflate = None
@@ -603,12 +621,12 @@ class WebSocketConnection(asyncio.Protocol):
         self._closing_since = self._loop.time()
         self._forget()
         self._put({"type": "websocket.disconnect", "code": code, "reason": reason})
-        # Whatever comes now is read and dropped, or the kernel would answer it with a reset,
-        # which takes the close frame away from the peer before it was read.
+        # Further input is read and dropped. Otherwise the kernel would answer it with a reset, and
+        # the peer would lose the close frame before reading it.
         self._resume_reading()
 
     def _flush(self) -> None:
-        """Write what the sans-I/O core has to say, behind what the application said."""
+        """Write the output of the sans-I/O core, after the application's frames."""
         self._write_out()
         for data in self._conn.data_to_send():
             if self._is_lost or self.transport.is_closing():
@@ -626,7 +644,7 @@ class WebSocketConnection(asyncio.Protocol):
         reset(self.transport)
 
     def _forget(self) -> None:
-        """Drop what came of a message that will never be whole."""
+        """Drop the received part of a message that will not be completed."""
         self._frames = None
         self._due = None
         self._whole = 0
@@ -635,14 +653,16 @@ class WebSocketConnection(asyncio.Protocol):
             self._unfinished.hold(self._drop, 0)
 
     def _drop_all(self) -> None:
-        """Let go of all that was read, now: the parser is a generator that holds its own object,
-        and would keep both, with what they hold, until the collector comes by.
+        """Release all input buffers at once.
+
+        The parser is a generator that references its own object, and would keep both, with their
+        buffers, until garbage collection.
         """
         self._backlog = b""
         self._forget()
         self._deflate = None
         conn = self._conn
-        if conn is not None:  # there is none where the handshake was refused
+        if conn is not None:  # None if the handshake was refused
             conn.parser.close()
             conn.reader.buffer.clear()
             conn.events.clear()
@@ -651,14 +671,14 @@ class WebSocketConnection(asyncio.Protocol):
             conn.parser_exc = None
 
     def shutdown(self) -> None:
-        """The server goes away: uvicorn calls this once for each connection."""
+        """Close because the server shuts down. Called by uvicorn, once per connection."""
         if self._accepted:
             self._start_close(1001, "The server goes away.")
         elif self._closing_since is None:
             self._refuse(_plain_response(503, "The server goes away."))
 
     def tick(self, now: float) -> None:
-        """Hold the limits that time decides. Called about every ``SocketLimits.tick_s``."""
+        """Enforce the time limits. Called about every ``SocketLimits.tick_s`` seconds."""
         limits = self._limits
         if self._is_lost:
             return
@@ -681,10 +701,10 @@ class WebSocketConnection(asyncio.Protocol):
             self._ping(now)
 
     def _has_dawdled(self, now: float) -> bool:
-        """Whether a message that has begun comes slower than it may."""
+        """Whether an unfinished message arrives more slowly than allowed."""
         if self._due is None:
             return False
-        if not self._is_reading:  # that we don't take it is not the client's fault
+        if not self._is_reading:  # the delay is the server's, not the client's
             self._due = now + self._limits.arrival_s
         return now >= self._due
 
@@ -693,33 +713,33 @@ class WebSocketConnection(asyncio.Protocol):
             self._give_up(now, 1011, "No answer to a ping.")
             return
         self._ping_at = now + self._limits.ping_timeout_s
-        self._awaits_pong = random.randbytes(4)  # noqa: S311  # tells pings apart
+        self._awaits_pong = random.randbytes(4)  # noqa: S311  # only tells pings apart
         self._conn.send_ping(self._awaits_pong)
         self._flush()
         if self._deflate is not None:
             self._deflate.rest()
 
     def _give_up(self, now: float, code: int, reason: str) -> None:
-        """Say why, but don't wait long: most probably nobody is there."""
+        """Send a close frame, but wait for the echo only briefly: the peer is most likely gone."""
         self._start_close(code, reason)
         self._closing_since = now - max(0.0, self._limits.closing_s - FLUSH_S)
 
     # The transport's side
 
     def pause_writing(self) -> None:
-        """Told by the transport: the peer is slower than the application."""
+        """Called by the transport when the write buffer is full."""
         self._writable = asyncio.Event()
         self._size = self.transport.get_write_buffer_size()
         self._moved_at = self._loop.time()
 
     def resume_writing(self) -> None:
-        """Told by the transport: most of what was written has gone."""
+        """Called by the transport when most of the write buffer has been sent."""
         if self._writable is not None:
             self._writable.set()
             self._writable = None
 
     def _has_stalled(self, now: float) -> bool:
-        """Whether the peer has taken nothing of what waits for it for ``stalled_s``."""
+        """Whether the peer has read none of the buffered output for ``patience_s``."""
         size = self.transport.get_write_buffer_size()
         if size < self._size:
             self._moved_at = now
@@ -727,17 +747,17 @@ class WebSocketConnection(asyncio.Protocol):
         return now - self._moved_at >= self._limits.patience_s
 
     def eof_received(self) -> None:
-        """The peer sends no more; returning nothing closes the transport."""
+        """Called at the peer's EOF; returning None closes the transport."""
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Told by the transport, always last."""
+        """Called by the transport, always last."""
         self._is_lost = True
         self._drop_all()
         self._server.connections.discard(self)
         if self._closing_since is None:
             self._closing_since = self._loop.time()
             self._put({"type": "websocket.disconnect", "code": _CLOSE_LOST})
-        self.resume_writing()  # who waits to send must see that it is over
+        self.resume_writing()  # wakes the sender, which must notice the disconnect
 
 
 def _request(scope: Scope, method: str) -> Request:
@@ -749,11 +769,11 @@ def _request(scope: Scope, method: str) -> Request:
         name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
         if name == "sec-websocket-extensions":
             offers.append(value)
-        elif name != "sec-websocket-protocol":  # the application chooses, from the scope
+        elif name != "sec-websocket-protocol":  # the application chooses one from the scope
             headers[name] = value
     for offer in readable_offers(offers):
         headers["sec-websocket-extensions"] = offer
-    # websockets 16 knows neither method nor version: uvicorn upgrades only GET of HTTP/1.1 then
+    # websockets 16 has neither method nor version; uvicorn then upgrades only HTTP/1.1 GET requests
     line = {"method": method, "protocol": f"HTTP/{scope['http_version']}"}
     known: Any = {name: value for name, value in line.items() if name in _REQUEST_FIELDS}
     return Request(target, headers, **known)

@@ -1,9 +1,9 @@
-"""Finds out who asks before anything else does, and closes what is open when they may no more.
+"""Authentication middleware: resolves the caller, closes open sockets when access is revoked.
 
-Pure ASGI, behind the door (``guards.py``): Host and Origin are good already. What follows finds the
-caller in ``scope["state"]["caller"]``, and the chat as they may use it in ``["chat"]``; or in
-``["refused"]`` why a known account is not let in. All paths that are not public
-need a caller.
+Pure ASGI, behind the guards (``guards.py``), which have already checked Host and Origin. The
+application finds the caller in ``scope["state"]["caller"]`` and the caller's chat service in
+``["chat"]``; or in ``["refused"]`` the reason why a known account is refused. All paths that are
+not public require a caller.
 """
 
 from __future__ import annotations
@@ -32,19 +32,20 @@ from wireside.protocol.limits import Addresses, network_of
 _log = structlog.get_logger(__name__)
 
 TICKET: Final = "ticket."
-"""What a ticket among the subprotocols begins with."""
+"""Prefix of a ticket among the subprotocols."""
 
 _STATIC: Final = ("/assets/", "/_nicegui/", "/api/health/")
 _OWN: Final = frozenset({"/metrics"})
-"""Looks itself at who asks."""
+"""Paths that authenticate requests themselves."""
 
 _PUBLIC: Final = ("/oidc/",)
 _PUBLIC_FILES: Final = frozenset(
     {"/login", "/join", "/logo", "/favicon.ico", "/manifest.webmanifest", "/docs/protocol"}
 )
 _FOR_PROGRAMS: Final = ("/api/", "/ws/")
-"""Where keys and tickets count. A page and its forms are a person's: what opens them is a session,
-or what a proxy says.
+"""Prefixes of the paths that accept API keys and tickets.
+
+Pages and their forms accept only a session or the headers of a proxy.
 """
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -58,19 +59,24 @@ _NOT_KNOWN: Final = {
     "ticket": "This ticket is unknown, used or expired; ask for a new one.",
     "other": "Authorization takes a key: `Authorization: Bearer KEY`.",
 }
-"""Why what a program has brought does not let it in."""
+"""Sentences for credentials that are not accepted, by their kind."""
 
 _FOREIGN: Final = "Pages of other sites may not send this form."
 
 OVER: Final = 1008
-"""The close code of a log-out or a revoked key."""
+"""Close code after a log-out or the revocation of a key."""
 
 
 @dataclass(frozen=True, slots=True)
 class WhoRules:
-    """How the guard is to work. ``shares_are_public``: a shared snapshot needs no sign-in.
-    ``is_secure``: browsers reach the server over TLS, whatever the request says.
-    ``serves_others``: without accounts, a proxy on this machine may pass on requests of others.
+    """Options of the middleware.
+
+    Attributes:
+        shares_are_public: a shared snapshot requires no sign-in.
+        is_secure: browsers reach the server over TLS, whatever the request says.
+        serves_others: without accounts, a proxy on this machine may forward requests from other
+            machines.
+        trusted_proxies: peers whose sign-in headers are accepted.
     """
 
     shares_are_public: bool = False
@@ -80,7 +86,7 @@ class WhoRules:
 
 
 class WhoAsks:
-    """The guard."""
+    """The authentication middleware."""
 
     def __init__(
         self,
@@ -100,7 +106,7 @@ class WhoAsks:
         self._rules = rules
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let in who is known, and anybody to what is public."""
+        """Call the application if the caller is known or the path is public, else refuse."""
         if scope["type"] not in ("http", "websocket"):
             return await self.app(scope, receive, send)
         if scope["type"] == "http" and (scope["path"].startswith(_STATIC) or scope["path"] in _OWN):
@@ -120,7 +126,7 @@ class WhoAsks:
         except RequestError as error:
             caller, state["refused"] = None, error
         brought = _kind_of(credentials)
-        del credentials  # a connection would hold them for as long as it is open
+        del credentials  # a connection would keep them in memory as long as it is open
         if caller is not None:
             state["caller"], state["chat"] = caller, self._chat.of(caller)
             if scope["type"] == "websocket":
@@ -137,18 +143,18 @@ class WhoAsks:
             if scope["path"].startswith("/api/"):
                 return await self._count(caller, scope, receive, send)
             await self.app(scope, receive, send)
-        except Unauthorized as error:  # while the body came: nothing has been answered
+        except Unauthorized as error:  # raised while the body arrived: no response has started
             await answer(scope, receive, send, 401, str(error), error.code)
         except StoreError as error:
             await answer(scope, receive, send, 503, str(error), error.code)
 
-    # ---- who it is ---------------------------------------------------------------------------
+    # ---- credentials ---------------------------------------------------------------------------
 
     def _is_from_elsewhere(self, scope: Scope) -> bool:
-        """Whether another machine asks. Without accounts nobody could tell what it may do.
+        """Whether the request comes from another machine. Without accounts it can't be authorised.
 
-        A proxy on this machine may pass on requests of others only where the settings name an
-        address under which others find the server.
+        A proxy on this machine may forward requests from other machines only if the settings name
+        an address under which these reach the server.
         """
         peer, client = scope.get("wireside.peer", ""), scope.get("client")
         if _is_remote(peer) or scope.get("wireside.is_relayed", False):
@@ -183,11 +189,13 @@ class WhoAsks:
         )
 
     def _is_own_page(self, scope: Scope, headers: dict[str, str]) -> bool:
-        """Whether no page of another site has sent it: what browsers add by themselves (a cookie,
-        a proxy's sign-in) says who somebody is, not what they want.
+        """Whether the request can't have been made by a page of another site.
+
+        Credentials that browsers add by themselves (a cookie, a proxy's sign-in) identify the user,
+        but don't show that the user intended the request.
         """
         if scope["type"] == "http" and scope["method"] in _SAFE_METHODS:
-            return True  # what it does can be read by our own pages only
+            return True  # only our own pages can read the response
         if "origin" not in headers:
             return headers.get("sec-fetch-site", "none") in ("none", "same-origin")
         handshake = Handshake(
@@ -223,19 +231,21 @@ class WhoAsks:
             return await _redirect(send, f"{base}/login{wanted}")
         refused: RequestError | None = scope["state"].get("refused")
         if refused is not None:
-            # a session is over, as after a sign-out; whom a proxy sends can't sign in otherwise
+            # 401: a session has ended, as after a sign-out. 403: a user behind a proxy can't sign
+            # in in any other way.
             status = 403 if self._gate.mode == "proxy" else 401
             return await answer(scope, receive, send, status, str(refused), refused.code)
         sentence = _NOT_KNOWN[brought] if brought else Unauthorized.sentence
         await answer(scope, receive, send, 401, sentence, "unauthorized")
 
-    # ---- while they are here -----------------------------------------------------------------
+    # ---- open connections ----------------------------------------------------------------------
 
     async def _hold(
         self, caller: Caller, seen: int, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        """Serve a WebSocket until it ends, or until the caller may be here no more. They were found
-        when so many endings were ``seen``.
+        """Serve a WebSocket until it ends or the caller's access is revoked.
+
+        ``seen`` is the number of revocations when the caller was authenticated.
         """
         if self._gate.mode == "none":
             return await self.app(scope, receive, send)
@@ -250,17 +260,18 @@ class WhoAsks:
             await state.ended()
 
     async def _was_put_out(self, caller: Caller, seen: int) -> bool:
-        """Return whether they were put out between being found and being held."""
+        """Return whether access was revoked between authentication and registration."""
         if self._gate.presence.endings == seen:
             return False
         try:
             return not await self._gate.is_here(caller)
         except StoreError:
-            return False  # the gate looks again, soon
+            return False  # the gate checks again within seconds
 
     def _from_who_is_here(self, caller: Caller, receive: Receive) -> Receive:
-        """Return a ``receive`` that asks again who it is when all of a body has come: that may take
-        an hour, and who was put out meanwhile does nothing more. It raises ``Unauthorized`` then.
+        """Return a ``receive`` that checks the caller's access again when the body is complete.
+
+        An upload may take an hour, in which access may be revoked. Then ``Unauthorized`` is raised.
         """
 
         async def receive_still() -> Message:
@@ -273,7 +284,7 @@ class WhoAsks:
         return receive_still
 
     async def _count(self, caller: Caller, scope: Scope, receive: Receive, send: Send) -> None:
-        """Count a request of the REST API, and tell what is left."""
+        """Count a request to the REST API against its rate limit; add the rate-limit headers."""
         (requests, rate), left = await asyncio.gather(
             self._quotas.take_request(caller), self._quotas.allowance(caller)
         )
@@ -292,8 +303,10 @@ class WhoAsks:
 
 
 class _Held:
-    """A WebSocket that can be closed from outside. The server tells the application so itself, as
-    a disconnect: nothing is done for each message.
+    """A WebSocket that the server can close while the application serves it.
+
+    The protocol class reports the close to the application as a disconnect, so messages need no
+    check on the way in.
     """
 
     def __init__(self, send: Send) -> None:
@@ -302,31 +315,31 @@ class _Held:
         self._closing: asyncio.Task[None] | None = None
 
     async def send(self, message: Message) -> None:
-        """Send what the application says, until it is over."""
+        """Send a message of the application; drop it after the close."""
         if self._is_over:
-            return  # nothing more is for them
+            return  # access was revoked
         sending = self._send(message)
-        del message  # or it is held as long as the socket takes nothing
+        del message  # else it stays in memory while the socket is blocked
         await sending
 
     def end(self) -> None:
-        """Close it now; refuse it where its handshake is not answered yet."""
+        """Close the connection; refuse it if its handshake is not answered yet."""
         if not self._is_over:
             self._is_over = True
             self._closing = asyncio.create_task(self._close())
 
     async def ended(self) -> None:
-        """Wait for the close, if there is one."""
+        """Wait until the close frame is sent, if there is one."""
         if self._closing is not None:
             await asyncio.wait([self._closing])
 
     async def _close(self) -> None:
-        with suppress(OSError, RuntimeError):  # it was closed already
+        with suppress(OSError, RuntimeError):  # already closed
             await self._send({"type": "websocket.close", "code": OVER, "reason": "signed out"})
 
 
 def _is_remote(address: str) -> bool:
-    """Whether an address is another machine's; what is no address is a socket of this one."""
+    """Whether an address is another machine's. Anything but an IP address is a local socket."""
     try:
         ip = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
@@ -336,7 +349,7 @@ def _is_remote(address: str) -> bool:
 
 
 def _kind_of(credentials: Credentials) -> str | None:
-    """Return what a program has brought to say who it is."""
+    """Return the kind of a program's credentials, a key of ``_NOT_KNOWN``; None without any."""
     if credentials.bearer is not None:
         return "key"
     if credentials.ticket is not None:
@@ -345,7 +358,7 @@ def _kind_of(credentials: Credentials) -> str | None:
 
 
 def _is_form(scope: Scope) -> bool:
-    """Whether it is a form of our pages; no other site's may send one, a listed one's neither."""
+    """Whether the request submits a form. Pages of other sites may not, even of allowed origins."""
     return (
         scope["type"] == "http"
         and scope["method"] not in _SAFE_METHODS
@@ -363,7 +376,7 @@ async def answer(
     code: str,
     more: list[tuple[bytes, bytes]] | None = None,
 ) -> None:
-    """Refuse a request or a handshake, with the error's JSON."""
+    """Refuse a request or a handshake with a JSON error."""
     body = json.dumps({"message": sentence, "code": code}).encode()
     headers = [
         (b"content-type", b"application/json"),

@@ -1,1 +1,1 @@
-"""The wire: frames and rules, without I/O, clock or framework. ``protocol.md`` is its source."""
+"""The wire protocol: frames and rules, without I/O, clock or framework. Source: ``protocol.md``."""

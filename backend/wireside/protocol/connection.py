@@ -1,7 +1,14 @@
-"""The state machine of one connection, both levels: frames and time in, events out.
+"""State machine of one connection, for both levels: frames and time in, events out.
 
-Level 1 requests are answered one after another, level 2 requests side by side. Nothing here
-awaits, sends or looks at a clock; the session does what the events say.
+Nothing here awaits, sends or reads a clock; the session executes the events.
+
+Theory of operation: each open request id of level 2 has a lane, and level 1 has a single one. The
+requests of a lane are answered one after another, the lanes concurrently. A frame that is accepted
+adds its requests to a lane and returns ``Answer`` for the first if the lane was empty. The session
+reports the last frame of an answer with ``Connection.ended``, which returns the lane's next
+``Answer``, or closes the lane. A resumed stream occupies a lane without requests until
+``Connection.resume_ended``. Each request gets exactly one last frame (``done`` or ``error``), also
+when it is cancelled or refused.
 """
 
 from __future__ import annotations
@@ -29,7 +36,7 @@ UNSUPPORTED_DATA = 1003
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits of one connection (protocol.md, "Limits")."""
+    """Limits of one connection (protocol.md, "Limits")."""
 
     messages_per_minute: int = 100
     streams: int = 8
@@ -39,9 +46,13 @@ class Limits:
 
 @dataclass(slots=True, eq=False)
 class Request:
-    """One question on its way: ``chat.id`` is None on level 1, ``index`` counts in a batch.
+    """One question that is queued or being answered.
 
-    ``batch`` is the frame that it came in, where the server answers that as a whole (level 2).
+    Attributes:
+        chat: the question; ``chat.id`` is None on level 1.
+        index: position in a batch.
+        cancelled: whether the client has cancelled it.
+        batch: the frame it came in, if the chat service answers that as a whole (level 2).
     """
 
     chat: Chat
@@ -51,34 +62,34 @@ class Request:
 
     @property
     def level(self) -> Level:
-        """The level of the protocol that its frames are of."""
+        """Protocol level of the request's frames."""
         return 1 if self.chat.id is None else 2
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Answer this request now; tell ``Connection.ended`` when its last frame is out."""
+    """Answer this request now; call ``Connection.ended`` when its last frame is sent."""
 
     request: Request
 
 
 @dataclass(frozen=True, slots=True)
 class Attach:
-    """Send the rest of a stream; tell ``Connection.resume_ended`` when its last frame is out."""
+    """Send the rest of a stream; call ``Connection.resume_ended`` when its last frame is sent."""
 
     resume: Resume
 
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Stop the answer to the request (None: to the level 1 request) that is running."""
+    """Stop the running answer to this request; None is the one of level 1."""
 
     id: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send a frame. ``code`` is the error's, where it is one."""
+    """Send a frame. ``code`` is set if the frame is an error."""
 
     frame: str
     code: str | None = None
@@ -86,7 +97,7 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Close:
-    """Close the connection with this code, after all that is to be sent."""
+    """Close the connection with this code, after all frames are sent."""
 
     code: int
     reason: str
@@ -102,15 +113,15 @@ class Lane:
         self.requests: list[Request] = []
 
     def cancel(self) -> None:
-        """Mark all: each still gets its one ``done``."""
+        """Mark all requests as cancelled: each still gets its one ``done``."""
         for request in self.requests:
             request.cancelled = True
 
 
 class Connection:
-    """What one client may do next, and what follows from what it sends.
+    """State of one connection: its lanes and rate limits.
 
-    ``address`` is the window that all connections of the client's address share.
+    ``address`` is the rate-limit window shared by all connections of the client's address.
     """
 
     def __init__(self, limits: Limits, address: SlidingWindow) -> None:
@@ -122,10 +133,10 @@ class Connection:
         self._speaks_level_2 = False
         self._is_closing = False
         self.last_type = ""
-        """The type of the last frame that was taken; ``refused`` of one that is none."""
+        """Type of the last received frame; ``refused`` if it was invalid."""
 
     def receive(self, text: str, now: float) -> list[Event]:
-        """Take one text frame that arrived at ``now`` (seconds that only grow)."""
+        """Handle a text frame that arrived at ``now``, in seconds of a monotonic clock."""
         if self._is_closing:
             return []
         frame = frames.parse(text, max_message_chars=self._limits.max_message_chars)
@@ -134,12 +145,12 @@ class Connection:
         return self._limit(frame, now) or self._accept(frame)
 
     def receive_binary(self) -> list[Event]:
-        """Take a binary frame: the protocol has none."""
+        """Handle a binary frame: the protocol has none, so the connection is closed."""
         self._is_closing = True
         return [Close(UNSUPPORTED_DATA, "send text frames")]
 
     def ended(self, request: Request) -> list[Event]:
-        """Take note that the last frame of ``request`` is out; the next of its lane may begin."""
+        """Record that the last frame of ``request`` was sent; start the next one of its lane."""
         lane = self._lane_of(request.chat.id)
         del lane.requests[0]
         if lane.requests:
@@ -149,7 +160,7 @@ class Connection:
         return []
 
     def resume_ended(self, resume: Resume) -> None:
-        """Take note that the last frame of a resumed stream is out."""
+        """Record that the last frame of a resumed stream was sent."""
         del self._level_2[resume.id]
 
     def refuse(
@@ -160,7 +171,7 @@ class Connection:
         level: Level,
         index: int | None = None,
     ) -> Send:
-        """Return the frame that tells ``error``."""
+        """Return the frame that reports ``error``."""
         return Send(frames.error(request_id, error, level=level, index=index), error.code)
 
     def _limit(self, frame: frames.ClientFrame | Refused, now: float) -> list[Event]:
@@ -200,7 +211,7 @@ class Connection:
     def _enqueue(self, request_id: str | None, requests: list[Request]) -> list[Event]:
         if request_id is None:
             return self._wait_in_line(requests)
-        if self._cannot_open(request_id):  # each message of a batch gets its one last frame
+        if self._cannot_open(request_id):  # each message of a batch gets exactly one last frame
             refused = (self._cannot_open(request_id, request.index) for request in requests)
             return [problem for problem in refused if problem]
         lane = self._level_2[request_id] = Lane()
@@ -211,7 +222,7 @@ class Connection:
         line = self._level_1.requests
         events: list[Event] = [] if line else [Answer(requests[0])]
         for request in requests:
-            if len(line) <= self._limits.waiting:  # the first of the line is running
+            if len(line) <= self._limits.waiting:  # the first one is running, not queued
                 line.append(request)
             else:
                 error = TooMany(f"{self._limits.waiting} messages are waiting already.")
@@ -220,7 +231,7 @@ class Connection:
 
     def _cannot_open(self, request_id: str, index: int | None = None) -> Send | None:
         if request_id in self._level_2:
-            # without the id: with it, this would read as the end of the request that is open
+            # Without the id: with it, the frame would look like the end of the open request.
             error: WiresideError = BadMessage(f"id: {request_id} is the id of an open request.")
             return self.refuse(None, error, level=2)
         if len(self._level_2) >= self._limits.streams:
@@ -234,7 +245,7 @@ class Connection:
     def _cancel(self, request_id: str | None) -> list[Event]:
         lane = self._level_1 if request_id is None else self._level_2.get(request_id)
         if lane is None:
-            return []  # it has just ended: no error
+            return []  # the request has just ended: not an error
         lane.cancel()
         return [Stop(request_id)] if lane.requests or request_id is not None else []
 
@@ -253,7 +264,7 @@ class Connection:
         level = self._level_of(frame)
         request_id = getattr(frame, "id", None)
         if request_id is None or request_id in self._level_2:
-            request_id = index = None  # it would read as the end of the request that is open
+            request_id = index = None  # else it would look like the end of the open request
         return self.refuse(request_id, error, level=level, index=index)
 
     def _level_of(self, frame: frames.ClientFrame | Refused) -> Level:
@@ -261,7 +272,7 @@ class Connection:
             return frame.level
         if getattr(frame, "id", None) is not None:
             return 2
-        # not to be told from the frame: as this client has spoken so far
+        # unknown from the frame: use the level that this client has used so far
         is_unknown = isinstance(frame, (Refused, Heartbeat))
         return 2 if is_unknown and self._speaks_level_2 else 1
 

@@ -1,6 +1,7 @@
-"""Every frame of ``/ws/ai-chat``: client frames are parsed, server frames encoded.
+"""All frames of ``/ws/ai-chat``: parses those of the client, encodes those of the server.
 
-A frame without ``id`` is of level 1, the integration guide's; with ``id`` of level 2.
+A frame without ``id`` belongs to level 1, that of the integration guide; one with ``id`` to level
+2.
 """
 
 from __future__ import annotations
@@ -17,37 +18,46 @@ from wireside.messages import FinishReason, Message, Role, ToolState, Usage
 from wireside.protocol.strict_json import parse_object
 
 MAX_BATCH = 20
+"""Messages of one ``batch``."""
 
 MAX_CONTEXT = 200
-"""Messages of the context that a ``chat`` brings along."""
+"""Messages in the context of one ``chat``."""
 
 CONTEXT_CHARS = 5
-"""All of that context has at most so many times the characters of one message."""
+"""Characters of that context, as a multiple of the limit for one message."""
 
 MIN_FRAME_BYTES = 1_024
+"""Smallest ``max_frame_bytes`` that a client can request."""
 DEFAULT_FRAME_BYTES = 8_000
-"""Bytes of one frame to a client: 8 KiB is the smallest limit among common client libraries."""
+"""Bytes of a frame to a client. 8 KiB is the smallest limit among common client libraries."""
 MAX_FRAME_BYTES = 1_048_576
+"""Largest ``max_frame_bytes`` that a client can request."""
 
 MAX_ECHO_CHARS = 256
-"""Of ``t`` in a ping: who never reads would have a pong of a megabyte wait for each."""
+"""Characters of ``t`` in a ping.
+
+A client that never reads would otherwise queue a pong of a megabyte for each ping.
+"""
 
 Level = Literal[1, 2]
 
 StreamState = Literal["live", "finished", "interrupted"]
 
 MAX_NAME_CHARS = 200
-"""Of a model, a conversation, a stream: a request that waits holds what it names."""
+"""Characters of the name of a model, conversation or stream.
+
+A queued request keeps these names in memory.
+"""
 
 _ID = re.compile(r"[A-Za-z0-9_\-.:]{1,64}", re.ASCII)
 
 
-# ---- client to server -----------------------------------------------------------------------
+# ---- client to server --------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Chat:
-    """One question. ``id`` is None on level 1; the options are level 2's."""
+    """One question. ``id`` is None on level 1; the other options exist on level 2 only."""
 
     message: str
     id: str | None = None
@@ -61,16 +71,16 @@ class Chat:
     sanitize: bool = False
     offset: int = 0
     messages: tuple[Message, ...] = ()
-    """The turns before ``message``, of a question that is not stored."""
+    """The turns before ``message``, for a question that is not stored."""
     max_frame_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Several questions, answered like that many ``chat`` frames one after another.
+    """Several questions, answered like as many ``chat`` frames one after another.
 
-    ``offsets`` are the positions to begin at, of the answers in their order; they count with a
-    ``key`` only.
+    ``offsets`` are the positions to start the answers at, in order; they are ignored without a
+    ``key``.
     """
 
     messages: tuple[str, ...]
@@ -86,7 +96,7 @@ class Batch:
     max_frame_bytes: int | None = None
 
     def chats(self) -> list[Chat]:
-        """Return the ``chat`` frames that it stands for, in their order."""
+        """Return the equivalent ``chat`` frames in order."""
         return [
             Chat(
                 message=message,
@@ -106,16 +116,16 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Ping:
-    """A sign of life. ``t`` is echoed."""
+    """A keepalive. ``t`` is echoed."""
 
     t: str | float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """A sign of life that is no frame of this protocol: what client libraries send by default.
+    """A keepalive that is not a frame of this protocol: the default of a client library.
 
-    ``reply`` is the text to answer with, None for what needs no answer.
+    ``reply`` is the text to respond with; None if no response is expected.
     """
 
     reply: str | None = None
@@ -123,14 +133,14 @@ class Heartbeat:
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """Stop one request (level 2), or the stream in progress and all that waits (level 1)."""
+    """Stop one request (level 2), or the running stream and all queued requests (level 1)."""
 
     id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Resume:
-    """Send what a stream holds after ``offset``, under ``id`` on this connection."""
+    """Send the content of a stream after ``offset``, under ``id`` on this connection."""
 
     id: str
     stream: str
@@ -143,10 +153,10 @@ ClientFrame = Chat | Batch | Ping | Cancel | Resume | Heartbeat
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A frame that can't be served: why, and which request it was about, where it said so.
+    """A frame that can't be served: the error, and the id of its request if it is known.
 
-    ``level`` is None where the frame could not even be read; ``messages`` is what it counts
-    against the rate limit.
+    ``level`` is None if the frame could not be read; ``messages`` is its cost against the rate
+    limit.
     """
 
     error: WiresideError
@@ -178,7 +188,7 @@ _HEARTBEATS: Final[dict[str, str | None]] = {
         _PONG,
     ),
 }
-"""Texts that client libraries send to keep a connection open, and what they wait for.
+"""Keepalive texts of client libraries, and the replies that the libraries expect.
 
 ``ping`` and ``pong`` are the defaults of react-use-websocket and of VueUse.
 """
@@ -188,7 +198,7 @@ _SIGNS_OF_LIFE: Final = frozenset({"heartbeat", "keepalive", "keep-alive", "keep
 
 
 def _heartbeat(text: str) -> Heartbeat | None:
-    """Return the heartbeat that a text is, None for a frame."""
+    """Return the heartbeat for a keepalive text; None for anything else."""
     if len(text) > _HEARTBEAT_CHARS:
         return None
     word = text.strip("\ufeff \t\r\n")
@@ -196,7 +206,7 @@ def _heartbeat(text: str) -> Heartbeat | None:
 
 
 def parse(text: str, *, max_message_chars: int) -> ClientFrame | Refused:
-    """Read one text frame. Never raises: what is wrong comes back as ``Refused``."""
+    """Parse one text frame. Never raises: errors are returned as ``Refused``."""
     if heartbeat := _heartbeat(text):
         return heartbeat
     try:
@@ -211,8 +221,10 @@ def parse(text: str, *, max_message_chars: int) -> ClientFrame | Refused:
 
 
 def _bare(error: WiresideError) -> WiresideError:
-    """Return an error that is a value from now on: its traceback holds the text, up to a megabyte,
-    and who calls with it in a variable makes a cycle of that, which only the collector ends.
+    """Detach an error's traceback and causes, and return the error.
+
+    The traceback references the text, up to a megabyte. A caller that keeps the error in a variable
+    would create a reference cycle with it, which only the garbage collector frees.
     """
     error.__cause__ = error.__context__ = None
     return error.with_traceback(None)
@@ -237,7 +249,7 @@ def _parse_fields(fields: _Fields) -> ClientFrame:
                 max_frame_bytes=fields.frame_bytes(),
             )
         case "pong":
-            return Heartbeat()  # the answer of a client that takes our frames for a ping
+            return Heartbeat()  # from clients that treat our frames as pings
         case name if name.lower() in _SIGNS_OF_LIFE:
             return Heartbeat(_PONG)
         case _:
@@ -249,7 +261,7 @@ def _parse_fields(fields: _Fields) -> ClientFrame:
 def _parse_ping(fields: _Fields) -> Ping:
     t = cast("str | float | None", fields.get("t", (str, int, float)))
     if (isinstance(t, str) and len(t) > MAX_ECHO_CHARS) or (
-        isinstance(t, int) and abs(t) >= 10**MAX_ECHO_CHARS  # 1e300 is short
+        isinstance(t, int) and abs(t) >= 10**MAX_ECHO_CHARS  # 1e300 is short as a float
     ):
         raise BadMessage(f"t: it must have at most {MAX_ECHO_CHARS} characters.")
     return Ping(t=t)
@@ -275,7 +287,8 @@ def _parse_chat(fields: _Fields) -> Chat:
         max_tokens=fields.count("max_tokens"),
         attachments=fields.strings("attachments"),
         sanitize=bool(fields.get("sanitize", bool)),
-        offset=0 if key is None else offset,  # of an answer that is there by that key
+        # an offset is valid only in an answer that the key refers to
+        offset=0 if key is None else offset,
         messages=_parse_context(fields),
         max_frame_bytes=fields.frame_bytes(),
     )
@@ -285,7 +298,7 @@ _ROLES: Final[tuple[Role, ...]] = ("system", "user", "assistant")
 
 
 def _parse_context(fields: _Fields) -> tuple[Message, ...]:
-    """Read ``messages`` of a ``chat``: the turns before its question."""
+    """Parse ``messages`` of a ``chat``: the turns before its question."""
     items: list[Any] = fields.get("messages", list) or []
     if not items:
         return ()
@@ -348,7 +361,7 @@ _NAMES: dict[type, str] = {
 
 
 class _Fields:
-    """The fields of one frame, each read with its type; a null counts as absent."""
+    """Typed access to the fields of one frame; null counts as absent."""
 
     def __init__(self, fields: dict[str, Any], max_message_chars: int) -> None:
         self._fields = fields
@@ -360,7 +373,7 @@ class _Fields:
             if required:
                 raise BadMessage(f"{name}: is missing.")
             return None
-        # bool is an int to Python, not to JSON
+        # bool is a subclass of int in Python, but not a number in JSON
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             raise BadMessage(f"{name}: expected {_kind_name(kind)}.")
         return value
@@ -444,7 +457,7 @@ class _Fields:
 
 
 def _offset(name: str, value: object) -> int:
-    # 2**53: what every JavaScript client can hold
+    # 2**53: the integers that all JavaScript clients can represent
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**53:
         raise BadMessage(f"{name}: expected a whole number, not negative.")
     return value
@@ -462,7 +475,7 @@ def _usable_id(fields: dict[str, Any]) -> str | None:
 
 
 def _count(fields: dict[str, Any]) -> int:
-    """A batch counts as many messages as it holds, also when it is refused."""
+    """Return the cost of a frame in messages: a batch costs all of its, even if it is refused."""
     messages = fields.get("messages") if fields.get("type") == "batch" else None
     return max(1, len(messages)) if isinstance(messages, list) else 1
 
@@ -471,19 +484,19 @@ def _shown(text: str) -> str:
     return repr(text[:40] + "…" if len(text) > 40 else text)
 
 
-# ---- server to client -----------------------------------------------------------------------
+# ---- server to client --------------------------------------------------------------------------
 
 _encode = msgspec.json.Encoder().encode
 
 
 def _frame(kind: str, request_id: str | None, /, **fields: object) -> str:
-    """One frame; fields that are None are left out."""
+    """Encode one frame, without the fields that are None."""
     head = {"type": kind} if request_id is None else {"type": kind, "id": request_id}
     return _encode(head | {k: v for k, v in fields.items() if v is not None}).decode()
 
 
 def chunk(request_id: str | None, content: str, offset: int) -> str:
-    """A piece of text; this is the hot one, so it is put together by hand."""
+    """Encode a piece of text. This is the hot path, so the JSON is assembled by hand."""
     text = _encode(content).decode()
     if request_id is None:
         return f'{{"type":"chunk","content":{text}}}'
@@ -491,20 +504,21 @@ def chunk(request_id: str | None, content: str, offset: int) -> str:
 
 
 CHUNK_BYTES: Final = 180
-"""Of a ``chunk`` or ``reasoning`` frame beside its text, at most."""
+"""Largest size of a ``chunk`` or ``reasoning`` frame without its text, in bytes."""
 
 CHAR_BYTES: Final = 6
-"""Of a character in JSON, at most: ``\\u0000``."""
+"""Largest size of a character in JSON, in bytes: ``\\u0000``."""
 
 
 def _size(text: str) -> int:
-    """Return the bytes that a text takes inside of a JSON string."""
+    """Return the size of a text within a JSON string, in bytes."""
     return len(_encode(text)) - 2
 
 
 def prefix(text: str, max_bytes: int, *, escapes: bool = False) -> str:
-    """Return the longest beginning of ``text``, nearly, that takes at most ``max_bytes`` in a JSON
-    string. With ``escapes`` there is room for what the sanitiser adds to it.
+    """Return nearly the longest prefix of ``text`` that fits ``max_bytes`` in a JSON string.
+
+    ``escapes`` reserves space for the characters that the sanitiser adds.
     """
     part = text[:max_bytes]
     while part:
@@ -516,8 +530,9 @@ def prefix(text: str, max_bytes: int, *, escapes: bool = False) -> str:
 
 
 def split_text(text: str, max_bytes: int, *, escapes: bool = False) -> Iterator[str]:
-    """Cut ``text`` into parts that take at most ``max_bytes`` each in a JSON string, between code
-    points. With ``escapes`` there is room for what the sanitiser holds back and adds.
+    """Split ``text`` at code points into parts of at most ``max_bytes`` each in a JSON string.
+
+    ``escapes`` reserves space for the characters that the sanitiser holds back and adds.
     """
     if escapes:
         max_bytes -= 16
@@ -529,7 +544,7 @@ def split_text(text: str, max_bytes: int, *, escapes: bool = False) -> Iterator[
 
 
 def reasoning(request_id: str, content: str, offset: int) -> str:
-    """A piece of the model's reasoning; level 2 only."""
+    """Encode a piece of the model's reasoning; level 2 only."""
     return _frame("reasoning", request_id, content=content, offset=offset)
 
 
@@ -544,8 +559,10 @@ def tool(
     result: str | None,
     max_bytes: int = MAX_FRAME_BYTES,
 ) -> str:
-    """A state of a tool call; level 2 only. What does not fit into ``max_bytes`` is cut, and the
-    frame says so: a state can't be told in two frames.
+    """Encode a state of a tool call; level 2 only.
+
+    Arguments and result that exceed ``max_bytes`` are cut and the frame is marked as ``truncated``,
+    as a state can't be split over two frames.
     """
 
     def encode(arguments: str, result: str | None, truncated: bool | None = None) -> str:
@@ -578,8 +595,9 @@ def start(
     conversation: str | None = None,
     index: int | None = None,
 ) -> str:
-    """The acknowledgement of a level 2 request: the stream's name, to resume it by, and the
-    conversation that it is stored in.
+    """Encode the acknowledgement of a level 2 request.
+
+    It names the stream, for ``resume``, and the conversation that stores the answer.
     """
     return _frame(
         "start", request_id, stream=stream, model=model, conversation=conversation, index=index
@@ -594,8 +612,9 @@ def resumed(
     state: StreamState,
     index: int | None = None,
 ) -> str:
-    """The answer to ``resume``; the missing frames follow. ``index`` is the answer's in its
-    batch.
+    """Encode the response to ``resume``; the missing frames follow.
+
+    ``index`` is the answer's position in its batch.
     """
     return _frame("resumed", request_id, stream=stream, head=head, state=state, index=index)
 
@@ -608,7 +627,7 @@ def done(
     usage: Usage,
     index: int | None = None,
 ) -> str:
-    """The end of an answer. ``usage`` holds nulls where the model does not say."""
+    """Encode the end of an answer. ``usage`` holds nulls if the model reports none."""
     if request_id is None:
         return '{"type":"done"}'
     tokens = {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens}
@@ -616,14 +635,15 @@ def done(
 
 
 MAX_SENTENCE_CHARS: Final = 500
-"""Of an error's sentence; a model service may send pages."""
+"""Characters of an error's sentence; a model service may send pages of text."""
 
 
 def error(
     request_id: str | None, failure: WiresideError, *, level: Level, index: int | None = None
 ) -> str:
-    """The end of a request that failed, or of a frame that could not be read. ``index`` is that
-    of the message in its batch.
+    """Encode the error of a request, or of a frame that could not be read.
+
+    It is the request's last frame. ``index`` is the message's in its batch.
     """
     message = str(failure)
     if len(message) > MAX_SENTENCE_CHARS:
@@ -642,5 +662,5 @@ def error(
 
 
 def pong(t: str | float | None) -> str:
-    """The answer to ``ping``."""
+    """Encode the response to ``ping``."""
     return _frame("pong", None, t=t)

@@ -1,8 +1,8 @@
-"""Who may come in: Host, Origin and subprotocol of a request, judged to a value. No I/O.
+"""Validates Host, Origin and subprotocol of a request; the result is a value. No I/O.
 
-A page of another site can send requests to a server on loopback, and with DNS rebinding it can even
-do so under its own name. So every ``Host`` must be one of ours, and every WebSocket and unsafe
-request that names an ``Origin`` must come from our own pages, or from one on the allow list.
+A page of another site can send requests to a server on loopback, and with DNS rebinding even under
+its own host name. So each ``Host`` must be one of the server's names, and each WebSocket and unsafe
+request with an ``Origin`` must come from the server's own pages or from an allowed origin.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _ORIGIN: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.+)")
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """A host name or address, in lower case and one spelling, and its port where one was given."""
+    """A normalised host name or address in lower case, and its port if one was given."""
 
     host: str
     port: int | None
 
     @classmethod
     def parse(cls, text: str) -> Authority | None:
-        """Return None for what is no ``host`` or ``host:port``."""
+        """Parse ``host`` or ``host:port``; return None for anything else."""
         match = _AUTHORITY.fullmatch(text)
         if match is None:
             return None
@@ -59,7 +59,7 @@ class Origin:
 
     @classmethod
     def parse(cls, text: str) -> Origin | None:
-        """Return None for what is no origin: ``null``, an address with a path, a user or a list."""
+        """Parse an origin; return None for ``null`` and for URLs with a path, a user or a list."""
         match = _ORIGIN.fullmatch(text)
         authority = Authority.parse(match[2]) if match is not None else None
         if match is None or authority is None:
@@ -70,10 +70,10 @@ class Origin:
 
     @classmethod
     def of_program(cls, text: str) -> Origin | None:
-        """Return the page's origin that a program means which opens a WebSocket.
+        """Return the page's origin that corresponds to the ``Origin`` sent by a WebSocket library.
 
-        Libraries name the address that they connect to, ``wss://host`` or with its path. No browser
-        does, so that this lets no page in.
+        Libraries send the address that they connect to, ``wss://host``, also with its path.
+        Browsers never do, so this admits no pages.
         """
         match = _ADDRESS.fullmatch(text)
         if match is None:
@@ -83,7 +83,7 @@ class Origin:
 
     @property
     def is_web(self) -> bool:
-        """Whether it is an ordinary page, not an extension's."""
+        """Whether it is an ordinary page's origin and not a browser extension's."""
         return self.scheme in _DEFAULT_PORTS
 
     def __str__(self) -> str:
@@ -92,11 +92,14 @@ class Origin:
 
 
 class AllowedOrigins:
-    """Other sites that may use the server, as ``WIRESIDE_ALLOWED_ORIGINS`` lists them.
+    """Origins of other sites that can use the server, from ``WIRESIDE_ALLOWED_ORIGINS``.
 
-    ``https://app.example`` is one; ``https://*.example.org`` all names under it, of any depth;
-    ``null`` pages without an origin; ``file://`` local files; ``*`` every page there is. Raises
-    ``ValueError``, with a sentence, where one is wrong.
+    An entry is an origin (``https://app.example``); ``https://*.example.org`` for all names below
+    it, at any depth; ``null`` for pages without an origin; ``file://`` for local files; or ``*``
+    for all pages.
+
+    Raises:
+        ValueError: an entry is invalid; the text is a sentence.
     """
 
     def __init__(self, texts: Iterable[str] = ()) -> None:
@@ -108,7 +111,7 @@ class AllowedOrigins:
             self._add(text)
 
     def has(self, text: str) -> bool:
-        """Whether an Origin header names one of them."""
+        """Whether an ``Origin`` header matches an entry."""
         if text == "null":
             return self._has_all or "null" in self._schemes
         if text.lower().startswith("file:"):
@@ -150,27 +153,27 @@ def _wildcard(text: str) -> Origin:
 
 @dataclass(frozen=True, slots=True)
 class Handshake:
-    """What a request says about where it comes from. Header values, one item for each header."""
+    """Headers of a request that show where it comes from, one item per header field."""
 
     hosts: Sequence[str]
     origins: Sequence[str] = ()
     is_secure: bool = False
-    """Whether it is known that the client speaks TLS (``https``, ``wss``)."""
+    """Whether the client is known to use TLS (``https``, ``wss``)."""
     is_socket: bool = False
-    """Whether it opens a WebSocket: programs send Origins of their own making there."""
+    """Whether it opens a WebSocket, for which programs send an ``Origin`` of their own choice."""
     subprotocols: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Accept:
-    """Come in. ``subprotocol`` is the one to answer with, if any."""
+    """Verdict: accept the request. ``subprotocol`` is the one to respond with, if any."""
 
     subprotocol: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """Stay out: an HTTP status and a sentence for a person."""
+    """Verdict: refuse the request, with an HTTP status and a sentence for the user."""
 
     status: int
     sentence: str
@@ -186,12 +189,17 @@ _FOREIGN_ORIGIN: Final = Refuse(
 
 
 class Door:
-    """The rules of one server.
+    """Rules of one server for Host and Origin.
 
-    ``trusted_hosts`` are names or addresses, with a port where only that one is meant; without any,
-    a server on loopback answers to loopback names. ``public_url`` is where browsers find it;
-    ``allowed_origins`` are other sites (``AllowedOrigins``). Raises ``ValueError``, with a
-    sentence, where one is wrong.
+    Args:
+        host: name or address that the server listens on.
+        trusted_hosts: names or addresses of the server, with a port if only that one is meant.
+            Without any, a server on loopback accepts loopback names.
+        public_url: URL of the server for browsers.
+        allowed_origins: origins of other sites (``AllowedOrigins``).
+
+    Raises:
+        ValueError: a value is invalid; the text is a sentence.
     """
 
     def __init__(
@@ -208,7 +216,7 @@ class Door:
         self._allowed = AllowedOrigins(allowed_origins)
 
     def judge(self, handshake: Handshake, *, takes_allowed: bool = True) -> Verdict:
-        """Judge Host and Origin. Without ``takes_allowed`` only our own pages may come."""
+        """Check Host and Origin. Without ``takes_allowed``, other sites' pages are refused."""
         verdict = self.judge_host(handshake)
         if isinstance(verdict, Refuse):
             return verdict
@@ -217,14 +225,14 @@ class Door:
         return Accept(SUBPROTOCOL if SUBPROTOCOL in handshake.subprotocols else None)
 
     def judge_host(self, handshake: Handshake) -> Verdict:
-        """Judge the Host alone, which is all that a plain GET needs."""
+        """Check only the Host, which is enough for a plain GET."""
         authority = Authority.parse(handshake.hosts[0]) if len(handshake.hosts) == 1 else None
         if authority is None:
             return _NO_HOST
         return Accept() if self._takes_host(authority) else _foreign(authority)
 
     def lists(self, origin: str) -> bool:
-        """Whether an Origin is one of the other sites that may use the server."""
+        """Whether an ``Origin`` is an allowed origin of another site."""
         return self._allowed.has(origin)
 
     def _takes_host(self, authority: Authority) -> bool:
@@ -257,7 +265,7 @@ class Door:
 
 
 def _foreign(host: Authority) -> Refuse:
-    """Say which one has arrived: a proxy may have put it in the place of the one asked for."""
+    """Return the refusal of a Host. It quotes the value, as a proxy may have changed it."""
     return Refuse(
         400,
         f"This server does not answer to the Host {host}; WIRESIDE_TRUSTED_HOSTS lists the names"
@@ -266,7 +274,7 @@ def _foreign(host: Authority) -> Refuse:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a name or address, with or without brackets, can only be this machine."""
+    """Whether a name or address, with or without brackets, is certain to be this machine."""
     if host.lower() == "localhost":
         return True
     try:
@@ -276,8 +284,9 @@ def is_loopback(host: str) -> bool:
 
 
 def is_for_others(address: str) -> bool:
-    """Whether a URL or a name is one under which other machines find a server. A name under
-    ``.localhost`` is this machine to every browser.
+    """Whether other machines can reach a server under a URL or name.
+
+    Browsers resolve names below ``.localhost`` to this machine.
     """
     host = address.partition("//")[2] if "//" in address else address
     authority = Authority.parse(re.split(r"[/?#]", host)[0])
@@ -286,7 +295,7 @@ def is_for_others(address: str) -> bool:
 
 
 def _is_same(origin: Origin, host: Authority, is_secure: bool) -> bool:
-    """Compare host and port: the scheme may have been changed by a proxy that ends TLS."""
+    """Compare host and port; the scheme may have been changed by a proxy that terminates TLS."""
     if not origin.is_web or origin.host != host.host:
         return False
     if host.port is not None:
@@ -295,8 +304,10 @@ def _is_same(origin: Origin, host: Authority, is_secure: bool) -> bool:
 
 
 def _is_same_by_default(origin: Origin, host: Authority) -> bool:
-    """Whether both are the same host on its default ports. Some libraries name ``http://host`` for
-    a ``wss://`` address, and a proxy that ends TLS may put either port into ``Host``.
+    """Whether both are the same host on default ports.
+
+    Some libraries send ``http://host`` for a ``wss://`` address, and a proxy that terminates TLS
+    may send either port in ``Host``.
     """
     ports = _DEFAULT_PORTS.values()
     is_default = origin.port in ports and (host.port is None or host.port in ports)
@@ -312,7 +323,7 @@ def _trusted_host(text: str) -> Authority:
 
 
 def named_origin(text: str, setting: str) -> Origin:
-    """Return an origin that a setting names. Raises ``ValueError``, with a sentence."""
+    """Parse an origin from a setting. Raises ``ValueError`` with a sentence."""
     origin = Origin.parse(text.rstrip("/"))
     if origin is None:
         raise ValueError(f"{text!r} in {setting} is no origin; write it as https://example.com.")

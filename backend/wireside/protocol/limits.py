@@ -1,4 +1,4 @@
-"""The sliding windows of the rate limits, of a connection and of an address. Time is passed in."""
+"""Sliding windows for rate limits of connections and addresses. Time is passed in."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ class SlidingWindow:
     def __init__(self, limit: int, window_s: float = 60.0) -> None:
         self._limit = limit
         self._window_s = window_s
-        self._times: list[float] = []  # each connection has one: an empty deque takes 760 bytes
+        # a list, as each connection has one: an empty deque takes 760 bytes
+        self._times: list[float] = []
 
     def allow(self, now: float, count: int = 1) -> bool:
-        """Count ``count`` events at ``now``, or none of them when they don't all fit."""
+        """Count ``count`` events at ``now`` and return True; if they don't all fit, count none."""
         self._forget(now)
         if len(self._times) + count > self._limit:
             return False
@@ -26,7 +27,7 @@ class SlidingWindow:
         return True
 
     def retry_after(self, now: float, count: int = 1) -> float:
-        """Return the seconds until ``count`` events fit; ``window_s`` where they never do."""
+        """Return the seconds until ``count`` events fit; ``window_s`` if they never do."""
         self._forget(now)
         excess = len(self._times) + count - self._limit
         if excess <= 0:
@@ -36,7 +37,7 @@ class SlidingWindow:
         return self._times[excess - 1] + self._window_s - now
 
     def is_idle(self, now: float) -> bool:
-        """Whether nothing is remembered, so that the window may be thrown away."""
+        """Whether the window holds no events, so that it can be dropped."""
         self._forget(now)
         return not self._times
 
@@ -45,7 +46,7 @@ class SlidingWindow:
 
 
 class AddressWindows:
-    """One window for each network that clients come from, over all their connections."""
+    """One window for each client network, shared by all its connections."""
 
     def __init__(self, limit: int, window_s: float = 60.0) -> None:
         self._limit = limit
@@ -54,7 +55,7 @@ class AddressWindows:
         self._forget_at = 1024
 
     def window(self, address: str, now: float) -> SlidingWindow:
-        """Return the window of the address's network; unused ones are thrown away at times."""
+        """Return the window of the address's network; now and then drop unused windows."""
         if len(self._windows) >= self._forget_at:
             self._windows = {n: w for n, w in self._windows.items() if not w.is_idle(now)}
             self._forget_at = max(1024, 2 * len(self._windows))
@@ -64,9 +65,9 @@ class AddressWindows:
 
 
 def network_of(address: str) -> str:
-    """Return what counts as one client: an IPv4 address, or the /64 network of an IPv6 one.
+    """Return the network that counts as one client: an IPv4 address, or an IPv6 /64 network.
 
-    What is no address (a socket's path) counts as it is.
+    Anything but an IP address (a socket's path) is returned unchanged.
     """
     try:
         ip = ipaddress.ip_address(address.partition("%")[0])
@@ -81,15 +82,15 @@ def network_of(address: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Addresses and networks (``10.0.0.0/8``) that somebody has listed."""
+    """A list of IP addresses and networks (``10.0.0.0/8``) from the settings."""
 
     networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = ()
     others: frozenset[str] = frozenset()
-    """What is no address, such as a socket's path."""
+    """Entries that are not IP addresses, such as a socket's path."""
 
     @classmethod
     def of(cls, texts: Iterable[str]) -> Addresses:
-        """Return what the texts list."""
+        """Parse a list of addresses and networks."""
         networks, others = [], set[str]()
         for text in texts:
             try:
@@ -99,7 +100,7 @@ class Addresses:
         return cls(tuple(networks), frozenset(others))
 
     def has(self, address: str) -> bool:
-        """Whether an address is one of them."""
+        """Whether the list contains an address."""
         try:
             ip = ipaddress.ip_address(address)
         except ValueError:
@@ -108,18 +109,18 @@ class Addresses:
 
 
 class CountingWindow:
-    """Counts amounts over a time: exact to a 60th of it, however large they are."""
+    """Sliding sum of amounts, exact to a 60th of the window, at constant cost for any amount."""
 
     SLOTS = 60
 
     def __init__(self, limit: int, window_s: float = 60.0) -> None:
         self.limit = limit
         self._slot_s = window_s / self.SLOTS
-        self._slots: deque[list[int]] = deque()  # number of the slot, what was counted in it
+        self._slots: deque[list[int]] = deque()  # number and sum of each slot
         self._sum = 0
 
     def add(self, now: float, count: int) -> None:
-        """Count ``count`` at ``now``, also beyond the limit."""
+        """Add ``count`` at ``now``, even beyond the limit."""
         self._forget(now)
         slot = int(now // self._slot_s)
         if self._slots and self._slots[-1][0] == slot:
@@ -129,12 +130,12 @@ class CountingWindow:
         self._sum += count
 
     def left(self, now: float) -> int:
-        """Return how much may be counted now, at least 0."""
+        """Return how much of the limit is left now, at least 0."""
         self._forget(now)
         return max(0, self.limit - self._sum)
 
     def reset_s(self, now: float) -> float:
-        """Return the seconds until something is left, or until there is more; 0 when it is full."""
+        """Return the seconds until something, or more, is left; 0 if all of the limit is."""
         self._forget(now)
         if not self._slots:
             return 0.0
@@ -146,12 +147,12 @@ class CountingWindow:
         return max(0.0, (last + self.SLOTS) * self._slot_s - now)
 
     def is_idle(self, now: float) -> bool:
-        """Whether nothing is remembered, so that the window may be thrown away."""
+        """Whether the window holds no amounts, so that it can be dropped."""
         self._forget(now)
         return not self._slots
 
     def _forget(self, now: float) -> None:
-        # the oldest slot goes when the whole of it has left the window
+        # a slot is dropped once all of it has left the window
         first = int(now // self._slot_s) - self.SLOTS
         while self._slots and self._slots[0][0] <= first:
             self._sum -= self._slots.popleft()[1]

@@ -1,7 +1,7 @@
-"""The guide's sanitising: ``<script`` never leaves as markup, however a model cuts it.
+"""The integration guide's sanitising: ``<script`` is escaped, however a model splits it.
 
-This is compatibility with clients of the guide, no defence against hostile HTML in general:
-escaping belongs to whoever renders.
+This is compatibility with clients of the guide, not a general defence against hostile HTML:
+escaping is the duty of the code that renders the text.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _HELD = re.compile(r"<(?:s(?:c(?:r(?:ip?)?)?)?)?\Z", re.IGNORECASE | re.ASCII)
 
 
 class ScriptEscaper:
-    """Turns ``<`` before ``script`` into ``&lt;``; holds back at most 6 characters to know.
+    """Escapes ``<`` before ``script`` as ``&lt;``, holding back at most 6 characters to decide.
 
     >>> escaper = ScriptEscaper()
     >>> escaper.feed("a <scr"), escaper.feed("ipt>"), escaper.flush()
@@ -26,11 +26,11 @@ class ScriptEscaper:
 
     @property
     def held(self) -> int:
-        """Characters that were fed and not yet given out."""
+        """Number of characters held back."""
         return len(self._held)
 
     def feed(self, text: str) -> str:
-        """Return what is certain after ``text``, escaped."""
+        """Add ``text``; return the escaped text up to where it is decided."""
         text = self._held + text
         match = _HELD.search(text)
         cut = match.start() if match else len(text)
@@ -38,6 +38,6 @@ class ScriptEscaper:
         return _TAG.sub("&lt;", text[:cut])
 
     def flush(self) -> str:
-        """Return what was held back: the text has ended, so it is no tag."""
+        """Return the characters held back: the text has ended, so they are not a tag."""
         held, self._held = self._held, ""
         return held

@@ -1,7 +1,7 @@
-"""JSON as the protocol takes it: objects only, and none of what parsers disagree about.
+"""Strict JSON for the protocol: objects only, without constructs that parsers disagree on.
 
-``NaN``, infinities, lone surrogates, duplicate keys and nesting deeper than 64 are refused,
-because the next program that reads the value would read something else or fail.
+``NaN``, infinities, lone surrogates, duplicate keys and nesting deeper than 64 are refused, because
+the next program that reads the value would read another value or fail.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ _BRACKETS = re.compile(r"[\[\]{}]")
 
 
 def parse_object(text: str) -> dict[str, Any]:
-    """Return the JSON object that ``text`` holds. Raises ``BadJson`` with a reason."""
+    """Return the JSON object in ``text``. Raises ``BadJson`` with a reason."""
     if text.count("[") + text.count("{") > MAX_NESTING and _nesting(text) > MAX_NESTING:
         raise BadJson(f"The frame is nested deeper than {MAX_NESTING} levels.")
     try:
         value = _DECODER.decode(text)
     except json.JSONDecodeError as error:
         raise BadJson(f"The frame is not JSON: {error.msg} at character {error.pos}.") from error
-    except (ValueError, RecursionError) as error:  # numbers with thousands of digits
+    except (ValueError, RecursionError) as error:  # e.g. numbers with thousands of digits
         raise BadJson("The frame is not JSON that can be read.") from error
     if not isinstance(value, dict):
         raise BadJson

@@ -1,1 +1,1 @@
-"""One connected client: its frames in, its frames out."""
+"""The session of one connected client: receives its frames and sends the server's."""

@@ -1,15 +1,15 @@
-"""Frames of all connections, counted by type; read when somebody asks."""
+"""Counts the frames of all connections by type, for the metrics."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 
 SIZES = 24
-"""Powers of two that sizes are counted by: more than any frame has characters."""
+"""Number of chunk size classes, as powers of two: more than the characters of any frame need."""
 
 
 class FrameCounts:
-    """Plain integers, because ``chunk`` is counted for each frame that goes out.
+    """Counters of frames. Plain integers, as each outgoing ``chunk`` is counted.
 
     ``chunk_sizes[n.bit_length()]`` counts the chunks of ``n`` characters.
     """
@@ -19,11 +19,11 @@ class FrameCounts:
     def __init__(self) -> None:
         self.received: defaultdict[str, int] = defaultdict(int)
         self.sent: defaultdict[str, int] = defaultdict(int)
-        """All types but ``chunk``."""
+        """All types except ``chunk``."""
         self.chunk_sizes = [0] * SIZES
         self.chunk_chars = 0
 
     @property
     def chunks(self) -> int:
-        """How many chunks went out."""
+        """Number of sent chunks."""
         return sum(self.chunk_sizes)

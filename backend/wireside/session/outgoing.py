@@ -1,4 +1,4 @@
-"""One answer on its way to one client: from pieces of the log to frames."""
+"""The frames of one answer for one client, from the pieces of its log."""
 
 from __future__ import annotations
 
@@ -16,10 +16,16 @@ from wireside.session.counts import FrameCounts
 
 
 class Outgoing:
-    """Turns what a reader takes into frames of one request, its level and sanitising included.
+    """Converts what a reader returns into the frames of one request, by level and sanitising.
 
-    ``opening`` is the frame to send before all others (``start``, ``resumed``), if any. No frame
-    takes more than ``max_frame_bytes`` of UTF-8.
+    Args:
+        reader: reader of the answer's log.
+        counts: counters of the frames.
+        request_id: id of the request; None on level 1.
+        sanitize: whether ``<script`` is escaped.
+        index: position in a batch.
+        opening: frame to send before all others (``start``, ``resumed``).
+        max_frame_bytes: largest size of a frame, in bytes of UTF-8.
     """
 
     def __init__(
@@ -40,12 +46,12 @@ class Outgoing:
         self._opening = opening
         self._max_bytes = max_frame_bytes
         self._escaper = ScriptEscaper() if sanitize else None
-        self._offset = reader.offset  # after the last text that was handed out
+        self._offset = reader.offset  # after the last returned text
         self.end: End | None = None
-        """How the answer ended, once the frame that tells it was handed out."""
+        """How the answer ended; set once the frame that reports it was returned."""
 
     def next_frames(self) -> list[str]:
-        """Return what can be sent now; the last frame of the answer sets ``end``."""
+        """Return the frames that can be sent now; the last frame of the answer sets ``end``."""
         out: list[str] = []
         if self._opening is not None:
             out.append(self._opening)
@@ -53,7 +59,8 @@ class Outgoing:
         while pieces := self._reader.take():
             for piece in pieces:
                 self._add(out, piece)
-            if out:  # else it was all of a kind that level 1 is not sent: nothing would wake us
+            # else the pieces were of kinds not sent on level 1, and no wake-up would follow
+            if out:
                 break
         if (end := self._reader.end) is not None and self.end is None:
             self._flush(out)
@@ -62,12 +69,12 @@ class Outgoing:
         return out
 
     def fail(self, error: WiresideError) -> list[str]:
-        """Return the frame that ends the answer for this client alone."""
+        """Return the frame that ends the answer with an error, for this client only."""
         self.end = End(None, error)
         return [self._ending(self.end)]
 
     def close(self) -> None:
-        """Stop reading; the answer itself goes on."""
+        """Stop reading; the answer itself continues."""
         self._reader.close()
 
     def _add(self, out: list[str], piece: Piece) -> None:
@@ -89,12 +96,12 @@ class Outgoing:
                 out.append(_tool(self._id, piece, self._max_bytes))
                 self._counts.sent["tool"] += 1
             case ReasoningPiece() | ToolPiece():
-                pass  # level 1 knows neither
+                pass  # not part of level 1
             case _:
                 assert_never(piece)
 
     def _parts(self, text: str) -> Iterable[str]:
-        """Cut a text so that each part fits a frame, whatever becomes of it there."""
+        """Split a text so that each part fits into a frame, escapes included."""
         room = self._max_bytes - frames.CHUNK_BYTES
         if len(text) * frames.CHAR_BYTES <= room:
             return (text,)
@@ -103,7 +110,7 @@ class Outgoing:
     def _add_text(self, out: list[str], text: str, offset: int) -> None:
         if self._escaper is not None:
             text = self._escaper.feed(text)
-            offset -= self._escaper.held  # never a position inside of what is held back
+            offset -= self._escaper.held  # never a position within the held-back text
         self._offset = offset
         if text:
             self._add_chunk(out, text, offset)

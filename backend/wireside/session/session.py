@@ -1,4 +1,9 @@
-"""One connected client. One task receives at all times, one task writes; nothing else sends."""
+"""Session of one connected client: runs its requests and writes the frames of its answers.
+
+Concurrency: one task receives continuously (``receive``), one task writes (``write``), and only the
+latter sends. Each request that waits for the chat service has a task of its own, owned by the
+session.
+"""
 
 from __future__ import annotations
 
@@ -32,21 +37,26 @@ from wireside.session.outgoing import Outgoing
 _log = structlog.get_logger(__name__)
 
 MAX_WAITING_CHARS = 65_536
-"""Of frames that are no answers' (pongs, errors) and wait while the socket takes nothing. The rate
-limit of the settings stays below; one without limits meets this one."""
+"""Characters of queued frames that belong to no answer (pongs, errors) on a blocked socket.
+
+The rate limit of the settings keeps below this bound; a server without rate limits relies on it.
+"""
 
 TRY_AGAIN_LATER = 1013
 
 
 class Counters(Protocol):
-    """Who counts what happens; implemented by the telemetry."""
+    """Counts events of a session; implemented by the telemetry."""
 
     def error(self, code: str, *, is_of_answer: bool = False) -> None:
-        """An error was told to a client; one of an answer is told to each that reads it."""
+        """Count an error sent to a client.
+
+        An answer's error (``is_of_answer``) is sent to each client that reads the answer.
+        """
 
 
 class Running:
-    """A request, or a resumed stream, that has not got its last frame yet."""
+    """A request or a resumed stream whose last frame has not been sent."""
 
     def __init__(self, origin: Request | Resume) -> None:
         self.origin = origin
@@ -57,11 +67,10 @@ class Running:
 
 
 class Session:
-    """Does what the connection's events say: asks, stops, and writes each answer as it grows.
+    """Executes the connection's events: starts and stops answers, and writes them as they grow.
 
-    Memory is bounded whatever the client does: answers stay in their logs and are read only as
-    fast as the socket takes them; of other frames only so much may wait for a socket that takes
-    nothing.
+    Memory is bounded whatever the client does: answers stay in their logs and are read only as fast
+    as the socket accepts them, and other frames are queued up to a limit.
     """
 
     def __init__(
@@ -72,7 +81,7 @@ class Session:
         counts: FrameCounts | None = None,
         max_frame_bytes: int = DEFAULT_FRAME_BYTES,
     ) -> None:
-        """``max_frame_bytes`` bounds the frames of requests that bring no bound of their own."""
+        """``max_frame_bytes`` applies to requests that set no bound of their own."""
         self._max_frame_bytes = max_frame_bytes
         self._has_left = False
         self._batches: dict[str | None, Batch] = {}
@@ -89,15 +98,15 @@ class Session:
         self._is_writing = False
 
     def receive(self, text: str, now: float) -> None:
-        """Take a text frame that arrived at ``now``."""
+        """Handle a text frame that arrived at ``now``, in seconds."""
         if self._close is not None:
-            return  # what a flood has on the way after the close costs nothing more
+            return  # frames in flight after the close cost nothing more
         events = self._connection.receive(text, now)
         self._counts.received[self._connection.last_type] += 1
         self._do_all(events)
 
     def receive_binary(self) -> None:
-        """Take a binary frame, which ends the connection."""
+        """Handle a binary frame, which ends the connection."""
         self._counts.received["binary"] += 1
         self._do_all(self._connection.receive_binary())
 
@@ -106,7 +115,7 @@ class Session:
         send: Callable[[str], Awaitable[None]],
         close: Callable[[int, str], Awaitable[None]],
     ) -> None:
-        """Send whatever is to be sent, as fast as ``send`` takes it, until it is time to close."""
+        """Send frames as fast as ``send`` accepts them, until the connection has to be closed."""
         while True:
             await self._wake.wait()
             self._wake.clear()
@@ -118,10 +127,10 @@ class Session:
                 return await close(self._close.code, self._close.reason)
 
     async def _write_round(self, send: Callable[[str], Awaitable[None]]) -> bool:
-        """Send frames of all kinds, a fair share of each answer; return whether there were any.
+        """Send queued frames and a fair share of each answer; return whether there were any.
 
-        An answer's share leaves its log when those before it are out: while the socket takes
-        nothing, one share is held and not one of each answer.
+        An answer's share is read from its log only after the previous shares were sent: while the
+        socket is blocked, one share is in memory, and not one per answer.
         """
         wrote = bool(self._frames)
         self._is_writing = True
@@ -138,8 +147,10 @@ class Session:
         return wrote
 
     def leave(self) -> None:
-        """The client is gone. Its level 1 answer could not be asked for again, so it is stopped;
-        level 2 answers go on, batches included.
+        """Handle the client's disconnect.
+
+        The level 1 answer is stopped, as it can't be resumed; level 2 answers continue, batches
+        included.
         """
         self._has_left = True
         for task in tuple(self._asking):
@@ -151,7 +162,7 @@ class Session:
         if level_1 is not None and level_1.stream is not None:
             level_1.stream.stop()
 
-    # ---- events of the connection ------------------------------------------------------------
+    # ---- events of the connection --------------------------------------------------------------
 
     def _do_all(self, events: list[Event]) -> None:
         for event in events:
@@ -192,7 +203,8 @@ class Session:
             work = self._begin(running, request)
         else:
             try:
-                running.batch = self._batch_of(request, request.batch)  # now: a client may leave
+                # at once, as the client may disconnect
+                running.batch = self._batch_of(request, request.batch)
             except WiresideError as error:
                 return self._refuse(request, error)
             work = self._begin_of_batch(running, request, running.batch)
@@ -201,13 +213,14 @@ class Session:
     def _own(
         self, work: Coroutine[Any, Any, None], refuse: Callable[[WiresideError], None]
     ) -> None:
-        """Run ``work`` until it ends, or until the client leaves. Whatever it fails with becomes
-        the end of its request, by ``refuse``.
+        """Run ``work`` in a task until it ends or the client disconnects.
+
+        If it fails, ``refuse`` is called with the error and ends the request.
         """
         task = asyncio.create_task(self._settle(work, refuse))
         self._asking.add(task)
         task.add_done_callback(self._asking.discard)
-        task.add_done_callback(lambda _: work.close())  # where it was cancelled before its start
+        task.add_done_callback(lambda _: work.close())  # in case it was cancelled before its start
 
     async def _settle(
         self, work: Coroutine[Any, Any, None], refuse: Callable[[WiresideError], None]
@@ -219,8 +232,8 @@ class Session:
         except asyncio.CancelledError:
             if self._has_left:
                 raise
-            refuse(InternalError())  # the server ends what the request waits for
-        except Exception:  # a request without an end would block its connection
+            refuse(InternalError())  # the server cancelled what the request waits for
+        except Exception:  # a request that never ends would block its connection
             _log.exception("request_failed")
             refuse(InternalError())
 
@@ -231,7 +244,7 @@ class Session:
             stream.stop()
 
     async def _begin_of_batch(self, running: Running, request: Request, batch: Batch) -> None:
-        """Show the answer to one message of a batch, which the server makes by itself."""
+        """Send the answer to one message of a batch; the chat service runs the batch by itself."""
         assert request.index is not None
         outcome = await batch.outcome(request.index)
         if isinstance(outcome, WiresideError):
@@ -258,7 +271,7 @@ class Session:
         self._wake.set()
 
     async def _ask(self, request: Request) -> tuple[Stream, str | None]:
-        """Return the answer's stream, and the conversation that it is stored in."""
+        """Return the answer's stream and the id of the conversation that stores it."""
         chat = request.chat
         if chat.id is None:
             ask = Ask(self._context.asking(chat.message), Options(model=chat.model), sanitize=True)
@@ -347,7 +360,7 @@ class Session:
         self._ended(request)
 
     def _ended(self, request: Request) -> None:
-        """Go on after the last frame of ``request``."""
+        """Start the next request after the last frame of ``request``."""
         events = self._connection.ended(request)
         if not events:
             self._batches.pop(request.chat.id, None)
@@ -360,16 +373,19 @@ class Session:
         self._send(Send(frame), "done")
         self._ended(request)
 
-    # ---- what goes out -----------------------------------------------------------------------
+    # ---- outgoing frames -----------------------------------------------------------------------
 
     def _share_of(self, running: Running) -> list[str]:
-        """Return what can be sent of an answer now, a bounded part of it, the last frame first."""
+        """Return the frames of an answer that can be sent now, in reverse order.
+
+        Their number is bounded, so that other answers get their share.
+        """
         outgoing = running.outgoing
         if outgoing is None:
             return []
         try:
             share = outgoing.next_frames()
-        except Exception:  # the writer serves all answers of the connection
+        except Exception:  # the writer task serves all answers of the connection
             _log.exception("request_failed")
             share = outgoing.fail(InternalError())
         share.reverse()
