@@ -1,4 +1,4 @@
-"""What the outside must offer, on one page."""
+"""Interfaces that external services must implement: providers, stores, quotas and the audit log."""
 
 from __future__ import annotations
 
@@ -29,55 +29,60 @@ from wireside.records import (
 )
 
 Clock = Callable[[], float]
-"""Seconds that only grow (``time.monotonic``); passed in wherever time decides something."""
+"""Monotonic seconds (``time.monotonic``); passed in wherever time affects behaviour."""
 
 
 class Provider(Protocol):
-    """Somebody who answers: an OpenAI-compatible server, the embedded model, a script."""
+    """A source of answers: an OpenAI-compatible server, the embedded model or a script."""
 
     async def warm_up(self) -> None:
-        """Do what is slow once, so that the first question need not wait. Raises nothing that the
-        first answer would not tell.
+        """Do slow start-up work once, so that the first question is not delayed by it.
+
+        Raises only errors that the first answer would report as well.
         """
         ...
 
     async def models(self) -> Sequence[ModelInfo]:
-        """Return the models on offer, the default first. Raises ``ProviderError``."""
+        """Return the available models, the default first. Raises ``ProviderError``."""
         ...
 
     def stream(self, request: ModelRequest) -> AsyncGenerator[Delta, None]:
-        """Answer: text, reasoning and tool deltas, then exactly one ``Finished``.
+        """Stream an answer: text, reasoning and tool deltas, then exactly one ``Finished``.
 
-        Deltas that arrived together may come joined. Raises ``ProviderError``, ``UnknownModel``,
-        ``NotConfigured``, ``BadMessage`` or ``Overloaded``, before or after some deltas. Closing
-        the generator, or cancelling the task that iterates it, closes the upstream response
-        before it returns.
+        Deltas that arrived together may be joined. Closing the generator, or cancelling the task
+        that iterates over it, closes the upstream response before it returns.
+
+        Raises:
+            ProviderError, UnknownModel, NotConfigured, BadMessage, Overloaded: before or after some
+                deltas.
         """
         ...
 
     async def aclose(self) -> None:
-        """Free connections and processes. Streams that still run end with an error."""
+        """Close connections and processes. Running streams end with an error."""
         ...
 
 
 class Store(Protocol):
-    """Where conversations are kept. Ids that it does not know are no error: nothing is returned or
-    done. Every method raises ``StoreError`` when the store can't do it now; then nothing of it is
-    done. Times come from the caller, in seconds since 1970.
+    """Storage of conversations.
+
+    Unknown ids are not an error: nothing is returned or changed. Every method raises ``StoreError``
+    when the store is unavailable; nothing is changed then. Times are passed by the caller, in
+    seconds since 1970.
     """
 
     # ---- conversations -----------------------------------------------------------------------
 
     async def create(self, info: ConversationInfo) -> None:
-        """Keep a new conversation, with its first branch (0) that has no turns: ``last`` is -1."""
+        """Add a conversation with its first branch (0), which has no turns: ``last`` is -1."""
         ...
 
     async def conversation(self, conversation_id: str) -> StoredConversation | None:
-        """Return a conversation without its turns; None when there is none, or it is deleted."""
+        """Return a conversation without its turns; None when it does not exist or is deleted."""
         ...
 
     async def creation_times(self, owner: str) -> Sequence[tuple[str, float]]:
-        """Return the ids of an owner's conversations, each with its time of creation."""
+        """Return the ids of an owner's conversations with their creation times."""
         ...
 
     async def conversations(
@@ -89,74 +94,83 @@ class Store(Protocol):
         cursor: str | None,
         limit: int,
     ) -> Listing:
-        """Return a page of those of ``owner`` that are (not) archived: pinned ones first, the
-        newest ``pinned_at`` first, then the others, the newest ``updated_at`` first. Deleted ones
-        are not there.
+        """Return a page of the archived, or not archived, conversations of ``owner``.
+
+        Pinned ones come first, newest ``pinned_at`` first, then the others, newest ``updated_at``
+        first. Deleted conversations are left out.
         """
         ...
 
     async def update(self, info: ConversationInfo) -> None:
-        """Keep title, its source, ``updated_at``, ``pinned_at``, ``archived_at`` and tags."""
+        """Update title, title source, ``updated_at``, ``pinned_at``, ``archived_at`` and tags."""
         ...
 
     async def delete(
         self, conversation_ids: Sequence[str], at: float, *, owner: str = ""
     ) -> Sequence[str]:
-        """Hide conversations of ``owner`` from everything, until ``restore`` or ``purge``; returns
-        the ids of those that were there.
+        """Hide conversations of ``owner`` everywhere, until ``restore`` or ``purge``.
+
+        Returns the ids of those that existed.
         """
         ...
 
     async def restore(self, conversation_ids: Sequence[str], *, owner: str = "") -> Sequence[str]:
-        """Take a deletion back; returns the ids that are there again."""
+        """Undo a deletion; returns the ids of the restored conversations."""
         ...
 
     async def purge(self, deleted_before: float) -> int:
-        """Remove what was deleted before that time from tables, search and files; says how many."""
+        """Remove conversations that were deleted before that time, and return their number.
+
+        They are removed from the tables, the search index and the files.
+        """
         ...
 
     async def outdated(
         self, *, updated_before: float | None, keep: int | None
     ) -> Sequence[tuple[str, str]]:
-        """Return up to 500 conversations, neither pinned nor deleted, as id and owner: those that
-        were last updated before that time, or are not among the ``keep`` newest of their owner.
+        """Return up to 500 outdated conversations, neither pinned nor deleted, as id and owner.
+
+        Outdated are those last updated before ``updated_before``, or not among the ``keep`` newest
+        of their owner.
         """
         ...
 
     # ---- turns -------------------------------------------------------------------------------
 
     async def add_turn(self, turn: TurnRecord, branches: Sequence[Branch], shown: int) -> bool:
-        """Keep a new turn without segments, and the branches that it begins or makes longer, in one
-        step; ``shown`` becomes the conversation's. Its ``updated_at`` becomes the turn's time.
+        """Add a turn without segments and its new or extended branches, in one transaction.
 
-        Returns False, and does nothing, when there is a turn of that id already.
+        ``shown`` becomes the conversation's shown branch, the turn's time its ``updated_at``.
+        Returns False and changes nothing if a turn of that id exists.
         """
         ...
 
     async def remove_turn(self, turn_id: str) -> None:
-        """Remove a turn without segments. Those after it on its branch move up by one, and the
-        branch becomes shorter by one.
+        """Remove a turn without segments.
+
+        The turns after it on its branch move up by one, and the branch gets shorter by one.
         """
         ...
 
     async def turns(self, conversation_id: str, spans: Sequence[Span]) -> Sequence[TurnRecord]:
-        """Return the turns of these spans with their segments, in the order of the spans, then of
-        their depth.
-        """
+        """Return the turns of the spans with their segments, ordered by span, then by depth."""
         ...
 
     async def turn(self, turn_id: str) -> TurnRecord | None:
-        """Return one turn with its segments; None when there is none, or it is deleted."""
+        """Return one turn with its segments; None when it does not exist or is deleted."""
         ...
 
     async def all_turns(
         self, conversation_id: str, *, after: tuple[int, int] | None, limit: int
     ) -> Sequence[TurnRecord]:
-        """Return turns of all branches, by branch, then depth, those after that place."""
+        """Return turns of all branches, ordered by branch, then depth.
+
+        ``after`` is the branch and depth of the last turn already read.
+        """
         ...
 
     async def show(self, conversation_id: str, branch: int) -> None:
-        """Remember which branch is shown."""
+        """Set the shown branch of a conversation."""
         ...
 
     async def keep_options(self, conversation_id: str, options: Options) -> None:
@@ -164,7 +178,7 @@ class Store(Protocol):
         ...
 
     async def judge(self, turn_id: str, feedback: Feedback | None) -> None:
-        """Keep what a person said of an answer, or forget it."""
+        """Store the feedback on an answer, or remove it."""
         ...
 
     async def add_conversation(
@@ -174,33 +188,39 @@ class Store(Protocol):
         shown: int,
         turns: Sequence[TurnRecord],
     ) -> bool:
-        """Keep a whole conversation, with its finished segments (an import); it is there when all
-        of it is. Returns False, and does nothing, when there is one of that id already.
+        """Add a whole conversation with its finished segments (an import).
+
+        It becomes visible once all of it is stored. Returns False and changes nothing if a
+        conversation of that id exists.
         """
         ...
 
     # ---- answers -----------------------------------------------------------------------------
 
     async def begin(self, turn_id: str, segment: Segment, *, anew: bool = False) -> None:
-        """Keep a stream that is about to be made: the turn's next segment, or (``anew``) the only
-        one, in place of those before. The turn waits no more.
+        """Add a stream that is about to start, and mark the turn as not waiting.
+
+        The stream is the turn's next segment, or (``anew``) its only one, replacing earlier
+        segments.
         """
         ...
 
     async def write(self, tails: Sequence[Tail]) -> None:
-        """Keep what is new of all running answers, in one commit. Doing it twice does no harm. An
-        end makes the answer's text searchable. Streams that are gone (a deleted conversation) are
-        passed over.
+        """Write the new parts of all running answers, in one commit. Idempotent.
+
+        An end makes the answer's text searchable. Streams that no longer exist (a deleted
+        conversation) are skipped.
         """
         ...
 
     async def segment(self, stream: str) -> tuple[Segment, str] | None:
-        """Return the stream of that name with its text, and its conversation's id."""
+        """Return the stream of that name with its text, and the id of its conversation."""
         ...
 
     async def interrupt_all(self) -> int:
-        """End all streams that have no end with the reason ``interrupted``, keeping their text;
-        called at the start, before anybody is answered. Says how many there were.
+        """End all unfinished streams with the reason ``interrupted``, keeping their text.
+
+        Called at start-up, before any answer starts. Returns the number of streams.
         """
         ...
 
@@ -213,19 +233,20 @@ class Store(Protocol):
     async def search(
         self, query: str, *, owner: str = "", cursor: int | None, limit: int
     ) -> Sequence[Hit]:
-        """Return places in conversations of ``owner`` where all words of ``query`` begin a word,
-        the newest first. Nothing for a query without a word. Archived ones are searched too.
+        """Return places in conversations of ``owner`` where each word of ``query`` begins a word.
+
+        Newest first; nothing for a query without a word. Archived conversations are included.
         """
         ...
 
     async def aclose(self) -> None:
-        """Free all connections."""
+        """Close all connections."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What somebody may still ask for; None where there is no limit. Times in seconds."""
+    """What a caller may still use; None where there is no limit. Times in seconds."""
 
     messages_left: int | None = None
     messages_limit: int | None = None
@@ -238,20 +259,21 @@ class Allowance:
 
 
 class Quotas(Protocol):
-    """How much each caller may ask for."""
+    """Rate limits and quotas of callers."""
 
     def occupy(self, caller: Caller, *, is_due: bool = False) -> Callable[[], None]:
-        """Take a place among the answers that are made at once; returns what frees it. Raises
-        ``TooMany``, but not for an answer that ``is_due``: it was let in before.
+        """Acquire a slot among the concurrent answers; returns a callable that releases it.
+
+        Raises ``TooMany``, except for an answer that ``is_due``: it was accepted earlier.
         """
         ...
 
     async def take(self, caller: Caller) -> None:
-        """Count a message. Raises ``RateLimited``, with the seconds to wait."""
+        """Count one message. Raises ``RateLimited`` with the seconds to wait."""
         ...
 
     async def spend(self, caller: Caller, tokens: int) -> None:
-        """Count the tokens of an answer, of its context too."""
+        """Count the tokens of an answer, its context included."""
         ...
 
     async def allowance(self, caller: Caller) -> Allowance:
@@ -260,22 +282,22 @@ class Quotas(Protocol):
 
 
 class Witness(Protocol):
-    """Who keeps in mind what was done to accounts, keys and conversations."""
+    """Audit log: records actions on accounts, keys and conversations."""
 
     def saw(self, caller: Caller, action: str, subject: str = "") -> None:
-        """``caller`` did ``action`` to ``subject``. Never raises, and never waits."""
+        """Record that ``caller`` did ``action`` to ``subject``. Never raises or blocks."""
         ...
 
 
 class Blind:
-    """``Witness`` of a server that keeps nothing in mind."""
+    """A ``Witness`` that records nothing."""
 
     def saw(self, caller: Caller, action: str, subject: str = "") -> None:
         """See ``Witness``."""
 
 
 class Unlimited:
-    """``Quotas`` of a server that has none."""
+    """``Quotas`` without any limit."""
 
     def occupy(self, caller: Caller, *, is_due: bool = False) -> Callable[[], None]:
         """See ``Quotas``."""
@@ -293,202 +315,223 @@ class Unlimited:
 
 
 class FigureStore(Protocol):
-    """Where the server's figures are kept. Every method raises ``StoreError`` when the store can't
-    do it now. Times are whole seconds since 1970.
+    """Storage of the server's metrics.
+
+    Every method raises ``StoreError`` when the store is unavailable. Times are whole seconds since
+    1970.
     """
 
     async def keep(self, steps: Sequence[FigureStep]) -> None:
-        """Keep steps, in place of those of the same time and length."""
+        """Store steps, replacing those of the same time and length."""
         ...
 
     async def steps(self, seconds: int, since: int, until: int) -> Sequence[FigureStep]:
-        """Return the steps of that length that begin from ``since`` to before ``until``, the oldest
-        first.
-        """
+        """Return the steps of length ``seconds`` with ``since <= at < until``, oldest first."""
         ...
 
     async def forget(self, before: int) -> None:
-        """Remove what began before."""
+        """Remove steps that begin before that time."""
         ...
 
 
 class AccountStore(Protocol):
-    """Where accounts are kept. Secrets come as hashes. Every method raises ``StoreError`` when the
-    store can't do it now; ids that it does not know are no error. Times as in ``Store``.
+    """Storage of accounts. Secrets are passed as hashes.
+
+    Every method raises ``StoreError`` when the store is unavailable; unknown ids are not an error.
+    Times as in ``Store``.
     """
 
     # ---- users -------------------------------------------------------------------------------
 
     async def users(self) -> Sequence[User]:
-        """Return all accounts, the oldest first."""
+        """Return all accounts, oldest first."""
         ...
 
     async def user(self, user_id: str) -> User | None:
-        """Return an account."""
+        """Return an account, or None."""
         ...
 
     async def user_named(self, name: str) -> User | None:
-        """Return the account that signs in with that name."""
+        """Return the account with that sign-in name."""
         ...
 
     async def user_of(self, subject: str) -> User | None:
-        """Return the account that somebody else vouches for under that name."""
+        """Return the account of that subject at an external identity provider."""
         ...
 
     async def add_user(
         self, user: User, *, invitation: str | None = None, role_of_first: Role | None = None
     ) -> User | None:
-        """Add an account, and use the invitation of that id up, in one step. The first account of
-        all gets the conversations that nobody owns, and ``role_of_first`` where that is given.
-        Returns the account; None, and does nothing, when the name or the subject is taken, or the
-        invitation is used.
+        """Add an account and use up the invitation of that id, in one transaction.
+
+        The first account of all takes over the conversations without an owner, and gets
+        ``role_of_first`` if given. Returns the account; None, without any change, when the name or
+        the subject is taken or the invitation is used.
         """
         ...
 
     async def set_role(
         self, user_id: str, role: Role, *, by: str | None = None, even_of_last: bool = False
     ) -> bool:
-        """Keep another role; invitations of somebody who administers no more are taken back.
-        Returns False, and does nothing, when nobody would be left who administers and is not
-        disabled, unless ``even_of_last``; or when ``by``, an account, is none of those who do.
+        """Change an account's role; removing the admin role revokes the invitations of the account.
+
+        Returns False and changes nothing when no enabled administrator would remain (unless
+        ``even_of_last``), or when ``by``, an account id, is not an enabled administrator.
         """
         ...
 
     async def disable(self, user_id: str, at: float, *, by: str | None = None) -> bool:
-        """Keep since when an account is disabled; the invitations that it has made, and links to
-        its password, are taken back. Returns False as ``set_role`` does.
+        """Set the time since which an account is disabled.
+
+        Revokes the invitations that it made and its password links. Returns False as ``set_role``
+        does.
         """
         ...
 
     async def enable(self, user_id: str, *, by: str | None = None) -> bool:
-        """Keep that an account is disabled no more. Returns False as ``set_role`` does."""
+        """Enable a disabled account. Returns False as ``set_role`` does."""
         ...
 
     async def see_user(self, user_id: str, at: float, *, unless_since: float) -> bool:
-        """Keep that somebody was here at that time, unless it is kept that they were after
-        ``unless_since``; returns whether it was. Of many who say so at once one is told True.
+        """Record that an account was active at ``at``.
+
+        Nothing is recorded if there is a record of activity after ``unless_since``. Returns whether
+        it was recorded; of several concurrent calls only one returns True.
         """
         ...
 
     async def set_password(
         self, user_id: str, password: str, *, invitation: str | None = None, was: str | None = None
     ) -> bool:
-        """Keep another password, and use the invitation up; no other link sets it then. Returns
-        False, and does nothing, when that is used, or where the password is not ``was`` any more.
+        """Change a password, use up the invitation and revoke the account's other password links.
+
+        Returns False and changes nothing when the invitation is used, or when ``was`` is no longer
+        the password.
         """
         ...
 
     async def remove_user(self, user_id: str, at: float, *, by: str | None = None) -> bool:
-        """Remove an account with all it has, the invitations that it has made too; its
-        conversations are deleted at ``at``. Returns False as ``set_role`` does.
+        """Remove an account with all its data and the invitations it made.
+
+        Its conversations are deleted at ``at``. Returns False as ``set_role`` does.
         """
         ...
 
-    # ---- where they are signed in ------------------------------------------------------------
+    # ---- sessions ----------------------------------------------------------------------------
 
     async def add_sign_in(self, sign_in: SignIn, *, password: str | None = None) -> bool:
-        """Keep a browser in which somebody has signed in. Returns False, and does nothing, when the
-        account is disabled or no more, or its password is not ``password`` any more.
+        """Add a session.
+
+        Returns False and changes nothing when the account is disabled or removed, or when
+        ``password`` is no longer its password.
         """
         ...
 
     async def sign_in(self, token: str) -> tuple[SignIn, User] | None:
-        """Return the browser of that token, and whose it is; also one that has expired."""
+        """Return the session with that token and its account; includes expired sessions."""
         ...
 
     async def sign_ins(self, user_id: str) -> Sequence[SignIn]:
-        """Return the browsers of an account, the last used first."""
+        """Return the sessions of an account, most recently used first."""
         ...
 
     async def see(self, sign_in: SignIn, at: float, expires_at: float) -> None:
-        """Keep that somebody was here at that time, which puts off the end."""
+        """Record activity of a session at ``at`` and extend its expiry."""
         ...
 
     async def end_sign_ins(
         self, user_id: str, *, only: str | None = None, but: str | None = None
     ) -> Sequence[str]:
-        """Forget browsers of an account: all, one, or all but one; returns their ids."""
+        """End sessions of an account and return their ids.
+
+        Ends all of them, one (``only``), or all but one (``but``).
+        """
         ...
 
     # ---- keys --------------------------------------------------------------------------------
 
     async def add_key(self, key: ApiKey) -> None:
-        """Keep a key."""
+        """Add an API key."""
         ...
 
     async def key(self, key_id: str) -> tuple[ApiKey, User] | None:
-        """Return a key, and whose it is; also one that has expired."""
+        """Return an API key and its account; includes expired keys."""
         ...
 
     async def keys(self, user_id: str) -> Sequence[ApiKey]:
-        """Return the keys of an account, the oldest first."""
+        """Return the API keys of an account, oldest first."""
         ...
 
     async def use_key(self, key_id: str, at: float) -> None:
-        """Keep that a key was used at that time."""
+        """Record that an API key was used at that time."""
         ...
 
     async def remove_key(self, user_id: str, key_id: str) -> bool:
-        """Remove a key of an account; returns whether there was one."""
+        """Remove an API key of an account; returns whether it existed."""
         ...
 
     # ---- invitations -------------------------------------------------------------------------
 
     async def add_invitation(self, invitation: Invitation) -> bool:
-        """Keep an invitation. One that is for an account takes the place of those before. Returns
-        False, and does nothing, when whoever made it administers no more.
+        """Add an invitation; one for an account replaces the earlier ones.
+
+        Returns False and changes nothing when its maker is no longer an administrator.
         """
         ...
 
     async def invitation(self, token: str) -> Invitation | None:
-        """Return the invitation of that token; also one that has expired."""
+        """Return the invitation with that token; includes expired ones."""
         ...
 
     async def invitations(self) -> Sequence[Invitation]:
-        """Return those that are not used, the oldest first."""
+        """Return the unused invitations, oldest first."""
         ...
 
     async def remove_invitations(self, ids: Collection[str]) -> None:
-        """Take invitations back."""
+        """Revoke invitations."""
         ...
 
     # ---- shares ------------------------------------------------------------------------------
 
     async def add_share(self, share: Share) -> None:
-        """Keep a snapshot of a conversation."""
+        """Add a snapshot of a conversation."""
         ...
 
     async def share(self, token: str) -> Share | None:
-        """Return the snapshot of that token, unless its conversation is deleted or its owner
-        disabled.
+        """Return the snapshot with that token, or None.
+
+        None, too, when its conversation is deleted or its owner disabled.
         """
         ...
 
     async def shares(self, owner: str, conversation_id: str | None = None) -> Sequence[Share]:
-        """Return the snapshots of an owner, the newest first, without their content."""
+        """Return the snapshots of an owner, newest first, without their content."""
         ...
 
     async def remove_share(self, owner: str, share_id: str) -> bool:
-        """Remove a snapshot of an owner; returns whether there was one."""
+        """Remove a snapshot of an owner; returns whether it existed."""
         ...
 
-    # ---- what was done -----------------------------------------------------------------------
+    # ---- audit log ---------------------------------------------------------------------------
 
     async def note(self, entries: Sequence[AuditEntry]) -> None:
-        """Keep what was done."""
+        """Append entries to the audit log."""
         ...
 
     async def audit(
         self, words: Sequence[str], *, before: int | None, limit: int
     ) -> Sequence[AuditEntry]:
-        """Return entries in which all ``words`` occur, the newest first, those before a place."""
+        """Return entries that contain all ``words``, newest first.
+
+        ``before`` is the number of the last entry already read.
+        """
         ...
 
     async def forget_audit(self, before: float) -> None:
-        """Remove what was done before that time."""
+        """Remove audit entries from before that time."""
         ...
 
-    # ---- all of them -------------------------------------------------------------------------
+    # ---- all credentials ---------------------------------------------------------------------
 
     async def valid(
         self,
@@ -497,9 +540,12 @@ class AccountStore(Protocol):
         user_ids: Collection[str],
         now: float,
     ) -> frozenset[tuple[str, str]]:
-        """Return which of these still let somebody in, as a caller's ``credential`` and role."""
+        """Return the credentials that are still valid.
+
+        Each pair is a caller's ``credential`` and role.
+        """
         ...
 
     async def clean_up(self, now: float) -> None:
-        """Remove what has expired."""
+        """Remove expired data."""
         ...

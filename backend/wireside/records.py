@@ -1,12 +1,12 @@
-"""What a store keeps, as values: conversations, their branches, turns, answers; accounts.
+"""Values that a store keeps: conversations with branches, turns and answers; accounts.
 
 A conversation is a tree of turns. A **branch** is a run of turns without a fork: its turns have the
-depths ``first`` … ``last``, one after the other; the parent of its first turn is the turn of the
-depth ``first - 1`` on the branch ``parent``, or on an ancestor of it. So the place of a turn in
-what a person sees is its ``depth``, and a page of a conversation is a range of depths on the few
-branches that lead to its end, however long it is.
+consecutive depths ``first`` … ``last``; the parent of its first turn is the turn at depth
+``first - 1`` on the branch ``parent`` or on one of its ancestors. The position of a turn in what a
+user sees is therefore its ``depth``, and a page of a conversation is a range of depths on the few
+branches that lead to its end, whatever its length.
 
-Times are seconds since 1970. All values are frozen; ids are strings that nobody can guess.
+Times are seconds since 1970. All values are frozen; ids are unguessable strings.
 """
 
 from __future__ import annotations
@@ -20,13 +20,15 @@ from wireside.messages import End, Entry, Options
 Verdict = Literal["up", "down"]
 
 TitleSource = Literal["words", "model", "person"]
-"""Who gave a conversation its title: its first words, a model, somebody."""
+"""Origin of a title: the first words of the conversation, a model, or the user."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConversationInfo:
-    """What a list of conversations shows. ``pinned_at`` and ``archived_at`` are None where it is
-    neither. ``owner`` is the account that it belongs to, "" on a server without accounts.
+    """A conversation as lists show it.
+
+    ``pinned_at`` and ``archived_at`` are None if it is not pinned or archived. ``owner`` is the
+    account id, "" on a server without accounts.
     """
 
     id: str
@@ -44,7 +46,7 @@ class ConversationInfo:
 class Branch:
     """A run of turns without a fork. The first branch of a conversation has no ``parent``.
 
-    ``id`` counts from 0 within the conversation, in the order of their making.
+    ``id`` counts from 0 within the conversation, in order of creation.
     """
 
     id: int
@@ -55,8 +57,10 @@ class Branch:
 
 @dataclass(frozen=True, slots=True)
 class StoredConversation:
-    """A conversation without its turns. ``shown`` is the branch whose last turn ends what is shown;
-    ``waiting`` are the ids of turns that wait for their answer, oldest first.
+    """A conversation without its turns.
+
+    ``shown`` is the branch whose last turn ends the shown path; ``waiting`` are the ids of turns
+    that wait for their answer, oldest first.
     """
 
     info: ConversationInfo
@@ -64,12 +68,12 @@ class StoredConversation:
     shown: int
     waiting: tuple[str, ...] = ()
     options: Options | None = None
-    """The model and settings chosen for the conversation, None before a choice was made."""
+    """The model and settings chosen for the conversation; None until a choice was made."""
 
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
-    """What a person said of an answer."""
+    """A user's feedback on an answer."""
 
     verdict: Verdict
     words: str = ""
@@ -77,7 +81,7 @@ class Feedback:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A stream of an answer; "Continue" adds one. ``end`` is None while it is being made.
+    """One stream of an answer; "Continue" adds another. ``end`` is None while it is running.
 
     Neighbours of one kind among ``entries`` may be joined: offsets are positions in the text.
     """
@@ -92,7 +96,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class TurnRecord:
-    """A question with its answer, one segment after the other."""
+    """A question with its answer, which consists of consecutive segments."""
 
     id: str
     conversation_id: str
@@ -108,7 +112,7 @@ class TurnRecord:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The turns of the depths ``first`` … ``last`` (both included) of one branch."""
+    """The turns at the depths ``first`` … ``last`` (both included) of one branch."""
 
     branch: int
     first: int
@@ -117,8 +121,9 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Tail:
-    """What is new of one running answer: ``entries`` follow the position ``offset``. ``end`` ends
-    it; then nothing follows.
+    """New entries of one running answer, from the position ``offset`` on.
+
+    An ``end`` finishes the answer; nothing follows it.
     """
 
     stream: str
@@ -129,10 +134,10 @@ class Tail:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A place that a search found. ``turn_id`` is None for a title.
+    """A search result. ``turn_id`` is None for a match in a title.
 
-    ``snippet`` is text around the match, in pieces; every second one, beginning with the second,
-    is a match. ``cursor`` asks for what follows this hit.
+    ``snippet`` is text around the match, in pieces; every second one, starting with the second, is
+    a match. ``cursor`` requests the results after this one.
     """
 
     conversation_id: str
@@ -146,7 +151,7 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """One page of a list of conversations; ``cursor`` asks for the next, None at the end."""
+    """One page of a list of conversations; ``cursor`` requests the next one, None at the end."""
 
     conversations: tuple[ConversationInfo, ...]
     cursor: str | None
@@ -157,10 +162,10 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """An account. ``name`` is what they sign in with, one spelling of it for everybody.
+    """An account. ``name`` is the sign-in name, in one normalised spelling.
 
-    ``password`` is a hash, None where somebody else vouches for them: then ``subject`` is the name
-    that they have there. ``disabled_at`` is None while they may come in.
+    ``password`` is a hash, None for an account of an external identity provider; ``subject`` is its
+    name there. ``disabled_at`` is None while the account is enabled.
     """
 
     id: str
@@ -175,7 +180,7 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class SignIn:
-    """A browser in which somebody has signed in. ``token`` is the hash of what its cookie holds."""
+    """A signed-in browser session. ``token`` is the hash of the cookie's value."""
 
     id: str
     token: str
@@ -189,7 +194,7 @@ class SignIn:
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key of a program. ``secret`` is a hash; None in the limits: what its user may."""
+    """An API key. ``secret`` is a hash; a limit of None means the limit of its account."""
 
     id: str
     secret: str
@@ -202,15 +207,15 @@ class ApiKey:
     messages_per_minute: int | None = None
     tokens_per_day: int | None = None
     streams: int | None = None
-    """Answers at once."""
+    """Maximum number of concurrent answers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Invitation:
-    """A link that works once. ``token`` is the hash of what is in it.
+    """A single-use link. ``token`` is the hash of the one in the link.
 
-    Without ``user_id`` it makes an account of ``role``, called ``name`` where that is given; with
-    one it sets that account's password anew. ``made_by`` is None for those of the command line.
+    Without ``user_id`` it creates an account with the role ``role``, named ``name`` if given; with
+    one it resets that account's password. ``made_by`` is None for links made on the command line.
     """
 
     id: str
@@ -225,7 +230,7 @@ class Invitation:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """A snapshot of a conversation that others may read. ``token`` is the hash of its link's."""
+    """A published snapshot of a conversation. ``token`` is the hash of the one in its link."""
 
     id: str
     token: str
@@ -238,7 +243,7 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class FigureStep:
-    """Figures of ``seconds`` from ``at`` on, as the telemetry writes them; never content."""
+    """Metrics of ``seconds`` seconds from ``at`` on, in the telemetry's format; never content."""
 
     at: int
     seconds: int
@@ -247,8 +252,10 @@ class FigureStep:
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """Something that was done to accounts, keys or conversations. ``user_id`` did it, under
-    ``name``; "" for nobody known. ``subject`` is what it was done to. Never content.
+    """An action on accounts, keys or conversations; never content.
+
+    ``user_id`` and ``name`` identify the account that did it, "" if unknown. ``subject`` is the
+    object of the action.
     """
 
     at: float
@@ -258,4 +265,4 @@ class AuditEntry:
     subject: str = ""
     address: str = ""
     number: int = 0
-    """Its place, given by the store: asks for what is older."""
+    """Sequence number assigned by the store; used as a cursor for older entries."""

@@ -1,1 +1,1 @@
-"""What a person can do: ask, stop, resume, go on. The one entry for pages and sockets."""
+"""The chat service used by pages and sockets: ask, stop, resume and continue."""

@@ -1,7 +1,7 @@
 """Batches: several questions that the server answers one after another.
 
-A batch belongs to the server like a single answer does: it goes on to its end when the connection
-that asked for it drops.
+Like a single answer, a batch belongs to the server: it runs to its end even if the connection that
+requested it drops.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class AskAll:
-    """Questions with what they have in common. ``conversation`` is the id of the conversation that
-    stores them, "new" for a new one, None for none. ``key`` is the client's name for the batch.
+    """A list of questions with common options.
+
+    ``conversation`` is the id of the conversation that stores them, "new" for a new one, None for
+    none. ``key`` is the client's name for the batch.
     """
 
     questions: tuple[str, ...]
@@ -33,23 +35,23 @@ class AskAll:
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """An answer of a batch that has begun."""
+    """An answer of a batch that has started."""
 
     stream: Stream
     conversation: str | None = None
 
 
 Outcome = Begun | WiresideError | None
-"""What became of one question: its answer, why there is none, None where the batch was stopped."""
+"""Outcome of a question: its answer, the error that prevented it, None if stopped before."""
 
 Begin = Callable[[int], Awaitable[Begun]]
 
 
 class Batch:
-    """One batch being answered. Readers wait for ``outcome``; the server runs ``run``."""
+    """One batch in progress. Readers wait for ``outcome``; the server runs ``run``."""
 
     def __init__(self, size: int, stopped_at: int | None = None) -> None:
-        """``stopped_at`` is the index of the first question that is not to be asked."""
+        """``stopped_at`` is the index of the first question that must not be asked."""
         self._outcomes: list[Outcome] = []
         self._size = size
         self._moved = asyncio.Event()
@@ -57,11 +59,11 @@ class Batch:
 
     @property
     def is_over(self) -> bool:
-        """Whether each question has its outcome."""
+        """Whether every question has an outcome."""
         return len(self._outcomes) == self._size
 
     def stop(self) -> None:
-        """Stop the answer in progress, and ask none of the questions behind it."""
+        """Stop the answer in progress and skip the remaining questions."""
         if self.is_over or self.stopped_at is not None:
             return
         self.stopped_at = len(self._outcomes)
@@ -69,19 +71,19 @@ class Batch:
             last.stream.stop()
 
     async def outcome(self, index: int) -> Outcome:
-        """Wait for the turn of the question at ``index``, and return what became of it."""
+        """Wait for the outcome of the question at ``index`` and return it."""
         while len(self._outcomes) <= index:
             self._moved.clear()
             await self._moved.wait()
         return self._outcomes[index]
 
     async def run(self, begin: Begin) -> None:
-        """Answer all questions in their order. ``begin`` begins the answer of the given index."""
+        """Answer all questions in order; ``begin`` starts the answer to the given index."""
         try:
             while not self.is_over:
                 await self._answer_next(begin)
         finally:
-            while not self.is_over:  # the server ends: each question still has its one end
+            while not self.is_over:  # on shutdown each question still gets exactly one outcome
                 self._add(Overloaded("The server is shutting down; try again in a moment."))
 
     async def _answer_next(self, begin: Begin) -> None:
@@ -96,7 +98,7 @@ class Batch:
             _log.exception("batch_failed", index=index)
             return self._add(InternalError())
         self._add(begun)
-        if self.stopped_at is not None:  # while the answer began
+        if self.stopped_at is not None:  # stopped while the answer started
             begun.stream.stop()
         await begun.stream.ended()
 

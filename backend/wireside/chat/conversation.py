@@ -1,7 +1,7 @@
-"""A conversation that somebody looks at, or in which an answer is being made.
+"""The in-memory state of a conversation that is open in a page or being answered.
 
-The turns are in the store; here is what they need while they change: which branch is shown, which
-turns wait, which answers grow, and who is to be told.
+The turns themselves are in the store; this holds what they need while they change: the shown
+branch, the waiting turns, the growing answers and the watchers to notify.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from wireside.records import (
 TITLE_CHARS = 60
 
 Changed = Callable[[str | None], None]
-"""Hears which turn has changed; None: other turns are shown, or the title is another one."""
+"""Called with the id of a changed turn; None if the shown turns or the title have changed."""
 
 
 @dataclass(slots=True, eq=False, weakref_slot=True)
 class Turn:
-    """A question with its answer: a stream, and one more for each "Continue"."""
+    """A question with its answer: one stream, and another for each "Continue"."""
 
     id: str
     question: str
@@ -43,7 +43,7 @@ class Turn:
     feedback: Feedback | None = None
     segments: list[Stream] = field(default_factory=list)
     begun: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when it waits no more: it is being answered, or was taken back (without segments)."""
+    """Set when the turn stops waiting: it is being answered, or was withdrawn (no segments)."""
 
     @property
     def text(self) -> str:
@@ -57,53 +57,54 @@ class Turn:
 
     @property
     def end(self) -> End | None:
-        """How the answer ended, None while there is none."""
+        """How the answer ended; None without an answer or an end."""
         return self.segments[-1].log.end if self.segments else None
 
 
 class Conversation:
-    """The shape of a conversation, and who watches it. Who changes it holds ``lock``."""
+    """The shape of a conversation and its watchers. Hold ``lock`` to change it."""
 
     def __init__(self, stored: StoredConversation, *, is_kept: bool = True) -> None:
-        """``is_kept``: the store knows it; a new one is kept with its first turn."""
+        """``is_kept``: the store has it; a new one is stored with its first turn."""
         self.info: ConversationInfo = stored.info
         self.branches: dict[int, Branch] = {branch.id: branch for branch in stored.branches}
         self.shown = stored.shown
         self.options: Options | None = stored.options
-        """The model and settings chosen for it, None before a choice was made."""
+        """The model and settings chosen for the conversation; None until a choice was made."""
         self.waiting: dict[str, Turn | None] = dict.fromkeys(stored.waiting)
         self.live: dict[str, Turn] = {}
         self.places: list[Callable[[], None]] = []
-        """What frees its places among the answers made at once (``Quotas.occupy``): one for each
-        that is being made. The next of those that wait takes over the place of the one before it.
+        """Callables that release its slots among the concurrent answers (``Quotas.occupy``).
+
+        One for each running answer. The next waiting turn reuses the slot of the one before it.
         """
         self.wanted = 0
-        """How many places there must be for a question that is on its way into the store."""
+        """Number of slots to reserve for a question that is being written to the store."""
         self.is_kept = is_kept
         self.is_deleted = False
         self.removals = 0
-        """How many turns were taken back: others are at their places."""
+        """Number of withdrawn turns; when it changes, turns have moved to other depths."""
         self.lock = asyncio.Lock()
         self._turns: WeakValueDictionary[str, Turn] = WeakValueDictionary()
         self._watchers: dict[object, Changed] = {}
 
     @property
     def id(self) -> str:
-        """Its name, which nobody can guess."""
+        """The conversation's unguessable id."""
         return self.info.id
 
     @property
     def title(self) -> str:
-        """What it is called."""
+        """The conversation's title."""
         return self.info.title
 
     @property
     def total(self) -> int:
-        """How many turns are shown."""
+        """Number of turns on the shown path."""
         return self.branches[self.shown].last + 1
 
     def settle(self) -> None:
-        """Free the places that no answer needs, neither one being made nor the next."""
+        """Release the slots that neither a running answer nor the next one needs."""
         is_next = bool(self.waiting) and not self.is_deleted
         needed = max(len(self.live), self.wanted, is_next)
         while len(self.places) > needed:
@@ -114,12 +115,15 @@ class Conversation:
         return tree.path(self.branches, self.shown)
 
     def siblings(self, turn: Turn) -> tuple[int, int]:
-        """Return the place of a turn among those that follow the same turn, and their number."""
+        """Return the index of a turn among its siblings, and their number.
+
+        Siblings are turns that follow the same turn.
+        """
         branches = tree.siblings(self.branches, turn.branch, turn.depth)
         return branches.index(turn.branch), len(branches)
 
     def shows(self, turn: Turn) -> bool:
-        """Whether a turn is on the shown path."""
+        """Return whether a turn is on the shown path."""
         return any(
             span.branch == turn.branch and span.first <= turn.depth <= span.last
             for span in self.path()
@@ -131,10 +135,11 @@ class Conversation:
         records: Iterable[TurnRecord],
         find: Callable[[str], Stream | None],
     ) -> list[Turn]:
-        """Return the turns of ``spans``, of which the store gave ``records``, as they are now.
+        """Return the turns of ``spans`` in their current state.
 
-        Turns that are known here stay the same objects, also those that the store does not have
-        yet; ``find`` knows streams that are in memory.
+        ``records`` are those that the store has. Turns already in memory stay the same objects,
+        including those that the store does not have yet. ``find`` returns a stream that is in
+        memory.
         """
         turns = {turn.id: turn for turn in (self.one(record, find) for record in records)}
         for turn in tuple(self._turns.values()):
@@ -144,15 +149,15 @@ class Conversation:
         return sorted(turns.values(), key=lambda turn: turn.depth)
 
     def known(self, turn_id: str) -> Turn | None:
-        """Return a turn that somebody holds already."""
+        """Return a turn that is already in memory, or None."""
         return self._turns.get(turn_id)
 
     def remember(self, turn: Turn) -> None:
-        """There is a new turn."""
+        """Register a new turn."""
         self._turns[turn.id] = turn
 
     def forget(self, turn: Turn) -> None:
-        """A turn was taken back; those after it move up."""
+        """Remove a withdrawn turn; the turns after it on its branch move up."""
         self.removals += 1
         del self._turns[turn.id]
         for other in tuple(self._turns.values()):
@@ -160,7 +165,10 @@ class Conversation:
                 other.depth -= 1
 
     def watch(self, changed: Changed) -> Callable[[], None]:
-        """Call ``changed``, which must be cheap, at each change; returns what ends that."""
+        """Call ``changed`` on each change; returns a function that unsubscribes.
+
+        ``changed`` must be cheap.
+        """
         key = object()
         self._watchers[key] = changed
 
@@ -170,12 +178,12 @@ class Conversation:
         return unwatch
 
     def changed(self, turn_id: str | None = None) -> None:
-        """Tell everybody who watches."""
+        """Notify all watchers."""
         for tell in tuple(self._watchers.values()):
             tell(turn_id)
 
     def one(self, record: TurnRecord, find: Callable[[str], Stream | None]) -> Turn:
-        """Return the turn of ``record`` as it is now."""
+        """Return the turn of ``record`` in its current state."""
         if turn := self._turns.get(record.id):
             return turn
         turn = Turn(
@@ -199,6 +207,6 @@ class Conversation:
 
 
 def title_of(question: str) -> str:
-    """Return the first words of a question."""
+    """Return a title made of the first words of a question."""
     words = " ".join(question.split())
     return words if len(words) <= TITLE_CHARS else words[: TITLE_CHARS - 1] + "…"

@@ -1,7 +1,7 @@
-"""All conversations as files in a folder, one file each; of several owners in a folder each.
+"""Exports all conversations into a folder, one file each; several owners get a folder each.
 
-Titles and names of owners may mean harm: what a file is called is made of what is harmless
-everywhere, and never twice the same.
+Titles and names of owners may be hostile: file names are built from characters that are safe on
+every platform, and are unique.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from wireside.errors import WiresideError
 from wireside.ports import Store
 
 MAX_NAME_BYTES = 200
-"""Of a name without its extension: file systems take 255 bytes, some fewer."""
+"""Maximum length of a name without its extension: file systems allow 255 bytes, some fewer."""
 
 NOBODY = "without owner"
 
@@ -28,7 +28,7 @@ _PART = ".wireside-export"
 
 
 class ExportError(WiresideError):
-    """The files can't be written; the sentence says why and what to do."""
+    """The files can't be written; the message says why and what to do."""
 
 
 async def export_all(
@@ -39,10 +39,19 @@ async def export_all(
     new_exporter: Callable[[], Exporter],
     on_progress: Callable[[int, int], None],
 ) -> int:
-    """Write ``conversations``, ids with their owners, into ``folder``, which is new or empty;
-    returns how many there were still. ``owners`` has their names; without any, no folders are made.
+    """Write conversations into ``folder``, which must be new or empty.
 
-    The files are there when all are whole; after a failure none is. Raises ``ExportError``.
+    The files appear once all are complete; after an error there are none.
+
+    Args:
+        conversations: ids of conversations, each with the id of its owner.
+        owners: names of owners by id; if empty, no folders are created per owner.
+
+    Returns:
+        The number of conversations that still existed.
+
+    Raises:
+        ExportError: the files can't be written.
     """
     count = 0
     try:
@@ -66,7 +75,7 @@ async def export_all(
 async def _export(store: Store, conversation_id: str, exporter: Exporter, place: _Place) -> bool:
     stored = await store.conversation(conversation_id)
     if stored is None:
-        return False  # deleted since the list was made
+        return False  # deleted since the list was read
     conversation = Conversation(stored)
     is_json = isinstance(exporter, JsonExport)
     with place.create(exporter.file_name(stored.info.title)) as file:
@@ -82,13 +91,13 @@ async def _export(store: Store, conversation_id: str, exporter: Exporter, place:
 
 
 class _Names:
-    """Names in one folder, none twice: some file systems see no difference between cases."""
+    """Unique names in one folder, compared without case: some file systems ignore it."""
 
     def __init__(self) -> None:
         self._taken: dict[str, int] = {}
 
     def free(self, name: str, extension: str = "") -> str:
-        """Return ``name``, harmless, short enough, and with a number if it was taken before."""
+        """Return a safe and unique form of ``name``, cut and numbered where needed."""
         stem = _cut(safe_name(name))
         key = stem.casefold()
         while True:
@@ -102,7 +111,7 @@ class _Names:
 
 
 class _Place:
-    """A folder, and the names in it."""
+    """A folder and the names used in it."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -110,17 +119,17 @@ class _Place:
         folder.mkdir(exist_ok=True, mode=0o700)
 
     def create(self, file_name: str) -> IO[str]:
-        """Make a file for its user alone."""
+        """Create a file with permissions for its user alone."""
         stem, dot, extension = file_name.rpartition(".")
         name = self._names.free(stem, dot + extension)
         handle = os.open(self._folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        # a file has the lines that were written, on every system
+        # newlines are written unchanged on every platform
         return os.fdopen(handle, "w", encoding="utf-8", errors="replace", newline="")
 
 
 @contextlib.contextmanager
 def _filled(folder: Path) -> Iterator[Path]:
-    """Yield a folder inside ``folder``; what was made there is moved up at the end."""
+    """Yield a temporary folder inside ``folder``; its files are moved up on success."""
     is_new = not folder.exists()
     if not is_new and (not folder.is_dir() or any(folder.iterdir())):
         raise ExportError(f"{folder} is not empty. Name a folder that is, or a new one.")

@@ -1,7 +1,8 @@
-"""Formulas in exported pages: what draws them without the internet.
+"""Formulas in exported pages: the styles, fonts and scripts that render them offline.
 
-The scripts are those of the chat page (``assets/math.js``, ``assets/katex/``). A policy names them
-by their hashes, so that no other script runs; without scripts the page shows the formulas' source.
+The scripts are those of the chat page (``assets/math.js``, ``assets/katex/``). The page's policy
+lists them by hash, so that no other script runs; without scripts the page shows the formulas'
+source.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _RARE_FONTS = {
     "KaTeX_Script": ("scr",),
     "KaTeX_Typewriter": ("tt", "verb"),
 }
-"""Fonts that only some commands use, by a part of the commands' names; the others are in always."""
+"""Fonts used by only some commands, by parts of the commands' names; others are always included."""
 
 
 class ExportedFormulas:
@@ -41,7 +42,7 @@ class ExportedFormulas:
         self._rare: set[str] = set()
 
     def add(self, html: str) -> None:
-        """Take in the HTML of an answer."""
+        """Scan the HTML of an answer for formulas."""
         if _MARK not in html:
             return
         self._has_formula = True
@@ -51,7 +52,7 @@ class ExportedFormulas:
                 self._rare.add(font)
 
     def html(self) -> str:
-        """Return styles, fonts and scripts for the end of the page; nothing without a formula."""
+        """Return styles, fonts and scripts for the end of the page; "" without a formula."""
         if not self._has_formula:
             return ""
         names = [name for name in _SCRIPTS if self._has_chemistry or "mhchem" not in name]
@@ -74,13 +75,13 @@ class ExportedFormulas:
 
 
 def _is_of(name: str, rare: str) -> bool:
-    """Whether a font is a rare one, or one of a rare family."""
+    """Return whether a font is a rare one, or belongs to a rare family."""
     return name == rare if "-" in rare else name.partition("-")[0] == rare
 
 
 @lru_cache(maxsize=1)
 def script_sources() -> str:
-    """Return the sources of scripts that a page's Content-Security-Policy allows."""
+    """Return the script sources for a page's Content-Security-Policy."""
     digests = (b64encode(sha256(_text(name).encode()).digest()).decode() for name in _SCRIPTS)
     return " ".join(f"'sha256-{digest}'" for digest in digests)
 

@@ -1,13 +1,14 @@
 """Reads the exports of other chat products: Claude, Open WebUI, LibreChat, DeepSeek.
 
-Pure. Each reader turns one parsed conversation of a file into messages in a tree; ``importing``
-makes turns of them. The input may be hostile: every value is checked, nothing recurses over it.
+Pure. Each reader turns one parsed conversation of a file into a tree of messages, from which
+``importing`` builds turns. The input may be hostile: every value is checked, and nothing recurses
+over it.
 
 Formats (none has a published specification; these are the shapes of real exports):
 
 - Claude: ``chat_messages`` in order, or a tree by ``parent_message_uuid``; each has content blocks.
-- Open WebUI: ``chat.history.messages`` by id, each with ``parentId``; reasoning and tool calls
-  are in the text as ``<details type="reasoning">`` and ``<details type="tool_calls">``.
+- Open WebUI: ``chat.history.messages`` by id, each with ``parentId``; reasoning and tool calls are
+  in the text as ``<details type="reasoning">`` and ``<details type="tool_calls">``.
 - LibreChat: ``messages``, flat with ``parentMessageId``, or nested with ``children``.
 - DeepSeek: ``mapping`` as in ChatGPT's export, messages with ``fragments`` or only ``content``.
 """
@@ -32,7 +33,7 @@ from wireside.messages import (
 )
 
 MAX_NAME_CHARS = 200
-"""Of a file, a model or a tool."""
+"""Maximum length of the name of a file, a model or a tool."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,14 +41,14 @@ class ForeignMessage:
     """One message of an export.
 
     Attributes:
-        key: the file's name of the message.
+        key: id of the message in the file.
         parent: key of the message before it, None at a root.
-        question: the text of a person's message; None for an answer.
-        entries: the parts of an answer, in order.
-        time: as the file has it, a number or a text; None where it has none.
-        model: the model that answered, "" where the file does not say.
+        question: text of a user's message; None for an answer.
+        entries: parts of an answer, in order.
+        time: as in the file, a number or a string; None if missing.
+        model: model that answered, "" if the file does not say.
         reason: how the answer ended.
-        left_out: parts that are not kept, since a text can't show them.
+        left_out: number of parts that are dropped, since text can't represent them.
     """
 
     key: str
@@ -62,7 +63,7 @@ class ForeignMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForeignConversation:
-    """One conversation of an export. ``current`` is the key of the last message that is shown."""
+    """One conversation of an export. ``current`` is the key of the last shown message."""
 
     messages: list[ForeignMessage]
     current: object = None
@@ -79,7 +80,7 @@ Reader = Callable[[Mapping[str, Any]], ForeignConversation]
 
 
 def reader_for(value: Mapping[str, Any]) -> Reader | None:
-    """Return the reader of a conversation, None where it is of no format known here."""
+    """Return the reader for a conversation, or None if its format is not known here."""
     if isinstance(value.get("chat_messages"), list):
         return read_claude
     chat = value.get("chat")
@@ -272,7 +273,7 @@ def _open_webui_message(one: dict[str, Any], key: str, parent: str | None) -> Fo
 
 
 def _open_webui_entries(text: str) -> Iterator[Entry]:
-    """Yield the parts of an answer; folded reasoning and tool calls become parts of their own."""
+    """Yield the parts of an answer; folded reasoning and tool calls become separate parts."""
     at = 0
     has_text = False
     for number, match in enumerate(_DETAILS.finditer(text)):
@@ -390,7 +391,7 @@ def _librechat_part(part: dict[str, Any], before: list[Entry]) -> Entry | None:
 
 
 def _value_of(value: object) -> str:
-    """Return a text that may stand in an object as its ``value``."""
+    """Return a string, which may be wrapped in an object as its ``value``."""
     return as_text(value) or as_text(as_dict(value).get("value"))
 
 
@@ -494,7 +495,7 @@ def _has_fragments(mapping: Mapping[str, Any]) -> bool:
     return any(isinstance(as_dict(one.get("message")).get("fragments"), list) for one in nodes)
 
 
-# ---- what all need -----------------------------------------------------------------------------
+# ---- shared helpers ----------------------------------------------------------------------------
 
 _REASONS: dict[str, FinishReason] = {
     "length": "length",
@@ -512,17 +513,17 @@ _REASONS: dict[str, FinishReason] = {
 
 
 def reason_of(value: object) -> FinishReason:
-    """Return why an answer ended; what is not known is a plain stop."""
+    """Return why an answer ended; an unknown reason counts as ``stop``."""
     return _REASONS.get(value.lower(), "stop") if isinstance(value, str) else "stop"
 
 
 def _with_files(text: str, files: list[Any]) -> str:
-    """Return a text with the names of the files that came with it."""
+    """Return a text with marks for the files attached to it."""
     return "\n\n".join(part for part in (text, *file_marks(files)) if part)
 
 
 def file_marks(files: list[Any]) -> list[str]:
-    """Return a mark for each attached file; their content is not in the export's text."""
+    """Return a mark for each attached file; the export does not contain their content as text."""
     marks: dict[str, None] = {}
     for one in files:
         file = as_dict(one)
@@ -542,7 +543,7 @@ def file_marks(files: list[Any]) -> list[str]:
 
 
 def _sources(found: list[Any]) -> str:
-    """Return a list of links, "" where nothing has an address."""
+    """Return a Markdown list of links and names; "" if there are none."""
     lines: dict[str, None] = {}
     for one in found:
         source = as_dict(one)
@@ -558,7 +559,7 @@ def _sources(found: list[Any]) -> str:
 
 
 def _text_after(text: str, before: list[Entry]) -> Entry | None:
-    """Return a text as a part, apart from the text before it."""
+    """Return a text as a part, separated from text before it by a blank line."""
     if not text:
         return None
     has_text = any(isinstance(entry, TextDelta) for entry in before)
@@ -570,7 +571,7 @@ def _reasoning(text: str) -> Entry | None:
 
 
 def _seconds(value: object) -> object:
-    """Return a time in seconds where it is in milliseconds or less."""
+    """Convert a time in milliseconds, microseconds or nanoseconds to seconds."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         for _ in range(3):
             if value > 1e11:

@@ -1,4 +1,4 @@
-"""What a model is given of a conversation: as many of the last messages as the limits allow."""
+"""Selects the context for a model: as many of the latest messages as the limits allow."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from wireside.messages import Message
 
 @dataclass(frozen=True, slots=True)
 class HistoryLimit:
-    """How much of a conversation a model is given, the new question included."""
+    """Limits on the context that a model gets, the new question included."""
 
     messages: int = 40
     chars: int = 48_000
 
 
 def recent(history: Sequence[Message], limit: HistoryLimit) -> tuple[Message, ...]:
-    """Return the end of ``history`` within ``limit``, from a user's message on.
+    """Return the end of ``history`` that fits ``limit``, starting with a user's message.
 
-    The last message always stays, however long: if it does not fit, the model must say so.
+    The last message is always included, however long: if it does not fit, the model must report
+    that.
     """
     chars = 0
     start = len(history)
@@ -35,18 +36,18 @@ def recent(history: Sequence[Message], limit: HistoryLimit) -> tuple[Message, ..
 
 
 class Transcript:
-    """The context of a level 1 connection: questions with their answers, bounded, not stored."""
+    """The context of a level 1 connection: questions and answers, bounded and not stored."""
 
     def __init__(self, limit: HistoryLimit) -> None:
         self._limit = limit
         self._messages: tuple[Message, ...] = ()
 
     def asking(self, question: str) -> tuple[Message, ...]:
-        """Return the context to ask ``question`` in; it is not remembered yet."""
+        """Return the context in which to ask ``question``, without remembering it yet."""
         return recent((*self._messages, Message("user", question)), self._limit)
 
     def add(self, question: str, answer: str) -> None:
-        """Remember a turn. One without an answer would only confuse the model."""
+        """Remember a turn. One without an answer is dropped: it would only confuse the model."""
         if answer:
             turn = (Message("user", question), Message("assistant", answer))
             self._messages = recent((*self._messages, *turn), self._limit)

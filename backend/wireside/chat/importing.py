@@ -1,11 +1,12 @@
-"""Reads conversations from files: our own JSON, and the exports of ChatGPT, Claude, Open WebUI,
-LibreChat and DeepSeek, as JSON or as a ``.zip``.
+"""Reads conversations from files: our own JSON and exports of other products, as JSON or ``.zip``.
 
-Pure; a large file takes seconds, so call ``read`` in a thread. Whoever wrote the file may mean
-harm: everything in it is checked and bounded, no name in it becomes a path, and every id is made
-new, so that nothing that is here can be overwritten or guessed. A few bytes of an archive may be
-millions of turns, and a tree may say the same text again and again: so what comes out is bounded
-over the whole file, not only what goes in.
+Supported products are ChatGPT, Claude, Open WebUI, LibreChat and DeepSeek.
+
+Pure; a large file takes seconds, so call ``read`` in a thread. The author of a file may be hostile:
+everything in it is checked and bounded, no name in it becomes a path, and every id is replaced, so
+that existing data can't be overwritten or guessed. A few bytes of an archive may expand to millions
+of turns, and a tree may repeat the same text again and again: so the output is bounded over the
+whole file, not only the input.
 """
 
 from __future__ import annotations
@@ -49,31 +50,37 @@ from wireside.messages import (
 from wireside.records import Branch, ConversationInfo, Feedback, Segment, TitleSource, TurnRecord
 
 MAX_BYTES = 256 * 1024 * 1024
-"""Of a file, and of what is packed in it."""
+"""Maximum size of a file, and of its unpacked content."""
 
 MAX_CONVERSATIONS = 20_000
 MAX_TURNS = 200_000
-"""Of all conversations."""
+"""Maximum number of turns in all conversations of a file."""
 
 MAX_PARTS = 1_000_000
-"""Pieces of all answers: branches of ChatGPT's trees share theirs."""
+"""Maximum number of pieces in all answers: branches of ChatGPT's trees share theirs."""
 
 MAX_CHARS = 256 * 1024 * 1024
-"""Of all questions and answers, for the same reason."""
+"""Maximum length of all questions and answers, for the same reason."""
 
 MAX_ENTRIES = 100_000
-"""Files in an archive."""
+"""Maximum number of files in an archive."""
 
 MAX_VALUES = 8_000_000
-"""Values in a JSON text: its conversations are found at 80 bytes each, if they are one value."""
+"""Maximum number of values in a JSON text.
+
+Locating conversations costs 80 bytes each, and each may be a single value.
+"""
 
 MAX_VALUES_OF_ONE = 3_000_000
 MAX_BYTES_OF_ONE = 128 * 1024 * 1024
-"""Of one conversation: its values are in memory, at 200 bytes each or at four a character."""
+"""Maximum size of one conversation.
+
+Its values are in memory, at 200 bytes per value or four per character.
+"""
 
 MAX_TITLE_CHARS = 200
 MAX_NAME_CHARS = 200
-"""Of a model or a tool."""
+"""Maximum length of the name of a model or a tool."""
 
 MAX_TAGS = 20
 MAX_TAG_CHARS = 40
@@ -99,13 +106,14 @@ class Imported:
     shown: int
     turns: tuple[TurnRecord, ...]
     passed_over: int = 0
-    """What is left out: turns with nothing in them, and parts that a text can't show."""
+    """Number of omitted items: turns without content, and parts that text can't represent."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImportResult:
-    """What a file gave. ``passed_over`` counts conversations that can't be read, and turns in which
-    there is nothing.
+    """The conversations of a file.
+
+    ``passed_over`` counts unreadable conversations and the items omitted from the others.
     """
 
     conversations: tuple[Imported, ...]
@@ -114,7 +122,7 @@ class ImportResult:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A turn of a file, before its place is known. ``parent`` and ``key`` are the file's names."""
+    """A turn of a file before it is placed. ``key`` and ``parent`` are ids in the file."""
 
     key: str
     parent: str | None
@@ -126,7 +134,7 @@ class Node:
 
 
 def read(data: bytes, *, new_id: NewId, now: float) -> ImportResult:
-    """Return the conversations of a file, all at once. See ``conversations``."""
+    """Return all conversations of a file. See ``conversations``."""
     found = list(conversations(data, new_id=new_id, now=now))
     return ImportResult(
         tuple(imported for imported in found if imported is not None), sum(map(passed_over, found))
@@ -134,12 +142,15 @@ def read(data: bytes, *, new_id: NewId, now: float) -> ImportResult:
 
 
 def conversations(data: bytes, *, new_id: NewId, now: float) -> Iterator[Imported | None]:
-    """Go through the conversations of a file, None for one that can't be read; each is made when
-    its turn has come. ``now`` is in seconds since 1970: no time is later.
+    """Iterate over the conversations of a file; None stands for an unreadable one.
 
-    Raises ``BadMessage`` with a sentence for a person when the file is of no known kind, is too
-    large, or none of its conversations can be read, maybe as late as at the end: who stores them as
-    they come goes through them once before.
+    Each conversation is built when it is requested. ``now`` is in seconds since 1970; later times
+    are cut to it.
+
+    Raises:
+        BadMessage: the file is of no known format or too large, or none of its conversations can be
+            read; the message is written for users. It may be raised as late as at the end, so
+            iterate once before storing conversations as they come.
     """
     if len(data) > MAX_BYTES:
         raise _too_large()
@@ -156,32 +167,33 @@ def conversations(data: bytes, *, new_id: NewId, now: float) -> Iterator[Importe
             imported = _attempt(make, raw, new_id, now, room)
             is_any_read = is_any_read or imported is not None
             yield imported
-            del imported  # or it would be held while the next one is made
+            del imported  # releases it while the next one is built
     if count and not is_any_read:
         raise BadMessage(f"No conversation in the file can be read. {EXPECTED}")
 
 
 def passed_over(imported: Imported | None) -> int:
-    """Return how much of a conversation is left out: all of it, or some turns."""
+    """Return the number of omitted items of a conversation; 1 for an unreadable one."""
     return 1 if imported is None else imported.passed_over
 
 
 class TooMuch(BadMessage):
-    """The file has more than is taken, in all: it is refused, where a conversation that is odd by
-    itself is passed over.
+    """The file exceeds a limit as a whole.
+
+    The file is rejected, whereas a single malformed conversation is skipped.
     """
 
 
 @dataclass(slots=True)
 class Room:
-    """What is left for the conversations of a file."""
+    """The remaining limits for the conversations of a file."""
 
     turns: int = field(default_factory=lambda: MAX_TURNS)
     parts: int = field(default_factory=lambda: MAX_PARTS)
     chars: int = field(default_factory=lambda: MAX_CHARS)
 
     def take(self, *, turns: int = 0, parts: int = 0, chars: int = 0) -> None:
-        """Raises ``TooMuch``."""
+        """Subtract from the limits. Raises ``TooMuch``."""
         self.turns -= turns
         self.parts -= parts
         self.chars -= chars
@@ -205,9 +217,9 @@ def _chars(entry: Entry) -> int:
 def place(nodes: Sequence[Node]) -> tuple[list[tuple[Node, int, int]], tuple[Branch, ...]]:
     """Return each node with its branch and depth, by branch, then depth, and the branches.
 
-    Of the nodes after one node the first in ``nodes`` goes on on its branch; each other one begins
-    a branch, in their order. Nodes with an unknown parent are roots. Of several nodes with one key
-    the first counts; nodes that only lead to each other are left out.
+    Of the children of a node, the first in ``nodes`` continues its branch; each other one starts a
+    new branch, in order. Nodes with an unknown parent are roots. Of several nodes with the same
+    key, only the first is used; nodes in a cycle are omitted.
     """
     by_key: dict[str, int] = {}
     for index, node in enumerate(nodes):
@@ -220,7 +232,7 @@ def place(nodes: Sequence[Node]) -> tuple[list[tuple[Node, int, int]], tuple[Bra
 
     places: dict[int, tuple[int, int]] = {}
     branches: list[Branch] = []
-    # the earliest of all whose parent has its place: a branch is made after the one it leaves
+    # The earliest of all nodes whose parent is placed: a branch is created after its parent.
     ready: list[tuple[int, int | None]] = [(index, None) for index in follow.get(None, [])]
     while ready:
         index, parent = heappop(ready)
@@ -243,7 +255,7 @@ def place(nodes: Sequence[Node]) -> tuple[list[tuple[Node, int, int]], tuple[Bra
 
 @dataclass(slots=True)
 class _Said(Generic[M]):
-    """A message that is shown. ``above`` is the one before it that is shown."""
+    """A shown message. ``above`` is the shown message before it."""
 
     key: str
     above: _Said[M] | None
@@ -251,9 +263,9 @@ class _Said(Generic[M]):
     message: M
     time: float
     is_end: bool = True
-    """Whether a turn ends with it: no part of an answer follows it, or a question does."""
+    """Whether a turn ends here: no part of an answer follows, or a question does."""
     after: _Said[M] | None = None
-    """The last part of an answer that follows it."""
+    """The last of the parts of an answer that follow it."""
 
 
 # ---- the file ----------------------------------------------------------------------------------
@@ -266,7 +278,7 @@ _Top = list[msgspec.Raw] | dict[str, msgspec.Raw]
 def _attempt(
     make: Make, raw: msgspec.Raw, new_id: NewId, now: float, room: Room
 ) -> Imported | None:
-    """Return a conversation, None when it can't be one. Raises ``TooMuch``."""
+    """Return a conversation, or None if it is malformed. Raises ``TooMuch``."""
     try:
         value = None if _is_too_large(raw) else _value(raw)
         return make(value, new_id, now, room) if isinstance(value, dict) else None
@@ -284,7 +296,7 @@ def _is_too_large(raw: msgspec.Raw) -> bool:
 
 
 def _has_more_values(text: bytes, limit: int) -> bool:
-    """Whether a JSON text has more values than that; what is in its strings is none."""
+    """Return whether a JSON text has more than ``limit`` values; string contents don't count."""
     if text.count(b",") + text.count(b"[") + text.count(b"{") <= limit:
         return False
     counted = 0
@@ -296,11 +308,11 @@ def _has_more_values(text: bytes, limit: int) -> bool:
 
 
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"?|([,\[{])', re.DOTALL)
-"""A string, even one that never ends, or (the group) what a value follows."""
+"""A string, even an unterminated one, or (the group) a character after which a value follows."""
 
 
 def _conversations(text: bytes) -> Iterator[tuple[Make, msgspec.Raw]]:
-    """Go through the conversations of a JSON text; each is parsed when its turn has come."""
+    """Iterate over the conversations of a JSON text; each is parsed when it is requested."""
     text = text.removeprefix(b"\xef\xbb\xbf")
     if _has_more_values(text, MAX_VALUES):
         raise TooMuch(f"There is too much in the file. {PARTS}")
@@ -317,7 +329,7 @@ def _conversations(text: bytes) -> Iterator[tuple[Make, msgspec.Raw]]:
 
 
 FOREIGN_KEYS = frozenset({"mapping", "chat_messages", "chat", "history", "messages"})
-"""One of these is in each conversation of another product's export."""
+"""Each conversation of another product's export has one of these keys."""
 
 
 def _from_elsewhere(value: dict[str, Any], new_id: NewId, now: float, room: Room) -> Imported:
@@ -361,7 +373,7 @@ def _from_foreign(found: ForeignConversation, new_id: NewId, now: float, room: R
 def _said_in(
     messages: Sequence[ForeignMessage], fallback: float, now: float
 ) -> tuple[list[_Said[ForeignMessage]], dict[str, _Said[ForeignMessage] | None]]:
-    """Return the messages, parents first; of several with one key the first counts."""
+    """Return the messages, parents first; of several with the same key, the first is used."""
     by_key = {one.key: one for one in reversed(messages)}
     follow: dict[str | None, list[str]] = {}
     for key, one in reversed(by_key.items()):
@@ -387,7 +399,7 @@ def _said_in(
 
 
 def _joined(chain: list[_Said[ForeignMessage]], model: str, new_id: NewId) -> Segment | None:
-    """Return the parts of an answer as one segment; all states of a tool call share a number."""
+    """Return the parts of an answer as one segment; all states of a tool call get the same id."""
     if not chain:
         return None
     entries: list[Entry] = []
@@ -420,8 +432,9 @@ def _ours(whole: Mapping[str, msgspec.Raw]) -> list[msgspec.Raw]:
 
 
 def _cut(text: bytes) -> _Top:
-    """Return what a JSON text has at its top, unparsed. Halves of surrogate pairs become U+FFFD:
-    they are no reason to lose a conversation.
+    """Return the top level of a JSON text, its values unparsed.
+
+    Unpaired surrogates become U+FFFD: they are no reason to lose a conversation.
     """
     top: _Top
     try:
@@ -434,7 +447,7 @@ def _cut(text: bytes) -> _Top:
 _SURROGATE = re.compile(
     rb"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
 )
-"""An escaped backslash, a pair, or (the group) a half without the other."""
+"""An escaped backslash, a pair, or (the group) an unpaired half."""
 
 
 def _mended(match: re.Match[bytes]) -> bytes:
@@ -449,8 +462,8 @@ def _value(raw: msgspec.Raw) -> Any:
 
 
 def _unpacked(data: bytes) -> Iterator[bytes]:
-    """Go through the JSON texts of an archive: inflated in steps, never more than ``MAX_BYTES``."""
-    # each entry of the directory begins with this: counted before anything is made of it
+    """Iterate over the JSON texts of an archive, inflating ``MAX_BYTES`` in total at most."""
+    # signature of a directory entry: counted before the directory is parsed
     if data.count(b"PK\x01\x02") > MAX_ENTRIES:
         raise BadMessage(f"The archive has more than {MAX_ENTRIES:,} files.")
     try:
@@ -475,7 +488,7 @@ def _unpacked(data: bytes) -> Iterator[bytes]:
 
 
 def _wanted(entries: Iterable[zipfile.ZipInfo]) -> list[zipfile.ZipInfo]:
-    """Return the archive's conversations; a large export is cut into several files."""
+    """Return the conversation files of an archive; large exports are split into several."""
     wanted: dict[str, zipfile.ZipInfo] = {}
     for entry in entries:
         if re.search(r"(^|/)conversations(-\d{1,4})?\.json$", entry.filename):
@@ -495,7 +508,7 @@ def _inflated(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, limit: int) -> b
     with archive.open(entry) as packed:
         while piece := packed.read(1 << 20):
             text += piece
-            if len(text) > limit:  # what the directory says of its size may be a lie
+            if len(text) > limit:  # the size in the directory is not trustworthy
                 raise _too_large()
     return bytes(text)
 
@@ -610,7 +623,7 @@ def _our_end(value: dict[str, Any]) -> End:
         "cancelled": "cancelled",
         "content_filter": "content_filter",
     }
-    # without a reason it was still growing when the file was written
+    # without a reason, the answer was still running when the file was written
     reason = value.get("reason")
     return End(reasons.get(reason if isinstance(reason, str) else None, "interrupted"), None, usage)
 
@@ -639,9 +652,10 @@ def _feedback(value: dict[str, Any]) -> Feedback | None:
 
 # ---- ChatGPT's export --------------------------------------------------------------------------
 #
-# A conversation is a tree of messages: "mapping" has the nodes by id, each with "parent",
-# "children" and "message", or null. A question has several messages after it when it was answered
-# anew, an answer is a chain of messages of assistant and tools, and some messages are not shown.
+# A conversation is a tree of messages: "mapping" holds the nodes by id, each with "parent",
+# "children" and "message", which may be null. A question that was answered again has several
+# messages after it, an answer is a chain of assistant and tool messages, and some messages are not
+# shown.
 
 
 def _from_chatgpt(value: dict[str, Any], new_id: NewId, now: float, room: Room) -> Imported:
@@ -678,8 +692,10 @@ def _from_chatgpt(value: dict[str, Any], new_id: NewId, now: float, room: Room) 
 def _said(
     mapping: dict[str, Any], fallback: float, now: float
 ) -> tuple[list[_Said[dict[str, Any]]], dict[str, _Said[dict[str, Any]] | None]]:
-    """Return the shown messages, each after the one above it, and for every node that is reached
-    from a root the last one that is shown on the way to it, itself included.
+    """Return the shown messages, parents first, and the nearest shown message of each node.
+
+    The nearest one of a node that is reachable from a root is the last shown message on the path to
+    it, itself included.
     """
     follow = _children(mapping)
     said: list[_Said[dict[str, Any]]] = []
@@ -713,12 +729,12 @@ def _find_ends(said: Sequence[_Said[M]]) -> None:
 
 
 def _children(mapping: dict[str, Any]) -> dict[str | None, list[str]]:
-    """Return which nodes follow which; None leads to those that follow none."""
+    """Return the children of each node; the key None has the roots."""
     parents: dict[str, str | None] = {}
     for key, node in mapping.items():
         parent = node.get("parent") if isinstance(node, dict) else None
         parents[key] = parent if isinstance(parent, str) and parent in mapping else None
-    for key, node in mapping.items():  # older files leave some parents out
+    for key, node in mapping.items():  # older files omit some parents
         for child in as_list(node.get("children")) if isinstance(node, dict) else ():
             if isinstance(child, str) and child in parents and parents[child] is None:
                 parents[child] = key if child != key else None
@@ -735,7 +751,7 @@ def _turns_of(
     new_id: NewId,
     room: Room,
 ) -> list[Node]:
-    """Return a turn for each end, with all parts of its answer, in the order of their time."""
+    """Return a turn for each end, with all parts of its answer, ordered by time."""
     ends = sorted((here for here in said if here.is_end), key=lambda here: here.time)
     nodes: list[Node] = []
     for end in ends:
@@ -798,7 +814,7 @@ def _answer(chain: list[_Said[dict[str, Any]]], model: str, new_id: NewId) -> Se
 
 
 def _shown_end(here: _Said[M] | None) -> str | None:
-    """Return where the turn ends that a message belongs to."""
+    """Return the key of the message that ends the turn of a message."""
     while here is not None and not here.is_end:
         here = here.after
     return here.key if here else None
@@ -818,7 +834,7 @@ def _role(message: dict[str, Any]) -> str:
 
 
 def _content(message: dict[str, Any]) -> str:
-    """Return what a message says; what can't be in a text is named in brackets."""
+    """Return the text of a message; content that text can't represent is named in brackets."""
     content = as_dict(message.get("content"))
     parts = [_piece(part) for part in as_list(content.get("parts"))]
     if not any(parts):
@@ -834,7 +850,7 @@ def _content(message: dict[str, Any]) -> str:
 
 
 def _other_text(content: dict[str, Any]) -> list[str]:
-    """Return the texts of a content that has no parts: quotes, pages, output of programs."""
+    """Return the texts of a content without parts: quotes, web pages, program output."""
     names = ("title", "url", "text", "result", "output_str", "snippet", "summary", "content")
     found = [as_text(content.get(name)) for name in names]
     kind = as_text(content.get("content_type"))
@@ -844,7 +860,7 @@ def _other_text(content: dict[str, Any]) -> list[str]:
 
 
 def _parts_left_out(message: dict[str, Any]) -> int:
-    """Return 1 where a message holds something of which nothing is kept."""
+    """Return 1 if a message has content of which nothing is kept, else 0."""
     content = as_dict(message.get("content"))
     empty: tuple[object, ...] = (None, "", [], {}, False)
     known = ("content_type", "language", "response_format_name", "source_analysis_msg_id")
@@ -863,24 +879,26 @@ def _reason_of(message: dict[str, Any]) -> FinishReason:
 
 
 _MARK = re.compile("\ue200([^\ue200\ue201]*)\ue201")
-"""Marks in characters for private use, which ChatGPT's page draws. Two that begin one are not in
-one: a text of nothing else would be gone through from each of them again.
+"""Marks in private-use characters, which ChatGPT's page renders.
+
+A mark does not contain a second start character: otherwise a text of nothing but start characters
+would be scanned again from each of them.
 """
 
 _OLD_CITATION = re.compile("【[^【】]{0,200}†[^【】]{0,200}】")
 
 _REFERENCE = re.compile(r"turn\d+[a-z_]+\d+$|file[-_]\w+$|\d+$")
-"""What a mark points to, as opposed to what it shows."""
+"""Matches a field of a mark that is a reference, as opposed to visible text."""
 
 _POINTERS = frozenset(
     {"cite", "filecite", "navlist", "i", "image_group", "image", "video", "finance", "forecast"}
     | {"sports", "schedule", "standing", "products", "product", "map", "business", "memory"}
 )
-"""Kinds of marks that hold nothing but references: citations, pictures, widgets."""
+"""Kinds of marks that contain only references: citations, pictures, widgets."""
 
 
 def _without_marks(text: str, references: list[Any]) -> str:
-    """Return a text as a reader saw it: marks of names show the name, citations their sources."""
+    """Return a text as its reader saw it: marks show their name, citations their source."""
     if "\ue200" not in text and "【" not in text:
         return text
     shown: dict[str, str] = {}
@@ -902,7 +920,7 @@ def _without_marks(text: str, references: list[Any]) -> str:
 
 
 def _name_in(field: str) -> str:
-    """Return what a field of a mark shows: a text, or the name in ``["kind", "name", …]``."""
+    """Return the visible text of a mark's field: a text, or the name in ``["kind", "name", …]``."""
     if field.startswith(("[", "{")):
         try:
             value = msgspec.json.decode(field)
@@ -936,7 +954,7 @@ def _thoughts(content: dict[str, Any]) -> str:
     return "\n\n".join(piece for piece in found if piece)
 
 
-# ---- what both need ----------------------------------------------------------------------------
+# ---- shared helpers ----------------------------------------------------------------------------
 
 
 def _imported(
@@ -1000,9 +1018,10 @@ def _imported(
 def _with_something(
     nodes: Sequence[Node],
 ) -> tuple[Sequence[Node], Callable[[str | None], str | None]]:
-    """Leave out turns with neither a question nor an answer: what follows such a turn follows the
-    one before it. Returns the others, and what leads from a turn to the nearest of them above it,
-    itself included.
+    """Drop turns with neither a question nor an answer, and reattach their children.
+
+    Children of a dropped turn follow the turn before it. Returns the kept turns, and a function
+    from a turn's key to the nearest kept turn above it, itself included.
     """
     is_empty = [_is_empty(node) for node in nodes]
     if not any(is_empty):
@@ -1015,8 +1034,8 @@ def _with_something(
         while key in instead and key not in passed:
             passed.add(key)
             key = instead[key]
-        end = None if key in passed else key  # they only lead to each other
-        instead.update(dict.fromkeys(passed, end))  # the way is gone once
+        end = None if key in passed else key  # a cycle of empty turns
+        instead.update(dict.fromkeys(passed, end))  # visit each path only once
         return end
 
     kept = [
@@ -1034,7 +1053,7 @@ def _is_empty(node: Node) -> bool:
 
 
 def _no_answer(new_id: NewId, created_at: float) -> Segment:
-    """Return what stands for an answer that never came: it can be asked for again."""
+    """Return a placeholder for a missing answer, which can be requested again."""
     return Segment(new_id(), "", (), End("interrupted"), created_at=created_at)
 
 
@@ -1061,7 +1080,7 @@ def _count(value: object) -> int | None:
 
 
 def _time(value: object, fallback: float, now: float) -> float:
-    """Return seconds since 1970 of a number or an ISO 8601 text, no later than ``now``."""
+    """Return a number or an ISO 8601 string as seconds since 1970, no later than ``now``."""
     seconds = _number(value)
     if isinstance(value, str):
         try:

@@ -1,6 +1,6 @@
-"""All conversations: which there are, and those that are open now. What lists of them show.
+"""The conversations of an account: lists, search, changes, import and export.
 
-Every change is told to those who watch the list, so that all open pages show the same.
+Every change is sent to the watchers of the list, so that all open pages show the same state.
 """
 
 from __future__ import annotations
@@ -34,18 +34,20 @@ MAX_TWINS = 4
 """Conversations that began at one time with which one of a file is compared."""
 
 UNDO_S = 30.0
-"""How long a deletion can be taken back, in seconds."""
+"""How long a deletion can be undone, in seconds."""
 
 PAGE = 200
-"""Turns that are read at a time when a whole conversation is gone through."""
+"""Number of turns read at a time when a whole conversation is iterated."""
 
 MAX_TITLE_CHARS = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """What is deleted by itself: conversations that nobody has gone on with for ``days``, and those
-    beyond the ``count`` newest. None keeps all. Pinned ones stay.
+    """Which conversations are deleted automatically.
+
+    Those without a new turn for ``days``, and those beyond the ``count`` newest. None keeps all.
+    Pinned conversations are kept.
     """
 
     days: float | None = None
@@ -54,14 +56,14 @@ class Retention:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A conversation is new in the list, or looks different there."""
+    """A conversation was added to the list, or its entry has changed."""
 
     info: ConversationInfo
 
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """Conversations are deleted."""
+    """Conversations were deleted."""
 
     ids: tuple[str, ...]
     owner: str
@@ -69,7 +71,7 @@ class Gone:
 
 @dataclass(frozen=True, slots=True)
 class Answering:
-    """In which conversations of ``owner`` an answer is being made now."""
+    """The ids of all conversations of ``owner`` in which an answer is being generated."""
 
     ids: frozenset[str]
     owner: str
@@ -79,9 +81,10 @@ Change = Listed | Gone | Answering
 
 
 class Library:
-    """The conversations of the store, as ``caller`` may use them: others' are not there. Every
-    method belongs to the event loop, and raises ``StoreError`` when the store can't be read or
-    written, ``Forbidden`` where the caller may not do it.
+    """The conversations of the store, restricted to those of ``caller``.
+
+    All methods must be called on the event loop. They raise ``StoreError`` when the store can't be
+    read or written, and ``Forbidden`` when the caller lacks permission.
     """
 
     def __init__(
@@ -92,22 +95,22 @@ class Library:
         wall_clock: Clock,
         caller: Caller = LOCAL,
     ) -> None:
-        """``wall_clock`` gives seconds since 1970."""
+        """``wall_clock`` returns seconds since 1970."""
         self.caller = caller
         self.witness: Witness = Blind()
-        """Who keeps in mind what is deleted and exported."""
+        """Audit log of deletions and exports."""
         self._store = store
         self._tasks = tasks
         self._runner = runner
         self._now = wall_clock
         self._open: WeakValueDictionary[str, Conversation] = WeakValueDictionary()
         self._answering: dict[str, set[str]] = {}
-        """The conversations in which an answer is being made, by owner."""
+        """Conversations in which an answer is being generated, by owner."""
         self._watchers: dict[str, dict[object, Callable[[Change], None]]] = {}
-        """Who watches the list, by owner."""
+        """Watchers of the list, by owner."""
 
     def of(self, caller: Caller) -> Library:
-        """Return the same conversations as ``caller`` may use them."""
+        """Return a view of the same library for ``caller``."""
         library = copy(self)
         library.caller = caller
         return library
@@ -119,18 +122,18 @@ class Library:
     # ---- one conversation --------------------------------------------------------------------
 
     async def open(self, conversation_id: str) -> Conversation | None:
-        """Return the conversation of that id, None when the caller has none."""
+        """Return the conversation of that id, or None if the caller has none."""
         if conversation := self._open.get(conversation_id):
             is_there = not conversation.is_deleted and conversation.info.owner == self._owner
             return conversation if is_there else None
         stored = await self._store.conversation(conversation_id)
         if stored is None or stored.info.owner != self._owner:
             return None
-        # somebody else may have opened it while the store was asked
+        # another task may have opened it during the query
         return self._open.setdefault(conversation_id, Conversation(stored))
 
     def new(self) -> Conversation:
-        """Return a conversation that is kept with its first turn, under an unguessable id."""
+        """Return a conversation with an unguessable id; it is stored with its first turn."""
         now = self._now()
         info = ConversationInfo(new_name(), "", now, now, owner=self._owner)
         conversation = Conversation(
@@ -140,13 +143,13 @@ class Library:
         return conversation
 
     async def keep(self, conversation: Conversation) -> None:
-        """Put a new conversation into the store."""
+        """Store a new conversation."""
         if not conversation.is_kept:
             await self._store.create(conversation.info)
             conversation.is_kept = True
 
     async def turns(self, conversation: Conversation, first: int, last: int) -> list[Turn]:
-        """Return the shown turns of the depths ``first`` … ``last``, both included."""
+        """Return the shown turns at the depths ``first`` … ``last``, both included."""
         self.caller.require("read")
         spans = tree.clip(conversation.path(), first, last)
         if not spans or not conversation.is_kept:
@@ -155,7 +158,7 @@ class Library:
         return conversation.take(spans, records, self._runner.known)
 
     async def turn(self, conversation: Conversation, turn_id: str) -> Turn:
-        """Return a turn, on whatever branch. Raises ``NotFound``."""
+        """Return a turn of any branch. Raises ``NotFound``."""
         if turn := conversation.known(turn_id):
             return turn
         record = await self._store.turn(turn_id)
@@ -163,7 +166,7 @@ class Library:
             raise NotFound("This message is not in the conversation any more.")
         return conversation.one(record, self._runner.known)
 
-    # ---- what a list shows -------------------------------------------------------------------
+    # ---- lists of conversations --------------------------------------------------------------
 
     async def page(
         self,
@@ -182,17 +185,20 @@ class Library:
     async def search(
         self, query: str, *, cursor: int | None = None, limit: int = 30
     ) -> Sequence[Hit]:
-        """Return places where all words of ``query`` begin a word, the newest first."""
+        """Return places where each word of ``query`` begins a word, newest first."""
         self.caller.require("read")
         return await self._store.search(query, owner=self._owner, cursor=cursor, limit=limit)
 
     @property
     def answering(self) -> frozenset[str]:
-        """The conversations in which an answer is being made."""
+        """Ids of the conversations in which an answer is being generated."""
         return frozenset(self._answering.get(self._owner, ()))
 
     def watch(self, changed: Callable[[Change], None]) -> Callable[[], None]:
-        """Call ``changed``, which must be cheap, at each change; returns what ends that."""
+        """Call ``changed`` on each change; returns a function that unsubscribes.
+
+        ``changed`` must be cheap.
+        """
         key, owner = object(), self._owner
         self._watchers.setdefault(owner, {})[key] = changed
 
@@ -205,7 +211,7 @@ class Library:
         return unwatch
 
     def tell_answering(self, conversation: Conversation, is_answering: bool) -> None:
-        """An answer has begun, or none is being made any more."""
+        """Record whether an answer is being generated in a conversation, and notify watchers."""
         owner = conversation.info.owner
         ids = self._answering.setdefault(owner, set())
         before = len(ids)
@@ -219,7 +225,7 @@ class Library:
             self._tell(owner, Answering(frozenset(ids), owner))
 
     def touched(self, conversation: Conversation, at: float) -> None:
-        """A turn was added: the conversation is the newest now."""
+        """Record that a turn was added at ``at``: the conversation becomes the newest."""
         conversation.info = replace(conversation.info, updated_at=at)
         self._tell_of(conversation.info)
 
@@ -230,11 +236,11 @@ class Library:
         for tell in tuple(self._watchers.get(owner, {}).values()):
             tell(change)
 
-    # ---- what a person changes ---------------------------------------------------------------
+    # ---- changes by the user -----------------------------------------------------------------
 
     @whole
     async def create(self, title: str) -> ConversationInfo:
-        """Begin an empty conversation. Raises ``BadMessage``."""
+        """Create an empty conversation. Raises ``BadMessage``."""
         self.caller.require("chat")
         conversation = self.new()
         title = _title(title)
@@ -246,23 +252,23 @@ class Library:
     async def rename(
         self, conversation_id: str, title: str, *, source: TitleSource = "person"
     ) -> ConversationInfo:
-        """Give it another title. Raises ``NotFound``, ``BadMessage``."""
+        """Rename a conversation. Raises ``NotFound``, ``BadMessage``."""
         return await self._change(conversation_id, {"title": _title(title), "title_source": source})
 
     async def pin(self, conversation_id: str, is_pinned: bool) -> ConversationInfo:
-        """Keep it on top, or no more. Raises ``NotFound``."""
+        """Pin or unpin a conversation. Raises ``NotFound``."""
         return await self._change(
             conversation_id, {"pinned_at": self._now() if is_pinned else None}
         )
 
     async def archive(self, conversation_id: str, is_archived: bool) -> ConversationInfo:
-        """Put it away, or back. Raises ``NotFound``."""
+        """Archive or unarchive a conversation. Raises ``NotFound``."""
         return await self._change(
             conversation_id, {"archived_at": self._now() if is_archived else None}
         )
 
     async def tag(self, conversation_id: str, tags: Sequence[str]) -> ConversationInfo:
-        """Set its tags. Raises ``NotFound``, ``BadMessage``."""
+        """Set the tags of a conversation. Raises ``NotFound``, ``BadMessage``."""
         clean = tuple(dict.fromkeys(" ".join(tag.split()) for tag in tags))
         if len(tags) > MAX_TAGS or not all(0 < len(tag) <= MAX_TAG_CHARS for tag in clean):
             raise BadMessage(f"tags: at most {MAX_TAGS}, of 1 to {MAX_TAG_CHARS} characters each.")
@@ -270,7 +276,7 @@ class Library:
 
     @whole
     async def delete(self, conversation_ids: Sequence[str]) -> None:
-        """Delete conversations and stop their answers. It can be taken back for ``UNDO_S``."""
+        """Delete conversations and stop their answers. Can be undone for ``UNDO_S``."""
         self.caller.require("chat")
         gone = await self._delete(conversation_ids, self._owner)
         for conversation_id in gone:
@@ -286,7 +292,7 @@ class Library:
 
     @whole
     async def restore(self, conversation_ids: Sequence[str]) -> list[ConversationInfo]:
-        """Take a deletion back; returns what is there again."""
+        """Undo a deletion; returns the restored conversations."""
         self.caller.require("chat")
         infos: list[ConversationInfo] = []
         for conversation_id in await self._store.restore(conversation_ids, owner=self._owner):
@@ -302,7 +308,7 @@ class Library:
         return infos
 
     async def clean_up(self, retention: Retention) -> None:
-        """Remove for good what was deleted a while ago, and delete what is kept no longer."""
+        """Purge deleted conversations after ``UNDO_S``, and delete those past their retention."""
         now = self._now()
         await self._store.purge(now - UNDO_S)
         if retention.days is None and retention.count is None:
@@ -320,7 +326,7 @@ class Library:
                 self.witness.saw(by_itself, "conversations_expired", f"{count} conversations")
 
     def forget_all_of(self, owner: str) -> None:
-        """An account was removed with all it had: stop its answers."""
+        """Stop all answers of an account that was removed with its data."""
         for conversation in list(self._open.values()):
             if conversation.info.owner == owner:
                 self._end(conversation)
@@ -345,22 +351,22 @@ class Library:
             turn.segments[-1].stop()
         for waiting in conversation.waiting.values():
             if waiting is not None:
-                waiting.begun.set()  # a request that waits for its answer has its end now
+                waiting.begun.set()  # releases a request that waits for the answer
         conversation.changed()
 
-    # ---- in and out --------------------------------------------------------------------------
+    # ---- import and export -------------------------------------------------------------------
 
     async def walk(
         self, conversation: Conversation, which: Literal["shown", "all"]
     ) -> AsyncIterator[TurnRecord]:
-        """Go through the turns that are shown, or those of all branches, a page at a time."""
+        """Iterate over the shown turns, or over those of all branches, one page at a time."""
         self.caller.require("read")
         async for record in walk(self._store, conversation, which):
             yield record
 
     @whole
     async def add(self, imported: Imported) -> ConversationInfo:
-        """Keep a conversation that was read from a file."""
+        """Store a conversation that was read from a file."""
         self.caller.require("chat")
         info = replace(imported.info, owner=self._owner)
         await self._store.add_conversation(info, imported.branches, imported.shown, imported.turns)
@@ -370,7 +376,7 @@ class Library:
     async def known_imports(self) -> dict[int, list[str]]:
         """Return the ids of the caller's conversations by time of creation, in milliseconds.
 
-        ``merge`` looks there for conversations that a file holds again.
+        ``merge`` uses it to find conversations that a file contains again.
         """
         known: dict[int, list[str]] = {}
         for conversation_id, created_at in await self._store.creation_times(self._owner):
@@ -380,13 +386,14 @@ class Library:
     async def merge(
         self, imported: Imported, known: dict[int, list[str]], *, now: float
     ) -> tuple[Literal["added", "updated", "unchanged"], str]:
-        """Keep a conversation of a file, unless it is here already.
+        """Store a conversation of a file, unless it is already present.
 
-        A conversation is the same when it began at the same millisecond and all turns of one are
-        in the other. One that the file continues is replaced, with the caller's title, tags and
-        pin; one that was continued here stays as it is. A file that has no time of creation says
-        ``now``: such a conversation is always new. Of conversations with one time of creation the
-        newest ``MAX_TWINS`` are compared, since a file may give all of its own the same one.
+        Two conversations are the same if they were created in the same millisecond and all turns of
+        one are in the other. If the file has more turns, the stored one is replaced, keeping the
+        caller's title, tags and pin; if the stored one has more, it stays as it is. A file
+        without a time of creation has ``now``: such a conversation is always new. Of the
+        conversations with one time of creation the newest ``MAX_TWINS`` are compared, since a file
+        may give all of its own the same one.
 
         Returns:
             What was done, and the id of the conversation.
@@ -417,7 +424,7 @@ class Library:
 async def walk(
     store: Store, conversation: Conversation, which: Literal["shown", "all"]
 ) -> AsyncIterator[TurnRecord]:
-    """Go through the turns that are shown, or those of all branches, a page at a time."""
+    """Iterate over the shown turns, or over those of all branches, one page at a time."""
     if which == "shown":
         for first in range(0, conversation.total, PAGE):
             spans = tree.clip(conversation.path(), first, first + PAGE - 1)
@@ -432,11 +439,11 @@ async def walk(
 
 
 def _milliseconds(seconds: float) -> int:
-    return round(seconds * 1_000_000) // 1000  # as exports write times: cut, not rounded
+    return round(seconds * 1_000_000) // 1000  # truncated, not rounded, as exports write times
 
 
 def _fingerprint(turn: TurnRecord) -> tuple[str, int, str]:
-    """Return what makes a turn the same in the store and in a file."""
+    """Return what identifies a turn both in the store and in a file."""
     text = "".join(
         entry.text
         for segment in turn.segments
@@ -447,7 +454,7 @@ def _fingerprint(turn: TurnRecord) -> tuple[str, int, str]:
 
 
 def _with_choices(info: ConversationInfo, earlier: ConversationInfo) -> ConversationInfo:
-    """Return a conversation of a file with what its owner chose for the earlier one."""
+    """Return an imported conversation with the owner's choices for the earlier one."""
     has_own_title = earlier.title_source == "person"
     return replace(
         info,

@@ -1,7 +1,13 @@
-"""The one entry for pages and sockets: ask, stop, find again, go on.
+"""The chat service used by pages and sockets: ask, stop, resume and continue.
 
-A stream belongs to the server: whoever asked may leave. Streams and conversations are those of an
-account; everybody has a ``ChatService`` of their own (``of``), in which others' are not there.
+A stream belongs to the server, so it continues when its caller disconnects. Streams and
+conversations belong to an account; each caller has a ``ChatService`` view (``of``) from which those
+of other accounts are not accessible.
+
+A conversation is changed under its lock. A question is first stored as a waiting turn; the first
+waiting turn is answered once no other answer of the conversation is running, and its end starts the
+next one. Each running answer holds a slot of its owner's concurrent answers (``Quotas.occupy``),
+which is reserved before anything is awaited and passed on to the next waiting turn.
 """
 
 from __future__ import annotations
@@ -43,23 +49,23 @@ from wireside.watching import UNWATCHED, QuestionWatch, Watcher
 _log = structlog.get_logger(__name__)
 
 WAITING_TURNS = 20
-"""Questions that may wait in one conversation."""
+"""Maximum number of waiting questions in one conversation."""
 
 NEW = "new"
-"""The name that asks for a new conversation."""
+"""The conversation id that requests a new conversation."""
 
 STOPPED_BATCHES = 10_000
-"""Keys of stopped batches that are remembered, so that one that is sent again stays stopped."""
+"""Number of stopped batches remembered by key, so that one sent again stays stopped."""
 
 GO_ON = Message("user", "Go on exactly where your answer breaks off. Do not repeat anything of it.")
-"""What a model is told after an answer that was cut off."""
+"""The instruction sent to a model to continue an answer that was cut off."""
 
 
 class Models(Protocol):
-    """Which models there are, and which one a name means."""
+    """Lists the available models and resolves their names."""
 
     async def models(self) -> Sequence[ModelInfo]:
-        """Return the models on offer, the default first. Raises ``WiresideError``."""
+        """Return the available models, the default first. Raises ``WiresideError``."""
         ...
 
     async def resolve(self, name: str | None) -> str:
@@ -71,8 +77,8 @@ class Models(Protocol):
 class Ask:
     """A question with its context, outside of any conversation.
 
-    ``messages`` ends with the question. ``key`` is the client's name for the request: the same
-    key with the same content is answered once within the resume window.
+    ``messages`` ends with the question. ``key`` is the client's name for the request: the same key
+    with the same content is answered once within the resume window.
     """
 
     messages: tuple[Message, ...]
@@ -83,18 +89,18 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the service holds everybody to."""
+    """Server-wide limits and defaults."""
 
     history: HistoryLimit = HistoryLimit()
     max_message_chars: int = 100_000
     system: str | None = None
     title_model: str | None = None
-    """The model that is asked for titles; "" is the one that answered, None asks none."""
+    """The model that generates titles; "" is the one that answered, None disables titles."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What the service works with. ``wall_clock`` gives seconds since 1970."""
+    """Dependencies of the service. ``wall_clock`` returns seconds since 1970."""
 
     runner: Runner
     models: Models
@@ -108,8 +114,10 @@ class Parts:
 
 
 class ChatService:
-    """What a person, or a program, can do. Every method belongs to the event loop, and raises
-    ``Forbidden`` where ``caller`` may not do it.
+    """The operations available to a user or a program.
+
+    All methods must be called on the event loop; they raise ``Forbidden`` when ``caller`` lacks
+    permission.
     """
 
     def __init__(self, parts: Parts, rules: Rules, caller: Caller = LOCAL) -> None:
@@ -124,21 +132,23 @@ class ChatService:
         self._quotas = parts.quotas
         self._watcher = parts.watcher
         self._questions: WeakKeyDictionary[Turn, QuestionWatch] = WeakKeyDictionary()
-        """What is known of each question whose answer has not begun: it may wait, and then it
-        begins in the middle of what somebody else has asked."""
+        """Instrumentation of each question whose answer has not started.
+
+        A question may wait and then start in the context of another request.
+        """
         self._rules = rules
         self._asked: OrderedDict[bytes, str] = OrderedDict()
         self._beginning: WeakValueDictionary[tuple[str, str], Conversation] = WeakValueDictionary()
         """New conversations by owner and first turn."""
         self._batches: WeakValueDictionary[bytes, Batch] = WeakValueDictionary()
-        """Batches that are being answered, by owner, key and content."""
+        """Running batches by owner, key and content."""
         self._stopped_batches: OrderedDict[bytes, int] = OrderedDict()
         """The index at which a batch with a key was stopped."""
         self.library = Library(parts.store, parts.runner, parts.tasks, parts.wall_clock, caller)
-        """The conversations: which there are, what lists show of them."""
+        """The conversations: lists, search and changes."""
 
     def of(self, caller: Caller) -> ChatService:
-        """Return the same service as ``caller`` may use it."""
+        """Return a view of the same service for ``caller``."""
         chat = copy(self)
         chat.caller = caller
         chat.library = self.library.of(caller)
@@ -146,30 +156,30 @@ class ChatService:
 
     @property
     def saving(self) -> GroupCommit:
-        """Whether what is shown is saved already."""
+        """Reports whether what is shown is already stored."""
         return self._saving
 
     @property
     def history_limit(self) -> HistoryLimit:
-        """How much of a conversation a model is given."""
+        """Limits on the context that a model gets."""
         return self._rules.history
 
     @property
     def max_message_chars(self) -> int:
-        """Characters of one question, at most."""
+        """Maximum number of characters in one question."""
         return self._rules.max_message_chars
 
     async def models(self) -> Sequence[ModelInfo]:
-        """Return the models on offer, the default first. Raises ``WiresideError``."""
+        """Return the available models, the default first. Raises ``WiresideError``."""
         return await self._models.models()
 
-    # ---- one question ------------------------------------------------------------------------
+    # ---- single questions --------------------------------------------------------------------
 
     async def ask(self, ask: Ask) -> Stream:
-        """Begin an answer, or return the one that the same request began before.
+        """Start an answer, or return the one started earlier by the same request.
 
         Returns before the model is called. Raises ``TooMany``, ``RateLimited``, ``UnknownModel``,
-        ``Overloaded`` or what keeps the list of models from being read.
+        ``Overloaded``, or the error that prevents the list of models from being read.
         """
         self.caller.require("chat")
         with self._watcher.question("ask").being_asked():
@@ -184,7 +194,7 @@ class ChatService:
             undo.callback(free)
             model = await self._models.resolve(ask.options.model)
             await self._quotas.take(self.caller)
-            if stream := self._asked_before(digest):  # while the list of models was read
+            if stream := self._asked_before(digest):  # started in the meantime
                 return stream
             stream = self._start(ask, model, free)
             undo.pop_all()
@@ -193,10 +203,10 @@ class ChatService:
         return stream
 
     def ask_all(self, ask: AskAll) -> Batch:
-        """Begin a batch, or return the one that the same request began before.
+        """Start a batch, or return the one started earlier by the same request.
 
-        Its questions are asked one after another by the server, also when the caller leaves. What
-        keeps one from being answered is its outcome.
+        The server asks its questions one after another, even if the caller disconnects. An error
+        that prevents an answer is the outcome of its question.
         """
         self.caller.require("chat")
         digest = _sha256(("batch", self.caller.user_id, ask))
@@ -236,8 +246,10 @@ class ChatService:
                     self._stopped_batches.popitem(last=False)
 
     async def find(self, name: str) -> Stream:
-        """Return the stream of that name, from memory or from the store. Raises ``Expired`` for one
-        that was never stored and has left the resume window, or ``NotFound``, also for others'.
+        """Return the stream of that name, from memory or from the store.
+
+        Raises ``Expired`` for a stream that was never stored and has left the resume window, and
+        ``NotFound`` for unknown streams and those of other accounts.
         """
         self.caller.require("read", "chat")
         owner = self.caller.user_id
@@ -248,18 +260,19 @@ class ChatService:
         return self._runner.find(name, owner)
 
     async def stop(self, stream: Stream) -> None:
-        """Stop an answer; returns when the upstream response is closed and the end is told."""
+        """Stop an answer; returns when the upstream response is closed and the end published."""
         self.caller.require("chat")
         stream.stop()
         await stream.ended()
 
     async def allowance(self) -> Allowance:
-        """Return what the caller may still ask for."""
+        """Return what the caller may still use."""
         return await self._quotas.allowance(self.caller)
 
     async def _count(self, stream: Stream, request_chars: int) -> None:
-        """Count the tokens of an answer when it has ended; a model that does not say how many they
-        were is taken to have four characters in each.
+        """Count the tokens of an answer once it has ended.
+
+        Without usage figures from the model, four characters count as one token.
         """
         await stream.ended()
         usage = stream.log.end.usage if stream.log.end else Usage()
@@ -292,7 +305,7 @@ class ChatService:
             return None
         try:
             return self._runner.find(name, self.caller.user_id)
-        except WiresideError:  # it has left the resume window: the key may be used anew
+        except WiresideError:  # it has left the resume window, so the key may be used again
             del self._asked[digest]
             return None
 
@@ -301,11 +314,12 @@ class ChatService:
         while len(self._asked) > 100_000:
             self._asked.popitem(last=False)
 
-    # ---- in a conversation -------------------------------------------------------------------
+    # ---- conversations -----------------------------------------------------------------------
 
     async def conversation_for(self, turn_id: str) -> Conversation:
-        """Return a new conversation, or the one that the same first turn began before: a page
-        whose acknowledgement was lost sends it again.
+        """Return a new conversation, or the one that the same first turn started before.
+
+        A page whose acknowledgement was lost sends the turn again.
         """
         self.caller.require("chat")
         name = (self.caller.user_id, turn_id)
@@ -319,8 +333,9 @@ class ChatService:
     async def ask_in(
         self, conversation_id: str, question: str, *, key: str | None, options: Options
     ) -> tuple[Conversation, Turn]:
-        """Ask in the conversation of that id, "new" for one that begins. The same ``key`` with the
-        same content is asked once. Raises as ``send``.
+        """Ask in the conversation of that id, "new" for a new one.
+
+        The same ``key`` with the same content is asked once. Raises the errors of ``send``.
         """
         asked = (self.caller.user_id, conversation_id, question, options, key)
         turn_id = f"key-{_sha256(asked).hex()[:40]}" if key else new_name()
@@ -336,8 +351,10 @@ class ChatService:
     async def answer_in(
         self, conversation_id: str, question: str, *, key: str | None, options: Options
     ) -> tuple[Stream, str]:
-        """Ask as ``ask_in`` does, wait until the answer begins, and return its stream and the id of
-        the conversation. Raises ``NotFound`` too where the question was taken back before that.
+        """Ask as ``ask_in`` does and wait until the answer starts.
+
+        Returns its stream and the id of the conversation. Also raises ``NotFound`` if the question
+        is withdrawn before that.
         """
         conversation, turn = await self.ask_in(conversation_id, question, key=key, options=options)
         await turn.begun.wait()
@@ -351,11 +368,14 @@ class ChatService:
     async def send(
         self, conversation: Conversation, question: str, *, turn_id: str, options: Options
     ) -> Turn:
-        """Ask in a conversation. Sent twice under one ``turn_id``, it is asked once.
+        """Ask in a conversation. Idempotent for a ``turn_id``: a turn sent twice is asked once.
 
-        While an answer is being made the turn waits and starts by itself. Raises ``BadMessage``,
-        ``TooLarge``, ``TooMany``, ``RateLimited``, ``UnknownModel``, ``Overloaded``, ``NotFound``,
-        ``StoreError``: then nothing was kept.
+        While another answer is being generated, the turn waits and starts automatically. Nothing is
+        stored if an error is raised.
+
+        Raises:
+            BadMessage, TooLarge, TooMany, RateLimited, UnknownModel, Overloaded, NotFound,
+                StoreError: the question is refused.
         """
         self.caller.require("chat")
         async with conversation.lock:
@@ -377,7 +397,7 @@ class ChatService:
 
     @whole
     async def withdraw(self, conversation: Conversation, turn_id: str) -> str:
-        """Take back a turn that still waits; returns its question. Raises ``NotFound``."""
+        """Withdraw a waiting turn; returns its question. Raises ``NotFound``."""
         self.caller.require("chat")
         async with conversation.lock:
             turn = await self.library.turn(conversation, turn_id)
@@ -397,7 +417,7 @@ class ChatService:
     async def choose(self, conversation: Conversation, options: Options) -> None:
         """Store the model and settings for the next answers in a conversation.
 
-        Every page that shows the conversation is told. Nothing is stored for a conversation
+        Notifies every page that shows the conversation. Nothing is stored for a conversation
         without turns: its first turn keeps the options that it was asked with.
         """
         self.caller.require("chat")
@@ -412,7 +432,7 @@ class ChatService:
     async def options_of(self, conversation: Conversation) -> Options:
         """Return the options for the next answer in a conversation.
 
-        Those that were chosen for it; else those of the last turn that is shown.
+        These are the options chosen for it, otherwise those of the last shown turn.
         """
         if conversation.options is not None:
             return conversation.options
@@ -427,7 +447,7 @@ class ChatService:
     ) -> Turn:
         """Answer the same question again, with ``options`` or those of the turn.
 
-        The earlier answer is kept: the new one is a turn next to it, and what followed leaves the
+        The earlier answer is kept: the new one is a sibling turn, and the turns after it leave the
         shown path. An answer without text is replaced.
 
         Does nothing while the turn is being answered, or while the same question with the same
@@ -463,7 +483,7 @@ class ChatService:
     ) -> Turn:
         """Ask a changed question in place of a turn, with ``options`` or those of the turn.
 
-        What followed leaves the shown path. Raises as ``send``.
+        The turns after it leave the shown path. Raises the errors of ``send``.
         """
         self.caller.require("chat")
         async with conversation.lock:
@@ -497,8 +517,9 @@ class ChatService:
 
     @whole
     async def turn_over(self, conversation: Conversation, turn_id: str, step: int) -> None:
-        """Show the next (1) or the previous (-1) of the turns that follow the same turn, and what
-        was said after it. Does nothing at the ends.
+        """Show the next (1) or previous (-1) sibling of a turn, and the turns that follow it.
+
+        Does nothing past the first and the last sibling.
         """
         self.caller.require("chat")
         async with conversation.lock:
@@ -510,7 +531,7 @@ class ChatService:
 
     @whole
     async def lead_to(self, conversation: Conversation, turn_id: str) -> Turn:
-        """See to it that a turn is on the shown path, and return it. Raises ``NotFound``."""
+        """Put a turn on the shown path and return it. Raises ``NotFound``."""
         turn = await self.library.turn(conversation, turn_id)
         async with conversation.lock:
             if not conversation.shows(turn) and self.caller.may("chat"):
@@ -521,7 +542,7 @@ class ChatService:
     async def judge(
         self, conversation: Conversation, turn_id: str, feedback: Feedback | None
     ) -> None:
-        """Keep what a person says of an answer. Raises ``NotFound``."""
+        """Store feedback on an answer, or remove it. Raises ``NotFound``."""
         self.caller.require("chat")
         turn = await self.library.turn(conversation, turn_id)
         await self._store.judge(turn_id, feedback)
@@ -529,7 +550,7 @@ class ChatService:
         conversation.changed(turn_id)
 
     async def take_up(self) -> None:
-        """At the start: end what a killed process left, and answer what still waits."""
+        """At start-up, end the answers that a killed process left and answer waiting turns."""
         count = await self._store.interrupt_all()
         if count:
             _log.warning("answers_interrupted", answers=count)
@@ -539,7 +560,7 @@ class ChatService:
                 if conversation := await library.open(conversation_id):
                     self._soon(self._answer_next(conversation))
 
-    # ---- how -----------------------------------------------------------------------------------
+    # ---- internals -----------------------------------------------------------------------------
 
     def _check(self, question: str) -> None:
         if not question.strip():
@@ -550,9 +571,11 @@ class ChatService:
 
     @contextmanager
     def _place(self, conversation: Conversation, *, at_once: bool = False) -> Iterator[None]:
-        """Have a place for one more answer, before anything is awaited; it is free again when the
-        answer can't begin. What waits for another answer takes over its place, what begins
-        ``at_once`` needs one beside it. Raises ``TooMany``.
+        """Reserve a slot for one more answer before the first await.
+
+        The slot is released if the answer can't start. A turn that waits for another answer takes
+        over its slot; an answer that starts ``at_once`` needs an additional one. Raises
+        ``TooMany``.
         """
         conversation.wanted = len(conversation.live) + 1 if at_once else 1
         try:
@@ -596,7 +619,7 @@ class ChatService:
     def _asked_again(
         self, conversation: Conversation, turn: Turn, options: Options | None
     ) -> Turn | None:
-        """Return a turn next to ``turn`` that asks the same and has no text of an answer yet."""
+        """Return a sibling of ``turn`` with the same question and options and no text yet."""
         branches = tree.siblings(conversation.branches, turn.branch, turn.depth)
         waiting = [conversation.known(waiting_id) for waiting_id in conversation.waiting]
         for other in (*conversation.live.values(), *waiting):
@@ -613,7 +636,7 @@ class ChatService:
         return None
 
     async def _leave(self, conversation: Conversation, turn: Turn) -> None:
-        """Stop what is being answered, and what waits, from ``turn`` on."""
+        """Stop the running answers and cancel the waiting turns from ``turn`` on."""
         for later in conversation.live.values():
             if later.depth >= turn.depth and conversation.shows(later):
                 later.segments[-1].stop()
@@ -623,7 +646,7 @@ class ChatService:
                 await self._attach(conversation, waiting, End("cancelled"))
 
     async def _add(self, conversation: Conversation, turn: Turn, branch: Branch) -> None:
-        """Keep a new turn at the end of ``branch``, which is shown from now on."""
+        """Store a new turn at the end of ``branch``, which becomes the shown branch."""
         is_new = not conversation.is_kept
         record = TurnRecord(
             turn.id,
@@ -660,11 +683,11 @@ class ChatService:
         conversation.changed()
 
     async def _answer_next(self, conversation: Conversation) -> None:
-        """Answer the first turn that waits, unless an answer is being made."""
+        """Answer the first waiting turn, unless an answer is being generated."""
         async with conversation.lock:
             while conversation.waiting and not conversation.live and not conversation.is_deleted:
                 turn = await self.library.turn(conversation, next(iter(conversation.waiting)))
-                if not conversation.places:  # it was let in before the server was started anew
+                if not conversation.places:  # it was accepted before the server restarted
                     owner = owner_of(conversation.info)
                     conversation.places.append(self._quotas.occupy(owner, is_due=True))
                 await self._begin_answer(conversation, turn)
@@ -678,7 +701,7 @@ class ChatService:
         anew: bool = False,
         options: Options | None = None,
     ) -> None:
-        """Add a segment to ``turn``; an answer that can't begin is one that has failed.
+        """Add a segment to ``turn``; an answer that can't start counts as failed.
 
         ``options`` are used in place of those of the turn.
         """
@@ -691,7 +714,7 @@ class ChatService:
                 what: ModelRequest | End = await self._request((*context, *so_far), chosen)
             except WiresideError as error:
                 what = End(None, error)
-            except Exception:  # what waits for this answer would wait for good
+            except Exception:  # otherwise the turns waiting for this answer would never start
                 _log.exception("answer_failed", turn=turn.id)
                 what = End(None, InternalError())
             await self._attach(conversation, turn, what, anew=anew, model=chosen.model)
@@ -705,7 +728,7 @@ class ChatService:
         anew: bool = False,
         model: str | None = None,
     ) -> None:
-        """Add a segment to ``turn``: a stream that begins, or one that could not."""
+        """Add a segment to ``turn``: a stream that starts, or one that could not."""
         name, owner = new_name(), conversation.info.owner
         sanitize = turn.options.sanitize
         model = what.model if isinstance(what, ModelRequest) else model or turn.options.model or ""
@@ -736,7 +759,7 @@ class ChatService:
         self._soon(self._attend(conversation, turn, stream))
 
     async def _attend(self, conversation: Conversation, turn: Turn, stream: Stream) -> None:
-        """See an answer to its end; then it is the next one's turn."""
+        """Wait for the end of an answer, then start the next one."""
         try:
             await stream.ended()
         finally:
@@ -749,7 +772,7 @@ class ChatService:
         end = stream.log.end
         if turn.depth == 0 and conversation.info.title_source == "words" and end and end.reason:
             await self._name(conversation, turn)
-        await self._saving.saved(stream)  # until then nobody else has this turn
+        await self._saving.saved(stream)  # keeps the turn in memory until the store has all of it
 
     async def _name(self, conversation: Conversation, turn: Turn) -> None:
         if self._rules.title_model is None or not turn.text:
@@ -757,12 +780,12 @@ class ChatService:
         model = self._rules.title_model or turn.segments[-1].model
         title = await ask_for_title(self._provider, model, turn.question, turn.text)
         if title and conversation.info.title_source == "words":
-            with suppress(WiresideError):  # it has a title already
+            with suppress(WiresideError):  # the first words remain as its title
                 library = self.library.of(owner_of(conversation.info))
                 await library.rename(conversation.id, title, source="model")
 
     async def _context(self, conversation: Conversation, turn: Turn) -> tuple[Message, ...]:
-        """Return what the model is given: the last turns before ``turn``, and its question."""
+        """Return the context for the model: the last turns before ``turn``, and its question."""
         limit = self._rules.history
         spans = tree.path(conversation.branches, turn.branch)
         first, last = max(0, turn.depth - limit.messages // 2), turn.depth - 1
@@ -779,12 +802,12 @@ class ChatService:
 
 
 def owner_of(info: ConversationInfo) -> Caller:
-    """Return the owner of a conversation, for what the server does in it by itself."""
+    """Return a caller for the owner of a conversation, for work that the server does in it."""
     return Caller(info.owner, "", "user")
 
 
 def _for_turn(turn: Turn, options: Options | None) -> Options:
-    """Return ``options`` for ``turn``, or its own; sanitising stays as it was asked."""
+    """Return ``options``, or those of ``turn``; ``sanitize`` is always that of the turn."""
     return turn.options if options is None else replace(options, sanitize=turn.options.sanitize)
 
 
@@ -793,8 +816,10 @@ def _chars(request: ModelRequest) -> int:
 
 
 def _digest(owner: str, ask: Ask) -> bytes:
-    """Name a request by its owner, its key and its content, so that a key that two clients happen
-    to share, or that one guesses, never shows one of them what the other asked.
+    """Identify a request by its owner, its key and its content.
+
+    A key that two clients share by chance, or that one guesses, must not show one of them what the
+    other asked.
     """
     return _sha256((owner, ask))
 

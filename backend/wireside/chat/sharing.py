@@ -1,4 +1,4 @@
-"""Links to snapshots: what a conversation showed at one moment, for others to read."""
+"""Share links: read-only snapshots of what a conversation showed at one moment."""
 
 from __future__ import annotations
 
@@ -23,17 +23,18 @@ from wireside.secret_words import digest, new_id, new_secret
 MAX_SHARES = 1000
 
 MAX_SNAPSHOT_CHARS = 10_000_000
-"""Whoever has the link may have it made into a page, again and again."""
+"""Maximum size of a snapshot: the link's holder can have it rendered any number of times."""
 
 TOO_LONG = "This conversation is too long to be shared by a link; export it as a file."
 
 Audience = Literal["off", "users", "public"]
-"""Who may open the links: nobody, whoever is signed in, everybody."""
+"""Audience of share links: none, signed-in users, or the public."""
 
 
 class Sharing:
-    """Makes, shows and revokes links. What was said later, system prompts and other branches are in
-    no snapshot.
+    """Creates, renders and revokes share links.
+
+    A snapshot contains no later turns, no system prompts and no other branches.
     """
 
     def __init__(
@@ -45,7 +46,7 @@ class Sharing:
         audience: Audience,
         witness: Witness | None = None,
     ) -> None:
-        """``render`` makes safe HTML of an answer's Markdown, as ``HtmlExport`` wants it."""
+        """``render`` turns an answer's Markdown into safe HTML, as ``HtmlExport`` expects."""
         self._store = store
         self._render = render
         self._now = wall_clock
@@ -54,9 +55,9 @@ class Sharing:
         self.is_on: Final = audience != "off"
 
     async def share(self, library: Library, conversation: Conversation) -> tuple[Share, str]:
-        """Take a snapshot of what is shown; returns it, and the secret of its link.
+        """Store a snapshot of the shown turns; returns it and the secret of its link.
 
-        Raises ``Forbidden`` where sharing is off, ``TooLarge``, ``TooMany``.
+        Raises ``Forbidden`` if sharing is off, ``TooLarge`` or ``TooMany``.
         """
         caller = library.caller
         caller.require("chat")
@@ -94,12 +95,12 @@ class Sharing:
         return "".join([*pieces, exporter.end()])
 
     async def of(self, caller: Caller, conversation_id: str | None = None) -> Sequence[Share]:
-        """Return what the caller shares, the newest first, without the content."""
+        """Return the caller's shares, newest first, without their content."""
         caller.require("read")
         return await self._store.shares(caller.user_id, conversation_id)
 
     async def revoke(self, caller: Caller, share_id: str) -> None:
-        """End a link. Raises ``NotFound``."""
+        """Revoke a link. Raises ``NotFound``."""
         caller.require("chat")
         if not await self._store.remove_share(caller.user_id, share_id):
             raise NotFound("There is no such link.")
@@ -118,7 +119,7 @@ class Sharing:
 
 
 async def _alone(turns: AsyncIterator[TurnRecord]) -> AsyncIterator[TurnRecord]:
-    """Go through the turns as if there were no others, without what is not for everybody."""
+    """Renumber the turns as one branch, without options and feedback, which stay private."""
     depth = 0
     async for turn in turns:
         yield replace(turn, branch=0, depth=depth, options=Options(), feedback=None)

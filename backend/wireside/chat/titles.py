@@ -1,4 +1,4 @@
-"""A title that says what a conversation is about, asked of the model in the background."""
+"""Generates conversation titles by asking a model in the background."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ from wireside.ports import Provider
 
 MAX_CHARS = 60
 GIVEN_CHARS = 1_500
-"""Of the question and of the answer, the model is given so much."""
+"""Maximum number of characters of the question, and of the answer, sent to the model."""
 
 MAX_TOKENS = 1_000
 """Enough for models that reason before they answer; others are stopped by ``TALK_CHARS``."""
 
 TALK_CHARS = 4 * MAX_CHARS
-"""So much may come beside reasoning; more is a talk about titles."""
+"""Maximum number of characters outside reasoning; a longer reply is not a title."""
 THOUGHT_CHARS = 20_000
-"""So much may come in all."""
+"""Maximum number of characters in total."""
 
 PATIENCE_S = 120.0
-"""How long a title may take: nobody sees that one is asked for, so nobody could stop a model that
-reasons without end.
+"""Time limit for a title, in seconds.
+
+The request is invisible, so a user could not stop a model that reasons without end.
 """
 
 _TAG = r"(?:think(?:ing)?|thoughts?|reason(?:ing)?|reflection|scratchpad|analysis)"
@@ -75,7 +76,7 @@ _HTML = re.compile(
 _NUMBER = re.compile(r"^\s*(?:[-*•‣▪–—>+]\s+|\(?\d{1,2}[.)．、:：]\s*|[①-⑳]\s*|[a-cA-C][.)]\s+)+")
 _QUOTES = "\"'`´“”„‟‘’‚«»‹›「」『』《》〈〉【】〔〕"
 _ENDS = f"{_QUOTES}*_#~….。．:：;；,，、!！ \u00a0"
-_MAY_END = "!！"  # a title may end in them, quotation marks and full stops are no part of it
+_MAY_END = "!！"  # a title may end with these; quotation marks and full stops are removed
 
 INSTRUCTION = (
     "Write a title of two to six words for the conversation below, in its language. "
@@ -84,7 +85,7 @@ INSTRUCTION = (
 
 
 async def ask_for_title(provider: Provider, model: str, question: str, answer: str) -> str | None:
-    """Return a title, None when the model gives none that is fit."""
+    """Return a generated title, or None when the model returns no usable one."""
     given = f"User: {question[:GIVEN_CHARS]}\n\nAssistant: {answer[:GIVEN_CHARS]}"
     request = ModelRequest(
         model,
@@ -101,7 +102,7 @@ async def ask_for_title(provider: Provider, model: str, question: str, answer: s
                     said += delta.text
                     if len(said) <= look_at:
                         continue
-                    look_at = len(said) + TALK_CHARS  # each look costs as much as the text is long
+                    look_at = len(said) + TALK_CHARS  # a check costs time proportional to `said`
                     if len(said) > THOUGHT_CHARS or len(_without_thoughts(said)) > TALK_CHARS:
                         break
     except (WiresideError, TimeoutError):
@@ -110,9 +111,9 @@ async def ask_for_title(provider: Provider, model: str, question: str, answer: s
 
 
 def clean(said: str) -> str | None:
-    """Return the title in what a model said, None when there is none.
+    """Extract the title from a model's reply; None when there is none.
 
-    Reasoning, politeness, labels, numbers, JSON, quotation marks and Markdown are no part of it.
+    Reasoning, politeness, labels, numbers, JSON, quotation marks and Markdown are removed.
 
     >>> clean('<think>Short.</think>Sure! Here is a title: **"Rainy weekends."**')
     'Rainy weekends'
@@ -131,7 +132,7 @@ def clean(said: str) -> str | None:
 
 
 MAX_LINES = 4
-"""A title that comes later is none."""
+"""Number of lines searched for a title; later lines are ignored."""
 
 
 def _without_thoughts(said: str) -> str:
@@ -139,7 +140,7 @@ def _without_thoughts(said: str) -> str:
 
 
 def _in_json(said: str) -> str | None:
-    """Return the first text that is a value of a JSON document, also where it is cut off."""
+    """Return the first string value of a JSON document, even of a truncated one."""
     found = re.search(r"[{\[].*", said, re.DOTALL)
     if found is None or not re.fullmatch(
         r"\W*(?:```)?(?:json)?\s*", said[: found.start()], re.IGNORECASE
@@ -157,7 +158,7 @@ def _in_json(said: str) -> str | None:
 
 
 def _title_in(line: str) -> str | None:
-    """Return the title in a line, None when the line only leads to it."""
+    """Return the title in a line; None when the line only introduces it."""
     line = _HTML.sub("", line)
     if re.fullmatch(rf"\W*(?:{_TITLE}|{_ROLE})\W*", line, re.IGNORECASE):
         return None
@@ -186,7 +187,7 @@ def _title_in(line: str) -> str | None:
 
 
 def _bare(text: str) -> str:
-    """Return a text without quotation marks, Markdown and full stops around it."""
+    """Strip the quotation marks, Markdown and full stops around a text."""
     text = " ".join(text.split())
     stripped = text.strip(_ENDS)
     if found := re.fullmatch(r"[(\[{（［](.*)[)\]}）］]", stripped):

@@ -1,7 +1,7 @@
 """The tree of a conversation's turns, as runs without a fork (``records.Branch``). Pure.
 
-A person sees one path through the tree: from a first turn to the end of the shown branch. The place
-of a turn on it is its depth.
+A user sees one path through the tree: from a first turn to the end of the shown branch. The
+position of a turn on the path is its depth.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def path(branches: Branches, shown: int) -> list[Span]:
 
 
 def clip(spans: list[Span], first: int, last: int) -> list[Span]:
-    """Return what of ``spans`` lies in the depths ``first`` … ``last``, both included."""
+    """Return the parts of ``spans`` at the depths ``first`` … ``last``, both included."""
     return [
         Span(span.branch, max(first, span.first), min(last, span.last))
         for span in spans
@@ -41,18 +41,18 @@ def clip(spans: list[Span], first: int, last: int) -> list[Span]:
 
 
 def longer(branches: Branches, shown: int) -> Branch:
-    """Return the branch ``shown`` with one turn more."""
+    """Return the branch ``shown`` extended by one turn."""
     branch = branches[shown]
     return replace(branch, last=branch.last + 1)
 
 
 def fork(branches: Branches, branch: int, depth: int) -> Branch:
-    """Return a new branch whose first turn takes the place of the turn at ``depth``."""
+    """Return a new branch whose first turn replaces the turn at ``depth``."""
     return Branch(len(branches), _parent(branches, branch, depth), depth, depth)
 
 
 def siblings(branches: Branches, branch: int, depth: int) -> list[int]:
-    """Return the branches of all turns that follow the same turn as this one, in their order."""
+    """Return the branches of all turns that follow the same turn, in order of creation."""
     parent = _parent(branches, branch, depth)
     forks = [b.id for b in branches.values() if b.parent == parent and b.first == depth]
     goes_on = parent is not None and branches[parent].first < depth <= branches[parent].last
@@ -60,8 +60,9 @@ def siblings(branches: Branches, branch: int, depth: int) -> list[int]:
 
 
 def tip(branches: Branches, branch: int, depth: int) -> int:
-    """Return the branch to show to somebody who chooses the turn at ``depth`` of ``branch``: of all
-    that lead on from there the one that was begun last.
+    """Return the branch to show when the turn at ``depth`` of ``branch`` is selected.
+
+    Of the branches that continue from there, it is the one created last.
     """
     below = {branch}
     for candidate in sorted(branches.values(), key=lambda other: other.id):
@@ -72,7 +73,7 @@ def tip(branches: Branches, branch: int, depth: int) -> int:
 
 
 def shared(before: list[Span], after: list[Span]) -> int:
-    """Return how many turns two paths have in common, from the first one on."""
+    """Return the number of leading turns that two paths have in common."""
     depth = 0
     for one, other in zip(before, after, strict=False):
         if (one.branch, one.first) != (other.branch, other.first):

@@ -1,8 +1,8 @@
-"""Characters that nobody sees but that change what a text says, or carry another one.
+"""Removes invisible characters that change the meaning of a text or hide another text in it.
 
-Direction overrides make text read as something else; characters of the tag block, and variation
-selectors that select nothing, spell out text that only a machine reads. What only hides is taken
-out; what carries something becomes U+FFFD, so that a reader sees that it was there.
+Direction overrides make text read as something else; tag characters, and variation selectors that
+select nothing, can spell out text that only a machine reads. Characters that only hide are removed;
+those that can carry data are replaced by U+FFFD, so that a reader sees that there was something.
 """
 
 from __future__ import annotations
@@ -30,21 +30,23 @@ _OPEN_FLAG = re.compile(f"\U0001f3f4[{_TAGS}]{{0,6}}$")
 
 
 def seen(text: str) -> str:
-    """Return ``text`` as a reader can judge it. Three flags, which are made of tags, stay, and the
-    selectors of ideographs and emoji.
+    """Return ``text`` without deceptive invisible characters.
+
+    The three flags that are made of tag characters are kept, and so are the variation selectors of
+    ideographs and emoji.
     """
     return _UNSEEN.sub(_shown, text) if not text.isascii() and _SUSPECT.search(text) else text
 
 
 class SeenStream:
-    """``seen`` for text that comes in pieces: the same, however it was cut."""
+    """An incremental ``seen``: the result does not depend on how the text is split."""
 
     def __init__(self) -> None:
         self._before = ""
         self._held = ""
 
     def take(self, text: str, *, is_last: bool) -> str:
-        """Return what is certain so far; what may be half a flag waits."""
+        """Return the text that is final so far; an incomplete flag is held back."""
         text = self._held + text
         self._held = ""
         if not is_last and (flag := _OPEN_FLAG.search(text)):

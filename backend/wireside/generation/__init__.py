@@ -1,1 +1,1 @@
-"""One answer: its log, its readers, its task."""
+"""The life of one answer: its log, its readers and its task."""

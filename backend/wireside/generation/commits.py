@@ -1,8 +1,11 @@
-"""Group commit: what running answers have said is in the store before anybody is shown it.
+"""Group commit: running answers are written to the store before readers see them.
 
-One writer takes the new tails of all running answers together, commits them, lets readers have
-them, and begins anew: as soon as the last commit is done, at most every 20 ms. A store that fails
-must not stop the talk: answers then go on from memory, and are written when that is possible.
+A single writer task collects the new tails of all running answers, commits them in one transaction,
+releases them to readers and starts again: as soon as the last commit is done, at most every 20 ms.
+A failing store must not stop answers. When a commit fails, or takes longer than ``PATIENCE_S``, the
+writer is *behind*: unsaved text is released to readers at once, so that answers continue from
+memory, and other writes are queued. A failed commit is retried with back-off; queued writes and
+tails are written, in this order, once the store works again.
 """
 
 from __future__ import annotations
@@ -25,36 +28,37 @@ from wireside.watching import UNWATCHED, Watcher
 _log = structlog.get_logger(__name__)
 
 PERIOD_S = 0.02
-"""Least time between the beginnings of two commits."""
+"""Minimum time between the starts of two commits, in seconds."""
 
 PATIENCE_S = 1.0
-"""How long readers wait for a commit before they are shown what is in memory only."""
+"""How long readers wait for a commit before unsaved text is released to them, in seconds."""
 
 LOOK_AGAIN_S = (0.25, 5.0)
-"""First and longest pause before a store that failed is tried again; it doubles each time."""
+"""Initial and maximum back-off after a failed commit, in seconds; it doubles each time."""
 
 MAX_WAITING = 10_000
-"""Writes that may wait for a store that fails."""
+"""Maximum number of writes queued for a failing store."""
 
 Write = Callable[[], Awaitable[object]]
 
 
 class Stream(Protocol):
-    """An answer that the store keeps. ``stored`` is the position after what the store has."""
+    """An answer kept in the store. ``stored`` is the position up to which the store has it."""
 
     name: str
     log: AnswerLog
     stored: int
 
     def release(self, offset: int) -> None:
-        """Let readers have what is before ``offset``."""
+        """Release everything before ``offset`` to readers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What waits for the store: ``length`` characters of so many streams, and other writes.
+    """Data that is not in the store yet.
 
-    ``behind_s`` is for how long readers have been shown what the store does not have.
+    ``length`` counts the pending characters of ``streams`` streams, ``writes`` the other queued
+    writes. ``behind_s`` is how long readers have been shown unsaved text, in seconds.
     """
 
     streams: int
@@ -64,7 +68,7 @@ class Backlog:
 
 
 class GroupCommit:
-    """The one writer of what answers say. Every method belongs to the event loop."""
+    """The single writer of running answers. All methods must be called on the event loop."""
 
     def __init__(
         self,
@@ -81,7 +85,7 @@ class GroupCommit:
         self._idle = asyncio.Event()
         self._idle.set()
         self.is_behind = False
-        """Whether readers are shown what the store does not have yet."""
+        """Whether readers are shown text that is not in the store yet."""
         self._behind_since = 0.0
         self._committed = Bell()
         self.bell = Bell()
@@ -89,13 +93,13 @@ class GroupCommit:
 
     @property
     def backlog(self) -> Backlog:
-        """What the store does not have yet."""
+        """The data that is not in the store yet."""
         length = sum(stream.log.written - stream.stored for stream in self._dirty)
         behind_s = self._clock() - self._behind_since if self.is_behind else 0.0
         return Backlog(len(self._dirty), length, len(self._waiting), behind_s)
 
     def add(self, stream: Stream) -> None:
-        """There is something new in ``stream``'s log."""
+        """Schedule a stream whose log has new entries or an end."""
         self._dirty[stream] = None
         self._idle.clear()
         self._wake.set()
@@ -103,8 +107,11 @@ class GroupCommit:
             stream.release(stream.log.written)
 
     async def keep(self, write: Write) -> None:
-        """Do a write that answers depend on: now, or, while the store fails, before all else as
-        soon as it works. It may be done twice. Raises ``StoreError`` when too many wait.
+        """Perform a write that answers depend on.
+
+        While the store fails, the write is queued and performed before all others once the store
+        works. It may be performed twice. Raises ``StoreError`` when the queue is full
+        (``MAX_WAITING``).
         """
         if not self.is_behind:
             try:
@@ -121,16 +128,16 @@ class GroupCommit:
         self._wake.set()
 
     def is_pending(self, stream: Stream) -> bool:
-        """Whether the store does not have all of ``stream`` yet."""
+        """Return whether part of ``stream`` is not in the store yet."""
         return stream in self._dirty
 
     async def saved(self, stream: Stream) -> None:
-        """Return when the store has all of ``stream``."""
+        """Wait until the store has all of ``stream``."""
         while self.is_pending(stream):
             await self._committed.wait()
 
     async def flush(self, timeout_s: float) -> bool:
-        """Wait until all is in the store; returns whether it is."""
+        """Wait up to ``timeout_s`` for all data to be stored; returns whether it is."""
         try:
             async with asyncio.timeout(timeout_s):
                 await self._idle.wait()
@@ -139,7 +146,7 @@ class GroupCommit:
         return self._idle.is_set()
 
     async def run(self) -> None:
-        """Commit whatever is new, for ever."""
+        """Commit new data until the task is cancelled."""
         pause_s = LOOK_AGAIN_S[0]
         while True:
             await self._wake.wait()
@@ -147,7 +154,7 @@ class GroupCommit:
             since = self._clock()
             try:
                 await self._commit()
-            except Exception as error:  # a writer that ends would leave every reader waiting
+            except Exception as error:  # a writer that exits would block every reader
                 self._watcher.commit_failed()
                 self._fall_behind(error)
                 self._wake.set()
@@ -162,7 +169,7 @@ class GroupCommit:
         while self._waiting:
             try:
                 await self._patiently(self._waiting[0]())
-            except RequestError:  # it can't be done at all any more
+            except RequestError:  # the write can never succeed
                 _log.exception("not_saved")
             self._waiting.popleft()
         batch = [(stream, stream.log.written, stream.log.closed) for stream in self._dirty]
@@ -185,7 +192,7 @@ class GroupCommit:
         self._committed.ring()
 
     async def _patiently(self, write: Awaitable[object]) -> None:
-        """Finish a write, but let readers go on when it takes long: a lock, a slow disk."""
+        """Await a write, but release unsaved text to readers if it is slow (lock, slow disk)."""
         task = asyncio.ensure_future(write)
         try:
             done, _ = await asyncio.wait({task}, timeout=PATIENCE_S)

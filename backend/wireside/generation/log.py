@@ -1,7 +1,7 @@
 """The append-only log of one answer. Pure: no clock, no task, no lock.
 
 An offset is a position in the answer (protocol, "Offset"): each Unicode code point of text or
-reasoning counts one, each state of a tool call counts one.
+reasoning counts as one, and so does each state of a tool call.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class ReasoningPiece:
 
 @dataclass(frozen=True, slots=True)
 class ToolPiece:
-    """A state of a tool call; ``offset`` is the position after it."""
+    """One state of a tool call; ``offset`` is the position after it."""
 
     delta: ToolDelta
     offset: int
@@ -42,26 +42,27 @@ Piece = TextPiece | ReasoningPiece | ToolPiece
 
 
 class AnswerLog:
-    """What a model has answered so far. Written once, read from any offset, any number of times.
+    """The answer of a model so far; written once, readable from any offset any number of times.
 
-    A ``held`` log shows what was appended only when it is released: when the store has it.
+    A ``held`` log makes appended entries readable only when they are released, which normally
+    happens once the store has them.
     """
 
     def __init__(self, *, held: bool = False) -> None:
         self._entries: list[Entry] = []
-        self._offsets: list[int] = []  # of each entry, the position after it
+        self._offsets: list[int] = []  # the position after each entry
         self._held = held
         self.written = 0
-        """The position after all that was appended."""
+        """The position after the last appended entry."""
         self.head = 0
-        """The position after all that may be read."""
+        """The position after the last readable entry."""
         self.closed: End | None = None
-        """How the answer ended, told or not."""
+        """How the answer ended, whether or not readers can see it yet."""
         self.end: End | None = None
-        """How the answer ended; set when all of it may be read."""
+        """How the answer ended; set once all of it is readable."""
 
     def append(self, entry: Entry) -> None:
-        """Add to the end. An empty text adds nothing. The log must be open."""
+        """Append an entry; empty text is ignored. Raises ``RuntimeError`` if the log is closed."""
         if self.closed is not None:
             raise RuntimeError("the log is closed")
         length = _length(entry)
@@ -73,38 +74,41 @@ class AnswerLog:
                 self.head = self.written
 
     def close(self, end: End) -> None:
-        """End the answer. A second end is ignored: the first one was told already."""
+        """End the answer. A second end is ignored: readers may have seen the first one already."""
         if self.closed is None:
             self.closed = end
             if not self._held:
                 self.release(self.written)
 
     def release(self, offset: int) -> None:
-        """Let readers have what is before ``offset``; a closed log ends when that is all of it."""
+        """Make everything before ``offset`` readable.
+
+        A closed log gets its ``end`` once all of it is readable.
+        """
         self.head = max(self.head, offset)
         if self.closed is not None and self.end is None and self.head == self.written:
             self.end = self.closed
             self._join_neighbours()
 
     def tail(self, offset: int) -> tuple[Entry, ...]:
-        """Return all that was appended after ``offset``, readable or not, neighbours joined."""
+        """Return all entries after ``offset``, readable or not, joining neighbours of one kind."""
         return tuple(_entry(piece) for piece in self._read(offset, self.written))
 
     def check(self, offset: int) -> None:
-        """Raise ``BadOffset`` unless ``offset`` is a position of this log."""
+        """Raise ``BadOffset`` unless ``offset`` is a readable position of this log."""
         if not 0 <= offset <= self.head:
             raise BadOffset
 
     def read(self, offset: int, max_chars: int) -> list[Piece]:
-        """Return what follows ``offset``, neighbours joined, at most ``max_chars`` characters.
+        """Return up to ``max_chars`` characters from ``offset`` on.
 
-        Empty at the head. Raises ``BadOffset`` beyond it.
+        Neighbours of one kind are joined. Empty at the head. Raises ``BadOffset`` past it.
         """
         self.check(offset)
         return self._read(offset, min(self.head, offset + max_chars))
 
     def text(self) -> str:
-        """Return the visible text so far, without reasoning and tools."""
+        """Return the visible text so far, without reasoning and tool calls."""
         return "".join(entry.text for entry in self._entries if isinstance(entry, TextDelta))
 
     def _read(self, offset: int, limit: int) -> list[Piece]:
@@ -131,7 +135,10 @@ class AnswerLog:
         return pieces
 
     def _join_neighbours(self) -> None:
-        """Keep a finished answer as few long strings: thousands of short ones cost five times."""
+        """Join a finished answer into few long strings.
+
+        Thousands of short strings cost five times as much.
+        """
         joined: list[Entry] = []
         for kind, group in groupby(self._entries, type):
             entries = list(group)

@@ -1,4 +1,4 @@
-"""A reader: a position in a log, and the wish to be woken. It holds no text of its own."""
+"""A reader of an answer: a position in its log and a wake-up callback. It buffers no text."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from wireside.generation.log import AnswerLog, Piece
 from wireside.messages import End
 
 MAX_CHARS = 16_384
-"""Most characters that one ``take`` returns: at most 64 KiB of UTF-8."""
+"""Maximum number of characters that one ``take`` returns: at most 64 KiB of UTF-8."""
 
 
 class Bell:
-    """Wakes everybody who waits for the log: one for each log, not one for each append."""
+    """Wakes the listeners of a log: one bell per log, not one event per append."""
 
     def __init__(self) -> None:
         self._wakes: dict[object, Callable[[], None]] = {}
 
     def ring(self) -> None:
-        """Tell all that there is something new. Each ``wake`` must be cheap and must not raise."""
+        """Notify all listeners. Each ``wake`` must be cheap and must not raise."""
         for wake in tuple(self._wakes.values()):
             wake()
 
     def listen(self, key: object, wake: Callable[[], None]) -> None:
-        """Call ``wake`` at each ring until ``key`` leaves."""
+        """Call ``wake`` on each ring until ``key`` leaves."""
         self._wakes[key] = wake
 
     async def wait(self) -> None:
-        """Return at the next ring."""
+        """Wait for the next ring."""
         rung = asyncio.get_running_loop().create_future()
 
         def wake() -> None:
@@ -43,18 +43,19 @@ class Bell:
 
     @property
     def listeners(self) -> Collection[object]:
-        """The keys of all that are called."""
+        """The keys of all registered listeners."""
         return self._wakes.keys()
 
     def leave(self, key: object) -> None:
-        """Stop calling; leaving twice is no error."""
+        """Unregister a listener; an unknown key is ignored."""
         self._wakes.pop(key, None)
 
 
 class Reader:
-    """Reads a log from an offset on: catches up, then follows. Raises ``BadOffset`` past the head.
+    """Reads a log from an offset on: catches up, then follows it.
 
-    ``wake`` is called whenever there may be something new; who prefers to wait awaits ``wait``.
+    ``wake`` is called whenever there may be new entries; ``wait`` is the awaitable alternative.
+    Raises ``BadOffset`` past the head.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class Reader:
             bell.listen(self, wake)
 
     def take(self, max_chars: int = MAX_CHARS) -> list[Piece]:
-        """Return what is new, at most ``max_chars`` characters, and move behind it."""
+        """Return new pieces, at most ``max_chars`` characters, and move past them."""
         if self.offset == self._log.head:
             return []
         pieces = self._log.read(self.offset, max_chars)
@@ -77,7 +78,7 @@ class Reader:
 
     @property
     def lag(self) -> int:
-        """How much there is that was not taken yet."""
+        """Number of characters and tool states that were not taken yet."""
         return self._log.head - self.offset
 
     @property
@@ -91,10 +92,10 @@ class Reader:
         return None if self.has_more else self._log.end
 
     async def wait(self) -> None:
-        """Return as soon as there is something to take, or an end."""
+        """Wait until there is something to take or the answer has ended."""
         while not self.has_more and self._log.end is None:
             await self._bell.wait()
 
     def close(self) -> None:
-        """Forget the wake. The reader costs nothing else."""
+        """Unregister the wake-up callback. A reader holds no other resource."""
         self._bell.leave(self)

@@ -1,4 +1,4 @@
-"""Owns the answers: starts each as a task of the application, stops it, keeps it for resume."""
+"""Runs answers as tasks of the application: starts and stops them, and keeps them for resume."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from wireside.watching import UNWATCHED, AnswerWatch, Watcher
 _log = structlog.get_logger(__name__)
 
 REMEMBERED_NAMES = 20_000
-"""Names of expired streams that are still told from unknown ones."""
+"""Number of expired stream names remembered, to tell expired streams from unknown ones."""
 
 
 LAST_COMMIT_S = 2.0
-"""How long the end waits for what the store does not have yet."""
+"""How long ``drain`` waits for data that the store does not have yet, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How many answers are made at once, and how long finished ones are kept."""
+    """Limits on concurrent answers, and how long and how many finished ones are kept for resume."""
 
     streams: int = 1000
     resume_window_s: float = 600.0
@@ -41,14 +41,14 @@ class Limits:
 
 
 def new_name() -> str:
-    """Return a name that nobody can guess: 128 random bits."""
+    """Return an unguessable name: 128 random bits."""
     return secrets.token_urlsafe(16)
 
 
 class Stream:
-    """One answer being made, or made. The server owns it; everybody else has a ``Reader``.
+    """One answer in progress or finished. The server owns it; all access is through a ``Reader``.
 
-    With ``commits`` its readers are shown only what the store has.
+    With ``commits``, readers are shown only what is in the store, unless it is behind.
     """
 
     def __init__(
@@ -63,13 +63,13 @@ class Stream:
         self.name = name
         self.model = model
         self.owner = owner
-        """The account that it belongs to; nobody else may read it."""
+        """Id of the account that owns the answer; other accounts can't read it."""
         self.sanitize = sanitize
         self.log = AnswerLog(held=commits is not None)
         self.stored = 0
-        """The position after what the store has."""
+        """The position up to which the store has the answer."""
         self.index: int | None = None
-        """Its place in the batch that it was asked in, as long as it is in memory."""
+        """Index of the question in its batch; kept only while the stream is in memory."""
         self._commits = commits
         self._bell = Bell()
         self._over = asyncio.Event()
@@ -79,7 +79,7 @@ class Stream:
 
     @classmethod
     def restored(cls, segment: Segment, owner: str) -> Stream:
-        """Return a finished stream as the store has it."""
+        """Return a finished stream built from a stored segment."""
         stream = cls(segment.stream, segment.model, owner=owner, sanitize=segment.sanitize)
         for entry in segment.entries:
             stream.log.append(entry)
@@ -92,24 +92,24 @@ class Stream:
         return self.log.end is None
 
     def reader(self, offset: int = 0, wake: Callable[[], None] | None = None) -> Reader:
-        """Return a reader from ``offset`` on. Raises ``BadOffset``."""
+        """Return a reader that starts at ``offset``. Raises ``BadOffset``."""
         return Reader(self.log, self._bell, offset, wake)
 
     def stop(self, reason: FinishReason = "cancelled") -> None:
-        """Ask the answer to end; its log closes when the upstream response is closed.
+        """Cancel the answer; its log is closed once the upstream response is closed.
 
-        Stopping a finished stream is no error.
+        Stopping a finished stream has no effect.
         """
         if self.is_live and self._task is not None:
             self._stop_reason = reason
             self._task.cancel()
 
     def lags(self) -> Iterator[int]:
-        """Return how far behind each reader is that follows."""
+        """Yield the lag of each following reader, in characters."""
         return (key.lag for key in self._bell.listeners if isinstance(key, Reader))
 
     async def ended(self) -> None:
-        """Return when the log is closed."""
+        """Wait until the log is closed."""
         if self.is_live:
             await self._over.wait()
 
@@ -120,10 +120,10 @@ class Stream:
 
     def _ran(self, _: asyncio.Task[None]) -> None:
         self._close(End(self._stop_reason))
-        self._task = None  # it holds its context, and the stream is kept for long
+        self._task = None  # a task holds its context, and the stream outlives it
 
     def release(self, offset: int) -> None:
-        """Let readers have what is before ``offset``."""
+        """Make everything before ``offset`` readable."""
         self.log.release(offset)
         self._ring()
 
@@ -138,7 +138,7 @@ class Stream:
             self._commits.add(self)
 
     def at_end(self, work: Callable[[], None]) -> None:
-        """Call ``work`` when the log is closed, before that is told to anyone."""
+        """Call ``work`` once the log is closed, before readers are woken."""
         if self.is_live:
             self._at_end.append(work)
         else:
@@ -154,7 +154,7 @@ class Stream:
 
 
 class Runner:
-    """Runs answers in the application's task group. Every method belongs to the event loop."""
+    """Runs answers in the application's task group. Call all methods on the event loop."""
 
     def __init__(
         self,
@@ -165,7 +165,7 @@ class Runner:
         commits: GroupCommit | None = None,
         watcher: Watcher = UNWATCHED,
     ) -> None:
-        """``commits`` writes the answers that are started with a name of the store."""
+        """``commits`` writes the answers that are started with ``stored_as``."""
         self._commits = commits
         self._provider = provider
         self._tasks = tasks
@@ -176,21 +176,21 @@ class Runner:
         self._finished: OrderedDict[str, tuple[float, Stream]] = OrderedDict()
         self._finished_chars = 0
         self._expired: OrderedDict[str, str] = OrderedDict()
-        """Names of streams that have left the window, and whose they were."""
+        """Names of streams that left the resume window, with their owners."""
         self._is_draining = False
 
     @property
     def live(self) -> int:
-        """How many answers are being made."""
+        """Number of running answers."""
         return len(self._live)
 
     @property
     def kept(self) -> tuple[int, int]:
-        """How many finished answers are kept for resume, and of how many characters."""
+        """Number of finished answers kept for resume, and their total size in characters."""
         return len(self._finished), self._finished_chars
 
     def lags(self) -> list[int]:
-        """Return how many characters each reader is behind its answer."""
+        """Return the lag of each reader behind its answer, in characters."""
         streams = [*self._live.values(), *(stream for _, stream in self._finished.values())]
         return [lag for stream in streams for lag in stream.lags()]
 
@@ -202,9 +202,10 @@ class Runner:
         sanitize: bool = False,
         stored_as: str | None = None,
     ) -> Stream:
-        """Begin an answer for ``owner``. Returns before the model is called. Raises ``Overloaded``.
+        """Start an answer for ``owner``; returns before the model is called.
 
-        ``stored_as`` is the name under which the store knows it; without one it is in memory only.
+        ``stored_as`` is the name of the stream in the store; without it the answer is in memory
+        only. Raises ``Overloaded``.
         """
         if self._is_draining:
             raise Overloaded("The server is shutting down; try again in a moment.")
@@ -222,7 +223,7 @@ class Runner:
     def ended(
         self, model: str, end: End, *, owner: str = "", stored_as: str | None = None
     ) -> Stream:
-        """Return a stream of an answer that did not even begin."""
+        """Return a stream for an answer that could not be started."""
         stream = self._stream(model, owner, stored_as)
         stream._close(end)
         self._watcher.answer(stream.name, model, None).ended(end, 0, stream.log.text)
@@ -237,7 +238,7 @@ class Runner:
         return Stream(name, model, owner=owner, sanitize=sanitize, commits=commits)
 
     def known(self, name: str) -> Stream | None:
-        """Return the stream of that name, None when it is not in memory."""
+        """Return the stream named ``name``, or None when it is not in memory."""
         if stream := self._live.get(name):
             return stream
         kept = self._finished.get(name)
@@ -252,7 +253,7 @@ class Runner:
         raise Expired if self._expired.get(name) == owner else NotFound
 
     def expire(self) -> None:
-        """Let go of finished answers that have left the resume window."""
+        """Release finished answers that have left the resume window."""
         now = self._clock()
         while self._finished:
             since, stream = next(iter(self._finished.values()))
@@ -261,7 +262,7 @@ class Runner:
                 return
             del self._finished[stream.name]
             if self._commits and self._commits.is_pending(stream):
-                self._finished[stream.name] = now, stream  # nobody else has it yet
+                self._finished[stream.name] = now, stream  # the only copy so far
                 return
             self._finished_chars -= stream.log.written
             self._expired[stream.name] = stream.owner
@@ -269,7 +270,7 @@ class Runner:
                 self._expired.popitem(last=False)
 
     async def drain(self, timeout_s: float) -> None:
-        """Start nothing more; give the running answers ``timeout_s``, then interrupt them."""
+        """Refuse new answers, wait ``timeout_s`` for the running ones, then interrupt them."""
         self._is_draining = True
         running = [stream._task for stream in self._live.values() if stream._task]
         if running:
@@ -284,7 +285,7 @@ class Runner:
     def _keep(self, stream: Stream, watch: AnswerWatch) -> None:
         del self._live[stream.name]
         end = stream.log.closed
-        assert end is not None  # the callback before this one has closed it
+        assert end is not None  # closed by the callback registered before this one
         watch.ended(end, stream.log.written, stream.log.text)
         self._retain(stream)
 
@@ -296,7 +297,7 @@ class Runner:
     async def _run(self, stream: Stream, request: ModelRequest, watch: AnswerWatch) -> None:
         watch.running()
         append, told = stream.log.append, stream._told
-        end = End("interrupted")  # of a provider that stops without a word
+        end = End("interrupted")  # for a provider that stops without `Finished`
         is_silent = True
         try:
             async with aclosing(self._provider.stream(request)) as deltas:
@@ -310,12 +311,12 @@ class Runner:
                             is_silent = False
                             watch.first()
         except asyncio.CancelledError:
-            # the upstream response is closed by now, so the end may be told
+            # the upstream response is closed by now, so the end can be published
             stream._close(End(stream._stop_reason))
             raise
         except WiresideError as error:
             end = End(None, error)
-        except Exception:  # what left here would cancel every other answer of the group
+        except Exception:  # an escaping error would cancel every other answer of the group
             _log.exception("answer_failed", stream=stream.name, model=request.model)
             end = End(None, InternalError())
         stream._close(end)

@@ -1,4 +1,4 @@
-"""The owner of tasks that outlive whoever started them, but not the server."""
+"""Owns background tasks that outlive their callers but end with the server."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ T = TypeVar("T")
 
 
 class Tasks:
-    """Holds tasks, logs what they fail of, ends them with the application.
+    """Holds tasks, logs their failures and cancels them when the application ends.
 
-    Unlike ``asyncio.TaskGroup`` it exists before the loop runs, and one task's failure does not
-    end the others: an answer that breaks must not take a thousand with it.
+    Unlike ``asyncio.TaskGroup`` it exists before the event loop runs, and the failure of one task
+    does not cancel the others: one broken answer must not end a thousand.
     """
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def create_task(self, work: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
-        """Run ``work`` until it ends, or until ``aclose``."""
+        """Run ``work`` as a task until it completes or ``aclose`` cancels it."""
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
         return task
 
     async def finish(self, work: Coroutine[Any, Any, T]) -> T:
-        """Do ``work`` to its end and return its result, also when whoever awaits it goes away."""
+        """Run ``work`` to completion, even if the caller is cancelled, and return its result."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._finished)
         return await asyncio.shield(task)
 
     async def aclose(self) -> None:
-        """Cancel all tasks and wait until they are gone."""
+        """Cancel all tasks and wait until they are done."""
         while self._tasks:
             for task in tuple(self._tasks):
                 task.cancel()
@@ -49,7 +49,7 @@ class Tasks:
     def _finished(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled():
-            task.exception()  # whoever awaits it is told; if nobody does, nobody wants to know
+            task.exception()  # retrieved by the awaiting caller; without one, no warning is wanted
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -67,8 +67,9 @@ Self = TypeVar("Self", bound=_Owner)
 def whole(
     method: Callable[Concatenate[Self, P], Coroutine[Any, Any, T]],
 ) -> Callable[Concatenate[Self, P], Coroutine[Any, Any, T]]:
-    """Have a method done to its end once it has begun: a client that goes away in the middle must
-    not leave the store and what is in memory apart.
+    """Make a method run to completion once started, even if its caller is cancelled.
+
+    A client that disconnects half-way must not leave memory and store inconsistent.
     """
 
     @wraps(method)

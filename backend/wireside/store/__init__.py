@@ -1,1 +1,1 @@
-"""Conversations in SQLite or PostgreSQL: the only user of SQLAlchemy."""
+"""Storage of conversations in SQLite or PostgreSQL: the only package that uses SQLAlchemy."""

@@ -1,4 +1,4 @@
-"""Accounts in a database, as ``ports.AccountStore`` says."""
+"""Accounts in a database (``ports.AccountStore``)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 class SqlAccounts:
-    """Implements ``AccountStore``; what each method promises is said there."""
+    """Implements ``AccountStore``, which documents the methods."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -56,7 +56,7 @@ class SqlAccounts:
         """See ``AccountStore``."""
 
         def work(connection: Connection) -> User | None:
-            if not is_sqlite(connection):  # of two that come at once, one is the first
+            if not is_sqlite(connection):  # serialises concurrent calls: only one is first
                 connection.execute(text("LOCK TABLE users IN SHARE ROW EXCLUSIVE MODE"))
             if invitation is not None and not _use(connection, invitation):
                 return None
@@ -66,9 +66,9 @@ class SqlAccounts:
                 with connection.begin_nested():
                     connection.execute(users.insert(), asdict(added))
             except IntegrityError:
-                connection.rollback()  # the invitation is still good
+                connection.rollback()  # keeps the invitation usable
                 return None
-            if is_first:  # what was kept before there were accounts
+            if is_first:  # conversations from before there were accounts
                 connection.execute(
                     update(conversations).where(conversations.c.owner == "").values(owner=user.id)
                 )
@@ -138,7 +138,7 @@ class SqlAccounts:
             if was is not None:
                 statement = statement.where(users.c.password == was)
             if connection.scalar(statement.returning(users.c.id)) is None:
-                connection.rollback()  # the links are still good
+                connection.rollback()  # keeps the links usable
                 return False
             return True
 
@@ -162,7 +162,7 @@ class SqlAccounts:
 
         return await self._database.write(work)
 
-    # ---- where they are signed in ------------------------------------------------------------
+    # ---- sessions ----------------------------------------------------------------------------
 
     async def add_sign_in(self, sign_in: SignIn, *, password: str | None = None) -> bool:
         """See ``AccountStore``."""
@@ -247,7 +247,7 @@ class SqlAccounts:
         def work(connection: Connection) -> bool:
             if not _may_change(_administrators(connection), invitation.made_by):
                 return False
-            if invitation.user_id is not None:  # only the newest link to a password works
+            if invitation.user_id is not None:  # only the newest password link is valid
                 connection.execute(_links(user_id=invitation.user_id))
             connection.execute(invitations.insert(), asdict(invitation))
             return True
@@ -277,7 +277,7 @@ class SqlAccounts:
         statement = (
             select(shares)
             .join(conversations)
-            .outerjoin(users, users.c.id == shares.c.owner)  # without accounts there are none
+            .outerjoin(users, users.c.id == shares.c.owner)  # no rows on a server without accounts
             .where(
                 shares.c.token == token,
                 conversations.c.deleted_at.is_(None),
@@ -299,7 +299,7 @@ class SqlAccounts:
         statement = delete(shares).where(shares.c.id == share_id, shares.c.owner == owner)
         return bool(await self._ids(statement.returning(shares.c.id)))
 
-    # ---- what was done -----------------------------------------------------------------------
+    # ---- audit log ---------------------------------------------------------------------------
 
     async def note(self, entries: Sequence[AuditEntry]) -> None:
         """See ``AccountStore``."""
@@ -337,7 +337,7 @@ class SqlAccounts:
         """See ``AccountStore``."""
         await self._do(delete(audit).where(audit.c.at < before))
 
-    # ---- all of them -------------------------------------------------------------------------
+    # ---- all credentials ---------------------------------------------------------------------
 
     async def valid(
         self,
@@ -392,7 +392,7 @@ class SqlAccounts:
         if await self._database.read(is_anything):
             await self._database.write(work)
 
-    # ---- how ---------------------------------------------------------------------------------
+    # ---- internals ---------------------------------------------------------------------------
 
     async def _one(self, read: Callable[[Any], T], statement: Any) -> T | None:
         row = await self._database.read(lambda connection: connection.execute(statement).first())
@@ -424,21 +424,23 @@ class SqlAccounts:
 
 
 def _administrators(connection: Connection) -> Sequence[str]:
-    """Return who administers. It is true to the end of the transaction: two administrators who put
-    each other out at once come here one by one.
+    """Return the ids of the enabled administrators.
+
+    They stay valid until the end of the transaction: two administrators who remove each other at
+    the same time are handled one after the other.
     """
     statement = select(users.c.id).where(users.c.role == "admin", users.c.disabled_at.is_(None))
-    # PostgreSQL locks the rows, and looks again at those it had to wait for; SQLite has one writer
+    # PostgreSQL locks the rows, and re-reads those that it had to wait for; SQLite has one writer
     return connection.scalars(statement.order_by(users.c.id).with_for_update(key_share=True)).all()
 
 
 def _may_change(administrators: Sequence[str], by: str | None) -> bool:
-    """Return whether accounts may be changed ``by`` that one; None is not an account."""
+    """Return whether ``by`` may change accounts; None stands for a command, not an account."""
     return by is None or by in administrators
 
 
 def _can_do_without(administrators: Sequence[str], user_id: str) -> bool:
-    """Return whether somebody administers when this account does no more."""
+    """Return whether an administrator remains without this account."""
     return user_id not in administrators or len(administrators) > 1
 
 
@@ -447,12 +449,12 @@ def _change(connection: Connection, user_id: str, **values: Any) -> None:
 
 
 def _links(**of: str) -> Delete:
-    """Return what removes the invitations that somebody has made, or the links to a password."""
+    """Return the statement that removes the invitations an account made, or its password links."""
     return delete(invitations).filter_by(**of)
 
 
 def _use(connection: Connection, invitation_id: str) -> bool:
-    """Use an invitation up; two who come at once are not both let in."""
+    """Use up an invitation; of two concurrent calls only one succeeds."""
     statement = delete(invitations).where(invitations.c.id == invitation_id)
     return connection.scalar(statement.returning(invitations.c.id)) is not None
 

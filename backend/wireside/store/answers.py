@@ -1,7 +1,7 @@
-"""What models have said: streams and their pieces. Every function is done inside one transaction.
+"""Answers in the database: streams and their pieces. Every function runs inside one transaction.
 
-A running answer only adds rows to ``pieces``; at its end they are joined into as few as can be, and
-its text becomes findable.
+A running answer only adds rows to ``pieces``. When it ends, they are joined into as few rows as
+possible, and its text is added to the search index.
 """
 
 from __future__ import annotations
@@ -53,16 +53,16 @@ from wireside.store.tables import (
 TEXT, REASONING, TOOL = 0, 1, 2
 
 IN_ONE_QUERY = 500
-"""Names in one ``IN (…)``."""
+"""Maximum number of names in one ``IN (…)``."""
 
 RUNNING = select(segments.c.stream).where(IS_LIVE)
 
 MAX_CHARS = 4_000_000
-"""Of one row; a longer run of text is several."""
+"""Maximum number of characters in one row; a longer text is split into several."""
 
 
 def begin(connection: Connection, turn_id: str, segment: Segment, *, anew: bool) -> None:
-    """Add a stream to a turn, which waits no more."""
+    """Add a stream to a turn and mark the turn as not waiting."""
     if anew:
         streams = list(
             connection.scalars(
@@ -97,7 +97,7 @@ def begin(connection: Connection, turn_id: str, segment: Segment, *, anew: bool)
 
 
 def write(connection: Connection, tails: Sequence[Tail]) -> None:
-    """Add what is new; end what has ended."""
+    """Add new entries, and finish the streams that have ended."""
     rows = [row for tail in tails for row in _rows(tail.stream, tail.offset, tail.entries)]
     if rows:
         connection.execute(_add_piece(is_sqlite(connection)), rows)
@@ -107,7 +107,7 @@ def write(connection: Connection, tails: Sequence[Tail]) -> None:
 
 
 def interrupt_all(connection: Connection) -> int:
-    """End what a process that is gone was answering; says how many."""
+    """End the streams that a dead process left running; returns their number."""
     names = list(connection.scalars(RUNNING))
     for some in _some(names):
         _end(connection, dict.fromkeys(some, End("interrupted")))
@@ -115,7 +115,7 @@ def interrupt_all(connection: Connection) -> int:
 
 
 def read(connection: Connection, stream: str) -> tuple[Segment, str] | None:
-    """Return a stream with its text, and its conversation."""
+    """Return a stream with its text, and the id of its conversation."""
     row = connection.execute(
         select(segments, turns.c.conversation_id)
         .join(turns, turns.c.id == segments.c.turn_id)
@@ -129,7 +129,7 @@ def read(connection: Connection, stream: str) -> tuple[Segment, str] | None:
 
 
 def of_turns(connection: Connection, turn_ids: Sequence[str]) -> dict[str, list[Segment]]:
-    """Return the segments of each turn, in their order."""
+    """Return the segments of each turn, in order."""
     rows: list[Row[Any]] = []
     for some in _some(turn_ids):
         rows += connection.execute(
@@ -187,12 +187,12 @@ def add_finished(connection: Connection, added: Sequence[TurnRecord]) -> None:
     )
 
 
-# ---- how -----------------------------------------------------------------------------------------
+# ---- internals -----------------------------------------------------------------------------------
 
 
 @cache
 def _add_piece(is_on_sqlite: bool) -> Any:
-    """Return what inserts a piece of a stream that is there, once."""
+    """Return the statement that inserts a piece of an existing stream, ignoring duplicates."""
     stream = cast(bindparam("stream", type_=AnyText), AnyText)
     return (
         insert(pieces, is_on_sqlite)
@@ -250,7 +250,7 @@ def _rows(stream: str, offset: int, entries: Iterable[Entry]) -> list[dict[str, 
         for part in _parts(entry):
             kind, content, length = _plain(part)
             offset += length
-            if length:  # what is empty would take another piece's place
+            if length:  # an empty piece would take another piece's offset
                 rows.append({"stream": stream, "offset": offset, "kind": kind, "content": content})
     return rows
 
@@ -276,7 +276,7 @@ def _plain(entry: Entry) -> tuple[int, str, int]:
 
 
 def _entries(connection: Connection, streams: Sequence[str]) -> dict[str, list[Entry]]:
-    """Return what was said on each stream, neighbours joined."""
+    """Return the entries of each stream, with neighbours of one kind joined."""
     found: dict[str, list[Entry]] = {}
     for some in _some(streams):
         rows = connection.execute(
@@ -294,8 +294,8 @@ def _entries(connection: Connection, streams: Sequence[str]) -> dict[str, list[E
 def _once(rows: Iterable[Any]) -> Iterable[tuple[int, str]]:
     """Return kind and content of a stream's pieces, each position once.
 
-    A write whose commit was done, but could not be told so, is done again with the same text, cut
-    at other places: its pieces then lie over those of the first.
+    If a commit succeeds but its confirmation is lost, the write is repeated with the same text
+    split at other positions: its pieces then overlap those of the first write.
     """
     placed = [
         (row.offset - (1 if row.kind == TOOL else len(row.content)), row.offset, row)
@@ -332,7 +332,11 @@ def _end_columns(end: End) -> dict[str, Any]:
 
 
 def _count(tokens: int | None) -> int | None:
-    """A model's server may say any number; one that can't be kept would hold up every answer."""
+    """Return a token count, or None if the database can't store it.
+
+    A model's server may report any number; one that can't be stored would block the writes of every
+    answer.
+    """
     return None if tokens is None or abs(tokens) > MAX_NUMBER else tokens
 
 

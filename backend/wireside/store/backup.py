@@ -1,11 +1,11 @@
-"""Everything that a database holds into a file and back, and from one database into another.
+"""Copies everything in a database to a file and back, and from one database to another.
 
-A backup reads in one transaction, so it is of one moment whatever a server does meanwhile, and it
-is the same for SQLite and PostgreSQL. What is put back counts when all of it is there and has the
-hashes that were written: PostgreSQL does so in one transaction; for SQLite a new file is made
-beside the old one and takes its place at the end.
+A backup reads in one transaction: it is a consistent snapshot even while a server writes, and it
+has the same format for SQLite and PostgreSQL. A restore takes effect only when everything has been
+written and has the recorded hashes. PostgreSQL does so in one transaction; for SQLite, a new file
+is built next to the old one and replaces it at the end.
 
-The index of words is in no backup: it is made anew, in the way of the database.
+The full-text index is not part of a backup: it is rebuilt by the target database.
 """
 
 from __future__ import annotations
@@ -61,29 +61,29 @@ from wireside.store.tables import metadata
 T = TypeVar("T")
 
 ROWS_AT_ONCE = 100
-"""Rows that a database hands over at a time; a row has at most a few megabytes."""
+"""Number of rows fetched from the database at a time; a row has at most a few megabytes."""
 
 STATEMENT_S = 600.0
-"""Longest wait for one statement of PostgreSQL: to count a large table takes its time."""
+"""Timeout for one statement of PostgreSQL, in seconds: counting a large table is slow."""
 
 NUMBERED = {
     one.name: next(iter(one.primary_key)).name
     for one in metadata.sorted_tables
     if one.dialect_options["sqlite"]["autoincrement"]
 }
-"""Tables that give out numbers, never one twice, and the column that has them."""
+"""Tables with an autoincrement column, which never reuses a number, and the name of that column."""
 
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What was put back. ``aside`` is where the file is whose place was taken."""
+    """Result of a restore. ``aside`` is the path to which the replaced file was moved."""
 
     header: Header
     aside: Path | None
 
 
 async def back_up(url: str, file: BinaryIO, on_progress: Progress) -> Header:
-    """Write a backup of the database of ``url``, beside a server that may run."""
+    """Write a backup of the database of ``url``; a server may be running."""
     must_be_there(url)
     async with _opened(url, is_server=False) as opened:
         return await _stoppable(
@@ -94,8 +94,9 @@ async def back_up(url: str, file: BinaryIO, on_progress: Progress) -> Header:
 async def restore(
     url: str, file: BinaryIO, on_progress: Progress, *, replace: bool = False
 ) -> Restored:
-    """Put a backup into the database of ``url``, which no server may be using. ``replace`` what is
-    in it; otherwise it must hold nothing. When that fails, all is as it was.
+    """Restore a backup into the database of ``url``, which no server may be using.
+
+    The database must be empty unless ``replace`` is set. If the restore fails, nothing is changed.
     """
     reader = BackupReader(file)
     if not migrate.is_known(reader.header.revision):
@@ -118,8 +119,9 @@ async def restore(
 async def move(
     source: str, target: str, scratch: Path, on_progress: Progress, *, replace: bool = False
 ) -> Restored:
-    """Put all that is in ``source`` into ``target``; no server may be using either. A file without
-    a name in the folder ``scratch`` holds it meanwhile.
+    """Copy everything from ``source`` to ``target``; no server may be using either.
+
+    An unnamed file in the folder ``scratch`` holds the data in between.
     """
     if name_of(source) == name_of(target):
         raise BackupError("Both are the same database: there is nothing to move.")
@@ -127,11 +129,11 @@ async def move(
     on_both = _halves(on_progress)
     with _nameless(scratch) as file:
         async with _opened(source, is_server=True) as opened:
-            await _must_be_free(target, replace=replace)  # it is told before the work, not after it
+            await _must_be_free(target, replace=replace)  # fails before the work, not after it
             await _stoppable(
                 opened.read, next(on_both), lambda conn, tell: dump(conn, file, tell), source
             )
-            # the source stays locked: what a server wrote there now would be left behind
+            # the source stays locked: later writes of a server would not be copied
             return await restore(target, file, next(on_both), replace=replace)
 
 
@@ -139,7 +141,7 @@ async def move(
 
 
 def dump(connection: Connection, file: BinaryIO, on_progress: Progress) -> Header:
-    """Write everything that is in the database."""
+    """Write everything in the database to a backup file."""
     revision = migrate.version_of(connection)
     if revision is None:
         raise BackupError("This database holds no conversations: there is nothing to back up.")
@@ -180,7 +182,7 @@ def load(
     *,
     is_replaced: bool = False,
 ) -> None:
-    """Put everything into the database, look whether it is the same, and bring it up to date."""
+    """Load a backup into the database, verify the result, and migrate it to the current version."""
     _make_room(connection, is_replaced=is_replaced)
     migrate.upgrade(connection, backup.header.revision)
     tables = {one.name: one for one in _tables(connection)}
@@ -197,7 +199,7 @@ def load(
     for head in heads:
         _compare(connection, tables[head.name], head, backup.sha256[head.name], progress)
     if backup.header.revision != migrate.NEWEST:
-        if not is_sqlite(connection):  # what has read a table to its end holds it still
+        if not is_sqlite(connection):  # an exhausted cursor still holds its table
             connection.execute(text("CLOSE ALL"))
         migrate.upgrade(connection)
     for name, number in backup.header.numbers.items():
@@ -221,7 +223,7 @@ def _compare(
 
 
 def _tables(connection: Connection) -> list[TableClause]:
-    """Return our tables, a parent before its children, with the columns that they have now."""
+    """Return our tables with their current columns, parents before children."""
     inspector = inspect(connection)
     there = set(inspector.get_table_names())
     return [
@@ -230,7 +232,7 @@ def _tables(connection: Connection) -> list[TableClause]:
             *(
                 column(one["name"], one["type"])
                 for one in sorted(inspector.get_columns(known.name), key=lambda one: one["name"])
-                if not isinstance(one["type"], TSVECTOR)  # made anew
+                if not isinstance(one["type"], TSVECTOR)  # rebuilt on restore
             ),
         )
         for known in metadata.sorted_tables
@@ -254,7 +256,7 @@ def _lines(connection: Connection, one: TableClause) -> Iterator[bytes]:
 
 
 def _number(value: float | None) -> float | str | None:
-    """Return a number as every database gives it back, and JSON takes it."""
+    """Return a number that is the same in every database and valid in JSON."""
     if value is None:
         return None
     return value + 0.0 if math.isfinite(value) else str(value)  # SQLite has no -0.0
@@ -299,7 +301,7 @@ def _last_number(connection: Connection, name: str) -> int:
 
 
 def _go_on_after(connection: Connection, name: str, number: int) -> None:
-    """Give out no number again that was given out before."""
+    """Set the autoincrement counter of a table, so that no number is used twice."""
     own = table(name, column(NUMBERED[name]))
     number = max(number, connection.scalar(select(func.max(own.c[NUMBERED[name]]))) or 0)
     if number <= 0:
@@ -320,20 +322,20 @@ def _sequence(connection: Connection, name: str) -> str:
     return str(connection.scalar(found, {"name": name, "column": NUMBERED[name]}))
 
 
-# ---- SQLite's files ----------------------------------------------------------------------------
+# ---- SQLite files ------------------------------------------------------------------------------
 
 
 async def _restore_file(
     url: str, reader: BackupReader, on_progress: Progress, *, is_replaced: bool
 ) -> Restored:
-    """Make a new file beside the old one, and put it into its place."""
+    """Build a new file next to the old one and replace it."""
     file = _path(url)
     has_content = await _has_content_in(file)
     if has_content and not is_replaced:
         raise BackupError(NOT_EMPTY)
     fresh = file.with_name(f"{file.name}.restoring")
     try:
-        _remove(fresh)  # of one that was killed
+        _remove(fresh)  # left by a killed process
         async with _opened(_url_of(fresh), is_server=False) as opened:
             await _stoppable(
                 opened.write,
@@ -350,20 +352,23 @@ async def _restore_file(
 
 
 async def _has_content_in(file: Path) -> bool:
-    """Return whether a file holds anything that could be lost, one that can't be read included."""
+    """Return whether a file holds data that could be lost; True if it can't be read."""
     if _is_empty(file):
         return False
     async with _opened(_url_of(file), is_server=False) as opened:
         try:
             has_content = await opened.read(_has_content)
-            await opened.clean()  # its log must not be left to the one that takes its place
+            await opened.clean()  # its write-ahead log must not be applied to the new file
         except StoreError:
             return True
     return has_content
 
 
 def _take_place(fresh: Path, file: Path, *, is_kept: bool) -> Path | None:
-    """Put ``fresh`` where ``file`` is, which is kept beside it; there is one of them always."""
+    """Replace ``file`` by ``fresh`` and keep the old file next to it.
+
+    One of the two exists at every moment.
+    """
     if file.exists():
         _give_like(fresh, file.stat())
     with fresh.open("rb") as written:
@@ -371,13 +376,13 @@ def _take_place(fresh: Path, file: Path, *, is_kept: bool) -> Path | None:
     aside = None
     if is_kept:
         aside = _free(f"{file}.{datetime.now(UTC):%Y%m%d-%H%M%S}")
-        # a log that is still there is of a file that can't be read
+        # a log that still exists belongs to a file that can't be read
         for tail in ("-wal", "-shm"):
             with contextlib.suppress(FileNotFoundError):
                 Path(f"{file}{tail}").rename(f"{aside}{tail}")
         try:
             aside.hardlink_to(file)
-        except OSError:  # not every file system can
+        except OSError:  # not every file system supports hard links
             file.replace(aside)
     else:
         _remove_log(file)
@@ -392,7 +397,7 @@ def _free(name: str) -> Path:
 
 
 def _give_like(file: Path, like: os.stat_result) -> None:
-    """Whoever could open the old file can open the new one: root restores for a server's user."""
+    """Give a file the permissions of the old one: root restores for the server's user."""
     file.chmod(like.st_mode & 0o777)
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         os.chown(file, like.st_uid, like.st_gid)
@@ -403,7 +408,7 @@ def _is_empty(file: Path) -> bool:
 
 
 def _nameless(folder: Path) -> BinaryIO:
-    """Make a file that is gone with this process, however it ends."""
+    """Create an unnamed file, which disappears when this process ends in any way."""
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         return cast("BinaryIO", tempfile.TemporaryFile(dir=folder))
@@ -423,11 +428,11 @@ def _remove_log(file: Path) -> None:
         Path(f"{file}{tail}").unlink(missing_ok=True)
 
 
-# ---- opening, stopping, saying what is wrong ---------------------------------------------------
+# ---- opening, cancelling, error messages -------------------------------------------------------
 
 
 def name_of(url: str | URL) -> str:
-    """Return how a database is called for a person: no password, no other secret."""
+    """Return a display name of a database, without password or other secrets."""
     try:
         parsed = make_url(url)
     except ArgumentError:
@@ -441,7 +446,7 @@ def name_of(url: str | URL) -> str:
 
 
 def setting_of(url: str) -> str:
-    """Return the line that makes a server use a database, the password left out."""
+    """Return the setting that makes a server use a database, without the password."""
     shown = make_url(url).difference_update_query(["password", "sslpassword"])
     return f"WIRESIDE_DATABASE_URL={shown.render_as_string(hide_password=True)}"
 
@@ -467,7 +472,7 @@ async def _stoppable(
     work: Callable[[Connection, Progress], T],
     url: str,
 ) -> T:
-    """Do ``work``, which may run in a thread, so that it ends soon when this is cancelled."""
+    """Run ``work``, possibly in a thread, so that it ends soon after this is cancelled."""
     is_stopped = False
 
     def tell(done: int, total: int) -> None:
@@ -485,7 +490,7 @@ async def _stoppable(
 
 @contextlib.contextmanager
 def told(url: str | URL) -> Iterator[None]:
-    """Tell what is wrong with the database of ``url`` as ``BackupError``, in one sentence."""
+    """Convert errors of the database of ``url`` to ``BackupError`` with one sentence."""
     try:
         yield
     except BackupError:
@@ -504,7 +509,7 @@ def told(url: str | URL) -> Iterator[None]:
 
 
 def _sentence(url: str | URL, error: Exception) -> str:
-    """Return what a database says is wrong; one line of it, which names no row."""
+    """Return a database's error message as one line that contains no row data."""
     cause: object = error.__cause__ or error
     if isinstance(cause, TimeoutError):
         return f"{name_of(url)} does not answer. Look whether it runs, and try again."
@@ -531,7 +536,7 @@ async def _must_be_free(url: str, *, replace: bool) -> None:
 
 
 def must_be_there(url: str) -> None:
-    """Raise ``BackupError`` for a file that is not there: to open it would make an empty one."""
+    """Raise ``BackupError`` for a missing SQLite file: opening it would create an empty one."""
     file = file_of(url)
     if make_url(url).get_backend_name() == "sqlite" and (file is None or not file.exists()):
         raise BackupError(
@@ -541,7 +546,7 @@ def must_be_there(url: str) -> None:
 
 
 def _path(url: str | URL) -> Path:
-    """Return the file of a SQLite database; behind a link, what it leads to."""
+    """Return the file of a SQLite database, with links resolved."""
     return Path(make_url(url).database or "").expanduser().resolve()
 
 
@@ -550,7 +555,7 @@ def _url_of(file: Path) -> URL:
 
 
 class _Steps:
-    """Progress of work with several parts."""
+    """Combined progress of work with several parts."""
 
     def __init__(self, on_progress: Progress, total: int) -> None:
         self._tell = on_progress
@@ -558,25 +563,25 @@ class _Steps:
         self._done = 0
 
     def add(self, count: int) -> None:
-        """So much more is done."""
+        """Report that ``count`` more steps are done."""
         self._done += count
         self._tell(self._done, max(self._total, self._done))
 
 
 def _halves(on_progress: Progress) -> Iterator[Progress]:
-    """Return two progresses that make up one: out of one database, into the other."""
+    """Yield two progress callbacks that add up to one: read the source, write the target."""
     for half in (0, 1):
         yield partial(_half, on_progress, half)
 
 
 def _half(on_progress: Progress, half: int, done: int, total: int) -> None:
-    # to put in is three times the work of taking out
+    # writing takes three times as long as reading
     share = done / max(1, total)
     on_progress(round(PARTS * (0.25 * share if half == 0 else 0.25 + 0.75 * share)), PARTS)
 
 
 PARTS = 10_000
-"""Of a move, as its progress is told."""
+"""Total number of progress steps of a move."""
 
 NOT_EMPTY = (
     "The database holds something already. Add `--replace` to put this in its place; an old file"

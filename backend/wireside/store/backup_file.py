@@ -1,4 +1,4 @@
-"""A backup as a file: rows as lines of JSON, packed by gzip, sealed by a hash.
+"""The backup file format: rows as lines of JSON, compressed by gzip, sealed by a hash.
 
 ::
 
@@ -6,11 +6,11 @@
     ["…", 3, null, …]                     a row; columns are in the order of the header
     {"table": "…", "rows": …, "sha256": …}      after the rows of each table
     {"end": "wireside-backup"}
-    {"sha256": …}                         the seal: of all bytes of the file before its own
+    {"sha256": …}                         the seal: hash of all bytes of the file before it
 
-The seal is a member of its own and always made of the same bytes, so a change of any bit of the
-file is found. All else is found by the counts and hashes of the tables. No file is ever whole in
-memory. Nothing here knows a database.
+The seal is a gzip member of its own with a fixed encoding, so any changed bit in the file is
+detected. Anything else is detected by the row counts and hashes of the tables. A file is never held
+in memory as a whole. This module does not access a database.
 """
 
 from __future__ import annotations
@@ -40,23 +40,23 @@ BATCH_ROWS = 500
 BATCH_BYTES = 1024 * 1024
 MAX_LINE_BYTES = 1024 * 1024 * 1024
 
-# quick rather than small: twice as fast as gzip's own choice, for a tenth more
+# fast rather than small: twice as fast as gzip's default level, for 10 % more bytes
 _LEVEL = 3
 _BLOCK_BYTES = 1024 * 1024
 
 Progress = Callable[[int, int], None]
-"""Called with what is done and what there is to do."""
+"""Called with the number of steps done and the total."""
 
 
 class BackupError(StoreError):
-    """A backup can't be made, read or put back; the sentence says why and what to do."""
+    """A backup can't be created, read or restored; the message says why and what to do."""
 
     retryable = False
     sentence = "The backup could not be made or put back."
 
 
 class TableHead(msgspec.Struct, frozen=True):
-    """What the header says of a table."""
+    """The header's entry for a table."""
 
     name: str
     columns: tuple[str, ...]
@@ -64,7 +64,7 @@ class TableHead(msgspec.Struct, frozen=True):
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
-    """What a backup holds. ``numbers`` are the last ones that were given out in a table."""
+    """The header of a backup. ``numbers`` are the last autoincrement values of tables."""
 
     format: str = FORMAT
     version: int = VERSION
@@ -76,13 +76,14 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def rows(self) -> int:
-        """How many rows there are in all."""
+        """Total number of rows."""
         return sum(table.rows for table in self.tables)
 
 
 class Fingerprint:
-    """What rows a table has, in whatever order a database gives them: their number, and the sum of
-    their hashes.
+    """An order-independent fingerprint of a table's rows.
+
+    Consists of their number and the sum of their hashes; databases return rows in any order.
     """
 
     def __init__(self) -> None:
@@ -90,13 +91,13 @@ class Fingerprint:
         self._sum = 0
 
     def add(self, line: bytes) -> None:
-        """Count a row, as ``line_of`` writes it."""
+        """Add a row, encoded by ``line_of``."""
         self.rows += 1
         self._sum += int.from_bytes(hashlib.sha256(line).digest(), "big")
 
     @property
     def sha256(self) -> str:
-        """The sum, in hexadecimal digits."""
+        """The sum modulo 2**256, in hexadecimal digits."""
         return f"{self._sum % 2**256:064x}"
 
 
@@ -107,13 +108,13 @@ class _Closing(msgspec.Struct, forbid_unknown_fields=True):
 
 
 line_of = msgspec.json.Encoder().encode
-"""A row, or another line, without its end."""
+"""Encodes a row, or another line, without the line end."""
 
 _row = msgspec.json.Decoder(list[Any]).decode
 
 
 class BackupWriter:
-    """Writes a backup from its beginning to its end. Raises ``BackupError``."""
+    """Writes a backup sequentially. Raises ``BackupError``."""
 
     def __init__(self, file: BinaryIO, header: Header) -> None:
         self._file = _Hashing(file)
@@ -121,15 +122,15 @@ class BackupWriter:
         self._write(line_of(header) + b"\n")
 
     def add(self, lines: list[bytes]) -> None:
-        """Add rows of the table that is being written."""
+        """Write rows of the current table."""
         self._write(b"".join([line + b"\n" for line in lines]))
 
     def close_table(self, name: str, rows: Fingerprint) -> None:
-        """The table is complete."""
+        """Finish the current table."""
         self._write(line_of(_Closing(name, rows.rows, rows.sha256)) + b"\n")
 
     def close(self) -> None:
-        """The backup is complete."""
+        """Finish the backup and write the seal."""
         self._write(_END)
         try:
             self._packed.close()
@@ -145,12 +146,12 @@ class BackupWriter:
 
 
 class BackupReader:
-    """Reads a backup whose seal is whole. Raises ``BackupError``."""
+    """Reads a backup after checking its seal. Raises ``BackupError``."""
 
     def __init__(self, file: BinaryIO) -> None:
         check_seal(file)
         self.sha256: dict[str, str] = {}
-        """The hash of each table that was read to its end."""
+        """The hash of each table that was read completely."""
         self._closing: _Closing | None = None
         self._lines = io.BufferedReader(gzip.GzipFile("", "rb", fileobj=file), _BLOCK_BYTES)
         try:
@@ -166,9 +167,7 @@ class BackupReader:
             )
 
     def batches(self) -> Iterator[tuple[TableHead, list[list[Any]]]]:
-        """Go through all rows, some of one table at a time; the counts and hashes are checked on
-        the way.
-        """
+        """Iterate over all rows in batches of one table, checking counts and hashes on the way."""
         for table in self.header.tables:
             found = Fingerprint()
             for some in self._rows(found):
@@ -209,7 +208,7 @@ class BackupReader:
 
 
 def check_seal(file: BinaryIO) -> None:
-    """Raise ``BackupError`` unless every byte of the file is what was written."""
+    """Raise ``BackupError`` unless the seal matches every byte of the file."""
     try:
         length = file.seek(0, io.SEEK_END) - SEAL_BYTES
         file.seek(0)
@@ -233,7 +232,7 @@ def check_seal(file: BinaryIO) -> None:
 
 
 def check(file: BinaryIO, on_progress: Progress) -> Header:
-    """Read a whole backup and return what it holds. Raises ``BackupError``."""
+    """Read a whole backup and return its header. Raises ``BackupError``."""
     reader = BackupReader(file)
     done = 0
     for _, rows in reader.batches():
@@ -243,7 +242,7 @@ def check(file: BinaryIO, on_progress: Progress) -> Header:
 
 
 def batched(rows: Iterable[bytes]) -> Iterator[list[bytes]]:
-    """Join lines, so that writing costs by the batch."""
+    """Group lines into batches, so that the cost of a write is per batch."""
     some: list[bytes] = []
     size = 0
     for line in rows:
@@ -258,13 +257,15 @@ def batched(rows: Iterable[bytes]) -> Iterator[list[bytes]]:
 
 @contextmanager
 def created(file: Path, *, force: bool = False) -> Iterator[BinaryIO]:
-    """Make a file for its user alone. It has its name when it is whole and on the disk; before, and
-    after a failure, nothing of it is there, and ``file`` is what it was. Raises ``BackupError``.
+    """Create a file with permissions for its user alone; it gets its name once it is complete.
+
+    The file is renamed after it was synced to disk; until then, and after an error, ``file`` is
+    unchanged and no partial file remains. Raises ``BackupError``.
     """
     _must_not_be(file, force)
     try:
         _remove_abandoned(file)
-        # for its user alone, and under a name that nobody can have put a link at
+        # readable by its user alone, under an unguessable name at which no link can be planted
         handle, name = tempfile.mkstemp(".part", f".{file.name[:100]}.", file.parent)
     except OSError as error:
         raise _not_written(error) from error
@@ -285,12 +286,12 @@ def created(file: Path, *, force: bool = False) -> Iterator[BinaryIO]:
 
 
 def sync_folder(folder: Path) -> None:
-    """See to it that names in a folder outlast a loss of power."""
+    """Sync a folder, so that its file names survive a power failure."""
     if not hasattr(os, "O_DIRECTORY"):
-        return  # Windows has no such thing
+        return  # Windows can't open a folder
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        with suppress(OSError):  # not every file system can
+        with suppress(OSError):  # not every file system supports it
             os.fsync(handle)
     finally:
         os.close(handle)
@@ -304,7 +305,7 @@ def _must_not_be(file: Path, force: bool) -> None:
 
 
 def _remove_abandoned(file: Path) -> None:
-    """Remove what a backup under this name has left that was killed; one that runs holds a lock."""
+    """Remove partial files left by killed backups of this name; a running one holds a lock."""
     for part in file.parent.glob(f".{glob.escape(file.name[:100])}.*.part"):
         with suppress(OSError):
             with part.open("rb+") as opened:
@@ -324,7 +325,7 @@ class _Hashing(io.RawIOBase):
 
 
 def _seal(sha256: str) -> bytes:
-    """Return a member of gzip with one block that is not packed: the same bytes everywhere."""
+    """Return a gzip member with one stored block, which has the same bytes on every platform."""
     line = line_of({"sha256": sha256}) + b"\n"
     head = struct.pack("<BBBBIBB", 0x1F, 0x8B, 8, 0, 0, 0, 255)
     block = struct.pack("<BHH", 1, len(line), len(line) ^ 0xFFFF)

@@ -1,5 +1,6 @@
-"""A file that is given up when the disk is full, so that what frees space can be done: SQLite needs
-room even to delete, for its log.
+"""A reserve file that is deleted when the disk is full, so that space can be freed.
+
+SQLite needs room for its log even to delete rows.
 """
 
 from __future__ import annotations
@@ -11,7 +12,10 @@ import tempfile
 from pathlib import Path
 
 MARGIN_BYTES = 4 * 1024 * 1024
-"""What must be free beside the ballast before it is made again: some time shall pass until then."""
+"""Free space required besides the ballast before it is recreated, in bytes.
+
+It keeps the ballast from being given up again right away.
+"""
 
 PROBE_BYTES = 64 * 1024
 
@@ -19,7 +23,7 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Ballast:
-    """``size`` bytes in ``file``; 0 is none."""
+    """A reserve file of ``size`` bytes; 0 disables it."""
 
     def __init__(self, file: Path, size: int) -> None:
         self._file = file
@@ -27,12 +31,13 @@ class Ballast:
 
     @property
     def is_there(self) -> bool:
-        """Whether there is what can be given up."""
+        """Whether there is a reserve to give up."""
         return self._size > 0 and self._file.exists()
 
     def make(self) -> bool:
-        """Make it where it is missing; returns whether it is as it should be. An old one of another
-        size is replaced, one that is wanted no more removed.
+        """Create the file if it is missing; returns whether it is as it should be.
+
+        A file of another size is replaced; it is removed if ``size`` is 0.
         """
         try:
             if self._file.exists() and self._file.stat().st_size != self._size:
@@ -48,7 +53,7 @@ class Ballast:
         return True
 
     def give_up(self) -> bool:
-        """Remove it; returns whether that has freed something."""
+        """Delete the file; returns whether that freed space."""
         try:
             self._file.unlink()
         except OSError:
@@ -56,7 +61,7 @@ class Ballast:
         return True
 
     def has_room(self) -> bool:
-        """Whether there is room for it, if it is missing, and some more."""
+        """Return whether there is room for the ballast, if it is missing, plus ``MARGIN_BYTES``."""
         needed = MARGIN_BYTES + (0 if self._file.exists() else self._size)
         try:
             return shutil.disk_usage(self._file.parent).free >= needed
@@ -68,13 +73,13 @@ class Ballast:
             self._file.chmod(0o600)
             if hasattr(os, "posix_fallocate"):
                 os.posix_fallocate(file.fileno(), 0, self._size)
-            else:  # what is not random some file systems would not store
+            else:  # random, because some file systems do not allocate other data
                 for begin in range(0, self._size, PROBE_BYTES):
                     file.write(os.urandom(min(PROBE_BYTES, self._size - begin)))
 
 
 def is_full(folder: Path) -> bool:
-    """Try whether a file of some size can be written: not every full disk says so to SQLite."""
+    """Return whether the disk is full, by writing a small file: SQLite does not always say so."""
     try:
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(os.urandom(PROBE_BYTES))

@@ -1,4 +1,4 @@
-"""Conversations and lists of them. Every function is done inside one transaction."""
+"""Conversations and lists of them. Every function runs inside one transaction."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ from wireside.store.tables import IS_WAITING, AnyText, branches, conversations, 
 OUTDATED_AT_ONCE = 500
 
 LISTED = [column for column in conversations.c if column.name != "options"]
-"""The columns that a list reads. Options may hold long instructions, which no list shows."""
+"""The columns that a list reads: without options, which may hold long instructions."""
 
 
 def create(connection: Connection, info: ConversationInfo, *, shown: int = 0) -> bool:
-    """Add a conversation without branches; returns False when it is there already."""
+    """Add a conversation without branches; returns False if it exists."""
     added = connection.execute(
         insert(conversations, is_sqlite(connection)).on_conflict_do_nothing(),
         {
@@ -59,7 +59,7 @@ def create(connection: Connection, info: ConversationInfo, *, shown: int = 0) ->
 
 
 def creation_times(connection: Connection, owner: str) -> list[tuple[str, float]]:
-    """Return the ids of an owner's conversations, each with its time of creation."""
+    """Return the ids of an owner's conversations with their creation times."""
     columns = (conversations.c.id, conversations.c.created_at)
     there = (conversations.c.owner == owner, conversations.c.deleted_at.is_(None))
     rows = connection.execute(select(*columns).where(*there))
@@ -67,7 +67,7 @@ def creation_times(connection: Connection, owner: str) -> list[tuple[str, float]
 
 
 def keep_branches(connection: Connection, conversation_id: str, changed: Iterable[Branch]) -> None:
-    """Add branches, or make them longer."""
+    """Add branches, or extend existing ones."""
     statement = insert(branches, is_sqlite(connection))
     statement = statement.on_conflict_do_update(
         index_elements=[branches.c.conversation_id, branches.c.id],
@@ -88,7 +88,7 @@ def keep_branches(connection: Connection, conversation_id: str, changed: Iterabl
 
 
 def all_ids(connection: Connection) -> list[tuple[str, str]]:
-    """Return the ids of all conversations that are not deleted, and their owners."""
+    """Return the ids and owners of all conversations that are not deleted."""
     rows = connection.execute(
         select(conversations.c.id, conversations.c.owner)
         .where(conversations.c.deleted_at.is_(None))
@@ -134,7 +134,7 @@ def page(
     cursor: str | None,
     limit: int,
 ) -> Listing:
-    """Return a page of somebody's list: those that are pinned, then the others."""
+    """Return a page of an owner's list: pinned conversations, then the others."""
     rows: list[Row[Any]] = []
     after = _read_cursor(cursor)
     if after is None or after[0]:
@@ -149,7 +149,7 @@ def page(
 
 
 def change(connection: Connection, info: ConversationInfo) -> None:
-    """Keep what a list shows of a conversation."""
+    """Update the list entry of a conversation."""
     title = connection.scalar(
         select(conversations.c.title).where(conversations.c.id == info.id).with_for_update()
     )
@@ -167,13 +167,13 @@ def change(connection: Connection, info: ConversationInfo) -> None:
         )
     )
     _set_tags(connection, info)
-    if info.title != title:  # a new document would be the newest that is found
+    if info.title != title:  # a new document would become the newest search result
         search.remove(connection, [info.id])
         search.add(connection, [search.title_of(info)])
 
 
 def touch(connection: Connection, conversation_id: str, at: float, shown: int) -> None:
-    """A turn was added."""
+    """Record that a turn was added."""
     connection.execute(
         update(conversations)
         .where(conversations.c.id == conversation_id)
@@ -182,7 +182,7 @@ def touch(connection: Connection, conversation_id: str, at: float, shown: int) -
 
 
 def show(connection: Connection, conversation_id: str, branch: int) -> None:
-    """Remember which branch is shown."""
+    """Set the shown branch of a conversation."""
     connection.execute(
         update(conversations).where(conversations.c.id == conversation_id).values(shown=branch)
     )
@@ -200,7 +200,7 @@ def keep_options(connection: Connection, conversation_id: str, options: Options)
 def mark_deleted(
     connection: Connection, conversation_ids: Sequence[str], at: float, owner: str
 ) -> list[str]:
-    """Hide conversations of somebody; returns which."""
+    """Hide conversations of an owner; returns their ids."""
     statement = (
         update(conversations)
         .where(
@@ -215,14 +215,14 @@ def mark_deleted(
 
 
 def keep_deleted(connection: Connection, conversation_id: str, at: float) -> None:
-    """Put off the day on which a deleted conversation is removed."""
+    """Postpone the removal of a deleted conversation."""
     connection.execute(
         update(conversations).where(conversations.c.id == conversation_id).values(deleted_at=at)
     )
 
 
 def restore(connection: Connection, conversation_ids: Sequence[str], owner: str) -> list[str]:
-    """Show conversations of somebody again."""
+    """Restore deleted conversations of an owner; returns their ids."""
     statement = (
         update(conversations)
         .where(
@@ -243,7 +243,7 @@ def has_deleted(connection: Connection, before: float) -> bool:
 
 
 def purge(connection: Connection, deleted_before: float) -> int:
-    """Remove what was deleted, all of it; says how many conversations."""
+    """Remove up to 100 deleted conversations completely; returns their number."""
     gone = list(
         connection.scalars(
             select(conversations.c.id).where(conversations.c.deleted_at < deleted_before).limit(100)
@@ -258,7 +258,7 @@ def purge(connection: Connection, deleted_before: float) -> int:
 def outdated(
     connection: Connection, *, updated_before: float | None, keep: int | None
 ) -> list[tuple[str, str]]:
-    """Return some of those that are to be kept no longer, with their owners."""
+    """Return some conversations that are past their retention, with their owners."""
     is_old: list[ColumnElement[bool]] = []
     if updated_before is not None:
         is_old.append(conversations.c.updated_at < updated_before)
@@ -278,7 +278,7 @@ def outdated(
 
 
 def _beyond(connection: Connection, keep: int) -> list[ColumnElement[bool]]:
-    """Say for each owner which are not among the ``keep`` newest."""
+    """Return, for each owner, the condition for conversations beyond the ``keep`` newest."""
     owners = connection.scalars(
         select(conversations.c.owner)
         .where(conversations.c.deleted_at.is_(None))
@@ -311,7 +311,7 @@ def with_waiting_turns(connection: Connection) -> list[str]:
     return list(connection.scalars(statement))
 
 
-# ---- how -----------------------------------------------------------------------------------------
+# ---- internals -----------------------------------------------------------------------------------
 
 
 def _rows(
@@ -342,7 +342,7 @@ def _rows(
 
 
 def _before(key: ColumnElement[Any], value: float, name: str) -> ColumnElement[bool]:
-    # as one value, so that the index gives the order; an OR would sort all that is left
+    # a row comparison lets the index provide the order; an OR would sort all remaining rows
     return tuple_(key, conversations.c.id) < tuple_(value, literal(name, AnyText))
 
 

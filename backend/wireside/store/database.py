@@ -1,9 +1,11 @@
-"""A database by its URL: SQLite or PostgreSQL, one writer at a time, errors as ours.
+"""Opens a database by its URL: SQLite or PostgreSQL, with one writer at a time.
 
-SQLite has one writer: all writing goes through one connection, readers have their own. The driver
-is ``pysqlite3``, which brings a SQLite of its own: those before 3.51.3 can corrupt a database that
-two connections write or check at a time (sqlite.org/wal.html#walresetbug). Where it can't be had,
-Python's own is used; only the writer writes and checks points here.
+SQLite allows one writer: all writes go through one connection, readers have their own. The driver
+is ``pysqlite3``, which bundles its own SQLite: versions before 3.51.3 can corrupt a database when
+two connections write or checkpoint at the same time (sqlite.org/wal.html#walresetbug). Where it is
+not available, Python's own module is used; only the writer writes and checkpoints here.
+
+Errors of the drivers are converted to ``StoreError``.
 """
 
 from __future__ import annotations
@@ -38,19 +40,19 @@ _log = structlog.get_logger(__name__)
 READERS = 4
 
 LOCK_POLL_S = 0.1
-"""Seconds between two attempts to lock a database that another server uses."""
+"""Delay between two attempts to lock a database that another server uses, in seconds."""
 
 BUSY_S = 5.0
-"""How long a lock of another process is waited for."""
+"""Timeout for a lock held by another process, in seconds."""
 
 STATEMENT_S = 15.0
-"""Longest wait for PostgreSQL: a line that is dead says nothing."""
+"""Timeout for a statement of PostgreSQL, in seconds: a dead connection does not report itself."""
 
 LOCK_KEY = 0x57697265736964
-"""PostgreSQL's advisory lock of the one server that works on a database."""
+"""PostgreSQL's advisory lock, held by the one server that uses a database."""
 
 OPERATIONAL = ("08", "53", "57", "58")
-"""Classes of SQLSTATE that are about the server: connections, room, operators, its own files."""
+"""Classes of SQLSTATE about the server: connections, resources, operators, system errors."""
 
 TAKEN = (
     "Another server works on this database. End it, or give this one a database of its own:"
@@ -63,25 +65,27 @@ GONE = (
     "The database's file is not where it was. Put it back; where it is lost, look beside it for a"
     " copy, and start the server again."
 )
-"""What whoever runs the server must do; readiness says so."""
+"""Instructions for the operator, reported by the readiness check."""
 
 NOT_READ = "The server can't read what it has stored at the moment. Please try again."
 NO_ROOM = "The server's disk is full, so this can't be saved now. Whoever runs it must free space."
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
-"""What is done in one transaction: plain SQLAlchemy, without ``await``. On SQLite it runs in a
-thread, in one go: to change threads for each statement would cost ten times as much.
+"""Work done in one transaction: plain SQLAlchemy, without ``await``.
+
+On SQLite it runs in a thread as a whole: switching threads for each statement would cost ten times
+as much.
 """
 
 
 class Database(Protocol):
-    """Runs work in transactions, of which one writes at a time."""
+    """Runs work in transactions, with one writer at a time."""
 
     is_sqlite: bool
 
     problem: str | None
-    """What whoever runs the server must do, as a sentence."""
+    """What the operator must do about the database, as a sentence."""
 
     async def open(self, *, is_server: bool = True, wait_s: float = 0) -> None:
         """Connect. A command may open a database that a server uses; its changes must suit both.
@@ -95,27 +99,26 @@ class Database(Protocol):
         """
 
     async def write(self, work: Work[T]) -> T:
-        """Do ``work`` and commit. Raises ``StoreError``; then nothing of it is done."""
+        """Run ``work`` and commit. Raises ``StoreError``; the transaction is rolled back then."""
 
     async def read(self, work: Work[T]) -> T:
-        """Do ``work``, which only reads. Raises ``StoreError``."""
+        """Run ``work``, which must only read. Raises ``StoreError``."""
 
     async def clean(self) -> bool:
-        """See to it that what was removed is in no file any more; returns whether that is so, or
-        must be done again. Raises ``StoreError``.
+        """Erase removed data from all files.
+
+        Returns False if it must be tried again. Raises ``StoreError``.
         """
 
     async def look_after(self) -> None:
-        """Find out whether there is a problem, or one no more, and mend what can be mended; to be
-        called every few seconds.
-        """
+        """Detect and clear problems, and repair what can be repaired; call it every few seconds."""
 
     async def aclose(self) -> None:
-        """Free everything."""
+        """Close all connections."""
 
 
 async def _acquire(take_lock: Callable[[], Awaitable[bool]], wait_s: float) -> None:
-    """Lock a database; wait ``wait_s`` seconds at most. Raises ``NotConfigured``."""
+    """Lock a database, waiting up to ``wait_s`` seconds. Raises ``NotConfigured``."""
     deadline = time.monotonic() + wait_s
     is_waiting = False
     while not await take_lock():
@@ -132,8 +135,10 @@ async def _acquire(take_lock: Callable[[], Awaitable[bool]], wait_s: float) -> N
 def database(
     url: str | URL, *, ballast_bytes: int | None = None, statement_s: float = STATEMENT_S
 ) -> Database:
-    """Return the database of ``url``, not yet open. ``ballast_bytes`` is for a server: the size of
-    what it gives up when the disk is full, 0 for none. Raises ``NotConfigured``.
+    """Return the database of ``url``, not yet opened. Raises ``NotConfigured``.
+
+    ``ballast_bytes`` is for a server: the size of the reserve file that is deleted when the disk is
+    full, 0 for none.
     """
     try:
         parsed = make_url(url)
@@ -156,7 +161,7 @@ def database(
 
 
 class Sqlite:
-    """One file, or memory (``sqlite://``) for tests."""
+    """A SQLite file, or an in-memory database (``sqlite://``) for tests."""
 
     is_sqlite = True
 
@@ -167,13 +172,13 @@ class Sqlite:
             ballast = self._file.with_name(self._file.name + ".ballast")
             self._ballast = Ballast(ballast, ballast_bytes)
         self._identity: tuple[int, int] | None = None
-        """Which file is open, however it is called by now."""
+        """Device and inode of the opened file, whatever its current name."""
         self.problem: str | None = None
         self._lock: IO[str] | None = None
         self._is_closed = False
         self._writer = self._engine(is_writer=True)
         self._writing = ThreadPoolExecutor(1, "sqlite writer")
-        if self._file is None:  # one connection is all there is of it
+        if self._file is None:  # an in-memory database has a single connection
             self._readers, self._reading = self._writer, self._writing
         else:
             self._readers = self._engine(is_writer=False)
@@ -217,17 +222,17 @@ class Sqlite:
         return await self._in(self._reading, do, NOT_READ)
 
     async def clean(self) -> bool:
-        """Write what is in the log into the file, and empty the log."""
+        """Checkpoint the write-ahead log into the file, and truncate it."""
 
         def do() -> bool:
             with contextlib.closing(self._writer.raw_connection()) as connection:
                 found = connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-                return not found[0]  # a reader that takes long keeps the log from being emptied
+                return not found[0]  # a long-running reader prevents the truncation
 
         return await self._in(self._writing, do)
 
     async def look_after(self) -> None:
-        """See ``Database``: is the file there, is there room?"""
+        """See ``Database``: checks that the file exists and the disk has room."""
         if self._file is None or self._is_closed:
             return
         with contextlib.suppress(StoreError):
@@ -263,7 +268,7 @@ class Sqlite:
                 raise
 
     def _with_room(self, do: Callable[[], T]) -> T:
-        """Do it, a second time when the disk was full and the ballast is given up for it."""
+        """Run ``do``; retry once if the disk was full and the ballast could be given up."""
         try:
             return do()
         except (SQLAlchemyError, sqlite.Error) as error:
@@ -276,7 +281,7 @@ class Sqlite:
         if self._file is None or self._ballast is None:
             return False
         is_told = "disk is full" in said
-        may_be = "disk I/O error" in said or "unable to open" in said  # its shared memory, say
+        may_be = "disk I/O error" in said or "unable to open" in said  # e.g. its shared memory
         if not is_told and not (may_be and is_full(self._file.parent)):
             return False
         if self.problem != FULL:
@@ -294,7 +299,7 @@ class Sqlite:
             _log.warning("database_is_back")
         if self._file is None or self._ballast is None or not self._ballast.has_room():
             return
-        # where a quota says how much there is, the disk's free space says little
+        # with a quota, the free space of the disk says little
         if self._ballast.make() and self.problem == FULL and not is_full(self._file.parent):
             self.problem = None
             _log.warning("disk_has_room")
@@ -304,8 +309,9 @@ class Sqlite:
             _log.warning("no_ballast", reason="there is no room for it")
 
     def _check(self) -> None:
-        """Raise ``OSError`` when the file was removed or replaced: what was written to it would be
-        lost, and nobody would know before the next start. Belongs to the writer's thread.
+        """Raise ``OSError`` if the file was removed or replaced. Must run on the writer's thread.
+
+        Data written to it would be lost, which would not be noticed before the next start.
         """
         if self._is_there():
             return
@@ -324,7 +330,7 @@ class Sqlite:
             return False
 
     def _rescue(self, lost: Path) -> None:
-        """Write a copy of what is open still, and would be gone for good with this process."""
+        """Copy the deleted file while it is still open; it is lost when the process ends."""
         copy = lost.with_name(f"{lost.name}.rescued-{time.time():.0f}")
         try:
             copy.touch(mode=0o600)
@@ -346,24 +352,24 @@ class Sqlite:
 
     def _engine(self, *, is_writer: bool) -> Engine:
         engine = create_engine(
-            "sqlite:///file",  # which one it really is says the creator
+            "sqlite:///file",  # the creator selects the file
             module=sqlite,
             creator=lambda: self._connect(is_writer),
             poolclass=QueuePool,
             pool_size=1 if is_writer else READERS,
             max_overflow=0,
-            hide_parameters=True,  # they are what people and models wrote; errors are logged
+            hide_parameters=True,  # parameters contain user and model text; errors are logged
         )
         event.listen(engine, "begin", _begin_writing if is_writer else _begin_reading)
         return engine
 
     def _connect(self, is_writer: bool) -> Any:
-        if not self._is_there():  # it would make an empty one
+        if not self._is_there():  # opening would create an empty file
             raise FileNotFoundError(GONE)
         connection = sqlite.connect(
             str(self._file) if self._file else ":memory:",
             timeout=BUSY_S,
-            isolation_level=None,  # transactions begin when we say so
+            isolation_level=None,  # transactions are started explicitly
             check_same_thread=False,
             cached_statements=256,
         )
@@ -383,7 +389,7 @@ _READER = ("query_only=ON", "wal_autocheckpoint=0", "cache_size=-8000")
 
 
 class Postgresql:
-    """A database of a server; a connection that is lost is replaced at the next call."""
+    """A PostgreSQL database; a lost connection is replaced on the next call."""
 
     is_sqlite = False
 
@@ -400,7 +406,7 @@ class Postgresql:
                 "server_settings": {"application_name": "wireside", "jit": "off"},
             },
         )
-        # all that one call reads is of one moment
+        # gives each call a consistent snapshot
         self._reader = self._engine.execution_options(isolation_level="REPEATABLE READ")
         self._lock: AsyncConnection | None = None
         self._is_server = False
@@ -436,11 +442,11 @@ class Postgresql:
                 return await connection.run_sync(work)
 
     async def clean(self) -> bool:
-        """PostgreSQL's own vacuum sees to that."""
+        """Return True: PostgreSQL's vacuum removes deleted data."""
         return True
 
     async def look_after(self) -> None:
-        """See ``Database``: a PostgreSQL that was started again knows nothing of our lock."""
+        """See ``Database``: a restarted PostgreSQL has lost the server's lock."""
         if self._lock is None or self._is_closed:
             return
         try:
@@ -484,13 +490,13 @@ class Postgresql:
         await self._engine.dispose()
 
     def _check(self) -> None:
-        if self._is_closed:  # the engine would connect again
+        if self._is_closed:  # the engine would reconnect
             raise StoreError
 
 
 @contextlib.contextmanager
 def _told(sentence: str | None = None) -> Iterator[None]:
-    """Tell what goes wrong as ``StoreError``; the details are for the log."""
+    """Convert database errors to ``StoreError``; the details are logged."""
     try:
         yield
     except (SQLAlchemyError, OSError, TimeoutError, sqlite.Error) as error:
@@ -499,8 +505,9 @@ def _told(sentence: str | None = None) -> Iterator[None]:
 
 
 def _words(error: Exception) -> str:
-    """Return what may be logged: PostgreSQL and its driver quote rows and arguments, which are what
-    people and models wrote.
+    """Return the part of an error that may be logged.
+
+    PostgreSQL and its driver quote rows and arguments, which contain user and model text.
     """
     driver = getattr(error, "orig", None)
     if driver is None or isinstance(driver, sqlite.Error):
@@ -517,17 +524,17 @@ def _identity(file: Path) -> tuple[int, int]:
 
 
 def _begin_writing(connection: Any) -> None:
-    # a deferred transaction that turns to writing later can't wait for a lock
+    # a deferred transaction that writes later can't wait for a lock
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _begin_reading(connection: Any) -> None:
-    # without it each statement would see a moment of its own
+    # otherwise each statement would read a different snapshot
     connection.exec_driver_sql("BEGIN")
 
 
 def is_sqlite_mended() -> bool:
-    """Return whether the SQLite in use is none of those with the bug (see the module)."""
+    """Return whether the SQLite in use is free of the bug described at the top of the module."""
     version: tuple[int, ...] = sqlite.sqlite_version_info
     return (
         version >= (3, 51, 3) or (3, 50, 7) <= version < (3, 51) or (3, 44, 6) <= version < (3, 45)
@@ -535,13 +542,13 @@ def is_sqlite_mended() -> bool:
 
 
 def sqlite_version() -> str:
-    """Return the version of SQLite in use."""
+    """Return the version of the SQLite in use."""
     version: str = sqlite.sqlite_version
     return version
 
 
 def file_of(url: str) -> Path | None:
-    """Return the file of a SQLite database, None for another one."""
+    """Return the file of a SQLite database; None for other databases."""
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite" or not parsed.database:
         return None

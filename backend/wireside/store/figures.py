@@ -1,4 +1,4 @@
-"""The server's figures in a database."""
+"""The server's metrics in a database (``ports.FigureStore``)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from wireside.store.tables import figures
 
 
 class SqlFigures:
-    """Implements ``FigureStore``; what each method promises is said there."""
+    """Implements ``FigureStore``, which documents the methods."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

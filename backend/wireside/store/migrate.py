@@ -1,4 +1,4 @@
-"""Brings a database's tables to this version, by Alembic."""
+"""Migrates a database to the current schema with Alembic."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FOLDER = Path(__file__).parent / "migrations"
 
 
 async def bring_up_to_date(opened: Database) -> None:
-    """Run the migrations that are missing. Raises ``NotConfigured`` for a newer database."""
+    """Run the pending migrations. Raises ``NotConfigured`` for a newer database."""
     version = await opened.read(version_of)
     if version != NEWEST:
         check(version)
@@ -25,7 +25,7 @@ async def bring_up_to_date(opened: Database) -> None:
 
 
 async def be_up_to_date(opened: Database) -> None:
-    """Raise ``NotConfigured`` unless the tables are those of this version."""
+    """Raise ``NotConfigured`` unless the schema is current."""
     version = await opened.read(version_of)
     check(version)
     if version != NEWEST:
@@ -33,7 +33,7 @@ async def be_up_to_date(opened: Database) -> None:
 
 
 async def migrate(url: str) -> str:
-    """Bring the database of ``url`` up to date and return its version."""
+    """Migrate the database of ``url`` and return its revision."""
     opened = database(url)
     try:
         await opened.open()
@@ -44,7 +44,7 @@ async def migrate(url: str) -> str:
 
 
 def version_of(connection: Connection) -> str | None:
-    """Return the version of the tables, None where there are none."""
+    """Return the revision of the schema; None for a database without tables."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
@@ -52,14 +52,14 @@ def version_of(connection: Connection) -> str | None:
 
 
 def is_known(version: str) -> bool:
-    """Return whether this Wireside can bring tables of ``version`` up to date."""
+    """Return whether ``version`` can be migrated to the current schema."""
     return version in {
         file.name.partition("_")[0] for file in (_FOLDER / "versions").glob("[!_]*.py")
     }
 
 
 def check(version: str | None) -> None:
-    """Raise ``NotConfigured`` for a version that is not known."""
+    """Raise ``NotConfigured`` for an unknown revision."""
     if version is not None and not is_known(version):
         raise NotConfigured(
             f"The database is at version {version}, which a newer Wireside has made."
@@ -68,9 +68,9 @@ def check(version: str | None) -> None:
 
 
 def upgrade(connection: Connection, to: str = "head") -> None:
-    """Run the migrations that are missing up to the version ``to``."""
-    logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells of each of its plugins
-    # most starts need no migration: they need not load what runs one
+    """Run the pending migrations up to the revision ``to``."""
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # it logs each of its plugins
+    # imported late: most starts need no migration
     from alembic import command
     from alembic.config import Config
 

@@ -1,4 +1,4 @@
-"""Options as they are stored: JSON without the values that are defaults."""
+"""Stored options: JSON without default values."""
 
 from __future__ import annotations
 
@@ -24,5 +24,5 @@ def options_json(options: Options) -> str:
 
 
 def options_from(text: str) -> Options:
-    """Return the options that ``options_json`` has encoded."""
+    """Return the options encoded by ``options_json``."""
     return msgspec.json.decode(text, type=Options)

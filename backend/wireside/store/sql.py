@@ -1,4 +1,4 @@
-"""What the two databases spell alike, but SQLAlchemy does not."""
+"""SQL that SQLite and PostgreSQL share but SQLAlchemy does not unify."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from sqlalchemy.dialects.sqlite import Insert
 
 
 def is_sqlite(connection: Connection) -> bool:
-    """Return whether it is SQLite, else PostgreSQL."""
+    """Return whether the database is SQLite; otherwise it is PostgreSQL."""
     return connection.dialect.name == "sqlite"
 
 
 def insert(table: Table, is_on_sqlite: bool) -> Insert:
-    """Return an ``INSERT`` that may say ``ON CONFLICT``."""
+    """Return an ``INSERT`` that supports ``ON CONFLICT``."""
     if is_on_sqlite:
         return sqlite.insert(table)
     return cast("Insert", postgresql.insert(table))

@@ -1,4 +1,4 @@
-"""The store: conversations in a database, as ``ports.Store`` says."""
+"""Conversations in a database (``ports.Store``)."""
 
 from __future__ import annotations
 
@@ -30,24 +30,24 @@ from wireside.store.figures import SqlFigures
 from wireside.store.migrate import be_up_to_date, bring_up_to_date
 
 AT_ONCE = 200
-"""Turns of a whole conversation that are kept in one step."""
+"""Number of turns of an imported conversation that are written in one transaction."""
 
 
 class SqlStore:
-    """Implements ``Store``; what each method promises is said there."""
+    """Implements ``Store``, which documents the methods."""
 
     def __init__(self, url: str, *, ballast_bytes: int | None = None) -> None:
-        """``url`` is that of ``WIRESIDE_DATABASE_URL``. Raises ``NotConfigured``."""
+        """``url`` is the value of ``WIRESIDE_DATABASE_URL``. Raises ``NotConfigured``."""
         self._database = database(url, ballast_bytes=ballast_bytes)
         self.accounts = SqlAccounts(self._database)
         """The accounts, in the same database."""
         self.figures = SqlFigures(self._database)
-        """What the server has counted, in the same database."""
+        """The server's metrics, in the same database."""
         self._is_open = False
-        self._is_clean = False  # a process that was killed may have left what it had removed
+        self._is_clean = False  # a killed process may have left removed data in the files
 
     async def open(self, *, wait_s: float = 0) -> None:
-        """Connect, and bring the tables up to date, once.
+        """Connect and run pending migrations; does nothing if already open.
 
         Args:
             wait_s: seconds to wait for another server to release the database.
@@ -76,11 +76,11 @@ class SqlStore:
 
     @property
     def problem(self) -> str | None:
-        """What whoever runs the server must do about the store, as a sentence."""
+        """What the operator must do about the store, as a sentence."""
         return self._database.problem
 
     async def look_after(self) -> None:
-        """See to the store's own affairs; to be called every few seconds."""
+        """Run the store's periodic maintenance; call it every few seconds."""
         await self._database.look_after()
 
     # ---- conversations -----------------------------------------------------------------------
@@ -122,7 +122,7 @@ class SqlStore:
         )
 
     async def all_ids(self) -> Sequence[tuple[str, str]]:
-        """Return all conversations and whose each is, for a command that goes through them."""
+        """Return all conversations with their owners, for a command that processes them."""
         return await self._database.read(conversations.all_ids)
 
     async def creation_times(self, owner: str) -> Sequence[tuple[str, float]]:
@@ -153,7 +153,7 @@ class SqlStore:
         """See ``Store``."""
         is_anything = partial(conversations.has_deleted, before=deleted_before)
         if self._is_clean and not await self._database.read(is_anything):
-            return 0  # asked every few seconds: the writer is not to be held up for nothing
+            return 0  # called every few seconds: must not occupy the writer without need
         self._is_clean = False
         count = 0
         while some := await self._database.write(
@@ -242,8 +242,9 @@ class SqlStore:
             conversations.keep_deleted(connection, info.id, time.time())
             its_turns.add_all(connection, some)
 
-        # Answers that run must not wait for a long conversation: it comes in steps, and counts as
-        # deleted until it is whole, so that one that a killed process left is removed by itself.
+        # A long conversation must not block running answers: it is written in several transactions
+        # and marked as deleted until it is complete, so that a partial one left by a killed process
+        # is purged.
         if not await self._database.write(begin):
             return False
         for at in range(0, len(turns), AT_ONCE):

@@ -23,40 +23,42 @@ from sqlalchemy import (
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import BigInteger, TypeDecorator
 
-ESCAPE = "\uf8f0"  # of the private use area
+ESCAPE = "\uf8f0"  # in the private use area
 NUL = "\0"
 
 MAX_NUMBER = 2**63 - 1
-"""The largest whole number that a database takes."""
+"""The largest integer that the databases can store."""
 
 
 class AnyId(TypeDecorator[str]):
-    """An id of ours, or any other that an address or a frame asks for. PostgreSQL takes no NUL, and
-    no database takes half a surrogate pair.
+    """An id, ours or any that is requested in a URL or a frame.
+
+    Escaped, because PostgreSQL does not accept NUL and no database accepts unpaired surrogates.
     """
 
     impl = String
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        """Return what is stored."""
+        """Return the escaped value."""
         return None if value is None else escape(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> str | None:
-        """Return what was given."""
+        """Return the original value."""
         return None if value is None else unescape(value)
 
 
 class AnyText(AnyId):
-    """Text with whatever a model or a person writes, in the same way."""
+    """Text of a model or a user, escaped in the same way."""
 
     impl = Text
     cache_ok = True
 
 
 def escape(text: str) -> str:
-    """Return ``text`` as every database takes it; ``unescape`` gives it back in its length, which
-    offsets count on.
+    """Return ``text`` in a form that every database accepts.
+
+    ``unescape`` restores it with the same length, on which offsets depend.
     """
     if text.isascii():
         return text.replace(NUL, ESCAPE + "0") if NUL in text else text
@@ -70,7 +72,7 @@ def escape(text: str) -> str:
 
 
 def unescape(text: str) -> str:
-    """Return what ``escape`` was given."""
+    """Return the text that was passed to ``escape``."""
     if ESCAPE not in text:
         return text
     return text.replace(ESCAPE + "0", NUL).replace(ESCAPE + "1", ESCAPE)
@@ -82,7 +84,7 @@ conversations = Table(
     "conversations",
     metadata,
     Column("id", AnyId, primary_key=True),
-    # the account that it belongs to, '' on a server without accounts
+    # id of the owning account, '' on a server without accounts
     Column("owner", AnyId, nullable=False, server_default=""),
     Column("title", AnyText, nullable=False),
     Column("title_source", String, nullable=False),
@@ -92,7 +94,7 @@ conversations = Table(
     Column("archived_at", Double),
     Column("deleted_at", Double),
     Column("shown", Integer, nullable=False),
-    # the model and settings chosen for it, as JSON; NULL before a choice was made
+    # the model and settings chosen for it, as JSON; NULL until a choice was made
     Column("options", AnyText),
 )
 
@@ -128,7 +130,7 @@ turns = Table(
     Column("is_waiting", Boolean, nullable=False),
     Column("verdict", String),
     Column("words", AnyText),
-    # not unique: turns move up one after the other when one is taken back
+    # not unique: when a turn is withdrawn, the turns after it move up one by one
     Index("turns_in_order", "conversation_id", "branch", "depth"),
 )
 Index(
@@ -164,8 +166,8 @@ Index(
     postgresql_where=segments.c.is_live,
 )
 
-# as the two partial indices say it: for a Boolean column SQLAlchemy writes "= 1", and then SQLite
-# does not see that the index holds all that is asked for
+# must match the WHERE of the partial indices: for a Boolean column SQLAlchemy writes "= 1", and
+# SQLite then does not recognise that the index covers the query
 IS_WAITING: ColumnElement[bool] = literal_column("turns.is_waiting")
 IS_LIVE: ColumnElement[bool] = literal_column("segments.is_live")
 
@@ -173,7 +175,7 @@ pieces = Table(
     "pieces",
     metadata,
     Column("stream", ForeignKey(segments.c.stream, ondelete="CASCADE"), primary_key=True),
-    # the position after the piece, as the protocol counts
+    # the position after the piece, counted as in the protocol
     Column("offset", BigInteger, primary_key=True, autoincrement=False),
     Column("kind", SmallInteger, nullable=False),
     Column("content", AnyText, nullable=False),
@@ -184,7 +186,7 @@ documents = Table(
     "documents",
     metadata,
     Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
-    # a turn, a stream, or a conversation for its title
+    # id of a turn, of a stream, or of a conversation (for its title)
     Column("ref", AnyId, nullable=False, unique=True),
     Column("conversation_id", ForeignKey(conversations.c.id, ondelete="CASCADE"), nullable=False),
     Column("turn_id", ForeignKey(turns.c.id, ondelete="CASCADE")),

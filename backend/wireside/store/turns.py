@@ -1,4 +1,4 @@
-"""Turns with their answers. Every function is done inside one transaction."""
+"""Turns with their answers. Every function runs inside one transaction."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from wireside.store.tables import conversations as conversations_table
 
 
 def add(connection: Connection, turn: TurnRecord, changed: Sequence[Branch], shown: int) -> bool:
-    """Add a turn without segments; returns False when there is one of its id."""
+    """Add a turn without segments; returns False if its id exists."""
     added = connection.execute(
         insert(turns, is_sqlite(connection)).on_conflict_do_nothing(index_elements=[turns.c.id]),
         _row(turn),
@@ -38,7 +38,7 @@ def add_all(connection: Connection, added: Sequence[TurnRecord]) -> None:
 
 
 def remove(connection: Connection, turn_id: str) -> None:
-    """Take back a turn without segments; those after it on its branch move up."""
+    """Remove a turn without segments; the turns after it on its branch move up."""
     row = connection.execute(select(turns).where(turns.c.id == turn_id)).first()
     if row is None:
         return
@@ -56,7 +56,7 @@ def remove(connection: Connection, turn_id: str) -> None:
 
 
 def judge(connection: Connection, turn_id: str, feedback: Feedback | None) -> None:
-    """Keep what a person said of an answer."""
+    """Store the feedback on an answer, or remove it."""
     connection.execute(
         update(turns)
         .where(turns.c.id == turn_id)
@@ -80,7 +80,7 @@ def read(connection: Connection, turn_id: str) -> TurnRecord | None:
 def read_spans(
     connection: Connection, conversation_id: str, spans: Sequence[Span]
 ) -> list[TurnRecord]:
-    """Return the turns of these spans, in their order."""
+    """Return the turns of the spans, in order."""
     if not spans:
         return []
     on_spans = [

@@ -1,4 +1,4 @@
-"""Runs migrations on the connection that it is given: never by itself."""
+"""Runs migrations on the connection that is passed in; never standalone."""
 
 from alembic import context
 

@@ -8,7 +8,7 @@ down_revision = None
 
 
 def upgrade() -> None:
-    """Make the tables."""
+    """Create the tables."""
     op.create_table(
         "conversations",
         sa.Column("id", sa.String, primary_key=True),
@@ -126,7 +126,7 @@ def _partial_index(name: str, table: str, columns: list[str], where: str) -> Non
 
 
 def _delete_securely() -> None:
-    """Leave no trace of a removed word in the index; SQLite can since 3.42."""
+    """Erase removed words from the index itself; supported by SQLite since 3.42."""
     version = op.get_bind().exec_driver_sql("SELECT sqlite_version()").scalar()
     if tuple(int(part) for part in str(version).split(".")) >= (3, 42):
         op.execute("INSERT INTO document_words(document_words, rank) VALUES('secure-delete', 1)")

@@ -1,4 +1,4 @@
-"""Accounts: users, sign-ins, keys, invitations; owners of conversations; shares; audit."""
+"""Accounts: users, sessions, API keys, invitations; owners of conversations; shares; audit log."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = "0001"
 
 
 def upgrade() -> None:
-    """Make the tables; conversations so far belong to nobody, until there is an administrator."""
+    """Create the tables; existing conversations have no owner until there is an administrator."""
     op.add_column("conversations", sa.Column("owner", sa.String, nullable=False, server_default=""))
     for name, columns, where in (
         (

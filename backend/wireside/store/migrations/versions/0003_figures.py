@@ -1,4 +1,4 @@
-"""The server's figures over time."""
+"""Metrics of the server over time."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = "0002"
 
 
 def upgrade() -> None:
-    """Make the table."""
+    """Create the table."""
     op.create_table(
         "figures",
         sa.Column("seconds", sa.Integer, primary_key=True),

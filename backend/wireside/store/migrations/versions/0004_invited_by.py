@@ -1,4 +1,4 @@
-"""Who has made an invitation: it is good no longer than they may invite."""
+"""The maker of an invitation: it is valid only as long as its maker may invite."""
 
 from typing import Literal
 
@@ -10,8 +10,8 @@ down_revision = "0003"
 
 
 def upgrade() -> None:
-    """Add the column; of those that are there nobody knows it, and they end within a week."""
-    # SQLite can't add a constraint: the table is made anew there
+    """Add the column; it is unknown for existing invitations, which expire within a week."""
+    # SQLite can't add a constraint, so the table is recreated there
     recreate: Literal["always", "never"] = (
         "always" if op.get_bind().dialect.name == "sqlite" else "never"
     )

@@ -1,4 +1,4 @@
-"""How many answers a key may have made at once."""
+"""The maximum number of concurrent answers of an API key."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""The model and settings that were chosen for a conversation."""
+"""The model and settings chosen for a conversation."""
 
 import sqlalchemy as sa
 from alembic import op
