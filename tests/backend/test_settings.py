@@ -1,4 +1,4 @@
-"""Settings: where they come from, and that the README tells the truth about them."""
+"""Settings: their sources and precedence, and the table in docs/settings.md."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 from wireside.settings import Settings
 from wireside.settings_load import WrongSettings, load_settings, unknown_variables
 
-README = Path(__file__).parents[2] / "README.md"
+SETTINGS_PAGE = Path(__file__).parents[2] / "docs" / "settings.md"
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +22,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def row(name: str, field: FieldInfo) -> str:
-    """Return the line of the README's table for one setting."""
+    """Return the row of one setting in the table of docs/settings.md."""
     variable = name.upper() if name.startswith("openai_") else f"WIRESIDE_{name.upper()}"
     return f"| `{variable}` | {shown_default(name, field)} | {field.description} |"
 
@@ -38,18 +38,18 @@ def shown_default(name: str, field: FieldInfo) -> str:
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 
-def test_the_readme_has_every_setting() -> None:
-    readme = README.read_text(encoding="utf-8")
+def test_the_settings_page_has_every_setting() -> None:
+    page = SETTINGS_PAGE.read_text(encoding="utf-8")
     missing = [
         line
         for name, field in Settings.model_fields.items()
-        if (line := row(name, field)) not in readme
+        if (line := row(name, field)) not in page
     ]
-    assert not missing, "lines for the table of settings in README.md:\n" + "\n".join(missing)
+    assert not missing, "rows for the table in docs/settings.md:\n" + "\n".join(missing)
 
 
-def test_the_readme_has_no_other_setting() -> None:
-    lines = README.read_text(encoding="utf-8").splitlines()
+def test_the_settings_page_has_no_other_setting() -> None:
+    lines = SETTINGS_PAGE.read_text(encoding="utf-8").splitlines()
     rows = [line for line in lines if line.startswith(("| `WIRESIDE_", "| `OPENAI_"))]
     assert len(rows) == len(Settings.model_fields)
 
