@@ -1,8 +1,7 @@
-"""The figures as Prometheus reads them, at ``/metrics``.
+"""Prometheus metrics, served at ``/metrics``.
 
-``METRICS`` is the whole list, and docs/operations.md its description; a test holds them together.
-A registry of prometheus-client's own writes the text: nothing of the package is loaded, or costs
-anything, before somebody asks.
+``METRICS`` is the complete list; docs/operations.md documents it, and a test keeps both equal. A
+separate prometheus-client registry renders the text; the package is imported on the first scrape.
 """
 
 from __future__ import annotations
@@ -28,14 +27,14 @@ FRAMES_OUT = ("chunk", "done", "error", "pong", "reasoning", "resumed", "start",
 QUESTIONS = ("again", "ask", "turn")
 
 Values = Mapping[Any, float]
-"""By a tuple of strings, one for each label."""
+"""Values by a tuple of strings, one per label."""
 
 Histograms = Mapping[Any, Histogram]
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One metric: ``read`` gives its values, by their labels."""
+    """One metric; ``read`` returns its values by label values."""
 
     name: str
     kind: Kind
@@ -50,7 +49,7 @@ def _one(value: float) -> Values:
 
 
 def _codes(counts: Mapping[str, int]) -> dict[tuple[str, ...], float]:
-    """All codes of the tree, so that one that never came is 0 and not missing."""
+    """Return counts of all error codes: a code that never occurred is 0 instead of missing."""
     values: dict[tuple[str, ...], float] = dict.fromkeys(((code,) for code in error_codes()), 0)
     for code, count in counts.items():
         values[(code if (code,) in values else OTHER,)] = count
@@ -271,15 +270,15 @@ METRICS: tuple[Metric, ...] = (
 
 
 class Exposition:
-    """Writes the text for whoever asks; ``look`` says what is the case now."""
+    """Renders the exposition text; ``look`` returns the current state."""
 
     def __init__(self, look: Callable[[], State]) -> None:
         self._look = look
         self._registry: CollectorRegistry | None = None
 
     async def render(self, accept: str) -> tuple[bytes, str]:
-        """Return the text in the form that ``accept`` asks for, and its content type."""
-        if self._registry is None:  # 80 ms of imports: not in the loop's thread
+        """Return the text in the format that ``accept`` negotiates, and its content type."""
+        if self._registry is None:  # imports take 80 ms: run them in a thread
             self._registry = await asyncio.to_thread(self._make_registry)
         from prometheus_client.exposition import choose_encoder
 
@@ -287,7 +286,7 @@ class Exposition:
         return encode(self._registry), content_type
 
     def collect(self) -> Iterator[Family]:
-        """Called by the registry: return all that is ours."""
+        """Return the families of ``METRICS``; called by the registry."""
         state = self._look()
         return (_family(metric, state) for metric in METRICS)
 
@@ -302,7 +301,7 @@ class Exposition:
 
 
 class _Ours:
-    """What the registry knows of ``Exposition``; ``describe`` keeps it from looking at once."""
+    """Collector for the registry; ``describe`` avoids a collection at registration."""
 
     def __init__(self, exposition: Exposition) -> None:
         self._exposition = exposition
