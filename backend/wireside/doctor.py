@@ -1,7 +1,7 @@
-"""Checks of everything that can be wrong with an installation or a running server.
+"""Checks of an installation and of a running server, as run by ``wireside doctor``.
 
-Each check is a value: what was looked at, what was found, and the command that mends it. Nothing
-here prints, and nothing is changed.
+Each check returns a value: its name, the finding and the command that fixes the problem. The
+checks print nothing and change nothing.
 """
 
 from __future__ import annotations
@@ -49,14 +49,14 @@ State = Literal["ok", "warning", "failed", "skipped"]
 
 OLDEST_PYTHON = (3, 11)
 EMBEDDED_MB = 600
-"""Memory for a server with the embedded model: it takes 340 MB, the server 120 MB."""
+"""Free memory in MB for a server with the embedded model (340 MB) and itself (120 MB)."""
 SERVER_MB = 250
 FAT_SERVER_MB = 1024
-"""Memory of a running server beyond which something is worth a look."""
+"""Memory use in MB from which a running server fails the check."""
 CLIENTS = 256
-"""Open files beside the answers' own: pages, sockets, logs."""
+"""Open files reserved for pages, sockets and logs, in addition to those of answers."""
 ANSWER_S = 90
-"""Seconds that one short answer may take, a cold start of the model included."""
+"""Timeout of one short answer in seconds, including a cold start of the model."""
 REPLY_S = 10
 
 Make = Callable[[Settings], Provider]
@@ -64,7 +64,7 @@ Make = Callable[[Settings], Provider]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at. ``remedy`` is a command, or what to do, where it failed."""
+    """The result of one check. ``remedy`` is a command or instruction that fixes a failure."""
 
     name: str
     state: State
@@ -75,10 +75,12 @@ class Check:
 async def examine(
     *, port: int | None = None, origin: str | None = None, make: Make | None = None
 ) -> list[Check]:
-    """Check the machine, the settings and, if one runs on ``port``, the server.
+    """Check the machine, the settings and, if a server runs on ``port``, the server.
 
-    ``make`` gives the provider of the settings (the application's own by default); it is closed
-    here.
+    Args:
+        port: overrides the configured port.
+        origin: another origin whose pages must be able to open the WebSocket.
+        make: creates the provider (default: the application's factory); it is closed afterwards.
     """
     checks = [check_python()]
     try:
@@ -109,7 +111,7 @@ def _wrong_setting(sentence: str) -> Check:
 
 
 def check_python() -> Check:
-    """Whether Python is new enough."""
+    """Check the version of Python."""
     text = f"Python {platform.python_version()} in {sys.prefix}"
     if sys.version_info >= OLDEST_PYTHON:
         return Check("Python", "ok", text)
@@ -117,7 +119,7 @@ def check_python() -> Check:
 
 
 def check_names(environment: os._Environ[str] | dict[str, str]) -> Check:
-    """Whether every ``WIRESIDE_`` variable is one that the settings know."""
+    """Check that every ``WIRESIDE_`` variable is a known setting."""
     given = sorted(name for name in environment if name.startswith("WIRESIDE_"))
     for name, nearest in unknown_variables(environment):
         return Check("Settings", "failed", describe_unknown(name, nearest), f"unset {name}")
@@ -125,7 +127,7 @@ def check_names(environment: os._Environ[str] | dict[str, str]) -> Check:
 
 
 def check_accounts(settings: Settings) -> Check:
-    """Whether others who reach the server have to say who they are."""
+    """Check that a server reachable by other machines requires authentication."""
     if settings.exposure is not None:
         remedy = "export WIRESIDE_AUTH=…  and WIRESIDE_PUBLIC_URL=…  (docs/accounts.md)"
         return Check("Accounts", "failed", settings.exposure, remedy)
@@ -139,7 +141,7 @@ def check_accounts(settings: Settings) -> Check:
 
 
 def check_folder(name: str, folder: Path, field: str) -> Check:
-    """Whether files can be written there, or where it would be made."""
+    """Check that the folder, or the existing parent it would be created in, is writable."""
     place = next(parent for parent in (folder, *folder.parents) if parent.exists())
     try:
         with tempfile.NamedTemporaryFile(dir=place):
@@ -152,7 +154,7 @@ def check_folder(name: str, folder: Path, field: str) -> Check:
 
 
 def check_files(settings: Settings) -> Check:
-    """Whether the system allows as many open files as the settings need."""
+    """Check that the limit of open files suffices for the configured ``streams``."""
     if sys.platform == "win32":
         return Check("Open files", "skipped", "this system has no such limit")
     import resource
@@ -166,7 +168,7 @@ def check_files(settings: Settings) -> Check:
 
 
 def check_memory(settings: Settings) -> Check:
-    """Whether enough memory is free for another server like this."""
+    """Check that enough memory is free to start a server with these settings."""
     needed = SERVER_MB if settings.uses_openai else EMBEDDED_MB
     free = free_memory_mb()
     if free is None:
@@ -181,7 +183,7 @@ def check_memory(settings: Settings) -> Check:
 
 
 def free_memory_mb() -> int | None:
-    """Return what a new program can have, a container's bound included; None if unknown."""
+    """Return the available memory in MB within a container's limit; None if unknown."""
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
         free = (
@@ -199,7 +201,7 @@ def free_memory_mb() -> int | None:
 
 
 async def check_weights(settings: Settings) -> Check:
-    """Whether the embedded model's weights are there, to the last bit."""
+    """Check that the embedded model's weights are present and match their SHA-256."""
     file = weights.path(settings.cache_dir)
     if settings.uses_openai:
         return Check("Weights", "skipped", "not needed: answers come from OPENAI_BASE_URL")
@@ -214,7 +216,7 @@ async def check_weights(settings: Settings) -> Check:
 
 
 async def check_database(settings: Settings, *, is_running: bool) -> Check:
-    """Whether conversations can be kept. A server that runs has the database for itself."""
+    """Check that the database can be opened; a running server (``is_running``) locks it."""
     from wireside.app import database_url
     from wireside.store import database
 
@@ -242,10 +244,10 @@ async def check_database(settings: Settings, *, is_running: bool) -> Check:
 
 
 async def check_provider(settings: Settings, make: Make) -> Check:
-    """Whether the model answers: one real token."""
+    """Check that the model answers, by requesting one token."""
     try:
         provider = make(settings)
-    except Exception as error:  # whatever is wrong with its settings is the finding
+    except Exception as error:  # any error in its settings is the finding
         return Check("Model", "failed", str(error), "see the line `Settings`")
     try:
         async with asyncio.timeout(ANSWER_S):
@@ -278,7 +280,7 @@ async def _one_token(settings: Settings, provider: Provider) -> Check:
                 if not isinstance(delta, Finished):
                     break
     except UnknownModel:
-        if model in names:  # it is listed, and can't chat
+        if model in names:  # the model is listed but does not support chat
             raise
         return missing
     took = time.monotonic() - began
@@ -304,7 +306,7 @@ def _remedy(settings: Settings, error: WiresideError) -> str:
 
 
 def check_unix_socket(path: Path) -> Check:
-    """Whether a server listens on a Unix socket; "skipped" where none does."""
+    """Check that a server listens on a Unix socket; "skipped" if none does."""
     with socket.socket(socket.AF_UNIX) as probe:
         probe.settimeout(REPLY_S)
         try:
@@ -317,7 +319,7 @@ def check_unix_socket(path: Path) -> Check:
 
 
 def check_port(settings: Settings, ready: dict[str, Any] | None) -> Check:
-    """Whether the port is free, or a Wireside answers there (``ready`` is what it said)."""
+    """Check that the port is free or used by Wireside (``ready`` is its readiness response)."""
     where = f"{settings.host}:{settings.port}"
     if ready is not None:
         reason = f": {ready['reason']}" if ready.get("reason") else ""
@@ -338,7 +340,7 @@ def check_port(settings: Settings, ready: dict[str, Any] | None) -> Check:
 async def check_server(
     settings: Settings, base: str, ready: dict[str, Any] | None, origin: str | None
 ) -> list[Check]:
-    """The guide's three troubles, on the running server: closes, nothing streams, memory."""
+    """Check the running server: WebSocket, streaming, memory (the integration guide's three)."""
     if ready is None:
         skipped = ("WebSocket", "Streaming", "Server's memory")
         return [Check(name, "skipped", "no server runs on this port") for name in skipped]
@@ -351,7 +353,7 @@ async def check_server(
 
 
 async def check_socket(base: str, origin: str) -> Check:
-    """Whether a page of ``origin`` may open the WebSocket, and is answered."""
+    """Check that a page of ``origin`` can open the WebSocket and gets a reply."""
     try:
         async with asyncio.timeout(REPLY_S), _socket(base, origin) as ws:
             await ws.send('{"type": "ping"}')
@@ -377,7 +379,7 @@ def _handshake_remedy(status: int, base: str, origin: str) -> str:
 
 
 async def check_streaming(base: str) -> Check:
-    """Whether an answer comes in pieces, over time."""
+    """Check that an answer arrives in several pieces over time."""
     try:
         async with asyncio.timeout(ANSWER_S), _socket(base, base) as ws:
             times = await _chunk_times(ws)
@@ -394,7 +396,7 @@ async def check_streaming(base: str) -> Check:
 
 
 class _Refused(Exception):
-    """The server answered with an error; the text is its sentence."""
+    """The server answered with an error; the text is its message."""
 
 
 async def _chunk_times(ws: ClientConnection) -> list[float]:
@@ -412,7 +414,7 @@ async def _chunk_times(ws: ClientConnection) -> list[float]:
 
 
 def check_server_memory(memory_mb: float | None) -> Check:
-    """Whether the running server is of a usual size."""
+    """Check the running server's memory use."""
     if memory_mb is None:
         return Check("Server's memory", "skipped", "the server does not tell")
     finding = f"{memory_mb:,.0f} MB"
@@ -428,7 +430,7 @@ def _socket(base: str, origin: str) -> connect:
 
 
 def _running(base: str) -> dict[str, Any] | None:
-    """Return what a Wireside on ``base`` says of itself; None if none answers."""
+    """Return the readiness response of a Wireside server at ``base``; None if there is none."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(f"{base}/api/health/live", timeout=REPLY_S) as response:
@@ -452,7 +454,7 @@ def _host_in_url(host: str) -> str:
 
 
 def _provider(settings: Settings) -> Provider:
-    # The whole application takes most of a second to import: only where it is asked for a model.
+    # Importing the application takes most of a second: only when a provider is needed.
     from wireside.app import Server
 
     return Server(settings).provider

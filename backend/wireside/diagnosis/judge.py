@@ -1,7 +1,7 @@
-"""The rules: measurements in, findings out. Which hop is at fault, and which line mends it.
+"""Diagnosis rules: derive findings from measurements, with the faulty hop and the fix.
 
-The first three checks are the integration guide's troubleshooting: a WebSocket that closes at
-once, messages that don't stream, memory.
+The first three checks cover the integration guide's troubleshooting: a WebSocket that closes
+immediately, messages that do not stream, high memory use.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ from wireside.protocol.handshake import Authority, Origin
 
 State = Literal["ok", "warning", "failed", "skipped"]
 Hop = Literal["browser", "proxy", "server", "model", "way"]
-"""Who is at fault; ``way`` where it can't be told who on the way is."""
+"""The faulty component; ``way`` if the hop on the network path is unknown."""
 
 FAT_MB: Final = 1024
-"""Memory of a server beyond which something is worth a look."""
+"""Memory use in MB from which a warning is given."""
 HELD_SHARE: Final = 0.7
-"""Of the time in which pieces are sent: who gets the first so much late is behind a buffer."""
+"""Buffering is diagnosed if arrivals span less than ``1 - HELD_SHARE`` of the sending time."""
 IDLE_S: Final = 75
-"""What a proxy should bear; the server itself speaks more often."""
+"""Idle timeout that a proxy should allow, in seconds; the server pings more often."""
 MARGIN_S: Final = 1.0
 QUICK_MS: Final = 1000
-"""An answer that is whole by then need not have come in pieces."""
+"""An answer that is complete within this time (ms) may arrive in one piece."""
 SKEW_S: Final = 30.0
 SLOW_MS: Final = 400.0
 
@@ -49,9 +49,10 @@ _HOW: Final = "docs/proxies.md has whole configurations that work."
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One check: what was seen, and where it is wrong, whose fault it is and what to do.
+    """The result of one check: the observation and, on failure, the faulty hop and the fix.
 
-    ``lines`` are what to put in, by where: a proxy's name, or ``Wireside`` for its environment.
+    ``lines`` holds configuration lines by target: a proxy's name, or ``Wireside`` for environment
+    variables of the server.
     """
 
     check: str
@@ -63,7 +64,7 @@ class Finding:
 
 
 def judge(measured: Measured) -> list[Finding]:
-    """Judge everything, in the order in which it is to be read."""
+    """Run all checks; return the findings in display order."""
     return [
         _websocket(measured),
         _streaming(measured),
@@ -81,18 +82,18 @@ def judge(measured: Measured) -> list[Finding]:
     ]
 
 
-# ---- who is on the way ---------------------------------------------------------------------------
+# ---- proxy detection -----------------------------------------------------------------------------
 
 
 def proxy_of(measured: Measured) -> Proxy | None:
-    """Return which proxy answers, if it says so."""
+    """Return the proxy's product if its responses identify it."""
     for reply in _replies(measured):
         told = f"{reply.server} {reply.via} {'' if reply.is_ours else reply.message}".lower()
         for name in PROXIES:
             if name.lower() in told:
                 return name
         if "<h1>50" in told and "server" in told:
-            return "HAProxy"  # its error pages; it never says its name
+            return "HAProxy"  # the form of its error pages, which do not name it
     seen = measured.seen or measured.socket_seen
     if seen is not None and "x-forwarded-server" in seen.headers:
         return "Traefik"
@@ -100,12 +101,12 @@ def proxy_of(measured: Measured) -> Proxy | None:
 
 
 def has_proxy(measured: Measured) -> bool | None:
-    """Whether somebody is between; None if that can't be told."""
+    """Return whether there is a proxy on the path; None if unknown."""
     seen = measured.seen
     if seen is not None and measured.local_port and seen.port:
         return seen.port != measured.local_port
     if any(reply.server or reply.via for reply in _replies(measured)):
-        return True  # Wireside itself says neither
+        return True  # Wireside itself sends neither header
     if seen is not None and (seen.headers or _has_other_host(measured.asked, seen.host)):
         return True
     return None
@@ -131,7 +132,7 @@ def _setting(name: str, value: str) -> dict[str, str]:
     return {"Wireside": f"{name}={value}"}
 
 
-# ---- the guide's three ---------------------------------------------------------------------------
+# ---- troubleshooting of the integration guide ----------------------------------------------------
 
 
 def _websocket(measured: Measured) -> Finding:
@@ -154,7 +155,7 @@ def _websocket(measured: Measured) -> Finding:
 
 
 def _remedy_of(reason: str) -> str:
-    """Return what to do where no connection was made; ``reason`` is the probe's."""
+    """Return the remedy for a failed connection; ``reason`` comes from the probe."""
     if reason == NO_SUCH_NAME:
         return "Correct the address, or create a DNS record for it: the name does not resolve."
     if reason.startswith(BAD_CERTIFICATE):
@@ -165,7 +166,7 @@ def _remedy_of(reason: str) -> str:
 
 
 def _refused(measured: Measured, tried: Upgrade, page: str) -> Finding:
-    """Tell why the handshake of the chat failed."""
+    """Return why the handshake of the chat WebSocket failed."""
     check, status = "WebSocket", _status_of(measured, tried)
     if not tried.reply.is_ours and status != 403:
         fault = _of_upgrade(measured, [tried])
@@ -212,7 +213,7 @@ def _refused(measured: Measured, tried: Upgrade, page: str) -> Finding:
 
 
 def _strange_host(measured: Measured, check: str, reply: Reply) -> Finding:
-    """Tell whether the server does not know its name, or was given another one."""
+    """Return whether the server's name is not configured, or the proxy changes the Host header."""
     found = re.search(r"the Host (\S+);", reply.message)
     if found is not None and _has_other_host(measured.asked, found[1]):
         told = f"asked for {_authority(measured.asked)}, the server sees {found[1]}, not its name"
@@ -223,7 +224,7 @@ def _strange_host(measured: Measured, check: str, reply: Reply) -> Finding:
 
 
 def _status_of(measured: Measured, tried: Upgrade) -> int:
-    """Return what the handshake got; a browser's is put together from what other requests got."""
+    """Return the handshake's status; for a browser it is derived from other requests."""
     post = measured.post
     if measured.prober == "browser" and post is not None and post.status == 403 and post.is_ours:
         return 403
@@ -278,7 +279,7 @@ def _memory(measured: Measured) -> Finding:
     )
 
 
-# ---- the way in ----------------------------------------------------------------------------------
+# ---- handshake and addresses ---------------------------------------------------------------------
 
 
 def _upgrade(measured: Measured) -> Finding:
@@ -303,7 +304,7 @@ def _upgrade(measured: Measured) -> Finding:
 
 
 def _of_upgrade(measured: Measured, lost: list[Upgrade]) -> Fault:
-    """Tell what has swallowed an upgrade: a buffer answers nothing before the response's end."""
+    """Return what lost an upgrade: a buffering proxy sends nothing before the response ends."""
     is_mute = any(not one.reply.status for one in lost)
     held = measured.stream is not None and _is_held(measured.stream)
     return "buffering" if is_mute and held else "upgrade"
@@ -314,15 +315,15 @@ def _any_open(tried: list[Upgrade]) -> bool:
 
 
 def _is_known_to_miss(measured: Measured, tried: Upgrade) -> bool:
-    """Whether the try says nothing, as a refusal of the server's that comes before the upgrade."""
+    """Return whether the server refused before upgrading, so that the attempt shows nothing."""
     status = _status_of(measured, tried)
     if measured.prober == "browser" and status == 403 and not tried.is_open:
-        return True  # of all three; the page is not told why
+        return True  # applies to all three; browsers hide the reason from the page
     return tried.reply.is_ours and status in (400, 403, 429)
 
 
 def _has_arrived(measured: Measured, tried: Upgrade) -> bool:
-    """Whether the server has seen a handshake, and refused it: 401 can be that only."""
+    """Return whether the server received the handshake and refused it, which only 401 proves."""
     return measured.prober == "shell" and tried.reply.is_ours and tried.reply.status == 401
 
 
@@ -411,7 +412,7 @@ def _forwarded(measured: Measured) -> Finding:
     return Finding(check, "ok", f"{seen.client} by {scheme}, seen by the server itself")
 
 
-# ---- what happens to what flows ------------------------------------------------------------------
+# ---- buffering, compression, size and idle limits ------------------------------------------------
 
 
 def _buffering(measured: Measured) -> Finding:
@@ -439,7 +440,7 @@ def _buffering(measured: Measured) -> Finding:
 
 
 def _held_ms(stream: Stream) -> float:
-    """For how much longer than the last piece the first one was on its way."""
+    """Return the difference between the longest and the shortest delay of a piece, in ms."""
     pairs = zip(stream.sent_ms, stream.came_ms, strict=False)
     delays = [came - sent for sent, came in pairs]
     return max(delays) - min(delays)
@@ -511,7 +512,7 @@ def _cut(measured: Measured, silence: Silence, ping_s: float, rhythm: str) -> Fi
     return _at_proxy(measured, check, "failed", seen, "idle", remedy)
 
 
-# ---- the two ends --------------------------------------------------------------------------------
+# ---- client and server ---------------------------------------------------------------------------
 
 
 def _clock(measured: Measured) -> Finding:
