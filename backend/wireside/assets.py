@@ -1,4 +1,4 @@
-"""Finds ``assets/`` and ``docs/``: beside the code in a wheel, else at the top of the project."""
+"""Locates ``assets/`` and ``docs/``: in the package of a wheel, or in the source tree."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def folder() -> Path:
-    """Return the folder of the logo, icons, fonts and styles. Raises ``FileNotFoundError``."""
+    """Return the folder of the logo, icons, fonts and styles.
+
+    Raises:
+        FileNotFoundError: the installation is incomplete.
+    """
     for candidate in (_PACKAGE / "_assets", _PACKAGE.parents[1] / "assets"):
         if candidate.is_dir():
             return candidate
@@ -16,7 +20,11 @@ def folder() -> Path:
 
 
 def documents_folder() -> Path:
-    """Return the folder of ``protocol.md``. Raises ``FileNotFoundError``."""
+    """Return the folder of ``protocol.md``.
+
+    Raises:
+        FileNotFoundError: the installation is incomplete.
+    """
     for candidate in (_PACKAGE / "_docs", _PACKAGE.parents[1] / "docs"):
         if (candidate / "protocol.md").is_file():
             return candidate

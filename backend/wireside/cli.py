@@ -1,10 +1,12 @@
-"""The command ``wireside``: serve, migrate, pull, doctor; users and keys (``cli_accounts.py``);
-backup, restore, move, export (``cli_backup.py``).
+"""The ``wireside`` command: serve, migrate, pull, doctor.
 
-Exit codes: 0 fine, 1 something failed, 2 wrong use or wrong settings.
+``users`` and ``keys`` are in ``cli_accounts.py``; ``backup``, ``restore``, ``move`` and ``export``
+in ``cli_backup.py``.
 
-The server's modules are imported inside the commands that need them: they take most of a second,
-and ``wireside --version``, ``--help`` and a wrong setting should answer at once.
+Exit codes: 0 success, 1 failure, 2 wrong usage or invalid settings.
+
+The server's modules are imported inside the commands that need them: importing takes most of a
+second, and ``wireside --version``, ``--help`` and a settings error should respond immediately.
 """
 
 from __future__ import annotations
@@ -48,7 +50,7 @@ app = typer.Typer(
     help="Wireside: a streaming AI chat in pure Python.",
     no_args_is_help=True,
     add_completion=False,
-    pretty_exceptions_enable=False,  # they print local variables, keys among them
+    pretty_exceptions_enable=False,  # tracebacks would print local variables, API keys included
 )
 _out = Console(soft_wrap=True, highlight=False)
 _err = Console(soft_wrap=True, highlight=False, stderr=True)
@@ -108,7 +110,7 @@ def serve(
         _err.print(f"[bold red]Open to any page?[/] {escape(settings.loose_origins)}")
     if not settings.uses_openai and not weights.are_present(settings.cache_dir):
         _fetch_or_warn(settings)
-    gc.disable()  # until the app has warmed up: what is imported stays, looking through it is lost
+    gc.disable()  # until the app has warmed up: imported modules stay, so scanning them is wasted
 
     from wireside.api.server import CannotServe, run_server
     from wireside.app import create_app
@@ -201,7 +203,7 @@ def doctor(
 def _examine_way(
     url: str, key: str | None, origin: str | None, idle_s: float | None, *, as_json: bool
 ) -> None:
-    """Measure and judge the way to a server."""
+    """Measure and diagnose the network path to a server."""
     from wireside.diagnosis.judge import judge
     from wireside.probe import QUICK_S, BadAddress, probe
 
@@ -241,14 +243,14 @@ def _fail(sentences: str, code: int) -> NoReturn:
 
 
 def _check_address(settings: Settings) -> None:
-    """Fail before anything is fetched or loaded; the server itself checks again."""
+    """Fail before anything is downloaded or imported; the server checks again."""
     if settings.exposure is not None:
         _fail(settings.exposure, WRONG_USE)
     if settings.unix_path is not None:
         return  # the server itself removes a socket that nothing listens on
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     with socket.socket(family) as probe:
-        if sys.platform != "win32":  # there it would let two programs share a port
+        if sys.platform != "win32":  # on Windows it would let two programs share a port
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((settings.host, settings.port))
@@ -262,7 +264,7 @@ def _check_address(settings: Settings) -> None:
 
 
 def _fetch_or_warn(settings: Settings) -> None:
-    """A server without weights still comes up: its page says what is missing."""
+    """Download the weights; on failure the server starts without, and its page explains it."""
     if not weights.has_runtime():
         _err.print(f"[bold yellow]Starting without a model.[/] {escape(weights.NO_RUNTIME)}")
         return
@@ -289,10 +291,10 @@ FIRST_LINK_FILE = "administrator-link"
 
 
 def _announce(settings: Settings, address: str, secret: str | None) -> None:
-    """Print where the server listens, and the link that makes the first administrator.
+    """Print the server's address and the link that creates the first administrator.
 
-    The link goes to a terminal, or to a file that only the server's user can read: standard output
-    of a service ends in a log.
+    The link is printed to a terminal only; otherwise it is written to a file that only the
+    server's user can read, because a service's standard output ends up in a log.
     """
     link_file = settings.data_dir / FIRST_LINK_FILE
     link = f"{(settings.public_url or address).rstrip('/')}/join?link={secret}" if secret else None
@@ -315,7 +317,7 @@ def _announce(settings: Settings, address: str, secret: str | None) -> None:
 
 
 def _write_secret(file: Path, text: str) -> None:
-    """Write a file that only its user can read."""
+    """Write a file that only the current user can read (mode 600)."""
     file.unlink(missing_ok=True)
     file.touch(mode=0o600)
     file.write_text(f"{text}\n", encoding="utf-8")
@@ -354,5 +356,5 @@ def _print_checks(checks: list[Check]) -> None:
         table.add_row(_MARKS[check.state], check.name, escape(check.finding))
         if check.remedy:
             table.add_row("", "", f"[yellow]→ {escape(check.remedy)}[/]")
-    # A pipe has no width to fold to: commands stay on one line.
+    # A pipe has no width: keep commands on one line.
     Console(highlight=False, width=None if _out.is_terminal else 200).print(table)

@@ -1,6 +1,7 @@
-"""The commands ``wireside users`` and ``wireside keys``: they work beside a running server.
+"""The commands ``wireside users`` and ``wireside keys``.
 
-What they change a server that runs takes up within seconds: a revoked key closes its connections.
+They can be used while a server runs. It applies their changes within seconds: revoking a key
+closes its connections.
 """
 
 from __future__ import annotations
@@ -307,7 +308,7 @@ def _link(settings: Settings, secret: str) -> str:
 
 
 def _require_accounts(settings: Settings) -> None:
-    """Fail where accounts with passwords can't be used."""
+    """Fail unless ``WIRESIDE_AUTH`` is ``password``."""
     if settings.auth != "password":
         _fail(
             f"WIRESIDE_AUTH is {settings.auth}: accounts with passwords are not used. Set"

@@ -1,6 +1,6 @@
 """The commands ``wireside backup``, ``restore``, ``move`` and ``export``.
 
-``backup`` and ``export`` work beside a running server, ``restore`` and ``move`` without one.
+``backup`` and ``export`` can be used while the server runs; ``restore`` and ``move`` cannot.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def export(
     _out.print(f"{count:,} conversations are in {escape(str(folder))}.")
 
 
-# ---- the work ----------------------------------------------------------------------------------
+# ---- implementation of the commands ------------------------------------------------------------
 
 
 async def _back_up(settings: Settings, file: Path, force: bool, tell: Progress) -> Header:
@@ -159,7 +159,7 @@ async def _move(settings: Settings, to: str, replace: bool, tell: Progress) -> R
         raise NotConfigured(str(error).replace("WIRESIDE_DATABASE_URL", "--to")) from error
     source = database_url(settings)
     done = await move(source, to, settings.data_dir, tell, replace=replace)
-    for url in (source, to):  # whoever looks at either is to know of it
+    for url in (source, to):  # the move is recorded in both databases
         async with _opened(url) as store:
             await _note(settings, store, "moved", f"{name_of(source)} to {name_of(to)}")
     return done
@@ -177,7 +177,7 @@ async def _export(settings: Settings, folder: Path, kind: str, tell: Progress) -
 
 
 async def _note(settings: Settings, store: SqlStore, action: str, subject: str) -> None:
-    """Tell the audit log, where there is one."""
+    """Record an action in the audit log if accounts are in use."""
     from wireside.auth.shell import witnessed
 
     async with witnessed(store.accounts, has_accounts=settings.auth != "none") as witness:
@@ -220,7 +220,7 @@ def _reading(file: Path) -> BinaryIO:
         raise BackupError(f"{file} can't be read: {error.strerror or error}.") from error
 
 
-# ---- around it ---------------------------------------------------------------------------------
+# ---- errors, signals and output ----------------------------------------------------------------
 
 
 def _run(work: Callable[[Settings, Progress], Coroutine[Any, Any, T]], doing: str) -> T:
@@ -230,7 +230,7 @@ def _run(work: Callable[[Settings, Progress], Coroutine[Any, Any, T]], doing: st
 
 @contextlib.contextmanager
 def _told(doing: str) -> Iterator[tuple[Settings, Progress]]:
-    """Tell how far it is; what goes wrong is one sentence."""
+    """Load settings and show progress; print an error as one sentence and exit."""
     from wireside.errors import WiresideError
     from wireside.telemetry import configure_logging
 
@@ -238,7 +238,7 @@ def _told(doing: str) -> Iterator[tuple[Settings, Progress]]:
         settings = load_settings()
     except WrongSettings as error:
         _fail(str(error), WRONG_USE)
-    configure_logging("text", "error", stream=io.StringIO())  # the sentence says it all
+    configure_logging("text", "error", stream=io.StringIO())  # the printed sentence suffices
     try:
         with progress(_err, doing) as tell:
             yield settings, tell
@@ -249,12 +249,12 @@ def _told(doing: str) -> Iterator[tuple[Settings, Progress]]:
 
 
 async def _stoppable(work: Coroutine[Any, Any, T]) -> T:
-    """Let whoever ends this process, or closes the terminal, do so as Ctrl+C does."""
+    """Await ``work``; SIGTERM and SIGHUP cancel it like Ctrl+C."""
     task = asyncio.current_task()
     assert task is not None
     with contextlib.suppress(NotImplementedError, AttributeError):  # Windows
         for kind in (signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(kind) != signal.SIG_IGN:  # as `nohup` asks for
+            if signal.getsignal(kind) != signal.SIG_IGN:  # set by `nohup`
                 asyncio.get_running_loop().add_signal_handler(kind, task.cancel)
     return await work
 

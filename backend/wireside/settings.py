@@ -1,10 +1,12 @@
-"""Every setting: its name, type, default, unit and a sentence. Only ``app.py``, the CLI and the
-server's outer layers (``api/server.py``, ``api/guards.py``) read it.
+"""All settings: name, type, default, unit and description.
 
-Values come, in this order, from the command line, the environment (``WIRESIDE_*``), the file
-``wireside.toml`` in the working folder, the defaults. ``OPENAI_API_KEY`` and ``OPENAI_BASE_URL``
-are honoured as they are. The value of a secret may be in a file that a variable with ``_FILE`` at
-its end names (``OPENAI_API_KEY_FILE=/run/secrets/openai``).
+Only ``app.py``, the CLI and the server's outer layers (``api/server.py``, ``api/guards.py``) read
+them.
+
+Values are taken from, in this order: the command line, the environment (``WIRESIDE_*``), the file
+``wireside.toml`` in the working directory, the defaults. ``OPENAI_API_KEY`` and
+``OPENAI_BASE_URL`` have no prefix. A secret may be read from a file: a variable with the suffix
+``_FILE`` holds its path (``OPENAI_API_KEY_FILE=/run/secrets/openai``).
 """
 
 from __future__ import annotations
@@ -29,16 +31,16 @@ from wireside.protocol.handshake import is_for_others, is_loopback
 from wireside.providers.reasoning_tags import ReasoningTags
 
 Items = Annotated[tuple[str, ...], NoDecode]
-"""A list, written ``a, b, c`` in the environment."""
+"""A list, comma-separated in the environment (``a, b, c``)."""
 
 QUOTES = " \t\r\n\u00a0\u200b\ufeff\"'`“”‘’"
-"""What copying leaves around a value."""
+"""Characters stripped around a value: left over from copying."""
 
 Line = Annotated[str, StringConstraints(strip_whitespace=True)]
 
 
 class Settings(BaseSettings):
-    """All settings of a server. A field's description is its line in the README's table."""
+    """All settings of a server. A field's description is its row in the README's table."""
 
     model_config = SettingsConfigDict(
         env_prefix="WIRESIDE_",
@@ -48,7 +50,7 @@ class Settings(BaseSettings):
         populate_by_name=True,
     )
 
-    # Where it listens, and who may come
+    # Network
     host: Line = Field(
         "127.0.0.1",
         description="Address to listen on, or `unix:/path` for a Unix socket; without `AUTH` only "
@@ -278,7 +280,7 @@ class Settings(BaseSettings):
         (), description="Hosts whose images in answers load without a click, with commas."
     )
 
-    # Seen from outside
+    # Logging and metrics
     log_format: Literal["text", "json"] = Field("text", description="Log lines: `text` or `json`.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least level that is logged."
@@ -320,7 +322,7 @@ class Settings(BaseSettings):
     @field_validator("reasoning_tags")
     @classmethod
     def _are_tags(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        ReasoningTags(value)  # raises what is wrong with them
+        ReasoningTags(value)  # raises ValueError for a malformed tag
         return value
 
     @field_validator("starters", mode="before")
@@ -336,7 +338,7 @@ class Settings(BaseSettings):
     @field_validator("public_url")
     @classmethod
     def _in_small_letters(cls, value: str | None) -> str | None:
-        """Its scheme, which may be written either way and is compared here and there."""
+        """Lower-case the scheme, which is case-insensitive but compared as text elsewhere."""
         scheme, colon, rest = (value or "").partition(":")
         return scheme.lower() + colon + rest if colon else value
 
@@ -350,13 +352,13 @@ class Settings(BaseSettings):
     @field_validator("openai_base_url", "model", "title_model", mode="before")
     @classmethod
     def _without_quotes(cls, value: object) -> object:
-        """Quotation marks are kept by ``docker --env-file`` and by some service managers."""
+        """Strip quotation marks: ``docker --env-file`` and some service managers keep them."""
         return value.strip(QUOTES) if isinstance(value, str) else value
 
     @field_validator("openai_api_key", mode="before")
     @classmethod
     def _bare_key(cls, value: object) -> object:
-        """The key without quotation marks, and without the header's word where that was copied."""
+        """Strip quotation marks and a copied ``Bearer`` prefix from the key."""
         if not isinstance(value, str):
             return value
         return re.sub(r"^bearer\s+", "", value.strip(QUOTES), flags=re.IGNORECASE) or None
@@ -377,7 +379,10 @@ class Settings(BaseSettings):
 
     @property
     def exposure(self) -> str | None:
-        """What keeps the server from being started where others can reach it, as a sentence."""
+        """Why these settings must not be exposed to other machines; None if they may.
+
+        The server refuses to start with this message.
+        """
         if self.auth == "oidc" and not (self.oidc_issuer and self.oidc_client_id):
             return (
                 "WIRESIDE_AUTH=oidc needs WIRESIDE_OIDC_ISSUER and WIRESIDE_OIDC_CLIENT_ID, and"
@@ -400,9 +405,10 @@ class Settings(BaseSettings):
 
     @property
     def openness(self) -> str | None:
-        """What to think of before others come, as a sentence: a server that listens on loopback
-        may be reached through a proxy. Whom that lets in can't be seen from here, so this keeps
-        nobody from starting it.
+        """Warning for a server without accounts that answers to public names; None otherwise.
+
+        A server on loopback may be reachable through a proxy. Whether the proxy authenticates is
+        unknown here, so the server starts nevertheless.
         """
         names = [name for name in (self.public_url, *self.trusted_hosts) if name]
         others = [name for name in names if is_for_others(name)]
@@ -426,7 +432,7 @@ class Settings(BaseSettings):
 
     @property
     def origins_without_accounts(self) -> str | None:
-        """What keeps the server from being started with these ``allowed_origins``, a sentence."""
+        """Why the server must not start with these ``allowed_origins``; None if it may."""
         if self.auth != "none" or "*" not in self.allowed_origins:
             return None
         return (
@@ -436,7 +442,7 @@ class Settings(BaseSettings):
 
     @property
     def loose_origins(self) -> str | None:
-        """What to think of where origins are listed that no site can be known by, as a sentence."""
+        """Warning for allowed origins that do not identify a site; None if there are none."""
         listed = [text.rstrip("/").lower() for text in self.allowed_origins]
         loose = [text for text in listed if text in ("*", "null", "file:")]
         if not loose:
@@ -451,7 +457,7 @@ class Settings(BaseSettings):
 
     @property
     def is_https(self) -> bool:
-        """Whether browsers reach the server over TLS, whatever a request says of itself."""
+        """Whether browsers reach the server over TLS, regardless of a request's own scheme."""
         return (self.public_url or "").startswith("https:")
 
     @property
@@ -468,7 +474,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Command line over environment over files of secrets over ``wireside.toml``."""
+        """Precedence: command line, environment, secret files, ``wireside.toml``."""
         files = SecretFilesSource(settings_cls)
         return init_settings, env_settings, files, TomlConfigSettingsSource(settings_cls)
 
@@ -481,7 +487,7 @@ class SecretFilesSource(PydanticBaseSettingsSource):
     """
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """Return the value of one setting, None where no file is named."""
+        """Return the value of one setting, None if its ``_FILE`` variable is not set."""
         name = variable_of(field_name)
         file = os.environ.get(f"{name}_FILE", "").strip()
         if not file or not is_secret(field):
@@ -495,7 +501,7 @@ class SecretFilesSource(PydanticBaseSettingsSource):
             raise ValueError(f"{name}_FILE is `{file}`, which can't be read: {reason}.") from error
 
     def __call__(self) -> dict[str, Any]:
-        """Return the values of all settings that files hold."""
+        """Return the values of all settings read from files."""
         values: dict[str, Any] = {}
         for field_name, field in self.settings_cls.model_fields.items():
             value, key, _ = self.get_field_value(field, field_name)
