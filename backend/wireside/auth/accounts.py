@@ -27,11 +27,11 @@ RESET_S = 86_400.0
 SEEN_S = 60.0
 """Resolution of the stored "last seen" times, in seconds."""
 
-LAST = "There must be an administrator: make another one first."
+LAST = "At least one administrator is required: create another one first."
 
 WRONG = "The current password is wrong."
 
-ELSEWHERE = "People are signed in elsewhere (WIRESIDE_AUTH); links to join are not used here."
+ELSEWHERE = "Sign-in is external (WIRESIDE_AUTH): invitation and reset links are not used."
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ class Accounts:
             raise NotFound(ELSEWHERE)
         found = await self._store.invitation(digest(secret))
         if found is None or found.expires_at < self._now():
-            raise NotFound("This link has been used, or is too old. Ask for another one.")
+            raise NotFound("This link has been used or has expired. Ask for a new one.")
         if found.user_id is None:
             return found, ""
         user = await self._store.user(found.user_id)
@@ -119,7 +119,7 @@ class Accounts:
             return await self._set_anew(invitation, password)
         name = checked_name(invitation.name or name)
         if await self._store.user_named(name):
-            raise BadMessage("That name is taken; choose another one.")
+            raise BadMessage("That name is taken; choose another name.")
         user = User(
             new_id(),
             name,
@@ -135,10 +135,10 @@ class Accounts:
     async def _set_anew(self, invitation: Invitation, password: str) -> User:
         user = await self._store.user(invitation.user_id or "")
         if user is None:
-            raise NotFound("This account is no more.")
+            raise NotFound("This account no longer exists.")
         hashed = await self._passwords.hash(password)
         if not await self._store.set_password(user.id, hashed, invitation=invitation.id):
-            raise NotFound("This link has been used already.")
+            raise NotFound("This link has already been used.")
         await self._store.end_sign_ins(user.id)
         self._presence.end_user(user.id)
         self._saw(_as(user), "password_reset")
@@ -189,7 +189,7 @@ class Accounts:
                 somebody.subject
             ):  # a concurrent request created it first
                 return known
-        raise BadMessage("There are too many accounts of that name.")
+        raise BadMessage("There are too many accounts with that name.")
 
     # ---- operations of every user ------------------------------------------------------------
 
@@ -208,7 +208,7 @@ class Accounts:
         caller.require_in_person()
         user = await self._store.user(caller.user_id)
         if user is None or user.password is None:
-            raise BadMessage("Your password is kept elsewhere.")
+            raise BadMessage("Your account has no password here: sign-in is external.")
         await self._tries.take(user.name, caller.address)
         if not await self._passwords.is_right(old, user.password):
             self._saw(caller, "password_refused")
@@ -249,7 +249,7 @@ class Accounts:
         hashed = await self._passwords.hash(password)
         user = await self._store.add_user(User(new_id(), name, role, self._now(), password=hashed))
         if user is None:
-            raise BadMessage("That name is taken; choose another one.")
+            raise BadMessage("That name is taken; choose another name.")
         self._saw(caller, "account_made", f"{user.name} as {user.role}")
         return user
 
@@ -263,9 +263,9 @@ class Accounts:
         if name:
             name = checked_name(name)
             if await self._store.user_named(name):
-                raise BadMessage("That name is taken; choose another one.")
+                raise BadMessage("That name is taken; choose another name.")
         secret = await self._invite(caller, role, name)
-        self._saw(caller, "invited", f"{name or 'somebody'} as {role}")
+        self._saw(caller, "invited", f"{name or 'a new user'} as {role}")
         return secret
 
     async def _invite(self, caller: Caller, role: Role, name: str = "", user_id: str = "") -> str:
@@ -296,7 +296,7 @@ class Accounts:
         self._require_passwords()
         user = await self._user(user_id)
         if user.password is None:
-            raise BadMessage("The password of this account is kept elsewhere.")
+            raise BadMessage("This account has no password here: sign-in is external.")
         secret = await self._invite(caller, user.role, user.name, user.id)
         self._saw(caller, "password_reset_offered", user.name)
         return secret
@@ -380,7 +380,7 @@ def checked_name(name: str) -> str:
     """
     clean = clean_name(name)
     if not clean or len(clean) > MAX_NAME_CHARS:
-        raise BadMessage(f"The name needs 1 to {MAX_NAME_CHARS} characters.")
+        raise BadMessage(f"The name must have 1 to {MAX_NAME_CHARS} characters.")
     return clean
 
 

@@ -133,10 +133,10 @@ class Gate:
         if not credentials.is_from_proxy or not name:
             return None
         if {self._proxy.user_header, self._proxy.groups_header} & credentials.repeated:
-            _log.warning("vouched_refused", reason="The proxy's headers came twice.")
+            _log.warning("vouched_refused", reason="The proxy's headers occur more than once.")
             return None
         if len(name) > MAX_SUBJECT_CHARS:
-            _log.warning("vouched_refused", reason="The proxy's name of a user is too long.")
+            _log.warning("vouched_refused", reason="The user name sent by the proxy is too long.")
             return None
         said = _text(credentials.headers.get(self._proxy.groups_header, ""))
         groups = frozenset(group.strip() for group in said.split(",")) - {""}

@@ -72,22 +72,22 @@ class Keys:
         caller.require_in_person()
         name = " ".join(name.split())
         if not 0 < len(name) <= MAX_NAME_CHARS or not name.isprintable():
-            raise BadMessage(f"The name of a key needs 1 to {MAX_NAME_CHARS} characters.")
+            raise BadMessage(f"The name of a key must have 1 to {MAX_NAME_CHARS} characters.")
         if not scopes or not set(scopes) <= set(SCOPES):
-            raise BadMessage(f"A key needs one or more of the scopes {', '.join(SCOPES)}.")
+            raise BadMessage(f"A key must have one or more of the scopes {', '.join(SCOPES)}.")
         for scope in scopes:
             caller.require(scope)
         if days is not None and not 0 < days <= MAX_DAYS:
-            raise BadMessage(f"A key may be good for 1 to {MAX_DAYS} days.")
+            raise BadMessage(f"The lifetime of a key must be 1 to {MAX_DAYS} days.")
         for most, largest in (
             (messages_per_minute, MAX_MESSAGES),
             (tokens_per_day, MAX_TOKENS),
             (streams, MAX_STREAMS),
         ):
             if most is not None and not 1 <= most <= largest:
-                raise BadMessage(f"The limits of a key are whole numbers from 1 to {largest}.")
+                raise BadMessage(f"The limits of a key must be whole numbers from 1 to {largest}.")
         if len(await self._store.keys(caller.user_id)) >= MAX_KEYS:
-            raise BadMessage(f"There are {MAX_KEYS} keys already; remove one first.")
+            raise BadMessage(f"You already have {MAX_KEYS} keys; revoke one first.")
         secret, now = new_secret(), self._now()
         key = ApiKey(
             new_id(),

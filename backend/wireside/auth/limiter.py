@@ -133,7 +133,7 @@ class RedisLimiter:
         except (ConfigurationError, ValueError):
             # without its cause: the message contains the URL, which may contain a password
             raise NotConfigured(
-                "WIRESIDE_REDIS_URL is no address of a Redis."
+                "WIRESIDE_REDIS_URL is not a Redis URL."
                 " Example: WIRESIDE_REDIS_URL=redis://127.0.0.1:6379"
             ) from None
         self._storage: Any = storage

@@ -34,9 +34,9 @@ class Passwords:
             BadMessage: the password is too short, too long or too simple.
         """
         if len(password) < MIN_CHARS:
-            raise BadMessage(f"The password needs {MIN_CHARS} characters or more.")
+            raise BadMessage(f"The password must have at least {MIN_CHARS} characters.")
         if len(password) > MAX_CHARS:
-            raise BadMessage(f"The password may have {MAX_CHARS} characters.")
+            raise BadMessage(f"The password may have at most {MAX_CHARS} characters.")
         if len(set(password)) < 4:
             raise BadMessage("The password is too easy to guess.")
         async with self._turns:

@@ -43,7 +43,7 @@ class UserQuotas:
         for name, most in self._streams(caller):
             if self._busy[name] >= most and not is_due:
                 raise TooMany(
-                    f"{most} of your answers are being made already; wait until one has ended."
+                    f"Your limit of {most} concurrent answers is reached; wait until one ends."
                 )
             taken.append(name)
         self._busy.update(taken)

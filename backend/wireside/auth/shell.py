@@ -45,4 +45,4 @@ def _user_name() -> str:
     try:
         return getpass.getuser()
     except (OSError, KeyError):  # a container's user may have no name
-        return "somebody"
+        return "unknown"

@@ -152,7 +152,7 @@ class SignIns:
         here = caller.credential.removeprefix("session ")
         ended = await self._store.end_sign_ins(caller.user_id, only=sign_in_id or here)
         if sign_in_id is not None and not ended:
-            raise NotFound("You are not signed in there.")
+            raise NotFound("You have no such session.")
         self._ended(caller, ended)
 
     async def end_others(self, caller: Caller) -> None:

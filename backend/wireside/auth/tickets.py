@@ -41,7 +41,7 @@ class Tickets:
         """
         self._forget()
         if len(self._given) >= MAX_TICKETS or self._counts[caller.user_id] >= MAX_OF_ONE:
-            raise TooMany("Too many tickets are waiting to be used; try again in a moment.")
+            raise TooMany("Too many tickets are unused; try again in a moment.")
         ticket = new_secret()
         self._given[digest(ticket)] = self._clock() + GOOD_S, caller, origin
         self._counts[caller.user_id] += 1
