@@ -134,9 +134,11 @@ def check_accounts(settings: Settings) -> Check:
     if settings.openness is not None:
         return Check("Accounts", "warning", settings.openness, "export WIRESIDE_AUTH=password")
     if settings.loose_origins is not None:
-        return Check("Accounts", "warning", settings.loose_origins, "list the origins themselves")
+        return Check(
+            "Accounts", "warning", settings.loose_origins, "list the allowed origins instead"
+        )
     if settings.auth == "none":
-        return Check("Accounts", "ok", "none, and only this machine is answered")
+        return Check("Accounts", "ok", "none; only this machine has access")
     return Check("Accounts", "ok", f"WIRESIDE_AUTH={settings.auth}")
 
 
@@ -147,7 +149,7 @@ def check_folder(name: str, folder: Path, field: str) -> Check:
         with tempfile.NamedTemporaryFile(dir=place):
             pass
     except OSError as error:
-        remedy = f"export {variable_of(field)}=…  (a folder that can be written)"
+        remedy = f"export {variable_of(field)}=…  (a writable folder)"
         return Check(name, "failed", f"{folder}: {error.strerror or error}", remedy)
     free_mb = shutil.disk_usage(place).free // 2**20
     return Check(name, "ok", f"{folder} ({free_mb:,} MB free)")
@@ -162,8 +164,8 @@ def check_files(settings: Settings) -> Check:
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     needed = 2 * settings.streams + CLIENTS
     if hard == resource.RLIM_INFINITY or hard >= needed:
-        return Check("Open files", "ok", f"the server may open {hard:,}; it needs {needed:,}")
-    finding = f"the server may open {hard:,}; {settings.streams:,} answers at once need {needed:,}"
+        return Check("Open files", "ok", f"the limit is {hard:,}; the server needs {needed:,}")
+    finding = f"the limit is {hard:,}; {settings.streams:,} concurrent answers need {needed:,}"
     return Check("Open files", "failed", finding, f"ulimit -Hn {needed}")
 
 
@@ -172,11 +174,11 @@ def check_memory(settings: Settings) -> Check:
     needed = SERVER_MB if settings.uses_openai else EMBEDDED_MB
     free = free_memory_mb()
     if free is None:
-        return Check("Memory", "skipped", "this system does not tell")
+        return Check("Memory", "skipped", "this system does not report it")
     finding = f"{free:,} MB free, {needed} MB needed"
     if free >= needed:
         return Check("Memory", "ok", finding)
-    remedy = "end other programs"
+    remedy = "close other programs"
     if not settings.uses_openai:
         remedy += ", or export OPENAI_BASE_URL=…  (a model on another machine)"
     return Check("Memory", "failed", finding, remedy)
@@ -212,7 +214,7 @@ async def check_weights(settings: Settings) -> Check:
         return Check("Weights", "failed", f"{file} is missing", "wireside pull")
     if not await asyncio.to_thread(weights.are_intact, settings.cache_dir):
         return Check("Weights", "failed", f"{file} is damaged", "wireside pull")
-    return Check("Weights", "ok", f"{file}, SHA-256 as it should be")
+    return Check("Weights", "ok", f"{file}, SHA-256 verified")
 
 
 async def check_database(settings: Settings, *, is_running: bool) -> Check:
@@ -231,13 +233,13 @@ async def check_database(settings: Settings, *, is_running: bool) -> Check:
         return Check("Database", "failed", finding, "pip install pysqlite3")
     file = database.file_of(url)
     if file is not None and not file.exists():
-        return Check("Database", "ok", f"{where}, {file} will be made")
+        return Check("Database", "ok", f"{where}, {file} will be created")
     try:
         await opened.open()
     except NotConfigured as error:
         if is_running and str(error) == database.TAKEN:
-            return Check("Database", "ok", f"{where}, in use by the server that runs")
-        return Check("Database", "failed", str(error), "end that server, or change the setting")
+            return Check("Database", "ok", f"{where}, in use by the running server")
+        return Check("Database", "failed", str(error), "stop that server, or change the setting")
     finally:
         await opened.aclose()
     return Check("Database", "ok", f"{where}, {file or 'reachable'}")
@@ -253,7 +255,7 @@ async def check_provider(settings: Settings, make: Make) -> Check:
         async with asyncio.timeout(ANSWER_S):
             return await _one_token(settings, provider)
     except TimeoutError:
-        finding = f"no token within {ANSWER_S} s; it may still be loading, then look again"
+        finding = f"no token within {ANSWER_S} s; if the model is still loading, try again later"
         return Check("Model", "failed", finding, _remedy(settings, ProviderUnavailable()))
     except WiresideError as error:
         return Check("Model", "failed", str(error), _remedy(settings, error))
@@ -267,7 +269,7 @@ async def _one_token(settings: Settings, provider: Provider) -> Check:
     missing = Check(
         "Model",
         "failed",
-        f"{model or 'a model'} is not offered; there are: {', '.join(names[:5]) or 'none'}",
+        f"{model or 'a model'} is not available; listed: {', '.join(names[:5]) or 'none'}",
         f"export WIRESIDE_MODEL={names[0]}" if names else "start a model on that server",
     )
     if not model:
@@ -292,7 +294,7 @@ def _remedy(settings: Settings, error: WiresideError) -> str:
     if isinstance(error, NotConfigured) and error.remedy:
         return error.remedy
     if isinstance(error, NotConfigured) and settings.uses_openai:
-        return "export OPENAI_BASE_URL=…  (up to /v1), or WIRESIDE_MODEL=… where no list is served"
+        return "export OPENAI_BASE_URL=…  (up to /v1), or WIRESIDE_MODEL=… if no models are listed"
     if isinstance(error, NotConfigured):
         return "wireside pull"
     if isinstance(error, ProviderAuth):
@@ -302,7 +304,7 @@ def _remedy(settings: Settings, error: WiresideError) -> str:
     if not settings.uses_openai:
         return "wireside serve  (its log says why the embedded model does not start)"
     address = settings.openai_base_url or "OPENAI_BASE_URL"
-    return f"curl {address}/models  (does that server run, and is OPENAI_BASE_URL right?)"
+    return f"curl {address}/models  (check that it runs and that OPENAI_BASE_URL is correct)"
 
 
 def check_unix_socket(path: Path) -> Check:
@@ -323,7 +325,7 @@ def check_port(settings: Settings, ready: dict[str, Any] | None) -> Check:
     where = f"{settings.host}:{settings.port}"
     if ready is not None:
         reason = f": {ready['reason']}" if ready.get("reason") else ""
-        return Check("Port", "ok", f"a Wireside runs on {where}, {ready.get('status')}{reason}")
+        return Check("Port", "ok", f"Wireside runs on {where}, {ready.get('status')}{reason}")
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     with socket.socket(family) as probe:
         if sys.platform != "win32":
@@ -363,19 +365,19 @@ async def check_socket(base: str, origin: str) -> Check:
         finding = f"a page of {origin} is refused with {status}"
         return Check("WebSocket", "failed", finding, _handshake_remedy(status, base, origin))
     except (OSError, TimeoutError, websockets.WebSocketException) as error:
-        finding = f"{base}/ws/ai-chat closes at once for {origin}: {error or 'no answer'}"
+        finding = f"{base}/ws/ai-chat closes immediately for {origin}: {error or 'no reply'}"
         return Check("WebSocket", "failed", finding, _handshake_remedy(0, base, origin))
     return Check("WebSocket", "ok", f"opens for pages of {origin}, and answers")
 
 
 def _handshake_remedy(status: int, base: str, origin: str) -> str:
     if status == 403:
-        return f"export WIRESIDE_ALLOWED_ORIGINS={origin}  (and start the server again)"
+        return f"export WIRESIDE_ALLOWED_ORIGINS={origin}  (and restart the server)"
     if status == 400:
-        return f"export WIRESIDE_PUBLIC_URL={base}  (and start the server again)"
+        return f"export WIRESIDE_PUBLIC_URL={base}  (and restart the server)"
     if status == 429:
-        return "export WIRESIDE_CONNECTIONS_PER_ADDRESS=1000  (and start the server again)"
-    return "let the proxy pass `Upgrade` and `Connection` on, with a read time-out of 75 s"
+        return "export WIRESIDE_CONNECTIONS_PER_ADDRESS=1000  (and restart the server)"
+    return "make the proxy pass `Upgrade` and `Connection`, with a read timeout of 75 s"
 
 
 async def check_streaming(base: str) -> Check:
@@ -386,13 +388,13 @@ async def check_streaming(base: str) -> Check:
     except _Refused as error:
         return Check("Streaming", "failed", str(error), "see the line `Model`")
     except (OSError, TimeoutError, websockets.WebSocketException) as error:
-        finding = f"no answer came: {error or 'silence'}"
+        finding = f"no answer: {error or 'timed out'}"
         return Check("Streaming", "failed", finding, "see the lines `Model` and `WebSocket`")
     took_ms = round((times[-1] - times[0]) * 1000) if times else 0
     if len(times) > 1 and took_ms > 0:
         return Check("Streaming", "ok", f"{len(times)} pieces over {took_ms} ms")
-    remedy = "switch buffering off in the proxy (nginx: `proxy_buffering off;`)"
-    return Check("Streaming", "failed", "the answer came in one piece", remedy)
+    remedy = "disable buffering in the proxy (nginx: `proxy_buffering off;`)"
+    return Check("Streaming", "failed", "the answer arrived in one piece", remedy)
 
 
 class _Refused(Exception):
@@ -416,11 +418,11 @@ async def _chunk_times(ws: ClientConnection) -> list[float]:
 def check_server_memory(memory_mb: float | None) -> Check:
     """Check the running server's memory use."""
     if memory_mb is None:
-        return Check("Server's memory", "skipped", "the server does not tell")
+        return Check("Server's memory", "skipped", "the server does not report it")
     finding = f"{memory_mb:,.0f} MB"
     if memory_mb < FAT_SERVER_MB:
         return Check("Server's memory", "ok", finding)
-    remedy = "export WIRESIDE_RESUME_WINDOW_S=60  (finished answers are kept shorter)"
+    remedy = "export WIRESIDE_RESUME_WINDOW_S=60  (keeps finished answers for less time)"
     return Check("Server's memory", "failed", f"{finding}, more than usual", remedy)
 
 

@@ -89,7 +89,7 @@ def address_of(url: str) -> str:
     except ValueError:
         is_good = False
     if not is_good or "@" in parts.netloc:
-        raise BadAddress(f"{url} is no address; write it as https://chat.example.org.")
+        raise BadAddress(f"{url} is not an HTTP URL. Example: https://chat.example.org")
     return f"{parts.scheme}://{parts.netloc}"
 
 
@@ -349,7 +349,7 @@ class _Probe:
                             return Answer(tuple(times), str(rest.get("code", "error")), message)
         except Failures as error:
             return Answer(tuple(times), "cut", _why(error))
-        return Answer(tuple(times), "cut", "the connection was closed before the answer's end")
+        return Answer(tuple(times), "cut", "the connection was closed before the end of the answer")
 
 
 async def _nothing() -> None:

@@ -14,8 +14,8 @@ PROBE: Final = "/ws/doctor"
 PAGE: Final = "/_nicegui_ws/socket.io/"
 
 NO_SUCH_NAME: Final = "the name does not resolve"
-NOTHING_LISTENS: Final = "nothing listens there"
-BAD_CERTIFICATE: Final = "the certificate is not good"
+NOTHING_LISTENS: Final = "no server listens on this port"
+BAD_CERTIFICATE: Final = "the certificate is not valid"
 """Reasons for a failed connection, as found in ``Reply.message``."""
 
 Prober = Literal["browser", "shell"]
