@@ -16,7 +16,7 @@ def folder() -> Path:
     for candidate in (_PACKAGE / "_assets", _PACKAGE.parents[1] / "assets"):
         if candidate.is_dir():
             return candidate
-    raise FileNotFoundError("The folder `assets` is neither in the package nor beside it.")
+    raise FileNotFoundError("The folder `assets` is neither in the package nor in the source tree.")
 
 
 def documents_folder() -> Path:
@@ -28,4 +28,4 @@ def documents_folder() -> Path:
     for candidate in (_PACKAGE / "_docs", _PACKAGE.parents[1] / "docs"):
         if (candidate / "protocol.md").is_file():
             return candidate
-    raise FileNotFoundError("`docs/protocol.md` is neither in the package nor beside it.")
+    raise FileNotFoundError("`docs/protocol.md` is neither in the package nor in the source tree.")

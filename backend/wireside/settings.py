@@ -426,21 +426,21 @@ class Settings(BaseSettings):
         """
         if self.auth == "oidc" and not (self.oidc_issuer and self.oidc_client_id):
             return (
-                "WIRESIDE_AUTH=oidc needs WIRESIDE_OIDC_ISSUER and WIRESIDE_OIDC_CLIENT_ID, and"
-                " WIRESIDE_OIDC_CLIENT_SECRET where the provider gave one."
+                "WIRESIDE_AUTH=oidc requires WIRESIDE_OIDC_ISSUER and WIRESIDE_OIDC_CLIENT_ID, and"
+                " WIRESIDE_OIDC_CLIENT_SECRET if the provider issued one."
             )
         if is_loopback(self.host) or self.unix_path is not None:
             return None
         if self.auth == "none":
             return (
-                f"WIRESIDE_HOST is {self.host}: without accounts this server listens on its own"
-                " machine only, whoever reaches it could use it. Set WIRESIDE_AUTH=password (or"
-                " oidc, or proxy), or WIRESIDE_HOST=127.0.0.1."
+                f"WIRESIDE_HOST is {self.host}: without accounts the server may listen on its own"
+                " machine only, because anyone who reaches it could use it. Set"
+                " WIRESIDE_AUTH=password (or oidc, or proxy), or WIRESIDE_HOST=127.0.0.1."
             )
         if not self.public_url and not self.trusted_hosts:
             return (
-                f"WIRESIDE_HOST is {self.host}: tell the server under which address browsers find"
-                " it. Example: WIRESIDE_PUBLIC_URL=https://chat.example.org"
+                f"WIRESIDE_HOST is {self.host}: set the URL by which browsers reach the server."
+                " Example: WIRESIDE_PUBLIC_URL=https://chat.example.org"
             )
         return None
 
@@ -456,9 +456,9 @@ class Settings(BaseSettings):
         if self.auth != "none" or not others:
             return None
         return (
-            f"There are no accounts, but the server answers to {others[0]}: whoever reaches it"
+            f"There are no accounts, but the server answers to {others[0]}: anyone who reaches it"
             " there can read, change and delete all conversations. Set WIRESIDE_AUTH=password (or"
-            " oidc, or proxy), unless your proxy lets in nobody but you."
+            " oidc, or proxy), unless your proxy restricts access to you."
         )
 
     @property
@@ -478,7 +478,7 @@ class Settings(BaseSettings):
             return None
         return (
             "WIRESIDE_ALLOWED_ORIGINS is `*`: every web page could use this server, which has no"
-            " accounts. Set WIRESIDE_AUTH, or list the origins that may."
+            " accounts. Set WIRESIDE_AUTH, or list the allowed origins."
         )
 
     @property
@@ -489,11 +489,15 @@ class Settings(BaseSettings):
         if not loose:
             return None
         named = " and ".join("file://" if text == "file:" else text for text in loose)
-        whose = "every page" if "*" in loose else "pages of any site can take that origin"
+        whose = "every page" if "*" in loose else "pages of any site can have that origin"
         return (
             f"WIRESIDE_ALLOWED_ORIGINS lists {named}: {whose}"
             + (" may use this server" if "*" in loose else "")
-            + (", and it has no accounts." if self.auth == "none" else "; keys and tickets decide.")
+            + (
+                ", and it has no accounts."
+                if self.auth == "none"
+                else "; access depends on keys and tickets."
+            )
         )
 
     @property
