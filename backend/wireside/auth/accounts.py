@@ -185,9 +185,7 @@ class Accounts:
             if added := await self._store.add_user(user, role_of_first=role_of_first):
                 self._saw(_as(added), "account_made", f"as {added.role}, by {somebody.subject}")
                 return added
-            if known := await self._store.user_of(
-                somebody.subject
-            ):  # a concurrent request created it first
+            if known := await self._store.user_of(somebody.subject):  # created concurrently
                 return known
         raise BadMessage("There are too many accounts with that name.")
 
