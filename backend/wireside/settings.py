@@ -123,7 +123,7 @@ class Settings(BaseSettings):
     audit_days: float = Field(365, gt=0, description="Audit log retention in days.")
     sharing: Literal["off", "users", "public"] = Field(
         "off",
-        description="Who may open links to conversation snapshots: `off` (sharing is "
+        description="Access to links to conversation snapshots: `off` (sharing is "
         "disabled), `users` (signed-in users) or `public`.",
     )
     user_messages_per_minute: int | None = Field(
