@@ -1,4 +1,4 @@
-"""``python -m wireside`` is ``wireside``."""
+"""Entry point of ``python -m wireside``, the same as ``wireside``."""
 
 from wireside.cli import main
 

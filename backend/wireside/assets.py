@@ -1,4 +1,4 @@
-"""Finds ``assets/`` and ``docs/``: beside the code in a wheel, else at the top of the project."""
+"""Locates ``assets/`` and ``docs/``: in the package of a wheel, or in the source tree."""
 
 from __future__ import annotations
 
@@ -8,16 +8,24 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def folder() -> Path:
-    """Return the folder of the logo, icons, fonts and styles. Raises ``FileNotFoundError``."""
+    """Return the folder of the logo, icons, fonts and styles.
+
+    Raises:
+        FileNotFoundError: the installation is incomplete.
+    """
     for candidate in (_PACKAGE / "_assets", _PACKAGE.parents[1] / "assets"):
         if candidate.is_dir():
             return candidate
-    raise FileNotFoundError("The folder `assets` is neither in the package nor beside it.")
+    raise FileNotFoundError("The folder `assets` is neither in the package nor in the source tree.")
 
 
 def documents_folder() -> Path:
-    """Return the folder of ``protocol.md``. Raises ``FileNotFoundError``."""
+    """Return the folder of ``protocol.md``.
+
+    Raises:
+        FileNotFoundError: the installation is incomplete.
+    """
     for candidate in (_PACKAGE / "_docs", _PACKAGE.parents[1] / "docs"):
         if (candidate / "protocol.md").is_file():
             return candidate
-    raise FileNotFoundError("`docs/protocol.md` is neither in the package nor beside it.")
+    raise FileNotFoundError("`docs/protocol.md` is neither in the package nor in the source tree.")

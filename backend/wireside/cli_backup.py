@@ -1,6 +1,6 @@
 """The commands ``wireside backup``, ``restore``, ``move`` and ``export``.
 
-``backup`` and ``export`` work beside a running server, ``restore`` and ``move`` without one.
+``backup`` and ``export`` can be used while the server runs; ``restore`` and ``move`` cannot.
 """
 
 from __future__ import annotations
@@ -41,30 +41,32 @@ _err = Console(soft_wrap=True, highlight=False, stderr=True)
 
 
 def backup(
-    file: Annotated[Path, typer.Argument(help="The file to write; with --check, to read.")],
-    force: Annotated[bool, typer.Option("--force", help="Write over a file.")] = False,
-    check: Annotated[bool, typer.Option("--check", help="Look whether a backup is whole.")] = False,
+    file: Annotated[Path, typer.Argument(help="File to write; with --check, file to read.")],
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Verify an existing backup.")] = False,
 ) -> None:
-    """Write everything of the database into one file, while the server runs."""
+    """Back up the whole database to one file; the server may be running."""
     if check:
         with _told("checking") as (_, tell):
             header = _check(file, tell)
-        _out.print(f"{escape(str(file))} is whole; it was made {header.made_at}.")
+        _out.print(f"{escape(str(file))} is complete; it was created {header.made_at}.")
     else:
         header = _run(lambda settings, tell: _back_up(settings, file, force, tell), "backing up")
-        _out.print(f"Everything is in {escape(str(file))}. Keep it where nobody else can read it.")
+        _out.print(
+            f"The backup is in {escape(str(file))}. Keep it private: it holds all conversations."
+        )
     _print_counts(header)
 
 
 def restore(
-    file: Annotated[Path, typer.Argument(help="A file that `wireside backup` wrote.")],
+    file: Annotated[Path, typer.Argument(help="File written by `wireside backup`.")],
     replace: Annotated[
-        bool, typer.Option("--replace", help="Put it in the place of what the database holds.")
+        bool, typer.Option("--replace", help="Replace the contents of the database.")
     ] = False,
 ) -> None:
-    """Put a backup into the database, while no server runs."""
+    """Restore a backup into the database; the server must be stopped."""
     done = _run(lambda settings, tell: _restore(settings, file, replace, tell), "restoring")
-    _out.print("Everything is back; counts and hashes are those of the backup.")
+    _out.print("The backup is restored; counts and hashes match.")
     _print_counts(done.header)
     _print_aside(done)
 
@@ -74,15 +76,15 @@ def move(
         str,
         typer.Option(
             "--to",
-            help="postgresql://user@host/name or sqlite:///file. `-` asks for it, so that a"
-            " password in it is in no list of processes.",
+            help="postgresql://user@host/name or sqlite:///file. `-` reads it from a prompt"
+            " or standard input, which keeps a password out of the list of processes.",
         ),
     ],
     replace: Annotated[
-        bool, typer.Option("--replace", help="Put it in the place of what that one holds.")
+        bool, typer.Option("--replace", help="Replace the contents of that database.")
     ] = False,
 ) -> None:
-    """Put everything of the database into another one, while no server runs."""
+    """Copy the whole database to another one; the server must be stopped."""
     if to == "-":
         is_asked = sys.stdin.isatty()
         to = typer.prompt("To", hide_input=True, err=True) if is_asked else sys.stdin.readline()
@@ -91,30 +93,32 @@ def move(
 
     from wireside.store.backup import setting_of
 
-    _out.print("Everything is there; counts and hashes are the same on both sides.")
+    _out.print("Everything is copied; counts and hashes match on both sides.")
     _print_counts(done.header)
     _print_aside(done)
-    _out.print("The database so far is as it was. To use the new one, set")
+    _out.print("The old database is unchanged. To use the new one, set")
     typer.echo(f"  {setting_of(to)}")
 
 
 def export(
-    folder: Annotated[Path, typer.Argument(help="A folder that is new or empty.")],
-    is_all: Annotated[bool, typer.Option("--all", help="All conversations of everybody.")] = False,
+    folder: Annotated[Path, typer.Argument(help="New or empty folder.")],
+    is_all: Annotated[
+        bool, typer.Option("--all", help="Export the conversations of all users.")
+    ] = False,
     format: Annotated[  # noqa: A002  # the option's name
-        str, typer.Option(help="markdown, json (can be imported again) or html.")
+        str, typer.Option(help="Format: markdown, json (can be imported) or html.")
     ] = "markdown",
 ) -> None:
-    """Write every conversation as a file, while the server runs."""
+    """Export every conversation to a file; the server may be running."""
     if not is_all:
-        _fail("Say that you mean all conversations: wireside export --all FOLDER", WRONG_USE)
+        _fail("Confirm that all conversations are meant: wireside export --all FOLDER", WRONG_USE)
     if format not in ("markdown", "json", "html"):
-        _fail(f"{format} is no format: take markdown, json or html.", WRONG_USE)
+        _fail(f"{format} is not a format: use markdown, json or html.", WRONG_USE)
     count = _run(lambda settings, tell: _export(settings, folder, format, tell), "exporting")
-    _out.print(f"{count:,} conversations are in {escape(str(folder))}.")
+    _out.print(f"Exported {count:,} conversations to {escape(str(folder))}.")
 
 
-# ---- the work ----------------------------------------------------------------------------------
+# ---- implementation of the commands ------------------------------------------------------------
 
 
 async def _back_up(settings: Settings, file: Path, force: bool, tell: Progress) -> Header:
@@ -159,7 +163,7 @@ async def _move(settings: Settings, to: str, replace: bool, tell: Progress) -> R
         raise NotConfigured(str(error).replace("WIRESIDE_DATABASE_URL", "--to")) from error
     source = database_url(settings)
     done = await move(source, to, settings.data_dir, tell, replace=replace)
-    for url in (source, to):  # whoever looks at either is to know of it
+    for url in (source, to):  # the move is recorded in both databases
         async with _opened(url) as store:
             await _note(settings, store, "moved", f"{name_of(source)} to {name_of(to)}")
     return done
@@ -177,7 +181,7 @@ async def _export(settings: Settings, folder: Path, kind: str, tell: Progress) -
 
 
 async def _note(settings: Settings, store: SqlStore, action: str, subject: str) -> None:
-    """Tell the audit log, where there is one."""
+    """Record an action in the audit log if accounts are in use."""
     from wireside.auth.shell import witnessed
 
     async with witnessed(store.accounts, has_accounts=settings.auth != "none") as witness:
@@ -220,7 +224,7 @@ def _reading(file: Path) -> BinaryIO:
         raise BackupError(f"{file} can't be read: {error.strerror or error}.") from error
 
 
-# ---- around it ---------------------------------------------------------------------------------
+# ---- errors, signals and output ----------------------------------------------------------------
 
 
 def _run(work: Callable[[Settings, Progress], Coroutine[Any, Any, T]], doing: str) -> T:
@@ -230,7 +234,7 @@ def _run(work: Callable[[Settings, Progress], Coroutine[Any, Any, T]], doing: st
 
 @contextlib.contextmanager
 def _told(doing: str) -> Iterator[tuple[Settings, Progress]]:
-    """Tell how far it is; what goes wrong is one sentence."""
+    """Load settings and show progress; print an error as one sentence and exit."""
     from wireside.errors import WiresideError
     from wireside.telemetry import configure_logging
 
@@ -238,7 +242,7 @@ def _told(doing: str) -> Iterator[tuple[Settings, Progress]]:
         settings = load_settings()
     except WrongSettings as error:
         _fail(str(error), WRONG_USE)
-    configure_logging("text", "error", stream=io.StringIO())  # the sentence says it all
+    configure_logging("text", "error", stream=io.StringIO())  # the printed sentence suffices
     try:
         with progress(_err, doing) as tell:
             yield settings, tell
@@ -249,12 +253,12 @@ def _told(doing: str) -> Iterator[tuple[Settings, Progress]]:
 
 
 async def _stoppable(work: Coroutine[Any, Any, T]) -> T:
-    """Let whoever ends this process, or closes the terminal, do so as Ctrl+C does."""
+    """Await ``work``; SIGTERM and SIGHUP cancel it like Ctrl+C."""
     task = asyncio.current_task()
     assert task is not None
     with contextlib.suppress(NotImplementedError, AttributeError):  # Windows
         for kind in (signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(kind) != signal.SIG_IGN:  # as `nohup` asks for
+            if signal.getsignal(kind) != signal.SIG_IGN:  # set by `nohup`
                 asyncio.get_running_loop().add_signal_handler(kind, task.cancel)
     return await work
 
@@ -271,7 +275,7 @@ def _print_counts(header: Header) -> None:
 
 def _print_aside(done: Restored) -> None:
     if done.aside is not None:
-        _out.print(f"What was there before is in {escape(str(done.aside))}.")
+        _out.print(f"The previous contents are in {escape(str(done.aside))}.")
 
 
 def _fail(sentence: str, code: int) -> NoReturn:

@@ -1,4 +1,4 @@
-"""How far a command is: a bar in a terminal, and a line for every quarter elsewhere."""
+"""Progress of a command: a bar in a terminal, otherwise a line per quarter."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from rich.console import Console
 
 Progress = Callable[[int, int], None]
-"""Called with what is done and what there is to do."""
+"""Called with the amount done and the total."""
 
 
 @contextmanager
 def progress(console: Console, doing: str, *, is_download: bool = False) -> Iterator[Progress]:
-    """Show what it yields is told. ``doing`` is a word for it."""
+    """Yield a ``Progress`` callback that displays its values, labelled ``doing``."""
     if not console.is_terminal:
         yield _Quarters(console).show
         return
@@ -38,7 +38,7 @@ def progress(console: Console, doing: str, *, is_download: bool = False) -> Iter
 
 
 class _Quarters:
-    """Progress in words, for logs."""
+    """Progress as text lines, for logs."""
 
     def __init__(self, console: Console) -> None:
         self._console = console

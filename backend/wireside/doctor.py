@@ -1,7 +1,7 @@
-"""Checks of everything that can be wrong with an installation or a running server.
+"""Checks of an installation and of a running server, as run by ``wireside doctor``.
 
-Each check is a value: what was looked at, what was found, and the command that mends it. Nothing
-here prints, and nothing is changed.
+Each check returns a value: its name, the finding and the command that fixes the problem. The
+checks print nothing and change nothing.
 """
 
 from __future__ import annotations
@@ -49,14 +49,14 @@ State = Literal["ok", "warning", "failed", "skipped"]
 
 OLDEST_PYTHON = (3, 11)
 EMBEDDED_MB = 600
-"""Memory for a server with the embedded model: it takes 340 MB, the server 120 MB."""
+"""Free memory in MB for a server with the embedded model (340 MB) and itself (120 MB)."""
 SERVER_MB = 250
 FAT_SERVER_MB = 1024
-"""Memory of a running server beyond which something is worth a look."""
+"""Memory use in MB from which a running server fails the check."""
 CLIENTS = 256
-"""Open files beside the answers' own: pages, sockets, logs."""
+"""Open files reserved for pages, sockets and logs, in addition to those of answers."""
 ANSWER_S = 90
-"""Seconds that one short answer may take, a cold start of the model included."""
+"""Timeout of one short answer in seconds, including a cold start of the model."""
 REPLY_S = 10
 
 Make = Callable[[Settings], Provider]
@@ -64,7 +64,7 @@ Make = Callable[[Settings], Provider]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at. ``remedy`` is a command, or what to do, where it failed."""
+    """The result of one check. ``remedy`` is a command or instruction that fixes a failure."""
 
     name: str
     state: State
@@ -75,10 +75,12 @@ class Check:
 async def examine(
     *, port: int | None = None, origin: str | None = None, make: Make | None = None
 ) -> list[Check]:
-    """Check the machine, the settings and, if one runs on ``port``, the server.
+    """Check the machine, the settings and, if a server runs on ``port``, the server.
 
-    ``make`` gives the provider of the settings (the application's own by default); it is closed
-    here.
+    Args:
+        port: overrides the configured port.
+        origin: another origin whose pages must be able to open the WebSocket.
+        make: creates the provider (default: the application's factory); it is closed afterwards.
     """
     checks = [check_python()]
     try:
@@ -109,7 +111,7 @@ def _wrong_setting(sentence: str) -> Check:
 
 
 def check_python() -> Check:
-    """Whether Python is new enough."""
+    """Check the version of Python."""
     text = f"Python {platform.python_version()} in {sys.prefix}"
     if sys.version_info >= OLDEST_PYTHON:
         return Check("Python", "ok", text)
@@ -117,7 +119,7 @@ def check_python() -> Check:
 
 
 def check_names(environment: os._Environ[str] | dict[str, str]) -> Check:
-    """Whether every ``WIRESIDE_`` variable is one that the settings know."""
+    """Check that every ``WIRESIDE_`` variable is a known setting."""
     given = sorted(name for name in environment if name.startswith("WIRESIDE_"))
     for name, nearest in unknown_variables(environment):
         return Check("Settings", "failed", describe_unknown(name, nearest), f"unset {name}")
@@ -125,34 +127,36 @@ def check_names(environment: os._Environ[str] | dict[str, str]) -> Check:
 
 
 def check_accounts(settings: Settings) -> Check:
-    """Whether others who reach the server have to say who they are."""
+    """Check that a server reachable by other machines requires authentication."""
     if settings.exposure is not None:
         remedy = "export WIRESIDE_AUTH=…  and WIRESIDE_PUBLIC_URL=…  (docs/accounts.md)"
         return Check("Accounts", "failed", settings.exposure, remedy)
     if settings.openness is not None:
         return Check("Accounts", "warning", settings.openness, "export WIRESIDE_AUTH=password")
     if settings.loose_origins is not None:
-        return Check("Accounts", "warning", settings.loose_origins, "list the origins themselves")
+        return Check(
+            "Accounts", "warning", settings.loose_origins, "list the allowed origins instead"
+        )
     if settings.auth == "none":
-        return Check("Accounts", "ok", "none, and only this machine is answered")
+        return Check("Accounts", "ok", "none; only this machine has access")
     return Check("Accounts", "ok", f"WIRESIDE_AUTH={settings.auth}")
 
 
 def check_folder(name: str, folder: Path, field: str) -> Check:
-    """Whether files can be written there, or where it would be made."""
+    """Check that the folder, or the existing parent it would be created in, is writable."""
     place = next(parent for parent in (folder, *folder.parents) if parent.exists())
     try:
         with tempfile.NamedTemporaryFile(dir=place):
             pass
     except OSError as error:
-        remedy = f"export {variable_of(field)}=…  (a folder that can be written)"
+        remedy = f"export {variable_of(field)}=…  (a writable folder)"
         return Check(name, "failed", f"{folder}: {error.strerror or error}", remedy)
     free_mb = shutil.disk_usage(place).free // 2**20
     return Check(name, "ok", f"{folder} ({free_mb:,} MB free)")
 
 
 def check_files(settings: Settings) -> Check:
-    """Whether the system allows as many open files as the settings need."""
+    """Check that the limit of open files suffices for the configured ``streams``."""
     if sys.platform == "win32":
         return Check("Open files", "skipped", "this system has no such limit")
     import resource
@@ -160,28 +164,28 @@ def check_files(settings: Settings) -> Check:
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     needed = 2 * settings.streams + CLIENTS
     if hard == resource.RLIM_INFINITY or hard >= needed:
-        return Check("Open files", "ok", f"the server may open {hard:,}; it needs {needed:,}")
-    finding = f"the server may open {hard:,}; {settings.streams:,} answers at once need {needed:,}"
+        return Check("Open files", "ok", f"the limit is {hard:,}; the server needs {needed:,}")
+    finding = f"the limit is {hard:,}; {settings.streams:,} concurrent answers need {needed:,}"
     return Check("Open files", "failed", finding, f"ulimit -Hn {needed}")
 
 
 def check_memory(settings: Settings) -> Check:
-    """Whether enough memory is free for another server like this."""
+    """Check that enough memory is free to start a server with these settings."""
     needed = SERVER_MB if settings.uses_openai else EMBEDDED_MB
     free = free_memory_mb()
     if free is None:
-        return Check("Memory", "skipped", "this system does not tell")
+        return Check("Memory", "skipped", "this system does not report it")
     finding = f"{free:,} MB free, {needed} MB needed"
     if free >= needed:
         return Check("Memory", "ok", finding)
-    remedy = "end other programs"
+    remedy = "close other programs"
     if not settings.uses_openai:
         remedy += ", or export OPENAI_BASE_URL=…  (a model on another machine)"
     return Check("Memory", "failed", finding, remedy)
 
 
 def free_memory_mb() -> int | None:
-    """Return what a new program can have, a container's bound included; None if unknown."""
+    """Return the available memory in MB within a container's limit; None if unknown."""
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
         free = (
@@ -199,7 +203,7 @@ def free_memory_mb() -> int | None:
 
 
 async def check_weights(settings: Settings) -> Check:
-    """Whether the embedded model's weights are there, to the last bit."""
+    """Check that the embedded model's weights are present and match their SHA-256."""
     file = weights.path(settings.cache_dir)
     if settings.uses_openai:
         return Check("Weights", "skipped", "not needed: answers come from OPENAI_BASE_URL")
@@ -210,11 +214,11 @@ async def check_weights(settings: Settings) -> Check:
         return Check("Weights", "failed", f"{file} is missing", "wireside pull")
     if not await asyncio.to_thread(weights.are_intact, settings.cache_dir):
         return Check("Weights", "failed", f"{file} is damaged", "wireside pull")
-    return Check("Weights", "ok", f"{file}, SHA-256 as it should be")
+    return Check("Weights", "ok", f"{file}, SHA-256 verified")
 
 
 async def check_database(settings: Settings, *, is_running: bool) -> Check:
-    """Whether conversations can be kept. A server that runs has the database for itself."""
+    """Check that the database can be opened; a running server (``is_running``) locks it."""
     from wireside.app import database_url
     from wireside.store import database
 
@@ -229,29 +233,29 @@ async def check_database(settings: Settings, *, is_running: bool) -> Check:
         return Check("Database", "failed", finding, "pip install pysqlite3")
     file = database.file_of(url)
     if file is not None and not file.exists():
-        return Check("Database", "ok", f"{where}, {file} will be made")
+        return Check("Database", "ok", f"{where}, {file} will be created")
     try:
         await opened.open()
     except NotConfigured as error:
         if is_running and str(error) == database.TAKEN:
-            return Check("Database", "ok", f"{where}, in use by the server that runs")
-        return Check("Database", "failed", str(error), "end that server, or change the setting")
+            return Check("Database", "ok", f"{where}, in use by the running server")
+        return Check("Database", "failed", str(error), "stop that server, or change the setting")
     finally:
         await opened.aclose()
     return Check("Database", "ok", f"{where}, {file or 'reachable'}")
 
 
 async def check_provider(settings: Settings, make: Make) -> Check:
-    """Whether the model answers: one real token."""
+    """Check that the model answers, by requesting one token."""
     try:
         provider = make(settings)
-    except Exception as error:  # whatever is wrong with its settings is the finding
+    except Exception as error:  # any error in its settings is the finding
         return Check("Model", "failed", str(error), "see the line `Settings`")
     try:
         async with asyncio.timeout(ANSWER_S):
             return await _one_token(settings, provider)
     except TimeoutError:
-        finding = f"no token within {ANSWER_S} s; it may still be loading, then look again"
+        finding = f"no token within {ANSWER_S} s; if the model is still loading, try again later"
         return Check("Model", "failed", finding, _remedy(settings, ProviderUnavailable()))
     except WiresideError as error:
         return Check("Model", "failed", str(error), _remedy(settings, error))
@@ -265,7 +269,7 @@ async def _one_token(settings: Settings, provider: Provider) -> Check:
     missing = Check(
         "Model",
         "failed",
-        f"{model or 'a model'} is not offered; there are: {', '.join(names[:5]) or 'none'}",
+        f"{model or 'a model'} is not available; listed: {', '.join(names[:5]) or 'none'}",
         f"export WIRESIDE_MODEL={names[0]}" if names else "start a model on that server",
     )
     if not model:
@@ -278,7 +282,7 @@ async def _one_token(settings: Settings, provider: Provider) -> Check:
                 if not isinstance(delta, Finished):
                     break
     except UnknownModel:
-        if model in names:  # it is listed, and can't chat
+        if model in names:  # the model is listed but does not support chat
             raise
         return missing
     took = time.monotonic() - began
@@ -290,7 +294,7 @@ def _remedy(settings: Settings, error: WiresideError) -> str:
     if isinstance(error, NotConfigured) and error.remedy:
         return error.remedy
     if isinstance(error, NotConfigured) and settings.uses_openai:
-        return "export OPENAI_BASE_URL=…  (up to /v1), or WIRESIDE_MODEL=… where no list is served"
+        return "export OPENAI_BASE_URL=…  (up to /v1), or WIRESIDE_MODEL=… if no models are listed"
     if isinstance(error, NotConfigured):
         return "wireside pull"
     if isinstance(error, ProviderAuth):
@@ -300,11 +304,11 @@ def _remedy(settings: Settings, error: WiresideError) -> str:
     if not settings.uses_openai:
         return "wireside serve  (its log says why the embedded model does not start)"
     address = settings.openai_base_url or "OPENAI_BASE_URL"
-    return f"curl {address}/models  (does that server run, and is OPENAI_BASE_URL right?)"
+    return f"curl {address}/models  (check that it runs and that OPENAI_BASE_URL is correct)"
 
 
 def check_unix_socket(path: Path) -> Check:
-    """Whether a server listens on a Unix socket; "skipped" where none does."""
+    """Check that a server listens on a Unix socket; "skipped" if none does."""
     with socket.socket(socket.AF_UNIX) as probe:
         probe.settimeout(REPLY_S)
         try:
@@ -317,11 +321,11 @@ def check_unix_socket(path: Path) -> Check:
 
 
 def check_port(settings: Settings, ready: dict[str, Any] | None) -> Check:
-    """Whether the port is free, or a Wireside answers there (``ready`` is what it said)."""
+    """Check that the port is free or used by Wireside (``ready`` is its readiness response)."""
     where = f"{settings.host}:{settings.port}"
     if ready is not None:
         reason = f": {ready['reason']}" if ready.get("reason") else ""
-        return Check("Port", "ok", f"a Wireside runs on {where}, {ready.get('status')}{reason}")
+        return Check("Port", "ok", f"Wireside runs on {where}, {ready.get('status')}{reason}")
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     with socket.socket(family) as probe:
         if sys.platform != "win32":
@@ -338,7 +342,7 @@ def check_port(settings: Settings, ready: dict[str, Any] | None) -> Check:
 async def check_server(
     settings: Settings, base: str, ready: dict[str, Any] | None, origin: str | None
 ) -> list[Check]:
-    """The guide's three troubles, on the running server: closes, nothing streams, memory."""
+    """Check the running server: WebSocket, streaming, memory (the integration guide's three)."""
     if ready is None:
         skipped = ("WebSocket", "Streaming", "Server's memory")
         return [Check(name, "skipped", "no server runs on this port") for name in skipped]
@@ -351,7 +355,7 @@ async def check_server(
 
 
 async def check_socket(base: str, origin: str) -> Check:
-    """Whether a page of ``origin`` may open the WebSocket, and is answered."""
+    """Check that a page of ``origin`` can open the WebSocket and gets a reply."""
     try:
         async with asyncio.timeout(REPLY_S), _socket(base, origin) as ws:
             await ws.send('{"type": "ping"}')
@@ -361,40 +365,40 @@ async def check_socket(base: str, origin: str) -> Check:
         finding = f"a page of {origin} is refused with {status}"
         return Check("WebSocket", "failed", finding, _handshake_remedy(status, base, origin))
     except (OSError, TimeoutError, websockets.WebSocketException) as error:
-        finding = f"{base}/ws/ai-chat closes at once for {origin}: {error or 'no answer'}"
+        finding = f"{base}/ws/ai-chat closes immediately for {origin}: {error or 'no reply'}"
         return Check("WebSocket", "failed", finding, _handshake_remedy(0, base, origin))
     return Check("WebSocket", "ok", f"opens for pages of {origin}, and answers")
 
 
 def _handshake_remedy(status: int, base: str, origin: str) -> str:
     if status == 403:
-        return f"export WIRESIDE_ALLOWED_ORIGINS={origin}  (and start the server again)"
+        return f"export WIRESIDE_ALLOWED_ORIGINS={origin}  (and restart the server)"
     if status == 400:
-        return f"export WIRESIDE_PUBLIC_URL={base}  (and start the server again)"
+        return f"export WIRESIDE_PUBLIC_URL={base}  (and restart the server)"
     if status == 429:
-        return "export WIRESIDE_CONNECTIONS_PER_ADDRESS=1000  (and start the server again)"
-    return "let the proxy pass `Upgrade` and `Connection` on, with a read time-out of 75 s"
+        return "export WIRESIDE_CONNECTIONS_PER_ADDRESS=1000  (and restart the server)"
+    return "make the proxy pass `Upgrade` and `Connection`, with a read timeout of 75 s"
 
 
 async def check_streaming(base: str) -> Check:
-    """Whether an answer comes in pieces, over time."""
+    """Check that an answer arrives in several pieces over time."""
     try:
         async with asyncio.timeout(ANSWER_S), _socket(base, base) as ws:
             times = await _chunk_times(ws)
     except _Refused as error:
         return Check("Streaming", "failed", str(error), "see the line `Model`")
     except (OSError, TimeoutError, websockets.WebSocketException) as error:
-        finding = f"no answer came: {error or 'silence'}"
+        finding = f"no answer: {error or 'timed out'}"
         return Check("Streaming", "failed", finding, "see the lines `Model` and `WebSocket`")
     took_ms = round((times[-1] - times[0]) * 1000) if times else 0
     if len(times) > 1 and took_ms > 0:
         return Check("Streaming", "ok", f"{len(times)} pieces over {took_ms} ms")
-    remedy = "switch buffering off in the proxy (nginx: `proxy_buffering off;`)"
-    return Check("Streaming", "failed", "the answer came in one piece", remedy)
+    remedy = "disable buffering in the proxy (nginx: `proxy_buffering off;`)"
+    return Check("Streaming", "failed", "the answer arrived in one piece", remedy)
 
 
 class _Refused(Exception):
-    """The server answered with an error; the text is its sentence."""
+    """The server answered with an error; the text is its message."""
 
 
 async def _chunk_times(ws: ClientConnection) -> list[float]:
@@ -412,13 +416,13 @@ async def _chunk_times(ws: ClientConnection) -> list[float]:
 
 
 def check_server_memory(memory_mb: float | None) -> Check:
-    """Whether the running server is of a usual size."""
+    """Check the running server's memory use."""
     if memory_mb is None:
-        return Check("Server's memory", "skipped", "the server does not tell")
+        return Check("Server's memory", "skipped", "the server does not report it")
     finding = f"{memory_mb:,.0f} MB"
     if memory_mb < FAT_SERVER_MB:
         return Check("Server's memory", "ok", finding)
-    remedy = "export WIRESIDE_RESUME_WINDOW_S=60  (finished answers are kept shorter)"
+    remedy = "export WIRESIDE_RESUME_WINDOW_S=60  (keeps finished answers for less time)"
     return Check("Server's memory", "failed", f"{finding}, more than usual", remedy)
 
 
@@ -428,7 +432,7 @@ def _socket(base: str, origin: str) -> connect:
 
 
 def _running(base: str) -> dict[str, Any] | None:
-    """Return what a Wireside on ``base`` says of itself; None if none answers."""
+    """Return the readiness response of a Wireside server at ``base``; None if there is none."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(f"{base}/api/health/live", timeout=REPLY_S) as response:
@@ -452,7 +456,7 @@ def _host_in_url(host: str) -> str:
 
 
 def _provider(settings: Settings) -> Provider:
-    # The whole application takes most of a second to import: only where it is asked for a model.
+    # Importing the application takes most of a second: only when a provider is needed.
     from wireside.app import Server
 
     return Server(settings).provider

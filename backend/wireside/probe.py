@@ -1,7 +1,7 @@
-"""The shell's probe of the connection doctor: measures, from here, the way to a server.
+"""Command-line probe of the connection doctor: measures the network path to a server.
 
-It judges nothing: ``wireside.diagnosis`` does, for the browser's probe too. It goes straight to the
-address, past any proxy of this machine's environment.
+It only measures; ``wireside.diagnosis`` derives the findings, also for the browser's probe. It
+connects directly, ignoring proxy variables of the environment.
 """
 
 from __future__ import annotations
@@ -39,18 +39,18 @@ from wireside.diagnosis.measured import (
 REPLY_S: Final = 10.0
 ANSWER_S: Final = 90.0
 BRIEF_S: Final = 0.2
-"""Who closes a WebSocket at once does so within this."""
+"""Time in which an immediate close of a WebSocket is expected, in seconds."""
 TRIPS: Final = 10
 LARGE_BYTES: Final = 1_310_720
 QUESTION: Final = "Count from one to twenty."
 QUICK_S: Final = 22.0
-"""Of silence: a little more than the server's own pings leave."""
+"""Default idle time in seconds: slightly more than the server's ping interval."""
 
 Failures = (OSError, TimeoutError, EOFError, websockets.WebSocketException, httpx2.HTTPError)
 
 
 class BadAddress(ValueError):
-    """The text is a sentence."""
+    """The address is not an HTTP URL; the text is a message for the user."""
 
 
 async def probe(
@@ -60,19 +60,28 @@ async def probe(
     origin: str | None = None,
     idle_s: float = QUICK_S,
 ) -> Measured:
-    """Measure the way to ``url``. Raises ``BadAddress``.
+    """Measure the network path to ``url``; sends one short question to the model.
 
-    ``key`` is an API key, where the server has accounts; ``origin`` that of the page to stand for,
-    the server's own by default. One short question is asked.
+    Args:
+        url: the server's URL; without a scheme, https is assumed.
+        key: an API key, needed if the server has accounts.
+        origin: origin of the simulated page; default: the server's own.
+        idle_s: idle time of a WebSocket to test, in seconds.
+
+    Raises:
+        BadAddress: ``url`` is not an HTTP URL.
     """
     return await _Probe(address_of(url), key, origin, idle_s).run()
 
 
 def address_of(url: str) -> str:
-    """Return scheme, host and port of an address. Raises ``BadAddress``.
+    """Return the scheme, host and port of a URL.
 
     >>> address_of("chat.example.org/c/1")
     'https://chat.example.org'
+
+    Raises:
+        BadAddress: ``url`` is not an HTTP URL.
     """
     parts = urlsplit(url if "://" in url else f"https://{url}")
     try:
@@ -80,7 +89,7 @@ def address_of(url: str) -> str:
     except ValueError:
         is_good = False
     if not is_good or "@" in parts.netloc:
-        raise BadAddress(f"{url} is no address; write it as https://chat.example.org.")
+        raise BadAddress(f"{url} is not an HTTP URL. Example: https://chat.example.org")
     return f"{parts.scheme}://{parts.netloc}"
 
 
@@ -127,7 +136,7 @@ class _Probe:
     async def _rest(
         self, http: httpx2.AsyncClient, upgrades: list[Upgrade], *, knows: bool
     ) -> dict[str, Any]:
-        """Measure one after another what would disturb each other."""
+        """Run the measurements that would disturb each other one after another."""
         found: dict[str, Any] = {}
         talked, pieces = await asyncio.gather(
             self._talk() if upgrades[1].is_open else _nothing(),
@@ -136,7 +145,7 @@ class _Probe:
         found |= talked or {}
         if knows:
             found["stream"] = pieces
-            if "trips_ms" not in found:  # no WebSocket has told
+            if "trips_ms" not in found:  # not measured on a WebSocket
                 found |= await self._echoes(http)
             found["post"] = await self._post(http)
             found["large"] = await self._large(http)
@@ -171,7 +180,7 @@ class _Probe:
         return _seen(_object(response.content)), local[1] if local else 0
 
     async def _echoes(self, http: httpx2.AsyncClient) -> dict[str, Any]:
-        """Measure round trips and clocks without a WebSocket."""
+        """Measure round trips and clock skew over HTTP."""
 
         async def tell() -> float:
             return float(_object((await http.get("/api/doctor/echo")).content)["now"])
@@ -213,7 +222,7 @@ class _Probe:
         return Stream(tuple(sent), tuple(came), reply, encoding)
 
     async def _protocol(self) -> str:
-        """Ask what the other end would rather speak."""
+        """Return the HTTP version that the first hop negotiates by ALPN; "" if unreachable."""
         if self._tls is None:
             return "http/1.1"
         context = ssl.create_default_context()
@@ -264,7 +273,7 @@ class _Probe:
         return Upgrade(path, True, Reply(101, True, "", *names), closed, extensions)
 
     async def _use(self, ws: ClientConnection, path: str) -> int | None:
-        """Return after how many ms it was closed, where it was before it could be used."""
+        """Return after how many ms the WebSocket was closed; None if it could be used."""
         began = time.monotonic()
         try:
             async with asyncio.timeout(REPLY_S):
@@ -277,7 +286,7 @@ class _Probe:
         return None
 
     async def _talk(self) -> dict[str, Any]:
-        """Measure round trips, clocks and pieces on one WebSocket."""
+        """Measure round trips, clock skew and streaming on one WebSocket."""
         found: dict[str, Any] = {}
         try:
             async with asyncio.timeout(3 * REPLY_S), self._open(PROBE) as ws:
@@ -290,7 +299,7 @@ class _Probe:
                 found |= await _clocked(tell)
                 found["socket_stream"] = await self._pieces(ws)
         except Failures:
-            pass  # what is missing says so
+            pass  # missing measurements are reported as such
         return found
 
     async def _pieces(self, ws: ClientConnection) -> Stream:
@@ -298,7 +307,7 @@ class _Probe:
         came: list[int] = []
         began = time.monotonic()
         await ws.send('{"type": "pieces"}')
-        await ws.send('{"type": "ping"}')  # its answer comes behind them
+        await ws.send('{"type": "ping"}')  # its reply marks the end of the pieces
         while (frame := _object(await ws.recv())).get("type") == "piece":
             sent.append(frame["sent_ms"])
             came.append(_ms_since(began))
@@ -317,7 +326,7 @@ class _Probe:
                 except websockets.ConnectionClosed as closed:
                     code = closed.rcvd.code if closed.rcvd is not None else 1006
                 except TimeoutError:
-                    code = 1006  # forgotten on the way, and nobody was told
+                    code = 1006  # dropped on the path without a close frame
                 lasted = round(time.monotonic() - began, 2)
         except Failures:
             return None
@@ -340,7 +349,7 @@ class _Probe:
                             return Answer(tuple(times), str(rest.get("code", "error")), message)
         except Failures as error:
             return Answer(tuple(times), "cut", _why(error))
-        return Answer(tuple(times), "cut", "the connection was closed before the answer's end")
+        return Answer(tuple(times), "cut", "the connection was closed before the end of the answer")
 
 
 async def _nothing() -> None:
@@ -348,7 +357,7 @@ async def _nothing() -> None:
 
 
 async def _clocked(tell: Callable[[], Awaitable[float]]) -> dict[str, Any]:
-    """Measure round trips and clocks; ``tell`` asks the server what time it is."""
+    """Measure round trips and clock skew; ``tell`` requests the server's time."""
     trips, skews = [], []
     for _ in range(TRIPS):
         left, at = time.monotonic(), time.time()
@@ -392,7 +401,7 @@ def _seen(said: object) -> Seen | None:
 
 
 def _why(error: BaseException) -> str:
-    """Return what went wrong in a few words."""
+    """Return a short reason for a failed connection."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):

@@ -1,10 +1,12 @@
-"""Every setting: its name, type, default, unit and a sentence. Only ``app.py``, the CLI and the
-server's outer layers (``api/server.py``, ``api/guards.py``) read it.
+"""All settings: name, type, default, unit and description.
 
-Values come, in this order, from the command line, the environment (``WIRESIDE_*``), the file
-``wireside.toml`` in the working folder, the defaults. ``OPENAI_API_KEY`` and ``OPENAI_BASE_URL``
-are honoured as they are. The value of a secret may be in a file that a variable with ``_FILE`` at
-its end names (``OPENAI_API_KEY_FILE=/run/secrets/openai``).
+Only ``app.py``, the CLI and the server's outer layers (``api/server.py``, ``api/guards.py``) read
+them.
+
+Values are taken from, in this order: the command line, the environment (``WIRESIDE_*``), the file
+``wireside.toml`` in the working directory, the defaults. ``OPENAI_API_KEY`` and
+``OPENAI_BASE_URL`` have no prefix. A secret may be read from a file: a variable with the suffix
+``_FILE`` holds its path (``OPENAI_API_KEY_FILE=/run/secrets/openai``).
 """
 
 from __future__ import annotations
@@ -29,16 +31,16 @@ from wireside.protocol.handshake import is_for_others, is_loopback
 from wireside.providers.reasoning_tags import ReasoningTags
 
 Items = Annotated[tuple[str, ...], NoDecode]
-"""A list, written ``a, b, c`` in the environment."""
+"""A list, comma-separated in the environment (``a, b, c``)."""
 
 QUOTES = " \t\r\n\u00a0\u200b\ufeff\"'`“”‘’"
-"""What copying leaves around a value."""
+"""Characters stripped around a value: left over from copying."""
 
 Line = Annotated[str, StringConstraints(strip_whitespace=True)]
 
 
 class Settings(BaseSettings):
-    """All settings of a server. A field's description is its line in the README's table."""
+    """All settings of a server. A field's description is its row in the README's table."""
 
     model_config = SettingsConfigDict(
         env_prefix="WIRESIDE_",
@@ -48,135 +50,163 @@ class Settings(BaseSettings):
         populate_by_name=True,
     )
 
-    # Where it listens, and who may come
+    # Network
     host: Line = Field(
         "127.0.0.1",
-        description="Address to listen on, or `unix:/path` for a Unix socket; without `AUTH` only "
-        "loopback and Unix sockets are allowed.",
+        description="Listening address, or `unix:/path` for a Unix socket; without `AUTH` "
+        "only loopback and Unix sockets are allowed.",
     )
-    port: int = Field(8080, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    port: int = Field(8080, ge=0, le=65535, description="Listening port; 0: any free port.")
     public_url: Line | None = Field(
-        None, description="The address that browsers see, when a proxy stands in front."
+        None,
+        description="URL by which browsers reach the server, if it differs from the "
+        "listening address.",
     )
     allowed_origins: Items = Field(
         (),
-        description="Other origins whose pages may use `/ws/ai-chat`, the REST API and assets, "
-        "with commas; also `https://*.example.org`, `null`, `file://`; with accounts, `*`.",
+        description="Further origins, comma-separated, whose pages may use `/ws/ai-chat`, "
+        "the REST API and assets; also `https://*.example.org`, `null`, "
+        "`file://`; with accounts, `*`.",
     )
     frame_ancestors: Items = Field(
-        (), description="Origins whose pages may show ours in a frame, with commas; empty: none."
+        (),
+        description="Origins, comma-separated, whose pages may embed Wireside in a frame; "
+        "empty: none.",
     )
     trusted_hosts: Items = Field(
-        (), description="Names accepted in `Host`, with commas; empty: loopback and `PUBLIC_URL`."
+        (), description="Accepted `Host` names, comma-separated; empty: loopback and `PUBLIC_URL`."
     )
     trusted_proxies: Items = Field(
         ("127.0.0.1", "::1"),
-        description="Proxies, as addresses or networks: what they say of visitors is believed.",
+        description="Trusted proxies (IP addresses or CIDR networks, comma-separated); "
+        "their `X-Forwarded-*` headers are honoured.",
     )
 
     # Accounts
     auth: Literal["none", "password", "oidc", "proxy"] = Field(
         "none",
-        description="Who may come in: `none` (this machine), `password` (accounts of its own), "
-        "`oidc` (an OpenID provider), `proxy` (one in front signs people in).",
+        description="Authentication: `none` (this machine only), `password` (Wireside's "
+        "own accounts), `oidc` (an OpenID provider), `proxy` (an "
+        "authenticating reverse proxy).",
     )
     session_days: float = Field(
-        30, gt=0, description="Days without a visit after which a browser is signed out."
+        30, gt=0, description="Days without a visit after which a browser session expires."
     )
     oidc_issuer: Line | None = Field(
-        None, description="Address of the OpenID provider, as in its own documents."
+        None, description="Issuer URL of the OpenID provider, as in its metadata."
     )
-    oidc_client_id: Line | None = Field(None, description="Name of this server there.")
-    oidc_client_secret: SecretStr | None = Field(None, description="Its secret there.")
-    oidc_name: Line = Field("", description="What the button calls the provider.")
-    oidc_groups_claim: Line = Field(
-        "groups", description="Claim of the provider that lists somebody's groups."
+    oidc_client_id: Line | None = Field(None, description="Client ID at the OpenID provider.")
+    oidc_client_secret: SecretStr | None = Field(
+        None, description="Client secret at the OpenID provider."
     )
+    oidc_name: Line = Field(
+        "", description="Name of the provider on the sign-in button; empty: `OpenID`."
+    )
+    oidc_groups_claim: Line = Field("groups", description="Claim that lists a user's groups.")
     admin_groups: Items = Field(
-        (), description="Groups, there or of the proxy, whose members are administrators."
+        (),
+        description="Groups of the provider or proxy, comma-separated, whose members are "
+        "administrators.",
     )
     user_groups: Items = Field(
-        (), description="Groups whose members may chat, others only read; empty: all may."
+        (),
+        description="Groups, comma-separated, whose members may chat; other users can "
+        "only read; empty: all may chat.",
     )
     proxy_user_header: Line = Field(
-        "X-Forwarded-User", description="Header in which the proxy says who somebody is."
+        "X-Forwarded-User", description="Header in which the proxy sends the user's name."
     )
     proxy_groups_header: Line = Field(
-        "X-Forwarded-Groups", description="Header in which it says their groups, with commas."
+        "X-Forwarded-Groups",
+        description="Header in which the proxy sends the user's groups, comma-separated.",
     )
-    audit_days: float = Field(365, gt=0, description="Days that the audit log keeps what was done.")
+    audit_days: float = Field(365, gt=0, description="Audit log retention in days.")
     sharing: Literal["off", "users", "public"] = Field(
         "off",
-        description="Who may open links to snapshots of conversations: nobody, `users`, `public`.",
+        description="Access to links to conversation snapshots: `off` (sharing is "
+        "disabled), `users` (signed-in users) or `public`.",
     )
     user_messages_per_minute: int | None = Field(
-        None, ge=1, description="Messages a minute of one user, over all connections and keys."
+        None, ge=1, description="Messages per minute per user, over all connections and keys."
     )
     user_tokens_per_day: int | None = Field(
-        None, ge=1, description="Tokens a day of one user, contexts and answers together."
+        None, ge=1, description="Tokens per day per user, contexts and answers together."
     )
-    user_streams: int | None = Field(None, ge=1, description="Answers at once of one user.")
+    user_streams: int | None = Field(None, ge=1, description="Concurrent answers per user.")
     requests_per_minute: int = Field(
-        600, ge=1, description="Requests a minute of one user or key to the REST API."
+        600, ge=1, description="REST API requests per minute per user or key."
     )
     redis_url: SecretStr | None = Field(
-        None, description="`redis://…` where these are counted; empty: in this process."
+        None,
+        description="Redis URL (`redis://…`) for rate-limit counters shared by several "
+        "servers; empty: in-process.",
     )
 
     # The model
     openai_api_key: SecretStr | None = Field(
         None,
         validation_alias=AliasChoices("OPENAI_API_KEY", "openai_api_key"),
-        description="Key of the OpenAI-compatible server.",
+        description="API key of the OpenAI-compatible server.",
     )
     openai_base_url: Line | None = Field(
         None,
         validation_alias=AliasChoices("OPENAI_BASE_URL", "openai_base_url"),
-        description="Address of an OpenAI-compatible server, up to `/v1`.",
+        description="Base URL of an OpenAI-compatible server, up to `/v1`.",
     )
     model: Line | None = Field(
-        None, description="Default model; empty: the first listed one that can chat."
+        None, description="Default model; empty: the first listed model that can chat."
     )
     model_fallback: bool = Field(
-        True, description="Serve `gpt-4o` by the default model where no such model is listed."
+        True,
+        description="Answer requests for `gpt-4o` with the default model if `gpt-4o` is "
+        "not listed.",
     )
-    system: str | None = Field(None, description="System prompt of requests that bring none.")
+    system: str | None = Field(None, description="System prompt of requests without one.")
     first_token_s: float = Field(
         600,
         gt=0,
-        description="Seconds until the first token of an answer: while a model loads, waits in a "
-        "queue or reasons out of sight.",
+        description="Timeout in seconds for the first token of an answer, including model "
+        "loading, queueing and hidden reasoning.",
     )
     silence_s: float = Field(
-        60, gt=0, description="Seconds without any byte inside an answer, after its first token."
+        60,
+        gt=0,
+        description="Timeout in seconds without any data during an answer, after its first token.",
     )
     reasoning_tags: Items = Field(
         (),
-        description="Further tags of reasoning inside answers, with commas: `plan` for "
-        "`<plan>…</plan>`, or an opening and a closing tag with a space between; `off`: none at "
-        "all.",
+        description="Further tags around reasoning in answers, comma-separated: `plan` "
+        "for `<plan>…</plan>`, or an opening and a closing tag separated by a "
+        "space; `off`: no tags.",
     )
     history_messages: int = Field(
-        40, ge=1, description="Messages of a conversation that the model is given, at most."
+        40,
+        ge=1,
+        description="Maximum number of messages of a conversation that are sent to the model.",
     )
     history_chars: int = Field(
-        48_000, ge=1, description="Characters of a conversation that the model is given, at most."
+        48_000,
+        ge=1,
+        description="Maximum number of characters of a conversation that are sent to the model.",
     )
 
     # The embedded model
     local_context_tokens: int = Field(
-        4096, ge=512, le=8192, description="Context of the embedded model, tokens an answer."
+        4096,
+        ge=512,
+        le=8192,
+        description="Context size of the embedded model, in tokens per answer.",
     )
     local_parallel: int = Field(
-        2, ge=1, le=16, description="Answers that the embedded model makes at once."
+        2, ge=1, le=16, description="Concurrent answers of the embedded model."
     )
     cache_dir: Path = Field(
         default_factory=lambda: platformdirs.user_cache_path("wireside"),
-        description="Folder of the embedded model's weights.",
+        description="Directory of the embedded model's weights.",
     )
     data_dir: Path = Field(
         default_factory=lambda: platformdirs.user_data_path("wireside"),
-        description="Folder of the server's own data: conversations, the key that signs cookies.",
+        description="Directory of the server's data: conversations and the key that signs cookies.",
     )
 
     # Conversations
@@ -187,32 +217,34 @@ class Settings(BaseSettings):
     wait_s: float = Field(
         15,
         ge=0,
-        description="Seconds that a starting server waits for another one to release the database.",
+        description="Seconds to wait at start for another server to release the database.",
     )
     ballast_mb: int = Field(
         16,
         ge=0,
-        description="Size of the file beside a SQLite file that is given up when the disk is full, "
-        "so that deleting still works; 0: none.",
+        description="Size in MB of a reserve file next to a SQLite database, released "
+        "when the disk is full so that deleting still works; 0: none.",
     )
     retention_days: float | None = Field(
         None, gt=0, description="Days after which a conversation is deleted; empty: never."
     )
     retention_count: int | None = Field(
-        None, ge=1, description="Conversations that are kept, the newest; empty: all."
+        None, ge=1, description="Number of conversations to keep, newest first; empty: all."
     )
     title_model: Line = Field(
         "",
-        description="Model that writes titles; empty: the one that answered (the embedded model "
-        "writes none); `off`: titles are first words.",
+        description="Model that writes titles; empty: the model that answered (the "
+        "embedded model writes none); `off`: the first words are the title.",
     )
 
     # Limits of the protocol
     messages_per_minute: int = Field(
-        100, ge=1, description="Messages a minute on one connection; more closes it."
+        100,
+        ge=1,
+        description="Messages per minute on one connection; exceeding it closes the connection.",
     )
     messages_per_minute_address: int = Field(
-        600, ge=1, description="Messages a minute from one address, over all its connections."
+        600, ge=1, description="Messages per minute from one address, over all its connections."
     )
     connections_per_address: int = Field(
         100, ge=1, description="Open connections from one address (IPv6: one /64)."
@@ -220,86 +252,97 @@ class Settings(BaseSettings):
     requests_per_minute_address: int = Field(
         12_000,
         ge=60,
-        description="Requests a minute from one address; a page counts 100, a WebSocket 5.",
+        description="Requests per minute from one address; a page counts as 100, a WebSocket as 5.",
     )
     streams_per_connection: int = Field(
-        8, ge=1, description="Answers at once on one connection (level 2)."
+        8, ge=1, description="Concurrent answers on one connection (level 2)."
     )
     waiting_per_connection: int = Field(
-        20, ge=0, description="Level 1 requests that may wait their turn on one connection."
+        20, ge=0, description="Maximum number of queued level 1 requests on one connection."
     )
-    streams: int = Field(1000, ge=1, description="Answers at once on the server.")
+    streams: int = Field(1000, ge=1, description="Concurrent answers on the server.")
     max_frame_bytes: int = Field(
-        1024 * 1024, ge=1024, description="Bytes of one frame from a client."
+        1024 * 1024, ge=1024, description="Maximum size of a client's frame, in bytes."
     )
     max_message_chars: int = Field(
-        100_000, ge=1, description="Characters of one message of a user."
+        100_000, ge=1, description="Maximum length of a user's message, in characters."
     )
     control_frames_per_second: int = Field(
-        200, ge=1, description="Control frames and tiny fragments a second on one connection."
+        200, ge=1, description="Control frames and tiny fragments per second on one connection."
     )
     fragments_per_message: int = Field(
-        1024, ge=1, description="Fragments of one frame that have fewer than 64 bytes."
+        1024, ge=1, description="Maximum number of fragments under 64 bytes in one frame."
     )
     handshake_s: float = Field(
-        10, gt=0, description="Seconds for a TCP connection to finish its request."
+        10, gt=0, description="Timeout in seconds for a new TCP connection to send its request."
     )
-    ping_interval_s: float = Field(20, gt=0, description="Seconds between WebSocket pings.")
-    ping_timeout_s: float = Field(20, gt=0, description="Seconds to answer a WebSocket ping.")
+    ping_interval_s: float = Field(
+        20, gt=0, description="Interval in seconds between WebSocket pings."
+    )
+    ping_timeout_s: float = Field(
+        20, gt=0, description="Timeout in seconds for the reply to a WebSocket ping."
+    )
     stalled_s: float = Field(
-        60, gt=0, description="Seconds after which a reader that takes nothing is dropped."
+        60, gt=0, description="Seconds after which a reader that accepts no data is disconnected."
     )
     resume_window_s: float = Field(
-        600, ge=0, description="Seconds that a finished answer can be resumed."
+        600, ge=0, description="Seconds for which a finished answer can be resumed."
     )
     resume_window_chars: int = Field(
         64_000_000,
         ge=0,
-        description="Characters of finished answers kept for that; the oldest go first.",
+        description="Characters of finished answers kept in memory for resume; the oldest "
+        "are dropped first.",
     )
-    shutdown_s: float = Field(10, ge=0, description="Seconds that open answers get at SIGTERM.")
+    shutdown_s: float = Field(
+        10, ge=0, description="Grace period in seconds for running answers after SIGTERM."
+    )
 
     # The interface
-    name: Line = Field("Wireside", description="Name of the product in the page.")
+    name: Line = Field("Wireside", description="Product name on the page.")
     tagline: str = Field(
-        "", description="The line under the name in an empty chat; empty: the built-in one."
+        "", description="Line below the name in an empty chat; empty: the built-in one."
     )
-    logo: Path | None = Field(None, description="An SVG or PNG file instead of the built-in logo.")
+    logo: Path | None = Field(None, description="SVG or PNG file that replaces the built-in logo.")
     accent: Annotated[str, StringConstraints(pattern=r"^#[0-9a-fA-F]{6}$")] | None = Field(
         None, description="Accent colour as `#rrggbb`."
     )
     starters: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="Starter questions, separated by `|`; empty: the built-in four."
+        (), description="Starter questions, separated by `|`; empty: the four built-in ones."
     )
     theme: Literal["system", "light", "dark"] = Field(
-        "system", description="Colours until a visitor chooses: `system`, `light` or `dark`."
+        "system", description="Default colour theme: `system`, `light` or `dark`."
     )
     image_hosts: Items = Field(
-        (), description="Hosts whose images in answers load without a click, with commas."
+        (), description="Hosts, comma-separated, whose images in answers load without a click."
     )
 
-    # Seen from outside
-    log_format: Literal["text", "json"] = Field("text", description="Log lines: `text` or `json`.")
+    # Logging and metrics
+    log_format: Literal["text", "json"] = Field("text", description="Log format: `text` or `json`.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="Least level that is logged."
+        "info", description="Minimum log level: `debug`, `info`, `warning` or `error`."
     )
     log_interval_s: float = Field(
-        30, gt=0, description="Seconds between two lines of server metrics in the log."
+        30, gt=0, description="Interval in seconds between server metrics lines in the log."
     )
     metrics_token: SecretStr | None = Field(
         None,
-        description="Token that `/metrics` asks for (Bearer); empty: it answers this machine only.",
+        description="Bearer token required by `/metrics`; empty: only requests from this "
+        "machine are answered.",
     )
     otel: bool = Field(
         False,
-        description="Send traces by OTLP, as `OTEL_EXPORTER_OTLP_ENDPOINT` and the other "
-        "`OTEL_*` variables say; needs the extra `otel`.",
+        description="Export traces by OTLP, configured by `OTEL_EXPORTER_OTLP_ENDPOINT` "
+        "and the other `OTEL_*` variables; needs the extra `otel`.",
     )
     otel_content: bool = Field(
-        False, description="Put questions and answers into the traces. They hold none otherwise."
+        False, description="Include the text of questions and answers in traces."
     )
     debug_cut_s: float = Field(
-        0, ge=0, description="Development only: cut every connection about so often, in seconds."
+        0,
+        ge=0,
+        description="Development only: approximate interval in seconds after which every "
+        "connection is cut; 0: never.",
     )
 
     @field_validator(
@@ -320,7 +363,7 @@ class Settings(BaseSettings):
     @field_validator("reasoning_tags")
     @classmethod
     def _are_tags(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        ReasoningTags(value)  # raises what is wrong with them
+        ReasoningTags(value)  # raises ValueError for a malformed tag
         return value
 
     @field_validator("starters", mode="before")
@@ -336,7 +379,7 @@ class Settings(BaseSettings):
     @field_validator("public_url")
     @classmethod
     def _in_small_letters(cls, value: str | None) -> str | None:
-        """Its scheme, which may be written either way and is compared here and there."""
+        """Lower-case the scheme, which is case-insensitive but compared as text elsewhere."""
         scheme, colon, rest = (value or "").partition(":")
         return scheme.lower() + colon + rest if colon else value
 
@@ -350,13 +393,13 @@ class Settings(BaseSettings):
     @field_validator("openai_base_url", "model", "title_model", mode="before")
     @classmethod
     def _without_quotes(cls, value: object) -> object:
-        """Quotation marks are kept by ``docker --env-file`` and by some service managers."""
+        """Strip quotation marks: ``docker --env-file`` and some service managers keep them."""
         return value.strip(QUOTES) if isinstance(value, str) else value
 
     @field_validator("openai_api_key", mode="before")
     @classmethod
     def _bare_key(cls, value: object) -> object:
-        """The key without quotation marks, and without the header's word where that was copied."""
+        """Strip quotation marks and a copied ``Bearer`` prefix from the key."""
         if not isinstance(value, str):
             return value
         return re.sub(r"^bearer\s+", "", value.strip(QUOTES), flags=re.IGNORECASE) or None
@@ -377,41 +420,45 @@ class Settings(BaseSettings):
 
     @property
     def exposure(self) -> str | None:
-        """What keeps the server from being started where others can reach it, as a sentence."""
+        """Why these settings must not be exposed to other machines; None if they may.
+
+        The server refuses to start with this message.
+        """
         if self.auth == "oidc" and not (self.oidc_issuer and self.oidc_client_id):
             return (
-                "WIRESIDE_AUTH=oidc needs WIRESIDE_OIDC_ISSUER and WIRESIDE_OIDC_CLIENT_ID, and"
-                " WIRESIDE_OIDC_CLIENT_SECRET where the provider gave one."
+                "WIRESIDE_AUTH=oidc requires WIRESIDE_OIDC_ISSUER and WIRESIDE_OIDC_CLIENT_ID, and"
+                " WIRESIDE_OIDC_CLIENT_SECRET if the provider issued one."
             )
         if is_loopback(self.host) or self.unix_path is not None:
             return None
         if self.auth == "none":
             return (
-                f"WIRESIDE_HOST is {self.host}: without accounts this server listens on its own"
-                " machine only, whoever reaches it could use it. Set WIRESIDE_AUTH=password (or"
-                " oidc, or proxy), or WIRESIDE_HOST=127.0.0.1."
+                f"WIRESIDE_HOST is {self.host}: without accounts the server may listen on its own"
+                " machine only, because anyone who reaches it could use it. Set"
+                " WIRESIDE_AUTH=password (or oidc, or proxy), or WIRESIDE_HOST=127.0.0.1."
             )
         if not self.public_url and not self.trusted_hosts:
             return (
-                f"WIRESIDE_HOST is {self.host}: tell the server under which address browsers find"
-                " it. Example: WIRESIDE_PUBLIC_URL=https://chat.example.org"
+                f"WIRESIDE_HOST is {self.host}: set the URL by which browsers reach the server."
+                " Example: WIRESIDE_PUBLIC_URL=https://chat.example.org"
             )
         return None
 
     @property
     def openness(self) -> str | None:
-        """What to think of before others come, as a sentence: a server that listens on loopback
-        may be reached through a proxy. Whom that lets in can't be seen from here, so this keeps
-        nobody from starting it.
+        """Warning for a server without accounts that answers to public names; None otherwise.
+
+        A server on loopback may be reachable through a proxy. Whether the proxy authenticates is
+        unknown here, so the server starts nevertheless.
         """
         names = [name for name in (self.public_url, *self.trusted_hosts) if name]
         others = [name for name in names if is_for_others(name)]
         if self.auth != "none" or not others:
             return None
         return (
-            f"There are no accounts, but the server answers to {others[0]}: whoever reaches it"
+            f"There are no accounts, but the server answers to {others[0]}: anyone who reaches it"
             " there can read, change and delete all conversations. Set WIRESIDE_AUTH=password (or"
-            " oidc, or proxy), unless your proxy lets in nobody but you."
+            " oidc, or proxy), unless your proxy restricts access to you."
         )
 
     @property
@@ -426,32 +473,36 @@ class Settings(BaseSettings):
 
     @property
     def origins_without_accounts(self) -> str | None:
-        """What keeps the server from being started with these ``allowed_origins``, a sentence."""
+        """Why the server must not start with these ``allowed_origins``; None if it may."""
         if self.auth != "none" or "*" not in self.allowed_origins:
             return None
         return (
             "WIRESIDE_ALLOWED_ORIGINS is `*`: every web page could use this server, which has no"
-            " accounts. Set WIRESIDE_AUTH, or list the origins that may."
+            " accounts. Set WIRESIDE_AUTH, or list the allowed origins."
         )
 
     @property
     def loose_origins(self) -> str | None:
-        """What to think of where origins are listed that no site can be known by, as a sentence."""
+        """Warning for allowed origins that do not identify a site; None if there are none."""
         listed = [text.rstrip("/").lower() for text in self.allowed_origins]
         loose = [text for text in listed if text in ("*", "null", "file:")]
         if not loose:
             return None
         named = " and ".join("file://" if text == "file:" else text for text in loose)
-        whose = "every page" if "*" in loose else "pages of any site can take that origin"
+        whose = "every page" if "*" in loose else "pages of any site can have that origin"
         return (
             f"WIRESIDE_ALLOWED_ORIGINS lists {named}: {whose}"
             + (" may use this server" if "*" in loose else "")
-            + (", and it has no accounts." if self.auth == "none" else "; keys and tickets decide.")
+            + (
+                ", and it has no accounts."
+                if self.auth == "none"
+                else "; access depends on keys and tickets."
+            )
         )
 
     @property
     def is_https(self) -> bool:
-        """Whether browsers reach the server over TLS, whatever a request says of itself."""
+        """Whether browsers reach the server over TLS, regardless of a request's own scheme."""
         return (self.public_url or "").startswith("https:")
 
     @property
@@ -468,7 +519,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Command line over environment over files of secrets over ``wireside.toml``."""
+        """Precedence: command line, environment, secret files, ``wireside.toml``."""
         files = SecretFilesSource(settings_cls)
         return init_settings, env_settings, files, TomlConfigSettingsSource(settings_cls)
 
@@ -481,7 +532,7 @@ class SecretFilesSource(PydanticBaseSettingsSource):
     """
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """Return the value of one setting, None where no file is named."""
+        """Return the value of one setting, None if its ``_FILE`` variable is not set."""
         name = variable_of(field_name)
         file = os.environ.get(f"{name}_FILE", "").strip()
         if not file or not is_secret(field):
@@ -495,7 +546,7 @@ class SecretFilesSource(PydanticBaseSettingsSource):
             raise ValueError(f"{name}_FILE is `{file}`, which can't be read: {reason}.") from error
 
     def __call__(self) -> dict[str, Any]:
-        """Return the values of all settings that files hold."""
+        """Return the values of all settings read from files."""
         values: dict[str, Any] = {}
         for field_name, field in self.settings_cls.model_fields.items():
             value, key, _ = self.get_field_value(field, field_name)

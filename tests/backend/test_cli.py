@@ -121,10 +121,10 @@ def test_a_public_address_without_accounts_is_warned_of(monkeypatch: pytest.Monk
     monkeypatch.setattr("wireside.api.server.run_server", lambda *_, **__: None)
     result = runner.invoke(app, ["serve"])
     assert (result.exit_code, len(started)) == (0, 1), "it starts: the proxy may let in nobody else"
-    assert "Open to everybody?" in result.stderr
+    assert "Warning:" in result.stderr
     assert "WIRESIDE_AUTH=password" in result.stderr
     monkeypatch.setenv("WIRESIDE_PUBLIC_URL", "http://localhost:8080")
-    assert "Open to everybody?" not in runner.invoke(app, ["serve"]).stderr
+    assert "Warning:" not in runner.invoke(app, ["serve"]).stderr
 
 
 def test_a_taken_port_is_told_with_the_command_for_another() -> None:
@@ -327,7 +327,7 @@ def test_an_account_is_created_in_a_shell_with_a_password_from_standard_input(
     again = runner.invoke(app, create, input="a long enough password\n")
     assert (again.exit_code, "That name is taken" in again.stderr) == (1, True)
     short = runner.invoke(app, ["users", "create", "eve", "--password-stdin"], input="short\n")
-    assert (short.exit_code, "The password needs" in short.stderr) == (1, True)
+    assert (short.exit_code, "The password must have" in short.stderr) == (1, True)
 
 
 @pytest.mark.parametrize("auth", ["none", "proxy"])

@@ -97,13 +97,13 @@ def invoke(*arguments: str, exit_code: int = 0) -> str:
 
 def test_what_was_backed_up_can_be_put_back(data: Path, tmp_path: Path) -> None:
     fill(data)
-    assert "Everything is in" in invoke("backup", "b.gz")
+    assert "The backup is in" in invoke("backup", "b.gz")
     assert (tmp_path / "b.gz").stat().st_mode & 0o777 == 0o600
-    assert "is whole" in invoke("backup", "--check", "b.gz")
+    assert "is complete" in invoke("backup", "--check", "b.gz")
     for file in data.iterdir():
         file.unlink()
     said = invoke("restore", "b.gz")
-    assert "counts and hashes are those of the backup" in said
+    assert "counts and hashes match" in said
     assert count(data) == 3
 
 
@@ -114,8 +114,8 @@ def test_what_is_there_is_not_lost_by_mistake(data: Path) -> None:
     invoke("backup", "b.gz", "--force")
     assert "--replace" in invoke("restore", "b.gz", exit_code=1)
     said = invoke("restore", "b.gz", "--replace")
-    assert "What was there before is in" in said
-    aside = Path(said.partition("before is in ")[2].strip().rstrip("."))
+    assert "The previous contents are in" in said
+    aside = Path(said.partition("contents are in ")[2].strip().rstrip("."))
     assert aside.exists()
 
 
@@ -171,7 +171,7 @@ def test_a_move_tells_which_setting_to_change(data: Path, tmp_path: Path) -> Non
     to = f"sqlite:///{tmp_path / 'other.db'}"
     said = invoke("move", "--to", to)
     assert f"WIRESIDE_DATABASE_URL={to}" in said
-    assert "the same on both sides" in said
+    assert "match on both sides" in said
     assert count(data) == 3
     result = runner.invoke(app, ["move", "--to", "-"], input=f"{to}\n")
     assert (result.exit_code, "--replace" in result.stderr) == (1, True)
@@ -203,7 +203,7 @@ def test_every_conversation_is_exported(data: Path, tmp_path: Path) -> None:
         names = {file.name for file in (tmp_path / kind).iterdir()}
         assert names == {f"Title {number}.{ending}" for number in range(3)}
     assert "--all" in invoke("export", "out", exit_code=2)
-    assert "take markdown" in invoke("export", "--all", "--format", "pdf", "out", exit_code=2)
+    assert "use markdown" in invoke("export", "--all", "--format", "pdf", "out", exit_code=2)
 
 
 def test_conversations_are_exported_by_owner_where_there_are_accounts(

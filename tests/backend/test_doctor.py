@@ -228,7 +228,7 @@ async def test_a_port_is_free_taken_or_ours(running: Running) -> None:
     ours = await check("Port", port=running.port)
     assert (taken.state, free.state, ours.state) == ("failed", "ok", "ok")
     assert "wireside serve --port" in (taken.remedy or "")
-    assert "a Wireside runs" in ours.finding
+    assert "Wireside runs" in ours.finding
 
 
 async def test_without_a_server_its_checks_are_skipped() -> None:
@@ -278,7 +278,7 @@ async def test_a_fat_server_is_told(running: Running) -> None:
 async def test_the_database_is_looked_at(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path)
     found = await doctor.check_database(settings, is_running=False)
-    assert (found.state, "will be made" in found.finding) == ("ok", True)
+    assert (found.state, "will be created" in found.finding) == ("ok", True)
     running = SqlStore(f"sqlite:///{tmp_path / 'wireside.db'}")
     await running.open()
     assert (await doctor.check_database(settings, is_running=True)).state == "ok"

@@ -76,7 +76,7 @@ def test_an_address_is_taken_as_people_write_it(text: str, address: str) -> None
     "text", ["", "ftp://x", "http://", "https://me:secret@x", "http://x:99999", "http://x:y"]
 )
 def test_what_is_no_address_is_refused(text: str) -> None:
-    with pytest.raises(BadAddress, match="is no address"):
+    with pytest.raises(BadAddress, match="is not an HTTP URL"):
         address_of(text)
 
 
@@ -200,7 +200,7 @@ def test_the_command_fails_with_what_was_found_and_tells_a_wrong_address() -> No
         port = taken.getsockname()[1]
     found = runner.invoke(app, ["doctor", f"http://127.0.0.1:{port}"])
     assert found.exit_code == 1
-    assert "nothing listens there" in found.output
+    assert "no server listens on this port" in found.output
     assert runner.invoke(app, ["doctor", "ftp://chat.example.org"]).exit_code == 2
 
 

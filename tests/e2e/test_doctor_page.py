@@ -104,4 +104,4 @@ def test_the_page_names_nginx_and_its_line_where_upgrades_are_lost(
     expect(finding.locator("pre")).to_contain_text("proxy_set_header Upgrade $http_upgrade;")
     for name in ("Clocks", "Round trip"):  # requests are timed instead
         expect(page.locator(f"li[data-check='{name}']")).to_have_attribute("data-state", "ok")
-    expect(page.locator("li[data-check='Round trip']")).to_contain_text("by requests")
+    expect(page.locator("li[data-check='Round trip']")).to_contain_text("by HTTP")

@@ -1,1 +1,1 @@
-"""Who may come in: accounts, sign-in, keys, tickets, limits."""
+"""Authentication and authorisation: accounts, sessions, API keys, tickets, rate limits."""

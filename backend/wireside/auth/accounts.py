@@ -1,4 +1,4 @@
-"""Accounts: the first one, invitations, passwords, what administrators do."""
+"""Accounts: the first administrator, invitations, passwords and administration."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ from wireside.secret_words import digest, new_id, new_secret
 MAX_NAME_CHARS = 64
 
 INVITATION_S = 7 * 86_400.0
-"""How long a link of an invitation works, in seconds."""
+"""Lifetime of an invitation link, in seconds."""
 
 RESET_S = 86_400.0
-"""The same of one that sets a password anew."""
+"""Lifetime of a password-reset link, in seconds."""
 
 SEEN_S = 60.0
-"""How exactly it is kept when somebody was last here."""
+"""Resolution of the stored "last seen" times, in seconds."""
 
-LAST = "There must be an administrator: make another one first."
+LAST = "At least one administrator is required: create another one first."
 
 WRONG = "The current password is wrong."
 
-ELSEWHERE = "People are signed in elsewhere (WIRESIDE_AUTH); links to join are not used here."
+ELSEWHERE = "Sign-in is external (WIRESIDE_AUTH): invitation and reset links are not used."
 
 
 @dataclass(frozen=True, slots=True)
 class Vouched:
-    """Somebody whom another one has signed in: an OpenID provider, a proxy.
+    """A user authenticated by an external identity provider: OpenID Connect or a proxy.
 
-    ``subject`` names them there for good; ``name`` is what they are called. ``role`` is None where
-    it is left to our administrators.
+    ``subject`` is the permanent identifier at the provider; ``name`` is the display name. ``role``
+    is None where roles are assigned by Wireside's administrators.
     """
 
     subject: str
@@ -48,7 +48,7 @@ class Vouched:
 
 
 class Accounts:
-    """What is done with accounts. Raises ``StoreError`` where the store can't do it now."""
+    """Account operations. Every method may raise ``StoreError`` if the store is unavailable."""
 
     def __init__(
         self,
@@ -62,8 +62,12 @@ class Accounts:
         *,
         has_passwords: bool = True,
     ) -> None:
-        """``on_removed`` is told the id of an account that is no more. Without ``has_passwords``
-        people are signed in elsewhere, and no link is another way in.
+        """Create the account service.
+
+        Args:
+            on_removed: called with the id of each account that was removed.
+            has_passwords: False if sign-in is external (OpenID Connect, proxy); invitation and
+                password-reset links are then refused.
         """
         self._saw = (witness or Blind()).saw
         self._store = store
@@ -74,11 +78,12 @@ class Accounts:
         self._on_removed = on_removed
         self._has_passwords = has_passwords
 
-    # ---- coming in for the first time --------------------------------------------------------
+    # ---- invitations and external sign-in ----------------------------------------------------
 
     async def first_link(self) -> str | None:
-        """Return the secret of a link that makes the first administrator; None when there is an
-        account already. Links that earlier starts gave out work no more.
+        """Return the secret of a link that creates the first administrator.
+
+        Returns None if an account exists. Links issued by earlier starts are invalidated.
         """
         if await self._store.users():
             return None
@@ -87,29 +92,34 @@ class Accounts:
         return await self._invite(LOCAL, "admin")
 
     async def invitation(self, secret: str) -> tuple[Invitation, str]:
-        """Return the invitation of a link, and the name of the account that it is for, "" for a
-        new one. Raises ``NotFound``.
+        """Return the invitation of a link and the name of its account ("" for a new account).
+
+        Raises:
+            NotFound: the link is unknown, used or expired, or sign-in is external.
         """
         if not self._has_passwords:
             raise NotFound(ELSEWHERE)
         found = await self._store.invitation(digest(secret))
         if found is None or found.expires_at < self._now():
-            raise NotFound("This link has been used, or is too old. Ask for another one.")
+            raise NotFound("This link has been used or has expired. Ask for a new one.")
         if found.user_id is None:
             return found, ""
         user = await self._store.user(found.user_id)
         return found, user.name if user else ""
 
     async def join(self, secret: str, name: str, password: str) -> User:
-        """Make the account that a link invites to, or set the password of the one that it is for.
-        Raises ``NotFound``, ``BadMessage``.
+        """Create the invited account, or set the password of the account that the link resets.
+
+        Raises:
+            NotFound: the link is unknown, used or expired.
+            BadMessage: the name is taken, or the name or the password is not acceptable.
         """
         invitation, _ = await self.invitation(secret)
         if invitation.user_id is not None:
             return await self._set_anew(invitation, password)
         name = checked_name(invitation.name or name)
         if await self._store.user_named(name):
-            raise BadMessage("That name is taken; choose another one.")
+            raise BadMessage("That name is taken; choose another name.")
         user = User(
             new_id(),
             name,
@@ -125,21 +135,23 @@ class Accounts:
     async def _set_anew(self, invitation: Invitation, password: str) -> User:
         user = await self._store.user(invitation.user_id or "")
         if user is None:
-            raise NotFound("This account is no more.")
+            raise NotFound("This account no longer exists.")
         hashed = await self._passwords.hash(password)
         if not await self._store.set_password(user.id, hashed, invitation=invitation.id):
-            raise NotFound("This link has been used already.")
+            raise NotFound("This link has already been used.")
         await self._store.end_sign_ins(user.id)
         self._presence.end_user(user.id)
         self._saw(_as(user), "password_reset")
         return replace(user, password=hashed)
 
     async def vouched(self, somebody: Vouched, *, visit_from: str | None = None) -> User:
-        """Return the account of somebody who was signed in elsewhere; made when they first come.
-        Who has no session here is ``visit_from`` an address: their first visit of a day is told as
-        a sign-in.
+        """Return the account of an externally authenticated user; create it on the first visit.
 
-        Raises ``Forbidden`` where it is disabled.
+        ``visit_from`` is the client address where no session is created (proxy sign-in): the first
+        request of a day (UTC) is then recorded in the audit log as a sign-in.
+
+        Raises:
+            AccountDisabled: the account is disabled.
         """
         user = await self._store.user_of(somebody.subject)
         if user is None:
@@ -148,7 +160,7 @@ class Accounts:
             raise AccountDisabled
         if somebody.role is not None and user.role != somebody.role:
             was, user = user.role, replace(user, role=somebody.role)
-            # the groups are the provider's to give, even those of the last administrator
+            # the provider assigns the groups, also those of the last administrator
             await self._store.set_role(user.id, user.role, even_of_last=True)
             self._presence.end_user(user.id)
             self._saw(_as(user), "role_changed", f"{user.name}: {was} to {user.role}")
@@ -173,24 +185,28 @@ class Accounts:
             if added := await self._store.add_user(user, role_of_first=role_of_first):
                 self._saw(_as(added), "account_made", f"as {added.role}, by {somebody.subject}")
                 return added
-            if known := await self._store.user_of(somebody.subject):  # another page was faster
+            if known := await self._store.user_of(somebody.subject):  # created concurrently
                 return known
-        raise BadMessage("There are too many accounts of that name.")
+        raise BadMessage("There are too many accounts with that name.")
 
-    # ---- what everybody may do ---------------------------------------------------------------
+    # ---- operations of every user ------------------------------------------------------------
 
     async def user(self, user_id: str) -> User | None:
-        """Return an account, for itself."""
+        """Return an account by id, without an authorisation check."""
         return await self._store.user(user_id)
 
     async def change_password(self, caller: Caller, old: str, new: str) -> None:
-        """Set one's own password; all other browsers are signed out. Raises ``BadMessage``, and
-        ``RateLimited`` after too many tries: whoever sits at an open page could guess the old one.
+        """Set the caller's own password and end all of the caller's other sessions.
+
+        Raises:
+            BadMessage: the old password is wrong, the new one is not acceptable, or the account
+                has no password.
+            RateLimited: too many attempts; an unattended page could be used to guess the password.
         """
         caller.require_in_person()
         user = await self._store.user(caller.user_id)
         if user is None or user.password is None:
-            raise BadMessage("Your password is kept elsewhere.")
+            raise BadMessage("Your account has no password here: sign-in is external.")
         await self._tries.take(user.name, caller.address)
         if not await self._passwords.is_right(old, user.password):
             self._saw(caller, "password_refused")
@@ -198,14 +214,14 @@ class Accounts:
         await self._tries.was_right(user.name, caller.address)
         hashed = await self._passwords.hash(new)
         if not await self._store.set_password(user.id, hashed, was=user.password):
-            self._saw(caller, "password_refused")  # another change was faster
+            self._saw(caller, "password_refused")  # the password was changed concurrently
             raise BadMessage(WRONG)
         here = caller.credential.removeprefix("session ")
         ended = await self._store.end_sign_ins(user.id, but=here)
         self._presence.end_credentials(frozenset(f"session {one}" for one in ended))
         self._saw(caller, "password_changed")
 
-    # ---- what administrators do --------------------------------------------------------------
+    # ---- administration ----------------------------------------------------------------------
 
     async def users(self, caller: Caller) -> Sequence[User]:
         """Return all accounts."""
@@ -213,7 +229,7 @@ class Accounts:
         return await self._store.users()
 
     async def invitations(self, caller: Caller) -> Sequence[Invitation]:
-        """Return the invitations that are still good, links to passwords too."""
+        """Return the invitations that have not expired, password-reset links included."""
         caller.require("admin")
         now = self._now()
         return [one for one in await self._store.invitations() if one.expires_at > now]
@@ -223,7 +239,7 @@ class Accounts:
 
         Raises:
             BadMessage: the name is taken, or the name or the password is not acceptable.
-            Forbidden: the caller may not administer.
+            Forbidden: the caller is not an administrator.
         """
         caller.require("admin")
         self._require_passwords()
@@ -231,22 +247,23 @@ class Accounts:
         hashed = await self._passwords.hash(password)
         user = await self._store.add_user(User(new_id(), name, role, self._now(), password=hashed))
         if user is None:
-            raise BadMessage("That name is taken; choose another one.")
+            raise BadMessage("That name is taken; choose another name.")
         self._saw(caller, "account_made", f"{user.name} as {user.role}")
         return user
 
     async def invite(self, caller: Caller, role: Role, name: str = "") -> str:
-        """Return the secret of a link by which one person makes an account. It is good no longer
-        than the caller may invite.
+        """Return the secret of a single-use link that creates an account.
+
+        The link becomes invalid when the caller loses the administrator role.
         """
         caller.require("admin")
         self._require_passwords()
         if name:
             name = checked_name(name)
             if await self._store.user_named(name):
-                raise BadMessage("That name is taken; choose another one.")
+                raise BadMessage("That name is taken; choose another name.")
         secret = await self._invite(caller, role, name)
-        self._saw(caller, "invited", f"{name or 'somebody'} as {role}")
+        self._saw(caller, "invited", f"{name or 'a new user'} as {role}")
         return secret
 
     async def _invite(self, caller: Caller, role: Role, name: str = "", user_id: str = "") -> str:
@@ -266,24 +283,24 @@ class Accounts:
         return secret
 
     async def take_back(self, caller: Caller, invitation_id: str) -> None:
-        """Make an invitation's link useless."""
+        """Revoke an invitation link."""
         caller.require("admin")
         await self._store.remove_invitations([invitation_id])
         self._saw(caller, "invitation_taken_back")
 
     async def reset(self, caller: Caller, user_id: str) -> str:
-        """Return the secret of a link by which somebody sets their password anew."""
+        """Return the secret of a single-use link that resets an account's password."""
         caller.require("admin")
         self._require_passwords()
         user = await self._user(user_id)
         if user.password is None:
-            raise BadMessage("The password of this account is kept elsewhere.")
+            raise BadMessage("This account has no password here: sign-in is external.")
         secret = await self._invite(caller, user.role, user.name, user.id)
         self._saw(caller, "password_reset_offered", user.name)
         return secret
 
     async def set_role(self, caller: Caller, user_id: str, role: Role) -> None:
-        """Change what an account may do; what it has open is closed, to come back as that."""
+        """Change an account's role; its open connections are closed and reconnect with it."""
         caller.require("admin")
         user = await self._user(user_id)
         if role != user.role:
@@ -295,8 +312,8 @@ class Accounts:
     async def disable(self, caller: Caller, user_id: str) -> None:
         """Disable an account; its open pages and connections are closed.
 
-        Its sessions are kept until it is enabled: they let nobody in, but the sign-in page can say
-        why.
+        Its sessions are kept until the account is enabled: they do not authenticate, but let the
+        sign-in page explain why.
         """
         caller.require("admin")
         user = await self._user(user_id)
@@ -306,7 +323,7 @@ class Accounts:
         self._saw(caller, "account_disabled", user.name)
 
     async def enable(self, caller: Caller, user_id: str) -> None:
-        """Enable an account again. Sessions from before it was disabled are over."""
+        """Enable a disabled account. Sessions from before it was disabled are deleted."""
         caller.require("admin")
         user = await self._user(user_id)
         if user.disabled_at is not None:
@@ -316,7 +333,7 @@ class Accounts:
         self._saw(caller, "account_enabled", user.name)
 
     async def remove(self, caller: Caller, user_id: str) -> None:
-        """Remove an account and all it has, its conversations too."""
+        """Remove an account and all of its data, conversations included."""
         caller.require("admin")
         user = await self._user(user_id)
         if not await self._store.remove_user(user_id, self._now(), by=_account_of(caller)):
@@ -326,7 +343,7 @@ class Accounts:
         self._saw(caller, "account_removed", user.name)
 
     async def _why_not(self, caller: Caller) -> RequestError:
-        """Return why the store has done nothing: who asked may have been put out just before."""
+        """Return the error for a refused change: the caller's role may have just been revoked."""
         if by := _account_of(caller):
             user = await self._store.user(by)
             if user is None or user.role != "admin" or user.disabled_at is not None:
@@ -345,7 +362,7 @@ class Accounts:
 
 
 def _account_of(caller: Caller) -> str | None:
-    """Return whose account it is; the command line has none."""
+    """Return the id of the caller's account, None for the command line."""
     return caller.user_id or None
 
 
@@ -354,15 +371,19 @@ def _as(user: User) -> Caller:
 
 
 def checked_name(name: str) -> str:
-    """Return the one spelling of a name. Raises ``BadMessage``."""
+    """Return the canonical form of a name.
+
+    Raises:
+        BadMessage: the name is empty or too long.
+    """
     clean = clean_name(name)
     if not clean or len(clean) > MAX_NAME_CHARS:
-        raise BadMessage(f"The name needs 1 to {MAX_NAME_CHARS} characters.")
+        raise BadMessage(f"The name must have 1 to {MAX_NAME_CHARS} characters.")
     return clean
 
 
 def clean_name(name: str) -> str:
-    """Return the one spelling of a name, without what can't be seen."""
+    """Return the canonical form of a name: NFKC, case-folded, without invisible characters."""
     shown = "".join(char for char in unicodedata.normalize("NFKC", name) if _is_shown(char))
     return " ".join(shown.casefold().split())[:MAX_NAME_CHARS]
 

@@ -1,4 +1,4 @@
-"""The audit log: who came in, who did what to accounts and keys, what was exported or deleted."""
+"""The audit log: sign-ins, changes to accounts and keys, exports and deletions."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from wireside.records import AuditEntry
 _log = structlog.get_logger(__name__)
 
 WRITE_S = 0.2
-"""How long entries are gathered before they are written."""
+"""How long entries are buffered before a write, in seconds."""
 
 MAX_WAITING = 10_000
-"""Entries that wait while the store can't be written; the oldest go first, and the log says so."""
+"""Entries buffered while the store is unavailable; beyond it the oldest are dropped and logged."""
 
 FORGET_S = 3600.0
 
@@ -29,15 +29,18 @@ PAGE = 100
 
 
 def is_another_day(before: float | None, now: float) -> bool:
-    """Whether what was last seen at ``before`` is seen on another day (UTC) now. Who comes every
-    day is told of every day, however short the nights.
+    """Return whether ``before`` and ``now`` (seconds since 1970) are on different days (UTC).
+
+    Comparing days instead of the time elapsed records a daily user on each day, however short the
+    pause. True where ``before`` is None.
     """
     return before is None or before // 86_400 != now // 86_400
 
 
 class Audit:
-    """Implements ``ports.Witness``, and shows administrators what it has seen. Each entry is in the
-    server's log too.
+    """Implements ``ports.Witness`` and lets administrators read the audit log.
+
+    Each entry is also written to the server's log.
     """
 
     def __init__(self, store: AccountStore, wall_clock: Clock) -> None:
@@ -66,7 +69,7 @@ class Audit:
         self._has_some.set()
 
     async def run(self) -> None:
-        """Write what was seen, for ever."""
+        """Write buffered entries until cancelled."""
         while True:
             await self._has_some.wait()
             self._has_some.clear()
@@ -74,7 +77,7 @@ class Audit:
             await self.flush()
 
     async def flush(self) -> None:
-        """Write now; what can't be written waits."""
+        """Write all buffered entries now; keep them buffered if the store is unavailable."""
         async with self._writing:
             entries = list(self._waiting)
             if not entries:
@@ -90,15 +93,16 @@ class Audit:
     async def read(
         self, caller: Caller, query: str = "", *, before: int | None = None, limit: int = PAGE
     ) -> Sequence[AuditEntry]:
-        """Return entries in which all words of ``query`` occur, the newest first, to an
-        administrator.
+        """Return the entries that contain all words of ``query`` (at most 10), newest first.
+
+        ``before`` is the id of an entry and selects the page before it. Requires an administrator.
         """
         caller.require("admin")
         await self.flush()
         return await self._store.audit(query.split()[:10], before=before, limit=limit)
 
     async def forget(self, days: float) -> None:
-        """Remove what is older than that; asked often, it looks once an hour."""
+        """Remove entries older than ``days``; does nothing if it ran less than an hour ago."""
         if self._now() - self._forgot_at < FORGET_S:
             return
         self._forgot_at = self._now()

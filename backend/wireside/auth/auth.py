@@ -1,4 +1,4 @@
-"""All that there is about who may come in, in one hand."""
+"""The authentication components, bundled."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ from wireside.auth.quotas import UserQuotas
 from wireside.auth.sign_ins import SignIns
 from wireside.auth.tickets import Tickets
 
-if TYPE_CHECKING:  # it loads a lot that most servers don't need
+if TYPE_CHECKING:  # importing it is slow, and most servers do not need it
     from wireside.auth.oidc import OpenId
 
 
 @dataclass(frozen=True, slots=True)
 class Auth:
-    """The parts. ``days`` without a visit end a session; ``open_id`` is None where nobody signs in
-    by it.
+    """The authentication components of a server.
+
+    ``days`` is the number of days without a request after which a session expires; ``open_id`` is
+    None unless sign-in uses OpenID Connect.
     """
 
     gate: Gate
@@ -35,5 +37,5 @@ class Auth:
 
     @property
     def has_accounts(self) -> bool:
-        """Whether people are told apart at all."""
+        """Whether accounts are in use, that is ``WIRESIDE_AUTH`` is not ``none``."""
         return self.gate.mode != "none"

@@ -1,4 +1,4 @@
-"""The cookie of a session."""
+"""The session cookie."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from typing import Final
 
 COOKIE: Final = "wireside_session"
 SECURE_COOKIE: Final = "__Host-wireside_session"
-"""Its name over TLS: browsers take it from this very host only, and only over TLS."""
+"""The name over TLS: browsers accept the ``__Host-`` prefix from this host and over TLS only."""
 
 
 def cookie_of(header: str, *, is_secure: bool) -> str | None:
-    """Return the session's cookie among all of a request. Over TLS (``is_secure``) it is the one
-    that was set there: the other one a neighbour's host, or anybody on the way, may have planted.
+    """Return the value of the session cookie in a ``Cookie`` header, None if it is absent.
+
+    Over TLS (``is_secure``) only the ``__Host-`` cookie counts: a sibling host or an attacker on
+    the network could have set the other one.
     """
     wanted = SECURE_COOKIE if is_secure else COOKIE
     for pair in header.split(";"):
@@ -22,8 +24,9 @@ def cookie_of(header: str, *, is_secure: bool) -> str | None:
 
 
 def set_cookie(value: str, *, days: float, is_secure: bool) -> str:
-    """Return the header that sets it; an empty value takes it away. Scripts can't read it, and
-    other sites' forms don't send it.
+    """Return the ``Set-Cookie`` value; an empty ``value`` deletes the cookie.
+
+    The cookie is HttpOnly (hidden from scripts) and SameSite=Lax (not sent with cross-site forms).
     """
     name = SECURE_COOKIE if is_secure else COOKIE
     age = int(days * 86_400) if value else 0

@@ -1,4 +1,4 @@
-"""Finds out who asks, by whatever a request brings."""
+"""Authenticates a request by session cookie, API key, ticket or proxy header."""
 
 from __future__ import annotations
 
@@ -23,18 +23,22 @@ _log = structlog.get_logger(__name__)
 Mode = Literal["none", "password", "oidc", "proxy"]
 
 LOOK_AGAIN_S = 5.0
-"""How often it is looked whether those who are here may still be. What is done in this process acts
-at once; this is for what is done by others, such as the command line.
+"""Interval between checks of the open connections' credentials, in seconds.
+
+Revocations within this process take effect immediately; the check is for other processes, such as
+the command line.
 """
 
 MAX_SUBJECT_CHARS = 255
-"""Of what a proxy calls somebody. Cut off, two of them could be the same."""
+"""Maximum length of a proxy's user name. Truncating could make two names equal."""
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What a request brings. ``is_own_page``: no page of another site has sent it, so that what a
-    browser adds by itself counts.
+    """The credentials of a request.
+
+    ``is_own_page`` is True if the request was not sent by a page of another site; only then are
+    ambient credentials (cookies, proxy headers) accepted.
     """
 
     address: str
@@ -45,14 +49,14 @@ class Credentials:
     is_own_page: bool = True
     is_from_proxy: bool = False
     headers: Mapping[str, str] = field(default_factory=dict)
-    """Those of a proxy that signs people in, by their names in lower case."""
+    """Headers of an authenticating proxy, by name in lower case."""
     repeated: frozenset[str] = frozenset()
-    """Names of headers that came more than once: one of them may be the client's own."""
+    """Names of headers that occur more than once: one of them may come from the client."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProxyRules:
-    """What a proxy that signs people in says: header names, and the groups' roles."""
+    """Configuration of an authenticating proxy: header names and the roles of groups."""
 
     user_header: str = "x-forwarded-user"
     groups_header: str = "x-forwarded-groups"
@@ -61,13 +65,13 @@ class ProxyRules:
 
 @dataclass(frozen=True, slots=True)
 class RolesByGroup:
-    """Which groups of an identity provider have which role. Without any, roles are ours to give."""
+    """Maps groups of an identity provider to roles; without groups, administrators assign roles."""
 
     admin: frozenset[str] = frozenset()
     user: frozenset[str] = frozenset()
 
     def role(self, groups: frozenset[str]) -> Role | None:
-        """Return the role of somebody in ``groups``; None where it is ours to give."""
+        """Return the role of a member of ``groups``; None where administrators assign roles."""
         if groups & self.admin:
             return "admin"
         if self.user:
@@ -76,7 +80,7 @@ class RolesByGroup:
 
 
 class Gate:
-    """Tells who comes in. ``mode`` is that of ``WIRESIDE_AUTH``."""
+    """Authenticates requests. ``mode`` is the value of ``WIRESIDE_AUTH``."""
 
     def __init__(
         self,
@@ -102,10 +106,11 @@ class Gate:
         self._proxy = proxy
 
     async def caller(self, credentials: Credentials) -> Caller | None:
-        """Return the caller, None for an unknown one.
+        """Return the caller of a request, None if the credentials are missing or invalid.
 
-        Raises ``StoreError``, and ``AccountDisabled`` for a disabled account that a session or the
-        proxy has signed in.
+        Raises:
+            AccountDisabled: a session or the proxy authenticates a disabled account.
+            StoreError: the store is unavailable.
         """
         address = credentials.address
         if self.mode == "none":
@@ -128,10 +133,10 @@ class Gate:
         if not credentials.is_from_proxy or not name:
             return None
         if {self._proxy.user_header, self._proxy.groups_header} & credentials.repeated:
-            _log.warning("vouched_refused", reason="The proxy's headers came twice.")
+            _log.warning("vouched_refused", reason="The proxy's headers occur more than once.")
             return None
         if len(name) > MAX_SUBJECT_CHARS:
-            _log.warning("vouched_refused", reason="The proxy's name of a user is too long.")
+            _log.warning("vouched_refused", reason="The user name sent by the proxy is too long.")
             return None
         said = _text(credentials.headers.get(self._proxy.groups_header, ""))
         groups = frozenset(group.strip() for group in said.split(",")) - {""}
@@ -152,13 +157,15 @@ class Gate:
         )
 
     async def is_here(self, caller: Caller) -> bool:
-        """Return whether somebody who was let in still may be here, as who they were. Raises
-        ``StoreError``.
+        """Return whether the caller's credential is still valid and its role unchanged.
+
+        Raises:
+            StoreError: the store is unavailable.
         """
         return not await self._gone({caller})
 
     async def watch(self) -> None:
-        """See to it, for ever, that nobody stays who may not be here any more."""
+        """Close connections with revoked credentials every ``LOOK_AGAIN_S``, until cancelled."""
         while True:
             await asyncio.sleep(LOOK_AGAIN_S)
             try:
@@ -166,10 +173,10 @@ class Gate:
                     self.presence.end(gone.__contains__)
                 await self._store.clean_up(self._now())
             except StoreError:
-                continue  # the store's own trouble is told elsewhere
+                continue  # the store reports its failures itself
 
     async def _gone(self, callers: set[Caller]) -> set[Caller]:
-        """Return those whose session or key is over, or whose role is another one now."""
+        """Return the callers whose session or key is no longer valid, or whose role has changed."""
         here = {caller for caller in callers if caller.credential}
         if not here:
             return set()
@@ -184,7 +191,7 @@ class Gate:
 
 
 def _text(value: str) -> str:
-    """Return what a header says: proxies write UTF-8, and HTTP hands it over as Latin-1."""
+    """Decode a header value: proxies send UTF-8, and ASGI servers decode it as Latin-1."""
     try:
         return value.encode("latin-1").decode("utf-8")
     except UnicodeError:

@@ -1,4 +1,4 @@
-"""API keys of programs: shown once, kept as a hash."""
+"""API keys: shown once at creation, stored as a hash."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from wireside.records import ApiKey
 from wireside.secret_words import digest, new_id, new_secret
 
 USED_S = 60.0
-"""How exactly it is kept when a key was last used."""
+"""Resolution of the stored "last used" times, in seconds."""
 
 TOLD_S = 3600.0
-"""How long a key rests before its next use is in the audit log; the first of a day always is."""
+"""Idle time after which a use is audited again, in seconds; the first use of a day always is."""
 
 MAX_KEYS = 50
 MAX_NAME_CHARS = 64
@@ -31,7 +31,7 @@ _KEY = re.compile(r"wireside_([0-9a-f]{16})_([A-Za-z0-9_-]{43})")
 
 
 class Keys:
-    """Everybody's keys: ``wireside_ID_SECRET``."""
+    """Creates, authenticates and revokes API keys of the form ``wireside_ID_SECRET``."""
 
     def __init__(
         self,
@@ -56,29 +56,38 @@ class Keys:
         tokens_per_day: int | None = None,
         streams: int | None = None,
     ) -> tuple[ApiKey, str]:
-        """Make a key that may do ``scopes`` for ``days``; returns it and the text to be shown once.
+        """Create a key and return it with its text, which can't be shown again.
 
-        Raises ``BadMessage``, and ``Forbidden`` for what the caller may not do.
+        Args:
+            scopes: what the key may do; at least one, and none that the caller lacks.
+            days: lifetime in days; None: it does not expire.
+            messages_per_minute: rate limit of the key; None: no limit of its own.
+            tokens_per_day: token quota of the key; None: no quota of its own.
+            streams: concurrent answers of the key; None: no limit of its own.
+
+        Raises:
+            BadMessage: an argument is out of range, or the caller has ``MAX_KEYS`` keys.
+            Forbidden: the caller lacks a scope, or is not signed in by a session.
         """
         caller.require_in_person()
         name = " ".join(name.split())
         if not 0 < len(name) <= MAX_NAME_CHARS or not name.isprintable():
-            raise BadMessage(f"The name of a key needs 1 to {MAX_NAME_CHARS} characters.")
+            raise BadMessage(f"The name of a key must have 1 to {MAX_NAME_CHARS} characters.")
         if not scopes or not set(scopes) <= set(SCOPES):
-            raise BadMessage(f"A key needs one or more of the scopes {', '.join(SCOPES)}.")
+            raise BadMessage(f"A key must have one or more of the scopes {', '.join(SCOPES)}.")
         for scope in scopes:
             caller.require(scope)
         if days is not None and not 0 < days <= MAX_DAYS:
-            raise BadMessage(f"A key may be good for 1 to {MAX_DAYS} days.")
+            raise BadMessage(f"The lifetime of a key must be 1 to {MAX_DAYS} days.")
         for most, largest in (
             (messages_per_minute, MAX_MESSAGES),
             (tokens_per_day, MAX_TOKENS),
             (streams, MAX_STREAMS),
         ):
             if most is not None and not 1 <= most <= largest:
-                raise BadMessage(f"The limits of a key are whole numbers from 1 to {largest}.")
+                raise BadMessage(f"The limits of a key must be whole numbers from 1 to {largest}.")
         if len(await self._store.keys(caller.user_id)) >= MAX_KEYS:
-            raise BadMessage(f"There are {MAX_KEYS} keys already; remove one first.")
+            raise BadMessage(f"You already have {MAX_KEYS} keys; revoke one first.")
         secret, now = new_secret(), self._now()
         key = ApiKey(
             new_id(),
@@ -98,7 +107,7 @@ class Keys:
         return key, f"wireside_{key.id}_{secret}"
 
     async def caller(self, text: str, address: str) -> Caller | None:
-        """Return whose key it is, None when it lets nobody in."""
+        """Return the caller that a key authenticates, None if the key is invalid or expired."""
         match = _KEY.fullmatch(text)
         found = await self._store.key(match[1]) if match else None
         if match is None or found is None:
@@ -133,7 +142,11 @@ class Keys:
         return await self._store.keys(caller.user_id)
 
     async def revoke(self, caller: Caller, key_id: str) -> None:
-        """Remove a key; what was opened with it is closed. Raises ``NotFound``."""
+        """Revoke a key and close the connections that were opened with it.
+
+        Raises:
+            NotFound: the caller has no such key.
+        """
         caller.require_in_person()
         if not await self._store.remove_key(caller.user_id, key_id):
             raise NotFound("There is no such key.")

@@ -1,8 +1,8 @@
-"""Counts what somebody does over a time, in this process or, for several servers, in Redis.
+"""Rate limiters: in-process, or shared by several servers through Redis.
 
-In Redis it is the ``limits`` library that counts. In memory it is not: its storage goes by the wall
-clock, and looks through all keys, one thread change each, whenever something is counted: 0.2 s of
-CPU a message with 2,000 users.
+The Redis limiter uses the ``limits`` library. The in-process one does not: the library's memory
+storage uses the wall clock and scans all keys, with one thread switch each, on every hit, which
+costs 0.2 s of CPU per message with 2,000 users.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """``limit`` in ``window_s`` seconds."""
+    """At most ``limit`` hits in ``window_s`` seconds."""
 
     limit: int
     window_s: int
@@ -34,7 +34,7 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """What is left: how many now, and in how many seconds there is more."""
+    """State of a window: hits left now, and seconds (``reset_s``) until more become available."""
 
     count: int
     reset_s: float
@@ -42,31 +42,31 @@ class Left:
 
 
 class Limiter(Protocol):
-    """Windows that are found by a name."""
+    """Interface of rate limiters; a window is identified by its name."""
 
     async def take(self, name: str, rate: Rate) -> Left:
-        """Count one, unless none is left; ``was_taken`` says which."""
+        """Count one hit if any is left; ``was_taken`` of the result is False if none was."""
         ...
 
     async def add(self, name: str, rate: Rate, count: int) -> None:
-        """Count what has happened already, also beyond the limit."""
+        """Count ``count`` hits unconditionally, also beyond the limit."""
         ...
 
     async def left(self, name: str, rate: Rate) -> Left:
-        """Return what is left, without counting."""
+        """Return the state of a window without counting a hit."""
         ...
 
     async def forget(self, name: str, rate: Rate) -> None:
-        """Begin anew."""
+        """Reset a window."""
         ...
 
     async def aclose(self) -> None:
-        """Free connections."""
+        """Close connections."""
         ...
 
 
 class MemoryLimiter:
-    """For one process."""
+    """Limiter for one process."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -111,12 +111,16 @@ class MemoryLimiter:
 
 
 class RedisLimiter:
-    """For several servers. While Redis can't be reached each one counts for itself."""
+    """Limiter shared through Redis; while Redis is unreachable each server counts separately."""
 
     def __init__(self, url: str, clock: Clock) -> None:
-        """Raise ``NotConfigured`` where the address is none, or ``limits`` is not installed."""
+        """Create the limiter.
+
+        Raises:
+            NotConfigured: ``url`` is not a Redis URL, or the extra ``redis`` is not installed.
+        """
         try:
-            import redis  # noqa: F401  # the storage imports it when it is first used
+            import redis  # noqa: F401  # the storage imports it on first use
             from limits.aio.strategies import FixedWindowRateLimiter, MovingWindowRateLimiter
             from limits.errors import ConfigurationError
             from limits.storage import storage_from_string
@@ -127,9 +131,9 @@ class RedisLimiter:
                 f"async+{url}", implementation="redispy", socket_timeout=2, socket_connect_timeout=2
             )
         except (ConfigurationError, ValueError):
-            # without its cause, which holds the address, and so a password
+            # without its cause: the message contains the URL, which may contain a password
             raise NotConfigured(
-                "WIRESIDE_REDIS_URL is no address of a Redis."
+                "WIRESIDE_REDIS_URL is not a Redis URL."
                 " Example: WIRESIDE_REDIS_URL=redis://127.0.0.1:6379"
             ) from None
         self._storage: Any = storage
@@ -144,7 +148,7 @@ class RedisLimiter:
         try:
             was_taken = await self._moving.hit(item, name)
             stats = await self._moving.get_window_stats(item, name)
-        except Exception as error:  # whatever the client's library raises
+        except Exception as error:  # the library documents no common base class
             self._lose(error)
             return await self._alone.take(name, rate)
         self._is_lost = False
@@ -179,7 +183,7 @@ class RedisLimiter:
 
     async def aclose(self) -> None:
         """See ``Limiter``."""
-        with suppress(Exception):  # it may be lost
+        with suppress(Exception):  # the connection may be broken
             await self._storage.bridge.storage.aclose()
 
     def _lose(self, error: Exception) -> None:

@@ -1,4 +1,4 @@
-"""Sign-in by an OpenID provider: authorization code with PKCE, by authlib."""
+"""Sign-in with OpenID Connect: authorization code flow with PKCE, through authlib."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MAX_SUBJECT_CHARS: Final = 255
 _ALGORITHMS: Final = "id_token_signing_alg_values_supported"
 
 _NAMES: Final = ("preferred_username", "email", "name")
-"""Claims that say what somebody is called, the first that there is."""
+"""Claims used as the display name; the first one present is taken."""
 
 _CODES: Final = frozenset(
     {
@@ -45,8 +45,8 @@ _CODES: Final = frozenset(
         "unsupported_response_type",
     }
 )
-"""Those of RFC 6749, OpenID Core and authlib: the ones that are logged. Others anybody can write
-into an address.
+"""Error codes of RFC 6749, OpenID Core and authlib. Only these are logged: any other value could
+have been put into the callback URL by an attacker.
 """
 
 _EXPIRED: Final = frozenset({"mismatching_state", "invalid_grant"})
@@ -55,7 +55,7 @@ _UNREACHABLE: Final = frozenset({"server_error", "temporarily_unavailable"})
 
 @dataclass(frozen=True, slots=True)
 class OpenIdRules:
-    """Where the provider is, who we are there, and which claim lists somebody's groups."""
+    """Configuration of an OpenID provider: issuer, client credentials and the groups claim."""
 
     issuer: str
     client_id: str
@@ -66,7 +66,7 @@ class OpenIdRules:
 
 
 class OpenId:
-    """One provider. State, nonce and PKCE's secret wait in the visitor's signed cookie."""
+    """Client of one OpenID provider; state, nonce and PKCE verifier are kept in a signed cookie."""
 
     def __init__(self, rules: OpenIdRules) -> None:
         self.name = rules.name or "OpenID"
@@ -86,9 +86,10 @@ class OpenId:
         )
 
     async def begin(self, request: Request, callback: str) -> Response:
-        """Send the visitor to the provider, which sends them back to ``callback``.
+        """Redirect to the provider, which redirects back to the URL ``callback``.
 
-        Raises ``SignInFailed``.
+        Raises:
+            SignInFailed: the provider is unreachable or misconfigured.
         """
         try:
             scope = self._scope(await self._metadata())
@@ -100,7 +101,11 @@ class OpenId:
         return response
 
     async def finish(self, request: Request) -> Vouched:
-        """Return whom the provider vouches for. Raises ``SignInFailed``."""
+        """Return the user that the provider has authenticated.
+
+        Raises:
+            SignInFailed: the provider refused, is unreachable, or returned an invalid token.
+        """
         try:
             await self._metadata()
             token = await self._client.authorize_access_token(request)
@@ -113,7 +118,7 @@ class OpenId:
         return Vouched(f"oidc {self._issuer} {subject}", name, role)
 
     async def _metadata(self) -> dict[str, Any]:
-        """Return what the provider says of itself, read once. What is not its own is not kept."""
+        """Return the provider's metadata, cached unless its issuer is not the configured one."""
         metadata: dict[str, Any] = await self._client.load_server_metadata()
         if str(metadata.get("issuer")).rstrip("/") != self._issuer:
             metadata.clear()
@@ -123,14 +128,14 @@ class OpenId:
         return metadata
 
     def _scope(self, metadata: dict[str, Any]) -> str:
-        """Ask for the groups too where they matter and have a scope of their own."""
+        """Return the scopes to request; includes groups if roles need them and a scope exists."""
         claim = self._rules.groups_claim
         is_wanted = self._rules.roles != RolesByGroup()
         has_scope = is_wanted and claim in metadata.get("scopes_supported", ())
         return f"openid profile email {claim}" if has_scope else "openid profile email"
 
     async def _claims(self, token: dict[str, Any]) -> dict[str, Any]:
-        """Return what the token says of somebody, and what it leaves to be asked for."""
+        """Return the claims of the ID token, completed from the userinfo endpoint if needed."""
         claims = dict(token.get("userinfo") or {})
         subject = claims.get("sub")
         if not isinstance(subject, str) or not 0 < len(subject) <= MAX_SUBJECT_CHARS:
@@ -148,14 +153,14 @@ class OpenId:
 
 
 class _Wrong(Exception):
-    """What the provider says is not what it must say; the text is for the log."""
+    """A response of the provider violates the specification; the text is for the log."""
 
 
 def _failed(error: Exception) -> SignInFailed:
-    """Return what the visitor is told, and log what helps who runs the server.
+    """Return the error shown to the user, and log the details for the operator.
 
-    authlib and the library that checks tokens have a tree of errors each, and what a provider
-    answers may break them in more ways.
+    authlib and the library that verifies tokens have separate error hierarchies, and a malformed
+    response can raise further exceptions.
     """
     code, what = "", getattr(error, "claim", "")
     is_away = isinstance(error, HTTPError)
@@ -176,7 +181,7 @@ def _failed(error: Exception) -> SignInFailed:
 
 
 def _groups(said: object) -> frozenset[str]:
-    """Return the groups of a claim: a list, or a single one."""
+    """Return the groups in a claim, which is a list or a single value."""
     if isinstance(said, list):
         return frozenset(map(str, said))
     return frozenset({str(said)} if said else ())

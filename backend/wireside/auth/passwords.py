@@ -1,4 +1,4 @@
-"""Passwords: argon2id, in threads, a few at a time."""
+"""Password hashing: argon2id, in worker threads, with bounded concurrency."""
 
 from __future__ import annotations
 
@@ -15,32 +15,38 @@ MIN_CHARS = 10
 MAX_CHARS = 256
 
 AT_ONCE = 2
-"""Hashes that are made side by side: each takes 64 MiB and most of a core."""
+"""Concurrent hash computations: each takes 64 MiB and most of a core."""
 
 
 class Passwords:
-    """Makes and checks hashes."""
+    """Hashes and verifies passwords."""
 
     def __init__(self, hasher: Argon2Hasher | None = None) -> None:
-        """``hasher`` is for tests, which need not be slow."""
+        """Create the service; tests pass a faster ``hasher``."""
         self._hashes = PasswordHash((hasher or Argon2Hasher(),))
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._nobodys: str | None = None
 
     async def hash(self, password: str) -> str:
-        """Return the hash of a password. Raises ``BadMessage`` for one that is too easy."""
+        """Return the hash of a password.
+
+        Raises:
+            BadMessage: the password is too short, too long or too simple.
+        """
         if len(password) < MIN_CHARS:
-            raise BadMessage(f"The password needs {MIN_CHARS} characters or more.")
+            raise BadMessage(f"The password must have at least {MIN_CHARS} characters.")
         if len(password) > MAX_CHARS:
-            raise BadMessage(f"The password may have {MAX_CHARS} characters.")
+            raise BadMessage(f"The password may have at most {MAX_CHARS} characters.")
         if len(set(password)) < 4:
             raise BadMessage("The password is too easy to guess.")
         async with self._turns:
             return await asyncio.to_thread(self._hashes.hash, _one_form(password))
 
     async def is_right(self, password: str, known: str | None) -> bool:
-        """Return whether a password has that hash. None takes as long: nobody shall learn by the
-        time whether there is an account.
+        """Return whether a password matches the hash ``known``.
+
+        With ``known`` None it is False after the same time, so that the response time does not
+        reveal whether an account exists.
         """
         async with self._turns:
             return await asyncio.to_thread(self._is_right, _one_form(password), known)
@@ -56,5 +62,5 @@ class Passwords:
 
 
 def _one_form(password: str) -> str:
-    """Return one spelling: keyboards differ in how they write an accent."""
+    """Normalise to NFKC: keyboards differ in how they compose accents."""
     return unicodedata.normalize("NFKC", password)

@@ -1,4 +1,4 @@
-"""Who is here now: open pages and sockets, so that a log-out or a revoked key ends them at once."""
+"""Open connections by caller, so that signing out or revoking a key closes them at once."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from wireside.identity import Caller
 
 
 class Presence:
-    """The open connections of everybody who was let in."""
+    """Registry of the open connections of authenticated callers."""
 
     def __init__(self) -> None:
         self._here: dict[object, tuple[Caller, Callable[[], None]]] = {}
         self.endings = 0
-        """How often somebody was put out: who enters may have been read before and come after."""
+        """Revocation counter; lets a handshake notice a revocation during its authentication."""
 
     def enter(self, caller: Caller, end: Callable[[], None]) -> Callable[[], None]:
-        """Note a connection, which ``end`` would close; returns what forgets it."""
+        """Register a connection that ``end()`` closes; return a function that unregisters it."""
         key = object()
         self._here[key] = caller, end
 
@@ -27,20 +27,20 @@ class Presence:
 
     @property
     def callers(self) -> set[Caller]:
-        """Everybody who has a connection open."""
+        """All callers with an open connection."""
         return {caller for caller, _ in self._here.values()}
 
     def end(self, is_over: Callable[[Caller], bool]) -> None:
-        """Close the connections of those whose right to be here is over."""
+        """Close the connections of callers for which ``is_over`` is true."""
         self.endings += 1
         for caller, end in tuple(self._here.values()):
             if is_over(caller):
                 end()
 
     def end_user(self, user_id: str) -> None:
-        """Close all that somebody has open."""
+        """Close all connections of a user."""
         self.end(lambda caller: caller.user_id == user_id)
 
     def end_credentials(self, credentials: frozenset[str]) -> None:
-        """Close what was opened with these sessions or keys."""
+        """Close the connections that were authenticated by these sessions or keys."""
         self.end(lambda caller: caller.credential in credentials)

@@ -1,4 +1,4 @@
-"""What each user, key and address may ask for: messages a minute, tokens a day, answers at once."""
+"""Quotas per user, key and address: messages per minute, tokens per day, concurrent answers."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ DAY = 86_400
 
 @dataclass(frozen=True, slots=True)
 class QuotaLimits:
-    """The limits; None is none. Those of a key are with the key (``Caller``)."""
+    """The configured limits; None: unlimited. Limits of an API key are part of ``Caller``."""
 
     messages_per_minute: int | None = None
     messages_per_minute_address: int | None = None
     tokens_per_day: int | None = None
     streams: int | None = None
     requests_per_minute: int = 600
-    """Requests of the REST API."""
+    """Requests per minute to the REST API, per user or key."""
 
 
 class UserQuotas:
-    """Implements ``ports.Quotas``. Reconnecting resets nothing: it goes by who somebody is."""
+    """Implements ``ports.Quotas`` per user, key and address; reconnecting resets nothing."""
 
     def __init__(self, limiter: Limiter, limits: QuotaLimits) -> None:
         self._limiter = limiter
         self._limits = limits
         self._busy: Counter[str] = Counter()
-        """Places that are taken, by whose they are: those of this server."""
+        """Answers running in this process, by the name of the user or key."""
 
     def occupy(self, caller: Caller, *, is_due: bool = False) -> Callable[[], None]:
-        """See ``Quotas``. Nothing is awaited: who comes at the same time finds the place taken."""
+        """See ``Quotas``. Never awaits, so concurrent requests can't both take the last slot."""
         taken = []
         for name, most in self._streams(caller):
             if self._busy[name] >= most and not is_due:
                 raise TooMany(
-                    f"{most} of your answers are being made already; wait until one has ended."
+                    f"Your limit of {most} concurrent answers is reached; wait until one ends."
                 )
             taken.append(name)
         self._busy.update(taken)
@@ -92,7 +92,7 @@ class UserQuotas:
         )
 
     async def take_request(self, caller: Caller) -> tuple[Left, Rate]:
-        """Count a request of the REST API; returns what is left."""
+        """Count a request to the REST API; return what is left and the limit."""
         rate = Rate(self._limits.requests_per_minute, MINUTE)
         name = caller.credential or f"user {caller.user_id} {caller.address}"
         return await self._limiter.take(f"requests {name}", rate), rate

@@ -1,4 +1,4 @@
-"""What the command line does, in the audit log: under the name of the machine's user."""
+"""Audit entries of the command line, under the operating system's user name."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from wireside.ports import AccountStore, Blind, Witness
 
 
 class ShellWitness:
-    """Implements ``ports.Witness`` for commands."""
+    """Implements ``ports.Witness`` for the command line."""
 
     def __init__(self, audit: Audit) -> None:
         self._audit = audit
@@ -30,7 +30,7 @@ class ShellWitness:
 
 @asynccontextmanager
 async def witnessed(store: AccountStore, *, has_accounts: bool) -> AsyncIterator[Witness]:
-    """Give a command its witness, and write at its end what was seen."""
+    """Yield the audit log for a command, and write the entries when the block exits."""
     if not has_accounts:
         yield Blind()
         return
@@ -44,5 +44,5 @@ async def witnessed(store: AccountStore, *, has_accounts: bool) -> AsyncIterator
 def _user_name() -> str:
     try:
         return getpass.getuser()
-    except (OSError, KeyError):  # a container's user without a name
-        return "somebody"
+    except (OSError, KeyError):  # a container's user may have no name
+        return "unknown"

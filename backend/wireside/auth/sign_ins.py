@@ -1,4 +1,4 @@
-"""Sessions of browsers: sign in, stay, sign out."""
+"""Browser sessions: sign in, authenticate, sign out."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ _WRONG = "The name or the password is wrong."
 
 
 class SignIns:
-    """Browsers in which somebody has signed in. What a cookie holds is signed, so that made-up ones
-    cost no look into the store.
+    """Creates, authenticates and ends sessions.
+
+    Cookie values are signed, so that forged ones are rejected without a database query.
     """
 
     def __init__(
@@ -39,7 +40,10 @@ class SignIns:
         days: float,
         witness: Witness | None = None,
     ) -> None:
-        """``secret`` signs cookies; ``days`` without a visit end a session."""
+        """Create the service.
+
+        ``secret`` signs cookies; a session expires after ``days`` days without a request.
+        """
         self._store = store
         self._passwords = passwords
         self._presence = presence
@@ -50,12 +54,12 @@ class SignIns:
         self._for_s = days * 86_400
 
     async def sign_in(self, name: str, password: str, *, agent: str, address: str) -> str:
-        """Return what the cookie is to hold.
+        """Sign in with a password; return the session cookie's value.
 
         Raises:
-            Unauthorized: the name or the password is wrong, without saying which.
-            AccountDisabled: both are right, and the account is disabled.
-            RateLimited: too many tries.
+            Unauthorized: the name or the password is wrong; the error does not say which.
+            AccountDisabled: both are right, but the account is disabled.
+            RateLimited: too many attempts.
         """
         name = clean_name(name)
         await self._tries.take(name, address)
@@ -70,8 +74,10 @@ class SignIns:
     async def sign_in_vouched(
         self, somebody: Vouched, accounts: Accounts, *, agent: str, address: str
     ) -> str:
-        """The same for somebody whom another service has signed in. Raises ``Forbidden`` for a
-        disabled account.
+        """Sign in an externally authenticated user; return the session cookie's value.
+
+        Raises:
+            AccountDisabled: the account is disabled.
         """
         try:
             user = await accounts.vouched(somebody)
@@ -81,10 +87,13 @@ class SignIns:
         return await self.begin(user, agent=agent, address=address)
 
     async def begin(self, user: User, *, agent: str, address: str) -> str:
-        """Begin a session, which is never one that was there before; returns the cookie's value.
+        """Create a new session and return the cookie's value; an id is never reused (fixation).
 
-        ``user`` is who came as they were read: a password takes its time to check, and raises
-        ``Unauthorized`` where it is another one by then, or the account disabled.
+        ``user`` is the record that was authenticated. Checking a password takes time, so the store
+        compares the record again.
+
+        Raises:
+            Unauthorized: the password was changed, or the account disabled, in the meantime.
         """
         token, now = new_secret(), self._now()
         sign_in = SignIn(
@@ -104,9 +113,10 @@ class SignIns:
         return self._signer.sign(token).decode()
 
     async def caller(self, cookie: str, address: str) -> Caller | None:
-        """Return the caller that a cookie belongs to, None for a session that is over.
+        """Return the caller of a session cookie, None if the session is invalid or expired.
 
-        Raises ``AccountDisabled``, so that the sign-in page can say why.
+        Raises:
+            AccountDisabled: the account is disabled; the sign-in page shows the reason.
         """
         try:
             token = self._signer.unsign(cookie).decode()
@@ -128,23 +138,25 @@ class SignIns:
         )
 
     async def of(self, caller: Caller) -> Sequence[SignIn]:
-        """Return the browsers in which the caller is signed in, the last used first."""
+        """Return the caller's sessions, most recently used first."""
         caller.require_in_person()
         return await self._store.sign_ins(caller.user_id)
 
     async def end(self, caller: Caller, sign_in_id: str | None = None) -> None:
-        """Sign out: here, or in another browser; what is open there is closed. Raises ``NotFound``
-        for one that the caller is not signed in with.
+        """End the current session, or the caller's session ``sign_in_id``; close its connections.
+
+        Raises:
+            NotFound: ``sign_in_id`` is not a session of the caller.
         """
         caller.require_in_person()
         here = caller.credential.removeprefix("session ")
         ended = await self._store.end_sign_ins(caller.user_id, only=sign_in_id or here)
         if sign_in_id is not None and not ended:
-            raise NotFound("You are not signed in there.")
+            raise NotFound("You have no such session.")
         self._ended(caller, ended)
 
     async def end_others(self, caller: Caller) -> None:
-        """Sign out in all other browsers."""
+        """End all sessions of the caller but the current one."""
         caller.require_in_person()
         here = caller.credential.removeprefix("session ")
         self._ended(caller, await self._store.end_sign_ins(caller.user_id, but=here))

@@ -1,4 +1,4 @@
-"""Tickets: what lets a browser open one WebSocket without a key in its address."""
+"""Tickets: single-use tokens for opening a WebSocket without an API key in the URL."""
 
 from __future__ import annotations
 
@@ -10,40 +10,45 @@ from wireside.ports import Clock
 from wireside.secret_words import digest, new_secret
 
 GOOD_S = 30.0
-"""How long a ticket is good, in seconds."""
+"""Lifetime of a ticket, in seconds."""
 
 MAX_TICKETS = 10_000
 
 MAX_OF_ONE = 1_000
-"""Of one user, whose keys together could ask for all that there are in that time."""
+"""Unused tickets of one user, so that one user's keys can't use up ``MAX_TICKETS``."""
 
 _Given = tuple[float, Caller, str | None]
-"""Until when, to whom, and for pages of which origin."""
+"""Expiry (monotonic seconds), caller, and the origin that may redeem it (None: any)."""
 
 
 class Tickets:
-    """Each is good once, for the user who asked for it, and for pages of one origin if that was
-    said.
+    """Issues and redeems tickets.
+
+    A ticket is valid once, for the user that requested it and, if given, for pages of one origin.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._given: OrderedDict[str, _Given] = OrderedDict()
         self._counts: Counter[str] = Counter()
-        """How many are given, by whose they are."""
+        """Number of unused tickets, by user id."""
 
     def issue(self, caller: Caller, origin: str | None = None) -> str:
-        """Return a ticket by which a page of ``origin`` comes in as ``caller``."""
+        """Return a ticket that authenticates a page of ``origin`` as ``caller``.
+
+        Raises:
+            TooMany: too many tickets are unused.
+        """
         self._forget()
         if len(self._given) >= MAX_TICKETS or self._counts[caller.user_id] >= MAX_OF_ONE:
-            raise TooMany("Too many tickets are waiting to be used; try again in a moment.")
+            raise TooMany("Too many tickets are unused; try again in a moment.")
         ticket = new_secret()
         self._given[digest(ticket)] = self._clock() + GOOD_S, caller, origin
         self._counts[caller.user_id] += 1
         return ticket
 
     def redeem(self, ticket: str, origin: str | None) -> Caller | None:
-        """Return who comes in by it; None when it is used, too old, or another origin's."""
+        """Return the ticket's caller; None if it is used, expired or for another origin."""
         self._forget()
         found = self._take(digest(ticket))
         if found is None:

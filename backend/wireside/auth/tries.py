@@ -1,4 +1,4 @@
-"""How often a password may be tried, to come in or to set another one."""
+"""Throttles password attempts, at sign-in and when changing a password."""
 
 from __future__ import annotations
 
@@ -14,29 +14,32 @@ from wireside.protocol.limits import network_of
 WINDOW_S: Final = 300
 
 AT_NETWORK: Final = Rate(30, WINDOW_S)
-"""Tries from one network, for whatever names."""
+"""Attempts from one network, for all names."""
 
 OF_NAME_THERE: Final = Rate(10, WINDOW_S)
-"""Tries of one name from one network."""
+"""Attempts for one name from one network."""
 
 OF_NAME: Final = Rate(100, WINDOW_S)
-"""Tries of one name from everywhere: so many that it takes many networks to keep somebody out."""
+"""Attempts for one name from all networks: locking a user out takes many networks."""
 
 _ONCE: Final = Rate(1, WINDOW_S)
 
 
 class Tries:
-    """Counts tries. A network is an address, or the /64 of an IPv6 one."""
+    """Counts attempts. A network is an IPv4 address or an IPv6 /64."""
 
     def __init__(self, limiter: Limiter, witness: Witness | None = None) -> None:
         self._limiter = limiter
         self._saw = (witness or Blind()).saw
 
     async def take(self, name: str, address: str) -> None:
-        """Count a try of the password of ``name``. Raises ``RateLimited``.
+        """Count an attempt at the password of ``name``.
 
-        The network's own limit comes first: a try that is refused there uses nothing of the name
-        up, or anybody could keep its owner out.
+        The network's limit is checked first: an attempt that it rejects does not count against the
+        name, or an attacker could lock its owner out.
+
+        Raises:
+            RateLimited: a limit is reached; ``retry_after`` is in seconds.
         """
         network = network_of(address)
         for what, rate in (
@@ -52,7 +55,7 @@ class Tries:
                 raise RateLimited(retry_after=left.reset_s)
 
     async def was_right(self, name: str, address: str) -> None:
-        """Who knows the password may come again as often as they like."""
+        """Reset the counter of a name and network after a correct password."""
         await self._limiter.forget(_there(name, network_of(address)), OF_NAME_THERE)
 
 

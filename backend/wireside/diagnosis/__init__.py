@@ -1,1 +1,1 @@
-"""What is wrong on the way to a server, judged from measurements alone: no I/O, no clock."""
+"""Diagnosis of the network path to a server from measurements alone: no I/O, no clock."""

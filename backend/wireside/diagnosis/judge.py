@@ -1,7 +1,7 @@
-"""The rules: measurements in, findings out. Which hop is at fault, and which line mends it.
+"""Diagnosis rules: derive findings from measurements, with the faulty hop and the fix.
 
-The first three checks are the integration guide's troubleshooting: a WebSocket that closes at
-once, messages that don't stream, memory.
+The first three checks cover the integration guide's troubleshooting: a WebSocket that closes
+immediately, messages that do not stream, high memory use.
 """
 
 from __future__ import annotations
@@ -30,28 +30,29 @@ from wireside.protocol.handshake import Authority, Origin
 
 State = Literal["ok", "warning", "failed", "skipped"]
 Hop = Literal["browser", "proxy", "server", "model", "way"]
-"""Who is at fault; ``way`` where it can't be told who on the way is."""
+"""The faulty component; ``way`` if the hop on the network path is unknown."""
 
 FAT_MB: Final = 1024
-"""Memory of a server beyond which something is worth a look."""
+"""Memory use in MB from which a warning is given."""
 HELD_SHARE: Final = 0.7
-"""Of the time in which pieces are sent: who gets the first so much late is behind a buffer."""
+"""Buffering is diagnosed if arrivals span less than ``1 - HELD_SHARE`` of the sending time."""
 IDLE_S: Final = 75
-"""What a proxy should bear; the server itself speaks more often."""
+"""Idle timeout that a proxy should allow, in seconds; the server pings more often."""
 MARGIN_S: Final = 1.0
 QUICK_MS: Final = 1000
-"""An answer that is whole by then need not have come in pieces."""
+"""An answer that is complete within this time (ms) may arrive in one piece."""
 SKEW_S: Final = 30.0
 SLOW_MS: Final = 400.0
 
-_HOW: Final = "docs/proxies.md has whole configurations that work."
+_HOW: Final = "docs/proxies.md has complete working configurations."
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One check: what was seen, and where it is wrong, whose fault it is and what to do.
+    """The result of one check: the observation and, on failure, the faulty hop and the fix.
 
-    ``lines`` are what to put in, by where: a proxy's name, or ``Wireside`` for its environment.
+    ``lines`` holds configuration lines by target: a proxy's name, or ``Wireside`` for environment
+    variables of the server.
     """
 
     check: str
@@ -63,7 +64,7 @@ class Finding:
 
 
 def judge(measured: Measured) -> list[Finding]:
-    """Judge everything, in the order in which it is to be read."""
+    """Run all checks; return the findings in display order."""
     return [
         _websocket(measured),
         _streaming(measured),
@@ -81,18 +82,18 @@ def judge(measured: Measured) -> list[Finding]:
     ]
 
 
-# ---- who is on the way ---------------------------------------------------------------------------
+# ---- proxy detection -----------------------------------------------------------------------------
 
 
 def proxy_of(measured: Measured) -> Proxy | None:
-    """Return which proxy answers, if it says so."""
+    """Return the proxy's product if its responses identify it."""
     for reply in _replies(measured):
         told = f"{reply.server} {reply.via} {'' if reply.is_ours else reply.message}".lower()
         for name in PROXIES:
             if name.lower() in told:
                 return name
         if "<h1>50" in told and "server" in told:
-            return "HAProxy"  # its error pages; it never says its name
+            return "HAProxy"  # the form of its error pages, which do not name it
     seen = measured.seen or measured.socket_seen
     if seen is not None and "x-forwarded-server" in seen.headers:
         return "Traefik"
@@ -100,12 +101,12 @@ def proxy_of(measured: Measured) -> Proxy | None:
 
 
 def has_proxy(measured: Measured) -> bool | None:
-    """Whether somebody is between; None if that can't be told."""
+    """Return whether there is a proxy on the path; None if unknown."""
     seen = measured.seen
     if seen is not None and measured.local_port and seen.port:
         return seen.port != measured.local_port
     if any(reply.server or reply.via for reply in _replies(measured)):
-        return True  # Wireside itself says neither
+        return True  # Wireside itself sends neither header
     if seen is not None and (seen.headers or _has_other_host(measured.asked, seen.host)):
         return True
     return None
@@ -131,7 +132,7 @@ def _setting(name: str, value: str) -> dict[str, str]:
     return {"Wireside": f"{name}={value}"}
 
 
-# ---- the guide's three ---------------------------------------------------------------------------
+# ---- troubleshooting of the integration guide ----------------------------------------------------
 
 
 def _websocket(measured: Measured) -> Finding:
@@ -139,7 +140,7 @@ def _websocket(measured: Measured) -> Finding:
     tried = measured.upgrade(CHAT)
     page = measured.origin or measured.asked
     if not measured.ready.status:
-        seen = f"nothing answers at {measured.asked}: {measured.ready.message or 'no connection'}"
+        seen = f"no response from {measured.asked}: {measured.ready.message or 'no connection'}"
         return Finding(check, "failed", seen, None, _remedy_of(measured.ready.message))
     if not measured.ready.is_ours:
         return _at_proxy(measured, check, "failed", _not_ours(measured.ready), "reach")
@@ -148,49 +149,45 @@ def _websocket(measured: Measured) -> Finding:
     if not tried.is_open:
         return _refused(measured, tried, page)
     if tried.closed_after_ms is not None:
-        seen = f"opens for pages of {page}, and closes after {tried.closed_after_ms} ms"
+        seen = f"opens for pages of {page}, but is closed after {tried.closed_after_ms} ms"
         return _at_proxy(measured, check, "failed", seen, "idle")
     return Finding(check, "ok", f"opens for pages of {page}, and answers")
 
 
 def _remedy_of(reason: str) -> str:
-    """Return what to do where no connection was made; ``reason`` is the probe's."""
+    """Return the remedy for a failed connection; ``reason`` comes from the probe."""
     if reason == NO_SUCH_NAME:
         return "Correct the address, or create a DNS record for it: the name does not resolve."
     if reason.startswith(BAD_CERTIFICATE):
-        return "Give the server, or the proxy in front of it, a certificate for this name."
+        return "Install a certificate for this name on the server or its proxy."
     if reason == NOTHING_LISTENS:
         return "Start the server, or correct the address and its port."
     return "Start the server, or correct the address; a firewall may drop the connection."
 
 
 def _refused(measured: Measured, tried: Upgrade, page: str) -> Finding:
-    """Tell why the handshake of the chat failed."""
+    """Return why the handshake of the chat WebSocket failed."""
     check, status = "WebSocket", _status_of(measured, tried)
     if not tried.reply.is_ours and status != 403:
         fault = _of_upgrade(measured, [tried])
         return _at_proxy(measured, check, "failed", _not_ours(tried.reply), fault)
     if status == 401:
-        seen = "the handshake arrives; the server wants to know who asks"
-        return Finding(
-            check, "skipped", seen, None, "Run it with a key: wireside doctor URL --key -"
-        )
+        seen = "the handshake arrives; the server requires authentication (401)"
+        return Finding(check, "skipped", seen, None, "Use an API key: wireside doctor URL --key -")
     if status == 403 and "has no accounts" in tried.reply.message:
-        seen = "the server has no accounts, and refuses other machines than its own (403)"
+        seen = "the server has no accounts and accepts its own machine only (403)"
         lines = _setting("WIRESIDE_AUTH", "password")
         return Finding(check, "failed", seen, "server", tried.reply.message, lines)
     if status == 403 and _is_same(page, measured.asked):
-        seen = f"the server refuses its own page, {page}, as a foreign one (403)"
-        remedy = "The Host that arrives is not the one that was asked for."
+        seen = f"the server treats its own page, {page}, as a foreign one (403)"
+        remedy = "The Host header is changed on the way to the server."
         finding = _at_proxy(measured, check, "failed", seen, "host", remedy)
         public = _setting("WIRESIDE_PUBLIC_URL", measured.asked)
         return Finding(check, "failed", seen, "proxy", remedy, {**finding.lines, **public})
     if status == 403:
         lines = _setting("WIRESIDE_ALLOWED_ORIGINS", page)
         seen = f"pages of {page} are refused (403)"
-        return Finding(
-            check, "failed", seen, "server", "Set this, and start the server again.", lines
-        )
+        return Finding(check, "failed", seen, "server", "Set this and restart the server.", lines)
     if status == 400:
         return _strange_host(measured, check, tried.reply)
     if status == 429:
@@ -200,30 +197,30 @@ def _refused(measured: Measured, tried: Upgrade, page: str) -> Finding:
             "failed",
             tried.reply.message,
             "server",
-            "Who has these connections? See Address.",
+            "Check which clients hold these connections; see Address.",
             lines,
         )
     if status == 426:
-        seen = "the server gets a plain request: the upgrade was lost on the way (426)"
+        seen = "the server receives a plain request: the upgrade was lost on the way (426)"
         return _at_proxy(measured, check, "failed", seen, "upgrade")
     return Finding(
-        check, "failed", f"{status}: {tried.reply.message}", "server", "Its log says why."
+        check, "failed", f"{status}: {tried.reply.message}", "server", "See the server's log."
     )
 
 
 def _strange_host(measured: Measured, check: str, reply: Reply) -> Finding:
-    """Tell whether the server does not know its name, or was given another one."""
+    """Return whether the server's name is not configured, or the proxy changes the Host header."""
     found = re.search(r"the Host (\S+);", reply.message)
     if found is not None and _has_other_host(measured.asked, found[1]):
-        told = f"asked for {_authority(measured.asked)}, the server sees {found[1]}, not its name"
+        told = f"requested {_authority(measured.asked)}, but the server receives Host {found[1]}"
         return _at_proxy(measured, check, "failed", f"{told} (400)", "host")
     lines = _setting("WIRESIDE_PUBLIC_URL", measured.asked)
-    seen = f"the server does not know the name that it is asked by (400): {reply.message}"
-    return Finding(check, "failed", seen, "server", "Set this, and start the server again.", lines)
+    seen = f"the server does not accept the requested host name (400): {reply.message}"
+    return Finding(check, "failed", seen, "server", "Set this and restart the server.", lines)
 
 
 def _status_of(measured: Measured, tried: Upgrade) -> int:
-    """Return what the handshake got; a browser's is put together from what other requests got."""
+    """Return the handshake's status; for a browser it is derived from other requests."""
     post = measured.post
     if measured.prober == "browser" and post is not None and post.status == 403 and post.is_ours:
         return 403
@@ -233,7 +230,7 @@ def _status_of(measured: Measured, tried: Upgrade) -> int:
 def _streaming(measured: Measured) -> Finding:
     check, answer = "Streaming", measured.answer
     if answer is None:
-        return Finding(check, "skipped", "no question was asked, see WebSocket")
+        return Finding(check, "skipped", "no question was sent, see WebSocket")
     if answer.code or answer.message:
         seen = f"no answer: {answer.message or answer.code}"
         if answer.code in ("unauthorized", "rate_limited"):
@@ -241,10 +238,10 @@ def _streaming(measured: Measured) -> Finding:
         if answer.code in ("provider_auth", "not_configured"):
             lines = _setting("OPENAI_API_KEY", "…")
             return Finding(
-                check, "failed", seen, "model", "Set this, and start the server again.", lines
+                check, "failed", seen, "model", "Set this and restart the server.", lines
             )
         return Finding(
-            check, "failed", seen, "model", "`wireside doctor`, on the server, says more."
+            check, "failed", seen, "model", "Run `wireside doctor` on the server for details."
         )
     times = answer.times_ms
     took = times[-1] - times[0] if times else 0
@@ -253,41 +250,39 @@ def _streaming(measured: Measured) -> Finding:
     if measured.socket_stream is not None and _is_held(measured.socket_stream):
         return _at_proxy(measured, check, "failed", "an answer in one piece", "buffering")
     if times and times[-1] < QUICK_MS:
-        return Finding(check, "ok", f"an answer, all of it after {times[-1]} ms")
-    seen = "an answer in one piece, though others come apart: the model service sends it whole"
+        return Finding(check, "ok", f"a complete answer after {times[-1]} ms")
+    seen = "an answer in one piece, although streaming works: the model service sends it whole"
     return Finding(
-        check, "warning", seen, "model", "Look at that service's own proxy and settings."
+        check, "warning", seen, "model", "Check the settings of the model service and of its proxy."
     )
 
 
 def _memory(measured: Measured) -> Finding:
     check, mb = "Memory", measured.memory_mb
     if mb is None:
-        return Finding(check, "skipped", "the server does not tell")
+        return Finding(check, "skipped", "the server does not report it")
     if mb < FAT_MB:
-        return Finding(check, "ok", f"the server takes {mb:,.0f} MB")
+        return Finding(check, "ok", f"the server uses {mb:,.0f} MB")
     lines = {"Wireside": "WIRESIDE_HISTORY_MESSAGES=20\nWIRESIDE_RESUME_WINDOW_S=60"}
-    seen = f"the server takes {mb:,.0f} MB, more than usual"
+    seen = f"the server uses {mb:,.0f} MB, more than usual"
     return Finding(
         check,
         "warning",
         seen,
         "server",
-        "Shorter histories, and answers kept for less time:",
+        "Shorten histories, and keep finished answers for less time:",
         lines,
     )
 
 
-# ---- the way in ----------------------------------------------------------------------------------
+# ---- handshake and addresses ---------------------------------------------------------------------
 
 
 def _upgrade(measured: Measured) -> Finding:
     check = "Upgrade"
     tried = [one for one in measured.upgrades if not _is_known_to_miss(measured, one)]
     if not tried or not measured.ready.is_ours:
-        told = (
-            "refused before it could be seen, see WebSocket" if measured.upgrades else "not tried"
-        )
+        told = "refused before the upgrade, see WebSocket" if measured.upgrades else "not tried"
         return Finding(check, "skipped", told)
     arrived = [one for one in tried if one.is_open or _has_arrived(measured, one)]
     lost = [one for one in tried if one not in arrived]
@@ -303,7 +298,7 @@ def _upgrade(measured: Measured) -> Finding:
 
 
 def _of_upgrade(measured: Measured, lost: list[Upgrade]) -> Fault:
-    """Tell what has swallowed an upgrade: a buffer answers nothing before the response's end."""
+    """Return what lost an upgrade: a buffering proxy sends nothing before the response ends."""
     is_mute = any(not one.reply.status for one in lost)
     held = measured.stream is not None and _is_held(measured.stream)
     return "buffering" if is_mute and held else "upgrade"
@@ -314,28 +309,28 @@ def _any_open(tried: list[Upgrade]) -> bool:
 
 
 def _is_known_to_miss(measured: Measured, tried: Upgrade) -> bool:
-    """Whether the try says nothing, as a refusal of the server's that comes before the upgrade."""
+    """Return whether the server refused before upgrading, so that the attempt shows nothing."""
     status = _status_of(measured, tried)
     if measured.prober == "browser" and status == 403 and not tried.is_open:
-        return True  # of all three; the page is not told why
+        return True  # applies to all three; browsers hide the reason from the page
     return tried.reply.is_ours and status in (400, 403, 429)
 
 
 def _has_arrived(measured: Measured, tried: Upgrade) -> bool:
-    """Whether the server has seen a handshake, and refused it: 401 can be that only."""
+    """Return whether the server received the handshake and refused it, which only 401 proves."""
     return measured.prober == "shell" and tried.reply.is_ours and tried.reply.status == 401
 
 
 def _name(path: str) -> str:
-    return {CHAT: CHAT, PROBE: PROBE, PAGE: "the page's own socket"}.get(path, path)
+    return {CHAT: CHAT, PROBE: PROBE, PAGE: "the page's WebSocket"}.get(path, path)
 
 
 def _came(reply: Reply) -> str:
     if reply.status == 426:
         return "a plain request arrives (426)"
     if not reply.status:
-        return reply.message or "the connection breaks"
-    return f"{reply.status} comes instead of 101"
+        return reply.message or "the connection was closed"
+    return f"{reply.status} instead of 101"
 
 
 def _host(measured: Measured) -> Finding:
@@ -348,22 +343,23 @@ def _host(measured: Measured) -> Finding:
     for one in both:
         if _has_other_host(measured.asked, one.host):
             where = " in the handshake" if one is measured.socket_seen else ""
-            told = f"asked for {_authority(measured.asked)}, the server sees {one.host}{where}"
+            told = (
+                f"requested {_authority(measured.asked)}, but the server receives"
+                f" Host {one.host}{where}"
+            )
             return _at_proxy(measured, check, "failed", told, "host")
     for one in both:
         if one.origin and measured.origin and not _is_same(one.origin, measured.origin):
-            told = f"a page of {measured.origin}, the server sees the Origin {one.origin}"
-            remedy = "Remove what sets or changes the header Origin."
+            told = f"sent Origin {measured.origin}, but the server receives {one.origin}"
+            remedy = "Remove the rule that sets or changes the Origin header."
             return Finding(check, "failed", told, "proxy", remedy)
     post = measured.post
     if post is not None and post.is_ours and post.status == 403:
         lines = _setting("WIRESIDE_PUBLIC_URL", measured.asked)
-        told = f"the server sees {seen.host}, and still takes {measured.origin} for a foreign page"
-        return Finding(
-            check, "failed", told, "server", "Set this, and start the server again.", lines
-        )
+        told = f"the server receives Host {seen.host}, but treats {measured.origin} as foreign"
+        return Finding(check, "failed", told, "server", "Set this and restart the server.", lines)
     origin = next((f" and Origin {one.origin}" for one in both if one.origin), "")
-    return Finding(check, "ok", f"the server sees Host {seen.host}{origin}, as asked")
+    return Finding(check, "ok", f"the server receives Host {seen.host}{origin}, as sent")
 
 
 def _no_sight(measured: Measured) -> str:
@@ -371,15 +367,15 @@ def _no_sight(measured: Measured) -> str:
         return "the server was not reached"
     tried = measured.upgrade(CHAT)
     if tried is not None and tried.reply.status == 401:
-        return "only for who is signed in: wireside doctor URL --key -"
-    return "the server could not be asked what it sees"
+        return "requires authentication: wireside doctor URL --key -"
+    return "the server's view of the request is not available"
 
 
 def _no_socket(measured: Measured) -> str:
     tried = measured.upgrade(PROBE)
     if tried is None or tried.reply.status == 401:
         return _no_sight(measured)
-    return "it takes a WebSocket, and none could be opened"
+    return "requires a WebSocket, and none could be opened"
 
 
 def _forwarded(measured: Measured) -> Finding:
@@ -390,28 +386,24 @@ def _forwarded(measured: Measured) -> Finding:
     said = {name for name in ("x-forwarded-for", "x-forwarded-proto") if name in seen.headers}
     if said and not seen.is_peer_trusted:
         lines = _setting("WIRESIDE_TRUSTED_PROXIES", seen.peer or "ADDRESS")
-        told = (
-            f"what {seen.peer or 'the proxy'} says of its clients (X-Forwarded-…) is not believed"
-        )
-        return Finding(
-            check, "failed", told, "server", "Set this, and start the server again.", lines
-        )
+        told = f"the X-Forwarded-* headers of {seen.peer or 'the proxy'} are not trusted"
+        return Finding(check, "failed", told, "server", "Set this and restart the server.", lines)
     if between and "x-forwarded-for" not in said:
-        told = f"the proxy does not say who asks: everybody has its address, {seen.client}"
-        remedy = "All visitors share one address's limits."
+        told = f"the proxy does not send the client's address: all clients appear as {seen.client}"
+        remedy = "All clients share the limits of one address."
         return _at_proxy(measured, check, "failed", told, "forwarded", remedy)
     scheme = measured.asked.partition(":")[0]
     if scheme != seen.scheme.replace("ws", "http"):
-        told = f"asked by {scheme}, the server believes {seen.scheme}"
-        remedy = "Cookies are not marked Secure, and links that it makes begin wrongly."
+        told = f"requested by {scheme}, but the server sees {seen.scheme}"
+        remedy = "Cookies are not marked Secure, and generated links have the wrong scheme."
         return _at_proxy(measured, check, "failed", told, "forwarded", remedy)
     if between:
-        told = f"{seen.client} by {scheme}, as {seen.peer or 'the proxy'} says, which is believed"
+        told = f"{seen.client} by {scheme}, as sent by {seen.peer or 'the proxy'}, which is trusted"
         return Finding(check, "ok", told)
     return Finding(check, "ok", f"{seen.client} by {scheme}, seen by the server itself")
 
 
-# ---- what happens to what flows ------------------------------------------------------------------
+# ---- buffering, compression, size and idle limits ------------------------------------------------
 
 
 def _buffering(measured: Measured) -> Finding:
@@ -428,18 +420,20 @@ def _buffering(measured: Measured) -> Finding:
             return _at_proxy(measured, check, "failed", seen, "buffering")
         if _is_held(stream):
             held = round(_held_ms(stream))
-            seen = f"{name}: the first piece is held back for {held} ms, all come together"
+            seen = f"{name}: the first piece is delayed by {held} ms, all arrive together"
             if stream.encoding:
-                return _at_proxy(measured, check, "failed", f"{seen}, packed", "compression")
+                return _at_proxy(measured, check, "failed", f"{seen}, compressed", "compression")
             return _at_proxy(measured, check, "failed", seen, "buffering")
         told.append(f"{name} {_apart(stream)} ms")
     sent = next(s for s in (measured.stream, measured.socket_stream) if s is not None)
     gap = _median_gap(sent.sent_ms)
-    return Finding(check, "ok", f"pieces sent {gap} ms apart come as far apart: {', '.join(told)}")
+    return Finding(
+        check, "ok", f"pieces sent {gap} ms apart arrive as far apart: {', '.join(told)}"
+    )
 
 
 def _held_ms(stream: Stream) -> float:
-    """For how much longer than the last piece the first one was on its way."""
+    """Return the difference between the longest and the shortest delay of a piece, in ms."""
     pairs = zip(stream.sent_ms, stream.came_ms, strict=False)
     delays = [came - sent for sent, came in pairs]
     return max(delays) - min(delays)
@@ -467,25 +461,25 @@ def _compression(measured: Measured) -> Finding:
     if stream is None or not stream.reply.status:
         return Finding(check, "skipped", _no_sight(measured))
     if stream.encoding and stream.encoding != "identity":
-        seen = f"the stream comes packed ({stream.encoding}), which the server did not do"
-        remedy = "Each piece is packed and flushed alone: it costs time and saves nothing."
+        seen = f"the stream is compressed ({stream.encoding}), but not by the server"
+        remedy = "Compressing and flushing each piece costs time and saves nothing."
         return _at_proxy(measured, check, "warning", seen, "compression", remedy)
-    return Finding(check, "ok", "the stream comes as it was sent")
+    return Finding(check, "ok", "the stream is not compressed")
 
 
 def _large(measured: Measured) -> Finding:
     check, reply, post = "Large requests", measured.large, measured.post
     if reply is None and post is not None and post.status == 403:
-        return Finding(check, "skipped", "the server refuses what this page sends")
+        return Finding(check, "skipped", "the server refuses requests of this page")
     if reply is None:
         return Finding(check, "skipped", _no_sight(measured))
     if reply.status == 200:
-        return Finding(check, "ok", "1.25 MB go through")
+        return Finding(check, "ok", "a request of 1.25 MB is accepted")
     if reply.is_ours:
         return Finding(check, "skipped", f"{reply.status}: {reply.message}")
     came = f"answered with {reply.status}" if reply.status else "cut off"
-    remedy = "Imports of conversations are larger."
-    return _at_proxy(measured, check, "failed", f"1.25 MB are {came}", "large", remedy)
+    remedy = "Imports of conversations can be larger."
+    return _at_proxy(measured, check, "failed", f"a request of 1.25 MB is {came}", "large", remedy)
 
 
 def _idle(measured: Measured) -> Finding:
@@ -494,24 +488,24 @@ def _idle(measured: Measured) -> Finding:
         return Finding(check, "skipped", _no_socket(measured))
     seen: Seen | None = measured.socket_seen or measured.seen
     ping_s = seen.ping_interval_s if seen is not None else 20.0
-    rhythm = f"the server says something every {ping_s:g} s"
+    rhythm = f"the server sends a ping every {ping_s:g} s"
     if not silence.is_cut:
-        return Finding(check, "ok", f"open after {silence.asked_s:g} s of silence; {rhythm}")
+        return Finding(check, "ok", f"still open after {silence.asked_s:g} s of silence; {rhythm}")
     if silence.code in (1001, 1012):
-        return Finding(check, "skipped", "the server was stopped meanwhile")
+        return Finding(check, "skipped", "the server was stopped during the check")
     return _cut(measured, silence, ping_s, rhythm)
 
 
 def _cut(measured: Measured, silence: Silence, ping_s: float, rhythm: str) -> Finding:
     check, lasted = "Idle time-out", f"{silence.lasted_s:.1f} s"
     if silence.lasted_s > ping_s + MARGIN_S:
-        return Finding(check, "ok", f"cut after {lasted} of silence, but {rhythm}")
-    seen = f"cut after {lasted} of silence; {rhythm}, which is too late"
-    remedy = f"A time-out of {IDLE_S} s or more."
+        return Finding(check, "ok", f"closed after {lasted} of silence, but {rhythm}")
+    seen = f"closed after {lasted} of silence; {rhythm}, which is too late"
+    remedy = f"Set an idle timeout of {IDLE_S} s or more."
     return _at_proxy(measured, check, "failed", seen, "idle", remedy)
 
 
-# ---- the two ends --------------------------------------------------------------------------------
+# ---- client and server ---------------------------------------------------------------------------
 
 
 def _clock(measured: Measured) -> Finding:
@@ -521,9 +515,9 @@ def _clock(measured: Measured) -> Finding:
     if abs(skew) < SKEW_S:
         return Finding(check, "ok", f"{abs(skew):.1f} s apart")
     which = "ahead of" if skew > 0 else "behind"
-    seen = f"the server's is {abs(skew):,.0f} s {which} the one here"
+    seen = f"the server's clock is {abs(skew):,.0f} s {which} this machine's"
     hop: Hop = "browser" if measured.prober == "browser" else "way"
-    remedy = "Compare both with the right time; on the wrong one:"
+    remedy = "Synchronise the clock that is wrong:"
     return Finding(check, "warning", seen, hop, remedy, {"shell": "timedatectl set-ntp true"})
 
 
@@ -532,11 +526,11 @@ def _round_trip(measured: Measured) -> Finding:
     if not trips:
         return Finding(check, "skipped", _no_sight(measured))
     middle = median(trips)
-    by = "" if measured.socket_seen is not None else ", by requests"
-    seen = f"{min(trips):.1f} ms at best, {middle:.1f} ms mostly{by}"
+    by = "" if measured.socket_seen is not None else ", by HTTP"
+    seen = f"{min(trips):.1f} ms minimum, {middle:.1f} ms median{by}"
     if middle < SLOW_MS:
         return Finding(check, "ok", seen)
-    remedy = "A network this slow shows in every reply; nothing here is set wrongly."
+    remedy = "The network is slow, which delays every reply; no setting is wrong."
     return Finding(check, "warning", seen, "way", remedy)
 
 
@@ -547,7 +541,7 @@ def _version(measured: Measured) -> Finding:
     mine = {"h2": "2", "h3": "3", "http/1.1": "1.1", "http/1.0": "1.0"}.get(measured.http, "")
     told = f"HTTP/{seen.http_version} at the server" + (f", {mine} here" if mine else "")
     if seen.http_version == "1.0":
-        remedy = "Each request opens a connection of its own, and none can be upgraded."
+        remedy = "Each request opens a new connection, and none can be upgraded to a WebSocket."
         return _at_proxy(measured, check, "warning", told, "version", remedy)
     return Finding(check, "ok", told)
 
@@ -558,8 +552,8 @@ def _version(measured: Measured) -> Finding:
 def _not_ours(reply: Reply) -> str:
     who = f" ({reply.server})" if reply.server else ""
     if not reply.status:
-        return f"the connection breaks: {reply.message or 'no answer'}"
-    return f"{reply.status} comes from something that is not Wireside{who}"
+        return f"the connection failed: {reply.message or 'no response'}"
+    return f"{reply.status} was not sent by Wireside{who}"
 
 
 def _authority(url: str) -> str:

@@ -1,4 +1,4 @@
-"""Which line mends which fault in each of four proxies. ``docs/proxies.md`` has them whole."""
+"""Proxy configuration lines that fix each fault; ``docs/proxies.md`` has complete examples."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What a probe has measured between itself and the server, as values.
+"""Measurements of a probe on the network path to the server, as values.
 
 The shell's probe (``wireside.probe``) and the browser's (``assets/doctor.js``) fill in the same
-ones. What could not be measured is left out.
+values. What could not be measured keeps its default.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ PROBE: Final = "/ws/doctor"
 PAGE: Final = "/_nicegui_ws/socket.io/"
 
 NO_SUCH_NAME: Final = "the name does not resolve"
-NOTHING_LISTENS: Final = "nothing listens there"
-BAD_CERTIFICATE: Final = "the certificate is not good"
-"""Why no connection was made, as ``Reply.message`` says it."""
+NOTHING_LISTENS: Final = "no server listens on this port"
+BAD_CERTIFICATE: Final = "the certificate is not valid"
+"""Reasons for a failed connection, as found in ``Reply.message``."""
 
 Prober = Literal["browser", "shell"]
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came back for a request: its status, and what shows who has answered.
+    """The response to a request: its status, and evidence of what sent it.
 
-    ``status`` is 0 where nothing came. ``message`` is the sentence of a refusal of Wireside's own
-    (``is_ours``), else the beginning of whatever came, or why nothing did.
+    ``status`` is 0 if there was no response. ``message`` is the error message if Wireside itself
+    refused (``is_ours``), otherwise the beginning of the body, or why there was no response.
     """
 
     status: int = 0
@@ -38,23 +38,23 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Upgrade:
-    """One try to open a WebSocket.
+    """One attempt to open a WebSocket.
 
-    ``reply`` is what came instead. A browser does not tell: there it is the answer to a plain
-    request for the same path.
+    ``reply`` is the response if it did not open. Browsers do not expose it; there it is the
+    response to a plain request for the same path.
     """
 
     path: str
     is_open: bool
     reply: Reply = field(default_factory=Reply)
     closed_after_ms: int | None = None
-    """Set where it opened and was closed before it could be used."""
+    """Milliseconds until it was closed, if it opened but was closed before it could be used."""
     extensions: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A question, asked as every client asks: when its pieces came, or the error instead."""
+    """The answer to a question sent like any client's: arrival times in ms, or the error."""
 
     times_ms: tuple[int, ...] = ()
     code: str = ""
@@ -63,10 +63,11 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A request as the server has seen it.
+    """A request as the server received it.
 
-    ``peer`` is who has connected (a proxy, if there is one), ``client`` who it is taken for.
-    ``headers`` are those that proxies set, in lower case.
+    ``peer`` is the address of the TCP connection (the proxy's, if there is one), ``client`` the
+    resolved client address. ``headers`` are those that proxies set, by name in lower case; ``now``
+    is the server's clock in seconds since 1970.
     """
 
     host: str
@@ -76,7 +77,7 @@ class Seen:
     peer: str = ""
     client: str = ""
     port: int = 0
-    """The peer's, as far as the server knows: the prober's own where nobody is between."""
+    """The peer's port as the server sees it: the prober's own if there is no proxy."""
     is_peer_trusted: bool = False
     headers: dict[str, str] = field(default_factory=dict)
     now: float = 0.0
@@ -85,8 +86,9 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """Pieces that the server has sent a while apart, and when they came, both in ms since the first
-    was asked for; only differences count.
+    """Send and arrival times of pieces that the server sends at intervals.
+
+    Both are in ms since their own origin; only differences are meaningful.
     """
 
     sent_ms: tuple[int, ...] = ()
@@ -97,7 +99,7 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """A WebSocket on which nobody said anything."""
+    """An idle WebSocket: requested and measured duration in seconds, and the close code."""
 
     asked_s: float
     lasted_s: float
@@ -107,12 +109,12 @@ class Silence:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """All of it. ``asked`` is the server's address as the prober knows it, without a path."""
+    """All measurements. ``asked`` is the URL that was probed, without a path."""
 
     prober: Prober
     asked: str
     origin: str = ""
-    """Of the page that the prober is, or stands for."""
+    """Origin of the page that runs the probe, or that it simulates."""
     ready: Reply = field(default_factory=Reply)
     memory_mb: float | None = None
     upgrades: tuple[Upgrade, ...] = ()
@@ -120,21 +122,21 @@ class Measured:
     seen: Seen | None = None
     socket_seen: Seen | None = None
     post: Reply | None = None
-    """A request that says its Origin."""
+    """Response to a POST request with an ``Origin`` header."""
     stream: Stream | None = None
     socket_stream: Stream | None = None
     large: Reply | None = None
-    """A request with a large body."""
+    """Response to a request with a large body."""
     silence: Silence | None = None
     skew_s: float | None = None
-    """What the server's clock says beyond the prober's."""
+    """Server's clock minus the prober's, in seconds."""
     trips_ms: tuple[float, ...] = ()
-    """On a WebSocket; of requests where none could be opened."""
+    """Round-trip times on a WebSocket, or of HTTP requests if none could be opened."""
     http: str = ""
-    """What the prober's end speaks: ``h2``, ``http/1.1``."""
+    """Protocol between the prober and the first hop: ``h2``, ``http/1.1``."""
     local_port: int = 0
-    """The prober's, of the request that ``seen`` is about; 0 where it does not know."""
+    """The prober's local port for the request in ``seen``; 0 if unknown."""
 
     def upgrade(self, path: str) -> Upgrade | None:
-        """Return what came of a try."""
+        """Return the attempt for a path, None if there was none."""
         return next((one for one in self.upgrades if one.path == path), None)

@@ -1,4 +1,4 @@
-"""What is seen from outside: log lines, figures for Prometheus, traces."""
+"""Observability: logging, Prometheus metrics, traces."""
 
 from wireside.telemetry.counts import Telemetry
 from wireside.telemetry.logs import configure_logging

@@ -1,4 +1,4 @@
-"""What the dashboard is shown, as plain values: figures, names of models, codes and ids."""
+"""The dashboard's data as plain values: figures, model names, error codes and ids."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from wireside.telemetry.history import DAYS, History, Tick
 from wireside.telemetry.steps import Step, columns, figures, merged
 
 TOP: Final = 8
-"""Models and errors that are listed."""
+"""Number of models and of errors listed."""
 
 COUNTED: Final = ("messages", "answers", "failed", "tokens")
-"""What is added up."""
+"""Counters that are summed over the period."""
 
 
 class Board:
-    """Shows administrators the history. What many watch is worked out once for all of them."""
+    """Serves the history to administrators; live updates are computed once for all listeners."""
 
     def __init__(self, history: History) -> None:
         self._history = history
@@ -27,9 +27,14 @@ class Board:
         self._unwatch: Callable[[], None] | None = None
 
     async def show(self, caller: Caller, since: float, until: float) -> dict[str, Any]:
-        """Return what happened from ``since`` to ``until`` (seconds since 1970): the series of
-        ``steps.FIGURES`` with their times ``t``, and the sums. Raises ``Forbidden``,
-        ``StoreError``.
+        """Return the period from ``since`` to ``until`` (seconds since 1970).
+
+        ``series`` maps each of ``steps.FIGURES`` to its values and ``t`` to their times; the rest
+        are the sums of the period. ``since`` is at most ``history.DAYS`` days before ``until``.
+
+        Raises:
+            Forbidden: the caller is not an administrator.
+            StoreError: the store is unavailable.
         """
         caller.require("admin")
         since = max(since, until - DAYS * 86_400)
@@ -44,9 +49,13 @@ class Board:
     def watch(
         self, caller: Caller, listener: Callable[[dict[str, Any]], object]
     ) -> Callable[[], None]:
-        """Call ``listener`` every two seconds, until what is returned is called: ``now`` has the
-        figures of the last ten seconds. When a step has ended ``series`` is its figures and
-        ``hour`` the sums of the last hour.
+        """Call ``listener`` every two seconds; return a function that stops it.
+
+        ``now`` holds the figures of the last ten seconds. When a step has ended, ``series`` holds
+        its figures and ``hour`` the sums of the last hour.
+
+        Raises:
+            Forbidden: the caller is not an administrator.
         """
         caller.require("admin")
         self._listeners.add(listener)

@@ -1,7 +1,7 @@
-"""The figures: plain numbers that grow while things happen, and are read when somebody asks.
+"""Counters and histograms: plain numbers, incremented on events and read on demand.
 
-Nothing here costs more than an addition for each piece of an answer; what is a state (open streams,
-lagging readers) is not counted at all but looked at when it is wanted (``prometheus.py``).
+The cost per piece of an answer is at most one addition. State (open streams, lagging readers) is
+not counted but sampled when it is read (``state.py``, ``prometheus.py``).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from wireside.session.counts import FrameCounts
 _log = structlog.get_logger(__name__)
 
 MODELS: Final = 20
-"""Names of models that are told apart; a client may ask for any name, and all others are one."""
+"""Distinct model names in metrics: clients may request any name, the rest count as ``OTHER``."""
 
 OTHER: Final = "other"
 
@@ -37,13 +37,13 @@ _LENGTHS: Final = (100, 300, 1000, 3000, 10_000, 30_000, 100_000, 300_000)
 _COMMIT_LENGTHS: Final = (10, 30, 100, 300, 1000, 3000, 10_000, 30_000, 100_000)
 
 BOUNDS: Final = {"first_token": _SECONDS, "speed": _SPEEDS, "loop_lag": _LAG_SECONDS}
-"""Of the histograms that the dashboard shows."""
+"""Bucket bounds of the histograms that the dashboard shows."""
 
 LAG_PERIOD_S: Final = 0.5
 
 
 class Histogram:
-    """How many values fell into each bucket; ``bounds`` are their upper ends, included."""
+    """Number of values per bucket; ``bounds`` are the inclusive upper bounds."""
 
     __slots__ = ("bounds", "counts", "total")
 
@@ -53,20 +53,20 @@ class Histogram:
         self.total = 0.0
 
     def observe(self, value: float) -> None:
-        """Count a value."""
+        """Record a value."""
         self.counts[bisect_left(self.bounds, value)] += 1
         self.total += value
 
 
 class ByModel:
-    """One histogram for each model."""
+    """One histogram per model."""
 
     def __init__(self, bounds: Sequence[float]) -> None:
         self._bounds = bounds
         self.items: dict[str, Histogram] = {}
 
     def observe(self, model: str, value: float) -> None:
-        """Count a value; ``model`` is a bounded name."""
+        """Record a value; ``model`` is a name from ``ModelNames.of``."""
         histogram = self.items.get(model)
         if histogram is None:
             histogram = self.items[model] = Histogram(self._bounds)
@@ -74,15 +74,16 @@ class ByModel:
 
 
 class ModelNames:
-    """Bounds how many names of models there are: ``OTHER`` stands for those above ``MODELS``, and
-    for names under which nothing was ever answered.
+    """Bounds the number of distinct model names in labels.
+
+    ``OTHER`` stands for names beyond the first ``MODELS``, and for names that never answered.
     """
 
     def __init__(self) -> None:
         self._known: set[str] = set()
 
     def of(self, model: str, *, has_answered: bool) -> str:
-        """Return the name to count under."""
+        """Return the label for a model name."""
         name = model[:100]
         if has_answered and len(self._known) < MODELS:
             self._known.add(name)
@@ -90,11 +91,11 @@ class ModelNames:
 
 
 class AnswerTrace(Protocol):
-    """The trace of an answer, where traces are made (``tracing.py``)."""
+    """The trace of an answer, if tracing is enabled (``tracing.py``)."""
 
     @property
     def trace_id(self) -> str:
-        """Names the trace in the log."""
+        """The trace's id, as logged."""
         ...
 
     def running(self) -> None:
@@ -108,7 +109,7 @@ class AnswerTrace(Protocol):
 
 
 class QuestionTrace(Protocol):
-    """The trace from a question on."""
+    """The trace of a question and its answer."""
 
     def in_conversation(self, conversation: str) -> None:
         """See ``QuestionWatch``."""
@@ -119,25 +120,25 @@ class QuestionTrace(Protocol):
 
 
 class Tracer(Protocol):
-    """Makes traces."""
+    """Creates traces."""
 
     def question(self, kind: str, ids: dict[str, Any]) -> QuestionTrace | None:
-        """A question has come."""
+        """A question was received."""
         ...
 
     def answer(self, stream: str, model: str, request: ModelRequest | None) -> AnswerTrace | None:
-        """An answer to the question that is being asked begins."""
+        """An answer to the current question begins."""
         ...
 
     def retried(self, code: str) -> None:
-        """The request of the answer that runs is tried again."""
+        """The provider request of the current answer is retried."""
 
     def named(self, model: str, answer: str) -> None:
-        """The provider calls its model and the answer that runs so; "" where it does not say."""
+        """The provider reported its ids of the model and the current answer; "" if unknown."""
 
 
 class NoTracer:
-    """Makes no traces."""
+    """A ``Tracer`` that does nothing."""
 
     def question(self, kind: str, ids: dict[str, Any]) -> None:
         """See ``Tracer``."""
@@ -153,9 +154,9 @@ class NoTracer:
 
 
 class Telemetry:
-    """Counts what happens (``watching.Watcher`` and the counters of sessions and guards).
+    """Counts events; implements ``watching.Watcher`` and the counters of sessions and guards.
 
-    ``line`` says it as the figures of the time since the last line.
+    ``line`` returns the figures since its previous call.
     """
 
     def __init__(
@@ -176,17 +177,17 @@ class Telemetry:
         self.connections_opened = 0
         self.refused = 0
         self.errors: Counter[str] = Counter()
-        """Told at /ws/ai-chat. ``relayed`` are those of them that an answer ended with."""
+        """Errors sent at /ws/ai-chat; ``relayed`` counts those of them that ended an answer."""
         self.relayed: Counter[str] = Counter()
         self.problems: Counter[str] = Counter()
-        """Told over HTTP."""
+        """Errors returned over HTTP."""
         self.frames = FrameCounts()
         self.questions: Counter[str] = Counter()
         self.models = ModelNames()
         self.streams: Counter[tuple[str, str]] = Counter()
         self.stream_errors: Counter[str] = Counter()
         self.examples: dict[str, str] = {}
-        """By code of an error, the id under which the log has the last one."""
+        """The id, as logged, of the last occurrence of each error code."""
         self.tokens: defaultdict[tuple[str, str], int] = defaultdict(int)
         self.first_token_s = ByModel(_SECONDS)
         self.stream_s = ByModel(_LONG_SECONDS)
@@ -206,16 +207,16 @@ class Telemetry:
     # ---- connections -------------------------------------------------------------------------
 
     def connected(self) -> None:
-        """A connection has opened."""
+        """Count an opened connection."""
         self.connections += 1
         self.connections_opened += 1
 
     def disconnected(self) -> None:
-        """A connection has closed."""
+        """Count a closed connection."""
         self.connections -= 1
 
     def error(self, code: str, *, is_of_answer: bool = False) -> None:
-        """An error was told to a client; one of an answer is told to each that reads it."""
+        """Count an error sent to a client; an answer's error is sent to each of its readers."""
         self.errors[code] += 1
         if is_of_answer:
             self.relayed[code] += 1
@@ -223,17 +224,17 @@ class Telemetry:
             self._exemplify(code, "connection")
 
     def problem(self, code: str) -> None:
-        """An error was told over HTTP."""
+        """Count an error returned over HTTP."""
         self.problems[code] += 1
         self._exemplify(code, "request")
 
     def _exemplify(self, code: str, kind: str) -> None:
         example = structlog.contextvars.get_contextvars().get(kind)
-        if example and code not in self.stream_errors:  # an answer's own name says more
+        if example and code not in self.stream_errors:  # an answer's stream id is more specific
             self.examples[code] = str(example)
 
     def refuse(self) -> None:
-        """A request was turned away at the door: Host, Origin, or too many connections."""
+        """Count a request refused for its Host or Origin, or for too many connections."""
         self.refused += 1
 
     # ---- answers -----------------------------------------------------------------------------
@@ -250,7 +251,7 @@ class Telemetry:
         return Answer(self, stream, model, self._clock, trace)
 
     def answered(self, model: str, end: End, length: int, seconds: float) -> None:
-        """An answer under a bounded name has ended."""
+        """Count a finished answer; ``model`` is a name from ``ModelNames.of``."""
         outcome = "error" if end.error is not None else end.reason or "interrupted"
         self.streams[model, outcome] += 1
         if end.error is not None:
@@ -282,16 +283,18 @@ class Telemetry:
         """See ``Watcher``."""
         self._tracer.named(model, answer)
 
-    # ---- the line, and the loop --------------------------------------------------------------
+    # ---- log line and event loop -------------------------------------------------------------
 
     @property
     def failures(self) -> Counter[str]:
-        """All that has failed, once each: answers, what was refused at /ws/ai-chat, requests."""
+        """All failures, counted once each: answers, refusals at /ws/ai-chat, HTTP requests."""
         return self.stream_errors + (self.errors - self.relayed) + self.problems
 
     def line(self, now: float) -> dict[str, Any]:
-        """Return the figures since the last call, of all doors. A message is a question;
-        ``error_rate`` is what has failed for each message, 1 at most.
+        """Return the figures since the last call, for WebSockets, pages and HTTP together.
+
+        A message is a question; ``error_rate`` is failures per message, at most 1. ``now`` is in
+        monotonic seconds.
         """
         seconds = max(now - self._since, 1e-9)
         messages = self.questions.total() - self._messages_before
@@ -316,13 +319,13 @@ class Telemetry:
         }
 
     async def run(self) -> None:
-        """Log a line every ``interval_s``, for ever."""
+        """Log a line every ``interval_s`` seconds until cancelled."""
         while True:
             await asyncio.sleep(self._interval_s)
             _log.info("server_metrics", **self.line(self._clock()))
 
     async def watch_loop(self) -> None:
-        """Measure, for ever, how late the event loop wakes who asked to be woken."""
+        """Measure the event loop's lag (how late a sleeping task resumes) until cancelled."""
         while True:
             due = self._clock() + LAG_PERIOD_S
             await asyncio.sleep(LAG_PERIOD_S)
@@ -330,8 +333,10 @@ class Telemetry:
 
 
 class Question:
-    """Implements ``QuestionWatch``: what it leads to is logged under the ids of who asked, also
-    when it had to wait and somebody else's answer came before.
+    """Implements ``QuestionWatch``; binds the request's log ids while the question is processed.
+
+    The ids are restored explicitly because a queued question may be started by the task of another
+    client's answer.
     """
 
     def __init__(self, ids: dict[str, Any], trace: QuestionTrace | None) -> None:
@@ -405,7 +410,7 @@ class Answer:
 
 
 def error_codes() -> list[str]:
-    """Return the codes of the error tree."""
+    """Return the codes of all error classes, sorted."""
     found: set[str] = set()
     kinds: list[type[WiresideError]] = [WiresideError]
     while kinds:

@@ -1,4 +1,4 @@
-"""The figures over time: the last hour in memory, thirty days in the store, for the dashboard."""
+"""Time series for the dashboard: the last hour in memory, thirty days in the store."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ from wireside.telemetry.steps import Step, merged, thinned
 _log = structlog.get_logger(__name__)
 
 TICK_S: Final = 2.0
-"""Between two looks; those who watch are told of each."""
+"""Sampling interval, in seconds; listeners are called on each sample."""
 
 FINE_S: Final = 10
-"""Length of a step of the last hour, which is in memory only."""
+"""Length of a step of the last hour, in seconds; these are kept in memory only."""
 
 MINUTE_S: Final = 60
 HOUR_S: Final = 3600
 DAYS: Final = 30
-"""For how long steps of a minute, and of an hour, are kept."""
+"""Retention of minute and hour steps, in days."""
 
 MOST_POINTS: Final = 240
-"""Steps that one chart is given."""
+"""Maximum number of steps in one chart."""
 
 WAITING: Final = 24 * 60
-"""Minutes that wait while the store takes nothing; the oldest go first."""
+"""Steps buffered while the store is unavailable; beyond it the oldest are dropped."""
 
 
 @dataclass(slots=True)
 class _Totals:
-    """All that was ever counted, at one time."""
+    """All cumulative counters at one point in time."""
 
     at: float
     clock: float
@@ -53,14 +53,14 @@ class _Totals:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """One look: the figures of the last ten seconds, and the step that has ended, if one has."""
+    """One sample: the figures of the last ten seconds, and the step that ended, if any."""
 
     now: Step
     ended: Step | None
 
 
 class History:
-    """Looks at the figures every two seconds; ``look`` says what is the case."""
+    """Samples the counters every two seconds; ``look`` returns the current state."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class History:
         self._cpu = cpu_clock
         self._fine: deque[Step] = deque(maxlen=HOUR_S // FINE_S)
         self._earlier: list[Step] = []
-        """Minutes of the last hour that an earlier process has kept."""
+        """Minute steps of the last hour that an earlier process has stored."""
         self._minutes: dict[int, Step] = {}
         self._unsaved: dict[tuple[int, int], Step] = {}
         self._listeners: set[Callable[[Tick], object]] = set()
@@ -87,27 +87,27 @@ class History:
         self._peaks: dict[str, float] = {}
         self._forgot_at = -inf
         self._minute: int | None = None
-        """The one that runs."""
+        """Start of the current minute, in seconds since 1970."""
 
     def watch(self, listener: Callable[[Tick], object]) -> Callable[[], None]:
-        """Call ``listener`` at each look until what is returned is called."""
+        """Call ``listener`` on each sample; return a function that stops it."""
         self._listeners.add(listener)
         return lambda: self._listeners.discard(listener)
 
     async def open(self) -> None:
-        """Take up what the process before has kept of the last hour."""
+        """Load the steps of the last hour that an earlier process has stored."""
         now = self._now()
         since = int(min(now - HOUR_S, now // HOUR_S * HOUR_S))
         try:
             for kept in await self._store.steps(MINUTE_S, since, int(now) + 1):
                 step = self._minutes[kept.at] = _step_of(kept)
-                is_cut = step.at <= now < step.end  # what is left of it is this process's
+                is_cut = step.at <= now < step.end  # this process records the rest of it
                 self._earlier.append(merged([step], step.at, now - step.at) if is_cut else step)
         except StoreError:
             _log.warning("figures_not_read", exc_info=True)
 
     async def run(self) -> None:
-        """Look, tell, keep; for ever."""
+        """Sample, notify listeners and store steps, until cancelled."""
         while True:
             await asyncio.sleep(TICK_S)
             self.tick()
@@ -116,7 +116,7 @@ class History:
             await self._forget()
 
     def tick(self) -> None:
-        """Look once."""
+        """Take one sample."""
         state = self._look()
         totals = self._totals(state)
         peaks = _peaks(state)
@@ -137,13 +137,13 @@ class History:
                 listener(Tick(now, ended))
 
     async def aclose(self) -> None:
-        """Keep the minute that runs as well."""
+        """Store the remaining steps, the unfinished minute included."""
         if self._minute is not None:
             self._to_keep(self._minute)
         await self.save()
 
     async def save(self) -> None:
-        """Keep what is not kept yet; what the store does not take waits."""
+        """Store the unsaved steps; they stay buffered if the store is unavailable."""
         steps = dict(self._unsaved)
         try:
             await self._store.keep(
@@ -158,8 +158,10 @@ class History:
                 del self._unsaved[key]
 
     async def between(self, since: float, until: float) -> list[Step]:
-        """Return the steps of a time, in seconds since 1970, at most ``MOST_POINTS``. Raises
-        ``StoreError``.
+        """Return at most ``MOST_POINTS`` steps of a period given in seconds since 1970.
+
+        Raises:
+            StoreError: the store is unavailable.
         """
         now = self._now()
         if since >= now - HOUR_S - FINE_S:
@@ -174,7 +176,7 @@ class History:
         return thinned([steps[at] for at in sorted(steps)], MOST_POINTS)
 
     def _not_kept(self, seconds: int) -> Iterator[tuple[int, Step]]:
-        """Yield the steps that the store does not have: that wait for it, and the one that runs."""
+        """Yield the steps missing in the store: the unsaved ones and the unfinished one."""
         for (length, at), step in self._unsaved.items():
             if length == seconds:
                 yield at, step
@@ -184,13 +186,13 @@ class History:
             yield at, merged([self._of(seconds, at)], at, so_far)
 
     def last_hour(self) -> list[Step]:
-        """Return the steps of the last hour, those of an earlier process included."""
+        """Return the steps of the last hour, including those of an earlier process."""
         since = self._now() - HOUR_S
         self._earlier = [step for step in self._earlier if step.end > since]
         return [*self._earlier, *(step for step in self._fine if step.end > since)]
 
     def _keep(self, fine: Step) -> None:
-        """Add a fine step to memory and to its minute; a minute that is over is to be kept."""
+        """Add a fine step to memory and to its minute; queue a finished minute for the store."""
         self._fine.append(fine)
         minute = int(fine.at // MINUTE_S * MINUTE_S)
         known = self._minutes.get(minute)
@@ -208,7 +210,7 @@ class History:
         self._unsaved[HOUR_S, hour] = self._of(HOUR_S, hour)
 
     def _of(self, seconds: int, begin: int) -> Step:
-        """Return the minute, or what there is of the hour, that begins then."""
+        """Return the step of ``seconds`` starting at ``begin``, merged from minutes in memory."""
         inside = [step for at, step in self._minutes.items() if begin <= at < begin + seconds]
         return merged(inside, begin, seconds)
 

@@ -1,11 +1,11 @@
-"""Log lines: JSON, or text for people.
+"""Logging: JSON lines, or text for reading in a terminal.
 
-Nothing that a user or a model wrote is logged, nor a query string, nor a key: what looks like one
-is masked, wherever in an event it stands. Of an error that nobody has foreseen the place is logged
-and its class; its words only where they are a programmer's or the system's, because errors like
-``ValueError`` and ``KeyError`` quote what they were given. The libraries behind the page quote in
-their lines, too, so that only the place in them is logged. Control characters are escaped, so that
-no value can begin a line of its own.
+User and model text, query strings and keys are never logged; values that look like keys are masked
+anywhere in an event. For an unexpected exception, the class and traceback are logged; its message
+only if the class is one whose messages come from code or the operating system, because exceptions
+such as ``ValueError`` and ``KeyError`` quote their input. NiceGUI and Socket.IO quote input in
+their log lines, so only the source location of these is logged. Control characters are escaped, so
+that a value can't start a new line.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _PLAIN_SPOKEN: Final = (
     RuntimeError,
     TypeError,
 )
-"""Classes of errors whose words are a programmer's or the system's; others quote values."""
+"""Exceptions whose messages come from code or the operating system; others quote values."""
 
 _QUIET: Final = (
     "uvicorn",
@@ -55,7 +55,7 @@ _QUIET: Final = (
 
 
 _QUOTING: Final = ("nicegui", "socketio", "engineio")
-"""Libraries whose lines have addresses with all that they hold, ids and names out of frames."""
+"""Libraries whose log lines contain full URLs, and ids and names taken from frames."""
 
 
 def configure_logging(
@@ -64,7 +64,7 @@ def configure_logging(
     *,
     stream: TextIO | None = None,
 ) -> None:
-    """Send all log lines, ours and those of libraries, to ``stream`` (stderr) in one form."""
+    """Configure logging of Wireside and its libraries to ``stream`` (default: stderr)."""
     render: Processor = structlog.processors.JSONRenderer() if log_format == "json" else render_text
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(
@@ -85,8 +85,8 @@ def configure_logging(
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
     for name in ("socketio.server", "engineio.server"):
         own = logging.getLogger(name)
-        own.handlers.clear()  # they write by themselves, in a form of their own
-        own.setLevel(max(logging.ERROR, root.level))  # and find by this that it is done
+        own.handlers.clear()  # they install handlers with their own format
+        own.setLevel(max(logging.ERROR, root.level))  # a set level keeps them from doing so again
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -118,19 +118,19 @@ def _name_the_place(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
 
 
 def _drop_colours(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    event.pop("color_message", None)  # uvicorn says each of its lines twice
+    event.pop("color_message", None)  # uvicorn adds each message a second time, coloured
     return event
 
 
 def show_failure(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Put the traceback into ``exception``, without words that may be somebody's."""
+    """Put the traceback into ``exception``, without messages that may quote user data."""
     error = _error_in(event.pop("exc_info", None))
     if error is None:
         return event
     quoted = [words for each in _chain(error) if not _is_plain(each) and (words := str(each))]
     for name, value in event.items():
         if isinstance(value, str) and any(words in value for words in quoted):
-            event[name] = _MASK  # some log an error's words as their own
+            event[name] = _MASK  # libraries may repeat the message in the event
     event["exception"] = "\n".join(_lines_of(error))
     return event
 
@@ -148,7 +148,7 @@ def _error_in(exc_info: Any) -> BaseException | None:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Return an error and all that has led to it, the last one first."""
+    """Yield an exception, then its causes, contexts and grouped exceptions."""
     seen: set[int] = set()
     waiting = [error]
     while waiting:
@@ -181,7 +181,7 @@ def _is_plain(error: BaseException) -> bool:
 
 
 def hide_secrets(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Mask values with a telling name, and keys inside of any text."""
+    """Mask the values of fields with sensitive names, and keys inside any text."""
     return _hidden_items(event)
 
 
@@ -207,7 +207,7 @@ def _hidden(value: Any) -> Any:
 
 
 def render_text(_: WrappedLogger, __: str, event: EventDict) -> str:
-    """Render ``time LEVEL logger: event name=value``, a traceback indented below it."""
+    """Render ``time LEVEL logger: event name=value``, with an indented traceback below."""
     when = event.pop("timestamp", "")
     level = str(event.pop("level", "info")).upper()
     name = event.pop("logger", "")
@@ -228,7 +228,7 @@ def _value(value: Any) -> str:
 
 
 def _printable(text: str) -> str:
-    """Escape what is not printable: line ends, terminal codes, text direction marks."""
+    """Escape unprintable characters: line ends, terminal codes, text direction marks."""
     if text.isprintable():
         return text
     return "".join(

@@ -1,8 +1,7 @@
-"""The figures as Prometheus reads them, at ``/metrics``.
+"""Prometheus metrics, served at ``/metrics``.
 
-``METRICS`` is the whole list, and docs/operations.md its description; a test holds them together.
-A registry of prometheus-client's own writes the text: nothing of the package is loaded, or costs
-anything, before somebody asks.
+``METRICS`` is the complete list; docs/operations.md documents it, and a test keeps both equal. A
+separate prometheus-client registry renders the text; the package is imported on the first scrape.
 """
 
 from __future__ import annotations
@@ -28,14 +27,14 @@ FRAMES_OUT = ("chunk", "done", "error", "pong", "reasoning", "resumed", "start",
 QUESTIONS = ("again", "ask", "turn")
 
 Values = Mapping[Any, float]
-"""By a tuple of strings, one for each label."""
+"""Values by a tuple of strings, one per label."""
 
 Histograms = Mapping[Any, Histogram]
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One metric: ``read`` gives its values, by their labels."""
+    """One metric; ``read`` returns its values by label values."""
 
     name: str
     kind: Kind
@@ -50,7 +49,7 @@ def _one(value: float) -> Values:
 
 
 def _codes(counts: Mapping[str, int]) -> dict[tuple[str, ...], float]:
-    """All codes of the tree, so that one that never came is 0 and not missing."""
+    """Return counts of all error codes: a code that never occurred is 0 instead of missing."""
     values: dict[tuple[str, ...], float] = dict.fromkeys(((code,) for code in error_codes()), 0)
     for code, count in counts.items():
         values[(code if (code,) in values else OTHER,)] = count
@@ -104,157 +103,157 @@ METRICS: tuple[Metric, ...] = (
     ),
     Metric(
         "wireside_raw_connections_total", "counter", "", (),
-        "Connections that were opened at /ws/ai-chat.",
+        "Connections opened at /ws/ai-chat.",
         lambda s: _one(s.telemetry.connections_opened),
     ),
     Metric(
         "wireside_refused_requests_total", "counter", "", (),
-        "Requests turned away at the door: Host, Origin, too many connections of one address.",
+        "Requests refused for their Host or Origin, or for too many connections of one address.",
         lambda s: _one(s.telemetry.refused),
     ),
     Metric(
         "wireside_frames_total", "counter", "", ("direction", "type"),
-        "Frames at /ws/ai-chat; `refused` and `binary` are none of the protocol.",
+        "Frames at /ws/ai-chat; `refused` and `binary` are not part of the protocol.",
         _frames,
     ),
     Metric(
         "wireside_messages_total", "counter", "", ("type",),
-        "Questions: `turn` in a conversation, `again` for retries and continuations, `ask` others.",
+        "Questions: `turn` in conversations, `again` for retries and continuations, else `ask`.",
         lambda s: {(kind,): s.telemetry.questions[kind] for kind in QUESTIONS},
     ),
     Metric(
         "wireside_errors_total", "counter", "", ("door", "code"),
-        "Errors told to clients, at /ws/ai-chat (`raw`) and by REST routes (`http`).",
+        "Errors sent to clients, at /ws/ai-chat (`raw`) and by REST routes (`http`).",
         _errors,
     ),
     Metric(
         "wireside_chunk_characters", "histogram", "characters", (),
-        "Characters of one chunk frame: how much a reader was sent at once.",
+        "Characters of one chunk frame: the text sent to a reader at once.",
         _chunk_sizes,
     ),
     # ---- answers
     Metric(
         "wireside_open_streams", "gauge", "", (),
-        "Answers that are being made.",
+        "Answers in progress.",
         lambda s: _one(s.open_streams),
     ),
     Metric(
         "wireside_streams_total", "counter", "", ("model", "outcome"),
-        "Answers that have ended, by how: a reason of the protocol, or `error`.",
+        "Finished answers by outcome: a reason of the protocol, or `error`.",
         lambda s: dict(s.telemetry.streams),
     ),
     Metric(
         "wireside_stream_errors_total", "counter", "", ("code",),
-        "Answers that ended with an error, whoever read them.",
+        "Answers that ended with an error, counted once for all readers.",
         lambda s: _codes(s.telemetry.stream_errors),
     ),
     Metric(
         "wireside_time_to_first_token_seconds", "histogram", "seconds", ("model",),
-        "From the start of an answer to the first piece that the model said.",
+        "Time from the start of an answer to the model's first piece.",
         lambda s: _of_models(s.telemetry.first_token_s.items),
     ),
     Metric(
         "wireside_tokens_per_second", "histogram", "tokens per second", ("model",),
-        "Speed of an answer after its first token, where the model tells its usage.",
+        "Speed of an answer after its first token, if the model reports its usage.",
         lambda s: _of_models(s.telemetry.speed.items),
     ),
     Metric(
         "wireside_tokens_total", "counter", "tokens", ("model", "direction"),
-        "Tokens that models were given (`input`) and said (`output`), where they tell.",
+        "Tokens sent to models (`input`) and generated (`output`), if the model reports them.",
         lambda s: dict(s.telemetry.tokens),
     ),
     Metric(
         "wireside_stream_duration_seconds", "histogram", "seconds", ("model",),
-        "From the start of an answer to its end.",
+        "Time from the start of an answer to its end.",
         lambda s: _of_models(s.telemetry.stream_s.items),
     ),
     Metric(
         "wireside_stream_length_characters", "histogram", "characters", (),
-        "Length of an answer as offsets count it, reasoning and tool calls included.",
+        "Length of an answer as counted by offsets, including reasoning and tool calls.",
         lambda s: {(): s.telemetry.stream_length},
     ),
     Metric(
         "wireside_kept_streams", "gauge", "", (),
-        "Finished answers that are kept in memory for resume.",
+        "Finished answers kept in memory for resume.",
         lambda s: _one(s.kept_streams),
     ),
     Metric(
         "wireside_kept_characters", "gauge", "characters", (),
-        "Characters of finished answers that are kept in memory for resume.",
+        "Characters of finished answers kept in memory for resume.",
         lambda s: _one(s.kept_chars),
     ),
     # ---- readers
     Metric(
         "wireside_readers", "gauge", "", (),
-        "Readers that follow an answer: sockets and pages.",
+        "Readers that follow an answer: WebSockets and pages.",
         lambda s: _one(len(s.lags)),
     ),
     Metric(
         "wireside_reader_lag_characters", "gauge", "characters", (),
-        "How far the slowest reader is behind its answer.",
+        "Lag of the slowest reader behind its answer.",
         lambda s: _one(max(s.lags, default=0)),
     ),
     Metric(
         "wireside_reader_backlog_characters", "gauge", "characters", (),
-        "How far all readers are behind, together.",
+        "Sum of the lags of all readers.",
         lambda s: _one(sum(s.lags)),
     ),
     # ---- the store
     Metric(
         "wireside_commit_duration_seconds", "histogram", "seconds", (),
-        "Time of one group commit of what running answers have said.",
+        "Duration of one group commit of running answers.",
         lambda s: {(): s.telemetry.commit_s},
     ),
     Metric(
         "wireside_commit_characters", "histogram", "characters", (),
-        "Characters that one group commit has written.",
+        "Characters written by one group commit.",
         lambda s: {(): s.telemetry.commit_length},
     ),
     Metric(
         "wireside_commit_failures_total", "counter", "", (),
-        "Times that the store did not take what there was.",
+        "Failed commits to the store.",
         lambda s: _one(s.telemetry.commit_failures),
     ),
     Metric(
         "wireside_commit_backlog_streams", "gauge", "", (),
-        "Answers of which the store does not have all.",
+        "Answers with text that is not committed yet.",
         lambda s: _one(s.backlog.streams),
     ),
     Metric(
         "wireside_commit_backlog_characters", "gauge", "characters", (),
-        "Characters that the store does not have yet.",
+        "Characters that are not committed yet.",
         lambda s: _one(s.backlog.length),
     ),
     Metric(
         "wireside_commit_backlog_writes", "gauge", "", (),
-        "Other writes that wait for a store that fails.",
+        "Other writes that are queued while the store fails.",
         lambda s: _one(s.backlog.writes),
     ),
     Metric(
         "wireside_commit_behind_seconds", "gauge", "seconds", (),
-        "For how long people are shown what the store does not have; 0 while it keeps up.",
+        "How long uncommitted text has been shown; 0 while the store keeps up.",
         lambda s: _one(s.backlog.behind_s),
     ),
     # ---- the provider
     Metric(
         "wireside_provider_errors_total", "counter", "", ("code",),
-        "Requests for an answer that failed at the model service, each try counted.",
+        "Failed requests for an answer at the model service, each attempt counted.",
         lambda s: _codes(s.telemetry.provider_errors),
     ),
     Metric(
         "wireside_provider_retries_total", "counter", "", ("code",),
-        "Requests for an answer that were tried again, by what had failed.",
+        "Retried requests for an answer, by the error that caused the retry.",
         lambda s: _codes(s.telemetry.provider_retries),
     ),
     # ---- the process
     Metric(
         "wireside_event_loop_tasks", "gauge", "", (),
-        "Tasks of the event loop; where nobody is there they stay the same for days.",
+        "Tasks of the event loop; constant for days on an idle server.",
         lambda s: _one(_tasks()),
     ),
     Metric(
         "wireside_event_loop_lag_seconds", "histogram", "seconds", (),
-        "How late the event loop wakes who asked to be woken, looked at twice a second.",
+        "Lag of the event loop, sampled twice a second.",
         lambda s: {(): s.telemetry.loop_lag_s},
     ),
     Metric(
@@ -271,15 +270,15 @@ METRICS: tuple[Metric, ...] = (
 
 
 class Exposition:
-    """Writes the text for whoever asks; ``look`` says what is the case now."""
+    """Renders the exposition text; ``look`` returns the current state."""
 
     def __init__(self, look: Callable[[], State]) -> None:
         self._look = look
         self._registry: CollectorRegistry | None = None
 
     async def render(self, accept: str) -> tuple[bytes, str]:
-        """Return the text in the form that ``accept`` asks for, and its content type."""
-        if self._registry is None:  # 80 ms of imports: not in the loop's thread
+        """Return the text in the format that ``accept`` negotiates, and its content type."""
+        if self._registry is None:  # imports take 80 ms: run them in a thread
             self._registry = await asyncio.to_thread(self._make_registry)
         from prometheus_client.exposition import choose_encoder
 
@@ -287,7 +286,7 @@ class Exposition:
         return encode(self._registry), content_type
 
     def collect(self) -> Iterator[Family]:
-        """Called by the registry: return all that is ours."""
+        """Return the families of ``METRICS``; called by the registry."""
         state = self._look()
         return (_family(metric, state) for metric in METRICS)
 
@@ -302,7 +301,7 @@ class Exposition:
 
 
 class _Ours:
-    """What the registry knows of ``Exposition``; ``describe`` keeps it from looking at once."""
+    """Collector for the registry; ``describe`` avoids a collection at registration."""
 
     def __init__(self, exposition: Exposition) -> None:
         self._exposition = exposition

@@ -1,4 +1,4 @@
-"""What is the case now, beside what was counted: looked at when somebody asks."""
+"""Gauges, sampled when they are read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from wireside.telemetry.counts import Telemetry
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Gauges; ``lags`` in characters, of each reader."""
+    """Current gauges and the counters; ``lags`` holds each reader's lag in characters."""
 
     telemetry: Telemetry
     open_pages: int = 0

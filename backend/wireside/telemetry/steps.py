@@ -1,4 +1,4 @@
-"""What happened in a stretch of time, as figures that can be added up: pure."""
+"""Figures of a time interval that can be merged; pure functions and values."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from math import inf
 from typing import Any, Final
 
 MOST_NAMES: Final = 30
-"""Models and codes that one step tells apart; the rarest go first."""
+"""Models and error codes kept per step; the least frequent are dropped."""
 
 _ID_CHARS: Final = 64
 
 Buckets = Counter[float]
-"""How many values there were, by the upper bound of their bucket; ``inf`` for the last."""
+"""Number of values by the upper bound of their bucket; ``inf`` for the last."""
 
 
 @dataclass(slots=True)
 class Step:
-    """The figures of ``seconds`` from ``at`` on (since 1970).
+    """The figures of an interval: ``seconds`` long, starting at ``at`` (seconds since 1970).
 
-    ``counts`` are sums, ``peaks`` the greatest of what was looked at, ``spread`` histograms.
-    ``examples`` has, for a code, the id of an answer or request that ended with it.
+    ``counts`` holds sums, ``peaks`` the maxima of sampled gauges, ``spread`` histograms.
+    ``examples`` maps an error code to the id of an answer or request that failed with it.
     """
 
     at: float
@@ -39,19 +39,19 @@ class Step:
 
     @property
     def end(self) -> float:
-        """Seconds since 1970."""
+        """End of the interval, in seconds since 1970."""
         return self.at + self.seconds
 
     def rate(self, name: str) -> float:
-        """Return a count by the second."""
+        """Return a count per second."""
         return self.counts[name] / self.seconds if self.seconds > 0 else 0.0
 
     def share(self, part: str, whole: str) -> float | None:
-        """Return one count as a part of another; None where there is no whole."""
+        """Return the ratio of two counts, None if ``whole`` is zero."""
         return self.counts[part] / self.counts[whole] if self.counts[whole] else None
 
     def to_json(self) -> str:
-        """Return it as text, without its time."""
+        """Return the figures as JSON, without ``at`` and ``seconds``."""
         return json.dumps(
             {
                 "counts": self.counts,
@@ -70,7 +70,7 @@ class Step:
 
     @staticmethod
     def from_json(at: float, seconds: float, text: str) -> Step:
-        """Return what ``to_json`` wrote."""
+        """Parse the output of ``to_json``."""
         kept: dict[str, Any] = json.loads(text)
         step = Step(at, seconds, Counter(kept["counts"]), kept["peaks"])
         for name, buckets in kept["spread"].items():
@@ -82,7 +82,7 @@ class Step:
 
 
 def merged(steps: Iterable[Step], at: float, seconds: float) -> Step:
-    """Return one step for all of them, as that of the given time."""
+    """Merge steps into one with the given start and length."""
     whole = Step(at, seconds)
     for step in steps:
         whole.counts.update(step.counts)
@@ -97,8 +97,10 @@ def merged(steps: Iterable[Step], at: float, seconds: float) -> Step:
 
 
 def thinned(steps: Sequence[Step], most: int) -> list[Step]:
-    """Return at most ``most`` steps, each for those of an equal part of the whole time. It ends
-    with the last of them, and is as long as they are together, so that a gap counts for nothing.
+    """Return at most ``most`` steps, each merged from the steps of an equal part of the period.
+
+    A merged step ends with its last one and is as long as all of them together, so that gaps do
+    not lower its rates.
     """
     if len(steps) <= most:
         return list(steps)
@@ -114,8 +116,10 @@ def _joined(steps: Sequence[Step]) -> Step:
 
 
 def percentile(buckets: Mapping[float, int], part: float, bounds: Sequence[float]) -> float | None:
-    """Return the value that ``part`` (0 to 1) of all do not exceed, taken to lie evenly in their
-    bucket of ``bounds``; the last bound for what lies beyond. None where there are no values.
+    """Return the value that a fraction ``part`` (0 to 1) of all values do not exceed.
+
+    Interpolates linearly within a bucket of ``bounds``; values beyond the last bound count as that
+    bound. None if there are no values.
     """
     wanted = part * sum(buckets.values())
     if not wanted:
@@ -136,8 +140,9 @@ def percentile(buckets: Mapping[float, int], part: float, bounds: Sequence[float
 def columns(
     steps: Sequence[Step], bounds: Mapping[str, Sequence[float]]
 ) -> dict[str, list[float | None]]:
-    """Return the series that charts draw, by their name; ``t`` is the end of each step in
-    milliseconds since 1970. A stretch without figures is a gap: a row of None.
+    """Return the chart series by name; ``t`` is the end of each step in ms since 1970.
+
+    A period without steps becomes one row of None, which charts draw as a gap.
     """
     rows: list[Step | float] = []
     for before, step in pairwise([None, *steps]):
@@ -159,13 +164,16 @@ FIGURES: Final = (
     "messages", "error_rate", "first_p50", "first_p95", "speed", "tokens", "streams",
     "raw", "pages", "loop_p99", "behind", "memory", "cpu",
 )  # fmt: skip
-"""Messages a second; failed answers of all, in percent; seconds to the first token; tokens a second
-of one answer (p50) and of all; open at most: answers, sockets, pages; lag of the event loop in ms;
-of the store in s; MiB; percent of a core."""
+"""The charted figures, in this order.
+
+Messages per second; failed answers in percent; seconds to the first token (p50, p95); tokens per
+second of one answer (p50) and of all; peak numbers of open answers, sockets and pages; event loop
+lag in ms (p99); delay of commits in s; memory in MiB; CPU in percent of a core.
+"""
 
 
 def figures(step: Step, bounds: Mapping[str, Sequence[float]]) -> dict[str, float | None]:
-    """Return ``FIGURES`` of one step; None where there is nothing to say."""
+    """Return ``FIGURES`` of one step; None for figures without data."""
 
     def part(name: str, of: float) -> float | None:
         return percentile(step.spread[name], of, bounds[name]) if name in step.spread else None

@@ -1,14 +1,14 @@
-"""Traces by OpenTelemetry: one for each question, from the moment it came to its last token.
+"""OpenTelemetry traces: one per question, from its receipt to the last token of the answer.
 
 ::
 
-    question                    it has come; a turn may have to wait before it goes on
-    ├── context                 which model, and what it is to be given
+    question                    received; a turn may be queued before it continues
+    ├── context                 choice of the model, collection of the messages
     └── chat MODEL              the request to the provider; events: retry, first_token
 
-Names and attributes are those of the conventions for generative AI. Where spans go is said by the
-``OTEL_*`` variables, which the SDK reads by itself. What people and models wrote is in no span,
-unless ``has_content``. Nothing here is the SDK's global state: two servers may have two tracers.
+Names and attributes follow the semantic conventions for generative AI. The SDK reads the
+destination of spans from the ``OTEL_*`` variables. User and model text is in no span unless
+``has_content`` is set. The SDK's global state is not used: two servers may have two tracers.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
 LAST_SPANS_S: Final = 1.0
-"""How long the stop waits for spans that are not sent yet."""
+"""Maximum time that shutdown waits for unsent spans, in seconds."""
 
 NOT_INSTALLED: Final = (
     "WIRESIDE_OTEL is set, but OpenTelemetry is not installed. Install Wireside with the extra"
@@ -49,13 +49,17 @@ _IDS: Final = {
     "request": "wireside.request",
     "user": "user.id",
 }
-"""Ids of log lines, and the attributes that tell them in a trace."""
+"""Maps ids of log lines to span attributes."""
 
 
 class Tracing:
-    """Implements ``counts.Tracer``. Raises ``NotConfigured`` where the packages are missing.
+    """Implements ``counts.Tracer`` with OpenTelemetry.
 
-    ``provider`` and ``base_url`` tell who answers; ``exporter`` stands in for the one of OTLP.
+    ``provider`` and ``base_url`` identify the provider in spans; ``exporter`` replaces the OTLP
+    exporter.
+
+    Raises:
+        NotConfigured: the OpenTelemetry packages are not installed.
     """
 
     def __init__(
@@ -105,15 +109,15 @@ class Tracing:
             running.named(model, answer)
 
     async def aclose(self) -> None:
-        """Send what is left, for a moment; a collector that is gone holds up nobody."""
-        # a thread of its own: the interpreter's end would wait for one of the pool
+        """Send the remaining spans; an unreachable collector delays it by ``LAST_SPANS_S``."""
+        # a daemon thread: the interpreter's exit would wait for a thread of the pool
         thread = threading.Thread(target=self._spans.shutdown, daemon=True)
         thread.start()
         await asyncio.to_thread(thread.join, LAST_SPANS_S)
 
 
 class QuestionTrace:
-    """The root of a trace. One that nothing came of is never sent."""
+    """The root span of a trace. A question without an answer or error is never exported."""
 
     def __init__(self, tracing: Tracing, kind: str, ids: dict[str, Any]) -> None:
         from opentelemetry.context import Context
@@ -133,7 +137,7 @@ class QuestionTrace:
 
     @property
     def context(self) -> Context:
-        """The context whose spans are children of this one."""
+        """The context for child spans of this span."""
         from opentelemetry.context import Context
         from opentelemetry.trace import set_span_in_context
 
@@ -160,7 +164,7 @@ class QuestionTrace:
             _asked.reset(token)
 
     def answered(self) -> None:
-        """The answer begins."""
+        """End the ``context`` span: the answer begins."""
         self.is_answered = True
         self._gathered(None)
 
@@ -172,7 +176,7 @@ class QuestionTrace:
 
 
 class AnswerTrace:
-    """The request to the provider; its end is that of the question."""
+    """The span of the provider request; ending it ends the question's span."""
 
     def __init__(
         self,
@@ -221,11 +225,11 @@ class AnswerTrace:
         self._span.add_event("first_token")
 
     def retried(self, code: str) -> None:
-        """The provider is asked once more."""
+        """Add a retry event."""
         self._span.add_event("retry", {"error.type": code})
 
     def named(self, model: str, answer: str) -> None:
-        """The provider calls its model and the answer so; a title that follows is another one."""
+        """Set the provider's model and response id; ignored after the end (a title request)."""
         if self._span.is_recording():
             for name, value in (("model", model), ("id", answer)):
                 if value:
@@ -249,7 +253,7 @@ class AnswerTrace:
 
 
 def _fail(span: Span, code: str | None) -> None:
-    """Mark a span as failed; no words, only the code: sentences may repeat what a client sent."""
+    """Mark a span as failed by code only: messages may repeat client input."""
     if code is None:
         return
     from opentelemetry.trace import StatusCode

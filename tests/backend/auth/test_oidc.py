@@ -635,7 +635,7 @@ def test_nobody_comes_in_by_a_password_or_a_link(chat: Chat, visitor: Visitor) -
         visitor.http.post(f"{chat.url}/join", data={"link": "x", **form}),
     ):
         assert response.status_code == 404
-        assert "signed in elsewhere" in response.text
+        assert "Sign-in is external" in response.text
         assert visitor.me() is None
 
 

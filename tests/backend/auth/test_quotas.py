@@ -62,7 +62,7 @@ class TestLimiter:
 
 @pytest.mark.parametrize("url", ["me:hush@redis", "reddis://me:hush@redis", "redis://me:hush@a:b"])
 def test_an_address_that_is_none_is_told_without_its_password(url: str, clock: HandClock) -> None:
-    with pytest.raises(NotConfigured, match="WIRESIDE_REDIS_URL is no address") as told:
+    with pytest.raises(NotConfigured, match="WIRESIDE_REDIS_URL is not a Redis URL") as told:
         RedisLimiter(url, clock)
     assert "hush" not in str(told.value)
     assert told.value.__suppress_context__
@@ -143,7 +143,7 @@ async def test_answers_at_once_are_told_by_what_leaves_the_fewest(clock: HandClo
     assert (left.streams_left, left.streams_limit) == (2, 2)
     limited.occupy(with_key)
     limited.occupy(with_key)
-    with pytest.raises(TooMany, match="2 of your answers"):
+    with pytest.raises(TooMany, match="limit of 2 concurrent"):
         limited.occupy(with_key)
     assert (await limited.allowance(ADA)).streams_left == 1
     free()

@@ -82,7 +82,7 @@ async def test_eight_that_come_together_find_two_places(
     for call in (await provider.call(0), await provider.call(1)):
         call.say("Hello")
     assert await left(chat) == 0
-    with pytest.raises(TooMany, match="2 of your answers"):
+    with pytest.raises(TooMany, match="limit of 2 concurrent"):
         await ask(chat)
     provider.calls[0].finish()
     async with asyncio.timeout(10):

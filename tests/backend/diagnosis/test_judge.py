@@ -275,9 +275,9 @@ def test_clocks_and_slow_networks_are_warnings() -> None:
 
 
 def test_round_trips_of_requests_are_told_as_such() -> None:
-    assert "by requests" not in found(WELL, "Round trip").seen
+    assert "by HTTP" not in found(WELL, "Round trip").seen
     finding = found(replace(WELL, socket_seen=None), "Round trip")
-    assert (finding.state, finding.seen) == ("ok", "9.0 ms at best, 10.0 ms mostly, by requests")
+    assert (finding.state, finding.seen) == ("ok", "9.0 ms minimum, 10.0 ms median, by HTTP")
 
 
 def test_what_is_advised_against_much_memory_changes_something() -> None:

@@ -759,7 +759,7 @@ class TestMoving:
             timeout=50,
         )
         assert (done.returncode, done.stderr.splitlines()[-1].strip()) == (0, "100 %"), done.stderr
-        assert "counts and hashes are the same on both sides" in done.stdout
+        assert "counts and hashes match on both sides" in done.stdout
         assert done.stdout.splitlines()[-1].strip() == setting_of(there)
         told = [line.split() for line in done.stdout.splitlines() if len(line.split()) == 2]
         assert {name: int(rows) for name, rows in told if rows.isdigit()} == {
