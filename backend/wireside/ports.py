@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from wireside.identity import Caller, Role
-from wireside.messages import Delta, ModelInfo, ModelRequest
+from wireside.messages import Delta, ModelInfo, ModelRequest, Options
 from wireside.records import (
     ApiKey,
     AuditEntry,
@@ -157,6 +157,10 @@ class Store(Protocol):
 
     async def show(self, conversation_id: str, branch: int) -> None:
         """Remember which branch is shown."""
+        ...
+
+    async def keep_options(self, conversation_id: str, options: Options) -> None:
+        """Store the model and settings chosen for a conversation."""
         ...
 
     async def judge(self, turn_id: str, feedback: Feedback | None) -> None:

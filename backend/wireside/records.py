@@ -63,6 +63,8 @@ class StoredConversation:
     branches: tuple[Branch, ...]
     shown: int
     waiting: tuple[str, ...] = ()
+    options: Options | None = None
+    """The model and settings chosen for the conversation, None before a choice was made."""
 
 
 @dataclass(frozen=True, slots=True)

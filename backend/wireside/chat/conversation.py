@@ -69,6 +69,8 @@ class Conversation:
         self.info: ConversationInfo = stored.info
         self.branches: dict[int, Branch] = {branch.id: branch for branch in stored.branches}
         self.shown = stored.shown
+        self.options: Options | None = stored.options
+        """The model and settings chosen for it, None before a choice was made."""
         self.waiting: dict[str, Turn | None] = dict.fromkeys(stored.waiting)
         self.live: dict[str, Turn] = {}
         self.places: list[Callable[[], None]] = []

@@ -329,23 +329,58 @@ class ChatService:
         return turn.question
 
     @whole
-    async def retry(self, conversation: Conversation, turn_id: str) -> Turn:
-        """Answer the same question anew. The earlier answer is kept: the new one is a turn beside
-        it, and what followed leaves the shown path; but an answer without a word makes room.
+    async def choose(self, conversation: Conversation, options: Options) -> None:
+        """Store the model and settings for the next answers in a conversation.
 
-        Does nothing while an answer to it is being made.
+        Every page that shows the conversation is told. Nothing is stored for a conversation
+        without turns: its first turn keeps the options that it was asked with.
+        """
+        self.caller.require("chat")
+        async with conversation.lock:
+            if conversation.options == options:
+                return
+            if conversation.is_kept:
+                await self._store.keep_options(conversation.id, options)
+            conversation.options = options
+        conversation.changed()
+
+    async def options_of(self, conversation: Conversation) -> Options:
+        """Return the options for the next answer in a conversation.
+
+        Those that were chosen for it; else those of the last turn that is shown.
+        """
+        if conversation.options is not None:
+            return conversation.options
+        last = conversation.total - 1
+        for turn in await self.library.turns(conversation, last, last) if last >= 0 else ():
+            return replace(turn.options, sanitize=False)
+        return Options()
+
+    @whole
+    async def retry(
+        self, conversation: Conversation, turn_id: str, options: Options | None = None
+    ) -> Turn:
+        """Answer the same question again, with ``options`` or those of the turn.
+
+        The earlier answer is kept: the new one is a turn next to it, and what followed leaves the
+        shown path. An answer without text is replaced.
+
+        Does nothing while the turn is being answered, or while the same question with the same
+        options waits for the first text of an answer: a double click asks once.
         """
         self.caller.require("chat")
         async with conversation.lock:
             turn = await self.library.turn(conversation, turn_id)
             if turn.is_live or turn.waiting:
                 return turn
+            if known := self._asked_again(conversation, turn, options):
+                return known
             with self._place(conversation, at_once=not turn.text):
                 await self._quotas.take(self.caller)
                 if not turn.text:
-                    await self._begin_answer(conversation, turn, anew=True)
+                    await self._begin_answer(conversation, turn, anew=True, options=options)
                     return turn
-                again = self._beside(conversation, turn, new_name(), turn.question)
+                again = self._beside(conversation, turn, new_name(), turn.question, options)
                 await self._leave(conversation, turn)
                 await self._add(conversation, again, self._fork(conversation, turn))
         self._soon(self._answer_next(conversation))
@@ -353,9 +388,18 @@ class ChatService:
 
     @whole
     async def edit(
-        self, conversation: Conversation, turn_id: str, question: str, *, new_turn_id: str
+        self,
+        conversation: Conversation,
+        turn_id: str,
+        question: str,
+        *,
+        new_turn_id: str,
+        options: Options | None = None,
     ) -> Turn:
-        """Ask anew from this turn on; what followed leaves the shown path. Raises as ``send``."""
+        """Ask a changed question in place of a turn, with ``options`` or those of the turn.
+
+        What followed leaves the shown path. Raises as ``send``.
+        """
         self.caller.require("chat")
         async with conversation.lock:
             if known := await self._sent_before(conversation, new_turn_id):
@@ -363,17 +407,19 @@ class ChatService:
             turn = await self.library.turn(conversation, turn_id)
             self._check(question)
             with self._place(conversation):
-                await self._models.resolve(turn.options.model)
+                await self._models.resolve((options or turn.options).model)
                 await self._quotas.take(self.caller)
-                edited = self._beside(conversation, turn, new_turn_id, question)
+                edited = self._beside(conversation, turn, new_turn_id, question, options)
                 await self._leave(conversation, turn)
                 await self._add(conversation, edited, self._fork(conversation, turn))
         self._soon(self._answer_next(conversation))
         return edited
 
     @whole
-    async def continue_answer(self, conversation: Conversation, turn_id: str) -> None:
-        """Go on with an answer that was cut off, in the same message."""
+    async def continue_answer(
+        self, conversation: Conversation, turn_id: str, options: Options | None = None
+    ) -> None:
+        """Continue an answer that was cut off, with ``options`` or those of the turn."""
         self.caller.require("chat")
         async with conversation.lock:
             turn = await self.library.turn(conversation, turn_id)
@@ -382,7 +428,7 @@ class ChatService:
             with self._place(conversation, at_once=True):
                 await self._quotas.take(self.caller)
                 so_far = (Message("assistant", turn.text), GO_ON) if turn.text else ()
-                await self._begin_answer(conversation, turn, so_far)
+                await self._begin_answer(conversation, turn, so_far, options=options)
 
     @whole
     async def turn_over(self, conversation: Conversation, turn_id: str, step: int) -> None:
@@ -470,9 +516,37 @@ class ChatService:
     def _fork(self, conversation: Conversation, turn: Turn) -> Branch:
         return tree.fork(conversation.branches, turn.branch, turn.depth)
 
-    def _beside(self, conversation: Conversation, turn: Turn, turn_id: str, question: str) -> Turn:
+    def _beside(
+        self,
+        conversation: Conversation,
+        turn: Turn,
+        turn_id: str,
+        question: str,
+        options: Options | None,
+    ) -> Turn:
         branch = self._fork(conversation, turn)
-        return self._new_turn(turn_id, question, turn.options, branch.id, turn.depth)
+        chosen = _for_turn(turn, options)
+        return self._new_turn(turn_id, question, chosen, branch.id, turn.depth)
+
+    def _asked_again(
+        self, conversation: Conversation, turn: Turn, options: Options | None
+    ) -> Turn | None:
+        """Return a turn next to ``turn`` that asks the same and has no text of an answer yet."""
+        branches = tree.siblings(conversation.branches, turn.branch, turn.depth)
+        candidates = [*conversation.live.values(), *conversation.waiting]
+        for candidate in candidates:
+            other = conversation.known(candidate) if isinstance(candidate, str) else candidate
+            if (
+                other is not None
+                and other is not turn
+                and other.depth == turn.depth
+                and other.branch in branches
+                and other.question == turn.question
+                and other.options == _for_turn(turn, options)
+                and not other.text
+            ):
+                return other
+        return None
 
     async def _leave(self, conversation: Conversation, turn: Turn) -> None:
         """Stop what is being answered, and what waits, from ``turn`` on."""
@@ -538,17 +612,22 @@ class ChatService:
         so_far: tuple[Message, ...] = (),
         *,
         anew: bool = False,
+        options: Options | None = None,
     ) -> None:
-        """Add a segment to ``turn``; an answer that can't begin is one that has failed."""
+        """Add a segment to ``turn``; an answer that can't begin is one that has failed.
+
+        ``options`` are used in place of those of the turn.
+        """
+        chosen = _for_turn(turn, options)
         question = self._questions.pop(turn, None) or self._watcher.question("again")
         question.in_conversation(conversation.id)
         with question.being_asked():
             try:
                 context = await self._context(conversation, turn)
-                what: ModelRequest | End = await self._request((*context, *so_far), turn.options)
+                what: ModelRequest | End = await self._request((*context, *so_far), chosen)
             except WiresideError as error:
                 what = End(None, error)
-            await self._attach(conversation, turn, what, anew=anew)
+            await self._attach(conversation, turn, what, anew=anew, model=chosen.model)
 
     async def _attach(
         self,
@@ -557,11 +636,12 @@ class ChatService:
         what: ModelRequest | End,
         *,
         anew: bool = False,
+        model: str | None = None,
     ) -> None:
         """Add a segment to ``turn``: a stream that begins, or one that could not."""
         name, owner = new_name(), conversation.info.owner
         sanitize = turn.options.sanitize
-        model = what.model if isinstance(what, ModelRequest) else turn.options.model or ""
+        model = what.model if isinstance(what, ModelRequest) else model or turn.options.model or ""
         segment = Segment(name, model, sanitize=sanitize, created_at=self._now())
         try:
             await self._saving.keep(lambda: self._store.begin(turn.id, segment, anew=anew))
@@ -630,6 +710,11 @@ class ChatService:
 def owner_of(info: ConversationInfo) -> Caller:
     """Return the owner of a conversation, for what the server does in it by itself."""
     return Caller(info.owner, "", "user")
+
+
+def _for_turn(turn: Turn, options: Options | None) -> Options:
+    """Return ``options`` as they apply to ``turn``, or its own; sanitising stays as it was asked."""
+    return turn.options if options is None else replace(options, sanitize=turn.options.sanitize)
 
 
 def _chars(request: ModelRequest) -> int:

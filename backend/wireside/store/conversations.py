@@ -22,12 +22,17 @@ from sqlalchemy import (
 )
 
 from wireside.errors import BadMessage
+from wireside.messages import Options
 from wireside.records import Branch, ConversationInfo, Listing, StoredConversation
 from wireside.store import search
+from wireside.store.options import options_from, options_json
 from wireside.store.sql import insert, is_sqlite
 from wireside.store.tables import IS_WAITING, AnyText, branches, conversations, tags, turns
 
 OUTDATED_AT_ONCE = 500
+
+LISTED = [column for column in conversations.c if column.name != "options"]
+"""The columns that a list reads. Options may hold long instructions, which no list shows."""
 
 
 def create(connection: Connection, info: ConversationInfo, *, shown: int = 0) -> bool:
@@ -116,6 +121,7 @@ def read(connection: Connection, conversation_id: str) -> StoredConversation | N
         tuple(Branch(b.id, b.parent, b.first, b.last) for b in its_branches),
         row.shown,
         tuple(waiting),
+        None if row.options is None else options_from(row.options),
     )
 
 
@@ -179,6 +185,15 @@ def show(connection: Connection, conversation_id: str, branch: int) -> None:
     """Remember which branch is shown."""
     connection.execute(
         update(conversations).where(conversations.c.id == conversation_id).values(shown=branch)
+    )
+
+
+def keep_options(connection: Connection, conversation_id: str, options: Options) -> None:
+    """Store the model and settings chosen for a conversation."""
+    connection.execute(
+        update(conversations)
+        .where(conversations.c.id == conversation_id)
+        .values(options=options_json(options))
     )
 
 
@@ -322,7 +337,7 @@ def _rows(
     if after is not None:
         is_there.append(_before(key, after[1], after[2]))
     return connection.execute(
-        select(conversations).where(*is_there).order_by(key.desc(), columns.id.desc()).limit(limit)
+        select(*LISTED).where(*is_there).order_by(key.desc(), columns.id.desc()).limit(limit)
     ).all()
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, inspect, text
 from wireside.errors import NotConfigured
 from wireside.store.database import Database, database
 
-NEWEST = "0005"
+NEWEST = "0006"
 """The newest revision in ``migrations/versions``."""
 
 _FOLDER = Path(__file__).parent / "migrations"

@@ -9,6 +9,7 @@ from functools import partial
 from sqlalchemy import Connection
 
 from wireside.errors import NotConfigured, StoreError
+from wireside.messages import Options
 from wireside.records import (
     Branch,
     ConversationInfo,
@@ -202,6 +203,12 @@ class SqlStore:
         """See ``Store``."""
         await self._database.write(
             partial(conversations.show, conversation_id=conversation_id, branch=branch)
+        )
+
+    async def keep_options(self, conversation_id: str, options: Options) -> None:
+        """See ``Store``."""
+        await self._database.write(
+            partial(conversations.keep_options, conversation_id=conversation_id, options=options)
         )
 
     async def judge(self, turn_id: str, feedback: Feedback | None) -> None:

@@ -92,6 +92,8 @@ conversations = Table(
     Column("archived_at", Double),
     Column("deleted_at", Double),
     Column("shown", Integer, nullable=False),
+    # the model and settings chosen for it, as JSON; NULL before a choice was made
+    Column("options", AnyText),
 )
 
 tags = Table(

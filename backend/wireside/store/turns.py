@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from typing import Any
 
-import msgspec
 from sqlalchemy import ColumnElement, Connection, Row, and_, delete, or_, select, tuple_, update
 
-from wireside.messages import Options
 from wireside.records import Branch, Feedback, Span, TurnRecord
 from wireside.store import answers, conversations, search
+from wireside.store.options import options_from, options_json
 from wireside.store.sql import insert, is_sqlite
 from wireside.store.tables import branches, turns
 from wireside.store.tables import conversations as conversations_table
@@ -120,7 +118,7 @@ def _with_answers(connection: Connection, rows: Iterable[Row[Any]]) -> list[Turn
             row.depth,
             row.question,
             row.created_at,
-            msgspec.json.decode(row.options, type=Options),
+            options_from(row.options),
             row.is_waiting,
             Feedback(row.verdict, row.words or "") if row.verdict else None,
             tuple(found.get(row.id, ())),
@@ -130,27 +128,17 @@ def _with_answers(connection: Connection, rows: Iterable[Row[Any]]) -> list[Turn
 
 
 def _row(turn: TurnRecord) -> dict[str, Any]:
-    given = {name: value for name, value in asdict(turn.options).items() if value}
     return {
         "id": turn.id,
         "conversation_id": turn.conversation_id,
         "branch": turn.branch,
         "depth": turn.depth,
         "question": turn.question,
-        "options": msgspec.json.encode(given | _zero(turn.options)).decode(),
+        "options": options_json(turn.options),
         "created_at": turn.created_at,
         "is_waiting": turn.is_waiting,
         "verdict": turn.feedback.verdict if turn.feedback else None,
         "words": turn.feedback.words if turn.feedback else None,
-    }
-
-
-def _zero(options: Options) -> dict[str, Any]:
-    """A temperature of 0 and an empty system prompt are choices too."""
-    return {
-        name: value
-        for name in ("temperature", "system")
-        if (value := getattr(options, name)) is not None
     }
 
 

@@ -435,3 +435,61 @@ async def test_ten_thousand_resends_around_drops_ask_once(chat: ChatService, pro
     assert len(turns) == 1
     assert len(provider.calls) == 1
     assert len((await chat.library.page()).conversations) == 1
+
+
+async def test_asking_again_editing_and_continuing_use_the_chosen_options(
+    chat: ChatService, conversation, provider
+) -> None:
+    first = Options(model="model-a")
+    turn = await chat.send(conversation, "one", turn_id="t1", options=first)
+    call = await provider.call(0)
+    call.say("half")
+    await until(lambda: turn.text)
+    await chat.stop(turn.segments[-1])
+    chosen = Options(model="model-b", system="Be brief.", temperature=0.0, max_tokens=5)
+    await chat.continue_answer(conversation, "t1", chosen)
+    requests = [(await provider.call(1)).request]
+    await chat.stop(turn.segments[-1])
+    again_ = await chat.retry(conversation, "t1", chosen)
+    requests.append((await provider.call(2)).request)
+    await chat.stop(again_.segments[-1])
+    edited = await chat.edit(conversation, "t1", "two", new_turn_id="t2", options=chosen)
+    requests.append((await provider.call(3)).request)
+    for request in requests:
+        assert (request.model, request.temperature, request.max_tokens) == ("model-b", 0.0, 5)
+        assert request.messages[0].text == "Be brief."
+    assert [stream.model for stream in turn.segments] == ["model-a", "model-b"]
+    assert edited.options == again_.options == chosen
+    await chat.stop(edited.segments[-1])
+
+
+async def test_the_options_of_a_conversation_are_those_chosen_else_of_its_last_turn(
+    chat: ChatService, conversation, provider
+) -> None:
+    asked = Options(model="model-a", temperature=0.0, system="")
+    turn = await chat.send(conversation, "one", turn_id="t1", options=asked)
+    (await provider.call(0)).finish()
+    await answered(turn)
+    assert await chat.options_of(await again(chat, conversation)) == asked
+    changes: list[str | None] = []
+    conversation.watch(changes.append)
+    chosen = Options(model="model-b", system="Like a pirate", max_tokens=7)
+    await chat.choose(conversation, chosen)
+    assert changes == [None]
+    await chat.choose(conversation, chosen)
+    assert changes == [None], "the same choice is no change"
+    assert await chat.options_of(await again(chat, conversation)) == chosen
+    assert await chat.options_of(chat.library.new()) == Options()
+
+
+async def test_asking_again_twice_asks_once(chat: ChatService, conversation, provider) -> None:
+    turn = await send(chat, conversation, "one", "t1")
+    call = await provider.call(0)
+    call.say("first")
+    call.finish()
+    await answered(turn)
+    new = await chat.retry(conversation, "t1")
+    assert await chat.retry(conversation, "t1") is new
+    await provider.call(1)
+    assert conversation.siblings(new) == (1, 2)
+    assert await chat.retry(conversation, "t1", Options(model="model-b")) is not new

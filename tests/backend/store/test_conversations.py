@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import Connection
 
 from wireside.errors import BadMessage
+from wireside.messages import Options
 from wireside.records import Branch, ConversationInfo, Feedback, Segment, Span, Tail, TurnRecord
 from wireside.store import conversations
 from wireside.store.store import SqlStore
@@ -71,3 +72,20 @@ async def test_a_name_that_nobody_has_is_not_there(store: SqlStore, name: str) -
 async def test_a_cursor_of_no_time_is_told(store: SqlStore, cursor: str) -> None:
     with pytest.raises(BadMessage):
         await store.conversations(cursor=cursor, limit=9)
+
+
+async def test_the_options_of_a_conversation_are_kept_and_no_list_reads_them(
+    store: SqlStore,
+) -> None:
+    await store.create(ConversationInfo("c", "Title", 0.0, 0.0))
+    stored = await store.conversation("c")
+    assert stored is not None
+    assert stored.options is None
+    options = Options(model="m", system="", temperature=0.0)
+    await store.keep_options("c", options)
+    stored = await store.conversation("c")
+    assert stored is not None
+    assert stored.options == options
+    await store.keep_options("nowhere", options)
+    assert "options" not in {column.name for column in conversations.LISTED}
+    assert len((await store.conversations(cursor=None, limit=9)).conversations) == 1
