@@ -713,7 +713,7 @@ def owner_of(info: ConversationInfo) -> Caller:
 
 
 def _for_turn(turn: Turn, options: Options | None) -> Options:
-    """Return ``options`` as they apply to ``turn``, or its own; sanitising stays as it was asked."""
+    """Return ``options`` for ``turn``, or its own; sanitising stays as it was asked."""
     return turn.options if options is None else replace(options, sanitize=turn.options.sanitize)
 
 
