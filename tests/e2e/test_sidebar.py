@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -375,9 +376,11 @@ def test_the_menu_leads_to_files_and_puts_away(lone: Open, told: Any) -> None:
     page = lone()
     item(page, "c0").hover()
     item(page, "c0").locator("..").get_by_test_id("conversation-menu").click()
+    zone = page.evaluate("Intl.DateTimeFormat().resolvedOptions().timeZone")
     for name, form in (("Markdown", "markdown"), ("JSON", "json"), ("HTML", "html")):
         link = page.get_by_role("menuitem", name=f"Export as {name}")
-        expect(link).to_have_attribute("href", f"/api/conversations/c0/export?format={form}")
+        address = f"/api/conversations/c0/export?format={form}&tz={quote(zone, safe='')}"
+        expect(link).to_have_attribute("href", address)
         expect(link).to_have_attribute("download", "")
     page.get_by_test_id("menu-archive").click()
     told("archive", ["c0"], True)

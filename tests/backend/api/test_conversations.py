@@ -162,6 +162,30 @@ async def test_files_go_out_and_in(http: httpx2.AsyncClient, ask: Any) -> None:
     assert "conversations.json" in refused.json()["message"]
 
 
+@pytest.mark.parametrize(
+    "zone", ["UTC", "Europe/Berlin", "Asia/Calcutta", "Etc/GMT+5", "US/Pacific", "+05:30"]
+)
+async def test_a_file_names_the_zone_of_its_times(
+    http: httpx2.AsyncClient, ask: Any, zone: str
+) -> None:
+    name = await ask("one", "1")
+    for kind in ("markdown", "html"):
+        said = await http.get(f"/{name}/export", params={"format": kind, "tz": zone})
+        assert f"{zone})" in said.text
+    assert "(UTC)" in (await http.get(f"/{name}/export")).text
+
+
+@pytest.mark.parametrize(
+    "zone",
+    ["Nowhere/Town", "../etc/passwd", "/etc/passwd", "Europe", "zone.tab", "", "a\0", "+99:00"],
+)
+async def test_a_zone_that_is_none_is_refused(
+    http: httpx2.AsyncClient, ask: Any, zone: str
+) -> None:
+    said = await http.get(f"/{await ask('one', '1')}/export", params={"tz": zone})
+    assert (said.status_code, "tz" in said.json()["message"]) == (400, True)
+
+
 async def test_a_file_that_is_imported_again_updates_what_it_continues(
     http: httpx2.AsyncClient,
 ) -> None:
