@@ -76,8 +76,12 @@ class Store(Protocol):
         """Return a conversation without its turns; None when there is none, or it is deleted."""
         ...
 
-    async def creation_times(self, owner: str) -> Sequence[tuple[str, float]]:
-        """Return the ids of an owner's conversations, each with its time of creation."""
+    async def titles_and_times(self, owner: str) -> Sequence[tuple[str, str, float]]:
+        """Return the ids of an owner's conversations, each with title and time of creation."""
+        ...
+
+    async def move_shares(self, old_id: str, new_id: str) -> None:
+        """Make snapshots of one conversation those of another, which outlive the first one then."""
         ...
 
     async def conversations(

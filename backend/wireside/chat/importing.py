@@ -100,6 +100,8 @@ class Imported:
     turns: tuple[TurnRecord, ...]
     passed_over: int = 0
     """What is left out: turns with nothing in them, and parts that a text can't show."""
+    is_dated: bool = True
+    """Whether the file says when the conversation began."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,6 +356,7 @@ def _from_foreign(found: ForeignConversation, new_id: NewId, now: float, room: R
         is_archived=found.is_archived,
         tags=tuple(dict.fromkeys(tag for tag in tags if tag))[:MAX_TAGS],
         new_id=new_id,
+        now=now,
         left_out=sum(one.left_out for one in found.messages),
     )
 
@@ -529,6 +532,7 @@ def _from_ours(value: dict[str, Any], new_id: NewId, now: float, room: Room) -> 
         is_archived=value.get("archived") is True,
         tags=tuple(dict.fromkeys(tag for tag in tags if tag))[:MAX_TAGS],
         new_id=new_id,
+        now=now,
     )
 
 
@@ -671,6 +675,7 @@ def _from_chatgpt(value: dict[str, Any], new_id: NewId, now: float, room: Room) 
         is_archived=value.get("is_archived") is True,
         tags=(),
         new_id=new_id,
+        now=now,
         left_out=left_out,
     )
 
@@ -951,6 +956,7 @@ def _imported(
     is_archived: bool,
     tags: tuple[str, ...],
     new_id: NewId,
+    now: float,
     left_out: int = 0,
 ) -> Imported:
     kept, above = _with_something(nodes)
@@ -978,6 +984,8 @@ def _imported(
     shown = places.get(above(shown_key) or "") if isinstance(shown_key, str) else None
     by_id = {branch.id: branch for branch in branches}
     first = next((turn.question for turn in turns if turn.question.strip()), "")
+    if created_at >= now:  # the file does not say it, or it lies in the future
+        created_at = min((turn.created_at for turn in turns), default=now)
     updated_at = max(created_at, updated_at)
     return Imported(
         ConversationInfo(
@@ -994,6 +1002,7 @@ def _imported(
         tree.tip(by_id, *shown) if shown else branches[-1].id,
         tuple(turns),
         len(nodes) - len(kept) + left_out,
+        is_dated=created_at < now,
     )
 
 

@@ -847,8 +847,10 @@ export default {
     },
     async importFile(file) {
       const w = this.words;
-      let failure = w.offline;
+      let failure = w.sidebar_import_failed;
       try {
+        await file.slice(0, 1).arrayBuffer(); // a folder, or a file that is gone, can't be read
+        failure = w.offline;
         const response = await fetch(`${this.base}/api/conversations/import`, { method: "POST", body: file });
         failure = w.sidebar_import_failed;
         const said = await response.json();
