@@ -98,7 +98,7 @@ def index_tokens(text: str) -> list[str]:
                 dict.fromkeys(run[at : at + UNSPACED_CHARS] for at in _starts(run, found.marks))
             )
     for word in words:
-        if len(word) > MIN_INNER_CHARS and not word.isdigit():
+        if len(word) > MIN_INNER_CHARS:
             last = len(word) - MIN_INNER_CHARS
             tokens.update(
                 dict.fromkeys(INNER + word[at : at + GRAM_CHARS] for at in range(1, last + 1))
@@ -130,6 +130,8 @@ def fold(text: str) -> str:
         return text.lower()
     found = _scripts()
     plain = unicodedata.normalize("NFKD", text).translate(found.folds)
+    if _DEVANAGARI_VIRAMA in plain:
+        plain = _NASAL.sub("\u0902", plain)
     if _ZWJ in plain:  # it makes one of several emoji; elsewhere it only shapes letters
         plain = found.loose_zwj.sub("", plain)
     return unicodedata.normalize("NFC", plain.casefold())
@@ -390,11 +392,16 @@ _ONE_FORM = {
     "œ": "oe",
     "Œ": "oe",
     "\u0901": "\u0902",  # chandrabindu, anusvara
+    "♯": "#",
 }
 
 _LETTERS_BEYOND = "\U00010000-\U0001afff\U0001b170-\U0001bcff\U0001d000-\U0001efff"
 _MARKS_BEYOND = "\U00011000-\U00011002\U0001d165-\U0001d169\U000e0100-\U000e01ef"
 """Of U+10000 and above: roughly, whole blocks."""
+
+_DEVANAGARI_VIRAMA = "\u094d"
+_NASAL = re.compile("ङ्(?=[क-घ])|ञ्(?=[च-झ])|ण्(?=[ट-ढ])|न्(?=[त-ध])|म्(?=[प-भ])")
+"""A nasal before a consonant of its kind, which may be written as a dot: हिन्दी, हिंदी."""
 
 _FLAGS = "[\U0001f1e6-\U0001f1ff]"
 _TONES = "[\U0001f3fb-\U0001f3ff]"
@@ -449,7 +456,8 @@ def _scripts() -> _Scripts:
         f"(?:{_FLAGS}{{2}}|[{_SYMBOLS}]|[#*](?=\u20e3))[{_TAGS}]*(?:{_ZWJ}[{_SYMBOLS}][{_TAGS}]*)*"
     )
     extended = f"[{mark_class}\u1160-\u11ff\u200b\u200c\uff9e\uff9f{_TAGS}]*"
-    cluster = f"(?s:{_FLAGS}{{2}}|.){extended}(?s:{_ZWJ}.{extended})*"
+    joined = f"(?:{_ZWJ}|(?<={_DEVANAGARI_VIRAMA})(?=[क-ह]))"
+    cluster = f"(?s:{_FLAGS}{{2}}|.){extended}(?s:{joined}.{extended})*"
     return _Scripts(
         folds=folds,
         letters=plain,

@@ -71,6 +71,8 @@ FOUND = [
     ("שָׁלוֹם עוֹלָם", "שלום"),
     ("नई खोज हुई", "खोज"),
     ("किताब", "किता"),
+    ("हिन्दी भाषा", "हिंदी"),
+    ("हिंदी भाषा", "हिन्दी"),
     ("ক্লাসে যাই", "ক্লাস"),
     ("தமிழ் மொழி", "தமிழ்"),
     # scripts without spaces
@@ -88,6 +90,7 @@ FOUND = [
     ("Donaudampfschifffahrtsgesellschaft", "schifffahrtsges"),
     ("Электровелосипед", "велосипед"),
     ("XMLHttpRequest", "httpreq"),
+    ("order 12345678", "34567"),
     # signs
     ("I write C++ daily", "C++"),
     ("now C++17 is out", "c++"),

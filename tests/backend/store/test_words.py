@@ -51,6 +51,8 @@ def test_words_are_folded(text: str, words: list[str]) -> None:
         ("Łódź Ærø", "lodz aero"),
         ("soft\u00adhyphen zero\u200bwidth", "softhyphen zerowidth"),
         ("❤️", "❤"),
+        ("हिन्दी पञ्जाब", "हिंदी पंजाब"),
+        ("C♯", "c#"),
     ],
 )
 def test_what_people_write_in_several_ways_folds_to_one(one: str, other: str) -> None:
@@ -84,6 +86,7 @@ def test_a_snippet_lies_around_the_first_match() -> None:
         ("مُحَمَّد هنا", "محمد", ("مُحَمَّد",)),
         ("พรุ่งนี้ไปตลาด", "ตลาด", ("ตลาด",)),
         ("東京と京都", "京都", ("京都",)),
+        ("मेरी हिन्दी", "हिंदी", ("हिन्दी",)),
         ("各" * 500 + "서울대학교", "대학", ("대학",)),
     ],
 )
