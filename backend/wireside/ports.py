@@ -81,8 +81,12 @@ class Store(Protocol):
         """Return a conversation without its turns; None when it does not exist or is deleted."""
         ...
 
-    async def creation_times(self, owner: str) -> Sequence[tuple[str, float]]:
-        """Return the ids of an owner's conversations with their creation times."""
+    async def titles_and_times(self, owner: str) -> Sequence[tuple[str, str, float]]:
+        """Return the ids of an owner's conversations with their titles and creation times."""
+        ...
+
+    async def move_shares(self, old_id: str, new_id: str) -> None:
+        """Attach the shared snapshots of one conversation to another, so that they outlive it."""
         ...
 
     async def conversations(

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -378,9 +379,11 @@ def test_the_menu_leads_to_files_and_puts_away(lone: Open, told: Any) -> None:
     page = lone()
     item(page, "c0").hover()
     item(page, "c0").locator("..").get_by_test_id("conversation-menu").click()
+    zone = page.evaluate("Intl.DateTimeFormat().resolvedOptions().timeZone")
     for name, form in (("Markdown", "markdown"), ("JSON", "json"), ("HTML", "html")):
         link = page.get_by_role("menuitem", name=f"Export as {name}")
-        expect(link).to_have_attribute("href", f"/api/conversations/c0/export?format={form}")
+        address = f"/api/conversations/c0/export?format={form}&tz={quote(zone, safe='')}"
+        expect(link).to_have_attribute("href", address)
         expect(link).to_have_attribute("download", "")
     page.get_by_test_id("menu-archive").click()
     told("archive", ["c0"], True)
@@ -732,3 +735,40 @@ def test_an_exported_file_is_imported(opened: Open, add: Add, tmp_path: Path, li
     chooser.value.set_files(file)
     expect(page.get_by_text("1 conversation imported.")).to_be_visible()
     expect(items(page).filter(has_text="to a file")).to_have_count(1)
+
+
+def test_a_broken_file_among_good_ones_stops_none(
+    opened: Open, library: Any, tmp_path: Path
+) -> None:
+    def export(name: str, *questions: str) -> Path:
+        at = "2025-02-19T10:00:00Z"
+        messages = [
+            {"uuid": f"{sender} {text}", "sender": sender, "text": text, "created_at": at}
+            for text in questions
+            for sender in ("human", "assistant")
+        ]
+        chat = {"uuid": name, "name": name, "created_at": at, "chat_messages": messages}
+        file = tmp_path / f"{uuid.uuid4().hex}.json"
+        file.write_text(json.dumps([chat]))
+        return file
+
+    broken = tmp_path / "broken.json"
+    broken.write_text('[{"uuid": ')
+    page = opened()
+    with page.expect_file_chooser() as chooser:
+        page.get_by_test_id("import").click()
+    one = export("Chat one", "a")
+    chooser.value.set_files(
+        [one, broken, one, export("Chat one", "a", "b"), export("Chat two", "c")]
+    )
+    toast = page.get_by_test_id("sidebar-toast")
+    expect(toast).to_contain_text("2 conversations imported.")
+    expect(toast).to_contain_text("Updated: 1.")
+    expect(toast).to_contain_text("Already here: 1.")
+    expect(toast).to_contain_text("broken.json: ")
+    there = items(page).filter(has_text="Chat ")
+    expect(there).to_have_count(2)
+    page.reload()
+    expect(there).to_have_count(2)
+    for name in there.evaluate_all("all => all.map(one => one.dataset.id)"):
+        page.request.delete(f"{library.url}/api/conversations/{name}")

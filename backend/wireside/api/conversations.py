@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from functools import partial
 from tempfile import SpooledTemporaryFile
 from typing import IO, Annotated, Literal, TypeVar, cast
 from urllib.parse import quote
+from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response, StreamingResponse
@@ -32,7 +34,7 @@ from wireside.chat.importing import (
     passed_over,
 )
 from wireside.chat.library import MAX_TITLE_CHARS, Library
-from wireside.errors import NotFound, TooLarge, TooMany
+from wireside.errors import BadMessage, NotFound, TooLarge, TooMany
 from wireside.generation.log import Piece, ReasoningPiece, TextPiece, ToolPiece
 from wireside.generation.runner import Stream, new_name
 from wireside.identity import Caller
@@ -319,14 +321,24 @@ class ConversationRoutes:
         library: TheirLibrary,
         conversation_id: Id,
         format: Format = "markdown",  # noqa: A002  # the query's name
+        tz: Annotated[str, Query(max_length=64)] = "UTC",
     ) -> StreamingResponse:
-        """Export a conversation: the shown branch as Markdown or HTML, all branches as JSON."""
+        """Export a conversation: the shown branch as Markdown or HTML, all branches as JSON.
+
+        Markdown and HTML show times in the time zone ``tz``, such as ``Europe/Berlin`` or
+        ``+05:30``; JSON has UTC.
+        """
         library.caller.require("read")
         conversation = await self._found(library, conversation_id)
+        zone = _zone(tz)
         library.witness.saw(library.caller, "conversation_exported", f"{conversation.id} {format}")
         if format == "json":
             return _download(self._json(library, [conversation]), JsonExport(), conversation.title)
-        exporter = MarkdownExport() if format == "markdown" else HtmlExport(self._render)
+        exporter = (
+            MarkdownExport(zone=zone)
+            if format == "markdown"
+            else HtmlExport(self._render, zone=zone)
+        )
         return _download(self._file(library, conversation, exporter), exporter, conversation.title)
 
     async def export_many(
@@ -358,8 +370,7 @@ class ConversationRoutes:
         The file is parsed twice: the first pass validates all of it, so that nothing of an invalid
         file is stored.
         """
-        now = self._now()
-        look_through = partial(conversations, data, new_id=new_name, now=now)
+        look_through = partial(conversations, data, new_id=new_name, now=self._now())
         await asyncio.to_thread(deque, look_through(), 0)
         names: list[str] = []
         left_out = 0
@@ -368,7 +379,7 @@ class ConversationRoutes:
         async for imported in _in_a_thread(look_through()):
             left_out += passed_over(imported)
             if imported is not None:
-                outcome, name = await library.merge(imported, known, now=now)
+                outcome, name = await library.merge(imported, known)
                 counts[outcome] += 1
                 if outcome != "unchanged":
                     names.append(name)
@@ -462,6 +473,20 @@ def _summary(library: Library, info: ConversationInfo) -> ConversationSummary:
         answering=info.id in library.answering,
         tags=list(info.tags),
     )
+
+
+def _zone(name: str) -> tzinfo:
+    """Return a time zone of the IANA database, or of an offset such as ``+05:30``."""
+    if offset := re.fullmatch(r"([+-])(0\d|1[0-4]):([0-5]\d)", name):
+        sign, hours, minutes = offset.groups()
+        distance = timedelta(hours=int(hours), minutes=int(minutes))
+        return timezone(distance if sign == "+" else -distance)
+    if name == "UTC":
+        return UTC
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        raise BadMessage("tz is not the name of a time zone, such as Europe/Berlin.") from error
 
 
 def _download(pieces: AsyncIterator[str], exporter: Exporter, title: str) -> StreamingResponse:

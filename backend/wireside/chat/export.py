@@ -11,12 +11,13 @@ import json
 import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from html import escape
 from typing import Any, ClassVar, Protocol
 
 from wireside.chat import tree
 from wireside.chat.export_math import ExportedFormulas, policy
+from wireside.chat.graphemes import cut
 from wireside.chat.unseen import seen
 from wireside.messages import End, Entry, Options, ReasoningDelta, TextDelta, ToolDelta
 from wireside.records import Branch, ConversationInfo, Feedback, Segment, TurnRecord
@@ -74,21 +75,24 @@ class MarkdownExport:
 
     media_type: ClassVar[str] = "text/markdown; charset=utf-8"
 
-    def __init__(self, words: Mapping[str, str] = WORDS) -> None:
+    def __init__(self, words: Mapping[str, str] = WORDS, *, zone: tzinfo = UTC) -> None:
+        """Times are written in ``zone``."""
         self._words = {**WORDS, **words}
+        self._zone = zone
 
     def begin(
         self, info: ConversationInfo, branches: Sequence[Branch], shown: int | None = None
     ) -> str:
-        """Return the title as a heading, and the day."""
-        day = _iso(info.created_at)[:10]
-        return f"# {_inline(info.title) or 'Conversation'}\n\n{day}\n"
+        """Return the title as a heading, and the time with its zone."""
+        when = f"{_local(info.created_at, self._zone)} ({self._zone})"
+        return f"# {_inline(info.title) or 'Conversation'}\n\n{when}\n"
 
     def turn(self, record: TurnRecord) -> str:
         """Return the question as a quotation, the answer below."""
         pieces = ["\n---\n"]
         if record.question:
-            pieces += [f"\n**{self._words['question']}:**\n", _quoted(record.question)]
+            when = _local(record.created_at, self._zone)
+            pieces += [f"\n**{self._words['question']} ({when}):**\n", _quoted(record.question)]
         if record.segments:
             models = dict.fromkeys(_inline(segment.model) for segment in record.segments)
             names = ", ".join(name for name in models if name)
@@ -217,10 +221,18 @@ class HtmlExport:
 
     media_type: ClassVar[str] = "text/html; charset=utf-8"
 
-    def __init__(self, render: Callable[[str], str], words: Mapping[str, str] = WORDS) -> None:
+    def __init__(
+        self,
+        render: Callable[[str], str],
+        words: Mapping[str, str] = WORDS,
+        *,
+        zone: tzinfo = UTC,
+    ) -> None:
+        """Times are written in ``zone``."""
         self._render = render
         self._words = {**WORDS, **words}
         self._formulas = ExportedFormulas()
+        self._zone = zone
 
     def begin(
         self, info: ConversationInfo, branches: Sequence[Branch], shown: int | None = None
@@ -228,7 +240,7 @@ class HtmlExport:
         """Return the page's head, and the title."""
         self._formulas = ExportedFormulas()
         title = _text(info.title) or "Conversation"
-        when = _iso(info.created_at)
+        when = self._time(info.created_at, f" ({self._zone})")
         return (
             '<!doctype html>\n<html lang="en">\n<head>\n'
             '<meta charset="utf-8">\n'
@@ -238,7 +250,7 @@ class HtmlExport:
             '<meta name="referrer" content="no-referrer">\n'
             f"<title>{title}</title>\n<style>{_CSS}</style>\n</head>\n<body>\n<main>\n"
             f'<header><h1 dir="auto">{title}</h1>'
-            f'<time datetime="{when}">{when[:10]}</time></header>\n'
+            f"{when}</header>\n"
         )
 
     def turn(self, record: TurnRecord) -> str:
@@ -247,6 +259,7 @@ class HtmlExport:
         if record.question:
             label = _text(self._words["question"])
             pieces.append(
+                f"{self._time(record.created_at)}\n"
                 f'<div class="question" role="group" aria-label="{label}" dir="auto">'
                 f"{_text(record.question)}</div>\n"
             )
@@ -262,6 +275,10 @@ class HtmlExport:
     def file_name(self, title: str) -> str:
         """Return the title, as a name."""
         return f"{safe_name(title)}.html"
+
+    def _time(self, seconds: float, zone: str = "") -> str:
+        shown = _text(_local(seconds, self._zone) + zone)
+        return f'<time datetime="{_iso(seconds)}">{shown}</time>'
 
     def _part(self, part: Entry) -> str:
         match part:
@@ -297,18 +314,46 @@ def safe_name(title: str) -> str:
     'etc passwd'
     """
     plain = unicodedata.normalize("NFC", " ".join(title.split()))
-    # "C": control characters, marks of direction, surrogates, what has no meaning
-    plain = "".join(c for c in plain if unicodedata.category(c)[0] != "C")
+    plain = _LOOSE_JOINERS.sub("", "".join(filter(_is_fit, plain)))
     plain = " ".join(re.sub(r'[/\\:*?"<>|%]+', " ", plain).split())
-    plain = plain.lstrip(".- ~")[:MAX_NAME_CHARS].strip(". ")
+    plain = cut(plain.lstrip(".- ~"), MAX_NAME_CHARS).strip(". ")
     plain = plain or "conversation"
-    is_device = re.fullmatch(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", plain, re.IGNORECASE)
-    return f"_{plain}" if is_device else plain
+    # also with spaces and an extension behind it
+    return f"_{plain}" if _DEVICE.fullmatch(plain) else plain
+
+
+_DEVICE = re.compile(
+    r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9\u00b9\u00b2\u00b3]) *(\..*)?", re.IGNORECASE
+)
+"""Names that Windows gives to devices."""
+
+_SHAPED = "[\u0600-\u0dff\u0f00-\u109f\u1780-\u18af\u203c-\u3299\ufe0f\U0001f000-\U0001faff]"
+_LOOSE_JOINERS = re.compile(
+    f"(?<!{_SHAPED})[\u200c\u200d]|[\u200c\u200d](?!{_SHAPED})"
+    "|(?<![\U0001f3f4\U000e0020-\U000e007f])[\U000e0020-\U000e007f]+"
+)
+"""Joiners and tags where they shape nothing."""
+
+
+def _is_fit(char: str) -> bool:
+    """Return whether a name may have the character."""
+    # "C": control characters, marks of direction, surrogates, what has no meaning
+    return (
+        unicodedata.category(char)[0] != "C"
+        or char in "\u200c\u200d"
+        or "\U000e0020" <= char <= "\U000e007f"
+        or "\U0001f000" <= char <= "\U0001faff"  # emoji that are newer than Python's data
+    )
 
 
 def _iso(seconds: float) -> str:
     bounded = min(max(seconds, 0.0), 253_402_300_799.0)  # the last second of the year 9999
     return datetime.fromtimestamp(bounded, UTC).isoformat().replace("+00:00", "Z")
+
+
+def _local(seconds: float, zone: tzinfo) -> str:
+    bounded = min(max(seconds, 0.0), 253_402_300_799.0 - 86_400)  # any zone's year is 9999
+    return f"{datetime.fromtimestamp(bounded, zone):%Y-%m-%d %H:%M}"
 
 
 def _parts(segments: Sequence[Segment]) -> list[Entry]:
@@ -493,6 +538,7 @@ header{margin-bottom:2.5rem;padding-bottom:1rem;border-bottom:1px solid var(--li
 h1{margin:0;font-size:1.75rem;line-height:1.25;overflow-wrap:anywhere;text-wrap:balance}
 time,.note,summary{color:var(--muted);font-size:.9375rem}
 article{display:flow-root;margin-bottom:2rem}
+article>time{display:block;margin-bottom:.25rem;text-align:end;font-size:.8125rem}
 .question{width:fit-content;max-width:85%;margin:0 0 1rem;margin-inline-start:auto;
 padding:.625rem 1rem;border-radius:20px;border-end-end-radius:6px;background:var(--bubble);
 overflow:clip;overflow-wrap:anywhere;white-space:pre-wrap;unicode-bidi:plaintext}

@@ -15,6 +15,7 @@ from typing import IO
 
 from wireside.chat.conversation import Conversation
 from wireside.chat.export import Exporter, JsonExport, safe_name
+from wireside.chat.graphemes import cut
 from wireside.chat.library import walk
 from wireside.errors import WiresideError
 from wireside.ports import Store
@@ -147,4 +148,4 @@ def _filled(folder: Path) -> Iterator[Path]:
 
 
 def _cut(name: str) -> str:
-    return name.encode()[:MAX_NAME_BYTES].decode(errors="ignore").strip(". ")
+    return cut(name, MAX_NAME_BYTES, max_bytes=MAX_NAME_BYTES).strip(". ")

@@ -107,6 +107,8 @@ class Imported:
     turns: tuple[TurnRecord, ...]
     passed_over: int = 0
     """Number of omitted items: turns without content, and parts that text can't represent."""
+    is_dated: bool = True
+    """Whether the file has the time at which the conversation began."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -366,6 +368,7 @@ def _from_foreign(found: ForeignConversation, new_id: NewId, now: float, room: R
         is_archived=found.is_archived,
         tags=tuple(dict.fromkeys(tag for tag in tags if tag))[:MAX_TAGS],
         new_id=new_id,
+        now=now,
         left_out=sum(one.left_out for one in found.messages),
     )
 
@@ -542,6 +545,7 @@ def _from_ours(value: dict[str, Any], new_id: NewId, now: float, room: Room) -> 
         is_archived=value.get("archived") is True,
         tags=tuple(dict.fromkeys(tag for tag in tags if tag))[:MAX_TAGS],
         new_id=new_id,
+        now=now,
     )
 
 
@@ -685,6 +689,7 @@ def _from_chatgpt(value: dict[str, Any], new_id: NewId, now: float, room: Room) 
         is_archived=value.get("is_archived") is True,
         tags=(),
         new_id=new_id,
+        now=now,
         left_out=left_out,
     )
 
@@ -969,6 +974,7 @@ def _imported(
     is_archived: bool,
     tags: tuple[str, ...],
     new_id: NewId,
+    now: float,
     left_out: int = 0,
 ) -> Imported:
     kept, above = _with_something(nodes)
@@ -996,6 +1002,8 @@ def _imported(
     shown = places.get(above(shown_key) or "") if isinstance(shown_key, str) else None
     by_id = {branch.id: branch for branch in branches}
     first = next((turn.question for turn in turns if turn.question.strip()), "")
+    if created_at >= now:  # the file does not say it, or it lies in the future
+        created_at = min((turn.created_at for turn in turns), default=now)
     updated_at = max(created_at, updated_at)
     return Imported(
         ConversationInfo(
@@ -1012,6 +1020,7 @@ def _imported(
         tree.tip(by_id, *shown) if shown else branches[-1].id,
         tuple(turns),
         len(nodes) - len(kept) + left_out,
+        is_dated=created_at < now,
     )
 
 

@@ -5,7 +5,8 @@ Every change is sent to the watchers of the list, so that all open pages show th
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -23,6 +24,7 @@ from wireside.ports import Blind, Clock, Store, Witness
 from wireside.records import (
     Branch,
     ConversationInfo,
+    Feedback,
     Hit,
     Listing,
     StoredConversation,
@@ -373,52 +375,79 @@ class Library:
         self._tell_of(info)
         return info
 
-    async def known_imports(self) -> dict[int, list[str]]:
-        """Return the ids of the caller's conversations by time of creation, in milliseconds.
+    async def known_imports(self) -> dict[int | str, list[str]]:
+        """Return the ids of the caller's conversations by time of creation, in milliseconds, and by
+        title.
 
         ``merge`` uses it to find conversations that a file contains again.
         """
-        known: dict[int, list[str]] = {}
-        for conversation_id, created_at in await self._store.creation_times(self._owner):
-            known.setdefault(_milliseconds(created_at), []).append(conversation_id)
+        known: dict[int | str, list[str]] = {}
+        for conversation_id, title, created_at in await self._store.titles_and_times(self._owner):
+            for key in (_milliseconds(created_at), title):
+                known.setdefault(key, []).append(conversation_id)
         return known
 
     async def merge(
-        self, imported: Imported, known: dict[int, list[str]], *, now: float
+        self, imported: Imported, known: dict[int | str, list[str]]
     ) -> tuple[Literal["added", "updated", "unchanged"], str]:
         """Store a conversation of a file, unless it is already present.
 
-        Two conversations are the same if they were created in the same millisecond and all turns of
-        one are in the other. If the file has more turns, the stored one is replaced, keeping the
-        caller's title, tags and pin; if the stored one has more, it stays as it is. A file
-        without a time of creation has ``now``: such a conversation is always new. Of the
-        conversations with one time of creation the newest ``MAX_TWINS`` are compared, since a file
-        may give all of its own the same one.
+        Two conversations are the same if they were created in the same millisecond (if the file has
+        no times: have the same title) and all turns of one are in the other. If the file has more
+        turns, the stored one is replaced, keeping the caller's title, tags, pin, options, feedback
+        and shares; if the stored one has more, it stays as it is. The newest ``MAX_TWINS`` stored
+        conversations are compared, since a file may give all of its own the same time.
 
         Returns:
             What was done, and the id of the conversation.
         """
         created_at = _milliseconds(imported.info.created_at)
-        new_turns = {_fingerprint(turn) for turn in imported.turns}
-        outdated: ConversationInfo | None = None
-        twins = known.get(created_at, [])[-MAX_TWINS:] if imported.info.created_at < now else ()
-        for conversation_id in twins:
+        new_turns = Counter(map(_fingerprint, imported.turns))
+        outdated: Conversation | None = None
+        feedback: dict[tuple[str, str], Feedback] = {}
+        key = created_at if imported.is_dated else imported.info.title
+        for conversation_id in known.get(key, [])[-MAX_TWINS:]:
             found = await self.open(conversation_id)
             if found is None:
                 continue
-            its_turns = {_fingerprint(turn) async for turn in walk(self._store, found, "all")}
+            records = [
+                (_fingerprint(turn), turn.feedback)
+                async for turn in walk(self._store, found, "all")
+            ]
+            its_turns = Counter(fingerprint for fingerprint, _ in records)
             if new_turns <= its_turns:
                 return "unchanged", conversation_id
             if its_turns < new_turns and found.id not in self._answering.get(self._owner, ()):
-                outdated = found.info
-        if outdated is not None:
-            imported = replace(imported, info=_with_choices(imported.info, outdated))
-        info = await self.add(imported)
-        known.setdefault(created_at, []).append(info.id)
+                outdated = found
+                feedback = {key: given for key, given in records if given is not None}
         if outdated is None:
-            return "added", info.id
+            info = await self.add(imported)
+        else:
+            info = await self._replace(outdated, imported, feedback)
+        for key in (created_at, imported.info.title):
+            known.setdefault(key, []).append(info.id)
+        return ("added" if outdated is None else "updated"), info.id
+
+    async def _replace(
+        self,
+        outdated: Conversation,
+        imported: Imported,
+        feedback: Mapping[tuple[str, str], Feedback],
+    ) -> ConversationInfo:
+        """Keep a conversation of a file in place of an earlier state of it."""
+        turns = [
+            replace(turn, feedback=turn.feedback or feedback.get(_fingerprint(turn)))
+            for turn in imported.turns
+        ]
+        info = _with_choices(imported.info, outdated.info)
+        info = await self.add(replace(imported, info=info, turns=tuple(turns)))
+        if outdated.options is not None:
+            await self._store.keep_options(info.id, outdated.options)
+            if opened := self._open.get(info.id):
+                opened.options = outdated.options
+        await self._store.move_shares(outdated.id, info.id)
         await self.delete([outdated.id])
-        return "updated", info.id
+        return info
 
 
 async def walk(
@@ -442,7 +471,7 @@ def _milliseconds(seconds: float) -> int:
     return round(seconds * 1_000_000) // 1000  # truncated, not rounded, as exports write times
 
 
-def _fingerprint(turn: TurnRecord) -> tuple[str, int, str]:
+def _fingerprint(turn: TurnRecord) -> tuple[str, str]:
     """Return what identifies a turn both in the store and in a file."""
     text = "".join(
         entry.text
@@ -450,7 +479,7 @@ def _fingerprint(turn: TurnRecord) -> tuple[str, int, str]:
         for entry in segment.entries
         if isinstance(entry, TextDelta)
     )
-    return turn.question, _milliseconds(turn.created_at), text
+    return turn.question, text
 
 
 def _with_choices(info: ConversationInfo, earlier: ConversationInfo) -> ConversationInfo:

@@ -27,7 +27,7 @@ from wireside.records import Branch, ConversationInfo, Listing, StoredConversati
 from wireside.store import search
 from wireside.store.options import options_from, options_json
 from wireside.store.sql import insert, is_sqlite
-from wireside.store.tables import IS_WAITING, AnyText, branches, conversations, tags, turns
+from wireside.store.tables import IS_WAITING, AnyText, branches, conversations, shares, tags, turns
 
 OUTDATED_AT_ONCE = 500
 
@@ -58,12 +58,18 @@ def create(connection: Connection, info: ConversationInfo, *, shown: int = 0) ->
     return True
 
 
-def creation_times(connection: Connection, owner: str) -> list[tuple[str, float]]:
-    """Return the ids of an owner's conversations with their creation times."""
-    columns = (conversations.c.id, conversations.c.created_at)
+def titles_and_times(connection: Connection, owner: str) -> list[tuple[str, str, float]]:
+    """Return the ids of an owner's conversations with their titles and creation times."""
+    columns = (conversations.c.id, conversations.c.title, conversations.c.created_at)
     there = (conversations.c.owner == owner, conversations.c.deleted_at.is_(None))
     rows = connection.execute(select(*columns).where(*there))
-    return [(row.id, row.created_at) for row in rows]
+    return [(row.id, row.title, row.created_at) for row in rows]
+
+
+def move_shares(connection: Connection, old_id: str, new_id: str) -> None:
+    """Make snapshots of one conversation those of another."""
+    moved = update(shares).where(shares.c.conversation_id == old_id)
+    connection.execute(moved.values(conversation_id=new_id))
 
 
 def keep_branches(connection: Connection, conversation_id: str, changed: Iterable[Branch]) -> None:

@@ -5,13 +5,21 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from sqlalchemy import Connection, inspect, text
+import structlog
+from sqlalchemy import Connection, func, inspect, select, text
 
 from wireside.errors import NotConfigured
+from wireside.store import search
 from wireside.store.database import Database, database
+from wireside.store.tables import documents
 
-NEWEST = "0006"
+_log = structlog.get_logger(__name__)
+
+NEWEST = "0007"
 """The newest revision in ``migrations/versions``."""
+
+INDEXED_SINCE = "0007"
+"""The revision since which search's index is as ``search`` writes it."""
 
 _FOLDER = Path(__file__).parent / "migrations"
 
@@ -21,7 +29,24 @@ async def bring_up_to_date(opened: Database) -> None:
     version = await opened.read(version_of)
     if version != NEWEST:
         check(version)
-        await opened.write(upgrade)
+        await opened.write(lambda connection: _upgrade_and_index(connection, version))
+
+
+def _upgrade_and_index(connection: Connection, version: str | None) -> None:
+    """Run the migrations, and index all documents again where the index was another."""
+    upgrade(connection)
+    if version is None or version >= INDEXED_SINCE:
+        return
+    total = connection.scalar(select(func.count()).select_from(documents)) or 0
+    done = 0
+
+    def on_done(count: int) -> None:
+        nonlocal done
+        if done * 10 // total != (done + count) * 10 // total:
+            _log.info("search_indexed", documents=done + count, of=total)
+        done += count
+
+    search.index_all(connection, on_done)
 
 
 async def be_up_to_date(opened: Database) -> None:

@@ -13,11 +13,18 @@ from sqlalchemy.types import Text
 from wireside.records import ConversationInfo, Hit
 from wireside.store.sql import insert, is_sqlite
 from wireside.store.tables import MAX_NUMBER, conversations, documents
-from wireside.store.words import MAX_INDEXED_CHARS, snippet, words_of
+from wireside.store.words import (
+    MAX_INDEXED_CHARS,
+    Term,
+    fold,
+    index_tokens,
+    query_terms,
+    snippet,
+)
 
 MAX_TERMS = 20
 
-INDEXED_AT_ONCE = 200
+INDEXED_AT_ONCE = 50
 """Documents, when all are indexed; each has at most ``MAX_INDEXED_CHARS``."""
 
 Kind = Literal["title", "question", "answer"]
@@ -42,7 +49,7 @@ def title_of(info: ConversationInfo) -> Document:
 
 def add(connection: Connection, added: Sequence[Document]) -> None:
     """Make texts findable; those that are so already stay as they are."""
-    words = {document.ref: words_of(document.body) for document in added}
+    tokens = {document.ref: index_tokens(document.body) for document in added}
     rows = [
         {
             "ref": document.ref,
@@ -53,7 +60,7 @@ def add(connection: Connection, added: Sequence[Document]) -> None:
             "created_at": document.created_at,
         }
         for document in added
-        if words[document.ref]
+        if tokens[document.ref]
     ]
     if not rows:
         return
@@ -63,7 +70,7 @@ def add(connection: Connection, added: Sequence[Document]) -> None:
         .returning(documents.c.id, documents.c.ref),
         rows,
     ).all()
-    _index(connection, [(number, words[ref]) for number, ref in numbers])
+    _index(connection, [(number, tokens[ref]) for number, ref in numbers])
 
 
 def index_all(connection: Connection, on_done: Callable[[int], None]) -> None:
@@ -73,7 +80,7 @@ def index_all(connection: Connection, on_done: Callable[[int], None]) -> None:
         select(documents.c.id, documents.c.body).order_by(documents.c.id).limit(INDEXED_AT_ONCE)
     )
     while found := connection.execute(bodies.where(documents.c.id > last)).all():
-        _index(connection, [(row.id, words_of(row.body)) for row in found])
+        _index(connection, [(row.id, index_tokens(row.body)) for row in found])
         on_done(len(found))
         last = found[-1].id
 
@@ -98,34 +105,66 @@ def forget(connection: Connection) -> None:
 def find(
     connection: Connection, query: str, *, owner: str, cursor: int | None, limit: int
 ) -> list[Hit]:
-    """Return places in conversations of ``owner`` where all words of ``query`` begin a word, the
-    newest first.
+    """Return places in conversations of ``owner`` that contain all terms of ``query``, the newest
+    first.
     """
-    terms = list(dict.fromkeys(words_of(query)))[:MAX_TERMS]
+    terms = query_terms(query)[:MAX_TERMS]
     if not terms:
         return []
-    statement = _IN_SQLITE if is_sqlite(connection) else _IN_POSTGRESQL
-    # a word holds letters and digits only: nothing in it means anything to the query's language
-    match = (
-        " AND ".join(f'"{term}"*' for term in terms)
-        if is_sqlite(connection)
-        else " & ".join(f"'{term}':*" for term in terms)
-    )
+    is_on_sqlite = is_sqlite(connection)
+    statement = _IN_SQLITE if is_on_sqlite else _IN_POSTGRESQL
+    match = _fts5_query(terms) if is_on_sqlite else _tsquery(terms)
     before = MAX_NUMBER if cursor is None else max(0, min(cursor, MAX_NUMBER))
-    rows = connection.execute(
-        statement, {"match": match, "before": before, "most": limit, "owner": owner}
+    hits: list[Hit] = []
+    while True:
+        rows = connection.execute(
+            statement, {"match": match, "before": before, "most": limit, "owner": owner}
+        ).all()
+        hits += [_hit(row, terms) for row in rows if _contains(row.body, terms)]
+        if len(rows) < limit or len(hits) >= limit:
+            return hits[:limit]
+        before = rows[-1].id
+
+
+def _contains(body: str, terms: Sequence[Term]) -> bool:
+    """Return whether a text that has the tokens of ``terms`` has the terms."""
+    if all(term.is_exact for term in terms):
+        return True
+    folded = fold(body)
+    return all(term.is_in(folded) for term in terms)
+
+
+def _fts5_query(terms: Sequence[Term]) -> str:
+    # a token has letters, digits and signs, but no quotation mark
+    return " AND ".join(
+        "("
+        + " OR ".join(
+            "(" + " AND ".join(f'"{token}"*' for token in tokens) + ")" for tokens in term.lookups
+        )
+        + ")"
+        for term in terms
     )
-    return [_hit(row, terms) for row in rows]
+
+
+def _tsquery(terms: Sequence[Term]) -> str:
+    return " & ".join(
+        "("
+        + " | ".join(
+            "(" + " & ".join(f"'{token}':*" for token in tokens) + ")" for tokens in term.lookups
+        )
+        + ")"
+        for term in terms
+    )
 
 
 def _index(connection: Connection, numbered: Sequence[tuple[int, list[str]]]) -> None:
     if not numbered:
         return
     if is_sqlite(connection):
-        given = [{"id": number, "words": " ".join(words)} for number, words in numbered]
+        given = [{"id": number, "words": " ".join(tokens)} for number, tokens in numbered]
         connection.execute(_ADD_IN_SQLITE, given)
     else:
-        sets = [{"id": number, "words": sorted(set(words))} for number, words in numbered]
+        sets = [{"id": number, "words": sorted(tokens)} for number, tokens in numbered]
         connection.execute(_ADD_IN_POSTGRESQL, sets)
 
 
@@ -137,7 +176,7 @@ def _remove(connection: Connection, which: Any) -> None:
     connection.execute(delete(documents).where(which))
 
 
-def _hit(row: Any, terms: list[str]) -> Hit:
+def _hit(row: Any, terms: Sequence[Term]) -> Hit:
     return Hit(
         row.conversation_id,
         row.title,

@@ -125,9 +125,13 @@ class SqlStore:
         """Return all conversations with their owners, for a command that processes them."""
         return await self._database.read(conversations.all_ids)
 
-    async def creation_times(self, owner: str) -> Sequence[tuple[str, float]]:
+    async def titles_and_times(self, owner: str) -> Sequence[tuple[str, str, float]]:
         """See ``Store``."""
-        return await self._database.read(partial(conversations.creation_times, owner=owner))
+        return await self._database.read(partial(conversations.titles_and_times, owner=owner))
+
+    async def move_shares(self, old_id: str, new_id: str) -> None:
+        """See ``Store``."""
+        await self._database.write(partial(conversations.move_shares, old_id=old_id, new_id=new_id))
 
     async def update(self, info: ConversationInfo) -> None:
         """See ``Store``."""

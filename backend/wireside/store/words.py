@@ -1,88 +1,507 @@
-"""The words of a text as search sees them, the same for every database. Pure.
+"""Tokens of a text and terms of a query: how search sees text, the same for every database. Pure.
 
-A word is a run of letters and digits, without case and diacritics. Chinese and Japanese are written
-without spaces, so there each character is a word.
+Text and query are folded alike: NFKC, no case, no accents or points, one form of the letters that
+people write in several ways. The index holds these tokens:
+
+* each word, a run of letters, digits and their marks; a query finds it by its beginning;
+* inner grams, ``~`` and up to ``GRAM_CHARS`` characters from each further place in a word: terms
+  of ``MIN_INNER_CHARS`` or more characters are found inside words, too;
+* of Chinese, Japanese and Korean each pair of characters, of scripts without spaces (Thai, Khmer …)
+  ``UNSPACED_CHARS`` characters from each letter: a term is found anywhere;
+* words with their signs: ``c++``, ``c#``, ``r&d``, ``tcp/ip``, ``.net``, ``#tag``, ``@name``;
+* emoji as wholes, with and without their skin tones.
+
+SQLite's table ``document_words`` (migration 0007) lists the ASCII signs that tokens may contain.
+
+A term that is longer than a gram is looked up by several of them; ``Term.is_in`` tells whether the
+text has it as a whole.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
 
 MAX_WORD_CHARS = 64
 
 MAX_INDEXED_CHARS = 200_000
 """Of one text; what is beyond is not found."""
 
+MAX_INDEX_BYTES = 900_000
+"""Of the tokens of one text. A ``tsvector`` of PostgreSQL holds 1 MiB."""
+
+MIN_INNER_CHARS = 3
+"""Terms shorter than this are found at the beginning of a word only."""
+
+GRAM_CHARS = 5
+"""Of inner grams."""
+
+UNSPACED_CHARS = 3
+"""Of grams in scripts without spaces. Longer ones make an index several times as large."""
+
+INNER = "~"
+"""First character of an inner gram."""
+
+MAX_GRAMS_PER_TERM = 12
+
 SNIPPET_CHARS = 160
 
 LEAD_CHARS = 40
 """Of a snippet, before the first match."""
 
-_CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-# signs that Python counts among the letters, and SQLite's tokenizer does not
-_SIGNS = "\u19b0-\u19c0\u19c8\u19c9\u1cf2\u1cf3"
-_WORD = re.compile(f"[{_CJK}]|[^\\W_{_CJK}{_SIGNS}]+")
+_PIECE_CLUSTERS = 200
+_ZWJ = "\u200d"
 
 
-def words_of(text: str) -> list[str]:
-    """Return the words of ``text``, in order, as they are indexed.
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A part of a query that a text must contain."""
 
-    >>> words_of("Ça, «Über_3 Frames»!")
-    ['ca', 'uber', '3', 'frames']
+    text: str
+    """Folded."""
+    pattern: str
+    """Regular expression that finds the term in folded text."""
+    lookups: tuple[tuple[str, ...], ...]
+    """Alternatives; each lists beginnings of tokens that the text must all have."""
+    is_exact: bool
+    """Whether every text that ``lookups`` select contains the term."""
+
+    def is_in(self, folded: str) -> bool:
+        """Return whether folded text contains the term."""
+        return self.is_exact or re.search(self.pattern, folded) is not None
+
+
+def index_tokens(text: str) -> list[str]:
+    """Return the distinct tokens of ``text``, words first.
+
+    >>> index_tokens("Ça, «Über_3 C#»!")
+    ['ca', 'uber', '3', 'c', 'c#', '~ber']
     """
-    return [word for match in _words(text[:MAX_INDEXED_CHARS]) for word in _folded(match.group())]
+    folded = fold(text[:MAX_INDEXED_CHARS])
+    found = _scripts()
+    tokens = dict.fromkeys(word[:MAX_WORD_CHARS] for word in found.word.findall(folded))
+    words = list(tokens)
+    for signed in (*found.joined.findall(folded), *found.led.findall(folded)):
+        tokens[signed[:MAX_WORD_CHARS]] = None
+    if not folded.isascii():
+        for emoji in found.emoji.findall(folded):
+            tokens[emoji[:MAX_WORD_CHARS]] = None
+            tokens[found.tones.sub("", emoji)[:MAX_WORD_CHARS]] = None
+        for run in found.pairs.findall(folded):
+            tokens.update(dict.fromkeys(run[at : at + 2] for at in range(len(run))))
+        for run in found.unspaced.findall(folded):
+            tokens.update(
+                dict.fromkeys(run[at : at + UNSPACED_CHARS] for at in _starts(run, found.marks))
+            )
+    for word in words:
+        if len(word) > MIN_INNER_CHARS:
+            last = len(word) - MIN_INNER_CHARS
+            tokens.update(
+                dict.fromkeys(INNER + word[at : at + GRAM_CHARS] for at in range(1, last + 1))
+            )
+    return list(_bounded(tokens))
 
 
-def snippet(text: str, terms: list[str]) -> tuple[str, ...]:
+def query_terms(query: str) -> list[Term]:
+    """Return the terms of a query, each once, in order."""
+    found = _scripts()
+    terms: dict[str, Term] = {}
+    for match in found.query.finditer(fold(query)):
+        kind, part = match.lastgroup, match.group()
+        if kind == "emoji":
+            made = [_emoji_term(part[:MAX_WORD_CHARS])]
+        elif kind == "pairs":
+            made = [_pairs_term(part[:MAX_WORD_CHARS])]
+        elif kind == "unspaced":
+            made = [_unspaced_term(part[:MAX_WORD_CHARS])] if _starts(part, found.marks) else []
+        else:
+            made = list(_word_terms(part))
+        terms.update((term.text, term) for term in made)
+    return list(terms.values())
+
+
+def fold(text: str) -> str:
+    """Return ``text`` without case, accents and points, and in one form of each letter."""
+    if text.isascii():
+        return text.lower()
+    found = _scripts()
+    plain = unicodedata.normalize("NFKD", text).translate(found.folds)
+    if _DEVANAGARI_VIRAMA in plain:
+        plain = _NASAL.sub("\u0902", plain)
+    if _ZWJ in plain:  # it makes one of several emoji; elsewhere it only shapes letters
+        plain = found.loose_zwj.sub("", plain)
+    return unicodedata.normalize("NFC", plain.casefold())
+
+
+def snippet(text: str, terms: Sequence[Term]) -> tuple[str, ...]:
     """Return the text around the first match, in pieces; every second one, from the second on,
-    begins a word that one of ``terms`` is the beginning of.
+    is what one of ``terms`` matches.
     """
-    first = next((m.start() for m in _words(text) if _match(m.group(), terms)), 0)
+    # longer terms first: of two that begin at a place the longer one is marked
+    patterns = sorted((term.pattern for term in terms), key=len, reverse=True)
+    pattern = re.compile("|".join(patterns) or r"(?!)")
+    first = _first_match(text, pattern)
     start = _word_start(text, max(0, first - LEAD_CHARS))
     end = min(len(text), start + SNIPPET_CHARS)
     pieces: list[str] = ["…" if start else ""]
     at = start
-    for match in _words(text[start:end]):
-        length = _match(match.group(), terms)
-        if length:
-            begin = start + match.start()
-            if begin == at and len(pieces) > 1:  # characters that follow each other are one match
-                pieces[-2] += text[begin : begin + length]
-            else:
-                pieces[-1] += text[at:begin]
-                pieces += [text[begin : begin + length], ""]
-            at = begin + length
+    for begin, stop in _spans(text[start:end], pattern):
+        begin, stop = max(start + begin, at), start + stop
+        if stop <= at:
+            continue
+        if begin == at and len(pieces) > 1:  # matches that follow each other are one
+            pieces[-2] += text[begin:stop]
+        else:
+            pieces[-1] += text[at:begin]
+            pieces += [text[begin:stop], ""]
+        at = stop
     pieces[-1] += text[at:end] + ("…" if end < len(text) else "")
     return tuple(pieces)
 
 
-def _words(text: str) -> Iterator[re.Match[str]]:
-    return _WORD.finditer(text)
+# ---- terms -------------------------------------------------------------------------------------
 
 
-def _folded(word: str) -> list[str]:
-    """Return a word without case and diacritics; a few characters are several words: "½"."""
-    if word.isascii():
-        return [word.lower()[:MAX_WORD_CHARS]]
-    plain = unicodedata.normalize("NFKD", word)
-    bare = "".join(char for char in plain if not unicodedata.combining(char))
-    return [part[:MAX_WORD_CHARS] for part in _WORD.findall(bare.casefold())]
+def _word_terms(part: str) -> Iterator[Term]:
+    """Yield the terms of words that signs join: ``asp/.net`` has two."""
+    found = _scripts()
+    if part[0] in ".#@$":
+        led = found.led.match(part)
+        if led is not None:
+            yield _signed_term(led.group()[:MAX_WORD_CHARS])
+        part = part[1:]
+        if found.word.fullmatch(part):
+            return
+    joined = found.joined.findall(part)
+    for pair in joined:
+        yield _signed_term(pair[:MAX_WORD_CHARS])
+    if not joined:
+        yield _word_term(part[:MAX_WORD_CHARS])
 
 
-def _match(word: str, terms: list[str]) -> int:
-    """Return how many characters of ``word`` match, 0 for none."""
-    folded = _folded(word)
-    length = max(
-        (len(term) for term in terms for part in folded if part.startswith(term)), default=0
-    )
-    # folding may change a word's length: then all of it is marked
-    return length if len("".join(folded)) == len(word) else len(word) * bool(length)
+def _word_term(word: str) -> Term:
+    if len(word) < MIN_INNER_CHARS:
+        return Term(word, _at_start(word), ((word,),), is_exact=True)
+    grams = tuple(INNER + gram for gram in _windows(word, range(len(word)), GRAM_CHARS))
+    is_exact = len(word) <= GRAM_CHARS
+    return Term(word, re.escape(word), ((word,), grams), is_exact)
+
+
+def _signed_term(word: str) -> Term:
+    pattern = re.escape(word) if word[0] in ".#@$" else _at_start(word)
+    return Term(word, pattern, ((word,),), is_exact=True)
+
+
+def _pairs_term(run: str) -> Term:
+    pairs = tuple(dict.fromkeys(run[at : at + 2] for at in range(max(1, len(run) - 1))))
+    return Term(run, re.escape(run), (pairs[:MAX_GRAMS_PER_TERM],), is_exact=len(run) <= 2)
+
+
+def _unspaced_term(run: str) -> Term:
+    starts = _starts(run, _scripts().marks)
+    run = run[starts[0] :]
+    grams = _windows(run, [at - starts[0] for at in starts], UNSPACED_CHARS)
+    return Term(run, re.escape(run), (grams,), is_exact=len(run) <= UNSPACED_CHARS)
+
+
+def _emoji_term(emoji: str) -> Term:
+    tones = _TONES if not re.search(_TONES, emoji) else ""
+    pattern = "".join(re.escape(char) + (f"{tones}?" if tones else "") for char in emoji)
+    return Term(emoji, f"(?<!{_ZWJ}){pattern}", ((emoji,),), is_exact=True)
+
+
+def _at_start(word: str) -> str:
+    return f"(?<![{_scripts().letters}]){re.escape(word)}"
+
+
+def _windows(word: str, starts: Iterable[int], size: int) -> tuple[str, ...]:
+    """Return grams of ``size`` characters that begin at ``starts`` and lie within ``word``."""
+    if len(word) <= size:
+        return (word,)
+    grams = [word[at : at + size] for at in starts if at + size <= len(word)]
+    return tuple(dict.fromkeys(grams))[:MAX_GRAMS_PER_TERM]
+
+
+def _starts(run: str, marks: re.Pattern[str]) -> list[int]:
+    """Return the places in ``run`` that a mark is not at."""
+    return [at for at, char in enumerate(run) if not marks.match(char)]
+
+
+def _bounded(tokens: Iterable[str]) -> Iterator[str]:
+    room = MAX_INDEX_BYTES
+    for token in tokens:
+        room -= len(token.encode())
+        if room < 0:
+            return
+        yield token
+
+
+# ---- places in the text ------------------------------------------------------------------------
+
+
+def _first_match(text: str, pattern: re.Pattern[str]) -> int:
+    """Return where the first match begins, 0 without one."""
+    if text.isascii():
+        match = pattern.search(text.lower())
+        return match.start() if match else 0
+    pieces = list(_scripts().piece.finditer(text))
+    folded = [fold(piece.group()) for piece in pieces]
+    match = pattern.search("".join(folded))
+    if match is None:
+        return 0
+    ends: list[int] = []
+    for one in folded:
+        ends.append((ends[-1] if ends else 0) + len(one))
+    at = bisect_right(ends, match.start())
+    before = ends[at - 1] if at else 0
+    _, origins = _aligned(pieces[at].group())
+    inside = min(match.start() - before, len(origins) - 1)
+    return pieces[at].start() + (origins[inside][0] if origins else 0)
+
+
+def _spans(text: str, pattern: re.Pattern[str]) -> Iterator[tuple[int, int]]:
+    """Yield where matches begin and end in ``text``."""
+    folded, origins = _aligned(text)
+    for match in pattern.finditer(folded):
+        if match.end() > match.start():
+            yield origins[match.start()][0], origins[match.end() - 1][1]
+
+
+def _aligned(text: str) -> tuple[str, list[tuple[int, int]]]:
+    """Return ``text`` folded, and for each character of it where it comes from."""
+    if text.isascii():
+        return text.lower(), [(at, at + 1) for at in range(len(text))]
+    folded: list[str] = []
+    origins: list[tuple[int, int]] = []
+    for cluster in _scripts().cluster.finditer(text):
+        one = fold(cluster.group())
+        folded.append(one)
+        origins += [cluster.span()] * len(one)
+    return "".join(folded), origins
 
 
 def _word_start(text: str, at: int) -> int:
     """Return where the word that ``at`` lies in begins, so that a snippet cuts none."""
-    while at > 0 and not text[at - 1].isspace() and text[at - 1 : at + 1].isalnum():
-        at -= 1
-    return at
+    lowest = max(0, at - MAX_WORD_CHARS)
+    start = at
+    while start > 0 and not text[start - 1].isspace() and text[start - 1 : start + 1].isalnum():
+        start -= 1
+        if start < lowest:  # a script without spaces
+            return at
+    return start
+
+
+# ---- characters --------------------------------------------------------------------------------
+
+_PAIRS = (
+    (0x1100, 0x11FF),  # jamo
+    (0x3005, 0x3007),
+    (0x3041, 0x312F),  # kana, bopomofo
+    (0x31A0, 0x31BF),
+    (0x31F0, 0x31FF),
+    (0x3400, 0x4DBF),
+    (0x4E00, 0x9FFF),
+    (0xA000, 0xA48C),  # Yi
+    (0xAC00, 0xD7FF),  # Hangul
+    (0xF900, 0xFAFF),
+    (0x1B000, 0x1B16F),
+    (0x20000, 0x3FFFF),
+)
+"""Scripts of which each character is nearly a word."""
+
+_UNSPACED = (
+    (0x0E00, 0x0EFF),  # Thai, Lao
+    (0x1000, 0x109F),  # Burmese
+    (0x1780, 0x17FF),  # Khmer
+    (0x1950, 0x19DF),  # Tai Le, New Tai Lue
+    (0x1A20, 0x1AAF),  # Tai Tham
+    (0x1B00, 0x1B7F),  # Balinese
+    (0xA980, 0xA9FF),  # Javanese, Burmese
+    (0xAA60, 0xAADF),  # Burmese, Tai Viet
+)
+"""Scripts of letters without spaces between words."""
+
+_DROPPED = (
+    (0x00AD, 0x00AD),
+    (0x0300, 0x036F),
+    (0x0483, 0x0489),
+    (0x0591, 0x05BD),  # Hebrew points
+    (0x05BF, 0x05BF),
+    (0x05C1, 0x05C2),
+    (0x05C4, 0x05C5),
+    (0x05C7, 0x05C7),
+    (0x0610, 0x061A),  # Arabic marks
+    (0x061C, 0x061C),
+    (0x0640, 0x0640),  # tatweel
+    (0x064B, 0x065F),
+    (0x0670, 0x0670),
+    (0x06D6, 0x06DC),
+    (0x06DF, 0x06E4),
+    (0x06E7, 0x06E8),
+    (0x06EA, 0x06ED),
+    (0x0711, 0x0711),  # Syriac
+    (0x0730, 0x074A),
+    (0x07EB, 0x07F3),
+    (0x0898, 0x089F),
+    (0x08CA, 0x08E1),
+    (0x08E3, 0x08FF),
+    (0x180B, 0x180F),
+    (0x1AB0, 0x1AFF),
+    (0x1DC0, 0x1DFF),
+    (0x200B, 0x200C),  # invisible, as those below
+    (0x200E, 0x200F),
+    (0x202A, 0x202E),
+    (0x2060, 0x206F),
+    (0x20D0, 0x20E2),
+    (0x20E4, 0x20FF),
+    (0xFE00, 0xFE0F),  # variation selectors
+    (0xFE20, 0xFE2F),
+    (0xFEFF, 0xFEFF),
+    (0xE0100, 0xE01EF),
+)
+"""Marks that people leave out, and invisible characters. Vowel signs are not among them."""
+
+_NUKTAS = "\u093c\u09bc\u0a3c\u0abc\u0b3c\u0cbc\U000110ba\U00011173\U000111ca\U000112e9\U000114c3"
+
+_ONE_FORM = {
+    # alef, ya, kaf, ha
+    "\u0671": "\u0627",
+    "\u0649": "\u064a",
+    "\u06cc": "\u064a",
+    "\u06d2": "\u064a",
+    "\u06a9": "\u0643",
+    "\u0629": "\u0647",
+    "\u06be": "\u0647",
+    "\u06c1": "\u0647",
+    "\u06c3": "\u0647",
+    "\u06d5": "\u0647",
+    # final forms of Hebrew
+    "ך": "כ",
+    "ם": "מ",
+    "ן": "נ",
+    "ף": "פ",
+    "ץ": "צ",
+    # Latin letters with a stroke have no decomposition
+    **dict(zip("øØđĐðÐłŁħĦŧŦıƀɨ", "ooddddllhhttibi", strict=True)),
+    "æ": "ae",
+    "Æ": "ae",
+    "œ": "oe",
+    "Œ": "oe",
+    "\u0901": "\u0902",  # chandrabindu, anusvara
+    "♯": "#",
+}
+
+_LETTERS_BEYOND = "\U00010000-\U0001afff\U0001b170-\U0001bcff\U0001d000-\U0001efff"
+_MARKS_BEYOND = "\U00011000-\U00011002\U0001d165-\U0001d169\U000e0100-\U000e01ef"
+"""Of U+10000 and above: roughly, whole blocks."""
+
+_DEVANAGARI_VIRAMA = "\u094d"
+_NASAL = re.compile("ङ्(?=[क-घ])|ञ्(?=[च-झ])|ण्(?=[ट-ढ])|न्(?=[त-ध])|म्(?=[प-भ])")
+"""A nasal before a consonant of its kind, which may be written as a dot: हिन्दी, हिंदी."""
+
+_FLAGS = "[\U0001f1e6-\U0001f1ff]"
+_TONES = "[\U0001f3fb-\U0001f3ff]"
+_TAGS = "\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f\u20e3"
+_SYMBOLS = (
+    "\u20a0-\u20c0\u2190-\u22ff\u2300-\u23ff\u25a0-\u27bf\u2900-\u297f\u2b00-\u2bff\u3030\u303d"
+    "\U0001f000-\U0001f1e5\U0001f200-\U0001f3fa\U0001f400-\U0001faff"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Scripts:
+    folds: dict[int, str | None]
+    letters: str
+    marks: re.Pattern[str]
+    word: re.Pattern[str]
+    joined: re.Pattern[str]
+    led: re.Pattern[str]
+    emoji: re.Pattern[str]
+    tones: re.Pattern[str]
+    pairs: re.Pattern[str]
+    unspaced: re.Pattern[str]
+    query: re.Pattern[str]
+    loose_zwj: re.Pattern[str]
+    cluster: re.Pattern[str]
+    piece: re.Pattern[str]
+
+
+@cache
+def _scripts() -> _Scripts:
+    """Return the classes of characters, made once from Python's Unicode data."""
+    categories = {code: unicodedata.category(chr(code)) for code in range(0x300, 0x10000)}
+    mark_class = _class(code for code, one in categories.items() if one[0] == "M") + _MARKS_BEYOND
+    pairs_class = _class(_letters_of(_PAIRS))
+    unspaced_class = _class(_letters_of(_UNSPACED))
+    folds: dict[int, str | None] = {
+        code: str(unicodedata.decimal(chr(code))) for code, one in categories.items() if one == "Nd"
+    }
+    folds |= {ord(char): plain for char, plain in _ONE_FORM.items()}
+    folds |= {code: None for first, last in _DROPPED for code in range(first, last + 1)}
+    folds |= {ord(char): None for char in _NUKTAS}
+
+    plain = "0-9a-z"
+    plain += _class(code for code in range(0x80, 0x300) if chr(code).isalnum())
+    # Python looks a character up in a table, but for ranges beyond U+FFFF: those must be few
+    plain += _class(code for code, one in categories.items() if _is_plain(code, one))
+    plain += _LETTERS_BEYOND
+    letter = f"[{plain}]"
+    joins = f"[+#]+{letter}*|[/&]{letter}+"
+    leads = f"(?:#|[.@$](?=[^\\W\\d_])){letter}+"
+    emoji = (
+        f"(?:{_FLAGS}{{2}}|[{_SYMBOLS}]|[#*](?=\u20e3))[{_TAGS}]*(?:{_ZWJ}[{_SYMBOLS}][{_TAGS}]*)*"
+    )
+    extended = f"[{mark_class}\u1160-\u11ff\u200b\u200c\uff9e\uff9f{_TAGS}]*"
+    joined = f"(?:{_ZWJ}|(?<={_DEVANAGARI_VIRAMA})(?=[क-ह]))"
+    cluster = f"(?s:{_FLAGS}{{2}}|.){extended}(?s:{joined}.{extended})*"
+    return _Scripts(
+        folds=folds,
+        letters=plain,
+        marks=re.compile(f"[{mark_class}]"),
+        word=re.compile(f"{letter}+"),
+        joined=re.compile(f"(?<!{letter})(?=({letter}+(?:{joins})))"),
+        led=re.compile(leads),
+        emoji=re.compile(emoji),
+        tones=re.compile(_TONES),
+        pairs=re.compile(f"[{pairs_class}]+"),
+        unspaced=re.compile(f"[{unspaced_class}]+"),
+        query=re.compile(
+            f"(?P<emoji>{emoji})|(?P<pairs>[{pairs_class}]+)|(?P<unspaced>[{unspaced_class}]+)"
+            f"|(?P<word>(?:#|[.@$](?=[^\\W\\d_]))?{letter}+(?:{joins})*)"
+        ),
+        loose_zwj=re.compile(f"(?<![{_SYMBOLS}{_TAGS}]){_ZWJ}|{_ZWJ}(?![{_SYMBOLS}])"),
+        cluster=re.compile(cluster),
+        piece=re.compile(f"(?:{cluster}){{1,{_PIECE_CLUSTERS}}}"),
+    )
+
+
+def _is_plain(code: int, category: str) -> bool:
+    """Return whether a character belongs to words of scripts with spaces."""
+    return category[0] in "LNM" and not any(
+        first <= code <= last for first, last in (*_PAIRS, *_UNSPACED)
+    )
+
+
+def _letters_of(blocks: Iterable[tuple[int, int]]) -> Iterator[int]:
+    for first, last in blocks:
+        if first >= 0x20000:
+            yield from range(first, last + 1)
+        else:
+            for code in range(first, last + 1):
+                if unicodedata.category(chr(code))[0] in "LNM":
+                    yield code
+
+
+def _class(codes: Iterable[int]) -> str:
+    """Return what stands between the brackets of a class of these characters."""
+    ranges: list[list[int]] = []
+    for code in sorted(codes):
+        if ranges and ranges[-1][1] == code - 1:
+            ranges[-1][1] = code
+        else:
+            ranges.append([code, code])
+    return "".join(f"{chr(first)}-{chr(last)}" for first, last in ranges)

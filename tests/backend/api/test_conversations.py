@@ -19,8 +19,11 @@ from starlette.types import Receive, Scope, Send
 from wireside.api.conversations import ConversationRoutes
 from wireside.api.problems import Problems
 from wireside.chat.service import NEW, ChatService
+from wireside.chat.sharing import Sharing
 from wireside.errors import WiresideError
 from wireside.messages import Options
+from wireside.records import Feedback
+from wireside.store.store import SqlStore
 
 
 @pytest.fixture
@@ -162,6 +165,30 @@ async def test_files_go_out_and_in(http: httpx2.AsyncClient, ask: Any) -> None:
     assert "conversations.json" in refused.json()["message"]
 
 
+@pytest.mark.parametrize(
+    "zone", ["UTC", "Europe/Berlin", "Asia/Calcutta", "Etc/GMT+5", "US/Pacific", "+05:30"]
+)
+async def test_a_file_names_the_zone_of_its_times(
+    http: httpx2.AsyncClient, ask: Any, zone: str
+) -> None:
+    name = await ask("one", "1")
+    for kind in ("markdown", "html"):
+        said = await http.get(f"/{name}/export", params={"format": kind, "tz": zone})
+        assert f"{zone})" in said.text
+    assert "(UTC)" in (await http.get(f"/{name}/export")).text
+
+
+@pytest.mark.parametrize(
+    "zone",
+    ["Nowhere/Town", "../etc/passwd", "/etc/passwd", "Europe", "zone.tab", "", "a\0", "+99:00"],
+)
+async def test_a_zone_that_is_none_is_refused(
+    http: httpx2.AsyncClient, ask: Any, zone: str
+) -> None:
+    said = await http.get(f"/{await ask('one', '1')}/export", params={"tz": zone})
+    assert (said.status_code, "tz" in said.json()["message"]) == (400, True)
+
+
 async def test_a_file_that_is_imported_again_updates_what_it_continues(
     http: httpx2.AsyncClient,
 ) -> None:
@@ -196,14 +223,59 @@ async def test_a_file_that_is_imported_again_updates_what_it_continues(
     assert await there() == [("My title", 2)]
 
 
-async def test_conversations_without_a_time_are_never_taken_for_each_other(
-    http: httpx2.AsyncClient,
+@pytest.mark.parametrize("field", ["created_at", "turns"])
+async def test_a_file_without_times_is_known_again(http: httpx2.AsyncClient, field: str) -> None:
+    def message(sender: str, text: str) -> dict[str, str]:
+        at = {} if field == "turns" else {"created_at": "2025-02-19T10:00:01Z"}
+        return {"uuid": text, "sender": sender, "text": text, **at}
+
+    def export(*messages: dict[str, str]) -> bytes:
+        return json.dumps([{"uuid": "c", "name": "A chat", "chat_messages": messages}]).encode()
+
+    async def put_in(data: bytes) -> tuple[int, int, int]:
+        counts = (await http.post("/import", content=data)).json()
+        return counts["imported"], counts["updated"], counts["unchanged"]
+
+    first = (message("human", "Hi"), message("assistant", "Hello"))
+    more = (*first, message("human", "Hi again"), message("assistant", "Yes?"))
+    assert await put_in(export(*first)) == (1, 0, 0)
+    assert await put_in(export(*first)) == (0, 0, 1)
+    assert await put_in(export(*more)) == (0, 1, 0)
+    assert await put_in(export(*more)) == (0, 0, 1)
+    assert len((await http.get("")).json()["conversations"]) == 1
+
+
+async def test_an_update_keeps_what_was_chosen_and_shared(
+    http: httpx2.AsyncClient, chat: ChatService, store: SqlStore
 ) -> None:
-    turn = {"question": "Hi", "answer": []}
-    file = {"format": "wireside", "version": 1, "conversations": [{"turns": [turn]}] * 3}
-    for _ in range(2):
-        counts = (await http.post("/import", content=json.dumps(file))).json()
-        assert (counts["imported"], counts["unchanged"]) == (3, 0)
+    def export(*turns: str) -> bytes:
+        at = "2025-02-19T10:00:00Z"
+        made = [
+            {"id": text, "parent": parent, "question": text, "created_at": at, "answer": []}
+            for text, parent in zip(turns, (None, *turns), strict=False)
+        ]
+        one = {"id": "x", "title": "A chat", "created_at": at, "updated_at": at, "turns": made}
+        whole = {"format": "wireside", "version": 1, "conversations": [one]}
+        return json.dumps(whole).encode()
+
+    (name,) = (await http.post("/import", content=export("one"))).json()["conversations"]
+    turn = (await http.get(f"/{name}")).json()["turns"][0]["id"]
+    await store.judge(turn, Feedback("up", "fine"))
+    await store.keep_options(name, Options(model="chosen"))
+    sharing = Sharing(store.accounts, str, lambda: 0.0, audience="public")
+    opened = await chat.library.open(name)
+    assert opened is not None
+    _, secret = await sharing.share(chat.library, opened)
+    result = (await http.post("/import", content=export("one", "two"))).json()
+    assert result["updated"] == 1
+    (new,) = result["conversations"]
+    stored = await store.conversation(new)
+    assert stored is not None
+    assert stored.options == Options(model="chosen")
+    page = (await http.get(f"/{new}")).json()
+    assert [turn["feedback"] for turn in page["turns"]] == ["up", None]
+    await store.purge(float("inf"))
+    assert "one" in await sharing.page(secret)
 
 
 async def test_others_are_served_while_an_answer_is_rendered_for_a_file(

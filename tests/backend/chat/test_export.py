@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
+from dataclasses import replace
+from datetime import UTC, timedelta, timezone, tzinfo
 from html.parser import HTMLParser
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -69,8 +73,8 @@ def test_markdown_has_all_that_was_said() -> None:
         turn("What is it?\nTell me!", ReasoningDelta("hm"), TextDelta("It "), TextDelta("*is*.")),
     )
     assert text == (
-        "# Rain \\& \\<b\\>sun\\</b\\>\n\n2023-11-14\n\n---\n\n"
-        "**You:**\n\n> What is it?  \n> Tell me!\n\n"
+        "# Rain \\& \\<b\\>sun\\</b\\>\n\n2023-11-14 22:13 (UTC)\n\n---\n\n"
+        "**You (1970-01-01 00:00):**\n\n> What is it?  \n> Tell me!\n\n"
         "**Answer (gpt):**\n\n"
         "<details>\n<summary>Reasoning</summary>\n\n```text\nhm\n```\n\n</details>\n\n"
         "It *is*.\n"
@@ -245,7 +249,39 @@ def test_html_needs_nothing_from_outside() -> None:
     assert "<p>A</p>" in html
 
 
+@pytest.mark.parametrize(
+    ("zone", "shown"),
+    [
+        (UTC, "2023-11-14 22:13 (UTC)"),
+        (ZoneInfo("Asia/Tokyo"), "2023-11-15 07:13 (Asia/Tokyo)"),
+        (ZoneInfo("America/New_York"), "2023-11-14 17:13 (America/New_York)"),
+        (timezone(timedelta(hours=5, minutes=45)), "2023-11-15 03:58 (UTC+05:45)"),
+    ],
+)
+def test_times_are_those_of_the_zone_which_is_named(zone: tzinfo, shown: str) -> None:
+    said = replace(turn("Q", TextDelta("A")), created_at=INFO.created_at + 60)
+    minute = shown[:13] + f":{int(shown[14:16]) + 1:02}"
+    markdown = written(MarkdownExport(zone=zone), said)
+    assert f"\n{shown}\n" in markdown
+    assert f"**You ({minute}):**" in markdown
+    html = written(HtmlExport(str, zone=zone), said)
+    assert re.findall(r"<time datetime=\"([^\"]+)\">([^<]+)</time>", html) == [
+        ("2023-11-14T22:13:20.250000Z", shown),
+        ("2023-11-14T22:14:20.250000Z", minute),
+    ]
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago"])
+@pytest.mark.parametrize("seconds", [-1e18, 0.0, 1e18])
+def test_any_time_can_be_written_in_any_zone(zone: str, seconds: float) -> None:
+    info = replace(INFO, created_at=seconds)
+    for exporter in (MarkdownExport(zone=ZoneInfo(zone)), HtmlExport(str, zone=ZoneInfo(zone))):
+        assert zone in written(exporter, turn("Q", TextDelta("A")), info=info)
+
+
 # ---- names -------------------------------------------------------------------------------------
+
+BIDI = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 
 NAMES = [
     ("Rain on Sunday", "Rain on Sunday"),
@@ -262,11 +298,35 @@ NAMES = [
     ("天気と\ud800雨", "天気と雨"),
     ("50% off?", "50 off"),
     ("x" * 500, "x" * 60),
+    # graphemes stay whole
+    ("Trip of 👨‍👩‍👧‍👦", "Trip of 👨‍👩‍👧‍👦"),
+    ("👨‍👩‍👧‍👦" * 20, "👨‍👩‍👧‍👦" * 8),
+    ("x" * 59 + "🇩🇪", "x" * 59),
+    ("x" * 57 + "🇩🇪🇫🇷", "x" * 57 + "🇩🇪"),
+    ("x" * 59 + "👍🏽", "x" * 59),
+    ("x" * 58 + "q\u0323\u0307", "x" * 58),
+    ("x" * 58 + "क्षि", "x" * 58),
+    ("x" * 59 + "\u1112\u1161\u11ab", "x" * 59 + "한"),
+    ("x" * 58 + "☎\ufe0f", "x" * 58 + "☎\ufe0f"),
+    ("x" * 60 + "\u0331", "x" * 59),
+    ("a 🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f b", None),
+    ("می\u200cخواهم", "می\u200cخواهم"),
+    ("new \U0001faea", "new \U0001faea"),
+    ("pay\u200dpal \U000e0041", "paypal"),
+    ("e" + "\u0331" * 500, "e" + "\u0331" * 59),
+    # devices of Windows
+    ("COM¹", "_COM¹"),
+    ("conin$", "_conin$"),
+    ("Aux .backup", "_Aux .backup"),
+    ("Console", "Console"),
+    ("COM10", "COM10"),
+    ("x" * 58 + ". . tail", "x" * 58),
 ]
 
 
 @pytest.mark.parametrize(("title", "name"), NAMES)
-def test_a_file_has_a_harmless_name(title: str, name: str) -> None:
+def test_a_file_has_a_harmless_name(title: str, name: str | None) -> None:
+    name = title if name is None else name
     assert MarkdownExport().file_name(title) == f"{name}.md"
     assert JsonExport().file_name(title) == f"{name}.json"
     assert HtmlExport(str).file_name(title) == f"{name}.html"
@@ -280,4 +340,5 @@ def test_any_title_gives_a_name(title: str) -> None:
     assert name == name.strip()
     assert not name.startswith((".", "-"))
     assert 4 <= len(name.encode()) <= 4 * 60 + 3
-    assert name.isprintable()
+    assert not any(unicodedata.category(char) in ("Cc", "Cs", "Co") for char in name)
+    assert not set(name) & set(BIDI)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from typing import Any
 
@@ -54,3 +55,11 @@ async def test_a_snapshot_has_bounds(
     with pytest.raises(TooLarge, match="export it"):
         await sharing.share(chat.library, conversation)
     assert await store.accounts.shares("") == []
+
+
+async def test_a_snapshot_names_the_zone_of_its_times(
+    chat: ChatService, provider: Any, store: SqlStore
+) -> None:
+    sharing = Sharing(store.accounts, str, lambda: 0.0, audience="public")
+    _, secret = await sharing.share(chat.library, await asked(chat, provider, "because"))
+    assert re.search(r"\d\d:\d\d \(UTC\)</time>", await sharing.page(secret))

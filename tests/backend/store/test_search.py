@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import unicodedata
+from collections.abc import Sequence
+
 import pytest
+import structlog
+from sqlalchemy import Connection, text
 
 from wireside.records import ConversationInfo
+from wireside.store import migrate
+from wireside.store.database import database
 from wireside.store.store import SqlStore
 
 
@@ -43,3 +50,170 @@ async def test_only_a_new_title_makes_a_conversation_newer(store: SqlStore) -> N
     await store.update(ConversationInfo("old", "wombat again", 0.0, 0.0))
     hits = await store.search("wombat", cursor=None, limit=9)
     assert [hit.title for hit in hits] == ["wombat again", "wombat new"]
+
+
+def _nfd(text: str) -> str:
+    return unicodedata.normalize("NFD", text)
+
+
+FOUND = [
+    # marks, in whatever form
+    (_nfd("Ein Café in Zürich"), "café zürich"),
+    ("Ein Café in Zürich", _nfd("café")),
+    (_nfd("Tiếng Việt dễ"), "việt"),
+    (_nfd("서울에서"), "서울"),
+    (_nfd("ガラスの靴"), "ガラス"),
+    ("قال مُحَمَّدٌ ذلك", "محمد"),
+    ("مــرحبا بك", "مرحبا"),
+    ("أحمد في المدرسة", "احمد"),
+    ("إلى مدرسة", "مدرسه"),
+    ("من می‌خواهم", "میخواهم"),
+    ("שָׁלוֹם עוֹלָם", "שלום"),
+    ("नई खोज हुई", "खोज"),
+    ("किताब", "किता"),
+    ("हिन्दी भाषा", "हिंदी"),
+    ("हिंदी भाषा", "हिन्दी"),
+    ("ক্লাসে যাই", "ক্লাস"),
+    ("தமிழ் மொழி", "தமிழ்"),
+    # scripts without spaces
+    ("วันนี้อากาศดีมาก", "อากาศ"),
+    ("ຂ້ອຍຮັກປະເທດລາວ", "ປະເທດ"),
+    ("ខ្ញុំចង់ទៅផ្សារ", "ផ្សារ"),
+    ("ကျွန်တော်မြန်မာစာသင်နေတယ်", "မြန်မာ"),
+    ("我想去北京大学看看", "北京大学"),
+    ("東京スカイツリーへ", "スカイツリー"),
+    ("서울대학교에서", "대학"),
+    # inside words
+    ("a WebSocketHandler here", "Handler"),
+    ("get_user_name()", "user_name"),
+    ("Donaudampfschifffahrtsgesellschaft", "dampf"),
+    ("Donaudampfschifffahrtsgesellschaft", "schifffahrtsges"),
+    ("Электровелосипед", "велосипед"),
+    ("XMLHttpRequest", "httpreq"),
+    ("order 12345678", "34567"),
+    # signs
+    ("I write C++ daily", "C++"),
+    ("now C++17 is out", "c++"),
+    ("(C#)", "c#"),
+    ("F#, too", "f#"),
+    ("ASP.NET Core", ".NET"),
+    ("edit .env first", ".env"),
+    ("TCP/IP stack", "tcp/ip"),
+    ("the R&D budget", "R&D"),
+    ("see #python", "#python"),
+    ("an @property", "@property"),
+    # emoji
+    ("well done 👍🏽", "👍🏽"),
+    ("well done 👍🏽", "👍"),
+    ("the 👨‍👩‍👧‍👦 here", "👨‍👩‍👧‍👦"),
+    ("a 👩🏽‍💻 codes", "👩‍💻"),
+    ("love ❤️ it", "❤"),
+    ("love ❤ it", "❤️"),
+    ("in 🇩🇪🇫🇷", "🇫🇷"),
+    ("press 1️⃣", "1️⃣"),
+    ("price €5", "€"),
+]
+
+
+async def test_texts_are_found_and_what_matches_is_marked(store: SqlStore) -> None:
+    await _create(store, [body for body, _ in FOUND])
+    missed = []
+    for number, (body, query) in enumerate(FOUND):
+        hits = await store.search(query, cursor=None, limit=200)
+        snippets = [hit.snippet for hit in hits if hit.conversation_id == f"c{number}"]
+        if ["".join(one) for one in snippets] != [body] or len(snippets[0]) == 1:
+            missed.append((body, query, snippets))
+    assert missed == []
+
+
+async def _create(store: SqlStore, titles: Sequence[str]) -> None:
+    for number, title in enumerate(titles):
+        await store.create(ConversationInfo(f"c{number}", title, 0.0, 0.0))
+
+
+NOT_FOUND = [
+    ("नई खबर और जल", "खोज"),
+    ("कल का काम", "की"),
+    ("C, Clojure and COBOL", "C++"),
+    ("C++ and C", "C#"),
+    ("net income", ".net"),
+    ("an internet page", ".net"),
+    ("i see only oranges", "I/O"),
+    ("発展する中国", "国発"),
+    ("北京和大学", "北京大学"),
+    ("かがみ", "ががみ"),
+    ("a kiosk", "os"),  # two letters: the beginning of a word only
+    ("inner winner", "dinner"),
+    ("abcdefgh cdefghij", "abcdefghij"),  # all its grams, but not the word
+    ("well done 👍🏿", "👍🏽"),
+    ("👨 and 👩 and 👧", "👨‍👩‍👧"),
+    ("in 🇩🇪🇫🇷", "🇪🇫"),
+    ("wombat", "wombat zebra"),
+    ("wombat", "…—"),
+]
+
+
+async def test_other_texts_are_not_found(store: SqlStore) -> None:
+    await _create(store, [body for body, _ in NOT_FOUND])
+    found = []
+    for number, (body, query) in enumerate(NOT_FOUND):
+        hits = await store.search(query, cursor=None, limit=200)
+        if f"c{number}" in [hit.conversation_id for hit in hits]:
+            found.append((body, query))
+    assert found == []
+
+
+async def test_pages_of_hits_skip_what_only_has_the_grams(store: SqlStore) -> None:
+    for number in range(9):
+        body = "abcdefghij" if number % 4 == 0 else "abcdefgh cdefghij"
+        await store.create(ConversationInfo(f"c{number}", body, 0.0, 0.0))
+    first = await store.search("abcdefghij", cursor=None, limit=2)
+    rest = await store.search("abcdefghij", cursor=first[-1].cursor, limit=2)
+    assert [hit.conversation_id for hit in [*first, *rest]] == ["c8", "c4", "c0"]
+
+
+async def test_signs_of_the_databases_query_languages_are_no_error(store: SqlStore) -> None:
+    await store.create(ConversationInfo("c", "wombat", 0.0, 0.0))
+    for query in ("'", '"', "wombat'", "a:*", "!wombat", "wom* NEAR(", "\\", "((", "~omb", "\0"):
+        await store.search(query, cursor=None, limit=9)
+
+
+async def test_what_is_removed_is_not_found_inside_words(store: SqlStore) -> None:
+    await store.create(ConversationInfo("c", "WebSocketHandler", 0.0, 0.0))
+    await store.update(ConversationInfo("c", "other", 0.0, 0.0))
+    assert await store.search("handler", cursor=None, limit=9) == []
+    assert len(await store.search("ther", cursor=None, limit=9)) == 1
+
+
+async def test_a_database_of_before_is_indexed_again(url: str) -> None:
+    old = database(url)
+    await old.open()
+
+    def make(connection: Connection) -> None:
+        migrate.upgrade(connection, "0006")
+        for number in range(120):
+            row = {"id": f"c{number}", "body": f"WebSocketHandler C++ {number}"}
+            connection.execute(
+                text(
+                    "INSERT INTO conversations (id, title, title_source, created_at, updated_at,"
+                    " shown) VALUES (:id, :body, 'words', 1, 2, 0)"
+                ),
+                row,
+            )
+            connection.execute(
+                text(
+                    "INSERT INTO documents (ref, conversation_id, kind, body, created_at)"
+                    " VALUES (:id, :id, 'title', :body, 1)"
+                ),
+                row,
+            )
+
+    await old.write(make)
+    await old.aclose()
+    with structlog.testing.capture_logs() as lines:
+        store = SqlStore(url)
+        await store.open()
+    told = [line["documents"] for line in lines if line["event"] == "search_indexed"]
+    assert told[-1] == 120
+    assert len(await store.search("handler c++", cursor=None, limit=200)) == 120
+    await store.aclose()

@@ -302,18 +302,18 @@ class TestAnswers:
 
 
 class TestSearch:
-    async def test_all_words_must_begin_a_word(self, store: SqlStore) -> None:
+    async def test_all_words_must_be_there(self, store: SqlStore) -> None:
         await fill(store, 1)
         await say(store, "c-t0", "s", "The *Über*-wombat digs, déjà vu 3.14!", End("stop"))
-        for query in ("womb", "UBER", "uber-womb", "dig the", "deja", "3 14", "vu!"):
+        for query in ("womb", "UBER", "uber-womb", "dig the", "deja", "3 14", "vu!", "ombat"):
             assert len(await store.search(query, cursor=None, limit=9)) == 1, query
-        for query in ("ombat", "wombat fish", "", "*", "\"' | & !", "\0"):
+        for query in ("om", "wombat fish", "", "*", "\"' | & !", "\0"):
             assert await store.search(query, cursor=None, limit=9) == [], query
 
     async def test_text_without_spaces_is_found(self, store: SqlStore) -> None:
         await fill(store, 1)
         await say(store, "c-t0", "s", "我想去东京塔。カタカナも", End("stop"))
-        for query, match in (("东京", "东京"), ("カタ", "カタカ"), ("京塔", "京塔")):
+        for query, match in (("东京", "东京"), ("カタ", "カタ"), ("京塔", "京塔")):
             hits = await store.search(query, cursor=None, limit=9)
             assert "".join(hits[0].snippet) == "我想去东京塔。カタカナも"
             assert hits[0].snippet[1::2] == (match,)

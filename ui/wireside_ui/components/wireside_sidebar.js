@@ -40,6 +40,12 @@ function daysAgo(days) {
   return date.setDate(date.getDate() - days);
 }
 
+// The browser's time zone, for files that show times. An unknown one is left out: the server takes UTC.
+function zoneQuery() {
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  return zone && zone !== "Etc/Unknown" ? `&tz=${encodeURIComponent(zone)}` : "";
+}
+
 export default {
   props: { base: String, words: Object, begin: Object, account: Object, sharing: String, isReader: Boolean },
   emits: ["need", "search", "rename", "pin", "archive", "delete", "restore"],
@@ -500,10 +506,11 @@ export default {
       if (!item) return null;
       const act = (name, testid, label, run) =>
         h("button", { type: "button", role: "menuitem", tabindex: -1, "data-testid": `menu-${testid}`, onClick: () => (this.closeMenu(), run()) }, [icon(name), h("span", label)]);
+      const zone = zoneQuery();
       const file = (format) =>
         h(
           "a",
-          { role: "menuitem", tabindex: -1, download: "", href: `${this.base}/api/conversations/${item.id}/export?format=${format}`, onClick: () => this.closeMenu() },
+          { role: "menuitem", tabindex: -1, download: "", href: `${this.base}/api/conversations/${item.id}/export?format=${format}${zone}`, onClick: () => this.closeMenu() },
           [icon("download"), h("span", w["export_" + format])],
         );
       return h(
@@ -852,8 +859,10 @@ export default {
     },
     async importFile(file) {
       const w = this.words;
-      let failure = w.offline;
+      let failure = w.sidebar_import_failed;
       try {
+        await file.slice(0, 1).arrayBuffer(); // a folder, or a file that is gone, can't be read
+        failure = w.offline;
         const response = await fetch(`${this.base}/api/conversations/import`, { method: "POST", body: file });
         failure = w.sidebar_import_failed;
         const said = await response.json();
