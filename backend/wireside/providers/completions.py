@@ -39,7 +39,7 @@ SOUND = "[audio]"
 
 NO_REASON = frozenset(
     ("", "null", "none", "nil", "undefined", "false", "unknown", "unspecified")
-    + ("finish_reason_unspecified", "in_progress", "not_finished", "unfinished", "incomplete")
+    + ("in_progress", "not_finished", "unfinished", "incomplete")
 )
 """What servers write in chunks that are not the last one."""
 
@@ -50,7 +50,7 @@ REASONS: dict[str, FinishReason] = {
         "length",
     ),
     **dict.fromkeys(
-        ("content_filter", "content_filtered", "content-filter", "safety", "image_safety")
+        ("content_filter", "content_filtered", "safety", "image_safety")
         + ("recitation", "blocklist", "prohibited_content", "spii", "guardrail_intervened")
         + ("refusal", "sensitive", "moderation", "flagged", "filtered", "blocked", "risk"),
         "content_filter",
@@ -85,6 +85,14 @@ _KEEP_ALIVE = re.compile(
 MAX_KEEP_ALIVE_BYTES = 64
 MAX_DIGITS = 40
 _DONE = re.compile(rb'\s*"?\[?DONE\]?"?\s*', re.IGNORECASE)
+_WRAPPED = re.compile(rb"\s*(?:data:\s*)+")
+"""Begins the data of an event that a gateway has wrapped into another one."""
+
+END_EVENTS = frozenset((b"done", b"end", b"complete", b"completed", b"message_stop"))
+"""Names of the last event of services that send no ``[DONE]``."""
+
+_SUCCESS = re.compile(r"(ok|success|succeeded|successful)?\W*", re.IGNORECASE)
+"""What a message says where its ``code`` is no error."""
 
 
 class Malformed(ValueError):
@@ -182,7 +190,7 @@ class Completion:
         if data.lstrip().startswith((b"data:", b"event:", b":", b"id:")):
             return self.feed(data) + self.flush()
         self._splitter = ReasoningSplitter(self._tags, is_whole=True)
-        deltas = self._take([Event(data)])
+        deltas = self._take(_documents_in(data))
         if self.failure is None:
             self.is_done = True
         elif isinstance(self.failure, Malformed) and data.count(b"\n{") and not deltas:
@@ -196,9 +204,12 @@ class Completion:
             return deltas
         texts: list[str] = []  # the run of text that goes on
         for event in events:
-            if event.data[:1] != b"{" and _DONE.fullmatch(event.data):
-                self.is_done = True
-                break
+            if event.data[:1] != b"{":
+                if wrapped := _WRAPPED.match(event.data):
+                    event = Event(event.data[wrapped.end() :], event.name)
+                if _DONE.fullmatch(event.data):
+                    self.is_done = True
+                    break
             try:
                 self._take_event(event, texts, deltas)
             except (Malformed, ErrorSent) as error:
@@ -206,6 +217,9 @@ class Completion:
                 break
             except RecursionError:
                 self._fail(Malformed("nested too deep"))
+                break
+            if event.name and event.name.lower() in END_EVENTS:
+                self.is_done = True
                 break
         self._join(texts, deltas)
         if self.is_done:
@@ -364,6 +378,8 @@ class Completion:
         """Take text, or a list of parts as some servers send it: text, reasoning, pictures."""
         if isinstance(content, str):
             self._add_text(content, texts)
+        elif type(content) in (int, float):  # a gateway that reads "42" as a number
+            self._add_text(str(content), texts)
         elif isinstance(content, list):
             for part in content:
                 self._take_content(part, texts, deltas)
@@ -629,7 +645,9 @@ class _Chunk(Struct):
     @property
     def looks_like_an_error(self) -> bool:
         said = (self.message, self.detail, self.msg, self.error_msg, self.errors)
-        return self.object == "error" or any(value and not _is_part(value) for value in said)
+        return self.object == "error" or any(
+            value and not _is_part(value) and not _is_success(value) for value in said
+        )
 
 
 _decode = msgspec.json.Decoder(_Chunk).decode
@@ -702,8 +720,27 @@ def _is_part(value: object) -> bool:
 def _is_error(value: object) -> bool:
     """Whether a field ``error`` tells of one: some servers send an empty one in each chunk."""
     if isinstance(value, dict):
-        return any(value.values())
+        return any(
+            item and not (name in ("message", "msg") and _is_success(item))
+            for name, item in value.items()
+        )
     return bool(value)
+
+
+def _is_success(said: object) -> bool:
+    return isinstance(said, str) and _SUCCESS.fullmatch(said.strip()) is not None
+
+
+def _documents_in(data: bytes) -> list[Event]:
+    """Return the chunks of a body in JSON; Vertex sends an array of them."""
+    if data.lstrip().startswith(b"["):
+        try:
+            documents = json.loads(data)
+        except (ValueError, RecursionError):
+            return [Event(data)]
+        if all(isinstance(document, dict) and "choices" in document for document in documents):
+            return [Event(json.dumps(document).encode()) for document in documents]
+    return [Event(data)]
 
 
 def _status_in(base_resp: object) -> bool:
@@ -712,12 +749,15 @@ def _status_in(base_resp: object) -> bool:
     return bool(status) and status != "0"
 
 
+_SEPARATORS = re.compile(r"[-\s]+|(?<=[a-z])(?=[A-Z])")
+
+
 def _reason_in(value: object) -> FinishReason | None:
     if isinstance(value, dict):
         value = value.get("type") or value.get("reason")
     if not isinstance(value, str):
         return None
-    said = value.strip().lower()
+    said = _SEPARATORS.sub("_", value.strip()).lower().removeprefix("finish_reason_")
     return None if said in NO_REASON else REASONS.get(said, "stop")
 
 

@@ -84,6 +84,7 @@ _ANSWERS = {  # tags around the answer itself
     "<|begin_of_solution|>": "<|end_of_solution|>",
     "<|start_response|>": "<|end_response|>",
     "<|start_text|>": "<|end_text|>",
+    "<answer>": "</answer>",  # Hunyuan; only behind reasoning, else it is text
 }
 
 _BARE_HARMONY = TagPair("analysis", "assistantfinal", is_guess=True)
@@ -280,7 +281,7 @@ class ReasoningSplitter:
             self._skip(space)
             self._guess = None
             self._read = self._read_header
-        elif low in _ANSWERS:
+        elif low in _ANSWERS and (self._has_reasoning or low != "<answer>"):
             self._skip(space + len(word))
             self._left_out.add(_ANSWERS[low])
             self._has_reasoning = True
