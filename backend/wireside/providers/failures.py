@@ -126,9 +126,7 @@ def problem_in(body: object) -> Problem:
             )
         ),
         code=_first(inside, "code", "status_code", "error_code", "errorCode", "reason"),
-        kind=" ".join(
-            filter(None, (_kind_in(inside), _word(inside.get("status")), _base(inside)))
-        ),
+        kind=" ".join(filter(None, (_kind_in(inside), _word(inside.get("status")), _base(inside)))),
         field=_first(inside, "param"),
         status=int(status) if status is not None else None,
         is_json=True,

@@ -122,6 +122,10 @@ ELSEWHERE = (
     "The model service is not at this address; its list of models is at {place}. Whoever runs this "
     "server: set OPENAI_BASE_URL to that address; `wireside doctor` prints it whole."
 )
+NO_CHAT_HERE = (
+    "The model service lists its models, but answers no chat with this one at this address. Whoever "
+    "runs this server: look at OPENAI_BASE_URL and at the model's name."
+)
 NO_REACH = "The model service can't be reached at the moment; try again."
 
 
@@ -362,7 +366,9 @@ class OpenAIProvider:
 
         # uncompressed: a compressed answer may wait in the compressor, and costs on both sides
         headers: dict[str, str | openai.Omit] = {"Accept-Encoding": "identity"}
-        if self._api_key is None:
+        if self._base is not None and (authorization := self._base.authorization):
+            headers["Authorization"] = authorization
+        elif self._api_key is None:
             headers["Authorization"] = openai.omit
         elif self._base is not None and self._base.is_azure:
             headers["api-key"] = self._api_key
@@ -572,6 +578,8 @@ class OpenAIProvider:
         place = self._looked[1]
         if place is None:
             return error
+        if not place:
+            return NotConfigured(NO_CHAT_HERE) if str(error) == WRONG_ADDRESS else error
         _log.warning("model_service_elsewhere", address=without_user(place))
         where, scheme = shown(place), place.partition(":")[0]
         if self._base is not None and not self._base.url.startswith(f"{scheme}:"):
@@ -580,19 +588,19 @@ class OpenAIProvider:
         return NotConfigured(sentence, remedy=f"export OPENAI_BASE_URL={without_user(place)}")
 
     async def _look_around(self) -> str | None:
-        """Return a base URL that has a list of models; None if there is none, or ours has one."""
+        """Return a base URL that has a list of models, "" for ours; None if there is none."""
         if self._base is None:
             return None
         with suppress(TimeoutError):
             async with asyncio.timeout(LOOK_S):
                 client = await self._connected()
-                for place in ("", *other_places(self._base.url)):
+                for place in ("", *other_places(without_user(self._base.url))):
                     # see ``models``; what fails, or takes long, is none
                     with suppress(Exception):
                         async with asyncio.timeout(LOOK_S / 3):
                             body = await self._get_models(client, place)
                         if models_in(body):
-                            return place or None
+                            return place
         return None
 
     def _tell(
@@ -665,7 +673,7 @@ class OpenAIProvider:
             base = self._base
             return openai.AsyncOpenAI(
                 api_key=self._api_key or "none",  # it insists on one; see ``_headers``
-                base_url=base.url if base else None,
+                base_url=without_user(base.url) if base else None,
                 default_query=dict(base.query) if base else None,
                 max_retries=0,  # ours know what came of the answer, and have less patience
                 timeout=httpx2.Timeout(None, connect=min(CONNECT_S, self._silence_s)),

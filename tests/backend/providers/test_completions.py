@@ -517,7 +517,11 @@ def test_done_without_a_reason_is_an_end(end: bytes) -> None:
         *(("MAX_TOKENS", "length"), ("max_output_tokens", "length"), ("model_length", "length")),
         *(("SAFETY", "content_filter"), ("RECITATION", "content_filter")),
         *(("sensitive", "content_filter"), ("refusal", "content_filter")),
-        *(("FINISH_REASON_MAX_TOKENS", "length"), ("maxTokens", "length"), ("max-tokens", "length")),
+        *(
+            ("FINISH_REASON_MAX_TOKENS", "length"),
+            ("maxTokens", "length"),
+            ("max-tokens", "length"),
+        ),
         *(("FINISH_REASON_SAFETY", "content_filter"), ("content-filter", "content_filter")),
         *(("abort", "interrupted"), ("insufficient_system_resource", "interrupted")),
         *(
