@@ -84,7 +84,7 @@ _KEEP_ALIVE = re.compile(
 )
 MAX_KEEP_ALIVE_BYTES = 64
 MAX_DIGITS = 40
-_DONE = re.compile(rb'\s*"?\[?DONE\]?"?\s*', re.IGNORECASE)
+_DONE = re.compile(rb'\s*(?:data:\s*)*"?\[?DONE\]?"?\s*', re.IGNORECASE)
 _WRAPPED = re.compile(rb"\s*(?:data:\s*)+")
 """Begins the data of an event that a gateway has wrapped into another one."""
 
@@ -204,12 +204,10 @@ class Completion:
             return deltas
         texts: list[str] = []  # the run of text that goes on
         for event in events:
-            if event.data[:1] != b"{":
-                if wrapped := _WRAPPED.match(event.data):
-                    event = Event(event.data[wrapped.end() :], event.name)
-                if _DONE.fullmatch(event.data):
-                    self.is_done = True
-                    break
+            if event.data[:1] != b"{" and _DONE.fullmatch(event.data):
+                self.is_done = True
+            if self.is_done:
+                break
             try:
                 self._take_event(event, texts, deltas)
             except (Malformed, ErrorSent) as error:
@@ -217,9 +215,6 @@ class Completion:
                 break
             except RecursionError:
                 self._fail(Malformed("nested too deep"))
-                break
-            if event.name and event.name.lower() in END_EVENTS:
-                self.is_done = True
                 break
         self._join(texts, deltas)
         if self.is_done:
@@ -236,6 +231,8 @@ class Completion:
 
     def _take_event(self, event: Event, texts: list[str], deltas: list[Delta]) -> None:
         choice = self._choice(event)
+        if event.name and event.name.lower() in END_EVENTS:
+            self.is_done = True
         if choice is None:
             return
         activity, count = self.activity, len(texts)
@@ -291,6 +288,8 @@ class Completion:
             return _decode(data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             pass
+        if wrapped := _WRAPPED.match(data):
+            return self._chunk(Event(data[wrapped.end() :], event.name))
         if event.name == b"error":
             return _Chunk(error=_json(data) or "error")
         if _carries_nothing(data):

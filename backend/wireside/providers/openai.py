@@ -123,8 +123,8 @@ ELSEWHERE = (
     "server: set OPENAI_BASE_URL to that address; `wireside doctor` prints it whole."
 )
 NO_CHAT_HERE = (
-    "The model service lists its models, but answers no chat with this one at this address. Whoever "
-    "runs this server: look at OPENAI_BASE_URL and at the model's name."
+    "The model service lists its models, but answers no chat with this one at this address. "
+    "Whoever runs this server: look at OPENAI_BASE_URL and at the model's name."
 )
 NO_REACH = "The model service can't be reached at the moment; try again."
 
