@@ -7,6 +7,7 @@ bytes are read here, because its chunk objects cost more than all the rest of th
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import random
 import re
@@ -17,6 +18,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterator, M
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from functools import cache, cached_property, partial
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import structlog
@@ -326,12 +328,11 @@ class OpenAIProvider:
         """Return the body of the list of ``place``, a base URL (empty: the client's own); not all
         of one that is too long, which then is no list.
         """
-        import httpx2
         import openai
 
         answer: object = await client.get(
             f"{place}/models",
-            cast_to=httpx2.Response,
+            cast_to=_http_module().Response,
             stream=True,
             stream_cls=openai.AsyncStream[Any],
             options={"headers": self._headers()},
@@ -348,12 +349,11 @@ class OpenAIProvider:
         return bytes(body[:MAX_LIST_BYTES])
 
     async def _post(self, client: openai.AsyncOpenAI, body: dict[str, object]) -> httpx2.Response:
-        import httpx2
         import openai
 
         response: object = await client.post(
             "/chat/completions",
-            cast_to=httpx2.Response,
+            cast_to=_http_module().Response,
             body=body,
             stream=True,
             stream_cls=openai.AsyncStream[Any],
@@ -666,8 +666,9 @@ class OpenAIProvider:
     def _make_client(self) -> openai.AsyncOpenAI:
         # Imported on use: the package costs more than all else together, and the server answers
         # its first page before it needs a model.
-        import httpx2
         import openai
+
+        http = _http_module()
 
         try:
             base = self._base
@@ -676,10 +677,10 @@ class OpenAIProvider:
                 base_url=without_user(base.url) if base else None,
                 default_query=dict(base.query) if base else None,
                 max_retries=0,  # ours know what came of the answer, and have less patience
-                timeout=httpx2.Timeout(None, connect=min(CONNECT_S, self._silence_s)),
+                timeout=http.Timeout(None, connect=min(CONNECT_S, self._silence_s)),
                 http_client=openai.DefaultAioHttpClient(
                     verify=_trust(),
-                    limits=httpx2.Limits(
+                    limits=http.Limits(
                         max_connections=self._max_connections + 8,  # and lists of models
                         keepalive_expiry=KEEP_S,
                     ),
@@ -687,7 +688,7 @@ class OpenAIProvider:
                     event_hooks={"response": [_shorten_refusal]},
                 ),
             )
-        except (ValueError, TypeError, openai.OpenAIError, httpx2.InvalidURL) as error:
+        except (ValueError, TypeError, openai.OpenAIError, http.InvalidURL) as error:
             self._tell("nothing: the client can't be made", text=repr(error))
             raise NotConfigured(WRONG_ADDRESS) from None
 
@@ -702,9 +703,7 @@ async def _shorten_refusal(response: httpx2.Response) -> None:
 
 
 def _beginning_of(stream: httpx2.AsyncByteStream, limit: int) -> httpx2.AsyncByteStream:
-    import httpx2
-
-    class Beginning(httpx2.AsyncByteStream):
+    class Beginning(_http_module().AsyncByteStream):  # type: ignore[misc]
         async def __aiter__(self) -> AsyncGenerator[bytes, None]:
             left = limit
             async for piece in stream:
@@ -716,15 +715,26 @@ def _beginning_of(stream: httpx2.AsyncByteStream, limit: int) -> httpx2.AsyncByt
         async def aclose(self) -> None:
             await stream.aclose()
 
-    return Beginning()
+    return cast("httpx2.AsyncByteStream", Beginning())
+
+
+@cache
+def _http_module() -> ModuleType:
+    """Return the HTTP package that ``openai`` builds on: ``httpx2`` for 3.x, ``httpx`` for 2.x.
+
+    What is used of them here has the same names.
+    """
+    import openai
+
+    kinds = openai.DefaultAsyncHttpxClient.__mro__
+    client = next(kind for kind in kinds if kind.__name__ == "AsyncClient")
+    return importlib.import_module(client.__module__.partition(".")[0])
 
 
 @cache
 def _trust() -> ssl.SSLContext:
     """Return the certificates that are trusted: 70 ms to read, and the same for all providers."""
-    import httpx2
-
-    return httpx2.create_ssl_context()
+    return cast("ssl.SSLContext", _http_module().create_ssl_context())
 
 
 class _Failed(Exception):
