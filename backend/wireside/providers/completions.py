@@ -473,7 +473,11 @@ class Completion:
         if text := "".join(texts):
             self.activity += 1
             self._texts.append(text)
-            self._add(self._splitter.feed(text), deltas)
+            split = self._splitter.feed(text)
+            if not deltas and len(split) == 1 and type(split[0]) is TextDelta:
+                deltas.append(split[0])
+            else:
+                self._add(split, deltas)
         texts.clear()
 
     def _add(self, split: list[Delta], deltas: list[Delta]) -> None:

@@ -200,6 +200,11 @@ class ReasoningSplitter:
 
     def feed(self, text: str) -> list[Delta]:
         """Take a piece of the answer's text."""
+        is_in_text = self._has_text and not self._buffer and self._read == self._read_text
+        if is_in_text and text and not self._tags.signs.search(text):  # most pieces there are
+            self._code.see(text)
+            self._previous = text[-1]
+            return [TextDelta(text)]
         self._buffer += text
         return self._deltas_read()
 
