@@ -69,7 +69,8 @@ _REFUSAL = re.compile(
 )
 _ALOUD = re.compile(
     r"^(?:\W*(?:okay|ok|hmm|alright|well)\W+)?(?:so\W+)?"
-    r"(?:the user (?:wants|asks|asked|is|has)|let me (?:think|see)|i (?:need|have|should|want) to|let's)\b",
+    r"(?:the user (?:wants|asks|asked|is|has)|let me (?:think|see)"
+    r"|i (?:need|have|should|want) to|let's)\b",
     re.IGNORECASE,
 )
 """Reasoning without tags."""
