@@ -30,6 +30,9 @@ MAX_CALLS = 1_000
 MAX_CALL_CHARS = 1024 * 1024
 """Of the tool calls of an answer, ids and arguments together: nobody sees them before it ends."""
 
+MAX_DOCUMENT_BYTES = 256 * 1024
+"""Of a JSON document that is sent as a stream."""
+
 MAX_LINK_CHARS = 2_000
 """A longer address of a picture is not shown."""
 
@@ -154,6 +157,7 @@ class Completion:
         self._last_calls: dict[int, _OpenCall] = {}
         self._known_calls: dict[tuple[int, str], _OpenCall] = {}
         self._half_pair = ""
+        self._head: bytearray | None = bytearray()  # of the stream, until something is read of it
 
     @property
     def unopened(self) -> TagPair | None:
@@ -167,6 +171,8 @@ class Completion:
 
     def feed(self, data: bytes) -> list[Delta]:
         """Take a piece of an event stream."""
+        if self._head is not None:
+            self._keep_head(data)
         try:
             events = self._sse.feed(data)
         except EventTooLong as error:
@@ -183,7 +189,24 @@ class Completion:
         deltas = self._take(self._sse.flush())
         if isinstance(self.failure, Malformed):
             self.failure = None
+        if self._head and not (deltas or self.failure or self.reason or self.is_done):
+            return self._flush_document(bytes(self._head))
         return deltas + self._end()
+
+    def _keep_head(self, data: bytes) -> None:
+        """Keep what may be a JSON document of several lines that is sent as a stream."""
+        assert self._head is not None
+        self._head += data if self._head else data.lstrip()  # in place: it may come byte by byte
+        is_document = not self._head or self._head[:1] in (b"{", b"[")
+        if self.activity or not is_document or len(self._head) > MAX_DOCUMENT_BYTES:
+            self._head = None
+
+    def _flush_document(self, document: bytes) -> list[Delta]:
+        self._head = None
+        deltas = self.whole(document)
+        if isinstance(self.failure, Malformed):
+            self.failure = None
+        return deltas
 
     def whole(self, data: bytes) -> list[Delta]:
         """Take an answer that came as JSON: one document, or a stream that only says it is."""

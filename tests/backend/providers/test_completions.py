@@ -796,3 +796,18 @@ def test_a_whole_answer_may_be_an_array_of_chunks() -> None:
     completion = Completion()
     assert text_of(completion.whole(json.dumps(chunks).encode())) == "Hello big"
     assert completion.reason == "length"
+
+
+@pytest.mark.parametrize("size", [1, 7, 10_000])
+def test_a_document_of_several_lines_may_be_sent_as_a_stream(size: int) -> None:
+    def fed(document: Any) -> tuple[Completion, list[Delta]]:
+        data = ("\n\n" + json.dumps(document, indent=2)).encode()
+        return read(*(data[at : at + size] for at in range(0, len(data), size)))
+
+    completion, deltas = fed({"choices": [{"message": {"content": "Hello"}}]})
+    assert (text_of(deltas + completion.flush()), completion.failure) == ("Hello", None)
+    completion, _ = fed({"error": {"message": "the context is too long"}})
+    completion.flush()
+    assert isinstance(completion.failure, ErrorSent)
+    completion, deltas = fed({"status": "busy"})
+    assert (deltas + completion.flush(), completion.failure) == ([], None)
