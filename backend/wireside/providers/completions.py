@@ -197,7 +197,7 @@ class Completion:
         """Keep what may be a JSON document of several lines that is sent as a stream."""
         assert self._head is not None
         self._head += data if self._head else data.lstrip()  # in place: it may come byte by byte
-        is_document = not self._head or self._head[:1] in (b"{", b"[")
+        is_document = not self._head or self._head.startswith((b"{", b"["))
         if self.activity or not is_document or len(self._head) > MAX_DOCUMENT_BYTES:
             self._head = None
 
