@@ -211,6 +211,7 @@ export class Batch {
   #next = 0; // the place of the next answer on this connection
   #current = null;
   #resumed = null;
+  #conversationId = null; // as it was sent first: the key counts together with it
   _isSent = false;
   _isStopping = false;
   _isHeld = false;
@@ -248,7 +249,11 @@ export class Batch {
     this.#current = null;
     this.#resumed = this.answers.find((answer) => answer.stream && !answer._isOver) ?? null;
     if (this.#resumed) return this.#resumed._frame();
-    return { ...this.request, offsets: this.answers.map((answer) => answer.offset) };
+    const { conversation } = this.request;
+    const frame = { ...this.request, offsets: this.answers.map((answer) => answer.offset) };
+    if (!(conversation instanceof Conversation)) return frame;
+    this.#conversationId ??= conversation._idFor(this);
+    return this.#conversationId && { ...frame, conversation: this.#conversationId };
   }
 
   _take(frame) {
@@ -260,7 +265,11 @@ export class Batch {
       this._fail(new WiresideError(frame)); // it was refused as a whole
       return true;
     }
-    if (frame.type === "start") this.#current = at;
+    if (frame.type === "start") {
+      this.#current = at;
+      const { conversation } = this.request;
+      if (conversation instanceof Conversation) conversation.id ??= frame.conversation ?? null;
+    }
     this.answers[at]?._take(frame);
     if (isLast) {
       this.#next = at + 1;
@@ -293,10 +302,15 @@ export class Conversation {
     return this.#client.ask(message, { ...options, conversation: this });
   }
 
-  _idFor(answer) {
+  /** Ask several questions in it. @param {string[]} messages @param {AskOptions} [options] */
+  batch(messages, options) {
+    return this.#client.batch(messages, { ...options, conversation: this });
+  }
+
+  _idFor(request) {
     if (this.id) return this.id;
-    if (!this.#opener || this.#opener._isOver) this.#opener = answer; // the one before it has failed
-    return this.#opener === answer ? "new" : null;
+    if (!this.#opener || this.#opener._isOver) this.#opener = request; // the one before it has failed
+    return this.#opener === request ? "new" : null;
   }
 }
 
@@ -378,8 +392,7 @@ export class Wireside {
   batch(messages, options) {
     const { signal, conversation, ...rest } = options ?? {};
     if (!Array.isArray(messages)) throw new TypeError("batch: expected an array of strings.");
-    const named = conversation instanceof Conversation ? (conversation.id ?? "new") : conversation;
-    return this.#begin(Batch, { ...rest, type: "batch", messages }, { conversation: named, signal });
+    return this.#begin(Batch, { ...rest, type: "batch", messages }, { conversation, signal });
   }
 
   /**

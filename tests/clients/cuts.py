@@ -102,7 +102,7 @@ def main() -> int:
     parser.add_argument("--cuts", type=int, default=10_000)
     parser.add_argument("--runtime", choices=list(runtimes.RUNTIMES), default="node22")
     parser.add_argument("--mean-s", type=float, default=0.4, help="life of a connection")
-    parser.add_argument("--kinds", default="plain,stored,many,plain", help="of clients")
+    parser.add_argument("--kinds", default="plain,stored,many,batch", help="of clients")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         counts = asyncio.run(

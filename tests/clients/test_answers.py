@@ -544,14 +544,44 @@ def test_a_batch_survives_its_connection(run: Run, frames_each: int) -> None:
 def test_the_rest_of_a_batch_survives_a_cut_of_the_real_server(
     run: Run, server: ServerProcess, lab: FakeOpenAI, wire: Any
 ) -> None:
-    lab.answer_with(answer(40, rate=100), answer(["two"]), answer(["three"]), answer(["spare"]))
+    """The model is asked once for each message, wherever the connection is cut."""
+    lab.answer_with(answer(40, rate=100), answer(["two"]), answer(40, rate=100), answer(["spare"]))
     wire.open()
+    before = len(lab.chats)
     found = run(
         """
         quick();
         const chat = open();
         const batch = chat.batch(["A", "B", "C"]);
-        await until(() => batch.answers[0].soFar.length > 20);
+        for (const at of [0, 2]) {
+          await until(() => batch.answers[at].soFar.length > 20);
+          await tell("cut");
+        }
+        const texts = await Promise.all(batch.answers.map((answer) => answer.text));
+        const result = [texts, batch.answers.map((answer) => [answer.index, answer.reason])];
+        chat.close();
+        """,
+        {"cut": wire.cut},
+        url=f"ws://127.0.0.1:{wire.port}/ws/ai-chat",
+    )
+    assert found[0] == [FakeOpenAI.text(40), "two", FakeOpenAI.text(40)]
+    assert found[1] == [[0, "stop"], [1, "stop"], [2, "stop"]]
+    assert [request.question for request in lab.chats[before:]] == ["A", "B", "C"]
+
+
+def test_a_batch_that_is_cut_before_its_first_start_is_asked_once(
+    run: Run, server: ServerProcess, lab: FakeOpenAI, wire: Any
+) -> None:
+    lab.answer_with(*(answer([text]).slow_head(0.5) for text in ("one", "two", "three", "spare")))
+    wire.open()
+    before = len(lab.chats)
+    texts = run(
+        """
+        quick();
+        const chat = open();
+        const batch = chat.batch(["A", "B", "C"]);
+        await until(() => chat.state === "connected");
+        await sleep(50);
         await tell("cut");
         const result = await Promise.all(batch.answers.map((answer) => answer.text));
         chat.close();
@@ -559,8 +589,42 @@ def test_the_rest_of_a_batch_survives_a_cut_of_the_real_server(
         {"cut": wire.cut},
         url=f"ws://127.0.0.1:{wire.port}/ws/ai-chat",
     )
-    assert found[0] == FakeOpenAI.text(40)
-    assert all(found[1:])
+    assert texts == ["one", "two", "three"]
+    assert [request.question for request in lab.chats[before:]] == ["A", "B", "C"]
+
+
+def test_a_batch_opens_the_conversation_that_is_gone_on_with(
+    run: Run, server: ServerProcess, lab: FakeOpenAI, wire: Any
+) -> None:
+    """Also over a cut, after which it is asked for as it was at first."""
+    lab.answer_with(answer(40, rate=100), answer(["two"]), answer(["three"]), answer(["four"]))
+    wire.open()
+    before = len(lab.chats)
+    found = run(
+        """
+        quick();
+        const chat = open();
+        const talk = chat.conversation();
+        const batch = talk.batch(["A", "B"]);
+        const next = talk.ask("C");
+        await until(() => batch.answers[0].soFar.length > 20);
+        await tell("cut");
+        await batch.answers[1].text;
+        await next.text;
+        await chat.batch(["D"], { conversation: talk }).answers[0].text;
+        const ids = [...batch.answers, next].map((answer) => answer.conversation);
+        const result = [talk.id, ids];
+        chat.close();
+        """,
+        {"cut": wire.cut},
+        url=f"ws://127.0.0.1:{wire.port}/ws/ai-chat",
+    )
+    assert found[0]
+    assert found[1] == [found[0]] * 3
+    asked = lab.chats[before:]
+    assert sorted(request.question for request in asked) == ["A", "B", "C", "D"]
+    last = [message["content"] for message in asked[-1].body["messages"]]
+    assert last[0::2] in (["A", "B", "C", "D"], ["A", "C", "B", "D"])
 
 
 # ---- over time --------------------------------------------------------------------------------

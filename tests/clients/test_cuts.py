@@ -11,14 +11,14 @@ import pytest
 
 @pytest.mark.timeout(120)
 def test_cuts_lose_nothing_and_ask_nothing_twice(runtime: str, tmp_path: Path) -> None:
-    """Plain, stored and parallel answers: each whole, each asked once."""
+    """Plain, stored and parallel answers and batches: each whole, each asked once."""
     found = asyncio.run(
         cuts.run(
             tmp_path,
             runtime=runtime,
             cuts=25,
             mean_s=0.5,
-            kinds=("plain", "plain", "stored", "many"),
+            kinds=("plain", "stored", "many", "batch"),
         )
     )
     assert found["errors"] == []

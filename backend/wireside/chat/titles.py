@@ -68,9 +68,16 @@ _REFUSAL = re.compile(
     r"|抱歉|对不起|對不起|申し訳|죄송|عذرًا|к сожалению)",
     re.IGNORECASE,
 )
+_ALOUD = re.compile(
+    r"^(?:\W*(?:okay|ok|hmm|alright|well)\W+)?(?:so\W+)?"
+    r"(?:the user (?:wants|asks|asked|is|has)|let me (?:think|see)"
+    r"|i (?:need|have|should|want) to|let's)\b",
+    re.IGNORECASE,
+)
+"""Reasoning without tags."""
 _QUOTED = re.compile(r"[\"“„«「『《‹]([^\"“”„«»「」『』《》‹›]{2,60})[\"”“»」』》›]")
 _HTML = re.compile(
-    r"</?(?:title|b|i|u|em|strong|p|h[1-6]|span|div|br|answer|final|output|response|result)\b[^<>]*>",
+    r"</?(?:title|s|b|i|u|em|strong|p|h[1-6]|span|div|br|answer|final|output|response|result)\b[^<>]*>",
     re.IGNORECASE,
 )
 _NUMBER = re.compile(r"^\s*(?:[-*•‣▪–—>+]\s+|\(?\d{1,2}[.)．、:：]\s*|[①-⑳]\s*|[a-cA-C][.)]\s+)+")
@@ -126,6 +133,8 @@ def clean(said: str) -> str | None:
     for line in [*labelled[:1], *lines[:MAX_LINES]]:
         if _REFUSAL.search(line):
             return None
+        if _ALOUD.search(line):
+            continue
         if title := _title_in(line):
             return title if len(title) <= MAX_CHARS else None
     return None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote_to_bytes, urlsplit
 
 _AROUND = " \t\r\n\u00a0\u200b\ufeff\"'`“”‘’«»<>,;"
 """What copying puts around an address: white space, quotation marks, brackets."""
@@ -48,6 +49,14 @@ class BaseUrl:
         """The name of the model that Azure has in the path of its older addresses."""
         found = re.search(r"/deployments/([^/]+)$", self.url)
         return found[1] if found else None
+
+    @property
+    def authorization(self) -> str | None:
+        """The header for the name and the password in the address: a proxy asks for them."""
+        user_info, at, _ = urlsplit(self.url).netloc.rpartition("@")
+        if not at:
+            return None
+        return "Basic " + base64.b64encode(unquote_to_bytes(user_info)).decode()
 
     @property
     def is_azure(self) -> bool:

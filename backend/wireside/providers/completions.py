@@ -30,6 +30,9 @@ MAX_CALLS = 1_000
 MAX_CALL_CHARS = 1024 * 1024
 """Of the tool calls of an answer, ids and arguments together: nobody sees them before it ends."""
 
+MAX_DOCUMENT_BYTES = 256 * 1024
+"""Of a JSON document that is sent as a stream."""
+
 MAX_LINK_CHARS = 2_000
 """A longer address of a picture is not shown."""
 
@@ -39,7 +42,7 @@ SOUND = "[audio]"
 
 NO_REASON = frozenset(
     ("", "null", "none", "nil", "undefined", "false", "unknown", "unspecified")
-    + ("finish_reason_unspecified", "in_progress", "not_finished", "unfinished", "incomplete")
+    + ("in_progress", "not_finished", "unfinished", "incomplete")
 )
 """What servers write in chunks that are not the last one."""
 
@@ -50,7 +53,7 @@ REASONS: dict[str, FinishReason] = {
         "length",
     ),
     **dict.fromkeys(
-        ("content_filter", "content_filtered", "content-filter", "safety", "image_safety")
+        ("content_filter", "content_filtered", "safety", "image_safety")
         + ("recitation", "blocklist", "prohibited_content", "spii", "guardrail_intervened")
         + ("refusal", "sensitive", "moderation", "flagged", "filtered", "blocked", "risk"),
         "content_filter",
@@ -84,7 +87,15 @@ _KEEP_ALIVE = re.compile(
 )
 MAX_KEEP_ALIVE_BYTES = 64
 MAX_DIGITS = 40
-_DONE = re.compile(rb'\s*"?\[?DONE\]?"?\s*', re.IGNORECASE)
+_DONE = re.compile(rb'\s*(?:data:\s*)*"?\[?DONE\]?"?\s*', re.IGNORECASE)
+_WRAPPED = re.compile(rb"\s*(?:data:\s*)+")
+"""Begins the data of an event that a gateway has wrapped into another one."""
+
+END_EVENTS = frozenset((b"done", b"end", b"complete", b"completed", b"message_stop"))
+"""Names of the last event of services that send no ``[DONE]``."""
+
+_SUCCESS = re.compile(r"(ok|success|succeeded|successful)?\W*", re.IGNORECASE)
+"""What a message says where its ``code`` is no error."""
 
 
 class Malformed(ValueError):
@@ -146,6 +157,7 @@ class Completion:
         self._last_calls: dict[int, _OpenCall] = {}
         self._known_calls: dict[tuple[int, str], _OpenCall] = {}
         self._half_pair = ""
+        self._head: bytearray | None = bytearray()  # of the stream, until something is read of it
 
     @property
     def unopened(self) -> TagPair | None:
@@ -159,6 +171,8 @@ class Completion:
 
     def feed(self, data: bytes) -> list[Delta]:
         """Take a piece of an event stream."""
+        if self._head is not None:
+            self._keep_head(data)
         try:
             events = self._sse.feed(data)
         except EventTooLong as error:
@@ -175,14 +189,31 @@ class Completion:
         deltas = self._take(self._sse.flush())
         if isinstance(self.failure, Malformed):
             self.failure = None
+        if self._head and not (deltas or self.failure or self.reason or self.is_done):
+            return self._flush_document(bytes(self._head))
         return deltas + self._end()
+
+    def _keep_head(self, data: bytes) -> None:
+        """Keep what may be a JSON document of several lines that is sent as a stream."""
+        assert self._head is not None
+        self._head += data if self._head else data.lstrip()  # in place: it may come byte by byte
+        is_document = not self._head or self._head.startswith((b"{", b"["))
+        if self.activity or not is_document or len(self._head) > MAX_DOCUMENT_BYTES:
+            self._head = None
+
+    def _flush_document(self, document: bytes) -> list[Delta]:
+        self._head = None
+        deltas = self.whole(document)
+        if isinstance(self.failure, Malformed):
+            self.failure = None
+        return deltas
 
     def whole(self, data: bytes) -> list[Delta]:
         """Take an answer that came as JSON: one document, or a stream that only says it is."""
         if data.lstrip().startswith((b"data:", b"event:", b":", b"id:")):
             return self.feed(data) + self.flush()
         self._splitter = ReasoningSplitter(self._tags, is_whole=True)
-        deltas = self._take([Event(data)])
+        deltas = self._take(_documents_in(data))
         if self.failure is None:
             self.is_done = True
         elif isinstance(self.failure, Malformed) and data.count(b"\n{") and not deltas:
@@ -198,6 +229,7 @@ class Completion:
         for event in events:
             if event.data[:1] != b"{" and _DONE.fullmatch(event.data):
                 self.is_done = True
+            if self.is_done:
                 break
             try:
                 self._take_event(event, texts, deltas)
@@ -222,6 +254,8 @@ class Completion:
 
     def _take_event(self, event: Event, texts: list[str], deltas: list[Delta]) -> None:
         choice = self._choice(event)
+        if event.name and event.name.lower() in END_EVENTS:
+            self.is_done = True
         if choice is None:
             return
         activity, count = self.activity, len(texts)
@@ -277,6 +311,8 @@ class Completion:
             return _decode(data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             pass
+        if wrapped := _WRAPPED.match(data):
+            return self._chunk(Event(data[wrapped.end() :], event.name))
         if event.name == b"error":
             return _Chunk(error=_json(data) or "error")
         if _carries_nothing(data):
@@ -364,6 +400,8 @@ class Completion:
         """Take text, or a list of parts as some servers send it: text, reasoning, pictures."""
         if isinstance(content, str):
             self._add_text(content, texts)
+        elif type(content) in (int, float):  # a gateway that reads "42" as a number
+            self._add_text(str(content), texts)
         elif isinstance(content, list):
             for part in content:
                 self._take_content(part, texts, deltas)
@@ -458,7 +496,11 @@ class Completion:
         if text := "".join(texts):
             self.activity += 1
             self._texts.append(text)
-            self._add(self._splitter.feed(text), deltas)
+            split = self._splitter.feed(text)
+            if not deltas and len(split) == 1 and type(split[0]) is TextDelta:
+                deltas.append(split[0])
+            else:
+                self._add(split, deltas)
         texts.clear()
 
     def _add(self, split: list[Delta], deltas: list[Delta]) -> None:
@@ -629,7 +671,9 @@ class _Chunk(Struct):
     @property
     def looks_like_an_error(self) -> bool:
         said = (self.message, self.detail, self.msg, self.error_msg, self.errors)
-        return self.object == "error" or any(value and not _is_part(value) for value in said)
+        return self.object == "error" or any(
+            value and not _is_part(value) and not _is_success(value) for value in said
+        )
 
 
 _decode = msgspec.json.Decoder(_Chunk).decode
@@ -702,8 +746,27 @@ def _is_part(value: object) -> bool:
 def _is_error(value: object) -> bool:
     """Whether a field ``error`` tells of one: some servers send an empty one in each chunk."""
     if isinstance(value, dict):
-        return any(value.values())
+        return any(
+            item and not (name in ("message", "msg") and _is_success(item))
+            for name, item in value.items()
+        )
     return bool(value)
+
+
+def _is_success(said: object) -> bool:
+    return isinstance(said, str) and _SUCCESS.fullmatch(said.strip()) is not None
+
+
+def _documents_in(data: bytes) -> list[Event]:
+    """Return the chunks of a body in JSON; Vertex sends an array of them."""
+    if data.lstrip().startswith(b"["):
+        try:
+            documents = json.loads(data)
+        except (ValueError, RecursionError):
+            return [Event(data)]
+        if all(isinstance(document, dict) and "choices" in document for document in documents):
+            return [Event(json.dumps(document).encode()) for document in documents]
+    return [Event(data)]
 
 
 def _status_in(base_resp: object) -> bool:
@@ -712,12 +775,15 @@ def _status_in(base_resp: object) -> bool:
     return bool(status) and status != "0"
 
 
+_SEPARATORS = re.compile(r"[-\s]+|(?<=[a-z])(?=[A-Z])")
+
+
 def _reason_in(value: object) -> FinishReason | None:
     if isinstance(value, dict):
         value = value.get("type") or value.get("reason")
     if not isinstance(value, str):
         return None
-    said = value.strip().lower()
+    said = _SEPARATORS.sub("_", value.strip()).lower().removeprefix("finish_reason_")
     return None if said in NO_REASON else REASONS.get(said, "stop")
 
 

@@ -126,9 +126,7 @@ def problem_in(body: object) -> Problem:
             )
         ),
         code=_first(inside, "code", "status_code", "error_code", "errorCode", "reason"),
-        kind=" ".join(
-            filter(None, (_first(inside, "type"), _word(inside.get("status")), _base(inside)))
-        ),
+        kind=" ".join(filter(None, (_kind_in(inside), _word(inside.get("status")), _base(inside)))),
         field=_first(inside, "param"),
         status=int(status) if status is not None else None,
         is_json=True,
@@ -180,6 +178,12 @@ def _base(inside: dict[str, Any]) -> str:
 
 def _first(inside: dict[str, Any], *keys: str) -> str:
     return next((_text_of(inside[key]) for key in keys if inside.get(key)), "")
+
+
+def _kind_in(inside: dict[str, Any]) -> str:
+    """Return the ``type``; not the address that it is in RFC 9457."""
+    kind = _first(inside, "type")
+    return "" if kind.startswith(("about:", "http:", "https:")) else kind
 
 
 def _word(value: object) -> str:

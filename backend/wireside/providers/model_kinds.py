@@ -22,7 +22,8 @@ _PAINTERS = (
 _NEVER_CHATS = re.compile(
     r"\*$"  # the wildcard of a gateway, which is no model
     rf"|embed|sentence-transformers|re-?rank|(?<![a-z])({_EMBEDDERS}|jina-(clip|code))(?![a-z])"
-    r"|whisper|wav2vec|parakeet|transcri|deepgram|speech|elevenlabs|melo-?tts|native-audio"
+    r"|whisper|wav2vec|parakeet|transcri|deepgram|speech|elevenlabs|tts(?![a-z])|native-audio"
+    r"|(cosy|sense)voice|paraformer|sambert|so-?vits|piper-|(?<![a-z])vad(?![a-z])|paraphrase-"
     r"|audio-(preview|generation)|gpt-audio|realtime|(?<![a-z])live(?![a-z])"
     rf"|(?<![a-z])({_READERS})(?![a-z])"
     r"|moderation|(?<![a-z])guard(ian|rails?)?(?![a-z])|shield-?gemma|safeguard|nemo-?guard"
@@ -32,6 +33,7 @@ _NEVER_CHATS = re.compile(
 )
 _SELDOM_CHATS = re.compile(
     rf"dall-?e|stable-?diffusion|hunyuan-?video|(?<![a-z])({_PAINTERS})(?![a-z])"
+    r"|kolors|nv-?clip|imagine-|(?<![a-z])[ti]2[iv](?![a-z])"
     r"|(gpt|qwen|glm|grok-?\d*)-image|(?<!gemini-)(?<![a-z])image-(\d|gen|edit|alpha)"
     r"|(?<![a-z])(clip|siglip|ocr|detr|yolo\w*|resnet|vit|(distil|ro|de)?bert(a)?)(?![a-z])",
     re.IGNORECASE,

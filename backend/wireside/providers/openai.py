@@ -7,6 +7,7 @@ bytes are read here, because its chunk objects cost more than all the rest of th
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import random
 import re
@@ -17,6 +18,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterator, M
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from functools import cache, cached_property, partial
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import structlog
@@ -121,6 +123,10 @@ MOVED = (
 ELSEWHERE = (
     "The model service is not at this address; its list of models is at {place}. Whoever runs this "
     "server: set OPENAI_BASE_URL to that address; `wireside doctor` prints it whole."
+)
+NO_CHAT_HERE = (
+    "The model service lists its models, but answers no chat with this one at this address. "
+    "Whoever runs this server: look at OPENAI_BASE_URL and at the model's name."
 )
 NO_REACH = "The model service can't be reached at the moment; try again."
 
@@ -322,12 +328,11 @@ class OpenAIProvider:
         """Return the body of the list of ``place``, a base URL (empty: the client's own); not all
         of one that is too long, which then is no list.
         """
-        import httpx2
         import openai
 
         answer: object = await client.get(
             f"{place}/models",
-            cast_to=httpx2.Response,
+            cast_to=_http_module().Response,
             stream=True,
             stream_cls=openai.AsyncStream[Any],
             options={"headers": self._headers()},
@@ -344,12 +349,11 @@ class OpenAIProvider:
         return bytes(body[:MAX_LIST_BYTES])
 
     async def _post(self, client: openai.AsyncOpenAI, body: dict[str, object]) -> httpx2.Response:
-        import httpx2
         import openai
 
         response: object = await client.post(
             "/chat/completions",
-            cast_to=httpx2.Response,
+            cast_to=_http_module().Response,
             body=body,
             stream=True,
             stream_cls=openai.AsyncStream[Any],
@@ -362,7 +366,9 @@ class OpenAIProvider:
 
         # uncompressed: a compressed answer may wait in the compressor, and costs on both sides
         headers: dict[str, str | openai.Omit] = {"Accept-Encoding": "identity"}
-        if self._api_key is None:
+        if self._base is not None and (authorization := self._base.authorization):
+            headers["Authorization"] = authorization
+        elif self._api_key is None:
             headers["Authorization"] = openai.omit
         elif self._base is not None and self._base.is_azure:
             headers["api-key"] = self._api_key
@@ -572,6 +578,8 @@ class OpenAIProvider:
         place = self._looked[1]
         if place is None:
             return error
+        if not place:
+            return NotConfigured(NO_CHAT_HERE) if str(error) == WRONG_ADDRESS else error
         _log.warning("model_service_elsewhere", address=without_user(place))
         where, scheme = shown(place), place.partition(":")[0]
         if self._base is not None and not self._base.url.startswith(f"{scheme}:"):
@@ -580,19 +588,19 @@ class OpenAIProvider:
         return NotConfigured(sentence, remedy=f"export OPENAI_BASE_URL={without_user(place)}")
 
     async def _look_around(self) -> str | None:
-        """Return a base URL that has a list of models; None if there is none, or ours has one."""
+        """Return a base URL that has a list of models, "" for ours; None if there is none."""
         if self._base is None:
             return None
         with suppress(TimeoutError):
             async with asyncio.timeout(LOOK_S):
                 client = await self._connected()
-                for place in ("", *other_places(self._base.url)):
+                for place in ("", *other_places(without_user(self._base.url))):
                     # see ``models``; what fails, or takes long, is none
                     with suppress(Exception):
                         async with asyncio.timeout(LOOK_S / 3):
                             body = await self._get_models(client, place)
                         if models_in(body):
-                            return place or None
+                            return place
         return None
 
     def _tell(
@@ -658,20 +666,21 @@ class OpenAIProvider:
     def _make_client(self) -> openai.AsyncOpenAI:
         # Imported on use: the package costs more than all else together, and the server answers
         # its first page before it needs a model.
-        import httpx2
         import openai
+
+        http = _http_module()
 
         try:
             base = self._base
             return openai.AsyncOpenAI(
                 api_key=self._api_key or "none",  # it insists on one; see ``_headers``
-                base_url=base.url if base else None,
+                base_url=without_user(base.url) if base else None,
                 default_query=dict(base.query) if base else None,
                 max_retries=0,  # ours know what came of the answer, and have less patience
-                timeout=httpx2.Timeout(None, connect=min(CONNECT_S, self._silence_s)),
+                timeout=http.Timeout(None, connect=min(CONNECT_S, self._silence_s)),
                 http_client=openai.DefaultAioHttpClient(
                     verify=_trust(),
-                    limits=httpx2.Limits(
+                    limits=http.Limits(
                         max_connections=self._max_connections + 8,  # and lists of models
                         keepalive_expiry=KEEP_S,
                     ),
@@ -679,7 +688,7 @@ class OpenAIProvider:
                     event_hooks={"response": [_shorten_refusal]},
                 ),
             )
-        except (ValueError, TypeError, openai.OpenAIError, httpx2.InvalidURL) as error:
+        except (ValueError, TypeError, openai.OpenAIError, http.InvalidURL) as error:
             self._tell("nothing: the client can't be made", text=repr(error))
             raise NotConfigured(WRONG_ADDRESS) from None
 
@@ -694,9 +703,7 @@ async def _shorten_refusal(response: httpx2.Response) -> None:
 
 
 def _beginning_of(stream: httpx2.AsyncByteStream, limit: int) -> httpx2.AsyncByteStream:
-    import httpx2
-
-    class Beginning(httpx2.AsyncByteStream):
+    class Beginning(_http_module().AsyncByteStream):  # type: ignore[misc]
         async def __aiter__(self) -> AsyncGenerator[bytes, None]:
             left = limit
             async for piece in stream:
@@ -708,15 +715,26 @@ def _beginning_of(stream: httpx2.AsyncByteStream, limit: int) -> httpx2.AsyncByt
         async def aclose(self) -> None:
             await stream.aclose()
 
-    return Beginning()
+    return cast("httpx2.AsyncByteStream", Beginning())
+
+
+@cache
+def _http_module() -> ModuleType:
+    """Return the HTTP package that ``openai`` builds on: ``httpx2`` for 3.x, ``httpx`` for 2.x.
+
+    What is used of them here has the same names.
+    """
+    import openai
+
+    kinds = openai.DefaultAsyncHttpxClient.__mro__
+    client = next(kind for kind in kinds if kind.__name__ == "AsyncClient")
+    return importlib.import_module(client.__module__.partition(".")[0])
 
 
 @cache
 def _trust() -> ssl.SSLContext:
     """Return the certificates that are trusted: 70 ms to read, and the same for all providers."""
-    import httpx2
-
-    return httpx2.create_ssl_context()
+    return cast("ssl.SSLContext", _http_module().create_ssl_context())
 
 
 class _Failed(Exception):

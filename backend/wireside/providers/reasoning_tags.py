@@ -84,6 +84,7 @@ _ANSWERS = {  # tags around the answer itself
     "<|begin_of_solution|>": "<|end_of_solution|>",
     "<|start_response|>": "<|end_response|>",
     "<|start_text|>": "<|end_text|>",
+    "<answer>": "</answer>",  # Hunyuan; only behind reasoning, else it is text
 }
 
 _BARE_HARMONY = TagPair("analysis", "assistantfinal", is_guess=True)
@@ -199,6 +200,11 @@ class ReasoningSplitter:
 
     def feed(self, text: str) -> list[Delta]:
         """Take a piece of the answer's text."""
+        is_in_text = self._has_text and not self._buffer and self._read == self._read_text
+        if is_in_text and text and not self._tags.signs.search(text):  # most pieces there are
+            self._code.see(text)
+            self._previous = text[-1]
+            return [TextDelta(text)]
         self._buffer += text
         return self._deltas_read()
 
@@ -280,7 +286,7 @@ class ReasoningSplitter:
             self._skip(space)
             self._guess = None
             self._read = self._read_header
-        elif low in _ANSWERS:
+        elif low in _ANSWERS and (self._has_reasoning or low != "<answer>"):
             self._skip(space + len(word))
             self._left_out.add(_ANSWERS[low])
             self._has_reasoning = True

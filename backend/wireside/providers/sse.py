@@ -75,6 +75,17 @@ class SseDecoder:
 
     def feed(self, data: bytes) -> list[Event]:
         """Return the events that ``data`` completes. Raises ``EventTooLong``."""
+        is_one_event = (
+            data.startswith(b"data: {")
+            and data.find(b"\n") == len(data) - 2
+            and data.endswith(b"\n\n")
+            and b"\r" not in data
+            and len(data) <= MAX_EVENT_BYTES
+        )
+        if is_one_event and not (
+            self._at_start or self._after_cr or self._line or self._data or self._name
+        ):  # nearly every read of a stream
+            return [Event(data[6:-2])]
         if self._after_cr or b"\r" in data:
             data = self._with_lf(data)
         if self._at_start:

@@ -18,13 +18,13 @@ _OF_KEY = r"(not valid|invalid|incorrect|expired|missing|required|not found|wron
 _NO = r"(not|n't|un)\W?\w* ?"
 
 TOO_LONG = _any(
-    r"context.{0,12}(length|window|size|limit|overflow)|maximum (context|prompt|input)",
+    r"context.{0,12}(length|window|size|limit|overflow)|max(imum)? (context|prompt|input)",
     r"too many (input )?tokens",
     r"(prompt|input|request|conversation|messages?) (is |are )?too (long|large)",
     r"token count.{0,40}exceeds|exceed\w*.{0,60}tokens? (allowed|limit)|reduce the length",
     r"tokens.{0,40}exceeds? the (max|limit)|max_new_tokens.{0,20}must be|prompt exceeds",
     r"range of input length|string_above_max_length",  # DashScope, OpenAI
-    r"上下文.{0,8}(长度|过长)|输入.{0,6}过长",
+    r"上下文.{0,8}(长度|过长)|输入.{0,6}过长|超长|超[出过].{0,12}(长度|上限)",
 )
 FILTERED = _any(
     r"content_?(filter|policy|safety|inspection)|responsible_?ai|moderation",
@@ -42,6 +42,7 @@ CANNOT_CHAT = _any(
 NO_MODEL = _any(
     r"model_not_found|model.{0,300}(not.{0,6}(found|exist|support|available|load)|no such|unknown)",
     r"(no such|unknown|invalid) model|deploymentnotfound|模型不存在",
+    r"\bfunction\b.{0,80}not found",  # NVIDIA
 )
 QUOTA_IN_400 = _any(
     r"insufficient[_ ](quota|balance|user_quota|credit|fund)|credit balance|billing_|arrear",

@@ -17,6 +17,8 @@ from wireside.errors import ProviderUnavailable
         ("**Title:** Rainy\n\nBecause …", "Rainy"),
         ("\n  # Rainy   weekends\n", "Rainy weekends"),
         ("「雨の週末」", "雨の週末"),
+        ("Okay, so the user wants a title. Let me think.\n\nRainy weekends", "Rainy weekends"),
+        ("Let me see what it is about.\nRainy weekends</s>", "Rainy weekends"),
         # reasoning
         ("<think>\nThe user wants a title.\n</think>\n\nRain and clouds", "Rain and clouds"),
         ("<thinking>Hm: short.</thinking> Rain", "Rain"),

@@ -56,6 +56,11 @@ def test_a_query_is_kept_and_names_azure() -> None:
     assert (other.query, other.is_azure, other.deployment) == ((("tenant", "a"),), False, None)
 
 
+def test_a_name_and_a_password_become_a_header() -> None:
+    assert base_url_in("http://me:p%40ss@x/v1").authorization == "Basic bWU6cEBzcw=="
+    assert base_url_in("http://x/v1").authorization is None
+
+
 @pytest.mark.parametrize("written", ["", "  ", '""', "ftp://x/v1", "http://", "http://x:99999/v1"])
 def test_what_is_no_address_is_refused(written: str) -> None:
     with pytest.raises(ValueError):

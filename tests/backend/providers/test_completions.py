@@ -447,6 +447,7 @@ def test_a_chunk_of_wrong_types_carries_nothing_or_text(field: str, value: Any) 
     [
         *("", " ", ": keep-alive", ":", "keep-alive", "ping", "[PING]", "heartbeat", "null", "7"),
         *("[]", '""', "{}", '{"choices": 7}', '{"type": "ping"}', "---"),
+        *('{"code": 0, "msg": "ok"}', '{"error": {"code": 0, "message": "Success."}}'),
     ],
 )
 def test_heartbeats_are_nothing(data: str) -> None:
@@ -497,7 +498,11 @@ def test_the_reason_that_says_more_counts() -> None:
 
 
 @pytest.mark.parametrize(
-    "end", [b"data: [DONE]\n\n", b"data:[DONE]\n\n", b'data: "[DONE]"\n\n', b"data: [done] \n\n"]
+    "end",
+    [
+        *(b"data: [DONE]\n\n", b"data:[DONE]\n\n", b'data: "[DONE]"\n\n', b"data: [done] \n\n"),
+        *(b"data: data: [DONE]\n\n", b"event: done\ndata: {}\n\n", b"event: end\ndata: null\n\n"),
+    ],
 )
 def test_done_without_a_reason_is_an_end(end: bytes) -> None:
     call = {"index": 0, "id": "0", "function": {"name": "f", "arguments": "{}"}}
@@ -512,6 +517,12 @@ def test_done_without_a_reason_is_an_end(end: bytes) -> None:
         *(("MAX_TOKENS", "length"), ("max_output_tokens", "length"), ("model_length", "length")),
         *(("SAFETY", "content_filter"), ("RECITATION", "content_filter")),
         *(("sensitive", "content_filter"), ("refusal", "content_filter")),
+        *(
+            ("FINISH_REASON_MAX_TOKENS", "length"),
+            ("maxTokens", "length"),
+            ("max-tokens", "length"),
+        ),
+        *(("FINISH_REASON_SAFETY", "content_filter"), ("content-filter", "content_filter")),
         *(("abort", "interrupted"), ("insufficient_system_resource", "interrupted")),
         *(
             ("network_error", "interrupted"),
@@ -747,6 +758,7 @@ def test_errors_in_other_dresses(data: Any) -> None:
         {"error": None},
         {"error": {}},
         {"error": {"code": None, "message": ""}},
+        {"error": {"code": 0, "message": "success"}},
         {"base_resp": {"status_code": 0, "status_msg": ""}},
     ],
 )
@@ -763,3 +775,39 @@ def test_events_may_be_separated_by_single_line_ends() -> None:
     assert completion.feed(last) == [TextDelta(" big")]
     assert completion.flush() == []
     assert completion.reason == "stop"
+
+
+def test_events_may_be_wrapped_into_events() -> None:
+    wrapped = [b"data: " + chunk(content=text) for text in ("Hello", " big")]
+    completion, deltas = read(*wrapped, b"data: " + chunk("stop"))
+    assert (text_of(deltas), completion.reason) == ("Hello big", "stop")
+
+
+def test_numbers_in_place_of_text_are_text() -> None:
+    completion, deltas = read(chunk(content=4), chunk(content=2.5), chunk(content=True))
+    assert (text_of(deltas), completion.failure) == ("42.5", None)
+
+
+def test_a_whole_answer_may_be_an_array_of_chunks() -> None:
+    chunks = [
+        {"choices": [{"index": 0, "delta": {"content": "Hello"}}]},
+        {"choices": [{"index": 0, "delta": {"content": " big"}, "finish_reason": "length"}]},
+    ]
+    completion = Completion()
+    assert text_of(completion.whole(json.dumps(chunks).encode())) == "Hello big"
+    assert completion.reason == "length"
+
+
+@pytest.mark.parametrize("size", [1, 7, 10_000])
+def test_a_document_of_several_lines_may_be_sent_as_a_stream(size: int) -> None:
+    def fed(document: Any) -> tuple[Completion, list[Delta]]:
+        data = ("\n\n" + json.dumps(document, indent=2)).encode()
+        return read(*(data[at : at + size] for at in range(0, len(data), size)))
+
+    completion, deltas = fed({"choices": [{"message": {"content": "Hello"}}]})
+    assert (text_of(deltas + completion.flush()), completion.failure) == ("Hello", None)
+    completion, _ = fed({"error": {"message": "the context is too long"}})
+    completion.flush()
+    assert isinstance(completion.failure, ErrorSent)
+    completion, deltas = fed({"status": "busy"})
+    assert (deltas + completion.flush(), completion.failure) == ([], None)

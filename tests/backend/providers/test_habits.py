@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import datetime as dt
 import ssl
 from collections.abc import AsyncIterator, Callable
@@ -408,3 +409,24 @@ async def test_a_certificate_that_is_not_trusted_is_told(tmp_path: Path) -> None
     finally:
         await provider.aclose()
         server.close()
+
+
+async def test_a_name_and_a_password_in_the_address_are_sent(
+    lab: FakeOpenAI, connect: Connect
+) -> None:
+    """A proxy that asks for them; the address that is requested has none."""
+    provider = connect(lab.url.replace("://", "://me:p%40ss@"))
+    assert len(await provider.models()) == 2
+    assert (await ask(provider, "Hi")).text == lab.text(3)
+    sent = {request.headers["authorization"] for request in lab.requests}
+    assert sent == {"Basic " + base64.b64encode(b"me:p@ss").decode()}
+
+
+async def test_a_service_that_lists_models_and_has_no_chat_is_told_apart(
+    lab: FakeOpenAI, connect: Connect
+) -> None:
+    lab.answer_with(page(status=404))
+    error = (await ask(connect(), "Hi")).error
+    assert isinstance(error, NotConfigured)
+    assert "lists its models" in str(error)
+    assert "OPENAI_BASE_URL and at the model's name" in str(error)

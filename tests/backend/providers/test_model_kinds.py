@@ -97,6 +97,19 @@ davinci-002
 *
 openai/*
 anthropic/*
+cosyvoice-v2
+paraformer-v2
+sambert-zhichu-v1
+FunAudioLLM/SenseVoiceSmall
+RVC-Boss/GPT-SoVITS
+IndexTeam/IndexTTS-2
+Kwai-Kolors/Kolors
+nvidia/nvclip
+grok-imagine-video
+wan2.2-t2v-plus
+piper-voice
+silero-vad
+paraphrase-multilingual:latest
 """
 
 

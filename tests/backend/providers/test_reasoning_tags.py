@@ -192,6 +192,8 @@ def test_the_channels_of_harmony() -> None:
             "p",
             "Hello",
         ),
+        ("<think>\np\n</think>\n<answer>\nHello\n</answer>", "p", "Hello\n"),
+        ("<answer>Hello</answer>", "", "<answer>Hello</answer>"),
     ],
 )
 def test_other_markup_of_models(answer: str, reasoning: str, text: str) -> None:
