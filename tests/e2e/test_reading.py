@@ -234,6 +234,15 @@ class TestPaper:
         assert "q59q" in text
         talk.evaluate("dispatchEvent(new Event('afterprint'))")
 
+    def test_a_narrow_table_has_a_frame_of_its_own_width(self, chat_page: Page, lab: Any) -> None:
+        page = chat_page
+        lab.answer_with(answer(["| a | b |\n|---|---|\n| 1 | 2 |\n\nThe end."]))
+        say(page, "narrow")
+        expect(page.get_by_text("The end.")).to_be_visible()
+        page.emulate_media(media="print")
+        frame = page.locator("main .ws-table")
+        assert frame.evaluate("(el) => el.offsetWidth - el.firstElementChild.offsetWidth") < 8
+
     def test_wide_things_end_at_the_paper(self, chat_page: Page, lab: Any) -> None:
         page = chat_page
         table = "| " + " | ".join(f"column{n}" for n in range(9)) + " |\n" + "|---" * 9 + "|\n"
