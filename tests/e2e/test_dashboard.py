@@ -66,6 +66,14 @@ def test_what_is_asked_is_shown_and_what_is_said_is_not(
     assert SECRET not in dashboard.content()
 
 
+def test_figures_are_apart_from_their_words(dashboard: Page, asked: Any, lab: FakeOpenAI) -> None:
+    lab.answer_with(answer(["An ", "answer."]))
+    assert ask(asked, "Anything")["type"] == "done"
+    line = dashboard.locator("[data-figure=dash_first] .wd-line")
+    expect(line).to_have_text(re.compile(r"^p50 · p95 [\d.,]+ s$"), timeout=30_000)
+    expect(line.locator("bdi")).to_have_text(re.compile(r"^[\d.,]+ s$"))
+
+
 def test_the_doctor_is_a_click_away_and_back(dashboard: Page) -> None:
     current = dashboard.locator("nav [aria-current=page]")
     expect(current).to_have_text("Dashboard")

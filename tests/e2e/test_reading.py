@@ -185,6 +185,18 @@ class TestKeys:
         assert talk.evaluate("navigator.clipboard.readText()") == "only this"
 
 
+class TestFolds:
+    def test_a_fold_of_an_answer_shows_that_it_opens(self, chat_page: Page, lab: Any) -> None:
+        lab.answer_with(answer(["<details><summary>More</summary>\n\nHidden.\n\n</details>\n"]))
+        say(chat_page, "fold")
+        summary = chat_page.locator("main summary", has_text="More")
+        expect(summary).to_have_css("display", "list-item")
+        expect(summary).to_have_css("list-style-type", "disclosure-closed")
+        summary.click()
+        expect(summary).to_have_css("list-style-type", "disclosure-open")
+        expect(chat_page.get_by_text("Hidden.")).to_be_visible()
+
+
 class TestPaper:
     @pytest.mark.parametrize("scheme", ["light", "dark"])
     def test_all_turns_are_printed_black_on_white(self, talk: Page, scheme: Any) -> None:

@@ -1182,7 +1182,8 @@ def test_what_was_written_is_marked_and_nothing_around_it(
     page.wait_for_function("() => CSS.highlights.get('ws-find')")
     texts = """() => [...CSS.highlights.get('ws-find')]
         .filter((range) => range.startContainer.parentElement.closest('[data-id="x"]'))
-        .map((range) => range.startContainer.closest?.('.ws-tex') ? 'the formula' : range.toString())"""
+        .map((range) =>
+            range.startContainer.closest?.('.ws-tex') ? 'the formula' : range.toString())"""
     page.wait_for_function(f"(wanted) => ({texts})().join() === wanted", arg=",".join(marked))
 
 
