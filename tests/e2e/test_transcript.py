@@ -1228,7 +1228,7 @@ def test_the_browsers_own_search_serves_a_short_conversation(opened: Any, do: Do
 
 def test_ctrl_a_selects_the_conversation_only(opened: Any, do: Do) -> None:
     page = opened()
-    do("append", id="x", question="Q one", html="<p>Answer one</p>")
+    do("append", id="x", question="Q one", html="<p>Answer one</p>", model="lab-1", asked_at=1)
     do("append", id="y", question="Q two", html="<p>Answer two</p>")
     expect(page.get_by_text("Answer two")).to_be_visible()
     page.locator(".ws-scroller").focus()
