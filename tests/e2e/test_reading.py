@@ -246,6 +246,15 @@ class TestPaper:
         assert "q59q" in text
         talk.evaluate("dispatchEvent(new Event('afterprint'))")
 
+    def test_a_fold_that_is_closed_is_printed_open(self, chat_page: Page, lab: Any) -> None:
+        text = "<details><summary>More</summary>\n\nHidden.\n\n</details>\n\nThe end."
+        lab.answer_with(answer([text]))
+        say(chat_page, "fold")
+        expect(chat_page.get_by_text("The end.")).to_be_visible()
+        expect(chat_page.get_by_text("Hidden.")).to_be_hidden()
+        chat_page.emulate_media(media="print")
+        expect(chat_page.get_by_text("Hidden.")).to_be_visible()
+
     def test_a_narrow_table_has_a_frame_of_its_own_width(self, chat_page: Page, lab: Any) -> None:
         page = chat_page
         lab.answer_with(answer(["| a | b |\n|---|---|\n| 1 | 2 |\n\nThe end."]))

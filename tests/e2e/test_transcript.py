@@ -1237,6 +1237,32 @@ def test_ctrl_a_selects_the_conversation_only(opened: Any, do: Do) -> None:
     assert re.sub(r"\s+", " ", said).strip() == "Q one Answer one Q two Answer two"
 
 
+def test_formulas_of_turns_without_dom_are_printed_as_such(opened: Any, do: Do) -> None:
+    page = opened()
+    html = render("First $x^2$ of all.", MARKUP)
+    rest = [
+        {"id": f"r{n}", "question": f"Rest {n}", "html": "<p>A line</p>" * 20} for n in range(30)
+    ]
+    do("reset", rows=[{"id": "f", "question": "Q", "html": html}, *rest], total=31)
+    expect(page.get_by_text("Rest 29")).to_be_visible()
+    assert page.locator("[data-id=f]").count() == 0
+    page.wait_for_function("() => window.wiresideMath")
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.locator("[data-id=f] .katex").count() == 1
+
+
+def test_a_formula_is_printed_as_its_source_while_what_draws_it_comes(opened: Any, do: Do) -> None:
+    page = opened()
+    page.route("**/math.js*", lambda route: None)
+    do("append", id="f", question="Q", html=render("See $x^2$ there.", MARKUP))
+    formula = page.locator("[data-id=f] .ws-tex")
+    expect(formula).to_have_css("visibility", "hidden")
+    page.emulate_media(media="print")
+    expect(formula).to_have_css("visibility", "visible")
+    page.unroute_all(behavior="ignoreErrors")
+
+
 def test_all_turns_are_printed(opened: Any, do: Do) -> None:
     page = opened("total=20")
     for n in range(60):

@@ -164,7 +164,9 @@ function loadMath(folder, version) {
     document.head.append(sheet);
     await Promise.all([styled, ...["katex/katex.min.js", "katex/mhchem.min.js", "math.js"].map((name) => addScript(file(name)))]);
     // widths do not change later: these are in nearly every formula
-    await Promise.allSettled(["KaTeX_Main", "italic 1em KaTeX_Math"].map((font) => document.fonts.load(font.includes(" ") ? font : `1em ${font}`)));
+    await Promise.allSettled(["1em KaTeX_Main", "italic 1em KaTeX_Math"].map((font) => document.fonts.load(font)));
+    // printing does not wait for fonts: those of brackets and sums, which turns without DOM may need
+    for (const name of ["AMS", "Size1", "Size2", "Size3", "Size4"]) document.fonts.load(`1em KaTeX_${name}`).catch(() => {});
   };
   mathReady ??= load().catch((error) => {
     setTimeout(() => (mathReady = undefined), LOAD_AGAIN_MS);
@@ -742,6 +744,7 @@ export default {
       const row = { data: { state: "done", question: "", html: "", reasoning: "", tools: [], error: "", retry_after: null, sibling: 0, siblings: 1, feedback: "", model: "", asked_at: 0, ...data } };
       this.byId.set(data.id, row);
       this.setDeadline(row);
+      if (!mathReady && row.data.html.includes("ws-tex")) this.formulasReady(); // also without DOM: printing does not wait for it
       return row;
     },
 
@@ -1765,6 +1768,7 @@ export default {
         this.paper = make("div", "ws-paper");
         this.paper.append(...whole);
         this.$el.append(this.paper);
+        this.drawFormulas(this.paper);
         return;
       }
       const missing = Array.from(this.rows).filter((row) => !row).length;
