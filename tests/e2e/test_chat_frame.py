@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -192,6 +193,30 @@ class TestConnection:
         expect(status).to_have_text("Connected")
         expect(page.get_by_test_id("metric-reconnects")).to_have_text("1")
         expect(page.get_by_test_id("connect-now")).to_have_count(0)
+
+    @pytest.mark.parametrize("width", [375, 320])
+    def test_on_a_phone_its_words_leave_room_for_the_model(
+        self, page: Page, proxy: Any, width: int
+    ) -> None:
+        page.set_viewport_size({"width": width, "height": 700})
+        page.goto(f"http://127.0.0.1:{proxy.port}")
+        connected(page)
+        page.evaluate("window.socket.io.reconnectionDelay(30000)")
+        proxy.cut()
+        status = page.get_by_test_id("connection-status")
+        expect(status).to_have_text("Disconnected")
+        boxes = page.locator(".ws-header").evaluate(
+            """(header) => [...header.querySelectorAll('button, a')]
+                .filter((el) => el.getClientRects().length)
+                .map((el) => el.getBoundingClientRect())
+                .sort((a, b) => a.left - b.left).map(({ left, right }) => [left, right])"""
+        )
+        assert all(one[1] <= other[0] for one, other in itertools.pairwise(boxes))
+        assert boxes[-1][1] <= width
+        assert status.locator(".ws-status-label").evaluate("(el) => el.offsetHeight") < 30
+        name = page.get_by_test_id("model-picker").locator(".ws-model-name")
+        assert name.evaluate("(el) => el.scrollWidth <= el.clientWidth")
+        proxy.mend()
 
     def test_what_it_shows_was_measured(self, chat_page: Page, lab: FakeOpenAI) -> None:
         lab.answer_with(answer([f"{n} " for n in range(60)], rate=20))

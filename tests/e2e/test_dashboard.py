@@ -66,6 +66,12 @@ def test_what_is_asked_is_shown_and_what_is_said_is_not(
     assert SECRET not in dashboard.content()
 
 
+def test_a_word_that_ends_in_a_figure_is_whole(dashboard: Page) -> None:
+    expect(dashboard.locator("[data-figure=dash_first] .wd-line")).to_have_text(
+        re.compile(r"^p50( · p95 [\d.,]+ s)?$")
+    )
+
+
 def test_the_doctor_is_a_click_away_and_back(dashboard: Page) -> None:
     current = dashboard.locator("nav [aria-current=page]")
     expect(current).to_have_text("Dashboard")

@@ -185,6 +185,18 @@ class TestKeys:
         assert talk.evaluate("navigator.clipboard.readText()") == "only this"
 
 
+class TestFolds:
+    def test_a_fold_of_an_answer_shows_that_it_opens(self, chat_page: Page, lab: Any) -> None:
+        lab.answer_with(answer(["<details><summary>More</summary>\n\nHidden.\n\n</details>\n"]))
+        say(chat_page, "fold")
+        summary = chat_page.locator("main summary", has_text="More")
+        expect(summary).to_have_css("display", "list-item")
+        expect(summary).to_have_css("list-style-type", "disclosure-closed")
+        summary.click()
+        expect(summary).to_have_css("list-style-type", "disclosure-open")
+        expect(chat_page.get_by_text("Hidden.")).to_be_visible()
+
+
 class TestPaper:
     @pytest.mark.parametrize("scheme", ["light", "dark"])
     def test_all_turns_are_printed_black_on_white(self, talk: Page, scheme: Any) -> None:
@@ -233,6 +245,24 @@ class TestPaper:
         assert "q40q" in text
         assert "q59q" in text
         talk.evaluate("dispatchEvent(new Event('afterprint'))")
+
+    def test_a_fold_that_is_closed_is_printed_open(self, chat_page: Page, lab: Any) -> None:
+        text = "<details><summary>More</summary>\n\nHidden.\n\n</details>\n\nThe end."
+        lab.answer_with(answer([text]))
+        say(chat_page, "fold")
+        expect(chat_page.get_by_text("The end.")).to_be_visible()
+        expect(chat_page.get_by_text("Hidden.")).to_be_hidden()
+        chat_page.emulate_media(media="print")
+        expect(chat_page.get_by_text("Hidden.")).to_be_visible()
+
+    def test_a_narrow_table_has_a_frame_of_its_own_width(self, chat_page: Page, lab: Any) -> None:
+        page = chat_page
+        lab.answer_with(answer(["| a | b |\n|---|---|\n| 1 | 2 |\n\nThe end."]))
+        say(page, "narrow")
+        expect(page.get_by_text("The end.")).to_be_visible()
+        page.emulate_media(media="print")
+        frame = page.locator("main .ws-table")
+        assert frame.evaluate("(el) => el.offsetWidth - el.firstElementChild.offsetWidth") < 8
 
     def test_wide_things_end_at_the_paper(self, chat_page: Page, lab: Any) -> None:
         page = chat_page

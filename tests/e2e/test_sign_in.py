@@ -98,6 +98,11 @@ def test_an_open_page_of_somebody_who_is_put_out_leads_to_the_door(
     expect(grace.get_by_test_id("connection-status")).to_have_text("Connected")
     grace.get_by_test_id("input-chat").fill("half a thought")
     ada.goto("/people")
+    mine = ada.get_by_role("listitem").filter(has_text="(You)")
+    expect(mine.get_by_role("button", name="Save")).to_be_visible()
+    expect(mine.get_by_role("button", name="Disable")).to_have_count(0)
+    errors: list[str] = []
+    grace.on("pageerror", lambda error: errors.append(error.message))
     disable = (
         ada.get_by_role("listitem").filter(has_text="grace").get_by_role("button", name="Disable")
     )
@@ -109,6 +114,7 @@ def test_an_open_page_of_somebody_who_is_put_out_leads_to_the_door(
     ada.once("dialog", lambda dialog: dialog.accept())
     disable.click()
     grace.wait_for_url(re.compile("/login"))
+    assert errors == []
     grace.get_by_label("Name").fill("grace")
     grace.get_by_label("Password").fill(PASSWORD)
     grace.get_by_role("button", name="Sign in").click()

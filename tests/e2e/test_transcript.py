@@ -1158,6 +1158,59 @@ def test_marks_do_not_end_at_inline_markup_case_or_accents(opened: Any, do: Do) 
     assert page.evaluate(text).replace(" ", "") == "caféaulait"  # a line break is no text
 
 
+@pytest.mark.parametrize(
+    ("query", "marked"),
+    [
+        ("weather", ["weather"]),  # not in the name of the model, nor of the tool
+        ("x", ["x", "the formula"]),  # the whole of it, not its glyphs
+        ("\\INT_0", ["the formula"]),
+        ("GRUSSE", ["Grüße"]),
+        ("ΛΟΓΟΣ", ["λόγος"]),
+    ],
+)
+def test_what_was_written_is_marked_and_nothing_around_it(
+    opened: Any, do: Do, query: str, marked: list[str]
+) -> None:
+    page = opened("total=200")
+    expect(page.get_by_text("Question 199", exact=True)).to_be_visible()
+    html = render("The weather, x, Grüße, λόγος, done.\n\n$$\\int_0^1 x\\,dx$$", MARKUP)
+    tools = [{"call": "1", "name": "weather", "state": "done", "arguments": "", "result": ""}]
+    do("append", id="x", question="Q", html=html, tools=tools, model="weather-x", asked_at=1)
+    expect(page.locator(".ws-tex .katex")).to_be_visible()
+    page.keyboard.press("Control+f")
+    page.get_by_role("searchbox").fill(query)
+    page.wait_for_function("() => CSS.highlights.get('ws-find')")
+    texts = """() => [...CSS.highlights.get('ws-find')]
+        .filter((range) => range.startContainer.parentElement.closest('[data-id="x"]'))
+        .map((range) =>
+            range.startContainer.closest?.('.ws-tex') ? 'the formula' : range.toString())"""
+    page.wait_for_function(f"(wanted) => ({texts})().join() === wanted", arg=",".join(marked))
+
+
+def test_the_mark_of_what_was_looked_for_before_goes(opened: Any) -> None:
+    page = opened("total=200")
+    expect(page.get_by_text("Question 199", exact=True)).to_be_visible()
+    page.keyboard.press("Control+f")
+    page.get_by_role("searchbox").fill("number 3")
+    page.wait_for_function("() => CSS.highlights.get('ws-find-here')?.size === 1")
+    page.get_by_role("searchbox").fill("nowhere at all")
+    expect(page.get_by_test_id("find-place")).to_have_text("Not found")
+    assert page.evaluate("CSS.highlights.has('ws-find-here')") is False
+
+
+def test_an_input_method_keeps_its_escape_in_the_words_for_a_thumb(opened: Any, do: Do) -> None:
+    page = opened()
+    do("append", id="x", question="Q", html="<p>Answer</p>")
+    page.get_by_role("button", name="Bad answer").click()
+    field = page.get_by_test_id("feedback").get_by_role("textbox")
+    field.fill("日本")
+    for event in ({"isComposing": True}, {"keyCode": 229}):
+        field.dispatch_event("keydown", {"key": "Escape", "bubbles": True, **event})
+    expect(field).to_have_value("日本")
+    field.press("Escape")
+    expect(field).to_have_count(0)
+
+
 def test_the_browsers_own_search_serves_a_short_conversation(opened: Any, do: Do) -> None:
     page = opened()
     do("append", id="x", question="Q", html="<p>All of it is here.</p>")
@@ -1175,13 +1228,39 @@ def test_the_browsers_own_search_serves_a_short_conversation(opened: Any, do: Do
 
 def test_ctrl_a_selects_the_conversation_only(opened: Any, do: Do) -> None:
     page = opened()
-    do("append", id="x", question="Q one", html="<p>Answer one</p>")
+    do("append", id="x", question="Q one", html="<p>Answer one</p>", model="lab-1", asked_at=1)
     do("append", id="y", question="Q two", html="<p>Answer two</p>")
     expect(page.get_by_text("Answer two")).to_be_visible()
     page.locator(".ws-scroller").focus()
     page.keyboard.press("Control+a")
     said = page.evaluate("getSelection().toString()")
     assert re.sub(r"\s+", " ", said).strip() == "Q one Answer one Q two Answer two"
+
+
+def test_formulas_of_turns_without_dom_are_printed_as_such(opened: Any, do: Do) -> None:
+    page = opened()
+    html = render("First $x^2$ of all.", MARKUP)
+    rest = [
+        {"id": f"r{n}", "question": f"Rest {n}", "html": "<p>A line</p>" * 20} for n in range(30)
+    ]
+    do("reset", rows=[{"id": "f", "question": "Q", "html": html}, *rest], total=31)
+    expect(page.get_by_text("Rest 29")).to_be_visible()
+    assert page.locator("[data-id=f]").count() == 0
+    page.wait_for_function("() => window.wiresideMath")
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.locator("[data-id=f] .katex").count() == 1
+
+
+def test_a_formula_is_printed_as_its_source_while_what_draws_it_comes(opened: Any, do: Do) -> None:
+    page = opened()
+    page.route("**/math.js*", lambda route: None)
+    do("append", id="f", question="Q", html=render("See $x^2$ there.", MARKUP))
+    formula = page.locator("[data-id=f] .ws-tex")
+    expect(formula).to_have_css("visibility", "hidden")
+    page.emulate_media(media="print")
+    expect(formula).to_have_css("visibility", "visible")
+    page.unroute_all(behavior="ignoreErrors")
 
 
 def test_all_turns_are_printed(opened: Any, do: Do) -> None:

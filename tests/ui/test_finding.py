@@ -24,7 +24,9 @@ from wireside_ui.finding import contains, folded
         ("東京都", "私は**東京**都にいる"),
         ("ｆｕｌｌ", "full"),
         ("خوخ", "خَوخ"),
-        ("straße", "STRASSE straße"),
+        ("straße", "STRASSE"),
+        ("GRUSSE", "Viele Grüße"),
+        ("ΛΟΓΟΣ", "ο λόγος"),
         ("🎉", "done 🎉"),
     ],
 )

@@ -32,7 +32,7 @@ def folded(text: str) -> str:
     """
     plain = unicodedata.normalize("NFKD", text)
     plain = "".join(c for c in plain if not unicodedata.category(c).startswith("M"))
-    return " ".join(plain.lower().split())
+    return " ".join(plain.casefold().split())
 
 
 def contains(query: str, texts: Iterable[str]) -> bool:

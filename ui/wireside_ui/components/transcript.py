@@ -194,7 +194,7 @@ class Action:
     words: str = ""
 
 
-class Transcript(Element, component="wireside_transcript.js"):
+class Transcript(Element, component="wireside_transcript.js", esm={"wireside-kit": "kit"}):
     """See the module. Fills its parent, which must have a height."""
 
     def __init__(

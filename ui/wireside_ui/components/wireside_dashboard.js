@@ -165,8 +165,8 @@ export default {
     },
     // A word, and a number with its unit, which reads from the left in every language: "ms 9" is none.
     figure(text) {
-      const [, word, number] = text.match(/^(\D*?)\s*([\d.,–].*)?$/u) ?? ["", text];
-      return number ? [word && `${word} `, h("bdi", { dir: "ltr" }, number)] : text;
+      const found = /^(?:([^\d\s].*?)\s+)?([\d.,–].*)$/u.exec(text); // the word may be "p50"
+      return found ? [found[1] ? `${found[1]} ` : "", h("bdi", { dir: "ltr" }, found[2])] : text;
     },
     summary() {
       const { sums, words: w } = this;

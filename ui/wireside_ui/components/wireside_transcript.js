@@ -1,6 +1,7 @@
 // The conversation on the page. Its DOM is made by hand: a render of the page around it never touches what stands in it.
 // Turns near the viewport have DOM, the others are two spacers. Answers grow by the operations that `markdown.py` describes.
 import { h } from "vue";
+import { isComposing } from "wireside-kit";
 
 const MARGIN = 900; // px beyond the viewport that have DOM
 const NEAR_END = 40; // px from the end that count as "at the end"
@@ -163,7 +164,9 @@ function loadMath(folder, version) {
     document.head.append(sheet);
     await Promise.all([styled, ...["katex/katex.min.js", "katex/mhchem.min.js", "math.js"].map((name) => addScript(file(name)))]);
     // widths do not change later: these are in nearly every formula
-    await Promise.allSettled(["KaTeX_Main", "italic 1em KaTeX_Math"].map((font) => document.fonts.load(font.includes(" ") ? font : `1em ${font}`)));
+    await Promise.allSettled(["1em KaTeX_Main", "italic 1em KaTeX_Math"].map((font) => document.fonts.load(font)));
+    // printing does not wait for fonts: those of brackets and sums, which turns without DOM may need
+    for (const name of ["AMS", "Size1", "Size2", "Size3", "Size4"]) document.fonts.load(`1em KaTeX_${name}`).catch(() => {});
   };
   mathReady ??= load().catch((error) => {
     setTimeout(() => (mathReady = undefined), LOAD_AGAIN_MS);
@@ -354,7 +357,9 @@ function folded(text) {
   const at = [];
   let offset = 0;
   for (const c of text) {
-    const plain = /\s/.test(c) ? (out.endsWith(" ") ? "" : " ") : c.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
+    const isSpace = /\s/.test(c);
+    // upper case first: it has one form of the Greek sigma, and "SS" for the German sharp s
+    const plain = isSpace ? (out.endsWith(" ") ? "" : " ") : c.normalize("NFKD").replace(/\p{M}/gu, "").toUpperCase().toLowerCase();
     out += plain;
     for (let i = 0; i < plain.length; i++) at.push(offset);
     offset += c.length;
@@ -366,10 +371,14 @@ function folded(text) {
 const WIDE = ".ws-table, div.ws-math";
 const BLOCK = "p, li, td, th, h1, h2, h3, h4, h5, h6, pre, blockquote, summary, .ws-bubble, .ws-think-text, .ws-prose";
 
+// Text of the page itself around what was written, and formulas, whose glyphs are no words.
+const NOT_WRITTEN = "button, svg, .ws-tex, .ws-foot, .ws-question-foot, .ws-fold > summary, .ws-tool-call-title";
+
 // The places of `query`, which is folded, in the text of a turn: inline marks in a word are no end of it.
+// A formula is found by its source, and marked whole.
 function rangesIn(root, query) {
   const walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT, (node) =>
-    node.parentElement.closest("button, svg, math, .ws-versions, .ws-note") ? NodeFilter.FILTER_REJECT : NodeFilter.FILTER_ACCEPT,
+    node.parentElement.closest(NOT_WRITTEN) ? NodeFilter.FILTER_REJECT : NodeFilter.FILTER_ACCEPT,
   );
   const ranges = [];
   let nodes = [];
@@ -401,6 +410,13 @@ function rangesIn(root, query) {
     nodes.push(node);
   }
   if (nodes.length) search();
+  const formulas = [...root.querySelectorAll(".ws-tex")].filter((el) => folded(formulaSource(el)).text.includes(query));
+  for (const el of formulas.slice(0, MAX_MARKS)) {
+    const range = document.createRange();
+    range.selectNodeContents(el);
+    ranges.push(range);
+  }
+  if (formulas.length) ranges.sort((a, b) => a.compareBoundaryPoints(Range.START_TO_START, b));
   return ranges;
 }
 
@@ -728,6 +744,7 @@ export default {
       const row = { data: { state: "done", question: "", html: "", reasoning: "", tools: [], error: "", retry_after: null, sibling: 0, siblings: 1, feedback: "", model: "", asked_at: 0, ...data } };
       this.byId.set(data.id, row);
       this.setDeadline(row);
+      if (!mathReady && row.data.html.includes("ws-tex")) this.formulasReady(); // also without DOM: printing does not wait for it
       return row;
     },
 
@@ -1008,6 +1025,7 @@ export default {
     },
 
     onKey(event) {
+      if (isComposing(event)) return; // Escape takes back a word of an input method
       if (event.key === "Escape" && event.target.closest(".ws-say")) {
         event.stopPropagation(); // it would stop an answer
         return this.closeFeedback(this.rowOf(event.target));
@@ -1465,7 +1483,7 @@ export default {
     // ---- keys ----
 
     onPageKey(event) {
-      if (event.defaultPrevented || event.isComposing || document.querySelector("dialog[open]")) return;
+      if (event.defaultPrevented || isComposing(event) || document.querySelector("dialog[open]")) return;
       const { key, target } = event;
       const isCommand = IS_MAC ? event.metaKey && !event.ctrlKey : event.ctrlKey && !event.metaKey;
       if (isCommand && !event.altKey && !event.shiftKey && key.toLowerCase() === "f") {
@@ -1618,7 +1636,7 @@ export default {
         });
         field.addEventListener("compositionend", () => this.askFind(field.value));
         bar.addEventListener("keydown", (event) => {
-          if (event.isComposing || event.keyCode === 229) return;
+          if (isComposing(event)) return;
           if (event.key === "Escape") {
             event.preventDefault(); // it would stop an answer
             event.stopPropagation();
@@ -1655,6 +1673,7 @@ export default {
       const query = folded(text).text.trim();
       if (!this.findings || query === this.findings.query) return;
       this.findings = { query, turns: [], at: -1, ranges: [], range: 0 };
+      CSS.highlights?.delete("ws-find-here");
       this.showFindPlace("");
       this.paintFind();
       if (query) this.$emit("find", { query: text.slice(0, MAX_FIND_CHARS) });
@@ -1664,7 +1683,10 @@ export default {
     foundIn(text, turns) {
       if (!this.findings || folded(text).text.trim() !== this.findings.query) return; // something else is looked for by now
       this.findings.turns = turns;
-      if (!turns.length) return this.showFindPlace(this.words.find_none);
+      if (!turns.length) {
+        this.showFindPlace(this.words.find_none);
+        return this.paintFind();
+      }
       const from = this.anchor?.index ?? 0;
       this.goFind(Math.max(0, turns.findIndex((index) => index >= from)), 1);
     },
@@ -1711,7 +1733,7 @@ export default {
         all.push(...ranges);
         if (i !== here) continue;
         findings.ranges = ranges;
-        if (findings.isNew && !ranges.length && !isPart(row)) this.goal = null; // it stands where no marks are: in a link, a formula
+        if (findings.isNew && !ranges.length && !isPart(row)) this.goal = null; // it stands where no marks are: in the address of a link
       }
       CSS.highlights.set("ws-find", new Highlight(...all));
       if (findings.isNew && findings.ranges.length) this.showRange();
@@ -1746,6 +1768,7 @@ export default {
         this.paper = make("div", "ws-paper");
         this.paper.append(...whole);
         this.$el.append(this.paper);
+        this.drawFormulas(this.paper);
         return;
       }
       const missing = Array.from(this.rows).filter((row) => !row).length;
