@@ -9,6 +9,8 @@ import re
 from markdown_it.common.utils import mdTrim
 from markdown_it.rules_block import StateBlock
 
+from wireside_ui.math import begins_formula, math_block
+
 MAX_COLUMNS = 256
 
 _DELIMITERS = re.compile(r"\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?")
@@ -36,11 +38,15 @@ def table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
     state.push("thead_open", "thead", 1).map = [start, start + 1]
     _push_row(state, "th", head, styles, start)
     state.push("thead_close", "thead", -1)
-    terminators = state.md.block.ruler.getRules("blockquote")
+    rules = state.md.block.ruler.getRules("blockquote")
+    # whether a formula of several lines is one depends on what follows; a row must not
+    terminators = [rule for rule in rules if rule is not math_block]
     row = start + 2
     body = None
     while row < end and state.sCount[row] >= state.blkIndent and not state.isEmpty(row):
         if any(rule(state, row, end, True) for rule in terminators) or state.is_code_block(row):
+            break
+        if begins_formula(_text(state, row)):
             break
         if body is None:
             body = state.push("tbody_open", "tbody", 1)
