@@ -38,15 +38,10 @@ def table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
     state.push("thead_open", "thead", 1).map = [start, start + 1]
     _push_row(state, "th", head, styles, start)
     state.push("thead_close", "thead", -1)
-    rules = state.md.block.ruler.getRules("blockquote")
-    # whether a formula of several lines is one depends on what follows; a row must not
-    terminators = [rule for rule in rules if rule is not math_block]
     row = start + 2
     body = None
     while row < end and state.sCount[row] >= state.blkIndent and not state.isEmpty(row):
-        if any(rule(state, row, end, True) for rule in terminators) or state.is_code_block(row):
-            break
-        if begins_formula(_text(state, row)):
+        if _begins_other_block(state, row, end):
             break
         if body is None:
             body = state.push("tbody_open", "tbody", 1)
@@ -59,6 +54,14 @@ def table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
     opening.map = [start, row]
     state.parentType, state.line = parent, row
     return True
+
+
+def _begins_other_block(state: StateBlock, line: int, end: int) -> bool:
+    if state.is_code_block(line) or begins_formula(_text(state, line)):
+        return True
+    rules = state.md.block.ruler.getRules("blockquote")
+    # whether a formula of several lines is one depends on what follows; a row must not
+    return any(rule(state, line, end, True) for rule in rules if rule is not math_block)
 
 
 def _text(state: StateBlock, line: int) -> str:
