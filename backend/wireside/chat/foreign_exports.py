@@ -551,8 +551,8 @@ def _without_deepseek_citations(text: str, sources: list[dict[str, Any]]) -> str
     urls: dict[int, str] = {}
     for number, source in enumerate(sources, 1):
         index = source.get("cite_index")
-        is_number = isinstance(index, int) and not isinstance(index, bool) and index > 0
-        urls.setdefault(index if is_number else number, as_text(source.get("url")))
+        cited = index if isinstance(index, int) and index > 0 else number
+        urls.setdefault(cited, as_text(source.get("url")))
 
     def link(found: re.Match[str]) -> str:
         url = urls.get(int(found[1]), "")
