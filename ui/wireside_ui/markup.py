@@ -256,7 +256,7 @@ def _highlighted(code: str, label: str, allowance: Allowance) -> str | None:
     return "".join(out)
 
 
-_FENCE_LABEL = re.compile(r"(?:```|~~~)[`~]*[ \t]*([^\s`]{1,40})")
+_FENCE_LABEL = re.compile(r"(?<![`~])(?:```|~~~)[`~]*+[ \t]*+([^\s`]{1,40})")
 
 
 def are_lexers_ready(*texts: str) -> bool:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import re
 
-from markdown_it.common.utils import mdTrim
 from markdown_it.rules_block import StateBlock
 
 from wireside_ui.math import begins_formula, math_block
@@ -23,7 +22,7 @@ def table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
         return False
     if state.is_code_block(start) or state.is_code_block(start + 1):
         return False
-    line = mdTrim(_text(state, start + 1))
+    line = _trimmed(_text(state, start + 1))
     if not _could_be(line) or "|" not in _text(state, start) or not _DELIMITERS.fullmatch(line):
         return False
     marks = [mark.strip() for mark in line.strip("|").split("|")]
@@ -68,6 +67,10 @@ def _text(state: StateBlock, line: int) -> str:
     return state.src[state.bMarks[line] + state.tShift[line] : state.eMarks[line]]
 
 
+def _trimmed(text: str) -> str:
+    return text.strip(" \t\n\r")
+
+
 def _could_be(line: str) -> bool:
     """Whether a line may be one of delimiters; "- " begins a list."""
     return len(line) > 1 and line[0] in "|-:" and not _LONE_DASH.match(line)
@@ -88,7 +91,7 @@ def _style(mark: str) -> str:
 def _cells(text: str) -> list[str]:
     """Return the cells of a row: at each bar that no backslash stands before."""
     cells, start = [], 0
-    text = mdTrim(text)
+    text = _trimmed(text)
     at = text.find("|")
     while at >= 0:
         if at == 0 or text[at - 1] != "\\":
@@ -100,7 +103,7 @@ def _cells(text: str) -> list[str]:
         cells.pop(0)
     if cells and not cells[-1]:
         cells.pop()
-    return [mdTrim(cell.replace("\\|", "|")) for cell in cells]
+    return [_trimmed(cell.replace("\\|", "|")) for cell in cells]
 
 
 def _push_row(state: StateBlock, name: str, cells: list[str], styles: list[str], line: int) -> None:

@@ -234,10 +234,10 @@ def read_open_webui(value: Mapping[str, Any]) -> ForeignConversation:
 
 
 _DETAILS = re.compile(
-    r"<details\b([^<>]*)>\s*(?:<summary>[^<]*</summary>)?((?:(?!</?details\b).)*)</details>\s*",
+    r"<details\b([^<>]*)>\s*+(?:<summary>[^<]*+</summary>)?+((?:(?!</?details\b).)*+)</details>\s*",
     re.DOTALL,
 )
-_ATTRIBUTE = re.compile(r'([\w-]+)="([^"]*)"')
+_ATTRIBUTE = re.compile(r'(?<![\w-])([\w-]++)="([^"]*)"')
 
 
 def _open_webui_message(one: dict[str, Any], key: str, parent: str | None) -> ForeignMessage:

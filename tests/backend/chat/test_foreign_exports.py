@@ -507,3 +507,17 @@ def test_a_file_of_an_archive_that_is_broken_is_counted() -> None:
         archive.writestr("conversations-001.json", json.dumps(chat)[:-5])
     result = read(packed.getvalue())
     assert (len(result.conversations), result.passed_over) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        f"<details type={'-' * 400_000}>x</details>",
+        f"<details>{' ' * 400_000}",
+        "<details>" * 40_000,
+        "<details><summary>" * 20_000,
+    ],
+)
+def test_a_hostile_answer_of_open_webui_takes_no_time(content: str) -> None:
+    messages = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": content}]
+    assert talk(the_one({"chat": {"messages": messages}})) == [("Hi", content)]
