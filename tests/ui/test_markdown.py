@@ -646,7 +646,6 @@ class Clock:
         return self.now
 
 
-@pytest.mark.usefixtures("no_patience")
 @pytest.mark.parametrize("marks", ["`", "~", "`~", "``` ", "\n```"])
 def test_what_a_flush_takes_is_known_at_once(marks: str) -> None:
     """By the square of so many marks it would take hours, on the event loop."""
@@ -655,6 +654,7 @@ def test_what_a_flush_takes_is_known_at_once(marks: str) -> None:
     assert stream.work() >= 400_000
 
 
+@pytest.mark.usefixtures("no_patience")
 def test_code_that_takes_too_long_is_not_highlighted() -> None:
     code = "x = 1\n" * 100  # some 500 tokens
     assert highlight(code, "python", Allowance(Clock(1e-5)))
