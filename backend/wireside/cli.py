@@ -103,13 +103,15 @@ def serve(
 ) -> None:
     """Start the server and print its address. Ctrl+C stops it."""
     settings = _settings(host=host, port=port, wait_s=wait)
+    if _logs_json(settings):
+        _configure_logging(settings)
     _check_address(settings)
     for name, nearest in unknown_variables(os.environ):
-        _err.print(f"[bold yellow]Ignored:[/] {escape(describe_unknown(name, nearest))}")
+        _warn(settings, "Ignored:", describe_unknown(name, nearest))
     if settings.openness is not None:
-        _err.print(f"[bold red]Warning:[/] {escape(settings.openness)}")
+        _warn(settings, "Warning:", settings.openness)
     if settings.loose_origins is not None:
-        _err.print(f"[bold red]Warning:[/] {escape(settings.loose_origins)}")
+        _warn(settings, "Warning:", settings.loose_origins)
     if not settings.uses_openai and not weights.are_present(settings.cache_dir):
         _fetch_or_warn(settings)
     gc.disable()  # until the app has warmed up: imported modules stay, so scanning them is wasted
@@ -117,9 +119,8 @@ def serve(
     from wireside.api.server import CannotServe, run_server
     from wireside.app import create_app
     from wireside.errors import NotConfigured
-    from wireside.telemetry import configure_logging
 
-    configure_logging(settings.log_format, settings.log_level)
+    _configure_logging(settings)
     try:
         server = create_app(settings)
 
@@ -129,7 +130,7 @@ def serve(
 
         run_server(server, settings, on_listening=announce)
     except (CannotServe, NotConfigured) as error:
-        _fail(str(error), FAILED)
+        _fail(str(error), FAILED, settings)
 
 
 @app.command()
@@ -239,15 +240,37 @@ def _settings(**given: object) -> Settings:
         _fail(str(error), WRONG_USE)
 
 
-def _fail(sentences: str, code: int) -> NoReturn:
-    _err.print(f"[bold red]wireside:[/] {escape(sentences)}")
+def _fail(sentences: str, code: int, serving: Settings | None = None) -> NoReturn:
+    """End the program; the settings of a server say whether its log has JSON lines only."""
+    if serving is not None and _logs_json(serving):
+        _log.error("cannot_serve", reason=sentences)
+    else:
+        _err.print(f"[bold red]wireside:[/] {escape(sentences)}")
     raise typer.Exit(code)
+
+
+def _warn(settings: Settings, title: str, sentences: str) -> None:
+    """Write a warning of the start, as a line of JSON where the log has these."""
+    if _logs_json(settings):
+        _log.warning("start_warning", title=title.rstrip(":?."), reason=sentences)
+    else:
+        _err.print(f"[bold yellow]{title}[/] {escape(sentences)}")
+
+
+def _logs_json(settings: Settings) -> bool:
+    return settings.log_format == "json" and not _out.is_terminal
+
+
+def _configure_logging(settings: Settings) -> None:
+    from wireside.telemetry import configure_logging
+
+    configure_logging(settings.log_format, settings.log_level)
 
 
 def _check_address(settings: Settings) -> None:
     """Fail before anything is downloaded or imported; the server checks again."""
     if settings.exposure is not None:
-        _fail(settings.exposure, WRONG_USE)
+        _fail(settings.exposure, WRONG_USE, settings)
     if settings.unix_path is not None:
         return  # the server itself removes a socket that nothing listens on
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
@@ -262,19 +285,23 @@ def _check_address(settings: Settings) -> None:
                 "Another program, possibly another Wireside, listens there: stop it, or choose "
                 f"another port with `wireside serve --port {other_port(settings.port)}`.",
                 FAILED,
+                settings,
             )
 
 
 def _fetch_or_warn(settings: Settings) -> None:
     """Download the weights; on failure the server starts without, and its page explains it."""
     if not weights.has_runtime():
-        _err.print(f"[bold yellow]Starting without a model.[/] {escape(weights.NO_RUNTIME)}")
+        _warn(settings, "Starting without a model.", weights.NO_RUNTIME)
         return
     try:
+        if _logs_json(settings):
+            weights.fetch(settings.cache_dir)
+            return
         with _progress() as on_progress:
             weights.fetch(settings.cache_dir, on_progress)
     except weights.WeightsUnavailable as error:
-        _err.print(f"[bold yellow]Starting without a model.[/] {escape(str(error))}")
+        _warn(settings, "Starting without a model.", str(error))
 
 
 @contextmanager
@@ -304,7 +331,7 @@ def _announce(settings: Settings, address: str, secret: str | None) -> None:
         _write_secret(link_file, link)
     else:
         link_file.unlink(missing_ok=True)
-    if settings.log_format == "json" and not _out.is_terminal:
+    if _logs_json(settings):
         _log.info("listening", address=address, administrator_link_file=link and str(link_file))
     elif _out.is_terminal:
         _out.print(f"\n  Wireside is ready: [bold cyan][link={address}]{address}[/link][/]")

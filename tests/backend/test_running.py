@@ -32,7 +32,13 @@ def test_json_logs_hold_every_line_and_the_first_link_is_in_a_file_of_its_own(
     tmp_path: Path,
 ) -> None:
     server = ServerProcess(
-        tmp_path, "http://127.0.0.1:9/v1", auth="password", log_format="json", log_level="info"
+        tmp_path,
+        "http://127.0.0.1:9/v1",
+        auth="password",
+        log_format="json",
+        log_level="info",
+        allowed_origins="*",
+        WIRESIDE_MODLE="misspelt",
     )
     # its log is the only output: standard output stays empty until it ends
     with (tmp_path / "out").open("w") as out, (tmp_path / "log").open("w") as log:
@@ -50,6 +56,8 @@ def test_json_logs_hold_every_line_and_the_first_link_is_in_a_file_of_its_own(
         server.process.wait(30)
     said = next(line for line in lines if line["event"] == "listening")
     assert str(said["address"]).startswith("http://127.0.0.1:")
+    warned = [line["title"] for line in lines if line["event"] == "start_warning"]
+    assert "Ignored" in warned
     file = Path(str(said["administrator_link_file"]))
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     link = file.read_text().strip()
@@ -57,6 +65,15 @@ def test_json_logs_hold_every_line_and_the_first_link_is_in_a_file_of_its_own(
     assert link.rpartition("=")[2] not in server.log
     assert (tmp_path / "out").read_text() == ""
     assert all(json.loads(line) for line in server.log.splitlines())
+
+
+def test_a_start_that_fails_is_a_line_of_json_too(tmp_path: Path) -> None:
+    server = ServerProcess(tmp_path, "http://127.0.0.1:9/v1", log_format="json", host="0.0.0.0")
+    with pytest.raises(AssertionError):
+        server.start()
+    (line,) = map(json.loads, server.log.splitlines())
+    assert line["event"] == "cannot_serve"
+    assert "WIRESIDE_AUTH" in line["reason"]
 
 
 def test_the_first_link_is_not_printed_where_no_terminal_is(tmp_path: Path) -> None:

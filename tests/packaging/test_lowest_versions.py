@@ -81,13 +81,18 @@ def test_a_server_answers_with_the_lowest_versions_and_no_extra(
 
 
 def test_unit_tests_pass_with_the_lowest_versions(lowest: Path) -> None:
-    """The parts that lean on the inside of a dependency: protocols, parsing, SQL."""
-    folders = ("api/test_http_protocol.py", "api/test_websocket.py", "session")
-    more = ("providers/test_completions.py", "providers/test_openai.py", "chat", "generation")
+    """The parts that lean on the inside of a dependency: protocols, parsing, SQL, Markdown."""
+    paths = [
+        *("backend/api/test_http_protocol.py", "backend/api/test_websocket.py", "backend/session"),
+        *("backend/providers/test_completions.py", "backend/providers/test_openai.py"),
+        *("backend/chat/test_library.py", "backend/chat/test_foreign_exports.py"),
+        *("ui/test_dialect.py", "ui/test_math.py"),
+    ]
+    waits = ("-k", "not sign_of_life and not slow")  # what they wait for is no dependency's
     warnings = ("-o", "filterwarnings=default")  # old versions use what newer ones deprecate
-    options = ("-q", "-x", "-p", "no:cacheprovider", "-m", "not slow", *warnings)
+    options = ("-q", "-x", "-p", "no:cacheprovider", "-m", "not slow", *waits, *warnings)
     done = subprocess.run(
-        [lowest, "-m", "pytest", *options, *(f"tests/backend/{one}" for one in (*folders, *more))],
+        [lowest, "-m", "pytest", *options, *(f"tests/{path}" for path in paths)],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": os.pathsep.join([f"{ROOT}/backend", f"{ROOT}/ui"])},
         capture_output=True,

@@ -95,6 +95,7 @@ class TestTags:
             ("H<sub>2</sub>O, x<sup>2</sup>", "H<sub>2</sub>O, x<sup>2</sup>"),
             ("<kbd>Ctrl</kbd>+<kbd>C</kbd>", "<kbd>Ctrl</kbd>+<kbd>C</kbd>"),
             ("a<br>b<br/>c<BR />d", "a<br>b<br>c<br>d"),
+            ("a<br>\nb<BR/>  \nc", "a<br>b<br>c"),
             ("<mark>m</mark> <u>u</u> <ins>i</ins>", "<mark>m</mark> <u>u</u> <ins>i</ins>"),
             ("<b>a **b** c</b>", "<b>a <strong>b</strong> c</b>"),
             ("**a <i>b</i>**", "<strong>a <i>b</i></strong>"),
@@ -214,7 +215,8 @@ class TestLinks:
 
     @pytest.mark.parametrize(
         "text",
-        ["awww.a.bc", "www.", "a@b", "a@b.c_d", "a@b.c-", "@a.bc", "http://", "https://。", "x@"],
+        ["awww.a.bc", "www.", "a@b", "a@b.c_d", "a@b.c-", "@a.bc", "http://", "https://。", "x@"]
+        + ["npm i react@18.2.0", "git clone git@git.example:group/name.git"],
     )
     def test_what_is_none(self, text: str) -> None:
         assert not list(bare_links(text))
@@ -222,6 +224,24 @@ class TestLinks:
     def test_the_name_of_a_scheme_may_have_capitals(self) -> None:
         assert 'href="mailto:a@b.cd"' in render("<MAILTO:a@b.cd>", MARKUP)
         assert 'href="https://a.bc/"' in render("HTTPS://a.bc/", MARKUP)
+
+    @pytest.mark.parametrize(
+        "address",
+        ["a.bc/x/__init__.py", "a.bc/_next_/b", "a.bc/*/b/*/c", "a.bc/**/*.js", "a.bc/x~~y~~z"],
+    )
+    def test_marks_inside_an_address_belong_to_it(self, address: str) -> None:
+        url = f"https://{address}"
+        html = render(f"*See* {url} or {url}, **{url}** and [{url}]({url})", MARKUP)
+        assert html.count(f">{url}</a>") == 4
+        assert re.findall("<(?:em|strong|s)>", html) == ["<em>", "<strong>"]
+        assert close_open_marks(url) == url
+
+    @pytest.mark.parametrize("mark", ["*", "**", "_", "__", "~~", "***"])
+    def test_marks_around_an_address_do_not(self, mark: str) -> None:
+        html = render(f"a {mark}https://a.bc/x_y{mark} {mark}再见https://a.bc/x{mark}, b", MARKUP)
+        assert len(re.findall("<(?:em|strong|s)>", html)) == (4 if mark == "***" else 2)
+        assert "https://a.bc/x</a>" in html
+        assert "https://a.bc/x_y</a>" in html
 
     def test_code_and_links_are_left_alone(self) -> None:
         html = render("`www.a.bc` [www.a.bc](https://www.a.bc/) <https://a.bc>", MARKUP)

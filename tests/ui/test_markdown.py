@@ -125,6 +125,9 @@ http://a.bc/d;|""".replace(";\n", ";").split(";")
 @example(parts=["q\n\n", "-\n", "1.\n", "1. 1. "], cuts=list(range(20)), every=1)
 @example(parts=["x\n", "$$", "\n\n", "y"], cuts=list(range(20)), every=1)
 @example(parts=["  ~~~\n", "\t\n", "   x"], cuts=list(range(20)), every=1)
+@example(parts=["$$\nx\n", "> y\n", "$$"], cuts=list(range(20)), every=1)
+@example(parts=["|a|\n|-|\n|b|\n", "$$\nc\n$$"], cuts=list(range(30)), every=1)
+@example(parts=["|a|b|\n|-|-|\n", "$$a|b\nc$$"], cuts=list(range(30)), every=1)
 @settings(max_examples=400, deadline=None)
 def test_cuts_and_flushes_do_not_change_the_result(
     parts: list[str], cuts: list[int], every: int
@@ -641,6 +644,14 @@ class Clock:
     def __call__(self) -> float:
         self.now += self.step_s
         return self.now
+
+
+@pytest.mark.parametrize("marks", ["`", "~", "`~", "``` ", "\n```"])
+def test_what_a_flush_takes_is_known_at_once(marks: str) -> None:
+    """By the square of so many marks it would take hours, on the event loop."""
+    stream = BlockStream(MARKUP)
+    stream.feed(marks * (400_000 // len(marks)))
+    assert stream.work() >= 400_000
 
 
 @pytest.mark.usefixtures("no_patience")

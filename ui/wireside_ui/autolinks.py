@@ -15,14 +15,21 @@ from functools import lru_cache
 from wireside_ui.emphasis import is_unspaced
 
 MAX_BARE_CHARS = 2_000
+MAX_TRIMMED_CHARS = 8
+"""Of punctuation behind an address in which the closing mark of emphasis is looked for."""
 
 _START = re.compile(r"https?://|www\.|mailto:|@", re.IGNORECASE)
 _ADDRESS = re.compile(rf"[^\s<>\"“”„‘’«»\\^`{{|}}]{{1,{MAX_BARE_CHARS}}}")
 _DOMAIN = re.compile(r"(?:[a-z0-9_-]{1,63}\.){1,8}[a-z0-9_-]{1,63}", re.IGNORECASE)
 _LOCAL_CHARS = re.compile(r"[a-z0-9._+-]{1,64}\Z", re.IGNORECASE)
+_IS_PATH = re.compile(r":[^\s:]{0,200}/")
 _ENTITY = re.compile(r"&[a-z0-9]{1,31};\Z", re.IGNORECASE)
 _TRAILING = ".,:;!?'\"*_~"
 _PAIRS = {")": "(", "]": "["}
+
+
+_MARKS_BEFORE = re.compile(r"(?:\*+|_+|~+)\Z")
+_STRONG_END = re.compile(r"(?<![/*])\*\*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +51,26 @@ def bare_links(text: str) -> Iterator[BareLink]:
             continue
         yield link
         at = link.end
+
+
+def address_spans(source: str) -> list[tuple[int, int]]:
+    """Return where web addresses stand in Markdown source whose marks are not read yet.
+
+    ``*`` and ``_`` in such a place belong to the address (``https://example.com/a/__init__.py``).
+    It ends at the mark that also stands before it, and where the text of a link ends.
+    """
+    spans = []
+    for link in bare_links(source):
+        if link.url.startswith("mailto:"):
+            continue
+        ends = [link.end, source.find("](", link.start, link.end)]
+        before = _MARKS_BEFORE.search(source, max(0, link.start - 3), link.start)
+        if before and before[0] not in source[link.end : link.end + MAX_TRIMMED_CHARS]:
+            ends.append(source.find(before[0], link.start, link.end))
+        if strong := _STRONG_END.search(source, link.start, link.end):
+            ends.append(strong.start())
+        spans.append((link.start, min(end for end in ends if end >= 0)))
+    return spans
 
 
 def _web(text: str, found: re.Match[str]) -> BareLink | None:
@@ -127,9 +154,11 @@ def _mail(text: str, at: int, first: int) -> BareLink | None:
     domain = _DOMAIN.match(text, at + 1)
     if start == at or domain is None:
         return None
-    name = domain[0].rstrip("-_") if domain[0][-1] in "-_" else domain[0]
-    if name != domain[0] or "_" in name.rpartition(".")[2]:
-        return None  # GFM: the last character is neither "-" nor "_"
+    name = domain[0]
+    if not name[-1].isalpha() or "_" in name.rpartition(".")[2]:
+        return None  # react@18.2.0
+    if _IS_PATH.match(text, domain.end()):
+        return None  # git@example.com:group/name.git
     while start < at and text[start] in ".+-_":
         start += 1
     if start == at:

@@ -10,6 +10,8 @@ counts as a word boundary.
 from __future__ import annotations
 
 import unicodedata
+from bisect import bisect_right
+from collections.abc import Callable
 from functools import lru_cache
 
 from markdown_it import MarkdownIt
@@ -18,6 +20,8 @@ from markdown_it.rules_inline import StateInline
 from markdown_it.rules_inline.state_inline import Delimiter, Scanned
 from markdown_it.token import Token
 from markdown_it.utils import EnvType
+
+FindSpans = Callable[[str], list[tuple[int, int]]]
 
 MAX_LABEL_NESTING = 10
 """Each level multiplies the work for a text of brackets only."""
@@ -94,11 +98,28 @@ class InlineState(StateInline):
         before = self.src[start - 1] if start else ""
         after = self.src[end] if end < self.posMax else ""
         opens, closes = flanks(before, after, splits_words=canSplitWord)
+        if (opens or closes) and self.is_in_address(start):
+            return Scanned(False, False, end - start)
         return Scanned(opens, closes, end - start)
+
+    find_addresses: FindSpans
+    _addresses: list[tuple[int, int]] | None = None
+
+    def is_in_address(self, at: int) -> bool:
+        """Whether the character at ``at`` is inside a bare web address."""
+        if self._addresses is None:
+            self._addresses = self.find_addresses(self.src)
+        index = bisect_right(self._addresses, (at, self.posMax)) - 1
+        return index >= 0 and at < self._addresses[index][1]
 
 
 class InlineParser(ParserInline):
     """Parses inline text with ``InlineState``; brackets nest to ``MAX_LABEL_NESTING``."""
+
+    def __init__(self, find_addresses: FindSpans) -> None:
+        """``find_addresses`` returns where bare web addresses stand in a source, in order."""
+        super().__init__()
+        self._find_addresses = find_addresses
 
     def skipToken(self, state: StateInline) -> None:  # noqa: N802  (overrides)
         """Move ``state`` past the next token, as part of looking for the end of a link's text."""
@@ -118,6 +139,7 @@ class InlineParser(ParserInline):
     def parse(self, src: str, md: MarkdownIt, env: EnvType, tokens: list[Token]) -> list[Token]:
         """Parse ``src`` into ``tokens``."""
         state = InlineState(src, md, env, tokens)
+        state.find_addresses = self._find_addresses
         self.tokenize(state)
         for rule in self.ruler2.getRules(""):
             rule(state)

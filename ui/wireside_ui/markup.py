@@ -11,6 +11,7 @@ the streaming in ``markdown.py`` rests on it.
 
 import html as html_text
 import re
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
@@ -34,7 +35,7 @@ from pygments.token import _TokenType as TokenType
 from pygments.util import ClassNotFound
 
 from wireside_ui import math
-from wireside_ui.autolinks import bare_links
+from wireside_ui.autolinks import address_spans, bare_links
 from wireside_ui.destinations import MAX_URL_CHARS, Destination, destination, says_it
 from wireside_ui.emphasis import (
     InlineParser,
@@ -100,7 +101,7 @@ class Markup:
             },
             renderer_cls=_Renderer,
         )
-        self._md.inline = InlineParser()
+        self._md.inline = InlineParser(address_spans)
         self._md.inline.ruler.disable("html_inline")
         self._md.block.ruler.disable("html_block")
         self._md.inline.ruler.at("strikethrough", strikethrough)
@@ -173,6 +174,8 @@ class Markup:
                         out.append(_token("link_host", host))
                 case "image":
                     out.append(self._image(child, inside_link=bool(links)))
+                case "softbreak" | "hardbreak" if out and out[-1].markup[:3].lower() == "<br":
+                    continue  # "<br>" at the end of a line is one new line
                 case "text" if not links:
                     out.extend(_linkify(child))
                 case _:
@@ -253,7 +256,7 @@ def _highlighted(code: str, label: str, allowance: Allowance) -> str | None:
     return "".join(out)
 
 
-_FENCE_LABEL = re.compile(r"(?:```|~~~)[`~]*[ \t]*([^\s`]{1,40})")
+_FENCE_LABEL = re.compile(r"(?<![`~])(?:```|~~~)[`~]*+[ \t]*+([^\s`]{1,40})")
 
 
 def are_lexers_ready(*texts: str) -> bool:
@@ -788,6 +791,7 @@ _MARKS = re.compile(
     re.DOTALL | re.IGNORECASE,
 )
 _REACH = 2_000
+_NOWHERE = (sys.maxsize, sys.maxsize)
 
 
 def _repair_last_inline(state: StateCore) -> None:
@@ -815,10 +819,17 @@ class _OpenMarks:
         self._open: list[tuple[str, int]] = []  # marks and where they stand
         self._kinds: Counter[str] = Counter()  # of them: brackets, and tags by name
         self._resume = 0
+        self._addresses = address_spans(text)
 
     def closed(self) -> str:
+        addresses = iter(self._addresses)
+        first, last = next(addresses, _NOWHERE)
         for mark in _MARKS.finditer(self._text):
             if mark.start() < self._resume:
+                continue
+            while last <= mark.start():
+                first, last = next(addresses, _NOWHERE)
+            if first <= mark.start() and mark[0][0] in "*_~":
                 continue
             end = self._read(mark[0], mark.start(), self._text[mark.end() :])
             if end is not None:

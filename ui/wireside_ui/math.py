@@ -46,7 +46,7 @@ _STRUCTURE = re.compile(r"(?:`{3}|~{3}|#{1,6}[ \t]+\S)")
 def register(md: MarkdownIt) -> None:
     """Add the rules for formulas to ``md``."""
     alternatives: RuleOptionsType = {"alt": ["paragraph", "reference", "blockquote", "list"]}
-    md.block.ruler.before("fence", "math_block", _math_block, alternatives)
+    md.block.ruler.before("fence", "math_block", math_block, alternatives)
     md.block.ruler.before("lheading", "math_paragraph", _math_paragraph)
     md.inline.ruler.before("escape", "math_inline", _math_inline)
     md.core.ruler.before("block", "math_bars", _hide_bars)
@@ -87,7 +87,7 @@ class _Lines:
     """The line from which on nothing is a sign of TeX."""
 
 
-def _math_block(state: StateBlock, start: int, end: int, silent: bool) -> bool:
+def math_block(state: StateBlock, start: int, end: int, silent: bool) -> bool:
     """A formula that fills its lines, but for a punctuation mark behind it."""
     if state.is_code_block(start):
         return False
@@ -111,6 +111,17 @@ def _math_block(state: StateBlock, start: int, end: int, silent: bool) -> bool:
     _push_formula(state, formula, rest, start)
     state.line = formula.last_line + 1
     return True
+
+
+def begins_formula(line: str) -> bool:
+    """Return whether a line under the rows of a table is a formula or the first line of one."""
+    opening = _OPENING.match(line)
+    if opening is None or "|" not in line:
+        return opening is not None
+    closed = _closing(opening).search(line, opening.end())
+    if closed is None or not _AFTER.fullmatch(line[closed.end() :].strip()):
+        return False
+    return bool(opening[1]) or _is_display(opening[0], line[opening.end() : closed.start()])
 
 
 def _math_paragraph(state: StateBlock, start: int, end: int, silent: bool) -> bool:
@@ -331,7 +342,7 @@ def _last_line(
             break  # the line itself may still become anything
         text = _line(state, line)
         is_doubtful = in_text or is_after_blank or state.sCount[line] < state.blkIndent
-        is_quote = text.startswith(">") and (is_doubtful or last == end)
+        is_quote = text.startswith(">") and (is_doubtful or (last == end and not may_grow))
         if is_quote or _STRUCTURE.match(text) or (is_doubtful and _is_prose(text)):
             memory.blocked[closing.pattern] = _Blocked(start, line)
             return None

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import re
 
-from markdown_it.common.utils import mdTrim
 from markdown_it.rules_block import StateBlock
+
+from wireside_ui.math import begins_formula, math_block
 
 MAX_COLUMNS = 256
 
@@ -21,7 +22,7 @@ def table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
         return False
     if state.is_code_block(start) or state.is_code_block(start + 1):
         return False
-    line = mdTrim(_text(state, start + 1))
+    line = _trimmed(_text(state, start + 1))
     if not _could_be(line) or "|" not in _text(state, start) or not _DELIMITERS.fullmatch(line):
         return False
     marks = [mark.strip() for mark in line.strip("|").split("|")]
@@ -36,11 +37,10 @@ def table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
     state.push("thead_open", "thead", 1).map = [start, start + 1]
     _push_row(state, "th", head, styles, start)
     state.push("thead_close", "thead", -1)
-    terminators = state.md.block.ruler.getRules("blockquote")
     row = start + 2
     body = None
     while row < end and state.sCount[row] >= state.blkIndent and not state.isEmpty(row):
-        if any(rule(state, row, end, True) for rule in terminators) or state.is_code_block(row):
+        if _begins_other_block(state, row, end):
             break
         if body is None:
             body = state.push("tbody_open", "tbody", 1)
@@ -55,8 +55,20 @@ def table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
     return True
 
 
+def _begins_other_block(state: StateBlock, line: int, end: int) -> bool:
+    if state.is_code_block(line) or begins_formula(_text(state, line)):
+        return True
+    rules = state.md.block.ruler.getRules("blockquote")
+    # whether a formula of several lines is one depends on what follows; a row must not
+    return any(rule(state, line, end, True) for rule in rules if rule is not math_block)
+
+
 def _text(state: StateBlock, line: int) -> str:
     return state.src[state.bMarks[line] + state.tShift[line] : state.eMarks[line]]
+
+
+def _trimmed(text: str) -> str:
+    return text.strip(" \t\n\r")
 
 
 def _could_be(line: str) -> bool:
@@ -79,7 +91,7 @@ def _style(mark: str) -> str:
 def _cells(text: str) -> list[str]:
     """Return the cells of a row: at each bar that no backslash stands before."""
     cells, start = [], 0
-    text = mdTrim(text)
+    text = _trimmed(text)
     at = text.find("|")
     while at >= 0:
         if at == 0 or text[at - 1] != "\\":
@@ -91,7 +103,7 @@ def _cells(text: str) -> list[str]:
         cells.pop(0)
     if cells and not cells[-1]:
         cells.pop()
-    return [mdTrim(cell.replace("\\|", "|")) for cell in cells]
+    return [_trimmed(cell.replace("\\|", "|")) for cell in cells]
 
 
 def _push_row(state: StateBlock, name: str, cells: list[str], styles: list[str], line: int) -> None:

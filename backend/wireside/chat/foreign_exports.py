@@ -7,9 +7,9 @@ over it.
 Formats (none has a published specification; these are the shapes of real exports):
 
 - Claude: ``chat_messages`` in order, or a tree by ``parent_message_uuid``; each has content blocks.
-- Open WebUI: ``chat.history.messages`` by id, each with ``parentId``; reasoning and tool calls are
-  in the text as ``<details type="reasoning">`` and ``<details type="tool_calls">``.
-- LibreChat: ``messages``, flat with ``parentMessageId``, or nested with ``children``.
+- Open WebUI: ``chat.history.messages`` by id, each with ``parentId``; reasoning and tool calls
+  are in the text as ``<details type="reasoning">`` and ``<details type="tool_calls">``.
+- LibreChat: ``messages``, flat with ``parentMessageId``, or ``messagesTree`` with ``children``.
 - DeepSeek: ``mapping`` as in ChatGPT's export, messages with ``fragments`` or only ``content``.
 """
 
@@ -88,9 +88,8 @@ def reader_for(value: Mapping[str, Any]) -> Reader | None:
         return read_open_webui
     if isinstance(as_dict(value.get("history")).get("messages"), dict):
         return read_open_webui
-    if isinstance(value.get("messages"), list) and (
-        "conversationId" in value or "endpoint" in value
-    ):
+    has_messages = isinstance(value.get("messages") or value.get("messagesTree"), list)
+    if has_messages and ("conversationId" in value or "endpoint" in value):
         return read_librechat
     mapping = value.get("mapping")
     if isinstance(mapping, dict) and ("inserted_at" in value or _has_fragments(mapping)):
@@ -236,10 +235,10 @@ def read_open_webui(value: Mapping[str, Any]) -> ForeignConversation:
 
 
 _DETAILS = re.compile(
-    r"<details\b([^<>]*)>\s*(?:<summary>[^<]*</summary>)?((?:(?!</?details\b).)*)</details>\s*",
+    r"<details\b([^<>]*)>\s*+(?:<summary>[^<]*+</summary>)?+((?:(?!</?details\b).)*+)</details>\s*",
     re.DOTALL,
 )
-_ATTRIBUTE = re.compile(r'([\w-]+)="([^"]*)"')
+_ATTRIBUTE = re.compile(r'(?<![\w-])([\w-]++)="([^"]*)"')
 
 
 def _open_webui_message(one: dict[str, Any], key: str, parent: str | None) -> ForeignMessage:
@@ -248,12 +247,16 @@ def _open_webui_message(one: dict[str, Any], key: str, parent: str | None) -> Fo
         as_text(as_dict(part).get("text")) for part in as_list(content) if as_dict(part).get("text")
     )
     files = as_list(one.get("files"))
+    if not files:
+        files = [{"type": "image"} for part in as_list(content) if as_dict(part).get("image_url")]
     time = _seconds(one.get("timestamp"))
     if one.get("role") == "user":
         question = _with_files(text, files)
         return ForeignMessage(key=key, parent=parent, question=question, time=time)
     error = one.get("error")
     text_entries = list(_open_webui_entries(text))
+    if not text_entries:
+        text_entries = _open_webui_output(as_list(one.get("output")))
     if not text_entries and (told := as_text(as_dict(error).get("content")) or as_text(error)):
         text_entries = [TextDelta(told)]
     if marks := _with_files("", files):
@@ -270,6 +273,43 @@ def _open_webui_message(one: dict[str, Any], key: str, parent: str | None) -> Fo
         model=as_text(one.get("model")) or as_text(one.get("modelName")),
         reason="stop" if is_whole else "interrupted",
     )
+
+
+def _open_webui_output(items: list[Any]) -> list[Entry]:
+    """Return the parts of an answer that newer versions keep as items, as OpenAI's Responses do."""
+    entries: list[Entry] = []
+    for one in items:
+        item = as_dict(one)
+        entry: Entry | None = None
+        match item.get("type"):
+            case "message":
+                entry = _text_after(_texts_of(item.get("content")), entries)
+            case "reasoning":
+                said = _texts_of(item.get("content")) or _texts_of(item.get("summary"))
+                entry = _reasoning(said)
+            case "function_call":
+                call = as_text(item.get("call_id")) or f"call-{len(entries) + 1}"
+                arguments = _json(item.get("arguments"))
+                entry = ToolDelta(call, _name(item.get("name")), "running", arguments)
+            case "function_call_output":
+                block = {"tool_use_id": item.get("call_id"), "content": item.get("output")}
+                entry = _result(block, entries)
+            case "open_webui:code_interpreter":
+                code, output = as_text(item.get("code")), item.get("output")
+                result = None if output is None else _json(output)
+                entry = ToolDelta(
+                    f"call-{len(entries) + 1}", "code_interpreter", "done", code, result
+                )
+            case _:
+                pass
+        if entry is not None:
+            entries.append(entry)
+    return entries
+
+
+def _texts_of(parts: object) -> str:
+    texts = (as_text(as_dict(part).get("text")) for part in as_list(parts))
+    return as_text(parts) or "\n\n".join(text for text in texts if text)
 
 
 def _open_webui_entries(text: str) -> Iterator[Entry]:
@@ -310,7 +350,8 @@ def read_librechat(value: Mapping[str, Any]) -> ForeignConversation:
     """Read a conversation of LibreChat's export, flat or nested."""
     messages: list[ForeignMessage] = []
     stack: list[tuple[object, str | None]] = [
-        (one, None) for one in reversed(as_list(value.get("messages")))
+        (one, None)
+        for one in reversed(as_list(value.get("messages")) or as_list(value.get("messagesTree")))
     ]
     while stack:
         raw, above = stack.pop()
@@ -452,6 +493,7 @@ def _deepseek_message(
     asked: list[str] = []
     left_out = 0
     fragments = [as_dict(one) for one in as_list(message.get("fragments"))]
+    sources = [as_dict(one) for part in fragments for one in as_list(part.get("results"))]
     for fragment in fragments:
         kind, text = as_text(fragment.get("type")).upper(), as_text(fragment.get("content"))
         if kind == "REQUEST":
@@ -459,10 +501,11 @@ def _deepseek_message(
         elif kind == "THINK":
             entries += [entry for entry in [_reasoning(text)] if entry]
         elif kind in ("RESPONSE", "TEXT", "ANSWER"):
+            text = _without_deepseek_citations(text, sources)
             entries += [entry for entry in [_text_after(text, entries)] if entry]
-        elif results := _sources(as_list(fragment.get("results"))):
-            entries.append(ToolDelta(f"call-{len(entries) + 1}", kind.lower(), "done", "", results))
-        else:
+        elif found := _deepseek_found(fragment, text):
+            entries.append(ToolDelta(f"call-{len(entries) + 1}", kind.lower(), "done", "", found))
+        elif kind not in _DEEPSEEK_SEARCHES:
             left_out += 1
     if not fragments:
         text = as_text(message.get("content"))
@@ -476,6 +519,7 @@ def _deepseek_message(
     time, files = message.get("inserted_at"), as_list(message.get("files"))
     if asked:
         question = _with_files("\n\n".join(asked), files)
+        left_out += len(entries)
         return ForeignMessage(
             key=key, parent=parent, question=question, time=time, left_out=left_out
         )
@@ -488,6 +532,34 @@ def _deepseek_message(
         model=as_text(message.get("model")),
         left_out=left_out,
     )
+
+
+_DEEPSEEK_SEARCHES = frozenset({"SEARCH", "TOOL_SEARCH", "TIP"})
+"""Fragments that may be empty."""
+
+_DEEPSEEK_CITATION = re.compile(r" ?\[citation:(\d{1,4})\]")
+
+
+def _deepseek_found(fragment: dict[str, Any], text: str) -> str:
+    """Return what a tool found: addresses, or the text of a page."""
+    result = [fragment["result"]] if isinstance(fragment.get("result"), dict) else []
+    sources = _sources([*as_list(fragment.get("results")), *result])
+    return "\n\n".join(part for part in (sources, text) if part)
+
+
+def _without_deepseek_citations(text: str, sources: list[dict[str, Any]]) -> str:
+    """Return a text whose ``[citation:1]`` lead to their sources."""
+    urls: dict[int, str] = {}
+    for number, source in enumerate(sources, 1):
+        index = source.get("cite_index")
+        cited = index if isinstance(index, int) and index > 0 else number
+        urls.setdefault(cited, as_text(source.get("url")))
+
+    def link(found: re.Match[str]) -> str:
+        url = urls.get(int(found[1]), "")
+        return f" [{found[1]}](<{url}>)" if re.match(r"https?://[^\s<>]+$", url) else ""
+
+    return _DEEPSEEK_CITATION.sub(link, text)
 
 
 def _has_fragments(mapping: Mapping[str, Any]) -> bool:
@@ -518,12 +590,17 @@ def reason_of(value: object) -> FinishReason:
 
 
 def _with_files(text: str, files: list[Any]) -> str:
-    """Return a text with marks for the files attached to it."""
+    """Return a text with marks for its attached files, and the text of each file in the export."""
     return "\n\n".join(part for part in (text, *file_marks(files)) if part)
 
 
+def _file_text(file: dict[str, Any]) -> str:
+    inner = as_dict(as_dict(file.get("file")).get("data"))
+    return as_text(file.get("extracted_content")) or as_text(inner.get("content"))
+
+
 def file_marks(files: list[Any]) -> list[str]:
-    """Return a mark for each attached file; the export does not contain their content as text."""
+    """Return a mark for each attached file, with its text where the export holds it."""
     marks: dict[str, None] = {}
     for one in files:
         file = as_dict(one)
@@ -538,8 +615,16 @@ def file_marks(files: list[Any]) -> list[str]:
             or as_text(file.get("file_kind"))
         )
         label = "image" if kind.startswith("image") else "file"
-        marks[f"[{label}: {found}]" if found else f"[{label}]"] = None
+        mark = f"[{label}: {found}]" if found else f"[{label}]"
+        if text := _file_text(file):  # a long text that was pasted has no name
+            mark = f"{mark}\n\n{_fenced(text)}" if found else text
+        marks[mark] = None
     return list(marks)
+
+
+def _fenced(text: str) -> str:
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
+    return f"{fence}\n{text}\n{fence}"
 
 
 def _sources(found: list[Any]) -> str:

@@ -159,17 +159,14 @@ def conversations(data: bytes, *, new_id: NewId, now: float) -> Iterator[Importe
     room = Room()
     count = 0
     is_any_read = False
-    for text in _unpacked(data) if data[:2] == b"PK" else [data]:
-        for make, raw in _conversations(text):
-            count += 1
-            if count > MAX_CONVERSATIONS:
-                raise TooMuch(
-                    f"The file has more than {MAX_CONVERSATIONS:,} conversations. {PARTS}"
-                )
-            imported = _attempt(make, raw, new_id, now, room)
-            is_any_read = is_any_read or imported is not None
-            yield imported
-            del imported  # releases it while the next one is built
+    for make, raw in _all_of(data):
+        count += 1
+        if count > MAX_CONVERSATIONS:
+            raise TooMuch(f"The file has more than {MAX_CONVERSATIONS:,} conversations. {PARTS}")
+        imported = _attempt(make, raw, new_id, now, room)
+        is_any_read = is_any_read or imported is not None
+        yield imported
+        del imported  # releases it while the next one is built
     if count and not is_any_read:
         raise BadMessage(f"No conversation in the file can be read. {EXPECTED}")
 
@@ -277,6 +274,22 @@ Make = Callable[[dict[str, Any], NewId, float, Room], Imported]
 _Top = list[msgspec.Raw] | dict[str, msgspec.Raw]
 
 
+def _all_of(data: bytes) -> Iterator[tuple[Make, msgspec.Raw]]:
+    """Go through the conversations of a JSON text or an archive. A file of an archive that can't be
+    read counts as one conversation that can't.
+    """
+    if data[:2] != b"PK":
+        yield from _conversations(data)
+        return
+    for text in _unpacked(data):
+        try:
+            yield from _conversations(text)
+        except TooMuch:
+            raise
+        except BadMessage:
+            yield _from_elsewhere, msgspec.Raw(b"null")
+
+
 def _attempt(
     make: Make, raw: msgspec.Raw, new_id: NewId, now: float, room: Room
 ) -> Imported | None:
@@ -324,13 +337,17 @@ def _conversations(text: bytes) -> Iterator[tuple[Make, msgspec.Raw]]:
             yield from ((_from_elsewhere, raw) for raw in whole)
         elif "format" not in whole and not FOREIGN_KEYS.isdisjoint(whole):
             yield _from_elsewhere, msgspec.Raw(text)
+        elif "format" not in whole and (raws := _listed(whole)):
+            yield from ((_from_elsewhere, raw) for raw in raws)
         else:
             yield from ((_from_ours, raw) for raw in _ours(whole))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise BadMessage(f"The file is not JSON that can be read. {EXPECTED}") from error
 
 
-FOREIGN_KEYS = frozenset({"mapping", "chat_messages", "chat", "history", "messages"})
+FOREIGN_KEYS = frozenset(
+    {"mapping", "chat_messages", "chat", "history", "messages", "messagesTree"}
+)
 """Each conversation of another product's export has one of these keys."""
 
 
@@ -424,6 +441,14 @@ def _joined(chain: list[_Said[ForeignMessage]], model: str, new_id: NewId) -> Se
     return Segment(new_id(), model, tuple(entries), end, created_at=chain[0].time)
 
 
+def _listed(whole: Mapping[str, msgspec.Raw]) -> list[msgspec.Raw]:
+    """Return the conversations that an object lists, as ``{"version": …, "chats": […]}``."""
+    for name in ("chats", "conversations", "data", "items"):
+        if bytes(whole.get(name, b""))[:1] == b"[":
+            return msgspec.json.decode(whole[name], type=list[msgspec.Raw])
+    return []
+
+
 def _ours(whole: Mapping[str, msgspec.Raw]) -> list[msgspec.Raw]:
     if "format" not in whole or msgspec.json.decode(whole["format"]) != FORMAT:
         raise BadMessage(f"The file's format is not known. {EXPECTED}")
@@ -490,12 +515,30 @@ def _unpacked(data: bytes) -> Iterator[bytes]:
         raise BadMessage(f"The archive can't be unpacked. {EXPECTED}") from error
 
 
+_CONVERSATIONS_FILE = re.compile(
+    r"(?:^|[/\\])conversations(?:[-_ ]?\(?\d{1,4}\)?)?\.json$", re.IGNORECASE
+)
+_OTHER_FILE = re.compile(
+    r"^(?!__MACOSX)(?:.*[/\\])?(?!\.|users?\.|account\.|projects\.|memories\.|settings\.|message_feedback"
+    r"|model_comparisons|shared_conversations)[^/\\]+\.json$",
+    re.IGNORECASE,
+)
+"""A JSON file, but for those in which an export has other things than conversations."""
+
+
 def _wanted(entries: Iterable[zipfile.ZipInfo]) -> list[zipfile.ZipInfo]:
-    """Return the conversation files of an archive; large exports are split into several."""
-    wanted: dict[str, zipfile.ZipInfo] = {}
+    """Return the conversation files of an archive; large exports are split into several.
+
+    If no file has the usual name, every JSON file is a candidate.
+    """
+    named: dict[str, zipfile.ZipInfo] = {}
+    others: dict[str, zipfile.ZipInfo] = {}
     for entry in entries:
-        if re.search(r"(^|/)conversations(-\d{1,4})?\.json$", entry.filename):
-            wanted.setdefault(entry.filename, entry)
+        if _CONVERSATIONS_FILE.search(entry.filename):
+            named.setdefault(entry.filename, entry)
+        elif _OTHER_FILE.search(entry.filename):
+            others.setdefault(entry.filename, entry)
+    wanted = named or others
     if not wanted:
         raise BadMessage(f"There is no conversations.json in the archive. {EXPECTED}")
     found = [wanted[name] for name in sorted(wanted)]

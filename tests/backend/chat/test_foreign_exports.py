@@ -398,3 +398,126 @@ def test_messages_that_lead_to_each_other_or_twice_have_one_id_are_no_problem() 
         ],
     }
     assert talk(the_one(value)) == [("Hi", "")]
+
+
+def test_a_nested_chat_of_librechat_is_in_its_tree() -> None:
+    def message(key: str, text: str, *children: dict[str, Any], asks: bool) -> dict[str, Any]:
+        return {"messageId": key, "isCreatedByUser": asks, "text": text, "children": [*children]}
+
+    answers = [message(key, key, asks=False) for key in ("b", "c")]
+    tree = [message("a", "Hi", *answers, asks=True)]
+    value = {"conversationId": "x", "recursive": True, "messagesTree": tree}
+    assert talk(the_one(value)) == [("Hi", "b"), ("Hi", "c")]
+
+
+def test_texts_of_files_that_are_in_the_export_are_kept() -> None:
+    pasted = {"file_name": "", "extracted_content": "A long text."}
+    named = {"file_name": "a.py", "extracted_content": "```\nx\n```"}
+    imported = the_one(
+        claude(
+            {"sender": "human", "text": "", "attachments": [pasted]},
+            {"sender": "assistant", "text": "Read."},
+            {"sender": "human", "text": "And?", "attachments": [named]},
+        )
+    )
+    assert [turn.question for turn in imported.turns] == [
+        "A long text.",
+        "And?\n\n[file: a.py]\n\n````\n```\nx\n```\n````",
+    ]
+    file = {"type": "file", "file": {"filename": "b.txt", "data": {"content": "b"}}}
+    asked = {"role": "user", "content": "Hi", "files": [file]}
+    (turn,) = the_one({"chat": {"messages": [asked]}}).turns
+    assert turn.question == "Hi\n\n[file: b.txt]\n\n```\nb\n```"
+
+
+def test_an_answer_of_open_webui_may_be_in_items() -> None:
+    output = [
+        {"type": "reasoning", "summary": [{"type": "summary_text", "text": "hm"}]},
+        {"type": "function_call", "call_id": "k", "name": "find", "arguments": "{}"},
+        {"type": "function_call_output", "call_id": "k", "output": [{"text": "found"}]},
+        {"type": "open_webui:code_interpreter", "code": "1+1", "output": "2"},
+        {"type": "message", "content": [{"type": "output_text", "text": "Hello"}]},
+        {"type": "unknown"},
+    ]
+    image = [{"type": "text", "text": "Hi"}, {"type": "image_url", "image_url": {"url": "data:"}}]
+    messages = [
+        {"role": "user", "content": image},
+        {"role": "assistant", "content": "", "output": output},
+    ]
+    imported = the_one({"version": "1", "chats": [{"id": "x", "chat": {"messages": messages}}]})
+    assert talk(imported) == [("Hi\n\n[image]", "Hello")]
+    assert reasoning_of(imported.turns[0]) == "hm"
+    assert [one for one in tools_of(imported.turns[0]) if one[1] == "done"] == [
+        ("find", "done", "found"),
+        ("code_interpreter", "done", "2"),
+    ]
+
+
+def test_what_deepseek_found_is_kept_and_its_citations_lead_there() -> None:
+    found = [{"url": "https://a.example/", "title": "A", "cite_index": 7}]
+    fragments = [
+        {"type": "SEARCH", "results": found},
+        {"type": "TOOL_OPEN", "result": {"url": "https://b.example/", "title": "B"}},
+        {"type": "READ_LINK", "content": "A page."},
+        {"type": "TOOL_SEARCH", "results": []},
+        {"type": "RESPONSE", "content": "So it is [citation:7][citation:9]."},
+    ]
+    asked = [{"type": "REQUEST", "content": "Is it?"}, {"type": "FILE", "content": "?"}]
+    nodes = {
+        "1": {"parent": None, "message": {"fragments": asked}},
+        "2": {"parent": "1", "message": {"fragments": fragments}},
+    }
+    result = read([{"mapping": nodes, "inserted_at": "2026-01-01T00:00:00+08:00"}])
+    (imported,) = result.conversations
+    assert talk(imported) == [("Is it?", "So it is [7](<https://a.example/>).")]
+    assert [name for name, _, _ in tools_of(imported.turns[0])] == [
+        "search",
+        "tool_open",
+        "read_link",
+    ]
+    assert result.passed_over == 1
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("chat-export-1740000000.json", "users.json", "__MACOSX/._chat-export-1740000000.json"),
+        ("conversations/0aef.json", "user.json", "message_feedback.json"),
+        ("data\\conversations.json", "data\\projects.json"),
+        ("Conversations (1).json", "notes.json"),
+        ("export/conversations_001.json", "export/.hidden.json"),
+    ],
+)
+def test_an_archive_may_name_its_files_otherwise(names: tuple[str, ...]) -> None:
+    chat = [claude({"sender": "human", "text": "Hi"}, {"sender": "assistant", "text": "Yo"})]
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name in names:
+            archive.writestr(name, json.dumps(chat if name is names[0] else {"no": "chat"}))
+    result = read(packed.getvalue())
+    assert [talk(one) for one in result.conversations] == [[("Hi", "Yo")]]
+    assert result.passed_over == 0
+
+
+def test_a_file_of_an_archive_that_is_broken_is_counted() -> None:
+    chat = [claude({"sender": "human", "text": "Hi"}, {"sender": "assistant", "text": "Yo"})]
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("conversations-000.json", json.dumps(chat))
+        archive.writestr("conversations-001.json", json.dumps(chat)[:-5])
+    result = read(packed.getvalue())
+    assert (len(result.conversations), result.passed_over) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        f"<details type={'-' * 400_000}>x</details>",
+        f"<details>{' ' * 400_000}",
+        "<details>" * 40_000,
+        "<details><summary>" * 20_000,
+    ],
+)
+def test_a_hostile_answer_of_open_webui_takes_no_time(content: str) -> None:
+    messages = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": content}]
+    assert talk(the_one({"chat": {"messages": messages}})) == [("Hi", content)]

@@ -542,7 +542,8 @@ def test_an_archive_of_too_many_files_is_not_even_listed(monkeypatch: pytest.Mon
     "data",
     [
         b"PK\x03\x04 no archive",
-        archive({"other.json": CHAT}),
+        archive({"other.txt": CHAT}),
+        archive({"users.json": CHAT}),
         archive({"conversations.json": CHAT}, zipfile.ZIP_BZIP2),
         archive({"conversations.json": CHAT})[:-10],
         archive({"conversations.json": CHAT}, zipfile.ZIP_STORED).replace(b"Chat", b"Chut"),
