@@ -301,15 +301,23 @@ async def _joined(pieces: AsyncIterator[Any]) -> str:
 
 
 async def test_nothing_is_kept_of_a_file_that_is_refused_at_its_end(
-    http: httpx2.AsyncClient,
+    http: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    chat = {"mapping": {"q": {"message": {"author": {"role": "user"}, "content": {"text": "Q"}}}}}
+    monkeypatch.setattr("wireside.chat.importing.MAX_CONVERSATIONS", 2)
+    refused = await http.post("/import", content=json.dumps([chat] * 3))
+    assert (refused.status_code, "more than 2" in refused.json()["message"]) == (400, True)
+    assert (await http.get("")).json()["conversations"] == []
+
+
+async def test_a_broken_file_in_an_archive_is_counted(http: httpx2.AsyncClient) -> None:
     chat = {"mapping": {"q": {"message": {"author": {"role": "user"}, "content": {"text": "Q"}}}}}
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
-        archive.writestr("conversations-0.json", json.dumps([chat, chat]))
+        archive.writestr("conversations-0.json", json.dumps([chat]))
         archive.writestr("conversations-1.json", "no json")
-    assert (await http.post("/import", content=packed.getvalue())).status_code == 400
-    assert (await http.get("")).json()["conversations"] == []
+    counts = (await http.post("/import", content=packed.getvalue())).json()
+    assert (counts["imported"], counts["passed_over"]) == (1, 1)
 
 
 async def test_everybody_brings_one_file_at_a_time(http: httpx2.AsyncClient) -> None:
