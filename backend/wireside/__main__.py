@@ -1,5 +1,5 @@
 """Entry point of ``python -m wireside``, the same as ``wireside``."""
 
-from wireside.cli import main
+from wireside.cli.main import main
 
 main()

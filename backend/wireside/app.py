@@ -21,49 +21,49 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
 from wireside import __version__
-from wireside.api.accounts import AccountRoutes
-from wireside.api.bodies import Bodies
-from wireside.api.conversations import ConversationRoutes
-from wireside.api.doctor import Doctor, DoctorRules
-from wireside.api.file_cache import FileCache
-from wireside.api.guards import Guards, door_of
-from wireside.api.log_ids import CallerIds
-from wireside.api.metrics import metrics_routes
-from wireside.api.problems import NoRoute, Problems, left, malformed
-from wireside.api.routes import Health, documents, health_routes, routes
+from wireside.api.errors import NoRoute, Problems, left, malformed
+from wireside.api.middleware.authentication import WhoAsks, WhoRules
+from wireside.api.middleware.body_limits import Bodies
+from wireside.api.middleware.guards import Guards, door_of
+from wireside.api.middleware.request_ids import CallerIds
+from wireside.api.middleware.static_cache import FileCache
+from wireside.api.routes.accounts import AccountRoutes
+from wireside.api.routes.conversations import ConversationRoutes
+from wireside.api.routes.doctor import Doctor, DoctorRules
+from wireside.api.routes.health import Health, documents, health_routes, routes
+from wireside.api.routes.metrics import metrics_routes
 from wireside.api.websocket import ChatEndpoint, ChatSocket
-from wireside.api.who import WhoAsks, WhoRules
 from wireside.auth.accounts import Accounts
 from wireside.auth.audit import Audit
 from wireside.auth.auth import Auth
-from wireside.auth.gate import Gate, ProxyRules, RolesByGroup
+from wireside.auth.authenticator import Gate, ProxyRules, RolesByGroup
+from wireside.auth.connections import Presence
 from wireside.auth.keys import Keys
 from wireside.auth.limiter import Limiter, MemoryLimiter, RedisLimiter
+from wireside.auth.login_throttle import Tries
 from wireside.auth.passwords import Passwords
-from wireside.auth.presence import Presence
 from wireside.auth.quotas import QuotaLimits, UserQuotas
-from wireside.auth.sign_ins import SignIns
+from wireside.auth.sessions import SignIns
 from wireside.auth.tickets import Tickets
-from wireside.auth.tries import Tries
-from wireside.chat.history import HistoryLimit
+from wireside.chat.context import HistoryLimit
 from wireside.chat.library import Retention
 from wireside.chat.service import ChatService, Parts, Rules
-from wireside.chat.sharing import Sharing
 from wireside.errors import NotConfigured, StoreError, WiresideError, missing_extra
 from wireside.generation import runner
 from wireside.generation.commits import GroupCommit
 from wireside.generation.runner import Runner
 from wireside.generation.tasks import Tasks
 from wireside.identity import NOBODY
+from wireside.limits.windows import Addresses, AddressWindows
+from wireside.openai_wire.reasoning_tags import ReasoningTags
+from wireside.ports.observer import Watcher
 from wireside.protocol import connection
-from wireside.protocol.limits import Addresses, AddressWindows
 from wireside.providers import weights
 from wireside.providers.base_url import base_url_in
 from wireside.providers.catalog import Catalog
 from wireside.providers.local import LocalLimits, LocalProvider
 from wireside.providers.openai import OpenAIProvider
-from wireside.providers.reasoning_tags import ReasoningTags
-from wireside.settings import Settings
+from wireside.settings.model import Settings
 from wireside.store.store import SqlStore
 from wireside.telemetry import Telemetry
 from wireside.telemetry.board import Board
@@ -71,9 +71,10 @@ from wireside.telemetry.history import History
 from wireside.telemetry.prometheus import Exposition
 from wireside.telemetry.state import State
 from wireside.telemetry.tracing import Tracing
-from wireside.watching import Watcher
-from wireside_ui import markdown, page_socket
-from wireside_ui.markup import Markup
+from wireside.transfer.sharing import Sharing
+from wireside_ui import nicegui_socket
+from wireside_ui.markdown import incremental
+from wireside_ui.markdown.dialect import Markup
 from wireside_ui.mount import mount
 from wireside_ui.theme import Look
 
@@ -103,7 +104,7 @@ class Server:
         self.telemetry = Telemetry(
             interval_s=settings.log_interval_s,
             open_streams=lambda: self.runner.live,
-            open_pages=page_socket.open_pages,
+            open_pages=nicegui_socket.open_pages,
             tracer=self.tracer,
         )
         self.provider = _provider(
@@ -138,7 +139,7 @@ class Server:
             self.telemetry,
         )
         self.chat = ChatService(parts, _rules(settings), NOBODY)
-        render = partial(markdown.render, markup=Markup(frozenset(settings.image_hosts)))
+        render = partial(incremental.render, markup=Markup(frozenset(settings.image_hosts)))
         if self.auth.has_accounts:
             self.chat.library.witness = self.auth.audit
         self.render: Callable[[str], str] = render
@@ -245,7 +246,7 @@ class Server:
         kept, kept_chars = self.runner.kept
         return State(
             self.telemetry,
-            open_pages=page_socket.open_pages(),
+            open_pages=nicegui_socket.open_pages(),
             open_streams=self.runner.live,
             kept_streams=kept,
             kept_chars=kept_chars,

@@ -266,3 +266,23 @@ class AuditEntry:
     address: str = ""
     number: int = 0
     """Sequence number assigned by the store; used as a cursor for older entries."""
+
+
+MAX_TAGS = 20
+"""Of one conversation."""
+
+MAX_TAG_CHARS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """A whole conversation, ready for ``Store.add_conversation``."""
+
+    info: ConversationInfo
+    branches: tuple[Branch, ...]
+    shown: int
+    turns: tuple[TurnRecord, ...]
+    passed_over: int = 0
+    """Number of omitted items: turns without content, and parts that text can't represent."""
+    is_dated: bool = True
+    """Whether the file has the time at which the conversation began."""

@@ -21,7 +21,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from wireside.app import Server, _secret
 from wireside.errors import NotConfigured, UnknownModel
 from wireside.messages import Message, ModelRequest
-from wireside.settings import Settings
+from wireside.settings.model import Settings
 from wireside.testing import FakeOpenAI, answer
 
 pytestmark = pytest.mark.slow

@@ -33,7 +33,7 @@ async def build(self, conversation_id, turn_id, models):
 
 ChatPage.build = build
 page_socket.MAKING_S = 0.1
-from wireside.cli import app
+from wireside.cli.main import app
 sys.argv = ["wireside", "serve", "--port", "0"]
 app()
 """

@@ -18,8 +18,8 @@ from nicegui import Client, ui
 
 from wireside.records import ConversationInfo, Hit
 from wireside_ui.components.sidebar import Sidebar
+from wireside_ui.i18n.catalogue import direction_of, words_in
 from wireside_ui.theme import Look, head_html
-from wireside_ui.words import direction_of, words_in
 
 NOW = 1_790_000_000.0  # 2026-09-21 14:13:20 UTC
 DAY_S = 86_400.0

@@ -37,9 +37,9 @@ from wireside.records import (
     SignIn,
     User,
 )
-from wireside.secret_words import digest, new_id
 from wireside.store.store import SqlStore
 from wireside.telemetry.steps import Step
+from wireside.tokens import digest, new_id
 
 PASSWORD = "a good long password"
 HARMLESS = "harmless"

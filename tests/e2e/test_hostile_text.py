@@ -20,8 +20,8 @@ from playwright.sync_api import BrowserContext, Page, expect
 from tests.hostile.watch import TEXTS, Watch, watched
 
 from wireside.testing import FakeOpenAI, answer, failure, json_page
-from wireside_ui.markdown import BlockStream, Op, render
-from wireside_ui.markup import Markup
+from wireside_ui.markdown.dialect import Markup
+from wireside_ui.markdown.incremental import BlockStream, Op, render
 
 pytestmark = pytest.mark.timeout(900)
 

@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from wireside.chat.export import HtmlExport
 from wireside.messages import End, TextDelta
 from wireside.records import Branch, ConversationInfo, Segment, TurnRecord
-from wireside_ui.markdown import render
-from wireside_ui.markup import Markup
+from wireside.transfer.export import HtmlExport
+from wireside_ui.markdown.dialect import Markup
+from wireside_ui.markdown.incremental import render
 
 HERE = Path(__file__).parent
 MARKUP = Markup()

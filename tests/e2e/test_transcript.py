@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from wireside_ui.markdown import render
-from wireside_ui.markup import Markup
+from wireside_ui.markdown.dialect import Markup
+from wireside_ui.markdown.incremental import render
 
 HERE = Path(__file__).parent
 RICH = (HERE / "rich_answer.md").read_text(encoding="utf-8")

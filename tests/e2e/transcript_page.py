@@ -11,8 +11,8 @@ from fastapi.staticfiles import StaticFiles
 from nicegui import Client, ui
 
 from wireside_ui.components.transcript import Action, Row, Transcript
-from wireside_ui.markdown import BlockStream, render
-from wireside_ui.markup import Markup
+from wireside_ui.markdown.dialect import Markup
+from wireside_ui.markdown.incremental import BlockStream, render
 from wireside_ui.theme import Look, head_html
 
 MARKUP = Markup(frozenset({"images.example"}))

@@ -116,7 +116,7 @@ async def test_out_of_file_descriptors(lab: FakeOpenAI, tmp_path: Path) -> None:
     limit = 120
     few = (
         f"import resource; resource.setrlimit(resource.RLIMIT_NOFILE, ({limit}, {limit}));"
-        "from wireside.cli import main; main()"
+        "from wireside.cli.main import main; main()"
     )
     command = (sys.executable, "-c", few, "serve", "--port", "0")
     async with House(tmp_path, lab.url, command=command, handshake_s=60) as house:

@@ -12,9 +12,9 @@ import os
 import signal
 import sys
 
-from wireside.api.server import run_server
 from wireside.app import create_app
-from wireside.settings_load import load_settings
+from wireside.server.run import run_server
+from wireside.settings.load import load_settings
 from wireside.telemetry import configure_logging
 
 

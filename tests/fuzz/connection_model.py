@@ -7,6 +7,7 @@ from collections import deque
 from typing import Any
 
 from wireside.errors import NotFound, ProviderTimeout
+from wireside.limits.windows import SlidingWindow
 from wireside.protocol import frames
 from wireside.protocol.connection import (
     Answer,
@@ -20,7 +21,6 @@ from wireside.protocol.connection import (
     Stop,
 )
 from wireside.protocol.frames import Batch, Cancel, Chat, Heartbeat, Ping, Refused, Resume
-from wireside.protocol.limits import SlidingWindow
 
 LIMITS = Limits(messages_per_minute=12, streams=3, waiting=4, max_message_chars=100)
 ADDRESS_LIMIT = 30

@@ -20,8 +20,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from wireside_ui.markdown import BlockStream, render
-from wireside_ui.markup import Allowance, Markup
+from wireside_ui.markdown.dialect import Allowance, Markup
+from wireside_ui.markdown.incremental import BlockStream, render
 
 CHARS = 8_000
 DRAFT_CHARS = 400

@@ -14,10 +14,10 @@ import sys
 
 from starlette.types import Receive, Scope, Send
 
-from wireside.api.http_protocol import HttpConnection
-from wireside.api.server import Server
-from wireside.api.socket_limits import SocketConfig, SocketLimits
-from wireside.api.websocket_protocol import WebSocketConnection
+from wireside.server.http import HttpConnection
+from wireside.server.limits import SocketConfig, SocketLimits
+from wireside.server.run import Server
+from wireside.server.websocket import WebSocketConnection
 
 LIMITS = SocketLimits(
     ping_interval_s=3600,  # the suite takes a ping that it did not ask for for the end of a case

@@ -247,12 +247,12 @@ class Worker:
 MODULES = {
     "handshake": ("wireside.protocol.handshake",),
     "sanitize": ("wireside.protocol.sanitize",),
-    "sse": ("wireside.providers.sse",),
-    "completions": ("wireside.providers.completions",),
-    "failures": ("wireside.providers.failures",),
+    "sse": ("wireside.openai_wire.sse",),
+    "completions": ("wireside.openai_wire.decode",),
+    "failures": ("wireside.openai_wire.errors",),
     "models": ("wireside.providers.model_list",),
-    "importing": ("wireside.chat.importing",),
-    "markdown": ("wireside_ui.markdown",),
+    "importing": ("wireside.transfer.imports",),
+    "markdown": ("wireside_ui.markdown.incremental",),
 }
 """What is instrumented for a target; the others are of the protocol."""
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import html as html_text
 import re
 
-from wireside_ui import markup
-from wireside_ui.markdown import BlockStream, Op
-from wireside_ui.markup import Markup, code_block
+from wireside_ui.markdown import dialect
+from wireside_ui.markdown.dialect import Markup, code_block
+from wireside_ui.markdown.incremental import BlockStream, Op
 
 MARKUP = Markup(frozenset({"images.example"}))
-markup.HIGHLIGHT_S = 60.0  # how long something takes here has no part in what is compared
+dialect.HIGHLIGHT_S = 60.0  # how long something takes here has no part in what is compared
 
 
 class Screen:
-    """The operations, one method each; see ``wireside_ui.markdown.Op``."""
+    """The operations, one method each; see ``wireside_ui.markdown.incremental.Op``."""
 
     def __init__(self) -> None:
         self.settled = self.tail = self.closing = self.label = self.code = self.plain = ""

@@ -19,13 +19,8 @@ from dice import Dice
 
 from wireside.errors import BadJson, BadMessage, WiresideError
 from wireside.messages import ReasoningDelta, TextDelta, ToolDelta
-from wireside.protocol import frames
-from wireside.protocol.frames import Batch, Chat, Heartbeat, Ping, Refused, Resume
-from wireside.protocol.handshake import Accept, Door, Handshake, Refuse
-from wireside.protocol.sanitize import ScriptEscaper
-from wireside.protocol.strict_json import MAX_NESTING, parse_object
-from wireside.providers.completions import Completion
-from wireside.providers.failures import (
+from wireside.openai_wire.decode import Completion
+from wireside.openai_wire.errors import (
     failure_for,
     is_error,
     problem_in,
@@ -33,8 +28,13 @@ from wireside.providers.failures import (
     retry_after_in,
     without_secrets,
 )
+from wireside.openai_wire.sse import EventTooLong, SseDecoder
+from wireside.protocol import frames
+from wireside.protocol.frames import Batch, Chat, Heartbeat, Ping, Refused, Resume
+from wireside.protocol.handshake import Accept, Door, Handshake, Refuse
+from wireside.protocol.sanitize import ScriptEscaper
+from wireside.protocol.strict_json import MAX_NESTING, parse_object
 from wireside.providers.model_list import models_in
-from wireside.providers.sse import EventTooLong, SseDecoder
 
 MAX_CHARS = 200
 
@@ -264,7 +264,7 @@ def check_markdown(data: bytes) -> None:
     """An answer that grows ends as the HTML of the whole one, however cut; and it is safe."""
     from screen import MARKUP, streamed  # only this worker pays for it
 
-    from wireside_ui.markdown import render
+    from wireside_ui.markdown.incremental import render
 
     dice = Dice(data)
     text = "".join(dice.pick(words.PIECES) for _ in range(dice.below(18)))
@@ -546,7 +546,7 @@ _MODEL_WORDS = (
 
 def check_importing(data: bytes) -> None:
     """A file gives conversations whose values are in their bounds, or a sentence."""
-    from wireside.chat.importing import MAX_TITLE_CHARS, read
+    from wireside.transfer.imports import MAX_TITLE_CHARS, read
 
     dice = Dice(data)
     text = _file(dice) if dice.byte() % 8 else dice.rest()
@@ -655,10 +655,10 @@ class Target:
     modules: tuple[str, ...] = ("wireside.protocol",)
 
 
-_FAILED = ("wireside.providers.failures", "wireside.providers.model_list")
+_FAILED = ("wireside.openai_wire.errors", "wireside.providers.model_list")
 _SENT = (
-    *("wireside.providers.sse", "wireside.providers.completions"),
-    "wireside.providers.reasoning_tags",
+    *("wireside.openai_wire.sse", "wireside.openai_wire.decode"),
+    "wireside.openai_wire.reasoning_tags",
 )
 
 TARGETS = {
@@ -672,7 +672,7 @@ TARGETS = {
     "side_fields": Target(check_side_fields, 20, 256, _SENT),
     "failures": Target(check_failures, 8, 96, _FAILED),
     "models": Target(check_models, 8, 96, _FAILED),
-    "importing": Target(check_importing, 12, 256, ("wireside.chat.importing",)),
-    "markdown": Target(check_markdown, 2, 200, ("wireside_ui.markdown",)),
+    "importing": Target(check_importing, 12, 256, ("wireside.transfer.imports",)),
+    "markdown": Target(check_markdown, 2, 200, ("wireside_ui.markdown.incremental",)),
 }
 assert sum(target.share for target in TARGETS.values()) == 1_000

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from wireside.diagnosis.judge import Finding, judge
-from wireside.probe import probe
+from wireside.doctor.probe import probe
 
 IDLE_S = 2.5
 

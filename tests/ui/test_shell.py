@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from wireside_ui.i18n.catalogue import words_in
 from wireside_ui.shell import shell_html
-from wireside_ui.words import words_in
 
 
 def shell(**changes: Any) -> str:

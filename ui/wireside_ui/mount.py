@@ -17,13 +17,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from wireside.assets import folder
 from wireside.auth.auth import Auth
 from wireside.chat.service import ChatService
-from wireside.chat.sharing import Sharing
-from wireside_ui import page_socket
-from wireside_ui.nowhere import Nowhere
-from wireside_ui.pages.account import AccountPages
+from wireside.transfer.sharing import Sharing
+from wireside_ui import nicegui_socket
+from wireside_ui.html_pages.account import AccountPages
+from wireside_ui.html_pages.errors import Nowhere
+from wireside_ui.html_pages.render import PlainPages
 from wireside_ui.pages.chat import ChatPages
 from wireside_ui.pages.dashboard import DashboardPage, Figures
-from wireside_ui.plain import PlainPages
 from wireside_ui.theme import BACKGROUNDS, Look
 
 RECONNECT_S = 60.0
@@ -75,7 +75,7 @@ def mount(
         show_welcome_message=False,
         dark=None,
     )
-    page_socket.watch(auth.gate.presence)
+    nicegui_socket.watch(auth.gate.presence)
     return nowhere
 
 

@@ -12,14 +12,14 @@ from urllib.parse import parse_qs
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from wireside.api.guards import CHAT_PATH, PAGE_SOCKET
-from wireside.api.who import answer
+from wireside.api.middleware.authentication import answer
+from wireside.api.middleware.guards import CHAT_PATH, PAGE_SOCKET
 from wireside.chat.service import ChatService
 from wireside.errors import BadMessage
+from wireside.limits.windows import AddressWindows
 from wireside.ports import Clock
 from wireside.protocol.connection import Connection, Limits
 from wireside.protocol.frames import DEFAULT_FRAME_BYTES, MAX_FRAME_BYTES, MIN_FRAME_BYTES
-from wireside.protocol.limits import AddressWindows
 from wireside.session.counts import FrameCounts
 from wireside.session.session import Counters, Session
 

@@ -7,14 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from wireside.auth.audit import is_another_day
+from wireside.auth.connections import Presence
+from wireside.auth.login_throttle import Tries
 from wireside.auth.passwords import Passwords
-from wireside.auth.presence import Presence
-from wireside.auth.tries import Tries
 from wireside.errors import AccountDisabled, BadMessage, Forbidden, NotFound, RequestError
 from wireside.identity import LOCAL, Caller, Role
 from wireside.ports import AccountStore, Blind, Clock, Witness
 from wireside.records import Invitation, User
-from wireside.secret_words import digest, new_id, new_secret
+from wireside.tokens import digest, new_id, new_secret
 
 MAX_NAME_CHARS = 64
 

@@ -7,12 +7,12 @@ import re
 from collections.abc import Collection, Sequence
 
 from wireside.auth.audit import is_another_day
-from wireside.auth.presence import Presence
+from wireside.auth.connections import Presence
 from wireside.errors import BadMessage, NotFound
 from wireside.identity import SCOPES, Caller, Scope
 from wireside.ports import AccountStore, Blind, Clock, Witness
 from wireside.records import ApiKey
-from wireside.secret_words import digest, new_id, new_secret
+from wireside.tokens import digest, new_id, new_secret
 
 USED_S = 60.0
 """Resolution of the stored "last used" times, in seconds."""

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import structlog
 
 from wireside.errors import NotConfigured, missing_extra
+from wireside.limits.windows import CountingWindow
 from wireside.ports import Clock
-from wireside.protocol.limits import CountingWindow
 
 if TYPE_CHECKING:
     from limits import RateLimitItem

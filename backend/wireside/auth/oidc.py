@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from wireside.auth.accounts import Vouched
-from wireside.auth.gate import RolesByGroup
+from wireside.auth.authenticator import RolesByGroup
 from wireside.errors import SignInFailed
 
 _log = structlog.get_logger(__name__)

@@ -7,7 +7,7 @@ from collections import Counter, OrderedDict
 from wireside.errors import TooMany
 from wireside.identity import Caller
 from wireside.ports import Clock
-from wireside.secret_words import digest, new_secret
+from wireside.tokens import digest, new_secret
 
 GOOD_S = 30.0
 """Lifetime of a ticket, in seconds."""

@@ -14,7 +14,6 @@ from weakref import WeakValueDictionary
 
 from wireside.chat import tree
 from wireside.chat.conversation import Conversation, Turn
-from wireside.chat.importing import MAX_TAG_CHARS, MAX_TAGS, Imported
 from wireside.errors import BadMessage, NotFound
 from wireside.generation.runner import Runner, new_name
 from wireside.generation.tasks import Tasks, whole
@@ -22,10 +21,13 @@ from wireside.identity import LOCAL, NOBODY, Caller
 from wireside.messages import TextDelta
 from wireside.ports import Blind, Clock, Store, Witness
 from wireside.records import (
+    MAX_TAG_CHARS,
+    MAX_TAGS,
     Branch,
     ConversationInfo,
     Feedback,
     Hit,
+    Imported,
     Listing,
     StoredConversation,
     TitleSource,

@@ -25,8 +25,8 @@ import structlog
 
 from wireside.chat import tree
 from wireside.chat.batches import AskAll, Batch, Begun
+from wireside.chat.context import HistoryLimit, recent
 from wireside.chat.conversation import Conversation, Turn, title_of
-from wireside.chat.history import HistoryLimit, recent
 from wireside.chat.library import Library
 from wireside.chat.titles import ask_for_title
 from wireside.errors import (
@@ -43,8 +43,8 @@ from wireside.generation.tasks import Tasks, whole
 from wireside.identity import LOCAL, Caller
 from wireside.messages import End, Message, ModelInfo, ModelRequest, Options, Usage
 from wireside.ports import Allowance, Clock, Provider, Quotas, Store, Unlimited
+from wireside.ports.observer import UNWATCHED, QuestionWatch, Watcher
 from wireside.records import Branch, ConversationInfo, Feedback, Segment, TurnRecord
-from wireside.watching import UNWATCHED, QuestionWatch, Watcher
 
 _log = structlog.get_logger(__name__)
 

@@ -1,7 +1,7 @@
 """Measurements of a probe on the network path to the server, as values.
 
-The shell's probe (``wireside.probe``) and the browser's (``assets/doctor.js``) fill in the same
-values. What could not be measured keeps its default.
+The shell's probe (``wireside.doctor.probe``) and the browser's (``assets/doctor.js``) fill in the
+same values. What could not be measured keeps its default.
 """
 
 from __future__ import annotations

@@ -22,8 +22,8 @@ from wireside.errors import RequestError, StoreError
 from wireside.generation.log import AnswerLog
 from wireside.generation.reader import Bell
 from wireside.ports import Clock
+from wireside.ports.observer import UNWATCHED, Watcher
 from wireside.records import Tail
-from wireside.watching import UNWATCHED, Watcher
 
 _log = structlog.get_logger(__name__)
 

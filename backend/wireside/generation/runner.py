@@ -18,8 +18,8 @@ from wireside.generation.reader import Bell, Reader
 from wireside.generation.tasks import Tasks
 from wireside.messages import End, Finished, FinishReason, ModelRequest
 from wireside.ports import Clock, Provider
+from wireside.ports.observer import UNWATCHED, AnswerWatch, Watcher
 from wireside.records import Segment
-from wireside.watching import UNWATCHED, AnswerWatch, Watcher
 
 _log = structlog.get_logger(__name__)
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from wireside.errors import BadMessage, RateLimited, TooMany, WiresideError
+from wireside.limits.windows import SlidingWindow
 from wireside.protocol import frames
 from wireside.protocol.frames import (
     Batch,
@@ -28,7 +29,6 @@ from wireside.protocol.frames import (
     Refused,
     Resume,
 )
-from wireside.protocol.limits import SlidingWindow
 
 POLICY_VIOLATION = 1008
 UNSUPPORTED_DATA = 1003

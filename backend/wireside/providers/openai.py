@@ -31,9 +31,8 @@ from wireside.errors import (
     WiresideError,
 )
 from wireside.messages import Delta, Finished, Message, ModelInfo, ModelRequest
-from wireside.providers.base_url import BaseUrl, base_url_in, other_places, shown, without_user
-from wireside.providers.completions import Completion, ErrorSent, Malformed
-from wireside.providers.failures import (
+from wireside.openai_wire.decode import Completion, ErrorSent, Malformed
+from wireside.openai_wire.errors import (
     BROKE_OFF,
     FAILED,
     WRONG_ADDRESS,
@@ -48,11 +47,12 @@ from wireside.providers.failures import (
     without_secrets,
     wrong_address,
 )
+from wireside.openai_wire.reasoning_tags import KNOWN_TAGS, ReasoningTags, TagPair
+from wireside.ports.observer import UNWATCHED, Watcher
+from wireside.providers.base_url import BaseUrl, base_url_in, other_places, shown, without_user
 from wireside.providers.hiding import without_content
 from wireside.providers.model_list import models_in
-from wireside.providers.reasoning_tags import KNOWN_TAGS, ReasoningTags, TagPair
 from wireside.providers.silence import SilenceWatch
-from wireside.watching import UNWATCHED, Watcher
 
 if TYPE_CHECKING:
     import httpx2

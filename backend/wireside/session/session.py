@@ -14,7 +14,7 @@ from typing import Any, Protocol, assert_never
 import structlog
 
 from wireside.chat.batches import AskAll, Batch
-from wireside.chat.history import Transcript
+from wireside.chat.context import Transcript
 from wireside.chat.service import Ask, ChatService
 from wireside.errors import InternalError, NotFound, WiresideError
 from wireside.generation.runner import Stream

@@ -18,8 +18,8 @@ from tests.backend.auth.conftest import House, clock, house
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from wireside.api.who import WhoAsks, WhoRules
-from wireside.auth.gate import Mode
+from wireside.api.middleware.authentication import WhoAsks, WhoRules
+from wireside.auth.authenticator import Mode
 from wireside.auth.limiter import MemoryLimiter
 from wireside.auth.quotas import QuotaLimits, UserQuotas
 from wireside.chat.service import ChatService
@@ -31,7 +31,7 @@ OUTSIDE = "203.0.113.7"
 
 OWN_APP = """
 from wireside.app import create_app
-from wireside.settings import Settings
+from wireside.settings.model import Settings
 
 app = create_app(Settings(data_dir={folder!r}, openai_base_url="http://127.0.0.1:9/v1"))
 """

@@ -18,13 +18,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from wireside.api.server import Server, _config
 from wireside.api.websocket import ChatEndpoint, ChatSocket
 from wireside.chat.service import ChatService
+from wireside.limits.windows import AddressWindows
 from wireside.protocol.connection import Limits
-from wireside.protocol.limits import AddressWindows
+from wireside.server.run import Server, _config
 from wireside.session.session import Session
-from wireside.settings import Settings
+from wireside.settings.model import Settings
 from wireside.telemetry import Telemetry
 
 

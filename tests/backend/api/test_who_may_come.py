@@ -14,8 +14,8 @@ from typing import Any, Final
 
 import pytest
 
-from wireside.api.guards import Guards
-from wireside.settings import Settings
+from wireside.api.middleware.guards import Guards
+from wireside.settings.model import Settings
 from wireside.telemetry import Telemetry
 
 Serve = Callable[..., Awaitable[Any]]

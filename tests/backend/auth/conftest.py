@@ -14,14 +14,14 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 from tests.backend.auth.whole_server import Person, Running, serving
 
 from wireside.auth.accounts import Accounts
-from wireside.auth.gate import Credentials, Gate, Mode, ProxyRules, RolesByGroup
+from wireside.auth.authenticator import Credentials, Gate, Mode, ProxyRules, RolesByGroup
+from wireside.auth.connections import Presence
 from wireside.auth.keys import Keys
 from wireside.auth.limiter import MemoryLimiter
+from wireside.auth.login_throttle import Tries
 from wireside.auth.passwords import Passwords
-from wireside.auth.presence import Presence
-from wireside.auth.sign_ins import SignIns
+from wireside.auth.sessions import SignIns
 from wireside.auth.tickets import Tickets
-from wireside.auth.tries import Tries
 from wireside.identity import Caller
 from wireside.records import User
 from wireside.store.store import SqlStore

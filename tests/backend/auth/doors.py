@@ -11,8 +11,8 @@ from typing import Any, Literal, get_args
 
 from tests.backend.auth.whole_server import SECRET, Person, Running, ask
 
-from wireside_ui import nowhere
 from wireside_ui.components.transcript import ActionName
+from wireside_ui.html_pages import errors
 
 Need = Literal["nothing", "read", "chat", "admin", "a person"]
 """What a known caller must be allowed; ``a person``: what is one's own, but not by a key, unless it
@@ -188,7 +188,7 @@ def doors_of(routes: Iterable[Any], prefix: str = "") -> Iterator[str]:
         if included := getattr(route, "original_router", None):
             yield from doors_of(included.routes, prefix)
             continue
-        if isinstance(route, nowhere._Unknown):
+        if isinstance(route, errors._Unknown):
             continue  # what answers that there is nothing
         path = re.sub(":path}", "}", prefix + route.path)
         if path.startswith(NOBODYS):

@@ -9,7 +9,7 @@ import pytest
 from tests.backend.auth.conftest import PASSWORD, House, as_caller
 
 from wireside.auth.accounts import INVITATION_S, RESET_S, Vouched, clean_name
-from wireside.auth.tries import OF_NAME_THERE
+from wireside.auth.login_throttle import OF_NAME_THERE
 from wireside.errors import BadMessage, Forbidden, NotFound, RateLimited, Unauthorized
 from wireside.identity import Caller, Scope
 from wireside.records import ConversationInfo

@@ -9,11 +9,11 @@ from tests.backend.auth.conftest import PASSWORD, House, as_caller
 
 from wireside.auth.accounts import Accounts
 from wireside.auth.audit import Audit
-from wireside.auth.gate import Credentials
+from wireside.auth.authenticator import Credentials
 from wireside.auth.keys import Keys
 from wireside.auth.limiter import MemoryLimiter
-from wireside.auth.sign_ins import SignIns
-from wireside.auth.tries import Tries
+from wireside.auth.login_throttle import Tries
+from wireside.auth.sessions import SignIns
 from wireside.errors import BadMessage, Forbidden, StoreError, Unauthorized
 from wireside.identity import Caller
 

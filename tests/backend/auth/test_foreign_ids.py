@@ -19,7 +19,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from wireside.app import create_app
-from wireside.settings import Settings
+from wireside.settings.model import Settings
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 

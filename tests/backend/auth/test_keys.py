@@ -10,14 +10,14 @@ import pytest
 from pydantic import ValidationError
 from tests.backend.auth.conftest import House, as_caller
 
-from wireside.api.accounts import NewKey, PersonChanges
+from wireside.api.routes.accounts import NewKey, PersonChanges
 from wireside.auth import keys
-from wireside.auth.gate import Credentials
+from wireside.auth.authenticator import Credentials
 from wireside.auth.keys import MAX_KEYS
 from wireside.auth.tickets import GOOD_S, MAX_OF_ONE
 from wireside.errors import BadMessage, Forbidden, NotFound, TooMany
 from wireside.identity import Scope
-from wireside.secret_words import digest
+from wireside.tokens import digest
 
 HERE = "192.0.2.1"
 

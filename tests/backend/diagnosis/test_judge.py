@@ -23,7 +23,7 @@ from wireside.diagnosis.measured import (
     Stream,
     Upgrade,
 )
-from wireside.settings import Settings
+from wireside.settings.model import Settings
 
 URL = "https://chat.example.org"
 OURS = Reply(200, True)

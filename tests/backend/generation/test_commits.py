@@ -14,8 +14,8 @@ from wireside.generation.commits import GroupCommit
 from wireside.generation.log import TextPiece
 from wireside.generation.runner import Stream
 from wireside.messages import End, TextDelta
+from wireside.ports.observer import Unwatched
 from wireside.records import Tail
-from wireside.watching import Unwatched
 
 
 class SlowStore:

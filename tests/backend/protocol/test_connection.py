@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wireside.limits.windows import SlidingWindow
 from wireside.protocol import frames
 from wireside.protocol.connection import (
     Answer,
@@ -18,7 +19,6 @@ from wireside.protocol.connection import (
     Send,
     Stop,
 )
-from wireside.protocol.limits import SlidingWindow
 
 
 def connect(limits: Limits | None = None, address: int = 10_000) -> Connection:

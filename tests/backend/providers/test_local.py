@@ -32,7 +32,7 @@ from wireside.ports import Provider
 from wireside.providers import weights
 from wireside.providers.local import MODEL, SYSTEM, Backoff, LocalLimits, LocalProvider
 from wireside.providers.openai import OpenAIProvider
-from wireside.settings import Settings
+from wireside.settings.model import Settings
 
 LONG = "Write a long story about a lighthouse keeper and the sea."
 

@@ -44,6 +44,7 @@ from wireside.messages import (
     ToolDelta,
     Usage,
 )
+from wireside.ports.observer import Unwatched
 from wireside.providers import openai as module
 from wireside.providers.openai import RETRIES, OpenAIProvider
 from wireside.testing import (
@@ -61,7 +62,6 @@ from wireside.testing import (
     json_page,
     page,
 )
-from wireside.watching import Unwatched
 
 CANARY = "sk-canary-0123456789"
 LONG_S = 20.0

@@ -6,9 +6,9 @@ import asyncio
 import json
 from collections import Counter
 
+from wireside.limits.windows import SlidingWindow
 from wireside.messages import ReasoningDelta, ToolDelta
 from wireside.protocol.connection import Connection, Limits
-from wireside.protocol.limits import SlidingWindow
 from wireside.session.counts import FrameCounts
 from wireside.session.session import Session
 from wireside.telemetry import Telemetry

@@ -15,9 +15,9 @@ from wireside.auth.quotas import QuotaLimits, UserQuotas
 from wireside.chat.service import ChatService, Rules
 from wireside.errors import ProviderUnavailable
 from wireside.generation.reader import MAX_CHARS
+from wireside.limits.windows import SlidingWindow
 from wireside.messages import Finished, ReasoningDelta, ToolDelta, Usage
 from wireside.protocol.connection import Connection, Limits
-from wireside.protocol.limits import SlidingWindow
 from wireside.session.session import MAX_WAITING_CHARS, Session
 
 

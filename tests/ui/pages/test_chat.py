@@ -20,14 +20,14 @@ from wireside.errors import NotConfigured, StoreError
 from wireside.generation.reader import Reader
 from wireside.identity import LOCAL
 from wireside.messages import Finished, Options, TextDelta
-from wireside_ui import state
 from wireside_ui.components.composer import Sending
 from wireside_ui.components.transcript import Action
-from wireside_ui.markdown import LOOP_CHARS, render
-from wireside_ui.markup import Markup
+from wireside_ui.markdown.dialect import Markup
+from wireside_ui.markdown.incremental import LOOP_CHARS, render
 from wireside_ui.pages import chat as chat_page
 from wireside_ui.pages.chat import ChatPage
-from wireside_ui.state import MORE
+from wireside_ui.presenters import answer
+from wireside_ui.presenters.answer import MORE
 from wireside_ui.theme import Look
 
 
@@ -424,7 +424,7 @@ async def test_an_answer_that_was_followed_is_not_rendered_again(
     say = await begun(1)
     await say("half ")
     await screen.told()
-    monkeypatch.setattr(state, "render", fail)
+    monkeypatch.setattr(answer, "render", fail)
     monkeypatch.setattr(chat_page, "render", fail)
     await say("whole", ends=True)
     told = await screen.told()

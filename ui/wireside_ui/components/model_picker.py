@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from nicegui.element import Element
 
-from wireside.chat.unseen import seen
+from wireside.invisible_text import seen
 from wireside.messages import ModelInfo
 
 

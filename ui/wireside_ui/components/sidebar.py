@@ -13,7 +13,7 @@ from typing import Any, TypeGuard
 from nicegui.element import Element
 from nicegui.events import GenericEventArguments
 
-from wireside.chat.unseen import seen
+from wireside.invisible_text import seen
 from wireside.records import ConversationInfo, Hit
 
 MAX_ID_CHARS = 64

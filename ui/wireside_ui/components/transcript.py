@@ -14,8 +14,8 @@ from nicegui.element import Element
 from nicegui.elements.mermaid import Mermaid
 from nicegui.events import GenericEventArguments
 
-from wireside_ui.finding import MAX_QUERY_CHARS
-from wireside_ui.markdown import Op
+from wireside_ui.markdown.incremental import Op
+from wireside_ui.presenters.find import MAX_QUERY_CHARS
 
 T = TypeVar("T")
 

@@ -11,13 +11,13 @@ from dataclasses import replace
 from fastapi import Request
 from nicegui import Client, background_tasks, ui
 
-from wireside.aside import aside, aside_short
 from wireside.chat import tree
 from wireside.chat.conversation import Conversation, Turn
 from wireside.chat.service import WAITING_TURNS, ChatService
-from wireside.chat.unseen import seen
 from wireside.errors import NotFound, StoreError, WiresideError
+from wireside.invisible_text import seen
 from wireside.messages import ModelInfo, Options, TextDelta
+from wireside.offload import aside, aside_short
 from wireside.records import Feedback, Span, TurnRecord
 from wireside_ui.components.composer import Composer, Sending
 from wireside_ui.components.header import Header
@@ -25,15 +25,15 @@ from wireside_ui.components.model_picker import ModelPicker
 from wireside_ui.components.status import Status
 from wireside_ui.components.transcript import Action, Row, Transcript
 from wireside_ui.components.welcome import View, Welcome
-from wireside_ui.finding import MAX_FOUND, contains, folded
-from wireside_ui.markdown import LOOP_CHARS, render
-from wireside_ui.markup import Allowance, Markup, are_lexers_ready
-from wireside_ui.page_socket import making, page_at, untaken
-from wireside_ui.pages.conversation_list import ConversationList
+from wireside_ui.i18n.catalogue import direction_of, language_of, sentence_in, starters_in, words_in
+from wireside_ui.markdown.dialect import Allowance, Markup, are_lexers_ready
+from wireside_ui.markdown.incremental import LOOP_CHARS, render
+from wireside_ui.nicegui_socket import making, page_at, untaken
+from wireside_ui.presenters.answer import Follower, model_of, retry_after, row_of, state_of, text_of
+from wireside_ui.presenters.find import MAX_FOUND, contains, folded
+from wireside_ui.presenters.sidebar import ConversationList
 from wireside_ui.shell import shell_html
-from wireside_ui.state import Follower, model_of, retry_after, row_of, state_of, text_of
 from wireside_ui.theme import Look, head_html
-from wireside_ui.words import direction_of, language_of, sentence_in, starters_in, words_in
 
 TICK_S = 0.05
 """Least time between two updates of a page: at most 20 a second."""

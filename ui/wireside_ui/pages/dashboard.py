@@ -14,9 +14,9 @@ from wireside.errors import WiresideError
 from wireside.identity import LOCAL, Caller
 from wireside.ports import Clock
 from wireside_ui.components.dashboard import Dashboard
-from wireside_ui.page_socket import making, page_at
+from wireside_ui.i18n.catalogue import direction_of, language_of, sentence_in, words_in
+from wireside_ui.nicegui_socket import making, page_at
 from wireside_ui.theme import Look, head_html
-from wireside_ui.words import direction_of, language_of, sentence_in, words_in
 
 HOUR_S: Final = 3600
 

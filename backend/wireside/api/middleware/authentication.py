@@ -1,0 +1,405 @@
+"""Authentication middleware: resolves the caller, closes open sockets when access is revoked.
+
+Pure ASGI, behind the guards (``guards.py``), which have already checked Host and Origin. The
+application finds the caller in ``scope["state"]["caller"]`` and the caller's chat service in
+``["chat"]``; or in ``["refused"]`` the reason why a known account is refused. All paths that are
+not public require a caller.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import json
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import quote
+
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from wireside.api.middleware.limit_headers import limit_headers
+from wireside.auth.authenticator import Credentials, Gate
+from wireside.auth.cookies import cookie_of
+from wireside.auth.quotas import UserQuotas
+from wireside.chat.service import ChatService
+from wireside.errors import RequestError, StoreError, Unauthorized
+from wireside.identity import Caller
+from wireside.limits.windows import Addresses, network_of
+from wireside.protocol.handshake import Accept, Door, Handshake
+
+_log = structlog.get_logger(__name__)
+
+TICKET: Final = "ticket."
+"""Prefix of a ticket among the subprotocols."""
+
+_STATIC: Final = ("/assets/", "/_nicegui/", "/api/health/")
+_OWN: Final = frozenset({"/metrics"})
+"""Paths that authenticate requests themselves."""
+
+_PUBLIC: Final = ("/oidc/",)
+_PUBLIC_FILES: Final = frozenset(
+    {"/login", "/join", "/logo", "/favicon.ico", "/manifest.webmanifest", "/docs/protocol"}
+)
+_FOR_PROGRAMS: Final = ("/api/", "/ws/")
+"""Prefixes of the paths that accept API keys and tickets.
+
+Pages and their forms accept only a session or the headers of a proxy.
+"""
+_SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+_ELSEWHERE: Final = (
+    "This server has no accounts and answers its own machine only. Set WIRESIDE_AUTH=password (or"
+    " oidc, or proxy) to let others in."
+)
+
+_NOT_KNOWN: Final = {
+    "key": "This key is unknown or expired.",
+    "ticket": "This ticket is unknown, used or expired; ask for a new one.",
+    "other": "Authorization takes a key: `Authorization: Bearer KEY`.",
+}
+"""Sentences for credentials that are not accepted, by their kind."""
+
+_FOREIGN: Final = "Pages of other sites may not send this form."
+
+OVER: Final = 1008
+"""Close code after a log-out or the revocation of a key."""
+
+
+@dataclass(frozen=True, slots=True)
+class WhoRules:
+    """Options of the middleware.
+
+    Attributes:
+        shares_are_public: a shared snapshot requires no sign-in.
+        is_secure: browsers reach the server over TLS, whatever the request says.
+        serves_others: without accounts, a proxy on this machine may forward requests from other
+            machines.
+        trusted_proxies: peers whose sign-in headers are accepted.
+    """
+
+    shares_are_public: bool = False
+    is_secure: bool = False
+    serves_others: bool = False
+    trusted_proxies: Addresses = Addresses()
+
+
+class WhoAsks:
+    """The authentication middleware."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        gate: Gate,
+        chat: ChatService,
+        door: Door,
+        quotas: UserQuotas,
+        rules: WhoRules,
+    ) -> None:
+        self.app = app
+        self._gate = gate
+        self._chat = chat
+        self._door = door
+        self._quotas = quotas
+        self._rules = rules
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Call the application if the caller is known or the path is public, else refuse."""
+        if scope["type"] not in ("http", "websocket"):
+            return await self.app(scope, receive, send)
+        if scope["type"] == "http" and (scope["path"].startswith(_STATIC) or scope["path"] in _OWN):
+            return await self.app(scope, receive, send)
+        if self._gate.mode == "none" and self._is_from_elsewhere(scope):
+            _log.warning("refused_without_accounts", peer=scope.get("wireside.peer"))
+            return await answer(scope, receive, send, 403, _ELSEWHERE, "unauthorized")
+        credentials = self._credentials(scope)
+        if _is_form(scope) and not credentials.is_own_page:
+            return await answer(scope, receive, send, 403, _FOREIGN, "unauthorized")
+        state = scope.setdefault("state", {})
+        seen = self._gate.presence.endings
+        try:
+            caller = await self._gate.caller(credentials)
+        except StoreError as error:
+            return await answer(scope, receive, send, 503, str(error), "internal")
+        except RequestError as error:
+            caller, state["refused"] = None, error
+        brought = _kind_of(credentials)
+        del credentials  # a connection would keep them in memory as long as it is open
+        if caller is not None:
+            state["caller"], state["chat"] = caller, self._chat.of(caller)
+            if scope["type"] == "websocket":
+                return await self._hold(caller, seen, scope, receive, send)
+            return await self._let_in(caller, scope, receive, send)
+        if not self._is_public(scope):
+            return await self._turn_away(scope, receive, send, brought)
+        await self.app(scope, receive, send)
+
+    async def _let_in(self, caller: Caller, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] not in _SAFE_METHODS and not self._is_public(scope):
+            receive = self._from_who_is_here(caller, receive)
+        try:
+            if scope["path"].startswith("/api/"):
+                return await self._count(caller, scope, receive, send)
+            await self.app(scope, receive, send)
+        except Unauthorized as error:  # raised while the body arrived: no response has started
+            await answer(scope, receive, send, 401, str(error), error.code)
+        except StoreError as error:
+            await answer(scope, receive, send, 503, str(error), error.code)
+
+    # ---- credentials ---------------------------------------------------------------------------
+
+    def _is_from_elsewhere(self, scope: Scope) -> bool:
+        """Whether the request comes from another machine. Without accounts it can't be authorised.
+
+        A proxy on this machine may forward requests from other machines only if the settings name
+        an address under which these reach the server.
+        """
+        peer, client = scope.get("wireside.peer", ""), scope.get("client")
+        if _is_remote(peer) or scope.get("wireside.is_relayed", False):
+            return True
+        return client is not None and _is_remote(client[0]) and not self._rules.serves_others
+
+    def _credentials(self, scope: Scope) -> Credentials:
+        headers: dict[str, str] = {}
+        repeated: set[str] = set()
+        for raw_name, value in scope["headers"]:
+            name = raw_name.decode("latin-1")
+            if name in headers:
+                repeated.add(name)
+            headers.setdefault(name, value.decode("latin-1"))
+        kind, _, bearer = headers.get("authorization", "").partition(" ")
+        ticket = next(
+            (one for one in scope.get("subprotocols", ()) if one.startswith(TICKET)), None
+        )
+        may_be_program = scope["path"].startswith(_FOR_PROGRAMS)
+        is_secure = self._rules.is_secure or scope["scheme"] in ("https", "wss")
+        client = scope.get("client")
+        return Credentials(
+            address=network_of(client[0]) if client else "",
+            bearer=bearer.strip() if may_be_program and kind.lower() == "bearer" else None,
+            cookie=cookie_of(headers.get("cookie", ""), is_secure=is_secure),
+            ticket=ticket.removeprefix(TICKET) if may_be_program and ticket else None,
+            origin=headers.get("origin"),
+            is_own_page=self._is_own_page(scope, headers),
+            is_from_proxy=self._rules.trusted_proxies.has(scope.get("wireside.peer", "")),
+            headers=headers,
+            repeated=frozenset(repeated),
+        )
+
+    def _is_own_page(self, scope: Scope, headers: dict[str, str]) -> bool:
+        """Whether the request can't have been made by a page of another site.
+
+        Credentials that browsers add by themselves (a cookie, a proxy's sign-in) identify the user,
+        but don't show that the user intended the request.
+        """
+        if scope["type"] == "http" and scope["method"] in _SAFE_METHODS:
+            return True  # only our own pages can read the response
+        if "origin" not in headers:
+            return headers.get("sec-fetch-site", "none") in ("none", "same-origin")
+        handshake = Handshake(
+            [headers.get("host", "")],
+            [headers["origin"]],
+            scope["scheme"] in ("https", "wss"),
+            scope["type"] == "websocket",
+        )
+        return isinstance(self._door.judge(handshake, takes_allowed=False), Accept)
+
+    def _is_public(self, scope: Scope) -> bool:
+        path: str = scope["path"]
+        if scope["type"] != "http" or "/_nicegui_ws/" in path:
+            return False
+        if path in _PUBLIC_FILES or path.startswith(_PUBLIC):
+            return True
+        return path.startswith("/s/") and self._rules.shares_are_public
+
+    async def _turn_away(
+        self, scope: Scope, receive: Receive, send: Send, brought: str | None = None
+    ) -> None:
+        path = scope["path"]
+        if (
+            scope["type"] == "http"
+            and scope["method"] in ("GET", "HEAD")
+            and not path.startswith("/api/")
+            and "/_nicegui_ws/" not in path
+        ):
+            base = scope.get("root_path", "")
+            query = scope.get("query_string", b"").decode("latin-1")
+            wanted = f"{path}?{query}" if query else path
+            wanted = f"?next={quote(wanted, safe='/')}" if wanted != "/" else ""
+            return await _redirect(send, f"{base}/login{wanted}")
+        refused: RequestError | None = scope["state"].get("refused")
+        if refused is not None:
+            # 401: a session has ended, as after a sign-out. 403: a user behind a proxy can't sign
+            # in in any other way.
+            status = 403 if self._gate.mode == "proxy" else 401
+            return await answer(scope, receive, send, status, str(refused), refused.code)
+        sentence = _NOT_KNOWN[brought] if brought else Unauthorized.sentence
+        await answer(scope, receive, send, 401, sentence, "unauthorized")
+
+    # ---- open connections ----------------------------------------------------------------------
+
+    async def _hold(
+        self, caller: Caller, seen: int, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Serve a WebSocket until it ends or the caller's access is revoked.
+
+        ``seen`` is the number of revocations when the caller was authenticated.
+        """
+        if self._gate.mode == "none":
+            return await self.app(scope, receive, send)
+        state = _Held(send)
+        leave = self._gate.presence.enter(caller, state.end)
+        try:
+            if await self._was_put_out(caller, seen):
+                return await self._turn_away(scope, receive, state.send)
+            await self.app(scope, receive, state.send)
+        finally:
+            leave()
+            await state.ended()
+
+    async def _was_put_out(self, caller: Caller, seen: int) -> bool:
+        """Return whether access was revoked between authentication and registration."""
+        if self._gate.presence.endings == seen:
+            return False
+        try:
+            return not await self._gate.is_here(caller)
+        except StoreError:
+            return False  # the gate checks again within seconds
+
+    def _from_who_is_here(self, caller: Caller, receive: Receive) -> Receive:
+        """Return a ``receive`` that checks the caller's access again when the body is complete.
+
+        An upload may take an hour, in which access may be revoked. Then ``Unauthorized`` is raised.
+        """
+
+        async def receive_still() -> Message:
+            message = await receive()
+            is_whole = message["type"] == "http.request" and not message.get("more_body", False)
+            if is_whole and not await self._gate.is_here(caller):
+                raise Unauthorized
+            return message
+
+        return receive_still
+
+    async def _count(self, caller: Caller, scope: Scope, receive: Receive, send: Send) -> None:
+        """Count a request to the REST API against its rate limit; add the rate-limit headers."""
+        (requests, rate), left = await asyncio.gather(
+            self._quotas.take_request(caller), self._quotas.allowance(caller)
+        )
+        headers = limit_headers(requests, rate, left)
+        if not requests.was_taken:
+            return await answer(
+                scope, receive, send, 429, "Rate limit exceeded", "rate_limited", headers
+            )
+
+        async def send_with(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message.get("headers", ()), *headers]}
+            await send(message)
+
+        await self.app(scope, receive, send_with)
+
+
+class _Held:
+    """A WebSocket that the server can close while the application serves it.
+
+    The protocol class reports the close to the application as a disconnect, so messages need no
+    check on the way in.
+    """
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._is_over = False
+        self._closing: asyncio.Task[None] | None = None
+
+    async def send(self, message: Message) -> None:
+        """Send a message of the application; drop it after the close."""
+        if self._is_over:
+            return  # access was revoked
+        sending = self._send(message)
+        del message  # else it stays in memory while the socket is blocked
+        await sending
+
+    def end(self) -> None:
+        """Close the connection; refuse it if its handshake is not answered yet."""
+        if not self._is_over:
+            self._is_over = True
+            self._closing = asyncio.create_task(self._close())
+
+    async def ended(self) -> None:
+        """Wait until the close frame is sent, if there is one."""
+        if self._closing is not None:
+            await asyncio.wait([self._closing])
+
+    async def _close(self) -> None:
+        with suppress(OSError, RuntimeError):  # already closed
+            await self._send({"type": "websocket.close", "code": OVER, "reason": "signed out"})
+
+
+def _is_remote(address: str) -> bool:
+    """Whether an address is another machine's. Anything but an IP address is a local socket."""
+    try:
+        ip = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
+    return not (mapped or ip).is_loopback
+
+
+def _kind_of(credentials: Credentials) -> str | None:
+    """Return the kind of a program's credentials, a key of ``_NOT_KNOWN``; None without any."""
+    if credentials.bearer is not None:
+        return "key"
+    if credentials.ticket is not None:
+        return "ticket"
+    return "other" if credentials.headers.get("authorization") else None
+
+
+def _is_form(scope: Scope) -> bool:
+    """Whether the request submits a form. Pages of other sites may not, even of allowed origins."""
+    return (
+        scope["type"] == "http"
+        and scope["method"] not in _SAFE_METHODS
+        and not scope["path"].startswith("/api/")
+        and "/_nicegui_ws/" not in scope["path"]
+    )
+
+
+async def answer(
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+    status: int,
+    sentence: str,
+    code: str,
+    more: list[tuple[bytes, bytes]] | None = None,
+) -> None:
+    """Refuse a request or a handshake with a JSON error."""
+    body = json.dumps({"message": sentence, "code": code}).encode()
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        *(more or ()),
+    ]
+    if status == 401:
+        headers.append((b"www-authenticate", b'Bearer realm="wireside"'))
+    kind = "http.response"
+    if scope["type"] == "websocket":
+        await receive()  # websocket.connect
+        kind = "websocket.http.response"
+        if kind not in scope.get("extensions", {}):
+            return await send({"type": "websocket.close", "code": OVER})
+    await send({"type": f"{kind}.start", "status": status, "headers": headers})
+    await send({"type": f"{kind}.body", "body": body})
+
+
+async def _redirect(send: Send, where: str) -> None:
+    headers = [
+        (b"location", where.encode("ascii", "replace")),
+        (b"content-length", b"0"),
+        (b"cache-control", b"no-store"),
+    ]
+    await send({"type": "http.response.start", "status": 303, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})

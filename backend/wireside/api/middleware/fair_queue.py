@@ -1,0 +1,137 @@
+"""Rate limits and fair scheduling of HTTP requests per address. Time is passed in."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict, deque
+
+from wireside.limits.windows import network_of
+
+PAGE_COST = 100
+"""Cost of a page. It is rendered per visitor: 10 ms and 200 KB, where a file costs 0.2 ms."""
+
+SOCKET_COST = 5
+"""Cost of a WebSocket handshake: 1 ms, including the connection's objects."""
+
+
+class Allowances:
+    """Token bucket of each network: ``per_minute`` requests, refilled within a minute.
+
+    It takes two numbers per address, where a sliding window would store each request of the minute.
+    """
+
+    def __init__(self, per_minute: int) -> None:
+        self._most = float(per_minute)
+        self._per_second = per_minute / 60
+        self._left: dict[str, tuple[float, float]] = {}  # tokens left, and at what time
+        self._forget_at = 1024
+
+    def take(self, address: str, cost: int, now: float) -> float:
+        """Take ``cost`` tokens and return 0.0, or return the seconds until they are available."""
+        if len(self._left) >= self._forget_at:
+            self._forget(now)
+        network = network_of(address)
+        left = self._at(network, now)
+        if left < cost:
+            return (cost - left) / self._per_second
+        self._left[network] = (left - cost, now)
+        return 0.0
+
+    def _at(self, network: str, now: float) -> float:
+        left, since = self._left.get(network, (self._most, now))
+        return min(self._most, left + (now - since) * self._per_second)
+
+    def _forget(self, now: float) -> None:
+        full = [network for network in self._left if self._at(network, now) >= self._most]
+        for network in full:
+            del self._left[network]
+        self._forget_at = max(1024, 2 * len(self._left))
+
+
+class Turns:
+    """Semaphore of ``at_once`` slots whose queue is served round-robin by address.
+
+    However many pages one address requests, another address waits behind only one of them.
+    """
+
+    def __init__(self, at_once: int) -> None:
+        self._free = at_once
+        self._line = _Line()
+
+    async def enter(self, address: str) -> None:
+        """Acquire a slot; :meth:`leave` releases it."""
+        if self._free:
+            self._free -= 1
+            return
+        turn = self._line.join(address)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self.leave()  # the slot had just been assigned
+            raise
+
+    def leave(self) -> None:
+        """Release a slot to the next address in the queue."""
+        if not self._line.call():
+            self._free += 1
+
+
+class Starts:
+    """Starts ``per_turn`` requests in each turn of the event loop, round-robin by address.
+
+    The rest of each turn is left to work in progress, and a flood from one address delays a request
+    of another by only one of its own.
+    """
+
+    def __init__(self, per_turn: int) -> None:
+        self._per_turn = per_turn
+        self._left = per_turn
+        self._line = _Line()
+        self._is_next_due = False
+
+    def enter(self, address: str) -> asyncio.Future[None] | None:
+        """Return a future to await before starting; None if the request can start at once."""
+        if not self._is_next_due:
+            self._is_next_due = True
+            asyncio.get_running_loop().call_soon(self._next)
+        if self._left and not self._line:
+            self._left -= 1
+            return None
+        return self._line.join(address)
+
+    def _next(self) -> None:
+        self._left = self._per_turn
+        while self._left and self._line.call():
+            self._left -= 1
+        self._is_next_due = self._left < self._per_turn
+        if self._is_next_due:
+            asyncio.get_running_loop().call_soon(self._next)
+
+
+class _Line:
+    """Queue of futures, served round-robin by address."""
+
+    def __init__(self) -> None:
+        self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
+
+    def __bool__(self) -> bool:
+        return bool(self._waiting)
+
+    def join(self, address: str) -> asyncio.Future[None]:
+        """Return a future that is resolved when its turn has come."""
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(address, deque()).append(turn)
+        return turn
+
+    def call(self) -> bool:
+        """Resolve the next pending future; return whether there was one."""
+        while self._waiting:
+            address, turns = self._waiting.popitem(last=False)
+            turn = turns.popleft()
+            if turns:
+                self._waiting[address] = turns
+            if not turn.done():
+                turn.set_result(None)
+                return True
+        return False

@@ -1,0 +1,440 @@
+"""REST routes for accounts: the caller, tickets, API keys, sessions, users and shares."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi.responses import HTMLResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from wireside.api.dependencies import TheirChat, WhoAsks
+from wireside.api.errors import PROBLEMS
+from wireside.auth.auth import Auth
+from wireside.auth.keys import MAX_DAYS, MAX_MESSAGES, MAX_NAME_CHARS, MAX_STREAMS, MAX_TOKENS
+from wireside.auth.tickets import GOOD_S
+from wireside.errors import NotFound
+from wireside.identity import Caller, Role, Scope
+from wireside.protocol.handshake import Origin
+from wireside.records import ApiKey, SignIn, User
+from wireside.transfer.export_math import policy
+from wireside.transfer.sharing import Sharing
+
+Id = Annotated[str, Path(max_length=64)]
+
+
+class Me(BaseModel):
+    """The caller and what is left of its limits. Limits are null where there is none."""
+
+    id: str
+    name: str
+    role: Role
+    scopes: list[Scope]
+    messages_left: int | None
+    messages_limit: int | None
+    messages_reset_s: float | None
+    tokens_left: int | None
+    tokens_limit: int | None
+    tokens_reset_s: float | None
+    streams_left: int | None
+    streams_limit: int | None
+
+
+class NewTicket(BaseModel):
+    """Options of a new ticket. With `origin`, only pages of that origin can use it."""
+
+    model_config = ConfigDict(strict=True)
+
+    origin: str | None = Field(None, max_length=300)
+
+
+class Ticket(BaseModel):
+    """A single-use ticket.
+
+    Offer `ticket.` followed by it as a WebSocket subprotocol, next to `ai-chat`.
+    """
+
+    ticket: str
+    expires_in: float = Field(description="Seconds.")
+
+
+def _one_to(largest: int) -> dict[str, Any]:
+    return {"minimum": 1, "maximum": largest}
+
+
+class NewKey(BaseModel):
+    """Options of a new API key."""
+
+    model_config = ConfigDict(strict=True)
+
+    # ``Keys`` enforces these limits. Here they are only documented, so that the error sentences are
+    # those of ``Keys``.
+    name: str = Field(
+        json_schema_extra={"minLength": 1, "maxLength": MAX_NAME_CHARS, "pattern": r"\S"}
+    )
+    scopes: list[Scope] = Field(json_schema_extra={"minItems": 1})
+    days: float | None = Field(None, json_schema_extra={"exclusiveMinimum": 0, "maximum": MAX_DAYS})
+    messages_per_minute: int | None = Field(None, json_schema_extra=_one_to(MAX_MESSAGES))
+    tokens_per_day: int | None = Field(None, json_schema_extra=_one_to(MAX_TOKENS))
+    streams: int | None = Field(
+        None, description="Answers at once.", json_schema_extra=_one_to(MAX_STREAMS)
+    )
+
+
+class Key(BaseModel):
+    """An API key. Times are UTC.
+
+    `key` is present only in the response that creates it.
+    """
+
+    id: str
+    name: str
+    scopes: list[Scope]
+    created_at: datetime
+    expires_at: datetime | None
+    used_at: datetime | None
+    messages_per_minute: int | None
+    tokens_per_day: int | None
+    streams: int | None
+    key: str | None = None
+
+
+class SessionView(BaseModel):
+    """A browser session of the caller."""
+
+    id: str
+    agent: str
+    address: str
+    created_at: datetime
+    seen_at: datetime
+    here: bool
+
+
+class Person(BaseModel):
+    """A user account."""
+
+    id: str
+    name: str
+    role: Role
+    disabled: bool
+    has_password: bool
+    created_at: datetime
+    seen_at: datetime | None
+
+
+class NewPerson(BaseModel):
+    """Options of an invitation. Without a name, the invited user chooses one."""
+
+    model_config = ConfigDict(strict=True)
+
+    role: Role = "user"
+    name: str = ""
+
+
+class PersonChanges(BaseModel):
+    """Changes to an account. Fields that are absent stay as they are."""
+
+    model_config = ConfigDict(strict=True)
+
+    role: Role | None = None
+    disabled: bool | None = None
+
+
+class Entry(BaseModel):
+    """An entry of the audit log: which user did what, to what, from which address."""
+
+    number: int
+    at: datetime
+    action: str
+    user: str
+    name: str
+    subject: str
+    address: str
+
+
+class Link(BaseModel):
+    """A single-use link. It is shown only once."""
+
+    link: str
+
+
+class ShareView(BaseModel):
+    """A shared snapshot of a conversation.
+
+    `link` is present only in the response that creates it.
+    """
+
+    id: str
+    conversation: str
+    title: str
+    created_at: datetime
+    link: str | None = None
+
+
+class AccountRoutes:
+    """Routes under ``/api`` for accounts, and the page of a shared snapshot.
+
+    ``base_url`` is the start of the links in responses; "" takes the base URL of the request.
+    """
+
+    def __init__(self, auth: Auth, sharing: Sharing, base_url: str) -> None:
+        self._auth = auth
+        self._sharing = sharing
+        self._base_url = base_url.rstrip("/")
+
+    def router(self) -> APIRouter:
+        """Return the router of the routes under ``/api``."""
+        router = APIRouter(prefix="/api", tags=["accounts"], responses={**PROBLEMS})
+        router.get("/me")(self.me)
+        router.post("/tickets", status_code=201)(self.make_ticket)
+        router.get("/keys")(self.keys)
+        router.post("/keys", status_code=201)(self.make_key)
+        router.delete("/keys/{key_id}", status_code=204)(self.revoke_key)
+        router.get("/sessions")(self.sessions)
+        router.delete("/sessions/{session_id}", status_code=204)(self.end_session)
+        router.get("/users")(self.users)
+        router.post("/users", status_code=201)(self.invite)
+        router.patch("/users/{user_id}", status_code=204)(self.change)
+        router.delete("/users/{user_id}", status_code=204)(self.remove)
+        router.post("/users/{user_id}/reset", status_code=201)(self.reset)
+        router.get("/audit")(self.audit)
+        router.get("/shares")(self.shares)
+        router.post("/conversations/{conversation_id}/shares", status_code=201)(self.share)
+        router.delete("/shares/{share_id}", status_code=204)(self.revoke_share)
+        return router
+
+    def pages(self) -> APIRouter:
+        """Return the router of the page of a shared snapshot."""
+        router = APIRouter(include_in_schema=False)
+        router.get("/s/{secret}", response_class=HTMLResponse)(self.snapshot)
+        return router
+
+    # ---- the caller ----------------------------------------------------------------------------
+
+    async def me(self, who: WhoAsks, chat: TheirChat) -> Me:
+        """Return the caller and what is left of its limits."""
+        left = await chat.allowance()
+        scopes: list[Scope] = [scope for scope in ("chat", "read", "admin") if who.may(scope)]
+        return Me(
+            id=who.user_id,
+            name=who.name,
+            role=who.role,
+            scopes=scopes,
+            messages_left=left.messages_left,
+            messages_limit=left.messages_limit,
+            messages_reset_s=left.messages_reset_s,
+            tokens_left=left.tokens_left,
+            tokens_limit=left.tokens_limit,
+            tokens_reset_s=left.tokens_reset_s,
+            streams_left=left.streams_left,
+            streams_limit=left.streams_limit,
+        )
+
+    async def make_ticket(
+        self, who: WhoAsks, request: Request, new: NewTicket | None = None
+    ) -> Ticket:
+        """Create a ticket: valid once, for 30 seconds, to open `/ws/ai-chat` from a browser."""
+        wanted = new.origin if new and new.origin else request.headers.get("origin")
+        if wanted is not None and Origin.parse(wanted) is None:
+            raise NotFound("origin: this is none; write it as https://example.com.")
+        return Ticket(ticket=self._auth.tickets.issue(who, wanted), expires_in=GOOD_S)
+
+    async def keys(self, who: WhoAsks) -> list[Key]:
+        """List the caller's own API keys."""
+        self._has_accounts()
+        return [_key(key) for key in await self._auth.keys.of(who)]
+
+    async def make_key(self, who: WhoAsks, new: NewKey) -> Key:
+        """Create an API key; `key` is shown only in this response."""
+        self._has_accounts()
+        key, text = await self._auth.keys.create(
+            who,
+            new.name,
+            new.scopes,
+            days=new.days,
+            messages_per_minute=new.messages_per_minute,
+            tokens_per_day=new.tokens_per_day,
+            streams=new.streams,
+        )
+        return _key(key, text)
+
+    async def revoke_key(self, who: WhoAsks, key_id: Id) -> Response:
+        """Revoke an API key and close the connections opened with it at once."""
+        self._has_accounts()
+        await self._auth.keys.revoke(who, key_id)
+        return Response(status_code=204)
+
+    async def sessions(self, who: WhoAsks) -> list[SessionView]:
+        """List the caller's browser sessions."""
+        self._has_accounts()
+        return [_session(one, who) for one in await self._auth.sign_ins.of(who)]
+
+    async def end_session(self, who: WhoAsks, session_id: Id) -> Response:
+        """End a browser session and close its connections at once."""
+        self._has_accounts()
+        await self._auth.sign_ins.end(who, session_id)
+        return Response(status_code=204)
+
+    # ---- users ---------------------------------------------------------------------------------
+
+    async def users(self, who: WhoAsks) -> list[Person]:
+        """List all accounts (administrators only)."""
+        self._has_accounts()
+        return [_person(user) for user in await self._auth.accounts.users(who)]
+
+    async def invite(self, who: WhoAsks, new: NewPerson, request: Request) -> Link:
+        """Create an invitation link (administrators only)."""
+        self._has_accounts()
+        secret = await self._auth.accounts.invite(who, new.role, new.name)
+        return Link(link=self._link(request, f"/join?link={secret}"))
+
+    async def change(self, who: WhoAsks, user_id: Id, changes: PersonChanges) -> Response:
+        """Change an account's role, or disable or enable it (administrators only)."""
+        self._has_accounts()
+        accounts = self._auth.accounts
+        if changes.role is not None:
+            await accounts.set_role(who, user_id, changes.role)
+        if changes.disabled is not None:
+            await (accounts.disable if changes.disabled else accounts.enable)(who, user_id)
+        if changes.role is None and changes.disabled is None:
+            who.require("admin")
+        return Response(status_code=204)
+
+    async def remove(self, who: WhoAsks, user_id: Id) -> Response:
+        """Delete an account with all its data (administrators only)."""
+        self._has_accounts()
+        await self._auth.accounts.remove(who, user_id)
+        return Response(status_code=204)
+
+    async def reset(self, who: WhoAsks, user_id: Id, request: Request) -> Link:
+        """Create a password-reset link for an account (administrators only)."""
+        self._has_accounts()
+        secret = await self._auth.accounts.reset(who, user_id)
+        return Link(link=self._link(request, f"/join?link={secret}"))
+
+    async def audit(
+        self,
+        who: WhoAsks,
+        q: Annotated[str, Query(max_length=200)] = "",
+        before: Annotated[int | None, Query(ge=0, lt=2**63)] = None,
+        limit: Annotated[int, Query(ge=1, le=500)] = 100,
+    ) -> list[Entry]:
+        """Read the audit log, newest first (administrators only). `before` takes a `number`."""
+        self._has_accounts()
+        entries = await self._auth.audit.read(who, q, before=before, limit=limit)
+        return [
+            Entry(
+                number=one.number,
+                at=_time(one.at),
+                action=one.action,
+                user=one.user_id,
+                name=one.name,
+                subject=one.subject,
+                address=one.address,
+            )
+            for one in entries
+        ]
+
+    # ---- shares --------------------------------------------------------------------------------
+
+    async def shares(self, who: WhoAsks) -> list[ShareView]:
+        """List the caller's shared snapshots."""
+        return [
+            ShareView(
+                id=one.id,
+                conversation=one.conversation_id,
+                title=one.title,
+                created_at=_time(one.created_at),
+            )
+            for one in await self._sharing.of(who)
+        ]
+
+    async def share(self, chat: TheirChat, conversation_id: Id, request: Request) -> ShareView:
+        """Share a snapshot of the shown branch; `link` is shown only once."""
+        conversation = await chat.library.open(conversation_id)
+        if conversation is None:
+            raise NotFound("There is no such conversation.")
+        share, secret = await self._sharing.share(chat.library, conversation)
+        return ShareView(
+            id=share.id,
+            conversation=conversation.id,
+            title=share.title,
+            created_at=_time(share.created_at),
+            link=self._link(request, f"/s/{secret}"),
+        )
+
+    async def revoke_share(self, who: WhoAsks, share_id: Id) -> Response:
+        """Revoke a share: its link stops working."""
+        await self._sharing.revoke(who, share_id)
+        return Response(status_code=204)
+
+    async def snapshot(self, secret: Annotated[str, Path(max_length=100)]) -> HTMLResponse:
+        """Serve the page of a shared snapshot."""
+        page = await self._sharing.page(secret)
+        headers = {
+            "Cache-Control": "no-store",
+            "X-Robots-Tag": "noindex",
+            "X-Frame-Options": "DENY",
+            # the sandbox gives it an opaque origin: its scripts, for formulas, can't reach this one
+            "Content-Security-Policy": f"{policy()}; base-uri 'none'; form-action 'none';"
+            " frame-ancestors 'none'; sandbox allow-scripts allow-popups"
+            " allow-popups-to-escape-sandbox",
+        }
+        return HTMLResponse(page, headers=headers)
+
+    # ---- helpers -------------------------------------------------------------------------------
+
+    def _has_accounts(self) -> None:
+        if not self._auth.has_accounts:
+            raise NotFound("This server has no accounts (WIRESIDE_AUTH).")
+
+    def _link(self, request: Request, path: str) -> str:
+        base = self._base_url or str(request.base_url).rstrip("/")
+        return base + path
+
+
+def _key(key: ApiKey, text: str | None = None) -> Key:
+    return Key(
+        id=key.id,
+        name=key.name,
+        scopes=sorted(key.scopes),
+        created_at=_time(key.created_at),
+        expires_at=_maybe(key.expires_at),
+        used_at=_maybe(key.used_at),
+        messages_per_minute=key.messages_per_minute,
+        tokens_per_day=key.tokens_per_day,
+        streams=key.streams,
+        key=text,
+    )
+
+
+def _session(sign_in: SignIn, who: Caller) -> SessionView:
+    return SessionView(
+        id=sign_in.id,
+        agent=sign_in.agent,
+        address=sign_in.address,
+        created_at=_time(sign_in.created_at),
+        seen_at=_time(sign_in.seen_at),
+        here=who.credential == f"session {sign_in.id}",
+    )
+
+
+def _person(user: User) -> Person:
+    return Person(
+        id=user.id,
+        name=user.name,
+        role=user.role,
+        disabled=user.disabled_at is not None,
+        has_password=user.password is not None,
+        created_at=_time(user.created_at),
+        seen_at=_maybe(user.seen_at),
+    )
+
+
+def _time(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _maybe(seconds: float | None) -> datetime | None:
+    return None if seconds is None else _time(seconds)

@@ -1,0 +1,550 @@
+"""REST routes for conversations: list, search, read, change, export, import."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from functools import partial
+from tempfile import SpooledTemporaryFile
+from typing import IO, Annotated, Literal, TypeVar, cast
+from urllib.parse import quote
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, Path, Query, Request
+from fastapi.responses import Response, StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from starlette.requests import ClientDisconnect
+from starlette.types import Message, Receive
+
+from wireside.api.dependencies import TheirLibrary
+from wireside.api.errors import PROBLEMS
+from wireside.chat.conversation import Conversation, Turn
+from wireside.chat.library import MAX_TITLE_CHARS, Library
+from wireside.errors import BadMessage, NotFound, TooLarge, TooMany
+from wireside.generation.log import Piece, ReasoningPiece, TextPiece, ToolPiece
+from wireside.generation.runner import Stream, new_name
+from wireside.identity import Caller
+from wireside.offload import aside
+from wireside.ports import Clock
+from wireside.records import MAX_TAG_CHARS, MAX_TAGS, ConversationInfo, Hit
+from wireside.transfer.export import Exporter, HtmlExport, JsonExport, MarkdownExport
+from wireside.transfer.imports import MAX_BYTES, conversations, passed_over
+
+T = TypeVar("T")
+
+Format = Literal["markdown", "json", "html"]
+
+IN_MEMORY_BYTES = 16 * 1024
+"""Bytes of an upload kept in memory; the rest goes to a temporary file until it is complete."""
+
+MAX_PAGE = 200
+"""Largest number of conversations, turns or hits in one response."""
+
+Limit = Annotated[int, Query(ge=1, le=MAX_PAGE)]
+Id = Annotated[str, Path(max_length=64)]
+
+# The library enforces these limits. Here they are only documented, so that the error sentences are
+# those of the library.
+Title = Annotated[
+    str, Field(json_schema_extra={"minLength": 1, "maxLength": MAX_TITLE_CHARS, "pattern": r"\S"})
+]
+_TAG: dict[str, JsonValue] = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": MAX_TAG_CHARS,
+    "pattern": r"\S",
+}
+Tags = Annotated[list[str], Field(json_schema_extra={"maxItems": MAX_TAGS, "items": _TAG})]
+Cursor = Annotated[
+    str,
+    Query(
+        max_length=200, json_schema_extra={"pattern": r"^[pu] -?[0-9]{1,12}(\.[0-9]{1,9})? \S+$"}
+    ),
+]
+
+
+class ConversationSummary(BaseModel):
+    """A conversation in a list. Times are UTC."""
+
+    id: str
+    title: str
+    created_at: datetime
+    updated_at: datetime
+    pinned: bool
+    archived: bool
+    answering: bool = Field(description="Whether an answer is being made in it now.")
+    tags: list[str]
+
+
+class ConversationList(BaseModel):
+    """A page of conversations: pinned ones first, then newest first."""
+
+    conversations: list[ConversationSummary]
+    cursor: str | None = Field(description="Asks for the next page; null at the end.")
+
+
+class AnswerPart(BaseModel):
+    """A part of an answer.
+
+    `state`, `name`, `call`, `arguments` and `result` are set for tool calls.
+    """
+
+    type: Literal["text", "reasoning", "tool"]
+    text: str | None = None
+    name: str | None = None
+    call: str | None = None
+    state: str | None = None
+    arguments: str | None = None
+    result: str | None = None
+
+
+class AnswerStream(BaseModel):
+    """A stream of an answer. It can be followed on `/ws/ai-chat`: `resume` with its name."""
+
+    stream: str
+    model: str
+    state: Literal["live", "finished", "interrupted"]
+    head: int = Field(description="The position after its text: an offset to resume from.")
+    reason: str | None
+    error: str | None
+    code: str | None
+    input_tokens: int | None
+    output_tokens: int | None
+    parts: list[AnswerPart]
+
+
+class TurnView(BaseModel):
+    """A question with its answer.
+
+    It is number `sibling` of the `siblings` turns that follow the same turn.
+    """
+
+    id: str
+    index: int
+    question: str
+    created_at: datetime
+    waiting: bool
+    sibling: int
+    siblings: int
+    feedback: Literal["up", "down"] | None
+    answer: list[AnswerStream]
+
+
+class ConversationView(ConversationSummary):
+    """A conversation with one page of its shown turns, oldest first."""
+
+    total: int = Field(description="How many turns are shown.")
+    turns: list[TurnView]
+
+
+class SearchHit(BaseModel):
+    """A search hit. In `snippet`, every second piece, starting with the second, is a match."""
+
+    conversation: str
+    title: str
+    turn: str | None
+    kind: Literal["title", "question", "answer"]
+    snippet: list[str]
+    created_at: datetime
+
+
+class SearchResult(BaseModel):
+    """A page of search hits, newest first."""
+
+    hits: list[SearchHit]
+    cursor: int | None = Field(description="Asks for what follows; null at the end.")
+
+
+class NewConversation(BaseModel):
+    """Fields of a new conversation."""
+
+    model_config = ConfigDict(strict=True)
+
+    title: Title
+
+
+class Changes(BaseModel):
+    """Changes to a conversation. Fields that are absent stay as they are."""
+
+    model_config = ConfigDict(strict=True)
+
+    title: Title | None = None
+    pinned: bool | None = None
+    archived: bool | None = None
+    tags: Tags | None = None
+
+
+class Imports(BaseModel):
+    """Counts of an import.
+
+    Conversations are new (`imported`), continued by the file (`updated`) or already present
+    (`unchanged`). `passed_over` counts unreadable conversations, empty turns, and parts that can't
+    be shown as text.
+    """
+
+    imported: int
+    updated: int
+    unchanged: int
+    passed_over: int
+    conversations: list[str]
+
+
+_ANY_FILE = {
+    "required": True,
+    "content": {
+        "application/json": {"schema": {}},
+        "application/zip": {"schema": {"type": "string", "format": "binary"}},
+    },
+}
+
+
+class ConversationRoutes:
+    """Routes under ``/api/conversations``. ``render`` turns Markdown into safe HTML."""
+
+    def __init__(self, render: Callable[[str], str], wall_clock: Clock) -> None:
+        self._render = render
+        self._now = wall_clock
+        # parsing a file takes several times its size in memory
+        self._importing = asyncio.Semaphore(1)
+        self._importers: set[str] = set()
+
+    def router(self) -> APIRouter:
+        """Return the router. Fixed paths come before those with a parameter."""
+        router = APIRouter(
+            prefix="/api/conversations", tags=["conversations"], responses={**PROBLEMS}
+        )
+        router.get("")(self.page)
+        router.post("", status_code=201)(self.create)
+        router.get("/search")(self.search)
+        router.get("/export", response_class=StreamingResponse)(self.export_many)
+        router.post("/import", openapi_extra={"requestBody": _ANY_FILE})(self.import_file)
+        router.get("/{conversation_id}")(self.show)
+        router.patch("/{conversation_id}")(self.change)
+        router.delete("/{conversation_id}", status_code=204)(self.delete)
+        router.post("/{conversation_id}/restore")(self.restore)
+        router.get("/{conversation_id}/export", response_class=StreamingResponse)(self.export)
+        return router
+
+    async def page(
+        self,
+        library: TheirLibrary,
+        archived: bool = False,
+        tag: Annotated[str | None, Query(max_length=40)] = None,
+        cursor: Cursor | None = None,
+        limit: Limit = 50,
+    ) -> ConversationList:
+        """List conversations page by page: pinned ones first, then newest first."""
+        listing = await library.page(archived=archived, tag=tag, cursor=cursor, limit=limit)
+        return ConversationList(
+            conversations=[_summary(library, info) for info in listing.conversations],
+            cursor=listing.cursor,
+        )
+
+    async def create(self, library: TheirLibrary, new: NewConversation) -> ConversationSummary:
+        """Create an empty conversation; continue it on `/ws/ai-chat` or on the page."""
+        return _summary(library, await library.create(new.title))
+
+    async def search(
+        self,
+        library: TheirLibrary,
+        q: Annotated[str, Query(max_length=200)],
+        cursor: Annotated[int | None, Query(ge=0, lt=2**63)] = None,
+        limit: Limit = 30,
+    ) -> SearchResult:
+        """Search titles, questions and answers for texts that match all words of the query.
+
+        A word matches at the start of a word.
+        """
+        hits = await library.search(q, cursor=cursor, limit=limit)
+        return SearchResult(
+            hits=[_hit(hit) for hit in hits],
+            cursor=hits[-1].cursor if len(hits) == limit else None,
+        )
+
+    async def show(
+        self,
+        library: TheirLibrary,
+        conversation_id: Id,
+        before: Annotated[int | None, Query(ge=0)] = None,
+        limit: Limit = 50,
+    ) -> ConversationView:
+        """Read a page of the shown turns: the last ones, or those with an index below `before`."""
+        conversation = await self._found(library, conversation_id)
+        end = conversation.total if before is None else min(before, conversation.total)
+        turns = await library.turns(conversation, max(0, end - limit), end - 1)
+        return ConversationView(
+            **_summary(library, conversation.info).model_dump(),
+            total=conversation.total,
+            turns=[_turn(conversation, turn) for turn in turns],
+        )
+
+    async def change(
+        self, library: TheirLibrary, conversation_id: Id, changes: Changes
+    ) -> ConversationSummary:
+        """Rename, pin, archive or tag a conversation."""
+        info = (await self._found(library, conversation_id)).info
+        if changes.title is not None:
+            info = await library.rename(conversation_id, changes.title)
+        if changes.pinned is not None:
+            info = await library.pin(conversation_id, changes.pinned)
+        if changes.archived is not None:
+            info = await library.archive(conversation_id, changes.archived)
+        if changes.tags is not None:
+            info = await library.tag(conversation_id, changes.tags)
+        return _summary(library, info)
+
+    async def delete(self, library: TheirLibrary, conversation_id: Id) -> Response:
+        """Delete a conversation and stop its answers; `restore` undoes this for 30 seconds."""
+        await self._found(library, conversation_id)
+        await library.delete([conversation_id])
+        return Response(status_code=204)
+
+    async def restore(self, library: TheirLibrary, conversation_id: Id) -> ConversationSummary:
+        """Undo a deletion, within 30 seconds. The request is idempotent."""
+        infos = await library.restore([conversation_id])
+        info = infos[0] if infos else (await self._found(library, conversation_id)).info
+        return _summary(library, info)
+
+    async def export(
+        self,
+        library: TheirLibrary,
+        conversation_id: Id,
+        format: Format = "markdown",  # noqa: A002  # the query's name
+        tz: Annotated[str, Query(max_length=64)] = "UTC",
+    ) -> StreamingResponse:
+        """Export a conversation: the shown branch as Markdown or HTML, all branches as JSON.
+
+        Markdown and HTML show times in the time zone ``tz``, such as ``Europe/Berlin`` or
+        ``+05:30``; JSON has UTC.
+        """
+        library.caller.require("read")
+        conversation = await self._found(library, conversation_id)
+        zone = _zone(tz)
+        library.witness.saw(library.caller, "conversation_exported", f"{conversation.id} {format}")
+        if format == "json":
+            return _download(self._json(library, [conversation]), JsonExport(), conversation.title)
+        exporter = (
+            MarkdownExport(zone=zone)
+            if format == "markdown"
+            else HtmlExport(self._render, zone=zone)
+        )
+        return _download(self._file(library, conversation, exporter), exporter, conversation.title)
+
+    async def export_many(
+        self,
+        library: TheirLibrary,
+        ids: Annotated[str, Query(max_length=15_000, pattern="^[A-Za-z0-9_,-]*$")],
+    ) -> StreamingResponse:
+        """Export several conversations, with all branches, as one importable JSON file."""
+        library.caller.require("read")
+        found = [await self._found(library, name) for name in dict.fromkeys(ids.split(",")) if name]
+        for one in found:
+            library.witness.saw(library.caller, "conversation_exported", f"{one.id} json")
+        return _download(self._json(library, found), JsonExport(), "conversations")
+
+    async def import_file(self, library: TheirLibrary, request: Request) -> Imports:
+        """Import an export of Wireside, ChatGPT, Claude, Open WebUI, LibreChat or DeepSeek.
+
+        The request body is the file, JSON or `.zip`.
+        """
+        library.caller.require("chat")
+        with self._one_each(library.caller), SpooledTemporaryFile(IN_MEMORY_BYTES) as file:
+            await _save(request.receive, file)
+            async with self._importing:
+                return await self._take_in(library, await asyncio.to_thread(_whole, file))
+
+    async def _take_in(self, library: Library, data: bytes) -> Imports:
+        """Store the conversations of a file one by one.
+
+        The file is parsed twice: the first pass validates all of it, so that nothing of an invalid
+        file is stored.
+        """
+        look_through = partial(conversations, data, new_id=new_name, now=self._now())
+        await asyncio.to_thread(deque, look_through(), 0)
+        names: list[str] = []
+        left_out = 0
+        counts = {"added": 0, "updated": 0, "unchanged": 0}
+        known = await library.known_imports()
+        async for imported in _in_a_thread(look_through()):
+            left_out += passed_over(imported)
+            if imported is not None:
+                outcome, name = await library.merge(imported, known)
+                counts[outcome] += 1
+                if outcome != "unchanged":
+                    names.append(name)
+        return Imports(
+            imported=counts["added"],
+            updated=counts["updated"],
+            unchanged=counts["unchanged"],
+            passed_over=left_out,
+            conversations=names,
+        )
+
+    @contextmanager
+    def _one_each(self, caller: Caller) -> Iterator[None]:
+        """Allow each user one import at a time. Raises ``TooMany``.
+
+        A file that is queued behind other users' imports is kept on disk.
+        """
+        if caller.user_id in self._importers:
+            raise TooMany("A file of yours is being imported already; wait for it.")
+        self._importers.add(caller.user_id)
+        try:
+            yield
+        finally:
+            self._importers.discard(caller.user_id)
+
+    async def _found(self, library: Library, conversation_id: str) -> Conversation:
+        conversation = await library.open(conversation_id)
+        if conversation is None:
+            raise NotFound("There is no such conversation.")
+        return conversation
+
+    async def _file(
+        self, library: Library, conversation: Conversation, exporter: Exporter
+    ) -> AsyncIterator[str]:
+        yield exporter.begin(conversation.info, tuple(conversation.branches.values()))
+        async for record in library.walk(conversation, "shown"):
+            yield await aside(exporter.turn, record)
+        yield exporter.end()
+
+    async def _json(
+        self, library: Library, conversations: Sequence[Conversation]
+    ) -> AsyncIterator[str]:
+        exporter = JsonExport()
+        yield exporter.opening()
+        for conversation in conversations:
+            yield exporter.begin(
+                conversation.info, tuple(conversation.branches.values()), conversation.shown
+            )
+            async for record in library.walk(conversation, "all"):
+                yield exporter.turn(record)
+            yield exporter.end()
+        yield exporter.closing()
+
+
+async def _in_a_thread(items: Iterator[T]) -> AsyncIterator[T]:
+    """Iterate over ``items`` in a worker thread, as each step takes a while."""
+    end = object()
+    while (item := await asyncio.to_thread(next, items, end)) is not end:
+        yield cast("T", item)
+        del item  # else it stays in memory while the next one is made
+
+
+async def _save(receive: Receive, file: IO[bytes]) -> None:
+    """Write a request body to a file as it arrives, so that a stalled upload holds no memory."""
+    while await _append(file, await receive()):  # no variable keeps a piece alive during the wait
+        pass
+
+
+async def _append(file: IO[bytes], message: Message) -> bool:
+    if message["type"] == "http.disconnect":
+        raise ClientDisconnect
+    await asyncio.to_thread(file.write, message.get("body", b""))
+    if file.tell() > MAX_BYTES:
+        raise TooLarge(f"The file has more than {MAX_BYTES // 2**20} MB.")
+    return bool(message.get("more_body", False))
+
+
+def _whole(file: IO[bytes]) -> bytes:
+    file.seek(0)
+    return file.read()
+
+
+def _summary(library: Library, info: ConversationInfo) -> ConversationSummary:
+    return ConversationSummary(
+        id=info.id,
+        title=info.title,
+        created_at=_time(info.created_at),
+        updated_at=_time(info.updated_at),
+        pinned=info.pinned_at is not None,
+        archived=info.archived_at is not None,
+        answering=info.id in library.answering,
+        tags=list(info.tags),
+    )
+
+
+def _zone(name: str) -> tzinfo:
+    """Return a time zone of the IANA database, or of an offset such as ``+05:30``."""
+    if offset := re.fullmatch(r"([+-])(0\d|1[0-4]):([0-5]\d)", name):
+        sign, hours, minutes = offset.groups()
+        distance = timedelta(hours=int(hours), minutes=int(minutes))
+        return timezone(distance if sign == "+" else -distance)
+    if name == "UTC":
+        return UTC
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        raise BadMessage("tz is not the name of a time zone, such as Europe/Berlin.") from error
+
+
+def _download(pieces: AsyncIterator[str], exporter: Exporter, title: str) -> StreamingResponse:
+    name = exporter.file_name(title)
+    return StreamingResponse(
+        pieces,
+        media_type=exporter.media_type,
+        headers={"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}"},
+    )
+
+
+def _turn(conversation: Conversation, turn: Turn) -> TurnView:
+    sibling, siblings = conversation.siblings(turn)
+    return TurnView(
+        id=turn.id,
+        index=turn.depth,
+        question=turn.question,
+        created_at=_time(turn.created_at),
+        waiting=turn.waiting,
+        sibling=sibling,
+        siblings=siblings,
+        feedback=turn.feedback.verdict if turn.feedback else None,
+        answer=[_stream(stream) for stream in turn.segments],
+    )
+
+
+def _stream(stream: Stream) -> AnswerStream:
+    end = stream.log.end
+    error = end.error if end else None
+    is_cut = end is not None and (end.reason == "interrupted" or end.error is not None)
+    return AnswerStream(
+        stream=stream.name,
+        model=stream.model,
+        state="live" if end is None else "interrupted" if is_cut else "finished",
+        head=stream.log.head,
+        reason=end.reason if end else None,
+        error=str(error) if error else None,
+        code=error.code if error else None,
+        input_tokens=end.usage.input_tokens if end else None,
+        output_tokens=end.usage.output_tokens if end else None,
+        parts=[_part(piece) for piece in stream.log.read(0, stream.log.head)],
+    )
+
+
+def _part(piece: Piece) -> AnswerPart:
+    match piece:
+        case TextPiece():
+            return AnswerPart(type="text", text=piece.text)
+        case ReasoningPiece():
+            return AnswerPart(type="reasoning", text=piece.text)
+        case ToolPiece():
+            return AnswerPart(type="tool", **asdict(piece.delta))
+
+
+def _hit(hit: Hit) -> SearchHit:
+    return SearchHit(
+        conversation=hit.conversation_id,
+        title=hit.title,
+        turn=hit.turn_id,
+        kind=hit.kind,
+        snippet=list(hit.snippet),
+        created_at=_time(hit.created_at),
+    )
+
+
+def _time(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

@@ -1,0 +1,171 @@
+"""REST routes: health, models and the protocol's description."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from fastapi import APIRouter, Response
+from fastapi.responses import PlainTextResponse
+from pydantic import BaseModel
+
+from wireside.api.errors import Problem
+from wireside.assets import documents_folder
+from wireside.chat.service import ChatService
+from wireside.errors import WiresideError
+
+STORE_S: Final = 2.0
+"""Seconds after which a store that does not respond counts as unavailable."""
+
+BEHIND_S: Final = 5.0
+"""Seconds without a commit after which the server is not ready, so that others get the work.
+
+Until then, answers continue from memory.
+"""
+
+DRAINING: Final = "The server is shutting down."
+NO_STORE: Final = "The store does not answer."
+BEHIND: Final = "Answers wait to be saved: the store does not take them."
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """State of the server, read without I/O.
+
+    ``behind_s``: seconds for which the store has accepted no writes. ``problem``: what the operator
+    must do about a known problem.
+    """
+
+    is_draining: bool
+    provider: Literal["openai", "embedded"]
+    streams: int
+    behind_s: float
+    memory_mb: float | None
+    problem: str | None = None
+
+
+class Live(BaseModel):
+    """Liveness of the process."""
+
+    status: Literal["ok"]
+
+
+class Ready(BaseModel):
+    """Readiness of the server. `reason` is a sentence if it is not ready."""
+
+    status: Literal["ready", "draining", "unavailable"]
+    provider: Literal["openai", "embedded"]
+    streams: int
+    memory_mb: float | None
+    reason: str | None = None
+
+
+class Model(BaseModel):
+    """An available model."""
+
+    id: str
+    name: str
+    owner: str | None = None
+    context_tokens: int | None = None
+    can_chat: bool = True
+
+
+class ModelList(BaseModel):
+    """The available models; the first one is the default."""
+
+    models: list[Model]
+
+
+def health_routes(
+    chat: ChatService, look: Callable[[], Health], reach_store: Callable[[], Awaitable[None]]
+) -> APIRouter:
+    """Return the routes under ``/api/health``. ``reach_store`` raises a ``WiresideError``."""
+    router = APIRouter(prefix="/api/health", tags=["health"])
+
+    @router.get("/live")
+    async def live() -> Live:
+        """Return 200 while the process runs; checks nothing else."""
+        return Live(status="ok")
+
+    @router.get("/ready", responses={503: {"model": Ready}})
+    async def is_ready(response: Response) -> Ready:
+        """Return 200 when the server accepts work, else 503 with a reason.
+
+        It is not ready while it is draining, its store can't be reached or accepts no writes, or no
+        model is available.
+        """
+        health = look()
+        reason = DRAINING if health.is_draining else await _problem(chat, health, reach_store)
+        if reason is not None:
+            response.status_code = 503
+        return Ready(
+            status="draining" if health.is_draining else "unavailable" if reason else "ready",
+            provider=health.provider,
+            streams=health.streams,
+            memory_mb=health.memory_mb,
+            reason=reason,
+        )
+
+    return router
+
+
+async def _problem(
+    chat: ChatService, health: Health, reach_store: Callable[[], Awaitable[None]]
+) -> str | None:
+    """Return why the server is not ready, as a sentence; None if it is."""
+    if health.problem is not None:
+        return health.problem
+    if health.behind_s >= BEHIND_S:
+        return BEHIND
+    try:
+        async with asyncio.timeout(STORE_S):
+            await reach_store()
+    except (TimeoutError, WiresideError):
+        return NO_STORE
+    try:
+        await chat.models()
+    except WiresideError as error:
+        return str(error)
+    return None
+
+
+def documents() -> APIRouter:
+    """Return the route of the protocol's description, at the address that a 426 response names."""
+    router = APIRouter()
+    text = (documents_folder() / "protocol.md").read_text(encoding="utf-8")
+
+    @router.get("/docs/protocol", include_in_schema=False)
+    async def protocol() -> PlainTextResponse:
+        return PlainTextResponse(text)
+
+    return router
+
+
+def routes(chat: ChatService) -> APIRouter:
+    """Return the routes under ``/api``."""
+    router = APIRouter(prefix="/api")
+
+    @router.get(
+        "/models",
+        tags=["models"],
+        responses={401: {"model": Problem}, 429: {"model": Problem}, 503: {"model": Problem}},
+    )
+    async def models() -> ModelList:
+        """List the available models; the first one is the default."""
+        found = await chat.models()
+        return ModelList(
+            models=[
+                Model(
+                    id=m.id,
+                    name=m.name,
+                    owner=m.owner,
+                    context_tokens=m.context_tokens,
+                    can_chat=m.can_chat,
+                )
+                for m in found
+            ]
+        )
+
+    return router

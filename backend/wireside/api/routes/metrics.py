@@ -1,0 +1,58 @@
+"""``/metrics`` for Prometheus, protected by a token or limited to direct loopback requests."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+
+from wireside.api.middleware.guards import peer
+from wireside.protocol.handshake import is_loopback
+
+Render = Callable[[str], Awaitable[tuple[bytes, str]]]
+"""Takes the request's ``Accept`` header; returns the body and its content type."""
+
+_FORWARDED: Final = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
+"""Headers that a proxy adds. With any of them, the peer's address is not the client's."""
+
+
+def metrics_routes(render: Render, token: str | None) -> APIRouter:
+    """Return the route.
+
+    With ``token``, a request must carry it as a bearer token. Without, only requests from loopback
+    that passed no proxy are answered.
+    """
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/metrics")
+    async def metrics(request: Request) -> Response:
+        if token is not None and not _brings(request, token):
+            return JSONResponse(
+                {
+                    "message": "The token of WIRESIDE_METRICS_TOKEN is needed.",
+                    "code": "unauthorized",
+                },
+                401,
+                {"WWW-Authenticate": "Bearer"},
+            )
+        if token is None and not _is_from_here(request):
+            return JSONResponse({"message": "There is no /metrics.", "code": "not_found"}, 404)
+        text, content_type = await render(request.headers.get("accept", ""))
+        return Response(text, media_type=content_type, headers={"Cache-Control": "no-store"})
+
+    return router
+
+
+def _brings(request: Request, token: str) -> bool:
+    scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    is_same = secrets.compare_digest(given.strip().encode("latin-1"), token.encode())
+    return is_same and scheme.lower() == "bearer"
+
+
+def _is_from_here(request: Request) -> bool:
+    address = peer(request.scope)
+    is_direct = not any(name in request.headers for name in _FORWARDED)
+    return is_direct and bool(address) and is_loopback(address)

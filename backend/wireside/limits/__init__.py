@@ -1,0 +1,1 @@
+"""Rate limits as pure values; time is passed in."""

@@ -1,0 +1,400 @@
+"""What a model's server says when it can't answer, told as one of our errors. No I/O.
+
+The server's own words decide which error it is and go to the log; they are never shown.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from itertools import pairwise
+from typing import Any, Literal, cast
+
+from wireside.errors import (
+    BadMessage,
+    ContentFilter,
+    ContextTooLong,
+    NotConfigured,
+    ProviderAuth,
+    ProviderRateLimited,
+    ProviderTimeout,
+    ProviderUnavailable,
+    UnknownModel,
+    WiresideError,
+)
+from wireside.openai_wire import wordings
+
+NO_QUOTA = (
+    "The account behind this server's key has used up its quota; tell whoever runs this server."
+)
+WRONG_ADDRESS = (
+    "The model service does not know this address. Whoever runs this server: set OPENAI_BASE_URL "
+    "to the address of an OpenAI-compatible API, usually up to /v1."
+)
+NO_REGION = (
+    "The model service does not serve the country or region of this server; tell whoever runs it."
+)
+SHIELD = (
+    "A firewall in front of the model service refused this server's request; tell whoever runs "
+    "this server."
+)
+LOADING = "The model is loading; try again in a moment."
+NO_MEMORY = (
+    "The model needs more memory than its server has free; choose a smaller model, or tell whoever "
+    "runs this server."
+)
+REFUSED = "The model service did not accept this request."
+FAILED = "The model service failed; try again."
+BROKE_OFF = "The model service broke this answer off. What it wrote is kept."
+
+OUR_FIELDS = ("temperature", "max_tokens", "max_completion_tokens", "stream_options", "messages")
+"""What we send beside ``model``; a refusal may name one."""
+
+MAX_CHARS = 4_000
+"""Of what a server says, patterns look through so much."""
+
+_SECRET = re.compile(r"(?i)\b(sk|key|bearer)([-_ ])[\w\-*.~+/=]{6,}")
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An error to raise, and whether the same request may be tried again by us at once.
+
+    ``is_loading``: the model will answer when it is loaded. ``cannot_chat``: it never will.
+    ``is_wrong_address``: the API is not where it was asked for.
+    """
+
+    error: WiresideError
+    may_pass: bool = False
+    is_loading: bool = False
+    cannot_chat: bool = False
+    is_wrong_address: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What a server said, as far as it can be understood; empty strings where it did not."""
+
+    text: str = ""
+    code: str = ""
+    kind: str = ""
+    field: str = ""
+    status: int | None = None
+    is_json: bool = False
+
+    def names(self, field: str) -> bool:
+        """Whether the problem is about ``field`` of our request."""
+        said = self.text[:MAX_CHARS]
+        return self.field == field or re.search(rf"\b{field}\b", said) is not None
+
+    @property
+    def words(self) -> str:
+        """What was said, to search in."""
+        parts = (self.code, self.kind, self.text)
+        return " ".join(part[:MAX_CHARS] for part in parts)
+
+
+def problem_in(body: object) -> Problem:
+    """Return the problem in an error body: ``{"error": {...}}``, its inside, or plain text.
+
+    Other forms: a list around it (Gemini), ``errors`` (Cloudflare), ``base_resp`` (MiniMax),
+    ``error_msg`` (Baidu), ``msg``, ``Message``, ``fault`` and an error as text inside of one.
+    """
+    if isinstance(body, list) and body and isinstance(body[0], dict):
+        body = body[0]
+    if not isinstance(body, dict):
+        return Problem(text=str(body or ""))
+    inside = _inside(body)
+    status = next(
+        (
+            value
+            for key in ("status", "status_code", "code", "http_code", "error_code")
+            for place in (inside, body)
+            if _is_status(value := place.get(key))
+        ),
+        None,
+    )
+    return Problem(
+        text=" ".join(
+            dict.fromkeys(
+                _text_of(inside[key])
+                for key in (*_TEXTS, "metadata", "details")
+                if inside.get(key) and not isinstance(inside[key], bool)
+            )
+        ),
+        code=_first(inside, "code", "status_code", "error_code", "errorCode", "reason"),
+        kind=" ".join(filter(None, (_kind_in(inside), _word(inside.get("status")), _base(inside)))),
+        field=_first(inside, "param"),
+        status=int(status) if status is not None else None,
+        is_json=True,
+    )
+
+
+_TEXTS = (
+    *("message", "detail", "status_msg", "msg", "error_msg", "error_message", "errorMessage"),
+    *("Message", "title", "error_description", "faultstring", "reason"),
+)
+
+_MINIMAX = {
+    "1000": "unknown error",
+    "1001": "timeout",
+    "1002": "rate_limit",
+    "1004": "authentication",
+    "1008": "insufficient balance",
+    "1026": "new_sensitive",
+    "1027": "new_sensitive",
+    "1039": "rate_limit",
+    "2049": "invalid api key",
+}
+"""What the numbers of ``base_resp`` mean, where the words beside them do not say it."""
+
+
+def _inside(body: dict[str, Any]) -> dict[str, Any]:
+    """Return the object in which an error is told."""
+    for key in ("error", "errors", "base_resp", "detail", "fault"):
+        inside = body.get(key)
+        if isinstance(inside, dict) and inside:
+            return inside
+        if isinstance(inside, list) and inside and isinstance(inside[0], dict):
+            return {**body, **inside[0], "message": inside}
+        if inside and not isinstance(inside, bool):
+            return {**body, "message": inside}
+    return body
+
+
+def _text_of(value: object) -> str:
+    try:
+        return str(value)
+    except (ValueError, RecursionError):  # too long a number, too deep a list
+        return ""
+
+
+def _base(inside: dict[str, Any]) -> str:
+    return _MINIMAX.get(str(inside.get("status_code")), "") if "status_msg" in inside else ""
+
+
+def _first(inside: dict[str, Any], *keys: str) -> str:
+    return next((_text_of(inside[key]) for key in keys if inside.get(key)), "")
+
+
+def _kind_in(inside: dict[str, Any]) -> str:
+    """Return the ``type``; not the address that it is in RFC 9457."""
+    kind = _first(inside, "type")
+    return "" if kind.startswith(("about:", "http:", "https:")) else kind
+
+
+def _word(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def is_error(document: object) -> bool:
+    """Whether a JSON document that is no answer tells an error."""
+    if isinstance(document, list):
+        return bool(document) and is_error(document[0])
+    if not isinstance(document, dict):
+        return False
+    if isinstance(base := document.get("base_resp"), dict):
+        return bool(base.get("status_code"))
+    words = ("error", "errors", "error_msg", "error_code", "message", "msg", "detail", "fault")
+    return any(document.get(word) for word in words)
+
+
+def _is_status(value: object) -> bool:
+    if isinstance(value, str):
+        return re.fullmatch(r"[45]\d\d", value, re.ASCII) is not None
+    return isinstance(value, int) and 400 <= value <= 599
+
+
+def failure_for(
+    status: int | None, problem: Problem, *, model: str, retry_after: float | None = None
+) -> Failure:
+    """Return our error for an HTTP status (None inside an answer) and what was said with it."""
+    status = status if status and status >= 300 else problem.status
+    retry_after = _wait_told(problem) if retry_after is None else retry_after
+    if status in (None, 400, 403, 429) and _says_busy(problem):
+        return _busy(retry_after)
+    for statuses, pattern, make_of_model in _BY_WORDS:
+        if status in statuses and pattern.search(problem.words):
+            return make_of_model(model)
+    if status is None:
+        return Failure(ProviderUnavailable(BROKE_OFF, retry_after=retry_after), may_pass=True)
+    if status == 403 and not problem.is_json and wordings.SHIELD.search(problem.words):
+        return Failure(ProviderAuth(SHIELD))
+    if status == 404 and problem.is_json and (problem.code or problem.kind):
+        return _no_model(model)  # an API that knows us says it in its own form; others don't
+    if make := _BY_STATUS.get(status):
+        return make(retry_after)
+    if status >= 500:
+        return _down(retry_after)
+    if status >= 400 and status not in (404, 405):
+        return Failure(BadMessage(_refusal(problem)))
+    return wrong_address()  # nothing there, or a redirect to nowhere
+
+
+def wrong_address() -> Failure:
+    """Return the failure of an address at which there is no such API."""
+    return Failure(NotConfigured(WRONG_ADDRESS), is_wrong_address=True)
+
+
+def _says_busy(problem: Problem) -> bool:
+    """Whether it is a limit of requests, whatever else its words name."""
+    if wordings.QUOTA.search(f"{problem.code} {problem.kind}"):
+        return False
+    return wordings.BUSY.search(problem.words) is not None and (
+        wordings.BY_MINUTE.search(problem.words) is not None
+        or wordings.QUOTA.search(problem.words) is None
+    )
+
+
+def _wait_told(problem: Problem) -> float | None:
+    """Return the seconds to wait that the words of a limit name."""
+    if (told := wordings.WAIT_TOLD.search(problem.text[:MAX_CHARS])) is None:
+        return None
+    unit = {"m": 0.001 if told[2].lower().startswith(("ms", "mil")) else 60.0}
+    return float(told[1]) * unit.get(told[2][0].lower(), 1.0)
+
+
+def _busy(retry_after: float | None) -> Failure:
+    if retry_after is None:
+        return Failure(ProviderRateLimited(), may_pass=True)
+    sentence = f"The model service is busy; try again in {math.ceil(retry_after)} s."
+    return Failure(ProviderRateLimited(sentence, retry_after=retry_after), may_pass=True)
+
+
+def _down(retry_after: float | None) -> Failure:
+    return Failure(ProviderUnavailable(FAILED, retry_after=retry_after), may_pass=True)
+
+
+def _late(retry_after: float | None) -> Failure:
+    sentence = "The model service did not answer in time; try again."
+    return Failure(ProviderTimeout(sentence, retry_after=retry_after), may_pass=True)
+
+
+def _no_model(model: str) -> Failure:
+    return Failure(UnknownModel(f'The model service does not offer "{model[:100]}".'))
+
+
+def _no_chat(model: str) -> Failure:
+    sentence = f'The model "{model[:100]}" can\'t chat; choose another one.'
+    return Failure(UnknownModel(sentence), cannot_chat=True)
+
+
+def _loading(_: str) -> Failure:
+    return Failure(ProviderUnavailable(LOADING), is_loading=True)
+
+
+_BY_STATUS: dict[int, Callable[[float | None], Failure]] = {
+    401: lambda _: Failure(ProviderAuth()),
+    402: lambda _: Failure(ProviderAuth(NO_QUOTA)),
+    403: lambda _: Failure(ProviderAuth()),
+    408: _late,
+    409: _down,
+    413: lambda _: Failure(ContextTooLong()),
+    425: _down,
+    429: _busy,
+    504: _late,
+}
+
+_ANY = range(400, 600)
+
+_BY_WORDS: tuple[tuple[frozenset[int | None], re.Pattern[str], Callable[[str], Failure]], ...] = (
+    # 500: some servers fail over it instead of refusing it
+    (frozenset({None, 400, 413, 422, 500}), wordings.TOO_LONG, lambda _: Failure(ContextTooLong())),
+    (frozenset({None, *_ANY}), wordings.MEMORY, lambda _: Failure(ProviderUnavailable(NO_MEMORY))),
+    (frozenset({None, 404, 409, 425, 500, 502, 503}), wordings.LOADING, _loading),
+    (frozenset({None, 400, 403, 404}), wordings.REGION, lambda _: Failure(ProviderAuth(NO_REGION))),
+    (frozenset({None, 400, 403, 422}), wordings.FILTERED, lambda _: Failure(ContentFilter())),
+    (frozenset({None, 403, 429}), wordings.QUOTA, lambda _: Failure(ProviderAuth(NO_QUOTA))),
+    (frozenset({400}), wordings.QUOTA_IN_400, lambda _: Failure(ProviderAuth(NO_QUOTA))),
+    (frozenset({None, 400, 404, 405, 422, 500, 501}), wordings.CANNOT_CHAT, _no_chat),
+    (frozenset({400, 422}), wordings.AUTH_IN_400, lambda _: Failure(ProviderAuth())),
+    (frozenset({None, 400, 404, 422}), wordings.NO_MODEL, _no_model),
+    (frozenset({None, 400, 404, 405, 501}), wordings.WRONG_PATH, lambda _: wrong_address()),
+    (frozenset({None}), wordings.BUSY, lambda _: _busy(None)),
+    (frozenset({None}), wordings.AUTH, lambda _: Failure(ProviderAuth())),
+)
+
+
+def _refusal(problem: Problem) -> str:
+    for field in OUR_FIELDS[:3]:
+        if problem.names(field):
+            return f"The model does not accept this `{field.replace('_completion', '')}`."
+    return REFUSED
+
+
+def retry_after_in(headers: Mapping[str, str], now: float) -> float | None:
+    """Return the seconds that a server asks us to wait; ``now`` is the time of day (Unix)."""
+    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        if (seconds := _number(headers.get(name))) is not None:
+            return max(0.0, seconds * unit)
+    try:
+        return max(0.0, parsedate_to_datetime(headers.get("retry-after", "")).timestamp() - now)
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        number = float(text or "")
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def without_secrets(text: str, key: str | None) -> str:
+    """Return a server's words for the log: no key in them, and not too many of them."""
+    if key:
+        text = text.replace(key, "***")
+    return _SECRET.sub(r"\1\2***", text)[:500]
+
+
+Refit = Literal[
+    "stream",
+    "stream_options",
+    "system",
+    "roles",
+    "last_role",
+    "max_tokens",
+    "no_max_tokens",
+    "temperature",
+]
+"""How the request for a model has to look different: see ``refit_for``."""
+
+_REFITTING = frozenset({None, 400, 403, 404, 405, 415, 422, 500, 501})
+
+
+def refit_for(status: int | None, problem: Problem, body: Mapping[str, Any]) -> Refit | None:
+    """Return what a server does not accept, where the request can do without it.
+
+    ``status`` is None for an error inside an answer. ``system`` and ``roles``: system text goes
+    into the first message of the user, and messages of one role that follow each other are joined.
+    ``last_role``: an answer that is to be continued is followed by a message of the user.
+    ``max_tokens`` is called ``max_completion_tokens``, then left out (``no_max_tokens``).
+    """
+    if status not in _REFITTING:
+        return None
+    if "stream_options" in body and (
+        problem.names("stream_options") or problem.names("include_usage")
+    ):
+        return "stream_options"
+    is_unknown = wordings.NOT_KNOWN.search(problem.words) is not None
+    if "temperature" in body and problem.names("temperature") and is_unknown:
+        return "temperature"
+    for field, refit in (("max_tokens", "max_tokens"), ("max_completion_tokens", "no_max_tokens")):
+        if field in body and problem.names(field) and is_unknown:
+            return cast("Refit", refit)
+    roles = [message["role"] for message in body.get("messages", ())]
+    if "system" in roles and wordings.NO_SYSTEM.search(problem.words):
+        return "system"
+    is_uneven = any(one == other for one, other in pairwise(roles))
+    if ("system" in roles or is_uneven) and wordings.ALTERNATE.search(problem.words):
+        return "roles"
+    if roles and roles[-1] == "assistant" and wordings.LAST_ROLE.search(problem.words):
+        return "last_role"
+    is_stream = problem.field == "stream" or wordings.STREAM.search(problem.text[:MAX_CHARS])
+    if body.get("stream") and is_stream and is_unknown:
+        return "stream"
+    return None

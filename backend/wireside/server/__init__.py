@@ -1,0 +1,1 @@
+"""Runs the ASGI application: sockets, HTTP and WebSocket protocols below ASGI."""

@@ -1,0 +1,573 @@
+"""All settings: name, type, default, unit and description.
+
+Only ``app.py``, the CLI and the server's outer layers (``server/run.py``, ``api/middleware/guards.py``) read
+them.
+
+Values are taken from, in this order: the command line, the environment (``WIRESIDE_*``), the file
+``wireside.toml`` in the working directory, the defaults. ``OPENAI_API_KEY`` and
+``OPENAI_BASE_URL`` have no prefix. A secret may be read from a file: a variable with the suffix
+``_FILE`` holds its path (``OPENAI_API_KEY_FILE=/run/secrets/openai``).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import platformdirs
+from pydantic import AliasChoices, Field, SecretStr, StringConstraints, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from wireside.openai_wire.reasoning_tags import ReasoningTags
+from wireside.protocol.handshake import is_for_others, is_loopback
+
+Items = Annotated[tuple[str, ...], NoDecode]
+"""A list, comma-separated in the environment (``a, b, c``)."""
+
+QUOTES = " \t\r\n\u00a0\u200b\ufeff\"'`“”‘’"
+"""Characters stripped around a value: left over from copying."""
+
+Line = Annotated[str, StringConstraints(strip_whitespace=True)]
+
+
+class Settings(BaseSettings):
+    """All settings of a server. A field's description is its row in the README's table."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="WIRESIDE_",
+        toml_file="wireside.toml",
+        extra="forbid",
+        frozen=True,
+        populate_by_name=True,
+    )
+
+    # Network
+    host: Line = Field(
+        "127.0.0.1",
+        description="Listening address, or `unix:/path` for a Unix socket; without `AUTH` "
+        "only loopback and Unix sockets are allowed.",
+    )
+    port: int = Field(8080, ge=0, le=65535, description="Listening port; 0: any free port.")
+    public_url: Line | None = Field(
+        None,
+        description="URL by which browsers reach the server, if it differs from the "
+        "listening address.",
+    )
+    allowed_origins: Items = Field(
+        (),
+        description="Further origins, comma-separated, whose pages may use `/ws/ai-chat`, "
+        "the REST API and assets; also `https://*.example.org`, `null`, "
+        "`file://`; with accounts, `*`.",
+    )
+    frame_ancestors: Items = Field(
+        (),
+        description="Origins, comma-separated, whose pages may embed Wireside in a frame; "
+        "empty: none.",
+    )
+    trusted_hosts: Items = Field(
+        (), description="Accepted `Host` names, comma-separated; empty: loopback and `PUBLIC_URL`."
+    )
+    trusted_proxies: Items = Field(
+        ("127.0.0.1", "::1"),
+        description="Trusted proxies (IP addresses or CIDR networks, comma-separated); "
+        "their `X-Forwarded-*` headers are honoured.",
+    )
+
+    # Accounts
+    auth: Literal["none", "password", "oidc", "proxy"] = Field(
+        "none",
+        description="Authentication: `none` (this machine only), `password` (Wireside's "
+        "own accounts), `oidc` (an OpenID provider), `proxy` (an "
+        "authenticating reverse proxy).",
+    )
+    session_days: float = Field(
+        30, gt=0, description="Days without a visit after which a browser session expires."
+    )
+    oidc_issuer: Line | None = Field(
+        None, description="Issuer URL of the OpenID provider, as in its metadata."
+    )
+    oidc_client_id: Line | None = Field(None, description="Client ID at the OpenID provider.")
+    oidc_client_secret: SecretStr | None = Field(
+        None, description="Client secret at the OpenID provider."
+    )
+    oidc_name: Line = Field(
+        "", description="Name of the provider on the sign-in button; empty: `OpenID`."
+    )
+    oidc_groups_claim: Line = Field("groups", description="Claim that lists a user's groups.")
+    admin_groups: Items = Field(
+        (),
+        description="Groups of the provider or proxy, comma-separated, whose members are "
+        "administrators.",
+    )
+    user_groups: Items = Field(
+        (),
+        description="Groups, comma-separated, whose members may chat; other users can "
+        "only read; empty: all may chat.",
+    )
+    proxy_user_header: Line = Field(
+        "X-Forwarded-User", description="Header in which the proxy sends the user's name."
+    )
+    proxy_groups_header: Line = Field(
+        "X-Forwarded-Groups",
+        description="Header in which the proxy sends the user's groups, comma-separated.",
+    )
+    audit_days: float = Field(365, gt=0, description="Audit log retention in days.")
+    sharing: Literal["off", "users", "public"] = Field(
+        "off",
+        description="Access to links to conversation snapshots: `off` (sharing is "
+        "disabled), `users` (signed-in users) or `public`.",
+    )
+    user_messages_per_minute: int | None = Field(
+        None, ge=1, description="Messages per minute per user, over all connections and keys."
+    )
+    user_tokens_per_day: int | None = Field(
+        None, ge=1, description="Tokens per day per user, contexts and answers together."
+    )
+    user_streams: int | None = Field(None, ge=1, description="Concurrent answers per user.")
+    requests_per_minute: int = Field(
+        600, ge=1, description="REST API requests per minute per user or key."
+    )
+    redis_url: SecretStr | None = Field(
+        None,
+        description="Redis URL (`redis://…`) for rate-limit counters shared by several "
+        "servers; empty: in-process.",
+    )
+
+    # The model
+    openai_api_key: SecretStr | None = Field(
+        None,
+        validation_alias=AliasChoices("OPENAI_API_KEY", "openai_api_key"),
+        description="API key of the OpenAI-compatible server.",
+    )
+    openai_base_url: Line | None = Field(
+        None,
+        validation_alias=AliasChoices("OPENAI_BASE_URL", "openai_base_url"),
+        description="Base URL of an OpenAI-compatible server, up to `/v1`.",
+    )
+    model: Line | None = Field(
+        None, description="Default model; empty: the first listed model that can chat."
+    )
+    model_fallback: bool = Field(
+        True,
+        description="Answer requests for `gpt-4o` with the default model if `gpt-4o` is "
+        "not listed.",
+    )
+    system: str | None = Field(None, description="System prompt of requests without one.")
+    first_token_s: float = Field(
+        600,
+        gt=0,
+        description="Timeout in seconds for the first token of an answer, including model "
+        "loading, queueing and hidden reasoning.",
+    )
+    silence_s: float = Field(
+        60,
+        gt=0,
+        description="Timeout in seconds without any data during an answer, after its first token.",
+    )
+    reasoning_tags: Items = Field(
+        (),
+        description="Further tags around reasoning in answers, comma-separated: `plan` "
+        "for `<plan>…</plan>`, or an opening and a closing tag separated by a "
+        "space; `off`: no tags.",
+    )
+    history_messages: int = Field(
+        40,
+        ge=1,
+        description="Maximum number of messages of a conversation that are sent to the model.",
+    )
+    history_chars: int = Field(
+        48_000,
+        ge=1,
+        description="Maximum number of characters of a conversation that are sent to the model.",
+    )
+
+    # The embedded model
+    local_context_tokens: int = Field(
+        4096,
+        ge=512,
+        le=8192,
+        description="Context size of the embedded model, in tokens per answer.",
+    )
+    local_parallel: int = Field(
+        2, ge=1, le=16, description="Concurrent answers of the embedded model."
+    )
+    cache_dir: Path = Field(
+        default_factory=lambda: platformdirs.user_cache_path("wireside"),
+        description="Directory of the embedded model's weights.",
+    )
+    data_dir: Path = Field(
+        default_factory=lambda: platformdirs.user_data_path("wireside"),
+        description="Directory of the server's data: conversations and the key that signs cookies.",
+    )
+
+    # Conversations
+    database_url: SecretStr | None = Field(
+        None,
+        description="`postgresql://…` or `sqlite:///…`; empty: a SQLite file in `DATA_DIR`.",
+    )
+    wait_s: float = Field(
+        15,
+        ge=0,
+        description="Seconds to wait at start for another server to release the database.",
+    )
+    ballast_mb: int = Field(
+        16,
+        ge=0,
+        description="Size in MB of a reserve file next to a SQLite database, released "
+        "when the disk is full so that deleting still works; 0: none.",
+    )
+    retention_days: float | None = Field(
+        None, gt=0, description="Days after which a conversation is deleted; empty: never."
+    )
+    retention_count: int | None = Field(
+        None, ge=1, description="Number of conversations to keep, newest first; empty: all."
+    )
+    title_model: Line = Field(
+        "",
+        description="Model that writes titles; empty: the model that answered (the "
+        "embedded model writes none); `off`: the first words are the title.",
+    )
+
+    # Limits of the protocol
+    messages_per_minute: int = Field(
+        100,
+        ge=1,
+        description="Messages per minute on one connection; exceeding it closes the connection.",
+    )
+    messages_per_minute_address: int = Field(
+        600, ge=1, description="Messages per minute from one address, over all its connections."
+    )
+    connections_per_address: int = Field(
+        100, ge=1, description="Open connections from one address (IPv6: one /64)."
+    )
+    requests_per_minute_address: int = Field(
+        12_000,
+        ge=60,
+        description="Requests per minute from one address; a page counts as 100, a WebSocket as 5.",
+    )
+    streams_per_connection: int = Field(
+        8, ge=1, description="Concurrent answers on one connection (level 2)."
+    )
+    waiting_per_connection: int = Field(
+        20, ge=0, description="Maximum number of queued level 1 requests on one connection."
+    )
+    streams: int = Field(1000, ge=1, description="Concurrent answers on the server.")
+    max_frame_bytes: int = Field(
+        1024 * 1024, ge=1024, description="Maximum size of a client's frame, in bytes."
+    )
+    max_message_chars: int = Field(
+        100_000, ge=1, description="Maximum length of a user's message, in characters."
+    )
+    control_frames_per_second: int = Field(
+        200, ge=1, description="Control frames and tiny fragments per second on one connection."
+    )
+    fragments_per_message: int = Field(
+        1024, ge=1, description="Maximum number of fragments under 64 bytes in one frame."
+    )
+    handshake_s: float = Field(
+        10, gt=0, description="Timeout in seconds for a new TCP connection to send its request."
+    )
+    ping_interval_s: float = Field(
+        20, gt=0, description="Interval in seconds between WebSocket pings."
+    )
+    ping_timeout_s: float = Field(
+        20, gt=0, description="Timeout in seconds for the reply to a WebSocket ping."
+    )
+    stalled_s: float = Field(
+        60, gt=0, description="Seconds after which a reader that accepts no data is disconnected."
+    )
+    resume_window_s: float = Field(
+        600, ge=0, description="Seconds for which a finished answer can be resumed."
+    )
+    resume_window_chars: int = Field(
+        64_000_000,
+        ge=0,
+        description="Characters of finished answers kept in memory for resume; the oldest "
+        "are dropped first.",
+    )
+    shutdown_s: float = Field(
+        10, ge=0, description="Grace period in seconds for running answers after SIGTERM."
+    )
+
+    # The interface
+    name: Line = Field("Wireside", description="Product name on the page.")
+    tagline: str = Field(
+        "", description="Line below the name in an empty chat; empty: the built-in one."
+    )
+    logo: Path | None = Field(None, description="SVG or PNG file that replaces the built-in logo.")
+    accent: Annotated[str, StringConstraints(pattern=r"^#[0-9a-fA-F]{6}$")] | None = Field(
+        None, description="Accent colour as `#rrggbb`."
+    )
+    starters: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Starter questions, separated by `|`; empty: the four built-in ones."
+    )
+    theme: Literal["system", "light", "dark"] = Field(
+        "system", description="Default colour theme: `system`, `light` or `dark`."
+    )
+    image_hosts: Items = Field(
+        (), description="Hosts, comma-separated, whose images in answers load without a click."
+    )
+
+    # Logging and metrics
+    log_format: Literal["text", "json"] = Field("text", description="Log format: `text` or `json`.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Minimum log level: `debug`, `info`, `warning` or `error`."
+    )
+    log_interval_s: float = Field(
+        30, gt=0, description="Interval in seconds between server metrics lines in the log."
+    )
+    metrics_token: SecretStr | None = Field(
+        None,
+        description="Bearer token required by `/metrics`; empty: only requests from this "
+        "machine are answered.",
+    )
+    otel: bool = Field(
+        False,
+        description="Export traces by OTLP, configured by `OTEL_EXPORTER_OTLP_ENDPOINT` "
+        "and the other `OTEL_*` variables; needs the extra `otel`.",
+    )
+    otel_content: bool = Field(
+        False, description="Include the text of questions and answers in traces."
+    )
+    debug_cut_s: float = Field(
+        0,
+        ge=0,
+        description="Development only: approximate interval in seconds after which every "
+        "connection is cut; 0: never.",
+    )
+
+    @field_validator(
+        "allowed_origins",
+        "frame_ancestors",
+        "trusted_hosts",
+        "trusted_proxies",
+        "image_hosts",
+        "admin_groups",
+        "user_groups",
+        "reasoning_tags",
+        mode="before",
+    )
+    @classmethod
+    def _split_commas(cls, value: object) -> object:
+        return _split(value, ",")
+
+    @field_validator("reasoning_tags")
+    @classmethod
+    def _are_tags(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        ReasoningTags(value)  # raises ValueError for a malformed tag
+        return value
+
+    @field_validator("starters", mode="before")
+    @classmethod
+    def _split_bars(cls, value: object) -> object:
+        return _split(value, "|")
+
+    @field_validator("public_url", "openai_base_url", "model", "accent", "logo", mode="before")
+    @classmethod
+    def _empty_is_unset(cls, value: object) -> object:
+        return value or None
+
+    @field_validator("public_url")
+    @classmethod
+    def _in_small_letters(cls, value: str | None) -> str | None:
+        """Lower-case the scheme, which is case-insensitive but compared as text elsewhere."""
+        scheme, colon, rest = (value or "").partition(":")
+        return scheme.lower() + colon + rest if colon else value
+
+    @field_validator(
+        "retention_days", "retention_count", "database_url", "metrics_token", mode="before"
+    )
+    @classmethod
+    def _blank_is_unset(cls, value: object) -> object:
+        return None if value == "" else value
+
+    @field_validator("openai_base_url", "model", "title_model", mode="before")
+    @classmethod
+    def _without_quotes(cls, value: object) -> object:
+        """Strip quotation marks: ``docker --env-file`` and some service managers keep them."""
+        return value.strip(QUOTES) if isinstance(value, str) else value
+
+    @field_validator("openai_api_key", mode="before")
+    @classmethod
+    def _bare_key(cls, value: object) -> object:
+        """Strip quotation marks and a copied ``Bearer`` prefix from the key."""
+        if not isinstance(value, str):
+            return value
+        return re.sub(r"^bearer\s+", "", value.strip(QUOTES), flags=re.IGNORECASE) or None
+
+    @field_validator(
+        "oidc_issuer",
+        "oidc_client_id",
+        "oidc_client_secret",
+        "redis_url",
+        "user_messages_per_minute",
+        "user_tokens_per_day",
+        "user_streams",
+        mode="before",
+    )
+    @classmethod
+    def _nothing_is_unset(cls, value: object) -> object:
+        return None if value == "" else value
+
+    @property
+    def exposure(self) -> str | None:
+        """Why these settings must not be exposed to other machines; None if they may.
+
+        The server refuses to start with this message.
+        """
+        if self.auth == "oidc" and not (self.oidc_issuer and self.oidc_client_id):
+            return (
+                "WIRESIDE_AUTH=oidc requires WIRESIDE_OIDC_ISSUER and WIRESIDE_OIDC_CLIENT_ID, and"
+                " WIRESIDE_OIDC_CLIENT_SECRET if the provider issued one."
+            )
+        if is_loopback(self.host) or self.unix_path is not None:
+            return None
+        if self.auth == "none":
+            return (
+                f"WIRESIDE_HOST is {self.host}: without accounts the server may listen on its own"
+                " machine only, because anyone who reaches it could use it. Set"
+                " WIRESIDE_AUTH=password (or oidc, or proxy), or WIRESIDE_HOST=127.0.0.1."
+            )
+        if not self.public_url and not self.trusted_hosts:
+            return (
+                f"WIRESIDE_HOST is {self.host}: set the URL by which browsers reach the server."
+                " Example: WIRESIDE_PUBLIC_URL=https://chat.example.org"
+            )
+        return None
+
+    @property
+    def openness(self) -> str | None:
+        """Warning for a server without accounts that answers to public names; None otherwise.
+
+        A server on loopback may be reachable through a proxy. Whether the proxy authenticates is
+        unknown here, so the server starts nevertheless.
+        """
+        names = [name for name in (self.public_url, *self.trusted_hosts) if name]
+        others = [name for name in names if is_for_others(name)]
+        if self.auth != "none" or not others:
+            return None
+        return (
+            f"There are no accounts, but the server answers to {others[0]}: anyone who reaches it"
+            " there can read, change and delete all conversations. Set WIRESIDE_AUTH=password (or"
+            " oidc, or proxy), unless your proxy restricts access to you."
+        )
+
+    @property
+    def unix_path(self) -> Path | None:
+        """Path of the Unix socket to listen on; None where ``host`` is an address."""
+        return Path(self.host.removeprefix("unix:")) if self.host.startswith("unix:") else None
+
+    @property
+    def host_name(self) -> str:
+        """Name or address by which programs on this machine reach the server."""
+        return "localhost" if self.unix_path is not None else self.host
+
+    @property
+    def origins_without_accounts(self) -> str | None:
+        """Why the server must not start with these ``allowed_origins``; None if it may."""
+        if self.auth != "none" or "*" not in self.allowed_origins:
+            return None
+        return (
+            "WIRESIDE_ALLOWED_ORIGINS is `*`: every web page could use this server, which has no"
+            " accounts. Set WIRESIDE_AUTH, or list the allowed origins."
+        )
+
+    @property
+    def loose_origins(self) -> str | None:
+        """Warning for allowed origins that do not identify a site; None if there are none."""
+        listed = [text.rstrip("/").lower() for text in self.allowed_origins]
+        loose = [text for text in listed if text in ("*", "null", "file:")]
+        if not loose:
+            return None
+        named = " and ".join("file://" if text == "file:" else text for text in loose)
+        whose = "every page" if "*" in loose else "pages of any site can have that origin"
+        return (
+            f"WIRESIDE_ALLOWED_ORIGINS lists {named}: {whose}"
+            + (" may use this server" if "*" in loose else "")
+            + (
+                ", and it has no accounts."
+                if self.auth == "none"
+                else "; access depends on keys and tickets."
+            )
+        )
+
+    @property
+    def is_https(self) -> bool:
+        """Whether browsers reach the server over TLS, regardless of a request's own scheme."""
+        return (self.public_url or "").startswith("https:")
+
+    @property
+    def uses_openai(self) -> bool:
+        """Whether answers come from an OpenAI-compatible server, not from the embedded model."""
+        return self.openai_api_key is not None or self.openai_base_url is not None
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Precedence: command line, environment, secret files, ``wireside.toml``."""
+        files = SecretFilesSource(settings_cls)
+        return init_settings, env_settings, files, TomlConfigSettingsSource(settings_cls)
+
+
+class SecretFilesSource(PydanticBaseSettingsSource):
+    """Reads secrets from files: ``NAME_FILE`` holds the path, the file holds the value of ``NAME``.
+
+    Raises:
+        ValueError: the file can't be read, or both variables are set.
+    """
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """Return the value of one setting, None if its ``_FILE`` variable is not set."""
+        name = variable_of(field_name)
+        file = os.environ.get(f"{name}_FILE", "").strip()
+        if not file or not is_secret(field):
+            return None, field_name, False
+        if os.environ.get(name):
+            raise ValueError(f"Both {name} and {name}_FILE are set: unset one of them.")
+        try:
+            return Path(file).read_text(encoding="utf-8").strip(), field_name, False
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "it is not UTF-8"
+            raise ValueError(f"{name}_FILE is `{file}`, which can't be read: {reason}.") from error
+
+    def __call__(self) -> dict[str, Any]:
+        """Return the values of all settings read from files."""
+        values: dict[str, Any] = {}
+        for field_name, field in self.settings_cls.model_fields.items():
+            value, key, _ = self.get_field_value(field, field_name)
+            if value is not None:
+                values[key] = value
+        return values
+
+
+def variable_of(field_name: str) -> str:
+    """Return the environment variable of a setting."""
+    return (
+        field_name.upper() if field_name.startswith("openai_") else f"WIRESIDE_{field_name.upper()}"
+    )
+
+
+def is_secret(field: FieldInfo) -> bool:
+    """Whether a setting's value must not be shown."""
+    return "SecretStr" in str(field.annotation) or isinstance(field.default, SecretStr)
+
+
+def _split(value: object, separator: str) -> object:
+    if not isinstance(value, str):
+        return value
+    return tuple(item for part in value.split(separator) if (item := part.strip()))

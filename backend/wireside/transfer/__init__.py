@@ -1,0 +1,1 @@
+"""Conversations in files: import, export, bulk export, shared snapshots."""

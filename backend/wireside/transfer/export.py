@@ -1,0 +1,608 @@
+"""A conversation as a file: Markdown, JSON, HTML. Pure, and piece by piece: no file is ever whole
+in memory.
+
+A caller asks for ``begin``, then ``turn`` for each turn, a parent before what follows it, then
+``end``. Which turns it passes, those that are shown or all, is its choice.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, tzinfo
+from html import escape
+from typing import Any, ClassVar, Protocol
+
+from wireside.chat import tree
+from wireside.chat.graphemes import cut
+from wireside.invisible_text import seen
+from wireside.messages import End, Entry, Options, ReasoningDelta, TextDelta, ToolDelta
+from wireside.records import Branch, ConversationInfo, Feedback, Segment, TurnRecord
+from wireside.transfer.export_math import ExportedFormulas, policy
+
+FORMAT = "wireside"
+VERSION = 1
+
+MAX_NAME_CHARS = 60
+"""Of a file's name without its extension; four bytes a character fit every file system."""
+
+WORDS: Mapping[str, str] = {
+    "question": "You",
+    "answer": "Answer",
+    "reasoning": "Reasoning",
+    "arguments": "Arguments",
+    "result": "Result",
+    "tool_running": "running",
+    "tool_done": "done",
+    "tool_failed": "failed",
+    "stopped": "You stopped this answer.",
+    "interrupted": "This answer was interrupted.",
+    "error": "Something went wrong.",
+}
+"""Every word that Markdown and HTML add, in English."""
+
+
+class Exporter(Protocol):
+    """Writes one conversation after the other, each as ``begin turn* end``."""
+
+    media_type: ClassVar[str]
+
+    def begin(
+        self, info: ConversationInfo, branches: Sequence[Branch], shown: int | None = None
+    ) -> str:
+        """Return what stands before the turns. ``shown`` is the branch whose last turn ends what is
+        shown.
+        """
+        ...
+
+    def turn(self, record: TurnRecord) -> str:
+        """Return a turn."""
+        ...
+
+    def end(self) -> str:
+        """Return what stands after the turns."""
+        ...
+
+    def file_name(self, title: str) -> str:
+        """Return a name that is harmless on every system, with its extension."""
+        ...
+
+
+class MarkdownExport:
+    """Answers stay as they are; nothing that a question, a tool or a title says is markup."""
+
+    media_type: ClassVar[str] = "text/markdown; charset=utf-8"
+
+    def __init__(self, words: Mapping[str, str] = WORDS, *, zone: tzinfo = UTC) -> None:
+        """Times are written in ``zone``."""
+        self._words = {**WORDS, **words}
+        self._zone = zone
+
+    def begin(
+        self, info: ConversationInfo, branches: Sequence[Branch], shown: int | None = None
+    ) -> str:
+        """Return the title as a heading, and the time with its zone."""
+        when = f"{_local(info.created_at, self._zone)} ({self._zone})"
+        return f"# {_inline(info.title) or 'Conversation'}\n\n{when}\n"
+
+    def turn(self, record: TurnRecord) -> str:
+        """Return the question as a quotation, the answer below."""
+        pieces = ["\n---\n"]
+        if record.question:
+            when = _local(record.created_at, self._zone)
+            pieces += [f"\n**{self._words['question']} ({when}):**\n", _quoted(record.question)]
+        if record.segments:
+            models = dict.fromkeys(_inline(segment.model) for segment in record.segments)
+            names = ", ".join(name for name in models if name)
+            label = self._words["answer"] + (f" ({names})" if names else "")
+            pieces.append(f"\n**{label}:**\n")
+            pieces += [self._part(part) for part in _parts(record.segments)]
+            if note := _note(record.segments[-1].end, self._words):
+                pieces.append(f"\n*({_inline(note)})*\n")
+        return "".join(pieces)
+
+    def end(self) -> str:
+        """Return the end of the last line."""
+        return ""
+
+    def file_name(self, title: str) -> str:
+        """Return the title, as a name."""
+        return f"{safe_name(title)}.md"
+
+    def _part(self, part: Entry) -> str:
+        match part:
+            case TextDelta(text):
+                return f"\n{_closed(text)}\n"
+            case ReasoningDelta(text):
+                return _folded(self._words["reasoning"], _fenced(text))
+            case ToolDelta():
+                body = _fenced(part.arguments) if part.arguments else ""
+                body += _fenced(part.result) if part.result else ""
+                return _folded(f"{part.name} — {self._words[f'tool_{part.state}']}", body)
+
+
+class JsonExport:
+    """Holds everything: ``importing.read`` makes the same conversations of it.
+
+    ``opening``, any number of conversations, ``closing`` make a file.
+    """
+
+    media_type: ClassVar[str] = "application/json"
+
+    def __init__(self) -> None:
+        self._is_first = True
+        self._forks: dict[tuple[int, int], str | None] = {}
+        self._first_turns: dict[int, tuple[int, int] | None] = {}
+        self._before: tuple[int, int, str] | None = None
+        self._tip: tuple[int, int] | None = None
+        self._shown_turn: str | None = None
+        self._has_turn = False
+
+    def opening(self) -> str:
+        """Return the beginning of the file."""
+        return f'{{"format":"{FORMAT}","version":{VERSION},"conversations":['
+
+    def closing(self) -> str:
+        """Return its end."""
+        return "\n]}\n"
+
+    def begin(
+        self, info: ConversationInfo, branches: Sequence[Branch], shown: int | None = None
+    ) -> str:
+        """Return what is known of the conversation. Without ``shown`` the last turn that is passed
+        ends what is shown.
+        """
+        by_id = {branch.id: branch for branch in branches}
+        self._first_turns = {branch.id: _parent_place(by_id, branch) for branch in branches}
+        self._forks = {place: None for place in self._first_turns.values() if place is not None}
+        self._before = self._shown_turn = None
+        spans = tree.path(by_id, shown) if shown is not None else []
+        self._tip = (spans[-1].branch, spans[-1].last) if spans else None
+        self._has_turn = False
+        head = {
+            "id": info.id,
+            "title": info.title,
+            "title_source": info.title_source,
+            "created_at": _iso(info.created_at),
+            "updated_at": _iso(info.updated_at),
+            "pinned": info.pinned_at is not None,
+            "archived": info.archived_at is not None,
+            "tags": info.tags,
+        }
+        comma, self._is_first = "" if self._is_first else ",", False
+        return f'{comma}\n{_json(head)[:-1]},"turns":['
+
+    def turn(self, record: TurnRecord) -> str:
+        """Return a turn with what it follows."""
+        place = (record.branch, record.depth)
+        parent = self._parent(place)
+        self._before = (*place, record.id)
+        if place in self._forks:
+            self._forks[place] = record.id
+        if self._tip is None or place == self._tip:
+            self._shown_turn = record.id
+        comma, self._has_turn = "," if self._has_turn else "", True
+        view = {
+            "id": record.id,
+            "parent": parent,
+            "question": record.question,
+            "created_at": _iso(record.created_at),
+            "options": _options(record.options),
+            "feedback": _feedback(record.feedback),
+            "answer": [_segment(segment) for segment in record.segments],
+        }
+        return f"{comma}\n{_json(view)}"
+
+    def end(self) -> str:
+        """Return the end of the conversation."""
+        return f'],"shown_turn":{_json(self._shown_turn)}}}'
+
+    def file_name(self, title: str) -> str:
+        """Return the title, as a name."""
+        return f"{safe_name(title)}.json"
+
+    def _parent(self, place: tuple[int, int]) -> str | None:
+        """Return the turn before this one. Only those at which a branch begins are remembered."""
+        branch, depth = place
+        before = self._before
+        if before is not None and before[:2] == (branch, depth - 1):
+            return before[2]
+        fork = self._first_turns.get(branch)
+        return self._forks.get(fork) if fork is not None and fork[1] == depth - 1 else None
+
+
+class HtmlExport:
+    """One page that makes no request. ``render`` makes safe HTML of an answer's Markdown.
+
+    Only a page with formulas has scripts, which draw them.
+    """
+
+    media_type: ClassVar[str] = "text/html; charset=utf-8"
+
+    def __init__(
+        self,
+        render: Callable[[str], str],
+        words: Mapping[str, str] = WORDS,
+        *,
+        zone: tzinfo = UTC,
+    ) -> None:
+        """Times are written in ``zone``."""
+        self._render = render
+        self._words = {**WORDS, **words}
+        self._formulas = ExportedFormulas()
+        self._zone = zone
+
+    def begin(
+        self, info: ConversationInfo, branches: Sequence[Branch], shown: int | None = None
+    ) -> str:
+        """Return the page's head, and the title."""
+        self._formulas = ExportedFormulas()
+        title = _text(info.title) or "Conversation"
+        when = self._time(info.created_at, f" ({self._zone})")
+        return (
+            '<!doctype html>\n<html lang="en">\n<head>\n'
+            '<meta charset="utf-8">\n'
+            f'<meta http-equiv="Content-Security-Policy" content="{policy()}">\n'
+            '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+            '<meta name="color-scheme" content="light dark">\n'
+            '<meta name="referrer" content="no-referrer">\n'
+            f"<title>{title}</title>\n<style>{_CSS}</style>\n</head>\n<body>\n<main>\n"
+            f'<header><h1 dir="auto">{title}</h1>'
+            f"{when}</header>\n"
+        )
+
+    def turn(self, record: TurnRecord) -> str:
+        """Return the question as text, the answer as what ``render`` makes of it."""
+        pieces = ["<article>\n"]
+        if record.question:
+            label = _text(self._words["question"])
+            pieces.append(
+                f"{self._time(record.created_at)}\n"
+                f'<div class="question" role="group" aria-label="{label}" dir="auto">'
+                f"{_text(record.question)}</div>\n"
+            )
+        pieces += [self._part(part) for part in _parts(record.segments)]
+        if record.segments and (note := _note(record.segments[-1].end, self._words)):
+            pieces.append(f'<p class="note" dir="auto">{_text(note)}</p>\n')
+        return "".join([*pieces, "</article>\n"])
+
+    def end(self) -> str:
+        """Return the end of the page."""
+        return f"</main>\n{self._formulas.html()}</body>\n</html>\n"
+
+    def file_name(self, title: str) -> str:
+        """Return the title, as a name."""
+        return f"{safe_name(title)}.html"
+
+    def _time(self, seconds: float, zone: str = "") -> str:
+        shown = _text(_local(seconds, self._zone) + zone)
+        return f'<time datetime="{_iso(seconds)}">{shown}</time>'
+
+    def _part(self, part: Entry) -> str:
+        match part:
+            case TextDelta(text):
+                html = self._render(text)
+                self._formulas.add(html)
+                return f'<div class="ws-prose" dir="auto">{html}</div>\n'
+            case ReasoningDelta(text):
+                return self._fold(self._words["reasoning"], ("", text))
+            case ToolDelta():
+                return self._fold(
+                    f"{part.name} — {self._words[f'tool_{part.state}']}",
+                    (self._words["arguments"], part.arguments),
+                    (self._words["result"], part.result or ""),
+                )
+
+    def _fold(self, label: str, *parts: tuple[str, str]) -> str:
+        body = "".join(
+            (f"<h2>{_text(title)}</h2>" if title else "") + f'<pre dir="auto">{_text(text)}</pre>'
+            for title, text in parts
+            if text
+        )
+        return f"<details><summary>{_text(label)}</summary>{body}</details>\n"
+
+
+# ---- what all of them need ---------------------------------------------------------------------
+
+
+def safe_name(title: str) -> str:
+    """Return ``title`` without what a file system, a shell or a reader could misunderstand.
+
+    >>> safe_name("../../etc/passwd")
+    'etc passwd'
+    """
+    plain = unicodedata.normalize("NFC", " ".join(title.split()))
+    plain = _LOOSE_JOINERS.sub("", "".join(filter(_is_fit, plain)))
+    plain = " ".join(re.sub(r'[/\\:*?"<>|%]+', " ", plain).split())
+    plain = cut(plain.lstrip(".- ~"), MAX_NAME_CHARS).strip(". ")
+    plain = plain or "conversation"
+    # also with spaces and an extension behind it
+    return f"_{plain}" if _DEVICE.fullmatch(plain) else plain
+
+
+_DEVICE = re.compile(
+    r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9\u00b9\u00b2\u00b3]) *(\..*)?", re.IGNORECASE
+)
+"""Names that Windows gives to devices."""
+
+_SHAPED = "[\u0600-\u0dff\u0f00-\u109f\u1780-\u18af\u203c-\u3299\ufe0f\U0001f000-\U0001faff]"
+_LOOSE_JOINERS = re.compile(
+    f"(?<!{_SHAPED})[\u200c\u200d]|[\u200c\u200d](?!{_SHAPED})"
+    "|(?<![\U0001f3f4\U000e0020-\U000e007f])[\U000e0020-\U000e007f]+"
+)
+"""Joiners and tags where they shape nothing."""
+
+
+def _is_fit(char: str) -> bool:
+    """Return whether a name may have the character."""
+    # "C": control characters, marks of direction, surrogates, what has no meaning
+    return (
+        unicodedata.category(char)[0] != "C"
+        or char in "\u200c\u200d"
+        or "\U000e0020" <= char <= "\U000e007f"
+        or "\U0001f000" <= char <= "\U0001faff"  # emoji that are newer than Python's data
+    )
+
+
+def _iso(seconds: float) -> str:
+    bounded = min(max(seconds, 0.0), 253_402_300_799.0)  # the last second of the year 9999
+    return datetime.fromtimestamp(bounded, UTC).isoformat().replace("+00:00", "Z")
+
+
+def _local(seconds: float, zone: tzinfo) -> str:
+    bounded = min(max(seconds, 0.0), 253_402_300_799.0 - 86_400)  # any zone's year is 9999
+    return f"{datetime.fromtimestamp(bounded, zone):%Y-%m-%d %H:%M}"
+
+
+def _parts(segments: Sequence[Segment]) -> list[Entry]:
+    """Return an answer as a reader sees it: texts joined, of each tool call the last state."""
+    parts: list[Entry] = []
+    calls: dict[str, int] = {}
+    for segment in segments:
+        for entry in _joined(segment.entries):
+            if isinstance(entry, ToolDelta):
+                at = calls.setdefault(entry.call, len(parts))
+                parts[at : at + 1] = [entry]
+            elif type(entry) is TextDelta and parts and isinstance(parts[-1], TextDelta):
+                parts[-1] = TextDelta(parts[-1].text + entry.text)  # "Continue" goes on in a word
+            else:
+                parts.append(entry)
+    return parts
+
+
+def _joined(entries: Sequence[Entry]) -> list[Entry]:
+    """Return the entries with neighbours of one kind of text as one."""
+    found: list[Entry] = []
+    texts: list[str] = []
+    kind: type[TextDelta] | type[ReasoningDelta] | None = None
+    for entry in entries:
+        if kind is not None and type(entry) is not kind:
+            found.append(kind("".join(texts)))
+            kind, texts = None, []
+        if isinstance(entry, ToolDelta):
+            found.append(entry)
+        else:
+            kind = type(entry)
+            texts.append(entry.text)
+    return [*found, kind("".join(texts))] if kind is not None else found
+
+
+def _note(end: End | None, words: Mapping[str, str]) -> str:
+    """Return what is to be said of an answer's end, "" of a good one."""
+    if end is not None and end.error is not None:
+        return str(end.error) or words["error"]
+    match end.reason if end else "interrupted":
+        case "cancelled":
+            return words["stopped"]
+        case "interrupted" | "length":
+            return words["interrupted"]
+        case _:
+            return ""
+
+
+# ---- Markdown ----------------------------------------------------------------------------------
+
+_PROSE = re.compile(r"(?:^(?:[^\W\d_][\w ,.;:?!'’“”„«»()–—…%/-]*)?$\n?)*", re.MULTILINE)
+"""Lines that no Markdown reader takes for anything but words."""
+
+
+def _quoted(question: str) -> str:
+    """Return a question as a quotation; one that could be markup as a block of code in it."""
+    lines = question.replace("\r\n", "\n").replace("\r", "\n").strip("\n")
+    if not all(_PROSE.fullmatch(line) for line in lines.split("\n")):
+        return _fenced(lines)
+    # two spaces at its end keep a line apart from the next
+    quoted = [f"> {line}  " if line else ">" for line in lines.split("\n")]
+    return "\n" + "\n".join(quoted).rstrip() + "\n"
+
+
+def _fenced(text: str) -> str:
+    runs = re.findall(r"`+", text)
+    fence = "`" * max(3, 1 + max(map(len, runs), default=0))
+    return f"\n{fence}text\n{text}\n{fence}\n"
+
+
+def _folded(label: str, body: str) -> str:
+    return f"\n<details>\n<summary>{_text(_line(label))}</summary>\n{body}\n</details>\n"
+
+
+def _inline(text: str) -> str:
+    """Return a text in one line in which nothing is markup."""
+    return re.sub(r"([\\`*_{}\[\]()<>#|~&$!+=:@-])", r"\\\1", _line(text))
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _closed(answer: str) -> str:
+    """Return an answer that leaves no block of code open: it was stopped in the middle of one."""
+    fence = ""
+    for line in answer.splitlines():
+        mark = re.match(r" {0,3}(`{3,}|~{3,})(.*)", line)
+        if not mark:
+            continue
+        run, rest = mark.groups()
+        if not fence:
+            fence = run if run[0] == "~" or "`" not in rest else ""
+        elif run.startswith(fence) and not rest.strip():
+            fence = ""
+    return f"{answer}\n{fence}" if fence else answer
+
+
+# ---- JSON --------------------------------------------------------------------------------------
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _parent_place(branches: Mapping[int, Branch], branch: Branch) -> tuple[int, int] | None:
+    """Return branch and depth of the turn that the first one of ``branch`` follows."""
+    depth = branch.first - 1
+    at = branch.parent
+    while at is not None and branches[at].first > depth:
+        at = branches[at].parent
+    return (at, depth) if at is not None and depth >= 0 else None
+
+
+def _options(options: Options) -> dict[str, Any]:
+    return {
+        "model": options.model,
+        "system": options.system,
+        "temperature": options.temperature,
+        "max_tokens": options.max_tokens,
+        "sanitize": options.sanitize,
+    }
+
+
+def _feedback(feedback: Feedback | None) -> dict[str, str] | None:
+    return {"verdict": feedback.verdict, "words": feedback.words} if feedback else None
+
+
+def _segment(segment: Segment) -> dict[str, Any]:
+    end = segment.end
+    error = end.error if end else None
+    return {
+        "model": segment.model,
+        "created_at": _iso(segment.created_at),
+        "reason": end.reason if end else None,
+        "error": {"code": error.code, "message": str(error)} if error else None,
+        "usage": {
+            "input_tokens": end.usage.input_tokens if end else None,
+            "output_tokens": end.usage.output_tokens if end else None,
+        },
+        "parts": [_entry(entry) for entry in _joined(segment.entries)],
+    }
+
+
+def _entry(entry: Entry) -> dict[str, Any]:
+    match entry:
+        case TextDelta(text):
+            return {"type": "text", "text": text}
+        case ReasoningDelta(text):
+            return {"type": "reasoning", "text": text}
+        case ToolDelta():
+            return {
+                "type": "tool",
+                "call": entry.call,
+                "name": entry.name,
+                "state": entry.state,
+                "arguments": entry.arguments,
+                "result": entry.result,
+            }
+
+
+# ---- HTML --------------------------------------------------------------------------------------
+
+
+def _text(text: str) -> str:
+    """Return text that is nothing but text, inside an element or an attribute's quotes."""
+    return escape(seen(text.replace("\x00", "\ufffd")), quote=True)
+
+
+_CSS = """
+:root{color-scheme:light dark;--bg:#fbfaf8;--bubble:#f0ede7;--text:#201e1b;--muted:#6a655d;
+--line:#e3dfd8;--accent:#2f5cc5;--code:#f4f2ed;--k:#a626a4;--s:#2f7d32;--n:#8f4d00;--f:#2454c6;
+--c:#6a6f78;--del:#b3261e}
+@media(prefers-color-scheme:dark){:root{--bg:#171614;--bubble:#2b2926;--text:#ecebe7;
+--muted:#a8a39b;--line:#37342f;--accent:#92aefc;--code:#1f1d1b;--k:#d8a2f0;--s:#9fd39b;--n:#f0b67f;
+--f:#8fb4ff;--c:#9297a1;--del:#ff8f9b}}
+*{box-sizing:border-box}
+body{margin:0;background:var(--bg);color:var(--text);
+font:1rem/1.6 "Source Sans 3","Noto Sans","Segoe UI",system-ui,sans-serif}
+main{max-width:49rem;margin:0 auto;padding:2.5rem 1.5rem 4rem}
+header{margin-bottom:2.5rem;padding-bottom:1rem;border-bottom:1px solid var(--line)}
+h1{margin:0;font-size:1.75rem;line-height:1.25;overflow-wrap:anywhere;text-wrap:balance}
+time,.note,summary{color:var(--muted);font-size:.9375rem}
+article{display:flow-root;margin-bottom:2rem}
+article>time{display:block;margin-bottom:.25rem;text-align:end;font-size:.8125rem}
+.question{width:fit-content;max-width:85%;margin:0 0 1rem;margin-inline-start:auto;
+padding:.625rem 1rem;border-radius:20px;border-end-end-radius:6px;background:var(--bubble);
+overflow:clip;overflow-wrap:anywhere;white-space:pre-wrap;unicode-bidi:plaintext}
+.note{margin:.75rem 0 0;font-style:italic}
+details{margin:0 0 .75rem}
+summary{cursor:pointer}
+details h2{margin:.5rem 0 0;color:var(--muted);font-size:.8125rem}
+details pre{margin:.25rem 0;padding-inline-start:1rem;border-inline-start:2px solid var(--line);
+color:var(--muted)}
+pre,code{font-family:"Source Code Pro",ui-monospace,Consolas,monospace;font-size:.875em}
+pre{overflow-wrap:anywhere;white-space:pre-wrap}
+.ws-prose{overflow:clip;overflow-clip-margin:.75rem;overflow-wrap:break-word}
+.ws-prose :is(h2,h3,h4,h5,h6){margin:1.5rem 0 .5rem;line-height:1.3}
+.ws-prose :is(p,li,h2,h3,h4,h5,h6,td,th){unicode-bidi:plaintext;text-align:start}
+.ws-prose>:first-child{margin-top:0}
+.ws-prose>:last-child{margin-bottom:0}
+.ws-prose a{color:var(--accent);overflow-wrap:anywhere}
+.ws-host{color:var(--muted);font-size:.875em}
+.ws-prose blockquote{margin-inline:0;padding-inline-start:1rem;
+border-inline-start:3px solid var(--line);color:var(--muted)}
+.ws-prose details{padding:.5rem .875rem;border:1px solid var(--line);border-radius:12px}
+.ws-prose summary{color:inherit;font-size:inherit;font-weight:600}
+.ws-prose details h2{margin:1.5rem 0 .5rem;color:inherit;font-size:1.5rem}
+.ws-prose details pre{margin:0;padding:.375rem 1rem .75rem;border:0;color:inherit}
+.ws-prose kbd{padding:.0625em .375em;border:1px solid var(--line);border-bottom-width:2px;
+border-radius:6px;font-family:"Source Code Pro",ui-monospace,Consolas,monospace;font-size:.875em}
+.ws-prose mark{padding:0 .125em;border-radius:4px;color:inherit;
+background:color-mix(in srgb,#ffd43b 45%,transparent)}
+.ws-prose :is(sub,sup){line-height:0}
+.ws-prose hr{height:1px;border:0;background:var(--line)}
+.ws-prose :not(pre)>code{padding:.125em .375em;border-radius:6px;background:var(--code)}
+.ws-code{margin:0 0 1rem;border:1px solid var(--line);border-radius:12px;background:var(--code);
+direction:ltr}
+.ws-code::before{display:block;padding:.375rem 1rem 0;color:var(--muted);content:attr(data-lang);
+font-size:.8125rem}
+.ws-code pre{margin:0;padding:.375rem 1rem .75rem;tab-size:4}
+.ws-code pre code{font-size:inherit}
+.ws-code .k{color:var(--k)}
+.ws-code :is(.s,.gi){color:var(--s)}
+.ws-code :is(.n,.v,.d,.a){color:var(--n)}
+.ws-code :is(.f,.t,.b){color:var(--f)}
+.ws-code .c{color:var(--c);font-style:italic}
+.ws-code .gd{color:var(--del)}
+.ws-table{margin:0 0 1rem;overflow-x:auto}
+.ws-table table{border-collapse:collapse}
+.ws-table :is(th,td){padding:.375rem .75rem;border:1px solid var(--line);text-align:start;
+vertical-align:top}
+.ws-tex{direction:ltr;unicode-bidi:isolate}
+.ws-tex:not([data-drawn="1"]){font-family:ui-monospace,Consolas,monospace;font-size:.875em;
+white-space:pre-wrap;overflow-wrap:anywhere}
+.ws-math{display:block;margin:.75rem 0;padding:.25rem 0;overflow-x:auto;overflow-y:hidden}
+.ws-math[data-drawn="1"]{text-align:center}
+.ws-prose .katex{font-size:1.15em}
+.ws-prose .ws-math>.katex-display{width:max-content;min-width:100%;margin:0}
+.ws-task{list-style:none}
+.ws-check{display:inline-block;width:.875rem;height:.875rem;margin-inline:-1.375rem .5rem;
+border:1.5px solid var(--muted);border-radius:4px;vertical-align:-.1em}
+.ws-check[data-on]{background:var(--accent);print-color-adjust:exact}
+.ws-image .ws-host{margin-inline-start:.5em}
+.ws-img{max-width:100%}
+.ws-fn{font-size:.75em}
+.ws-footnotes{padding-top:.75rem;border-top:1px solid var(--line);color:var(--muted);
+font-size:.875rem}
+@media(max-width:40rem){main{padding:1.5rem 1rem 3rem}}
+@media print{:root{--bg:#fff;--text:#000}main{max-width:none;padding:0}.question{border:1px solid
+var(--line)}.ws-code,.ws-table,.question{break-inside:avoid-page}}
+"""

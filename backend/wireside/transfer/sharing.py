@@ -1,0 +1,126 @@
+"""Share links: read-only snapshots of what a conversation showed at one moment."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
+from typing import Final, Literal
+
+from wireside.chat.conversation import Conversation
+from wireside.chat.library import Library
+from wireside.errors import Forbidden, NotFound, TooLarge, TooMany
+from wireside.generation.runner import new_name
+from wireside.identity import Caller
+from wireside.messages import Options
+from wireside.offload import aside
+from wireside.ports import AccountStore, Blind, Clock, Witness
+from wireside.records import Branch, Share, TurnRecord
+from wireside.tokens import digest, new_id, new_secret
+from wireside.transfer.export import HtmlExport, JsonExport
+from wireside.transfer.imports import read
+
+MAX_SHARES = 1000
+
+MAX_SNAPSHOT_CHARS = 10_000_000
+"""Maximum size of a snapshot: the link's holder can have it rendered any number of times."""
+
+TOO_LONG = "This conversation is too long to be shared by a link; export it as a file."
+
+Audience = Literal["off", "users", "public"]
+"""Audience of share links: none, signed-in users, or the public."""
+
+
+class Sharing:
+    """Creates, renders and revokes share links.
+
+    A snapshot contains no later turns, no system prompts and no other branches.
+    """
+
+    def __init__(
+        self,
+        store: AccountStore,
+        render: Callable[[str], str],
+        wall_clock: Clock,
+        *,
+        audience: Audience,
+        witness: Witness | None = None,
+    ) -> None:
+        """``render`` turns an answer's Markdown into safe HTML, as ``HtmlExport`` expects."""
+        self._store = store
+        self._render = render
+        self._now = wall_clock
+        self._saw = (witness or Blind()).saw
+        self.audience: Final = audience
+        self.is_on: Final = audience != "off"
+
+    async def share(self, library: Library, conversation: Conversation) -> tuple[Share, str]:
+        """Store a snapshot of the shown turns; returns it and the secret of its link.
+
+        Raises ``Forbidden`` if sharing is off, ``TooLarge`` or ``TooMany``.
+        """
+        caller = library.caller
+        caller.require("chat")
+        if not self.is_on:
+            raise Forbidden("Sharing is off on this server (WIRESIDE_SHARING).")
+        if len(await self._store.shares(caller.user_id)) >= MAX_SHARES:
+            raise TooMany(f"You share {MAX_SHARES} conversations already; end some first.")
+        secret = new_secret()
+        snapshot = await self._snapshot(library, conversation)
+        share = Share(
+            new_id(),
+            digest(secret),
+            caller.user_id,
+            conversation.id,
+            conversation.title,
+            self._now(),
+            snapshot,
+        )
+        await self._store.add_share(share)
+        self._saw(caller, "shared", f"{share.id} of {conversation.id}")
+        return share, secret
+
+    async def page(self, secret: str) -> str:
+        """Return a snapshot as one HTML page. Raises ``NotFound``."""
+        share = await self._store.share(digest(secret)) if self.is_on else None
+        if share is None or not hmac.compare_digest(share.token, digest(secret)):
+            raise NotFound("There is no such page, or it is shared no more.")
+        return await aside(self._page_of, share)
+
+    def _page_of(self, share: Share) -> str:
+        (taken,) = read(share.content.encode(), new_id=new_name, now=self._now()).conversations
+        exporter = HtmlExport(self._render)
+        pieces = [exporter.begin(taken.info, taken.branches)]
+        pieces += [exporter.turn(turn) for turn in taken.turns]
+        return "".join([*pieces, exporter.end()])
+
+    async def of(self, caller: Caller, conversation_id: str | None = None) -> Sequence[Share]:
+        """Return the caller's shares, newest first, without their content."""
+        caller.require("read")
+        return await self._store.shares(caller.user_id, conversation_id)
+
+    async def revoke(self, caller: Caller, share_id: str) -> None:
+        """Revoke a link. Raises ``NotFound``."""
+        caller.require("chat")
+        if not await self._store.remove_share(caller.user_id, share_id):
+            raise NotFound("There is no such link.")
+        self._saw(caller, "share_ended", share_id)
+
+    async def _snapshot(self, library: Library, conversation: Conversation) -> str:
+        turns = [turn async for turn in _alone(library.walk(conversation, "shown"))]
+        exporter = JsonExport()
+        info = replace(conversation.info, tags=(), pinned_at=None, archived_at=None)
+        pieces = [exporter.opening()]
+        pieces.append(exporter.begin(info, (Branch(0, None, 0, len(turns) - 1),), 0))
+        pieces += [exporter.turn(turn) for turn in turns]
+        if sum(map(len, pieces)) > MAX_SNAPSHOT_CHARS:
+            raise TooLarge(TOO_LONG)
+        return "".join([*pieces, exporter.end(), exporter.closing()])
+
+
+async def _alone(turns: AsyncIterator[TurnRecord]) -> AsyncIterator[TurnRecord]:
+    """Renumber the turns as one branch, without options and feedback, which stay private."""
+    depth = 0
+    async for turn in turns:
+        yield replace(turn, branch=0, depth=depth, options=Options(), feedback=None)
+        depth += 1

@@ -1,0 +1,222 @@
+"""What one address may ask for, and in which order pages are made."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from starlette.types import Receive, Scope, Send
+
+from wireside.api.middleware import guards
+from wireside.api.middleware.fair_queue import PAGE_COST, SOCKET_COST, Allowances, Starts, Turns
+from wireside.api.middleware.guards import PAGES_AT_ONCE, Guards
+from wireside.settings.model import Settings
+from wireside.telemetry import Telemetry
+
+Serve = Callable[..., Awaitable[Any]]
+Connect = Callable[..., Awaitable[Any]]
+
+
+def test_a_minute_has_so_many_requests_and_one_more_waits() -> None:
+    allowances = Allowances(60)
+    assert [allowances.take("192.0.2.1", 1, 0.0) for _ in range(60)] == [0.0] * 60
+    assert allowances.take("192.0.2.1", 1, 0.0) == pytest.approx(1.0)
+    assert allowances.take("192.0.2.1", 1, 1.0) == 0.0
+    assert allowances.take("192.0.2.1", 10, 1.0) == pytest.approx(10.0)
+
+
+def test_each_address_has_its_own_and_an_ipv6_network_one() -> None:
+    allowances = Allowances(60)
+    allowances.take("192.0.2.1", 60, 0.0)
+    allowances.take("2001:db8::1", 60, 0.0)
+    assert allowances.take("192.0.2.2", 60, 0.0) == 0.0
+    assert allowances.take("2001:db8::2", 1, 0.0) > 0
+    assert allowances.take("2001:db8:0:1::2", 1, 0.0) == 0.0
+
+
+def test_addresses_are_forgotten_when_they_have_rested() -> None:
+    allowances = Allowances(60)
+    for number in range(1023):
+        allowances.take(f"10.0.{number // 250}.{number % 250}", 1, 0.0)
+    allowances.take("192.0.2.1", 60, 100.0)
+    allowances.take("192.0.2.2", 1, 100.0)
+    assert len(allowances._left) == 2
+    assert allowances.take("192.0.2.1", 1, 100.0) > 0
+
+
+async def test_turns_go_around_the_addresses() -> None:
+    """However many one address asks for, another waits behind one of them."""
+    turns, order = Turns(1), []
+
+    async def take(address: str) -> None:
+        await turns.enter(address)
+        order.append(address)
+        await asyncio.sleep(0)
+        turns.leave()
+
+    await asyncio.gather(*(take("greedy") for _ in range(5)), take("b"), take("c"))
+    assert order == ["greedy", "greedy", "b", "c", "greedy", "greedy", "greedy"]
+    await asyncio.wait_for(turns.enter("later"), 1)
+
+
+async def test_who_gives_up_waiting_takes_nobodys_turn() -> None:
+    turns = Turns(1)
+    await turns.enter("a")
+    waiting = [asyncio.create_task(turns.enter("b")) for _ in range(3)]
+    await asyncio.sleep(0)
+    waiting[0].cancel()
+    turns.leave()
+    waiting[1].cancel()  # in the moment in which its turn has come
+    await asyncio.gather(*waiting[:2], return_exceptions=True)
+    await asyncio.wait_for(waiting[2], 1)
+
+
+async def test_few_begin_in_each_turn_of_the_loop_and_the_addresses_take_turns() -> None:
+    starts, order, turn = Starts(2), list[tuple[int, str]](), 0
+
+    async def begin(address: str) -> None:
+        start = starts.enter(address)
+        if start is not None:
+            await start
+        order.append((turn, address))
+
+    work = [asyncio.create_task(begin("greedy")) for _ in range(7)]
+    work.append(asyncio.create_task(begin("person")))
+    while not all(task.done() for task in work):
+        await asyncio.sleep(0)
+        turn += 1
+    begun = [sum(when == number for when, _ in order) for number in range(turn)]
+    assert max(begun) == 2
+    assert [address for _, address in order].index("person") <= 3
+    assert starts.enter("later") is None  # all was begun: nobody waits for anybody
+
+
+async def test_who_gives_up_waiting_is_passed_over() -> None:
+    starts = Starts(1)
+    assert starts.enter("a") is None
+    gone, waits = starts.enter("a"), starts.enter("a")
+    assert gone is not None
+    assert waits is not None
+    gone.cancel()
+    await asyncio.wait_for(waits, 1)
+
+
+class Pages:
+    """Makes pages that are ready when the test says so."""
+
+    def __init__(self) -> None:
+        self.making = 0
+        self.most = 0
+        self.ready = asyncio.Event()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            for kind in ("startup", "shutdown"):
+                await receive()
+                await send({"type": f"lifespan.{kind}.complete"})
+            return
+        if scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.accept"})
+            await receive()
+            return
+        if not scope["path"].startswith("/api"):
+            self.making += 1
+            self.most = max(self.most, self.making)
+            await self.ready.wait()
+            self.making -= 1
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"x" * 10_000_000})
+
+
+def guarded(app: Any, **settings: Any) -> Guards:
+    return Guards(app, settings=Settings(**settings), telemetry=Telemetry())
+
+
+async def ask(client: Any, path: str) -> int:
+    client.writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    status: int = await client.status()
+    return status
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("path", "cost"),
+    [
+        ("/api/models", 1),
+        ("/assets/logo.svg", 1),
+        ("/", PAGE_COST),
+        ("/no/such/page", PAGE_COST),
+        ("/logo", 1),
+        ("/logoX", PAGE_COST),
+        ("/_nicegui/3/static/x.js", 1),
+        ("/_niceguiX", PAGE_COST),
+        ("/_nicegui_ws/socket.io/?EIO=4&transport=polling", PAGE_COST),
+        ("/_nicegui_ws/socket.io/?EIO=4&transport=polling&sid=1", 1),
+    ],
+)
+async def test_what_is_too_much_ends_the_connection(
+    serve: Serve, connect: Connect, path: str, cost: int
+) -> None:
+    app = Pages()
+    app.ready.set()
+    served = await serve(guarded(app, requests_per_minute_address=4 * cost + 60 * (cost == 1)))
+    for _ in range(4 + 60 * (cost == 1)):
+        client = await connect(served.port)
+        assert await ask(client, path) == 200
+        client.abort()
+    for _ in range(30):  # what was asked for slowly has come back meanwhile
+        client = await connect(served.port)
+        if await ask(client, path) != 200:
+            break
+    assert client.head.startswith("HTTP/1.1 429")
+    assert "retry-after: " in client.head.lower()
+    assert "WIRESIDE_REQUESTS_PER_MINUTE_ADDRESS" in await client.message()  # up to the end
+
+
+@pytest.mark.slow
+async def test_handshakes_are_counted(serve: Serve, connect: Connect) -> None:
+    served = await serve(guarded(Pages(), requests_per_minute_address=12 * SOCKET_COST))
+    clients = [await connect(served.port) for _ in range(14)]
+    found = [await client.upgrade() for client in clients]
+    assert found[:12] == [101] * 12
+    assert found[13] == 429
+
+
+async def test_pages_are_made_a_few_at_a_time_and_slow_readers_hold_no_turn(
+    serve: Serve, connect: Connect
+) -> None:
+    app = Pages()
+    served = await serve(guarded(app))
+    clients = [await connect(served.port, small_buffer=True) for _ in range(3 * PAGES_AT_ONCE)]
+    asked = [asyncio.create_task(ask(client, "/")) for client in clients]
+    while app.making < PAGES_AT_ONCE:
+        await asyncio.sleep(0.01)
+    quick = await connect(served.port)
+    assert await ask(quick, "/api/models") == 200  # waits for no page
+    app.ready.set()  # each has 10 MB on its way that nobody reads
+    assert await asyncio.gather(*asked) == [200] * len(clients)
+    assert app.most == PAGES_AT_ONCE
+
+
+async def test_a_refusal_comes_late_so_that_a_flood_is_slow(
+    serve: Serve, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others are served meanwhile; past a bound the refused do not wait, which would be a flood
+    of its own.
+    """
+    app = Pages()
+    app.ready.set()
+    monkeypatch.setattr(guards, "REFUSED_AFTER_S", 3600.0)
+    monkeypatch.setattr(guards, "REFUSED_LATE", 2)
+    served = await serve(guarded(app, requests_per_minute_address=PAGE_COST))
+    assert await ask(await connect(served.port), "/") == 200
+    waiting = [asyncio.create_task(ask(await connect(served.port), "/")) for _ in range(2)]
+    await asyncio.sleep(0.1)
+    at_once = await connect(served.port)
+    assert await ask(at_once, "/") == 429
+    assert not any(task.done() for task in waiting)
+    for task in waiting:
+        task.cancel()

@@ -1,0 +1,71 @@
+"""Who comes in, in each mode; and who must leave."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from tests.backend.auth.conftest import House
+
+from wireside.auth import authenticator as gates
+from wireside.auth.authenticator import Credentials, RolesByGroup
+
+HERE = "192.0.2.1"
+
+
+async def test_without_accounts_everybody_is_the_one_at_this_machine(house: House) -> None:
+    caller = await house.gate("none").caller(Credentials(HERE, is_own_page=False))
+    assert caller is not None
+    assert (caller.user_id, caller.role, caller.address) == ("", "admin", HERE)
+
+
+@pytest.mark.parametrize("mode", ["password", "oidc", "proxy"])
+async def test_who_brings_nothing_does_not_come_in(house: House, mode: gates.Mode) -> None:
+    assert await house.gate(mode).caller(Credentials(HERE)) is None
+
+
+async def test_what_a_proxy_says_counts_from_the_proxy_only(house: House) -> None:
+    gate = house.gate("proxy")
+    said = {"x-forwarded-user": "Ada", "x-forwarded-groups": "a, b"}
+    assert await gate.caller(Credentials(HERE, headers=said)) is None
+    caller = await gate.caller(Credentials(HERE, headers=said, is_from_proxy=True))
+    assert caller is not None
+    assert (caller.name, caller.role) == ("ada", "admin")  # the first one of all
+    other = await gate.caller(
+        Credentials(HERE, headers={"x-forwarded-user": "bob"}, is_from_proxy=True)
+    )
+    assert other is not None
+    assert other.role == "user"
+
+
+async def test_a_header_means_nothing_where_no_proxy_signs_people_in(house: House) -> None:
+    said = {"x-forwarded-user": "Ada"}
+    credentials = Credentials(HERE, headers=said, is_from_proxy=True)
+    assert await house.gate("password").caller(credentials) is None
+
+
+def test_groups_give_roles() -> None:
+    roles = RolesByGroup(frozenset({"ops"}), frozenset({"staff"}))
+    assert roles.role(frozenset({"ops", "staff"})) == "admin"
+    assert roles.role(frozenset({"staff"})) == "user"
+    assert roles.role(frozenset({"guests"})) == "viewer"
+    assert RolesByGroup(frozenset({"ops"})).role(frozenset()) == "user"
+    assert RolesByGroup().role(frozenset({"ops"})) is None  # ours to give
+
+
+async def test_who_was_put_out_by_another_process_must_leave(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = await house.administrator()
+    grace = await house.person(ada, "grace")
+    stays, goes = await house.signed_in("ada"), await house.signed_in("grace")
+    ended: list[str] = []
+    left = asyncio.Event()
+    house.presence.enter(stays, lambda: ended.append("ada"))
+    house.presence.enter(goes, lambda: (ended.append("grace"), left.set())[0])
+    await house.store.accounts.end_sign_ins(grace.id)  # as the command line does
+    monkeypatch.setattr(gates, "LOOK_AGAIN_S", 0.01)
+    watching = asyncio.create_task(house.gate().watch())
+    await left.wait()
+    watching.cancel()
+    assert ended == ["grace"]

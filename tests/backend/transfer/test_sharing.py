@@ -1,0 +1,65 @@
+"""Links to snapshots, below the routes that use them."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import threading
+from typing import Any
+
+import pytest
+
+from wireside.chat.service import NEW, ChatService
+from wireside.errors import TooLarge
+from wireside.messages import Options
+from wireside.store.store import SqlStore
+from wireside.transfer import sharing as sharing_module
+from wireside.transfer.sharing import Sharing
+
+
+async def asked(chat: ChatService, provider: Any, text: str) -> Any:
+    conversation, turn = await chat.ask_in(NEW, "why?", key=None, options=Options())
+    call = await provider.call(0)
+    call.say(text)
+    call.finish()
+    while turn.is_live or not turn.segments:
+        await asyncio.sleep(0.001)
+    return conversation
+
+
+async def test_others_are_served_while_a_page_is_made(
+    chat: ChatService, provider: Any, store: SqlStore
+) -> None:
+    begun, served = threading.Event(), threading.Event()
+
+    def render(text: str) -> str:
+        begun.set()
+        return f"{text} {served.wait(5)}"
+
+    sharing = Sharing(store.accounts, render, lambda: 0.0, audience="public")
+    conversation = await asked(chat, provider, "because")
+    _, secret = await sharing.share(chat.library, conversation)
+    page = asyncio.create_task(sharing.page(secret))
+    while not begun.is_set():
+        await asyncio.sleep(0.001)
+    served.set()  # in time only if the loop goes on
+    assert "because True" in await page
+
+
+async def test_a_snapshot_has_bounds(
+    chat: ChatService, provider: Any, store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sharing_module, "MAX_SNAPSHOT_CHARS", 2_000)
+    sharing = Sharing(store.accounts, str, lambda: 0.0, audience="public")
+    conversation = await asked(chat, provider, "x" * 3_000)
+    with pytest.raises(TooLarge, match="export it"):
+        await sharing.share(chat.library, conversation)
+    assert await store.accounts.shares("") == []
+
+
+async def test_a_snapshot_names_the_zone_of_its_times(
+    chat: ChatService, provider: Any, store: SqlStore
+) -> None:
+    sharing = Sharing(store.accounts, str, lambda: 0.0, audience="public")
+    _, secret = await sharing.share(chat.library, await asked(chat, provider, "because"))
+    assert re.search(r"\d\d:\d\d \(UTC\)</time>", await sharing.page(secret))

@@ -1,0 +1,224 @@
+"""The pages of accounts, as a browser without scripts uses them; all the way through the guard."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from html import unescape
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+from tests.backend.auth.conftest import PASSWORD, House, clock, house
+
+from wireside.api.middleware.authentication import WhoAsks, WhoRules
+from wireside.auth.audit import Audit
+from wireside.auth.auth import Auth
+from wireside.auth.cookies import COOKIE
+from wireside.auth.limiter import MemoryLimiter
+from wireside.auth.login_throttle import OF_NAME_THERE
+from wireside.auth.quotas import QuotaLimits, UserQuotas
+from wireside.chat.service import ChatService
+from wireside.identity import Caller
+from wireside.protocol.handshake import Door
+from wireside.store.store import SqlStore
+from wireside.transfer.sharing import Sharing
+from wireside_ui.html_pages.account import AccountPages
+from wireside_ui.html_pages.render import PlainPages
+from wireside_ui.theme import Look
+
+__all__ = ["clock", "house"]  # fixtures
+
+HERE = "http://127.0.0.1:8080"
+
+
+@dataclass
+class Browser:
+    """Somebody's browser; it follows no redirect by itself."""
+
+    http: httpx2.AsyncClient
+
+    @property
+    def cookie(self) -> str:
+        return self.http.cookies.get(COOKIE) or ""
+
+    async def get(self, path: str) -> str:
+        return unescape((await self.http.get(path)).text)
+
+    async def send(self, path: str, **form: str) -> tuple[int, str]:
+        """Send a form; returns the status, and where it leads or what the page says."""
+        response = await self.http.post(path, data=form)
+        return response.status_code, response.headers.get("location") or unescape(response.text)
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqlStore]:
+    store = SqlStore(f"sqlite:///{tmp_path / 'accounts.db'}")
+    await store.open()
+    yield store
+    await store.aclose()
+
+
+@pytest.fixture
+def open_browser(house: House, chat: ChatService) -> Callable[[], Browser]:
+    """Return what opens a browser that is nobody's yet."""
+    gate, quotas = house.gate(), UserQuotas(MemoryLimiter(house.clock), QuotaLimits())
+    store = house.store.accounts
+    auth = Auth(
+        gate,
+        house.accounts,
+        house.sign_ins,
+        house.keys,
+        house.tickets,
+        quotas,
+        None,
+        Audit(store, house.clock),
+        30,
+    )
+    sharing = Sharing(store, str, house.clock, audience="users")
+    app = FastAPI()
+    look = Look()
+    app.include_router(AccountPages(auth, sharing, look, PlainPages(look, "0"), "").router())
+    door = Door(host="127.0.0.1")
+    guarded = WhoAsks(app, gate=gate, chat=chat, door=door, quotas=quotas, rules=WhoRules())
+
+    def make() -> Browser:
+        transport = httpx2.ASGITransport(guarded, client=("192.0.2.1", 1))
+        return Browser(
+            httpx2.AsyncClient(transport=transport, base_url=HERE, headers={"Origin": HERE})
+        )
+
+    return make
+
+
+@pytest.fixture
+async def ada(house: House) -> Caller:
+    return await house.administrator()
+
+
+@pytest.fixture
+async def adas(open_browser: Callable[[], Browser], ada: Caller) -> Browser:
+    """The browser in which the administrator has signed in."""
+    mine = open_browser()
+    assert await mine.send("/login", name="ada", password=PASSWORD) == (303, "/")
+    return mine
+
+
+async def test_a_sign_in_ends_the_session_that_the_browser_came_with(
+    house: House, ada: Caller, adas: Browser
+) -> None:
+    before = adas.cookie
+    ended: list[str] = []
+    caller = await house.sign_ins.caller(before, "")
+    assert caller is not None
+    house.presence.enter(caller, lambda: ended.append("page"))
+    assert (await adas.send("/login", name="ada", password="not it at all"))[0] == 403
+    assert await house.sign_ins.caller(before, "")  # nobody has signed in
+    assert await adas.send("/login", name="ada", password=PASSWORD) == (303, "/")
+    assert adas.cookie != before
+    assert await house.sign_ins.caller(before, "") is None
+    assert ended == ["page"]
+    assert len(await house.sign_ins.of(ada)) == 1
+
+
+async def test_so_does_an_account_that_is_made_in_it(
+    house: House, ada: Caller, adas: Browser
+) -> None:
+    before, secret = adas.cookie, await house.accounts.invite(ada, "user")
+    joined = await adas.send("/join", link=secret, name="grace", password=PASSWORD)
+    assert joined == (303, "/")
+    assert await house.sign_ins.caller(before, "") is None
+    now = await house.sign_ins.caller(adas.cookie, "")
+    assert now is not None
+    assert now.name == "grace"
+
+
+async def test_the_current_password_cannot_be_guessed(adas: Browser) -> None:
+    tried = {"new": "a whole new password"}
+    for number in range(OF_NAME_THERE.limit):
+        status, said = await adas.send("/settings/password", old=f"guess {number}", **tried)
+        assert (status, "current password is wrong" in said) == (400, True)
+    status, said = await adas.send("/settings/password", old=PASSWORD, **tried)
+    assert (status, "Too many attempts" in said) == (429, True)
+
+
+async def test_links_to_passwords_are_listed_and_taken_back(
+    house: House, ada: Caller, adas: Browser
+) -> None:
+    grace = await house.person(ada, "grace")
+    assert await adas.send(f"/people/{grace.id}", do="reset") == (303, "/people")
+    link = re.search(r"join\?link=[\w-]+", await adas.get("/people"))
+    assert link is not None
+    secret = parse_qs(urlsplit(link[0]).query)["link"][0]
+    (reset,) = await house.accounts.invitations(ada)
+    page = await adas.get("/people")
+    assert "Take back: grace" in page
+    assert reset.id in page
+    assert await adas.send("/people/invite", take_back=reset.id) == (303, "/people")
+    assert reset.id not in await adas.get("/people")
+    status, said = await adas.send("/join", link=secret, password="a whole new password")
+    assert (status, "has been used or has expired" in said) == (404, True)
+
+
+@pytest.mark.parametrize("days", ["0", "-1", "nan", "inf", "1e400", "4000", "1" * 400, "many"])
+async def test_a_key_has_days_that_can_be_counted(adas: Browser, days: str) -> None:
+    status, _ = await adas.send("/settings/keys", name="key", scope="read", days=days)
+    assert status == 400
+
+
+async def test_the_audit_log_calls_browsers_what_people_call_them(
+    house: House, ada: Caller, adas: Browser
+) -> None:
+    agent = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/142.0.0.0 Safari/537.36"
+    audit = Audit(house.store.accounts, house.clock)
+    audit.saw(ada, "signed_in", agent)
+    audit.saw(ada, "invited", agent)  # whatever an invitation is called, it is no browser
+    await audit.flush()
+    page = await adas.get("/audit")
+    subjects = re.findall(r'</strong> <span dir="auto"(.*?)</span>', page)
+    assert subjects == [f">{agent}", f' title="{agent}">Chrome · Linux']
+    assert "Chrome · Linux" in await adas.get(f"/audit?q={agent[:11]}")  # found by all of it
+
+
+async def test_a_disabled_person_is_told_why(
+    house: House, ada: Caller, adas: Browser, open_browser: Callable[[], Browser]
+) -> None:
+    grace = await house.person(ada, "grace")
+    theirs = open_browser()
+    assert await theirs.send("/login", name="grace", password=PASSWORD) == (303, "/")
+    people = await adas.get("/people")
+    assert 'data-sure="Disable grace?' in people, "it asks first"
+    await house.accounts.disable(ada, grace.id)
+    response = await theirs.http.get("/c/1")
+    assert (response.status_code, response.headers["location"]) == (303, "/login?next=/c/1")
+    assert "This account is disabled." in await theirs.get("/login?next=/c/1")
+    status, said = await open_browser().send("/login", name="grace", password=PASSWORD)
+    assert (status, "This account is disabled." in said) == (403, True)
+    status, said = await open_browser().send("/login", name="grace", password="not it at all")
+    assert "name or the password is wrong" in said, "only who knows the password is told"
+
+
+async def test_a_turn_that_was_looked_for_is_found_after_signing_in(
+    ada: Caller, open_browser: Callable[[], Browser]
+) -> None:
+    theirs = open_browser()
+    response = await theirs.http.get("/c/abc?turn=t-1&x=2")
+    assert response.headers["location"] == "/login?next=/c/abc%3Fturn%3Dt-1%26x%3D2"
+    page = await theirs.get(response.headers["location"])
+    assert 'name="next" value="/c/abc?turn=t-1&x=2"' in page
+    form = {"name": "ada", "password": PASSWORD, "next": "/c/abc?turn=t-1&x=2"}
+    assert await theirs.send("/login", **form) == (303, "/c/abc?turn=t-1&x=2")
+
+
+async def test_the_seconds_to_wait_are_never_too_few(adas: Browser, house: House) -> None:
+    tried = {"new": "a whole new password"}
+    for number in range(OF_NAME_THERE.limit):
+        await adas.send("/settings/password", old=f"guess {number}", **tried)
+    said = (await adas.send("/settings/password", old=PASSWORD, **tried))[1]
+    seconds = int(re.search(r"again in (\d+) seconds", said)[1])
+    house.clock.now += seconds - 0.4  # what is left is told as a whole second, not as none
+    said = (await adas.send("/settings/password", old=PASSWORD, **tried))[1]
+    assert "again in 1 seconds" in said

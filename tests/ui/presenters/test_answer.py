@@ -1,0 +1,245 @@
+"""What a page shows of a turn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wireside.chat.conversation import Turn
+from wireside.errors import ProviderRateLimited, ProviderUnavailable
+from wireside.generation.log import AnswerLog
+from wireside.generation.reader import Bell, Reader
+from wireside.messages import End, Options, ReasoningDelta, TextDelta, ToolDelta
+from wireside.records import Feedback
+from wireside_ui.markdown.dialect import Markup
+from wireside_ui.presenters import answer as state
+from wireside_ui.presenters.answer import READ_CHARS, Follower, retry_after, row_of, state_of
+
+MARKUP = Markup(frozenset())
+
+
+def turn_with(*streams: Any, waiting: bool = False) -> Turn:
+    return Turn("t", "why?", Options(), 0, 0, 0.0, waiting, None, list(streams))
+
+
+class TestStates:
+    def test_a_turn_waits_then_thinks_then_streams_then_is_done(self, stream) -> None:
+        assert state_of(turn_with(waiting=True)) == "waiting"
+        assert state_of(turn_with()) == "thinking"
+        turn = turn_with(stream)
+        assert state_of(turn) == "thinking"
+        stream.say("a")
+        assert state_of(turn) == "streaming"
+        stream.close()
+        assert state_of(turn) == "done"
+
+    @pytest.mark.parametrize(
+        ("reason", "state"),
+        [("stop", "done"), ("cancelled", "stopped"), ("interrupted", "interrupted"),
+         ("length", "length_reached"), ("content_filter", "filtered")],
+    )  # fmt: skip
+    def test_an_end_has_its_state(self, stream, reason: Any, state: str) -> None:
+        stream.say("a")
+        assert state_of(turn_with(stream.close(reason))) == state
+
+    def test_an_answer_of_nothing_is_empty(self, stream) -> None:
+        stream.log.append(ReasoningDelta("hm"))
+        stream.say(" \n")
+        assert state_of(turn_with(stream.close())) == "empty"
+
+    def test_an_answer_of_tool_calls_is_not_empty(self, stream) -> None:
+        stream.log.append(ToolDelta("1", "f", "done"))
+        assert state_of(turn_with(stream.close())) == "done"
+
+    def test_the_last_segment_decides(self, new_stream) -> None:
+        first, second = new_stream(), new_stream()
+        first.say("kept")
+        first.close("cancelled")
+        turn = turn_with(first, second)
+        assert state_of(turn) == "streaming"
+        second.close()
+        assert state_of(turn) == "done"
+
+
+class TestErrors:
+    def test_an_error_is_told_in_the_readers_language(self, stream) -> None:
+        turn = turn_with(stream.close(error=ProviderUnavailable()))
+        assert row_of(turn, MARKUP, "en").error == str(ProviderUnavailable())
+        assert row_of(turn, MARKUP, "de").error.startswith("Der Modelldienst")
+
+    def test_only_a_rate_limit_before_the_first_word_is_tried_again_by_itself(
+        self, new_stream
+    ) -> None:
+        limit = ProviderRateLimited(retry_after=7.0)
+        silent, begun, other = new_stream(), new_stream(), new_stream()
+        begun.say("half")
+        assert retry_after(turn_with(silent.close(error=limit))) == 7.0
+        assert retry_after(turn_with(begun.close(error=limit))) is None
+        assert retry_after(turn_with(other.close(error=ProviderUnavailable()))) is None
+        assert retry_after(turn_with()) is None
+
+
+class TestRows:
+    def test_a_finished_answer_comes_whole(self, new_stream) -> None:
+        first, second = new_stream(), new_stream()
+        first.log.append(ReasoningDelta("hm"))
+        first.log.append(ToolDelta("c", "clock", "running", "{}", None))
+        first.log.append(ToolDelta("c", "clock", "done", "{}", "noon"))
+        first.say("**it is ")
+        first.close("cancelled")
+        second.say("noon**")
+        second.close()
+        row = row_of(turn_with(first, second), MARKUP, "en")
+        assert "<strong>it is noon</strong>" in row.html
+        assert row.reasoning == "hm"
+        assert [(tool["state"], tool["result"]) for tool in row.tools] == [("done", "noon")]
+
+    def test_a_turn_says_its_place_and_what_was_thought_of_it(self, stream) -> None:
+        turn = turn_with(stream.close())
+        turn.feedback = Feedback("up", "nice")
+        row = row_of(turn, MARKUP, "en", place=(1, 3))
+        assert (row.sibling, row.siblings, row.feedback) == (1, 3, "up")
+
+    def test_what_nobody_sees_is_taken_out_or_shown(self, new_stream) -> None:
+        stream = new_stream()
+        stream.log.append(ReasoningDelta("\u202et\U000e0041"))
+        stream.log.append(ToolDelta("1", "\u202en", "done", "\u202ea", "\u202er"))
+        turn = turn_with(stream.close())
+        turn.question = "\u202eq\U000e0041"
+        row = row_of(turn, MARKUP, "en")
+        assert (row.question, row.reasoning) == ("q\ufffd", "t\ufffd")
+        (tool,) = row.tools
+        assert (tool["name"], tool["arguments"], tool["result"]) == ("n", "a", "r")
+
+    def test_of_texts_that_no_browser_could_show_there_is_the_beginning(
+        self, stream, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(state, "MAX_SHOWN_CHARS", 1_000)
+        stream.log.append(ReasoningDelta("r" * 3_500))
+        stream.log.append(ToolDelta("c", "n", "done", "a" * 3_500, "r" * 3_500))
+        stream.say("x" * 3_500)
+        turn = turn_with(stream.close())
+        turn.question = "q" * 3_500
+        row = row_of(turn, MARKUP, "en")
+        for text in (row.question, row.reasoning, row.html):
+            assert 1_000 < len(text) < 1_200
+            assert "2,500 more characters" in text
+        assert len(row.tools[0]["arguments"]) == len(row.tools[0]["result"]) == 1_000
+
+    def test_a_growing_answer_is_left_to_its_follower(self, stream) -> None:
+        stream.say("text")
+        assert row_of(turn_with(stream), MARKUP, "en").html == ""
+
+
+def follow(streams: list[Any], wake: Callable[[], None] = lambda: None, **how: bool) -> Follower:
+    return Follower(turn_with(*streams), MARKUP, wake, **how)
+
+
+def html_of(ops: list[Any]) -> str:
+    return "".join(str(part) for op in ops for part in op[1:])
+
+
+class TestFollower:
+    def test_it_gives_what_is_new_and_ends_with_the_answer(self, stream) -> None:
+        woken: list[None] = []
+        follower = follow([stream], lambda: woken.append(None))
+        follower.tick()
+        stream.say("Hello ")
+        assert woken
+        ops, _, tools, has_ended = follower.tick()
+        assert "Hello" in html_of(ops)
+        assert (tools, has_ended) == (None, False)
+        assert follower.tick()[0] == []
+        stream.say("you")
+        stream.close()
+        ops, _, _, has_ended = follower.tick()
+        assert "you" in html_of(ops)
+        assert has_ended
+
+    def test_an_end_is_told_after_all_text(self, stream) -> None:
+        stream.say("x" * (READ_CHARS + 10))
+        stream.close()
+        follower = follow([stream])
+        assert follower.tick()[3] is False
+        assert follower.has_more
+        assert follower.tick()[3] is True
+
+    def test_a_new_segment_is_followed_too(self, new_stream) -> None:
+        first, second = new_stream(), new_stream()
+        turn = turn_with(first)
+        follower = Follower(turn, MARKUP, lambda: None)
+        first.say("one ")
+        follower.tick()
+        first.close("cancelled")
+        turn.segments.append(second)
+        assert follower.has_more
+        second.say("two")
+        second.close()
+        ops, _, _, has_ended = follower.tick()
+        assert "two" in html_of(ops)
+        assert has_ended
+
+    def test_what_nobody_sees_of_a_thought_is_shown_however_it_is_cut(self, stream) -> None:
+        follower = follow([stream])
+        shown = ""
+        for piece in ("a\U0001f3f4", "\U000e0067", "\U000e0041", "\u202eb"):
+            stream.log.append(ReasoningDelta(piece))
+            shown += follower.tick()[1]
+        stream.close()
+        assert shown + follower.tick()[1] == "a\U0001f3f4\ufffd\ufffdb"
+
+    def test_what_goes_on_replaces_what_is_shown_in_one_message(self, stream) -> None:
+        stream.say("text")
+        follower = follow([stream], goes_on=True)
+        ops = follower.tick()[0]
+        assert ops[0] == ["r", ""]
+        stream.say(" more")
+        assert ["r", ""] not in follower.tick()[0]
+
+    def test_once_closed_it_is_woken_no_more(self, stream) -> None:
+        woken: list[None] = []
+        follower = follow([stream], lambda: woken.append(None))
+        follower.tick()
+        follower.close()
+        stream.say("x")
+        assert not woken
+
+
+@given(st.lists(st.sampled_from(["a ", "**b", "** ", "\n\n", "- x\n", "```\n", "😀"]), max_size=30))
+def test_reasoning_and_text_come_whole_however_they_are_cut(pieces: list[str]) -> None:
+    log, bell = AnswerLog(), Bell()
+
+    class Stream:
+        def __init__(self) -> None:
+            self.log = log
+
+        def reader(self, offset: int, wake: Callable[[], None]) -> Reader:
+            return Reader(log, bell, offset, wake)
+
+    follower = follow([Stream()])
+    reasoning = ""
+    for piece in pieces:
+        log.append(ReasoningDelta(piece))
+        log.append(TextDelta(piece))
+        reasoning += follower.tick()[1]
+    log.close(End("stop"))
+    follower.tick()
+    assert reasoning == "".join(pieces)
+    assert follower._blocks.text == "".join(pieces)
+
+
+def test_a_countdown_is_the_only_time_that_a_row_tells(new_stream) -> None:
+    error = ProviderRateLimited("The model service is busy; try again in 8 s.", retry_after=8.0)
+    row = row_of(turn_with(new_stream().close(error=error)), MARKUP, "en")
+    assert (row.error, row.retry_after) == ("The model service is busy.", 8.0)
+
+
+def test_each_model_that_answered_is_named_once(new_stream) -> None:
+    streams = [new_stream() for _ in range(3)]
+    streams[1].model = "vendor/other"
+    turn = turn_with(*(stream.close() for stream in streams))
+    assert row_of(turn, MARKUP, "en", names={"model-a": "Model A"}).model == "Model A, vendor/other"

@@ -1,0 +1,676 @@
+"""The pages of accounts: sign in, join, settings, people. Plain forms, made on the server."""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from math import ceil
+from typing import Any, Final, cast
+from urllib.parse import quote
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import RedirectResponse
+
+from wireside.auth.accounts import Accounts
+from wireside.auth.auth import Auth
+from wireside.auth.cookies import set_cookie
+from wireside.auth.passwords import MIN_CHARS
+from wireside.errors import (
+    AccountDisabled,
+    BadMessage,
+    Forbidden,
+    NotFound,
+    RateLimited,
+    SignInFailed,
+    WiresideError,
+)
+from wireside.identity import SCOPES, Caller, Role, Scope
+from wireside.ports import Allowance
+from wireside.records import ApiKey, AuditEntry
+from wireside.transfer.sharing import Sharing
+from wireside_ui.html_pages.render import PlainPages
+from wireside_ui.i18n.catalogue import language_of, sentence_in, words_in
+from wireside_ui.theme import Look
+
+MAX_FIELDS: Final = 20
+
+AUDIT_PAGE: Final = 100
+
+MAX_TO_SAY: Final = 1000
+"""Things that are kept for the next page of somebody."""
+
+Do = Callable[[Caller, dict[str, list[str]]], Awaitable["Done"]]
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What is said after something was done: a sentence, or a secret that is shown once."""
+
+    sentence: str = ""
+    title: str = ""
+    secret: str = ""
+    line: str = ""
+
+
+class AccountPages:
+    """Registers the pages. ``base_url`` begins the links that are given out; "" takes the
+    request's. ``is_secure``: browsers reach the server over TLS, whatever the request says.
+    """
+
+    def __init__(
+        self, auth: Auth, sharing: Sharing, look: Look, plain: PlainPages, base_url: str
+    ) -> None:
+        self._auth = auth
+        self._sharing = sharing
+        self._look = look
+        self._plain = plain
+        self._base_url = base_url.rstrip("/")
+        self._to_say: OrderedDict[str, Done] = OrderedDict()
+
+    def router(self) -> APIRouter:
+        """Return the routes."""
+        router = APIRouter(include_in_schema=False)
+        router.get("/login")(self.show_login)
+        router.post("/login")(self.login)
+        router.post("/logout")(self.logout)
+        router.get("/join")(self.show_join)
+        router.post("/join")(self.join)
+        router.get("/oidc/login")(self.begin_open_id)
+        router.get("/oidc/callback")(self.finish_open_id)
+        router.get("/doctor")(self.show_doctor)
+        if self._auth.has_accounts:
+            router.get("/settings")(self.show_settings)
+            router.post("/settings/{what:path}")(self.change_settings)
+            router.get("/people")(self.show_people)
+            router.get("/audit")(self.show_audit)
+            router.post("/people/{user_id}")(self.change_people)
+        return router
+
+    # ---- the door ----------------------------------------------------------------------------
+
+    async def show_login(self, request: Request) -> Response:
+        """Ask who it is."""
+        wanted = safe_path(request.query_params.get("next", "/"))
+        if _caller(request) is not None:
+            return self._go(request, wanted)
+        return self._login(request, wanted, error=getattr(request.state, "refused", None))
+
+    async def login(self, request: Request) -> Response:
+        """Sign somebody in, or say what is wrong."""
+        form = await _form(request)
+        name, wanted = _first(form, "name"), safe_path(_first(form, "next") or "/")
+        if self._auth.gate.mode != "password":
+            return self._login(request, wanted)
+        try:
+            cookie = await self._auth.sign_ins.sign_in(
+                name,
+                _first(form, "password"),
+                agent=request.headers.get("user-agent", ""),
+                address=_address(request),
+            )
+        except WiresideError as error:
+            return self._login(request, wanted, name=name[:64], error=error)
+        return await self._signed_in(request, cookie, wanted)
+
+    async def logout(self, request: Request) -> Response:
+        """Sign out here; other pages of this browser are closed."""
+        who = _caller(request)
+        if who is not None and who.credential.startswith("session "):
+            await self._auth.sign_ins.end(who)
+        response = self._go(request, "/login")
+        response.headers.append("set-cookie", self._cookie(request, ""))
+        response.headers["Clear-Site-Data"] = '"cache"'
+        return response
+
+    async def show_join(self, request: Request) -> Response:
+        """Ask somebody who has a link for a name and a password."""
+        link = request.query_params.get("link", "")
+        return await self._join(request, link, "")
+
+    async def join(self, request: Request) -> Response:
+        """Make the account, or set the password, and sign in."""
+        form = await _form(request)
+        link, name = _first(form, "link"), _first(form, "name")
+        try:
+            user = await self._auth.accounts.join(link, name, _first(form, "password"))
+            cookie = await self._auth.sign_ins.begin(
+                user, agent=request.headers.get("user-agent", ""), address=_address(request)
+            )
+        except WiresideError as error:
+            return await self._join(request, link, name[:64], error)
+        return await self._signed_in(request, cookie, "/")
+
+    async def begin_open_id(self, request: Request) -> Response:
+        """Send the visitor to the provider."""
+        wanted = safe_path(request.query_params.get("next", "/"))
+        if self._auth.open_id is None:
+            return self._go(request, "/login")
+        try:
+            callback = self._link(request, "/oidc/callback")
+            request.session["next"] = wanted
+            return await self._auth.open_id.begin(request, callback)
+        except WiresideError as error:
+            return self._login(request, wanted, error=error)
+
+    async def finish_open_id(self, request: Request) -> Response:
+        """Take back whom the provider has signed in."""
+        if self._auth.open_id is None:
+            return self._go(request, "/login")
+        wanted = safe_path(str(request.session.pop("next", "/")))
+        try:
+            somebody = await self._auth.open_id.finish(request)
+            cookie = await self._auth.sign_ins.sign_in_vouched(
+                somebody,
+                self._auth.accounts,
+                agent=request.headers.get("user-agent", ""),
+                address=_address(request),
+            )
+        except WiresideError as error:
+            return self._login(request, wanted, error=error)
+        request.session.clear()
+        return await self._signed_in(request, cookie, wanted)
+
+    def _login(
+        self,
+        request: Request,
+        wanted: str,
+        *,
+        name: str = "",
+        error: WiresideError | None = None,
+    ) -> Response:
+        words = self._words(request)
+        open_id = self._auth.open_id
+        return self._plain.page(
+            request,
+            "login.html",
+            _status(error),
+            title=words["account_sign_in"],
+            heading=self._look.name,
+            line=self._look.tagline or words["tagline"],
+            problem=self._problem(request, error),
+            mode=self._auth.gate.mode,
+            open_id=open_id.name if open_id else "",
+            next=wanted,
+            name=name,
+        )
+
+    async def _join(
+        self, request: Request, link: str, name: str, error: WiresideError | None = None
+    ) -> Response:
+        words = self._words(request)
+        try:
+            invitation, known = await self._auth.accounts.invitation(link)
+        except WiresideError as gone:
+            return self._plain.page(
+                request, "join.html", _status(gone), title=words["account_join"],
+                heading=words["account_join"], line="", problem=self._problem(request, gone),
+                link="",
+            )  # fmt: skip
+        is_reset = invitation.user_id is not None
+        title = words["account_new_password"] if is_reset else words["account_join"]
+        fixed = known or invitation.name
+        return self._plain.page(
+            request,
+            "join.html",
+            _status(error),
+            title=title,
+            heading=title,
+            line="" if is_reset else words[f"account_join_as_{invitation.role}"],
+            problem=self._problem(request, error),
+            link=link,
+            name=fixed or name,
+            is_fixed=bool(fixed),
+            min_chars=MIN_CHARS,
+            button=words["account_save"] if is_reset else words["account_join"],
+        )
+
+    async def _signed_in(self, request: Request, cookie: str, wanted: str) -> Response:
+        """Go on with a new session; the one that the browser came with is over."""
+        before = _caller(request)
+        if before is not None and before.credential.startswith("session "):
+            await self._auth.sign_ins.end(before)
+        response = self._go(request, wanted)
+        response.headers.append("set-cookie", self._cookie(request, cookie))
+        return response
+
+    def _cookie(self, request: Request, value: str) -> str:
+        is_secure = request.url.scheme == "https" or self._base_url.startswith("https:")
+        return set_cookie(value, days=self._auth.days, is_secure=is_secure)
+
+    # ---- one's own settings ------------------------------------------------------------------
+
+    async def show_settings(self, request: Request) -> Response:
+        """Show one's account."""
+        who = _known(request)
+        return await self._settings(request, who, self._said(who))
+
+    async def change_settings(self, request: Request, what: str) -> Response:
+        """Do what a form of the page says."""
+        who, words = _known(request), self._words(request)
+        dos: dict[str, Do] = {
+            "password": self._set_password,
+            "sessions": self._end_sessions,
+            "keys": self._make_key,
+            "keys/revoke": self._revoke_key,
+            "shares/revoke": self._end_share,
+        }
+        if what not in dos:
+            raise NotFound("There is no such page.")
+        try:
+            done = await dos[what](who, await _form(request))
+        except WiresideError as error:
+            return await self._settings(request, who, Done(), error)
+        self._say(who, _in_words(done, words))
+        return self._go(request, "/settings")
+
+    async def _set_password(self, who: Caller, form: dict[str, list[str]]) -> Done:
+        accounts = self._auth.accounts
+        await accounts.change_password(who, _first(form, "old"), _first(form, "new"))
+        return Done("account_password_changed")
+
+    async def _end_sessions(self, who: Caller, form: dict[str, list[str]]) -> Done:
+        which = _first(form, "session")
+        if which == "others":
+            await self._auth.sign_ins.end_others(who)
+        elif which:
+            await self._auth.sign_ins.end(who, which)
+        return Done()
+
+    async def _make_key(self, who: Caller, form: dict[str, list[str]]) -> Done:
+        days = _first(form, "days").strip()
+        try:
+            lifetime = float(days) if days else None
+        except ValueError:
+            raise BadMessage("The days are a number.") from None
+        _, text = await self._auth.keys.create(
+            who,
+            _first(form, "name"),
+            cast("list[Scope]", [one for one in form.get("scope", []) if one in SCOPES]),
+            days=lifetime,
+        )
+        return Done(title="account_key_made", secret=text, line="account_shown_once")
+
+    async def _revoke_key(self, who: Caller, form: dict[str, list[str]]) -> Done:
+        await self._auth.keys.revoke(who, _first(form, "key"))
+        return Done()
+
+    async def _end_share(self, who: Caller, form: dict[str, list[str]]) -> Done:
+        await self._sharing.revoke(who, _first(form, "share"))
+        return Done()
+
+    async def _settings(
+        self, request: Request, who: Caller, done: Done, error: WiresideError | None = None
+    ) -> Response:
+        words = self._words(request)
+        has_sessions = who.credential.startswith("session ")
+        me = next((user for user in [await self._auth.accounts.user(who.user_id)] if user), None)
+        return self._framed(
+            request,
+            "settings.html",
+            who,
+            done,
+            error,
+            here="settings",
+            title=words["account_settings"],
+            has_password=me is not None and me.password is not None,
+            min_chars=MIN_CHARS,
+            allowance=_allowance(await self._auth.quotas.allowance(who), words),
+            sessions=[
+                {
+                    "id": one.id,
+                    "agent": browser_of(one.agent),
+                    "address": one.address,
+                    "when": _moment(one.seen_at),
+                    "here": who.credential == f"session {one.id}",
+                }
+                for one in (await self._auth.sign_ins.of(who) if has_sessions else ())
+            ],
+            keys=[_key(key, words) for key in await self._auth.keys.of(who)],
+            scopes=[scope for scope in SCOPES if who.may(scope)],
+            is_sharing=self._sharing.is_on,
+            shares=[
+                {
+                    "id": one.id,
+                    "conversation": one.conversation_id,
+                    "title": one.title,
+                    "when": _moment(one.created_at),
+                }
+                for one in await self._sharing.of(who)
+            ],
+        )
+
+    # ---- people ------------------------------------------------------------------------------
+
+    async def show_people(self, request: Request) -> Response:
+        """Show all accounts to an administrator."""
+        who = _known(request)
+        return await self._people(request, who, self._said(who))
+
+    async def change_people(self, request: Request, user_id: str) -> Response:
+        """Do what a form of the page says."""
+        who, words, form = _known(request), self._words(request), await _form(request)
+        try:
+            if user_id == "invite":
+                done = await self._invite(request, who, form)
+            else:
+                done = await self._change_person(request, who, user_id, form)
+        except WiresideError as error:
+            return await self._people(request, who, Done(), error)
+        self._say(who, _in_words(done, words))
+        return self._go(request, "/people")
+
+    def _say(self, who: Caller, done: Done) -> None:
+        """Keep what the next page says, once: a page that is loaded again does nothing again."""
+        if done != Done():
+            self._to_say[who.credential or who.user_id] = done
+            while len(self._to_say) > MAX_TO_SAY:
+                self._to_say.popitem(last=False)
+
+    def _said(self, who: Caller) -> Done:
+        return self._to_say.pop(who.credential or who.user_id, Done())
+
+    async def _invite(self, request: Request, who: Caller, form: dict[str, list[str]]) -> Done:
+        accounts = self._auth.accounts
+        if taken_back := _first(form, "take_back"):
+            await accounts.take_back(who, taken_back)
+            return Done()
+        secret = await accounts.invite(who, _role(form), _first(form, "name").strip())
+        return self._one_time(request, secret, "account_invited")
+
+    async def _change_person(
+        self, request: Request, who: Caller, user_id: str, form: dict[str, list[str]]
+    ) -> Done:
+        accounts: Accounts = self._auth.accounts
+        match _first(form, "do"):
+            case "role":
+                await accounts.set_role(who, user_id, _role(form))
+            case "reset":
+                secret = await accounts.reset(who, user_id)
+                return self._one_time(request, secret, "account_reset_made")
+            case "disable":
+                await accounts.disable(who, user_id)
+            case "enable":
+                await accounts.enable(who, user_id)
+            case "remove":
+                await accounts.remove(who, user_id)
+            case _:
+                who.require("admin")
+        return Done()
+
+    def _one_time(self, request: Request, secret: str, title: str) -> Done:
+        link = self._link(request, f"/join?link={secret}")
+        return Done(title=title, secret=link, line="account_link_once")
+
+    async def _people(
+        self, request: Request, who: Caller, done: Done, error: WiresideError | None = None
+    ) -> Response:
+        words = self._words(request)
+        try:
+            users = await self._auth.accounts.users(who)
+            invitations = await self._auth.accounts.invitations(who)
+        except Forbidden as refused:
+            return await self._settings(request, who, Done(), refused)
+        return self._framed(
+            request,
+            "people.html",
+            who,
+            done,
+            error,
+            here="people",
+            title=words["account_people"],
+            can_invite=self._auth.gate.mode == "password",
+            people=[
+                {
+                    "id": user.id,
+                    "name": user.name,
+                    "role": user.role,
+                    "is_me": user.id == who.user_id,
+                    "is_disabled": user.disabled_at is not None,
+                    "has_password": user.password is not None,
+                    "seen": _moment(user.seen_at) or words["account_never_here"],
+                }
+                for user in users
+            ],
+            invitations=[
+                {
+                    "id": one.id,
+                    "name": one.name,
+                    "what": words[
+                        f"account_role_{one.role}" if one.user_id is None else "account_reset"
+                    ],
+                    "until": words["account_until"].format(when=_moment(one.expires_at)),
+                }
+                for one in invitations
+            ],
+        )
+
+    async def show_audit(self, request: Request) -> Response:
+        """Show an administrator what was done."""
+        who, words = _known(request), self._words(request)
+        query = request.query_params.get("q", "")[:200]
+        place = request.query_params.get("before", "")
+        before = int(place) if re.fullmatch("[0-9]{1,18}", place) else None
+        try:
+            entries = await self._auth.audit.read(who, query, before=before, limit=AUDIT_PAGE)
+        except Forbidden as refused:
+            return await self._settings(request, who, Done(), refused)
+        return self._framed(
+            request,
+            "audit.html",
+            who,
+            Done(),
+            None,
+            here="audit",
+            title=words["account_audit"],
+            query=query,
+            entries=[_entry(one) for one in entries],
+            older=entries[-1].number if len(entries) == AUDIT_PAGE else None,
+        )
+
+    # ---- the connection ----------------------------------------------------------------------
+
+    async def show_doctor(self, request: Request) -> Response:
+        """Show the connection doctor; its script measures."""
+        who, words = _known(request), self._words(request)
+        return self._framed(
+            request,
+            "doctor.html",
+            who,
+            Done(),
+            None,
+            here="doctor",
+            title=words["doctor_title"],
+            address=self._link(request, ""),
+            connects=True,
+        )
+
+    # ---- how ---------------------------------------------------------------------------------
+
+    def _framed(
+        self,
+        request: Request,
+        template: str,
+        who: Caller,
+        done: Done,
+        error: WiresideError | None,
+        **values: Any,
+    ) -> Response:
+        once = {"title": done.title, "line": done.line, "text": done.secret}
+        return self._plain.page(
+            request,
+            template,
+            _status(error),
+            me=who,
+            has_accounts=self._auth.has_accounts,
+            can_sign_out=who.credential.startswith("session "),
+            problem=self._problem(request, error),
+            done=done.sentence,
+            shown_once=once if done.secret else None,
+            **values,
+        )
+
+    def _problem(self, request: Request, error: WiresideError | None) -> str:
+        words, language = self._words(request), self._language(request)
+        match error:
+            case None:
+                return ""
+            case RateLimited():
+                seconds = max(1, ceil(error.retry_after or 60))  # not a second too early
+                return words["account_too_many_tries"].format(seconds=seconds)
+            case AccountDisabled():
+                return words["account_is_disabled"]
+            case SignInFailed():
+                return words[f"account_service_{error.why}"]
+            case _ if error.code == "unauthorized" and not isinstance(error, Forbidden):
+                return words["account_wrong"]
+            case _ if error.code in ("bad_message", "not_found", "unauthorized"):
+                return str(error)
+            case _:
+                return sentence_in(language, error)
+
+    def _language(self, request: Request) -> str:
+        return language_of(request.headers.get("accept-language", ""))
+
+    def _words(self, request: Request) -> dict[str, str]:
+        return words_in(self._language(request))
+
+    def _go(self, request: Request, path: str) -> Response:
+        base = request.scope.get("root_path", "")
+        return RedirectResponse(f"{base}{path}", 303, {"Cache-Control": "no-store"})
+
+    def _link(self, request: Request, path: str) -> str:
+        return (self._base_url or str(request.base_url).rstrip("/")) + path
+
+
+def safe_path(path: str) -> str:
+    """Return a path of this server to go to, whatever was asked for.
+
+    >>> safe_path("//evil.example"), safe_path("/c/1?turn=2")
+    ('/', '/c/1?turn=2')
+    """
+    if not re.fullmatch(r"/(?![/\\])[^\\\x00-\x20\x7f]*", path) or len(path) > 500:
+        return "/"
+    return quote(path, safe="/?=&%-._~:@!$'()*+,;")
+
+
+def browser_of(agent: str) -> str:
+    """Return what a person calls a browser: its kind and its system; "" for an unknown one."""
+    kinds = (
+        ("Edg", "Edge"), ("OPR", "Opera"), ("Firefox", "Firefox"), ("Chrome", "Chrome"),
+        ("Safari", "Safari"),
+    )  # fmt: skip
+    systems = (
+        ("Android", "Android"), ("iPhone", "iPhone"), ("iPad", "iPad"), ("Windows", "Windows"),
+        ("Mac OS", "macOS"), ("Linux", "Linux"),
+    )  # fmt: skip
+    kind = next((name for mark, name in kinds if f"{mark}/" in agent), "")
+    system = next((name for mark, name in systems if mark in agent), "")
+    return " · ".join(part for part in (kind, system) if part) or agent[:60]
+
+
+def _entry(entry: AuditEntry) -> dict[str, str]:
+    """Return a line of the audit log. The subject of a sign-in is its browser."""
+    is_browser = entry.action == "signed_in"
+    return {
+        "at": _moment(entry.at),
+        "action": entry.action.replace("_", " "),
+        "name": entry.name,
+        "subject": browser_of(entry.subject) if is_browser else entry.subject,
+        "in_full": entry.subject if is_browser else "",
+        "address": entry.address,
+    }
+
+
+def _caller(request: Request) -> Caller | None:
+    caller: Caller | None = getattr(request.state, "caller", None)
+    return caller
+
+
+def _known(request: Request) -> Caller:
+    caller = _caller(request)
+    if caller is None:
+        raise Forbidden
+    return caller
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else ""
+
+
+async def _form(request: Request) -> dict[str, list[str]]:
+    """Return the fields of a form; files are none."""
+    fields: dict[str, list[str]] = {}
+    async with request.form(max_files=0, max_fields=MAX_FIELDS, max_part_size=10_000) as form:
+        for name, value in form.multi_items():
+            if isinstance(value, str):
+                fields.setdefault(name, []).append(value)
+    return fields
+
+
+def _first(form: dict[str, list[str]], name: str) -> str:
+    return form.get(name, [""])[0]
+
+
+def _role(form: dict[str, list[str]]) -> Role:
+    role = _first(form, "role")
+    if role not in ("admin", "user", "viewer"):
+        raise BadMessage("role: admin, user or viewer.")
+    return cast("Role", role)
+
+
+def _status(error: WiresideError | None) -> int:
+    if error is None:
+        return 200
+    if isinstance(error, SignInFailed) and error.why == "unreachable":
+        return 503
+    codes = {"rate_limited": 429, "unauthorized": 403, "not_found": 404, "internal": 503}
+    return codes.get(error.code, 400)
+
+
+def _in_words(done: Done, words: dict[str, str]) -> Done:
+    return Done(
+        words.get(done.sentence, done.sentence),
+        words.get(done.title, done.title),
+        done.secret,
+        words.get(done.line, done.line),
+    )
+
+
+def _allowance(left: Allowance, words: dict[str, str]) -> Sequence[tuple[str, str]]:
+    rows = []
+    for what, count, limit in (
+        ("messages", left.messages_left, left.messages_limit),
+        ("tokens", left.tokens_left, left.tokens_limit),
+        ("streams", left.streams_left, left.streams_limit),
+    ):
+        if limit is not None:
+            value = words["account_left"].format(count=f"{count:,}", limit=f"{limit:,}")
+            rows.append((words[f"account_{what}"], value))
+    return rows
+
+
+def _key(key: ApiKey, words: dict[str, str]) -> dict[str, Any]:
+    limits = []
+    if key.messages_per_minute:
+        limits.append(f"{key.messages_per_minute} {words['account_messages']}")
+    if key.tokens_per_day:
+        limits.append(f"{key.tokens_per_day:,} {words['account_tokens']}")
+    if key.streams:
+        limits.append(f"{key.streams} {words['account_streams']}")
+    expires = words["account_until"].format(when=_moment(key.expires_at))
+    used = words["account_used"].format(when=_moment(key.used_at))
+    return {
+        "id": key.id,
+        "name": key.name,
+        "scopes": ", ".join(words[f"account_scope_{one}"] for one in sorted(key.scopes)),
+        "expires": expires if key.expires_at else words["account_never_expires"],
+        "used": used if key.used_at else words["account_never_used"],
+        "limits": ", ".join(limits),
+    }
+
+
+def _moment(seconds: float | None) -> str:
+    return "" if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"

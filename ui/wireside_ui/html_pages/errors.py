@@ -1,0 +1,115 @@
+"""What is answered where there is no page, and where one fails.
+
+NiceGUI would answer with a page of its own, hold a client's memory for whoever asked, and log the
+address, which may be a secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+from urllib.parse import quote
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse, RedirectResponse
+from nicegui import app as nicegui_app
+from starlette.routing import BaseRoute, Match
+from starlette.types import Receive, Scope, Send
+
+from wireside.errors import InternalError, NotFound, Overloaded, StoreError, WiresideError
+from wireside_ui.html_pages.render import PlainPages
+from wireside_ui.i18n.catalogue import language_of, sentence_in, words_in
+
+_MACHINES: Final = ("/api/", "/assets/", "/_nicegui")
+"""Beginnings of paths that only programs ask for."""
+
+
+class Nowhere:
+    """Answers in the place of pages: browsers with one in their language, others with JSON."""
+
+    def __init__(self, plain: PlainPages) -> None:
+        self._plain = plain
+
+    def register(self, app: FastAPI) -> None:
+        """Put it on ``app``, which has all its own routes by now, before NiceGUI's."""
+        app.router.routes.append(_Unknown(self, app.router.routes))
+        app.add_exception_handler(Exception, self.failed)
+        nicegui_app.add_exception_handler(Exception, self.failed)
+        nicegui_app.add_exception_handler(404, self.missing)
+
+    async def missing(self, request: Request, _: Exception) -> Response:
+        """Say that there is nothing."""
+        return self.told(request, NotFound(f"There is no {request.url.path}."), 404)
+
+    async def failed(self, request: Request, error: Exception) -> Response:
+        """Say that it failed, and nothing of why; the server logs it."""
+        if isinstance(error, TimeoutError):
+            error = Overloaded("This takes too long; try again in a moment.")
+        known = error if isinstance(error, WiresideError) else InternalError()
+        status = 503 if isinstance(known, Overloaded | StoreError) else 500
+        response = self.told(request, known, status)
+        response.headers["Connection"] = "close"  # the server ends it when it hears of the error
+        return response
+
+    def told(self, request: Request, error: WiresideError, status: int) -> Response:
+        """Return an error as whoever asked can read it."""
+        body = {"message": str(error), "code": error.code}
+        return self.shown(request, error, status) or JSONResponse(body, status)
+
+    def shown(self, request: Request, error: WiresideError, status: int) -> Response | None:
+        """Return an error as a page, None if it is no person who asked."""
+        if not is_a_person(request):
+            return None
+        language = language_of(request.headers.get("accept-language", ""))
+        words = words_in(language)
+        is_missing = isinstance(error, NotFound)
+        title = words["missing_title"] if is_missing else words["error"]
+        line = words["no_page"] if is_missing else sentence_in(language, error)
+        return self._plain.page(
+            request, "nowhere.html", status, title=title, heading=title, line=line, problem=""
+        )
+
+
+def is_a_person(request: Request) -> bool:
+    """Whether a browser wants to show what it asked for."""
+    return (
+        request.method in ("GET", "HEAD")
+        and "text/html" in request.headers.get("accept", "")
+        and not request.url.path.startswith(_MACHINES)
+    )
+
+
+class _Unknown(BaseRoute):
+    """Takes what neither ``routes`` nor NiceGUI has anything for."""
+
+    def __init__(self, nowhere: Nowhere, routes: list[BaseRoute]) -> None:
+        self._nowhere = nowhere
+        self._routes = tuple(routes)
+
+    def matches(self, scope: Scope) -> tuple[Match, dict[str, Any]]:
+        """See ``BaseRoute``."""
+        if scope["type"] != "http" or _is_page(scope):
+            return Match.NONE, {}
+        return Match.FULL, {}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer; with the way there where only a slash at the end is too much."""
+        request = Request(scope)
+        path: str = scope["path"]
+        meant = {**scope, "path": path.rstrip("/")}
+        if path.endswith("/") and (_take(self._routes, meant) or _is_page(meant)):
+            query = request.url.query
+            to = quote(meant["path"]) + (f"?{query}" if query else "")
+            await RedirectResponse(to, 307)(scope, receive, send)
+            return
+        answer = await self._nowhere.missing(request, NotFound())
+        await answer(scope, receive, send)
+
+
+def _is_page(scope: Scope) -> bool:
+    """Whether NiceGUI takes it. Its mount takes no path with a line end in it."""
+    return "\n" not in scope["path"] and _take(nicegui_app.routes, scope)
+
+
+def _take(routes: Iterable[BaseRoute], scope: Scope) -> bool:
+    return any(route.matches(scope)[0] is not Match.NONE for route in routes)

@@ -1,1 +1,0 @@
-"""Every word of the interface, one language a file."""

@@ -1,0 +1,1 @@
+"""Markdown to safe HTML: the dialect, its rules, the incremental renderer."""

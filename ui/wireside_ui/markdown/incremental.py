@@ -1,0 +1,542 @@
+"""Markdown that grows, as safe HTML: what is settled is rendered and sent once, only the last open
+piece changes.
+
+``BlockStream`` takes text as the model writes it and gives operations that a page applies in order
+(``wireside_transcript.js``); ``render`` does a whole text at once. Both give the same HTML in the
+end, however the text was cut and whenever it was flushed; but for texts of more than
+``MAX_WHOLE_CHARS`` with links or notes that are defined elsewhere in them.
+
+The work is bounded by a constant times the text: lists settle item by item, tables row by row, a
+code fence grows by its new text, and what cannot be split (one endless paragraph) is looked at
+again only after it has grown by a share of its size.
+"""
+
+import html as html_text
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import Any, Literal
+
+from markdown_it.common.utils import unescapeAll
+from markdown_it.token import Token
+
+from wireside.invisible_text import SeenStream
+from wireside_ui.markdown.dialect import (
+    Allowance,
+    Env,
+    Markup,
+    References,
+    are_lexers_ready,
+    code_block,
+    code_label,
+    highlight,
+)
+from wireside_ui.markdown.fences import FenceEnd
+
+Op = list[Any]
+"""One change of the rendered answer, as JSON. The *place* is the end of the answer, or of the open
+list or table; the *tail* is what stands there unsettled. ``keep`` counts the UTF-16 units at the
+start of the tail's HTML that stay, so only the rest is sent.
+
+- ``["t", keep, html]`` the tail becomes this
+- ``["f", keep, html]`` the same, and it is settled: a new, empty tail begins after it
+- ``["c", label, text]`` the tail becomes an open code block; ``["a", text]`` its code goes on;
+  ``["s"]`` it is settled as it is
+- ``["p", text]`` the text is shown behind the tail as it is, until the tail changes
+- ``["o", html]`` the tail becomes this list or table and is settled, and what follows goes into its
+  last ``tbody``, ``ul`` or ``ol``
+- ``["z"]`` that list or table is complete
+- ``["r", html]`` everything so far becomes this and is settled
+"""
+
+_MAX_BLANK_LINES = 100
+_MAX_SPLIT_HEADER = 2_000
+_MAX_SPLIT_BARS = 48  # of the two lines together
+
+MAX_MARKDOWN_CHARS = 1_000_000
+"""Of an answer, two seconds' work; the rest is shown as it is."""
+
+MAX_TAIL_CHARS = 16_384
+"""Of an open piece that cannot be split. What comes behind is shown as it is written, until the
+piece has grown by half or has ended.
+"""
+
+LOOP_CHARS = 2_048
+"""What may be parsed on the event loop at once: 20 ms of work for the worst text known. More
+belongs into a thread, see ``BlockStream.work``.
+"""
+
+MAX_WHOLE_CHARS = 100_000
+"""A growing answer that is longer is not made again as a whole at its end."""
+
+
+def render(text: str, markup: Markup, allowance: Allowance | None = None) -> str:
+    """Safe HTML of a whole answer. It takes two seconds for a million characters: see ``aside``."""
+    env: Env = {"allowance": allowance or Allowance()}
+    inlet = _Inlet()
+    cut = len(text)
+    if cut > MAX_MARKDOWN_CHARS:
+        cut = text.rfind("\n", 0, MAX_MARKDOWN_CHARS) + 1 or MAX_MARKDOWN_CHARS
+    head = inlet.take(text[:cut], is_last=cut == len(text))
+    html = markup.html(markup.parse(head, env), env)
+    return html + _plain(text[cut:], inlet) if cut < len(text) else html
+
+
+def _plain(text: str, inlet: "_Inlet") -> str:
+    return code_block("", html_text.escape(inlet.take(text, is_last=True), quote=False))
+
+
+class BlockStream:
+    """One growing answer.
+
+    ``parsed_chars`` counts the characters that went through the parser so far, so that a test can
+    hold the work to its bound.
+    """
+
+    def __init__(self, markup: Markup) -> None:
+        self.parsed_chars = 0
+        self._markup = markup
+        self._raw: list[str] = []
+        self._new: list[str] = []
+        self._chars = 0
+        self._begin()
+
+    def _begin(self) -> None:
+        self._inlet = _Inlet()
+        self._pending = ""  # source that is not settled
+        self._seen = 0  # how much of it the tail on the screen shows
+        self._tail_html = ""
+        self._plain_from = 0  # from here on the pending source is shown as it is
+        self._fence: _OpenFence | None = None
+        self._container: _Container | None = None
+        self._references = References()
+        self._has_footnotes = False
+        self._allowance = Allowance()
+
+    @property
+    def text(self) -> str:
+        """All that was fed, as it was."""
+        if len(self._raw) > 1:
+            self._raw = ["".join(self._raw)]
+        return self._raw[0] if self._raw else ""
+
+    def feed(self, text: str) -> None:
+        """Add ``text``; cheap."""
+        self._raw.append(text)
+        self._new.append(text)
+        self._chars += len(text)
+
+    def work(self, *, final: bool = False) -> int:
+        """How many characters the next ``flush`` goes through. More than ``LOOP_CHARS`` are not for
+        the event loop.
+        """
+        new = sum(map(len, self._new))
+        if final and (self._references or self._has_footnotes):
+            return self._chars
+        if self._fence:
+            ends = final or any(self._fence.markup[0] in text for text in self._new)
+            return self._fence.work(new) if ends else new
+        chars = len(self._pending) + new
+        if not final and chars - self._seen < _step(chars):
+            return new
+        return chars if are_lexers_ready(self._pending, *self._new) else LOOP_CHARS + chars
+
+    def restart(self) -> list[Op]:
+        """Operations that build everything fed so far on a page that has lost it; ``flush`` goes on
+        from there.
+        """
+        self._new = [self.text]
+        self._begin()
+        return [["r", ""], *self.flush()]
+
+    def flush(self, *, final: bool = False) -> list[Op]:
+        """What has changed since the last call. ``final`` settles all, and ends the stream."""
+        self._pending += self._inlet.take("".join(self._new), is_last=final)
+        self._new.clear()
+        ops: list[Op] = []
+        while True:
+            if self._fence and not self._grow_fence(ops, final):
+                break
+            if not self._settle(ops, final):
+                break
+        may_resolve = self._references or self._has_footnotes  # in what stands above them
+        if final and may_resolve and len(self.text) <= MAX_WHOLE_CHARS:
+            return [["r", render(self.text, self._markup)]]
+        return ops
+
+    def _settle(self, ops: list[Op], final: bool) -> bool:
+        """Settle what is complete and show the rest. True if a code fence began, which is to be
+        looked at next.
+        """
+        cut = len(self._pending) if final else _certain_end(self._pending)
+        grown = cut - self._seen
+        if not (final and self._pending) and (grown <= 0 or grown < _step(cut)):
+            self._show_plain(ops, cut)
+            return False
+        head = self._container.head if self._container else ""
+        env: Env = {
+            "references": self._references,
+            "tail": not final,
+            "allowance": self._allowance,
+        }
+        source = head + self._pending[:cut]
+        self.parsed_chars += len(source)
+        tokens = self._markup.parse(source, env)
+        self._has_footnotes |= bool(env.get("footnotes", {}).get("refs"))
+        blocks = _blocks(tokens)
+        last = None if final or not blocks else blocks.pop()
+        for block in blocks:
+            self._settle_block(ops, block, env)
+        if last:
+            rest, tail_html = self._show_open(ops, last, source, env)
+        else:  # all is settled, or there is nothing to see yet: blank lines, definitions
+            rest, tail_html = "" if final else self._pending[:cut].lstrip("\n"), ""
+        if final:
+            self._close_container(ops)
+        self._pending = rest + self._pending[cut:]
+        self._seen = len(rest)
+        if self._fence:
+            return True
+        self._show_tail(ops, tail_html)
+        return False
+
+    def _show_tail(self, ops: list[Op], html: str) -> None:
+        if html != self._tail_html or self._plain_from:
+            ops.append(["t", *self._diff(html)])
+            self._tail_html = html
+            self._plain_from = 0
+
+    def _show_plain(self, ops: list[Op], cut: int) -> None:
+        """Show what is not looked at yet of a long piece."""
+        start = max(self._seen, self._plain_from)
+        if self._seen > MAX_TAIL_CHARS and start < cut:
+            ops.append(["p", self._pending[start:cut]])
+            self._plain_from = cut
+
+    def _settle_block(self, ops: list[Op], block: list[Token], env: Env) -> None:
+        if self._container:  # the first block after it was opened is the rest of it
+            block = _joined(self._container.parts(block))
+        self._freeze(ops, self._markup.html(block, env))
+        self._close_container(ops)
+
+    def _show_open(
+        self, ops: list[Op], block: list[Token], source: str, env: Env
+    ) -> tuple[str, str]:
+        """Settle what can be settled of the last block. The source and the HTML of what remains."""
+        starts = [0, *accumulate(len(line) + 1 for line in source.split("\n"))]
+        container = self._container or _Container.of(block, source, starts)
+        if container:
+            *done, last = container.parts(block) or [[]]
+            if not last:  # what looked like a row is none: it stays unseen until its line is whole
+                return source[len(container.head) :], ""
+            if not self._container:
+                self._open_container(ops, container, block, done, env)
+            elif done:
+                self._freeze(ops, self._markup.html(_joined(done), env))
+            return source[starts[_map(last[0])[0]] :], self._markup.html(last, env)
+        first, end = _map(block[0])
+        rest = source[starts[first] :]
+        if block[0].type != "fence" or not _is_certain_fence(rest):
+            return rest, self._markup.html(block, env)
+        if block[0].meta["closed"]:
+            self._freeze(ops, self._markup.html(block, env))
+            return source[starts[end] :], ""
+        self._fence = _OpenFence.of(block[0], rest)
+        return rest, ""
+
+    def _freeze(self, ops: list[Op], html: str) -> None:
+        if html or self._tail_html or self._plain_from:
+            ops.append(["f", *self._diff(html)])
+        self._tail_html = ""
+        self._plain_from = 0
+
+    def _diff(self, html: str) -> tuple[int, str]:
+        keep, limit = 0, min(len(html), len(self._tail_html))
+        while keep < limit:  # in steps: comparing slices is much faster than characters
+            step = min(256, limit - keep)
+            if html[keep : keep + step] != self._tail_html[keep : keep + step]:
+                while html[keep] == self._tail_html[keep]:
+                    keep += 1
+                break
+            keep += step
+        return _utf16_length(html[:keep]), html[keep:]
+
+    def _open_container(
+        self,
+        ops: list[Op],
+        container: "_Container",
+        block: list[Token],
+        done: list[list[Token]],
+        env: Env,
+    ) -> None:
+        ops.append(
+            [
+                "o",
+                self._markup.html(
+                    [*container.opening(block), *_joined(done), *container.closing(block)], env
+                ),
+            ]
+        )
+        self._tail_html = ""
+        self._plain_from = 0
+        self._container = container
+
+    def _close_container(self, ops: list[Op]) -> None:
+        if self._container:
+            self._show_tail(ops, "")
+            ops.append(["z"])
+            self._container = None
+
+    def _grow_fence(self, ops: list[Op], final: bool) -> bool:
+        """Send the new code. True once the fence is closed and there may be more after it."""
+        fence = self._fence
+        assert fence is not None
+        code, end = fence.take(self._pending, final=final)
+        if not fence.is_shown:
+            ops.append(["c", fence.label, code])
+            self._tail_html = ""
+            self._plain_from = 0
+            fence.is_shown = True
+        elif code:
+            ops.append(["a", code])
+        if end is None:
+            return False
+        highlighted = highlight(fence.code, fence.label, self._allowance)
+        ops.append(
+            ["s"] if highlighted is None else ["f", 0, self._clean_code(fence.label, highlighted)]
+        )
+        self._pending = self._pending[end:]
+        self._seen = 0
+        self._fence = None
+        return True
+
+    def _clean_code(self, label: str, highlighted: str) -> str:
+        return self._markup.clean(code_block(label, highlighted))
+
+
+def _step(length: int) -> int:
+    """How many characters must come before an open piece of ``length`` is parsed again.
+
+    A few at a usual size, then more than in proportion, and half of what is there where the rest is
+    shown as it is: together about 11 times the text for a piece of 16,384, and less for more.
+    """
+    if length <= 4_096:
+        return length // 64
+    return length * length // 262_144 if length <= MAX_TAIL_CHARS else length // 3
+
+
+def _utf16_length(text: str) -> int:
+    return len(text) if text.isascii() else len(text) + sum(char > "\uffff" for char in text)
+
+
+class _Inlet:
+    """Makes text harmless before it is parsed, wherever it was cut: control characters, what nobody
+    sees (it can make code and links read as something else), lone surrogates, line ends, endless
+    blank lines.
+    """
+
+    _BAD = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+    _BLANK_LINES = re.compile(rf"\n{{{_MAX_BLANK_LINES + 1},}}")
+
+    def __init__(self) -> None:
+        self._held = ""
+        self._newlines = 0
+        self._seen = SeenStream()
+
+    def take(self, text: str, *, is_last: bool) -> str:
+        text = self._held + text
+        self._held = ""
+        if text.endswith("\r") and not is_last:
+            text, self._held = text[:-1], "\r"
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+        text = self._seen.take(self._BAD.sub("\ufffd", text), is_last=is_last)
+        if not text:
+            return ""
+        text = self._BLANK_LINES.sub("\n" * _MAX_BLANK_LINES, "\n" * self._newlines + text)
+        before = self._newlines
+        self._newlines = len(text) - len(text.rstrip("\n"))
+        return text[before:]
+
+
+# Where a line that has no end yet may still become anything
+
+_UNDECIDED = re.compile(
+    r"""\ {0,3}(?:
+        # marks only: a list item, a rule, a heading, a closing fence, or just text
+        (?:[-+*>\s]|\d{1,9}[.)](?=\s))*+(?:\d{1,9}[.)]?|[-+*_=~`\#>|$\\.)\s:^!]*)
+        # an opening fence, unless a backtick follows
+        | [-+*\d.)\s>]*(?:`{3}|~{3}).*
+        # a formula, if the line ends so
+        | [-+*\d.)\s>]*(?:\$\$|\\\[|\\begin\b).*
+        # the mark of a formula may be half of it
+        | .*[$\\]
+        # a link, a definition, a footnote
+        | [-+*\d.)\s>]*\[[^\]]*\]?
+        | [-+*\d.)\s>]*\[[^\]]*\]:.*
+    )""",
+    re.VERBOSE,
+)
+
+
+def _certain_end(text: str) -> int:
+    """Where the part of ``text`` ends whose blocks can no longer change, only grow."""
+    line = text.rfind("\n") + 1
+    return line if len(text) - line < 2_000 and _UNDECIDED.fullmatch(text, line) else len(text)
+
+
+# Blocks, items and rows
+
+_SPLITS = {
+    "bullet_list_open": "list_item_open",
+    "ordered_list_open": "list_item_open",
+    "table_open": "tr_open",
+}
+
+
+def _map(token: Token) -> list[int]:
+    assert token.map is not None
+    return token.map
+
+
+def _blocks(tokens: Sequence[Token]) -> list[list[Token]]:
+    """The top-level blocks, footnotes left out: they belong to the whole."""
+    blocks: list[list[Token]] = []
+    depth = 0
+    for token in tokens:
+        if token.type == "footnote_block_open":
+            break
+        if depth == 0:
+            blocks.append([])
+        depth += token.nesting
+        blocks[-1].append(token)
+    return [block for block in blocks if block[0].map]
+
+
+def _joined(parts: Sequence[Sequence[Token]]) -> list[Token]:
+    return [token for part in parts for token in part]
+
+
+@dataclass(slots=True)
+class _Container:
+    """A list or a table that is on the screen and still grows: its settled items or rows are sent
+    and forgotten.
+    """
+
+    kind: Literal["list_item_open", "tr_open"]
+    head: str
+    """Source to be put before a row, so that it is parsed as one."""
+
+    @classmethod
+    def of(cls, block: list[Token], source: str, starts: list[int]) -> "_Container | None":
+        """A container for ``block``, if it has two parts or more: then all but the last are
+        settled.
+        """
+        kind = _SPLITS.get(block[0].type)
+        if kind is None:
+            return None
+        head = ""
+        if kind == "tr_open":
+            first = _map(block[0])[0]
+            head = source[starts[first] : starts[first + 2]] if first + 2 < len(starts) else ""
+            if (
+                len(head) > _MAX_SPLIT_HEADER
+                or head.count("|") > _MAX_SPLIT_BARS
+                or not head.endswith("\n")
+            ):
+                return None  # would be parsed again with each row
+        container = cls(kind, head)  # type: ignore[arg-type]  # one of the two, by _SPLITS
+        return container if len(container.parts(block)) > 1 else None
+
+    def parts(self, block: list[Token]) -> list[list[Token]]:
+        """The direct items, or the rows of the body."""
+        level = block[0].level + (1 if self.kind == "list_item_open" else 2)
+        parts: list[list[Token]] = []
+        is_inside = in_head = False
+        for token in block:
+            in_head = token.type == "thead_open" or (in_head and token.type != "thead_close")
+            if token.type == self.kind and token.level == level and not in_head:
+                parts.append([])
+                is_inside = True
+            if is_inside:
+                parts[-1].append(token)
+                is_inside = not (token.nesting == -1 and token.level == level)
+        return parts
+
+    def opening(self, block: list[Token]) -> list[Token]:
+        first = self.parts(block)[0][0]
+        return block[: next(i for i, token in enumerate(block) if token is first)]
+
+    def closing(self, block: list[Token]) -> list[Token]:
+        last = self.parts(block)[-1][-1]
+        return block[next(i for i, token in enumerate(block) if token is last) + 1 :]
+
+
+# Fences
+
+
+def _is_certain_fence(source: str) -> bool:
+    info, end, rest = source.partition("\n")
+    return bool(end) and (
+        "|" not in info or "\n" in rest
+    )  # the next line may make it the head of a table
+
+
+@dataclass(slots=True)
+class _OpenFence:
+    markup: str
+    indent: int
+    label: str
+    end: FenceEnd
+    at: int  # in the pending source: the start of the first line that is not taken whole
+    taken: int = 0  # characters of that line that are on the screen
+    is_shown: bool = False
+    _code: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, token: Token, source: str) -> "_OpenFence":
+        line = source[: source.index("\n") + 1]
+        return cls(
+            token.markup,
+            len(line) - len(line.lstrip(" ")),
+            code_label(unescapeAll(token.info)),
+            FenceEnd(token.markup, token.info),
+            len(line),
+        )
+
+    @property
+    def code(self) -> str:
+        return "".join(self._code)
+
+    def work(self, new: int) -> int:
+        """How many characters are highlighted when ``new`` ones end the fence."""
+        ready = are_lexers_ready(f"```{self.label}\n")
+        return sum(map(len, self._code)) + new + (0 if ready else LOOP_CHARS)
+
+    def take(self, source: str, *, final: bool) -> tuple[str, int | None]:
+        """New code of ``source``, and where the fence ends if it does."""
+        new: list[str] = []
+        while (end := source.find("\n", self.at)) >= 0:
+            line = source[self.at : end]
+            if self.end.closes(line):
+                return self._keep(new), end + 1
+            new.append(self._dedented(line)[self.taken :] + "\n")
+            self.at, self.taken = end + 1, 0
+        line = source[self.at :]
+        if final and self.end.closes(line):
+            return self._keep(new), len(source)
+        if line.strip(" \t") if final else line.strip(self.markup[0] + " \t") and not self.indent:
+            text = self._dedented(line)
+            new.append(text[self.taken :])
+            self.taken = len(text)
+        return self._keep(new), len(source) if final else None
+
+    def _keep(self, new: list[str]) -> str:
+        self._code.extend(new)
+        return "".join(new)
+
+    def _dedented(self, line: str) -> str:
+        if not self.indent:
+            return line
+        body = line.lstrip(" \t")
+        return line[: len(line) - len(body)].expandtabs(4)[self.indent :] + body

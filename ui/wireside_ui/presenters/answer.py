@@ -1,0 +1,249 @@
+"""What a page shows of a turn, as plain Python: tested without a page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from wireside.chat.conversation import Turn
+from wireside.generation.log import AnswerLog, ReasoningPiece, TextPiece, ToolPiece
+from wireside.generation.reader import Reader
+from wireside.invisible_text import SeenStream, seen
+from wireside.messages import ToolDelta
+from wireside_ui.components.transcript import Row, State, Tool
+from wireside_ui.i18n.catalogue import sentence_in, words_in
+from wireside_ui.markdown.dialect import Allowance, Markup
+from wireside_ui.markdown.incremental import BlockStream, Op, render
+
+READ_CHARS = 32_768
+"""What is taken of an answer in one step, some 60 ms of work; the rest waits for the next one."""
+
+MAX_SHOWN_CHARS = 1_000_000
+"""Of each text of a turn; a file that was imported may hold more than a browser can show."""
+
+MORE = '<p class="ws-more">…</p>'
+"""Stands behind the beginning of an answer until the rest is there."""
+
+
+def state_of(turn: Turn) -> State:
+    """Return which of the transcript's states a turn is in."""
+    if turn.waiting:
+        return "waiting"
+    end = turn.end
+    if end is None:
+        return "streaming" if any(stream.log.head for stream in turn.segments) else "thinking"
+    if end.error is not None:
+        return "error"
+    match end.reason:
+        case "cancelled":
+            return "stopped"
+        case "interrupted":
+            return "interrupted"
+        case "length":
+            return "length_reached"
+        case "content_filter":
+            return "filtered"
+        case _:
+            return "empty" if _is_empty(turn) else "done"
+
+
+def _is_empty(turn: Turn) -> bool:
+    """Whether an answer that has ended has neither text nor tool calls; it may have reasoning."""
+    return not turn.text.strip() and not _beside_text(turn)[1]
+
+
+def model_of(turn: Turn, names: Mapping[str, str]) -> str:
+    """Return which model answers a turn, with commas where several did; ``names`` by id."""
+    models = dict.fromkeys(stream.model for stream in turn.segments if stream.model)
+    return seen(", ".join(names.get(model, model) for model in models))
+
+
+def retry_after(turn: Turn) -> float | None:
+    """Return after how many seconds a failed turn may be tried again by itself, None if never."""
+    error = turn.end.error if turn.end else None
+    if error is None or error.code != "provider_rate_limited" or turn.text:
+        return None
+    return error.retry_after
+
+
+def row_of(
+    turn: Turn,
+    markup: Markup,
+    language: str,
+    *,
+    place: tuple[int, int] = (0, 1),
+    allowance: Allowance | None = None,
+    chars: int | None = None,
+    names: Mapping[str, str] = {},
+) -> Row:
+    """Return a turn as the transcript shows it, with its place among its siblings. An answer that
+    still grows stays empty: what it holds comes by ``Follower.tick``. Of one that has more than
+    ``chars`` there is the beginning. ``names`` are those of the models, by id.
+    """
+    sibling, siblings = place
+    row = Row(
+        id=turn.id,
+        question=seen(_shown(turn.question, language)),
+        state=state_of(turn),
+        sibling=sibling,
+        siblings=siblings,
+        feedback=turn.feedback.verdict if turn.feedback else "",
+        model=model_of(turn, names),
+        asked_at=turn.created_at,
+    )
+    if not turn.segments or turn.is_live:
+        return row
+    reasoning, tools = _beside_text(turn)
+    return replace(
+        row,
+        html=_html(text_of(turn, language), chars, markup, allowance),
+        reasoning=seen(_shown(reasoning, language)),
+        tools=tools,
+        error=seen(_sentence(turn, language)),
+        retry_after=retry_after(turn),
+    )
+
+
+def _sentence(turn: Turn, language: str) -> str:
+    """Return why an answer failed, "" for one that has not.
+
+    Where the page counts down to the next try, the sentence does not say a time of its own.
+    """
+    error = turn.end.error if turn.end else None
+    if error is None:
+        return ""
+    is_counted = retry_after(turn) is not None
+    return words_in(language)["service_busy"] if is_counted else sentence_in(language, error)
+
+
+def text_of(turn: Turn, language: str) -> str:
+    """Return what is to be rendered of an answer that has ended; "" of any other."""
+    return _shown(turn.text, language) if turn.segments and not turn.is_live else ""
+
+
+class Follower:
+    """Follows one answer from its first segment to the end of its last, as changes of a page.
+
+    Its work depends on what is new since the last ``tick`` only. ``goes_on``: the page shows the
+    beginning of the answer already; it becomes the whole without a gap.
+    """
+
+    def __init__(
+        self, turn: Turn, markup: Markup, wake: Callable[[], None], *, goes_on: bool = False
+    ) -> None:
+        self.turn = turn
+        self.first = turn.segments[0]
+        """The stream that the answer began with; an answer that is asked anew has another one."""
+        self._wake = wake
+        self._goes_on = goes_on
+        self._blocks = BlockStream(markup)
+        self._thoughts = SeenStream()
+        self._readers: list[Reader] = []
+        self._tools: dict[str, Tool] = {}
+        self._has_ended = False
+
+    @property
+    def has_more(self) -> bool:
+        """Whether a ``tick`` would show something new at once."""
+        return len(self._readers) < len(self.turn.segments) or any(
+            reader.has_more for reader in self._readers
+        )
+
+    def tick(self) -> tuple[list[Op], str, list[Tool] | None, bool]:
+        """Take what is new: changes of the text, new reasoning, all tools if one has changed,
+        and whether the answer has ended with this.
+        """
+        news = self.take()
+        return (self.flush(), *news)
+
+    @property
+    def work(self) -> int:
+        """How many characters the next ``flush`` goes through; see ``BlockStream.work``."""
+        return self._blocks.work(final=self._has_ended)
+
+    def flush(self) -> list[Op]:
+        """Return the changes of the text that was taken. Nothing else may be called meanwhile; a
+        thread may run it.
+        """
+        ops = self._blocks.flush(final=self._has_ended)
+        if self._goes_on:
+            self._goes_on = False
+            ops.insert(0, ["r", ""])
+        return ops
+
+    def take(self) -> tuple[str, list[Tool] | None, bool]:
+        """Take what is new: new reasoning, all tools if one has changed, and whether the answer has
+        ended with this. The text is for ``flush``.
+        """
+        segments = self.turn.segments
+        while len(self._readers) < len(segments):
+            self._readers.append(segments[len(self._readers)].reader(0, self._wake))
+        reasoning: list[str] = []
+        tools_changed = False
+        for reader in self._readers:
+            for piece in reader.take(READ_CHARS):
+                match piece:
+                    case TextPiece():
+                        self._blocks.feed(piece.text)
+                    case ReasoningPiece():
+                        reasoning.append(piece.text)
+                    case ToolPiece():
+                        self._tools[piece.delta.call] = _tool(piece.delta)
+                        tools_changed = True
+        self._has_ended = has_ended = self._readers[-1].end is not None and not self.has_more
+        tools = list(self._tools.values()) if tools_changed else None
+        thoughts = self._thoughts.take("".join(reasoning), is_last=has_ended)
+        return thoughts, tools, has_ended
+
+    def close(self) -> None:
+        """Stop following; the answer itself goes on."""
+        for reader in self._readers:
+            reader.close()
+
+
+def _beside_text(turn: Turn) -> tuple[str, tuple[Tool, ...]]:
+    reasoning: list[str] = []
+    tools: dict[str, Tool] = {}
+    for stream in turn.segments:
+        for piece in _all(stream.log):
+            match piece:
+                case TextPiece():
+                    pass
+                case ReasoningPiece():
+                    reasoning.append(piece.text)
+                case ToolPiece():
+                    tools[piece.delta.call] = _tool(piece.delta)
+    return "".join(reasoning), tuple(tools.values())
+
+
+def _html(text: str, chars: int | None, markup: Markup, allowance: Allowance | None) -> str:
+    if chars == 0:
+        return ""
+    if chars is None or len(text) <= chars:
+        return render(text, markup, allowance)
+    cut = text.rfind("\n\n", 0, chars)
+    return render(text[: cut if cut > 0 else chars], markup, allowance) + MORE
+
+
+def _shown(text: str, language: str) -> str:
+    """Return so much of a text as a page shows, and that there is more."""
+    more = len(text) - MAX_SHOWN_CHARS
+    if more <= 0:
+        return text
+    told = words_in(language)["more_chars"].format(count=f"{more:,}")
+    return f"{text[:MAX_SHOWN_CHARS]}…\n\n{told}"
+
+
+def _all(log: AnswerLog) -> list[TextPiece | ReasoningPiece | ToolPiece]:
+    return log.read(0, log.head) if log.head else []
+
+
+def _tool(delta: ToolDelta) -> Tool:
+    return Tool(
+        call=delta.call,
+        name=seen(delta.name),
+        state=delta.state,
+        seconds=None,
+        arguments=seen(delta.arguments[:MAX_SHOWN_CHARS]),
+        result=seen((delta.result or "")[:MAX_SHOWN_CHARS]),
+    )
