@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from wireside.server.http import HttpConnection
 from wireside.server.limits import SocketConfig, SocketLimits
-from wireside.server.run import Server
+from wireside.server.run import WiresideServer
 from wireside.server.websocket import WebSocketConnection
 
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
@@ -84,7 +84,7 @@ class Served:
     """A server that runs, and the app that it serves."""
 
     port: int
-    server: Server
+    server: WiresideServer
 
     @property
     def url(self) -> str:
@@ -105,7 +105,7 @@ Serve = Callable[..., Awaitable[Served]]
 @pytest.fixture
 async def serve() -> AsyncIterator[Serve]:
     """Call with an app and limits to start a server; all are stopped at the end."""
-    running: list[tuple[Server, asyncio.Task[None]]] = []
+    running: list[tuple[WiresideServer, asyncio.Task[None]]] = []
 
     async def start(
         app: ASGIApp, *, shutdown_s: float = 0.5, proxies: Sequence[str] = (), **limits: Any
@@ -126,7 +126,7 @@ async def serve() -> AsyncIterator[Serve]:
             interface="asgi3",
         )
         listening = asyncio.Event()
-        server = Server(config, shutdown_s, lambda _: listening.set())
+        server = WiresideServer(config, shutdown_s, lambda _: listening.set())
         task = asyncio.create_task(server.serve(sockets=[listener]))
         running.append((server, task))
         await listening.wait()

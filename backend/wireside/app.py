@@ -21,12 +21,12 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
 from wireside import __version__
-from wireside.api.errors import NoRoute, Problems, left, malformed
-from wireside.api.middleware.authentication import WhoAsks, WhoRules
-from wireside.api.middleware.body_limits import Bodies
+from wireside.api.errors import ErrorResponses, UnknownRoute, left, malformed
+from wireside.api.middleware.authentication import AuthenticationMiddleware, AuthenticationRules
+from wireside.api.middleware.body_limits import BodyLimits
 from wireside.api.middleware.guards import Guards, door_of
 from wireside.api.middleware.request_ids import CallerIds
-from wireside.api.middleware.static_cache import FileCache
+from wireside.api.middleware.static_cache import StaticFileCache
 from wireside.api.routes.accounts import AccountRoutes
 from wireside.api.routes.conversations import ConversationRoutes
 from wireside.api.routes.doctor import Doctor, DoctorRules
@@ -36,27 +36,27 @@ from wireside.api.websocket import ChatEndpoint, ChatSocket
 from wireside.auth.accounts import Accounts
 from wireside.auth.audit import Audit
 from wireside.auth.auth import Auth
-from wireside.auth.authenticator import Gate, ProxyRules, RolesByGroup
-from wireside.auth.connections import Presence
+from wireside.auth.authenticator import Authenticator, ProxyRules, RolesByGroup
+from wireside.auth.connections import LiveConnections
 from wireside.auth.keys import Keys
 from wireside.auth.limiter import Limiter, MemoryLimiter, RedisLimiter
-from wireside.auth.login_throttle import Tries
+from wireside.auth.login_throttle import LoginThrottle
 from wireside.auth.passwords import Passwords
 from wireside.auth.quotas import QuotaLimits, UserQuotas
-from wireside.auth.sessions import SignIns
+from wireside.auth.sessions import BrowserSessions
 from wireside.auth.tickets import Tickets
-from wireside.chat.context import HistoryLimit
+from wireside.chat.context import ContextLimit
 from wireside.chat.library import Retention
-from wireside.chat.service import ChatService, Parts, Rules
+from wireside.chat.service import ChatDependencies, ChatRules, ChatService
 from wireside.errors import NotConfigured, StoreError, WiresideError, missing_extra
 from wireside.generation import runner
 from wireside.generation.commits import GroupCommit
 from wireside.generation.runner import Runner
 from wireside.generation.tasks import Tasks
 from wireside.identity import NOBODY
-from wireside.limits.windows import Addresses, AddressWindows
+from wireside.limits.windows import AddressWindows, TrustedNetworks
 from wireside.openai_wire.reasoning_tags import ReasoningTags
-from wireside.ports.observer import Watcher
+from wireside.ports.observer import Observer
 from wireside.protocol import connection
 from wireside.providers import weights
 from wireside.providers.base_url import base_url_in
@@ -76,7 +76,7 @@ from wireside_ui import nicegui_socket
 from wireside_ui.markdown import incremental
 from wireside_ui.markdown.dialect import Markup
 from wireside_ui.mount import mount
-from wireside_ui.theme import Look
+from wireside_ui.theme import Branding
 
 if TYPE_CHECKING:
     from wireside.auth.oidc import OpenId
@@ -93,7 +93,7 @@ LAST_FRAMES_S = 0.4
 """Seconds of the shutdown reserved for sending the last frames of answers."""
 
 
-class Server:
+class Application:
     """The objects of one running server, and the order in which they start and end."""
 
     def __init__(self, settings: Settings) -> None:
@@ -127,7 +127,7 @@ class Server:
         self.history = History(self.look, self.store.figures)
         self.limiter = _limiter(settings)
         self.auth = self._auth()
-        parts = Parts(
+        parts = ChatDependencies(
             self.runner,
             self.catalog,
             self.provider,
@@ -154,10 +154,10 @@ class Server:
 
     def _auth(self) -> Auth:
         settings, store = self.settings, self.store.accounts
-        passwords, presence = Passwords(), Presence()
+        passwords, presence = Passwords(), LiveConnections()
         audit = Audit(store, time.time)
         witness = audit if settings.auth != "none" else None
-        tries = Tries(self.limiter, witness)
+        tries = LoginThrottle(self.limiter, witness)
         accounts = Accounts(
             store,
             passwords,
@@ -168,7 +168,7 @@ class Server:
             witness=witness,
             has_passwords=settings.auth in ("none", "password"),
         )
-        sign_ins = SignIns(
+        sign_ins = BrowserSessions(
             store,
             passwords,
             presence,
@@ -179,7 +179,7 @@ class Server:
             witness=witness,
         )
         keys, tickets = Keys(store, presence, time.time, witness), Tickets(time.monotonic)
-        gate = Gate(
+        gate = Authenticator(
             settings.auth,
             accounts=accounts,
             sign_ins=sign_ins,
@@ -302,7 +302,7 @@ def _tell_of_failure(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> N
 
 def create_app(settings: Settings) -> FastAPI:
     """Return the whole server as one ASGI application: pages, WebSocket endpoint, REST API."""
-    server = Server(settings)
+    server = Application(settings)
     app = FastAPI(
         title="Wireside",
         version=__version__,
@@ -333,7 +333,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(doctor.router())
     app.router.routes.append(WebSocketRoute("/ws/doctor", doctor))
     app.add_exception_handler(400, malformed)
-    app.router.routes.append(Route("/api/{path:path}", NoRoute(app.openapi)))
+    app.router.routes.append(Route("/api/{path:path}", UnknownRoute(app.openapi)))
     nowhere = mount(
         app,
         server.chat,
@@ -344,7 +344,9 @@ def create_app(settings: Settings) -> FastAPI:
         board=Board(server.history),
         base_url=settings.public_url or "",
     )
-    app.add_exception_handler(WiresideError, Problems(server.telemetry.problem, nowhere.shown))
+    app.add_exception_handler(
+        WiresideError, ErrorResponses(server.telemetry.problem, nowhere.shown)
+    )
     if settings.auth == "oidc":
         app.add_middleware(
             _SignInSession,
@@ -354,20 +356,20 @@ def create_app(settings: Settings) -> FastAPI:
             https_only=settings.is_https,
         )
     app.add_middleware(ChatSocket, endpoint=endpoint)
-    app.add_middleware(Bodies)  # after authentication
+    app.add_middleware(BodyLimits)  # after authentication
     app.add_middleware(CallerIds)  # wraps the handlers, which log; the caller is known here
-    app.add_middleware(FileCache, prefixes=("/_nicegui/", "/assets/"))
+    app.add_middleware(StaticFileCache, prefixes=("/_nicegui/", "/assets/"))
     app.add_middleware(
-        WhoAsks,
+        AuthenticationMiddleware,
         gate=server.auth.gate,
         chat=server.chat,
         door=door_of(settings),
         quotas=server.auth.quotas,
-        rules=WhoRules(
+        rules=AuthenticationRules(
             shares_are_public=settings.sharing == "public",
             is_secure=settings.is_https,
             serves_others=settings.openness is not None,
-            trusted_proxies=Addresses.of(settings.trusted_proxies),
+            trusted_proxies=TrustedNetworks.of(settings.trusted_proxies),
         ),
     )
     app.add_middleware(Guards, settings=settings, telemetry=server.telemetry)
@@ -386,9 +388,9 @@ class _SignInSession(SessionMiddleware):
         await (super().__call__ if is_needed else self.app)(scope, receive, send)
 
 
-def _endpoint(server: Server) -> ChatEndpoint:
+def _endpoint(server: Application) -> ChatEndpoint:
     settings = server.settings
-    limits = connection.Limits(
+    limits = connection.ConnectionLimits(
         messages_per_minute=settings.messages_per_minute,
         streams=settings.streams_per_connection,
         waiting=settings.waiting_per_connection,
@@ -400,7 +402,7 @@ def _endpoint(server: Server) -> ChatEndpoint:
 
 
 def _doctor(settings: Settings) -> Doctor:
-    rules = DoctorRules(Addresses.of(settings.trusted_proxies), settings.ping_interval_s)
+    rules = DoctorRules(TrustedNetworks.of(settings.trusted_proxies), settings.ping_interval_s)
     return Doctor(rules, time.time, time.monotonic)
 
 
@@ -423,7 +425,7 @@ def _upstream(settings: Settings) -> str | None:
 
 
 def _provider(
-    settings: Settings, watcher: Watcher, *, on_cannot_chat: Callable[[str], None]
+    settings: Settings, watcher: Observer, *, on_cannot_chat: Callable[[str], None]
 ) -> LocalProvider | OpenAIProvider:
     tags = ReasoningTags(settings.reasoning_tags)
 
@@ -446,8 +448,8 @@ def _provider(
     return LocalProvider(weights.path(settings.cache_dir), connect, limits)
 
 
-def _look(settings: Settings) -> Look:
-    return Look(
+def _look(settings: Settings) -> Branding:
+    return Branding(
         name=settings.name,
         tagline=settings.tagline,
         logo=settings.logo,
@@ -458,9 +460,9 @@ def _look(settings: Settings) -> Look:
     )
 
 
-def _rules(settings: Settings) -> Rules:
-    return Rules(
-        HistoryLimit(settings.history_messages, settings.history_chars),
+def _rules(settings: Settings) -> ChatRules:
+    return ChatRules(
+        ContextLimit(settings.history_messages, settings.history_chars),
         settings.max_message_chars,
         settings.system,
         _title_model(settings),
@@ -524,8 +526,10 @@ def _open_id(settings: Settings) -> OpenId | None:
     )
 
 
-def _runner_limits(settings: Settings) -> runner.Limits:
-    return runner.Limits(settings.streams, settings.resume_window_s, settings.resume_window_chars)
+def _runner_limits(settings: Settings) -> runner.RunnerLimits:
+    return runner.RunnerLimits(
+        settings.streams, settings.resume_window_s, settings.resume_window_chars
+    )
 
 
 def database_url(settings: Settings) -> str:

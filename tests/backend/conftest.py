@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from wireside.chat.service import ChatService, Parts, Rules
+from wireside.chat.service import ChatDependencies, ChatRules, ChatService
 from wireside.errors import UnknownModel
 from wireside.generation.commits import GroupCommit
-from wireside.generation.runner import Limits, Runner
+from wireside.generation.runner import Runner, RunnerLimits
 from wireside.generation.tasks import Tasks
 from wireside.messages import Delta, Finished, ModelInfo, ModelRequest, TextDelta
 from wireside.store.store import SqlStore
@@ -112,8 +112,8 @@ async def tasks() -> AsyncIterator[Tasks]:
 
 
 @pytest.fixture
-def limits() -> Limits:
-    return Limits()
+def limits() -> RunnerLimits:
+    return RunnerLimits()
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ async def saving(store: SqlStore, tasks: Tasks) -> GroupCommit:
 
 @pytest.fixture
 async def runner(
-    provider: HandCranked, tasks: Tasks, limits: Limits, clock: HandClock, saving: GroupCommit
+    provider: HandCranked, tasks: Tasks, limits: RunnerLimits, clock: HandClock, saving: GroupCommit
 ) -> Runner:
     return Runner(provider, tasks, limits, clock, saving)
 
@@ -141,10 +141,10 @@ async def runner(
 @pytest.fixture
 async def parts(
     runner: Runner, provider: HandCranked, store: SqlStore, saving: GroupCommit, tasks: Tasks
-) -> Parts:
-    return Parts(runner, provider, provider, store, saving, tasks, time.time)
+) -> ChatDependencies:
+    return ChatDependencies(runner, provider, provider, store, saving, tasks, time.time)
 
 
 @pytest.fixture
-async def chat(parts: Parts) -> ChatService:
-    return ChatService(parts, Rules())
+async def chat(parts: ChatDependencies) -> ChatService:
+    return ChatService(parts, ChatRules())

@@ -18,7 +18,7 @@ from server_process import Refused, ServerProcess
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from wireside.app import Server, _secret
+from wireside.app import Application, _secret
 from wireside.errors import NotConfigured, UnknownModel
 from wireside.messages import Message, ModelRequest
 from wireside.settings.model import Settings
@@ -247,7 +247,7 @@ def test_a_folder_that_takes_no_key_is_told(tmp_path: Path) -> None:
 
 async def test_a_default_model_that_refuses_to_chat_is_passed_over(tmp_path: Path) -> None:
     async with FakeOpenAI(models=("first", "second")) as lab:
-        server = Server(Settings(openai_base_url=lab.url, data_dir=tmp_path))
+        server = Application(Settings(openai_base_url=lab.url, data_dir=tmp_path))
         try:
             assert await server.catalog.resolve(None) == "first"
             request = ModelRequest("first", (Message("user", "/lab no-chat"),))

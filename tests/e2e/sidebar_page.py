@@ -19,7 +19,7 @@ from nicegui import Client, ui
 from wireside.records import ConversationInfo, Hit
 from wireside_ui.components.sidebar import Sidebar
 from wireside_ui.i18n.catalogue import direction_of, words_in
-from wireside_ui.theme import Look, head_html
+from wireside_ui.theme import Branding, head_html
 
 NOW = 1_790_000_000.0  # 2026-09-21 14:13:20 UTC
 DAY_S = 86_400.0
@@ -65,7 +65,7 @@ def page(client: Client, total: int = 0, language: str = "en", current: str = ""
             known[f"c{n}"] = ConversationInfo(f"c{n}", title, at, at)
         known["old"] = ConversationInfo("old", "Put away", NOW, NOW, archived_at=NOW)
     head = head_html(
-        Look(), base="", version="0", language=language, direction=direction_of(language)
+        Branding(), base="", version="0", language=language, direction=direction_of(language)
     )
     ui.add_head_html(head)
     client.page_container.set_visibility(False)

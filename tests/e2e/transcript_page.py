@@ -13,7 +13,7 @@ from nicegui import Client, ui
 from wireside_ui.components.transcript import Action, Row, Transcript
 from wireside_ui.markdown.dialect import Markup
 from wireside_ui.markdown.incremental import BlockStream, render
-from wireside_ui.theme import Look, head_html
+from wireside_ui.theme import Branding, head_html
 
 MARKUP = Markup(frozenset({"images.example"}))
 ASSETS = Path(__file__).parents[2] / "assets"
@@ -38,7 +38,7 @@ def page(client: Client, total: int = 0, rich: bool = False, misses: int = 0) ->
     """``misses``: so often nothing can be read at first. The style sheets are those of the chat
     page, in its order.
     """
-    ui.add_head_html(head_html(Look(), base="", version="0", language="en", direction="ltr"))
+    ui.add_head_html(head_html(Branding(), base="", version="0", language="en", direction="ltr"))
     client.page_container.set_visibility(False)
 
     def acted(action: Action) -> None:

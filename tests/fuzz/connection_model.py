@@ -10,19 +10,19 @@ from wireside.errors import NotFound, ProviderTimeout
 from wireside.limits.windows import SlidingWindow
 from wireside.protocol import frames
 from wireside.protocol.connection import (
-    Answer,
     Attach,
     Close,
     Connection,
+    ConnectionLimits,
     Event,
-    Limits,
-    Request,
+    OpenRequest,
     Send,
+    StartAnswer,
     Stop,
 )
 from wireside.protocol.frames import Batch, Cancel, Chat, Heartbeat, Ping, Refused, Resume
 
-LIMITS = Limits(messages_per_minute=12, streams=3, waiting=4, max_message_chars=100)
+LIMITS = ConnectionLimits(messages_per_minute=12, streams=3, waiting=4, max_message_chars=100)
 ADDRESS_LIMIT = 30
 WINDOW_S = 60.0
 
@@ -40,7 +40,7 @@ class Model:
         self._window = SlidingWindow(ADDRESS_LIMIT)  # of the address: others share it
         self.connection = Connection(LIMITS, self._window)
         self.is_closed = False
-        self.running: list[Request | Resume] = []
+        self.running: list[OpenRequest | Resume] = []
         self.asked = 0
         """Requests that were made: each needs its one last frame."""
         self.ended = 0
@@ -158,7 +158,7 @@ class Model:
                 self._asks(parsed, ["resume"], events)
         assert self._line <= 1 + LIMITS.waiting
         assert len(self._lanes) <= LIMITS.streams
-        assert sum(isinstance(o, Request) and o.level == 1 for o in self.running) <= 1
+        assert sum(isinstance(o, OpenRequest) and o.level == 1 for o in self.running) <= 1
 
     def _asks(self, parsed: Chat | Batch | Resume, messages: Any, events: list[Event]) -> None:
         """Each message is taken, or refused with an error of its own, at once."""
@@ -184,7 +184,7 @@ class Model:
             self._begins(event)
 
     def _begins(self, event: Event) -> None:
-        assert isinstance(event, Answer | Attach)
+        assert isinstance(event, StartAnswer | Attach)
         if isinstance(event, Attach):
             self.running.append(event.resume)
             return
@@ -199,7 +199,7 @@ class Model:
         is_open = self._line > 0 if request_id is None else request_id in self._lanes
         assert events == ([Stop(request_id)] if is_open else [])
         for origin in self.running:
-            if isinstance(origin, Request) and origin.chat.id == request_id:
+            if isinstance(origin, OpenRequest) and origin.chat.id == request_id:
                 assert origin.cancelled
 
     def _close_lane(self, request_id: str) -> None:

@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from wireside_ui.markdown.dialect import Allowance, Markup
+from wireside_ui.markdown.dialect import HighlightBudget, Markup
 from wireside_ui.markdown.incremental import BlockStream, render
 
 CHARS = 8_000
@@ -154,7 +154,7 @@ def _dearness(text: str, cost: Callable[[Callable[[], object]], float]) -> float
     stream = BlockStream(MARKUP)
     stream.feed(text)
     parts = (
-        lambda: render(text, MARKUP, Allowance(lambda: 0.0)),
+        lambda: render(text, MARKUP, HighlightBudget(lambda: 0.0)),
         stream.flush,
         lambda: stream.flush(final=True),
     )

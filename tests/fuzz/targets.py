@@ -31,7 +31,7 @@ from wireside.openai_wire.errors import (
 from wireside.openai_wire.sse import EventTooLong, SseDecoder
 from wireside.protocol import frames
 from wireside.protocol.frames import Batch, Chat, Heartbeat, Ping, Refused, Resume
-from wireside.protocol.handshake import Accept, Door, Handshake, Refuse
+from wireside.protocol.handshake import Accept, Handshake, HandshakePolicy, Refuse
 from wireside.protocol.sanitize import ScriptEscaper
 from wireside.protocol.strict_json import MAX_NESTING, parse_object
 from wireside.providers.model_list import models_in
@@ -186,7 +186,7 @@ def check_handshake(data: bytes) -> None:
     allowed = dice.some(("https://chat.example", "http://localhost:3000"), 2)
     public = dice.pick((None, "https://chat.example", "https://chat.example:8443/x"))
     trusted = dice.some(("chat.example", "localhost:8080", "::1"), 2)
-    door = Door(
+    door = HandshakePolicy(
         host=dice.pick(("127.0.0.1", "::1", "0.0.0.0")),
         trusted_hosts=trusted,
         public_url=public,

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from wireside.chat.service import ChatService, Parts, Rules
+from wireside.chat.service import ChatDependencies, ChatRules, ChatService
 from wireside.errors import WiresideError
 from wireside.generation.commits import GroupCommit
 from wireside.generation.log import AnswerLog
-from wireside.generation.reader import Bell, Reader
-from wireside.generation.runner import Limits, Runner
+from wireside.generation.reader import Reader, Signal
+from wireside.generation.runner import Runner, RunnerLimits
 from wireside.generation.tasks import Tasks
 from wireside.messages import (
     Delta,
@@ -39,7 +39,7 @@ class HandStream:
         self.name = f"stream-{next(self.names)}"
         self.model = "model-a"
         self.log = AnswerLog()
-        self.bell = Bell()
+        self.bell = Signal()
 
     @property
     def is_live(self) -> bool:
@@ -122,8 +122,8 @@ async def chat(
     await store.open()
     saving = GroupCommit(store.write, time.monotonic)
     tasks.create_task(saving.run(), name="group commit")
-    runner = Runner(provider, tasks, Limits(), lambda: 0.0, saving)
-    parts = Parts(runner, provider, provider, store, saving, tasks, time.time, quotas)
-    yield ChatService(parts, Rules())
+    runner = Runner(provider, tasks, RunnerLimits(), lambda: 0.0, saving)
+    parts = ChatDependencies(runner, provider, provider, store, saving, tasks, time.time, quotas)
+    yield ChatService(parts, ChatRules())
     await tasks.aclose()
     await store.aclose()

@@ -9,13 +9,13 @@ from starlette.testclient import TestClient
 
 from wireside.assets import folder
 from wireside_ui.mount import _Assets, _extras, _Packed, _version_of
-from wireside_ui.theme import Look
+from wireside_ui.theme import Branding
 
 
-def client(look: Look | None = None) -> TestClient:
+def client(look: Branding | None = None) -> TestClient:
     app = FastAPI()
     app.mount("/assets", _Packed(_Assets(directory=folder())))
-    app.include_router(_extras(look or Look(), folder(), "v1"))
+    app.include_router(_extras(look or Branding(), folder(), "v1"))
     return TestClient(app)
 
 
@@ -45,7 +45,7 @@ def test_the_client_is_served_under_the_name_of_a_module_too() -> None:
 def test_a_teams_logo_is_served_and_changes_the_version(tmp_path: Path) -> None:
     logo = tmp_path / "logo.png"
     logo.write_bytes(b"png")
-    response = client(Look(logo=logo)).get("/logo")
+    response = client(Branding(logo=logo)).get("/logo")
     assert (response.content, response.headers["content-type"]) == (b"png", "image/png")
     before = _version_of(folder(), logo)
     logo.write_bytes(b"other")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from wireside_ui.theme import Look, head_html
+from wireside_ui.theme import Branding, head_html
 
 ROOT = Path(__file__).parents[2]
 SHEETS = {path.stem: path.read_text("utf-8") for path in (ROOT / "assets/css").glob("*.css")}
@@ -113,7 +113,7 @@ def test_a_sheet_of_a_component_styles_nothing_outside_its_classes() -> None:
 def test_the_page_links_the_sheets_that_are_compared_here() -> None:
     linked = re.findall(
         r"css/(\w+)\.css",
-        head_html(Look(), base="", version="0", language="en", direction="ltr"),
+        head_html(Branding(), base="", version="0", language="en", direction="ltr"),
     )
     assert tuple(linked) == PAGES["chat"]
     assert set(SHEETS) == {sheet for sheets in PAGES.values() for sheet in sheets}

@@ -6,28 +6,28 @@ import re
 from pathlib import Path
 
 from wireside.assets import folder
-from wireside_ui.theme import BACKGROUNDS, Look, head_html
+from wireside_ui.theme import BACKGROUNDS, Branding, head_html
 
 
-def head(look: Look) -> str:
+def head(look: Branding) -> str:
     return head_html(look, base="/x", version="v1", language="ar", direction="rtl")
 
 
 def test_what_it_asks_for_exists_and_bears_the_version() -> None:
-    for path, version in re.findall(r'href="/x/assets/([^"?]+)(\?v=v1)?"', head(Look())):
+    for path, version in re.findall(r'href="/x/assets/([^"?]+)(\?v=v1)?"', head(Branding())):
         assert (folder() / path).is_file()
         assert version or path.endswith(".woff2")
 
 
 def test_a_name_is_text() -> None:
-    assert "<b>" not in head(Look(name="<b>&\"'"))
+    assert "<b>" not in head(Branding(name="<b>&\"'"))
 
 
 def test_a_teams_accent_is_used_in_light_and_dark() -> None:
-    css = head(Look(accent="#aa3300"))
+    css = head(Branding(accent="#aa3300"))
     assert "--ws-accent:#aa3300" in css
     assert "html.ws-dark" in css
-    assert "--ws-accent" not in head(Look())
+    assert "--ws-accent" not in head(Branding())
 
 
 def test_what_surrounds_the_page_has_its_colour() -> None:

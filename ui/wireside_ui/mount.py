@@ -20,11 +20,11 @@ from wireside.chat.service import ChatService
 from wireside.transfer.sharing import Sharing
 from wireside_ui import nicegui_socket
 from wireside_ui.html_pages.account import AccountPages
-from wireside_ui.html_pages.errors import Nowhere
+from wireside_ui.html_pages.errors import ErrorPages
 from wireside_ui.html_pages.render import PlainPages
 from wireside_ui.pages.chat import ChatPages
 from wireside_ui.pages.dashboard import DashboardPage, Figures
-from wireside_ui.theme import BACKGROUNDS, Look
+from wireside_ui.theme import BACKGROUNDS, Branding
 
 RECONNECT_S = 60.0
 """Seconds that a page may be cut off and go on without a reload; above the longest back-off."""
@@ -40,14 +40,14 @@ _VERSIONED = ("css/", "fonts/", "icons/", "katex/", "account.js", "doctor.js", "
 def mount(
     app: FastAPI,
     chat: ChatService,
-    look: Look,
+    look: Branding,
     *,
     storage_secret: str,
     auth: Auth,
     sharing: Sharing,
     board: Figures,
     base_url: str = "",
-) -> Nowhere:
+) -> ErrorPages:
     """Register the page at ``/`` and ``/c/{id}`` and all it needs. Comes after all other routes,
     because what is answered where there is none takes every path that is left. Returns that.
     """
@@ -57,7 +57,7 @@ def mount(
     app.include_router(_extras(look, assets, version))
     plain = PlainPages(look, version)
     app.include_router(AccountPages(auth, sharing, look, plain, base_url).router())
-    nowhere = Nowhere(plain)
+    nowhere = ErrorPages(plain)
     nowhere.register(app)
     ChatPages(chat, look, version, sharing.audience).register()
     DashboardPage(board, look, version, time.time).register()
@@ -108,7 +108,7 @@ class _Assets(StaticFiles):
         return response
 
 
-def _extras(look: Look, assets: Path, version: str) -> APIRouter:
+def _extras(look: Branding, assets: Path, version: str) -> APIRouter:
     router = APIRouter(include_in_schema=False)
     logo = _logo(look, assets)
 
@@ -141,7 +141,7 @@ def _extras(look: Look, assets: Path, version: str) -> APIRouter:
     return router
 
 
-def _logo(look: Look, assets: Path) -> Path:
+def _logo(look: Branding, assets: Path) -> Path:
     return look.logo or assets / "logo.svg"
 
 

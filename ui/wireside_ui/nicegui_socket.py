@@ -18,7 +18,7 @@ from nicegui import Client, background_tasks, core, ui
 from nicegui import app as nicegui_app
 from socketio.exceptions import ConnectionRefusedError as Refused
 
-from wireside.auth.connections import Presence
+from wireside.auth.connections import LiveConnections
 from wireside.identity import Caller
 from wireside.limits.windows import SlidingWindow
 
@@ -63,7 +63,7 @@ MAKING_S = 3.0
 """Seconds that a page may take to be made."""
 
 
-def watch(presence: Presence) -> None:
+def watch(presence: LiveConnections) -> None:
     """Notice a page that is gone soon, and let pages measure how far away the server is; a page is
     for whoever it was made for, as ``presence`` knows them.
 
@@ -123,7 +123,7 @@ def _make_room() -> None:
         client.delete()
 
 
-def _set_up(presence: Presence) -> None:
+def _set_up(presence: LiveConnections) -> None:
     core.sio.eio.ping_interval, core.sio.eio.ping_timeout = PING_S, PONG_S
     nicegui_app.storage.max_tab_storage_age = TAB_S
     handlers = core.sio.handlers["/"]
@@ -179,7 +179,7 @@ class Pace:
 
 
 def _only_to_theirs(
-    handler: Callable[..., Any], presence: Presence, held: dict[str, Callable[[], None]]
+    handler: Callable[..., Any], presence: LiveConnections, held: dict[str, Callable[[], None]]
 ) -> Callable[..., Any]:
     """The same for a connection that names its page with its address. It ends when its caller may
     be here no more; ``held`` keeps what forgets that.

@@ -16,7 +16,7 @@ Theme = Literal["system", "light", "dark"]
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Branding:
     """The settings of the interface; without ``starters`` or ``tagline`` the built-in ones show."""
 
     name: str = "Wireside"
@@ -29,7 +29,7 @@ class Look:
 
 
 def head_html(
-    look: Look,
+    look: Branding,
     *,
     base: str,
     version: str,

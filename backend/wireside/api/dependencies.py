@@ -30,6 +30,6 @@ def caller(request: Request) -> Caller:
     return chat(request).caller
 
 
-WhoAsks = Annotated[Caller, Depends(caller)]
-TheirChat = Annotated[ChatService, Depends(chat)]
-TheirLibrary = Annotated[Library, Depends(library)]
+CurrentCaller = Annotated[Caller, Depends(caller)]
+CallerChat = Annotated[ChatService, Depends(chat)]
+CallerLibrary = Annotated[Library, Depends(library)]

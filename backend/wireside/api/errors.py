@@ -48,7 +48,7 @@ ForPeople = Callable[[Request, WiresideError, int], Response | None]
 """Returns an error with its status as a page if the request accepts HTML, else None."""
 
 
-class Problems:
+class ErrorResponses:
     """Exception handler that renders errors as JSON or as a page.
 
     ``counted`` is called with the code of each error; ``for_people`` renders pages.
@@ -89,7 +89,7 @@ async def malformed(_: Request, error: Exception) -> JSONResponse:
     return JSONResponse(body.model_dump(), 400)
 
 
-class NoRoute:
+class UnknownRoute:
     """Responds where no route matches: 405 if the path accepts other methods, else 404.
 
     ``describe`` returns the OpenAPI document of the routes. Without this class, the page's mount

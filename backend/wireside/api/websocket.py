@@ -18,7 +18,7 @@ from wireside.chat.service import ChatService
 from wireside.errors import BadMessage
 from wireside.limits.windows import AddressWindows
 from wireside.ports import Clock
-from wireside.protocol.connection import Connection, Limits
+from wireside.protocol.connection import Connection, ConnectionLimits
 from wireside.protocol.frames import DEFAULT_FRAME_BYTES, MAX_FRAME_BYTES, MIN_FRAME_BYTES
 from wireside.session.counts import FrameCounts
 from wireside.session.session import Counters, Session
@@ -45,7 +45,7 @@ class ChatEndpoint:
     def __init__(
         self,
         chat: ChatService,
-        limits: Limits,
+        limits: ConnectionLimits,
         addresses: AddressWindows,
         counters: ConnectionCounters,
         clock: Clock,

@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from wireside.auth.audit import is_another_day
-from wireside.auth.connections import Presence
-from wireside.auth.login_throttle import Tries
+from wireside.auth.connections import LiveConnections
+from wireside.auth.login_throttle import LoginThrottle
 from wireside.auth.passwords import Passwords
 from wireside.errors import AccountDisabled, BadMessage, Forbidden, NotFound, RequestError
 from wireside.identity import LOCAL, Caller, Role
-from wireside.ports import AccountStore, Blind, Clock, Witness
+from wireside.ports import AccountStore, AuditRecorder, Clock, NullAuditRecorder
 from wireside.records import Invitation, User
 from wireside.tokens import digest, new_id, new_secret
 
@@ -35,7 +35,7 @@ ELSEWHERE = "Sign-in is external (WIRESIDE_AUTH): invitation and reset links are
 
 
 @dataclass(frozen=True, slots=True)
-class Vouched:
+class ExternalIdentity:
     """A user authenticated by an external identity provider: OpenID Connect or a proxy.
 
     ``subject`` is the permanent identifier at the provider; ``name`` is the display name. ``role``
@@ -54,11 +54,11 @@ class Accounts:
         self,
         store: AccountStore,
         passwords: Passwords,
-        presence: Presence,
-        tries: Tries,
+        presence: LiveConnections,
+        tries: LoginThrottle,
         wall_clock: Clock,
         on_removed: Callable[[str], None] = lambda _: None,
-        witness: Witness | None = None,
+        witness: AuditRecorder | None = None,
         *,
         has_passwords: bool = True,
     ) -> None:
@@ -69,7 +69,7 @@ class Accounts:
             has_passwords: False if sign-in is external (OpenID Connect, proxy); invitation and
                 password-reset links are then refused.
         """
-        self._saw = (witness or Blind()).saw
+        self._saw = (witness or NullAuditRecorder()).saw
         self._store = store
         self._passwords = passwords
         self._presence = presence
@@ -144,7 +144,7 @@ class Accounts:
         self._saw(_as(user), "password_reset")
         return replace(user, password=hashed)
 
-    async def vouched(self, somebody: Vouched, *, visit_from: str | None = None) -> User:
+    async def vouched(self, somebody: ExternalIdentity, *, visit_from: str | None = None) -> User:
         """Return the account of an externally authenticated user; create it on the first visit.
 
         ``visit_from`` is the client address where no session is created (proxy sign-in): the first
@@ -171,7 +171,7 @@ class Accounts:
                 self._saw(replace(_as(user), address=visit_from), "signed_in", "by the proxy")
         return user
 
-    async def _make_vouched(self, somebody: Vouched) -> User:
+    async def _make_vouched(self, somebody: ExternalIdentity) -> User:
         role_of_first: Role | None = None if somebody.role else "admin"
         name = clean_name(somebody.name) or "somebody"
         for attempt in range(1, 100):

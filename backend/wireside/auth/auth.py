@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from wireside.auth.accounts import Accounts
 from wireside.auth.audit import Audit
-from wireside.auth.authenticator import Gate
+from wireside.auth.authenticator import Authenticator
 from wireside.auth.keys import Keys
 from wireside.auth.quotas import UserQuotas
-from wireside.auth.sessions import SignIns
+from wireside.auth.sessions import BrowserSessions
 from wireside.auth.tickets import Tickets
 
 if TYPE_CHECKING:  # importing it is slow, and most servers do not need it
@@ -25,9 +25,9 @@ class Auth:
     None unless sign-in uses OpenID Connect.
     """
 
-    gate: Gate
+    gate: Authenticator
     accounts: Accounts
-    sign_ins: SignIns
+    sign_ins: BrowserSessions
     keys: Keys
     tickets: Tickets
     quotas: UserQuotas

@@ -9,10 +9,10 @@ from typing import Final, Literal
 
 import structlog
 
-from wireside.auth.accounts import Accounts, Vouched
-from wireside.auth.connections import Presence
+from wireside.auth.accounts import Accounts, ExternalIdentity
+from wireside.auth.connections import LiveConnections
 from wireside.auth.keys import Keys
-from wireside.auth.sessions import SignIns
+from wireside.auth.sessions import BrowserSessions
 from wireside.auth.tickets import Tickets
 from wireside.errors import RequestError, StoreError
 from wireside.identity import LOCAL, Caller, Role
@@ -79,7 +79,7 @@ class RolesByGroup:
         return "user" if self.admin else None
 
 
-class Gate:
+class Authenticator:
     """Authenticates requests. ``mode`` is the value of ``WIRESIDE_AUTH``."""
 
     def __init__(
@@ -87,11 +87,11 @@ class Gate:
         mode: Mode,
         *,
         accounts: Accounts,
-        sign_ins: SignIns,
+        sign_ins: BrowserSessions,
         keys: Keys,
         tickets: Tickets,
         proxy: ProxyRules,
-        presence: Presence,
+        presence: LiveConnections,
         store: AccountStore,
         wall_clock: Clock,
     ) -> None:
@@ -143,7 +143,7 @@ class Gate:
         role = self._proxy.roles.role(groups)
         try:
             user = await self._accounts.vouched(
-                Vouched(f"proxy {name}", name, role), visit_from=credentials.address
+                ExternalIdentity(f"proxy {name}", name, role), visit_from=credentials.address
             )
         except RequestError as error:
             _log.warning("vouched_refused", reason=str(error))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from wireside.identity import Caller
 
 
-class Presence:
+class LiveConnections:
     """Registry of the open connections of authenticated callers."""
 
     def __init__(self) -> None:

@@ -7,10 +7,10 @@ import re
 from collections.abc import Collection, Sequence
 
 from wireside.auth.audit import is_another_day
-from wireside.auth.connections import Presence
+from wireside.auth.connections import LiveConnections
 from wireside.errors import BadMessage, NotFound
 from wireside.identity import SCOPES, Caller, Scope
-from wireside.ports import AccountStore, Blind, Clock, Witness
+from wireside.ports import AccountStore, AuditRecorder, Clock, NullAuditRecorder
 from wireside.records import ApiKey
 from wireside.tokens import digest, new_id, new_secret
 
@@ -36,11 +36,11 @@ class Keys:
     def __init__(
         self,
         store: AccountStore,
-        presence: Presence,
+        presence: LiveConnections,
         wall_clock: Clock,
-        witness: Witness | None = None,
+        witness: AuditRecorder | None = None,
     ) -> None:
-        self._saw = (witness or Blind()).saw
+        self._saw = (witness or NullAuditRecorder()).saw
         self._store = store
         self._presence = presence
         self._now = wall_clock

@@ -33,7 +33,7 @@ class Rate:
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class Remaining:
     """State of a window: hits left now, and seconds (``reset_s``) until more become available."""
 
     count: int
@@ -44,7 +44,7 @@ class Left:
 class Limiter(Protocol):
     """Interface of rate limiters; a window is identified by its name."""
 
-    async def take(self, name: str, rate: Rate) -> Left:
+    async def take(self, name: str, rate: Rate) -> Remaining:
         """Count one hit if any is left; ``was_taken`` of the result is False if none was."""
         ...
 
@@ -52,7 +52,7 @@ class Limiter(Protocol):
         """Count ``count`` hits unconditionally, also beyond the limit."""
         ...
 
-    async def left(self, name: str, rate: Rate) -> Left:
+    async def left(self, name: str, rate: Rate) -> Remaining:
         """Return the state of a window without counting a hit."""
         ...
 
@@ -73,25 +73,25 @@ class MemoryLimiter:
         self._windows: dict[str, CountingWindow] = {}
         self._look_at = 1024
 
-    async def take(self, name: str, rate: Rate) -> Left:
+    async def take(self, name: str, rate: Rate) -> Remaining:
         """See ``Limiter``."""
         now = self._clock()
         window = self._window(name, rate, now)
         was_taken = window.left(now) > 0
         if was_taken:
             window.add(now, 1)
-        return Left(window.left(now), window.reset_s(now), was_taken)
+        return Remaining(window.left(now), window.reset_s(now), was_taken)
 
     async def add(self, name: str, rate: Rate, count: int) -> None:
         """See ``Limiter``."""
         now = self._clock()
         self._window(name, rate, now).add(now, count)
 
-    async def left(self, name: str, rate: Rate) -> Left:
+    async def left(self, name: str, rate: Rate) -> Remaining:
         """See ``Limiter``."""
         now = self._clock()
         window = self._window(name, rate, now)
-        return Left(window.left(now), window.reset_s(now))
+        return Remaining(window.left(now), window.reset_s(now))
 
     async def forget(self, name: str, rate: Rate) -> None:
         """See ``Limiter``."""
@@ -142,7 +142,7 @@ class RedisLimiter:
         self._alone = MemoryLimiter(clock)
         self._is_lost = False
 
-    async def take(self, name: str, rate: Rate) -> Left:
+    async def take(self, name: str, rate: Rate) -> Remaining:
         """See ``Limiter``."""
         item = _item(rate)
         try:
@@ -152,7 +152,7 @@ class RedisLimiter:
             self._lose(error)
             return await self._alone.take(name, rate)
         self._is_lost = False
-        return Left(stats.remaining, _until(stats.reset_time), was_taken)
+        return Remaining(stats.remaining, _until(stats.reset_time), was_taken)
 
     async def add(self, name: str, rate: Rate, count: int) -> None:
         """See ``Limiter``."""
@@ -162,7 +162,7 @@ class RedisLimiter:
             self._lose(error)
             await self._alone.add(name, rate, count)
 
-    async def left(self, name: str, rate: Rate) -> Left:
+    async def left(self, name: str, rate: Rate) -> Remaining:
         """See ``Limiter``."""
         try:
             moving = await self._moving.get_window_stats(_item(rate), name)
@@ -171,7 +171,7 @@ class RedisLimiter:
             self._lose(error)
             return await self._alone.left(name, rate)
         stats = min(moving, fixed, key=lambda stats: stats.remaining)
-        return Left(stats.remaining, _until(stats.reset_time))
+        return Remaining(stats.remaining, _until(stats.reset_time))
 
     async def forget(self, name: str, rate: Rate) -> None:
         """See ``Limiter``."""

@@ -9,7 +9,7 @@ from wireside.auth.limiter import Limiter, Rate
 from wireside.errors import RateLimited
 from wireside.identity import NOBODY
 from wireside.limits.windows import network_of
-from wireside.ports import Blind, Witness
+from wireside.ports import AuditRecorder, NullAuditRecorder
 
 WINDOW_S: Final = 300
 
@@ -25,12 +25,12 @@ OF_NAME: Final = Rate(100, WINDOW_S)
 _ONCE: Final = Rate(1, WINDOW_S)
 
 
-class Tries:
+class LoginThrottle:
     """Counts attempts. A network is an IPv4 address or an IPv6 /64."""
 
-    def __init__(self, limiter: Limiter, witness: Witness | None = None) -> None:
+    def __init__(self, limiter: Limiter, witness: AuditRecorder | None = None) -> None:
         self._limiter = limiter
-        self._saw = (witness or Blind()).saw
+        self._saw = (witness or NullAuditRecorder()).saw
 
     async def take(self, name: str, address: str) -> None:
         """Count an attempt at the password of ``name``.

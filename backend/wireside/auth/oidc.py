@@ -12,7 +12,7 @@ from httpx2 import HTTPError, HTTPStatusError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from wireside.auth.accounts import Vouched
+from wireside.auth.accounts import ExternalIdentity
 from wireside.auth.authenticator import RolesByGroup
 from wireside.errors import SignInFailed
 
@@ -100,7 +100,7 @@ class OpenId:
             raise _failed(error) from error
         return response
 
-    async def finish(self, request: Request) -> Vouched:
+    async def finish(self, request: Request) -> ExternalIdentity:
         """Return the user that the provider has authenticated.
 
         Raises:
@@ -115,7 +115,7 @@ class OpenId:
             raise _failed(error) from error
         subject = claims["sub"]
         name = next((str(claims[claim]) for claim in _NAMES if claims.get(claim)), subject)
-        return Vouched(f"oidc {self._issuer} {subject}", name, role)
+        return ExternalIdentity(f"oidc {self._issuer} {subject}", name, role)
 
     async def _metadata(self) -> dict[str, Any]:
         """Return the provider's metadata, cached unless its issuer is not the configured one."""

@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from wireside.auth.limiter import Left, Limiter, Rate
+from wireside.auth.limiter import Limiter, Rate, Remaining
 from wireside.errors import RateLimited, TooMany
 from wireside.identity import Caller
-from wireside.ports import Allowance
+from wireside.ports import QuotaState
 
 MINUTE = 60
 DAY = 86_400
@@ -73,14 +73,14 @@ class UserQuotas:
         for name, rate in self._budgets(caller):
             await self._limiter.add(name, rate, tokens)
 
-    async def allowance(self, caller: Caller) -> Allowance:
+    async def allowance(self, caller: Caller) -> QuotaState:
         """See ``Quotas``."""
         messages, tokens = await asyncio.gather(
             self._least(self._messages(caller)), self._least(self._budgets(caller))
         )
         streams = [(max(0, most - self._busy[name]), most) for name, most in self._streams(caller)]
         left, limit = min(streams, default=(None, None))
-        return Allowance(
+        return QuotaState(
             messages_left=messages[0].count if messages else None,
             messages_limit=messages[1].limit if messages else None,
             messages_reset_s=messages[0].reset_s if messages else None,
@@ -91,7 +91,7 @@ class UserQuotas:
             streams_limit=limit,
         )
 
-    async def take_request(self, caller: Caller) -> tuple[Left, Rate]:
+    async def take_request(self, caller: Caller) -> tuple[Remaining, Rate]:
         """Count a request to the REST API; return what is left and the limit."""
         rate = Rate(self._limits.requests_per_minute, MINUTE)
         name = caller.credential or f"user {caller.user_id} {caller.address}"
@@ -118,6 +118,6 @@ class UserQuotas:
         if self._limits.streams is not None:
             yield f"streams {caller.user_id}", self._limits.streams
 
-    async def _least(self, windows: Iterator[tuple[str, Rate]]) -> tuple[Left, Rate] | None:
+    async def _least(self, windows: Iterator[tuple[str, Rate]]) -> tuple[Remaining, Rate] | None:
         found = [(await self._limiter.left(name, rate), rate) for name, rate in windows]
         return min(found, key=lambda one: one[0].count, default=None)

@@ -7,13 +7,13 @@ from dataclasses import replace
 
 from itsdangerous import BadSignature, Signer
 
-from wireside.auth.accounts import SEEN_S, Accounts, Vouched, clean_name
-from wireside.auth.connections import Presence
-from wireside.auth.login_throttle import Tries
+from wireside.auth.accounts import SEEN_S, Accounts, ExternalIdentity, clean_name
+from wireside.auth.connections import LiveConnections
+from wireside.auth.login_throttle import LoginThrottle
 from wireside.auth.passwords import Passwords
 from wireside.errors import AccountDisabled, Forbidden, NotFound, Unauthorized
 from wireside.identity import NOBODY, Caller
-from wireside.ports import AccountStore, Blind, Clock, Witness
+from wireside.ports import AccountStore, AuditRecorder, Clock, NullAuditRecorder
 from wireside.records import SignIn, User
 from wireside.tokens import digest, new_id, new_secret
 
@@ -22,7 +22,7 @@ MAX_AGENT_CHARS = 200
 _WRONG = "The name or the password is wrong."
 
 
-class SignIns:
+class BrowserSessions:
     """Creates, authenticates and ends sessions.
 
     Cookie values are signed, so that forged ones are rejected without a database query.
@@ -32,13 +32,13 @@ class SignIns:
         self,
         store: AccountStore,
         passwords: Passwords,
-        presence: Presence,
-        tries: Tries,
+        presence: LiveConnections,
+        tries: LoginThrottle,
         wall_clock: Clock,
         *,
         secret: str,
         days: float,
-        witness: Witness | None = None,
+        witness: AuditRecorder | None = None,
     ) -> None:
         """Create the service.
 
@@ -49,7 +49,7 @@ class SignIns:
         self._presence = presence
         self._tries = tries
         self._now = wall_clock
-        self._saw = (witness or Blind()).saw
+        self._saw = (witness or NullAuditRecorder()).saw
         self._signer = Signer(secret, salt="wireside session")
         self._for_s = days * 86_400
 
@@ -72,7 +72,7 @@ class SignIns:
         return await self.begin(user, agent=agent, address=address)
 
     async def sign_in_vouched(
-        self, somebody: Vouched, accounts: Accounts, *, agent: str, address: str
+        self, somebody: ExternalIdentity, accounts: Accounts, *, agent: str, address: str
     ) -> str:
         """Sign in an externally authenticated user; return the session cookie's value.
 

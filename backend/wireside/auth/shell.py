@@ -10,18 +10,18 @@ from dataclasses import replace
 
 from wireside.auth.audit import Audit
 from wireside.identity import Caller
-from wireside.ports import AccountStore, Blind, Witness
+from wireside.ports import AccountStore, AuditRecorder, NullAuditRecorder
 
 
-class ShellWitness:
-    """Implements ``ports.Witness`` for the command line."""
+class CommandLineAudit:
+    """Implements ``ports.AuditRecorder`` for the command line."""
 
     def __init__(self, audit: Audit) -> None:
         self._audit = audit
         self._user = _user_name()
 
     def saw(self, caller: Caller, action: str, subject: str = "") -> None:
-        """See ``Witness``."""
+        """See ``AuditRecorder``."""
         name = caller.name or self._user
         self._audit.saw(
             replace(caller, name=name, address=f"command line of {self._user}"), action, subject
@@ -29,14 +29,14 @@ class ShellWitness:
 
 
 @asynccontextmanager
-async def witnessed(store: AccountStore, *, has_accounts: bool) -> AsyncIterator[Witness]:
+async def witnessed(store: AccountStore, *, has_accounts: bool) -> AsyncIterator[AuditRecorder]:
     """Yield the audit log for a command, and write the entries when the block exits."""
     if not has_accounts:
-        yield Blind()
+        yield NullAuditRecorder()
         return
     audit = Audit(store, time.time)
     try:
-        yield ShellWitness(audit)
+        yield CommandLineAudit(audit)
     finally:
         await audit.flush()
 

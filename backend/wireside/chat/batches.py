@@ -20,7 +20,7 @@ _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class AskAll:
+class BatchQuestions:
     """A list of questions with common options.
 
     ``conversation`` is the id of the conversation that stores them, "new" for a new one, None for
@@ -34,20 +34,20 @@ class AskAll:
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
+class BatchItem:
     """An answer of a batch that has started."""
 
     stream: Stream
     conversation: str | None = None
 
 
-Outcome = Begun | WiresideError | None
+Outcome = BatchItem | WiresideError | None
 """Outcome of a question: its answer, the error that prevented it, None if stopped before."""
 
-Begin = Callable[[int], Awaitable[Begun]]
+Begin = Callable[[int], Awaitable[BatchItem]]
 
 
-class Batch:
+class BatchRun:
     """One batch in progress. Readers wait for ``outcome``; the server runs ``run``."""
 
     def __init__(self, size: int, stopped_at: int | None = None) -> None:
@@ -67,7 +67,7 @@ class Batch:
         if self.is_over or self.stopped_at is not None:
             return
         self.stopped_at = len(self._outcomes)
-        if self._outcomes and isinstance(last := self._outcomes[-1], Begun):
+        if self._outcomes and isinstance(last := self._outcomes[-1], BatchItem):
             last.stream.stop()
 
     async def outcome(self, index: int) -> Outcome:

@@ -9,14 +9,14 @@ from wireside.messages import Message
 
 
 @dataclass(frozen=True, slots=True)
-class HistoryLimit:
+class ContextLimit:
     """Limits on the context that a model gets, the new question included."""
 
     messages: int = 40
     chars: int = 48_000
 
 
-def recent(history: Sequence[Message], limit: HistoryLimit) -> tuple[Message, ...]:
+def recent(history: Sequence[Message], limit: ContextLimit) -> tuple[Message, ...]:
     """Return the end of ``history`` that fits ``limit``, starting with a user's message.
 
     The last message is always included, however long: if it does not fit, the model must report
@@ -35,10 +35,10 @@ def recent(history: Sequence[Message], limit: HistoryLimit) -> tuple[Message, ..
     return tuple(history[start:])
 
 
-class Transcript:
+class ContextText:
     """The context of a level 1 connection: questions and answers, bounded and not stored."""
 
-    def __init__(self, limit: HistoryLimit) -> None:
+    def __init__(self, limit: ContextLimit) -> None:
         self._limit = limit
         self._messages: tuple[Message, ...] = ()
 

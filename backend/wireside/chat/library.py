@@ -19,7 +19,7 @@ from wireside.generation.runner import Runner, new_name
 from wireside.generation.tasks import Tasks, whole
 from wireside.identity import LOCAL, NOBODY, Caller
 from wireside.messages import TextDelta
-from wireside.ports import Blind, Clock, Store, Witness
+from wireside.ports import AuditRecorder, Clock, NullAuditRecorder, Store
 from wireside.records import (
     MAX_TAG_CHARS,
     MAX_TAGS,
@@ -101,7 +101,7 @@ class Library:
     ) -> None:
         """``wall_clock`` returns seconds since 1970."""
         self.caller = caller
-        self.witness: Witness = Blind()
+        self.witness: AuditRecorder = NullAuditRecorder()
         """Audit log of deletions and exports."""
         self._store = store
         self._tasks = tasks

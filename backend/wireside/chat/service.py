@@ -24,8 +24,8 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 import structlog
 
 from wireside.chat import tree
-from wireside.chat.batches import AskAll, Batch, Begun
-from wireside.chat.context import HistoryLimit, recent
+from wireside.chat.batches import BatchItem, BatchQuestions, BatchRun
+from wireside.chat.context import ContextLimit, recent
 from wireside.chat.conversation import Conversation, Turn, title_of
 from wireside.chat.library import Library
 from wireside.chat.titles import ask_for_title
@@ -42,8 +42,8 @@ from wireside.generation.runner import Runner, Stream, new_name
 from wireside.generation.tasks import Tasks, whole
 from wireside.identity import LOCAL, Caller
 from wireside.messages import End, Message, ModelInfo, ModelRequest, Options, Usage
-from wireside.ports import Allowance, Clock, Provider, Quotas, Store, Unlimited
-from wireside.ports.observer import UNWATCHED, QuestionWatch, Watcher
+from wireside.ports import Clock, Provider, Quotas, QuotaState, Store, Unlimited
+from wireside.ports.observer import NULL_OBSERVER, Observer, QuestionObserver
 from wireside.records import Branch, ConversationInfo, Feedback, Segment, TurnRecord
 
 _log = structlog.get_logger(__name__)
@@ -88,10 +88,10 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class ChatRules:
     """Server-wide limits and defaults."""
 
-    history: HistoryLimit = HistoryLimit()
+    history: ContextLimit = ContextLimit()
     max_message_chars: int = 100_000
     system: str | None = None
     title_model: str | None = None
@@ -99,7 +99,7 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class ChatDependencies:
     """Dependencies of the service. ``wall_clock`` returns seconds since 1970."""
 
     runner: Runner
@@ -110,7 +110,7 @@ class Parts:
     tasks: Tasks
     wall_clock: Clock
     quotas: Quotas = Unlimited()
-    watcher: Watcher = UNWATCHED
+    watcher: Observer = NULL_OBSERVER
 
 
 class ChatService:
@@ -120,7 +120,7 @@ class ChatService:
     permission.
     """
 
-    def __init__(self, parts: Parts, rules: Rules, caller: Caller = LOCAL) -> None:
+    def __init__(self, parts: ChatDependencies, rules: ChatRules, caller: Caller = LOCAL) -> None:
         self.caller = caller
         self._runner = parts.runner
         self._models = parts.models
@@ -131,7 +131,7 @@ class ChatService:
         self._now = parts.wall_clock
         self._quotas = parts.quotas
         self._watcher = parts.watcher
-        self._questions: WeakKeyDictionary[Turn, QuestionWatch] = WeakKeyDictionary()
+        self._questions: WeakKeyDictionary[Turn, QuestionObserver] = WeakKeyDictionary()
         """Instrumentation of each question whose answer has not started.
 
         A question may wait and then start in the context of another request.
@@ -140,7 +140,7 @@ class ChatService:
         self._asked: OrderedDict[bytes, str] = OrderedDict()
         self._beginning: WeakValueDictionary[tuple[str, str], Conversation] = WeakValueDictionary()
         """New conversations by owner and first turn."""
-        self._batches: WeakValueDictionary[bytes, Batch] = WeakValueDictionary()
+        self._batches: WeakValueDictionary[bytes, BatchRun] = WeakValueDictionary()
         """Running batches by owner, key and content."""
         self._stopped_batches: OrderedDict[bytes, int] = OrderedDict()
         """The index at which a batch with a key was stopped."""
@@ -160,7 +160,7 @@ class ChatService:
         return self._saving
 
     @property
-    def history_limit(self) -> HistoryLimit:
+    def history_limit(self) -> ContextLimit:
         """Limits on the context that a model gets."""
         return self._rules.history
 
@@ -202,7 +202,7 @@ class ChatService:
             self._remember(digest, stream)
         return stream
 
-    def ask_all(self, ask: AskAll) -> Batch:
+    def ask_all(self, ask: BatchQuestions) -> BatchRun:
         """Start a batch, or return the one started earlier by the same request.
 
         The server asks its questions one after another, even if the caller disconnects. An error
@@ -212,28 +212,28 @@ class ChatService:
         digest = _sha256(("batch", self.caller.user_id, ask))
         if ask.key is not None and (known := self._batches.get(digest)):
             return known
-        batch = Batch(len(ask.questions), self._stopped_batches.get(digest))
+        batch = BatchRun(len(ask.questions), self._stopped_batches.get(digest))
         if ask.key is not None:
             self._batches[digest] = batch
         self._soon(self._run_batch(batch, ask, digest))
         return batch
 
-    async def _run_batch(self, batch: Batch, ask: AskAll, digest: bytes) -> None:
+    async def _run_batch(self, batch: BatchRun, ask: BatchQuestions, digest: bytes) -> None:
         conversation = ask.conversation
 
-        async def begin(index: int) -> Begun:
+        async def begin(index: int) -> BatchItem:
             nonlocal conversation
             key = None if ask.key is None else f"batch {index} {ask.key}"
             question = ask.questions[index]
             if conversation is None:
                 messages, sanitize = (Message("user", question),), ask.options.sanitize
                 stream = await self.ask(Ask(messages, ask.options, key=key, sanitize=sanitize))
-                begun = Begun(stream)
+                begun = BatchItem(stream)
             else:
                 stream, conversation = await self.answer_in(
                     conversation, question, key=key, options=ask.options
                 )
-                begun = Begun(stream, conversation)
+                begun = BatchItem(stream, conversation)
             stream.index = index
             return begun
 
@@ -265,7 +265,7 @@ class ChatService:
         stream.stop()
         await stream.ended()
 
-    async def allowance(self) -> Allowance:
+    async def allowance(self) -> QuotaState:
         """Return what the caller may still use."""
         return await self._quotas.allowance(self.caller)
 

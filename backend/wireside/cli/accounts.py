@@ -263,10 +263,10 @@ async def _with_store(settings: Settings, work: Any) -> None:
 async def _open(settings: Settings) -> AsyncIterator[_Opened]:
     from wireside.app import database_url
     from wireside.auth.accounts import Accounts
-    from wireside.auth.connections import Presence
+    from wireside.auth.connections import LiveConnections
     from wireside.auth.keys import Keys
     from wireside.auth.limiter import MemoryLimiter
-    from wireside.auth.login_throttle import Tries
+    from wireside.auth.login_throttle import LoginThrottle
     from wireside.auth.passwords import Passwords
     from wireside.auth.shell import witnessed
     from wireside.store.store import SqlStore
@@ -276,14 +276,14 @@ async def _open(settings: Settings) -> AsyncIterator[_Opened]:
     store = SqlStore(database_url(settings))
     try:
         await store.open_beside()
-        nobody = Presence()
+        nobody = LiveConnections()
         has_accounts = settings.auth != "none"
         async with witnessed(store.accounts, has_accounts=has_accounts) as witness:
             accounts = Accounts(
                 store.accounts,
                 Passwords(),
                 nobody,
-                Tries(MemoryLimiter(time.monotonic)),
+                LoginThrottle(MemoryLimiter(time.monotonic)),
                 time.time,
                 witness=witness,
                 has_passwords=settings.auth in ("none", "password"),

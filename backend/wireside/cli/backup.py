@@ -27,7 +27,7 @@ from wireside.settings.model import Settings
 
 if TYPE_CHECKING:
     from wireside.store.backup import Restored
-    from wireside.store.backup_file import Header
+    from wireside.store.backup_file import BackupHeader
     from wireside.store.store import SqlStore
     from wireside.transfer.export import Exporter
 
@@ -121,7 +121,7 @@ def export(
 # ---- implementation of the commands ------------------------------------------------------------
 
 
-async def _back_up(settings: Settings, file: Path, force: bool, tell: Progress) -> Header:
+async def _back_up(settings: Settings, file: Path, force: bool, tell: Progress) -> BackupHeader:
     from wireside.app import database_url
     from wireside.store.backup import back_up
     from wireside.store.backup_file import created
@@ -133,7 +133,7 @@ async def _back_up(settings: Settings, file: Path, force: bool, tell: Progress) 
     return header
 
 
-def _check(file: Path, tell: Progress) -> Header:
+def _check(file: Path, tell: Progress) -> BackupHeader:
     from wireside.store.backup_file import check
 
     with _reading(file) as opened:
@@ -263,7 +263,7 @@ async def _stoppable(work: Coroutine[Any, Any, T]) -> T:
     return await work
 
 
-def _print_counts(header: Header) -> None:
+def _print_counts(header: BackupHeader) -> None:
     table = Table(box=None, show_header=False, padding=(0, 1))
     table.add_column(style="dim")
     table.add_column(justify="right")

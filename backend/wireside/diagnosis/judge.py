@@ -23,7 +23,7 @@ from wireside.diagnosis.measured import (
     Reply,
     Seen,
     Silence,
-    Stream,
+    StreamTiming,
     Upgrade,
 )
 from wireside.protocol.handshake import Authority, Origin
@@ -432,14 +432,14 @@ def _buffering(measured: Measured) -> Finding:
     )
 
 
-def _held_ms(stream: Stream) -> float:
+def _held_ms(stream: StreamTiming) -> float:
     """Return the difference between the longest and the shortest delay of a piece, in ms."""
     pairs = zip(stream.sent_ms, stream.came_ms, strict=False)
     delays = [came - sent for sent, came in pairs]
     return max(delays) - min(delays)
 
 
-def _is_held(stream: Stream) -> bool:
+def _is_held(stream: StreamTiming) -> bool:
     span = stream.sent_ms[-1] - stream.sent_ms[0] if len(stream.sent_ms) > 1 else 0
     if span <= 0 or len(stream.came_ms) < 2:
         return False
@@ -447,7 +447,7 @@ def _is_held(stream: Stream) -> bool:
     return came < span * (1 - HELD_SHARE)
 
 
-def _apart(stream: Stream) -> int:
+def _apart(stream: StreamTiming) -> int:
     return _median_gap(stream.came_ms)
 
 

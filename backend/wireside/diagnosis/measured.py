@@ -53,7 +53,7 @@ class Upgrade:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class AnswerTiming:
     """The answer to a question sent like any client's: arrival times in ms, or the error."""
 
     times_ms: tuple[int, ...] = ()
@@ -85,7 +85,7 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Stream:
+class StreamTiming:
     """Send and arrival times of pieces that the server sends at intervals.
 
     Both are in ms since their own origin; only differences are meaningful.
@@ -118,13 +118,13 @@ class Measured:
     ready: Reply = field(default_factory=Reply)
     memory_mb: float | None = None
     upgrades: tuple[Upgrade, ...] = ()
-    answer: Answer | None = None
+    answer: AnswerTiming | None = None
     seen: Seen | None = None
     socket_seen: Seen | None = None
     post: Reply | None = None
     """Response to a POST request with an ``Origin`` header."""
-    stream: Stream | None = None
-    socket_stream: Stream | None = None
+    stream: StreamTiming | None = None
+    socket_stream: StreamTiming | None = None
     large: Reply | None = None
     """Response to a request with a large body."""
     silence: Silence | None = None

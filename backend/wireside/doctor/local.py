@@ -457,6 +457,6 @@ def _host_in_url(host: str) -> str:
 
 def _provider(settings: Settings) -> Provider:
     # Importing the application takes most of a second: only when a provider is needed.
-    from wireside.app import Server
+    from wireside.app import Application
 
-    return Server(settings).provider
+    return Application(settings).provider

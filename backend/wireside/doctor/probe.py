@@ -27,12 +27,12 @@ from wireside.diagnosis.measured import (
     NOTHING_LISTENS,
     PAGE,
     PROBE,
-    Answer,
+    AnswerTiming,
     Measured,
     Reply,
     Seen,
     Silence,
-    Stream,
+    StreamTiming,
     Upgrade,
 )
 
@@ -204,7 +204,7 @@ class _Probe:
             return Reply(message=_why(error))
         return _reply(response.status_code, response.headers, response.content)
 
-    async def _stream(self, http: httpx2.AsyncClient) -> Stream:
+    async def _stream(self, http: httpx2.AsyncClient) -> StreamTiming:
         sent: list[int] = []
         came: list[int] = []
         began = time.monotonic()
@@ -219,7 +219,7 @@ class _Probe:
                         came.append(_ms_since(began))
         except Failures as error:
             reply = Reply(reply.status, False, _why(error), reply.server, reply.via)
-        return Stream(tuple(sent), tuple(came), reply, encoding)
+        return StreamTiming(tuple(sent), tuple(came), reply, encoding)
 
     async def _protocol(self) -> str:
         """Return the HTTP version that the first hop negotiates by ALPN; "" if unreachable."""
@@ -302,7 +302,7 @@ class _Probe:
             pass  # missing measurements are reported as such
         return found
 
-    async def _pieces(self, ws: ClientConnection) -> Stream:
+    async def _pieces(self, ws: ClientConnection) -> StreamTiming:
         sent: list[int] = []
         came: list[int] = []
         began = time.monotonic()
@@ -311,7 +311,7 @@ class _Probe:
         while (frame := _object(await ws.recv())).get("type") == "piece":
             sent.append(frame["sent_ms"])
             came.append(_ms_since(began))
-        return Stream(tuple(sent), tuple(came), Reply(101, True))
+        return StreamTiming(tuple(sent), tuple(came), Reply(101, True))
 
     async def _silence(self) -> Silence | None:
         began, code = time.monotonic(), None
@@ -332,7 +332,7 @@ class _Probe:
             return None
         return Silence(self._idle_s, min(lasted, self._idle_s), code is not None, code)
 
-    async def _ask(self) -> Answer:
+    async def _ask(self) -> AnswerTiming:
         times: list[int] = []
         began = time.monotonic()
         try:
@@ -343,13 +343,17 @@ class _Probe:
                         case {"type": "chunk"}:
                             times.append(_ms_since(began))
                         case {"type": "done"}:
-                            return Answer(tuple(times))
+                            return AnswerTiming(tuple(times))
                         case {"type": "error", **rest}:
                             message = str(rest.get("message", ""))
-                            return Answer(tuple(times), str(rest.get("code", "error")), message)
+                            return AnswerTiming(
+                                tuple(times), str(rest.get("code", "error")), message
+                            )
         except Failures as error:
-            return Answer(tuple(times), "cut", _why(error))
-        return Answer(tuple(times), "cut", "the connection was closed before the end of the answer")
+            return AnswerTiming(tuple(times), "cut", _why(error))
+        return AnswerTiming(
+            tuple(times), "cut", "the connection was closed before the end of the answer"
+        )
 
 
 async def _nothing() -> None:

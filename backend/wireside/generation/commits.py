@@ -20,9 +20,9 @@ import structlog
 
 from wireside.errors import RequestError, StoreError
 from wireside.generation.log import AnswerLog
-from wireside.generation.reader import Bell
+from wireside.generation.reader import Signal
 from wireside.ports import Clock
-from wireside.ports.observer import UNWATCHED, Watcher
+from wireside.ports.observer import NULL_OBSERVER, Observer
 from wireside.records import Tail
 
 _log = structlog.get_logger(__name__)
@@ -42,7 +42,7 @@ MAX_WAITING = 10_000
 Write = Callable[[], Awaitable[object]]
 
 
-class Stream(Protocol):
+class CommittedStream(Protocol):
     """An answer kept in the store. ``stored`` is the position up to which the store has it."""
 
     name: str
@@ -74,12 +74,12 @@ class GroupCommit:
         self,
         write: Callable[[Sequence[Tail]], Awaitable[None]],
         clock: Clock,
-        watcher: Watcher = UNWATCHED,
+        watcher: Observer = NULL_OBSERVER,
     ) -> None:
         self._write = write
         self._clock = clock
         self._watcher = watcher
-        self._dirty: dict[Stream, None] = {}
+        self._dirty: dict[CommittedStream, None] = {}
         self._waiting: deque[Write] = deque()
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
@@ -87,8 +87,8 @@ class GroupCommit:
         self.is_behind = False
         """Whether readers are shown text that is not in the store yet."""
         self._behind_since = 0.0
-        self._committed = Bell()
-        self.bell = Bell()
+        self._committed = Signal()
+        self.bell = Signal()
         """Rings when ``is_behind`` changes."""
 
     @property
@@ -98,7 +98,7 @@ class GroupCommit:
         behind_s = self._clock() - self._behind_since if self.is_behind else 0.0
         return Backlog(len(self._dirty), length, len(self._waiting), behind_s)
 
-    def add(self, stream: Stream) -> None:
+    def add(self, stream: CommittedStream) -> None:
         """Schedule a stream whose log has new entries or an end."""
         self._dirty[stream] = None
         self._idle.clear()
@@ -127,11 +127,11 @@ class GroupCommit:
         self._idle.clear()
         self._wake.set()
 
-    def is_pending(self, stream: Stream) -> bool:
+    def is_pending(self, stream: CommittedStream) -> bool:
         """Return whether part of ``stream`` is not in the store yet."""
         return stream in self._dirty
 
-    async def saved(self, stream: Stream) -> None:
+    async def saved(self, stream: CommittedStream) -> None:
         """Wait until the store has all of ``stream``."""
         while self.is_pending(stream):
             await self._committed.wait()

@@ -12,7 +12,7 @@ MAX_CHARS = 16_384
 """Maximum number of characters that one ``take`` returns: at most 64 KiB of UTF-8."""
 
 
-class Bell:
+class Signal:
     """Wakes the listeners of a log: one bell per log, not one event per append."""
 
     def __init__(self) -> None:
@@ -59,7 +59,7 @@ class Reader:
     """
 
     def __init__(
-        self, log: AnswerLog, bell: Bell, offset: int, wake: Callable[[], None] | None = None
+        self, log: AnswerLog, bell: Signal, offset: int, wake: Callable[[], None] | None = None
     ) -> None:
         log.check(offset)
         self._log = log

@@ -14,11 +14,11 @@ import structlog
 from wireside.errors import Expired, InternalError, NotFound, Overloaded, WiresideError
 from wireside.generation.commits import GroupCommit
 from wireside.generation.log import AnswerLog
-from wireside.generation.reader import Bell, Reader
+from wireside.generation.reader import Reader, Signal
 from wireside.generation.tasks import Tasks
 from wireside.messages import End, Finished, FinishReason, ModelRequest
 from wireside.ports import Clock, Provider
-from wireside.ports.observer import UNWATCHED, AnswerWatch, Watcher
+from wireside.ports.observer import NULL_OBSERVER, AnswerObserver, Observer
 from wireside.records import Segment
 
 _log = structlog.get_logger(__name__)
@@ -32,7 +32,7 @@ LAST_COMMIT_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class RunnerLimits:
     """Limits on concurrent answers, and how long and how many finished ones are kept for resume."""
 
     streams: int = 1000
@@ -71,7 +71,7 @@ class Stream:
         self.index: int | None = None
         """Index of the question in its batch; kept only while the stream is in memory."""
         self._commits = commits
-        self._bell = Bell()
+        self._bell = Signal()
         self._over = asyncio.Event()
         self._at_end: list[Callable[[], None]] = []
         self._task: asyncio.Task[None] | None = None
@@ -160,10 +160,10 @@ class Runner:
         self,
         provider: Provider,
         tasks: Tasks,
-        limits: Limits,
+        limits: RunnerLimits,
         clock: Clock,
         commits: GroupCommit | None = None,
-        watcher: Watcher = UNWATCHED,
+        watcher: Observer = NULL_OBSERVER,
     ) -> None:
         """``commits`` writes the answers that are started with ``stored_as``."""
         self._commits = commits
@@ -282,7 +282,7 @@ class Runner:
         if self._commits is not None:
             await self._commits.flush(LAST_COMMIT_S)
 
-    def _keep(self, stream: Stream, watch: AnswerWatch) -> None:
+    def _keep(self, stream: Stream, watch: AnswerObserver) -> None:
         del self._live[stream.name]
         end = stream.log.closed
         assert end is not None  # closed by the callback registered before this one
@@ -294,7 +294,7 @@ class Runner:
         self._finished_chars += stream.log.written
         self.expire()
 
-    async def _run(self, stream: Stream, request: ModelRequest, watch: AnswerWatch) -> None:
+    async def _run(self, stream: Stream, request: ModelRequest, watch: AnswerObserver) -> None:
         watch.running()
         append, told = stream.log.append, stream._told
         end = End("interrupted")  # for a provider that stops without `Finished`

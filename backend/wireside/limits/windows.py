@@ -81,7 +81,7 @@ def network_of(address: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Addresses:
+class TrustedNetworks:
     """A list of IP addresses and networks (``10.0.0.0/8``) from the settings."""
 
     networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = ()
@@ -89,7 +89,7 @@ class Addresses:
     """Entries that are not IP addresses, such as a socket's path."""
 
     @classmethod
-    def of(cls, texts: Iterable[str]) -> Addresses:
+    def of(cls, texts: Iterable[str]) -> TrustedNetworks:
         """Parse a list of addresses and networks."""
         networks, others = [], set[str]()
         for text in texts:

@@ -75,7 +75,7 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class UpstreamProblem:
     """What a server said, as far as it can be understood; empty strings where it did not."""
 
     text: str = ""
@@ -97,7 +97,7 @@ class Problem:
         return " ".join(part[:MAX_CHARS] for part in parts)
 
 
-def problem_in(body: object) -> Problem:
+def problem_in(body: object) -> UpstreamProblem:
     """Return the problem in an error body: ``{"error": {...}}``, its inside, or plain text.
 
     Other forms: a list around it (Gemini), ``errors`` (Cloudflare), ``base_resp`` (MiniMax),
@@ -106,7 +106,7 @@ def problem_in(body: object) -> Problem:
     if isinstance(body, list) and body and isinstance(body[0], dict):
         body = body[0]
     if not isinstance(body, dict):
-        return Problem(text=str(body or ""))
+        return UpstreamProblem(text=str(body or ""))
     inside = _inside(body)
     status = next(
         (
@@ -117,7 +117,7 @@ def problem_in(body: object) -> Problem:
         ),
         None,
     )
-    return Problem(
+    return UpstreamProblem(
         text=" ".join(
             dict.fromkeys(
                 _text_of(inside[key])
@@ -209,7 +209,7 @@ def _is_status(value: object) -> bool:
 
 
 def failure_for(
-    status: int | None, problem: Problem, *, model: str, retry_after: float | None = None
+    status: int | None, problem: UpstreamProblem, *, model: str, retry_after: float | None = None
 ) -> Failure:
     """Return our error for an HTTP status (None inside an answer) and what was said with it."""
     status = status if status and status >= 300 else problem.status
@@ -239,7 +239,7 @@ def wrong_address() -> Failure:
     return Failure(NotConfigured(WRONG_ADDRESS), is_wrong_address=True)
 
 
-def _says_busy(problem: Problem) -> bool:
+def _says_busy(problem: UpstreamProblem) -> bool:
     """Whether it is a limit of requests, whatever else its words name."""
     if wordings.QUOTA.search(f"{problem.code} {problem.kind}"):
         return False
@@ -249,7 +249,7 @@ def _says_busy(problem: Problem) -> bool:
     )
 
 
-def _wait_told(problem: Problem) -> float | None:
+def _wait_told(problem: UpstreamProblem) -> float | None:
     """Return the seconds to wait that the words of a limit name."""
     if (told := wordings.WAIT_TOLD.search(problem.text[:MAX_CHARS])) is None:
         return None
@@ -318,7 +318,7 @@ _BY_WORDS: tuple[tuple[frozenset[int | None], re.Pattern[str], Callable[[str], F
 )
 
 
-def _refusal(problem: Problem) -> str:
+def _refusal(problem: UpstreamProblem) -> str:
     for field in OUR_FIELDS[:3]:
         if problem.names(field):
             return f"The model does not accept this `{field.replace('_completion', '')}`."
@@ -366,7 +366,9 @@ Refit = Literal[
 _REFITTING = frozenset({None, 400, 403, 404, 405, 415, 422, 500, 501})
 
 
-def refit_for(status: int | None, problem: Problem, body: Mapping[str, Any]) -> Refit | None:
+def refit_for(
+    status: int | None, problem: UpstreamProblem, body: Mapping[str, Any]
+) -> Refit | None:
     """Return what a server does not accept, where the request can do without it.
 
     ``status`` is None for an error inside an answer. ``system`` and ``roles``: system text goes

@@ -249,7 +249,7 @@ class Store(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Allowance:
+class QuotaState:
     """What a caller may still use; None where there is no limit. Times in seconds."""
 
     messages_left: int | None = None
@@ -280,12 +280,12 @@ class Quotas(Protocol):
         """Count the tokens of an answer, its context included."""
         ...
 
-    async def allowance(self, caller: Caller) -> Allowance:
+    async def allowance(self, caller: Caller) -> QuotaState:
         """Return what is left."""
         ...
 
 
-class Witness(Protocol):
+class AuditRecorder(Protocol):
     """Audit log: records actions on accounts, keys and conversations."""
 
     def saw(self, caller: Caller, action: str, subject: str = "") -> None:
@@ -293,11 +293,11 @@ class Witness(Protocol):
         ...
 
 
-class Blind:
-    """A ``Witness`` that records nothing."""
+class NullAuditRecorder:
+    """A ``AuditRecorder`` that records nothing."""
 
     def saw(self, caller: Caller, action: str, subject: str = "") -> None:
-        """See ``Witness``."""
+        """See ``AuditRecorder``."""
 
 
 class Unlimited:
@@ -313,9 +313,9 @@ class Unlimited:
     async def spend(self, caller: Caller, tokens: int) -> None:
         """See ``Quotas``."""
 
-    async def allowance(self, caller: Caller) -> Allowance:
+    async def allowance(self, caller: Caller) -> QuotaState:
         """See ``Quotas``."""
-        return Allowance()
+        return QuotaState()
 
 
 class FigureStore(Protocol):

@@ -1,4 +1,4 @@
-"""Instrumentation interface: counts, times and traces of answers (``Watcher``, ``Unwatched``).
+"""Instrumentation interface: counts, times and traces of answers (``Observer``, ``NullObserver``).
 
 The core depends on nothing else of the telemetry. Implementations neither block nor raise.
 """
@@ -12,7 +12,7 @@ from typing import Protocol
 from wireside.messages import End, ModelRequest
 
 
-class AnswerWatch(Protocol):
+class AnswerObserver(Protocol):
     """Instruments one answer."""
 
     def running(self) -> None:
@@ -28,7 +28,7 @@ class AnswerWatch(Protocol):
         ...
 
 
-class QuestionWatch(Protocol):
+class QuestionObserver(Protocol):
     """Instruments a question from its arrival."""
 
     def in_conversation(self, conversation: str) -> None:
@@ -40,14 +40,14 @@ class QuestionWatch(Protocol):
         ...
 
 
-class Watcher(Protocol):
+class Observer(Protocol):
     """Instruments the server. Implemented by the telemetry."""
 
-    def question(self, kind: str) -> QuestionWatch:
+    def question(self, kind: str) -> QuestionObserver:
         """Record a question: ``ask`` without a conversation, ``turn`` or ``again`` in one."""
         ...
 
-    def answer(self, stream: str, model: str, request: ModelRequest | None) -> AnswerWatch:
+    def answer(self, stream: str, model: str, request: ModelRequest | None) -> AnswerObserver:
         """Record the start of an answer; ``request`` is None if the model could not be asked."""
         ...
 
@@ -75,47 +75,47 @@ class Watcher(Protocol):
         ...
 
 
-class Unwatched:
-    """Null implementation of ``Watcher``, ``QuestionWatch`` and ``AnswerWatch``."""
+class NullObserver:
+    """Null implementation of ``Observer``, ``QuestionObserver`` and ``AnswerObserver``."""
 
-    def question(self, kind: str) -> Unwatched:
-        """See ``Watcher``."""
+    def question(self, kind: str) -> NullObserver:
+        """See ``Observer``."""
         return self
 
     def in_conversation(self, conversation: str) -> None:
-        """See ``QuestionWatch``."""
+        """See ``QuestionObserver``."""
 
     def being_asked(self) -> AbstractContextManager[None]:
-        """See ``QuestionWatch``."""
+        """See ``QuestionObserver``."""
         return nullcontext()
 
-    def answer(self, stream: str, model: str, request: ModelRequest | None) -> Unwatched:
-        """See ``Watcher``."""
+    def answer(self, stream: str, model: str, request: ModelRequest | None) -> NullObserver:
+        """See ``Observer``."""
         return self
 
     def running(self) -> None:
-        """See ``AnswerWatch``."""
+        """See ``AnswerObserver``."""
 
     def first(self) -> None:
-        """See ``AnswerWatch``."""
+        """See ``AnswerObserver``."""
 
     def ended(self, end: End, length: int, text: Callable[[], str]) -> None:
-        """See ``AnswerWatch``."""
+        """See ``AnswerObserver``."""
 
     def committed(self, seconds: float, streams: int, length: int) -> None:
-        """See ``Watcher``."""
+        """See ``Observer``."""
 
     def commit_failed(self) -> None:
-        """See ``Watcher``."""
+        """See ``Observer``."""
 
     def provider_failed(self, code: str) -> None:
-        """See ``Watcher``."""
+        """See ``Observer``."""
 
     def provider_retried(self, code: str) -> None:
-        """See ``Watcher``."""
+        """See ``Observer``."""
 
     def provider_named(self, model: str, answer: str) -> None:
-        """See ``Watcher``."""
+        """See ``Observer``."""
 
 
-UNWATCHED = Unwatched()
+NULL_OBSERVER = NullObserver()

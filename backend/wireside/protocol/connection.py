@@ -4,9 +4,9 @@ Nothing here awaits, sends or reads a clock; the session executes the events.
 
 Theory of operation: each open request id of level 2 has a lane, and level 1 has a single one. The
 requests of a lane are answered one after another, the lanes concurrently. A frame that is accepted
-adds its requests to a lane and returns ``Answer`` for the first if the lane was empty. The session
+adds its requests to a lane and returns ``StartAnswer`` for the first if the lane was empty. The session
 reports the last frame of an answer with ``Connection.ended``, which returns the lane's next
-``Answer``, or closes the lane. A resumed stream occupies a lane without requests until
+``StartAnswer``, or closes the lane. A resumed stream occupies a lane without requests until
 ``Connection.resume_ended``. Each request gets exactly one last frame (``done`` or ``error``), also
 when it is cancelled or refused.
 """
@@ -35,7 +35,7 @@ UNSUPPORTED_DATA = 1003
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ConnectionLimits:
     """Limits of one connection (protocol.md, "Limits")."""
 
     messages_per_minute: int = 100
@@ -45,7 +45,7 @@ class Limits:
 
 
 @dataclass(slots=True, eq=False)
-class Request:
+class OpenRequest:
     """One question that is queued or being answered.
 
     Attributes:
@@ -67,10 +67,10 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class StartAnswer:
     """Answer this request now; call ``Connection.ended`` when its last frame is sent."""
 
-    request: Request
+    request: OpenRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +103,14 @@ class Close:
     reason: str
 
 
-Event = Answer | Attach | Stop | Send | Close
+Event = StartAnswer | Attach | Stop | Send | Close
 
 
 class Lane:
     """Requests that are answered one after another; the first one is running."""
 
     def __init__(self) -> None:
-        self.requests: list[Request] = []
+        self.requests: list[OpenRequest] = []
 
     def cancel(self) -> None:
         """Mark all requests as cancelled: each still gets its one ``done``."""
@@ -124,7 +124,7 @@ class Connection:
     ``address`` is the rate-limit window shared by all connections of the client's address.
     """
 
-    def __init__(self, limits: Limits, address: SlidingWindow) -> None:
+    def __init__(self, limits: ConnectionLimits, address: SlidingWindow) -> None:
         self._limits = limits
         self._window = SlidingWindow(limits.messages_per_minute)
         self._address = address
@@ -149,12 +149,12 @@ class Connection:
         self._is_closing = True
         return [Close(UNSUPPORTED_DATA, "send text frames")]
 
-    def ended(self, request: Request) -> list[Event]:
+    def ended(self, request: OpenRequest) -> list[Event]:
         """Record that the last frame of ``request`` was sent; start the next one of its lane."""
         lane = self._lane_of(request.chat.id)
         del lane.requests[0]
         if lane.requests:
-            return [Answer(lane.requests[0])]
+            return [StartAnswer(lane.requests[0])]
         if request.chat.id is not None:
             del self._level_2[request.chat.id]
         return []
@@ -196,10 +196,10 @@ class Connection:
             case Heartbeat():
                 return [] if frame.reply is None else [Send(frame.reply)]
             case Chat():
-                return self._enqueue(frame.id, [Request(frame)])
+                return self._enqueue(frame.id, [OpenRequest(frame)])
             case Batch():
                 batch = None if frame.id is None else frame
-                requests = [Request(c, i, batch=batch) for i, c in enumerate(frame.chats())]
+                requests = [OpenRequest(c, i, batch=batch) for i, c in enumerate(frame.chats())]
                 return self._enqueue(frame.id, requests)
             case Cancel():
                 return self._cancel(frame.id)
@@ -208,7 +208,7 @@ class Connection:
             case _:
                 assert_never(frame)
 
-    def _enqueue(self, request_id: str | None, requests: list[Request]) -> list[Event]:
+    def _enqueue(self, request_id: str | None, requests: list[OpenRequest]) -> list[Event]:
         if request_id is None:
             return self._wait_in_line(requests)
         if self._cannot_open(request_id):  # each message of a batch gets exactly one last frame
@@ -216,11 +216,11 @@ class Connection:
             return [problem for problem in refused if problem]
         lane = self._level_2[request_id] = Lane()
         lane.requests.extend(requests)
-        return [Answer(requests[0])]
+        return [StartAnswer(requests[0])]
 
-    def _wait_in_line(self, requests: list[Request]) -> list[Event]:
+    def _wait_in_line(self, requests: list[OpenRequest]) -> list[Event]:
         line = self._level_1.requests
-        events: list[Event] = [] if line else [Answer(requests[0])]
+        events: list[Event] = [] if line else [StartAnswer(requests[0])]
         for request in requests:
             if len(line) <= self._limits.waiting:  # the first one is running, not queued
                 line.append(request)

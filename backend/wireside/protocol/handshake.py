@@ -188,7 +188,7 @@ _FOREIGN_ORIGIN: Final = Refuse(
 )
 
 
-class Door:
+class HandshakePolicy:
     """Rules of one server for Host and Origin.
 
     Args:

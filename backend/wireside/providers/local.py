@@ -30,7 +30,7 @@ from wireside.errors import (
 from wireside.messages import Delta, Finished, Message, ModelInfo, ModelRequest
 from wireside.ports import Clock, Provider
 from wireside.providers import local_server
-from wireside.providers.local_server import Options
+from wireside.providers.local_server import LocalServerOptions
 from wireside.providers.weights import NO_RUNTIME, has_runtime
 
 _log = structlog.get_logger(__name__)
@@ -246,8 +246,8 @@ class LocalProvider:
         )
         return ProviderUnavailable(NO_START)
 
-    def _options(self, key: str) -> Options:
-        return Options(
+    def _options(self, key: str) -> LocalServerOptions:
+        return LocalServerOptions(
             weights=str(self._weights),
             model=MODEL,
             api_key=key,
@@ -321,7 +321,7 @@ class _Child:
             await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, stderr=PIPE)
         )
 
-    async def introduce(self, options: Options) -> str:
+    async def introduce(self, options: LocalServerOptions) -> str:
         """Tell the child its options and return its address; ``ValueError`` if it has ended."""
         assert self.process.stdin
         assert self.process.stdout

@@ -1,11 +1,11 @@
 """The embedded model's own process: llama.cpp behind an OpenAI-compatible API on loopback.
 
-``local.py`` starts it and talks to it. The first line on its standard input is an ``Options`` as
+``local.py`` starts it and talks to it. The first line on its standard input is an ``LocalServerOptions`` as
 JSON; it answers with one line on standard output, ``{"address": "http://127.0.0.1:PORT"}``, once
 the model is loaded. It ends when its standard input does, so it never outlives its parent. What
 llama.cpp has to say goes to standard error.
 
-Only the standard library is imported at the top: the parent reads ``Options`` from here and must
+Only the standard library is imported at the top: the parent reads ``LocalServerOptions`` from here and must
 not load llama.cpp itself, and the child runs this file alone and should start at once.
 """
 
@@ -31,7 +31,7 @@ NICENESS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class LocalServerOptions:
     """What the child is told. ``context_tokens`` are for one answer; they hold its prompt too."""
 
     weights: str
@@ -60,13 +60,13 @@ def main() -> None:
     if not line:
         return
     _end_with_parent()
-    server = serve(Options(**json.loads(line)))
+    server = serve(LocalServerOptions(**json.loads(line)))
     parent.write(json.dumps({"address": server.listening_address}).encode() + b"\n")
     parent.flush()
     threading.Event().wait()
 
 
-def serve(options: Options) -> Listening:
+def serve(options: LocalServerOptions) -> Listening:
     """Load the model and listen on a free port of loopback. Raises ``RuntimeError``."""
     # llama.cpp is loaded here only (see the module's docstring); it ships no types.
     from xllamacpp import CommonParams, Server

@@ -37,8 +37,8 @@ from wireside.openai_wire.errors import (
     FAILED,
     WRONG_ADDRESS,
     Failure,
-    Problem,
     Refit,
+    UpstreamProblem,
     failure_for,
     is_error,
     problem_in,
@@ -48,7 +48,7 @@ from wireside.openai_wire.errors import (
     wrong_address,
 )
 from wireside.openai_wire.reasoning_tags import KNOWN_TAGS, ReasoningTags, TagPair
-from wireside.ports.observer import UNWATCHED, Watcher
+from wireside.ports.observer import NULL_OBSERVER, Observer
 from wireside.providers.base_url import BaseUrl, base_url_in, other_places, shown, without_user
 from wireside.providers.hiding import without_content
 from wireside.providers.model_list import models_in
@@ -151,7 +151,7 @@ class OpenAIProvider:
         first_token_s: float | None = None,
         max_connections: int = 1000,
         backoff_s: float = 0.5,
-        watcher: Watcher = UNWATCHED,
+        watcher: Observer = NULL_OBSERVER,
         on_cannot_chat: Callable[[str], None] = lambda _: None,
         tags: ReasoningTags = KNOWN_TAGS,
     ) -> None:
@@ -413,7 +413,7 @@ class OpenAIProvider:
         return self._learned(status, problem_in(getattr(error, "body", None)), body, model)
 
     def _learned(
-        self, status: int | None, problem: Problem, body: Mapping[str, object], model: str
+        self, status: int | None, problem: UpstreamProblem, body: Mapping[str, object], model: str
     ) -> bool:
         refit = refit_for(status, problem, body)
         if refit is None:
@@ -506,7 +506,7 @@ class OpenAIProvider:
         if is_error(document):
             self._fail(problem_in(document), request)
 
-    def _fail(self, problem: Problem, request: ModelRequest) -> NoReturn:
+    def _fail(self, problem: UpstreamProblem, request: ModelRequest) -> NoReturn:
         """Raise an error that came in place of an answer."""
         if self._learned(None, problem, self._body_of(request), request.model):
             raise _Failed(Failure(ProviderUnavailable(FAILED)), is_refitted=True)
@@ -521,7 +521,7 @@ class OpenAIProvider:
         if isinstance(failure, ErrorSent):
             problem = problem_in(failure.body)
         else:
-            problem = Problem(failure.said if isinstance(failure, Malformed) else "")
+            problem = UpstreamProblem(failure.said if isinstance(failure, Malformed) else "")
         is_told = bool(problem.text) or isinstance(failure, ErrorSent)
         if is_told and not completion.activity:
             self._fail(problem, request)
@@ -606,13 +606,13 @@ class OpenAIProvider:
     def _tell(
         self,
         what: str,
-        problem: Problem | None = None,
+        problem: UpstreamProblem | None = None,
         request: ModelRequest | None = None,
         *,
         status: int | None = None,
         text: str = "",
     ) -> None:
-        problem = problem or Problem(text)
+        problem = problem or UpstreamProblem(text)
         asked = [message.text for message in request.messages] if request else []
 
         def shown(words: str) -> str | None:
@@ -770,7 +770,9 @@ def with_turns(messages: Sequence[Message]) -> Sequence[Message]:
     return turns
 
 
-def _failure_in_answer(problem: Problem, request: ModelRequest, *, has_begun: bool) -> Failure:
+def _failure_in_answer(
+    problem: UpstreamProblem, request: ModelRequest, *, has_begun: bool
+) -> Failure:
     """Return our error for one that came instead of an answer, or in the middle of one."""
     failure = failure_for(None, problem, model=request.model)
     if not has_begun and str(failure.error) == BROKE_OFF:  # nothing is kept

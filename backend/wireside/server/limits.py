@@ -90,7 +90,7 @@ class SocketConfig(uvicorn.Config):
         super().__init__(app, **options)
         self.limits = limits
         self.unfinished = Unfinished(limits.unfinished_bytes)
-        self.addresses = Addresses(limits.connections_per_address, proxies)
+        self.addresses = AddressConnections(limits.connections_per_address, proxies)
         self.shares = Shares(SHARE_S)
 
 
@@ -163,7 +163,7 @@ class Shares:
             self._used_s += max(self._clock() - began, 1e-9)
 
 
-class Addresses:
+class AddressConnections:
     """Counts the TCP connections of each address that are not WebSockets.
 
     Trusted proxies are not counted, as each carries many clients. Those clients are counted in the

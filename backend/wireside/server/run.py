@@ -108,7 +108,7 @@ def run_server(app: Any, settings: Settings, *, on_listening: Callable[[str], No
     path = settings.unix_path
     listener = _listen_on_path(path) if path else _listen(settings.host, settings.port)
     with contextlib.closing(listener):
-        server = Server(_config(app, settings), settings.shutdown_s, on_listening)
+        server = WiresideServer(_config(app, settings), settings.shutdown_s, on_listening)
         server.run(sockets=[listener, *(listener.dup() for _ in range(ACCEPTED_AT_ONCE - 1))])
     if path is not None:
         path.unlink(missing_ok=True)
@@ -131,7 +131,7 @@ def socket_limits(settings: Settings) -> SocketLimits:
     )
 
 
-class Server(uvicorn.Server):
+class WiresideServer(uvicorn.Server):
     """uvicorn's server with a periodic check of all connections and a bounded shutdown."""
 
     def __init__(

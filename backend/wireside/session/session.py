@@ -13,21 +13,21 @@ from typing import Any, Protocol, assert_never
 
 import structlog
 
-from wireside.chat.batches import AskAll, Batch
-from wireside.chat.context import Transcript
+from wireside.chat.batches import BatchQuestions, BatchRun
+from wireside.chat.context import ContextText
 from wireside.chat.service import Ask, ChatService
 from wireside.errors import InternalError, NotFound, WiresideError
 from wireside.generation.runner import Stream
 from wireside.messages import End, Message, Options, Usage
 from wireside.protocol import frames
 from wireside.protocol.connection import (
-    Answer,
     Attach,
     Close,
     Connection,
     Event,
-    Request,
+    OpenRequest,
     Send,
+    StartAnswer,
     Stop,
 )
 from wireside.protocol.frames import DEFAULT_FRAME_BYTES, Resume
@@ -58,10 +58,10 @@ class Counters(Protocol):
 class Running:
     """A request or a resumed stream whose last frame has not been sent."""
 
-    def __init__(self, origin: Request | Resume) -> None:
+    def __init__(self, origin: OpenRequest | Resume) -> None:
         self.origin = origin
         self.stream: Stream | None = None
-        self.batch: Batch | None = None
+        self.batch: BatchRun | None = None
         self.outgoing: Outgoing | None = None
         self.is_stopped = False
 
@@ -84,12 +84,12 @@ class Session:
         """``max_frame_bytes`` applies to requests that set no bound of their own."""
         self._max_frame_bytes = max_frame_bytes
         self._has_left = False
-        self._batches: dict[str | None, Batch] = {}
+        self._batches: dict[str | None, BatchRun] = {}
         self._connection = connection
         self._chat = chat
         self._counters = counters
         self._counts = counts or FrameCounts()
-        self._context = Transcript(chat.history_limit)
+        self._context = ContextText(chat.history_limit)
         self._frames: list[str] = []
         self._running: dict[str | None, Running] = {}
         self._asking: set[asyncio.Task[None]] = set()
@@ -172,7 +172,7 @@ class Session:
         match event:
             case Send():
                 self._send(event)
-            case Answer():
+            case StartAnswer():
                 self._answer(event.request)
             case Attach():
                 self._resume(event.resume)
@@ -195,7 +195,7 @@ class Session:
             self._close = Close(TRY_AGAIN_LATER, "The connection takes nothing.")
         self._wake.set()
 
-    def _answer(self, request: Request) -> None:
+    def _answer(self, request: OpenRequest) -> None:
         if request.cancelled:
             return self._end_cancelled(request)
         running = self._running[request.chat.id] = Running(request)
@@ -237,13 +237,15 @@ class Session:
             _log.exception("request_failed")
             refuse(InternalError())
 
-    async def _begin(self, running: Running, request: Request) -> None:
+    async def _begin(self, running: Running, request: OpenRequest) -> None:
         stream, conversation = await self._ask(request)
         self._show(running, request, stream, conversation)
         if request.cancelled:
             stream.stop()
 
-    async def _begin_of_batch(self, running: Running, request: Request, batch: Batch) -> None:
+    async def _begin_of_batch(
+        self, running: Running, request: OpenRequest, batch: BatchRun
+    ) -> None:
         """Send the answer to one message of a batch; the chat service runs the batch by itself."""
         assert request.index is not None
         outcome = await batch.outcome(request.index)
@@ -254,23 +256,23 @@ class Session:
             return self._end_cancelled(request)
         self._show(running, request, outcome.stream, outcome.conversation)
 
-    def _batch_of(self, request: Request, frame: frames.Batch) -> Batch:
+    def _batch_of(self, request: OpenRequest, frame: frames.Batch) -> BatchRun:
         if request.index == 0:
             options = Options(
                 frame.model, frame.system, frame.temperature, frame.max_tokens, frame.sanitize
             )
-            ask = AskAll(frame.messages, options, frame.conversation, frame.key)
+            ask = BatchQuestions(frame.messages, options, frame.conversation, frame.key)
             self._batches[frame.id] = self._chat.ask_all(ask)
         return self._batches[frame.id]
 
     def _show(
-        self, running: Running, request: Request, stream: Stream, conversation: str | None
+        self, running: Running, request: OpenRequest, stream: Stream, conversation: str | None
     ) -> None:
         running.outgoing = self._outgoing(request, stream, conversation)
         running.stream = stream
         self._wake.set()
 
-    async def _ask(self, request: Request) -> tuple[Stream, str | None]:
+    async def _ask(self, request: OpenRequest) -> tuple[Stream, str | None]:
         """Return the answer's stream and the id of the conversation that stores it."""
         chat = request.chat
         if chat.id is None:
@@ -287,7 +289,7 @@ class Session:
             chat.conversation, chat.message, key=chat.key, options=options
         )
 
-    def _outgoing(self, request: Request, stream: Stream, conversation: str | None) -> Outgoing:
+    def _outgoing(self, request: OpenRequest, stream: Stream, conversation: str | None) -> Outgoing:
         chat = request.chat
         opening = None
         if chat.id is not None:
@@ -351,7 +353,7 @@ class Session:
             if running.stream is not None:
                 running.stream.stop()
 
-    def _refuse(self, request: Request, error: WiresideError) -> None:
+    def _refuse(self, request: OpenRequest, error: WiresideError) -> None:
         refusal = self._connection.refuse(
             request.chat.id, error, level=request.level, index=request.index
         )
@@ -359,14 +361,14 @@ class Session:
         del self._running[request.chat.id]
         self._ended(request)
 
-    def _ended(self, request: Request) -> None:
+    def _ended(self, request: OpenRequest) -> None:
         """Start the next request after the last frame of ``request``."""
         events = self._connection.ended(request)
         if not events:
             self._batches.pop(request.chat.id, None)
         self._do_all(events)
 
-    def _end_cancelled(self, request: Request) -> None:
+    def _end_cancelled(self, request: OpenRequest) -> None:
         frame = frames.done(
             request.chat.id, offset=0, reason="cancelled", usage=Usage(), index=request.index
         )

@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import SettingsError
 
-from wireside.protocol.handshake import Door, named_origin
+from wireside.protocol.handshake import HandshakePolicy, named_origin
 from wireside.settings.model import Settings, is_secret, variable_of
 
 EXAMPLES = {
@@ -92,7 +92,7 @@ def other_port(port: int) -> int:
 
 def _check_hosts(settings: Settings) -> None:
     """Raise ``ValueError`` if a host, an origin or an address is invalid."""
-    Door(
+    HandshakePolicy(
         host=settings.host_name,
         trusted_hosts=settings.trusted_hosts,
         public_url=settings.public_url,

@@ -44,10 +44,10 @@ from wireside.errors import NotConfigured, StoreError
 from wireside.store import migrate, search
 from wireside.store.backup_file import (
     BackupError,
+    BackupHeader,
     BackupReader,
     BackupWriter,
     Fingerprint,
-    Header,
     Progress,
     TableHead,
     batched,
@@ -78,11 +78,11 @@ NUMBERED = {
 class Restored:
     """Result of a restore. ``aside`` is the path to which the replaced file was moved."""
 
-    header: Header
+    header: BackupHeader
     aside: Path | None
 
 
-async def back_up(url: str, file: BinaryIO, on_progress: Progress) -> Header:
+async def back_up(url: str, file: BinaryIO, on_progress: Progress) -> BackupHeader:
     """Write a backup of the database of ``url``; a server may be running."""
     must_be_there(url)
     async with _opened(url, is_server=False) as opened:
@@ -140,14 +140,14 @@ async def move(
 # ---- inside one transaction --------------------------------------------------------------------
 
 
-def dump(connection: Connection, file: BinaryIO, on_progress: Progress) -> Header:
+def dump(connection: Connection, file: BinaryIO, on_progress: Progress) -> BackupHeader:
     """Write everything in the database to a backup file."""
     revision = migrate.version_of(connection)
     if revision is None:
         raise BackupError("This database holds no conversations: there is nothing to back up.")
     migrate.check(revision)
     tables = _tables(connection)
-    header = Header(
+    header = BackupHeader(
         revision=revision,
         wireside=__version__,
         made_at=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
@@ -274,7 +274,7 @@ def _count(connection: Connection, one: TableClause) -> int:
     return connection.scalar(select(func.count()).select_from(one)) or 0
 
 
-def _documents(header: Header) -> int:
+def _documents(header: BackupHeader) -> int:
     return next((head.rows for head in header.tables if head.name == "documents"), 0)
 
 

@@ -63,7 +63,7 @@ class TableHead(msgspec.Struct, frozen=True):
     rows: int
 
 
-class Header(msgspec.Struct, frozen=True, kw_only=True):
+class BackupHeader(msgspec.Struct, frozen=True, kw_only=True):
     """The header of a backup. ``numbers`` are the last autoincrement values of tables."""
 
     format: str = FORMAT
@@ -116,7 +116,7 @@ _row = msgspec.json.Decoder(list[Any]).decode
 class BackupWriter:
     """Writes a backup sequentially. Raises ``BackupError``."""
 
-    def __init__(self, file: BinaryIO, header: Header) -> None:
+    def __init__(self, file: BinaryIO, header: BackupHeader) -> None:
         self._file = _Hashing(file)
         self._packed = gzip.GzipFile("", "wb", _LEVEL, self._file, mtime=0)
         self._write(line_of(header) + b"\n")
@@ -155,7 +155,7 @@ class BackupReader:
         self._closing: _Closing | None = None
         self._lines = io.BufferedReader(gzip.GzipFile("", "rb", fileobj=file), _BLOCK_BYTES)
         try:
-            self.header = msgspec.json.decode(self._line(), type=Header)
+            self.header = msgspec.json.decode(self._line(), type=BackupHeader)
         except msgspec.MsgspecError as error:
             raise BackupError(NO_BACKUP) from error
         if self.header.format != FORMAT:
@@ -231,7 +231,7 @@ def check_seal(file: BinaryIO) -> None:
         raise _not_read(error) from error
 
 
-def check(file: BinaryIO, on_progress: Progress) -> Header:
+def check(file: BinaryIO, on_progress: Progress) -> BackupHeader:
     """Read a whole backup and return its header. Raises ``BackupError``."""
     reader = BackupReader(file)
     done = 0

@@ -90,7 +90,7 @@ class ModelNames:
         return name if name in self._known else OTHER
 
 
-class AnswerTrace(Protocol):
+class AnswerTracer(Protocol):
     """The trace of an answer, if tracing is enabled (``tracing.py``)."""
 
     @property
@@ -108,7 +108,7 @@ class AnswerTrace(Protocol):
         """See ``AnswerWatch``."""
 
 
-class QuestionTrace(Protocol):
+class QuestionTracer(Protocol):
     """The trace of a question and its answer."""
 
     def in_conversation(self, conversation: str) -> None:
@@ -122,11 +122,11 @@ class QuestionTrace(Protocol):
 class Tracer(Protocol):
     """Creates traces."""
 
-    def question(self, kind: str, ids: dict[str, Any]) -> QuestionTrace | None:
+    def question(self, kind: str, ids: dict[str, Any]) -> QuestionTracer | None:
         """A question was received."""
         ...
 
-    def answer(self, stream: str, model: str, request: ModelRequest | None) -> AnswerTrace | None:
+    def answer(self, stream: str, model: str, request: ModelRequest | None) -> AnswerTracer | None:
         """An answer to the current question begins."""
         ...
 
@@ -239,16 +239,16 @@ class Telemetry:
 
     # ---- answers -----------------------------------------------------------------------------
 
-    def question(self, kind: str) -> Question:
+    def question(self, kind: str) -> QuestionMetrics:
         """See ``Watcher``."""
         self.questions[kind] += 1
         ids = structlog.contextvars.get_contextvars()
-        return Question(ids, self._tracer.question(kind, ids))
+        return QuestionMetrics(ids, self._tracer.question(kind, ids))
 
-    def answer(self, stream: str, model: str, request: ModelRequest | None) -> Answer:
+    def answer(self, stream: str, model: str, request: ModelRequest | None) -> AnswerMetrics:
         """See ``Watcher``."""
         trace = self._tracer.answer(stream, model, request)
-        return Answer(self, stream, model, self._clock, trace)
+        return AnswerMetrics(self, stream, model, self._clock, trace)
 
     def answered(self, model: str, end: End, length: int, seconds: float) -> None:
         """Count a finished answer; ``model`` is a name from ``ModelNames.of``."""
@@ -332,14 +332,14 @@ class Telemetry:
             self.loop_lag_s.observe(max(0.0, self._clock() - due))
 
 
-class Question:
+class QuestionMetrics:
     """Implements ``QuestionWatch``; binds the request's log ids while the question is processed.
 
     The ids are restored explicitly because a queued question may be started by the task of another
     client's answer.
     """
 
-    def __init__(self, ids: dict[str, Any], trace: QuestionTrace | None) -> None:
+    def __init__(self, ids: dict[str, Any], trace: QuestionTracer | None) -> None:
         self._ids = ids
         self._trace = trace
 
@@ -360,7 +360,7 @@ class Question:
             _log_under(before)
 
 
-class Answer:
+class AnswerMetrics:
     """Implements ``AnswerWatch``."""
 
     def __init__(
@@ -369,7 +369,7 @@ class Answer:
         stream: str,
         model: str,
         clock: Clock,
-        trace: AnswerTrace | None,
+        trace: AnswerTracer | None,
     ) -> None:
         self._telemetry = telemetry
         self._stream = stream

@@ -14,7 +14,7 @@ from wireside.generation.runner import new_name
 from wireside.identity import Caller
 from wireside.messages import Options
 from wireside.offload import aside
-from wireside.ports import AccountStore, Blind, Clock, Witness
+from wireside.ports import AccountStore, AuditRecorder, Clock, NullAuditRecorder
 from wireside.records import Branch, Share, TurnRecord
 from wireside.tokens import digest, new_id, new_secret
 from wireside.transfer.export import HtmlExport, JsonExport
@@ -44,13 +44,13 @@ class Sharing:
         wall_clock: Clock,
         *,
         audience: Audience,
-        witness: Witness | None = None,
+        witness: AuditRecorder | None = None,
     ) -> None:
         """``render`` turns an answer's Markdown into safe HTML, as ``HtmlExport`` expects."""
         self._store = store
         self._render = render
         self._now = wall_clock
-        self._saw = (witness or Blind()).saw
+        self._saw = (witness or NullAuditRecorder()).saw
         self.audience: Final = audience
         self.is_on: Final = audience != "off"
 

@@ -18,12 +18,12 @@ from tests.backend.auth.conftest import House, clock, house
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from wireside.api.middleware.authentication import WhoAsks, WhoRules
+from wireside.api.middleware.authentication import AuthenticationMiddleware, AuthenticationRules
 from wireside.auth.authenticator import Mode
 from wireside.auth.limiter import MemoryLimiter
 from wireside.auth.quotas import QuotaLimits, UserQuotas
 from wireside.chat.service import ChatService
-from wireside.protocol.handshake import Door
+from wireside.protocol.handshake import HandshakePolicy
 
 __all__ = ["clock", "house"]  # fixtures
 
@@ -63,13 +63,13 @@ def status(house: House, chat: ChatService) -> Callable[..., Any]:
             if "status" in message:
                 statuses.append(message["status"])
 
-        guard = WhoAsks(
+        guard = AuthenticationMiddleware(
             app,
             gate=house.gate(mode),
             chat=chat,
-            door=Door(),
+            door=HandshakePolicy(),
             quotas=UserQuotas(MemoryLimiter(house.clock), QuotaLimits()),
-            rules=WhoRules(serves_others=serves_others),
+            rules=AuthenticationRules(serves_others=serves_others),
         )
         scope = {
             "type": kind,

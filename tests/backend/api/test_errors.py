@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from wireside.api.errors import NoRoute, Problems, malformed
+from wireside.api.errors import ErrorResponses, UnknownRoute, malformed
 from wireside.errors import InternalError, StoreError, WiresideError
 
 
@@ -38,9 +38,9 @@ def client() -> TestClient:
         raise StoreError if kind == "store" else InternalError
 
     app.include_router(router)
-    app.add_exception_handler(WiresideError, Problems(lambda _: None, lambda *_: None))
+    app.add_exception_handler(WiresideError, ErrorResponses(lambda _: None, lambda *_: None))
     app.add_exception_handler(400, malformed)
-    app.router.routes.append(Route("/api/{path:path}", NoRoute(app.openapi)))
+    app.router.routes.append(Route("/api/{path:path}", UnknownRoute(app.openapi)))
     return TestClient(app)
 
 

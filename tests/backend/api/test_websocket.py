@@ -21,8 +21,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from wireside.api.websocket import ChatEndpoint, ChatSocket
 from wireside.chat.service import ChatService
 from wireside.limits.windows import AddressWindows
-from wireside.protocol.connection import Limits
-from wireside.server.run import Server, _config
+from wireside.protocol.connection import ConnectionLimits
+from wireside.server.run import WiresideServer, _config
 from wireside.session.session import Session
 from wireside.settings.model import Settings
 from wireside.telemetry import Telemetry
@@ -37,11 +37,16 @@ def telemetry() -> Telemetry:
 async def url(chat: ChatService, telemetry: Telemetry) -> AsyncIterator[str]:
     """A real server in this loop, under the application's own protocol classes."""
     endpoint = ChatEndpoint(
-        chat, Limits(), AddressWindows(10_000), telemetry, time.monotonic, telemetry.frames
+        chat,
+        ConnectionLimits(),
+        AddressWindows(10_000),
+        telemetry,
+        time.monotonic,
+        telemetry.frames,
     )
     app = Starlette(routes=[WebSocketRoute("/ws/ai-chat", endpoint)])
     listener = socket.create_server(("127.0.0.1", 0))
-    server = Server(_config(app, Settings(port=0)), 0.0, lambda _: None)
+    server = WiresideServer(_config(app, Settings(port=0)), 0.0, lambda _: None)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     yield f"ws://127.0.0.1:{listener.getsockname()[1]}/ws/ai-chat"
     server.should_exit = True
@@ -211,7 +216,9 @@ async def test_an_endpoint_that_waits_holds_no_message(
 
         __slots__ = ("__weakref__",)
 
-    endpoint = ChatEndpoint(chat, Limits(), AddressWindows(10_000), telemetry, time.monotonic)
+    endpoint = ChatEndpoint(
+        chat, ConnectionLimits(), AddressWindows(10_000), telemetry, time.monotonic
+    )
     texts: list[weakref.ref[Text]] = []
     held: list[str | None] = []
     answered = asyncio.Event()

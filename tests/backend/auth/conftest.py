@@ -14,13 +14,13 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 from tests.backend.auth.whole_server import Person, Running, serving
 
 from wireside.auth.accounts import Accounts
-from wireside.auth.authenticator import Credentials, Gate, Mode, ProxyRules, RolesByGroup
-from wireside.auth.connections import Presence
+from wireside.auth.authenticator import Authenticator, Credentials, Mode, ProxyRules, RolesByGroup
+from wireside.auth.connections import LiveConnections
 from wireside.auth.keys import Keys
 from wireside.auth.limiter import MemoryLimiter
-from wireside.auth.login_throttle import Tries
+from wireside.auth.login_throttle import LoginThrottle
 from wireside.auth.passwords import Passwords
-from wireside.auth.sessions import SignIns
+from wireside.auth.sessions import BrowserSessions
 from wireside.auth.tickets import Tickets
 from wireside.identity import Caller
 from wireside.records import User
@@ -45,16 +45,16 @@ class House:
 
     store: SqlStore
     clock: HandClock
-    presence: Presence
+    presence: LiveConnections
     passwords: Passwords
     accounts: Accounts
-    sign_ins: SignIns
+    sign_ins: BrowserSessions
     keys: Keys
     tickets: Tickets
     removed: list[str]
 
-    def gate(self, mode: Mode = "password", roles: RolesByGroup | None = None) -> Gate:
-        return Gate(
+    def gate(self, mode: Mode = "password", roles: RolesByGroup | None = None) -> Authenticator:
+        return Authenticator(
             mode,
             accounts=self.accounts,
             sign_ins=self.sign_ins,
@@ -94,10 +94,12 @@ def clock() -> HandClock:
 @pytest.fixture
 async def house(store: SqlStore, clock: HandClock) -> House:
     quick = Passwords(Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1))
-    presence, removed = Presence(), list[str]()
-    tries = Tries(MemoryLimiter(clock))
+    presence, removed = LiveConnections(), list[str]()
+    tries = LoginThrottle(MemoryLimiter(clock))
     accounts = Accounts(store.accounts, quick, presence, tries, clock, removed.append)
-    sign_ins = SignIns(store.accounts, quick, presence, tries, clock, secret="s" * 32, days=30)
+    sign_ins = BrowserSessions(
+        store.accounts, quick, presence, tries, clock, secret="s" * 32, days=30
+    )
     keys = Keys(store.accounts, presence, clock)
     tickets = Tickets(clock)
     return House(store, clock, presence, quick, accounts, sign_ins, keys, tickets, removed)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from tests.backend.auth.conftest import PASSWORD, House, as_caller
 
-from wireside.auth.accounts import INVITATION_S, RESET_S, Vouched, clean_name
+from wireside.auth.accounts import INVITATION_S, RESET_S, ExternalIdentity, clean_name
 from wireside.auth.login_throttle import OF_NAME_THERE
 from wireside.errors import BadMessage, Forbidden, NotFound, RateLimited, Unauthorized
 from wireside.identity import Caller, Scope
@@ -267,28 +267,33 @@ async def test_only_administrators_administer(house: House, role: str) -> None:
 
 
 async def test_whom_somebody_else_vouches_for_gets_an_account(house: House) -> None:
-    first = await house.accounts.vouched(Vouched("idp 1", "Ada"))
+    first = await house.accounts.vouched(ExternalIdentity("idp 1", "Ada"))
     assert (first.name, first.role, first.password) == ("ada", "admin", None)
-    again = await house.accounts.vouched(Vouched("idp 1", "Ada Lovelace"))
+    again = await house.accounts.vouched(ExternalIdentity("idp 1", "Ada Lovelace"))
     assert again.id == first.id
-    other = await house.accounts.vouched(Vouched("idp 2", "Ada", "viewer"))
+    other = await house.accounts.vouched(ExternalIdentity("idp 2", "Ada", "viewer"))
     assert (other.name, other.role) == ("ada 2", "viewer")
-    promoted = await house.accounts.vouched(Vouched("idp 2", "Ada", "user"))
+    promoted = await house.accounts.vouched(ExternalIdentity("idp 2", "Ada", "user"))
     assert (promoted.id, promoted.role) == (other.id, "user")
     await house.accounts.disable(as_caller(first), other.id)
     with pytest.raises(Forbidden):
-        await house.accounts.vouched(Vouched("idp 2", "Ada", "user"))
+        await house.accounts.vouched(ExternalIdentity("idp 2", "Ada", "user"))
     with pytest.raises(BadMessage):
         await house.accounts.reset(as_caller(first), other.id)
 
 
 async def test_one_of_those_who_come_first_at_once_is_the_administrator(house: House) -> None:
     users = await asyncio.gather(
-        *(house.accounts.vouched(Vouched(f"idp {name}", name)) for name in ("ada", "bob", "eve"))
+        *(
+            house.accounts.vouched(ExternalIdentity(f"idp {name}", name))
+            for name in ("ada", "bob", "eve")
+        )
     )
     assert sorted(user.role for user in users) == ["admin", "user", "user"]
 
 
 async def test_two_who_come_for_the_first_time_at_once_are_one(house: House) -> None:
-    users = await asyncio.gather(*(house.accounts.vouched(Vouched("s", "x")) for _ in range(5)))
+    users = await asyncio.gather(
+        *(house.accounts.vouched(ExternalIdentity("s", "x")) for _ in range(5))
+    )
     assert len({user.id for user in users}) == 1

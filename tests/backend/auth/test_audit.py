@@ -12,8 +12,8 @@ from wireside.auth.audit import Audit
 from wireside.auth.authenticator import Credentials
 from wireside.auth.keys import Keys
 from wireside.auth.limiter import MemoryLimiter
-from wireside.auth.login_throttle import Tries
-from wireside.auth.sessions import SignIns
+from wireside.auth.login_throttle import LoginThrottle
+from wireside.auth.sessions import BrowserSessions
 from wireside.errors import BadMessage, Forbidden, StoreError, Unauthorized
 from wireside.identity import Caller
 
@@ -23,12 +23,12 @@ def audit(house: House) -> Audit:
     """One that sees all that is done in the house from now on."""
     store = house.store.accounts
     audit = Audit(store, house.clock)
-    tries = Tries(MemoryLimiter(house.clock), audit)
+    tries = LoginThrottle(MemoryLimiter(house.clock), audit)
     house.accounts = Accounts(
         store, house.passwords, house.presence, tries, house.clock, witness=audit
     )
     house.keys = Keys(store, house.presence, house.clock, audit)
-    house.sign_ins = SignIns(
+    house.sign_ins = BrowserSessions(
         store,
         house.passwords,
         house.presence,

@@ -6,7 +6,7 @@ import pytest
 from tests.backend.auth.conftest import HandClock
 
 from wireside.auth.limiter import MemoryLimiter
-from wireside.auth.login_throttle import AT_NETWORK, OF_NAME, OF_NAME_THERE, WINDOW_S, Tries
+from wireside.auth.login_throttle import AT_NETWORK, OF_NAME, OF_NAME_THERE, WINDOW_S, LoginThrottle
 from wireside.errors import RateLimited
 from wireside.identity import Caller
 
@@ -27,11 +27,11 @@ def told() -> Told:
 
 
 @pytest.fixture
-def tries(clock: HandClock, told: Told) -> Tries:
-    return Tries(MemoryLimiter(clock), told)
+def tries(clock: HandClock, told: Told) -> LoginThrottle:
+    return LoginThrottle(MemoryLimiter(clock), told)
 
 
-async def refused(tries: Tries, name: str, address: str, count: int) -> int:
+async def refused(tries: LoginThrottle, name: str, address: str, count: int) -> int:
     """Try so often; returns how many were refused."""
     refusals = 0
     for _ in range(count):
@@ -42,19 +42,19 @@ async def refused(tries: Tries, name: str, address: str, count: int) -> int:
     return refusals
 
 
-async def test_whoever_is_refused_uses_nothing_of_the_name_up(tries: Tries) -> None:
+async def test_whoever_is_refused_uses_nothing_of_the_name_up(tries: LoginThrottle) -> None:
     for number in range(AT_NETWORK.limit):
         await tries.take(f"name {number}", "192.0.2.1")
     assert await refused(tries, "ada", "192.0.2.1", 2 * OF_NAME.limit) == 2 * OF_NAME.limit
     await tries.take("ada", "192.0.2.2")
 
 
-async def test_one_network_does_not_keep_anybody_out_elsewhere(tries: Tries) -> None:
+async def test_one_network_does_not_keep_anybody_out_elsewhere(tries: LoginThrottle) -> None:
     assert await refused(tries, "ada", "192.0.2.1", OF_NAME_THERE.limit + 5) == 5
     assert await refused(tries, "ada", "192.0.2.2", OF_NAME_THERE.limit) == 0
 
 
-async def test_a_name_has_a_limit_over_all_networks(tries: Tries) -> None:
+async def test_a_name_has_a_limit_over_all_networks(tries: LoginThrottle) -> None:
     for number in range(OF_NAME.limit):
         await tries.take("ada", f"198.51.100.{number}")
     with pytest.raises(RateLimited):
@@ -62,7 +62,7 @@ async def test_a_name_has_a_limit_over_all_networks(tries: Tries) -> None:
     await tries.take("grace", "203.0.113.1")
 
 
-async def test_all_addresses_of_an_ipv6_network_are_one(tries: Tries) -> None:
+async def test_all_addresses_of_an_ipv6_network_are_one(tries: LoginThrottle) -> None:
     for number in range(OF_NAME_THERE.limit):
         await tries.take("ada", f"2001:db8::{number:x}")
     with pytest.raises(RateLimited):
@@ -70,7 +70,7 @@ async def test_all_addresses_of_an_ipv6_network_are_one(tries: Tries) -> None:
     await tries.take("ada", "2001:db8:0:1::1")
 
 
-async def test_no_name_begins_anothers_count_anew(tries: Tries) -> None:
+async def test_no_name_begins_anothers_count_anew(tries: LoginThrottle) -> None:
     await refused(tries, "ada", "192.0.2.1", OF_NAME_THERE.limit)
     for name in ("ada at 192.0.2.1", "there 192.0.2.1 ada", "at 192.0.2.1", "of ada"):
         await tries.take(name, "192.0.2.1")
@@ -79,7 +79,7 @@ async def test_no_name_begins_anothers_count_anew(tries: Tries) -> None:
 
 
 async def test_what_is_refused_is_told_once_a_window(
-    tries: Tries, told: Told, clock: HandClock
+    tries: LoginThrottle, told: Told, clock: HandClock
 ) -> None:
     await refused(tries, "ada", "192.0.2.1", 500)
     there = ("192.0.2.1", "sign_in_throttled", "ada")

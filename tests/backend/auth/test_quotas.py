@@ -13,7 +13,7 @@ from wireside.auth.limiter import Limiter, MemoryLimiter, Rate, RedisLimiter
 from wireside.auth.quotas import QuotaLimits, UserQuotas
 from wireside.errors import NotConfigured, RateLimited, TooMany
 from wireside.identity import Caller
-from wireside.ports import Allowance
+from wireside.ports import QuotaState
 
 ADA = Caller("ada-id", "ada", "user", credential="session 1", address="192.0.2.1")
 
@@ -127,7 +127,7 @@ async def test_tokens_of_a_day_end_what_may_be_asked(clock: HandClock) -> None:
 
 
 async def test_it_is_said_in_advance_what_is_left(clock: HandClock) -> None:
-    assert await quotas(clock).allowance(ADA) == Allowance()
+    assert await quotas(clock).allowance(ADA) == QuotaState()
     limited = quotas(clock, messages_per_minute=5, tokens_per_day=100)
     await limited.take(ADA)
     left = await limited.allowance(ADA)

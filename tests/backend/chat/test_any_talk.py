@@ -17,10 +17,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from wireside.auth.limiter import MemoryLimiter
 from wireside.auth.quotas import QuotaLimits, UserQuotas
 from wireside.chat.conversation import Conversation
-from wireside.chat.service import ChatService, Parts, Rules
+from wireside.chat.service import ChatDependencies, ChatRules, ChatService
 from wireside.errors import ProviderUnavailable
 from wireside.generation.commits import GroupCommit
-from wireside.generation.runner import Limits, Runner
+from wireside.generation.runner import Runner, RunnerLimits
 from wireside.generation.tasks import Tasks
 from wireside.messages import Delta, Finished, ModelInfo, ModelRequest, Options, TextDelta
 from wireside.store.store import SqlStore
@@ -104,12 +104,14 @@ class AnyTalk(RuleBasedStateMachine):
 
     def new_service(self) -> None:
         """The service of a process that knows nothing but the store."""
-        runner = Runner(self.provider, self.tasks, Limits(), time.monotonic, self.saving)
+        runner = Runner(self.provider, self.tasks, RunnerLimits(), time.monotonic, self.saving)
         echo = self.provider
         self.quotas = UserQuotas(MemoryLimiter(time.monotonic), QuotaLimits(streams=1))
         self.chat = ChatService(
-            Parts(runner, echo, echo, self.store, self.saving, self.tasks, time.time, self.quotas),
-            Rules(),
+            ChatDependencies(
+                runner, echo, echo, self.store, self.saving, self.tasks, time.time, self.quotas
+            ),
+            ChatRules(),
         )
 
     # ---- the model ---------------------------------------------------------------------------

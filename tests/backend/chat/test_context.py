@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wireside.chat.context import HistoryLimit, Transcript, recent
+from wireside.chat.context import ContextLimit, ContextText, recent
 from wireside.messages import Message
 
 TURNS = st.lists(st.tuples(st.text(min_size=1, max_size=9), st.text(min_size=1, max_size=9)))
@@ -15,7 +15,7 @@ def test_the_end_within_the_limits(
 ) -> None:
     history = [m for q, a in turns for m in (Message("user", q), Message("assistant", a))]
     history.append(Message("user", question))
-    chosen = recent(history, HistoryLimit(messages, chars))
+    chosen = recent(history, ContextLimit(messages, chars))
     assert tuple(history[-len(chosen) :]) == chosen
     assert chosen[0].role == "user"
     assert len(chosen) <= messages
@@ -24,18 +24,18 @@ def test_the_end_within_the_limits(
 
 def test_all_that_fits_is_given() -> None:
     history = [Message("user", "a"), Message("assistant", "b"), Message("user", "c")]
-    assert recent(history, HistoryLimit(3, 3)) == tuple(history)
+    assert recent(history, ContextLimit(3, 3)) == tuple(history)
 
 
 def test_a_turn_without_an_answer_is_forgotten() -> None:
-    transcript = Transcript(HistoryLimit())
+    transcript = ContextText(ContextLimit())
     transcript.add("failed", "")
     transcript.add("one", "1")
     assert [m.text for m in transcript.asking("two")] == ["one", "1", "two"]
 
 
 def test_the_context_does_not_grow_for_ever() -> None:
-    transcript = Transcript(HistoryLimit(messages=4, chars=1000))
+    transcript = ContextText(ContextLimit(messages=4, chars=1000))
     for number in range(50):
         transcript.add(f"q{number}", f"a{number}")
     assert [m.text for m in transcript.asking("?")] == ["q49", "a49", "?"]

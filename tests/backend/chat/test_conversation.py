@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from wireside.chat.conversation import Conversation, Turn
-from wireside.chat.service import NEW, ChatService, Parts, Rules
+from wireside.chat.service import NEW, ChatDependencies, ChatRules, ChatService
 from wireside.errors import (
     BadMessage,
     Forbidden,
@@ -388,12 +388,12 @@ class TestAfterAKill:
         return conversation
 
     @pytest.fixture
-    async def next_chat(self, left: Conversation, parts: Parts) -> ChatService:
+    async def next_chat(self, left: Conversation, parts: ChatDependencies) -> ChatService:
         """The service of the next process; the streams of the last one are not in its memory."""
         runner = type(parts.runner)(
             parts.provider, parts.tasks, parts.runner._limits, parts.runner._clock, parts.saving
         )
-        next_chat = ChatService(replace(parts, runner=runner), Rules())
+        next_chat = ChatService(replace(parts, runner=runner), ChatRules())
         await next_chat.take_up()
         return next_chat
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from wireside.chat.library import UNDO_S, Answering, Gone, Library, Listed, Retention
-from wireside.chat.service import NEW, ChatService, Parts
+from wireside.chat.service import NEW, ChatDependencies, ChatService
 from wireside.errors import BadMessage, NotFound
 from wireside.identity import Caller
 from wireside.messages import Options
@@ -31,7 +31,7 @@ def wall() -> WallClock:
 
 
 @pytest.fixture
-async def library(parts: Parts, wall: WallClock) -> Library:
+async def library(parts: ChatDependencies, wall: WallClock) -> Library:
     return Library(parts.store, parts.runner, parts.tasks, wall)
 
 

@@ -14,7 +14,7 @@ import pytest
 from wireside.auth.limiter import MemoryLimiter
 from wireside.auth.quotas import QuotaLimits, UserQuotas
 from wireside.chat.conversation import Conversation, Turn
-from wireside.chat.service import NEW, Ask, ChatService, Parts, Rules
+from wireside.chat.service import NEW, Ask, ChatDependencies, ChatRules, ChatService
 from wireside.errors import (
     Overloaded,
     ProviderUnavailable,
@@ -50,8 +50,8 @@ def quotas(most: int) -> UserQuotas:
 
 
 @pytest.fixture
-async def chat(parts: Parts, quotas: UserQuotas) -> ChatService:
-    return ChatService(replace(parts, quotas=quotas), Rules(), ADA)
+async def chat(parts: ChatDependencies, quotas: UserQuotas) -> ChatService:
+    return ChatService(replace(parts, quotas=quotas), ChatRules(), ADA)
 
 
 async def left(chat: ChatService) -> int | None:
@@ -207,7 +207,7 @@ class TestInAConversation:
         assert await left(chat) == 1
 
     async def test_what_waited_when_the_server_was_ended_counts(
-        self, chat: ChatService, conversation: Conversation, parts: Parts, provider
+        self, chat: ChatService, conversation: Conversation, parts: ChatDependencies, provider
     ) -> None:
         await self.send(chat, conversation, "t1")
         await self.send(chat, conversation, "t2")
@@ -216,7 +216,7 @@ class TestInAConversation:
         runner = type(parts.runner)(
             parts.provider, parts.tasks, parts.runner._limits, parts.runner._clock, parts.saving
         )
-        following = ChatService(replace(parts, runner=runner, quotas=quotas), Rules(), ADA)
+        following = ChatService(replace(parts, runner=runner, quotas=quotas), ChatRules(), ADA)
         await following.take_up()
         call = await provider.call(1)
         assert await left(following) == 0
@@ -225,7 +225,11 @@ class TestInAConversation:
 
 
 async def test_whatever_fails_no_place_is_lost(
-    chat: ChatService, parts: Parts, provider, quotas: UserQuotas, monkeypatch: pytest.MonkeyPatch
+    chat: ChatService,
+    parts: ChatDependencies,
+    provider,
+    quotas: UserQuotas,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Models, limits, the store and the runner fail, clients go away, at every step; never are
     there more answers than places, and in the end all places are free.

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 import structlog
 
-from wireside.chat.service import Ask, ChatService, Parts, Rules
+from wireside.chat.service import Ask, ChatDependencies, ChatRules, ChatService
 from wireside.errors import UnknownModel
 from wireside.generation.runner import Runner
 from wireside.messages import Message, Options
@@ -48,9 +48,9 @@ def listening() -> Listening:
 
 
 @pytest.fixture
-def chat(parts: Parts, listening: Listening, provider, tasks, limits, clock, saving):
+def chat(parts: ChatDependencies, listening: Listening, provider, tasks, limits, clock, saving):
     runner = Runner(provider, tasks, limits, clock, saving, listening)
-    watched = Parts(
+    watched = ChatDependencies(
         runner,
         provider,
         provider,
@@ -60,7 +60,7 @@ def chat(parts: Parts, listening: Listening, provider, tasks, limits, clock, sav
         parts.wall_clock,
         watcher=listening,
     )
-    return ChatService(watched, Rules())
+    return ChatService(watched, ChatRules())
 
 
 async def test_a_turn_that_waited_is_logged_under_the_ids_of_who_asked(

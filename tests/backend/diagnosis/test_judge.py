@@ -15,12 +15,12 @@ from wireside.diagnosis.measured import (
     NOTHING_LISTENS,
     PAGE,
     PROBE,
-    Answer,
+    AnswerTiming,
     Measured,
     Reply,
     Seen,
     Silence,
-    Stream,
+    StreamTiming,
     Upgrade,
 )
 from wireside.settings.model import Settings
@@ -44,12 +44,12 @@ WELL = Measured(
     ready=OURS,
     memory_mb=150.0,
     upgrades=tuple(Upgrade(path, True, Reply(101, True)) for path in (CHAT, PROBE, PAGE)),
-    answer=Answer((400, 500, 1600)),
+    answer=AnswerTiming((400, 500, 1600)),
     seen=SEEN,
     socket_seen=replace(SEEN, scheme="wss"),
     post=OURS,
-    stream=Stream(EVEN, tuple(ms + 40 for ms in EVEN), OURS),
-    socket_stream=Stream(EVEN, tuple(ms + 40 for ms in EVEN)),
+    stream=StreamTiming(EVEN, tuple(ms + 40 for ms in EVEN), OURS),
+    socket_stream=StreamTiming(EVEN, tuple(ms + 40 for ms in EVEN)),
     large=OURS,
     silence=Silence(22, 22, is_cut=False),
     skew_s=0.2,
@@ -90,7 +90,7 @@ def test_each_failure_says_who_and_what() -> None:
         refused(426, "plain"),
         refused(502, "<html>", is_ours=False),
         replace(WELL, silence=Silence(22, 2, is_cut=True, code=1006)),
-        replace(WELL, answer=Answer((), "provider_auth", "No key.")),
+        replace(WELL, answer=AnswerTiming((), "provider_auth", "No key.")),
         replace(WELL, seen=replace(SEEN, is_peer_trusted=False)),
     ]
     for measured in cases:
@@ -192,7 +192,7 @@ def test_in_a_browser_a_plain_request_that_arrives_is_a_lost_upgrade() -> None:
 def test_lines_are_those_of_the_proxy_that_says_its_name(
     server: str, via: str, names: list[str]
 ) -> None:
-    stream = Stream(EVEN, (1200,) * 12, Reply(200, True, server=server, via=via))
+    stream = StreamTiming(EVEN, (1200,) * 12, Reply(200, True, server=server, via=via))
     finding = found(replace(WELL, stream=stream), "Buffering")
     assert finding.state == "failed"
     assert list(finding.lines) == names
@@ -206,19 +206,22 @@ def test_traefik_is_known_by_what_it_adds() -> None:
 
 @pytest.mark.parametrize("shift", [0, 40, 5000])
 def test_delay_alone_is_no_buffer(shift: int) -> None:
-    stream = Stream(EVEN, tuple(ms + shift for ms in EVEN), OURS)
+    stream = StreamTiming(EVEN, tuple(ms + shift for ms in EVEN), OURS)
     assert found(replace(WELL, stream=stream), "Buffering").state == "ok"
 
 
 def test_a_stream_that_breaks_off_is_told() -> None:
-    assert found(replace(WELL, stream=Stream(EVEN, EVEN[:1], OURS)), "Buffering").state == "failed"
+    assert (
+        found(replace(WELL, stream=StreamTiming(EVEN, EVEN[:1], OURS)), "Buffering").state
+        == "failed"
+    )
 
 
 def test_a_packed_stream_is_told_and_blamed_where_it_is_held() -> None:
-    packed = replace(WELL, stream=Stream(EVEN, EVEN, OURS, "gzip"))
+    packed = replace(WELL, stream=StreamTiming(EVEN, EVEN, OURS, "gzip"))
     assert found(packed, "Compression").state == "warning"
     assert found(packed, "Buffering").state == "ok"
-    held = replace(WELL, stream=Stream(EVEN, (1200,) * 12, OURS, "gzip"))
+    held = replace(WELL, stream=StreamTiming(EVEN, (1200,) * 12, OURS, "gzip"))
     assert found(held, "Buffering").lines["nginx"] == "gzip off;"
 
 
@@ -256,15 +259,15 @@ def test_a_port_that_is_the_usual_one_is_the_same_host() -> None:
 
 
 def test_an_answer_in_one_piece_is_the_models_unless_sockets_are_held_too() -> None:
-    late = replace(WELL, answer=Answer((9000,)))
+    late = replace(WELL, answer=AnswerTiming((9000,)))
     assert found(late, "Streaming").hop == "model"
-    held = replace(late, socket_stream=Stream(EVEN, (1200,) * 12))
+    held = replace(late, socket_stream=StreamTiming(EVEN, (1200,) * 12))
     assert found(held, "Streaming").hop == "proxy"
-    assert found(replace(WELL, answer=Answer((200,))), "Streaming").state == "ok"
+    assert found(replace(WELL, answer=AnswerTiming((200,))), "Streaming").state == "ok"
 
 
 def test_a_missing_key_of_the_model_is_told() -> None:
-    finding = found(replace(WELL, answer=Answer((), "provider_auth", "No key.")), "Streaming")
+    finding = found(replace(WELL, answer=AnswerTiming((), "provider_auth", "No key.")), "Streaming")
     assert "OPENAI_API_KEY=…" in finding.lines["Wireside"]
 
 

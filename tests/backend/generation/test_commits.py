@@ -14,7 +14,7 @@ from wireside.generation.commits import GroupCommit
 from wireside.generation.log import TextPiece
 from wireside.generation.runner import Stream
 from wireside.messages import End, TextDelta
-from wireside.ports.observer import Unwatched
+from wireside.ports.observer import NullObserver
 from wireside.records import Tail
 
 
@@ -201,7 +201,7 @@ async def test_writes_wait_in_order_before_what_depends_on_them(
         await commits.keep(write("refused", BadMessage()))
 
 
-class Noting(Unwatched):
+class Noting(NullObserver):
     """Notes what a watcher is told."""
 
     def __init__(self) -> None:

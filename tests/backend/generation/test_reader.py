@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wireside.generation.log import AnswerLog, TextPiece
-from wireside.generation.reader import Bell, Reader
+from wireside.generation.reader import Reader, Signal
 from wireside.messages import End, TextDelta
 
 STEPS = st.lists(
@@ -26,7 +26,7 @@ STEPS = st.lists(
 @given(STEPS)
 def test_any_interleaving_gives_every_reader_exactly_the_text(steps: list[tuple]) -> None:
     """Appends, reads of any size at any time, drops and resumes at the last offset."""
-    log, bell = AnswerLog(), Bell()
+    log, bell = AnswerLog(), Signal()
     written = ""
     readers: list[tuple[Reader, int, list[str]]] = [(Reader(log, bell, 0), 0, [])]
     for step in steps:
@@ -55,7 +55,7 @@ def test_any_interleaving_gives_every_reader_exactly_the_text(steps: list[tuple]
 
 
 def test_a_reader_that_never_reads_holds_nobody_up_and_no_memory() -> None:
-    log, bell = AnswerLog(), Bell()
+    log, bell = AnswerLog(), Signal()
     sleeper, fast = Reader(log, bell, 0), Reader(log, bell, 0)
     size_before = sys.getsizeof(sleeper) + sum(map(sys.getsizeof, vars(sleeper).values()))
     got = ""
@@ -70,7 +70,7 @@ def test_a_reader_that_never_reads_holds_nobody_up_and_no_memory() -> None:
 
 
 async def test_wait_returns_for_text_and_for_the_end() -> None:
-    log, bell = AnswerLog(), Bell()
+    log, bell = AnswerLog(), Signal()
     readers = [Reader(log, bell, 0) for _ in range(3)]
     waits = [asyncio.ensure_future(reader.wait()) for reader in readers]
     await asyncio.sleep(0)
@@ -88,7 +88,7 @@ async def test_wait_returns_for_text_and_for_the_end() -> None:
 
 
 async def test_a_cancelled_wait_leaves_nothing_behind() -> None:
-    log, bell = AnswerLog(), Bell()
+    log, bell = AnswerLog(), Signal()
     wait = asyncio.ensure_future(Reader(log, bell, 0).wait())
     await asyncio.sleep(0)
     wait.cancel()
@@ -99,7 +99,7 @@ async def test_a_cancelled_wait_leaves_nothing_behind() -> None:
 @settings(max_examples=20)
 @given(st.integers(1, 200))
 def test_a_lagging_reader_gets_fewer_larger_pieces(tokens: int) -> None:
-    log, bell = AnswerLog(), Bell()
+    log, bell = AnswerLog(), Signal()
     reader = Reader(log, bell, 0)
     for _ in range(tokens):
         log.append(TextDelta("word "))

@@ -9,7 +9,7 @@ import pytest
 from wireside.errors import BadOffset, Expired, NotFound, Overloaded, ProviderTimeout
 from wireside.generation.commits import GroupCommit
 from wireside.generation.log import TextPiece
-from wireside.generation.runner import Limits, Runner
+from wireside.generation.runner import Runner, RunnerLimits
 from wireside.messages import End, Finished, Message, ModelRequest, Usage
 
 REQUEST = ModelRequest("m", (Message("user", "?"),))
@@ -102,7 +102,7 @@ async def test_a_provider_that_stops_without_a_word_is_no_success(runner: Runner
     assert stream.log.end == End("interrupted")
 
 
-@pytest.mark.parametrize("limits", [Limits(streams=2)])
+@pytest.mark.parametrize("limits", [RunnerLimits(streams=2)])
 async def test_no_more_than_the_limit_at_once(runner: Runner, provider) -> None:
     first = runner.start(REQUEST)
     runner.start(REQUEST)
@@ -114,7 +114,7 @@ async def test_no_more_than_the_limit_at_once(runner: Runner, provider) -> None:
     runner.start(REQUEST)
 
 
-@pytest.mark.parametrize("limits", [Limits(resume_window_s=600)])
+@pytest.mark.parametrize("limits", [RunnerLimits(resume_window_s=600)])
 async def test_finished_answers_stay_for_the_window(runner: Runner, provider, clock) -> None:
     stream = runner.start(REQUEST)
     (await provider.call()).finish()
@@ -129,7 +129,7 @@ async def test_finished_answers_stay_for_the_window(runner: Runner, provider, cl
         runner.find("never-was")
 
 
-@pytest.mark.parametrize("limits", [Limits(resume_window_chars=10)])
+@pytest.mark.parametrize("limits", [RunnerLimits(resume_window_chars=10)])
 async def test_the_window_is_bounded_in_characters(runner: Runner, provider) -> None:
     streams = []
     for number in range(3):
@@ -186,7 +186,7 @@ async def test_characters_that_are_kept_are_counted_also_where_the_store_is_late
     store = BusyStore()
     saving = GroupCommit(store.write, clock)
     tasks.create_task(saving.run(), name="group commit")
-    runner = Runner(provider, tasks, Limits(resume_window_s=60), clock, saving)
+    runner = Runner(provider, tasks, RunnerLimits(resume_window_s=60), clock, saving)
     stream = runner.start(REQUEST, stored_as="s")
     call = await provider.call()
     call.say("twelve chars")

@@ -9,20 +9,20 @@ from hypothesis import strategies as st
 from wireside.limits.windows import SlidingWindow
 from wireside.protocol import frames
 from wireside.protocol.connection import (
-    Answer,
     Attach,
     Close,
     Connection,
+    ConnectionLimits,
     Event,
-    Limits,
-    Request,
+    OpenRequest,
     Send,
+    StartAnswer,
     Stop,
 )
 
 
-def connect(limits: Limits | None = None, address: int = 10_000) -> Connection:
-    return Connection(limits or Limits(), SlidingWindow(address))
+def connect(limits: ConnectionLimits | None = None, address: int = 10_000) -> Connection:
+    return Connection(limits or ConnectionLimits(), SlidingWindow(address))
 
 
 def receive(connection: Connection, *, now: float = 0.0, **fields: object) -> list[Event]:
@@ -33,8 +33,8 @@ def sent(events: list[Event]) -> list[dict[str, object]]:
     return [json.loads(event.frame) for event in events if isinstance(event, Send)]
 
 
-def answered(events: list[Event]) -> list[Request]:
-    return [event.request for event in events if isinstance(event, Answer)]
+def answered(events: list[Event]) -> list[OpenRequest]:
+    return [event.request for event in events if isinstance(event, StartAnswer)]
 
 
 class TestLevel1:
@@ -53,7 +53,7 @@ class TestLevel1:
         assert [request.chat.message for request in order] == ["1", "2", "3", "4"]
 
     def test_more_than_may_wait_is_refused_at_once(self) -> None:
-        connection = connect(Limits(waiting=2))
+        connection = connect(ConnectionLimits(waiting=2))
         receive(connection, type="chat", message="running")
         assert receive(connection, type="batch", messages=["a", "b"]) == []
         (error,) = sent(receive(connection, type="chat", message="c"))
@@ -92,7 +92,7 @@ class TestLevel1:
 
 class TestLevel2:
     def test_requests_run_side_by_side_up_to_the_limit(self) -> None:
-        connection = connect(Limits(streams=2))
+        connection = connect(ConnectionLimits(streams=2))
         requests = [
             request
             for name in ("a", "b")
@@ -105,7 +105,7 @@ class TestLevel2:
         assert answered(receive(connection, type="chat", id="c", message="?"))
 
     def test_each_message_of_a_batch_that_is_refused_gets_its_error(self) -> None:
-        connection = connect(Limits(streams=1))
+        connection = connect(ConnectionLimits(streams=1))
         receive(connection, type="chat", id="a", message="?")
         errors = sent(receive(connection, type="batch", id="b", messages=["1", "2", "3"]))
         assert [(error["id"], error["code"]) for error in errors] == [("b", "too_many")] * 3
@@ -178,7 +178,7 @@ class TestLevel2:
             assert set(error) == {"type", "message"}
 
     def test_a_long_message_is_too_large(self) -> None:
-        limits = Limits(max_message_chars=10)
+        limits = ConnectionLimits(max_message_chars=10)
         assert answered(receive(connect(limits), type="chat", id="a", message="😀" * 10))
         (error,) = sent(receive(connect(limits), type="chat", id="a", message="😀" * 11))
         assert error["code"] == "too_large"
@@ -212,20 +212,20 @@ class TestLimits:
         assert receive(connection, type="ping", now=500.0) == []  # nothing after the close
 
     def test_level_2_is_told_when_to_come_back(self) -> None:
-        connection = connect(Limits(messages_per_minute=1))
+        connection = connect(ConnectionLimits(messages_per_minute=1))
         receive(connection, type="chat", id="a", message="?", now=10)
         (error,) = sent(receive(connection, type="chat", id="b", message="?", now=20))
         assert (error["code"], error["id"], error["retry_after"]) == ("rate_limited", "b", 50)
 
     def test_a_batch_counts_as_many_as_it_holds_even_when_it_is_refused(self) -> None:
-        connection = connect(Limits(messages_per_minute=10))
+        connection = connect(ConnectionLimits(messages_per_minute=10))
         receive(connection, type="batch", messages=[1] * 9)
         receive(connection, type="ping")
         assert isinstance(receive(connection, type="ping")[-1], Close)
 
     def test_the_address_is_limited_without_closing(self) -> None:
         window = SlidingWindow(1)
-        one, other = Connection(Limits(), window), Connection(Limits(), window)
+        one, other = Connection(ConnectionLimits(), window), Connection(ConnectionLimits(), window)
         receive(one, type="ping")
         (event,) = receive(other, type="chat", id="a", message="?", now=1)
         assert sent([event])[0]["code"] == "rate_limited"
@@ -258,9 +258,9 @@ def test_every_request_that_opens_can_end_and_frames_stay_well_formed(
 ) -> None:
     """Whatever arrives: no exception, at most the limits open, level 1 one at a time."""
     connection = connect(
-        Limits(messages_per_minute=200, streams=2, waiting=3, max_message_chars=99)
+        ConnectionLimits(messages_per_minute=200, streams=2, waiting=3, max_message_chars=99)
     )
-    running: list[Request] = []
+    running: list[OpenRequest] = []
     resumed = []
     for text, ends_one in steps:
         events = connection.receive(text, 0)
@@ -313,7 +313,7 @@ class TestContext:
         ],
     )
     def test_what_is_wrong_is_named(self, messages: object, named: str) -> None:
-        connection = connect(Limits(max_message_chars=10))
+        connection = connect(ConnectionLimits(max_message_chars=10))
         if isinstance(messages, list) and len(messages) > 1:
             connection = connect()
         (error,) = sent(receive(connection, type="chat", id="q", message="?", messages=messages))
@@ -328,7 +328,7 @@ class TestContext:
         assert answered(receive(connect(), **fields, messages=[]))
 
     def test_a_refused_one_counts_as_one_message(self) -> None:
-        connection = connect(Limits(messages_per_minute=5))
+        connection = connect(ConnectionLimits(messages_per_minute=5))
         for _ in range(5):
             receive(connection, type="chat", id="q", messages=["x"] * 50)
         assert "Rate limit exceeded" in str(sent(receive(connection, type="ping")))
@@ -375,7 +375,7 @@ class TestBatches:
         assert str(error["message"]).startswith(named)
 
     def test_each_message_that_is_refused_is_named_by_its_index(self) -> None:
-        connection = connect(Limits(streams=1))
+        connection = connect(ConnectionLimits(streams=1))
         receive(connection, type="chat", id="q", message="Hi")
         errors = sent(receive(connection, type="batch", id="b", messages=["1", "2"]))
         assert [(e["id"], e["index"], e["code"]) for e in errors] == [
@@ -412,7 +412,7 @@ class TestHeartbeats:
         assert sent(connect().receive(text, 0.0))[0]["type"] == "error"
 
     def test_they_count_against_the_rate_limit(self) -> None:
-        connection = connect(Limits(messages_per_minute=3))
+        connection = connect(ConnectionLimits(messages_per_minute=3))
         for text in ("", "ping", "pong"):
             connection.receive(text, 0.0)
         error, close = connection.receive("", 0.0)

@@ -9,20 +9,24 @@ from hypothesis import strategies as st
 from wireside.protocol.handshake import (
     Accept,
     AllowedOrigins,
-    Door,
     Handshake,
+    HandshakePolicy,
     Refuse,
     is_for_others,
     is_loopback,
 )
 
-LOOPBACK = Door()
-PROXIED = Door(public_url="https://chat.example.com/sub/", allowed_origins=["https://ally.example"])
-LISTED = Door(trusted_hosts=["Chat.Example", "exact.example:8443", "fd00::1"])
-PUBLIC_BIND = Door(host="0.0.0.0")
+LOOPBACK = HandshakePolicy()
+PROXIED = HandshakePolicy(
+    public_url="https://chat.example.com/sub/", allowed_origins=["https://ally.example"]
+)
+LISTED = HandshakePolicy(trusted_hosts=["Chat.Example", "exact.example:8443", "fd00::1"])
+PUBLIC_BIND = HandshakePolicy(host="0.0.0.0")
 
 
-def status(door: Door, *hosts: str, origins: tuple[str, ...] = (), secure: bool = False) -> int:
+def status(
+    door: HandshakePolicy, *hosts: str, origins: tuple[str, ...] = (), secure: bool = False
+) -> int:
     verdict = door.judge(Handshake(hosts, origins, secure))
     return verdict.status if isinstance(verdict, Refuse) else 101
 
@@ -101,10 +105,10 @@ def test_there_must_be_exactly_one_host(hosts: tuple[str, ...]) -> None:
         (LISTED, "[fd00::1]:8080", 101),
         (LISTED, "localhost", 400),
         (PUBLIC_BIND, "localhost", 400),
-        (Door(host="0.0.0.0", public_url="http://a.example"), "a.example", 101),
+        (HandshakePolicy(host="0.0.0.0", public_url="http://a.example"), "a.example", 101),
     ],
 )
-def test_lists_decide_over_hosts(door: Door, host: str, expected: int) -> None:
+def test_lists_decide_over_hosts(door: HandshakePolicy, host: str, expected: int) -> None:
     assert status(door, host) == expected
 
 
@@ -188,7 +192,7 @@ def test_the_socket_of_our_pages_takes_no_listed_origin() -> None:
 
 
 def test_an_extension_comes_in_when_it_is_listed() -> None:
-    door = Door(allowed_origins=["chrome-extension://abcdef"])
+    door = HandshakePolicy(allowed_origins=["chrome-extension://abcdef"])
     assert status(door, "localhost", origins=("chrome-extension://abcdef",)) == 101
     assert status(door, "localhost", origins=("chrome-extension://abcdeg",)) == 403
 
@@ -216,7 +220,7 @@ def test_the_subprotocol_is_ours_and_never_a_ticket() -> None:
 )
 def test_wrong_settings_are_told(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="WIRESIDE_"):
-        Door(**wrong)  # type: ignore[arg-type]  # one wrong value each
+        HandshakePolicy(**wrong)  # type: ignore[arg-type]  # one wrong value each
 
 
 PIECES = [
@@ -281,7 +285,9 @@ def test_an_address_for_others_is_known() -> None:
     assert is_for_others("https://localhost.example.org")
 
 
-def socket(door: Door, host: str, *origins: str, secure: bool = False, **rules: bool) -> int:
+def socket(
+    door: HandshakePolicy, host: str, *origins: str, secure: bool = False, **rules: bool
+) -> int:
     verdict = door.judge(Handshake([host], origins, secure, is_socket=True), **rules)
     return verdict.status if isinstance(verdict, Refuse) else 101
 

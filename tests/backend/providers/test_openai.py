@@ -44,7 +44,7 @@ from wireside.messages import (
     ToolDelta,
     Usage,
 )
-from wireside.ports.observer import Unwatched
+from wireside.ports.observer import NullObserver
 from wireside.providers import openai as module
 from wireside.providers.openai import RETRIES, OpenAIProvider
 from wireside.testing import (
@@ -225,7 +225,7 @@ async def test_connections_are_used_again(lab: FakeOpenAI, connect: Connect) -> 
     assert lab.open_connections == 1
 
 
-class Noting(Unwatched):
+class Noting(NullObserver):
     """Notes what a watcher is told."""
 
     def __init__(self) -> None:

@@ -8,7 +8,7 @@ from collections import Counter
 
 from wireside.limits.windows import SlidingWindow
 from wireside.messages import ReasoningDelta, ToolDelta
-from wireside.protocol.connection import Connection, Limits
+from wireside.protocol.connection import Connection, ConnectionLimits
 from wireside.session.counts import FrameCounts
 from wireside.session.session import Session
 from wireside.telemetry import Telemetry
@@ -16,7 +16,7 @@ from wireside.telemetry import Telemetry
 
 async def test_frames_are_counted_as_they_are_on_the_wire(chat, provider) -> None:
     counts, frames = FrameCounts(), []
-    connection = Connection(Limits(), SlidingWindow(10_000))
+    connection = Connection(ConnectionLimits(), SlidingWindow(10_000))
     session = Session(connection, chat, Telemetry(), counts)
 
     async def send(frame: str) -> None:

@@ -12,19 +12,19 @@ import pytest
 
 from wireside.auth.limiter import MemoryLimiter
 from wireside.auth.quotas import QuotaLimits, UserQuotas
-from wireside.chat.service import ChatService, Rules
+from wireside.chat.service import ChatRules, ChatService
 from wireside.errors import ProviderUnavailable
 from wireside.generation.reader import MAX_CHARS
 from wireside.limits.windows import SlidingWindow
 from wireside.messages import Finished, ReasoningDelta, ToolDelta, Usage
-from wireside.protocol.connection import Connection, Limits
+from wireside.protocol.connection import Connection, ConnectionLimits
 from wireside.session.session import MAX_WAITING_CHARS, Session
 
 
 class Client:
     """Sends dictionaries, collects what comes back."""
 
-    def __init__(self, chat, limits: Limits) -> None:
+    def __init__(self, chat, limits: ConnectionLimits) -> None:
         self.session = Session(Connection(limits, SlidingWindow(10_000)), chat, self)
         self.frames: list[dict] = []
         self.sizes: list[int] = []
@@ -84,7 +84,7 @@ async def connect(chat) -> AsyncIterator:
     clients = []
 
     def new(**limits: int) -> Client:
-        clients.append(Client(chat, Limits(**limits)))
+        clients.append(Client(chat, ConnectionLimits(**limits)))
         return clients[-1]
 
     yield new
@@ -122,7 +122,7 @@ async def test_level_1_follow_ups_see_the_turns_before(connect, provider) -> Non
 async def test_with_one_answer_at_once_what_waits_in_line_is_answered(parts, provider) -> None:
     """The place of an answer is free before its end is told."""
     quotas = UserQuotas(MemoryLimiter(time.monotonic), QuotaLimits(streams=1))
-    client = Client(ChatService(replace(parts, quotas=quotas), Rules()), Limits())
+    client = Client(ChatService(replace(parts, quotas=quotas), ChatRules()), ConnectionLimits())
     client.send(type="chat", message="a")
     client.send(type="batch", messages=["b", "c"])
     for number in range(3):
@@ -698,7 +698,7 @@ async def test_a_level_2_chat_brings_its_context(connect, provider) -> None:
 
 
 async def test_a_system_message_of_the_context_takes_the_servers_place(parts, provider) -> None:
-    client = Client(ChatService(parts, Rules(system="server's")), Limits())
+    client = Client(ChatService(parts, ChatRules(system="server's")), ConnectionLimits())
     own = [{"role": "system", "content": "own"}]
     client.send(type="chat", id="a", message="?", messages=own)
     client.send(type="chat", id="b", message="?")

@@ -39,9 +39,9 @@ from wireside.store import migrate
 from wireside.store.backup import back_up, move, name_of, restore, setting_of
 from wireside.store.backup_file import (
     BackupError,
+    BackupHeader,
     BackupWriter,
     Fingerprint,
-    Header,
     TableHead,
     check,
     created,
@@ -417,7 +417,7 @@ def sealed(
     """A file whose seal is whole, with one table in its header: tags, one row."""
     file = io.BytesIO()
     head = TableHead("tags", ("conversation_id", "position", "tag"), 1)
-    header = Header(
+    header = BackupHeader(
         version=version, revision=revision, wireside="0", made_at="", tables=(head,), numbers={}
     )
     writer = BackupWriter(file, header)

@@ -14,7 +14,7 @@ import pytest
 from fastapi import FastAPI
 from tests.backend.auth.conftest import PASSWORD, House, clock, house
 
-from wireside.api.middleware.authentication import WhoAsks, WhoRules
+from wireside.api.middleware.authentication import AuthenticationMiddleware, AuthenticationRules
 from wireside.auth.audit import Audit
 from wireside.auth.auth import Auth
 from wireside.auth.cookies import COOKIE
@@ -23,12 +23,12 @@ from wireside.auth.login_throttle import OF_NAME_THERE
 from wireside.auth.quotas import QuotaLimits, UserQuotas
 from wireside.chat.service import ChatService
 from wireside.identity import Caller
-from wireside.protocol.handshake import Door
+from wireside.protocol.handshake import HandshakePolicy
 from wireside.store.store import SqlStore
 from wireside.transfer.sharing import Sharing
 from wireside_ui.html_pages.account import AccountPages
 from wireside_ui.html_pages.render import PlainPages
-from wireside_ui.theme import Look
+from wireside_ui.theme import Branding
 
 __all__ = ["clock", "house"]  # fixtures
 
@@ -80,10 +80,12 @@ def open_browser(house: House, chat: ChatService) -> Callable[[], Browser]:
     )
     sharing = Sharing(store, str, house.clock, audience="users")
     app = FastAPI()
-    look = Look()
+    look = Branding()
     app.include_router(AccountPages(auth, sharing, look, PlainPages(look, "0"), "").router())
-    door = Door(host="127.0.0.1")
-    guarded = WhoAsks(app, gate=gate, chat=chat, door=door, quotas=quotas, rules=WhoRules())
+    door = HandshakePolicy(host="127.0.0.1")
+    guarded = AuthenticationMiddleware(
+        app, gate=gate, chat=chat, door=door, quotas=quotas, rules=AuthenticationRules()
+    )
 
     def make() -> Browser:
         transport = httpx2.ASGITransport(guarded, client=("192.0.2.1", 1))

@@ -11,7 +11,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from wireside_ui.markdown import dialect, incremental
-from wireside_ui.markdown.dialect import Allowance, Markup, close_open_marks, code_block, highlight
+from wireside_ui.markdown.dialect import (
+    HighlightBudget,
+    Markup,
+    close_open_marks,
+    code_block,
+    highlight,
+)
 from wireside_ui.markdown.incremental import LOOP_CHARS, BlockStream, Op, render
 
 MARKUP = Markup(frozenset({"images.example"}))
@@ -657,16 +663,16 @@ def test_what_a_flush_takes_is_known_at_once(marks: str) -> None:
 @pytest.mark.usefixtures("no_patience")
 def test_code_that_takes_too_long_is_not_highlighted() -> None:
     code = "x = 1\n" * 100  # some 500 tokens
-    assert highlight(code, "python", Allowance(Clock(1e-5)))
+    assert highlight(code, "python", HighlightBudget(Clock(1e-5)))
     clock = Clock(1e-2)
-    assert highlight(code, "python", Allowance(clock)) is None
+    assert highlight(code, "python", HighlightBudget(clock)) is None
     assert clock.now < 0.1
 
 
 @pytest.mark.usefixtures("no_patience")
 def test_the_code_of_a_text_shares_what_it_may_take() -> None:
     """Many small blocks take no longer than a large one; short ones before a slow one are shown."""
-    allowance = Allowance(Clock(1e-3))
+    allowance = HighlightBudget(Clock(1e-3))
     shown = [highlight("x = 1\n", "python", allowance) for _ in range(100)]
     assert shown[0] and shown[-1] is None
 

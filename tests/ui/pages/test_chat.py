@@ -28,7 +28,7 @@ from wireside_ui.pages import chat as chat_page
 from wireside_ui.pages.chat import ChatPage
 from wireside_ui.presenters import answer
 from wireside_ui.presenters.answer import MORE
-from wireside_ui.theme import Look
+from wireside_ui.theme import Branding
 
 
 class Screen:
@@ -37,7 +37,7 @@ class Screen:
     def __init__(self, chat: ChatService) -> None:
         self.chat = chat
         self.client = Client(ui.page(""))
-        self.page = ChatPage(chat, Look(), Markup(frozenset()), self.client, "en", "", "v1")
+        self.page = ChatPage(chat, Branding(), Markup(frozenset()), self.client, "en", "", "v1")
 
     async def build(self, conversation: Conversation | None = None) -> Screen:
         with self.client:

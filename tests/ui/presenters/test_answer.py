@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from wireside.chat.conversation import Turn
 from wireside.errors import ProviderRateLimited, ProviderUnavailable
 from wireside.generation.log import AnswerLog
-from wireside.generation.reader import Bell, Reader
+from wireside.generation.reader import Reader, Signal
 from wireside.messages import End, Options, ReasoningDelta, TextDelta, ToolDelta
 from wireside.records import Feedback
 from wireside_ui.markdown.dialect import Markup
@@ -211,7 +211,7 @@ class TestFollower:
 
 @given(st.lists(st.sampled_from(["a ", "**b", "** ", "\n\n", "- x\n", "```\n", "😀"]), max_size=30))
 def test_reasoning_and_text_come_whole_however_they_are_cut(pieces: list[str]) -> None:
-    log, bell = AnswerLog(), Bell()
+    log, bell = AnswerLog(), Signal()
 
     class Stream:
         def __init__(self) -> None:

@@ -28,12 +28,12 @@ from wireside.errors import (
     WiresideError,
 )
 from wireside.identity import SCOPES, Caller, Role, Scope
-from wireside.ports import Allowance
+from wireside.ports import QuotaState
 from wireside.records import ApiKey, AuditEntry
 from wireside.transfer.sharing import Sharing
 from wireside_ui.html_pages.render import PlainPages
 from wireside_ui.i18n.catalogue import language_of, sentence_in, words_in
-from wireside_ui.theme import Look
+from wireside_ui.theme import Branding
 
 MAX_FIELDS: Final = 20
 
@@ -61,7 +61,7 @@ class AccountPages:
     """
 
     def __init__(
-        self, auth: Auth, sharing: Sharing, look: Look, plain: PlainPages, base_url: str
+        self, auth: Auth, sharing: Sharing, look: Branding, plain: PlainPages, base_url: str
     ) -> None:
         self._auth = auth
         self._sharing = sharing
@@ -639,7 +639,7 @@ def _in_words(done: Done, words: dict[str, str]) -> Done:
     )
 
 
-def _allowance(left: Allowance, words: dict[str, str]) -> Sequence[tuple[str, str]]:
+def _allowance(left: QuotaState, words: dict[str, str]) -> Sequence[tuple[str, str]]:
     rows = []
     for what, count, limit in (
         ("messages", left.messages_left, left.messages_limit),

@@ -24,7 +24,7 @@ _MACHINES: Final = ("/api/", "/assets/", "/_nicegui")
 """Beginnings of paths that only programs ask for."""
 
 
-class Nowhere:
+class ErrorPages:
     """Answers in the place of pages: browsers with one in their language, others with JSON."""
 
     def __init__(self, plain: PlainPages) -> None:
@@ -82,7 +82,7 @@ def is_a_person(request: Request) -> bool:
 class _Unknown(BaseRoute):
     """Takes what neither ``routes`` nor NiceGUI has anything for."""
 
-    def __init__(self, nowhere: Nowhere, routes: list[BaseRoute]) -> None:
+    def __init__(self, nowhere: ErrorPages, routes: list[BaseRoute]) -> None:
         self._nowhere = nowhere
         self._routes = tuple(routes)
 

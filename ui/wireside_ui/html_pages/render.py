@@ -14,13 +14,13 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from wireside_ui.i18n.catalogue import direction_of, language_of, words_in
-from wireside_ui.theme import Look
+from wireside_ui.theme import Branding
 
 
 class PlainPages:
     """Makes them, each with its own policy for what it may load."""
 
-    def __init__(self, look: Look, version: str) -> None:
+    def __init__(self, look: Branding, version: str) -> None:
         """``version`` names the state of all assets."""
         self._look = look
         self._version = version

@@ -204,7 +204,7 @@ def code_label(info: str) -> str:
     return word if re.fullmatch(r"[\w+#.\-]{1,24}", word) else ""
 
 
-class Allowance:
+class HighlightBudget:
     """The processor's time that highlighting may still take in one text, however it was made."""
 
     def __init__(self, clock: Callable[[], float] = time.thread_time) -> None:
@@ -224,17 +224,17 @@ class Allowance:
             self._left_s = end - self._clock()
 
 
-def highlight(code: str, label: str, allowance: Allowance | None = None) -> str | None:
+def highlight(code: str, label: str, allowance: HighlightBudget | None = None) -> str | None:
     """Highlighted HTML of ``code``; ``None`` where it stays as it is: an unknown language, or more
     than is worth the work.
     """
     try:
-        return _highlighted(code, label, allowance or Allowance())
+        return _highlighted(code, label, allowance or HighlightBudget())
     except TimeoutError:
         return None
 
 
-def _highlighted(code: str, label: str, allowance: Allowance) -> str | None:
+def _highlighted(code: str, label: str, allowance: HighlightBudget) -> str | None:
     lexer = _lexer(label)
     if lexer is None or len(code) > MAX_HIGHLIGHT_CHARS:
         return None
@@ -279,7 +279,7 @@ def _span(kind: str, text: str) -> str:
 @lru_cache(maxsize=128)
 def _lexer(label: str) -> Lexer | None:
     # known ones only: some of the several hundred others may stall at a single place of a hostile
-    # text, where no ``Allowance`` ends them
+    # text, where no ``HighlightBudget`` ends them
     if label not in _LANGUAGES:
         return None
     try:
@@ -462,7 +462,7 @@ class _Renderer(RendererHTML):
 
     def fence(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: Env) -> str:
         label, code = code_label(unescapeAll(tokens[idx].info)), tokens[idx].content
-        highlighted = highlight(code, label, env.setdefault("allowance", Allowance()))
+        highlighted = highlight(code, label, env.setdefault("allowance", HighlightBudget()))
         return code_block(label, highlighted or html_text.escape(code, quote=False))
 
     def code_block(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: Env) -> str:

@@ -23,8 +23,8 @@ from markdown_it.token import Token
 
 from wireside.invisible_text import SeenStream
 from wireside_ui.markdown.dialect import (
-    Allowance,
     Env,
+    HighlightBudget,
     Markup,
     References,
     are_lexers_ready,
@@ -71,9 +71,9 @@ MAX_WHOLE_CHARS = 100_000
 """A growing answer that is longer is not made again as a whole at its end."""
 
 
-def render(text: str, markup: Markup, allowance: Allowance | None = None) -> str:
+def render(text: str, markup: Markup, allowance: HighlightBudget | None = None) -> str:
     """Safe HTML of a whole answer. It takes two seconds for a million characters: see ``aside``."""
-    env: Env = {"allowance": allowance or Allowance()}
+    env: Env = {"allowance": allowance or HighlightBudget()}
     inlet = _Inlet()
     cut = len(text)
     if cut > MAX_MARKDOWN_CHARS:
@@ -112,7 +112,7 @@ class BlockStream:
         self._container: _Container | None = None
         self._references = References()
         self._has_footnotes = False
-        self._allowance = Allowance()
+        self._allowance = HighlightBudget()
 
     @property
     def text(self) -> str:

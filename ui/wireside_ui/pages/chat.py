@@ -26,14 +26,14 @@ from wireside_ui.components.status import Status
 from wireside_ui.components.transcript import Action, Row, Transcript
 from wireside_ui.components.welcome import View, Welcome
 from wireside_ui.i18n.catalogue import direction_of, language_of, sentence_in, starters_in, words_in
-from wireside_ui.markdown.dialect import Allowance, Markup, are_lexers_ready
+from wireside_ui.markdown.dialect import HighlightBudget, Markup, are_lexers_ready
 from wireside_ui.markdown.incremental import LOOP_CHARS, render
 from wireside_ui.nicegui_socket import making, page_at, untaken
 from wireside_ui.presenters.answer import Follower, model_of, retry_after, row_of, state_of, text_of
 from wireside_ui.presenters.find import MAX_FOUND, contains, folded
-from wireside_ui.presenters.sidebar import ConversationList
+from wireside_ui.presenters.sidebar import SidebarPresenter
 from wireside_ui.shell import shell_html
-from wireside_ui.theme import Look, head_html
+from wireside_ui.theme import Branding, head_html
 
 TICK_S = 0.05
 """Least time between two updates of a page: at most 20 a second."""
@@ -83,7 +83,9 @@ UNKNOWN: Mark = ("", None, 0, None)
 class ChatPages:
     """Registers the page under its addresses."""
 
-    def __init__(self, chat: ChatService, look: Look, version: str, sharing: str = "off") -> None:
+    def __init__(
+        self, chat: ChatService, look: Branding, version: str, sharing: str = "off"
+    ) -> None:
         """``sharing`` says who may open links to conversations, as the setting does."""
         self._chat = chat
         self._sharing = sharing
@@ -137,7 +139,7 @@ class ChatPage:
     def __init__(
         self,
         chat: ChatService,
-        look: Look,
+        look: Branding,
         markup: Markup,
         client: Client,
         language: str,
@@ -176,7 +178,7 @@ class ChatPage:
         self._said_left = ""
         self._is_shape_new = False
         self._wake = asyncio.Event()
-        self._list = ConversationList(
+        self._list = SidebarPresenter(
             chat.library,
             base,
             language,
@@ -585,7 +587,7 @@ class ChatPage:
             self._marks.popitem(last=False)
         rows: list[Row] = []
         late: list[Turn] = []
-        left, allowance = READY_CHARS, Allowance()
+        left, allowance = READY_CHARS, HighlightBudget()
         for turn in reversed(turns):  # the last one is seen first
             text = text_of(turn, self._language)
             left -= len(text)
@@ -596,7 +598,9 @@ class ChatPage:
         self._give_late(*late)
         return rows[::-1]
 
-    def _row(self, turn: Turn, allowance: Allowance | None = None, chars: int | None = None) -> Row:
+    def _row(
+        self, turn: Turn, allowance: HighlightBudget | None = None, chars: int | None = None
+    ) -> Row:
         return row_of(
             turn,
             self._markup,

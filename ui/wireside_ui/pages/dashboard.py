@@ -16,7 +16,7 @@ from wireside.ports import Clock
 from wireside_ui.components.dashboard import Dashboard
 from wireside_ui.i18n.catalogue import direction_of, language_of, sentence_in, words_in
 from wireside_ui.nicegui_socket import making, page_at
-from wireside_ui.theme import Look, head_html
+from wireside_ui.theme import Branding, head_html
 
 HOUR_S: Final = 3600
 
@@ -38,7 +38,7 @@ class Figures(Protocol):
 class DashboardPage:
     """Registers the page at ``/dashboard``."""
 
-    def __init__(self, board: Figures, look: Look, version: str, clock: Clock) -> None:
+    def __init__(self, board: Figures, look: Branding, version: str, clock: Clock) -> None:
         """``clock`` gives seconds since 1970."""
         self._board = board
         self._look = look

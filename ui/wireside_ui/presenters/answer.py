@@ -12,7 +12,7 @@ from wireside.invisible_text import SeenStream, seen
 from wireside.messages import ToolDelta
 from wireside_ui.components.transcript import Row, State, Tool
 from wireside_ui.i18n.catalogue import sentence_in, words_in
-from wireside_ui.markdown.dialect import Allowance, Markup
+from wireside_ui.markdown.dialect import HighlightBudget, Markup
 from wireside_ui.markdown.incremental import BlockStream, Op, render
 
 READ_CHARS = 32_768
@@ -72,7 +72,7 @@ def row_of(
     language: str,
     *,
     place: tuple[int, int] = (0, 1),
-    allowance: Allowance | None = None,
+    allowance: HighlightBudget | None = None,
     chars: int | None = None,
     names: Mapping[str, str] = {},
 ) -> Row:
@@ -216,7 +216,7 @@ def _beside_text(turn: Turn) -> tuple[str, tuple[Tool, ...]]:
     return "".join(reasoning), tuple(tools.values())
 
 
-def _html(text: str, chars: int | None, markup: Markup, allowance: Allowance | None) -> str:
+def _html(text: str, chars: int | None, markup: Markup, allowance: HighlightBudget | None) -> str:
     if chars == 0:
         return ""
     if chars is None or len(text) <= chars:

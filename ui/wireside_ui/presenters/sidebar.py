@@ -13,7 +13,7 @@ from wireside_ui.components.sidebar import Sidebar
 from wireside_ui.i18n.catalogue import sentence_in, words_in
 
 
-class ConversationList:
+class SidebarPresenter:
     """Keeps one page's sidebar as the library is. ``wake`` asks the page for an ``update``."""
 
     def __init__(

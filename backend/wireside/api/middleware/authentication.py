@@ -20,14 +20,14 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from wireside.api.middleware.limit_headers import limit_headers
-from wireside.auth.authenticator import Credentials, Gate
+from wireside.auth.authenticator import Authenticator, Credentials
 from wireside.auth.cookies import cookie_of
 from wireside.auth.quotas import UserQuotas
 from wireside.chat.service import ChatService
 from wireside.errors import RequestError, StoreError, Unauthorized
 from wireside.identity import Caller
-from wireside.limits.windows import Addresses, network_of
-from wireside.protocol.handshake import Accept, Door, Handshake
+from wireside.limits.windows import TrustedNetworks, network_of
+from wireside.protocol.handshake import Accept, Handshake, HandshakePolicy
 
 _log = structlog.get_logger(__name__)
 
@@ -68,7 +68,7 @@ OVER: Final = 1008
 
 
 @dataclass(frozen=True, slots=True)
-class WhoRules:
+class AuthenticationRules:
     """Options of the middleware.
 
     Attributes:
@@ -82,21 +82,21 @@ class WhoRules:
     shares_are_public: bool = False
     is_secure: bool = False
     serves_others: bool = False
-    trusted_proxies: Addresses = Addresses()
+    trusted_proxies: TrustedNetworks = TrustedNetworks()
 
 
-class WhoAsks:
+class AuthenticationMiddleware:
     """The authentication middleware."""
 
     def __init__(
         self,
         app: ASGIApp,
         *,
-        gate: Gate,
+        gate: Authenticator,
         chat: ChatService,
-        door: Door,
+        door: HandshakePolicy,
         quotas: UserQuotas,
-        rules: WhoRules,
+        rules: AuthenticationRules,
     ) -> None:
         self.app = app
         self._gate = gate

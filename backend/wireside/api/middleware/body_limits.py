@@ -27,7 +27,7 @@ IN_PIECES: Final = frozenset({"/api/conversations/import", "/api/doctor/large"})
 _WITHOUT_BODY: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-class Bodies:
+class BodyLimits:
     """Reads each request body before calling the application; refuses one that is too large.
 
     When the unfinished bodies of all connections exceed their limit, the largest is dropped and its

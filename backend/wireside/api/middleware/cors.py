@@ -13,7 +13,7 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from wireside.protocol.handshake import Door
+from wireside.protocol.handshake import HandshakePolicy
 
 SHARED: Final = ("/api/", "/assets/", "/docs/")
 """Prefixes of the paths that pages of other origins can read."""
@@ -30,7 +30,7 @@ _EXPOSED: Final = (
 )
 
 
-def listed_origin(scope: Scope, door: Door) -> bytes | None:
+def listed_origin(scope: Scope, door: HandshakePolicy) -> bytes | None:
     """Return the ``Origin`` whose pages can read the response; None if there is none."""
     if not scope["path"].startswith(SHARED):
         return None
@@ -66,7 +66,7 @@ async def answer_preflight(scope: Scope, origin: bytes, send: Send) -> None:
 class CrossOrigin:
     """Adds the CORS headers to all responses, errors included."""
 
-    def __init__(self, app: ASGIApp, door: Door) -> None:
+    def __init__(self, app: ASGIApp, door: HandshakePolicy) -> None:
         self.app = app
         self._door = door
 

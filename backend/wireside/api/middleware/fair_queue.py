@@ -14,7 +14,7 @@ SOCKET_COST = 5
 """Cost of a WebSocket handshake: 1 ms, including the connection's objects."""
 
 
-class Allowances:
+class TokenBuckets:
     """Token bucket of each network: ``per_minute`` requests, refilled within a minute.
 
     It takes two numbers per address, where a sliding window would store each request of the minute.
@@ -48,7 +48,7 @@ class Allowances:
         self._forget_at = max(1024, 2 * len(self._left))
 
 
-class Turns:
+class FairQueue:
     """Semaphore of ``at_once`` slots whose queue is served round-robin by address.
 
     However many pages one address requests, another address waits behind only one of them.
@@ -77,7 +77,7 @@ class Turns:
             self._free += 1
 
 
-class Starts:
+class StartQueue:
     """Starts ``per_turn`` requests in each turn of the event loop, round-robin by address.
 
     The rest of each turn is left to work in progress, and a flood from one address delays a request

@@ -22,12 +22,25 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from wireside.api.middleware.cors import CrossOrigin, answer_preflight, is_preflight, listed_origin
-from wireside.api.middleware.fair_queue import PAGE_COST, SOCKET_COST, Allowances, Starts, Turns
+from wireside.api.middleware.fair_queue import (
+    PAGE_COST,
+    SOCKET_COST,
+    FairQueue,
+    StartQueue,
+    TokenBuckets,
+)
 from wireside.api.middleware.limit_headers import seconds
 from wireside.api.middleware.request_ids import RequestIds, caller_of
 from wireside.limits.windows import network_of
 from wireside.ports import Clock
-from wireside.protocol.handshake import Accept, Door, Handshake, Refuse, Verdict, named_origin
+from wireside.protocol.handshake import (
+    Accept,
+    Handshake,
+    HandshakePolicy,
+    Refuse,
+    Verdict,
+    named_origin,
+)
 from wireside.settings.model import Settings
 
 CHAT_PATH: Final = "/ws/ai-chat"
@@ -67,7 +80,7 @@ _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _log = structlog.get_logger(__name__)
 
 
-class Refusals(Protocol):
+class RefusalCounter(Protocol):
     """Counts requests refused by the guards; implemented by the telemetry."""
 
     def refuse(self) -> None:
@@ -81,11 +94,11 @@ class Guards:
         ValueError: a host or an origin in the settings is invalid; the text is a sentence.
     """
 
-    def __init__(self, app: ASGIApp, *, settings: Settings, telemetry: Refusals) -> None:
-        door = DoorGuard(app, door_of(settings), settings.connections_per_address, telemetry)
-        allowances = Allowances(settings.requests_per_minute_address)
+    def __init__(self, app: ASGIApp, *, settings: Settings, telemetry: RefusalCounter) -> None:
+        door = HostOriginGuard(app, door_of(settings), settings.connections_per_address, telemetry)
+        allowances = TokenBuckets(settings.requests_per_minute_address)
         inner = CrossOrigin(
-            RequestGuard(door, allowances, telemetry, time.monotonic), door_of(settings)
+            RateLimitGuard(door, allowances, telemetry, time.monotonic), door_of(settings)
         )
         frames = [
             str(named_origin(text, "WIRESIDE_FRAME_ANCESTORS")) for text in settings.frame_ancestors
@@ -100,18 +113,18 @@ class Guards:
         )
         proxies = list(settings.trusted_proxies)
         # uvicorn declares separate ASGI types.
-        self.app = Peer(ProxyHeadersMiddleware(RequestIds(known), proxies))  # type: ignore[arg-type]
+        self.app = PeerAddress(ProxyHeadersMiddleware(RequestIds(known), proxies))  # type: ignore[arg-type]
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Call the first guard."""
         return self.app(scope, receive, send)
 
 
-def door_of(settings: Settings) -> Door:
+def door_of(settings: Settings) -> HandshakePolicy:
     """Return the rules for Host and Origin. Raises ``ValueError`` with a sentence."""
     if (problem := settings.origins_without_accounts) is not None:
         raise ValueError(problem)
-    return Door(
+    return HandshakePolicy(
         host=settings.host_name,
         trusted_hosts=settings.trusted_hosts,
         public_url=settings.public_url,
@@ -119,7 +132,7 @@ def door_of(settings: Settings) -> Door:
     )
 
 
-class Peer:
+class PeerAddress:
     """Stores the TCP peer in ``scope["wireside.peer"]``.
 
     A trusted proxy's header replaces ``scope["client"]`` afterwards.
@@ -146,11 +159,15 @@ def _is_relayed(scope: Scope) -> bool:
     return not is_ours and any(name == b"x-forwarded-for" for name, _ in scope["headers"])
 
 
-class DoorGuard:
+class HostOriginGuard:
     """Checks Host and Origin of each request, and limits the WebSockets of each address."""
 
     def __init__(
-        self, app: ASGIApp, door: Door, connections_per_address: int, refusals: Refusals
+        self,
+        app: ASGIApp,
+        door: HandshakePolicy,
+        connections_per_address: int,
+        refusals: RefusalCounter,
     ) -> None:
         self.app = app
         self._door = door
@@ -241,7 +258,7 @@ def _upgrade_required(scope: Scope) -> Refuse:
     )
 
 
-class RequestGuard:
+class RateLimitGuard:
     """Rate-limits the requests of each address and schedules them fairly.
 
     It starts few requests in each turn of the event loop and renders few pages at once. Refusals
@@ -249,14 +266,14 @@ class RequestGuard:
     """
 
     def __init__(
-        self, app: ASGIApp, allowances: Allowances, refusals: Refusals, clock: Clock
+        self, app: ASGIApp, allowances: TokenBuckets, refusals: RefusalCounter, clock: Clock
     ) -> None:
         self.app = app
         self._allowances = allowances
         self._refusals = refusals
         self._clock = clock
-        self._turns = Turns(PAGES_AT_ONCE)
-        self._starts = Starts(STARTS_PER_TURN)
+        self._turns = FairQueue(PAGES_AT_ONCE)
+        self._starts = StartQueue(STARTS_PER_TURN)
         self._refused_late = 0
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:

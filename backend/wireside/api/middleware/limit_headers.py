@@ -9,14 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from wireside.auth.limiter import Left, Rate
+from wireside.auth.limiter import Rate, Remaining
 from wireside.auth.quotas import DAY, MINUTE
-from wireside.ports import Allowance
+from wireside.ports import QuotaState
 
 Headers = list[tuple[bytes, bytes]]
 
 
-def limit_headers(requests: Left, rate: Rate, left: Allowance) -> Headers:
+def limit_headers(requests: Remaining, rate: Rate, left: QuotaState) -> Headers:
     """Return the header fields, with ``retry-after`` if the request exceeded its limit."""
     policies, states = zip(*_limits(requests, rate, left), strict=True)
     headers = [
@@ -33,7 +33,7 @@ def seconds(wait_s: float) -> int:
     return max(1, math.ceil(wait_s))
 
 
-def _limits(requests: Left, rate: Rate, left: Allowance) -> Iterator[tuple[str, str]]:
+def _limits(requests: Remaining, rate: Rate, left: QuotaState) -> Iterator[tuple[str, str]]:
     """Yield each limit as its items in the two fields."""
     windows = (
         ("requests", rate.limit, rate.window_s, requests.count, requests.reset_s),

@@ -23,7 +23,7 @@ class _File:
     body: bytes
 
 
-class FileCache:
+class StaticFileCache:
     """Middleware that caches whole responses below ``prefixes``, outside of all that creates them.
 
     A response is cached if it is a 200 to a plain GET and its ``Cache-Control`` permits shared

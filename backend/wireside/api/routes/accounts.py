@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from wireside.api.dependencies import TheirChat, WhoAsks
+from wireside.api.dependencies import CallerChat, CurrentCaller
 from wireside.api.errors import PROBLEMS
 from wireside.auth.auth import Auth
 from wireside.auth.keys import MAX_DAYS, MAX_MESSAGES, MAX_NAME_CHARS, MAX_STREAMS, MAX_TOKENS
@@ -212,7 +212,7 @@ class AccountRoutes:
 
     # ---- the caller ----------------------------------------------------------------------------
 
-    async def me(self, who: WhoAsks, chat: TheirChat) -> Me:
+    async def me(self, who: CurrentCaller, chat: CallerChat) -> Me:
         """Return the caller and what is left of its limits."""
         left = await chat.allowance()
         scopes: list[Scope] = [scope for scope in ("chat", "read", "admin") if who.may(scope)]
@@ -232,7 +232,7 @@ class AccountRoutes:
         )
 
     async def make_ticket(
-        self, who: WhoAsks, request: Request, new: NewTicket | None = None
+        self, who: CurrentCaller, request: Request, new: NewTicket | None = None
     ) -> Ticket:
         """Create a ticket: valid once, for 30 seconds, to open `/ws/ai-chat` from a browser."""
         wanted = new.origin if new and new.origin else request.headers.get("origin")
@@ -240,12 +240,12 @@ class AccountRoutes:
             raise NotFound("origin: this is none; write it as https://example.com.")
         return Ticket(ticket=self._auth.tickets.issue(who, wanted), expires_in=GOOD_S)
 
-    async def keys(self, who: WhoAsks) -> list[Key]:
+    async def keys(self, who: CurrentCaller) -> list[Key]:
         """List the caller's own API keys."""
         self._has_accounts()
         return [_key(key) for key in await self._auth.keys.of(who)]
 
-    async def make_key(self, who: WhoAsks, new: NewKey) -> Key:
+    async def make_key(self, who: CurrentCaller, new: NewKey) -> Key:
         """Create an API key; `key` is shown only in this response."""
         self._has_accounts()
         key, text = await self._auth.keys.create(
@@ -259,18 +259,18 @@ class AccountRoutes:
         )
         return _key(key, text)
 
-    async def revoke_key(self, who: WhoAsks, key_id: Id) -> Response:
+    async def revoke_key(self, who: CurrentCaller, key_id: Id) -> Response:
         """Revoke an API key and close the connections opened with it at once."""
         self._has_accounts()
         await self._auth.keys.revoke(who, key_id)
         return Response(status_code=204)
 
-    async def sessions(self, who: WhoAsks) -> list[SessionView]:
+    async def sessions(self, who: CurrentCaller) -> list[SessionView]:
         """List the caller's browser sessions."""
         self._has_accounts()
         return [_session(one, who) for one in await self._auth.sign_ins.of(who)]
 
-    async def end_session(self, who: WhoAsks, session_id: Id) -> Response:
+    async def end_session(self, who: CurrentCaller, session_id: Id) -> Response:
         """End a browser session and close its connections at once."""
         self._has_accounts()
         await self._auth.sign_ins.end(who, session_id)
@@ -278,18 +278,18 @@ class AccountRoutes:
 
     # ---- users ---------------------------------------------------------------------------------
 
-    async def users(self, who: WhoAsks) -> list[Person]:
+    async def users(self, who: CurrentCaller) -> list[Person]:
         """List all accounts (administrators only)."""
         self._has_accounts()
         return [_person(user) for user in await self._auth.accounts.users(who)]
 
-    async def invite(self, who: WhoAsks, new: NewPerson, request: Request) -> Link:
+    async def invite(self, who: CurrentCaller, new: NewPerson, request: Request) -> Link:
         """Create an invitation link (administrators only)."""
         self._has_accounts()
         secret = await self._auth.accounts.invite(who, new.role, new.name)
         return Link(link=self._link(request, f"/join?link={secret}"))
 
-    async def change(self, who: WhoAsks, user_id: Id, changes: PersonChanges) -> Response:
+    async def change(self, who: CurrentCaller, user_id: Id, changes: PersonChanges) -> Response:
         """Change an account's role, or disable or enable it (administrators only)."""
         self._has_accounts()
         accounts = self._auth.accounts
@@ -301,13 +301,13 @@ class AccountRoutes:
             who.require("admin")
         return Response(status_code=204)
 
-    async def remove(self, who: WhoAsks, user_id: Id) -> Response:
+    async def remove(self, who: CurrentCaller, user_id: Id) -> Response:
         """Delete an account with all its data (administrators only)."""
         self._has_accounts()
         await self._auth.accounts.remove(who, user_id)
         return Response(status_code=204)
 
-    async def reset(self, who: WhoAsks, user_id: Id, request: Request) -> Link:
+    async def reset(self, who: CurrentCaller, user_id: Id, request: Request) -> Link:
         """Create a password-reset link for an account (administrators only)."""
         self._has_accounts()
         secret = await self._auth.accounts.reset(who, user_id)
@@ -315,7 +315,7 @@ class AccountRoutes:
 
     async def audit(
         self,
-        who: WhoAsks,
+        who: CurrentCaller,
         q: Annotated[str, Query(max_length=200)] = "",
         before: Annotated[int | None, Query(ge=0, lt=2**63)] = None,
         limit: Annotated[int, Query(ge=1, le=500)] = 100,
@@ -338,7 +338,7 @@ class AccountRoutes:
 
     # ---- shares --------------------------------------------------------------------------------
 
-    async def shares(self, who: WhoAsks) -> list[ShareView]:
+    async def shares(self, who: CurrentCaller) -> list[ShareView]:
         """List the caller's shared snapshots."""
         return [
             ShareView(
@@ -350,7 +350,7 @@ class AccountRoutes:
             for one in await self._sharing.of(who)
         ]
 
-    async def share(self, chat: TheirChat, conversation_id: Id, request: Request) -> ShareView:
+    async def share(self, chat: CallerChat, conversation_id: Id, request: Request) -> ShareView:
         """Share a snapshot of the shown branch; `link` is shown only once."""
         conversation = await chat.library.open(conversation_id)
         if conversation is None:
@@ -364,7 +364,7 @@ class AccountRoutes:
             link=self._link(request, f"/s/{secret}"),
         )
 
-    async def revoke_share(self, who: WhoAsks, share_id: Id) -> Response:
+    async def revoke_share(self, who: CurrentCaller, share_id: Id) -> Response:
         """Revoke a share: its link stops working."""
         await self._sharing.revoke(who, share_id)
         return Response(status_code=204)

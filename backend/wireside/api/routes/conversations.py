@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive
 
-from wireside.api.dependencies import TheirLibrary
+from wireside.api.dependencies import CallerLibrary
 from wireside.api.errors import PROBLEMS
 from wireside.chat.conversation import Conversation, Turn
 from wireside.chat.library import MAX_TITLE_CHARS, Library
@@ -232,7 +232,7 @@ class ConversationRoutes:
 
     async def page(
         self,
-        library: TheirLibrary,
+        library: CallerLibrary,
         archived: bool = False,
         tag: Annotated[str | None, Query(max_length=40)] = None,
         cursor: Cursor | None = None,
@@ -245,13 +245,13 @@ class ConversationRoutes:
             cursor=listing.cursor,
         )
 
-    async def create(self, library: TheirLibrary, new: NewConversation) -> ConversationSummary:
+    async def create(self, library: CallerLibrary, new: NewConversation) -> ConversationSummary:
         """Create an empty conversation; continue it on `/ws/ai-chat` or on the page."""
         return _summary(library, await library.create(new.title))
 
     async def search(
         self,
-        library: TheirLibrary,
+        library: CallerLibrary,
         q: Annotated[str, Query(max_length=200)],
         cursor: Annotated[int | None, Query(ge=0, lt=2**63)] = None,
         limit: Limit = 30,
@@ -268,7 +268,7 @@ class ConversationRoutes:
 
     async def show(
         self,
-        library: TheirLibrary,
+        library: CallerLibrary,
         conversation_id: Id,
         before: Annotated[int | None, Query(ge=0)] = None,
         limit: Limit = 50,
@@ -284,7 +284,7 @@ class ConversationRoutes:
         )
 
     async def change(
-        self, library: TheirLibrary, conversation_id: Id, changes: Changes
+        self, library: CallerLibrary, conversation_id: Id, changes: Changes
     ) -> ConversationSummary:
         """Rename, pin, archive or tag a conversation."""
         info = (await self._found(library, conversation_id)).info
@@ -298,13 +298,13 @@ class ConversationRoutes:
             info = await library.tag(conversation_id, changes.tags)
         return _summary(library, info)
 
-    async def delete(self, library: TheirLibrary, conversation_id: Id) -> Response:
+    async def delete(self, library: CallerLibrary, conversation_id: Id) -> Response:
         """Delete a conversation and stop its answers; `restore` undoes this for 30 seconds."""
         await self._found(library, conversation_id)
         await library.delete([conversation_id])
         return Response(status_code=204)
 
-    async def restore(self, library: TheirLibrary, conversation_id: Id) -> ConversationSummary:
+    async def restore(self, library: CallerLibrary, conversation_id: Id) -> ConversationSummary:
         """Undo a deletion, within 30 seconds. The request is idempotent."""
         infos = await library.restore([conversation_id])
         info = infos[0] if infos else (await self._found(library, conversation_id)).info
@@ -312,7 +312,7 @@ class ConversationRoutes:
 
     async def export(
         self,
-        library: TheirLibrary,
+        library: CallerLibrary,
         conversation_id: Id,
         format: Format = "markdown",  # noqa: A002  # the query's name
         tz: Annotated[str, Query(max_length=64)] = "UTC",
@@ -337,7 +337,7 @@ class ConversationRoutes:
 
     async def export_many(
         self,
-        library: TheirLibrary,
+        library: CallerLibrary,
         ids: Annotated[str, Query(max_length=15_000, pattern="^[A-Za-z0-9_,-]*$")],
     ) -> StreamingResponse:
         """Export several conversations, with all branches, as one importable JSON file."""
@@ -347,7 +347,7 @@ class ConversationRoutes:
             library.witness.saw(library.caller, "conversation_exported", f"{one.id} json")
         return _download(self._json(library, found), JsonExport(), "conversations")
 
-    async def import_file(self, library: TheirLibrary, request: Request) -> Imports:
+    async def import_file(self, library: CallerLibrary, request: Request) -> Imports:
         """Import an export of Wireside, ChatGPT, Claude, Open WebUI, LibreChat or DeepSeek.
 
         The request body is the file, JSON or `.zip`.

@@ -19,13 +19,13 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import TypeAdapter, ValidationError
 from starlette.types import Message, Receive, Scope, Send
 
-from wireside.api.dependencies import WhoAsks
+from wireside.api.dependencies import CurrentCaller
 from wireside.api.middleware.authentication import answer
 from wireside.diagnosis.judge import judge
 from wireside.diagnosis.measured import Measured, Seen
 from wireside.errors import BadMessage, RateLimited, TooLarge
 from wireside.identity import Caller
-from wireside.limits.windows import Addresses, network_of
+from wireside.limits.windows import TrustedNetworks, network_of
 from wireside.ports import Clock
 
 PIECES: Final = 12
@@ -74,11 +74,11 @@ _read = TypeAdapter(Measured)
 class DoctorRules:
     """The settings that the doctor needs."""
 
-    trusted_proxies: Addresses
+    trusted_proxies: TrustedNetworks
     ping_interval_s: float
 
 
-class Seats:
+class ProbeSlots:
     """Limits concurrent examinations, per network and in total."""
 
     def __init__(self) -> None:
@@ -105,7 +105,7 @@ class Doctor:
         self._rules = rules
         self._now = wall_clock
         self._clock = clock
-        self._seats = Seats()
+        self._seats = ProbeSlots()
 
     def router(self) -> APIRouter:
         """Return the routes. They are not public API; only the doctor's two probes use them."""
@@ -118,11 +118,11 @@ class Doctor:
         router.get("/judge")(self.judge_in_query)
         return router
 
-    async def echo(self, who: WhoAsks, request: Request) -> JSONResponse:
+    async def echo(self, who: CurrentCaller, request: Request) -> JSONResponse:
         """Return the request as the server sees it."""
         return _fresh(asdict(self._look(request.scope, who)))
 
-    async def stream(self, who: WhoAsks, request: Request) -> StreamingResponse:
+    async def stream(self, who: CurrentCaller, request: Request) -> StreamingResponse:
         """Stream numbered pieces at fixed intervals, as server-sent events."""
         pieces = self._pieces(_address(request.scope))
         first = await anext(pieces)  # a rate-limit error must be raised before the response starts
@@ -145,7 +145,7 @@ class Doctor:
                 ms = round((self._clock() - began) * 1000)
                 yield f"data: {json.dumps({'number': number, 'sent_ms': ms})}\n\n"
 
-    async def large(self, who: WhoAsks, request: Request) -> JSONResponse:
+    async def large(self, who: CurrentCaller, request: Request) -> JSONResponse:
         """Read a large body and discard it."""
         size = 0
         with self._seats.take(_address(request.scope)):
@@ -155,7 +155,7 @@ class Doctor:
                     raise TooLarge(f"No more than {LARGE_BYTES // 2**20} MB.")
         return _fresh({"bytes": size})
 
-    async def judge(self, who: WhoAsks, request: Request) -> JSONResponse:
+    async def judge(self, who: CurrentCaller, request: Request) -> JSONResponse:
         """Return findings for a probe's measurements."""
         body = bytearray()
         async for data in request.stream():
@@ -165,7 +165,7 @@ class Doctor:
         return _judged(bytes(body))
 
     async def judge_in_query(
-        self, who: WhoAsks, measured: Annotated[str, Query(max_length=MEASURED_BYTES)]
+        self, who: CurrentCaller, measured: Annotated[str, Query(max_length=MEASURED_BYTES)]
     ) -> JSONResponse:
         """Like ``judge``, for pages with a refused ``Origin``, which the doctor must detect."""
         return _judged(measured.encode())

@@ -8,15 +8,19 @@ from typing import Any
 import pytest
 from tests.backend.auth.conftest import House, clock, house
 
-from wireside.api.middleware.authentication import WhoAsks, WhoRules, _Held
-from wireside.auth.authenticator import Credentials, Gate, Mode
+from wireside.api.middleware.authentication import (
+    AuthenticationMiddleware,
+    AuthenticationRules,
+    _Held,
+)
+from wireside.auth.authenticator import Authenticator, Credentials, Mode
 from wireside.auth.cookies import COOKIE, SECURE_COOKIE
 from wireside.auth.limiter import MemoryLimiter
 from wireside.auth.quotas import QuotaLimits, UserQuotas
 from wireside.chat.service import ChatService
 from wireside.identity import Caller
-from wireside.limits.windows import Addresses
-from wireside.protocol.handshake import Door
+from wireside.limits.windows import TrustedNetworks
+from wireside.protocol.handshake import HandshakePolicy
 
 __all__ = ["clock", "house"]  # fixtures
 
@@ -52,13 +56,15 @@ def knock(house: House, chat: ChatService) -> Knock:
         async def send(_: Any) -> None:
             pass
 
-        guard = WhoAsks(
+        guard = AuthenticationMiddleware(
             app,
             gate=house.gate(mode),
             chat=chat,
-            door=Door(host="127.0.0.1"),
+            door=HandshakePolicy(host="127.0.0.1"),
             quotas=UserQuotas(MemoryLimiter(house.clock), QuotaLimits()),
-            rules=WhoRules(is_secure=is_secure, trusted_proxies=Addresses.of(["192.0.2.1"])),
+            rules=AuthenticationRules(
+                is_secure=is_secure, trusted_proxies=TrustedNetworks.of(["192.0.2.1"])
+            ),
         )
         lines = [(b"host", b"127.0.0.1")]
         lines += [(name.replace("_", "-").encode(), v.encode()) for name, v in headers.items()]
@@ -158,16 +164,16 @@ async def test_who_is_put_out_while_it_is_found_out_who_asks_does_not_come_in(
 ) -> None:
     """The end of a session finds nobody to close yet, and what was read of it is old."""
     cookie = await house.sign_ins.sign_in("ada", "a good long password", agent="", address="")
-    found = Gate.caller
+    found = Authenticator.caller
     ends = False
 
-    async def caller(gate: Gate, credentials: Credentials) -> Caller | None:
+    async def caller(gate: Authenticator, credentials: Credentials) -> Caller | None:
         who = await found(gate, credentials)
         if who is not None and ends:
             await house.sign_ins.end(who)
         return who
 
-    monkeypatch.setattr(Gate, "caller", caller)
+    monkeypatch.setattr(Authenticator, "caller", caller)
     with_it = {"cookie": f"{COOKIE}={cookie}"}
     assert await knock("/ws/ai-chat", "upgrade", **with_it) is not None
     ends = True

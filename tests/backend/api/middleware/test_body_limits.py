@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from wireside.api.middleware.body_limits import MAX_BODY_BYTES, UNFINISHED_BYTES, Bodies
+from wireside.api.middleware.body_limits import MAX_BODY_BYTES, UNFINISHED_BYTES, BodyLimits
 
 Serve = Callable[..., Awaitable[Any]]
 Connect = Callable[..., Awaitable[Any]]
@@ -31,7 +31,7 @@ async def test_a_body_arrives_whole(serve: Serve, echo: Any, connect: Connect) -
 
         await echo(scope, noted if scope["type"] == "http" else receive, send)
 
-    served = await serve(Bodies(app))
+    served = await serve(BodyLimits(app))
     client = await connect(served.port)
     client.writer.write(post(600_000))
     for _ in range(6):
@@ -44,7 +44,7 @@ async def test_a_body_arrives_whole(serve: Serve, echo: Any, connect: Connect) -
 async def test_a_body_that_is_too_large_is_refused(
     serve: Serve, echo: Any, connect: Connect
 ) -> None:
-    served = await serve(Bodies(echo))
+    served = await serve(BodyLimits(echo))
     client = await connect(served.port)
     client.writer.write(post(MAX_BODY_BYTES + 500_000) + bytes(MAX_BODY_BYTES + 500_000))
     assert await client.status() == 413
@@ -55,7 +55,7 @@ async def test_bodies_that_are_never_whole_have_a_bound_over_all_connections(
     serve: Serve, echo: Any, connect: Connect
 ) -> None:
     """The one that holds the most goes; who sends a little is not touched."""
-    bodies = Bodies(echo)
+    bodies = BodyLimits(echo)
     served = await serve(bodies)
     small = await connect(served.port)
     small.writer.write(post(2_000) + b"x" * 1_000)
@@ -80,7 +80,7 @@ async def test_bodies_that_are_never_whole_have_a_bound_over_all_connections(
 
 
 async def test_an_import_passes_in_pieces(serve: Serve, echo: Any, connect: Connect) -> None:
-    bodies = Bodies(echo)
+    bodies = BodyLimits(echo)
     served = await serve(bodies)
     client = await connect(served.port)
     client.writer.write(post(2 * MAX_BODY_BYTES, "/api/conversations/import"))
@@ -111,7 +111,7 @@ async def test_who_has_left_before_it_was_read_reaches_nobody(
     async def send(_: Message) -> None:
         raise AssertionError("nobody is there")
 
-    bodies = Bodies(app)
+    bodies = BodyLimits(app)
     await bodies({"type": "http", "method": method, "path": path}, receive, send)
     assert reached == []
     assert bodies._unfinished.total == 0

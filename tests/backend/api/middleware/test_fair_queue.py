@@ -10,7 +10,13 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from wireside.api.middleware import guards
-from wireside.api.middleware.fair_queue import PAGE_COST, SOCKET_COST, Allowances, Starts, Turns
+from wireside.api.middleware.fair_queue import (
+    PAGE_COST,
+    SOCKET_COST,
+    FairQueue,
+    StartQueue,
+    TokenBuckets,
+)
 from wireside.api.middleware.guards import PAGES_AT_ONCE, Guards
 from wireside.settings.model import Settings
 from wireside.telemetry import Telemetry
@@ -20,7 +26,7 @@ Connect = Callable[..., Awaitable[Any]]
 
 
 def test_a_minute_has_so_many_requests_and_one_more_waits() -> None:
-    allowances = Allowances(60)
+    allowances = TokenBuckets(60)
     assert [allowances.take("192.0.2.1", 1, 0.0) for _ in range(60)] == [0.0] * 60
     assert allowances.take("192.0.2.1", 1, 0.0) == pytest.approx(1.0)
     assert allowances.take("192.0.2.1", 1, 1.0) == 0.0
@@ -28,7 +34,7 @@ def test_a_minute_has_so_many_requests_and_one_more_waits() -> None:
 
 
 def test_each_address_has_its_own_and_an_ipv6_network_one() -> None:
-    allowances = Allowances(60)
+    allowances = TokenBuckets(60)
     allowances.take("192.0.2.1", 60, 0.0)
     allowances.take("2001:db8::1", 60, 0.0)
     assert allowances.take("192.0.2.2", 60, 0.0) == 0.0
@@ -37,7 +43,7 @@ def test_each_address_has_its_own_and_an_ipv6_network_one() -> None:
 
 
 def test_addresses_are_forgotten_when_they_have_rested() -> None:
-    allowances = Allowances(60)
+    allowances = TokenBuckets(60)
     for number in range(1023):
         allowances.take(f"10.0.{number // 250}.{number % 250}", 1, 0.0)
     allowances.take("192.0.2.1", 60, 100.0)
@@ -48,7 +54,7 @@ def test_addresses_are_forgotten_when_they_have_rested() -> None:
 
 async def test_turns_go_around_the_addresses() -> None:
     """However many one address asks for, another waits behind one of them."""
-    turns, order = Turns(1), []
+    turns, order = FairQueue(1), []
 
     async def take(address: str) -> None:
         await turns.enter(address)
@@ -62,7 +68,7 @@ async def test_turns_go_around_the_addresses() -> None:
 
 
 async def test_who_gives_up_waiting_takes_nobodys_turn() -> None:
-    turns = Turns(1)
+    turns = FairQueue(1)
     await turns.enter("a")
     waiting = [asyncio.create_task(turns.enter("b")) for _ in range(3)]
     await asyncio.sleep(0)
@@ -74,7 +80,7 @@ async def test_who_gives_up_waiting_takes_nobodys_turn() -> None:
 
 
 async def test_few_begin_in_each_turn_of_the_loop_and_the_addresses_take_turns() -> None:
-    starts, order, turn = Starts(2), list[tuple[int, str]](), 0
+    starts, order, turn = StartQueue(2), list[tuple[int, str]](), 0
 
     async def begin(address: str) -> None:
         start = starts.enter(address)
@@ -94,7 +100,7 @@ async def test_few_begin_in_each_turn_of_the_loop_and_the_addresses_take_turns()
 
 
 async def test_who_gives_up_waiting_is_passed_over() -> None:
-    starts = Starts(1)
+    starts = StartQueue(1)
     assert starts.enter("a") is None
     gone, waits = starts.enter("a"), starts.enter("a")
     assert gone is not None

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 from wireside.api.middleware.limit_headers import limit_headers
-from wireside.auth.limiter import Left, Rate
-from wireside.ports import Allowance
+from wireside.auth.limiter import Rate, Remaining
+from wireside.ports import QuotaState
 
 MINUTE = Rate(600, 60)
 
 
-def told(requests: Left, left: Allowance) -> dict[str, str]:
+def told(requests: Remaining, left: QuotaState) -> dict[str, str]:
     return {name.decode(): value.decode() for name, value in limit_headers(requests, MINUTE, left)}
 
 
 def test_a_caller_without_limits_is_told_of_requests_only() -> None:
-    assert told(Left(599, 12.2), Allowance()) == {
+    assert told(Remaining(599, 12.2), QuotaState()) == {
         "ratelimit-policy": '"requests";q=600;w=60',
         "ratelimit": '"requests";r=599;t=13',
     }
 
 
 def test_each_limit_is_an_item_of_both_lists() -> None:
-    left = Allowance(3, 10, 41.0, 0, 5000, 80_000.5, 1, 2)
-    assert told(Left(0, 0.1), left) == {
+    left = QuotaState(3, 10, 41.0, 0, 5000, 80_000.5, 1, 2)
+    assert told(Remaining(0, 0.1), left) == {
         "ratelimit-policy": '"requests";q=600;w=60, "messages";q=10;w=60, "tokens";q=5000;w=86400,'
         ' "streams";q=2;qu="concurrent-requests"',
         "ratelimit": '"requests";r=0;t=1, "messages";r=3;t=41, "tokens";r=0;t=80001, "streams";r=1',
@@ -31,5 +31,5 @@ def test_each_limit_is_an_item_of_both_lists() -> None:
 
 def test_who_is_refused_is_told_when_to_come_again() -> None:
     """Rounded up: who comes a moment too early would be refused again."""
-    headers = told(Left(0, 12.2, was_taken=False), Allowance())
+    headers = told(Remaining(0, 12.2, was_taken=False), QuotaState())
     assert headers["retry-after"] == "13"

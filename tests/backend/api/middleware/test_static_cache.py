@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from wireside.api.middleware.static_cache import FileCache
+from wireside.api.middleware.static_cache import StaticFileCache
 
 
 class Files:
@@ -21,7 +21,7 @@ class Files:
         self.headers = headers
         app = Starlette(routes=[Route("/{path:path}", self.serve, methods=["GET", "POST"])])
         app.add_middleware(GZipMiddleware, minimum_size=10)
-        self.client = TestClient(FileCache(app, ("/static/",)))
+        self.client = TestClient(StaticFileCache(app, ("/static/",)))
 
     async def serve(self, request: Request) -> Response:
         self.asked += 1

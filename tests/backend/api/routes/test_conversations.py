@@ -16,7 +16,7 @@ import pytest
 from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
-from wireside.api.errors import Problems
+from wireside.api.errors import ErrorResponses
 from wireside.api.routes.conversations import ConversationRoutes
 from wireside.chat.service import NEW, ChatService
 from wireside.errors import WiresideError
@@ -29,7 +29,7 @@ from wireside.transfer.sharing import Sharing
 @pytest.fixture
 async def http(chat: ChatService) -> AsyncIterator[httpx2.AsyncClient]:
     app = FastAPI()
-    app.add_exception_handler(WiresideError, Problems(lambda _: None, lambda *_: None))
+    app.add_exception_handler(WiresideError, ErrorResponses(lambda _: None, lambda *_: None))
     app.include_router(ConversationRoutes(lambda text: f"<p>{text}</p>", time.time).router())
 
     async def asked(scope: Scope, receive: Receive, send: Send) -> None:
