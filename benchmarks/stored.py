@@ -123,18 +123,36 @@ def _page_at(store: SqlStore, first: int, name: str = "") -> Callable[[], Awaita
 async def _fill(store: SqlStore, name: str, count: int) -> None:
     """Add a conversation of ``count`` turns, a thousand at a time."""
     end = End("stop")
-    turn = TurnRecord("", name, 0, 0, "What is a frame, and why?", 0.0)
+    turn = TurnRecord(
+        id="",
+        conversation_id=name,
+        branch=0,
+        depth=0,
+        question="What is a frame, and why?",
+        created_at=0.0,
+    )
     turns = [
         replace(
             turn,
             id=f"{name}-{n}",
             depth=n,
-            segments=(Segment(f"{name}-s{n}", "m", (TextDelta(f"Answer {n}. " * 20),), end),),
+            segments=(
+                Segment(
+                    stream=f"{name}-s{n}",
+                    model="m",
+                    entries=(TextDelta(f"Answer {n}. " * 20),),
+                    end=end,
+                ),
+            ),
         )
         for n in range(count)
     ]
-    await store.add_conversation(_info(name), [Branch(0, None, 0, count - 1)], 0, turns)
+    await store.add_conversation(
+        _info(name), [Branch(id=0, parent=None, first=0, last=count - 1)], 0, turns
+    )
 
 
 def _info(name: str) -> ConversationInfo:
-    return ConversationInfo(name, f"About {name}", 0.0, asyncio.get_running_loop().time())
+    return ConversationInfo(
+        id=name, title=f"About {name}", created_at=0.0, updated_at=asyncio.get_running_loop().time()
+    )

@@ -122,21 +122,26 @@ class Application:
         self.saving = GroupCommit(self.store.write, time.monotonic, self.telemetry)
         limits = _runner_limits(settings)
         self.runner = Runner(
-            self.provider, self.tasks, limits, time.monotonic, self.saving, self.telemetry
+            provider=self.provider,
+            tasks=self.tasks,
+            limits=limits,
+            clock=time.monotonic,
+            commits=self.saving,
+            watcher=self.telemetry,
         )
         self.history = History(self.look, self.store.figures)
         self.limiter = _limiter(settings)
         self.auth = self._auth()
         parts = ChatDependencies(
-            self.runner,
-            self.catalog,
-            self.provider,
-            self.store,
-            self.saving,
-            self.tasks,
-            time.time,
-            self.auth.quotas,
-            self.telemetry,
+            runner=self.runner,
+            models=self.catalog,
+            provider=self.provider,
+            store=self.store,
+            saving=self.saving,
+            tasks=self.tasks,
+            wall_clock=time.time,
+            quotas=self.auth.quotas,
+            watcher=self.telemetry,
         )
         self.chat = ChatService(parts, _rules(settings), NOBODY)
         render = partial(incremental.render, markup=Markup(frozenset(settings.image_hosts)))
@@ -159,21 +164,21 @@ class Application:
         witness = audit if settings.auth != "none" else None
         tries = LoginThrottle(self.limiter, witness)
         accounts = Accounts(
-            store,
-            passwords,
-            presence,
-            tries,
-            time.time,
+            store=store,
+            passwords=passwords,
+            presence=presence,
+            tries=tries,
+            wall_clock=time.time,
             on_removed=lambda user_id: self.chat.library.forget_all_of(user_id),
             witness=witness,
             has_passwords=settings.auth in ("none", "password"),
         )
         sign_ins = BrowserSessions(
-            store,
-            passwords,
-            presence,
-            tries,
-            time.time,
+            store=store,
+            passwords=passwords,
+            presence=presence,
+            tries=tries,
+            wall_clock=time.time,
             secret=_secret(settings.data_dir),
             days=settings.session_days,
             witness=witness,
@@ -193,15 +198,15 @@ class Application:
         quotas = UserQuotas(self.limiter, _quota_limits(settings))
         open_id = _open_id(settings)
         return Auth(
-            gate,
-            accounts,
-            sign_ins,
-            keys,
-            tickets,
-            quotas,
-            open_id,
-            audit,
-            settings.session_days,
+            gate=gate,
+            accounts=accounts,
+            sign_ins=sign_ins,
+            keys=keys,
+            tickets=tickets,
+            quotas=quotas,
+            open_id=open_id,
+            audit=audit,
+            days=settings.session_days,
         )
 
     @asynccontextmanager
@@ -245,7 +250,7 @@ class Application:
         """Return the current state, for the metrics."""
         kept, kept_chars = self.runner.kept
         return State(
-            self.telemetry,
+            telemetry=self.telemetry,
             open_pages=nicegui_socket.open_pages(),
             open_streams=self.runner.live,
             kept_streams=kept,
@@ -398,7 +403,14 @@ def _endpoint(server: Application) -> ChatEndpoint:
     )
     addresses = AddressWindows(settings.messages_per_minute_address)
     telemetry = server.telemetry
-    return ChatEndpoint(server.chat, limits, addresses, telemetry, time.monotonic, telemetry.frames)
+    return ChatEndpoint(
+        chat=server.chat,
+        limits=limits,
+        addresses=addresses,
+        counters=telemetry,
+        clock=time.monotonic,
+        counts=telemetry.frames,
+    )
 
 
 def _doctor(settings: Settings) -> Doctor:
@@ -444,7 +456,9 @@ def _provider(
     if settings.uses_openai:
         key = settings.openai_api_key
         return connect(settings.openai_base_url, key.get_secret_value() if key else None)
-    limits = LocalLimits(settings.local_context_tokens, settings.local_parallel)
+    limits = LocalLimits(
+        context_tokens=settings.local_context_tokens, parallel=settings.local_parallel
+    )
     return LocalProvider(weights.path(settings.cache_dir), connect, limits)
 
 
@@ -462,10 +476,10 @@ def _look(settings: Settings) -> Branding:
 
 def _rules(settings: Settings) -> ChatRules:
     return ChatRules(
-        ContextLimit(settings.history_messages, settings.history_chars),
-        settings.max_message_chars,
-        settings.system,
-        _title_model(settings),
+        history=ContextLimit(settings.history_messages, settings.history_chars),
+        max_message_chars=settings.max_message_chars,
+        system=settings.system,
+        title_model=_title_model(settings),
     )
 
 
@@ -516,12 +530,12 @@ def _open_id(settings: Settings) -> OpenId | None:
     secret = settings.oidc_client_secret
     return OpenId(
         OpenIdRules(
-            settings.oidc_issuer or "",
-            settings.oidc_client_id or "",
-            secret.get_secret_value() if secret else None,
-            settings.oidc_name,
-            settings.oidc_groups_claim,
-            _roles(settings),
+            issuer=settings.oidc_issuer or "",
+            client_id=settings.oidc_client_id or "",
+            client_secret=secret.get_secret_value() if secret else None,
+            name=settings.oidc_name,
+            groups_claim=settings.oidc_groups_claim,
+            roles=_roles(settings),
         )
     )
 

@@ -28,7 +28,7 @@ _REFUSED: Final[dict[Scope, str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
     """An authenticated caller. Its data is stored under ``user_id``."""
 
@@ -68,8 +68,8 @@ class Caller:
             self.require("admin")
 
 
-LOCAL: Final = Caller("", "", "admin")
+LOCAL: Final = Caller(user_id="", name="", role="admin")
 """The caller on a server without accounts, which accepts requests from its own machine only."""
 
-NOBODY: Final = Caller("nobody", "", "viewer", frozenset())
+NOBODY: Final = Caller(user_id="nobody", name="", role="viewer", scopes=frozenset())
 """An unauthenticated caller, without permissions."""

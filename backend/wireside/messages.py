@@ -34,7 +34,7 @@ class Usage:
     output_tokens: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelRequest:
     """A request to a provider: a context and how to continue it.
 
@@ -100,7 +100,7 @@ class End:
     usage: Usage = Usage()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """Options of a question; None selects the server's or the model's default."""
 
@@ -112,7 +112,7 @@ class Options:
     """Whether all readers get the text without ``<script`` (protocol.md, "Sanitising")."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelInfo:
     """A model of a provider, as shown in the model picker and by ``/api/models``."""
 

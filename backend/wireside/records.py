@@ -23,7 +23,7 @@ TitleSource = Literal["words", "model", "person"]
 """Origin of a title: the first words of the conversation, a model, or the user."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConversationInfo:
     """A conversation as lists show it.
 
@@ -42,7 +42,7 @@ class ConversationInfo:
     owner: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Branch:
     """A run of turns without a fork. The first branch of a conversation has no ``parent``.
 
@@ -55,7 +55,7 @@ class Branch:
     last: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoredConversation:
     """A conversation without its turns.
 
@@ -79,7 +79,7 @@ class Feedback:
     words: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
     """One stream of an answer; "Continue" adds another. ``end`` is None while it is running.
 
@@ -94,7 +94,7 @@ class Segment:
     created_at: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TurnRecord:
     """A question with its answer, which consists of consecutive segments."""
 
@@ -119,7 +119,7 @@ class Span:
     last: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tail:
     """New entries of one running answer, from the position ``offset`` on.
 
@@ -132,7 +132,7 @@ class Tail:
     end: End | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Hit:
     """A search result. ``turn_id`` is None for a match in a title.
 
@@ -160,7 +160,7 @@ class Listing:
 # ---- accounts ------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class User:
     """An account. ``name`` is the sign-in name, in one normalised spelling.
 
@@ -178,7 +178,7 @@ class User:
     seen_at: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SignIn:
     """A signed-in browser session. ``token`` is the hash of the cookie's value."""
 
@@ -192,7 +192,7 @@ class SignIn:
     address: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ApiKey:
     """An API key. ``secret`` is a hash; a limit of None means the limit of its account."""
 
@@ -210,7 +210,7 @@ class ApiKey:
     """Maximum number of concurrent answers."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Invitation:
     """A single-use link. ``token`` is the hash of the one in the link.
 
@@ -228,7 +228,7 @@ class Invitation:
     made_by: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Share:
     """A published snapshot of a conversation. ``token`` is the hash of the one in its link."""
 
@@ -250,7 +250,7 @@ class FigureStep:
     figures: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEntry:
     """An action on accounts, keys or conversations; never content.
 
@@ -274,7 +274,7 @@ MAX_TAGS = 20
 MAX_TAG_CHARS = 40
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Imported:
     """A whole conversation, ready for ``Store.add_conversation``."""
 

@@ -49,7 +49,7 @@ class HandCranked:
         pass
 
     async def models(self) -> Sequence[ModelInfo]:
-        return (ModelInfo("model-a", "Model A"), ModelInfo("model-b", "Model B"))
+        return (ModelInfo(id="model-a", name="Model A"), ModelInfo(id="model-b", name="Model B"))
 
     async def resolve(self, name: str | None) -> str:
         if name not in (None, "model-a", "model-b"):
@@ -135,14 +135,22 @@ async def saving(store: SqlStore, tasks: Tasks) -> GroupCommit:
 async def runner(
     provider: HandCranked, tasks: Tasks, limits: RunnerLimits, clock: HandClock, saving: GroupCommit
 ) -> Runner:
-    return Runner(provider, tasks, limits, clock, saving)
+    return Runner(provider=provider, tasks=tasks, limits=limits, clock=clock, commits=saving)
 
 
 @pytest.fixture
 async def parts(
     runner: Runner, provider: HandCranked, store: SqlStore, saving: GroupCommit, tasks: Tasks
 ) -> ChatDependencies:
-    return ChatDependencies(runner, provider, provider, store, saving, tasks, time.time)
+    return ChatDependencies(
+        runner=runner,
+        models=provider,
+        provider=provider,
+        store=store,
+        saving=saving,
+        tasks=tasks,
+        wall_clock=time.time,
+    )
 
 
 @pytest.fixture

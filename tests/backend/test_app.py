@@ -250,7 +250,7 @@ async def test_a_default_model_that_refuses_to_chat_is_passed_over(tmp_path: Pat
         server = Application(Settings(openai_base_url=lab.url, data_dir=tmp_path))
         try:
             assert await server.catalog.resolve(None) == "first"
-            request = ModelRequest("first", (Message("user", "/lab no-chat"),))
+            request = ModelRequest(model="first", messages=(Message("user", "/lab no-chat"),))
             with pytest.raises(UnknownModel, match="can't chat"):
                 async for _ in server.provider.stream(request):
                     pass

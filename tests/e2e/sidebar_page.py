@@ -58,12 +58,16 @@ def page(client: Client, total: int = 0, language: str = "en", current: str = ""
     failing.clear()
     for n in range(max(total, 0)):
         at = NOW - n * DAY_S / 20
-        known[f"n{n}"] = ConversationInfo(f"n{n}", f"Number {n}", at, at)
+        known[f"n{n}"] = ConversationInfo(
+            id=f"n{n}", title=f"Number {n}", created_at=at, updated_at=at
+        )
     if total == 0:
         for n, (days, title) in enumerate(TITLES):
             at = NOW - days * DAY_S
-            known[f"c{n}"] = ConversationInfo(f"c{n}", title, at, at)
-        known["old"] = ConversationInfo("old", "Put away", NOW, NOW, archived_at=NOW)
+            known[f"c{n}"] = ConversationInfo(id=f"c{n}", title=title, created_at=at, updated_at=at)
+        known["old"] = ConversationInfo(
+            id="old", title="Put away", created_at=NOW, updated_at=NOW, archived_at=NOW
+        )
     head = head_html(
         Branding(), base="", version="0", language=language, direction=direction_of(language)
     )
@@ -111,13 +115,37 @@ async def search(query: str, cursor: int | None) -> None:
     if query == "many":
         first = cursor or 0
         hits = [
-            Hit(f"c{n}", f"Hit {n}", "t", "answer", ("one of ", "many", ""), n + 1, NOW)
+            Hit(
+                conversation_id=f"c{n}",
+                title=f"Hit {n}",
+                turn_id="t",
+                kind="answer",
+                snippet=("one of ", "many", ""),
+                cursor=n + 1,
+                created_at=NOW,
+            )
             for n in range(first, min(first + 30, 75))
         ]
     elif query == "img":
         hits = [
-            Hit("c1", HOSTILE, None, "title", ("<", "img", " src=x onerror=…>"), 2, NOW),
-            Hit("c1", HOSTILE, "t7", "question", ("an ", "img", " <b>tag</b>"), 1, NOW),
+            Hit(
+                conversation_id="c1",
+                title=HOSTILE,
+                turn_id=None,
+                kind="title",
+                snippet=("<", "img", " src=x onerror=…>"),
+                cursor=2,
+                created_at=NOW,
+            ),
+            Hit(
+                conversation_id="c1",
+                title=HOSTILE,
+                turn_id="t7",
+                kind="question",
+                snippet=("an ", "img", " <b>tag</b>"),
+                cursor=1,
+                created_at=NOW,
+            ),
         ]
     else:
         hits = []
@@ -167,7 +195,9 @@ async def do(what: str, request: Request) -> None:
     sidebar = sidebars[0]
     with sidebar:
         if what == "put":
-            known[args["id"]] = ConversationInfo(args["id"], args["title"], NOW, NOW)
+            known[args["id"]] = ConversationInfo(
+                id=args["id"], title=args["title"], created_at=NOW, updated_at=NOW
+            )
             sidebar.put(known[args["id"]])
         elif what == "set_live":
             sidebar.set_live(args["ids"])

@@ -111,21 +111,67 @@ async def _seed(data: Path, owner: str, texts: Sequence[str]) -> None:
     for text in texts:
         for at in (None, now):  # enabled, disabled
             await accounts.add_user(
-                User(new_id(), text + (" " if at else ""), "user", now, "hash", disabled_at=at)
+                User(
+                    id=new_id(),
+                    name=text + (" " if at else ""),
+                    role="user",
+                    created_at=now,
+                    password="hash",
+                    disabled_at=at,
+                )
             )
         await accounts.add_key(
-            ApiKey(new_id(), digest(new_id()), owner, text, frozenset(SCOPES), now)
+            ApiKey(
+                id=new_id(),
+                secret=digest(new_id()),
+                user_id=owner,
+                name=text,
+                scopes=frozenset(SCOPES),
+                created_at=now,
+            )
         )
         await accounts.add_sign_in(
-            SignIn(new_id(), digest(new_id()), owner, now, now, later, text, text)
+            SignIn(
+                id=new_id(),
+                token=digest(new_id()),
+                user_id=owner,
+                created_at=now,
+                seen_at=now,
+                expires_at=later,
+                agent=text,
+                address=text,
+            )
         )
-        talk = ConversationInfo(new_id() * 2, text, now, now, owner=owner)
+        talk = ConversationInfo(
+            id=new_id() * 2, title=text, created_at=now, updated_at=now, owner=owner
+        )
         await store.create(talk)
-        await accounts.add_share(Share(new_id(), digest(new_id()), owner, talk.id, text, now))
-        await accounts.add_invitation(
-            Invitation(new_id(), digest(new_id()), "user", now, later, text, None, owner)
+        await accounts.add_share(
+            Share(
+                id=new_id(),
+                token=digest(new_id()),
+                owner=owner,
+                conversation_id=talk.id,
+                title=text,
+                created_at=now,
+            )
         )
-    entry = [AuditEntry(now, text, owner, text, text, text) for text in texts]
+        await accounts.add_invitation(
+            Invitation(
+                id=new_id(),
+                token=digest(new_id()),
+                role="user",
+                created_at=now,
+                expires_at=later,
+                name=text,
+                user_id=None,
+                made_by=owner,
+            )
+        )
+    entry = [
+        AuditEntry(at=now, action=text, user_id=owner, name=text, subject=text, address=text)
+        for text in texts
+    ]
     await accounts.note(entry * (1 + AUDIT_PAGE // len(entry)))
     await store.aclose()
 
@@ -133,9 +179,19 @@ async def _seed(data: Path, owner: str, texts: Sequence[str]) -> None:
 async def _add_mallory(data: Path, owner: str, name: str) -> None:
     """An administrator of this name, and a link by which they set their password."""
     store, now = await _store(data), time.time()
-    await store.accounts.add_user(User(owner, name, "admin", now, "none yet"))
+    await store.accounts.add_user(
+        User(id=owner, name=name, role="admin", created_at=now, password="none yet")
+    )
     await store.accounts.add_invitation(
-        Invitation(new_id(), digest("come in"), "admin", now, now + DAY_S, "", owner)
+        Invitation(
+            id=new_id(),
+            token=digest("come in"),
+            role="admin",
+            created_at=now,
+            expires_at=now + DAY_S,
+            name="",
+            user_id=owner,
+        )
     )
     await store.aclose()
 
@@ -146,7 +202,16 @@ async def _invite(data: Path, by: str, names: Sequence[str]) -> None:
     for name in names:
         link = digest(f"link of {name}")
         await store.accounts.add_invitation(
-            Invitation(new_id(), link, "user", now, now + DAY_S, name, None, by)
+            Invitation(
+                id=new_id(),
+                token=link,
+                role="user",
+                created_at=now,
+                expires_at=now + DAY_S,
+                name=name,
+                user_id=None,
+                made_by=by,
+            )
         )
     await store.aclose()
 
@@ -156,7 +221,7 @@ async def _keep_figures(data: Path, names: Sequence[str]) -> None:
     store = SqlStore(f"sqlite:///{data / 'wireside.db'}")
     await store.open()
     at = int(time.time()) // 60 * 60 - 300
-    step = Step(at, 60, Counter(messages=9, answers=9))
+    step = Step(at=at, seconds=60, counts=Counter(messages=9, answers=9))
     step.models = step.errors = Counter(dict.fromkeys(names, 1000))
     step.examples = {name: name for name in names}
     await store.figures.keep([FigureStep(at, 60, step.to_json())])

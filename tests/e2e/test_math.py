@@ -372,10 +372,22 @@ class TestCopying:
 def exported(text: str) -> str:
     """An HTML export of one answer."""
     export = HtmlExport(lambda source: render(source, MARKUP))
-    info = ConversationInfo("c", "Formulas", 0.0, 0.0)
-    segment = Segment("s", "m", (TextDelta(text),), End("stop"))
-    record = TurnRecord("t", "c", 0, 0, "Q", 0.0, segments=(segment,))
-    return export.begin(info, [Branch(0, None, 0, 0)]) + export.turn(record) + export.end()
+    info = ConversationInfo(id="c", title="Formulas", created_at=0.0, updated_at=0.0)
+    segment = Segment(stream="s", model="m", entries=(TextDelta(text),), end=End("stop"))
+    record = TurnRecord(
+        id="t",
+        conversation_id="c",
+        branch=0,
+        depth=0,
+        question="Q",
+        created_at=0.0,
+        segments=(segment,),
+    )
+    return (
+        export.begin(info, [Branch(id=0, parent=None, first=0, last=0)])
+        + export.turn(record)
+        + export.end()
+    )
 
 
 class TestExports:

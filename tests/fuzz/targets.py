@@ -195,7 +195,12 @@ def check_handshake(data: bytes) -> None:
     raw = dice.byte() % 8 == 0
     hosts = [dice.rest().decode("latin-1")] if raw else dice.some(words.HOSTS, 2)
     origins = [origin() for _ in range(dice.below(3))]
-    handshake = Handshake(hosts, origins, bool(dice.byte() % 2), dice.some(("ai-chat", "x"), 2))
+    handshake = Handshake(
+        hosts=hosts,
+        origins=origins,
+        is_secure=bool(dice.byte() % 2),
+        is_socket=dice.some(("ai-chat", "x"), 2),
+    )
     takes_allowed = bool(dice.byte() % 2)
     verdict = door.judge(handshake, takes_allowed=takes_allowed)
     if isinstance(verdict, Refuse):

@@ -69,7 +69,7 @@ class HandProvider:
     async def models(self) -> Sequence[ModelInfo]:
         if self.problem:
             raise self.problem
-        return (ModelInfo("model-a", "Model A"),)
+        return (ModelInfo(id="model-a", name="Model A"),)
 
     async def resolve(self, name: str | None) -> str:
         if self.problem:
@@ -122,8 +122,19 @@ async def chat(
     await store.open()
     saving = GroupCommit(store.write, time.monotonic)
     tasks.create_task(saving.run(), name="group commit")
-    runner = Runner(provider, tasks, RunnerLimits(), lambda: 0.0, saving)
-    parts = ChatDependencies(runner, provider, provider, store, saving, tasks, time.time, quotas)
+    runner = Runner(
+        provider=provider, tasks=tasks, limits=RunnerLimits(), clock=lambda: 0.0, commits=saving
+    )
+    parts = ChatDependencies(
+        runner=runner,
+        models=provider,
+        provider=provider,
+        store=store,
+        saving=saving,
+        tasks=tasks,
+        wall_clock=time.time,
+        quotas=quotas,
+    )
     yield ChatService(parts, ChatRules())
     await tasks.aclose()
     await store.aclose()

@@ -56,7 +56,9 @@ def mount(
     app.mount("/assets", _Packed(_Assets(directory=assets)))
     app.include_router(_extras(look, assets, version))
     plain = PlainPages(look, version)
-    app.include_router(AccountPages(auth, sharing, look, plain, base_url).router())
+    app.include_router(
+        AccountPages(auth=auth, sharing=sharing, look=look, plain=plain, base_url=base_url).router()
+    )
     nowhere = ErrorPages(plain)
     nowhere.register(app)
     ChatPages(chat, look, version, sharing.audience).register()

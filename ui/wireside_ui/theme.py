@@ -15,7 +15,7 @@ BACKGROUNDS = {"light": "#fbfaf8", "dark": "#171614"}
 Theme = Literal["system", "light", "dark"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Branding:
     """The settings of the interface; without ``starters`` or ``tagline`` the built-in ones show."""
 

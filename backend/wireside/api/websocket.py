@@ -63,7 +63,14 @@ class ChatEndpoint:
         try:
             max_frame_bytes = _max_frame_bytes(scope)
         except BadMessage as error:
-            return await answer(scope, receive, send, 400, str(error), error.code)
+            return await answer(
+                scope=scope,
+                receive=receive,
+                send=send,
+                status=400,
+                sentence=str(error),
+                code=error.code,
+            )
         if (await receive())["type"] != "websocket.connect":
             return
         offered = scope.get("subprotocols", ())
@@ -73,7 +80,13 @@ class ChatEndpoint:
         who = chat.caller.user_id or _address(scope)
         window = self._addresses.window(who, self._clock())
         connection = Connection(self._limits, window)
-        session = Session(connection, chat, self._counters, self._counts, max_frame_bytes)
+        session = Session(
+            connection=connection,
+            chat=chat,
+            counters=self._counters,
+            counts=self._counts,
+            max_frame_bytes=max_frame_bytes,
+        )
         self._counters.connected()
         writer = asyncio.create_task(_write(session, send), name="websocket writer")
         try:
@@ -142,7 +155,14 @@ class _Unrouted:
             return await sending
         right = self._scope.get("root_path", "") + CHAT_PATH
         sentence = f"There is no WebSocket at {self._scope['path'][:200]}; the chat is at {right}."
-        await answer(self._scope, _connected, self._send, 404, sentence, "not_found")
+        await answer(
+            scope=self._scope,
+            receive=_connected,
+            send=self._send,
+            status=404,
+            sentence=sentence,
+            code="not_found",
+        )
 
 
 async def _connected() -> Message:

@@ -121,10 +121,10 @@ class Accounts:
         if await self._store.user_named(name):
             raise BadMessage("That name is taken; choose another name.")
         user = User(
-            new_id(),
-            name,
-            invitation.role,
-            self._now(),
+            id=new_id(),
+            name=name,
+            role=invitation.role,
+            created_at=self._now(),
             password=await self._passwords.hash(password),
         )
         if not await self._store.add_user(user, invitation=invitation.id):
@@ -176,10 +176,10 @@ class Accounts:
         name = clean_name(somebody.name) or "somebody"
         for attempt in range(1, 100):
             user = User(
-                new_id(),
-                name if attempt == 1 else f"{name} {attempt}",
-                somebody.role or "user",
-                self._now(),
+                id=new_id(),
+                name=name if attempt == 1 else f"{name} {attempt}",
+                role=somebody.role or "user",
+                created_at=self._now(),
                 subject=somebody.subject,
             )
             if added := await self._store.add_user(user, role_of_first=role_of_first):
@@ -245,7 +245,9 @@ class Accounts:
         self._require_passwords()
         name = checked_name(name)
         hashed = await self._passwords.hash(password)
-        user = await self._store.add_user(User(new_id(), name, role, self._now(), password=hashed))
+        user = await self._store.add_user(
+            User(id=new_id(), name=name, role=role, created_at=self._now(), password=hashed)
+        )
         if user is None:
             raise BadMessage("That name is taken; choose another name.")
         self._saw(caller, "account_made", f"{user.name} as {user.role}")
@@ -269,14 +271,14 @@ class Accounts:
     async def _invite(self, caller: Caller, role: Role, name: str = "", user_id: str = "") -> str:
         secret, now = new_secret(), self._now()
         invitation = Invitation(
-            new_id(),
-            digest(secret),
-            role,
-            now,
-            now + (RESET_S if user_id else INVITATION_S),
-            name,
-            user_id or None,
-            _account_of(caller),
+            id=new_id(),
+            token=digest(secret),
+            role=role,
+            created_at=now,
+            expires_at=now + (RESET_S if user_id else INVITATION_S),
+            name=name,
+            user_id=user_id or None,
+            made_by=_account_of(caller),
         )
         if not await self._store.add_invitation(invitation):
             raise Forbidden
@@ -367,7 +369,7 @@ def _account_of(caller: Caller) -> str | None:
 
 
 def _as(user: User) -> Caller:
-    return Caller(user.id, user.name, user.role)
+    return Caller(user_id=user.id, name=user.name, role=user.role)
 
 
 def checked_name(name: str) -> str:

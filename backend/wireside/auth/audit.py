@@ -58,12 +58,12 @@ class Audit:
             _log.error("audit_entry_lost")
         self._waiting.append(
             AuditEntry(
-                self._now(),
-                action,
-                caller.user_id,
-                caller.name,
-                subject[:MAX_SUBJECT_CHARS],
-                caller.address,
+                at=self._now(),
+                action=action,
+                user_id=caller.user_id,
+                name=caller.name,
+                subject=subject[:MAX_SUBJECT_CHARS],
+                address=caller.address,
             )
         )
         self._has_some.set()

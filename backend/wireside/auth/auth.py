@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # importing it is slow, and most servers do not need it
     from wireside.auth.oidc import OpenId
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Auth:
     """The authentication components of a server.
 

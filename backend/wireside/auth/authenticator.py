@@ -33,7 +33,7 @@ MAX_SUBJECT_CHARS = 255
 """Maximum length of a proxy's user name. Truncating could make two names equal."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
     """The credentials of a request.
 
@@ -149,9 +149,9 @@ class Authenticator:
             _log.warning("vouched_refused", reason=str(error))
             raise
         return Caller(
-            user.id,
-            user.name,
-            user.role,
+            user_id=user.id,
+            name=user.name,
+            role=user.role,
             credential=f"user {user.id}",
             address=credentials.address,
         )

@@ -90,17 +90,17 @@ class Keys:
             raise BadMessage(f"You already have {MAX_KEYS} keys; revoke one first.")
         secret, now = new_secret(), self._now()
         key = ApiKey(
-            new_id(),
-            digest(secret),
-            caller.user_id,
-            name,
-            frozenset(scopes),
-            now,
-            None if days is None else now + days * 86_400,
-            None,
-            messages_per_minute,
-            tokens_per_day,
-            streams,
+            id=new_id(),
+            secret=digest(secret),
+            user_id=caller.user_id,
+            name=name,
+            scopes=frozenset(scopes),
+            created_at=now,
+            expires_at=None if days is None else now + days * 86_400,
+            used_at=None,
+            messages_per_minute=messages_per_minute,
+            tokens_per_day=tokens_per_day,
+            streams=streams,
         )
         await self._store.add_key(key)
         self._saw(caller, "key_made", f"{key.id} {name}: {', '.join(sorted(scopes))}")
@@ -119,15 +119,15 @@ class Keys:
         if not is_right or is_over or user.disabled_at is not None:
             return None
         caller = Caller(
-            user.id,
-            user.name,
-            user.role,
-            key.scopes,
-            f"key {key.id}",
-            address,
-            key.messages_per_minute,
-            key.tokens_per_day,
-            key.streams,
+            user_id=user.id,
+            name=user.name,
+            role=user.role,
+            scopes=key.scopes,
+            credential=f"key {key.id}",
+            address=address,
+            messages_per_minute=key.messages_per_minute,
+            tokens_per_day=key.tokens_per_day,
+            streams=key.streams,
         )
         if key.used_at is None or now - key.used_at >= USED_S:
             await self._store.use_key(key.id, now)

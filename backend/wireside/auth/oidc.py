@@ -53,7 +53,7 @@ _EXPIRED: Final = frozenset({"mismatching_state", "invalid_grant"})
 _UNREACHABLE: Final = frozenset({"server_error", "temporarily_unavailable"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OpenIdRules:
     """Configuration of an OpenID provider: issuer, client credentials and the groups claim."""
 

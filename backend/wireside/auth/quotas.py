@@ -16,7 +16,7 @@ MINUTE = 60
 DAY = 86_400
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QuotaLimits:
     """The configured limits; None: unlimited. Limits of an API key are part of ``Caller``."""
 

@@ -97,19 +97,23 @@ class BrowserSessions:
         """
         token, now = new_secret(), self._now()
         sign_in = SignIn(
-            new_id(),
-            digest(token),
-            user.id,
-            now,
-            now,
-            now + self._for_s,
-            agent[:MAX_AGENT_CHARS],
-            address,
+            id=new_id(),
+            token=digest(token),
+            user_id=user.id,
+            created_at=now,
+            seen_at=now,
+            expires_at=now + self._for_s,
+            agent=agent[:MAX_AGENT_CHARS],
+            address=address,
         )
         if not await self._store.add_sign_in(sign_in, password=user.password):
             self._saw(replace(NOBODY, user_id="", address=address), "sign_in_failed", user.name)
             raise Unauthorized(_WRONG)
-        self._saw(Caller(user.id, user.name, user.role, address=address), "signed_in", agent)
+        self._saw(
+            Caller(user_id=user.id, name=user.name, role=user.role, address=address),
+            "signed_in",
+            agent,
+        )
         return self._signer.sign(token).decode()
 
     async def caller(self, cookie: str, address: str) -> Caller | None:
@@ -134,7 +138,11 @@ class BrowserSessions:
         if now - sign_in.seen_at >= SEEN_S:
             await self._store.see(sign_in, now, now + self._for_s)
         return Caller(
-            user.id, user.name, user.role, credential=f"session {sign_in.id}", address=address
+            user_id=user.id,
+            name=user.name,
+            role=user.role,
+            credential=f"session {sign_in.id}",
+            address=address,
         )
 
     async def of(self, caller: Caller) -> Sequence[SignIn]:

@@ -19,7 +19,7 @@ from wireside.messages import Options
 _log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BatchQuestions:
     """A list of questions with common options.
 

@@ -29,7 +29,7 @@ Changed = Callable[[str | None], None]
 """Called with the id of a changed turn; None if the shown turns or the title have changed."""
 
 
-@dataclass(slots=True, eq=False, weakref_slot=True)
+@dataclass(slots=True, eq=False, weakref_slot=True, kw_only=True)
 class Turn:
     """A question with its answer: one stream, and another for each "Continue"."""
 
@@ -187,15 +187,15 @@ class Conversation:
         if turn := self._turns.get(record.id):
             return turn
         turn = Turn(
-            record.id,
-            record.question,
-            record.options,
-            record.branch,
-            record.depth,
-            record.created_at,
-            record.is_waiting,
-            record.feedback,
-            [
+            id=record.id,
+            question=record.question,
+            options=record.options,
+            branch=record.branch,
+            depth=record.depth,
+            created_at=record.created_at,
+            waiting=record.is_waiting,
+            feedback=record.feedback,
+            segments=[
                 find(segment.stream) or Stream.restored(segment, self.info.owner)
                 for segment in record.segments
             ],

@@ -139,9 +139,14 @@ class Library:
     def new(self) -> Conversation:
         """Return a conversation with an unguessable id; it is stored with its first turn."""
         now = self._now()
-        info = ConversationInfo(new_name(), "", now, now, owner=self._owner)
+        info = ConversationInfo(
+            id=new_name(), title="", created_at=now, updated_at=now, owner=self._owner
+        )
         conversation = Conversation(
-            StoredConversation(info, (Branch(0, None, 0, -1),), 0), is_kept=False
+            StoredConversation(
+                info=info, branches=(Branch(id=0, parent=None, first=0, last=-1),), shown=0
+            ),
+            is_kept=False,
         )
         self._open[conversation.id] = conversation
         return conversation

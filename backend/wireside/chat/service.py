@@ -73,7 +73,7 @@ class Models(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
     """A question with its context, outside of any conversation.
 
@@ -87,7 +87,7 @@ class Ask:
     sanitize: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChatRules:
     """Server-wide limits and defaults."""
 
@@ -98,7 +98,7 @@ class ChatRules:
     """The model that generates titles; "" is the one that answered, None disables titles."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChatDependencies:
     """Dependencies of the service. ``wall_clock`` returns seconds since 1970."""
 
@@ -144,7 +144,13 @@ class ChatService:
         """Running batches by owner, key and content."""
         self._stopped_batches: OrderedDict[bytes, int] = OrderedDict()
         """The index at which a batch with a key was stopped."""
-        self.library = Library(parts.store, parts.runner, parts.tasks, parts.wall_clock, caller)
+        self.library = Library(
+            store=parts.store,
+            runner=parts.runner,
+            tasks=parts.tasks,
+            wall_clock=parts.wall_clock,
+            caller=caller,
+        )
         """The conversations: lists, search and changes."""
 
     def of(self, caller: Caller) -> ChatService:
@@ -227,7 +233,9 @@ class ChatService:
             question = ask.questions[index]
             if conversation is None:
                 messages, sanitize = (Message("user", question),), ask.options.sanitize
-                stream = await self.ask(Ask(messages, ask.options, key=key, sanitize=sanitize))
+                stream = await self.ask(
+                    Ask(messages=messages, options=ask.options, key=key, sanitize=sanitize)
+                )
                 begun = BatchItem(stream)
             else:
                 stream, conversation = await self.answer_in(
@@ -298,7 +306,12 @@ class ChatService:
             system = self._rules.system
         if system:
             messages = (Message("system", system), *messages)
-        return ModelRequest(model, messages, options.temperature, options.max_tokens)
+        return ModelRequest(
+            model=model,
+            messages=messages,
+            temperature=options.temperature,
+            max_tokens=options.max_tokens,
+        )
 
     def _asked_before(self, digest: bytes | None) -> Stream | None:
         if digest is None or (name := self._asked.get(digest)) is None:
@@ -597,7 +610,15 @@ class ChatService:
     def _new_turn(
         self, turn_id: str, question: str, options: Options, branch: int, depth: int
     ) -> Turn:
-        turn = Turn(turn_id, question, options, branch, depth, self._now(), waiting=True)
+        turn = Turn(
+            id=turn_id,
+            question=question,
+            options=options,
+            branch=branch,
+            depth=depth,
+            created_at=self._now(),
+            waiting=True,
+        )
         self._questions[turn] = self._watcher.question("turn")
         return turn
 
@@ -649,13 +670,13 @@ class ChatService:
         """Store a new turn at the end of ``branch``, which becomes the shown branch."""
         is_new = not conversation.is_kept
         record = TurnRecord(
-            turn.id,
-            conversation.id,
-            turn.branch,
-            turn.depth,
-            turn.question,
-            turn.created_at,
-            turn.options,
+            id=turn.id,
+            conversation_id=conversation.id,
+            branch=turn.branch,
+            depth=turn.depth,
+            question=turn.question,
+            created_at=turn.created_at,
+            options=turn.options,
             is_waiting=True,
         )
         info = conversation.info
@@ -732,7 +753,7 @@ class ChatService:
         name, owner = new_name(), conversation.info.owner
         sanitize = turn.options.sanitize
         model = what.model if isinstance(what, ModelRequest) else model or turn.options.model or ""
-        segment = Segment(name, model, sanitize=sanitize, created_at=self._now())
+        segment = Segment(stream=name, model=model, sanitize=sanitize, created_at=self._now())
         try:
             await self._saving.keep(lambda: self._store.begin(turn.id, segment, anew=anew))
             if isinstance(what, End):
@@ -803,7 +824,7 @@ class ChatService:
 
 def owner_of(info: ConversationInfo) -> Caller:
     """Return a caller for the owner of a conversation, for work that the server does in it."""
-    return Caller(info.owner, "", "user")
+    return Caller(user_id=info.owner, name="", role="user")
 
 
 def _for_turn(turn: Turn, options: Options | None) -> Options:

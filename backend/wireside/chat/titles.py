@@ -95,8 +95,8 @@ async def ask_for_title(provider: Provider, model: str, question: str, answer: s
     """Return a generated title, or None when the model returns no usable one."""
     given = f"User: {question[:GIVEN_CHARS]}\n\nAssistant: {answer[:GIVEN_CHARS]}"
     request = ModelRequest(
-        model,
-        (Message("system", INSTRUCTION), Message("user", given)),
+        model=model,
+        messages=(Message("system", INSTRUCTION), Message("user", given)),
         temperature=0.2,
         max_tokens=MAX_TOKENS,
     )

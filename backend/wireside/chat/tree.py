@@ -48,7 +48,9 @@ def longer(branches: Branches, shown: int) -> Branch:
 
 def fork(branches: Branches, branch: int, depth: int) -> Branch:
     """Return a new branch whose first turn replaces the turn at ``depth``."""
-    return Branch(len(branches), _parent(branches, branch, depth), depth, depth)
+    return Branch(
+        id=len(branches), parent=_parent(branches, branch, depth), first=depth, last=depth
+    )
 
 
 def siblings(branches: Branches, branch: int, depth: int) -> list[int]:

@@ -40,7 +40,7 @@ RoleOption = Annotated[str, typer.Option(help="Role: admin, user or viewer.")]
 NameArgument = Annotated[str, typer.Argument(help="Name of the account.")]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Opened:
     store: AccountStore
     accounts: Accounts
@@ -280,16 +280,16 @@ async def _open(settings: Settings) -> AsyncIterator[_Opened]:
         has_accounts = settings.auth != "none"
         async with witnessed(store.accounts, has_accounts=has_accounts) as witness:
             accounts = Accounts(
-                store.accounts,
-                Passwords(),
-                nobody,
-                LoginThrottle(MemoryLimiter(time.monotonic)),
-                time.time,
+                store=store.accounts,
+                passwords=Passwords(),
+                presence=nobody,
+                tries=LoginThrottle(MemoryLimiter(time.monotonic)),
+                wall_clock=time.time,
                 witness=witness,
                 has_passwords=settings.auth in ("none", "password"),
             )
             keys = Keys(store.accounts, nobody, time.time, witness)
-            yield _Opened(store.accounts, accounts, keys, settings)
+            yield _Opened(store=store.accounts, accounts=accounts, keys=keys, settings=settings)
     finally:
         await store.aclose()
 
@@ -305,7 +305,7 @@ async def _named(opened: _Opened, name: str) -> User:
 
 
 def _caller(user: User) -> Caller:
-    return Caller(user.id, user.name, user.role)
+    return Caller(user_id=user.id, name=user.name, role=user.role)
 
 
 def _role(text: str) -> Role:

@@ -177,7 +177,14 @@ async def _export(settings: Settings, folder: Path, kind: str, tell: Progress) -
         owners = {user.id: user.name for user in await store.accounts.users()}
         ids = await store.all_ids()
         await _note(settings, store, "all_exported", f"{len(ids)} conversations, {kind}")
-        return await export_all(store, ids, owners, folder, _exporter(settings, kind), tell)
+        return await export_all(
+            store=store,
+            conversations=ids,
+            owners=owners,
+            folder=folder,
+            new_exporter=_exporter(settings, kind),
+            on_progress=tell,
+        )
 
 
 async def _note(settings: Settings, store: SqlStore, action: str, subject: str) -> None:

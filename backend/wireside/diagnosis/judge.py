@@ -47,7 +47,7 @@ SLOW_MS: Final = 400.0
 _HOW: Final = "docs/proxies.md has complete working configurations."
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """The result of one check: the observation and, on failure, the faulty hop and the fix.
 
@@ -125,7 +125,7 @@ def _at_proxy(
     named: tuple[Proxy, ...] = (known,) if known else PROXIES
     lines: dict[str, str] = {name: LINES[fault][name] for name in named}
     hop: Hop = "way" if has_proxy(measured) is False else "proxy"
-    return Finding(check, state, seen, hop, remedy or _HOW, lines)
+    return Finding(check=check, state=state, seen=seen, hop=hop, remedy=remedy or _HOW, lines=lines)
 
 
 def _setting(name: str, value: str) -> dict[str, str]:
@@ -141,17 +141,29 @@ def _websocket(measured: Measured) -> Finding:
     page = measured.origin or measured.asked
     if not measured.ready.status:
         seen = f"no response from {measured.asked}: {measured.ready.message or 'no connection'}"
-        return Finding(check, "failed", seen, None, _remedy_of(measured.ready.message))
+        return Finding(
+            check=check,
+            state="failed",
+            seen=seen,
+            hop=None,
+            remedy=_remedy_of(measured.ready.message),
+        )
     if not measured.ready.is_ours:
-        return _at_proxy(measured, check, "failed", _not_ours(measured.ready), "reach")
+        return _at_proxy(
+            measured=measured,
+            check=check,
+            state="failed",
+            seen=_not_ours(measured.ready),
+            fault="reach",
+        )
     if tried is None:
-        return Finding(check, "skipped", "not tried")
+        return Finding(check=check, state="skipped", seen="not tried")
     if not tried.is_open:
         return _refused(measured, tried, page)
     if tried.closed_after_ms is not None:
         seen = f"opens for pages of {page}, but is closed after {tried.closed_after_ms} ms"
-        return _at_proxy(measured, check, "failed", seen, "idle")
-    return Finding(check, "ok", f"opens for pages of {page}, and answers")
+        return _at_proxy(measured=measured, check=check, state="failed", seen=seen, fault="idle")
+    return Finding(check=check, state="ok", seen=f"opens for pages of {page}, and answers")
 
 
 def _remedy_of(reason: str) -> str:
@@ -170,41 +182,76 @@ def _refused(measured: Measured, tried: Upgrade, page: str) -> Finding:
     check, status = "WebSocket", _status_of(measured, tried)
     if not tried.reply.is_ours and status != 403:
         fault = _of_upgrade(measured, [tried])
-        return _at_proxy(measured, check, "failed", _not_ours(tried.reply), fault)
+        return _at_proxy(
+            measured=measured, check=check, state="failed", seen=_not_ours(tried.reply), fault=fault
+        )
     if status == 401:
         seen = "the handshake arrives; the server requires authentication (401)"
-        return Finding(check, "skipped", seen, None, "Use an API key: wireside doctor URL --key -")
+        return Finding(
+            check=check,
+            state="skipped",
+            seen=seen,
+            hop=None,
+            remedy="Use an API key: wireside doctor URL --key -",
+        )
     if status == 403 and "has no accounts" in tried.reply.message:
         seen = "the server has no accounts and accepts its own machine only (403)"
         lines = _setting("WIRESIDE_AUTH", "password")
-        return Finding(check, "failed", seen, "server", tried.reply.message, lines)
+        return Finding(
+            check=check,
+            state="failed",
+            seen=seen,
+            hop="server",
+            remedy=tried.reply.message,
+            lines=lines,
+        )
     if status == 403 and _is_same(page, measured.asked):
         seen = f"the server treats its own page, {page}, as a foreign one (403)"
         remedy = "The Host header is changed on the way to the server."
-        finding = _at_proxy(measured, check, "failed", seen, "host", remedy)
+        finding = _at_proxy(
+            measured=measured, check=check, state="failed", seen=seen, fault="host", remedy=remedy
+        )
         public = _setting("WIRESIDE_PUBLIC_URL", measured.asked)
-        return Finding(check, "failed", seen, "proxy", remedy, {**finding.lines, **public})
+        return Finding(
+            check=check,
+            state="failed",
+            seen=seen,
+            hop="proxy",
+            remedy=remedy,
+            lines={**finding.lines, **public},
+        )
     if status == 403:
         lines = _setting("WIRESIDE_ALLOWED_ORIGINS", page)
         seen = f"pages of {page} are refused (403)"
-        return Finding(check, "failed", seen, "server", "Set this and restart the server.", lines)
+        return Finding(
+            check=check,
+            state="failed",
+            seen=seen,
+            hop="server",
+            remedy="Set this and restart the server.",
+            lines=lines,
+        )
     if status == 400:
         return _strange_host(measured, check, tried.reply)
     if status == 429:
         lines = _setting("WIRESIDE_CONNECTIONS_PER_ADDRESS", "1000")
         return Finding(
-            check,
-            "failed",
-            tried.reply.message,
-            "server",
-            "Check which clients hold these connections; see Address.",
-            lines,
+            check=check,
+            state="failed",
+            seen=tried.reply.message,
+            hop="server",
+            remedy="Check which clients hold these connections; see Address.",
+            lines=lines,
         )
     if status == 426:
         seen = "the server receives a plain request: the upgrade was lost on the way (426)"
-        return _at_proxy(measured, check, "failed", seen, "upgrade")
+        return _at_proxy(measured=measured, check=check, state="failed", seen=seen, fault="upgrade")
     return Finding(
-        check, "failed", f"{status}: {tried.reply.message}", "server", "See the server's log."
+        check=check,
+        state="failed",
+        seen=f"{status}: {tried.reply.message}",
+        hop="server",
+        remedy="See the server's log.",
     )
 
 
@@ -213,10 +260,19 @@ def _strange_host(measured: Measured, check: str, reply: Reply) -> Finding:
     found = re.search(r"the Host (\S+);", reply.message)
     if found is not None and _has_other_host(measured.asked, found[1]):
         told = f"requested {_authority(measured.asked)}, but the server receives Host {found[1]}"
-        return _at_proxy(measured, check, "failed", f"{told} (400)", "host")
+        return _at_proxy(
+            measured=measured, check=check, state="failed", seen=f"{told} (400)", fault="host"
+        )
     lines = _setting("WIRESIDE_PUBLIC_URL", measured.asked)
     seen = f"the server does not accept the requested host name (400): {reply.message}"
-    return Finding(check, "failed", seen, "server", "Set this and restart the server.", lines)
+    return Finding(
+        check=check,
+        state="failed",
+        seen=seen,
+        hop="server",
+        remedy="Set this and restart the server.",
+        lines=lines,
+    )
 
 
 def _status_of(measured: Measured, tried: Upgrade) -> int:
@@ -230,48 +286,69 @@ def _status_of(measured: Measured, tried: Upgrade) -> int:
 def _streaming(measured: Measured) -> Finding:
     check, answer = "Streaming", measured.answer
     if answer is None:
-        return Finding(check, "skipped", "no question was sent, see WebSocket")
+        return Finding(check=check, state="skipped", seen="no question was sent, see WebSocket")
     if answer.code or answer.message:
         seen = f"no answer: {answer.message or answer.code}"
         if answer.code in ("unauthorized", "rate_limited"):
-            return Finding(check, "skipped", seen)
+            return Finding(check=check, state="skipped", seen=seen)
         if answer.code in ("provider_auth", "not_configured"):
             lines = _setting("OPENAI_API_KEY", "…")
             return Finding(
-                check, "failed", seen, "model", "Set this and restart the server.", lines
+                check=check,
+                state="failed",
+                seen=seen,
+                hop="model",
+                remedy="Set this and restart the server.",
+                lines=lines,
             )
         return Finding(
-            check, "failed", seen, "model", "Run `wireside doctor` on the server for details."
+            check=check,
+            state="failed",
+            seen=seen,
+            hop="model",
+            remedy="Run `wireside doctor` on the server for details.",
         )
     times = answer.times_ms
     took = times[-1] - times[0] if times else 0
     if len(times) > 1 and took > 0:
-        return Finding(check, "ok", f"an answer in {len(times)} pieces over {took} ms")
+        return Finding(
+            check=check, state="ok", seen=f"an answer in {len(times)} pieces over {took} ms"
+        )
     if measured.socket_stream is not None and _is_held(measured.socket_stream):
-        return _at_proxy(measured, check, "failed", "an answer in one piece", "buffering")
+        return _at_proxy(
+            measured=measured,
+            check=check,
+            state="failed",
+            seen="an answer in one piece",
+            fault="buffering",
+        )
     if times and times[-1] < QUICK_MS:
-        return Finding(check, "ok", f"a complete answer after {times[-1]} ms")
+        return Finding(check=check, state="ok", seen=f"a complete answer after {times[-1]} ms")
     seen = "an answer in one piece, although streaming works: the model service sends it whole"
     return Finding(
-        check, "warning", seen, "model", "Check the settings of the model service and of its proxy."
+        check=check,
+        state="warning",
+        seen=seen,
+        hop="model",
+        remedy="Check the settings of the model service and of its proxy.",
     )
 
 
 def _memory(measured: Measured) -> Finding:
     check, mb = "Memory", measured.memory_mb
     if mb is None:
-        return Finding(check, "skipped", "the server does not report it")
+        return Finding(check=check, state="skipped", seen="the server does not report it")
     if mb < FAT_MB:
-        return Finding(check, "ok", f"the server uses {mb:,.0f} MB")
+        return Finding(check=check, state="ok", seen=f"the server uses {mb:,.0f} MB")
     lines = {"Wireside": "WIRESIDE_HISTORY_MESSAGES=20\nWIRESIDE_RESUME_WINDOW_S=60"}
     seen = f"the server uses {mb:,.0f} MB, more than usual"
     return Finding(
-        check,
-        "warning",
-        seen,
-        "server",
-        "Shorten histories, and keep finished answers for less time:",
-        lines,
+        check=check,
+        state="warning",
+        seen=seen,
+        hop="server",
+        remedy="Shorten histories, and keep finished answers for less time:",
+        lines=lines,
     )
 
 
@@ -283,18 +360,28 @@ def _upgrade(measured: Measured) -> Finding:
     tried = [one for one in measured.upgrades if not _is_known_to_miss(measured, one)]
     if not tried or not measured.ready.is_ours:
         told = "refused before the upgrade, see WebSocket" if measured.upgrades else "not tried"
-        return Finding(check, "skipped", told)
+        return Finding(check=check, state="skipped", seen=told)
     arrived = [one for one in tried if one.is_open or _has_arrived(measured, one)]
     lost = [one for one in tried if one not in arrived]
     if lost:
         which = ", ".join(_name(one.path) for one in lost)
         came = "; ".join(sorted({_came(one.reply) for one in lost}))
         fault = _of_upgrade(measured, lost)
-        return _at_proxy(measured, check, "failed", f"no upgrade for {which}: {came}", fault)
+        return _at_proxy(
+            measured=measured,
+            check=check,
+            state="failed",
+            seen=f"no upgrade for {which}: {came}",
+            fault=fault,
+        )
     which = ", ".join(_name(one.path) for one in arrived)
     deflate = any("permessage-deflate" in one.extensions for one in arrived)
     packed = ", compressed" if deflate else ""
-    return Finding(check, "ok", f"101 for {which}{packed}" if _any_open(arrived) else f"{which}")
+    return Finding(
+        check=check,
+        state="ok",
+        seen=f"101 for {which}{packed}" if _any_open(arrived) else f"{which}",
+    )
 
 
 def _of_upgrade(measured: Measured, lost: list[Upgrade]) -> Fault:
@@ -338,7 +425,7 @@ def _host(measured: Measured) -> Finding:
     if seen is None and measured.ready.is_ours and measured.ready.status == 400:
         return _strange_host(measured, check, measured.ready)
     if seen is None:
-        return Finding(check, "skipped", _no_sight(measured))
+        return Finding(check=check, state="skipped", seen=_no_sight(measured))
     both = [one for one in (measured.seen, measured.socket_seen) if one is not None]
     for one in both:
         if _has_other_host(measured.asked, one.host):
@@ -347,19 +434,30 @@ def _host(measured: Measured) -> Finding:
                 f"requested {_authority(measured.asked)}, but the server receives"
                 f" Host {one.host}{where}"
             )
-            return _at_proxy(measured, check, "failed", told, "host")
+            return _at_proxy(
+                measured=measured, check=check, state="failed", seen=told, fault="host"
+            )
     for one in both:
         if one.origin and measured.origin and not _is_same(one.origin, measured.origin):
             told = f"sent Origin {measured.origin}, but the server receives {one.origin}"
             remedy = "Remove the rule that sets or changes the Origin header."
-            return Finding(check, "failed", told, "proxy", remedy)
+            return Finding(check=check, state="failed", seen=told, hop="proxy", remedy=remedy)
     post = measured.post
     if post is not None and post.is_ours and post.status == 403:
         lines = _setting("WIRESIDE_PUBLIC_URL", measured.asked)
         told = f"the server receives Host {seen.host}, but treats {measured.origin} as foreign"
-        return Finding(check, "failed", told, "server", "Set this and restart the server.", lines)
+        return Finding(
+            check=check,
+            state="failed",
+            seen=told,
+            hop="server",
+            remedy="Set this and restart the server.",
+            lines=lines,
+        )
     origin = next((f" and Origin {one.origin}" for one in both if one.origin), "")
-    return Finding(check, "ok", f"the server receives Host {seen.host}{origin}, as sent")
+    return Finding(
+        check=check, state="ok", seen=f"the server receives Host {seen.host}{origin}, as sent"
+    )
 
 
 def _no_sight(measured: Measured) -> str:
@@ -381,26 +479,49 @@ def _no_socket(measured: Measured) -> str:
 def _forwarded(measured: Measured) -> Finding:
     check, seen = "Address", measured.seen or measured.socket_seen
     if seen is None:
-        return Finding(check, "skipped", _no_sight(measured))
+        return Finding(check=check, state="skipped", seen=_no_sight(measured))
     between = has_proxy(measured)
     said = {name for name in ("x-forwarded-for", "x-forwarded-proto") if name in seen.headers}
     if said and not seen.is_peer_trusted:
         lines = _setting("WIRESIDE_TRUSTED_PROXIES", seen.peer or "ADDRESS")
         told = f"the X-Forwarded-* headers of {seen.peer or 'the proxy'} are not trusted"
-        return Finding(check, "failed", told, "server", "Set this and restart the server.", lines)
+        return Finding(
+            check=check,
+            state="failed",
+            seen=told,
+            hop="server",
+            remedy="Set this and restart the server.",
+            lines=lines,
+        )
     if between and "x-forwarded-for" not in said:
         told = f"the proxy does not send the client's address: all clients appear as {seen.client}"
         remedy = "All clients share the limits of one address."
-        return _at_proxy(measured, check, "failed", told, "forwarded", remedy)
+        return _at_proxy(
+            measured=measured,
+            check=check,
+            state="failed",
+            seen=told,
+            fault="forwarded",
+            remedy=remedy,
+        )
     scheme = measured.asked.partition(":")[0]
     if scheme != seen.scheme.replace("ws", "http"):
         told = f"requested by {scheme}, but the server sees {seen.scheme}"
         remedy = "Cookies are not marked Secure, and generated links have the wrong scheme."
-        return _at_proxy(measured, check, "failed", told, "forwarded", remedy)
+        return _at_proxy(
+            measured=measured,
+            check=check,
+            state="failed",
+            seen=told,
+            fault="forwarded",
+            remedy=remedy,
+        )
     if between:
         told = f"{seen.client} by {scheme}, as sent by {seen.peer or 'the proxy'}, which is trusted"
-        return Finding(check, "ok", told)
-    return Finding(check, "ok", f"{seen.client} by {scheme}, seen by the server itself")
+        return Finding(check=check, state="ok", seen=told)
+    return Finding(
+        check=check, state="ok", seen=f"{seen.client} by {scheme}, seen by the server itself"
+    )
 
 
 # ---- buffering, compression, size and idle limits ------------------------------------------------
@@ -409,7 +530,7 @@ def _forwarded(measured: Measured) -> Finding:
 def _buffering(measured: Measured) -> Finding:
     check = "Buffering"
     if measured.stream is None and measured.socket_stream is None:
-        return Finding(check, "skipped", _no_sight(measured))
+        return Finding(check=check, state="skipped", seen=_no_sight(measured))
     told = []
     for name, stream in (("HTTP", measured.stream), ("WebSocket", measured.socket_stream)):
         if stream is None:
@@ -417,18 +538,30 @@ def _buffering(measured: Measured) -> Finding:
         if len(stream.came_ms) < len(stream.sent_ms) or len(stream.came_ms) < 2:
             status = stream.reply.status
             seen = f"the {name} stream broke off after {len(stream.came_ms)} pieces ({status})"
-            return _at_proxy(measured, check, "failed", seen, "buffering")
+            return _at_proxy(
+                measured=measured, check=check, state="failed", seen=seen, fault="buffering"
+            )
         if _is_held(stream):
             held = round(_held_ms(stream))
             seen = f"{name}: the first piece is delayed by {held} ms, all arrive together"
             if stream.encoding:
-                return _at_proxy(measured, check, "failed", f"{seen}, compressed", "compression")
-            return _at_proxy(measured, check, "failed", seen, "buffering")
+                return _at_proxy(
+                    measured=measured,
+                    check=check,
+                    state="failed",
+                    seen=f"{seen}, compressed",
+                    fault="compression",
+                )
+            return _at_proxy(
+                measured=measured, check=check, state="failed", seen=seen, fault="buffering"
+            )
         told.append(f"{name} {_apart(stream)} ms")
     sent = next(s for s in (measured.stream, measured.socket_stream) if s is not None)
     gap = _median_gap(sent.sent_ms)
     return Finding(
-        check, "ok", f"pieces sent {gap} ms apart arrive as far apart: {', '.join(told)}"
+        check=check,
+        state="ok",
+        seen=f"pieces sent {gap} ms apart arrive as far apart: {', '.join(told)}",
     )
 
 
@@ -459,50 +592,74 @@ def _median_gap(times: tuple[int, ...]) -> int:
 def _compression(measured: Measured) -> Finding:
     check, stream = "Compression", measured.stream
     if stream is None or not stream.reply.status:
-        return Finding(check, "skipped", _no_sight(measured))
+        return Finding(check=check, state="skipped", seen=_no_sight(measured))
     if stream.encoding and stream.encoding != "identity":
         seen = f"the stream is compressed ({stream.encoding}), but not by the server"
         remedy = "Compressing and flushing each piece costs time and saves nothing."
-        return _at_proxy(measured, check, "warning", seen, "compression", remedy)
-    return Finding(check, "ok", "the stream is not compressed")
+        return _at_proxy(
+            measured=measured,
+            check=check,
+            state="warning",
+            seen=seen,
+            fault="compression",
+            remedy=remedy,
+        )
+    return Finding(check=check, state="ok", seen="the stream is not compressed")
 
 
 def _large(measured: Measured) -> Finding:
     check, reply, post = "Large requests", measured.large, measured.post
     if reply is None and post is not None and post.status == 403:
-        return Finding(check, "skipped", "the server refuses requests of this page")
+        return Finding(
+            check=check, state="skipped", seen="the server refuses requests of this page"
+        )
     if reply is None:
-        return Finding(check, "skipped", _no_sight(measured))
+        return Finding(check=check, state="skipped", seen=_no_sight(measured))
     if reply.status == 200:
-        return Finding(check, "ok", "a request of 1.25 MB is accepted")
+        return Finding(check=check, state="ok", seen="a request of 1.25 MB is accepted")
     if reply.is_ours:
-        return Finding(check, "skipped", f"{reply.status}: {reply.message}")
+        return Finding(check=check, state="skipped", seen=f"{reply.status}: {reply.message}")
     came = f"answered with {reply.status}" if reply.status else "cut off"
     remedy = "Imports of conversations can be larger."
-    return _at_proxy(measured, check, "failed", f"a request of 1.25 MB is {came}", "large", remedy)
+    return _at_proxy(
+        measured=measured,
+        check=check,
+        state="failed",
+        seen=f"a request of 1.25 MB is {came}",
+        fault="large",
+        remedy=remedy,
+    )
 
 
 def _idle(measured: Measured) -> Finding:
     check, silence = "Idle time-out", measured.silence
     if silence is None:
-        return Finding(check, "skipped", _no_socket(measured))
+        return Finding(check=check, state="skipped", seen=_no_socket(measured))
     seen: Seen | None = measured.socket_seen or measured.seen
     ping_s = seen.ping_interval_s if seen is not None else 20.0
     rhythm = f"the server sends a ping every {ping_s:g} s"
     if not silence.is_cut:
-        return Finding(check, "ok", f"still open after {silence.asked_s:g} s of silence; {rhythm}")
+        return Finding(
+            check=check,
+            state="ok",
+            seen=f"still open after {silence.asked_s:g} s of silence; {rhythm}",
+        )
     if silence.code in (1001, 1012):
-        return Finding(check, "skipped", "the server was stopped during the check")
+        return Finding(check=check, state="skipped", seen="the server was stopped during the check")
     return _cut(measured, silence, ping_s, rhythm)
 
 
 def _cut(measured: Measured, silence: Silence, ping_s: float, rhythm: str) -> Finding:
     check, lasted = "Idle time-out", f"{silence.lasted_s:.1f} s"
     if silence.lasted_s > ping_s + MARGIN_S:
-        return Finding(check, "ok", f"closed after {lasted} of silence, but {rhythm}")
+        return Finding(
+            check=check, state="ok", seen=f"closed after {lasted} of silence, but {rhythm}"
+        )
     seen = f"closed after {lasted} of silence; {rhythm}, which is too late"
     remedy = f"Set an idle timeout of {IDLE_S} s or more."
-    return _at_proxy(measured, check, "failed", seen, "idle", remedy)
+    return _at_proxy(
+        measured=measured, check=check, state="failed", seen=seen, fault="idle", remedy=remedy
+    )
 
 
 # ---- client and server ---------------------------------------------------------------------------
@@ -511,39 +668,53 @@ def _cut(measured: Measured, silence: Silence, ping_s: float, rhythm: str) -> Fi
 def _clock(measured: Measured) -> Finding:
     check, skew = "Clocks", measured.skew_s
     if skew is None:
-        return Finding(check, "skipped", _no_sight(measured))
+        return Finding(check=check, state="skipped", seen=_no_sight(measured))
     if abs(skew) < SKEW_S:
-        return Finding(check, "ok", f"{abs(skew):.1f} s apart")
+        return Finding(check=check, state="ok", seen=f"{abs(skew):.1f} s apart")
     which = "ahead of" if skew > 0 else "behind"
     seen = f"the server's clock is {abs(skew):,.0f} s {which} this machine's"
     hop: Hop = "browser" if measured.prober == "browser" else "way"
     remedy = "Synchronise the clock that is wrong:"
-    return Finding(check, "warning", seen, hop, remedy, {"shell": "timedatectl set-ntp true"})
+    return Finding(
+        check=check,
+        state="warning",
+        seen=seen,
+        hop=hop,
+        remedy=remedy,
+        lines={"shell": "timedatectl set-ntp true"},
+    )
 
 
 def _round_trip(measured: Measured) -> Finding:
     check, trips = "Round trip", measured.trips_ms
     if not trips:
-        return Finding(check, "skipped", _no_sight(measured))
+        return Finding(check=check, state="skipped", seen=_no_sight(measured))
     middle = median(trips)
     by = "" if measured.socket_seen is not None else ", by HTTP"
     seen = f"{min(trips):.1f} ms minimum, {middle:.1f} ms median{by}"
     if middle < SLOW_MS:
-        return Finding(check, "ok", seen)
+        return Finding(check=check, state="ok", seen=seen)
     remedy = "The network is slow, which delays every reply; no setting is wrong."
-    return Finding(check, "warning", seen, "way", remedy)
+    return Finding(check=check, state="warning", seen=seen, hop="way", remedy=remedy)
 
 
 def _version(measured: Measured) -> Finding:
     check, seen = "HTTP version", measured.seen
     if seen is None:
-        return Finding(check, "skipped", _no_sight(measured))
+        return Finding(check=check, state="skipped", seen=_no_sight(measured))
     mine = {"h2": "2", "h3": "3", "http/1.1": "1.1", "http/1.0": "1.0"}.get(measured.http, "")
     told = f"HTTP/{seen.http_version} at the server" + (f", {mine} here" if mine else "")
     if seen.http_version == "1.0":
         remedy = "Each request opens a new connection, and none can be upgraded to a WebSocket."
-        return _at_proxy(measured, check, "warning", told, "version", remedy)
-    return Finding(check, "ok", told)
+        return _at_proxy(
+            measured=measured,
+            check=check,
+            state="warning",
+            seen=told,
+            fault="version",
+            remedy=remedy,
+        )
+    return Finding(check=check, state="ok", seen=told)
 
 
 # ---- addresses -----------------------------------------------------------------------------------

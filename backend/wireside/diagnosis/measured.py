@@ -36,7 +36,7 @@ class Reply:
     via: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Upgrade:
     """One attempt to open a WebSocket.
 
@@ -61,7 +61,7 @@ class AnswerTiming:
     message: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
     """A request as the server received it.
 
@@ -84,7 +84,7 @@ class Seen:
     ping_interval_s: float = 20.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StreamTiming:
     """Send and arrival times of pieces that the server sends at intervals.
 
@@ -97,7 +97,7 @@ class StreamTiming:
     encoding: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Silence:
     """An idle WebSocket: requested and measured duration in seconds, and the close code."""
 
@@ -107,7 +107,7 @@ class Silence:
     code: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
     """All measurements. ``asked`` is the URL that was probed, without a path."""
 

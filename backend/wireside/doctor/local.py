@@ -62,7 +62,7 @@ REPLY_S = 10
 Make = Callable[[Settings], Provider]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
     """The result of one check. ``remedy`` is a command or instruction that fixes a failure."""
 
@@ -107,39 +107,59 @@ async def examine(
 def _wrong_setting(sentence: str) -> Check:
     finding, _, example = sentence.partition(" Example: ")
     remedy = f"export {example}" if example else "correct it in wireside.toml or the environment"
-    return Check("Settings", "failed", finding, remedy)
+    return Check(name="Settings", state="failed", finding=finding, remedy=remedy)
 
 
 def check_python() -> Check:
     """Check the version of Python."""
     text = f"Python {platform.python_version()} in {sys.prefix}"
     if sys.version_info >= OLDEST_PYTHON:
-        return Check("Python", "ok", text)
-    return Check("Python", "failed", text, "install Python 3.11 or newer, then `make install`")
+        return Check(name="Python", state="ok", finding=text)
+    return Check(
+        name="Python",
+        state="failed",
+        finding=text,
+        remedy="install Python 3.11 or newer, then `make install`",
+    )
 
 
 def check_names(environment: os._Environ[str] | dict[str, str]) -> Check:
     """Check that every ``WIRESIDE_`` variable is a known setting."""
     given = sorted(name for name in environment if name.startswith("WIRESIDE_"))
     for name, nearest in unknown_variables(environment):
-        return Check("Settings", "failed", describe_unknown(name, nearest), f"unset {name}")
-    return Check("Settings", "ok", f"valid; set here: {', '.join(given) or 'none'}")
+        return Check(
+            name="Settings",
+            state="failed",
+            finding=describe_unknown(name, nearest),
+            remedy=f"unset {name}",
+        )
+    return Check(
+        name="Settings", state="ok", finding=f"valid; set here: {', '.join(given) or 'none'}"
+    )
 
 
 def check_accounts(settings: Settings) -> Check:
     """Check that a server reachable by other machines requires authentication."""
     if settings.exposure is not None:
         remedy = "export WIRESIDE_AUTH=…  and WIRESIDE_PUBLIC_URL=…  (docs/accounts.md)"
-        return Check("Accounts", "failed", settings.exposure, remedy)
+        return Check(name="Accounts", state="failed", finding=settings.exposure, remedy=remedy)
     if settings.openness is not None:
-        return Check("Accounts", "warning", settings.openness, "export WIRESIDE_AUTH=password")
+        return Check(
+            name="Accounts",
+            state="warning",
+            finding=settings.openness,
+            remedy="export WIRESIDE_AUTH=password",
+        )
     if settings.loose_origins is not None:
         return Check(
-            "Accounts", "warning", settings.loose_origins, "list the allowed origins instead"
+            name="Accounts",
+            state="warning",
+            finding=settings.loose_origins,
+            remedy="list the allowed origins instead",
         )
     if settings.auth == "none":
-        return Check("Accounts", "ok", "none; only this machine has access")
-    return Check("Accounts", "ok", f"WIRESIDE_AUTH={settings.auth}")
+        return Check(name="Accounts", state="ok", finding="none; only this machine has access")
+    return Check(name="Accounts", state="ok", finding=f"WIRESIDE_AUTH={settings.auth}")
 
 
 def check_folder(name: str, folder: Path, field: str) -> Check:
@@ -150,23 +170,29 @@ def check_folder(name: str, folder: Path, field: str) -> Check:
             pass
     except OSError as error:
         remedy = f"export {variable_of(field)}=…  (a writable folder)"
-        return Check(name, "failed", f"{folder}: {error.strerror or error}", remedy)
+        return Check(
+            name=name, state="failed", finding=f"{folder}: {error.strerror or error}", remedy=remedy
+        )
     free_mb = shutil.disk_usage(place).free // 2**20
-    return Check(name, "ok", f"{folder} ({free_mb:,} MB free)")
+    return Check(name=name, state="ok", finding=f"{folder} ({free_mb:,} MB free)")
 
 
 def check_files(settings: Settings) -> Check:
     """Check that the limit of open files suffices for the configured ``streams``."""
     if sys.platform == "win32":
-        return Check("Open files", "skipped", "this system has no such limit")
+        return Check(name="Open files", state="skipped", finding="this system has no such limit")
     import resource
 
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     needed = 2 * settings.streams + CLIENTS
     if hard == resource.RLIM_INFINITY or hard >= needed:
-        return Check("Open files", "ok", f"the limit is {hard:,}; the server needs {needed:,}")
+        return Check(
+            name="Open files",
+            state="ok",
+            finding=f"the limit is {hard:,}; the server needs {needed:,}",
+        )
     finding = f"the limit is {hard:,}; {settings.streams:,} concurrent answers need {needed:,}"
-    return Check("Open files", "failed", finding, f"ulimit -Hn {needed}")
+    return Check(name="Open files", state="failed", finding=finding, remedy=f"ulimit -Hn {needed}")
 
 
 def check_memory(settings: Settings) -> Check:
@@ -174,14 +200,14 @@ def check_memory(settings: Settings) -> Check:
     needed = SERVER_MB if settings.uses_openai else EMBEDDED_MB
     free = free_memory_mb()
     if free is None:
-        return Check("Memory", "skipped", "this system does not report it")
+        return Check(name="Memory", state="skipped", finding="this system does not report it")
     finding = f"{free:,} MB free, {needed} MB needed"
     if free >= needed:
-        return Check("Memory", "ok", finding)
+        return Check(name="Memory", state="ok", finding=finding)
     remedy = "close other programs"
     if not settings.uses_openai:
         remedy += ", or export OPENAI_BASE_URL=…  (a model on another machine)"
-    return Check("Memory", "failed", finding, remedy)
+    return Check(name="Memory", state="failed", finding=finding, remedy=remedy)
 
 
 def free_memory_mb() -> int | None:
@@ -206,15 +232,23 @@ async def check_weights(settings: Settings) -> Check:
     """Check that the embedded model's weights are present and match their SHA-256."""
     file = weights.path(settings.cache_dir)
     if settings.uses_openai:
-        return Check("Weights", "skipped", "not needed: answers come from OPENAI_BASE_URL")
+        return Check(
+            name="Weights", state="skipped", finding="not needed: answers come from OPENAI_BASE_URL"
+        )
     if not weights.has_runtime():
         finding = "the runtime of the embedded model is not installed"
-        return Check("Weights", "failed", finding, "pip install 'wireside[local]'")
+        return Check(
+            name="Weights", state="failed", finding=finding, remedy="pip install 'wireside[local]'"
+        )
     if not weights.are_present(settings.cache_dir):
-        return Check("Weights", "failed", f"{file} is missing", "wireside pull")
+        return Check(
+            name="Weights", state="failed", finding=f"{file} is missing", remedy="wireside pull"
+        )
     if not await asyncio.to_thread(weights.are_intact, settings.cache_dir):
-        return Check("Weights", "failed", f"{file} is damaged", "wireside pull")
-    return Check("Weights", "ok", f"{file}, SHA-256 verified")
+        return Check(
+            name="Weights", state="failed", finding=f"{file} is damaged", remedy="wireside pull"
+        )
+    return Check(name="Weights", state="ok", finding=f"{file}, SHA-256 verified")
 
 
 async def check_database(settings: Settings, *, is_running: bool) -> Check:
@@ -226,23 +260,37 @@ async def check_database(settings: Settings, *, is_running: bool) -> Check:
     try:
         opened = database.database(url)
     except NotConfigured as error:
-        return Check("Database", "failed", str(error), "unset WIRESIDE_DATABASE_URL")
+        return Check(
+            name="Database",
+            state="failed",
+            finding=str(error),
+            remedy="unset WIRESIDE_DATABASE_URL",
+        )
     where = f"SQLite {database.sqlite_version()}" if opened.is_sqlite else "PostgreSQL"
     if opened.is_sqlite and not database.is_sqlite_mended():
         finding = f"{where} can corrupt a database (sqlite.org/wal.html#walresetbug)"
-        return Check("Database", "failed", finding, "pip install pysqlite3")
+        return Check(
+            name="Database", state="failed", finding=finding, remedy="pip install pysqlite3"
+        )
     file = database.file_of(url)
     if file is not None and not file.exists():
-        return Check("Database", "ok", f"{where}, {file} will be created")
+        return Check(name="Database", state="ok", finding=f"{where}, {file} will be created")
     try:
         await opened.open()
     except NotConfigured as error:
         if is_running and str(error) == database.TAKEN:
-            return Check("Database", "ok", f"{where}, in use by the running server")
-        return Check("Database", "failed", str(error), "stop that server, or change the setting")
+            return Check(
+                name="Database", state="ok", finding=f"{where}, in use by the running server"
+            )
+        return Check(
+            name="Database",
+            state="failed",
+            finding=str(error),
+            remedy="stop that server, or change the setting",
+        )
     finally:
         await opened.aclose()
-    return Check("Database", "ok", f"{where}, {file or 'reachable'}")
+    return Check(name="Database", state="ok", finding=f"{where}, {file or 'reachable'}")
 
 
 async def check_provider(settings: Settings, make: Make) -> Check:
@@ -250,15 +298,24 @@ async def check_provider(settings: Settings, make: Make) -> Check:
     try:
         provider = make(settings)
     except Exception as error:  # any error in its settings is the finding
-        return Check("Model", "failed", str(error), "see the line `Settings`")
+        return Check(
+            name="Model", state="failed", finding=str(error), remedy="see the line `Settings`"
+        )
     try:
         async with asyncio.timeout(ANSWER_S):
             return await _one_token(settings, provider)
     except TimeoutError:
         finding = f"no token within {ANSWER_S} s; if the model is still loading, try again later"
-        return Check("Model", "failed", finding, _remedy(settings, ProviderUnavailable()))
+        return Check(
+            name="Model",
+            state="failed",
+            finding=finding,
+            remedy=_remedy(settings, ProviderUnavailable()),
+        )
     except WiresideError as error:
-        return Check("Model", "failed", str(error), _remedy(settings, error))
+        return Check(
+            name="Model", state="failed", finding=str(error), remedy=_remedy(settings, error)
+        )
     finally:
         await provider.aclose()
 
@@ -267,14 +324,14 @@ async def _one_token(settings: Settings, provider: Provider) -> Check:
     names = [model.id for model in await provider.models()]
     model = settings.model or (names[0] if names else "")
     missing = Check(
-        "Model",
-        "failed",
-        f"{model or 'a model'} is not available; listed: {', '.join(names[:5]) or 'none'}",
-        f"export WIRESIDE_MODEL={names[0]}" if names else "start a model on that server",
+        name="Model",
+        state="failed",
+        finding=f"{model or 'a model'} is not available; listed: {', '.join(names[:5]) or 'none'}",
+        remedy=f"export WIRESIDE_MODEL={names[0]}" if names else "start a model on that server",
     )
     if not model:
         return missing
-    request = ModelRequest(model, (Message("user", "Say hello."),), max_tokens=1)
+    request = ModelRequest(model=model, messages=(Message("user", "Say hello."),), max_tokens=1)
     began = time.monotonic()
     try:
         async with aclosing(provider.stream(request)) as deltas:
@@ -287,7 +344,11 @@ async def _one_token(settings: Settings, provider: Provider) -> Check:
         return missing
     took = time.monotonic() - began
     count = f"{len(names)} models" if len(names) != 1 else "1 model"
-    return Check("Model", "ok", f"{model} answers, first token after {took:.1f} s ({count} listed)")
+    return Check(
+        name="Model",
+        state="ok",
+        finding=f"{model} answers, first token after {took:.1f} s ({count} listed)",
+    )
 
 
 def _remedy(settings: Settings, error: WiresideError) -> str:
@@ -314,10 +375,14 @@ def check_unix_socket(path: Path) -> Check:
         try:
             probe.connect(str(path))
         except (FileNotFoundError, ConnectionRefusedError):
-            return Check("Socket", "skipped", f"no server listens on {path}")
+            return Check(name="Socket", state="skipped", finding=f"no server listens on {path}")
         except OSError as error:
-            return Check("Socket", "failed", f"{path} can't be used: {error.strerror or error}")
-    return Check("Socket", "ok", f"a server listens on {path}")
+            return Check(
+                name="Socket",
+                state="failed",
+                finding=f"{path} can't be used: {error.strerror or error}",
+            )
+    return Check(name="Socket", state="ok", finding=f"a server listens on {path}")
 
 
 def check_port(settings: Settings, ready: dict[str, Any] | None) -> Check:
@@ -325,7 +390,11 @@ def check_port(settings: Settings, ready: dict[str, Any] | None) -> Check:
     where = f"{settings.host}:{settings.port}"
     if ready is not None:
         reason = f": {ready['reason']}" if ready.get("reason") else ""
-        return Check("Port", "ok", f"Wireside runs on {where}, {ready.get('status')}{reason}")
+        return Check(
+            name="Port",
+            state="ok",
+            finding=f"Wireside runs on {where}, {ready.get('status')}{reason}",
+        )
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     with socket.socket(family) as probe:
         if sys.platform != "win32":
@@ -335,8 +404,8 @@ def check_port(settings: Settings, ready: dict[str, Any] | None) -> Check:
         except OSError as error:
             finding = f"{where} can't be used: {error.strerror or error}"
             remedy = f"wireside serve --port {other_port(settings.port)}"
-            return Check("Port", "failed", finding, remedy)
-    return Check("Port", "ok", f"{where} is free")
+            return Check(name="Port", state="failed", finding=finding, remedy=remedy)
+    return Check(name="Port", state="ok", finding=f"{where} is free")
 
 
 async def check_server(
@@ -345,7 +414,10 @@ async def check_server(
     """Check the running server: WebSocket, streaming, memory (the integration guide's three)."""
     if ready is None:
         skipped = ("WebSocket", "Streaming", "Server's memory")
-        return [Check(name, "skipped", "no server runs on this port") for name in skipped]
+        return [
+            Check(name=name, state="skipped", finding="no server runs on this port")
+            for name in skipped
+        ]
     base = (settings.public_url or base).rstrip("/")
     checks = [await check_socket(base, base)]
     checks += [await check_socket(base, page) for page in [origin] if page]
@@ -363,11 +435,21 @@ async def check_socket(base: str, origin: str) -> Check:
     except websockets.InvalidStatus as error:
         status = error.response.status_code
         finding = f"a page of {origin} is refused with {status}"
-        return Check("WebSocket", "failed", finding, _handshake_remedy(status, base, origin))
+        return Check(
+            name="WebSocket",
+            state="failed",
+            finding=finding,
+            remedy=_handshake_remedy(status, base, origin),
+        )
     except (OSError, TimeoutError, websockets.WebSocketException) as error:
         finding = f"{base}/ws/ai-chat closes immediately for {origin}: {error or 'no reply'}"
-        return Check("WebSocket", "failed", finding, _handshake_remedy(0, base, origin))
-    return Check("WebSocket", "ok", f"opens for pages of {origin}, and answers")
+        return Check(
+            name="WebSocket",
+            state="failed",
+            finding=finding,
+            remedy=_handshake_remedy(0, base, origin),
+        )
+    return Check(name="WebSocket", state="ok", finding=f"opens for pages of {origin}, and answers")
 
 
 def _handshake_remedy(status: int, base: str, origin: str) -> str:
@@ -386,15 +468,24 @@ async def check_streaming(base: str) -> Check:
         async with asyncio.timeout(ANSWER_S), _socket(base, base) as ws:
             times = await _chunk_times(ws)
     except _Refused as error:
-        return Check("Streaming", "failed", str(error), "see the line `Model`")
+        return Check(
+            name="Streaming", state="failed", finding=str(error), remedy="see the line `Model`"
+        )
     except (OSError, TimeoutError, websockets.WebSocketException) as error:
         finding = f"no answer: {error or 'timed out'}"
-        return Check("Streaming", "failed", finding, "see the lines `Model` and `WebSocket`")
+        return Check(
+            name="Streaming",
+            state="failed",
+            finding=finding,
+            remedy="see the lines `Model` and `WebSocket`",
+        )
     took_ms = round((times[-1] - times[0]) * 1000) if times else 0
     if len(times) > 1 and took_ms > 0:
-        return Check("Streaming", "ok", f"{len(times)} pieces over {took_ms} ms")
+        return Check(name="Streaming", state="ok", finding=f"{len(times)} pieces over {took_ms} ms")
     remedy = "disable buffering in the proxy (nginx: `proxy_buffering off;`)"
-    return Check("Streaming", "failed", "the answer arrived in one piece", remedy)
+    return Check(
+        name="Streaming", state="failed", finding="the answer arrived in one piece", remedy=remedy
+    )
 
 
 class _Refused(Exception):
@@ -418,12 +509,16 @@ async def _chunk_times(ws: ClientConnection) -> list[float]:
 def check_server_memory(memory_mb: float | None) -> Check:
     """Check the running server's memory use."""
     if memory_mb is None:
-        return Check("Server's memory", "skipped", "the server does not report it")
+        return Check(
+            name="Server's memory", state="skipped", finding="the server does not report it"
+        )
     finding = f"{memory_mb:,.0f} MB"
     if memory_mb < FAT_SERVER_MB:
-        return Check("Server's memory", "ok", finding)
+        return Check(name="Server's memory", state="ok", finding=finding)
     remedy = "export WIRESIDE_RESUME_WINDOW_S=60  (keeps finished answers for less time)"
-    return Check("Server's memory", "failed", f"{finding}, more than usual", remedy)
+    return Check(
+        name="Server's memory", state="failed", finding=f"{finding}, more than usual", remedy=remedy
+    )
 
 
 def _socket(base: str, origin: str) -> connect:

@@ -111,7 +111,7 @@ class _Probe:
         ) as http:
             ready, memory_mb = await self._ready(http)
             if not ready.is_ours:
-                return Measured("shell", self._asked, self._origin, ready)
+                return Measured(prober="shell", asked=self._asked, origin=self._origin, ready=ready)
             paths = (CHAT, PROBE, PAGE)
             upgrades = list(await asyncio.gather(*(self._upgrade(path) for path in paths)))
             seen, local_port = await self._echo(http)
@@ -219,7 +219,9 @@ class _Probe:
                         came.append(_ms_since(began))
         except Failures as error:
             reply = Reply(reply.status, False, _why(error), reply.server, reply.via)
-        return StreamTiming(tuple(sent), tuple(came), reply, encoding)
+        return StreamTiming(
+            sent_ms=tuple(sent), came_ms=tuple(came), reply=reply, encoding=encoding
+        )
 
     async def _protocol(self) -> str:
         """Return the HTTP version that the first hop negotiates by ALPN; "" if unreachable."""
@@ -267,10 +269,16 @@ class _Probe:
         except websockets.InvalidStatus as error:
             response = error.response
             reply = _reply(response.status_code, response.headers, bytes(response.body or b""))
-            return Upgrade(path, is_open=False, reply=reply)
+            return Upgrade(path=path, is_open=False, reply=reply)
         except Failures as error:
-            return Upgrade(path, is_open=False, reply=Reply(message=_why(error)))
-        return Upgrade(path, True, Reply(101, True, "", *names), closed, extensions)
+            return Upgrade(path=path, is_open=False, reply=Reply(message=_why(error)))
+        return Upgrade(
+            path=path,
+            is_open=True,
+            reply=Reply(101, True, "", *names),
+            closed_after_ms=closed,
+            extensions=extensions,
+        )
 
     async def _use(self, ws: ClientConnection, path: str) -> int | None:
         """Return after how many ms the WebSocket was closed; None if it could be used."""
@@ -311,7 +319,7 @@ class _Probe:
         while (frame := _object(await ws.recv())).get("type") == "piece":
             sent.append(frame["sent_ms"])
             came.append(_ms_since(began))
-        return StreamTiming(tuple(sent), tuple(came), Reply(101, True))
+        return StreamTiming(sent_ms=tuple(sent), came_ms=tuple(came), reply=Reply(101, True))
 
     async def _silence(self) -> Silence | None:
         began, code = time.monotonic(), None
@@ -330,7 +338,12 @@ class _Probe:
                 lasted = round(time.monotonic() - began, 2)
         except Failures:
             return None
-        return Silence(self._idle_s, min(lasted, self._idle_s), code is not None, code)
+        return Silence(
+            asked_s=self._idle_s,
+            lasted_s=min(lasted, self._idle_s),
+            is_cut=code is not None,
+            code=code,
+        )
 
     async def _ask(self) -> AnswerTiming:
         times: list[int] = []

@@ -53,7 +53,7 @@ class CommittedStream(Protocol):
         """Release everything before ``offset`` to readers."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Backlog:
     """Data that is not in the store yet.
 
@@ -96,7 +96,9 @@ class GroupCommit:
         """The data that is not in the store yet."""
         length = sum(stream.log.written - stream.stored for stream in self._dirty)
         behind_s = self._clock() - self._behind_since if self.is_behind else 0.0
-        return Backlog(len(self._dirty), length, len(self._waiting), behind_s)
+        return Backlog(
+            streams=len(self._dirty), length=length, writes=len(self._waiting), behind_s=behind_s
+        )
 
     def add(self, stream: CommittedStream) -> None:
         """Schedule a stream whose log has new entries or an end."""
@@ -176,7 +178,12 @@ class GroupCommit:
         if not batch:
             return
         tails = [
-            Tail(stream.name, stream.stored, stream.log.tail(stream.stored), end)
+            Tail(
+                stream=stream.name,
+                offset=stream.stored,
+                entries=stream.log.tail(stream.stored),
+                end=end,
+            )
             for stream, _, end in batch
         ]
         since = self._clock()

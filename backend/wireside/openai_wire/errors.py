@@ -59,7 +59,7 @@ MAX_CHARS = 4_000
 _SECRET = re.compile(r"(?i)\b(sk|key|bearer)([-_ ])[\w\-*.~+/=]{6,}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
     """An error to raise, and whether the same request may be tried again by us at once.
 
@@ -74,7 +74,7 @@ class Failure:
     is_wrong_address: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UpstreamProblem:
     """What a server said, as far as it can be understood; empty strings where it did not."""
 
@@ -220,9 +220,9 @@ def failure_for(
         if status in statuses and pattern.search(problem.words):
             return make_of_model(model)
     if status is None:
-        return Failure(ProviderUnavailable(BROKE_OFF, retry_after=retry_after), may_pass=True)
+        return Failure(error=ProviderUnavailable(BROKE_OFF, retry_after=retry_after), may_pass=True)
     if status == 403 and not problem.is_json and wordings.SHIELD.search(problem.words):
-        return Failure(ProviderAuth(SHIELD))
+        return Failure(error=ProviderAuth(SHIELD))
     if status == 404 and problem.is_json and (problem.code or problem.kind):
         return _no_model(model)  # an API that knows us says it in its own form; others don't
     if make := _BY_STATUS.get(status):
@@ -230,13 +230,13 @@ def failure_for(
     if status >= 500:
         return _down(retry_after)
     if status >= 400 and status not in (404, 405):
-        return Failure(BadMessage(_refusal(problem)))
+        return Failure(error=BadMessage(_refusal(problem)))
     return wrong_address()  # nothing there, or a redirect to nowhere
 
 
 def wrong_address() -> Failure:
     """Return the failure of an address at which there is no such API."""
-    return Failure(NotConfigured(WRONG_ADDRESS), is_wrong_address=True)
+    return Failure(error=NotConfigured(WRONG_ADDRESS), is_wrong_address=True)
 
 
 def _says_busy(problem: UpstreamProblem) -> bool:
@@ -259,40 +259,40 @@ def _wait_told(problem: UpstreamProblem) -> float | None:
 
 def _busy(retry_after: float | None) -> Failure:
     if retry_after is None:
-        return Failure(ProviderRateLimited(), may_pass=True)
+        return Failure(error=ProviderRateLimited(), may_pass=True)
     sentence = f"The model service is busy; try again in {math.ceil(retry_after)} s."
-    return Failure(ProviderRateLimited(sentence, retry_after=retry_after), may_pass=True)
+    return Failure(error=ProviderRateLimited(sentence, retry_after=retry_after), may_pass=True)
 
 
 def _down(retry_after: float | None) -> Failure:
-    return Failure(ProviderUnavailable(FAILED, retry_after=retry_after), may_pass=True)
+    return Failure(error=ProviderUnavailable(FAILED, retry_after=retry_after), may_pass=True)
 
 
 def _late(retry_after: float | None) -> Failure:
     sentence = "The model service did not answer in time; try again."
-    return Failure(ProviderTimeout(sentence, retry_after=retry_after), may_pass=True)
+    return Failure(error=ProviderTimeout(sentence, retry_after=retry_after), may_pass=True)
 
 
 def _no_model(model: str) -> Failure:
-    return Failure(UnknownModel(f'The model service does not offer "{model[:100]}".'))
+    return Failure(error=UnknownModel(f'The model service does not offer "{model[:100]}".'))
 
 
 def _no_chat(model: str) -> Failure:
     sentence = f'The model "{model[:100]}" can\'t chat; choose another one.'
-    return Failure(UnknownModel(sentence), cannot_chat=True)
+    return Failure(error=UnknownModel(sentence), cannot_chat=True)
 
 
 def _loading(_: str) -> Failure:
-    return Failure(ProviderUnavailable(LOADING), is_loading=True)
+    return Failure(error=ProviderUnavailable(LOADING), is_loading=True)
 
 
 _BY_STATUS: dict[int, Callable[[float | None], Failure]] = {
-    401: lambda _: Failure(ProviderAuth()),
-    402: lambda _: Failure(ProviderAuth(NO_QUOTA)),
-    403: lambda _: Failure(ProviderAuth()),
+    401: lambda _: Failure(error=ProviderAuth()),
+    402: lambda _: Failure(error=ProviderAuth(NO_QUOTA)),
+    403: lambda _: Failure(error=ProviderAuth()),
     408: _late,
     409: _down,
-    413: lambda _: Failure(ContextTooLong()),
+    413: lambda _: Failure(error=ContextTooLong()),
     425: _down,
     429: _busy,
     504: _late,
@@ -302,19 +302,31 @@ _ANY = range(400, 600)
 
 _BY_WORDS: tuple[tuple[frozenset[int | None], re.Pattern[str], Callable[[str], Failure]], ...] = (
     # 500: some servers fail over it instead of refusing it
-    (frozenset({None, 400, 413, 422, 500}), wordings.TOO_LONG, lambda _: Failure(ContextTooLong())),
-    (frozenset({None, *_ANY}), wordings.MEMORY, lambda _: Failure(ProviderUnavailable(NO_MEMORY))),
+    (
+        frozenset({None, 400, 413, 422, 500}),
+        wordings.TOO_LONG,
+        lambda _: Failure(error=ContextTooLong()),
+    ),
+    (
+        frozenset({None, *_ANY}),
+        wordings.MEMORY,
+        lambda _: Failure(error=ProviderUnavailable(NO_MEMORY)),
+    ),
     (frozenset({None, 404, 409, 425, 500, 502, 503}), wordings.LOADING, _loading),
-    (frozenset({None, 400, 403, 404}), wordings.REGION, lambda _: Failure(ProviderAuth(NO_REGION))),
-    (frozenset({None, 400, 403, 422}), wordings.FILTERED, lambda _: Failure(ContentFilter())),
-    (frozenset({None, 403, 429}), wordings.QUOTA, lambda _: Failure(ProviderAuth(NO_QUOTA))),
-    (frozenset({400}), wordings.QUOTA_IN_400, lambda _: Failure(ProviderAuth(NO_QUOTA))),
+    (
+        frozenset({None, 400, 403, 404}),
+        wordings.REGION,
+        lambda _: Failure(error=ProviderAuth(NO_REGION)),
+    ),
+    (frozenset({None, 400, 403, 422}), wordings.FILTERED, lambda _: Failure(error=ContentFilter())),
+    (frozenset({None, 403, 429}), wordings.QUOTA, lambda _: Failure(error=ProviderAuth(NO_QUOTA))),
+    (frozenset({400}), wordings.QUOTA_IN_400, lambda _: Failure(error=ProviderAuth(NO_QUOTA))),
     (frozenset({None, 400, 404, 405, 422, 500, 501}), wordings.CANNOT_CHAT, _no_chat),
-    (frozenset({400, 422}), wordings.AUTH_IN_400, lambda _: Failure(ProviderAuth())),
+    (frozenset({400, 422}), wordings.AUTH_IN_400, lambda _: Failure(error=ProviderAuth())),
     (frozenset({None, 400, 404, 422}), wordings.NO_MODEL, _no_model),
     (frozenset({None, 400, 404, 405, 501}), wordings.WRONG_PATH, lambda _: wrong_address()),
     (frozenset({None}), wordings.BUSY, lambda _: _busy(None)),
-    (frozenset({None}), wordings.AUTH, lambda _: Failure(ProviderAuth())),
+    (frozenset({None}), wordings.AUTH, lambda _: Failure(error=ProviderAuth())),
 )
 
 

@@ -248,7 +248,7 @@ class Store(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QuotaState:
     """What a caller may still use; None where there is no limit. Times in seconds."""
 

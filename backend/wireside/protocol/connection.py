@@ -34,7 +34,7 @@ POLICY_VIOLATION = 1008
 UNSUPPORTED_DATA = 1003
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionLimits:
     """Limits of one connection (protocol.md, "Limits")."""
 
@@ -44,7 +44,7 @@ class ConnectionLimits:
     max_message_chars: int = 100_000
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, kw_only=True)
 class OpenRequest:
     """One question that is queued or being answered.
 
@@ -196,10 +196,12 @@ class Connection:
             case Heartbeat():
                 return [] if frame.reply is None else [Send(frame.reply)]
             case Chat():
-                return self._enqueue(frame.id, [OpenRequest(frame)])
+                return self._enqueue(frame.id, [OpenRequest(chat=frame)])
             case Batch():
                 batch = None if frame.id is None else frame
-                requests = [OpenRequest(c, i, batch=batch) for i, c in enumerate(frame.chats())]
+                requests = [
+                    OpenRequest(chat=c, index=i, batch=batch) for i, c in enumerate(frame.chats())
+                ]
                 return self._enqueue(frame.id, requests)
             case Cancel():
                 return self._cancel(frame.id)

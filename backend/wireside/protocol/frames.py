@@ -55,7 +55,7 @@ _ID = re.compile(r"[A-Za-z0-9_\-.:]{1,64}", re.ASCII)
 # ---- client to server --------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Chat:
     """One question. ``id`` is None on level 1; the other options exist on level 2 only."""
 
@@ -75,7 +75,7 @@ class Chat:
     max_frame_bytes: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
     """Several questions, answered like as many ``chat`` frames one after another.
 
@@ -138,7 +138,7 @@ class Cancel:
     id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Resume:
     """Send the content of a stream after ``offset``, under ``id`` on this connection."""
 
@@ -151,7 +151,7 @@ class Resume:
 ClientFrame = Chat | Batch | Ping | Cancel | Resume | Heartbeat
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
     """A frame that can't be served: the error, and the id of its request if it is known.
 
@@ -212,12 +212,14 @@ def parse(text: str, *, max_message_chars: int) -> ClientFrame | Refused:
     try:
         fields = parse_object(text)
     except BadJson as error:
-        return Refused(_bare(error))
+        return Refused(error=_bare(error))
     try:
         return _parse_fields(_Fields(fields, max_message_chars))
     except WiresideError as error:
         level: Level = 1 if fields.get("id") is None else 2
-        return Refused(_bare(error), _usable_id(fields), level, _count(fields))
+        return Refused(
+            error=_bare(error), id=_usable_id(fields), level=level, messages=_count(fields)
+        )
 
 
 def _bare(error: WiresideError) -> WiresideError:

@@ -151,7 +151,7 @@ def _wildcard(text: str) -> Origin:
     return origin
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Handshake:
     """Headers of a request that show where it comes from, one item per header field."""
 

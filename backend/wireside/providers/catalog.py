@@ -72,7 +72,7 @@ class Catalog:
         listed.sort(key=lambda model: not model.can_chat)
         if self._default is None:
             return tuple(listed)
-        first = _found(self._default, listed) or ModelInfo(self._default, self._default)
+        first = _found(self._default, listed) or ModelInfo(id=self._default, name=self._default)
         return (first, *(model for model in listed if model.id != first.id))
 
     def pass_over(self, model: str) -> None:
@@ -137,7 +137,7 @@ class Catalog:
             return self._models
         assert self._failure is not None
         if self._default is not None:
-            return (ModelInfo(self._default, self._default),)
+            return (ModelInfo(id=self._default, name=self._default),)
         error = self._failure[1]
         raise type(error)(str(error), retry_after=error.retry_after)  # one of its own for each
 

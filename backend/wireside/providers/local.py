@@ -61,7 +61,7 @@ Connect = Callable[[str, str], Provider]
 """Makes a provider of a base URL (up to ``/v1``) and a key."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LocalLimits:
     """Bounds of the embedded model.
 
@@ -114,7 +114,11 @@ class LocalProvider:
     async def models(self) -> Sequence[ModelInfo]:
         """Return the one model. Raises ``NotConfigured`` while its weights are missing."""
         self._check_weights()
-        return (ModelInfo(MODEL, MODEL, "embedded", self._limits.context_tokens),)
+        return (
+            ModelInfo(
+                id=MODEL, name=MODEL, owner="embedded", context_tokens=self._limits.context_tokens
+            ),
+        )
 
     async def warm_up(self) -> None:
         """Load the model and what talks to it, so that the first answer need not wait.

@@ -30,7 +30,7 @@ NICENESS = 5
 """The model may take every core; the server that shows its answer goes first."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LocalServerOptions:
     """What the child is told. ``context_tokens`` are for one answer; they hold its prompt too."""
 

@@ -89,11 +89,11 @@ def _model(entry: dict[str, Any]) -> ModelInfo:
     name = entry.get("name") or entry.get("display_name")
     owner = entry.get("owned_by")
     return ModelInfo(
-        entry["id"],
-        _whole(name[:MAX_NAME_CHARS]) if isinstance(name, str) else entry["id"],
-        _whole(owner[:MAX_NAME_CHARS]) if isinstance(owner, str) else None,
-        _context_tokens(entry),
-        can_chat(entry),
+        id=entry["id"],
+        name=_whole(name[:MAX_NAME_CHARS]) if isinstance(name, str) else entry["id"],
+        owner=_whole(owner[:MAX_NAME_CHARS]) if isinstance(owner, str) else None,
+        context_tokens=_context_tokens(entry),
+        can_chat=can_chat(entry),
     )
 
 

@@ -204,7 +204,7 @@ class OpenAIProvider:
     async def _models_without_list(self) -> Sequence[ModelInfo]:
         """Return the model that the address names. Raises ``NotConfigured``."""
         if self._base is not None and (name := self._base.deployment):
-            return (ModelInfo(name, name),)
+            return (ModelInfo(id=name, name=name),)
         raise await self._elsewhere(NotConfigured(NO_LIST))
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta, None]:
@@ -281,14 +281,14 @@ class OpenAIProvider:
                     yield delta
             elif "html" in kind:
                 self._tell("an HTML page", status=response.status_code)
-                raise _Failed(Failure(ProviderUnavailable(WEB_PAGE), is_wrong_address=True))
+                raise _Failed(Failure(error=ProviderUnavailable(WEB_PAGE), is_wrong_address=True))
             else:
                 async with aclosing(self._read(response, completion, request)) as read:
                     async for delta in read:
                         yield delta
             if not completion.activity and completion.reason is None:
                 self._tell("an empty answer", status=response.status_code)
-                raise _Failed(Failure(ProviderUnavailable(NO_ANSWER), may_pass=True))
+                raise _Failed(Failure(error=ProviderUnavailable(NO_ANSWER), may_pass=True))
         finally:
             self._watcher.provider_named(completion.model, completion.id)
             self._learn_opening(completion, request.model)
@@ -312,7 +312,9 @@ class OpenAIProvider:
                     try:
                         response = await watch.over(partial(self._post, client, body))
                     except TimeoutError:
-                        raise _Failed(Failure(self._silence(self._no_answer_in_time))) from None
+                        raise _Failed(
+                            Failure(error=self._silence(self._no_answer_in_time))
+                        ) from None
                     except Exception as error:  # see ``models``
                         if not self._refitted(error, body, request.model):
                             raise _Failed(self._translated(error, request)) from None
@@ -322,7 +324,7 @@ class OpenAIProvider:
                             raise _Failed(moved)
                         return response
         except WiresideError as error:
-            raise _Failed(Failure(error)) from None
+            raise _Failed(Failure(error=error)) from None
 
     async def _get_models(self, client: openai.AsyncOpenAI, place: str = "") -> bytes:
         """Return the body of the list of ``place``, a base URL (empty: the client's own); not all
@@ -489,11 +491,13 @@ class OpenAIProvider:
                     except StopAsyncIteration:
                         return bytes(body)
                     except TimeoutError:
-                        raise _Failed(Failure(self._silence(self._no_answer_in_time))) from None
+                        raise _Failed(
+                            Failure(error=self._silence(self._no_answer_in_time))
+                        ) from None
                     except Exception as error:  # see ``models``
                         raise _Failed(self._translated(error, request)) from None
         self._tell("an answer without an end")
-        raise _Failed(Failure(ProviderUnavailable(FAILED)))
+        raise _Failed(Failure(error=ProviderUnavailable(FAILED)))
 
     def _check_document(self, body: bytes, completion: Completion, request: ModelRequest) -> None:
         """Raise the error that a JSON document tells in a form of its own."""
@@ -509,7 +513,7 @@ class OpenAIProvider:
     def _fail(self, problem: UpstreamProblem, request: ModelRequest) -> NoReturn:
         """Raise an error that came in place of an answer."""
         if self._learned(None, problem, self._body_of(request), request.model):
-            raise _Failed(Failure(ProviderUnavailable(FAILED)), is_refitted=True)
+            raise _Failed(Failure(error=ProviderUnavailable(FAILED)), is_refitted=True)
         self._tell("an error in its answer", problem, request)
         raise _Failed(_failure_in_answer(problem, request, has_begun=False))
 
@@ -521,7 +525,7 @@ class OpenAIProvider:
         if isinstance(failure, ErrorSent):
             problem = problem_in(failure.body)
         else:
-            problem = UpstreamProblem(failure.said if isinstance(failure, Malformed) else "")
+            problem = UpstreamProblem(text=failure.said if isinstance(failure, Malformed) else "")
         is_told = bool(problem.text) or isinstance(failure, ErrorSent)
         if is_told and not completion.activity:
             self._fail(problem, request)
@@ -550,11 +554,11 @@ class OpenAIProvider:
         self._tell("no answer", text=_names_of(error))
         names = _names_of(error)
         if "CertVerification" in names or "CertificateError" in names:
-            return Failure(NotConfigured(NO_TRUST))
+            return Failure(error=NotConfigured(NO_TRUST))
         if "TooManyRedirects" in names or _OTHER_SCHEME.search(names):
             return wrong_address()
         is_passing = isinstance(error, openai.APIConnectionError)
-        return Failure(ProviderUnavailable(NO_REACH), may_pass=is_passing)
+        return Failure(error=ProviderUnavailable(NO_REACH), may_pass=is_passing)
 
     def _moved(self, response: httpx2.Response) -> Failure | None:
         """Return our error for an answer that is behind a redirect, where none can be."""
@@ -567,7 +571,7 @@ class OpenAIProvider:
             return wrong_address()
         place = place.removesuffix(operation)
         sentence = MOVED.format(place=f"{place.partition(':')[0]}://{shown(place)}")
-        return Failure(NotConfigured(sentence, remedy=f"export OPENAI_BASE_URL={place}"))
+        return Failure(error=NotConfigured(sentence, remedy=f"export OPENAI_BASE_URL={place}"))
 
     async def _elsewhere(self, error: WiresideError) -> WiresideError:
         """Return the error that names where the API is; ``error`` where that can't be found."""
@@ -612,7 +616,7 @@ class OpenAIProvider:
         status: int | None = None,
         text: str = "",
     ) -> None:
-        problem = problem or UpstreamProblem(text)
+        problem = problem or UpstreamProblem(text=text)
         asked = [message.text for message in request.messages] if request else []
 
         def shown(words: str) -> str | None:
@@ -633,9 +637,11 @@ class OpenAIProvider:
                 f"The model stopped sending for {waited_s:g} s. What it wrote is kept; "
                 "Continue picks up from there."
             )
-            return Failure(self._silence(kept if completion.activity else self._no_answer_in_time))
+            return Failure(
+                error=self._silence(kept if completion.activity else self._no_answer_in_time)
+            )
         self._tell("a broken answer", text=_names_of(error))
-        return Failure(ProviderUnavailable(BROKE_OFF), may_pass=True)
+        return Failure(error=ProviderUnavailable(BROKE_OFF), may_pass=True)
 
     def _silence(self, sentence: str) -> WiresideError:
         return ProviderUnavailable(CLOSED) if self._is_closed else ProviderTimeout(sentence)

@@ -12,7 +12,7 @@ from wireside.messages import Delta, Finished, ModelInfo, ModelRequest, TextDelt
 Step = Delta | WiresideError | asyncio.Event | str
 """What happens next: a delta, an error that is raised, an event that is waited for, or text."""
 
-MODEL = ModelInfo("scripted", "Scripted")
+MODEL = ModelInfo(id="scripted", name="Scripted")
 
 
 @dataclass(slots=True)

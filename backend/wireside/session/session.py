@@ -259,9 +259,18 @@ class Session:
     def _batch_of(self, request: OpenRequest, frame: frames.Batch) -> BatchRun:
         if request.index == 0:
             options = Options(
-                frame.model, frame.system, frame.temperature, frame.max_tokens, frame.sanitize
+                model=frame.model,
+                system=frame.system,
+                temperature=frame.temperature,
+                max_tokens=frame.max_tokens,
+                sanitize=frame.sanitize,
             )
-            ask = BatchQuestions(frame.messages, options, frame.conversation, frame.key)
+            ask = BatchQuestions(
+                questions=frame.messages,
+                options=options,
+                conversation=frame.conversation,
+                key=frame.key,
+            )
             self._batches[frame.id] = self._chat.ask_all(ask)
         return self._batches[frame.id]
 
@@ -276,14 +285,24 @@ class Session:
         """Return the answer's stream and the id of the conversation that stores it."""
         chat = request.chat
         if chat.id is None:
-            ask = Ask(self._context.asking(chat.message), Options(model=chat.model), sanitize=True)
+            ask = Ask(
+                messages=self._context.asking(chat.message),
+                options=Options(model=chat.model),
+                sanitize=True,
+            )
             return await self._chat.ask(ask), None
         if chat.attachments:
             raise NotFound(f"attachments: there is no upload {chat.attachments[0][:40]!r}.")
-        options = Options(chat.model, chat.system, chat.temperature, chat.max_tokens, chat.sanitize)
+        options = Options(
+            model=chat.model,
+            system=chat.system,
+            temperature=chat.temperature,
+            max_tokens=chat.max_tokens,
+            sanitize=chat.sanitize,
+        )
         if chat.conversation is None:
             messages = (*chat.messages, Message("user", chat.message))
-            ask = Ask(messages, options, key=chat.key, sanitize=chat.sanitize)
+            ask = Ask(messages=messages, options=options, key=chat.key, sanitize=chat.sanitize)
             return await self._chat.ask(ask), None
         return await self._chat.answer_in(
             chat.conversation, chat.message, key=chat.key, options=options

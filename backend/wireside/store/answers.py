@@ -175,12 +175,12 @@ def add_finished(connection: Connection, added: Sequence[TurnRecord]) -> None:
         connection,
         [
             search.Document(
-                segment.stream,
-                turn.conversation_id,
-                turn.id,
-                "answer",
-                _text(segment.entries),
-                segment.created_at,
+                ref=segment.stream,
+                conversation_id=turn.conversation_id,
+                turn_id=turn.id,
+                kind="answer",
+                body=_text(segment.entries),
+                created_at=segment.created_at,
             )
             for turn, _, segment in given
         ],
@@ -232,12 +232,12 @@ def _end(connection: Connection, ended: dict[str, End]) -> None:
         connection,
         [
             search.Document(
-                row.stream,
-                row.conversation_id,
-                row.id,
-                "answer",
-                _text(found.get(row.stream, ())),
-                row.created_at,
+                ref=row.stream,
+                conversation_id=row.conversation_id,
+                turn_id=row.id,
+                kind="answer",
+                body=_text(found.get(row.stream, ())),
+                created_at=row.created_at,
             )
             for row in owners
         ],
@@ -342,12 +342,12 @@ def _count(tokens: int | None) -> int | None:
 
 def _segment(row: Row[Any], entries: list[Entry]) -> Segment:
     return Segment(
-        row.stream,
-        row.model,
-        tuple(entries),
-        None if row.is_live else _read_end(row),
-        row.sanitize,
-        row.created_at,
+        stream=row.stream,
+        model=row.model,
+        entries=tuple(entries),
+        end=None if row.is_live else _read_end(row),
+        sanitize=row.sanitize,
+        created_at=row.created_at,
     )
 
 

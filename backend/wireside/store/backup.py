@@ -197,7 +197,13 @@ def load(
         connection.execute(insert(one), [_values(one, row) for row in rows])
         progress.add(len(rows))
     for head in heads:
-        _compare(connection, tables[head.name], head, backup.sha256[head.name], progress)
+        _compare(
+            connection=connection,
+            one=tables[head.name],
+            head=head,
+            sha256=backup.sha256[head.name],
+            progress=progress,
+        )
     if backup.header.revision != migrate.NEWEST:
         if not is_sqlite(connection):  # an exhausted cursor still holds its table
             connection.execute(text("CLOSE ALL"))

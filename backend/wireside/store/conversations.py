@@ -123,11 +123,13 @@ def read(connection: Connection, conversation_id: str) -> StoredConversation | N
         .order_by(turns.c.depth)
     )
     return StoredConversation(
-        _infos(connection, [row])[0],
-        tuple(Branch(b.id, b.parent, b.first, b.last) for b in its_branches),
-        row.shown,
-        tuple(waiting),
-        None if row.options is None else options_from(row.options),
+        info=_infos(connection, [row])[0],
+        branches=tuple(
+            Branch(id=b.id, parent=b.parent, first=b.first, last=b.last) for b in its_branches
+        ),
+        shown=row.shown,
+        waiting=tuple(waiting),
+        options=None if row.options is None else options_from(row.options),
     )
 
 
@@ -144,11 +146,27 @@ def page(
     rows: list[Row[Any]] = []
     after = _read_cursor(cursor)
     if after is None or after[0]:
-        rows += _rows(connection, owner, archived, tag, after, limit + 1, is_pinned=True)
+        rows += _rows(
+            connection=connection,
+            owner=owner,
+            archived=archived,
+            tag=tag,
+            after=after,
+            limit=limit + 1,
+            is_pinned=True,
+        )
         after = None
     if len(rows) <= limit:
         left = limit + 1 - len(rows)
-        rows += _rows(connection, owner, archived, tag, after, left, is_pinned=False)
+        rows += _rows(
+            connection=connection,
+            owner=owner,
+            archived=archived,
+            tag=tag,
+            after=after,
+            limit=left,
+            is_pinned=False,
+        )
     more = len(rows) > limit
     infos = _infos(connection, rows[:limit])
     return Listing(tuple(infos), _cursor(infos[-1]) if more and infos else None)
@@ -382,15 +400,15 @@ def _infos(connection: Connection, rows: Sequence[Row[Any]]) -> list[Conversatio
         its_tags.setdefault(conversation_id, []).append(tag)
     return [
         ConversationInfo(
-            row.id,
-            row.title,
-            row.created_at,
-            row.updated_at,
-            row.title_source,
-            row.pinned_at,
-            row.archived_at,
-            tuple(its_tags.get(row.id, ())),
-            row.owner,
+            id=row.id,
+            title=row.title,
+            created_at=row.created_at,
+            updated_at=row.updated_at,
+            title_source=row.title_source,
+            pinned_at=row.pinned_at,
+            archived_at=row.archived_at,
+            tags=tuple(its_tags.get(row.id, ())),
+            owner=row.owner,
         )
         for row in rows
     ]

@@ -30,7 +30,7 @@ INDEXED_AT_ONCE = 50
 Kind = Literal["title", "question", "answer"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
     """A text to be found. ``ref`` names it: a turn, a stream, or a conversation for its title."""
 
@@ -44,7 +44,14 @@ class Document:
 
 def title_of(info: ConversationInfo) -> Document:
     """Return the document of a title."""
-    return Document(info.id, info.id, None, "title", info.title, info.created_at)
+    return Document(
+        ref=info.id,
+        conversation_id=info.id,
+        turn_id=None,
+        kind="title",
+        body=info.title,
+        created_at=info.created_at,
+    )
 
 
 def add(connection: Connection, added: Sequence[Document]) -> None:
@@ -178,13 +185,13 @@ def _remove(connection: Connection, which: Any) -> None:
 
 def _hit(row: Any, terms: Sequence[Term]) -> Hit:
     return Hit(
-        row.conversation_id,
-        row.title,
-        row.turn_id,
-        row.kind,
-        snippet(row.body, terms),
-        row.id,
-        row.created_at,
+        conversation_id=row.conversation_id,
+        title=row.title,
+        turn_id=row.turn_id,
+        kind=row.kind,
+        snippet=snippet(row.body, terms),
+        cursor=row.id,
+        created_at=row.created_at,
     )
 
 

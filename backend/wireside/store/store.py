@@ -90,7 +90,9 @@ class SqlStore:
 
         def work(connection: Connection) -> None:
             if conversations.create(connection, info):
-                conversations.keep_branches(connection, info.id, [Branch(0, None, 0, -1)])
+                conversations.keep_branches(
+                    connection, info.id, [Branch(id=0, parent=None, first=0, last=-1)]
+                )
 
         await self._database.write(work)
 

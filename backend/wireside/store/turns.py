@@ -112,16 +112,16 @@ def _with_answers(connection: Connection, rows: Iterable[Row[Any]]) -> list[Turn
     found = answers.of_turns(connection, [row.id for row in rows])
     return [
         TurnRecord(
-            row.id,
-            row.conversation_id,
-            row.branch,
-            row.depth,
-            row.question,
-            row.created_at,
-            options_from(row.options),
-            row.is_waiting,
-            Feedback(row.verdict, row.words or "") if row.verdict else None,
-            tuple(found.get(row.id, ())),
+            id=row.id,
+            conversation_id=row.conversation_id,
+            branch=row.branch,
+            depth=row.depth,
+            question=row.question,
+            created_at=row.created_at,
+            options=options_from(row.options),
+            is_waiting=row.is_waiting,
+            feedback=Feedback(row.verdict, row.words or "") if row.verdict else None,
+            segments=tuple(found.get(row.id, ())),
         )
         for row in rows
     ]
@@ -144,5 +144,10 @@ def _row(turn: TurnRecord) -> dict[str, Any]:
 
 def _document(turn: TurnRecord) -> search.Document:
     return search.Document(
-        turn.id, turn.conversation_id, turn.id, "question", turn.question, turn.created_at
+        ref=turn.id,
+        conversation_id=turn.conversation_id,
+        turn_id=turn.id,
+        kind="question",
+        body=turn.question,
+        created_at=turn.created_at,
     )

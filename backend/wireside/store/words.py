@@ -57,7 +57,7 @@ _PIECE_CLUSTERS = 200
 _ZWJ = "\u200d"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Term:
     """A part of a query that a text must contain."""
 
@@ -185,33 +185,40 @@ def _word_terms(part: str) -> Iterator[Term]:
 
 def _word_term(word: str) -> Term:
     if len(word) < MIN_INNER_CHARS:
-        return Term(word, _at_start(word), ((word,),), is_exact=True)
+        return Term(text=word, pattern=_at_start(word), lookups=((word,),), is_exact=True)
     grams = tuple(INNER + gram for gram in _windows(word, range(len(word)), GRAM_CHARS))
     is_exact = len(word) <= GRAM_CHARS
-    return Term(word, re.escape(word), ((word,), grams), is_exact)
+    return Term(text=word, pattern=re.escape(word), lookups=((word,), grams), is_exact=is_exact)
 
 
 def _signed_term(word: str) -> Term:
     pattern = re.escape(word) if word[0] in ".#@$" else _at_start(word)
-    return Term(word, pattern, ((word,),), is_exact=True)
+    return Term(text=word, pattern=pattern, lookups=((word,),), is_exact=True)
 
 
 def _pairs_term(run: str) -> Term:
     pairs = tuple(dict.fromkeys(run[at : at + 2] for at in range(max(1, len(run) - 1))))
-    return Term(run, re.escape(run), (pairs[:MAX_GRAMS_PER_TERM],), is_exact=len(run) <= 2)
+    return Term(
+        text=run,
+        pattern=re.escape(run),
+        lookups=(pairs[:MAX_GRAMS_PER_TERM],),
+        is_exact=len(run) <= 2,
+    )
 
 
 def _unspaced_term(run: str) -> Term:
     starts = _starts(run, _scripts().marks)
     run = run[starts[0] :]
     grams = _windows(run, [at - starts[0] for at in starts], UNSPACED_CHARS)
-    return Term(run, re.escape(run), (grams,), is_exact=len(run) <= UNSPACED_CHARS)
+    return Term(
+        text=run, pattern=re.escape(run), lookups=(grams,), is_exact=len(run) <= UNSPACED_CHARS
+    )
 
 
 def _emoji_term(emoji: str) -> Term:
     tones = _TONES if not re.search(_TONES, emoji) else ""
     pattern = "".join(re.escape(char) + (f"{tones}?" if tones else "") for char in emoji)
-    return Term(emoji, f"(?<!{_ZWJ}){pattern}", ((emoji,),), is_exact=True)
+    return Term(text=emoji, pattern=f"(?<!{_ZWJ}){pattern}", lookups=((emoji,),), is_exact=True)
 
 
 def _at_start(word: str) -> str:
@@ -412,7 +419,7 @@ _SYMBOLS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Scripts:
     folds: dict[int, str | None]
     letters: str

@@ -248,7 +248,9 @@ class Telemetry:
     def answer(self, stream: str, model: str, request: ModelRequest | None) -> AnswerMetrics:
         """See ``Watcher``."""
         trace = self._tracer.answer(stream, model, request)
-        return AnswerMetrics(self, stream, model, self._clock, trace)
+        return AnswerMetrics(
+            telemetry=self, stream=stream, model=model, clock=self._clock, trace=trace
+        )
 
     def answered(self, model: str, end: End, length: int, seconds: float) -> None:
         """Count a finished answer; ``model`` is a name from ``ModelNames.of``."""

@@ -39,7 +39,7 @@ WAITING: Final = 24 * 60
 """Steps buffered while the store is unavailable; beyond it the oldest are dropped."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _Totals:
     """All cumulative counters at one point in time."""
 
@@ -226,7 +226,7 @@ class History:
 
     def _totals(self, state: State) -> _Totals:
         telemetry = state.telemetry
-        totals = _Totals(self._now(), self._clock())
+        totals = _Totals(at=self._now(), clock=self._clock())
         failed = sum(n for (_, outcome), n in telemetry.streams.items() if outcome == "error")
         totals.counts.update(
             messages=telemetry.questions.total(),
@@ -254,7 +254,7 @@ class History:
 
 def _between(before: _Totals, now: _Totals) -> Step:
     seconds = max(now.clock - before.clock, 1e-9)
-    step = Step(now.at - seconds, seconds)
+    step = Step(at=now.at - seconds, seconds=seconds)
     step.counts = now.counts - before.counts
     step.models = now.models - before.models
     step.errors = now.errors - before.errors

@@ -8,7 +8,7 @@ from wireside.generation.commits import Backlog
 from wireside.telemetry.counts import Telemetry
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class State:
     """Current gauges and the counters; ``lags`` holds each reader's lag in characters."""
 
@@ -18,6 +18,6 @@ class State:
     kept_streams: int = 0
     kept_chars: int = 0
     lags: tuple[int, ...] = ()
-    backlog: Backlog = Backlog(0, 0, 0, 0.0)
+    backlog: Backlog = Backlog(streams=0, length=0, writes=0, behind_s=0.0)
     is_draining: bool = False
     memory_mb: float | None = None

@@ -20,7 +20,7 @@ Buckets = Counter[float]
 """Number of values by the upper bound of their bucket; ``inf`` for the last."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Step:
     """The figures of an interval: ``seconds`` long, starting at ``at`` (seconds since 1970).
 
@@ -72,7 +72,7 @@ class Step:
     def from_json(at: float, seconds: float, text: str) -> Step:
         """Parse the output of ``to_json``."""
         kept: dict[str, Any] = json.loads(text)
-        step = Step(at, seconds, Counter(kept["counts"]), kept["peaks"])
+        step = Step(at=at, seconds=seconds, counts=Counter(kept["counts"]), peaks=kept["peaks"])
         for name, buckets in kept["spread"].items():
             step.spread[name] = Counter({float(bound): n for bound, n in buckets.items()})
         step.models = Counter(kept["models"])
@@ -83,7 +83,7 @@ class Step:
 
 def merged(steps: Iterable[Step], at: float, seconds: float) -> Step:
     """Merge steps into one with the given start and length."""
-    whole = Step(at, seconds)
+    whole = Step(at=at, seconds=seconds)
     for step in steps:
         whole.counts.update(step.counts)
         for name, value in step.peaks.items():

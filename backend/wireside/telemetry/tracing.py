@@ -94,7 +94,9 @@ class Tracing:
         question = _asked.get()
         if question is None or question.is_answered:
             question = QuestionTrace(self, "other", {})
-        return AnswerTrace(self, question, stream, model, request)
+        return AnswerTrace(
+            tracing=self, question=question, stream=stream, model=model, request=request
+        )
 
     def retried(self, code: str) -> None:
         """See ``counts.Tracer``."""

@@ -26,7 +26,7 @@ _TLS = b"\x16"
 _RESET_AT_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER: on, 0 s
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """A request that came.
 
@@ -301,7 +301,7 @@ class _Connection(asyncio.Protocol):
             return None
         self._received = rest[length:]
         method, path, _ = first.split(" ", 2)
-        return Request(method, path, headers, _object(rest[:length]))
+        return Request(method=method, path=path, headers=headers, body=_object(rest[:length]))
 
     def _play(self, script: Script) -> None:
         self.is_answering = True

@@ -116,7 +116,7 @@ class ImportResult:
     passed_over: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
     """A turn of a file before it is placed. ``key`` and ``parent`` are ids in the file."""
 
@@ -157,7 +157,7 @@ def conversations(data: bytes, *, new_id: NewId, now: float) -> Iterator[Importe
         count += 1
         if count > MAX_CONVERSATIONS:
             raise TooMuch(f"The file has more than {MAX_CONVERSATIONS:,} conversations. {PARTS}")
-        imported = _attempt(make, raw, new_id, now, room)
+        imported = _attempt(make=make, raw=raw, new_id=new_id, now=now, room=room)
         is_any_read = is_any_read or imported is not None
         yield imported
         del imported  # releases it while the next one is built
@@ -236,13 +236,13 @@ def place(nodes: Sequence[Node]) -> tuple[list[tuple[Node, int, int]], tuple[Bra
             places[index] = (branch, depth)
         else:
             places[index] = (len(branches), depth)
-            branches.append(Branch(len(branches), branch, depth, depth))
+            branches.append(Branch(id=len(branches), parent=branch, first=depth, last=depth))
         for child in follow.get(index, ()):
             heappush(ready, (child, index))
     placed = sorted((*where, index) for index, where in places.items())
     return (
         [(nodes[index], branch, depth) for branch, depth, index in placed],
-        tuple(branches) or (Branch(0, None, 0, -1),),
+        tuple(branches) or (Branch(id=0, parent=None, first=0, last=-1),),
     )
 
 
@@ -363,7 +363,7 @@ def _from_foreign(found: ForeignConversation, new_id: NewId, now: float, room: R
     def answer(chain: list[_Said[ForeignMessage]]) -> Segment | None:
         return _joined(chain, as_line(found.model, MAX_NAME_CHARS), new_id)
 
-    nodes = _turns_of(said, question, answer, new_id, room)
+    nodes = _turns_of(said=said, question=question, answer=answer, new_id=new_id, room=room)
     if not nodes:
         raise BadMessage("messages: at least one.")
     title = as_line(found.title, MAX_TITLE_CHARS)
@@ -402,7 +402,13 @@ def _said_in(
         key, above = stack.pop()
         message = by_key[key]
         time = _time(message.time, above.time if above else fallback, now)
-        here = _Said(key, above, message.question is not None, message, time)
+        here = _Said(
+            key=key,
+            above=above,
+            is_question=message.question is not None,
+            message=message,
+            time=time,
+        )
         if above is not None and not here.is_question:
             above.after = here
         said.append(here)
@@ -432,7 +438,9 @@ def _joined(chain: list[_Said[ForeignMessage]], model: str, new_id: NewId) -> Se
     last = {entry.call: entry for entry in entries if isinstance(entry, ToolDelta)}
     entries += [replace(one, state="done") for one in last.values() if one.state == "running"]
     end = End(chain[-1].message.reason)
-    return Segment(new_id(), model, tuple(entries), end, created_at=chain[0].time)
+    return Segment(
+        stream=new_id(), model=model, entries=tuple(entries), end=end, created_at=chain[0].time
+    )
 
 
 def _listed(whole: Mapping[str, msgspec.Raw]) -> list[msgspec.Raw]:
@@ -566,7 +574,9 @@ def _from_ours(value: dict[str, Any], new_id: NewId, now: float, room: Room) -> 
     if not isinstance(turns, list):
         raise BadMessage("turns: a list.")
     nodes = [
-        _our_node(turn, new_id, created_at, now, room) for turn in turns if isinstance(turn, dict)
+        _our_node(turn=turn, new_id=new_id, fallback=created_at, now=now, room=room)
+        for turn in turns
+        if isinstance(turn, dict)
     ]
     tags = (as_line(tag, MAX_TAG_CHARS) for tag in as_list(value.get("tags")))
     source = value.get("title_source")
@@ -591,7 +601,14 @@ def _our_node(turn: dict[str, Any], new_id: NewId, fallback: float, now: float, 
     options = _options(as_dict(turn.get("options")))
     calls: dict[str, str] = {}
     segments = [
-        _our_segment(segment, calls, new_id, created_at, now, sanitize=options.sanitize)
+        _our_segment(
+            value=segment,
+            calls=calls,
+            new_id=new_id,
+            fallback=created_at,
+            now=now,
+            sanitize=options.sanitize,
+        )
         for segment in as_list(turn.get("answer"))
         if isinstance(segment, dict)
     ]
@@ -711,7 +728,13 @@ def _from_chatgpt(value: dict[str, Any], new_id: NewId, now: float, room: Room) 
     def answer(chain: list[_Said[dict[str, Any]]]) -> Segment | None:
         return _answer(chain, model, new_id)
 
-    nodes = _turns_of(said, lambda here: _content(here.message), answer, new_id, room)
+    nodes = _turns_of(
+        said=said,
+        question=lambda here: _content(here.message),
+        answer=answer,
+        new_id=new_id,
+        room=room,
+    )
     if not nodes:
         raise BadMessage("mapping: at least one message.")
     title = as_line(value.get("title"), MAX_TITLE_CHARS)
@@ -750,7 +773,13 @@ def _said(
         message = mapping[key].get("message") if isinstance(mapping[key], dict) else None
         if isinstance(message, dict) and _is_shown(message):
             time = _time(message.get("create_time"), above.time if above else fallback, now)
-            here = _Said(key, above, _role(message) == "user", message, time)
+            here = _Said(
+                key=key,
+                above=above,
+                is_question=_role(message) == "user",
+                message=message,
+                time=time,
+            )
             if above is not None and not here.is_question:
                 above.after = here
             said.append(here)
@@ -852,7 +881,9 @@ def _answer(chain: list[_Said[dict[str, Any]]], model: str, new_id: NewId) -> Se
         return None
     entries += [replace(call, state="done") for call in open_calls]
     end = End(_reason_of(chain[-1].message))
-    return Segment(new_id(), model, tuple(entries), end, created_at=chain[0].time)
+    return Segment(
+        stream=new_id(), model=model, entries=tuple(entries), end=end, created_at=chain[0].time
+    )
 
 
 def _shown_end(here: _Said[M] | None) -> str | None:
@@ -1043,7 +1074,7 @@ def _imported(
         created_at = min((turn.created_at for turn in turns), default=now)
     updated_at = max(created_at, updated_at)
     return Imported(
-        ConversationInfo(
+        info=ConversationInfo(
             id=conversation_id,
             title=title or title_of(first),
             created_at=created_at,
@@ -1053,10 +1084,10 @@ def _imported(
             archived_at=updated_at if is_archived else None,
             tags=tags,
         ),
-        branches,
-        tree.tip(by_id, *shown) if shown else branches[-1].id,
-        tuple(turns),
-        len(nodes) - len(kept) + left_out,
+        branches=branches,
+        shown=tree.tip(by_id, *shown) if shown else branches[-1].id,
+        turns=tuple(turns),
+        passed_over=len(nodes) - len(kept) + left_out,
         is_dated=created_at < now,
     )
 
@@ -1100,7 +1131,9 @@ def _is_empty(node: Node) -> bool:
 
 def _no_answer(new_id: NewId, created_at: float) -> Segment:
     """Return a placeholder for a missing answer, which can be requested again."""
-    return Segment(new_id(), "", (), End("interrupted"), created_at=created_at)
+    return Segment(
+        stream=new_id(), model="", entries=(), end=End("interrupted"), created_at=created_at
+    )
 
 
 def _errors(kind: type[WiresideError]) -> Iterator[tuple[str, type[WiresideError]]]:

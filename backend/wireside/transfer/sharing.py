@@ -68,13 +68,13 @@ class Sharing:
         secret = new_secret()
         snapshot = await self._snapshot(library, conversation)
         share = Share(
-            new_id(),
-            digest(secret),
-            caller.user_id,
-            conversation.id,
-            conversation.title,
-            self._now(),
-            snapshot,
+            id=new_id(),
+            token=digest(secret),
+            owner=caller.user_id,
+            conversation_id=conversation.id,
+            title=conversation.title,
+            created_at=self._now(),
+            content=snapshot,
         )
         await self._store.add_share(share)
         self._saw(caller, "shared", f"{share.id} of {conversation.id}")
@@ -111,7 +111,9 @@ class Sharing:
         exporter = JsonExport()
         info = replace(conversation.info, tags=(), pinned_at=None, archived_at=None)
         pieces = [exporter.opening()]
-        pieces.append(exporter.begin(info, (Branch(0, None, 0, len(turns) - 1),), 0))
+        pieces.append(
+            exporter.begin(info, (Branch(id=0, parent=None, first=0, last=len(turns) - 1),), 0)
+        )
         pieces += [exporter.turn(turn) for turn in turns]
         if sum(map(len, pieces)) > MAX_SNAPSHOT_CHARS:
             raise TooLarge(TOO_LONG)

@@ -37,12 +37,12 @@ def telemetry() -> Telemetry:
 async def url(chat: ChatService, telemetry: Telemetry) -> AsyncIterator[str]:
     """A real server in this loop, under the application's own protocol classes."""
     endpoint = ChatEndpoint(
-        chat,
-        ConnectionLimits(),
-        AddressWindows(10_000),
-        telemetry,
-        time.monotonic,
-        telemetry.frames,
+        chat=chat,
+        limits=ConnectionLimits(),
+        addresses=AddressWindows(10_000),
+        counters=telemetry,
+        clock=time.monotonic,
+        counts=telemetry.frames,
     )
     app = Starlette(routes=[WebSocketRoute("/ws/ai-chat", endpoint)])
     listener = socket.create_server(("127.0.0.1", 0))
@@ -217,7 +217,11 @@ async def test_an_endpoint_that_waits_holds_no_message(
         __slots__ = ("__weakref__",)
 
     endpoint = ChatEndpoint(
-        chat, ConnectionLimits(), AddressWindows(10_000), telemetry, time.monotonic
+        chat=chat,
+        limits=ConnectionLimits(),
+        addresses=AddressWindows(10_000),
+        counters=telemetry,
+        clock=time.monotonic,
     )
     texts: list[weakref.ref[Text]] = []
     held: list[str | None] = []

@@ -77,13 +77,13 @@ class House:
 
     async def signed_in(self, name: str) -> Caller:
         cookie = await self.sign_ins.sign_in(name, PASSWORD, agent="Firefox", address="192.0.2.1")
-        caller = await self.gate().caller(Credentials("192.0.2.1", cookie=cookie))
+        caller = await self.gate().caller(Credentials(address="192.0.2.1", cookie=cookie))
         assert caller is not None
         return caller
 
 
 def as_caller(user: User) -> Caller:
-    return Caller(user.id, user.name, user.role)
+    return Caller(user_id=user.id, name=user.name, role=user.role)
 
 
 @pytest.fixture
@@ -96,9 +96,22 @@ async def house(store: SqlStore, clock: HandClock) -> House:
     quick = Passwords(Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1))
     presence, removed = LiveConnections(), list[str]()
     tries = LoginThrottle(MemoryLimiter(clock))
-    accounts = Accounts(store.accounts, quick, presence, tries, clock, removed.append)
+    accounts = Accounts(
+        store=store.accounts,
+        passwords=quick,
+        presence=presence,
+        tries=tries,
+        wall_clock=clock,
+        on_removed=removed.append,
+    )
     sign_ins = BrowserSessions(
-        store.accounts, quick, presence, tries, clock, secret="s" * 32, days=30
+        store=store.accounts,
+        passwords=quick,
+        presence=presence,
+        tries=tries,
+        wall_clock=clock,
+        secret="s" * 32,
+        days=30,
     )
     keys = Keys(store.accounts, presence, clock)
     tickets = Tickets(clock)

@@ -36,7 +36,9 @@ async def test_a_new_start_makes_the_first_link_of_the_last_one_useless(house: H
 
 
 async def test_what_was_kept_before_there_were_accounts_is_the_first_ones(house: House) -> None:
-    await house.store.create(ConversationInfo("c", "Title", 1.0, 1.0))
+    await house.store.create(
+        ConversationInfo(id="c", title="Title", created_at=1.0, updated_at=1.0)
+    )
     ada = await house.administrator()
     stored = await house.store.conversation("c")
     assert stored is not None
@@ -235,7 +237,9 @@ async def test_a_new_role_counts_at_once(house: House) -> None:
 async def test_a_removed_account_takes_all_it_had_along(house: House) -> None:
     ada = await house.administrator()
     grace = await house.person(ada, "grace")
-    await house.store.create(ConversationInfo("c", "Title", 1.0, 1.0, owner=grace.id))
+    await house.store.create(
+        ConversationInfo(id="c", title="Title", created_at=1.0, updated_at=1.0, owner=grace.id)
+    )
     key, _ = await house.keys.create(as_caller(grace), "key", ["chat"])
     await house.accounts.remove(ada, grace.id)
     assert await house.store.conversation("c") is None
@@ -249,7 +253,9 @@ async def test_a_removed_account_takes_all_it_had_along(house: House) -> None:
 async def test_only_administrators_administer(house: House, role: str) -> None:
     ada = await house.administrator()
     eve = as_caller(await house.person(ada, "eve", role))
-    with_key = Caller(ada.user_id, "ada", "admin", frozenset({"chat", "read"}))
+    with_key = Caller(
+        user_id=ada.user_id, name="ada", role="admin", scopes=frozenset({"chat", "read"})
+    )
     for who in (eve, with_key):
         for call in (
             lambda who=who: house.accounts.users(who),

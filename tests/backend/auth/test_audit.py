@@ -25,15 +25,20 @@ def audit(house: House) -> Audit:
     audit = Audit(store, house.clock)
     tries = LoginThrottle(MemoryLimiter(house.clock), audit)
     house.accounts = Accounts(
-        store, house.passwords, house.presence, tries, house.clock, witness=audit
+        store=store,
+        passwords=house.passwords,
+        presence=house.presence,
+        tries=tries,
+        wall_clock=house.clock,
+        witness=audit,
     )
     house.keys = Keys(store, house.presence, house.clock, audit)
     house.sign_ins = BrowserSessions(
-        store,
-        house.passwords,
-        house.presence,
-        tries,
-        house.clock,
+        store=store,
+        passwords=house.passwords,
+        presence=house.presence,
+        tries=tries,
+        wall_clock=house.clock,
         secret="s" * 32,
         days=30,
         witness=audit,
@@ -80,7 +85,7 @@ async def test_whom_a_proxy_signs_in_is_told_once_a_day(house: House, audit: Aud
 
     async def visit(address: str) -> Caller:
         said = {"x-forwarded-user": "ada"}
-        caller = await gate.caller(Credentials(address, headers=said, is_from_proxy=True))
+        caller = await gate.caller(Credentials(address=address, headers=said, is_from_proxy=True))
         assert caller is not None
         return caller
 
@@ -121,7 +126,10 @@ async def test_it_is_searched_and_paged(house: House, audit: Audit) -> None:
 async def test_only_administrators_read_it(house: House, audit: Audit) -> None:
     ada = await house.administrator()
     eve = as_caller(await house.person(ada, "eve"))
-    for who in (eve, Caller(ada.user_id, "ada", "admin", frozenset({"chat", "read"}))):
+    for who in (
+        eve,
+        Caller(user_id=ada.user_id, name="ada", role="admin", scopes=frozenset({"chat", "read"})),
+    ):
         with pytest.raises(Forbidden):
             await audit.read(who)
 

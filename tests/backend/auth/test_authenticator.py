@@ -14,25 +14,25 @@ HERE = "192.0.2.1"
 
 
 async def test_without_accounts_everybody_is_the_one_at_this_machine(house: House) -> None:
-    caller = await house.gate("none").caller(Credentials(HERE, is_own_page=False))
+    caller = await house.gate("none").caller(Credentials(address=HERE, is_own_page=False))
     assert caller is not None
     assert (caller.user_id, caller.role, caller.address) == ("", "admin", HERE)
 
 
 @pytest.mark.parametrize("mode", ["password", "oidc", "proxy"])
 async def test_who_brings_nothing_does_not_come_in(house: House, mode: gates.Mode) -> None:
-    assert await house.gate(mode).caller(Credentials(HERE)) is None
+    assert await house.gate(mode).caller(Credentials(address=HERE)) is None
 
 
 async def test_what_a_proxy_says_counts_from_the_proxy_only(house: House) -> None:
     gate = house.gate("proxy")
     said = {"x-forwarded-user": "Ada", "x-forwarded-groups": "a, b"}
-    assert await gate.caller(Credentials(HERE, headers=said)) is None
-    caller = await gate.caller(Credentials(HERE, headers=said, is_from_proxy=True))
+    assert await gate.caller(Credentials(address=HERE, headers=said)) is None
+    caller = await gate.caller(Credentials(address=HERE, headers=said, is_from_proxy=True))
     assert caller is not None
     assert (caller.name, caller.role) == ("ada", "admin")  # the first one of all
     other = await gate.caller(
-        Credentials(HERE, headers={"x-forwarded-user": "bob"}, is_from_proxy=True)
+        Credentials(address=HERE, headers={"x-forwarded-user": "bob"}, is_from_proxy=True)
     )
     assert other is not None
     assert other.role == "user"
@@ -40,7 +40,7 @@ async def test_what_a_proxy_says_counts_from_the_proxy_only(house: House) -> Non
 
 async def test_a_header_means_nothing_where_no_proxy_signs_people_in(house: House) -> None:
     said = {"x-forwarded-user": "Ada"}
-    credentials = Credentials(HERE, headers=said, is_from_proxy=True)
+    credentials = Credentials(address=HERE, headers=said, is_from_proxy=True)
     assert await house.gate("password").caller(credentials) is None
 
 

@@ -25,7 +25,7 @@ HERE = "192.0.2.1"
 async def test_a_key_lets_its_owner_in_with_its_scopes(house: House) -> None:
     ada = await house.administrator()
     key, text = await house.keys.create(ada, " my  script ", ["chat"], tokens_per_day=5, streams=2)
-    caller = await house.gate().caller(Credentials(HERE, bearer=text))
+    caller = await house.gate().caller(Credentials(address=HERE, bearer=text))
     assert caller is not None
     assert (caller.user_id, caller.tokens_per_day, caller.streams) == (ada.user_id, 5, 2)
     assert [caller.may(scope) for scope in ("chat", "read", "admin")] == [True, False, False]
@@ -40,7 +40,7 @@ async def test_a_key_that_is_not_right_lets_nobody_in(house: House) -> None:
     _, text = await house.keys.create(ada, "key", ["chat"])
     _, other = await house.keys.create(ada, "other", ["chat"])
     for wrong in ("", text[:-1], text + "x", text[:-3] + "AAA", text[:26] + other[26:], "é"):
-        assert await house.gate().caller(Credentials(HERE, bearer=wrong)) is None
+        assert await house.gate().caller(Credentials(address=HERE, bearer=wrong)) is None
 
 
 async def test_the_api_s_description_of_a_key_is_what_is_asked_of_one(house: House) -> None:
@@ -127,16 +127,16 @@ async def test_a_key_ends_with_its_days_or_its_account(house: House) -> None:
     _, long = await house.keys.create(as_caller(grace), "long", ["chat"])
     gate = house.gate()
     house.clock.now += 86_401
-    assert await gate.caller(Credentials(HERE, bearer=short)) is None
-    assert await gate.caller(Credentials(HERE, bearer=long))
+    assert await gate.caller(Credentials(address=HERE, bearer=short)) is None
+    assert await gate.caller(Credentials(address=HERE, bearer=long))
     await house.accounts.disable(ada, grace.id)
-    assert await gate.caller(Credentials(HERE, bearer=long)) is None
+    assert await gate.caller(Credentials(address=HERE, bearer=long)) is None
 
 
 async def test_a_revoked_key_closes_what_it_has_opened(house: House) -> None:
     ada = await house.administrator()
     key, text = await house.keys.create(ada, "key", ["chat"])
-    caller = await house.gate().caller(Credentials(HERE, bearer=text))
+    caller = await house.gate().caller(Credentials(address=HERE, bearer=text))
     assert caller is not None
     ended: list[str] = []
     house.presence.enter(caller, lambda: ended.append("socket"))
@@ -145,7 +145,7 @@ async def test_a_revoked_key_closes_what_it_has_opened(house: House) -> None:
         await house.keys.revoke(grace, key.id)
     await house.keys.revoke(ada, key.id)
     assert ended == ["socket"]
-    assert await house.gate().caller(Credentials(HERE, bearer=text)) is None
+    assert await house.gate().caller(Credentials(address=HERE, bearer=text)) is None
 
 
 async def test_nobody_makes_a_key_that_may_more_than_they(house: House) -> None:
@@ -214,11 +214,11 @@ async def test_a_ticket_is_good_once_and_for_seconds(house: House) -> None:
     ada = await house.signed_in("ada")
     gate = house.gate()
     ticket = house.tickets.issue(ada)
-    assert await gate.caller(Credentials(HERE, ticket=ticket, is_own_page=False)) == ada
-    assert await gate.caller(Credentials(HERE, ticket=ticket)) is None
+    assert await gate.caller(Credentials(address=HERE, ticket=ticket, is_own_page=False)) == ada
+    assert await gate.caller(Credentials(address=HERE, ticket=ticket)) is None
     late = house.tickets.issue(ada)
     house.clock.now += GOOD_S
-    assert await gate.caller(Credentials(HERE, ticket=late)) is None
+    assert await gate.caller(Credentials(address=HERE, ticket=late)) is None
 
 
 async def test_a_ticket_is_for_one_origin(house: House) -> None:
@@ -226,7 +226,7 @@ async def test_a_ticket_is_for_one_origin(house: House) -> None:
     ada = await house.signed_in("ada")
     for origin, is_good in (("https://a.example", True), ("https://b.example", False)):
         ticket = house.tickets.issue(ada, "https://a.example")
-        credentials = Credentials(HERE, ticket=ticket, origin=origin)
+        credentials = Credentials(address=HERE, ticket=ticket, origin=origin)
         assert bool(await house.gate().caller(credentials)) == is_good
 
 
@@ -251,4 +251,4 @@ async def test_a_ticket_of_somebody_who_was_signed_out_is_good_no_more(house: Ho
     ada = await house.signed_in("ada")
     ticket = house.tickets.issue(ada)
     await house.sign_ins.end(ada)
-    assert await house.gate().caller(Credentials(HERE, ticket=ticket)) is None
+    assert await house.gate().caller(Credentials(address=HERE, ticket=ticket)) is None

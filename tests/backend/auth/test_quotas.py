@@ -15,7 +15,7 @@ from wireside.errors import NotConfigured, RateLimited, TooMany
 from wireside.identity import Caller
 from wireside.ports import QuotaState
 
-ADA = Caller("ada-id", "ada", "user", credential="session 1", address="192.0.2.1")
+ADA = Caller(user_id="ada-id", name="ada", role="user", credential="session 1", address="192.0.2.1")
 
 
 @pytest.fixture(params=["memory", "redis"])

@@ -187,5 +187,5 @@ async def test_a_cookie_counts_on_our_own_pages_only(house: House) -> None:
     await house.administrator()
     cookie = await sign_in(house, "ada")
     gate = house.gate()
-    assert await gate.caller(Credentials(HERE, cookie=cookie))
-    assert await gate.caller(Credentials(HERE, cookie=cookie, is_own_page=False)) is None
+    assert await gate.caller(Credentials(address=HERE, cookie=cookie))
+    assert await gate.caller(Credentials(address=HERE, cookie=cookie, is_own_page=False)) is None

@@ -47,7 +47,7 @@ class Echo:
         self.contexts: list[list[str]] = []
 
     async def models(self) -> tuple[ModelInfo, ...]:
-        return (ModelInfo("m", "M"),)
+        return (ModelInfo(id="m", name="M"),)
 
     async def resolve(self, name: str | None) -> str:
         return name or "m"
@@ -104,12 +104,25 @@ class AnyTalk(RuleBasedStateMachine):
 
     def new_service(self) -> None:
         """The service of a process that knows nothing but the store."""
-        runner = Runner(self.provider, self.tasks, RunnerLimits(), time.monotonic, self.saving)
+        runner = Runner(
+            provider=self.provider,
+            tasks=self.tasks,
+            limits=RunnerLimits(),
+            clock=time.monotonic,
+            commits=self.saving,
+        )
         echo = self.provider
         self.quotas = UserQuotas(MemoryLimiter(time.monotonic), QuotaLimits(streams=1))
         self.chat = ChatService(
             ChatDependencies(
-                runner, echo, echo, self.store, self.saving, self.tasks, time.time, self.quotas
+                runner=runner,
+                models=echo,
+                provider=echo,
+                store=self.store,
+                saving=self.saving,
+                tasks=self.tasks,
+                wall_clock=time.time,
+                quotas=self.quotas,
             ),
             ChatRules(),
         )

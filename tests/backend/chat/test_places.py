@@ -27,8 +27,8 @@ from wireside.errors import (
 from wireside.identity import Caller
 from wireside.messages import Message, Options
 
-ADA = Caller("ada-id", "ada", "user", credential="session 1")
-QUESTION = Ask((Message("user", "Hi"),))
+ADA = Caller(user_id="ada-id", name="ada", role="user", credential="session 1")
+QUESTION = Ask(messages=(Message("user", "Hi"),))
 
 
 class Slow(UserQuotas):

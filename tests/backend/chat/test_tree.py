@@ -10,13 +10,17 @@ from wireside.records import Branch, Span
 
 
 def test_a_path_goes_from_the_first_turn_to_the_end_of_the_branch() -> None:
-    branches = {0: Branch(0, None, 0, 9), 1: Branch(1, 0, 4, 6), 2: Branch(2, 1, 6, 8)}
+    branches = {
+        0: Branch(id=0, parent=None, first=0, last=9),
+        1: Branch(id=1, parent=0, first=4, last=6),
+        2: Branch(id=2, parent=1, first=6, last=8),
+    }
     assert tree.path(branches, 0) == [Span(0, 0, 9)]
     assert tree.path(branches, 2) == [Span(0, 0, 3), Span(1, 4, 5), Span(2, 6, 8)]
 
 
 def test_an_empty_conversation_has_an_empty_path() -> None:
-    assert tree.path({0: Branch(0, None, 0, -1)}, 0) == []
+    assert tree.path({0: Branch(id=0, parent=None, first=0, last=-1)}, 0) == []
 
 
 def test_clipping_keeps_the_depths_asked_for() -> None:
@@ -27,7 +31,11 @@ def test_clipping_keeps_the_depths_asked_for() -> None:
 
 
 def test_a_turn_of_the_first_of_a_branch_has_the_same_siblings_as_its_rivals() -> None:
-    branches = {0: Branch(0, None, 0, 5), 1: Branch(1, 0, 2, 4), 2: Branch(2, 0, 2, 2)}
+    branches = {
+        0: Branch(id=0, parent=None, first=0, last=5),
+        1: Branch(id=1, parent=0, first=2, last=4),
+        2: Branch(id=2, parent=0, first=2, last=2),
+    }
     assert tree.siblings(branches, 0, 2) == [0, 1, 2]
     assert tree.siblings(branches, 1, 2) == [0, 1, 2]
     assert tree.siblings(branches, 1, 3) == [1]
@@ -35,7 +43,10 @@ def test_a_turn_of_the_first_of_a_branch_has_the_same_siblings_as_its_rivals() -
 
 
 def test_first_turns_have_siblings_too() -> None:
-    branches = {0: Branch(0, None, 0, 2), 1: Branch(1, None, 0, 0)}
+    branches = {
+        0: Branch(id=0, parent=None, first=0, last=2),
+        1: Branch(id=1, parent=None, first=0, last=0),
+    }
     assert tree.siblings(branches, 0, 0) == [0, 1]
     assert tree.siblings(branches, 1, 0) == [0, 1]
     assert tree.siblings(branches, 0, 1) == [0]
@@ -43,10 +54,10 @@ def test_first_turns_have_siblings_too() -> None:
 
 def test_choosing_a_turn_shows_what_was_begun_last_after_it() -> None:
     branches = {
-        0: Branch(0, None, 0, 5),
-        1: Branch(1, 0, 2, 4),
-        2: Branch(2, 1, 4, 4),
-        3: Branch(3, 0, 1, 1),
+        0: Branch(id=0, parent=None, first=0, last=5),
+        1: Branch(id=1, parent=0, first=2, last=4),
+        2: Branch(id=2, parent=1, first=4, last=4),
+        3: Branch(id=3, parent=0, first=1, last=1),
     }
     assert tree.tip(branches, 1, 2) == 2
     assert tree.tip(branches, 0, 2) == 0  # not what forks off at the turn itself, or before it
@@ -85,7 +96,7 @@ class Plain:
 @given(steps=st.lists(st.one_of(st.none(), st.tuples(st.integers(0, 30), st.integers(0, 30)))))
 def test_branches_are_the_tree_that_parents_make(steps: list[tuple[int, int] | None]) -> None:
     """None goes on in what is shown; (a, b) asks anew at a turn somewhere."""
-    branches = {0: Branch(0, None, 0, -1)}
+    branches = {0: Branch(id=0, parent=None, first=0, last=-1)}
     shown = 0
     plain = Plain()
     for step in steps:

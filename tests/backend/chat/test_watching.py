@@ -49,15 +49,22 @@ def listening() -> Listening:
 
 @pytest.fixture
 def chat(parts: ChatDependencies, listening: Listening, provider, tasks, limits, clock, saving):
-    runner = Runner(provider, tasks, limits, clock, saving, listening)
+    runner = Runner(
+        provider=provider,
+        tasks=tasks,
+        limits=limits,
+        clock=clock,
+        commits=saving,
+        watcher=listening,
+    )
     watched = ChatDependencies(
-        runner,
-        provider,
-        provider,
-        parts.store,
-        saving,
-        tasks,
-        parts.wall_clock,
+        runner=runner,
+        models=provider,
+        provider=provider,
+        store=parts.store,
+        saving=saving,
+        tasks=tasks,
+        wall_clock=parts.wall_clock,
         watcher=listening,
     )
     return ChatService(watched, ChatRules())
@@ -99,8 +106,8 @@ async def test_questions_are_counted_by_type(
     await chat.continue_answer(conversation, turn.id)
     (await provider.call(1)).finish()
     await turn.segments[1].ended()
-    stream = await chat.ask(Ask((Message("user", "?"),), key="k"))
-    again = await chat.ask(Ask((Message("user", "?"),), key="k"))
+    stream = await chat.ask(Ask(messages=(Message("user", "?"),), key="k"))
+    again = await chat.ask(Ask(messages=(Message("user", "?"),), key="k"))
     assert stream is again
     (await provider.call(2)).finish()
     while listening.streams.total() < 3:

@@ -62,12 +62,23 @@ def fill(data: Path, count: int = 3, *, with_accounts: bool = False) -> None:
         store = SqlStore(url_of(data))
         await store.open()
         if with_accounts:
-            await store.accounts.add_user(User("u", "ada", "admin", 1.0))
+            await store.accounts.add_user(User(id="u", name="ada", role="admin", created_at=1.0))
         for number in range(count):
             name = f"c{number}"
-            info = ConversationInfo(name, f"Title {number}", 1.0, 1.0)
-            turn = TurnRecord(f"t{number}", name, 0, 0, "word " * 200, 1.0)
-            await store.add_conversation(info, [Branch(0, None, 0, 0)], 0, [turn])
+            info = ConversationInfo(
+                id=name, title=f"Title {number}", created_at=1.0, updated_at=1.0
+            )
+            turn = TurnRecord(
+                id=f"t{number}",
+                conversation_id=name,
+                branch=0,
+                depth=0,
+                question="word " * 200,
+                created_at=1.0,
+            )
+            await store.add_conversation(
+                info, [Branch(id=0, parent=None, first=0, last=0)], 0, [turn]
+            )
         await store.aclose()
 
     data.mkdir(exist_ok=True)

@@ -268,7 +268,7 @@ def test_keys_are_made_listed_and_revoked_in_a_shell(
         finally:
             await store.aclose()
 
-    ada = User("u1", "ada", "user", 1.0)
+    ada = User(id="u1", name="ada", role="user", created_at=1.0)
     assert asyncio.run(with_store(lambda store: store.accounts.add_user(ada)))
     create = ["keys", "create", "--user", "Ada"]
     limits = ["--messages-per-minute", "7", "--tokens-per-day", str(2**40)]

@@ -43,15 +43,17 @@ WELL = Measured(
     origin=URL,
     ready=OURS,
     memory_mb=150.0,
-    upgrades=tuple(Upgrade(path, True, Reply(101, True)) for path in (CHAT, PROBE, PAGE)),
+    upgrades=tuple(
+        Upgrade(path=path, is_open=True, reply=Reply(101, True)) for path in (CHAT, PROBE, PAGE)
+    ),
     answer=AnswerTiming((400, 500, 1600)),
     seen=SEEN,
     socket_seen=replace(SEEN, scheme="wss"),
     post=OURS,
-    stream=StreamTiming(EVEN, tuple(ms + 40 for ms in EVEN), OURS),
-    socket_stream=StreamTiming(EVEN, tuple(ms + 40 for ms in EVEN)),
+    stream=StreamTiming(sent_ms=EVEN, came_ms=tuple(ms + 40 for ms in EVEN), reply=OURS),
+    socket_stream=StreamTiming(sent_ms=EVEN, came_ms=tuple(ms + 40 for ms in EVEN)),
     large=OURS,
-    silence=Silence(22, 22, is_cut=False),
+    silence=Silence(asked_s=22, lasted_s=22, is_cut=False),
     skew_s=0.2,
     trips_ms=(9.0, 11.0, 10.0),
     http="h2",
@@ -67,8 +69,10 @@ def found(measured: Measured, check: str) -> Finding:
 
 def refused(status: int, message: str, *, is_ours: bool = True) -> Measured:
     reply = Reply(status, is_ours, message)
-    upgrades = tuple(Upgrade(path, False, reply) for path in (CHAT, PROBE, PAGE))
-    return Measured("shell", URL, URL, OURS, 150.0, upgrades)
+    upgrades = tuple(Upgrade(path=path, is_open=False, reply=reply) for path in (CHAT, PROBE, PAGE))
+    return Measured(
+        prober="shell", asked=URL, origin=URL, ready=OURS, memory_mb=150.0, upgrades=upgrades
+    )
 
 
 def test_what_is_well_is_told_as_well() -> None:
@@ -81,7 +85,7 @@ def test_the_guides_three_come_first() -> None:
 
 def test_nothing_measured_raises_nothing_and_blames_the_way_in_only() -> None:
     for prober in ("shell", "browser"):
-        findings = judge(Measured(prober, URL))  # type: ignore[arg-type]
+        findings = judge(Measured(prober=prober, asked=URL))  # type: ignore[arg-type]
         assert [one.check for one in findings if one.state == "failed"] == ["WebSocket"]
 
 
@@ -89,7 +93,7 @@ def test_each_failure_says_who_and_what() -> None:
     cases = [
         refused(426, "plain"),
         refused(502, "<html>", is_ours=False),
-        replace(WELL, silence=Silence(22, 2, is_cut=True, code=1006)),
+        replace(WELL, silence=Silence(asked_s=22, lasted_s=2, is_cut=True, code=1006)),
         replace(WELL, answer=AnswerTiming((), "provider_auth", "No key.")),
         replace(WELL, seen=replace(SEEN, is_peer_trusted=False)),
     ]
@@ -111,7 +115,7 @@ def test_each_failure_says_who_and_what() -> None:
     ],
 )
 def test_a_server_that_is_not_reached_is_no_fault_of_a_proxy(reason: str, remedy: str) -> None:
-    finding = found(Measured("shell", URL, ready=Reply(message=reason)), "WebSocket")
+    finding = found(Measured(prober="shell", asked=URL, ready=Reply(message=reason)), "WebSocket")
     assert (finding.state, finding.hop) == ("failed", None)
     assert remedy in finding.remedy
 
@@ -192,7 +196,9 @@ def test_in_a_browser_a_plain_request_that_arrives_is_a_lost_upgrade() -> None:
 def test_lines_are_those_of_the_proxy_that_says_its_name(
     server: str, via: str, names: list[str]
 ) -> None:
-    stream = StreamTiming(EVEN, (1200,) * 12, Reply(200, True, server=server, via=via))
+    stream = StreamTiming(
+        sent_ms=EVEN, came_ms=(1200,) * 12, reply=Reply(200, True, server=server, via=via)
+    )
     finding = found(replace(WELL, stream=stream), "Buffering")
     assert finding.state == "failed"
     assert list(finding.lines) == names
@@ -200,40 +206,53 @@ def test_lines_are_those_of_the_proxy_that_says_its_name(
 
 def test_traefik_is_known_by_what_it_adds() -> None:
     headers = {**SEEN.headers, "x-forwarded-server": "edge"}
-    measured = replace(WELL, seen=replace(SEEN, headers=headers), silence=Silence(9, 2, True, 1006))
+    measured = replace(
+        WELL,
+        seen=replace(SEEN, headers=headers),
+        silence=Silence(asked_s=9, lasted_s=2, is_cut=True, code=1006),
+    )
     assert list(found(measured, "Idle time-out").lines) == ["Traefik"]
 
 
 @pytest.mark.parametrize("shift", [0, 40, 5000])
 def test_delay_alone_is_no_buffer(shift: int) -> None:
-    stream = StreamTiming(EVEN, tuple(ms + shift for ms in EVEN), OURS)
+    stream = StreamTiming(sent_ms=EVEN, came_ms=tuple(ms + shift for ms in EVEN), reply=OURS)
     assert found(replace(WELL, stream=stream), "Buffering").state == "ok"
 
 
 def test_a_stream_that_breaks_off_is_told() -> None:
     assert (
-        found(replace(WELL, stream=StreamTiming(EVEN, EVEN[:1], OURS)), "Buffering").state
+        found(
+            replace(WELL, stream=StreamTiming(sent_ms=EVEN, came_ms=EVEN[:1], reply=OURS)),
+            "Buffering",
+        ).state
         == "failed"
     )
 
 
 def test_a_packed_stream_is_told_and_blamed_where_it_is_held() -> None:
-    packed = replace(WELL, stream=StreamTiming(EVEN, EVEN, OURS, "gzip"))
+    packed = replace(
+        WELL, stream=StreamTiming(sent_ms=EVEN, came_ms=EVEN, reply=OURS, encoding="gzip")
+    )
     assert found(packed, "Compression").state == "warning"
     assert found(packed, "Buffering").state == "ok"
-    held = replace(WELL, stream=StreamTiming(EVEN, (1200,) * 12, OURS, "gzip"))
+    held = replace(
+        WELL, stream=StreamTiming(sent_ms=EVEN, came_ms=(1200,) * 12, reply=OURS, encoding="gzip")
+    )
     assert found(held, "Buffering").lines["nginx"] == "gzip off;"
 
 
 @pytest.mark.parametrize(("lasted_s", "state"), [(2.0, "failed"), (20.5, "failed"), (60.0, "ok")])
 def test_a_cut_matters_if_it_comes_before_the_servers_pings(lasted_s: float, state: str) -> None:
-    measured = replace(WELL, silence=Silence(75, lasted_s, is_cut=True, code=1006))
+    measured = replace(WELL, silence=Silence(asked_s=75, lasted_s=lasted_s, is_cut=True, code=1006))
     assert found(measured, "Idle time-out").state == state
 
 
 def test_without_a_proxy_the_way_is_at_fault() -> None:
     direct = replace(SEEN, client="127.0.0.1", port=55555, headers={})
-    measured = replace(WELL, seen=direct, silence=Silence(75, 2, is_cut=True, code=1006))
+    measured = replace(
+        WELL, seen=direct, silence=Silence(asked_s=75, lasted_s=2, is_cut=True, code=1006)
+    )
     assert found(measured, "Idle time-out").hop == "way"
 
 
@@ -261,7 +280,7 @@ def test_a_port_that_is_the_usual_one_is_the_same_host() -> None:
 def test_an_answer_in_one_piece_is_the_models_unless_sockets_are_held_too() -> None:
     late = replace(WELL, answer=AnswerTiming((9000,)))
     assert found(late, "Streaming").hop == "model"
-    held = replace(late, socket_stream=StreamTiming(EVEN, (1200,) * 12))
+    held = replace(late, socket_stream=StreamTiming(sent_ms=EVEN, came_ms=(1200,) * 12))
     assert found(held, "Streaming").hop == "proxy"
     assert found(replace(WELL, answer=AnswerTiming((200,))), "Streaming").state == "ok"
 

@@ -39,7 +39,7 @@ class Scripted:
     is_closed: bool = False
 
     async def models(self) -> Sequence[ModelInfo]:
-        return (ModelInfo("small", "Small"),)
+        return (ModelInfo(id="small", name="Small"),)
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta, None]:
         assert request.max_tokens == 1

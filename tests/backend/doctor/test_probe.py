@@ -211,7 +211,7 @@ def test_the_key_is_read_from_standard_input_and_never_printed(
 
     async def measure(url: str, *, key: str | None, **_: object) -> Measured:
         given.append(key)
-        return Measured("shell", url)
+        return Measured(prober="shell", asked=url)
 
     monkeypatch.setattr("wireside.doctor.probe.probe", measure)
     done = CliRunner().invoke(app, ["doctor", "https://x.example", "--key", "-"], input="hush\n")

@@ -12,7 +12,7 @@ from wireside.generation.log import TextPiece
 from wireside.generation.runner import Runner, RunnerLimits
 from wireside.messages import End, Finished, Message, ModelRequest, Usage
 
-REQUEST = ModelRequest("m", (Message("user", "?"),))
+REQUEST = ModelRequest(model="m", messages=(Message("user", "?"),))
 
 
 async def test_an_answer_is_written_and_read(runner: Runner, provider) -> None:
@@ -186,7 +186,13 @@ async def test_characters_that_are_kept_are_counted_also_where_the_store_is_late
     store = BusyStore()
     saving = GroupCommit(store.write, clock)
     tasks.create_task(saving.run(), name="group commit")
-    runner = Runner(provider, tasks, RunnerLimits(resume_window_s=60), clock, saving)
+    runner = Runner(
+        provider=provider,
+        tasks=tasks,
+        limits=RunnerLimits(resume_window_s=60),
+        clock=clock,
+        commits=saving,
+    )
     stream = runner.start(REQUEST, stored_as="s")
     call = await provider.call()
     call.say("twelve chars")

@@ -35,9 +35,9 @@ CANARY = "sk-canary-0123456789"
 def test_of_a_long_text_the_beginning_is_searched() -> None:
     """Nine megabytes of this took a minute."""
     said = "context length exceeded " + "model " * 1_500_000
-    assert isinstance(failure_for(400, UpstreamProblem(said), model="m").error, ContextTooLong)
+    assert isinstance(failure_for(400, UpstreamProblem(text=said), model="m").error, ContextTooLong)
     said = "model " * 1_500_000 + "not found"
-    assert isinstance(failure_for(400, UpstreamProblem(said), model="m").error, BadMessage)
+    assert isinstance(failure_for(400, UpstreamProblem(text=said), model="m").error, BadMessage)
 
 
 def openai_error(**error: Any) -> dict[str, Any]:

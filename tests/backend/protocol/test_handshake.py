@@ -27,7 +27,7 @@ PUBLIC_BIND = HandshakePolicy(host="0.0.0.0")
 def status(
     door: HandshakePolicy, *hosts: str, origins: tuple[str, ...] = (), secure: bool = False
 ) -> int:
-    verdict = door.judge(Handshake(hosts, origins, secure))
+    verdict = door.judge(Handshake(hosts=hosts, origins=origins, is_secure=secure))
     return verdict.status if isinstance(verdict, Refuse) else 101
 
 
@@ -185,8 +185,8 @@ def test_listed_origins_match_to_scheme_host_and_port(origin: str, expected: int
 
 
 def test_the_socket_of_our_pages_takes_no_listed_origin() -> None:
-    ally = Handshake(["localhost"], ["https://ally.example"])
-    ours = Handshake(["localhost"], ["https://chat.example.com"])
+    ally = Handshake(hosts=["localhost"], origins=["https://ally.example"])
+    ours = Handshake(hosts=["localhost"], origins=["https://chat.example.com"])
     assert isinstance(PROXIED.judge(ally, takes_allowed=False), Refuse)
     assert isinstance(PROXIED.judge(ours, takes_allowed=False), Accept)
 
@@ -199,7 +199,7 @@ def test_an_extension_comes_in_when_it_is_listed() -> None:
 
 def test_the_subprotocol_is_ours_and_never_a_ticket() -> None:
     def chosen(*offered: str) -> str | None:
-        verdict = LOOPBACK.judge(Handshake(["localhost"], subprotocols=offered))
+        verdict = LOOPBACK.judge(Handshake(hosts=["localhost"], subprotocols=offered))
         assert isinstance(verdict, Accept)
         return verdict.subprotocol
 
@@ -288,7 +288,9 @@ def test_an_address_for_others_is_known() -> None:
 def socket(
     door: HandshakePolicy, host: str, *origins: str, secure: bool = False, **rules: bool
 ) -> int:
-    verdict = door.judge(Handshake([host], origins, secure, is_socket=True), **rules)
+    verdict = door.judge(
+        Handshake(hosts=[host], origins=origins, is_secure=secure, is_socket=True), **rules
+    )
     return verdict.status if isinstance(verdict, Refuse) else 101
 
 

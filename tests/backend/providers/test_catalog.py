@@ -13,7 +13,7 @@ from wireside.messages import ModelInfo
 from wireside.providers.catalog import FAILURE_S, FRESH_S, Catalog
 from wireside.providers.scripted import ScriptedProvider
 
-A, B = ModelInfo("a", "A"), ModelInfo("b", "B")
+A, B = ModelInfo(id="a", name="A"), ModelInfo(id="b", name="B")
 DOWN = ProviderUnavailable("It is down.")
 
 
@@ -72,7 +72,7 @@ async def test_the_set_default_comes_first() -> None:
 
 async def test_a_default_that_is_not_listed_is_offered_all_the_same() -> None:
     setup = Setup([A], "hidden")
-    assert await setup.catalog.models() == (ModelInfo("hidden", "hidden"), A)
+    assert await setup.catalog.models() == (ModelInfo(id="hidden", name="hidden"), A)
     assert await setup.catalog.resolve("hidden") == "hidden"
 
 
@@ -127,7 +127,7 @@ async def test_an_empty_list_says_what_to_set() -> None:
 
 async def test_without_a_list_the_default_is_the_list() -> None:
     setup = Setup(DOWN, "mine")
-    assert await setup.catalog.models() == (ModelInfo("mine", "mine"),)
+    assert await setup.catalog.models() == (ModelInfo(id="mine", name="mine"),)
     assert await setup.catalog.resolve(None) == "mine"
 
 
@@ -149,7 +149,7 @@ async def test_one_who_leaves_does_not_end_the_reading_for_others() -> None:
 
 
 async def test_an_unknown_model_is_refused_with_the_ones_there_are() -> None:
-    many = [ModelInfo(f"m{number}", "") for number in range(7)]
+    many = [ModelInfo(id=f"m{number}", name="") for number in range(7)]
     with pytest.raises(UnknownModel) as caught:
         await Setup(many).catalog.resolve("x")
     assert str(caught.value) == (
@@ -164,7 +164,7 @@ async def test_an_unknown_model_is_refused_with_the_ones_there_are() -> None:
         ([A, B], "b", "b"),
         ([A, B], "hidden", "hidden"),
         (NotConfigured("It has no list."), "mine", "mine"),
-        ([ModelInfo("e", "E", can_chat=False), A], None, "a"),
+        ([ModelInfo(id="e", name="E", can_chat=False), A], None, "a"),
     ],
 )
 async def test_the_default_answers_for_the_guides_model(
@@ -189,7 +189,7 @@ async def test_the_fallback_can_be_turned_off() -> None:
 
 
 async def test_the_guides_model_is_itself_where_it_is_offered() -> None:
-    setup = Setup([A, ModelInfo("gpt-4o", "")], "a")
+    setup = Setup([A, ModelInfo(id="gpt-4o", name="")], "a")
     assert await setup.catalog.resolve("gpt-4o") == "gpt-4o"
 
 
@@ -198,7 +198,7 @@ async def test_while_a_list_fails_the_guides_model_may_be_there() -> None:
 
 
 async def test_what_cannot_chat_comes_last() -> None:
-    setup = Setup([ModelInfo("e", "E", can_chat=False), A, B])
+    setup = Setup([ModelInfo(id="e", name="E", can_chat=False), A, B])
     assert [model.id for model in await setup.catalog.models()] == ["a", "b", "e"]
     assert await setup.catalog.resolve(None) == "a"
     assert await setup.catalog.resolve("e") == "e"
@@ -207,7 +207,7 @@ async def test_what_cannot_chat_comes_last() -> None:
 async def test_a_default_that_refuses_to_chat_is_passed_over() -> None:
     setup = Setup([A, B])
     setup.catalog.pass_over("a")
-    assert await setup.catalog.models() == (B, ModelInfo("a", "A", can_chat=False))
+    assert await setup.catalog.models() == (B, ModelInfo(id="a", name="A", can_chat=False))
     assert await setup.catalog.resolve(None) == "b"
     assert await setup.catalog.resolve("a") == "a"
 
@@ -219,7 +219,7 @@ async def test_a_default_that_refuses_to_chat_is_passed_over() -> None:
 async def test_a_wildcard_of_a_gateway_stands_for_its_names(
     name: str | None, means: str | None
 ) -> None:
-    setup = Setup([ModelInfo("openai/*", "", can_chat=False), A])
+    setup = Setup([ModelInfo(id="openai/*", name="", can_chat=False), A])
     if means is None:
         with pytest.raises(UnknownModel):
             await setup.catalog.resolve(name)
@@ -228,7 +228,10 @@ async def test_a_wildcard_of_a_gateway_stands_for_its_names(
 
 
 async def test_where_there_is_only_a_wildcard_the_guides_model_is_asked_for() -> None:
-    assert await Setup([ModelInfo("*", "", can_chat=False)]).catalog.resolve("gpt-4o") == "gpt-4o"
+    assert (
+        await Setup([ModelInfo(id="*", name="", can_chat=False)]).catalog.resolve("gpt-4o")
+        == "gpt-4o"
+    )
 
 
 async def test_a_default_that_was_set_stays() -> None:
@@ -243,7 +246,7 @@ async def test_a_default_that_was_set_stays() -> None:
     [("llama3:latest", "llama3"), ("models/gemini-2.5-flash", "gemini-2.5-flash")],
 )
 async def test_the_parts_of_a_name_that_services_leave_out(listed: str, name: str) -> None:
-    model = ModelInfo(listed, listed)
+    model = ModelInfo(id=listed, name=listed)
     assert await Setup([A, model]).catalog.resolve(name) == listed
     setup = Setup([A, model], name)
     assert await setup.catalog.models() == (model, A)

@@ -169,7 +169,9 @@ async def ask(provider: OpenAIProvider, question: str, **options: Any) -> Got:
     messages = (Message("system", "Be brief."), Message("user", question))
     got = Got()
     try:
-        async for delta in provider.stream(ModelRequest("lab-1", messages, **options)):
+        async for delta in provider.stream(
+            ModelRequest(model="lab-1", messages=messages, **options)
+        ):
             match delta:
                 case TextDelta(text):
                     got.text += text
@@ -244,7 +246,7 @@ async def test_what_was_refused_is_not_asked_again(
 async def test_it_is_remembered_for_that_model_alone(lab: FakeOpenAI, connect: Connect) -> None:
     provider = connect()
     await ask(provider, "/lab stream-options-refused")
-    async for _ in provider.stream(ModelRequest("lab-2", (Message("user", "Hi"),))):
+    async for _ in provider.stream(ModelRequest(model="lab-2", messages=(Message("user", "Hi"),))):
         pass
     assert "stream_options" not in lab.chats[1].body
     assert "stream_options" in lab.chats[2].body
@@ -265,7 +267,7 @@ async def test_an_answer_that_is_to_go_on_is_followed_by_a_question(
     messages = (Message("user", "Hi"), Message("assistant", "Hel"))
     said = "Expected last role User or Tool (or Assistant with prefix True) but got assistant"
     lab.answer_with(failure(400, said))
-    async for _ in connect().stream(ModelRequest("lab-1", messages)):
+    async for _ in connect().stream(ModelRequest(model="lab-1", messages=messages)):
         pass
     sent = lab.chats[-1].body["messages"]
     assert [message["role"] for message in sent] == ["user", "assistant", "user"]

@@ -48,7 +48,7 @@ def child(code: str) -> Sequence[str]:
 
 
 def request(question: str, **options: int) -> ModelRequest:
-    return ModelRequest(MODEL, (Message("user", question),), **options)
+    return ModelRequest(model=MODEL, messages=(Message("user", question),), **options)
 
 
 def connect(base_url: str, key: str) -> Provider:
@@ -254,7 +254,7 @@ async def test_without_weights_it_says_what_to_do(tmp_path: Path) -> None:
 async def test_another_model_is_unknown(tmp_path: Path) -> None:
     local = LocalProvider(tmp_path, connect)
     with pytest.raises(UnknownModel):
-        await text_of(local, ModelRequest("gpt-9", (Message("user", "Say hello."),)))
+        await text_of(local, ModelRequest(model="gpt-9", messages=(Message("user", "Say hello."),)))
 
 
 async def test_all_who_come_first_share_one_start(tmp_path: Path) -> None:
@@ -278,7 +278,7 @@ async def test_a_request_without_a_system_message_gets_one(tmp_path: Path) -> No
     local = LocalProvider(tmp_path / "w.gguf", lambda *_: recorded, command=child(LISTENS))
     own = (Message("system", "Be rude."), Message("user", "Hello."))
     await text_of(local, request("Hello."))
-    await text_of(local, ModelRequest(MODEL, own))
+    await text_of(local, ModelRequest(model=MODEL, messages=own))
     assert recorded.asked[0].messages == (Message("system", SYSTEM), Message("user", "Hello."))
     assert recorded.asked[1].messages == own
     await local.aclose()

@@ -39,7 +39,7 @@ def test_the_servers_order_is_kept(document: object) -> None:
 def test_names_are_such_that_a_frame_can_carry_them() -> None:
     document = [{"id": "a\ude42", "name": "\ud83d", "owned_by": "\ud83d"}, {"id": " "}]
     body = json.dumps(document).encode()
-    assert models_in(body) == (ModelInfo("a\ufffd", "\ufffd", "\ufffd"),)
+    assert models_in(body) == (ModelInfo(id="a\ufffd", name="\ufffd", owner="\ufffd"),)
 
 
 @pytest.mark.parametrize("number", ["1" * 400, "1e999", "-1e999", "NaN", "9007199254740992"])
@@ -47,7 +47,7 @@ def test_numbers_that_can_not_be_are_passed_over(number: str) -> None:
     entries = (
         f'{{"id": "a", "owned_by": "openai", "created": {number}, "context_length": {number}}}'
     )
-    assert models_in(f"[{entries}]".encode()) == (ModelInfo("a", "a", "openai"),)
+    assert models_in(f"[{entries}]".encode()) == (ModelInfo(id="a", name="a", owner="openai"),)
 
 
 def test_what_is_said_about_a_model_is_kept() -> None:
@@ -60,10 +60,10 @@ def test_what_is_said_about_a_model_is_kept() -> None:
         ]
     }
     assert models_in(json.dumps(body).encode()) == (
-        ModelInfo("a", "a", "me", 4096),
-        ModelInfo("b", "Bee", None, 8),
-        ModelInfo("c", "c", None, 16),
-        ModelInfo("d", "d", None, None),
+        ModelInfo(id="a", name="a", owner="me", context_tokens=4096),
+        ModelInfo(id="b", name="Bee", owner=None, context_tokens=8),
+        ModelInfo(id="c", name="c", owner=None, context_tokens=16),
+        ModelInfo(id="d", name="d", owner=None, context_tokens=None),
     )
 
 

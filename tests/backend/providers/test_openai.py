@@ -94,7 +94,7 @@ class Answer:
 
 
 async def ask(provider: OpenAIProvider, question: str = "Hi", **options: Any) -> Answer:
-    request = ModelRequest("lab-1", (Message("user", question),), **options)
+    request = ModelRequest(model="lab-1", messages=(Message("user", question),), **options)
     deltas: list[Delta] = []
     try:
         async for delta in provider.stream(request):
@@ -192,7 +192,7 @@ async def test_reasoning_and_tool_calls(lab: FakeOpenAI, connect: Connect) -> No
 async def test_the_request_says_what_was_asked(lab: FakeOpenAI, connect: Connect) -> None:
     provider = connect()
     messages = (Message("system", "Be brief."), Message("user", "Grüß dich 🙂"))
-    request = ModelRequest("lab-2", messages, temperature=0.0, max_tokens=5)
+    request = ModelRequest(model="lab-2", messages=messages, temperature=0.0, max_tokens=5)
     async for _ in provider.stream(request):
         pass
     [sent] = lab.chats
@@ -768,7 +768,7 @@ async def test_a_slow_model_is_not_silent(lab: FakeOpenAI, connect: Connect) -> 
 async def test_a_slow_reader_is_no_silent_model(lab: FakeOpenAI, connect: Connect) -> None:
     lab.answer_with(replace(answer(3), pace_s=0.001))
     provider = connect(SHORT_S)
-    request = ModelRequest("lab-1", (Message("user", "Hi"),))
+    request = ModelRequest(model="lab-1", messages=(Message("user", "Hi"),))
     text = ""
     async with aclosing(provider.stream(request)) as deltas:
         async for delta in deltas:
@@ -827,7 +827,7 @@ async def test_closing_the_generator_closes_the_upstream_connection(
 ) -> None:
     lab.answer_with(endless(100))
     async with aclosing(
-        connect().stream(ModelRequest("lab-1", (Message("user", "Hi"),)))
+        connect().stream(ModelRequest(model="lab-1", messages=(Message("user", "Hi"),)))
     ) as deltas:
         assert isinstance(await anext(deltas), TextDelta)
         upstream = its_socket(lab)
@@ -854,8 +854,8 @@ async def test_closing_the_provider_ends_its_answers(lab: FakeOpenAI, connect: C
 
 async def test_the_models_are_listed(connect: Connect) -> None:
     assert await connect().models() == (
-        ModelInfo("lab-1", "lab-1", "lab"),
-        ModelInfo("lab-2", "lab-2", "lab"),
+        ModelInfo(id="lab-1", name="lab-1", owner="lab"),
+        ModelInfo(id="lab-2", name="lab-2", owner="lab"),
     )
 
 

@@ -9,14 +9,42 @@ from dataclasses import replace
 from wireside.records import ApiKey, ConversationInfo, Invitation, Share, SignIn, User
 from wireside.store.store import SqlStore
 
-ADA = User("u1", "ada", "admin", 1.0, password="$argon2id$…")
-GRACE = User("u2", "grace\0", "user", 2.0, subject="idp grace", disabled_at=None)
-HERE = SignIn("s1", "token-1", "u1", 10.0, 10.0, 100.0, "Firefox", "192.0.2.1")
-KEY = ApiKey(
-    "k1", "hash", "u1", "my key", frozenset({"chat", "read"}), 5.0, tokens_per_day=2**40, streams=2
+ADA = User(id="u1", name="ada", role="admin", created_at=1.0, password="$argon2id$…")
+GRACE = User(
+    id="u2", name="grace\0", role="user", created_at=2.0, subject="idp grace", disabled_at=None
 )
-INVITATION = Invitation("i1", "token-i", "user", 1.0, 50.0, "bob")
-SHARE = Share("h1", "token-h", "u1", "c", "Title", 3.0, "content")
+HERE = SignIn(
+    id="s1",
+    token="token-1",
+    user_id="u1",
+    created_at=10.0,
+    seen_at=10.0,
+    expires_at=100.0,
+    agent="Firefox",
+    address="192.0.2.1",
+)
+KEY = ApiKey(
+    id="k1",
+    secret="hash",
+    user_id="u1",
+    name="my key",
+    scopes=frozenset({"chat", "read"}),
+    created_at=5.0,
+    tokens_per_day=2**40,
+    streams=2,
+)
+INVITATION = Invitation(
+    id="i1", token="token-i", role="user", created_at=1.0, expires_at=50.0, name="bob"
+)
+SHARE = Share(
+    id="h1",
+    token="token-h",
+    owner="u1",
+    conversation_id="c",
+    title="Title",
+    created_at=3.0,
+    content="content",
+)
 
 _numbers = itertools.count()
 
@@ -54,7 +82,10 @@ async def test_a_name_is_there_once_and_the_invitation_stays_good(store: SqlStor
 
 
 async def test_one_of_those_who_come_first_is_the_first(store: SqlStore) -> None:
-    users = [User(f"u{n}", f"name {n}", "user", 1.0, subject=f"idp {n}") for n in range(5)]
+    users = [
+        User(id=f"u{n}", name=f"name {n}", role="user", created_at=1.0, subject=f"idp {n}")
+        for n in range(5)
+    ]
     added = await asyncio.gather(
         *(store.accounts.add_user(user, role_of_first="admin") for user in users)
     )
@@ -75,7 +106,9 @@ async def test_two_administrators_do_not_put_each_other_out(store: SqlStore) -> 
         for _ in range(5):
             names = [f"{next(_numbers)}" for _ in range(2)]
             for name in names:
-                assert await accounts.add_user(User(name, name, "admin", 3.0))
+                assert await accounts.add_user(
+                    User(id=name, name=name, role="admin", created_at=3.0)
+                )
             assert await accounts.set_role("u1", "user")  # now these two are all that there are
             done = await asyncio.gather(*(change(name) for name in names))
             assert sorted(done) == [False, True]
@@ -122,9 +155,9 @@ async def test_of_many_visits_at_once_one_is_the_first(store: SqlStore) -> None:
 
 
 async def test_the_first_one_gets_what_nobody_owns(store: SqlStore) -> None:
-    await store.create(ConversationInfo("c", "Title", 1.0, 1.0))
+    await store.create(ConversationInfo(id="c", title="Title", created_at=1.0, updated_at=1.0))
     await filled(store)
-    await store.create(ConversationInfo("d", "Title", 1.0, 1.0))
+    await store.create(ConversationInfo(id="d", title="Title", created_at=1.0, updated_at=1.0))
     owners = [(await store.conversation(name)).info.owner for name in "cd"]  # type: ignore[union-attr]
     assert owners == ["u1", ""]
 
@@ -207,7 +240,7 @@ async def test_a_link_to_a_password_takes_the_place_of_the_last_one(store: SqlSt
 async def test_an_invitation_is_good_no_longer_than_its_maker_may_invite(store: SqlStore) -> None:
     await filled(store)
     accounts = store.accounts
-    assert await accounts.add_user(User("u3", "eve", "admin", 3.0))
+    assert await accounts.add_user(User(id="u3", name="eve", role="admin", created_at=3.0))
     by_hand = replace(INVITATION, id="by hand", token="by hand")
     mine = replace(INVITATION, made_by="u3")
     reset = replace(INVITATION, id="i2", token="token-j", user_id="u2", made_by="u3")
@@ -235,7 +268,7 @@ async def test_who_administers_no_more_changes_nothing(store: SqlStore) -> None:
     """What they had asked for just before they were put out comes too late."""
     await filled(store)
     accounts = store.accounts
-    assert await accounts.add_user(User("u3", "eve", "admin", 3.0))
+    assert await accounts.add_user(User(id="u3", name="eve", role="admin", created_at=3.0))
     for put_out in (accounts.set_role("u3", "user"), accounts.disable("u3", 5.0)):
         assert await put_out
         before = await accounts.users()
@@ -253,7 +286,7 @@ async def test_who_administers_no_more_changes_nothing(store: SqlStore) -> None:
 async def test_a_link_and_the_end_of_its_maker_at_once_leave_none(store: SqlStore) -> None:
     await filled(store)
     accounts = store.accounts
-    assert await accounts.add_user(User("u3", "eve", "admin", 3.0))
+    assert await accounts.add_user(User(id="u3", name="eve", role="admin", created_at=3.0))
     for _ in range(10):
         name = f"{next(_numbers)}"
         link = replace(INVITATION, id=name, token=name, made_by="u3")
@@ -280,7 +313,9 @@ async def test_what_a_disabled_account_shares_cannot_be_read(store: SqlStore) ->
     await filled(store)
     accounts = store.accounts
     for name, owner in (("c", "u2"), ("d", "")):
-        await store.create(ConversationInfo(name, "Title", 1.0, 1.0, owner=owner))
+        await store.create(
+            ConversationInfo(id=name, title="Title", created_at=1.0, updated_at=1.0, owner=owner)
+        )
         share = replace(SHARE, id=name, token=name, conversation_id=name, owner=owner)
         await accounts.add_share(share)
     await accounts.disable("u2", 5.0)
@@ -293,7 +328,9 @@ async def test_what_a_disabled_account_shares_cannot_be_read(store: SqlStore) ->
 async def test_shares_are_their_owners(store: SqlStore) -> None:
     await filled(store)
     accounts = store.accounts
-    await store.create(ConversationInfo("c", "Title", 1.0, 1.0, owner="u1"))
+    await store.create(
+        ConversationInfo(id="c", title="Title", created_at=1.0, updated_at=1.0, owner="u1")
+    )
     await accounts.add_share(SHARE)
     assert await accounts.share("token-h") == SHARE
     assert await accounts.shares("u1", "c") == [replace(SHARE, content="")]
@@ -339,7 +376,9 @@ async def test_what_has_expired_goes(store: SqlStore) -> None:
 async def test_a_removed_user_leaves_nothing(store: SqlStore) -> None:
     await filled(store)
     accounts = store.accounts
-    await store.create(ConversationInfo("c", "Title", 1.0, 1.0, owner="u1"))
+    await store.create(
+        ConversationInfo(id="c", title="Title", created_at=1.0, updated_at=1.0, owner="u1")
+    )
     await accounts.add_sign_in(HERE)
     await accounts.add_key(KEY)
     await accounts.add_share(SHARE)
@@ -354,7 +393,11 @@ async def test_a_removed_user_leaves_nothing(store: SqlStore) -> None:
 
 async def test_lists_and_search_show_the_owners_only(store: SqlStore) -> None:
     for name, owner in (("a", "u1"), ("b", "u2"), ("c", "")):
-        await store.create(ConversationInfo(name, f"Title {name}", 1.0, 1.0, owner=owner))
+        await store.create(
+            ConversationInfo(
+                id=name, title=f"Title {name}", created_at=1.0, updated_at=1.0, owner=owner
+            )
+        )
     for name, owner in (("a", "u1"), ("b", "u2"), ("c", "")):
         listing = await store.conversations(owner=owner, cursor=None, limit=10)
         assert [info.id for info in listing.conversations] == [name]
@@ -368,7 +411,13 @@ async def test_lists_and_search_show_the_owners_only(store: SqlStore) -> None:
 async def test_each_owner_keeps_as_many(store: SqlStore) -> None:
     for number in range(4):
         for owner in ("u1", "u2"):
-            info = ConversationInfo(f"{owner}-{number}", "T", 1.0, float(number), owner=owner)
+            info = ConversationInfo(
+                id=f"{owner}-{number}",
+                title="T",
+                created_at=1.0,
+                updated_at=float(number),
+                owner=owner,
+            )
             await store.create(info)
     old = await store.outdated(updated_before=None, keep=3)
     assert sorted(old) == [("u1-0", "u1"), ("u2-0", "u2")]

@@ -21,10 +21,19 @@ async def begin(store: SqlStore) -> str:
     """Begin an answer in a conversation of its own; return the name of its stream."""
     name = f"s{next(NUMBERS)}"
     conversation, turn = f"c-{name}", f"t-{name}"
-    await store.create(ConversationInfo(conversation, "Title", 0.0, 0.0))
-    record = TurnRecord(turn, conversation, 0, 0, "question", 1.0)
-    await store.add_turn(record, [Branch(0, None, 0, 0)], 0)
-    await store.begin(turn, Segment(name, "m"))
+    await store.create(
+        ConversationInfo(id=conversation, title="Title", created_at=0.0, updated_at=0.0)
+    )
+    record = TurnRecord(
+        id=turn,
+        conversation_id=conversation,
+        branch=0,
+        depth=0,
+        question="question",
+        created_at=1.0,
+    )
+    await store.add_turn(record, [Branch(id=0, parent=None, first=0, last=0)], 0)
+    await store.begin(turn, Segment(stream=name, model="m"))
     return name
 
 
@@ -36,18 +45,20 @@ async def entries(store: SqlStore, name: str) -> tuple[Entry, ...]:
 
 async def test_a_write_that_is_done_again_with_more_doubles_nothing(store: SqlStore) -> None:
     name = await begin(store)
-    await store.write([Tail(name, 0, (TextDelta("Hello "),))])
-    await store.write([Tail(name, 0, (TextDelta("Hello world"), LATE))])
-    await store.write([Tail(name, 3, (TextDelta("lo world"), LATE, TextDelta("!")))])
+    await store.write([Tail(stream=name, offset=0, entries=(TextDelta("Hello "),))])
+    await store.write([Tail(stream=name, offset=0, entries=(TextDelta("Hello world"), LATE))])
+    await store.write(
+        [Tail(stream=name, offset=3, entries=(TextDelta("lo world"), LATE, TextDelta("!")))]
+    )
     assert await entries(store, name) == (TextDelta("Hello world"), LATE, TextDelta("!"))
-    await store.write([Tail(name, 13, (), End("stop"))])
+    await store.write([Tail(stream=name, offset=13, entries=(), end=End("stop"))])
     assert await entries(store, name) == (TextDelta("Hello world"), LATE, TextDelta("!"))
 
 
 async def test_an_end_that_is_told_again_doubles_nothing(store: SqlStore) -> None:
     name = await begin(store)
-    await store.write([Tail(name, 0, (TextDelta("Hello "),))])
-    last = Tail(name, 6, (TextDelta("wor"), TextDelta("ld")), End("stop"))
+    await store.write([Tail(stream=name, offset=0, entries=(TextDelta("Hello "),))])
+    last = Tail(stream=name, offset=6, entries=(TextDelta("wor"), TextDelta("ld")), end=End("stop"))
     await store.write([last])
     await store.write([last])
     assert await entries(store, name) == (TextDelta("Hello world"),)
@@ -56,8 +67,10 @@ async def test_an_end_that_is_told_again_doubles_nothing(store: SqlStore) -> Non
 async def test_pieces_without_text_are_in_nobodys_way(store: SqlStore) -> None:
     name = await begin(store)
     empty = (ReasoningDelta(""), TextDelta(""))
-    await store.write([Tail(name, 0, (*empty, TextDelta("a"), *empty))])
-    await store.write([Tail(name, 1, (*empty, TextDelta("b")), End("stop"))])
+    await store.write([Tail(stream=name, offset=0, entries=(*empty, TextDelta("a"), *empty))])
+    await store.write(
+        [Tail(stream=name, offset=1, entries=(*empty, TextDelta("b")), end=End("stop"))]
+    )
     assert await entries(store, name) == (TextDelta("ab"),)
 
 
@@ -88,9 +101,9 @@ async def test_any_cuts_and_repeats_keep_what_was_said(
     for _ in range(data.draw(st.integers(1, 5))):
         first = data.draw(st.integers(0, kept))
         last = data.draw(st.integers(first, len(units)))
-        await store.write([Tail(name, first, _cut(units[first:last], data))])
+        await store.write([Tail(stream=name, offset=first, entries=_cut(units[first:last], data))])
         kept = max(kept, last)
-    whole = Tail(name, kept, tuple(units[kept:]), End("stop"))
+    whole = Tail(stream=name, offset=kept, entries=tuple(units[kept:]), end=End("stop"))
     await store.write([whole])
     await store.write([whole])
     found = [unit for entry in await entries(store, name) for unit in _units(entry)]
@@ -122,8 +135,8 @@ def _cut(units: list[Entry], data: st.DataObject) -> tuple[Entry, ...]:
 
 async def test_an_interrupted_answer_is_found(store: SqlStore) -> None:
     name = await begin(store)
-    await store.write([Tail(name, 0, (TextDelta("a "),))])
-    await store.write([Tail(name, 2, (TextDelta("wombat"),))])
+    await store.write([Tail(stream=name, offset=0, entries=(TextDelta("a "),))])
+    await store.write([Tail(stream=name, offset=2, entries=(TextDelta("wombat"),))])
     assert await store.search("wombat", cursor=None, limit=9) == []
     assert await store.interrupt_all() == 1
     hits = await store.search("wombat", cursor=None, limit=9)
@@ -135,7 +148,9 @@ async def test_a_number_that_no_database_takes_holds_up_nothing(
     store: SqlStore, tokens: int
 ) -> None:
     name = await begin(store)
-    await store.write([Tail(name, 0, (), End("stop", usage=Usage(tokens, 2**63 - 1)))])
+    await store.write(
+        [Tail(stream=name, offset=0, entries=(), end=End("stop", usage=Usage(tokens, 2**63 - 1)))]
+    )
     found = await store.segment(name)
     assert found is not None
     assert found[0].end == End("stop", usage=Usage(None, 2**63 - 1))

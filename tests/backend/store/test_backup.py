@@ -53,7 +53,9 @@ from wireside.store.tables import documents, metadata
 
 Create = Callable[[str], Coroutine[Any, Any, str]]
 
-INFO = ConversationInfo("c", "Über 😀 nul\0 \uf8f0 half \ud800", 10.5, 1e9 + 0.1)
+INFO = ConversationInfo(
+    id="c", title="Über 😀 nul\0 \uf8f0 half \ud800", created_at=10.5, updated_at=1e9 + 0.1
+)
 KINDS = ["sqlite", "postgresql"]
 
 pytestmark = pytest.mark.slow
@@ -66,29 +68,95 @@ def quiet(done: int, total: int) -> None:
 async def fill(store: SqlStore) -> None:
     """Something in every table, of every kind that a column can have."""
     accounts = store.accounts
-    await accounts.add_user(User("u", "ada", "admin", 1.0, password="$argon2id$…"))
-    await accounts.add_user(User("v", "grace\0", "viewer", 2.0, subject="idp", disabled_at=3.25))
-    await accounts.add_sign_in(SignIn("s", "token", "u", 1.0, 2.0, 3.0, "Firefox", "192.0.2.1"))
-    await accounts.add_key(ApiKey("k", "hash", "u", "key", frozenset({"chat"}), 5.0, used_at=None))
-    await accounts.add_invitation(Invitation("i", "token", "user", 1.0, 50.0, "bob", None, "u"))
+    await accounts.add_user(
+        User(id="u", name="ada", role="admin", created_at=1.0, password="$argon2id$…")
+    )
+    await accounts.add_user(
+        User(id="v", name="grace\0", role="viewer", created_at=2.0, subject="idp", disabled_at=3.25)
+    )
+    await accounts.add_sign_in(
+        SignIn(
+            id="s",
+            token="token",
+            user_id="u",
+            created_at=1.0,
+            seen_at=2.0,
+            expires_at=3.0,
+            agent="Firefox",
+            address="192.0.2.1",
+        )
+    )
+    await accounts.add_key(
+        ApiKey(
+            id="k",
+            secret="hash",
+            user_id="u",
+            name="key",
+            scopes=frozenset({"chat"}),
+            created_at=5.0,
+            used_at=None,
+        )
+    )
+    await accounts.add_invitation(
+        Invitation(
+            id="i",
+            token="token",
+            role="user",
+            created_at=1.0,
+            expires_at=50.0,
+            name="bob",
+            user_id=None,
+            made_by="u",
+        )
+    )
     await store.create(replace(INFO, owner="u", tags=("b", "a"), pinned_at=0.1))
-    first = TurnRecord("t", "c", 0, 0, "Frage\0 \udfff", -0.0, options=Options(system="\0"))
-    await store.add_turn(first, [Branch(0, None, 0, 0)], 0)
-    await store.begin("t", Segment("a", "model", created_at=1e-300))
+    first = TurnRecord(
+        id="t",
+        conversation_id="c",
+        branch=0,
+        depth=0,
+        question="Frage\0 \udfff",
+        created_at=-0.0,
+        options=Options(system="\0"),
+    )
+    await store.add_turn(first, [Branch(id=0, parent=None, first=0, last=0)], 0)
+    await store.begin("t", Segment(stream="a", model="model", created_at=1e-300))
     call = ToolDelta("1", "tool", "done", '{"a":"\0"}', "💥" * 1000)
     entries = (ReasoningDelta("hm"), TextDelta("Antwort\0 " + "y😀" * 300_000), call)
     end = End("stop", usage=Usage(2**40, 7))
-    await store.write([Tail("a", 0, entries, end)])
+    await store.write([Tail(stream="a", offset=0, entries=entries, end=end)])
     await store.judge("t", Feedback("down", "no\0"))
-    other = TurnRecord("w", "c", 1, 0, "waits", 2.0, is_waiting=True)
-    await store.add_turn(other, [Branch(1, None, 0, 0)], 1)
-    await store.create(ConversationInfo("live", "", 0.0, 0.0))
-    await store.add_turn(TurnRecord("l", "live", 0, 0, "q", 1.0), [Branch(0, None, 0, 0)], 0)
-    await store.begin("l", Segment("grows", "m", sanitize=True))
-    await store.write([Tail("grows", 0, (TextDelta("so far"),))])
-    await store.create(ConversationInfo("gone", "deleted", 0.0, 0.0))
+    other = TurnRecord(
+        id="w",
+        conversation_id="c",
+        branch=1,
+        depth=0,
+        question="waits",
+        created_at=2.0,
+        is_waiting=True,
+    )
+    await store.add_turn(other, [Branch(id=1, parent=None, first=0, last=0)], 1)
+    await store.create(ConversationInfo(id="live", title="", created_at=0.0, updated_at=0.0))
+    await store.add_turn(
+        TurnRecord(id="l", conversation_id="live", branch=0, depth=0, question="q", created_at=1.0),
+        [Branch(id=0, parent=None, first=0, last=0)],
+        0,
+    )
+    await store.begin("l", Segment(stream="grows", model="m", sanitize=True))
+    await store.write([Tail(stream="grows", offset=0, entries=(TextDelta("so far"),))])
+    await store.create(ConversationInfo(id="gone", title="deleted", created_at=0.0, updated_at=0.0))
     await store.delete(["gone"], 99.0)
-    await accounts.add_share(Share("h", "token-h", "u", "c", "T", 3.0, '{"x": "\0"}'))
+    await accounts.add_share(
+        Share(
+            id="h",
+            token="token-h",
+            owner="u",
+            conversation_id="c",
+            title="T",
+            created_at=3.0,
+            content='{"x": "\0"}',
+        )
+    )
     await store.figures.keep([FigureStep(60, 60, '{"counts":{}}'), FigureStep(0, 3600, "{}")])
     await store._database.write(
         lambda connection: connection.execute(
@@ -174,7 +242,9 @@ class TestRoundTrip:
             hit.kind for hit in await store.search("uber", owner="u", cursor=None, limit=9)
         } == {"title"}
         assert await store.interrupt_all() == 1
-        await store.create(ConversationInfo("new", "Neues", 1.0, 1.0))  # a number that is free
+        await store.create(
+            ConversationInfo(id="new", title="Neues", created_at=1.0, updated_at=1.0)
+        )  # a number that is free
         assert len(await store.search("neues", cursor=None, limit=9)) == 1
         found = await store.segment("a")
         assert found is not None
@@ -185,7 +255,9 @@ class TestRoundTrip:
         store = SqlStore(url)
         await store.open()
         for number in range(5):
-            await store.create(ConversationInfo(f"c{number}", "word", 1.0, 1.0))
+            await store.create(
+                ConversationInfo(id=f"c{number}", title="word", created_at=1.0, updated_at=1.0)
+            )
         await store.delete(["c4", "c3"], 1.0)
         await store.purge(2.0)
         await store.aclose()
@@ -193,7 +265,7 @@ class TestRoundTrip:
         await put(there, await backup_of(url))
         after = SqlStore(there)
         await after.open()
-        await after.create(ConversationInfo("c9", "new", 1.0, 1.0))
+        await after.create(ConversationInfo(id="c9", title="new", created_at=1.0, updated_at=1.0))
         (hit,) = await after.search("new", cursor=None, limit=9)
         assert hit.cursor == 6
         await after.aclose()
@@ -215,14 +287,23 @@ class TestRoundTrip:
         def keep(said: list[tuple[str, str, float]]) -> None:
             for title, question, at in said:
                 name = f"c{next(names)}"
-                info = ConversationInfo(name, title, at, at)
-                turn = TurnRecord(f"t{name}", name, 0, 0, question, at)
+                info = ConversationInfo(id=name, title=title, created_at=at, updated_at=at)
+                turn = TurnRecord(
+                    id=f"t{name}",
+                    conversation_id=name,
+                    branch=0,
+                    depth=0,
+                    question=question,
+                    created_at=at,
+                )
                 made.append((info, turn))
 
         made: list[tuple[ConversationInfo, TurnRecord]] = []
         keep()
         for info, turn in made:
-            await store.add_conversation(info, [Branch(0, None, 0, 0)], 0, [turn])
+            await store.add_conversation(
+                info, [Branch(id=0, parent=None, first=0, last=0)], 0, [turn]
+            )
         await store.aclose()
         assert len(made) > 40
         for there in (target, await create("sqlite")):
@@ -267,10 +348,12 @@ class TestOneMoment:
         store = SqlStore(url)
         await store.open()
         for name in "ab":
-            await store.create(ConversationInfo(name, "", 0.0, 0.0))
-            turn = TurnRecord(name, name, 0, 0, "q", 0.0)
-            await store.add_turn(turn, [Branch(0, None, 0, 0)], 0)
-            await store.begin(name, Segment(name, "m"))
+            await store.create(ConversationInfo(id=name, title="", created_at=0.0, updated_at=0.0))
+            turn = TurnRecord(
+                id=name, conversation_id=name, branch=0, depth=0, question="q", created_at=0.0
+            )
+            await store.add_turn(turn, [Branch(id=0, parent=None, first=0, last=0)], 0)
+            await store.begin(name, Segment(stream=name, model="m"))
         committed = 0
         is_done = False
 
@@ -279,11 +362,22 @@ class TestOneMoment:
             while not is_done:
                 at = committed
                 for name in "ab":
-                    await store.write([Tail(name, at * 7, (TextDelta(f"{at:06d} "),))])
+                    await store.write(
+                        [Tail(stream=name, offset=at * 7, entries=(TextDelta(f"{at:06d} "),))]
+                    )
                 committed += 1
-                made = ConversationInfo(f"c{at}", "title", 0.0, 0.0)
-                only = TurnRecord(f"t{at}", made.id, 0, 0, "question", 0.0)
-                await store.add_conversation(made, [Branch(0, None, 0, 0)], 0, [only])
+                made = ConversationInfo(id=f"c{at}", title="title", created_at=0.0, updated_at=0.0)
+                only = TurnRecord(
+                    id=f"t{at}",
+                    conversation_id=made.id,
+                    branch=0,
+                    depth=0,
+                    question="question",
+                    created_at=0.0,
+                )
+                await store.add_conversation(
+                    made, [Branch(id=0, parent=None, first=0, last=0)], 0, [only]
+                )
 
         writing = asyncio.create_task(write())
         sizes = set()
@@ -452,7 +546,9 @@ class TestRestoring:
         backup = await backup_of(await filled(await create("sqlite")))
         store = SqlStore(url)
         await store.open()
-        await store.create(ConversationInfo("old", "an old title", 1.0, 1.0))
+        await store.create(
+            ConversationInfo(id="old", title="an old title", created_at=1.0, updated_at=1.0)
+        )
         await store.aclose()
         old = await contents(url)
         for _ in range(2):
@@ -500,7 +596,9 @@ class TestRestoring:
         (tmp_path / "backup").write_bytes(backup)
         store = SqlStore(url)
         await store.open()
-        await store.create(ConversationInfo("old", "an old title", 1.0, 1.0))
+        await store.create(
+            ConversationInfo(id="old", title="an old title", created_at=1.0, updated_at=1.0)
+        )
         await store.aclose()
         before = await contents(url)
         done = await asyncio.to_thread(run, KILLED, url, str(tmp_path / "backup"), str(share))

@@ -18,10 +18,10 @@ async def test_every_one_of_a_thousand_is_on_one_page(store: SqlStore) -> None:
     dice = random.Random(5)
     infos = [
         ConversationInfo(
-            f"c{number:04}",
-            "",
-            0.0,
-            float(dice.randrange(50)),  # many are of one time
+            id=f"c{number:04}",
+            title="",
+            created_at=0.0,
+            updated_at=float(dice.randrange(50)),  # many are of one time
             pinned_at=float(dice.randrange(1, 5)) if number % 10 == 0 else None,
         )
         for number in range(1000)
@@ -50,8 +50,12 @@ async def test_every_one_of_a_thousand_is_on_one_page(store: SqlStore) -> None:
 
 @pytest.mark.parametrize("name", ["\0", "c\0", "\ud800"])
 async def test_a_name_that_nobody_has_is_not_there(store: SqlStore, name: str) -> None:
-    await store.create(ConversationInfo("c", "Title", 0.0, 0.0))
-    await store.add_turn(TurnRecord("t", "c", 0, 0, "q", 0.0), [Branch(0, None, 0, 0)], 0)
+    await store.create(ConversationInfo(id="c", title="Title", created_at=0.0, updated_at=0.0))
+    await store.add_turn(
+        TurnRecord(id="t", conversation_id="c", branch=0, depth=0, question="q", created_at=0.0),
+        [Branch(id=0, parent=None, first=0, last=0)],
+        0,
+    )
     assert await store.conversation(name) is None
     assert await store.segment(name) is None
     assert await store.turn(name) is None
@@ -59,12 +63,14 @@ async def test_a_name_that_nobody_has_is_not_there(store: SqlStore, name: str) -
     assert await store.all_turns(name, after=None, limit=9) == []
     assert await store.restore([name]) == []
     await store.delete([name], 1.0)
-    await store.update(ConversationInfo(name, "New", 0.0, 0.0, tags=("a",)))
+    await store.update(
+        ConversationInfo(id=name, title="New", created_at=0.0, updated_at=0.0, tags=("a",))
+    )
     await store.show(name, 1)
     await store.judge(name, Feedback("up"))
     await store.remove_turn(name)
-    await store.begin(name, Segment("s", "m"))
-    await store.write([Tail(name, 0, ())])
+    await store.begin(name, Segment(stream="s", model="m"))
+    await store.write([Tail(stream=name, offset=0, entries=())])
     assert (await store.conversations(cursor=f"u 9.0 {name}", limit=9)).conversations != ()
 
 
@@ -77,7 +83,7 @@ async def test_a_cursor_of_no_time_is_told(store: SqlStore, cursor: str) -> None
 async def test_the_options_of_a_conversation_are_kept_and_no_list_reads_them(
     store: SqlStore,
 ) -> None:
-    await store.create(ConversationInfo("c", "Title", 0.0, 0.0))
+    await store.create(ConversationInfo(id="c", title="Title", created_at=0.0, updated_at=0.0))
     stored = await store.conversation("c")
     assert stored is not None
     assert stored.options is None

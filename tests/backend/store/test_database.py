@@ -24,14 +24,16 @@ from wireside.store.database import database, is_sqlite_mended, sqlite
 from wireside.store.migrate import NEWEST, migrate
 from wireside.store.store import SqlStore
 
-INFO = ConversationInfo("c", "Title", 10.0, 10.0)
-TURN = TurnRecord("t", "c", 0, 0, "question", 20.0)
+INFO = ConversationInfo(id="c", title="Title", created_at=10.0, updated_at=10.0)
+TURN = TurnRecord(
+    id="t", conversation_id="c", branch=0, depth=0, question="question", created_at=20.0
+)
 
 
 async def begun(store: SqlStore) -> None:
     await store.create(INFO)
-    await store.add_turn(TURN, [Branch(0, None, 0, 0)], 0)
-    await store.begin("t", Segment("s", "m"))
+    await store.add_turn(TURN, [Branch(id=0, parent=None, first=0, last=0)], 0)
+    await store.begin("t", Segment(stream="s", model="m"))
 
 
 async def text_of(store: SqlStore) -> str:
@@ -45,7 +47,9 @@ class TestOpening:
         for number in range(2):
             store = SqlStore(url)
             await store.open()
-            await store.create(ConversationInfo(f"c{number}", "", 0.0, 0.0))
+            await store.create(
+                ConversationInfo(id=f"c{number}", title="", created_at=0.0, updated_at=0.0)
+            )
             listing = await store.conversations(cursor=None, limit=9)
             assert len(listing.conversations) == number + 1
             await store.aclose()
@@ -137,7 +141,9 @@ class TestOpening:
         store = SqlStore("sqlite://")
         await store.open()
         await begun(store)
-        await store.write([Tail("s", 0, (TextDelta("text"),), End("stop"))])
+        await store.write(
+            [Tail(stream="s", offset=0, entries=(TextDelta("text"),), end=End("stop"))]
+        )
         assert await text_of(store) == "text"
         await store.aclose()
 
@@ -162,7 +168,7 @@ async def test_a_reader_sees_one_moment(url: str) -> None:
 
     reading = asyncio.ensure_future(opened.read(look))
     await is_read.wait()
-    await store.write([Tail("s", 0, (TextDelta("x"),))])
+    await store.write([Tail(stream="s", offset=0, entries=(TextDelta("x"),))])
     is_written.set()
     found = [*await reading, await opened.read(lambda connection: connection.scalar(count))]
     await store.aclose()
@@ -198,11 +204,11 @@ class TestFaults:
         other = sqlite.connect(str(tmp_path / "x.db"), isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreError):
-            await own.write([Tail("s", 0, (TextDelta("x"),))])
+            await own.write([Tail(stream="s", offset=0, entries=(TextDelta("x"),))])
         assert await text_of(own) == ""  # reading goes on
         other.execute("ROLLBACK")
         other.close()
-        await own.write([Tail("s", 0, (TextDelta("x"),))])
+        await own.write([Tail(stream="s", offset=0, entries=(TextDelta("x"),))])
         assert await text_of(own) == "x"
 
     async def test_what_fails_is_said(self, own: SqlStore) -> None:
@@ -226,23 +232,26 @@ class TestFaults:
 
         await limit(pages + 2)
         with pytest.raises(StoreError):
-            await own.write([Tail("s", 0, (TextDelta("x" * 100_000),))])
+            await own.write([Tail(stream="s", offset=0, entries=(TextDelta("x" * 100_000),))])
         assert await text_of(own) == ""
         await limit(2**30)
-        await own.write([Tail("s", 0, (TextDelta("x" * 100_000),))])
+        await own.write([Tail(stream="s", offset=0, entries=(TextDelta("x" * 100_000),))])
         assert len(await text_of(own)) == 100_000
 
     async def test_nothing_of_a_write_that_failed_is_kept(self, own: SqlStore) -> None:
-        tails = [Tail("s", 0, (TextDelta("x"),)), Tail("s", 1, (object(),))]  # type: ignore[arg-type]
+        tails = [
+            Tail(stream="s", offset=0, entries=(TextDelta("x"),)),
+            Tail(stream="s", offset=1, entries=(object(),)),
+        ]  # type: ignore[arg-type]
         with pytest.raises(AttributeError):
             await own.write(tails)
         assert await text_of(own) == ""
 
     async def test_a_removed_text_is_in_no_file(self, own: SqlStore, tmp_path: Path) -> None:
         secret = "Xylophonquelle"
-        await own.write([Tail("s", 0, (TextDelta(f"a {secret} b"),))])
-        await own.write([Tail("s", 5 + len(secret), (), End("stop"))])
-        await own.update(ConversationInfo("c", secret, 0.0, 0.0))
+        await own.write([Tail(stream="s", offset=0, entries=(TextDelta(f"a {secret} b"),))])
+        await own.write([Tail(stream="s", offset=5 + len(secret), entries=(), end=End("stop"))])
+        await own.update(ConversationInfo(id="c", title=secret, created_at=0.0, updated_at=0.0))
         await own.delete(["c"], 1.0)
         assert secret.encode() in _bytes(tmp_path)
         await own.purge(2.0)
@@ -253,7 +262,7 @@ class TestFaults:
         self, own: SqlStore, tmp_path: Path
     ) -> None:
         secret = "Xylophonquelle"
-        await own.write([Tail("s", 0, (TextDelta(secret),), End("stop"))])
+        await own.write([Tail(stream="s", offset=0, entries=(TextDelta(secret),), end=End("stop"))])
         await own.delete(["c"], 1.0)
         reader = sqlite.connect(str(tmp_path / "x.db"), isolation_level=None)
         reader.execute("BEGIN")
@@ -275,7 +284,7 @@ class TestFaults:
         await opened.write(lambda c: c.execute(limit).all())
         said = secret * 9999
         with pytest.raises(StoreError) as told:
-            await own.write([Tail("s", 0, (TextDelta(said),))])
+            await own.write([Tail(stream="s", offset=0, entries=(TextDelta(said),))])
         logged = "".join(traceback.format_exception(told.value))
         assert "full" in logged
         assert secret not in logged
@@ -331,7 +340,7 @@ class TestFaults:
             await store._database.write(lambda connection: connection.execute(cut).all())
         for _ in range(10):
             with contextlib.suppress(StoreError):
-                await store.write([Tail("s", 0, (TextDelta("kept"),))])
+                await store.write([Tail(stream="s", offset=0, entries=(TextDelta("kept"),))])
                 break
         assert await text_of(store) == "kept"
         await store.aclose()

@@ -29,25 +29,34 @@ from wireside.store.store import SqlStore
 async def test_characters_that_are_several_words_are_found(
     store: SqlStore, title: str, query: str
 ) -> None:
-    await store.create(ConversationInfo("c", title, 0.0, 0.0))
+    await store.create(ConversationInfo(id="c", title=title, created_at=0.0, updated_at=0.0))
     hits = await store.search(query, cursor=None, limit=9)
     assert ["".join(hit.snippet) for hit in hits] == [title]
 
 
 async def test_a_cursor_may_be_any_number(store: SqlStore) -> None:
-    await store.create(ConversationInfo("c", "wombat", 0.0, 0.0))
+    await store.create(ConversationInfo(id="c", title="wombat", created_at=0.0, updated_at=0.0))
     assert len(await store.search("wombat", cursor=2**70, limit=9)) == 1
     assert await store.search("wombat", cursor=-(2**70), limit=9) == []
 
 
 async def test_only_a_new_title_makes_a_conversation_newer(store: SqlStore) -> None:
-    old, new = (ConversationInfo(name, f"wombat {name}", 0.0, 0.0) for name in ("old", "new"))
+    old, new = (
+        ConversationInfo(id=name, title=f"wombat {name}", created_at=0.0, updated_at=0.0)
+        for name in ("old", "new")
+    )
     await store.create(old)
     await store.create(new)
-    await store.update(ConversationInfo("old", "wombat old", 0.0, 0.0, pinned_at=5.0))
+    await store.update(
+        ConversationInfo(
+            id="old", title="wombat old", created_at=0.0, updated_at=0.0, pinned_at=5.0
+        )
+    )
     hits = await store.search("wombat", cursor=None, limit=9)
     assert [hit.conversation_id for hit in hits] == ["new", "old"]
-    await store.update(ConversationInfo("old", "wombat again", 0.0, 0.0))
+    await store.update(
+        ConversationInfo(id="old", title="wombat again", created_at=0.0, updated_at=0.0)
+    )
     hits = await store.search("wombat", cursor=None, limit=9)
     assert [hit.title for hit in hits] == ["wombat again", "wombat new"]
 
@@ -128,7 +137,9 @@ async def test_texts_are_found_and_what_matches_is_marked(store: SqlStore) -> No
 
 async def _create(store: SqlStore, titles: Sequence[str]) -> None:
     for number, title in enumerate(titles):
-        await store.create(ConversationInfo(f"c{number}", title, 0.0, 0.0))
+        await store.create(
+            ConversationInfo(id=f"c{number}", title=title, created_at=0.0, updated_at=0.0)
+        )
 
 
 NOT_FOUND = [
@@ -166,21 +177,25 @@ async def test_other_texts_are_not_found(store: SqlStore) -> None:
 async def test_pages_of_hits_skip_what_only_has_the_grams(store: SqlStore) -> None:
     for number in range(9):
         body = "abcdefghij" if number % 4 == 0 else "abcdefgh cdefghij"
-        await store.create(ConversationInfo(f"c{number}", body, 0.0, 0.0))
+        await store.create(
+            ConversationInfo(id=f"c{number}", title=body, created_at=0.0, updated_at=0.0)
+        )
     first = await store.search("abcdefghij", cursor=None, limit=2)
     rest = await store.search("abcdefghij", cursor=first[-1].cursor, limit=2)
     assert [hit.conversation_id for hit in [*first, *rest]] == ["c8", "c4", "c0"]
 
 
 async def test_signs_of_the_databases_query_languages_are_no_error(store: SqlStore) -> None:
-    await store.create(ConversationInfo("c", "wombat", 0.0, 0.0))
+    await store.create(ConversationInfo(id="c", title="wombat", created_at=0.0, updated_at=0.0))
     for query in ("'", '"', "wombat'", "a:*", "!wombat", "wom* NEAR(", "\\", "((", "~omb", "\0"):
         await store.search(query, cursor=None, limit=9)
 
 
 async def test_what_is_removed_is_not_found_inside_words(store: SqlStore) -> None:
-    await store.create(ConversationInfo("c", "WebSocketHandler", 0.0, 0.0))
-    await store.update(ConversationInfo("c", "other", 0.0, 0.0))
+    await store.create(
+        ConversationInfo(id="c", title="WebSocketHandler", created_at=0.0, updated_at=0.0)
+    )
+    await store.update(ConversationInfo(id="c", title="other", created_at=0.0, updated_at=0.0))
     assert await store.search("handler", cursor=None, limit=9) == []
     assert len(await store.search("ther", cursor=None, limit=9)) == 1
 

@@ -24,11 +24,19 @@ from wireside.store.answers import _ERRORS
 from wireside.store.store import SqlStore
 from wireside.store.tables import escape, unescape
 
-INFO = ConversationInfo("c", "Title", 10.0, 10.0)
+INFO = ConversationInfo(id="c", title="Title", created_at=10.0, updated_at=10.0)
 
 
 def turn(turn_id: str, depth: int = 0, *, branch: int = 0, at: float = 20.0) -> TurnRecord:
-    return TurnRecord(turn_id, "c", branch, depth, f"question {turn_id}", at, is_waiting=True)
+    return TurnRecord(
+        id=turn_id,
+        conversation_id="c",
+        branch=branch,
+        depth=depth,
+        question=f"question {turn_id}",
+        created_at=at,
+        is_waiting=True,
+    )
 
 
 async def fill(store: SqlStore, count: int, conversation: str = "c") -> None:
@@ -36,14 +44,14 @@ async def fill(store: SqlStore, count: int, conversation: str = "c") -> None:
     await store.create(replace(INFO, id=conversation))
     for depth in range(count):
         one = replace(turn(f"{conversation}-t{depth}", depth), conversation_id=conversation)
-        assert await store.add_turn(one, [Branch(0, None, 0, depth)], 0)
+        assert await store.add_turn(one, [Branch(id=0, parent=None, first=0, last=depth)], 0)
 
 
 async def say(
     store: SqlStore, turn_id: str, stream: str, text: str, end: End | None = None
 ) -> None:
-    await store.begin(turn_id, Segment(stream, "model-a", created_at=30.0))
-    await store.write([Tail(stream, 0, (TextDelta(text),), end)])
+    await store.begin(turn_id, Segment(stream=stream, model="model-a", created_at=30.0))
+    await store.write([Tail(stream=stream, offset=0, entries=(TextDelta(text),), end=end)])
 
 
 class TestConversations:
@@ -54,7 +62,11 @@ class TestConversations:
         stored = await store.conversation("c")
         assert stored is not None
         assert stored.info == info
-        assert (stored.branches, stored.shown, stored.waiting) == ((Branch(0, None, 0, -1),), 0, ())
+        assert (stored.branches, stored.shown, stored.waiting) == (
+            (Branch(id=0, parent=None, first=0, last=-1),),
+            0,
+            (),
+        )
         assert await store.conversation("nowhere") is None
 
     async def test_what_changes_is_kept(self, store: SqlStore) -> None:
@@ -128,7 +140,9 @@ class TestConversations:
         assert await store.purge(15.0) == 1
         assert await store.purge(15.0) == 0
         assert await store.restore(["c", "d"]) == ["d"]
-        await store.write([Tail("s-c", 4, (TextDelta("late"),), End("stop"))])
+        await store.write(
+            [Tail(stream="s-c", offset=4, entries=(TextDelta("late"),), end=End("stop"))]
+        )
         assert await store.segment("s-c") is None
         hits = await store.search("text", cursor=None, limit=9)
         assert [hit.conversation_id for hit in hits] == ["e", "d"]
@@ -147,13 +161,15 @@ class TestConversations:
 class TestTurns:
     async def test_a_turn_is_kept_once(self, store: SqlStore) -> None:
         await store.create(INFO)
-        options = Options("m", "", 0.0, 5, sanitize=True)
+        options = Options(model="m", system="", temperature=0.0, max_tokens=5, sanitize=True)
         one = replace(turn("t"), options=options, question="Why\0?\uf8f0 \ud800 😀")
-        assert await store.add_turn(one, [Branch(0, None, 0, 0)], 0)
-        assert not await store.add_turn(replace(one, question="?"), [Branch(0, None, 0, 7)], 3)
+        assert await store.add_turn(one, [Branch(id=0, parent=None, first=0, last=0)], 0)
+        assert not await store.add_turn(
+            replace(one, question="?"), [Branch(id=0, parent=None, first=0, last=7)], 3
+        )
         stored = await store.conversation("c")
         assert stored is not None
-        assert stored.branches == (Branch(0, None, 0, 0),)
+        assert stored.branches == (Branch(id=0, parent=None, first=0, last=0),)
         assert (stored.shown, stored.waiting) == (0, ("t",))
         assert stored.info.updated_at == 20.0
         assert await store.turn("t") == replace(one, question="Why\0?\uf8f0 \ufffd 😀")
@@ -161,8 +177,8 @@ class TestTurns:
 
     async def test_spans_come_in_their_order(self, store: SqlStore) -> None:
         await fill(store, 6)
-        await store.add_turn(turn("f2", 2, branch=1), [Branch(1, 0, 2, 2)], 1)
-        await store.add_turn(turn("f3", 3, branch=1), [Branch(1, 0, 2, 3)], 1)
+        await store.add_turn(turn("f2", 2, branch=1), [Branch(id=1, parent=0, first=2, last=2)], 1)
+        await store.add_turn(turn("f3", 3, branch=1), [Branch(id=1, parent=0, first=2, last=3)], 1)
         found = await store.turns("c", [Span(0, 1, 1), Span(1, 2, 9)])
         assert [one.id for one in found] == ["c-t1", "f2", "f3"]
         assert await store.turns("c", []) == []
@@ -182,7 +198,7 @@ class TestTurns:
         assert [(one.id, one.depth) for one in found] == [("c-t0", 0), ("c-t2", 1), ("c-t3", 2)]
         stored = await store.conversation("c")
         assert stored is not None
-        assert stored.branches == (Branch(0, None, 0, 2),)
+        assert stored.branches == (Branch(id=0, parent=None, first=0, last=2),)
         assert stored.waiting == ("c-t0", "c-t2", "c-t3")
         assert await store.search("question t1", cursor=None, limit=9) == []
 
@@ -201,14 +217,29 @@ class TestTurns:
 
     async def test_a_whole_conversation_is_kept_at_once(self, store: SqlStore) -> None:
         segments = (
-            Segment("s1", "m", (ReasoningDelta("hm"), TextDelta("one")), End("cancelled")),
-            Segment("s2", "m", (TextDelta(" two"),), End("stop", usage=Usage(1, 2)), True, 3.0),
+            Segment(
+                stream="s1",
+                model="m",
+                entries=(ReasoningDelta("hm"), TextDelta("one")),
+                end=End("cancelled"),
+            ),
+            Segment(
+                stream="s2",
+                model="m",
+                entries=(TextDelta(" two"),),
+                end=End("stop", usage=Usage(1, 2)),
+                sanitize=True,
+                created_at=3.0,
+            ),
         )
         turns = [
             replace(turn("a"), segments=segments, is_waiting=False),
             replace(turn("b", branch=1), is_waiting=False, feedback=Feedback("up")),
         ]
-        branches = (Branch(0, None, 0, 0), Branch(1, None, 0, 0))
+        branches = (
+            Branch(id=0, parent=None, first=0, last=0),
+            Branch(id=1, parent=None, first=0, last=0),
+        )
         assert await store.add_conversation(INFO, branches, 1, turns)
         assert not await store.add_conversation(INFO, branches, 1, turns)
         stored = await store.conversation("c")
@@ -221,22 +252,32 @@ class TestTurns:
 class TestAnswers:
     async def test_tails_add_up_and_may_come_twice(self, store: SqlStore) -> None:
         await fill(store, 1)
-        await store.begin("c-t0", Segment("s", "m", sanitize=True, created_at=5.0))
+        await store.begin("c-t0", Segment(stream="s", model="m", sanitize=True, created_at=5.0))
         tool = ToolDelta("call", "name", "done", "{}", "\0")
         tails = [
-            Tail("s", 0, (TextDelta("Hello "),)),
-            Tail("s", 6, (TextDelta("w\0rld"), ReasoningDelta("hm"), tool)),
-            Tail("s", 14, (ReasoningDelta("m"), TextDelta("!")), End("length", usage=Usage(3, 4))),
+            Tail(stream="s", offset=0, entries=(TextDelta("Hello "),)),
+            Tail(stream="s", offset=6, entries=(TextDelta("w\0rld"), ReasoningDelta("hm"), tool)),
+            Tail(
+                stream="s",
+                offset=14,
+                entries=(ReasoningDelta("m"), TextDelta("!")),
+                end=End("length", usage=Usage(3, 4)),
+            ),
         ]
         for tail in tails[:2]:
-            await store.write([tail, Tail("nowhere", 0, (TextDelta("x"),))])
+            await store.write([tail, Tail(stream="nowhere", offset=0, entries=(TextDelta("x"),))])
             await store.write([tail])
         before = (TextDelta("Hello w\0rld"), ReasoningDelta("hm"), tool)
-        assert await store.segment("s") == (Segment("s", "m", before, None, True, 5.0), "c")
+        assert await store.segment("s") == (
+            Segment(stream="s", model="m", entries=before, end=None, sanitize=True, created_at=5.0),
+            "c",
+        )
         await store.write([tails[2]])
         await store.write([tails[2]])
         whole = (*before, ReasoningDelta("m"), TextDelta("!"))
-        ended = Segment("s", "m", whole, tails[2].end, True, 5.0)
+        ended = Segment(
+            stream="s", model="m", entries=whole, end=tails[2].end, sanitize=True, created_at=5.0
+        )
         assert await store.segment("s") == (ended, "c")
         one = await store.turn("c-t0")
         assert one is not None
@@ -246,9 +287,16 @@ class TestAnswers:
     async def test_many_answers_are_kept_together(self, store: SqlStore) -> None:
         await fill(store, 60)
         for number in range(60):
-            await store.begin(f"c-t{number}", Segment(f"s{number}", "m"))
-        await store.write([Tail(f"s{n}", 0, (TextDelta(f"text {n}"),)) for n in range(60)])
-        await store.write([Tail(f"s{n}", len(f"text {n}"), (), End("stop")) for n in range(60)])
+            await store.begin(f"c-t{number}", Segment(stream=f"s{number}", model="m"))
+        await store.write(
+            [Tail(stream=f"s{n}", offset=0, entries=(TextDelta(f"text {n}"),)) for n in range(60)]
+        )
+        await store.write(
+            [
+                Tail(stream=f"s{n}", offset=len(f"text {n}"), entries=(), end=End("stop"))
+                for n in range(60)
+            ]
+        )
         turns = await store.turns("c", [Span(0, 0, 59)])
         texts = [one.segments[0].entries for one in turns]
         assert texts == [(TextDelta(f"text {n}"),) for n in range(60)]
@@ -260,7 +308,7 @@ class TestAnswers:
         one = await store.turn("c-t0")
         assert one is not None
         assert [segment.stream for segment in one.segments] == ["s1", "s2"]
-        anew = Segment("s3", "m")
+        anew = Segment(stream="s3", model="m")
         await store.begin("c-t0", anew, anew=True)
         await store.begin("c-t0", anew, anew=True)
         one = await store.turn("c-t0")
@@ -268,7 +316,7 @@ class TestAnswers:
         assert [segment.stream for segment in one.segments] == ["s3"]
         assert await store.segment("s1") is None
         assert await store.search("first", cursor=None, limit=9) == []
-        await store.begin("nowhere", Segment("s4", "m"))
+        await store.begin("nowhere", Segment(stream="s4", model="m"))
         assert await store.segment("s4") is None
 
     @pytest.mark.parametrize("code", sorted(_ERRORS))
@@ -288,7 +336,7 @@ class TestAnswers:
         await fill(store, 3)
         await say(store, "c-t0", "s0", "whole", End(None, ProviderRateLimited()))
         await say(store, "c-t1", "s1", "half")
-        await store.begin("c-t2", Segment("s2", "m"))
+        await store.begin("c-t2", Segment(stream="s2", model="m"))
         assert await store.interrupt_all() == 2
         assert await store.interrupt_all() == 0
         found = await store.segment("s1")
@@ -363,14 +411,14 @@ async def test_however_it_is_cut_an_answer_is_kept_as_it_was(store: SqlStore, pi
     name = f"c{next(NUMBERS)}"
     await store.create(replace(INFO, id=name))
     one = replace(turn(name), conversation_id=name)
-    await store.add_turn(one, [Branch(0, None, 0, 0)], 0)
-    await store.begin(name, Segment(name, "m"))
+    await store.add_turn(one, [Branch(id=0, parent=None, first=0, last=0)], 0)
+    await store.begin(name, Segment(stream=name, model="m"))
     offset = 0
     edges = [0, *sorted(min(cut, len(pieces)) for cut in cuts), len(pieces)]
     for first, last in zip(edges, edges[1:], strict=False):
-        await store.write([Tail(name, offset, tuple(pieces[first:last]))])
+        await store.write([Tail(stream=name, offset=offset, entries=tuple(pieces[first:last]))])
         offset += sum(1 if isinstance(p, ToolDelta) else len(p.text) for p in pieces[first:last])
-    await store.write([Tail(name, offset, (), End("stop"))])
+    await store.write([Tail(stream=name, offset=offset, entries=(), end=End("stop"))])
     found = await store.segment(name)
     assert found is not None
     assert _flat(found[0].entries) == _flat(pieces)
@@ -393,9 +441,11 @@ async def test_an_import_that_breaks_off_leaves_nothing(
     monkeypatch.setattr("wireside.store.store.AT_ONCE", 2)
     broken = [*turns[:3], replace(turns[3], id="t0"), turns[4]]
     with pytest.raises(StoreError):
-        await store.add_conversation(INFO, [Branch(0, None, 0, 4)], 0, broken)
+        await store.add_conversation(INFO, [Branch(id=0, parent=None, first=0, last=4)], 0, broken)
     assert await store.conversation("c") is None
     assert await store.turn("t0") is None
     assert await store.purge(2e12) == 1
-    assert await store.add_conversation(INFO, [Branch(0, None, 0, 4)], 0, turns)
+    assert await store.add_conversation(
+        INFO, [Branch(id=0, parent=None, first=0, last=4)], 0, turns
+    )
     assert len(await store.all_turns("c", after=None, limit=9)) == 5

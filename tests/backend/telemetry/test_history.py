@@ -45,7 +45,7 @@ def telemetry(times: Times) -> Telemetry:
 
 def history(telemetry: Telemetry, store: Any, times: Times) -> History:
     return History(
-        lambda: State(telemetry, open_streams=2, memory_mb=100.0),
+        lambda: State(telemetry=telemetry, open_streams=2, memory_mb=100.0),
         store,
         wall_clock=lambda: times.wall,
         clock=lambda: times.steady,
@@ -55,7 +55,7 @@ def history(telemetry: Telemetry, store: Any, times: Times) -> History:
 
 def ask(telemetry: Telemetry, times: Times, model: str = "m", error: bool = False) -> None:
     telemetry.question("ask")
-    answer = telemetry.answer("stream-7", model, ModelRequest(model, ()))
+    answer = telemetry.answer("stream-7", model, ModelRequest(model=model, messages=()))
     times.pass_(0.2)
     answer.first()
     times.pass_(1.0)
@@ -208,9 +208,9 @@ async def test_only_administrators_are_shown_anything(
 ) -> None:
     board = Board(history(telemetry, store.figures, times))
     for caller in (
-        Caller("u", "Uma", "user"),
-        Caller("v", "Vic", "viewer"),
-        Caller("k", "Kim", "admin", frozenset({"chat", "read"})),
+        Caller(user_id="u", name="Uma", role="user"),
+        Caller(user_id="v", name="Vic", role="viewer"),
+        Caller(user_id="k", name="Kim", role="admin", scopes=frozenset({"chat", "read"})),
     ):
         with pytest.raises(Forbidden):
             await board.show(caller, START - 60, START)

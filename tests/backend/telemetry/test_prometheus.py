@@ -51,11 +51,11 @@ def telemetry() -> Telemetry:
 
 async def exposed(telemetry: Telemetry, accept: str = "") -> str:
     state = State(
-        telemetry,
+        telemetry=telemetry,
         open_pages=3,
         open_streams=2,
         lags=(0, 7, 40),
-        backlog=Backlog(1, 5, 0, 0.5),
+        backlog=Backlog(streams=1, length=5, writes=0, behind_s=0.5),
     )
     text, _ = await Exposition(lambda: state).render(accept)
     return text.decode()

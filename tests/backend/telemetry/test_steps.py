@@ -24,7 +24,7 @@ def steps() -> st.SearchStrategy[list[Step]]:
 def made(rows: list[tuple[dict[str, int], float]]) -> list[Step]:
     found = []
     for number, (counts, bound) in enumerate(rows):
-        step = Step(1000 + 60 * number, 60)
+        step = Step(at=1000 + 60 * number, seconds=60)
         step.counts, step.models, step.errors = Counter(counts), Counter(counts), Counter(counts)
         step.peaks = {name: float(count) for name, count in counts.items()}
         step.spread["speed"] = Counter({bound: number + 1})
@@ -50,7 +50,7 @@ def test_sums_do_not_depend_on_how_steps_are_grouped(some: list[Step], most: int
 
 @given(st.sets(st.integers(0, 100), min_size=1), st.integers(1, 12))
 def test_nothing_is_shown_at_another_time_than_it_was(hours: set[int], most: int) -> None:
-    some = [Step(3600 * hour, 3600) for hour in sorted(hours)]
+    some = [Step(at=3600 * hour, seconds=3600) for hour in sorted(hours)]
     for step in some:
         step.counts["messages"] = 1
     thin = thinned(some, most)
@@ -86,14 +86,14 @@ def test_a_percentile_lies_in_the_bucket_of_the_true_one(values: list[float], pa
 
 
 def test_a_time_without_figures_is_a_gap() -> None:
-    before, after = Step(0, 60), Step(600, 60)
-    series = columns([before, Step(60, 60), after], BOUNDS)
+    before, after = Step(at=0, seconds=60), Step(at=600, seconds=60)
+    series = columns([before, Step(at=60, seconds=60), after], BOUNDS)
     assert series["t"] == [60_000, 120_000, 360_000, 660_000]
     assert series["messages"] == [0.0, 0.0, None, 0.0]
 
 
 def test_figures_are_by_the_second_and_in_percent() -> None:
-    step = Step(0, 10)
+    step = Step(at=0, seconds=10)
     step.counts = Counter(messages=25, answers=8, failed=2, tokens=1000, cpu_ms=500)
     step.peaks = {"streams": 3.0, "memory": 180.5}
     step.spread["loop_lag"] = Counter({0.01: 100})
@@ -108,4 +108,4 @@ def test_figures_are_by_the_second_and_in_percent() -> None:
 
 
 def test_without_answers_there_is_no_rate_of_errors() -> None:
-    assert figures(Step(0, 10), BOUNDS)["error_rate"] is None
+    assert figures(Step(at=0, seconds=10), BOUNDS)["error_rate"] is None

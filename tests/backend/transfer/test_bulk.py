@@ -57,11 +57,33 @@ async def own(tmp_path: Path) -> AsyncIterator[SqlStore]:
 
 async def add(store: SqlStore, title: str, owner: str = "") -> None:
     name = f"c{next(names)}"
-    segment = Segment(f"s{name}", "m", (TextDelta(f"answer to {title}"),), End("stop"))
-    turn = TurnRecord(f"t{name}", name, 0, 0, f"question {name}", 1.0, segments=(segment,))
-    again = TurnRecord(f"u{name}", name, 1, 0, f"asked anew {name}", 2.0)
-    branches = [Branch(0, None, 0, 0), Branch(1, None, 0, 0)]
-    info = ConversationInfo(name, title, float(next(names)), 1.0, owner=owner)
+    segment = Segment(
+        stream=f"s{name}", model="m", entries=(TextDelta(f"answer to {title}"),), end=End("stop")
+    )
+    turn = TurnRecord(
+        id=f"t{name}",
+        conversation_id=name,
+        branch=0,
+        depth=0,
+        question=f"question {name}",
+        created_at=1.0,
+        segments=(segment,),
+    )
+    again = TurnRecord(
+        id=f"u{name}",
+        conversation_id=name,
+        branch=1,
+        depth=0,
+        question=f"asked anew {name}",
+        created_at=2.0,
+    )
+    branches = [
+        Branch(id=0, parent=None, first=0, last=0),
+        Branch(id=1, parent=None, first=0, last=0),
+    ]
+    info = ConversationInfo(
+        id=name, title=title, created_at=float(next(names)), updated_at=1.0, owner=owner
+    )
     await store.add_conversation(info, branches, 0, [turn, again])
 
 
@@ -72,7 +94,14 @@ async def export(
     owners: dict[str, str] | None = None,
 ) -> int:
     ids = await store.all_ids()
-    return await export_all(store, ids, owners or {}, folder, exporter, lambda done, total: None)
+    return await export_all(
+        store=store,
+        conversations=ids,
+        owners=owners or {},
+        folder=folder,
+        new_exporter=exporter,
+        on_progress=lambda done, total: None,
+    )
 
 
 def below(folder: Path) -> set[Path]:
@@ -129,7 +158,14 @@ async def test_html_shows_a_title_as_text(own: SqlStore, tmp_path: Path) -> None
     await add(own, "<script>alert(1)</script>")
     folder = tmp_path / "out"
     ids = await own.all_ids()
-    await export_all(own, ids, {}, folder, lambda: HtmlExport(str.upper), lambda done, total: None)
+    await export_all(
+        store=own,
+        conversations=ids,
+        owners={},
+        folder=folder,
+        new_exporter=lambda: HtmlExport(str.upper),
+        on_progress=lambda done, total: None,
+    )
     (file,) = below(folder)
     assert "<script" not in file.read_text()
     assert "ANSWER TO" in file.read_text()
@@ -160,7 +196,14 @@ async def test_a_failure_leaves_no_file(own: SqlStore, tmp_path: Path) -> None:
     empty.mkdir()
     for folder in (new, empty):
         with pytest.raises(StoreError):
-            await export_all(own, ids, {}, folder, MarkdownExport, fail)
+            await export_all(
+                store=own,
+                conversations=ids,
+                owners={},
+                folder=folder,
+                new_exporter=MarkdownExport,
+                on_progress=fail,
+            )
     assert not new.exists()
     assert list(empty.iterdir()) == []
 
@@ -171,7 +214,12 @@ async def test_one_that_was_deleted_meanwhile_is_passed_over(own: SqlStore, tmp_
     ids = await own.all_ids()
     await own.delete([ids[1][0]], 1.0)
     count = await export_all(
-        own, ids, {}, tmp_path / "out", MarkdownExport, lambda done, total: None
+        store=own,
+        conversations=ids,
+        owners={},
+        folder=tmp_path / "out",
+        new_exporter=MarkdownExport,
+        on_progress=lambda done, total: None,
     )
     assert count == 1
     assert [file.name for file in below(tmp_path / "out")] == ["kept.md"]

@@ -22,7 +22,9 @@ from wireside.records import Branch, ConversationInfo, Segment, TurnRecord
 from wireside.transfer.export import Exporter, HtmlExport, JsonExport, MarkdownExport
 
 STOP = End("stop")
-INFO = ConversationInfo("c", "Rain & <b>sun</b>", 1_700_000_000.25, 1_700_000_001.0)
+INFO = ConversationInfo(
+    id="c", title="Rain & <b>sun</b>", created_at=1_700_000_000.25, updated_at=1_700_000_001.0
+)
 ATTACKS = [
     "# Heading",
     "text\n---\n# Heading",
@@ -54,12 +56,20 @@ ATTACKS = [
 def turn(
     question: str = "Why?", *entries: Entry, end: End | None = STOP, model: str = "gpt"
 ) -> TurnRecord:
-    segment = Segment("s", model, entries, end)
-    return TurnRecord("t", "c", 0, 0, question, 1.0, segments=(segment,))
+    segment = Segment(stream="s", model=model, entries=entries, end=end)
+    return TurnRecord(
+        id="t",
+        conversation_id="c",
+        branch=0,
+        depth=0,
+        question=question,
+        created_at=1.0,
+        segments=(segment,),
+    )
 
 
 def written(exporter: Exporter, *turns: TurnRecord, info: ConversationInfo = INFO) -> str:
-    branches = (Branch(0, None, 0, len(turns) - 1),)
+    branches = (Branch(id=0, parent=None, first=0, last=len(turns) - 1),)
     pieces = [exporter.begin(info, branches, 0), *map(exporter.turn, turns), exporter.end()]
     return "".join(pieces)
 
@@ -135,7 +145,7 @@ def shape(text: str) -> list[str]:
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_nothing_that_is_said_changes_the_shape_of_the_markdown(attack: str) -> None:
     def whole(text: str) -> str:
-        info = ConversationInfo("c", text, 1.0, 1.0)
+        info = ConversationInfo(id="c", title=text, created_at=1.0, updated_at=1.0)
         said = turn(
             text,
             ReasoningDelta(text),
@@ -162,12 +172,25 @@ def test_no_question_at_all_gets_out_of_its_place(question: str) -> None:
 
 
 def test_json_names_parents_and_what_is_shown() -> None:
-    branches = (Branch(0, None, 0, 2), Branch(1, 0, 1, 1), Branch(2, None, 0, 0))
+    branches = (
+        Branch(id=0, parent=None, first=0, last=2),
+        Branch(id=1, parent=0, first=1, last=1),
+        Branch(id=2, parent=None, first=0, last=0),
+    )
     places = [(0, 0), (0, 1), (0, 2), (1, 1), (2, 0)]
     exporter = JsonExport()
     pieces = [exporter.opening(), exporter.begin(INFO, branches, 1)]
     pieces += [
-        exporter.turn(TurnRecord(f"{branch}.{depth}", "c", branch, depth, "Q", 1.0))
+        exporter.turn(
+            TurnRecord(
+                id=f"{branch}.{depth}",
+                conversation_id="c",
+                branch=branch,
+                depth=depth,
+                question="Q",
+                created_at=1.0,
+            )
+        )
         for branch, depth in places
     ]
     file = json.loads("".join([*pieces, exporter.end(), exporter.closing()]))
@@ -179,11 +202,20 @@ def test_json_names_parents_and_what_is_shown() -> None:
 
 
 def test_json_of_the_shown_turns_alone_is_a_chain() -> None:
-    branches = (Branch(0, None, 0, 4), Branch(1, 0, 2, 3))
+    branches = (Branch(id=0, parent=None, first=0, last=4), Branch(id=1, parent=0, first=2, last=3))
     exporter = JsonExport()
     pieces = [exporter.opening(), exporter.begin(INFO, branches, 1)]
     pieces += [
-        exporter.turn(TurnRecord(f"{depth}", "c", branch, depth, "Q", 1.0))
+        exporter.turn(
+            TurnRecord(
+                id=f"{depth}",
+                conversation_id="c",
+                branch=branch,
+                depth=depth,
+                question="Q",
+                created_at=1.0,
+            )
+        )
         for branch, depth in [(0, 0), (0, 1), (1, 2), (1, 3)]
     ]
     file = json.loads("".join([*pieces, exporter.end(), exporter.closing()]))
@@ -222,7 +254,7 @@ def parsed(html: str) -> Tags:
 @pytest.mark.parametrize("attack", [*ATTACKS, '" onload="x', "'><img src=x onerror=x>"])
 def test_nothing_that_is_said_is_markup_in_html(attack: str) -> None:
     def whole(text: str) -> str:
-        info = ConversationInfo("c", text, 1.0, 1.0)
+        info = ConversationInfo(id="c", title=text, created_at=1.0, updated_at=1.0)
         said = turn(
             text,
             ReasoningDelta(text),

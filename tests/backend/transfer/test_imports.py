@@ -91,7 +91,7 @@ FEEDBACK = st.none() | st.builds(Feedback, st.sampled_from(["up", "down"]), TEXT
 @st.composite
 def conversations(draw: st.DrawFn) -> tuple[tuple[Branch, ...], int, list[TurnRecord]]:
     """Any tree that going on and editing can make, with the turns in the order of an export."""
-    branches = {0: Branch(0, None, 0, -1)}
+    branches = {0: Branch(id=0, parent=None, first=0, last=-1)}
     for _ in range(draw(st.integers(0, 12))):
         at = draw(st.sampled_from(sorted(branches)))
         branch = branches[at]
@@ -146,7 +146,16 @@ def test_what_is_exported_comes_back_as_it_was(
 ) -> None:
     """Whatever the tree: its shape, its turns, and what is shown of it."""
     branches, shown, turns = tree_
-    info = ConversationInfo("c", "A title", 5.0, 6.0, "person", 6.0, None, ("a", "b"))
+    info = ConversationInfo(
+        id="c",
+        title="A title",
+        created_at=5.0,
+        updated_at=6.0,
+        title_source="person",
+        pinned_at=6.0,
+        archived_at=None,
+        tags=("a", "b"),
+    )
     imported = the_one(exported(info, tree_).encode())
     assert imported.branches == branches
     assert imported.shown == shown
@@ -166,12 +175,31 @@ def test_what_is_exported_comes_back_as_it_was(
 
 
 def test_every_id_is_new() -> None:
-    segments = (Segment("stream", "m", (TextDelta("x"),), End("stop")),)
+    segments = (Segment(stream="stream", model="m", entries=(TextDelta("x"),), end=End("stop")),)
     turns = [
-        TurnRecord("turn", "c", 0, 0, "Q", 1.0, segments=segments),
-        TurnRecord("turn 2", "c", 0, 1, "Q", 1.0, segments=segments),
+        TurnRecord(
+            id="turn",
+            conversation_id="c",
+            branch=0,
+            depth=0,
+            question="Q",
+            created_at=1.0,
+            segments=segments,
+        ),
+        TurnRecord(
+            id="turn 2",
+            conversation_id="c",
+            branch=0,
+            depth=1,
+            question="Q",
+            created_at=1.0,
+            segments=segments,
+        ),
     ]
-    text = exported(ConversationInfo("c", "T", 1.0, 1.0), ((Branch(0, None, 0, 1),), 0, turns))
+    text = exported(
+        ConversationInfo(id="c", title="T", created_at=1.0, updated_at=1.0),
+        ((Branch(id=0, parent=None, first=0, last=1),), 0, turns),
+    )
     imported = the_one(text.encode())
     ids = [imported.info.id, *(turn.id for turn in imported.turns)]
     ids += [segment.stream for turn in imported.turns for segment in turn.segments]
@@ -182,8 +210,19 @@ def test_every_id_is_new() -> None:
 
 def test_an_error_is_the_same_error_again() -> None:
     end = End(None, ProviderTimeout("Too slow."))
-    turn = TurnRecord("t", "c", 0, 0, "Q", 1.0, segments=(Segment("s", "m", (), end),))
-    text = exported(ConversationInfo("c", "T", 1.0, 1.0), ((Branch(0, None, 0, 0),), 0, [turn]))
+    turn = TurnRecord(
+        id="t",
+        conversation_id="c",
+        branch=0,
+        depth=0,
+        question="Q",
+        created_at=1.0,
+        segments=(Segment(stream="s", model="m", entries=(), end=end),),
+    )
+    text = exported(
+        ConversationInfo(id="c", title="T", created_at=1.0, updated_at=1.0),
+        ((Branch(id=0, parent=None, first=0, last=0),), 0, [turn]),
+    )
     error = the_one(text.encode()).turns[0].segments[0].end
     assert error is not None
     assert isinstance(error.error, ProviderTimeout)
@@ -192,10 +231,29 @@ def test_an_error_is_the_same_error_again() -> None:
 
 def test_an_answer_that_was_still_growing_or_never_came_is_an_interrupted_one() -> None:
     turns = [
-        TurnRecord("t", "c", 0, 0, "Q", 1.0, segments=(Segment("s", "m", (TextDelta("hal"),)),)),
-        TurnRecord("u", "c", 0, 1, "Q", 1.0, is_waiting=True),
+        TurnRecord(
+            id="t",
+            conversation_id="c",
+            branch=0,
+            depth=0,
+            question="Q",
+            created_at=1.0,
+            segments=(Segment(stream="s", model="m", entries=(TextDelta("hal"),)),),
+        ),
+        TurnRecord(
+            id="u",
+            conversation_id="c",
+            branch=0,
+            depth=1,
+            question="Q",
+            created_at=1.0,
+            is_waiting=True,
+        ),
     ]
-    text = exported(ConversationInfo("c", "T", 1.0, 1.0), ((Branch(0, None, 0, 1),), 0, turns))
+    text = exported(
+        ConversationInfo(id="c", title="T", created_at=1.0, updated_at=1.0),
+        ((Branch(id=0, parent=None, first=0, last=1),), 0, turns),
+    )
     imported = the_one(text.encode())
     assert [turn.segments[0].end for turn in imported.turns] == [End("interrupted")] * 2
     assert not any(turn.is_waiting for turn in imported.turns)
@@ -205,8 +263,14 @@ def test_several_conversations_are_in_one_file() -> None:
     exporter = JsonExport()
     pieces = [exporter.opening()]
     for name in "abc":
-        pieces.append(exporter.begin(ConversationInfo(name, name, 1.0, 1.0), (), None))
-        turn = TurnRecord(name, name, 0, 0, name, 1.0)
+        pieces.append(
+            exporter.begin(
+                ConversationInfo(id=name, title=name, created_at=1.0, updated_at=1.0), (), None
+            )
+        )
+        turn = TurnRecord(
+            id=name, conversation_id=name, branch=0, depth=0, question=name, created_at=1.0
+        )
         pieces += [exporter.turn(turn), exporter.end()]
     found = read("".join([*pieces, exporter.closing()]).encode())
     assert [imported.info.title for imported in found.conversations] == ["a", "b", "c"]
@@ -247,7 +311,14 @@ def test_wrong_values_become_harmless_ones() -> None:
         )
     )
     assert imported.info == ConversationInfo(
-        imported.info.id, "", NOW, NOW, "model", None, None, ("a b", "x" * 40)
+        id=imported.info.id,
+        title="",
+        created_at=NOW,
+        updated_at=NOW,
+        title_source="model",
+        pinned_at=None,
+        archived_at=None,
+        tags=("a b", "x" * 40),
     )
     (turn,) = imported.turns
     assert (turn.question, turn.options, turn.feedback) == ("", Options(), None)
@@ -265,7 +336,7 @@ def test_times_of_the_future_are_now() -> None:
 
 
 def node(key: str, parent: str | None) -> Node:
-    return Node(key, parent, key, 0.0, ())
+    return Node(key=key, parent=parent, question=key, created_at=0.0, segments=())
 
 
 def test_the_first_child_goes_on_and_the_others_begin_branches() -> None:
@@ -276,7 +347,10 @@ def test_the_first_child_goes_on_and_the_others_begin_branches() -> None:
         ("c", 0, 2),
         ("b2", 1, 1),
     ]
-    assert branches == (Branch(0, None, 0, 2), Branch(1, 0, 1, 1))
+    assert branches == (
+        Branch(id=0, parent=None, first=0, last=2),
+        Branch(id=1, parent=0, first=1, last=1),
+    )
 
 
 def test_cycles_and_doubles_are_left_out_and_orphans_are_roots() -> None:
@@ -291,13 +365,16 @@ def test_cycles_and_doubles_are_left_out_and_orphans_are_roots() -> None:
         ]
     )
     assert [each.key for each, _, _ in placed] == ["a", "orphan"]
-    assert branches == (Branch(0, None, 0, 0), Branch(1, None, 0, 0))
+    assert branches == (
+        Branch(id=0, parent=None, first=0, last=0),
+        Branch(id=1, parent=None, first=0, last=0),
+    )
 
 
 def test_a_child_may_stand_before_its_parent() -> None:
     placed, branches = place([node("c", "b"), node("b", "a"), node("a", None)])
     assert [each.key for each, _, _ in placed] == ["a", "b", "c"]
-    assert branches == (Branch(0, None, 0, 2),)
+    assert branches == (Branch(id=0, parent=None, first=0, last=2),)
 
 
 @settings(max_examples=100, deadline=None)
@@ -331,7 +408,7 @@ def test_a_tree_of_a_hundred_thousand_turns_in_a_row_is_no_problem() -> None:
         [node(str(i), str(i - 1) if i else None) for i in reversed(range(100_000))]
     )
     assert len(placed) == 100_000
-    assert branches == (Branch(0, None, 0, 99_999),)
+    assert branches == (Branch(id=0, parent=None, first=0, last=99_999),)
 
 
 # ---- ChatGPT -----------------------------------------------------------------------------------
@@ -395,7 +472,7 @@ def test_a_chat_of_chatgpt_becomes_turns() -> None:
     assert second.segments[0].end == End("interrupted")
     info = imported.info
     assert (info.title, info.created_at, info.updated_at) == ("Chat", 100.5, 200.0)
-    assert imported.branches == (Branch(0, None, 0, 1),)
+    assert imported.branches == (Branch(id=0, parent=None, first=0, last=1),)
 
 
 def test_answers_that_were_made_anew_are_sibling_turns() -> None:
@@ -468,7 +545,7 @@ def test_a_long_chat_is_read_without_recursion() -> None:
     value["mapping"] = {
         key: {"parent": parent, "message": said} for key, (parent, said) in nodes.items()
     }
-    assert the_one([value]).branches == (Branch(0, None, 0, 14_999),)
+    assert the_one([value]).branches == (Branch(id=0, parent=None, first=0, last=14_999),)
 
 
 def test_answers_that_share_a_huge_beginning_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,7 +49,12 @@ def test_a_question_comes_with_its_options() -> None:
         "edits": "b",
         "options": {"model": "m", "system": "Be brief.", "temperature": 0.5, "max_tokens": 9},
     }
-    assert _sending(sent) == Sending("a", "why?", Options("m", "Be brief.", 0.5, 9), "b")
+    assert _sending(sent) == Sending(
+        turn_id="a",
+        question="why?",
+        options=Options(model="m", system="Be brief.", temperature=0.5, max_tokens=9),
+        edits="b",
+    )
 
 
 @pytest.mark.parametrize(

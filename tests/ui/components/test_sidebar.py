@@ -17,7 +17,7 @@ from wireside_ui.components import sidebar
 from wireside_ui.components.sidebar import Sidebar
 
 CALLBACKS = ("need", "search", "rename", "pin", "archive", "delete", "restore")
-INFO = ConversationInfo("a", "Title", 1.0, 2.0)
+INFO = ConversationInfo(id="a", title="Title", created_at=1.0, updated_at=2.0)
 
 IDS = st.lists(st.text(max_size=70) | st.integers(), max_size=4)
 ODD = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=210) | IDS
@@ -133,14 +133,24 @@ def test_the_first_page_comes_with_the_page(built: Sidebar) -> None:
 
 
 def test_an_item_tells_where_it_stands() -> None:
-    info = ConversationInfo("a", "t", 1.0, 2.0, pinned_at=3.0, archived_at=4.0)
+    info = ConversationInfo(
+        id="a", title="t", created_at=1.0, updated_at=2.0, pinned_at=3.0, archived_at=4.0
+    )
     assert sidebar._item(info) == {"id": "a", "title": "t", "at": 2.0, "pin": 3.0, "archived": True}
 
 
 def test_what_nobody_sees_in_a_title_is_taken_out() -> None:
-    info = ConversationInfo("a", "\u202eeltit", 1.0, 2.0)
+    info = ConversationInfo(id="a", title="\u202eeltit", created_at=1.0, updated_at=2.0)
     assert sidebar._item(info)["title"] == "eltit"
-    hit = Hit("a", "\u202et", None, "title", ("an\U000e0041", "b", "!"), 9, 1.0)
+    hit = Hit(
+        conversation_id="a",
+        title="\u202et",
+        turn_id=None,
+        kind="title",
+        snippet=("an\U000e0041", "b", "!"),
+        cursor=9,
+        created_at=1.0,
+    )
     assert (sidebar._hit(hit)["title"], sidebar._hit(hit)["snippet"]) == (
         "t",
         ["an\ufffd", "b", "!"],
@@ -148,7 +158,15 @@ def test_what_nobody_sees_in_a_title_is_taken_out() -> None:
 
 
 def test_a_hit_keeps_its_pieces() -> None:
-    hit = Hit("a", "t", None, "title", ("an ", "<b>", "!"), 9, 1.0)
+    hit = Hit(
+        conversation_id="a",
+        title="t",
+        turn_id=None,
+        kind="title",
+        snippet=("an ", "<b>", "!"),
+        cursor=9,
+        created_at=1.0,
+    )
     assert sidebar._hit(hit) == {
         "id": "a",
         "title": "t",

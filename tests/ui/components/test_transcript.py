@@ -58,7 +58,7 @@ def test_every_method_that_is_called_is_in_the_script() -> None:
 
 async def test_actions_arrive_as_values(probe: Probe) -> None:
     await probe._act(probe.event({"name": "retry", "id": "a", "automatic": True}))
-    assert probe.heard == [Action("retry", "a", automatic=True)]
+    assert probe.heard == [Action(name="retry", row_id="a", automatic=True)]
 
 
 @pytest.mark.parametrize(

@@ -68,20 +68,24 @@ def open_browser(house: House, chat: ChatService) -> Callable[[], Browser]:
     gate, quotas = house.gate(), UserQuotas(MemoryLimiter(house.clock), QuotaLimits())
     store = house.store.accounts
     auth = Auth(
-        gate,
-        house.accounts,
-        house.sign_ins,
-        house.keys,
-        house.tickets,
-        quotas,
-        None,
-        Audit(store, house.clock),
-        30,
+        gate=gate,
+        accounts=house.accounts,
+        sign_ins=house.sign_ins,
+        keys=house.keys,
+        tickets=house.tickets,
+        quotas=quotas,
+        open_id=None,
+        audit=Audit(store, house.clock),
+        days=30,
     )
     sharing = Sharing(store, str, house.clock, audience="users")
     app = FastAPI()
     look = Branding()
-    app.include_router(AccountPages(auth, sharing, look, PlainPages(look, "0"), "").router())
+    app.include_router(
+        AccountPages(
+            auth=auth, sharing=sharing, look=look, plain=PlainPages(look, "0"), base_url=""
+        ).router()
+    )
     door = HandshakePolicy(host="127.0.0.1")
     guarded = AuthenticationMiddleware(
         app, gate=gate, chat=chat, door=door, quotas=quotas, rules=AuthenticationRules()

@@ -37,7 +37,15 @@ class Screen:
     def __init__(self, chat: ChatService) -> None:
         self.chat = chat
         self.client = Client(ui.page(""))
-        self.page = ChatPage(chat, Branding(), Markup(frozenset()), self.client, "en", "", "v1")
+        self.page = ChatPage(
+            chat=chat,
+            look=Branding(),
+            markup=Markup(frozenset()),
+            client=self.client,
+            language="en",
+            base="",
+            version="v1",
+        )
 
     async def build(self, conversation: Conversation | None = None) -> Screen:
         with self.client:
@@ -63,11 +71,13 @@ class Screen:
 
     async def ask(self, question: str, turn_id: str, edits: str | None = None) -> None:
         with self.client:
-            await self.page._send(Sending(turn_id, question, Options(), edits))
+            await self.page._send(
+                Sending(turn_id=turn_id, question=question, options=Options(), edits=edits)
+            )
 
     async def act(self, name: Any, turn_id: str) -> None:
         with self.client:
-            await self.page._act(Action(name, turn_id))
+            await self.page._act(Action(name=name, row_id=turn_id))
 
 
 CALLS: dict[str, list[tuple[Any, ...]]] = {}
@@ -599,7 +609,9 @@ async def test_asking_again_uses_what_the_page_shows(
     screen: Screen, begun: Any, provider: Any, chat: ChatService
 ) -> None:
     with screen.client:
-        await screen.page._send(Sending("t1", "why?", Options(model="model-a"), None))
+        await screen.page._send(
+            Sending(turn_id="t1", question="why?", options=Options(model="model-a"), edits=None)
+        )
     await (await begun(1))("Because.", ends=True)
     await screen.told()
     other = await Screen(chat).build(screen.page._conversation)
@@ -624,7 +636,9 @@ async def test_a_model_that_is_not_offered_gives_way_to_the_default(
     screen = Screen(chat)
     with screen.client:
         await screen.page.build(None, None, await provider.models())
-        await screen.page._send(Sending("t1", "why?", Options(model="old"), None))
+        await screen.page._send(
+            Sending(turn_id="t1", question="why?", options=Options(model="old"), edits=None)
+        )
     await (await begun(1))("Because.", ends=True)
     await screen.told()
     await screen.act("retry", "t1")
@@ -634,7 +648,11 @@ async def test_a_model_that_is_not_offered_gives_way_to_the_default(
 
 async def test_a_setting_out_of_its_range_is_refused(screen: Screen, provider: Any) -> None:
     with screen.client:
-        await screen.page._send(Sending("t1", "why?", Options(), None, invalid="temperature"))
+        await screen.page._send(
+            Sending(
+                turn_id="t1", question="why?", options=Options(), edits=None, invalid="temperature"
+            )
+        )
     [(turn_id, sentence, _)] = await screen.changes("refused")
     assert (turn_id, sentence) == ("t1", "The temperature must be a number from 0 to 2.")
     assert provider.answers == []

@@ -23,7 +23,17 @@ MARKUP = Markup(frozenset())
 
 
 def turn_with(*streams: Any, waiting: bool = False) -> Turn:
-    return Turn("t", "why?", Options(), 0, 0, 0.0, waiting, None, list(streams))
+    return Turn(
+        id="t",
+        question="why?",
+        options=Options(),
+        branch=0,
+        depth=0,
+        created_at=0.0,
+        waiting=waiting,
+        feedback=None,
+        segments=list(streams),
+    )
 
 
 class TestStates:

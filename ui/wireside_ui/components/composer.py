@@ -18,7 +18,7 @@ MAX_TEMPERATURE = 2
 MAX_TOKENS = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sending:
     """A question that the browser wants asked. ``turn_id`` is the browser's, so that a question
     sent twice is asked once; ``edits`` is the turn that it takes the place of. ``invalid`` names
@@ -158,11 +158,11 @@ def _sending(args: Any) -> Sending | None:
     options, invalid = _options(args.get("options"))
     edits = args.get("edits")
     return Sending(
-        turn_id,
-        question,
-        options,
-        edits if isinstance(edits, str) and len(edits) <= MAX_ID_CHARS else None,
-        invalid,
+        turn_id=turn_id,
+        question=question,
+        options=options,
+        edits=edits if isinstance(edits, str) and len(edits) <= MAX_ID_CHARS else None,
+        invalid=invalid,
     )
 
 

@@ -179,7 +179,7 @@ class RowPatch(TypedDict, total=False):
     model: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
     """What a person asks for. The row's id comes from the browser: the page checks that it knows
     it.
@@ -313,10 +313,10 @@ class Transcript(Element, component="wireside_transcript.js", esm={"wireside-kit
         if name not in get_args(ActionName) or not _is_id(row_id) or not _is_feedback(words):
             return
         action = Action(
-            cast("ActionName", name),
-            row_id,
-            args.get("automatic") is True,
-            words if name == "say" else "",
+            name=cast("ActionName", name),
+            row_id=row_id,
+            automatic=args.get("automatic") is True,
+            words=words if name == "say" else "",
         )
         await _result(self._on_action(action))
 

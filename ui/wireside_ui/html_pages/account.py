@@ -45,7 +45,7 @@ MAX_TO_SAY: Final = 1000
 Do = Callable[[Caller, dict[str, list[str]]], Awaitable["Done"]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
     """What is said after something was done: a sentence, or a secret that is shown once."""
 
@@ -269,7 +269,7 @@ class AccountPages:
     async def _set_password(self, who: Caller, form: dict[str, list[str]]) -> Done:
         accounts = self._auth.accounts
         await accounts.change_password(who, _first(form, "old"), _first(form, "new"))
-        return Done("account_password_changed")
+        return Done(sentence="account_password_changed")
 
     async def _end_sessions(self, who: Caller, form: dict[str, list[str]]) -> Done:
         which = _first(form, "session")
@@ -632,10 +632,10 @@ def _status(error: WiresideError | None) -> int:
 
 def _in_words(done: Done, words: dict[str, str]) -> Done:
     return Done(
-        words.get(done.sentence, done.sentence),
-        words.get(done.title, done.title),
-        done.secret,
-        words.get(done.line, done.line),
+        sentence=words.get(done.sentence, done.sentence),
+        title=words.get(done.title, done.title),
+        secret=done.secret,
+        line=words.get(done.line, done.line),
     )
 
 

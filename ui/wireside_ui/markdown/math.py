@@ -56,7 +56,7 @@ def register(md: MarkdownIt) -> None:
 # ---- formulas that stand in lines of their own ---------------------------------------------------
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _Formula:
     """A displayed formula: the lines it spans and where it ends in the last one."""
 
@@ -75,7 +75,7 @@ class _Blocked:
     last: int
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _Lines:
     """What a parse remembers of its lines, by closing mark."""
 
@@ -267,7 +267,7 @@ def _formula(
         inner = state.src[opening.end() : closed.start()]
         source = state.src[opening.start() : closed.end()]
         is_formula = bool(opening[1]) or _is_display(opening[0], inner)
-        return _Formula(source, start, closed.end()) if is_formula else None
+        return _Formula(source=source, last_line=start, end=closed.end()) if is_formula else None
     if _is_prose(first) or (opening[0] == r"\[" and first[:1].strip() and not _has_marks(first)):
         return None
     last = _last_line(state, start, closing, end, in_text=in_text)
@@ -278,7 +278,9 @@ def _formula(
     if is_unclosed and start >= memory.without_marks.get(closing.pattern, end):
         return None
     if silent and is_unclosed and state.env.get("tail"):
-        return _Formula("", end - 1, state.eMarks[end - 1], is_unclosed)
+        return _Formula(
+            source="", last_line=end - 1, end=state.eMarks[end - 1], is_unclosed=is_unclosed
+        )
     last = min(last, end - 1)
     lines = [state.src[opening.start() : state.eMarks[start]].rstrip()]
     lines += [_line(state, line) for line in range(start + 1, last)]
@@ -298,7 +300,11 @@ def _formula(
         is_formula = _is_after_text(inner)
     else:
         is_formula = bool(inner.strip())
-    return _Formula(source, last, stop, is_unclosed) if is_formula else None
+    return (
+        _Formula(source=source, last_line=last, end=stop, is_unclosed=is_unclosed)
+        if is_formula
+        else None
+    )
 
 
 def _next_closing(
@@ -323,7 +329,7 @@ def _last_line(
     blocked = memory.blocked.get(closing.pattern)
     if blocked and blocked.first <= start < blocked.last:
         return None
-    last = _next_closing(state, memory, start, closing, end)
+    last = _next_closing(state=state, memory=memory, start=start, closing=closing, end=end)
     is_at_end = end >= len(state.bMarks) - 1
     may_grow = is_at_end and bool(state.env.get("tail"))
     if last == end and not is_at_end:

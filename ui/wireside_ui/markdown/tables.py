@@ -35,7 +35,7 @@ def table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
     parent, state.parentType = state.parentType, "table"
     opening = state.push("table_open", "table", 1)
     state.push("thead_open", "thead", 1).map = [start, start + 1]
-    _push_row(state, "th", head, styles, start)
+    _push_row(state=state, name="th", cells=head, styles=styles, line=start)
     state.push("thead_close", "thead", -1)
     row = start + 2
     body = None
@@ -44,7 +44,7 @@ def table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
             break
         if body is None:
             body = state.push("tbody_open", "tbody", 1)
-        _push_row(state, "td", _cells(_text(state, row)), styles, row)
+        _push_row(state=state, name="td", cells=_cells(_text(state, row)), styles=styles, line=row)
         row += 1
     if body is not None:
         body.map = [start + 2, row]
@@ -110,10 +110,10 @@ def _push_row(state: StateBlock, name: str, cells: list[str], styles: list[str],
     opening = state.push("tr_open", "tr", 1)
     opening.map = [line, line + 1]
     for content, style in zip(cells, styles, strict=False):
-        _push_cell(state, name, content, style, line)
+        _push_cell(state=state, name=name, content=content, style=style, line=line)
     missing = len(styles) - len(cells)
     if missing > 0:
-        _push_cell(state, name, "", "", line, span=missing)
+        _push_cell(state=state, name=name, content="", style="", line=line, span=missing)
     state.push("tr_close", "tr", -1)
 
 

@@ -230,8 +230,10 @@ def _push_details(
     begin = state.bMarks[start] + state.tShift[start] + opening.end()
     stop = last if is_closed else last - 1  # the last line
     limit = state.src.rindex("<", 0, state.eMarks[last]) if is_closed else state.eMarks[stop]
-    line, begin = _push_summary(state, start, begin, stop, limit, is_closed=is_closed)
-    _push_blocks(state, line, begin, stop, limit)
+    line, begin = _push_summary(
+        state=state, line=start, begin=begin, stop=stop, limit=limit, is_closed=is_closed
+    )
+    _push_blocks(state=state, line=line, begin=begin, stop=stop, limit=limit)
     state.push("details_close", "details", -1)
 
 

@@ -120,7 +120,14 @@ class ChatPages:
         )
         chat: ChatService = getattr(request.state, "chat", self._chat)
         page = ChatPage(
-            chat, self._look, self._markup, client, language, base, self._version, self._sharing
+            chat=chat,
+            look=self._look,
+            markup=self._markup,
+            client=client,
+            language=language,
+            base=base,
+            version=self._version,
+            sharing=self._sharing,
         )
         turn_id = request.query_params.get("turn")
         await page.build(conversation_id, turn_id, await self._models())

@@ -67,7 +67,7 @@ OVER: Final = 1008
 """Close code after a log-out or the revocation of a key."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuthenticationRules:
     """Options of the middleware.
 
@@ -113,16 +113,37 @@ class AuthenticationMiddleware:
             return await self.app(scope, receive, send)
         if self._gate.mode == "none" and self._is_from_elsewhere(scope):
             _log.warning("refused_without_accounts", peer=scope.get("wireside.peer"))
-            return await answer(scope, receive, send, 403, _ELSEWHERE, "unauthorized")
+            return await answer(
+                scope=scope,
+                receive=receive,
+                send=send,
+                status=403,
+                sentence=_ELSEWHERE,
+                code="unauthorized",
+            )
         credentials = self._credentials(scope)
         if _is_form(scope) and not credentials.is_own_page:
-            return await answer(scope, receive, send, 403, _FOREIGN, "unauthorized")
+            return await answer(
+                scope=scope,
+                receive=receive,
+                send=send,
+                status=403,
+                sentence=_FOREIGN,
+                code="unauthorized",
+            )
         state = scope.setdefault("state", {})
         seen = self._gate.presence.endings
         try:
             caller = await self._gate.caller(credentials)
         except StoreError as error:
-            return await answer(scope, receive, send, 503, str(error), "internal")
+            return await answer(
+                scope=scope,
+                receive=receive,
+                send=send,
+                status=503,
+                sentence=str(error),
+                code="internal",
+            )
         except RequestError as error:
             caller, state["refused"] = None, error
         brought = _kind_of(credentials)
@@ -144,9 +165,23 @@ class AuthenticationMiddleware:
                 return await self._count(caller, scope, receive, send)
             await self.app(scope, receive, send)
         except Unauthorized as error:  # raised while the body arrived: no response has started
-            await answer(scope, receive, send, 401, str(error), error.code)
+            await answer(
+                scope=scope,
+                receive=receive,
+                send=send,
+                status=401,
+                sentence=str(error),
+                code=error.code,
+            )
         except StoreError as error:
-            await answer(scope, receive, send, 503, str(error), error.code)
+            await answer(
+                scope=scope,
+                receive=receive,
+                send=send,
+                status=503,
+                sentence=str(error),
+                code=error.code,
+            )
 
     # ---- credentials ---------------------------------------------------------------------------
 
@@ -199,10 +234,10 @@ class AuthenticationMiddleware:
         if "origin" not in headers:
             return headers.get("sec-fetch-site", "none") in ("none", "same-origin")
         handshake = Handshake(
-            [headers.get("host", "")],
-            [headers["origin"]],
-            scope["scheme"] in ("https", "wss"),
-            scope["type"] == "websocket",
+            hosts=[headers.get("host", "")],
+            origins=[headers["origin"]],
+            is_secure=scope["scheme"] in ("https", "wss"),
+            is_socket=scope["type"] == "websocket",
         )
         return isinstance(self._door.judge(handshake, takes_allowed=False), Accept)
 
@@ -234,9 +269,23 @@ class AuthenticationMiddleware:
             # 401: a session has ended, as after a sign-out. 403: a user behind a proxy can't sign
             # in in any other way.
             status = 403 if self._gate.mode == "proxy" else 401
-            return await answer(scope, receive, send, status, str(refused), refused.code)
+            return await answer(
+                scope=scope,
+                receive=receive,
+                send=send,
+                status=status,
+                sentence=str(refused),
+                code=refused.code,
+            )
         sentence = _NOT_KNOWN[brought] if brought else Unauthorized.sentence
-        await answer(scope, receive, send, 401, sentence, "unauthorized")
+        await answer(
+            scope=scope,
+            receive=receive,
+            send=send,
+            status=401,
+            sentence=sentence,
+            code="unauthorized",
+        )
 
     # ---- open connections ----------------------------------------------------------------------
 
@@ -291,7 +340,13 @@ class AuthenticationMiddleware:
         headers = limit_headers(requests, rate, left)
         if not requests.was_taken:
             return await answer(
-                scope, receive, send, 429, "Rate limit exceeded", "rate_limited", headers
+                scope=scope,
+                receive=receive,
+                send=send,
+                status=429,
+                sentence="Rate limit exceeded",
+                code="rate_limited",
+                more=headers,
             )
 
         async def send_with(message: Message) -> None:

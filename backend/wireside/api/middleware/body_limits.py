@@ -57,9 +57,23 @@ class BodyLimits:
             finally:
                 body.forget()
             if body.is_given_up:
-                return await answer(scope, receive, send, 503, _AT_ONCE, "overloaded")
+                return await answer(
+                    scope=scope,
+                    receive=receive,
+                    send=send,
+                    status=503,
+                    sentence=_AT_ONCE,
+                    code="overloaded",
+                )
             if body.is_too_large:
-                return await answer(scope, receive, send, 413, _TOO_LARGE, "too_large")
+                return await answer(
+                    scope=scope,
+                    receive=receive,
+                    send=send,
+                    status=413,
+                    sentence=_TOO_LARGE,
+                    code="too_large",
+                )
             message = {**message, "body": bytes(body.data)}
             del body
         if message["type"] == "http.disconnect":

@@ -245,7 +245,13 @@ def _handshake(scope: Scope) -> Handshake:
             origins.append(value.decode("latin-1"))
     is_secure = scope["scheme"] in ("https", "wss")
     is_socket = scope["type"] == "websocket" and PAGE_SOCKET not in scope["path"]
-    return Handshake(hosts, origins, is_secure, is_socket, scope.get("subprotocols", ()))
+    return Handshake(
+        hosts=hosts,
+        origins=origins,
+        is_secure=is_secure,
+        is_socket=is_socket,
+        subprotocols=scope.get("subprotocols", ()),
+    )
 
 
 def _upgrade_required(scope: Scope) -> Refuse:

@@ -204,7 +204,14 @@ class Doctor:
             with self._seats.take(_address(scope)):
                 await self._talk(scope, receive, send)
         except RateLimited as full:
-            await answer(scope, receive, send, 429, str(full), full.code)
+            await answer(
+                scope=scope,
+                receive=receive,
+                send=send,
+                status=429,
+                sentence=str(full),
+                code=full.code,
+            )
 
     async def _talk(self, scope: Scope, receive: Receive, send: Send) -> None:
         if (await receive())["type"] != "websocket.connect":

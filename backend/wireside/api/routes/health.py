@@ -30,7 +30,7 @@ NO_STORE: Final = "The store does not answer."
 BEHIND: Final = "Answers wait to be saved: the store does not take them."
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
     """State of the server, read without I/O.
 

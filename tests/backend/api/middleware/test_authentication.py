@@ -123,7 +123,9 @@ async def test_a_key_beside_a_session_changes_nothing_on_a_page(
 ) -> None:
     cookie = await house.sign_ins.sign_in("ada", "a good long password", agent="", address="")
     eve = await house.person(ada, "eve")
-    _, text = await house.keys.create(Caller(eve.id, "eve", "user"), "key", ["read"])
+    _, text = await house.keys.create(
+        Caller(user_id=eve.id, name="eve", role="user"), "key", ["read"]
+    )
     both = {"cookie": f"{COOKIE}={cookie}", "authorization": f"Bearer {text}"}
     on_page, in_api = await knock("/settings", **both), await knock("/api/me", **both)
     assert (on_page.name, in_api.name) == ("ada", "eve")

@@ -21,7 +21,16 @@ def test_a_caller_without_limits_is_told_of_requests_only() -> None:
 
 
 def test_each_limit_is_an_item_of_both_lists() -> None:
-    left = QuotaState(3, 10, 41.0, 0, 5000, 80_000.5, 1, 2)
+    left = QuotaState(
+        messages_left=3,
+        messages_limit=10,
+        messages_reset_s=41.0,
+        tokens_left=0,
+        tokens_limit=5000,
+        tokens_reset_s=80_000.5,
+        streams_left=1,
+        streams_limit=2,
+    )
     assert told(Remaining(0, 0.1), left) == {
         "ratelimit-policy": '"requests";q=600;w=60, "messages";q=10;w=60, "tokens";q=5000;w=86400,'
         ' "streams";q=2;qu="concurrent-requests"',
