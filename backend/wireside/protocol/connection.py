@@ -4,8 +4,8 @@ Nothing here awaits, sends or reads a clock; the session executes the events.
 
 Theory of operation: each open request id of level 2 has a lane, and level 1 has a single one. The
 requests of a lane are answered one after another, the lanes concurrently. A frame that is accepted
-adds its requests to a lane and returns ``StartAnswer`` for the first if the lane was empty. The session
-reports the last frame of an answer with ``Connection.ended``, which returns the lane's next
+adds its requests to a lane and returns ``StartAnswer`` for the first if the lane was empty. The
+session reports the last frame of an answer with ``Connection.ended``, which returns the lane's next
 ``StartAnswer``, or closes the lane. A resumed stream occupies a lane without requests until
 ``Connection.resume_ended``. Each request gets exactly one last frame (``done`` or ``error``), also
 when it is cancelled or refused.

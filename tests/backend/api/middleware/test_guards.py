@@ -321,5 +321,7 @@ async def test_websockets_keep_no_frame_of_the_guards(
     while coroutine is not None and hasattr(coroutine, "cr_code"):
         names.append(coroutine.cr_code.co_qualname)
         coroutine = coroutine.cr_await
-    assert [name for name in names if "guards" in name or "Guard" in name] == ["DoorGuard._hold"]
+    assert [name for name in names if "guards" in name or "Guard" in name] == [
+        "HostOriginGuard._hold"
+    ]
     await asyncio.sleep(0)
