@@ -1,9 +1,9 @@
 """The embedded model's own process: llama.cpp behind an OpenAI-compatible API on loopback.
 
 ``local.py`` starts it and sends its requests. The first line on its standard input is a
-``LocalServerOptions`` as JSON; it answers with one line on standard output, ``{"address": "http://127.0.0.1:PORT"}``, once
-the model is loaded. It ends when its standard input does, so it never outlives its parent. What
-llama.cpp has to say goes to standard error.
+``LocalServerOptions`` as JSON; it answers with one line on standard output,
+``{"address": "http://127.0.0.1:PORT"}``, once the model is loaded. It ends when its standard input
+does, so it never outlives its parent. Messages of llama.cpp go to standard error.
 
 Only the standard library is imported at the top: the parent reads ``LocalServerOptions`` from here
 and must not load llama.cpp itself, and the child runs this file alone and should start at once.
