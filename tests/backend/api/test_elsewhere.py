@@ -1,4 +1,5 @@
-"""The whole application: who is answered without accounts, and what the others are told."""
+"""The whole application without accounts: which clients are served, and what the others are sent.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +40,7 @@ app = create_app(Settings(data_dir={folder!r}, openai_base_url="http://127.0.0.1
 
 @pytest.fixture
 def status(house: House, chat: ChatService) -> Callable[..., Any]:
-    """Return what asks for a path, and returns the status, 0 where the application is reached."""
+    """Return a function that requests a path and returns the status, 0 if it reaches the app."""
 
     async def ask(
         path: str,
@@ -123,7 +124,7 @@ async def test_what_another_server_says_of_a_proxy_is_not_believed(status: Any) 
 
 @pytest.fixture
 async def own_app(tmp_path: Path) -> AsyncIterator[str]:
-    """The application under a uvicorn that knows nothing of its settings; yields its address."""
+    """The application under a uvicorn that knows none of its settings; yields its address."""
     (tmp_path / "own.py").write_text(OWN_APP.format(folder=str(tmp_path)))
     command = (sys.executable, "-m", "uvicorn", "own:app", "--host", "0.0.0.0", "--port", "0")
     process = await asyncio.create_subprocess_exec(
@@ -150,7 +151,7 @@ async def own_app(tmp_path: Path) -> AsyncIterator[str]:
 async def test_a_server_of_ones_own_opens_nothing_to_others(own_app: str) -> None:
     async with httpx2.AsyncClient(base_url=own_app) as client:
         assert (await client.get("/api/me")).status_code == 200
-        for told in (OUTSIDE, "127.0.0.1", "localhost"):  # anybody can say that
+        for told in (OUTSIDE, "127.0.0.1", "localhost"):  # any client can send this header
             response = await client.get("/api/me", headers={"X-Forwarded-For": told})
             assert response.status_code == 403
             assert "no accounts" in response.json()["message"]

@@ -1,4 +1,4 @@
-"""What is wrong with a request is told in one form, whoever finds it."""
+"""Errors of a request have one form, whichever layer raises them."""
 
 from __future__ import annotations
 
@@ -84,6 +84,6 @@ def test_a_body_that_is_no_utf_8_is_told_like_every_problem(client: TestClient) 
 def test_a_store_that_fails_is_no_fault_of_the_server(
     client: TestClient, kind: str, status: int
 ) -> None:
-    """Whoever asked may come again; a fault of ours is one for whoever runs the server."""
+    """The client may retry; only an internal error is one for the server's operator."""
     response = client.get(f"/api/failing/{kind}")
     assert (response.status_code, response.json()["code"]) == (status, "internal")

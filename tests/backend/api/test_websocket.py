@@ -1,4 +1,4 @@
-"""``/ws/ai-chat`` over real sockets, with a client that is not ours."""
+"""``/ws/ai-chat`` over real sockets, with a third-party client."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def telemetry() -> Telemetry:
 
 @pytest.fixture
 async def url(chat: ChatService, telemetry: Telemetry) -> AsyncIterator[str]:
-    """A real server in this loop, under the application's own protocol classes."""
+    """Serve in this event loop, under the application's own protocol classes; return the URL."""
     endpoint = ChatEndpoint(
         chat=chat,
         limits=ConnectionLimits(),
@@ -212,7 +212,7 @@ async def test_an_endpoint_that_waits_holds_no_message(
     chat: ChatService, telemetry: Telemetry
 ) -> None:
     class Text(str):
-        """One that can be referred to weakly."""
+        """A string that supports weak references."""
 
         __slots__ = ("__weakref__",)
 
@@ -229,7 +229,7 @@ async def test_an_endpoint_that_waits_holds_no_message(
 
     async def receive() -> Message:
         if not texts:
-            texts.append(weakref.ref(Text()))  # of nobody: it is gone at once
+            texts.append(weakref.ref(Text()))  # nothing else refers to it: it is freed at once
             return {"type": "websocket.connect"}
         held.append(texts[-1]())
         if len(held) == 3:

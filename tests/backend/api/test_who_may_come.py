@@ -1,7 +1,7 @@
-"""Which page may talk to the server: Origin, Host, path and transport against each other.
+"""Cross-origin access: every Origin, Host, path and transport against each other.
 
-What is expected is said here a second time, from "The handshake" of docs/protocol.md, with lists
-where the code has parsers: each Host says itself which origins are its own.
+The expected verdicts repeat "The handshake" of docs/protocol.md in a second form, with lists where
+the code has parsers: each Host cell lists the origins that are its own.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ Connect = Callable[..., Awaitable[Any]]
 
 @dataclass(frozen=True)
 class HostCell:
-    """Host headers, who takes them, and which origins are the same as theirs."""
+    """Host headers, the settings that accept them, and the origins that are same-origin with them.
+    """
 
     lines: tuple[str, ...]
     taken_by: frozenset[str] = frozenset()
@@ -35,8 +36,8 @@ class HostCell:
 def host(name: str, *taken_by: str, own: str | None = None) -> HostCell:
     """Return a cell; ``own`` is the name in its plain spelling.
 
-    A scheme is not held against anybody, for a proxy may have ended TLS. But without a port in the
-    Host, and knowing that there is TLS, a page without TLS is another one.
+    The scheme may differ, because a proxy may have ended TLS. But if the Host has no port and TLS
+    is known to be used, a page without TLS is another origin.
     """
     lines, takers = (f"Host: {name}",), frozenset(taken_by)
     if own is None:
@@ -50,7 +51,7 @@ def host(name: str, *taken_by: str, own: str | None = None) -> HostCell:
 LOCAL: Final = "127.0.0.1:8080"
 
 HOSTS: Final = (
-    # one's own names
+    # the server's own names
     host(LOCAL, "loopback", "proxied", own=LOCAL),
     host("localhost:8080", "loopback", "proxied", own="localhost:8080"),
     host("localhost", "loopback", "proxied", own="localhost"),
@@ -63,9 +64,9 @@ HOSTS: Final = (
     host("wire.example", "listed", own="wire.example"),
     host("wire.example:8443", "listed", own="wire.example:8443"),
     host("one.example:81", "listed", own="one.example:81"),
-    # another port of a name that is trusted with one only
+    # another port of a name that is trusted with one port only
     host("one.example:82"),
-    # rebinding: names of others that lead here, and addresses in other clothes
+    # rebinding: foreign names that resolve to the server, and other spellings of addresses
     host("evil.example:8080"),
     host("127.0.0.1.nip.io:8080"),
     host("localhost.evil.example:8080"),
@@ -79,7 +80,7 @@ HOSTS: Final = (
     host("192.168.1.5:8080"),
     host("[::]:8080"),
     host("xn--lcalhost-g1b:8080"),
-    # no host, or none that is valid
+    # no host, or no valid one
     HostCell(()),
     host(""),
     HostCell((f"Host: {LOCAL}", f"Host: {LOCAL}")),
@@ -93,7 +94,7 @@ HOSTS: Final = (
     host("http://localhost:8080"),
     host("[::1"),
     host("local\u2024host"),
-    # what a proxy did not say
+    # header fields that the proxy did not write
     HostCell(("Host: evil.example", "X-Forwarded-Host: chat.example", "Forwarded: host=localhost")),
 )
 
@@ -118,7 +119,7 @@ ORIGINS: Final = (
     (ALLY,),
     ("https://ally.example:443",),
     ("HTTPS://Ally.Example",),
-    # near misses of an ally
+    # near misses of an allowed origin
     ("http://ally.example",),
     ("https://ally.example:8443",),
     ("https://sub.ally.example",),
@@ -126,7 +127,7 @@ ORIGINS: Final = (
     ("https://evil-ally.example",),
     ("https://\u0430lly.example",),
     ("https://xn--lly-5cd.example",),
-    # near misses of our own
+    # near misses of the server's own origins
     ("http://127.0.0.1",),
     ("http://127.0.0.1:8081",),
     ("http://127.0.0.1:80801",),
@@ -145,7 +146,7 @@ ORIGINS: Final = (
     ("http:127.0.0.1:8080",),
     ("//127.0.0.1:8080",),
     ("127.0.0.1:8080",),
-    # no page of the web at all
+    # origins that are no web page's
     ("http://evil.example",),
     ("null",),
     ("",),
@@ -155,7 +156,7 @@ ORIGINS: Final = (
     ("ftp://127.0.0.1:8080",),
     ("chrome-extension://abcdefghijklmnop",),
     ("moz-extension://127.0.0.1:8080",),
-    # more than one
+    # more than one Origin
     ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
     ("http://127.0.0.1:8080", "http://evil.example"),
     ("http://evil.example", "http://127.0.0.1:8080"),
@@ -173,14 +174,17 @@ SETTINGS: Final[dict[str, dict[str, Any]]] = {
 }
 
 PROXIED: Final = ("X-Forwarded-Proto: https", "X-Forwarded-For: 192.0.2.7")
-"""What the proxy of "proxied" says: the client speaks TLS."""
+"""What the proxy of "proxied" sends: the client uses TLS."""
 
 PAGE_SOCKET: Final = "/_nicegui_ws/socket.io/?EIO=4&transport="
 
 
 @dataclass(frozen=True)
 class Transport:
-    """A way to knock. ``reads`` is what another page can do anyway, without seeing the answer."""
+    """A kind of request.
+
+    ``reads`` is set if another page can send it anyway, without seeing the response.
+    """
 
     method: str
     path: str
@@ -190,7 +194,7 @@ class Transport:
 
     @property
     def is_for_programs(self) -> bool:
-        """Whether it is a socket that others than our pages open."""
+        """Whether it is a WebSocket that clients other than the app's pages open."""
         return self.method == "upgrade" and not self.is_page_socket
 
 
@@ -217,16 +221,17 @@ TRANSPORTS: Final = {
 
 
 def expected(setting: str, cell: HostCell, origins: tuple[str, ...], transport: Transport) -> int:
-    """Say what comes of it: 400 for the Host, 403 for the Origin, else what the path has."""
+    """Return the expected status: 400 for the Host, 403 for the Origin, else the path's own."""
     if setting not in cell.taken_by:
         return 400
     if transport.reads or not origins:
         return transport.success
-    if len(origins) > 1:  # no handshake at all, as it is read there
+    if len(origins) > 1:  # a WebSocket handshake is then read as invalid
         return 400 if transport.method == "upgrade" else 403
     own = set(cell.own)
     origin = origins[0].lower()
-    if transport.is_for_programs:  # they send the address that they connect to, or anything
+    # programs send the address that they connect to, or anything else
+    if transport.is_for_programs:
         own |= set(cell.own_without_tls)
         origin = re.sub(r"^ws", "http", origin)
         origin = re.sub(r"^(https?://[^/?#]+)[/?#].*", r"\1", origin)
@@ -242,14 +247,16 @@ def expected(setting: str, cell: HostCell, origins: tuple[str, ...], transport: 
 
 
 def is_shared(setting: str, origins: tuple[str, ...], transport: Transport) -> bool:
-    """Say whether the page of that Origin may read the answer."""
+    """Whether a page of that Origin may read the response."""
     is_ally = [origin.lower() for origin in origins] in ([ALLY], [f"{ALLY}:443"])
     return setting == "listed" and is_ally and transport.path.startswith("/api/")
 
 
 def cells() -> Iterator[tuple[str, str, HostCell, tuple[str, ...]]]:
-    """Every Origin with every Host that is taken, at the two most exposed doors; at the others
-    with one of them. And every Host, with an Origin that is refused anyway.
+    """Yield the combinations to test.
+
+    Every Origin with every accepted Host, at the two most exposed endpoints; at the other endpoints
+    with one accepted Host. And every Host, with an Origin that is refused anyway.
     """
     for setting, transport in itertools.product(SETTINGS, TRANSPORTS):
         taken = [cell for cell in HOSTS if setting in cell.taken_by]
@@ -273,7 +280,7 @@ def test_there_are_enough_cells() -> None:
 
 
 class Knocker:
-    """Knocks at a server; on one connection as long as that lasts."""
+    """Sends requests to a server, on one connection as long as it stays open."""
 
     def __init__(self, connect: Connect, port: int) -> None:
         self._connect = connect
@@ -282,7 +289,7 @@ class Knocker:
         self.head = ""
 
     async def knock(self, lines: list[str], transport: Transport) -> int:
-        """Return the status of the answer."""
+        """Return the status of the response."""
         client = self._client or await self._connect(self._port)
         client.writer.write("\r\n".join([*lines, "", ""]).encode())
         status: int = await client.status()
@@ -381,7 +388,7 @@ async def test_the_matrix_has_no_wrong_verdict(
         ("listed", "raw socket", "Host: 127.0.0.1:8080", None, 400),
     ],
 )
-async def test_verdicts_spelled_out(  # a row of a table
+async def test_verdicts_spelled_out(  # one row of a table
     serve: Serve,
     echo: Any,
     connect: Connect,

@@ -1,4 +1,4 @@
-"""Accounts over a real database, with hashes that are quick and clocks that the test moves."""
+"""Fixtures: accounts in a real database, with cheap password hashes and clocks set by the test."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PASSWORD = "a good long password"
 
 
 class HandClock:
-    """Seconds that the test moves."""
+    """A clock in seconds that the test sets."""
 
     def __init__(self) -> None:
         self.now = 1_000_000.0
@@ -41,7 +41,7 @@ class HandClock:
 
 @dataclass
 class House:
-    """All that there is about who may come in."""
+    """The parts of authentication and accounts, built as the application builds them."""
 
     store: SqlStore
     clock: HandClock
@@ -120,14 +120,14 @@ async def house(store: SqlStore, clock: HandClock) -> House:
 
 @pytest.fixture
 async def server(tmp_path: Path) -> AsyncIterator[Running]:
-    """A whole server with accounts, in a process of its own."""
+    """A whole server with accounts, in its own process."""
     async with serving(tmp_path) as running:
         yield running
 
 
 @pytest.fixture
 async def ada(server: Running) -> AsyncIterator[Person]:
-    """The administrator of ``server``, who has come by its link."""
+    """The administrator of ``server``, created by its first link."""
     ada = await server.join(server.link, "ada")
     yield ada
     await ada.http.aclose()

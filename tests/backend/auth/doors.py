@@ -1,5 +1,6 @@
-"""Every door of a server: its routes, and the events of its chat page; what to send there with
-somebody's ids, and what somebody needs to be let in.
+"""Every endpoint of a server: its routes and the events of its chat page.
+
+For each: what to send there with another user's ids, and which permission it needs.
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ from wireside_ui.components.transcript import ActionName
 from wireside_ui.html_pages import errors
 
 Need = Literal["nothing", "read", "chat", "admin", "a person"]
-"""What a known caller must be allowed; ``a person``: what is one's own, but not by a key, unless it
-is an administrator's.
+"""What a known caller must be allowed to do.
+
+``a person`` is for a user's own things: it excludes API keys, unless the key is an administrator's.
 """
 
 
 async def things_of(server: Running, who: Person) -> dict[str, str]:
-    """Have somebody make all kinds of things; returns their ids."""
+    """Create one of each kind of thing as a user; return the ids."""
     frames = await ask(server.socket, who, type="chat", message=SECRET, conversation="new")
     conversation_id, stream = frames[0]["conversation"], frames[0]["stream"]
     alone = await ask(server.socket, who, type="chat", message=SECRET, key="one")
@@ -47,10 +49,11 @@ async def things_of(server: Running, who: Person) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Door:
-    """What to send to a route with another's ids, and what may be answered to Eve and to nobody.
+    """A route: what to send to it with another user's ids, and its allowed statuses.
 
-    Whatever the status, nothing of Ada's is in the answer, and nothing of hers changes. ``needs``
-    is what a known caller must be allowed, whoever's it is.
+    Eve is another user, and the anonymous caller has no account. Whatever the status, no data of
+    Ada's is in the response, and none of it changes. ``needs`` is what a known caller must be
+    allowed to do, regardless of the owner.
     """
 
     eve: int
@@ -63,7 +66,7 @@ class Door:
     def request(
         self, path: str, form: dict[str, str] | None, ids: dict[str, str]
     ) -> tuple[str, dict[str, Any]]:
-        """Return an address, and what to send to it, with ``ids`` in their places."""
+        """Return an address and what to send to it, with ``ids`` filled in."""
 
         def filled(value: Any) -> Any:
             if isinstance(value, dict):
@@ -83,7 +86,7 @@ FILE = {
     "version": 1,
     "conversations": [{"title": "mine", "tags": [], "turns": [ASKED]}],
 }
-"""What an import takes."""
+"""A file that an import accepts."""
 
 DOORS = {
     "GET /api/openapi.json": Door(200, "nothing"),
@@ -167,7 +170,7 @@ DOORS = {
     "GET /dashboard": Door(SIGN_IN, "admin", SIGN_IN),
     "GET /": Door(200, "read", SIGN_IN, query={"turn": "{turn}"}),
     "GET /c/{conversation_id}": Door(OTHERS, "read", SIGN_IN, query={"turn": "{turn}"}),
-    "POST /logout": Door(303, "nothing", forms=({},)),  # the last one: Eve is out
+    "POST /logout": Door(303, "nothing", forms=({},)),  # the last one: it signs Eve out
 }
 
 ELSEWHERE = {
@@ -176,20 +179,20 @@ ELSEWHERE = {
     "WS /ws/doctor": "test_the_doctors_socket_needs_somebody",
     "MOUNT /_nicegui_ws": "test_no_event_of_a_page_reaches_another_users_things",
 }
-"""What is no request and answer, and where it is looked at."""
+"""Endpoints that are not request and response, and the test that covers each."""
 
 NOBODYS = ("/assets", "/_nicegui/", "/api/{path}")
-"""Files of the program, and what answers that there is nothing."""
+"""Static files, and the catch-all that answers 404."""
 
 
 def doors_of(routes: Iterable[Any], prefix: str = "") -> Iterator[str]:
-    """Every door of a server."""
+    """Yield every endpoint of a server."""
     for route in routes:
         if included := getattr(route, "original_router", None):
             yield from doors_of(included.routes, prefix)
             continue
         if isinstance(route, errors._Unknown):
-            continue  # what answers that there is nothing
+            continue  # the catch-all that answers 404
         path = re.sub(":path}", "}", prefix + route.path)
         if path.startswith(NOBODYS):
             continue
@@ -205,7 +208,7 @@ def doors_of(routes: Iterable[Any], prefix: str = "") -> Iterator[str]:
 
 
 def foreign(ids: dict[str, str]) -> dict[str, list[Any]]:
-    """Every event that the chat page's components listen to, with what is Ada's in it."""
+    """Every event that the chat page's components listen to, with Ada's data in it."""
     conversation, turn, stream = ids["conversation_id"], ids["turn"], ids["stream"]
     names = [conversation, ids["deleted_id"], turn, stream, ids["share_id"], ids["user_id"]]
     sending = {"question": "Hi", "options": {}}

@@ -1,8 +1,8 @@
-"""A real OpenID provider, canaille, as a process of its own; and the handle by which tests hold it.
+"""A real OpenID provider, canaille, in its own process, and the class that tests control it with.
 
-Run as a program it serves canaille with its memory database and does what lines of JSON on its
-standard input say, one answer a line: who its users are, which clients it knows, and how the next
-tokens are to be spoilt. It remembers what it has given out: a test looks for it in logs.
+Run as a program, it serves canaille with its memory database and executes commands, which are lines
+of JSON on standard input, with one line of output each: its users, its clients, and how to spoil
+the next tokens. It records what it has issued, so that a test can search logs for it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _ANSWERS = {"userinfo": "/oauth/userinfo", "document": "/.well-known/openid-conf
 
 
 class OpenIdProvider:
-    """The process. ``issuer`` is its address."""
+    """Controls the process. ``issuer`` is its address."""
 
     def __init__(self, port: int = 0) -> None:
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "CANAILLE"))}
@@ -41,23 +41,24 @@ class OpenIdProvider:
         self.port = int(self.issuer.rpartition(":")[2])
 
     def client(self, client_id: str, secret: str, *redirects: str, method: str = "basic") -> None:
-        """Register a client that is sent back to one of ``redirects``."""
+        """Register a client that redirects to one of ``redirects``."""
         self._tell("client", name=client_id, secret=secret, redirects=redirects, method=method)
 
     def user(self, name: str, *groups: str, **claims: str) -> None:
-        """Make a user, or put one into other groups."""
+        """Create a user, or change the groups of one."""
         self._tell("user", name=name, groups=groups, **claims)
 
     def spoil(self, how: str = "", **claims: Any) -> None:
-        """Give out tokens with other claims, or ``how``: by "another key", "unsigned", "missing".
+        """Issue tokens with other claims, or spoilt by ``how``: "another key", "unsigned",
+        "missing".
 
-        ``userinfo`` and ``document`` take the place of what it says there. Without anything all is
-        good again.
+        ``userinfo`` and ``document`` replace the responses of those endpoints. Without arguments,
+        all tokens are valid again.
         """
         self._tell("spoil", how=how, claims=claims)
 
     def given_out(self) -> list[str]:
-        """Return all codes, verifiers and tokens that have gone over its token endpoint."""
+        """Return all codes, verifiers and tokens that its token endpoint has seen."""
         return list(self._tell("given_out")["secrets"])
 
     def stop(self) -> None:
@@ -83,7 +84,7 @@ class OpenIdProvider:
 
 
 class Form(HTMLParser):
-    """The first form of a page: its address and what it sends when nobody has typed anything."""
+    """The first form of a page: its address, and the values it submits without any input."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -110,7 +111,7 @@ class Form(HTMLParser):
 
 
 def main(port: int) -> None:
-    """Serve until the process is ended."""
+    """Serve until the process ends."""
     import asyncio
 
     from asgiref.wsgi import WsgiToAsgi
@@ -127,7 +128,7 @@ def main(port: int) -> None:
             "SERVER_NAME": host,
             "PREFERRED_URL_SCHEME": "http",
             "CANAILLE": {"DATABASE": "memory", "LANGUAGE": "en", "SMTP": None},
-            "CANAILLE_OIDC": {"TRUSTED_DOMAINS": []},  # everybody is asked for consent
+            "CANAILLE_OIDC": {"TRUSTED_DOMAINS": []},  # every user is asked for consent
         },
         env_file=None,
         wrap_asgi=False,
@@ -143,7 +144,7 @@ def main(port: int) -> None:
 
 
 def _listen(port: int) -> socket.socket:
-    """Bind; a port that a provider was at before may be busy for a moment."""
+    """Bind the port; one that a provider used before may be busy for a moment."""
     until = time.monotonic() + 20
     while True:
         try:
@@ -155,8 +156,10 @@ def _listen(port: int) -> socket.socket:
 
 
 def _ask_for_all(store: Any) -> None:
-    """Its memory database finds what has one of the wanted values, its other ones what has all: a
-    code would be good as long as the same client has any other.
+    """Make a query require all of its values.
+
+    canaille's memory database matches if one of the values does, its other databases if all do: a
+    code would stay valid as long as the same client has another one.
     """
     of_one = store.do_query
 
@@ -171,7 +174,7 @@ def _ask_for_all(store: Any) -> None:
 
 
 class _House:
-    """What goes on inside of the program."""
+    """The state of the program."""
 
     def __init__(self, app: Any) -> None:
         self._app = app

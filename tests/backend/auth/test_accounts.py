@@ -147,7 +147,7 @@ async def test_the_old_password_cannot_be_guessed(house: House) -> None:
             await house.accounts.change_password(here, f"guess {number}", "a whole new password")
     with pytest.raises(RateLimited):
         await house.accounts.change_password(here, PASSWORD, "a whole new password")
-    with pytest.raises(RateLimited):  # nor at the door, from there
+    with pytest.raises(RateLimited):  # nor is the sign-in from that address accepted
         await house.sign_ins.sign_in("ada", PASSWORD, agent="", address=here.address)
 
 
@@ -189,9 +189,10 @@ async def test_two_administrators_do_not_put_each_other_out(house: House) -> Non
 async def test_what_an_administrator_of_yesterday_had_asked_for_comes_too_late(
     house: House,
 ) -> None:
-    """By a loop of requests they could bring themselves back, or leave a link to do so."""
+    """A loop of requests could restore the role, or leave a link that does."""
     ada = await house.administrator()
-    grace = as_caller(await house.person(ada, "grace", "admin"))  # as a request has found her
+    # the caller as an earlier request has read it
+    grace = as_caller(await house.person(ada, "grace", "admin"))
     await house.accounts.set_role(ada, grace.user_id, "user")
     accounts = house.accounts
     for late in (

@@ -1,4 +1,4 @@
-"""What was done is kept, and shown to administrators."""
+"""The audit log records actions, and administrators can read it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from wireside.identity import Caller
 
 @pytest.fixture
 def audit(house: House) -> Audit:
-    """One that sees all that is done in the house from now on."""
+    """An audit log that records everything done in ``house`` from here on."""
     store = house.store.accounts
     audit = Audit(store, house.clock)
     tries = LoginThrottle(MemoryLimiter(house.clock), audit)
@@ -54,11 +54,11 @@ async def test_what_is_done_to_accounts_and_keys_is_kept(house: House, audit: Au
         await house.sign_ins.sign_in("grace", "wrong", agent="", address="198.51.100.7")
     key, text = await house.keys.create(here, "script", ["chat"])
     await house.keys.caller(text, "192.0.2.5")
-    await house.keys.caller(text, "192.0.2.5")  # told once an hour
+    await house.keys.caller(text, "192.0.2.5")  # recorded once an hour
     await house.keys.revoke(here, key.id)
     await house.accounts.set_role(ada, grace.id, "viewer")
     with pytest.raises(BadMessage):
-        await house.accounts.disable(ada, ada.user_id)  # what was not done is not there
+        await house.accounts.disable(ada, ada.user_id)  # an action that failed is not recorded
     await house.accounts.disable(ada, grace.id)
     await house.accounts.remove(ada, grace.id)
     seen = [(entry.name, entry.action) for entry in reversed(await audit.read(ada))]
@@ -90,7 +90,7 @@ async def test_whom_a_proxy_signs_in_is_told_once_a_day(house: House, audit: Aud
         return caller
 
     ada = await visit("192.0.2.1")
-    for _ in range(3):  # from the morning to the evening, each day
+    for _ in range(3):  # from morning to evening, each day
         for _ in range(8):
             house.clock.now += 3600
             await asyncio.gather(visit("192.0.2.1"), visit("192.0.2.1"), visit("192.0.2.1"))

@@ -1,4 +1,4 @@
-"""Who comes in, in each mode; and who must leave."""
+"""Authentication in each mode, and connections that have to be closed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def test_what_a_proxy_says_counts_from_the_proxy_only(house: House) -> Non
     assert await gate.caller(Credentials(address=HERE, headers=said)) is None
     caller = await gate.caller(Credentials(address=HERE, headers=said, is_from_proxy=True))
     assert caller is not None
-    assert (caller.name, caller.role) == ("ada", "admin")  # the first one of all
+    assert (caller.name, caller.role) == ("ada", "admin")  # the first user is the administrator
     other = await gate.caller(
         Credentials(address=HERE, headers={"x-forwarded-user": "bob"}, is_from_proxy=True)
     )
@@ -50,7 +50,8 @@ def test_groups_give_roles() -> None:
     assert roles.role(frozenset({"staff"})) == "user"
     assert roles.role(frozenset({"guests"})) == "viewer"
     assert RolesByGroup(frozenset({"ops"})).role(frozenset()) == "user"
-    assert RolesByGroup().role(frozenset({"ops"})) is None  # ours to give
+    # the role is then assigned in Wireside, not by a group
+    assert RolesByGroup().role(frozenset({"ops"})) is None
 
 
 async def test_who_was_put_out_by_another_process_must_leave(

@@ -1,4 +1,4 @@
-"""The examples of docs/accounts.md, as they stand there, against a real server."""
+"""The examples of docs/accounts.md, verbatim, against a real server."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PAGE = (ROOT / "docs" / "accounts.md").read_text(encoding="utf-8")
 
 
 def blocks(language: str, word: str) -> list[str]:
-    """Return the page's blocks of a language in which ``word`` occurs."""
+    """Return the page's code blocks of a language that contain ``word``."""
     found = re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
     return [block for block in found if word in block]
 
@@ -41,7 +41,7 @@ async def run(environment: dict[str, str], *words: str) -> str:
 
 @pytest.fixture
 async def environment(tmp_path: Path) -> AsyncIterator[dict[str, str]]:
-    """A server with an account; ``URL`` is its address, ``KEY`` one that the command line made."""
+    """A server with an account; ``URL`` is its address, ``KEY`` a key made on the command line."""
     origins = "https://app.example.org"
     with FakeOpenAI() as lab:
         server = ServerProcess(tmp_path, lab.url, auth="proxy", allowed_origins=origins)

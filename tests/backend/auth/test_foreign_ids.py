@@ -1,5 +1,5 @@
-"""A walk through all doors of a real server with another user's ids: nothing opens, nothing leaks,
-nothing changes.
+"""Requests to every endpoint of a real server with another user's ids: no access, no leak, no
+change.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 @pytest.fixture
 async def eve(server: Running, ada: Person) -> AsyncIterator[Person]:
-    """Somebody with an account of her own."""
+    """Another user, with an account of her own."""
     eve = await server.invite(ada, "eve")
     yield eve
     await eve.http.aclose()
@@ -34,7 +34,7 @@ async def eve(server: Running, ada: Person) -> AsyncIterator[Person]:
 
 @pytest.fixture
 async def ids(server: Running, ada: Person) -> dict[str, str]:
-    """The ids of all kinds of things that Ada has."""
+    """The ids of all kinds of things that Ada owns."""
     return await things_of(server, ada)
 
 
@@ -53,7 +53,7 @@ async def state_of(ada: Person, ids: dict[str, str]) -> list[Any]:
 
 
 def test_every_door_is_walked_through(tmp_path: Path) -> None:
-    """A route that is new needs an entry: what may somebody get there with another's ids?"""
+    """A new route needs an entry: what may a user get there with another user's ids?"""
     app = create_app(Settings(auth="password", sharing="public", data_dir=tmp_path))
     found = set(doors_of(app.routes))
     by_name = {"POST /settings/{what}", "POST /people/{user_id}"}
@@ -115,7 +115,7 @@ async def test_no_frame_reaches_another_users_streams(
         server.socket, eve, type="chat", message="Hi", conversation=ids["conversation_id"]
     )
     assert (refused["type"], refused["code"]) == ("error", "not_found")
-    # the key of a request is each one's own
+    # idempotency keys are separate for each user
     frames = await ask(server.socket, eve, type="chat", message=SECRET, key="one")
     assert frames[0]["stream"] != ids["lone_stream"]
     assert await state_of(ada, ids) == before
@@ -124,7 +124,7 @@ async def test_no_frame_reaches_another_users_streams(
 async def test_no_page_is_given_to_somebody_else(
     server: Running, ada: Person, eve: Person, ids: dict[str, str]
 ) -> None:
-    """Not by its name in the address, not by a handshake, not by a message that names it."""
+    """A page is given neither by its id in the address, nor in a handshake, nor in a message."""
     before = await state_of(ada, ids)
     async with (
         page_of(server, ada, f"/c/{ids['conversation_id']}") as page,
@@ -135,13 +135,13 @@ async def test_no_page_is_given_to_somebody_else(
             await named.connect(eve.with_cookie)
         await intruder.connect(eve.with_cookie, names_itself=False)
         assert not await intruder.claim()
-        for name in page.listeners:  # ada's page is there, and would hear it
+        for name in page.listeners:  # ada's page exists, and would receive the event
             for args in foreign(ids)[name]:
                 await intruder.say(name, args)
         for name in ("javascript_response", "ack", "log"):
             message = {"client_id": page.client_id, "request_id": "1", "next_message_id": 10**6}
             await intruder.send_raw(name, {**message, "level": "info", "message": SECRET})
-        assert not await intruder.claim()  # after all that was said
+        assert not await intruder.claim()  # after all these events
         assert intruder.told == []
         await page.say("transcript copy", {"id": ids["turn"], "ask": "it is still hers"})
         await page.waits_for("it is still hers")
@@ -151,8 +151,10 @@ async def test_no_page_is_given_to_somebody_else(
 async def test_no_event_of_a_page_reaches_another_users_things(
     server: Running, ada: Person, eve: Person, ids: dict[str, str]
 ) -> None:
-    """Eve's own page says everything that a page can say, with Ada's ids: on an empty page, and
-    with a conversation of hers open.
+    """No event of Eve's page reads or changes Ada's data.
+
+    The page sends every event that a page can send, with Ada's ids: from an empty page, and with a
+    conversation of hers open.
     """
     before = await state_of(ada, ids)
     own = (await ask(server.socket, eve, type="chat", message="own", conversation="new"))[0]
@@ -160,10 +162,10 @@ async def test_no_event_of_a_page_reaches_another_users_things(
     events = foreign(ids)
     for path in ("/", f"/c/{own['conversation']}"):
         async with page_of(server, eve, path) as page:
-            assert page.listeners.keys() == events.keys()  # what is new needs an entry
+            assert page.listeners.keys() == events.keys()  # a new listener needs an entry
             for name, different in events.items():
                 if name == "composer open" and path != "/":
-                    continue  # it would leave the conversation: it comes last
+                    continue  # it would leave the conversation, so it is sent last
                 for args in different:
                     await page.say(name, args)
                 await page.has_been_heard()
@@ -177,7 +179,7 @@ async def test_no_event_of_a_page_reaches_another_users_things(
             assert SECRET not in json.dumps(page.told)
             assert '"mine now"' not in json.dumps(page.told)
     assert await state_of(ada, ids) == before
-    # the same from ada's own page is heard: what was said above was well said
+    # the same events from Ada's own page work: the ones above were well-formed
     async with page_of(server, ada, "/") as page:
         for args in events["composer open"]:
             await page.say("composer open", args)
@@ -198,7 +200,7 @@ async def test_what_is_shared_can_be_read_until_it_is_not(
         assert "<script" not in page.text.lower()
         later = "what was said after it"
         await ask(server.socket, ada, type="chat", message=later, conversation=conversation_id)
-        assert later not in (await nobody.get(link)).text  # a snapshot
+        assert later not in (await nobody.get(link)).text  # a shared link is a snapshot
         shares = (await ada.http.get("/api/shares")).json()
         for share in shares:
             assert (await eve.http.delete(f"/api/shares/{share['id']}")).status_code == 404

@@ -44,7 +44,7 @@ async def test_a_key_that_is_not_right_lets_nobody_in(house: House) -> None:
 
 
 async def test_the_api_s_description_of_a_key_is_what_is_asked_of_one(house: House) -> None:
-    """A client that keeps to it is not refused, and one that is at its bounds neither."""
+    """A client that follows the schema is accepted, also at the schema's bounds."""
     ada = await house.administrator()
     told = NewKey.model_json_schema()["properties"]
     assert NewKey.model_fields.keys() == told.keys()
@@ -79,8 +79,10 @@ def test_changes_of_an_account_are_not_guessed(wrong: dict[str, object]) -> None
 async def test_a_key_is_found_by_its_id_and_its_secret_is_compared_in_constant_time(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By structure, not by the clock: the secret goes nowhere but into a hash, and the hash nowhere
-    but into ``compare_digest``, whatever is wrong with it.
+    """Checked by structure, not by timing.
+
+    Whatever is wrong with a key, its secret only goes into a hash, and the hash only into
+    ``compare_digest``.
     """
     ada = await house.administrator()
     key, text = await house.keys.create(ada, "key", ["chat"])
@@ -95,7 +97,7 @@ async def test_a_key_is_found_by_its_id_and_its_secret_is_compared_in_constant_t
         return await look(self, *given)  # type: ignore[arg-type]
 
     class Hash(str):
-        """A hash that can't be compared in another way."""
+        """A hash that refuses any other comparison."""
 
         __slots__ = ()
         __hash__ = str.__hash__

@@ -1,5 +1,6 @@
-"""Limits as clients meet them: a real server behind a proxy that says who somebody is, real
-sockets, counted in memory and in a real Redis.
+"""Rate limits as clients meet them.
+
+A real server behind an authenticating proxy, real sockets, counted in memory and in a real Redis.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class Running(ServerProcess):
             return await client.request(method, self.url + path, headers=headers, **more)
 
     async def key(self, **limits: int) -> dict[str, str]:
-        """Make one more key of ada's; returns the header that brings it."""
+        """Create another key of ada's; return the header that carries it."""
         new = {"name": "script", "scopes": ["chat", "read"], **limits}
         made = await self.ask("POST", "/api/keys", json=new)
         assert made.status_code == 201, made.text
@@ -85,7 +86,7 @@ async def frame_of(socket: ClientConnection, *types: str) -> dict[str, Any]:
 
 
 async def told(socket: ClientConnection, request_id: str, **more: object) -> dict[str, Any]:
-    """Ask, and return how it ended."""
+    """Ask a question, and return how it ends."""
     await send(socket, type="chat", id=request_id, message="Hi", **more)
     return await frame_of(socket, "done", "error")
 
@@ -103,7 +104,7 @@ async def test_eight_questions_at_once_find_two_places(
         refused = [frame for frame in first if frame["type"] == "error"]
         assert len(begun) == 2
         assert {(frame["code"], frame["retryable"]) for frame in refused} == {("too_many", True)}
-        async with server.socket(await server.key()) as other:  # the same user's
+        async with server.socket(await server.key()) as other:  # of the same user
             assert (await told(other, "x"))["code"] == "too_many"
         me = (await server.ask("GET", "/api/me")).json()
         assert (me["streams_left"], me["streams_limit"]) == (0, 2)
@@ -130,7 +131,7 @@ async def test_a_limit_of_messages_is_the_users_over_all_connections_and_keys(
         assert refused["message"] == "Rate limit exceeded"
         assert (refused["code"], refused["retryable"]) == ("rate_limited", True)
         assert 0 < refused["retry_after"] <= 61
-    for headers in (ADA, key, await server.key()):  # as new as can be
+    for headers in (ADA, key, await server.key()):  # a key that has just been created
         async with server.socket(headers) as socket:
             again = await told(socket, "q0", conversation="new")
             assert again["code"] == "rate_limited"
@@ -151,7 +152,7 @@ async def test_a_key_may_have_limits_of_its_own(start: Start) -> None:
         await send(socket, type="chat", id="b", message="Hi", conversation="new")
         first = [await frame_of(socket, "start", "error") for _ in range(2)]
         assert sorted(frame["type"] for frame in first) == ["error", "start"]
-    async with server.socket() as socket:  # nobody else is held back
+    async with server.socket() as socket:  # no other user is limited
         assert (await told(socket, "a"))["type"] == "done"
 
 
@@ -186,4 +187,4 @@ async def test_rest_tells_what_is_left_and_when_there_is_more(
     assert 0 < int(refused.headers["Retry-After"]) <= 61
     assert '"requests";r=0;t=' + refused.headers["Retry-After"] in refused.headers["RateLimit"]
     assert "messages" in refused.headers["RateLimit-Policy"]
-    assert (await server.ask("GET", "/api/models")).status_code == 200  # not with the key
+    assert (await server.ask("GET", "/api/models")).status_code == 200  # without the key

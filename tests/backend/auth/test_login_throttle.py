@@ -1,4 +1,4 @@
-"""Tries of passwords are counted where they come from, before the name that they are for."""
+"""Password attempts are counted by address before they are counted by name."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def tries(clock: HandClock, told: Told) -> LoginThrottle:
 
 
 async def refused(tries: LoginThrottle, name: str, address: str, count: int) -> int:
-    """Try so often; returns how many were refused."""
+    """Try ``count`` times; return how many attempts are refused."""
     refusals = 0
     for _ in range(count):
         try:

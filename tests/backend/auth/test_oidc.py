@@ -1,4 +1,5 @@
-"""Sign-in by an OpenID provider: a real one (canaille), a real server, a browser made of httpx2."""
+"""Sign-in by OpenID Connect: a real provider (canaille), a real server, a browser made of httpx2.
+"""
 
 from __future__ import annotations
 
@@ -28,8 +29,10 @@ SESSION = "wireside_session"
 
 
 class Chat(ServerProcess):
-    """A server whose people sign in at ``provider``. Its name is localhost, the provider's is
-    127.0.0.1: cookies know no ports, and the two have some of the same name.
+    """A server whose users sign in at ``provider``.
+
+    Its host is localhost and the provider's is 127.0.0.1, because cookies ignore ports, and the two
+    use cookies of the same name.
     """
 
     def __init__(self, provider: OpenIdProvider, folder: Path, lab: str, **settings: str) -> None:
@@ -58,7 +61,7 @@ class Chat(ServerProcess):
 
 
 class Visitor:
-    """Somebody with a browser."""
+    """A user with a browser."""
 
     def __init__(self, chat: Chat) -> None:
         self.chat = chat
@@ -69,24 +72,25 @@ class Visitor:
 
     @property
     def session(self) -> str:
-        """What the cookie of the session holds; "" without one."""
+        """The value of the session cookie; "" without one."""
         return next((one.value or "" for one in self.http.cookies.jar if one.name == SESSION), "")
 
     def me(self) -> dict[str, Any] | None:
-        """Return who the server says it is, None for nobody."""
+        """Return the current user as the server reports it, None if not signed in."""
         response = self.get("/api/me")
         assert response.status_code in (200, 401)
         me: dict[str, Any] = response.json()
         return me if response.status_code == 200 else None
 
     def go_to_provider(self, wanted: str = "/") -> str:
-        """Press the button; return where it leads."""
+        """Press the sign-in button; return the address it redirects to."""
         response = self.get("/oidc/login?" + urlencode({"next": wanted}))
         assert response.status_code == 302, response.text
         return response.headers["location"]
 
     def allow(self, address: str, name: str, answer: str = "accept") -> str:
-        """Sign in there and answer whether the chat may know; return where that leads back to."""
+        """Sign in at the provider and answer its consent form; return the address it redirects to.
+        """
         response = self.http.get(address)
         for _ in range(12):
             if response.is_redirect:
@@ -106,7 +110,7 @@ class Visitor:
         raise AssertionError("the provider never sends back")
 
     def come_back(self, address: str) -> httpx2.Response:
-        """Follow the provider's way back."""
+        """Follow the provider's redirect to the callback."""
         return self.http.get(address)
 
     def sign_in(self, name: str, wanted: str = "/") -> httpx2.Response:
@@ -136,7 +140,7 @@ Start = Callable[..., Chat]
 def start(
     provider: OpenIdProvider, lab: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Start]:
-    """Starts servers; at their end no log has a secret or a stack trace."""
+    """Starts servers; checks at their end that no log has a secret or a stack trace."""
     running: list[Chat] = []
     with ExitStack() as stack:
 
@@ -157,7 +161,7 @@ def start(
 
 @pytest.fixture(scope="module")
 def chat(provider: OpenIdProvider, start: Start) -> Chat:
-    """A server that leaves roles to the provider's groups."""
+    """A server that takes roles from the provider's groups."""
     chat = start(admin_groups="admins", user_groups="staff, Büro")
     provider.client(CLIENT, SECRET, f"{chat.url}/oidc/callback")
     provider.user("ada", "admins", "staff")
@@ -187,7 +191,7 @@ def another(chat: Chat) -> Iterator[Visitor]:
 
 
 def changed(address: str, **values: str | None) -> str:
-    """Return an address with other values in its query; None takes one out."""
+    """Return an address with changed values in its query; None removes one."""
     parts = urlsplit(address)
     query = {**dict(parse_qsl(parts.query)), **values}
     kept = {name: value for name, value in query.items() if value is not None}
@@ -195,13 +199,13 @@ def changed(address: str, **values: str | None) -> str:
 
 
 def cookies_of(response: httpx2.Response) -> dict[str, str]:
-    """Return the cookies that a response sets: by name, with all their attributes in lower case."""
+    """Return the cookies that a response sets: by name, with all attributes in lower case."""
     lines = response.headers.get_list("set-cookie")
     return {line.partition("=")[0]: line.lower() for line in lines}
 
 
 def assert_refused(visitor: Visitor, response: httpx2.Response, status: int, says: str) -> None:
-    """No session, and a page that says what happened and has the way to try again."""
+    """Assert that there is no session, and that the page explains the error and offers a retry."""
     assert response.status_code == status, response.text
     assert SESSION not in cookies_of(response)
     assert visitor.me() is None
@@ -212,7 +216,7 @@ def assert_refused(visitor: Visitor, response: httpx2.Response, status: int, say
     assert response.headers["content-type"].startswith("text/html")
 
 
-# ---- the way there -------------------------------------------------------------------------------
+# ---- the redirect to the provider ----------------------------------------------------------------
 
 
 def test_who_is_unknown_is_shown_one_button_that_leads_to_the_provider(
@@ -244,7 +248,7 @@ def test_who_is_unknown_is_shown_one_button_that_leads_to_the_provider(
     assert not any(again[name] == asked[name] for name in ("state", "nonce", "code_challenge"))
 
 
-# ---- coming in -----------------------------------------------------------------------------------
+# ---- the callback --------------------------------------------------------------------------------
 
 
 def test_a_sign_in_ends_where_it_began_with_a_session(visitor: Visitor) -> None:
@@ -261,9 +265,9 @@ def test_a_sign_in_ends_where_it_began_with_a_session(visitor: Visitor) -> None:
     assert (me["name"], me["role"]) == ("ada", "admin")
     page = visitor.get("/settings")
     assert page.status_code == 200
-    assert 'name="old"' not in page.text  # the password is the provider's
+    assert 'name="old"' not in page.text  # passwords are changed at the provider
     assert PENDING not in {cookie.name for cookie in visitor.http.cookies.jar}
-    assert PENDING not in cookies_of(visitor.get("/"))  # nor does a page of ours bring it back
+    assert PENDING not in cookies_of(visitor.get("/"))  # nor does a page of the app set it again
 
 
 def test_a_second_sign_in_finds_the_same_account(visitor: Visitor, another: Visitor) -> None:
@@ -325,7 +329,7 @@ def test_who_changes_groups_has_the_new_role_at_the_next_sign_in(
 def test_what_the_token_lacks_is_asked_of_the_provider(
     provider: OpenIdProvider, visitor: Visitor
 ) -> None:
-    """Some providers tell groups and names only to who asks with the access token."""
+    """Some providers return groups and names only to requests with the access token."""
     provider.spoil(groups=None, preferred_username=None, email=None, name=None)
     visitor.sign_in("ada")
     me = visitor.me()
@@ -356,7 +360,7 @@ def test_without_groups_the_first_is_the_administrator(
     assert roles == ["admin", "user"]
 
 
-# ---- who is refused ------------------------------------------------------------------------------
+# ---- refusals ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("query", ["", "?code=made-up", "?code=made-up&state=made-up", "?state=x"])
@@ -369,12 +373,12 @@ def test_a_forged_or_missing_state_lets_nobody_in(visitor: Visitor) -> None:
     for state in ("forged", None, ""):
         forged = visitor.come_back(changed(back, state=state))
         assert_refused(visitor, forged, 403, "Begin again")
-    good = visitor.come_back(back)  # what others try does not spoil it
+    good = visitor.come_back(back)  # failed attempts of others do not affect it
     assert good.status_code == 303
 
 
 def test_another_browsers_way_back_lets_nobody_in(visitor: Visitor, another: Visitor) -> None:
-    """Else a page could sign a visitor in as somebody else."""
+    """Otherwise a page could sign a visitor in as another user."""
     back = visitor.allow(visitor.go_to_provider(), "eve")
     assert_refused(another, another.come_back(back), 403, "Begin again")
     another.go_to_provider()
@@ -388,7 +392,7 @@ def test_a_code_works_once(visitor: Visitor, another: Visitor) -> None:
     assert again.status_code == 403
     assert SESSION not in cookies_of(again)
     code = parse_qs(urlsplit(back).query)["code"][0]
-    mine = another.allow(another.go_to_provider(), "eve")  # a good state, another's code
+    mine = another.allow(another.go_to_provider(), "eve")  # a valid state with another user's code
     assert_refused(another, another.come_back(changed(mine, code=code)), 403, "Begin again")
 
 
@@ -424,7 +428,7 @@ def test_who_says_no_at_the_provider_is_told_so(provider: OpenIdProvider, visito
     assert "error=access_denied" in back
     refused = visitor.come_back(back)
     assert_refused(visitor, refused, 403, "did not let you in")
-    assert "next=/settings" in refused.text  # the next try leads there
+    assert "next=/settings" in refused.text  # the retry leads there
 
 
 @pytest.mark.parametrize(
@@ -472,7 +476,7 @@ def test_a_wrong_secret_is_told_to_who_runs_the_server(
 
 
 def test_a_provider_of_another_name_is_not_believed(start: Start, provider: OpenIdProvider) -> None:
-    """The issuer in the document is the one that was asked (OpenID Discovery, 4.3)."""
+    """The issuer in the document must be the configured one (OpenID Discovery, 4.3)."""
     chat = start()
     visitor = Visitor(chat)
     for document in ({}, {"issuer": "https://evil.example"}, [], "?"):
@@ -539,7 +543,7 @@ def test_a_session_that_was_planted_is_not_taken_over(visitor: Visitor, another:
         visitor.sign_in("ada")
         assert visitor.session != planted
         visitor.http.cookies.delete(SESSION, domain="localhost.local", path="/")
-    assert another.me() is None  # the session that a browser comes with ends with a sign-in
+    assert another.me() is None  # the session that a browser already has ends with a sign-in
 
 
 def test_each_sign_in_has_a_new_session(visitor: Visitor) -> None:
@@ -565,7 +569,7 @@ def test_a_log_out_ends_the_session_and_what_is_open(chat: Chat, visitor: Visito
     assert visitor.session == ""
     visitor.http.cookies.clear()
     assert visitor.get("/api/me", Cookie=cookie).status_code == 401
-    page = visitor.get("/login")  # and is not signed in again before they ask for it
+    page = visitor.get("/login")  # and does not sign in by itself
     assert page.status_code == 200
     assert visitor.me() is None
 
@@ -604,7 +608,7 @@ def test_a_disabled_account_does_not_come_in(
     ],
 )
 def test_a_sign_in_leads_to_no_other_host(chat: Chat, visitor: Visitor, wanted: str) -> None:
-    visitor.sign_in("ada")  # from here on the provider asks nothing more
+    visitor.sign_in("ada")  # from here on the provider shows no more forms
     response = visitor.sign_in("ada", wanted)
     target = httpx2.URL(chat.url).join(response.headers["location"])
     assert str(target).startswith(chat.url + "/")
@@ -614,11 +618,11 @@ def test_a_sign_in_leads_to_no_other_host(chat: Chat, visitor: Visitor, wanted: 
     assert str(target).startswith(chat.url + "/")
 
 
-# ---- other doors ---------------------------------------------------------------------------------
+# ---- other ways to sign in -----------------------------------------------------------------------
 
 
 def test_nobody_comes_in_by_a_password_or_a_link(chat: Chat, visitor: Visitor) -> None:
-    """Whose accounts are the provider's, second factor included, has no door beside it."""
+    """If accounts are the provider's, second factor included, nothing bypasses it."""
     form = {"name": "ada", "password": PASSWORD}
     assert visitor.http.post(f"{chat.url}/login", data=form).status_code == 200
     assert visitor.me() is None

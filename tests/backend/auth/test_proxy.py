@@ -1,7 +1,7 @@
-"""A proxy that signs people in: a real server, and connections that really come from other places.
+"""Sign-in by a proxy: a real server, and connections from different addresses.
 
-127.0.0.2 and 127.3.0.0/16 are the proxy's, 127.0.0.1 and all others somebody's who has found the
-server's port.
+127.0.0.2 and 127.3.0.0/16 are the proxy's; connections from 127.0.0.1 and all other addresses come
+from clients that have found the server's port.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Headers = list[tuple[str, str]]
 
 
 def said(user: str, *groups: str) -> Headers:
-    """Return what the proxy says of somebody."""
+    """Return the headers that the proxy sends for a user."""
     return [("X-Forwarded-User", user), ("X-Forwarded-Groups", ", ".join(groups))]
 
 
@@ -50,7 +50,7 @@ class Running(ServerProcess):
             return await client.request(method, self.url + path, headers=lines, **more)
 
     async def me(self, headers: Headers, *, by: str = PROXY) -> tuple[str, str] | None:
-        """Return name and role of whom the server takes them for, None for nobody."""
+        """Return name and role of the user that the server authenticates, None without one."""
         response = await self.ask("/api/me", headers, by=by)
         if response.status_code in (401, 403):
             assert response.json()["code"] == "unauthorized"
@@ -84,7 +84,7 @@ async def server(tmp_path: Path) -> AsyncIterator[Running]:
 
 
 async def assert_closed(socket: ClientConnection) -> None:
-    """It is closed as at a log-out."""
+    """Assert that it is closed as at a sign-out."""
     with pytest.raises(ConnectionClosed) as closed:
         while True:
             await socket.recv()
@@ -110,11 +110,11 @@ async def test_the_proxys_word_counts_from_the_proxy_only(server: Running) -> No
     page = await server.ask("/settings", ADA)
     assert page.status_code == 200
     assert ">ada<" in page.text
-    assert "/logout" not in page.text  # to sign out is the proxy's
+    assert "/logout" not in page.text  # signing out is the proxy's task
 
 
 async def test_whom_the_proxy_has_seen_elsewhere_is_still_the_proxys_word(server: Running) -> None:
-    """The client's own address, of which a trusted proxy tells, does not make it a stranger."""
+    """The client address that a trusted proxy forwards does not make the proxy untrusted."""
     headers = [*BOB, ("X-Forwarded-For", "203.0.113.9"), ("X-Forwarded-Proto", "https")]
     assert await server.me(headers) == ("bob", "user")
 
@@ -147,7 +147,7 @@ async def test_what_only_looks_like_the_proxys_word_lets_nobody_in(server: Runni
         assert await server.me(headers) is None, headers
     assert await server.me(ADA) == ("ada", "admin")
     users = (await server.ask("/api/users", ADA)).json()
-    assert [user["name"] for user in users] == ["ada"]  # nor has it made an account
+    assert [user["name"] for user in users] == ["ada"]  # nor has it created an account
 
 
 async def test_a_header_beside_the_proxys_changes_nothing(server: Running) -> None:
@@ -162,7 +162,7 @@ async def test_names_and_groups_may_be_of_any_script(server: Running) -> None:
     one, another = await server.me(first), await server.me(second)
     assert one is not None
     assert another is not None
-    assert one[0] != another[0]  # what is cut off still tells them apart
+    assert one[0] != another[0]  # shortened names still differ
     transport = httpx2.AsyncHTTPTransport(local_address=PROXY)
     async with httpx2.AsyncClient(transport=transport, timeout=30) as client:
         latin = [(b"X-Forwarded-User", "Zoë".encode("latin-1"))]
@@ -264,14 +264,15 @@ async def test_it_is_kept_when_somebody_was_last_here(server: Running) -> None:
 
 
 async def test_programs_come_with_keys_from_anywhere(server: Running) -> None:
-    """What opens for a key is what the proxy lets through without a sign-in."""
+    """The proxy must let the paths for keys pass without a sign-in."""
     made = await server.ask(
         "/api/keys", BOB, method="POST", json={"name": "key", "scopes": ["chat", "read"]}
     )
     with_key = [("Authorization", f"Bearer {made.json()['key']}")]
     for address in (PROXY, *STRANGERS):
         assert await server.me(with_key, by=address) == ("bob", "user")
-    assert await server.me([*with_key, *ADA]) == ("bob", "user")  # a key is nobody else's
+    # the key counts, not the proxy's user
+    assert await server.me([*with_key, *ADA]) == ("bob", "user")
 
 
 async def test_there_is_no_other_way_in(server: Running) -> None:

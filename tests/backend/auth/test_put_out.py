@@ -1,4 +1,4 @@
-"""Whoever may not be here any more, or not as who they were, is out at once, by each connection."""
+"""Revoked access and changed roles take effect at once, on every connection."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def test_a_page_is_not_kept_by_somebody_whose_role_is_another_one(
                 await again.connect(eve.with_cookie, names_itself=False)
                 assert not await again.claim()
                 await again.say("composer send", {"turn_id": "two", "question": "second"})
-                assert not await again.claim()  # after what was said before
+                assert not await again.claim()  # after the earlier messages
         assert await titles_of(eve) == ["first"]
     async with page_of(server, eve, "/") as anew:
         await anew.say("composer send", {"turn_id": "three", "question": "third"})
@@ -71,7 +71,8 @@ Finish = Callable[[], Awaitable[int]]
 
 
 async def begun(server: Running, who: Person, method: str, path: str, body: bytes) -> Finish:
-    """Send a request but for the end of its body; returns what sends that, for the status."""
+    """Send a request without the end of its body; return a function that sends it for the status.
+    """
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     kind = "application/json" if path.startswith("/api/") else "application/x-www-form-urlencoded"
     lines = {"Host": f"127.0.0.1:{server.port}", "Content-Type": kind, **who.with_cookie}
@@ -92,7 +93,7 @@ async def begun(server: Running, who: Person, method: str, path: str, body: byte
 async def test_a_request_that_is_still_coming_does_nothing_for_who_was_put_out(
     server: Running, ada: Person
 ) -> None:
-    """A body may take an hour: an administrator of yesterday would bring themselves back by it."""
+    """A body may take an hour: a former administrator could restore their role with it."""
     bob = await server.invite(ada, "bob", "admin")
     myself = f"/api/users/{bob.id}"
     conversation = b'{"format": "wireside", "version": 1, "conversations": []}'
@@ -109,7 +110,7 @@ async def test_a_request_that_is_still_coming_does_nothing_for_who_was_put_out(
     people = (await ada.http.get("/api/users")).json()
     assert {one["name"]: one["role"] for one in people} == {"ada": "admin", "bob": "user"}
     assert 'name="take_back"' not in (await ada.http.get("/people")).text
-    assert len((await bob.http.get("/api/keys")).json()) == 1  # they come in as who they are now
+    assert len((await bob.http.get("/api/keys")).json()) == 1  # the new connection has the new role
     in_time = await begun(server, bob, "POST", "/api/keys", b'{"name": "k", "scopes": ["chat"]}')
     assert await in_time() == 201
     await bob.http.aclose()
@@ -117,7 +118,7 @@ async def test_a_request_that_is_still_coming_does_nothing_for_who_was_put_out(
 
 @asynccontextmanager
 async def live_page(server: Running, headers: dict[str, str]) -> AsyncIterator[ClientConnection]:
-    """Open a page, and only the WebSocket of its connection, to see how that is closed."""
+    """Open a page, and only the WebSocket of its connection, to see how it is closed."""
     async with server.browser() as browser:
         browser.headers.update(headers)
         page = Page(server.url, (await browser.get("/")).text)
@@ -127,7 +128,7 @@ async def live_page(server: Running, headers: dict[str, str]) -> AsyncIterator[C
     async with connect(address + urlencode(query), additional_headers=headers) as socket:
         assert str(await socket.recv()).startswith("0")
         await socket.send("40")
-        assert str(await socket.recv()).startswith("40{")  # the page is theirs
+        assert str(await socket.recv()).startswith("40{")  # the page belongs to the user
         yield socket
 
 
@@ -169,7 +170,7 @@ async def test_whoever_is_put_out_is_out_at_once(
     ended: tuple[str, ...],
     comes_back: tuple[str, ...],
 ) -> None:
-    """Sockets and pages end with 1008; what was opened in another way stays open."""
+    """Sockets and pages are closed with 1008; connections opened by other credentials stay open."""
     eve = await server.invite(ada, "eve")
     ticket = (await eve.http.post("/api/tickets")).json()["ticket"]
     headers = {"cookie": eve.with_cookie, "key": eve.with_key, "ticket": {"Origin": server.url}}
@@ -190,7 +191,7 @@ async def test_whoever_is_put_out_is_out_at_once(
         for how in ended:
             for socket in (sockets[how], page) if how == "cookie" else (sockets[how],):
                 with pytest.raises(ConnectionClosed) as closed:
-                    while True:  # what was on its way
+                    while True:  # frames that were already sent
                         await socket.recv()
                 assert closed.value.rcvd is not None
                 assert closed.value.rcvd.code == 1008, how

@@ -30,7 +30,7 @@ async def limiter(request: pytest.FixtureRequest, clock: HandClock) -> AsyncIter
 
 @pytest.fixture
 def name(request: pytest.FixtureRequest) -> str:
-    """Nobody else counts under it."""
+    """A name that no other test counts under."""
     return request.node.name
 
 
@@ -73,7 +73,7 @@ async def test_a_redis_that_is_away_stops_nobody(clock: HandClock) -> None:
         port = free.getsockname()[1]
     limiter = RedisLimiter(f"redis://127.0.0.1:{port}", clock)
     taken = [await limiter.take("x", Rate(2, 60)) for _ in range(3)]
-    assert [left.was_taken for left in taken] == [True, True, False]  # each server by itself
+    assert [left.was_taken for left in taken] == [True, True, False]  # each server counts by itself
     await limiter.aclose()
 
 
@@ -147,7 +147,7 @@ async def test_answers_at_once_are_told_by_what_leaves_the_fewest(clock: HandClo
         limited.occupy(with_key)
     assert (await limited.allowance(ADA)).streams_left == 1
     free()
-    free()  # once is enough
+    free()  # a second call has no effect
     assert (await limited.allowance(ADA)).streams_left == 2
     assert (await limited.allowance(with_key)).streams_left == 0
 

@@ -1,4 +1,4 @@
-"""What roles and scopes allow, at every door of a real server (docs/accounts.md)."""
+"""What roles and scopes allow, at every endpoint of a real server (docs/accounts.md)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Ids = dict[str, str]
 
 
 async def walk(who: Person, ids: Ids, needs: Collection[Need]) -> dict[str, list[httpx2.Response]]:
-    """Knock, as somebody with ``ids``, at the doors for which one needs one of ``needs``."""
+    """Send a request with ``ids`` to each endpoint that needs one of ``needs``."""
     found: dict[str, list[httpx2.Response]] = {}
     for name, door in DOORS.items():
         method, path = name.split(" ", 1)
@@ -45,7 +45,10 @@ def is_refused(response: httpx2.Response) -> bool:
 
 
 def leads_to_who_may_not(name: str, response: httpx2.Response) -> bool:
-    """The dashboard is a page of NiceGUI: it leads to one that says what is missing."""
+    """Whether the response is the dashboard's redirect to a page that names the missing role.
+
+    The dashboard is a NiceGUI page, so it redirects instead of answering 403.
+    """
     return (name, response.status_code, response.headers.get("location")) == (
         "GET /dashboard", 303, "/audit",
     )  # fmt: skip
@@ -56,20 +59,22 @@ MAY: dict[str, frozenset[Need]] = {
     "read": frozenset({"nothing", "read"}),
     "admin": frozenset({"nothing", "admin", "a person"}),
 }
-"""What a key of each scope is let in to."""
+"""The needs that a key of each scope satisfies."""
 
 ALL: frozenset[Need] = frozenset({"nothing", "read", "chat", "admin", "a person"})
 
 
 def none_of(ids: Ids) -> Ids:
-    """Return ids that are nobody's, so that whoever may do something has nothing to do it to."""
+    """Return ids that do not exist, so that an allowed request changes nothing."""
     return {name: value[::-1] for name, value in ids.items()}
 
 
 @pytest.mark.parametrize("scope", ["chat", "read", "admin"])
 async def test_a_key_opens_the_doors_of_its_scope(server: Running, ada: Person, scope: str) -> None:
-    """An administrator's key, with ids of theirs: what it may not do is refused and not done, what
-    it may do is not; and there is no page for it.
+    """A key reaches the endpoints of its scope only.
+
+    Requests of an administrator's key, with the administrator's ids: what the scope excludes is
+    refused and has no effect, what it allows is done; pages do not accept keys.
     """
     ids = await things_of(server, ada)
     made = await ada.http.post("/api/keys", json={"name": "walks", "scopes": [scope]})
@@ -82,9 +87,9 @@ async def test_a_key_opens_the_doors_of_its_scope(server: Running, ada: Person, 
         for answer in answers:
             where = f"{name}: {answer.status_code} {answer.text[:200]}"
             if name in ("GET /logo", "GET /manifest.webmanifest") or "/oidc/" in name:
-                continue  # whoever asks
+                continue  # open to every caller
             if (name, scope) == ("POST /api/keys", "admin"):
-                continue  # it gives no more than it has: no key that reads
+                continue  # a key grants no scopes that it lacks, here reading
             if is_a_page(name):
                 is_read = name.startswith("GET")
                 assert answer.status_code == (303 if is_read else 401), where
@@ -101,7 +106,7 @@ async def test_a_key_opens_the_doors_of_its_scope(server: Running, ada: Person, 
 async def test_a_key_may_say_what_its_scope_allows(
     server: Running, ada: Person, scope: str
 ) -> None:
-    """Asking needs ``chat``, following an answer ``read`` or ``chat``."""
+    """Asking needs ``chat``; following an answer needs ``read`` or ``chat``."""
     ids = await things_of(server, ada)
     made = await ada.http.post("/api/keys", json={"name": "asks", "scopes": [scope]})
     program = server.program(made.json()["key"])
@@ -120,7 +125,7 @@ async def test_a_key_may_say_what_its_scope_allows(
 
 
 async def by_requests(server: Running, vera: Person, *everybodys: Ids) -> None:
-    """What is hers may be read by her; a key may read less."""
+    """An owner may read what is hers; a key may read less."""
     hers, adas = everybodys
     program = server.program(vera.key)
     for who, may in ((vera, {"nothing", "read", "a person"}), (program, {"nothing", "read"})):
@@ -141,7 +146,7 @@ async def by_requests(server: Running, vera: Person, *everybodys: Ids) -> None:
             for name, told in (await walk(vera, hers, {"read"})).items():
                 assert {answer.status_code for answer in told} == {200}, name
     settings = (await vera.http.get("/settings")).text
-    assert f'href="/c/{hers["conversation_id"]}"' in settings  # what she shares is listed
+    assert f'href="/c/{hers["conversation_id"]}"' in settings  # her shared conversation is listed
     assert "/settings/shares/revoke" not in settings  # and there is no button that she may not use
     for name, told in (await walk(vera, none_of(adas), {"a person"})).items():
         assert not any(is_refused(answer) for answer in told), name
@@ -170,7 +175,7 @@ async def by_frames(server: Running, vera: Person, *everybodys: Ids) -> None:
                 ):
                     await client.send(json.dumps(frame))
                     assert json.loads(await client.recv())["message"] == READ_ONLY
-                # what can be read can't be stopped
+                # an answer that can be read can't be cancelled
                 resume = {"type": "resume", "id": "3", "stream": ids["live"], "offset": 0}
                 await client.send(json.dumps(resume))
                 first = json.loads(await client.recv())
@@ -201,7 +206,7 @@ async def by_events(server: Running, vera: Person, *everybodys: Ids) -> None:
 async def test_a_viewer_changes_nothing(
     server: Running, ada: Person, write: Callable[..., Awaitable[None]]
 ) -> None:
-    """Neither what they have from when they were a user, nor what is others'."""
+    """Neither their own things, created when they were a user, nor other users'."""
     vera = await server.invite(ada, "vera")
     hers, adas = await things_of(server, vera), await things_of(server, ada)
     for who, ids in ((vera, hers), (ada, adas)):
@@ -219,7 +224,7 @@ async def test_a_viewer_changes_nothing(
 
 
 async def all_of(who: Person) -> list[Any]:
-    """What somebody has, and how their answers are; not how far they have come."""
+    """Return what a user owns and how their answers ended, without the progress of answers."""
     listed = (await who.http.get("/api/conversations")).json()["conversations"]
     seen: list[Any] = [listed, (await who.http.get("/api/shares")).json()]
     for one in listed:

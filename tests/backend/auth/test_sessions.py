@@ -43,7 +43,7 @@ async def test_a_cookie_that_was_changed_lets_nobody_in(house: House) -> None:
 async def test_a_session_ends_after_days_without_a_visit(house: House) -> None:
     await house.administrator()
     cookie = await sign_in(house, "ada")
-    for _ in range(3):  # each visit puts the end off
+    for _ in range(3):  # each visit extends the session
         house.clock.now += 20 * 86_400
         assert await house.sign_ins.caller(cookie, HERE)
     house.clock.now += 31 * 86_400
@@ -54,7 +54,8 @@ async def test_a_session_ends_after_days_without_a_visit(house: House) -> None:
 
 
 async def test_who_is_let_in_by_a_password_that_is_changed_meanwhile_is_not(house: House) -> None:
-    """To check one takes its time; the change ends the sessions that there are by then."""
+    """A password check takes time; a change of the password ends the sessions that exist by then.
+    """
     await house.administrator()
     ada = await house.signed_in("ada")
     read_before = await house.accounts.user(ada.user_id)
@@ -78,7 +79,7 @@ async def test_wrong_names_and_wrong_passwords_are_told_alike(house: House) -> N
 async def test_an_unknown_name_costs_what_a_wrong_password_costs(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Counted, not timed: as many looks at hashes, each of a hash that is as dear."""
+    """Counted, not timed: as many hashes are looked up and verified, each at the same cost."""
     ada = await house.administrator()
     grace = await house.person(ada, "grace")
     await house.accounts.disable(ada, grace.id)
@@ -90,10 +91,11 @@ async def test_an_unknown_name_costs_what_a_wrong_password_costs(
         return make(self, *given)
 
     def verified(self: Argon2Hasher, password: str, known: str) -> bool:
-        work.append(known.rpartition("p=")[0])  # the kind and the costs, without the salt
+        work.append(known.rpartition("p=")[0])  # the algorithm and its costs, without the salt
         return verify(self, password, known)
 
-    await house.passwords.is_right(PASSWORD, None)  # makes nobody's hash, once in a process
+    # makes the hash of unknown names, once in a process
+    await house.passwords.is_right(PASSWORD, None)
     monkeypatch.setattr(Argon2Hasher, "hash", hashed)
     monkeypatch.setattr(Argon2Hasher, "verify", verified)
     spent = []
@@ -117,7 +119,7 @@ async def test_an_unknown_name_costs_what_a_wrong_password_costs(
 async def test_what_a_cookie_holds_is_looked_up_by_its_hash(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """So the time of the look tells nothing of the secret."""
+    """So the time of the lookup reveals nothing about the secret."""
     await house.administrator()
     cookie = await sign_in(house, "ada")
     token = cookie.rpartition(".")[0]
@@ -141,7 +143,7 @@ async def test_guessing_is_slowed_down_for_where_it_comes_from(house: House) -> 
     with pytest.raises(RateLimited) as slowed:
         await sign_in(house, "ada")
     assert 0 < (slowed.value.retry_after or 0) <= OF_NAME_THERE.window_s
-    await sign_in(house, "ada", address="203.0.113.1")  # its owner is not kept out
+    await sign_in(house, "ada", address="203.0.113.1")  # the account's owner is not locked out
     house.clock.now += OF_NAME_THERE.window_s + 10
     await sign_in(house, "ada")
 

@@ -1,4 +1,4 @@
-"""A real server with accounts in a process of its own, people on it, and their pages."""
+"""A real server with accounts in its own process, its users, and their pages."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from wireside.testing import FakeOpenAI
 
 PASSWORD = "a good long password"
 SECRET = "the-secret-of-ada"
-"""What Ada says, and hears."""
+"""The text of Ada's questions and answers."""
 
 WAIT_S = 20
 
 
 @dataclass
 class Person:
-    """Somebody with a browser, and with a key."""
+    """A user with a browser and an API key."""
 
     http: httpx2.AsyncClient
     key: str = ""
@@ -50,10 +50,10 @@ class Person:
 
 
 class Running(ServerProcess):
-    """A server with accounts, and who is on it."""
+    """A server with accounts, and its users."""
 
     link: str
-    """Makes the administrator."""
+    """The link that creates the administrator."""
 
     def start(self) -> Self:
         super().start()
@@ -68,12 +68,12 @@ class Running(ServerProcess):
         return httpx2.AsyncClient(base_url=self.url, headers={"Origin": self.url}, timeout=30)
 
     def program(self, key: str) -> Person:
-        """Somebody who has nothing but a key."""
+        """Return a client that has an API key only."""
         headers = {"Authorization": f"Bearer {key}"}
         return Person(httpx2.AsyncClient(base_url=self.url, headers=headers, timeout=30), key)
 
     async def join(self, link: str, name: str) -> Person:
-        """Make an account by a link, and a key that may chat and read."""
+        """Create an account by a link, and a key that may chat and read."""
         http = self.browser()
         secret = parse_qs(urlsplit(link).query)["link"][0]
         form = {"link": secret, "name": name, "password": PASSWORD}
@@ -84,14 +84,14 @@ class Running(ServerProcess):
         return Person(http, made.json()["key"], me.json()["id"])
 
     async def invite(self, admin: Person, name: str, role: str = "user") -> Person:
-        """Have ``admin`` invite somebody who comes."""
+        """Invite a user as ``admin``, and create the account."""
         invited = await admin.http.post("/api/users", json={"role": role})
         return await self.join(invited.json()["link"], name)
 
 
 @asynccontextmanager
 async def serving(folder: Path) -> AsyncIterator[Running]:
-    """Serve; afterwards the log must hold no error, nothing that was said and no link."""
+    """Serve; afterwards the log must contain no error, no message text and no link."""
     with FakeOpenAI() as lab:
         async with Running(folder, lab.url, auth="password", sharing="public") as running:
             yield running
@@ -101,7 +101,7 @@ async def serving(folder: Path) -> AsyncIterator[Running]:
 
 
 async def ask(socket: str, person: Person, **fields: Any) -> list[dict[str, Any]]:
-    """Send a frame with a person's key; returns what comes up to its end."""
+    """Send a frame with a user's key; return the frames up to its end."""
     async with connect(socket, additional_headers=person.with_key) as client:
         await client.send(json.dumps({"id": "1", **fields}))
         frames: list[dict[str, Any]] = []
@@ -111,7 +111,7 @@ async def ask(socket: str, person: Person, **fields: Any) -> list[dict[str, Any]
 
 
 class Page:
-    """A page in somebody's browser: its HTML, and its connection over Socket.IO."""
+    """A page in a user's browser: its HTML, and its connection over Socket.IO."""
 
     def __init__(self, url: str, text: str) -> None:
         """``text`` is its HTML."""
@@ -121,7 +121,7 @@ class Page:
         self._client.on("*", lambda event, *args: self.told.append([event, *args]))
         self._client.on("disconnect", lambda *_: self.is_over.set())
         self.told: list[Any] = []
-        """All that the server has said to it."""
+        """All messages of the server to the page."""
         self._asked = 0
         self.is_over = asyncio.Event()
         found = re.search(r"'client_id': '([0-9a-f-]{36})'", text)
@@ -132,12 +132,12 @@ class Page:
         self._elements = json.loads(html.unescape(data[1]))
 
     def again(self) -> Page:
-        """Return the same page with a connection that is yet to be made."""
+        """Return the same page with a connection that is not open yet."""
         return Page(self._url, self._text)
 
     @property
     def listeners(self) -> dict[str, tuple[int, str]]:
-        """What the page's elements listen to, as ``"sidebar rename"``: an element, a listener."""
+        """The listeners of the page's elements, as ``"sidebar rename"``: an element, an event."""
         return {
             f"{element['tag'].rpartition('wireside_')[2]} {event['type']}": (
                 int(number),
@@ -149,7 +149,7 @@ class Page:
 
     @property
     def handshake(self) -> dict[str, Any]:
-        """How a browser says which page it has."""
+        """The handshake by which a browser identifies its page."""
         return {
             "client_id": self.client_id,
             "tab_id": "t",
@@ -159,12 +159,13 @@ class Page:
 
     @property
     def address(self) -> dict[str, Any]:
-        """The same as a part of the address."""
+        """The same, as a part of the address."""
         return {"implicit_handshake": "true", **self.handshake}
 
     async def connect(self, headers: dict[str, str], *, names_itself: bool = True) -> None:
-        """Connect, with the page's name in the address unless it is said later. Raises
-        ``ConnectionError`` of Socket.IO where the page is not given.
+        """Connect, with the page's id in the address unless it is sent later.
+
+        Raises ``ConnectionError`` of Socket.IO if the page is not given.
         """
         query = self.address if names_itself else {}
         address = str(httpx2.URL(self._url, params=query))
@@ -177,12 +178,12 @@ class Page:
         )
 
     async def claim(self) -> bool:
-        """Say which page it is; returns whether it is given."""
+        """Send the page's id; return whether the page is given."""
         answer = await self._client.call("handshake", self.handshake, timeout=WAIT_S)
         return bool(answer)
 
     async def say(self, name: str, args: Any) -> None:
-        """Tell the server what a component has to tell: ``name`` as in ``listeners``."""
+        """Send a component's event to the server: ``name`` as in ``listeners``."""
         number, listener = self.listeners[name]
         event = {"id": number, "listener_id": listener, "args": [json.dumps(args)]}
         await self.send_raw("event", {"client_id": self.client_id, **event})
@@ -192,8 +193,10 @@ class Page:
         await self._client.emit(name, data)
 
     async def has_been_heard(self) -> None:
-        """Wait until the server has answered a chat page after all it has said so far. What needs
-        the store more than once has had its turns there, too.
+        """Wait until the server has handled every event of a chat page so far.
+
+        It runs several searches, so that handlers that use the store more than once have finished,
+        too.
         """
         for _ in range(3):
             self._asked += 1
@@ -202,9 +205,9 @@ class Page:
             await self.waits_for(query)
 
     async def waits_for(self, text: str) -> None:
-        """Wait until the server has said ``text``."""
+        """Wait until the server has sent ``text``."""
         async with asyncio.timeout(WAIT_S):
-            while text not in json.dumps(self.told):  # a list tells nobody
+            while text not in json.dumps(self.told):  # a list can't signal that it has grown
                 await asyncio.sleep(0.02)
 
     async def ends(self) -> None:
@@ -213,7 +216,7 @@ class Page:
             await self.is_over.wait()
 
     async def aclose(self) -> None:
-        """Leave."""
+        """Close the connection."""
         await self._client.disconnect()
         await self._http.close()
 

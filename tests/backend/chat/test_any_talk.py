@@ -1,5 +1,7 @@
-"""Whatever people do in a conversation, it is what a slow and obvious model says, also when it is
-read from the store alone.
+"""A stateful test of conversations against a slow and obvious model.
+
+The conversation must equal the model after any sequence of operations, also when it is read from
+the store alone.
 """
 
 from __future__ import annotations
@@ -39,7 +41,7 @@ class Node:
 
 
 class Echo:
-    """Answers at once with what it was asked, numbered; or fails, when it is told to."""
+    """Answers at once with the numbered question, or fails if the test says so."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -67,7 +69,7 @@ class Echo:
 
 
 class AnyTalk(RuleBasedStateMachine):
-    """Asks, edits, asks again, turns over, goes on, deletes and takes it back, reopens."""
+    """Asks, edits, retries, switches branches, continues, deletes, undoes deletions, reopens."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -103,7 +105,7 @@ class AnyTalk(RuleBasedStateMachine):
         self.loop.run(open_all())
 
     def new_service(self) -> None:
-        """The service of a process that knows nothing but the store."""
+        """A service as a new process has it: all state comes from the store."""
         runner = Runner(
             provider=self.provider,
             tasks=self.tasks,
@@ -151,7 +153,7 @@ class AnyTalk(RuleBasedStateMachine):
         return node
 
     def end_after(self, node: Node) -> Node:
-        """Of all that was begun after ``node``, what was begun last, to its end."""
+        """Return the end of the branch begun last among all below ``node``, or of its own."""
         below = [node]
         for one in below:
             below += one.children
@@ -161,7 +163,7 @@ class AnyTalk(RuleBasedStateMachine):
             last = last.children[0]
         return last
 
-    # ---- what people do ----------------------------------------------------------------------
+    # ---- operations --------------------------------------------------------------------------
 
     @rule(question=st.sampled_from(["why", "how", "wombat"]), fails=st.booleans())
     def ask(self, question: str, fails: bool) -> None:
@@ -226,7 +228,7 @@ class AnyTalk(RuleBasedStateMachine):
         self.do(self.chat.take_up())
         self.conversation = self.do(self.chat.library.open(self.conversation.id))
 
-    # ---- what must be so ---------------------------------------------------------------------
+    # ---- invariants --------------------------------------------------------------------------
 
     @invariant()
     def it_is_what_the_model_says(self) -> None:

@@ -1,4 +1,4 @@
-"""What a model is given of a conversation."""
+"""The context that a model is given of a conversation."""
 
 from hypothesis import given
 from hypothesis import strategies as st

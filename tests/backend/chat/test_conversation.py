@@ -1,4 +1,4 @@
-"""Conversations: turns wait, go on, are taken back, asked anew; the earlier ones stay beside."""
+"""Conversations: turns are queued, continued, withdrawn and retried; earlier branches are kept."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ async def test_an_answer_without_a_word_makes_room(
     (await provider.call(0)).fail(ProviderUnavailable())
     await answered(turn)
     assert await chat.retry(conversation, "t1") is turn
-    await chat.retry(conversation, "t1")  # while one is being made: nothing
+    await chat.retry(conversation, "t1")  # not while an answer is streaming
     call = await provider.call(1)
     call.say("better")
     call.finish()
@@ -187,7 +187,7 @@ async def test_asking_again_keeps_the_earlier_answer_beside(
     await answered(new)
     assert conversation.siblings(new) == (1, 2)
     assert await shown(chat, conversation) == [new.id]
-    await chat.turn_over(conversation, new.id, 1)  # there is no next one
+    await chat.turn_over(conversation, new.id, 1)  # there is no next branch
     assert await shown(chat, conversation) == [new.id]
     await chat.turn_over(conversation, new.id, -1)
     assert await shown(chat, conversation) == ["t1", "t2"]
@@ -241,7 +241,7 @@ async def test_edit_asks_anew_from_there(chat: ChatService, conversation, provid
     assert contexts(await provider.call(2))[-1] == ("user", "two, better")
     assert running.is_closed
     await answered(waiting)
-    assert waiting.end == End("cancelled")  # it can be asked again, but not by itself
+    assert waiting.end == End("cancelled")  # it can be retried, but is not retried automatically
     assert await chat.edit(conversation, "t1", "?", new_turn_id="t3") is edited
 
 

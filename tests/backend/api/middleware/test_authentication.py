@@ -1,4 +1,4 @@
-"""Which credentials count where: what a page is opened with, and what a program brings."""
+"""Authentication: which credentials count for pages and which for programs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Knock = Callable[..., Any]
 
 @pytest.fixture
 def knock(house: House, chat: ChatService) -> Knock:
-    """Return what sends a request and returns who it is taken for, None where it is refused."""
+    """Return a function that sends a request and returns its caller, or None if it is refused."""
 
     async def ask(
         path: str,
@@ -145,7 +145,7 @@ async def test_a_proxys_word_counts_on_pages_beside_a_header_of_its_own(
     [
         ("http", False, COOKIE),
         ("https", False, SECURE_COOKIE),
-        ("http", True, SECURE_COOKIE),  # a proxy ends TLS, and WIRESIDE_PUBLIC_URL says so
+        ("http", True, SECURE_COOKIE),  # TLS ends at a proxy, as WIRESIDE_PUBLIC_URL says
         ("https", True, SECURE_COOKIE),
     ],
 )
@@ -164,7 +164,10 @@ async def test_over_tls_only_the_cookie_of_this_very_host_counts(
 async def test_who_is_put_out_while_it_is_found_out_who_asks_does_not_come_in(
     house: House, knock: Knock, ada: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The end of a session finds nobody to close yet, and what was read of it is old."""
+    """A session that ends during its authentication gives no access.
+
+    At that moment there is no connection to close yet, and the record that was read is stale.
+    """
     cookie = await house.sign_ins.sign_in("ada", "a good long password", agent="", address="")
     found = Authenticator.caller
     ends = False
@@ -183,7 +186,10 @@ async def test_who_is_put_out_while_it_is_found_out_who_asks_does_not_come_in(
 
 
 async def test_who_is_put_out_before_the_handshake_is_answered_is_refused() -> None:
-    """Nobody would end it: a connection without an answer has no limit of its own."""
+    """A caller who is signed out before the handshake's response is refused.
+
+    Nothing would close the connection later: before its response it has no limit of its own.
+    """
     sent: list[str] = []
 
     async def send(message: Any) -> None:

@@ -1,4 +1,4 @@
-"""Bodies of requests, over real connections and by hand."""
+"""Limits of request bodies, over real connections and with hand-made ASGI calls."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ async def test_a_body_that_is_too_large_is_refused(
 async def test_bodies_that_are_never_whole_have_a_bound_over_all_connections(
     serve: Serve, echo: Any, connect: Connect
 ) -> None:
-    """The one that holds the most goes; who sends a little is not touched."""
+    """The connection that holds the most is closed; one that sends little is not affected."""
     bodies = BodyLimits(echo)
     served = await serve(bodies)
     small = await connect(served.port)
@@ -99,7 +99,7 @@ async def test_an_import_passes_in_pieces(serve: Serve, echo: Any, connect: Conn
 async def test_who_has_left_before_it_was_read_reaches_nobody(
     method: str, path: str, messages: list[Message]
 ) -> None:
-    """The library behind the page's socket fails at that, with a traceback in the log."""
+    """The library behind the page's socket would fail and log a traceback."""
     reached: list[Scope] = []
 
     async def app(scope: Scope, _receive: Receive, _send: Send) -> None:

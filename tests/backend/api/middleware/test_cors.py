@@ -1,4 +1,4 @@
-"""What pages of other origins may read, over real sockets."""
+"""CORS: what pages of other origins may read, over real sockets."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ALLY, STRANGER = "https://ally.example", "https://stranger.example"
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer 200, or refuse."""
+    """Answer 200, or refuse the request."""
     if scope["type"] == "lifespan":
         while True:
             kind = (await receive())["type"]

@@ -1,4 +1,4 @@
-"""What one address may ask for, and in which order pages are made."""
+"""Rate limits of an address, and the order in which pages are rendered."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_addresses_are_forgotten_when_they_have_rested() -> None:
 
 
 async def test_turns_go_around_the_addresses() -> None:
-    """However many one address asks for, another waits behind one of them."""
+    """An address with many queued requests delays another address by one request only."""
     turns, order = FairQueue(1), []
 
     async def take(address: str) -> None:
@@ -74,7 +74,7 @@ async def test_who_gives_up_waiting_takes_nobodys_turn() -> None:
     await asyncio.sleep(0)
     waiting[0].cancel()
     turns.leave()
-    waiting[1].cancel()  # in the moment in which its turn has come
+    waiting[1].cancel()  # at the moment when its turn is granted
     await asyncio.gather(*waiting[:2], return_exceptions=True)
     await asyncio.wait_for(waiting[2], 1)
 
@@ -96,7 +96,7 @@ async def test_few_begin_in_each_turn_of_the_loop_and_the_addresses_take_turns()
     begun = [sum(when == number for when, _ in order) for number in range(turn)]
     assert max(begun) == 2
     assert [address for _, address in order].index("person") <= 3
-    assert starts.enter("later") is None  # all was begun: nobody waits for anybody
+    assert starts.enter("later") is None  # all have started, so nothing is queued
 
 
 async def test_who_gives_up_waiting_is_passed_over() -> None:
@@ -110,7 +110,7 @@ async def test_who_gives_up_waiting_is_passed_over() -> None:
 
 
 class Pages:
-    """Makes pages that are ready when the test says so."""
+    """An application whose pages are ready when the test says so."""
 
     def __init__(self) -> None:
         self.making = 0
@@ -173,13 +173,14 @@ async def test_what_is_too_much_ends_the_connection(
         client = await connect(served.port)
         assert await ask(client, path) == 200
         client.abort()
-    for _ in range(30):  # what was asked for slowly has come back meanwhile
+    for _ in range(30):  # the allowance has refilled a little during slow requests
         client = await connect(served.port)
         if await ask(client, path) != 200:
             break
     assert client.head.startswith("HTTP/1.1 429")
     assert "retry-after: " in client.head.lower()
-    assert "WIRESIDE_REQUESTS_PER_MINUTE_ADDRESS" in await client.message()  # up to the end
+    # the body is sent to its end
+    assert "WIRESIDE_REQUESTS_PER_MINUTE_ADDRESS" in await client.message()
 
 
 @pytest.mark.slow
@@ -201,8 +202,8 @@ async def test_pages_are_made_a_few_at_a_time_and_slow_readers_hold_no_turn(
     while app.making < PAGES_AT_ONCE:
         await asyncio.sleep(0.01)
     quick = await connect(served.port)
-    assert await ask(quick, "/api/models") == 200  # waits for no page
-    app.ready.set()  # each has 10 MB on its way that nobody reads
+    assert await ask(quick, "/api/models") == 200  # is not queued behind any page
+    app.ready.set()  # 10 MB of unread data is on its way to each
     assert await asyncio.gather(*asked) == [200] * len(clients)
     assert app.most == PAGES_AT_ONCE
 
@@ -210,8 +211,10 @@ async def test_pages_are_made_a_few_at_a_time_and_slow_readers_hold_no_turn(
 async def test_a_refusal_comes_late_so_that_a_flood_is_slow(
     serve: Serve, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Others are served meanwhile; past a bound the refused do not wait, which would be a flood
-    of its own.
+    """Refusals are delayed, which slows a flood down.
+
+    Other clients are served meanwhile. Past a bound refusals are not delayed, because the delayed
+    ones would be a flood of their own.
     """
     app = Pages()
     app.ready.set()

@@ -1,4 +1,4 @@
-"""The door over real sockets: every path, every transport; and what pages may do."""
+"""The guards over real sockets: every path and transport, and the policy of pages."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def guarded(app: ASGIApp, **settings: Any) -> Guards:
     return Guards(app, settings=Settings(**settings), telemetry=Telemetry())
 
 
-# Which Host, Origin, path and transport come in
+# Which Host, Origin, path and transport are accepted
 
 HOSTS = {"127.0.0.1:8080": True, "localhost": True, "evil.example": False, "": False}
 HOSTS |= {"127.0.0.1.nip.io:8080": False, "[::1]:8080": True, "chat.example": True}
@@ -56,7 +56,7 @@ TRANSPORTS = {
 
 
 def expected(good_host: bool, origin: str, method: str, path: str) -> int:
-    """Say it in other words than the code does."""
+    """Return the expected verdict, computed in another way than the code computes it."""
     if not good_host:
         return 400
     success = 101 if method == "websocket" else 200
@@ -146,13 +146,13 @@ def test_wrong_settings_stop_the_start(echo: Any, wrong: dict[str, Any]) -> None
         guarded(echo, **wrong)
 
 
-# Headers and the policy of pages
+# Headers and the content security policy of pages
 
 
 async def respond(
     app: ASGIApp, *, path: str = "/", host: bytes = b"localhost:8080"
 ) -> list[Message]:
-    """Call the app as a server would, and return what it sent."""
+    """Call the app as a server would, and return what it sends."""
     sent: list[Message] = []
     scope: Scope = {
         "type": "http",
@@ -239,7 +239,7 @@ async def test_nobody_may_embed_a_page_unless_a_setting_says_so() -> None:
     assert opened["content-security-policy"].endswith(
         "frame-ancestors https://intranet.example http://wiki.example:8000 https://a.example"
     )
-    assert "x-frame-options" not in opened  # it can't name them, and would contradict
+    assert "x-frame-options" not in opened  # it can't name origins, and would contradict the policy
     file = headers_of(await respond(guarded(answering([b""]), frame_ancestors=origins)))
     assert "frame-ancestors 'none'" in file["content-security-policy"]
     assert file["x-frame-options"] == "DENY"
@@ -272,7 +272,7 @@ async def test_browsers_keep_to_https_where_that_is_the_address() -> None:
     name = "strict-transport-security"
     for url in ("https://chat.example", "HTTPS://chat.example/sub"):
         app = guarded(answering([b""]), public_url=url)
-        for host in (b"chat.example", b"evil.example"):  # a refusal, too
+        for host in (b"chat.example", b"evil.example"):  # a refusal has them, too
             assert headers_of(await respond(app, host=host))[name] == "max-age=31536000"
         page = guarded(answering([b""], PAGE), public_url=url)
         assert headers_of(await respond(page, host=b"chat.example"))[name] == "max-age=31536000"
@@ -312,7 +312,7 @@ async def test_requests_are_logged_without_their_query(caplog: pytest.LogCapture
 async def test_websockets_keep_no_frame_of_the_guards(
     serve: Serve, echo: Any, connect: Connect
 ) -> None:
-    """Ten thousand idle connections should not hold what they never use."""
+    """Ten thousand idle connections should not hold memory that they never use."""
     served = await serve(guarded(echo))
     client = await connect(served.port)
     await client.upgrade()

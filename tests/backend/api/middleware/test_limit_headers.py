@@ -1,4 +1,4 @@
-"""What is left of the limits, in header fields."""
+"""The rate-limit header fields of responses."""
 
 from __future__ import annotations
 
@@ -39,6 +39,6 @@ def test_each_limit_is_an_item_of_both_lists() -> None:
 
 
 def test_who_is_refused_is_told_when_to_come_again() -> None:
-    """Rounded up: who comes a moment too early would be refused again."""
+    """Seconds are rounded up: a client that retries a moment too early would be refused again."""
     headers = told(Remaining(0, 12.2, was_taken=False), QuotaState())
     assert headers["retry-after"] == "13"

@@ -1,4 +1,4 @@
-"""What log lines are about: requests, connections, users."""
+"""What log lines are bound to: requests, connections, users."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Caller:
 
 
 class SignIn:
-    """Stands where whoever signs people in does: between the two."""
+    """A stand-in for the authentication middleware, between the two middlewares."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

@@ -1,4 +1,4 @@
-"""Files are compressed and read once, and nothing else is kept."""
+"""Static files are compressed and read once, and nothing else is cached."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from wireside.api.middleware.static_cache import StaticFileCache
 
 
 class Files:
-    """Serves ``body`` and counts how often it was asked."""
+    """Serves ``body`` and counts the requests for it."""
 
     def __init__(self, **headers: str) -> None:
         self.asked = 0

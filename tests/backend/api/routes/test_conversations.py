@@ -45,7 +45,7 @@ async def http(chat: ChatService) -> AsyncIterator[httpx2.AsyncClient]:
 
 @pytest.fixture
 def ask(chat: ChatService, provider: Any) -> Any:
-    """Ask, have it answered, and return the conversation's id."""
+    """Ask a question, have it answered, and return the conversation's id."""
 
     async def ask_and_answer(question: str, text: str = "an answer", where: str = NEW) -> str:
         number = len(provider.calls)
@@ -292,7 +292,7 @@ async def test_others_are_served_while_an_answer_is_rendered_for_a_file(
     rest = asyncio.create_task(_joined(response.body_iterator))
     while not begun.is_set():
         await asyncio.sleep(0.001)
-    served.set()  # in time only if the loop goes on
+    served.set()  # in time only if the event loop is not blocked
     assert "1 True" in await rest
 
 
@@ -321,7 +321,10 @@ async def test_a_broken_file_in_an_archive_is_counted(http: httpx2.AsyncClient) 
 
 
 async def test_everybody_brings_one_file_at_a_time(http: httpx2.AsyncClient) -> None:
-    """Others' wait for it; who could bring a hundred would fill the disk and stand before them."""
+    """A second import of a user is refused with 429; imports of other users are queued.
+
+    A user with a hundred uploads at once would fill the disk and delay the other users.
+    """
     begun, rest = asyncio.Event(), asyncio.Event()
 
     async def slow() -> AsyncIterator[bytes]:

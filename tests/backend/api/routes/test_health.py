@@ -1,4 +1,4 @@
-"""Health: what makes a server not ready, each with its reason."""
+"""The health endpoint: what makes a server not ready, each with its reason."""
 
 from __future__ import annotations
 

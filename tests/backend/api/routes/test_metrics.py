@@ -1,4 +1,4 @@
-"""Who may read /metrics."""
+"""Access to /metrics."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ async def test_others_are_told_that_there_is_nothing(peer: str) -> None:
     "header", ["x_forwarded_for", "x_real_ip", "forwarded", "via", "x_forwarded_host"]
 )
 async def test_who_comes_through_a_proxy_is_not_this_machine(header: str) -> None:
-    """Also when it says that it is: the proxy's own users write that header."""
+    """Not even if it claims to be: the proxy's own users write that header."""
     response = await asked(None, **{header: "127.0.0.1"})
     assert response.status_code == 404
 
