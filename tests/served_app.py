@@ -1,4 +1,4 @@
-"""A real server on a free port, and clients that speak to it byte by byte."""
+"""A real server on a free port, and clients that write raw bytes to it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 
 
 class EchoApp:
-    """Echoes text; ``flood N`` sends N frames of 1,000 characters; notes what it was told."""
+    """Echoes text; ``flood N`` sends N frames of 1,000 characters; records what it receives."""
 
     def __init__(self) -> None:
         self.disconnects: list[int] = []
@@ -81,7 +81,7 @@ class EchoApp:
 
 @dataclass
 class Served:
-    """A server that runs, and the app that it serves."""
+    """A running server, and the app that it serves."""
 
     port: int
     server: WiresideServer
@@ -144,7 +144,7 @@ def echo() -> EchoApp:
 
 
 class RawClient:
-    """A WebSocket client without manners: sends what it is told to, when it is told to."""
+    """A raw WebSocket client: sends exactly the given bytes, without automatic replies."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
@@ -157,7 +157,7 @@ class RawClient:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         sock.setblocking(False)
         await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
-        # Of what arrives only a little is read ahead: who does not read, does not read.
+        # Only a little is read ahead, so that a client that does not read applies back-pressure.
         return cls(*await asyncio.open_connection(sock=sock, limit=1024))
 
     async def upgrade(
@@ -181,7 +181,7 @@ class RawClient:
         return int(self.head.split()[1])
 
     async def message(self) -> str:
-        """Return the sentence of a refusal."""
+        """Return the message of a refusal."""
         sentence: str = json.loads(await self.reader.read())["message"]
         return sentence
 
@@ -198,7 +198,7 @@ class RawClient:
         return head & 15, await self.reader.readexactly(size)
 
     async def close_code(self) -> int:
-        """Read on to the close frame."""
+        """Read until the close frame; return its code."""
         while True:
             opcode, data = await self.receive()
             if opcode == CLOSE:
@@ -206,7 +206,7 @@ class RawClient:
                 return int(code)
 
     async def until_gone(self) -> None:
-        """Read on until the server has ended the TCP connection."""
+        """Read until the server has closed the TCP connection."""
         try:
             while await self.reader.read(65536):
                 pass
@@ -234,7 +234,7 @@ Connect = Callable[..., Awaitable[RawClient]]
 
 @pytest.fixture
 async def connect() -> AsyncIterator[Connect]:
-    """Call with a port to connect; all are aborted at the end."""
+    """Call with a port to connect; all connections are aborted at the end."""
     clients: list[RawClient] = []
 
     async def open_one(port: int, *, small_buffer: bool = False) -> RawClient:

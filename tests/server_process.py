@@ -1,9 +1,9 @@
-"""A server in a process of its own: ``wireside serve``, as people start it.
+"""A server in its own process: ``wireside serve``, started as users start it.
 
     with ServerProcess(folder, lab.url, auth="proxy") as server:
         httpx2.get(server.url + "/api/me")
 
-``async with`` does the same and leaves the loop free, as a model on this loop needs it.
+``async with`` does the same without blocking the event loop, as a model on this loop requires.
 """
 
 from __future__ import annotations
@@ -25,25 +25,25 @@ ROOT = Path(__file__).parents[1]
 SERVE = (sys.executable, "-m", "wireside", "serve", "--port", "0")
 
 OURS = ("WIRESIDE_", "OPENAI_")
-"""What a developer may have set for servers of their own."""
+"""Prefixes of variables that developers may have set for servers of their own."""
 
 TEST = ("PYTEST", "NICEGUI")
-"""NiceGUI acts differently in a process that thinks it is under test."""
+"""Prefixes removed because NiceGUI behaves differently in a process under test."""
 
 TRACE = "\n    | "
-"""What each line of the trace of an error that nobody has foreseen begins with in the log."""
+"""The beginning of each traceback line of an unexpected error in the log."""
 
 LONG_S = 60.0
-"""No server takes so long to end on any machine, unless it hangs."""
+"""Seconds. A server takes less to end on any machine, unless it hangs."""
 
 
 def failures_in(log: str) -> list[str]:
-    """Return the lines of errors that nobody has foreseen, with the places where they happened."""
+    """Return the log lines of unexpected errors, with the places where they happened."""
     return re.findall(r"^(?:\S+ (?:ERROR|CRITICAL) | {4}\| |Traceback).*", log, re.MULTILINE)
 
 
 class Refused(AssertionError):
-    """It has ended where it should listen."""
+    """The process ended instead of listening."""
 
     def __init__(self, code: int, log: str) -> None:
         super().__init__(f"It ended with {code}.\n{log}")
@@ -51,10 +51,10 @@ class Refused(AssertionError):
 
 
 class ServerProcess:
-    """A server, and the next one on the same folder when it is started again.
+    """A server process, which can be restarted on the same folder.
 
-    Settings are named as in ``settings.py`` (``shutdown_s=2``); what is written in capitals is a
-    variable of that name, and None takes one away. ``command`` is what is run instead of ``SERVE``.
+    Settings are named as in ``settings.py`` (``shutdown_s=2``); a name in capitals is an
+    environment variable, and None removes one. ``command`` is run instead of ``SERVE``.
     """
 
     def __init__(
@@ -75,10 +75,10 @@ class ServerProcess:
         self._command = command
         self._log = folder / "log"
 
-    # ---- its life ------------------------------------------------------------------------------
+    # ---- start and stop ------------------------------------------------------------------------
 
     def start(self) -> Self:
-        """Start it; it listens when this returns. Raises ``Refused``."""
+        """Start the process; it listens when this returns. Raises ``Refused``."""
         with self._log.open("a") as log:
             self.process = psutil.Popen(
                 self._command,
@@ -94,13 +94,13 @@ class ServerProcess:
         return self
 
     def stop(self) -> int:
-        """Ask it to end, if it runs, and return its exit code."""
+        """Terminate the process, if it runs, and return its exit code."""
         if self.is_alive:
             self.process.send_signal(signal.SIGTERM)
         return self._wait()
 
     def kill(self) -> None:
-        """End it, whatever it does."""
+        """Kill the process."""
         if self.is_alive:
             self.process.kill()
             self.process.wait(LONG_S)
@@ -125,7 +125,7 @@ class ServerProcess:
         await asyncio.to_thread(self.stop)
 
     def run(self, *words: str) -> str:
-        """Run ``wireside`` with these words beside it; returns what is printed."""
+        """Run ``wireside`` with these arguments in the server's environment; return its output."""
         return subprocess.run(
             [sys.executable, "-m", "wireside", *words],
             cwd=self.folder,
@@ -135,7 +135,7 @@ class ServerProcess:
             text=True,
         ).stdout
 
-    # ---- what is seen of it --------------------------------------------------------------------
+    # ---- output --------------------------------------------------------------------------------
 
     @property
     def is_alive(self) -> bool:
@@ -147,17 +147,19 @@ class ServerProcess:
 
     @property
     def socket_url(self) -> str:
-        """Where its WebSocket is."""
+        """The URL of its WebSocket."""
         return self.url.replace("http", "ws", 1) + "/ws/ai-chat"
 
     @property
     def log(self) -> str:
-        """All that it has logged so far."""
+        """The log so far."""
         return self._log.read_text(encoding="utf-8", errors="replace")
 
     def last_word(self) -> str:
-        """Wait for its next line, and return the last word. The first one ends with its address,
-        the second with the file of the link that creates the administrator, if there is none yet.
+        """Wait for the next line of output, and return its last word.
+
+        The first line ends with the server's address, the second with the file of the link that
+        creates the first administrator, if there is none yet.
         """
         line: str = self.process.stdout.readline()
         return line.rpartition(" ")[2].strip()

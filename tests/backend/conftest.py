@@ -1,4 +1,4 @@
-"""A provider that the test cranks by hand, and the service around it."""
+"""Fixtures: a provider that the test drives step by step, and the service around it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from wireside.store.store import SqlStore
 
 
 class Answering:
-    """One call of the provider: the test says what comes next."""
+    """One call of the provider: the test says what it yields next."""
 
     def __init__(self, request: ModelRequest) -> None:
         self.request = request
@@ -38,7 +38,7 @@ class Answering:
 
 
 class HandCranked:
-    """Implements ``Provider``; nothing happens until the test says so."""
+    """Implements ``Provider``; it yields only what the test says."""
 
     def __init__(self) -> None:
         self.calls: list[Answering] = []
@@ -85,7 +85,7 @@ class HandCranked:
 
 
 class HandClock:
-    """A clock that the test moves."""
+    """A clock that the test sets."""
 
     def __init__(self) -> None:
         self.now = 1000.0

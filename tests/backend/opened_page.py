@@ -1,4 +1,4 @@
-"""A page as a browser has it, without one: its HTML, and all that comes over its socket."""
+"""A page opened without a browser: its HTML, and everything its socket receives."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import socketio
 
 @dataclass
 class OpenedPage:
-    """What a browser has been given so far."""
+    """Everything that the page has received so far."""
 
     html: str
     told: list[str] = field(default_factory=list)
@@ -26,7 +26,7 @@ class OpenedPage:
         return "\n".join([self.html, *self.told])
 
     async def until(self, words: str) -> None:
-        """Wait until ``words`` came."""
+        """Wait until ``words`` is received."""
         while words not in self.text:
             await asyncio.sleep(0.02)
 

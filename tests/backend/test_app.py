@@ -1,4 +1,6 @@
-"""The whole server as a process: started by its command, asked at its doors, ended by a signal."""
+"""The whole server as a process: started by its command, called at its endpoints, stopped by a
+signal.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,7 @@ pytestmark = pytest.mark.slow
 
 
 class Running(ServerProcess):
-    """A server, and what it answers."""
+    """A server, and requests to it."""
 
     def get(self, path: str, **headers: str) -> tuple[int, Any]:
         request = urllib.request.Request(self.url + path, headers=headers)

@@ -1,4 +1,4 @@
-"""Requests that want more than they should have: paths, names, headers, log lines."""
+"""Hostile requests: paths, names, header fields, forged log lines."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ CANARY = "canary-9f2c"
 
 
 class Running(ServerProcess):
-    """A server, and requests as they are written here."""
+    """A server, and requests sent exactly as written here."""
 
     def ask(self, target: str, *headers: str, method: str = "GET", body: bytes = b"") -> bytes:
-        """Send a request; return the whole answer."""
+        """Send a request; return the whole response."""
         return asyncio.run(self._ask(target.encode("latin-1"), method, headers, body))
 
     async def _ask(
@@ -129,7 +129,7 @@ HOSTILE_NAMES = (
     "../../etc/passwd",
     "a\x00b\x1b[31m",
     "\u2028\u202egnp.exe",
-    "\u560a\u560dSet-Cookie: stolen=1",  # whose last bytes are CR and LF
+    "\u560a\u560dSet-Cookie: stolen=1",  # the last bytes are CR and LF
     "CON",
     "é" * 200,
     "'; rm -rf ~; '",
@@ -187,7 +187,7 @@ def test_nothing_of_a_request_becomes_a_header(server: Running, target: str, met
 
 
 def test_the_session_cookie_is_the_servers_own(server: Running) -> None:
-    """Whoever plants a cookie gains no session that he knows."""
+    """An attacker who plants a cookie gains no session that they know."""
     planted = server.ask("/", "Cookie: session=planted; wireside_session=planted; id=planted")
     assert b"planted" not in planted
     for line in re.findall(rb"(?im)^set-cookie: (.*)$", planted.partition(b"\r\n\r\n")[0]):
@@ -224,7 +224,7 @@ def test_no_request_writes_a_line_of_its_own_into_the_log(server: Running) -> No
     )
     assert answer.startswith(b"HTTP/1.1 4")
     lines = _log(server)
-    assert any(FORGED in line for line in lines)  # it is told, but as a value
+    assert any(FORGED in line for line in lines)  # it is logged, but as a value
     for line in lines:
         assert LINE.match(line), line
         assert line.isprintable(), line

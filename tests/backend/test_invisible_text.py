@@ -1,4 +1,4 @@
-"""What nobody sees is taken out or made visible, the same however the text is cut."""
+"""Invisible characters are removed or made visible, independent of how the text is cut."""
 
 from __future__ import annotations
 

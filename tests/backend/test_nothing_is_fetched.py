@@ -1,8 +1,8 @@
-"""Nothing fetches an address that a user, a model or a request has written (SSRF).
+"""Addresses written by a user, a model or a request are never fetched (SSRF).
 
-A real server is watched by Python's audit events while some 200 addresses go through every door:
-it may connect to its model's server, and to nobody else. A trap listens where many of them lead, in
-case something connects below Python.
+Python's audit events record the connections of a real server while some 200 addresses are sent to
+every endpoint: it may connect to its model's server only. A trap listens where many of the
+addresses lead, in case something connects below Python.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ sys.path.insert(0, str(HOSTILE))
 import addresses  # noqa: E402  # of hostile texts
 
 AT_ONCE = 9
-"""Addresses of one message in a conversation."""
+"""Addresses in one message of a conversation."""
 
 
 @dataclass
 class Watched:
-    """A server, the model behind it, and what was seen of both."""
+    """A server, the model behind it, and the recorded connections of both."""
 
     url: str
     lab: FakeOpenAI
@@ -58,7 +58,7 @@ class Watched:
         return httpx2.AsyncClient(base_url=self.url, timeout=60)
 
     def asked(self) -> list[list[Any]]:
-        """Return what the process has asked for, but for its model's server."""
+        """Return the process's audit events, except those for its model's server."""
         port = urlsplit(self.lab.url).port
         return [note for note in self.all_asked() if not _is_lab(note, port)]
 
@@ -91,7 +91,7 @@ async def watched(tmp_path: Path) -> AsyncIterator[Watched]:
     async with FakeOpenAI(count=3) as lab:
         server = ServerProcess(
             tmp_path,
-            # by name, so that the model's server is looked up, too: that is seen
+            # by name, so that the lookup of the model's server is recorded, too
             lab.url.replace("127.0.0.1", "localhost"),
             command=watch,
             title_model=None,
@@ -111,13 +111,13 @@ async def watched(tmp_path: Path) -> AsyncIterator[Watched]:
 
 @pytest.fixture(autouse=True)
 async def nobody_was_asked(watched: Watched) -> AsyncIterator[None]:
-    """What every test here is about; and that something would have been seen."""
+    """Assert that no address is fetched, and that a fetch would be recorded."""
     assert len(watched.urls) >= 200
     async with watched.http() as http:
         assert (await http.get("/api/models")).status_code == 200
     seen = {note[0] for note in watched.all_asked()}
     assert {"socket.connect", "socket.getaddrinfo"} <= seen, "the model's server is asked"
-    at_start = watched.asked()  # a program that looks for libraries, say
+    at_start = watched.asked()  # a program that looks for libraries, for example
     assert not [note for note in at_start if note[0].startswith("socket.")]
     yield
     assert watched.asked() == at_start
@@ -148,7 +148,7 @@ async def test_what_clients_and_the_model_write(watched: Watched) -> None:
             said = f"/lab say {addresses.in_markdown(url)}"
             frames = await ask(client, message=said, **({"id": "q"} if number % 2 else {}))
             assert frames[-1]["type"] == "done", url
-            if number % 2:  # its own words come back as they are
+            if number % 2:  # its own words are returned unchanged
                 text = "".join(frame.get("content", "") for frame in frames)
                 assert url.split("/")[0].split("<")[0] in text, url
         for url in watched.urls[::4]:
@@ -275,7 +275,7 @@ async def test_heads_of_requests_and_the_doctor_s_routes(watched: Watched) -> No
 
 
 async def raw(watched: Watched, head: str) -> None:
-    """Send a request that no client would, and wait for its end."""
+    """Send a request that no client library would send, and wait for its end."""
     port = urlsplit(watched.url).port
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(f"{head}Connection: close\r\n\r\n".encode())

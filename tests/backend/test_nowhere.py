@@ -1,4 +1,4 @@
-"""Where there is no page, and where one fails: little is answered, and nothing of it is logged."""
+"""Paths without a page, and pages that fail: the response is short and nothing is logged."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
 
 
 async def test_a_path_that_leads_nowhere_makes_no_page_for_nobody(start: Start) -> None:
-    """Pages cost a hundred times what these are counted as, and hold a client each."""
+    """A page costs a hundred times what such a request is counted as, and holds a client object."""
     server = await start(auth="password", sharing="public")
     nobody = server.browser(**BROWSER)
     for path in ("/_nicegui/foo", "/_nicegui/", "/_nicegui/3.18.0/foo", "/_nicegui/%ff"):
@@ -153,12 +153,12 @@ async def test_a_browser_writes_no_line_of_the_log(start: Start) -> None:
     said: dict[str, Any] = {"client_id": client_id, "level": "error", "message": SECRET}
     names = {"tab_id": "t", "document_id": "d", "next_message_id": 0}
     too_long = {**said, **names, "tab_id": "t" * 1000}
-    assert await client.call("handshake", too_long) is False  # it would be kept
+    assert await client.call("handshake", too_long) is False  # it would be stored
     assert await client.call("handshake", {**said, **names}) is True
     await client.emit("log", said)
     await client.emit(SECRET, said)
     await client.emit("javascript_response", {**said, "request_id": SECRET, "result": SECRET})
-    assert await client.call("wireside_ping") is True  # all before it was handled
+    assert await client.call("wireside_ping") is True  # all events before it are handled
     await client.disconnect()
     assert SECRET not in server.log
 

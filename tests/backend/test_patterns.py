@@ -1,4 +1,4 @@
-"""No regular expression of ours hangs on a text that was made for that."""
+"""No regular expression of the code base hangs on a text made for that."""
 
 from __future__ import annotations
 
@@ -14,12 +14,17 @@ import wireside
 import wireside_ui
 
 LENGTH = 20_000
-"""Characters: a pattern that takes time by their square is done in a moment, one that takes more
-than that never, and the time limit of all tests tells.
+"""Characters.
+
+A pattern that takes quadratic time finishes in a moment; one of a higher order exceeds the time
+limit of all tests.
 """
 
 SEARCHED = 4_000
-"""From each place anew: the square of it is what some take that are never searched with."""
+"""Characters searched in, from each position.
+
+Some patterns that are only matched, never searched with, take quadratic time in a search.
+"""
 
 PUMPS = (
     *("a", " ", "\n", "<", "*", "_", "[", "(", "\\", "`", "$", '"', "0", "-", ".", "/", "é"),

@@ -1,4 +1,4 @@
-"""How the server runs as a service: its output, Unix sockets, systemd, systems without Unix."""
+"""Running as a service: output, Unix sockets, systemd, and systems without Unix features."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_json_logs_hold_every_line_and_the_first_link_is_in_a_file_of_its_own(
         allowed_origins="*",
         WIRESIDE_MODLE="misspelt",
     )
-    # its log is the only output: standard output stays empty until it ends
+    # the log is the only output: standard output stays empty until the server ends
     with (tmp_path / "out").open("w") as out, (tmp_path / "log").open("w") as log:
         server.process = psutil.Popen(
             SERVE, cwd=tmp_path, env=server.environment, stdout=out, stderr=log

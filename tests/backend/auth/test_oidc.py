@@ -608,7 +608,7 @@ def test_a_disabled_account_does_not_come_in(
     ],
 )
 def test_a_sign_in_leads_to_no_other_host(chat: Chat, visitor: Visitor, wanted: str) -> None:
-    visitor.sign_in("ada")  # from here on the provider shows no more forms
+    visitor.sign_in("ada")  # from here on the provider shows no further forms
     response = visitor.sign_in("ada", wanted)
     target = httpx2.URL(chat.url).join(response.headers["location"])
     assert str(target).startswith(chat.url + "/")

@@ -376,7 +376,7 @@ async def test_a_store_that_fails_does_not_stop_the_talk(
 
 
 class TestAfterAKill:
-    """What a process left that was ended without a word."""
+    """Recovery from a process that was killed."""
 
     @pytest.fixture
     async def left(self, chat: ChatService, conversation, provider) -> Conversation:
@@ -389,7 +389,7 @@ class TestAfterAKill:
 
     @pytest.fixture
     async def next_chat(self, left: Conversation, parts: ChatDependencies) -> ChatService:
-        """The service of the next process; the streams of the last one are not in its memory."""
+        """The service of the next process, whose memory has no streams of the last one."""
         runner = type(parts.runner)(
             parts.provider, parts.tasks, parts.runner._limits, parts.runner._clock, parts.saving
         )
@@ -420,7 +420,7 @@ async def test_ten_thousand_resends_around_drops_ask_once(chat: ChatService, pro
 
     async def resend() -> Turn | None:
         asking = asyncio.create_task(chat.ask_in(NEW, "Hi", key="k", options=Options()))
-        if dice.random() < 0.5:  # the line drops before the acknowledgement
+        if dice.random() < 0.5:  # the connection drops before the acknowledgement
             await asyncio.sleep(dice.choice((0, 0, 0.0005, 0.002)))
             asking.cancel()
         try:

@@ -1,4 +1,4 @@
-"""All conversations: what those who watch the list are told, and what goes by itself."""
+"""The list of conversations: what its watchers receive, and what is deleted automatically."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from wireside.messages import Options
 
 
 class WallClock:
-    """A clock that the test moves."""
+    """A wall clock that the test sets."""
 
     def __init__(self) -> None:
         self.now = 1_000_000.0

@@ -1,4 +1,5 @@
-"""Answers at once of one user: a place is taken before anything is awaited, and none is lost."""
+"""The limit of a user's simultaneous answers: a slot is acquired before any await, and none leaks.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +33,7 @@ QUESTION = Ask(messages=(Message("user", "Hi"),))
 
 
 class Slow(UserQuotas):
-    """Takes as long as a Redis somewhere else does: long enough for others to come."""
+    """A limiter as slow as a remote Redis: other tasks run meanwhile."""
 
     async def take(self, caller: Caller) -> None:
         await asyncio.sleep(0.002)
@@ -65,7 +66,7 @@ async def until(condition: Callable[[], object]) -> None:
 
 
 async def told_of(asked: list[Awaitable[object]]) -> list[str]:
-    """Return what became of each: "begun", or the code of its error."""
+    """Return the outcome of each: "begun", or the code of its error."""
     results = await asyncio.gather(*asked, return_exceptions=True)
     return sorted(getattr(result, "code", "begun") for result in results)
 
@@ -110,11 +111,11 @@ async def test_the_same_request_twice_takes_one_place(chat: ChatService) -> None
     assert first is second
     assert await left(chat) == 1
     await chat.ask(QUESTION)
-    assert await chat.ask(ask) is first  # also when there is no place
+    assert await chat.ask(ask) is first  # also when there is no free slot
 
 
 class TestInAConversation:
-    """Its turns are answered one after another, in the place of the first one."""
+    """Turns of one conversation are answered one after another, in the slot of the first one."""
 
     @pytest.fixture
     def most(self) -> int:
@@ -166,7 +167,7 @@ class TestInAConversation:
         await until(lambda: conversation.wanted)
         call.finish()
         await until(lambda: not conversation.live)
-        with pytest.raises(TooMany):  # the place is the second one's already
+        with pytest.raises(TooMany):  # the second one has acquired the slot already
             chat._quotas.occupy(ADA)
         await sending
         (await provider.call(1)).finish()
@@ -231,8 +232,10 @@ async def test_whatever_fails_no_place_is_lost(
     quotas: UserQuotas,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Models, limits, the store and the runner fail, clients go away, at every step; never are
-    there more answers than places, and in the end all places are free.
+    """No failure leaks a slot.
+
+    Models, limits, the store and the runner fail and clients disconnect at every step: there are
+    never more answers than slots, and all slots are free in the end.
     """
     dice = random.Random(4)
     streams: list[object] = []

@@ -1,4 +1,4 @@
-"""Titles that a model writes."""
+"""Titles written by a model."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ from wireside.errors import ProviderUnavailable
         ("『雨』", "雨"),
         ("Rain and clouds (3 words)", "Rain and clouds"),
         ("Rain 🌧️", "Rain 🌧️"),
-        # what is a title stays one
+        # text that is a title already is kept
         ("Python: lists and tuples", "Python: lists and tuples"),
         ("C++ or Rust?", "C++ or Rust?"),
         ("Hello, World!", "Hello, World!"),
@@ -108,7 +108,7 @@ from wireside.errors import ProviderUnavailable
         ("How titles of nobility work", "How titles of nobility work"),
         ("snake_case and camelCase", "snake_case and camelCase"),
         ("vector<int> in C++", "vector<int> in C++"),
-        # none
+        # no title
         ("I'm sorry, but I can't help with that.", None),
         ("Untitled", None),
         ("null", None),
@@ -154,4 +154,4 @@ async def test_a_model_that_fails_or_chats_gives_none(provider) -> None:
     call = await provider.call(1)
     call.say("Certainly, here is a long talk about titles. " * 20)
     assert await asking is None
-    assert call.is_closed  # it is not paid for to its end
+    assert call.is_closed  # its remaining output is not paid for

@@ -1,4 +1,4 @@
-"""The tree of turns as branches: whatever is added, every turn has one place and one path."""
+"""The tree of turns as branches: every turn added has exactly one place and one path."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_choosing_a_turn_shows_what_was_begun_last_after_it() -> None:
         3: Branch(id=3, parent=0, first=1, last=1),
     }
     assert tree.tip(branches, 1, 2) == 2
-    assert tree.tip(branches, 0, 2) == 0  # not what forks off at the turn itself, or before it
+    assert tree.tip(branches, 0, 2) == 0  # neither forks at the turn itself nor earlier ones
     assert tree.tip(branches, 0, 0) == 3
 
 
@@ -95,7 +95,7 @@ class Plain:
 
 @given(steps=st.lists(st.one_of(st.none(), st.tuples(st.integers(0, 30), st.integers(0, 30)))))
 def test_branches_are_the_tree_that_parents_make(steps: list[tuple[int, int] | None]) -> None:
-    """None goes on in what is shown; (a, b) asks anew at a turn somewhere."""
+    """None continues the shown branch; (a, b) retries the turn at place ``a``."""
     branches = {0: Branch(id=0, parent=None, first=0, last=-1)}
     shown = 0
     plain = Plain()

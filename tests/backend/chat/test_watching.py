@@ -1,4 +1,4 @@
-"""Questions under the eyes of a watcher: counted, and each logged as its own."""
+"""Metrics and log context of questions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def telemetry() -> Telemetry:
 
 
 class Listening(Telemetry):
-    """Notes under which ids each answer is made."""
+    """Notes the ids in the log context of each answer."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -73,7 +73,10 @@ def chat(parts: ChatDependencies, listening: Listening, provider, tasks, limits,
 async def test_a_turn_that_waited_is_logged_under_the_ids_of_who_asked(
     chat: ChatService, provider, listening: Listening
 ) -> None:
-    """It begins when another's answer ends, in the middle of that one's work."""
+    """A queued turn is logged with the ids of the request that asked it.
+
+    It begins when another request's answer ends, within that answer's task.
+    """
     structlog.contextvars.bind_contextvars(connection="c1", user="first")
     conversation, first = await chat.ask_in("new", "one?", key=None, options=Options())
     await provider.call(0)
@@ -114,7 +117,7 @@ async def test_questions_are_counted_by_type(
         await asyncio.sleep(0)
     assert listening.questions == {"turn": 1, "again": 1, "ask": 2}
     assert listening.streams == {
-        ("model-a", "cancelled"): 1,  # it has said a word: now its name is known
+        ("model-a", "cancelled"): 1,  # it has sent a word, so its model is known
         ("model-a", "stop"): 2,
     }
 

@@ -1,4 +1,4 @@
-"""The commands of backups: words and exit codes in-process, beside a server as real processes."""
+"""The backup commands: output and exit codes in-process, and as real processes next to a server."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ runner = CliRunner()
 
 @pytest.fixture(autouse=True)
 def own_logging() -> Iterator[None]:
-    """The commands set up logging for their process; here that is the tests' own."""
+    """Keeps the commands from setting up logging, as they would for their own process."""
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
     yield
@@ -43,7 +43,8 @@ def own_logging() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Nothing of the developer's own settings; the folder that holds the database."""
+    """An environment without the developer's settings; returns the folder that holds the database.
+    """
     for name in list(os.environ):
         if name.startswith(("WIRESIDE_", "OPENAI_")):
             monkeypatch.delenv(name)
@@ -204,7 +205,7 @@ def test_a_terminal_is_shown_a_bar(
         assert re.search(r"━{20}.*100%", last), shown
         shares = [int(share) for share in re.findall(r"(\d+)%", shown)]
         assert shares == sorted(shares)
-        assert "100 %" not in shown  # that is for logs
+        assert "100 %" not in shown  # percentages belong in logs
 
 
 def test_every_conversation_is_exported(data: Path, tmp_path: Path) -> None:
@@ -239,15 +240,18 @@ def write(text):
         time.sleep(0.5)
 sys.stderr.write = write
 """
-"""A signal at a quarter of the way: from another process it comes too late if that has to wait.
-The work, which may be done in a thread, waits for it, too: it goes to any thread of the process.
+"""Raises a signal at a quarter of the way.
 
-What it does before is set: tests may run under `nohup` or in the background of a shell.
+From another process, the signal could come too late. The work, which may run in a thread, pauses as
+well, because the signal goes to any thread of the process.
+
+The signal's earlier disposition is set explicitly: tests may run under `nohup` or in the background
+of a shell.
 """
 
 
 def started(*arguments: str, first: str = "") -> subprocess.Popen[str]:
-    """Start the command in a process that does ``first`` before."""
+    """Start the command in a process that executes ``first`` before."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     return subprocess.Popen(
         [sys.executable, "-c", f"{first}\nfrom wireside.cli.main import main; main()", *arguments],
@@ -275,7 +279,7 @@ def test_no_room_is_told_and_leaves_what_there_was(data: Path, tmp_path: Path) -
             _, said = command.communicate(timeout=60)
         (line,) = [line for line in said.splitlines() if not line.endswith("%")]
         assert (command.returncode, line[:10]) == (1, "wireside: "), said
-        # SQLite's own: it has no room even to empty its log into the file
+        # SQLite's own files: it has no room even to write its log back into the database
         own = {"x.db.lock", "wireside.db-wal", "wireside.db-shm"}
         assert {file.name for file in tmp_path.rglob("*")} - own == before - own
     assert count(data) == 300
@@ -325,8 +329,10 @@ def test_one_that_shall_outlive_its_terminal_does(data: Path) -> None:
 
 @pytest.mark.slow
 def test_a_backup_beside_a_real_server(data: Path, tmp_path: Path) -> None:
-    """Conversations are made over HTTP while it is backed up, and again; each backup has those that
-    were there before it began.
+    """Backups next to a server that stores conversations.
+
+    Conversations are made over HTTP during two backups; each backup has those that existed before
+    it began.
     """
     often = {"requests_per_minute_address": 1_000_000, "requests_per_minute": 1_000_000}
     with ServerProcess(tmp_path, "http://127.0.0.1:9/v1", data_dir=data, **often) as server:

@@ -1,4 +1,4 @@
-"""The command line: words and exit codes in-process, starting and ending as real processes."""
+"""The command line: output and exit codes in-process, start and stop as real processes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ runner = CliRunner()
 
 @pytest.fixture(autouse=True)
 def own_logging() -> Iterator[None]:
-    """The commands set up logging for their process; here that is the tests' own."""
+    """Keeps the commands from setting up logging, as they would for their own process."""
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
     yield
@@ -46,7 +46,7 @@ def own_logging() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing of the developer's own settings; no network; no weights."""
+    """An environment without the developer's settings, without network and without weights."""
     for name in list(os.environ):
         if name.startswith(("WIRESIDE_", "OPENAI_")):
             monkeypatch.delenv(name)
@@ -114,7 +114,7 @@ def test_it_listens_on_loopback_only() -> None:
 
 def test_a_public_address_without_accounts_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WIRESIDE_PUBLIC_URL", "https://chat.example.org")
-    monkeypatch.setenv("WIRESIDE_PORT", "0")  # the usual one may be in use
+    monkeypatch.setenv("WIRESIDE_PORT", "0")  # the default port may be in use
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:1/v1")
     started: list[Settings] = []
     monkeypatch.setattr("wireside.app.create_app", lambda settings: started.append(settings))
@@ -163,7 +163,7 @@ def test_migrate_makes_the_database_and_says_its_version(tmp_path: Path) -> None
 @pytest.mark.parametrize("command", ["migrate", "serve"])
 def test_a_wrong_database_is_told(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WIRESIDE_DATABASE_URL", "mysql://me:secret@host/x")
-    monkeypatch.setenv("WIRESIDE_PORT", "0")  # the usual one may be in use
+    monkeypatch.setenv("WIRESIDE_PORT", "0")  # the default port may be in use
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
     result = runner.invoke(app, [command])
     assert result.exit_code == 1
@@ -288,7 +288,7 @@ def test_keys_are_made_listed_and_revoked_in_a_shell(
     assert made.stdout.strip() not in listed
 
     for wrong, sentence in (
-        (["--scopes", "admin"], "Only administrators"),  # which she is not
+        (["--scopes", "admin"], "Only administrators"),  # she is no administrator
         (["--scopes", "root"], "scopes chat, read, admin"),
         (["--days", "0"], "1 to 3650 days"),
         (["--days", "nan"], "1 to 3650 days"),

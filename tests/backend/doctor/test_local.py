@@ -1,4 +1,4 @@
-"""The doctor's checks, on a server of the test's own that behaves or misbehaves as told."""
+"""The doctor's checks, on a local server whose behaviour the test sets."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from wireside.store.store import SqlStore
 
 @dataclass
 class Scripted:
-    """Implements ``Provider``: one model that says a word, or raises."""
+    """Implements ``Provider``: one model that answers with a word, or raises."""
 
     error: WiresideError | None = None
     is_closed: bool = False
@@ -54,7 +54,7 @@ class Scripted:
 
 @dataclass
 class Running:
-    """What a running server does; the doctor looks at it through its port."""
+    """The state of a running server, which the doctor checks through its port."""
 
     ready: dict[str, object] = field(
         default_factory=lambda: {"status": "ready", "provider": "embedded", "memory_mb": 120.5}
@@ -209,7 +209,7 @@ async def test_a_model_that_is_not_offered_is_told() -> None:
 
 
 async def test_a_model_that_answers_without_being_listed_is_fine() -> None:
-    """Azure lists models, and answers to names of deployments."""
+    """Azure lists models, and also answers to the names of deployments."""
     assert (await model_check(Scripted(), model="my-deployment")).state == "ok"
 
 

@@ -1,4 +1,4 @@
-"""The shell's probe and what it measures against, on real servers."""
+"""The command line's probe and the endpoint it measures against, on real servers."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def server(lab: FakeOpenAI, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 @pytest.fixture
 def start(lab: FakeOpenAI, tmp_path: Path) -> Iterator[Start]:
-    """Call with settings to start a server of the test's own."""
+    """Call with settings to start a server for one test."""
     with ExitStack() as stack:
 
         def run(**settings: object) -> Running:
@@ -135,7 +135,7 @@ async def test_one_address_has_a_few_seats_and_gets_them_back(server: Running) -
             assert (await http.get("/api/doctor/stream")).status_code == 429
     async with httpx2.AsyncClient(base_url=server.url, trust_env=False) as http:
         while (await http.get("/api/doctor/stream")).status_code == 429:
-            await asyncio.sleep(0.05)  # the server hears of the last close a moment later
+            await asyncio.sleep(0.05)  # the server learns of the last close a moment later
 
 
 async def test_the_doctors_socket_is_bounded(server: Running) -> None:

@@ -1,4 +1,4 @@
-"""Group commit: nobody is shown what the store does not have, unless it fails."""
+"""Group commit: clients see only what the store has, unless the store fails."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from wireside.records import Tail
 
 
 class SlowStore:
-    """Takes what is written when the test lets it, or fails."""
+    """Completes a write when the test says so, or fails."""
 
     def __init__(self) -> None:
         self.batches: list[list[Tail]] = []
@@ -34,7 +34,9 @@ class SlowStore:
         self.batches.append(list(tails))
 
     def text(self, stream: Stream) -> str:
-        """What it has of a stream; the tails must follow each other without gap or overlap."""
+        """The stored text of a stream; asserts that its tails follow each other without gap or
+        overlap.
+        """
         text = ""
         for tail in (t for batch in self.batches for t in batch if t.stream == stream.name):
             assert tail.offset == len(text)
@@ -202,7 +204,7 @@ async def test_writes_wait_in_order_before_what_depends_on_them(
 
 
 class Noting(NullObserver):
-    """Notes what a watcher is told."""
+    """Notes what a watcher receives."""
 
     def __init__(self) -> None:
         self.commits: list[tuple[int, int]] = []

@@ -1,4 +1,4 @@
-"""The log: what is read from any offset is exactly what was written after it."""
+"""The log: a read from any offset returns exactly what was written after it."""
 
 import pytest
 from hypothesis import given

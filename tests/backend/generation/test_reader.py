@@ -1,4 +1,4 @@
-"""Readers: whatever the interleaving, each gets exactly the text, and holds none of it."""
+"""Readers: in any interleaving, each reader gets exactly the text, and buffers none of it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ STEPS = st.lists(
 
 @given(STEPS)
 def test_any_interleaving_gives_every_reader_exactly_the_text(steps: list[tuple]) -> None:
-    """Appends, reads of any size at any time, drops and resumes at the last offset."""
+    """Appends, reads of any size at any time, disconnects and resumes at the last offset."""
     log, bell = AnswerLog(), Signal()
     written = ""
     readers: list[tuple[Reader, int, list[str]]] = [(Reader(log, bell, 0), 0, [])]

@@ -1,4 +1,4 @@
-"""Answers as tasks of the server: each ends once, stops when told, stays for the window."""
+"""Answers as tasks of the server: each ends once, can be cancelled, and is kept for the window."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ async def test_a_reader_beyond_the_head_is_refused(runner: Runner) -> None:
 
 
 class BusyStore:
-    """Writes nothing until it is told to."""
+    """Writes nothing until the test says so."""
 
     def __init__(self) -> None:
         self.may_write = asyncio.Event()

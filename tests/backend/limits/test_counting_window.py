@@ -16,7 +16,7 @@ def test_what_was_counted_is_left_no_more() -> None:
     window = CountingWindow(100, 60)
     window.add(0.0, 70)
     assert window.left(0.0) == 30
-    window.add(10.0, 50)  # more than fits: an answer is counted when it has been made
+    window.add(10.0, 50)  # over the limit: an answer is counted when it is complete
     assert window.left(10.0) == 0
     assert window.left(61.0) == 50
     assert window.left(71.0) == 100

@@ -12,7 +12,7 @@ def test_the_limit_passes_and_one_more_does_not() -> None:
     assert all(window.allow(now=i * 0.1) for i in range(100))
     assert not window.allow(now=10)
     assert window.retry_after(now=10) == pytest.approx(50)
-    assert window.allow(now=60)  # the first one has just left
+    assert window.allow(now=60)  # the first event has just left the window
 
 
 def test_several_count_together_or_not_at_all() -> None:

@@ -1,4 +1,4 @@
-"""What servers send, and what we make of it."""
+"""Decoding of the chunks that servers send."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ def test_a_tool_call_is_put_together() -> None:
             ],
             [ToolDelta("x", "f", "done", "{}"), ToolDelta("y", "g", "done", "1")],
         ),
-        (  # pieces without an id belong to the last one of their index
+        (  # pieces without an id belong to the last call of their index
             [
                 {"tool_calls": [{"index": 0, "id": "x", "function": {"name": "f"}}]},
                 {"tool_calls": [{"index": 0, "id": "y", "function": {"name": "g"}}]},
@@ -216,7 +216,7 @@ def test_tool_calls_come_in_many_forms(
     ],
 )
 def test_tool_calls_without_end_break_an_answer_off(calls: list[dict[str, Any]]) -> None:
-    """Nobody sees them before it ends, so nobody would stop it."""
+    """Tool calls are shown when they end, so a user would not stop an endless one."""
     completion = Completion()
     for call in calls:
         completion.feed(chunk(tool_calls=[call]))
@@ -283,9 +283,9 @@ def test_nothing_counts_after_done() -> None:
 @pytest.mark.parametrize(
     ("pieces", "text"),
     [
-        ((r'"a\ud83d"', r'"\ude42b"'), "a🙂b"),  # a pair, cut between its halves
+        ((r'"a\ud83d"', r'"\ude42b"'), "a🙂b"),  # a surrogate pair, cut between its halves
         ((r'"a\ud83d\ude42b"',), "a🙂b"),
-        ((r'"a\ude42b"',), "a\ufffdb"),  # a half alone can't be sent to anybody
+        ((r'"a\ude42b"',), "a\ufffdb"),  # half a pair can't be encoded
     ],
 )
 def test_surrogates_never_leave_alone(pieces: tuple[str, ...], text: str) -> None:
@@ -379,7 +379,7 @@ def test_a_whole_answer_is_taken_too() -> None:
     assert (completion.reason, completion.usage) == ("length", Usage(1, 2))
 
 
-# The text wins
+# The choice whose text is used
 
 
 def choice(finish: Any = None, **fields: Any) -> bytes:

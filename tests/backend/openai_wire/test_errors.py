@@ -1,4 +1,4 @@
-"""What a model's server says, and which of our errors it is."""
+"""The errors of model servers, and the error of ours that each becomes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ CANARY = "sk-canary-0123456789"
 
 
 def test_of_a_long_text_the_beginning_is_searched() -> None:
-    """Nine megabytes of this took a minute."""
+    """Searching all nine megabytes of this text took a minute."""
     said = "context length exceeded " + "model " * 1_500_000
     assert isinstance(failure_for(400, UpstreamProblem(text=said), model="m").error, ContextTooLong)
     said = "model " * 1_500_000 + "not found"
@@ -188,7 +188,7 @@ def test_each_failure_is_one_of_our_errors(
         (429, {"error": {"message": "You exceeded your current quota, check billing"}}, "quota"),
         (429, {"error": {"code": "billing_hard_limit_reached", "message": "?"}}, "quota"),
         (200, {"base_resp": {"status_code": 1008, "status_msg": "insufficient balance"}}, "quota"),
-        # limits of requests
+        # rate limits
         (
             429,
             {
@@ -227,7 +227,7 @@ def test_each_failure_is_one_of_our_errors(
         (503, {"error": "Model a/b is currently loading", "estimated_time": 20.0}, "loading"),
         (503, {"message": "The model is still warming up."}, "loading"),
         (500, {"error": "error loading model: unable to open the file"}, "down"),
-        # models that do not chat
+        # models without chat
         (400, {"error": {"message": '"all-minilm" does not support chat'}}, "no chat"),
         (500, {"error": "embedding models do not support chat"}, "no chat"),
         (400, {"error": '"bge" does not support generate'}, "no chat"),
@@ -292,7 +292,7 @@ def test_each_failure_is_one_of_our_errors(
         (404, {"error": {"code": "404", "message": "Resource not found"}}, "address"),
         (404, "404 page not found", "address"),
         (404, {"error": {"code": "DeploymentNotFound", "message": "?"}}, "no model"),
-        # contexts
+        # context lengths
         (
             400,
             {

@@ -1,4 +1,4 @@
-"""Reasoning between tags, however models write it and the network cuts it."""
+"""Reasoning between tags, in the spellings of many models and with any cuts of the network."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_tags_that_are_spoken_of_are_text(answer: str) -> None:
 
 
 def test_code_ends() -> None:
-    """After code, tags count again: also after a backtick without a partner."""
+    """After code, tags count again: also after an unpaired backtick."""
     for code in ("```\nx\n```\n", "~~~~\n~~~\n~~~~\n", "```x```\n", "5` long\n", "`a` and\n"):
         assert split(code + "<think>plan</think>Hi") == ("plan", code + "Hi")
 
@@ -119,7 +119,7 @@ def test_code_ends() -> None:
     ],
 )
 def test_a_closing_tag_alone(answer: str, reasoning: str, text: str) -> None:
-    """The chat template had opened the reasoning: models of DeepSeek, Qwen, GLM …"""
+    """The chat template has opened the reasoning: models of DeepSeek, Qwen, GLM …"""
     assert split(answer, is_whole=True) == (reasoning, text)
     shown = split(answer)
     assert shown[0] == ""

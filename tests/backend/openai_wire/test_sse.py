@@ -1,4 +1,4 @@
-"""Server-sent events, however they are cut."""
+"""Server-sent events, with any cuts."""
 
 from __future__ import annotations
 
@@ -53,16 +53,16 @@ def cut(data: bytes, places: list[int]) -> list[bytes]:
 def test_cuts_do_not_change_the_events(
     lines: list[tuple[str, str]], bom: bool, places: list[int]
 ) -> None:
-    """The events are those of a reading of the whole text, line by line, as the standard has it."""
+    """The events are those of the whole text parsed line by line, as the standard defines."""
     text = "".join(line + end for line, end in lines)
-    # "\r" and "\n" that meet by chance are one line end, for both
+    # a "\r" and a "\n" that happen to be adjacent are one line end, for both
     data = ("\ufeff" * bom + text).encode()
     assert decode(cut(data, places)) == by_the_book(text)
     assert decode([data[at : at + 1] for at in range(len(data))]) == by_the_book(text)
 
 
 def by_the_book(text: str) -> list[Event]:
-    """Another way to the events: whole lines instead of blocks."""
+    """Return the events by another algorithm: whole lines instead of blocks."""
     events: list[Event] = []
     data: list[str] = []
     name = ""
@@ -106,7 +106,7 @@ def test_an_event_that_grows_over_the_limit_is_refused() -> None:
 
 
 def test_a_long_event_in_tiny_pieces_is_looked_at_once() -> None:
-    """The time limit of all tests tells: with each piece, it took minutes."""
+    """The tests' time limit is the check: a search after every piece took minutes."""
     data = b"x" * (MAX_EVENT_BYTES - 8)
     at = range(0, len(data), 8)
     pieces = [b"data: ", *(data[start : start + 8] for start in at), b"\n", b"\n"]

@@ -1,7 +1,7 @@
-"""Streams of our own making, in the shapes that real services and servers send.
+"""Hand-written streams in the shapes that real services and servers send.
 
-Each ``streams/NAME.sse`` is what a service writes, ``streams/NAME.json`` what it means. Each is
-read in several cuts; what comes out must not depend on them.
+Each ``streams/NAME.sse`` is the output of a service, and ``streams/NAME.json`` the expected result.
+Each is read with several cuts, and the result must not depend on them.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def at_random(data: bytes) -> Iterator[bytes]:
 
 
 def inside_characters(data: bytes) -> Iterator[bytes]:
-    """Cut where a character of several bytes is in two."""
+    """Cut inside of characters of several bytes."""
     places = [at for at, byte in enumerate(data) if 0x80 <= byte < 0xC0] or [1]
     pairs = zip([0, *places], [*places, len(data)], strict=True)
     return (data[begin:end] for begin, end in pairs)

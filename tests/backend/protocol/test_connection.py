@@ -1,4 +1,4 @@
-"""One connection, both levels: what follows from what a client sends."""
+"""One connection, on both levels: the effects of a client's frames."""
 
 import json
 
@@ -65,7 +65,7 @@ class TestLevel1:
         receive(connection, type="chat", message="2")
         assert receive(connection, type="cancel") == [Stop(None)]
         (second,) = answered(connection.ended(first))
-        assert second.cancelled  # it still gets its one `done`
+        assert second.cancelled  # it still gets exactly one `done`
         assert connection.ended(second) == []
         (third,) = answered(receive(connection, type="chat", message="3"))
         assert not third.cancelled
@@ -153,7 +153,7 @@ class TestLevel2:
             assert str(error["message"]).startswith(f"{field}:")
 
     def test_what_names_something_is_short(self) -> None:
-        """Twenty requests may wait on a connection, each with a name of a megabyte."""
+        """Twenty queued requests could otherwise hold an id of a megabyte each."""
         for kind, fields in (
             ("chat", {"id": "a", "message": "?", "model": "x" * 201}),
             ("chat", {"id": "a", "message": "?", "conversation": "x" * 201}),
@@ -256,7 +256,7 @@ FRAMES = st.one_of(
 def test_every_request_that_opens_can_end_and_frames_stay_well_formed(
     steps: list[tuple[str, bool]],
 ) -> None:
-    """Whatever arrives: no exception, at most the limits open, level 1 one at a time."""
+    """Any input: no exception, at most the limit of open requests, one at a time on level 1."""
     connection = connect(
         ConnectionLimits(messages_per_minute=200, streams=2, waiting=3, max_message_chars=99)
     )
@@ -385,7 +385,7 @@ class TestBatches:
 
 
 class TestHeartbeats:
-    """What client libraries send to keep a connection open is no broken frame."""
+    """The keep-alive messages of client libraries are not treated as malformed frames."""
 
     @pytest.mark.parametrize(
         ("text", "reply"),

@@ -1,4 +1,4 @@
-"""Who may come in: every kind of Host against every kind of Origin."""
+"""The handshake: every kind of Host against every kind of Origin."""
 
 from __future__ import annotations
 
@@ -241,7 +241,8 @@ PIECES += ["[::1]", ".", " ", ",", "127.0.0.1", "\\", "?"]
 
 @given(st.lists(st.sampled_from(PIECES), max_size=8).map("".join))
 def test_only_two_spellings_of_an_origin_open_the_door(origin: str) -> None:
-    """Whatever near miss a page could send: what comes in is the host itself, by http or https."""
+    """Of all near misses that a page could send, only the host itself by http or https is accepted.
+    """
     is_ours = origin in (
         "http://localhost:8080",
         "https://localhost:8080",
@@ -338,7 +339,7 @@ def test_but_no_other_one(host: str, origin: str) -> None:
 
 
 def test_a_page_without_tls_is_not_our_own_page_with_it() -> None:
-    """What a browser adds by itself, a cookie, counts for our own pages only."""
+    """Cookies, which browsers add automatically, count only for the server's own pages."""
     rules = {"takes_allowed": False}
     assert socket(LOOPBACK, "localhost", "http://localhost", secure=True, **rules) == 403
     assert socket(LOOPBACK, "localhost", "wss://localhost", secure=True, **rules) == 101

@@ -1,4 +1,4 @@
-"""What the protocol does not take as JSON."""
+"""JSON that the protocol rejects."""
 
 import json
 

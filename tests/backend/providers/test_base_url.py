@@ -1,4 +1,4 @@
-"""Addresses of model services as people write them."""
+"""Base URLs of model services in the spellings that users enter."""
 
 from __future__ import annotations
 

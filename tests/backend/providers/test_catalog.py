@@ -1,4 +1,4 @@
-"""Which models there are, and which one a name means."""
+"""The catalog: which models exist, and which one a name refers to."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DOWN = ProviderUnavailable("It is down.")
 
 
 class Listing(ScriptedProvider):
-    """A provider whose list a test can change, and hold back."""
+    """A provider whose list the test can change or delay."""
 
     def __init__(self, listed: Sequence[ModelInfo] | WiresideError) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class Listing(ScriptedProvider):
 
 
 class Setup:
-    """A catalog over a provider and a clock that a test moves."""
+    """A catalog over a provider and a clock that the test controls."""
 
     def __init__(
         self,

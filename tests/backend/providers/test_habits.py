@@ -1,4 +1,4 @@
-"""Habits of real services, from the fault lab, through the real provider over HTTP."""
+"""Quirks of real services, sent by the fault lab to the real provider over HTTP."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ LONG_S = 20.0
 
 @dataclass(frozen=True)
 class Outcome:
-    """What is right for a habit. ``usage`` is compared where it is given."""
+    """The expected result for a quirk. ``usage`` is compared if it is given."""
 
     text: str = SAYS
     error: type[WiresideError] | None = None
@@ -57,10 +57,10 @@ class Outcome:
     tools: tuple[tuple[str, str], ...] = ()
     usage: Usage | None = None
     seconds: str = ""
-    """Numbers behind the habit's name that keep the test short."""
+    """Numbers after the quirk's name that keep the test short."""
     options: tuple[tuple[str, Any], ...] = ()
     asks: int | None = None
-    """How many requests it may take."""
+    """The number of requests it may take."""
 
 
 def fails(kind: type[WiresideError], text: str = "", **more: Any) -> Outcome:
@@ -212,14 +212,14 @@ async def test_what_comes_of_a_habit(
 
 @pytest.mark.parametrize("name", sorted(HABITS))
 async def test_no_habit_is_unheard_of(lab: FakeOpenAI, connect: Connect, name: str) -> None:
-    """The lab sends something of its own, and whatever it is, the answer has one end."""
+    """Every quirk of the lab sends something of its own, and its answer ends exactly once."""
     got = await ask(connect(), f"/lab {name} 0.1")
     assert (got.end is None) is (got.error is not None)
     assert lab.text(3) not in got.text
     assert "Write one of these" not in got.text
 
 
-# What is learnt from a refusal
+# Parameters that a server refuses
 
 
 @pytest.mark.parametrize(
@@ -416,7 +416,7 @@ async def test_a_certificate_that_is_not_trusted_is_told(tmp_path: Path) -> None
 async def test_a_name_and_a_password_in_the_address_are_sent(
     lab: FakeOpenAI, connect: Connect
 ) -> None:
-    """A proxy that asks for them; the address that is requested has none."""
+    """A proxy may ask for them; the request's URL does not contain them."""
     provider = connect(lab.url.replace("://", "://me:p%40ss@"))
     assert len(await provider.models()) == 2
     assert (await ask(provider, "Hi")).text == lab.text(3)

@@ -1,4 +1,4 @@
-"""Words of a model's server that repeat the question are not for the log."""
+"""Error texts of a model's server that repeat the question are kept out of the log."""
 
 from __future__ import annotations
 
@@ -43,5 +43,5 @@ WORDS = st.text("abcdefgh ", max_size=60)
 
 @given(before=WORDS, part=st.text("abcdefgh", min_size=RUN + STRIDE - 1), after=WORDS)
 def test_a_long_repetition_is_found_wherever_it_is(before: str, part: str, after: str) -> None:
-    """A run of ``RUN + STRIDE - 1`` letters cannot slip through between two strides."""
+    """A run of ``RUN + STRIDE - 1`` letters cannot fall between two strides."""
     assert without_content(f"no: {part}!", [f"{before}{part}{after}"]) == WITHHELD

@@ -1,4 +1,5 @@
-"""The embedded model: mostly a real child with the real weights, fetched once for all runs."""
+"""The embedded model: mostly a real child process with real weights, downloaded once for all runs.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +41,7 @@ LISTENS = (
     "import sys; sys.stdin.readline();"
     """print('{"address": "http://127.0.0.1:9"}', flush=True); sys.stdin.read()"""
 )
-"""A child that says at once that it listens, and does not."""
+"""A child that reports at once that it listens, and does not."""
 
 
 def child(code: str) -> Sequence[str]:
@@ -64,7 +65,7 @@ async def text_of(provider: Provider, asked: ModelRequest) -> str:
 def has_gone(process: psutil.Process) -> bool:
     try:
         process.wait(timeout=10)
-    except psutil.TimeoutExpired:  # nobody asks for the exit code of an orphan in some containers
+    except psutil.TimeoutExpired:  # in some containers no process reaps orphans
         return process.status() == psutil.STATUS_ZOMBIE
     return True
 
@@ -82,7 +83,7 @@ async def local(file: Path) -> AsyncIterator[LocalProvider]:
 
 
 class Recorded:
-    """Implements ``Provider``: notes what it is asked, and answers when it may."""
+    """Implements ``Provider``: records its requests, and answers when the test allows it."""
 
     def __init__(self) -> None:
         self.asked: list[ModelRequest] = []
@@ -222,7 +223,8 @@ def test_the_child_does_not_outlive_a_killed_server(file: Path) -> None:
     command = [sys.executable, "-c", code]
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as server:
         assert server.stdout
-        line = next(line for line in server.stdout if line.startswith(b"child"))  # logs come too
+        # log lines are in the output, too
+        line = next(line for line in server.stdout if line.startswith(b"child"))
         child = psutil.Process(int(line.split()[1]))
         assert child.is_running()
         server.kill()

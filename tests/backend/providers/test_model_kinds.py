@@ -1,4 +1,4 @@
-"""Which models of a list can be chatted with: what the list says, then the name."""
+"""Detection of chat models: by the fields of a list, then by name."""
 
 from __future__ import annotations
 

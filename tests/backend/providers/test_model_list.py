@@ -1,4 +1,4 @@
-"""Lists of models as servers really send them."""
+"""Lists of models as real servers send them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def ids(document: object) -> list[str]:
 
 
 def test_a_list_has_an_end() -> None:
-    """Each page is sent the whole of it."""
+    """The server sends the whole list as every page."""
     assert len(ids([str(n) for n in range(MAX_MODELS + 1)])) == MAX_MODELS
     assert ids(["x" * 201, "a"]) == ["a"]
     (model,) = models_in(json.dumps([{"id": "a", "name": "x" * 201}]).encode())

@@ -1,4 +1,4 @@
-"""OpenAI-compatible servers over real HTTP, mostly at their worst."""
+"""OpenAI-compatible servers over real HTTP, mostly with faults."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ PLACES = [
 
 @dataclass
 class Answer:
-    """What came of one request."""
+    """The result of one request."""
 
     deltas: list[Delta]
     error: WiresideError | None = None
@@ -128,7 +128,7 @@ Connect = Callable[..., OpenAIProvider]
 HERE = answer(COUNT)
 
 
-# Whole answers
+# Complete answers
 
 
 @pytest.mark.parametrize(
@@ -226,7 +226,7 @@ async def test_connections_are_used_again(lab: FakeOpenAI, connect: Connect) -> 
 
 
 class Noting(NullObserver):
-    """Notes what a watcher is told."""
+    """Notes what a watcher receives."""
 
     def __init__(self) -> None:
         self.told: list[tuple[str, str]] = []
@@ -267,7 +267,7 @@ async def test_the_log_does_not_repeat_the_question(
     assert "heron" not in said.out + said.err
 
 
-# Servers that know less
+# Servers with fewer features
 
 
 async def test_a_server_without_stream_options_is_asked_without(
@@ -447,7 +447,7 @@ async def test_no_more_answers_than_connections(lab: FakeOpenAI, connect: Connec
     assert (await ask(provider)).text == lab.text(COUNT)
 
 
-# Faults inside the answer: the text before them is kept, and no end is claimed
+# Faults inside the answer: the text before them is kept, and the answer does not end as complete
 
 
 @pytest.mark.parametrize("token", PLACES)
@@ -625,7 +625,7 @@ async def test_a_model_whose_reasoning_its_template_opens_is_remembered(
     assert (await ask(provider)).deltas == [TextDelta("Hi"), Finished("stop")]
 
 
-# After the model has ended, nothing can break the answer any more
+# After the model has ended, no fault breaks the answer
 
 
 @pytest.mark.parametrize(
@@ -759,7 +759,7 @@ async def test_a_body_that_is_not_streamed_and_never_ends(
 
 @pytest.mark.slow
 async def test_a_slow_model_is_not_silent(lab: FakeOpenAI, connect: Connect) -> None:
-    """Twice the limit in all, and never longer than a fifth of it without a token."""
+    """Twice the limit in total, with a token at least every fifth of the limit."""
     silence_s = 0.7
     lab.answer_with(answer(8, rate=8))
     assert (await ask(connect(silence_s))).end == Finished("stop", Usage(7, 8))
@@ -778,7 +778,7 @@ async def test_a_slow_reader_is_no_silent_model(lab: FakeOpenAI, connect: Connec
     assert text == lab.text(3)
 
 
-# Stop
+# Cancellation
 
 
 @pytest.mark.parametrize(
@@ -807,13 +807,13 @@ async def test_cancelling_closes_the_upstream_connection(
 
 
 def its_socket(lab: FakeOpenAI) -> socket.socket:
-    """The lab's end of its one connection, for questions to the system."""
+    """The lab's side of its one connection, for queries to the operating system."""
     [connection] = lab._connections
     return socket.socket(fileno=os.dup(connection._socket.fileno()))
 
 
 def has_closed(upstream: socket.socket) -> bool:
-    """Whether the other side's end is here already, asked of the system, not of the loop."""
+    """Whether the peer's FIN has arrived, according to the operating system, not the event loop."""
     try:
         return upstream.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
     except BlockingIOError:
@@ -903,7 +903,7 @@ async def test_warming_up_tells_no_failure(lab: FakeOpenAI, connect: Connect) ->
     assert (await ask(provider)).text == lab.text(COUNT)
 
 
-# Secrets, and what is not imported
+# Secrets, and modules that are not imported
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 429, 500])

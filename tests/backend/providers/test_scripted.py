@@ -1,4 +1,4 @@
-"""The model that says what it is told."""
+"""The scripted model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long a model may say nothing."""
+"""How long a model may be silent."""
 
 from __future__ import annotations
 

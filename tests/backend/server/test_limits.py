@@ -1,4 +1,4 @@
-"""What the connections have in common: shares of the loop's time, and the pace of bytes."""
+"""Limits that connections share: time on the event loop, and the rate of incoming bytes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from wireside.server.limits import Shares, SocketLimits
 
 
 class Work:
-    """Pieces of work that take one second each, by a clock that nothing else moves."""
+    """Pieces of work that take one second each, on a clock that only they advance."""
 
     def __init__(self) -> None:
         self.now = 0.0

@@ -1,4 +1,4 @@
-"""What a WebSocket connection bears, and what ends it, over real sockets."""
+"""WebSocket connections over real sockets: which input they accept, and what closes them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def frame(opcode: int, data: bytes = b"", *, fin: bool = True, packed: bool = Fa
 
 
 def deflated(size: int) -> bytes:
-    """Return so many zeros as permessage-deflate writes them."""
+    """Return so many zeros as permessage-deflate encodes them."""
     deflate = zlib.compressobj(wbits=-15)
     return (deflate.compress(bytes(size)) + deflate.flush(zlib.Z_SYNC_FLUSH))[:-4]
 
@@ -143,7 +143,7 @@ async def test_many_frames_in_one_write_arrive_in_order(
 async def test_input_waits_in_the_socket_while_the_application_is_busy(
     serve: Serve, connect: Connect
 ) -> None:
-    """A flood of tiny messages is not parsed into memory before the application asks for it."""
+    """A flood of tiny messages is not parsed into memory before the application receives it."""
     release = asyncio.Event()
 
     async def busy(scope: Scope, receive: Receive, send: Send) -> None:
@@ -262,7 +262,7 @@ async def test_a_message_has_only_so_many_fragments(
 async def test_a_long_text_may_come_in_many_fragments(
     serve: Serve, echo: Any, connect: Connect, size: int
 ) -> None:
-    """Libraries cut at 125 bytes to 4 KiB; at once they send hundreds of fragments."""
+    """Libraries cut at 125 bytes to 4 KiB and send hundreds of fragments at once."""
     served = await serve(echo, control_frames_per_second=50, fragments_per_message=60)
     client = await connect(served.port)
     await client.upgrade()
@@ -293,7 +293,7 @@ async def test_a_connection_that_is_slowed_down_can_be_closed(
 async def test_a_frame_over_the_limit_closes_with_1009(
     serve: Serve, echo: Any, connect: Connect, fragments: int
 ) -> None:
-    """The code arrives although the client goes on sending: nothing resets the connection."""
+    """The close code arrives although the client keeps sending: the connection is not reset."""
     served = await serve(echo, max_frame_bytes=10_000)
     client = await connect(served.port)
     await client.upgrade()
@@ -321,10 +321,10 @@ async def test_a_deflate_bomb_closes_with_1009(serve: Serve, echo: Any) -> None:
         (b"\x81\x82\0\0\0\0\xc3\x28", 1007),  # not UTF-8
         (b"\x81\x02hi", 1002),  # not masked
         (b"\x83\x80\0\0\0\0", 1002),  # unknown opcode
-        (b"\x80\x80\0\0\0\0", 1002),  # continuation of nothing
-        (b"\xc1\x80\0\0\0\0", 1002),  # compressed, not agreed on
+        (b"\x80\x80\0\0\0\0", 1002),  # a continuation without a beginning
+        (b"\xc1\x80\0\0\0\0", 1002),  # compressed without an agreement
         (b"\x89\xfe\0\x7e\0\0\0\0" + bytes(126), 1002),  # a ping that is too long
-        (b"\x88\x82\0\0\0\0\x03\xed", 1002),  # a close code nobody may send
+        (b"\x88\x82\0\0\0\0\x03\xed", 1002),  # a close code that must not be sent
     ],
 )
 async def test_broken_frames_close_with_their_code(
@@ -339,7 +339,7 @@ async def test_broken_frames_close_with_their_code(
     await served.until_connections(0)
 
 
-# Time
+# Timeouts
 
 
 async def test_an_unanswered_ping_ends_the_connection(
@@ -350,7 +350,7 @@ async def test_an_unanswered_ping_ends_the_connection(
     await client.upgrade()
     opcode, payload = await client.receive()
     assert (opcode, len(payload)) == (PING, 4)
-    client.send(PONG, b"else")  # not what was asked for
+    client.send(PONG, b"else")  # not the payload of the ping
     assert await client.close_code() == 1011
     client.abort()
     await served.until_connections(0)
@@ -368,7 +368,8 @@ async def test_answered_pings_keep_it(serve: Serve, echo: Any) -> None:
 async def test_who_vanished_is_freed_although_bytes_wait_for_him(
     serve: Serve, echo: Any, connect: Connect
 ) -> None:
-    """``close`` waits for a flush; a peer that neither reads nor pongs must still be freed."""
+    """``close`` waits for a flush; a peer that neither reads nor sends pongs must still be freed.
+    """
     served = await serve(echo, ping_interval_s=0.1, ping_timeout_s=0.1, closing_s=0.2)
     client = await connect(served.port, small_buffer=True)
     await client.upgrade()
@@ -411,7 +412,8 @@ async def test_a_close_that_nobody_answers_ends(serve: Serve, echo: Any, connect
 async def test_a_close_does_not_wait_until_something_is_taken(
     serve: Serve, connect: Connect
 ) -> None:
-    """Or whoever is put out would be heard for as long as they read nothing."""
+    """Otherwise a client that has lost access could keep sending for as long as it does not read.
+    """
     heard: list[str] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -450,7 +452,7 @@ async def test_a_close_does_not_wait_until_something_is_taken(
 async def test_a_flood_is_hardly_read_once_the_connection_closes(
     serve: Serve, echo: Any, connect: Connect
 ) -> None:
-    """Each read costs as much as a message. A little is read still, for the close on its way."""
+    """Each read costs as much as a message. A few reads continue, to find the peer's close."""
     served = await serve(echo, closing_s=3600)
     client = await connect(served.port)
     await client.upgrade()
@@ -464,7 +466,7 @@ async def test_a_flood_is_hardly_read_once_the_connection_closes(
         client.send(TEXT, b"{}")
         await asyncio.sleep(0.001)
     assert connection._last_reads == LAST_READS
-    client.writer.write(b"\x88\x80\0\0\0\0")  # is seen at the next tick
+    client.writer.write(b"\x88\x80\0\0\0\0")  # is read at the next tick
     await served.until_connections(0)
 
 
@@ -497,7 +499,7 @@ async def test_small_messages_leave_as_they_are_and_large_ones_small(
 
 
 async def test_a_resting_connection_holds_no_compressor(serve: Serve, echo: Any) -> None:
-    """It is dropped between answers, and the client's window, which goes on, takes the new one."""
+    """The compressor is dropped between answers; the client's window continues with the new one."""
     served = await serve(echo, ping_interval_s=0.05)
     factory = ClientPerMessageDeflateFactory(client_max_window_bits=True)
     async with websockets.connect(served.url, compression=None, extensions=[factory]) as client:
@@ -588,7 +590,7 @@ async def test_a_lost_connection_is_told_to_who_sends_and_who_receives(
         except OSError:
             seen.append("send")
         seen.append((await receive())["code"])
-        seen.append((await receive())["code"])  # and again, to who asks again
+        seen.append((await receive())["code"])  # a second receive returns the same
 
     served = await serve(sender)
     client = await connect(served.port, small_buffer=True)
@@ -680,7 +682,7 @@ async def test_a_message_may_take_its_time_as_long_as_it_comes(
         client.send(CONT if number else TEXT, b"x" * 100, fin=number == 7)
         await asyncio.sleep(0.1)
     assert await client.receive() == (TEXT, b"x" * 800)
-    await asyncio.sleep(0.5)  # and rests, with nothing begun
+    await asyncio.sleep(0.5)  # then idle, with no message begun
     client.send(TEXT, b"again")
     assert await client.receive() == (TEXT, b"again")
 
@@ -688,7 +690,7 @@ async def test_a_message_may_take_its_time_as_long_as_it_comes(
 async def test_unfinished_messages_have_a_bound_over_all_connections(
     serve: Serve, echo: Any, connect: Connect
 ) -> None:
-    """The one that holds the most goes; who writes a little is not touched."""
+    """The connection that holds the most is closed; one that sends little is not affected."""
     served = await serve(echo, unfinished_bytes=1_000_000)
     small = await connect(served.port)
     await small.upgrade()
@@ -746,7 +748,7 @@ async def test_what_was_held_is_forgotten_with_its_connection(
         await client.upgrade()
         client.send(TEXT, b"x" * 100_000, fin=False)
     await until(lambda: held.total >= 300_000)
-    clients[0].send(CONT, b"")  # whole
+    clients[0].send(CONT, b"")  # completes the message
     clients[1].send(BINARY, b"")  # no continuation: 1002
     clients[2].abort()
     await until(lambda: held.total == 0)
@@ -770,7 +772,7 @@ async def test_pongs_do_not_pile_up_for_who_takes_nothing(
 
 
 async def test_others_have_their_turn_while_a_flood_is_read(serve: Serve, connect: Connect) -> None:
-    """So that the close which answers it takes effect before all of it was taken."""
+    """So the close that a flood causes takes effect before the whole flood is read."""
     taken = 0
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -797,7 +799,7 @@ async def test_others_have_their_turn_while_a_flood_is_read(serve: Serve, connec
     assert taken <= 100 + 3 * SLICE_BYTES // 8
 
 
-# What is held
+# Memory held by idle connections
 
 
 @pytest.mark.slow
@@ -845,14 +847,14 @@ async def test_a_connection_that_rests_holds_nothing_of_its_last_message(
     await serve_and_rest(serve, echo, connect, frame(TEXT, b"x" * 500_000))
     frames = [
         o for o in gc.get_objects() if type(o) is Frame
-    ]  # a proxy that is dead is no instance
+    ]  # type(): a dead weakref proxy is no instance
     assert max((len(one.data) for one in frames), default=0) == 0
 
 
 async def test_a_connection_that_was_failed_holds_nothing_of_the_bomb(
     serve: Serve, echo: Any, connect: Connect
 ) -> None:
-    """Not even while it waits for the other end to close."""
+    """Not even while it waits for the peer's close."""
     bomb = frame(TEXT, deflated(20_000_000), packed=True)
     connection = await serve_and_rest(serve, echo, connect, bomb)
     assert connection._conn.parser_exc is None
@@ -907,8 +909,10 @@ OFFERS = [
 async def test_compression_is_agreed_on_as_offered(
     serve: Serve, echo: Any, connect: Connect, offer: str
 ) -> None:
-    """The answer names no parameter that was not offered and all that bind the server, and a client
-    that keeps its window where it may is understood for as many messages as it sends.
+    """The response agrees to what was offered.
+
+    It names no parameter that was not offered and all that bind the server, and messages of a
+    client that keeps its window (if allowed) can be decoded, however many it sends.
     """
     if offer.count("client_no_context_takeover") > 1:
         pytest.skip("named twice")

@@ -1,4 +1,4 @@
-"""What is counted of frames: the same frames that the client has sent and got."""
+"""Metrics of frames: they count the frames that the client has sent and received."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from wireside.session.session import MAX_WAITING_CHARS, Session
 
 
 class Client:
-    """Sends dictionaries, collects what comes back."""
+    """Sends dictionaries, collects the frames that it receives."""
 
     def __init__(self, chat, limits: ConnectionLimits) -> None:
         self.session = Session(Connection(limits, SlidingWindow(10_000)), chat, self)
@@ -120,7 +120,7 @@ async def test_level_1_follow_ups_see_the_turns_before(connect, provider) -> Non
 
 
 async def test_with_one_answer_at_once_what_waits_in_line_is_answered(parts, provider) -> None:
-    """The place of an answer is free before its end is told."""
+    """An answer's slot is released before its end is sent."""
     quotas = UserQuotas(MemoryLimiter(time.monotonic), QuotaLimits(streams=1))
     client = Client(ChatService(replace(parts, quotas=quotas), ChatRules()), ConnectionLimits())
     client.send(type="chat", message="a")
@@ -286,7 +286,8 @@ async def test_one_key_is_answered_once(connect, provider) -> None:
     assert (back.text("again"), back.text("late")) == ("once", "ce")
     assert len(provider.calls) == 1
     back.send(type="chat", id="other", message="Something else", key="k1")
-    await provider.call(1)  # a key that two share shows nobody what the other asked
+    # with a shared key, neither client gets the answer to the other's question
+    await provider.call(1)
 
 
 async def test_an_offset_without_a_key_is_none(connect, provider) -> None:
@@ -295,7 +296,7 @@ async def test_an_offset_without_a_key_is_none(connect, provider) -> None:
     call = await provider.call()
     call.say("all of it")
     call.finish()
-    await client.until("done", id="q")  # else the model is asked for what nobody is sent
+    await client.until("done", id="q")  # otherwise the model would generate text that is not sent
     assert client.text("q") == "all of it"
 
 
@@ -694,7 +695,7 @@ async def test_a_level_2_chat_brings_its_context(connect, provider) -> None:
     await client.until("done")
     assert "conversation" not in client.frames[0]
     client.send(type="chat", id="o", message="Two?", messages=turns[:1], system="s", key="k")
-    await provider.call(1)  # with another context it is another question
+    await provider.call(1)  # another context makes it another question
 
 
 async def test_a_system_message_of_the_context_takes_the_servers_place(parts, provider) -> None:
@@ -708,7 +709,7 @@ async def test_a_system_message_of_the_context_takes_the_servers_place(parts, pr
 
 
 class TestUnexpectedFailures:
-    """Whatever fails behind a request, it has its one end and the connection goes on."""
+    """Any failure behind a request ends it exactly once, and the connection stays open."""
 
     async def test_of_a_question(self, connect, chat, provider, monkeypatch) -> None:
         client = connect()
@@ -726,7 +727,8 @@ class TestUnexpectedFailures:
         assert len(level_1) == 1
         ends = sorted((f["id"], f.get("index", 0), f["code"]) for f in client.frames if "id" in f)
         assert ends == [("b", 0, "internal"), ("b", 1, "internal"), ("q", 0, "internal")]
-        client.send(type="chat", id="q", message="Hi")  # the id is free, and the line goes on
+        # the id is free, and the connection still works
+        client.send(type="chat", id="q", message="Hi")
         client.send(type="chat", message="Hi")
         for number in range(2):
             (await provider.call(number)).finish()
@@ -749,7 +751,7 @@ class TestUnexpectedFailures:
         client = connect()
         client.send(type="chat", id="q", message="Hi")
         client.send(type="chat", id="other", message="Hi")
-        (await provider.call(0)).say("\ud800")  # half a character: no JSON holds it
+        (await provider.call(0)).say("\ud800")  # half a surrogate pair, which JSON can't encode
         assert (await client.until("error", id="q"))["code"] == "internal"
         call = await provider.call(1)
         call.say("all well")

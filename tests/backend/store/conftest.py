@@ -1,4 +1,4 @@
-"""A store on SQLite and one on a real PostgreSQL: every test runs on both."""
+"""Fixtures: a store on SQLite and one on a real PostgreSQL; every test runs on both."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ _numbers = itertools.count()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Have one process run all tests of PostgreSQL, where several share the work: it starts one
-    server, and to make two at a time is more than the package's set-up can take.
+    """Group all PostgreSQL tests into one worker process of a parallel run.
+
+    The process starts one server; the package's set-up can fail if two create a server at the same
+    time.
     """
     for item in items:
         if "postgresql" in item.name or "postgresql" in getattr(item, "fixturenames", ()):
@@ -45,8 +47,10 @@ def postgresql(postgresql_server: PostgresServer) -> str:
 async def create(
     request: pytest.FixtureRequest, tmp_path: Path
 ) -> AsyncIterator[Callable[[str], Coroutine[Any, Any, str]]]:
-    """Return what makes an empty database of a kind and returns its address. It goes with the test:
-    to delete those of all tests at the end could take longer than any test may.
+    """Return a function that creates an empty database of a kind and returns its address.
+
+    The database is deleted after its test: deleting those of all tests at the end could take longer
+    than a test's time limit.
     """
     made: list[str] = []
 

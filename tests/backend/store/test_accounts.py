@@ -1,4 +1,4 @@
-"""What every store of accounts promises (``ports.AccountStore``), on SQLite and PostgreSQL."""
+"""The contract of stores of accounts (``ports.AccountStore``), on SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -109,7 +109,8 @@ async def test_two_administrators_do_not_put_each_other_out(store: SqlStore) -> 
                 assert await accounts.add_user(
                     User(id=name, name=name, role="admin", created_at=3.0)
                 )
-            assert await accounts.set_role("u1", "user")  # now these two are all that there are
+            # now these two are the only administrators
+            assert await accounts.set_role("u1", "user")
             done = await asyncio.gather(*(change(name) for name in names))
             assert sorted(done) == [False, True]
             left = [
@@ -246,7 +247,7 @@ async def test_an_invitation_is_good_no_longer_than_its_maker_may_invite(store: 
     reset = replace(INVITATION, id="i2", token="token-j", user_id="u2", made_by="u3")
     for change, is_over in (
         (accounts.set_role("u3", "admin"), False),
-        (accounts.set_role("u1", "user"), False),  # another one's
+        (accounts.set_role("u1", "user"), False),  # another administrator's
         (accounts.set_role("u3", "user", even_of_last=True), True),
         (accounts.disable("u3", 5.0), True),
         (accounts.remove_user("u3", 5.0), True),
@@ -265,7 +266,7 @@ async def test_an_invitation_is_good_no_longer_than_its_maker_may_invite(store: 
 
 
 async def test_who_administers_no_more_changes_nothing(store: SqlStore) -> None:
-    """What they had asked for just before they were put out comes too late."""
+    """A request that a former administrator sent just before losing the role has no effect."""
     await filled(store)
     accounts = store.accounts
     assert await accounts.add_user(User(id="u3", name="eve", role="admin", created_at=3.0))
@@ -320,7 +321,7 @@ async def test_what_a_disabled_account_shares_cannot_be_read(store: SqlStore) ->
         await accounts.add_share(share)
     await accounts.disable("u2", 5.0)
     assert await accounts.share("c") is None
-    assert await accounts.share("d") is not None  # of a time without accounts
+    assert await accounts.share("d") is not None  # created while there were no accounts
     await accounts.enable("u2")
     assert await accounts.share("c") is not None
 
@@ -337,7 +338,7 @@ async def test_shares_are_their_owners(store: SqlStore) -> None:
     assert await accounts.shares("u2") == []
     assert not await accounts.remove_share("u2", "h1")
     await store.delete(["c"], 5.0, owner="u1")
-    assert await accounts.share("token-h") is None  # it is back when the conversation is
+    assert await accounts.share("token-h") is None  # it returns when the conversation is restored
     await store.restore(["c"], owner="u1")
     assert await accounts.share("token-h") == SHARE
     assert await accounts.remove_share("u1", "h1")

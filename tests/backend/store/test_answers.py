@@ -1,4 +1,4 @@
-"""An answer is kept as it was said, however often and however cut its pieces are written."""
+"""An answer is stored exactly, with any cuts and repeated writes of its pieces."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LATE = ToolDelta("call", "name", "done")
 
 
 async def begin(store: SqlStore) -> str:
-    """Begin an answer in a conversation of its own; return the name of its stream."""
+    """Begin an answer in a new conversation; return the name of its stream."""
     name = f"s{next(NUMBERS)}"
     conversation, turn = f"c-{name}", f"t-{name}"
     await store.create(
@@ -94,7 +94,7 @@ SAID = st.lists(
 async def test_any_cuts_and_repeats_keep_what_was_said(
     store: SqlStore, said: list[Entry], data: st.DataObject
 ) -> None:
-    """Writes begin at any place that the store has, and may end before what it has."""
+    """Writes begin at any stored offset, and may end before the stored end."""
     units = [unit for entry in said for unit in _units(entry)]
     name = await begin(store)
     kept = 0
@@ -117,7 +117,7 @@ def _units(entry: Entry) -> list[Entry]:
 
 
 def _cut(units: list[Entry], data: st.DataObject) -> tuple[Entry, ...]:
-    """Join neighbours of one kind, here and there."""
+    """Join some neighbours of one kind."""
     joined: list[Entry] = []
     for unit in units:
         last = joined[-1] if joined else None

@@ -1,4 +1,4 @@
-"""What a backup promises: all of one moment, found again in any database, or nothing at all."""
+"""Backups: a snapshot of one moment, restored into any database, or nothing at all."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def quiet(done: int, total: int) -> None:
 
 
 async def fill(store: SqlStore) -> None:
-    """Something in every table, of every kind that a column can have."""
+    """Fill every table with rows of every kind that its columns allow."""
     accounts = store.accounts
     await accounts.add_user(
         User(id="u", name="ada", role="admin", created_at=1.0, password="$argon2id$…")
@@ -177,7 +177,7 @@ async def fill(store: SqlStore) -> None:
 
 
 async def contents(url: str) -> dict[str, set[tuple[Any, ...]]]:
-    """All rows of all tables, read in the plainest way."""
+    """All rows of all tables, read in the simplest way."""
     opened = database(url)
     await opened.open(is_server=False)
     try:
@@ -212,7 +212,7 @@ async def put(url: str, backup: bytes, *, replace: bool = False) -> Path | None:
 
 
 def files_of(url: str) -> set[str]:
-    """The files of a SQLite database, but for the one that is its lock."""
+    """The files of a SQLite database, without its lock file."""
     if not url.startswith("sqlite"):
         return set()
     folder = Path(url.removeprefix("sqlite:///")).parent
@@ -244,7 +244,7 @@ class TestRoundTrip:
         assert await store.interrupt_all() == 1
         await store.create(
             ConversationInfo(id="new", title="Neues", created_at=1.0, updated_at=1.0)
-        )  # a number that is free
+        )  # the row number is free again
         assert len(await store.search("neues", cursor=None, limit=9)) == 1
         found = await store.segment("a")
         assert found is not None
@@ -309,7 +309,7 @@ class TestRoundTrip:
         for there in (target, await create("sqlite")):
             await put(there, await backup_of(source))
             assert await contents(there) == await contents(source)
-        # and from PostgreSQL back
+        # and back from PostgreSQL
         assert decoded(await backup_of(target)) == decoded(await backup_of(source))
 
 
@@ -329,7 +329,7 @@ NUMBERS = st.floats(allow_nan=False, allow_infinity=True, width=64)
 
 
 def decoded(backup: bytes) -> tuple[list[Any], list[bytes]]:
-    """What a backup holds, without the order of rows and the time it was made at."""
+    """The contents of a backup, without the order of rows and its time."""
     lines = gzip.decompress(backup).splitlines()
     return sorted(line for line in lines[1:-1] if line.startswith(b"[")), [
         line for line in lines[1:-1] if not line.startswith(b"[")
@@ -344,7 +344,7 @@ class TestOneMoment:
     async def test_a_backup_beside_a_writer_is_of_one_moment(
         self, url: str, create: Create
     ) -> None:
-        """Two answers grow in turn, in commits of their own: none may be ahead by two."""
+        """Two answers grow in turns, in commits of their own: neither may be ahead by two."""
         store = SqlStore(url)
         await store.open()
         for name in "ab":
@@ -456,7 +456,7 @@ class TestDamage:
         ("tables", "words"),
         [
             ({"tags": [[1]]}, "damaged"),
-            ({"tags": []}, "damaged"),  # the header says one
+            ({"tags": []}, "damaged"),  # the header says one row
             ({"tags": [["c", 1, "x"], ["c", 1, "x"]]}, "damaged"),
             ({"others": [["c", 1, "x"]]}, "damaged"),
         ],
@@ -508,7 +508,7 @@ def sealed(
     version: int = 1,
     revision: str = migrate.NEWEST,
 ) -> bytes:
-    """A file whose seal is whole, with one table in its header: tags, one row."""
+    """A file with a valid seal, whose header lists one table: tags, with one row."""
     file = io.BytesIO()
     head = TableHead("tags", ("conversation_id", "position", "tag"), 1)
     header = BackupHeader(
@@ -561,7 +561,7 @@ class TestRestoring:
         if url.startswith("sqlite"):
             assert aside is not None
             kept = [file for file in files_of(url) if ".db." in file]
-            assert len(kept) == 2  # none was written over
+            assert len(kept) == 2  # none was overwritten
             assert old in [await contents(f"sqlite:///{aside.with_name(name)}") for name in kept]
 
     async def test_what_a_killed_server_left_in_the_log_is_kept_aside(self, create: Create) -> None:
@@ -794,7 +794,7 @@ class TestBackingUp:
         file = tmp_path / "backup"
         with pytest.raises(BackupError, match="--force"), created(file) as opened:
             opened.write(b"1")
-            file.write_bytes(b"2")  # somebody else was quicker
+            file.write_bytes(b"2")  # another process was quicker
         assert file.read_bytes() == b"2"
         with pytest.raises(BackupError, match="--force"), created(file):
             pass

@@ -1,4 +1,4 @@
-"""The file that is given up when the disk is full; what comes of it is in ``tests/faults``."""
+"""The ballast file, deleted when the disk is full; its effect is tested in ``tests/faults``."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_it_takes_room_and_is_its_users_alone(file: Path) -> None:
     assert ballast.is_there
     status = file.stat()
     assert status.st_size == SIZE
-    assert status.st_blocks * 512 >= SIZE  # a hole would free nothing
+    assert status.st_blocks * 512 >= SIZE  # a sparse file would free nothing
     assert status.st_mode & 0o077 == 0
 
 
@@ -78,7 +78,7 @@ def test_nowhere_is_no_room(tmp_path: Path) -> None:
 
 def test_a_disk_with_room_is_not_full(tmp_path: Path) -> None:
     assert not is_full(tmp_path)
-    assert not is_full(tmp_path / "none")  # whatever that is, it is not full
+    assert not is_full(tmp_path / "none")  # a missing folder does not count as a full disk
 
 
 async def test_a_server_has_one_and_a_command_beside_it_leaves_it_alone(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Long lists, and names that nobody has given."""
+"""Long lists, and ids that do not exist."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ async def test_every_one_of_a_thousand_is_on_one_page(store: SqlStore) -> None:
             id=f"c{number:04}",
             title="",
             created_at=0.0,
-            updated_at=float(dice.randrange(50)),  # many are of one time
+            updated_at=float(dice.randrange(50)),  # many have the same time
             pinned_at=float(dice.randrange(1, 5)) if number % 10 == 0 else None,
         )
         for number in range(1000)

@@ -1,4 +1,4 @@
-"""Files, locks, faults: what happens to a database, and that what was said to be kept is kept."""
+"""Database files, locks and faults: data reported as stored is stored."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ class TestOpening:
 
     @pytest.mark.slow
     async def test_a_server_that_refuses_is_told(self, postgresql: str) -> None:
-        """As one does that is starting up, or has no connection left."""
+        """As a server does that is starting up, or has no connection left."""
         store = SqlStore(postgresql.replace("/postgres", "/nowhere", 1))
         with pytest.raises(NotConfigured, match="refuses"):
             await store.open()
@@ -205,14 +205,14 @@ class TestFaults:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreError):
             await own.write([Tail(stream="s", offset=0, entries=(TextDelta("x"),))])
-        assert await text_of(own) == ""  # reading goes on
+        assert await text_of(own) == ""  # reading still works
         other.execute("ROLLBACK")
         other.close()
         await own.write([Tail(stream="s", offset=0, entries=(TextDelta("x"),))])
         assert await text_of(own) == "x"
 
     async def test_what_fails_is_said(self, own: SqlStore) -> None:
-        """Nothing is lost where nothing was to be kept."""
+        """A failed read does not say that something can't be saved."""
 
         def fail(_: Any) -> None:
             raise sqlite.DatabaseError("database disk image is malformed")
@@ -402,7 +402,7 @@ def test_a_killed_process_loses_nothing_that_it_wrote(tmp_path: Path) -> None:
 
 
 class TestPlans:
-    """What is asked for often goes by an index, never through a whole table."""
+    """Frequent queries use an index, never a full table scan."""
 
     @pytest.fixture
     async def plans(self, tmp_path: Path) -> Any:
@@ -417,7 +417,7 @@ class TestPlans:
         )
 
         async def explain() -> list[str]:
-            # the tags of a page are few, and in an order of their own
+            # the tags of a page are few, and sorted by the page's order
             questions = [
                 (s, p) for s, p in asked if s.startswith("SELECT") and "FROM tags" not in s
             ]
@@ -454,7 +454,7 @@ class TestPlans:
 
     async def test_what_waits_or_runs_is_found_without_all_the_others(self, plans: Any) -> None:
         store, explain = plans
-        await begun(store)  # what is not there is not looked for any further
+        await begun(store)  # if a row is missing, no further query is made
         await explain()
         await store.conversation("c")
         await store.turns("c", [Span(0, 0, 9)])

@@ -1,4 +1,4 @@
-"""The migrations end where the tables of this version are."""
+"""The migrations produce the tables of this version."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from wireside.store.store import SqlStore
 from wireside.store.tables import metadata
 
 SEARCH = ("document_words", "documents_words", "words")
-"""What each database has in its own words: it is made by hand."""
+"""Prefixes of the search tables, which are written by hand in each database's SQL."""
 
 
 async def test_the_migrated_tables_are_those_that_the_code_speaks_of(store: SqlStore) -> None:

@@ -1,4 +1,4 @@
-"""Whatever is asked for, search answers."""
+"""Search returns a result for any query."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def _nfd(text: str) -> str:
 
 
 FOUND = [
-    # marks, in whatever form
+    # diacritics, in any normal form
     (_nfd("Ein Café in Zürich"), "café zürich"),
     ("Ein Café in Zürich", _nfd("café")),
     (_nfd("Tiếng Việt dễ"), "việt"),
@@ -100,7 +100,7 @@ FOUND = [
     ("Электровелосипед", "велосипед"),
     ("XMLHttpRequest", "httpreq"),
     ("order 12345678", "34567"),
-    # signs
+    # symbols
     ("I write C++ daily", "C++"),
     ("now C++17 is out", "c++"),
     ("(C#)", "c#"),
@@ -153,9 +153,9 @@ NOT_FOUND = [
     ("発展する中国", "国発"),
     ("北京和大学", "北京大学"),
     ("かがみ", "ががみ"),
-    ("a kiosk", "os"),  # two letters: the beginning of a word only
+    ("a kiosk", "os"),  # two letters match the beginning of a word only
     ("inner winner", "dinner"),
-    ("abcdefgh cdefghij", "abcdefghij"),  # all its grams, but not the word
+    ("abcdefgh cdefghij", "abcdefghij"),  # all its n-grams, but not the word
     ("well done 👍🏿", "👍🏽"),
     ("👨 and 👩 and 👧", "👨‍👩‍👧"),
     ("in 🇩🇪🇫🇷", "🇪🇫"),

@@ -1,4 +1,4 @@
-"""What every store promises (``ports.Store``), on SQLite and on PostgreSQL."""
+"""The contract of stores (``ports.Store``), on SQLite and on PostgreSQL."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def turn(turn_id: str, depth: int = 0, *, branch: int = 0, at: float = 20.0) -> 
 
 
 async def fill(store: SqlStore, count: int, conversation: str = "c") -> None:
-    """A conversation with ``count`` turns that wait: t0, t1 …"""
+    """A conversation with ``count`` waiting turns: t0, t1 …"""
     await store.create(replace(INFO, id=conversation))
     for depth in range(count):
         one = replace(turn(f"{conversation}-t{depth}", depth), conversation_id=conversation)
@@ -58,7 +58,7 @@ class TestConversations:
     async def test_one_is_kept_with_its_first_branch(self, store: SqlStore) -> None:
         info = replace(INFO, pinned_at=1.5, archived_at=2.5, tags=("b", "a"), title_source="model")
         await store.create(info)
-        await store.create(replace(info, title="again"))  # may be done twice: the first one counts
+        await store.create(replace(info, title="again"))  # a repeated call has no effect
         stored = await store.conversation("c")
         assert stored is not None
         assert stored.info == info

@@ -1,4 +1,4 @@
-"""Tokens as search sees them, and what is shown around a match."""
+"""Tokens as search defines them, and the excerpt around a match."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_a_snippet_lies_around_the_first_match() -> None:
     ("text", "query", "marked"),
     [
         ("die Straße da", "strasse", ("Straße",)),
-        ("die Straße da", "stras", ("Straß",)),  # a character is marked whole
+        ("die Straße da", "stras", ("Straß",)),  # the whole character is marked
         ("cafe\u0301s", "café", ("cafe\u0301",)),
         ("WebSocketHandler", "handler", ("Handler",)),
         ("ein Kiosk", "io", ()),

@@ -1,4 +1,4 @@
-"""Counters, and the line of them in the log."""
+"""Counters, and the log line that lists them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from wireside.telemetry.logs import configure_logging
 
 
 class HandClock:
-    """A clock that the test moves."""
+    """A clock that the test sets."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -53,7 +53,7 @@ def test_the_line_has_the_figures_of_its_interval_of_all_doors() -> None:
         telemetry.question("turn")
     telemetry.answered("m", End(None, InternalError()), 0, 1.0)
     for _ in range(2):
-        telemetry.error("internal", is_of_answer=True)  # the same, told to two who read it
+        telemetry.error("internal", is_of_answer=True)  # one error, delivered to two readers
     telemetry.error("bad_json")
     telemetry.problem("not_found")
     first = telemetry.line(130.0)
@@ -109,7 +109,7 @@ def test_an_answer_is_timed_from_its_start(clock: HandClock) -> None:
     watch.ended(End("stop", usage=Usage(7, 101)), 300, str)
     assert telemetry.first_token_s.items["m"].total == 0.25
     assert telemetry.stream_s.items["m"].total == 2.25
-    assert telemetry.speed.items["m"].total == 50  # the first token is the start of the clock
+    assert telemetry.speed.items["m"].total == 50  # the first token starts the clock
     assert telemetry.streams == {("m", "stop"): 1}
     assert telemetry.tokens == {("m", "input"): 7, ("m", "output"): 101}
     assert telemetry.stream_length.total == 300
@@ -125,7 +125,7 @@ def test_an_answer_without_a_word_has_no_first_token(clock: HandClock) -> None:
 
 
 def test_names_of_models_are_bounded() -> None:
-    """A client may ask for any name; only those that answer are told apart, and not too many."""
+    """Clients may ask for any name; only models that answer get a label, up to a limit."""
     telemetry = Telemetry()
     for number in range(1000):
         telemetry.answer("s", f"made-up-{number}", None).ended(End(None, InternalError()), 0, str)
@@ -150,7 +150,7 @@ async def test_a_loop_that_is_held_up_is_seen() -> None:
     telemetry = Telemetry()
     running = asyncio.create_task(telemetry.watch_loop())
     await asyncio.sleep(0.4)
-    time.sleep(0.4)  # noqa: ASYNC251  # what no code of ours may do
+    time.sleep(0.4)  # noqa: ASYNC251  # blocks the event loop, as application code must not
     while not sum(telemetry.loop_lag_s.counts):
         await asyncio.sleep(0.01)
     running.cancel()

@@ -1,4 +1,4 @@
-"""The history: what is counted is in a step, steps outlive the process and a store that fails."""
+"""The history: counts are stored in steps, which survive a restart and a failing store."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ START = 1_800_000_000.0
 
 
 class Times:
-    """A wall clock, a steady clock and the processor's, moved by hand."""
+    """A wall clock, a monotonic clock and a processor clock, set by the test."""
 
     def __init__(self) -> None:
         self.wall, self.steady, self.cpu = START, 0.0, 0.0
@@ -141,7 +141,7 @@ async def test_what_the_store_does_not_have_yet_is_shown(
         flaky.is_broken = True
     flaky.is_broken = False
     ask(telemetry, times)
-    run_for(one, times, 10)  # the minute that runs
+    run_for(one, times, 10)  # the current minute
     for days in (0.5, 20):
         steps = await one.between(times.wall - days * 86_400, times.wall)
         assert sum(step.counts["messages"] for step in steps) == 4
@@ -155,7 +155,7 @@ async def test_what_failed_counts_once_whoever_was_told(
     ask(telemetry, times, error=True)
     for _ in range(2):
         telemetry.error("provider_timeout", is_of_answer=True)  # two sockets read that answer
-    telemetry.error("unknown_model")  # one was refused, and an answer in a page
+    telemetry.error("unknown_model")  # one a refused request, the other an answer in a page
     telemetry.answered("m", End(None, UnknownModel()), 0, 0.0)
     run_for(one, times, 10)
     shown = await Board(one).show(LOCAL, times.wall - HOUR_S, times.wall)
@@ -168,7 +168,7 @@ async def test_what_a_store_does_not_take_is_kept_later(
     flaky = Flaky(store.figures)
     one = history(telemetry, flaky, times)
     flaky.is_broken = True
-    await one.open()  # says so in the log, and begins with nothing
+    await one.open()  # logs the failure, and begins empty
     ask(telemetry, times)
     run_for(one, times, 180)
     await one.save()
@@ -234,7 +234,7 @@ async def test_who_watches_is_told_until_they_leave(
 
 
 class Flaky:
-    """A store that can be broken."""
+    """A store that the test can break."""
 
     def __init__(self, store: Any) -> None:
         self._store = store

@@ -1,4 +1,4 @@
-"""Log lines: their form, and what is not in them."""
+"""Log lines: their form, and what they must not contain."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_libraries_that_quote_addresses_and_frames_say_where_they_are(name: str)
 
 
 def test_no_library_writes_beside_the_log(capfd: pytest.CaptureFixture[str]) -> None:
-    import nicegui  # noqa: F401  # its sockets' libraries bring handlers of their own
+    import nicegui  # noqa: F401  # the libraries of its sockets add log handlers
 
     logged("text")
     logging.getLogger("engineio.server").error("canary")
@@ -125,7 +125,8 @@ def test_the_level_holds() -> None:
 
 @pytest.mark.parametrize("log_format", ["text", "json"])
 def test_errors_that_quote_values_say_only_where(log_format: Literal["text", "json"]) -> None:
-    """What nobody has foreseen may hold a question in its words; where it was is what helps."""
+    """The message of an unexpected error may contain a question; its place in the code is enough.
+    """
     stream = logged(log_format)
     log = structlog.get_logger("test")
     hostile: list[Exception] = [

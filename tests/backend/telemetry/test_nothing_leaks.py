@@ -1,5 +1,6 @@
-"""A key and a message are put through every error that there is; the log has neither, and nothing
-that a client, a reader or a monitor is given has the key.
+"""Every error is raised with a key and a message in play.
+
+The log contains neither, and no client, reader or monitor receives the key.
 """
 
 from __future__ import annotations
@@ -32,10 +33,10 @@ TOKEN = "canary-of-a-token-551284017763"
 
 BOTH = f"refused {KEY} because of {WORDS}"
 LEAK = re.compile(r"canary|heron|47113906|55128401|7f3a9b2c", re.IGNORECASE)
-"""Parts of them, long enough to be in no process id, port or time by chance."""
+"""Parts of the secrets, too long to occur in a process id, port or time by chance."""
 
 SECRET = re.compile(r"canary.of.a.(key|token)|7f3a9b2c|55128401", re.IGNORECASE)
-"""Of those, the ones that nobody may be shown, not even who has asked."""
+"""The secrets that no client may receive, not even the one that has sent them."""
 
 REFUSALS: list[Script] = [
     *(failure(status, BOTH) for status in (400, 401, 402, 403, 404, 408, 409, 413, 422, 500, 503)),
@@ -111,7 +112,7 @@ async def start(lab: FakeOpenAI, tmp_path: Path) -> AsyncIterator[Start]:
 
 
 async def ask(client: ClientConnection, **fields: object) -> dict[str, Any]:
-    """Ask, and return the last frame, which has the conversation's id; none has a secret."""
+    """Ask, and return the last frame, which has the conversation's id; check all for secrets."""
     await client.send(json.dumps({"type": "chat", "message": WORDS, **fields}))
     conversation = ""
     while True:
@@ -135,7 +136,7 @@ async def send_raw(server: ServerProcess, frame: str | bytes) -> None:
 
 
 async def seen_of(server: ServerProcess, conversations: list[str]) -> dict[str, str]:
-    """Return all that can be read of conversations and of the server, head and body, by path."""
+    """Return everything readable of conversations and of the server, head and body, by path."""
     formats = ("markdown", "json", "html")
     paths = ["/api/conversations", "/api/health/live", "/api/health/ready", "/api/models"]
     for one in conversations:
@@ -162,7 +163,7 @@ async def test_what_the_model_s_server_says(start: Start, lab: FakeOpenAI) -> No
     server = await start(log_format="json")
     ends = []
     for number, refusal in enumerate(REFUSALS):
-        lab.answer_with(refusal, refusal, refusal)  # also to those who ask again
+        lab.answer_with(refusal, refusal, refusal)  # also for retries
         async with connect(server.socket_url) as client:
             where = {"conversation": "new"} if number % 2 else {}
             ends.append(await ask(client, id="q", **where))
@@ -172,7 +173,7 @@ async def test_what_the_model_s_server_says(start: Start, lab: FakeOpenAI) -> No
     for path, text in (await seen_of(server, conversations)).items():
         assert not SECRET.search(text), path
         is_of_one = any(one in path for one in conversations)
-        assert not is_of_one or WORDS in text, path  # it is there, and not what must not be
+        assert not is_of_one or WORDS in text, path  # has the message, but not the secrets
     failed = [end["code"] for end in ends if end["type"] == "error"]
     assert len(failed) >= len(REFUSALS) - 4
     assert len(set(failed)) >= 7, "the errors of the tree that a provider can raise"

@@ -1,4 +1,4 @@
-"""/metrics as Prometheus reads it: conventions, bounds, and that what is written of it is true."""
+"""/metrics as Prometheus reads it: conventions, limits, and its documentation."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DASHBOARD = ROOT / "assets" / "grafana" / "wireside.json"
 
 @pytest.fixture
 def telemetry() -> Telemetry:
-    """After all that can happen, and more names than there should be labels."""
+    """Telemetry after every kind of event, and with more names than there should be labels."""
     telemetry = Telemetry()
     telemetry.connected()
     telemetry.error("bad_json")
@@ -180,7 +180,7 @@ async def test_open_metrics_is_spoken_where_it_is_asked_for(telemetry: Telemetry
 
 
 def test_the_table_of_metrics_is_true() -> None:
-    """docs/operations.md has a line for each, and for no other."""
+    """docs/operations.md has a line for each metric, and for no other."""
     rows = [
         f"| `{m.name}` | {m.kind} | {m.unit} | {', '.join(f'`{each}`' for each in m.labels)} "
         f"| {m.help} |".replace("|  |", "| |").replace("|  |", "| |")
@@ -237,7 +237,7 @@ class TestTheDashboard:
                 assert not re.search(r"[()[\]{}]", rest), target["expr"]
 
     def test_shows_everything_that_the_table_has(self) -> None:
-        """Whoever adds a metric says where it is seen, or that it need not be."""
+        """A new metric is added to the dashboard, or to the exceptions here."""
         text = DASHBOARD.read_text(encoding="utf-8")
         unseen = {m.name for m in METRICS if m.name not in text}
         assert unseen <= {"wireside_raw_connections_total", "wireside_kept_streams"}

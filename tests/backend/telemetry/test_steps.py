@@ -1,4 +1,4 @@
-"""Steps add up the same however they are grouped, and lose nothing on their way to the store."""
+"""Steps have the same sum in any grouping, and lose nothing on their way to the store."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_nothing_is_shown_at_another_time_than_it_was(hours: set[int], most: int
     assert len(thin) <= most
     part = (some[-1].end - some[0].at) / most
     for step in thin:
-        assert step.rate("messages") == pytest.approx(1 / 3600)  # a gap lowers nothing
+        assert step.rate("messages") == pytest.approx(1 / 3600)  # a gap does not lower the rate
         assert step.end in {one.end for one in some}
         assert step.seconds <= part + 3600
 

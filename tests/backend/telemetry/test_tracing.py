@@ -1,4 +1,4 @@
-"""Traces, as a collector gets them: a real receiver of OTLP over HTTP, and a real server."""
+"""Traces as a collector receives them: a real receiver of OTLP over HTTP, and a real server."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ANSWER = "canary-answer"
 
 
 class Receiver:
-    """Takes spans as a collector does, and decodes them."""
+    """Receives spans as a collector does, and decodes them."""
 
     def __init__(self) -> None:
         self.spans: list[Span] = []
@@ -138,7 +138,7 @@ class TestARealReceiver:
         lab.answer_with(failure(503), answer([ANSWER, " and more"], model="lab-1-2026-11-02"))
         frames = await ask(url, id="q", conversation="new", temperature=0.5, max_tokens=99)
         spans = await receiver.got("question", "context", "chat lab-1")
-        await asyncio.sleep(0.3)  # were there more, they would come now
+        await asyncio.sleep(0.3)  # time for further spans to arrive
         assert len(receiver.spans) == 3
         assert len({span.trace_id for span in receiver.spans}) == 1
 
@@ -156,7 +156,7 @@ class TestARealReceiver:
             root.end_time_unix_nano,
         )
         assert list(times[:3]) == sorted(times[:3])
-        assert times[2] <= times[3] + 1_000_000  # it ends as the other begins
+        assert times[2] <= times[3] + 1_000_000  # one ends as the next begins
         assert times[3] <= times[4] <= times[5]
 
         said = attributes(chat.attributes)

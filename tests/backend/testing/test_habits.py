@@ -1,4 +1,4 @@
-"""The lab sends what its habits say, byte for byte."""
+"""The lab sends what its quirks define, byte for byte."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def lab() -> Iterator[FakeOpenAI]:
 
 
 def ask(lab: FakeOpenAI, question: str, **body: Any) -> tuple[int, str]:
-    """Return the status and the whole body of an answer, as far as it comes."""
+    """Return the status and the body of a response, as far as it is sent."""
     parts = urlsplit(lab.url)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=10)
     messages = [{"role": "user", "content": question}]

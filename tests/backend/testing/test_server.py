@@ -1,4 +1,4 @@
-"""The lab over real sockets: what a client without any library would see."""
+"""The lab over real sockets, as a client without any library sees it."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ async def test_a_silence_lasts_until_the_lab_is_told_to_go_on() -> None:
         await lab.wait_open()
         lab.go_on()
         assert await client.body() == plain(script)
-        lab.go_on()  # nobody is silent
+        lab.go_on()  # no answer is silent
         await client.close()
 
 

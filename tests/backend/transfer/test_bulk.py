@@ -1,4 +1,4 @@
-"""All conversations as files: every one of them, nowhere else, under names that harm nobody."""
+"""Bulk export: every conversation as a file, inside of the folder, under safe names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Conversations as files: whole, and harmless whatever was said in them."""
+"""Exported conversations: complete, and harmless whatever text they contain."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def words_outside_code(text: str) -> str:
 
 
 def shape(text: str) -> list[str]:
-    """The blocks of a Markdown text at its top, without those that hold what was said."""
+    """The top-level blocks of a Markdown text, without those that hold messages."""
     tokens = MarkdownIt("gfm-like", {"linkify": False}).parse(text)
     kinds = [token.type for token in tokens if token.level == 0 and token.nesting >= 0]
     return [kind for kind in kinds if kind not in ("fence", "blockquote_open")]
@@ -228,7 +228,7 @@ def test_json_of_the_shown_turns_alone_is_a_chain() -> None:
 
 
 class Tags(HTMLParser):
-    """Which tags a page has, and all its text."""
+    """The tags of a page, and all its text."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -311,7 +311,7 @@ def test_any_time_can_be_written_in_any_zone(zone: str, seconds: float) -> None:
         assert zone in written(exporter, turn("Q", TextDelta("A")), info=info)
 
 
-# ---- names -------------------------------------------------------------------------------------
+# ---- file names --------------------------------------------------------------------------------
 
 BIDI = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 
@@ -346,7 +346,7 @@ NAMES = [
     ("new \U0001faea", "new \U0001faea"),
     ("pay\u200dpal \U000e0041", "paypal"),
     ("e" + "\u0331" * 500, "e" + "\u0331" * 59),
-    # devices of Windows
+    # device names of Windows
     ("COM¹", "_COM¹"),
     ("conin$", "_conin$"),
     ("Aux .backup", "_Aux .backup"),
@@ -366,7 +366,7 @@ def test_a_file_has_a_harmless_name(title: str, name: str | None) -> None:
 
 @given(st.text(st.characters(exclude_categories=()), max_size=200))
 def test_any_title_gives_a_name(title: str) -> None:
-    """Of every character there is, half surrogate pairs too."""
+    """From any characters, including lone surrogates."""
     name = MarkdownExport().file_name(title)
     assert not set(name) & set('/\\:*?"<>|\x00\n\r\u202e')
     assert name == name.strip()

@@ -1,4 +1,4 @@
-"""Files of conversations: what is written comes back, whatever the tree; nothing harmful does."""
+"""Imports: an exported tree is restored exactly, and hostile files do no harm."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def exported(info: ConversationInfo, tree_: tuple[Any, ...]) -> str:
     return "".join([*pieces, exporter.end(), exporter.closing()])
 
 
-# ---- ours: there and back ----------------------------------------------------------------------
+# ---- round trips of own exports ----------------------------------------------------------------
 
 TEXTS = st.text(
     st.characters(exclude_categories=("Cs",), exclude_characters="\x00"), max_size=12
@@ -90,7 +90,7 @@ FEEDBACK = st.none() | st.builds(Feedback, st.sampled_from(["up", "down"]), TEXT
 
 @st.composite
 def conversations(draw: st.DrawFn) -> tuple[tuple[Branch, ...], int, list[TurnRecord]]:
-    """Any tree that going on and editing can make, with the turns in the order of an export."""
+    """Any tree that continuing and editing can make, with the turns in the order of an export."""
     branches = {0: Branch(id=0, parent=None, first=0, last=-1)}
     for _ in range(draw(st.integers(0, 12))):
         at = draw(st.sampled_from(sorted(branches)))
@@ -121,7 +121,7 @@ def conversations(draw: st.DrawFn) -> tuple[tuple[Branch, ...], int, list[TurnRe
 
 
 def content(turn: TurnRecord) -> tuple[Any, ...]:
-    """What must be the same: no ids, neighbours of one kind joined."""
+    """What must be equal: without ids, with neighbours of one kind joined."""
     segments = []
     calls: dict[str, int] = {}
     for segment in turn.segments:
@@ -144,7 +144,7 @@ def content(turn: TurnRecord) -> tuple[Any, ...]:
 def test_what_is_exported_comes_back_as_it_was(
     tree_: tuple[tuple[Branch, ...], int, list[TurnRecord]],
 ) -> None:
-    """Whatever the tree: its shape, its turns, and what is shown of it."""
+    """For any tree: its shape, its turns, and the branch that is shown."""
     branches, shown, turns = tree_
     info = ConversationInfo(
         id="c",
@@ -380,8 +380,9 @@ def test_a_child_may_stand_before_its_parent() -> None:
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.none() | st.integers(0, 9), max_size=10))
 def test_any_forest_has_parents_before_children(parents: list[int | None]) -> None:
-    """Whatever points to whatever: a branch is younger than the one it leaves, and no place is
-    taken twice.
+    """For any references between nodes, branches and places are consistent.
+
+    A branch is younger than the one it leaves, and no place is used twice.
     """
     nodes = [
         node(str(index), None if parent is None else str(parent))
@@ -564,7 +565,7 @@ def test_a_chat_without_a_title_is_named_by_its_question() -> None:
 
 
 def test_marks_of_citations_are_cut_out_and_never_looked_for_again_and_again() -> None:
-    marks = "\ue200" * 400_000  # none ends: by the square of it, minutes
+    marks = "\ue200" * 400_000  # without ends: quadratic time would be minutes
     (turn,) = the_one([chatgpt({"u": (None, message("user", f"a\ue200cite\ue201b{marks}"))})]).turns
     assert turn.question == f"ab{marks}"
 
@@ -632,7 +633,7 @@ def test_a_broken_archive_is_told(data: bytes) -> None:
         read(data)
 
 
-# ---- anything else -----------------------------------------------------------------------------
+# ---- other input -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -681,7 +682,7 @@ def test_bad_input_of_any_kind_is_told_in_a_sentence(data: bytes) -> None:
     )
 )
 def test_no_value_is_worse_than_a_bad_message(value: Any) -> None:
-    """Whatever JSON it is."""
+    """Any JSON is accepted or raises ``BadMessage``."""
     for whole in (value, [value], [{"mapping": value}], [{"mapping": {"a": value}}]):
         try:
             read(whole)
@@ -703,7 +704,7 @@ def test_limits_hold(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_turns_and_characters_are_counted_over_the_whole_file(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A person is told what to do, and no conversation is passed over as if it were odd."""
+    """The user gets an error that says what to do; no conversation is skipped as malformed."""
     two = [ours(turns=[{"question": "four"}])["conversations"][0]] * 2
     chats = [chatgpt({"u": (None, message("user", "four"))})] * 2
     for name, limit in (("MAX_TURNS", 1), ("MAX_CHARS", 7)):
@@ -719,7 +720,7 @@ def test_turns_and_characters_are_counted_over_the_whole_file(
 def test_a_question_that_many_answers_share_counts_for_each(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Each of them is a turn: a file of a megabyte would be a terabyte."""
+    """Each answer becomes a turn: a file of a megabyte would become a terabyte."""
     nodes: dict[str, tuple[str | None, Any]] = {"q": (None, message("user", "x" * 1_000))}
     nodes |= {str(n): ("q", message("assistant", "a")) for n in range(20)}
     monkeypatch.setattr(imports, "MAX_CHARS", 19_999)
@@ -746,12 +747,12 @@ def test_commas_in_a_text_are_no_values() -> None:
 
 
 def test_a_string_that_never_ends_is_gone_through_once() -> None:
-    """From each of its quotes anew would take hours."""
+    """Starting over at each of its quotes would take hours."""
     assert not imports._has_more_values(b"," * 3 + b'"' + b'\\",' * 500_000, 3)
 
 
 def test_turns_with_nothing_in_them_are_left_out() -> None:
-    """A few bytes of an archive would be hundreds of thousands of them."""
+    """A few bytes of an archive would become hundreds of thousands of them."""
     said = {"question": "Q", "parent": "d"}
     empty = [{}, {"id": "a", "parent": "d"}, {"id": "b", "parent": "a", "answer": [{}]}]
     circle = [{"id": "x", "parent": "y"}, {"id": "y", "parent": "x"}]

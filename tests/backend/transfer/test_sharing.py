@@ -42,7 +42,7 @@ async def test_others_are_served_while_a_page_is_made(
     page = asyncio.create_task(sharing.page(secret))
     while not begun.is_set():
         await asyncio.sleep(0.001)
-    served.set()  # in time only if the loop goes on
+    served.set()  # in time only if the event loop is not blocked
     assert "because True" in await page
 
 
