@@ -1,6 +1,4 @@
-"""The whole server as a process: started by its command, called at its endpoints, stopped by a
-signal.
-"""
+"""The whole server as a process: its command, its endpoints, its shutdown by a signal."""
 
 from __future__ import annotations
 

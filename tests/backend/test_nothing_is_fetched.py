@@ -134,7 +134,7 @@ async def ask(client: Any, **fields: object) -> list[dict[str, Any]]:
 
 
 def groups(urls: Sequence[str]) -> list[str]:
-    """Return texts with so many addresses each."""
+    """Return texts with at most ``AT_ONCE`` addresses each."""
     return [
         "\n\n".join(map(addresses.in_markdown, urls[at : at + AT_ONCE]))
         for at in range(0, len(urls), AT_ONCE)

@@ -1,5 +1,4 @@
-"""The whole application without accounts: which clients are served, and what the others are sent.
-"""
+"""The whole application without accounts: which clients it serves, and what others are sent."""
 
 from __future__ import annotations
 
@@ -26,7 +25,7 @@ from wireside.auth.quotas import QuotaLimits, UserQuotas
 from wireside.chat.service import ChatService
 from wireside.protocol.handshake import HandshakePolicy
 
-__all__ = ["clock", "house"]  # fixtures
+__all__ = ["clock", "house"]  # re-exported fixtures
 
 OUTSIDE = "203.0.113.7"
 

@@ -24,8 +24,7 @@ Connect = Callable[..., Awaitable[Any]]
 
 @dataclass(frozen=True)
 class HostCell:
-    """Host headers, the settings that accept them, and the origins that are same-origin with them.
-    """
+    """Host headers, the settings that accept them, and the origins that belong to them."""
 
     lines: tuple[str, ...]
     taken_by: frozenset[str] = frozenset()

@@ -49,11 +49,10 @@ class OpenIdProvider:
         self._tell("user", name=name, groups=groups, **claims)
 
     def spoil(self, how: str = "", **claims: Any) -> None:
-        """Issue tokens with other claims, or spoilt by ``how``: "another key", "unsigned",
-        "missing".
+        """Issue tokens with changed claims, or tokens spoilt in the way that ``how`` names.
 
-        ``userinfo`` and ``document`` replace the responses of those endpoints. Without arguments,
-        all tokens are valid again.
+        ``how`` is "another key", "unsigned" or "missing". ``userinfo`` and ``document`` replace the
+        responses of those endpoints. Without arguments, all tokens are valid again.
         """
         self._tell("spoil", how=how, claims=claims)
 

@@ -1,5 +1,6 @@
-"""Requests to every endpoint of a real server with another user's ids: no access, no leak, no
-change.
+"""Requests to every endpoint of a real server with another user's ids have no effect.
+
+No access, no leak, no change.
 """
 
 from __future__ import annotations

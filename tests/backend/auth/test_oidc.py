@@ -1,5 +1,4 @@
-"""Sign-in by OpenID Connect: a real provider (canaille), a real server, a browser made of httpx2.
-"""
+"""Sign-in by OpenID Connect: a real provider (canaille), a real server, an httpx2 browser."""
 
 from __future__ import annotations
 
@@ -89,8 +88,7 @@ class Visitor:
         return response.headers["location"]
 
     def allow(self, address: str, name: str, answer: str = "accept") -> str:
-        """Sign in at the provider and answer its consent form; return the address it redirects to.
-        """
+        """Sign in at the provider and answer its consent form; return where it redirects to."""
         response = self.http.get(address)
         for _ in range(12):
             if response.is_redirect:

@@ -71,8 +71,7 @@ Finish = Callable[[], Awaitable[int]]
 
 
 async def begun(server: Running, who: Person, method: str, path: str, body: bytes) -> Finish:
-    """Send a request without the end of its body; return a function that sends it for the status.
-    """
+    """Send a request without its body's end; return a function that sends it for the status."""
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     kind = "application/json" if path.startswith("/api/") else "application/x-www-form-urlencoded"
     lines = {"Host": f"127.0.0.1:{server.port}", "Content-Type": kind, **who.with_cookie}

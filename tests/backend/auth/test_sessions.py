@@ -54,8 +54,7 @@ async def test_a_session_ends_after_days_without_a_visit(house: House) -> None:
 
 
 async def test_who_is_let_in_by_a_password_that_is_changed_meanwhile_is_not(house: House) -> None:
-    """A password check takes time; a change of the password ends the sessions that exist by then.
-    """
+    """A password check takes time; changing the password ends the sessions that exist by then."""
     await house.administrator()
     ada = await house.signed_in("ada")
     read_before = await house.accounts.user(ada.user_id)

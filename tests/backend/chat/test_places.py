@@ -1,5 +1,4 @@
-"""The limit of a user's simultaneous answers: a slot is acquired before any await, and none leaks.
-"""
+"""Simultaneous answers of a user: a slot is acquired before any await, and none leaks."""
 
 from __future__ import annotations
 

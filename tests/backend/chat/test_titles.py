@@ -29,7 +29,7 @@ from wireside.errors import ProviderUnavailable
             "Rain",
         ),
         ("◁think▷Hm◁/think▷Rain", "Rain"),
-        # JSON
+        # JSON around the title
         ('{"title": "Rain and clouds"}', "Rain and clouds"),
         ('```json\n{"title": "Rain"}\n```', "Rain"),
         ('{"titles": ["Rain", "Clouds"]}', "Rain"),
@@ -37,7 +37,7 @@ from wireside.errors import ProviderUnavailable
         ('["Rain"]', "Rain"),
         ('{"title": "Rain and clou', "Rain and clou"),
         ("{}", None),
-        # politeness
+        # polite introductions
         ("Sure! Here is a title: Rain and clouds", "Rain and clouds"),
         ("Sure! Here is a title:\n\n**Rain and clouds**", "Rain and clouds"),
         ('Certainly! Here\'s a concise title for the conversation:\n\n"Rain"', "Rain"),
@@ -55,7 +55,7 @@ from wireside.errors import ProviderUnavailable
         ("Let me think.\n\nTitle: Rain", "Rain"),
         ("Based on this, a suitable title is **Rain and clouds**.", "Rain and clouds"),
         ('"Rain" is a good title.', "Rain"),
-        # labels
+        # labels and headings
         ("# Title\n\nRain", "Rain"),
         ("assistant\n\nRain", "Rain"),
         ("Final answer: Rain", "Rain"),

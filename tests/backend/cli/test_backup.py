@@ -43,8 +43,7 @@ def own_logging() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An environment without the developer's settings; returns the folder that holds the database.
-    """
+    """An environment without the developer's settings; returns the folder of the database."""
     for name in list(os.environ):
         if name.startswith(("WIRESIDE_", "OPENAI_")):
             monkeypatch.delenv(name)

@@ -34,9 +34,7 @@ class SlowStore:
         self.batches.append(list(tails))
 
     def text(self, stream: Stream) -> str:
-        """The stored text of a stream; asserts that its tails follow each other without gap or
-        overlap.
-        """
+        """The stored text of a stream; asserts that its tails have neither gaps nor overlaps."""
         text = ""
         for tail in (t for batch in self.batches for t in batch if t.stream == stream.name):
             assert tail.offset == len(text)

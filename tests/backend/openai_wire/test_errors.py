@@ -168,7 +168,7 @@ def test_each_failure_is_one_of_our_errors(
 @pytest.mark.parametrize(
     ("status", "body", "kind"),
     [
-        # keys
+        # API keys
         (400, {"error": {"message": "API key not valid.", "status": "INVALID_ARGUMENT"}}, "auth"),
         (400, [{"error": {"message": "API Key not found. Please pass one."}}], "auth"),
         (400, {"error": {"message": "Invalid API key"}}, "auth"),
@@ -212,7 +212,7 @@ def test_each_failure_is_one_of_our_errors(
         ),
         (200, {"base_resp": {"status_code": 1002, "status_msg": "rate limit"}}, "busy"),
         (503, {"error": "server busy, please try again. maximum pending requests"}, "down"),
-        # regions
+        # unsupported regions
         (400, {"error": {"message": "User location is not supported for the API use."}}, "region"),
         (403, {"error": {"code": "unsupported_country_region_territory"}}, "region"),
         # memory and loading

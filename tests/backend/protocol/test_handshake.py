@@ -241,8 +241,7 @@ PIECES += ["[::1]", ".", " ", ",", "127.0.0.1", "\\", "?"]
 
 @given(st.lists(st.sampled_from(PIECES), max_size=8).map("".join))
 def test_only_two_spellings_of_an_origin_open_the_door(origin: str) -> None:
-    """Of all near misses that a page could send, only the host itself by http or https is accepted.
-    """
+    """Of all near misses a page could send, only the host itself by http or https is accepted."""
     is_ours = origin in (
         "http://localhost:8080",
         "https://localhost:8080",

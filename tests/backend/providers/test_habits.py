@@ -1,4 +1,4 @@
-"""Quirks of real services, sent by the fault lab to the real provider over HTTP."""
+"""Habits of real services, sent by the fault lab to the real provider over HTTP."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ LONG_S = 20.0
 
 @dataclass(frozen=True)
 class Outcome:
-    """The expected result for a quirk. ``usage`` is compared if it is given."""
+    """The expected result for a habit. ``usage`` is compared if it is given."""
 
     text: str = SAYS
     error: type[WiresideError] | None = None
@@ -57,7 +57,7 @@ class Outcome:
     tools: tuple[tuple[str, str], ...] = ()
     usage: Usage | None = None
     seconds: str = ""
-    """Numbers after the quirk's name that keep the test short."""
+    """Numbers after the habit's name that keep the test short."""
     options: tuple[tuple[str, Any], ...] = ()
     asks: int | None = None
     """The number of requests it may take."""
@@ -212,7 +212,7 @@ async def test_what_comes_of_a_habit(
 
 @pytest.mark.parametrize("name", sorted(HABITS))
 async def test_no_habit_is_unheard_of(lab: FakeOpenAI, connect: Connect, name: str) -> None:
-    """Every quirk of the lab sends something of its own, and its answer ends exactly once."""
+    """Every habit of the lab sends something of its own, and its answer ends exactly once."""
     got = await ask(connect(), f"/lab {name} 0.1")
     assert (got.end is None) is (got.error is not None)
     assert lab.text(3) not in got.text

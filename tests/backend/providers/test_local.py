@@ -1,5 +1,4 @@
-"""The embedded model: mostly a real child process with real weights, downloaded once for all runs.
-"""
+"""The embedded model: mostly a real child with real weights, downloaded once for all runs."""
 
 from __future__ import annotations
 

@@ -221,8 +221,7 @@ async def test_only_so_many_requests_wait_behind_another(
 async def test_an_answer_to_who_is_gone_fails_nowhere(
     serve: Serve, connect: Connect, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The request in progress learns of the disconnect, too, not only the last one of a pipeline.
-    """
+    """The request in progress receives the disconnect, not only the last one of a pipeline."""
     goes_on = asyncio.Event()
     ended: list[str] = []
 

@@ -159,7 +159,7 @@ async def test_nobody_new_is_taken_while_it_drains(start: Callable[[str], Proces
 async def test_whoever_hangs_the_stop_is_bounded(
     start: Callable[[str], Process], connect: Connect
 ) -> None:
-    """Shutdown is bounded whatever hangs.
+    """Shutdown takes a bounded time, whatever hangs.
 
     A drain without end, a reader that never reads, an incomplete request, an endless response, and
     a lifespan that swallows its cancellation: the process ends within shutdown_s + 5 s.

@@ -43,7 +43,7 @@ def frame(opcode: int, data: bytes = b"", *, fin: bool = True, packed: bool = Fa
 
 
 def deflated(size: int) -> bytes:
-    """Return so many zeros as permessage-deflate encodes them."""
+    """Return ``size`` zeros as permessage-deflate encodes them."""
     deflate = zlib.compressobj(wbits=-15)
     return (deflate.compress(bytes(size)) + deflate.flush(zlib.Z_SYNC_FLUSH))[:-4]
 
@@ -368,8 +368,7 @@ async def test_answered_pings_keep_it(serve: Serve, echo: Any) -> None:
 async def test_who_vanished_is_freed_although_bytes_wait_for_him(
     serve: Serve, echo: Any, connect: Connect
 ) -> None:
-    """``close`` waits for a flush; a peer that neither reads nor sends pongs must still be freed.
-    """
+    """``close`` waits for a flush; a peer that neither reads nor pongs must still be freed."""
     served = await serve(echo, ping_interval_s=0.1, ping_timeout_s=0.1, closing_s=0.2)
     client = await connect(served.port, small_buffer=True)
     await client.upgrade()
@@ -412,8 +411,7 @@ async def test_a_close_that_nobody_answers_ends(serve: Serve, echo: Any, connect
 async def test_a_close_does_not_wait_until_something_is_taken(
     serve: Serve, connect: Connect
 ) -> None:
-    """Otherwise a client that has lost access could keep sending for as long as it does not read.
-    """
+    """Otherwise a client that has lost access could send for as long as it does not read."""
     heard: list[str] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -909,10 +907,10 @@ OFFERS = [
 async def test_compression_is_agreed_on_as_offered(
     serve: Serve, echo: Any, connect: Connect, offer: str
 ) -> None:
-    """The response agrees to what was offered.
+    """The response accepts only offered parameters, and all that bind the server.
 
-    It names no parameter that was not offered and all that bind the server, and messages of a
-    client that keeps its window (if allowed) can be decoded, however many it sends.
+    It names no parameter that was not offered. Messages of a client that keeps its window (if
+    allowed) can be decoded, however many it sends.
     """
     if offer.count("client_no_context_takeover") > 1:
         pytest.skip("named twice")

@@ -125,8 +125,7 @@ def test_the_level_holds() -> None:
 
 @pytest.mark.parametrize("log_format", ["text", "json"])
 def test_errors_that_quote_values_say_only_where(log_format: Literal["text", "json"]) -> None:
-    """The message of an unexpected error may contain a question; its place in the code is enough.
-    """
+    """The message of an unexpected error may quote a question; its place in the code is enough."""
     stream = logged(log_format)
     log = structlog.get_logger("test")
     hostile: list[Exception] = [

@@ -1,4 +1,4 @@
-"""The lab sends what its quirks define, byte for byte."""
+"""The lab sends what its habits define, byte for byte."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exported conversations: complete, and harmless whatever text they contain."""
+"""Exported conversations are complete, and harmless for any text in them."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from wireside.identity import Caller
 from wireside.limits.windows import TrustedNetworks
 from wireside.protocol.handshake import HandshakePolicy
 
-__all__ = ["clock", "house"]  # fixtures
+__all__ = ["clock", "house"]  # re-exported fixtures
 
 PAGES = ("/", "/c/1", "/settings", "/settings/keys", "/people", "/audit", "/dashboard", "/doctor")
 FORMS = ("/settings/password", "/settings/keys", "/settings/keys/revoke", "/people/invite")
