@@ -371,7 +371,7 @@ def test_a_forged_or_missing_state_lets_nobody_in(visitor: Visitor) -> None:
     for state in ("forged", None, ""):
         forged = visitor.come_back(changed(back, state=state))
         assert_refused(visitor, forged, 403, "Begin again")
-    good = visitor.come_back(back)  # failed attempts of others do not affect it
+    good = visitor.come_back(back)  # failed attempts do not invalidate it
     assert good.status_code == 303
 
 

@@ -127,7 +127,7 @@ async def live_page(server: Running, headers: dict[str, str]) -> AsyncIterator[C
     async with connect(address + urlencode(query), additional_headers=headers) as socket:
         assert str(await socket.recv()).startswith("0")
         await socket.send("40")
-        assert str(await socket.recv()).startswith("40{")  # the page belongs to the user
+        assert str(await socket.recv()).startswith("40{")  # the page is given to the user
         yield socket
 
 

@@ -153,7 +153,7 @@ class AnyTalk(RuleBasedStateMachine):
         return node
 
     def end_after(self, node: Node) -> Node:
-        """Return the end of the branch begun last among all below ``node``, or of its own."""
+        """Return the last node of the newest branch below ``node``, or of its own branch."""
         below = [node]
         for one in below:
             below += one.children

@@ -845,7 +845,7 @@ async def test_a_connection_that_rests_holds_nothing_of_its_last_message(
     await serve_and_rest(serve, echo, connect, frame(TEXT, b"x" * 500_000))
     frames = [
         o for o in gc.get_objects() if type(o) is Frame
-    ]  # type(): a dead weakref proxy is no instance
+    ]  # type(): isinstance() fails on a dead weakref proxy
     assert max((len(one.data) for one in frames), default=0) == 0
 
 

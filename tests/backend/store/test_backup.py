@@ -244,7 +244,7 @@ class TestRoundTrip:
         assert await store.interrupt_all() == 1
         await store.create(
             ConversationInfo(id="new", title="Neues", created_at=1.0, updated_at=1.0)
-        )  # the row number is free again
+        )  # its row number is free
         assert len(await store.search("neues", cursor=None, limit=9)) == 1
         found = await store.segment("a")
         assert found is not None

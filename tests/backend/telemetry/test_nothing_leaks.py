@@ -36,7 +36,7 @@ LEAK = re.compile(r"canary|heron|47113906|55128401|7f3a9b2c", re.IGNORECASE)
 """Parts of the secrets, too long to occur in a process id, port or time by chance."""
 
 SECRET = re.compile(r"canary.of.a.(key|token)|7f3a9b2c|55128401", re.IGNORECASE)
-"""The secrets that no client may receive, not even the one that has sent them."""
+"""The secrets that no client may receive, not even the one that has asked."""
 
 REFUSALS: list[Script] = [
     *(failure(status, BOTH) for status in (400, 401, 402, 403, 404, 408, 409, 413, 422, 500, 503)),

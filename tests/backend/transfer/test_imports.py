@@ -565,7 +565,7 @@ def test_a_chat_without_a_title_is_named_by_its_question() -> None:
 
 
 def test_marks_of_citations_are_cut_out_and_never_looked_for_again_and_again() -> None:
-    marks = "\ue200" * 400_000  # without ends: quadratic time would be minutes
+    marks = "\ue200" * 400_000  # no mark has an end: quadratic time would be minutes
     (turn,) = the_one([chatgpt({"u": (None, message("user", f"a\ue200cite\ue201b{marks}"))})]).turns
     assert turn.question == f"ab{marks}"
 

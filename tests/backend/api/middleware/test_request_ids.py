@@ -23,7 +23,7 @@ class Caller:
 
 
 class SignIn:
-    """A stand-in for the authentication middleware, between the two middlewares."""
+    """A stand-in for the authentication middleware, between ``RequestIds`` and ``CallerIds``."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
