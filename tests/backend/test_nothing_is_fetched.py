@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 HOSTILE = Path(__file__).parents[1] / "hostile"
 sys.path.insert(0, str(HOSTILE))
 
-import addresses  # noqa: E402  # of hostile texts
+import addresses  # noqa: E402  # from tests/hostile
 
 AT_ONCE = 9
 """Addresses in one message of a conversation."""
