@@ -178,7 +178,7 @@ function loadMath(folder, version) {
 let mermaidReady;
 let diagrams = 0;
 
-// Settings that a diagram's own text can't override: what may load, run or reach outside the image.
+// Settings that a diagram's own text can't override: limits on what it loads, runs or draws outside the image.
 const SECURE = [
   ...["secure", "securityLevel", "startOnLoad", "maxTextSize", "maxEdges", "suppressErrorRendering", "dompurifyConfig"],
   ...["themeCSS", "themeVariables", "fontFamily", "altFontFamily", "htmlLabels", "legacyMathML", "forceLegacyMathML"],
@@ -1301,7 +1301,7 @@ export default {
       const stage = make("div", "ws-stage", { inert: "", "aria-hidden": "true" });
       try {
         const mermaid = await loadMermaid();
-        this.$el.append(stage); // invisible, and nothing can reach outside it
+        this.$el.append(stage); // invisible, and isolated from the page
         stage.append(make("div"));
         const { svg } = await mermaid.render(`ws-diagram-${++diagrams}`, source, stage.firstChild);
         const box = new DOMParser().parseFromString(svg, "image/svg+xml").documentElement.viewBox?.baseVal;
@@ -1420,7 +1420,7 @@ export default {
         case "close_feedback":
           return this.closeFeedback(row);
         case "send_feedback":
-          return; // the form shows the error
+          return; // handled by the form's submit event
       }
       if (name === "retry") row.deadline = 0;
       this.$emit("action", { name, id, automatic: false, words: "" });
