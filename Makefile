@@ -1,12 +1,12 @@
-# Everything goes through .venv, which `make install` makes; nothing else must be installed but
-# Python 3.11+ and a package manager.
+# All targets use .venv, which `make install` creates; the only other requirements are Python 3.11+
+# and a package manager.
 
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-# of `make soak`: how long a server is used, and inputs for what parses and for a live one
+# for `make soak`: minutes of use of a server, inputs for the parsers, frames for a live server
 MINUTES ?= 120
 INPUTS ?= 100000000
 FRAMES ?= 1000000
@@ -17,21 +17,21 @@ FRAMES ?= 1000000
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-install: $(VENV)/runtime ## Make .venv and install into it, by version and hash
+install: $(VENV)/runtime ## Create .venv; install locked versions, with hashes
 
-run: $(VENV)/runtime ## Start the chat; prints its address
+run: $(VENV)/runtime ## Start the chat and print its address
 	@$(BIN)/wireside serve
 
 check: $(VENV)/dev ## Format, lint, import contracts, types, unit tests
 	@$(BIN)/python scripts/verify.py check
 
-test: $(VENV)/dev ## All of that, integration, a real browser, the wheel
+test: $(VENV)/dev ## Checks, integration, a real browser, the wheel
 	@$(BIN)/python scripts/verify.py test
 
-bench: $(VENV)/dev ## What a token costs, as ratios to a bare relay
+bench: $(VENV)/dev ## Measure the cost of a token against a bare relay
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-soak: $(VENV)/dev ## Use, cuts, kills and hostile input for hours: nothing may be lost, leak or crash
+soak: $(VENV)/dev ## Use, cuts, kills, hostile input for hours: no loss, leak or crash
 	@$(BIN)/python tests/faults/soak.py --minutes $(MINUTES) $(ARGS)
 	@$(BIN)/python tests/faults/abuse.py
 	@$(BIN)/python tests/fuzz/soak.py --inputs $(INPUTS) --frames $(FRAMES)
@@ -39,19 +39,19 @@ soak: $(VENV)/dev ## Use, cuts, kills and hostile input for hours: nothing may b
 hold: $(VENV)/dev ## Hold ten thousand connections and 200 streams for half an hour
 	@$(BIN)/python tests/faults/many.py $(ARGS)
 
-audit: $(VENV)/dev ## Ask whether weaknesses of the locked packages are known
+audit: $(VENV)/dev ## Check the locked packages for vulnerabilities
 	@$(BIN)/python scripts/audit.py $(ARGS)
 
 sbom: $(VENV)/dev ## Write the software bill of materials, build/sbom.json
 	@$(BIN)/python scripts/sbom.py
 
-format: $(VENV)/dev ## Put the code in its form
+format: $(VENV)/dev ## Format the code
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
-lock: $(VENV)/dev ## Resolve the dependencies anew into requirements/
+lock: $(VENV)/dev ## Resolve the dependencies into requirements/
 	@$(BIN)/python scripts/lock.py
 
-clean: ## Remove .venv and everything that was built
+clean: ## Remove .venv and everything built
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/runtime: requirements/runtime.txt pyproject.toml

@@ -1,4 +1,4 @@
-// For the pages of accounts, which work without it too: the chosen colours, buttons that copy, a last question.
+// For the account pages, which work without it too: the colour theme, copy buttons, a confirmation.
 (() => {
   const root = document.documentElement;
   let theme = root.dataset.theme || "system";
@@ -15,14 +15,14 @@
   paint();
 
   document.addEventListener("DOMContentLoaded", () => {
-    // a frame whose cookies are blocked is told so only by setting one
+    // in a frame with blocked cookies, only setting one shows that they are blocked
     document.cookie = "wireside_probe=1; SameSite=Lax; path=/";
     const isBlocked = !navigator.cookieEnabled || !document.cookie.includes("wireside_probe=");
     document.cookie = "wireside_probe=; Max-Age=0; SameSite=Lax; path=/";
     for (const el of document.querySelectorAll("[data-needs-cookies]")) el.hidden = !isBlocked;
   });
 
-  // what was written and not sent is not for whoever comes next
+  // deletes drafts and unsent questions on sign-out, so that the next user does not see them
   document.addEventListener("submit", (e) => {
     if (!new URL(e.target.action).pathname.endsWith("/logout")) return;
     const kept = ["wireside.theme", "wireside.sidebar"];
@@ -30,11 +30,11 @@
       for (const storage of [localStorage, sessionStorage]) {
         for (const key of Object.keys(storage)) if (key.startsWith("wireside.") && !kept.includes(key)) storage.removeItem(key);
       }
-      localStorage.setItem("wireside.signed-out", String(Date.now())); // other tabs forget theirs when they load
+      localStorage.setItem("wireside.signed-out", String(Date.now())); // other tabs delete theirs when they load
     } catch {}
   });
 
-  // a second click on the same button would do the same again
+  // prevents a second click from submitting the form again
   document.addEventListener("submit", (e) => {
     if (e.defaultPrevented) return;
     if (e.target.dataset.sent) return e.preventDefault();

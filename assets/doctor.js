@@ -1,4 +1,4 @@
-// The browser's probe of the connection doctor. It measures only; the server judges, by the rules that the shell's probe is judged by.
+// The browser's probe of the connection doctor. It only measures; the server evaluates, by the same rules as for the shell's probe.
 (() => {
   const root = document.getElementById("doctor");
   const base = root.dataset.base;
@@ -69,7 +69,7 @@
     return { sent_ms: sent, came_ms: came, reply, encoding };
   };
 
-  // Round trips and clocks: `tell` asks the server what time it is, and says when it has heard.
+  // Measures round trips and clock skew: `tell` requests the server's time and returns it with the time of arrival.
   const clocked = async (found, tell) => {
     const trips = [];
     const skews = [];
@@ -92,7 +92,7 @@
 
   // ---- over WebSockets
 
-  // Frames one after another, so that a measurement reads like a talk. `next` throws when it is closed.
+  // Returns frames one after another, so that a measurement can be written sequentially. `next` throws when it is closed.
   class Socket {
     constructor(path) {
       this.frames = [];
@@ -138,7 +138,7 @@
       await socket.opened();
     } catch (e) {
       socket.ws.close();
-      // what came instead is not told to pages: a plain request says at least how far one gets
+      // pages can't see the response to a failed handshake: a plain request shows at least how far requests get
       const reply = path === PAGE ? { status: 0, message: e.message } : (await ask(path)).reply;
       return { path, is_open: false, reply };
     }
@@ -167,7 +167,7 @@
         return socket.next();
       });
       found.socket_stream = await pieces(socket);
-    } catch {} // what is missing says so
+    } catch {} // the missing figures show it
     socket.ws.close();
   };
 
@@ -175,7 +175,7 @@
     const [sent, came] = [[], []];
     const began = performance.now();
     socket.say({ type: "pieces" });
-    socket.say({ type: "ping" }); // its answer comes behind them
+    socket.say({ type: "ping" }); // the pong arrives after the pieces
     for (;;) {
       const frame = await socket.next();
       if (frame.type !== "piece") break;
@@ -228,7 +228,7 @@
     }
   };
 
-  // ---- all of it
+  // ---- the whole measurement
 
   const measure = async (seconds, step) => {
     const found = { prober: "browser", asked: location.origin, origin: location.origin, http: "" };
@@ -247,7 +247,7 @@
     step();
     const [, streamed] = await Promise.all([isOpen(PROBE) ? talk(found) : null, found.seen ? stream() : null]);
     if (streamed) found.stream = streamed;
-    if (found.seen && !found.trips_ms) await clocked(found, echoed).catch(() => {}); // no WebSocket has told
+    if (found.seen && !found.trips_ms) await clocked(found, echoed).catch(() => {}); // no WebSocket has measured it
     step();
     if (found.seen && found.post.status !== 403) {
       found.large = (await ask("/api/doctor/large", { method: "POST", body: new Uint8Array(LARGE_BYTES) })).reply;
@@ -268,7 +268,7 @@
     return said.findings;
   };
 
-  // ---- what is shown
+  // ---- display
 
   const element = (tag, className, text) => {
     const made = document.createElement(tag);

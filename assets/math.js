@@ -1,6 +1,6 @@
-// Draws formulas with KaTeX. Their elements hold their source with its delimiters, as `wireside_ui/math.py` writes it;
-// drawn, they keep it in `data-source` and as their label, which is what is copied and read out. The chat page loads this file with
-// katex/katex.min.js and katex/mhchem.min.js before it; HTML exports contain all three.
+// Draws formulas with KaTeX. An element contains its source with delimiters, as written by `wireside_ui/math.py`; when drawn,
+// it keeps the source in `data-source` and as its label, for copying and for screen readers. The chat page loads this file after
+// katex/katex.min.js and katex/mhchem.min.js; HTML exports contain all three.
 "use strict";
 
 window.wiresideMath ??= (() => {
@@ -9,8 +9,8 @@ window.wiresideMath ??= (() => {
   const MAX_EXPANSIONS = 1000;
   const MAX_EXPANSIONS_WITH_MACROS = 100;
   const MAX_EM = 40; // the longest length
-  const MIN_EM = -2; // of what leads back over other text
-  const MAX_DEPTH = 160; // of nodes in each other, as KaTeX counts them
+  const MIN_EM = -2; // of negative lengths, which move content over other text
+  const MAX_DEPTH = 160; // of nested nodes, as KaTeX counts them
   const MAX_NODES = 20000;
 
   const DELIMITED = /^(\$\$|\\\[|\\\(|\$)([\s\S]*?)(?:(\$\$|\\\]|\\\)|\$)([.,;:!?。，；：]?))?$/;
@@ -21,14 +21,14 @@ window.wiresideMath ??= (() => {
     return el.dataset.source ?? el.textContent;
   }
 
-  // The parts of a source: {tex, isDisplay, after}, where `after` is the punctuation that follows a displayed formula.
+  // Parses a source into {tex, isDisplay, after}, where `after` is the punctuation that follows a displayed formula.
   function read(source) {
     const found = DELIMITED.exec(source);
     if (!found) return { tex: source, isDisplay: true, after: "" };
     return { tex: found[2], isDisplay: !IN_TEXT[found[1]], after: found[4] ?? "" };
   }
 
-  // What KaTeX does not know but draws under another name. Numbers of equations would count through the whole page.
+  // Replaces what KaTeX draws only under another name. Equation numbers would be counted across the whole page.
   function known(tex, isDisplay) {
     const rename = (name) => {
       if (name === "multline") return "gather";
@@ -42,13 +42,13 @@ window.wiresideMath ??= (() => {
     return tex
       .replace(/\n\s*\n/g, "\n")
       .replace(/(^|[^\\])((?:\\\\)*)%/g, "$1$2\\%")
-      .replace(/\\(?:re)?newcommand\*?\s*(?:\{\s*(\\[A-Za-z]+)\s*\}|(\\[A-Za-z]+))/g, "\\def$1$2") // also of KaTeX's own names
+      .replace(/\\(?:re)?newcommand\*?\s*(?:\{\s*(\\[A-Za-z]+)\s*\}|(\\[A-Za-z]+))/g, "\\def$1$2") // also for KaTeX's own names
       .replace(/\\label\s*\{[^{}]*\}/g, "")
       .replace(/\\(begin|end)\{eqnarray\*?\}/g, (_, edge) => (edge === "begin" ? "\\begin{array}{rcl}" : "\\end{array}"))
       .replace(/\\(begin|end)\{(equation|align|gather|alignat|multline|flalign)\*?\}/g, star);
   }
 
-  // Throws for a formula that would cost too much or leave its place.
+  // Throws for a formula that would cost too much or leave its box.
   function check(node, state, depth) {
     if (depth > MAX_DEPTH || ++state.nodes > MAX_NODES) throw new RangeError("This formula is too large.");
     if (typeof node.number === "number" && typeof node.unit === "string") {
@@ -64,7 +64,7 @@ window.wiresideMath ??= (() => {
   function draw(source) {
     const { tex, isDisplay, after } = read(source);
     const hasMacros = /\\(?:[egx]?def|(?:re)?new(?:command|environment)|providecommand|let|futurelet|global|long)(?![A-Za-z])/.test(tex);
-    // arguments of macros can repeat each other without an end
+    // nested macro arguments can repeat each other without limit
     if (hasMacros && (tex.includes("#") || tex.length > MAX_CHARS_WITH_MACROS)) throw new RangeError("This formula defines too much.");
     if (tex.length > MAX_CHARS || !tex.trim()) throw new RangeError("This formula is too long.");
     const options = () => ({
@@ -89,13 +89,13 @@ window.wiresideMath ??= (() => {
 
   const scrolled = new ResizeObserver((entries) => {
     for (const { target } of entries) {
-      // the keyboard can scroll what has the focus
+      // focusable elements can be scrolled by keyboard
       if (target.scrollWidth > target.clientWidth + 1) target.tabIndex = 0;
       else target.removeAttribute("tabindex");
     }
   });
 
-  // Draw the formula of an element; its source stays where it can't be drawn.
+  // Draws the formula of an element; if that fails, its source stays.
   function typeset(el, source = sourceOf(el)) {
     const isGrowing = el.dataset.open !== undefined;
     try {
@@ -106,7 +106,7 @@ window.wiresideMath ??= (() => {
       if (el.matches(".ws-math")) scrolled.observe(el);
     } catch {
       if (isGrowing && el.dataset.drawn === "1") {
-        el.dataset.source = source; // what was drawn of it stays
+        el.dataset.source = source; // keeps what was drawn of it
         el.setAttribute("aria-label", source);
         return;
       }
@@ -121,7 +121,7 @@ window.wiresideMath ??= (() => {
     for (const el of root.querySelectorAll(".ws-tex")) if (el.dataset.drawn === undefined) typeset(el);
   }
 
-  // Ctrl+C in an exported page: formulas as their source, between dollars.
+  // Ctrl+C in an exported page: copies formulas as their source, between dollars.
   function onCopy(event) {
     const selection = document.getSelection();
     if (!selection.rangeCount || selection.isCollapsed) return;
@@ -143,7 +143,7 @@ window.wiresideMath ??= (() => {
     }
     event.clipboardData.setData("text/html", box.innerHTML);
     Object.assign(box.style, { position: "absolute", left: "-200vw", width: "40rem" });
-    document.body.append(box); // what is not laid out has no line breaks
+    document.body.append(box); // innerText has line breaks only for an element with a layout
     event.clipboardData.setData("text/plain", box.innerText);
     box.remove();
     event.preventDefault();

@@ -1,1 +1,1 @@
-"""What Wireside costs, as ratios to a bare relay of the same bytes. Run by ``make bench``."""
+"""Benchmarks: Wireside's cost as a ratio to a bare relay of the same bytes. Run ``make bench``."""

@@ -29,14 +29,14 @@ BENCHMARKS: dict[str, Benchmark] = {
 
 
 def main() -> None:
-    """Run what was asked for. Ends with 0 also where an aim is missed: figures are no test."""
+    """Run the selected benchmarks. Exits with 0 even if an aim is missed: figures are no test."""
     arguments = _arguments()
     console = Console()
     sections: list[Section] = []
     with servers() as started:
         for name in arguments.only or BENCHMARKS:
             sections += _shown(console, BENCHMARKS[name], started, quick=arguments.quick)
-            report.save(sections, arguments.json)  # what comes later may fail
+            report.save(sections, arguments.json)  # a later benchmark may fail
     figures = [figure for section in sections for figure in section.figures]
     missed = [figure for figure in figures if figure.is_met is False]
     aims = sum(figure.is_met is not None for figure in figures)

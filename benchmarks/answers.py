@@ -1,6 +1,6 @@
-"""The answers that the model of the benchmarks gives: text, tokens and the bytes of their events.
+"""The answers of the benchmarks' model: text, tokens and the bytes of their events.
 
-What is asked says what is wanted, so nothing else has to be agreed on: ``Plan`` is both.
+The question itself describes the answer: ``str(plan)`` is sent, ``Plan.found_in`` parses it.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import Literal, Self
 Kind = Literal["prose", "markdown", "stamps"]
 
 EVENT_BYTES = 221
-"""An event of a real server, with its ids, its fingerprint and one token."""
+"""Size of a real server's event, with its ids, its fingerprint and one token."""
 
 END_MARK = "[the end]"
-"""The last words of every ``markdown`` answer: when they are painted, all is."""
+"""The last words of every ``markdown`` answer: once they are painted, the whole answer is."""
 
 STAMP_CHARS = 17
-"""A token of ``stamps``: the nanosecond at which it was sent, in hexadecimal, and a space."""
+"""Length of a ``stamps`` token: its send time in nanoseconds, in hexadecimal, and a space."""
 
 DONE = b"data: [DONE]\n\n"
 
@@ -49,7 +49,7 @@ _MARKDOWN = (
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to answer: ``tokens`` of a kind, ``rate`` of them a second (0: all at once)."""
+    """The answer to give: ``tokens`` of a kind, ``rate`` of them a second (0: all at once)."""
 
     kind: Kind
     tokens: int
@@ -60,7 +60,7 @@ class Plan:
 
     @classmethod
     def found_in(cls, request: bytes) -> Self:
-        """Return the last plan in the body of a request; without one, a short answer."""
+        """Return the last plan in a request's body; without one, a plan of one token."""
         found = re.findall(rb"answer (prose|markdown|stamps) (\d+) (\d+)", request)
         if not found:
             return cls("prose", 1)
@@ -70,7 +70,7 @@ class Plan:
 
 @lru_cache(maxsize=64)
 def tokens(kind: Kind, count: int) -> list[str]:
-    """Return the tokens of an answer whose text is known beforehand (not of ``stamps``)."""
+    """Return the tokens of an answer with a fixed text (any kind but ``stamps``)."""
     source = _MARKDOWN if kind == "markdown" else _PROSE
     found = [source[number % len(source)] for number in range(count)]
     if kind == "markdown":
@@ -80,17 +80,17 @@ def tokens(kind: Kind, count: int) -> list[str]:
 
 @lru_cache(maxsize=64)
 def text(kind: Kind, count: int) -> str:
-    """Return the whole text of an answer."""
+    """Return the whole text of an answer (any kind but ``stamps``)."""
     return "".join(tokens(kind, count))
 
 
 def chars_per_token(kind: Kind, count: int) -> float:
-    """Return the mean length of a token of that answer."""
+    """Return the mean length of that answer's tokens, in characters."""
     return STAMP_CHARS if kind == "stamps" else len(text(kind, count)) / count
 
 
 def event(token: str) -> bytes:
-    """Return the event that brings one token, as servers that speak OpenAI's API write it."""
+    """Return the event of one token, in the format of OpenAI-compatible servers."""
     return _event(f'{{"content":{_quoted(token)}}}', "null")
 
 
@@ -102,12 +102,12 @@ def events(kind: Kind, count: int) -> list[bytes]:
 
 
 def opening() -> bytes:
-    """Return the first event, which says who speaks."""
+    """Return the first event, which contains the role."""
     return _event('{"role":"assistant","content":"","refusal":null}', "null")
 
 
 def closing(count: int) -> bytes:
-    """Return what follows the last token: the reason, the usage, the end."""
+    """Return the events after the last token: the finish reason, the usage, the end mark."""
     usage = f'{{"prompt_tokens":9,"completion_tokens":{count},"total_tokens":{9 + count}}}'
     last = f'data: {_head()}"choices":[],"usage":{usage}}}\n\n'.encode()
     return _event("{}", '"stop"') + last + DONE

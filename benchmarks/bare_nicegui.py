@@ -1,4 +1,4 @@
-"""What start-up is compared with: NiceGUI on FastAPI with one label."""
+"""The baseline for start-up and the dashboard: NiceGUI on FastAPI with one label."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nicegui import ui
 
 
 def main(port: int) -> None:
-    """Serve on loopback."""
+    """Serve on loopback, at ``port``."""
     app = FastAPI()
 
     @app.get("/api/health/live")

@@ -1,4 +1,4 @@
-"""A Chromium, and what is asked of a page in it."""
+"""A Chromium and the measurements of a page in it."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ window.benchAsk = every => {
 
 
 class ChatPage:
-    """An open page of either server, cold: nothing is in its cache."""
+    """An open page of either server, with a cold cache."""
 
     def __init__(self, page: Page) -> None:
         self._page = page
@@ -72,7 +72,11 @@ class ChatPage:
         page.add_init_script(WATCH)
 
     def open(self, address: str) -> float:
-        """Go there; return the milliseconds until the input took text, and kept it."""
+        """Open the page; return the milliseconds until the input accepts text.
+
+        Raises:
+            RuntimeError: the input lost text that was typed while the page was loading.
+        """
         self._page.goto(address, wait_until="commit")
         self._wait("bench.usable", OPEN_S)
         box = self._page.get_by_test_id("input-chat")
@@ -84,27 +88,27 @@ class ChatPage:
         return float(self._get("bench.usable"))
 
     def ask(self, plan: Plan, *, every_ms: int = 0) -> None:
-        """Send the question; the answer is looked for every so often (0: in each frame)."""
+        """Send the question; the page checks for the end every ``every_ms`` (0: in each frame)."""
         self._page.get_by_test_id("input-chat").fill(str(plan))
         self._page.evaluate("every => benchAsk(every)", every_ms)
         self._page.get_by_test_id("button-send").click()
 
     def wait_until_done(self) -> float:
-        """Return the milliseconds from the click to the whole answer on the screen."""
+        """Wait for the whole answer on the screen; return the milliseconds since the click."""
         self._wait("bench.done", ANSWER_S)
         return float(self._get("bench.done - bench.asked"))
 
     def settle(self) -> None:
-        """Let what follows an answer's last words come, too: it belongs to the cost."""
+        """Wait for the work after an answer's last words: it is part of the cost."""
         self._page.wait_for_timeout(SETTLE_MS)
 
     def longest_task_ms(self) -> float:
-        """Return the longest task since the click; 0 if none took 50 ms."""
+        """Return the longest task since the click, in milliseconds; 0 if none took 50 ms."""
         since = "bench.tasks.filter(([start, took]) => start + took > bench.asked)"
         return float(self._get(f"Math.max(0, ...{since}.map(task => task[1]))"))
 
     def task_s(self) -> float:
-        """Return the seconds that the page's main thread has worked so far."""
+        """Return the seconds of work of the page's main thread so far."""
         metrics = self._cdp.send("Performance.getMetrics")["metrics"]
         return float(next(each["value"] for each in metrics if each["name"] == "TaskDuration"))
 
@@ -127,7 +131,7 @@ class ChatPage:
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """Run the Chromium that was named, the system's, or Playwright's own."""
+    """Run the configured Chromium, the system's, or Playwright's own."""
     named = os.environ.get("WIRESIDE_CHROMIUM")
     path = named or next((path for name in NAMES if (path := shutil.which(name))), None)
     with sync_playwright() as playwright:
@@ -140,7 +144,7 @@ def chromium() -> Iterator[Browser]:
 
 @contextmanager
 def cold_page(browser: Browser) -> Iterator[ChatPage]:
-    """Open a page in a profile of its own."""
+    """Open a page in a new profile."""
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     try:
         yield ChatPage(context.new_page())

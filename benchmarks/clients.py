@@ -1,6 +1,6 @@
-"""Clients of both servers, and of the model itself: raw protocols that read frames and check texts.
+"""Clients of both servers and of the model: raw protocols that parse frames and check texts.
 
-They run in the harness's process, away from the servers under measure.
+They run in the harness's process, separate from the measured servers.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from benchmarks.servers import Server
 Level = Literal[1, 2]
 
 ANSWER_S = 180.0
-"""Longest wait for an answer: past it something hangs."""
+"""Timeout of an answer, in seconds."""
 
 _numbers = count()
 
 
 class Frame(msgspec.Struct):
-    """A frame of either server, as far as it is looked at here."""
+    """A frame of either server, reduced to the fields that the clients read."""
 
     type: str
     content: str = ""
@@ -48,7 +48,7 @@ def _future() -> asyncio.Future[None]:
 
 @dataclass(slots=True)
 class Answer:
-    """What has come of one answer, with the times that were asked for."""
+    """The received part of one answer, with the measured times."""
 
     plan: Plan
     asked_ns: int
@@ -60,7 +60,7 @@ class Answer:
     ended: asyncio.Future[None] = field(default_factory=_future)
 
     def add(self, content: str, now_ns: int) -> None:
-        """Take a piece that arrived at ``now_ns``."""
+        """Record a piece that arrived at ``now_ns``."""
         if self.first_ns is None:
             self.first_ns = now_ns
             self.begun.set_result(None)
@@ -72,7 +72,7 @@ class Answer:
             self.pieces.append(content)
 
     def end(self, error: str | None = None) -> None:
-        """Tell who waits; wrong text is an error too."""
+        """Resolve ``ended``, with an exception if ``error`` is given or the text is wrong."""
         if self.ended.done():
             return
         if error is None and self.plan.kind == "stamps":
@@ -86,7 +86,12 @@ class Answer:
             self.ended.set_exception(RuntimeError(error))
 
     async def whole(self) -> None:
-        """Wait until it has ended. Raises ``RuntimeError`` if it is wrong."""
+        """Wait for the end of the answer.
+
+        Raises:
+            RuntimeError: the answer failed or its text is wrong.
+            TimeoutError: the answer took longer than ``ANSWER_S``.
+        """
         async with asyncio.timeout(ANSWER_S):
             await self.ended
 
@@ -100,11 +105,11 @@ class _Peer(asyncio.Protocol):
         self._rest = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport to write to."""
-        self.transport = cast("asyncio.Transport", transport)  # uvloop's is none by class
+        """Store the transport for writing."""
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's is not a subclass
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End what was open."""
+        """Fail the unfinished answer."""
         if self.answer is not None:
             self.answer.end("the connection was lost")
 
@@ -114,12 +119,12 @@ class _Peer(asyncio.Protocol):
 
 
 class Direct(_Peer):
-    """A client of the model itself: what is measured without any server between."""
+    """A client connected directly to the model: the baseline without a server in between."""
 
     _EVENT = re.compile(rb'"content":"((?:[^"\\]|\\.)+)"')
 
     def ask(self, plan: Plan) -> Answer:
-        """Ask for an answer of stamps."""
+        """Request an answer of ``stamps``."""
         body = f'{{"messages":[{{"role":"user","content":"{plan}"}}],"stream":true}}'.encode()
         head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: upstream\r\nContent-Length: %d\r\n\r\n"
         answer = self._expect(plan)
@@ -127,7 +132,7 @@ class Direct(_Peer):
         return answer
 
     def data_received(self, data: bytes) -> None:
-        """Take the tokens of whole events."""
+        """Record the tokens of complete events."""
         now = time.monotonic_ns()
         whole, cut, self._rest = (self._rest + data).rpartition(b"\n\n")
         if self.answer is None:
@@ -139,7 +144,7 @@ class Direct(_Peer):
 
 
 class Socket(_Peer):
-    """A WebSocket that asks in the frames of Wireside's protocol, which are the relay's too."""
+    """A WebSocket client of Wireside's protocol, which the relay uses too."""
 
     def __init__(
         self, path: str, port: int, level: Level, *, with_deflate: bool, is_stored: bool
@@ -162,25 +167,25 @@ class Socket(_Peer):
         ).encode()
 
     def ask(self, plan: Plan) -> Answer:
-        """Ask; the answer fills up by itself."""
+        """Send a question; the returned answer is filled as frames arrive."""
         request_id = f'"id":"{next(_numbers)}",' if self._level == 2 else ""
         answer = self._expect(plan)
         self._send(1, f'{{"type":"chat",{request_id}{self._where}"message":"{plan}"}}'.encode())
         return answer
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin the handshake."""
+        """Send the handshake."""
         super().connection_made(transport)
         self.transport.write(self._handshake)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End what was open, the handshake included."""
+        """Fail the unfinished answer, and the handshake if it is still pending."""
         super().connection_lost(exc)
         if not self.is_open.done():
             self.is_open.set_exception(RuntimeError("the handshake failed"))
 
     def data_received(self, data: bytes) -> None:
-        """Take whole frames; the rest waits for more."""
+        """Handle complete frames; the rest is buffered."""
         now = time.monotonic_ns()
         data = self._rest + data
         at = 0
@@ -234,13 +239,13 @@ class Socket(_Peer):
     def _send(self, opcode: int, payload: bytes) -> None:
         length = len(payload)
         size = bytes([0x80 | length]) if length < 126 else b"\xfe" + length.to_bytes(2, "big")
-        # masked by zeros, which leave it as it is
+        # a mask of zeros leaves the payload unchanged
         self.transport.write(bytes([0x80 | opcode]) + size + b"\0\0\0\0" + payload)
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where to connect, and how it is called in the table."""
+    """An endpoint to connect to, and its name in the table."""
 
     name: Literal["wireside", "relay", "direct"]
     server: Server
@@ -249,7 +254,7 @@ class Target:
     is_stored: bool = False
 
     async def connect(self, number: int, *, with_deflate: bool = False) -> list[Socket | Direct]:
-        """Open ``number`` connections, twenty at a time."""
+        """Open ``number`` connections, at most twenty at a time."""
         opened: list[Socket | Direct] = []
         for start in range(0, number, 20):
             opening = [self._one(with_deflate) for _ in range(start, min(number, start + 20))]
@@ -261,7 +266,7 @@ class Target:
         port = self.server.port
         make: Callable[[], Socket | Direct] = Direct
         if self.name != "direct":
-            make = lambda: Socket(  # noqa: E731  # the same in two kinds
+            make = lambda: Socket(  # noqa: E731  # the same call for both classes
                 self.path, port, self.level, with_deflate=with_deflate, is_stored=self.is_stored
             )
         _, peer = await loop.create_connection(make, "127.0.0.1", port)
@@ -271,23 +276,23 @@ class Target:
 
 
 def wireside(server: Server, level: Level = 2, *, is_stored: bool = False) -> Target:
-    """Return the raw endpoint; ``is_stored``: every question begins a conversation."""
+    """Return the raw endpoint; with ``is_stored`` every question starts a conversation."""
     return Target("wireside", server, "/ws/ai-chat", level, is_stored)
 
 
 def relay(server: Server) -> Target:
-    """Return the bare relay."""
+    """Return the endpoint of the bare relay."""
     return Target("relay", server, "/ws", 1)
 
 
 def direct(upstream: Server) -> Target:
-    """Return the model itself."""
+    """Return the endpoint of the model itself."""
     return Target("direct", upstream)
 
 
 @contextmanager
 def closing(peers: list[Socket | Direct]) -> Iterator[list[Socket | Direct]]:
-    """Drop the connections at the end."""
+    """Abort the connections on exit."""
     try:
         yield peers
     finally:

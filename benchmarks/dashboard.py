@@ -1,6 +1,6 @@
-"""What the dashboard costs the server, with ten viewers: the share of a core that it takes.
+"""Server cost of the dashboard with ten viewers, as a share of a core.
 
-The measure is a page of one label on bare NiceGUI, looked at by as many.
+The baseline is a page of one label on bare NiceGUI with as many viewers.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from benchmarks.servers import Server, Servers
 VIEWERS = 10
 
 SETTLE_S = 10.0
-"""The pages have fetched everything, and the server has cleaned up behind its start."""
+"""Seconds until the pages have loaded everything and the server has finished its start-up work."""
 
 
 def measure(servers: Servers, *, quick: bool) -> Iterator[Section]:
-    """Yield the share of a core that viewers take, beside what the server takes without them."""
+    """Yield the share of a core used for the viewers, without the server's idle share."""
     seconds = 20.0 if quick else 60.0
     with (
         servers.upstream() as upstream,

@@ -1,4 +1,4 @@
-"""Memory of a WebSocket that is open and says nothing: unique memory of the server."""
+"""Memory of an idle WebSocket: unique memory of the server per connection."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from benchmarks.report import Aim, Figure, Section
 from benchmarks.servers import Servers
 
 WARM = 20
-"""Connections that are opened and closed before, so that lazy imports are done."""
+"""Connections opened and closed before the measurement, so that lazy imports are done."""
 
 AT_MOST = Aim(26)
 

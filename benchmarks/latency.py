@@ -1,4 +1,4 @@
-"""What a server adds to the way from the model to the client: microseconds, not CPU."""
+"""Delay that a server adds between the model and the client, in microseconds."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from benchmarks.servers import Servers
 STREAMS = 50
 RATE = 50
 SETTLE = 25
-"""First tokens of each stream, which meet the start of all the others, and are left out."""
+"""Number of first tokens of each stream to omit: they coincide with the other streams' start."""
 
 FIRST_ANSWER_AFTER_S = 2.0
-"""A person needs so long to write: what a server does meanwhile is not their wait."""
+"""Time that a user needs to type, in seconds: work of the server meanwhile delays no answer."""
 
 AIMS = {50: Aim(300), 95: None, 99: Aim(3000)}
 
@@ -47,7 +47,7 @@ def _added(targets: list[Target], rounds: int, seconds: int) -> Section:
             [each[number] for each in found[name]] for name in ("direct", "relay", "wireside")
         )
         figures.append(_over(f"p{percentile}", direct, bare, ours, median, aim))
-        if percentile == 99:  # other work on the machine is in the tails of single rounds
+        if percentile == 99:  # other load on the machine shows in the tails of single rounds
             figures.append(_over("p99, quietest round", direct, bare, ours, min))
     return Section(f"Added delay of a token, {STREAMS} streams of {RATE}/s", "relay", figures)
 
@@ -60,13 +60,13 @@ def _over(
     chosen: Callable[[list[float]], float],
     aim: Aim | None = None,
 ) -> Figure:
-    """Return what is added to the straight way."""
+    """Return the delay added to that of the direct connection, by Wireside and by the relay."""
     straight = chosen(direct)
     return Figure(subject, "µs", chosen(ours) - straight, chosen(bare) - straight, aim)
 
 
 async def delays(target: Target, seconds: int) -> list[int]:
-    """Return the delay of each token after the first ones, in ns."""
+    """Return the delay of each token after the first ``SETTLE`` of its stream, in ns."""
     plan = Plan("stamps", SETTLE + seconds * RATE, RATE)
     with closing(await target.connect(STREAMS)) as peers:
         answers = []
@@ -79,7 +79,7 @@ async def delays(target: Target, seconds: int) -> list[int]:
 
 
 def percentiles(delays_ns: list[int]) -> list[float]:
-    """Return those of ``AIMS``, in µs."""
+    """Return the percentiles listed in ``AIMS``, in µs."""
     cuts = quantiles(delays_ns, n=100)
     return [cuts[percentile - 1] / 1000 for percentile in AIMS]
 
@@ -105,7 +105,7 @@ async def _first_token_us(target: Target, number: int) -> float:
 
 
 def _fresh(servers: Servers, rounds: int) -> Figure:
-    """Measure the first answer of a process; each needs a process of its own."""
+    """Measure the first answer of a process; each round starts new processes."""
     ours: list[float] = []
     relays: list[float] = []
     with servers.upstream() as upstream:

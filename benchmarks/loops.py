@@ -1,4 +1,4 @@
-"""The event loop of the benchmarks' own processes: the fastest there is."""
+"""The event loop of the benchmarks' own processes: the fastest available one."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ T = TypeVar("T")
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run ``work`` in a loop of its own."""
+    """Run ``work`` in a new event loop."""
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         return runner.run(work)
 
 
 def raise_file_limit() -> None:
-    """Each connection is a file; thousands of them are opened here."""
+    """Raise the limit of open files: the benchmarks open thousands of connections."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -1,6 +1,6 @@
-"""The page in Chromium: until it can be used, a burst, long answers.
+"""The page in Chromium: time until it is usable, a burst, long answers.
 
-The measure is a page of thirty lines on the bare relay: it appends plain text, one frame at a time.
+The baseline is a page of thirty lines on the bare relay, which appends plain text frame by frame.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from benchmarks.wire import Wire
 BURST = Plan("markdown", 2000)
 
 LOOK_EVERY_MS = 1000
-"""How often the page of a long answer is searched for its end: searching costs, too."""
+"""Interval of the search for a long answer's end, in milliseconds: searching has a cost too."""
 
 
 def measure(servers: Servers, *, quick: bool) -> Iterator[Section]:
-    """Yield how soon the page is usable, what a burst costs, what long answers cost."""
+    """Yield the time until the page is usable, the cost of a burst, the cost of long answers."""
     with (
         servers.upstream() as upstream,
         servers.relay(upstream) as bare,
@@ -31,7 +31,7 @@ def measure(servers: Servers, *, quick: bool) -> Iterator[Section]:
         chromium() as browser,
     ):
         for server in (bare, ours):
-            _burst(browser, server)  # warms the server up; its result is nobody's
+            _burst(browser, server)  # warm-up; the result is discarded
         yield _usable(browser, ours, bare, 2 if quick else 5)
         yield _bursts(browser, ours, bare, 2 if quick else 5)
         yield _long_answers(browser, ours, bare, rate=1000 if quick else 100)
@@ -49,7 +49,7 @@ def _usable(browser: Browser, ours: Server, bare: Server, rounds: int) -> Sectio
 
 @dataclass(frozen=True, slots=True)
 class Burst:
-    """What one answer that was delivered at once cost."""
+    """The cost of one answer that was delivered at once."""
 
     done_ms: float
     server_s: float
@@ -105,7 +105,7 @@ def _burst(browser: Browser, server: Server) -> Burst:
 
 @dataclass(frozen=True, slots=True)
 class Long:
-    """What one long answer cost."""
+    """The cost of one long answer."""
 
     frames_kb: float
     wire_kb: float

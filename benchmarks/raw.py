@@ -1,4 +1,4 @@
-"""The raw endpoint: server CPU of one token, 1 to 500 streams, in bursts and paced."""
+"""The raw endpoint: server CPU per token with 1 to 500 streams, in bursts and paced."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from benchmarks.report import Aim, Figure, Section
 from benchmarks.servers import Server, Servers
 
 BURST_TOKENS = 1000
-"""Tokens of an answer that lies ready: what the request itself costs is spread over them."""
+"""Tokens of an answer that is sent at once: enough to make the request's own cost negligible."""
 
 LEAST_TOKENS = 40_000
-"""Tokens of one round, at least: a lone stream answers many times."""
+"""Minimum of tokens in one round: a single stream repeats the answer."""
 
 SETTLE_S = 0.5
-"""Paced streams run so long before the window of measure opens."""
+"""Seconds for which paced streams run before the measured window."""
 
 RATE = {1: 50, 10: 50, 50: 50, 100: 50, 500: 20}
-"""Tokens a second of each paced stream, by their number: 500 at 50 would fill a core here."""
+"""Tokens a second of a paced stream, by number of streams: 500 at 50 would use a whole core."""
 
 AT_MOST_RELAY = Aim(1.0, "ratio")
 AT_MOST_TWICE = Aim(2.0, "ratio")
 
 
 def measure(servers: Servers, *, quick: bool) -> Iterator[Section]:
-    """Yield bursts, then paced streams, then what an answer costs beside its tokens."""
+    """Yield bursts, then paced streams, then the cost of an answer of one token."""
     counts = (1, 100) if quick else (1, 10, 100, 500)
     rounds = 2 if quick else 3
     window_s = 2.0 if quick else 4.0
@@ -50,11 +50,11 @@ def measure(servers: Servers, *, quick: bool) -> Iterator[Section]:
 
 
 Measured = Callable[[Target], Awaitable[float]]
-"""One round: returns microseconds."""
+"""Measures one round; returns microseconds."""
 
 
 class Pair:
-    """Ours and the relay, measured in turns: what else the machine does meets both."""
+    """Wireside and the relay, measured alternately: other load on the machine affects both."""
 
     def __init__(self, ours: Server, bare: Server, rounds: int) -> None:
         self.relay = clients.relay(bare)
@@ -65,7 +65,7 @@ class Pair:
     def figure(
         self, subject: str, cost: Measured, aim: Aim | None = None, *, level: clients.Level = 2
     ) -> Figure:
-        """Return the median cost of both."""
+        """Return the median costs of Wireside and of the relay."""
         ours = self.level_2 if level == 2 else self.level_1
         measures: list[float] = []
         values: list[float] = []
@@ -101,7 +101,7 @@ def _paced(pair: Pair, counts: Sequence[int], window_s: float) -> Section:
 
 
 async def once(cost: Measured, target: Target) -> float:
-    """Return what one round costs."""
+    """Measure one round; return its cost in microseconds."""
     return await cost(target)
 
 
@@ -122,7 +122,7 @@ def _burst_of(streams: int) -> Measured:
 
 
 def paced_of(streams: int, window_s: float) -> Measured:
-    """Return what measures a token's cost at ``streams`` streams of their ``RATE``."""
+    """Return a function that measures the cost of a token at ``streams`` streams of ``RATE``."""
 
     async def cost(target: Target) -> float:
         rate = RATE[streams]
@@ -153,7 +153,7 @@ async def _answers(target: Target) -> float:
 
 
 async def warm_up(targets: list[Target]) -> None:
-    """Have everything done once that is slow once."""
+    """Trigger the work that is done only once, such as lazy imports."""
     for target in targets:
         with closing(await target.connect(4)) as peers:
             for plan in (Plan("prose", 20, 50), Plan("prose", 2000)):

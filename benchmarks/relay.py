@@ -1,8 +1,8 @@
-"""The measure: the least that Starlette can do between a model and a browser.
+"""The baseline: the least work that Starlette can do between a model and a browser.
 
-It reads the model's bytes, cuts each token's JSON string out by a regular expression, never decodes
-it, and sends one frame a token. No log, no resume, no limits, no errors. Its page shows the text as
-it comes and nothing else.
+It reads the model's bytes, extracts each token's JSON string by a regular expression without
+decoding it, and sends one frame per token. It has no log, no resume, no limits and no error
+handling. Its page only appends the received text.
 """
 
 from __future__ import annotations
@@ -53,13 +53,13 @@ class Relay:
 
     @asynccontextmanager
     async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
-        """Hold the client open."""
+        """Keep the HTTP client open while the application runs."""
         connector = aiohttp.TCPConnector(limit=0)
         async with aiohttp.ClientSession(connector=connector) as self._client:
             yield
 
     async def serve(self, websocket: WebSocket) -> None:
-        """Answer one request after the other."""
+        """Answer the requests of a connection one after another."""
         await websocket.accept()
         try:
             while True:
@@ -88,7 +88,7 @@ async def _page(_: Request) -> HTMLResponse:
 
 
 def main(port: int, upstream: str) -> None:
-    """Serve on loopback."""
+    """Serve on loopback, at ``port``."""
     raise_file_limit()
     relay = Relay(upstream)
     routes = [

@@ -1,4 +1,4 @@
-"""Figures with their aims: the table that is printed, the file that is kept."""
+"""Figures with their aims: the printed table and the saved file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PACKAGES = ("aiohttp", "nicegui", "openai", "starlette", "uvicorn", "uvloop", "w
 
 @dataclass(frozen=True, slots=True)
 class Aim:
-    """What a figure should not exceed: itself, or its ratio to the measure beside it."""
+    """Upper limit of a figure's value, or of its ratio to the baseline."""
 
     limit: float
     of: Literal["value", "ratio"] = "value"
@@ -30,7 +30,7 @@ class Aim:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One line: a cost of ours, beside that of the bare thing, both medians of their rounds."""
+    """One line: a cost of Wireside and that of the baseline, both medians of their rounds."""
 
     subject: str
     unit: str
@@ -47,17 +47,17 @@ class Figure:
         measures: Sequence[float] = (),
         aim: Aim | None = None,
     ) -> Figure:
-        """Return the figure of several rounds."""
+        """Return the figure of several rounds, with their medians."""
         return cls(subject, unit, median(values), median(measures) if measures else None, aim)
 
     @property
     def ratio(self) -> float | None:
-        """How many times the measure it is."""
+        """The value divided by the baseline; None without a baseline."""
         return self.value / self.measure if self.measure else None
 
     @property
     def is_met(self) -> bool | None:
-        """Whether the aim is reached; None without one."""
+        """Whether the aim is met; None without an aim."""
         if self.aim is None:
             return None
         value = self.value if self.aim.of == "value" else self.ratio
@@ -66,7 +66,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """The figures of one benchmark; ``measure`` names what stands beside them."""
+    """The figures of one benchmark; ``measure`` is the name of their baseline."""
 
     title: str
     measure: str
@@ -86,7 +86,7 @@ def show(console: Console, section: Section) -> None:
 
 
 def save(sections: Sequence[Section], file: Path) -> None:
-    """Write all of it as JSON."""
+    """Write the sections to ``file`` as JSON."""
     file.parent.mkdir(parents=True, exist_ok=True)
     document = {
         "made": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -1,4 +1,4 @@
-"""The processes under measure: start, clocks, memory, end."""
+"""The measured processes: start, CPU clocks, memory, stop."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ UNLIMITED = {
     "WIRESIDE_STREAMS": "2000",
     "WIRESIDE_LOG_LEVEL": "warning",
 }
-"""The limits guard against what a benchmark does; nothing else is set apart from the defaults."""
+"""Settings that lift the limits which a benchmark would exceed; all others have their defaults."""
 
 
 class Server:
@@ -40,23 +40,28 @@ class Server:
 
     @property
     def address(self) -> str:
-        """Where it is reached."""
+        """The server's base URL."""
         return f"http://127.0.0.1:{self.port}"
 
     def cpu_s(self) -> float:
-        """Return the CPU seconds that the process and its children have used so far."""
+        """Return the CPU seconds used so far by the process and its children."""
         return sum(_cpu_s(process) for process in self._all())
 
     def unique_bytes(self) -> int:
-        """Return the memory that would be free again without it."""
+        """Return the unique memory (USS) of the process and its children, in bytes."""
         return sum(process.memory_full_info().uss for process in self._all())
 
     def resident_bytes(self) -> int:
-        """Return the memory that it holds in RAM."""
+        """Return the resident memory (RSS) of the process and its children, in bytes."""
         return sum(process.memory_info().rss for process in self._all())
 
     def wait_until_live(self, path: str = "/api/health/live") -> float:
-        """Return the seconds from the start to the first 200."""
+        """Wait for the first 200; return the seconds since the start.
+
+        Raises:
+            RuntimeError: the process has ended.
+            TimeoutError: there was no 200 within ``START_S``.
+        """
         while time.monotonic() - self._started < START_S:
             if self._process.poll() is not None:
                 raise RuntimeError(f"It ended at its start:\n{self._log.read_text()[-4000:]}")
@@ -66,7 +71,7 @@ class Server:
         raise TimeoutError(f"No 200 from {path} within {START_S:g} s.")
 
     def stop(self) -> None:
-        """End it, gently at first."""
+        """Terminate the process; kill it after 15 seconds."""
         self._process.terminate()
         try:
             self._process.wait(15)
@@ -81,7 +86,7 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """Starts what is measured; each ends with its block."""
+    """Starts the measured servers; each stops at the end of its ``with`` block."""
 
     folder: Path
 
@@ -105,7 +110,7 @@ class Servers:
 
     @contextmanager
     def wireside(self, upstream: Server, *, is_awaited: bool = True) -> Iterator[Server]:
-        """Run Wireside as it comes, but for the limits on one address."""
+        """Run Wireside with its defaults, except for ``UNLIMITED``."""
         port = _free_port()
         env = UNLIMITED | {
             "OPENAI_BASE_URL": f"{upstream.address}/v1",
@@ -140,7 +145,7 @@ class Servers:
             output = stack.enter_context(log.open("wb"))
             process = subprocess.Popen(
                 [sys.executable, "-m", *arguments],
-                cwd=self.folder,  # no wireside.toml of anyone's
+                cwd=self.folder,  # without the user's wireside.toml
                 env=environment,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -152,7 +157,7 @@ class Servers:
 
 @contextmanager
 def servers() -> Iterator[Servers]:
-    """Return what starts servers, in a folder that is gone afterwards."""
+    """Return the ``Servers`` of a temporary folder, which is deleted on exit."""
     with tempfile.TemporaryDirectory(prefix="wireside-bench-") as folder:
         yield Servers(Path(folder))
 
@@ -163,7 +168,7 @@ def _is_ours(name: str) -> bool:
 
 def _cpu_s(process: psutil.Process) -> float:
     if sys.platform == "linux":
-        # the process's own CPU clock, in nanoseconds, where psutil has hundredths of a second
+        # the process's CPU clock has nanoseconds; psutil has hundredths of a second
         return time.clock_gettime(~process.pid << 3 | 2)
     times = process.cpu_times()
     return float(times.user + times.system)

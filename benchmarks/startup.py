@@ -1,4 +1,4 @@
-"""Start-up: how long, how much CPU, how much memory, beside a bare NiceGUI app."""
+"""Start-up: duration, CPU and memory, compared with a bare NiceGUI app."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from benchmarks.report import Aim, Figure, Section
 from benchmarks.servers import Server, Servers
 
 IDLE_AFTER_S = 2.0
-"""Imports that were put off until after the first 200 are done by then."""
+"""Seconds until the imports that are deferred until after the first 200 are done."""
 
 AT_MOST = Aim(1.2, "ratio")
 
 
 def measure(servers: Servers, *, quick: bool) -> Iterator[Section]:
-    """Yield the medians of several starts in turns; the first of each fills the file cache."""
+    """Yield the medians of alternating starts; the first of each only fills the file cache."""
     rounds = 2 if quick else 5
     ours: list[tuple[float, ...]] = []
     bare: list[tuple[float, ...]] = []

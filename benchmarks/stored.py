@@ -1,4 +1,4 @@
-"""What it costs that nothing is shown before it is stored, and what a long history costs."""
+"""The cost of storing each token before it is shown, and the cost of a long history."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from wireside.records import Branch, ConversationInfo, Segment, Span, TurnRecord
 from wireside.store.store import SqlStore
 
 PAGE = 20
-"""Turns that a page opens with."""
+"""Number of turns that a page loads first."""
 
 ROUNDS = 200
 
 
 def measure(servers: Servers, *, quick: bool) -> Iterator[Section]:
-    """Yield stored streams beside those in memory, then long histories beside short ones."""
+    """Yield stored streams compared with those in memory, then long histories with short ones."""
     rounds = 2 if quick else 3
     with servers.upstream() as upstream, servers.wireside(upstream) as server:
         kept, passing = clients.wireside(server, is_stored=True), clients.wireside(server)
@@ -95,7 +95,7 @@ async def _pair(
 
 
 async def _us(work: Callable[[], Awaitable[object]]) -> float:
-    """Return the median time of ``work``."""
+    """Return the median time of ``work``, in microseconds."""
     times = []
     for _ in range(ROUNDS):
         since = time.perf_counter_ns()
@@ -121,7 +121,7 @@ def _page_at(store: SqlStore, first: int, name: str = "") -> Callable[[], Awaita
 
 
 async def _fill(store: SqlStore, name: str, count: int) -> None:
-    """Add a conversation of ``count`` turns, a thousand at a time."""
+    """Add a conversation of ``count`` turns, in batches of a thousand."""
     end = End("stop")
     turn = TurnRecord(
         id="",

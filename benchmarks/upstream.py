@@ -1,7 +1,7 @@
-"""The model: an OpenAI-compatible server that only copies bytes which lie ready.
+"""The model: an OpenAI-compatible server that only sends precomputed bytes.
 
-Written on sockets, because it must never be what a benchmark waits for. Each event is one HTTP
-chunk, as common servers send them; a paced token is one ``write`` of its own.
+It is an ``asyncio.Protocol``, so that it is never the bottleneck of a benchmark. Each event is one
+HTTP chunk, as common servers send them; each paced token is a separate ``write``.
 """
 
 from __future__ import annotations
@@ -27,27 +27,27 @@ _STREAM_HEAD = (
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 
 _phases = itertools.cycle(number * 0.618034 % 1 for number in range(1000))
-"""Where in their interval streams write, spread evenly: tokens come alone, as from real models."""
+"""Offsets of the streams' writes within their interval, spread evenly, as with real models."""
 
 
 class UpstreamConnection(asyncio.Protocol):
-    """One connection, kept open from answer to answer."""
+    """One keep-alive connection."""
 
     def __init__(self) -> None:
         self._received = b""
         self._paced: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport to write to."""
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by class
+        """Store the transport for writing."""
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is not a subclass
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Write no more."""
+        """Stop writing paced tokens."""
         if self._paced is not None:
             self._paced.cancel()
 
     def data_received(self, data: bytes) -> None:
-        """Answer each request as soon as it is whole; nobody pipelines here."""
+        """Answer each request once it is complete; pipelining is not supported."""
         self._received += data
         head, found, body = self._received.partition(b"\r\n\r\n")
         length = _LENGTH.search(head)
@@ -94,7 +94,7 @@ class UpstreamConnection(asyncio.Protocol):
 
 
 def stamp() -> bytes:
-    """Return the chunk of a token that says when it was sent."""
+    """Return the chunk of a token that contains its send time."""
     return _chunk(answers.event(f"{time.monotonic_ns():016x} "))
 
 
@@ -127,7 +127,7 @@ def _ready_burst(plan: Plan) -> bytes:
 
 
 async def serve(port: int) -> None:
-    """Listen until the process is ended."""
+    """Serve until the process is terminated."""
     loop = asyncio.get_running_loop()
     server = await loop.create_server(UpstreamConnection, "127.0.0.1", port, backlog=2048)
     await server.serve_forever()

@@ -1,4 +1,4 @@
-"""A TCP relay that counts: what really crosses the wire, compression included."""
+"""A TCP relay that counts the bytes on the wire, after compression."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ PIECE = 65_536
 
 
 class Wire:
-    """Stands before a server on a port of its own; ``received`` counts what WebSockets bring.
+    """Forwards its own port to a server's; ``received`` counts the bytes of WebSockets.
 
-    Files are left out: a font that the first bold word needs is no cost of an answer. Runs in a
-    thread, because the browser's driver needs the main one.
+    Files are not counted: a font for the first bold word is not a cost of an answer. The relay
+    runs in a thread, because the browser's driver needs the main one.
     """
 
     def __init__(self, server_port: int) -> None:
@@ -37,7 +37,7 @@ class Wire:
 
     @property
     def address(self) -> str:
-        """Where the browser goes."""
+        """The base URL for the browser."""
         return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
     async def _listen(self) -> asyncio.Server:

@@ -1,6 +1,7 @@
-"""Asks the OSV database about every locked package: are weaknesses known in this version?
+"""Checks every locked package for known vulnerabilities, with pip-audit and the OSV database.
 
-Exit code 0: none is known. 1: some are; they are listed. 2: nobody could be asked: no pass.
+Exit codes: 0, none is known; 1, some are known and listed; 2, the check was not possible, which
+does not count as a pass.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def main(arguments: list[str]) -> int:
 
 
 def told(packages: list[dict[str, Any]]) -> int:
-    """Print what is known of them; return the exit code."""
+    """Print the known vulnerabilities of ``packages``; return the exit code."""
     weak = [(package, each) for package in packages for each in package.get("vulns", ())]
     skipped = [package for package in packages if "skip_reason" in package]
     for package, weakness in weak:

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes the environment $1 and installs the locked packages of $2, and this project, into it.
+# Creates the environment $1; installs the locked packages of $2 and this project into it.
 set -eu
 venv=$1
 lock=$2
@@ -12,7 +12,7 @@ fi
 if [ ! -x "$venv/bin/pip" ]; then
     echo "Making the environment in $venv …"
     if ! "$PYTHON" -m venv --clear "$venv" 2>"${TMPDIR:-/tmp}/wireside-venv.$$"; then
-        # Debian keeps a part of the standard library in a package of its own
+        # Debian has a part of the standard library in a separate package
         if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
             apt-get update -qq && apt-get install -y -qq python3-venv
             "$PYTHON" -m venv --clear "$venv"

@@ -1,4 +1,4 @@
-"""Resolves the dependencies into requirements/: versions and hashes, no address of an index."""
+"""Resolves the dependencies into requirements/: versions and hashes, without index URLs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def compile_lock(name: str, *options: str) -> None:
 EXTRAS = tuple(
     word for name in ("local", "oidc", "postgres", "redis") for word in ("--extra", name)
 )
-"""A checkout has everything that a server can use."""
+"""The extras for a checkout: everything that a server can use."""
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Writes the software bill of materials, in CycloneDX's JSON: every locked package, with hashes."""
+"""Writes the software bill of materials as CycloneDX JSON: every locked package, with hashes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LOCK = ROOT / "requirements" / "runtime.txt"
 
 
 def main(target: Path) -> int:
-    """Write it; returns the exit code."""
+    """Write the software bill of materials to ``target``; return the exit code."""
     target.parent.mkdir(parents=True, exist_ok=True)
     command = [
         *(sys.executable, "-W", "ignore", "-m", "cyclonedx_py", "requirements", str(LOCK)),

@@ -1,6 +1,6 @@
-"""Runs the project's checks one after another, all of them, and ends with one summary.
+"""Runs all of the project's checks one after another and prints one summary.
 
-``check`` is the daily round; ``test`` adds what takes longer: a real browser, the wheel.
+``check`` is for daily use; ``test`` adds slower steps: integration, a real browser, the wheel.
 """
 
 from __future__ import annotations
@@ -23,41 +23,41 @@ BIN = Path(sys.executable).parent
 COUNTS = re.compile(r"(\d+) (passed|failed|error|errors)\b")
 
 LONGEST_S = 25 * 60
-"""What takes longer hangs: it is ended, and the steps after it still run."""
+"""Timeout of a step: a step that hangs is killed, and the following steps still run."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """One line of the summary."""
+    """One check; it has one line in the summary."""
 
     name: str
     command: tuple[str, ...]
 
 
 def tool(name: str, *arguments: str) -> tuple[str, ...]:
-    """Return the command of a tool of this environment."""
+    """Return the command that runs a tool of this environment."""
     return (str(BIN / name), *arguments)
 
 
 UNIT = ("tests/backend", "tests/ui")
 
 SAME = ("--hypothesis-profile", "ci")
-"""The same examples each time: what lands is what was seen to pass. `check` looks for new ones."""
+"""Fixed examples, so that merged code has passed the same ones; `check` generates new ones."""
 
 BESIDE = ("-n", "auto", "--dist", "loadgroup")
-"""Side by side: quicker, and it finds tests that lean on each other."""
+"""Parallel: faster, and it reveals tests that depend on each other."""
 
 MORE = str((os.cpu_count() or 1) + 1)
-"""Of tests that mostly wait: for limits of time, for browsers, for servers to start."""
+"""Workers for tests that mostly wait: for timeouts, browsers and starting servers."""
 
 PATIENT = ("-n", MORE, "--dist", "loadgroup")
 
 BY_SCOPE = ("-n", MORE, "--dist", "loadscope", "--no-loadscope-reorder")
-"""The tests of a file or class share servers that take seconds to start."""
+"""Groups tests by file or class: they share servers that take seconds to start."""
 
 
 def files(folder: str, longest: str) -> tuple[str, ...]:
-    """Return the test files of a folder, the one that takes the longest first."""
+    """Return the test files of a folder, with ``longest``, the slowest one, first."""
     names = sorted(file.name for file in (ROOT / folder).glob("test_*.py"))
     names.sort(key=lambda name: name != longest)
     return tuple(f"{folder}/{name}" for name in names)
@@ -82,13 +82,13 @@ TEST = (
     Step("clients", tool("pytest", "-q", *PATIENT, "tests/clients")),
     Step("proxies", tool("pytest", "-q", *PATIENT, "tests/proxies")),
     Step("packaging", tool("pytest", "-q", *BY_SCOPE, "tests/packaging")),
-    # a process of its own: Playwright leaves a loop running, and async tests can't follow it
+    # a separate process: Playwright leaves a loop running, which breaks later async tests
     Step("browser", tool("pytest", "-q", *BY_SCOPE, *files("tests/e2e", "test_hostile_text.py"))),
 )
 
 
 def main(which: str) -> int:
-    """Run the steps of ``which``; returns the exit code."""
+    """Run the steps of ``which``; return the exit code."""
     if which == "test":
         have_chromium()
         have_proxies()
@@ -104,7 +104,7 @@ def main(which: str) -> int:
 
 
 def run(step: Step) -> tuple[int, float, dict[str, int]]:
-    """Run one step, showing what it prints; returns exit code, seconds and pytest's counts."""
+    """Run one step and show its output; return exit code, seconds and pytest's counts."""
     print(f"\n── {step.name} " + "─" * (70 - len(step.name)), flush=True)
     began = time.monotonic()
     count = {"passed": 0, "failed": 0}
@@ -114,7 +114,7 @@ def run(step: Step) -> tuple[int, float, dict[str, int]]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        start_new_session=True,  # what it started ends with it
+        start_new_session=True,  # so that its child processes can be killed with it
     )
     assert process.stdout is not None
     watch = threading.Thread(target=end, args=(process,), daemon=True)
@@ -126,7 +126,7 @@ def run(step: Step) -> tuple[int, float, dict[str, int]]:
             last = line if COUNTS.search(line) else last
         code = process.wait()
     finally:
-        kill(process)  # where it was interrupted
+        kill(process)  # after an interrupt
         watch.join()
     for number, what in COUNTS.findall(last):
         count["passed" if what == "passed" else "failed"] += int(number)
@@ -134,8 +134,9 @@ def run(step: Step) -> tuple[int, float, dict[str, int]]:
 
 
 def end(process: subprocess.Popen[str]) -> None:
-    """Wait for a step, but not for ever, and end what it has left behind: that would hold its
-    output open, and the round would wait for more of it.
+    """Wait for a step, with a timeout, and kill the processes that it has left running.
+
+    They would keep its output open, and reading the output would block.
     """
     try:
         process.wait(LONGEST_S)
@@ -145,15 +146,15 @@ def end(process: subprocess.Popen[str]) -> None:
 
 
 def kill(process: subprocess.Popen[str]) -> None:
-    """End a step and all that it has started."""
+    """Kill a step and all processes that it has started."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
 
 
 def have_chromium() -> None:
-    """Make sure that there is a Chromium, by whatever way this machine allows."""
+    """Install a Chromium if there is none, in a way that this machine allows."""
     sys.path.insert(0, str(ROOT / "tests" / "e2e"))
-    from chromium import find  # the tests look for it in the same places
+    from chromium import find  # the tests search the same places
 
     ways: tuple[tuple[str, Callable[[], bool]], ...] = (
         ("Playwright's own", lambda: attempt(tool("playwright", "install", "chromium"))),
@@ -172,17 +173,17 @@ def have_chromium() -> None:
 
 
 PROXIES = {"nginx": "nginx-light", "haproxy": "haproxy", "caddy": "caddy"}
-"""Programs that the connection doctor is tested with, and their packages."""
+"""Proxies used by the connection doctor's tests, and their packages."""
 
 SYSTEMD = Path("/run/systemd/system")
-"""Is there where it starts what is installed."""
+"""Exists where systemd runs, which starts the services of packages when they are installed."""
 
 
 def have_proxies() -> None:
-    """Install the proxies that are missing; tests with those that can't be had are skipped.
+    """Install the missing proxies; tests of those that can't be installed are skipped.
 
-    Only where that starts none of them, as in CI's containers: nobody wants a web server to run
-    because they have tested something.
+    Only where the installation starts no service, as in CI's containers: running the tests must not
+    leave a web server running on a developer's machine.
     """
     places = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
     missing = [name for name in PROXIES if shutil.which(name, path=places) is None]
@@ -194,8 +195,9 @@ def have_proxies() -> None:
 
 
 def have_fault_tools() -> None:
-    """Have what makes a disk fail and a clock jump, where it can be had; its tests are skipped
-    where it can't.
+    """Install the tools that simulate disk faults and clock jumps.
+
+    Their tests are skipped if the tools can't be installed.
     """
     clock = any(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
     if shutil.which("fiu-ctrl") is not None and clock:
@@ -205,7 +207,7 @@ def have_fault_tools() -> None:
 
 
 def install(*packages: str) -> bool:
-    """Install packages of the distribution (Debian's names); that takes an administrator."""
+    """Install packages of the distribution (Debian's names); requires root or sudo."""
     prefix: tuple[str, ...] = ()
     if not attempt(("test", "-w", "/usr/bin")):
         if shutil.which("sudo") is None:
@@ -219,7 +221,7 @@ def install(*packages: str) -> bool:
 
 
 def attempt(command: tuple[str, ...]) -> bool:
-    """Run a command that may fail."""
+    """Run a command that may fail; return whether it succeeded."""
     try:
         return subprocess.run(command, check=False, timeout=600).returncode == 0
     except (OSError, subprocess.TimeoutExpired):

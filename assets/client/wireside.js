@@ -10,10 +10,10 @@
 
 const MAX_BACKOFF_MS = 30_000;
 const POLICY_WAIT_S = 60; // after 1008 without a `retry_after`
-const MAX_STREAMS = 8; // at once on a connection; further requests wait
-const CLIENT_FAULTS = new Set([1003, 1007, 1009]); // close codes: trying again would not help
-const REFUSED_AFTER = 3; // failed handshakes, where the HTTP status is known
-const REFUSED_UNSEEN_AFTER = 6; // … where it is only known that the server answers
+const MAX_STREAMS = 8; // at once on a connection; further requests are queued
+const CLIENT_FAULTS = new Set([1003, 1007, 1009]); // close codes after which a retry can't succeed
+const REFUSED_AFTER = 3; // failed handshakes with a known HTTP status
+const REFUSED_UNSEEN_AFTER = 6; // … if only the server's presence is known
 const WHOLE_BATCH = new Set(["bad_json", "bad_message", "too_large", "unknown_type", "rate_limited"]);
 const BUSY = new Set(["rate_limited", "too_many", "overloaded"]);
 
@@ -33,14 +33,14 @@ const BUSY = new Set(["rate_limited", "too_many", "overloaded"]);
  * @property {number} [temperature] 0 to 2
  * @property {number} [max_tokens]
  * @property {boolean} [sanitize] escape `<script`
- * @property {string} [key] names the request: the same key gives the same answer (default: random)
+ * @property {string} [key] identifies the request: the same key gives the same answer (default: random)
  * @property {AbortSignal} [signal] stops the answer, which then fails with the signal's reason
  *
  * @typedef {object} Options
- * @property {(state: State, error: Error | null) => unknown} [onState] `error` says why it is waiting or closed
+ * @property {(state: State, error: Error | null) => unknown} [onState] `error`: why it is waiting or closed
  * @property {any} [WebSocket] a class to use instead of the global one (`webSocket` is the same)
  * @property {any} [webSocket]
- * @property {(() => string | Promise<string>) | null} [ticket] returns a fresh ticket (POST /api/tickets, asked for by
+ * @property {(() => string | Promise<string>) | null} [ticket] returns a fresh ticket (POST /api/tickets, called by
  *   your own server) before each connection: for pages of other origins on servers with accounts
  * @property {number} [pingMs] between pings, 30,000 by default
  * @property {number} [timeoutMs] for opening, and for any frame after a ping: 15,000 by default
@@ -64,13 +64,13 @@ export class Answer {
   #readers = new Set();
   #error = null;
   #settle = {};
-  // what the client keeps of a request
+  // internal state of the request
   _isOver = false;
   _isSent = false; // on this connection
   _isStopping = false;
-  _isHeld = false; // until a timer sends it again
+  _isHeld = false; // until a timer resends it
   _sends = 0;
-  _hasBegun = false; // since it was sent last
+  _hasBegun = false; // since it was last sent
 
   /**
    * @param {Wireside} client
@@ -80,13 +80,13 @@ export class Answer {
     this.#client = client;
     this.request = request;
     this.id = "";
-    /** @type {string | null} The name to follow it by, also from another connection. */
+    /** @type {string | null} The id to follow it by, also from another connection. */
     this.stream = null;
     /** @type {string | null} */
     this.model = null;
     /** @type {string | null} The conversation it is stored in, for further questions. */
     this.conversation = null;
-    /** @type {number | null} Its place in a batch. */
+    /** @type {number | null} Its index in a batch. */
     this.index = null;
     this.offset = 0;
     /** @type {Reason | null} */
@@ -101,7 +101,7 @@ export class Answer {
     this.text = new Promise((resolve, reject) => Object.assign(this.#settle, { resolve, reject }));
     /** @type {Promise<Answer>} This answer, when `stream`, `model` and `conversation` are known. */
     this.started = new Promise((begin, refuse) => Object.assign(this.#settle, { begin, refuse }));
-    for (const promise of [this.text, this.started]) promise.catch(() => {}); // not every program awaits both
+    for (const promise of [this.text, this.started]) promise.catch(() => {}); // callers may await only one of them
   }
 
   /** Stop: what was written is kept, and the answer ends with reason "cancelled". */
@@ -109,13 +109,13 @@ export class Answer {
     this.#client._stop(this);
   }
 
-  /** The pieces of text. Each consumer gets all of them. */
+  /** Yields the pieces of text. Each consumer gets all of them. */
   async *[Symbol.asyncIterator]() {
     for await (const part of this.parts()) if (part.type === "chunk") yield part.content;
   }
 
   /**
-   * Text, reasoning and tool calls as they come. A consumer that lags gets larger pieces.
+   * Yields text, reasoning and tool calls in order of arrival. A consumer that lags gets larger pieces.
    * @returns {AsyncGenerator<Part, void, void>}
    */
   async *parts() {
@@ -136,7 +136,7 @@ export class Answer {
       }
     } finally {
       this.#readers.delete(reader);
-      // An answer of a batch, or asked elsewhere, goes on.
+      // Answers of a batch, or requested elsewhere, continue.
       if (!this._isOver && this.request && !this.#readers.size) this.stop();
     }
   }
@@ -208,10 +208,10 @@ export class Answer {
 /** Several questions, answered one after another: `for (const answer of batch) for await (const piece of answer) …` */
 export class Batch {
   #client;
-  #next = 0; // the place of the next answer on this connection
+  #next = 0; // the index of the next answer on this connection
   #current = null;
   #resumed = null;
-  #conversationId = null; // as it was sent first: the key counts together with it
+  #conversationId = null; // as first sent: the server matches it together with the key
   _isSent = false;
   _isStopping = false;
   _isHeld = false;
@@ -234,7 +234,7 @@ export class Batch {
     return this.answers[Symbol.iterator]();
   }
 
-  /** Stop the answer that is running and those behind it. */
+  /** Stop the running answer and those behind it. */
   stop() {
     this.#client._stop(this);
   }
@@ -243,7 +243,7 @@ export class Batch {
     return this.answers.every((answer) => answer._isOver);
   }
 
-  /** After a drop: the rest of the answer that had begun, then, by the batch's key, those behind it. */
+  /** After a drop: the rest of the started answer, then, by the batch's key, those behind it. */
   _frame() {
     this.#next = 0;
     this.#current = null;
@@ -262,7 +262,7 @@ export class Batch {
     const at = frame.index ?? this.#current ?? this.#next;
     const isFirst = !this._hasBegun && frame.index === undefined && !this.answers[0]._isOver;
     if (frame.type === "error" && isFirst && WHOLE_BATCH.has(frame.code)) {
-      this._fail(new WiresideError(frame)); // it was refused as a whole
+      this._fail(new WiresideError(frame)); // the whole batch was refused
       return true;
     }
     if (frame.type === "start") {
@@ -309,33 +309,33 @@ export class Conversation {
 
   _idFor(request) {
     if (this.id) return this.id;
-    if (!this.#opener || this.#opener._isOver) this.#opener = request; // the one before it has failed
+    if (!this.#opener || this.#opener._isOver) this.#opener = request; // the previous one failed
     return this.#opener === request ? "new" : null;
   }
 }
 
-/** A connection that keeps itself alive. `state` is what `onState` was called with last. */
+/** A connection that reconnects by itself. `state` is the last value passed to `onState`. */
 export class Wireside {
   #url;
   #WebSocket;
   #pingMs;
   #timeoutMs;
   #socket = null;
-  #attempt = 0; // counts connections: what belongs to an earlier one is ignored
+  #attempt = 0; // number of the connection: events of earlier ones are ignored
   #attemptAt = 0;
   #isOpen = false;
   #openedAt = 0;
   #pingedAt = -Infinity;
-  #heardAt = 0; // when the last frame came; 0: none on this connection
+  #heardAt = 0; // time of the last frame; 0: none on this connection
   #tries = 0; // of the back-off
-  #failures = 0; // handshakes in a row that failed
+  #failures = 0; // failed handshakes in a row
   #isProbing = false;
-  #mustWait = false; // for as long as the server said
+  #mustWait = false; // for the server's retry_after
   #retryAfterS = POLICY_WAIT_S;
   #limit = MAX_STREAMS;
   #count = 0;
-  #open = new Set(); // requests without an end, as they were asked
-  #sent = new Map(); // those that were sent on this connection, by id
+  #open = new Set(); // unfinished requests, in the order of the calls
+  #sent = new Map(); // those sent on this connection, by id
   #timers = new Map();
   #isClosed = false;
   #look = () => this.#check(true);
@@ -368,12 +368,12 @@ export class Wireside {
     globalThis.addEventListener?.("online", this.#look);
     globalThis.addEventListener?.("pageshow", this.#look);
     globalThis.document?.addEventListener("visibilitychange", this.#onVisible);
-    // Later, so that `onState` can use the client, and one that is closed at once (StrictMode) opens nothing.
+    // Deferred so that `onState` can use the client, and one closed at once (StrictMode) opens nothing.
     queueMicrotask(() => this.#connect());
   }
 
   /**
-   * Ask. Returns at once; without a connection the question is sent as soon as there is one.
+   * Ask. Returns at once; without a connection the question is sent after connecting.
    * @param {string} message
    * @param {AskOptions} [options]
    * @returns {Answer}
@@ -396,7 +396,7 @@ export class Wireside {
   }
 
   /**
-   * Follow an answer that was asked elsewhere, from an offset on.
+   * Follow an answer that was requested elsewhere, from an offset on.
    * @param {string} stream
    * @param {number} [offset]
    * @param {{ signal?: AbortSignal }} [options]
@@ -416,7 +416,7 @@ export class Wireside {
     return new Conversation(this, id);
   }
 
-  /** End the connection. Answers go on at the server and can be followed by their stream. */
+  /** Close the connection. Answers continue on the server and can be followed by their stream. */
   close() {
     this.#end(null);
   }
@@ -434,7 +434,7 @@ export class Wireside {
     let copy = named;
     let fault = null;
     try {
-      copy = JSON.parse(JSON.stringify(named, wellFormed)); // what is sent again must be the same
+      copy = JSON.parse(JSON.stringify(named, wellFormed)); // each resend must be identical
     } catch (error) {
       fault = error;
     }
@@ -454,7 +454,7 @@ export class Wireside {
     return request;
   }
 
-  /** Send what can be sent now, in order. */
+  /** Send the requests that can be sent now, in order. */
   #pump() {
     if (!this.#isOpen) return;
     for (const request of this.#open) {
@@ -490,13 +490,13 @@ export class Wireside {
     request._hasBegun = true;
     if (isLast) {
       this.#sent.delete(frame.id);
-      request._isSent = false; // a batch may have more to ask for
+      request._isSent = false; // a batch may have more requests
     }
     if (request._isOver && isLast) this.#open.delete(request);
     if (isLast || frame.type === "start") this.#pump();
   }
 
-  /** Whether a refused request waits for its turn. */
+  /** Whether a refused request is queued. */
   #sendsLater(request, error) {
     const others = this.#sent.size - 1;
     const isOneTooMany = error.code === "too_many" && others > 0;
@@ -558,7 +558,7 @@ export class Wireside {
     try {
       this.#socket = new this.#WebSocket(this.#url, protocols);
     } catch (error) {
-      // wrong for good: a ticket that is no token, ws: on a page of https:
+      // permanent: an invalid ticket, ws: on a page of https:
       return this.#end(new WiresideError({ message: `A WebSocket to ${this.#url} is not possible: ${messageOf(error)}` }));
     }
     const socket = this.#socket;
@@ -570,7 +570,7 @@ export class Wireside {
     };
     socket.onerror = (event) => {
       cause = event?.message || "The connection failed.";
-      // A close follows, or not: Node 22 fires none for an attempt that failed.
+      // A close event is not certain: Node 22 fires none for a failed attempt.
       if (isCurrent()) this.#after("error", this.#isOpen ? 1000 : 0, () => this.#lost(1006, lostError(cause)));
     };
   }
@@ -591,7 +591,7 @@ export class Wireside {
     if (this.#isOpen) this.#after("ping", this.#pingMs, ping);
   }
 
-  /** See whether the connection lives: it is lost when no frame follows a ping. `isNews`: there may be a network now. */
+  /** Check the connection: it is lost when no frame follows a ping. `isNews`: the network may be back. */
   #check(isNews = false) {
     if (this.#isOpen) {
       const since = now();
@@ -601,7 +601,7 @@ export class Wireside {
       const { bufferedAmount } = this.#socket;
       const limit = isNews ? Math.min(this.#timeoutMs, 5000) : this.#timeoutMs;
       this.#after("frame", limit, () => {
-        const wasSuspended = now() - since > limit + 2000; // its frames may be waiting behind this timer
+        const wasSuspended = now() - since > limit + 2000; // its frames may be queued behind this timer
         const isUploading = bufferedAmount > 65_536 && this.#socket.bufferedAmount < bufferedAmount;
         if (wasSuspended || isUploading) this.#check(isNews);
         else this.#lost(1006, lostError("The connection was silent."));
@@ -611,7 +611,7 @@ export class Wireside {
     }
   }
 
-  /** The connection, or an attempt to get one, is over. */
+  /** The connection, or an attempt to open one, has ended. */
   #lost(code, error, wasNotTried = false) {
     const wasOpen = this.#isOpen;
     const hadFrames = this.#heardAt > 0 && now() - this.#openedAt > 1000;
@@ -625,7 +625,7 @@ export class Wireside {
     } else if (wasOpen && hadFrames && (code === 1001 || code === 1012)) wait = 0;
     if (!wasOpen && !wasNotTried) {
       this.#failures++;
-      const status = Number(/: (\d{3})$/.exec(error.message)?.[1] ?? 0); // ws, Deno and Bun tell it
+      const status = Number(/: (\d{3})$/.exec(error.message)?.[1] ?? 0); // from ws, Deno and Bun
       if (this.#isRefused(status, error)) return;
       if (!status && this.#failures >= REFUSED_AFTER) this.#probe();
     }
@@ -633,7 +633,7 @@ export class Wireside {
     this.#tell("waiting", error);
   }
 
-  /** End where the handshake is refused for good. */
+  /** Close if the handshake is refused permanently. */
   #isRefused(status, cause = null) {
     const isUnseen = status === 426 || status < 400;
     if (status >= 500 || status === 408 || status === 425 || status === 429 || !status) return false;
@@ -653,7 +653,7 @@ export class Wireside {
     return true;
   }
 
-  /** Browsers and Node do not tell why a handshake failed: look by HTTP whether the server is there, and what it says. */
+  /** Browsers and Node hide why a handshake failed: check by HTTP whether the server is there, and its status. */
   async #probe() {
     if (this.#isProbing || typeof fetch !== "function") return;
     this.#isProbing = true;
@@ -676,11 +676,11 @@ export class Wireside {
     const me = this.ticket ? 0 : await get(url.replace(/\/ws\/ai-chat\/?$/, "/api/me")).catch(() => 0);
     if (me === 401 || me >= 500 || own) return me >= 400 ? me : own;
     if (me) return 426;
-    await get(url, "no-cors"); // rejects without a server; tells no status
-    return this.#openedAt ? 0 : 426; // it has let this page in before: a proxy whose server restarts looks the same
+    await get(url, "no-cors"); // rejects without a server; hides the status
+    return this.#openedAt ? 0 : 426; // connected before: a proxy with a restarting server looks the same
   }
 
-  /** After 1009: the request that was too large fails alone, where it can be told which. */
+  /** After 1009: only the request that was too large fails, if it can be identified. */
   #refuseLargest(error) {
     const size = (request) => (request.stream ? 0 : JSON.stringify(request.request).length);
     const sent = [...this.#open].filter((request) => request.request && request._sends);
@@ -692,7 +692,7 @@ export class Wireside {
     return true;
   }
 
-  /** Let go of the socket, whatever its state. */
+  /** Release the socket, whatever its state. */
   #drop(isGoodbye = false) {
     const socket = this.#socket;
     this.#socket = null;
@@ -709,9 +709,9 @@ export class Wireside {
     this.#sent.clear();
     if (!socket) return;
     socket.onopen = socket.onmessage = socket.onclose = null;
-    socket.onerror = () => {}; // `ws` throws an error that nothing listens to
+    socket.onerror = () => {}; // `ws` throws an error event without a listener
     try {
-      if (!isGoodbye && socket.terminate) socket.terminate(); // `ws` waits 30 s for a peer that is gone
+      if (!isGoodbye && socket.terminate) socket.terminate(); // `ws` waits 30 s for a lost peer
       else socket.close(1000);
     } catch {
       // it never opened
@@ -779,12 +779,12 @@ function randomKey() {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** The protocol takes no lone surrogates. */
+/** Replaces lone surrogates, which the protocol rejects. */
 function wellFormed(_, value) {
   return typeof value === "string" ? value.replace(/\p{Cs}/gu, "\uFFFD") : value;
 }
 
-const now = () => performance.now(); // does not jump with the clock
+const now = () => performance.now(); // monotonic
 const closedError = () => new WiresideError({ message: "The client was closed." });
 const lostError = (message) => new WiresideError({ message, retryable: true });
 const messageOf = (error) => (error instanceof Error ? error.message : String(error));

@@ -1,11 +1,11 @@
-// The box at the bottom. The browser owns its text: the server never writes into it while somebody types.
-// What was sent stays in an outbox until the server has it, so a lost connection or a reload sends it again
-// under the same id, which is asked once.
+// The message box. The browser owns its text: the server never changes it while the user types.
+// Sent questions stay in an outbox until the server acknowledges them. After a lost connection or a reload they are
+// sent again under the same id, and the server processes each id once.
 import { h } from "vue";
 import { choice, currentModel, hasFilesOnly, isChosenModelGone, isComposing, mayTakeFocus, memory } from "wireside-kit";
 import * as drafts from "wireside-kit/drafts.js";
 
-const MAX_BYTES = 900_000; // of one message: NiceGUI's socket takes a million, with all that is around the text
+const MAX_BYTES = 900_000; // limit of one message: NiceGUI's socket accepts a million bytes, including the envelope
 
 const ICONS = {
   send: "M12 19V5m-6 6l6-6 6 6",
@@ -16,10 +16,10 @@ const ICONS = {
 const icon = (name) =>
   h("svg", { viewBox: "0 0 24 24", width: 20, height: 20, class: "ws-icon", "aria-hidden": "true" }, h("path", { d: ICONS[name] }));
 
-// Where keys are on the screen there is no Shift+Enter.
+// On-screen keyboards have no Shift+Enter.
 const IS_TOUCH = () => matchMedia("(hover: none) and (pointer: coarse)").matches;
 
-// How this browser is used: "true" or "false".
+// A preference of this browser: "true" or "false".
 function preferred(key, otherwise) {
   try {
     const kept = localStorage.getItem("wireside." + key);
@@ -31,9 +31,9 @@ function preferred(key, otherwise) {
 
 const SETTINGS = ["system", "temperature", "max_tokens"];
 const LIMITS = { temperature: [0, 2], max_tokens: [1, 1_000_000] };
-const CHOOSE_MS = 400; // after the last key in the settings, until they are kept
+const CHOOSE_MS = 400; // delay between the last key in the settings and saving
 
-// A number as people write it, also with a comma; undefined is none, NaN what can't be sent.
+// Parses a number in common notations, also with a comma; undefined if empty, NaN if invalid.
 function numberOf(name, text) {
   const written = String(text ?? "").trim().replace(",", ".");
   if (!written) return undefined;
@@ -43,7 +43,7 @@ function numberOf(name, text) {
   return number >= low && number <= high && isWhole ? number : NaN;
 }
 
-// Options of the server as the fields of the panel.
+// Converts the server's options to the fields of the panel.
 function fieldsOf(options) {
   const filled = SETTINGS.filter((name) => options?.[name] !== null && options?.[name] !== undefined);
   return Object.fromEntries(filled.map((name) => [name, String(options[name])]));
@@ -60,20 +60,20 @@ export default {
       isAnswering: false,
       isConnected: true,
       notice: "",
-      waitS: 0, // seconds until what was refused may be tried again
+      waitS: 0, // seconds until the refused request may be retried
       isSalvaged: false,
-      allowance: "", // what is left of the limits, when that is little
+      allowance: "", // what remains of the limits, when it is low
       editing: "",
       open: false,
-      settings: {}, // as they are written in the panel
-      isChoiceKnown: true, // not while another conversation is being opened
+      settings: {}, // as typed in the panel
+      isChoiceKnown: true, // false while another conversation is being opened
       enterSends: preferred("enter_sends", !IS_TOUCH()),
       readsOut: preferred("read_out", true),
     };
   },
   computed: {
     chars() {
-      // most texts are short enough in any case: do not take them apart at each key
+      // most texts are short enough in UTF-16 units already: avoids splitting them on each key
       return this.text.length <= this.maxChars ? this.text.length : [...this.text].length;
     },
     tooLong() {
@@ -110,7 +110,7 @@ export default {
     countdown() {
       if (!this.notice || !this.waitS) return null;
       const sentence = this.words.try_in.replace("{time}", duration(this.waitS));
-      // said once with the notice, not again each second
+      // announced once with the notice, not every second
       return h("span", { "data-testid": "countdown", "aria-live": "off" }, ` ${sentence}`);
     },
     hasSettings() {
@@ -119,7 +119,7 @@ export default {
   },
   created() {
     if (this.lost) this.salvage(this.lost);
-    this.load(!window.wiresideShell?.isTyped()); // what is being typed already is not replaced
+    this.load(!window.wiresideShell?.isTyped()); // keeps text that is being typed
     this.id ? this.setChoice(this.id, this.chosen) : this.beginChoice();
   },
   mounted() {
@@ -182,7 +182,7 @@ export default {
           "aria-describedby": "ws-hint",
           "aria-invalid": this.tooLong ? "true" : undefined,
           "data-testid": "input-chat",
-          dir: this.text ? "auto" : undefined, // the placeholder reads as the page does
+          dir: this.text ? "auto" : undefined, // the placeholder has the page's direction
           enterkeyhint: this.enterSends ? "send" : "enter",
           autocomplete: "off",
           onInput: (e) => this.setText(e.target.value),
@@ -226,7 +226,7 @@ export default {
       const wasWaiting = this.waitS > 0;
       this.waitS = Math.max(0, Math.ceil((this.deadline - Date.now()) / 1000));
       if (this.waitS) this.timer = setTimeout(this.countDown, 250);
-      else if (wasWaiting) this.notice = ""; // it may be tried again
+      else if (wasWaiting) this.notice = ""; // a retry is allowed now
     },
     setAnswering(isAnswering) {
       this.isAnswering = isAnswering;
@@ -236,9 +236,9 @@ export default {
       this.$refs.box.focus();
     },
     edit(turnId, question) {
-      if (this.editing === turnId) return this.$refs.box.focus(); // what was changed so far stays
+      if (this.editing === turnId) return this.$refs.box.focus(); // keeps the changes made so far
       if (!this.editing) this.beforeEditing = this.text;
-      else if (this.text !== this.original) this.beforeEditing = [this.beforeEditing, this.text].filter(Boolean).join("\n"); // not lost
+      else if (this.text !== this.original) this.beforeEditing = [this.beforeEditing, this.text].filter(Boolean).join("\n"); // the edit is kept, not lost
       this.original = question;
       this.editing = turnId;
       this.setText(question);
@@ -254,7 +254,7 @@ export default {
       this.beginChoice();
       this.$nextTick(this.grow);
     },
-    // A conversation that was deleted while this page showed it is there again.
+    // Reopens a conversation that was deleted while this page showed it, and has been restored.
     comeBack(id) {
       if (this.id) return;
       if (location.pathname === this.address(id)) return this.show(id, null);
@@ -268,11 +268,11 @@ export default {
       this.replaces = true;
       this.onOpen({ detail: id });
     },
-    // The model and settings of a conversation, as the server has them.
+    // Applies the model and settings of a conversation as stored by the server.
     setChoice(id, options) {
       if (id !== this.id) return;
       this.isChoiceKnown = true;
-      if (this.isChoiceNew) return; // this page has something newer, which is on its way
+      if (this.isChoiceNew) return; // this page has a newer choice, which has not been saved yet
       if (!options) return this.beginChoice();
       choice.model = options?.model || "";
       this.settings = fieldsOf(options);
@@ -290,12 +290,12 @@ export default {
       drafts.write("draft", this.id, draft);
       drafts.write("outbox", this.id, outbox);
     },
-    // What is kept of the box: its text, and while a question is edited which one, and what stood there before.
+    // The stored state of the box: its text and, while a question is edited, that turn's id and the text before the edit.
     draft() {
       return this.editing ? { text: this.text, edits: this.editing, before: this.beforeEditing } : this.text;
     },
-    // What was written in a conversation that is not there any more goes on in a new one; what it was
-    // an answer to is gone, so nothing of it is sent by itself.
+    // Moves unsent text of a deleted conversation to a new one. Its context is gone, so none of it is
+    // sent automatically.
     salvage(id) {
       const unsent = (drafts.read("outbox", id) ?? []).map((item) => item.question);
       const kept = [id, ""].map((one) => drafts.read("draft", one) ?? "").flatMap((draft) => [draft.text ?? draft, draft.before ?? ""]);
@@ -305,7 +305,7 @@ export default {
       drafts.write("draft", id, null);
       drafts.write("outbox", id, null);
     },
-    // The box that was drawn before this script had come: what was typed there goes on here.
+    // Takes over text typed into the box that the server rendered before this script had loaded.
     takeOver() {
       const early = window.wiresideShell?.takeOver();
       const box = this.$refs.box;
@@ -338,10 +338,10 @@ export default {
       this.setText(this.beforeEditing || "");
       this.$refs.box.focus();
     },
-    // a phone's keyboard lies over the page where the browser does not make the page smaller itself
+    // some browsers do not resize the page for a phone's keyboard, which then covers it
     onViewport() {
       const { height, offsetTop, scale } = window.visualViewport;
-      if (scale > 1.01) return; // somebody looks closer
+      if (scale > 1.01) return; // the user has zoomed in
       const hidden = Math.max(0, Math.round(window.innerHeight - height - offsetTop));
       document.documentElement.style.setProperty("--ws-keyboard", (hidden > 80 ? hidden : 0) + "px");
     },
@@ -350,14 +350,14 @@ export default {
     address(id) {
       return id ? `${this.base}/c/${id}` : `${this.base}/`;
     },
-    // The detail of the event is a conversation, "" for a new one, or "ID?turn=TURN".
+    // The event's detail is a conversation, "" for a new one, or "ID?turn=TURN".
     onOpen(e) {
-      if (!this.isConnected) return; // the words under the box say so
+      if (!this.isConnected) return; // the hint under the box shows the reason
       const [id, query] = e.detail.split("?");
       const turn = new URLSearchParams(query).get("turn");
       const address = this.address(id) + (turn ? `?turn=${turn}` : "");
       const isOther = location.pathname + location.search !== address;
-      // what was deleted is not gone back to; an entry that the drawer made is not one for itself
+      // Replaces the history entry of a deleted conversation, and the one that the drawer added.
       if (isOther && (this.replaces || history.state?.drawer)) history.replaceState(null, "", address);
       else if (isOther) history.pushState(null, "", address);
       else if (history.state?.drawer) history.back();
@@ -369,7 +369,7 @@ export default {
       const path = location.pathname.slice(this.base.length);
       const id = path.startsWith("/c/") ? path.slice(3) : "";
       const turn = new URLSearchParams(location.search).get("turn");
-      if (id !== this.id || turn) this.show(id, turn); // else the drawer was closed
+      if (id !== this.id || turn) this.show(id, turn); // otherwise the drawer was closed
     },
     show(id, turn) {
       this.syncChoice();
@@ -377,7 +377,7 @@ export default {
       this.id = id;
       this.load();
       this.isChoiceNew = false;
-      this.isChoiceKnown = !id; // until the server has said which model the conversation has
+      this.isChoiceKnown = !id; // until the server has sent the conversation's model
       if (!id) this.beginChoice();
       this.$nextTick(this.grow);
       this.whenConnected(() => this.$emit("open", { id, turn }));
@@ -392,23 +392,23 @@ export default {
       if (!this.canSend) return;
       const text = this.text;
       const edits = this.editing || null;
-      if (isChosenModelGone()) this.onModel(); // the one that the page shows is the choice from now on
+      if (isChosenModelGone()) this.onModel(); // the displayed model becomes the choice
       this.editing = "";
-      this.send(text, edits); // kept as on its way before it leaves the box
+      this.send(text, edits); // stored in the outbox before the box is cleared
       this.setText(edits ? this.beforeEditing || "" : "");
     },
     send(question, edits = null) {
       const item = { turn_id: newId(), question, edits, options: this.chosenOptions() };
       this.outbox.push(item);
       drafts.write("outbox", this.id, this.outbox);
-      if (!this.id) drafts.writeHere("choice", "", null); // it goes along with the question
+      if (!this.id) drafts.writeHere("choice", "", null); // the question contains it
       this.syncChoice();
       this.emitSend(item);
     },
     emitSend(item) {
       this.$emit("send", item);
     },
-    // Returns what was sent, if it was sent from the conversation that is shown.
+    // Returns the removed item, if it was sent from the conversation that is shown.
     dropFromOutbox(turnId) {
       const item = this.outbox.find((other) => other.turn_id === turnId);
       this.outbox = this.outbox.filter((other) => other !== item);
@@ -420,12 +420,12 @@ export default {
       window.socket?.connected && window.did_handshake ? then() : setTimeout(() => this.whenConnected(then), 20);
     },
     onAsk(e) {
-      if (this.invalid) return; // the words under the box say so
-      if (this.id || !this.outbox.length) this.send(e.detail); // a starter that was clicked twice is meant once
+      if (this.invalid) return; // the hint under the box shows the reason
+      if (this.id || !this.outbox.length) this.send(e.detail); // a double click on a starter sends one question
     },
     onConnection(e) {
       this.isConnected = e.detail === "connected" || e.detail === "connecting";
-      // what was on its way when the line broke: asked once, however often it is sent
+      // sends the outbox again after a lost connection: the server processes each id once
       if (e.detail !== "connected") return;
       this.whenConnected(() => {
         this.syncChoice();
@@ -433,14 +433,14 @@ export default {
       });
     },
     onKey(e) {
-      if (isComposing(e)) return; // Enter ends a word of an input method
+      if (isComposing(e)) return; // Enter ends the composition of an input method
       const isForced = e.ctrlKey || e.metaKey;
       if (e.key === "Enter" && !e.shiftKey && (this.enterSends || isForced)) {
         e.preventDefault();
         this.submit();
       } else if ((e.key === "PageUp" || e.key === "PageDown") && !e.shiftKey && !isForced && !e.altKey) {
         const { scrollHeight, clientHeight } = this.$refs.box;
-        if (scrollHeight > clientHeight + 1) return; // the box has pages of its own
+        if (scrollHeight > clientHeight + 1) return; // the box itself scrolls
         e.preventDefault();
         window.dispatchEvent(new CustomEvent("wireside:scroll", { detail: e.key === "PageDown" ? 1 : -1 }));
       } else if (e.key === "ArrowUp" && !this.text) {
@@ -472,14 +472,14 @@ export default {
       const w = this.words;
       const stop = () => {
         this.$emit("stop");
-        this.$refs.box.focus({ preventScroll: true }); // this button goes
+        this.$refs.box.focus({ preventScroll: true }); // this button disappears
       };
       return h("button", { type: "button", class: "ws-send", "data-testid": "button-stop", "aria-label": w.stop, title: w.stop, onClick: stop }, icon("stop"));
     },
 
     // ---- files, which can't be attached --------------------------------------------------------
     onDrag(e) {
-      if (!e.defaultPrevented && hasFilesOnly(e.dataTransfer)) e.preventDefault(); // else the browser leaves the page for it
+      if (!e.defaultPrevented && hasFilesOnly(e.dataTransfer)) e.preventDefault(); // otherwise the browser would navigate to the file
     },
     onDrop(e) {
       if (e.defaultPrevented || !hasFilesOnly(e.dataTransfer)) return;
@@ -504,7 +504,7 @@ export default {
     },
 
     // ---- the model and its settings ------------------------------------------------------------
-    // They belong to the conversation, so the server has them; those of a new chat, until it has begun, to the tab.
+    // The server stores those of a conversation; those of a new chat are stored in the tab until its first question.
     beginChoice() {
       const kept = drafts.read("choice", "", { adopts: false });
       choice.model = kept?.model ?? memory.readText("model");
@@ -514,7 +514,7 @@ export default {
     },
     onModel() {
       if (isChosenModelGone()) choice.model = currentModel().id;
-      memory.writeText("model", choice.model); // what the next new chat begins with
+      memory.writeText("model", choice.model); // the default for the next new chat
       this.keepChoice();
       this.syncChoice();
     },
@@ -522,7 +522,7 @@ export default {
       this.isChoiceNew = true;
       if (!this.id) drafts.writeHere("choice", "", { model: choice.model, settings: this.settings });
     },
-    // Have the server keep what was chosen here; what is out of its range is not sent.
+    // Saves the choice on the server; invalid settings are not sent.
     syncChoice() {
       clearTimeout(this.choosing);
       if (!this.isChoiceNew || !this.id || this.invalid || !window.socket?.connected) return;
@@ -561,7 +561,7 @@ export default {
     options() {
       const w = this.words;
       const leave = (e) => {
-        this.syncChoice(); // before the click that may ask again
+        this.syncChoice(); // before a click that may send another question
         if (e.relatedTarget && !this.$refs.options.contains(e.relatedTarget)) this.open = false;
       };
       return h("div", { ref: "options", class: "ws-options", onFocusout: leave }, [
@@ -588,7 +588,7 @@ export default {
       const field = (name, tag, more) =>
         h("label", [h("span", w[name]), h(tag, { ...more, ref: name, value: this.settings[name] ?? "", onInput: (e) => this.set(name, e.target.value) })]);
       const close = (e) => e.key === "Enter" && !isComposing(e) && (e.preventDefault(), this.closeOptions());
-      // not of the type "number": what that can't read, it gives as nothing
+      // not of type "number", which returns an empty value for unparsable input
       const number = (name) => {
         const isWrong = Number.isNaN(numberOf(name, this.settings[name]));
         return { type: "text", autocomplete: "off", placeholder: w.by_default, "aria-invalid": isWrong ? "true" : undefined, onKeydown: close };
@@ -608,7 +608,7 @@ export default {
       ]);
     },
 
-    // ---- how this browser is used ---------------------------------------------------------------
+    // ---- preferences of this browser -------------------------------------------------------------
     preferences() {
       const box = (name, key, isOn) =>
         h("label", { class: "ws-choice" }, [h("input", { type: "checkbox", checked: isOn, onChange: (e) => this.prefer(name, key, e.target.checked) }), h("span", this.words[key])]);
@@ -621,7 +621,7 @@ export default {
       this[name] = isOn;
       try {
         localStorage.setItem("wireside." + key, String(isOn));
-      } catch {} // it counts until the page is left
+      } catch {} // it applies until the page is left
       window.dispatchEvent(new CustomEvent("wireside:preferences"));
     },
   },
@@ -632,7 +632,7 @@ function newId() {
   return [...random].map((b) => b.toString(16).padStart(2, "0")).join("");
 }
 
-// A time to wait, as its language says it: "12 seconds", "3 minutes".
+// Formats a waiting time in the page's language: "12 seconds", "3 minutes".
 function duration(seconds) {
   const [unit, length] = seconds < 120 ? ["second", 1] : seconds < 7200 ? ["minute", 60] : ["hour", 3600];
   const style = { style: "unit", unit, unitDisplay: "long" };
@@ -643,7 +643,7 @@ function bytes(text) {
   return new TextEncoder().encode(JSON.stringify(text)).length;
 }
 
-// An acknowledgement that came after another conversation was opened.
+// Handles an acknowledgement that arrives after another conversation was opened.
 function dropElsewhere(turnId) {
   for (const [conversation, items] of drafts.all("outbox")) {
     if (items?.some((item) => item.turn_id === turnId)) {

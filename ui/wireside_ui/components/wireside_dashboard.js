@@ -1,13 +1,13 @@
-// Tiles, charts and tables of the server's figures. Python sends numbers, once for each time and each step; all else is here.
+// Tiles, charts and tables of the server's figures. Python sends numbers, once for each range and each step; the rest is done here.
 import { h } from "vue";
 import { echarts } from "nicegui-echart";
 
 const HOUR = 3600;
 const RANGES = [HOUR, 6 * HOUR, 24 * HOUR, 7 * 24 * HOUR, 30 * 24 * HOUR];
-const AGAIN_MS = 60000; // a time longer than the hour is asked for anew
+const AGAIN_MS = 60000; // reload interval of ranges longer than an hour
 const OFFLINE_MS = 7000; // ticks come every two seconds
 
-// What is drawn: the first series in the accent's colour, the second one beside it.
+// The charts: the first series in the accent's colour, the second in a different one.
 const CHARTS = [
   { name: "messages", digits: 2, series: ["messages"] },
   { name: "error_rate", digits: 1, unit: "%", least: 5, series: ["error_rate"], tone: "danger" },
@@ -28,7 +28,7 @@ export default {
     sums: {},
     models: [],
     errors: [],
-    seconds: HOUR, // 0: a time that was chosen, from `since` to `until`
+    seconds: HOUR, // 0: a custom range, from `since` to `until`
     chosen: null,
     typed: ["", ""],
     isChoosing: false,
@@ -37,7 +37,7 @@ export default {
     isEmpty: true,
   }),
   created() {
-    this.series = { t: [] }; // not for Vue to watch: thousands of numbers
+    this.series = { t: [] }; // not reactive: thousands of numbers
     this.charts = [];
   },
   mounted() {
@@ -163,7 +163,7 @@ export default {
         ),
       );
     },
-    // A word, and a number with its unit, which reads from the left in every language: "ms 9" is none.
+    // An optional word and a number with its unit. The number is left to right in every language, or it would read "ms 9".
     figure(text) {
       const found = /^(?:([^\d\s].*?)\s+)?([\d.,–].*)$/u.exec(text); // the word may be "p50"
       return found ? [found[1] ? `${found[1]} ` : "", h("bdi", { dir: "ltr" }, found[2])] : text;
@@ -171,7 +171,7 @@ export default {
     summary() {
       const { sums, words: w } = this;
       const parts = [
-        `${w.dash_sum_messages} ${this.number(sums.messages ?? 0, 0)}`, // so that no language needs a plural
+        `${w.dash_sum_messages} ${this.number(sums.messages ?? 0, 0)}`, // this order needs no plural in any language
         `${w.dash_sum_answers} ${this.number(sums.answers ?? 0, 0)}`,
         `${w.dash_sum_tokens} ${this.number(sums.tokens ?? 0, 0)}`,
       ];
@@ -226,7 +226,7 @@ export default {
       return new Intl.NumberFormat(this.language, { maximumFractionDigits: digits }).format(value);
     },
 
-    // ---- what comes from the server
+    // ---- messages from the server
     ask() {
       this.isLoading = true;
       this.problem = "";
@@ -327,7 +327,7 @@ export default {
   },
 };
 
-// What a field for a time takes, in the browser's own zone.
+// Formats a time for an input field, in the browser's time zone.
 function local(seconds) {
   const at = new Date(seconds * 1000);
   return new Date(at - at.getTimezoneOffset() * 60000).toISOString().slice(0, 16);

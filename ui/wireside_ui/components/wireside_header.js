@@ -1,4 +1,4 @@
-// The bar at the top: the name, what the server puts into it, and what works in the browser alone.
+// The header: the name, the controls that the server adds, and those that work in the browser alone.
 import { h } from "vue";
 
 const ICONS = {
@@ -59,14 +59,14 @@ export default {
     window.removeEventListener("storage", this.readTheme);
   },
   methods: {
-    // another page of the same browser may have chosen
+    // another page of the same browser may have changed it
     readTheme() {
       this.theme = window.wiresideTheme?.() || "system";
     },
     nextTheme() {
       this.theme = window.wiresideTheme(THEMES[(THEMES.indexOf(this.theme) + 1) % THEMES.length]);
     },
-    // the page stays, only the conversation changes; a new tab is the browser's affair
+    // changes the conversation without leaving the page; the browser handles clicks that open a new tab
     newChat(e) {
       if (e.button || e.metaKey || e.ctrlKey || e.shiftKey || e.altKey) return;
       e.preventDefault();
@@ -90,7 +90,7 @@ export default {
         ["Ctrl Shift S", w.sidebar],
         ["?", w.shortcuts],
       ];
-      const close = (e) => e.target === this.$refs.sheet && this.$refs.sheet.close(); // the backdrop is the dialog's own
+      const close = (e) => e.target === this.$refs.sheet && this.$refs.sheet.close(); // the backdrop belongs to the dialog itself
       return h("dialog", { class: "ws-sheet", ref: "sheet", "aria-label": w.shortcuts, onClick: close }, [
         h("h2", w.shortcuts),
         h("dl", rows.flatMap(([keys, what]) => [h("dt", keys.split(" ").map((key) => h("kbd", key))), h("dd", what)])),

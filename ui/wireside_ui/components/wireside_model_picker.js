@@ -1,15 +1,15 @@
-// The menu of models. It shows and sets the choice that the composer sends with each question and keeps for
+// The menu of models. It shows and sets the choice that the composer sends with each question and saves for
 // the conversation (`wireside-kit`).
 import { h } from "vue";
 import { choice, currentModel, isChosenModelGone, isComposing } from "wireside-kit";
 
 const ICONS = { chevron: "M6 9l6 6 6-6", check: "M5 12.5l4.5 4.5L19 7.5" };
-const MANY = 10; // models from which on there is a field to look for one
+const MANY = 10; // number of models from which on there is a search field
 
 const icon = (name) =>
   h("svg", { viewBox: "0 0 24 24", width: 20, height: 20, class: "ws-icon", "aria-hidden": "true" }, h("path", { d: ICONS[name] }));
 
-// "meta-llama/Llama-3.3-70B" is ["meta-llama/", "Llama-3.3-70B"]: the first half is what many have in common.
+// Splits "meta-llama/Llama-3.3-70B" into ["meta-llama/", "Llama-3.3-70B"]: many models share the first half.
 function parts(name) {
   const at = name.lastIndexOf("/") + 1;
   return at > 0 && at < name.length ? [name.slice(0, at), name.slice(at)] : ["", name];
@@ -154,7 +154,7 @@ export default {
       const at = items.indexOf(document.activeElement);
       const goTo = (index) => (e.preventDefault(), items[(index + items.length) % items.length]?.focus());
       if (e.key === "Escape") {
-        e.preventDefault(); // it closes the menu, and stops no answer
+        e.preventDefault(); // closes the menu and does not stop an answer
         this.close();
       } else if (!items.length) {
         return;

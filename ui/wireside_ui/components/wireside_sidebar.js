@@ -1,4 +1,4 @@
-// All conversations: in groups by day, pinned ones on top; search; what can be done with one, or with several.
+// The list of conversations: grouped by day, pinned ones on top; search; actions on one conversation or on several.
 import { h, markRaw, shallowReactive } from "vue";
 import { isComposing } from "wireside-kit";
 
@@ -20,27 +20,27 @@ const WIDE = matchMedia("(min-width: 1024px)");
 const UNDO_MS = 30_000;
 const SAY_MS = 10_000;
 const SEARCH_MS = 150;
-const MAX_AT_ONCE = 500; // conversations that are changed by one action: the server takes no more
-const NEAR_END = 400; // px from the end at which more is asked for
-const STEP = 16; // rows by which the window moves; as many stand ready on either side of it
+const MAX_AT_ONCE = 500; // conversations changed by one action: the server's limit
+const NEAR_END = 400; // px from the end at which the next page is requested
+const STEP = 16; // rows by which the window moves; as many are rendered beyond either end of it
 const GAP = 8; // px between a menu and the edge of the sidebar
 
 const icon = (name) =>
   h("svg", { viewBox: "0 0 24 24", width: 20, height: 20, class: ["ws-icon", name === "back" && "ws-side-back"], "aria-hidden": "true" }, h("path", { d: ICONS[name] }));
 
-// In the list: pinned ones first, the last one pinned on top; then those that were gone on with last.
+// The order of the list: pinned ones first, the most recently pinned on top; then by latest activity.
 function byPlace(a, b) {
   return b.pin - a.pin || b.at - a.at || (a.id < b.id ? 1 : -1);
 }
 
-// By the calendar: a day is not always 24 hours.
+// Uses the calendar: a day does not always have 24 hours.
 function daysAgo(days) {
   const date = new Date();
   date.setHours(0, 0, 0, 0);
   return date.setDate(date.getDate() - days);
 }
 
-// The browser's time zone, for files that show times. An unknown one is left out: the server takes UTC.
+// The browser's time zone, for files that show times. An unknown one is omitted: the server then uses UTC.
 function zoneQuery() {
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
   return zone && zone !== "Etc/Unknown" ? `&tz=${encodeURIComponent(zone)}` : "";
@@ -55,27 +55,27 @@ export default {
       cursor: this.begin.cursor,
       current: this.begin.current,
       live: new Set(this.begin.live),
-      archived: false, // what is looked at
+      archived: false, // whether the list shows archived conversations
       isLoading: false,
       problem: "",
       query: "",
-      hits: null, // null: none yet
-      hitsOf: "", // which query they answer
+      hits: null, // null: no results yet
+      hitsOf: "", // the query of these results
       hasMoreHits: false,
       isSearchLoading: false,
       selected: new Set(),
       lastSelected: "",
-      first: 0, // the window: which rows have DOM
+      first: 0, // the window: index of the first rendered row
       last: 5 * STEP,
-      focused: "", // which conversation the Tab key leads to
-      menu: "", // of which conversation
+      focused: "", // id of the conversation that the Tab key reaches
+      menu: "", // id of the conversation whose menu is open
       menuTop: 0,
       renaming: "",
-      draft: "", // its title while it is written
-      deleted: [], // what can be taken back, one entry an action
+      draft: "", // the title while it is being edited
+      deleted: [], // deletions that can be undone, one entry an action
       toast: "",
       importing: false,
-      shared: "", // the link that was just made
+      shared: "", // the link that was just created
       isShareCopied: false,
       isDropping: false,
       isDrawer: !WIDE.matches,
@@ -87,7 +87,7 @@ export default {
     list() {
       return [...this.items.values()].sort(byPlace);
     },
-    // A heading is as high as an item, so that a place in the list is a number of rows.
+    // A heading is as high as an item, so positions in the list are numbers of rows.
     groups() {
       const w = this.words;
       const days = [[this.today, w.today], [daysAgo(1), w.yesterday], [daysAgo(7), w.last_7_days], [daysAgo(30), w.last_30_days]];
@@ -109,7 +109,7 @@ export default {
       }
       return groups;
     },
-    // One stop of the Tab key, not one for each conversation: the arrows lead on from there.
+    // A single Tab stop, not one for each conversation: the arrow keys move on from there.
     tabStop() {
       return [this.focused, this.current].find((id) => this.items.has(id)) ?? this.list[0]?.id;
     },
@@ -132,7 +132,7 @@ export default {
     document.addEventListener("keydown", this.onPageKey);
     document.addEventListener("click", this.onOutside);
     WIDE.addEventListener("change", this.onWidth);
-    if (history.state?.drawer) history.replaceState({ ...history.state, drawer: undefined }, ""); // a reload has closed it
+    if (history.state?.drawer) history.replaceState({ ...history.state, drawer: undefined }, ""); // the reload has closed the drawer
     this.clock = setInterval(() => (this.today = daysAgo(0)), 60_000);
     this.sizes = new ResizeObserver(this.settle);
     this.sizes.observe(this.$refs.list);
@@ -147,13 +147,13 @@ export default {
     WIDE.removeEventListener("change", this.onWidth);
     this.sizes.disconnect();
     clearInterval(this.clock);
-    this.isDrawerOpen = false; // its entry in the history goes with the page
+    this.isDrawerOpen = false; // its history entry disappears with the page
     clearTimeout(this.searching);
     clearTimeout(this.toasting);
     for (const action of this.deleted) clearTimeout(action.timer);
     this.closeDrawer();
   },
-  // A row that moves within the list loses the focus on its way.
+  // Remembers the focused row: moving a row within the list removes its focus.
   beforeUpdate() {
     this.focusedLink = document.activeElement?.closest?.(".ws-sidebar .ws-item-link")?.dataset.id;
   },
@@ -183,7 +183,7 @@ export default {
   methods: {
     // ---- called by the server ------------------------------------------------------------------
     show(items, cursor, archived, fresh) {
-      if (archived !== this.archived) return; // somebody has looked elsewhere meanwhile
+      if (archived !== this.archived) return; // the user has switched lists meanwhile
       if (fresh) this.items.clear();
       for (const item of items) this.items.set(item.id, item);
       this.cursor = cursor;
@@ -221,12 +221,12 @@ export default {
       this.current = id;
     },
 
-    // ---- where it stands -----------------------------------------------------------------------
+    // ---- opening and closing the sidebar -------------------------------------------------------
     toggle() {
       if (this.isDrawer) return this.isDrawerOpen ? this.closeDrawer() : this.openDrawer();
       const hadFocus = this.$el.contains(document.activeElement);
       const isClosed = document.documentElement.classList.toggle("ws-sidebar-closed");
-      if (isClosed && hadFocus) document.querySelector('[data-testid="sidebar-toggle"]')?.focus(); // what is hidden has none
+      if (isClosed && hadFocus) document.querySelector('[data-testid="sidebar-toggle"]')?.focus(); // hidden elements can't have the focus
       try {
         localStorage.setItem("wireside.sidebar", isClosed ? "closed" : "open");
       } catch {}
@@ -235,12 +235,12 @@ export default {
       if (this.isDrawerOpen) return;
       this.opener = document.activeElement;
       this.isDrawerOpen = true;
-      history.pushState({ ...history.state, drawer: true }, ""); // Back closes it, and does not leave the page
+      history.pushState({ ...history.state, drawer: true }, ""); // Back closes the drawer and does not leave the page
       this.others = [...this.$el.parentElement.children].filter((el) => el !== this.$el && !el.inert);
       for (const el of this.others) el.inert = true;
       this.$nextTick(() => this.$refs.fresh?.focus());
     },
-    // What is opened from it takes its place in the history; else that goes with it.
+    // Opening a conversation from the drawer replaces the drawer's history entry; otherwise the entry is removed.
     closeDrawer(e) {
       if (!this.isDrawerOpen) return;
       this.isDrawerOpen = false;
@@ -249,7 +249,7 @@ export default {
       for (const el of this.others) el.inert = false;
       this.opener?.focus({ preventScroll: true });
     },
-    // The focus goes round in the drawer, and not behind it.
+    // Keeps the focus within the drawer.
     onTrap(e) {
       if (e.key !== "Tab" || !this.isDrawerOpen || e.defaultPrevented) return;
       const stops = [...this.$refs.panel.querySelectorAll("a[href], button, input")].filter((el) => el.tabIndex >= 0 && !el.disabled && !el.hidden);
@@ -278,7 +278,7 @@ export default {
         else if (this.isSelecting && this.$el.contains(e.target)) this.endSelection();
         else if (this.isDrawerOpen) this.closeDrawer();
         else return;
-        e.preventDefault(); // it stops no answer
+        e.preventDefault(); // does not stop an answer
       }
     },
     onOutside(e) {
@@ -391,7 +391,7 @@ export default {
         this.$emit("need", { cursor: this.items.size ? this.cursor : null, archived: this.archived });
       }
     },
-    // Only rows near those that are seen have DOM, and those that somebody is busy with.
+    // Renders only the rows near the visible ones, and those with the focus, an open menu or a title being edited.
     conversations() {
       const w = this.words;
       if (!this.list.length && !this.cursor && !this.isLoading && !this.problem) {
@@ -495,11 +495,11 @@ export default {
         onBlur: () => done(true),
       });
     },
-    // What changes something, for whom that is allowed.
+    // For controls that change data: omitted for read-only users.
     unlessReader(make) {
       return this.isReader ? [] : make();
     },
-    // It stands beside the list: within it, it would be cut off where the list ends.
+    // Rendered outside the list, which would clip it at its end.
     itemMenu() {
       const w = this.words;
       const item = this.items.get(this.menu);
@@ -543,7 +543,7 @@ export default {
       this.menuButton = e.currentTarget.getBoundingClientRect();
       this.menu = this.focused = item.id;
     },
-    // Below the button where there is room, else above it, else where it fits.
+    // Places the menu below the button if there is room, else above it, else where it fits.
     placeMenu(menu) {
       const panel = this.$refs.panel.getBoundingClientRect();
       const room = panel.height - menu.offsetHeight - GAP;
@@ -574,7 +574,7 @@ export default {
     linkOf(id) {
       return this.$refs.list.querySelector(`.ws-item-link[data-id="${CSS.escape(id)}"]`);
     },
-    // Give the focus to the item at that place of the list, which may have no DOM yet.
+    // Focuses the item at a position in the list, which may not be rendered yet.
     goTo(at) {
       const item = this.list[Math.min(Math.max(at, 0), this.list.length - 1)];
       if (!item) return this.$refs.fresh.focus();
@@ -608,10 +608,10 @@ export default {
       if (this.menu) this.closeMenu();
       this.settle();
     },
-    // What depends on where the list stands and how long it is: the window, and whether more is wanted.
+    // Updates what depends on the list's scroll position and length: the window, and whether to request more.
     settle() {
       const list = this.$refs.list;
-      if (!list?.clientHeight) return; // nobody sees it
+      if (!list?.clientHeight) return; // the list is not visible
       const row = this.isSearching ? 0 : list.querySelector(".ws-item")?.getBoundingClientRect().height;
       if (row) {
         const first = Math.floor(list.scrollTop / row / STEP) * STEP - STEP;
@@ -629,7 +629,7 @@ export default {
         this.$emit("need", { cursor: this.cursor, archived: this.archived });
       }
     },
-    // Without the focus; only if it can't be seen.
+    // Scrolls a row into view if necessary, without focusing it.
     reveal(id) {
       this.focused = id;
       this.$nextTick(() => this.linkOf(id)?.scrollIntoView({ block: "nearest" }));
@@ -637,12 +637,12 @@ export default {
 
     // ---- opening -------------------------------------------------------------------------------
     open(e, detail) {
-      if (e.button || e.metaKey || e.ctrlKey || e.shiftKey || e.altKey) return; // a tab of its own is the browser's affair
+      if (e.button || e.metaKey || e.ctrlKey || e.shiftKey || e.altKey) return; // the browser handles clicks that open a new tab
       e.preventDefault();
       window.dispatchEvent(new CustomEvent("wireside:open", { detail }));
     },
     onItem(e, item) {
-      const isTab = e.ctrlKey || e.metaKey; // which is the browser's affair
+      const isTab = e.ctrlKey || e.metaKey; // the browser opens the tab
       if (!isTab && (this.isSelecting || e.shiftKey)) {
         e.preventDefault();
         return this.select(item.id, e.shiftKey);
@@ -675,7 +675,7 @@ export default {
       );
     },
 
-    // ---- what can be done ----------------------------------------------------------------------
+    // ---- actions -------------------------------------------------------------------------------
     pin(ids, on) {
       this.$emit("pin", { ids, on });
       this.endSelection();
@@ -695,7 +695,7 @@ export default {
       const timer = setTimeout(() => (this.deleted = this.deleted.filter((action) => action.key !== key)), UNDO_MS);
       this.deleted.push({ key, items: markRaw(items), archived: this.archived, timer });
     },
-    // The list goes on where something was taken out of it: the next one has the focus then.
+    // After items were removed, focuses the next one in the list.
     withFocus(ids, change) {
       const at = this.list.findIndex((item) => item.id === ids[0]);
       change();
@@ -711,7 +711,7 @@ export default {
       this.goTo(this.list.findIndex((item) => item.id === ids[0]));
     },
 
-    // ---- several -------------------------------------------------------------------------------
+    // ---- selecting several ---------------------------------------------------------------------
     select(id, isRange = false) {
       const { selected } = this;
       if (isRange && this.items.has(this.lastSelected)) {
@@ -759,7 +759,7 @@ export default {
     },
 
     // ---- the bottom ----------------------------------------------------------------------------
-    // Always there: what appears in it is read out.
+    // Always in the DOM: screen readers announce its changes.
     toastBar() {
       const w = this.words;
       const items = this.deleted.flatMap((action) => action.items);
@@ -833,7 +833,7 @@ export default {
       e.stopPropagation();
       this.importFiles(files);
     },
-    /** Import files one after another; the toast tells the counts of all of them. */
+    /** Imports files one after another; the toast shows the total counts. */
     async importFiles(files) {
       const w = this.words;
       if (!files.length || this.importing) return;
@@ -861,7 +861,7 @@ export default {
       const w = this.words;
       let failure = w.sidebar_import_failed;
       try {
-        await file.slice(0, 1).arrayBuffer(); // a folder, or a file that is gone, can't be read
+        await file.slice(0, 1).arrayBuffer(); // throws for a folder or a deleted file
         failure = w.offline;
         const response = await fetch(`${this.base}/api/conversations/import`, { method: "POST", body: file });
         failure = w.sidebar_import_failed;
@@ -894,7 +894,7 @@ export default {
         }
         sentence = said.message || sentence;
       } catch {
-        // no connection, or what answered was not our server
+        // no connection, or another server answered
       }
       this.say(sentence);
     },
@@ -903,7 +903,7 @@ export default {
         await navigator.clipboard.writeText(this.shared);
         this.isShareCopied = true;
       } catch {
-        e.target.parentElement.querySelector("input").select(); // not allowed here: a person can
+        e.target.parentElement.querySelector("input").select(); // clipboard access denied: the user can copy the selection
       }
     },
     say(text, ms = SAY_MS) {

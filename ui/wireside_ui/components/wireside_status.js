@@ -1,10 +1,10 @@
-// The connection: NiceGUI's own socket, watched. It tells the other components by the event `wireside:connection`.
+// The connection status: watches NiceGUI's own socket. Notifies the other components by the event `wireside:connection`.
 import { h } from "vue";
 
-const DISCONNECTED_MS = 3000; // a shorter cut is no news
+const DISCONNECTED_MS = 3000; // shorter interruptions are not shown
 const PING_MS = 5000;
-const PINGS = 12; // of which the latency is the average
-const RATE_S = 5; // over which messages are counted
+const PINGS = 12; // number of pings in the average latency
+const RATE_S = 5; // window of the message rate
 
 export default {
   props: { base: String, words: Object, dashboard: String },
@@ -87,7 +87,7 @@ export default {
     },
     onKey(e) {
       if (e.key !== "Escape" || !this.open) return;
-      e.preventDefault(); // it closes this, and stops no answer
+      e.preventDefault(); // closes this and does not stop an answer
       this.open = false;
       this.$refs.button.focus();
     },
@@ -96,12 +96,12 @@ export default {
     hookSocket() {
       const socket = window.socket;
       if (!socket?.io) return (this.hooking = setTimeout(this.hookSocket, 10));
-      // the guide's back-off, min(1000 * 2**n, 30000), with jitter: a server that was away is not met by all at once
+      // the guide's back-off, min(1000 * 2**n, 30000), with jitter, so that clients do not all reconnect at the same time
       socket.io.reconnectionDelay(1000);
       socket.io.reconnectionDelayMax(30000);
       socket.io.randomizationFactor(0.5);
       this.messages = 0;
-      this.samples = [[performance.now(), 0]]; // when, and how many messages until then
+      this.samples = [[performance.now(), 0]]; // [time, number of messages up to it]
       socket.onAny(() => this.messages++);
       socket.onAnyOutgoing((event) => event !== "wireside_ping" && this.messages++);
       this.timer = setInterval(this.everySecond, 1000);
@@ -115,7 +115,7 @@ export default {
       if (socket.connected) this.onConnect();
     },
     everySecond() {
-      // by the time that really passed: a busy page, or a hidden one, is called late
+      // divides by the measured time: timers are late on a busy or hidden page
       const now = performance.now();
       const [since, before] = this.samples.length >= RATE_S ? this.samples.shift() : this.samples[0];
       this.samples.push([now, this.messages]);
@@ -124,7 +124,7 @@ export default {
     },
     measure() {
       const socket = window.socket;
-      if (!socket.connected || document.hidden) return; // a hidden page's clock is late
+      if (!socket.connected || document.hidden) return; // a hidden page's timers are late
       const began = (this.measuredAt = performance.now());
       socket.timeout(PING_MS).emit("wireside_ping", (error) => {
         if (error) return;
@@ -146,7 +146,7 @@ export default {
       this.darkening ??= setTimeout(() => this.setConnection("disconnected"), DISCONNECTED_MS);
       this.setConnection("reconnecting");
     },
-    // A connection may be lost because its person was signed out: then there is none to be had again.
+    // The connection may be lost because the user was signed out; then reconnecting can't succeed.
     async askWhoIAm() {
       if (this.isAsking) return;
       this.isAsking = true;
@@ -157,16 +157,16 @@ export default {
           location.assign(`${this.base}/login?next=${next}`);
         }
       } catch {
-        // no server: the connection says so
+        // no server: the connection status shows it
       } finally {
         this.isAsking = false;
       }
     },
-    // not when the back-off says, but when a person does, or when the device says that it can
+    // Reconnects without waiting for the back-off, when the user asks for it or the device is online again.
     connectNow() {
       const socket = window.socket;
       if (!socket || socket.connected) return;
-      socket.disconnect(); // ends the wait
+      socket.disconnect(); // ends the back-off
       socket.connect();
     },
     onVisibility() {
@@ -174,7 +174,7 @@ export default {
       if (window.socket?.connected) this.$emit("visible", !document.hidden);
     },
     setConnection(state) {
-      // once it was told that the page is off, trying again is no news
+      // while the page is shown as disconnected, further attempts are not shown
       if (state === this.connection || (state === "reconnecting" && this.connection === "disconnected")) return;
       this.connection = state;
       window.dispatchEvent(new CustomEvent("wireside:connection", { detail: state }));

@@ -1,23 +1,23 @@
-// The conversation on the page. Its DOM is made by hand: a render of the page around it never touches what stands in it.
-// Turns near the viewport have DOM, the others are two spacers. Answers grow by the operations that `markdown.py` describes.
+// The conversation on the page. The component builds its DOM by hand, so a Vue render of the page never changes its content.
+// Turns near the viewport have DOM; two spacers replace the others. Answers grow by the operations described in `markdown.py`.
 import { h } from "vue";
 import { isComposing } from "wireside-kit";
 
-const MARGIN = 900; // px beyond the viewport that have DOM
+const MARGIN = 900; // px beyond the viewport within which turns have DOM
 const NEAR_END = 40; // px from the end that count as "at the end"
 const MAX_SPACE = 8e6; // px: browsers stop at about 17 million, so the spacers of a very long conversation are scaled down
 const MAX_ROWS_KEPT = 600; // turns of the history whose content is kept
-const SLICE_MS = 8; // DOM work in one frame
+const SLICE_MS = 8; // limit of DOM work in one frame
 const MAX_DIAGRAM_CHARS = 20000;
 const MAX_FEEDBACK_CHARS = 2000;
-const FOUND_MS = 2000; // how long a turn that was jumped to is marked
-const LINE_PX = 40; // what an arrow key scrolls
-const PAGE_SHARE = 0.9; // of what is visible, by PageUp, PageDown and Space
-const FIND_MS = 150; // after the last key, before a search begins
+const FOUND_MS = 2000; // how long the target of a jump is highlighted
+const LINE_PX = 40; // distance scrolled by an arrow key
+const PAGE_SHARE = 0.9; // share of the visible height scrolled by PageUp, PageDown and Space
+const FIND_MS = 150; // delay between the last key and the search
 const MAX_FIND_CHARS = 200;
 const MAX_MARKS = 500; // in one turn
 const NOTICE_MS = 5000;
-const ASK_AGAIN_MS = 3000; // until turns are asked for anew that could not be read
+const ASK_AGAIN_MS = 3000; // retry delay for turns that could not be loaded
 
 const ICONS = {
   copy: '<rect x="9" y="9" width="11" height="11" rx="2.5"/><path d="M5.5 15H5a2 2 0 0 1-2-2V5a2 2 0 0 1 2-2h8a2 2 0 0 1 2 2v.5"/>',
@@ -37,21 +37,21 @@ const ICONS = {
 };
 
 const OPEN = new Set(["waiting", "thinking", "streaming"]);
-const LOADING_MS = 8000; // without a first token, after which the model is said to be loading
+const LOADING_MS = 8000; // time without a first token after which the label says that the model is loading
 
-// How an answer ended that did not end by itself, and what can be done then.
+// Labels and actions for answers that did not end normally.
 const ENDS = { stopped: ["continue"], interrupted: ["continue"], length_reached: ["continue"], filtered: [], empty: [] };
 
-const COSTLY = new Set(["retry", "continue"]); // they ask the model
+const COSTLY = new Set(["retry", "continue"]); // actions that cost a model request
 
-// A length of time in the page's language: "12 s", "2 min 5 s".
+// Formats a duration in the page's language: "12 s", "2 min 5 s".
 function duration(ms) {
   const seconds = Math.max(1, Math.round(ms / 1000));
   const unit = (value, name) => new Intl.NumberFormat(document.documentElement.lang || undefined, { style: "unit", unit: name, unitDisplay: "narrow" }).format(value);
   return seconds < 60 ? unit(seconds, "second") : `${unit(Math.floor(seconds / 60), "minute")} ${unit(seconds % 60, "second")}`;
 }
 
-// When a message was sent, on the reader's clock: the time, and before today the day too.
+// Formats a message's time in the reader's time zone; adds the date if the message is older than today.
 function timeOf(seconds) {
   const date = new Date(seconds * 1000);
   const lang = document.documentElement.lang || undefined;
@@ -71,8 +71,8 @@ function make(tag, className, attributes = {}) {
   return el;
 }
 
-// Turn the nodes of `parent` after `mark` into those of `fragment`, touching only what differs:
-// selections, scroll positions and everything the browser has laid out stay.
+// Turns the nodes of `parent` after `mark` into those of `fragment` and touches only what differs:
+// selections, scroll positions and the existing layout stay.
 function morph(parent, mark, fragment) {
   let old = mark ? mark.nextSibling : parent.firstChild;
   let fresh = fragment.firstChild;
@@ -111,15 +111,15 @@ function morphAttributes(old, fresh) {
   for (const { name } of [...old.attributes]) if (!fresh.hasAttribute(name)) old.removeAttribute(name);
 }
 
-// ---- formulas: elements that hold their source, drawn by assets/math.js ----
+// ---- formulas: elements that contain their source, drawn by assets/math.js ----
 
-const FORMULA_LOAD_MS = 10000; // until their sources are shown all the same
+const FORMULA_LOAD_MS = 10000; // after this time the sources are shown even if KaTeX has not loaded
 const LOAD_AGAIN_MS = 15000;
 
 const isFormula = (node) => node.nodeType === Node.ELEMENT_NODE && node.classList.contains("ws-tex");
 const formulaSource = (el) => el.dataset.source ?? el.textContent;
 
-// A formula that grows is drawn over what is there, so that nothing flickers.
+// Draws a growing formula over the existing one, so that nothing flickers.
 function morphFormula(old, fresh) {
   const source = fresh.textContent;
   if (old.className !== fresh.className) old.className = fresh.className;
@@ -130,14 +130,14 @@ function morphFormula(old, fresh) {
   old.textContent = source;
 }
 
-// The source between dollars, whatever delimiters the model has used.
+// Returns the source between dollars, regardless of the delimiters that the model used.
 function inDollars(el) {
   const found = /^(\$\$|\\\[|\\\(|\$)([\s\S]*?)(?:\$\$|\\\]|\\\)|\$)([.,;:!?。，；：]?)$/.exec(formulaSource(el));
   const mark = el.matches(".ws-math") ? "$$" : "$";
   return found ? `${mark}${found[2].trim()}${mark}${found[3]}` : `${mark}${formulaSource(el).trim()}${mark}`;
 }
 
-// The text of an element, with the source of its formulas.
+// Returns the text of an element, with the source of its formulas.
 function textOf(el) {
   if (isFormula(el)) return formulaSource(el);
   if (el.nodeType !== Node.ELEMENT_NODE || !el.querySelector(".ws-tex")) return el.textContent;
@@ -155,7 +155,7 @@ function addScript(src) {
 
 let mathReady;
 
-// 320 KB and fonts: only for a page that has a formula.
+// 320 KB and fonts: loaded only for a page that has a formula.
 function loadMath(folder, version) {
   const file = (name) => `${folder}/${name}?v=${version}`;
   const load = async () => {
@@ -163,9 +163,9 @@ function loadMath(folder, version) {
     const styled = new Promise((resolve, reject) => Object.assign(sheet, { onload: resolve, onerror: reject }));
     document.head.append(sheet);
     await Promise.all([styled, ...["katex/katex.min.js", "katex/mhchem.min.js", "math.js"].map((name) => addScript(file(name)))]);
-    // widths do not change later: these are in nearly every formula
+    // these fonts are in nearly every formula; loading them first prevents later changes of width
     await Promise.allSettled(["1em KaTeX_Main", "italic 1em KaTeX_Math"].map((font) => document.fonts.load(font)));
-    // printing does not wait for fonts: those of brackets and sums, which turns without DOM may need
+    // printing does not wait for fonts: load those of brackets and sums, which turns without DOM may need
     for (const name of ["AMS", "Size1", "Size2", "Size3", "Size4"]) document.fonts.load(`1em KaTeX_${name}`).catch(() => {});
   };
   mathReady ??= load().catch((error) => {
@@ -178,15 +178,15 @@ function loadMath(folder, version) {
 let mermaidReady;
 let diagrams = 0;
 
-// Settings that a diagram's own text can't change: what may load, run or reach out of the picture.
+// Settings that a diagram's own text can't override: limits on what it loads, runs or draws outside the image.
 const SECURE = [
   ...["secure", "securityLevel", "startOnLoad", "maxTextSize", "maxEdges", "suppressErrorRendering", "dompurifyConfig"],
   ...["themeCSS", "themeVariables", "fontFamily", "altFontFamily", "htmlLabels", "legacyMathML", "forceLegacyMathML"],
   ...["flowchart", "class", "state", "block", "mindmap", "sequence", "er", "c4", "architecture", "kanban", "elk"],
 ];
 
-// Whether drawing it could ask another server for something, by a picture in a shape or by CSS (also in its escapes), or
-// would have the page's policy refuse a handler, such as mermaid's own for the menus of a sequence diagram's links.
+// Whether drawing it could send a request to another server, by an image in a shape or by CSS (also in its escapes), or
+// would use a handler that the page's policy blocks, such as mermaid's own for the menus of a sequence diagram's links.
 function isSuspect(source) {
   const hasPicture = /@\{[^}]*(img|\\)/.test(source);
   const hasAddress = /(url|src|image-set|image)\s*\(|@import/i.test(source);
@@ -196,7 +196,7 @@ function isSuspect(source) {
 }
 
 function loadMermaid() {
-  // 600 KB: only for a page that has a diagram
+  // 600 KB: loaded only for a page that has a diagram
   mermaidReady ??= import("nicegui-mermaid").then(({ mermaid }) => {
     mermaid.initialize({
       startOnLoad: false,
@@ -215,9 +215,9 @@ function loadMermaid() {
   return mermaidReady;
 }
 
-// `html` is what programs that know more than plain text take.
+// `html` is the version for programs that accept more than plain text.
 async function writeClipboard(text, html = "") {
-  // `text` may be a promise: Safari wants the call within the click, before the text has come
+  // `text` may be a promise: Safari requires the call within the click, before the text has arrived
   if (navigator.clipboard && window.ClipboardItem) {
     try {
       const blob = Promise.resolve(text).then((value) => new Blob([value], { type: "text/plain" }));
@@ -226,7 +226,7 @@ async function writeClipboard(text, html = "") {
       await navigator.clipboard.write([new ClipboardItem(item)]);
       return;
     } catch {
-      // not allowed, or no promises here: the way below
+      // not allowed, or promises are not supported here: use the fallback below
     }
   }
   const value = await text;
@@ -234,7 +234,7 @@ async function writeClipboard(text, html = "") {
     try {
       return await navigator.clipboard.writeText(value);
     } catch {
-      // as above
+      // use the fallback below
     }
   }
   const area = make("textarea", "ws-offscreen"); // plain http: there is no clipboard object
@@ -252,23 +252,23 @@ async function writeClipboard(text, html = "") {
   if (!copied) throw new Error("The browser does not let this page copy.");
 }
 
-// The text of an answer as a person sees it: with the marks of lists, which are no text for the browser.
+// Returns the text of an answer as displayed, with list markers, which browsers do not treat as text.
 function plainText(prose) {
   return laidOutText(prose.cloneNode(true), prose);
 }
 
-// The text of `copy`, laid out inside `place`.
+// Returns the text of `copy`, laid out inside `place`.
 function laidOutText(copy, place) {
   for (const el of copy.querySelectorAll("button, img")) el.remove();
   for (const formula of copy.querySelectorAll(".ws-tex")) {
-    // a paragraph has empty lines around it
+    // innerText puts empty lines around a paragraph
     const source = make(formula.localName === "div" ? "p" : formula.localName, formula.matches(".ws-math") ? "ws-math" : "");
     source.textContent = inDollars(formula);
     formula.replaceWith(source);
   }
   const codes = [...copy.querySelectorAll("pre")].map((pre) => {
     const code = pre.textContent.replace(/\n$/, "");
-    pre.textContent = CODE_MARK; // its blank lines stay as they are
+    pre.textContent = CODE_MARK; // keeps the blank lines of the code unchanged
     return code;
   });
   for (const check of copy.querySelectorAll(".ws-check")) check.replaceWith(check.dataset.on === undefined ? "[ ] " : "[x] ");
@@ -281,16 +281,16 @@ function laidOutText(copy, place) {
     }
   }
   copy.className = "ws-prose ws-as-text";
-  place.append(copy); // what is not laid out has no line breaks
+  place.append(copy); // innerText has line breaks only for an element with a layout
   const text = copy.innerText;
   copy.remove();
   const tidy = text.replace(/\u00a0/g, " ").replace(/\n{3,}/g, "\n\n").trim();
   return tidy.replaceAll(CODE_MARK, () => codes.shift() ?? "");
 }
 
-const CODE_MARK = "\ufdd0"; // a noncharacter: no text has it
+const CODE_MARK = "\ufdd0"; // a noncharacter: no text contains it
 
-// HTML for other programs: what the text means, without colours, classes and buttons; formulas as their source.
+// Returns HTML for other programs: semantic elements without colours, classes and buttons; formulas as their source.
 function cleanHtml(copy) {
   const box = document.createElement("div");
   box.append(copy);
@@ -311,7 +311,7 @@ function cleanHtml(copy) {
 const COPIED_ATTRIBUTES = new Set(["href", "src", "alt", "start", "dir"]);
 const AROUND = "a, b, strong, em, s, del, code, pre, ul, ol, li, table, thead, tbody, tr, blockquote, h2, h3, h4, h5, h6";
 
-// What is selected in `root`: {fragment, place}, with whole formulas and the elements that give it its meaning.
+// Returns the selection in `root`: {fragment, place}, with whole formulas and the elements that give it its meaning.
 function selectedIn(root) {
   const selection = document.getSelection();
   if (!selection || selection.isCollapsed || !selection.rangeCount) return null;
@@ -338,12 +338,12 @@ function selectedIn(root) {
 const TYPED_IN = "input, textarea, select, [contenteditable]";
 const IS_MAC = /Mac|iPhone|iPad/.test(navigator.platform);
 
-// Whether there is the beginning of an answer only: the rest is still on its way.
+// Whether only the beginning of an answer is here; the rest has not arrived yet.
 const isPart = (row) => !row.live && row.data.html.includes('<p class="ws-more">');
 
-// Where a key scrolls: {pages}, {lines}, {begin} or {end}.
+// Maps a key to its scroll distance: {pages}, {lines}, {begin} or {end}.
 function wayOf({ key, shiftKey, ctrlKey, metaKey, altKey }) {
-  if (altKey || (shiftKey && key !== " ")) return null; // with Shift a selection grows
+  if (altKey || (shiftKey && key !== " ")) return null; // Shift extends a selection
   if (IS_MAC && metaKey && !ctrlKey) return { ArrowUp: { begin: true }, ArrowDown: { end: true } }[key] ?? null;
   const far = { Home: { begin: true }, End: { end: true } }[key];
   if (far || metaKey || ctrlKey) return metaKey ? null : far ?? null;
@@ -351,7 +351,7 @@ function wayOf({ key, shiftKey, ctrlKey, metaKey, altKey }) {
   return { PageUp: { pages: -1 }, PageDown: { pages: 1 }, ArrowUp: { lines: -1 }, ArrowDown: { lines: 1 } }[key] ?? null;
 }
 
-// Text as it is looked for: no case, no marks, one kind of space. `at` tells where each of its characters came from.
+// Normalises text for the search: no case, no marks, one kind of space. `at` maps each character to its original position.
 function folded(text) {
   let out = "";
   const at = [];
@@ -371,11 +371,11 @@ function folded(text) {
 const WIDE = ".ws-table, div.ws-math";
 const BLOCK = "p, li, td, th, h1, h2, h3, h4, h5, h6, pre, blockquote, summary, .ws-bubble, .ws-think-text, .ws-prose";
 
-// Text of the page itself around what was written, and formulas, whose glyphs are no words.
+// Elements to skip: the page's own text around messages, and formulas, whose glyphs are no words.
 const NOT_WRITTEN = "button, svg, .ws-tex, .ws-foot, .ws-question-foot, .ws-fold > summary, .ws-tool-call-title";
 
-// The places of `query`, which is folded, in the text of a turn: inline marks in a word are no end of it.
-// A formula is found by its source, and marked whole.
+// Returns the ranges of `query`, which is folded, in a turn's text. Inline markup inside a word does not interrupt a match.
+// A formula is matched by its source and highlighted as a whole.
 function rangesIn(root, query) {
   const walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT, (node) =>
     node.parentElement.closest(NOT_WRITTEN) ? NodeFilter.FILTER_REJECT : NodeFilter.FILTER_ACCEPT,
@@ -384,7 +384,7 @@ function rangesIn(root, query) {
   let nodes = [];
   let block = null;
   const search = () => {
-    const leads = nodes.map((node) => (node.previousSibling?.nodeName === "BR" ? 1 : 0)); // a line break is a space
+    const leads = nodes.map((node) => (node.previousSibling?.nodeName === "BR" ? 1 : 0)); // a line break counts as a space
     const { text, at } = folded(nodes.map((node, i) => " ".repeat(leads[i]) + node.data).join(""));
     const place = (offset, isEnd) => {
       for (const [i, node] of nodes.entries()) {
@@ -420,7 +420,7 @@ function rangesIn(root, query) {
   return ranges;
 }
 
-// A turn of the HTML file as one of the page.
+// Converts a turn of the HTML export into one of the page.
 function printedTurn(article) {
   const turn = make("article", "ws-turn");
   for (const part of article.children) {
@@ -445,8 +445,8 @@ export default {
     announce: { type: Boolean, default: true },
     pageSize: { type: Number, default: 20 },
     guess: { type: Number, default: 280 },
-    isReader: Boolean, // who may change nothing
-    assets: { type: String, default: "/assets" }, // where math.js and katex/ are
+    isReader: Boolean, // read-only users can't change anything
+    assets: { type: String, default: "/assets" }, // base URL of math.js and katex/
     version: { type: String, default: "" },
   },
   emits: ["need", "action", "copy", "find"],
@@ -456,7 +456,7 @@ export default {
   },
 
   mounted() {
-    this.rows = []; // by index; a hole is a turn whose content is not here
+    this.rows = []; // by index; a hole is a turn whose content is not loaded
     this.heights = [];
     this.byId = new Map();
     this.first = 0; // mounted turns: [first, end)
@@ -464,9 +464,9 @@ export default {
     this.asked = new Set();
     this.queue = [];
     this.copies = new Map();
-    this.source = ""; // the conversation's address in the REST API
+    this.source = ""; // the conversation's URL in the REST API
     this.isReadOut = this.announce;
-    this.toGlide = 0; // px that keys have yet to scroll
+    this.toGlide = 0; // px of keyboard scrolling that remain
     this.gliding = 0;
     this.findings = null; // while the find bar is open: {query, turns, at, ranges, range}
     this.speech = "";
@@ -486,7 +486,7 @@ export default {
     this.newText.lastChild.textContent = this.words.new_text;
     this.newText.onclick = () => this.toEnd();
     this.live = make("div", "ws-offscreen", { "aria-live": "polite", "aria-atomic": "false", "data-testid": "announcer" });
-    this.where = make("div", "ws-where", { "aria-hidden": "true", "data-testid": "where", dir: "ltr", hidden: "" }); // others hear the link's title
+    this.where = make("div", "ws-where", { "aria-hidden": "true", "data-testid": "where", dir: "ltr", hidden: "" }); // hidden from screen readers, which read the link's title
     this.where.append(make("b", ""), make("span", ""));
     this.$el.append(this.scroller, this.newText, this.where, this.live);
     this.readPreferences();
@@ -532,7 +532,7 @@ export default {
   },
 
   methods: {
-    // ---- what the server calls ----
+    // ---- called by the server ----
 
     put(page, rows) {
       this.asked.delete(page);
@@ -562,7 +562,7 @@ export default {
       row.stays = true;
       this.rows.push(row);
       this.heights.push(this.guess);
-      this.stick = true; // the reader has just asked this
+      this.stick = true; // the reader has just sent this question
       this.goal = null;
       this.arrange();
       this.tellState(row);
@@ -619,7 +619,7 @@ export default {
         gone.set(row.data.id, row);
         this.byId.delete(row.data.id);
       }
-      this.queue = this.queue.filter(([id]) => !gone.has(id)); // the rows say it all
+      this.queue = this.queue.filter(([id]) => !gone.has(id)); // the rows contain the result of all these operations
       while (this.list.children.length > Math.max(0, index - this.first)) this.list.lastChild.remove();
       this.first = Math.min(this.first, index);
       this.end = this.first + this.list.children.length;
@@ -630,7 +630,7 @@ export default {
         const isOpen = OPEN.has(data.state);
         if (gone.has(data.id)) {
           this.byId.set(data.id, row);
-          if (isOpen && row.el?.isConnected) row.el.style.minHeight = `${row.height}px`; // until its text has come again
+          if (isOpen && row.el?.isConnected) row.el.style.minHeight = `${row.height}px`; // until its text has arrived again
           this.patch(row, data);
         }
         row.stays = isOpen;
@@ -642,7 +642,7 @@ export default {
       if (this.anchor?.index >= index && !place) this.anchor = null;
       if (place || this.goal?.index >= index) this.goal = null;
       this.arrange(place);
-      if (place) this.arrange(); // a tall view shows more above the place than a margin
+      if (place) this.arrange(); // a tall view shows more above the position than the margin
       const { scrollTop, scrollHeight, clientHeight } = this.scroller;
       if (scrollHeight - scrollTop - clientHeight < 2) this.stick = true;
       this.refocus(focus);
@@ -651,7 +651,7 @@ export default {
     jump(index) {
       if (!(index >= 0 && index < this.rows.length)) return;
       this.stick = false;
-      this.goal = { index, top: 16 }; // holds until somebody scrolls: what stands above may still be on its way
+      this.goal = { index, top: 16 }; // holds until the reader scrolls: turns above may still be loading
       this.found = index;
       this.arrange();
       this.showFound();
@@ -662,13 +662,13 @@ export default {
       this.copies.delete(ask);
     },
 
-    // ---- where the reader is while turns change ----
+    // ---- the reader's position while turns change ----
 
-    // Where to bring which turn when those from `index` on become others; nothing where the view holds by itself.
+    // Returns which turn to move to which position when the turns from `index` on change; undefined if the view needs no correction.
     placeFor(index, rows, total) {
       const last = rows.at(-1);
       if (last && OPEN.has(last.state) && total === index + rows.length && !this.byId.has(last.id)) {
-        this.stick = true; // it has just been asked
+        this.stick = true; // the question has just been sent
         this.goal = null;
         return undefined;
       }
@@ -698,7 +698,7 @@ export default {
 
     showFound() {
       const row = this.rows[this.found];
-      if (!row?.el?.isConnected) return; // its content is on its way
+      if (!row?.el?.isConnected) return; // its content is still loading
       this.found = undefined;
       if (!document.activeElement?.closest("form, dialog, .ws-find")) row.el.focus({ preventScroll: true });
       row.el.classList.add("ws-found");
@@ -720,7 +720,7 @@ export default {
       const started = performance.now();
       const touched = new Set();
       while (this.queue.length && performance.now() - started < SLICE_MS) {
-        // a batch for each look at the clock would be cheaper still, but one operation can be a long block
+        // checking the clock once a batch would be cheaper, but one operation can be a long block
         const [id, work] = this.queue.shift();
         const row = this.byId.get(id);
         if (!row) continue;
@@ -771,7 +771,7 @@ export default {
     patch(row, patch, isReset = false) {
       const { data } = row;
       const changed = Object.keys(patch).filter((key) => JSON.stringify(patch[key]) !== JSON.stringify(data[key]));
-      // `html` replaces an answer that has grown here, but one that a reset leaves empty goes on from where it is
+      // `html` replaces an answer that has grown here; an empty one from a reset keeps the current content
       const isHtmlNew = "html" in patch && (row.live ? Boolean(patch.html) || !isReset : changed.includes("html"));
       Object.assign(data, patch);
       if ("retry_after" in patch) this.setDeadline(row);
@@ -821,7 +821,7 @@ export default {
       const el = make("div", "ws-versions", { role: "group", "aria-label": label, "data-testid": "versions" });
       const previous = this.button("previous", this.words.previous, { icon: "previous" });
       const next = this.button("next", this.words.next, { icon: "next" });
-      // a button that is disabled would lose the focus of whoever has just come to the end
+      // a disabled button would lose the focus when the reader reaches the first or last version
       if (sibling <= 0) previous.setAttribute("aria-disabled", "true");
       if (sibling >= siblings - 1) next.setAttribute("aria-disabled", "true");
       const place = make("span", "ws-version");
@@ -830,7 +830,7 @@ export default {
       return el;
     },
 
-    // New children for a part of a turn; what had the focus keeps it where it, or its like, is still there.
+    // Replaces the children of a part of a turn. The focus stays on the same or a corresponding element.
     refill(part, nodes, focused = this.focusedIn(part)) {
       if (this.menu && part.contains(this.menu.el)) this.closeMenu();
       part.replaceChildren(...nodes);
@@ -936,7 +936,7 @@ export default {
       return el;
     },
 
-    // Which model answered: its name, of "vendor/model" the second half.
+    // The name of the model that answered; for "vendor/model" the second half.
     answeredBy(row) {
       const { model } = row.data;
       const el = make("span", "ws-by", { "data-testid": "answered-by", dir: "auto", title: model });
@@ -952,7 +952,7 @@ export default {
       return part.contains(document.activeElement) ? document.activeElement : null;
     },
 
-    // ---- what a person says of an answer ----
+    // ---- feedback on an answer ----
 
     judge(row, verdict) {
       const isTakenBack = row.data.feedback === verdict;
@@ -996,7 +996,7 @@ export default {
       return this.byId.get(el.closest(".ws-turn").dataset.id);
     },
 
-    // ---- the menu beside "Copy" ----
+    // ---- the menu next to "Copy" ----
 
     openMenu(button) {
       const el = make("div", "ws-copy-menu", { role: "menu", "aria-label": this.words.copy_menu });
@@ -1025,9 +1025,9 @@ export default {
     },
 
     onKey(event) {
-      if (isComposing(event)) return; // Escape takes back a word of an input method
+      if (isComposing(event)) return; // Escape cancels the composition of an input method
       if (event.key === "Escape" && event.target.closest(".ws-say")) {
-        event.stopPropagation(); // it would stop an answer
+        event.stopPropagation(); // otherwise it would stop an answer
         return this.closeFeedback(this.rowOf(event.target));
       }
       if (!this.menu?.el.contains(event.target)) return;
@@ -1057,7 +1057,7 @@ export default {
         label.textContent = isSilent ? this.words.model_loading : this.words.typing;
       };
       const leftMs = row.askedAt + LOADING_MS - Date.now();
-      if (leftMs > 0) setTimeout(show, leftMs); // it does no harm to an element that was replaced
+      if (leftMs > 0) setTimeout(show, leftMs); // harmless if the element has been replaced
       else show();
       return el;
     },
@@ -1165,7 +1165,7 @@ export default {
           live.mark = row.prose.lastChild;
           break;
         case "r":
-          row.el.style.minHeight = `${row.el.offsetHeight}px`; // until the new content is there: nothing jumps
+          row.el.style.minHeight = `${row.el.offsetHeight}px`; // until the new content arrives, so that the layout does not jump
           live.place = row.prose;
           live.mark = null;
           this.setTail(live, op[1]);
@@ -1175,7 +1175,7 @@ export default {
       }
     },
 
-    // text behind the tail, as it was written: it goes when the tail changes
+    // Adds text after the tail, without markup; the next change of the tail removes it.
     addPlain(live, text) {
       if (!live.plain) {
         const isBody = live.place.tagName === "TBODY";
@@ -1196,7 +1196,7 @@ export default {
       for (let el = live.mark ? live.mark.nextSibling : live.place.firstChild; el; el = el.nextSibling) this.drawFormulas(el);
     },
 
-    // Draw the formulas of `root` that are not drawn. While what draws them is on its way they take their place unseen.
+    // Draws the undrawn formulas of `root`. While KaTeX is loading, they are invisible but occupy their space.
     drawFormulas(root) {
       if (root.nodeType !== Node.ELEMENT_NODE) return;
       const isOne = isFormula(root) && root.dataset.drawn === undefined;
@@ -1209,7 +1209,7 @@ export default {
       }
     },
 
-    // Ends when all formulas on the page are drawn, or can't be.
+    // Resolves when all formulas on the page are drawn or have failed.
     async formulasReady() {
       const { classList } = this.$el;
       if (!mathReady) {
@@ -1220,7 +1220,7 @@ export default {
         await loadMath(this.assets, this.version);
         for (const row of this.byId.values()) if (row.el) this.drawFormulas(row.prose);
       } catch {
-        // their sources stay
+        // the sources stay
       } finally {
         classList.remove("ws-math-comes");
       }
@@ -1269,26 +1269,26 @@ export default {
         const copy = this.button("copy_code", lang ? `${this.words.copy_code} (${lang})` : this.words.copy_code, { icon: "copy" });
         copy.classList.add("ws-copy");
         block.append(copy);
-        block.querySelector("pre").tabIndex = 0; // it scrolls sideways
+        block.querySelector("pre").tabIndex = 0; // it scrolls horizontally
         if (lang === "mermaid") this.drawDiagram(block);
       }
       this.reachWide(root);
       const cards = root.matches?.(".ws-image") ? [root] : root.querySelectorAll?.(".ws-image") ?? [];
       for (const card of cards) {
         const parts = [...card.children].map((part) => part.textContent).filter(Boolean);
-        if (parts.length > 1 && card.childNodes.length === parts.length) card.children[0].after(" "); // or they read as one word
+        if (parts.length > 1 && card.childNodes.length === parts.length) card.children[0].after(" "); // otherwise they are read as one word
         card.setAttribute("aria-label", `${this.words.open_image}: ${parts.join(" — ")}`);
       }
     },
 
-    // What is wider than the column scrolls by keys, for which it takes the focus and needs a name.
+    // Elements wider than the column are scrollable by keyboard, so they need to be focusable and to have a name.
     reachWide(root) {
       for (const el of root.matches?.(WIDE) ? [root] : root.querySelectorAll?.(WIDE) ?? []) {
         const scrolls = el.scrollWidth > el.clientWidth + 1;
         if (scrolls === el.hasAttribute("tabindex")) continue;
         el.toggleAttribute("tabindex", scrolls);
         if (scrolls) el.tabIndex = 0;
-        if (scrolls ? el.hasAttribute("aria-label") : el.getAttribute("role") !== "group") continue; // it has a name of its own
+        if (scrolls ? el.hasAttribute("aria-label") : el.getAttribute("role") !== "group") continue; // it already has its own name
         for (const [name, value] of [["role", "group"], ["aria-label", this.words[el.matches(".ws-table") ? "table" : "formula"]]]) {
           scrolls ? el.setAttribute(name, value) : el.removeAttribute(name);
         }
@@ -1301,11 +1301,11 @@ export default {
       const stage = make("div", "ws-stage", { inert: "", "aria-hidden": "true" });
       try {
         const mermaid = await loadMermaid();
-        this.$el.append(stage); // where it is drawn nobody sees it, nor can it reach out
+        this.$el.append(stage); // invisible, and isolated from the page
         stage.append(make("div"));
         const { svg } = await mermaid.render(`ws-diagram-${++diagrams}`, source, stage.firstChild);
         const box = new DOMParser().parseFromString(svg, "image/svg+xml").documentElement.viewBox?.baseVal;
-        // as an image nothing in it can run or load
+        // nothing inside an image can run or load
         const image = make("img", "ws-diagram", { alt: source, "data-testid": "diagram" });
         if (box?.width) Object.assign(image, { width: Math.ceil(box.width), height: Math.ceil(box.height) });
         image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(svg)}`;
@@ -1314,7 +1314,7 @@ export default {
         block.prepend(image);
         block.classList.add("ws-has-diagram");
       } catch {
-        // the source stays: it says more than an error would
+        // the source stays: it is more useful than an error
       } finally {
         stage.remove();
       }
@@ -1367,16 +1367,16 @@ export default {
       }
     },
 
-    // What becomes of an answer is said also where its text is not read out: it is asked for, and seen by others.
+    // Announces an answer's state even if its text is not read out: the user asked for it, and the state is visible.
     tellState(row) {
       const { state } = row.data;
-      if (state === "error") return; // an alert of its own
-      if (state === "done" && this.rows.indexOf(row) < this.rows.length - 2) return; // long ago
+      if (state === "error") return; // errors have their own alert
+      if (state === "done" && this.rows.indexOf(row) < this.rows.length - 2) return; // an earlier answer
       const word = { thinking: "typing", done: "answer_done" }[state] ?? state;
       if (this.words[word]) this.speech += ` ${this.words[word]}`;
     },
 
-    // ---- where a link leads ----
+    // ---- link targets ----
 
     showWhere(link) {
       this.where.hidden = !link;
@@ -1390,12 +1390,12 @@ export default {
 
     onClick(event) {
       const { target } = event;
-      if (target.closest("summary")) this.stick = false; // what was opened stays where it is
+      if (target.closest("summary")) this.stick = false; // an opened element keeps its position
       if (target.matches(".ws-fn")) return this.showFootnote(target);
       const button = target.closest("[data-action]");
       if (!button) return;
       if (button.getAttribute("aria-disabled") === "true") return;
-      if (COSTLY.has(button.dataset.action) && event.detail > 1) return; // a double click asks once
+      if (COSTLY.has(button.dataset.action) && event.detail > 1) return; // a double click sends one request
       const row = this.rowOf(button);
       const { id } = row.data;
       const name = button.dataset.action;
@@ -1420,7 +1420,7 @@ export default {
         case "close_feedback":
           return this.closeFeedback(row);
         case "send_feedback":
-          return; // the form says so
+          return; // handled by the form's submit event
       }
       if (name === "retry") row.deadline = 0;
       this.$emit("action", { name, id, automatic: false, words: "" });
@@ -1440,7 +1440,7 @@ export default {
       return this.copy(button, this.askText(row.data.id), cleanHtml(row.prose.cloneNode(true)));
     },
 
-    // Ctrl+C: formulas as their source, HTML without the colours of this page.
+    // Ctrl+C: copies formulas as their source, and HTML without the colours of this page.
     copySelection(event) {
       if (event.defaultPrevented || event.target.closest?.("input, textarea")) return;
       const selected = selectedIn(this.scroller);
@@ -1487,7 +1487,7 @@ export default {
       const { key, target } = event;
       const isCommand = IS_MAC ? event.metaKey && !event.ctrlKey : event.ctrlKey && !event.metaKey;
       if (isCommand && !event.altKey && !event.shiftKey && key.toLowerCase() === "f") {
-        // all there is to find is in the page, or the bar was there already: the browser's own search
+        // the page contains all the text, or the bar was already open: use the browser's own search
         if (this.isWhole() || this.findBar?.contains(target)) return;
         event.preventDefault();
         return this.openFind();
@@ -1511,7 +1511,7 @@ export default {
       return target === document.body || target === document.documentElement || this.$el.contains(target);
     },
 
-    // Whether a key scrolls the conversation, and not what has the focus.
+    // Whether a key scrolls the conversation rather than the focused element.
     takesKey({ key, target }, way) {
       if (target.closest?.(`${TYPED_IN}, [role="menu"], [role="listbox"]`)) return false;
       const isPaging = way.pages || way.end || way.begin;
@@ -1524,22 +1524,22 @@ export default {
       return room <= 1;
     },
 
-    // The composer's wish: keys that mean nothing in its box scroll here.
+    // Called by the composer: keys without a function in its box scroll the conversation.
     onScrollWish({ detail }) {
       this.scrollByKey(detail > 0 ? { pages: 1 } : { pages: -1 });
     },
 
-    // Done here and not by the browser, whose smooth scrolling ends where turns are mounted on the way.
+    // The browser's own smooth scrolling ends when turns are mounted during it, so it is done here.
     scrollByKey({ begin, end, pages = 0, lines = 0 }) {
       if (end) return this.followEnd();
       if (begin) {
         if (!this.rows.length) return;
         this.stick = false;
         this.toGlide = 0;
-        this.goal = null; // there is nothing above that could move it
-        return this.arrange({ index: 0, top: this.scroller.clientHeight }); // further than there is
+        this.goal = null; // no content above could move it
+        return this.arrange({ index: 0, top: this.scroller.clientHeight }); // beyond the maximum
       }
-      const hidden = parseFloat(getComputedStyle(this.scroller.firstChild).paddingBottom) || 0; // behind the composer
+      const hidden = parseFloat(getComputedStyle(this.scroller.firstChild).paddingBottom) || 0; // covered by the composer
       const page = Math.max(2 * LINE_PX, (this.scroller.clientHeight - hidden) * PAGE_SHARE);
       const distance = pages * page + lines * LINE_PX;
       this.goal = null;
@@ -1566,7 +1566,7 @@ export default {
       return hasMoved;
     },
 
-    // ---- all of it: select, copy ----
+    // ---- select and copy everything ----
 
     setSource(address) {
       if (address === this.source) return;
@@ -1574,13 +1574,13 @@ export default {
       this.closeFind();
     },
 
-    // Whether every turn is in the document, with all of its text.
+    // Whether every turn is in the document with its whole text.
     isWhole() {
       return this.first === 0 && this.end === this.rows.length && this.isLoaded();
     },
 
     isLoaded() {
-      return Array.from(this.rows).every((row) => row && !isPart(row)); // `rows` itself has holes, which are skipped
+      return Array.from(this.rows).every((row) => row && !isPart(row)); // `rows` itself has holes, which `every` skips
     },
 
     selectAll() {
@@ -1606,7 +1606,7 @@ export default {
       );
     },
 
-    // A short word over the conversation, which is read out too.
+    // Shows a short message over the conversation; screen readers read it too.
     notify(text) {
       this.notice?.remove();
       const el = (this.notice = make("div", "ws-notice", { "data-testid": "notice" }));
@@ -1638,7 +1638,7 @@ export default {
         bar.addEventListener("keydown", (event) => {
           if (isComposing(event)) return;
           if (event.key === "Escape") {
-            event.preventDefault(); // it would stop an answer
+            event.preventDefault(); // otherwise it would stop an answer
             event.stopPropagation();
             this.closeFind(true);
           } else if (event.key === "Enter" && event.target === field) {
@@ -1679,9 +1679,9 @@ export default {
       if (query) this.$emit("find", { query: text.slice(0, MAX_FIND_CHARS) });
     },
 
-    // Called by the server: the turns in which it stands, by their places.
+    // Called by the server with the indices of the matching turns.
     foundIn(text, turns) {
-      if (!this.findings || folded(text).text.trim() !== this.findings.query) return; // something else is looked for by now
+      if (!this.findings || folded(text).text.trim() !== this.findings.query) return; // the query has changed
       this.findings.turns = turns;
       if (!turns.length) {
         this.showFindPlace(this.words.find_none);
@@ -1712,7 +1712,7 @@ export default {
       this.goal = { index, top: 16 };
       this.arrange();
       if (CSS.highlights) return this.paintFind();
-      this.found = index; // a browser without marks: the turn is marked
+      this.found = index; // browser without the Highlight API: mark the whole turn
       this.showFound();
     },
 
@@ -1720,7 +1720,7 @@ export default {
       this.findBar.querySelector(".ws-find-place").textContent = text;
     },
 
-    // Mark what was found in the turns that have DOM. Nothing is changed in it: these marks are the browser's.
+    // Highlights matches in the turns that have DOM. The Highlight API does not change the DOM.
     paintFind() {
       const { findings } = this;
       if (!findings || !CSS.highlights) return;
@@ -1733,7 +1733,7 @@ export default {
         all.push(...ranges);
         if (i !== here) continue;
         findings.ranges = ranges;
-        if (findings.isNew && !ranges.length && !isPart(row)) this.goal = null; // it stands where no marks are: in the address of a link
+        if (findings.isNew && !ranges.length && !isPart(row)) this.goal = null; // the match is where no highlight is possible: in the URL of a link
       }
       CSS.highlights.set("ws-find", new Highlight(...all));
       if (findings.isNew && findings.ranges.length) this.showRange();
@@ -1757,7 +1757,7 @@ export default {
       if (box.top < top || box.bottom > view.bottom - room) this.moveBy(box.top - (top + (view.bottom - room - top) / 3));
     },
 
-    // ---- paper ----
+    // ---- printing ----
 
     beforePrint() {
       if (this.isPrinting || !this.rows.length) return;
@@ -1786,12 +1786,12 @@ export default {
       this.isPrinting = false;
       this.paper?.remove();
       this.paper = null;
-      this.first = this.end = 0; // whatever stands there is put right
+      this.first = this.end = 0; // `arrange` corrects the DOM that is there
       this.arrange(this.printedFrom ?? this.goal);
       this.onResize();
     },
 
-    // Printing does not wait, so neither does this: the turns that are not here, out of the conversation's HTML file.
+    // Printing does not wait, so this is synchronous: reads the turns that are not loaded from the conversation's HTML export.
     readWhole() {
       if (!this.source) return null;
       try {
@@ -1802,11 +1802,11 @@ export default {
         const file = new DOMParser().parseFromString(request.responseText, "text/html");
         return [...file.querySelectorAll("main > article")].map(printedTurn);
       } catch {
-        return null; // no connection: what is here is printed, with a note
+        return null; // no connection: only the loaded turns are printed, with a note
       }
     },
 
-    // ---- which turns have DOM, and where the reader is ----
+    // ---- mounted turns and the reader's position ----
 
     onScroll() {
       const { scrollTop, scrollHeight, clientHeight } = this.scroller;
@@ -1829,7 +1829,7 @@ export default {
       for (let i = this.first; i < this.end; i++) this.measure(i);
       this.reachWide(this.list);
       this.followReader();
-      if (!this.stick && !this.goal) this.holdAnchor(); // or what has grown above it would be what the reader is at
+      if (!this.stick && !this.goal) this.holdAnchor(); // otherwise content that has grown above would change the reader's position
       this.arrange();
     },
 
@@ -1852,8 +1852,8 @@ export default {
       if (this.anchor) this.anchor.at = this.lastTop;
     },
 
-    // What was scrolled since the anchor was noted is the reader's own, also in the middle of a smooth scroll: taking it
-    // back would end that scroll. At the end the browser itself may have moved, because there is less than before.
+    // Treats scrolling since the anchor was noted as the reader's, also during a smooth scroll: undoing it would end
+    // that scroll. At the end the browser itself may have scrolled, because the content became shorter.
     followReader() {
       const { scrollTop, scrollHeight, clientHeight } = this.scroller;
       if (!this.anchor) return;
@@ -1861,8 +1861,8 @@ export default {
       this.anchor.at = scrollTop;
     },
 
-    // The turn that must not move: the first one that begins in the upper half of the view, else the one that is all there is to see.
-    // Of one above it only the end is seen, and that may be still to come.
+    // Notes the turn that must not move: the first that begins in the upper half of the view, else the only visible one.
+    // Of a turn above it only the end is visible, which may not have arrived yet.
     noteAnchor() {
       const { top, height } = this.scroller.getBoundingClientRect();
       this.anchor = null;
@@ -1888,7 +1888,7 @@ export default {
       row.height = this.heights[i] = this.list.children[i - this.first].offsetHeight;
     },
 
-    // Give DOM to the turns around the reader and take it from the others. `goal`: {index, top} to bring a turn to `top` px.
+    // Mounts the turns around the reader and unmounts the others. `goal`: {index, top} brings a turn to `top` px.
     arrange(goal = this.goal) {
       if (this.isPrinting) return;
       this.followReader();
@@ -1900,7 +1900,7 @@ export default {
       const isMounted = (i) => i >= this.first && i < this.end;
       const size = (i) => (isMounted(i) ? this.heights[i] : this.heights[i] * scale);
 
-      // the turn at the top of the view, and how far the view's top is inside it
+      // the turn at the top of the view, and the distance of the view's top from the turn's top
       let index = 0;
       let offset = 0;
       if (goal) {
@@ -1920,7 +1920,7 @@ export default {
       if (this.stick && !goal) end = count;
       while (end < count && room > 0) room -= this.heights[end++];
 
-      // the turn that must not move, if it was and stays on the page
+      // the turn that must not move, if it is mounted before and after
       const anchor = this.anchor?.index;
       const isKept = anchor >= Math.max(first, this.first) && anchor < Math.min(end, this.end);
       const changed = first !== this.first || end !== this.end || this.list.children.length !== end - first;
@@ -1951,7 +1951,7 @@ export default {
       const stays = new Set(wanted);
       for (let i = this.first; i < this.end; i++) {
         const row = this.rows[i];
-        if (row?.el && !stays.has(row.el) && !row.stays && !row.live) row.el = null; // made again from its data
+        if (row?.el && !stays.has(row.el) && !row.stays && !row.live) row.el = null; // rebuilt from its data
       }
       for (const el of [...this.list.children]) if (!stays.has(el)) el.remove();
       let at = this.list.firstChild;

@@ -1,4 +1,4 @@
-// The empty chat. A starter is handed to the composer, which knows how to send.
+// The empty chat. Passes a starter to the composer, which sends it.
 import { h } from "vue";
 
 export default {

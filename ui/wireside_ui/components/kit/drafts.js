@@ -1,10 +1,10 @@
-// What is written and not sent, and what is sent and not acknowledged: one for each tab and conversation.
+// Storage of drafts (unsent text) and of the outbox (sent, not acknowledged), for each tab and conversation.
 //
-// A tab reads and writes its own in `sessionStorage`, which a reload keeps and no other tab shares. A copy
-// in `localStorage` under the tab's name outlives the tab: a tab that opens the same conversation with
-// nothing of its own takes over what a closed tab has left. What a tab that is open has is never touched.
+// A tab reads and writes its own values in `sessionStorage`, which survives a reload and is not shared with other
+// tabs. A copy in `localStorage`, under the tab's name, outlives the tab: a tab that opens the same conversation
+// without values of its own adopts those of a closed tab. Values of open tabs are never adopted.
 
-const ALIVE_MS = 180_000; // browsers call the timers of a hidden tab once a minute
+const ALIVE_MS = 180_000; // browsers run the timers of a hidden tab once a minute
 const BEAT_MS = 20_000;
 
 const get = (storage, key) => {
@@ -36,7 +36,7 @@ const parse = (text) => {
 
 const isAlive = (tab) => Date.now() - Number(get("localStorage", `wireside.tab.${tab}`) ?? 0) < ALIVE_MS;
 
-// A tab that was duplicated has the other's `sessionStorage`, so its name too.
+// A duplicated tab has a copy of the other's `sessionStorage`, hence its name too.
 function nameOfTab() {
   const known = get("sessionStorage", "wireside.tab");
   if (known && !isAlive(known)) return known;
@@ -45,7 +45,7 @@ function nameOfTab() {
   return fresh;
 }
 
-// Somebody has signed out in another tab: what was written here before is not for whoever signs in next.
+// After a sign-out in another tab, earlier values of this tab are deleted: the next user must not see them.
 function forgetBeforeSignOut() {
   const since = Number(get("sessionStorage", "wireside.since") ?? 0);
   if (since < Number(get("localStorage", "wireside.signed-out") ?? 0)) {
@@ -60,7 +60,7 @@ const beat = () => set("localStorage", `wireside.tab.${TAB}`, String(Date.now())
 beat();
 setInterval(beat, BEAT_MS);
 addEventListener("pageshow", beat);
-document.addEventListener("visibilitychange", () => document.hidden || beat()); // it is hidden after "pagehide" too
+document.addEventListener("visibilitychange", () => document.hidden || beat()); // the page is hidden after "pagehide" too
 addEventListener("pagehide", () => set("localStorage", `wireside.tab.${TAB}`, null));
 
 const isEmpty = (value) => value === null || value === undefined || value === "" || (Array.isArray(value) && !value.length);
@@ -72,7 +72,7 @@ export function write(kind, conversation, value) {
   set("localStorage", copyOf(kind, conversation), isEmpty(value) ? null : JSON.stringify({ at: Date.now(), is: value }));
 }
 
-// What need not outlive the tab.
+// For values that need not outlive the tab.
 export function writeHere(kind, conversation, value) {
   set("sessionStorage", keyOf(kind, conversation), isEmpty(value) ? null : JSON.stringify(value));
 }
@@ -83,7 +83,7 @@ export function read(kind, conversation, { adopts = true } = {}) {
   return adopts ? adopt(kind, conversation) : null;
 }
 
-// Everything of a kind that this tab has, as [conversation, value].
+// Returns all values of a kind in this tab, as [conversation, value].
 export function all(kind) {
   const start = keyOf(kind, "");
   return keysOf("sessionStorage")
@@ -91,13 +91,13 @@ export function all(kind) {
     .map((key) => [key.slice(start.length), parse(get("sessionStorage", key))]);
 }
 
-// Questions on their way are all taken over, of drafts the newest: the next tab takes the next one.
+// Adopts all questions of an outbox, but only the newest draft: the next tab adopts the next one.
 function adopt(kind, conversation) {
   const key = keyOf(kind, conversation);
   const left = keysOf("localStorage")
     .filter((name) => name === key || (name.startsWith(`${key}@`) && !isAlive(name.slice(key.length + 1))))
     .map((name) => [name, parse(get("localStorage", name))])
-    // without "@" it was kept before tabs had drafts of their own
+    // a key without "@" is from before drafts belonged to tabs
     .map(([name, kept]) => (name === key ? { name, at: 0, is: kept } : { name, ...kept }))
     .filter((one) => !isEmpty(one.is))
     .sort((a, b) => b.at - a.at);
