@@ -128,6 +128,7 @@ DOORS = {
     "POST /api/doctor/large": Door(200, "nothing"),
     "POST /api/doctor/judge": Door(400, "nothing", body={"what": "{conversation_id}"}),
     "GET /api/doctor/judge": Door(422, "nothing"),
+    "GET /docs/protocol": Door(200, "nothing", 200),
     "GET /logo": Door(200, "nothing", 200),
     "GET /manifest.webmanifest": Door(200, "nothing", 200),
     "GET /login": Door(SIGN_IN, "nothing", 200, query={"next": "/c/{conversation_id}"}),
@@ -238,6 +239,7 @@ def foreign(ids: dict[str, str]) -> dict[str, list[Any]]:
             for automatic in (True, False)
         ],
         "transcript need": [0, 1],
+        "transcript find": [{"query": query} for query in (SECRET[:7], SECRET, *names)],
         "transcript copy": [{"id": name, "ask": "a"} for name in names],
         "composer send": [
             {**sending, "turn_id": turn, "edits": None},
@@ -246,6 +248,7 @@ def foreign(ids: dict[str, str]) -> dict[str, list[Any]]:
             {**sending, "turn_id": "stream", "edits": stream},
             {**sending, "turn_id": stream, "edits": None},
         ],
+        "composer choose": [{"id": name, "options": {"system": "mine now"}} for name in names],
         "composer stop": [None],
         "composer editLast": [None],
         "composer open": [
