@@ -1,7 +1,7 @@
 """Reads the exports of other chat products: Claude, Open WebUI, LibreChat, DeepSeek.
 
 Pure. Each reader turns one parsed conversation of a file into a tree of messages, from which
-``importing`` builds turns. The input may be hostile: every value is checked, and nothing recurses
+``imports`` builds turns. The input may be hostile: every value is checked, and nothing recurses
 over it.
 
 Formats (none has a published specification; these are the shapes of real exports):
