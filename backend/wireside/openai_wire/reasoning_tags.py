@@ -555,7 +555,7 @@ class _Code:
         self._line_is_prefix = True  # the prefix of a list item or a quotation, so far
         self._span = ""  # the backticks that opened a code span
         self._fence = ""  # the run that opened a fenced block
-        self._is_first_line = False  # of a fenced block
+        self._is_first_line = False  # whether this is the first line of a fenced block
         self._may_end = False  # the line is the end of a fenced block, so far
 
     @property

@@ -93,7 +93,7 @@ LOADING = _any(
 WRONG_PATH = _any(
     r"unexpected endpoint|(invalid|unknown|unrecognized)( request)? url|no (such )?route",
     r"cannot (post|get) /|(route|path|page|endpoint|file|url|resource) (was )?not found",
-    r"http request (was sent )?to (an )?https",  # of the wrong scheme
+    r"http request (was sent )?to (an )?https",  # the wrong scheme
     r"not found: ?/|no handler|unknown (path|endpoint)|^\W*(\d+ )*not found\W*$",
 )
 SHIELD = _any(r"cloudflare|akamai|incapsula|captcha|just a moment|access denied")

@@ -81,7 +81,7 @@ def serve(options: LocalServerOptions) -> Listening:
     params.n_parallel = options.parallel
     params.n_ctx = options.context_tokens * options.parallel
     params.n_predict = options.max_tokens
-    params.cache_ram_mib = 0  # the default keeps up to 8 GB of old prompts
+    params.cache_ram_mib = 0  # the default caches up to 8 GB of old prompts
     params.ui = False
     params.endpoint_slots = False
     params.cors_origins = ""

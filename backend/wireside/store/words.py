@@ -248,7 +248,7 @@ def _bounded(tokens: Iterable[str]) -> Iterator[str]:
         yield token
 
 
-# ---- places in the text ------------------------------------------------------------------------
+# ---- positions of matches ----------------------------------------------------------------------
 
 
 def _first_match(text: str, pattern: re.Pattern[str]) -> int:
@@ -331,7 +331,7 @@ _UNSPACED = (
     (0xA980, 0xA9FF),  # Javanese, Burmese
     (0xAA60, 0xAADF),  # Burmese, Tai Viet
 )
-"""Scripts of letters without spaces between words."""
+"""Alphabetic scripts without spaces between words."""
 
 _DROPPED = (
     (0x00AD, 0x00AD),

@@ -442,7 +442,7 @@ HABITS: dict[str, Habit] = {
             body=tuple(step.replace(b"\n\n", b"\n") for step in (*_pieces(), *_end())),
         ),
     ),
-    # Nothing, or something else
+    # Answers without text
     "empty": Habit("an answer without a word", _always(says(""), *_end())),
     "images": Habit(
         "a picture",

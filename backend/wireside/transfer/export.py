@@ -80,7 +80,7 @@ class MarkdownExport:
     media_type: ClassVar[str] = "text/markdown; charset=utf-8"
 
     def __init__(self, words: Mapping[str, str] = WORDS, *, zone: tzinfo = UTC) -> None:
-        """Times are written in ``zone``."""
+        """``zone`` is the time zone of all displayed times."""
         self._words = {**WORDS, **words}
         self._zone = zone
 
@@ -112,7 +112,7 @@ class MarkdownExport:
         return ""
 
     def file_name(self, title: str) -> str:
-        """Return the title, as a name."""
+        """Return a file name derived from the title."""
         return f"{safe_name(title)}.md"
 
     def _part(self, part: Entry) -> str:
@@ -205,7 +205,7 @@ class JsonExport:
         return f'],"shown_turn":{_json(self._shown_turn)}}}'
 
     def file_name(self, title: str) -> str:
-        """Return the title, as a name."""
+        """Return a file name derived from the title."""
         return f"{safe_name(title)}.json"
 
     def _parent(self, place: tuple[int, int]) -> str | None:
@@ -234,7 +234,7 @@ class HtmlExport:
         *,
         zone: tzinfo = UTC,
     ) -> None:
-        """Times are written in ``zone``."""
+        """``zone`` is the time zone of all displayed times."""
         self._render = render
         self._words = {**WORDS, **words}
         self._formulas = ExportedFormulas()
@@ -279,7 +279,7 @@ class HtmlExport:
         return f"</main>\n{self._formulas.html()}</body>\n</html>\n"
 
     def file_name(self, title: str) -> str:
-        """Return the title, as a name."""
+        """Return a file name derived from the title."""
         return f"{safe_name(title)}.html"
 
     def _time(self, seconds: float, zone: str = "") -> str:
