@@ -142,8 +142,8 @@ class Completion:
             reason), as opposed to keep-alives and empty chunks.
         reason: finish reason; None until the model has ended. It is reset by further output, since
             some servers send a reason in each chunk.
-        is_sure: whether the finish reason came after the answer's text, not with it; later
-            failures are ignored then.
+        is_sure: whether the end is certain: the finish reason came after the output, not with it,
+            or the usage followed it. Later failures are ignored then.
         model: the model's name as sent by the server, "" before that.
         id: the answer's id as sent by the server, "" before that.
 
