@@ -1,1 +1,1 @@
-"""The wire format of OpenAI-compatible servers, as they send it. No I/O."""
+"""Parses the wire format of OpenAI-compatible servers, with its many variations. No I/O."""

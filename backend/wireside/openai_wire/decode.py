@@ -1,4 +1,10 @@
-"""Chat completions as OpenAI-compatible servers really send them: bytes in, deltas out. No I/O."""
+"""Parses the chat completions of OpenAI-compatible servers: bytes in, deltas out. No I/O.
+
+An event stream is split into events (``sse``), each event is decoded into a ``_Chunk``, and its
+first choice is converted into deltas; text is split into text and reasoning
+(``reasoning_tags``). A chunk of the expected types is decoded by msgspec; others are decoded
+leniently, field by field (``_chunk_of``).
+"""
 
 from __future__ import annotations
 
@@ -29,27 +35,30 @@ from wireside.openai_wire.reasoning_tags import (
 from wireside.openai_wire.sse import Event, EventTooLong, SseDecoder
 
 MAX_NAME = 200
-"""Characters of a name that are kept."""
+"""Maximum length of a name; the rest is dropped."""
 
 MAX_CALLS = 1_000
 MAX_CALL_CHARS = 1024 * 1024
-"""Of the tool calls of an answer, ids and arguments together: nobody sees them before it ends."""
+"""Maximum length of all ids and arguments of an answer's tool calls.
+
+They are not shown before the answer ends.
+"""
 
 MAX_DOCUMENT_BYTES = 256 * 1024
-"""Of a JSON document that is sent as a stream."""
+"""Maximum size of a JSON document that is sent as a stream."""
 
 MAX_LINK_CHARS = 2_000
-"""A longer address of a picture is not shown."""
+"""Maximum length of an image's URL; longer ones are not shown."""
 
 PICTURE = "[image]"
-"""Stands for a picture that came as data: an answer is text, and the page loads none of those."""
+"""Placeholder for an image sent as data: an answer is text, and the page loads no ``data:`` URL."""
 SOUND = "[audio]"
 
 NO_REASON = frozenset(
     ("", "null", "none", "nil", "undefined", "false", "unknown", "unspecified")
     + ("in_progress", "not_finished", "unfinished", "incomplete")
 )
-"""What servers write in chunks that are not the last one."""
+"""Finish reasons that servers send in chunks before the last one."""
 
 REASONS: dict[str, FinishReason] = {
     **dict.fromkeys(
@@ -70,7 +79,7 @@ REASONS: dict[str, FinishReason] = {
         "interrupted",
     ),
 }
-"""All others, known (``stop``, ``tool_calls``, ``function_call``) or not, are a plain stop."""
+"""Finish reasons by name; any other one, such as ``tool_calls``, counts as ``stop``."""
 
 INPUT_TOKENS = (
     *("prompt_tokens", "input_tokens", "promptTokens", "inputTokens", "prompt_token_count"),
@@ -84,7 +93,7 @@ REASONING_FIELDS = (
     *("reasoning_content", "reasoning", "reasoning_text", "thinking", "thinking_content"),
     "reasoning_details",
 )
-"""In the order in which they are looked at: some servers send the same text in two of them."""
+"""By precedence: some servers send the same text in two of these fields."""
 
 _KEEP_ALIVE = re.compile(
     rb'[^\w{["]*\[?(keep[-_ ]?alive|ping|pong|heartbeat|null|true|false|\d+|"")?\s*\]?[^\w{["]*',
@@ -94,17 +103,17 @@ MAX_KEEP_ALIVE_BYTES = 64
 MAX_DIGITS = 40
 _DONE = re.compile(rb'\s*(?:data:\s*)*"?\[?DONE\]?"?\s*', re.IGNORECASE)
 _WRAPPED = re.compile(rb"\s*(?:data:\s*)+")
-"""Begins the data of an event that a gateway has wrapped into another one."""
+"""Matches the beginning of an event that a gateway has wrapped into another one's data."""
 
 END_EVENTS = frozenset((b"done", b"end", b"complete", b"completed", b"message_stop"))
-"""Names of the last event of services that send no ``[DONE]``."""
+"""Names of the last event, for services that send no ``[DONE]``."""
 
 _SUCCESS = re.compile(r"(ok|success|succeeded|successful)?\W*", re.IGNORECASE)
-"""What a message says where its ``code`` is no error."""
+"""Matches the message of a response that is not an error."""
 
 
 class Malformed(ValueError):
-    """What came is no completion. ``said`` is it where it is plain text."""
+    """The data is not a completion. ``said`` is the data if it is plain text, else empty."""
 
     def __init__(self, message: str, said: str = "") -> None:
         super().__init__(message)
@@ -112,7 +121,7 @@ class Malformed(ValueError):
 
 
 class ErrorSent(Exception):
-    """The server sent an error inside its answer; ``body`` is it, JSON or text."""
+    """The server sent an error inside its answer; ``body`` is the parsed JSON, or the text."""
 
     def __init__(self, body: object) -> None:
         super().__init__("the server sent an error")
@@ -120,20 +129,25 @@ class ErrorSent(Exception):
 
 
 class Completion:
-    """One answer while it is read.
+    """Incremental parser of one answer.
 
-    ``feed`` joins what came together: one text delta, however many tokens were in the read.
-    ``flush`` takes the end; what it returns belongs to the answer. A failure is in ``failure``
-    (``Malformed``, ``ErrorSent``, ``EventTooLong``), behind the deltas that came before it; nothing
-    is taken after it. Text comes first: a field beside it that can't be read is absent.
+    ``feed`` joins text: it returns one delta per read, however many tokens the read contains.
+    ``flush`` parses the end of the stream and returns the last deltas. A failure is stored in
+    ``failure`` (``Malformed``, ``ErrorSent``, ``EventTooLong``); the deltas before it are returned,
+    later input is ignored. Text takes precedence: an unreadable field in the same chunk counts as
+    missing.
 
-    ``activity`` counts what a model wrote (text, reasoning, parts of tool calls, its end), so that
-    it can be told from keep-alives and empty chunks. ``reason`` is None until the model has ended,
-    and again when more comes after that: some servers give a reason in each chunk. The end is sure
-    (``is_sure``) when it came after the answer, not with a part of it; no failure counts then.
-    ``model`` and ``id`` are what the server calls them, "" until it does.
+    Attributes:
+        activity: counts the model's output (text, reasoning, parts of tool calls, the finish
+            reason), as opposed to keep-alives and empty chunks.
+        reason: finish reason; None until the model has ended. It is reset by further output, since
+            some servers send a reason in each chunk.
+        is_sure: whether the end is certain: the finish reason came after the output, not with it,
+            or the usage followed it. Later failures are ignored then.
+        model: the model's name as sent by the server, "" before that.
+        id: the answer's id as sent by the server, "" before that.
 
-    ``tags`` are those of reasoning inside the text; ``inside`` and ``unopened`` are as in
+    ``tags`` enclose reasoning in the text; ``inside`` and ``unopened`` are as in
     ``ReasoningSplitter``.
     """
 
@@ -153,29 +167,29 @@ class Completion:
         self._has_answer = False  # text or tool calls
         self._has_reasoning = False
         self._timings = Usage()
-        self._texts: list[str] = []  # all that came as content
+        self._texts: list[str] = []  # all content so far
         self._has_deltas = False
         self._needs_paragraph = False
-        self._media: set[int] = set()  # hashes of what was shown already
+        self._media: set[int] = set()  # hashes of the media shown so far
         self._calls: list[_OpenCall] = []
         self._call_chars = 0
         self._last_calls: dict[int, _OpenCall] = {}
         self._known_calls: dict[tuple[int, str], _OpenCall] = {}
         self._half_pair = ""
-        self._head: bytearray | None = bytearray()  # of the stream, until something is read of it
+        self._head: bytearray | None = bytearray()  # start of the stream, until it has output
 
     @property
     def unopened(self) -> TagPair | None:
-        """The pair whose closing tag came without the opening one."""
+        """The pair whose closing tag was sent without the opening one."""
         return self._splitter.unopened
 
     @property
     def was_not_inside(self) -> bool:
-        """Whether the answer did not begin inside reasoning, as was said."""
+        """Whether the answer did not begin inside reasoning, contrary to ``inside``."""
         return self._splitter.was_not_inside
 
     def feed(self, data: bytes) -> list[Delta]:
-        """Take a piece of an event stream."""
+        """Parse a chunk of an event stream."""
         if self._head is not None:
             self._keep_head(data)
         try:
@@ -188,7 +202,7 @@ class Completion:
         return self._take(events)
 
     def flush(self) -> list[Delta]:
-        """Take the end of the event stream. An event that was cut off is left out."""
+        """Parse the end of the event stream. A truncated event is ignored."""
         if self.failure is not None:
             return []
         deltas = self._take(self._sse.flush())
@@ -199,9 +213,9 @@ class Completion:
         return deltas + self._end()
 
     def _keep_head(self, data: bytes) -> None:
-        """Keep what may be a JSON document of several lines that is sent as a stream."""
+        """Buffer the beginning of what may be a multi-line JSON document sent as a stream."""
         assert self._head is not None
-        self._head += data if self._head else data.lstrip()  # in place: it may come byte by byte
+        self._head += data if self._head else data.lstrip()  # in place: reads may be single bytes
         is_document = not self._head or self._head.startswith((b"{", b"["))
         if self.activity or not is_document or len(self._head) > MAX_DOCUMENT_BYTES:
             self._head = None
@@ -214,7 +228,7 @@ class Completion:
         return deltas
 
     def whole(self, data: bytes) -> list[Delta]:
-        """Take an answer that came as JSON: one document, or a stream that only says it is."""
+        """Parse an answer of type JSON: one document, or an event stream despite its type."""
         if data.lstrip().startswith((b"data:", b"event:", b":", b"id:")):
             return self.feed(data) + self.flush()
         self._splitter = ReasoningSplitter(self._tags, is_whole=True)
@@ -222,7 +236,7 @@ class Completion:
         if self.failure is None:
             self.is_done = True
         elif isinstance(self.failure, Malformed) and data.count(b"\n{") and not deltas:
-            self.failure = None  # a document a line
+            self.failure = None  # one document per line
             return self.feed(data) + self.flush()
         return deltas + self._end()
 
@@ -230,7 +244,7 @@ class Completion:
         deltas: list[Delta] = []
         if self.failure is not None or self.is_done:
             return deltas
-        texts: list[str] = []  # the run of text that goes on
+        texts: list[str] = []  # consecutive text, joined into one delta
         for event in events:
             if event.data[:1] != b"{" and _DONE.fullmatch(event.data):
                 self.is_done = True
@@ -252,7 +266,7 @@ class Completion:
         return deltas
 
     def _fail(self, failure: Malformed | ErrorSent | EventTooLong) -> None:
-        if self.is_sure:  # the answer is whole: what its service fails at now is another thing
+        if self.is_sure:  # the answer is complete, and not affected by the failure
             self.is_done = True
         else:
             self.failure = failure
@@ -272,7 +286,7 @@ class Completion:
             self._take_message(choice.message, texts, deltas)
             wrote = activity != self.activity or count != len(texts)
         if choice.text and isinstance(choice.text, str) and not wrote:
-            self._add_text(choice.text, texts)  # completions that are no chats
+            self._add_text(choice.text, texts)  # the older completions API
             wrote = True
         if wrote:
             self.reason = None
@@ -303,14 +317,14 @@ class Completion:
             )
             return None
         for choice in choices:
-            if not choice.index or not _index(choice.index):  # others are alternatives
+            if not choice.index or not _index(choice.index):  # others are alternative answers
                 if choice.usage:
                     self._take_usage(choice)
                 return choice
         return None
 
     def _chunk(self, event: Event) -> _Chunk | None:
-        """Return an event's data as a chunk; None for what carries nothing."""
+        """Decode an event's data; returns None for a heartbeat."""
         data = event.data
         try:
             return _decode(data)
@@ -338,7 +352,7 @@ class Completion:
         return chunk
 
     def _mend(self, part: _Part) -> None:
-        """Join surrogates; some servers cut a character between them. Lone ones are replaced."""
+        """Join surrogate pairs that a server split over two chunks; replace unpaired ones."""
         for field in ("content", *REASONING_FIELDS, "refusal"):
             value = getattr(part, field)
             if isinstance(value, str) and value:
@@ -361,7 +375,7 @@ class Completion:
 
     def _take_part(self, part: _Part, texts: list[str], deltas: list[Delta]) -> None:
         content = part.content
-        if type(content) is str and part.has_text_only:  # nearly every part there is
+        if type(content) is str and part.has_text_only:  # fast path: nearly every part
             if content:
                 self._add_text(content, texts)
             return
@@ -378,14 +392,16 @@ class Completion:
         self._take_audio(part.audio, texts)
         for call in _list(part.tool_calls):
             self._take_call(call)
-        if isinstance(part.function_call, dict):  # the older form of a tool call, one an answer
+        if isinstance(part.function_call, dict):  # the older form, one tool call per answer
             self._take_call({"index": 0, "function": part.function_call})
         if part.reasoning_details or part.reasoning_opaque:  # may be encrypted
             self.activity += 1
 
     def _take_message(self, part: _Part, texts: list[str], deltas: list[Delta]) -> None:
-        """Take a message: of an answer that is not streamed, or at the end of one that was, where
-        it repeats what came. Some servers let it grow from chunk to chunk instead.
+        """Parse a whole message, and skip the part of it that has been parsed already.
+
+        An answer that is not streamed consists of it. In a stream it may repeat the answer at the
+        end, or contain the answer so far in each chunk.
         """
         content = _visible(part.content)
         so_far = "".join((*self._texts, *texts))
@@ -402,10 +418,10 @@ class Completion:
         self._take_part(part, texts, deltas)
 
     def _take_content(self, content: object, texts: list[str], deltas: list[Delta]) -> None:
-        """Take text, or a list of parts as some servers send it: text, reasoning, pictures."""
+        """Parse content: text, or a list of parts (text, reasoning, images) from some servers."""
         if isinstance(content, str):
             self._add_text(content, texts)
-        elif type(content) in (int, float):  # a gateway that reads "42" as a number
+        elif type(content) in (int, float):  # some gateways convert "42" to a number
             self._add_text(str(content), texts)
         elif isinstance(content, list):
             for part in content:
@@ -448,7 +464,7 @@ class Completion:
             self._has_answer = True
 
     def _add_media(self, media: object, mark: str, texts: list[str]) -> None:
-        """Add a picture: as Markdown where it has an address, else as its mark."""
+        """Add an image: as Markdown if it has a URL, else as ``mark``."""
         address = _without_surrogates(_address_in(media))
         seen = hash(address or repr(media))
         if seen in self._media:
@@ -481,7 +497,7 @@ class Completion:
         open_call.add(name, piece)
 
     def _open_call(self, index: int | None, call_id: str, name: str, piece: str) -> _OpenCall:
-        if index is None:  # servers without index go on with the last one
+        if index is None:  # servers that send no index continue the last call
             last = self._calls[-1] if self._calls else None
             goes_on = last is not None and call_id in ("", last.id)
         else:
@@ -510,25 +526,25 @@ class Completion:
 
     def _add(self, split: list[Delta], deltas: list[Delta]) -> None:
         for delta in split:
-            if isinstance(delta, ToolDelta):  # of the harmony format
+            if isinstance(delta, ToolDelta):  # in the harmony format
                 self._take_call({"id": "", "name": delta.name, "arguments": delta.arguments})
             elif not isinstance(delta, Finished):
                 _append(delta, deltas)
 
     def cut(self) -> list[Delta]:
-        """Return what is held back of an answer that is cut off."""
+        """Return the buffered deltas of an answer that is cut off."""
         deltas: list[Delta] = []
         self._add(self._splitter.flush(), deltas)
         return deltas
 
     def _end(self) -> list[Delta]:
-        """Return what belongs to the end of the answer."""
+        """Return the last deltas of the answer; sets ``reason`` and ``usage``."""
         if self._has_ended:
             return []
         self._has_ended = True
         deltas = self.cut()
         if self.reason is None and self.is_done and self.failure is None and self.activity:
-            self.reason = "stop"  # some servers give none
+            self.reason = "stop"  # some servers send none
         self.usage = _updated(self._timings, self.usage)
         if self.reason not in (None, "interrupted") and self.failure is None:
             deltas.extend(self._proposed_calls())
@@ -543,7 +559,7 @@ class Completion:
 
 
 def _check_for_error(chunk: _Chunk, event: Event) -> None:
-    """Raise ``ErrorSent`` if a chunk is an error in one of its many dresses."""
+    """Raise ``ErrorSent`` if a chunk is an error in any of the known forms."""
     if _is_error(chunk.error) or event.name == b"error":
         raise ErrorSent({"error": chunk.error} if chunk.error else _json(event.data))
     if _status_in(chunk.base_resp):
@@ -563,12 +579,12 @@ def _append(delta: TextDelta | ReasoningDelta, deltas: list[Delta]) -> None:
 
 
 def _without_surrogates(text: str) -> str:
-    """Join halves of pairs and replace lone ones, which no frame could carry."""
+    """Join surrogate pairs and replace unpaired ones, which a frame can't carry."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 class _OpenCall:
-    """A tool call whose pieces still come."""
+    """An incomplete tool call."""
 
     def __init__(self) -> None:
         self.id: str | None = None
@@ -577,7 +593,7 @@ class _OpenCall:
         self._chars = 0
 
     def add(self, name: str, piece: str) -> None:
-        """Take what a chunk says; some servers repeat the name, or all that they have said."""
+        """Append a chunk; some servers repeat the name, or all arguments so far."""
         if name != self.name:
             is_longer = bool(self.name) and name.startswith(self.name)
             self.name = (name if is_longer else self.name + name)[:MAX_NAME]
@@ -591,7 +607,7 @@ class _OpenCall:
             self._chars += len(piece)
 
     def is_over(self, name: str, piece: str) -> bool:
-        """Whether a piece without an id begins another call."""
+        """Whether a chunk without an id begins another call."""
         if not (name and self.name and self._chars):
             return False
         so_far = "".join(self.arguments)
@@ -601,7 +617,7 @@ class _OpenCall:
 
 
 class _Part(Struct):
-    """``delta`` of a chunk or ``message`` of a whole completion. All may have any type."""
+    """``delta`` of a chunk or ``message`` of a whole completion. Fields may be of any type."""
 
     content: Any = None
     reasoning_content: Any = None
@@ -685,18 +701,18 @@ _decode = msgspec.json.Decoder(_Chunk).decode
 
 
 def _whole_number(text: str) -> int | None:
-    return int(text) if len(text) <= MAX_DIGITS else None  # Python refuses very long ones
+    return int(text) if len(text) <= MAX_DIGITS else None  # Python rejects very long integers
 
 
 def _carries_nothing(data: bytes) -> bool:
-    """Whether data is a heartbeat: empty, a comment, a word for it, JSON without an object."""
+    """Whether data is a heartbeat: empty, a comment, such as ``ping``, or JSON without objects."""
     if data.lstrip().startswith(b":"):
         return True
     return len(data) <= MAX_KEEP_ALIVE_BYTES and _KEEP_ALIVE.fullmatch(data) is not None
 
 
 def _chunk_of(document: object) -> _Chunk:
-    """Return a chunk of JSON whose types are not as they should be."""
+    """Convert JSON with unexpected types into a chunk. Raises ``Malformed``."""
     if isinstance(document, list):
         document = next((item for item in document if isinstance(item, dict)), None)
     if not isinstance(document, dict):
@@ -738,7 +754,7 @@ def _of(source: object, name: str) -> object:
 
 
 def _list(value: object) -> list[Any]:
-    """Return a list; what stands alone is a list of one."""
+    """Return a list; a single value becomes a list of one."""
     if isinstance(value, list):
         return value
     return [value] if value else []
@@ -749,7 +765,7 @@ def _is_part(value: object) -> bool:
 
 
 def _is_error(value: object) -> bool:
-    """Whether a field ``error`` tells of one: some servers send an empty one in each chunk."""
+    """Whether a field ``error`` describes an error; some servers send an empty one per chunk."""
     if isinstance(value, dict):
         return any(
             item and not (name in ("message", "msg") and _is_success(item))
@@ -763,7 +779,7 @@ def _is_success(said: object) -> bool:
 
 
 def _documents_in(data: bytes) -> list[Event]:
-    """Return the chunks of a body in JSON; Vertex sends an array of them."""
+    """Return the chunks of a JSON body; Vertex sends an array of them."""
     if data.lstrip().startswith(b"["):
         try:
             documents = json.loads(data)
@@ -775,7 +791,7 @@ def _documents_in(data: bytes) -> list[Event]:
 
 
 def _status_in(base_resp: object) -> bool:
-    """Whether MiniMax's own status, which comes with HTTP 200, is an error."""
+    """Whether MiniMax's own status, sent with HTTP 200, is an error."""
     status = base_resp.get("status_code") if isinstance(base_resp, dict) else None
     return bool(status) and status != "0"
 
@@ -793,7 +809,7 @@ def _reason_in(value: object) -> FinishReason | None:
 
 
 def _index(value: object) -> int | None:
-    """Return an index; None where it is none."""
+    """Return an index; None if ``value`` is not a valid one."""
     number = _count(value)
     return number if number is not None and number < MAX_CALLS * 10 else None
 
@@ -805,7 +821,7 @@ def _id(value: object) -> str:
 
 
 def _function_in(call: dict[str, Any]) -> tuple[str, str]:
-    """Return the name and the arguments of a tool call, in whichever form they come."""
+    """Return the name and the arguments of a tool call in any of the known forms."""
     function = call.get("function") or call.get("custom") or call
     if isinstance(function, str):
         function = {**call, "name": function}
@@ -846,7 +862,7 @@ def _first_count(dress: dict[str, Any], names: tuple[str, ...]) -> int | None:
 
 
 def _updated(old: Usage, new: Usage) -> Usage:
-    """Return what is known now: nothing and zero do not take the place of a number."""
+    """Merge two usages: None and zero do not replace a number."""
     return Usage(
         new.input_tokens or old.input_tokens if old.input_tokens else new.input_tokens,
         new.output_tokens or old.output_tokens if old.output_tokens else new.output_tokens,
@@ -854,7 +870,7 @@ def _updated(old: Usage, new: Usage) -> Usage:
 
 
 def _count(value: object) -> int | None:
-    """Return a number of tokens; None where it can't be one, or is none that a client can hold."""
+    """Return a number of tokens; None if it is invalid, or 2**53 and more."""
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 17:
         value = int(value)
     if isinstance(value, float) and value.is_integer():
@@ -865,7 +881,7 @@ def _count(value: object) -> int | None:
 
 
 def _name(value: object) -> str:
-    """Return what a server calls something; "" where it is no name."""
+    """Return a name, cut to ``MAX_NAME``; "" if it is not a string."""
     return _without_surrogates(value[:MAX_NAME]) if isinstance(value, str) else ""
 
 
@@ -877,7 +893,7 @@ def _json(data: bytes) -> object:
 
 
 def _visible(content: object) -> str:
-    """Return the text of a content: a string, or a list of parts as some servers send."""
+    """Return the text of content: a string, or a list of parts as some servers send."""
     if isinstance(content, str):
         return content
     if isinstance(content, list):
@@ -891,7 +907,7 @@ _REASONING_KEYS = ("text", "thinking", "reasoning", "summary", "content", "reaso
 
 
 def _reasoning_of(value: object) -> str:
-    """Return the text of reasoning, in whichever form it comes."""
+    """Return the text of reasoning in any of the known forms."""
     if isinstance(value, str):
         return value
     if isinstance(value, list):
@@ -922,7 +938,7 @@ def _is_picture(part: dict[str, Any]) -> bool:
 
 
 def _address_in(media: object) -> str:
-    """Return the address of a picture; "" where it has none."""
+    """Return the URL of an image; "" if it has none."""
     if isinstance(media, str):
         return media.strip()
     if isinstance(media, dict):

@@ -1,6 +1,6 @@
-"""What a model's server says when it can't answer, told as one of our errors. No I/O.
+"""Translates the errors of model servers into ``WiresideError``. No I/O.
 
-The server's own words decide which error it is and go to the log; they are never shown.
+The server's message determines the error and is logged; it is never shown to users.
 """
 
 from __future__ import annotations
@@ -51,20 +51,21 @@ FAILED = "The model service failed; try again."
 BROKE_OFF = "The model service broke this answer off. What it wrote is kept."
 
 OUR_FIELDS = ("temperature", "max_tokens", "max_completion_tokens", "stream_options", "messages")
-"""What we send beside ``model``; a refusal may name one."""
+"""Request fields besides ``model``; a refusal may name one of them."""
 
 MAX_CHARS = 4_000
-"""Of what a server says, patterns look through so much."""
+"""Maximum length of the part of a server's message that is searched."""
 
 _SECRET = re.compile(r"(?i)\b(sk|key|bearer)([-_ ])[\w\-*.~+/=]{6,}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """An error to raise, and whether the same request may be tried again by us at once.
+    """An error to raise, and how to handle it.
 
-    ``is_loading``: the model will answer when it is loaded. ``cannot_chat``: it never will.
-    ``is_wrong_address``: the API is not where it was asked for.
+    ``may_pass``: the same request may be retried. ``is_loading``: the model answers once it is
+    loaded. ``cannot_chat``: the model can't chat at all. ``is_wrong_address``: there is no API at
+    the requested URL.
     """
 
     error: WiresideError
@@ -76,7 +77,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpstreamProblem:
-    """What a server said, as far as it can be understood; empty strings where it did not."""
+    """The parsed fields of a server's error; missing ones are empty strings."""
 
     text: str = ""
     code: str = ""
@@ -86,22 +87,22 @@ class UpstreamProblem:
     is_json: bool = False
 
     def names(self, field: str) -> bool:
-        """Whether the problem is about ``field`` of our request."""
+        """Whether the problem is about ``field`` of the request."""
         said = self.text[:MAX_CHARS]
         return self.field == field or re.search(rf"\b{field}\b", said) is not None
 
     @property
     def words(self) -> str:
-        """What was said, to search in."""
+        """Code, type and message in one string, to search in."""
         parts = (self.code, self.kind, self.text)
         return " ".join(part[:MAX_CHARS] for part in parts)
 
 
 def problem_in(body: object) -> UpstreamProblem:
-    """Return the problem in an error body: ``{"error": {...}}``, its inside, or plain text.
+    """Parse an error body: ``{"error": {...}}``, its inner object, or plain text.
 
     Other forms: a list around it (Gemini), ``errors`` (Cloudflare), ``base_resp`` (MiniMax),
-    ``error_msg`` (Baidu), ``msg``, ``Message``, ``fault`` and an error as text inside of one.
+    ``error_msg`` (Baidu), ``msg``, ``Message``, ``fault`` and an error as a string in one of them.
     """
     if isinstance(body, list) and body and isinstance(body[0], dict):
         body = body[0]
@@ -149,11 +150,11 @@ _MINIMAX = {
     "1039": "rate_limit",
     "2049": "invalid api key",
 }
-"""What the numbers of ``base_resp`` mean, where the words beside them do not say it."""
+"""Meanings of the status codes in ``base_resp`` whose messages do not state them."""
 
 
 def _inside(body: dict[str, Any]) -> dict[str, Any]:
-    """Return the object in which an error is told."""
+    """Return the object that describes the error."""
     for key in ("error", "errors", "base_resp", "detail", "fault"):
         inside = body.get(key)
         if isinstance(inside, dict) and inside:
@@ -168,7 +169,7 @@ def _inside(body: dict[str, Any]) -> dict[str, Any]:
 def _text_of(value: object) -> str:
     try:
         return str(value)
-    except (ValueError, RecursionError):  # too long a number, too deep a list
+    except (ValueError, RecursionError):  # a number is too long, or a list nested too deeply
         return ""
 
 
@@ -181,7 +182,7 @@ def _first(inside: dict[str, Any], *keys: str) -> str:
 
 
 def _kind_in(inside: dict[str, Any]) -> str:
-    """Return the ``type``; not the address that it is in RFC 9457."""
+    """Return the ``type``, unless it is a URI as in RFC 9457."""
     kind = _first(inside, "type")
     return "" if kind.startswith(("about:", "http:", "https:")) else kind
 
@@ -191,7 +192,7 @@ def _word(value: object) -> str:
 
 
 def is_error(document: object) -> bool:
-    """Whether a JSON document that is no answer tells an error."""
+    """Whether a JSON document that is not an answer describes an error."""
     if isinstance(document, list):
         return bool(document) and is_error(document[0])
     if not isinstance(document, dict):
@@ -211,7 +212,10 @@ def _is_status(value: object) -> bool:
 def failure_for(
     status: int | None, problem: UpstreamProblem, *, model: str, retry_after: float | None = None
 ) -> Failure:
-    """Return our error for an HTTP status (None inside an answer) and what was said with it."""
+    """Return the failure for an HTTP status (None inside an answer) and the parsed error.
+
+    ``retry_after`` is in seconds.
+    """
     status = status if status and status >= 300 else problem.status
     retry_after = _wait_told(problem) if retry_after is None else retry_after
     if status in (None, 400, 403, 429) and _says_busy(problem):
@@ -224,23 +228,23 @@ def failure_for(
     if status == 403 and not problem.is_json and wordings.SHIELD.search(problem.words):
         return Failure(error=ProviderAuth(SHIELD))
     if status == 404 and problem.is_json and (problem.code or problem.kind):
-        return _no_model(model)  # an API that knows us says it in its own form; others don't
+        return _no_model(model)  # a compatible API sends a structured error; other servers don't
     if make := _BY_STATUS.get(status):
         return make(retry_after)
     if status >= 500:
         return _down(retry_after)
     if status >= 400 and status not in (404, 405):
         return Failure(error=BadMessage(_refusal(problem)))
-    return wrong_address()  # nothing there, or a redirect to nowhere
+    return wrong_address()  # 404, 405 or a redirect that can't be followed
 
 
 def wrong_address() -> Failure:
-    """Return the failure of an address at which there is no such API."""
+    """Return the failure for a URL without an OpenAI-compatible API."""
     return Failure(error=NotConfigured(WRONG_ADDRESS), is_wrong_address=True)
 
 
 def _says_busy(problem: UpstreamProblem) -> bool:
-    """Whether it is a limit of requests, whatever else its words name."""
+    """Whether the problem is a rate limit, even if its message also names billing or quota."""
     if wordings.QUOTA.search(f"{problem.code} {problem.kind}"):
         return False
     return wordings.BUSY.search(problem.words) is not None and (
@@ -250,7 +254,7 @@ def _says_busy(problem: UpstreamProblem) -> bool:
 
 
 def _wait_told(problem: UpstreamProblem) -> float | None:
-    """Return the seconds to wait that the words of a limit name."""
+    """Return the seconds to wait that a rate limit's message names."""
     if (told := wordings.WAIT_TOLD.search(problem.text[:MAX_CHARS])) is None:
         return None
     unit = {"m": 0.001 if told[2].lower().startswith(("ms", "mil")) else 60.0}
@@ -301,7 +305,7 @@ _BY_STATUS: dict[int, Callable[[float | None], Failure]] = {
 _ANY = range(400, 600)
 
 _BY_WORDS: tuple[tuple[frozenset[int | None], re.Pattern[str], Callable[[str], Failure]], ...] = (
-    # 500: some servers fail over it instead of refusing it
+    # 500: some servers fail instead of refusing the request
     (
         frozenset({None, 400, 413, 422, 500}),
         wordings.TOO_LONG,
@@ -338,7 +342,7 @@ def _refusal(problem: UpstreamProblem) -> str:
 
 
 def retry_after_in(headers: Mapping[str, str], now: float) -> float | None:
-    """Return the seconds that a server asks us to wait; ``now`` is the time of day (Unix)."""
+    """Return the delay in seconds of a ``Retry-After`` header; ``now`` is in seconds since 1970."""
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         if (seconds := _number(headers.get(name))) is not None:
             return max(0.0, seconds * unit)
@@ -357,7 +361,7 @@ def _number(text: str | None) -> float | None:
 
 
 def without_secrets(text: str, key: str | None) -> str:
-    """Return a server's words for the log: no key in them, and not too many of them."""
+    """Return a server's message for the log: keys masked, at most 500 characters."""
     if key:
         text = text.replace(key, "***")
     return _SECRET.sub(r"\1\2***", text)[:500]
@@ -373,7 +377,7 @@ Refit = Literal[
     "no_max_tokens",
     "temperature",
 ]
-"""How the request for a model has to look different: see ``refit_for``."""
+"""An adaptation of the requests for a model; see ``refit_for``."""
 
 _REFITTING = frozenset({None, 400, 403, 404, 405, 415, 422, 500, 501})
 
@@ -381,12 +385,13 @@ _REFITTING = frozenset({None, 400, 403, 404, 405, 415, 422, 500, 501})
 def refit_for(
     status: int | None, problem: UpstreamProblem, body: Mapping[str, Any]
 ) -> Refit | None:
-    """Return what a server does not accept, where the request can do without it.
+    """Return the adaptation with which a refused request may be accepted; None if there is none.
 
-    ``status`` is None for an error inside an answer. ``system`` and ``roles``: system text goes
-    into the first message of the user, and messages of one role that follow each other are joined.
-    ``last_role``: an answer that is to be continued is followed by a message of the user.
-    ``max_tokens`` is called ``max_completion_tokens``, then left out (``no_max_tokens``).
+    ``status`` is None for an error inside an answer. ``system`` and ``roles``: system text is moved
+    into the first user message; for ``roles``, consecutive messages of the same role are also
+    joined. ``last_role``: a user message is added after an answer to continue. ``max_tokens`` is
+    renamed to ``max_completion_tokens``, then omitted (``no_max_tokens``). ``stream`` requests an
+    answer that is not streamed. The others omit the field of that name.
     """
     if status not in _REFITTING:
         return None

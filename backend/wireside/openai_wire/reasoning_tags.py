@@ -1,19 +1,23 @@
-"""Separates the reasoning that models write between tags from their answer. No I/O.
+"""Separates reasoning between tags from the text of an answer. No I/O.
 
-Reasoning models write ``<think>…</think>`` into their text; most services move that to a field of
-its own, but not all do. What counts as a tag:
+Reasoning models write ``<think>…</think>`` into their text; most services move that to a separate
+field, but not all do. The following count as tags:
 
 - An opening tag at the beginning of the answer, or at the beginning of a line outside code.
-  Everything up to its closing tag is reasoning; without a closing tag, everything to the end is.
-- A closing tag without an opening one, outside code: the model's chat template had opened the
-  reasoning already. What came before it was shown as text and stays text (an answer is only ever
-  appended to); the tag becomes a horizontal rule. ``unopened`` tells the caller, which reads the
-  next answer of this model with ``inside``. An answer that is read as a whole is separated at
-  once.
-- The channels of OpenAI's harmony format (gpt-oss) where a server lets them through: ``analysis``
+  Everything up to its closing tag is reasoning; without a closing tag, the rest of the answer is.
+- A closing tag without an opening one, outside code: the model's chat template had already opened
+  the reasoning. The text before it has been sent as text and can't be changed (answers are
+  append-only); the tag becomes a horizontal rule. ``unopened`` is set, so that the caller can parse
+  the model's next answer with ``inside``. In an answer that is parsed as a whole, the text before
+  the tag becomes reasoning.
+- The channels of OpenAI's harmony format (gpt-oss), if a server does not parse them: ``analysis``
   is reasoning, a message to a tool is a tool call, all others are text.
 
 A tag in a code span, in a code block, in quotation marks or inside a line of text is text.
+
+The splitter is a state machine: ``_read`` is the method for the current state (start, text,
+reasoning, harmony header, tool call); it consumes the buffer and returns False if it needs more
+input.
 """
 
 from __future__ import annotations
@@ -26,15 +30,15 @@ from functools import cached_property
 from wireside.messages import Delta, ReasoningDelta, TextDelta, ToolDelta
 
 RULE = "\n\n---\n\n"
-"""Takes the place of a closing tag whose reasoning was shown as text."""
+"""Replaces a closing tag whose reasoning has been sent as text."""
 
 GAP = "\n\n"
-"""Between two blocks of reasoning, or of text, of one answer."""
+"""Separates two blocks of reasoning, or of text, in one answer."""
 
 MAX_LINE_CHARS = 2_000
 MAX_HEADER_CHARS = 300
 MAX_CALL_CHARS = 1024 * 1024
-"""Of a tool call in the harmony format; the rest is cut off."""
+"""Maximum length of a tool call's arguments in the harmony format; the rest is dropped."""
 
 OFF = "off"
 
@@ -43,10 +47,10 @@ _FLAGS = re.IGNORECASE | re.ASCII
 
 @dataclass(frozen=True)
 class TagPair:
-    """An opening and a closing tag. Upper and lower case are the same.
+    """An opening and a closing tag, case-insensitive.
 
-    ``is_guess``: what opens it may be text as well. If no closing tag follows, the text of the
-    answer is repeated as text at its end.
+    ``is_guess``: the opening tag may also be ordinary text. If no closing tag follows, the answer
+    is repeated as text at its end.
     """
 
     opening: str
@@ -80,15 +84,15 @@ KNOWN_PAIRS: tuple[TagPair, ...] = (
     TagPair("<|channel>thought", "<channel|>"),  # Gemma
 )
 
-_ANSWERS = {  # tags around the answer itself
+_ANSWERS = {  # tags around the answer's text
     "<|begin_of_solution|>": "<|end_of_solution|>",
     "<|start_response|>": "<|end_response|>",
     "<|start_text|>": "<|end_text|>",
-    "<answer>": "</answer>",  # Hunyuan; only behind reasoning, else it is text
+    "<answer>": "</answer>",  # Hunyuan; only after reasoning, else it is text
 }
 
 _BARE_HARMONY = TagPair("analysis", "assistantfinal", is_guess=True)
-"""The harmony format where a server leaves its special tokens out."""
+"""The harmony format of a server that omits its special tokens."""
 _BARE_OPENING = re.compile(r"analysis(?=[A-Z“\"])")
 
 _HARMONY = TagPair("<|channel|>", "<|end|>")
@@ -102,13 +106,13 @@ _QUOTES = dict(zip("\"'`([“‘„«‹「『（《", "\"'`)]”’“»›」�
 
 
 class ReasoningTags:
-    """The tags to look for: the known ones and ``further`` ones.
+    """The tags to detect: the known ones and ``further`` ones.
 
-    Each further one is the name of an element (``plan`` for ``<plan>…</plan>``) or an opening and
-    a closing tag with a space between them. ``off`` alone: no tags at all.
+    Each of ``further`` is an element's name (``plan`` for ``<plan>…</plan>``) or an opening and a
+    closing tag separated by a space. A single ``off`` disables the detection.
 
     Raises:
-        ValueError: a further one is neither.
+        ValueError: an entry of ``further`` is neither.
     """
 
     def __init__(self, further: Iterable[str] = ()) -> None:
@@ -123,21 +127,21 @@ class ReasoningTags:
         self._longest = max(map(len, words))
         firsts = {char for word in words for char in (word[0], word[0].upper())}
         self.signs = re.compile("[" + "".join(map(re.escape, sorted({*firsts, *"\n`~"}))) + "]")
-        """Matches what may begin a tag, or code, or a line."""
+        """Matches a character that may begin a tag, code or a line."""
         by_length = sorted(words, key=len, reverse=True)
         self.word = re.compile("|".join(map(re.escape, by_length)), _FLAGS)
         """Matches a tag."""
 
     def opened_by(self, word: str) -> TagPair | None:
-        """Return the pair that a tag opens."""
+        """Return the pair whose opening tag ``word`` is, or None."""
         return self._opening.get(word.lower())
 
     def closed_by(self, word: str) -> TagPair | None:
-        """Return the pair that a tag closes."""
+        """Return the pair whose closing tag ``word`` is, or None."""
         return self._closing.get(word.lower())
 
     def may_begin(self, text: str, at: int = 0) -> bool:
-        """Whether ``text`` from ``at`` on is the beginning of a tag, but not all of it."""
+        """Whether ``text`` from ``at`` on is an incomplete tag."""
         if len(text) - at >= self._longest:
             return False
         low = text[at:].lower()
@@ -157,14 +161,14 @@ KNOWN_TAGS = ReasoningTags()
 
 
 class ReasoningSplitter:
-    """Splits the text of one answer into deltas: the same ones however the text is cut.
+    """Splits the text of one answer into deltas, independently of how the text is chunked.
 
-    ``inside``: the answer begins inside the reasoning of this pair. If its closing tag does not
-    come, the text is repeated as text at the end, and ``was_not_inside`` is set.
-    ``is_whole``: the first ``feed`` brings all of the answer.
+    ``inside``: the answer begins inside the reasoning of this pair. If the closing tag is missing,
+    the answer is repeated as text at the end, and ``was_not_inside`` is set.
+    ``is_whole``: the first ``feed`` contains the whole answer.
 
-    Only what may be part of a tag is held back: its beginning, a run of backticks, white space at
-    the beginning of an answer and at the end of reasoning.
+    Only input that may be part of a tag is buffered: its beginning, a run of backticks, white space
+    at the beginning of an answer and at the end of reasoning.
     """
 
     def __init__(
@@ -178,20 +182,20 @@ class ReasoningSplitter:
         self.was_not_inside = False
         self._tags = tags
         self._is_whole = is_whole
-        self._is_all = is_whole  # no more text comes
+        self._is_all = is_whole  # the buffer contains the rest of the answer
         self._buffer = ""
         self._deltas: list[Delta] = []
         self._read: Callable[[], bool] = self._read_plain if tags.is_off else self._read_start
         self._pair = inside or KNOWN_PAIRS[0]
-        self._guess: list[str] | None = [] if inside else None  # the text that may be no reasoning
+        self._guess: list[str] | None = [] if inside else None  # text that may not be reasoning
         self._previous = "\n"  # the character before the buffer
         self._code = _Code()
-        self._line = ""  # of reasoning, up to the buffer
-        self._mentioned: set[str] = set()  # closing tags of opening ones that were text
-        self._left_out: set[str] = set()  # tags around the answer that are still to come
+        self._line = ""  # the current line of reasoning, up to the buffer
+        self._mentioned: set[str] = set()  # closing tags whose opening ones were text
+        self._left_out: set[str] = set()  # expected closing tags around the answer
         self._has_text = False  # other than white space
-        self._has_reasoning = False  # in whatever form
-        self._follows_tag = False  # white space between a tag and the text is of no use
+        self._has_reasoning = False  # in any form
+        self._follows_tag = False  # white space between a tag and the text is dropped
         self._wrote_reasoning = False
         self._begins_block = False
         self._needs_gap = False
@@ -199,9 +203,9 @@ class ReasoningSplitter:
         self._call = ""
 
     def feed(self, text: str) -> list[Delta]:
-        """Take a piece of the answer's text."""
+        """Parse a chunk of the answer's text."""
         is_in_text = self._has_text and not self._buffer and self._read == self._read_text
-        if is_in_text and text and not self._tags.signs.search(text):  # most pieces there are
+        if is_in_text and text and not self._tags.signs.search(text):  # fast path: most chunks
             self._code.see(text)
             self._previous = text[-1]
             return [TextDelta(text)]
@@ -209,7 +213,7 @@ class ReasoningSplitter:
         return self._deltas_read()
 
     def flush(self) -> list[Delta]:
-        """Take the end of the answer: nothing is held back after it."""
+        """Parse the rest of the buffer at the end of the answer."""
         self._is_all = True
         deltas = self._deltas_read()
         if self._read == self._read_reasoning:
@@ -227,7 +231,7 @@ class ReasoningSplitter:
         return deltas + self._deltas_read()
 
     def saw_reasoning(self) -> None:
-        """The service has sent reasoning in a field of its own: text is no guess."""
+        """Record that the service sends reasoning in a separate field, so that text is text."""
         self._has_reasoning = True
         if self._read == self._read_start:
             self._guess = None
@@ -238,14 +242,14 @@ class ReasoningSplitter:
         deltas, self._deltas = self._deltas, []
         return deltas
 
-    # Each of these reads from the buffer. False: it needs more than there is.
+    # One method per state. Each consumes the buffer and returns False if it needs more input.
 
     def _read_plain(self) -> bool:
         self._take_text(len(self._buffer))
         return False
 
     def _read_start(self) -> bool:
-        """Read the beginning of the answer, or of what follows reasoning."""
+        """Read the beginning of the answer, or of the text after reasoning."""
         bare = self._buffer.lstrip()
         space = len(self._buffer) - len(bare)
         if not bare or (self._tags.may_begin(bare) and not self._is_all):
@@ -278,7 +282,7 @@ class ReasoningSplitter:
             self._skip(space + len(word))
             self._guess = None
             self._begin_reasoning(pair)
-        elif self._tags.closed_by(word) or low in _HARMONY_ENDS:  # nothing was thought
+        elif self._tags.closed_by(word) or low in _HARMONY_ENDS:  # the reasoning is empty
             self._skip(space + len(word))
             self._guess = None
             self._has_reasoning = True
@@ -295,7 +299,7 @@ class ReasoningSplitter:
         return True
 
     def _read_text(self) -> bool:
-        """Read text up to the next tag that counts."""
+        """Read text up to the next tag."""
         buffer, tags, code = self._buffer, self._tags, self._code
         at = 0
         while match := tags.signs.search(buffer, at):
@@ -330,7 +334,7 @@ class ReasoningSplitter:
         return False
 
     def _judge(self, word: str, begin: int) -> bool | None:
-        """Act on a tag inside the text; False if it is text, None if that is not known yet."""
+        """Handle a tag in the text; returns False if it is text, None if more input is needed."""
         end = begin + len(word)
         is_quoted = self._is_quoted(begin, end)
         if is_quoted is None:
@@ -376,8 +380,10 @@ class ReasoningSplitter:
         return self._buffer[end] == _QUOTES[before]
 
     def _ends_line(self, begin: int, end: int) -> bool | None:
-        """Whether a closing tag stands where a model ends its reasoning: directly behind it, or at
-        the beginning or the end of a line; not as in "it ends with </think> then".
+        """Whether a closing tag is where a model ends its reasoning; None if more input is needed.
+
+        That is directly after a word, or at the beginning or the end of a line; not as in "it ends
+        with </think> then".
         """
         before = self._buffer[begin - 1] if begin else self._previous
         if before not in " \t" or self._code.line_is_blank:
@@ -428,8 +434,10 @@ class ReasoningSplitter:
         return False
 
     def _opens_quote(self, end: int) -> bool:
-        """Whether the quotation mark before ``end`` opens: `I say "hi"</think>"Hi"` quotes no tag,
-        and to overlook the end of the reasoning would hide the answer.
+        """Whether the quotation mark before ``end`` is an opening one.
+
+        In ``I say "hi"</think>"Hi"`` the tag is not quoted; missing the end of the reasoning would
+        hide the answer.
         """
         line = (self._line + self._buffer[:end]).rpartition("\n")[2]
         mark = line[-1:]
@@ -442,7 +450,7 @@ class ReasoningSplitter:
         return _HARMONY_END if self._pair is _HARMONY else self._pair.end
 
     def _held_from(self) -> int:
-        """Return where the beginning of a closing tag may be, at the end of the buffer."""
+        """Return the index of a possible incomplete closing tag at the end of the buffer."""
         length = len(self._buffer)
         if self._pair is _HARMONY:
             tail = self._buffer.rfind("<", max(0, length - _HARMONY_TOKEN_CHARS))
@@ -454,7 +462,7 @@ class ReasoningSplitter:
         return length
 
     def _take_reasoning(self, end: int) -> None:
-        """Give reasoning out, but not the white space at its end."""
+        """Emit reasoning up to ``end``, without trailing white space."""
         text = self._buffer[:end].rstrip()
         if self._guess is not None:
             self._guess.append(text)
@@ -463,12 +471,12 @@ class ReasoningSplitter:
         self._skip(len(text))
 
     def _read_header(self) -> bool:
-        """Read the likes of ``<|start|>assistant<|channel|>analysis<|message|>``."""
+        """Read a harmony header: ``<|start|>assistant<|channel|>analysis<|message|>``."""
         end = self._buffer.find(_HARMONY_MESSAGE, 0, MAX_HEADER_CHARS + len(_HARMONY_MESSAGE))
         if end < 0:
             if len(self._buffer) < MAX_HEADER_CHARS + len(_HARMONY_MESSAGE) and not self._is_all:
                 return False
-            self._read = self._read_text  # it is none
+            self._read = self._read_text  # not a header
             self._code.see("<")
             self._take_text(1)
             return True
@@ -504,7 +512,7 @@ class ReasoningSplitter:
         self._call = ""
         self._read = self._read_start
 
-    # What is given out
+    # Output
 
     def _begin_reasoning(self, pair: TagPair) -> None:
         self._pair = pair
@@ -540,14 +548,14 @@ class ReasoningSplitter:
 
 
 class _Code:
-    """Whether a place in a Markdown text is in a code span or a fenced block."""
+    """Tracks whether the current position in Markdown is in a code span or a fenced block."""
 
     def __init__(self) -> None:
         self.line_is_blank = True  # so far
-        self._line_is_prefix = True  # of a list item or a quotation, so far
+        self._line_is_prefix = True  # the prefix of a list item or a quotation, so far
         self._span = ""  # the backticks that opened a code span
         self._fence = ""  # the run that opened a fenced block
-        self._is_first_line = False  # of a fenced block
+        self._is_first_line = False  # whether this is the first line of a fenced block
         self._may_end = False  # the line is the end of a fenced block, so far
 
     @property
@@ -555,7 +563,7 @@ class _Code:
         return bool(self._span or self._fence)
 
     def see(self, text: str) -> None:
-        """Take text without a line end or a run of backticks or tildes."""
+        """Process text without line ends and runs of backticks or tildes."""
         is_in_line = not (self.line_is_blank or self._line_is_prefix or self._may_end)
         if is_in_line or not text:
             return
@@ -566,13 +574,13 @@ class _Code:
                 self._line_is_prefix = not text.strip(" \t>*+-.)0123456789")
 
     def see_run(self, run: str) -> None:
-        """Take a run of backticks or tildes."""
+        """Process a run of backticks or tildes."""
         may_open = self._line_is_prefix
         is_alone = self.line_is_blank
         self.see(run)
         if self._fence:
             if self._is_first_line and run[0] == "`" == self._fence[0]:
-                self._fence = ""  # a code span: no language holds a backtick
+                self._fence = ""  # a code span: a fence's info string can't contain a backtick
             else:
                 self._may_end = is_alone and run.startswith(self._fence)
         elif self._span:
@@ -585,7 +593,7 @@ class _Code:
             self._span = run
 
     def end_line(self) -> None:
-        """Take the end of a line. A code span ends with it, at the latest."""
+        """Process the end of a line, which also ends a code span."""
         if self._may_end:
             self._fence = ""
         self._span = ""

@@ -1,12 +1,12 @@
-"""Server-sent events: bytes in, events out. No I/O.
+"""Parses server-sent events: bytes in, events out. No I/O.
 
-The format is https://html.spec.whatwg.org/multipage/server-sent-events.html, read leniently:
+The format is https://html.spec.whatwg.org/multipage/server-sent-events.html, parsed leniently:
 
-- ``flush`` returns the last event also where the blank line behind it is missing.
-- A line that begins as a JSON object is data, as some servers write their errors.
+- ``flush`` returns the last event even if the blank line after it is missing.
+- A line that begins like a JSON object is data, as some servers send their errors.
 - A field ``error`` is an event of that name (llama.cpp builds of 2025, GPUStack).
-- Where no blank lines separate the events, an event whose data is a JSON object ends when another
-  line of data begins.
+- If no blank lines separate the events, an event whose data is a JSON object ends at the next line
+  of data.
 - Data that begins with a colon is a comment that was wrapped into data.
 """
 
@@ -19,13 +19,13 @@ from contextlib import suppress
 from msgspec import Struct
 
 MAX_EVENT_BYTES = 1024 * 1024
-"""A longer event is taken only where it consists of media: see ``_without_media``."""
+"""Maximum size of an event; a longer one is accepted only if it is media (``_without_media``)."""
 
 MIN_MEDIA_BYTES = 64 * 1024
-"""A base64 run of this length is a picture or a sound, never text."""
+"""Minimum length of a base64 run that counts as an image or audio, not text."""
 
 MEDIA = b"\x7f"
-"""Replaces base64 runs that were cut out of an event that is too long."""
+"""Replaces base64 runs that are removed from an event that is too long."""
 
 _BOM = b"\xef\xbb\xbf"
 _BASE64 = rb"(?:[A-Za-z0-9+/=_-]|\\[/nr])"
@@ -36,9 +36,9 @@ _HEARTBEAT = re.compile(rb"null|\[ *\]|\[?(ping|keep-?alive|heartbeat)\]?", re.I
 
 
 class EventTooLong(ValueError):
-    """An event is longer than ``MAX_EVENT_BYTES``: no model writes that in one go.
+    """An event is longer than ``MAX_EVENT_BYTES``: no model writes that much at once.
 
-    ``events`` are those that were complete before it.
+    ``events`` are the complete events before it.
     """
 
     def __init__(self, events: list[Event]) -> None:
@@ -47,34 +47,34 @@ class EventTooLong(ValueError):
 
 
 class Event(Struct, frozen=True, gc=False):
-    """One event. ``name`` is empty where the server gives none, which means ``message``."""
+    """One event. ``name`` is empty if the server sends none, which means ``message``."""
 
     data: bytes
     name: bytes = b""
 
 
 class SseDecoder:
-    """Cuts a byte stream into events, however the network cut it.
+    """Splits a byte stream into events, independently of how the network splits it.
 
-    Lines may end in LF, CRLF or CR. Events without data (comments, keep-alives) are left out.
+    Lines may end in LF, CRLF or CR. Events without data (comments, keep-alives) are dropped.
     """
 
     def __init__(self) -> None:
-        self._line = bytearray()  # the line that has not ended yet
-        self._data: list[bytes] = []  # of the event that has not ended yet
+        self._line = bytearray()  # the incomplete line
+        self._data: list[bytes] = []  # data lines of the incomplete event
         self._data_bytes = 0
-        self._filled = 0  # lines of it that are not blank
+        self._filled = 0  # number of its lines that are not blank
         self._last_filled = b""
         self._name = b""
         self._later_name: bytes | None = (
-            None  # came after the data: of this event, or of the next one
+            None  # a name after the data: of this event, or of the next one
         )
         self._had_media = False
         self._after_cr = False
         self._at_start = True
 
     def feed(self, data: bytes) -> list[Event]:
-        """Return the events that ``data`` completes. Raises ``EventTooLong``."""
+        """Parse ``data`` and return the events that it completes. Raises ``EventTooLong``."""
         is_one_event = (
             data.startswith(b"data: {")
             and data.find(b"\n") == len(data) - 2
@@ -84,7 +84,7 @@ class SseDecoder:
         )
         if is_one_event and not (
             self._at_start or self._after_cr or self._line or self._data or self._name
-        ):  # nearly every read of a stream
+        ):  # fast path: nearly every read
             return [Event(data[6:-2])]
         if self._after_cr or b"\r" in data:
             data = self._with_lf(data)
@@ -105,7 +105,7 @@ class SseDecoder:
             is_simple = block.startswith(b"data: ") and b"\n" not in block
             if (
                 is_simple and block[6:7] != b":" and len(block) <= MAX_EVENT_BYTES
-            ):  # nearly every event there is
+            ):  # fast path: nearly every event
                 events.append(Event(block[6:]))
             else:
                 self._take_lines(block + b"\n\n", events)
@@ -114,14 +114,14 @@ class SseDecoder:
         return events
 
     def flush(self) -> list[Event]:
-        """Return what the end of the stream completes."""
+        """Return the event that the end of the stream completes, if any."""
         events: list[Event] = []
         with suppress(EventTooLong):
             self._take_lines(b"\n\n", events)
         return events
 
     def _take_open_event(self, data: bytes, events: list[Event]) -> bytes:
-        """Take lines until the open event ends; returns the rest of ``data``."""
+        """Parse lines until the open event ends; returns the rest of ``data``."""
         begin = 0
         while end := data.find(b"\n", begin) + 1:
             self._take_lines(data[begin:end], events)
@@ -193,8 +193,8 @@ class SseDecoder:
         self._had_media = False
 
     def _with_lf(self, data: bytes) -> bytes:
-        # A CR ends its line at once; the LF that may follow, even in the next read, is its second
-        # half. Waiting for it would keep back the last event of every read.
+        # A CR ends its line at once; an LF after it, even in the next read, is dropped. Waiting for
+        # the LF would delay the last event of every read.
         if self._after_cr and data:
             data = data.removeprefix(b"\n")
             self._after_cr = False
@@ -203,12 +203,12 @@ class SseDecoder:
 
 
 def _without_media(data: bytes) -> bytes:
-    """Replace base64 runs by ``MEDIA``; the result is the same when the runs come in pieces."""
+    """Replace base64 runs by ``MEDIA``; runs may also be cut piece by piece, with equal results."""
     return _MEDIA_TAIL.sub(MEDIA, _MEDIA_RUN.sub(rb"\1" + MEDIA, data))
 
 
 def _is_other_event(data: bytes, value: bytes) -> bool:
-    """Whether ``value`` can't be a further line of an event that has ``data``."""
+    """Whether ``value`` begins another event, rather than continuing the one with ``data``."""
     if _is_object(data):
         return True
     is_whole = value.startswith((b"{", b"[DONE]")) or _HEARTBEAT.fullmatch(value.strip())
@@ -219,7 +219,7 @@ def _is_object(data: bytes) -> bool:
     if not (data.startswith(b"{") and data.rstrip().endswith(b"}")):
         return False
     try:
-        json.loads(data, parse_int=str)  # Python refuses very long numbers
+        json.loads(data, parse_int=str)  # Python rejects very long integers
     except (ValueError, RecursionError):
         return False
     return True

@@ -1,7 +1,7 @@
-"""What services of models say, in their words: patterns for what they mean. No I/O.
+"""Patterns that classify the error messages of model services by their wording. No I/O.
 
-The services that say it are named where that is not plain. Texts are cut to a few thousand
-characters before they are searched, and no pattern here backtracks further than that.
+Comments name the services where the wording does not show it. Messages are cut to a few thousand
+characters before they are searched, which bounds the backtracking of every pattern.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ QUOTA_IN_400 = _any(
     r"good standing|(exceeded|used up|out of).{0,20}quota|quota.{0,20}(exceeded|used up|exhausted)",
     r"payment required|余额不足|额度不足|欠费|额度已用",
 )
-"""Of a quota or an account without money; where a refusal may repeat the question, too."""
+"""Exhausted quota or balance; strict enough for refusals that may repeat the question."""
 QUOTA = _any(
     QUOTA_IN_400.pattern, r"billing|\bcredits?\b|account.{0,30}(suspended|deactivated|overdue)"
 )
@@ -57,7 +57,7 @@ BY_MINUTE = _any(
     r"per.?(second|minute|hour|day)\b|\b[rt]p[smd]\b|rate_?.?limit|retry in|try again in",
     r"retrydelay",
 )
-"""What a limit of requests says, and no empty account; both may name billing and quota."""
+"""Matches rate limits, but not exhausted accounts; both may name billing and quota."""
 BUSY = _any(
     r"rate_?.?limit|overloaded|too many requests|resource_?exhausted|throttl|server busy",
     r"at capacity|concurrency limit|请求过于频繁|并发",
@@ -93,7 +93,7 @@ LOADING = _any(
 WRONG_PATH = _any(
     r"unexpected endpoint|(invalid|unknown|unrecognized)( request)? url|no (such )?route",
     r"cannot (post|get) /|(route|path|page|endpoint|file|url|resource) (was )?not found",
-    r"http request (was sent )?to (an )?https",  # of the wrong scheme
+    r"http request (was sent )?to (an )?https",  # the wrong scheme
     r"not found: ?/|no handler|unknown (path|endpoint)|^\W*(\d+ )*not found\W*$",
 )
 SHIELD = _any(r"cloudflare|akamai|incapsula|captcha|just a moment|access denied")

@@ -1,1 +1,1 @@
-"""Those who answer: OpenAI-compatible servers, the embedded model, a script for tests."""
+"""Model providers: OpenAI-compatible servers, the embedded model and a scripted one for tests."""

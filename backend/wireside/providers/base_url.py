@@ -1,4 +1,4 @@
-"""The address of a model service, as people write it, and where else it may be. No I/O."""
+"""Parses the base URL of a model service leniently, and lists alternative locations. No I/O."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote_to_bytes, urlsplit
 
 _AROUND = " \t\r\n\u00a0\u200b\ufeff\"'`“”‘’«»<>,;"
-"""What copying puts around an address: white space, quotation marks, brackets."""
+"""Characters to strip from a pasted URL: white space, quotation marks, brackets."""
 
 _OPERATION = re.compile(
     r"/+(chat/completions|completions|models|responses|embeddings|chat)?/*$", re.IGNORECASE
 )
-"""What is behind a base URL when the address of one operation was copied."""
+"""Matches the path of a single operation at the end of a URL, which is not part of the base URL."""
 
 _PLACES = (
     "/v1",
@@ -29,30 +29,33 @@ _PLACES = (
     "/api",  # Open WebUI
     "",
 )
-"""Where services have their API, by how many do."""
+"""Paths at which services have their API, the most common first."""
 
 _ENDS = re.compile(
     r"/(v1|v1beta|v1/openai|v1beta/openai|api|api/v[01]|openai|openai/v1|inference/v1)$"
 )
-"""What may be wrong or missing at the end of an address, so that it is also tried without it."""
+"""Matches a path suffix that may be wrong or missing; the URL is also tried without it."""
 
 
 @dataclass(frozen=True, slots=True)
 class BaseUrl:
-    """Where an API is: ``url`` has no slash at its end, ``query`` goes along with each request."""
+    """The base URL of an API.
+
+    ``url`` has no trailing slash; ``query`` is added to each request.
+    """
 
     url: str
     query: tuple[tuple[str, str], ...] = ()
 
     @property
     def deployment(self) -> str | None:
-        """The name of the model that Azure has in the path of its older addresses."""
+        """The model's name in the path of an older Azure URL; None for other URLs."""
         found = re.search(r"/deployments/([^/]+)$", self.url)
         return found[1] if found else None
 
     @property
     def authorization(self) -> str | None:
-        """The header for the name and the password in the address: a proxy asks for them."""
+        """The ``Authorization`` header for the URL's user name and password, which proxies use."""
         user_info, at, _ = urlsplit(self.url).netloc.rpartition("@")
         if not at:
             return None
@@ -60,15 +63,18 @@ class BaseUrl:
 
     @property
     def is_azure(self) -> bool:
-        """Whether the key also goes in the header of Azure's older addresses."""
+        """Whether it is an older Azure URL, where the key is also sent as ``api-key``."""
         return any(name.lower() == "api-version" for name, _ in self.query)
 
 
 def base_url_in(text: str) -> BaseUrl:
-    """Return the base URL in what was set. Raises ``ValueError`` where there is none.
+    """Return the base URL in a setting's value.
 
-    Quotation marks and spaces around it, and the name of an operation behind it, are left out; a
-    scheme that is missing is added; a query is kept.
+    Surrounding quotation marks and spaces and a trailing operation are removed, a missing scheme
+    is added, and a query is kept.
+
+    Raises:
+        ValueError: ``text`` is not an HTTP or HTTPS URL.
 
     >>> base_url_in(' "localhost:11434/v1/chat/completions" ').url
     'http://localhost:11434/v1'
@@ -80,14 +86,14 @@ def base_url_in(text: str) -> BaseUrl:
     parts = urlsplit(text)
     if parts.scheme.lower() not in ("http", "https") or not parts.hostname:
         raise ValueError("not an address of http or https")
-    _ = parts.port  # raises for one that can't be
+    _ = parts.port  # raises ValueError if it is invalid
     path = _OPERATION.sub("", parts.path.rstrip("/")).rstrip("/")
     url = f"{parts.scheme.lower()}://{parts.netloc}{path}"
     return BaseUrl(url, tuple(parse_qsl(parts.query)))
 
 
 def _scheme_for(text: str) -> str:
-    """Return http for what is near, by the look of its name, and https for the rest."""
+    """Return ``http`` for a host that looks local, else ``https``."""
     host = urlsplit(f"//{text}").hostname or ""
     try:
         is_near = not ipaddress.ip_address(host).is_global
@@ -97,7 +103,7 @@ def _scheme_for(text: str) -> str:
 
 
 def other_places(url: str) -> Sequence[str]:
-    """Return the base URLs to look at when there is no API at ``url``, likely ones first."""
+    """Return the base URLs to probe if there is no API at ``url``, the most likely first."""
     parts = urlsplit(url)
     origin = f"{parts.scheme}://{parts.netloc}"
     paths = [parts.path.rstrip("/")]
@@ -113,11 +119,11 @@ def other_places(url: str) -> Sequence[str]:
 
 
 MAX_PLACES = 17
-"""How many places are looked at."""
+"""Maximum number of base URLs to probe."""
 
 
 def shown(url: str) -> str:
-    """Return an address without its host, for people who may not know that: ``…/v1``.
+    """Return a URL without its host, for users who must not learn it: ``…/v1``.
 
     >>> shown("http://gpu.internal:8000/openai/v1")
     '…/openai/v1'
@@ -126,6 +132,6 @@ def shown(url: str) -> str:
 
 
 def without_user(url: str) -> str:
-    """Return an address without a name and a password in it."""
+    """Return a URL without its user name and password."""
     parts = urlsplit(url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

@@ -1,4 +1,4 @@
-"""Which models there are, and which one a name means."""
+"""Caches a provider's model list and resolves model names."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from wireside.ports import Clock, Provider
 _log = structlog.get_logger(__name__)
 
 GUIDE_MODEL = "gpt-4o"
-"""What clients of the integration guide ask for when nobody told them otherwise."""
+"""The model that clients of the integration guide request by default."""
 
 FRESH_S = 60.0
-"""How old a list may be before it is read again."""
+"""Age in seconds after which the list is refreshed."""
 
 FAILURE_S = 2.0
-"""How long a failure to read it answers everybody who asks."""
+"""Time in seconds for which a failure to read the list is cached."""
 
 MAX_PASSED_OVER = 1_000
-"""How many models that refused to chat are remembered."""
+"""Maximum number of remembered models that refused to chat."""
 
 NAMED = 5
-"""How many models an error names."""
+"""Maximum number of models in an error message."""
 
 NO_MODELS = (
     "The model service offers no models. Whoever runs this server: set WIRESIDE_MODEL to a "
@@ -36,11 +36,11 @@ NO_MODELS = (
 
 
 class Catalog:
-    """The models of one provider, the default first; read at most once a minute.
+    """The models of one provider, the default first; read at most once per minute.
 
-    ``default`` is the model for requests that name none; without it, the provider's first one
-    that can chat is. With ``fallback`` that model also answers to the guide's ``gpt-4o`` where the
-    provider does not list it.
+    ``default`` is the model for requests that name none; if it is None, the provider's first chat
+    model is used. With ``fallback`` that model also answers requests for the guide's ``gpt-4o`` if
+    the provider does not list it.
     """
 
     def __init__(
@@ -63,10 +63,12 @@ class Catalog:
         self._passed_over: set[str] = set()
 
     async def models(self) -> tuple[ModelInfo, ...]:
-        """Return the models on offer, the default first.
+        """Return the available models, the default first.
 
-        An old list is served while the next one is read. Raises ``WiresideError`` when there never
-        was a list and no default is set.
+        A stale list is returned while the next one is read.
+
+        Raises:
+            WiresideError: no list was ever read, and no default is set.
         """
         listed = [self._judged(model) for model in await self._listed()]
         listed.sort(key=lambda model: not model.can_chat)
@@ -76,7 +78,7 @@ class Catalog:
         return (first, *(model for model in listed if model.id != first.id))
 
     def pass_over(self, model: str) -> None:
-        """Offer a model last from now on: its service has refused to chat with it."""
+        """Move a model to the end of the list, since its service has refused to chat with it."""
         if len(self._passed_over) < MAX_PASSED_OVER and model not in self._passed_over:
             self._passed_over.add(model)
             _log.warning("model_cannot_chat", model=model)
@@ -85,15 +87,18 @@ class Catalog:
         return replace(model, can_chat=False) if model.id in self._passed_over else model
 
     async def resolve(self, name: str | None) -> str:
-        """Return the id of the model that ``name`` means; None means the default.
+        """Return the id of the model called ``name``; None means the default.
 
-        Names are compared as services do: ``models/`` before and ``:latest`` behind them may be
-        left out, and a name that a gateway's wildcard covers is taken. Without a list, a name is
-        believed: the provider knows. Raises ``UnknownModel``, and for None also what ``models``
-        raises.
+        Names are compared as services do: the prefix ``models/`` and the suffix ``:latest`` are
+        optional, and a gateway's wildcard matches. Without a list, every name is accepted and the
+        provider decides.
+
+        Raises:
+            UnknownModel: the provider does not offer the model.
+            WiresideError: ``name`` is None, and ``models`` fails.
         """
         if self._default is not None and name in (None, self._default):
-            found = _found(self._default, self._models or ())  # no question waits for the list
+            found = _found(self._default, self._models or ())  # does not wait for the list
             return found.id if found else self._default
         if name is None:
             return (await self.models())[0].id
@@ -111,8 +116,9 @@ class Catalog:
         raise UnknownModel(_sentence(name, offered))
 
     def _has_no_such(self) -> bool:
-        """Whether a name that is not listed is not offered, as far as is known: there is a list,
-        or the provider has none at all.
+        """Whether an unlisted name is known not to be offered.
+
+        That is so if there is a list, or if the provider has none at all.
         """
         if self._models is not None:
             return True
@@ -131,7 +137,7 @@ class Catalog:
                 self._read()
             return self._models
         if not self._has_failed():
-            # shielded: others wait for the same reading, and one who leaves must not end it
+            # shielded: other requests await the same task, and one's cancellation must not end it
             await asyncio.shield(self._read())
         if self._models is not None:
             return self._models
@@ -139,10 +145,10 @@ class Catalog:
         if self._default is not None:
             return (ModelInfo(id=self._default, name=self._default),)
         error = self._failure[1]
-        raise type(error)(str(error), retry_after=error.retry_after)  # one of its own for each
+        raise type(error)(str(error), retry_after=error.retry_after)  # a new one per request
 
     def _has_failed(self) -> bool:
-        """Whether the last reading failed, a moment ago."""
+        """Whether the last read failed within the last ``FAILURE_S`` seconds."""
         return self._failure is not None and self._clock() - self._failure[0] < FAILURE_S
 
     def _read(self) -> asyncio.Task[None]:
@@ -163,7 +169,7 @@ class Catalog:
 
 
 def _found(name: str, models: Sequence[ModelInfo]) -> ModelInfo | None:
-    """Return the model of that name, by its whole name first."""
+    """Return the model called ``name``; an exact match takes precedence."""
     for form in (str, _bare):
         for model in models:
             if form(model.id) == form(name):
@@ -172,7 +178,7 @@ def _found(name: str, models: Sequence[ModelInfo]) -> ModelInfo | None:
 
 
 def _covers(pattern: str, name: str) -> bool:
-    """Whether an entry of a gateway's list (``openai/*``) stands for a name."""
+    """Whether a wildcard of a gateway's list (``openai/*``) matches a name."""
     return pattern.endswith("*") and name.startswith(pattern[:-1]) and not name.endswith("*")
 
 

@@ -1,23 +1,25 @@
-"""Keeps what people wrote out of the log, where a model's server repeats it in an error."""
+"""Keeps users' text out of the log where a model's server repeats it in an error message."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 RUN = 12
-"""Letters and digits in a row that are no coincidence."""
+"""Number of consecutive matching letters and digits that counts as a repetition."""
 
 STRIDE = 4
-"""Runs of the long text are looked at so far apart: repetitions of ``RUN + STRIDE - 1`` are found
-for sure."""
+"""Distance between the runs of a text that are compared.
+
+A repetition of at least ``RUN + STRIDE - 1`` characters is always found.
+"""
 
 WITHHELD = "[withheld: it repeats the question]"
 
 
 def without_content(words: str, texts: Iterable[str]) -> str:
-    """Return a server's words, or ``WITHHELD`` where they repeat some of ``texts``.
+    """Return a server's message, or ``WITHHELD`` if it repeats a part of ``texts``.
 
-    Compared are letters and digits only, so that quoting and escaping make no difference.
+    Only letters and digits are compared, so quoting and escaping make no difference.
     """
     said = _bare(words)
     runs = {said[at : at + RUN] for at in range(len(said) - RUN + 1)}

@@ -1,7 +1,7 @@
-"""The embedded model: a child process that is started, watched, restarted and ended here.
+"""The provider for the embedded model: starts, monitors, restarts and ends its child process.
 
-The child (``local_server.py``) serves an OpenAI-compatible API on loopback, behind a key that only
-we know. The talk with it is an OpenAI-compatible provider's, made by the factory we are handed.
+The child (``local_server.py``) serves an OpenAI-compatible API on loopback, protected by a random
+key. Requests to it go through an OpenAI-compatible provider, which the given factory creates.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _log = structlog.get_logger(__name__)
 
 MODEL = "SmolLM2-135M-Instruct"
 SYSTEM = "You are a helpful assistant. Answer plainly and briefly."
-"""For requests without a system message; the model's own one makes it worse ("trained by …")."""
+"""System prompt for requests without one; the model's own ("trained by …") lowers its quality."""
 
 NO_WEIGHTS = (
     "The embedded model's weights are not on this computer yet. Whoever runs this server: run "
@@ -48,25 +48,30 @@ NO_START = "The embedded model could not start; the server's log says why."
 CLOSED = "The server is shutting down."
 
 COMMAND = (sys.executable, "-P", local_server.__file__)
-"""Runs the file rather than the module: it needs nothing of this package, and starts at once."""
+"""Runs the file, not the module: it imports nothing of this package, and so starts faster."""
 
 LAST_WORDS_BYTES = 2048
-"""How much of the end of the child's standard error is kept for the log."""
+"""Number of bytes of the end of the child's standard error that are kept for the log."""
 
 HANG_UP_S = 0.005
-"""llama.cpp closes the connection behind each streamed answer, though it promised to keep it. The
-client needs this moment to see that, or the next question would be sent into a closed one."""
+"""Delay in seconds after an answer, so that the client detects a closed connection.
+
+llama.cpp closes the connection after each streamed answer, although it announced keep-alive.
+Without the delay, the next request would be sent on the closed connection.
+"""
 
 Connect = Callable[[str, str], Provider]
-"""Makes a provider of a base URL (up to ``/v1``) and a key."""
+"""Creates a provider from a base URL (up to ``/v1``) and a key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalLimits:
-    """Bounds of the embedded model.
+    """Limits of the embedded model.
 
-    ``max_tokens`` ends an answer whose request sets no bound of its own: a small model may babble
-    without end. ``waiting`` answers may wait for each that is made; more are refused.
+    ``parallel`` is the number of concurrent answers; for each of them up to ``waiting`` requests
+    are queued, more are refused. ``max_tokens`` applies to requests that set no limit: a small
+    model may generate text without end. ``start_s`` and ``end_s`` are timeouts in seconds for the
+    child's start and end.
     """
 
     context_tokens: int = 4096
@@ -81,7 +86,7 @@ class LocalProvider:
     """Implements ``ports.Provider`` with the model in ``weights``, a .gguf file.
 
     The child starts with the first answer, or with ``warm_up()``. After a crash the next request
-    starts it anew; if it keeps crashing, requests are refused for a while that grows (``Backoff``).
+    restarts it; if it keeps crashing, requests are refused for increasing periods (``Backoff``).
     """
 
     def __init__(
@@ -108,11 +113,11 @@ class LocalProvider:
 
     @property
     def pid(self) -> int | None:
-        """The child's process id while it can answer."""
+        """The child's process id; None while no child is ready."""
         return self._child.process.pid if self._child else None
 
     async def models(self) -> Sequence[ModelInfo]:
-        """Return the one model. Raises ``NotConfigured`` while its weights are missing."""
+        """Return the only model. Raises ``NotConfigured`` if its weights are missing."""
         self._check_weights()
         return (
             ModelInfo(
@@ -121,16 +126,19 @@ class LocalProvider:
         )
 
     async def warm_up(self) -> None:
-        """Load the model and what talks to it, so that the first answer need not wait.
+        """Load the model and connect to it, to speed up the first answer.
 
-        A failure is logged, and told by the first answer.
+        A failure is logged; the first answer reports it.
         """
         with suppress(WiresideError):
             child = await self._ready()
             await child.provider.models()
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta, None]:
-        """Answer as ``ports.Provider`` says; ``NotConfigured`` while the weights are missing."""
+        """Stream an answer. See ``ports.Provider``.
+
+        Raises ``NotConfigured`` if the weights are missing.
+        """
         if request.model != MODEL:
             raise UnknownModel
         if self._open >= self._limits.parallel * (1 + self._limits.waiting):
@@ -144,7 +152,7 @@ class LocalProvider:
             self._open -= 1
 
     async def _answer(self, request: ModelRequest) -> AsyncGenerator[Delta, None]:
-        """Answer; where the child turns out to be dead before a word was said, by another one."""
+        """Stream an answer; retries with a new child if the child died before the first delta."""
         has_begun = False
         for is_last_try in (False, True):
             child = await self._ready()
@@ -159,7 +167,7 @@ class LocalProvider:
                         yield delta
                 return
             except ProviderTimeout:
-                if child.heard_at <= heard_at:  # nor has any other answer heard from it since
+                if child.heard_at <= heard_at:  # no other answer has received data since, either
                     self._abandon(child)
                 raise
             except ProviderUnavailable as error:
@@ -171,13 +179,13 @@ class LocalProvider:
                     raise ProviderUnavailable(STOPPED) from error
 
     def _abandon(self, child: _Child) -> None:
-        """End a child that is stuck; what else waits for it ends as after a crash."""
+        """Kill a child that hangs; its other answers end as after a crash."""
         child.kill()
         if self._child is child:
             self._child = None
 
     async def aclose(self) -> None:
-        """End the child. Answers that still run end with ``ProviderUnavailable``."""
+        """End the child. Running answers end with ``ProviderUnavailable``."""
         self._is_closed = True
         if self._newborn is not None:
             self._newborn.kill()
@@ -189,7 +197,7 @@ class LocalProvider:
             await asyncio.wait(self._watchers)
 
     async def _ready(self) -> _Child:
-        """Return the running child; all who ask meanwhile wait for the same start."""
+        """Return the running child; concurrent callers await the same start."""
         if self._is_closed:
             raise ProviderUnavailable(CLOSED)
         if self._child is not None and self._child.is_running:
@@ -198,7 +206,7 @@ class LocalProvider:
             self._check_start()
             self._starting = asyncio.create_task(self._start(), name="start the embedded model")
             self._starting.add_done_callback(self._started)
-        # Never cancelled, so a cancellation that comes out of here is the caller's own.
+        # The task is never cancelled, so a cancellation here is the caller's.
         return await asyncio.shield(self._starting)
 
     def _check_weights(self) -> None:
@@ -215,7 +223,7 @@ class LocalProvider:
     def _started(self, start: asyncio.Task[_Child]) -> None:
         self._starting = None
         if not start.cancelled():
-            start.exception()  # looked at here too: everyone who waited may have gone
+            start.exception()  # retrieved, since all callers may have been cancelled
 
     async def _start(self) -> _Child:
         began = self._now()
@@ -261,7 +269,7 @@ class LocalProvider:
         )
 
     async def _watch(self, child: _Child) -> None:
-        """Wait for the child's end, so that the next request starts another."""
+        """Wait until the child ends, so that the next request starts another one."""
         warming = asyncio.create_task(child.provider.warm_up(), name="warm up the talk with it")
         code = await child.process.wait()
         warming.cancel()
@@ -282,9 +290,9 @@ def _with_system(request: ModelRequest) -> ModelRequest:
 
 
 class Backoff:
-    """How long nobody tries again after failures: not at all after the first, then 1, 2, 4 … 30 s.
+    """Back-off after failures: none after the first one, then 1, 2, 4 … 30 s.
 
-    ``CALM_S`` seconds without a failure make it forget.
+    It is reset after ``CALM_S`` seconds without a failure.
     """
 
     CALM_S = 60
@@ -295,12 +303,12 @@ class Backoff:
         self._last = 0.0
 
     def failed(self, now: float) -> None:
-        """Count a failure at ``now``, in seconds of any clock that only grows."""
+        """Count a failure at ``now``, in seconds of a monotonic clock."""
         self._failures = 1 if now - self._last > self.CALM_S else self._failures + 1
         self._last = now
 
     def wait_s(self, now: float) -> float:
-        """Return the seconds until the next try; 0 if it may come now."""
+        """Return the seconds until the next attempt; 0 if it is allowed now."""
         if self._failures < 2:
             return 0
         pause_s = min(2.0 ** (self._failures - 2), self.LONGEST_S)
@@ -308,7 +316,7 @@ class Backoff:
 
 
 class _Child:
-    """One process, its last words, and the provider that talks to it once it listens."""
+    """The child process, the end of its standard error, and its provider once it listens."""
 
     provider: Provider
     heard_at = 0.0
@@ -320,13 +328,13 @@ class _Child:
 
     @classmethod
     async def spawn(cls, command: Sequence[str]) -> _Child:
-        """Start the process. Its standard input stays open: it ends when that does."""
+        """Start the process. It ends when its standard input is closed."""
         return cls(
             await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, stderr=PIPE)
         )
 
     async def introduce(self, options: LocalServerOptions) -> str:
-        """Tell the child its options and return its address; ``ValueError`` if it has ended."""
+        """Send the child its options and return its URL. Raises ``ValueError`` if it has ended."""
         assert self.process.stdin
         assert self.process.stdout
         self.process.stdin.write(options.to_line())
@@ -336,18 +344,18 @@ class _Child:
 
     @property
     def is_running(self) -> bool:
-        """Whether the process's end has not been seen yet."""
+        """Whether the process has not been reported as ended."""
         return self.process.returncode is None
 
     async def has_ended(self) -> bool:
-        """Whether the process is gone. A broken connection may be seen shortly before its end."""
+        """Return whether the process has ended; its connections may break up to 0.5 s earlier."""
         with suppress(TimeoutError):
             async with asyncio.timeout(0.5):
                 await self.process.wait()
         return not self.is_running
 
     async def end(self, wait_s: float) -> None:
-        """Close the child's input, which ends it; kill it if it is not gone after ``wait_s``."""
+        """Close the child's standard input, which ends it; kill it after ``wait_s`` seconds."""
         assert self.process.stdin
         self.process.stdin.close()
         with suppress(TimeoutError):
@@ -358,13 +366,13 @@ class _Child:
         await self.listener
 
     def kill(self) -> None:
-        """End the process at once; none is no error."""
+        """Kill the process, if it still exists."""
         with suppress(ProcessLookupError):
             self.process.kill()
 
     @property
     def last_words(self) -> str:
-        """What the process wrote last on its standard error."""
+        """The end of the process's standard error."""
         return self._last_words.decode(errors="replace").strip()
 
     async def _listen(self) -> None:

@@ -1,12 +1,12 @@
-"""The embedded model's own process: llama.cpp behind an OpenAI-compatible API on loopback.
+"""The embedded model's process: llama.cpp with an OpenAI-compatible API on loopback.
 
-``local.py`` starts it and sends its requests. The first line on its standard input is a
-``LocalServerOptions`` as JSON; it answers with one line on standard output,
+``local.py`` starts it and sends its requests. It reads one line from standard input,
+``LocalServerOptions`` as JSON, and writes one line to standard output,
 ``{"address": "http://127.0.0.1:PORT"}``, once the model is loaded. It ends when its standard input
-does, so it never outlives its parent. Messages of llama.cpp go to standard error.
+is closed, so it never outlives its parent. llama.cpp logs to standard error.
 
-Only the standard library is imported at the top: the parent reads ``LocalServerOptions`` from here
-and must not load llama.cpp itself, and the child runs this file alone and should start at once.
+Only the standard library is imported at the top: the parent imports ``LocalServerOptions`` from
+here and must not load llama.cpp, and the child runs this file alone to start quickly.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from dataclasses import asdict, dataclass
 from typing import BinaryIO, Protocol, cast
 
 QUIET = 2
-"""llama.cpp's verbosity: warnings and errors; nothing about a single request."""
+"""llama.cpp's verbosity: warnings and errors, but no messages about single requests."""
 
 WAITING_CONNECTIONS = 32
-"""HTTP threads: an idle connection that is kept alive holds one for some seconds."""
+"""Number of HTTP threads; an idle keep-alive connection occupies one for some seconds."""
 
 NICENESS = 5
-"""The model may take every core; the server that shows its answer goes first."""
+"""Nice value of the process: the model may use every core, but the server takes precedence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalServerOptions:
-    """What the child is told. ``context_tokens`` are for one answer; they hold its prompt too."""
+    """The child's options. ``context_tokens`` is the context size per answer, with its prompt."""
 
     weights: str
     model: str
@@ -47,13 +47,13 @@ class LocalServerOptions:
 
 
 class Listening(Protocol):
-    """The part of ``xllamacpp.Server`` that is used: it serves for as long as it is held."""
+    """The used part of ``xllamacpp.Server``, which serves as long as a reference to it exists."""
 
     listening_address: str
 
 
 def main() -> None:
-    """Serve until the parent closes our standard input, or is gone."""
+    """Serve until the parent closes standard input or ends."""
     _leave_signals_to_parent()
     parent = _take_stdout()
     line = sys.stdin.buffer.readline()
@@ -67,8 +67,8 @@ def main() -> None:
 
 
 def serve(options: LocalServerOptions) -> Listening:
-    """Load the model and listen on a free port of loopback. Raises ``RuntimeError``."""
-    # llama.cpp is loaded here only (see the module's docstring); it ships no types.
+    """Load the model and listen on a free loopback port. Raises ``RuntimeError`` on failure."""
+    # llama.cpp is imported only here (see the module's docstring); it has no type stubs.
     from xllamacpp import CommonParams, Server
 
     params = CommonParams()
@@ -81,13 +81,13 @@ def serve(options: LocalServerOptions) -> Listening:
     params.n_parallel = options.parallel
     params.n_ctx = options.context_tokens * options.parallel
     params.n_predict = options.max_tokens
-    params.cache_ram_mib = 0  # the default keeps up to 8 GB of old prompts
+    params.cache_ram_mib = 0  # the default caches up to 8 GB of old prompts
     params.ui = False
     params.endpoint_slots = False
     params.cors_origins = ""
     params.verbosity = QUIET
-    # Tried on a dozen questions: a model of this size wanders off at the usual temperature and
-    # repeats itself to the end without penalties, but stronger ones spoil its facts and its code.
+    # Tested with a dozen questions: a model of this size digresses at the usual temperature and
+    # repeats itself without penalties, but stronger penalties spoil its facts and its code.
     params.sampling.temp = 0.2
     params.sampling.top_p = 0.9
     params.sampling.min_p = 0.2
@@ -98,16 +98,16 @@ def serve(options: LocalServerOptions) -> Listening:
 
 
 def _take_stdout() -> BinaryIO:
-    """Keep standard output for our one line: llama.cpp's own output goes to standard error."""
+    """Reserve standard output for the address line; llama.cpp's output goes to standard error."""
     parent = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     return parent
 
 
 def _leave_signals_to_parent() -> None:
-    """Ignore Ctrl+C and SIGTERM, which reach the whole group.
+    """Ignore Ctrl+C and SIGTERM, which reach the whole process group.
 
-    The server lets open answers finish before it ends us.
+    The parent lets running answers finish before it ends this process.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -118,7 +118,7 @@ def _leave_signals_to_parent() -> None:
 def _end_with_parent() -> None:
     threading.Thread(target=_exit_at_end_of_input, daemon=True).start()
     if sys.platform == "linux":
-        # A second line: the pipe stays open if a process that the server forked holds its end.
+        # A second safeguard: the pipe stays open if a process forked by the server holds its end.
         pr_set_pdeathsig = 1
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
 

@@ -1,6 +1,6 @@
-"""Tells models that chat from those that embed, rerank, transcribe, draw, moderate. No I/O.
+"""Distinguishes chat models from models for embeddings, reranking, speech, images … No I/O.
 
-What a list says about a model counts first (``capabilities``, ``type``, ``architecture`` …), then
+A list's fields about a model (``capabilities``, ``type``, ``architecture`` …) take precedence over
 its name. docs/models.md names the services that these fields come from.
 """
 
@@ -20,7 +20,7 @@ _PAINTERS = (
 )
 
 _NEVER_CHATS = re.compile(
-    r"\*$"  # the wildcard of a gateway, which is no model
+    r"\*$"  # a gateway's wildcard, not a model
     rf"|embed|sentence-transformers|re-?rank|(?<![a-z])({_EMBEDDERS}|jina-(clip|code))(?![a-z])"
     r"|whisper|wav2vec|parakeet|transcri|deepgram|speech|elevenlabs|tts(?![a-z])|native-audio"
     r"|(cosy|sense)voice|paraformer|sambert|so-?vits|piper-|(?<![a-z])vad(?![a-z])|paraphrase-"
@@ -38,7 +38,7 @@ _SELDOM_CHATS = re.compile(
     r"|(?<![a-z])(clip|siglip|ocr|detr|yolo\w*|resnet|vit|(distil|ro|de)?bert(a)?)(?![a-z])",
     re.IGNORECASE,
 )
-"""Names that a list which says otherwise is believed about."""
+"""Matches names of models that can't chat, unless the list says that they can."""
 
 _CHAT = re.compile(
     r"chat|llm|vlm|language|completion|^generatecontent$|text[-_ ]?generation"
@@ -53,7 +53,7 @@ _OTHER = re.compile(
     re.IGNORECASE,
 )
 _OTHER_KIND = re.compile(r"speech|audio|voice|image|video|(^|[-_ ])(tts|stt|asr)", re.IGNORECASE)
-"""As the kind of a model they are other things; among capabilities they may be what it reads."""
+"""Matches kinds of models that can't chat; as capabilities they may be the model's input."""
 
 _FLAGS = ("completion_chat", "supports_chat", "chat_completion", "chat")
 _KINDS = ("type", "model_type", "task", "tasks", "mode", "pipeline_tag", "category", "categories")
@@ -64,9 +64,9 @@ _ABILITIES = (
 
 
 def can_chat(entry: Mapping[str, Any]) -> bool:
-    """Return whether a model can be chatted with, as far as can be told.
+    """Return whether a model can probably chat.
 
-    ``entry`` is an item of a list, with its name in ``id``; all else may be of any type.
+    ``entry`` is an item of a model list with its name in ``id``; other fields may be of any type.
     """
     said = [verdict for verdict in _verdicts(entry) if verdict is not None]
     if False in said or _NEVER_CHATS.search(entry["id"]):
@@ -87,7 +87,7 @@ def _verdicts(entry: Mapping[str, Any]) -> Sequence[bool | None]:
 
 
 def _verdict(words: Sequence[str], *, is_kind: bool = False) -> bool | None:
-    """Return what words say: one for chat is enough, else one for something else."""
+    """Return True if any word means chat, else False if any means another task, else None."""
     others = 0
     for word in words:
         is_other = _OTHER.search(word) or (is_kind and _OTHER_KIND.search(word))
@@ -98,7 +98,7 @@ def _verdict(words: Sequence[str], *, is_kind: bool = False) -> bool | None:
 
 
 def _modalities(entry: Mapping[str, Any]) -> bool | None:
-    """Return whether text goes in and comes out."""
+    """Return whether text is both input and output; None if the entry does not say."""
     for place in (entry.get("architecture"), entry.get("modalities"), entry):
         if not isinstance(place, Mapping):
             continue
@@ -118,7 +118,7 @@ def _modalities(entry: Mapping[str, Any]) -> bool | None:
 
 
 def _words(value: object) -> Sequence[str]:
-    """Return the words of a field: a string, a list of strings, or the keys of what is true."""
+    """Return the words of a field: a string, a list of strings, or a mapping's true keys."""
     if isinstance(value, str):
         return (value,)
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""Lists of models, as OpenAI-compatible servers really send them. No I/O."""
+"""Parses the model lists that OpenAI-compatible servers send. No I/O."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from wireside.protocol.frames import MAX_NAME_CHARS
 from wireside.providers.model_kinds import can_chat
 
 FIRST = "gpt-4o"
-"""The integration guide's model: where it is offered and nobody set another, it is the default."""
+"""The integration guide's model: the default if it is listed and no other default is set."""
 
 MAX_MODELS = 5_000
-"""More are more than a page can offer, and a hundred times what the longest lists have."""
+"""Maximum number of models: a page can't offer more, and it is 100 times the longest known list."""
 
 MAX_NUMBER = 2**53
-"""What every JSON reader can hold."""
+"""Integers below it are exact in every JSON parser."""
 
 _OPENAI = re.compile(r"openai|system", re.IGNORECASE)
 _NO_CHAT = re.compile(
@@ -30,11 +30,13 @@ _CONTEXT_KEYS = ("context_length", "max_model_len", "context_window", "max_conte
 
 
 def models_in(body: bytes) -> tuple[ModelInfo, ...]:
-    """Return the models of a ``/v1/models`` answer, those first that suit a chat best.
+    """Return the models of a ``/v1/models`` response, chat models first.
 
-    OpenAI's own list comes newest first and without what can't chat; in other lists that comes
-    last. Raises ``ValueError`` when
-    it is no list of models.
+    OpenAI's own list is sorted newest first, without models that can't chat; other lists have
+    those last.
+
+    Raises:
+        ValueError: ``body`` is not a list of models.
     """
     entries = [entry for item in _items(json.loads(body)) if (entry := _entry(item))]
     if any(_is_openai(entry) for entry in entries):
@@ -61,12 +63,12 @@ def _entry(item: object) -> dict[str, Any] | None:
         return None
     name = entry.get("id") or entry.get("model") or entry.get("key") or entry.get("name")
     if not isinstance(name, str) or not name.strip() or len(name) > MAX_NAME_CHARS:
-        return None  # nobody could ask for it
+        return None  # no request could name it
     return {**entry, "id": _whole(name)}
 
 
 def _whole(text: str) -> str:
-    """Return a name that a frame can carry: without halves of surrogate pairs."""
+    """Replace unpaired surrogates, which a frame can't carry."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
@@ -98,7 +100,7 @@ def _model(entry: dict[str, Any]) -> ModelInfo:
 
 
 def _context_tokens(entry: dict[str, Any]) -> int | None:
-    meta = entry.get("meta")  # llama.cpp's place for it
+    meta = entry.get("meta")  # used by llama.cpp
     places = [entry.get(key) for key in _CONTEXT_KEYS]
     places.append(meta.get("n_ctx_train") if isinstance(meta, dict) else None)
     return next((value for value in places if type(value) is int and 0 < value < MAX_NUMBER), None)

@@ -1,7 +1,7 @@
-"""OpenAI and every server that speaks like it: the only user of the ``openai`` package.
+"""The provider for OpenAI and compatible servers; the only user of the ``openai`` package.
 
-The package makes the request (address, key, proxies, TLS, its aiohttp transport); the answer's
-bytes are read here, because its chunk objects cost more than all the rest of the server.
+The package sends the request (URL, key, proxies, TLS, its aiohttp transport). The response's bytes
+are parsed here, because the package's chunk objects cost more CPU time than the rest of the server.
 """
 
 from __future__ import annotations
@@ -61,43 +61,51 @@ if TYPE_CHECKING:
 _log = structlog.get_logger(__name__)
 
 RETRIES = 2
-"""Further tries of a request, all before its first token: after it, the answer would be paid and
-shown twice."""
+"""Maximum number of retries of a request.
+
+It is only retried before its first token: later, the answer would be billed and shown twice.
+"""
 
 PATIENCE_S = 5.0
-"""A longer ``Retry-After`` is told at once instead of waited for."""
+"""Maximum ``Retry-After`` in seconds to wait for; a longer one is reported at once."""
 
 GO_ON = "Go on exactly where you stopped, without a word before it."
-"""Asked of services that do not continue an answer which is the last message."""
+"""Prompt to continue an answer, for services that reject an assistant's message as the last one."""
 
 LOADING_S = 2.0
-"""The wait between two requests to a service that says that its model is loading."""
+"""Interval in seconds between requests to a service that is loading its model."""
 
 LOOK_S = 5.0
-"""How long an API may be looked for when it is not at its address."""
+"""Timeout in seconds of the search for an API that is not at the configured URL."""
 LOOKED_S = 60.0
-"""How long it is remembered what was found."""
+"""Time in seconds for which the result of that search is cached."""
 MAX_REFITS = 1_000
-"""How many models are remembered whose requests have to look different."""
+"""Maximum number of models whose request adaptations are cached."""
 REDIRECTS = frozenset({301, 302, 303})
-"""They make a GET of a POST, so that no answer can be behind them."""
+"""Redirects that turn a POST into a GET, so that the response can't be an answer."""
 
 CONNECT_S = 10.0
 TAIL_S = 2.0
-"""How long the usage may come after the model has ended."""
+"""Time in seconds to wait for the usage after the model has ended its answer."""
 DRAIN_S = 0.1
-"""How long the end of the body may come after ``[DONE]``; a connection read to its end is kept."""
+"""Time in seconds to wait for the end of the body after ``[DONE]``.
+
+Only a connection whose body was read to its end can be reused.
+"""
 KEEP_S = 30.0
-"""How long a connection that nobody uses is kept."""
+"""Time in seconds for which an idle connection is kept open."""
 CAUSES = 6
-"""How many causes of an error the log names."""
+"""Maximum number of chained causes of an error in the log."""
 MAX_WHOLE_BYTES = 16 * 1024 * 1024
-"""The longest answer of a server that does not stream."""
+"""Maximum size of an answer that is not streamed."""
 MAX_REMEMBERED_MODELS = 1_000
 MAX_LIST_BYTES = 4 * 1024 * 1024
 MAX_REFUSAL_BYTES = 64 * 1024
 MAX_PACKED_REFUSAL_BYTES = 4 * 1024
-"""What is read of an error's body; a compressed one may be a thousand times as long."""
+"""Maximum number of bytes read of a compressed error body.
+
+It may expand to a thousand times that size.
+"""
 
 NO_LIST = (
     "The model service has no list of models. Whoever runs this server: set WIRESIDE_MODEL to the "
@@ -115,7 +123,7 @@ NO_TRUST = (
     "OPENAI_BASE_URL to the name that is in it, or SSL_CERT_FILE to the certificate that signed it."
 )
 _OTHER_SCHEME = re.compile(r"WRONG_VERSION_NUMBER|RECORD_LAYER|UNKNOWN_PROTOCOL|HTTP_REQUEST")
-"""What TLS says of a server that speaks without it."""
+"""Matches the TLS library's errors for a server that does not use TLS."""
 MOVED = (
     "The model service has moved to {place}. Whoever runs this server: set OPENAI_BASE_URL to its "
     "new address."
@@ -134,12 +142,13 @@ NO_REACH = "The model service can't be reached at the moment; try again."
 class OpenAIProvider:
     """Implements ``ports.Provider`` with the API at ``base_url`` (None: OpenAI's own).
 
-    ``first_token_s`` is how long the model may take to its first token, whatever the service sends
-    meanwhile: it loads, waits in a queue, or reasons out of sight. Not less than ``silence_s``,
-    and by default the same. ``silence_s`` is how long the service may send nothing after that;
-    with keep-alives alone it may go on for ``first_token_s``. ``tags`` are those of reasoning
-    inside the text of an answer. ``max_connections`` answers run at once, more are refused.
-    ``backoff_s`` is the wait before the first retry, doubled before the second.
+    ``first_token_s`` is the timeout for the first token, whatever keep-alives the service sends
+    before it: the model may be loading, queued, or reasoning without output. It is at least
+    ``silence_s``, which is also the default. ``silence_s`` is the timeout for any data after the
+    first token; a service that sends only keep-alives is cut off after ``first_token_s``. ``tags``
+    enclose reasoning in the text of an answer. ``max_connections`` is the maximum number of
+    concurrent answers; more are refused. ``backoff_s`` is the delay before the first retry; it
+    doubles with each further one.
     """
 
     def __init__(
@@ -175,23 +184,23 @@ class OpenAIProvider:
         self._opened_before: dict[str, TagPair] = {}  # models whose answers begin inside reasoning
 
     async def warm_up(self) -> None:
-        """Import, connect and make a first request, so that the first answer need not wait.
+        """Import the package, connect and send a request, to speed up the first answer.
 
-        A failure is told by the first answer.
+        Errors are ignored here; the first answer reports them.
         """
         with suppress(WiresideError, TimeoutError):
             async with asyncio.timeout(CONNECT_S):
                 await self.models()
 
     async def models(self) -> Sequence[ModelInfo]:
-        """Return the models on offer, in the order to show. Raises as ``ports.Provider`` says."""
+        """Return the available models in display order. See ``ports.Provider``."""
         client = await self._connected()
         try:
             with self._watch() as watch:
                 body = await watch.over(partial(self._get_models, client))
         except TimeoutError:
             raise self._silence(NO_LIST_IN_TIME) from None
-        except Exception as error:  # of two libraries, whose trees overlap: translated here, once
+        except Exception as error:  # of two libraries with overlapping trees: translated once, here
             failure = self._translated(error, None)
             has_none = getattr(error, "status_code", None) in (404, 405, 501)
             if not has_none and not failure.is_wrong_address:
@@ -202,13 +211,13 @@ class OpenAIProvider:
         return await self._models_without_list()
 
     async def _models_without_list(self) -> Sequence[ModelInfo]:
-        """Return the model that the address names. Raises ``NotConfigured``."""
+        """Return the model that the base URL names. Raises ``NotConfigured`` if it names none."""
         if self._base is not None and (name := self._base.deployment):
             return (ModelInfo(id=name, name=name),)
         raise await self._elsewhere(NotConfigured(NO_LIST))
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta, None]:
-        """Answer as ``ports.Provider`` says."""
+        """Stream an answer. See ``ports.Provider``."""
         if self._open >= self._max_connections:
             raise Overloaded
         self._open += 1
@@ -243,10 +252,10 @@ class OpenAIProvider:
                 await asyncio.sleep(wait_s)
         finally:
             self._open -= 1
-            await asyncio.sleep(0)  # what was closed leaves the machine in the loop's next turn
+            await asyncio.sleep(0)  # closed sockets are released in the event loop's next iteration
 
     async def aclose(self) -> None:
-        """Close all connections. Answers that still run end with ``ProviderUnavailable``."""
+        """Close all connections. Running answers end with ``ProviderUnavailable``."""
         self._is_closed = True
         for watch in tuple(self._watches):
             watch.end()
@@ -256,17 +265,17 @@ class OpenAIProvider:
     # The request
 
     def _wait_s(self, failure: Failure, tries: int) -> float | None:
-        """Return the seconds to wait before the next try; None if there is none."""
+        """Return the delay in seconds before the next retry; None if there is no retry."""
         if not failure.may_pass or tries == RETRIES or self._is_closed:
             return None
         asked_s = failure.error.retry_after
         if asked_s is not None:
             return asked_s if asked_s <= PATIENCE_S else None
-        spread = random.uniform(0.75, 1)  # noqa: S311 (no secret: not all shall come at once)
+        spread = random.uniform(0.75, 1)  # noqa: S311 (jitter against simultaneous retries)
         return self._backoff_s * 2.0**tries * spread
 
     async def _answer(self, request: ModelRequest) -> AsyncGenerator[Delta, None]:
-        """One try. Raises ``_Failed``."""
+        """Make one attempt at an answer. Raises ``_Failed``."""
         response = await self._opened(request)
         completion = Completion(self._tags, inside=self._opened_before.get(request.model))
         try:
@@ -296,14 +305,14 @@ class OpenAIProvider:
         yield Finished(completion.reason or "interrupted", completion.usage)
 
     def _learn_opening(self, completion: Completion, model: str) -> None:
-        """Remember whether the model's chat template opens the reasoning, which is not sent."""
+        """Cache whether the model's chat template opens the reasoning, which omits the tag."""
         if completion.was_not_inside:
             self._opened_before.pop(model, None)
         elif (pair := completion.unopened) and len(self._opened_before) < MAX_REMEMBERED_MODELS:
             self._opened_before[model] = pair
 
     async def _opened(self, request: ModelRequest) -> httpx2.Response:
-        """Return the response once its head is there. Raises ``_Failed``."""
+        """Return the response once its head has arrived. Raises ``_Failed``."""
         try:
             client = await self._connected()
             with self._patient_watch() as watch:
@@ -327,8 +336,9 @@ class OpenAIProvider:
             raise _Failed(Failure(error=error)) from None
 
     async def _get_models(self, client: openai.AsyncOpenAI, place: str = "") -> bytes:
-        """Return the body of the list of ``place``, a base URL (empty: the client's own); not all
-        of one that is too long, which then is no list.
+        """Return the body of the model list at ``place``, a base URL (empty: the client's own).
+
+        It is cut to ``MAX_LIST_BYTES``, and then is not a valid list.
         """
         import openai
 
@@ -361,12 +371,12 @@ class OpenAIProvider:
             stream_cls=openai.AsyncStream[Any],
             options={"headers": self._headers()},
         )
-        return cast("httpx2.Response", response)  # as ``cast_to`` says, and not a stream of chunks
+        return cast("httpx2.Response", response)  # ``cast_to`` makes it one, not a chunk stream
 
     def _headers(self) -> dict[str, str | openai.Omit]:
         import openai
 
-        # uncompressed: a compressed answer may wait in the compressor, and costs on both sides
+        # uncompressed: a compressor may delay an answer, and costs CPU time on both sides
         headers: dict[str, str | openai.Omit] = {"Accept-Encoding": "identity"}
         if self._base is not None and (authorization := self._base.authorization):
             headers["Authorization"] = authorization
@@ -378,7 +388,7 @@ class OpenAIProvider:
 
     @cached_property
     def _base(self) -> BaseUrl | None:
-        """The base URL that was set, None for OpenAI's own. Raises ``ValueError``."""
+        """The configured base URL, None for OpenAI's own. Raises ``ValueError`` if invalid."""
         return base_url_in(self._base_url) if self._base_url else None
 
     def _refits_of(self, model: str) -> set[Refit]:
@@ -408,7 +418,7 @@ class OpenAIProvider:
         return body
 
     def _refitted(self, error: Exception, body: Mapping[str, object], model: str) -> bool:
-        """Learn from a refusal; True if the request looks different now and is worth a try."""
+        """Adapt requests for a model after a refusal; True if the request changes for a retry."""
         status = getattr(error, "status_code", None)
         if status is None:
             return False
@@ -453,7 +463,7 @@ class OpenAIProvider:
                     if completion.activity != seen:
                         seen = completion.activity
                         watch.saw_life()
-                        watch.shorten(self._silence_s)  # the first token has come
+                        watch.shorten(self._silence_s)  # the first token has arrived
                     elif not completion.is_sure:
                         watch.saw_bytes()
                     self._check(completion, request)
@@ -462,16 +472,16 @@ class OpenAIProvider:
                     else:
                         watch.lengthen(self._silence_s)
                 watch.shorten(DRAIN_S)
-                with suppress(Exception):  # the answer is whole: how its body ends is all the same
+                with suppress(Exception):  # the answer is complete: errors no longer matter
                     await watch.over(reads.__anext__)
             finally:
                 await reads.aclose()
 
     def _rest(self, completion: Completion, error: Exception, waited_s: float) -> Iterator[Delta]:
-        """Return the rest of an answer whose stream broke off or fell silent. Raises ``_Failed``.
+        """Return the rest of an answer whose stream broke or timed out. Raises ``_Failed``.
 
-        It is whole where the service has said its end and was silent then. A lost connection
-        proves that only where the end came after all text, not with it.
+        The answer counts as complete if a finish reason arrived and a timeout followed. After a
+        lost connection, it does so only if the finish reason came after all text, not with it.
         """
         is_silence = isinstance(error, TimeoutError)
         if completion.reason is not None and (completion.is_sure or is_silence):
@@ -481,7 +491,7 @@ class OpenAIProvider:
             raise _Failed(self._broken(error, completion, waited_s))
 
     async def _whole(self, response: httpx2.Response, request: ModelRequest) -> bytes:
-        """Return the body of an answer that is not streamed. Raises ``_Failed``."""
+        """Read the body of an answer that is not streamed. Raises ``_Failed``."""
         body = bytearray()
         async with aclosing(response.aiter_bytes()) as reads:
             with self._patient_watch() as watch:
@@ -500,7 +510,7 @@ class OpenAIProvider:
         raise _Failed(Failure(error=ProviderUnavailable(FAILED)))
 
     def _check_document(self, body: bytes, completion: Completion, request: ModelRequest) -> None:
-        """Raise the error that a JSON document tells in a form of its own."""
+        """Raise the error in a JSON document that has a form other than OpenAI's."""
         if completion.activity or completion.reason is not None:
             return
         try:
@@ -511,14 +521,14 @@ class OpenAIProvider:
             self._fail(problem_in(document), request)
 
     def _fail(self, problem: UpstreamProblem, request: ModelRequest) -> NoReturn:
-        """Raise an error that came in place of an answer."""
+        """Raise an error that was sent in place of an answer."""
         if self._learned(None, problem, self._body_of(request), request.model):
             raise _Failed(Failure(error=ProviderUnavailable(FAILED)), is_refitted=True)
         self._tell("an error in its answer", problem, request)
         raise _Failed(_failure_in_answer(problem, request, has_begun=False))
 
     def _check(self, completion: Completion, request: ModelRequest) -> None:
-        """Raise what is wrong with the answer."""
+        """Raise ``_Failed`` if the answer has failed."""
         failure = completion.failure
         if failure is None:
             return
@@ -530,7 +540,7 @@ class OpenAIProvider:
         if is_told and not completion.activity:
             self._fail(problem, request)
         if is_told:
-            # behind the first words of an answer it may repeat them: they are in no request
+            # not logged: it may repeat the answer, which ``without_content`` does not know
             self._tell("an error in its answer", replace(problem, text=""), request)
         else:
             self._tell("what is no answer", text=str(failure))
@@ -539,7 +549,7 @@ class OpenAIProvider:
     # Errors
 
     def _translated(self, error: Exception, request: ModelRequest | None) -> Failure:
-        """Return our error for one of the packages below."""
+        """Translate an exception of the HTTP packages into a ``Failure``."""
         import openai
 
         if isinstance(error, openai.APIStatusError):
@@ -561,7 +571,7 @@ class OpenAIProvider:
         return Failure(error=ProviderUnavailable(NO_REACH), may_pass=is_passing)
 
     def _moved(self, response: httpx2.Response) -> Failure | None:
-        """Return our error for an answer that is behind a redirect, where none can be."""
+        """Return a ``Failure`` if the response follows a redirect of ``REDIRECTS``."""
         if not any(step.status_code in REDIRECTS for step in response.history):
             return None
         operation = "/chat/completions"
@@ -574,10 +584,10 @@ class OpenAIProvider:
         return Failure(error=NotConfigured(sentence, remedy=f"export OPENAI_BASE_URL={place}"))
 
     async def _elsewhere(self, error: WiresideError) -> WiresideError:
-        """Return the error that names where the API is; ``error`` where that can't be found."""
+        """Return an error that names the API's URL, or ``error`` if the API is not found."""
         now = time.monotonic()
         if self._looked is None or now - self._looked[0] >= LOOKED_S:
-            self._looked = now, None  # those who ask meanwhile do not look again
+            self._looked = now, None  # concurrent requests do not start a second search
             self._looked = now, await self._look_around()
         place = self._looked[1]
         if place is None:
@@ -592,14 +602,14 @@ class OpenAIProvider:
         return NotConfigured(sentence, remedy=f"export OPENAI_BASE_URL={without_user(place)}")
 
     async def _look_around(self) -> str | None:
-        """Return a base URL that has a list of models, "" for ours; None if there is none."""
+        """Return a base URL that has a model list, "" for the configured one; None if none has."""
         if self._base is None:
             return None
         with suppress(TimeoutError):
             async with asyncio.timeout(LOOK_S):
                 client = await self._connected()
                 for place in ("", *other_places(without_user(self._base.url))):
-                    # see ``models``; what fails, or takes long, is none
+                    # see ``models``; a URL that fails or times out is skipped
                     with suppress(Exception):
                         async with asyncio.timeout(LOOK_S / 3):
                             body = await self._get_models(client, place)
@@ -631,7 +641,7 @@ class OpenAIProvider:
         )
 
     def _broken(self, error: Exception, completion: Completion, waited_s: float) -> Failure:
-        """Return our error for a read that failed or took too long."""
+        """Return the ``Failure`` for a read that failed or timed out."""
         if isinstance(error, TimeoutError):
             kept = (
                 f"The model stopped sending for {waited_s:g} s. What it wrote is kept; "
@@ -654,7 +664,7 @@ class OpenAIProvider:
         return SilenceWatch(self._silence_s, self._watches)
 
     def _patient_watch(self) -> SilenceWatch:
-        """Return a watch over an answer that has not begun."""
+        """Return a watch for an answer that has not begun."""
         return SilenceWatch(self._first_token_s, self._watches)
 
     # The package
@@ -665,13 +675,13 @@ class OpenAIProvider:
         if self._client is None:
             async with self._making:
                 if self._client is None:
-                    # half a second of imports and certificates: not in the loop's thread
+                    # imports and certificates take 0.5 s: not in the event loop's thread
                     self._client = await asyncio.to_thread(self._make_client)
         return self._client
 
     def _make_client(self) -> openai.AsyncOpenAI:
-        # Imported on use: the package costs more than all else together, and the server answers
-        # its first page before it needs a model.
+        # Imported on use: the package takes longer to import than the rest of the server, which
+        # serves its first page before it needs a model.
         import openai
 
         http = _http_module()
@@ -679,15 +689,15 @@ class OpenAIProvider:
         try:
             base = self._base
             return openai.AsyncOpenAI(
-                api_key=self._api_key or "none",  # it insists on one; see ``_headers``
+                api_key=self._api_key or "none",  # it is required; see ``_headers``
                 base_url=without_user(base.url) if base else None,
                 default_query=dict(base.query) if base else None,
-                max_retries=0,  # ours know what came of the answer, and have less patience
+                max_retries=0,  # ``stream`` retries: it knows whether the answer has begun
                 timeout=http.Timeout(None, connect=min(CONNECT_S, self._silence_s)),
                 http_client=openai.DefaultAioHttpClient(
                     verify=_trust(),
                     limits=http.Limits(
-                        max_connections=self._max_connections + 8,  # and lists of models
+                        max_connections=self._max_connections + 8,  # 8 for model lists
                         keepalive_expiry=KEEP_S,
                     ),
                     timeout=None,
@@ -700,7 +710,7 @@ class OpenAIProvider:
 
 
 async def _shorten_refusal(response: httpx2.Response) -> None:
-    """Let the packages, which read the body of what is no answer whole, find its beginning only."""
+    """Truncate the body of an error response, which the packages read to its end."""
     if not response.is_success:
         is_packed = "content-encoding" in response.headers
         limit = MAX_PACKED_REFUSAL_BYTES if is_packed else MAX_REFUSAL_BYTES
@@ -726,9 +736,9 @@ def _beginning_of(stream: httpx2.AsyncByteStream, limit: int) -> httpx2.AsyncByt
 
 @cache
 def _http_module() -> ModuleType:
-    """Return the HTTP package that ``openai`` builds on: ``httpx2`` for 3.x, ``httpx`` for 2.x.
+    """Return the HTTP package that ``openai`` uses: ``httpx2`` for 3.x, ``httpx`` for 2.x.
 
-    What is used of them here has the same names.
+    The names that are used here are the same in both.
     """
     import openai
 
@@ -739,12 +749,12 @@ def _http_module() -> ModuleType:
 
 @cache
 def _trust() -> ssl.SSLContext:
-    """Return the certificates that are trusted: 70 ms to read, and the same for all providers."""
+    """Return the TLS context; cached, since it takes 70 ms to create and all providers share it."""
     return cast("ssl.SSLContext", _http_module().create_ssl_context())
 
 
 class _Failed(Exception):
-    """One try has failed; ``is_refitted`` says that the next one looks different."""
+    """One attempt has failed; with ``is_refitted`` the next one sends an adapted request."""
 
     def __init__(self, failure: Failure, *, is_refitted: bool = False) -> None:
         super().__init__(str(failure.error))
@@ -753,7 +763,7 @@ class _Failed(Exception):
 
 
 def without_system(messages: Sequence[Message]) -> Sequence[Message]:
-    """Return the messages with all system text before that of the first user's."""
+    """Move all system text to the beginning of the first user message."""
     system = "\n\n".join(message.text for message in messages if message.role == "system")
     others = [message for message in messages if message.role != "system"]
     if not system:
@@ -766,7 +776,7 @@ def without_system(messages: Sequence[Message]) -> Sequence[Message]:
 
 
 def with_turns(messages: Sequence[Message]) -> Sequence[Message]:
-    """Return the messages with those of one role that follow each other joined."""
+    """Join consecutive messages of the same role."""
     turns: list[Message] = []
     for message in messages:
         if turns and turns[-1].role == message.role:
@@ -779,16 +789,17 @@ def with_turns(messages: Sequence[Message]) -> Sequence[Message]:
 def _failure_in_answer(
     problem: UpstreamProblem, request: ModelRequest, *, has_begun: bool
 ) -> Failure:
-    """Return our error for one that came instead of an answer, or in the middle of one."""
+    """Return the ``Failure`` for an error in place of an answer, or in the middle of one."""
     failure = failure_for(None, problem, model=request.model)
-    if not has_begun and str(failure.error) == BROKE_OFF:  # nothing is kept
+    if not has_begun and str(failure.error) == BROKE_OFF:  # there is no text to keep
         return replace(failure, error=ProviderUnavailable(FAILED))
     return failure
 
 
 def _names_of(error: BaseException) -> str:
-    """Return the classes of an error and of what has caused it, and what the system said. Not the
-    words of the packages below: they quote the bytes that they could not read.
+    """Return the class names of an error and its causes, with the operating system's messages.
+
+    The HTTP packages' messages are left out: they quote bytes of the answer.
     """
     names: list[str] = []
     seen: BaseException | None = error
@@ -802,5 +813,5 @@ def _names_of(error: BaseException) -> str:
 def _bytes_of(response: httpx2.Response) -> AsyncGenerator[bytes, None]:
     if "content-encoding" in response.headers:
         return response.aiter_bytes()
-    # past two layers that count and cut: they cost as much as the transport itself
+    # bypasses two layers that count and split the bytes, at the cost of the transport itself
     return cast("AsyncGenerator[bytes, None]", aiter(cast("AsyncIterable[bytes]", response.stream)))

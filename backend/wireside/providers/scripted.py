@@ -1,4 +1,4 @@
-"""A model that says what it is told: for tests, ours and those of teams."""
+"""A provider that plays scripted answers, for this project's tests and for users' tests."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from wireside.errors import ProviderUnavailable, WiresideError
 from wireside.messages import Delta, Finished, ModelInfo, ModelRequest, TextDelta
 
 Step = Delta | WiresideError | asyncio.Event | str
-"""What happens next: a delta, an error that is raised, an event that is waited for, or text."""
+"""One step of a script: a delta, an error to raise, an event to wait for, or text."""
 
 MODEL = ModelInfo(id="scripted", name="Scripted")
 
 
 @dataclass(slots=True)
 class ScriptedStream:
-    """One answer that was asked for: its request, and whether its generator has ended."""
+    """One requested answer: its request, and whether its generator has ended."""
 
     request: ModelRequest
     is_closed: bool = False
 
 
 class ScriptedProvider:
-    """Implements ``ports.Provider`` without a network and without a clock.
+    """Implements ``ports.Provider`` without a network or a clock.
 
     Each request plays the next script; the last one serves all further requests. An ``Event`` in
-    a script holds the answer back until it is set, so a test decides when time passes. A script
-    that says no ``Finished`` and raises no error ends with ``Finished("stop")``::
+    a script suspends the answer until it is set, so that a test controls the timing. A script
+    without ``Finished`` or an error ends with ``Finished("stop")``::
 
         more = asyncio.Event()
         provider = ScriptedProvider(["Hel", more, "lo"], [ProviderRateLimited(retry_after=12)])
@@ -47,7 +47,7 @@ class ScriptedProvider:
 
     @property
     def open_streams(self) -> int:
-        """How many answers run now."""
+        """The number of running answers."""
         return sum(not stream.is_closed for stream in self.streams)
 
     async def models(self) -> Sequence[ModelInfo]:
@@ -76,11 +76,11 @@ class ScriptedProvider:
             stream.is_closed = True
 
     async def aclose(self) -> None:
-        """End the answers that wait with ``ProviderUnavailable``."""
+        """End waiting answers with ``ProviderUnavailable``."""
         self._closed.set()
 
     async def warm_up(self) -> None:
-        """Nothing to warm."""
+        """Do nothing: there is no connection or process to prepare."""
 
     async def _until(self, event: asyncio.Event) -> None:
         waits = {

@@ -1,8 +1,8 @@
-"""How long a model may say nothing.
+"""Timeouts for models that stop sending.
 
-What a model writes is a sign of life. Any other byte (a comment, an empty chunk, a keep-alive) is
-one too, but not for longer than ``keepalive_s`` after the last thing that the model wrote: a proxy
-may send them while the model behind it is gone.
+A model's output resets the timeout. Any other byte (a comment, an empty chunk, a keep-alive) does
+too, but only until ``bound_s`` after the model's last output: a proxy may send keep-alives although
+the model behind it is gone.
 """
 
 from __future__ import annotations
@@ -15,17 +15,18 @@ T = TypeVar("T")
 
 
 class SilenceWatch:
-    """Ends a wait with ``TimeoutError`` when there was no sign of life for ``limit_s``.
+    """Ends a wait with ``TimeoutError`` if nothing is received for ``limit_s`` seconds.
 
-    Any byte is a sign of life (``saw_bytes``), but a service that sends only keep-alives ends the
-    wait ``bound_s`` after the model last wrote (``saw_life``). ``bound_s`` is ``limit_s`` by
-    default.
+    Any byte resets that timeout (``saw_bytes``), but keep-alives alone don't extend the wait beyond
+    ``bound_s`` seconds after the model's last output (``saw_life``). ``bound_s`` defaults to
+    ``limit_s``.
 
-    One timer for an answer, not one for each read: it looks at the last sign when it is due, and
-    sets itself again. Time in which nobody waits here is nobody's silence. ``asyncio.timeout``
-    is no way: it would be open across a ``yield``, and cancel whoever reads the generator.
+    There is one timer per answer, not one per read: when it fires, it checks the time of the last
+    data and reschedules itself. Time in which no read is pending does not count.
+    ``asyncio.timeout`` can't be used: it would be open across a ``yield``, and cancel the
+    generator's consumer.
 
-    An open watch is in ``watches``, so that their owner can end them all.
+    An open watch is in ``watches``, so that its owner can end all of them.
     """
 
     def __init__(
@@ -37,7 +38,7 @@ class SilenceWatch:
         self._watches = watches
         self._alive_at = self._wrote_at = self._loop.time()
         self.waited_s = 0.0
-        """The limit that ended the wait."""
+        """The limit in seconds that ended the wait; 0 before that."""
         self._task: asyncio.Task[Any] | None = None
         self._has_ended = False
 
@@ -51,7 +52,7 @@ class SilenceWatch:
         self._timer.cancel()
 
     async def over(self, read: Callable[[], Awaitable[T]]) -> T:
-        """Await ``read``. Raises ``TimeoutError`` besides what it raises."""
+        """Await ``read()``. Raises ``TimeoutError`` and the errors of ``read``."""
         if self._has_ended:
             raise TimeoutError
         self._task = task = cast("asyncio.Task[Any]", asyncio.current_task())
@@ -66,20 +67,20 @@ class SilenceWatch:
             self._task = None
 
     def saw_life(self) -> None:
-        """The model has written something."""
+        """Record output of the model."""
         self._alive_at = self._wrote_at = self._loop.time()
 
     def saw_bytes(self) -> None:
-        """The service has sent something: a keep-alive, an empty chunk."""
+        """Record other data of the service, such as a keep-alive or an empty chunk."""
         self._alive_at = self._loop.time()
 
     def shorten(self, limit_s: float) -> None:
-        """From now on, wait no longer than ``limit_s``."""
+        """Reduce the timeout to ``limit_s`` seconds; a longer one has no effect."""
         if limit_s < self._limit_s:
             self._set(limit_s)
 
     def lengthen(self, limit_s: float) -> None:
-        """Take a ``shorten`` back."""
+        """Raise the timeout to ``limit_s`` seconds again, after ``shorten``."""
         if limit_s > self._limit_s:
             self._set(limit_s)
 
@@ -89,7 +90,7 @@ class SilenceWatch:
         self._timer = self._loop.call_later(limit_s, self._look)
 
     def end(self) -> None:
-        """Wait no longer."""
+        """End the current wait, and all later ones, with ``TimeoutError``."""
         if not self._has_ended:
             self._has_ended = True
             if self._task is not None:

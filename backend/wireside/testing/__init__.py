@@ -1,19 +1,19 @@
-"""The fault lab: a fake OpenAI-compatible server for tests, over real HTTP on loopback.
+"""The fault lab: a fake OpenAI-compatible server for tests, with real HTTP on loopback.
 
 ::
 
     from wireside.testing import FakeOpenAI, answer, failure
 
     async def test_my_bot_survives_a_cut() -> None:
-        async with FakeOpenAI() as lab:  # or ``with``, in tests without a loop
+        async with FakeOpenAI() as lab:  # or ``with``, in tests without an event loop
             lab.answer_with(failure(429, retry_after=1), answer(300, rate=50).cut(150))
             bot = MyBot(base_url=lab.url)  # or start a server with OPENAI_BASE_URL set to it
             reply = await bot.ask("Hello")
             assert FakeOpenAI.text(300).startswith(reply.text)
             assert lab.requests[-1].question == "Hello"
-            await lab.wait_closed()  # nobody left the upstream open
+            await lab.wait_closed()  # no upstream stream is left open
 
-``python -m wireside.testing`` runs it for people, who write ``/lab`` to see what it can do.
+``python -m wireside.testing`` runs it for interactive use; the message ``/lab`` lists its commands.
 """
 
 from wireside.testing.scripts import (

@@ -1,6 +1,6 @@
-"""Habits of real model services, by name: what they send that the specification does not say.
+"""Habits of real model services, by name: behaviour that differs from OpenAI's specification.
 
-Each is a question to the lab, ``/lab NAME``. docs/models.md says which services have which habit.
+The message ``/lab NAME`` selects one. docs/models.md lists which services have which habit.
 """
 
 from __future__ import annotations
@@ -24,14 +24,18 @@ from wireside.testing.scripts import (
 )
 
 WORDS = ("Hello", " big", " world")
-"""What every habit that answers at all says, in three pieces."""
+"""The tokens of every habit's answer, if it answers."""
 
 DONE = b"data: [DONE]\n\n"
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a habit may depend on: numbers behind its name, the request, how often it has come."""
+    """The input of a habit.
+
+    ``numbers`` follow its name in the message, ``body`` is the request's JSON, and ``times`` is the
+    number of times that the message has been received.
+    """
 
     numbers: Sequence[float] = ()
     body: Mapping[str, Any] = field(default_factory=dict)
@@ -42,7 +46,7 @@ class Asked:
         return self.numbers[0] if self.numbers else default
 
     def has(self, name: str) -> bool:
-        """Whether the request has a field that is not false; ``system``: a message of that role."""
+        """Whether the request has a true field, or for ``system`` a message of that role."""
         if name == "system":
             return any(message.get("role") == "system" for message in self.messages)
         return bool(self.body.get(name))
@@ -55,19 +59,19 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Habit:
-    """What a service does, and a line about it."""
+    """A service's behaviour, with a one-line description."""
 
     about: str
     make: Callable[[Asked], Script]
 
 
 def chunk(delta: object, finish: str | None = None, **more: object) -> bytes:
-    """Return the event of a chunk. ``more`` are fields of its choice."""
+    """Return the event for a chunk. ``more`` are further fields of its choice."""
     return event({"choices": [{"index": 0, "delta": delta, "finish_reason": finish, **more}]})
 
 
 def says(text: str, finish: str | None = None, **more: object) -> bytes:
-    """Return the event of a piece of text. ``more`` are fields beside ``content``."""
+    """Return the event for a piece of text. ``more`` are further fields of the delta."""
     return chunk({"content": text, **more}, finish)
 
 
@@ -97,7 +101,7 @@ def _function(name: str = "get_weather", arguments: str = "{}") -> dict[str, str
 
 
 def _refusing(field_name: str, refusal: Script) -> Callable[[Asked], Script]:
-    """Return a habit that refuses requests with a field, and answers others."""
+    """Return a habit that refuses requests with a certain field, and answers others."""
 
     def make(asked: Asked) -> Script:
         if asked.has(field_name):
@@ -237,7 +241,7 @@ HABITS: dict[str, Habit] = {
     "done-only-tool": Habit(
         "the same behind a tool call", _always(chunk(_call(function=_function())), DONE)
     ),
-    # Silence and signs of life
+    # Silence and keep-alives
     "load": Habit(
         "no answer at all for 3 s (`/lab load 70`: 70 s), while the model loads",
         lambda asked: stream(*_pieces(), *_end()).slow_head(asked.number(3)),
@@ -255,7 +259,7 @@ HABITS: dict[str, Habit] = {
     "data-comment": Habit(
         "a comment inside of `data:`", _always(b"data: : keep-alive\n\n", *_pieces(), *_end())
     ),
-    # Errors in other dress
+    # Errors in other forms
     "error-field": Habit(
         "an error as an SSE field `error:`", _always(_field("error", _LLAMA_LONG), DONE)
     ),
@@ -438,7 +442,7 @@ HABITS: dict[str, Habit] = {
             body=tuple(step.replace(b"\n\n", b"\n") for step in (*_pieces(), *_end())),
         ),
     ),
-    # Nothing, or something else
+    # Answers without text
     "empty": Habit("an answer without a word", _always(says(""), *_end())),
     "images": Habit(
         "a picture",

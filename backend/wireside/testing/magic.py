@@ -1,4 +1,4 @@
-"""Scripts by word: ``/lab …`` in the last message of a user, for people who play with the lab."""
+"""Scripts by command: ``/lab …`` in the last user message, for interactive use of the lab."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ Numbers = Sequence[float]
 
 
 def habit_for(message: str, body: Mapping[str, object], times: int) -> Script | None:
-    """Return what a habit of ``habits.py`` answers to a request; None if the message names none.
+    """Return the answer of a habit in ``habits.py`` to a request; None if the message names none.
 
-    ``message`` may have system text before it, where a service takes none of its own. ``times`` is
-    how often the message has come.
+    ``message`` may begin with system text, for a service without system messages. ``times`` is the
+    number of times that the message has been received.
     """
     words = message.strip().rpartition("\n\n/lab ")
     words_of_it = (f"/lab {words[2]}" if words[1] else message.strip()).split()
@@ -58,11 +58,11 @@ def habit_for(message: str, body: Mapping[str, object], times: int) -> Script | 
     return habit.make(Asked(numbers, body, times)) if habit else None
 
 
-@lru_cache(maxsize=16)  # a benchmark asks the same of 500 streams
+@lru_cache(maxsize=16)  # a benchmark requests the same script for 500 streams
 def script_for(message: str, rate: float | None = None) -> Script | None:
-    """Return what ``/lab …`` asks for; None if ``message`` is none of it.
+    """Return the script for a ``/lab …`` command; None if ``message`` is not one.
 
-    ``rate`` is in tokens a second, for answers that do not say their own; None is at once.
+    ``rate`` is in tokens per second, for commands without a rate; None sends everything at once.
     """
     words = message.strip().split()
     if not words or words[0] != "/lab":

@@ -1,7 +1,7 @@
-"""What the lab's server answers: values that are built here and played by ``server.py``.
+"""Scripts of the lab's answers: immutable values, which ``server.py`` plays.
 
-A ``Script`` is an HTTP head and a list of steps. The constructors make whole answers; the methods
-break them at a place that a test chooses, counted in tokens or in bytes of the body.
+A ``Script`` is an HTTP head and a list of steps. The functions create whole answers; the methods
+return copies with a fault at a chosen position, in tokens or in bytes of the body.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ _WORDS = (
     *("<scr", "ipt>", "</", "script", "&amp;", '"quoted"', "`code`", "**bold**", "- item"),
     *("\n", "\n\n", "\u200b"),
 )
-"""Cut so that tokens in a row make a word, a tag or an emoji that no token has whole."""
+"""Split so that consecutive tokens form words, tags and emoji that no single token contains."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Nothing for ``seconds``; forever with None."""
+    """Sends nothing for ``seconds``; None waits until ``FakeOpenAI.go_on``."""
 
     seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """The connection ends: ``fin`` closes it in the middle of the body, ``rst`` resets it."""
+    """Ends the connection: ``fin`` closes it in the middle of the body, ``rst`` resets it."""
 
     how: Literal["fin", "rst"] = "fin"
 
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """``data`` again and again, every ``every_s`` seconds (0: as fast as it is read)."""
+    """Sends ``data`` repeatedly, every ``every_s`` seconds (0: as fast as it is read)."""
 
     data: bytes
     every_s: float = 0.0
@@ -51,10 +51,11 @@ Step = bytes | Wait | Cut | Repeat
 class Script:
     """One HTTP answer.
 
-    ``pace_s`` is the time from one step to the next, ``wait_s`` the time before the head.
-    ``framing`` says how the body ends: by a chunk of length 0, by ``Content-Length`` or by the end
-    of the connection. ``refusal`` ends the connection instead of any answer. ``split`` sends the
-    body in writes of so many bytes. ``first`` and ``tokens`` say where in ``body`` the tokens are.
+    ``pace_s`` is the time between steps, ``wait_s`` the time before the head (None: no answer is
+    ever sent), both in seconds. ``framing`` is how the body ends: by a chunk of length 0, by
+    ``Content-Length`` or by the end of the connection. ``refusal`` ends the connection instead of
+    an answer. ``split`` is the size of each write in bytes; 0 does not split the body. ``first`` is
+    the index in ``body`` of the first of ``tokens``.
     """
 
     body: tuple[Step, ...] = ()
@@ -71,78 +72,78 @@ class Script:
 
     @property
     def text(self) -> str:
-        """The whole visible text, were nothing broken."""
+        """The whole visible text of the answer without faults."""
         return "".join(self.tokens)
 
     def paced(self, tokens_per_s: float) -> Script:
-        """The same, so many steps a second."""
+        """Return the script with a rate of ``tokens_per_s`` steps per second."""
         return replace(self, pace_s=1 / tokens_per_s)
 
     def slow_head(self, seconds: float | None) -> Script:
-        """The same after a wait, before anything is sent; None: nothing ever is."""
+        """Return the script with a delay before the head; None sends no answer at all."""
         return replace(self, wait_s=seconds)
 
     def unanswered(self, how: Literal["fin", "rst"] = "fin") -> Script:
-        """No answer: the connection ends when the request has come."""
+        """Return a script that ends the connection after the request, without an answer."""
         return replace(self, refusal=Cut(how))
 
     def in_pieces(self, size: int = 1) -> Script:
-        """The same in writes of ``size`` bytes: characters are cut too."""
+        """Return the script in writes of ``size`` bytes, which also split characters."""
         return replace(self, split=size)
 
     def with_crlf(self) -> Script:
-        """The same with lines that end in CRLF."""
+        """Return the script with CRLF line ends."""
         return self._with_bytes(lambda data: data.replace(b"\n", b"\r\n"))
 
     def with_bom(self) -> Script:
-        """The same behind a byte order mark."""
+        """Return the script with a byte order mark at the beginning of the body."""
         return replace(self, body=(b"\xef\xbb\xbf", *self.body), first=self.first + 1)
 
     def gzipped(self) -> Script:
-        """The same, compressed; its waits are lost."""
+        """Return the script with a compressed body; steps other than bytes are dropped."""
         data = gzip.compress(b"".join(step for step in self.body if isinstance(step, bytes)))
         return replace(
             self, body=(data,), headers=(*self.headers, ("Content-Encoding", "gzip")), tokens=()
         )
 
     def closing(self) -> Script:
-        """The same with a body that ends by the end of the connection, as simple servers do."""
+        """Return the script with a body that ends with the connection, as simple servers do."""
         return replace(self, framing="close")
 
     def insert(self, token: int, *steps: Step) -> Script:
-        """The same with ``steps`` before a token (a negative number counts from the end)."""
+        """Return the script with ``steps`` before a token (negative: counted from the end)."""
         at = self._place(token)
         return replace(self, body=(*self.body[:at], *steps, *self.body[at:]))
 
     def up_to(self, token: int, *steps: Step) -> Script:
-        """Only what comes before a token, then ``steps``."""
+        """Return the part of the script before a token, followed by ``steps``."""
         return replace(self, body=(*self.body[: self._place(token)], *steps))
 
     def cut(self, token: int, how: Literal["fin", "rst"] = "fin") -> Script:
-        """The same until its connection ends before a token."""
+        """Return the script with the connection ending before a token."""
         return self.up_to(token, Cut(how))
 
     def cut_in_character(self, token: int, how: Literal["fin", "rst"] = "fin") -> Script:
-        """The same until its connection ends before a token, inside the character "é"."""
+        """Return the script with the connection ending before a token, inside a character "é"."""
         data = text_event("é")
         return self.up_to(token, data[: data.index("é".encode()) + 1], Cut(how))
 
     def cut_at_byte(self, count: int, how: Literal["fin", "rst"] = "fin") -> Script:
-        """The first ``count`` bytes of the body, then the connection ends; waits are lost."""
+        """Return a script that ends after ``count`` bytes of the body; waits are dropped."""
         data = b"".join(step for step in self.body if isinstance(step, bytes))
         return replace(self, body=(data[:count], Cut(how)))
 
     def stalled(self, token: int, seconds: float | None = None) -> Script:
-        """The same with a silence before a token; with None until the lab is told to go on."""
+        """Return the script with a pause before a token; None pauses until ``go_on``."""
         return self.insert(token, Wait(seconds))
 
     def only_keepalives(self, token: int, every_s: float = 0.02) -> Script:
-        """The same until, before a token, nothing but comments comes."""
+        """Return the script that sends only comments from a token on."""
         return self.up_to(token, Repeat(b": keepalive\n\n", every_s))
 
     @cached_property
     def steps(self) -> tuple[Step, ...]:
-        """The body as it is written: framed, and joined where no time passes between steps."""
+        """The steps as written: framed, and joined where no time passes between them."""
         steps: list[Step] = []
         for step in self._split():
             if not isinstance(step, (bytes, Repeat)):
@@ -162,7 +163,7 @@ class Script:
 
     @cached_property
     def head(self) -> bytes:
-        """Status line and headers."""
+        """The status line and the headers."""
         headers = [("Content-Type", self.content_type), *self.headers]
         if self.framing == "chunked":
             headers.append(("Transfer-Encoding", "chunked"))
@@ -200,9 +201,9 @@ class Script:
 
 
 def tokens(count: int, seed: int = 1) -> tuple[str, ...]:
-    """Return numbered tokens, the same ones for a seed: letters of many scripts, emoji, markup.
+    """Return numbered tokens, determined by ``seed``: letters of many scripts, emoji, markup.
 
-    Each has its number, so what is lost, doubled or swapped can be seen in a text.
+    Each contains its number, which shows lost, duplicated and swapped tokens in a text.
     """
     rng = random.Random(seed)
     return tuple(f"{rng.choice(_WORDS)}{number} " for number in range(count))
@@ -224,8 +225,9 @@ def answer(
     """Return a streamed answer.
 
     ``text`` is a number of ``tokens``, the tokens themselves, or one string. ``rate`` is in tokens
-    a second; None sends all at once. ``tool_calls`` are names and arguments. ``finish=None`` leaves
-    the finish reason out, ``usage`` and ``done`` the last chunk and ``[DONE]``.
+    per second; None sends everything at once. ``tool_calls`` are names and arguments.
+    ``finish=None`` omits the finish reason, ``usage=False`` the chunk with the usage, and
+    ``done=False`` the final ``[DONE]``.
     """
     words = _tokens(text, seed)
     events = [event(_chunk({"role": "assistant", "content": ""}, model))]
@@ -245,12 +247,12 @@ def answer(
 
 
 def endless(rate: float | None = None, model: str = "lab-1") -> Script:
-    """Return an answer that never ends; without ``rate`` as fast as it is read."""
+    """Return an endless answer; ``rate`` is in tokens per second, None: as fast as it is read."""
     return Script((Repeat(text_event("on and ", model), 1 / rate if rate else 0.0),))
 
 
 def completion(text: int | str | Sequence[str] = 300, *, model: str = "lab-1") -> Script:
-    """Return a whole answer as one JSON document, as a server gives that does not stream."""
+    """Return a whole answer as one JSON document, as servers without streaming send it."""
     words = _tokens(text, 1)
     document = {
         "object": "chat.completion",
@@ -277,7 +279,7 @@ def failure(
     retry_after: str | float | None = None,
     headers: Sequence[tuple[str, str]] = (),
 ) -> Script:
-    """Return an HTTP error in OpenAI's form; ``retry_after`` is the header's value."""
+    """Return an HTTP error in OpenAI's format; ``retry_after`` is the header's value."""
     error = {"message": message, "type": kind, "param": param, "code": code}
     if retry_after is not None:
         headers = (*headers, ("Retry-After", str(retry_after)))
@@ -285,7 +287,7 @@ def failure(
 
 
 def json_page(document: object, status: int = 200) -> Script:
-    """Return any JSON document."""
+    """Return a response with any JSON document."""
     return page(json.dumps(document), status, "application/json")
 
 
@@ -294,7 +296,7 @@ def page(
     status: int = 200,
     content_type: str = "text/html; charset=utf-8",
 ) -> Script:
-    """Return a page, HTML by default: what a wrong address or a proxy gives."""
+    """Return a page, HTML by default, as sent by proxies or at a wrong URL."""
     return Script((body.encode(),), status, content_type=content_type, framing="length")
 
 
@@ -302,18 +304,18 @@ def page(
 
 
 def event(data: object, name: str = "") -> bytes:
-    """Return one server-sent event; ``data`` is JSON, or a string that is sent as it is."""
+    """Return one server-sent event; ``data`` is sent as JSON, a string unchanged."""
     text = data if isinstance(data, str) else json.dumps(data, ensure_ascii=False)
     return (f"event: {name}\n" if name else "").encode() + f"data: {text}\n\n".encode()
 
 
 def text_event(text: str, model: str = "lab-1") -> bytes:
-    """Return the event of one token."""
+    """Return the event for one token."""
     return event(_chunk({"content": text}, model))
 
 
 def error_event(message: str = "The lab broke.", *, name: str = "", **error: object) -> bytes:
-    """Return an error in the middle of a stream."""
+    """Return the event for an error in the middle of a stream."""
     return event({"error": {"message": message, **error}}, name)
 
 

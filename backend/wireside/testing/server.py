@@ -1,4 +1,4 @@
-"""The lab's server: an OpenAI-compatible API over real HTTP/1.1 that does what it is told."""
+"""The lab's server: an OpenAI-compatible API over real HTTP/1.1 that plays scripts."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from wireside.testing.magic import habit_for, script_for
 from wireside.testing.scripts import Cut, Repeat, Script, Step, Wait
 
 MAX_QUESTIONS = 10_000
-"""How many questions are remembered, to count how often each has come."""
+"""Maximum number of questions whose repetitions are counted."""
 
 _TLS = b"\x16"
-"""How a client begins that would speak https: it is answered as servers without it do."""
+"""First byte of a TLS handshake; it is answered with 400, as by servers without TLS."""
 
 _RESET_AT_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER: on, 0 s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A request that came.
+    """A received request.
 
-    Names of headers are in lower case; ``body`` is {} if it was no JSON object.
+    Header names are in lower case; ``body`` is {} if it is not a JSON object.
     """
 
     method: str
@@ -40,7 +40,7 @@ class Request:
 
     @property
     def question(self) -> str:
-        """The last message of the user."""
+        """The last user message."""
         for message in reversed(self.body.get("messages") or ()):
             if message.get("role") == "user":
                 return str(message.get("content") or "")
@@ -50,11 +50,12 @@ class Request:
 class FakeOpenAI:
     """A server on loopback; ``url`` is its base URL, up to ``/v1``.
 
-    Answers come from ``answer_with``, then from ``/lab …`` in the question (``magic.py``,
-    ``habits.py``), then the default: ``count`` tokens at ``rate`` a second (None: all at once).
-    ``keys`` are the keys it accepts; None accepts all. With ``only_at`` (``/openai/v1``) the API is
-    there and nowhere else; ``elsewhere`` is the answer to all other paths. Use it with
-    ``async with`` in a loop, or with ``with``: then it runs in a thread of its own.
+    Answers are taken from ``answer_with``, then from ``/lab …`` in the question (``magic.py``,
+    ``habits.py``), else the default is used: ``count`` tokens at ``rate`` tokens per second (None:
+    all at once). ``keys`` are the accepted API keys; None accepts any. With ``only_at``
+    (``/openai/v1``) the API is at that path only; ``elsewhere`` is the answer at other paths.
+
+    Use it with ``async with`` in an event loop, or with ``with``, which runs it in its own thread.
     """
 
     def __init__(
@@ -87,49 +88,49 @@ class FakeOpenAI:
         self._thread: _Thread | None = None
 
     def answer_with(self, *answers: Script) -> None:
-        """Play these for the next requests, one each."""
+        """Queue answers for the next requests, one each."""
         self._queue.extend(answers)
 
     def forget(self) -> None:
-        """Drop the answers that nobody has asked for."""
+        """Drop the queued answers."""
         self._queue.clear()
 
     def go_on(self) -> None:
-        """End the silences of answers that are stalled for ever. May be called from any thread."""
+        """Resume answers that are stalled without a time limit. Thread-safe."""
         assert self._loop is not None
         for connection in tuple(self._connections):
             self._loop.call_soon_threadsafe(connection.go_on)
 
     @staticmethod
     def text(count: int, seed: int = 1) -> str:
-        """Return what ``count`` tokens of the default answer say."""
+        """Return the text of ``count`` tokens of the default answer."""
         return "".join(scripts.tokens(count, seed))
 
     @property
     def chats(self) -> list[Request]:
-        """The requests for an answer."""
+        """The received requests for chat completions."""
         return [request for request in self.requests if request.path.endswith("/completions")]
 
     @property
     def open_streams(self) -> int:
-        """How many answers run now."""
+        """The number of running answers."""
         return sum(connection.is_answering for connection in tuple(self._connections))
 
     @property
     def open_connections(self) -> int:
-        """How many connections are open, idle ones too."""
+        """The number of open connections, including idle ones."""
         return len(self._connections)
 
     async def wait_open(self, count: int = 1, timeout_s: float = 5.0) -> None:
-        """Return when ``count`` answers run. Raises ``TimeoutError``."""
+        """Wait until ``count`` answers are running. Raises ``TimeoutError``."""
         await self._wait_for(lambda: self.open_streams >= count, timeout_s)
 
     async def wait_closed(self, timeout_s: float = 1.0) -> None:
-        """Return when no answer runs any more. Raises ``TimeoutError``."""
+        """Wait until no answer is running. Raises ``TimeoutError``."""
         await self._wait_for(lambda: self.open_streams == 0, timeout_s)
 
     async def start(self) -> None:
-        """Listen, in the loop that runs."""
+        """Start to listen, in the running event loop."""
         self._loop = loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
             lambda: _Connection(self), "127.0.0.1", self._port, backlog=1024
@@ -139,12 +140,12 @@ class FakeOpenAI:
         self.url = f"{self.origin}{self._only_at or '/v1'}"
 
     async def stop(self) -> None:
-        """Listen no more and reset what is open."""
+        """Stop listening and reset the open connections."""
         if self._server is not None:
             self._server.close()
         for connection in tuple(self._connections):
             connection.reset()
-        while self._connections:  # noqa: ASYNC110 (their ends come with the loop's next turns)
+        while self._connections:  # noqa: ASYNC110 (they end in the loop's next iterations)
             await asyncio.sleep(0)
 
     async def __aenter__(self) -> Self:
@@ -213,7 +214,7 @@ class FakeOpenAI:
 
 
 class _Thread:
-    """A loop in a thread of its own, with a lab in it."""
+    """A thread with an event loop that runs a lab."""
 
     def __init__(self, lab: FakeOpenAI) -> None:
         self._lab = lab
@@ -232,9 +233,9 @@ class _Thread:
 
 
 class _Connection(asyncio.Protocol):
-    """One connection: requests in, one script after the other out.
+    """One connection: receives requests, and plays their scripts one after the other.
 
-    Scripts are played by callbacks: a task for each answer would cost more than the answer.
+    Scripts are played by callbacks: a task per answer would cost more than the answer itself.
     """
 
     def __init__(self, lab: FakeOpenAI) -> None:
@@ -278,14 +279,14 @@ class _Connection(asyncio.Protocol):
             self._go_on()
 
     def go_on(self) -> None:
-        """End a silence that would last for ever."""
+        """Resume an answer that is stalled without a time limit."""
         if self._is_silent:
             self._is_silent = False
             self._due = self._loop.time()
             self._go_on()
 
     def reset(self) -> None:
-        """End the connection so that the other side gets a reset."""
+        """Close the connection with a TCP reset."""
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_AT_CLOSE)
         self._transport.abort()
 
@@ -308,7 +309,7 @@ class _Connection(asyncio.Protocol):
         self._steps, self._at = script.steps, 0
         self._pace_s, self._due = script.pace_s, self._loop.time()
         if script.wait_s is None:
-            return  # for ever: until the other side goes
+            return  # until the client disconnects
         if script.wait_s:
             self._timer = self._loop.call_later(script.wait_s, self._open, script)
         else:
@@ -321,7 +322,7 @@ class _Connection(asyncio.Protocol):
         self._due = self._loop.time()
         if not script.pace_s and self._steps and isinstance(step := self._steps[0], bytes):
             self._at = 1
-            self._transport.write(script.head + step)  # all at once means one write
+            self._transport.write(script.head + step)  # without a pace, in a single write
         else:
             self._transport.write(script.head)
         self._go_on()
@@ -330,7 +331,7 @@ class _Connection(asyncio.Protocol):
         self._timer = None
         while self._at < len(self._steps):
             if not self._is_writable:
-                return  # ``resume_writing`` goes on
+                return  # ``resume_writing`` continues
             step = self._steps[self._at]
             if isinstance(step, Repeat):
                 self._transport.write(step.data)
@@ -353,7 +354,7 @@ class _Connection(asyncio.Protocol):
                 self._cut(step)
                 return
         self._end_of_answer()
-        self.data_received(b"")  # the next request may be here already
+        self.data_received(b"")  # the next request may have been received already
 
     def _again(self, seconds: float) -> None:
         self._due = self._loop.time() + seconds

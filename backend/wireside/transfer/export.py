@@ -1,8 +1,8 @@
-"""A conversation as a file: Markdown, JSON, HTML. Pure, and piece by piece: no file is ever whole
-in memory.
+"""Exports conversations as Markdown, JSON or HTML. Pure.
 
-A caller asks for ``begin``, then ``turn`` for each turn, a parent before what follows it, then
-``end``. Which turns it passes, those that are shown or all, is its choice.
+Files are produced in pieces, and never held in memory as a whole: the caller calls ``begin``, then
+``turn`` for each turn, parents before their children, then ``end``. It decides which turns to pass,
+the shown ones or all.
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ FORMAT = "wireside"
 VERSION = 1
 
 MAX_NAME_CHARS = 60
-"""Of a file's name without its extension; four bytes a character fit every file system."""
+"""Maximum length of a file name without its extension.
+
+At four bytes per character it fits every file system.
+"""
 
 WORDS: Mapping[str, str] = {
     "question": "You",
@@ -41,54 +44,55 @@ WORDS: Mapping[str, str] = {
     "interrupted": "This answer was interrupted.",
     "error": "Something went wrong.",
 }
-"""Every word that Markdown and HTML add, in English."""
+"""All words that the Markdown and HTML exports add, in English."""
 
 
 class Exporter(Protocol):
-    """Writes one conversation after the other, each as ``begin turn* end``."""
+    """Exports one or more conversations, each with the calls ``begin turn* end``."""
 
     media_type: ClassVar[str]
 
     def begin(
         self, info: ConversationInfo, branches: Sequence[Branch], shown: int | None = None
     ) -> str:
-        """Return what stands before the turns. ``shown`` is the branch whose last turn ends what is
-        shown.
+        """Return the text before the turns.
+
+        ``shown`` is the branch that is shown up to its last turn.
         """
         ...
 
     def turn(self, record: TurnRecord) -> str:
-        """Return a turn."""
+        """Return the text of a turn."""
         ...
 
     def end(self) -> str:
-        """Return what stands after the turns."""
+        """Return the text after the turns."""
         ...
 
     def file_name(self, title: str) -> str:
-        """Return a name that is harmless on every system, with its extension."""
+        """Return a file name with extension that is safe on every platform."""
         ...
 
 
 class MarkdownExport:
-    """Answers stay as they are; nothing that a question, a tool or a title says is markup."""
+    """Exports Markdown: answers are unchanged; questions, tools and titles can't contain markup."""
 
     media_type: ClassVar[str] = "text/markdown; charset=utf-8"
 
     def __init__(self, words: Mapping[str, str] = WORDS, *, zone: tzinfo = UTC) -> None:
-        """Times are written in ``zone``."""
+        """``zone`` is the time zone of all displayed times."""
         self._words = {**WORDS, **words}
         self._zone = zone
 
     def begin(
         self, info: ConversationInfo, branches: Sequence[Branch], shown: int | None = None
     ) -> str:
-        """Return the title as a heading, and the time with its zone."""
+        """Return the title as a heading, and the time with its time zone."""
         when = f"{_local(info.created_at, self._zone)} ({self._zone})"
         return f"# {_inline(info.title) or 'Conversation'}\n\n{when}\n"
 
     def turn(self, record: TurnRecord) -> str:
-        """Return the question as a quotation, the answer below."""
+        """Return the question as a block quotation, and the answer below it."""
         pieces = ["\n---\n"]
         if record.question:
             when = _local(record.created_at, self._zone)
@@ -104,11 +108,11 @@ class MarkdownExport:
         return "".join(pieces)
 
     def end(self) -> str:
-        """Return the end of the last line."""
+        """Return an empty string."""
         return ""
 
     def file_name(self, title: str) -> str:
-        """Return the title, as a name."""
+        """Return a file name derived from the title."""
         return f"{safe_name(title)}.md"
 
     def _part(self, part: Entry) -> str:
@@ -124,9 +128,9 @@ class MarkdownExport:
 
 
 class JsonExport:
-    """Holds everything: ``importing.read`` makes the same conversations of it.
+    """Exports everything as JSON, from which ``imports.read`` restores the same conversations.
 
-    ``opening``, any number of conversations, ``closing`` make a file.
+    A file consists of ``opening``, any number of conversations, and ``closing``.
     """
 
     media_type: ClassVar[str] = "application/json"
@@ -145,14 +149,15 @@ class JsonExport:
         return f'{{"format":"{FORMAT}","version":{VERSION},"conversations":['
 
     def closing(self) -> str:
-        """Return its end."""
+        """Return the end of the file."""
         return "\n]}\n"
 
     def begin(
         self, info: ConversationInfo, branches: Sequence[Branch], shown: int | None = None
     ) -> str:
-        """Return what is known of the conversation. Without ``shown`` the last turn that is passed
-        ends what is shown.
+        """Return the conversation's fields, up to its turns.
+
+        Without ``shown``, the last turn passed is the last one shown.
         """
         by_id = {branch.id: branch for branch in branches}
         self._first_turns = {branch.id: _parent_place(by_id, branch) for branch in branches}
@@ -175,7 +180,7 @@ class JsonExport:
         return f'{comma}\n{_json(head)[:-1]},"turns":['
 
     def turn(self, record: TurnRecord) -> str:
-        """Return a turn with what it follows."""
+        """Return a turn with its parent's id."""
         place = (record.branch, record.depth)
         parent = self._parent(place)
         self._before = (*place, record.id)
@@ -200,11 +205,11 @@ class JsonExport:
         return f'],"shown_turn":{_json(self._shown_turn)}}}'
 
     def file_name(self, title: str) -> str:
-        """Return the title, as a name."""
+        """Return a file name derived from the title."""
         return f"{safe_name(title)}.json"
 
     def _parent(self, place: tuple[int, int]) -> str | None:
-        """Return the turn before this one. Only those at which a branch begins are remembered."""
+        """Return the id of the parent turn. Only turns at which branches begin are remembered."""
         branch, depth = place
         before = self._before
         if before is not None and before[:2] == (branch, depth - 1):
@@ -214,9 +219,10 @@ class JsonExport:
 
 
 class HtmlExport:
-    """One page that makes no request. ``render`` makes safe HTML of an answer's Markdown.
+    """Exports one HTML page that makes no requests.
 
-    Only a page with formulas has scripts, which draw them.
+    ``render`` converts an answer's Markdown to safe HTML. Only a page with formulas contains
+    scripts, which render them.
     """
 
     media_type: ClassVar[str] = "text/html; charset=utf-8"
@@ -228,7 +234,7 @@ class HtmlExport:
         *,
         zone: tzinfo = UTC,
     ) -> None:
-        """Times are written in ``zone``."""
+        """``zone`` is the time zone of all displayed times."""
         self._render = render
         self._words = {**WORDS, **words}
         self._formulas = ExportedFormulas()
@@ -237,7 +243,7 @@ class HtmlExport:
     def begin(
         self, info: ConversationInfo, branches: Sequence[Branch], shown: int | None = None
     ) -> str:
-        """Return the page's head, and the title."""
+        """Return the page's head and the title."""
         self._formulas = ExportedFormulas()
         title = _text(info.title) or "Conversation"
         when = self._time(info.created_at, f" ({self._zone})")
@@ -254,7 +260,7 @@ class HtmlExport:
         )
 
     def turn(self, record: TurnRecord) -> str:
-        """Return the question as text, the answer as what ``render`` makes of it."""
+        """Return the question as escaped text, and the answer as rendered HTML."""
         pieces = ["<article>\n"]
         if record.question:
             label = _text(self._words["question"])
@@ -273,7 +279,7 @@ class HtmlExport:
         return f"</main>\n{self._formulas.html()}</body>\n</html>\n"
 
     def file_name(self, title: str) -> str:
-        """Return the title, as a name."""
+        """Return a file name derived from the title."""
         return f"{safe_name(title)}.html"
 
     def _time(self, seconds: float, zone: str = "") -> str:
@@ -304,11 +310,11 @@ class HtmlExport:
         return f"<details><summary>{_text(label)}</summary>{body}</details>\n"
 
 
-# ---- what all of them need ---------------------------------------------------------------------
+# ---- shared helpers ----------------------------------------------------------------------------
 
 
 def safe_name(title: str) -> str:
-    """Return ``title`` without what a file system, a shell or a reader could misunderstand.
+    """Return ``title`` without characters that are special to a file system or a shell.
 
     >>> safe_name("../../etc/passwd")
     'etc passwd'
@@ -318,31 +324,31 @@ def safe_name(title: str) -> str:
     plain = " ".join(re.sub(r'[/\\:*?"<>|%]+', " ", plain).split())
     plain = cut(plain.lstrip(".- ~"), MAX_NAME_CHARS).strip(". ")
     plain = plain or "conversation"
-    # also with spaces and an extension behind it
+    # reserved even if spaces and an extension follow
     return f"_{plain}" if _DEVICE.fullmatch(plain) else plain
 
 
 _DEVICE = re.compile(
     r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9\u00b9\u00b2\u00b3]) *(\..*)?", re.IGNORECASE
 )
-"""Names that Windows gives to devices."""
+"""Device names reserved by Windows."""
 
 _SHAPED = "[\u0600-\u0dff\u0f00-\u109f\u1780-\u18af\u203c-\u3299\ufe0f\U0001f000-\U0001faff]"
 _LOOSE_JOINERS = re.compile(
     f"(?<!{_SHAPED})[\u200c\u200d]|[\u200c\u200d](?!{_SHAPED})"
     "|(?<![\U0001f3f4\U000e0020-\U000e007f])[\U000e0020-\U000e007f]+"
 )
-"""Joiners and tags where they shape nothing."""
+"""Matches joiners and tags that have no visible effect."""
 
 
 def _is_fit(char: str) -> bool:
-    """Return whether a name may have the character."""
-    # "C": control characters, marks of direction, surrogates, what has no meaning
+    """Return whether a name may contain the character."""
+    # "C": control and format characters, surrogates, private use, unassigned
     return (
         unicodedata.category(char)[0] != "C"
         or char in "\u200c\u200d"
         or "\U000e0020" <= char <= "\U000e007f"
-        or "\U0001f000" <= char <= "\U0001faff"  # emoji that are newer than Python's data
+        or "\U0001f000" <= char <= "\U0001faff"  # emoji newer than Python's Unicode data
     )
 
 
@@ -352,12 +358,12 @@ def _iso(seconds: float) -> str:
 
 
 def _local(seconds: float, zone: tzinfo) -> str:
-    bounded = min(max(seconds, 0.0), 253_402_300_799.0 - 86_400)  # any zone's year is 9999
+    bounded = min(max(seconds, 0.0), 253_402_300_799.0 - 86_400)  # at most year 9999 in any zone
     return f"{datetime.fromtimestamp(bounded, zone):%Y-%m-%d %H:%M}"
 
 
 def _parts(segments: Sequence[Segment]) -> list[Entry]:
-    """Return an answer as a reader sees it: texts joined, of each tool call the last state."""
+    """Return an answer as it is displayed: texts joined, tool calls in their last state."""
     parts: list[Entry] = []
     calls: dict[str, int] = {}
     for segment in segments:
@@ -366,14 +372,14 @@ def _parts(segments: Sequence[Segment]) -> list[Entry]:
                 at = calls.setdefault(entry.call, len(parts))
                 parts[at : at + 1] = [entry]
             elif type(entry) is TextDelta and parts and isinstance(parts[-1], TextDelta):
-                parts[-1] = TextDelta(parts[-1].text + entry.text)  # "Continue" goes on in a word
+                parts[-1] = TextDelta(parts[-1].text + entry.text)  # "Continue" may split a word
             else:
                 parts.append(entry)
     return parts
 
 
 def _joined(entries: Sequence[Entry]) -> list[Entry]:
-    """Return the entries with neighbours of one kind of text as one."""
+    """Return the entries with adjacent text, or adjacent reasoning, joined."""
     found: list[Entry] = []
     texts: list[str] = []
     kind: type[TextDelta] | type[ReasoningDelta] | None = None
@@ -390,7 +396,7 @@ def _joined(entries: Sequence[Entry]) -> list[Entry]:
 
 
 def _note(end: End | None, words: Mapping[str, str]) -> str:
-    """Return what is to be said of an answer's end, "" of a good one."""
+    """Return a note about how an answer ended, "" if it is complete."""
     if end is not None and end.error is not None:
         return str(end.error) or words["error"]
     match end.reason if end else "interrupted":
@@ -405,15 +411,15 @@ def _note(end: End | None, words: Mapping[str, str]) -> str:
 # ---- Markdown ----------------------------------------------------------------------------------
 
 _PROSE = re.compile(r"(?:^(?:[^\W\d_][\w ,.;:?!'’“”„«»()–—…%/-]*)?$\n?)*", re.MULTILINE)
-"""Lines that no Markdown reader takes for anything but words."""
+"""Matches lines that are plain text in every Markdown dialect."""
 
 
 def _quoted(question: str) -> str:
-    """Return a question as a quotation; one that could be markup as a block of code in it."""
+    """Return a question as a quotation, or as a code block if it may contain markup."""
     lines = question.replace("\r\n", "\n").replace("\r", "\n").strip("\n")
     if not all(_PROSE.fullmatch(line) for line in lines.split("\n")):
         return _fenced(lines)
-    # two spaces at its end keep a line apart from the next
+    # two trailing spaces are a line break
     quoted = [f"> {line}  " if line else ">" for line in lines.split("\n")]
     return "\n" + "\n".join(quoted).rstrip() + "\n"
 
@@ -429,7 +435,7 @@ def _folded(label: str, body: str) -> str:
 
 
 def _inline(text: str) -> str:
-    """Return a text in one line in which nothing is markup."""
+    """Return a text on one line with all markup escaped."""
     return re.sub(r"([\\`*_{}\[\]()<>#|~&$!+=:@-])", r"\\\1", _line(text))
 
 
@@ -438,7 +444,7 @@ def _line(text: str) -> str:
 
 
 def _closed(answer: str) -> str:
-    """Return an answer that leaves no block of code open: it was stopped in the middle of one."""
+    """Close a code block that is still open since the answer was stopped."""
     fence = ""
     for line in answer.splitlines():
         mark = re.match(r" {0,3}(`{3,}|~{3,})(.*)", line)
@@ -460,7 +466,7 @@ def _json(value: Any) -> str:
 
 
 def _parent_place(branches: Mapping[int, Branch], branch: Branch) -> tuple[int, int] | None:
-    """Return branch and depth of the turn that the first one of ``branch`` follows."""
+    """Return the branch and depth of the parent of the first turn of ``branch``."""
     depth = branch.first - 1
     at = branch.parent
     while at is not None and branches[at].first > depth:
@@ -519,7 +525,7 @@ def _entry(entry: Entry) -> dict[str, Any]:
 
 
 def _text(text: str) -> str:
-    """Return text that is nothing but text, inside an element or an attribute's quotes."""
+    """Escape text for an HTML element or a quoted attribute."""
     return escape(seen(text.replace("\x00", "\ufffd")), quote=True)
 
 

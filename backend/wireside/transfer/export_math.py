@@ -34,7 +34,7 @@ _RARE_FONTS = {
 
 
 class ExportedFormulas:
-    """Collects what the formulas of one page need."""
+    """Collects the styles, fonts and scripts that the formulas of one page need."""
 
     def __init__(self) -> None:
         self._has_formula = False

@@ -1,7 +1,7 @@
 """Reads the exports of other chat products: Claude, Open WebUI, LibreChat, DeepSeek.
 
 Pure. Each reader turns one parsed conversation of a file into a tree of messages, from which
-``importing`` builds turns. The input may be hostile: every value is checked, and nothing recurses
+``imports`` builds turns. The input may be hostile: every value is checked, and nothing recurses
 over it.
 
 Formats (none has a published specification; these are the shapes of real exports):
@@ -541,14 +541,14 @@ _DEEPSEEK_CITATION = re.compile(r" ?\[citation:(\d{1,4})\]")
 
 
 def _deepseek_found(fragment: dict[str, Any], text: str) -> str:
-    """Return what a tool found: addresses, or the text of a page."""
+    """Return a tool's results: URLs, or the text of a page."""
     result = [fragment["result"]] if isinstance(fragment.get("result"), dict) else []
     sources = _sources([*as_list(fragment.get("results")), *result])
     return "\n\n".join(part for part in (sources, text) if part)
 
 
 def _without_deepseek_citations(text: str, sources: list[dict[str, Any]]) -> str:
-    """Return a text whose ``[citation:1]`` lead to their sources."""
+    """Replace each ``[citation:1]`` in a text by a link to its source."""
     urls: dict[int, str] = {}
     for number, source in enumerate(sources, 1):
         index = source.get("cite_index")

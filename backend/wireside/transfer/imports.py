@@ -248,7 +248,7 @@ def place(nodes: Sequence[Node]) -> tuple[list[tuple[Node, int, int]], tuple[Bra
 
 @dataclass(slots=True)
 class _Said(Generic[M]):
-    """A shown message. ``above`` is the shown message before it."""
+    """A shown message of a file. ``above`` is the shown message before it."""
 
     key: str
     above: _Said[M] | None
@@ -258,7 +258,7 @@ class _Said(Generic[M]):
     is_end: bool = True
     """Whether a turn ends here: no part of an answer follows, or a question does."""
     after: _Said[M] | None = None
-    """The last of the parts of an answer that follow it."""
+    """The last part of an answer that follows this message."""
 
 
 # ---- the file ----------------------------------------------------------------------------------
@@ -269,8 +269,9 @@ _Top = list[msgspec.Raw] | dict[str, msgspec.Raw]
 
 
 def _all_of(data: bytes) -> Iterator[tuple[Make, msgspec.Raw]]:
-    """Go through the conversations of a JSON text or an archive. A file of an archive that can't be
-    read counts as one conversation that can't.
+    """Iterate over the conversations of a JSON text or an archive.
+
+    An unreadable file of an archive counts as one unreadable conversation.
     """
     if data[:2] != b"PK":
         yield from _conversations(data)
@@ -444,7 +445,7 @@ def _joined(chain: list[_Said[ForeignMessage]], model: str, new_id: NewId) -> Se
 
 
 def _listed(whole: Mapping[str, msgspec.Raw]) -> list[msgspec.Raw]:
-    """Return the conversations that an object lists, as ``{"version": …, "chats": […]}``."""
+    """Return the conversations in an object's list, as in ``{"version": …, "chats": […]}``."""
     for name in ("chats", "conversations", "data", "items"):
         if bytes(whole.get(name, b""))[:1] == b"[":
             return msgspec.json.decode(whole[name], type=list[msgspec.Raw])
@@ -525,7 +526,7 @@ _OTHER_FILE = re.compile(
     r"|model_comparisons|shared_conversations)[^/\\]+\.json$",
     re.IGNORECASE,
 )
-"""A JSON file, but for those in which an export has other things than conversations."""
+"""Matches JSON files, except those that contain other parts of an export."""
 
 
 def _wanted(entries: Iterable[zipfile.ZipInfo]) -> list[zipfile.ZipInfo]:
@@ -1070,7 +1071,7 @@ def _imported(
     shown = places.get(above(shown_key) or "") if isinstance(shown_key, str) else None
     by_id = {branch.id: branch for branch in branches}
     first = next((turn.question for turn in turns if turn.question.strip()), "")
-    if created_at >= now:  # the file does not say it, or it lies in the future
+    if created_at >= now:  # missing in the file, or in the future
         created_at = min((turn.created_at for turn in turns), default=now)
     updated_at = max(created_at, updated_at)
     return Imported(

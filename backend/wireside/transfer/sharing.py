@@ -1,4 +1,4 @@
-"""Share links: read-only snapshots of what a conversation showed at one moment."""
+"""Share links: read-only snapshots of a conversation's shown turns at one point in time."""
 
 from __future__ import annotations
 
