@@ -33,6 +33,7 @@ MESSAGES_KEPT = 2000
 """Maximum number of messages sent again to a page that reconnects."""
 
 KEPT = "public, max-age=31536000, immutable"
+"""``Cache-Control`` of assets with a version in their address."""
 
 _VERSIONED = ("css/", "fonts/", "icons/", "katex/", "account.js", "doctor.js", "math.js")
 
