@@ -15,6 +15,8 @@ from functools import lru_cache
 from wireside_ui.markdown.emphasis import is_unspaced
 
 MAX_BARE_CHARS = 2_000
+"""Maximum length of a bare address without its scheme."""
+
 MAX_TRIMMED_CHARS = 8
 """Characters after an address that are searched for the closing mark of emphasis."""
 

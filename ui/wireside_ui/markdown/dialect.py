@@ -58,9 +58,17 @@ from wireside_ui.markdown.tags import (
 from wireside_ui.markdown.urls import MAX_URL_CHARS, Destination, destination, says_it
 
 MAX_NESTING = 32
+"""Maximum nesting of blocks and of inline elements."""
+
 MAX_HIGHLIGHT_CHARS = 64_000
+"""Maximum number of characters of highlighted code."""
+
 MAX_HIGHLIGHT_LINES = 2_000
+"""Maximum number of lines of highlighted code."""
+
 MAX_HIGHLIGHT_LINE = 2_000
+"""Maximum length of a line of highlighted code."""
+
 HIGHLIGHT_S = 0.05
 HIGHLIGHT_CHAR_S = 1e-5
 """CPU seconds allowed for highlighting, per text and per character of code.
@@ -73,6 +81,8 @@ TOKENS_A_LOOK = 16
 """Tokens between two reads of the clock, each of which costs as much as a token."""
 
 MAX_TITLE_CHARS = 200
+"""Maximum length of a link's title; the rest is cut off."""
+
 MAX_REFERENCE_CHARS = 200_000
 """Maximum total length of the addresses that reference links insert into one text.
 

@@ -13,6 +13,7 @@ from markdown_it.rules_block import StateBlock
 from wireside_ui.markdown.math import begins_formula, math_block
 
 MAX_COLUMNS = 256
+"""Maximum number of columns; a wider table is text."""
 
 _DELIMITERS = re.compile(r"\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?")
 _LONE_DASH = re.compile(r"-[ \t]")

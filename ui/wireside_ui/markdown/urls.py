@@ -14,6 +14,7 @@ from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from urllib.parse import unquote
 
 MAX_URL_CHARS = 2_048
+"""Maximum length of an address; a longer one is rejected."""
 
 _PARTS = re.compile(r"(https?)://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
 _UNREADABLE = re.compile(r"[\x00-\x20\x7f\\]")
