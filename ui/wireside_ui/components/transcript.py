@@ -249,7 +249,7 @@ class Transcript(Element, component="wireside_transcript.js", esm={"wireside-kit
         self.run_method("put", page, [asdict(row) for row in rows])
 
     def miss(self, page: int) -> None:
-        """Report that a page requested by ``on_need`` is unavailable; it is soon requested again."""
+        """Report a page requested by ``on_need`` as unavailable; it is requested again soon."""
         self.run_method("miss", page)
 
     def append(self, row: Row) -> None:
