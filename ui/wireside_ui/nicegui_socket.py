@@ -315,10 +315,7 @@ def surplus(clients: Iterable[Client]) -> list[Client]:
 def _engine_ids_of_pages() -> Iterable[str]:
     for room, members in core.sio.manager.rooms.get("/", {}).items():
         for socket_id, engine_id in members.items():
-            if room not in (
-                None,
-                socket_id,
-            ):  # skip default rooms; all others are named after a page
+            if room not in (None, socket_id):  # all other rooms are named after a page
                 yield engine_id
 
 

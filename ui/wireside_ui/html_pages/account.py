@@ -522,9 +522,8 @@ class AccountPages:
             case None:
                 return ""
             case RateLimited():
-                seconds = max(
-                    1, ceil(error.retry_after or 60)
-                )  # rounded up, so that a retry is not too early
+                # rounded up, so that a retry is not too early
+                seconds = max(1, ceil(error.retry_after or 60))
                 return words["account_too_many_tries"].format(seconds=seconds)
             case AccountDisabled():
                 return words["account_is_disabled"]

@@ -51,9 +51,7 @@ class ErrorPages:
         known = error if isinstance(error, WiresideError) else InternalError()
         status = 503 if isinstance(known, Overloaded | StoreError) else 500
         response = self.told(request, known, status)
-        response.headers["Connection"] = (
-            "close"  # the server closes it when the exception reaches it
-        )
+        response.headers["Connection"] = "close"  # the server closes it on the exception
         return response
 
     def told(self, request: Request, error: WiresideError, status: int) -> Response:

@@ -801,9 +801,8 @@ def _hide_lone_item_paragraphs(state: StateCore) -> None:
     CommonMark decides this for the whole list ("loose" if it has a blank line anywhere), which
     would change items that are already on the screen.
     """
-    paragraphs: list[
-        tuple[int, list[int]]
-    ] = []  # (level of the item's children, their paragraphs) for each open item
+    # for each open item: level of its children, indices of their paragraph tokens
+    paragraphs: list[tuple[int, list[int]]] = []
     for index, token in enumerate(state.tokens):
         if token.type == "list_item_open":
             paragraphs.append((token.level + 1, []))

@@ -492,9 +492,8 @@ class _Container:
 
 def _is_certain_fence(source: str) -> bool:
     info, end, rest = source.partition("\n")
-    return bool(end) and (
-        "|" not in info or "\n" in rest
-    )  # the next line may turn it into the head of a table
+    # the next line may turn a line with a bar into the head of a table
+    return bool(end) and ("|" not in info or "\n" in rest)
 
 
 @dataclass(slots=True)

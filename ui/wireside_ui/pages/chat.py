@@ -142,7 +142,7 @@ class ChatPages:
         await page.build(conversation_id, turn_id, await self._models())
 
     async def _models(self) -> Sequence[ModelInfo]:
-        """Return the models, so that the header need not change; none if it exceeds ``MODELS_S``."""
+        """Return the models, so that the header need not change; none after ``MODELS_S``."""
         with suppress(TimeoutError, WiresideError):
             async with asyncio.timeout(MODELS_S):
                 return await self._chat.models()
