@@ -1,1 +1,1 @@
-"""The chat page of Wireside, made with NiceGUI. ``mount.mount`` puts it on a server."""
+"""The web interface of Wireside, built with NiceGUI; ``mount.mount`` adds it to an application."""

@@ -1,4 +1,4 @@
-"""Puts the pages on a FastAPI application."""
+"""Mounts the pages on a FastAPI application."""
 
 from __future__ import annotations
 
@@ -27,12 +27,13 @@ from wireside_ui.pages.dashboard import DashboardPage, Figures
 from wireside_ui.theme import BACKGROUNDS, Branding
 
 RECONNECT_S = 60.0
-"""Seconds that a page may be cut off and go on without a reload; above the longest back-off."""
+"""Seconds that a page may be disconnected without a reload; more than the longest back-off."""
 
 MESSAGES_KEPT = 2000
-"""Messages that a page which was cut off is sent again."""
+"""Maximum number of messages sent again to a page that reconnects."""
 
 KEPT = "public, max-age=31536000, immutable"
+"""``Cache-Control`` of assets with a version in their address."""
 
 _VERSIONED = ("css/", "fonts/", "icons/", "katex/", "account.js", "doctor.js", "math.js")
 
@@ -48,8 +49,23 @@ def mount(
     board: Figures,
     base_url: str = "",
 ) -> ErrorPages:
-    """Register the page at ``/`` and ``/c/{id}`` and all it needs. Comes after all other routes,
-    because what is answered where there is none takes every path that is left. Returns that.
+    """Register the pages at ``/`` and ``/c/{id}`` and everything they need.
+
+    Must be called after all other routes are registered, because the error pages match every
+    remaining path.
+
+    Args:
+        app: the application.
+        chat: the chat service.
+        look: the branding.
+        storage_secret: key that signs NiceGUI's session cookie.
+        auth: the authentication.
+        sharing: the links to shared conversations.
+        board: source of the dashboard's metrics.
+        base_url: public address of the server, "" to derive it from each request.
+
+    Returns:
+        The error pages.
     """
     assets = folder()
     version = _version_of(assets, _logo(look, assets))
@@ -82,27 +98,30 @@ def mount(
 
 
 class _Packed:
-    """Compresses text among the assets; fonts and pictures are compressed already."""
+    """Compresses text assets with gzip; fonts and images are already compressed."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._plain = app
         self._packed = GZipMiddleware(app, minimum_size=1_000)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer with the file."""
+        """Serve the file."""
         is_text = scope["path"].endswith((".css", ".js", ".svg", ".json"))
         await (self._packed if is_text else self._plain)(scope, receive, send)
 
 
 class _Assets(StaticFiles):
-    """What only our pages ask for is asked for under a version of theirs, and kept for ever; the
-    rest (the client that others load) is asked after whenever it is used.
+    """Static files with cache headers.
+
+    Assets that only our own pages load have a version in their address and are cached permanently;
+    the others (the client library that other sites load) are revalidated at each use.
     """
 
     async def get_response(self, path: str, scope: Scope) -> Response:
-        """Answer with the file."""
+        """Serve the file."""
         if path == "client/wireside.mjs":
-            # The same module by the name that Node takes for one whatever `package.json` says.
+            # The same module under a name that Node treats as an ES module regardless of
+            # `package.json`.
             path = "client/wireside.js"
         response = await super().get_response(path, scope)
         is_ours = path.startswith(_VERSIONED)
@@ -148,7 +167,7 @@ def _logo(look: Branding, assets: Path) -> Path:
 
 
 def _version_of(assets: Path, logo: Path) -> str:
-    """Name the state of all assets, so that a browser fetches anew what has changed."""
+    """Return a hash of all assets, so that browsers reload changed files."""
     digest = hashlib.sha256()
     for file in (*sorted(assets.rglob("*")), logo):
         if file.is_file():

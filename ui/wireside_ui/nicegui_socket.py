@@ -1,4 +1,8 @@
-"""The connection behind a page: NiceGUI's own socket, kept honest."""
+"""Hardening of NiceGUI's Socket.IO connections.
+
+Detects closed connections early, binds connections to the caller that a page was created for,
+limits the rate of events, and bounds the number of pages and connections that are not in use.
+"""
 
 from __future__ import annotations
 
@@ -23,63 +27,75 @@ from wireside.identity import Caller
 from wireside.limits.windows import SlidingWindow
 
 PING_S = 10
-"""Seconds between two looks whether a page is still there."""
+"""Seconds between two pings to a page."""
 
 PONG_S = 5
-"""Seconds that its answer may take."""
+"""Seconds within which a page must answer a ping."""
 
 STRANGER_S = 4.0
-"""How long a connection may be open without saying which page it belongs to; pages say so at once.
-What closing takes comes on top: all is over in the 10 s of a handshake."""
+"""Seconds that a connection may be open without naming its page; pages do so immediately.
+
+Closing the connection takes extra time: all of it fits into the 10 s of a handshake.
+"""
 
 UNCLAIMED = 40
-"""Pages that wait for their browser to come back for them, at 200 KB each. Past that the address
-that asked for the most loses its oldest; its browser loads it anew."""
+"""Maximum number of pages whose browser has not connected yet, at 200 KB each.
+
+Above it, the oldest page of the address with the most such pages is deleted; its browser reloads
+it.
+"""
 
 LOOK_S = 1.0
+"""Seconds between two checks for overdue connections and surplus pages."""
 
 
 ABOUT_A_PAGE = ("handshake", "event", "ack")
-"""Messages of a browser that name a page. With a connection's begin and end they are all that is
-listened to: others of NiceGUI's are for what no page here does, such as lines for the log.
+"""Socket.IO events that name a page.
+
+Besides ``connect`` and ``disconnect`` these are the only handled events; NiceGUI's others serve
+features that no page here uses, such as log messages.
 """
 
 MAX_NAME_CHARS = 64
-"""Of what a browser calls a tab or a document of its own; NiceGUI keeps it."""
+"""Maximum length of the ids of tabs and documents, which the browser chooses and NiceGUI stores."""
 
 TAB_S = 300.0
-"""Seconds that NiceGUI keeps its notes of a tab, of which ours have none, after a page is made."""
+"""Seconds that NiceGUI keeps a tab's storage, which is unused here, after a page is created."""
 
 EVENTS = 300
 EVENTS_S = 10.0
-"""So many events in so many seconds are heard from a page: more than a person can make. A few bytes
-ask for a page of the conversation.
+"""``EVENTS`` events per ``EVENTS_S`` seconds are accepted from a page; a user can't exceed this.
+
+The limit is needed because an event of a few bytes can request a whole page of the conversation.
 """
 
 MAX_UNTAKEN = 100
-"""Messages on their way to a page from which on it is not heard: it asks for more than it reads."""
+"""Queued messages to a page above which its events are ignored: it requests more than it reads."""
 
 MAKING_S = 3.0
-"""Seconds that a page may take to be made."""
+"""Timeout in seconds for creating a page."""
 
 
 def watch(presence: LiveConnections) -> None:
-    """Notice a page that is gone soon, and let pages measure how far away the server is; a page is
-    for whoever it was made for, as ``presence`` knows them.
+    """Install the hardened event handlers when the application starts.
 
-    NiceGUI derives its own times from the time that a page may be away: a cut would be noticed
-    after a minute only.
+    Closed connections are detected within ``PING_S + PONG_S``, pages can measure the latency, and a
+    page accepts only connections of the caller that it was created for. ``presence`` registers
+    these connections, so that they are closed when the caller loses access.
+
+    NiceGUI derives its own ping interval from the reconnect timeout: a lost connection would be
+    detected only after a minute.
     """
     nicegui_app.on_startup(partial(_set_up, presence))
 
 
 def open_pages() -> int:
-    """Return how many pages are connected."""
+    """Return the number of connected pages."""
     return sum(client.has_socket_connection for client in Client.instances.values())
 
 
 def untaken(client: Client) -> int:
-    """Return how many messages the connection of ``client`` has not taken yet."""
+    """Return the number of messages queued for the connection of ``client``."""
     sockets = core.sio.eio.sockets
     on_their_way: int = sum(
         sockets[engine_id].queue.qsize()
@@ -91,9 +107,13 @@ def untaken(client: Client) -> int:
 
 @contextlib.asynccontextmanager
 async def making(client: Client) -> AsyncIterator[None]:
-    """Stand around the making of a page: others that are too many are given up before, so that a
-    flood holds no more than a moment's worth, and this one is not while it is being made. One that
-    fails is given up at once. Raises ``TimeoutError`` after ``MAKING_S``.
+    """Context manager in which a page is created.
+
+    Surplus pages are deleted first, so that a flood of requests occupies a bounded amount of
+    memory; this page is exempt while it is being created. If creation fails, the page is deleted.
+
+    Raises:
+        TimeoutError: creation took longer than ``MAKING_S``.
     """
     _being_made.add(client.id)
     try:
@@ -108,8 +128,10 @@ async def making(client: Client) -> AsyncIterator[None]:
 
 
 def page_at(path: str) -> ui.page:
-    """Return what makes a function a page, as ``ui.page`` does. How long the page may take is said
-    by ``making``: what NiceGUI says of it would be a page of its own.
+    """Return a decorator that registers a page, like ``ui.page``.
+
+    The timeout is enforced by ``making``, because NiceGUI answers its own timeout with a page of
+    its own.
     """
     return ui.page(path, response_timeout=2 * MAKING_S)
 
@@ -139,14 +161,16 @@ def _set_up(presence: LiveConnections) -> None:
 
 
 def _original(handler: Callable[..., Any]) -> Callable[..., Any]:
-    """Return NiceGUI's own handler, at a second start too."""
+    """Return NiceGUI's own handler, even if it was wrapped by an earlier start."""
     original: Callable[..., Any] = getattr(handler, "__wrapped__", handler)
     return original
 
 
 def _only_theirs(handler: Callable[..., Any], *, is_paced: bool) -> Callable[..., Any]:
-    """Let a connection speak of pages only that were made for the same caller: NiceGUI itself takes
-    whoever knows a page's id for that page. ``is_paced``: no more than a person can.
+    """Wrap an event handler to accept only pages created for the connection's caller.
+
+    NiceGUI itself accepts any connection that knows the id of a page. ``is_paced`` applies the rate
+    limit of ``Pace``.
     """
     pace = Pace()
 
@@ -166,13 +190,13 @@ def _only_theirs(handler: Callable[..., Any], *, is_paced: bool) -> Callable[...
 
 
 class Pace:
-    """How much is heard from each page."""
+    """Limits the rate of events of each page."""
 
     def __init__(self) -> None:
         self._windows: WeakKeyDictionary[Client, SlidingWindow] = WeakKeyDictionary()
 
     def allows(self, page: Client, now: float) -> bool:
-        """Count an event; return whether it is heard."""
+        """Count an event; return whether it is accepted."""
         window = self._windows.get(page) or SlidingWindow(EVENTS, EVENTS_S)
         self._windows[page] = window
         return window.allow(now) and untaken(page) <= MAX_UNTAKEN
@@ -181,8 +205,10 @@ class Pace:
 def _only_to_theirs(
     handler: Callable[..., Any], presence: LiveConnections, held: dict[str, Callable[[], None]]
 ) -> Callable[..., Any]:
-    """The same for a connection that names its page with its address. It ends when its caller may
-    be here no more; ``held`` keeps what forgets that.
+    """Wrap the ``connect`` handler likewise, for connections that name their page in the URL.
+
+    The connection is closed when its caller loses access; ``held`` maps the connection's id to the
+    function that cancels this.
     """
 
     @wraps(handler)
@@ -190,12 +216,12 @@ def _only_to_theirs(
         said = {k: v[0] for k, v in parse_qs(environ.get("QUERY_STRING", "")).items()}
         named = said.get("client_id")
         if named and not (_is_theirs(named, environ) and _are_names(said)):
-            raise Refused("Implicit handshake failed")  # at these words a page loads itself anew
+            raise Refused("Implicit handshake failed")  # this message makes the page reload
         result = await handler(sid, environ, *args)
         scope = environ.get("asgi.scope") or {}
         caller = _caller(scope)
-        # the guard before all pages holds WebSockets itself; of what polls it sees single requests,
-        # which somebody with another role may send as well
+        # The authentication middleware registers WebSockets itself. With long polling it sees
+        # separate requests, which a caller with another role may send as well.
         if caller is not None and scope.get("type") == "http":
             held[sid] = presence.enter(caller, partial(_end, core.sio.manager, sid))
         return result
@@ -219,27 +245,28 @@ def _end(manager: Any, sid: str) -> None:
 
 
 def _are_names(said: dict[str, Any]) -> bool:
-    """Whether what a browser calls its tab and its document are names, where it names them."""
+    """Return whether the ids of tab and document, if given, are strings of valid length."""
     names = [said[key] for key in ("tab_id", "old_tab_id", "document_id") if said.get(key)]
     return all(isinstance(name, str) and len(name) <= MAX_NAME_CHARS for name in names)
 
 
 def _is_theirs(client_id: Any, environ: dict[str, Any]) -> bool:
-    """Whether a page was made for whoever the connection of ``environ`` belongs to."""
+    """Return whether a page was created for the caller of the connection of ``environ``."""
     page = Client.instances.get(client_id) if isinstance(client_id, str) else None
     if page is None:
         return False
     try:
         made_for = page.request.scope
-    except RuntimeError:  # made by a program, for nobody
+    except RuntimeError:  # created by the program, without a request
         made_for = {}
     return _caller(environ.get("asgi.scope") or {}) == _caller(made_for)
 
 
 def _caller(scope: Any) -> Caller | None:
-    """Return whose request it was, as the guard before all pages has found out: with role, scopes
-    and credential, because a page goes on doing what its caller could do when it was made. Where
-    they are may change.
+    """Return the caller of a request, as set by the authentication middleware.
+
+    Role, scopes and credential are included, because a page keeps the permissions that its caller
+    had when it was created. The address is omitted, because it may change.
     """
     caller: Caller | None = (scope.get("state") or {}).get("caller")
     return caller and replace(caller, address="")
@@ -260,25 +287,25 @@ async def _keep_watch() -> None:
 
 
 class Strangers:
-    """Since when connections are open that belong to no page."""
+    """Tracks how long connections that belong to no page have been open."""
 
     def __init__(self) -> None:
         self._since: dict[str, float] = {}
 
     def overdue(self, open_ids: Iterable[str], pages: set[str], now: float) -> list[str]:
-        """Return those of ``open_ids`` that have belonged to none of ``pages`` for too long."""
+        """Return those of ``open_ids`` that have not been in ``pages`` for ``STRANGER_S``."""
         self._since = {name: self._since.get(name, now) for name in open_ids if name not in pages}
         return [name for name, since in self._since.items() if now - since >= STRANGER_S - LOOK_S]
 
 
 def surplus(clients: Iterable[Client]) -> list[Client]:
-    """Return the pages that are too many of those which no browser has come back for."""
+    """Return the pages to delete of those without a connection, as ``UNCLAIMED`` describes."""
     unclaimed = [c for c in clients if not c.has_socket_connection and not c._delete_tasks]
     counts = Counter(client.ip for client in unclaimed)
     found: list[Client] = []
     for _ in range(len(unclaimed) - UNCLAIMED):
         greedy, _ = counts.most_common(1)[0]
-        oldest = next(c for c in unclaimed if c.ip == greedy)  # they are in the order of their age
+        oldest = next(c for c in unclaimed if c.ip == greedy)  # ordered by age
         counts[greedy] -= 1
         unclaimed.remove(oldest)
         found.append(oldest)
@@ -288,7 +315,7 @@ def surplus(clients: Iterable[Client]) -> list[Client]:
 def _engine_ids_of_pages() -> Iterable[str]:
     for room, members in core.sio.manager.rooms.get("/", {}).items():
         for socket_id, engine_id in members.items():
-            if room not in (None, socket_id):  # rooms of its own; others are named after a page
+            if room not in (None, socket_id):  # all other rooms are named after a page
                 yield engine_id
 
 
@@ -298,7 +325,7 @@ async def _turn_away(engine_id: str) -> None:
         return
     environ = core.sio.environ.get(engine_id, {})
     await socket.close(wait=False)
-    core.sio.eio.sockets.pop(engine_id, None)  # what still polls is told that there is none
+    core.sio.eio.sockets.pop(engine_id, None)  # later polls get an error
     if environ.get("asgi.scope", {}).get("type") == "websocket":
-        # engine.io would wait for the other end to close
+        # engine.io would wait for the client to close
         await environ["asgi.send"]({"type": "websocket.close", "code": 1008})

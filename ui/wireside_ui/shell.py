@@ -1,4 +1,4 @@
-"""The page before its scripts have come: drawn from the HTML alone, and one can type already."""
+"""The page's initial HTML, shown before the scripts are loaded; it already accepts input."""
 
 from __future__ import annotations
 
@@ -18,11 +18,20 @@ def shell_html(
     words: Mapping[str, str],
     is_empty: bool,
 ) -> str:
-    """Return the page's frame as HTML that looks like what the components draw over it.
+    """Return static HTML that looks like the components that replace it.
 
-    What is typed, sent or clicked in it is handed over by ``window.wiresideShell.takeOver()``.
-    ``draft`` is the conversation whose unsent text stands in the box, "" for a new one;
-    ``is_empty`` shows the welcome of a new chat.
+    Text, submissions and clicks are handed over to the components by
+    ``window.wiresideShell.takeOver()``.
+
+    Args:
+        name: name of the application.
+        logo: address of the logo.
+        base: path that the application is mounted at, without a trailing slash.
+        tagline: line below the name on the welcome screen.
+        starters: questions on the welcome screen.
+        draft: id of the conversation whose draft is shown, "" for a new one.
+        words: texts of the interface.
+        is_empty: show the welcome screen of a new chat.
     """
     welcome = _welcome(name, logo, tagline, starters) if is_empty else ""
     return (
@@ -62,8 +71,8 @@ def _literal(text: str) -> str:
     return json.dumps(text).replace("<", "\\u003c")
 
 
-# A page in a frame takes no focus when it loads. The composer's rules: Enter sends or breaks the
-# line, as on its own, the box grows with its text.
+# A page in an iframe must not take the focus when it loads. Otherwise the script follows the
+# composer's behaviour: Enter sends or inserts a line break, and the box grows with its text.
 _UNTIL_MOUNTED = """(draftKey, notStarted) => {
   const shell = document.getElementById("ws-shell");
   const box = shell.querySelector("textarea");

@@ -1,4 +1,4 @@
-"""What a team changes to make the page its own, and how it gets into the page's head."""
+"""Branding of the page and the HTML that applies it in the page's head."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Literal
 
 BACKGROUNDS = {"light": "#fbfaf8", "dark": "#171614"}
-"""``--ws-bg`` of ``theme.css``, for what surrounds the page."""
+"""``--ws-bg`` of ``theme.css``, for the browser's own interface around the page."""
 
 Theme = Literal["system", "light", "dark"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Branding:
-    """The settings of the interface; without ``starters`` or ``tagline`` the built-in ones show."""
+    """The branding settings. If ``starters`` or ``tagline`` is empty, the built-in one is shown."""
 
     name: str = "Wireside"
     tagline: str = ""
@@ -37,8 +37,10 @@ def head_html(
     direction: str,
     styles: Sequence[str] = ("theme", "transcript", "page", "sidebar"),
 ) -> str:
-    """Return what the page's head needs beside NiceGUI's own: styles, colours before the first
-    paint, icons. ``base`` is the path that the application is mounted at, without a slash.
+    """Return the HTML to add to the page's head: style sheets, colours, icons.
+
+    The colours are set before the first paint. ``base`` is the path that the application is mounted
+    at, without a trailing slash; ``version`` is appended to the addresses of assets.
     """
     css = "".join(
         f'<link rel="stylesheet" href="{base}/assets/css/{name}.css?v={version}">'
@@ -57,8 +59,8 @@ def head_html(
 
 
 # Runs before the body exists, so that nothing flashes in the wrong colours or direction, and before
-# NiceGUI's scripts, which read `sessionStorage` unguarded: where a browser blocks it, the page gets
-# one that is in memory only.
+# NiceGUI's scripts, which read `sessionStorage` without catching errors: if the browser blocks it,
+# it is replaced by an in-memory implementation.
 _BEFORE_PAINT = """(begin) => {
   const inMemory = () => Object.create({
     getItem(key) { return Object.hasOwn(this, key) ? this[key] : null; },

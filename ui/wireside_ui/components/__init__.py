@@ -1,1 +1,1 @@
-"""One component a file, its .js beside it."""
+"""NiceGUI components: one Python file each, with a JavaScript file of the same name."""

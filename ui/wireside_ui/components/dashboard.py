@@ -1,4 +1,4 @@
-"""Tiles, charts and tables of the server's figures; the browser draws, Python sends numbers."""
+"""The dashboard's tiles, charts and tables, rendered in the browser from JSON data."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from math import isfinite
 from typing import Any
 
-import nicegui.elements.echart  # noqa: F401  # puts ECharts among what a page may import
+import nicegui.elements.echart  # noqa: F401  # adds ECharts to the page's import map
 from nicegui.element import Element
 from nicegui.events import GenericEventArguments
 
@@ -16,7 +16,7 @@ YEAR_S = 366 * 86_400
 
 
 class Dashboard(Element, component="wireside_dashboard.js"):
-    """Draws with the ECharts that NiceGUI brings. A page that nobody sees is told nothing."""
+    """Draws the metrics with NiceGUI's ECharts. Hidden pages receive no updates."""
 
     def __init__(
         self,
@@ -31,8 +31,11 @@ class Dashboard(Element, component="wireside_dashboard.js"):
         on_range: Callable[[float, float], Awaitable[dict[str, Any]]],
         now: Clock,
     ) -> None:
-        """``first`` is what ``on_range(since, until)`` returns, for the last hour; seconds since
-        1970. ``links`` lead to the pages of administrators, this one included.
+        """Create the dashboard.
+
+        ``on_range(since, until)`` returns the data of a time range, in seconds since 1970;
+        ``first`` is its result for the last hour. ``links`` are the administration pages, this one
+        included.
         """
         super().__init__()
         self._props["first"] = first
@@ -49,12 +52,12 @@ class Dashboard(Element, component="wireside_dashboard.js"):
         self.on("visible", self._see)
 
     def push(self, tick: dict[str, Any]) -> None:
-        """Show what has happened since the last time."""
+        """Send the metrics recorded since the last call."""
         if self._is_seen and self.client.has_socket_connection:
             self.run_method("push", tick)
 
     async def _range(self, event: GenericEventArguments) -> None:
-        """Show another time: ``[seconds, 0]`` up to now, or ``[since, until]``."""
+        """Show another time range: ``[seconds, 0]`` (up to now) or ``[since, until]``."""
         asked = event.args if isinstance(event.args, list) else []
         if len(asked) != 2 or not all(_is_number(one) for one in asked):
             return

@@ -1,4 +1,4 @@
-"""The bar at the top: name, colours, shortcuts, new chat; between them what is put into it."""
+"""The header bar: name, colour theme, keyboard shortcuts, new chat, and its child elements."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from nicegui.element import Element
 
 
 class Header(Element, component="wireside_header.js"):
-    """Works in the browser alone: the chosen colours are the browser's (``localStorage``).
+    """The header element, which runs in the browser only.
 
-    Its children stand in a row after the name.
+    The chosen colour theme is stored in ``localStorage``. Child elements are placed in a row after
+    the name.
     """
 
     def __init__(self, *, name: str, logo: str, base: str, words: Mapping[str, str]) -> None:

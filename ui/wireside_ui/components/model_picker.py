@@ -1,4 +1,4 @@
-"""Which model answers: a menu of those that the server offers, or why there are none."""
+"""The model picker: a menu of the available models, or the reason why there are none."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from wireside.messages import ModelInfo
 class ModelPicker(Element, component="wireside_model_picker.js", esm={"wireside-kit": "kit"}):
     """Shows and sets the model of the next question; the composer stores and sends it.
 
-    Until ``show`` or ``show_problem`` it says that it looks for models.
+    Shows a loading message until ``show`` or ``show_problem`` is called.
     """
 
     def __init__(
@@ -23,18 +23,18 @@ class ModelPicker(Element, component="wireside_model_picker.js", esm={"wireside-
         words: Mapping[str, str],
         on_retry: Callable[[], None],
     ) -> None:
-        """``models`` may be empty while they are not known."""
+        """Create the picker; ``models`` may be empty until they are known."""
         super().__init__()
         self._props["models"] = _plain(models)
         self._props["words"] = dict(words)
         self.on("retry", on_retry)
 
     def show(self, models: Sequence[ModelInfo]) -> None:
-        """Offer these models; the first one is the default."""
+        """Show these models in the menu; the first one is the default."""
         self.run_method("setModels", _plain(models))
 
     def show_problem(self, sentence: str) -> None:
-        """Say why there are no models; a person can ask to look again."""
+        """Show why there are no models, with a way to retry."""
         self.run_method("setProblem", sentence)
 
 

@@ -1,7 +1,7 @@
-"""All conversations at the left: found, opened, renamed, pinned, put away, deleted.
+"""The sidebar: lists, searches, opens, renames, pins, archives and deletes conversations.
 
-The component keeps what is loaded and shows it in its groups; the server gives pages of the list by
-key, single changes, and what a search finds.
+The component holds the loaded conversations and groups them; the server sends pages of the list by
+cursor, single changes and search results.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ MAX_TITLE_CHARS = 200
 MAX_QUERY_CHARS = 200
 MAX_CURSOR_CHARS = 200
 MAX_AT_ONCE = 500
-"""Conversations that are changed by one action."""
+"""Maximum number of conversations changed by one action."""
 
 MAX_HIT_CURSOR = 2**62
 
 Done = Awaitable[None] | None
-"""What a callback returns, which may be a coroutine function or a plain one."""
+"""Return type of a callback, which may be a coroutine function or a plain function."""
 
 
 class Sidebar(Element, component="wireside_sidebar.js", esm={"wireside-kit": "kit"}):
-    """Whatever comes from the browser is looked at first; what makes no sense is passed over."""
+    """The sidebar element. Validates all events from the browser and ignores malformed ones."""
 
     def __init__(
         self,
@@ -52,11 +52,14 @@ class Sidebar(Element, component="wireside_sidebar.js", esm={"wireside-kit": "ki
         sharing: str = "off",
         is_reader: bool = False,
     ) -> None:
-        """``current`` is the conversation that the page shows, "" for a new one; ``items`` is the
-        first page of the list. ``on_need(cursor, archived)`` is answered by ``show``,
-        ``on_search(query, cursor)`` by ``show_hits``; ``fail`` answers both. ``account`` is who is
-        signed in, if anybody is; ``sharing`` who may open links to a conversation (settings);
-        ``is_reader`` is offered nothing that would change one.
+        """Create the sidebar.
+
+        ``current`` is the id of the conversation that the page shows, "" for a new one; ``items``
+        is the first page of the list, ``live`` the ids of conversations with an answer in progress.
+        ``on_need(cursor, archived)`` must be answered by ``show`` and ``on_search(query, cursor)``
+        by ``show_hits``, or either by ``fail``. ``account`` is the name of the signed-in user, if
+        any. ``sharing`` is the setting for who may open links to a conversation. ``is_reader``
+        hides every action that would change a conversation.
         """
         super().__init__()
         self._props["base"] = base
@@ -93,34 +96,34 @@ class Sidebar(Element, component="wireside_sidebar.js", esm={"wireside-kit": "ki
         archived: bool,
         fresh: bool,
     ) -> None:
-        """Show a page of the list, or of those that are archived; ``fresh``: the first one."""
+        """Show a page of the list or of the archive; ``fresh`` marks the first page."""
         self.run_method("show", [_item(info) for info in items], cursor, archived, fresh)
 
     def show_hits(self, query: str, hits: Sequence[Hit], *, fresh: bool) -> None:
-        """Show what was found for ``query``; nothing more when there are no more."""
+        """Show a page of search results for ``query``; an empty page ends the list."""
         self.run_method("showHits", query, [_hit(hit) for hit in hits], fresh)
 
     def fail(self, sentence: str) -> None:
-        """Say why the list, or what was searched for, can't be read; a person can ask again."""
+        """Show why the list or the search results can't be read, with a way to retry."""
         self.run_method("fail", sentence)
 
     def put(self, info: ConversationInfo) -> None:
-        """Show a conversation that is new, or has changed, at its place."""
+        """Insert or update a conversation at its place in the list."""
         self.run_method("put", _item(info))
 
     def take_out(self, conversation_ids: Sequence[str]) -> None:
-        """Show them no more."""
+        """Remove conversations from the list."""
         self.run_method("takeOut", list(conversation_ids))
 
     def set_live(self, conversation_ids: Collection[str]) -> None:
-        """Mark those in which an answer is being made."""
+        """Mark the conversations that have an answer in progress."""
         self.run_method("setLive", list(conversation_ids))
 
     def set_current(self, conversation_id: str) -> None:
-        """Mark the one that the page shows."""
+        """Mark the conversation that the page shows."""
         self.run_method("setCurrent", conversation_id)
 
-    # ---- what a person does ------------------------------------------------------------------
+    # ---- browser events ----------------------------------------------------------------------
 
     async def _need(self, event: GenericEventArguments) -> None:
         args = _dict(event.args)
@@ -165,8 +168,10 @@ async def _settled(result: Done) -> None:
 
 
 def _item(info: ConversationInfo) -> dict[str, Any]:
-    """Return what the browser keeps of a conversation: ``at`` is when it was gone on with, ``pin``
-    when it was pinned, 0 if it is not; both in seconds since 1970.
+    """Return the JSON of a list entry.
+
+    ``at`` is the time of the last update, ``pin`` the time of pinning or 0 if it is not pinned;
+    both in seconds since 1970.
     """
     return {
         "id": info.id,
@@ -178,7 +183,7 @@ def _item(info: ConversationInfo) -> dict[str, Any]:
 
 
 def _hit(hit: Hit) -> dict[str, Any]:
-    """Return what the browser keeps of a hit: ``snippet`` is in pieces, as in ``Hit``."""
+    """Return the JSON of a search result; ``snippet`` is a list of pieces, as in ``Hit``."""
     return {
         "id": hit.conversation_id,
         "title": seen(hit.title),
@@ -194,7 +199,7 @@ def _dict(args: Any) -> dict[str, Any]:
 
 
 def _is_text(value: Any, max_chars: int) -> TypeGuard[str]:
-    """Whether it is text that a store can hold: half a surrogate pair, or NUL, is none."""
+    """Return whether a value is text that the store accepts: no NUL, no lone surrogates."""
     return (
         isinstance(value, str)
         and 0 < len(value) <= max_chars

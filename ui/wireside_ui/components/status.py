@@ -1,4 +1,4 @@
-"""How the page is connected: a dot with a word, and what the browser measured."""
+"""The connection status: a dot with a label, and measurements made by the browser."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from nicegui.events import GenericEventArguments
 
 
 class Status(Element, component="wireside_status.js"):
-    """Watches the page's socket, with the guide's back-off: ``min(1000 * 2**n, 30000)`` ms and
-    jitter. Tells the other components by the event ``wireside:connection``.
+    """Monitors the page's WebSocket and reconnects with the protocol guide's back-off.
+
+    The back-off is ``min(1000 * 2**n, 30000)`` ms plus jitter. State changes are sent to the other
+    components as the event ``wireside:connection``.
     """
 
     def __init__(
@@ -21,8 +23,11 @@ class Status(Element, component="wireside_status.js"):
         on_visible: Callable[[bool], None],
         shows_dashboard: bool = False,
     ) -> None:
-        """``on_visible`` hears whether anybody can see the page. Somebody who was signed out is
-        led to the door. ``shows_dashboard`` leads administrators there.
+        """Create the status element.
+
+        ``on_visible`` is called with whether the page is visible. A user whose session has ended is
+        redirected to the sign-in page below ``base``. ``shows_dashboard`` adds a link to the
+        dashboard, for administrators.
         """
         super().__init__()
         self._props["base"] = base

@@ -1,8 +1,8 @@
-"""The conversation on the page: turns with their answers, thousands of them, the last one growing.
+"""The transcript: a virtual list of thousands of turns, the last of which may be streaming.
 
-The page calls the methods, in any order and as often as it likes (rows are known by their ``id``);
-the component says what a person asks for (``Action``) and which turns of the history it is about to
-show (``on_need``). It holds no text of its own.
+The page calls the methods in any order and any number of times (rows are identified by ``id``); the
+component reports user actions (``Action``) and the pages of history that it is about to show
+(``on_need``). The Python side stores no text.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -19,8 +19,8 @@ from wireside_ui.presenters.find import MAX_QUERY_CHARS
 
 T = TypeVar("T")
 
-# importing it puts "nicegui-mermaid" into the page's import map; the bundle is loaded by the first
-# diagram
+# Importing it adds "nicegui-mermaid" to the page's import map; the bundle is loaded with the first
+# diagram.
 MERMAID = Mermaid
 
 MAX_ID_CHARS = 128
@@ -84,7 +84,7 @@ WORDS: Mapping[str, str] = {
     "all_selected": "All {count} messages are selected: copying takes the whole conversation.",
     "print_missing": "{count} messages could not be loaded and are missing here.",
 }
-"""Every word the component shows, in English. Names in braces are replaced by numbers."""
+"""All texts of the component, in English. Names in braces are replaced by values."""
 
 State = Literal[
     "waiting",
@@ -98,10 +98,14 @@ State = Literal[
     "filtered",
     "error",
 ]
-"""``waiting``: the question has not its turn yet; ``thinking``: asked, no text yet; ``streaming``:
-text comes; ``empty``: the answer has ended and has neither text nor tool calls;
-``length_reached`` and ``filtered``: the model service ended the answer, because of its length or by
-its content filter.
+"""State of a turn.
+
+- ``waiting``: the question is queued
+- ``thinking``: the question was sent to the model, no text yet
+- ``streaming``: text is being received
+- ``empty``: the answer has ended and has neither text nor tool calls
+- ``length_reached``, ``filtered``: the provider ended the answer because of its length or by its
+  content filter
 """
 
 ActionName = Literal[
@@ -117,14 +121,17 @@ ActionName = Literal[
     "no-feedback",
     "say",
 ]
-"""``previous`` and ``next`` ask for a turn's sibling; ``up``, ``down`` and ``no-feedback`` judge
-its answer, ``say`` adds words to that.
+"""Name of a user action.
+
+``previous`` and ``next`` switch to a turn's sibling; ``up``, ``down`` and ``no-feedback`` set the
+feedback on its answer, ``say`` adds a comment to the feedback.
 """
 
 
 class Tool(TypedDict):
-    """One tool call. ``seconds`` is ``None`` while it runs; ``arguments`` and ``result`` are shown
-    as they are.
+    """One tool call.
+
+    ``seconds`` is ``None`` while it runs; ``arguments`` and ``result`` are shown verbatim.
     """
 
     call: str
@@ -137,8 +144,10 @@ class Tool(TypedDict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One turn. ``html`` is safe HTML (``markdown.render``); it stays empty for an answer that
-    grows by ``ops``.
+    """One turn.
+
+    ``html`` is sanitised HTML (``markdown.incremental.render``); it is empty for an answer that is
+    streamed by ``ops``.
     """
 
     id: str
@@ -148,23 +157,22 @@ class Row:
     reasoning: str = ""
     tools: tuple[Tool, ...] = ()
     error: str = ""
-    """What happened, in words, for the state ``error``."""
+    """Error message for the state ``error``."""
     retry_after: float | None = None
-    """Seconds after which the component asks for ``retry`` by itself, with a countdown."""
+    """Seconds after which the component triggers ``retry`` automatically, with a countdown."""
     sibling: int = 0
-    """Which of its ``siblings`` it is, from 0: turns that follow the same turn. With more than one
-    there is a switch between them.
-    """
+    """Index among its ``siblings``, from 0."""
     siblings: int = 1
+    """Number of turns with the same parent; a switch between them is shown if there are several."""
     feedback: Literal["", "up", "down"] = ""
     model: str = ""
-    """Which model answered; several where "Continue" was given to another one."""
+    """Name of the model; several, comma-separated, if the answer was continued by another one."""
     asked_at: float = 0.0
-    """When the question was asked, in seconds since 1970; 0 where that is not known."""
+    """Time of the question in seconds since 1970; 0 if unknown."""
 
 
 class RowPatch(TypedDict, total=False):
-    """What can change in a row."""
+    """The fields of a row that can change."""
 
     question: str
     state: State
@@ -181,11 +189,10 @@ class RowPatch(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
-    """What a person asks for. The row's id comes from the browser: the page checks that it knows
-    it.
+    """A user action on a row. ``row_id`` is untrusted input, which the page must validate.
 
-    ``automatic``: a countdown ended; every open page of the conversation says so, and the first one
-    counts. ``words`` are those of ``say``, at most ``MAX_FEEDBACK_CHARS``.
+    ``automatic``: a countdown ended; every open page of the conversation sends this action, and the
+    first one is executed. ``words`` is the comment of ``say``, at most ``MAX_FEEDBACK_CHARS``.
     """
 
     name: ActionName
@@ -195,7 +202,7 @@ class Action:
 
 
 class Transcript(Element, component="wireside_transcript.js", esm={"wireside-kit": "kit"}):
-    """See the module. Fills its parent, which must have a height."""
+    """The transcript element. Fills its parent, which must have a height."""
 
     def __init__(
         self,
@@ -211,10 +218,12 @@ class Transcript(Element, component="wireside_transcript.js", esm={"wireside-kit
         assets: str = "/assets",
         version: str = "",
     ) -> None:
-        """``on_need(page)`` is answered by ``put(page, rows)``, ``on_find(query)`` by
-        ``found_in``. ``answer_text(row_id)`` gives the Markdown that "Copy" copies. ``is_reader``
-        is offered nothing that would change a turn. ``assets`` is the path under which formulas
-        find ``math.js`` and ``katex/``, ``version`` names the state of these files.
+        """Create the transcript.
+
+        ``on_need(page)`` must be answered by ``put(page, rows)`` and ``on_find(query)`` by
+        ``found_in``. ``answer_text(row_id)`` returns the Markdown that "Copy" copies. ``is_reader``
+        hides every action that would change a turn. ``assets`` is the path of ``math.js`` and
+        ``katex/``, ``version`` the version of these files.
         """
         super().__init__()
         self._on_action = on_action
@@ -233,72 +242,71 @@ class Transcript(Element, component="wireside_transcript.js", esm={"wireside-kit
         self.on("find", self._find)
 
     def put(self, page: int, rows: Sequence[Row]) -> None:
-        """The turns ``page * page_size`` and on, oldest first. What is already there stays as it
-        is.
+        """Add the turns from index ``page * page_size`` on, oldest first.
+
+        Rows that are already loaded are not changed.
         """
         self.run_method("put", page, [asdict(row) for row in rows])
 
     def miss(self, page: int) -> None:
-        """What ``on_need`` asked for can't be given now; it is asked for again in a moment."""
+        """Report a page requested by ``on_need`` as unavailable; it is requested again soon."""
         self.run_method("miss", page)
 
     def append(self, row: Row) -> None:
-        """A new turn at the end, which is scrolled to."""
+        """Append a turn and scroll to it."""
         self.run_method("append", asdict(row))
 
     def change(self, row_id: str, **patch: Unpack[RowPatch]) -> None:
-        """Change parts of a row; comes after all ``ops`` that were sent before it."""
+        """Change fields of a row; applied after all ``ops`` that were sent before."""
         self.run_method("update", row_id, patch)
 
     def take_out(self, *row_ids: str) -> None:
-        """Remove turns; those after them move up, in the pages too."""
+        """Remove turns; the indices, and so the pages, of later turns shift accordingly."""
         for row_id in row_ids:
             self.run_method("remove", row_id)
 
     def ops(self, row_id: str, ops: Sequence[Op], reasoning: str = "") -> None:
-        """Show what a ``BlockStream`` flush gave, and new reasoning: one message for both."""
+        """Send the result of ``BlockStream.flush`` and new reasoning in one message."""
         batch = [*([["g", reasoning]] if reasoning else []), *ops]
         if batch:
             self.run_method("ops", row_id, batch)
 
     def reset(self, rows: Sequence[Row], total: int) -> None:
-        """The conversation has ``total`` turns and ends with ``rows``. Whatever the page shows
-        becomes that, without a jump.
+        """Replace all content: the conversation has ``total`` turns and ends with ``rows``.
 
-        A growing answer goes on after it by ``ops`` that begin with ``BlockStream.restart()``.
+        The scroll position is kept. A streaming answer is continued by ``ops`` that start with
+        ``BlockStream.restart()``.
         """
         self.run_method("reset", [asdict(row) for row in rows], total)
 
     def replace_from(self, index: int, rows: Sequence[Row], total: int) -> None:
-        """The conversation has ``total`` turns; those from ``index`` on begin with ``rows``, and
-        the others are asked for. What stands above stays untouched, and the view where it is;
-        when the last of ``rows`` ends the conversation and is yet to be answered, it is scrolled
-        to.
+        """Replace the turns from ``index`` on: they start with ``rows``; ``total`` turns exist.
 
-        A growing answer begins anew: its ``ops`` come from its first character on.
+        Turns after ``rows`` are requested by ``on_need``. Turns before ``index`` and the scroll
+        position do not change, except that the view scrolls to the last of ``rows`` if it is the
+        last turn of the conversation and has no answer yet.
+
+        A streaming answer is restarted: its ``ops`` must start at its first character.
         """
         self.run_method("replaceFrom", index, [asdict(row) for row in rows], total)
 
     def jump(self, index: int) -> None:
-        """Bring any turn to the top of the view, by its place in the conversation, and mark it for
-        a moment.
-        """
+        """Scroll the turn at ``index`` to the top of the view and highlight it briefly."""
         self.run_method("jump", index)
 
     def set_announce(self, announce: bool) -> None:
-        """Whether a growing answer is read out, sentence by sentence, to those who use a screen
-        reader.
-        """
+        """Set whether screen readers announce a streaming answer sentence by sentence."""
         self._props["announce"] = announce
 
     def set_source(self, address: str) -> None:
-        """Set the conversation's address in the REST API, "" for none. Printing and copying read
-        from there what the page does not hold.
+        """Set the conversation's address in the REST API, "" for none.
+
+        Printing and copying fetch from there the turns that are not loaded in the page.
         """
         self.run_method("setSource", address)
 
     def found_in(self, query: str, places: Sequence[int]) -> None:
-        """Answer ``on_find``: the turns that contain ``query``, in their order."""
+        """Answer ``on_find`` with the indices of the turns that contain ``query``, in order."""
         self.run_method("foundIn", query, list(places))
 
     async def _find(self, event: GenericEventArguments) -> None:
@@ -321,7 +329,7 @@ class Transcript(Element, component="wireside_transcript.js", esm={"wireside-kit
         await _result(self._on_action(action))
 
     async def _need(self, event: GenericEventArguments) -> None:
-        if type(event.args) is int and event.args >= 0:  # a bool is none
+        if type(event.args) is int and event.args >= 0:  # excludes bool
             await _result(self._on_need(event.args))
 
     async def _copy(self, event: GenericEventArguments) -> None:

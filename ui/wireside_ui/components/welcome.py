@@ -1,4 +1,4 @@
-"""What an empty chat shows: the name, one line, four questions to begin with."""
+"""The welcome screen of an empty chat: name, tagline and four starter questions."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Literal
 from nicegui.element import Element
 
 View = Literal["hidden", "empty", "missing"]
-"""``missing``: the conversation of this address is not here any more."""
+"""``missing``: the conversation in the page's address no longer exists."""
 
 
 class Welcome(Element, component="wireside_welcome.js"):
-    """A click on a starter sends it. Leaves when the conversation has begun."""
+    """The welcome element, hidden once there are turns. A click on a starter question sends it."""
 
     def __init__(
         self,
@@ -34,11 +34,11 @@ class Welcome(Element, component="wireside_welcome.js"):
         self._props["view"] = view
 
     def show(self, view: View) -> None:
-        """Show what fits the conversation."""
+        """Switch to ``view``."""
         if view != self._view:
             self._view = view
             self.run_method("setView", view)
 
     def show_problem(self, sentence: str) -> None:
-        """Say what must be set up before anybody can ask anything; nothing, once it is."""
+        """Show what must be configured before questions can be asked; "" hides the message."""
         self.run_method("setProblem", sentence)

@@ -1,1 +1,1 @@
-"""Pages of plain HTML, without NiceGUI."""
+"""Plain HTML pages, rendered without NiceGUI."""

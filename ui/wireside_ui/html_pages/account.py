@@ -1,4 +1,4 @@
-"""The pages of accounts: sign in, join, settings, people. Plain forms, made on the server."""
+"""The account pages: sign-in, join, settings, users, audit log. Server-rendered HTML forms."""
 
 from __future__ import annotations
 
@@ -36,18 +36,20 @@ from wireside_ui.i18n.catalogue import language_of, sentence_in, words_in
 from wireside_ui.theme import Branding
 
 MAX_FIELDS: Final = 20
+"""Maximum number of fields of a form."""
 
 AUDIT_PAGE: Final = 100
+"""Entries per page of the audit log."""
 
 MAX_TO_SAY: Final = 1000
-"""Things that are kept for the next page of somebody."""
+"""Maximum number of pending results (``Done``), each shown on its caller's next page."""
 
 Do = Callable[[Caller, dict[str, list[str]]], Awaitable["Done"]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """What is said after something was done: a sentence, or a secret that is shown once."""
+    """The result of an action: a sentence, or a secret that is shown once."""
 
     sentence: str = ""
     title: str = ""
@@ -56,8 +58,10 @@ class Done:
 
 
 class AccountPages:
-    """Registers the pages. ``base_url`` begins the links that are given out; "" takes the
-    request's. ``is_secure``: browsers reach the server over TLS, whatever the request says.
+    """Registers the pages.
+
+    ``base_url`` is the public address that generated links start with; "" uses that of the request.
+    If it starts with ``https:``, cookies are marked as secure, whatever the scheme of the request.
     """
 
     def __init__(
@@ -89,17 +93,17 @@ class AccountPages:
             router.post("/people/{user_id}")(self.change_people)
         return router
 
-    # ---- the door ----------------------------------------------------------------------------
+    # ---- signing in --------------------------------------------------------------------------
 
     async def show_login(self, request: Request) -> Response:
-        """Ask who it is."""
+        """Show the sign-in page; redirect a caller who is already signed in."""
         wanted = safe_path(request.query_params.get("next", "/"))
         if _caller(request) is not None:
             return self._go(request, wanted)
         return self._login(request, wanted, error=getattr(request.state, "refused", None))
 
     async def login(self, request: Request) -> Response:
-        """Sign somebody in, or say what is wrong."""
+        """Sign in with name and password, or show the error."""
         form = await _form(request)
         name, wanted = _first(form, "name"), safe_path(_first(form, "next") or "/")
         if self._auth.gate.mode != "password":
@@ -116,7 +120,7 @@ class AccountPages:
         return await self._signed_in(request, cookie, wanted)
 
     async def logout(self, request: Request) -> Response:
-        """Sign out here; other pages of this browser are closed."""
+        """End the session; other open pages of this browser are closed."""
         who = _caller(request)
         if who is not None and who.credential.startswith("session "):
             await self._auth.sign_ins.end(who)
@@ -126,12 +130,12 @@ class AccountPages:
         return response
 
     async def show_join(self, request: Request) -> Response:
-        """Ask somebody who has a link for a name and a password."""
+        """Show the form of an invitation or password reset link."""
         link = request.query_params.get("link", "")
         return await self._join(request, link, "")
 
     async def join(self, request: Request) -> Response:
-        """Make the account, or set the password, and sign in."""
+        """Create the account, or set the password, and sign in."""
         form = await _form(request)
         link, name = _first(form, "link"), _first(form, "name")
         try:
@@ -144,7 +148,7 @@ class AccountPages:
         return await self._signed_in(request, cookie, "/")
 
     async def begin_open_id(self, request: Request) -> Response:
-        """Send the visitor to the provider."""
+        """Redirect to the OpenID provider."""
         wanted = safe_path(request.query_params.get("next", "/"))
         if self._auth.open_id is None:
             return self._go(request, "/login")
@@ -156,7 +160,7 @@ class AccountPages:
             return self._login(request, wanted, error=error)
 
     async def finish_open_id(self, request: Request) -> Response:
-        """Take back whom the provider has signed in."""
+        """Complete the sign-in after the OpenID provider has redirected back."""
         if self._auth.open_id is None:
             return self._go(request, "/login")
         wanted = safe_path(str(request.session.pop("next", "/")))
@@ -228,7 +232,7 @@ class AccountPages:
         )
 
     async def _signed_in(self, request: Request, cookie: str, wanted: str) -> Response:
-        """Go on with a new session; the one that the browser came with is over."""
+        """Redirect with the cookie of the new session; end the browser's previous session."""
         before = _caller(request)
         if before is not None and before.credential.startswith("session "):
             await self._auth.sign_ins.end(before)
@@ -240,15 +244,15 @@ class AccountPages:
         is_secure = request.url.scheme == "https" or self._base_url.startswith("https:")
         return set_cookie(value, days=self._auth.days, is_secure=is_secure)
 
-    # ---- one's own settings ------------------------------------------------------------------
+    # ---- the caller's settings ---------------------------------------------------------------
 
     async def show_settings(self, request: Request) -> Response:
-        """Show one's account."""
+        """Show the caller's account."""
         who = _known(request)
         return await self._settings(request, who, self._said(who))
 
     async def change_settings(self, request: Request, what: str) -> Response:
-        """Do what a form of the page says."""
+        """Execute a form of the settings page. Raises ``NotFound`` for an unknown form."""
         who, words = _known(request), self._words(request)
         dos: dict[str, Do] = {
             "password": self._set_password,
@@ -342,15 +346,15 @@ class AccountPages:
             ],
         )
 
-    # ---- people ------------------------------------------------------------------------------
+    # ---- administration of users -------------------------------------------------------------
 
     async def show_people(self, request: Request) -> Response:
-        """Show all accounts to an administrator."""
+        """Show all accounts and invitations; administrators only."""
         who = _known(request)
         return await self._people(request, who, self._said(who))
 
     async def change_people(self, request: Request, user_id: str) -> Response:
-        """Do what a form of the page says."""
+        """Execute a form of the users page."""
         who, words, form = _known(request), self._words(request), await _form(request)
         try:
             if user_id == "invite":
@@ -363,7 +367,7 @@ class AccountPages:
         return self._go(request, "/people")
 
     def _say(self, who: Caller, done: Done) -> None:
-        """Keep what the next page says, once: a page that is loaded again does nothing again."""
+        """Store the result for the next page (post/redirect/get): reloading repeats no action."""
         if done != Done():
             self._to_say[who.credential or who.user_id] = done
             while len(self._to_say) > MAX_TO_SAY:
@@ -448,7 +452,7 @@ class AccountPages:
         )
 
     async def show_audit(self, request: Request) -> Response:
-        """Show an administrator what was done."""
+        """Show the audit log; administrators only."""
         who, words = _known(request), self._words(request)
         query = request.query_params.get("q", "")[:200]
         place = request.query_params.get("before", "")
@@ -470,10 +474,10 @@ class AccountPages:
             older=entries[-1].number if len(entries) == AUDIT_PAGE else None,
         )
 
-    # ---- the connection ----------------------------------------------------------------------
+    # ---- connection doctor -------------------------------------------------------------------
 
     async def show_doctor(self, request: Request) -> Response:
-        """Show the connection doctor; its script measures."""
+        """Show the connection doctor; the measurements are made by its script."""
         who, words = _known(request), self._words(request)
         return self._framed(
             request,
@@ -487,7 +491,7 @@ class AccountPages:
             connects=True,
         )
 
-    # ---- how ---------------------------------------------------------------------------------
+    # ---- rendering ---------------------------------------------------------------------------
 
     def _framed(
         self,
@@ -518,7 +522,8 @@ class AccountPages:
             case None:
                 return ""
             case RateLimited():
-                seconds = max(1, ceil(error.retry_after or 60))  # not a second too early
+                # rounded up, so that a retry is not too early
+                seconds = max(1, ceil(error.retry_after or 60))
                 return words["account_too_many_tries"].format(seconds=seconds)
             case AccountDisabled():
                 return words["account_is_disabled"]
@@ -546,7 +551,7 @@ class AccountPages:
 
 
 def safe_path(path: str) -> str:
-    """Return a path of this server to go to, whatever was asked for.
+    """Return ``path`` if it is a safe path on this server, else "/"; prevents open redirects.
 
     >>> safe_path("//evil.example"), safe_path("/c/1?turn=2")
     ('/', '/c/1?turn=2')
@@ -557,7 +562,7 @@ def safe_path(path: str) -> str:
 
 
 def browser_of(agent: str) -> str:
-    """Return what a person calls a browser: its kind and its system; "" for an unknown one."""
+    """Return browser and system of a User-Agent; its first 60 characters if unknown."""
     kinds = (
         ("Edg", "Edge"), ("OPR", "Opera"), ("Firefox", "Firefox"), ("Chrome", "Chrome"),
         ("Safari", "Safari"),
@@ -572,7 +577,7 @@ def browser_of(agent: str) -> str:
 
 
 def _entry(entry: AuditEntry) -> dict[str, str]:
-    """Return a line of the audit log. The subject of a sign-in is its browser."""
+    """Return an entry of the audit log for display; the subject of a sign-in is its browser."""
     is_browser = entry.action == "signed_in"
     return {
         "at": _moment(entry.at),
@@ -601,7 +606,7 @@ def _address(request: Request) -> str:
 
 
 async def _form(request: Request) -> dict[str, list[str]]:
-    """Return the fields of a form; files are none."""
+    """Return the fields of a form, without files."""
     fields: dict[str, list[str]] = {}
     async with request.form(max_files=0, max_fields=MAX_FIELDS, max_part_size=10_000) as form:
         for name, value in form.multi_items():

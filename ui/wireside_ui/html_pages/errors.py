@@ -1,7 +1,7 @@
-"""What is answered where there is no page, and where one fails.
+"""Error responses for unknown paths and failed pages.
 
-NiceGUI would answer with a page of its own, hold a client's memory for whoever asked, and log the
-address, which may be a secret.
+NiceGUI would answer with a page of its own, allocate a client's memory for each such request, and
+log the address, which may contain a secret.
 """
 
 from __future__ import annotations
@@ -21,43 +21,46 @@ from wireside_ui.html_pages.render import PlainPages
 from wireside_ui.i18n.catalogue import language_of, sentence_in, words_in
 
 _MACHINES: Final = ("/api/", "/assets/", "/_nicegui")
-"""Beginnings of paths that only programs ask for."""
+"""Prefixes of paths that only programs request."""
 
 
 class ErrorPages:
-    """Answers in the place of pages: browsers with one in their language, others with JSON."""
+    """Responds to errors: with a page in the visitor's language to browsers, else with JSON."""
 
     def __init__(self, plain: PlainPages) -> None:
         self._plain = plain
 
     def register(self, app: FastAPI) -> None:
-        """Put it on ``app``, which has all its own routes by now, before NiceGUI's."""
+        """Register the fallback route and the exception handlers on ``app``.
+
+        All other routes of ``app`` must be registered before, NiceGUI's mount after it.
+        """
         app.router.routes.append(_Unknown(self, app.router.routes))
         app.add_exception_handler(Exception, self.failed)
         nicegui_app.add_exception_handler(Exception, self.failed)
         nicegui_app.add_exception_handler(404, self.missing)
 
     async def missing(self, request: Request, _: Exception) -> Response:
-        """Say that there is nothing."""
+        """Return the response for an unknown path."""
         return self.told(request, NotFound(f"There is no {request.url.path}."), 404)
 
     async def failed(self, request: Request, error: Exception) -> Response:
-        """Say that it failed, and nothing of why; the server logs it."""
+        """Return the response for an exception, without details; the server logs them."""
         if isinstance(error, TimeoutError):
             error = Overloaded("This takes too long; try again in a moment.")
         known = error if isinstance(error, WiresideError) else InternalError()
         status = 503 if isinstance(known, Overloaded | StoreError) else 500
         response = self.told(request, known, status)
-        response.headers["Connection"] = "close"  # the server ends it when it hears of the error
+        response.headers["Connection"] = "close"  # the server closes it on the exception
         return response
 
     def told(self, request: Request, error: WiresideError, status: int) -> Response:
-        """Return an error as whoever asked can read it."""
+        """Return an error as a page to browsers, else as JSON."""
         body = {"message": str(error), "code": error.code}
         return self.shown(request, error, status) or JSONResponse(body, status)
 
     def shown(self, request: Request, error: WiresideError, status: int) -> Response | None:
-        """Return an error as a page, None if it is no person who asked."""
+        """Return an error as a page, None if the client is not a browser."""
         if not is_a_person(request):
             return None
         language = language_of(request.headers.get("accept-language", ""))
@@ -71,7 +74,7 @@ class ErrorPages:
 
 
 def is_a_person(request: Request) -> bool:
-    """Whether a browser wants to show what it asked for."""
+    """Return whether a browser requests a document to display."""
     return (
         request.method in ("GET", "HEAD")
         and "text/html" in request.headers.get("accept", "")
@@ -80,7 +83,7 @@ def is_a_person(request: Request) -> bool:
 
 
 class _Unknown(BaseRoute):
-    """Takes what neither ``routes`` nor NiceGUI has anything for."""
+    """Fallback route for paths that match neither ``routes`` nor NiceGUI's routes."""
 
     def __init__(self, nowhere: ErrorPages, routes: list[BaseRoute]) -> None:
         self._nowhere = nowhere
@@ -93,7 +96,7 @@ class _Unknown(BaseRoute):
         return Match.FULL, {}
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer; with the way there where only a slash at the end is too much."""
+        """Respond with 404, or redirect if the path without its trailing slashes exists."""
         request = Request(scope)
         path: str = scope["path"]
         meant = {**scope, "path": path.rstrip("/")}
@@ -107,7 +110,7 @@ class _Unknown(BaseRoute):
 
 
 def _is_page(scope: Scope) -> bool:
-    """Whether NiceGUI takes it. Its mount takes no path with a line end in it."""
+    """Return whether NiceGUI has a route. Its mount matches no path with a line feed."""
     return "\n" not in scope["path"] and _take(nicegui_app.routes, scope)
 
 

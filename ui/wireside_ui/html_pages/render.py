@@ -1,7 +1,7 @@
-"""Pages without NiceGUI: plain HTML out of ``templates/``, in the visitor's language.
+"""Pages without NiceGUI: plain HTML from ``templates/``, in the visitor's language.
 
-They work without scripts, and cost the server nothing while they are open: a page of NiceGUI keeps
-200 KB here for everybody who only looks at the door.
+They work without JavaScript and use no server memory while they are open: a NiceGUI page takes
+200 KB for each visitor of the sign-in page.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from wireside_ui.theme import Branding
 
 
 class PlainPages:
-    """Makes them, each with its own policy for what it may load."""
+    """Renders the pages, each with its own Content-Security-Policy."""
 
     def __init__(self, look: Branding, version: str) -> None:
-        """``version`` names the state of all assets."""
+        """``version`` is the version of the assets, which is appended to their addresses."""
         self._look = look
         self._version = version
         self._templates = Environment(
@@ -37,7 +37,7 @@ class PlainPages:
         connects: bool = False,
         **values: Any,
     ) -> Response:
-        """Return a page. ``connects``: its script may open sockets to this server."""
+        """Render a page. ``connects``: its script may open WebSockets to this server."""
         language = language_of(request.headers.get("accept-language", ""))
         nonce = secrets.token_urlsafe(16)
         html = self._templates.get_template(template).render(
@@ -57,7 +57,7 @@ class PlainPages:
             " img-src 'self' data:; font-src 'self'; form-action 'self'; base-uri 'none';"
             " frame-ancestors 'none'"
         )
-        if connects:  # older Safari does not take 'self' for WebSockets
+        if connects:  # older Safari does not apply 'self' to WebSockets
             policy += f"; connect-src 'self' ws://{host} wss://{host}"
         return HTMLResponse(
             html,

@@ -1,1 +1,1 @@
-"""The texts of the interface, a language a module."""
+"""The texts of the interface, one module per language."""

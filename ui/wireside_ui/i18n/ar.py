@@ -1,4 +1,4 @@
-"""Arabic."""
+"""Arabic texts."""
 
 from __future__ import annotations
 
@@ -178,7 +178,7 @@ WORDS: Mapping[str, str] = {
     "import_unchanged": "موجودة مسبقًا: {count}.",
     "import_passed_over": "أُهمل لتعذّر قراءته أو عرضه: {count}.",
     "offline": "لا يمكن الوصول إلى الخادم.",
-    # the pages of accounts
+    # account pages
     "account_sign_in": "تسجيل الدخول",
     "account_sign_in_with": "تسجيل الدخول عبر {service}",
     "account_sign_out": "تسجيل الخروج",
@@ -291,7 +291,7 @@ WORDS: Mapping[str, str] = {
     "left_tokens": "بقي {count} رموز اليوم",
     "left_streams": "بقي {count} إجابات في آن واحد",
     "try_in": "حاول مرة أخرى بعد {time}.",
-    # the dashboard
+    # dashboard
     "dashboard": "لوحة المتابعة",
     "dash_live": "مباشر",
     "dash_range": "الفترة",

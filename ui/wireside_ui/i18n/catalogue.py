@@ -1,4 +1,4 @@
-"""The interface's words in the languages that there are, chosen from what a browser asks for."""
+"""Catalogue of the interface's texts; the language is negotiated by ``Accept-Language``."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ LANGUAGES: Mapping[str, ModuleType] = {
 RIGHT_TO_LEFT = frozenset({"ar"})
 
 MAX_HEADER = 500
-"""Characters of an ``Accept-Language`` header that are read."""
+"""Maximum number of characters of an ``Accept-Language`` header that are parsed."""
 
 
 def language_of(accept: str) -> str:
-    """Return the language that an ``Accept-Language`` header wants most, of those we have.
+    """Return the available language that an ``Accept-Language`` header prefers; "en" if none.
 
     >>> language_of("pt-BR,de-AT;q=0.8,en;q=0.9")
     'en'
@@ -35,29 +35,29 @@ def language_of(accept: str) -> str:
 
 
 def words_in(language: str) -> dict[str, str]:
-    """Return all words; what a language lacks, it borrows from English."""
+    """Return all texts of a language; missing ones are in English."""
     return {**en.WORDS, **LANGUAGES[language].WORDS}
 
 
 def sentence_in(language: str, error: WiresideError) -> str:
-    """Return what happened: in the error's own words where the catalogue has none."""
+    """Return the message for an error; the error's own text if the catalogue has none."""
     errors: Mapping[str, str] = LANGUAGES[language].ERRORS
     return errors.get(error.code) or str(error)
 
 
 def starters_in(language: str) -> tuple[str, ...]:
-    """Return four questions to begin with."""
+    """Return the four starter questions."""
     starters: tuple[str, ...] = LANGUAGES[language].STARTERS
     return starters
 
 
 def direction_of(language: str) -> str:
-    """Return ``ltr`` or ``rtl``."""
+    """Return the writing direction of a language: ``ltr`` or ``rtl``."""
     return "rtl" if language in RIGHT_TO_LEFT else "ltr"
 
 
 def _quality(parameters: list[str]) -> float:
-    """Return the ``q`` of a header's item, 1 without one, 0 for what is none."""
+    """Return the ``q`` value of a header's item, 1 if it is missing and 0 if it is invalid."""
     for parameter in parameters:
         name, _, value = parameter.strip().partition("=")
         if name == "q":

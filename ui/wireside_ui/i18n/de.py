@@ -1,4 +1,4 @@
-"""German."""
+"""German texts."""
 
 from __future__ import annotations
 
@@ -184,7 +184,7 @@ WORDS: Mapping[str, str] = {
     "import_unchanged": "Schon vorhanden: {count}.",
     "import_passed_over": "Ausgelassen, weil nicht lesbar oder darstellbar: {count}.",
     "offline": "Der Server ist nicht erreichbar.",
-    # the pages of accounts
+    # account pages
     "account_sign_in": "Anmelden",
     "account_sign_in_with": "Anmelden mit {service}",
     "account_sign_out": "Abmelden",
@@ -320,7 +320,7 @@ WORDS: Mapping[str, str] = {
     "left_tokens": "noch {count} Tokens heute",
     "left_streams": "noch {count} Antworten gleichzeitig",
     "try_in": "Versuch es in {time} noch einmal.",
-    # the dashboard
+    # dashboard
     "dashboard": "Übersicht",
     "dash_live": "live",
     "dash_range": "Zeitraum",

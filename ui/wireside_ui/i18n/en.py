@@ -1,4 +1,4 @@
-"""English."""
+"""English texts."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ WORDS: Mapping[str, str] = {
     "import_unchanged": "Already here: {count}.",
     "import_passed_over": "Left out, since they can't be read or shown: {count}.",
     "offline": "The server can't be reached.",
-    # the pages of accounts
+    # account pages
     "account_sign_in": "Sign in",
     "account_sign_in_with": "Sign in with {service}",
     "account_sign_out": "Sign out",
@@ -248,7 +248,7 @@ WORDS: Mapping[str, str] = {
     "left_tokens": "{count} tokens left today",
     "left_streams": "{count} more answers at once",
     "try_in": "Try again in {time}.",
-    # the dashboard
+    # dashboard
     "dashboard": "Dashboard",
     "dash_live": "live",
     "dash_range": "Time",
@@ -300,4 +300,7 @@ STARTERS = (
 )
 
 ERRORS: Mapping[str, str] = {"rate_limited": "You have reached a limit."}
-"""Errors speak English by themselves, and tell more; but this one's sentence is the protocol's."""
+"""Errors without an entry show their own, more detailed English message.
+
+``rate_limited`` has one, because the message of that error is the integration guide's, verbatim.
+"""

@@ -1,4 +1,4 @@
-"""Spanish."""
+"""Spanish texts."""
 
 from __future__ import annotations
 
@@ -187,7 +187,7 @@ WORDS: Mapping[str, str] = {
     "import_unchanged": "Ya existían: {count}.",
     "import_passed_over": "Omitidos por no poder leerse o mostrarse: {count}.",
     "offline": "No se puede contactar con el servidor.",
-    # the pages of accounts
+    # account pages
     "account_sign_in": "Iniciar sesión",
     "account_sign_in_with": "Iniciar sesión con {service}",
     "account_sign_out": "Cerrar sesión",
@@ -321,7 +321,7 @@ WORDS: Mapping[str, str] = {
     "left_tokens": "quedan {count} tokens hoy",
     "left_streams": "quedan {count} respuestas a la vez",
     "try_in": "Vuelve a intentarlo en {time}.",
-    # the dashboard
+    # dashboard
     "dashboard": "Panel",
     "dash_live": "en directo",
     "dash_range": "Periodo",

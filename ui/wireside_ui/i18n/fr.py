@@ -1,4 +1,4 @@
-"""French."""
+"""French texts."""
 
 from __future__ import annotations
 
@@ -185,7 +185,7 @@ WORDS: Mapping[str, str] = {
     "import_unchanged": "Déjà présentes : {count}.",
     "import_passed_over": "Omis, car illisibles ou impossibles à afficher : {count}.",
     "offline": "Le serveur est injoignable.",
-    # the pages of accounts
+    # account pages
     "account_sign_in": "Se connecter",
     "account_sign_in_with": "Se connecter avec {service}",
     "account_sign_out": "Se déconnecter",
@@ -320,7 +320,7 @@ WORDS: Mapping[str, str] = {
     "left_tokens": "encore {count} tokens aujourd’hui",
     "left_streams": "encore {count} réponses en même temps",
     "try_in": "Réessayez dans {time}.",
-    # the dashboard
+    # dashboard
     "dashboard": "Tableau de bord",
     "dash_live": "en direct",
     "dash_range": "Période",

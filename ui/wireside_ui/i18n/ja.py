@@ -1,4 +1,4 @@
-"""Japanese."""
+"""Japanese texts."""
 
 from __future__ import annotations
 
@@ -182,7 +182,7 @@ WORDS: Mapping[str, str] = {
     "import_unchanged": "既存: {count}件。",
     "import_passed_over": "読み取りまたは表示できないため省略: {count}件。",
     "offline": "サーバーに接続できません。",
-    # the pages of accounts
+    # account pages
     "account_sign_in": "ログイン",
     "account_sign_in_with": "{service} でログイン",
     "account_sign_out": "ログアウト",
@@ -305,7 +305,7 @@ WORDS: Mapping[str, str] = {
     "left_tokens": "本日の残り {count} トークン",
     "left_streams": "同時の回答はあと {count} 件",
     "try_in": "{time}後にもう一度お試しください。",
-    # the dashboard
+    # dashboard
     "dashboard": "ダッシュボード",
     "dash_live": "ライブ",
     "dash_range": "期間",

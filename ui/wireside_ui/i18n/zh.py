@@ -1,4 +1,4 @@
-"""Chinese."""
+"""Chinese texts."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ WORDS: Mapping[str, str] = {
     "import_unchanged": "已存在：{count}。",
     "import_passed_over": "因无法读取或显示而略过：{count}。",
     "offline": "无法连接服务器。",
-    # the pages of accounts
+    # account pages
     "account_sign_in": "登录",
     "account_sign_in_with": "使用 {service} 登录",
     "account_sign_out": "退出登录",
@@ -284,7 +284,7 @@ WORDS: Mapping[str, str] = {
     "left_tokens": "今天还剩 {count} 个 token",
     "left_streams": "还可同时进行 {count} 个回答",
     "try_in": "请在 {time}后重试。",
-    # the dashboard
+    # dashboard
     "dashboard": "仪表板",
     "dash_live": "实时",
     "dash_range": "时间",

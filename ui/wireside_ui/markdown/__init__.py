@@ -1,1 +1,1 @@
-"""Markdown to safe HTML: the dialect, its rules, the incremental renderer."""
+"""Markdown to safe HTML: the dialect, its parser rules and the incremental renderer."""

@@ -1,7 +1,7 @@
-"""Bare links in text, as GFM has them: web addresses, ``www.`` names and mail addresses.
+"""Bare links as in GFM: web addresses, ``www.`` names and mail addresses.
 
-Unlike in GFM an address ends at punctuation that is not ASCII, and after its host at letters of
-scripts that write no spaces: the text goes on there (``https://example.com/x了解更多``).
+Unlike in GFM, an address ends at non-ASCII punctuation and, after its host, at letters of scripts
+without spaces, because the sentence continues there (``https://example.com/x了解更多``).
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from functools import lru_cache
 from wireside_ui.markdown.emphasis import is_unspaced
 
 MAX_BARE_CHARS = 2_000
+"""Maximum length of a bare address without its scheme."""
+
 MAX_TRIMMED_CHARS = 8
-"""Of punctuation behind an address in which the closing mark of emphasis is looked for."""
+"""Characters after an address that are searched for the closing mark of emphasis."""
 
 _START = re.compile(r"https?://|www\.|mailto:|@", re.IGNORECASE)
 _ADDRESS = re.compile(rf"[^\s<>\"“”„‘’«»\\^`{{|}}]{{1,{MAX_BARE_CHARS}}}")
@@ -34,7 +36,7 @@ _STRONG_END = re.compile(r"(?<![/*])\*\*")
 
 @dataclass(frozen=True, slots=True)
 class BareLink:
-    """An address from ``start`` to ``end`` of a text; ``url`` has its scheme."""
+    """An address from offset ``start`` to ``end`` of a text; ``url`` includes the scheme."""
 
     start: int
     end: int
@@ -42,7 +44,7 @@ class BareLink:
 
 
 def bare_links(text: str) -> Iterator[BareLink]:
-    """Yield the addresses in ``text``, from left to right. The work is linear in its length."""
+    """Yield the addresses in ``text`` from left to right, in linear time."""
     at = 0
     while found := _START.search(text, at):
         link = _web(text, found) if found[0] != "@" else _mail(text, found.start(), at)
@@ -54,10 +56,10 @@ def bare_links(text: str) -> Iterator[BareLink]:
 
 
 def address_spans(source: str) -> list[tuple[int, int]]:
-    """Return where web addresses stand in Markdown source whose marks are not read yet.
+    """Return the (start, end) offsets of web addresses in Markdown source before inline parsing.
 
-    ``*`` and ``_`` in such a place belong to the address (``https://example.com/a/__init__.py``).
-    It ends at the mark that also stands before it, and where the text of a link ends.
+    ``*`` and ``_`` within a span belong to the address (``https://example.com/a/__init__.py``).
+    An address ends at the emphasis mark that also precedes it, and at the end of a link's text.
     """
     spans = []
     for link in bare_links(source):
@@ -98,10 +100,10 @@ def _may_precede(char: str) -> bool:
 
 
 def _text_goes_on(text: str, host: int, end: int) -> int:
-    """Return where punctuation that is not ASCII, or a script without spaces, ends the address."""
+    """Return where non-ASCII punctuation or a script without spaces ends the address."""
     if text[host:end].isascii():
         return end
-    label = host  # of the host, where such letters may stand
+    label = host  # start of the current host label, in which such letters are allowed
     is_host = True
     for at in range(host, end):
         char = text[at]
@@ -124,12 +126,12 @@ def _is_address_char(char: str) -> bool:
 
 
 def _is_plain_end(label: str) -> bool:
-    """Whether what stands before a letter of another script ends a host: ``com`` in ``com了解``."""
+    """Return whether the label before a letter of another script ends a host (``com了解``)."""
     return bool(label) and label.isascii()
 
 
 def _trimmed_end(text: str, start: int, end: int) -> int:
-    """Return the end of the address without punctuation of the sentence, as GFM trims it."""
+    """Return the end of the address without trailing punctuation, trimmed as in GFM."""
     address = text[start:end]
     surplus = {mark: address.count(mark) - address.count(_PAIRS[mark]) for mark in _PAIRS}
     while end > start:
@@ -145,7 +147,7 @@ def _trimmed_end(text: str, start: int, end: int) -> int:
 
 
 def _mail(text: str, at: int, first: int) -> BareLink | None:
-    """Return the mail address around the ``@`` at ``at``; it begins at ``first`` or later."""
+    """Return the mail address around the ``@`` at ``at``, starting at ``first`` or later."""
     if at < 0:
         return None
     start = at

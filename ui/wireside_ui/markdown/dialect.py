@@ -1,12 +1,12 @@
-"""The dialect of Markdown that answers are written in, and its safe HTML.
+"""The Markdown dialect of answers and its rendering to sanitised HTML.
 
-``Markup.parse`` makes markdown-it tokens, ``Markup.html`` makes HTML of any run of them. HTML in
-the text is text, but for a few tags (``tags.py``); what leaves here went through an allow-list
-(nh3). A remote image is a card to open it, because loading one by itself can carry data of the talk
-to a stranger.
+``Markup.parse`` returns markdown-it tokens, ``Markup.html`` renders any sequence of them. HTML in
+the source is escaped, except for a few tags (``tags.py``), and all output is sanitised by an
+allow-list (nh3). A remote image is rendered as a card that opens it, because an image that loads
+automatically can leak data of the conversation to a third party.
 
-Every rule here decides on local grounds, so that a block means the same alone and in its document:
-the streaming in ``markdown.py`` rests on it.
+Every rule depends only on its own block, so that a block is rendered alike alone and in its
+document: the incremental renderer (``incremental.py``) relies on this.
 """
 
 import html as html_text
@@ -58,21 +58,36 @@ from wireside_ui.markdown.tags import (
 from wireside_ui.markdown.urls import MAX_URL_CHARS, Destination, destination, says_it
 
 MAX_NESTING = 32
+"""Maximum nesting of blocks and of inline elements."""
+
 MAX_HIGHLIGHT_CHARS = 64_000
+"""Maximum number of characters of highlighted code."""
+
 MAX_HIGHLIGHT_LINES = 2_000
+"""Maximum number of lines of highlighted code."""
+
 MAX_HIGHLIGHT_LINE = 2_000
+"""Maximum length of a line of highlighted code."""
+
 HIGHLIGHT_S = 0.05
 HIGHLIGHT_CHAR_S = 1e-5
-"""What highlighting may take, once a text and for each character of code: several times what code
-takes. Nearly every lexer has an expression that looks at all the rest from each place anew, an open
-comment for one: 24 KB made for that took half a minute, in which nobody was served.
+"""CPU seconds allowed for highlighting, per text and per character of code.
+
+Ordinary code needs a fraction of this. Nearly every lexer has a regular expression with quadratic
+running time (an unclosed comment, for example): 24 KB of hostile text blocked the server for half a
+minute.
 """
 TOKENS_A_LOOK = 16
-"""Tokens from one look at the clock to the next: it costs as much as a token."""
+"""Tokens between two reads of the clock, each of which costs as much as a token."""
 
 MAX_TITLE_CHARS = 200
+"""Maximum length of a link's title; the rest is cut off."""
+
 MAX_REFERENCE_CHARS = 200_000
-"""Of addresses that links by reference have in one text, or four times the text."""
+"""Maximum total length of the addresses that reference links insert into one text.
+
+The limit is four times the length of the text if that is more.
+"""
 
 
 _FOOTNOTE_RULES = ("ref", "block_open", "block_close", "open", "close", "anchor")
@@ -83,12 +98,13 @@ Env = MutableMapping[str, Any]
 
 
 class Markup:
-    """Parser and renderer for one set of allowed image hosts. Holds no state of a text: one serves
-    everybody.
+    """Parser and renderer for one set of allowed image hosts.
+
+    It keeps no state between texts, so that one instance can be shared.
     """
 
     def __init__(self, allowed_image_hosts: frozenset[str] = frozenset()) -> None:
-        """``allowed_image_hosts``: lower-case host names whose https images are shown at once."""
+        """``allowed_image_hosts``: lower-case host names whose https images are loaded inline."""
         self._hosts = allowed_image_hosts
         self._md = MarkdownIt(
             "commonmark",
@@ -116,35 +132,40 @@ class Markup:
         self._md.use(footnote_plugin, inline=False)
         self._md.inline.ruler.at("footnote_ref", _footnote_ref)
         renderer = cast("_Renderer", self._md.renderer)
-        for rule in _FOOTNOTE_RULES:  # ours in place of the plugin's, which need ids
+        for rule in _FOOTNOTE_RULES:  # replace the plugin's rules, which need ids
             name = f"footnote_{rule}"
             renderer.rules[name] = getattr(renderer, name)
         math.register(self._md)
         self._md.core.ruler.before("inline", "repair", _repair_last_inline)
         self._md.core.ruler.before("inline", "item_paragraphs", _hide_lone_item_paragraphs)
         self._md.core.ruler.push("inline_finish", self._finish_inlines)
-        # its own hook for this
+        # markdown-it's own hook for this
         self._md.validateLink = lambda url: len(url) <= MAX_URL_CHARS  # type: ignore[method-assign]
 
     def parse(self, text: str, env: Env) -> list[Token]:
-        """Tokens of ``text``. ``env`` collects references; ``env["tail"]`` says that the text may
-        end in the middle of a sentence.
+        """Parse ``text`` into tokens.
+
+        ``env`` collects link references; a true ``env["tail"]`` means that the text is incomplete
+        and may end anywhere.
         """
         env.setdefault("references", References()).refill(len(text))
         return self._md.parse(text, env)
 
     def html(self, tokens: Sequence[Token], env: Env) -> str:
-        """Safe HTML of ``tokens``. Rows and items may come without their table or list."""
+        """Render ``tokens`` to sanitised HTML.
+
+        Table rows and list items may be rendered without their table or list.
+        """
         wrap = _WRAPS.get(tokens[0].type) if tokens else None
         rendered = self._md.renderer.render(tokens, self._md.options, env)
         if wrap is None:
             return _CLEANER.clean(rendered)
         opening, closing = wrap
-        # the HTML parser inside nh3 drops a row that stands outside a table
+        # the HTML parser inside nh3 drops a row outside a table
         return _CLEANER.clean(opening + rendered + closing)[len(opening) : -len(closing)]
 
     def clean(self, html: str) -> str:
-        """``html`` as the allow-list leaves it."""
+        """Sanitise ``html`` by the allow-list."""
         return _CLEANER.clean(html)
 
     def _finish_inlines(self, state: StateCore) -> None:
@@ -153,8 +174,10 @@ class Markup:
                 token.children = self._finish(token.children)
 
     def _finish(self, children: list[Token]) -> list[Token]:
-        """Bare addresses become links, links get their target and rel, images become cards; too
-        deep nesting is flattened.
+        """Post-process inline tokens.
+
+        Bare addresses become links, links get their target and rel, images become cards, and
+        nesting deeper than ``MAX_NESTING`` is flattened.
         """
         out: list[Token] = []
         links: list[tuple[Token, int]] = []
@@ -175,7 +198,7 @@ class Markup:
                 case "image":
                     out.append(self._image(child, inside_link=bool(links)))
                 case "softbreak" | "hardbreak" if out and out[-1].markup[:3].lower() == "<br":
-                    continue  # "<br>" at the end of a line is one new line
+                    continue  # "<br>" at the end of a line is one line break, not two
                 case "text" if not links:
                     out.extend(_linkify(child))
                 case _:
@@ -193,26 +216,33 @@ class Markup:
 
 
 def code_block(label: str, inner_html: str) -> str:
-    """The frame around code; the component adds the copy button."""
+    """Wrap highlighted or escaped code in the HTML of a code block.
+
+    The transcript component adds the copy button.
+    """
     lang = html_text.escape(label)
     return f'<div class="ws-code" data-lang="{lang}"><pre><code>{inner_html}</code></pre></div>'
 
 
 def code_label(info: str) -> str:
-    """The language that a fence names, or an empty string."""
+    """Return the language in a fence's info string, or ""."""
     word = info.split(maxsplit=1)[0].strip("{}.").lower() if info.strip() else ""
     return word if re.fullmatch(r"[\w+#.\-]{1,24}", word) else ""
 
 
 class HighlightBudget:
-    """The processor's time that highlighting may still take in one text, however it was made."""
+    """The remaining CPU time for highlighting in one text, which bounds hostile input."""
 
     def __init__(self, clock: Callable[[], float] = time.thread_time) -> None:
         self._clock = clock
         self._left_s = HIGHLIGHT_S
 
     def over(self, tokens: Iterable[T], chars: int) -> Iterator[T]:
-        """Go through the tokens of so many characters. Raises ``TimeoutError``."""
+        """Yield the tokens of ``chars`` characters of code.
+
+        Raises:
+            TimeoutError: the budget is used up.
+        """
         self._left_s += chars * HIGHLIGHT_CHAR_S
         end = self._clock() + self._left_s
         try:
@@ -225,8 +255,9 @@ class HighlightBudget:
 
 
 def highlight(code: str, label: str, allowance: HighlightBudget | None = None) -> str | None:
-    """Highlighted HTML of ``code``; ``None`` where it stays as it is: an unknown language, or more
-    than is worth the work.
+    """Return the highlighted HTML of ``code``.
+
+    Returns ``None`` if the language is unknown, the code is too long or the budget is used up.
     """
     try:
         return _highlighted(code, label, allowance or HighlightBudget())
@@ -245,9 +276,7 @@ def _highlighted(code: str, label: str, allowance: HighlightBudget) -> str | Non
     last, run = "", ""
     for token_type, value in allowance.over(lexer.get_tokens(code), len(code)):
         kind = _kind(token_type)
-        if (
-            kind == last or value.isspace()
-        ):  # fewer and longer spans: each one is a node in the page
+        if kind == last or value.isspace():  # merge spans: each one is a DOM node
             run += value
             continue
         out.append(_span(last, run))
@@ -260,8 +289,9 @@ _FENCE_LABEL = re.compile(r"(?<![`~])(?:```|~~~)[`~]*+[ \t]*+([^\s`]{1,40})")
 
 
 def are_lexers_ready(*texts: str) -> bool:
-    """Whether the languages that fences in ``texts`` name were highlighted before: the first time
-    takes tens of milliseconds.
+    """Return whether the lexers of all fences in ``texts`` are loaded.
+
+    Loading a lexer takes tens of milliseconds.
     """
     return all(
         label not in _LANGUAGES or label in _ready_lexers
@@ -278,8 +308,8 @@ def _span(kind: str, text: str) -> str:
 
 @lru_cache(maxsize=128)
 def _lexer(label: str) -> Lexer | None:
-    # known ones only: some of the several hundred others may stall at a single place of a hostile
-    # text, where no ``HighlightBudget`` ends them
+    # Only known lexers: some of the several hundred others may block within a single token of
+    # hostile text, which a ``HighlightBudget`` cannot interrupt.
     if label not in _LANGUAGES:
         return None
     try:
@@ -449,7 +479,7 @@ def _kind(token_type: TokenType) -> str:
 
 
 class _Renderer(RendererHTML):
-    """HTML without white space between blocks: each piece of it would be a node in the page."""
+    """Renders HTML without white space between blocks, which would add DOM nodes."""
 
     # overrides
     def renderToken(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: Env) -> str:  # noqa: N802
@@ -492,8 +522,8 @@ class _Renderer(RendererHTML):
         tokens[idx].attrs["dir"] = "auto"
         return self.renderToken(tokens, idx, options, env)
 
-    # the direction of a list is that of its text; its code and addresses, which have their own, do
-    # not count
+    # The direction of a list is that of its text; code and addresses, which have their own
+    # direction, are not considered.
     bullet_list_open = ordered_list_open = blockquote_open
 
     def code_inline(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: Env) -> str:
@@ -684,12 +714,12 @@ def _finish_link(token: Token) -> None:
     if target is not None:
         title = str(token.attrs.get("title", ""))[:MAX_TITLE_CHARS]
         _lead(token, target)
-        if title:  # after the address: what somebody says of it never hides where it goes
+        if title:  # after the address, so that a title never hides the destination
             token.attrs["title"] = f"{target.url}\n{title}"
     elif re.match(r"mailto:[^\s]", url, re.IGNORECASE):
         _lead_to_mail(token, f"mailto:{url[7:]}")
     else:
-        token.tag, token.attrs = "span", {}  # nowhere to go: only its text is shown
+        token.tag, token.attrs = "span", {}  # no valid destination: only the text is shown
 
 
 def _lead(link: Token, target: Destination) -> None:
@@ -702,7 +732,7 @@ def _lead_to_mail(link: Token, url: str) -> None:
 
 
 def _contradicted_host(link: Token, inside: Sequence[Token]) -> str:
-    """The true host where the text of a link may be taken for another one."""
+    """Return the actual host if the text of a link suggests another one, else ""."""
     target: Destination | None = link.meta.get("target")
     return "" if target is None or says_it(_plain_text(inside[:200]), target) else target.host
 
@@ -737,16 +767,17 @@ def _plain_text(tokens: Sequence[Token]) -> str:
 
 
 class References(dict[str, Any]):
-    """Link definitions, whose addresses may be used for so many characters in one text: a short
-    label that stands for a long address would make much of little.
+    """Link definitions with a limit on the characters that their use adds to one text.
+
+    Without it, short labels of a long address would amplify the output.
     """
 
     def refill(self, text_chars: int) -> None:
-        """Begin a text of ``text_chars`` characters."""
+        """Reset the limit for a text of ``text_chars`` characters."""
         self._left = max(MAX_REFERENCE_CHARS, 4 * text_chars)
 
     def get(self, key: str, default: Any = None) -> Any:
-        """Return the definition of ``key``; ``default`` once there is too much."""
+        """Return the definition of ``key``; ``default`` once the limit is exceeded."""
         found = super().get(key, default)
         if found:
             self._left -= len(found.get("href", "")) + len(found.get("title", ""))
@@ -757,7 +788,7 @@ _FOOTNOTE = re.compile(r"\[\^[^\] \n]{1,200}\]")
 
 
 def _footnote_ref(state: StateInline, silent: bool) -> bool:
-    """Read ``[^1]``; the plugin's own rule looks for the bracket to the end of the text."""
+    """Parse ``[^1]``; the plugin's own rule searches the whole text for the closing bracket."""
     return bool(_FOOTNOTE.match(state.src, state.pos)) and footnote_ref(state, silent)
 
 
@@ -765,14 +796,13 @@ def _footnote_ref(state: StateInline, silent: bool) -> bool:
 
 
 def _hide_lone_item_paragraphs(state: StateCore) -> None:
-    """An item with one paragraph shows it without ``<p>``, whatever stands between the items.
+    """Hide the ``<p>`` of every list item with a single paragraph.
 
-    CommonMark asks the whole list ("loose" if a blank line is anywhere), which would change items
-    that are long on the screen.
+    CommonMark decides this for the whole list ("loose" if it has a blank line anywhere), which
+    would change items that are already on the screen.
     """
-    paragraphs: list[
-        tuple[int, list[int]]
-    ] = []  # (level of the item's children, their paragraphs) for each open item
+    # for each open item: level of its children, indices of their paragraph tokens
+    paragraphs: list[tuple[int, list[int]]] = []
     for index, token in enumerate(state.tokens):
         if token.type == "list_item_open":
             paragraphs.append((token.level + 1, []))
@@ -784,7 +814,7 @@ def _hide_lone_item_paragraphs(state: StateCore) -> None:
             paragraphs[-1][1].append(index)
 
 
-# Half-written text
+# Incomplete text
 
 _MARKS = re.compile(
     rf"\\.|\$+|`+|\*{{1,3}}|(?<!\w)_{{1,2}}|_{{1,2}}(?!\w)|~~|!?\[|\]|{TAG.pattern}",
@@ -802,13 +832,13 @@ def _repair_last_inline(state: StateCore) -> None:
             token.content = token.content[:-_REACH] + close_open_marks(token.content[-_REACH:])
             return
         if token.nesting != -1 and token.type not in ("inline", "td_open"):
-            return  # the text ends in something else
+            return  # the text ends in another kind of block
 
 
 def close_open_marks(text: str) -> str:
-    """``text`` with its open emphasis and code closed, and half-written links shown as their text.
+    """Return ``text`` with open emphasis and code closed and incomplete links as plain text.
 
-    So nothing that is on the screen jumps when the rest comes.
+    This keeps the layout stable when the rest of the text arrives.
     """
     return _OpenMarks(text).closed()
 
@@ -816,8 +846,8 @@ def close_open_marks(text: str) -> str:
 class _OpenMarks:
     def __init__(self, text: str) -> None:
         self._text = text
-        self._open: list[tuple[str, int]] = []  # marks and where they stand
-        self._kinds: Counter[str] = Counter()  # of them: brackets, and tags by name
+        self._open: list[tuple[str, int]] = []  # marks and their offsets
+        self._kinds: Counter[str] = Counter()  # counts in ``_open``: brackets, and tags by name
         self._resume = 0
         self._addresses = address_spans(text)
 
@@ -846,7 +876,7 @@ class _OpenMarks:
         del self._open[index:]
 
     def _read(self, mark: str, at: int, after: str) -> str | None:
-        """Take a mark in; the text to end with, where it cannot be read any further."""
+        """Process a mark; return the text to end with if the rest must not be parsed, else None."""
         match mark[0]:
             case "\\":
                 return self._formula(mark, at)
@@ -900,7 +930,7 @@ class _OpenMarks:
         if name in VOID_TAGS:
             return
         if not tag.startswith("</"):
-            # a lone letter behind a name is a type: Option<i>
+            # a single letter after a name is a type argument: Option<i>
             if len(name) > 1 or not self._text[at - 1 : at].isalnum():
                 self._push(tag, at)
             return
@@ -908,8 +938,10 @@ class _OpenMarks:
             self._forget_from(lambda open_mark: _tag_name(open_mark) == name, over="*_~<")
 
     def _forget_from(self, is_it: Callable[[str], bool], over: str) -> bool:
-        """Close the innermost open mark for which ``is_it`` holds, and with it what is open inside;
-        that may begin with the characters ``over`` only.
+        """Close the innermost open mark for which ``is_it`` is true, and all marks inside it.
+
+        The marks inside it may only start with one of the characters ``over``. Returns whether a
+        mark was closed.
         """
         for index in range(len(self._open) - 1, -1, -1):
             mark = self._open[index][0]

@@ -1,10 +1,10 @@
-"""Emphasis in scripts without spaces: the flanking rules of CommonMark with the CJK amendment.
+"""Emphasis in scripts without spaces: CommonMark's flanking rules with the CJK amendment.
 
-CommonMark decides by the characters beside a run of ``*`` whether it opens or closes emphasis, and
-takes a letter after a closing bracket for the middle of a word. Chinese, Japanese, Korean and the
-scripts of South East Asia write no space there, so ``**「語」**の`` would show its asterisks. The
-amendment: punctuation of these scripts counts as a letter, and a letter of theirs next to a run
-counts as a word boundary.
+CommonMark decides by the characters adjacent to a run of ``*`` whether it opens or closes emphasis,
+and treats a letter after a closing bracket as the middle of a word. Chinese, Japanese, Korean and
+the scripts of South East Asia write no space there, so that ``**「語」**の`` would show its
+asterisks. The amendment: punctuation of these scripts counts as a letter, and a letter of these
+scripts adjacent to a run counts as a word boundary.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from markdown_it.utils import EnvType
 FindSpans = Callable[[str], list[tuple[int, int]]]
 
 MAX_LABEL_NESTING = 10
-"""Each level multiplies the work for a text of brackets only."""
+"""Maximum nesting of brackets: each level multiplies the work for a text of brackets only."""
 
 _SINGLE, _DOUBLE = -1, -2
-"""Markers of ``~`` and ``~~`` in the list of delimiters: they never match each other."""
+"""Markers of ``~`` and ``~~`` in the list of delimiters; distinct, so that they never match."""
 
 _UNSPACED = (
     (0x0E00, 0x0EFF),  # Thai, Lao
@@ -37,15 +37,16 @@ _UNSPACED = (
     (0x1780, 0x17FF),  # Khmer
     (0xAA60, 0xAA7F),  # Myanmar
     (0xD7B0, 0xD7FF),  # Hangul Jamo
-    (0xFE00, 0xFE02),  # variation selectors, which stand behind a letter
+    (0xFE00, 0xFE02),  # variation selectors, which follow a letter
     (0xE0100, 0xE01EF),
 )
 
 
 @lru_cache(maxsize=4_096)
 def is_unspaced(char: str) -> bool:
-    """Whether ``char`` belongs to a script that writes no space between words, its punctuation
-    included; emoji do not.
+    """Return whether ``char`` belongs to a script without spaces between words.
+
+    This includes the script's punctuation, but not emoji.
     """
     code = ord(char)
     if code < 0x0E00:
@@ -59,15 +60,15 @@ def is_unspaced(char: str) -> bool:
 
 @lru_cache(maxsize=4_096)
 def is_punctuation(char: str) -> bool:
-    """Whether ``char`` is Unicode punctuation or a symbol, as CommonMark defines it."""
+    """Return whether ``char`` is punctuation as CommonMark defines it: Unicode classes P and S."""
     return unicodedata.category(char)[0] in "PS"
 
 
 def flanks(before: str, after: str, *, splits_words: bool) -> tuple[bool, bool]:
     """Return whether a run of marks between two characters can open and can close emphasis.
 
-    An empty string stands for the beginning or the end of the text. ``splits_words``: the mark
-    works inside a word, as ``*`` and ``~~`` do, and ``_`` and ``~`` do not.
+    An empty string stands for the start or the end of the text. ``splits_words``: the mark works
+    within a word, like ``*`` and ``~~`` and unlike ``_`` and ``~``.
     """
     before, after = before or " ", after or " "
     is_space_before, is_space_after = before.isspace(), after.isspace()
@@ -81,17 +82,17 @@ def flanks(before: str, after: str, *, splits_words: bool) -> tuple[bool, bool]:
     )
     if splits_words:
         return is_left, is_right
-    # inside a word only beside a bracket or quote: 报告_2024_最终版.docx is a name
+    # within a word only next to a bracket or quote: 报告_2024_最终版.docx is a file name
     opens = is_left and (not is_right or is_mark_before or (is_wide_before and is_mark_after))
     closes = is_right and (not is_left or is_mark_after or (is_wide_after and is_mark_before))
     return opens, closes
 
 
 class InlineState(StateInline):
-    """The state of one text, with the amended flanking rules."""
+    """The parser state of one inline text, with the amended flanking rules."""
 
     def scanDelims(self, start: int, canSplitWord: bool) -> Scanned:  # noqa: N802, N803  (overrides)
-        """Return whether the run of marks at ``start`` opens and closes, and its length."""
+        """Return whether the run of marks at ``start`` can open and can close, and its length."""
         end, mark = start, self.src[start]
         while end < self.posMax and self.src[end] == mark:
             end += 1
@@ -106,7 +107,7 @@ class InlineState(StateInline):
     _addresses: list[tuple[int, int]] | None = None
 
     def is_in_address(self, at: int) -> bool:
-        """Whether the character at ``at`` is inside a bare web address."""
+        """Return whether the character at offset ``at`` is within a bare web address."""
         if self._addresses is None:
             self._addresses = self.find_addresses(self.src)
         index = bisect_right(self._addresses, (at, self.posMax)) - 1
@@ -114,15 +115,15 @@ class InlineState(StateInline):
 
 
 class InlineParser(ParserInline):
-    """Parses inline text with ``InlineState``; brackets nest to ``MAX_LABEL_NESTING``."""
+    """Parses inline text with ``InlineState``; brackets nest up to ``MAX_LABEL_NESTING``."""
 
     def __init__(self, find_addresses: FindSpans) -> None:
-        """``find_addresses`` returns where bare web addresses stand in a source, in order."""
+        """``find_addresses`` returns the (start, end) offsets of bare web addresses, in order."""
         super().__init__()
         self._find_addresses = find_addresses
 
     def skipToken(self, state: StateInline) -> None:  # noqa: N802  (overrides)
-        """Move ``state`` past the next token, as part of looking for the end of a link's text."""
+        """Advance ``state`` past the next token while searching for the end of a link's text."""
         pos = state.pos
         if pos in state.cache:
             state.pos = state.cache[pos]
@@ -137,7 +138,7 @@ class InlineParser(ParserInline):
         state.cache[pos] = state.pos
 
     def parse(self, src: str, md: MarkdownIt, env: EnvType, tokens: list[Token]) -> list[Token]:
-        """Parse ``src`` into ``tokens``."""
+        """Parse ``src`` and append its tokens to ``tokens``."""
         state = InlineState(src, md, env, tokens)
         state.find_addresses = self._find_addresses
         self.tokenize(state)
@@ -147,7 +148,7 @@ class InlineParser(ParserInline):
 
 
 def strikethrough(state: StateInline, silent: bool) -> bool:
-    """Read ``~~``, and ``~`` outside of words: ``5~10`` and ``100~200元`` are ranges."""
+    """Parse ``~~``, and ``~`` outside words: ``5~10`` and ``100~200元`` are ranges."""
     start = state.pos
     if silent or state.src[start] != "~":
         return False
@@ -175,7 +176,7 @@ def strikethrough(state: StateInline, silent: bool) -> bool:
 
 
 def finish_strikethrough(state: StateInline) -> None:
-    """Turn matched marks of ``strikethrough`` into tags."""
+    """Turn matched marks of ``strikethrough`` into ``<s>`` tags."""
     inner = [meta["delimiters"] for meta in state.tokens_meta if meta and "delimiters" in meta]
     for delimiters in (state.delimiters, *inner):
         for opener in delimiters:

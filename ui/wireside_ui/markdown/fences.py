@@ -1,8 +1,8 @@
-"""Code fences: a fence named ``markdown`` may hold fences of its own.
+"""Code fences: a fence with the language ``markdown`` may contain nested fences.
 
-Models answer with a whole Markdown file in a fence of three backticks, which CommonMark ends at the
-first fence inside it. Here, in a fence named markdown or md, a fence with a language opens an inner
-one, and the next bare fence closes that one.
+Models often put a whole Markdown file into a fence of three backticks, which CommonMark ends at the
+first fence inside it. Here, within a fence of language markdown or md, a fence with a language
+opens an inner fence, and the next bare fence closes it.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ _LINE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")
 
 
 class FenceEnd:
-    """Finds the line that closes a fence, from the lines after its first one."""
+    """Finds the closing line of a fence, given the lines after the opening one in order."""
 
     def __init__(self, markup: str, info: str) -> None:
-        """``markup`` is the run of marks that opened the fence, ``info`` what stands behind it."""
+        """``markup`` is the run of marks that opened the fence, ``info`` its info string."""
         self._markup = markup
         word = info.split(maxsplit=1)[0] if info.strip() else ""
         self._nests = word.strip("{}.").lower() in _MARKDOWN
         self._inner: list[str] = []
 
     def closes(self, line: str) -> bool:
-        """Whether ``line``, the next one, without the indent of its container, closes the fence."""
+        """Return whether the next line, without the indent of its container, closes the fence."""
         found = _LINE.match(line)
         if found is None or found[1][0] != self._markup[0] or len(found[1]) < len(self._markup):
             return False
@@ -43,7 +43,7 @@ class FenceEnd:
 
 
 def fence(state: StateBlock, start: int, end: int, silent: bool) -> bool:
-    """Read a fence; ``meta["closed"]`` of its token says whether its last line closed it."""
+    """Parse a fence; ``meta["closed"]`` of its token is true if it has a closing line."""
     if state.is_code_block(start):
         return False
     begin = state.bMarks[start] + state.tShift[start]
@@ -56,7 +56,7 @@ def fence(state: StateBlock, start: int, end: int, silent: bool) -> bool:
     while line < end:
         begin = state.bMarks[line] + state.tShift[line]
         if begin < state.eMarks[line] and state.sCount[line] < state.blkIndent:
-            break  # a line with less indent ends the list that the fence is in
+            break  # a line with less indent ends the list that contains the fence
         if state.src[begin : begin + 1] == found[1][0] and not state.is_code_block(line):
             is_closed = fence_end.closes(state.src[begin : state.eMarks[line]])
             if is_closed:

@@ -1,14 +1,15 @@
-"""Markdown that grows, as safe HTML: what is settled is rendered and sent once, only the last open
-piece changes.
+"""Incremental rendering of streamed Markdown to sanitised HTML.
 
-``BlockStream`` takes text as the model writes it and gives operations that a page applies in order
-(``wireside_transcript.js``); ``render`` does a whole text at once. Both give the same HTML in the
-end, however the text was cut and whenever it was flushed; but for texts of more than
-``MAX_WHOLE_CHARS`` with links or notes that are defined elsewhere in them.
+Theory of operation: ``BlockStream`` accepts text as the model produces it and returns operations
+that the page applies in order (``wireside_transcript.js``); ``render`` renders a complete text.
+Completed blocks are *settled*: they are rendered and sent once. Only the last, open block (the
+*tail*) is rendered repeatedly. Both produce the same final HTML, regardless of how the text was
+split and when it was flushed, except for texts of more than ``MAX_WHOLE_CHARS`` with links or
+footnotes that are defined elsewhere in the text.
 
-The work is bounded by a constant times the text: lists settle item by item, tables row by row, a
-code fence grows by its new text, and what cannot be split (one endless paragraph) is looked at
-again only after it has grown by a share of its size.
+The total work is linear in the length of the text: lists settle item by item, tables row by row, a
+code fence grows by its new text, and a block that cannot be split (one endless paragraph) is parsed
+again only after it has grown by a fraction of its size.
 """
 
 import html as html_text
@@ -35,19 +36,21 @@ from wireside_ui.markdown.dialect import (
 from wireside_ui.markdown.fences import FenceEnd
 
 Op = list[Any]
-"""One change of the rendered answer, as JSON. The *place* is the end of the answer, or of the open
-list or table; the *tail* is what stands there unsettled. ``keep`` counts the UTF-16 units at the
-start of the tail's HTML that stay, so only the rest is sent.
+"""One change of the rendered answer, as JSON.
 
-- ``["t", keep, html]`` the tail becomes this
-- ``["f", keep, html]`` the same, and it is settled: a new, empty tail begins after it
-- ``["c", label, text]`` the tail becomes an open code block; ``["a", text]`` its code goes on;
-  ``["s"]`` it is settled as it is
-- ``["p", text]`` the text is shown behind the tail as it is, until the tail changes
-- ``["o", html]`` the tail becomes this list or table and is settled, and what follows goes into its
-  last ``tbody``, ``ul`` or ``ol``
-- ``["z"]`` that list or table is complete
-- ``["r", html]`` everything so far becomes this and is settled
+The *tail* is the unsettled HTML at the end of the answer, or at the end of the open list or table.
+``keep`` is the number of UTF-16 code units at the start of the tail's HTML that stay unchanged, so
+that only the rest is sent.
+
+- ``["t", keep, html]`` replaces the tail
+- ``["f", keep, html]`` replaces the tail and settles it: a new, empty tail starts after it
+- ``["c", label, text]`` makes the tail an open code block; ``["a", text]`` appends to its code;
+  ``["s"]`` settles it unchanged
+- ``["p", text]`` shows plain text after the tail, until the tail changes
+- ``["o", html]`` replaces the tail by this list or table and settles it; what follows is added to
+  its last ``tbody``, ``ul`` or ``ol``
+- ``["z"]`` completes that list or table
+- ``["r", html]`` replaces everything so far and settles it
 """
 
 _MAX_BLANK_LINES = 100
@@ -55,24 +58,29 @@ _MAX_SPLIT_HEADER = 2_000
 _MAX_SPLIT_BARS = 48  # of the two lines together
 
 MAX_MARKDOWN_CHARS = 1_000_000
-"""Of an answer, two seconds' work; the rest is shown as it is."""
+"""Characters of an answer that are parsed (two seconds of CPU time); the rest is plain text."""
 
 MAX_TAIL_CHARS = 16_384
-"""Of an open piece that cannot be split. What comes behind is shown as it is written, until the
-piece has grown by half or has ended.
+"""Size from which on an open block that cannot be split is parsed less often.
+
+New text is shown after it as plain text until the block has grown by half or has ended.
 """
 
 LOOP_CHARS = 2_048
-"""What may be parsed on the event loop at once: 20 ms of work for the worst text known. More
-belongs into a thread, see ``BlockStream.work``.
+"""Characters that may be parsed on the event loop at once: 20 ms for the worst known text.
+
+More must be parsed in a thread, see ``BlockStream.work``.
 """
 
 MAX_WHOLE_CHARS = 100_000
-"""A growing answer that is longer is not made again as a whole at its end."""
+"""A streamed answer longer than this is not rendered again as a whole at its end."""
 
 
 def render(text: str, markup: Markup, allowance: HighlightBudget | None = None) -> str:
-    """Safe HTML of a whole answer. It takes two seconds for a million characters: see ``aside``."""
+    """Render a complete answer to sanitised HTML.
+
+    A million characters take two seconds: use ``wireside.offload.aside`` for long texts.
+    """
     env: Env = {"allowance": allowance or HighlightBudget()}
     inlet = _Inlet()
     cut = len(text)
@@ -88,10 +96,10 @@ def _plain(text: str, inlet: "_Inlet") -> str:
 
 
 class BlockStream:
-    """One growing answer.
+    """Renders one streamed answer.
 
-    ``parsed_chars`` counts the characters that went through the parser so far, so that a test can
-    hold the work to its bound.
+    ``parsed_chars`` counts the characters parsed so far, so that tests can check that the work is
+    bounded.
     """
 
     def __init__(self, markup: Markup) -> None:
@@ -104,10 +112,10 @@ class BlockStream:
 
     def _begin(self) -> None:
         self._inlet = _Inlet()
-        self._pending = ""  # source that is not settled
-        self._seen = 0  # how much of it the tail on the screen shows
+        self._pending = ""  # unsettled source
+        self._seen = 0  # number of its characters that the tail on the screen shows
         self._tail_html = ""
-        self._plain_from = 0  # from here on the pending source is shown as it is
+        self._plain_from = 0  # offset from which on the pending source is shown as plain text
         self._fence: _OpenFence | None = None
         self._container: _Container | None = None
         self._references = References()
@@ -116,20 +124,21 @@ class BlockStream:
 
     @property
     def text(self) -> str:
-        """All that was fed, as it was."""
+        """The unmodified text fed so far."""
         if len(self._raw) > 1:
             self._raw = ["".join(self._raw)]
         return self._raw[0] if self._raw else ""
 
     def feed(self, text: str) -> None:
-        """Add ``text``; cheap."""
+        """Append ``text``. Takes constant time."""
         self._raw.append(text)
         self._new.append(text)
         self._chars += len(text)
 
     def work(self, *, final: bool = False) -> int:
-        """How many characters the next ``flush`` goes through. More than ``LOOP_CHARS`` are not for
-        the event loop.
+        """Return the number of characters that the next ``flush`` processes.
+
+        With more than ``LOOP_CHARS``, ``flush`` must not run on the event loop.
         """
         new = sum(map(len, self._new))
         if final and (self._references or self._has_footnotes):
@@ -143,15 +152,16 @@ class BlockStream:
         return chars if are_lexers_ready(self._pending, *self._new) else LOOP_CHARS + chars
 
     def restart(self) -> list[Op]:
-        """Operations that build everything fed so far on a page that has lost it; ``flush`` goes on
-        from there.
+        """Return operations that render everything fed so far on a page that has lost its state.
+
+        ``flush`` continues from there.
         """
         self._new = [self.text]
         self._begin()
         return [["r", ""], *self.flush()]
 
     def flush(self, *, final: bool = False) -> list[Op]:
-        """What has changed since the last call. ``final`` settles all, and ends the stream."""
+        """Return the changes since the last call; ``final`` settles all and ends the stream."""
         self._pending += self._inlet.take("".join(self._new), is_last=final)
         self._new.clear()
         ops: list[Op] = []
@@ -160,14 +170,15 @@ class BlockStream:
                 break
             if not self._settle(ops, final):
                 break
-        may_resolve = self._references or self._has_footnotes  # in what stands above them
+        may_resolve = self._references or self._has_footnotes  # in settled text before them
         if final and may_resolve and len(self.text) <= MAX_WHOLE_CHARS:
             return [["r", render(self.text, self._markup)]]
         return ops
 
     def _settle(self, ops: list[Op], final: bool) -> bool:
-        """Settle what is complete and show the rest. True if a code fence began, which is to be
-        looked at next.
+        """Settle complete blocks and show the tail.
+
+        Returns True if a code fence was opened, which must be processed next.
         """
         cut = len(self._pending) if final else _certain_end(self._pending)
         grown = cut - self._seen
@@ -190,7 +201,7 @@ class BlockStream:
             self._settle_block(ops, block, env)
         if last:
             rest, tail_html = self._show_open(ops, last, source, env)
-        else:  # all is settled, or there is nothing to see yet: blank lines, definitions
+        else:  # all is settled, or nothing is visible yet: blank lines, link definitions
             rest, tail_html = "" if final else self._pending[:cut].lstrip("\n"), ""
         if final:
             self._close_container(ops)
@@ -208,14 +219,14 @@ class BlockStream:
             self._plain_from = 0
 
     def _show_plain(self, ops: list[Op], cut: int) -> None:
-        """Show what is not looked at yet of a long piece."""
+        """Show the text of a long block that is not parsed yet as plain text."""
         start = max(self._seen, self._plain_from)
         if self._seen > MAX_TAIL_CHARS and start < cut:
             ops.append(["p", self._pending[start:cut]])
             self._plain_from = cut
 
     def _settle_block(self, ops: list[Op], block: list[Token], env: Env) -> None:
-        if self._container:  # the first block after it was opened is the rest of it
+        if self._container:  # the first block continues the open container
             block = _joined(self._container.parts(block))
         self._freeze(ops, self._markup.html(block, env))
         self._close_container(ops)
@@ -223,12 +234,12 @@ class BlockStream:
     def _show_open(
         self, ops: list[Op], block: list[Token], source: str, env: Env
     ) -> tuple[str, str]:
-        """Settle what can be settled of the last block. The source and the HTML of what remains."""
+        """Settle parts of the last block; return the source and the HTML of what remains."""
         starts = [0, *accumulate(len(line) + 1 for line in source.split("\n"))]
         container = self._container or _Container.of(block, source, starts)
         if container:
             *done, last = container.parts(block) or [[]]
-            if not last:  # what looked like a row is none: it stays unseen until its line is whole
+            if not last:  # not a row after all: it is hidden until its line is complete
                 return source[len(container.head) :], ""
             if not self._container:
                 self._open_container(ops, container, block, done, env)
@@ -253,7 +264,7 @@ class BlockStream:
 
     def _diff(self, html: str) -> tuple[int, str]:
         keep, limit = 0, min(len(html), len(self._tail_html))
-        while keep < limit:  # in steps: comparing slices is much faster than characters
+        while keep < limit:  # comparing slices is much faster than comparing characters
             step = min(256, limit - keep)
             if html[keep : keep + step] != self._tail_html[keep : keep + step]:
                 while html[keep] == self._tail_html[keep]:
@@ -289,7 +300,7 @@ class BlockStream:
             self._container = None
 
     def _grow_fence(self, ops: list[Op], final: bool) -> bool:
-        """Send the new code. True once the fence is closed and there may be more after it."""
+        """Send new code; return True once the fence is closed, because more text may follow it."""
         fence = self._fence
         assert fence is not None
         code, end = fence.take(self._pending, final=final)
@@ -316,10 +327,11 @@ class BlockStream:
 
 
 def _step(length: int) -> int:
-    """How many characters must come before an open piece of ``length`` is parsed again.
+    """Return by how much an open block of ``length`` characters must grow to be parsed again.
 
-    A few at a usual size, then more than in proportion, and half of what is there where the rest is
-    shown as it is: together about 11 times the text for a piece of 16,384, and less for more.
+    The step is small at usual sizes, then grows quadratically; above ``MAX_TAIL_CHARS``, where the
+    rest is shown as plain text, the block must grow by half. In total, a block of 16,384 characters
+    is parsed about 11 times, a longer one less often.
     """
     if length <= 4_096:
         return length // 64
@@ -331,9 +343,10 @@ def _utf16_length(text: str) -> int:
 
 
 class _Inlet:
-    """Makes text harmless before it is parsed, wherever it was cut: control characters, what nobody
-    sees (it can make code and links read as something else), lone surrogates, line ends, endless
-    blank lines.
+    """Normalises text before it is parsed, regardless of how it was split.
+
+    It replaces control characters and lone surrogates, removes or replaces invisible characters
+    (which can disguise code and links), normalises line ends and limits runs of blank lines.
     """
 
     _BAD = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
@@ -359,7 +372,7 @@ class _Inlet:
         return text[before:]
 
 
-# Where a line that has no end yet may still become anything
+# Incomplete lines that may still become another kind of block
 
 _UNDECIDED = re.compile(
     r"""\ {0,3}(?:
@@ -380,7 +393,7 @@ _UNDECIDED = re.compile(
 
 
 def _certain_end(text: str) -> int:
-    """Where the part of ``text`` ends whose blocks can no longer change, only grow."""
+    """Return the end of the part of ``text`` whose blocks can only grow, no longer change kind."""
     line = text.rfind("\n") + 1
     return line if len(text) - line < 2_000 and _UNDECIDED.fullmatch(text, line) else len(text)
 
@@ -400,7 +413,7 @@ def _map(token: Token) -> list[int]:
 
 
 def _blocks(tokens: Sequence[Token]) -> list[list[Token]]:
-    """The top-level blocks, footnotes left out: they belong to the whole."""
+    """Return the top-level blocks without footnotes, which belong to the whole document."""
     blocks: list[list[Token]] = []
     depth = 0
     for token in tokens:
@@ -419,18 +432,20 @@ def _joined(parts: Sequence[Sequence[Token]]) -> list[Token]:
 
 @dataclass(slots=True)
 class _Container:
-    """A list or a table that is on the screen and still grows: its settled items or rows are sent
-    and forgotten.
+    """A list or table that is on the screen and still grows.
+
+    Its settled items or rows are sent and discarded.
     """
 
     kind: Literal["list_item_open", "tr_open"]
     head: str
-    """Source to be put before a row, so that it is parsed as one."""
+    """Source to prepend to a row, so that it is parsed as a table row."""
 
     @classmethod
     def of(cls, block: list[Token], source: str, starts: list[int]) -> "_Container | None":
-        """A container for ``block``, if it has two parts or more: then all but the last are
-        settled.
+        """Return a container for ``block`` if it has two or more parts, else None.
+
+        All parts but the last are settled.
         """
         kind = _SPLITS.get(block[0].type)
         if kind is None:
@@ -444,12 +459,12 @@ class _Container:
                 or head.count("|") > _MAX_SPLIT_BARS
                 or not head.endswith("\n")
             ):
-                return None  # would be parsed again with each row
+                return None  # a long head would be parsed again with each row
         container = cls(kind, head)  # type: ignore[arg-type]  # one of the two, by _SPLITS
         return container if len(container.parts(block)) > 1 else None
 
     def parts(self, block: list[Token]) -> list[list[Token]]:
-        """The direct items, or the rows of the body."""
+        """Return the direct items of a list or the body rows of a table."""
         level = block[0].level + (1 if self.kind == "list_item_open" else 2)
         parts: list[list[Token]] = []
         is_inside = in_head = False
@@ -477,9 +492,8 @@ class _Container:
 
 def _is_certain_fence(source: str) -> bool:
     info, end, rest = source.partition("\n")
-    return bool(end) and (
-        "|" not in info or "\n" in rest
-    )  # the next line may make it the head of a table
+    # the next line may turn a line with a bar into the head of a table
+    return bool(end) and ("|" not in info or "\n" in rest)
 
 
 @dataclass(slots=True)
@@ -488,7 +502,7 @@ class _OpenFence:
     indent: int
     label: str
     end: FenceEnd
-    at: int  # in the pending source: the start of the first line that is not taken whole
+    at: int  # offset in the pending source of the first line not fully taken
     taken: int = 0  # characters of that line that are on the screen
     is_shown: bool = False
     _code: list[str] = field(default_factory=list)
@@ -509,12 +523,12 @@ class _OpenFence:
         return "".join(self._code)
 
     def work(self, new: int) -> int:
-        """How many characters are highlighted when ``new`` ones end the fence."""
+        """Return the number of characters to highlight if ``new`` more characters end the fence."""
         ready = are_lexers_ready(f"```{self.label}\n")
         return sum(map(len, self._code)) + new + (0 if ready else LOOP_CHARS)
 
     def take(self, source: str, *, final: bool) -> tuple[str, int | None]:
-        """New code of ``source``, and where the fence ends if it does."""
+        """Return the new code in ``source``, and the end offset of the fence if it is closed."""
         new: list[str] = []
         while (end := source.find("\n", self.at)) >= 0:
             line = source[self.at : end]

@@ -1,12 +1,16 @@
-r"""Formulas in Markdown: where they begin and end, and which dollars are prices.
+r"""Formulas in Markdown: finds their delimiters and tells formulas from prices.
 
-``register`` adds the rules to a markdown-it parser. They read ``\( … \)``, ``$ … $``, ``$$ … $$``,
-``\[ … \]`` and ``\begin{align} … \end{align}``. A token's content is the source with its
-delimiters, as the model wrote it: the page draws it with KaTeX (``assets/math.js``) or shows it as
-it is, so that a formula that is none loses nothing.
+``register`` adds the rules to a markdown-it parser. They parse ``\( … \)``, ``$ … $``,
+``$$ … $$``, ``\[ … \]`` and ``\begin{align} … \end{align}``. A token's content is the unmodified
+source with its delimiters: the page renders it with KaTeX (``assets/math.js``) or falls back to the
+source, so that text mistaken for a formula loses nothing.
 
-Every decision rests on what stands before the end of the formula, so that text which is streamed
-becomes the same blocks as text which is read at once.
+Theory of operation: every decision depends only on the text before the end of the formula, so that
+streamed text produces the same blocks as text parsed at once. A displayed formula either fills its
+lines (``math_block``) or spans lines of a paragraph, which is then split into paragraphs and
+formulas (``_math_paragraph``). Formulas within a line are parsed by an inline rule. Whether the
+delimited text is a formula is decided by heuristics: signs of TeX, consecutive words, balanced
+brackets, currencies and the characters around the delimiters.
 """
 
 from __future__ import annotations
@@ -23,10 +27,10 @@ from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 
 MAX_MATH_CHARS = 4_000
-"""Characters of a displayed formula; a longer one is text."""
+"""Maximum length of a displayed formula; a longer one is treated as text."""
 
 MAX_INLINE_MATH_CHARS = 500
-"""Characters of a formula between single dollars, and of one in parentheses."""
+r"""Maximum length of a formula in ``$ … $`` or ``\( … \)``."""
 
 _ENVIRONMENTS = (
     "align|alignat|aligned|alignedat|array|cases|CD|darray|dcases|drcases|eqnarray|equation|flalign"
@@ -40,7 +44,7 @@ _CLOSINGS = {
 }
 _AFTER = re.compile(r"[.,;:!?。，；：]?")
 _STRUCTURE = re.compile(r"(?:`{3}|~{3}|#{1,6}[ \t]+\S)")
-"""Beginnings of lines that end a formula: a fence, a heading."""
+"""Starts of lines that end a formula: a code fence or a heading."""
 
 
 def register(md: MarkdownIt) -> None:
@@ -53,23 +57,26 @@ def register(md: MarkdownIt) -> None:
     md.core.ruler.after("block", "math_bars_back", _show_bars)
 
 
-# ---- formulas that stand in lines of their own ---------------------------------------------------
+# ---- displayed formulas --------------------------------------------------------------------------
 
 
 @dataclass(slots=True, kw_only=True)
 class _Formula:
-    """A displayed formula: the lines it spans and where it ends in the last one."""
+    """A displayed formula: its source, its last line and its end offset in the document."""
 
     source: str
     last_line: int
     end: int
     is_unclosed: bool = False
-    """The text ends before the formula does."""
+    """True if the text ends before the closing delimiter."""
 
 
 @dataclass(slots=True)
 class _Blocked:
-    """Lines between which no formula with a certain closing mark ends; bounds repeated searches."""
+    """A range of lines in which no formula with a given closing delimiter ends.
+
+    It bounds the cost of repeated searches.
+    """
 
     first: int
     last: int
@@ -77,18 +84,18 @@ class _Blocked:
 
 @dataclass(slots=True, kw_only=True)
 class _Lines:
-    """What a parse remembers of its lines, by closing mark."""
+    """Per-document caches of line searches; most are keyed by the closing delimiter's pattern."""
 
     closings: dict[str, list[int]] = field(default_factory=dict)
     blocked: dict[str, _Blocked] = field(default_factory=dict)
     unclosed: dict[tuple[str, bool, int], int] = field(default_factory=dict)
-    """By closing mark, place and indent: the line from which on nothing ends a formula."""
+    """First line from which on no formula is closed, by (pattern, ``in_text``, indent)."""
     without_marks: dict[str, int] = field(default_factory=dict)
-    """The line from which on nothing is a sign of TeX."""
+    """First line from which on the text has no sign of TeX."""
 
 
 def math_block(state: StateBlock, start: int, end: int, silent: bool) -> bool:
-    """A formula that fills its lines, but for a punctuation mark behind it."""
+    """Parse a formula that fills its lines, except for a punctuation mark after it."""
     if state.is_code_block(start):
         return False
     begin = state.bMarks[start] + state.tShift[start]
@@ -99,12 +106,13 @@ def math_block(state: StateBlock, start: int, end: int, silent: bool) -> bool:
     if formula is None:
         return False
     if silent and formula.is_unclosed and state.env.get("tail"):
-        return False  # it may still be closed, or not: the paragraph and it settle together
+        return False  # it may or may not be closed later: it settles together with the paragraph
     rest = state.src[formula.end : state.eMarks[formula.last_line]].strip()
     mark = _AFTER.match(rest)
     assert mark is not None
     if mark[0] != rest:
-        # text follows: in lines of its own it is a group, in one line it is part of a sentence
+        # Text follows: a formula of several lines forms a group with it; within one line it is part
+        # of a sentence.
         return formula.last_line != start and (silent or _group(state, start, end, silent))
     if silent:
         return True
@@ -114,7 +122,7 @@ def math_block(state: StateBlock, start: int, end: int, silent: bool) -> bool:
 
 
 def begins_formula(line: str) -> bool:
-    """Return whether a line under the rows of a table is a formula or the first line of one."""
+    """Return whether a line below the rows of a table is a formula or the first line of one."""
     opening = _OPENING.match(line)
     if opening is None or "|" not in line:
         return opening is not None
@@ -125,12 +133,12 @@ def begins_formula(line: str) -> bool:
 
 
 def _math_paragraph(state: StateBlock, start: int, end: int, silent: bool) -> bool:
-    """A paragraph in which a formula begins at the end of a line and ends in another one."""
+    """Parse a paragraph with a formula that starts at the end of a line and ends in another."""
     return not silent and _group(state, start, end, silent)
 
 
 def _group(state: StateBlock, start: int, end: int, silent: bool) -> bool:
-    """Read text and formulas that span lines as one block. False if there is no such formula."""
+    """Parse text with formulas that span lines as one block; False if it has no such formula."""
     pieces = _pieces(state, start, end)
     if pieces is None:
         return False
@@ -138,7 +146,7 @@ def _group(state: StateBlock, start: int, end: int, silent: bool) -> bool:
         return True
     last = pieces[-1][1]
     is_top = state.level == 0
-    if is_top:  # one block for what grows and settles together
+    if is_top:  # one top-level block, because all of it settles together while streaming
         state.push("math_group_open", "", 1).map = [start, last + 1]
     for text, line, formula in pieces:
         if formula is not None:
@@ -155,11 +163,11 @@ def _group(state: StateBlock, start: int, end: int, silent: bool) -> bool:
 
 
 _Piece = tuple[str, int, _Formula | None]
-"""Text and its last line, or the punctuation behind a formula, its last line, and the formula."""
+"""(text, last line, None), or (punctuation after the formula, last line, formula)."""
 
 
 def _pieces(state: StateBlock, start: int, end: int) -> list[_Piece] | None:
-    """The text and the formulas of a paragraph; None if no formula in it spans lines."""
+    """Return the text and the formulas of a paragraph; None if no formula in it spans lines."""
     terminators = state.md.block.ruler.getRules("paragraph")
     pieces: list[_Piece] = []
     lines: list[str] = []
@@ -213,7 +221,7 @@ def _line(state: StateBlock, line: int) -> str:
 
 
 def _unclosed(state: StateBlock, line: int, at: int) -> re.Match[str] | None:
-    """The mark in a line of text that opens a formula which the line does not close."""
+    """Return the delimiter in a line of text that opens a formula not closed in that line."""
     end = state.eMarks[line]
     text = state.src[at:end]
     if "$$" not in text and r"\[" not in text and r"\begin" not in text:
@@ -259,7 +267,10 @@ def _formula(
     in_text: bool,
     silent: bool = False,
 ) -> _Formula | None:
-    """The formula that ``opening`` begins, if it is one. ``silent``: its source is not needed."""
+    """Return the formula that starts with ``opening``, or None if it is text.
+
+    ``in_text``: the delimiter follows other text in its line. ``silent``: the source is not needed.
+    """
     closing = _closing(opening)
     first = state.src[opening.end() : state.eMarks[start]]
     closed = closing.search(state.src, opening.end(), state.eMarks[start])
@@ -292,7 +303,8 @@ def _formula(
     source = "\n".join(lines).rstrip()
     inner = source[len(opening[0]) :] if is_unclosed else source[len(opening[0]) : -2]
     if is_unclosed:
-        # of an answer that was stopped in it the source stays whole, if it looks like one
+        # An answer that was stopped within a formula keeps the source unchanged, if it looks like a
+        # formula.
         is_formula = bool(state.env.get("tail")) or _has_marks(inner)
         if not is_formula:
             memory.without_marks[closing.pattern] = start
@@ -310,7 +322,7 @@ def _formula(
 def _next_closing(
     state: StateBlock, memory: _Lines, start: int, closing: re.Pattern[str], end: int
 ) -> int:
-    """The first line behind ``start`` that has the closing mark, ``end`` without one."""
+    """Return the first line after ``start`` with the closing delimiter; ``end`` if none has."""
     lines = memory.closings.get(closing.pattern)
     if lines is None:
         count = len(state.bMarks) - 1
@@ -324,7 +336,10 @@ def _next_closing(
 def _last_line(
     state: StateBlock, start: int, closing: re.Pattern[str], end: int, *, in_text: bool
 ) -> int | None:
-    """The line in which the formula of line ``start`` ends, ``end`` if it may still come."""
+    """Return the line in which the formula of line ``start`` ends.
+
+    Returns ``end`` if the closing delimiter may still follow, None if the text is no formula.
+    """
     memory: _Lines = state.env.setdefault("math_lines", _Lines())
     blocked = memory.blocked.get(closing.pattern)
     if blocked and blocked.first <= start < blocked.last:
@@ -345,7 +360,7 @@ def _last_line(
             is_after_blank = True
             continue
         if line == end - 1 and may_grow and not state.src.endswith("\n"):
-            break  # the line itself may still become anything
+            break  # the line is incomplete and may still become any kind of block
         text = _line(state, line)
         is_doubtful = in_text or is_after_blank or state.sCount[line] < state.blkIndent
         is_quote = text.startswith(">") and (is_doubtful or (last == end and not may_grow))
@@ -360,13 +375,13 @@ def _last_line(
 
 # ---- formulas in tables --------------------------------------------------------------------------
 
-_BAR = "\ufdd1"  # a noncharacter, which stands for a bar while cells are told apart
+_BAR = "\ufdd1"  # a noncharacter that replaces a bar while rows are split into cells
 _ROW = re.compile(r"^[ \t>]*\|.*[$(].*$", re.MULTILINE)
 _IN_ROW = re.compile(r"(?<![\\$])\$((?:\\.|[^$\\\n])+)\$(?!\$)|\\\(((?:(?!\\\)).){1,500})\\\)")
 
 
 def _hide_bars(state: StateCore) -> None:
-    """Keep the bars of formulas in rows of tables, as in ``| $|x|$ |``, from ending their cells."""
+    """Replace bars within formulas in table rows (``| $|x|$ |``), so that they end no cell."""
     if "|" not in state.src or not ("$" in state.src or r"\(" in state.src):
         return
     state.src = _ROW.sub(lambda row: _IN_ROW.sub(_without_bars, row[0]), state.src)
@@ -393,18 +408,18 @@ def _show_bars(state: StateCore) -> None:
         token.info = token.info.replace(_BAR, "|")
 
 
-# ---- formulas in a sentence ----------------------------------------------------------------------
+# ---- inline formulas -----------------------------------------------------------------------------
 
 
 def _math_inline(state: StateInline, silent: bool) -> bool:
-    r"""``\( … \)`` and ``$ … $``, and ``\[ … \]`` and ``$$ … $$`` inside a line."""
+    r"""Parse ``\( … \)`` and ``$ … $``, and ``\[ … \]`` and ``$$ … $$`` within a line."""
     src, pos, end = state.src, state.pos, state.posMax
     run = _DOLLARS.match(src, pos, end)
     if run and len(run[0]) > 2:
         return _push_text(state, run[0], silent)  # a range of prices: "$$$"
     close = _inline_close(src, pos, end)
     if close < 0:
-        # or the second dollar would be looked at alone
+        # otherwise the second dollar would be parsed as a single one
         return run is not None and len(run[0]) == 2 and _push_text(state, run[0], silent)
     if not silent:
         token = state.push("math_inline", "math", 0)
@@ -422,7 +437,7 @@ def _push_text(state: StateInline, text: str, silent: bool) -> bool:
 
 
 def _inline_close(src: str, pos: int, end: int) -> int:
-    """Where the formula ends that begins at ``pos``, -1 if none does."""
+    """Return the end offset of the formula that starts at ``pos``, -1 if there is none."""
     if src.startswith("$$", pos):
         return _dollars_close(src, pos, end)
     if src.startswith("$", pos):
@@ -443,7 +458,7 @@ _TO_DOLLAR = re.compile(r"((?:[^$\\]|\\.)*)(\$+)", re.DOTALL)
 
 
 def _dollar_close(src: str, pos: int, end: int) -> int:
-    """Where the formula ends that a single dollar opens, -1 if it opens none."""
+    """Return the end offset of a formula opened by a single dollar, -1 if it opens none."""
     found = _TO_DOLLAR.match(src, pos + 1, min(end, pos + 2 + MAX_INLINE_MATH_CHARS))
     if not found or len(found[2]) > 1:
         return -1
@@ -468,7 +483,7 @@ def _bracket_close(src: str, pos: int, end: int) -> int:
     closing = {r"\(": r"\)", r"\[": r"\]"}[opening]
     limit = MAX_INLINE_MATH_CHARS if opening == r"\(" else MAX_MATH_CHARS
     close = src.find(closing, pos + 2, min(end, pos + limit))
-    while close > 0 and _is_escaped(src[pos + 2 : close]):  # the end of a line in a matrix
+    while close > 0 and _is_escaped(src[pos + 2 : close]):  # a line break within a matrix
         close = src.find(closing, close + 2, min(end, pos + limit))
     if close < 0:
         return -1
@@ -482,10 +497,10 @@ def _bracket_close(src: str, pos: int, end: int) -> int:
 
 
 def unfinished(text: str, at: int) -> int | None:
-    """Read a dollar in text that is still written, by its place.
+    """Interpret the run of dollars at offset ``at`` of incomplete text.
 
-    Returns where to read on: behind the formula, behind the dollars of a price, or None where a
-    formula begins that has no end yet.
+    Returns the offset to continue from: after the formula, after the dollars of a price, or None if
+    a formula starts here that is not closed yet.
     """
     run = _DOLLARS.match(text, at)
     assert run is not None
@@ -499,12 +514,12 @@ def unfinished(text: str, at: int) -> int | None:
     limit = MAX_INLINE_MATH_CHARS if is_single else MAX_MATH_CHARS
     is_joined = is_single and at > 0 and _joins(text[at - 1]) and not re.match(r"[\\_^]", rest)
     is_doubtful = (is_single and rest[0].isspace()) or is_joined or len(rest) > limit
-    # a command that has only its backslash so far counts
+    # a command of which only the backslash has arrived counts
     has_begun = _has_marks(rest) or rest.endswith("\\") or re.match(r"[\\_^]", rest)
     return None if has_begun and not is_doubtful and not _has_sentence(rest) else run.end()
 
 
-# ---- what looks like mathematics -----------------------------------------------------------------
+# ---- heuristics: is it a formula? ----------------------------------------------------------------
 
 _COMMAND = re.compile(r"\\[A-Za-z]")
 _MARKS = re.compile(
@@ -527,7 +542,7 @@ _SPACELESS = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\ud7ff\uf900-\ufaff\uff00-\uffdc"
     "\U00020000-\U0003ffff]"
 )
-"""Characters of scripts that put no space between words."""
+"""Characters of scripts without spaces between words."""
 
 _CURRENCY = re.compile("[€£¥₹₽₩₺₫₴₪฿元円]")
 _CODE_SIGNS = re.compile(r"[\"`;@#\n]|&&|\|\||->|=>|::|//")
@@ -535,7 +550,7 @@ _OPERATOR = re.compile(r"[+*/=<>≤≥≠≈×÷·±!|∈∪∩→]")
 _NUMBER = re.compile(r"[-+±~]?\s?(?:\d+(?:[.,]\d+)*|\.\d+)\s?(?:\\?%)?")
 _DIGIT_FIRST = re.compile(r"[-+±~≈<>≤≥(\[]*\s?\.?\d")
 _ATTACHED = re.compile(r"[_^](?:\{[^{}]*\}|\w|\\[A-Za-z]+)[+\-]?|\\[A-Za-z]+[^\n]{0,40}")
-"""A formula that may follow a word: ``H$_2$O``, ``30$^\\circ$C``, ``5$\\mu$m``."""
+"""A formula that may directly follow a word: ``H$_2$O``, ``30$^\\circ$C``, ``5$\\mu$m``."""
 
 _SUFFIX = re.compile(r"(?:th|st|nd|rd|s|D|d|ary|fold|mal|te[nrs]?|ième|e)(?![^\W_])")
 
@@ -545,12 +560,12 @@ def _has_marks(text: str) -> bool:
 
 
 def _is_prose(text: str) -> bool:
-    """Whether two words follow each other in a text without a sign of TeX."""
+    """Return whether a text without signs of TeX has two consecutive words."""
     return not _has_marks(text) and _PROSE.search(text) is not None
 
 
 def _has_sentence(text: str) -> bool:
-    """The same for a text with signs of TeX, whose own words do not count."""
+    """Return whether a text has two consecutive words, not counting TeX commands and labels."""
     return _PROSE.search(_IN_WORDS.sub(" \x00 ", text)) is not None
 
 
@@ -561,7 +576,7 @@ def _is_balanced(text: str) -> bool:
 
 
 def _is_dollar_formula(inner: str, before: str, after: str) -> bool:
-    """Whether ``$inner$`` is a formula, by its text and what stands around it."""
+    """Return whether ``$inner$`` is a formula, by its text and the surrounding characters."""
     if not inner.strip() or "`" in inner or before == "$" or after[:1].isdecimal():
         return False
     if after[:1] == "{" and not _COMMAND.search(inner):  # ${A}${B}
@@ -569,7 +584,7 @@ def _is_dollar_formula(inner: str, before: str, after: str) -> bool:
     has_marks = _has_marks(inner)
     is_attached = bool(_ATTACHED.fullmatch(inner))
     if inner[0].isspace() or inner[-1].isspace():
-        # "$ \alpha $" is how some models write; "5 $ or 10 $" is not
+        # some models write "$ \alpha $"; "5 $ or 10 $" has prices
         is_padded = inner[0].isspace() and inner[-1].isspace()
         return is_padded and bool(_COMMAND.search(inner)) and not _has_sentence(inner)
     if _joins(before) and not is_attached:
@@ -587,12 +602,12 @@ def _is_dollar_formula(inner: str, before: str, after: str) -> bool:
 
 
 def _joins(char: str) -> bool:
-    """Whether a character beside a dollar makes one word with it."""
+    """Return whether a character adjacent to a dollar forms one word with it."""
     return char.isalnum() and not _SPACELESS.match(char)
 
 
 def _is_calculation(inner: str) -> bool:
-    """Whether a text without signs of TeX that begins with a digit is more than a price."""
+    """Return whether a text that starts with a digit and has no TeX is more than a price."""
     if _NUMBER.fullmatch(inner):
         return True
     if re.search(r"[.:;!?]\s|[;?\"\n]", inner) or not _is_balanced(inner):
@@ -605,7 +620,7 @@ def _is_calculation(inner: str) -> bool:
         is_coefficient = word.start() > 0 and inner[word.start() - 1].isdecimal()
         if not word[0].isascii() or word[0].isupper() or len(word[0]) > 3 or not is_coefficient:
             return False
-    if inner[-1] in "+-*/=<>.,:(" or re.search("[→≈~–—]", inner):  # from one price to another
+    if inner[-1] in "+-*/=<>.,:(" or re.search("[→≈~–—]", inner):  # a range of prices
         return False
     has_letter = re.search(r"[A-Za-z]", inner) is not None
     is_product = re.search(r"\d[A-Za-z]", inner) is not None
@@ -613,7 +628,7 @@ def _is_calculation(inner: str) -> bool:
 
 
 def _is_expression(inner: str, after: str) -> bool:
-    """Whether a text without signs of TeX that begins with no digit is mathematics."""
+    """Return whether a text that starts with no digit and has no TeX is a formula."""
     if len(inner) == 1:
         return inner.isalpha() or inner in "+-=<>/*|!±×÷∞"
     if _CODE_SIGNS.search(inner) or not _is_balanced(inner):
@@ -630,7 +645,7 @@ def _is_expression(inner: str, after: str) -> bool:
 
 
 def _is_in_parentheses(inner: str) -> bool:
-    r"""Whether ``\(inner\)`` is a formula; else the parentheses are escaped ones of a text."""
+    r"""Return whether ``\(inner\)`` is a formula rather than text in escaped parentheses."""
     if not inner.strip() or "\n\n" in inner:
         return False
     if _has_marks(inner) or "\\" in inner:
@@ -645,12 +660,12 @@ def _is_in_parentheses(inner: str) -> bool:
 
 
 def _is_after_text(inner: str) -> bool:
-    """Whether what two dollars enclose, from the end of a line of text on, is a formula."""
+    """Return whether a ``$$`` formula that starts at the end of a line of text is a formula."""
     return bool(inner.strip()) and (_has_marks(inner) or _is_in_parentheses(inner))
 
 
 def _is_display(opening: str, inner: str) -> bool:
-    r"""Whether ``$$inner$$`` or ``\[inner\]`` in one line is a formula."""
+    r"""Return whether ``$$inner$$`` or ``\[inner\]`` within one line is a formula."""
     stripped = inner.strip()
     if not stripped or "`" in inner:
         return False
@@ -672,6 +687,6 @@ def _is_display(opening: str, inner: str) -> bool:
 
 
 def classes(token: Token) -> str:
-    """The classes of a formula's element: ``ws-math`` displays it in lines of its own."""
+    """Return the CSS classes of a formula's element; ``ws-math`` marks a displayed formula."""
     is_display = token.type == "math_block" or token.meta["display"]
     return "ws-tex ws-math" if is_display else "ws-tex"

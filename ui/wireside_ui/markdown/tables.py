@@ -1,5 +1,7 @@
-"""Tables as in GFM. The cells that a row lacks are one wide cell, so that the work is bounded by
-the text: markdown-it's own rule makes a thousand cells of a row that is one character.
+"""GFM tables whose output is bounded by the length of the text.
+
+The missing cells of a row are merged into one cell with a ``colspan``: markdown-it's own rule can
+produce a thousand cells for a row of one character.
 """
 
 from __future__ import annotations
@@ -11,13 +13,14 @@ from markdown_it.rules_block import StateBlock
 from wireside_ui.markdown.math import begins_formula, math_block
 
 MAX_COLUMNS = 256
+"""Maximum number of columns; a wider table is text."""
 
 _DELIMITERS = re.compile(r"\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?")
 _LONE_DASH = re.compile(r"-[ \t]")
 
 
 def table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
-    """Read a table: a head, a line of delimiters, rows."""
+    """Parse a table: a head, a delimiter line and rows."""
     if start + 2 > end or state.sCount[start + 1] < state.blkIndent:
         return False
     if state.is_code_block(start) or state.is_code_block(start + 1):
@@ -59,7 +62,7 @@ def _begins_other_block(state: StateBlock, line: int, end: int) -> bool:
     if state.is_code_block(line) or begins_formula(_text(state, line)):
         return True
     rules = state.md.block.ruler.getRules("blockquote")
-    # whether a formula of several lines is one depends on what follows; a row must not
+    # Whether lines are a formula depends on later lines; a row must not depend on them.
     return any(rule(state, line, end, True) for rule in rules if rule is not math_block)
 
 
@@ -72,7 +75,7 @@ def _trimmed(text: str) -> str:
 
 
 def _could_be(line: str) -> bool:
-    """Whether a line may be one of delimiters; "- " begins a list."""
+    """Return whether a line may be a delimiter line; "- " starts a list."""
     return len(line) > 1 and line[0] in "|-:" and not _LONE_DASH.match(line)
 
 
@@ -89,7 +92,7 @@ def _style(mark: str) -> str:
 
 
 def _cells(text: str) -> list[str]:
-    """Return the cells of a row: at each bar that no backslash stands before."""
+    """Split a row into cells at each bar that is not escaped by a backslash."""
     cells, start = [], 0
     text = _trimmed(text)
     at = text.find("|")

@@ -1,7 +1,7 @@
-"""HTML tags in Markdown: a few harmless ones, without attributes, are formatting; all else is text.
+"""HTML tags in Markdown: an allow-list of tags without attributes; all others are escaped.
 
 Models write ``<br>`` in table cells and ``H<sub>2</sub>O`` in sentences. ``vector<int>``,
-``<channel>``, a tag with attributes and a tag without its partner stay visible as they are.
+``<channel>``, tags with attributes and unmatched tags are shown as text.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ BLOCK_TAGS = frozenset(["details", "summary"])
 
 MAX_SUMMARY_LINES = 10
 MAX_DETAILS_CHARS = 16_000
-"""Of a fold; where its end is farther away, its tags are text and what follows is not kept back."""
+"""Maximum length of a ``<details>`` block.
+
+If the closing tag is farther away, the tags are text, so that the rest is not held back.
+"""
 
 _SHOWN_AS = {"strike": "s"}
 _NAMES = "|".join(sorted(VOID_TAGS | PAIRED_TAGS, key=len, reverse=True))
@@ -42,7 +45,7 @@ _FENCE = re.compile(r"`{3,}|~{3,}")
 
 
 def tag(state: StateInline, silent: bool) -> bool:
-    """Read one tag of the allow-list; ``match_tags`` decides whether it has a partner."""
+    """Parse one tag of the allow-list; ``match_tags`` pairs it later."""
     if state.src[state.pos] != "<":
         return False
     found = TAG.match(state.src, state.pos, state.posMax)
@@ -60,8 +63,9 @@ def tag(state: StateInline, silent: bool) -> bool:
 
 
 def match_tags(state: StateInline) -> None:
-    """Give each opening tag its closing one, within the emphasis or link that it stands in. A tag
-    without a partner becomes text.
+    """Pair opening and closing tags within the same emphasis or link.
+
+    Unmatched tags become text.
     """
     if not any(token.type == "html_tag" for token in state.tokens):
         return
@@ -78,11 +82,11 @@ class _TagPairs:
 
     def __init__(self) -> None:
         self._open: list[Token] = []  # emphasis, links and tags
-        self._places: dict[str, list[int]] = {}  # where in ``_open`` each tag is
-        self._floors: list[int] = [0]  # lengths of ``_open`` inside each emphasis and link
+        self._places: dict[str, list[int]] = {}  # indices in ``_open``, by tag
+        self._floors: list[int] = [0]  # lengths of ``_open`` at the start of each emphasis and link
 
     def add(self, token: Token) -> None:
-        """Take in the next token; two that match are turned into an element."""
+        """Process the next token; a matching pair is turned into an element."""
         if token.type == "html_tag":
             self._add_tag(token)
         elif token.nesting == 1:
@@ -112,7 +116,7 @@ class _TagPairs:
 
 
 def without_half_tag(text: str) -> str:
-    """Return ``text`` without the beginning of a tag at its end."""
+    """Return ``text`` without an incomplete tag at its end."""
     found = _HALF.search(text, max(0, len(text) - 24))
     if found is None:
         return text
@@ -122,7 +126,7 @@ def without_half_tag(text: str) -> str:
 
 
 def without_half_entity(text: str) -> str:
-    """Return ``text`` without the beginning of a usual character reference at its end."""
+    """Return ``text`` without an incomplete common character reference at its end."""
     found = _HALF_ENTITY.search(text, max(0, len(text) - 10))
     if found is None:
         return text
@@ -132,10 +136,10 @@ def without_half_entity(text: str) -> str:
 
 
 def details(state: StateBlock, start: int, end: int, silent: bool) -> bool:
-    """Read ``<details>`` … ``</details>`` with a summary and any blocks inside.
+    """Parse ``<details>`` … ``</details>`` with a summary and any blocks inside.
 
-    It begins a line and ends one. While a text still comes, a fold without its end reaches to the
-    end of what is there.
+    The opening tag starts a line and the closing tag ends one. In incomplete text, an unclosed
+    ``<details>`` extends to the end of the text.
     """
     if state.is_code_block(start):
         return False
@@ -143,7 +147,7 @@ def details(state: StateBlock, start: int, end: int, silent: bool) -> bool:
     opening = _DETAILS_OPEN.match(first)
     if opening is None:
         return False
-    if silent:  # whether it has an end or not: what comes later changes nothing before it
+    if silent:  # even without an end: later text must not change preceding blocks
         return True
     last = _last_line(state, start, end)
     if last is None:
@@ -155,7 +159,7 @@ def details(state: StateBlock, start: int, end: int, silent: bool) -> bool:
 
 
 def _last_line(state: StateBlock, start: int, end: int) -> int | None:
-    """Return the line that ends the fold; the one after the text where it is still open."""
+    """Return the last line of the block; ``end`` if it is still open, None if it is text."""
     last = _ends(state).get(start)
     if last is None:
         return None
@@ -169,8 +173,10 @@ def _last_line(state: StateBlock, start: int, end: int) -> int | None:
 
 
 def _ends(state: StateBlock) -> dict[int, int]:
-    """Return where each fold of the whole text ends, by the line that it begins in; the number of
-    lines for one that is open at the end. Found once, so that the work is linear.
+    """Return the last line of each ``<details>`` block of the document by its first line.
+
+    The value is the number of lines for a block that is not closed. Computed once per document, so
+    that the work is linear.
     """
     ends: dict[int, int] | None = getattr(state, "details_ends", None)
     if ends is not None:
@@ -180,20 +186,20 @@ def _ends(state: StateBlock) -> dict[int, int]:
         begin = state.bMarks[line] + state.tShift[line]
         folds.add_line(line, begin, state.src[begin : state.eMarks[line]])
     ends = folds.finish(len(state.bMarks) - 1, len(state.src))
-    state.details_ends = ends  # type: ignore[attr-defined]  # it lives as long as the state
+    state.details_ends = ends  # type: ignore[attr-defined]  # cached for the lifetime of the state
     return ends
 
 
 class _Folds:
-    """Matches the beginnings and the ends of folds, from line to line; code fences are skipped."""
+    """Matches ``<details>`` and ``</details>`` line by line, skipping code fences."""
 
     def __init__(self) -> None:
         self._ends: dict[int, int] = {}
-        self._open: list[tuple[int, int]] = []  # line and place
+        self._open: list[tuple[int, int]] = []  # (line, offset)
         self._fence = ""
 
     def add_line(self, line: int, place: int, text: str) -> None:
-        """Take in a line, which begins at ``place``."""
+        """Process a line that starts at offset ``place``."""
         mark = _FENCE.match(text)
         if self._fence:
             if text.startswith(self._fence) and not text.strip(self._fence[0] + " \t"):
@@ -208,7 +214,7 @@ class _Folds:
                 self._close(line, place + len(text))
 
     def finish(self, lines: int, chars: int) -> dict[int, int]:
-        """Return the last line of each fold; ``lines`` for those that are still open."""
+        """Return the last line of each block by its first line; ``lines`` for open ones."""
         while self._open:
             self._close(lines, chars)
         return self._ends
@@ -225,7 +231,7 @@ def _push_details(
 ) -> None:
     token = state.push("details_open", "details", 1)
     token.map = [start, last + 1 if is_closed else last]
-    if opening[1] or not is_closed:  # what still comes can be read
+    if opening[1] or not is_closed:  # expanded while streaming, so that new text is visible
         token.attrs = {"open": ""}
     begin = state.bMarks[start] + state.tShift[start] + opening.end()
     stop = last if is_closed else last - 1  # the last line
@@ -240,7 +246,7 @@ def _push_details(
 def _push_summary(
     state: StateBlock, line: int, begin: int, stop: int, limit: int, *, is_closed: bool
 ) -> tuple[int, int]:
-    """Read the summary, if there is one; the line and the place behind it."""
+    """Parse the summary, if there is one; return the line and the offset after it."""
     while line < stop and not state.src[begin : state.eMarks[line]].strip():
         line += 1
         begin = state.bMarks[line] + state.tShift[line]
@@ -259,7 +265,7 @@ def _push_summary(
         if at <= stop:
             place = state.bMarks[at] + state.tShift[at]
             if place >= state.eMarks[at]:
-                return line, begin  # a blank line: it was none
+                return line, begin  # a blank line: not a summary
     if is_closed or at <= stop:
         return line, begin
     _push_inline(state, "summary", without_half_tag("\n".join(parts)), line)
@@ -276,7 +282,7 @@ def _push_inline(state: StateBlock, name: str, content: str, line: int) -> None:
 
 
 def _push_blocks(state: StateBlock, line: int, begin: int, stop: int, limit: int) -> None:
-    """Parse from ``begin`` in ``line`` to ``limit`` in the line ``stop`` as blocks."""
+    """Parse the source from ``begin`` in ``line`` to ``limit`` in the line ``stop`` as blocks."""
     kept = (state.bMarks[line], state.tShift[line], state.sCount[line], state.eMarks[stop])
     kept_max, kept_parent = state.lineMax, state.parentType
     if begin > state.bMarks[line] + state.tShift[line]:  # after a tag in this line

@@ -1,8 +1,8 @@
-"""Where an address of somebody else's text leads: the host as a browser understands it.
+"""Resolves untrusted web addresses to the host that a browser would connect to.
 
-What a browser would make of an address and what a reader takes it for can differ: a name before
-an "@", letters of other scripts, digits that are an address. Here it becomes the one way of writing
-it that both read the same; what can't, is no address.
+The host that a browser parses and the host that a reader sees can differ: a user name before an
+"@", letters of other scripts, numbers that are IP addresses. Addresses are rewritten to a form that
+both interpret alike; an address without such a form is rejected.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from urllib.parse import unquote
 
 MAX_URL_CHARS = 2_048
+"""Maximum length of an address; a longer one is rejected."""
 
 _PARTS = re.compile(r"(https?)://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
 _UNREADABLE = re.compile(r"[\x00-\x20\x7f\\]")
@@ -27,14 +28,14 @@ _HOST_LIKE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """A web address. ``url`` has no name or password before its host; ``host`` is in ASCII."""
+    """A web address. ``url`` has no user name or password; ``host`` is ASCII."""
 
     url: str
     host: str
 
 
 def destination(url: str) -> Destination | None:
-    """Return where a browser goes with ``url``; None if that is nowhere, or not certain.
+    """Return the destination of ``url``; None if it is invalid or ambiguous.
 
     >>> destination("https://bank.example@evil.example/x")
     Destination(url='https://evil.example/x', host='evil.example')
@@ -55,7 +56,7 @@ def destination(url: str) -> Destination | None:
 
 
 def says_it(text: str, target: Destination) -> bool:
-    """Whether ``text`` leads nobody to think of another host than ``target``'s."""
+    """Return whether ``text`` names no other host than that of ``target``."""
     visible = "".join(c for c in text[:2_000] if unicodedata.category(c) != "Cf")
     plain = unicodedata.normalize("NFKC", visible).lower()
     said = {name.removeprefix("www.") for name in _HOST_LIKE.findall(_DOTS.sub(".", plain))}

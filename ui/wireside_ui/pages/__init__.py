@@ -1,1 +1,1 @@
-"""One page a file."""
+"""The NiceGUI pages, one per module."""

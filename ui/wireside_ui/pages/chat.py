@@ -1,4 +1,11 @@
-"""The chat page: ``/`` for a new conversation, ``/c/{id}`` for one that has begun."""
+"""The chat page: ``/`` for a new conversation, ``/c/{id}`` for an existing one.
+
+Theory of operation: events of the library, the conversation and its answers only record what has
+changed and set the page's wake event. The task ``_follow`` then sends the changes, at most once per
+``TICK_S``, less often to hidden pages, and not before a slow connection has taken the earlier ones.
+Answers in progress are sent by a ``Follower`` each. Rows are sent immediately with at most the
+beginning of long answers; the task ``_make_late`` renders the rest in a thread.
+"""
 
 from __future__ import annotations
 
@@ -36,57 +43,59 @@ from wireside_ui.shell import shell_html
 from wireside_ui.theme import Branding, head_html
 
 TICK_S = 0.05
-"""Least time between two updates of a page: at most 20 a second."""
+"""Minimum seconds between two updates of a page: at most 20 per second."""
 
 UNSEEN_TICK_S = 0.5
-"""The same while nobody can see the page."""
+"""The same for a hidden page."""
 
 BACKLOG = 12
-"""Messages on their way to a browser from which on its page waits until they are taken."""
+"""Queued messages to a browser above which the page sends no updates until they are taken."""
 
 PAGE_SIZE = 20
-"""Turns that the transcript asks for at a time."""
+"""Turns per request of the transcript."""
 
 READY_CHARS = 8_192
-"""Of the answers that are given together, so much is rendered at once, some 15 ms of work; of those
-before there is the beginning, and the whole as it is ready.
+"""Characters of the answers sent together that are rendered immediately (about 15 ms of work).
+
+Of earlier answers the beginning is sent, and the whole once it is rendered.
 """
 
 BEGINNING_CHARS = 1_000
+"""Characters of the beginning of an answer that is rendered later."""
 
 MODELS_S = 0.05
-"""How long a page waits for the list of models before it is sent without."""
+"""Seconds that a page waits for the list of models before it is sent without it."""
 
 MARKS = 500
-"""Turns that a page remembers how they are shown; those before are given anew when asked for."""
+"""Maximum number of turns whose displayed state is stored; others are sent again on request."""
 
 NEARLY = 0.2
-"""What is left of a limit when a page begins to show it."""
+"""Remaining fraction of a limit at or below which the page shows it."""
 
 LOOK_AGAIN_S = (2.0, 30.0)
-"""First and longest pause before a page without models looks again; it doubles each time."""
+"""Initial and maximum delay in seconds before the list of models is retried; it doubles."""
 
 
 COSTLY = ("retry", "continue")
-"""Actions that ask the model."""
+"""Actions that call the model."""
 
 REPEAT_S = 1.0
-"""Seconds within which the same costly action on the same turn counts once."""
+"""Seconds within which a repeated costly action on the same turn is ignored."""
 
 Mark = tuple[str, str | None, int, object]
-"""State, name of the first stream, number of streams, all else."""
+"""What a row shows: state, name of the first stream, number of streams, everything else."""
 
 UNKNOWN: Mark = ("", None, 0, None)
-"""Of a row that has to be told anew."""
+"""Mark of a row whose state must be sent again."""
 
 
 class ChatPages:
-    """Registers the page under its addresses."""
+    """Registers the chat page at its paths."""
 
     def __init__(
         self, chat: ChatService, look: Branding, version: str, sharing: str = "off"
     ) -> None:
-        """``sharing`` says who may open links to conversations, as the setting does."""
+        """``sharing`` is the setting for who may open links to conversations."""
         self._chat = chat
         self._sharing = sharing
         self._look = look
@@ -94,7 +103,7 @@ class ChatPages:
         self._markup = Markup(frozenset(host.lower() for host in look.image_hosts))
 
     def register(self) -> None:
-        """Make the page known to NiceGUI."""
+        """Register the page with NiceGUI."""
 
         @page_at("/")
         async def new_chat(request: Request, client: Client) -> None:
@@ -133,7 +142,7 @@ class ChatPages:
         await page.build(conversation_id, turn_id, await self._models())
 
     async def _models(self) -> Sequence[ModelInfo]:
-        """Return the models if they are known, so that the header need not change; else none."""
+        """Return the models, so that the header need not change; none after ``MODELS_S``."""
         with suppress(TimeoutError, WiresideError):
             async with asyncio.timeout(MODELS_S):
                 return await self._chat.models()
@@ -141,7 +150,7 @@ class ChatPages:
 
 
 class ChatPage:
-    """One open page. Holds nothing of an answer but where it is in its log."""
+    """One open page. It stores no text of an answer in progress, only its position in the log."""
 
     def __init__(
         self,
@@ -176,11 +185,11 @@ class ChatPage:
         self._sought = ""
         self._is_answering = False
         self._options = Options()
-        """The model and settings that the browser shows; asking again uses them."""
+        """The model and settings that the browser shows; retries use them."""
         self._offered: Sequence[ModelInfo] = ()
-        """The models that the picker offers, the default first."""
+        """The models in the picker, the default first."""
         self._missing = ""
-        """The conversation of the page's address that is not there."""
+        """Id of the conversation in the page's address if it does not exist, else ""."""
         self._last_act: tuple[tuple[str, str], float] = (("", ""), 0.0)
         self._said_left = ""
         self._is_shape_new = False
@@ -203,14 +212,14 @@ class ChatPage:
     async def build(
         self, conversation_id: str | None, turn_id: str | None, models: Sequence[ModelInfo]
     ) -> None:
-        """Lay the page out; it follows the conversation from its first connection on."""
+        """Create the page's elements; updates start with the first connection."""
         conversation, problem = await self._find(conversation_id)
         listing = await self._list.first_page()
         is_missing = bool(conversation_id) and conversation is None
         self._missing = conversation_id or "" if is_missing else ""
         self._offered = models
         if conversation is not None:
-            with suppress(StoreError):  # its turns can't be read: attaching it says so
+            with suppress(StoreError):  # the turns can't be read either: ``_attach`` raises it
                 self._options = await self._chat.options_of(conversation)
         view = _view(conversation, is_missing=is_missing)
         tagline = self._look.tagline or self._words["tagline"]
@@ -231,7 +240,7 @@ class ChatPage:
                 is_empty=view == "empty",
             )
         )
-        # NiceGUI's own frame is a <main>: ours stands beside it, with a header and a <main>
+        # NiceGUI's own container is a <main>: hide it and add ours, with a header and a <main>
         self._client.page_container.set_visibility(False)
         with self._client.layout, ui.element("div").classes("ws-page"):
             self._list.build(listing, current=conversation.id if conversation else "")
@@ -300,7 +309,7 @@ class ChatPage:
             return None, error
 
     def _begin(self, *, has_models: bool) -> None:
-        """Start what the page does by itself; after a lost connection only see what was missed."""
+        """Start the page's tasks; after a reconnect, only trigger an update."""
         self._wake.set()
         if self._tasks:
             return
@@ -318,10 +327,10 @@ class ChatPage:
         for task in self._tasks:
             task.cancel()
 
-    # ---- which conversation ------------------------------------------------------------------
+    # ---- choice of the conversation ----------------------------------------------------------
 
     async def _open(self, conversation_id: str, turn_id: str | None) -> None:
-        """Show another conversation, or none, without a new page; ``turn_id`` is looked for."""
+        """Switch to another conversation ("" for a new one) without a reload; scroll to a turn."""
         if self._conversation is None or conversation_id != self._conversation.id:
             await self._change_to(conversation_id)
         if conversation_id:
@@ -375,7 +384,7 @@ class ChatPage:
         self._changed.clear()
 
     def _come_back_if_missing(self, conversation_id: str) -> None:
-        """Show a conversation again that was deleted while the page showed it."""
+        """Reopen a restored conversation that was deleted while the page showed it."""
         if conversation_id == self._missing:
             self._composer.come_back(conversation_id)
 
@@ -384,14 +393,14 @@ class ChatPage:
         ui.page_title(f"{title} · {self._look.name}" if title else self._look.name)
 
     async def _jump(self, turn_id: str | None) -> None:
-        """Show a turn that a search has found."""
+        """Scroll to a turn, for example a search result."""
         conversation = self._conversation
         if not turn_id or conversation is None:
             return
         try:
             turn = await self._chat.lead_to(conversation, turn_id)
         except WiresideError:
-            return  # it is gone: the conversation itself is what there is
+            return  # the turn is gone: show the conversation only
         await self._update_shape(conversation)
         self._transcript.jump(turn.depth)
 
@@ -405,19 +414,21 @@ class ChatPage:
     # ---- following ---------------------------------------------------------------------------
 
     async def _follow(self) -> None:
-        """Bring the page up to date whenever something is new, at most 20 times a second."""
+        """Update the page whenever something is new, at most once per ``TICK_S``."""
         while True:
             await self._wake.wait()
             self._wake.clear()
             if not self._client.has_socket_connection:
-                continue  # what is missed waits in the log; connecting wakes us
+                continue  # missed changes stay in the log; connecting sets the event
             with self._client:
                 await self._update()
             await self._rest()
 
     async def _rest(self) -> None:
-        """Wait for the next update: longer for a page that nobody sees, and until a slow
-        connection has taken what it was given.
+        """Wait before the next update.
+
+        The delay is longer for a hidden page, and lasts until a slow connection has taken its
+        messages.
         """
         await asyncio.sleep(TICK_S)
         await self._until_taken()
@@ -426,7 +437,7 @@ class ChatPage:
                 await self._is_seen.wait()
 
     async def _until_taken(self) -> None:
-        while self._is_behind():  # noqa: ASYNC110  # a queue tells nobody that it is empty
+        while self._is_behind():  # noqa: ASYNC110  # a queue has no event for becoming empty
             await asyncio.sleep(TICK_S)
 
     def _is_behind(self) -> bool:
@@ -439,7 +450,7 @@ class ChatPage:
             self._is_seen.clear()
 
     async def _update(self) -> None:
-        """Show what is new, and only that."""
+        """Send all changes since the last update."""
         self._list.update()
         self._saving.set_visibility(self._chat.saving.is_behind)
         conversation = self._conversation
@@ -451,7 +462,7 @@ class ChatPage:
             while self._changed and conversation is self._conversation:
                 await self._update_turn(conversation, self._changed.pop())
         except StoreError:
-            self._is_shape_new = True  # what can't be read now is shown as soon as it can
+            self._is_shape_new = True  # retried until the store can be read
             self._wake.set()
         for follower in tuple(self._followers.values()):
             await self._update_answer(follower)
@@ -459,7 +470,7 @@ class ChatPage:
             await self._show_allowance()
 
     async def _update_shape(self, conversation: Conversation) -> None:
-        """Show the turns that are another branch's, that came, or that moved."""
+        """Show turns of another branch, new turns and turns that moved."""
         self._is_shape_new = False
         if conversation.is_deleted:
             return await self._change_to(conversation.id)
@@ -489,7 +500,7 @@ class ChatPage:
 
     async def _update_turn(self, conversation: Conversation, turn_id: str) -> None:
         if turn_id not in self._marks:
-            return  # the browser asks for it when somebody scrolls there
+            return  # the browser requests it when it is scrolled to
         try:
             turn = await self._library.turn(conversation, turn_id)
         except NotFound:
@@ -500,12 +511,12 @@ class ChatPage:
             self._update_state(turn)
 
     def _see_to(self, turn: Turn) -> None:
-        """Have somebody follow the answer that is being made to ``turn``."""
+        """Ensure that the answer in progress of ``turn`` has a follower."""
         known = self._followers.get(turn.id)
         if known is None or known.first is not turn.segments[0]:
             self._forget(turn.id)
             goes_on = self._marks[turn.id][1] == turn.segments[0].name
-            if goes_on:  # the follower shows its text anew, so that it does not go for a moment
+            if goes_on:  # the follower replaces the text, so that it does not disappear briefly
                 self._transcript.change(turn.id, reasoning="", tools=[], error="")
             else:
                 self._transcript.change(turn.id, html="", reasoning="", tools=[], error="")
@@ -524,7 +535,7 @@ class ChatPage:
         else:
             ops = await aside_short(follower.flush)
             if self._followers.get(turn.id) is not follower:
-                return  # the page shows something else by now
+                return  # the page shows something else meanwhile
         self._tell_growing(turn)
         self._transcript.ops(turn.id, ops, reasoning)
         if tools is not None:
@@ -532,7 +543,7 @@ class ChatPage:
         if has_ended:
             self._forget(turn.id)
             self._update_state(turn)
-            if turn.is_live:  # it was continued meanwhile
+            if turn.is_live:  # continued meanwhile
                 self._on_change(turn.id)
         elif follower.has_more:
             self._wake.set()
@@ -547,7 +558,7 @@ class ChatPage:
         mark = self._mark(turn)
         before = self._marks.get(turn.id)
         if before is None or mark == before or turn.id in self._followers:
-            return  # the end is told when all text before it is there
+            return  # the end is sent after all text
         self._marks[turn.id] = mark
         row = self._row(turn, chars=0)
         self._transcript.change(
@@ -560,12 +571,12 @@ class ChatPage:
             feedback=row.feedback,
             model=row.model,
         )
-        if before[1:3] != mark[1:3]:  # an answer that nobody followed: it ended as it began
+        if before[1:3] != mark[1:3]:  # an answer without a follower: it ended immediately
             self._transcript.change(turn.id, reasoning=row.reasoning, tools=list(row.tools))
             self._give_late(turn)
 
     def _tell_answering(self) -> bool:
-        """Tell the composer whether an answer grows; returns whether that is new."""
+        """Report to the composer whether an answer is in progress; return whether it changed."""
         is_answering = bool(self._followers)
         is_new = is_answering != self._is_answering
         if is_new:
@@ -583,7 +594,7 @@ class ChatPage:
         return await self._library.turns(conversation, max(0, first), last)
 
     def _give(self, turns: Sequence[Turn]) -> list[Row]:
-        """Return rows for the browser, and follow those that grow from now on."""
+        """Return the rows of turns and start followers for answers in progress."""
         for turn in turns:
             self._forget(turn.id)
             self._marks.pop(turn.id, None)
@@ -595,7 +606,7 @@ class ChatPage:
         rows: list[Row] = []
         late: list[Turn] = []
         left, allowance = READY_CHARS, HighlightBudget()
-        for turn in reversed(turns):  # the last one is seen first
+        for turn in reversed(turns):  # the last one is visible first
             text = text_of(turn, self._language)
             left -= len(text)
             is_late = len(text) > BEGINNING_CHARS and (left < 0 or not are_lexers_ready(text))
@@ -625,12 +636,12 @@ class ChatPage:
         return {model.id: model.name for model in self._offered}
 
     def _give_late(self, *turns: Turn) -> None:
-        """See to it that the whole answers come: those that were asked for last come first."""
+        """Queue whole answers for rendering; those requested last are rendered first."""
         self._late = {turn.id: turn for turn in turns} | self._late
         self._is_late.set()
 
     async def _make_late(self) -> None:
-        """Render what rows were given without, and give it, while others are served."""
+        """Render the queued whole answers in a thread and send them."""
         while True:
             await self._is_late.wait()
             while self._late:
@@ -647,7 +658,7 @@ class ChatPage:
         return self._conversation.siblings(turn) if self._conversation else (0, 1)
 
     def _mark(self, turn: Turn) -> Mark:
-        """Return what decides how a turn is shown, beside its text."""
+        """Return everything that determines how a turn is shown, except its text."""
         first = turn.segments[0].name if turn.segments else None
         shown = (self._place(turn), turn.feedback)
         return (state_of(turn), first, len(turn.segments), shown)
@@ -665,7 +676,7 @@ class ChatPage:
             self._transcript.put(page, self._give(turns))
 
     async def _find_text(self, query: str) -> None:
-        """Look for ``query`` in all turns that are shown; a newer search ends an older one."""
+        """Search all turns of the shown path for ``query``; a newer search cancels an older one."""
         conversation, self._sought = self._conversation, query
         wanted = folded(query)
         places: list[int] = []
@@ -699,7 +710,7 @@ class ChatPage:
     # ---- models ------------------------------------------------------------------------------
 
     async def _show_models(self) -> None:
-        """Offer the models; while there are none say why, and look again and again."""
+        """Show the models; until they are available, show the error and retry with back-off."""
         pause_s, longest_s = LOOK_AGAIN_S
         while True:
             try:
@@ -721,13 +732,13 @@ class ChatPage:
             self._look_again.clear()
             pause_s = min(2 * pause_s, longest_s)
 
-    # ---- what a person does; every argument may have been written by anybody -----------------
+    # ---- user actions; all arguments are untrusted -------------------------------------------
 
     async def _choose(self, conversation_id: str, options: Options) -> None:
-        """Keep the model and settings that were chosen for a conversation."""
+        """Store the model and settings chosen for a conversation."""
         conversation = self._conversation
         if conversation is not None and conversation.id == conversation_id:
-            self._options = options  # before anything is awaited: the next event may use them
+            self._options = options  # before the first await: the next event may use them
         try:
             if conversation is None or conversation.id != conversation_id:
                 conversation = await self._library.open(conversation_id)
@@ -737,13 +748,16 @@ class ChatPage:
             self._composer.tell(sentence_in(self._language, error))
 
     def _show_choice(self, conversation: Conversation) -> None:
-        """Show what another page has chosen for the conversation."""
+        """Show the model and settings that another page has chosen for the conversation."""
         if conversation.options is not None and conversation.options != self._options:
             self._options = conversation.options
             self._composer.set_choice(conversation.id, self._options)
 
     def _effective_options(self) -> Options:
-        """Return what the browser shows: the default model in place of one that is not offered."""
+        """Return the options that the browser shows, with an unavailable model replaced.
+
+        The replacement is the default model.
+        """
         ids = [model.id for model in self._offered]
         if not ids or self._options.model in ids:
             return self._options
@@ -786,7 +800,7 @@ class ChatPage:
             self._list.set_current(conversation.id)
 
     async def _show_allowance(self) -> None:
-        """Say in advance what is nearly used up."""
+        """Show the limits that are nearly used up."""
         left = await self._chat.allowance()
         said = [
             self._words[f"left_{what}"].format(count=f"{count:,}")
@@ -829,15 +843,15 @@ class ChatPage:
             turn = await self._library.turn(self._conversation, action.row_id)
             await self._do(self._conversation, turn, action)
         except NotFound:
-            self._on_change(None)  # another tab was faster: show what is
+            self._on_change(None)  # another tab was faster: show the current state
         except WiresideError as error:
             self._composer.tell(sentence_in(self._language, error), error.retry_after)
-            if action.row_id in self._marks:  # the browser shows already what was asked for
+            if action.row_id in self._marks:  # the browser already shows the action as done
                 self._marks[action.row_id] = UNKNOWN
                 self._on_change(action.row_id)
 
     def _is_repeated(self, action: Action) -> bool:
-        """Whether an action that asks the model came twice: a double click, or a held key."""
+        """Return whether a costly action was repeated, by a double click or a held key."""
         if action.name not in COSTLY:
             return False
         now = asyncio.get_running_loop().time()
@@ -869,7 +883,7 @@ class ChatPage:
 
 
 def _feedback(before: Feedback | None, action: Action) -> Feedback | None:
-    """Return what is thought of an answer after ``action``."""
+    """Return the feedback on an answer after ``action``; None for none."""
     match action.name:
         case "up" | "down":
             return Feedback(action.name, before.words if before else "")

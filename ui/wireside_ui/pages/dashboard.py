@@ -1,4 +1,4 @@
-"""The dashboard: what the server does, live and over thirty days, for administrators."""
+"""The administrators' dashboard: live metrics and those of the last thirty days."""
 
 from __future__ import annotations
 
@@ -22,16 +22,25 @@ HOUR_S: Final = 3600
 
 
 class Figures(Protocol):
-    """Where the figures come from. Both raise ``Forbidden`` for who is no administrator."""
+    """Source of the metrics. Both methods raise ``Forbidden`` if the caller is no administrator."""
 
     async def show(self, caller: Caller, since: float, until: float) -> dict[str, Any]:
-        """Return what happened in a time, in seconds since 1970. Raises ``StoreError``."""
+        """Return the metrics from ``since`` to ``until``, in seconds since 1970.
+
+        Raises:
+            Forbidden: the caller is no administrator.
+            StoreError: the store can't be read.
+        """
         ...
 
     def watch(
         self, caller: Caller, listener: Callable[[dict[str, Any]], object]
     ) -> Callable[[], None]:
-        """Tell ``listener`` what happens, until what is returned is called."""
+        """Call ``listener`` with each new set of metrics; return a function that stops this.
+
+        Raises:
+            Forbidden: the caller is no administrator.
+        """
         ...
 
 
@@ -39,21 +48,21 @@ class DashboardPage:
     """Registers the page at ``/dashboard``."""
 
     def __init__(self, board: Figures, look: Branding, version: str, clock: Clock) -> None:
-        """``clock`` gives seconds since 1970."""
+        """``clock`` returns seconds since 1970."""
         self._board = board
         self._look = look
         self._version = version
         self._now = clock
 
     def register(self) -> None:
-        """Make the page known to NiceGUI."""
+        """Register the page with NiceGUI."""
 
         @page_at("/dashboard")
         async def dashboard(request: Request, client: Client) -> Response | None:
             caller = getattr(request.state, "caller", LOCAL)
             base = request.scope.get("root_path", "")
             if not caller.may("admin"):
-                return RedirectResponse(f"{base}/audit", 303)  # says what is missing
+                return RedirectResponse(f"{base}/audit", 303)  # shows the error
             async with making(client):
                 await self._build(request, client, caller, base)
             return None

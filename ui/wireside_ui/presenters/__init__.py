@@ -1,1 +1,1 @@
-"""State of the page as plain values, without layout."""
+"""Presenters: the state of a page as plain values, without layout."""

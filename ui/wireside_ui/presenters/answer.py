@@ -1,4 +1,4 @@
-"""What a page shows of a turn, as plain Python: tested without a page."""
+"""Presents turns as rows of the transcript. Plain Python, tested without a page."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from wireside_ui.markdown.dialect import HighlightBudget, Markup
 from wireside_ui.markdown.incremental import BlockStream, Op, render
 
 READ_CHARS = 32_768
-"""What is taken of an answer in one step, some 60 ms of work; the rest waits for the next one."""
+"""Characters read from an answer per step (about 60 ms of work); the rest is read next time."""
 
 MAX_SHOWN_CHARS = 1_000_000
-"""Of each text of a turn; a file that was imported may hold more than a browser can show."""
+"""Maximum length of each text of a turn; imported files may hold more than a browser can show."""
 
 MORE = '<p class="ws-more">…</p>'
-"""Stands behind the beginning of an answer until the rest is there."""
+"""Follows the beginning of an answer until the rest is rendered."""
 
 
 def state_of(turn: Turn) -> State:
-    """Return which of the transcript's states a turn is in."""
+    """Return the transcript's state of a turn."""
     if turn.waiting:
         return "waiting"
     end = turn.end
@@ -48,18 +48,18 @@ def state_of(turn: Turn) -> State:
 
 
 def _is_empty(turn: Turn) -> bool:
-    """Whether an answer that has ended has neither text nor tool calls; it may have reasoning."""
+    """Return whether an ended answer has neither text nor tool calls; it may have reasoning."""
     return not turn.text.strip() and not _beside_text(turn)[1]
 
 
 def model_of(turn: Turn, names: Mapping[str, str]) -> str:
-    """Return which model answers a turn, with commas where several did; ``names`` by id."""
+    """Return the models of a turn, comma-separated; ``names`` maps ids to display names."""
     models = dict.fromkeys(stream.model for stream in turn.segments if stream.model)
     return seen(", ".join(names.get(model, model) for model in models))
 
 
 def retry_after(turn: Turn) -> float | None:
-    """Return after how many seconds a failed turn may be tried again by itself, None if never."""
+    """Return the delay in seconds of the automatic retry of a failed turn, None for no retry."""
     error = turn.end.error if turn.end else None
     if error is None or error.code != "provider_rate_limited" or turn.text:
         return None
@@ -76,9 +76,18 @@ def row_of(
     chars: int | None = None,
     names: Mapping[str, str] = {},
 ) -> Row:
-    """Return a turn as the transcript shows it, with its place among its siblings. An answer that
-    still grows stays empty: what it holds comes by ``Follower.tick``. Of one that has more than
-    ``chars`` there is the beginning. ``names`` are those of the models, by id.
+    """Return the transcript's row of a turn.
+
+    An answer in progress is left empty: its content is sent by ``Follower.tick``.
+
+    Args:
+        turn: the turn.
+        markup: renders the answer.
+        language: language of the interface.
+        place: index among the siblings and number of siblings.
+        allowance: CPU time for highlighting.
+        chars: if the answer is longer, only its beginning is rendered; None for no limit.
+        names: display names of the models by id.
     """
     sibling, siblings = place
     row = Row(
@@ -105,9 +114,9 @@ def row_of(
 
 
 def _sentence(turn: Turn, language: str) -> str:
-    """Return why an answer failed, "" for one that has not.
+    """Return the error message of a failed answer, "" for any other.
 
-    Where the page counts down to the next try, the sentence does not say a time of its own.
+    If the page shows a countdown to the next attempt, the message names no time.
     """
     error = turn.end.error if turn.end else None
     if error is None:
@@ -117,15 +126,16 @@ def _sentence(turn: Turn, language: str) -> str:
 
 
 def text_of(turn: Turn, language: str) -> str:
-    """Return what is to be rendered of an answer that has ended; "" of any other."""
+    """Return the text to render of an ended answer; "" for any other."""
     return _shown(turn.text, language) if turn.segments and not turn.is_live else ""
 
 
 class Follower:
-    """Follows one answer from its first segment to the end of its last, as changes of a page.
+    """Follows one answer from its first segment to the end of its last one, as changes of a page.
 
-    Its work depends on what is new since the last ``tick`` only. ``goes_on``: the page shows the
-    beginning of the answer already; it becomes the whole without a gap.
+    The work depends only on what is new since the last ``tick``. ``wake`` is called when there is
+    something new. ``goes_on``: the page already shows the beginning of the answer, which is
+    replaced without a gap.
     """
 
     def __init__(
@@ -133,7 +143,7 @@ class Follower:
     ) -> None:
         self.turn = turn
         self.first = turn.segments[0]
-        """The stream that the answer began with; an answer that is asked anew has another one."""
+        """The first stream of the answer; a retried answer has another one."""
         self._wake = wake
         self._goes_on = goes_on
         self._blocks = BlockStream(markup)
@@ -144,26 +154,30 @@ class Follower:
 
     @property
     def has_more(self) -> bool:
-        """Whether a ``tick`` would show something new at once."""
+        """Whether a ``tick`` would return something new immediately."""
         return len(self._readers) < len(self.turn.segments) or any(
             reader.has_more for reader in self._readers
         )
 
     def tick(self) -> tuple[list[Op], str, list[Tool] | None, bool]:
-        """Take what is new: changes of the text, new reasoning, all tools if one has changed,
-        and whether the answer has ended with this.
+        """Return what is new since the last call.
+
+        Returns:
+            Operations on the text, new reasoning, all tool calls if one has changed (else None) and
+            whether the answer has ended.
         """
         news = self.take()
         return (self.flush(), *news)
 
     @property
     def work(self) -> int:
-        """How many characters the next ``flush`` goes through; see ``BlockStream.work``."""
+        """Number of characters that the next ``flush`` processes; see ``BlockStream.work``."""
         return self._blocks.work(final=self._has_ended)
 
     def flush(self) -> list[Op]:
-        """Return the changes of the text that was taken. Nothing else may be called meanwhile; a
-        thread may run it.
+        """Return the operations for the text read by ``take``.
+
+        May run in a thread, but no other method may be called at the same time.
         """
         ops = self._blocks.flush(final=self._has_ended)
         if self._goes_on:
@@ -172,8 +186,11 @@ class Follower:
         return ops
 
     def take(self) -> tuple[str, list[Tool] | None, bool]:
-        """Take what is new: new reasoning, all tools if one has changed, and whether the answer has
-        ended with this. The text is for ``flush``.
+        """Read what is new since the last call; the text is kept for ``flush``.
+
+        Returns:
+            New reasoning, all tool calls if one has changed (else None) and whether the answer has
+            ended.
         """
         segments = self.turn.segments
         while len(self._readers) < len(segments):
@@ -196,7 +213,7 @@ class Follower:
         return thoughts, tools, has_ended
 
     def close(self) -> None:
-        """Stop following; the answer itself goes on."""
+        """Stop following; the answer itself continues."""
         for reader in self._readers:
             reader.close()
 
@@ -226,7 +243,7 @@ def _html(text: str, chars: int | None, markup: Markup, allowance: HighlightBudg
 
 
 def _shown(text: str, language: str) -> str:
-    """Return so much of a text as a page shows, and that there is more."""
+    """Return the text, truncated to ``MAX_SHOWN_CHARS`` with a note about the rest."""
     more = len(text) - MAX_SHOWN_CHARS
     if more <= 0:
         return text

@@ -1,5 +1,7 @@
-"""Finding text within one conversation: case, combining marks and white space are ignored, and
-Markdown matches as it is written and as it is shown.
+"""Search within one conversation.
+
+Case, combining marks and white space are ignored. A query matches the Markdown source and the
+rendered text.
 """
 
 from __future__ import annotations
@@ -11,24 +13,25 @@ from collections.abc import Iterable, Iterator
 MAX_QUERY_CHARS = 200
 
 MAX_FOUND = 1_000
-"""Turns that one search returns at most."""
+"""Maximum number of turns that one search returns."""
 
 SLICE_CHARS = 65_536
-"""Of a long text, so much is folded at once: some C functions hold the interpreter that long."""
+"""Characters folded at once: some C functions hold the GIL for the whole call."""
 
 _OVERLAP_CHARS = 2_000
-"""What two slices share: the longest query, with signs of Markdown in between."""
+"""Overlap of two slices: the longest query, with Markdown syntax in between."""
 
 _SIGNS = re.compile(r"[*_`~\[]+|^[ \t]*(?:#{1,6}|>|[-+])[ \t]+|\]\([^()\s]{0,2000}\)", re.MULTILINE)
-"""What Markdown writes and does not show: emphasis, list and heading marks, the ends of links.
-Linear in the text: each repetition ends at a character that begins another match.
+"""Markdown syntax that is not shown: emphasis, list and heading marks, the ends of links.
+
+Matching takes linear time: each repetition ends at a character that starts another match.
 """
 
 
 def folded(text: str) -> str:
-    """Return ``text`` without case and combining marks, with one space for any white space.
+    """Return ``text`` case-folded, without combining marks, with white space collapsed.
 
-    The page's script folds in the same way.
+    The page's script folds text in the same way.
     """
     plain = unicodedata.normalize("NFKD", text)
     plain = "".join(c for c in plain if not unicodedata.category(c).startswith("M"))
@@ -36,8 +39,9 @@ def folded(text: str) -> str:
 
 
 def contains(query: str, texts: Iterable[str]) -> bool:
-    """Return whether one of ``texts``, each Markdown, contains ``query``, which is folded: as it
-    is written, or as it is shown.
+    """Return whether the source or the rendered text of one of ``texts`` contains ``query``.
+
+    ``texts`` are Markdown; ``query`` must be ``folded``.
     """
     return any(
         query in folded(part) or query in folded(_SIGNS.sub("", part))

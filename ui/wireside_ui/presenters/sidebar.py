@@ -1,4 +1,4 @@
-"""The list of conversations beside a page: what the library says to the sidebar, and back."""
+"""Presenter of the sidebar: connects the library of conversations with the component."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from wireside_ui.i18n.catalogue import sentence_in, words_in
 
 
 class SidebarPresenter:
-    """Keeps one page's sidebar as the library is. ``wake`` asks the page for an ``update``."""
+    """Keeps the sidebar of one page in sync with the library."""
 
     def __init__(
         self,
@@ -28,8 +28,18 @@ class SidebarPresenter:
         on_undone: Callable[[str], None] = lambda _: None,
         sharing: str = "off",
     ) -> None:
-        """``tell`` says a sentence to the person. ``on_listed`` gets the id of each conversation
-        that is in the list after a change, ``on_undone`` of each whose deletion was undone here.
+        """Create the presenter.
+
+        Args:
+            library: the caller's conversations.
+            base: path that the application is mounted at, without a trailing slash.
+            language: language of the interface.
+            wake: called when the page should call ``update``.
+            tell: shows an error message to the user.
+            on_listed: called with the id of each conversation that was added to the list or changed
+                in it.
+            on_undone: called with the id of each conversation whose deletion was undone here.
+            sharing: the setting for who may open links to a conversation.
         """
         self._on_listed = on_listed
         self._on_undone = on_undone
@@ -44,14 +54,14 @@ class SidebarPresenter:
         self._unwatch: Callable[[], object] = lambda: None
 
     async def first_page(self) -> Listing:
-        """Return what the list begins with; nothing while the store can't be read."""
+        """Return the first page of the list; an empty one if the store can't be read."""
         try:
             return await self._library.page()
         except StoreError:
             return Listing((), None)
 
     def build(self, listing: Listing, *, current: str) -> None:
-        """Put the sidebar where the page is being built."""
+        """Create the sidebar element in the current NiceGUI slot."""
         is_reader = not self._library.caller.may("chat")
         self._sidebar = Sidebar(
             base=self._base,
@@ -73,11 +83,11 @@ class SidebarPresenter:
         )
 
     def begin(self) -> None:
-        """Follow the library from now on."""
+        """Start watching the library."""
         self._unwatch = self._library.watch(self._on_change)
 
     def close(self) -> None:
-        """Follow it no more."""
+        """Stop watching the library."""
         self._unwatch()
 
     def set_current(self, conversation_id: str) -> None:
@@ -85,7 +95,7 @@ class SidebarPresenter:
         self._sidebar.set_current(conversation_id)
 
     def update(self) -> None:
-        """Show what has changed since the last time."""
+        """Show the changes since the last call."""
         changed, self._changed = self._changed, {}
         for conversation_id, info in changed.items():
             if info is None:
@@ -107,7 +117,7 @@ class SidebarPresenter:
                 self._is_live_new = True
         self._wake()
 
-    # ---- what a person does ------------------------------------------------------------------
+    # ---- user actions ------------------------------------------------------------------------
 
     async def _give(self, cursor: str | None, archived: bool) -> None:
         try:
@@ -147,11 +157,11 @@ class SidebarPresenter:
             self._on_undone(conversation_id)
 
     async def _do(self, ids: Sequence[str], work: Callable[[], Awaitable[object]]) -> None:
-        """Do what the browser shows as done already; if it can't be, show what is."""
+        """Run an action that the browser already shows as done; revert the display if it fails."""
         try:
             await work()
         except (NotFound, BadMessage):
-            pass  # another page was faster, or somebody plays with the frames
+            pass  # another page was faster, or the event was forged
         except WiresideError as error:
             self._tell(sentence_in(self._language, error))
             with suppress(StoreError):
