@@ -63,7 +63,7 @@ class Fault:
     by_place: dict[str, str] = field(default_factory=dict)
     """Positions with a different expected outcome."""
     is_tried_again: bool = False
-    """Whether it is retried before the first word; later the answer would be paid and shown twice."""
+    """Retried before the first word only: later the answer would be paid and shown twice."""
 
 
 FAULTS = (
