@@ -81,7 +81,7 @@ def test_a_server_answers_with_the_lowest_versions_and_no_extra(
 
 
 def test_unit_tests_pass_with_the_lowest_versions(lowest: Path) -> None:
-    """Tests of the code that relies on dependencies' internals: protocols, parsing, SQL, Markdown."""
+    """Tests of code that relies on dependency internals: protocols, parsing, SQL, Markdown."""
     paths = [
         *("backend/api/test_http_protocol.py", "backend/api/test_websocket.py", "backend/session"),
         *("backend/providers/test_completions.py", "backend/providers/test_openai.py"),
