@@ -92,7 +92,7 @@ def lasting_context(browser: Browser) -> Callable[..., AbstractContextManager[Br
 
 
 def telling(context: BrowserContext, violations: list[str]) -> BrowserContext:
-    """Return the context; its pages append their policy violations to ``violations`` from now on."""
+    """Make the pages of a context append their policy violations to ``violations``; return it."""
     context.expose_binding("__violated", lambda _, text: violations.append(text))
     context.add_init_script(chromium.TELL_VIOLATIONS)
     return context

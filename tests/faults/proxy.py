@@ -22,7 +22,7 @@ class BadWire:
         self._dice = dice
         self._mean_s = mean_s
         self.first_s = 0.0
-        """Average time until the server's first response, in seconds.
+        """Moving average of the time until the server's first response, in seconds.
 
         If it is long because the machine is busy, connections live longer: otherwise no response
         would ever arrive.

@@ -190,7 +190,7 @@ class Soak(Storm):
         except OSError as error:
             self.counts.errors.append(f"{method} {path.partition('?')[0]}: {error}")
 
-    # ---- others ------------------------------------------------------------------------------
+    # ---- other clients -----------------------------------------------------------------------
 
     async def _ask_once(self) -> None:
         """Ask at level 1, where a cut ends the answer."""

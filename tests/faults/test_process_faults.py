@@ -172,7 +172,7 @@ async def test_memory_is_short(lab: FakeOpenAI, tmp_path: Path) -> None:
     available again. (If small allocations fail as well, the process ends in whichever library fails
     first: this equals SIGKILL, see `test_storm.py`.)
     """
-    one_heap = {"MALLOC_ARENA_MAX": "1"}  # others reserve 64 MiB each for such a time
+    one_heap = {"MALLOC_ARENA_MAX": "1"}  # each further heap would hold 64 MiB in reserve
     async with House(tmp_path, lab.url, **one_heap, max_frame_bytes=4 << 20) as house:
         process = house.process
         await house.until_ready()

@@ -136,10 +136,10 @@ FAULTS = (
         why_not_all="an answer that has begun has its connection",
     ),
 )
-"""The client package's table of faults has 17 rows; one row covers two further finish reasons."""
+"""The client package's table has 17 rows; its two other finish reasons share a row."""
 
 SILENCE_S = 3
-"""The faults that are silences, asked of the second server; all others are sent at once."""
+"""Timeouts of the server that is asked for silences; the text before one is sent at once."""
 
 
 def test_every_row_is_there_and_says_where_it_can_come() -> None:

@@ -49,7 +49,7 @@ async def running(
 
 
 async def all_kept(house: House, told: list[Told]) -> None:
-    """Check that the store has what clients received, through each interface."""
+    """Wait for readiness, then check that the store returns the texts that clients received."""
 
     async def are_finished() -> bool:
         return (await house.ready())[0] == 200
@@ -114,7 +114,7 @@ needs_mounts = pytest.mark.skipif(
 class SmallDisk:
     """A file system of a few MB at ``folder``, in a mount namespace held by a separate process.
 
-    A command with ``prefix`` runs inside of it. Other processes access it through that process.
+    A command with ``prefix`` runs inside of it. Other processes use its root in ``/proc``.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -217,11 +217,11 @@ async def see_it_full(house: House, disk: SmallDisk, lab: FakeOpenAI) -> None:
     assert await asyncio.to_thread(house.stop) == 0
 
 
-# ---- gone --------------------------------------------------------------------------------------
+# ---- missing -----------------------------------------------------------------------------------
 
 
 async def test_the_file_is_taken_away(lab: FakeOpenAI, tmp_path: Path) -> None:
-    """Once restored, nothing is lost. If deleted, its last known content is saved next to it."""
+    """Once restored, nothing is lost. If deleted, a copy has its content at the detection."""
     async with House(tmp_path, lab.url) as house:
         file = house.data / "wireside.db"
         away = tmp_path / "away.db"

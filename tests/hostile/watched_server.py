@@ -1,6 +1,6 @@
-"""``wireside …`` with a log of its outgoing connections, name lookups, processes and canary files.
+"""``wireside …`` with a log of its connections, name lookups, processes and canary file accesses.
 
-Canary files are those with "canary" in their names. The first argument is the path of the log.
+Canary files have "canary" in their paths. The first argument is the path of the log.
 
 Runs without uvloop, which connects and resolves names below Python's audit events.
 """

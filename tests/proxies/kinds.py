@@ -47,12 +47,12 @@ class Behind(Protocol):
     """A running server."""
 
     port: int
-    """Port on which it listens itself."""
+    """The port of the server itself, not of the proxy."""
 
 
 @dataclass
 class Certificate:
-    """The proxy's certificate, and the authority that clients trust."""
+    """Files of the proxy's certificate, which the test's clients trust."""
 
     chain: Path
     key: Path
