@@ -221,7 +221,7 @@ async def see_it_full(house: House, disk: SmallDisk, lab: FakeOpenAI) -> None:
 
 
 async def test_the_file_is_taken_away(lab: FakeOpenAI, tmp_path: Path) -> None:
-    """Once restored, nothing is lost. If deleted, a copy has its content at the detection."""
+    """Nothing is lost after it is put back; if it is deleted, a rescue copy has its content."""
     async with House(tmp_path, lab.url) as house:
         file = house.data / "wireside.db"
         away = tmp_path / "away.db"

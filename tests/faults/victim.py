@@ -36,7 +36,7 @@ def main() -> None:
             kill(pid)
             pid = 0
             print("killed", flush=True)
-    if pid:  # standard input was closed without a command
+    if pid:  # standard input was closed without a ``kill`` command
         kill(pid)
 
 

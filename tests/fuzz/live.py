@@ -36,7 +36,7 @@ PATIENCE_S = 60.0
 
 MAX_GROWTH_MB = 200
 MAX_BATCH = 3
-"""Size of most batches: each of their messages is an answer to wait for."""
+"""Maximum size of most batches: each of their messages is an answer to wait for."""
 
 MAX_CHARS = 2_000
 
