@@ -1,4 +1,4 @@
-"""What the tests of ``wireside.js`` outside of browsers share."""
+"""Fixtures for the tests of ``wireside.js`` outside of browsers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from server_process import ServerProcess
 
 from wireside.testing import FakeOpenAI
 
-sys.path.insert(0, str(Path(__file__).parent))  # for the modules beside this file
+sys.path.insert(0, str(Path(__file__).parent))  # for the modules in this folder
 
 import runtimes
 from wires import Control, Wire
@@ -22,7 +22,7 @@ from wires import Control, Wire
 CLIENT = Path(__file__).parents[2] / "assets" / "client" / "wireside.js"
 
 MOST_S = 30.0
-"""No program here takes so long, unless it hangs."""
+"""Time limit of a program, in seconds; only a hang exceeds it."""
 
 PRELUDE = """
 import {{ Wireside, WiresideError, Answer, Batch, Conversation }} from "./wireside.mjs";
@@ -61,7 +61,7 @@ def model() -> Iterator[FakeOpenAI]:
 
 @pytest.fixture
 def lab(model: FakeOpenAI) -> Iterator[FakeOpenAI]:
-    """The model behind ``server``."""
+    """The model of ``server``."""
     yield model
     model.forget()
 
@@ -83,7 +83,7 @@ def closed(model: FakeOpenAI, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 @pytest.fixture
 def wire(server: ServerProcess) -> Iterator[Wire]:
-    """A way to the server; it is shut at first."""
+    """A proxy to the server; it refuses connections at first."""
     between = Wire(server.port)
     yield between
     between.shut()
@@ -91,7 +91,7 @@ def wire(server: ServerProcess) -> Iterator[Wire]:
 
 @pytest.fixture(params=list(runtimes.RUNTIMES))
 def runtime(request: pytest.FixtureRequest) -> str:
-    """The name of a runtime that is there; each in turn."""
+    """The name of an available runtime; the tests run with each."""
     name: str = request.param
     try:
         runtimes.command(name)
@@ -102,8 +102,10 @@ def runtime(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def run(runtime: str, tmp_path: Path) -> Run:
-    """Run a module that sets ``result``, and return that. The process has to end by itself, without
-    an unhandled rejection. ``functions`` are what it can ``tell``; the rest is in ``given``.
+    """Run a module that sets ``result``, and return its value.
+
+    The process must end by itself, without an unhandled rejection. ``functions`` are the functions
+    that the module can call with ``tell``; the other arguments are in ``given``.
     """
     return runner(runtime, tmp_path)
 

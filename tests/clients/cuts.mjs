@@ -1,11 +1,11 @@
-// Reads answers until a line comes in, and counts. Started by cuts.py.
+// Reads answers until standard input receives a line, and counts them. Started by cuts.py.
 import { Wireside } from "./wireside.mjs";
 import process from "node:process";
 
 const given = JSON.parse(process.argv[2]);
 const WebSocket = globalThis.WebSocket ?? (await import(given.ws)).default;
 const random = Math.random;
-Math.random = () => random() / 20; // of the back-off: the cuts are to be many, not the waits
+Math.random = () => random() / 20; // shortens the back-off: the test needs many cuts, not long waits
 let isOver = false;
 process.stdin.on("data", () => (isOver = true));
 const errors = [];

@@ -1,5 +1,6 @@
-"""Many cuts, in every form a network can break, while ``wireside.js`` reads answers: each text must
-be exactly the model's, and each question must have been asked once.
+"""Many cuts of each kind while ``wireside.js`` reads answers.
+
+Each text must equal the model's, and each question must reach the model exactly once.
 
     python tests/clients/cuts.py --cuts 10000 --runtime node22
 """
@@ -44,7 +45,7 @@ LIMITS = {
 async def run(
     folder: Path, *, runtime: str, cuts: int, mean_s: float, kinds: tuple[str, ...]
 ) -> dict[str, Any]:
-    """Read answers until so many connections were cut. Returns what was counted."""
+    """Read answers until ``cuts`` connections were cut. Returns the counts."""
     text = FakeOpenAI.text(300)
     lab = FakeOpenAI(count=300, rate=150)
     dice = random.Random(7)

@@ -1,7 +1,8 @@
 """JavaScript runtimes to test ``wireside.js`` in, and packages for them.
 
-Node 20 is the machine's own (with the package ``ws``, as it has no WebSocket), the others come from npm into a cache
-folder (``WIRESIDE_TEST_CACHE``, by default ``~/.cache/wireside-tests``) when they are asked for first.
+Node 20 is the machine's own (with the package ``ws``, as it has no WebSocket). The others are
+installed from npm into a cache folder (``WIRESIDE_TEST_CACHE``, by default
+``~/.cache/wireside-tests``) on first use.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ RUNTIMES: dict[str, tuple[tuple[str, ...], str, tuple[str, ...]]] = {
 
 
 class Missing(Exception):
-    """A runtime or a package cannot be had here; the text says why."""
+    """A runtime or a package is not available here; the text gives the reason."""
 
 
 def command(name: str) -> list[str]:
@@ -42,7 +43,7 @@ def command(name: str) -> list[str]:
 
 
 def install(folder: str, *packages: str) -> Path:
-    """Install packages once; returns ``node_modules``. Raises ``Missing``."""
+    """Install packages once; return ``node_modules``. Raises ``Missing``."""
     npm = shutil.which("npm")
     target = CACHE / folder
     modules = target / "node_modules"

@@ -1,4 +1,4 @@
-"""``wireside.js`` in Node 20, 22 and 24, Deno and Bun: answers, batches, conversations and their consumers."""
+"""``wireside.js`` in Node 20, 22 and 24, Deno, Bun: answers, batches, conversations, consumers."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_the_ninth_answer_waits(run: Run, server: ServerProcess, lab: FakeOpenAI
 
 
 def test_fewer_answers_at_once_than_expected_are_as_good(run: Run) -> None:
-    """The limit is a setting of the server: this one answers two at once."""
+    """The limit is a setting of the server: this one allows two concurrent answers."""
 
     def behave(double: Double, connection: ServerConnection) -> None:
         waiting: list[dict[str, Any]] = []
@@ -166,7 +166,7 @@ def test_fewer_answers_at_once_than_expected_are_as_good(run: Run) -> None:
     assert found == [{"value": name} for name in "abcde"]
 
 
-# ---- mistakes of programs ---------------------------------------------------------------------
+# ---- errors of programs -----------------------------------------------------------------------
 
 
 def test_mistakes_have_clear_ends(run: Run, server: ServerProcess, lab: FakeOpenAI) -> None:
@@ -276,7 +276,7 @@ def test_pages_of_plain_http_have_no_random_uuid(
     assert found == "one"
 
 
-# ---- what the protocol carries ----------------------------------------------------------------
+# ---- protocol features ------------------------------------------------------------------------
 
 
 def test_a_conversation_goes_on(run: Run, server: ServerProcess, lab: FakeOpenAI) -> None:
@@ -467,8 +467,10 @@ def test_a_batch_can_be_stopped(run: Run, server: ServerProcess, lab: FakeOpenAI
 
 
 class BatchServer:
-    """Level 2 batches as docs/protocol.md says: they belong to the server, by their key, and go on without a
-    connection. Cuts each connection after ``frames_each`` frames.
+    """Level 2 batches as described in docs/protocol.md, with connections that are cut.
+
+    Batches belong to the server, by their key, and continue without a connection. Each connection
+    is cut after ``frames_each`` frames.
     """
 
     TEXTS = ("one two", "three four", "five six", "seven eight")
@@ -512,7 +514,7 @@ class BatchServer:
 
     def _send(self, double: Double, connection: ServerConnection, **frame: Any) -> None:
         if not self._left:
-            self._each += 7  # else it would never end
+            self._each += 7  # otherwise it would never end
             connection.close(1011)
         self._left -= 1
         double.send(connection, **frame)
@@ -544,7 +546,7 @@ def test_a_batch_survives_its_connection(run: Run, frames_each: int) -> None:
 def test_the_rest_of_a_batch_survives_a_cut_of_the_real_server(
     run: Run, server: ServerProcess, lab: FakeOpenAI, wire: Any
 ) -> None:
-    """The model is asked once for each message, wherever the connection is cut."""
+    """The model gets each message once, wherever the connection is cut."""
     lab.answer_with(answer(40, rate=100), answer(["two"]), answer(40, rate=100), answer(["spare"]))
     wire.open()
     before = len(lab.chats)
@@ -596,7 +598,7 @@ def test_a_batch_that_is_cut_before_its_first_start_is_asked_once(
 def test_a_batch_opens_the_conversation_that_is_gone_on_with(
     run: Run, server: ServerProcess, lab: FakeOpenAI, wire: Any
 ) -> None:
-    """Also over a cut, after which it is asked for as it was at first."""
+    """Also after a cut, when the original request is sent again."""
     lab.answer_with(answer(40, rate=100), answer(["two"]), answer(["three"]), answer(["four"]))
     wire.open()
     before = len(lab.chats)
@@ -627,7 +629,7 @@ def test_a_batch_opens_the_conversation_that_is_gone_on_with(
     assert last[0::2] in (["A", "B", "C", "D"], ["A", "C", "B", "D"])
 
 
-# ---- over time --------------------------------------------------------------------------------
+# ---- memory -----------------------------------------------------------------------------------
 
 
 def test_memory_holds_the_text_and_little_more(run: Run, runtime: str) -> None:

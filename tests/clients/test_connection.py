@@ -1,4 +1,4 @@
-"""``wireside.js`` in Node 20, 22 and 24, Deno and Bun: connections that fail, die, refuse and come back."""
+"""``wireside.js`` in Node 20, 22 and 24, Deno and Bun: failing, refused and resumed connections."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def say(double: Double, connection: ServerConnection, frame: dict[str, Any], tex
     double.send(connection, type="done", offset=len(text), reason="stop", usage={}, **about)
 
 
-# ---- attempts that fail -----------------------------------------------------------------------
+# ---- failed attempts --------------------------------------------------------------------------
 
 
 def test_a_refused_port_is_tried_again(run: Run, wire: Wire, lab: FakeOpenAI) -> None:
-    """Node 22 fires `error` and no `close` for an attempt that failed."""
+    """Node 22 fires `error` and no `close` for a failed attempt."""
     lab.answer_with(answer(20))
     found = run(
         """
@@ -193,7 +193,7 @@ def test_a_restart_is_followed_at_once(run: Run) -> None:
             url=double.url,
         )
         assert text == "Hi"
-    assert double.times[1] - double.times[0] < 1.9  # with back-off it were one second more
+    assert double.times[1] - double.times[0] < 1.9  # with back-off it would be one second more
 
 
 @pytest.mark.parametrize("code", [1000, 1003, 1007, 1009])

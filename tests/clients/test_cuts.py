@@ -1,4 +1,4 @@
-"""Cuts in the short form; ``python tests/clients/cuts.py --cuts 10000`` is the long one."""
+"""The short form of the cuts; ``python tests/clients/cuts.py --cuts 10000`` is the long form."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 @pytest.mark.timeout(120)
 def test_cuts_lose_nothing_and_ask_nothing_twice(runtime: str, tmp_path: Path) -> None:
-    """Plain, stored and parallel answers and batches: each whole, each asked once."""
+    """Plain, stored and parallel answers and batches are complete and requested once."""
     found = asyncio.run(
         cuts.run(
             tmp_path,

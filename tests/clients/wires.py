@@ -1,4 +1,4 @@
-"""Wires and servers that misbehave on command, for clients in another process. Threads, no event loop."""
+"""Proxies and servers that fail on command, for clients in another process. Based on threads."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from websockets.sync.server import Server, ServerConnection, serve
 
 
 class Wire:
-    """A TCP proxy. It refuses (``shut``), passes, swallows all bytes or cuts all connections."""
+    """A TCP proxy that refuses (``shut``), forwards, swallows all bytes or cuts all connections."""
 
     def __init__(self, target: int) -> None:
         self._target = target
@@ -29,8 +29,10 @@ class Wire:
         self.connections = 0
 
     def open(self) -> None:
-        """Listen, where it did not, and pass bytes on; connections that were silent are cut, for no
-        runtime but Node 20 with ``ws`` can let go of them."""
+        """Listen and forward bytes.
+
+        Silent connections are cut, as only Node 20 with ``ws`` can abandon them by itself.
+        """
         if self._swallows:
             self.cut()
         self._swallows = False
@@ -39,20 +41,20 @@ class Wire:
             threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
 
     def swallow(self) -> None:
-        """Accept connections and bytes, and pass nothing on in either direction."""
+        """Accept connections and bytes, and forward nothing in either direction."""
         if self._listener is None:
             self.open()
         self._swallows = True
 
     def cut(self) -> None:
-        """End all connections; new ones pass."""
+        """Close all connections; new ones are forwarded."""
         ends, self._ends = self._ends, []
         for end in ends:
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
 
     def shut(self) -> None:
-        """Refuse connections from now on, and end those there are."""
+        """Close all connections, and refuse new ones."""
         if self._listener is not None:
             with contextlib.suppress(OSError):
                 self._listener.shutdown(socket.SHUT_RDWR)
@@ -77,7 +79,7 @@ class Wire:
                 threading.Thread(target=self._pump, args=(source, sink), daemon=True).start()
 
     def _pump(self, source: socket.socket, sink: socket.socket) -> None:
-        lost = False  # what was swallowed is lost: the connection never recovers
+        lost = False  # swallowed bytes are lost: the connection never recovers
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
                 lost = lost or self._swallows
@@ -118,10 +120,10 @@ class Control:
 
 
 class Double:
-    """A WebSocket server that does what a function says, for what the real server never does.
+    """A WebSocket server controlled by a function, for behaviour that the real server never shows.
 
-    ``behave(connection, frames)`` gets each connection; ``frames`` collects what clients sent in all connections.
-    ``status`` refuses every handshake instead.
+    ``behave(double, connection)`` handles each connection; ``frames`` holds what clients sent in
+    all connections. If ``status`` is given, each handshake is refused with it.
     """
 
     def __init__(
@@ -161,7 +163,7 @@ class Double:
         return f"ws://127.0.0.1:{self.port}/ws/ai-chat"
 
     def read(self, connection: ServerConnection) -> dict[str, Any]:
-        """Return the next frame that is no ping; pings are answered."""
+        """Return the next frame that is not a ping; pings are answered."""
         while True:
             frame: dict[str, Any] = json.loads(connection.recv())
             if frame["type"] != "ping":

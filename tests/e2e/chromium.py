@@ -1,6 +1,4 @@
-"""Where a Chromium may be found, for the browser tests and for who installs one for them; what all
-of its pages are told.
-"""
+"""Finds a Chromium for the browser tests and for their installation, and holds its options."""
 
 from __future__ import annotations
 
@@ -16,7 +14,7 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    "--host-resolver-rules=MAP chat.test 127.0.0.1",  # a name that is no secure context
+    "--host-resolver-rules=MAP chat.test 127.0.0.1",  # a host name that is not a secure context
 ]
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
@@ -26,11 +24,11 @@ document.addEventListener("securitypolicyviolation", (e) => __violated(
   + ` on ${e.documentURI} (${e.sourceFile}:${e.lineNumber})`,
 ))
 """
-"""Has a page call ``__violated`` with what its Content-Security-Policy refuses."""
+"""Makes a page call ``__violated`` with each violation of its Content-Security-Policy."""
 
 
 def find() -> str | None:
-    """Return the path of a Chromium: the one that was named, Playwright's own, the system's."""
+    """Return the path of a Chromium: the configured one, Playwright's own, or the system's."""
     if named := os.environ.get("WIRESIDE_CHROMIUM"):
         return named
     own = _playwrights()

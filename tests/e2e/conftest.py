@@ -1,4 +1,4 @@
-"""A real browser: Playwright's own where it is installed, else the system's Chromium."""
+"""A real browser: Playwright's own if it is installed, otherwise the system's Chromium."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _module(name: str, path: Path) -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # where dataclasses look for what their annotations mean
+    sys.modules[name] = module  # dataclasses look up their annotations there
     spec.loader.exec_module(module)
     return module
 
@@ -37,7 +37,7 @@ hostile = _module("hostile_corpus", Path(__file__).parents[1] / "hostile" / "cor
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    expect.set_options(timeout=15_000)  # a machine that is busy is no fault of the page's
+    expect.set_options(timeout=15_000)  # a busy machine must not fail a test
     config.addinivalue_line(
         "markers", "attacks_the_policy: the browser may refuse something by the pages' own policy"
     )
@@ -51,7 +51,7 @@ def corpus() -> ModuleType:
 
 @pytest.fixture
 def violations() -> list[str]:
-    """What the browser refused because of a Content-Security-Policy, in all pages of the test."""
+    """Violations of a Content-Security-Policy, in all pages of the test."""
     return []
 
 
@@ -61,7 +61,7 @@ def new_context(
     violations: list[str],
     request: pytest.FixtureRequest,
 ) -> Iterator[Callable[..., BrowserContext]]:
-    """Every context of every test says what its pages' policies refused, which fails the test."""
+    """Create contexts whose policy violations fail the test."""
     contexts: list[BrowserContext] = []
 
     def make(**settings: Any) -> BrowserContext:
@@ -78,7 +78,7 @@ def new_context(
 
 @pytest.fixture(scope="session")
 def lasting_context(browser: Browser) -> Callable[..., AbstractContextManager[BrowserContext]]:
-    """The same for fixtures of more than one test: a context that fails them at its end."""
+    """The same for fixtures of several tests: a context whose violations fail it at its end."""
 
     @contextlib.contextmanager
     def make(**settings: Any) -> Iterator[BrowserContext]:
@@ -92,16 +92,16 @@ def lasting_context(browser: Browser) -> Callable[..., AbstractContextManager[Br
 
 
 def telling(context: BrowserContext, violations: list[str]) -> BrowserContext:
-    """Return a context whose pages put what their policies refuse into ``violations``."""
+    """Make the pages of a context append their policy violations to ``violations``; return it."""
     context.expose_binding("__violated", lambda _, text: violations.append(text))
     context.add_init_script(chromium.TELL_VIOLATIONS)
     return context
 
 
 def hear_out(context: BrowserContext) -> None:
-    """Wait for what is on its way from the pages of a context."""
+    """Wait until pending reports from the pages of a context have arrived."""
     for page in context.pages:
-        with contextlib.suppress(Error):  # it has gone meanwhile
+        with contextlib.suppress(Error):  # the page was closed meanwhile
             page.evaluate("0")
 
 
@@ -114,7 +114,7 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
 
 
 class Proxy:
-    """A wire between browser and server that can be cut."""
+    """A proxy between browser and server that can be cut."""
 
     def __init__(self, port: int) -> None:
         self._target = port
@@ -125,7 +125,7 @@ class Proxy:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def cut(self) -> None:
-        """Break all connections and let none through."""
+        """Close all connections and refuse new ones."""
         self._is_cut = True
         for end in self._pairs:
             with contextlib.suppress(OSError):
@@ -150,7 +150,7 @@ class Proxy:
                 continue
             try:
                 server = socket.create_connection(("127.0.0.1", self._target))
-            except OSError:  # the server was ended
+            except OSError:  # the server was stopped
                 client.close()
                 continue
             self._pairs += [client, server]
@@ -169,13 +169,13 @@ class Proxy:
 
 
 class Served:
-    """A real server in a process of its own, answering from the fault lab."""
+    """A real server in a separate process, with the fault lab as its model."""
 
     def __init__(self, url: str, data: Path, *, log: Path | None = None, **more: str) -> None:
         settings = {
             "OPENAI_BASE_URL": url,
             "WIRESIDE_DATA_DIR": str(data),
-            "WIRESIDE_TITLE_MODEL": "off",  # it would ask the lab what no test has answers for
+            "WIRESIDE_TITLE_MODEL": "off",  # the lab has no answers for title requests
             **more,
         }
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "NICEGUI"))}
@@ -194,7 +194,7 @@ class Served:
         self.port = int(self.url.rpartition(":")[2])
 
     def kill(self) -> None:
-        """End it without a word."""
+        """Kill the process without a shutdown."""
         self.process.kill()
         self.stop()
 
@@ -212,7 +212,7 @@ def running_lab() -> Iterator[Lab]:
 
 
 class Lab(FakeOpenAI):
-    """The fault lab, asked from a test without a loop."""
+    """The fault lab, for tests without an event loop."""
 
     def has_begun(self) -> bool:
         """Whether an upstream response is open, or will be within moments."""
@@ -232,14 +232,14 @@ class Lab(FakeOpenAI):
 
 @pytest.fixture
 def lab(running_lab: Lab) -> Iterator[Lab]:
-    """The model behind ``served``; a test that fails leaves no answers to the next one."""
+    """The model of ``served``; answers left by a failed test are removed."""
     yield running_lab
     running_lab.forget()
 
 
 @pytest.fixture(scope="session")
 def served_with() -> type[Served]:
-    """Call with the lab's address, a folder and settings to start a server; stop it yourself."""
+    """Call with the lab's address, a folder and settings to start a server; the caller stops it."""
     return Served
 
 
@@ -259,12 +259,12 @@ def proxy(served: Served) -> Iterator[Proxy]:
 
 @pytest.fixture
 def chat_page(page: Page, served: Served) -> Iterator[Page]:
-    """An empty chat. Whatever the browser complains about fails the test."""
+    """An empty chat. Errors in the browser's console fail the test."""
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
     page.goto(served.url)
     expect(page.get_by_test_id("connection-status")).to_have_text("Connected")
     yield page
-    # a cut that the test itself made is told by the browser as a failed connection
+    # the browser reports a cut made by the test as a failed connection
     assert not [text for text in complaints if "ERR_" not in text and "WebSocket" not in text]

@@ -1,7 +1,7 @@
-"""A page with nothing but the list of conversations, steered by the tests through plain HTTP.
+"""A page that contains only the list of conversations, controlled by the tests over HTTP.
 
-It begins with the list that its address asks for, counted back from ``NOW``, which is what the
-clock of the tests' browser says. Pages of it and hits are given as a store would give them.
+It begins with the list that its URL requests, dated relative to ``NOW``, which is also the time of
+the browser's clock in the tests. Pages of the list and hits are returned as a store would do.
 """
 
 import json
@@ -190,7 +190,7 @@ async def import_file(request: Request) -> JSONResponse:
 
 @app.post("/do/{what}")
 async def do(what: str, request: Request) -> None:
-    """Call a method of the newest page's sidebar, or let the next page of the list fail."""
+    """Call a method of the newest page's sidebar, or make the next page of the list fail."""
     args = json.loads(await request.body() or b"{}")
     sidebar = sidebars[0]
     with sidebar:

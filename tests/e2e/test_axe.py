@@ -1,4 +1,4 @@
-"""axe finds nothing in any state of any page, light and dark."""
+"""axe finds no violation in any state of any page, in light and in dark colours."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ RULES = {
 }
 
 STILL = "() => document.getAnimations().every((a) => a.playState !== 'running')"
-"""Nothing fades: a colour on its way may have too little contrast."""
+"""Disables transitions: a colour may have too little contrast during one."""
 
 NewContext = Callable[..., BrowserContext]
 
 
 def check(page: Page) -> None:
-    """Raise for what axe finds, in light and in dark colours."""
+    """Raise for violations that axe finds, in light and in dark colours."""
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         page.wait_for_function(STILL)
@@ -50,7 +50,7 @@ def ended(page: Page) -> None:
     expect(page.locator(".ws-foot").last).to_be_visible()
 
 
-# ---- states of the chat page: each leaves the page as it is to be looked at ---------------------
+# ---- states of the chat page: each function brings the page into one ----------------------------
 
 
 def empty(page: Page, lab: Any) -> None:
@@ -319,7 +319,7 @@ def test_pages_without_accounts(page: Page, served: Any, path: str) -> None:
 def guarded(
     running_lab: Any, tmp_path_factory: pytest.TempPathFactory, served_with: Any
 ) -> Iterator[Any]:
-    """A server with accounts; ``link`` makes the administrator."""
+    """A server with accounts; ``link`` creates the administrator."""
     server = served_with(
         running_lab.url,
         tmp_path_factory.mktemp("axe"),
@@ -337,7 +337,7 @@ def state_of_ada(
     lasting_context: Callable[..., AbstractContextManager[BrowserContext]],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
-    """The cookies of the administrator, who has a conversation, a link to it and a key."""
+    """The cookies of the administrator, with a conversation, a shared link to it and an API key."""
     file: Path = tmp_path_factory.mktemp("axe-state") / "ada.json"
     with lasting_context() as context:
         page = context.new_page()
@@ -363,7 +363,7 @@ def ada(guarded: Any, new_context: NewContext, state_of_ada: Path) -> Page:
 
 @pytest.mark.parametrize("path", ["/", "/settings", "/people", "/audit", "/dashboard", "share"])
 def test_pages_of_an_administrator(ada: Page, guarded: Any, path: str) -> None:
-    if path == "share":  # its policy lets no script run, axe's neither: the same text without it
+    if path == "share":  # its policy forbids scripts, including axe's: the same text without it
         ada.set_content(ada.request.get(guarded.share).text())
     else:
         ada.goto(path)

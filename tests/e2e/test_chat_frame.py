@@ -1,4 +1,4 @@
-"""What is around the conversation: the first moment, other conversations, the connection, keys."""
+"""The page around the conversation: loading, other conversations, the connection, keys."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def connected(page: Page) -> None:
 
 
 class TestFirstMoment:
-    """The page without its scripts, which come when the test lets them."""
+    """The page before its scripts, which arrive when the test releases them."""
 
     @pytest.fixture
     def held(self, page: Page) -> Iterator[threading.Event]:

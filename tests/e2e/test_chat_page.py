@@ -1,4 +1,4 @@
-"""The chat page as its users have it: a real server, a real browser, the fault lab as the model."""
+"""The chat page for its users: a real server, a real browser, the fault lab as the model."""
 
 from __future__ import annotations
 
@@ -179,7 +179,7 @@ class TestNothingIsLost:
         expect(last_answer(chat_page)).to_contain_text("first")
         before = len(lab.chats)
         conversation = chat_page.url.rpartition("/")[2]
-        # as if the page had gone between sending and its acknowledgement, twice
+        # as if the page had been closed before the acknowledgement arrived, twice
         item = {"turn_id": "abc", "question": "two", "edits": None, "options": {}}
         for _ in range(2):
             chat_page.evaluate(
@@ -348,7 +348,7 @@ def choose_model(page: Page, name: str) -> None:
 
 
 class TestChoice:
-    """What is sent is what is shown; model and settings belong to the conversation."""
+    """The request uses what the page shows; model and settings belong to the conversation."""
 
     def test_each_tab_sends_the_model_that_it_shows(self, chat_page: Page, lab) -> None:
         lab.answer_with(answer(["one"]), answer(["two"]))

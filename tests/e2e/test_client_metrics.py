@@ -1,4 +1,4 @@
-"""The figures of the status pop-up, held against what a proxy in the middle has measured."""
+"""The figures of the status pop-up, compared with the measurements of a proxy."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ TRUE_TO = 0.1
 
 
 class Wire:
-    """One direction of a page's socket: finds the messages in its frames, in front of each the time
-    at which it was on the browser's side.
+    """One direction of a page's socket: extracts the messages from its frames.
+
+    The proxy notes the time at which the messages were on the browser's side.
     """
 
     def __init__(self) -> None:
@@ -30,7 +31,7 @@ class Wire:
         self._message = b""
 
     def feed(self, data: bytes) -> list[bytes]:
-        """Return the text messages that are whole now."""
+        """Return the text messages completed by ``data``."""
         self._data += data
         found = []
         while (frame := self._next()) is not None:
@@ -64,12 +65,12 @@ class Wire:
 
 
 class MeasuringProxy:
-    """Passes everything on, after ``delay_s`` each way, and measures as the browser would."""
+    """Forwards everything after ``delay_s`` each way, and measures as the browser would."""
 
     def __init__(self, port: int, delay_s: float = 0.0) -> None:
         self.delay_s = delay_s
         self.events: list[float] = []
-        """When each event of Socket.IO passed on the browser's side, ours for latency left out."""
+        """Times of Socket.IO events on the browser's side, without those that measure latency."""
         self.pings_s: list[float] = []
         self.sockets = 0
         self._asked: dict[bytes, float] = {}
@@ -82,7 +83,7 @@ class MeasuringProxy:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def rate(self, end: float, seconds: float) -> float:
-        """Return events a second in the ``seconds`` before ``end``."""
+        """Return events per second in the ``seconds`` before ``end``."""
         return sum(end - seconds < at <= end for at in tuple(self.events)) / seconds
 
     def cut(self) -> None:
@@ -158,7 +159,7 @@ class MeasuringProxy:
                 break
             if watch is None:
                 continue
-            if head is not None:  # the answer to the handshake
+            if head is not None:  # the response to the handshake
                 head += data
                 if b"\r\n\r\n" not in head:
                     continue
@@ -222,7 +223,7 @@ NOTE_RATES = """() => {
     new MutationObserver(() => window.rates.push([Date.now() / 1000, shown.textContent])).observe(
         shown, {characterData: true, childList: true, subtree: true});
 }"""
-"""Notes each figure at the moment at which it is shown."""
+"""Records each figure when it is shown."""
 
 
 def test_messages_a_second_are_those_that_pass(page: Page, proxy: MeasuringProxy, lab) -> None:
@@ -232,7 +233,7 @@ def test_messages_a_second_are_those_that_pass(page: Page, proxy: MeasuringProxy
     page.get_by_test_id("input-chat").press("Enter")
     page.get_by_test_id("connection-status").click()
     page.evaluate(NOTE_RATES)
-    page.wait_for_timeout(7000)  # the figure is of the last five seconds
+    page.wait_for_timeout(7000)  # the figure covers the last five seconds
     before = page.evaluate("rates.length")
     wait_until(page, lambda: page.evaluate("rates.length") >= before + 4)
     since = time.time() - time.monotonic()
@@ -246,7 +247,7 @@ def test_messages_a_second_are_those_that_pass(page: Page, proxy: MeasuringProxy
 
 
 def test_a_busy_page_counts_by_the_time_that_passed(page: Page, proxy: MeasuringProxy, lab) -> None:
-    """Its clock calls late, and what came meanwhile comes at once: no reason to tell more."""
+    """Its timers fire late, and delayed messages arrive at once: the figure must not rise."""
     lab.answer_with(answer(900, rate=40))
     open_status(page, proxy)
     page.get_by_test_id("input-chat").fill("Hi")
@@ -274,7 +275,7 @@ def test_the_latency_is_the_one_of_the_wire(page: Page, proxy: MeasuringProxy) -
         assert measured_ms >= 600
         return figure(page, "latency") == pytest.approx(measured_ms, rel=TRUE_TO)
 
-    # A browser that is busy with loading hears its first answer later than the wire brought it.
+    # A browser that is busy with loading receives its first answer later than the proxy.
     wait_until(page, is_true)
 
 

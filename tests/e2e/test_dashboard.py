@@ -1,4 +1,4 @@
-"""The dashboard in a browser: its figures are the true ones, and nothing there is content."""
+"""The dashboard in a browser: its figures are correct, and it shows no content of conversations."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SECRET = "the launch is on Thursday"
 def asked(
     running_lab: FakeOpenAI, tmp_path_factory: pytest.TempPathFactory, served_with: Any
 ) -> Any:
-    """A server of which three questions were asked, one of them for a model that is not there."""
+    """A server that was asked three questions, one of them for a model that does not exist."""
     server = served_with(running_lab.url, tmp_path_factory.mktemp("figures"))
     yield server
     server.stop()
@@ -89,7 +89,7 @@ def test_any_time_can_be_looked_at(dashboard: Page) -> None:
     dashboard.get_by_role("textbox", name="To").fill("2025-01-01T00:00")
     dashboard.get_by_role("button", name="Show").click()
     expect(dashboard.get_by_role("alert")).to_contain_text("after the beginning")
-    dashboard.wait_for_timeout(2500)  # a tick comes, and leaves what was typed
+    dashboard.wait_for_timeout(2500)  # a refresh arrives and keeps the typed text
     dashboard.get_by_role("textbox", name="To").fill("2026-01-02T00:00")
     dashboard.get_by_role("button", name="Show").click()
     expect(dashboard.locator(".wd-sums")).to_contain_text("messages 0")

@@ -1,4 +1,4 @@
-"""The connection doctor in a real browser: it measures its own way, and shows what was found."""
+"""The connection doctor in a real browser: it examines its connection and shows the findings."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_the_page_finds_a_connection_that_is_well(page: Page, served: Any, schem
 
 
 def test_a_way_that_is_cut_is_shown_with_what_to_do(page: Page, served: Any) -> None:
-    page.route_web_socket("**/ws/**", lambda ws: ws.close())  # as a proxy that takes none
+    page.route_web_socket("**/ws/**", lambda ws: ws.close())  # as a proxy that refuses WebSockets
     examine(page, served.url)
     expect(page.get_by_role("status")).to_contain_text("To look at:")
     finding = page.locator("#findings > li[data-check=WebSocket]")
@@ -64,7 +64,7 @@ UPGRADES = ("Upgrade $http_upgrade;", "Connection $connection_upgrade;")
 def behind_nginx(
     new_context: Callable[..., BrowserContext], served: Any, tmp_path: Path
 ) -> Iterator[Callable[..., Page]]:
-    """Call with what is changed in nginx' documented configuration for the page behind it."""
+    """Call with an edit of nginx' documented configuration to get the page behind that nginx."""
     kinds.found(kinds.Nginx.program)
     context = new_context(ignore_https_errors=True)
     proxy = kinds.Nginx(tmp_path, served, kinds.make_certificate(tmp_path))

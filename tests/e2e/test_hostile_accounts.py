@@ -1,9 +1,8 @@
-"""Hostile texts on the pages of accounts, the dashboard and the doctor: they are shown, and that is
-all that they do.
+"""Hostile texts on the account pages, the dashboard and the doctor: displayed, without any effect.
 
-Texts that are refused where they come in are put into the store, so that what makes pages of them
-stands alone. A page with hostile texts has to have the same shape as one with harmless ones:
-elements, their attributes, where forms and links lead.
+Texts that are refused on input are written directly to the store, so that rendering is tested
+separately. A page with hostile texts must have the same structure as one with harmless texts:
+elements, attributes, the targets of forms and links.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ PASSWORD = "a good long password"
 HARMLESS = "harmless"
 SEED = 20_240_608
 COUNT = 150
-"""Texts in each place, beside the worst: each is written to the store in seven places."""
+"""Texts in each place, in addition to the worst: each is stored in seven places."""
 DAY_S = 86_400
 AUDIT_PAGE = 100
 
@@ -55,7 +54,7 @@ KINDS = (
     *("script", "event", "raw link", "load", "form", "style", "svg", "mutation"),
     *("vue", "look-alike", "unicode", "polyglot", "breakout"),
 )
-"""Those that mean something in HTML; the others are Markdown."""
+"""Kinds with a meaning in HTML; the others are Markdown."""
 
 SHAPE = """() => {
   const told = ["class", "style", "type", "method", "rel", "target", "role", "dir"];
@@ -74,12 +73,12 @@ SHAPE = """() => {
   };
   return shape(document.documentElement);
 }"""
-"""The elements of a page and what they lead to, without its texts; of a list which items it has."""
+"""The structure of a page: elements, and targets, without texts; the kinds of a list's items."""
 
 
 @dataclass
 class House:
-    """A server with accounts, and two administrators: of one all that is shown is harmless."""
+    """A server with accounts and two administrators; one of them has harmless content only."""
 
     url: str
     data: Path
@@ -88,12 +87,12 @@ class House:
     cookies: dict[str, Path]
 
     def seed(self, owner: str, texts: Sequence[str]) -> None:
-        """Put texts into the store wherever pages of accounts show some."""
+        """Store texts in all places that account pages show."""
         work(_seed(self.data, owner, texts))
 
 
 def work(what: Coroutine[Any, Any, None]) -> None:
-    """Do what waits, beside the loop of the browser."""
+    """Run a coroutine in another thread, as the browser's event loop occupies this one."""
     with ThreadPoolExecutor(1) as beside:
         beside.submit(asyncio.run, what).result()
 
@@ -177,7 +176,7 @@ async def _seed(data: Path, owner: str, texts: Sequence[str]) -> None:
 
 
 async def _add_mallory(data: Path, owner: str, name: str) -> None:
-    """An administrator of this name, and a link by which they set their password."""
+    """Create an administrator with this name, and a link to set the password."""
     store, now = await _store(data), time.time()
     await store.accounts.add_user(
         User(id=owner, name=name, role="admin", created_at=now, password="none yet")
@@ -197,7 +196,7 @@ async def _add_mallory(data: Path, owner: str, name: str) -> None:
 
 
 async def _invite(data: Path, by: str, names: Sequence[str]) -> None:
-    """Invite people of these names, by links that are named after them."""
+    """Invite users with these names, by links that are named after them."""
     store, now = await _store(data), time.time()
     for name in names:
         link = digest(f"link of {name}")
@@ -217,7 +216,7 @@ async def _invite(data: Path, by: str, names: Sequence[str]) -> None:
 
 
 async def _keep_figures(data: Path, names: Sequence[str]) -> None:
-    """Models, codes and ids of the last minutes, as a server before this one had kept them."""
+    """Store models, codes and ids for the last minutes, as an earlier server would have done."""
     store = SqlStore(f"sqlite:///{data / 'wireside.db'}")
     await store.open()
     at = int(time.time()) // 60 * 60 - 300
@@ -230,7 +229,7 @@ async def _keep_figures(data: Path, names: Sequence[str]) -> None:
 
 @pytest.fixture(scope="module")
 def texts(corpus: ModuleType, worst: list[str]) -> list[str]:
-    """Some of the hostile texts that a line of a page can have, and all of the worst."""
+    """Some of the hostile texts that fit into one line of a page, and all of the worst."""
     of_all = [
         p.text
         for p in corpus.payloads()
@@ -241,7 +240,7 @@ def texts(corpus: ModuleType, worst: list[str]) -> list[str]:
 
 @pytest.fixture(scope="module")
 def worst(corpus: ModuleType) -> list[str]:
-    """The few that try to break out of where they stand."""
+    """The few texts that try to break out of their context."""
     return [p.text for p in corpus.payloads() if p.kind in ("breakout", "polyglot")]
 
 
@@ -281,20 +280,20 @@ def house(
 
 @pytest.fixture
 def mallory(house: House, new_context: NewContext, corpus: ModuleType) -> tuple[Watch, Page]:
-    """A browser of the one with the hostile name, and what goes on in it."""
+    """A browser of the administrator with the hostile name, and its watch."""
     settings = {"storage_state": house.cookies["mallory"], "base_url": house.url}
     return watched(new_context(**settings), corpus, house.url)
 
 
 def form(text: str) -> str:
-    """As a page gives it back: what HTML makes of line ends."""
+    """The text as a page returns it, after HTML's normalisation of line ends."""
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def test_what_accounts_have_is_shown_and_that_is_all(
     house: House, mallory: tuple[Watch, Page], new_context: NewContext, texts: list[str]
 ) -> None:
-    """Names, agents, addresses, titles, details of the audit log."""
+    """Names, user agents, addresses, titles, details of the audit log."""
     watch, page = mallory
     house.seed(house.ada, [HARMLESS])
     ada = new_context(storage_state=house.cookies["ada"], base_url=house.url).new_page()
@@ -308,7 +307,7 @@ def test_what_accounts_have_is_shown_and_that_is_all(
         page.goto(path)
         assert page.evaluate(SHAPE) == shapes[path], path
         shown = set(page.locator("li strong").all_text_contents())
-        if path != "/audit":  # of which this is one page
+        if path != "/audit":  # the audit log has further pages
             assert [text for text in texts if form(text) not in shown] == []
         watch.is_quiet()
     for _ in range(len(texts) // AUDIT_PAGE):
@@ -332,7 +331,7 @@ def test_a_search_of_the_audit_log(
 def test_the_door(
     house: House, new_context: NewContext, corpus: ModuleType, worst: list[str]
 ) -> None:
-    """Names that were refused, where one wanted to go, whom a link invites."""
+    """Refused names, the page requested before signing in, the name in an invitation."""
     watch, page = watched(new_context(base_url=house.url), corpus, house.url)
     work(_invite(house.data, house.ada, [HARMLESS, *worst]))
 
@@ -385,7 +384,7 @@ def test_a_shared_conversation(
         assert page.locator("article").count() >= len(said)
         assert page.locator("article script, form, h1 *, title *").count() == 0
         watch.judge(page, "article")
-    page.goto("/")  # with the account's name beside the list
+    page.goto("/")  # with the account's name in the sidebar
     expect(page.get_by_test_id("connection-status")).to_have_text("Connected")
     assert page.get_by_test_id("account").locator("*").count() == 2
     assert worst[0] in page.get_by_test_id("account").inner_text()
@@ -395,7 +394,7 @@ def test_a_shared_conversation(
 def test_the_dashboard(
     house: House, mallory: tuple[Watch, Page], texts: list[str], worst: list[str]
 ) -> None:
-    """Names of models, codes, ids: in the page as it comes, and all of them at once."""
+    """Names of models, codes, ids: in the page as delivered, and all of them at once."""
     watch, page = mallory
     page.goto("/dashboard")
     tables = page.locator(".wd-tables")
@@ -424,9 +423,7 @@ def test_the_dashboard(
 def test_the_doctor(
     house: House, new_context: NewContext, corpus: ModuleType, texts: list[str], worst: list[str]
 ) -> None:
-    """What proxies may have written into headers, as the server hears it; then every part of a
-    finding.
-    """
+    """Headers that proxies may write, as received by the server; then all parts of a finding."""
     headers = [text for text in worst if text.isascii() and text.isprintable()]
     context = new_context(
         storage_state=house.cookies["mallory"],

@@ -1,7 +1,7 @@
-"""Hostile text in every place where text is shown: nothing runs, leaves, covers or asks.
+"""Hostile text in each place that shows text: it runs, sends, covers and requests nothing.
 
-The texts are those of ``tests/hostile/corpus.py``; the model is the fault lab, which writes them in
-random cuts. What is found names the number of its payload.
+The texts are those of ``tests/hostile/corpus.py``; the model is the fault lab, which streams them
+in random pieces. A finding names the number of its payload.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ pytestmark = pytest.mark.timeout(900)
 MARKUP = Markup()
 SEED = 20_240_607
 CUTS = 3
-"""In how many different random cuts each payload comes."""
+"""Number of different random cuts of each payload."""
 
 WORD = "wombat"
-"""Stands beside each payload, so that a search finds all of them."""
+"""Accompanies each payload, so that a search finds all of them."""
 
 DRIVE = """async (rows) => {
   const transcript = getElement(document.querySelector(".ws-transcript"));
@@ -53,7 +53,7 @@ DRIVE = """async (rows) => {
   transcript.frame = 1;
   for (const row of transcript.byId.values()) transcript.list.append(row.el);
 }"""
-"""Has the page's own component apply the operations of growing answers, one answer a row."""
+"""Makes the page's own component apply the operations of streamed answers, one answer per row."""
 
 
 def groups(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
@@ -62,7 +62,7 @@ def groups(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
 
 
 def flushes(text: str, corpus: ModuleType, rng: random.Random) -> list[list[Op]]:
-    """The operations of an answer that comes in random cuts."""
+    """The operations of an answer that arrives in random pieces."""
     stream = BlockStream(MARKUP)
     done = []
     for piece in corpus.pieces(text, rng, max(12, len(text) // 40)):
@@ -82,7 +82,7 @@ def connected(page: Page) -> None:
 
 @pytest.fixture(scope="module")
 def own_lab(running_lab: FakeOpenAI, corpus: ModuleType) -> Iterator[FakeOpenAI]:
-    """A model's server whose models have hostile names."""
+    """A model server whose models have hostile names."""
     with type(running_lab)() as lab:
         names = [payload.text for payload in corpus.payloads()]
         data = [{"id": f"m{n}", "name": name, "owned_by": name} for n, name in enumerate(names)]
@@ -102,7 +102,7 @@ def own_server(
 
 @pytest.fixture(scope="module")
 def growing(corpus: ModuleType) -> Sequence[dict[str, Any]]:
-    """Each payload as an answer of its own, in several cuts."""
+    """Each payload as a separate answer, with several cuts."""
     rng = random.Random(SEED)
     return [
         {"id": f"{p.number}-{n}", "flushes": flushes(p.text, corpus, rng)}
@@ -121,7 +121,7 @@ class TestEachPayloadAlone:
         growing: Sequence[dict[str, Any]],
         policy: str,
     ) -> None:
-        """Without a policy, what the page makes of the text is judged alone, in one of the cuts."""
+        """Without a policy, the page's own handling of the text is tested, with one of the cuts."""
         context = new_context(bypass_csp=policy == "without a policy")
         watch, page = watched(context, corpus, served.url)
         page.goto(served.url)
@@ -133,12 +133,12 @@ class TestEachPayloadAlone:
             assert page.locator(".ws-turn").count() == len(group)
             drawn += page.locator(".ws-diagram").count()
             watch.judge(page)
-        assert drawn > 10  # diagrams: many are refused, or are none
+        assert drawn > 10  # diagrams: many are refused or invalid
 
     def test_as_a_document_it_is_harmless(
         self, new_context: Callable[..., BrowserContext], corpus: ModuleType
     ) -> None:
-        """What a parser of documents makes of it, in a page that allows everything."""
+        """The result of a document parser, in a page that allows everything."""
         watch, page = watched(new_context(), corpus, "http://nowhere.invalid")
         for group in groups(corpus.payloads(), 500):
             html = "".join(
@@ -151,12 +151,12 @@ class TestEachPayloadAlone:
                 ".map(el => Number(el.dataset.number))"
             )
             assert numbers == [p.number for p in group]
-            page.add_style_tag(content=".ws-prose { overflow: clip }")  # as all of our sheets say
+            page.add_style_tag(content=".ws-prose { overflow: clip }")  # as in all style sheets
             watch.judge(page, ".ws-prose")
 
 
 def imported(page: Page, url: str, *conversations: dict[str, Any]) -> list[str]:
-    """Import a file as our own export writes it; the names of what came of it."""
+    """Import a file in the format of an export; return the names of its conversations."""
     file = {"format": "wireside", "version": 1, "conversations": conversations}
     response = page.request.post(f"{url}/api/conversations/import", data=json.dumps(file))
     assert response.ok, response.text()
@@ -165,7 +165,7 @@ def imported(page: Page, url: str, *conversations: dict[str, Any]) -> list[str]:
 
 
 def turn_of(number: int, text: str, parent: str | None) -> dict[str, Any]:
-    """A turn that holds ``text`` wherever a file can hold text."""
+    """A turn that has ``text`` in each place in which a file can have text."""
     call = {"type": "tool", "call": text, "state": "done", "name": text}
     return {
         "id": f"t{number}",
@@ -187,7 +187,7 @@ def turn_of(number: int, text: str, parent: str | None) -> dict[str, Any]:
 
 
 def talk(texts: Sequence[str], title: str) -> dict[str, Any]:
-    """A conversation with one turn a text."""
+    """A conversation with one turn per text."""
     turns = [
         turn_of(number, text, f"t{number - 1}" if number else None)
         for number, text in enumerate(texts)
@@ -196,7 +196,7 @@ def talk(texts: Sequence[str], title: str) -> dict[str, Any]:
 
 
 def scroll_through(page: Page, selector: str, look: Callable[[], None]) -> None:
-    """Bring everything of a list to the screen, from its beginning to its end."""
+    """Scroll through a list, from its beginning to its end, and call ``look`` at each step."""
     step = """(el, first) => {
         if (first) el.scrollTop = 0; else el.scrollTop += el.clientHeight;
         return el.scrollTop + el.clientHeight >= el.scrollHeight - 2;
@@ -204,7 +204,7 @@ def scroll_through(page: Page, selector: str, look: Callable[[], None]) -> None:
     place = page.locator(selector)
     place.evaluate(step, True)
     ends = 0
-    while ends < 2:  # the end may only be where nothing more was asked for yet
+    while ends < 2:  # the end may be preliminary while more can be loaded
         page.wait_for_function("() => !document.querySelector('.ws-blank, .ws-side-loading')")
         look()
         ends = ends + 1 if place.evaluate(step, False) else 0
@@ -229,7 +229,7 @@ class TestEveryPlace:
         page.goto(url)
         connected(page)
         for number, group in enumerate(groups(texts, 200)):
-            # each in a list item of its own, so that none is inside another one's block
+            # a separate list item each, so that none is inside of another one's block
             whole = "\n\n".join("1. " + text.replace("\n", "\n   ") for text in group)
             own_lab.answer_with(
                 answer(
@@ -249,10 +249,10 @@ class TestEveryPlace:
     def test_a_conversation_from_a_file(
         self, stage: tuple[Watch, Page, str], corpus: ModuleType
     ) -> None:
-        """Questions, reasoning, tools, answers, and what went wrong."""
+        """Questions, reasoning, tools, answers and error messages."""
         watch, page, url = stage
         texts = [p.text for p in corpus.payloads() if len(p.text) < 1_500]
-        together = ["\n".join(group) for group in groups(texts, 5)]  # each is text in any case
+        together = ["\n".join(group) for group in groups(texts, 5)]  # all of them are shown as text
         names = imported(page, url, *(talk(group, "Talk") for group in groups(together, 200)))
         page.set_viewport_size({"width": 1280, "height": 4_000})
         for name in names:
@@ -291,7 +291,7 @@ class TestEveryPlace:
     def test_a_page_that_comes_with_a_title(
         self, stage: tuple[Watch, Page, str], corpus: ModuleType
     ) -> None:
-        """In the page's own HTML: its title, its list, its data."""
+        """In the HTML of the page: its title, its list, its data."""
         watch, page, url = stage
         texts = [p.text for p in corpus.payloads() if p.kind in ("breakout", "polyglot", "script")]
         for group in groups(texts, 30):
@@ -333,7 +333,7 @@ class TestEveryPlace:
     def test_what_was_written_and_not_sent(
         self, stage: tuple[Watch, Page, str], own_lab: FakeOpenAI, corpus: ModuleType
     ) -> None:
-        """Drafts, settings and what waits to be sent, as another tab or an older page left them."""
+        """Drafts, settings and queued messages, as another tab or an older page left them."""
         watch, page, url = stage
         page.goto(url)
         connected(page)
@@ -371,7 +371,7 @@ class TestEveryPlace:
         (name,) = imported(page, url, talk(["a", "b"], "Talk"))
 
         def page_at(address: str) -> tuple[str, tuple[int, int]]:
-            """Return a page as browsers get it, and its scripts: with our nonce, and all."""
+            """Return a page as browsers get it; count its scripts with the nonce, and all."""
             html = page.request.get(url + address, headers={"Accept": "text/html"}).text()
             return html, (html.count("<script nonce="), html.count("<script"))
 
@@ -387,7 +387,7 @@ class TestEveryPlace:
             part = quote(text, safe="")
             for address in (f"/c/{part}", f"/c/{name}?turn={part}#{part}"):
                 page.goto(url + address)
-                if page.locator(".ws-page").count():  # a path with "/" is no page of ours
+                if page.locator(".ws-page").count():  # a path with "/" is not a page of the project
                     connected(page)
                 watch.judge(page, ".ws-welcome-line, .ws-composer .ws-hint")
 
@@ -399,7 +399,7 @@ class TestEveryPlace:
         tmp_path: Path,
         policy: str,
     ) -> None:
-        """Opened as pages of the browser, as they lie on a disk."""
+        """Opened by the browser as local files."""
         watch, page, url = stage
         texts = [p.text for p in corpus.payloads() if len(p.text) < 1_500]
         for group in groups(texts, 1_000):

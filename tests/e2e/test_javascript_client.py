@@ -1,4 +1,4 @@
-"""The JavaScript client in a browser, over a wire that breaks."""
+"""The JavaScript client in a browser, over a connection that is cut."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_another_page_can_follow(page: Page, served, proxy, lab) -> None:
     assert other.evaluate("() => followed.text") == "one two"
 
 
-# ---- what only a browser does ----------------------------------------------------------------
+# ---- behaviour specific to browsers ----------------------------------------------------------
 
 
 def test_a_tab_in_the_background_goes_on_where_it_was(page: Page, served, proxy, lab) -> None:
@@ -116,7 +116,7 @@ def test_news_of_the_network_are_heeded_at_once(page: Page, served, proxy, lab) 
     proxy.mend()
     lab.answer_with(answer(["back"]))
     page.evaluate("() => { window.answer = chat.ask('Hi'); }")
-    page.wait_for_timeout(1100)  # attempts have a second between them
+    page.wait_for_timeout(1100)  # attempts are at least a second apart
     began = page.evaluate("() => performance.now()")
     page.evaluate("() => { window.dispatchEvent(new Event('online')); }")
     assert page.evaluate("() => answer.text") == "back"
@@ -150,7 +150,7 @@ ReactDOM.createRoot(document.getElementById("root")).render(
 
 @pytest.fixture(scope="session")
 def react() -> list[Path]:
-    """React 18's files for script tags, in the order to load them."""
+    """React 18's files for script tags, in the order of loading."""
     sys.path.insert(0, str(Path(__file__).parents[1] / "clients"))
     import runtimes
 
@@ -190,7 +190,7 @@ def test_strict_mode_asks_once(new_context, served, lab, react: list[Path]) -> N
 
 @pytest.fixture
 def plain_http(new_context, served_with, running_lab, tmp_path) -> Iterator[Page]:
-    """A page of plain http that is not of this machine: no secure context."""
+    """A page over plain HTTP from another host: not a secure context."""
     server = served_with(running_lab.url, tmp_path, WIRESIDE_TRUSTED_HOSTS="chat.test")
     page = new_context(bypass_csp=True).new_page()
     page.goto(f"http://chat.test:{server.port}/api/health/live")
@@ -219,7 +219,7 @@ def test_pages_of_plain_http_can_ask(plain_http: Page, lab) -> None:
 
 
 def test_a_page_that_is_refused_is_told(plain_http: Page, served) -> None:
-    """A browser does not tell a page the status of a handshake: the client looks by HTTP."""
+    """A browser hides the status of a handshake from a page: the client checks it over HTTP."""
     found = plain_http.evaluate(
         """async (port) => {
           Math.random = () => 0.02;

@@ -1,4 +1,4 @@
-"""Conversations that stay: over kills, tabs, doors and branches."""
+"""Conversations persist over kills, tabs, the page and the socket, and branches."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def questions(page: Page) -> Locator:
 
 @pytest.fixture
 def own(served: Any, lab: FakeOpenAI, tmp_path: Path) -> Iterator[list[Any]]:
-    """Servers of this test alone, on one data folder; the last one is ended."""
+    """Servers of this test alone, with one data folder; the last one is stopped."""
     servers = [type(served)(lab.url, tmp_path)]
     yield servers
     servers[-1].stop()
@@ -240,7 +240,7 @@ class TestTheList:
         assert "<script" not in html
         assert "Export me" in html
         data = page.request.get(f"{base}?format=json").body()
-        page.request.delete(base.removesuffix("/export"))  # or it would be skipped
+        page.request.delete(base.removesuffix("/export"))  # or it would be skipped as a duplicate
         result = page.request.post(f"{served.url}/api/conversations/import", data=data).json()
         assert result["imported"] == 1
         page.goto(f"{served.url}/c/{result['conversations'][0]}")

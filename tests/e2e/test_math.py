@@ -1,4 +1,4 @@
-"""Formulas in a real browser: drawn when there are some, read out and copied as their source."""
+"""Formulas in a real browser: drawn on demand, read out and copied as their source."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ COPIED = """() => {
   document.getSelection().anchorNode.parentElement.dispatchEvent(event);
   return { text: data.getData("text/plain"), html: data.getData("text/html") };
 }"""
-"""What the page puts into the clipboard for what is selected."""
+"""The clipboard content that the page produces for the selection."""
 
 SELECT = """([first, last]) => {
   const range = document.createRange();
@@ -435,7 +435,7 @@ class TestExports:
     def test_a_shared_page_draws_its_formulas(
         self, served_with: Any, running_lab: Any, page: Page, tmp_path: Path
     ) -> None:
-        """Its policy lets no other script run, and its links open."""
+        """Its policy forbids other scripts, and its links open."""
         server = served_with(running_lab.url, tmp_path, WIRESIDE_SHARING="public")
         try:
             parts = [{"type": "text", "text": self.TEXT + "\n[link](https://a.example)"}]

@@ -1,4 +1,4 @@
-"""What the pages' policy refuses is told: the other tests rest on it."""
+"""Violations of the pages' policy are reported: the other tests rely on it."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""Reading a conversation without a mouse, on paper, in a small window and in the reader's own
-colours: the real page, the fault lab as the model.
+"""Reading a conversation by keyboard, on paper, in a small window and in forced colours.
+
+The tests use the real page, with the fault lab as the model.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def say(page: Page, text: str) -> None:
 
 
 def conversation_file(count: int) -> bytes:
-    """Return a file that imports as one conversation; each turn has a word of its own."""
+    """Return a file that imports as one conversation; each turn contains a unique word."""
     when = "2026-01-01T00:00:00Z"
     turns = [
         {
@@ -72,7 +73,7 @@ def conversation_file(count: int) -> bytes:
 
 @pytest.fixture(scope="module")
 def long_talk(served: Any) -> str:
-    """The address of a conversation of 60 turns, of which a page reads the last 20."""
+    """The address of a conversation of 60 turns, of which a page loads the last 20."""
     request = urllib.request.Request(
         f"{served.url}/api/conversations/import",
         data=conversation_file(TURNS),
@@ -108,11 +109,11 @@ class TestKeys:
         box.fill("two\nlines")
         talk.keyboard.press("PageUp")
         talk.wait_for_function(f"(before) => {top} < before - 200", arg=before)
-        talk.wait_for_timeout(500)  # it glides
+        talk.wait_for_timeout(500)  # smooth scrolling
         box.fill("\n".join("many lines" for _ in range(60)))
         box.evaluate("(el) => {el.selectionStart = el.value.length; el.scrollTop = 1e6}")
         before, within = talk.evaluate(top), box.evaluate("(el) => el.scrollTop")
-        for _ in range(3):  # the first one moves the caret within what is seen
+        for _ in range(3):  # the first one moves the caret within the visible part
             talk.keyboard.press("PageUp")
         talk.wait_for_function("(top) => document.activeElement.scrollTop < top", arg=within)
         assert talk.evaluate(top) == before
@@ -351,8 +352,10 @@ class TestPhone:
 
 
 class TestSmallWindows:
-    """Widths and heights: a phone upright, with its keyboard, on its side, on its side with its
-    keyboard; 1280 × 1024 at 200 % and at 400 %; the narrowest that is asked for.
+    """Widths and heights of small windows.
+
+    A phone upright, with its keyboard, on its side, on its side with its keyboard; 1280 × 1024 at
+    200 % and at 400 %; the narrowest width required.
     """
 
     @pytest.mark.parametrize(
@@ -421,7 +424,7 @@ class TestOwnColours:
         behind = page.locator(".ws-composer").evaluate(
             "(el) => [getComputedStyle(el).backgroundColor, getComputedStyle(el).backgroundImage]"
         )
-        assert behind == ["rgb(255, 255, 255)", "none"]  # what lies under the box is not read
+        assert behind == ["rgb(255, 255, 255)", "none"]  # what lies under the box is not readable
 
     @pytest.mark.parametrize("scheme", ["light", "dark"])
     def test_what_is_off_can_be_read(self, chat_page: Page, scheme: Any) -> None:

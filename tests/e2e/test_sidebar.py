@@ -1,4 +1,4 @@
-"""The list of conversations, in a real browser: by itself, then before the real server."""
+"""The list of conversations, in a real browser: on a page by itself, then on the real server."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from playwright.sync_api import Locator, Page, expect
 
 HERE = Path(__file__).parent
 NOW = datetime.fromtimestamp(1_790_000_000, UTC)
-"""What the page of these tests counts from."""
+"""The time that the page of these tests counts from."""
 
 HOSTILE = "<img src=x onerror=\"window.harm=1\"> & 'so' on"
 FIRST = "Wombats and where they live"
@@ -41,7 +41,7 @@ def server() -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    # NiceGUI acts differently in a process that thinks it is under test
+    # NiceGUI behaves differently in a process that seems to run tests
     env = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "NICEGUI"))}
     process = subprocess.Popen(
         [sys.executable, str(HERE / "sidebar_page.py")], env={**env, "PORT": str(port)}
@@ -73,7 +73,7 @@ def do(server: str) -> Do:
 
 @pytest.fixture
 def told(page: Page, server: str) -> Callable[..., None]:
-    """Wait until the server has heard of something."""
+    """Wait until the server has received an event."""
 
     def wait(*event: Any) -> None:
         until = time.monotonic() + 5
@@ -89,7 +89,7 @@ def told(page: Page, server: str) -> Callable[..., None]:
 
 @pytest.fixture
 def lone(page: Page, server: str) -> Iterator[Open]:
-    """Open the page that has nothing else. What the browser complains about fails the test."""
+    """Open the page that contains only the list. Errors in the browser's console fail the test."""
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
@@ -241,7 +241,7 @@ def test_thousands_come_by_pages_and_cost_no_more_than_few(lone: Open, told: Any
     listed.evaluate("(el) => el.scrollTo(0, el.scrollHeight)")
     expect(item(page, "n4999")).to_be_visible()
     assert page.evaluate("document.querySelectorAll('.ws-sidebar *').length") < 3000
-    for place in (0.5, 0.25, 0.75):  # wherever one looks there are conversations
+    for place in (0.5, 0.25, 0.75):  # there are conversations at each position
         listed.evaluate("(el, place) => el.scrollTo(0, el.scrollHeight * place)", place)
         page.wait_for_function(
             """() => {
@@ -291,7 +291,7 @@ def test_a_list_that_nobody_sees_asks_for_no_more(lone: Open, do: Do, told: Any)
     ]
 
 
-# ---- what can be done --------------------------------------------------------------------------
+# ---- actions -----------------------------------------------------------------------------------
 
 
 def test_a_title_is_changed_in_place(lone: Open, do: Do, told: Any) -> None:
@@ -302,7 +302,7 @@ def test_a_title_is_changed_in_place(lone: Open, do: Do, told: Any) -> None:
     expect(box).to_be_focused()
     expect(box).to_have_value("Tax return")
     page.keyboard.type("  Half   ")
-    do("put", id="new", title="Meanwhile")  # takes nothing of what is being written
+    do("put", id="new", title="Meanwhile")  # does not change the text in the field
     expect(item(page, "new")).to_be_visible()
     page.keyboard.type("written ")
     page.keyboard.press("Enter")
@@ -473,13 +473,13 @@ def test_more_hits_come_near_the_end(lone: Open, told: Any) -> None:
     told("search", "many", 60)
 
 
-# ---- keyboard, phone, everyone -----------------------------------------------------------------
+# ---- keyboard, phone, accessibility ------------------------------------------------------------
 
 
 def test_the_keyboard_moves_through_the_list(lone: Open) -> None:
     page = lone()
     page.get_by_test_id("search").focus()
-    page.keyboard.press("Tab")  # one stop for the list
+    page.keyboard.press("Tab")  # one tab stop for the list
     expect(item(page, "c0")).to_be_focused()
     page.keyboard.press("ArrowDown")
     expect(item(page, "c1")).to_be_focused()
@@ -530,7 +530,7 @@ def test_on_a_phone_it_is_a_drawer(page: Page, lone: Open) -> None:
     expect(page.get_by_test_id("sidebar-new")).to_be_focused()
     page.keyboard.press("Shift+Tab")
     expect(page.get_by_test_id("import")).to_be_focused()
-    for _ in range(9):  # the focus goes round inside
+    for _ in range(9):  # the focus stays inside
         page.keyboard.press("Tab")
         assert page.evaluate("!!document.activeElement.closest('nav')")
     page.keyboard.press("ControlOrMeta+k")
@@ -559,13 +559,13 @@ def test_back_closes_the_drawer_and_stays_on_the_page(page: Page, lone: Open) ->
         expect(drawer).to_be_hidden()
         assert page.url == address
     page.get_by_test_id("opener").click()
-    page.keyboard.press("Escape")  # closed in another way, it leaves nothing to go back to
+    page.keyboard.press("Escape")  # closed in another way, it leaves no history entry
     expect(drawer).to_be_hidden()
     page.wait_for_function("!history.state?.drawer")
 
 
 def test_a_key_of_an_input_method_ends_no_field(lone: Open, told: Any) -> None:
-    """Safari sends the key that ends a composition after it, with the code 229 only."""
+    """Safari sends the key that ends a composition after it, with only the code 229."""
     page = lone()
     last = "e => e.dispatchEvent(new KeyboardEvent('keydown', %s))"
     key = "{ key: 'Enter', keyCode: 229, bubbles: true, cancelable: true }"
@@ -610,14 +610,14 @@ def test_no_accessibility_rule_is_broken(page: Page, lone: Open, scheme: Any) ->
     check("drawer")
 
 
-# ---- before the real server --------------------------------------------------------------------
+# ---- on the real server ------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def library(
     served: Any, running_lab: Any, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Any]:
-    """A server of these tests alone: what others have left is not in its list."""
+    """A server of these tests alone: its list has no conversations of other tests."""
     server = type(served)(running_lab.url, tmp_path_factory.mktemp("library"))
     yield server
     server.stop()
@@ -625,7 +625,7 @@ def library(
 
 @pytest.fixture
 def add(page: Page, library: Any) -> Iterator[Add]:
-    """Import conversations of these titles; they are gone after the test."""
+    """Import conversations with these titles; they are deleted after the test."""
     added: list[str] = []
 
     def add_all(*titles: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Accounts as people use them: the first link, sign in, invite, share, sign out."""
+"""Accounts as users use them: the first link, sign in, invite, share, sign out."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NewContext = Callable[..., BrowserContext]
 def guarded(
     running_lab: Any, tmp_path_factory: pytest.TempPathFactory, served_with: Any
 ) -> Iterator[Any]:
-    """A server with accounts; ``link`` makes the administrator."""
+    """A server with accounts; ``link`` creates the administrator."""
     server = served_with(
         running_lab.url,
         tmp_path_factory.mktemp("guarded"),
@@ -41,7 +41,7 @@ def state(
     lasting_context: Callable[..., AbstractContextManager[BrowserContext]],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
-    """The cookies of the administrator, who has come in by the link."""
+    """The cookies of the administrator, who was created by the link."""
     file: Path = tmp_path_factory.mktemp("state") / "ada.json"
     with lasting_context() as context:
         page = context.new_page()
@@ -89,7 +89,7 @@ def test_an_open_page_of_somebody_who_is_put_out_leads_to_the_door(
     ada.get_by_role("button", name="Invite somebody").click()
     link = ada.locator("#secret").inner_text()
     ada.reload()
-    expect(ada.locator("#secret")).to_have_count(0)  # it was shown once
+    expect(ada.locator("#secret")).to_have_count(0)  # it is shown only once
     context = new_context()
     grace = context.new_page()
     grace.goto(link)
@@ -124,7 +124,7 @@ def test_an_open_page_of_somebody_who_is_put_out_leads_to_the_door(
     ).click()
     grace.get_by_label("Password").fill(PASSWORD)
     grace.get_by_role("button", name="Sign in").click()
-    # what was written is still there
+    # the typed text is still there
     expect(grace.get_by_test_id("input-chat")).to_have_value("half a thought")
 
 
@@ -170,7 +170,7 @@ def test_a_viewer_is_offered_nothing_that_writes(
     ada.get_by_label("Role: vic").select_option("viewer")
     row = ada.get_by_role("listitem").filter(has_text="vic")
     row.get_by_role("button", name="Save").click()
-    expect(vic.get_by_test_id("input-chat")).to_be_disabled()  # it has loaded itself anew
+    expect(vic.get_by_test_id("input-chat")).to_be_disabled()  # the page has reloaded by itself
     expect(vic.get_by_test_id("versions")).to_have_text("2 / 2")
     offered = "els => els.map((el) => el.dataset.action)"
     assert vic.locator(".ws-turn [data-action]").evaluate_all(offered) == [
@@ -222,7 +222,7 @@ def test_what_is_left_is_said_and_a_conversation_is_shared(
     expect(countdown).to_have_text(wait)
     first = wait.search(countdown.inner_text())
     assert first is not None
-    ada.get_by_test_id("input-chat").press_sequentially(", or not")  # it goes on meanwhile
+    ada.get_by_test_id("input-chat").press_sequentially(", or not")  # typing continues meanwhile
     expect(countdown).to_have_text(wait)
     expect(countdown).not_to_contain_text(f" {first[1]} ")
     later = wait.search(countdown.inner_text())
@@ -254,7 +254,7 @@ def test_a_key_is_shown_once(ada: Page) -> None:
 
 
 def test_the_audit_log_is_searched_and_paged(ada: Page, guarded: Any) -> None:
-    for number in range(55):  # two entries each, and a hundred are a page
+    for number in range(55):  # two entries each, and a page has a hundred
         made = ada.request.post(
             "/api/keys",
             headers={"Origin": guarded.url},
@@ -271,7 +271,7 @@ def test_the_audit_log_is_searched_and_paged(ada: Page, guarded: Any) -> None:
     expect(entries.first).to_contain_text("ada · 127.0.0.1")
     newest = entries.first.inner_text()
     ada.get_by_role("link", name="Older").click()
-    expect(entries.filter(has_text="account made")).not_to_have_count(0)  # how it all began
+    expect(entries.filter(has_text="account made")).not_to_have_count(0)  # the first entry
     assert newest not in entries.all_inner_texts()
 
     ada.get_by_role("searchbox").fill("key_made NEEDLE")
@@ -284,7 +284,7 @@ def test_the_audit_log_is_searched_and_paged(ada: Page, guarded: Any) -> None:
     expect(ada.locator("main")).to_contain_text("<b>&nowhere")
     expect(entries).to_have_count(0)
 
-    ada.goto("/audit?q=key")  # what was searched for is turned over, too
+    ada.goto("/audit?q=key")  # search results have pages, too
     ada.get_by_role("link", name="Older").click()
     expect(ada.get_by_role("searchbox")).to_have_value("key")
     expect(entries.filter(has_not_text="key")).to_have_count(0)

@@ -29,7 +29,7 @@ def server() -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    # NiceGUI acts differently in a process that thinks it is under test
+    # NiceGUI behaves differently in a process that seems to run tests
     env = {
         name: value
         for name, value in os.environ.items()
@@ -138,7 +138,7 @@ def test_a_streamed_answer_ends_as_the_same_page_as_a_stored_one(
     do("change", id="a", state="streaming")
     text = RICH.split("A claim with")[
         0
-    ]  # without footnotes, which would replace the whole at the end
+    ]  # without footnotes, which would replace everything at the end
     do("feed", id="a", pieces=pieces(text[:900]), at_once=at_once)
     prose = page.get_by_test_id("message-assistant")
     expect(prose).to_contain_text("First, prepare")
@@ -507,7 +507,7 @@ def wait_for(found: Callable[[], bool]) -> None:
 
 
 def frames(page: Page) -> None:
-    """Wait until what was asked for has been laid out and painted."""
+    """Wait until pending changes have been laid out and painted."""
     page.evaluate(
         "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
     )
@@ -645,7 +645,7 @@ def test_what_follows_another_branch_is_asked_for(opened: Any, do: Do) -> None:
     expect(page.get_by_text("Question 199", exact=True)).to_be_visible()
     do("replace_from", index=100, rows=rows_of(["x"]), total=200)
     page.wait_for_function(SETTLED)
-    page.wait_for_function(  # the end moves on while rows above it are measured
+    page.wait_for_function(  # the end moves while rows above it are measured
         "() => { const s = document.querySelector('.ws-scroller'); s.scrollTop = s.scrollHeight;"
         " return s.textContent.includes('Question 199') }"
     )
@@ -680,12 +680,12 @@ def test_a_jump_ends_exactly_at_the_turn_and_marks_it_for_a_moment(opened: Any, 
 def test_a_turn_that_was_jumped_to_stays_while_those_around_it_become_longer(
     opened: Any, do: Do
 ) -> None:
-    """Long answers come after their rows; of the one above, a little is still to be seen."""
+    """Long answers arrive after their rows; a little of the row above is still visible."""
     page = opened("total=100")
     do("jump", index=40)
     turn = page.locator('[data-id="h40"]')
     expect(turn).to_have_class("ws-turn ws-found")
-    expect(turn).to_have_class("ws-turn")  # from now on nothing but what is read holds it
+    expect(turn).to_have_class("ws-turn")  # from now on only the reading position holds it
     for row in ("h39", "h38", "h41", "h40"):
         do("change", id=row, html="<p>a line</p>" * 100)
         expect(page.locator(f'[data-id="{row}"]').get_by_text("a line")).to_have_count(100)
@@ -917,7 +917,7 @@ def top(page: Page) -> float:
 
 
 def press(page: Page, key: str) -> float:
-    """Press a key, wait until nothing moves any more, and return by how much it has scrolled."""
+    """Press a key, wait until scrolling ends, and return the distance in pixels."""
     before = top(page)
     page.keyboard.press(key)
     page.evaluate(
@@ -980,7 +980,7 @@ def test_a_key_that_is_held_goes_on(smooth: Page) -> None:
 
 
 def test_the_browsers_own_smooth_scrolling_is_not_taken_back(smooth: Page) -> None:
-    """Whatever scrolls smoothly: an extension, a screen reader, the browser's search."""
+    """For smooth scrolling by an extension, a screen reader, or the browser's search."""
     page = smooth
     goal = top(page) - 900
     page.locator(".ws-scroller").evaluate("(s) => s.scrollBy({top: -900, behavior: 'smooth'})")
@@ -1058,7 +1058,7 @@ def test_a_wide_table_scrolls_by_keys_and_has_a_name(opened: Any, do: Do) -> Non
     expect(page.locator('[data-id="s"] [role=group][tabindex="0"]')).to_have_count(1)
 
 
-# ---- focus and what is said --------------------------------------------------------------------
+# ---- focus and announcements --------------------------------------------------------------------
 
 
 def test_continue_by_keyboard_keeps_the_place(opened: Any, do: Do) -> None:
@@ -1155,14 +1155,14 @@ def test_marks_do_not_end_at_inline_markup_case_or_accents(opened: Any, do: Do) 
     field.fill("CAFE AU LAIT")
     page.wait_for_function("() => CSS.highlights.get('ws-find')?.size === 1")
     text = "[...CSS.highlights.get('ws-find')][0].toString().replace(/\\s+/g, ' ')"
-    assert page.evaluate(text).replace(" ", "") == "caféaulait"  # a line break is no text
+    assert page.evaluate(text).replace(" ", "") == "caféaulait"  # a line break is not text
 
 
 @pytest.mark.parametrize(
     ("query", "marked"),
     [
         ("weather", ["weather"]),  # not in the name of the model, nor of the tool
-        ("x", ["x", "the formula"]),  # the whole of it, not its glyphs
+        ("x", ["x", "the formula"]),  # the whole formula, not its glyphs
         ("\\INT_0", ["the formula"]),
         ("GRUSSE", ["Grüße"]),
         ("ΛΟΓΟΣ", ["λόγος"]),
@@ -1223,7 +1223,7 @@ def test_the_browsers_own_search_serves_a_short_conversation(opened: Any, do: Do
     expect(page.get_by_test_id("find")).to_have_count(0)
 
 
-# ---- all of it ---------------------------------------------------------------------------------
+# ---- the whole conversation ---------------------------------------------------------------------
 
 
 def test_ctrl_a_selects_the_conversation_only(opened: Any, do: Do) -> None:

@@ -1,4 +1,4 @@
-"""What happened at a real server is what its metrics and its log say, whichever door it came by."""
+"""Metrics and log of a real server count requests on the page, the socket and REST."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def test_every_door_is_counted(server: Any, lab: FakeOpenAI, page: Page, log: Pa
 
 
 def last_line(log: Path) -> dict[str, Any]:
-    """Return the next line of figures that comes."""
+    """Return the next line of metrics in the log."""
     begin = log.stat().st_size
     until = time.monotonic() + 20
     while time.monotonic() < until:

@@ -1,4 +1,4 @@
-"""A page with nothing but a transcript in the chat page's frame, steered through plain HTTP."""
+"""A page with only a transcript in the chat page's frame, controlled by the tests over HTTP."""
 
 import json
 import os
@@ -35,8 +35,9 @@ def history_row(index: int) -> Row:
 
 @ui.page("/")
 def page(client: Client, total: int = 0, rich: bool = False, misses: int = 0) -> None:
-    """``misses``: so often nothing can be read at first. The style sheets are those of the chat
-    page, in its order.
+    """Build the page, with the style sheets of the chat page, in their order.
+
+    ``misses`` is the number of initial reads of turns that fail.
     """
     ui.add_head_html(head_html(Branding(), base="", version="0", language="en", direction="ltr"))
     client.page_container.set_visibility(False)
@@ -91,8 +92,9 @@ def read_events() -> list[dict[str, Any]]:
 
 @app.post("/do/{what}")
 async def do(what: str, request: Request) -> dict[str, Any]:
-    """Call a method of the newest page's transcript; ``feed`` and ``finish`` go through a stream of
-    blocks.
+    """Call a method of the newest page's transcript.
+
+    ``feed`` and ``finish`` use a block stream.
     """
     args = json.loads(await request.body() or b"{}")
     transcript = transcripts[0]

@@ -1,9 +1,9 @@
-"""Abuse below the application: thousands of bad connections at once, and people who notice nothing.
+"""Abuse below the application: thousands of bad connections at once, with no effect on real users.
 
-Starts a server as ``wireside serve`` runs it. Abusers of some thirty kinds connect from hundreds of
-addresses of this machine, all at once, while real users ask, read, ping and load the page. Each
-abusive connection must be freed in its time, the server's memory must stay, and every real user
-must get every answer whole.
+Starts a server as ``wireside serve`` runs it. Some thirty kinds of abusive clients connect from
+hundreds of local addresses at the same time, while real users ask, read, ping and load the page.
+Each abusive connection must be closed within its time limit, the server's memory must not grow, and
+each real user must receive each answer complete.
 """
 
 from __future__ import annotations
@@ -30,41 +30,43 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from wireside.testing import FakeOpenAI
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # where this is run as a program
+sys.path.insert(0, str(Path(__file__).parents[1]))  # when this file is run as a program
 
 from server_process import ServerProcess
 
-CLOSED, CLOSE_WAIT = 7, 8  # states of TCP_INFO
+CLOSED, CLOSE_WAIT = 7, 8  # TCP_INFO states
 PER_ADDRESS = 40
-"""Connections of one address: the server's limit of 100 is no help, and one kind goes over it."""
+"""Connections per address: below the server's limit of 100, which one kind exceeds on purpose."""
 
 GOODBYE_S = 3.0
-"""After an unanswered ping a close frame is tried first."""
+"""The server sends a close frame after an unanswered ping, before it drops the connection."""
 
 MADE_AT_LEAST = 0.95
-"""Of the connections: where fewer come about, little was tried out."""
+"""Minimum share of the connections that must be established for a run to be meaningful."""
 
 TEXT, BINARY, CONT, PING, PONG = 1, 2, 0, 9, 10
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What the server is told; the defaults are its own."""
+    """The server's limits; the defaults are the server's own."""
 
     handshake_s: float = 10.0
     stalled_s: float = 60.0
     ping_s: float = 20.0
     requests_per_minute: int = 12_000
     slack_s: float = 4.0
-    """A body's time counts from its last byte that was read, and reading waits for its turn, too:
-    three seconds in a storm. One is for this machine, which runs the abusers and the users."""
+    """The body timeout counts from the last byte read, and includes time that the read is queued:
+    up to three seconds in a storm. One second is added for this machine, which also runs the
+    clients.
+    """
     memory_mib: float = 64.0
-    """More than with the users alone, who have pages and answers of their own kept for them."""
+    """Memory growth allowed over the users-only phase, whose pages and answers are kept as well."""
     before_s: float = 60.0
-    """For which the users are alone: from then on as many pages of theirs are kept as ever will."""
+    """Seconds with users only, after which the number of their retained pages is at its maximum."""
     p99_ms: float | None = 250.0
     page_p99_ms: float = 4000.0
-    """A page is made in some 30 turns of the event loop, and others are made before it."""
+    """A page takes about 30 event loop iterations, and is queued behind other pages."""
 
     def settings(self) -> dict[str, object]:
         return {
@@ -76,11 +78,11 @@ class Limits:
         }
 
 
-# ---- the abusers ---------------------------------------------------------------------------------
+# ---- abusive clients -----------------------------------------------------------------------------
 
 
 class Abuser:
-    """One abusive connection. Whether it was freed is asked of the kernel: nothing need be read."""
+    """One abusive connection. The kernel reports whether it was closed, so no read is needed."""
 
     def __init__(self, address: str, port: int, dice: random.Random, stream: str) -> None:
         self.address = address
@@ -89,7 +91,7 @@ class Abuser:
         self.stream = stream
         self.since = 0.0
         self.is_turned_away = False
-        """Whether it wanted a WebSocket and has none."""
+        """Whether it requested a WebSocket and was refused."""
         self._sock = socket.socket()
 
     async def connect(self, small_buffer: bool) -> None:
@@ -112,7 +114,7 @@ class Abuser:
         return data
 
     async def upgrade(self, path: str = "/ws/ai-chat", *headers: str) -> bool:
-        """Shake hands; return whether that was granted."""
+        """Perform the WebSocket handshake; return whether it was accepted."""
         self.is_turned_away = True
         await self.send(handshake(path, *headers))
         answer = b""
@@ -126,16 +128,18 @@ class Abuser:
         await self.send(frame(opcode, data, **flags))
 
     def is_freed(self) -> bool:
-        """Whether the server has let go of the connection, not only half of it."""
+        """Whether the server has closed the connection completely, not only half of it."""
         state = self._sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
         if state == CLOSE_WAIT:
             with contextlib.suppress(OSError):
-                self._sock.send(b"?")  # a kernel whose socket is gone answers with a reset
+                self._sock.send(b"?")  # the kernel answers with a reset when the socket is gone
         return state == CLOSED
 
     def answered(self, data: bytes) -> None:
-        """Note an answer. Who asks within an address's allowance is a user like others: a flood is
-        abuse from where that ends.
+        """Record an answer.
+
+        A client within its address's allowance is a regular user: a flood is abuse from that limit
+        on.
         """
         if b"HTTP/1.1 429" not in data:
             self.since = time.monotonic()
@@ -149,7 +153,7 @@ Act = Callable[[Abuser], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Kind:
-    """A way to misbehave. ``freed_by`` names the limit that ends it."""
+    """A kind of abuse. ``freed_by`` names the limit that ends it."""
 
     name: str
     act: Act
@@ -185,7 +189,7 @@ def _size(size: int) -> bytes:
 
 
 def packed(size: int) -> bytes:
-    """Return so many zeros as permessage-deflate writes them: a thousandth."""
+    """Return ``size`` zero bytes compressed by permessage-deflate to about a thousandth."""
     deflate = zlib.compressobj(wbits=-15)
     return (deflate.compress(bytes(size)) + deflate.flush(zlib.Z_SYNC_FLUSH))[:-4]
 
@@ -210,7 +214,7 @@ def sends(data: bytes) -> Act:
 
 
 def drips(data: bytes, then: bytes) -> Act:
-    """Send ``data``, then a byte of ``then`` each second, again and again."""
+    """Send ``data``, then one byte of ``then`` per second, repeatedly."""
 
     async def act(abuser: Abuser) -> None:
         await abuser.send(data)
@@ -249,7 +253,7 @@ async def crawls(abuser: Abuser) -> None:
 
 
 async def pings_and_never_reads(abuser: Abuser) -> None:
-    """Each ping within the limit, each pong another that waits to be taken."""
+    """Send each ping within the limit; each adds a pong to the unread ones."""
     await never_reads(abuser)
     while True:
         await abuser.send(frame(PING, bytes(125)) * 15)
@@ -257,7 +261,7 @@ async def pings_and_never_reads(abuser: Abuser) -> None:
 
 
 async def wants_echoes(abuser: Abuser) -> None:
-    """``pong`` repeats what ``ping`` brought: a megabyte each."""
+    """Send 1 MB pings, whose content each ``pong`` repeats."""
     await abuser.upgrade()
     echo = json.dumps({"type": "ping", "id": "1", "t": "x" * 1_000_000}).encode()
     for _ in range(90):
@@ -288,7 +292,7 @@ async def floods_polling(abuser: Abuser) -> None:
 
 
 async def holds_poll(abuser: Abuser) -> None:
-    """Ask for a session of the page's socket, then wait in it."""
+    """Open a session of the page's socket by polling, then keep a poll open in it."""
     await abuser.send(get(POLLING))
     answer = await abuser.receive()
     if b'"sid":"' in answer:
@@ -299,7 +303,7 @@ async def holds_poll(abuser: Abuser) -> None:
 
 
 async def squats_on_page_socket(abuser: Abuser) -> None:
-    """Connect as a page does, answer every ping, and name no page."""
+    """Connect as a page does and answer each ping, without naming a page."""
     await abuser.upgrade(PAGE_SOCKET)
     await abuser.frame(TEXT, b"40")
     while True:
@@ -311,7 +315,7 @@ async def squats_on_page_socket(abuser: Abuser) -> None:
 
 
 async def churns(abuser: Abuser) -> None:
-    """Upgrade, hang up, and come again."""
+    """Upgrade, disconnect and reconnect, repeatedly."""
     await abuser.upgrade()
     while True:
         again = Abuser(abuser.address, abuser.port, abuser.dice, abuser.stream)
@@ -394,25 +398,25 @@ async def _ignore(act: Awaitable[object]) -> None:
 
 @dataclass
 class Outcome:
-    """What became of the abusers of one kind."""
+    """Results of the abusive connections of one kind."""
 
     freed_by: str
     count: int = 0
     never: int = 0
     refused: int = 0
-    """Could not connect."""
+    """Connections that failed to connect."""
     turned_away: int = 0
-    """Were to misbehave on a WebSocket that they were not given."""
+    """Connections that needed a WebSocket and were refused one."""
     seconds: list[float] = field(default_factory=list)
 
     @property
     def made(self) -> int:
-        """How many did what they came for, and were freed."""
+        """Number of connections that did what they are meant to do and were then closed."""
         return len(self.seconds) - self.turned_away
 
 
 class Storm:
-    """All abusers, in one process of their own."""
+    """All abusive clients, in a separate process."""
 
     def __init__(self, port: int, count: int, limit_s: float, stream: str) -> None:
         self._port = port
@@ -461,7 +465,7 @@ class Storm:
             await kind.act(abuser)
 
     async def _watch(self, until: float) -> None:
-        """Look ten times a second who was freed."""
+        """Check ten times a second which connections were closed."""
         await asyncio.sleep(0.5)
         while time.monotonic() < until and self._live:
             for abuser, kind in list(self._live.items()):
@@ -469,7 +473,7 @@ class Storm:
                     seconds = time.monotonic() - abuser.since
                     outcome = self.outcomes[kind.name]
                     outcome.seconds.append(round(seconds, 2))
-                    # of those that share an address, most shall not get one
+                    # most of the connections that share an address are expected to be refused
                     outcome.turned_away += abuser.is_turned_away and not kind.shares_address
                     del self._live[abuser]
                     abuser.close()
@@ -480,12 +484,12 @@ class Storm:
             abuser.close()
 
 
-# ---- the users -----------------------------------------------------------------------------------
+# ---- real users ----------------------------------------------------------------------------------
 
 
 @dataclass
 class Seen:
-    """What real users saw."""
+    """Observations of the real users."""
 
     pongs_ms: list[float] = field(default_factory=list)
     firsts_ms: list[float] = field(default_factory=list)
@@ -495,7 +499,7 @@ class Seen:
 
 
 class User:
-    """Pings each second, asks again and again, and opens the page now and then."""
+    """Pings each second, asks continuously, and opens the page every ten seconds."""
 
     def __init__(self, number: int, port: int, seen: Seen) -> None:
         self._address = f"127.0.9.{number + 1}"
@@ -506,7 +510,7 @@ class User:
         self._pinged: dict[int, float] = {}
 
     def leave(self) -> None:
-        """Ask no more; what was asked is read to its end."""
+        """Stop asking; answers in progress are read to their end."""
         self._is_over = True
 
     async def run(self) -> None:
@@ -519,7 +523,7 @@ class User:
                 await self._ask(connection)
                 pinging.cancel()
                 await asyncio.wait([pinging, opening])
-        except Exception as error:  # whatever it was, a user lost something
+        except Exception as error:  # any exception means that a user lost something
             self._seen.wrong.append(f"user {self._number}: {error!r}")
 
     async def _ping(self, connection: ClientConnection) -> None:
@@ -557,7 +561,7 @@ class User:
                 self._seen.wrong.append(f"user {self._number}: {len(text)} characters are not it")
 
     async def _open_pages(self) -> None:
-        """Ten seconds apart: each page is kept for a minute, as it would be for a real visitor."""
+        """Open pages ten seconds apart: each is retained for a minute, as for a real visitor."""
         await asyncio.sleep(self._number / 4)
         while not self._is_over:
             began = time.monotonic()
@@ -579,11 +583,11 @@ async def _get(port: int, path: str, address: str) -> bytes:
         writer.close()
 
 
-# ---- the server, and what it holds ---------------------------------------------------------------
+# ---- the server and its resources ----------------------------------------------------------------
 
 
 class Watched:
-    """The server's process, looked at ten times a second."""
+    """The server's process, sampled ten times a second."""
 
     def __init__(self, pid: int, port: int) -> None:
         self._process = psutil.Process(pid)
@@ -598,22 +602,22 @@ class Watched:
 
     @property
     def sockets(self) -> int:
-        """How many connections of the server's port the process holds open."""
+        """Number of connections to the server's port that the process holds open."""
         found = self._process.net_connections("tcp")
         return sum(one.laddr.port == self._port for one in found)
 
     async def run(self) -> None:
         while True:
             self.peak_mib = max(self.peak_mib, self.mib)
-            # All files, a few of which are no sockets: to tell them apart takes ten ms, which users
-            # would wait for.
+            # Counts all files, including a few that are not sockets: telling them apart takes
+            # 10 ms, which would delay users.
             self.most_files = max(self.most_files, self._process.num_fds())
             await asyncio.sleep(0.1)
 
 
 @dataclass
 class Report:
-    """All that was measured, and which promises it breaks."""
+    """All measurements, and the limits that they exceed."""
 
     limits: Limits
     outcomes: dict[str, Outcome]
@@ -699,7 +703,7 @@ def _part(values: list[float], part: float) -> float:
 
 
 async def run(count: int, users: int, limits: Limits) -> Report:
-    """Let ``count`` abusers loose on a server of their own, beside ``users`` real ones."""
+    """Run ``count`` abusive connections and ``users`` real users against a separate server."""
     async with serving(limits) as server:
         return await _measure(server.process.pid, server.port, count, users, limits)
 
@@ -735,7 +739,7 @@ async def _measure(pid: int, port: int, count: int, users: int, limits: Limits) 
 
 
 async def _use(count: int, port: int, seen: Seen, work: Awaitable[object]) -> None:
-    """Have users at work until ``work`` is done, and for two seconds more."""
+    """Run users until ``work`` is done, and for two seconds longer."""
     users = [User(number, port, seen) for number in range(count)]
     running = [asyncio.create_task(user.run()) for user in users]
     await asyncio.sleep(1)
@@ -748,7 +752,7 @@ async def _use(count: int, port: int, seen: Seen, work: Awaitable[object]) -> No
 
 async def _storm(port: int, count: int, limit_s: float, stream: str) -> dict[str, Any]:
     process = await asyncio.create_subprocess_exec(
-        *("nice", "-n", "10"),  # abusers have processors of their own, elsewhere
+        *("nice", "-n", "10"),  # the abusive clients have their own processors in reality
         *(sys.executable, __file__),
         *("--storm", str(port), "--count", str(count)),
         *("--limit", str(limit_s), "--stream", stream),
@@ -760,7 +764,7 @@ async def _storm(port: int, count: int, limit_s: float, stream: str) -> dict[str
 
 
 async def _long_answer(port: int) -> str:
-    """Have an answer made that no socket takes in one go; return its stream."""
+    """Generate an answer too large for one socket write; return its stream."""
     async with connect(f"ws://127.0.0.1:{port}/ws/ai-chat") as connection:
         ask = {"type": "chat", "id": "1", "message": "/lab tokens 20000 20000"}
         await connection.send(json.dumps(ask))
@@ -785,8 +789,9 @@ def _lab() -> Iterator[str]:
 
 @contextlib.asynccontextmanager
 async def serving(limits: Limits, **settings: object) -> AsyncIterator[ServerProcess]:
-    """Run a server and its model, each a process of its own. What the server logs of errors is
-    shown at its end.
+    """Run a server and its model, each in a separate process.
+
+    Errors that the server logs are printed at its end.
     """
     with tempfile.TemporaryDirectory() as folder, _lab() as url:
         more = {"OPENAI_API_KEY": "lab", "log_level": "error", **limits.settings(), **settings}
@@ -799,7 +804,7 @@ async def serving(limits: Limits, **settings: object) -> AsyncIterator[ServerPro
 
 
 def main() -> int:
-    """Let abusers loose and print what came of it; returns the exit code."""
+    """Run the abusive clients and print the results; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=2_000, help="abusive connections")
     parser.add_argument("--users", type=int, default=20, help="real users beside them")
@@ -807,7 +812,7 @@ def main() -> int:
     parser.add_argument("--limit", type=float, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--stream", default="", help=argparse.SUPPRESS)
     given = parser.parse_args()
-    if given.storm:  # the abusers' own process
+    if given.storm:  # the process of the abusive clients
         storm = Storm(given.storm, given.count, given.limit, given.stream)
         print(json.dumps(asyncio.run(storm.run())))
         return 0

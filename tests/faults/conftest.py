@@ -1,4 +1,4 @@
-"""What the tests of bad days share."""
+"""Fixtures shared by the fault tests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from wireside.testing import FakeOpenAI
 
-sys.path.insert(0, str(Path(__file__).parent))  # for ``house`` beside this file
+sys.path.insert(0, str(Path(__file__).parent))  # for the module ``house`` in this folder
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
-"""A server in a process of its own that is given a bad day, and clients that look what comes of it.
+"""A server in a separate process for fault injection, with clients that check the outcome.
 
-The lab is its model, and runs here. ``House`` starts the server, talks with it as level 2 clients
-and over REST do, and ends it; what goes wrong is up to the test.
+The model is the fault lab, which runs in the test process. ``House`` starts the server, acts as a
+level 2 client and a REST client, and stops the server; the faults are up to the test.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from websockets.exceptions import ConnectionClosed
 
 @dataclass
 class Told:
-    """What one question brought: frame after frame, checked for gaps."""
+    """The frames received for one question, checked for gaps."""
 
     question: str = ""
     stream: str | None = None
@@ -35,7 +35,7 @@ class Told:
 
     @property
     def reason(self) -> str | None:
-        """How ``done`` says that it ended; None after an error."""
+        """Reason given by ``done``; None after an error."""
         return self.end.get("reason")
 
     @property
@@ -44,7 +44,7 @@ class Told:
         return self.end.get("code")
 
     def take(self, frame: dict[str, Any]) -> bool:
-        """Take a frame; returns whether it was the last one."""
+        """Record a frame; return whether it was the last one."""
         match frame["type"]:
             case "start":
                 self.stream, self.conversation = frame["stream"], frame.get("conversation")
@@ -66,7 +66,7 @@ class Told:
 
 @dataclass(frozen=True)
 class Kept:
-    """An answer as the store has it."""
+    """An answer as stored."""
 
     text: str
     state: str
@@ -75,13 +75,13 @@ class Kept:
 
 
 class House(ServerProcess):
-    """One server, whose clients ask as often as they like."""
+    """One server, with rate limits that its clients do not reach."""
 
     def __init__(self, folder: Path, lab_url: str, **settings: Any) -> None:
         """``settings`` are those of ``ServerProcess``."""
         self.data = folder / "data"
         self.headers: dict[str, str] = {}
-        """What clients send with every request, to say who they are."""
+        """Headers that authenticate the clients' requests."""
         often = {
             "OPENAI_API_KEY": "lab",
             "data_dir": self.data,
@@ -94,7 +94,7 @@ class House(ServerProcess):
         super().__init__(folder, lab_url, **(often | settings))
 
     async def __aexit__(self, *_: object) -> None:
-        self.kill()  # after a bad day it may not want to end
+        self.kill()  # after a fault it may not stop by itself
 
     # ---- its clients ---------------------------------------------------------------------------
 
@@ -104,13 +104,13 @@ class House(ServerProcess):
         return connect(self.socket_url, compression=None, **more)
 
     async def ask(self, question: str, conversation: str | None = "new") -> Told:
-        """Ask on a connection of its own, and return all that came."""
+        """Ask on a new connection, and return everything received."""
         told = Told(question)
         await self.listen(told, conversation)
         return told
 
     async def listen(self, told: Told, conversation: str | None = "new") -> None:
-        """Ask, and fill ``told`` as it comes. A closed connection is an end too."""
+        """Ask, and fill ``told`` as frames arrive. Also returns when the connection is closed."""
         frame = {"type": "chat", "id": "1", "message": told.question}
         if conversation is not None:
             frame["conversation"] = conversation
@@ -118,7 +118,7 @@ class House(ServerProcess):
             await talk(connection, frame, told)
 
     async def resume(self, told: Told) -> None:
-        """Go on where ``told`` ends."""
+        """Resume where ``told`` ends."""
         told.end = {}
         frame = {"type": "resume", "id": "1", "stream": told.stream, "offset": len(told.text)}
         async with asyncio.timeout(LONG_S), self.socket() as connection:
@@ -138,7 +138,7 @@ class House(ServerProcess):
                 return error.code, json.loads(error.read() or b"null")
 
     async def kept(self, told: Told) -> Kept:
-        """Return the answer as the server has it for everybody else."""
+        """Return the answer as the server returns it to other clients."""
         status, page = await self.get(f"/api/conversations/{told.conversation}?limit=200")
         assert status == 200, page
         for turn in page["turns"]:
@@ -149,12 +149,12 @@ class House(ServerProcess):
         raise AssertionError("the answer is not there")
 
     async def ready(self) -> tuple[int, str]:
-        """Return the status of readiness and its reason, empty where there is none."""
+        """Return the readiness status and its reason, empty if there is none."""
         status, said = await self.get("/api/health/ready")
         return status, said["reason"] or ""
 
     async def until(self, is_so: Callable[[], Any], what: str, seconds: float = LONG_S) -> None:
-        """Wait until ``is_so`` (it may be a coroutine function) is true."""
+        """Wait until ``is_so``, a function or a coroutine function, returns a true value."""
         end = time.monotonic() + seconds
         while True:
             found = is_so()
@@ -166,7 +166,7 @@ class House(ServerProcess):
             await asyncio.sleep(0.1)
 
     async def until_ready(self) -> None:
-        """Wait until it takes work."""
+        """Wait until the server is ready."""
 
         async def is_ready() -> bool:
             return (await self.ready())[0] == 200
@@ -175,7 +175,7 @@ class House(ServerProcess):
 
 
 async def talk(connection: ClientConnection, frame: dict[str, Any], told: Told) -> None:
-    """Send a frame, and take what comes up to its end, or that of the connection."""
+    """Send a frame, and record frames until the last one or until the connection is closed."""
     try:
         await connection.send(json.dumps(frame))
         while not told.take(json.loads(await connection.recv())):

@@ -1,9 +1,9 @@
-"""Ten thousand connections that rest and two hundred that stream, held for half an hour.
+"""Ten thousand idle connections and two hundred streaming ones, held for half an hour.
 
-Every resting connection answers the server's pings, says a ping of the protocol now and then and
-must never be closed. Every streaming one asks again and again; each answer must be what the model
-sent. Each minute a line says how many there are, what the server holds and how late it is. Once as
-many finished answers are kept as ever will be, its memory must stay.
+Each idle connection answers the server's pings, sends a protocol ping at intervals and must never
+be closed. Each streaming one asks repeatedly; each answer must equal what the model sent. Each
+minute, a line reports the number of connections, the server's resources and its latency. Once the
+number of retained answers has reached its maximum, the server's memory must not grow.
 """
 
 from __future__ import annotations
@@ -24,30 +24,30 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import abuse  # beside this file
+import abuse  # in this folder
 from websockets.asyncio.client import connect
 
 from wireside.testing import FakeOpenAI
 
 PER_ADDRESS = 80
-"""Below the server's limit of connections from one address; nothing of the server is set."""
+"""Connections per address: below the server's limit, so that no setting has to be changed."""
 
 BETWEEN_S = 0.05
-"""From one stream's beginning to the next one's."""
+"""Seconds between the starts of two streams."""
 
 SAME = 0.05
-"""Memory may grow by so much."""
+"""Allowed growth of memory, as a share."""
 
 CALLS_S = 60.0
-"""Between two pings of the protocol on a resting connection."""
+"""Seconds between two protocol pings on an idle connection."""
 
 SLACK_S = 30.0
-"""A pong that takes longer is none."""
+"""Seconds after which a pong counts as missing."""
 
 
 @dataclass
 class Seen:
-    """What came of all connections."""
+    """Observations on all connections."""
 
     resting: int = 0
     pongs: int = 0
@@ -56,11 +56,11 @@ class Seen:
     lates_ms: list[float] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
     memory: list[tuple[float, float]] = field(default_factory=list)
-    """Seconds since answers were first asked for, and MiB."""
+    """Seconds since the first question, and MiB."""
 
 
 class Resting(asyncio.Protocol):
-    """A connection with as little of a client as there can be: ten thousand share a process."""
+    """An idle connection with a minimal client: ten thousand share a process."""
 
     def __init__(self, seen: Seen) -> None:
         self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -108,7 +108,7 @@ class Resting(asyncio.Protocol):
             self._asked_at = None
 
     def ask(self) -> None:
-        """Say a ping of the protocol; the one before must have been answered."""
+        """Send a protocol ping; the previous one must have been answered."""
         if self._asked_at is not None and time.monotonic() - self._asked_at > SLACK_S:
             self._seen.wrong.append("a ping was not answered")
         self._asked_at = time.monotonic()
@@ -150,9 +150,9 @@ async def keep_asking(resting: list[Resting], until: float) -> None:
 
 
 async def stream(port: int, number: int, until: float, plan: Plan, seen: Seen) -> None:
-    """Ask until it is time, and compare each answer with what the model sent."""
+    """Ask until ``until``, and compare each answer with what the model sent."""
     local = (f"127.0.1.{1 + number // PER_ADDRESS}", 0)
-    await asyncio.sleep(number * BETWEEN_S)  # not all in one moment
+    await asyncio.sleep(number * BETWEEN_S)  # spread the starts
     try:
         async with connect(f"ws://127.0.0.1:{port}/ws/ai-chat", local_addr=local) as connection:
             round_ = 0
@@ -174,46 +174,47 @@ async def stream(port: int, number: int, until: float, plan: Plan, seen: Seen) -
                 if text != FakeOpenAI.text(plan.tokens, seed):
                     seen.wrong.append(f"stream {number}: {len(text)} characters are not it")
                     return
-    except Exception as error:  # whatever it was, an answer was lost
+    except Exception as error:  # any exception means that an answer was lost
         seen.wrong.append(f"stream {number}: {error!r}")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is held, and for how long."""
+    """Number of connections, and the duration."""
 
     seconds: float = 1800.0
     idle: int = 10_000
     streams: int = 200
     tokens: int = 600
     rate: float = 20.0
-    """Tokens a second, of each answer."""
+    """Tokens per second of each answer."""
     window_s: float = 600.0
-    """For which the server keeps an answer that has ended."""
+    """Seconds for which the server retains a finished answer."""
     memory_may_grow: float = SAME
 
     @property
     def first_s(self) -> float:
-        """Return when each stream has its first answer."""
+        """Return the time at which each stream has its first answer, in seconds."""
         return self.streams * BETWEEN_S + self.tokens / self.rate
 
     @property
     def full_s(self) -> float:
-        """Return when as many answers are kept as ever will be."""
+        """Return the time at which the number of retained answers is at its maximum, in seconds."""
         return self.first_s + self.window_s
 
 
 @dataclass
 class Report:
-    """What was seen, and what of it is not as it must be."""
+    """Observations, and the requirements that they violate."""
 
     plan: Plan
     seen: Seen
 
     @property
     def growth(self) -> float | None:
-        """How much more memory is taken at the end than when the window was full, as a share; None
-        where it was not full for long enough to tell.
+        """Growth of memory between the first and the last third with a full window, as a share.
+
+        None if the window was not full for long enough.
         """
         settled = [mib for at, mib in self.seen.memory if at >= self.plan.full_s]
         part = len(settled) // 3
@@ -242,7 +243,7 @@ class Report:
 
 
 async def hold(plan: Plan) -> Report:
-    """Hold them all, and tell once a minute what is seen."""
+    """Hold all connections, and print the observations once a minute."""
     seen = Seen()
     async with abuse.serving(abuse.Limits(), resume_window_s=plan.window_s) as server:
         process, port = server.process, server.port
@@ -267,7 +268,7 @@ async def hold(plan: Plan) -> Report:
 
 
 async def _follow(process: psutil.Process, seconds: float, seen: Seen) -> None:
-    """Note the memory once a second while answers are asked for."""
+    """Record the memory once a second while questions are asked."""
     began = time.monotonic()
     while (at := time.monotonic() - began) < seconds:
         seen.memory.append((at, process.memory_info().rss / 2**20))
@@ -293,7 +294,7 @@ async def _tell(work: list[asyncio.Task[None]], process: psutil.Process, seen: S
 
 
 def main() -> int:
-    """Hold them, and print what came of it; returns the exit code."""
+    """Hold the connections and print the results; returns the exit code."""
     usual = Plan()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=usual.seconds / 60)

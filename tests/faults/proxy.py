@@ -1,4 +1,4 @@
-"""A wire between clients and a server that breaks in every way a network can break."""
+"""A proxy between clients and a server that fails in each way in which a network can fail."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ RESET_AT_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER: on, 0 s
 
 
 class BadWire:
-    """Passes bytes on, in pieces of any size, until it is time for the next fault: an end, a reset,
-    a half-closed or a silent connection. ``cuts`` counts them.
+    """Forwards bytes, in pieces of any size, until the next fault is due.
+
+    A fault is an end, a reset, a half-closed or a silent connection. ``cuts`` counts them.
     """
 
     def __init__(self, target: int, dice: random.Random, *, mean_s: float) -> None:
@@ -21,8 +22,10 @@ class BadWire:
         self._dice = dice
         self._mean_s = mean_s
         self.first_s = 0.0
-        """What it takes until the server says something, on average. Where that is long, because
-        the machine has other things to do, connections live longer: else nothing would ever come.
+        """Moving average of the time until the server's first response, in seconds.
+
+        If it is long because the machine is busy, connections live longer: otherwise no response
+        would ever arrive.
         """
         self._server: asyncio.Server | None = None
         self.port = 0

@@ -1,9 +1,9 @@
-"""Hours of everything at once; afterwards tasks, files and memory must be where they were.
+"""Hours of all kinds of load; afterwards tasks, files and memory must be back at their start.
 
-Clients talk, resume, cancel and leave through a wire that breaks; a browser asks and reloads;
-conversations are read, searched, renamed, exported and deleted over REST. Before and after, when
-everybody has gone, the server is measured. A last part kills it again and again (``storm.py``).
-All that anybody is shown is compared with what the model sent.
+Clients ask, resume, cancel and disconnect through a failing proxy; a browser asks and reloads;
+conversations are read, searched, renamed, exported and deleted over REST. The server is measured
+before and after, while no client is connected. A last part kills it repeatedly (``storm.py``). All
+content that clients receive is compared with what the model sent.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "e2e"))
 
-import abuse  # beside this file
+import abuse  # in this folder
 import chromium
 from playwright.async_api import Browser, async_playwright
 from playwright.async_api import Error as BrowserError
@@ -42,43 +42,44 @@ SETTINGS = {
     "requests_per_minute_address": 10_000_000,
     "resume_window_s": 15,
 }
-"""All clients have one address here, and what is kept to be resumed is to be gone soon."""
+"""All clients share one address here, and the resume window must expire soon."""
 
 WARM_PART, KILL_PART = 0.2, 0.1
-"""Of the time."""
+"""Share of the duration."""
 
 CONVERSATIONS, ONCE, VISITORS = 8, 4, 2
-"""Clients of each kind, beside the browser."""
+"""Clients of each kind, in addition to the browser."""
 
 QUIET_S, QUIET_AT_MOST_S = 10.0, 180.0
-"""So long nothing may change until the server is measured."""
+"""Seconds without any change before the server is measured."""
 
 KEPT_AT_MOST = CONVERSATIONS + ONCE + 3
-"""Connections to the model's server: as many as answers at once, with the browser's."""
+"""Connections to the model's server: as many as concurrent answers, including the browser's."""
 
 PAGE_IS_KEPT_S = 75.0
-"""A page that is left is kept a minute."""
+"""Seconds for which the server retains a page after the browser left it."""
 
 SAME = 0.05
 
 
 @dataclass(frozen=True)
 class Held:
-    """What the server holds."""
+    """Resources held by the server."""
 
     tasks: int
     files: int
-    """Without ``kept`` and the store's, which change by chance: it opens a few connections, each
-    when one more is read at once, and keeps them.
+    """Excludes ``kept`` and the store's connections, which vary by chance.
+
+    The store opens one when concurrent reads exceed the number of its connections, and keeps it.
     """
     memory_mib: float
     kept: int
-    """Connections to the model's server that the next answer takes: for up to a minute."""
+    """Idle connections to the model's server, kept for the next answer for up to a minute."""
 
 
 @dataclass
 class Counts:
-    """What was done, beside what ``Tally`` counts."""
+    """Counts of operations, in addition to those of ``Tally``."""
 
     once: int = 0
     cancelled: int = 0
@@ -90,7 +91,7 @@ class Counts:
 
 
 class Soak(Storm):
-    """All clients, for as long as they are told to."""
+    """All clients, for a given duration."""
 
     def __init__(self, dice: random.Random, port: int, *, with_pages: bool) -> None:
         super().__init__(dice, cuts=0, kills=0, answers=0)
@@ -105,9 +106,9 @@ class Soak(Storm):
         return time.monotonic() >= self._until
 
     async def use(self, seconds: float, browser: Browser | None) -> None:
-        """Have all clients at work for so long, and end what they have begun."""
+        """Run all clients for ``seconds``, and let them finish what they have begun."""
         self._until = time.monotonic() + seconds
-        # most connections see an answer through, many are cut in it
+        # most connections deliver a complete answer, many are cut within one
         async with BadWire(self._port, self._dice, mean_s=4.0) as wire:
             self._wire = wire
             await asyncio.gather(
@@ -163,7 +164,7 @@ class Soak(Storm):
             self._note("still_running", answer, "live for ever")
 
     def _tidy_up(self, conversation: str) -> None:
-        """Do with a conversation what people do, and delete it: the next run is to find no more."""
+        """Use a conversation as users do, then delete it: the next run must not find it."""
         name = f"soak {conversation[:4]}"
         self._ask_rest("PATCH", f"/{conversation}", {"title": name})
         self._ask_rest("GET", f"/search?q={urllib.parse.quote(name)}")
@@ -189,10 +190,10 @@ class Soak(Storm):
         except OSError as error:
             self.counts.errors.append(f"{method} {path.partition('?')[0]}: {error}")
 
-    # ---- others ------------------------------------------------------------------------------
+    # ---- other clients -----------------------------------------------------------------------
 
     async def _ask_once(self) -> None:
-        """Ask in the first level, where a cut ends the answer."""
+        """Ask at level 1, where a cut ends the answer."""
         assert self._wire is not None
         url = f"ws://127.0.0.1:{self._wire.port}/ws/ai-chat"
         while not self._is_over:
@@ -210,7 +211,7 @@ class Soak(Storm):
             self.counts.once += 1
 
     async def _visit(self) -> None:
-        """Fetch the page and never come back for it, as crawlers and monitors do."""
+        """Fetch the page without opening its socket, as crawlers and monitors do."""
         while not self._is_over:
             await asyncio.to_thread(self._fetch)
             self.counts.pages += 1
@@ -225,7 +226,7 @@ class Soak(Storm):
             self.counts.errors.append(f"GET /: {error}")
 
     async def _reload(self, browser: Browser) -> None:
-        """Ask in the page, reload in the middle, and see the whole answer."""
+        """Ask in the page, reload during the answer, and check that the answer is complete."""
         context = await browser.new_context()
         await context.expose_binding(
             "__violated", lambda _, text: self.counts.errors.append(f"page: {text}")
@@ -259,7 +260,7 @@ class Soak(Storm):
 
 
 class Server:
-    """The process under test, looked at from outside."""
+    """The process under test, observed from outside."""
 
     def __init__(self, server: ServerProcess) -> None:
         self._server = server
@@ -285,7 +286,7 @@ class Server:
         return Held(int(float(found[1])), files, self.mib, kept)
 
     async def when_quiet(self, *, with_pages: bool) -> Held:
-        """Wait until nothing changes any more, and return what is held then."""
+        """Wait until nothing changes any longer, and return the resources held then."""
         at_least_s = PAGE_IS_KEPT_S if with_pages else 2 * QUIET_S
         began = time.monotonic()
         same_since, last = began, await asyncio.to_thread(self.held)
@@ -300,7 +301,7 @@ class Server:
                 return held
 
     async def follow(self, soak: Soak, until: float) -> None:
-        """Note the memory, and tell once a minute how it goes."""
+        """Record the memory, and print the progress once a minute."""
         began = told = time.monotonic()
         while True:
             now = time.monotonic()
@@ -328,7 +329,7 @@ class Server:
 
 @dataclass
 class Report:
-    """One table, and what is not as it must be."""
+    """The results as a table, and the requirements that they violate."""
 
     soak: Soak
     kills: Tally
@@ -380,7 +381,7 @@ class Report:
 async def run(
     minutes: float, seed: int, *, with_pages: bool = True, memory_may_grow: float = SAME
 ) -> Report:
-    """Soak a server of its own for so long; the waits until it is quiet come on top."""
+    """Soak a separate server for ``seconds``; the waits for a quiet server come on top."""
     seconds, dice = minutes * 60, random.Random(seed)
     async with abuse.serving(abuse.Limits(), **SETTINGS) as process:
         soak = Soak(dice, process.port, with_pages=with_pages)
@@ -395,7 +396,7 @@ async def run(
 async def _soak(server: Server, soak: Soak, seconds: float, *, with_pages: bool) -> Report:
     async with async_playwright() as playwright:
         browser = await _browser(playwright) if with_pages else None
-        # in use everything is fetched, cached and pooled that ever will be
+        # warm-up: afterwards everything that is fetched, cached or pooled exists
         await soak.use(seconds * WARM_PART, browser)
         before = await server.when_quiet(with_pages=with_pages)
         print(f"before: {before}", flush=True)
@@ -419,7 +420,7 @@ async def _browser(playwright: Any) -> Browser | None:
 
 
 def main() -> int:
-    """Soak, and print what came of it; returns the exit code."""
+    """Soak, and print the results; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=120)
     parser.add_argument("--seed", type=int, default=1)

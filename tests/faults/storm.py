@@ -1,9 +1,9 @@
-"""Cuts and kills: does every reader end with exactly what the model sent, or its stored beginning?
+"""Cuts and kills: each reader must end with what the model sent, or with its stored beginning.
 
-Twenty clients ask and read through a wire that breaks all the time, while the server is killed with
-SIGKILL and started again. Half of them ask and resume by themselves; the other half find the
-streams of the first ones over REST and follow them. Whatever a client was shown must be what the
-lab sent, without gap or overlap, and must be in the store afterwards.
+Twenty clients ask and read through a proxy that fails continuously, while the server is killed with
+SIGKILL and restarted. Half of them ask and resume their own streams; the other half find these
+streams over REST and follow them. Everything that a client received must be what the lab sent,
+without gap or overlap, and must be in the store afterwards.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from proxy import BadWire  # beside this file
+from proxy import BadWire  # in this folder
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
@@ -35,12 +35,12 @@ from wireside.testing import FakeOpenAI
 HERE = Path(__file__).parent
 ASKERS = 10
 LONG_S = 90.0
-"""Longer than any restart: a client that hears nothing for so long has been forgotten."""
+"""Longer than any restart: a client that receives nothing for this long was lost."""
 
 
 @dataclass
 class Tally:
-    """What was seen. Everything from ``lost`` on must be 0."""
+    """Counts of observations. All from ``lost`` on must be 0."""
 
     answers: int = 0
     interrupted: int = 0
@@ -76,7 +76,7 @@ class Tally:
 
 @dataclass
 class Answer:
-    """One question of a client: what it must get, and what it has got."""
+    """One question of a client: the expected and the received text."""
 
     count: int
     seed: int
@@ -86,7 +86,7 @@ class Answer:
     text: str = ""
     reason: str | None = None
     cancelled_from: int | None = None
-    """The length from which on it is no longer wanted."""
+    """Length from which on the answer is cancelled, in characters."""
 
     @property
     def question(self) -> str:
@@ -138,7 +138,7 @@ class Storm:
     async def _rage(self, server: asyncio.subprocess.Process, port: int, lab: FakeOpenAI) -> None:
         await _tell(server, "start")
         self._http = f"http://127.0.0.1:{port}"
-        # every connection is cut after 0.15 s or so, some at once, some much later
+        # connections are cut after about 0.15 s: some at once, some much later
         async with BadWire(port, self._dice, mean_s=0.15) as wire:
             self._wire = wire
             await asyncio.gather(
@@ -149,7 +149,7 @@ class Storm:
         await self._compare(lab)
 
     async def _kill(self, server: asyncio.subprocess.Process) -> None:
-        """Half of the time nothing is killed, so that answers also come to their ends."""
+        """Half of the time nothing is killed, so that some answers finish."""
         while not self._is_over:
             if self._goal_kills > self.tally.kills and self._share_of_cuts() > 0.3:
                 assert self._wire is not None
@@ -200,7 +200,7 @@ class Storm:
                 f"{self._http}/api/conversations/{original.conversation}", timeout=5
             ) as response:
                 turns = json.load(response)["turns"]
-        except (OSError, HTTPException):  # killed before, or in the middle
+        except (OSError, HTTPException):  # the server was killed before or during the request
             return None
         for turn in turns:
             if turn["question"] == original.question and turn["answer"]:
@@ -288,10 +288,10 @@ class Storm:
                 self._note("wrong", answer, json.dumps(frame))
                 answer.reason = "wrong"
 
-    # ---- the end -----------------------------------------------------------------------------
+    # ---- final comparison ----------------------------------------------------------------------
 
     async def _compare(self, lab: FakeOpenAI) -> None:
-        """Hold what clients were shown against what the lab sent, and against the store."""
+        """Compare what clients received with what the lab sent, and with the store."""
         asked = [request.question for request in lab.chats]
         for answer in self._ended:
             expected = answer.expected
@@ -309,7 +309,7 @@ class Storm:
                 self._note("still_running", answer, "live for ever")
 
     def _stored(self, answer: Answer) -> tuple[str, str] | None:
-        """Return state and text of an answer as REST tells them."""
+        """Return state and text of an answer as returned by REST."""
         before: int | None = None
         while before is None or before > 0:
             query = "" if before is None else f"&before={before}"

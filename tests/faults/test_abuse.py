@@ -1,5 +1,6 @@
-"""Abuse in the short form, where nothing hangs on the speed of the machine; ``make soak`` runs the
-long one.
+"""The short form of the abuse test, without assertions on the machine's speed.
+
+``make soak`` runs the long form.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ _spec = importlib.util.spec_from_file_location("abuse", _file)
 assert _spec is not None
 assert _spec.loader is not None
 abuse = importlib.util.module_from_spec(_spec)
-sys.modules["abuse"] = abuse  # its dataclasses look for it
+sys.modules["abuse"] = abuse  # required by its dataclasses
 _spec.loader.exec_module(abuse)
 
 
 def report(outcomes: dict[str, Any]) -> Any:
-    """Return one of a storm that users have not noticed."""
+    """Return the report of a storm that had no effect on users."""
     seen = abuse.Seen(pongs_ms=[1.0], firsts_ms=[1.0], pages_ms=[1.0], answers=1)
     return abuse.Report(abuse.Limits(), outcomes, seen, 100, 100, 100, 0, 0)
 
@@ -47,7 +48,7 @@ def test_a_storm_that_did_not_come_about_is_no_success() -> None:
 
 @pytest.mark.timeout(180)
 def test_abusers_are_freed_and_users_notice_nothing() -> None:
-    # With three other programs that want a processor, of two, the last was freed 0.8 s late.
+    # With three other busy programs on two processors, the last one was closed 0.8 s late.
     limits = abuse.Limits(
         stalled_s=14, ping_s=5, requests_per_minute=3000, slack_s=5, before_s=4, p99_ms=None
     )

@@ -1,5 +1,6 @@
-"""Many that rest and some that stream, in a quarter of a minute; ``make hold`` holds thousands for
-half an hour.
+"""Many idle and some streaming connections for fifteen seconds.
+
+``make hold`` holds thousands for half an hour.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from many import Plan, Report, Seen, hold
 
 @pytest.mark.timeout(240)
 def test_nobody_is_lost_and_memory_stays() -> None:
-    # of a small process a few buffers are a large share
+    # in a small process a few buffers are a large share
     plan = Plan(seconds=12, idle=300, streams=10, tokens=40, window_s=3, memory_may_grow=0.25)
     report = asyncio.run(hold(plan))
     print(f"\n{report}")
@@ -21,7 +22,7 @@ def test_nobody_is_lost_and_memory_stays() -> None:
 
 
 def seen(memory: list[float], *, resting: int = 2, wrong: tuple[str, ...] = ()) -> Report:
-    """What was seen in so many seconds."""
+    """Return the observations of a run of ``len(memory)`` seconds."""
     plan = Plan(seconds=len(memory), idle=2, streams=0, tokens=0, window_s=5)
     told = Seen(resting, answers=1, wrong=list(wrong), memory=list(enumerate(memory)))
     return Report(plan, told)
@@ -31,7 +32,7 @@ def seen(memory: list[float], *, resting: int = 2, wrong: tuple[str, ...] = ()) 
     ("report", "broken"),
     [
         (seen([100, 120, 140, 160, 180, *[200] * 9]), []),  # the window fills
-        (seen([200] * 6), []),  # too short to tell
+        (seen([200] * 6), []),  # too short for a result
         (
             seen([100] * 5 + [200, 203, 206, 209, 212, 215]),
             ["memory grew by 6.0% with the window full"],

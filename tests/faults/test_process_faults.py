@@ -1,6 +1,4 @@
-"""The process on a bad day: no descriptor is left, it is asked to end under load, memory is short,
-the clock of the wall jumps.
-"""
+"""Process faults: no file descriptors, SIGTERM under load, little memory, a wall clock jump."""
 
 from __future__ import annotations
 
@@ -23,15 +21,15 @@ from websockets.typing import Origin, Subprotocol
 
 from wireside.testing import FakeOpenAI, answer
 
-pytestmark = pytest.mark.timeout(240)  # some wait for seconds, on a busy machine for more
+pytestmark = pytest.mark.timeout(240)  # some wait for seconds, longer on a busy machine
 
 STREAMS = 200
 SHORT = 20
-"""How many of them come to their ends while the server is asked to."""
+"""Number of answers that finish during the shutdown."""
 
 
 async def begin(house: House, count: int) -> tuple[list[Told], list[asyncio.Task[None]]]:
-    """Have so many answers made, each on a connection of its own; they have all begun."""
+    """Start ``count`` answers, each on a separate connection; all have begun on return."""
     told = [Told(f"Question {n}") for n in range(count)]
     tasks = [asyncio.create_task(house.listen(one)) for one in told]
     async with asyncio.timeout(LONG_S):
@@ -43,8 +41,9 @@ async def begin(house: House, count: int) -> tuple[list[Told], list[asyncio.Task
 
 
 async def test_asked_to_end_under_200_streams(lab: FakeOpenAI, tmp_path: Path) -> None:
-    """Short answers come to their ends in the time that they are given; long ones are interrupted,
-    told so, and kept. Sockets are closed with the code that says to come again.
+    """Short answers finish in the grace period; long ones are interrupted with an error, and kept.
+
+    Sockets are closed with the code that asks clients to reconnect.
     """
     long, short = answer(600, rate=4), answer(30, rate=30)
     grace_s = 4
@@ -67,7 +66,7 @@ async def test_asked_to_end_under_200_streams(lab: FakeOpenAI, tmp_path: Path) -
     assert {(one.reason, one.text) for one in shorts} == {("stop", short.text)}
     assert {one.reason for one in longs} == {"interrupted"}
     assert all(long.text.startswith(one.text) and one.text for one in longs)
-    async with house:  # the next process has it all
+    async with house:  # the next process has all of it
         told = longs + shorts
         for one, kept in zip(told, await asyncio.gather(*map(house.kept, told)), strict=True):
             assert (kept.text, kept.reason) == (one.text, one.reason)
@@ -77,7 +76,7 @@ async def test_asked_to_end_under_200_streams(lab: FakeOpenAI, tmp_path: Path) -
 
 
 async def test_who_is_connected_is_told_that_it_ends(lab: FakeOpenAI, tmp_path: Path) -> None:
-    """Health and figures go on for kept-alive connections; new ones are refused."""
+    """Health and metrics stay available on kept-alive connections; new connections are refused."""
     async with House(tmp_path, lab.url, shutdown_s=60) as house:
         await house.until_ready()
         lab.answer_with(answer(1200, rate=10))
@@ -101,8 +100,8 @@ async def test_who_is_connected_is_told_that_it_ends(lab: FakeOpenAI, tmp_path: 
             async with httpx2.AsyncClient(base_url=house.url, trust_env=False) as new:
                 with pytest.raises(httpx2.ConnectError):
                     await new.get("/api/health/ready")
-            assert not told.end  # all of it was during the stop
-        house.process.send_signal(signal.SIGINT)  # it need not wait for the answer
+            assert not told.end  # all checks were made during the shutdown
+        house.process.send_signal(signal.SIGINT)  # the shutdown need not wait for the answer
         await task
 
 
@@ -110,8 +109,10 @@ async def test_who_is_connected_is_told_that_it_ends(lab: FakeOpenAI, tmp_path: 
 
 
 async def test_out_of_file_descriptors(lab: FakeOpenAI, tmp_path: Path) -> None:
-    """Who comes then is refused, answers that run go on; the server neither spins nor floods its
-    log, and takes people again as soon as there are descriptors.
+    """New connections are refused and running answers continue.
+
+    The server neither spins nor floods its log, and accepts connections as soon as there are
+    descriptors.
     """
     limit = 120
     few = (
@@ -132,7 +133,7 @@ async def test_out_of_file_descriptors(lab: FakeOpenAI, tmp_path: Path) -> None:
         log_before, cpu_before = len(house.log), sum(house.process.cpu_times()[:2])
         late = Told("On a connection that was there")
         await talk(held, {"type": "chat", "id": "1", "message": late.question}, late)
-        assert late.end  # answered or refused, and told so
+        assert late.end  # answered, or refused with an error
         await held.close()
         lengths = [len(one.text) for one in told]
         await asyncio.sleep(2)
@@ -158,18 +159,20 @@ async def test_out_of_file_descriptors(lab: FakeOpenAI, tmp_path: Path) -> None:
 # ---- memory --------------------------------------------------------------------------------------
 
 LEFT = 6 << 20
-"""What a process that is short of memory may still get."""
+"""Memory available to a process that is short of it."""
 
 LARGE = 7 << 19
-"""A frame that the server's own bounds let in, and whose copies do not fit into that."""
+"""A frame within the server's limits whose copies do not fit into that memory."""
 
 
 async def test_memory_is_short(lab: FakeOpenAI, tmp_path: Path) -> None:
-    """What does not fit fails by itself; answers that run go on, new ones begin, and the server
-    serves as before when there is memory again. (Where not even little things fit the process ends,
-    in whatever library comes first: as with SIGKILL, `test_storm.py`.)
+    """An allocation that does not fit fails by itself.
+
+    Running answers continue, new ones begin, and the server works as before when memory is
+    available again. (If small allocations fail as well, the process ends in whichever library fails
+    first: this equals SIGKILL, see `test_storm.py`.)
     """
-    one_heap = {"MALLOC_ARENA_MAX": "1"}  # others hold back 64 MiB each, for a time like this
+    one_heap = {"MALLOC_ARENA_MAX": "1"}  # each further heap would hold 64 MiB in reserve
     async with House(tmp_path, lab.url, **one_heap, max_frame_bytes=4 << 20) as house:
         process = house.process
         await house.until_ready()
@@ -203,7 +206,7 @@ _found = sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
 
 
 class WallClock:
-    """The time of day as the server sees it; what only grows is left alone."""
+    """The server's wall clock; its monotonic clock is unchanged."""
 
     def __init__(self, folder: Path) -> None:
         self._file = folder / "clock"
@@ -217,7 +220,7 @@ class WallClock:
         }
 
     def jump(self, seconds: int) -> None:
-        """Have it be so many seconds later than it is."""
+        """Move the server's wall clock to ``seconds`` after the real time."""
         new = self._file.with_name("new")
         new.write_text(f"{seconds:+d}\n")
         new.replace(self._file)
@@ -251,10 +254,10 @@ async def test_the_clock_jumps_by_an_hour(tmp_path: Path) -> None:
             told, tasks = await begin(house, 2)  # three seconds long
             clock.jump(offset)
             await until_it_is(house, began + offset)
-            assert (await house.get("/api/me"))[0] == 200  # signed in still
+            assert (await house.get("/api/me"))[0] == 200  # still signed in
             assert (await house.ready())[0] == 200
             await opens_with(house, one_time)
-            await house.resume(loose)  # in the window of what is in memory only
+            await house.resume(loose)  # within the resume window of answers in memory
             assert loose.reason == "stop"
             await asyncio.gather(*tasks)
             assert {(one.reason, one.text) for one in told} == {("stop", lab.text(90))}
@@ -265,7 +268,7 @@ async def test_the_clock_jumps_by_an_hour(tmp_path: Path) -> None:
         assert len(listing["conversations"]) == 4
         lab.answer_with(*[answer(2)] * LIMIT)
         assert "rate_limited" in {(await house.ask("Hi")).code for _ in range(LIMIT + 1)}
-        for offset in (HOUR_S, -HOUR_S):  # a limit is no sooner and no later over
+        for offset in (HOUR_S, -HOUR_S):  # a rate limit ends neither sooner nor later
             clock.jump(offset)
             await until_it_is(house, began + offset)
             for _ in range(LIMIT):
@@ -278,7 +281,7 @@ async def test_the_clock_jumps_by_an_hour(tmp_path: Path) -> None:
 
 
 async def join(house: House) -> None:
-    """Make the first account, and be signed in from now on, as a browser is."""
+    """Create the first account, and send its session cookie from then on, as a browser does."""
     link = await asyncio.to_thread(house.administrator_link)
     secret = parse_qs(urlsplit(link).query)["link"][0]
     form = {"link": secret, "name": "ada", "password": "a long enough password"}
@@ -304,7 +307,7 @@ async def server_time(house: House) -> float:
 
 
 async def until_it_is(house: House, then: float) -> None:
-    """The head of an answer tells the time, looked at once a second."""
+    """Wait until the response's ``Date`` header shows ``then``, checked once a second."""
 
     async def is_so() -> bool:
         return abs(await server_time(house) - then) < 60

@@ -1,7 +1,7 @@
-"""All 17 faults of a model service, wherever in the answer they come: each has a name, what was
-said before it is kept, and none looks like success.
+"""All 17 faults of a model service, at each position in the answer.
 
-They go through the whole server, with the real client package, to a real socket and into the store.
+Each must have an error code, keep the text received before it, and never appear as success. The
+tests use the whole server, with the real client package, a real socket and the store.
 """
 
 from __future__ import annotations
@@ -27,19 +27,20 @@ from wireside.testing import (
     failure,
 )
 
-pytestmark = pytest.mark.timeout(240)  # some wait for seconds, on a busy machine for more
+pytestmark = pytest.mark.timeout(240)  # some wait for seconds, longer on a busy machine
 
 COUNT = 12
 HERE = answer(COUNT)
 FIRST, MIDDLE, LAST = 0, 5, COUNT
-"""Before anything was said; between two words; after all words, before the end is told."""
+"""Before the first token; between two words; after all words, before the end of the stream."""
 PLACES = {"first": FIRST, "middle": MIDDLE, "last": LAST}
 TRIES = 3
 
 
 def failed(status: int, code: str = "", **more: object) -> Callable[[int], Script]:
-    """A refusal: by its status before the answer, as an event inside of it, which is how gateways
-    pass on what a model's server says when they have begun to answer.
+    """A refusal: an HTTP status before the answer, an event within it.
+
+    Gateways pass on an upstream's error as an event once they have begun to answer.
     """
 
     def at(token: int) -> Script:
@@ -52,7 +53,7 @@ def failed(status: int, code: str = "", **more: object) -> Callable[[int], Scrip
 
 @dataclass(frozen=True)
 class Fault:
-    """What the service does, and what becomes of it: an error's code, or a reason of ``done``."""
+    """A fault of the service, and the expected error code or ``done`` reason."""
 
     name: str
     at: Callable[[int], Script]
@@ -60,9 +61,9 @@ class Fault:
     places: tuple[str, ...] = ("first", "middle", "last")
     why_not_all: str = ""
     by_place: dict[str, str] = field(default_factory=dict)
-    """Where it ends in another way."""
+    """Positions with a different expected outcome."""
     is_tried_again: bool = False
-    """Before the first word: after it the answer would be paid and shown twice."""
+    """Retried before the first word only: later the answer would be paid and shown twice."""
 
 
 FAULTS = (
@@ -96,7 +97,7 @@ FAULTS = (
         "a clean end without a finish reason",
         lambda at: HERE.up_to(at),
         "interrupted",
-        by_place={"first": "provider_unavailable"},  # not a word: that is no answer
+        by_place={"first": "provider_unavailable"},  # no text was received, so there is no answer
         is_tried_again=True,
     ),
     Fault(
@@ -135,10 +136,10 @@ FAULTS = (
         why_not_all="an answer that has begun has its connection",
     ),
 )
-"""The table of the client package's faults has 17 rows; the two other finish reasons are one."""
+"""The client package's table has 17 rows; its two other finish reasons share a row."""
 
 SILENCE_S = 3
-"""Of the server that is asked for silences; all before them is sent at once."""
+"""Timeouts of the server that is asked for silences; the text before one is sent at once."""
 
 
 def test_every_row_is_there_and_says_where_it_can_come() -> None:
@@ -150,7 +151,7 @@ CASES = [(fault, place) for fault in FAULTS[:-1] for place in fault.places]
 
 
 class Lab(FakeOpenAI):
-    """Answers what it is asked for by name, however many ask at once."""
+    """Selects the script by the name in the question, for any number of concurrent questions."""
 
     def __init__(self, scripts: dict[str, Script]) -> None:
         super().__init__(count=COUNT)
@@ -162,7 +163,7 @@ class Lab(FakeOpenAI):
 
 @dataclass
 class Day:
-    """What became of all questions: what people were told, what is kept, how often was tried."""
+    """Outcome of all questions: what clients received, what is stored, the number of attempts."""
 
     told: dict[str, Told]
     kept: dict[str, Kept]
@@ -177,10 +178,10 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Day:
 
 
 async def a_bad_day(folder: Path) -> Day:
-    """Ask for every fault at every place, all at once.
+    """Ask for each fault at each position, all at once.
 
-    Two servers share the work, so that no result depends on the machine's speed: one that waits for
-    a minute, and one that does not, for the faults that are silences.
+    Two servers share the work, so that no result depends on the machine's speed: one with a timeout
+    of a minute, and one with a short timeout, for the faults that are silences.
     """
     questions = {f"{f.name}, {place}": f.at(PLACES[place]) for f, place in CASES}
     silences = {f"{f.name}, {place}" for f, place in CASES if f.ends == "provider_timeout"}

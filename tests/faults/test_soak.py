@@ -1,4 +1,4 @@
-"""The soak in a quarter of a minute; ``make soak`` runs it for hours."""
+"""The soak in fifteen seconds; ``make soak`` runs it for hours."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _spec = importlib.util.spec_from_file_location("soak", _file)
 assert _spec is not None
 assert _spec.loader is not None
 soak = importlib.util.module_from_spec(_spec)
-sys.modules["soak"] = soak  # its dataclasses look for it
+sys.modules["soak"] = soak  # required by its dataclasses
 _spec.loader.exec_module(soak)
 
 
 @pytest.mark.timeout(900)
 def test_what_was_in_use_is_free_again() -> None:
-    # Memory needs hours to say anything: what is cached at first is a tenth of it. Pages are kept a
-    # minute, too long to wait for here.
+    # Memory is not judged: that takes hours, as the first caches are a tenth of it. Pages are
+    # retained for a minute, which is too long to wait for here.
     report = asyncio.run(soak.run(0.25, 1, with_pages=False, memory_may_grow=0.25))
     print(f"\n{report.table()}")
     assert report.broken == []

@@ -1,5 +1,7 @@
-"""The store on a bad day: locked, full, gone, failing now and then, ended. Answers go on, what was
-shown is kept as soon as that is possible, and nobody has to start anything again.
+"""Store faults: locked, full, missing, failing intermittently, stopped.
+
+Answers continue, received text is stored as soon as the store works again, and no restart is
+needed.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from server_process import SERVE, TRACE, Refused
 
 from wireside.testing import FakeOpenAI, answer
 
-pytestmark = pytest.mark.timeout(240)  # some wait for seconds, on a busy machine for more
+pytestmark = pytest.mark.timeout(240)  # some wait for seconds, longer on a busy machine
 
 RUNNING = 4
 
@@ -29,7 +31,7 @@ RUNNING = 4
 async def running(
     house: House, lab: FakeOpenAI, tokens: int, rate: float
 ) -> AsyncIterator[list[Told]]:
-    """Have some answers made that have all begun; they are waited for at the end, and compared."""
+    """Start answers that have all begun; at the end wait for them and compare their texts."""
     lab.answer_with(*[answer(tokens, seed=n, rate=rate) for n in range(RUNNING)])
     told = [Told(f"Question {n}") for n in range(RUNNING)]
     tasks = [asyncio.create_task(house.listen(one)) for one in told]
@@ -42,12 +44,12 @@ async def running(
             task.cancel()
         await asyncio.wait(tasks)
     texts = {lab.text(tokens, n) for n in range(RUNNING)}
-    assert {one.text for one in told} == texts  # all were answered, whole, without a gap
+    assert {one.text for one in told} == texts  # all were answered completely, without a gap
     assert {one.reason for one in told} == {"stop"}
 
 
 async def all_kept(house: House, told: list[Told]) -> None:
-    """The store has what people were shown, however it is asked."""
+    """Wait for readiness, then check that the store returns the texts that clients received."""
 
     async def are_finished() -> bool:
         return (await house.ready())[0] == 200
@@ -59,7 +61,7 @@ async def all_kept(house: House, told: list[Told]) -> None:
 
 
 def rows(file: Path) -> tuple[int, str]:
-    """Return how many turns the file has, and what SQLite says of its health."""
+    """Return the number of turns in the file, and the result of SQLite's integrity check."""
     with sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True) as db:
         (count,) = db.execute("SELECT count(*) FROM turns").fetchone()
         (health,) = db.execute("PRAGMA integrity_check").fetchone()
@@ -80,7 +82,7 @@ async def test_a_lock_that_lasts_longer_than_it_is_waited_for(
                 status, reason = await house.ready()
                 return status == 503 and "saved" in reason
 
-            await house.until(says_so, "told by readiness")  # 5 s after it is behind
+            await house.until(says_so, "told by readiness")  # 5 s after the store is behind
             late = await house.ask("One more")  # is answered as well, from memory
             assert late.reason == "stop"
         other.execute("ROLLBACK")
@@ -110,8 +112,9 @@ needs_mounts = pytest.mark.skipif(
 
 
 class SmallDisk:
-    """A disk of some MB at ``folder``, which a process of its own holds; ``prefix`` has a command
-    see it. Everybody else looks at it by that process's eyes.
+    """A file system of a few MB at ``folder``, in a mount namespace held by a separate process.
+
+    A command with ``prefix`` runs inside of it. Other processes use its root in ``/proc``.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -140,7 +143,7 @@ class SmallDisk:
         self._holder.stdout.close()
 
     def fill(self) -> None:
-        """Leave not a byte."""
+        """Fill the disk to the last byte."""
         with (self.folder / "filler").open("ab", buffering=0) as file:
             for size in (1 << 20, 1 << 12):
                 with contextlib.suppress(OSError):
@@ -148,14 +151,14 @@ class SmallDisk:
                         file.write(b"x" * size)
 
     def copy(self, folder: Path) -> Path:
-        """Return a copy of the database: SQLite can't open it where it is for us."""
+        """Return a copy of the database: SQLite can't open it outside of the namespace."""
         folder.mkdir()
         for file in self.folder.glob("wireside.db*"):
             shutil.copy(file, folder)
         return folder / "wireside.db"
 
     def clear(self) -> None:
-        """Free what ``fill`` took."""
+        """Free the space that ``fill`` took."""
         (self.folder / "filler").unlink()
 
 
@@ -166,17 +169,17 @@ async def test_a_full_disk(lab: FakeOpenAI, tmp_path: Path) -> None:
         async with house:
             await see_it_full(house, disk, lab)
         assert rows(disk.copy(tmp_path / "copy"))[1] == "ok"
-        # a server that starts on a full disk: in the ballast's room, or with a sentence
+        # a server that starts on a full disk: in the ballast's space, or with an error message
         disk.fill()
         async with house:
             assert (await house.ready())[1] == "The disk is full: free some space."
             assert (await house.get("/api/conversations"))[0] == 200
-        for one in disk.folder.glob("wireside.db-shm"):  # as after a start of the machine
+        for one in disk.folder.glob("wireside.db-shm"):  # as after a reboot
             one.unlink()
         disk.fill()
         with pytest.raises(Refused, match=r"used\. The disk is full: free some"):
             await asyncio.to_thread(house.start)
-        assert "Traceback" not in house.log  # that it could not save, it has told with a trace
+        assert "Traceback" not in house.log  # failures to save are logged without a traceback
 
 
 async def see_it_full(house: House, disk: SmallDisk, lab: FakeOpenAI) -> None:
@@ -191,12 +194,12 @@ async def see_it_full(house: House, disk: SmallDisk, lab: FakeOpenAI) -> None:
 
         await house.until(says_so, "told by readiness")
         assert not ballast.exists()
-    for one in told:  # they are in the store, on the room that the ballast has made
+    for one in told:  # they are stored in the space freed by the ballast
         assert (await house.kept(one)).text == one.text
     status, _ = await house.get(f"/api/conversations/{told[0].conversation}", "DELETE")
     assert status in (200, 204)
-    assert (await house.ready())[0] == 503  # nobody has freed anything worth the name
-    # the room that the ballast has made is used up as well: answers go on from memory
+    assert (await house.ready())[0] == 503  # no significant space was freed
+    # the space freed by the ballast is used up as well: answers continue from memory
     async with running(house, lab, tokens=150, rate=100) as more:
         disk.fill()
         path = f"/api/conversations/{before.conversation}"
@@ -205,7 +208,7 @@ async def see_it_full(house: House, disk: SmallDisk, lab: FakeOpenAI) -> None:
         assert "disk is full" in said["message"]
     late = await house.ask("One more")
     assert late.reason == "stop"
-    assert (await house.kept(before)).text == before.text  # reading goes on
+    assert (await house.kept(before)).text == before.text  # reading continues
     disk.clear()
     await house.until_ready()
     assert ballast.stat().st_size == BALLAST_MB << 20
@@ -214,11 +217,11 @@ async def see_it_full(house: House, disk: SmallDisk, lab: FakeOpenAI) -> None:
     assert await asyncio.to_thread(house.stop) == 0
 
 
-# ---- gone --------------------------------------------------------------------------------------
+# ---- missing -----------------------------------------------------------------------------------
 
 
 async def test_the_file_is_taken_away(lab: FakeOpenAI, tmp_path: Path) -> None:
-    """Put back, nothing is lost. Deleted for good, what it had when that was seen is beside it."""
+    """Nothing is lost after it is put back; if it is deleted, a rescue copy has its content."""
     async with House(tmp_path, lab.url) as house:
         file = house.data / "wireside.db"
         away = tmp_path / "away.db"
@@ -231,7 +234,7 @@ async def test_the_file_is_taken_away(lab: FakeOpenAI, tmp_path: Path) -> None:
         async with running(house, lab, tokens=150, rate=100) as told:
             file.rename(away)
             await house.until(says_so, "told by readiness")
-            assert not file.exists()  # nobody has begun an empty one
+            assert not file.exists()  # no empty file was created
             assert (await house.kept(before)).text == before.text
         late = await house.ask("One more")
         assert late.reason == "stop"
@@ -243,7 +246,7 @@ async def test_the_file_is_taken_away(lab: FakeOpenAI, tmp_path: Path) -> None:
 
         for one in house.data.glob("wireside.db*"):
             one.unlink()
-        lost = await house.ask("Will not be kept")  # it is answered, and readiness has said so
+        lost = await house.ask("Will not be kept")  # but answered; readiness has said so
         await house.until(says_so, "told by readiness")
         assert lost.reason == "stop"
         assert await asyncio.to_thread(house.stop) == 0
@@ -305,7 +308,7 @@ needs_fiu = pytest.mark.skipif(not HAS_FIU, reason="libfiu is not installed (Deb
 
 
 class BadDisk:
-    """Has calls of a house's server fail with EIO, as a disk that dies does."""
+    """Makes system calls of a server fail with EIO, as a failing disk does."""
 
     def __init__(self, folder: Path) -> None:
         self._control = folder / "fiu"
@@ -349,7 +352,7 @@ async def test_writes_and_syncs_of_the_disk_fail(lab: FakeOpenAI, tmp_path: Path
 
 @needs_fiu
 async def test_reads_of_the_disk_fail(lab: FakeOpenAI, tmp_path: Path) -> None:
-    """What is asked of the store is refused with a sentence; answers that run come to their end."""
+    """Reads from the store are refused with an error message; running answers finish."""
     disk = BadDisk(tmp_path)
     async with House(tmp_path, lab.url, **disk.environment) as house:
         file = house.data / "wireside.db"
@@ -370,7 +373,7 @@ async def test_reads_of_the_disk_fail(lab: FakeOpenAI, tmp_path: Path) -> None:
         await disk.work(house, "posix/io/rw/pread")
         await all_kept(house, [before, *told])
         assert (await house.ask("After")).reason == "stop"
-        # SQLite's word for a page that can't be read: the file itself is well
+        # SQLite's message for a page that can't be read: the file itself is intact
         assert "database disk image is malformed" in house.log
         assert TRACE not in house.log
         assert await asyncio.to_thread(house.stop) == 0

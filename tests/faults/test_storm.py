@@ -1,4 +1,4 @@
-"""Cuts and kills in the short form; ``make soak`` runs the long one."""
+"""The short form of cuts and kills; ``make soak`` runs the long form."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _spec = importlib.util.spec_from_file_location("storm", _file)
 assert _spec is not None
 assert _spec.loader is not None
 storm = importlib.util.module_from_spec(_spec)
-sys.modules["storm"] = storm  # its dataclasses look for it
+sys.modules["storm"] = storm  # required by its dataclasses
 _spec.loader.exec_module(storm)
 
 

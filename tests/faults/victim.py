@@ -1,8 +1,8 @@
-"""A server that can be killed and started again many times: the imports are done before a fork.
+"""A server that can be killed and restarted many times: imports are done once, before a fork.
 
-``python victim.py`` reads commands on its standard input: ``start`` forks a process that is the
-whole server, as ``wireside serve`` runs it (settings from the environment); ``kill`` ends it with
-SIGKILL. Each is answered by a line when it is done.
+``python victim.py`` reads commands on standard input: ``start`` forks a process that runs the whole
+server as ``wireside serve`` does (settings from the environment); ``kill`` ends it with SIGKILL.
+Each command is acknowledged by a line when it is done.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def main() -> None:
             kill(pid)
             pid = 0
             print("killed", flush=True)
-    if pid:  # whoever gave the commands has left without a word
+    if pid:  # standard input was closed without a ``kill`` command
         kill(pid)
 
 

@@ -1,8 +1,8 @@
-"""The Autobahn cases against our WebSocket layer, held against a stored baseline.
+"""The Autobahn cases against the project's WebSocket layer, compared with a stored baseline.
 
-Each case ends with a verdict on what was said and one on how the connection was closed. Good are
-OK, NON-STRICT and INFORMATIONAL, as the suite itself has it. A case may not get worse than in
-``autobahn_baseline.json``; one that is better says so, and ``--update`` writes the file anew.
+Each case ends with two verdicts: on the messages, and on how the connection was closed. As in the
+suite itself, OK, NON-STRICT and INFORMATIONAL are good. A case may not get worse than in
+``autobahn_baseline.json``; an improvement is reported, and ``--update`` rewrites the file.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ HERE = Path(__file__).parent
 BASELINE = HERE / "autobahn_baseline.json"
 
 SLOW = ("9.*", "12.*", "13.*")
-"""Large messages, and compression in 200 variants: minutes."""
+"""Large messages, and compression in 200 variants: they take minutes."""
 
 CASES = 517
 QUICK_CASES = 247
 GOOD_AT_LEAST = 516
 VERDICTS = ("OK", "NON-STRICT", "INFORMATIONAL", "UNIMPLEMENTED", "UNCLEAN", "WRONG CODE")
-"""From good to bad; what is not in the list is worst."""
+"""From best to worst; a verdict not in the list is worst."""
 
 GOOD = VERDICTS[:3]
 
@@ -40,7 +40,7 @@ Verdicts = dict[str, list[str]]
 
 @dataclass
 class Round:
-    """What came of one run. ``expected`` are the cases that had to be run."""
+    """The result of one run. ``expected`` holds the cases that had to be run."""
 
     verdicts: Verdicts
     seconds: float
@@ -50,27 +50,27 @@ class Round:
 
     @property
     def good(self) -> int:
-        """How many cases ended well, in both of their verdicts."""
+        """Number of cases for which both verdicts are good."""
         return sum(all(v in GOOD for v in pair) for pair in self.verdicts.values())
 
     @property
     def is_clean(self) -> bool:
-        """Whether all cases were run, nothing got worse, and no more than one is not good."""
+        """Whether all cases were run, none got worse, and at most one is not good."""
         is_whole = bool(self.expected) and not self.strays
         return is_whole and not self.worse and self.is_good_enough
 
     @property
     def is_good_enough(self) -> bool:
-        """Whether no more than one case is not good."""
+        """Whether at most one case is not good."""
         return len(self.verdicts) - self.good <= CASES - GOOD_AT_LEAST
 
     @property
     def strays(self) -> list[str]:
-        """Cases that are missing, and cases that nobody knows."""
+        """Cases that are missing, and cases that are unknown."""
         return sorted(self.expected ^ self.verdicts.keys(), key=_place)
 
     def table(self) -> str:
-        """Return what happened, as lines."""
+        """Return the results, as lines of text."""
         count = Counter(pair[0] for pair in self.verdicts.values())
         rows = [("cases", len(self.verdicts)), ("good", self.good), *sorted(count.items())]
         lines = [f"{name:<16} {number:>8,}" for name, number in rows]
@@ -80,7 +80,7 @@ class Round:
 
 
 async def run(*, quick: bool) -> Round:
-    """Run the cases, the quick ones or all, against a server of its own."""
+    """Run the quick cases or all cases against a separate server."""
     server = await asyncio.create_subprocess_exec(
         sys.executable,
         str(HERE / "echo_server.py"),
@@ -101,13 +101,13 @@ async def run(*, quick: bool) -> Round:
 
 
 def baseline() -> Verdicts:
-    """Return what is expected of each case."""
+    """Return the expected verdicts of each case."""
     verdicts: Verdicts = json.loads(BASELINE.read_text()) if BASELINE.exists() else {}
     return verdicts
 
 
 def expected(*, quick: bool) -> frozenset[str]:
-    """Return the names of the baseline's cases, of the quick ones or of all."""
+    """Return the names of the baseline's cases: the quick ones, or all."""
     return frozenset(
         case
         for case in baseline()
@@ -118,13 +118,13 @@ def expected(*, quick: bool) -> frozenset[str]:
 async def _verdicts(url: str, without: Sequence[str]) -> Verdicts:
     try:
         results = await run_fuzzingclient(url, None, list(without) or None, 4)
-    except FailureError as failure:  # the baseline judges
+    except FailureError as failure:  # judged by the baseline
         results = failure.results
     return {r.case_id: [r.behavior.value, r.behavior_close.value] for r in results}
 
 
 def compared(verdicts: Verdicts, seconds: float, expected: frozenset[str]) -> Round:
-    """Hold verdicts against the baseline."""
+    """Compare verdicts with the baseline."""
     result = Round(verdicts, seconds, expected)
     known = baseline()
     for case, now in verdicts.items():
@@ -146,7 +146,7 @@ def _place(case: str) -> list[int]:
 
 
 def write_baseline(verdicts: Verdicts) -> None:
-    """Store these verdicts as what is expected, one case a line."""
+    """Store these verdicts as the baseline, one case per line."""
     known = baseline() | verdicts
     lines = ",\n".join(
         f"  {json.dumps(c)}: {json.dumps(known[c])}" for c in sorted(known, key=_place)
@@ -155,7 +155,7 @@ def write_baseline(verdicts: Verdicts) -> None:
 
 
 def main() -> int:
-    """Run and print a table; returns the exit code."""
+    """Run the cases and print a table; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help=f"without {', '.join(SLOW)}")
     parser.add_argument("--update", action="store_true", help="write the baseline anew")

@@ -1,4 +1,4 @@
-"""What one connection must do, told a second time and more simply, to hold the real one against."""
+"""A second, simpler implementation of a connection's rules, as an oracle for the real one."""
 
 from __future__ import annotations
 
@@ -31,30 +31,32 @@ KEYS_2 = {"id", "message", "code", "retryable", "retry_after", "index"}
 
 
 class Model:
-    """A connection and what is known of it. Each method is a thing that can happen; it raises
-    ``AssertionError`` when what follows is not what the protocol says.
+    """A connection and its expected state.
+
+    Each public method is an event; it raises ``AssertionError`` if the connection's reaction
+    violates the protocol.
     """
 
     def __init__(self) -> None:
         self.now = 0.0
-        self._window = SlidingWindow(ADDRESS_LIMIT)  # of the address: others share it
+        self._window = SlidingWindow(ADDRESS_LIMIT)  # of the address: shared with other connections
         self.connection = Connection(LIMITS, self._window)
         self.is_closed = False
         self.running: list[OpenRequest | Resume] = []
         self.asked = 0
-        """Requests that were made: each needs its one last frame."""
+        """Requests made: each requires exactly one last frame."""
         self.ended = 0
-        self._line = 0  # level 1 requests that run or wait
-        self._lanes: dict[str, int] = {}  # level 2: how many of each id have no last frame yet
-        self._times: deque[float] = deque()  # messages that this connection's window holds
+        self._line = 0  # level 1 requests that are running or queued
+        self._lanes: dict[str, int] = {}  # level 2: number of requests without a last frame, by id
+        self._times: deque[float] = deque()  # messages within this connection's window
         self._address: deque[float] = deque()
         self._speaks_level_2 = False
-        self._order: deque[str] = deque()  # level 1 messages, in the order they were asked in
+        self._order: deque[str] = deque()  # level 1 messages, in the order of arrival
 
-    # ---- what can happen ---------------------------------------------------------------------
+    # ---- events ------------------------------------------------------------------------------
 
     def receive(self, text: str) -> None:
-        """A text frame arrives."""
+        """Receive a text frame."""
         parsed = frames.parse(text, max_message_chars=LIMITS.max_message_chars)
         events = self.connection.receive(text, self.now)
         if self.is_closed:
@@ -79,25 +81,25 @@ class Model:
         self._follows(parsed, events)
 
     def binary(self) -> None:
-        """A binary frame arrives."""
+        """Receive a binary frame."""
         (close,) = self.connection.receive_binary()
         assert isinstance(close, Close)
         assert close.code == 1003
         self.is_closed = True
 
     def neighbours(self, count: int) -> None:
-        """Other connections of the same address send so many messages."""
+        """Let other connections of the same address send ``count`` messages."""
         is_allowed = self._window.allow(self.now, count)
         assert is_allowed == self._fits(self._address, count, ADDRESS_LIMIT)
         if is_allowed:
             self._address.extend([self.now] * count)
 
     def later(self, seconds: float) -> None:
-        """Time passes."""
+        """Advance the clock."""
         self.now += seconds
 
     def end(self, which: int, *, refused: bool = False) -> None:
-        """The last frame of one that is running goes out: a ``done``, or an error of the model."""
+        """Send the last frame of a running request: a ``done``, or an error of the model."""
         if not self.running:
             return
         origin = self.running.pop(which % len(self.running))
@@ -123,7 +125,7 @@ class Model:
             self._begins(event)
 
     def finish(self) -> None:
-        """All that is open ends: then each request has had its one last frame, and no more."""
+        """End all open requests, and check that each had exactly one last frame."""
         while self.running:
             self.end(0)
         assert self.ended == self.asked
@@ -132,7 +134,7 @@ class Model:
         assert not self.connection._level_1.requests
         assert not self.connection._level_2
 
-    # ---- what must follow --------------------------------------------------------------------
+    # ---- expected reactions ------------------------------------------------------------------
 
     def _follows(self, parsed: frames.ClientFrame | Refused, events: list[Event]) -> None:
         match parsed:
@@ -161,7 +163,7 @@ class Model:
         assert sum(isinstance(o, OpenRequest) and o.level == 1 for o in self.running) <= 1
 
     def _asks(self, parsed: Chat | Batch | Resume, messages: Any, events: list[Event]) -> None:
-        """Each message is taken, or refused with an error of its own, at once."""
+        """Check that each message is accepted, or refused at once with a separate error."""
         if parsed.id is None:
             taken = min(len(messages), 1 + LIMITS.waiting - self._line)
         else:
@@ -190,7 +192,7 @@ class Model:
             return
         assert event.request not in self.running
         is_of_batch = event.request.level == 2 and event.request.index is not None
-        assert (event.request.batch is not None) == is_of_batch  # the server's, or in the line
+        assert (event.request.batch is not None) == is_of_batch  # the server's batch, or queued
         self.running.append(event.request)
         if event.request.level == 1:
             assert event.request.chat.message == self._order.popleft()
@@ -213,7 +215,7 @@ class Model:
         return len(times) + count <= limit
 
     def _told(self, event: Event, parsed: frames.ClientFrame | Refused) -> dict[str, Any]:
-        """Read a frame that goes out, and hold it against the level that its request is of."""
+        """Decode an outgoing frame, and check it against the protocol level of its request."""
         assert isinstance(event, Send)
         told: dict[str, Any] = json.loads(event.frame, parse_constant=_never)
         event.frame.encode()
@@ -237,14 +239,14 @@ class Model:
 
 
 def _messages(parsed: frames.ClientFrame | Refused) -> int:
-    """What it counts against the limits."""
+    """Number of messages that a frame counts for in the rate limits."""
     if isinstance(parsed, Refused):
         return parsed.messages
     return len(parsed.messages) if isinstance(parsed, Batch) else 1
 
 
 def _last_frames(parsed: frames.ClientFrame | Refused) -> int:
-    """How many last frames it asks for."""
+    """Number of last frames that a frame requires."""
     return len(parsed.messages) if isinstance(parsed, Batch) else 1
 
 

@@ -1,14 +1,14 @@
-"""The dearest 8,000 characters: a search for a text that costs much to render.
+"""Searches for the 8,000 characters that cost the most to render.
 
-An answer comes from a model that anybody can talk into writing anything, so no short text may hold
-up the server. Candidates are runs of pieces that mean something in Markdown; the dear ones are
-kept, changed and crossed. Work is counted in calls of Python functions, which depends on no
-machine; ``--time`` measures the processor's time as well, which sees what a single call does
-inside: a slow regular expression. Fails if a text costs more than ``MAX_CALLS`` a character, or
-``MAX_TIME_US``; prints the dearest ones, each as an expression that makes it again.
+Prompt injection can make a model write any text, so no short text may block the server. Candidates
+are runs of pieces with a meaning in Markdown; the most expensive ones are kept, mutated and
+crossed. Cost is counted in calls of Python functions, which does not depend on the machine;
+``--time`` measures CPU time as well, which includes the work within a single call, such as a slow
+regular expression. Fails if a text costs more than ``MAX_CALLS`` or ``MAX_TIME_US`` per character;
+prints the most expensive texts, each as a Python expression that reproduces it.
 """
 
-# ruff: noqa: E501  (pieces of one kind stand in one line)
+# ruff: noqa: E501  (pieces of one kind share a line)
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from wireside_ui.markdown.incremental import BlockStream, render
 
 CHARS = 8_000
 DRAFT_CHARS = 400
-"""Length while searching; the best are measured at full length, where a square shows."""
+"""Length while searching; the best are measured at full length, which shows quadratic growth."""
 
 MAX_CALLS = 400.0
-"""A character. The dearest texts that are known take 170."""
+"""Calls per character. The most expensive known texts take 170."""
 
 MAX_TIME_US = 60.0
-"""A character of processor's time, on a slow core; 10 on a usual one."""
+"""Microseconds of CPU time per character, on a slow core; a usual one takes 10."""
 
 MARKUP = Markup(frozenset({"images.example"}))
 
@@ -53,12 +53,12 @@ PIECES = [
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """A text as runs of a few pieces, each run a share of its length."""
+    """A text as runs of a few pieces, each run with a share of the length."""
 
     runs: tuple[tuple[str, float], ...]
 
     def text(self, chars: int) -> str:
-        """Return it at this length."""
+        """Return the text, ``chars`` long."""
         whole = sum(share for _, share in self.runs)
         text = "".join(
             unit * (int(chars * share / whole) // len(unit) + 1) for unit, share in self.runs
@@ -73,7 +73,7 @@ class Recipe:
 
 
 def main() -> int:
-    """Search, print the dearest texts; 1 if one is too dear."""
+    """Search and print the most expensive texts; returns 1 if one exceeds a limit."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tries", type=int, default=20_000, help="texts that are tried")
     parser.add_argument("--seed", type=int, default=int(time.time()))
@@ -146,11 +146,11 @@ def _changed(rng: random.Random, kept: list[Recipe]) -> Recipe:
     return Recipe(tuple(runs))
 
 
-# ---- what it costs -----------------------------------------------------------------------------
+# ---- cost ---------------------------------------------------------------------------------------
 
 
 def _dearness(text: str, cost: Callable[[Callable[[], object]], float]) -> float:
-    """Return the cost of a character: of the whole text, and as one that still grows."""
+    """Return the cost per character: of rendering the whole text, and of streaming it."""
     stream = BlockStream(MARKUP)
     stream.feed(text)
     parts = (

@@ -1,7 +1,7 @@
-"""Decisions out of bytes: a fuzzer that turns one byte turns one decision.
+"""Decisions derived from bytes: a fuzzer that changes one byte changes one decision.
 
-The same bytes always give the same values, so an input that failed is its own reproducer, whoever
-made it: libFuzzer, hypothesis or our own generator.
+The same bytes always give the same values, so an input that failed reproduces its failure, whether
+libFuzzer, hypothesis or the generator of ``parser.py`` made it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class Dice:
-    """Reads decisions from ``data``; at its end every decision is the first one."""
+    """Reads decisions from ``data``; once it is used up, each decision is the first option."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -21,18 +21,18 @@ class Dice:
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is nothing more to decide by."""
+        """Whether all bytes are used up."""
         return self._at >= len(self._data)
 
     def byte(self) -> int:
-        """Return 0 to 255."""
+        """Return a number from 0 to 255."""
         if self._at >= len(self._data):
             return 0
         self._at += 1
         return self._data[self._at - 1]
 
     def below(self, limit: int) -> int:
-        """Return a whole number from 0, below ``limit`` (65,536 at most)."""
+        """Return an integer from 0 to ``limit`` - 1 (``limit`` is at most 65,536)."""
         value = self.byte()
         if limit > 256:
             value = value << 8 | self.byte()
@@ -43,17 +43,17 @@ class Dice:
         return items[self.below(len(items))]
 
     def some(self, items: Sequence[T], most: int) -> list[T]:
-        """Return up to ``most`` of the items, in any order, any of them again."""
+        """Return up to ``most`` of the items, in any order, with repetitions."""
         return [self.pick(items) for _ in range(self.below(most + 1))]
 
     def rest(self) -> bytes:
-        """Return all bytes that are left."""
+        """Return all remaining bytes."""
         rest = self._data[self._at :]
         self._at = len(self._data)
         return rest
 
     def cut(self, text: Sequence[T]) -> list[Sequence[T]]:
-        """Return ``text`` in pieces; joined, they are the text again."""
+        """Return ``text`` in pieces whose concatenation is the text."""
         edges = {0, len(text)} | {self.below(len(text) + 1) for _ in range(self.below(8))}
         order = sorted(edges)
         return [text[a:b] for a, b in zip(order, order[1:], strict=False)]

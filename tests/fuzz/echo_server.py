@@ -1,8 +1,8 @@
-"""A server that echoes, on our own WebSocket layer, for the Autobahn cases.
+"""An echo server on the project's WebSocket layer, for the Autobahn cases.
 
-Prints its port, and runs until its input ends. The limits that these cases need to pass
+Prints its port, and runs until its standard input ends. The limits that would fail the cases
 (16 MiB messages, thousands of fragments and pings) are raised, and short messages are compressed
-too (without, the suite stumbles over answers that it takes for text); the classes are the server's.
+too (otherwise the suite mistakes some answers for text); the classes are the server's own.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from wireside.server.run import WiresideServer
 from wireside.server.websocket import WebSocketConnection
 
 LIMITS = SocketLimits(
-    ping_interval_s=3600,  # the suite takes a ping that it did not ask for for the end of a case
+    ping_interval_s=3600,  # the suite takes an unexpected ping for the end of a case
     stalled_s=3600,
     max_frame_bytes=64 * 1024 * 1024,
     control_frames_per_second=10_000_000,
@@ -30,14 +30,14 @@ LIMITS = SocketLimits(
 
 
 async def echo(scope: Scope, receive: Receive, send: Send) -> None:
-    """Send back what comes, as it came."""
+    """Send each message back unchanged."""
     if scope["type"] == "lifespan":
         return await _live(receive, send)
     await receive()
     await send({"type": "websocket.accept"})
     while (message := await receive())["type"] == "websocket.receive":
         kind = "text" if message.get("text") is not None else "bytes"
-        with contextlib.suppress(OSError):  # the peer is gone; `receive` says so too
+        with contextlib.suppress(OSError):  # the peer disconnected; `receive` reports it too
             await send({"type": "websocket.send", kind: message[kind]})
 
 

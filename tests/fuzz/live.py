@@ -1,8 +1,8 @@
-"""Frames against a real server: it lives, answers each request exactly once, and stays small.
+"""Frames against a real server: it must stay up, answer each request once, and not grow.
 
-Many clients at once: most send frames (good, nearly good, no frames at all) and hold the server to
-the protocol, frame by frame; some leave in the middle and resume what they had; some break the
-rules of WebSocket itself. The model behind the server is the fault lab, so answers fail, too.
+Many concurrent clients: most send frames (valid, nearly valid, not frames at all) and check each of
+the server's frames against the protocol; some disconnect during an answer and resume it; some
+violate the WebSocket protocol itself. The model is the fault lab, so answers fail as well.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from wireside.protocol.frames import Batch, Cancel, Heartbeat, Ping
 
 CLIENTS = 96
 PATIENCE_S = 60.0
-"""An answer that takes longer is none: the lab's are over at once, and silence ends after 2 s."""
+"""Time limit of an answer, in seconds: the lab's end at once, and silence ends after 2 s."""
 
 MAX_GROWTH_MB = 200
 MAX_BATCH = 3
-"""Of most batches: each of their messages is an answer to wait for."""
+"""Maximum size of most batches: each of their messages is an answer to wait for."""
 
 MAX_CHARS = 2_000
 
@@ -69,7 +69,7 @@ LAST = ("done", "error")
 
 @dataclass
 class Tally:
-    """What was seen. ``wrong`` must stay empty."""
+    """Counts of observations. ``wrong`` must stay empty."""
 
     frames: int = 0
     connections: int = 0
@@ -89,10 +89,10 @@ class Live:
     dice: random.Random
     tally: Tally = field(default_factory=Tally)
     streams: list[tuple[str, int]] = field(default_factory=list)
-    """Names of streams that some client has seen, and positions in them."""
+    """Names of streams that clients have received, and offsets in them."""
 
     async def run(self) -> Tally:
-        """Send until the goal is reached."""
+        """Send frames until ``goal`` is reached."""
         await asyncio.gather(
             *(self._go_on(random.Random(self.dice.random())) for _ in range(CLIENTS))
         )
@@ -108,17 +108,17 @@ class Live:
 
     @property
     def url(self) -> str:
-        """Where the endpoint is."""
+        """URL of the endpoint."""
         return self.server.url.replace("http", "ws") + "/ws/ai-chat"
 
 
 class Client:
-    """One connection that speaks WebSocket well, and our protocol nearly."""
+    """One connection that follows the WebSocket protocol, and the chat protocol nearly."""
 
     def __init__(self, live: Live, dice: random.Random) -> None:
         self._live = live
         self._dice = dice
-        self._expected = 0  # last frames
+        self._expected = 0  # number of last frames
         self._seen = 0
         self._pongs = 0
         self._ids: set[str] = set()
@@ -127,7 +127,7 @@ class Client:
         self._ended = False
 
     async def run(self) -> None:
-        """Send some frames, then wait for all that must come; or leave without."""
+        """Send some frames, then wait for the required answers; or disconnect without waiting."""
         compression = self._dice.choice((None, "deflate"))
         try:
             async with connect(self._live.url, compression=compression) as socket:
@@ -154,7 +154,7 @@ class Client:
         leaves = self._dice.random()
         if leaves < 0.1:
             self._ended = True
-            return  # politely, in the middle
+            return  # with a close frame, during an answer
         if leaves < 0.15:
             self._ended = True
             socket.transport.abort()
@@ -170,7 +170,7 @@ class Client:
         await self._settle(socket)
 
     async def _settle(self, socket: ClientConnection) -> None:
-        """Wait for the last frames; then nothing more may come but the answer to a ping."""
+        """Wait for the last frames; after them, only the answer to a ping may arrive."""
         try:
             async with asyncio.timeout(PATIENCE_S):
                 await self._until(lambda: self._seen >= self._expected)
@@ -191,7 +191,7 @@ class Client:
             self._changed.clear()
             await self._changed.wait()
 
-    # ---- out ---------------------------------------------------------------------------------
+    # ---- sending -----------------------------------------------------------------------------
 
     def _frame(self) -> str:
         dice = self._dice
@@ -253,12 +253,12 @@ class Client:
             case _:
                 self._expected += 1
 
-    # ---- in ----------------------------------------------------------------------------------
+    # ---- receiving ---------------------------------------------------------------------------
 
     async def _read(self, socket: ClientConnection) -> None:
         with contextlib.suppress(ConnectionClosed):
             async for data in socket:
-                if data.strip('"_').lower() == "pong":  # to a heartbeat that is no frame
+                if data.strip('"_').lower() == "pong":  # the answer to a heartbeat, not a frame
                     self._pongs -= 1
                     self._changed.set()
                     continue
@@ -305,14 +305,14 @@ class Client:
 
 
 class Rude:
-    """One connection that breaks the rules below: of HTTP, of the handshake, of WebSocket."""
+    """One connection that violates the layers below: HTTP, the handshake, WebSocket."""
 
     def __init__(self, live: Live, dice: random.Random) -> None:
         self._live = live
         self._dice = dice
 
     async def run(self) -> None:
-        """Send what is no frame, read what comes, and go; the server may do with it as it likes."""
+        """Send invalid bytes, read the reaction, and disconnect; any reaction is allowed."""
         host, _, port = self._live.server.url.removeprefix("http://").partition(":")
         try:
             reader, writer = await asyncio.open_connection(host, int(port))
@@ -375,7 +375,7 @@ class Rude:
 
 
 async def check_after(live: Live) -> None:
-    """When all clients have gone, nothing is left of them."""
+    """Check that all resources are released after the clients have disconnected."""
     tally, server = live.tally, live.server
     until = time.monotonic() + PATIENCE_S
     while (ready := await asyncio.to_thread(_ready, server.url))["streams"]:
@@ -401,12 +401,12 @@ def _ready(url: str) -> dict[str, Any]:
 
 
 def main() -> int:
-    """Send and print a table; returns the exit code."""
+    """Send frames and print a table; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--frames", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=int(time.time()))
     given = parser.parse_args()
-    logging.getLogger("asyncio").setLevel(logging.ERROR)  # it counts writes to who has gone
+    logging.getLogger("asyncio").setLevel(logging.ERROR)  # it counts writes to closed connections
     with served(**SETTINGS) as server:
         live = Live(server, given.frames, random.Random(given.seed))
         _ready(server.url)
@@ -430,7 +430,7 @@ def main() -> int:
 
 
 async def _tell(live: Live) -> None:
-    """Tell once a minute how it goes."""
+    """Print the progress once a minute."""
     for minutes in itertools.count(1):
         await asyncio.sleep(60)
         tally = live.tally

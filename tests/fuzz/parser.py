@@ -1,10 +1,10 @@
-"""Any bytes in: no uncaught exception, no hang, no wrong answer. Everything that parses, no socket.
+"""Fuzzes each parser with any bytes: no uncaught exception, no hang, no wrong result. No sockets.
 
-Each target of ``targets.py`` gets its share of ``--inputs``, on all processors. Most of them come
-from our own generator, which is quick. Where atheris is there (Linux), a fifth is led: the code is
-instrumented, and libFuzzer turns the inputs to where none has been. Both feed bytes that the
-targets read as decisions, so that most inputs are nearly right. A failure prints its input;
-``--target T --input HEX`` runs it again.
+Each target of ``targets.py`` receives its share of ``--inputs``, spread over all processors. Most
+inputs come from the generator below, which is fast. If atheris is available (Linux), a fifth is
+coverage-guided: the code is instrumented, and libFuzzer steers the inputs to unreached code. The
+targets read the bytes of both as decisions, so most inputs are nearly valid. A failure prints its
+input; ``--target T --input HEX`` runs it again.
 """
 
 from __future__ import annotations
@@ -32,34 +32,34 @@ import words
 HERE = Path(__file__).parent
 HANG_S = 30
 CHUNK = 1_000_000
-"""Inputs of one process; the next one goes on with its corpus."""
+"""Inputs per process; the next process continues with the corpus."""
 
 SEEDS = 64
 LED = 0.2
-"""The share of the inputs that libFuzzer leads; it is several times as slow."""
+"""The share of the inputs that libFuzzer generates; it is several times slower."""
 
 
 @dataclass
 class Tally:
-    """What came of one target."""
+    """The results of one target."""
 
     inputs: int = 0
     led: int = 0
-    """How many of them were led by what they reach."""
+    """Number of coverage-guided inputs."""
     seconds: float = 0.0
     failures: list[str] = field(default_factory=list)
 
     @property
     def rate(self) -> float:
-        """Inputs a second of one processor."""
+        """Inputs per second of one processor."""
         return self.inputs / max(self.seconds, 0.001)
 
 
-# ---- all of them --------------------------------------------------------------------------------
+# ---- all targets --------------------------------------------------------------------------------
 
 
 def fuzz(inputs: int, *, seed: int, jobs: int, corpus: Path) -> dict[str, Tally]:
-    """Run all targets and return what came of each."""
+    """Run all targets and return the results of each."""
     from targets import TARGETS
 
     (corpus / "dictionary").write_text(words.dictionary())
@@ -70,7 +70,7 @@ def fuzz(inputs: int, *, seed: int, jobs: int, corpus: Path) -> dict[str, Tally]
         led = int(share * LED) if find_spec("atheris") else 0
         runs += _runs(name, led, seed, jobs, corpus, is_led=True)
         runs += _runs(name, share - led, seed, jobs, corpus, is_led=False)
-    # the slow ones first, so that the end does not wait for one
+    # slow targets first, so that the end does not wait for one
     runs.sort(key=lambda run: (not run.is_led, TARGETS[run.target].share))
     began = told = time.monotonic()
     with ThreadPoolExecutor(jobs) as pool:
@@ -96,7 +96,7 @@ def _so_far(tallies: dict[str, Tally], inputs: int) -> str:
 
 @dataclass(frozen=True)
 class Run:
-    """What one process does."""
+    """The task of one process."""
 
     target: str
     inputs: int
@@ -106,7 +106,7 @@ class Run:
 
 
 def _runs(name: str, inputs: int, seed: int, jobs: int, corpus: Path, *, is_led: bool) -> list[Run]:
-    """Share ``inputs`` (rounded up) among processes."""
+    """Distribute ``inputs`` (rounded up) over processes."""
     parts = max(jobs if inputs > 20_000 else 1, -(-inputs // CHUNK))
     each = -(-inputs // parts)
     return [Run(name, each, seed + part, corpus, is_led) for part in range(parts) if each]
@@ -122,7 +122,7 @@ def _worker(run: Run) -> Tally:
     lines = process.stdout.splitlines()
     if lines and lines[-1].startswith('{"inputs"'):
         return Tally(**json.loads(lines[-1]))
-    # it did not come to its own end: a hang, no memory, a crash of the interpreter
+    # it did not finish: a hang, no memory, a crash of the interpreter
     artifacts = sorted((corpus / name).glob("found-*"))
     inputs_found = [f"--target {name} --input {file.read_bytes().hex()}" for file in artifacts]
     ended = f"{name}: the process ended with {process.returncode}\n{process.stderr[-2_000:]}"
@@ -130,7 +130,7 @@ def _worker(run: Run) -> Tally:
 
 
 def table(tallies: dict[str, Tally]) -> str:
-    """Return what came of them, one target a line."""
+    """Return the results, one target per line."""
     lines = [f"{'target':<12} {'inputs':>12} {'led':>12} {'inputs/s':>10} {'failures':>9}"]
     total: dict[str, float] = defaultdict(float)
     for name, tally in tallies.items():
@@ -144,11 +144,11 @@ def table(tallies: dict[str, Tally]) -> str:
     return "\n".join([*lines, f"{row} {total['failures']:>9.0f}"])
 
 
-# ---- one of them, in a process of its own --------------------------------------------------------
+# ---- one target, in a separate process -----------------------------------------------------------
 
 
 class Worker:
-    """Gives inputs to one target and counts them."""
+    """Passes inputs to one target and counts them."""
 
     def __init__(self, name: str, inputs: int, seed: int, corpus: Path) -> None:
         self._name = name
@@ -163,13 +163,13 @@ class Worker:
         self._began = 0.0
 
     def run(self) -> None:
-        """Take inputs of our own generator. Ends the process with a line of JSON."""
+        """Run inputs of the generator. Ends the process with a line of JSON."""
         self._load()
         for data in self._made():
             self.one(data)
 
     def run_led(self) -> None:
-        """Take inputs of libFuzzer's. Ends the process with a line of JSON."""
+        """Run inputs of libFuzzer. Ends the process with a line of JSON."""
         import atheris
 
         with _quiet(), atheris.instrument_imports(include=list(self._modules())):
@@ -192,7 +192,7 @@ class Worker:
         atheris.Fuzz()
 
     def one(self, data: bytes) -> None:
-        """Take one input."""
+        """Run one input."""
         self._count += 1
         try:
             self._check(data)
@@ -210,14 +210,14 @@ class Worker:
 
         self._target = TARGETS[self._name]
         self._check = self._target.check
-        self._check(b"\x01" * 64)  # what it imports at its first input
+        self._check(b"\x01" * 64)  # for the imports of the first input
         self._began = time.monotonic()
 
     def _end(self, failures: list[str]) -> None:
         seconds = time.monotonic() - self._began
         result = {"inputs": self._count, "seconds": seconds, "failures": failures}
         print(json.dumps(result), flush=True)
-        os._exit(0)  # libFuzzer would go on
+        os._exit(0)  # libFuzzer would continue
 
     def _write_seeds(self) -> None:
         for number in range(SEEDS):
@@ -225,7 +225,7 @@ class Worker:
             (self._folder / f"seed-{self._seed}-{number}").write_bytes(data)
 
     def _made(self) -> Iterator[bytes]:
-        """Random bytes, and mutations of them: one decision changed, some left out or doubled."""
+        """Yield random bytes, and mutations: one decision changed, some omitted or duplicated."""
         dice, most = self._dice, self._target.max_len
         while True:
             data = bytearray(dice.randbytes(dice.randint(0, most)))
@@ -254,20 +254,20 @@ MODULES = {
     "importing": ("wireside.transfer.imports",),
     "markdown": ("wireside_ui.markdown.incremental",),
 }
-"""What is instrumented for a target; the others are of the protocol."""
+"""Modules instrumented for a target; by default those of the protocol."""
 
 _WORDS = [text.encode("utf-8", "surrogatepass") for text in (*words.TAGS, *words.VALUES[:20])]
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep atheris from naming each module that it instruments."""
+    """Suppress the names of the modules that atheris prints while instrumenting."""
     with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stderr(nowhere):
         yield
 
 
 def again(name: str, data: bytes) -> int:
-    """Run one input, with its traceback; returns the exit code."""
+    """Run one input and print its traceback; returns the exit code."""
     from targets import TARGETS
 
     TARGETS[name].check(data)

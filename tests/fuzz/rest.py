@@ -1,9 +1,9 @@
-"""REST under schemathesis and under hostile files: no 5xx, and no answer beside its description.
+"""REST under schemathesis and hostile files: no 5xx, and no response outside of its description.
 
-Schemathesis reads ``/api/openapi.json`` of a real server and asks all operations for everything
-that it describes, and for what it rules out, alone and in sequences: of a server without accounts,
-and of one with, by an administrator's key, which reaches what the other answers with 404. Then the
-import route gets files that mean harm.
+Schemathesis reads ``/api/openapi.json`` of a real server and sends valid and invalid requests to
+all operations, separately and in sequences: to a server without accounts, and to one with accounts,
+with an administrator's key, which reaches what the other answers with 404. Afterwards the import
+endpoint receives malicious files.
 """
 
 from __future__ import annotations
@@ -80,20 +80,21 @@ REACHED = frozenset(
         *("conversation_exported", "conversation_deleted", "shared", "share_ended"),
     }
 )
-"""What the audit log must tell of in the end: all that was asked for was done, too."""
+"""Actions that the audit log must contain at the end, which proves that they were reached."""
 
 MAX_GROWTH_MB = 300
-"""Of the server's memory by files of 256 MB, unpacked, that are read one after another."""
+"""Growth of the server's memory after reading files of 256 MB (uncompressed), one by one."""
 
 MAX_PEAK_MB = 1_300
-"""The most that it grows by while one is read: the file, its largest conversation as values at four
-bytes a character, and what is made of it.
+"""Peak growth while a file is read.
+
+It covers the file, its largest conversation as values at four bytes a character, and the result.
 """
 
 
 @dataclass(frozen=True)
 class Administrator:
-    """A key that may do everything, and the accounts that it can be done to."""
+    """An API key with all permissions, and accounts that it can be used on."""
 
     server: Served
     key: str
@@ -101,7 +102,7 @@ class Administrator:
 
     @classmethod
     def of(cls, server: Served, *, people: int = 12) -> Administrator:
-        """Make the administrator and some people, as browsers do."""
+        """Create the administrator and ``people`` accounts, as browsers do."""
         browser = _join(server, server.administrator_link(), "ada")
         key = _json(browser, server, "/api/keys", {"name": "all", "scopes": SCOPES})["key"]
         for number in range(people):
@@ -111,7 +112,7 @@ class Administrator:
         return cls(server, key, tuple(one["id"] for one in everybody if one["name"] != "ada"))
 
     def missing(self) -> list[str]:
-        """Return what was not reached."""
+        """Return the actions that were not reached."""
         asking = urllib.request.build_opener()
         asking.addheaders = [("Authorization", f"Bearer {self.key}")]
         done: set[str] = set()
@@ -148,7 +149,7 @@ def _json(
 
 
 def describe(server: Served, *, examples: int, seed: int, who: Administrator | None = None) -> int:
-    """Run schemathesis, as nobody or as the administrator; return its exit code."""
+    """Run schemathesis, anonymously or as the administrator; return its exit code."""
     print(f"asking as {'the administrator' if who else 'nobody'} …", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "schemathesis.toml").write_text(CONFIG)
@@ -175,13 +176,13 @@ def describe(server: Served, *, examples: int, seed: int, who: Administrator | N
     return process.returncode
 
 
-# ---- files that mean harm -----------------------------------------------------------------------
+# ---- malicious files ----------------------------------------------------------------------------
 
 OURS = {"format": "wireside", "version": 1}
 
 
 def files(dice: random.Random, mutations: int) -> Iterator[tuple[str, bytes]]:
-    """Yield names and contents."""
+    """Yield file names and contents."""
     yield "nothing", b""
     yield "a byte order mark", b"\xef\xbb\xbf"
     yield "bytes", dice.randbytes(10_000)
@@ -288,7 +289,7 @@ def _patched(archive: bytes, mark: bytes, offset: int, data: bytes) -> bytes:
 
 
 def bring_in(server: Served, *, mutations: int, seed: int) -> list[str]:
-    """Give the import route all files; return what was wrong."""
+    """Send all files to the import endpoint; return the failures."""
     print("importing files that mean harm …", flush=True)
     wrong: list[str] = []
     before = server.memory_mb
@@ -328,7 +329,7 @@ def _post(url: str, data: bytes) -> tuple[int, object]:
 
 
 def main() -> int:
-    """Ask everything and print tables; returns the exit code."""
+    """Run all parts and print tables; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--examples", type=int, default=60, help="of each operation")
     parser.add_argument("--mutations", type=int, default=1_000, help="files, nearly right")

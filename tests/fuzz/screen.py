@@ -1,4 +1,4 @@
-"""What a page that applies the operations of a growing answer shows, as a string."""
+"""The state of a page that applies the operations of a streamed answer, as a string."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from wireside_ui.markdown.dialect import Markup, code_block
 from wireside_ui.markdown.incremental import BlockStream, Op
 
 MARKUP = Markup(frozenset({"images.example"}))
-dialect.HIGHLIGHT_S = 60.0  # how long something takes here has no part in what is compared
+dialect.HIGHLIGHT_S = 60.0  # the highlighter's time limit must not affect the comparison
 
 
 class Screen:
@@ -21,12 +21,12 @@ class Screen:
 
     @property
     def html(self) -> str:
-        """All that is on the screen."""
+        """The complete HTML on the screen."""
         plain = html_text.escape(self.plain, quote=False)
         return self.settled + self.tail + (f"<p>{plain}</p>" if plain else "") + self.closing
 
     def apply(self, ops: list[Op]) -> None:
-        """Do what a page does with them."""
+        """Apply operations as a page does."""
         for name, *args in ops:
             if name in ("t", "f", "c", "o", "r"):
                 self.plain = ""
@@ -67,7 +67,7 @@ class Screen:
 
 
 def streamed(pieces: list[str], flush_every: int = 1) -> str:
-    """Return the HTML at the end of an answer that came in these pieces."""
+    """Return the final HTML of an answer that arrives in these pieces."""
     stream, screen = BlockStream(MARKUP), Screen()
     for number, piece in enumerate(pieces):
         stream.feed(piece)

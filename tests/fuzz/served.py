@@ -1,4 +1,4 @@
-"""The real server, ``wireside serve`` in a process of its own, with the fault lab as its model."""
+"""The real server, ``wireside serve`` in a separate process, with the fault lab as its model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from wireside.testing import FakeOpenAI
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # programs beside this file use it
+sys.path.insert(0, str(Path(__file__).parents[1]))  # for the programs in this folder
 
 from server_process import ServerProcess
 
@@ -23,25 +23,25 @@ WRONG = (
     "never awaited",
     "never retrieved",
 )
-"""What must not stand in a log: faults of ours."""
+"""Log texts that indicate a fault of the server."""
 
 
 class Served(ServerProcess):
-    """A server that runs."""
+    """A running server."""
 
     @property
     def memory_mb(self) -> float:
-        """What its process holds."""
+        """Memory of the process, in MB."""
         return float(self.process.memory_info().rss) / 2**20
 
     @property
     def peak_mb(self) -> float:
-        """The most that it has ever held."""
+        """Peak memory of the process, in MB."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return float(status.partition("VmHWM:")[2].split()[0]) / 1024
 
     def faults(self) -> list[str]:
-        """Return the lines of its log that tell of a fault, with what stands around the first."""
+        """Return the lines of the log that indicate a fault, with the context of the first."""
         lines = self.log.splitlines()
         found = [n for n, line in enumerate(lines) if any(word in line for word in WRONG)]
         return lines[max(0, found[0] - 2) : found[0] + 40] if found else []
@@ -49,7 +49,7 @@ class Served(ServerProcess):
 
 @contextmanager
 def served(**settings: object) -> Iterator[Served]:
-    """Run a server with these settings (``messages_per_minute=…``), then end it politely."""
+    """Run a server with these settings (``messages_per_minute=…``), then stop it gracefully."""
     often = {"requests_per_minute": 1_000_000, "requests_per_minute_address": 1_000_000}
     with (
         tempfile.TemporaryDirectory() as folder,

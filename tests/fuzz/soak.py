@@ -1,6 +1,6 @@
-"""All that is fuzzed, at length: the long form of ``test_fuzz.py``, for ``make soak``.
+"""The long form of ``test_fuzz.py``, for ``make soak``.
 
-Goes through every part, whatever comes of one, and ends with a summary.
+Runs each part, even after one has failed, and ends with a summary.
 """
 
 from __future__ import annotations

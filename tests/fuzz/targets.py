@@ -1,4 +1,4 @@
-"""What is fuzzed: each target takes bytes and raises where the code does what it must not."""
+"""Fuzz targets: each one takes bytes and raises if the code violates a property."""
 
 from __future__ import annotations
 
@@ -40,17 +40,17 @@ MAX_CHARS = 200
 
 
 def _text(dice: Dice) -> str:
-    """A text frame: of words, or any bytes (a socket lets only UTF-8 through)."""
+    """A text frame: of words, or any characters (a socket accepts only UTF-8)."""
     if dice.byte() % 8:
         return words.frame(dice).encode("utf-8", "replace").decode()
     return dice.rest().decode("utf-8", "replace")
 
 
-# ---- the wire ---------------------------------------------------------------------------------
+# ---- the protocol -----------------------------------------------------------------------------
 
 
 def check_frames(data: bytes) -> None:
-    """A frame is read, or refused with a sentence; nothing else happens."""
+    """A frame is parsed, or refused with an error message."""
     text = _text(Dice(data))
     frame = frames.parse(text, max_message_chars=MAX_CHARS)
     if isinstance(frame, Refused):
@@ -67,7 +67,7 @@ def check_frames(data: bytes) -> None:
         assert len(text) <= 64 or json.loads(text)["type"].isascii()
         assert frame.reply is None or len(frame.reply) < 20
         return
-    fields = msgspec.json.decode(text.encode())  # another parser reads the same
+    fields = msgspec.json.decode(text.encode())  # a second parser reads the same values
     assert fields["type"] == type(frame).__name__.lower()
     assert isinstance(frame, Ping) or frame.id == fields.get("id")
     match frame:
@@ -109,7 +109,7 @@ def _holds_message(message: str) -> None:
 
 
 def check_json(data: bytes) -> None:
-    """What is taken is what every other parser reads too; what is refused has a reason."""
+    """Accepted JSON is read the same by other parsers; refused JSON has a reason."""
     text = _text(Dice(data))
     try:
         value = parse_object(text)
@@ -122,7 +122,7 @@ def check_json(data: bytes) -> None:
 
 
 def _is_strict(text: str) -> bool:
-    """Judge by the value, where the product judges by the text."""
+    """Judge by the value, whereas the product judges by the text."""
 
     def pairs(members: list[tuple[str, Any]]) -> dict[str, Any]:
         if len({name for name, _ in members}) < len(members):
@@ -155,7 +155,7 @@ def _depth(value: object) -> float:
 
 
 def check_connection(data: bytes) -> None:
-    """Whatever a client does and in whatever order: each request gets its one last frame."""
+    """For any client behaviour, in any order, each request gets exactly one last frame."""
     dice, model = Dice(data), Model()
     while not dice.is_empty:
         match dice.byte() % 16:
@@ -177,7 +177,7 @@ def check_connection(data: bytes) -> None:
 
 
 def check_handshake(data: bytes) -> None:
-    """A verdict on any headers; no foreign page comes in."""
+    """Any headers get a verdict, and no page of a foreign origin is accepted."""
     dice = Dice(data)
 
     def origin() -> str:
@@ -223,7 +223,7 @@ def _name(authority: str) -> str:
 
 
 def _is_this_machine(name: str) -> bool:
-    """Whether it is an address of 127.0.0.0/8, the same in IPv6, or ::1: no other machine is."""
+    """Whether it is an address of 127.0.0.0/8, the same mapped to IPv6, or ::1."""
     try:
         address = ipaddress.ip_address(name.removeprefix("[").removesuffix("]"))
     except ValueError:
@@ -239,7 +239,7 @@ def _is_this_machine(name: str) -> bool:
 
 
 def check_sanitize(data: bytes) -> None:
-    """The escaped text is the same however it was cut, and never holds the tag."""
+    """The escaped text does not depend on the cuts, and never contains the tag."""
     dice = Dice(data)
     text = "".join(dice.pick(words.TAGS) for _ in range(dice.below(24)))
     pieces = dice.cut(text)
@@ -257,7 +257,7 @@ _LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
 
 def _escaped(text: str) -> str:
-    """The same by hand: no regular expression, no state."""
+    """A reference implementation without regular expressions or state."""
     low = text.translate(_LOWER)
     return "".join(
         "&lt;" if char == "<" and low.startswith("<script", at) else char
@@ -266,8 +266,8 @@ def _escaped(text: str) -> str:
 
 
 def check_markdown(data: bytes) -> None:
-    """An answer that grows ends as the HTML of the whole one, however cut; and it is safe."""
-    from screen import MARKUP, streamed  # only this worker pays for it
+    """A streamed answer ends with the same safe HTML as the whole one, for any cuts."""
+    from screen import MARKUP, streamed  # only this worker needs the import
 
     from wireside_ui.markdown.incremental import render
 
@@ -285,11 +285,11 @@ def check_markdown(data: bytes) -> None:
         assert not html_text.unescape(address).strip().lower().startswith(("javascript:", "data:"))
 
 
-# ---- what a provider sends ---------------------------------------------------------------------
+# ---- provider responses ------------------------------------------------------------------------
 
 
 def _sent(dice: Dice) -> list[bytes]:
-    """Bytes of a provider, in the pieces that the network made of them."""
+    """A provider's bytes, in the pieces in which the network delivers them."""
     events = b""
     for _ in range(dice.below(10)):
         if dice.byte() % 3:
@@ -303,7 +303,7 @@ def _sent(dice: Dice) -> list[bytes]:
 
 
 def check_sse(data: bytes) -> None:
-    """Events are the same however the network cut them."""
+    """Events do not depend on the cuts."""
     pieces = _sent(Dice(data))
     assert _events(pieces) == _events([b"".join(pieces)])
     single = [bytes((byte,)) for piece in pieces for byte in piece[:60]]
@@ -320,7 +320,7 @@ def _events(pieces: list[bytes]) -> object:
 
 
 def check_completions(data: bytes) -> None:
-    """Deltas are whole characters, failures have names, and cuts change nothing."""
+    """Deltas hold whole characters, failures have codes, and cuts change nothing."""
     pieces = _sent(Dice(data))
     assert _answer(pieces) == _answer([b"".join(pieces)])
     Completion().whole(b"".join(pieces))
@@ -358,7 +358,7 @@ def _answer(pieces: list[bytes]) -> object:
 
 
 def check_side_fields(data: bytes) -> None:
-    """The text of a stream comes out whole, whatever stands beside it and however it is cut."""
+    """The text of a stream is complete, whatever other fields it has and however it is cut."""
     dice = Dice(data)
     words_sent = [f"w{number} " for number in range(2 + dice.below(5))]
     events = [_chunk_with(dice, word) for word in words_sent]
@@ -377,7 +377,7 @@ def check_side_fields(data: bytes) -> None:
 
 
 def _chunk_with(dice: Dice, word: str) -> bytes:
-    """Return a chunk with a word of text and anything beside it."""
+    """Return a chunk with a word of text and arbitrary other fields."""
     places: dict[str, dict[str, str]] = {"": {}, "choice": {}, "delta": {}, "call": {}, "usage": {}}
     for _ in range(dice.below(7)):
         place = dice.pick(tuple(places))
@@ -422,7 +422,7 @@ _HEARTBEATS = (
 
 
 def _is_shallow_json(text: str) -> bool:
-    """Whether it is JSON: of a chunk that is none, or nested too deep, nothing can be taken."""
+    """Whether it is JSON of a moderate depth: other chunks yield no text."""
     try:
         json.loads(text, parse_int=str)
     except (ValueError, RecursionError):
@@ -452,7 +452,7 @@ _SIDE_VALUES = tuple(
 
 
 def check_failures(data: bytes) -> None:
-    """Whatever a server says went wrong: an error of ours, in our words."""
+    """Any error of a server becomes one of the project's errors, with its own message."""
     dice = Dice(data)
     inside = ",".join(
         f'"{dice.pick(_ERROR_KEYS)}":{dice.pick((*words.VALUES, *_ERROR_WORDS))}'
@@ -492,7 +492,7 @@ _ERROR_WORDS = (
 
 
 def check_models(data: bytes) -> None:
-    """A list of models, or ``ValueError``: names that a frame can carry, no name twice."""
+    """A list of models without duplicates whose names fit into a frame, or ``ValueError``."""
     dice = Dice(data)
     entries = [
         "{"
@@ -508,7 +508,7 @@ def check_models(data: bytes) -> None:
     raw = dice.byte() % 8 == 0
     try:
         found = models_in(dice.rest() if raw else body.encode("utf-8", "surrogatepass"))
-    except (ValueError, RecursionError):  # what its one caller expects
+    except (ValueError, RecursionError):  # expected by its only caller
         return
     assert len({model.id for model in found}) == len(found)
     for model in found:
@@ -550,7 +550,7 @@ _MODEL_WORDS = (
 
 
 def check_importing(data: bytes) -> None:
-    """A file gives conversations whose values are in their bounds, or a sentence."""
+    """A file yields conversations with values within their limits, or an error message."""
     from wireside.transfer.imports import MAX_TITLE_CHARS, read
 
     dice = Dice(data)
@@ -571,7 +571,7 @@ def check_importing(data: bytes) -> None:
 
 
 def _file(dice: Dice) -> bytes:
-    """One of the two kinds of files, some of its values exchanged for others."""
+    """A file of one of the two formats, with some of its values replaced."""
     template = dice.pick(_FILES)
     values = [dice.pick(words.VALUES) for _ in range(dice.below(5))]
     document = json.dumps(template)
@@ -652,7 +652,7 @@ _FILES: tuple[Any, ...] = (
 
 @dataclass(frozen=True)
 class Target:
-    """One of the things that are fuzzed; ``share`` of each 1,000 inputs are its."""
+    """A fuzz target; ``share`` is its number of inputs per 1,000."""
 
     check: Callable[[bytes], None]
     share: int

@@ -1,4 +1,4 @@
-"""What a round of the Autobahn cases must have to pass; the round itself is in ``test_fuzz.py``."""
+"""Conditions for a run of the Autobahn cases to pass; the run itself is in ``test_fuzz.py``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("kosoku")
 sys.path.insert(0, str(Path(__file__).parent))
 
-import autobahn  # beside this file
+import autobahn  # in this folder
 
 GOOD = ["OK", "OK"]
 

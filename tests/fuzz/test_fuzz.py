@@ -1,5 +1,7 @@
-"""Any bytes in: the short form of what ``make soak`` does at length. Each is a program beside this
-file, run as it would be by hand; it prints its table, and its exit code is the verdict.
+"""The short form of the fuzzing in ``make soak``.
+
+Each test runs a program of this folder as on the command line: it prints a table, and its exit code
+is the result.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ ROOT = HERE.parents[1]
 
 
 def run(program: str, *arguments: str) -> None:
-    """Run one, with this checkout's packages, and show what it prints."""
+    """Run a program with the packages of this checkout, and print its output."""
     paths = [str(ROOT / "backend"), str(ROOT / "ui"), os.environ.get("PYTHONPATH", "")]
     print(f"\n{program} {' '.join(arguments)}", flush=True)
     ended = subprocess.run(
@@ -57,5 +59,5 @@ def test_the_autobahn_cases_are_as_good_as_they_were() -> None:
 
 @pytest.mark.parametrize("target", ["frames", "connection"])
 def test_a_failure_is_reported_with_an_input_that_repeats_it(target: str) -> None:
-    """The fuzzer itself: what it would print after a failure runs that one input."""
+    """The input printed after a failure reproduces that failure."""
     run("parser.py", "--target", target, "--input", "0102030405060708")

@@ -1,4 +1,4 @@
-"""Hypothesis at the state machine and at every target: what it finds, it makes small."""
+"""Hypothesis on the state machine and on each target, which minimises the failures it finds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import words  # beside this file
+import words  # in this folder
 from connection_model import LIMITS, Model
 from dice import Dice
 from targets import TARGETS
@@ -25,7 +25,7 @@ IDS = st.none() | st.sampled_from("abcde")
 
 
 class AnyClient(RuleBasedStateMachine):
-    """Whatever a client does, and whenever its answers end, the model and the connection agree."""
+    """Model and connection agree for any client behaviour and any timing of the answers."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -107,7 +107,7 @@ def test_any_decisions_lead_to_what_must_be(target: str) -> None:
 
 
 def test_the_model_reaches_every_limit() -> None:
-    """The model is no yes-man: a client that only asks meets each limit in turn."""
+    """The model is not vacuous: a client that only asks reaches each limit in turn."""
     model = Model()
     for number in range(LIMITS.messages_per_minute):
         model.receive(json.dumps({"type": "chat", "id": f"i{number}", "message": "?"}))
@@ -118,7 +118,7 @@ def test_the_model_reaches_every_limit() -> None:
 
 
 def test_the_model_tells_a_connection_that_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What it finds, it finds: an answer that never begins, a frame that is one too many."""
+    """The model detects defects: an answer that never begins, a superfluous frame."""
     model = Model()
     monkeypatch.setattr(model.connection, "receive", lambda text, now: [])
     with pytest.raises(AssertionError):

@@ -1,4 +1,4 @@
-"""What the protocol is made of, and what nearly is: the words that random bytes never hit."""
+"""The protocol's vocabulary, and near misses: words that random bytes would never produce."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ KEYS: Final = (
 
 TYPES: Final = ("chat", "batch", "ping", "cancel", "resume")
 
-# as they stand in a frame
+# as written in a frame
 VALUES: Final = (
     *(json.dumps(word) for word in TYPES),
     *('"a"', '"b"', '"é😀"', '""', '" "', '"new"', '"gpt-4o"', '"A-Z_a.z:0"', f'"{"x" * 64}"'),
@@ -52,12 +52,12 @@ MARKS: Final = ("{", "}", "[", "]", ":", ",", '"', " ", "\n", "\ufeff", "\\", "/
 
 
 def value(dice: Dice) -> str:
-    """Return what may stand behind a colon, in a frame or nearly."""
+    """Return a JSON value, or nearly one."""
     return dice.pick(VALUES)
 
 
 def frame(dice: Dice) -> str:
-    """Return a frame: mostly one that could be served, with a few things wrong."""
+    """Return a frame: mostly one that could be served, with a few errors."""
     kind = dice.pick(TYPES)
     fields = {"type": json.dumps(kind)} | _SENSIBLE[kind](dice)
     for _ in range(dice.pick((0, 0, 0, 1, 1, 2, 4))):
@@ -65,7 +65,7 @@ def frame(dice: Dice) -> str:
     for _ in range(dice.pick((0, 0, 0, 0, 1))):
         fields.pop(dice.pick(tuple(fields)), None)
     members = [f'"{name}":{text}' for name, text in fields.items()]
-    if dice.byte() > 247:  # a key twice
+    if dice.byte() > 247:  # a duplicate key
         members.append(dice.pick(members or ("",)))
     text = "{" + ",".join(members) + "}"
     for _ in range(dice.pick((0, 0, 0, 0, 0, 1, 3))):
@@ -123,7 +123,7 @@ PIECES: Final = (
     ),
     *("$\\frac", "$$\n\\sqrt{", "}$$", "&#0;", "<!--", "<img src=x onerror=y>", "||||", "^", "~"),
 )
-"""Of Markdown: each one is nearly another one, or becomes one by what follows it."""
+"""Pieces of Markdown: each nearly equals another one, or becomes one by its successor."""
 
 TAGS: Final = (
     "<",
@@ -176,7 +176,7 @@ CHUNKS: Final = (
     *(b'{"choices":[{"delta":{"content":"<|channel|>"}}]}', b'{"error":{"message":""}}'),
     b"x" * 1000,
 )
-"""Of what a provider sends: server-sent events and their data."""
+"""Pieces of a provider's response: server-sent events and their data."""
 
 HOSTS: Final = (
     *("localhost", "127.0.0.1", "[::1]", "127.1", "chat.example", "evil.example", "LOCALHOST."),
@@ -222,7 +222,7 @@ SCHEMES: Final = (
 
 
 def dictionary() -> str:
-    """Return the words as libFuzzer's dictionary file."""
+    """Return the words as a dictionary file for libFuzzer."""
     words = [f'"{key}":'.encode() for key in KEYS]
     words += [text.encode("utf-8", "surrogatepass") for text in (*VALUES, *TAGS, *HOSTS)]
     words += list(CHUNKS)

@@ -1,5 +1,7 @@
-"""Addresses that a server must never ask because somebody wrote them: what is inside, in every
-spelling that a parser or a resolver may take for it, and schemes that are no web's.
+"""Addresses that a server must never request because they appear in a text.
+
+Internal addresses, in each spelling that a parser or a resolver may accept, and schemes other than
+the web's.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ PORTS = (22, 25, 80, 111, 443, 2375, 3306, 5432, 6379, 8500, 9200, 11211, 27017)
 
 
 def spellings(address: str) -> Iterator[str]:
-    """Yield an IPv4 address as URLs may write it, and as IPv6 has it inside."""
+    """Yield an IPv4 address in each notation that URLs allow, and embedded in IPv6."""
     number = int(ipaddress.IPv4Address(address))
     parts = address.split(".")
     a, b, c, d = (int(part) for part in parts)
@@ -53,8 +55,11 @@ def spellings(address: str) -> Iterator[str]:
 
 
 def urls(trap: int, file: str) -> tuple[str, ...]:
-    """Return some 200 addresses. ``trap`` is a port of this machine where somebody waits, ``file``
-    a path of it that nobody may read.
+    """Return about 200 URLs.
+
+    Args:
+        trap: a port of this machine with a listener that records connections.
+        file: the path of a local file that must not be read.
     """
     hosts = [host for address in INSIDE.values() for host in spellings(address)]
     found = [f"http://{host}:{trap}/latest/meta-data/" for host in hosts]
@@ -106,7 +111,7 @@ def urls(trap: int, file: str) -> tuple[str, ...]:
 
 
 def in_markdown(url: str) -> str:
-    """Return a text that has it in every form which some reader of Markdown goes after."""
+    """Return a text with the URL in each form that some Markdown renderer would load."""
     return "\n\n".join(
         (
             url,

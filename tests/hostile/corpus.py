@@ -1,12 +1,12 @@
-"""Hostile texts: every class of the OWASP sheets on XSS, and what a chat adds to them.
+"""Hostile texts: each class of the OWASP cheat sheets on XSS, and classes specific to a chat.
 
-A class is a few readable forms times the variations that matter for it. In a form, ``@JS@`` is a
-call of the payload's canary, ``@URL@`` an address on a host that nobody may ask, ``@HOST@`` that
-host without its scheme. Each payload has a number of its own in both, so that whatever runs or
-leaves says which one it was.
+A class is a few readable forms, times the variations that matter for it. In a form, ``@JS@`` is a
+call of the payload's canary, ``@URL@`` an address on a host that must not be requested, ``@HOST@``
+that host without the scheme. Each payload has a unique number in both, which identifies it when it
+runs or sends a request.
 """
 
-# ruff: noqa: E501  (a payload stands in one piece)
+# ruff: noqa: E501  (a payload stays on one line)
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CYRILLIC_A, CYRILLIC_O, LONG_S, KELVIN = "\u0430", "\u043e", "\u017f", "\u212a"
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """One hostile text; ``number`` is in its canary and in its addresses."""
+    """One hostile text; its canary and its addresses contain ``number``."""
 
     number: int
     kind: str
@@ -37,7 +37,7 @@ class Payload:
 
 @lru_cache(maxsize=1)
 def payloads() -> tuple[Payload, ...]:
-    """Return all of them; the same numbers every time."""
+    """Return all payloads; their numbers are stable."""
     forms: dict[str, str] = {}
     for kind, make in _CLASSES.items():
         for form in make():
@@ -49,7 +49,7 @@ def payloads() -> tuple[Payload, ...]:
 
 
 def pieces(text: str, rng: random.Random, longest: int = 12) -> list[str]:
-    """Return ``text`` in random cuts, as a model may write it."""
+    """Return ``text`` in random pieces, as a model may stream it."""
     cut, at = [], 0
     while at < len(text):
         size = rng.randint(1, longest)
@@ -59,12 +59,12 @@ def pieces(text: str, rng: random.Random, longest: int = 12) -> list[str]:
 
 
 def as_tags(text: str) -> str:
-    """Return ASCII in characters of the tag block, which no font shows."""
+    """Encode ASCII as characters of the tag block, which fonts do not display."""
     return "".join(chr(0xE0000 + ord(char)) for char in text)
 
 
 def as_selectors(data: bytes) -> str:
-    """Return bytes in variation selectors, which no font shows."""
+    """Encode bytes as variation selectors, which fonts do not display."""
     return "".join(chr(0xFE00 + n if n < 16 else 0xE0100 + n - 16) for n in data)
 
 
@@ -752,7 +752,7 @@ def _math() -> Iterator[str]:
 
 
 def _tex() -> Iterator[str]:
-    """What a renderer of TeX could be made to do; after all others, whose numbers stay."""
+    """Attacks on TeX renderers; kept last, so that the numbers of the others do not change."""
     commands = (
         r"\def\a{@JS@@JS@@JS@}\def\b{\a\a\a\a\a\a\a\a}\def\c{\b\b\b\b\b\b\b\b}\c\c\c\c\c\c\c\c",
         r"\newcommand{\x}[1]{#1#1#1#1}\x{\x{\x{\x{\x{\x{\x{\x{@JS@}}}}}}}}",
@@ -1097,7 +1097,7 @@ def _breakouts() -> Iterator[str]:
 
 
 def _harmless_tags() -> Iterator[str]:
-    """The tags that Markdown may hold, with what they must not carry."""
+    """The tags that Markdown may contain, with attributes that they must not have."""
     names = [
         "b",
         "sub",

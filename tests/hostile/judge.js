@@ -1,9 +1,9 @@
-// What hostile text has made of a page, as sentences; none means that all is well.
-// `roots`: selector of the places in which somebody else's text stands.
+// The effects of hostile text on a page, as sentences; empty if there are none.
+// `roots`: selector of the elements that show untrusted text.
 (roots) => {
   const ACTIVE = "script, style, link, meta, base, iframe, frame, frameset, object, embed, applet, portal, fencedframe, form, input, select, textarea, dialog, template, noscript, video, audio, source, track, picture, marquee, isindex, keygen, foreignObject, animate, set, use, image";
   const TEXT_ONLY = ".ws-bubble, .ws-think-text, .ws-tool-call-text, .ws-fold-label, .ws-note-text, .ws-item-link, .ws-picker, [role=option], .ws-hint";
-  const FAR = 48; // px that a shadow, an outline or a mark of a list may reach out
+  const FAR = 48; // px that a shadow, an outline or a list marker may extend beyond its message
   const found = [];
   const say = (el, what) => found.push(`${what}: ${el.outerHTML.slice(0, 300)}`);
 
@@ -15,7 +15,7 @@
       if (["srcdoc", "formaction", "ping", "srcset", "action", "background", "poster", "xlink:href"].includes(name)) say(el, `attribute ${name}`);
       if (name === "href" && !/^(https?:\/\/|mailto:)/.test(value) && el.closest(".ws-prose")) say(el, "address");
       if (name === "src" && !/^data:image\/svg\+xml;charset=utf-8,/.test(value)) say(el, "source");
-      if (name === "style" && el.closest(".katex")) continue; // KaTeX's own: its class is not for others
+      if (name === "style" && el.closest(".katex")) continue; // of KaTeX itself: other elements can't have its class
       if (["style", "id", "data-action", "data-testid", "contenteditable", "popover", "tabindex"].includes(name) && el.closest(".ws-prose") && !isOurs(el)
         && !el.matches('pre[tabindex="0"], .ws-fn[tabindex="0"], .ws-math[tabindex="0"], .ws-diagram')) say(el, `attribute ${name}`);
     }
@@ -26,7 +26,7 @@
     }
   }
 
-  // What can be seen of `el` within `box`, clipped as its ancestors clip it.
+  // Whether the visible part of `el`, clipped by its ancestors, extends beyond `box`.
   function reachesOut(el, box) {
     const edge = box.getBoundingClientRect();
     let { left, top, right, bottom } = el.getBoundingClientRect();
@@ -59,7 +59,7 @@
   for (const el of document.querySelectorAll("form")) if (!el.matches(".ws-box, .ws-say, .ws-sheet form")) say(el, "a form");
   for (const el of document.querySelectorAll("body:has(> #app) > *")) {
     if (el.matches("script, style, #app, #popup, #too_long_message_popup, #esm-fallback, #nicegui-keep-alive-cache, .ws-shell, noscript, textarea.ws-offscreen, main, link, q-portal, [id^=q-]")) continue;
-    if (el.localName === "div" && !el.childElementCount && !el.textContent) continue; // Quasar's
+    if (el.localName === "div" && !el.childElementCount && !el.textContent) continue; // an empty element of Quasar
     say(el, "beside the page");
   }
   for (const [name, selector] of [["the header", ".ws-header"], ["the composer", ".ws-composer .ws-box"], ["the sidebar", ".ws-sidebar"]]) {

@@ -1,4 +1,4 @@
-"""Looks in a browser for what hostile text may not bring about."""
+"""Detects in a browser what hostile text must not cause."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TEXTS = ".ws-prose, .ws-bubble, .ws-extras, .ws-think-text, .ws-tool-call-text, 
 
 
 class Watch:
-    """Whatever happens in a browser that hostile text may not bring about."""
+    """Records everything in a browser that hostile text must not cause."""
 
     def __init__(self, context: BrowserContext, canary: str) -> None:
         self.found: list[str] = []
@@ -26,17 +26,17 @@ class Watch:
         context.on("page", self._page)
 
     def allow(self, url: str) -> None:
-        """Requests to this server are the page's own."""
+        """Allow requests to this server, which the page itself makes."""
         self.origins.add(urlsplit(url).netloc)
 
     def judge(self, page: Page, roots: str = TEXTS) -> None:
-        """Fail with all that was found so far, and what the page looks like now."""
+        """Fail with all findings so far, and those in the page's current state."""
         for sentence in page.evaluate(JUDGE, roots):
             self._say(sentence)
         self.is_quiet()
 
     def is_quiet(self) -> None:
-        """Fail with all that was found so far."""
+        """Fail with all findings so far."""
         found, self.found = self.found, []
         assert found == [], "\n".join([f"{len(found)} findings", *found[:20]])
 

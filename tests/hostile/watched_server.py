@@ -1,7 +1,8 @@
-"""``wireside …`` that writes down whom it asks: connections, names that it looks up, programs that
-it starts, and looks at files with "canary" in their names. The first argument is where to.
+"""``wireside …`` with a log of its connections, name lookups, processes and canary file accesses.
 
-Without uvloop, which connects and looks up below Python's audit events.
+Canary files have "canary" in their paths. The first argument is the path of the log.
+
+Runs without uvloop, which connects and resolves names below Python's audit events.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ FILES = ("open", "os.listdir", "os.scandir")
 
 
 def main(file: str, *arguments: str) -> None:
-    """Watch, and be ``wireside`` with these arguments."""
+    """Install the audit hook, then run ``wireside`` with these arguments."""
     notes = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
     def note(event: str, given: tuple[object, ...]) -> None:

@@ -1,4 +1,4 @@
-"""`make audit` and `make sbom`: what they say, against a service that is there, or is not."""
+"""`make audit` and `make sbom`: their output with an available and an unavailable service."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PINNED = re.findall(r"^([a-z0-9][\w.-]*)==", LOCK, re.MULTILINE)
 
 
 class Osv(BaseHTTPRequestHandler):
-    """As the OSV service: knows of a weakness in the packages that ``weak`` names."""
+    """A fake of the OSV service that reports a vulnerability for the packages in ``weak``."""
 
     weak: ClassVar[frozenset[str]] = frozenset()
     asked: ClassVar[list[str]] = []

@@ -1,5 +1,6 @@
-"""Nothing goes below the versions that carry security fixes, whatever a resolver would take: not
-the lock, not what the wheel asks for, not the scripts that a package has inside.
+"""No dependency is below the version with its security fixes, whatever a resolver would select.
+
+This applies to the lock file, the wheel's requirements and the scripts bundled in a package.
 """
 
 from __future__ import annotations
@@ -46,11 +47,11 @@ FLOORS = {
     "uvicorn": ("0.11.7", "CVE-2020-7694, -7695: log lines and heads of others"),
     "websockets": ("9.1", "CVE-2021-33880: passwords that can be timed"),
 }
-"""Package, first version with the mends, and what they are of."""
+"""Package, first version with the fixes, and the vulnerabilities."""
 
 
 def numbers(version: str) -> tuple[int, ...]:
-    """Return a version's numbers, without the zeros at its end."""
+    """Return a version's numbers, without trailing zeros."""
     return tuple(int(part) for part in re.findall(r"\d+", re.sub(r"(\.0+)+$", "", version)))
 
 
@@ -79,7 +80,7 @@ def test_every_dependency_has_a_lower_bound_that_the_lock_keeps() -> None:
 
 
 def test_the_mermaid_inside_of_nicegui_has_the_mended_version() -> None:
-    """CVE-2025-54880, -54881: scripts out of names of diagrams."""
+    """CVE-2025-54880, -54881: script injection through names in diagrams."""
     folder = files("nicegui") / "elements" / "mermaid"
     lock = json.loads((folder / "package-lock.json").read_text())
     version = lock["packages"]["node_modules/mermaid"]["version"]

@@ -1,4 +1,4 @@
-"""The lower bounds of the dependencies are honest, and the extras are optional."""
+"""The lower bounds of the dependencies are correct, and the extras are optional."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PLATFORMS = (
 
 
 def uv(*words: str | Path, cwd: Path) -> str:
-    """Run uv; returns its output."""
+    """Run uv; return its output."""
     done = subprocess.run([*UV, *map(str, words)], cwd=cwd, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -45,7 +45,7 @@ def write_requirements(folder: Path, lines: list[str]) -> Path:
 
 @pytest.fixture(scope="module")
 def lowest(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Python with the lowest versions that the wheel accepts, and without any extra."""
+    """A Python environment with the lowest versions that the wheel accepts, and no extra."""
     folder = tmp_path_factory.mktemp("lowest")
     file = write_requirements(folder, PROJECT["dependencies"])
     resolved = uv("pip", "compile", "--resolution", "lowest-direct", "-q", file, cwd=folder)
@@ -81,15 +81,15 @@ def test_a_server_answers_with_the_lowest_versions_and_no_extra(
 
 
 def test_unit_tests_pass_with_the_lowest_versions(lowest: Path) -> None:
-    """The parts that lean on the inside of a dependency: protocols, parsing, SQL, Markdown."""
+    """Tests of code that relies on dependency internals: protocols, parsing, SQL, Markdown."""
     paths = [
         *("backend/api/test_http_protocol.py", "backend/api/test_websocket.py", "backend/session"),
         *("backend/providers/test_completions.py", "backend/providers/test_openai.py"),
         *("backend/chat/test_library.py", "backend/chat/test_foreign_exports.py"),
         *("ui/test_dialect.py", "ui/test_math.py"),
     ]
-    waits = ("-k", "not sign_of_life and not slow")  # what they wait for is no dependency's
-    warnings = ("-o", "filterwarnings=default")  # old versions use what newer ones deprecate
+    waits = ("-k", "not sign_of_life and not slow")  # their durations do not depend on a dependency
+    warnings = ("-o", "filterwarnings=default")  # old versions use APIs deprecated by newer ones
     options = ("-q", "-x", "-p", "no:cacheprovider", "-m", "not slow", *waits, *warnings)
     done = subprocess.run(
         [lowest, "-m", "pytest", *options, *(f"tests/{path}" for path in paths)],
@@ -130,7 +130,7 @@ def test_without_the_runtime_of_the_embedded_model_the_server_says_what_to_insta
 
 @pytest.mark.parametrize("platform", PLATFORMS)
 def test_every_platform_installs_from_wheels_alone(platform: str, tmp_path: Path) -> None:
-    """On Alpine there is often no compiler."""
+    """Alpine images often lack a compiler."""
     file = write_requirements(tmp_path, PROJECT["dependencies"])
     options = ("--python-platform", platform, "--python-version", "3.11", "--only-binary", ":all:")
     assert "nicegui==" in uv("pip", "compile", "-q", *options, file, cwd=tmp_path)

@@ -1,4 +1,4 @@
-"""What must not be in the repository, and what must."""
+"""Files and texts that the repository must and must not contain."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The wheel holds both packages and the assets, and works from any folder."""
+"""The wheel contains both packages and the assets, and works from any folder."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A fresh environment with the wheel in it; what it depends on is lent by this one."""
+    """A new environment with the wheel; its dependencies come from the current environment."""
     folder = tmp_path_factory.mktemp("venv")
     venv.create(folder, with_pip=False)
     python = folder / "bin" / "python"
@@ -42,7 +42,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     install = ["install", "--quiet", "--no-deps", "--no-index", wheel]
     subprocess.run([sys.executable, "-m", "pip", "--python", python, *install], check=True)
     lent = Path(sysconfig.get_path("purelib"))
-    # without its own .pth files, or the checkout would be lent too
+    # without this environment's .pth files, which would add the checkout
     (site / "lent.pth").write_text(f"{lent}\n")
     return python
 

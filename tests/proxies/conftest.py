@@ -1,4 +1,4 @@
-"""Real proxies before a real Wireside whose model is the fault lab."""
+"""Fixtures: real proxies in front of a real Wireside server whose model is the fault lab."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from wireside.testing import FakeOpenAI
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from kinds import KINDS, Certificate, Edit, Proxy, found, make_certificate  # beside this file
+from kinds import KINDS, Certificate, Edit, Proxy, found, make_certificate  # in this folder
 
 
 @pytest.fixture(scope="session")
 def behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """Wireside on a free port of loopback."""
+    """Wireside on a free port of the loopback interface."""
     folder = tmp_path_factory.mktemp("wireside")
     with (
         FakeOpenAI(count=60, rate=100) as lab,
@@ -39,7 +39,7 @@ def started(
     certificate: Certificate,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Callable[[str, Edit], Proxy]]:
-    """Call with a kind and what is changed in its configuration."""
+    """Call with a kind of proxy and an edit of its configuration."""
     running: list[Proxy] = []
 
     def start(kind: str, edit: Edit) -> Proxy:

@@ -1,5 +1,6 @@
-"""Real proxies from the distribution: how the configurations of docs/proxies.md become some for
-this machine, and are started.
+"""Real proxies from the distribution, started with the configurations of docs/proxies.md.
+
+The configurations are adapted to this machine first.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ NEXT_FILE = "\n# ---- the next file ----\n"
 
 
 def documented(language: str) -> str:
-    """Return the code of that language in docs/proxies.md, all its files."""
+    """Return the code in that language from docs/proxies.md, with all its files."""
     found = re.findall(rf"^```{language}\n(.*?)^```$", DOCS.read_text(), re.MULTILINE | re.DOTALL)
     assert found
     return NEXT_FILE.join(found)
@@ -46,12 +47,12 @@ class Behind(Protocol):
     """A running server."""
 
     port: int
-    """Where it listens itself."""
+    """The port of the server itself, not of the proxy."""
 
 
 @dataclass
 class Certificate:
-    """One that the proxy shows, and that is trusted here."""
+    """Files of the proxy's certificate, which the test's clients trust."""
 
     chain: Path
     key: Path
@@ -59,7 +60,7 @@ class Certificate:
 
 
 def make_certificate(folder: Path) -> Certificate:
-    """Make one of ``localhost`` in ``folder``."""
+    """Make a certificate for ``localhost`` in ``folder``."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     now = dt.datetime.now(dt.UTC)
@@ -92,7 +93,7 @@ def make_certificate(folder: Path) -> Certificate:
 
 
 class Proxy:
-    """One kind: how its documented configuration becomes one for this machine, and is started."""
+    """One kind of proxy: adapts its documented configuration to this machine, and starts it."""
 
     language: str
     program: str
@@ -112,7 +113,7 @@ class Proxy:
         return f"https://localhost:{self.port}"
 
     def start(self, edit: Edit) -> None:
-        """Start it with what ``edit`` makes of the documented configuration."""
+        """Start it with the documented configuration after ``edit``."""
         right = documented(self.language)
         text = edit(right)
         config = self.folder / self.file
@@ -133,7 +134,7 @@ class Proxy:
             time.sleep(0.02)
 
     def is_up(self) -> bool:
-        """Whether it speaks TLS: some listen before they have a certificate."""
+        """Whether it accepts TLS: some proxies listen before they have a certificate."""
         if not self.authority.exists():
             return False
         context = ssl.create_default_context(cafile=self.authority)
@@ -148,7 +149,7 @@ class Proxy:
 
     def stop(self) -> None:
         if self.process is not None:
-            self.process.kill()  # nothing of it is kept, and some wait for who is connected
+            self.process.kill()  # it has no state to save, and some wait for open connections
             self.process.wait()
 
     def at_home(self, text: str) -> str:
@@ -176,7 +177,7 @@ class Nginx(Proxy):
             f"{what}_temp_path {self.folder}/{what};\n"
             for what in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
         )
-        # what stands around conf.d/*.conf in /etc/nginx/nginx.conf
+        # the part of /etc/nginx/nginx.conf around conf.d/*.conf
         return (
             f"daemon off;\nmaster_process off;\npid {self.folder}/pid;\nerror_log stderr;\n"
             f"events {{}}\nhttp {{\naccess_log off;\n{paths}{text}}}\n"
@@ -192,7 +193,7 @@ class Caddy(Proxy):
 
     def __init__(self, folder: Path, behind: Behind, certificate: Certificate) -> None:
         super().__init__(folder, behind, certificate)
-        # it gets a certificate by itself: of its own authority, for a name like this
+        # Caddy makes the certificate by itself, signed by its own authority, for a local name
         self.authority = folder / "caddy" / "pki" / "authorities" / "local" / "root.crt"
 
     def at_home(self, text: str) -> str:

@@ -1,5 +1,7 @@
-"""The connection doctor before real proxies: the documented configurations are well, and what is
-wrong in others is named with its hop and the line that mends it.
+"""The connection doctor behind real proxies.
+
+The documented configurations have no findings; for each faulty one, the doctor names the hop and
+the configuration line that fixes the fault.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ IDLE_S = 2.5
 
 
 def without(*lines: str) -> Callable[[str], str]:
-    """Leave out whole lines."""
+    """Remove whole lines."""
 
     def edit(text: str) -> str:
         for line in lines:
@@ -50,7 +52,7 @@ def in_traefik(middleware: str) -> Callable[[str], str]:
 
 
 WRONG = [
-    # kind, what is wrong, the edit that makes it so, the check that finds it, a part of the line
+    # kind, the fault, the edit that causes it, the check that finds it, a part of the fixing line
     (
         "nginx",
         "no upgrade",
@@ -182,11 +184,11 @@ ALSO = {
     "Upgrade": {"WebSocket"},
     "Host and Origin": {"WebSocket"},
     "WebSocket": {"Host and Origin"},
-    "Buffering": {"WebSocket", "Upgrade"},  # Caddy's holds back the 101, too
+    "Buffering": {"WebSocket", "Upgrade"},  # Caddy's buffering delays the 101, too
     "Compression": {"Buffering"},
-    "Large requests": {"Buffering"},  # what bounds bodies in Traefik holds answers back, too
+    "Large requests": {"Buffering"},  # Traefik's body limit buffers responses, too
 }
-"""What the same fault may show in beside the check that names it; nothing else may be blamed."""
+"""Other checks that may fail for the same fault; no further check may fail."""
 
 
 def examine(url: str) -> dict[str, Finding]:
@@ -226,7 +228,7 @@ def test_what_is_wrong_is_found_with_its_line(
     wrong = {name: one for name, one in findings.items() if one.state in ("failed", "warning")}
     assert wrong.keys() <= {check} | ALSO.get(check, set()), (fault, wrong)
     assert {one.hop for one in wrong.values()} == {"proxy"}
-    # these need no WebSocket, only a server that answers: it refuses a strange Host
+    # these need a server that answers, but no WebSocket: it refuses an unknown Host
     is_answered = check != "WebSocket"
     for name in ("Clocks", "Round trip"):
         assert findings[name].state == ("ok" if is_answered else "skipped")

@@ -1,4 +1,4 @@
-"""Answers that a test makes grow by hand, and the service around them."""
+"""Answers that a test controls step by step, and the service around them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from wireside.store.store import SqlStore
 
 
 class HandStream:
-    """Has what a page needs of a stream."""
+    """The parts of a stream that a page uses."""
 
     names = itertools.count()
 
@@ -59,7 +59,7 @@ class HandStream:
 
 
 class HandProvider:
-    """Implements ``Provider`` and ``Models``: each answer waits for what the test says."""
+    """Implements ``Provider`` and ``Models``: each answer is controlled by the test."""
 
     def __init__(self) -> None:
         self.answers: list[asyncio.Queue[Delta]] = []

@@ -1,4 +1,4 @@
-"""What is served beside the page."""
+"""Static resources served in addition to the page."""
 
 from __future__ import annotations
 

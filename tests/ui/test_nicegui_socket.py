@@ -37,7 +37,7 @@ def test_a_connection_that_left_its_page_begins_anew() -> None:
 
 @dataclass
 class Page:
-    """Has what is asked of a client."""
+    """The attributes of a client that the code uses."""
 
     ip: str
     has_socket_connection: bool = False
@@ -66,7 +66,7 @@ def test_the_address_that_asked_for_most_loses_its_oldest() -> None:
 async def test_a_page_is_not_given_up_while_it_is_being_made(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Whoever asked for it would get an error in its place."""
+    """The request for it would get an error instead."""
     pages: dict[str, Any] = {}
     monkeypatch.setattr(nicegui_socket.Client, "instances", pages)
 
@@ -101,7 +101,7 @@ def test_a_page_is_heard_as_often_as_a_person_can_make_it_speak(
 
 
 def test_a_page_that_does_not_read_is_not_heard(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What it asks for would wait in memory, however much that is."""
+    """Its requests would accumulate in memory without a limit."""
     waiting = MAX_UNTAKEN
     monkeypatch.setattr(nicegui_socket, "untaken", lambda _: waiting)
     pace, page = Pace(), cast("Any", Named())
@@ -111,4 +111,4 @@ def test_a_page_that_does_not_read_is_not_heard(monkeypatch: pytest.MonkeyPatch)
 
 
 class Named:
-    """Is a page by itself, unlike a value."""
+    """A page compared by identity, not by value."""

@@ -1,4 +1,4 @@
-"""The page before its scripts have come."""
+"""The page before its scripts are loaded."""
 
 from __future__ import annotations
 

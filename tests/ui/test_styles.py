@@ -29,8 +29,10 @@ SHARED = {
     "ws-tool": {"sidebar", "composer", "header"},
     "ws-unseen": {"sidebar", "status"},
 }
-"""Classes of the frame, in ``page.css``, and the components that use each of them. A name that a
-component takes by accident is not in its list."""
+"""Classes of the frame, in ``page.css``, and the components that use each of them.
+
+A component that uses a name by accident is not listed.
+"""
 
 MENTIONED = {"ws-icon", "ws-tool", "ws-page", "ws-dark"}
 """Classes of ``page.css`` that ``sidebar.css`` places within its own boxes; the root's state."""
@@ -41,14 +43,14 @@ PAGES = {
     "accounts": ("theme", "account"),
     "doctor": ("theme", "account", "doctor"),
 }
-"""The style sheets of each page, in its order."""
+"""The style sheets of each page, in order."""
 
 CLASS = re.compile(r"(?<![\w-])(w[sad]-[a-z][a-z0-9-]*)")
 COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 
 
 def selectors(sheet: str) -> list[str]:
-    """Return the selectors of all rules of a sheet, also of those within ``@media`` and so on."""
+    """Return the selectors of all rules of a sheet, including those within ``@media`` and so on."""
     preludes = re.findall(r"([^{};]+)\{", COMMENT.sub("", sheet))
     return [text.strip() for text in preludes if not text.strip().startswith("@")]
 

@@ -1,4 +1,4 @@
-"""What gets into the page's head."""
+"""The contents of the page's head."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a browser may send, and what the box makes of it."""
+"""The messages that a browser may send, and how the composer parses them."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_a_question_comes_with_its_options() -> None:
     ],
 )
 def test_an_option_out_of_its_range_is_named(options: Any, invalid: str) -> None:
-    """A value that can't be used is never replaced by another one."""
+    """An invalid value is never replaced by another one."""
     sending = _sending({"turn_id": "a", "question": "q", "options": options})
     assert sending is not None
     assert sending.invalid == invalid

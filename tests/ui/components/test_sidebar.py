@@ -1,4 +1,4 @@
-"""What the list of conversations lets through from a browser, and what it gives it."""
+"""The list of conversations: events accepted from a browser, and messages sent to it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def calls() -> list[tuple[Any, ...]]:
 
 @pytest.fixture
 def built(calls: list[tuple[Any, ...]]) -> Iterator[Sidebar]:
-    """A sidebar on a page of its own; some callbacks are coroutine functions, some are not."""
+    """A sidebar on a separate page; some callbacks are coroutine functions, some are not."""
 
     def plain(name: str) -> Callable[..., None]:
         return lambda *args: calls.append((name, *args))

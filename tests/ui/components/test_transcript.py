@@ -1,4 +1,4 @@
-"""What the transcript says to the page and to the browser."""
+"""The transcript's messages to the page and to the browser."""
 
 import re
 from pathlib import Path
@@ -15,7 +15,7 @@ SCRIPT = (Path(module.__file__).parent / "wireside_transcript.js").read_text(enc
 
 
 class Probe(Transcript):
-    """Keeps what it would send to the browser."""
+    """Records what it would send to the browser."""
 
     def __init__(self) -> None:
         self.sent: list[tuple[Any, ...]] = []

@@ -1,4 +1,4 @@
-"""The pages of accounts, as a browser without scripts uses them; all the way through the guard."""
+"""The account pages as a browser without scripts uses them, including the authentication guard."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ HERE = "http://127.0.0.1:8080"
 
 @dataclass
 class Browser:
-    """Somebody's browser; it follows no redirect by itself."""
+    """A user's browser; it does not follow redirects by itself."""
 
     http: httpx2.AsyncClient
 
@@ -49,7 +49,7 @@ class Browser:
         return unescape((await self.http.get(path)).text)
 
     async def send(self, path: str, **form: str) -> tuple[int, str]:
-        """Send a form; returns the status, and where it leads or what the page says."""
+        """Send a form; return the status, and the redirect's target or the page's text."""
         response = await self.http.post(path, data=form)
         return response.status_code, response.headers.get("location") or unescape(response.text)
 
@@ -64,7 +64,7 @@ async def store(tmp_path: Path) -> AsyncIterator[SqlStore]:
 
 @pytest.fixture
 def open_browser(house: House, chat: ChatService) -> Callable[[], Browser]:
-    """Return what opens a browser that is nobody's yet."""
+    """Return a function that opens a browser without a session."""
     gate, quotas = house.gate(), UserQuotas(MemoryLimiter(house.clock), QuotaLimits())
     store = house.store.accounts
     auth = Auth(
@@ -107,7 +107,7 @@ async def ada(house: House) -> Caller:
 
 @pytest.fixture
 async def adas(open_browser: Callable[[], Browser], ada: Caller) -> Browser:
-    """The browser in which the administrator has signed in."""
+    """The browser in which the administrator is signed in."""
     mine = open_browser()
     assert await mine.send("/login", name="ada", password=PASSWORD) == (303, "/")
     return mine
@@ -122,7 +122,7 @@ async def test_a_sign_in_ends_the_session_that_the_browser_came_with(
     assert caller is not None
     house.presence.enter(caller, lambda: ended.append("page"))
     assert (await adas.send("/login", name="ada", password="not it at all"))[0] == 403
-    assert await house.sign_ins.caller(before, "")  # nobody has signed in
+    assert await house.sign_ins.caller(before, "")  # the sign-in failed
     assert await adas.send("/login", name="ada", password=PASSWORD) == (303, "/")
     assert adas.cookie != before
     assert await house.sign_ins.caller(before, "") is None
@@ -181,12 +181,13 @@ async def test_the_audit_log_calls_browsers_what_people_call_them(
     agent = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/142.0.0.0 Safari/537.36"
     audit = Audit(house.store.accounts, house.clock)
     audit.saw(ada, "signed_in", agent)
-    audit.saw(ada, "invited", agent)  # whatever an invitation is called, it is no browser
+    audit.saw(ada, "invited", agent)  # the label of an invitation is never shown as a browser
     await audit.flush()
     page = await adas.get("/audit")
     subjects = re.findall(r'</strong> <span dir="auto"(.*?)</span>', page)
     assert subjects == [f">{agent}", f' title="{agent}">Chrome · Linux']
-    assert "Chrome · Linux" in await adas.get(f"/audit?q={agent[:11]}")  # found by all of it
+    # a search covers the complete user agent
+    assert "Chrome · Linux" in await adas.get(f"/audit?q={agent[:11]}")
 
 
 async def test_a_disabled_person_is_told_why(
@@ -225,6 +226,6 @@ async def test_the_seconds_to_wait_are_never_too_few(adas: Browser, house: House
         await adas.send("/settings/password", old=f"guess {number}", **tried)
     said = (await adas.send("/settings/password", old=PASSWORD, **tried))[1]
     seconds = int(re.search(r"again in (\d+) seconds", said)[1])
-    house.clock.now += seconds - 0.4  # what is left is told as a whole second, not as none
+    house.clock.now += seconds - 0.4  # the remaining time is rounded up to a whole second
     said = (await adas.send("/settings/password", old=PASSWORD, **tried))[1]
     assert "again in 1 seconds" in said

@@ -1,4 +1,4 @@
-"""The catalogue: complete, and chosen from what a browser asks for."""
+"""The catalogue: complete, and selected by the browser's accepted languages."""
 
 from __future__ import annotations
 

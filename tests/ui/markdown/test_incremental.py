@@ -1,4 +1,4 @@
-"""However an answer is cut, the page ends with the same safe HTML, for work in proportion."""
+"""Streamed answers end as the same safe HTML for any cuts, with work linear in their length."""
 
 import html as html_text
 import json
@@ -26,7 +26,7 @@ HIGHLIGHT_S = dialect.HIGHLIGHT_S
 
 @pytest.fixture(autouse=True, scope="module")
 def patience() -> Iterator[None]:
-    """How long something takes here has no part in what is compared."""
+    """The highlighter's time limit must not affect the comparisons."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dialect, "HIGHLIGHT_S", 60.0)
         yield
@@ -38,7 +38,7 @@ def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Screen:
-    """What a page that applies the operations shows, as a string."""
+    """The state of a page that applies the operations, as a string."""
 
     def __init__(self) -> None:
         self.settled = self.tail = self.closing = self.label = self.code = self.plain = ""
@@ -103,7 +103,7 @@ def cut(text: str, cuts: list[int]) -> list[str]:
     return [text[a:b] for a, b in zip(edges, edges[1:], strict=False)]
 
 
-# each one is nearly another one, or becomes one by what follows it
+# each nearly equals another one, or becomes one by its successor
 PIECES = st.sampled_from(
     """- a;-;* b;+ p;1. x;2. y;10) z;1.;  - n;    code;para;**bold**;**;`;`c`;```;```py;~~~;> q;>;
 # h;#;===;---;$$;\\[;\\];$x$;[a](http://x.y);[a];[a]: http://e.x;[^1];[^1]: n;![i](http://h/i.png);
@@ -194,7 +194,7 @@ def test_open_marks_are_closed(half: str, shown: str) -> None:
     ],
 )
 def test_half_written_marks_never_show(text: str) -> None:
-    """Letters that are on the screen stay, and no mark is seen."""
+    """Letters on the screen stay, and no mark is visible."""
     stream, screen, before = BlockStream(MARKUP), Screen(), ""
     for letter in text:
         stream.feed(letter)
@@ -361,11 +361,11 @@ def test_how_much_work_the_next_flush_is() -> None:
     references = BlockStream(MARKUP)
     references.feed("[a]: https://a.example\n\n" + "[a]\n\n" * 1_000)
     references.flush()
-    assert references.work(final=True) > LOOP_CHARS  # all is rendered again
+    assert references.work(final=True) > LOOP_CHARS  # everything is rendered again
 
 
 def test_the_first_code_of_a_language_is_much_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its patterns are compiled; that takes tens of milliseconds."""
+    """Its patterns are compiled, which takes tens of milliseconds."""
     monkeypatch.setattr(dialect, "_ready_lexers", set())
     dialect._lexer.cache_clear()
     for _ in range(2):
@@ -641,7 +641,7 @@ def test_huge_code_is_not_highlighted() -> None:
 
 
 class Clock:
-    """Each look at it takes ``step_s``."""
+    """A clock that advances by ``step_s`` with each reading."""
 
     def __init__(self, step_s: float) -> None:
         self.step_s = step_s
@@ -654,7 +654,7 @@ class Clock:
 
 @pytest.mark.parametrize("marks", ["`", "~", "`~", "``` ", "\n```"])
 def test_what_a_flush_takes_is_known_at_once(marks: str) -> None:
-    """By the square of so many marks it would take hours, on the event loop."""
+    """With work quadratic in the number of marks, it would block the event loop for hours."""
     stream = BlockStream(MARKUP)
     stream.feed(marks * (400_000 // len(marks)))
     assert stream.work() >= 400_000
@@ -662,7 +662,7 @@ def test_what_a_flush_takes_is_known_at_once(marks: str) -> None:
 
 @pytest.mark.usefixtures("no_patience")
 def test_code_that_takes_too_long_is_not_highlighted() -> None:
-    code = "x = 1\n" * 100  # some 500 tokens
+    code = "x = 1\n" * 100  # about 500 tokens
     assert highlight(code, "python", HighlightBudget(Clock(1e-5)))
     clock = Clock(1e-2)
     assert highlight(code, "python", HighlightBudget(clock)) is None
@@ -671,7 +671,7 @@ def test_code_that_takes_too_long_is_not_highlighted() -> None:
 
 @pytest.mark.usefixtures("no_patience")
 def test_the_code_of_a_text_shares_what_it_may_take() -> None:
-    """Many small blocks take no longer than a large one; short ones before a slow one are shown."""
+    """Many small blocks take no longer than a large one; those before a slow one are coloured."""
     allowance = HighlightBudget(Clock(1e-3))
     shown = [highlight("x = 1\n", "python", allowance) for _ in range(100)]
     assert shown[0] and shown[-1] is None
@@ -679,7 +679,7 @@ def test_the_code_of_a_text_shares_what_it_may_take() -> None:
 
 @pytest.mark.usefixtures("no_patience")
 def test_a_text_made_to_stall_the_highlighter_is_shown_without() -> None:
-    """Each line begins what looks at all that follow: it took seconds, and an answer has many."""
+    """Each line starts a match that scans the rest: it took seconds per block, many per answer."""
     code = "a\n" * 1_990 + "return;\n"
     fence = f"```c#\n{code}```\n\n"
     assert render(fence * 5, MARKUP) == code_block("c#", code) * 5

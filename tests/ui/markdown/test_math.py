@@ -1,4 +1,4 @@
-"""Formulas in Markdown, and the dollars and brackets that are none."""
+"""Formulas in Markdown, and dollars and brackets that are not formulas."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ ELEMENT = re.compile(r'<(span|div) class="(ws-tex[^"]*)" role="math"[^>]*>(.*?)<
 
 
 def formulas(text: str) -> list[str]:
-    """The sources of the formulas of a text, with their delimiters."""
+    """The sources of a text's formulas, with their delimiters."""
     return [unescape(found[3]) for found in ELEMENT.finditer(render(text, MARKUP))]
 
 
 def shown(text: str) -> str:
-    """The words that a page without scripts shows."""
+    """The text that a page without scripts shows."""
     return unescape(
         re.sub(r"<[^>]+>", "", re.sub(r"</(p|div|li)>|<br>", "\n", render(text, MARKUP)))
     )
@@ -176,7 +176,7 @@ def test_a_line_that_begins_with_an_escaped_bracket_does_not_split_its_paragraph
         ("## $$E = mc^2$$", ["$$E = mc^2$$"]),
         ("x[^1]\n\n[^1]: y $z$", ["$z$"]),
         ("1. one\n$$\nx = 1\n$$\n2. two", ["$$\nx = 1\n$$"]),
-        # an answer that was stopped
+        # a stopped answer
         ("so:\n\n\\[\n\\frac{a}{b} \\\\\nc", ["\\[\n\\frac{a}{b} \\\\\nc"]),
         ("so: $$\nx^2\n- y", ["$$\nx^2\n- y"]),
         ("\\begin{cases}\na\n\nb\n\\end{cases}", ["\\begin{cases}\na\n\nb\n\\end{cases}"]),
@@ -341,7 +341,7 @@ def _applied(
     + ["| \\(x|", "|$x|", "\\begin{align}\n", "\\begin{align}", "$x^", "\\[\n\nfoo bar\n", "\\[\n"],
 )
 def test_many_marks_cost_little(piece: str) -> None:
-    """The work grows with the text, not with its square: it is counted in calls, not in seconds."""
+    """The work is linear in the text, not quadratic: it is counted in calls, not in seconds."""
 
     def calls(count: int) -> int:
         counted = 0

@@ -1,6 +1,6 @@
-"""What real answers hold beside CommonMark: other scripts, HTML tags, bare links, nested fences."""
+"""Features beyond CommonMark: other scripts, HTML tags, bare links, nested fences."""
 
-# ruff: noqa: E501  (a text and its HTML stand in one line)
+# ruff: noqa: E501  (a text and its HTML share a line)
 
 import re
 
@@ -15,7 +15,7 @@ MARKUP = Markup(frozenset())
 
 
 def body(text: str) -> str:
-    """The HTML of one paragraph, without the paragraph."""
+    """The HTML of one paragraph, without the paragraph's tags."""
     html = render(text, MARKUP)
     assert html.startswith("<p>")
     assert html.endswith("</p>")
@@ -261,7 +261,7 @@ class TestFences:
     @pytest.mark.parametrize(
         ("text", "after"),
         [
-            ("````md\n```py\nx\n````\nafter", "after"),  # the inner one can't end the outer
+            ("````md\n```py\nx\n````\nafter", "after"),  # the inner fence can't end the outer one
             ("~~~md\n```py\nx\n~~~\nafter", "after"),
             ("```md\n```md\n```py\nx\n```\n```\n```\nafter", "after"),
             ("```md\n````py\nx\n```\n````\n```\nafter", "after"),

@@ -1,8 +1,9 @@
-"""The examples of CommonMark and of GFM, and which of them are different here, and why.
+"""The examples of CommonMark and GFM, and the reasons for differences in this dialect.
 
-Both sides are brought into one form first: what the dialect changes everywhere (a line break is
-shown, headings are one level lower, code has a frame) is no difference. Links and images of the
-examples lead nowhere (``/url``); that is compared by their addresses before they are taken out.
+Both sides are normalised first: changes that the dialect makes everywhere (a line break is shown,
+headings are one level lower, code has a frame) do not count as differences. Links and images of the
+examples have relative addresses (``/url``), which the dialect removes; their addresses are compared
+before that.
 """
 
 from __future__ import annotations
@@ -47,11 +48,11 @@ DIFFERENT: dict[str, dict[str, set[int]]] = {
     },
     "gfm-0.29": {FTP: {628}, HTML_IS_TEXT: {652}},
 }
-"""Examples that are meant to come out differently, by reason."""
+"""Examples with an intentionally different result, by reason."""
 
 
 class Form(HTMLParser):
-    """HTML as a list of tags and texts, in the form that both sides have in common."""
+    """HTML as a list of tags and texts, normalised for both sides."""
 
     def __init__(self, html: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -114,7 +115,7 @@ class Form(HTMLParser):
         self._text(data)
 
     def _text(self, data: str) -> None:
-        if self._pre:  # white space of code stays
+        if self._pre:  # white space in code is kept
             data = data.replace("\n", "␤").replace(" ", "␣").replace("\t", "→")
         self.parts.append(data.replace("<", "‹"))
 
@@ -131,7 +132,7 @@ class OurForm(Form):
 
 
 class Addresses(HTMLParser):
-    """Where the links and images of an example lead, and their titles."""
+    """The addresses of an example's links and images, and their titles."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -145,7 +146,7 @@ class Addresses(HTMLParser):
 
 
 def addresses(text: str) -> list[tuple[str, str]]:
-    """The same of our parser, before addresses that lead nowhere are taken out."""
+    """The same from the dialect's parser, before it removes relative addresses."""
 
     def walk(tokens: list[Token]) -> list[tuple[str, str]]:
         found: list[tuple[str, str]] = []

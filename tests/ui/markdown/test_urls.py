@@ -1,4 +1,4 @@
-"""An address is what a browser and a reader both take it for, or it is none."""
+"""An address is accepted only if browsers and readers interpret it in the same way."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an open page tells its browser, as the messages that it sends."""
+"""The messages that an open page sends to its browser."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from wireside_ui.theme import Branding
 
 
 class Screen:
-    """A page without a browser: keeps what it was told, as (method, arguments)."""
+    """A page without a browser: records the messages to it, as (method, arguments)."""
 
     def __init__(self, chat: ChatService) -> None:
         self.chat = chat
@@ -54,9 +54,9 @@ class Screen:
         return self
 
     async def told(self) -> list[tuple[Any, ...]]:
-        """Return what is new since the last call, the page brought up to date."""
+        """Bring the page up to date; return the messages since the last call."""
         assert await self.chat.saving.flush(5)
-        for _ in range(3):  # who waited for the store goes on
+        for _ in range(3):  # tasks that waited for the store continue
             await asyncio.sleep(0)
         with self.client:
             await self.page._update()
@@ -85,7 +85,7 @@ CALLS: dict[str, list[tuple[Any, ...]]] = {}
 
 @pytest.fixture(autouse=True)
 def calls(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep what would go to a browser, as it would arrive there."""
+    """Record the calls for a browser, as they would arrive there."""
 
     def run_method(element: Element, name: str, *args: Any, timeout: float = 1) -> None:
         call = (name, *json.loads(json.dumps(args)))
@@ -102,7 +102,7 @@ async def screen(chat: ChatService) -> Screen:
 
 @pytest.fixture
 def begun(provider: Any) -> Callable[..., Any]:
-    """Wait until the provider was asked so often; returns how to speak as the last answer."""
+    """Wait for ``count`` provider requests; return a function that extends the last answer."""
 
     async def wait(count: int) -> Callable[..., Any]:
         while len(provider.answers) < count:
@@ -162,7 +162,7 @@ async def test_a_refused_question_is_given_back(screen: Screen) -> None:
 
 
 class TestLimits:
-    """What is left is said before, and how long to wait after."""
+    """Limits are shown before they are reached, and the time to wait afterwards."""
 
     @pytest.fixture
     def quotas(self) -> UserQuotas:
@@ -288,7 +288,7 @@ async def test_what_goes_on_never_leaves_the_screen(screen: Screen, begun: Any) 
 
 @pytest.fixture
 def parsed_on_the_loop(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many characters were parsed at once on the event loop, each time."""
+    """Number of characters of each parse on the event loop."""
     lengths: list[int] = []
     parse = Markup.parse
 
@@ -350,7 +350,7 @@ async def test_a_row_that_comes_late_shows_an_answer_that_grows(screen: Screen, 
 
 @pytest.fixture
 def rendered(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What is rendered beside the event loop."""
+    """Texts rendered outside of the event loop."""
     texts: list[str] = []
 
     def note(text: str, markup: Markup) -> str:
@@ -364,7 +364,7 @@ def rendered(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.fixture
 async def long_talk(screen: Screen, begun: Any, monkeypatch: pytest.MonkeyPatch) -> Conversation:
-    """A conversation of which the last answer alone is short enough to be rendered at once."""
+    """A conversation in which only the last answer is short enough to be rendered at once."""
     monkeypatch.setattr(chat_page, "READY_CHARS", 40)
     monkeypatch.setattr(chat_page, "BEGINNING_CHARS", 20)
     for number in (1, 2, 3):
@@ -406,7 +406,7 @@ async def test_an_answer_that_goes_on_while_it_is_rendered_is_not_shown_as_it_wa
     going_on = asyncio.Event()
 
     async def go_on(*_: object) -> str:
-        """Say more in the middle of it, as somebody on another page."""
+        """Extend the answer meanwhile, as another page can."""
         await screen.chat.continue_answer(long_talk, "t2")
         await (await begun(4))("more")
         going_on.set()

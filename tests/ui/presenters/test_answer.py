@@ -1,4 +1,4 @@
-"""What a page shows of a turn."""
+"""The presentation of a turn on a page."""
 
 from __future__ import annotations
 
