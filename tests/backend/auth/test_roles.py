@@ -54,6 +54,9 @@ def leads_to_who_may_not(name: str, response: httpx2.Response) -> bool:
     )  # fmt: skip
 
 
+OPEN = frozenset({"GET /docs/protocol", "GET /logo", "GET /manifest.webmanifest"})
+"""Pages and files for every caller, with or without credentials."""
+
 MAY: dict[str, frozenset[Need]] = {
     "chat": frozenset({"nothing", "chat"}),
     "read": frozenset({"nothing", "read"}),
@@ -86,7 +89,7 @@ async def test_a_key_opens_the_doors_of_its_scope(server: Running, ada: Person, 
     for name, answers in (refused | let_in).items():
         for answer in answers:
             where = f"{name}: {answer.status_code} {answer.text[:200]}"
-            if name in ("GET /logo", "GET /manifest.webmanifest") or "/oidc/" in name:
+            if name in OPEN or "/oidc/" in name:
                 continue  # open to every caller
             if (name, scope) == ("POST /api/keys", "admin"):
                 continue  # a key grants no scopes that it lacks, here reading
