@@ -62,7 +62,7 @@ TAKEN = (
 
 FULL = "The disk is full: free some space."
 GONE = (
-    "The database's file is not where it was. Put it back; where it is lost, look beside it for a"
+    "The database's file is not where it was. Put it back; if it is lost, look in its folder for a"
     " copy, and start the server again."
 )
 """Instructions for the operator, reported by the readiness check."""

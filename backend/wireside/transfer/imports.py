@@ -548,7 +548,7 @@ def _wanted(entries: Iterable[zipfile.ZipInfo]) -> list[zipfile.ZipInfo]:
     if any(
         entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for entry in found
     ):
-        raise BadMessage("The archive is packed in an unusual way; pack it anew as a plain .zip.")
+        raise BadMessage("The archive uses an unsupported compression; repack it as a plain .zip.")
     return found
 
 

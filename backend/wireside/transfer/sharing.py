@@ -84,7 +84,7 @@ class Sharing:
         """Return a snapshot as one HTML page. Raises ``NotFound``."""
         share = await self._store.share(digest(secret)) if self.is_on else None
         if share is None or not hmac.compare_digest(share.token, digest(secret)):
-            raise NotFound("There is no such page, or it is shared no more.")
+            raise NotFound("There is no such page, or it is no longer shared.")
         return await aside(self._page_of, share)
 
     def _page_of(self, share: Share) -> str:
