@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Protocol
 from wireside.chat import tree
 from wireside.chat.graphemes import cut
 from wireside.invisible_text import seen
-from wireside.messages import End, Entry, Options, ReasoningDelta, TextDelta, ToolDelta
+from wireside.messages import Entry, Options, ReasoningDelta, TextDelta, ToolDelta
 from wireside.records import Branch, ConversationInfo, Feedback, Segment, TurnRecord
 from wireside.transfer.export_math import ExportedFormulas, policy
 
@@ -42,6 +42,9 @@ WORDS: Mapping[str, str] = {
     "tool_failed": "failed",
     "stopped": "You stopped this answer.",
     "interrupted": "This answer was interrupted.",
+    "length_reached": "This answer reached its greatest length.",
+    "filtered": "The model service's content filter ended this answer.",
+    "empty": "The model answered nothing.",
     "error": "Something went wrong.",
 }
 """All words that the Markdown and HTML exports add, in English."""
@@ -103,7 +106,7 @@ class MarkdownExport:
             label = self._words["answer"] + (f" ({names})" if names else "")
             pieces.append(f"\n**{label}:**\n")
             pieces += [self._part(part) for part in _parts(record.segments)]
-            if note := _note(record.segments[-1].end, self._words):
+            if note := _note(record.segments, self._words):
                 pieces.append(f"\n*({_inline(note)})*\n")
         return "".join(pieces)
 
@@ -270,7 +273,7 @@ class HtmlExport:
                 f"{_text(record.question)}</div>\n"
             )
         pieces += [self._part(part) for part in _parts(record.segments)]
-        if record.segments and (note := _note(record.segments[-1].end, self._words)):
+        if record.segments and (note := _note(record.segments, self._words)):
             pieces.append(f'<p class="note" dir="auto">{_text(note)}</p>\n')
         return "".join([*pieces, "</article>\n"])
 
@@ -395,17 +398,22 @@ def _joined(entries: Sequence[Entry]) -> list[Entry]:
     return [*found, kind("".join(texts))] if kind is not None else found
 
 
-def _note(end: End | None, words: Mapping[str, str]) -> str:
+def _note(segments: Sequence[Segment], words: Mapping[str, str]) -> str:
     """Return a note about how an answer ended, "" if it is complete."""
+    end = segments[-1].end
     if end is not None and end.error is not None:
         return str(end.error) or words["error"]
     match end.reason if end else "interrupted":
         case "cancelled":
             return words["stopped"]
-        case "interrupted" | "length":
+        case "interrupted":
             return words["interrupted"]
+        case "length":
+            return words["length_reached"]
+        case "content_filter":
+            return words["filtered"]
         case _:
-            return ""
+            return "" if any(segment.entries for segment in segments) else words["empty"]
 
 
 # ---- Markdown ----------------------------------------------------------------------------------

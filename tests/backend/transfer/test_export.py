@@ -114,6 +114,8 @@ def test_a_tool_call_is_folded_once_with_its_last_state() -> None:
         (End("cancelled"), "You stopped this answer."),
         (End("interrupted"), "This answer was interrupted."),
         (None, "This answer was interrupted."),
+        (End("length"), "This answer reached its greatest length."),
+        (End("content_filter"), "content filter ended this answer"),
         (End(None, ProviderTimeout("It took too long.")), "It took too long."),
     ],
 )
