@@ -14,6 +14,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
@@ -74,6 +75,7 @@ class ServerProcess:
         self.process: psutil.Popen
         self._command = command
         self._log = folder / "log"
+        self._starts: list[str] = []
 
     # ---- start and stop ------------------------------------------------------------------------
 
@@ -88,10 +90,24 @@ class ServerProcess:
                 stderr=log,
                 text=True,
             )
-        self.url = self.last_word()
+        self.url = self._logged_address() if self._logs_json else self.last_word()
         if not self.url:
             raise Refused(self._wait(), self.log)
         return self
+
+    @property
+    def _logs_json(self) -> bool:
+        return self.environment.get("WIRESIDE_LOG_FORMAT") == "json"
+
+    def _logged_address(self) -> str:
+        """Wait for the event `listening`; with JSON logs nothing is printed. "" if it has ended."""
+        began = len(self._starts)
+        while self.is_alive:
+            self._starts = re.findall(r'"address": "([^"]+)".*"event": "listening"', self.log)
+            if len(self._starts) > began:
+                return self._starts[-1]
+            time.sleep(0.02)
+        return ""
 
     def stop(self) -> int:
         """Terminate the process, if it runs, and return its exit code."""
