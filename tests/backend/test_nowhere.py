@@ -23,7 +23,7 @@ BROWSER = {"Accept": "text/html,*/*;q=0.8", "Accept-Language": "de"}
 
 BROKEN = f"""
 import asyncio, sys
-from wireside_ui import page_socket
+from wireside_ui import nicegui_socket
 from wireside_ui.pages.chat import ChatPage
 
 async def build(self, conversation_id, turn_id, models):
@@ -32,7 +32,7 @@ async def build(self, conversation_id, turn_id, models):
     await asyncio.sleep(60)
 
 ChatPage.build = build
-page_socket.MAKING_S = 0.1
+nicegui_socket.MAKING_S = 0.1
 from wireside.cli.main import app
 sys.argv = ["wireside", "serve", "--port", "0"]
 app()

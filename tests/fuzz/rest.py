@@ -34,6 +34,11 @@ CONFIG = """\
 include-path = "/api/conversations/import"
 checks.positive_data_acceptance.enabled = false
 
+# The names of time zones are beyond a schema.
+[[operations]]
+include-path = "/api/conversations/{conversation_id}/export"
+checks.positive_data_acceptance.enabled = false
+
 # In a sequence it makes what was deleted available again, which reads as a deletion that failed.
 [[operations]]
 include-path = "/api/conversations/{conversation_id}/restore"

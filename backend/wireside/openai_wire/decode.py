@@ -208,7 +208,8 @@ class Completion:
         deltas = self._take(self._sse.flush())
         if isinstance(self.failure, Malformed):
             self.failure = None
-        if self._head and not (deltas or self.failure or self.reason or self.is_done):
+        has_output = bool(deltas or self.activity or self.reason)
+        if self._head and not (has_output or self.failure or self.is_done):
             return self._flush_document(bytes(self._head))
         return deltas + self._end()
 

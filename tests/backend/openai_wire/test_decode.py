@@ -811,3 +811,11 @@ def test_a_document_of_several_lines_may_be_sent_as_a_stream(size: int) -> None:
     assert isinstance(completion.failure, ErrorSent)
     completion, deltas = fed({"status": "busy"})
     assert (deltas + completion.flush(), completion.failure) == ([], None)
+
+
+@pytest.mark.parametrize("size", [1, 10_000])
+def test_a_stream_that_looks_like_a_document_is_not_read_twice(size: int) -> None:
+    line = json.dumps({"choices": [{"message": {"content": "Hello"}}]})
+    data = f"{line}\n\ndata: \n\n".encode()
+    _, deltas = read(*(data[at : at + size] for at in range(0, len(data), size)))
+    assert text_of(deltas) == "Hello"

@@ -360,12 +360,14 @@ async def main():
     store = SqlStore(sys.argv[1])
     await store.open()
     name = sys.argv[2]
-    await store.create(ConversationInfo(name, "", 0.0, 0.0))
-    turn = TurnRecord(name, name, 0, 0, "question", 0.0)
-    await store.add_turn(turn, [Branch(0, None, 0, 0)], 0)
-    await store.begin(name, Segment(name, "m"))
+    await store.create(ConversationInfo(id=name, title="", created_at=0.0, updated_at=0.0))
+    turn = TurnRecord(
+        id=name, conversation_id=name, branch=0, depth=0, question="question", created_at=0.0
+    )
+    await store.add_turn(turn, [Branch(id=0, parent=None, first=0, last=0)], 0)
+    await store.begin(name, Segment(stream=name, model="m"))
     for offset in range(0, 10**9, 4):
-        await store.write([Tail(name, offset, (TextDelta("text"),))])
+        await store.write([Tail(stream=name, offset=offset, entries=(TextDelta("text"),))])
         print(offset + 4, flush=True)
 
 asyncio.run(main())
