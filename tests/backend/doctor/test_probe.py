@@ -120,9 +120,9 @@ async def test_what_is_seen_holds_no_secret(server: Running) -> None:
 async def test_a_proxy_of_a_network_that_is_trusted_is_believed(start: Start) -> None:
     server = start(trusted_proxies="127.0.0.0/8")
     async with httpx2.AsyncClient(base_url=server.url, trust_env=False) as http:
-        answer = await http.get("/api/doctor/echo", headers={"X-Forwarded-For": "203.0.113.9"})
+        answer = await http.get("/api/doctor/echo", headers={"X-Forwarded-For": "127.0.0.9"})
     seen = answer.json()
-    assert (seen["client"], seen["is_peer_trusted"]) == ("203.0.113.9", True)
+    assert (seen["client"], seen["is_peer_trusted"]) == ("127.0.0.9", True)
 
 
 async def test_one_address_has_a_few_seats_and_gets_them_back(server: Running) -> None:

@@ -725,7 +725,9 @@ from wireside.store.store import SqlStore
 async def main():
     store = SqlStore(sys.argv[1])
     await store.open()
-    await store.create(ConversationInfo("c", "in the log", 0.0, 0.0))
+    await store.create(
+        ConversationInfo(id="c", title="in the log", created_at=0.0, updated_at=0.0)
+    )
     os.kill(os.getpid(), 9)
 
 asyncio.run(main())
