@@ -83,10 +83,10 @@ def test_a_server_answers_with_the_lowest_versions_and_no_extra(
 def test_unit_tests_pass_with_the_lowest_versions(lowest: Path) -> None:
     """Tests of code that relies on dependency internals: protocols, parsing, SQL, Markdown."""
     paths = [
-        *("backend/api/test_http_protocol.py", "backend/api/test_websocket.py", "backend/session"),
-        *("backend/providers/test_completions.py", "backend/providers/test_openai.py"),
-        *("backend/chat/test_library.py", "backend/chat/test_foreign_exports.py"),
-        *("ui/test_dialect.py", "ui/test_math.py"),
+        *("backend/server/test_http.py", "backend/api/test_websocket.py", "backend/session"),
+        *("backend/openai_wire", "backend/providers/test_openai.py"),
+        *("backend/chat/test_library.py", "backend/transfer/test_imports.py"),
+        *("ui/markdown/test_math.py", "ui/markdown/test_rules.py"),
     ]
     waits = ("-k", "not sign_of_life and not slow")  # their durations do not depend on a dependency
     warnings = ("-o", "filterwarnings=default")  # old versions use APIs deprecated by newer ones
