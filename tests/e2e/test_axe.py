@@ -326,7 +326,7 @@ def guarded(
         WIRESIDE_AUTH="password",
         WIRESIDE_SHARING="users",
     )
-    server.link = server.process.stdout.readline().split()[-1]
+    server.link = Path(server.process.stdout.readline().split()[-1]).read_text().strip()
     yield server
     server.stop()
 
