@@ -32,6 +32,7 @@ def check(page: Page) -> None:
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         page.wait_for_function(STILL)
+        expect(page.locator(".q-loading-bar[role=progressbar]")).to_have_count(0)  # of a fetch
         found = Axe().run(page, options=RULES)
         assert found.violations_count == 0, f"{scheme}: {found.generate_report()}"
 
