@@ -814,8 +814,9 @@ def test_a_document_of_several_lines_may_be_sent_as_a_stream(size: int) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 10_000])
-def test_a_stream_that_looks_like_a_document_is_not_read_twice(size: int) -> None:
-    line = json.dumps({"choices": [{"message": {"content": "Hello"}}]})
-    data = f"{line}\n\ndata: \n\n".encode()
+@pytest.mark.parametrize("rest", ["\n\n", "\n\ndata: \n\n"])
+def test_a_stream_of_bare_documents_is_read_once(rest: str, size: int) -> None:
+    line = json.dumps({"choices": [{"delta": {"content": "Hello <thi"}}]})
+    data = f"{line}{rest}".encode()
     _, deltas = read(*(data[at : at + size] for at in range(0, len(data), size)))
-    assert text_of(deltas) == "Hello"
+    assert text_of(deltas) == "Hello <thi"
