@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-import os
 import socket
-import subprocess
 import sys
 import threading
 import time
@@ -18,6 +16,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Error, Page, expect
+from server_process import ServerProcess
 
 from wireside.testing import FakeOpenAI
 
@@ -168,43 +167,6 @@ class Proxy:
             end.close()
 
 
-class Served:
-    """A real server in a separate process, with the fault lab as its model."""
-
-    def __init__(self, url: str, data: Path, *, log: Path | None = None, **more: str) -> None:
-        settings = {
-            "OPENAI_BASE_URL": url,
-            "WIRESIDE_DATA_DIR": str(data),
-            "WIRESIDE_TITLE_MODEL": "off",  # the lab has no answers for title requests
-            **more,
-        }
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "NICEGUI"))}
-        with log.open("w") if log else contextlib.nullcontext() as stderr:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "wireside", "serve", "--port", "0"],
-                env={**kept, **settings},
-                cwd=data,
-                stdout=subprocess.PIPE,
-                stderr=stderr,
-                text=True,
-            )
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        self.url = line.rpartition(" ")[2].strip()
-        self.port = int(self.url.rpartition(":")[2])
-
-    def kill(self) -> None:
-        """Kill the process without a shutdown."""
-        self.process.kill()
-        self.stop()
-
-    def stop(self) -> None:
-        self.process.terminate()
-        self.process.wait(20)
-        assert self.process.stdout is not None
-        self.process.stdout.close()
-
-
 @pytest.fixture(scope="session")
 def running_lab() -> Iterator[Lab]:
     with Lab() as running:
@@ -238,27 +200,32 @@ def lab(running_lab: Lab) -> Iterator[Lab]:
 
 
 @pytest.fixture(scope="session")
-def served_with() -> type[Served]:
+def served_with() -> Callable[..., ServerProcess]:
     """Call with the lab's address, a folder and settings to start a server; the caller stops it."""
-    return Served
+
+    def start(url: str, folder: Path, **settings: object) -> ServerProcess:
+        return ServerProcess(folder, url, **settings).start()
+
+    return start
 
 
 @pytest.fixture(scope="session")
-def served(running_lab: FakeOpenAI, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    server = Served(running_lab.url, tmp_path_factory.mktemp("data"))
-    yield server
-    server.stop()
+def served(
+    running_lab: FakeOpenAI, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServerProcess]:
+    with ServerProcess(tmp_path_factory.mktemp("data"), running_lab.url) as server:
+        yield server
 
 
 @pytest.fixture
-def proxy(served: Served) -> Iterator[Proxy]:
+def proxy(served: ServerProcess) -> Iterator[Proxy]:
     wire = Proxy(served.port)
     yield wire
     wire.close()
 
 
 @pytest.fixture
-def chat_page(page: Page, served: Served) -> Iterator[Page]:
+def chat_page(page: Page, served: ServerProcess) -> Iterator[Page]:
     """An empty chat. Errors in the browser's console fail the test."""
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(str(error)))

@@ -327,7 +327,7 @@ def guarded(
         WIRESIDE_AUTH="password",
         WIRESIDE_SHARING="users",
     )
-    server.link = Path(server.process.stdout.readline().split()[-1]).read_text().strip()
+    server.link = server.administrator_link()
     yield server
     server.stop()
 

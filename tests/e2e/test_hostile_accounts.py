@@ -258,7 +258,7 @@ def house(
         running_lab.url, data, WIRESIDE_AUTH="password", WIRESIDE_SHARING="public",
         WIRESIDE_REQUESTS_PER_MINUTE_ADDRESS="100000",
     )  # fmt: skip
-    link = Path(server.process.stdout.readline().split()[-1]).read_text().strip()
+    link = server.administrator_link()
     house = House(server.url, data, "", new_id(), {})
     work(_add_mallory(data, house.mallory, "".join(worst[:12])))
     for who, address in (("ada", link), ("mallory", f"{server.url}/join?link=come%20in")):

@@ -30,7 +30,7 @@ def guarded(
         WIRESIDE_SHARING="users",
         WIRESIDE_USER_MESSAGES_PER_MINUTE="5",
     )
-    server.link = Path(server.process.stdout.readline().split()[-1]).read_text().strip()
+    server.link = server.administrator_link()
     yield server
     server.stop()
 

@@ -26,7 +26,7 @@ def log(tmp_path: Path) -> Path:
 @pytest.fixture
 def server(lab: FakeOpenAI, served_with: Any, tmp_path: Path, log: Path) -> Iterator[Any]:
     settings = {"WIRESIDE_LOG_FORMAT": "json", "WIRESIDE_LOG_INTERVAL_S": "0.3"}
-    running = served_with(lab.url, tmp_path, log=log, **settings)
+    running = served_with(lab.url, tmp_path, **settings)
     yield running
     running.stop()
 
