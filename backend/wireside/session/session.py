@@ -257,7 +257,7 @@ class Session:
         self._show(running, request, outcome.stream, outcome.conversation)
 
     def _batch_of(self, request: OpenRequest, frame: frames.Batch) -> BatchRun:
-        if request.index == 0:
+        if frame.id not in self._batches:
             options = Options(
                 model=frame.model,
                 system=frame.system,

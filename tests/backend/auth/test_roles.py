@@ -173,11 +173,12 @@ async def by_frames(server: Running, vera: Person, *everybodys: Ids) -> None:
             async with connect(server.socket, additional_headers=headers) as client:
                 for frame in (
                     {"type": "chat", "message": "Hi"},
-                    {"type": "batch", "messages": ["Hi"]},
-                    {"type": "batch", "messages": ["Hi"], "id": "2"},
+                    {"type": "batch", "messages": ["Hi", "Ho"]},
+                    {"type": "batch", "messages": ["Hi", "Ho"], "id": "2"},
                 ):
                     await client.send(json.dumps(frame))
-                    assert json.loads(await client.recv())["message"] == READ_ONLY
+                    for _ in frame.get("messages", ["Hi"]):
+                        assert json.loads(await client.recv())["message"] == READ_ONLY
                 # an answer that can be read can't be cancelled
                 resume = {"type": "resume", "id": "3", "stream": ids["live"], "offset": 0}
                 await client.send(json.dumps(resume))
