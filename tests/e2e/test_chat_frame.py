@@ -279,9 +279,9 @@ class TestModels:
         expect(page.get_by_text("You stopped this answer.")).to_be_visible()
 
     def test_without_a_model_it_says_why_and_looks_again(
-        self, page: Page, served: Any, lab: FakeOpenAI, tmp_path: Path
+        self, page: Page, served_with: Any, tmp_path: Path
     ) -> None:
-        server = type(served)("http://127.0.0.1:9/v1", tmp_path)
+        server = served_with("http://127.0.0.1:9/v1", tmp_path)
         try:
             page.goto(server.url)
             picker = page.get_by_test_id("model-picker")

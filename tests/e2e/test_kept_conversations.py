@@ -30,16 +30,22 @@ def questions(page: Page) -> Locator:
 
 
 @pytest.fixture
-def own(served: Any, lab: FakeOpenAI, tmp_path: Path) -> Iterator[list[Any]]:
+def own(served_with: Any, lab: FakeOpenAI, tmp_path: Path) -> Iterator[list[Any]]:
     """Servers of this test alone, with one data folder; the last one is stopped."""
-    servers = [type(served)(lab.url, tmp_path)]
+    servers = [served_with(lab.url, tmp_path)]
     yield servers
     servers[-1].stop()
 
 
 class TestKills:
     def test_a_killed_server_loses_nothing_that_was_shown(
-        self, page: Page, proxy: Any, own: list[Any], lab: FakeOpenAI, tmp_path: Path
+        self,
+        page: Page,
+        proxy: Any,
+        own: list[Any],
+        served_with: Any,
+        lab: FakeOpenAI,
+        tmp_path: Path,
     ) -> None:
         server = own[0]
         proxy._target = server.port
@@ -52,7 +58,7 @@ class TestKills:
         proxy.cut()
         shown = last_answer(page).inner_text().split()
         server.kill()
-        own.append(type(server)(lab.url, tmp_path))
+        own.append(served_with(lab.url, tmp_path))
         proxy._target = own[-1].port
         proxy.mend()
         expect(page.get_by_text("This answer was interrupted.")).to_be_visible(timeout=30_000)
@@ -64,7 +70,7 @@ class TestKills:
         expect(page.get_by_test_id("message-assistant")).to_have_count(1)
 
     def test_the_list_and_the_text_are_there_after_a_restart(
-        self, page: Page, own: list[Any], lab: FakeOpenAI, tmp_path: Path
+        self, page: Page, own: list[Any], served_with: Any, lab: FakeOpenAI, tmp_path: Path
     ) -> None:
         lab.answer_with(answer(["**kept**"]))
         page.goto(own[0].url)
@@ -72,7 +78,7 @@ class TestKills:
         expect(last_answer(page)).to_contain_text("kept")
         conversation = page.url.rpartition("/")[2]
         own[0].stop()
-        own.append(type(own[0])(lab.url, tmp_path))
+        own.append(served_with(lab.url, tmp_path))
         page.goto(own[-1].url)
         page.get_by_test_id("conversation-item").filter(has_text="Remember this").click()
         expect(last_answer(page).locator("strong")).to_have_text("kept")
@@ -248,9 +254,9 @@ class TestTheList:
         expect(last_answer(page)).to_contain_text("text")
 
     def test_a_title_comes_from_the_model(
-        self, page: Page, served: Any, lab: FakeOpenAI, tmp_path: Path
+        self, page: Page, served_with: Any, lab: FakeOpenAI, tmp_path: Path
     ) -> None:
-        server = type(served)(lab.url, tmp_path, WIRESIDE_TITLE_MODEL="")
+        server = served_with(lab.url, tmp_path, WIRESIDE_TITLE_MODEL="")
         try:
             lab.answer_with(answer(["Mist in the valley"]), answer(['"Morning mist."']))
             page.goto(server.url)

@@ -325,7 +325,8 @@ class TestCopying:
         page = show(text, "dark=true")
         page.evaluate(SELECT, [".ws-prose > :first-child", ".ws-prose > :last-child"])
         html = page.evaluate(COPIED)["html"]
-        assert '<ul><li><strong>one</strong></li><li><a href="https://a.example">two</a>' in html
+        assert '<li><strong>one</strong></li><li><a href="https://a.example">two</a>' in html
+        assert html.startswith("<ul")
         assert "<pre><code>a = 1\n\n\nb = 2\n</code></pre>" in html
         assert "<td>b</td>" in html
         for word in ("style", "class", "button", "color", "svg"):

@@ -615,10 +615,10 @@ def test_no_accessibility_rule_is_broken(page: Page, lone: Open, scheme: Any) ->
 
 @pytest.fixture(scope="module")
 def library(
-    served: Any, running_lab: Any, tmp_path_factory: pytest.TempPathFactory
+    served_with: Any, running_lab: Any, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Any]:
     """A server of these tests alone: its list has no conversations of other tests."""
-    server = type(served)(running_lab.url, tmp_path_factory.mktemp("library"))
+    server = served_with(running_lab.url, tmp_path_factory.mktemp("library"))
     yield server
     server.stop()
 

@@ -197,7 +197,7 @@ def test_a_terminal_is_shown_a_bar(
         ("moving", ["move", "--to", f"sqlite:///{tmp_path / 'other.db'}"]),
     ):
         terminal = Console(file=io.StringIO(), force_terminal=True, width=100)
-        monkeypatch.setattr("wireside.cli.backup._err", terminal)
+        monkeypatch.setattr("wireside.cli.backup.err", terminal)
         invoke(*arguments)
         shown = terminal.file.getvalue()
         *_, last = [line for line in shown.splitlines() if doing in line]
