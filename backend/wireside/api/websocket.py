@@ -12,14 +12,14 @@ from urllib.parse import parse_qs
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from wireside.api.middleware.authentication import answer
-from wireside.api.middleware.guards import CHAT_PATH, PAGE_SOCKET
+from wireside.api.middleware.guards import CHAT_PATH, PAGE_SOCKET, peer
+from wireside.api.middleware.refusals import answer
 from wireside.chat.service import ChatService
 from wireside.errors import BadMessage
 from wireside.limits.windows import AddressWindows
 from wireside.ports import Clock
 from wireside.protocol.connection import Connection, ConnectionLimits
-from wireside.protocol.frames import DEFAULT_FRAME_BYTES, MAX_FRAME_BYTES, MIN_FRAME_BYTES
+from wireside.protocol.frames import DEFAULT_FRAME_BYTES, checked_frame_bytes
 from wireside.session.counts import FrameCounts
 from wireside.session.session import Counters, Session
 
@@ -77,7 +77,7 @@ class ChatEndpoint:
         subprotocol = SUBPROTOCOL if SUBPROTOCOL in offered else None
         await send({"type": "websocket.accept", "subprotocol": subprotocol})
         chat = chat_of(scope, self._chat)
-        who = chat.caller.user_id or _address(scope)
+        who = chat.caller.user_id or peer(scope)
         window = self._addresses.window(who, self._clock())
         connection = Connection(self._limits, window)
         session = Session(
@@ -196,12 +196,7 @@ def _max_frame_bytes(scope: Scope) -> int:
     if not values:
         return DEFAULT_FRAME_BYTES
     digits = values[-1]
-    value = int(digits) if re.fullmatch("[0-9]{1,9}", digits) else 0
-    if MIN_FRAME_BYTES <= value <= MAX_FRAME_BYTES:
-        return value
-    raise BadMessage(
-        f"max_frame_bytes: expected a whole number from {MIN_FRAME_BYTES} to {MAX_FRAME_BYTES}."
-    )
+    return checked_frame_bytes(int(digits) if re.fullmatch("[0-9]{1,9}", digits) else 0)
 
 
 def chat_of(scope: Scope, otherwise: ChatService) -> ChatService:
@@ -209,8 +204,3 @@ def chat_of(scope: Scope, otherwise: ChatService) -> ChatService:
     state: dict[str, Any] = scope.get("state") or {}
     chat: ChatService | None = state.get("chat")
     return chat or otherwise
-
-
-def _address(scope: Scope) -> str:
-    client = scope.get("client")
-    return client[0] if client else ""

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import json
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -19,7 +18,9 @@ from urllib.parse import quote
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from wireside.api.middleware.guards import PAGE_SOCKET, SAFE_METHODS
 from wireside.api.middleware.limit_headers import limit_headers
+from wireside.api.middleware.refusals import answer
 from wireside.auth.authenticator import Authenticator, Credentials
 from wireside.auth.cookies import cookie_of
 from wireside.auth.quotas import UserQuotas
@@ -47,8 +48,6 @@ _FOR_PROGRAMS: Final = ("/api/", "/ws/")
 
 Pages and their forms accept only a session or the headers of a proxy.
 """
-_SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-
 _ELSEWHERE: Final = (
     "This server has no accounts and answers its own machine only. Set WIRESIDE_AUTH=password (or"
     " oidc, or proxy) to let others in."
@@ -158,7 +157,7 @@ class AuthenticationMiddleware:
         await self.app(scope, receive, send)
 
     async def _let_in(self, caller: Caller, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"] not in _SAFE_METHODS and not self._is_public(scope):
+        if scope["method"] not in SAFE_METHODS and not self._is_public(scope):
             receive = self._from_who_is_here(caller, receive)
         try:
             if scope["path"].startswith("/api/"):
@@ -229,7 +228,7 @@ class AuthenticationMiddleware:
         Credentials that browsers add by themselves (a cookie, a proxy's sign-in) identify the user,
         but don't show that the user intended the request.
         """
-        if scope["type"] == "http" and scope["method"] in _SAFE_METHODS:
+        if scope["type"] == "http" and scope["method"] in SAFE_METHODS:
             return True  # only our own pages can read the response
         if "origin" not in headers:
             return headers.get("sec-fetch-site", "none") in ("none", "same-origin")
@@ -243,7 +242,7 @@ class AuthenticationMiddleware:
 
     def _is_public(self, scope: Scope) -> bool:
         path: str = scope["path"]
-        if scope["type"] != "http" or "/_nicegui_ws/" in path:
+        if scope["type"] != "http" or PAGE_SOCKET in path:
             return False
         if path in _PUBLIC_FILES or path.startswith(_PUBLIC):
             return True
@@ -257,7 +256,7 @@ class AuthenticationMiddleware:
             scope["type"] == "http"
             and scope["method"] in ("GET", "HEAD")
             and not path.startswith("/api/")
-            and "/_nicegui_ws/" not in path
+            and PAGE_SOCKET not in path
         ):
             base = scope.get("root_path", "")
             query = scope.get("query_string", b"").decode("latin-1")
@@ -416,38 +415,10 @@ def _is_form(scope: Scope) -> bool:
     """Whether the request submits a form. Pages of other sites may not, even of allowed origins."""
     return (
         scope["type"] == "http"
-        and scope["method"] not in _SAFE_METHODS
+        and scope["method"] not in SAFE_METHODS
         and not scope["path"].startswith("/api/")
-        and "/_nicegui_ws/" not in scope["path"]
+        and PAGE_SOCKET not in scope["path"]
     )
-
-
-async def answer(
-    scope: Scope,
-    receive: Receive,
-    send: Send,
-    status: int,
-    sentence: str,
-    code: str,
-    more: list[tuple[bytes, bytes]] | None = None,
-) -> None:
-    """Refuse a request or a handshake with a JSON error."""
-    body = json.dumps({"message": sentence, "code": code}).encode()
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(body)).encode()),
-        *(more or ()),
-    ]
-    if status == 401:
-        headers.append((b"www-authenticate", b'Bearer realm="wireside"'))
-    kind = "http.response"
-    if scope["type"] == "websocket":
-        await receive()  # websocket.connect
-        kind = "websocket.http.response"
-        if kind not in scope.get("extensions", {}):
-            return await send({"type": "websocket.close", "code": OVER})
-    await send({"type": f"{kind}.start", "status": status, "headers": headers})
-    await send({"type": f"{kind}.body", "body": body})
 
 
 async def _redirect(send: Send, where: str) -> None:

@@ -11,8 +11,8 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from wireside.api.middleware.authentication import answer
-from wireside.api.middleware.guards import PAGE_SOCKET
+from wireside.api.middleware.guards import PAGE_SOCKET, SAFE_METHODS
+from wireside.api.middleware.refusals import answer
 from wireside.server.limits import Unfinished
 
 MAX_BODY_BYTES: Final = 1024 * 1024
@@ -23,8 +23,6 @@ UNFINISHED_BYTES: Final = 4 * 1024 * 1024
 
 IN_PIECES: Final = frozenset({"/api/conversations/import", "/api/doctor/large"})
 """Paths of routes that read their body as a stream, up to a limit of their own."""
-
-_WITHOUT_BODY: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class BodyLimits:
@@ -42,7 +40,7 @@ class BodyLimits:
         """Buffer the body, unless the request has none or its route reads it as a stream."""
         if scope["type"] != "http" or scope["path"] in IN_PIECES:
             return self.app(scope, receive, send)
-        if scope["method"] in _WITHOUT_BODY and PAGE_SOCKET not in scope["path"]:
+        if scope["method"] in SAFE_METHODS and PAGE_SOCKET not in scope["path"]:
             return self.app(scope, receive, send)
         return self._read(scope, receive, send)
 

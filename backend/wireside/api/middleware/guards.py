@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-import json
 import re
 import secrets
 import time
@@ -30,6 +29,7 @@ from wireside.api.middleware.fair_queue import (
     TokenBuckets,
 )
 from wireside.api.middleware.limit_headers import seconds
+from wireside.api.middleware.refusals import send_json
 from wireside.api.middleware.request_ids import RequestIds, caller_of
 from wireside.limits.windows import network_of
 from wireside.ports import Clock
@@ -75,7 +75,7 @@ REFUSED_AFTER_S: Final = 1.0
 REFUSED_LATE: Final = 256
 """Refusals delayed at once; further ones are sent without delay."""
 
-_SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 _log = structlog.get_logger(__name__)
 
@@ -95,11 +95,10 @@ class Guards:
     """
 
     def __init__(self, app: ASGIApp, *, settings: Settings, telemetry: RefusalCounter) -> None:
-        door = HostOriginGuard(app, door_of(settings), settings.connections_per_address, telemetry)
+        policy = door_of(settings)
+        door = HostOriginGuard(app, policy, settings.connections_per_address, telemetry)
         allowances = TokenBuckets(settings.requests_per_minute_address)
-        inner = CrossOrigin(
-            RateLimitGuard(door, allowances, telemetry, time.monotonic), door_of(settings)
-        )
+        inner = CrossOrigin(RateLimitGuard(door, allowances, telemetry, time.monotonic), policy)
         frames = [
             str(named_origin(text, "WIRESIDE_FRAME_ANCESTORS")) for text in settings.frame_ancestors
         ]
@@ -198,7 +197,7 @@ class HostOriginGuard:
     def _judge(self, scope: Scope) -> Verdict:
         handshake = _handshake(scope)
         is_page_socket = PAGE_SOCKET in scope["path"]
-        is_safe = scope["type"] == "http" and scope["method"] in _SAFE_METHODS
+        is_safe = scope["type"] == "http" and scope["method"] in SAFE_METHODS
         if is_safe and scope["path"].startswith(PROBES):
             return Accept()
         if is_safe and not is_page_socket:
@@ -356,11 +355,7 @@ def _too_many(wait_s: float) -> Refuse:
 async def _refuse(
     scope: Scope, receive: Receive, send: Send, refusal: Refuse, *, after_s: float = 0.0
 ) -> None:
-    body = json.dumps({"message": refusal.sentence}).encode()
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(body)).encode()),
-    ]
+    headers: list[tuple[bytes, bytes]] = []
     if after_s:
         headers += [
             (b"retry-after", str(seconds(after_s)).encode()),
@@ -368,15 +363,8 @@ async def _refuse(
         ]
     if refusal.status == 426:
         headers += [(b"upgrade", b"websocket"), (b"connection", b"upgrade")]
-    kind = "http.response"
-    if scope["type"] == "websocket":
-        await receive()  # websocket.connect
-        if "websocket.http.response" not in scope.get("extensions", {}):
-            await send({"type": "websocket.close", "code": 1008})
-            return
-        kind = "websocket.http.response"
-    await send({"type": f"{kind}.start", "status": refusal.status, "headers": headers})
-    await send({"type": f"{kind}.body", "body": body})
+    fields = {"message": refusal.sentence}
+    await send_json(scope, receive, send, status=refusal.status, fields=fields, headers=headers)
 
 
 def _without_cors(send: Send) -> Send:

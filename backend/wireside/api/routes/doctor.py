@@ -20,7 +20,8 @@ from pydantic import TypeAdapter, ValidationError
 from starlette.types import Message, Receive, Scope, Send
 
 from wireside.api.dependencies import CurrentCaller
-from wireside.api.middleware.authentication import answer
+from wireside.api.middleware.guards import peer as client_address
+from wireside.api.middleware.refusals import answer
 from wireside.diagnosis.judge import judge
 from wireside.diagnosis.measured import Measured, Seen
 from wireside.errors import BadMessage, RateLimited, TooLarge
@@ -124,7 +125,7 @@ class Doctor:
 
     async def stream(self, who: CurrentCaller, request: Request) -> StreamingResponse:
         """Stream numbered pieces at fixed intervals, as server-sent events."""
-        pieces = self._pieces(_address(request.scope))
+        pieces = self._pieces(client_address(request.scope))
         first = await anext(pieces)  # a rate-limit error must be raised before the response starts
 
         async def all_pieces() -> AsyncIterator[str]:
@@ -148,7 +149,7 @@ class Doctor:
     async def large(self, who: CurrentCaller, request: Request) -> JSONResponse:
         """Read a large body and discard it."""
         size = 0
-        with self._seats.take(_address(request.scope)):
+        with self._seats.take(client_address(request.scope)):
             async for data in request.stream():
                 size += len(data)
                 if size > LARGE_BYTES:
@@ -179,7 +180,7 @@ class Doctor:
             if name in _SHOWN or name in ("host", "origin"):
                 text = value.decode("latin-1")[:_VALUE_CHARS]
                 headers[name] = f"{headers[name]}, {text}" if name in headers else text
-        peer = scope.get("wireside.peer") or _address(scope)
+        peer = scope.get("wireside.peer") or client_address(scope)
         client = scope.get("client") or ("", 0)
         return Seen(
             host=headers.pop("host", ""),
@@ -201,7 +202,7 @@ class Doctor:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one WebSocket: pings, pieces, silence."""
         try:
-            with self._seats.take(_address(scope)):
+            with self._seats.take(client_address(scope)):
                 await self._talk(scope, receive, send)
         except RateLimited as full:
             await answer(
@@ -290,8 +291,3 @@ def _judged(text: bytes) -> JSONResponse:
 
 def _fresh(value: dict[str, Any]) -> JSONResponse:
     return JSONResponse(value, headers={"Cache-Control": "no-store"})
-
-
-def _address(scope: Scope) -> str:
-    client = scope.get("client")
-    return client[0] if client else ""
