@@ -13,13 +13,13 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from wireside.cli.console import FAILED, WRONG_USE, err, fail, out
 from wireside.identity import LOCAL, SCOPES, Caller, Role, Scope
 from wireside.settings.load import WrongSettings, load_settings
 from wireside.settings.model import Settings
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 users_app = typer.Typer(help="Manage accounts.", no_args_is_help=True)
 keys_app = typer.Typer(help="Manage API keys.", no_args_is_help=True)
 
-_out = Console(soft_wrap=True, highlight=False)
-_err = Console(soft_wrap=True, highlight=False, stderr=True)
 
 RoleOption = Annotated[str, typer.Option(help="Role: admin, user or viewer.")]
 NameArgument = Annotated[str, typer.Argument(help="Name of the account.")]
@@ -64,7 +62,7 @@ def list_users() -> None:
                 "password" if user.password else "external",
                 _day(user.seen_at),
             )
-        _out.print(table)
+        out.print(table)
 
     _run(work)
 
@@ -221,7 +219,7 @@ def list_keys() -> None:
                     _day(key.expires_at) or "never",
                     _day(key.used_at),
                 )
-        _out.print(table)
+        out.print(table)
 
     _run(work)
 
@@ -245,13 +243,13 @@ def _run(work: Any) -> None:
     try:
         settings = load_settings()
     except WrongSettings as error:
-        _fail(str(error), 2)
+        fail(str(error), WRONG_USE)
     if settings.auth == "none":
-        _err.print("[yellow]Accounts are not used while WIRESIDE_AUTH is none.[/]")
+        err.print("[yellow]Accounts are not used while WIRESIDE_AUTH is none.[/]")
     try:
         asyncio.run(_with_store(settings, work))
     except WiresideError as error:
-        _fail(str(error), 1)
+        fail(str(error), FAILED)
 
 
 async def _with_store(settings: Settings, work: Any) -> None:
@@ -310,7 +308,7 @@ def _caller(user: User) -> Caller:
 
 def _role(text: str) -> Role:
     if text not in ("admin", "user", "viewer"):
-        _fail(f"{text} is not a role: use admin, user or viewer.", 2)
+        fail(f"{text} is not a role: use admin, user or viewer.", WRONG_USE)
     return cast("Role", text)
 
 
@@ -322,10 +320,10 @@ def _link(settings: Settings, secret: str) -> str:
 def _require_accounts(settings: Settings) -> None:
     """Fail unless ``WIRESIDE_AUTH`` is ``password``."""
     if settings.auth != "password":
-        _fail(
+        fail(
             f"WIRESIDE_AUTH is {settings.auth}: accounts with passwords are not used. Set"
             " WIRESIDE_AUTH=password, here and for the server.",
-            2,
+            WRONG_USE,
         )
 
 
@@ -335,8 +333,3 @@ def _article(role: str) -> str:
 
 def _day(seconds: float | None) -> str:
     return "" if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d}"
-
-
-def _fail(sentence: str, code: int) -> NoReturn:
-    _err.print(f"[bold red]wireside:[/] {escape(sentence)}")
-    raise typer.Exit(code)

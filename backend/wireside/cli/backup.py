@@ -13,13 +13,13 @@ import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, TypeVar
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from wireside.cli.console import FAILED, WRONG_USE, err, fail, out
 from wireside.cli.progress import Progress, progress
 from wireside.identity import LOCAL
 from wireside.settings.load import WrongSettings, load_settings
@@ -33,12 +33,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-FAILED = 1
-WRONG_USE = 2
-
-_out = Console(soft_wrap=True, highlight=False)
-_err = Console(soft_wrap=True, highlight=False, stderr=True)
-
 
 def backup(
     file: Annotated[Path, typer.Argument(help="File to write; with --check, file to read.")],
@@ -49,10 +43,10 @@ def backup(
     if check:
         with _told("checking") as (_, tell):
             header = _check(file, tell)
-        _out.print(f"{escape(str(file))} is complete; it was created {header.made_at}.")
+        out.print(f"{escape(str(file))} is complete; it was created {header.made_at}.")
     else:
         header = _run(lambda settings, tell: _back_up(settings, file, force, tell), "backing up")
-        _out.print(
+        out.print(
             f"The backup is in {escape(str(file))}. Keep it private: it holds all conversations."
         )
     _print_counts(header)
@@ -66,7 +60,7 @@ def restore(
 ) -> None:
     """Restore a backup into the database; the server must be stopped."""
     done = _run(lambda settings, tell: _restore(settings, file, replace, tell), "restoring")
-    _out.print("The backup is restored; counts and hashes match.")
+    out.print("The backup is restored; counts and hashes match.")
     _print_counts(done.header)
     _print_aside(done)
 
@@ -93,10 +87,10 @@ def move(
 
     from wireside.store.backup import setting_of
 
-    _out.print("Everything is copied; counts and hashes match on both sides.")
+    out.print("Everything is copied; counts and hashes match on both sides.")
     _print_counts(done.header)
     _print_aside(done)
-    _out.print("The old database is unchanged. To use the new one, set")
+    out.print("The old database is unchanged. To use the new one, set")
     typer.echo(f"  {setting_of(to)}")
 
 
@@ -111,11 +105,11 @@ def export(
 ) -> None:
     """Export every conversation to a file; the server may be running."""
     if not is_all:
-        _fail("Confirm that all conversations are meant: wireside export --all FOLDER", WRONG_USE)
+        fail("Confirm that all conversations are meant: wireside export --all FOLDER", WRONG_USE)
     if format not in ("markdown", "json", "html"):
-        _fail(f"{format} is not a format: use markdown, json or html.", WRONG_USE)
+        fail(f"{format} is not a format: use markdown, json or html.", WRONG_USE)
     count = _run(lambda settings, tell: _export(settings, folder, format, tell), "exporting")
-    _out.print(f"Exported {count:,} conversations to {escape(str(folder))}.")
+    out.print(f"Exported {count:,} conversations to {escape(str(folder))}.")
 
 
 # ---- implementation of the commands ------------------------------------------------------------
@@ -248,15 +242,15 @@ def _told(doing: str) -> Iterator[tuple[Settings, Progress]]:
     try:
         settings = load_settings()
     except WrongSettings as error:
-        _fail(str(error), WRONG_USE)
+        fail(str(error), WRONG_USE)
     configure_logging("text", "error", stream=io.StringIO())  # the printed sentence suffices
     try:
-        with progress(_err, doing) as tell:
+        with progress(err, doing) as tell:
             yield settings, tell
     except WiresideError as error:
-        _fail(str(error), FAILED)
+        fail(str(error), FAILED)
     except (KeyboardInterrupt, asyncio.CancelledError):
-        _fail("Stopped. Nothing was changed.", FAILED)
+        fail("Stopped. Nothing was changed.", FAILED)
 
 
 async def _stoppable(work: Coroutine[Any, Any, T]) -> T:
@@ -277,14 +271,9 @@ def _print_counts(header: BackupHeader) -> None:
     for one in header.tables:
         if one.rows:
             table.add_row(one.name, f"{one.rows:,}")
-    _out.print(table)
+    out.print(table)
 
 
 def _print_aside(done: Restored) -> None:
     if done.aside is not None:
-        _out.print(f"The previous contents are in {escape(str(done.aside))}.")
-
-
-def _fail(sentence: str, code: int) -> NoReturn:
-    _err.print(f"[bold red]wireside:[/] {escape(sentence)}")
-    raise typer.Exit(code)
+        out.print(f"The previous contents are in {escape(str(done.aside))}.")

