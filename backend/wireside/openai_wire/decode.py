@@ -365,7 +365,7 @@ class Completion:
         text = self._half_pair + text
         self._half_pair = text[-1] if text and "\ud800" <= text[-1] <= "\udbff" else ""
         text = text.removesuffix(self._half_pair)
-        return _without_surrogates(text)
+        return without_surrogates(text)
 
     def _take_usage(self, source: _Chunk | _Choice) -> None:
         for dress in (source.usage, *(_of(source, name) for name in _USAGE_FIELDS)):
@@ -466,7 +466,7 @@ class Completion:
 
     def _add_media(self, media: object, mark: str, texts: list[str]) -> None:
         """Add an image: as Markdown if it has a URL, else as ``mark``."""
-        address = _without_surrogates(_address_in(media))
+        address = without_surrogates(_address_in(media))
         seen = hash(address or repr(media))
         if seen in self._media:
             return
@@ -555,7 +555,7 @@ class Completion:
         for number, call in enumerate(self._calls, start=1):
             if call.name:
                 texts = (call.id or f"call_{number}", call.name, "".join(call.arguments))
-                call_id, name, arguments = map(_without_surrogates, texts)
+                call_id, name, arguments = map(without_surrogates, texts)
                 yield ToolDelta(call_id, name, "done", arguments)
 
 
@@ -579,7 +579,7 @@ def _append(delta: TextDelta | ReasoningDelta, deltas: list[Delta]) -> None:
     deltas.append(delta)
 
 
-def _without_surrogates(text: str) -> str:
+def without_surrogates(text: str) -> str:
     """Join surrogate pairs and replace unpaired ones, which a frame can't carry."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
@@ -883,7 +883,7 @@ def _count(value: object) -> int | None:
 
 def _name(value: object) -> str:
     """Return a name, cut to ``MAX_NAME``; "" if it is not a string."""
-    return _without_surrogates(value[:MAX_NAME]) if isinstance(value, str) else ""
+    return without_surrogates(value[:MAX_NAME]) if isinstance(value, str) else ""
 
 
 def _json(data: bytes) -> object:

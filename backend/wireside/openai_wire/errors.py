@@ -50,8 +50,8 @@ REFUSED = "The model service did not accept this request."
 FAILED = "The model service failed; try again."
 BROKE_OFF = "The model service broke this answer off. What it wrote is kept."
 
-OUR_FIELDS = ("temperature", "max_tokens", "max_completion_tokens", "stream_options", "messages")
-"""Request fields besides ``model``; a refusal may name one of them."""
+REFUSABLE_FIELDS = ("temperature", "max_tokens", "max_completion_tokens")
+"""Request fields that the sentence of a refusal names."""
 
 MAX_CHARS = 4_000
 """Maximum length of the part of a server's message that is searched."""
@@ -335,7 +335,7 @@ _BY_WORDS: tuple[tuple[frozenset[int | None], re.Pattern[str], Callable[[str], F
 
 
 def _refusal(problem: UpstreamProblem) -> str:
-    for field in OUR_FIELDS[:3]:
+    for field in REFUSABLE_FIELDS:
         if problem.names(field):
             return f"The model does not accept this `{field.replace('_completion', '')}`."
     return REFUSED

@@ -213,9 +213,11 @@ class Connection:
     def _enqueue(self, request_id: str | None, requests: list[OpenRequest]) -> list[Event]:
         if request_id is None:
             return self._wait_in_line(requests)
-        if self._cannot_open(request_id):  # each message of a batch gets exactly one last frame
-            refused = (self._cannot_open(request_id, request.index) for request in requests)
-            return [problem for problem in refused if problem]
+        # each message of a batch gets exactly one last frame
+        refused = (self._cannot_open(request_id, request.index) for request in requests)
+        problems: list[Event] = [problem for problem in refused if problem]
+        if problems:
+            return problems
         lane = self._level_2[request_id] = Lane()
         lane.requests.extend(requests)
         return [StartAnswer(requests[0])]

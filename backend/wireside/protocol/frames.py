@@ -278,9 +278,8 @@ def _parse_chat(fields: _Fields) -> Chat:
     if request_id is None:
         return chat
     key, offset = fields.key(), fields.offset()
-    return Chat(
-        message=chat.message,
-        model=chat.model,
+    return replace(
+        chat,
         id=request_id,
         key=key,
         conversation=fields.name("conversation"),
@@ -294,6 +293,19 @@ def _parse_chat(fields: _Fields) -> Chat:
         messages=_parse_context(fields),
         max_frame_bytes=fields.frame_bytes(),
     )
+
+
+def checked_frame_bytes(value: int) -> int:
+    """Return a size of frames that clients can request.
+
+    Raises:
+        BadMessage: it is out of range.
+    """
+    if not MIN_FRAME_BYTES <= value <= MAX_FRAME_BYTES:
+        raise BadMessage(
+            f"max_frame_bytes: expected a whole number from {MIN_FRAME_BYTES} to {MAX_FRAME_BYTES}."
+        )
+    return value
 
 
 _ROLES: Final[tuple[Role, ...]] = ("system", "user", "assistant")
@@ -440,12 +452,7 @@ class _Fields:
 
     def frame_bytes(self) -> int | None:
         value: int | None = self.get("max_frame_bytes", int)
-        if value is not None and not MIN_FRAME_BYTES <= value <= MAX_FRAME_BYTES:
-            raise BadMessage(
-                "max_frame_bytes: expected a whole number from"
-                f" {MIN_FRAME_BYTES} to {MAX_FRAME_BYTES}."
-            )
-        return value
+        return None if value is None else checked_frame_bytes(value)
 
     def offset(self, *, required: bool = False) -> int:
         value: int | None = self.get("offset", int, required=required)

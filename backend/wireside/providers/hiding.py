@@ -22,6 +22,8 @@ def without_content(words: str, texts: Iterable[str]) -> str:
     Only letters and digits are compared, so quoting and escaping make no difference.
     """
     said = _bare(words)
+    if not said:
+        return words
     runs = {said[at : at + RUN] for at in range(len(said) - RUN + 1)}
     return WITHHELD if any(_repeats(said, runs, _bare(text)) for text in texts) else words
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from wireside.messages import ModelInfo
+from wireside.openai_wire.decode import without_surrogates
 from wireside.protocol.frames import MAX_NAME_CHARS
 from wireside.providers.model_kinds import can_chat
 
@@ -42,10 +43,11 @@ def models_in(body: bytes) -> tuple[ModelInfo, ...]:
     if any(_is_openai(entry) for entry in entries):
         entries = [entry for entry in entries if not (_is_openai(entry) and _cannot_chat(entry))]
         entries.sort(key=_age)
-    entries.sort(key=lambda entry: (entry["id"] != FIRST, not can_chat(entry)))
+    models = [_model(entry) for entry in entries]
+    models.sort(key=lambda model: (model.id != FIRST, not model.can_chat))
     unique: dict[str, ModelInfo] = {}
-    for entry in entries:
-        unique.setdefault(entry["id"], _model(entry))
+    for model in models:
+        unique.setdefault(model.id, model)
     return tuple(unique.values())[:MAX_MODELS]
 
 
@@ -64,12 +66,7 @@ def _entry(item: object) -> dict[str, Any] | None:
     name = entry.get("id") or entry.get("model") or entry.get("key") or entry.get("name")
     if not isinstance(name, str) or not name.strip() or len(name) > MAX_NAME_CHARS:
         return None  # no request could name it
-    return {**entry, "id": _whole(name)}
-
-
-def _whole(text: str) -> str:
-    """Replace unpaired surrogates, which a frame can't carry."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return {**entry, "id": without_surrogates(name)}
 
 
 def _is_openai(entry: dict[str, Any]) -> bool:
@@ -92,8 +89,8 @@ def _model(entry: dict[str, Any]) -> ModelInfo:
     owner = entry.get("owned_by")
     return ModelInfo(
         id=entry["id"],
-        name=_whole(name[:MAX_NAME_CHARS]) if isinstance(name, str) else entry["id"],
-        owner=_whole(owner[:MAX_NAME_CHARS]) if isinstance(owner, str) else None,
+        name=without_surrogates(name[:MAX_NAME_CHARS]) if isinstance(name, str) else entry["id"],
+        owner=without_surrogates(owner[:MAX_NAME_CHARS]) if isinstance(owner, str) else None,
         context_tokens=_context_tokens(entry),
         can_chat=can_chat(entry),
     )

@@ -561,8 +561,8 @@ class OpenAIProvider:
             model = request.model if request else ""
             wait_s = retry_after_in(error.response.headers, time.time())
             return failure_for(error.status_code, problem, model=model, retry_after=wait_s)
-        self._tell("no answer", text=_names_of(error))
         names = _names_of(error)
+        self._tell("no answer", text=names)
         if "CertVerification" in names or "CertificateError" in names:
             return Failure(error=NotConfigured(NO_TRUST))
         if "TooManyRedirects" in names or _OTHER_SCHEME.search(names):
@@ -629,15 +629,15 @@ class OpenAIProvider:
         problem = problem or UpstreamProblem(text=text)
         asked = [message.text for message in request.messages] if request else []
 
-        def shown(words: str) -> str | None:
+        def logged(words: str) -> str | None:
             return without_content(without_secrets(words, self._api_key), asked) or None
 
         _log.warning(
             "model_service_failed",
             sent=what,
             status=status,
-            code=shown(problem.code),
-            text=shown(problem.text),
+            code=logged(problem.code),
+            text=logged(problem.text),
         )
 
     def _broken(self, error: Exception, completion: Completion, waited_s: float) -> Failure:

@@ -258,16 +258,9 @@ class Session:
 
     def _batch_of(self, request: OpenRequest, frame: frames.Batch) -> BatchRun:
         if frame.id not in self._batches:
-            options = Options(
-                model=frame.model,
-                system=frame.system,
-                temperature=frame.temperature,
-                max_tokens=frame.max_tokens,
-                sanitize=frame.sanitize,
-            )
             ask = BatchQuestions(
                 questions=frame.messages,
-                options=options,
+                options=_options(frame),
                 conversation=frame.conversation,
                 key=frame.key,
             )
@@ -293,13 +286,7 @@ class Session:
             return await self._chat.ask(ask), None
         if chat.attachments:
             raise NotFound(f"attachments: there is no upload {chat.attachments[0][:40]!r}.")
-        options = Options(
-            model=chat.model,
-            system=chat.system,
-            temperature=chat.temperature,
-            max_tokens=chat.max_tokens,
-            sanitize=chat.sanitize,
-        )
+        options = _options(chat)
         if chat.conversation is None:
             messages = (*chat.messages, Message("user", chat.message))
             ask = Ask(messages=messages, options=options, key=chat.key, sanitize=chat.sanitize)
@@ -434,3 +421,13 @@ def _state(stream: Stream) -> frames.StreamState:
         return "live"
     end = stream.log.end
     return "interrupted" if end is not None and end.reason == "interrupted" else "finished"
+
+
+def _options(frame: frames.Chat | frames.Batch) -> Options:
+    return Options(
+        model=frame.model,
+        system=frame.system,
+        temperature=frame.temperature,
+        max_tokens=frame.max_tokens,
+        sanitize=frame.sanitize,
+    )
