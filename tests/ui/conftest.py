@@ -26,7 +26,7 @@ from wireside.messages import (
     ModelRequest,
     TextDelta,
 )
-from wireside.ports import Quotas, Unlimited
+from wireside.ports.quotas import Quotas, Unlimited
 from wireside.store.store import SqlStore
 
 

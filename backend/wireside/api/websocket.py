@@ -17,7 +17,7 @@ from wireside.api.middleware.refusals import answer
 from wireside.chat.service import ChatService
 from wireside.errors import BadMessage
 from wireside.limits.windows import AddressWindows
-from wireside.ports import Clock
+from wireside.ports.clock import Clock
 from wireside.protocol.connection import Connection, ConnectionLimits
 from wireside.protocol.frames import DEFAULT_FRAME_BYTES, checked_frame_bytes
 from wireside.session.counts import FrameCounts

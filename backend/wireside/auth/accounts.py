@@ -12,7 +12,9 @@ from wireside.auth.login_throttle import LoginThrottle
 from wireside.auth.passwords import Passwords
 from wireside.errors import AccountDisabled, BadMessage, Forbidden, NotFound, RequestError
 from wireside.identity import LOCAL, Caller, Role
-from wireside.ports import AccountStore, AuditRecorder, Clock, NullAuditRecorder
+from wireside.ports.accounts import AccountStore
+from wireside.ports.audit import AuditRecorder, NullAuditRecorder
+from wireside.ports.clock import Clock
 from wireside.records import Invitation, User
 from wireside.tokens import digest, new_id, new_secret
 

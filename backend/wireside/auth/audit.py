@@ -10,7 +10,8 @@ import structlog
 
 from wireside.errors import StoreError
 from wireside.identity import Caller
-from wireside.ports import AccountStore, Clock
+from wireside.ports.accounts import AccountStore
+from wireside.ports.clock import Clock
 from wireside.records import AuditEntry
 
 _log = structlog.get_logger(__name__)
@@ -38,7 +39,7 @@ def is_another_day(before: float | None, now: float) -> bool:
 
 
 class Audit:
-    """Implements ``ports.Witness`` and lets administrators read the audit log.
+    """Implements ``ports.audit.AuditRecorder`` and lets administrators read the audit log.
 
     Each entry is also written to the server's log.
     """

@@ -16,7 +16,8 @@ from wireside.auth.sessions import BrowserSessions
 from wireside.auth.tickets import Tickets
 from wireside.errors import RequestError, StoreError
 from wireside.identity import LOCAL, Caller, Role
-from wireside.ports import AccountStore, Clock
+from wireside.ports.accounts import AccountStore
+from wireside.ports.clock import Clock
 
 _log = structlog.get_logger(__name__)
 

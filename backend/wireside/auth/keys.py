@@ -10,7 +10,9 @@ from wireside.auth.audit import is_another_day
 from wireside.auth.connections import LiveConnections
 from wireside.errors import BadMessage, NotFound
 from wireside.identity import SCOPES, Caller, Scope
-from wireside.ports import AccountStore, AuditRecorder, Clock, NullAuditRecorder
+from wireside.ports.accounts import AccountStore
+from wireside.ports.audit import AuditRecorder, NullAuditRecorder
+from wireside.ports.clock import Clock
 from wireside.records import ApiKey
 from wireside.tokens import digest, new_id, new_secret
 

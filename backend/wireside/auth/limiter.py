@@ -16,7 +16,7 @@ import structlog
 
 from wireside.errors import NotConfigured, missing_extra
 from wireside.limits.windows import CountingWindow
-from wireside.ports import Clock
+from wireside.ports.clock import Clock
 
 if TYPE_CHECKING:
     from limits import RateLimitItem

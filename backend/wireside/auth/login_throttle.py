@@ -9,7 +9,7 @@ from wireside.auth.limiter import Limiter, Rate
 from wireside.errors import RateLimited
 from wireside.identity import NOBODY
 from wireside.limits.windows import network_of
-from wireside.ports import AuditRecorder, NullAuditRecorder
+from wireside.ports.audit import AuditRecorder, NullAuditRecorder
 
 WINDOW_S: Final = 300
 

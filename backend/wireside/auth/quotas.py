@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from wireside.auth.limiter import Limiter, Rate, Remaining
 from wireside.errors import RateLimited, TooMany
 from wireside.identity import Caller
-from wireside.ports import QuotaState
+from wireside.ports.quotas import QuotaState
 
 MINUTE = 60
 DAY = 86_400
@@ -29,7 +29,7 @@ class QuotaLimits:
 
 
 class UserQuotas:
-    """Implements ``ports.Quotas`` per user, key and address; reconnecting resets nothing."""
+    """Implements ``ports.quotas.Quotas`` per user, key and address; reconnecting resets nothing."""
 
     def __init__(self, limiter: Limiter, limits: QuotaLimits) -> None:
         self._limiter = limiter

@@ -13,7 +13,9 @@ from wireside.auth.login_throttle import LoginThrottle
 from wireside.auth.passwords import Passwords
 from wireside.errors import AccountDisabled, Forbidden, NotFound, Unauthorized
 from wireside.identity import NOBODY, Caller
-from wireside.ports import AccountStore, AuditRecorder, Clock, NullAuditRecorder
+from wireside.ports.accounts import AccountStore
+from wireside.ports.audit import AuditRecorder, NullAuditRecorder
+from wireside.ports.clock import Clock
 from wireside.records import SignIn, User
 from wireside.tokens import digest, new_id, new_secret
 

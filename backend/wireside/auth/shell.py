@@ -10,11 +10,12 @@ from dataclasses import replace
 
 from wireside.auth.audit import Audit
 from wireside.identity import Caller
-from wireside.ports import AccountStore, AuditRecorder, NullAuditRecorder
+from wireside.ports.accounts import AccountStore
+from wireside.ports.audit import AuditRecorder, NullAuditRecorder
 
 
 class CommandLineAudit:
-    """Implements ``ports.AuditRecorder`` for the command line."""
+    """Implements ``ports.audit.AuditRecorder`` for the command line."""
 
     def __init__(self, audit: Audit) -> None:
         self._audit = audit

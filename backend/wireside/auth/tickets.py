@@ -6,7 +6,7 @@ from collections import Counter, OrderedDict
 
 from wireside.errors import TooMany
 from wireside.identity import Caller
-from wireside.ports import Clock
+from wireside.ports.clock import Clock
 from wireside.tokens import digest, new_secret
 
 GOOD_S = 30.0

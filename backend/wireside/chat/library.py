@@ -19,7 +19,9 @@ from wireside.generation.runner import Runner, new_name
 from wireside.generation.tasks import Tasks, whole
 from wireside.identity import LOCAL, NOBODY, Caller
 from wireside.messages import TextDelta
-from wireside.ports import AuditRecorder, Clock, NullAuditRecorder, Store
+from wireside.ports.audit import AuditRecorder, NullAuditRecorder
+from wireside.ports.clock import Clock
+from wireside.ports.store import Store
 from wireside.records import (
     MAX_TAG_CHARS,
     MAX_TAGS,

@@ -42,8 +42,11 @@ from wireside.generation.runner import Runner, Stream, new_name
 from wireside.generation.tasks import Tasks, whole
 from wireside.identity import LOCAL, Caller
 from wireside.messages import End, Message, ModelInfo, ModelRequest, Options, Usage
-from wireside.ports import Clock, Provider, Quotas, QuotaState, Store, Unlimited
+from wireside.ports.clock import Clock
 from wireside.ports.observer import NULL_OBSERVER, Observer, QuestionObserver
+from wireside.ports.provider import Provider
+from wireside.ports.quotas import Quotas, QuotaState, Unlimited
+from wireside.ports.store import Store
 from wireside.records import Branch, ConversationInfo, Feedback, Segment, TurnRecord
 
 _log = structlog.get_logger(__name__)

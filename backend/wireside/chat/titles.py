@@ -9,7 +9,7 @@ from contextlib import aclosing
 
 from wireside.errors import WiresideError
 from wireside.messages import Message, ModelRequest, TextDelta
-from wireside.ports import Provider
+from wireside.ports.provider import Provider
 
 MAX_CHARS = 60
 GIVEN_CHARS = 1_500

@@ -27,7 +27,7 @@ from wireside.settings.model import Settings
 if TYPE_CHECKING:
     from wireside.auth.accounts import Accounts
     from wireside.auth.keys import Keys
-    from wireside.ports import AccountStore
+    from wireside.ports.accounts import AccountStore
     from wireside.records import User
 
 users_app = typer.Typer(help="Manage accounts.", no_args_is_help=True)

@@ -34,7 +34,7 @@ from wireside.errors import (
     WiresideError,
 )
 from wireside.messages import Finished, Message, ModelRequest
-from wireside.ports import Provider
+from wireside.ports.provider import Provider
 from wireside.providers import weights
 from wireside.settings.load import (
     WrongSettings,

@@ -21,7 +21,7 @@ import structlog
 from wireside.errors import RequestError, StoreError
 from wireside.generation.log import AnswerLog
 from wireside.generation.reader import Signal
-from wireside.ports import Clock
+from wireside.ports.clock import Clock
 from wireside.ports.observer import NULL_OBSERVER, Observer
 from wireside.records import Tail
 

@@ -17,8 +17,9 @@ from wireside.generation.log import AnswerLog
 from wireside.generation.reader import Reader, Signal
 from wireside.generation.tasks import Tasks
 from wireside.messages import End, Finished, FinishReason, ModelRequest
-from wireside.ports import Clock, Provider
+from wireside.ports.clock import Clock
 from wireside.ports.observer import NULL_OBSERVER, AnswerObserver, Observer
+from wireside.ports.provider import Provider
 from wireside.records import Segment
 
 _log = structlog.get_logger(__name__)

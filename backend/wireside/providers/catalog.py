@@ -10,7 +10,8 @@ import structlog
 
 from wireside.errors import NotConfigured, UnknownModel, WiresideError
 from wireside.messages import ModelInfo
-from wireside.ports import Clock, Provider
+from wireside.ports.clock import Clock
+from wireside.ports.provider import Provider
 
 _log = structlog.get_logger(__name__)
 

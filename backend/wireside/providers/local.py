@@ -28,7 +28,8 @@ from wireside.errors import (
     WiresideError,
 )
 from wireside.messages import Delta, Finished, Message, ModelInfo, ModelRequest
-from wireside.ports import Clock, Provider
+from wireside.ports.clock import Clock
+from wireside.ports.provider import Provider
 from wireside.providers import local_server
 from wireside.providers.local_server import LocalServerOptions
 from wireside.providers.weights import NO_RUNTIME, has_runtime
@@ -83,7 +84,7 @@ class LocalLimits:
 
 
 class LocalProvider:
-    """Implements ``ports.Provider`` with the model in ``weights``, a .gguf file.
+    """Implements ``ports.provider.Provider`` with the model in ``weights``, a .gguf file.
 
     The child starts with the first answer, or with ``warm_up()``. After a crash the next request
     restarts it; if it keeps crashing, requests are refused for increasing periods (``Backoff``).
@@ -135,7 +136,7 @@ class LocalProvider:
             await child.provider.models()
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta, None]:
-        """Stream an answer. See ``ports.Provider``.
+        """Stream an answer. See ``ports.provider.Provider``.
 
         Raises ``NotConfigured`` if the weights are missing.
         """

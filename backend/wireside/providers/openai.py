@@ -140,7 +140,7 @@ NO_REACH = "The model service can't be reached at the moment; try again."
 
 
 class OpenAIProvider:
-    """Implements ``ports.Provider`` with the API at ``base_url`` (None: OpenAI's own).
+    """Implements ``ports.provider.Provider`` with the API at ``base_url`` (None: OpenAI's own).
 
     ``first_token_s`` is the timeout for the first token, whatever keep-alives the service sends
     before it: the model may be loading, queued, or reasoning without output. It is at least
@@ -193,7 +193,7 @@ class OpenAIProvider:
                 await self.models()
 
     async def models(self) -> Sequence[ModelInfo]:
-        """Return the available models in display order. See ``ports.Provider``."""
+        """Return the available models in display order. See ``ports.provider.Provider``."""
         client = await self._connected()
         try:
             with self._watch() as watch:
@@ -217,7 +217,7 @@ class OpenAIProvider:
         raise await self._elsewhere(NotConfigured(NO_LIST))
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta, None]:
-        """Stream an answer. See ``ports.Provider``."""
+        """Stream an answer. See ``ports.provider.Provider``."""
         if self._open >= self._max_connections:
             raise Overloaded
         self._open += 1

@@ -24,7 +24,7 @@ class ScriptedStream:
 
 
 class ScriptedProvider:
-    """Implements ``ports.Provider`` without a network or a clock.
+    """Implements ``ports.provider.Provider`` without a network or a clock.
 
     Each request plays the next script; the last one serves all further requests. An ``Event`` in
     a script suspends the answer until it is set, so that a test controls the timing. A script

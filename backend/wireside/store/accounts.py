@@ -1,4 +1,4 @@
-"""Accounts in a database (``ports.AccountStore``)."""
+"""Accounts in a database (``ports.accounts.AccountStore``)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The server's metrics in a database (``ports.FigureStore``)."""
+"""The server's metrics in a database (``ports.figures.FigureStore``)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Conversations in a database (``ports.Store``)."""
+"""Conversations in a database (``ports.store.Store``)."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ import structlog
 
 from wireside.errors import WiresideError
 from wireside.messages import End, ModelRequest
-from wireside.ports import Clock
+from wireside.ports.clock import Clock
 from wireside.session.counts import FrameCounts
 
 _log = structlog.get_logger(__name__)

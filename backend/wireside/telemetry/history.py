@@ -13,7 +13,8 @@ from typing import Final
 import structlog
 
 from wireside.errors import StoreError
-from wireside.ports import Clock, FigureStore
+from wireside.ports.clock import Clock
+from wireside.ports.figures import FigureStore
 from wireside.records import FigureStep
 from wireside.telemetry.counts import Histogram, Telemetry
 from wireside.telemetry.state import State

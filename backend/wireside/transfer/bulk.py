@@ -17,7 +17,7 @@ from wireside.chat.conversation import Conversation
 from wireside.chat.graphemes import cut
 from wireside.chat.library import walk
 from wireside.errors import WiresideError
-from wireside.ports import Store
+from wireside.ports.store import Store
 from wireside.transfer.export import Exporter, JsonExport, safe_name
 
 MAX_NAME_BYTES = 200

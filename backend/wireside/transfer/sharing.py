@@ -14,7 +14,9 @@ from wireside.generation.runner import new_name
 from wireside.identity import Caller
 from wireside.messages import Options
 from wireside.offload import aside
-from wireside.ports import AccountStore, AuditRecorder, Clock, NullAuditRecorder
+from wireside.ports.accounts import AccountStore
+from wireside.ports.audit import AuditRecorder, NullAuditRecorder
+from wireside.ports.clock import Clock
 from wireside.records import Branch, Share, TurnRecord
 from wireside.tokens import digest, new_id, new_secret
 from wireside.transfer.export import HtmlExport, JsonExport

@@ -13,7 +13,7 @@ from wireside.auth.limiter import Limiter, MemoryLimiter, Rate, RedisLimiter
 from wireside.auth.quotas import QuotaLimits, UserQuotas
 from wireside.errors import NotConfigured, RateLimited, TooMany
 from wireside.identity import Caller
-from wireside.ports import QuotaState
+from wireside.ports.quotas import QuotaState
 
 ADA = Caller(user_id="ada-id", name="ada", role="user", credential="session 1", address="192.0.2.1")
 

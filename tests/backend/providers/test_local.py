@@ -28,7 +28,7 @@ from wireside.errors import (
     WiresideError,
 )
 from wireside.messages import Delta, Finished, Message, ModelInfo, ModelRequest, TextDelta
-from wireside.ports import Provider
+from wireside.ports.provider import Provider
 from wireside.providers import weights
 from wireside.providers.local import MODEL, SYSTEM, Backoff, LocalLimits, LocalProvider
 from wireside.providers.openai import OpenAIProvider

@@ -1,4 +1,4 @@
-"""The contract of stores of accounts (``ports.AccountStore``), on SQLite and PostgreSQL."""
+"""The contract of account stores (``ports.accounts.AccountStore``), on SQLite and PostgreSQL."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The contract of stores (``ports.Store``), on SQLite and on PostgreSQL."""
+"""The contract of stores (``ports.store.Store``), on SQLite and on PostgreSQL."""
 
 from __future__ import annotations
 

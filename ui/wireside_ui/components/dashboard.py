@@ -10,7 +10,7 @@ import nicegui.elements.echart  # noqa: F401  # adds ECharts to the page's impor
 from nicegui.element import Element
 from nicegui.events import GenericEventArguments
 
-from wireside.ports import Clock
+from wireside.ports.clock import Clock
 
 YEAR_S = 366 * 86_400
 

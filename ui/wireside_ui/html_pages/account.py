@@ -28,7 +28,7 @@ from wireside.errors import (
     WiresideError,
 )
 from wireside.identity import SCOPES, Caller, Role, Scope
-from wireside.ports import QuotaState
+from wireside.ports.quotas import QuotaState
 from wireside.records import ApiKey, AuditEntry
 from wireside.transfer.sharing import Sharing
 from wireside_ui.html_pages.render import PlainPages

@@ -12,7 +12,7 @@ from nicegui import Client, ui
 
 from wireside.errors import WiresideError
 from wireside.identity import LOCAL, Caller
-from wireside.ports import Clock
+from wireside.ports.clock import Clock
 from wireside_ui.components.dashboard import Dashboard
 from wireside_ui.i18n.catalogue import direction_of, language_of, sentence_in, words_in
 from wireside_ui.nicegui_socket import making, page_at

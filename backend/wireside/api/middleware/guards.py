@@ -32,7 +32,7 @@ from wireside.api.middleware.limit_headers import seconds
 from wireside.api.middleware.refusals import send_json
 from wireside.api.middleware.request_ids import RequestIds, caller_of
 from wireside.limits.windows import network_of
-from wireside.ports import Clock
+from wireside.ports.clock import Clock
 from wireside.protocol.handshake import (
     Accept,
     Handshake,

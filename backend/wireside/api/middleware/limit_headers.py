@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from wireside.auth.limiter import Rate, Remaining
 from wireside.auth.quotas import DAY, MINUTE
-from wireside.ports import QuotaState
+from wireside.ports.quotas import QuotaState
 
 Headers = list[tuple[bytes, bytes]]
 

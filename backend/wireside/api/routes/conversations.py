@@ -30,7 +30,7 @@ from wireside.generation.log import Piece, ReasoningPiece, TextPiece, ToolPiece
 from wireside.generation.runner import Stream, new_name
 from wireside.identity import Caller
 from wireside.offload import aside
-from wireside.ports import Clock
+from wireside.ports.clock import Clock
 from wireside.records import MAX_TAG_CHARS, MAX_TAGS, ConversationInfo, Hit
 from wireside.transfer.export import Exporter, HtmlExport, JsonExport, MarkdownExport
 from wireside.transfer.imports import MAX_BYTES, conversations, passed_over

@@ -27,7 +27,7 @@ from wireside.diagnosis.measured import Measured, Seen
 from wireside.errors import BadMessage, RateLimited, TooLarge
 from wireside.identity import Caller
 from wireside.limits.windows import TrustedNetworks, network_of
-from wireside.ports import Clock
+from wireside.ports.clock import Clock
 
 PIECES: Final = 12
 GAP_S: Final = 0.1

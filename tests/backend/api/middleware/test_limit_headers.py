@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wireside.api.middleware.limit_headers import limit_headers
 from wireside.auth.limiter import Rate, Remaining
-from wireside.ports import QuotaState
+from wireside.ports.quotas import QuotaState
 
 MINUTE = Rate(600, 60)
 

@@ -1,0 +1,64 @@
+"""The interface of rate limits and quotas of callers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from wireside.identity import Caller
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuotaState:
+    """What a caller may still use; None where there is no limit. Times in seconds."""
+
+    messages_left: int | None = None
+    messages_limit: int | None = None
+    messages_reset_s: float | None = None
+    tokens_left: int | None = None
+    tokens_limit: int | None = None
+    tokens_reset_s: float | None = None
+    streams_left: int | None = None
+    streams_limit: int | None = None
+
+
+class Quotas(Protocol):
+    """Rate limits and quotas of callers."""
+
+    def occupy(self, caller: Caller, *, is_due: bool = False) -> Callable[[], None]:
+        """Acquire a slot among the concurrent answers; returns a callable that releases it.
+
+        Raises ``TooMany``, except for an answer that ``is_due``: it was accepted earlier.
+        """
+        ...
+
+    async def take(self, caller: Caller) -> None:
+        """Count one message. Raises ``RateLimited`` with the seconds to wait."""
+        ...
+
+    async def spend(self, caller: Caller, tokens: int) -> None:
+        """Count the tokens of an answer, its context included."""
+        ...
+
+    async def allowance(self, caller: Caller) -> QuotaState:
+        """Return what is left."""
+        ...
+
+
+class Unlimited:
+    """``Quotas`` without any limit."""
+
+    def occupy(self, caller: Caller, *, is_due: bool = False) -> Callable[[], None]:
+        """See ``Quotas``."""
+        return lambda: None
+
+    async def take(self, caller: Caller) -> None:
+        """See ``Quotas``."""
+
+    async def spend(self, caller: Caller, tokens: int) -> None:
+        """See ``Quotas``."""
+
+    async def allowance(self, caller: Caller) -> QuotaState:
+        """See ``Quotas``."""
+        return QuotaState()

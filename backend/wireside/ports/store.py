@@ -1,0 +1,205 @@
+"""The interface of storage for conversations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from wireside.messages import Options
+from wireside.records import (
+    Branch,
+    ConversationInfo,
+    Feedback,
+    Hit,
+    Listing,
+    Segment,
+    Span,
+    StoredConversation,
+    Tail,
+    TurnRecord,
+)
+
+
+class Store(Protocol):
+    """Storage of conversations.
+
+    Unknown ids are not an error: nothing is returned or changed. Every method raises ``StoreError``
+    when the store is unavailable; nothing is changed then. Times are passed by the caller, in
+    seconds since 1970.
+    """
+
+    # ---- conversations -----------------------------------------------------------------------
+
+    async def create(self, info: ConversationInfo) -> None:
+        """Add a conversation with its first branch (0), which has no turns: ``last`` is -1."""
+        ...
+
+    async def conversation(self, conversation_id: str) -> StoredConversation | None:
+        """Return a conversation without its turns; None when it does not exist or is deleted."""
+        ...
+
+    async def titles_and_times(self, owner: str) -> Sequence[tuple[str, str, float]]:
+        """Return the ids of an owner's conversations with their titles and creation times."""
+        ...
+
+    async def move_shares(self, old_id: str, new_id: str) -> None:
+        """Attach the shared snapshots of one conversation to another, so that they outlive it."""
+        ...
+
+    async def conversations(
+        self,
+        *,
+        owner: str = "",
+        archived: bool = False,
+        tag: str | None = None,
+        cursor: str | None,
+        limit: int,
+    ) -> Listing:
+        """Return a page of the archived, or not archived, conversations of ``owner``.
+
+        Pinned ones come first, newest ``pinned_at`` first, then the others, newest ``updated_at``
+        first. Deleted conversations are left out.
+        """
+        ...
+
+    async def update(self, info: ConversationInfo) -> None:
+        """Update title, title source, ``updated_at``, ``pinned_at``, ``archived_at`` and tags."""
+        ...
+
+    async def delete(
+        self, conversation_ids: Sequence[str], at: float, *, owner: str = ""
+    ) -> Sequence[str]:
+        """Hide conversations of ``owner`` everywhere, until ``restore`` or ``purge``.
+
+        Returns the ids of those that existed.
+        """
+        ...
+
+    async def restore(self, conversation_ids: Sequence[str], *, owner: str = "") -> Sequence[str]:
+        """Undo a deletion; returns the ids of the restored conversations."""
+        ...
+
+    async def purge(self, deleted_before: float) -> int:
+        """Remove conversations that were deleted before that time, and return their number.
+
+        They are removed from the tables, the search index and the files.
+        """
+        ...
+
+    async def outdated(
+        self, *, updated_before: float | None, keep: int | None
+    ) -> Sequence[tuple[str, str]]:
+        """Return up to 500 outdated conversations, neither pinned nor deleted, as id and owner.
+
+        Outdated are those last updated before ``updated_before``, or not among the ``keep`` newest
+        of their owner.
+        """
+        ...
+
+    # ---- turns -------------------------------------------------------------------------------
+
+    async def add_turn(self, turn: TurnRecord, branches: Sequence[Branch], shown: int) -> bool:
+        """Add a turn without segments and its new or extended branches, in one transaction.
+
+        ``shown`` becomes the conversation's shown branch, the turn's time its ``updated_at``.
+        Returns False and changes nothing if a turn of that id exists.
+        """
+        ...
+
+    async def remove_turn(self, turn_id: str) -> None:
+        """Remove a turn without segments.
+
+        The turns after it on its branch move up by one, and the branch gets shorter by one.
+        """
+        ...
+
+    async def turns(self, conversation_id: str, spans: Sequence[Span]) -> Sequence[TurnRecord]:
+        """Return the turns of the spans with their segments, ordered by span, then by depth."""
+        ...
+
+    async def turn(self, turn_id: str) -> TurnRecord | None:
+        """Return one turn with its segments; None when it does not exist or is deleted."""
+        ...
+
+    async def all_turns(
+        self, conversation_id: str, *, after: tuple[int, int] | None, limit: int
+    ) -> Sequence[TurnRecord]:
+        """Return turns of all branches, ordered by branch, then depth.
+
+        ``after`` is the branch and depth of the last turn already read.
+        """
+        ...
+
+    async def show(self, conversation_id: str, branch: int) -> None:
+        """Set the shown branch of a conversation."""
+        ...
+
+    async def keep_options(self, conversation_id: str, options: Options) -> None:
+        """Store the model and settings chosen for a conversation."""
+        ...
+
+    async def judge(self, turn_id: str, feedback: Feedback | None) -> None:
+        """Store the feedback on an answer, or remove it."""
+        ...
+
+    async def add_conversation(
+        self,
+        info: ConversationInfo,
+        branches: Sequence[Branch],
+        shown: int,
+        turns: Sequence[TurnRecord],
+    ) -> bool:
+        """Add a whole conversation with its finished segments (an import).
+
+        It becomes visible once all of it is stored. Returns False and changes nothing if a
+        conversation of that id exists.
+        """
+        ...
+
+    # ---- answers -----------------------------------------------------------------------------
+
+    async def begin(self, turn_id: str, segment: Segment, *, anew: bool = False) -> None:
+        """Add a stream that is about to start, and mark the turn as not waiting.
+
+        The stream is the turn's next segment, or (``anew``) its only one, replacing earlier
+        segments.
+        """
+        ...
+
+    async def write(self, tails: Sequence[Tail]) -> None:
+        """Write the new parts of all running answers, in one commit. Idempotent.
+
+        An end makes the answer's text searchable. Streams that no longer exist (a deleted
+        conversation) are skipped.
+        """
+        ...
+
+    async def segment(self, stream: str) -> tuple[Segment, str] | None:
+        """Return the stream of that name with its text, and the id of its conversation."""
+        ...
+
+    async def interrupt_all(self) -> int:
+        """End all unfinished streams with the reason ``interrupted``, keeping their text.
+
+        Called at start-up, before any answer starts. Returns the number of streams.
+        """
+        ...
+
+    async def waiting(self) -> Sequence[str]:
+        """Return the ids of conversations in which a turn waits."""
+        ...
+
+    # ---- search ------------------------------------------------------------------------------
+
+    async def search(
+        self, query: str, *, owner: str = "", cursor: int | None, limit: int
+    ) -> Sequence[Hit]:
+        """Return places in conversations of ``owner`` where each word of ``query`` begins a word.
+
+        Newest first; nothing for a query without a word. Archived conversations are included.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        ...
