@@ -24,8 +24,8 @@ from wireside import __version__
 from wireside.api.errors import ErrorResponses, UnknownRoute, left, malformed
 from wireside.api.middleware.authentication import AuthenticationMiddleware, AuthenticationRules
 from wireside.api.middleware.body_limits import BodyLimits
-from wireside.api.middleware.guards import Guards, door_of
 from wireside.api.middleware.request_ids import CallerIds
+from wireside.api.middleware.stack import Guards, door_of
 from wireside.api.middleware.static_cache import StaticFileCache
 from wireside.api.routes.accounts import AccountRoutes
 from wireside.api.routes.conversations import ConversationRoutes

@@ -1,4 +1,4 @@
-"""FastAPI dependencies: the caller, the caller's chat service and library (set by ``who.py``)."""
+"""FastAPI dependencies: the caller, the caller's chat service and library as authenticated."""
 
 from __future__ import annotations
 

@@ -12,7 +12,8 @@ from urllib.parse import parse_qs
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from wireside.api.middleware.guards import CHAT_PATH, PAGE_SOCKET, peer
+from wireside.api.middleware.client_address import peer
+from wireside.api.middleware.paths import CHAT_PATH, PAGE_SOCKET
 from wireside.api.middleware.refusals import answer
 from wireside.chat.service import ChatService
 from wireside.errors import BadMessage
@@ -40,7 +41,7 @@ class ConnectionCounters(Counters, Protocol):
 
 
 class ChatEndpoint:
-    """Serves connections whose handshake was already accepted by the guards (``guards.py``)."""
+    """Serves connections whose handshake ``middleware/stack.py`` has accepted."""
 
     def __init__(
         self,

@@ -1,7 +1,7 @@
 """All settings: name, type, default, unit and description.
 
 Only ``app.py``, the CLI and the server's outer layers (``server/run.py``,
-``api/middleware/guards.py``) read them.
+``api/middleware/stack.py``) read them.
 
 Values are taken from, in this order: the command line, the environment (``WIRESIDE_*``), the file
 ``wireside.toml`` in the working directory, the defaults. ``OPENAI_API_KEY`` and

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import pytest
 
-from wireside.api.middleware.guards import Guards
+from wireside.api.middleware.stack import Guards
 from wireside.settings.model import Settings
 from wireside.telemetry import Telemetry
 

@@ -1,6 +1,6 @@
 """Authentication middleware: resolves the caller, closes open sockets when access is revoked.
 
-Pure ASGI, behind the guards (``guards.py``), which have already checked Host and Origin. The
+Pure ASGI, behind ``stack.py``, whose middlewares have already checked Host and Origin. The
 application finds the caller in ``scope["state"]["caller"]`` and the caller's chat service in
 ``["chat"]``; or in ``["refused"]`` the reason why a known account is refused. All paths that are
 not public require a caller.
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
@@ -18,9 +17,10 @@ from urllib.parse import quote
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from wireside.api.middleware.guards import PAGE_SOCKET, SAFE_METHODS
 from wireside.api.middleware.limit_headers import limit_headers
+from wireside.api.middleware.paths import PAGE_SOCKET, SAFE_METHODS
 from wireside.api.middleware.refusals import answer
+from wireside.api.middleware.revocable_socket import RevocableSocket
 from wireside.auth.authenticator import Authenticator, Credentials
 from wireside.auth.cookies import cookie_of
 from wireside.auth.quotas import UserQuotas
@@ -61,9 +61,6 @@ _NOT_KNOWN: Final = {
 """Sentences for credentials that are not accepted, by their kind."""
 
 _FOREIGN: Final = "Pages of other sites may not send this form."
-
-OVER: Final = 1008
-"""Close code after a log-out or the revocation of a key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -297,7 +294,7 @@ class AuthenticationMiddleware:
         """
         if self._gate.mode == "none":
             return await self.app(scope, receive, send)
-        state = _Held(send)
+        state = RevocableSocket(send)
         leave = self._gate.presence.enter(caller, state.end)
         try:
             if await self._was_put_out(caller, seen):
@@ -354,42 +351,6 @@ class AuthenticationMiddleware:
             await send(message)
 
         await self.app(scope, receive, send_with)
-
-
-class _Held:
-    """A WebSocket that the server can close while the application serves it.
-
-    The protocol class reports the close to the application as a disconnect, so messages need no
-    check on the way in.
-    """
-
-    def __init__(self, send: Send) -> None:
-        self._send = send
-        self._is_over = False
-        self._closing: asyncio.Task[None] | None = None
-
-    async def send(self, message: Message) -> None:
-        """Send a message of the application; drop it after the close."""
-        if self._is_over:
-            return  # access was revoked
-        sending = self._send(message)
-        del message  # else it stays in memory while the socket is blocked
-        await sending
-
-    def end(self) -> None:
-        """Close the connection; refuse it if its handshake is not answered yet."""
-        if not self._is_over:
-            self._is_over = True
-            self._closing = asyncio.create_task(self._close())
-
-    async def ended(self) -> None:
-        """Wait until the close frame is sent, if there is one."""
-        if self._closing is not None:
-            await asyncio.wait([self._closing])
-
-    async def _close(self) -> None:
-        with suppress(OSError, RuntimeError):  # already closed
-            await self._send({"type": "websocket.close", "code": OVER, "reason": "signed out"})
 
 
 def _is_remote(address: str) -> bool:

@@ -11,7 +11,7 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from wireside.api.middleware.guards import PAGE_SOCKET, SAFE_METHODS
+from wireside.api.middleware.paths import PAGE_SOCKET, SAFE_METHODS
 from wireside.api.middleware.refusals import answer
 from wireside.server.limits import Unfinished
 

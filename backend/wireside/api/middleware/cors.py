@@ -2,7 +2,7 @@
 
 These pages can use the REST API and import assets, authenticated by API keys or tickets.
 Credentials that a browser adds by itself, such as cookies, are never allowed: no response permits
-them, and a cross-origin request that carries them is handled as one without (``who.py``).
+them, and a cross-origin request that carries them is handled as one without.
 """
 
 from __future__ import annotations

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, Protocol
 
 from starlette.types import Receive, Scope, Send
 
+from wireside.api.middleware.limit_headers import seconds
+from wireside.protocol.handshake import Refuse
+
 POLICY_VIOLATION: Final = 1008
 """Close code of a refused handshake, for servers that can't refuse one by an HTTP response."""
+
+
+class RefusalCounter(Protocol):
+    """Counts refused requests; implemented by the telemetry."""
+
+    def refuse(self) -> None:
+        """Count a refused request."""
 
 
 async def answer(
@@ -63,3 +73,19 @@ async def send_json(
             return await send({"type": "websocket.close", "code": POLICY_VIOLATION})
     await send({"type": f"{kind}.start", "status": status, "headers": all_headers})
     await send({"type": f"{kind}.body", "body": body})
+
+
+async def refuse(
+    scope: Scope, receive: Receive, send: Send, refusal: Refuse, *, after_s: float = 0.0
+) -> None:
+    """Refuse a request or a handshake by a verdict on it; ``after_s`` is sent as Retry-After."""
+    headers: list[tuple[bytes, bytes]] = []
+    if after_s:
+        headers += [
+            (b"retry-after", str(seconds(after_s)).encode()),
+            (b"connection", b"close"),
+        ]
+    if refusal.status == 426:
+        headers += [(b"upgrade", b"websocket"), (b"connection", b"upgrade")]
+    fields = {"message": refusal.sentence}
+    await send_json(scope, receive, send, status=refusal.status, fields=fields, headers=headers)

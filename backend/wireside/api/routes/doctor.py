@@ -20,7 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 from starlette.types import Message, Receive, Scope, Send
 
 from wireside.api.dependencies import CurrentCaller
-from wireside.api.middleware.guards import peer as client_address
+from wireside.api.middleware.client_address import peer as client_address
 from wireside.api.middleware.refusals import answer
 from wireside.diagnosis.judge import judge
 from wireside.diagnosis.measured import Measured, Seen

@@ -9,7 +9,7 @@ from typing import Final
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
-from wireside.api.middleware.guards import peer
+from wireside.api.middleware.client_address import peer
 from wireside.protocol.handshake import is_loopback
 
 Render = Callable[[str], Awaitable[tuple[bytes, str]]]

@@ -11,8 +11,8 @@ from tests.backend.auth.conftest import House, clock, house
 from wireside.api.middleware.authentication import (
     AuthenticationMiddleware,
     AuthenticationRules,
-    _Held,
 )
+from wireside.api.middleware.revocable_socket import RevocableSocket
 from wireside.auth.authenticator import Authenticator, Credentials, Mode
 from wireside.auth.cookies import COOKIE, SECURE_COOKIE
 from wireside.auth.limiter import MemoryLimiter
@@ -195,7 +195,7 @@ async def test_who_is_put_out_before_the_handshake_is_answered_is_refused() -> N
     async def send(message: Any) -> None:
         sent.append(message["type"])
 
-    held = _Held(send)
+    held = RevocableSocket(send)
     held.end()
     await held.send({"type": "websocket.accept"})
     await held.ended()

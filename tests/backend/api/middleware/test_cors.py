@@ -9,7 +9,7 @@ import httpx2
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from wireside.api.middleware.guards import Guards
+from wireside.api.middleware.stack import Guards
 from wireside.settings.model import Settings
 from wireside.telemetry import Telemetry
 

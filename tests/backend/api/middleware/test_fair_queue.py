@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from wireside.api.middleware import guards
+from wireside.api.middleware import rate_limit
 from wireside.api.middleware.fair_queue import (
     PAGE_COST,
     SOCKET_COST,
@@ -17,7 +17,8 @@ from wireside.api.middleware.fair_queue import (
     StartQueue,
     TokenBuckets,
 )
-from wireside.api.middleware.guards import PAGES_AT_ONCE, Guards
+from wireside.api.middleware.rate_limit import PAGES_AT_ONCE
+from wireside.api.middleware.stack import Guards
 from wireside.settings.model import Settings
 from wireside.telemetry import Telemetry
 
@@ -218,8 +219,8 @@ async def test_a_refusal_comes_late_so_that_a_flood_is_slow(
     """
     app = Pages()
     app.ready.set()
-    monkeypatch.setattr(guards, "REFUSED_AFTER_S", 3600.0)
-    monkeypatch.setattr(guards, "REFUSED_LATE", 2)
+    monkeypatch.setattr(rate_limit, "REFUSED_AFTER_S", 3600.0)
+    monkeypatch.setattr(rate_limit, "REFUSED_LATE", 2)
     served = await serve(guarded(app, requests_per_minute_address=PAGE_COST))
     assert await ask(await connect(served.port), "/") == 200
     waiting = [asyncio.create_task(ask(await connect(served.port), "/")) for _ in range(2)]

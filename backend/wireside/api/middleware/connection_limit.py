@@ -1,0 +1,57 @@
+"""Limits the concurrent WebSockets of each address."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable
+
+import structlog
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from wireside.api.middleware.client_address import peer
+from wireside.api.middleware.refusals import RefusalCounter, refuse
+from wireside.limits.windows import network_of
+from wireside.protocol.handshake import Refuse
+
+_log = structlog.get_logger(__name__)
+
+
+class ConnectionLimit:
+    """Limits the WebSockets that each network has open."""
+
+    def __init__(
+        self, app: ASGIApp, *, connections_per_address: int, refusals: RefusalCounter
+    ) -> None:
+        self.app = app
+        self._limit = connections_per_address
+        self._refusals = refusals
+        self._connections: Counter[str] = Counter()
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Call the application, or refuse the WebSocket with a 429."""
+        if scope["type"] != "websocket":
+            return self.app(scope, receive, send)
+        return self._count(scope, receive, send)
+
+    async def _count(self, scope: Scope, receive: Receive, send: Send) -> None:
+        address = network_of(peer(scope))
+        if self._connections[address] >= self._limit:
+            self._refusals.refuse()
+            _log.warning("too_many_connections", peer=address, limit=self._limit)
+            await refuse(
+                scope,
+                receive,
+                send,
+                Refuse(
+                    429,
+                    f"This address has {self._limit} connections open; close some first.",
+                ),
+            )
+            return
+        self._connections[address] += 1
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            self._connections[address] -= 1
+            if not self._connections[address]:
+                del self._connections[address]

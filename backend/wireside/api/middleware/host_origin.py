@@ -1,0 +1,106 @@
+"""Checks the ``Host`` and ``Origin`` of requests, against DNS rebinding and foreign pages."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from wireside.api.middleware.access_log import shown_path
+from wireside.api.middleware.client_address import peer
+from wireside.api.middleware.cors import answer_preflight, is_preflight, listed_origin
+from wireside.api.middleware.paths import PAGE_SOCKET, PROBES, PROTOCOL_PATH, SAFE_METHODS, SOCKETS
+from wireside.api.middleware.refusals import RefusalCounter, refuse
+from wireside.protocol.handshake import Accept, Handshake, HandshakePolicy, Refuse, Verdict
+
+_log = structlog.get_logger(__name__)
+
+
+class HostOriginCheck:
+    """Checks Host and Origin of each request."""
+
+    def __init__(self, app: ASGIApp, *, door: HandshakePolicy, refusals: RefusalCounter) -> None:
+        self.app = app
+        self._door = door
+        self._refusals = refusals
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Call the application, or refuse the request."""
+        kind = scope["type"]
+        if kind not in ("http", "websocket"):
+            return self.app(scope, receive, send)
+        verdict = self._judge(scope)
+        if isinstance(verdict, Refuse):
+            self._refusals.refuse()
+            _log.info(
+                "refused", status=verdict.status, path=shown_path(scope["path"]), peer=peer(scope)
+            )
+            return refuse(scope, receive, send, verdict)
+        if kind == "websocket":
+            return self.app(scope, receive, send)
+        if scope["path"].rstrip("/") in SOCKETS:
+            return refuse(scope, receive, send, _upgrade_required(scope))
+        if is_preflight(scope) and (origin := listed_origin(scope, self._door)):
+            return answer_preflight(scope, origin, send)
+        if PAGE_SOCKET in scope["path"]:
+            return self.app(scope, receive, _without_cors(send))
+        return self.app(scope, receive, send)
+
+    def _judge(self, scope: Scope) -> Verdict:
+        handshake = _handshake(scope)
+        is_page_socket = PAGE_SOCKET in scope["path"]
+        is_safe = scope["type"] == "http" and scope["method"] in SAFE_METHODS
+        if is_safe and scope["path"].startswith(PROBES):
+            return Accept()
+        if is_safe and not is_page_socket:
+            return self._door.judge_host(handshake)
+        return self._door.judge(handshake, takes_allowed=not is_page_socket)
+
+
+def _handshake(scope: Scope) -> Handshake:
+    hosts: list[str] = []
+    origins: list[str] = []
+    for name, value in scope["headers"]:
+        if name == b"host":
+            hosts.append(value.decode("latin-1"))
+        elif name == b"origin":
+            origins.append(value.decode("latin-1"))
+    is_secure = scope["scheme"] in ("https", "wss")
+    is_socket = scope["type"] == "websocket" and PAGE_SOCKET not in scope["path"]
+    return Handshake(
+        hosts=hosts,
+        origins=origins,
+        is_secure=is_secure,
+        is_socket=is_socket,
+        subprotocols=scope.get("subprotocols", ()),
+    )
+
+
+def _upgrade_required(scope: Scope) -> Refuse:
+    host = next(value.decode("latin-1") for name, value in scope["headers"] if name == b"host")
+    root = scope.get("root_path", "")
+    return Refuse(
+        426,
+        "This is a WebSocket endpoint: connect to it with a WebSocket client. The frames it speaks"
+        f" are described at {scope['scheme']}://{host}{root}{PROTOCOL_PATH}",
+    )
+
+
+def _without_cors(send: Send) -> Send:
+    """Return a ``send`` that strips CORS headers.
+
+    Our own pages don't need them, and the socket's library would allow too much.
+    """
+
+    async def send_without(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = [
+                (name, value)
+                for name, value in message.get("headers", ())
+                if not name.lower().startswith(b"access-control-")
+            ]
+            message = {**message, "headers": headers}
+        await send(message)
+
+    return send_without

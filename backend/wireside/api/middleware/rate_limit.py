@@ -1,0 +1,129 @@
+"""Rate-limits the requests of each address, and schedules them fairly."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Final
+
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from wireside.api.middleware.access_log import shown_path
+from wireside.api.middleware.client_address import peer
+from wireside.api.middleware.fair_queue import (
+    PAGE_COST,
+    SOCKET_COST,
+    FairQueue,
+    StartQueue,
+    TokenBuckets,
+)
+from wireside.api.middleware.limit_headers import seconds
+from wireside.api.middleware.paths import FILES, NO_PAGES, PAGE_SOCKET
+from wireside.api.middleware.refusals import RefusalCounter, refuse
+from wireside.limits.windows import network_of
+from wireside.ports.clock import Clock
+from wireside.protocol.handshake import Refuse
+
+PAGES_AT_ONCE: Final = 2
+"""Pages rendered concurrently: other work waits for at most this many steps of 10 ms."""
+
+STARTS_PER_TURN: Final = 6
+"""Requests started in one turn of the event loop, at half a millisecond each."""
+
+REFUSED_AFTER_S: Final = 1.0
+"""Seconds before a 429 is sent; a refusal costs as much as an answer."""
+
+REFUSED_LATE: Final = 256
+"""Refusals delayed at once; further ones are sent without delay."""
+
+_log = structlog.get_logger(__name__)
+
+
+class AddressRateLimit:
+    """Rate-limits the requests of each address and schedules them fairly.
+
+    It starts few requests in each turn of the event loop and renders few pages at once. Refusals
+    carry ``Retry-After``, are delayed, and close the connection.
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, allowances: TokenBuckets, refusals: RefusalCounter, clock: Clock
+    ) -> None:
+        self.app = app
+        self._allowances = allowances
+        self._refusals = refusals
+        self._clock = clock
+        self._turns = FairQueue(PAGES_AT_ONCE)
+        self._starts = StartQueue(STARTS_PER_TURN)
+        self._refused_late = 0
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Call the application, or refuse the request with a 429."""
+        if scope["type"] not in ("http", "websocket"):
+            return self.app(scope, receive, send)
+        is_page = scope["type"] == "http" and not (
+            scope["path"] in FILES or scope["path"].startswith(NO_PAGES)
+        )
+        cost = PAGE_COST if is_page else _cost(scope)
+        wait_s = self._allowances.take(peer(scope), cost, self._clock())
+        if wait_s:
+            self._refusals.refuse()
+            _log.info("too_many_requests", path=shown_path(scope["path"]), peer=peer(scope))
+            return self._refuse_later(scope, receive, send, wait_s)
+        if is_page:
+            return self._make_page(scope, receive, send)
+        start = self._starts.enter(network_of(peer(scope)))
+        if start is None:
+            return self.app(scope, receive, send)
+        return self._begin(start, scope, receive, send)
+
+    async def _begin(
+        self, start: Awaitable[None], scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        await start
+        await self.app(scope, receive, send)
+
+    async def _refuse_later(
+        self, scope: Scope, receive: Receive, send: Send, wait_s: float
+    ) -> None:
+        if self._refused_late < REFUSED_LATE:
+            self._refused_late += 1
+            try:
+                await asyncio.sleep(REFUSED_AFTER_S)
+            finally:
+                self._refused_late -= 1
+        await refuse(scope, receive, send, _too_many(wait_s), after_s=wait_s)
+
+    async def _make_page(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._turns.enter(network_of(peer(scope)))
+        is_made = False
+
+        async def send_made(message: Message) -> None:
+            nonlocal is_made
+            if not is_made:  # a slow reader must not occupy the slot
+                is_made = True
+                self._turns.leave()
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_made)
+        finally:
+            if not is_made:
+                self._turns.leave()
+
+
+def _cost(scope: Scope) -> int:
+    if scope["type"] == "websocket":
+        return SOCKET_COST
+    if PAGE_SOCKET in scope["path"] and b"sid=" not in scope["query_string"]:
+        return PAGE_COST  # starts polling, for which the socket behind a page allocates a session
+    return 1
+
+
+def _too_many(wait_s: float) -> Refuse:
+    return Refuse(
+        429,
+        "There were too many requests from this address (WIRESIDE_REQUESTS_PER_MINUTE_ADDRESS);"
+        f" come back in {seconds(wait_s)} s.",
+    )

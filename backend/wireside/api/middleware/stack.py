@@ -1,0 +1,80 @@
+"""The middlewares in front of authentication, and their order.
+
+Pure ASGI around everything, including the sockets of other packages: NiceGUI's own accepts any
+Origin and Host. None of these classes keeps a frame on the call stack of a WebSocket that it has
+nothing to do for.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+from wireside.api.middleware.access_log import AccessLog
+from wireside.api.middleware.client_address import PeerAddress
+from wireside.api.middleware.connection_limit import ConnectionLimit
+from wireside.api.middleware.cors import CrossOrigin
+from wireside.api.middleware.fair_queue import TokenBuckets
+from wireside.api.middleware.host_origin import HostOriginCheck
+from wireside.api.middleware.rate_limit import AddressRateLimit
+from wireside.api.middleware.refusals import RefusalCounter
+from wireside.api.middleware.request_ids import RequestIds
+from wireside.api.middleware.security_headers import SecurityHeaders
+from wireside.protocol.handshake import HandshakePolicy, named_origin
+from wireside.settings.model import Settings
+
+
+class Guards:
+    """All of them: address, ids, log, headers, rate limit, Host and Origin, connection limit.
+
+    Raises:
+        ValueError: a host or an origin in the settings is invalid; the text is a sentence.
+    """
+
+    def __init__(self, app: ASGIApp, *, settings: Settings, telemetry: RefusalCounter) -> None:
+        policy = door_of(settings)
+        app = ConnectionLimit(
+            app,
+            connections_per_address=settings.connections_per_address,
+            refusals=telemetry,
+        )
+        app = HostOriginCheck(app, door=policy, refusals=telemetry)
+        app = AddressRateLimit(
+            app,
+            allowances=TokenBuckets(settings.requests_per_minute_address),
+            refusals=telemetry,
+            clock=time.monotonic,
+        )
+        app = CrossOrigin(app, policy)
+        app = SecurityHeaders(
+            app,
+            image_hosts=settings.image_hosts,
+            frame_ancestors=[
+                str(named_origin(text, "WIRESIDE_FRAME_ANCESTORS"))
+                for text in settings.frame_ancestors
+            ],
+            is_https=settings.is_https,
+        )
+        app = RequestIds(AccessLog(app))
+        # uvicorn declares separate ASGI types.
+        app = ProxyHeadersMiddleware(app, list(settings.trusted_proxies))  # type: ignore[arg-type,assignment]
+        self.app = PeerAddress(app)
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Call the outermost middleware."""
+        return self.app(scope, receive, send)
+
+
+def door_of(settings: Settings) -> HandshakePolicy:
+    """Return the rules for Host and Origin. Raises ``ValueError`` with a sentence."""
+    if (problem := settings.origins_without_accounts) is not None:
+        raise ValueError(problem)
+    return HandshakePolicy(
+        host=settings.host_name,
+        trusted_hosts=settings.trusted_hosts,
+        public_url=settings.public_url,
+        allowed_origins=settings.allowed_origins,
+    )
