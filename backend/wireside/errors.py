@@ -267,3 +267,11 @@ def missing_extra(setting: str, extra: str) -> NotConfigured:
     return NotConfigured(
         f"{setting} needs packages that are not installed: run `pip install 'wireside[{extra}]'`."
     )
+
+
+BY_CODE: Final[dict[str, type[WiresideError]]] = {
+    kind.code: kind
+    for kind in tuple(globals().values())
+    if isinstance(kind, type) and issubclass(kind, WiresideError) and "code" in vars(kind)
+} | {"internal": InternalError}
+"""The error of each code: the class that defines the code, not one that inherits it."""

@@ -26,8 +26,7 @@ from sqlalchemy import (
     update,
 )
 
-from wireside import errors
-from wireside.errors import InternalError, WiresideError
+from wireside.errors import BY_CODE, InternalError
 from wireside.messages import (
     End,
     Entry,
@@ -356,16 +355,9 @@ def _read_end(row: Row[Any]) -> End:
     if row.error_code is None:
         reason: FinishReason = row.reason or "interrupted"
         return End(reason, usage=usage)
-    kind = _ERRORS.get(row.error_code, InternalError)
+    kind = BY_CODE.get(row.error_code, InternalError)
     return End(None, kind(row.error_message, retry_after=row.retry_after), usage)
 
 
 def _some(names: Sequence[str]) -> Iterable[Sequence[str]]:
     return (names[at : at + IN_ONE_QUERY] for at in range(0, len(names), IN_ONE_QUERY))
-
-
-_ERRORS: dict[str, type[WiresideError]] = {
-    kind.code: kind
-    for kind in vars(errors).values()
-    if isinstance(kind, type) and issubclass(kind, WiresideError) and "code" in vars(kind)
-} | {"internal": InternalError}

@@ -26,7 +26,7 @@ import msgspec
 
 from wireside.chat import tree
 from wireside.chat.conversation import title_of
-from wireside.errors import BadMessage, InternalError, WiresideError
+from wireside.errors import BY_CODE, BadMessage, InternalError
 from wireside.messages import (
     End,
     Entry,
@@ -674,7 +674,7 @@ def _our_end(value: dict[str, Any]) -> End:
     numbers = as_dict(value.get("usage"))
     usage = Usage(_count(numbers.get("input_tokens")), _count(numbers.get("output_tokens")))
     if isinstance(error := value.get("error"), dict):
-        kind = _ERRORS.get(as_text(error.get("code")), InternalError)
+        kind = BY_CODE.get(as_text(error.get("code")), InternalError)
         return End(None, kind(as_line(error.get("message"), 1_000) or None), usage)
     reasons: dict[object, FinishReason] = {
         "stop": "stop",
@@ -1135,16 +1135,6 @@ def _no_answer(new_id: NewId, created_at: float) -> Segment:
     return Segment(
         stream=new_id(), model="", entries=(), end=End("interrupted"), created_at=created_at
     )
-
-
-def _errors(kind: type[WiresideError]) -> Iterator[tuple[str, type[WiresideError]]]:
-    for below in kind.__subclasses__():
-        if below.code != "internal":
-            yield below.code, below
-        yield from _errors(below)
-
-
-_ERRORS = dict(_errors(WiresideError))
 
 
 def _number(value: object) -> float | None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from wireside.errors import BadMessage, ProviderRateLimited, StoreError, WiresideError
+from wireside.errors import BY_CODE, BadMessage, ProviderRateLimited, StoreError, WiresideError
 from wireside.messages import End, Options, ReasoningDelta, TextDelta, ToolDelta, Usage
 from wireside.records import (
     Branch,
@@ -20,7 +20,6 @@ from wireside.records import (
     Tail,
     TurnRecord,
 )
-from wireside.store.answers import _ERRORS
 from wireside.store.store import SqlStore
 from wireside.store.tables import escape, unescape
 
@@ -319,9 +318,9 @@ class TestAnswers:
         await store.begin("nowhere", Segment(stream="s4", model="m"))
         assert await store.segment("s4") is None
 
-    @pytest.mark.parametrize("code", sorted(_ERRORS))
+    @pytest.mark.parametrize("code", sorted(BY_CODE))
     async def test_an_error_is_read_as_it_was(self, store: SqlStore, code: str) -> None:
-        error = _ERRORS[code]("A sentence.", retry_after=2.5)
+        error = BY_CODE[code]("A sentence.", retry_after=2.5)
         await fill(store, 1)
         await say(store, "c-t0", "s", "half", End(None, error))
         found = await store.segment("s")

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wireside.chat import tree
-from wireside.errors import BadMessage, ProviderTimeout
+from wireside.errors import BY_CODE, BadMessage
 from wireside.messages import (
     End,
     Options,
@@ -208,8 +208,9 @@ def test_every_id_is_new() -> None:
     assert {turn.conversation_id for turn in imported.turns} == {imported.info.id}
 
 
-def test_an_error_is_the_same_error_again() -> None:
-    end = End(None, ProviderTimeout("Too slow."))
+@pytest.mark.parametrize("code", sorted(BY_CODE))
+def test_an_error_is_the_same_error_again(code: str) -> None:
+    end = End(None, BY_CODE[code]("A sentence."))
     turn = TurnRecord(
         id="t",
         conversation_id="c",
@@ -223,10 +224,10 @@ def test_an_error_is_the_same_error_again() -> None:
         ConversationInfo(id="c", title="T", created_at=1.0, updated_at=1.0),
         ((Branch(id=0, parent=None, first=0, last=0),), 0, [turn]),
     )
-    error = the_one(text.encode()).turns[0].segments[0].end
-    assert error is not None
-    assert isinstance(error.error, ProviderTimeout)
-    assert str(error.error) == "Too slow."
+    read_end = the_one(text.encode()).turns[0].segments[0].end
+    assert read_end is not None
+    assert type(read_end.error) is BY_CODE[code]
+    assert str(read_end.error) == "A sentence."
 
 
 def test_an_answer_that_was_still_growing_or_never_came_is_an_interrupted_one() -> None:
