@@ -835,6 +835,8 @@ def _turns_of(
         room.take(parts=len(chain))
         first = at or chain[-1]
         segment = answer(chain[::-1])
+        if segment is not None:  # one message may have many parts
+            room.take(parts=max(0, len(segment.entries) - len(chain)))
         nodes.append(
             Node(
                 key=end.key,

@@ -560,6 +560,25 @@ def test_answers_that_share_a_huge_beginning_are_refused(monkeypatch: pytest.Mon
         read([chatgpt(nodes)])
 
 
+def test_parts_that_branches_share_count_for_each_branch(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = [{"type": "tool_use", "id": f"c{i}", "name": "f", "input": {}} for i in range(4)]
+    answer = {"uuid": "a", "parent_message_uuid": "q", "sender": "assistant", "content": calls}
+    leaves = [
+        {"uuid": f"leaf {i}", "parent_message_uuid": "a", "sender": "assistant", "text": "x"}
+        for i in range(5)
+    ]
+    question = {"uuid": "q", "parent_message_uuid": "root", "sender": "human", "text": "Q"}
+    file = [{"chat_messages": [question, answer, *leaves]}]
+    (imported,) = read(file).conversations
+    parts = sum(len(turn.segments[0].entries) for turn in imported.turns)
+    assert parts > 40
+    monkeypatch.setattr(imports, "MAX_PARTS", parts)
+    assert read(file).conversations
+    monkeypatch.setattr(imports, "MAX_PARTS", parts - 1)
+    with pytest.raises(BadMessage, match="too long in all"):
+        read(file)
+
+
 def test_a_chat_without_a_title_is_named_by_its_question() -> None:
     imported = the_one([chatgpt({"u": (None, message("user", "How  are\nyou?"))}, title=None)])
     assert (imported.info.title, imported.info.title_source) == ("How are you?", "words")
