@@ -18,7 +18,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
@@ -29,6 +29,7 @@ from wireside.messages import (
     ReasoningDelta,
     TextDelta,
     ToolDelta,
+    ToolState,
 )
 from wireside.transfer.untyped import as_dict, as_line, as_list, as_text
 
@@ -76,6 +77,51 @@ class ForeignConversation:
     tags: list[Any] = field(default_factory=list)
 
 
+class EntryCollector:
+    """Collects the parts of an answer, in order.
+
+    It keeps what later parts depend on, instead of searching for it: an answer of a hostile file
+    may have a million parts.
+    """
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self.has_text = False
+        self._first_running: dict[str, ToolDelta] = {}
+        self._last_running: ToolDelta | None = None
+
+    def append(self, entry: Entry) -> None:
+        """Add a part as it is."""
+        self.entries.append(entry)
+        if isinstance(entry, TextDelta):
+            self.has_text = True
+        elif isinstance(entry, ToolDelta) and entry.state == "running":
+            self._first_running.setdefault(entry.call, entry)
+            self._last_running = entry
+
+    def append_text(self, text: str) -> None:
+        """Add a text, separated from text before it by a blank line; "" adds nothing."""
+        if text:
+            self.append(TextDelta(f"\n\n{text}" if self.has_text else text))
+
+    def append_reasoning(self, text: str) -> None:
+        """Add reasoning as a paragraph; "" adds nothing."""
+        if text:
+            self.append(ReasoningDelta(f"{text}\n\n"))
+
+    def next_call(self) -> str:
+        """Return an id for a tool call without one."""
+        return f"call-{len(self.entries) + 1}"
+
+    def running_call(self, call: str) -> ToolDelta | None:
+        """Return the first running tool call with an id, else the last running one."""
+        return self._first_running.get(call, self._last_running)
+
+    def text(self) -> str:
+        """Return the text of all parts."""
+        return "".join(entry.text for entry in self.entries if isinstance(entry, TextDelta))
+
+
 Reader = Callable[[Mapping[str, Any]], ForeignConversation]
 
 
@@ -110,7 +156,7 @@ def read_claude(value: Mapping[str, Any]) -> ForeignConversation:
         key = one["uuid"] if isinstance(one.get("uuid"), str) else f"#{number}"
         above = one.get("parent_message_uuid")
         parent = above if isinstance(above, str) and above in keys else None
-        if above is None or "parent_message_uuid" not in one:
+        if above is None:
             parent = before  # older exports have no tree
         messages.append(_claude_message(one, key, parent))
         before = key
@@ -126,17 +172,12 @@ def read_claude(value: Mapping[str, Any]) -> ForeignConversation:
 
 
 def _claude_message(one: dict[str, Any], key: str, parent: str | None) -> ForeignMessage:
-    entries: list[Entry] = []
-    left_out = 0
-    for block in as_list(one.get("content")):
-        entry = _claude_block(as_dict(block), entries)
-        if entry is not None:
-            entries.append(entry)
-        elif as_dict(block).get("type") not in ("token_budget", "flag", "text", "thinking"):
-            left_out += 1
-    said = "".join(entry.text for entry in entries if isinstance(entry, TextDelta))
-    if not said and (text := as_text(one.get("text"))):
-        entries.append(TextDelta(text))
+    answer = EntryCollector()
+    blocks = [as_dict(block) for block in as_list(one.get("content"))]
+    left_out = sum(not _add_claude_block(block, answer) for block in blocks)
+    said = answer.text()
+    if not said:
+        answer.append_text(as_text(one.get("text")))
     if one.get("sender") == "human":
         files = [
             *as_list(one.get("attachments")),
@@ -155,7 +196,7 @@ def _claude_message(one: dict[str, Any], key: str, parent: str | None) -> Foreig
         key=key,
         parent=parent,
         question=None,
-        entries=tuple(entries),
+        entries=tuple(answer.entries),
         time=one.get("created_at"),
         model=as_text(one.get("model")),
         reason=reason_of(one.get("stop_reason")),
@@ -163,37 +204,39 @@ def _claude_message(one: dict[str, Any], key: str, parent: str | None) -> Foreig
     )
 
 
-def _claude_block(block: dict[str, Any], before: list[Entry]) -> Entry | None:
+def _add_claude_block(block: dict[str, Any], answer: EntryCollector) -> bool:
+    """Add a block to an answer; return False if text can't represent it."""
     match block.get("type"):
         case "text":
-            return _text_after(as_text(block.get("text")), before)
+            answer.append_text(as_text(block.get("text")))
         case "thinking" | "redacted_thinking":
-            return _reasoning(as_text(block.get("thinking")))
+            reasoning = as_text(block.get("thinking"))
+            answer.append_reasoning(reasoning)
+            return bool(reasoning) or block["type"] == "thinking"
         case "tool_use" | "server_tool_use":
-            call = as_text(block.get("id")) or f"call-{len(before) + 1}"
-            return ToolDelta(call, _name(block.get("name")), "running", _json(block.get("input")))
+            call = as_text(block.get("id")) or answer.next_call()
+            arguments = _json(block.get("input"))
+            answer.append(ToolDelta(call, _name(block.get("name")), "running", arguments))
         case "tool_result" | "web_search_tool_result":
-            return _result(block, before)
-        case _:
-            return None
+            answer.append(_result(block, answer))
+        case kind:
+            return kind in ("token_budget", "flag")
+    return True
 
 
-def _result(block: dict[str, Any], before: list[Entry]) -> Entry:
+def _result(block: dict[str, Any], answer: EntryCollector) -> Entry:
     call = as_text(block.get("tool_use_id"))
-    opened = [
-        entry for entry in before if isinstance(entry, ToolDelta) and entry.state == "running"
-    ]
-    known = next((entry for entry in opened if entry.call == call), opened[-1] if opened else None)
-    state: Any = "failed" if block.get("is_error") is True else "done"
+    known = answer.running_call(call)
+    state: ToolState = "failed" if block.get("is_error") is True else "done"
     parts = block.get("content")
     texts = [
         as_text(as_dict(part).get("text")) or as_text(as_dict(part).get("title"))
         for part in as_list(parts)
     ]
     result = as_text(parts) or "\n\n".join(text for text in texts if text)
-    name = known.name if known else _name(block.get("name"))
-    arguments = known.arguments if known else ""
-    return ToolDelta(known.call if known else call or "call", name, state, arguments, result)
+    if known is not None:
+        return replace(known, state=state, result=result)
+    return ToolDelta(call or "call", _name(block.get("name")), state, "", result)
 
 
 # ---- Open WebUI --------------------------------------------------------------------------------
@@ -243,9 +286,7 @@ _ATTRIBUTE = re.compile(r'(?<![\w-])([\w-]++)="([^"]*)"')
 
 def _open_webui_message(one: dict[str, Any], key: str, parent: str | None) -> ForeignMessage:
     content = one.get("content")
-    text = as_text(content) or "\n\n".join(
-        as_text(as_dict(part).get("text")) for part in as_list(content) if as_dict(part).get("text")
-    )
+    text = _texts_of(content)
     files = as_list(one.get("files"))
     if not files:
         files = [{"type": "image"} for part in as_list(content) if as_dict(part).get("image_url")]
@@ -277,34 +318,30 @@ def _open_webui_message(one: dict[str, Any], key: str, parent: str | None) -> Fo
 
 def _open_webui_output(items: list[Any]) -> list[Entry]:
     """Return the parts of an answer that newer versions keep as items, as OpenAI's Responses do."""
-    entries: list[Entry] = []
+    answer = EntryCollector()
     for one in items:
         item = as_dict(one)
-        entry: Entry | None = None
         match item.get("type"):
             case "message":
-                entry = _text_after(_texts_of(item.get("content")), entries)
+                answer.append_text(_texts_of(item.get("content")))
             case "reasoning":
                 said = _texts_of(item.get("content")) or _texts_of(item.get("summary"))
-                entry = _reasoning(said)
+                answer.append_reasoning(said)
             case "function_call":
-                call = as_text(item.get("call_id")) or f"call-{len(entries) + 1}"
+                call = as_text(item.get("call_id")) or answer.next_call()
                 arguments = _json(item.get("arguments"))
-                entry = ToolDelta(call, _name(item.get("name")), "running", arguments)
+                answer.append(ToolDelta(call, _name(item.get("name")), "running", arguments))
             case "function_call_output":
                 block = {"tool_use_id": item.get("call_id"), "content": item.get("output")}
-                entry = _result(block, entries)
+                answer.append(_result(block, answer))
             case "open_webui:code_interpreter":
                 code, output = as_text(item.get("code")), item.get("output")
                 result = None if output is None else _json(output)
-                entry = ToolDelta(
-                    f"call-{len(entries) + 1}", "code_interpreter", "done", code, result
-                )
+                call = answer.next_call()
+                answer.append(ToolDelta(call, "code_interpreter", "done", code, result))
             case _:
                 pass
-        if entry is not None:
-            entries.append(entry)
-    return entries
+    return answer.entries
 
 
 def _texts_of(parts: object) -> str:
@@ -376,31 +413,25 @@ def read_librechat(value: Mapping[str, Any]) -> ForeignConversation:
 
 
 def _librechat_message(one: dict[str, Any], key: str, parent: str | None) -> ForeignMessage:
-    entries: list[Entry] = []
-    left_out = 0
-    for part in as_list(one.get("content")):
-        entry = _librechat_part(as_dict(part), entries)
-        if entry is not None:
-            entries.append(entry)
-        elif as_dict(part).get("type") not in ("text", "think"):
-            left_out += 1
+    answer = EntryCollector()
+    parts = [as_dict(part) for part in as_list(one.get("content"))]
+    left_out = sum(not _add_librechat_part(part, answer) for part in parts)
     files = [*as_list(one.get("files")), *as_list(one.get("attachments"))]
     text = as_text(one.get("text"))
     time = one.get("createdAt")
     if one.get("isCreatedByUser") is True or one.get("sender") == "User":
-        said = text or "".join(entry.text for entry in entries if isinstance(entry, TextDelta))
-        question = _with_files(said, files)
+        question = _with_files(text or answer.text(), files)
         return ForeignMessage(
             key=key, parent=parent, question=question, time=time, left_out=left_out
         )
-    if not entries and text:
-        entries.append(TextDelta(text))
+    if not answer.entries:
+        answer.append_text(text)
     is_whole = one.get("unfinished") is not True and one.get("error") is not True
     return ForeignMessage(
         key=key,
         parent=parent,
         question=None,
-        entries=tuple(entries),
+        entries=tuple(answer.entries),
         time=time,
         model=as_text(one.get("model")),
         reason=reason_of(one.get("finish_reason")) if is_whole else "interrupted",
@@ -408,27 +439,33 @@ def _librechat_message(one: dict[str, Any], key: str, parent: str | None) -> For
     )
 
 
-def _librechat_part(part: dict[str, Any], before: list[Entry]) -> Entry | None:
+def _add_librechat_part(part: dict[str, Any], answer: EntryCollector) -> bool:
+    """Add a part to an answer; return False if text can't represent it."""
     match part.get("type"):
         case "text":
-            return _text_after(_value_of(part.get("text")), before)
+            answer.append_text(_value_of(part.get("text")))
         case "think":
-            return _reasoning(_value_of(part.get("think")))
+            answer.append_reasoning(_value_of(part.get("think")))
         case "error":
-            return _text_after(_value_of(part.get("error")), before)
+            error = _value_of(part.get("error"))
+            answer.append_text(error)
+            return bool(error)
         case "tool_call":
             call = as_dict(part.get("tool_call"))
             function = as_dict(call.get("function"))
             output = call.get("output", function.get("output"))
-            return ToolDelta(
-                as_text(call.get("id")) or f"call-{len(before) + 1}",
-                _name(call.get("name") or function.get("name")),
-                "done",
-                _json(call.get("args", function.get("arguments"))),
-                _json(output) if output is not None else None,
+            answer.append(
+                ToolDelta(
+                    as_text(call.get("id")) or answer.next_call(),
+                    _name(call.get("name") or function.get("name")),
+                    "done",
+                    _json(call.get("args", function.get("arguments"))),
+                    _json(output) if output is not None else None,
+                )
             )
         case _:
-            return None
+            return False
+    return True
 
 
 def _value_of(value: object) -> str:
@@ -447,7 +484,7 @@ def read_deepseek(value: Mapping[str, Any]) -> ForeignConversation:
     messages = [
         _deepseek_message(as_dict(one.get("message")), key, _nearest_above(mapping, key), depth)
         for key, depth in _by_depth(mapping)
-        if isinstance(one := mapping[key], dict) and isinstance(one.get("message"), dict)
+        if isinstance((one := mapping[key]).get("message"), dict)
     ]
     last = max(messages, key=lambda one: str(one.time or ""), default=None)
     return ForeignConversation(
@@ -480,31 +517,29 @@ def _by_depth(mapping: Mapping[str, dict[str, Any]]) -> list[tuple[str, int]]:
 
 def _nearest_above(mapping: Mapping[str, dict[str, Any]], key: str) -> str | None:
     above = mapping[key].get("parent")
-    is_message = isinstance(above, str) and isinstance(
-        as_dict(mapping.get(above)).get("message"), dict
-    )
-    return above if is_message and isinstance(above, str) else None
+    if not isinstance(above, str):
+        return None
+    return above if isinstance(mapping.get(above, {}).get("message"), dict) else None
 
 
 def _deepseek_message(
     message: dict[str, Any], key: str, parent: str | None, depth: int
 ) -> ForeignMessage:
-    entries: list[Entry] = []
+    answer = EntryCollector()
     asked: list[str] = []
     left_out = 0
     fragments = [as_dict(one) for one in as_list(message.get("fragments"))]
-    sources = [as_dict(one) for part in fragments for one in as_list(part.get("results"))]
+    urls = _deepseek_urls(fragments)
     for fragment in fragments:
         kind, text = as_text(fragment.get("type")).upper(), as_text(fragment.get("content"))
         if kind == "REQUEST":
             asked.append(text)
         elif kind == "THINK":
-            entries += [entry for entry in [_reasoning(text)] if entry]
+            answer.append_reasoning(text)
         elif kind in ("RESPONSE", "TEXT", "ANSWER"):
-            text = _without_deepseek_citations(text, sources)
-            entries += [entry for entry in [_text_after(text, entries)] if entry]
+            answer.append_text(_without_deepseek_citations(text, urls))
         elif found := _deepseek_found(fragment, text):
-            entries.append(ToolDelta(f"call-{len(entries) + 1}", kind.lower(), "done", "", found))
+            answer.append(ToolDelta(answer.next_call(), kind.lower(), "done", "", found))
         elif kind not in _DEEPSEEK_SEARCHES:
             left_out += 1
     if not fragments:
@@ -514,12 +549,12 @@ def _deepseek_message(
         if is_question:
             asked.append(text)
         else:
-            thought = _reasoning(as_text(message.get("reasoning_content")))
-            entries = [entry for entry in (thought, _text_after(text, [])) if entry]
+            answer.append_reasoning(as_text(message.get("reasoning_content")))
+            answer.append_text(text)
     time, files = message.get("inserted_at"), as_list(message.get("files"))
     if asked:
         question = _with_files("\n\n".join(asked), files)
-        left_out += len(entries)
+        left_out += len(answer.entries)
         return ForeignMessage(
             key=key, parent=parent, question=question, time=time, left_out=left_out
         )
@@ -527,7 +562,7 @@ def _deepseek_message(
         key=key,
         parent=parent,
         question=None,
-        entries=tuple(entries),
+        entries=tuple(answer.entries),
         time=time,
         model=as_text(message.get("model")),
         left_out=left_out,
@@ -547,13 +582,19 @@ def _deepseek_found(fragment: dict[str, Any], text: str) -> str:
     return "\n\n".join(part for part in (sources, text) if part)
 
 
-def _without_deepseek_citations(text: str, sources: list[dict[str, Any]]) -> str:
-    """Replace each ``[citation:1]`` in a text by a link to its source."""
+def _deepseek_urls(fragments: list[dict[str, Any]]) -> dict[int, str]:
+    """Return the URL of each number that the texts of a message cite."""
     urls: dict[int, str] = {}
-    for number, source in enumerate(sources, 1):
+    found = (as_dict(one) for part in fragments for one in as_list(part.get("results")))
+    for number, source in enumerate(found, 1):
         index = source.get("cite_index")
         cited = index if isinstance(index, int) and index > 0 else number
         urls.setdefault(cited, as_text(source.get("url")))
+    return urls
+
+
+def _without_deepseek_citations(text: str, urls: Mapping[int, str]) -> str:
+    """Replace each ``[citation:1]`` in a text by a link to its source."""
 
     def link(found: re.Match[str]) -> str:
         url = urls.get(int(found[1]), "")
@@ -641,18 +682,6 @@ def _sources(found: list[Any]) -> str:
         elif name:
             lines[f"- {name}"] = None
     return "\n".join(lines)
-
-
-def _text_after(text: str, before: list[Entry]) -> Entry | None:
-    """Return a text as a part, separated from text before it by a blank line."""
-    if not text:
-        return None
-    has_text = any(isinstance(entry, TextDelta) for entry in before)
-    return TextDelta(f"\n\n{text}" if has_text else text)
-
-
-def _reasoning(text: str) -> Entry | None:
-    return ReasoningDelta(f"{text}\n\n") if text else None
 
 
 def _seconds(value: object) -> object:

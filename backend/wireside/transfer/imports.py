@@ -16,6 +16,7 @@ import math
 import re
 import zipfile
 import zlib
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -51,6 +52,7 @@ from wireside.records import (
 )
 from wireside.transfer.export import FORMAT, VERSION
 from wireside.transfer.foreign_exports import (
+    EntryCollector,
     ForeignConversation,
     ForeignMessage,
     file_marks,
@@ -852,8 +854,8 @@ def _turns_of(
 
 def _answer(chain: list[_Said[dict[str, Any]]], model: str, new_id: NewId) -> Segment | None:
     """Return the parts of an answer as one segment."""
-    entries: list[Entry] = []
-    open_calls: list[ToolDelta] = []
+    answer = EntryCollector()
+    open_calls: deque[ToolDelta] = deque()
     calls = 0
     for here in chain:
         message = here.message
@@ -864,28 +866,30 @@ def _answer(chain: list[_Said[dict[str, Any]]], model: str, new_id: NewId) -> Se
         if _role(message) == "tool":
             name = as_line(as_dict(message.get("author")).get("name"), MAX_NAME_CHARS) or "tool"
             if open_calls:
-                call = open_calls.pop(0)
+                call = open_calls.popleft()
             else:
                 calls += 1
                 call = ToolDelta(f"call-{calls}", name, "running")
-            entries.append(replace(call, state="done", result=_content(message)))
+            answer.append(replace(call, state="done", result=_content(message)))
         elif content.get("content_type") == "thoughts":
-            if thought := _thoughts(content):
-                entries.append(ReasoningDelta(f"{thought}\n\n"))
+            answer.append_reasoning(_thoughts(content))
         elif recipient != "all":
             calls += 1
             call = ToolDelta(f"call-{calls}", recipient, "running", _content(message))
             open_calls.append(call)
-            entries.append(call)
-        elif text := _content(message):
-            is_next = any(isinstance(entry, TextDelta) for entry in entries)
-            entries.append(TextDelta(f"\n\n{text}" if is_next else text))
+            answer.append(call)
+        else:
+            answer.append_text(_content(message))
     if not chain:
         return None
-    entries += [replace(call, state="done") for call in open_calls]
-    end = End(_reason_of(chain[-1].message))
+    for call in open_calls:
+        answer.append(replace(call, state="done"))
     return Segment(
-        stream=new_id(), model=model, entries=tuple(entries), end=end, created_at=chain[0].time
+        stream=new_id(),
+        model=model,
+        entries=tuple(answer.entries),
+        end=End(_reason_of(chain[-1].message)),
+        created_at=chain[0].time,
     )
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 import zipfile
+from collections.abc import Callable
 from itertools import count
 from typing import Any
 
@@ -520,3 +522,80 @@ def test_a_file_of_an_archive_that_is_broken_is_counted() -> None:
 def test_a_hostile_answer_of_open_webui_takes_no_time(content: str) -> None:
     messages = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": content}]
     assert talk(the_one({"chat": {"messages": messages}})) == [("Hi", content)]
+
+
+# ---- hostile sizes -----------------------------------------------------------------------------
+
+
+def claude_parts(count: int) -> dict[str, Any]:
+    ids = [f"c{i}" for i in range(count)]
+    content = [
+        *({"type": "tool_use", "id": one, "name": "f"} for one in ids),
+        *({"type": "tool_result", "tool_use_id": one, "content": "r"} for one in ids),
+        *({"type": "text", "text": "x"} for _ in ids),
+    ]
+    return {"chat_messages": [{"uuid": "a", "sender": "assistant", "content": content}]}
+
+
+def open_webui_parts(count: int) -> dict[str, Any]:
+    ids = [f"c{i}" for i in range(count)]
+    output = [
+        *({"type": "function_call", "call_id": one, "name": "f"} for one in ids),
+        *({"type": "function_call_output", "call_id": one, "output": "r"} for one in ids),
+        *({"type": "message", "content": [{"text": "x"}]} for _ in ids),
+    ]
+    return {"chat": {"messages": [{"role": "assistant", "content": "", "output": output}]}}
+
+
+def librechat_parts(count: int) -> dict[str, Any]:
+    call = {"type": "tool_call", "tool_call": {"name": "f", "output": "r"}}
+    content = [*([call] * count), *([{"type": "text", "text": "x"}] * count)]
+    return {"endpoint": "e", "messages": [{"messageId": "a", "content": content}]}
+
+
+def deepseek_parts(count: int) -> dict[str, Any]:
+    fragments = [
+        *([{"type": "TOOL_OPEN", "content": "page"}] * count),
+        *([{"type": "RESPONSE", "content": "x"}] * count),
+    ]
+    message = {"fragments": fragments}
+    return {"inserted_at": "2025-01-01", "mapping": {"a": {"parent": None, "message": message}}}
+
+
+def chatgpt_parts(count: int) -> dict[str, Any]:
+    call = {"author": {"role": "assistant"}, "recipient": "f", "content": {"parts": ["{}"]}}
+    result = {"author": {"role": "tool"}, "content": {"parts": ["r"]}}
+    text = {"author": {"role": "assistant"}, "content": {"parts": ["x"]}}
+    messages = [*([call] * count), *([result] * count), *([text] * count)]
+    mapping = {
+        str(number): {"parent": str(number - 1), "message": message}
+        for number, message in enumerate(messages)
+    }
+    return {"mapping": mapping}
+
+
+def calls_made_for(value: dict[str, Any]) -> int:
+    """The number of function calls and generator steps of an import."""
+    data = json.dumps([value]).encode()
+    made = 0
+
+    def profile(_frame: object, event: str, _argument: object) -> None:
+        nonlocal made
+        made += event in ("call", "c_call")
+
+    sys.setprofile(profile)
+    try:
+        read(data)
+    finally:
+        sys.setprofile(None)
+    return made
+
+
+@pytest.mark.parametrize(
+    "parts", [claude_parts, open_webui_parts, librechat_parts, deepseek_parts, chatgpt_parts]
+)
+def test_the_work_for_an_answer_grows_with_its_parts_not_with_their_square(
+    parts: Callable[[int], dict[str, Any]],
+) -> None:
+    assert talk(the_one([parts(3)])) == [("", "x\n\nx\n\nx")]
+    assert calls_made_for(parts(400)) < 3 * calls_made_for(parts(200))
