@@ -288,11 +288,11 @@ class SqlAccounts:
 
     async def shares(self, owner: str, conversation_id: str | None = None) -> Sequence[Share]:
         """See ``AccountStore``."""
-        statement = select(shares).where(shares.c.owner == owner)
+        columns = [column for column in shares.c if column is not shares.c.content]
+        statement = select(*columns).where(shares.c.owner == owner)
         if conversation_id is not None:
             statement = statement.where(shares.c.conversation_id == conversation_id)
-        found = await self._all(_share, statement.order_by(shares.c.created_at.desc()))
-        return [replace(share, content="") for share in found]
+        return await self._all(_share, statement.order_by(shares.c.created_at.desc()))
 
     async def remove_share(self, owner: str, share_id: str) -> bool:
         """See ``AccountStore``."""
@@ -484,4 +484,4 @@ def _entry(row: Any) -> AuditEntry:
 
 
 def _share(row: Any) -> Share:
-    return Share(**row)
+    return Share(**{"content": "", **row})
