@@ -552,4 +552,4 @@ def file_of(url: str) -> Path | None:
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite" or not parsed.database:
         return None
-    return Path(parsed.database).absolute()
+    return Path(parsed.database).expanduser().absolute()

@@ -20,7 +20,7 @@ from wireside.errors import NotConfigured, StoreError
 from wireside.messages import End, TextDelta
 from wireside.records import Branch, ConversationInfo, Segment, Span, Tail, TurnRecord
 from wireside.store import answers
-from wireside.store.database import database, is_sqlite_mended, sqlite
+from wireside.store.database import database, file_of, is_sqlite_mended, sqlite
 from wireside.store.migrate import NEWEST, migrate
 from wireside.store.store import SqlStore
 
@@ -183,6 +183,14 @@ async def test_a_closed_store_says_that_it_can_not(url: str) -> None:
         await store.conversation("c")
     with pytest.raises(StoreError):
         await store.create(INFO)
+
+
+def test_a_path_may_begin_with_the_home_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert file_of("sqlite:///~/chat.db") == tmp_path / "chat.db"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is no wheel")
