@@ -116,6 +116,7 @@ http://a.bc/d;|""".replace(";\n", ";").split(";")
     + ["<details>", "</details>", "<details>\n", "\n</details>\n", "<details open>\n"]
     + ["<summary>", "</summary>", "<summary>s</summary>", "vector<int>", "<channel>"]
     + ["```markdown\n", "```md\n", "\n```py\n", "\n```\n", "````md\n", "~~~md\n", "\n~~~js\n"]
+    + ["``` x`\n"]
     + ["语**「", "」**", "**“", "”**는", "~a~", "~", "5~10", "~~（", "）~~", "_「", "」_"]
     + ["www.a.bc", "a@b.cd", "https://a.bc/d了解", "https://a.bc/（", "mailto:a@b.cd", "。", "،"]
 )
@@ -134,6 +135,14 @@ http://a.bc/d;|""".replace(";\n", ";").split(";")
 @example(parts=["$$\nx\n", "> y\n", "$$"], cuts=list(range(20)), every=1)
 @example(parts=["|a|\n|-|\n|b|\n", "$$\nc\n$$"], cuts=list(range(30)), every=1)
 @example(parts=["|a|b|\n|-|-|\n", "$$a|b\nc$$"], cuts=list(range(30)), every=1)
+@example(
+    parts=["``` x`\n", "\n", "<details>\n", "x", "\n</details>\n"], cuts=list(range(40)), every=1
+)
+@example(
+    parts=["```md\n", "```py\n", "```\n", "```\n", "<details>\n", "x", "\n</details>\n"],
+    cuts=list(range(50)),
+    every=1,
+)
 @settings(max_examples=400, deadline=None)
 def test_cuts_and_flushes_do_not_change_the_result(
     parts: list[str], cuts: list[int], every: int

@@ -15,6 +15,18 @@ _MARKDOWN = frozenset(["markdown", "md", "mdx", "mdown", "gfm", "qmd", "rmd"])
 _LINE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")
 
 
+def opened(line: str) -> tuple[str, str] | None:
+    """Return the marks and the info string of the fence that ``line`` opens, None if it opens none.
+
+    ``line`` is without its indent. The info string of a backtick fence has no backtick: the line
+    "``` x`" is text.
+    """
+    found = _LINE.match(line)
+    if found is None or found.start(1) or (found[1][0] == "`" and "`" in found[2]):
+        return None
+    return found[1], found[2]
+
+
 class FenceEnd:
     """Finds the closing line of a fence, given the lines after the opening one in order."""
 
@@ -47,24 +59,25 @@ def fence(state: StateBlock, start: int, end: int, silent: bool) -> bool:
     if state.is_code_block(start):
         return False
     begin = state.bMarks[start] + state.tShift[start]
-    found = _LINE.match(state.src[begin : state.eMarks[start]])
-    if found is None or found.start(1) or (found[1][0] == "`" and "`" in found[2]):
+    opening = opened(state.src[begin : state.eMarks[start]])
+    if opening is None:
         return False
     if silent:
         return True
-    fence_end, line, is_closed = FenceEnd(found[1], found[2]), start + 1, False
+    markup, info = opening
+    fence_end, line, is_closed = FenceEnd(markup, info), start + 1, False
     while line < end:
         begin = state.bMarks[line] + state.tShift[line]
         if begin < state.eMarks[line] and state.sCount[line] < state.blkIndent:
             break  # a line with less indent ends the list that contains the fence
-        if state.src[begin : begin + 1] == found[1][0] and not state.is_code_block(line):
+        if state.src[begin : begin + 1] == markup[0] and not state.is_code_block(line):
             is_closed = fence_end.closes(state.src[begin : state.eMarks[line]])
             if is_closed:
                 break
         line += 1
     state.line = line + is_closed
     token = state.push("fence", "code", 0)
-    token.info, token.markup = found[2], found[1]
+    token.info, token.markup = info, markup
     token.content = state.getLines(start + 1, line, state.sCount[start], True)
     token.map = [start, state.line]
     token.meta = {"closed": is_closed}

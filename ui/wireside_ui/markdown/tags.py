@@ -12,6 +12,8 @@ from markdown_it.rules_block import StateBlock
 from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 
+from wireside_ui.markdown.fences import FenceEnd, opened
+
 VOID_TAGS = frozenset(["br", "wbr"])
 # fmt: off
 PAIRED_TAGS = frozenset([
@@ -41,7 +43,6 @@ _FOLD_BEGINS = re.compile(r"[ \t>*+.)\d-]{0,64}<details[^<>\n]{0,40}>", re.IGNOR
 _FOLD_ENDS = re.compile(r"(?:</details>\s{0,8})+\Z", re.IGNORECASE)
 _SUMMARY_OPEN = re.compile(r"\s*<summary>", re.IGNORECASE)
 _SUMMARY_CLOSE = re.compile(r"</summary>", re.IGNORECASE)
-_FENCE = re.compile(r"`{3,}|~{3,}")
 
 
 def tag(state: StateInline, silent: bool) -> bool:
@@ -196,16 +197,15 @@ class _Folds:
     def __init__(self) -> None:
         self._ends: dict[int, int] = {}
         self._open: list[tuple[int, int]] = []  # (line, offset)
-        self._fence = ""
+        self._fence: FenceEnd | None = None
 
     def add_line(self, line: int, place: int, text: str) -> None:
-        """Process a line that starts at offset ``place``."""
-        mark = _FENCE.match(text)
+        """Process a line that starts at offset ``place``, without its indent."""
         if self._fence:
-            if text.startswith(self._fence) and not text.strip(self._fence[0] + " \t"):
-                self._fence = ""
-        elif mark:
-            self._fence = mark[0]
+            if self._fence.closes(text):
+                self._fence = None
+        elif opening := opened(text):
+            self._fence = FenceEnd(*opening)
         elif "<" in text:
             if _FOLD_BEGINS.match(text):
                 self._open.append((line, place))
