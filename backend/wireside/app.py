@@ -50,7 +50,7 @@ from wireside.chat.library import Retention
 from wireside.chat.service import ChatDependencies, ChatRules, ChatService
 from wireside.errors import NotConfigured, StoreError, WiresideError, missing_extra
 from wireside.generation import runner
-from wireside.generation.commits import GroupCommit
+from wireside.generation.commits import CommitTimes, GroupCommit
 from wireside.generation.runner import Runner
 from wireside.generation.tasks import Tasks
 from wireside.identity import NOBODY
@@ -119,7 +119,12 @@ class Application:
         self.store = SqlStore(
             database_url(settings), ballast_bytes=settings.ballast_mb * 1024 * 1024
         )
-        self.saving = GroupCommit(self.store.write, time.monotonic, self.telemetry)
+        self.saving = GroupCommit(
+            self.store.write,
+            time.monotonic,
+            self.telemetry,
+            times=CommitTimes(max_delay_s=settings.save_delay_s),
+        )
         limits = _runner_limits(settings)
         self.runner = Runner(
             provider=self.provider,
@@ -296,8 +301,8 @@ class Application:
                 await self.chat.library.clean_up(self.retention)
                 if self.auth.has_accounts:
                     await self.auth.audit.forget(self.settings.audit_days)
-            except StoreError:
-                _log.warning("clean_up_failed", exc_info=True)
+            except StoreError:  # its cause has been logged by the store
+                _log.warning("clean_up_failed")
 
 
 def _tell_of_failure(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

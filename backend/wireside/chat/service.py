@@ -690,7 +690,7 @@ class ChatService:
             if not await self._store.add_turn(record, [branch], branch.id):
                 raise BadMessage("turn_id: it is taken; choose another one.")
 
-        await self._saving.keep(write)
+        await self._saving.keep(write, refusable=True)
         conversation.is_kept = True
         self._beginning.pop((conversation.info.owner, turn.id), None)
         conversation.branches[branch.id] = branch

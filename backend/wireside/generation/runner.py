@@ -281,7 +281,7 @@ class Runner:
         if still := [stream._task for stream in self._live.values() if stream._task]:
             await asyncio.wait(still, timeout=2.0)
         if self._commits is not None:
-            await self._commits.flush(LAST_COMMIT_S)
+            await self._commits.finish(LAST_COMMIT_S)
 
     def _keep(self, stream: Stream, watch: AnswerObserver) -> None:
         del self._live[stream.name]

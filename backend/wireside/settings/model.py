@@ -261,6 +261,12 @@ class Settings(BaseSettings):
         20, ge=0, description="Maximum number of queued level 1 requests on one connection."
     )
     streams: int = Field(1000, ge=1, description="Concurrent answers on the server.")
+    save_delay_s: float = Field(
+        1,
+        gt=0,
+        le=60,
+        description="Delay in seconds until a new question is stored, above which it is refused.",
+    )
     max_frame_bytes: int = Field(
         1024 * 1024, ge=1024, description="Maximum size of a client's frame, in bytes."
     )

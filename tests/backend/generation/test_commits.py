@@ -8,14 +8,15 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
-from wireside.errors import BadMessage, StoreError
-from wireside.generation import commits as commits_module
-from wireside.generation.commits import GroupCommit
+from wireside.errors import BadMessage, Overloaded, StoreError
+from wireside.generation.commits import CommitTimes, GroupCommit
 from wireside.generation.log import TextPiece
 from wireside.generation.runner import Stream
 from wireside.messages import End, TextDelta
 from wireside.ports.observer import NullObserver
 from wireside.records import Tail
+
+QUICK = CommitTimes(retry_s=0.01, max_retry_s=0.02)
 
 
 class SlowStore:
@@ -53,9 +54,8 @@ def store() -> SlowStore:
 
 
 @pytest.fixture
-async def commits(store: SlowStore, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[GroupCommit]:
-    monkeypatch.setattr(commits_module, "LOOK_AGAIN_S", (0.01, 0.02))
-    commits = GroupCommit(store.write, time.monotonic)
+async def commits(store: SlowStore) -> AsyncIterator[GroupCommit]:
+    commits = GroupCommit(store.write, time.monotonic, times=QUICK)
     task = asyncio.create_task(commits.run())
     yield commits
     task.cancel()
@@ -138,10 +138,24 @@ async def test_a_store_that_fails_stops_no_answer(store: SlowStore, commits: Gro
     assert told == [True, False]
 
 
-async def test_a_commit_that_takes_long_holds_nobody_up(
-    store: SlowStore, commits: GroupCommit, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(commits_module, "PATIENCE_S", 0.01)
+async def test_a_slow_store_delays_readers(store: SlowStore, commits: GroupCommit) -> None:
+    stream = Stream("s", "m", commits=commits)
+    store.may_write.clear()
+    say(stream, "text")
+    stream._close(End("stop"))
+    reader = stream.reader()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await reader.wait()
+    assert not commits.is_behind
+    assert stream.is_live
+    store.may_write.set()
+    assert await read_all(stream) == store.text(stream) == "text"
+
+
+async def test_a_write_that_does_not_end_counts_as_failed(store: SlowStore) -> None:
+    commits = GroupCommit(store.write, time.monotonic, times=CommitTimes(stall_s=0.01))
+    task = asyncio.create_task(commits.run())
     stream = Stream("s", "m", commits=commits)
     store.may_write.clear()
     say(stream, "now")
@@ -150,10 +164,110 @@ async def test_a_commit_that_takes_long_holds_nobody_up(
     assert commits.is_behind
     say(stream, " and at once")
     assert "".join(p.text for p in reader.take() if isinstance(p, TextPiece)) == "now and at once"
+    begun: list[str] = []
+
+    async def begin() -> None:
+        begun.append("other")
+
+    await commits.keep(begin)  # accepted from memory
+    other = Stream("other", "m", commits=commits)
+    say(other, "later")
     store.may_write.set()
     assert await commits.flush(5)
     assert store.text(stream) == "now and at once"
+    assert store.text(other) == "later"
+    assert begun == ["other"]
     assert not commits.is_behind
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def test_queued_writes_are_performed_before_their_answers(store: SlowStore) -> None:
+    """Also if they were accepted from memory while a write of tails did not end."""
+    commits = GroupCommit(store.write, time.monotonic, times=CommitTimes(stall_s=0.01))
+    order: list[str] = []
+    write_tails = store.write
+
+    async def note(tails: Sequence[Tail]) -> None:
+        await write_tails(tails)
+        order.extend(tail.stream for tail in tails)
+
+    commits._write = note
+    task = asyncio.create_task(commits.run())
+    first = Stream("first", "m", commits=commits)
+    store.may_write.clear()
+    say(first, "text")
+    await first.reader().wait()
+    names = [f"s{n}" for n in range(100)]
+
+    def begin(name: str):
+        async def write() -> None:
+            await asyncio.sleep(0.001)  # all of them take longer than a slice
+            order.append(f"begin {name}")
+
+        return write
+
+    for name in names:
+        await commits.keep(begin(name))
+        say(Stream(name, "m", commits=commits), "text")
+    store.may_write.set()
+    assert await commits.flush(20)
+    for name in names:
+        assert order.index(f"begin {name}") < order.index(name)
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def test_new_questions_delay_no_answer_and_are_refused_in_time(store: SlowStore) -> None:
+    commits = GroupCommit(store.write, time.monotonic, times=CommitTimes(max_delay_s=0.5))
+    task = asyncio.create_task(commits.run())
+    done: list[int] = []
+    refused: list[Overloaded] = []
+
+    async def question(number: int) -> None:
+        async def write() -> None:
+            await asyncio.sleep(0.01)
+            done.append(number)
+
+        try:
+            await commits.keep(write, refusable=True)
+        except Overloaded as error:
+            refused.append(error)
+
+    questions = [asyncio.create_task(question(n)) for n in range(2000)]
+    await asyncio.sleep(0)
+    stream = Stream("s", "m", commits=commits)
+    say(stream, "text")
+    await stream.reader().wait()
+    assert store.text(stream) == "text"
+    assert len(done) < 20  # of more than a hundred that were accepted
+    await asyncio.wait(questions)
+    assert done == sorted(done)
+    assert len(done) + len(refused) == 2000
+    assert all(error.retry_after for error in refused)
+    assert await commits.flush(5)
+    await commits.keep(lambda: asyncio.sleep(0), refusable=True)
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def test_after_finish_nothing_is_written(store: SlowStore, commits: GroupCommit) -> None:
+    stream = Stream("s", "m", commits=commits)
+    store.fails = StoreError()
+    say(stream, "text")
+    assert not await commits.finish(0.01)
+    store.fails = None
+    assert not await commits.flush(0.1)
+    assert store.batches == []
+
+
+async def test_finish_waits_for_a_write_in_progress(store: SlowStore, commits: GroupCommit) -> None:
+    stream = Stream("s", "m", commits=commits)
+    store.may_write.clear()
+    say(stream, "text")
+    asyncio.get_running_loop().call_later(0.1, store.may_write.set)
+    assert await commits.finish(0.01)
+    assert store.text(stream) == "text"
 
 
 async def test_a_fault_of_ours_leaves_no_reader_waiting(
@@ -216,12 +330,9 @@ class Noting(NullObserver):
         self.failures += 1
 
 
-async def test_who_looks_on_is_told_what_was_kept_and_what_waits(
-    store: SlowStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(commits_module, "LOOK_AGAIN_S", (0.01, 0.02))
+async def test_who_looks_on_is_told_what_was_kept_and_what_waits(store: SlowStore) -> None:
     noted = Noting()
-    commits = GroupCommit(store.write, time.monotonic, noted)
+    commits = GroupCommit(store.write, time.monotonic, noted, times=QUICK)
     task = asyncio.create_task(commits.run())
     streams = [Stream(name, "m", commits=commits) for name in "ab"]
     store.fails = StoreError()
