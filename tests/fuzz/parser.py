@@ -251,7 +251,14 @@ MODULES = {
     "completions": ("wireside.openai_wire.decode",),
     "failures": ("wireside.openai_wire.errors",),
     "models": ("wireside.providers.model_list",),
-    "importing": ("wireside.transfer.imports",),
+    "importing": (
+        *("wireside.transfer.imports", "wireside.transfer.import_file"),
+        *("wireside.transfer.turn_tree", "wireside.transfer.untyped"),
+        *("wireside.transfer.formats.chatgpt", "wireside.transfer.formats.claude"),
+        *("wireside.transfer.formats.deepseek", "wireside.transfer.formats.foreign"),
+        *("wireside.transfer.formats.librechat", "wireside.transfer.formats.open_webui"),
+        *("wireside.transfer.formats.parts", "wireside.transfer.formats.wireside"),
+    ),
     "markdown": ("wireside_ui.markdown.incremental",),
 }
 """Modules instrumented for a target; by default those of the protocol."""

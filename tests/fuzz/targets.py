@@ -557,7 +557,8 @@ _MODEL_WORDS = (
 
 def check_importing(data: bytes) -> None:
     """A file yields conversations with values within their limits, or an error message."""
-    from wireside.transfer.imports import MAX_TITLE_CHARS, read
+    from wireside.chat.library import MAX_TITLE_CHARS
+    from wireside.transfer.imports import read
 
     dice = Dice(data)
     text = _file(dice) if dice.byte() % 8 else dice.rest()
@@ -671,6 +672,14 @@ _SENT = (
     *("wireside.openai_wire.sse", "wireside.openai_wire.decode"),
     "wireside.openai_wire.reasoning_tags",
 )
+_IMPORTS = (
+    *("wireside.transfer.imports", "wireside.transfer.import_file"),
+    *("wireside.transfer.turn_tree", "wireside.transfer.untyped"),
+    *("wireside.transfer.formats.chatgpt", "wireside.transfer.formats.claude"),
+    *("wireside.transfer.formats.deepseek", "wireside.transfer.formats.foreign"),
+    *("wireside.transfer.formats.librechat", "wireside.transfer.formats.open_webui"),
+    *("wireside.transfer.formats.parts", "wireside.transfer.formats.wireside"),
+)
 
 TARGETS = {
     "frames": Target(check_frames, 400),
@@ -683,7 +692,7 @@ TARGETS = {
     "side_fields": Target(check_side_fields, 20, 256, _SENT),
     "failures": Target(check_failures, 8, 96, _FAILED),
     "models": Target(check_models, 8, 96, _FAILED),
-    "importing": Target(check_importing, 12, 256, ("wireside.transfer.imports",)),
+    "importing": Target(check_importing, 12, 256, _IMPORTS),
     "markdown": Target(check_markdown, 2, 200, ("wireside_ui.markdown.incremental",)),
 }
 assert sum(target.share for target in TARGETS.values()) == 1_000

@@ -23,9 +23,10 @@ from wireside.messages import (
     Usage,
 )
 from wireside.records import Branch, ConversationInfo, Feedback, Imported, Segment, TurnRecord
-from wireside.transfer import imports
+from wireside.transfer import import_file, import_limits, imports
 from wireside.transfer.export import JsonExport
-from wireside.transfer.imports import ImportResult, Node, place
+from wireside.transfer.imports import ImportResult
+from wireside.transfer.turn_tree import Node, place
 
 NOW = 1_800_000_000.0
 TIMES = st.integers(0, int(NOW * 1000)).map(lambda milliseconds: milliseconds / 1000)
@@ -551,7 +552,7 @@ def test_a_long_chat_is_read_without_recursion() -> None:
 
 
 def test_answers_that_share_a_huge_beginning_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(imports, "MAX_PARTS", 10)
+    monkeypatch.setattr(import_limits, "MAX_PARTS", 10)
     nodes: dict[str, tuple[str | None, Any]] = {"0": (None, message("user", "Q"))}
     for i in range(1, 8):
         nodes[str(i)] = (str(i - 1), message("assistant", "text"))
@@ -572,9 +573,9 @@ def test_parts_that_branches_share_count_for_each_branch(monkeypatch: pytest.Mon
     (imported,) = read(file).conversations
     parts = sum(len(turn.segments[0].entries) for turn in imported.turns)
     assert parts > 40
-    monkeypatch.setattr(imports, "MAX_PARTS", parts)
+    monkeypatch.setattr(import_limits, "MAX_PARTS", parts)
     assert read(file).conversations
-    monkeypatch.setattr(imports, "MAX_PARTS", parts - 1)
+    monkeypatch.setattr(import_limits, "MAX_PARTS", parts - 1)
     with pytest.raises(BadMessage, match="too long in all"):
         read(file)
 
@@ -625,13 +626,13 @@ def test_an_archive_of_chatgpt_is_read() -> None:
 def test_a_bomb_is_stopped_while_it_inflates(monkeypatch: pytest.MonkeyPatch) -> None:
     bomb = archive({"conversations.json": b" " * 3_000_000 + CHAT})
     assert len(read(bomb).conversations) == 1
-    monkeypatch.setattr(imports, "MAX_BYTES", 2_000_000)
+    monkeypatch.setattr(import_limits, "MAX_BYTES", 2_000_000)
     with pytest.raises(BadMessage, match="too large"):
         read(bomb)
 
 
 def test_an_archive_of_too_many_files_is_not_even_listed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(imports, "MAX_ENTRIES", 2)
+    monkeypatch.setattr(import_limits, "MAX_ENTRIES", 2)
     files = {"a": b"", "b": b"", "conversations.json": CHAT}
     with pytest.raises(BadMessage, match="files"):
         read(archive(files))
@@ -713,10 +714,10 @@ def test_no_value_is_worse_than_a_bad_message(value: Any) -> None:
 
 
 def test_limits_hold(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(imports, "MAX_CONVERSATIONS", 2)
+    monkeypatch.setattr(import_limits, "MAX_CONVERSATIONS", 2)
     with pytest.raises(BadMessage, match="more than 2 conversations"):
         read([chatgpt({})] * 3)
-    monkeypatch.setattr(imports, "MAX_VALUES", 10)
+    monkeypatch.setattr(import_limits, "MAX_VALUES", 10)
     with pytest.raises(BadMessage, match="too much"):
         read([[]] * 20)
 
@@ -729,11 +730,11 @@ def test_turns_and_characters_are_counted_over_the_whole_file(
     chats = [chatgpt({"u": (None, message("user", "four"))})] * 2
     for name, limit in (("MAX_TURNS", 1), ("MAX_CHARS", 7)):
         with monkeypatch.context() as patch:
-            patch.setattr(imports, name, limit)
+            patch.setattr(import_limits, name, limit)
             for file in ({**ours(turns=[]), "conversations": two}, chats):
                 with pytest.raises(BadMessage, match="in parts: put fewer conversations"):
                     read(file)
-            patch.setattr(imports, name, limit + 1)
+            patch.setattr(import_limits, name, limit + 1)
             assert len(read(chats).conversations) == 2
 
 
@@ -743,7 +744,7 @@ def test_a_question_that_many_answers_share_counts_for_each(
     """Each answer becomes a turn: a file of a megabyte would become a terabyte."""
     nodes: dict[str, tuple[str | None, Any]] = {"q": (None, message("user", "x" * 1_000))}
     nodes |= {str(n): ("q", message("assistant", "a")) for n in range(20)}
-    monkeypatch.setattr(imports, "MAX_CHARS", 19_999)
+    monkeypatch.setattr(import_limits, "MAX_CHARS", 19_999)
     with pytest.raises(BadMessage, match="too long in all"):
         read([chatgpt(nodes)])
 
@@ -751,8 +752,8 @@ def test_a_question_that_many_answers_share_counts_for_each(
 def test_a_conversation_that_is_too_large_by_itself_is_passed_over(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(imports, "MAX_VALUES_OF_ONE", 200)
-    monkeypatch.setattr(imports, "MAX_BYTES_OF_ONE", 4_000)
+    monkeypatch.setattr(import_limits, "MAX_VALUES_OF_ONE", 200)
+    monkeypatch.setattr(import_limits, "MAX_BYTES_OF_ONE", 4_000)
     small = chatgpt({"u": (None, message("user", "one, two, three, " * 100))})
     many = chatgpt({str(n): (None, message("user", "Q")) for n in range(20)})
     large = chatgpt({"u": (None, message("user", "long " * 1_000))})
@@ -762,13 +763,13 @@ def test_a_conversation_that_is_too_large_by_itself_is_passed_over(
 
 def test_commas_in_a_text_are_no_values() -> None:
     text = json.dumps(['a, [b], {c}, "d, \\", ', {"e": [1, 2]}]).encode()
-    assert not imports._has_more_values(text, 5)
-    assert imports._has_more_values(text, 4)
+    assert not import_file._has_more_values(text, 5)
+    assert import_file._has_more_values(text, 4)
 
 
 def test_a_string_that_never_ends_is_gone_through_once() -> None:
     """Starting over at each of its quotes would take hours."""
-    assert not imports._has_more_values(b"," * 3 + b'"' + b'\\",' * 500_000, 3)
+    assert not import_file._has_more_values(b"," * 3 + b'"' + b'\\",' * 500_000, 3)
 
 
 def test_turns_with_nothing_in_them_are_left_out() -> None:

@@ -33,7 +33,8 @@ from wireside.offload import aside
 from wireside.ports.clock import Clock
 from wireside.records import MAX_TAG_CHARS, MAX_TAGS, ConversationInfo, Hit
 from wireside.transfer.export import Exporter, HtmlExport, JsonExport, MarkdownExport
-from wireside.transfer.imports import MAX_BYTES, conversations, passed_over
+from wireside.transfer.import_limits import MAX_BYTES
+from wireside.transfer.imports import conversations, passed_over
 
 T = TypeVar("T")
 

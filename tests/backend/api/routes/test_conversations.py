@@ -304,7 +304,7 @@ async def test_nothing_is_kept_of_a_file_that_is_refused_at_its_end(
     http: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chat = {"mapping": {"q": {"message": {"author": {"role": "user"}, "content": {"text": "Q"}}}}}
-    monkeypatch.setattr("wireside.transfer.imports.MAX_CONVERSATIONS", 2)
+    monkeypatch.setattr("wireside.transfer.import_limits.MAX_CONVERSATIONS", 2)
     refused = await http.post("/import", content=json.dumps([chat] * 3))
     assert (refused.status_code, "more than 2" in refused.json()["message"]) == (400, True)
     assert (await http.get("")).json()["conversations"] == []

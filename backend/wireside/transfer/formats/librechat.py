@@ -1,0 +1,118 @@
+"""Reads conversations of LibreChat's export.
+
+``messages``, flat with ``parentMessageId``, or ``messagesTree`` with ``children``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from wireside.messages import ToolDelta
+from wireside.transfer.formats.foreign import ForeignConversation, ForeignMessage
+from wireside.transfer.formats.parts import (
+    EntryCollector,
+    as_json,
+    name_of,
+    reason_of,
+    with_files,
+)
+from wireside.transfer.untyped import as_dict, as_list, as_text
+
+_ROOT = "00000000-0000-0000-0000-000000000000"
+
+
+def is_librechat(value: Mapping[str, Any]) -> bool:
+    """Return whether a conversation has LibreChat's format."""
+    has_messages = isinstance(value.get("messages") or value.get("messagesTree"), list)
+    return has_messages and ("conversationId" in value or "endpoint" in value)
+
+
+def read_librechat(value: Mapping[str, Any]) -> ForeignConversation:
+    """Read a conversation of LibreChat's export, flat or nested."""
+    messages: list[ForeignMessage] = []
+    stack: list[tuple[object, str | None]] = [
+        (one, None)
+        for one in reversed(as_list(value.get("messages")) or as_list(value.get("messagesTree")))
+    ]
+    while stack:
+        raw, above = stack.pop()
+        if not isinstance(one := raw, dict):
+            continue
+        key = as_text(one.get("messageId")) or f"#{len(messages)}"
+        parent = one.get("parentMessageId")
+        parent = parent if isinstance(parent, str) and parent != _ROOT else above
+        messages.append(_librechat_message(one, key, parent))
+        stack += [(child, key) for child in reversed(as_list(one.get("children")))]
+    options = as_dict(value.get("options"))
+    return ForeignConversation(
+        messages=messages,
+        current=messages[-1].key if messages else None,
+        title=value.get("title") or options.get("title"),
+        created_at=value.get("createdAt") or (messages[0].time if messages else None),
+        updated_at=value.get("updatedAt") or value.get("exportAt"),
+        model=options.get("model") or value.get("model"),
+        is_archived=value.get("isArchived") is True,
+        tags=as_list(value.get("tags")),
+    )
+
+
+def _librechat_message(one: dict[str, Any], key: str, parent: str | None) -> ForeignMessage:
+    answer = EntryCollector()
+    parts = [as_dict(part) for part in as_list(one.get("content"))]
+    left_out = sum(not _add_librechat_part(part, answer) for part in parts)
+    files = [*as_list(one.get("files")), *as_list(one.get("attachments"))]
+    text = as_text(one.get("text"))
+    time = one.get("createdAt")
+    if one.get("isCreatedByUser") is True or one.get("sender") == "User":
+        question = with_files(text or answer.text(), files)
+        return ForeignMessage(
+            key=key, parent=parent, question=question, time=time, left_out=left_out
+        )
+    if not answer.entries:
+        answer.append_text(text)
+    is_whole = one.get("unfinished") is not True and one.get("error") is not True
+    return ForeignMessage(
+        key=key,
+        parent=parent,
+        question=None,
+        entries=tuple(answer.entries),
+        time=time,
+        model=as_text(one.get("model")),
+        reason=reason_of(one.get("finish_reason")) if is_whole else "interrupted",
+        left_out=left_out,
+    )
+
+
+def _add_librechat_part(part: dict[str, Any], answer: EntryCollector) -> bool:
+    """Add a part to an answer; return False if text can't represent it."""
+    match part.get("type"):
+        case "text":
+            answer.append_text(_value_of(part.get("text")))
+        case "think":
+            answer.append_reasoning(_value_of(part.get("think")))
+        case "error":
+            error = _value_of(part.get("error"))
+            answer.append_text(error)
+            return bool(error)
+        case "tool_call":
+            call = as_dict(part.get("tool_call"))
+            function = as_dict(call.get("function"))
+            output = call.get("output", function.get("output"))
+            answer.append(
+                ToolDelta(
+                    as_text(call.get("id")) or answer.next_call(),
+                    name_of(call.get("name") or function.get("name")),
+                    "done",
+                    as_json(call.get("args", function.get("arguments"))),
+                    as_json(output) if output is not None else None,
+                )
+            )
+        case _:
+            return False
+    return True
+
+
+def _value_of(value: object) -> str:
+    """Return a string, which may be wrapped in an object as its ``value``."""
+    return as_text(value) or as_text(as_dict(value).get("value"))

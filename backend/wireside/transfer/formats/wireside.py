@@ -1,0 +1,156 @@
+"""Reads conversations of our own JSON export."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wireside.chat.library import MAX_TITLE_CHARS
+from wireside.errors import BY_CODE, BadMessage, InternalError
+from wireside.messages import (
+    End,
+    Entry,
+    FinishReason,
+    Options,
+    ReasoningDelta,
+    TextDelta,
+    ToolDelta,
+    ToolState,
+    Usage,
+)
+from wireside.records import Feedback, Imported, Segment, TitleSource
+from wireside.transfer.import_limits import MAX_NAME_CHARS
+from wireside.transfer.turn_tree import ImportContext, Node, build_imported
+from wireside.transfer.untyped import as_count, as_dict, as_line, as_list, as_number, as_text
+
+MAX_WORDS_CHARS = 2_000
+
+
+def read_own(value: dict[str, Any], context: ImportContext) -> Imported:
+    """Build a conversation of our own format. Raises ``BadMessage``, ``TooMuch``."""
+    created_at = context.time(value.get("created_at"), context.now)
+    turns = value.get("turns")
+    if not isinstance(turns, list):
+        raise BadMessage("turns: a list.")
+    nodes = [
+        _node(turn, fallback=created_at, context=context)
+        for turn in turns
+        if isinstance(turn, dict)
+    ]
+    source = value.get("title_source")
+    titles: dict[object, TitleSource] = {"words": "words", "model": "model", "person": "person"}
+    return build_imported(
+        nodes,
+        value.get("shown_turn"),
+        context,
+        title=as_line(value.get("title"), MAX_TITLE_CHARS),
+        title_source=titles.get(source if isinstance(source, str) else None, "model"),
+        created_at=created_at,
+        updated_at=context.time(value.get("updated_at"), created_at),
+        is_pinned=value.get("pinned") is True,
+        is_archived=value.get("archived") is True,
+        tags=as_list(value.get("tags")),
+    )
+
+
+def _node(turn: dict[str, Any], *, fallback: float, context: ImportContext) -> Node:
+    created_at = context.time(turn.get("created_at"), fallback)
+    options = _options(as_dict(turn.get("options")))
+    calls: dict[str, str] = {}
+    segments = [
+        _segment(segment, calls, sanitize=options.sanitize, fallback=created_at, context=context)
+        for segment in as_list(turn.get("answer"))
+        if isinstance(segment, dict)
+    ]
+    context.budget.spend(parts=sum(len(segment.entries) + 1 for segment in segments))
+    key, parent = turn.get("id"), turn.get("parent")
+    node = Node(
+        key=key if isinstance(key, str) and key else context.new_id(),
+        parent=parent if isinstance(parent, str) else None,
+        question=as_text(turn.get("question")),
+        created_at=created_at,
+        segments=tuple(segments) or (context.no_answer(created_at),),
+        options=options,
+        feedback=_feedback(as_dict(turn.get("feedback"))),
+    )
+    context.spend_turn(node)
+    return node
+
+
+def _segment(
+    value: dict[str, Any],
+    calls: dict[str, str],
+    *,
+    sanitize: bool,
+    fallback: float,
+    context: ImportContext,
+) -> Segment:
+    parts = (part for part in as_list(value.get("parts")) if isinstance(part, dict))
+    return Segment(
+        stream=context.new_id(),
+        model=as_line(value.get("model"), MAX_NAME_CHARS),
+        entries=tuple(entry for part in parts if (entry := _entry(part, calls)) is not None),
+        end=_end(value),
+        sanitize=sanitize,
+        created_at=context.time(value.get("created_at"), fallback),
+    )
+
+
+def _entry(part: dict[str, Any], calls: dict[str, str]) -> Entry | None:
+    match part.get("type"):
+        case "text":
+            return TextDelta(text) if (text := as_text(part.get("text"))) else None
+        case "reasoning":
+            return ReasoningDelta(text) if (text := as_text(part.get("text"))) else None
+        case "tool":
+            call = calls.setdefault(as_text(part.get("call")), f"call-{len(calls) + 1}")
+            states: dict[object, ToolState] = {"done": "done", "running": "running"}
+            state = part.get("state")
+            result = part.get("result")
+            return ToolDelta(
+                call,
+                as_line(part.get("name"), MAX_NAME_CHARS),
+                states.get(state if isinstance(state, str) else None, "failed"),
+                as_text(part.get("arguments")),
+                as_text(result) if isinstance(result, str) else None,
+            )
+        case _:
+            return None
+
+
+def _end(value: dict[str, Any]) -> End:
+    numbers = as_dict(value.get("usage"))
+    usage = Usage(as_count(numbers.get("input_tokens")), as_count(numbers.get("output_tokens")))
+    if isinstance(error := value.get("error"), dict):
+        kind = BY_CODE.get(as_text(error.get("code")), InternalError)
+        return End(None, kind(as_line(error.get("message"), 1_000) or None), usage)
+    reasons: dict[object, FinishReason] = {
+        "stop": "stop",
+        "length": "length",
+        "cancelled": "cancelled",
+        "content_filter": "content_filter",
+    }
+    # without a reason, the answer was still running when the file was written
+    reason = value.get("reason")
+    return End(reasons.get(reason if isinstance(reason, str) else None, "interrupted"), None, usage)
+
+
+def _options(value: dict[str, Any]) -> Options:
+    temperature = as_number(value.get("temperature"))
+    return Options(
+        model=as_line(value.get("model"), MAX_NAME_CHARS) or None,
+        system=as_text(value.get("system")) or None,
+        temperature=temperature if temperature is not None and 0 <= temperature <= 2 else None,
+        max_tokens=as_count(value.get("max_tokens")) or None,
+        sanitize=value.get("sanitize") is True,
+    )
+
+
+def _feedback(value: dict[str, Any]) -> Feedback | None:
+    words = as_text(value.get("words"))[:MAX_WORDS_CHARS]
+    match value.get("verdict"):
+        case "up":
+            return Feedback("up", words)
+        case "down":
+            return Feedback("down", words)
+        case _:
+            return None
