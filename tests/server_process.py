@@ -54,7 +54,7 @@ class Refused(AssertionError):
 class ServerProcess:
     """A server process, which can be restarted on the same folder.
 
-    Settings are named as in ``settings.py`` (``shutdown_s=2``); a name in capitals is an
+    Settings are named as in ``settings/model.py`` (``shutdown_s=2``); a name in capitals is an
     environment variable, and None removes one. ``command`` is run instead of ``SERVE``.
     """
 

@@ -90,7 +90,7 @@ PLACES = (
     "/api/conversations/",
     "/",
 )
-FILES = ("etc/passwd", "secret.txt", "pyproject.toml", "wireside/settings.py", "cookie.key")
+FILES = ("etc/passwd", "secret.txt", "pyproject.toml", "wireside/settings/model.py", "cookie.key")
 
 
 @pytest.mark.parametrize("place", PLACES)

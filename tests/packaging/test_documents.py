@@ -1,7 +1,8 @@
-"""The documents: relative links resolve, and the map in ARCHITECTURE.md names every module."""
+"""Documents: links resolve, named files exist, and ARCHITECTURE.md maps every module."""
 
 from __future__ import annotations
 
+import fnmatch
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,11 @@ import pytest
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)|(?:src|srcset)=\"([^\"]+)\"")
-UNNAMED = {"__init__.py", "env.py"}
+FOLDERS = ("assets", "backend", "benchmarks", "docs", "scripts", "tests", "ui")
+FOLDER = re.compile(rf"(?:{'|'.join(FOLDERS)})(?:/[\w.-]+)+/")
+FILE = re.compile(r"[\w*./-]+\.(?:py|js|mjs|css)")
+INVENTED = re.compile(r".*NAME|example\.")
+"""Matches files that a reader of the document creates."""
 
 
 def name_of(document: Path) -> str:
@@ -49,14 +54,46 @@ def test_relative_links_resolve(document: Path) -> None:
     assert not broken
 
 
-def test_the_map_names_every_module() -> None:
+def map_of_modules() -> set[str]:
+    """Return the paths of all modules in the map, rebuilt from its indentation."""
     text = (ROOT / "ARCHITECTURE.md").read_text("utf-8")
-    words = set(re.findall(r"[\w.]+", text))
+    block = re.search(r"^```text$(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    assert block is not None
+    folders: list[str] = []
+    found = set()
+    for line in filter(None, block[1].splitlines()):
+        name = line.split()[0]
+        depth = (len(line) - len(line.lstrip())) // 2
+        folders[depth:] = [name] if name.endswith("/") else []
+        if name.endswith(".py") and folders[:1] != ["tests/"]:
+            found.add("".join(folders) + name)
+    return found
+
+
+def test_the_map_names_every_module() -> None:
     sources = [*(ROOT / "backend").rglob("*.py"), *(ROOT / "ui").rglob("*.py")]
-    folders = {"migrations", "versions", "languages", "components", "pages"}
-    missing = [
+    modules = {
         name_of(file)
         for file in sources
-        if file.name not in words and file.name not in UNNAMED and file.parent.name not in folders
-    ]
-    assert not missing
+        if file.name != "__init__.py" and "migrations" not in file.parts
+    }
+    assert map_of_modules() == modules
+
+
+def paths_in(document: Path) -> Iterator[str]:
+    """Return the source files and folders that a document names in backticks."""
+    for text in re.findall(r"`([^`\s]+)`", document.read_text("utf-8")):
+        if (FILE.fullmatch(text) or FOLDER.fullmatch(text)) and not INVENTED.match(text):
+            yield text.strip("/")
+
+
+@pytest.fixture(scope="module")
+def files_and_folders() -> list[str]:
+    return [f"/{name_of(path)}" for folder in FOLDERS for path in (ROOT / folder).rglob("*")]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
+def test_named_files_exist(document: Path, files_and_folders: list[str]) -> None:
+    """A file may be named without the folders above it."""
+    named = set(paths_in(document))
+    assert not [path for path in named if not fnmatch.filter(files_and_folders, f"*/{path}")]

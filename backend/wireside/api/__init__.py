@@ -1,1 +1,1 @@
-"""The ASGI layer and the server below it: sockets, handshakes, headers, middleware and routes."""
+"""The ASGI layer: ``/ws/ai-chat``, middleware and routes."""

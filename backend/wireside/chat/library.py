@@ -196,7 +196,7 @@ class Library:
     async def search(
         self, query: str, *, cursor: int | None = None, limit: int = 30
     ) -> Sequence[Hit]:
-        """Return places where each word of ``query`` begins a word, newest first."""
+        """Return places that match each word of ``query``, newest first. See ``Store.search``."""
         self.caller.require("read")
         return await self._store.search(query, owner=self._owner, cursor=cursor, limit=limit)
 

@@ -1,7 +1,7 @@
 """The ``wireside`` command: serve, migrate, pull, doctor.
 
-``users`` and ``keys`` are in ``cli_accounts.py``; ``backup``, ``restore``, ``move`` and ``export``
-in ``cli_backup.py``.
+``users`` and ``keys`` are in ``accounts.py``; ``backup``, ``restore``, ``move`` and ``export``
+in ``backup.py``.
 
 Exit codes: 0 success, 1 failure, 2 wrong usage or invalid settings.
 

@@ -194,8 +194,9 @@ class Store(Protocol):
     async def search(
         self, query: str, *, owner: str = "", cursor: int | None, limit: int
     ) -> Sequence[Hit]:
-        """Return places in conversations of ``owner`` where each word of ``query`` begins a word.
+        """Return places in conversations of ``owner`` that match each word of ``query``.
 
+        A word matches at the start of a word; one of three or more characters also inside words.
         Newest first; nothing for a query without a word. Archived conversations are included.
         """
         ...

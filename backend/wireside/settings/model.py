@@ -1,7 +1,7 @@
 """All settings: name, type, default, unit and description.
 
-Only ``app.py``, the CLI and the server's outer layers (``server/run.py``,
-``api/middleware/stack.py``) read them.
+Only the composition root, the commands (``cli/``, ``doctor/``) and the server's outer layers
+(``server/run.py``, ``api/middleware/stack.py``) read them.
 
 Values are taken from, in this order: the command line, the environment (``WIRESIDE_*``), the file
 ``wireside.toml`` in the working directory, the defaults. ``OPENAI_API_KEY`` and
@@ -40,7 +40,7 @@ Line = Annotated[str, StringConstraints(strip_whitespace=True)]
 
 
 class Settings(BaseSettings):
-    """All settings of a server. A field's description is its row in the README's table."""
+    """All settings of a server. A field's description is its row in ``docs/settings.md``."""
 
     model_config = SettingsConfigDict(
         env_prefix="WIRESIDE_",

@@ -99,23 +99,23 @@ class AnswerTracer(Protocol):
         ...
 
     def running(self) -> None:
-        """See ``AnswerWatch``."""
+        """See ``AnswerObserver``."""
 
     def first(self) -> None:
-        """See ``AnswerWatch``."""
+        """See ``AnswerObserver``."""
 
     def ended(self, end: End, text: Callable[[], str]) -> None:
-        """See ``AnswerWatch``."""
+        """See ``AnswerObserver``."""
 
 
 class QuestionTracer(Protocol):
     """The trace of a question and its answer."""
 
     def in_conversation(self, conversation: str) -> None:
-        """See ``QuestionWatch``."""
+        """See ``QuestionObserver``."""
 
     def being_asked(self) -> AbstractContextManager[None]:
-        """See ``QuestionWatch``."""
+        """See ``QuestionObserver``."""
         ...
 
 
@@ -154,7 +154,7 @@ class NoTracer:
 
 
 class Telemetry:
-    """Counts events; implements ``watching.Watcher`` and the counters of sessions and guards.
+    """Counts events; implements ``ports.Observer`` and the counters of sessions and guards.
 
     ``line`` returns the figures since its previous call.
     """
@@ -240,13 +240,13 @@ class Telemetry:
     # ---- answers -----------------------------------------------------------------------------
 
     def question(self, kind: str) -> QuestionMetrics:
-        """See ``Watcher``."""
+        """See ``Observer``."""
         self.questions[kind] += 1
         ids = structlog.contextvars.get_contextvars()
         return QuestionMetrics(ids, self._tracer.question(kind, ids))
 
     def answer(self, stream: str, model: str, request: ModelRequest | None) -> AnswerMetrics:
-        """See ``Watcher``."""
+        """See ``Observer``."""
         trace = self._tracer.answer(stream, model, request)
         return AnswerMetrics(
             telemetry=self, stream=stream, model=model, clock=self._clock, trace=trace
@@ -264,25 +264,25 @@ class Telemetry:
             self.tokens[model, kind] += count or 0
 
     def committed(self, seconds: float, streams: int, length: int) -> None:
-        """See ``Watcher``."""
+        """See ``Observer``."""
         self.commit_s.observe(seconds)
         self.commit_length.observe(length)
 
     def commit_failed(self) -> None:
-        """See ``Watcher``."""
+        """See ``Observer``."""
         self.commit_failures += 1
 
     def provider_failed(self, code: str) -> None:
-        """See ``Watcher``."""
+        """See ``Observer``."""
         self.provider_errors[code] += 1
 
     def provider_retried(self, code: str) -> None:
-        """See ``Watcher``."""
+        """See ``Observer``."""
         self.provider_retries[code] += 1
         self._tracer.retried(code)
 
     def provider_named(self, model: str, answer: str) -> None:
-        """See ``Watcher``."""
+        """See ``Observer``."""
         self._tracer.named(model, answer)
 
     # ---- log line and event loop -------------------------------------------------------------
@@ -335,7 +335,7 @@ class Telemetry:
 
 
 class QuestionMetrics:
-    """Implements ``QuestionWatch``; binds the request's log ids while the question is processed.
+    """Implements ``QuestionObserver``; binds the request's log ids while the question is processed.
 
     The ids are restored explicitly because a queued question may be started by the task of another
     client's answer.
@@ -346,13 +346,13 @@ class QuestionMetrics:
         self._trace = trace
 
     def in_conversation(self, conversation: str) -> None:
-        """See ``QuestionWatch``."""
+        """See ``QuestionObserver``."""
         if self._trace is not None:
             self._trace.in_conversation(conversation)
 
     @contextmanager
     def being_asked(self) -> Iterator[None]:
-        """See ``QuestionWatch``."""
+        """See ``QuestionObserver``."""
         before = structlog.contextvars.get_contextvars()
         _log_under(self._ids)
         try:
@@ -363,7 +363,7 @@ class QuestionMetrics:
 
 
 class AnswerMetrics:
-    """Implements ``AnswerWatch``."""
+    """Implements ``AnswerObserver``."""
 
     def __init__(
         self,
@@ -382,14 +382,14 @@ class AnswerMetrics:
         self._first: float | None = None
 
     def running(self) -> None:
-        """See ``AnswerWatch``."""
+        """See ``AnswerObserver``."""
         structlog.contextvars.bind_contextvars(stream=self._stream)
         if self._trace is not None:
             structlog.contextvars.bind_contextvars(trace_id=self._trace.trace_id)
             self._trace.running()
 
     def first(self) -> None:
-        """See ``AnswerWatch``."""
+        """See ``AnswerObserver``."""
         self._first = self._clock()
         model = self._telemetry.models.of(self._model, has_answered=True)
         self._telemetry.first_token_s.observe(model, self._first - self._began)
@@ -397,7 +397,7 @@ class AnswerMetrics:
             self._trace.first()
 
     def ended(self, end: End, length: int, text: Callable[[], str]) -> None:
-        """See ``AnswerWatch``."""
+        """See ``AnswerObserver``."""
         now = self._clock()
         telemetry = self._telemetry
         model = telemetry.models.of(self._model, has_answered=self._first is not None)

@@ -146,13 +146,13 @@ class QuestionTrace:
         return set_span_in_context(self.span, Context())
 
     def in_conversation(self, conversation: str) -> None:
-        """See ``QuestionWatch``."""
+        """See ``QuestionObserver``."""
         self.conversation = conversation
         self.span.set_attribute("gen_ai.conversation.id", conversation)
 
     @contextmanager
     def being_asked(self) -> Iterator[None]:
-        """See ``QuestionWatch``."""
+        """See ``QuestionObserver``."""
         self._gathering = self._tracing.tracer.start_span("context", self.context)
         token = _asked.set(self)
         try:
@@ -217,11 +217,11 @@ class AnswerTrace:
         return f"{self._span.get_span_context().trace_id:032x}"
 
     def running(self) -> None:
-        """See ``AnswerWatch``."""
+        """See ``AnswerObserver``."""
         _answering.set(self)
 
     def first(self) -> None:
-        """See ``AnswerWatch``."""
+        """See ``AnswerObserver``."""
         seconds = time.monotonic() - self._began
         self._span.set_attribute("gen_ai.response.time_to_first_chunk", seconds)
         self._span.add_event("first_token")
@@ -238,7 +238,7 @@ class AnswerTrace:
                     self._span.set_attribute(f"gen_ai.response.{name}", value)
 
     def ended(self, end: End, text: Callable[[], str]) -> None:
-        """See ``AnswerWatch``."""
+        """See ``AnswerObserver``."""
         span, root = self._span, self._question.span
         usage = {"input_tokens": end.usage.input_tokens, "output_tokens": end.usage.output_tokens}
         for name, count in usage.items():

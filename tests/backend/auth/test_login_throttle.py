@@ -12,7 +12,7 @@ from wireside.identity import Caller
 
 
 class Told:
-    """Implements ``Witness``."""
+    """Implements ``AuditRecorder``."""
 
     def __init__(self) -> None:
         self.entries: list[tuple[str, str, str]] = []

@@ -259,7 +259,7 @@ class ConversationRoutes:
     ) -> SearchResult:
         """Search titles, questions and answers for texts that match all words of the query.
 
-        A word matches at the start of a word.
+        A word matches at the start of a word; one of three or more characters also inside words.
         """
         hits = await library.search(q, cursor=cursor, limit=limit)
         return SearchResult(
