@@ -57,7 +57,7 @@ class Model:
 
     def receive(self, text: str) -> None:
         """Receive a text frame."""
-        parsed = frames.parse(text, max_message_chars=LIMITS.max_message_chars)
+        parsed = frames.parse_client_frame(text, max_message_chars=LIMITS.max_message_chars)
         events = self.connection.receive(text, self.now)
         if self.is_closed:
             assert events == []
@@ -217,8 +217,7 @@ class Model:
     def _told(self, event: Event, parsed: frames.ClientFrame | Refused) -> dict[str, Any]:
         """Decode an outgoing frame, and check it against the protocol level of its request."""
         assert isinstance(event, Send)
-        told: dict[str, Any] = json.loads(event.frame, parse_constant=_never)
-        event.frame.encode()
+        told: dict[str, Any] = json.loads(event.frame.encode(), parse_constant=_never)
         if parsed_is_level_1 := self._is_level_1(parsed):
             assert set(told) - {"t"} == {"type"} | KEYS_1[told["type"]]
             assert "t" not in told or (isinstance(parsed, Ping) and told["type"] == "pong")

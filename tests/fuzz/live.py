@@ -212,7 +212,7 @@ class Client:
             )
         while True:
             text = words.frame(Dice(dice.randbytes(120))).encode("utf-8", "replace").decode()
-            parsed = frames.parse(text, max_message_chars=MAX_CHARS)
+            parsed = frames.parse_client_frame(text, max_message_chars=MAX_CHARS)
             if not isinstance(parsed, Batch) or len(parsed.messages) <= MAX_BATCH:
                 return text
             if dice.random() < 0.05:
@@ -237,7 +237,7 @@ class Client:
         return {"id": dice.choice("abcdefghij")} | {name: options[name] for name in names}
 
     def _expect(self, text: str) -> None:
-        parsed = frames.parse(text, max_message_chars=MAX_CHARS)
+        parsed = frames.parse_client_frame(text, max_message_chars=MAX_CHARS)
         self._sent.append(text[:300])
         if request_id := getattr(parsed, "id", None):
             self._ids.add(request_id)

@@ -131,16 +131,16 @@ def _worker(run: Run) -> Tally:
 
 def table(tallies: dict[str, Tally]) -> str:
     """Return the results, one target per line."""
-    lines = [f"{'target':<12} {'inputs':>12} {'led':>12} {'inputs/s':>10} {'failures':>9}"]
+    lines = [f"{'target':<14} {'inputs':>12} {'led':>12} {'inputs/s':>10} {'failures':>9}"]
     total: dict[str, float] = defaultdict(float)
     for name, tally in tallies.items():
         failures = len(tally.failures)
-        row = f"{name:<12} {tally.inputs:>12,} {tally.led:>12,} {tally.rate:>10,.0f}"
+        row = f"{name:<14} {tally.inputs:>12,} {tally.led:>12,} {tally.rate:>10,.0f}"
         lines.append(f"{row} {failures:>9}")
         total["inputs"] += tally.inputs
         total["led"] += tally.led
         total["failures"] += failures
-    row = f"{'all':<12} {total['inputs']:>12,.0f} {total['led']:>12,.0f} {'':>10}"
+    row = f"{'all':<14} {total['inputs']:>12,.0f} {total['led']:>12,.0f} {'':>10}"
     return "\n".join([*lines, f"{row} {total['failures']:>9.0f}"])
 
 
@@ -203,7 +203,7 @@ class Worker:
             self._end([])
 
     def _modules(self) -> tuple[str, ...]:
-        return MODULES.get(self._name, ("wireside.protocol.frames", "wireside.protocol.connection"))
+        return MODULES.get(self._name, PROTOCOL)
 
     def _load(self) -> None:
         from targets import TARGETS
@@ -244,7 +244,13 @@ class Worker:
                 yield bytes(data[:most])
 
 
+PROTOCOL = (
+    "wireside.protocol.frames.client_parser",
+    "wireside.protocol.frames.fields",
+    "wireside.protocol.connection",
+)
 MODULES = {
+    "server_frames": ("wireside.protocol.frames.server_parser",),
     "handshake": ("wireside.protocol.handshake",),
     "sanitize": ("wireside.protocol.sanitize",),
     "sse": ("wireside.openai_wire.sse",),

@@ -5,12 +5,10 @@ from __future__ import annotations
 import html as html_text
 import re
 
-from wireside_ui.markdown import dialect
 from wireside_ui.markdown.dialect import Markup, code_block
 from wireside_ui.markdown.incremental import BlockStream, Op
 
 MARKUP = Markup(frozenset({"images.example"}))
-dialect.HIGHLIGHT_S = 60.0  # the highlighter's time limit must not affect the comparison
 
 
 class Screen:

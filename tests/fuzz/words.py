@@ -74,6 +74,33 @@ def frame(dice: Dice) -> str:
     return text
 
 
+def server_frame(dice: Dice) -> str:
+    """Return a frame of a server: mostly one that could be sent, with a few errors."""
+    fields = dict(dice.pick(_SERVED))
+    for _ in range(dice.pick((0, 0, 1, 1, 2))):
+        fields[dice.pick((*fields, "newer"))] = value(dice)
+    for _ in range(dice.pick((0, 0, 0, 1))):
+        fields.pop(dice.pick(tuple(fields)))
+    return "{" + ",".join(f'"{name}":{text}' for name, text in fields.items()) + "}"
+
+
+_SERVED = (
+    {"type": '"chunk"', "content": '"Hi"'},
+    {"type": '"chunk"', "id": '"q"', "content": '"Hi"', "offset": "2"},
+    {"type": '"tool"', "id": '"q"', "offset": "1", "name": '"n"', "call": '"c"'}
+    | {"state": '"done"', "arguments": '"{}"', "result": '"r"', "truncated": "true"},
+    {"type": '"start"', "id": '"q"', "stream": '"s"', "model": '"m"', "index": "0"},
+    {"type": '"resumed"', "id": '"q"', "stream": '"s"', "head": "7", "state": '"live"'},
+    {"type": '"done"'},
+    {"type": '"done"', "id": '"q"', "reason": '"stop"', "offset": "7"}
+    | {"usage": '{"input_tokens":null,"output_tokens":1}'},
+    {"type": '"error"', "message": '"No."', "code": '"internal"', "retryable": "true"}
+    | {"retry_after": "1.5"},
+    {"type": '"pong"', "t": "1"},
+    {"type": '"newer"', "id": '"q"'},
+)
+
+
 def _id(dice: Dice) -> dict[str, str]:
     return {"id": f'"{dice.pick("abcdefghij")}"'} if dice.byte() % 4 else {}
 

@@ -18,16 +18,20 @@ from typing import assert_never
 
 from wireside.errors import BadMessage, RateLimited, TooMany, WiresideError
 from wireside.limits.windows import SlidingWindow
-from wireside.protocol import frames
 from wireside.protocol.frames import (
     Batch,
     Cancel,
     Chat,
+    ClientFrame,
+    Error,
     Heartbeat,
     Level,
     Ping,
+    Pong,
     Refused,
     Resume,
+    ServerFrame,
+    parse_client_frame,
 )
 
 POLICY_VIOLATION = 1008
@@ -89,9 +93,9 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send a frame. ``code`` is set if the frame is an error."""
+    """Send a frame. ``code`` is set if the frame is an error: level 1 frames do not have it."""
 
-    frame: str
+    frame: ServerFrame
     code: str | None = None
 
 
@@ -139,7 +143,7 @@ class Connection:
         """Handle a text frame that arrived at ``now``, in seconds of a monotonic clock."""
         if self._is_closing:
             return []
-        frame = frames.parse(text, max_message_chars=self._limits.max_message_chars)
+        frame = parse_client_frame(text, max_message_chars=self._limits.max_message_chars)
         self.last_type = type(frame).__name__.lower()
         self._speaks_level_2 |= getattr(frame, "id", None) is not None
         return self._limit(frame, now) or self._accept(frame)
@@ -172,9 +176,9 @@ class Connection:
         index: int | None = None,
     ) -> Send:
         """Return the frame that reports ``error``."""
-        return Send(frames.error(request_id, error, level=level, index=index), error.code)
+        return Send(Error.of(error, level=level, id=request_id, index=index), error.code)
 
-    def _limit(self, frame: frames.ClientFrame | Refused, now: float) -> list[Event]:
+    def _limit(self, frame: ClientFrame | Refused, now: float) -> list[Event]:
         count = _messages_in(frame)
         if not self._window.allow(now, count):
             self._is_closing = True
@@ -187,12 +191,12 @@ class Connection:
             return [self._about(frame, error)]
         return []
 
-    def _accept(self, frame: frames.ClientFrame | Refused) -> list[Event]:
+    def _accept(self, frame: ClientFrame | Refused) -> list[Event]:
         match frame:
             case Refused():
                 return [self._about(frame, frame.error)]
             case Ping():
-                return [Send(frames.pong(frame.t))]
+                return [Send(Pong(t=frame.t))]
             case Heartbeat():
                 return [] if frame.reply is None else [Send(frame.reply)]
             case Chat():
@@ -263,7 +267,7 @@ class Connection:
         return self._level_1 if request_id is None else self._level_2[request_id]
 
     def _about(
-        self, frame: frames.ClientFrame | Refused, error: WiresideError, index: int | None = None
+        self, frame: ClientFrame | Refused, error: WiresideError, index: int | None = None
     ) -> Send:
         level = self._level_of(frame)
         request_id = getattr(frame, "id", None)
@@ -271,7 +275,7 @@ class Connection:
             request_id = index = None  # else it would look like the end of the open request
         return self.refuse(request_id, error, level=level, index=index)
 
-    def _level_of(self, frame: frames.ClientFrame | Refused) -> Level:
+    def _level_of(self, frame: ClientFrame | Refused) -> Level:
         if isinstance(frame, Refused) and frame.level is not None:
             return frame.level
         if getattr(frame, "id", None) is not None:
@@ -281,7 +285,7 @@ class Connection:
         return 2 if is_unknown and self._speaks_level_2 else 1
 
 
-def _messages_in(frame: frames.ClientFrame | Refused) -> int:
+def _messages_in(frame: ClientFrame | Refused) -> int:
     match frame:
         case Batch():
             return len(frame.messages)

@@ -9,8 +9,21 @@ from wireside.errors import WiresideError
 from wireside.generation.log import Piece, ReasoningPiece, TextPiece, ToolPiece
 from wireside.generation.reader import Reader
 from wireside.messages import End
-from wireside.protocol import frames
-from wireside.protocol.frames import DEFAULT_FRAME_BYTES
+from wireside.protocol.frames import (
+    CHAR_BYTES,
+    CHUNK_BYTES,
+    DEFAULT_FRAME_BYTES,
+    MAX_NAME_CHARS,
+    Done,
+    Error,
+    Level,
+    Reasoning,
+    Resumed,
+    Start,
+    Tool,
+    encode_chunk,
+    split_text,
+)
 from wireside.protocol.sanitize import ScriptEscaper
 from wireside.session.counts import FrameCounts
 
@@ -24,7 +37,7 @@ class Outgoing:
         request_id: id of the request; None on level 1.
         sanitize: whether ``<script`` is escaped.
         index: position in a batch.
-        opening: frame to send before all others (``start``, ``resumed``).
+        opening: frame to send before all others.
         max_frame_bytes: largest size of a frame, in bytes of UTF-8.
     """
 
@@ -36,7 +49,7 @@ class Outgoing:
         request_id: str | None,
         sanitize: bool,
         index: int | None = None,
-        opening: str | None = None,
+        opening: Start | Resumed | None = None,
         max_frame_bytes: int = DEFAULT_FRAME_BYTES,
     ) -> None:
         self._reader = reader
@@ -54,7 +67,7 @@ class Outgoing:
         """Return the frames that can be sent now; the last frame of the answer sets ``end``."""
         out: list[str] = []
         if self._opening is not None:
-            out.append(self._opening)
+            out.append(self._encode(self._opening))
             self._opening = None
         while pieces := self._reader.take():
             for piece in pieces:
@@ -64,14 +77,14 @@ class Outgoing:
                 break
         if (end := self._reader.end) is not None and self.end is None:
             self._flush(out)
-            out.append(self._ending(end))
+            out.append(self._encode(self._last_frame(end)))
             self.end = end
         return out
 
     def fail(self, error: WiresideError) -> list[str]:
         """Return the frame that ends the answer with an error, for this client only."""
         self.end = End(None, error)
-        return [self._ending(self.end)]
+        return [self._encode(self._last_frame(self.end))]
 
     def close(self) -> None:
         """Stop reading; the answer itself continues."""
@@ -89,12 +102,11 @@ class Outgoing:
                 offset = piece.offset - len(piece.text)
                 for part in self._parts(piece.text):
                     offset += len(part)
-                    out.append(frames.reasoning(self._id, part, offset))
-                    self._counts.sent["reasoning"] += 1
+                    frame = Reasoning(id=self._id, content=part, offset=offset)
+                    out.append(self._encode(frame))
             case ToolPiece() if self._id is not None:
                 self._flush(out)
-                out.append(_tool(self._id, piece, self._max_bytes))
-                self._counts.sent["tool"] += 1
+                out.append(self._encode(_tool(self._id, piece).cut_to(self._max_bytes)))
             case ReasoningPiece() | ToolPiece():
                 pass  # not part of level 1
             case _:
@@ -102,10 +114,10 @@ class Outgoing:
 
     def _parts(self, text: str) -> Iterable[str]:
         """Split a text so that each part fits into a frame, escapes included."""
-        room = self._max_bytes - frames.CHUNK_BYTES
-        if len(text) * frames.CHAR_BYTES <= room:
+        room = self._max_bytes - CHUNK_BYTES
+        if len(text) * CHAR_BYTES <= room:
             return (text,)
-        return frames.split_text(text, room, escapes=self._escaper is not None)
+        return split_text(text, room, escapes=self._escaper is not None)
 
     def _add_text(self, out: list[str], text: str, offset: int) -> None:
         if self._escaper is not None:
@@ -122,35 +134,45 @@ class Outgoing:
         self._add_chunk(out, self._escaper.flush(), self._offset)
 
     def _add_chunk(self, out: list[str], text: str, offset: int) -> None:
-        out.append(frames.chunk(self._id, text, offset))
+        out.append(encode_chunk(self._id, text, offset))
         counts, size = self._counts, len(text)
         counts.chunk_sizes[size.bit_length()] += 1
         counts.chunk_chars += size
 
-    def _ending(self, end: End) -> str:
-        if end.error is not None:
-            level: frames.Level = 1 if self._id is None else 2
-            self._counts.sent["error"] += 1
-            return frames.error(self._id, end.error, level=level, index=self._index)
-        self._counts.sent["done"] += 1
-        return frames.done(
-            self._id,
-            offset=self._reader.offset,
-            reason=end.reason or "interrupted",
-            usage=end.usage,
-            index=self._index,
-        )
+    def _encode(self, frame: Start | Resumed | Reasoning | Tool | Done | Error) -> str:
+        self._counts.sent[frame.type] += 1
+        return frame.encode()
+
+    def _last_frame(self, end: End) -> Done | Error:
+        return last_frame(end, self._reader.offset, request_id=self._id, index=self._index)
 
 
-def _tool(request_id: str, piece: ToolPiece, max_bytes: int) -> str:
+def last_frame(
+    end: End, offset: int, *, request_id: str | None, index: int | None = None
+) -> Done | Error:
+    """Return the frame that reports how an answer of ``offset`` length ended."""
+    if end.error is not None:
+        level: Level = 1 if request_id is None else 2
+        return Error.of(end.error, level=level, id=request_id, index=index)
+    if request_id is None:
+        return Done()
+    return Done(
+        id=request_id,
+        offset=offset,
+        reason=end.reason or "interrupted",
+        usage=end.usage,
+        index=index,
+    )
+
+
+def _tool(request_id: str, piece: ToolPiece) -> Tool:
     delta = piece.delta
-    return frames.tool(
-        request_id,
-        piece.offset,
-        name=delta.name,
-        call=delta.call,
+    return Tool(
+        id=request_id,
+        offset=piece.offset,
+        name=delta.name[:MAX_NAME_CHARS],
+        call=delta.call[:MAX_NAME_CHARS],
         state=delta.state,
         arguments=delta.arguments,
         result=delta.result,
-        max_bytes=max_bytes,
     )

@@ -18,8 +18,7 @@ from wireside.chat.context import ContextText
 from wireside.chat.service import Ask, ChatService
 from wireside.errors import InternalError, NotFound, WiresideError
 from wireside.generation.runner import Stream
-from wireside.messages import End, Message, Options, Usage
-from wireside.protocol import frames
+from wireside.messages import End, Message, Options
 from wireside.protocol.connection import (
     Attach,
     Close,
@@ -30,9 +29,17 @@ from wireside.protocol.connection import (
     StartAnswer,
     Stop,
 )
-from wireside.protocol.frames import DEFAULT_FRAME_BYTES, Resume
+from wireside.protocol.frames import (
+    DEFAULT_FRAME_BYTES,
+    Batch,
+    Chat,
+    Resume,
+    Resumed,
+    Start,
+    StreamState,
+)
 from wireside.session.counts import FrameCounts
-from wireside.session.outgoing import Outgoing
+from wireside.session.outgoing import Outgoing, last_frame
 
 _log = structlog.get_logger(__name__)
 
@@ -43,6 +50,8 @@ The rate limit of the settings keeps below this bound; a server without rate lim
 """
 
 TRY_AGAIN_LATER = 1013
+
+_CANCELLED = End("cancelled")
 
 
 class Counters(Protocol):
@@ -184,12 +193,11 @@ class Session:
             case _:
                 assert_never(event)
 
-    def _send(self, event: Send, kind: str = "pong") -> None:
+    def _send(self, event: Send) -> None:
         if event.code is not None:
             self._counters.error(event.code)
-            kind = "error"
-        self._counts.sent[kind] += 1
-        self._frames.append(event.frame)
+        self._counts.sent[event.frame.type] += 1
+        self._frames.append(event.frame.encode())
         if self._is_writing and sum(map(len, self._frames)) > MAX_WAITING_CHARS:
             self._frames.clear()
             self._close = Close(TRY_AGAIN_LATER, "The connection takes nothing.")
@@ -256,7 +264,7 @@ class Session:
             return self._end_cancelled(request)
         self._show(running, request, outcome.stream, outcome.conversation)
 
-    def _batch_of(self, request: OpenRequest, frame: frames.Batch) -> BatchRun:
+    def _batch_of(self, request: OpenRequest, frame: Batch) -> BatchRun:
         if frame.id not in self._batches:
             ask = BatchQuestions(
                 questions=frame.messages,
@@ -299,9 +307,8 @@ class Session:
         chat = request.chat
         opening = None
         if chat.id is not None:
-            self._counts.sent["start"] += 1
-            opening = frames.start(
-                chat.id,
+            opening = Start(
+                id=chat.id,
                 stream=stream.name,
                 model=stream.model,
                 conversation=conversation,
@@ -325,15 +332,14 @@ class Session:
         stream = await self._chat.find(resume.stream)
         reader = stream.reader(resume.offset, self._wake.set)
         running.stream = stream
-        self._counts.sent["resumed"] += 1
         running.outgoing = Outgoing(
             reader,
             self._counts,
             request_id=resume.id,
             sanitize=stream.sanitize,
             index=stream.index,
-            opening=frames.resumed(
-                resume.id,
+            opening=Resumed(
+                id=resume.id,
                 stream=stream.name,
                 head=stream.log.head,
                 state=_state(stream),
@@ -375,10 +381,7 @@ class Session:
         self._do_all(events)
 
     def _end_cancelled(self, request: OpenRequest) -> None:
-        frame = frames.done(
-            request.chat.id, offset=0, reason="cancelled", usage=Usage(), index=request.index
-        )
-        self._send(Send(frame), "done")
+        self._send(Send(last_frame(_CANCELLED, 0, request_id=request.chat.id, index=request.index)))
         self._ended(request)
 
     # ---- outgoing frames -----------------------------------------------------------------------
@@ -416,14 +419,14 @@ class Session:
         self._ended(origin)
 
 
-def _state(stream: Stream) -> frames.StreamState:
+def _state(stream: Stream) -> StreamState:
     if stream.is_live:
         return "live"
     end = stream.log.end
     return "interrupted" if end is not None and end.reason == "interrupted" else "finished"
 
 
-def _options(frame: frames.Chat | frames.Batch) -> Options:
+def _options(frame: Chat | Batch) -> Options:
     return Options(
         model=frame.model,
         system=frame.system,

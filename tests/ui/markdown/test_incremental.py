@@ -7,20 +7,19 @@ from collections.abc import Iterator
 from html.parser import HTMLParser
 
 import pytest
+from fuzz.screen import MARKUP, Screen, streamed
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from wireside_ui.markdown import dialect, incremental
 from wireside_ui.markdown.dialect import (
     HighlightBudget,
-    Markup,
     close_open_marks,
     code_block,
     highlight,
 )
-from wireside_ui.markdown.incremental import LOOP_CHARS, BlockStream, Op, render
+from wireside_ui.markdown.incremental import LOOP_CHARS, BlockStream, render
 
-MARKUP = Markup(frozenset({"images.example"}))
 HIGHLIGHT_S = dialect.HIGHLIGHT_S
 
 
@@ -35,67 +34,6 @@ def patience() -> Iterator[None]:
 @pytest.fixture
 def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dialect, "HIGHLIGHT_S", HIGHLIGHT_S)
-
-
-class Screen:
-    """The state of a page that applies the operations, as a string."""
-
-    def __init__(self) -> None:
-        self.settled = self.tail = self.closing = self.label = self.code = self.plain = ""
-
-    @property
-    def html(self) -> str:
-        plain = html_text.escape(self.plain, quote=False)
-        return self.settled + self.tail + (f"<p>{plain}</p>" if plain else "") + self.closing
-
-    def apply(self, ops: list[Op]) -> None:
-        for name, *args in ops:
-            if name in ("t", "f", "c", "o", "r"):
-                self.plain = ""
-            getattr(self, f"_{name}")(*args)
-
-    def _t(self, keep: int, html: str) -> None:
-        self.tail = self.tail.encode("utf-16-le")[: 2 * keep].decode("utf-16-le") + html
-
-    def _f(self, keep: int, html: str) -> None:
-        self._t(keep, html)
-        self.settled, self.tail = self.settled + self.tail, ""
-
-    def _c(self, label: str, code: str) -> None:
-        self.label, self.code = label, ""
-        self._a(code)
-
-    def _a(self, code: str) -> None:
-        self.code += code
-        self.tail = code_block(self.label, html_text.escape(self.code, quote=False))
-
-    def _p(self, text: str) -> None:
-        self.plain += text
-
-    def _s(self) -> None:
-        self.settled, self.tail = self.settled + self.tail, ""
-
-    def _o(self, html: str) -> None:
-        end = re.search(r"(</tbody></table></div>|</ul>|</ol>)$", html)
-        assert end
-        self.settled, self.tail, self.closing = self.settled + html[: end.start()], "", end[0]
-
-    def _z(self) -> None:
-        assert not self.tail
-        self.settled, self.closing = self.settled + self.closing, ""
-
-    def _r(self, html: str) -> None:
-        self.settled, self.tail, self.closing = html, "", ""
-
-
-def streamed(pieces: list[str], flush_every: int = 1) -> str:
-    stream, screen = BlockStream(MARKUP), Screen()
-    for number, piece in enumerate(pieces):
-        stream.feed(piece)
-        if number % flush_every == 0:
-            screen.apply(stream.flush())
-    screen.apply(stream.flush(final=True))
-    return screen.html
 
 
 def cut(text: str, cuts: list[int]) -> list[str]:

@@ -1,0 +1,154 @@
+"""The frames of clients as values; ``client_parser`` reads them.
+
+Without ``id``, a frame belongs to level 1, and its other options have their defaults.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import msgspec
+
+from wireside.errors import WiresideError
+from wireside.messages import Message
+from wireside.protocol.frames.heartbeats import Heartbeat
+from wireside.protocol.frames.server import Level
+
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chat:
+    """One question. ``id`` is None on level 1; the other options exist on level 2 only.
+
+    ``messages`` are the turns before ``message``, for a question that is not stored. ``offset`` is
+    the position to start the answer at; it is ignored without a ``key``.
+    """
+
+    message: str
+    id: str | None = None
+    model: str | None = None
+    key: str | None = None
+    conversation: str | None = None
+    system: str | None = None
+    temperature: float | None = None
+    max_tokens: int | None = None
+    attachments: tuple[str, ...] = ()
+    sanitize: bool = False
+    offset: int = 0
+    messages: tuple[Message, ...] = ()
+    max_frame_bytes: int | None = None
+
+    def encode(self) -> str:
+        """Return the frame as text."""
+        given = _given(self)
+        if self.messages:
+            given["messages"] = [{"role": m.role, "content": m.text} for m in self.messages]
+        return _text("chat", given)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Several questions, answered like as many ``chat`` frames one after another.
+
+    ``offsets`` are the positions to start the answers at, in order; they are ignored without a
+    ``key``.
+    """
+
+    messages: tuple[str, ...]
+    id: str | None = None
+    model: str | None = None
+    key: str | None = None
+    conversation: str | None = None
+    system: str | None = None
+    temperature: float | None = None
+    max_tokens: int | None = None
+    sanitize: bool = False
+    offsets: tuple[int, ...] = ()
+    max_frame_bytes: int | None = None
+
+    def chats(self) -> list[Chat]:
+        """Return the equivalent ``chat`` frames in order."""
+        return [
+            Chat(
+                message=message,
+                id=self.id,
+                model=self.model,
+                conversation=self.conversation,
+                system=self.system,
+                temperature=self.temperature,
+                max_tokens=self.max_tokens,
+                sanitize=self.sanitize,
+                offset=self.offsets[index] if index < len(self.offsets) else 0,
+                max_frame_bytes=self.max_frame_bytes,
+            )
+            for index, message in enumerate(self.messages)
+        ]
+
+    def encode(self) -> str:
+        """Return the frame as text."""
+        return _text("batch", _given(self))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ping:
+    """A keepalive. ``t`` is echoed."""
+
+    t: str | float | None = None
+
+    def encode(self) -> str:
+        """Return the frame as text."""
+        return _text("ping", _given(self))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancel:
+    """Stop one request (level 2), or the running stream and all queued requests (level 1)."""
+
+    id: str | None = None
+
+    def encode(self) -> str:
+        """Return the frame as text."""
+        return _text("cancel", _given(self))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resume:
+    """Send the content of a stream after ``offset``, under ``id`` on this connection."""
+
+    id: str
+    stream: str
+    offset: int
+    max_frame_bytes: int | None = None
+
+    def encode(self) -> str:
+        """Return the frame as text."""
+        return _text("resume", _given(self))
+
+
+ClientFrame = Chat | Batch | Ping | Cancel | Resume | Heartbeat
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """A frame that can't be served: the error, and the id of its request if it is known.
+
+    ``level`` is None if the frame could not be read; ``messages`` is its cost against the rate
+    limit.
+    """
+
+    error: WiresideError
+    id: str | None = None
+    level: Level | None = None
+    messages: int = 1
+
+
+def _given(frame: Chat | Batch | Ping | Cancel | Resume) -> dict[str, Any]:
+    """Return the fields of a frame that differ from their defaults."""
+    values = ((field, getattr(frame, field.name)) for field in fields(frame))
+    return {field.name: value for field, value in values if value != field.default}
+
+
+def _text(kind: str, given: dict[str, Any]) -> str:
+    return _encode({"type": kind, **given}).decode()
