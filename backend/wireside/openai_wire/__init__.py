@@ -1,1 +1,1 @@
-"""Parses the wire format of OpenAI-compatible servers, with its many variations. No I/O."""
+"""Reads and writes the wire format of OpenAI-compatible servers, with its variations. No I/O."""

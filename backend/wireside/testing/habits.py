@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from wireside.messages import TextDelta, Usage
+from wireside.openai_wire.encode import DONE, comment, usage_fields
 from wireside.testing.scripts import (
     Cut,
     Script,
@@ -16,6 +18,7 @@ from wireside.testing.scripts import (
     Wait,
     answer,
     completion,
+    encoder_for,
     error_event,
     event,
     failure,
@@ -25,8 +28,6 @@ from wireside.testing.scripts import (
 
 WORDS = ("Hello", " big", " world")
 """The tokens of every habit's answer, if it answers."""
-
-DONE = b"data: [DONE]\n\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ class Habit:
 
 def chunk(delta: object, finish: str | None = None, **more: object) -> bytes:
     """Return the event for a chunk. ``more`` are further fields of its choice."""
-    return event({"choices": [{"index": 0, "delta": delta, "finish_reason": finish, **more}]})
+    return event(_ENCODER.chunk(delta, finish, **more))
 
 
 def says(text: str, finish: str | None = None, **more: object) -> bytes:
@@ -169,7 +170,8 @@ def _error(message: str, http_status: int, /, **error: Any) -> Callable[[Asked],
     return lambda _: json_page({"error": {"message": message, **error}}, http_status)
 
 
-_USAGE = {"prompt_tokens": 5, "completion_tokens": 3}
+_ENCODER = encoder_for()
+_USAGE = Usage(5, len(WORDS))
 _PNG = "data:image/png;base64,iVBORw0KGgo="
 _THINKING = {"type": "thinking", "thinking": [{"type": "text", "text": "Secret plan"}]}
 _MOVED = replace(page("", 301), headers=(("Location", "/moved/v1/chat/completions"),))
@@ -249,7 +251,7 @@ HABITS: dict[str, Habit] = {
     "loading": Habit("503 `Loading model` twice (`/lab loading 5`: five times)", _loading),
     "queue": Habit(
         "comments for 3 s (`/lab queue 66`: 66 s), then the answer",
-        _queue(b": OPENROUTER PROCESSING\n\n"),
+        _queue(comment("OPENROUTER PROCESSING")),
     ),
     "queue-chunks": Habit("the same with empty chunks", _queue(says(""))),
     "queue-newlines": Habit("the same with empty lines", _queue(b"\n")),
@@ -400,8 +402,8 @@ HABITS: dict[str, Habit] = {
         _always(
             *_pieces(),
             chunk({}, "stop"),
-            event({"choices": [], "usage": _USAGE}),
-            event({"choices": [], "usage": dict.fromkeys(_USAGE)}),
+            event(_ENCODER.usage(_USAGE)),
+            event(_ENCODER.usage(Usage())),
             DONE,
         ),
     ),
@@ -415,23 +417,14 @@ HABITS: dict[str, Habit] = {
         ),
     ),
     "usage-in-choice": Habit(
-        "usage inside of the choice", _always(*_pieces(), chunk({}, "stop", usage=_USAGE), DONE)
+        "usage inside of the choice",
+        _always(*_pieces(), chunk({}, "stop", usage=usage_fields(_USAGE)), DONE),
     ),
     "message-after-deltas": Habit(
         "the whole message behind its pieces",
         _always(
             *_pieces(),
-            event(
-                {
-                    "choices": [
-                        {
-                            "index": 0,
-                            "message": {"role": "assistant", "content": "".join(WORDS)},
-                            "finish_reason": "stop",
-                        }
-                    ]
-                }
-            ),
+            event(_ENCODER.whole(map(TextDelta, WORDS))),
             DONE,
         ),
     ),

@@ -14,6 +14,16 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
+from wireside.messages import Finished, TextDelta, ToolDelta, Usage
+from wireside.openai_wire import encode
+from wireside.openai_wire.encode import CompletionEncoder
+
+CREATED = 1_700_000_000
+"""Time of every answer and model, in Unix seconds."""
+
+INPUT_TOKENS = 7
+"""Tokens of every question, in the usage of an answer."""
+
 _WORDS = (
     *("wire", "side", "Fluß", "naïve", "поток", "流れ", "ذاكرة", "🙂", "👩‍🚀", "𝄞", "e\u0301"),
     *("<scr", "ipt>", "</", "script", "&amp;", '"quoted"', "`code`", "**bold**", "- item"),
@@ -139,7 +149,7 @@ class Script:
 
     def only_keepalives(self, token: int, every_s: float = 0.02) -> Script:
         """Return the script that sends only comments from a token on."""
-        return self.up_to(token, Repeat(b": keepalive\n\n", every_s))
+        return self.up_to(token, Repeat(encode.comment("keepalive"), every_s))
 
     @cached_property
     def steps(self) -> tuple[Step, ...]:
@@ -230,19 +240,21 @@ def answer(
     ``done=False`` the final ``[DONE]``.
     """
     words = _tokens(text, seed)
-    events = [event(_chunk({"role": "assistant", "content": ""}, model))]
-    events += [event(_chunk({reasoning_field: part}, model)) for part in reasoning]
-    first = len(events)
-    events += [text_event(word, model) for word in words]
+    encoder = encoder_for(model, reasoning_field)
+    chunks = [encoder.opening(), *map(encoder.reasoning, reasoning)]
+    first = len(chunks)
+    chunks += map(encoder.text, words)
     for number, (name, arguments) in enumerate(tool_calls):
-        events += _call_events(number, name, arguments, model)
+        call = ToolDelta(f"call_lab_{number}", name, "running", arguments)
+        parts = [arguments[at : at + 5] for at in range(0, len(arguments), 5)]
+        chunks += encoder.tool_call(number, call, pieces=parts)
     if finish is not None:
-        events.append(event(_chunk({}, model, finish)))
+        chunks.append(encoder.finish(finish))
     if usage:
-        said = {"prompt_tokens": 7, "completion_tokens": len(words), "total_tokens": 7 + len(words)}
-        events.append(event({**_chunk({}, model), "choices": [], "usage": said}))
+        chunks.append(encoder.usage(Usage(INPUT_TOKENS, len(words))))
+    events = [encode.event(chunk) for chunk in chunks]
     if done:
-        events.append(b"data: [DONE]\n\n")
+        events.append(encode.DONE)
     return Script(tuple(events), pace_s=1 / rate if rate else 0.0, first=first, tokens=words)
 
 
@@ -254,18 +266,8 @@ def endless(rate: float | None = None, model: str = "lab-1") -> Script:
 def completion(text: int | str | Sequence[str] = 300, *, model: str = "lab-1") -> Script:
     """Return a whole answer as one JSON document, as servers without streaming send it."""
     words = _tokens(text, 1)
-    document = {
-        "object": "chat.completion",
-        "model": model,
-        "choices": [
-            {
-                "index": 0,
-                "message": {"role": "assistant", "content": "".join(words)},
-                "finish_reason": "stop",
-            }
-        ],
-        "usage": {"prompt_tokens": 7, "completion_tokens": len(words)},
-    }
+    end = Finished("stop", Usage(INPUT_TOKENS, len(words)))
+    document = encoder_for(model).whole([*map(TextDelta, words), end])
     return replace(json_page(document), tokens=words)
 
 
@@ -280,10 +282,10 @@ def failure(
     headers: Sequence[tuple[str, str]] = (),
 ) -> Script:
     """Return an HTTP error in OpenAI's format; ``retry_after`` is the header's value."""
-    error = {"message": message, "type": kind, "param": param, "code": code}
     if retry_after is not None:
         headers = (*headers, ("Retry-After", str(retry_after)))
-    return replace(json_page({"error": error}, status), headers=tuple(headers))
+    body = encode.error_body(message, kind=kind, code=code, param=param)
+    return replace(json_page(body, status), headers=tuple(headers))
 
 
 def json_page(document: object, status: int = 200) -> Script:
@@ -305,13 +307,12 @@ def page(
 
 def event(data: object, name: str = "") -> bytes:
     """Return one server-sent event; ``data`` is sent as JSON, a string unchanged."""
-    text = data if isinstance(data, str) else json.dumps(data, ensure_ascii=False)
-    return (f"event: {name}\n" if name else "").encode() + f"data: {text}\n\n".encode()
+    return encode.event(data, name)
 
 
 def text_event(text: str, model: str = "lab-1") -> bytes:
     """Return the event for one token."""
-    return event(_chunk({"content": text}, model))
+    return encode.event(encoder_for(model).text(text))
 
 
 def error_event(message: str = "The lab broke.", *, name: str = "", **error: object) -> bytes:
@@ -319,22 +320,13 @@ def error_event(message: str = "The lab broke.", *, name: str = "", **error: obj
     return event({"error": {"message": message, **error}}, name)
 
 
-def _chunk(delta: dict[str, Any], model: str, finish: str | None = None) -> dict[str, Any]:
-    return {
-        "id": "chatcmpl-lab",
-        "object": "chat.completion.chunk",
-        "created": 1700000000,
-        "model": model,
-        "choices": [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}],
-    }
-
-
-def _call_events(number: int, name: str, arguments: str, model: str) -> Iterable[bytes]:
-    opening = {"index": number, "id": f"call_lab_{number}", "type": "function"}
-    parts = [arguments[at : at + 5] for at in range(0, len(arguments), 5)]
-    calls = [{**opening, "function": {"name": name, "arguments": ""}}]
-    calls += [{"index": number, "function": {"arguments": part}} for part in parts]
-    return [event(_chunk({"tool_calls": [call]}, model)) for call in calls]
+def encoder_for(
+    model: str = "lab-1", reasoning_field: str = "reasoning_content"
+) -> CompletionEncoder:
+    """Return the encoder of the lab's answers."""
+    return CompletionEncoder(
+        id="chatcmpl-lab", model=model, created=CREATED, reasoning_field=reasoning_field
+    )
 
 
 def _tokens(text: int | str | Sequence[str], seed: int) -> tuple[str, ...]:

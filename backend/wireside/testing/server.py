@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self, cast
 
+from wireside.messages import ModelInfo
+from wireside.openai_wire.encode import model_list
 from wireside.testing import scripts
 from wireside.testing.magic import habit_for, script_for
 from wireside.testing.scripts import Cut, Repeat, Script, Step, Wait
@@ -72,9 +74,8 @@ class FakeOpenAI:
         self.elsewhere = scripts.json_page({"detail": "Not Found"}, 404)
         self.default = scripts.answer(count, seed=seed, rate=rate)
         self.requests: list[Request] = []
-        self.models_answer = scripts.json_page(
-            {"object": "list", "data": [{"id": name, "owned_by": "lab"} for name in models]}
-        )
+        infos = [ModelInfo(id=name, name=name, owner="lab") for name in models]
+        self.models_answer = scripts.json_page(model_list(infos, created=scripts.CREATED))
         self.url = self.origin = ""
         self._rate = rate
         self._keys = keys

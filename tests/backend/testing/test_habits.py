@@ -47,7 +47,10 @@ def test_the_help_names_every_habit() -> None:
     [
         ("finish-empty", '"finish_reason": ""'),
         ("finish-null", '"finish_reason": "null"'),
-        ("finish-early", '{"reasoning_content": "Secret plan"}, "finish_reason": "stop"'),
+        (
+            "finish-early",
+            '{"reasoning_content": "Secret plan"}, "logprobs": null, "finish_reason": "stop"',
+        ),
         ("finish-empty-error", '"CUDA out of memory"'),
         ("finish-empty-cut", '"content": " big"'),
         ("finish-empty-length", '"finish_reason": "length"'),

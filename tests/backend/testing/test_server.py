@@ -193,7 +193,7 @@ def test_it_runs_in_a_thread_for_tests_without_a_loop() -> None:
     with FakeOpenAI(models=["a"]) as lab:
         assert fetch(f"{lab.url}/models") == {
             "object": "list",
-            "data": [{"id": "a", "owned_by": "lab"}],
+            "data": [{"id": "a", "object": "model", "created": 1_700_000_000, "owned_by": "lab"}],
         }
         document = fetch(f"{lab.url}/chat/completions", {"messages": []})
         assert isinstance(document, dict)
