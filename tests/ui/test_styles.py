@@ -17,12 +17,17 @@ from wireside_ui.theme import Branding, head_html
 ROOT = Path(__file__).parents[2]
 SHEETS = {path.stem: path.read_text("utf-8") for path in (ROOT / "assets/css").glob("*.css")}
 UI = ROOT / "ui/wireside_ui"
-SCRIPTS = {path.stem: path.read_text("utf-8") for path in UI.glob("components/*.js")}
+SCRIPTS = {
+    folder.name: "\n".join(path.read_text("utf-8") for path in folder.rglob("*.js"))
+    for folder in UI.glob("components/*/")
+    if folder.is_dir()
+}
+"""The scripts of each component."""
 TEMPLATES = {path.stem: path.read_text("utf-8") for path in UI.glob("templates/*.html")}
 
 SHARED = {
     "ws-button": {"sidebar", "composer", "header", "status", "model_picker", "welcome"},
-    "ws-icon": {"sidebar", "composer", "header", "model_picker"},
+    "ws-icon": {"kit"},
     "ws-menu": {"sidebar", "composer", "status", "model_picker"},
     "ws-menu-anchor": {"status", "model_picker"},
     "ws-panel": {"composer", "model_picker"},
@@ -73,16 +78,16 @@ def used(script: str) -> set[str]:
 
 def test_no_class_belongs_to_two_components() -> None:
     users: dict[str, set[str]] = {}
-    for stem, script in SCRIPTS.items():
+    for component, script in SCRIPTS.items():
         for name in used(script):
-            users.setdefault(name, set()).add(stem.removeprefix("wireside_"))
+            users.setdefault(name, set()).add(component)
     shared = {name: by for name, by in users.items() if len(by) > 1}
     assert {name: by for name, by in shared.items() if not by <= SHARED.get(name, set())} == {}
 
 
 def test_the_transcript_styles_and_uses_its_own_classes_only() -> None:
     foreign = classes(SHEETS["page"]) | classes(SHEETS["sidebar"])
-    assert used(SCRIPTS["wireside_transcript"]) & foreign == set()
+    assert used(SCRIPTS["transcript"]) & foreign == set()
     assert classes(SHEETS["transcript"]) & foreign == set()
 
 

@@ -13,8 +13,7 @@ from nicegui import Client
 from nicegui.page import page
 
 from wireside.records import ConversationInfo, Hit
-from wireside_ui.components import sidebar
-from wireside_ui.components.sidebar import Sidebar
+from wireside_ui.components.sidebar import Sidebar, sidebar
 
 CALLBACKS = ("need", "search", "rename", "pin", "archive", "delete", "restore")
 INFO = ConversationInfo(id="a", title="Title", created_at=1.0, updated_at=2.0)

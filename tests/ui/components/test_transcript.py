@@ -8,10 +8,10 @@ import pytest
 from nicegui import Client, ui
 from nicegui.events import GenericEventArguments
 
-from wireside_ui.components import transcript as module
-from wireside_ui.components.transcript import WORDS, Action, Row, Transcript
+from wireside_ui.components.transcript import WORDS, Action, Row, Transcript, transcript
 
-SCRIPT = (Path(module.__file__).parent / "wireside_transcript.js").read_text(encoding="utf-8")
+FOLDER = Path(transcript.__file__).parent
+SCRIPT = "\n".join(path.read_text(encoding="utf-8") for path in FOLDER.rglob("*.js"))
 
 
 class Probe(Transcript):
@@ -51,9 +51,9 @@ def test_every_word_of_the_script_is_in_the_catalogue() -> None:
 
 
 def test_every_method_that_is_called_is_in_the_script() -> None:
-    source = Path(module.__file__).read_text(encoding="utf-8")
+    source = Path(transcript.__file__).read_text(encoding="utf-8")
     for name in re.findall(r'run_method\("(\w+)"', source):
-        assert re.search(rf"^    {name}\(", SCRIPT, re.MULTILINE), name
+        assert re.search(rf"^  {name}\(", SCRIPT, re.MULTILINE), name
 
 
 async def test_actions_arrive_as_values(probe: Probe) -> None:

@@ -40,7 +40,7 @@ def test_every_language_has_four_starters(language: str) -> None:
     assert len(set(catalogue.starters_in(language))) == 4
 
 
-@pytest.mark.parametrize("script", sorted(SOURCES.glob("components/*.js")), ids=lambda p: p.stem)
+@pytest.mark.parametrize("script", sorted(SOURCES.glob("components/**/*.js")), ids=lambda p: p.stem)
 def test_every_word_of_a_script_is_in_the_catalogue(script: Path) -> None:
     used = set(re.findall(r"\b(?:w|this\.words)\.(\w+)", script.read_text(encoding="utf-8")))
     assert used <= words_in("en").keys()

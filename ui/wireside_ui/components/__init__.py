@@ -1,1 +1,1 @@
-"""NiceGUI components: one Python file each, with a JavaScript file of the same name."""
+"""NiceGUI components: one folder each, with a Python file, a script and a style sheet."""

@@ -1,10 +1,10 @@
 """Incremental rendering of streamed Markdown to sanitised HTML.
 
 Theory of operation: ``BlockStream`` accepts text as the model produces it and returns operations
-that the page applies in order (``wireside_transcript.js``); ``render`` renders a complete text.
-Completed blocks are *settled*: they are rendered and sent once. Only the last, open block (the
-*tail*) is rendered repeatedly. Both produce the same final HTML, regardless of how the text was
-split and when it was flushed, except for texts of more than ``MAX_WHOLE_CHARS`` with links or
+that the page applies in order (``transcript/modules/streaming.js``); ``render`` renders a complete
+text. Completed blocks are *settled*: they are rendered and sent once. Only the last, open block
+(the *tail*) is rendered repeatedly. Both produce the same final HTML, regardless of how the text
+was split and when it was flushed, except for texts of more than ``MAX_WHOLE_CHARS`` with links or
 footnotes that are defined elsewhere in the text.
 
 The total work is linear in the length of the text: lists settle item by item, tables row by row, a

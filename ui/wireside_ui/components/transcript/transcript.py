@@ -14,6 +14,7 @@ from nicegui.element import Element
 from nicegui.elements.mermaid import Mermaid
 from nicegui.events import GenericEventArguments
 
+from wireside_ui.components.kit import KIT
 from wireside_ui.markdown.incremental import Op
 from wireside_ui.presenters.find import MAX_QUERY_CHARS
 
@@ -201,7 +202,9 @@ class Action:
     words: str = ""
 
 
-class Transcript(Element, component="wireside_transcript.js", esm={"wireside-kit": "kit"}):
+class Transcript(
+    Element, component="wireside_transcript.js", esm=KIT | {"wireside-transcript": "modules"}
+):
     """The transcript element. Fills its parent, which must have a height."""
 
     def __init__(
@@ -293,10 +296,6 @@ class Transcript(Element, component="wireside_transcript.js", esm={"wireside-kit
     def jump(self, index: int) -> None:
         """Scroll the turn at ``index`` to the top of the view and highlight it briefly."""
         self.run_method("jump", index)
-
-    def set_announce(self, announce: bool) -> None:
-        """Set whether screen readers announce a streaming answer sentence by sentence."""
-        self._props["announce"] = announce
 
     def set_source(self, address: str) -> None:
         """Set the conversation's address in the REST API, "" for none.

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 
 from nicegui.element import Element
 
+from wireside_ui.components.kit import KIT
 
-class Header(Element, component="wireside_header.js"):
+
+class Header(Element, component="wireside_header.js", esm=KIT):
     """The header element, which runs in the browser only.
 
     The chosen colour theme is stored in ``localStorage``. Child elements are placed in a row after

@@ -8,9 +8,10 @@ from nicegui.element import Element
 
 from wireside.invisible_text import seen
 from wireside.messages import ModelInfo
+from wireside_ui.components.kit import KIT
 
 
-class ModelPicker(Element, component="wireside_model_picker.js", esm={"wireside-kit": "kit"}):
+class ModelPicker(Element, component="wireside_model_picker.js", esm=KIT):
     """Shows and sets the model of the next question; the composer stores and sends it.
 
     Shows a loading message until ``show`` or ``show_problem`` is called.

@@ -1,13 +1,11 @@
 // The menu of models. It shows and sets the choice that the composer sends with each question and saves for
-// the conversation (`wireside-kit`).
+// the conversation (`wireside-kit/choice.js`).
 import { h } from "vue";
-import { choice, currentModel, isChosenModelGone, isComposing } from "wireside-kit";
+import { choice, currentModel, isChosenModelGone } from "wireside-kit/choice.js";
+import { icon } from "wireside-kit/icons.js";
+import { isComposing } from "wireside-kit/keyboard.js";
 
-const ICONS = { chevron: "M6 9l6 6 6-6", check: "M5 12.5l4.5 4.5L19 7.5" };
 const MANY = 10; // number of models from which on there is a search field
-
-const icon = (name) =>
-  h("svg", { viewBox: "0 0 24 24", width: 20, height: 20, class: "ws-icon", "aria-hidden": "true" }, h("path", { d: ICONS[name] }));
 
 // Splits "meta-llama/Llama-3.3-70B" into ["meta-llama/", "Llama-3.3-70B"]: many models share the first half.
 function parts(name) {
@@ -53,7 +51,7 @@ export default {
           disabled: !isMenu,
           onClick: this.toggle,
         },
-        [this.name(this.label), isMenu ? icon("chevron") : null],
+        [this.name(this.label), isMenu ? icon("chevron_down") : null],
       ),
       this.open ? (this.problem ? this.reason() : this.menu()) : null,
     ]);

@@ -10,6 +10,7 @@ from nicegui.element import Element
 from nicegui.events import GenericEventArguments
 
 from wireside.messages import Options
+from wireside_ui.components.kit import KIT
 
 MAX_ID_CHARS = 64
 MAX_MODEL_CHARS = 200
@@ -34,7 +35,9 @@ class Sending:
     invalid: str = ""
 
 
-class Composer(Element, component="wireside_composer.js", esm={"wireside-kit": "kit"}):
+class Composer(
+    Element, component="wireside_composer.js", esm=KIT | {"wireside-composer": "modules"}
+):
     """The composer element.
 
     The draft and every unacknowledged question are stored in the browser, so that neither a reload

@@ -1,18 +1,9 @@
 // The header: the name, the controls that the server adds, and those that work in the browser alone.
 import { h } from "vue";
+import { icon } from "wireside-kit/icons.js";
+import { TYPED_IN } from "wireside-kit/keyboard.js";
 
-const ICONS = {
-  sun: "M12 4V2m0 20v-2m8-8h2M2 12h2m13.7-5.7l1.4-1.4M4.9 19.1l1.4-1.4m11.4 0l1.4 1.4M4.9 4.9l1.4 1.4M16 12a4 4 0 11-8 0 4 4 0 018 0z",
-  moon: "M20 14.5A8 8 0 019.5 4 8 8 0 1020 14.5z",
-  auto: "M12 3a9 9 0 100 18V3z M12 3a9 9 0 010 18",
-  compose: "M12 5H7a2 2 0 00-2 2v10a2 2 0 002 2h10a2 2 0 002-2v-5M10.500 13.500l.7-2.700 7.500-7.500a1.500 1.500 0 012 2l-7.500 7.500z",
-  sidebar: "M4 5.500h16v13H4zM9.500 5.500v13",
-  help: "M3 12a9 9 0 1018 0 9 9 0 10-18 0M9.6 9.4a2.5 2.5 0 014.9.7c0 1.700-2.500 2.100-2.500 3.700M12 16.900v.1",
-};
 const THEMES = ["system", "light", "dark"];
-
-const icon = (name) =>
-  h("svg", { viewBox: "0 0 24 24", width: 20, height: 20, class: "ws-icon", "aria-hidden": "true" }, h("path", { d: ICONS[name] }));
 
 export default {
   props: { name: String, logo: String, base: String, words: Object },
@@ -101,7 +92,7 @@ export default {
       this.$refs.sheet.showModal();
     },
     onKey(e) {
-      if (e.key !== "?" || e.defaultPrevented || e.target.closest?.("input, textarea, select, [contenteditable]")) return;
+      if (e.key !== "?" || e.defaultPrevented || e.target.closest?.(TYPED_IN)) return;
       e.preventDefault();
       if (!this.$refs.sheet.open) this.help();
     },

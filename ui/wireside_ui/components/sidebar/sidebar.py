@@ -15,6 +15,7 @@ from nicegui.events import GenericEventArguments
 
 from wireside.invisible_text import seen
 from wireside.records import ConversationInfo, Hit
+from wireside_ui.components.kit import KIT
 
 MAX_ID_CHARS = 64
 MAX_TITLE_CHARS = 200
@@ -29,7 +30,7 @@ Done = Awaitable[None] | None
 """Return type of a callback, which may be a coroutine function or a plain function."""
 
 
-class Sidebar(Element, component="wireside_sidebar.js", esm={"wireside-kit": "kit"}):
+class Sidebar(Element, component="wireside_sidebar.js", esm=KIT | {"wireside-sidebar": "modules"}):
     """The sidebar element. Validates all events from the browser and ignores malformed ones."""
 
     def __init__(

@@ -1,0 +1,178 @@
+// Sending: the outbox keeps a question until the server acknowledges it.
+import { h } from "vue";
+import { isChosenModelGone } from "wireside-kit/choice.js";
+import * as drafts from "wireside-kit/drafts.js";
+import { icon } from "wireside-kit/icons.js";
+import { TYPED_IN, isComposing } from "wireside-kit/keyboard.js";
+
+function newId() {
+  const random = crypto.getRandomValues(new Uint8Array(16));
+  return [...random].map((b) => b.toString(16).padStart(2, "0")).join("");
+}
+
+// Formats a waiting time in the page's language: "12 seconds", "3 minutes".
+export function duration(seconds) {
+  const [unit, length] = seconds < 120 ? ["second", 1] : seconds < 7200 ? ["minute", 60] : ["hour", 3600];
+  const style = { style: "unit", unit, unitDisplay: "long" };
+  return new Intl.NumberFormat(document.documentElement.lang, style).format(Math.ceil(seconds / length));
+}
+
+// Handles an acknowledgement that arrives after another conversation was opened.
+function dropElsewhere(turnId) {
+  for (const [conversation, items] of drafts.all("outbox")) {
+    if (items?.some((item) => item.turn_id === turnId)) {
+      drafts.write(
+        "outbox",
+        conversation,
+        items.filter((item) => item.turn_id !== turnId),
+      );
+    }
+  }
+}
+
+export const sending = {
+  accepted(turnId, conversationId) {
+    if (this.waitS) this.tell("");
+    const isHere = this.dropFromOutbox(turnId);
+    if (!isHere || this.id) return;
+    this.keep("", []);
+    this.id = conversationId;
+    this.keep(this.draft(), this.outbox);
+    this.syncChoice();
+    history.replaceState(history.state, "", this.address(conversationId));
+  },
+
+  refused(turnId, sentence, waitS) {
+    const item = this.dropFromOutbox(turnId);
+    if (!item) return;
+    item.edits && !this.text.trim() ? this.edit(item.edits, item.question) : this.putBack(item.question);
+    this.tell(sentence, waitS);
+  },
+
+  tell(sentence, waitS) {
+    this.notice = sentence;
+    this.deadline = Date.now() + (waitS ?? 0) * 1000;
+    this.waitS = 0;
+    this.countDown();
+  },
+
+  countDown() {
+    clearTimeout(this.timer);
+    const wasWaiting = this.waitS > 0;
+    this.waitS = Math.max(0, Math.ceil((this.deadline - Date.now()) / 1000));
+    if (this.waitS) this.timer = setTimeout(this.countDown, 250);
+    else if (wasWaiting) this.notice = ""; // a retry is allowed now
+  },
+
+  setAnswering(isAnswering) {
+    this.isAnswering = isAnswering;
+  },
+
+  allow(sentence) {
+    this.allowance = sentence;
+  },
+
+  onSubmit(e) {
+    e.preventDefault();
+    this.submit();
+  },
+
+  submit() {
+    if (!this.canSend) return;
+    const text = this.text;
+    const edits = this.editing || null;
+    if (isChosenModelGone()) this.onModel(); // the displayed model becomes the choice
+    this.editing = "";
+    this.send(text, edits); // stored in the outbox before the box is cleared
+    this.setText(edits ? this.beforeEditing || "" : "");
+  },
+
+  send(question, edits = null) {
+    const item = { turn_id: newId(), question, edits, options: this.chosenOptions() };
+    this.outbox.push(item);
+    drafts.write("outbox", this.id, this.outbox);
+    if (!this.id) drafts.writeHere("choice", "", null); // the question contains it
+    this.syncChoice();
+    this.emitSend(item);
+  },
+
+  emitSend(item) {
+    this.$emit("send", item);
+  },
+
+  // Returns the removed item, if it was sent from the conversation that is shown.
+  dropFromOutbox(turnId) {
+    const item = this.outbox.find((other) => other.turn_id === turnId);
+    this.outbox = this.outbox.filter((other) => other !== item);
+    drafts.write("outbox", this.id, this.outbox);
+    if (!item) dropElsewhere(turnId);
+    return item;
+  },
+
+  whenConnected(then) {
+    window.socket?.connected && window.did_handshake ? then() : setTimeout(() => this.whenConnected(then), 20);
+  },
+
+  onAsk(e) {
+    if (this.invalid) return; // the hint under the box shows the reason
+    if (this.id || !this.outbox.length) this.send(e.detail); // a double click on a starter sends one question
+  },
+
+  onConnection(e) {
+    this.isConnected = e.detail === "connected" || e.detail === "connecting";
+    // sends the outbox again after a lost connection: the server processes each id once
+    if (e.detail !== "connected") return;
+    this.whenConnected(() => {
+      this.syncChoice();
+      this.outbox.forEach(this.emitSend);
+    });
+  },
+
+  onKey(e) {
+    if (isComposing(e)) return; // Enter ends the composition of an input method
+    const isForced = e.ctrlKey || e.metaKey;
+    if (e.key === "Enter" && !e.shiftKey && (this.enterSends || isForced)) {
+      e.preventDefault();
+      this.submit();
+    } else if ((e.key === "PageUp" || e.key === "PageDown") && !e.shiftKey && !isForced && !e.altKey) {
+      const { scrollHeight, clientHeight } = this.$refs.box;
+      if (scrollHeight > clientHeight + 1) return; // the box itself scrolls
+      e.preventDefault();
+      window.dispatchEvent(new CustomEvent("wireside:scroll", { detail: e.key === "PageDown" ? 1 : -1 }));
+    } else if (e.key === "ArrowUp" && !this.text) {
+      e.preventDefault();
+      this.$emit("edit-last");
+    }
+  },
+
+  onPageKey(e) {
+    if (e.defaultPrevented || isComposing(e) || document.querySelector("dialog[open]")) return;
+    if (e.key === "Escape") {
+      if (this.open) this.closeOptions();
+      else if (this.editing) this.stopEditing();
+      else if (this.isAnswering) this.$emit("stop");
+    } else if (e.key === "/" && !e.ctrlKey && !e.metaKey && !e.altKey && !e.target.closest?.(TYPED_IN)) {
+      e.preventDefault();
+      this.$refs.box.focus();
+    }
+  },
+
+  sendButton() {
+    const w = this.words;
+    const title = this.isConnected ? w.send : w.offline_hint;
+    return h(
+      "button",
+      { type: "submit", class: "ws-send", "data-testid": "button-send", "aria-label": w.send, title, disabled: !this.canSend },
+      icon("send"),
+    );
+  },
+
+  stopButton() {
+    const w = this.words;
+    const stop = () => {
+      this.$emit("stop");
+      this.$refs.box.focus({ preventScroll: true }); // this button disappears
+    };
+    return h("button", { type: "button", class: "ws-send", "data-testid": "button-stop", "aria-label": w.stop, title: w.stop, onClick: stop }, icon("stop_solid"));
+  },
+};

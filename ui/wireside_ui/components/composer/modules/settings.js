@@ -1,0 +1,168 @@
+// The panel of model settings and preferences of this browser.
+import { h } from "vue";
+import { choice, currentModel, isChosenModelGone } from "wireside-kit/choice.js";
+import * as drafts from "wireside-kit/drafts.js";
+import { icon } from "wireside-kit/icons.js";
+import { isComposing } from "wireside-kit/keyboard.js";
+import { memory } from "wireside-kit/storage.js";
+
+export const SETTINGS = ["system", "temperature", "max_tokens"];
+export const LIMITS = { temperature: [0, 2], max_tokens: [1, 1_000_000] };
+const CHOOSE_MS = 400; // delay between the last key in the settings and saving
+
+// Parses a number in common notations, also with a comma; undefined if empty, NaN if invalid.
+export function numberOf(name, text) {
+  const written = String(text ?? "").trim().replace(",", ".");
+  if (!written) return undefined;
+  const [low, high] = LIMITS[name];
+  const number = /^[+-]?(\d+\.?\d*|\.\d+)$/.test(written) ? Number(written) : NaN;
+  const isWhole = name !== "max_tokens" || Number.isInteger(number);
+  return number >= low && number <= high && isWhole ? number : NaN;
+}
+
+// Converts the server's options to the fields of the panel.
+function fieldsOf(options) {
+  const filled = SETTINGS.filter((name) => options?.[name] !== null && options?.[name] !== undefined);
+  return Object.fromEntries(filled.map((name) => [name, String(options[name])]));
+}
+
+export const settings = {
+  // Applies the model and settings of a conversation as stored by the server.
+  setChoice(id, options) {
+    if (id !== this.id) return;
+    this.isChoiceKnown = true;
+    if (this.isChoiceNew) return; // this page has a newer choice, which has not been saved yet
+    if (!options) return this.beginChoice();
+    choice.model = options?.model || "";
+    this.settings = fieldsOf(options);
+  },
+
+  // The server stores those of a conversation; those of a new chat are stored in the tab until its first question.
+  beginChoice() {
+    const kept = drafts.read("choice", "", { adopts: false });
+    choice.model = kept?.model ?? memory.readText("model");
+    this.settings = kept?.settings ?? {};
+    this.isChoiceNew = false;
+    this.isChoiceKnown = true;
+  },
+
+  onModel() {
+    if (isChosenModelGone()) choice.model = currentModel().id;
+    memory.writeText("model", choice.model); // the default for the next new chat
+    this.keepChoice();
+    this.syncChoice();
+  },
+
+  keepChoice() {
+    this.isChoiceNew = true;
+    if (!this.id) drafts.writeHere("choice", "", { model: choice.model, settings: this.settings });
+  },
+
+  // Saves the choice on the server; invalid settings are not sent.
+  syncChoice() {
+    clearTimeout(this.choosing);
+    if (!this.isChoiceNew || !this.id || this.invalid || !window.socket?.connected) return;
+    this.isChoiceNew = false;
+    this.$emit("choose", { id: this.id, options: this.chosenOptions() });
+  },
+
+  chosenOptions() {
+    const { temperature, max_tokens, system } = this.settings;
+    return {
+      model: currentModel()?.id ?? (choice.model || null),
+      system: system?.trim() ? system : null,
+      temperature: numberOf("temperature", temperature) ?? null,
+      max_tokens: numberOf("max_tokens", max_tokens) ?? null,
+    };
+  },
+
+  set(name, value) {
+    this.settings = { ...this.settings, [name]: value };
+    this.keepChoice();
+    clearTimeout(this.choosing);
+    this.choosing = setTimeout(this.syncChoice, CHOOSE_MS);
+  },
+
+  forgetSettings() {
+    this.settings = {};
+    this.keepChoice();
+    this.syncChoice();
+    this.$refs.system.focus();
+  },
+
+  closeOptions() {
+    const hadFocus = this.$refs.options.contains(document.activeElement);
+    this.open = false;
+    if (hadFocus) this.$refs.tune.focus();
+  },
+
+  onOutside(e) {
+    if (this.open && !this.$refs.options.contains(e.target)) this.open = false;
+  },
+
+  options() {
+    const w = this.words;
+    const leave = (e) => {
+      this.syncChoice(); // before a click that may send another question
+      if (e.relatedTarget && !this.$refs.options.contains(e.relatedTarget)) this.open = false;
+    };
+    return h("div", { ref: "options", class: "ws-options", onFocusout: leave }, [
+      h(
+        "button",
+        {
+          ref: "tune",
+          type: "button",
+          class: ["ws-tool", this.hasSettings && "ws-changed"],
+          "data-testid": "options",
+          "aria-label": w.settings,
+          title: w.settings,
+          "aria-haspopup": "dialog",
+          "aria-expanded": String(this.open),
+          onClick: () => (this.open = !this.open),
+        },
+        icon("tune"),
+      ),
+      this.open ? this.panel() : null,
+    ]);
+  },
+
+  panel() {
+    const w = this.words;
+    const field = (name, tag, more) =>
+      h("label", [h("span", w[name]), h(tag, { ...more, ref: name, value: this.settings[name] ?? "", onInput: (e) => this.set(name, e.target.value) })]);
+    const close = (e) => e.key === "Enter" && !isComposing(e) && (e.preventDefault(), this.closeOptions());
+    // not of type "number", which returns an empty value for unparsable input
+    const number = (name) => {
+      const isWrong = Number.isNaN(numberOf(name, this.settings[name]));
+      return { type: "text", autocomplete: "off", placeholder: w.by_default, "aria-invalid": isWrong ? "true" : undefined, onKeydown: close };
+    };
+    return h("div", { class: "ws-menu ws-panel", role: "dialog", "aria-label": w.settings }, [
+      field("system", "textarea", { rows: 3, placeholder: w.system_placeholder, maxlength: 20000, dir: "auto" }),
+      h("div", { class: "ws-pair" }, [
+        field("temperature", "input", { ...number("temperature"), inputmode: "decimal" }),
+        field("max_tokens", "input", { ...number("max_tokens"), inputmode: "numeric" }),
+      ]),
+      this.invalid ? h("p", { class: "ws-field-error", role: "alert", "data-testid": "invalid-setting" }, w["invalid_" + this.invalid]) : null,
+      h("div", { class: "ws-panel-foot" }, [
+        h("small", w.settings_note),
+        h("button", { type: "button", class: "ws-button", disabled: !this.hasSettings, onClick: this.forgetSettings }, w.reset),
+      ]),
+      this.preferences(),
+    ]);
+  },
+
+  preferences() {
+    const box = (name, key, isOn) =>
+      h("label", { class: "ws-choice" }, [h("input", { type: "checkbox", checked: isOn, onChange: (e) => this.prefer(name, key, e.target.checked) }), h("span", this.words[key])]);
+    return h("div", { class: "ws-choices" }, [
+      box("enterSends", "enter_sends", this.enterSends),
+      box("readsOut", "read_out", this.readsOut),
+    ]);
+  },
+
+  prefer(name, key, isOn) {
+    this[name] = isOn;
+    memory.writeText(key, String(isOn));
+    window.dispatchEvent(new CustomEvent("wireside:preferences"));
+  },
+};

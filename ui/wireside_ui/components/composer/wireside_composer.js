@@ -1,0 +1,167 @@
+// The message box. The browser owns its text: the server never changes it while the user types.
+// Sent questions stay in an outbox until the server acknowledges them. After a lost connection or a reload they are
+// sent again under the same id, and the server processes each id once. Each module has the methods of one subject.
+import { h } from "vue";
+import { addresses } from "wireside-composer/addresses.js";
+import { files } from "wireside-composer/files.js";
+import { duration, sending } from "wireside-composer/sending.js";
+import { LIMITS, SETTINGS, numberOf, settings } from "wireside-composer/settings.js";
+import { MAX_BYTES, bytes, text } from "wireside-composer/text.js";
+import { choice, currentModel, isChosenModelGone } from "wireside-kit/choice.js";
+import { icon } from "wireside-kit/icons.js";
+import { memory } from "wireside-kit/storage.js";
+import { isTouch } from "wireside-kit/viewport.js";
+
+export default {
+  props: { conversation: String, lost: String, base: String, maxChars: Number, isReader: Boolean, words: Object, chosen: Object },
+  emits: ["send", "stop", "edit-last", "open", "choose"],
+  data() {
+    return {
+      id: this.conversation, // "" for a new one
+      text: "",
+      outbox: [],
+      isAnswering: false,
+      isConnected: true,
+      notice: "",
+      waitS: 0, // seconds until the refused request may be retried
+      isSalvaged: false,
+      allowance: "", // what remains of the limits, when it is low
+      editing: "",
+      open: false,
+      settings: {}, // as typed in the panel
+      isChoiceKnown: true, // false while another conversation is being opened
+      enterSends: memory.read("enter_sends", !isTouch()),
+      readsOut: memory.read("read_out", true),
+    };
+  },
+  computed: {
+    chars() {
+      // most texts are short enough in UTF-16 units already: avoids splitting them on each key
+      return this.text.length <= this.maxChars ? this.text.length : [...this.text].length;
+    },
+    tooLong() {
+      return this.chars > this.maxChars || (this.text.length > MAX_BYTES / 6 && bytes(this.text) > MAX_BYTES);
+    },
+    canSend() {
+      return Boolean(this.text.trim()) && this.isConnected && !this.tooLong && !this.isReader && !this.invalid && this.isChoiceKnown;
+    },
+    // The first setting that is out of its range.
+    invalid() {
+      return Object.keys(LIMITS).find((name) => Number.isNaN(numberOf(name, this.settings[name])));
+    },
+    gone() {
+      if (!isChosenModelGone()) return "";
+      return this.words.model_gone.replace("{model}", () => choice.model).replace("{other}", () => currentModel().name);
+    },
+    stops() {
+      return this.isAnswering && !this.text.trim();
+    },
+    warning() {
+      if (this.notice) return this.notice;
+      if (this.tooLong) return this.tooLongText();
+      if (this.invalid) return this.words["invalid_" + this.invalid];
+      return this.isConnected ? "" : this.words.offline_hint;
+    },
+    hint() {
+      const w = this.words;
+      if (this.warning) return h("span", { class: "ws-hint-shown" }, [this.warning, this.countdown]);
+      if (this.gone) return h("span", { class: "ws-hint-calm", "data-testid": "model-gone" }, this.gone);
+      if (window.wiresideStorageBlocked && this.text) return h("span", { class: "ws-hint-calm" }, w.storage_blocked);
+      if (this.allowance) return h("span", { class: "ws-hint-calm", "data-testid": "allowance" }, this.allowance);
+      return this.isSalvaged ? h("span", { class: "ws-hint-calm" }, w.salvaged) : w.disclaimer;
+    },
+    countdown() {
+      if (!this.notice || !this.waitS) return null;
+      const sentence = this.words.try_in.replace("{time}", duration(this.waitS));
+      // announced once with the notice, not every second
+      return h("span", { "data-testid": "countdown", "aria-live": "off" }, ` ${sentence}`);
+    },
+    hasSettings() {
+      return SETTINGS.some((name) => String(this.settings[name] ?? "").trim());
+    },
+  },
+  created() {
+    if (this.lost) this.salvage(this.lost);
+    this.load(!window.wiresideShell?.isTyped()); // keeps text that is being typed
+    this.id ? this.setChoice(this.id, this.chosen) : this.beginChoice();
+  },
+  mounted() {
+    window.addEventListener("wireside:ask", this.onAsk);
+    window.addEventListener("wireside:open", this.onOpen);
+    window.addEventListener("wireside:model", this.onModel);
+    window.addEventListener("wireside:deleted", this.onDeleted);
+    window.addEventListener("pagehide", this.syncChoice);
+    document.addEventListener("dragover", this.onDrag);
+    document.addEventListener("drop", this.onDrop);
+    window.addEventListener("wireside:connection", this.onConnection);
+    window.addEventListener("popstate", this.onHistory);
+    document.addEventListener("keydown", this.onPageKey);
+    document.addEventListener("click", this.onOutside);
+    window.visualViewport?.addEventListener("resize", this.onViewport);
+    window.visualViewport?.addEventListener("scroll", this.onViewport);
+    this.observer = new ResizeObserver(() =>
+      document.documentElement.style.setProperty("--ws-composer-height", this.$el.offsetHeight + "px"),
+    );
+    this.observer.observe(this.$el);
+    this.grow();
+    this.takeOver();
+    this.whenConnected(() => this.outbox.forEach(this.emitSend));
+  },
+  unmounted() {
+    clearTimeout(this.timer);
+    clearTimeout(this.choosing);
+    window.removeEventListener("wireside:ask", this.onAsk);
+    window.removeEventListener("wireside:open", this.onOpen);
+    window.removeEventListener("wireside:model", this.onModel);
+    window.removeEventListener("wireside:deleted", this.onDeleted);
+    window.removeEventListener("pagehide", this.syncChoice);
+    document.removeEventListener("dragover", this.onDrag);
+    document.removeEventListener("drop", this.onDrop);
+    window.removeEventListener("wireside:connection", this.onConnection);
+    window.removeEventListener("popstate", this.onHistory);
+    document.removeEventListener("keydown", this.onPageKey);
+    document.removeEventListener("click", this.onOutside);
+    window.visualViewport?.removeEventListener("resize", this.onViewport);
+    window.visualViewport?.removeEventListener("scroll", this.onViewport);
+    this.observer.disconnect();
+  },
+  render() {
+    const w = this.words;
+    return h("section", { class: "ws-composer", "aria-label": w.message_box }, [
+      h("form", { class: "ws-box", onSubmit: this.onSubmit }, [
+        this.editing
+          ? h("div", { class: "ws-editing" }, [
+              h("span", w.editing),
+              h("button", { type: "button", class: "ws-tool", "aria-label": w.cancel, title: w.cancel, onClick: this.stopEditing }, icon("close")),
+            ])
+          : null,
+        h("textarea", {
+          ref: "box",
+          rows: 1,
+          value: this.text,
+          placeholder: this.isReader ? w.read_only : w.placeholder,
+          disabled: this.isReader,
+          "aria-label": this.isReader ? w.read_only : w.placeholder,
+          "aria-describedby": "ws-hint",
+          "aria-invalid": this.tooLong ? "true" : undefined,
+          "data-testid": "input-chat",
+          dir: this.text ? "auto" : undefined, // the placeholder has the page's direction
+          enterkeyhint: this.enterSends ? "send" : "enter",
+          autocomplete: "off",
+          onInput: (e) => this.setText(e.target.value),
+          onKeydown: this.onKey,
+          onPaste: this.onPaste,
+        }),
+        h("div", { class: "ws-bar" }, [this.options(), h("span", { class: "ws-gap" }), this.stops ? this.stopButton() : this.sendButton()]),
+      ]),
+      h("p", { id: "ws-hint", class: "ws-hint", role: "status" }, [this.hint]),
+    ]);
+  },
+  methods: {
+    ...addresses,
+    ...files,
+    ...sending,
+    ...settings,
+    ...text,
+  },
+};

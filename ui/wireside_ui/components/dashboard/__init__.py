@@ -1,0 +1,5 @@
+"""The dashboard."""
+
+from wireside_ui.components.dashboard.dashboard import Dashboard
+
+__all__ = ["Dashboard"]

@@ -1,0 +1,5 @@
+"""The header bar."""
+
+from wireside_ui.components.header.header import Header
+
+__all__ = ["Header"]

@@ -1,0 +1,15 @@
+// The choice of a model, which the composer, the picker and the page share.
+import { reactive } from "vue";
+
+// The model that the page shows and sends. The composer sets `model` when a conversation is opened,
+// the picker when the user chooses one; `offered` are the server's models, the default first.
+export const choice = reactive({ model: "", offered: [] });
+
+// The model for the next question: the chosen one, or the default if the chosen one is not offered.
+export function currentModel() {
+  return choice.offered.find((model) => model.id === choice.model) || choice.offered[0];
+}
+
+export function isChosenModelGone() {
+  return Boolean(choice.model && choice.offered.length) && !choice.offered.some((model) => model.id === choice.model);
+}

@@ -1,0 +1,45 @@
+// The icons of the page: outlines in a square of 24, with the text's colour.
+import { h } from "vue";
+
+const PATHS = {
+  archive: "M4 5h16v4H4zM5.5 9v10h13V9M10 13h4",
+  arrow_down: "M12 5v14m-6-6l6 6 6-6",
+  auto: "M12 3a9 9 0 100 18V3z M12 3a9 9 0 010 18",
+  back: "M14.5 6l-6 6 6 6",
+  caret_down: "M7 10l5 5 5-5",
+  check: "M5 12.5l4.5 4.5L19 7.5",
+  chevron_down: "M6 9l6 6 6-6",
+  close: "M6 6l12 12M18 6L6 18",
+  compose: "M12 5H7a2 2 0 00-2 2v10a2 2 0 002 2h10a2 2 0 002-2v-5M10.5 13.5l.7-2.7 7.5-7.5a1.5 1.5 0 012 2l-7.5 7.5z",
+  copy: "M11.5 9h6a2.5 2.5 0 012.5 2.5v6a2.5 2.5 0 01-2.5 2.5h-6A2.5 2.5 0 019 17.5v-6A2.5 2.5 0 0111.5 9zM5.5 15H5a2 2 0 01-2-2V5a2 2 0 012-2h8a2 2 0 012 2v.5",
+  dots: "M5 12h.01M12 12h.01M19 12h.01",
+  download: "M12 4v10.5M7.5 10.5L12 15l4.5-4.5M5 19.5h14",
+  edit: "M4 20h4L19.5 8.5a2.1 2.1 0 00-3-3L5 17zM14.5 7l2.5 2.5",
+  help: "M3 12a9 9 0 1018 0 9 9 0 10-18 0M9.6 9.4a2.5 2.5 0 014.9.7c0 1.7-2.5 2.1-2.5 3.7M12 16.9v.1",
+  link: "M10 14a4 4 0 005.7 0l2.8-2.8a4 4 0 00-5.7-5.7L11.5 6.8M14 10a4 4 0 00-5.7 0l-2.8 2.8a4 4 0 005.7 5.7l1.3-1.3",
+  moon: "M20 14.5A8 8 0 019.5 4 8 8 0 1020 14.5z",
+  next: "M9 6l6 6-6 6",
+  pin: "M9 4h6l-.7 6 3.2 3v2h-11v-2l3.2-3zM12 15v5.5",
+  previous: "M15 6l-6 6 6 6",
+  retry: "M20 11.5a8 8 0 10-2.3 6M20.5 5.5v6h-6",
+  search: "M4.5 11a6.5 6.5 0 1013 0 6.5 6.5 0 10-13 0M20 20l-4.2-4.2",
+  send: "M12 19V5m-6 6l6-6 6 6",
+  sidebar: "M4 5.5h16v13H4zM9.5 5.5v13",
+  stop: "M8.5 6.5h7a2 2 0 012 2v7a2 2 0 01-2 2h-7a2 2 0 01-2-2v-7a2 2 0 012-2z",
+  stop_solid: "M8 8h8v8H8z",
+  sun: "M12 4V2m0 20v-2m8-8h2M2 12h2m13.7-5.7l1.4-1.4M4.9 19.1l1.4-1.4m11.4 0l1.4 1.4M4.9 4.9l1.4 1.4M16 12a4 4 0 11-8 0 4 4 0 018 0z",
+  thumb_down: "M17 13V4h2.5A1.5 1.5 0 0121 5.5v6a1.5 1.5 0 01-1.5 1.5zM17 13l-4 7.2c-1.4 0-2.4-1.1-2.2-2.5l.5-3.2H5.5a2 2 0 01-2-2.4l1.2-6.5a2 2 0 012-1.6H17",
+  thumb_up: "M7 11v9H4.5A1.5 1.5 0 013 18.5v-6A1.5 1.5 0 014.5 11zM7 11l4-7.2c1.4 0 2.4 1.1 2.2 2.5L12.7 9.5h5.8a2 2 0 012 2.4l-1.2 6.5a2 2 0 01-2 1.6H7",
+  trash: "M5 7h14M10 7V5h4v2M7 7l.8 12.5h8.4L17 7",
+  tune: "M4 8h9m5 0h2M4 16h2m5 0h9M13 8a2.5 2.5 0 105 0 2.5 2.5 0 10-5 0M6 16a2.5 2.5 0 105 0 2.5 2.5 0 10-5 0",
+  upload: "M12 15V4.5M7.5 8.5L12 4l4.5 4.5M5 19.5h14",
+};
+
+// Returns an icon as a Vue node.
+export function icon(name, className = "") {
+  const attributes = { viewBox: "0 0 24 24", width: 20, height: 20, class: ["ws-icon", className], "aria-hidden": "true" };
+  return h("svg", attributes, h("path", { d: PATHS[name] }));
+}
+
+// Returns an icon as HTML.
+export const iconMarkup = (name) => `<svg viewBox="0 0 24 24" aria-hidden="true"><path d="${PATHS[name]}"/></svg>`;

@@ -1,0 +1,73 @@
+// Opening and closing the sidebar, which is a drawer on a narrow page.
+import { memory } from "wireside-kit/storage.js";
+
+export const WIDE = matchMedia("(min-width: 1024px)");
+
+export const drawer = {
+  toggle() {
+    if (this.isDrawer) return this.isDrawerOpen ? this.closeDrawer() : this.openDrawer();
+    const hadFocus = this.$el.contains(document.activeElement);
+    const isClosed = document.documentElement.classList.toggle("ws-sidebar-closed");
+    if (isClosed && hadFocus) document.querySelector('[data-testid="sidebar-toggle"]')?.focus(); // hidden elements can't have the focus
+    memory.writeText("sidebar", isClosed ? "closed" : "open");
+  },
+
+  openDrawer() {
+    if (this.isDrawerOpen) return;
+    this.opener = document.activeElement;
+    this.isDrawerOpen = true;
+    history.pushState({ ...history.state, drawer: true }, ""); // Back closes the drawer and does not leave the page
+    this.others = [...this.$el.parentElement.children].filter((el) => el !== this.$el && !el.inert);
+    for (const el of this.others) el.inert = true;
+    this.$nextTick(() => this.$refs.fresh?.focus());
+  },
+
+  // Opening a conversation from the drawer replaces the drawer's history entry; otherwise the entry is removed.
+  closeDrawer(e) {
+    if (!this.isDrawerOpen) return;
+    this.isDrawerOpen = false;
+    if (e?.type !== "wireside:open" && history.state?.drawer) history.back();
+    this.menu = "";
+    for (const el of this.others) el.inert = false;
+    this.opener?.focus({ preventScroll: true });
+  },
+
+  // Keeps the focus within the drawer.
+  onTrap(e) {
+    if (e.key !== "Tab" || !this.isDrawerOpen || e.defaultPrevented) return;
+    const stops = [...this.$refs.panel.querySelectorAll("a[href], button, input")].filter((el) => el.tabIndex >= 0 && !el.disabled && !el.hidden);
+    const [from, to] = e.shiftKey ? [stops[0], stops.at(-1)] : [stops.at(-1), stops[0]];
+    if (document.activeElement !== from) return;
+    e.preventDefault();
+    to.focus();
+  },
+
+  onWidth() {
+    this.closeDrawer();
+    this.isDrawer = !WIDE.matches;
+  },
+
+  onPageKey(e) {
+    const key = e.key.toLowerCase();
+    const isCommand = (e.ctrlKey || e.metaKey) && !e.altKey;
+    if (isCommand && !e.shiftKey && key === "k") {
+      e.preventDefault();
+      if (this.isDrawer) this.openDrawer();
+      else if (document.documentElement.classList.contains("ws-sidebar-closed")) this.toggle();
+      this.$nextTick(() => this.$refs.search.select());
+    } else if (isCommand && e.shiftKey && key === "s") {
+      e.preventDefault();
+      this.toggle();
+    } else if (e.key === "Escape" && !e.defaultPrevented) {
+      if (this.menu) this.closeMenu();
+      else if (this.isSelecting && this.$el.contains(e.target)) this.endSelection();
+      else if (this.isDrawerOpen) this.closeDrawer();
+      else return;
+      e.preventDefault(); // does not stop an answer
+    }
+  },
+
+  onOutside(e) {
+    if (this.menu && !e.target.closest(".ws-item-menu, .ws-item-more")) this.menu = "";
+  },
+};

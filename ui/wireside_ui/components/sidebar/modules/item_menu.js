@@ -1,0 +1,131 @@
+// The menu of a conversation, and the box that renames it.
+import { h } from "vue";
+import { icon } from "wireside-kit/icons.js";
+import { isComposing } from "wireside-kit/keyboard.js";
+import { menuPosition } from "wireside-kit/menu.js";
+
+const GAP = 8; // px between a menu and the edge of the sidebar
+
+// The browser's time zone, for files that show times. An unknown one is omitted: the server then uses UTC.
+function zoneQuery() {
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  return zone && zone !== "Etc/Unknown" ? `&tz=${encodeURIComponent(zone)}` : "";
+}
+
+export const itemMenu = {
+  rename(item) {
+    this.renaming = item.id;
+    this.draft = item.title;
+  },
+
+  renameBox(item) {
+    const done = (keeps) => {
+      if (this.renaming !== item.id) return;
+      const title = this.draft.replace(/\s+/g, " ").trim();
+      this.renaming = "";
+      if (keeps && title && title !== item.title) {
+        this.items.set(item.id, { ...item, title });
+        this.$emit("rename", { id: item.id, title });
+      }
+    };
+    const leave = (keeps) => {
+      done(keeps);
+      this.$nextTick(() => this.linkOf(item.id)?.focus());
+    };
+    return h("input", {
+      class: "ws-item-rename",
+      value: this.draft,
+      maxlength: 200,
+      dir: "auto",
+      "aria-label": this.words.rename,
+      "data-testid": "rename",
+      onVnodeMounted: (node) => (node.el.focus(), node.el.select()),
+      onInput: (e) => (this.draft = e.target.value),
+      onKeydown: (e) => {
+        if (isComposing(e)) return;
+        if (e.key === "Enter") leave(true);
+        else if (e.key === "Escape") (e.preventDefault(), leave(false));
+      },
+      onBlur: () => done(true),
+    });
+  },
+
+  // For controls that change data: omitted for read-only users.
+  unlessReader(make) {
+    return this.isReader ? [] : make();
+  },
+
+  // Rendered outside the list, which would clip it at its end.
+  itemMenu() {
+    const w = this.words;
+    const item = this.items.get(this.menu);
+    if (!item) return null;
+    const act = (name, testid, label, run) =>
+      h("button", { type: "button", role: "menuitem", tabindex: -1, "data-testid": `menu-${testid}`, onClick: () => (this.closeMenu(), run()) }, [icon(name), h("span", label)]);
+    const zone = zoneQuery();
+    const file = (format) =>
+      h(
+        "a",
+        { role: "menuitem", tabindex: -1, download: "", href: `${this.base}/api/conversations/${item.id}/export?format=${format}${zone}`, onClick: () => this.closeMenu() },
+        [icon("download"), h("span", w["export_" + format])],
+      );
+    return h(
+      "div",
+      {
+        class: "ws-menu ws-item-menu",
+        role: "menu",
+        "aria-label": item.title || w.untitled,
+        style: { top: `${this.menuTop}px` },
+        onKeydown: this.onMenuKey,
+        onVnodeMounted: (node) => this.placeMenu(node.el),
+      },
+      [
+        ...this.unlessReader(() => [
+          act("compose", "rename", w.rename, () => this.rename(item)),
+          act("pin", "pin", item.pin ? w.unpin : w.pin, () => this.pin([item.id], !item.pin)),
+          act("archive", "archive", item.archived ? w.unarchive : w.archive, () => this.archive([item.id], !item.archived)),
+        ]),
+        act("check", "select", w.select, () => this.select(item.id)),
+        file("markdown"),
+        file("json"),
+        file("html"),
+        this.sharing ? act("link", "share", w.share, () => this.share(item)) : null,
+        ...this.unlessReader(() => [act("trash", "delete", w.delete, () => this.remove([item.id]))]),
+      ],
+    );
+  },
+
+  openMenu(e, item) {
+    if (this.menu === item.id) return this.closeMenu();
+    this.menuButton = e.currentTarget.getBoundingClientRect();
+    this.menu = this.focused = item.id;
+  },
+
+  // Places the menu below the button if there is room, else above it, else where it fits.
+  placeMenu(menu) {
+    const panel = this.$refs.panel.getBoundingClientRect();
+    const room = panel.height - menu.offsetHeight - GAP;
+    const below = this.menuButton.bottom - panel.top;
+    const above = this.menuButton.top - panel.top - menu.offsetHeight;
+    this.menuTop = below <= room ? below : Math.min(Math.max(above, GAP), Math.max(room, GAP));
+    menu.style.top = `${this.menuTop}px`;
+    menu.querySelector("[role=menuitem]").focus({ preventScroll: true });
+  },
+
+  closeMenu() {
+    const id = this.menu;
+    this.menu = "";
+    this.$nextTick(() => !this.renaming && this.linkOf(id)?.focus({ preventScroll: true }));
+  },
+
+  onMenuKey(e) {
+    const options = [...e.currentTarget.querySelectorAll("[role=menuitem]")];
+    const at = options.indexOf(document.activeElement);
+    const to = menuPosition(e.key, at, options.length);
+    if (e.key === "Tab") return this.closeMenu();
+    if (to === undefined) return;
+    e.preventDefault();
+    e.stopPropagation();
+    options[to].focus();
+  },
+};

@@ -1,0 +1,221 @@
+// The list: conversations in groups; only rows near the visible ones have DOM.
+import { h } from "vue";
+import { icon } from "wireside-kit/icons.js";
+
+const NEAR_END = 400; // px from the end at which the next page is requested
+export const STEP = 16; // rows by which the window moves; as many are rendered beyond either end of it
+
+export const list = {
+  show(items, cursor, archived, fresh) {
+    if (archived !== this.archived) return; // the user has switched lists meanwhile
+    if (fresh) this.items.clear();
+    for (const item of items) this.items.set(item.id, item);
+    this.cursor = cursor;
+    this.isLoading = false;
+    this.problem = "";
+    this.$nextTick(this.settle);
+  },
+
+  body() {
+    const w = this.words;
+    const isLoading = this.isSearching ? this.isSearchLoading : this.isLoading;
+    return [
+      this.archived && !this.isSearching ? h("p", { class: "ws-side-title" }, w.show_archived) : null,
+      h(
+        "div",
+        {
+          ref: "list",
+          class: "ws-side-list",
+          "data-testid": "conversation-list",
+          "aria-busy": String(isLoading),
+          onScrollPassive: this.onScroll,
+          onKeydown: this.onListKey,
+          onFocusin: (e) => e.target.matches(".ws-item-link") && (this.focused = e.target.dataset.id),
+        },
+        [
+          this.isSearching ? this.results() : this.conversations(),
+          this.problem ? this.failure() : h("p", { class: ["ws-side-note", isLoading ? "ws-side-loading" : "ws-unseen"], role: "status" }, isLoading ? w.loading : ""),
+        ],
+      ),
+    ];
+  },
+
+  failure() {
+    return h("div", { class: "ws-side-note", role: "alert" }, [
+      h("p", this.problem),
+      h("button", { type: "button", class: "ws-button", "data-testid": "sidebar-again", onClick: this.again }, this.words.try_again),
+    ]);
+  },
+
+  again() {
+    this.problem = "";
+    if (this.isSearching) {
+      this.isSearchLoading = true;
+      this.search();
+    } else {
+      this.isLoading = true;
+      this.$emit("need", { cursor: this.items.size ? this.cursor : null, archived: this.archived });
+    }
+  },
+
+  // Renders only the rows near the visible ones, and those with the focus, an open menu or a title being edited.
+  conversations() {
+    const w = this.words;
+    if (!this.list.length && !this.cursor && !this.isLoading && !this.problem) {
+      return h("p", { class: "ws-side-note ws-side-empty" }, this.archived ? w.no_archived : w.no_conversations);
+    }
+    const kept = [this.tabStop, this.renaming, this.menu].map((id) => this.items.get(id)).filter(Boolean);
+    return this.groups.map(({ key, name, row, items }) => {
+      const from = Math.max(0, this.first - row);
+      const rows = items.slice(from, Math.max(0, this.last - row)).map((item, n) => [item, from + n]);
+      for (const item of kept) {
+        const at = items.indexOf(item);
+        if (at >= 0 && !rows.some((row) => row[1] === at)) rows.push([item, at]);
+      }
+      rows.sort((a, b) => a[1] - b[1]);
+      return h("section", { key, style: { "--ws-rows": items.length } }, [
+        h("h2", { class: "ws-side-group", dir: "auto" }, name),
+        h(
+          "ul",
+          { class: "ws-side-items", "aria-label": name },
+          rows.map(([item, at]) => this.item(item, at, items.length)),
+        ),
+      ]);
+    });
+  },
+
+  item(item, at, count) {
+    const w = this.words;
+    const isCurrent = item.id === this.current;
+    const isSelected = this.selected.has(item.id);
+    const name = item.title || w.untitled;
+    const tabindex = item.id === this.tabStop ? 0 : -1;
+    return h("li", { key: item.id, class: ["ws-item", isCurrent && "ws-item-current", isSelected && "ws-item-selected"], style: { "--ws-at": at }, "aria-posinset": at + 1, "aria-setsize": count }, [
+      this.renaming === item.id
+        ? this.renameBox(item)
+        : h(
+            "a",
+            {
+              class: "ws-item-link",
+              href: `${this.base}/c/${item.id}`,
+              "data-testid": "conversation-item",
+              "data-id": item.id,
+              tabindex,
+              "aria-current": isCurrent ? "page" : undefined,
+              title: name,
+              onClick: (e) => this.onItem(e, item),
+            },
+            [
+              this.isSelecting ? h("span", { class: "ws-item-box", "aria-hidden": "true" }, isSelected ? icon("check") : null) : null,
+              h("span", { class: "ws-item-title", dir: "auto" }, name),
+              this.isSelecting ? h("span", { class: "ws-unseen" }, isSelected ? w.is_selected : "") : null,
+              this.live.has(item.id) ? h("span", { class: "ws-item-live", role: "img", "aria-label": w.answering, title: w.answering }) : null,
+            ],
+          ),
+      h(
+        "button",
+        {
+          type: "button",
+          class: "ws-item-more",
+          tabindex,
+          "data-testid": "conversation-menu",
+          "aria-label": `${w.more}: ${name}`,
+          "aria-haspopup": "menu",
+          "aria-expanded": String(this.menu === item.id),
+          onClick: (e) => this.openMenu(e, item),
+        },
+        icon("dots"),
+      ),
+    ]);
+  },
+
+  links() {
+    return [...this.$refs.list.querySelectorAll(".ws-item-link")];
+  },
+
+  linkOf(id) {
+    return this.$refs.list.querySelector(`.ws-item-link[data-id="${CSS.escape(id)}"]`);
+  },
+
+  // Focuses the item at a position in the list, which may not be rendered yet.
+  goTo(at) {
+    const item = this.list[Math.min(Math.max(at, 0), this.list.length - 1)];
+    if (!item) return this.$refs.fresh.focus();
+    this.focused = item.id;
+    this.$nextTick(() => this.linkOf(item.id)?.focus());
+  },
+
+  onListKey(e) {
+    if (!e.target.matches(".ws-item-link") || e.ctrlKey || e.metaKey || e.altKey) return;
+    if (this.isSearching) return this.onHitKey(e);
+    const id = e.target.dataset.id;
+    const at = this.list.findIndex((item) => item.id === id);
+    const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: this.list.length - 1 }[e.key];
+    if (to === -1) this.$refs.search.focus();
+    else if (to !== undefined) this.goTo(to);
+    else if (e.key === "F2" && !this.isReader) this.rename(this.items.get(id));
+    else if (e.key === "Delete" && !this.isReader) this.remove(this.isSelecting ? [...this.selected] : [id]);
+    else if (e.key === " " && this.isSelecting) this.select(id);
+    else return;
+    e.preventDefault();
+  },
+
+  onScroll() {
+    if (this.menu) this.closeMenu();
+    this.settle();
+  },
+
+  // Updates what depends on the list's scroll position and length: the window, and whether to request more.
+  settle() {
+    const list = this.$refs.list;
+    if (!list?.clientHeight) return; // the list is not visible
+    const row = this.isSearching ? 0 : list.querySelector(".ws-item")?.getBoundingClientRect().height;
+    if (row) {
+      const first = Math.floor(list.scrollTop / row / STEP) * STEP - STEP;
+      const last = Math.ceil((list.scrollTop + list.clientHeight) / row / STEP) * STEP + STEP;
+      this.first = first;
+      this.last = last;
+    }
+    if (this.problem || list.scrollHeight - list.scrollTop - list.clientHeight > NEAR_END) return;
+    if (this.isSearching) {
+      if (this.isSearchLoading || !this.hits?.length || !this.hasMoreHits) return;
+      this.isSearchLoading = true;
+      this.$emit("search", { query: this.hitsOf, cursor: this.hits.at(-1).cursor });
+    } else if (this.cursor && !this.isLoading) {
+      this.isLoading = true;
+      this.$emit("need", { cursor: this.cursor, archived: this.archived });
+    }
+  },
+
+  // Scrolls a row into view if necessary, without focusing it.
+  reveal(id) {
+    this.focused = id;
+    this.$nextTick(() => this.linkOf(id)?.scrollIntoView({ block: "nearest" }));
+  },
+
+  open(e, detail) {
+    if (e.button || e.metaKey || e.ctrlKey || e.shiftKey || e.altKey) return; // the browser handles clicks that open a new tab
+    e.preventDefault();
+    window.dispatchEvent(new CustomEvent("wireside:open", { detail }));
+  },
+
+  onItem(e, item) {
+    const isTab = e.ctrlKey || e.metaKey; // the browser opens the tab
+    if (!isTab && (this.isSelecting || e.shiftKey)) {
+      e.preventDefault();
+      return this.select(item.id, e.shiftKey);
+    }
+    this.open(e, item.id);
+  },
+
+  switchArchived() {
+    this.archived = !this.archived;
+    this.endSelection();
+    this.items.clear();
+    this.cursor = null;
+    this.setQuery("");
+    this.listTop = 0;
+    this.isLoading = true;
+    this.$emit("need", { cursor: null, archived: this.archived });
+  },
+};

@@ -1,0 +1,179 @@
+// The list of conversations: grouped by day, pinned ones on top; search; actions on one conversation or on several.
+// Each module has the methods of one subject.
+import { h, shallowReactive } from "vue";
+import { bottom } from "wireside-sidebar/bottom.js";
+import { WIDE, drawer } from "wireside-sidebar/drawer.js";
+import { importing } from "wireside-sidebar/importing.js";
+import { itemMenu } from "wireside-sidebar/item_menu.js";
+import { STEP, list } from "wireside-sidebar/list.js";
+import { byPlace, daysAgo } from "wireside-sidebar/order.js";
+import { search } from "wireside-sidebar/search.js";
+import { selection } from "wireside-sidebar/selection.js";
+
+export default {
+  props: { base: String, words: Object, begin: Object, account: Object, sharing: String, isReader: Boolean },
+  emits: ["need", "search", "rename", "pin", "archive", "delete", "restore"],
+  data() {
+    return {
+      items: shallowReactive(new Map(this.begin.items.map((item) => [item.id, item]))),
+      cursor: this.begin.cursor,
+      current: this.begin.current,
+      live: new Set(this.begin.live),
+      archived: false, // whether the list shows archived conversations
+      isLoading: false,
+      problem: "",
+      query: "",
+      hits: null, // null: no results yet
+      hitsOf: "", // the query of these results
+      hasMoreHits: false,
+      isSearchLoading: false,
+      selected: new Set(),
+      lastSelected: "",
+      first: 0, // the window: index of the first rendered row
+      last: 5 * STEP,
+      focused: "", // id of the conversation that the Tab key reaches
+      menu: "", // id of the conversation whose menu is open
+      menuTop: 0,
+      renaming: "",
+      draft: "", // the title while it is being edited
+      deleted: [], // deletions that can be undone, one entry an action
+      toast: "",
+      importing: false,
+      shared: "", // the link that was just created
+      isShareCopied: false,
+      isDropping: false,
+      isDrawer: !WIDE.matches,
+      isDrawerOpen: false,
+      today: daysAgo(0),
+    };
+  },
+  computed: {
+    list() {
+      return [...this.items.values()].sort(byPlace);
+    },
+    // A heading is as high as an item, so positions in the list are numbers of rows.
+    groups() {
+      const w = this.words;
+      const days = [[this.today, w.today], [daysAgo(1), w.yesterday], [daysAgo(7), w.last_7_days], [daysAgo(30), w.last_30_days]];
+      const months = new Intl.DateTimeFormat(document.documentElement.lang, { month: "long", year: "numeric" });
+      const groups = [];
+      let row = 0;
+      for (const item of this.list) {
+        const at = item.at * 1000;
+        const since = item.pin ? Infinity : days.find(([since]) => at >= since)?.[0];
+        const date = since === undefined ? new Date(at) : null;
+        const key = since ?? date.getFullYear() * 12 + date.getMonth();
+        if (groups.at(-1)?.key !== key) {
+          const name = date ? months.format(date) : item.pin ? w.pinned : days.find((day) => day[0] === since)[1];
+          groups.push({ key, name, row, items: [] });
+          row++;
+        }
+        groups.at(-1).items.push(item);
+        row++;
+      }
+      return groups;
+    },
+    // A single Tab stop, not one for each conversation: the arrow keys move on from there.
+    tabStop() {
+      return [this.focused, this.current].find((id) => this.items.has(id)) ?? this.list[0]?.id;
+    },
+    isSelecting() {
+      return this.selected.size > 0;
+    },
+    isSearching() {
+      return Boolean(this.query.trim());
+    },
+  },
+  watch: {
+    list() {
+      this.$nextTick(this.settle);
+    },
+  },
+  mounted() {
+    window.addEventListener("wireside:sidebar", this.toggle);
+    window.addEventListener("wireside:open", this.closeDrawer);
+    window.addEventListener("popstate", this.closeDrawer);
+    document.addEventListener("keydown", this.onPageKey);
+    document.addEventListener("click", this.onOutside);
+    WIDE.addEventListener("change", this.onWidth);
+    if (history.state?.drawer) history.replaceState({ ...history.state, drawer: undefined }, ""); // the reload has closed the drawer
+    this.clock = setInterval(() => (this.today = daysAgo(0)), 60_000);
+    this.sizes = new ResizeObserver(this.settle);
+    this.sizes.observe(this.$refs.list);
+    if (this.items.has(this.current)) this.reveal(this.current);
+  },
+  unmounted() {
+    window.removeEventListener("wireside:sidebar", this.toggle);
+    window.removeEventListener("wireside:open", this.closeDrawer);
+    window.removeEventListener("popstate", this.closeDrawer);
+    document.removeEventListener("keydown", this.onPageKey);
+    document.removeEventListener("click", this.onOutside);
+    WIDE.removeEventListener("change", this.onWidth);
+    this.sizes.disconnect();
+    clearInterval(this.clock);
+    this.isDrawerOpen = false; // its history entry disappears with the page
+    clearTimeout(this.searching);
+    clearTimeout(this.toasting);
+    for (const action of this.deleted) clearTimeout(action.timer);
+    this.closeDrawer();
+  },
+  // Remembers the focused row: moving a row within the list removes its focus.
+  beforeUpdate() {
+    this.focusedLink = document.activeElement?.closest?.(".ws-sidebar .ws-item-link")?.dataset.id;
+  },
+  updated() {
+    if (this.focusedLink && document.activeElement === document.body) this.linkOf(this.focusedLink)?.focus({ preventScroll: true });
+  },
+  render() {
+    const w = this.words;
+    const dialog = this.isDrawerOpen ? { role: "dialog", "aria-modal": "true", "aria-label": w.conversations } : {};
+    return h("div", { class: ["ws-side", this.isDrawerOpen && "ws-side-open"], ...dialog, onKeydown: this.onTrap }, [
+      h("div", { class: "ws-scrim", "data-testid": "sidebar-scrim", onClick: this.closeDrawer }),
+      h(
+        "nav",
+        {
+          ref: "panel",
+          class: ["ws-sidebar", this.isDropping && "ws-sidebar-dropping"],
+          "aria-label": w.conversations,
+          inert: this.isDrawer && !this.isDrawerOpen,
+          onDragover: this.onDrag,
+          onDragleave: (e) => e.currentTarget.contains(e.relatedTarget) || (this.isDropping = false),
+          onDrop: this.onDrop,
+        },
+        [this.top(), this.body(), this.toastBar(), this.isSelecting ? this.selectionBar() : this.bottom(), this.itemMenu()],
+      ),
+    ]);
+  },
+  methods: {
+    ...bottom,
+    ...drawer,
+    ...importing,
+    ...itemMenu,
+    ...list,
+    ...search,
+    ...selection,
+
+    // ---- called by the server ----
+
+    fail(sentence) {
+      this.problem = sentence;
+      this.isLoading = this.isSearchLoading = false;
+    },
+    put(item) {
+      if (item.archived !== this.archived) return this.takeOut([item.id]);
+      this.items.set(item.id, item);
+    },
+    takeOut(ids) {
+      for (const id of ids) {
+        this.items.delete(id);
+        this.selected.delete(id);
+      }
+    },
+    setLive(ids) {
+      this.live = new Set(ids);
+    },
+    setCurrent(id) {
+      this.current = id;
+    },
+  },
+};

@@ -1,0 +1,56 @@
+// Blocks of an answer: copy buttons, keyboard access to wide blocks, link targets and footnotes.
+
+const WIDE = ".ws-table, div.ws-math";
+
+export const blocks = {
+  decorate(root) {
+    const blocks = root.matches?.(".ws-code") ? [root] : root.querySelectorAll?.(".ws-code") ?? [];
+    for (const block of blocks) {
+      if (block.querySelector(":scope > .ws-copy")) continue;
+      const lang = block.dataset.lang;
+      const copy = this.button("copy_code", lang ? `${this.words.copy_code} (${lang})` : this.words.copy_code, { icon: "copy" });
+      copy.classList.add("ws-copy");
+      block.append(copy);
+      block.querySelector("pre").tabIndex = 0; // it scrolls horizontally
+      if (lang === "mermaid") this.drawDiagram(block);
+    }
+    this.reachWide(root);
+    const cards = root.matches?.(".ws-image") ? [root] : root.querySelectorAll?.(".ws-image") ?? [];
+    for (const card of cards) {
+      const parts = [...card.children].map((part) => part.textContent).filter(Boolean);
+      if (parts.length > 1 && card.childNodes.length === parts.length) card.children[0].after(" "); // otherwise they are read as one word
+      card.setAttribute("aria-label", `${this.words.open_image}: ${parts.join(" — ")}`);
+    }
+  },
+
+  // Elements wider than the column are scrollable by keyboard, so they need to be focusable and to have a name.
+  reachWide(root) {
+    for (const el of root.matches?.(WIDE) ? [root] : root.querySelectorAll?.(WIDE) ?? []) {
+      const scrolls = el.scrollWidth > el.clientWidth + 1;
+      if (scrolls === el.hasAttribute("tabindex")) continue;
+      el.toggleAttribute("tabindex", scrolls);
+      if (scrolls) el.tabIndex = 0;
+      if (scrolls ? el.hasAttribute("aria-label") : el.getAttribute("role") !== "group") continue; // it already has its own name
+      for (const [name, value] of [["role", "group"], ["aria-label", this.words[el.matches(".ws-table") ? "table" : "formula"]]]) {
+        scrolls ? el.setAttribute(name, value) : el.removeAttribute(name);
+      }
+    }
+  },
+
+  showWhere(link) {
+    this.where.hidden = !link;
+    if (!link) return;
+    const [host, rest] = this.where.children;
+    host.textContent = link.host || link.href;
+    rest.textContent = link.host ? link.href.slice(link.origin.length) : "";
+  },
+
+  showFootnote(mark) {
+    const note = mark.closest(".ws-prose").querySelector(`.ws-footnotes li[data-fn="${mark.dataset.fn}"]`);
+    if (!note) return;
+    this.stick = false;
+    note.scrollIntoView({ block: "nearest" });
+    note.classList.add("ws-found");
+    setTimeout(() => note.classList.remove("ws-found"), 1600);
+  },
+};

@@ -1,0 +1,86 @@
+// The text and HTML that are copied from answers.
+import { make } from "wireside-kit/dom.js";
+import { inDollars } from "./formulas.js";
+
+const CODE_MARK = "\ufdd0"; // a noncharacter: no text contains it
+
+const COPIED_ATTRIBUTES = new Set(["href", "src", "alt", "start", "dir"]);
+const AROUND = "a, b, strong, em, s, del, code, pre, ul, ol, li, table, thead, tbody, tr, blockquote, h2, h3, h4, h5, h6";
+
+// Returns the text of an answer as displayed, with list markers, which browsers do not treat as text.
+export function plainText(prose) {
+  return laidOutText(prose.cloneNode(true), prose);
+}
+
+// Returns the text of `copy`, laid out inside `place`.
+export function laidOutText(copy, place) {
+  for (const el of copy.querySelectorAll("button, img")) el.remove();
+  for (const formula of copy.querySelectorAll(".ws-tex")) {
+    // innerText puts empty lines around a paragraph
+    const source = make(formula.localName === "div" ? "p" : formula.localName, formula.matches(".ws-math") ? "ws-math" : "");
+    source.textContent = inDollars(formula);
+    formula.replaceWith(source);
+  }
+  const codes = [...copy.querySelectorAll("pre")].map((pre) => {
+    const code = pre.textContent.replace(/\n$/, "");
+    pre.textContent = CODE_MARK; // keeps the blank lines of the code unchanged
+    return code;
+  });
+  for (const check of copy.querySelectorAll(".ws-check")) check.replaceWith(check.dataset.on === undefined ? "[ ] " : "[x] ");
+  for (const list of copy.querySelectorAll("ul, ol")) {
+    let number = Number(list.getAttribute("start") ?? 1);
+    const dot = list.parentElement.closest("ul, ol") ? "◦" : "•";
+    for (const item of list.querySelectorAll(":scope > li")) {
+      const first = item.firstElementChild?.matches("p") ? item.firstElementChild : item;
+      first.prepend(list.matches("ol") ? `${number++}. ` : `${dot} `);
+    }
+  }
+  copy.className = "ws-prose ws-as-text";
+  place.append(copy); // innerText has line breaks only for an element with a layout
+  const text = copy.innerText;
+  copy.remove();
+  const tidy = text.replace(/\u00a0/g, " ").replace(/\n{3,}/g, "\n\n").trim();
+  return tidy.replaceAll(CODE_MARK, () => codes.shift() ?? "");
+}
+
+// Returns HTML for other programs: semantic elements without colours, classes and buttons; formulas as their source.
+export function cleanHtml(copy) {
+  const box = document.createElement("div");
+  box.append(copy);
+  for (const el of box.querySelectorAll("button, svg, [aria-hidden=true]:not(.ws-tex *), .ws-diagram, .ws-actions, .ws-question-foot, .ws-foot")) el.remove();
+  for (const formula of box.querySelectorAll(".ws-tex")) {
+    const source = make(formula.localName, "");
+    source.textContent = inDollars(formula);
+    formula.replaceWith(source);
+  }
+  for (const check of box.querySelectorAll(".ws-check")) check.replaceWith(check.dataset.on === undefined ? "[ ] " : "[x] ");
+  for (const el of [...box.querySelectorAll("*")]) {
+    if (el.localName === "span" || el.localName === "article") el.replaceWith(...el.childNodes);
+    else for (const { name } of [...el.attributes]) if (!COPIED_ATTRIBUTES.has(name)) el.removeAttribute(name);
+  }
+  return box.innerHTML;
+}
+
+// Returns the selection in `root`: {fragment, place}, with whole formulas and the elements that give it its meaning.
+export function selectedIn(root) {
+  const selection = document.getSelection();
+  if (!selection || selection.isCollapsed || !selection.rangeCount) return null;
+  const range = selection.getRangeAt(0).cloneRange();
+  const common = range.commonAncestorContainer;
+  if (!root.contains(common)) return null;
+  const formulaAt = (node) => (node.nodeType === Node.ELEMENT_NODE ? node : node.parentElement)?.closest(".ws-tex");
+  const [first, last] = [formulaAt(range.startContainer), formulaAt(range.endContainer)];
+  if (first) range.setStartBefore(first);
+  if (last) range.setEndAfter(last);
+  const fragment = range.cloneContents();
+  const hasFormula = Boolean(fragment.querySelector(".ws-tex"));
+  let around = range.commonAncestorContainer;
+  if (around.nodeType !== Node.ELEMENT_NODE) around = around.parentElement;
+  for (let el = around; el && el !== root && !el.matches(".ws-prose, .ws-bubble"); el = el.parentElement) {
+    if (!el.matches(AROUND)) continue;
+    const outer = el.cloneNode(false);
+    outer.append(...fragment.childNodes);
+    fragment.append(outer);
+  }
+  return { fragment, hasFormula, text: selection.toString() };
+}

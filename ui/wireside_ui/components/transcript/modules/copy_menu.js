@@ -1,0 +1,51 @@
+// The menu next to "Copy".
+import { make } from "wireside-kit/dom.js";
+import { isComposing } from "wireside-kit/keyboard.js";
+import { menuPosition } from "wireside-kit/menu.js";
+
+export const copyMenu = {
+  openMenu(button) {
+    const el = make("div", "ws-copy-menu", { role: "menu", "aria-label": this.words.copy_menu });
+    for (const [action, label] of [["copy_markdown", this.words.copy_markdown], ["copy_text", this.words.copy_text]]) {
+      const item = make("button", "ws-menu-item", { type: "button", role: "menuitem", tabindex: "-1", "data-action": action });
+      item.textContent = label;
+      el.append(item);
+    }
+    button.parentElement.append(el);
+    const room = button.getBoundingClientRect().top - this.scroller.getBoundingClientRect().top;
+    el.classList.toggle("ws-below", room < el.offsetHeight + 16);
+    button.setAttribute("aria-expanded", "true");
+    button.closest(".ws-turn").classList.add("ws-over");
+    this.menu = { el, button };
+    el.firstChild.focus({ preventScroll: true });
+  },
+
+  closeMenu(hasFocus = false) {
+    if (!this.menu) return;
+    const { el, button } = this.menu;
+    this.menu = null;
+    el.remove();
+    button.setAttribute("aria-expanded", "false");
+    button.closest(".ws-turn")?.classList.remove("ws-over");
+    if (hasFocus) button.focus({ preventScroll: true });
+  },
+
+  onKey(event) {
+    if (isComposing(event)) return; // Escape cancels the composition of an input method
+    if (event.key === "Escape" && event.target.closest(".ws-say")) {
+      event.stopPropagation(); // otherwise it would stop an answer
+      return this.closeFeedback(this.rowOf(event.target));
+    }
+    if (!this.menu?.el.contains(event.target)) return;
+    const items = [...this.menu.el.children];
+    const at = items.indexOf(event.target);
+    const to = menuPosition(event.key, at, items.length);
+    if (to !== undefined) {
+      event.preventDefault();
+      items[to].focus({ preventScroll: true });
+    } else if (event.key === "Escape" || event.key === "Tab") {
+      if (event.key === "Escape") event.stopPropagation();
+      this.closeMenu(true);
+    }
+  },
+};

@@ -1,0 +1,71 @@
+// Diagrams: code blocks in mermaid's language, drawn as images.
+import { make } from "wireside-kit/dom.js";
+
+const MAX_DIAGRAM_CHARS = 20000;
+
+let mermaidReady;
+let drawn = 0;
+
+// Settings that a diagram's own text can't override: limits on what it loads, runs or draws outside the image.
+const SECURE = [
+  ...["secure", "securityLevel", "startOnLoad", "maxTextSize", "maxEdges", "suppressErrorRendering", "dompurifyConfig"],
+  ...["themeCSS", "themeVariables", "fontFamily", "altFontFamily", "htmlLabels", "legacyMathML", "forceLegacyMathML"],
+  ...["flowchart", "class", "state", "block", "mindmap", "sequence", "er", "c4", "architecture", "kanban", "elk"],
+];
+
+// Whether drawing it could send a request to another server, by an image in a shape or by CSS (also in its escapes), or
+// would use a handler that the page's policy blocks, such as mermaid's own for the menus of a sequence diagram's links.
+function isSuspect(source) {
+  const hasPicture = /@\{[^}]*(img|\\)/.test(source);
+  const hasAddress = /(url|src|image-set|image)\s*\(|@import/i.test(source);
+  const hasEscape = /^\s*(style|classDef|linkStyle|cssClass|update\w*style)\b.*\\/im.test(source);
+  const hasHandler = /\bon[a-z]+\s*=|^\s*links?\s+\S+\s*:/im.test(source);
+  return hasPicture || hasAddress || hasEscape || hasHandler;
+}
+
+function loadMermaid() {
+  // 600 KB: loaded only for a page that has a diagram
+  mermaidReady ??= import("nicegui-mermaid").then(({ mermaid }) => {
+    mermaid.initialize({
+      startOnLoad: false,
+      securityLevel: "strict",
+      theme: "neutral",
+      htmlLabels: false,
+      flowchart: { htmlLabels: false },
+      maxTextSize: MAX_DIAGRAM_CHARS,
+      maxEdges: 300,
+      suppressErrorRendering: true,
+      dompurifyConfig: { ALLOWED_TAGS: ["b", "br", "code", "em", "i", "p", "span", "strong", "sub", "sup", "u"], ALLOWED_ATTR: [] },
+      secure: SECURE,
+    });
+    return mermaid;
+  });
+  return mermaidReady;
+}
+
+export const diagrams = {
+  async drawDiagram(block) {
+    const source = block.querySelector("code").textContent;
+    if (!source.trim() || source.length > MAX_DIAGRAM_CHARS || isSuspect(source)) return;
+    const stage = make("div", "ws-stage", { inert: "", "aria-hidden": "true" });
+    try {
+      const mermaid = await loadMermaid();
+      this.$el.append(stage); // invisible, and isolated from the page
+      stage.append(make("div"));
+      const { svg } = await mermaid.render(`ws-diagram-${++drawn}`, source, stage.firstChild);
+      const box = new DOMParser().parseFromString(svg, "image/svg+xml").documentElement.viewBox?.baseVal;
+      // nothing inside an image can run or load
+      const image = make("img", "ws-diagram", { alt: source, "data-testid": "diagram" });
+      if (box?.width) Object.assign(image, { width: Math.ceil(box.width), height: Math.ceil(box.height) });
+      image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(svg)}`;
+      await image.decode();
+      block.querySelector(":scope > .ws-diagram")?.remove(); // drawn twice: the answer was replaced meanwhile
+      block.prepend(image);
+      block.classList.add("ws-has-diagram");
+    } catch {
+      // the source stays: it is more useful than an error
+    } finally {
+      stage.remove();
+    }
+  },
+};

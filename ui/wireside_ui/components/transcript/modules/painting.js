@@ -1,0 +1,200 @@
+// The DOM of a turn: the question, the answer and the bars below them.
+import { make } from "wireside-kit/dom.js";
+import { ENDS } from "./states.js";
+
+const LOADING_MS = 8000; // time without a first token after which the label says that the model is loading
+
+// Formats a message's time in the reader's time zone; adds the date if the message is older than today.
+function timeOf(seconds) {
+  const date = new Date(seconds * 1000);
+  const lang = document.documentElement.lang || undefined;
+  const isToday = date.toDateString() === new Date().toDateString();
+  const el = make("time", "ws-time", { datetime: date.toISOString(), "data-testid": "time" });
+  el.textContent = date.toLocaleString(lang, isToday ? { timeStyle: "short" } : { dateStyle: "medium", timeStyle: "short" });
+  el.title = date.toLocaleString(lang, { dateStyle: "full", timeStyle: "long" });
+  return el;
+}
+
+export const painting = {
+  build(row) {
+    if (row.el) return row.el;
+    const el = (row.el = make("article", "ws-turn", { tabindex: "-1", "aria-label": row.data.question.slice(0, 80) || this.words.answer }));
+    el.dataset.id = row.data.id;
+    row.questionPart = make("div", "ws-question");
+    row.thinkPart = make("div", "ws-extras");
+    row.prose = make("div", "ws-prose", { "data-testid": "message-assistant", dir: "auto", role: "group", "aria-label": this.words.answer });
+    row.foot = make("div", "ws-foot");
+    row.answerPart = make("div", "ws-answer");
+    row.answerPart.append(row.thinkPart, row.prose, row.foot);
+    el.append(row.questionPart, row.answerPart);
+    row.prose.innerHTML = row.data.html;
+    this.decorate(row.prose);
+    this.drawFormulas(row.prose);
+    this.paintQuestion(row);
+    this.paintExtras(row);
+    this.paintState(row);
+    return el;
+  },
+
+  paintQuestion(row) {
+    const { question, state, siblings } = row.data;
+    const parts = [];
+    if (question) {
+      const bubble = make("div", "ws-bubble", { "data-testid": "message-user", dir: "auto", role: "group", "aria-label": this.words.question });
+      bubble.textContent = question;
+      parts.push(bubble);
+    }
+    const foot = make("div", "ws-question-foot");
+    if (question && state === "waiting") {
+      const note = make("div", "ws-waiting", { "data-testid": "waiting" });
+      note.append(this.words.waiting);
+      if (!this.isReader) note.append(" — ", this.button("withdraw", this.words.take_back, { text: true }));
+      foot.append(note);
+    } else if (question) {
+      const bar = this.bar(["copy_question", "edit"]);
+      if (row.data.asked_at) bar.append(timeOf(row.data.asked_at));
+      foot.append(bar);
+    }
+    if (siblings > 1) foot.append(this.versions(row));
+    if (foot.firstChild) parts.push(foot);
+    row.questionPart.classList.toggle("ws-waits", state === "waiting");
+    this.refill(row.questionPart, parts);
+  },
+
+  versions(row) {
+    const { sibling, siblings } = row.data;
+    const label = this.words.version.replace("{number}", sibling + 1).replace("{count}", siblings);
+    const el = make("div", "ws-versions", { role: "group", "aria-label": label, "data-testid": "versions" });
+    const previous = this.button("previous", this.words.previous, { icon: "previous" });
+    const next = this.button("next", this.words.next, { icon: "next" });
+    // a disabled button would lose the focus when the reader reaches the first or last version
+    if (sibling <= 0) previous.setAttribute("aria-disabled", "true");
+    if (sibling >= siblings - 1) next.setAttribute("aria-disabled", "true");
+    const place = make("span", "ws-version");
+    place.textContent = `${sibling + 1} / ${siblings}`;
+    el.append(...(this.isReader ? [place] : [previous, place, next]));
+    return el;
+  },
+
+  paintState(row) {
+    const { state, error } = row.data;
+    const isOpen = state === "thinking" || state === "streaming";
+    if (!isOpen) row.askedAt = undefined;
+    const focused = this.focusedIn(row.foot); // before a field in it is moved
+    row.el.dataset.state = state;
+    row.answerPart.hidden = state === "waiting";
+    row.prose.setAttribute("aria-busy", String(isOpen));
+    row.prose.classList.toggle("ws-busy", state === "streaming");
+    row.prose.hidden = !row.prose.firstChild;
+    const parts = [];
+    if (state === "thinking" || (isOpen && !row.prose.firstChild)) parts.push(this.typing(row));
+    if (state in ENDS) parts.push(this.note(this.words[state], "", ENDS[state], state));
+    if (state === "error") parts.push(this.errorNote(row, error));
+    const has = Boolean(row.prose.firstChild);
+    if (isOpen) parts.push(this.bar(["stop"]));
+    else if (has) parts.push(this.answerBar(row));
+    else if (state !== "waiting") parts.push(this.bar(state === "error" ? [] : ["retry"]));
+    this.refill(row.foot, parts, focused);
+  },
+
+  answerBar(row) {
+    const { feedback } = row.data;
+    const el = this.bar(["retry"]);
+    const split = make("div", "ws-split");
+    const more = this.button("copy_menu", this.words.copy_menu, { icon: "caret_down" });
+    more.setAttribute("aria-haspopup", "menu");
+    more.setAttribute("aria-expanded", "false");
+    el.prepend(split);
+    split.append(this.button("copy", this.words.copy, { icon: "copy" }), more);
+    const up = this.button("up", this.words.good, { icon: "thumb_up" });
+    const down = this.button("down", this.words.bad, { icon: "thumb_down" });
+    up.setAttribute("aria-pressed", String(feedback === "up"));
+    down.setAttribute("aria-pressed", String(feedback === "down"));
+    if (!this.isReader) el.append(up, down);
+    if (!feedback) row.say = null;
+    el.append(this.answeredBy(row));
+    if (row.say) el.append(row.say);
+    el.classList.toggle("ws-stays", Boolean(row.say));
+    return el;
+  },
+
+  // The name of the model that answered; for "vendor/model" the second half.
+  answeredBy(row) {
+    const { model } = row.data;
+    const el = make("span", "ws-by", { "data-testid": "answered-by", dir: "auto", title: model });
+    el.textContent = model
+      .split(", ")
+      .map((name) => name.slice(name.lastIndexOf("/") + 1) || name)
+      .join(", ");
+    el.hidden = !model;
+    return el;
+  },
+
+  typing(row) {
+    const el = make("div", "ws-typing", { "data-testid": "typing" });
+    const dots = make("span", "ws-dots", { "aria-hidden": "true" });
+    dots.append(make("i"), make("i"), make("i"));
+    const label = make("span", "");
+    label.textContent = this.words.typing;
+    el.append(dots, label);
+    row.askedAt ??= Date.now();
+    const show = () => {
+      const { reasoning, tools } = row.data;
+      const isSilent = !reasoning && !tools.length && !row.prose.firstChild;
+      label.textContent = isSilent ? this.words.model_loading : this.words.typing;
+    };
+    const leftMs = row.askedAt + LOADING_MS - Date.now();
+    if (leftMs > 0) setTimeout(show, leftMs); // harmless if the element has been replaced
+    else show();
+    return el;
+  },
+
+  note(text, detail, actions, kind) {
+    const el = make("div", "ws-note", { "data-kind": kind, "data-testid": `note-${kind}` });
+    const words = make("div", "ws-note-text", { dir: "auto" });
+    words.append(text);
+    if (detail) {
+      const more = make("div", "ws-note-detail");
+      more.append(detail);
+      words.append(more);
+    }
+    el.append(words, ...this.allowed(actions).map((name) => this.button(name, this.words[name], { text: true })));
+    return el;
+  },
+
+  errorNote(row, error) {
+    const detail = make("span", "ws-countdown", { "data-testid": "countdown" });
+    const el = this.note(error || this.words.error, row.deadline ? detail : "", [], "error");
+    el.setAttribute("role", "alert");
+    detail.setAttribute("aria-live", "off");
+    if (row.prose.firstChild) el.append(...this.allowed(["continue"]).map((name) => this.button(name, this.words[name], { text: true })));
+    if (!this.isReader) el.append(this.button("retry", this.words.try_again, { text: true }));
+    this.paintCountdown(row, detail);
+    return el;
+  },
+
+  paintCountdown(row, el) {
+    if (!row.deadline || !el) return;
+    const left = Math.max(0, Math.ceil((row.deadline - Date.now()) / 1000));
+    el.textContent = this.words.retry_in.replace("{seconds}", left);
+  },
+
+  setDeadline(row) {
+    const { retry_after: seconds, state } = row.data;
+    row.deadline = seconds != null && state === "error" && !this.isReader ? Date.now() + seconds * 1000 : 0;
+  },
+
+  // Replaces the children of a part of a turn. The focus stays on the same or a corresponding element.
+  refill(part, nodes, focused = this.focusedIn(part)) {
+    if (this.menu && part.contains(this.menu.el)) this.closeMenu();
+    part.replaceChildren(...nodes);
+    if (!focused) return;
+    const like = part.contains(focused) ? focused : part.querySelector(`[data-action="${focused.dataset.action}"]`);
+    const near = like ?? part.querySelector("button:not([aria-disabled])") ?? part.closest(".ws-turn");
+    near?.focus({ preventScroll: true });
+  },
+
+  focusedIn(part) {
+    return part.contains(document.activeElement) ? document.activeElement : null;
+  },
+};

@@ -1,0 +1,147 @@
+// A growing answer: applies the operations described in `markdown/incremental.py`, in slices of a frame.
+import { make } from "wireside-kit/dom.js";
+import { morph } from "./morph.js";
+
+const SLICE_MS = 8; // limit of DOM work in one frame
+
+export const streaming = {
+  ops(id, ops) {
+    for (const op of ops) this.queue.push([id, (row) => this.apply(row, op)]);
+    this.pump();
+  },
+
+  enqueue(id, work) {
+    this.queue.push([id, work]);
+    this.pump();
+  },
+
+  pump() {
+    if (this.pumping) return;
+    const started = performance.now();
+    const touched = new Set();
+    while (this.queue.length && performance.now() - started < SLICE_MS) {
+      // checking the clock once a batch would be cheaper, but one operation can be a long block
+      const [id, work] = this.queue.shift();
+      const row = this.byId.get(id);
+      if (!row) continue;
+      work(row);
+      touched.add(row);
+    }
+    for (const row of touched) if (row.live) this.afterOps(row);
+    if (this.queue.length) {
+      this.pumping = true;
+      const next = () => {
+        this.pumping = false;
+        this.pump();
+      };
+      document.hidden ? setTimeout(next) : requestAnimationFrame(next);
+    }
+  },
+
+  apply(row, op) {
+    this.build(row);
+    if (op[0] === "g") return this.applyReasoning(row, op[1]);
+    const live = (row.live ??= { place: row.prose, mark: row.prose.lastChild, html: "", code: null, said: 0, muted: false });
+    row.grew = true;
+    switch (op[0]) {
+      case "t":
+      case "f":
+        this.setTail(live, live.html.slice(0, op[1]) + op[2]);
+        if (op[0] === "f") this.settle(live);
+        break;
+      case "c": {
+        this.setTail(live, '<div class="ws-code"><pre><code></code></pre></div>');
+        const frame = live.mark ? live.mark.nextSibling : live.place.firstChild;
+        frame.dataset.lang = op[1];
+        live.code = document.createTextNode(op[2]);
+        frame.querySelector("code").append(live.code);
+        live.html = "";
+        break;
+      }
+      case "a":
+        live.code?.appendData(op[1]);
+        break;
+      case "p":
+        this.addPlain(live, op[1]);
+        break;
+      case "s":
+        this.settle(live);
+        break;
+      case "o": {
+        this.setTail(live, op[1]);
+        this.settle(live);
+        const block = row.prose.lastElementChild;
+        live.place = block.querySelector(":scope > table > tbody") ?? block;
+        live.mark = live.place.lastChild;
+        break;
+      }
+      case "z":
+        live.place = row.prose;
+        live.mark = row.prose.lastChild;
+        break;
+      case "r":
+        row.el.style.minHeight = `${row.el.offsetHeight}px`; // until the new content arrives, so that the layout does not jump
+        live.place = row.prose;
+        live.mark = null;
+        this.setTail(live, op[1]);
+        this.settle(live);
+        live.muted = true;
+        break;
+    }
+  },
+
+  // Adds text after the tail, without markup; the next change of the tail removes it.
+  addPlain(live, text) {
+    if (!live.plain) {
+      const isBody = live.place.tagName === "TBODY";
+      const row = make(isBody ? "tr" : /^[UO]L$/.test(live.place.tagName) ? "li" : "p", "ws-plain");
+      live.plain = document.createTextNode("");
+      (isBody ? row.appendChild(make("td", "", { colspan: "99" })) : row).append(live.plain);
+      live.place.append(row);
+    }
+    live.plain.appendData(text);
+  },
+
+  setTail(live, html) {
+    live.code = null;
+    live.plain = null;
+    this.template.innerHTML = html; // sanitised on the server
+    morph(live.place, live.mark, this.template.content);
+    live.html = html;
+    for (let el = live.mark ? live.mark.nextSibling : live.place.firstChild; el; el = el.nextSibling) this.drawFormulas(el);
+  },
+
+  settle(live) {
+    const fresh = [];
+    for (let el = live.mark ? live.mark.nextSibling : live.place.firstChild; el; el = el.nextSibling) fresh.push(el);
+    live.mark = live.place.lastChild;
+    live.html = "";
+    live.code = null;
+    for (const el of fresh) {
+      if (el.nodeType !== Node.ELEMENT_NODE) continue;
+      this.decorate(el);
+      if (this.isReadOut) this.say(live, this.spoken(el));
+      live.said = 0;
+    }
+  },
+
+  applyReasoning(row, text) {
+    row.data.reasoning += text;
+    const body = row.thinkPart.querySelector(".ws-think-text");
+    if (body?.firstChild) body.firstChild.appendData(text);
+    else this.paintExtras(row);
+  },
+
+  afterOps(row) {
+    if (!row.grew) return;
+    row.grew = false;
+    if (row.prose.hidden && row.prose.firstChild) {
+      this.paintState(row);
+      this.paintExtras(row);
+    }
+    if (this.isReadOut && row.live) this.sayTail(row.live);
+    if (row.live) row.live.muted = false;
+    row.el.style.minHeight = "";
+    if (!this.stick) this.newText.hidden = false;
+  },
+};

@@ -1,0 +1,204 @@
+// The turns of the conversation: added, changed and replaced by the server.
+import { isMathRequested } from "./formulas.js";
+import { OPEN } from "./states.js";
+
+const FOUND_MS = 2000; // how long the target of a jump is highlighted
+const ASK_AGAIN_MS = 3000; // retry delay for turns that could not be loaded
+
+export const turns = {
+  put(page, rows) {
+    this.asked.delete(page);
+    rows.forEach((data, k) => {
+      const i = page * this.pageSize + k;
+      if (i >= this.rows.length || this.rows[i] || this.byId.has(data.id)) return;
+      this.rows[i] = this.newRow(data);
+      if (i < this.first || i >= this.end) return;
+      this.list.replaceChild(this.build(this.rows[i]), this.list.children[i - this.first]);
+      this.measure(i);
+    });
+    this.arrange();
+    this.showFound();
+    this.paintFind();
+  },
+
+  miss(page) {
+    setTimeout(() => {
+      this.asked.delete(page);
+      this.askMissing();
+    }, ASK_AGAIN_MS);
+  },
+
+  append(data) {
+    if (this.byId.has(data.id)) return this.update(data.id, data);
+    const row = this.newRow(data);
+    row.stays = true;
+    this.rows.push(row);
+    this.heights.push(this.guess);
+    this.stick = true; // the reader has just sent this question
+    this.goal = null;
+    this.arrange();
+    this.tellState(row);
+  },
+
+  update(id, patch) {
+    this.enqueue(id, (row) => this.patch(row, patch));
+  },
+
+  remove(id) {
+    this.enqueue(id, (row) => {
+      this.drop(this.rows.indexOf(row));
+      this.arrange();
+    });
+  },
+
+  reset(rows, total) {
+    this.goal = null;
+    this.found = undefined;
+    const keep = new Map(this.byId);
+    const start = total - rows.length;
+    const held = this.rows.slice(0, start);
+    this.clear();
+    this.byId = new Map(held.filter(Boolean).map((row) => [row.data.id, row]));
+    this.rows = held;
+    this.rows.length = start;
+    this.heights = Array.from({ length: start }, (_, i) => this.heights[i] ?? this.guess);
+    for (const data of rows) {
+      let row = keep.get(data.id);
+      if (row) {
+        this.byId.set(data.id, row);
+        this.patch(row, data, true);
+      } else {
+        row = this.newRow(data);
+      }
+      row.stays = true;
+      this.rows.push(row);
+      this.heights.push(row.height || this.guess);
+    }
+    this.arrange();
+  },
+
+  replaceFrom(index, rows, total) {
+    const place = this.placeFor(index, rows, total);
+    const focus = this.focusIn(index);
+    const gone = new Map();
+    for (const row of this.rows.splice(index)) {
+      if (!row) continue;
+      gone.set(row.data.id, row);
+      this.byId.delete(row.data.id);
+    }
+    this.queue = this.queue.filter(([id]) => !gone.has(id)); // the rows contain the result of all these operations
+    while (this.list.children.length > Math.max(0, index - this.first)) this.list.lastChild.remove();
+    this.first = Math.min(this.first, index);
+    this.end = this.first + this.list.children.length;
+    this.heights.length = Math.min(this.heights.length, index);
+    for (let i = this.rows.length; i < index; i++) this.rows.push(undefined);
+    for (const data of rows) {
+      const row = gone.get(data.id) ?? this.newRow(data);
+      const isOpen = OPEN.has(data.state);
+      if (gone.has(data.id)) {
+        this.byId.set(data.id, row);
+        if (isOpen && row.el?.isConnected) row.el.style.minHeight = `${row.height}px`; // until its text has arrived again
+        this.patch(row, data);
+      }
+      row.stays = isOpen;
+      this.rows.push(row);
+    }
+    for (let i = this.heights.length; i < total; i++) this.heights.push(this.rows[i]?.height || this.guess);
+    this.rows.length = this.heights.length = total;
+    for (const page of this.asked) if ((page + 1) * this.pageSize > index) this.asked.delete(page);
+    if (this.anchor?.index >= index && !place) this.anchor = null;
+    if (place || this.goal?.index >= index) this.goal = null;
+    this.arrange(place);
+    if (place) this.arrange(); // a tall view shows more above the position than the margin
+    const { scrollTop, scrollHeight, clientHeight } = this.scroller;
+    if (scrollHeight - scrollTop - clientHeight < 2) this.stick = true;
+    this.refocus(focus);
+  },
+
+  jump(index) {
+    if (!(index >= 0 && index < this.rows.length)) return;
+    this.stick = false;
+    this.goal = { index, top: 16 }; // holds until the reader scrolls: turns above may still be loading
+    this.found = index;
+    this.arrange();
+    this.showFound();
+  },
+
+  // Returns which turn to move to which position when the turns from `index` on change; undefined if the view needs no correction.
+  placeFor(index, rows, total) {
+    const last = rows.at(-1);
+    if (last && OPEN.has(last.state) && total === index + rows.length && !this.byId.has(last.id)) {
+      this.stick = true; // the question has just been sent
+      this.goal = null;
+      return undefined;
+    }
+    const k = rows.findIndex((data, n) => this.rows[index + n]?.data.id !== data.id);
+    if (k < 0) return undefined;
+    const el = this.list.children[index + k - this.first];
+    if (index + k >= this.end || index + k >= this.rows.length) return undefined;
+    this.stick = false;
+    const view = this.scroller.getBoundingClientRect();
+    const box = el?.getBoundingClientRect();
+    if (box && box.top >= view.bottom) return undefined;
+    return { index: index + k, top: box && box.bottom > view.top ? box.top - view.top : 16 };
+  },
+
+  focusIn(index) {
+    const el = document.activeElement;
+    const turn = this.list.contains(el) ? el.closest(".ws-turn") : null;
+    const i = turn ? this.first + [...this.list.children].indexOf(turn) : -1;
+    return i >= index ? { index: i, action: el.dataset.action } : null;
+  },
+
+  refocus(focus) {
+    if (!focus || this.list.contains(document.activeElement)) return;
+    const el = this.rows[focus.index]?.el;
+    (el?.querySelector(`[data-action="${focus.action}"]`) ?? this.scroller).focus({ preventScroll: true });
+  },
+
+  showFound() {
+    const row = this.rows[this.found];
+    if (!row?.el?.isConnected) return; // its content is still loading
+    this.found = undefined;
+    if (!document.activeElement?.closest("form, dialog, .ws-find")) row.el.focus({ preventScroll: true });
+    row.el.classList.add("ws-found");
+    setTimeout(() => {
+      row.el?.classList.remove("ws-found");
+      if (this.rows[this.goal?.index] === row) this.goal = null;
+    }, FOUND_MS);
+  },
+
+  newRow(data) {
+    const row = { data: { state: "done", question: "", html: "", reasoning: "", tools: [], error: "", retry_after: null, sibling: 0, siblings: 1, feedback: "", model: "", asked_at: 0, ...data } };
+    this.byId.set(data.id, row);
+    this.setDeadline(row);
+    if (!isMathRequested() && row.data.html.includes("ws-tex")) this.formulasReady(); // also without DOM: printing does not wait for it
+    return row;
+  },
+
+  patch(row, patch, isReset = false) {
+    const { data } = row;
+    const changed = Object.keys(patch).filter((key) => JSON.stringify(patch[key]) !== JSON.stringify(data[key]));
+    // `html` replaces an answer that has grown here; an empty one from a reset keeps the current content
+    const isHtmlNew = "html" in patch && (row.live ? Boolean(patch.html) || !isReset : changed.includes("html"));
+    Object.assign(data, patch);
+    if ("retry_after" in patch) this.setDeadline(row);
+    if (changed.includes("state")) this.tellState(row);
+    if (!row.el) return;
+    if (isHtmlNew) {
+      row.live = null;
+      row.prose.innerHTML = data.html;
+      this.decorate(row.prose);
+      this.drawFormulas(row.prose);
+    }
+    if (["question", "state", "sibling", "siblings"].some((key) => changed.includes(key))) this.paintQuestion(row);
+    if (!OPEN.has(data.state)) row.el.style.minHeight = "";
+    if (changed.includes("reasoning") || changed.includes("tools") || changed.includes("state")) this.paintExtras(row);
+    if (changed.length) this.paintState(row);
+    if (changed.length) this.paintFind();
+  },
+
+  rowOf(el) {
+    return this.byId.get(el.closest(".ws-turn").dataset.id);
+  },
+};

@@ -1,0 +1,135 @@
+// The conversation on the page. The component builds its DOM by hand, so a Vue render of the page never changes its content.
+// Turns near the viewport have DOM; two spacers replace the others. Each module has the methods of one subject.
+import { h } from "vue";
+import { make } from "wireside-kit/dom.js";
+import { iconMarkup } from "wireside-kit/icons.js";
+import { actions } from "wireside-transcript/actions.js";
+import { announcing } from "wireside-transcript/announcing.js";
+import { blocks } from "wireside-transcript/blocks.js";
+import { copyMenu } from "wireside-transcript/copy_menu.js";
+import { copying } from "wireside-transcript/copying.js";
+import { diagrams } from "wireside-transcript/diagrams.js";
+import { extras } from "wireside-transcript/extras.js";
+import { feedback } from "wireside-transcript/feedback.js";
+import { find } from "wireside-transcript/find.js";
+import { formulas } from "wireside-transcript/formulas.js";
+import { keys } from "wireside-transcript/keys.js";
+import { mounting } from "wireside-transcript/mounting.js";
+import { painting } from "wireside-transcript/painting.js";
+import { printing } from "wireside-transcript/printing.js";
+import { scrolling } from "wireside-transcript/scrolling.js";
+import { streaming } from "wireside-transcript/streaming.js";
+import { turns } from "wireside-transcript/turns.js";
+
+export default {
+  props: {
+    words: Object,
+    announce: { type: Boolean, default: true },
+    pageSize: { type: Number, default: 20 },
+    guess: { type: Number, default: 280 },
+    isReader: Boolean, // read-only users can't change anything
+    assets: { type: String, default: "/assets" }, // base URL of math.js and katex/
+    version: { type: String, default: "" },
+  },
+  emits: ["need", "action", "copy", "find"],
+
+  render() {
+    return h("div", { class: "ws-transcript" });
+  },
+
+  mounted() {
+    this.rows = []; // by index; a hole is a turn whose content is not loaded
+    this.heights = [];
+    this.byId = new Map();
+    this.first = 0; // mounted turns: [first, end)
+    this.end = 0;
+    this.asked = new Set();
+    this.queue = [];
+    this.copies = new Map();
+    this.source = ""; // the conversation's URL in the REST API
+    this.isReadOut = this.announce;
+    this.toGlide = 0; // px of keyboard scrolling that remain
+    this.gliding = 0;
+    this.findings = null; // while the find bar is open: {query, turns, at, ranges, range}
+    this.speech = "";
+    this.stick = true;
+    this.template = document.createElement("template");
+
+    this.scroller = make("div", "ws-scroller", { role: "log", "aria-live": "off", "aria-label": this.words.conversation, tabindex: "0" });
+    const column = make("div", "ws-column");
+    this.above = make("div", "ws-space");
+    this.list = make("div", "ws-rows");
+    this.below = make("div", "ws-space");
+    column.append(this.above, this.list, this.below);
+    this.scroller.append(column);
+    this.newText = make("button", "ws-new-text", { type: "button", "data-testid": "new-text", hidden: "" });
+    this.newText.innerHTML = iconMarkup("arrow_down");
+    this.newText.append(make("span", ""));
+    this.newText.lastChild.textContent = this.words.new_text;
+    this.newText.onclick = () => this.toEnd();
+    this.live = make("div", "ws-offscreen", { "aria-live": "polite", "aria-atomic": "false", "data-testid": "announcer" });
+    this.where = make("div", "ws-where", { "aria-hidden": "true", "data-testid": "where", dir: "ltr", hidden: "" }); // hidden from screen readers, which read the link's title
+    this.where.append(make("b", ""), make("span", ""));
+    this.$el.append(this.scroller, this.newText, this.where, this.live);
+    this.readPreferences();
+
+    this.scroller.addEventListener("scroll", () => this.onScroll(), { passive: true });
+    this.scroller.addEventListener("click", (event) => this.onClick(event));
+    this.scroller.addEventListener("keydown", (event) => {
+      if (event.key === "Enter" && event.target.matches(".ws-fn")) this.showFootnote(event.target);
+    });
+    for (const name of ["wheel", "touchmove", "pointerdown", "keydown"]) this.scroller.addEventListener(name, () => (this.goal = null), { passive: true });
+    for (const name of ["wheel", "touchmove", "pointerdown"]) this.scroller.addEventListener(name, () => (this.toGlide = 0), { passive: true });
+    this.scroller.addEventListener("submit", (event) => this.sendFeedback(event));
+    for (const name of ["mouseover", "focusin"]) this.scroller.addEventListener(name, (event) => this.showWhere(event.target.closest(".ws-prose a")));
+    for (const name of ["mouseleave", "focusout"]) this.scroller.addEventListener(name, () => this.showWhere(null));
+    this.$el.addEventListener("keydown", (event) => this.onKey(event));
+    this.scroller.addEventListener("copy", (event) => this.copySelection(event));
+    this.closer = (event) => this.menu && !this.menu.el.parentElement.contains(event.target) && this.closeMenu();
+    document.addEventListener("pointerdown", this.closer);
+    document.addEventListener("keydown", this.onPageKey);
+    document.addEventListener("copy", this.onCopy);
+    window.addEventListener("wireside:scroll", this.onScrollWish);
+    window.addEventListener("wireside:preferences", this.readPreferences);
+    window.addEventListener("beforeprint", this.beforePrint);
+    window.addEventListener("afterprint", this.afterPrint);
+    this.observer = new ResizeObserver(() => this.onResize());
+    this.observer.observe(this.list);
+    this.observer.observe(this.scroller);
+    this.ticker = setInterval(() => this.tick(), 1000);
+  },
+
+  unmounted() {
+    this.observer.disconnect();
+    clearInterval(this.ticker);
+    document.removeEventListener("pointerdown", this.closer);
+    document.removeEventListener("keydown", this.onPageKey);
+    document.removeEventListener("copy", this.onCopy);
+    window.removeEventListener("wireside:scroll", this.onScrollWish);
+    window.removeEventListener("wireside:preferences", this.readPreferences);
+    window.removeEventListener("beforeprint", this.beforePrint);
+    window.removeEventListener("afterprint", this.afterPrint);
+    cancelAnimationFrame(this.gliding);
+    this.closeFind();
+  },
+
+  methods: {
+    ...actions,
+    ...announcing,
+    ...blocks,
+    ...copyMenu,
+    ...copying,
+    ...diagrams,
+    ...extras,
+    ...feedback,
+    ...find,
+    ...formulas,
+    ...keys,
+    ...mounting,
+    ...painting,
+    ...printing,
+    ...scrolling,
+    ...streaming,
+    ...turns,
+  },
+};
