@@ -1,10 +1,72 @@
-"""Wireside: a streaming AI chat in pure Python."""
+"""Wireside: a streaming AI chat in pure Python.
 
-from importlib.metadata import PackageNotFoundError, version
+The public names are imported when they are first used, so that ``wireside --version`` is quick.
+"""
 
-try:
-    __version__ = version("wireside")
-except PackageNotFoundError:  # a checkout that was not installed
-    __version__ = "0"
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from wireside.app import Application, create_app
+    from wireside.errors import ProviderError, UnknownModel, WiresideError
+    from wireside.messages import (
+        Delta,
+        Finished,
+        Message,
+        ModelInfo,
+        ModelRequest,
+        ReasoningDelta,
+        TextDelta,
+        ToolDelta,
+        Usage,
+    )
+    from wireside.ports.provider import Provider
+    from wireside.settings.model import Settings
+    from wireside.version import __version__
+
+__all__ = [
+    "Application",
+    "Delta",
+    "Finished",
+    "Message",
+    "ModelInfo",
+    "ModelRequest",
+    "Provider",
+    "ProviderError",
+    "ReasoningDelta",
+    "Settings",
+    "TextDelta",
+    "ToolDelta",
+    "UnknownModel",
+    "Usage",
+    "WiresideError",
+    "__version__",
+    "create_app",
+]
+
+_NAMES_BY_MODULE = {
+    "app": ("Application", "create_app"),
+    "errors": ("ProviderError", "UnknownModel", "WiresideError"),
+    "messages": (
+        "Delta",
+        "Finished",
+        "Message",
+        "ModelInfo",
+        "ModelRequest",
+        "ReasoningDelta",
+        "TextDelta",
+        "ToolDelta",
+        "Usage",
+    ),
+    "ports.provider": ("Provider",),
+    "settings.model": ("Settings",),
+    "version": ("__version__",),
+}
+_MODULES = {name: module for module, names in _NAMES_BY_MODULE.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -18,7 +18,8 @@ from server_process import Refused, ServerProcess
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from wireside.app import Application, _secret
+from wireside.app import create_app
+from wireside.bootstrap.storage import cookie_secret
 from wireside.errors import NotConfigured, UnknownModel
 from wireside.messages import Message, ModelRequest
 from wireside.settings.model import Settings
@@ -233,28 +234,28 @@ async def test_a_kill_in_the_middle_of_fifty_answers_loses_nothing_shown(start, 
 def test_an_empty_key_that_a_full_disk_has_left_is_replaced(tmp_path: Path) -> None:
     file = tmp_path / "cookie.key"
     file.touch()
-    key = _secret(tmp_path)
+    key = cookie_secret(tmp_path)
     assert len(key) > 40
-    assert file.read_text() == key == _secret(tmp_path)
+    assert file.read_text() == key == cookie_secret(tmp_path)
     assert file.stat().st_mode & 0o077 == 0
 
 
 def test_a_folder_that_takes_no_key_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(NotConfigured, match="WIRESIDE_DATA_DIR"):
-        _secret(tmp_path / "file" / "data")
+        cookie_secret(tmp_path / "file" / "data")
 
 
 async def test_a_default_model_that_refuses_to_chat_is_passed_over(tmp_path: Path) -> None:
     async with FakeOpenAI(models=("first", "second")) as lab:
-        server = Application(Settings(openai_base_url=lab.url, data_dir=tmp_path))
+        parts = create_app(Settings(openai_base_url=lab.url, data_dir=tmp_path)).parts
         try:
-            assert await server.catalog.resolve(None) == "first"
+            assert await parts.catalog.resolve(None) == "first"
             request = ModelRequest(model="first", messages=(Message("user", "/lab no-chat"),))
             with pytest.raises(UnknownModel, match="can't chat"):
-                async for _ in server.provider.stream(request):
+                async for _ in parts.provider.stream(request):
                     pass
-            assert await server.catalog.resolve(None) == "second"
-            assert [model.can_chat for model in await server.catalog.models()] == [True, False]
+            assert await parts.catalog.resolve(None) == "second"
+            assert [model.can_chat for model in await parts.catalog.models()] == [True, False]
         finally:
-            await server.provider.aclose()
+            await parts.provider.aclose()

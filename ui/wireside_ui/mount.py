@@ -18,7 +18,6 @@ from wireside.assets import folder
 from wireside.auth.auth import Auth
 from wireside.chat.service import ChatService
 from wireside.transfer.sharing import Sharing
-from wireside_ui import nicegui_socket
 from wireside_ui.html_pages.account import AccountPages
 from wireside_ui.html_pages.errors import ErrorPages
 from wireside_ui.html_pages.render import PlainPages
@@ -93,7 +92,6 @@ def mount(
         show_welcome_message=False,
         dark=None,
     )
-    nicegui_socket.watch(auth.gate.presence)
     return nowhere
 
 

@@ -83,6 +83,9 @@ def watch(presence: LiveConnections) -> None:
     page accepts only connections of the caller that it was created for. ``presence`` registers
     these connections, so that they are closed when the caller loses access.
 
+    The handlers belong to all NiceGUI pages of the process, so this is for processes that serve
+    nothing else.
+
     NiceGUI derives its own ping interval from the reconnect timeout: a lost connection would be
     detected only after a minute.
     """

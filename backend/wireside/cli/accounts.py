@@ -259,7 +259,6 @@ async def _with_store(settings: Settings, work: Any) -> None:
 
 @asynccontextmanager
 async def _open(settings: Settings) -> AsyncIterator[_Opened]:
-    from wireside.app import database_url
     from wireside.auth.accounts import Accounts
     from wireside.auth.connections import LiveConnections
     from wireside.auth.keys import Keys
@@ -267,6 +266,7 @@ async def _open(settings: Settings) -> AsyncIterator[_Opened]:
     from wireside.auth.login_throttle import LoginThrottle
     from wireside.auth.passwords import Passwords
     from wireside.auth.shell import witnessed
+    from wireside.bootstrap.storage import database_url
     from wireside.store.store import SqlStore
     from wireside.telemetry import configure_logging
 

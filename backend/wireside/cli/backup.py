@@ -116,7 +116,7 @@ def export(
 
 
 async def _back_up(settings: Settings, file: Path, force: bool, tell: Progress) -> BackupHeader:
-    from wireside.app import database_url
+    from wireside.bootstrap.storage import database_url
     from wireside.store.backup import back_up
     from wireside.store.backup_file import created
 
@@ -135,7 +135,7 @@ def _check(file: Path, tell: Progress) -> BackupHeader:
 
 
 async def _restore(settings: Settings, file: Path, replace: bool, tell: Progress) -> Restored:
-    from wireside.app import database_url
+    from wireside.bootstrap.storage import database_url
     from wireside.store.backup import restore
 
     with _reading(file) as opened:
@@ -146,7 +146,7 @@ async def _restore(settings: Settings, file: Path, replace: bool, tell: Progress
 
 
 async def _move(settings: Settings, to: str, replace: bool, tell: Progress) -> Restored:
-    from wireside.app import database_url
+    from wireside.bootstrap.storage import database_url
     from wireside.errors import NotConfigured
     from wireside.store.backup import move, name_of
     from wireside.store.database import database
@@ -164,7 +164,7 @@ async def _move(settings: Settings, to: str, replace: bool, tell: Progress) -> R
 
 
 async def _export(settings: Settings, folder: Path, kind: str, tell: Progress) -> int:
-    from wireside.app import database_url
+    from wireside.bootstrap.storage import database_url
     from wireside.transfer.bulk import export_all
 
     async with _opened(database_url(settings)) as store:

@@ -29,7 +29,6 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from wireside import __version__
 from wireside.cli import backup
 from wireside.cli.accounts import keys_app, users_app
 from wireside.cli.console import FAILED, WRONG_USE, err, fail, out
@@ -43,6 +42,7 @@ from wireside.settings.load import (
     unknown_variables,
 )
 from wireside.settings.model import Settings
+from wireside.version import __version__
 
 if TYPE_CHECKING:
     from wireside.diagnosis.judge import Finding
@@ -119,13 +119,12 @@ def serve(
 
     _configure_logging(settings)
     try:
-        server = create_app(settings)
+        application = create_app(settings)
 
         def announce(address: str) -> None:
-            secret = getattr(server.state, "first_link", None)
-            _announce(settings, address, secret)
+            _announce(settings, address, application.first_link)
 
-        run_server(server, settings, on_listening=announce)
+        run_server(application, settings, on_listening=announce)
     except (CannotServe, NotConfigured) as error:
         _fail(str(error), FAILED, settings)
 
@@ -147,7 +146,7 @@ def migrate() -> None:
     """Migrate the database to this version. `serve` does so automatically."""
     settings = _settings()
 
-    from wireside.app import database_url
+    from wireside.bootstrap.storage import database_url
     from wireside.errors import WiresideError
     from wireside.store.migrate import migrate as bring_up_to_date
 

@@ -253,7 +253,7 @@ async def check_weights(settings: Settings) -> Check:
 
 async def check_database(settings: Settings, *, is_running: bool) -> Check:
     """Check that the database can be opened; a running server (``is_running``) locks it."""
-    from wireside.app import database_url
+    from wireside.bootstrap.storage import database_url
     from wireside.store import database
 
     url = database_url(settings)
@@ -551,7 +551,7 @@ def _host_in_url(host: str) -> str:
 
 
 def _provider(settings: Settings) -> Provider:
-    # Importing the application takes most of a second: only when a provider is needed.
-    from wireside.app import Application
+    # Importing the providers takes half a second: only when one is needed.
+    from wireside.bootstrap.providers import build_provider
 
-    return Application(settings).provider
+    return build_provider(settings)

@@ -181,6 +181,11 @@ class Runner:
         self._is_draining = False
 
     @property
+    def is_draining(self) -> bool:
+        """Whether new answers are refused, because the server is shutting down."""
+        return self._is_draining
+
+    @property
     def live(self) -> int:
         """Number of running answers."""
         return len(self._live)

@@ -9,14 +9,22 @@ from wireside.messages import Delta, ModelInfo, ModelRequest
 
 
 class Provider(Protocol):
-    """A source of answers: an OpenAI-compatible server, the embedded model or a script."""
+    """A source of answers: an OpenAI-compatible server, the embedded model or your own code.
+
+    A subclass implements ``models`` and ``stream``; the other members have defaults.
+    """
+
+    @property
+    def kind(self) -> str:
+        """The provider's name in health responses and traces, such as ``openai``."""
+        return type(self).__name__
 
     async def warm_up(self) -> None:
         """Do slow start-up work once, so that the first question is not delayed by it.
 
         Raises only errors that the first answer would report as well.
         """
-        ...
+        return
 
     async def models(self) -> Sequence[ModelInfo]:
         """Return the available models, the default first. Raises ``ProviderError``."""
@@ -36,4 +44,4 @@ class Provider(Protocol):
 
     async def aclose(self) -> None:
         """Close connections and processes. Running streams end with an error."""
-        ...
+        return

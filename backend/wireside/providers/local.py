@@ -90,6 +90,8 @@ class LocalProvider:
     restarts it; if it keeps crashing, requests are refused for increasing periods (``Backoff``).
     """
 
+    kind = "embedded"
+
     def __init__(
         self,
         weights: Path,

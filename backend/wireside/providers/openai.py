@@ -151,6 +151,8 @@ class OpenAIProvider:
     doubles with each further one.
     """
 
+    kind = "openai"
+
     def __init__(
         self,
         *,

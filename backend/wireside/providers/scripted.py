@@ -34,6 +34,8 @@ class ScriptedProvider:
         provider = ScriptedProvider(["Hel", more, "lo"], [ProviderRateLimited(retry_after=12)])
     """
 
+    kind = "scripted"
+
     def __init__(
         self,
         *scripts: Iterable[Step],

@@ -12,13 +12,14 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Sized
+from collections.abc import Awaitable, Callable, Coroutine, Sized
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final, cast
 
 import structlog
 import uvicorn
+from starlette.types import ASGIApp
 
 from wireside.errors import NotConfigured
 from wireside.server.http import HttpConnection
@@ -77,7 +78,6 @@ TICKS_AT_ONCE: Final = 256
 """Connections checked before control returns to the event loop."""
 
 Connection = HttpConnection | WebSocketConnection
-Drain = Callable[[], Awaitable[None]]
 
 _log = structlog.get_logger(__name__)
 
@@ -86,13 +86,38 @@ class CannotServe(Exception):  # not "Error": the settings are wrong, not the pr
     """The server can't start with these settings; the text is a sentence that names the remedy."""
 
 
-def run_server(app: Any, settings: Settings, *, on_listening: Callable[[str], None]) -> None:
-    """Serve ``app`` until SIGTERM or SIGINT; a second SIGINT ends the process at once.
+class ServedApplication:
+    """An ASGI application, and what the server does for it around its lifespan: nothing here."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    def configure_process(self) -> None:
+        """Change what is shared by everything in the process; called before the start."""
+
+    async def prepare(self) -> None:
+        """Do what may take long or fail before the start.
+
+        Raises ``NotConfigured`` if the server must not start.
+        """
+
+    async def drain(self) -> None:
+        """Finish open work before sockets close, in at most ``shutdown_s``."""
+
+    async def wait_until_warm(self) -> None:
+        """Wait until the one-time work after the start has ended."""
+
+
+def run_server(
+    application: ServedApplication, settings: Settings, *, on_listening: Callable[[str], None]
+) -> None:
+    """Serve until SIGTERM or SIGINT; a second SIGINT ends the process at once.
+
+    The process is assumed to serve nothing else: its limit on open files, its memory allocator, its
+    garbage collector and its event loop are configured for the server.
 
     Args:
-        app: the ASGI application. ``app.state.prepare``, if set, is awaited first; if it raises
-            ``NotConfigured``, the server does not start. ``app.state.drain``, if set, is awaited at
-            shutdown before sockets close, for at most ``shutdown_s``.
+        application: the application.
         settings: address, limits and times.
         on_listening: called with the address (``http://127.0.0.1:8080``) once the server accepts
             connections.
@@ -105,10 +130,13 @@ def run_server(app: Any, settings: Settings, *, on_listening: Callable[[str], No
         raise CannotServe(settings.exposure)
     _raise_file_limit()
     _give_large_blocks_back()
+    application.configure_process()
     path = settings.unix_path
     listener = _listen_on_path(path) if path else _listen(settings.host, settings.port)
     with contextlib.closing(listener):
-        server = WiresideServer(_config(app, settings), settings.shutdown_s, on_listening)
+        server = WiresideServer(
+            _config(application.app, settings), settings.shutdown_s, on_listening, application
+        )
         server.run(sockets=[listener, *(listener.dup() for _ in range(ACCEPTED_AT_ONCE - 1))])
     if path is not None:
         path.unlink(missing_ok=True)
@@ -132,19 +160,25 @@ def socket_limits(settings: Settings) -> SocketLimits:
 
 
 class WiresideServer(uvicorn.Server):
-    """uvicorn's server with a periodic check of all connections and a bounded shutdown."""
+    """uvicorn's server with a periodic check of all connections and a bounded shutdown.
+
+    ``run`` configures the process for the server; ``serve`` changes nothing outside the server.
+    """
 
     def __init__(
         self,
         config: SocketConfig,
         shutdown_s: float,
         on_listening: Callable[[str], None],
+        application: ServedApplication | None = None,
     ) -> None:
         super().__init__(config)
+        self._application = application or ServedApplication(cast("ASGIApp", config.app))
         self._limits = config.limits
         self._shutdown_s = shutdown_s
         self._on_listening = on_listening
-        self._ticking: asyncio.Task[None] | None = None
+        self._owns_process = False
+        self._tasks: list[asyncio.Task[None]] = []
         self._watchdog: threading.Timer | None = None
         self._has_none_left = False
         self.refusal: str | None = None
@@ -159,6 +193,7 @@ class WiresideServer(uvicorn.Server):
         limit_s = self._shutdown_s + CLOSE_S + END_S + LAST_S
         self._watchdog = threading.Timer(limit_s, _end_now)
         self._watchdog.daemon = True
+        self._owns_process = True
         try:
             super().run(sockets)
         finally:
@@ -166,20 +201,22 @@ class WiresideServer(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start the application, then listen."""
-        prepare: Drain | None = getattr(_state_of(self.config.app), "prepare", None)
-        if prepare is not None:
-            try:
-                await self._unless_stopped(prepare())
-            except NotConfigured as error:
-                self.refusal = str(error)
-                self.should_exit = True
-            if self.should_exit:
-                return
+        if self._owns_process:
+            asyncio.get_running_loop().set_exception_handler(_log_unhandled)
+        try:
+            await self._unless_stopped(self._application.prepare())
+        except NotConfigured as error:
+            self.refusal = str(error)
+            self.should_exit = True
+        if self.should_exit:
+            return
         await super().startup(sockets)
         if self.should_exit:  # the application failed to start and has logged the reason
             return
-        sys.setswitchinterval(SWITCH_S)
-        self._ticking = asyncio.create_task(self._tick(), name="connection limits")
+        self._start_task(self._tick(), name="connection limits")
+        if self._owns_process:
+            sys.setswitchinterval(SWITCH_S)
+            self._start_task(self._tune_garbage_collector(), name="garbage collector")
         if sockets:
             self._on_listening(_address(sockets[0]))
         notify_systemd("READY=1")
@@ -195,13 +232,24 @@ class WiresideServer(uvicorn.Server):
         elif (error := task.exception()) is not None:
             raise error
 
+    def _start_task(self, work: Coroutine[Any, Any, None], *, name: str) -> None:
+        self._tasks.append(asyncio.create_task(work, name=name))
+
+    async def _tune_garbage_collector(self) -> None:
+        """Collect garbage once the application is warm, less often with many connections."""
+        await self._application.wait_until_warm()
+        gc.enable()  # the command line disables it for the start
+        gc.freeze()  # some 150,000 permanent objects: traversing them stops the process for 75 ms
+        while True:
+            has_many = len(self.server_state.connections) >= MANY
+            gc.set_threshold(700, 10, 20 if has_many else 10)  # Python's defaults, except the last
+            await asyncio.sleep(self._limits.tick_s)
+
     async def _tick(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(self._limits.tick_s)
             self._look_at_descriptors()
-            has_many = len(self.server_state.connections) >= MANY
-            gc.set_threshold(700, 10, 20 if has_many else 10)  # Python's defaults, except the last
             now = loop.time()
             for number, connection in enumerate(self._connections()):
                 connection.tick(now)
@@ -238,17 +286,12 @@ class WiresideServer(uvicorn.Server):
             listener.close()
         if self._watchdog is not None:
             self._watchdog.start()
-        await self._drain()
+        await self._at_most(self._shutdown_s, self._application.drain())
         await self._close_connections()
         await self._end_tasks()
         await self._at_most(LAST_S, self.lifespan.shutdown())
-        if self._ticking is not None:
-            self._ticking.cancel()
-
-    async def _drain(self) -> None:
-        drain: Drain | None = getattr(_state_of(self.config.app), "drain", None)
-        if drain is not None:
-            await self._at_most(self._shutdown_s, drain())
+        for task in self._tasks:
+            task.cancel()
 
     async def _close_connections(self) -> None:
         for connection in self._connections():
@@ -309,11 +352,9 @@ def _config(app: Any, settings: Settings) -> SocketConfig:
     )
 
 
-def _state_of(app: Any) -> Any:
-    """Return ``app.state``, also if middleware wraps the application."""
-    while app is not None and not hasattr(app, "state"):
-        app = getattr(app, "app", None)
-    return getattr(app, "state", None)
+def _log_unhandled(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log an exception that no task handles. asyncio would quote its text in the log line."""
+    _log.error("unexpected", what=context["message"], exc_info=context.get("exception"))
 
 
 def _raise_file_limit() -> None:

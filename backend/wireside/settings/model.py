@@ -1,6 +1,6 @@
 """All settings: name, type, default, unit and description.
 
-Only the composition root, the commands (``cli/``, ``doctor/``) and the server's outer layers
+Only ``bootstrap/``, ``app.py``, the commands (``cli/``, ``doctor/``) and the server's outer layers
 (``server/run.py``, ``api/middleware/stack.py``) read them.
 
 Values are taken from, in this order: the command line, the environment (``WIRESIDE_*``), the file

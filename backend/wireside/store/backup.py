@@ -39,7 +39,6 @@ from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from wireside import __version__
 from wireside.errors import NotConfigured, StoreError
 from wireside.store import migrate, search
 from wireside.store.backup_file import (
@@ -57,6 +56,7 @@ from wireside.store.backup_file import (
 from wireside.store.database import TAKEN, Database, Sqlite, Work, database, file_of
 from wireside.store.sql import is_sqlite
 from wireside.store.tables import metadata
+from wireside.version import __version__
 
 T = TypeVar("T")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 import structlog
@@ -94,7 +93,6 @@ def check(version: str | None) -> None:
 
 def upgrade(connection: Connection, to: str = "head") -> None:
     """Run the pending migrations up to the revision ``to``."""
-    logging.getLogger("alembic").setLevel(logging.WARNING)  # it logs each of its plugins
     # imported late: most starts need no migration
     from alembic import command
     from alembic.config import Config

@@ -41,6 +41,7 @@ _PLAIN_SPOKEN: Final = (
 """Exceptions whose messages come from code or the operating system; others quote values."""
 
 _QUIET: Final = (
+    "alembic",
     "uvicorn",
     "httpx",
     "httpx2",

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Literal
 
-from wireside import __version__
 from wireside.telemetry.counts import OTHER, Histogram, error_codes
 from wireside.telemetry.state import State
+from wireside.version import __version__
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry

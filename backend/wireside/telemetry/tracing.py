@@ -24,9 +24,9 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from wireside import __version__
 from wireside.errors import NotConfigured, WiresideError
 from wireside.messages import End, Message, ModelRequest
+from wireside.version import __version__
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context

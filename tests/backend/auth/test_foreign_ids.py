@@ -56,7 +56,7 @@ async def state_of(ada: Person, ids: dict[str, str]) -> list[Any]:
 def test_every_door_is_walked_through(tmp_path: Path) -> None:
     """A new route needs an entry that defines the response to another user's ids."""
     app = create_app(Settings(auth="password", sharing="public", data_dir=tmp_path))
-    found = set(doors_of(app.routes))
+    found = set(doors_of(app.app.routes))
     by_name = {"POST /settings/{what}", "POST /people/{user_id}"}
     parts = {name for name in DOORS if name.startswith(("POST /settings/", "POST /people/"))}
     assert found >= by_name

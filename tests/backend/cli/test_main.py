@@ -20,13 +20,13 @@ import pytest
 import structlog
 from typer.testing import CliRunner
 
-from wireside import __version__
 from wireside.cli.main import app
 from wireside.providers import weights
 from wireside.records import User
 from wireside.settings.model import Settings
 from wireside.store.migrate import NEWEST
 from wireside.store.store import SqlStore
+from wireside.version import __version__
 
 T = TypeVar("T")
 

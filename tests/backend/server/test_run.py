@@ -18,6 +18,7 @@ import websockets
 
 from wireside.server.run import (
     CannotServe,
+    ServedApplication,
     run_server,
     socket_limits,
 )
@@ -26,15 +27,13 @@ from wireside.settings.model import Settings
 Connect = Callable[..., Awaitable[Any]]
 
 PROGRAM = """
-import asyncio, sys, types
-from wireside.server.run import run_server
+import asyncio, sys
+from wireside.server.run import ServedApplication, run_server
 from wireside.settings.model import Settings
 
 mode = sys.argv[1]
 
 class App:
-    state = types.SimpleNamespace()
-
     async def __call__(self, scope, receive, send):
         if scope["type"] == "lifespan":
             await receive()
@@ -61,15 +60,14 @@ class App:
             await send({"type": "websocket.send", "text": "echo"})
         print("closed", message["code"], flush=True)
 
-async def drain():
-    print("draining", flush=True)
-    await asyncio.sleep(0.2 if mode == "polite" else 60)
-    print("drained", flush=True)
+class Application(ServedApplication):
+    async def drain(self):
+        print("draining", flush=True)
+        await asyncio.sleep(0.2 if mode == "polite" else 60)
+        print("drained", flush=True)
 
-app = App()
-app.state.drain = drain
 settings = Settings(port=0, shutdown_s=1)
-run_server(app, settings, on_listening=lambda url: print(url, flush=True))
+run_server(Application(App()), settings, on_listening=lambda url: print(url, flush=True))
 print("returned", flush=True)
 """
 
@@ -200,7 +198,7 @@ async def _app(*_: object) -> None:
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.com"])
 def test_only_loopback_is_served_without_sign_in(host: str) -> None:
     with pytest.raises(CannotServe, match=r"WIRESIDE_HOST=127\.0\.0\.1"):
-        run_server(_app, Settings(host=host, port=0), on_listening=print)
+        run_server(ServedApplication(_app), Settings(host=host, port=0), on_listening=print)
 
 
 def test_a_port_in_use_is_told(unused_tcp_port: int) -> None:
@@ -208,7 +206,7 @@ def test_a_port_in_use_is_told(unused_tcp_port: int) -> None:
         socket.create_server(("127.0.0.1", unused_tcp_port)),
         pytest.raises(CannotServe, match="WIRESIDE_PORT"),
     ):
-        run_server(_app, Settings(port=unused_tcp_port), on_listening=print)
+        run_server(ServedApplication(_app), Settings(port=unused_tcp_port), on_listening=print)
 
 
 def test_every_limit_comes_from_the_settings() -> None:

@@ -1,1 +1,1 @@
-"""ASGI middleware, outermost first in ``app.py``."""
+"""ASGI middleware, put in order by ``bootstrap/http.py``."""

@@ -34,12 +34,12 @@ BEHIND: Final = "Answers wait to be saved: the store does not take them."
 class Health:
     """State of the server, read without I/O.
 
-    ``behind_s``: seconds for which the store has accepted no writes. ``problem``: what the operator
-    must do about a known problem.
+    ``provider`` is ``Provider.kind``. ``behind_s``: seconds for which the store has accepted no
+    writes. ``problem``: what the operator must do about a known problem.
     """
 
     is_draining: bool
-    provider: Literal["openai", "embedded"]
+    provider: str
     streams: int
     behind_s: float
     memory_mb: float | None
@@ -56,7 +56,7 @@ class Ready(BaseModel):
     """Readiness of the server. `reason` is a sentence if it is not ready."""
 
     status: Literal["ready", "draining", "unavailable"]
-    provider: Literal["openai", "embedded"]
+    provider: str
     streams: int
     memory_mb: float | None
     reason: str | None = None

@@ -1,0 +1,1 @@
+"""Builds the application's parts from the settings, one module a subject."""

@@ -1,0 +1,197 @@
+"""Builds the ASGI application: routes, WebSockets, pages and middleware."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+
+from fastapi import FastAPI
+from starlette.middleware.sessions import SessionMiddleware
+from starlette.requests import ClientDisconnect
+from starlette.routing import Route, WebSocketRoute
+from starlette.types import Receive, Scope, Send
+
+from wireside.api.errors import ErrorResponses, UnknownRoute, left, malformed
+from wireside.api.middleware.authentication import AuthenticationMiddleware, AuthenticationRules
+from wireside.api.middleware.body_limits import BodyLimits
+from wireside.api.middleware.request_ids import CallerIds
+from wireside.api.middleware.stack import Guards, door_of
+from wireside.api.middleware.static_cache import StaticFileCache
+from wireside.api.routes.accounts import AccountRoutes
+from wireside.api.routes.conversations import ConversationRoutes
+from wireside.api.routes.doctor import Doctor, DoctorRules
+from wireside.api.routes.health import Health, documents, health_routes, routes
+from wireside.api.routes.metrics import metrics_routes
+from wireside.api.websocket import ChatEndpoint, ChatSocket
+from wireside.bootstrap.parts import Parts
+from wireside.bootstrap.storage import cookie_secret
+from wireside.bootstrap.telemetry import memory_mb, sample_state
+from wireside.errors import WiresideError
+from wireside.limits.windows import AddressWindows, TrustedNetworks
+from wireside.protocol.connection import ConnectionLimits
+from wireside.settings.model import Settings
+from wireside.telemetry.board import Board
+from wireside.telemetry.prometheus import Exposition
+from wireside.version import __version__
+from wireside_ui.html_pages.errors import ErrorPages
+from wireside_ui.mount import mount
+from wireside_ui.theme import Branding
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+
+def build_asgi(settings: Settings, parts: Parts, lifespan: Lifespan) -> FastAPI:
+    """Return the whole server as one ASGI application: REST API, WebSockets and pages.
+
+    Raises:
+        ValueError: a host or an origin in the settings is invalid; the text is a sentence.
+    """
+    app = FastAPI(
+        title="Wireside",
+        version=__version__,
+        lifespan=lifespan,
+        openapi_url="/api/openapi.json",
+        docs_url=None,  # its page loads scripts from a CDN and fails without internet access
+        redoc_url=None,
+    )
+    chat_endpoint = _chat_endpoint(settings, parts)
+    _add_routes(app, settings, parts, chat_endpoint)
+    error_pages = _add_pages(app, settings, parts)
+    app.add_exception_handler(ClientDisconnect, left)
+    app.add_exception_handler(400, malformed)
+    app.add_exception_handler(
+        WiresideError, ErrorResponses(parts.telemetry.problem, error_pages.shown)
+    )
+    _add_middleware(app, settings, parts, chat_endpoint)
+    return app
+
+
+def _add_routes(
+    app: FastAPI, settings: Settings, parts: Parts, chat_endpoint: ChatEndpoint
+) -> None:
+    app.include_router(health_routes(parts.chat, partial(_health, parts), partial(_query, parts)))
+    app.include_router(routes(parts.chat))
+    app.include_router(documents())
+    exposition = Exposition(partial(sample_state, parts.telemetry, parts.runner, parts.saving))
+    token = settings.metrics_token
+    app.include_router(
+        metrics_routes(exposition.render, token.get_secret_value() if token else None)
+    )
+    app.include_router(ConversationRoutes(parts.render, time.time).router())
+    accounts = AccountRoutes(parts.auth, parts.sharing, settings.public_url or "")
+    app.include_router(accounts.router())
+    app.include_router(accounts.pages())
+    # ChatSocket is faster, but paths with a prefix are routed here
+    app.router.routes.append(WebSocketRoute("/ws/ai-chat", chat_endpoint))
+    doctor = Doctor(
+        DoctorRules(TrustedNetworks.of(settings.trusted_proxies), settings.ping_interval_s),
+        time.time,
+        time.monotonic,
+    )
+    app.include_router(doctor.router())
+    app.router.routes.append(WebSocketRoute("/ws/doctor", doctor))
+    app.router.routes.append(Route("/api/{path:path}", UnknownRoute(app.openapi)))
+
+
+def _add_pages(app: FastAPI, settings: Settings, parts: Parts) -> ErrorPages:
+    return mount(
+        app,
+        parts.chat,
+        _branding(settings),
+        storage_secret=cookie_secret(settings.data_dir),
+        auth=parts.auth,
+        sharing=parts.sharing,
+        board=Board(parts.history),
+        base_url=settings.public_url or "",
+    )
+
+
+def _add_middleware(
+    app: FastAPI, settings: Settings, parts: Parts, chat_endpoint: ChatEndpoint
+) -> None:
+    """Add the middleware, innermost first."""
+    if settings.auth == "oidc":
+        app.add_middleware(
+            _SignInSession,
+            secret_key=cookie_secret(settings.data_dir),
+            session_cookie="__Host-wireside_oidc" if settings.is_https else "wireside_oidc",
+            max_age=600,
+            https_only=settings.is_https,
+        )
+    app.add_middleware(ChatSocket, endpoint=chat_endpoint)
+    app.add_middleware(BodyLimits)  # after authentication
+    app.add_middleware(CallerIds)  # wraps the handlers, which log; the caller is known here
+    app.add_middleware(StaticFileCache, prefixes=("/_nicegui/", "/assets/"))
+    app.add_middleware(
+        AuthenticationMiddleware,
+        gate=parts.auth.gate,
+        chat=parts.chat,
+        door=door_of(settings),
+        quotas=parts.auth.quotas,
+        rules=AuthenticationRules(
+            shares_are_public=settings.sharing == "public",
+            is_secure=settings.is_https,
+            serves_others=settings.openness is not None,
+            trusted_proxies=TrustedNetworks.of(settings.trusted_proxies),
+        ),
+    )
+    app.add_middleware(Guards, settings=settings, telemetry=parts.telemetry)
+
+
+class _SignInSession(SessionMiddleware):
+    """Session for a sign-in that waits for the OpenID provider's response.
+
+    On all other paths the session is that of NiceGUI's pages, and must not be stored here as well.
+    """
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Call the application, with a session on the sign-in paths only."""
+        is_needed = scope["type"] == "http" and scope["path"].startswith("/oidc/")
+        await (super().__call__ if is_needed else self.app)(scope, receive, send)
+
+
+def _chat_endpoint(settings: Settings, parts: Parts) -> ChatEndpoint:
+    limits = ConnectionLimits(
+        messages_per_minute=settings.messages_per_minute,
+        streams=settings.streams_per_connection,
+        waiting=settings.waiting_per_connection,
+        max_message_chars=settings.max_message_chars,
+    )
+    return ChatEndpoint(
+        chat=parts.chat,
+        limits=limits,
+        addresses=AddressWindows(settings.messages_per_minute_address),
+        counters=parts.telemetry,
+        clock=time.monotonic,
+        counts=parts.telemetry.frames,
+    )
+
+
+def _health(parts: Parts) -> Health:
+    return Health(
+        is_draining=parts.runner.is_draining,
+        provider=parts.provider.kind,
+        streams=parts.runner.live,
+        behind_s=parts.saving.backlog.behind_s,
+        memory_mb=memory_mb(),
+        problem=parts.store.problem,
+    )
+
+
+async def _query(parts: Parts) -> None:
+    """Make a small query to the store. Raises ``StoreError``."""
+    await parts.store.conversation("")
+
+
+def _branding(settings: Settings) -> Branding:
+    return Branding(
+        name=settings.name,
+        tagline=settings.tagline,
+        logo=settings.logo,
+        accent=settings.accent,
+        starters=settings.starters,
+        theme=settings.theme,
+        image_hosts=settings.image_hosts,
+    )

@@ -1,0 +1,115 @@
+"""Connects the parts of one application."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+from wireside.auth.auth import Auth
+from wireside.auth.limiter import Limiter
+from wireside.bootstrap.auth import build_auth, build_limiter
+from wireside.bootstrap.chat import (
+    Render,
+    build_chat,
+    build_renderer,
+    build_retention,
+    build_runner,
+    build_sharing,
+)
+from wireside.bootstrap.providers import build_catalog, build_provider, configured_kind
+from wireside.bootstrap.storage import build_saving, build_store
+from wireside.bootstrap.telemetry import build_telemetry, build_tracer, sample_state
+from wireside.chat.library import Retention
+from wireside.chat.service import ChatService
+from wireside.generation.commits import GroupCommit
+from wireside.generation.runner import Runner
+from wireside.generation.tasks import Tasks
+from wireside.ports.provider import Provider
+from wireside.providers.catalog import Catalog
+from wireside.settings.model import Settings
+from wireside.store.store import SqlStore
+from wireside.telemetry import Telemetry
+from wireside.telemetry.history import History
+from wireside.telemetry.tracing import Tracing
+from wireside.transfer.sharing import Sharing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """The objects of one application."""
+
+    tasks: Tasks
+    tracer: Tracing | None
+    telemetry: Telemetry
+    history: History
+    provider: Provider
+    catalog: Catalog
+    store: SqlStore
+    saving: GroupCommit
+    runner: Runner
+    limiter: Limiter
+    auth: Auth
+    chat: ChatService
+    sharing: Sharing
+    render: Render
+    retention: Retention
+
+
+def build_parts(settings: Settings, *, provider: Provider | None = None) -> Parts:
+    """Return the connected parts; nothing is opened or started yet.
+
+    Args:
+        settings: the settings.
+        provider: the source of answers, instead of the one that the settings select.
+
+    Raises:
+        NotConfigured: the settings can't be used; the text is a sentence.
+    """
+    tasks = Tasks()
+    kind = configured_kind(settings) if provider is None else provider.kind
+    tracer = build_tracer(settings, kind)
+    telemetry = build_telemetry(settings, tracer, open_streams=lambda: runner.live)
+    if provider is None:
+        provider = build_provider(
+            settings, observer=telemetry, on_cannot_chat=lambda model: catalog.pass_over(model)
+        )
+    catalog = build_catalog(settings, provider)
+    store = build_store(settings)
+    saving = build_saving(settings, store, telemetry)
+    runner = build_runner(settings, provider, tasks=tasks, saving=saving, observer=telemetry)
+    limiter = build_limiter(settings)
+    auth = build_auth(
+        settings,
+        store.accounts,
+        limiter,
+        on_removed=lambda user_id: chat.library.forget_all_of(user_id),
+    )
+    chat = build_chat(
+        settings,
+        provider=provider,
+        catalog=catalog,
+        store=store,
+        runner=runner,
+        saving=saving,
+        tasks=tasks,
+        auth=auth,
+        observer=telemetry,
+    )
+    render = build_renderer(settings)
+    return Parts(
+        tasks=tasks,
+        tracer=tracer,
+        telemetry=telemetry,
+        history=History(partial(sample_state, telemetry, runner, saving), store.figures),
+        provider=provider,
+        catalog=catalog,
+        store=store,
+        saving=saving,
+        runner=runner,
+        limiter=limiter,
+        auth=auth,
+        chat=chat,
+        sharing=build_sharing(settings, store.accounts, auth, render),
+        render=render,
+        retention=build_retention(settings),
+    )
