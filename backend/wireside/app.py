@@ -98,8 +98,8 @@ class Application(ServedApplication):
         await parts.store.open()
         if self.settings.auth == "password":
             self.first_link = await parts.auth.accounts.first_link()
-        await parts.chat.take_up()
         parts.tasks.create_task(parts.saving.run(), name="group commit")
+        await parts.chat.core.resume_waiting()
         parts.tasks.create_task(parts.telemetry.run(), name="telemetry")
         parts.tasks.create_task(parts.telemetry.watch_loop(), name="lag of the event loop")
         await parts.history.open()

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from wireside.chat.service import ChatDependencies, ChatRules, ChatService
+from wireside.chat.core import ChatCore
+from wireside.chat.dependencies import ChatDependencies, ChatRules
+from wireside.chat.service import ChatService
 from wireside.errors import UnknownModel
 from wireside.generation.commits import GroupCommit
 from wireside.generation.runner import Runner, RunnerLimits
@@ -155,4 +157,4 @@ async def parts(
 
 @pytest.fixture
 async def chat(parts: ChatDependencies) -> ChatService:
-    return ChatService(parts, ChatRules())
+    return ChatService(ChatCore(parts, ChatRules()))

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from wireside.chat.service import ChatDependencies, ChatRules, ChatService
+from wireside.chat.core import ChatCore
+from wireside.chat.dependencies import ChatDependencies, ChatRules
+from wireside.chat.service import ChatService
 from wireside.errors import WiresideError
 from wireside.generation.commits import GroupCommit
 from wireside.generation.log import AnswerLog
@@ -135,6 +137,6 @@ async def chat(
         wall_clock=time.time,
         quotas=quotas,
     )
-    yield ChatService(parts, ChatRules())
+    yield ChatService(ChatCore(parts, ChatRules()))
     await tasks.aclose()
     await store.aclose()

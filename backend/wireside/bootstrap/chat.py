@@ -8,13 +8,16 @@ from functools import partial
 
 from wireside.auth.auth import Auth
 from wireside.chat.context import ContextLimit
+from wireside.chat.core import ChatCore
+from wireside.chat.dependencies import ChatDependencies, ChatRules
 from wireside.chat.library import Retention
-from wireside.chat.service import ChatDependencies, ChatRules, ChatService
+from wireside.chat.service import ChatService
 from wireside.generation.commits import GroupCommit
 from wireside.generation.runner import Runner, RunnerLimits
 from wireside.generation.tasks import Tasks
 from wireside.identity import NOBODY
 from wireside.ports.accounts import AccountStore
+from wireside.ports.audit import NullAuditRecorder
 from wireside.ports.observer import Observer
 from wireside.ports.provider import Provider
 from wireside.providers.catalog import Catalog
@@ -72,6 +75,7 @@ def build_chat(
         wall_clock=time.time,
         quotas=auth.quotas,
         watcher=observer,
+        witness=auth.audit if auth.has_accounts else NullAuditRecorder(),
     )
     rules = ChatRules(
         history=ContextLimit(settings.history_messages, settings.history_chars),
@@ -79,10 +83,7 @@ def build_chat(
         system=settings.system,
         title_model=_title_model(settings, provider),
     )
-    chat = ChatService(dependencies, rules, NOBODY)
-    if auth.has_accounts:
-        chat.library.witness = auth.audit
-    return chat
+    return ChatService(ChatCore(dependencies, rules), NOBODY)
 
 
 def build_sharing(settings: Settings, store: AccountStore, auth: Auth, render: Render) -> Sharing:

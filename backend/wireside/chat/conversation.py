@@ -1,23 +1,36 @@
-"""The in-memory state of a conversation that is open in a page or being answered.
+"""State machine of one conversation: its branches, its waiting turns and its running answers.
 
-The turns themselves are in the store; this holds what they need while they change: the shown
-branch, the waiting turns, the growing answers and the watchers to notify.
+Nothing here awaits, stores, notifies or reads a clock: ``OpenConversations`` and
+``ConversationRunner`` execute it, ids, times and streams are passed in.
+
+Theory of operation: what the store keeps changes in three steps. A transition (``ask``, ``fork``,
+``withdraw`` …) checks the state and returns a change, a value with everything that must be stored.
+The caller stores it. ``apply`` (``start_answer`` for an answer) then makes it the state and returns
+the events for readers: a change that can't be stored is dropped, and no reader has seen it. The
+caller holds the conversation's lock from the transition to ``apply``. The end of an answer and a
+deletion are known to the store already; they change the state at once.
+
+A turn waits, is answered and ends. The first waiting turn is the next to be answered once no other
+answer is running (``next_turn``). A retry of an answer without text and "Continue" start an ended
+turn again, even while another answer is running.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any, assert_never
 from weakref import WeakValueDictionary
 
 from wireside.chat import tree
+from wireside.errors import NotFound, TooMany
 from wireside.generation.runner import Stream
 from wireside.messages import End, Options
 from wireside.records import (
     Branch,
     ConversationInfo,
     Feedback,
+    Segment,
     Span,
     StoredConversation,
     TurnRecord,
@@ -25,8 +38,11 @@ from wireside.records import (
 
 TITLE_CHARS = 60
 
-Changed = Callable[[str | None], None]
-"""Called with the id of a changed turn; None if the shown turns or the title have changed."""
+WAITING_TURNS = 20
+"""Maximum number of waiting questions in one conversation."""
+
+FindStream = Callable[[str], Stream | None]
+"""Returns the stream of that name if it is in memory."""
 
 
 @dataclass(slots=True, eq=False, weakref_slot=True, kw_only=True)
@@ -42,8 +58,6 @@ class Turn:
     waiting: bool = False
     feedback: Feedback | None = None
     segments: list[Stream] = field(default_factory=list)
-    begun: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when the turn stops waiting: it is being answered, or was withdrawn (no segments)."""
 
     @property
     def text(self) -> str:
@@ -56,37 +70,162 @@ class Turn:
         return bool(self.segments) and self.segments[-1].is_live
 
     @property
+    def can_continue(self) -> bool:
+        """Whether there is an answer that has ended."""
+        return bool(self.segments) and not self.is_live
+
+    @property
     def end(self) -> End | None:
         """How the answer ended; None without an answer or an end."""
         return self.segments[-1].log.end if self.segments else None
 
 
-class Conversation:
-    """The shape of a conversation and its watchers. Hold ``lock`` to change it."""
+# ---- changes: what must be stored ----------------------------------------------------------------
 
-    def __init__(self, stored: StoredConversation, *, is_kept: bool = True) -> None:
-        """``is_kept``: the store has it; a new one is stored with its first turn."""
+
+@dataclass(frozen=True, slots=True)
+class ConversationCreated:
+    """Store the conversation, without turns."""
+
+    info: ConversationInfo
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnAdded:
+    """Store a waiting turn at the end of ``branch``, which becomes the shown branch.
+
+    ``info`` is the conversation with the turn; ``creates``: it must be stored first.
+    """
+
+    record: TurnRecord
+    branch: Branch
+    info: ConversationInfo
+    creates: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TurnWithdrawn:
+    """Remove a waiting turn; the turns after it on its branch move up."""
+
+    turn_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerBegun:
+    """Store that a turn is being answered by ``segment``, which may replace earlier segments."""
+
+    turn_id: str
+    segment: Segment
+    replaces: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BranchShown:
+    """Store the branch whose end is the end of the shown path."""
+
+    branch: int
+
+
+@dataclass(frozen=True, slots=True)
+class OptionsChosen:
+    """Store the model and settings for the next answers, if the conversation ``is_stored``."""
+
+    options: Options
+    is_stored: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackGiven:
+    """Store the feedback on an answer; None removes it."""
+
+    turn_id: str
+    feedback: Feedback | None
+
+
+@dataclass(frozen=True, slots=True)
+class InfoChanged:
+    """Store title, pin, archive and tags."""
+
+    info: ConversationInfo
+
+
+Change = (
+    ConversationCreated
+    | TurnAdded
+    | TurnWithdrawn
+    | BranchShown
+    | OptionsChosen
+    | FeedbackGiven
+    | InfoChanged
+)
+
+
+# ---- events: what readers are sent and what must be stopped --------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationChanged:
+    """The shown turns, the title or the options have changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnChanged:
+    """A turn has changed: its answer began or ended, or it got feedback."""
+
+    turn_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class EntryChanged:
+    """The conversation's entry in the list has changed."""
+
+    info: ConversationInfo
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweringChanged:
+    """Whether an answer of the conversation is running; may repeat the last event."""
+
+    is_answering: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StopAnswer:
+    """Stop this running answer."""
+
+    stream: Stream
+
+
+Event = ConversationChanged | TurnChanged | EntryChanged | AnsweringChanged | StopAnswer
+
+
+class Conversation:
+    """State of one conversation. Turns are in memory while they are waiting, running or in use."""
+
+    def __init__(self, stored: StoredConversation, *, is_stored: bool = True) -> None:
+        """``is_stored``: the store has it; a new one is stored with its first turn."""
         self.info: ConversationInfo = stored.info
         self.branches: dict[int, Branch] = {branch.id: branch for branch in stored.branches}
         self.shown = stored.shown
         self.options: Options | None = stored.options
         """The model and settings chosen for the conversation; None until a choice was made."""
         self.waiting: dict[str, Turn | None] = dict.fromkeys(stored.waiting)
+        """The waiting turns in their order; None for one that is not in memory."""
         self.live: dict[str, Turn] = {}
-        self.places: list[Callable[[], None]] = []
-        """Callables that release its slots among the concurrent answers (``Quotas.occupy``).
-
-        One for each running answer. The next waiting turn reuses the slot of the one before it.
-        """
-        self.wanted = 0
-        """Number of slots to reserve for a question that is being written to the store."""
-        self.is_kept = is_kept
+        """The turns being answered."""
+        self.reserved_slots = 0
+        """Number of concurrent answers for which a question that is being stored needs slots."""
+        self.is_stored = is_stored
         self.is_deleted = False
         self.removals = 0
         """Number of withdrawn turns; when it changes, turns have moved to other depths."""
-        self.lock = asyncio.Lock()
         self._turns: WeakValueDictionary[str, Turn] = WeakValueDictionary()
-        self._watchers: dict[object, Changed] = {}
+
+    @classmethod
+    def new(cls, info: ConversationInfo) -> Conversation:
+        """Return a conversation without turns, which is not stored yet."""
+        first = Branch(id=0, parent=None, first=0, last=-1)
+        return cls(StoredConversation(info=info, branches=(first,), shown=0), is_stored=False)
 
     @property
     def id(self) -> str:
@@ -103,12 +242,18 @@ class Conversation:
         """Number of turns on the shown path."""
         return self.branches[self.shown].last + 1
 
-    def settle(self) -> None:
-        """Release the slots that neither a running answer nor the next one needs."""
+    @property
+    def next_turn(self) -> str | None:
+        """Id of the waiting turn to answer now; None while another answer is running."""
+        if self.live or self.is_deleted:
+            return None
+        return next(iter(self.waiting), None)
+
+    @property
+    def slots_needed(self) -> int:
+        """Number of concurrent answers, running or next, that must have a slot."""
         is_next = bool(self.waiting) and not self.is_deleted
-        needed = max(len(self.live), self.wanted, is_next)
-        while len(self.places) > needed:
-            self.places.pop()()
+        return max(len(self.live), self.reserved_slots, is_next)
 
     def path(self) -> list[Span]:
         """Return the spans of the shown turns."""
@@ -124,68 +269,41 @@ class Conversation:
 
     def shows(self, turn: Turn) -> bool:
         """Return whether a turn is on the shown path."""
-        return any(
-            span.branch == turn.branch and span.first <= turn.depth <= span.last
-            for span in self.path()
-        )
+        return any(_contains(span, turn) for span in self.path())
 
-    def take(
-        self,
-        spans: Sequence[Span],
-        records: Iterable[TurnRecord],
-        find: Callable[[str], Stream | None],
-    ) -> list[Turn]:
-        """Return the turns of ``spans`` in their current state.
-
-        ``records`` are those that the store has. Turns already in memory stay the same objects,
-        including those that the store does not have yet. ``find`` returns a stream that is in
-        memory.
-        """
-        turns = {turn.id: turn for turn in (self.one(record, find) for record in records)}
-        for turn in tuple(self._turns.values()):
-            for span in spans:
-                if turn.branch == span.branch and span.first <= turn.depth <= span.last:
-                    turns[turn.id] = turn
-        return sorted(turns.values(), key=lambda turn: turn.depth)
+    # ---- turns in memory ---------------------------------------------------------------------
 
     def known(self, turn_id: str) -> Turn | None:
         """Return a turn that is already in memory, or None."""
         return self._turns.get(turn_id)
 
-    def remember(self, turn: Turn) -> None:
-        """Register a new turn."""
-        self._turns[turn.id] = turn
+    def load_turn(self, record: TurnRecord, find: FindStream) -> Turn:
+        """Return the turn of a stored record in its current state.
 
-    def forget(self, turn: Turn) -> None:
-        """Remove a withdrawn turn; the turns after it on its branch move up."""
-        self.removals += 1
-        del self._turns[turn.id]
-        for other in tuple(self._turns.values()):
-            if other.branch == turn.branch and other.depth > turn.depth:
-                other.depth -= 1
-
-    def watch(self, changed: Changed) -> Callable[[], None]:
-        """Call ``changed`` on each change; returns a function that unsubscribes.
-
-        ``changed`` must be cheap.
+        A turn already in memory stays the same object.
         """
-        key = object()
-        self._watchers[key] = changed
-
-        def unwatch() -> None:
-            self._watchers.pop(key, None)
-
-        return unwatch
-
-    def changed(self, turn_id: str | None = None) -> None:
-        """Notify all watchers."""
-        for tell in tuple(self._watchers.values()):
-            tell(turn_id)
-
-    def one(self, record: TurnRecord, find: Callable[[str], Stream | None]) -> Turn:
-        """Return the turn of ``record`` in its current state."""
         if turn := self._turns.get(record.id):
             return turn
+        segments = [
+            find(segment.stream) or Stream.restored(segment, self.info.owner)
+            for segment in record.segments
+        ]
+        return self._remember(record, segments)
+
+    def load_turns(
+        self, spans: Sequence[Span], records: Iterable[TurnRecord], find: FindStream
+    ) -> list[Turn]:
+        """Return the turns of ``spans`` in their current state, in order of their depth.
+
+        ``records`` are those that the store has. Turns that it does not have yet are in memory.
+        """
+        turns = {record.id: self.load_turn(record, find) for record in records}
+        for turn in tuple(self._turns.values()):
+            if any(_contains(span, turn) for span in spans):
+                turns[turn.id] = turn
+        return sorted(turns.values(), key=lambda turn: turn.depth)
+
+    def _remember(self, record: TurnRecord, segments: list[Stream]) -> Turn:
         turn = Turn(
             id=record.id,
             question=record.question,
@@ -195,18 +313,227 @@ class Conversation:
             created_at=record.created_at,
             waiting=record.is_waiting,
             feedback=record.feedback,
-            segments=[
-                find(segment.stream) or Stream.restored(segment, self.info.owner)
-                for segment in record.segments
-            ],
+            segments=segments,
         )
-        if not turn.waiting:
-            turn.begun.set()
         self._turns[turn.id] = turn
+        if turn.id in self.waiting:
+            self.waiting[turn.id] = turn
         return turn
+
+    # ---- transitions: return what must be stored -----------------------------------------------
+
+    def create(self, title: str) -> ConversationCreated:
+        """Create the conversation with a title chosen by the user, before it has any turn."""
+        return ConversationCreated(replace(self.info, title=title, title_source="person"))
+
+    def check_not_deleted(self) -> None:
+        """Raise ``NotFound`` if the conversation was deleted."""
+        if self.is_deleted:
+            raise NotFound("This conversation was deleted.")
+
+    def check_queue(self) -> None:
+        """Raise ``TooMany`` if no further turn may wait."""
+        if len(self.waiting) >= WAITING_TURNS:
+            raise TooMany(f"{WAITING_TURNS} messages are waiting already.")
+
+    def ask(self, turn_id: str, question: str, options: Options, *, now: float) -> TurnAdded:
+        """Ask at the end of the shown path. Raises ``NotFound`` or ``TooMany``.
+
+        The first question becomes the title.
+        """
+        self.check_not_deleted()
+        self.check_queue()
+        title = self.title or title_of(question)
+        branch = tree.longer(self.branches, self.shown)
+        record = self._record(turn_id, question, options, branch, now)
+        return self._add(record, branch, replace(self.info, title=title))
+
+    def fork(
+        self, turn: Turn, turn_id: str, question: str, options: Options | None, *, now: float
+    ) -> TurnAdded:
+        """Ask in place of ``turn``, with ``options`` or those of the turn: an edit or a retry.
+
+        The new turn is a sibling of ``turn``; the turns after that leave the shown path.
+        """
+        branch = tree.fork(self.branches, turn.branch, turn.depth)
+        record = self._record(turn_id, question, options_for(turn, options), branch, now)
+        return self._add(record, branch, self.info)
+
+    def retry_in_progress(self, turn: Turn, options: Options | None) -> Turn | None:
+        """Return the turn that already does what a retry of ``turn`` would do, or None.
+
+        It is ``turn`` while that waits or is being answered, or a sibling with the same question
+        and options that has no text yet.
+        """
+        if turn.is_live or turn.waiting:
+            return turn
+        branches = tree.siblings(self.branches, turn.branch, turn.depth)
+        for other in (*self.live.values(), *self.waiting.values()):
+            if (
+                other is not None
+                and other is not turn
+                and other.depth == turn.depth
+                and other.branch in branches
+                and other.question == turn.question
+                and other.options == options_for(turn, options)
+                and not other.text
+            ):
+                return other
+        return None
+
+    def withdraw(self, turn: Turn) -> TurnWithdrawn:
+        """Withdraw a waiting turn. Raises ``NotFound`` if it is not waiting."""
+        if not turn.waiting:
+            raise NotFound("This message is being answered already.")
+        return TurnWithdrawn(turn.id)
+
+    def begin_answer(self, turn: Turn, segment: Segment, *, replaces: bool) -> AnswerBegun:
+        """Answer a turn: add ``segment`` to it, or replace its earlier segments.
+
+        Raises ``RuntimeError`` if it is being answered.
+        """
+        if turn.is_live:
+            raise RuntimeError("the turn is being answered")
+        return AnswerBegun(turn_id=turn.id, segment=segment, replaces=replaces)
+
+    def show_turn(self, turn: Turn) -> BranchShown | None:
+        """Put a turn on the shown path; None if it is there."""
+        return None if self.shows(turn) else self._show(turn.branch, turn.depth)
+
+    def show_sibling(self, turn: Turn, step: int) -> BranchShown | None:
+        """Show the next (1) or previous (-1) sibling of a turn; None if there is none."""
+        siblings = tree.siblings(self.branches, turn.branch, turn.depth)
+        index = siblings.index(turn.branch) + step
+        return self._show(siblings[index], turn.depth) if 0 <= index < len(siblings) else None
+
+    def choose_options(self, options: Options) -> OptionsChosen | None:
+        """Choose the model and settings for the next answers; None if they are chosen already."""
+        return None if options == self.options else OptionsChosen(options, self.is_stored)
+
+    def give_feedback(self, turn: Turn, feedback: Feedback | None) -> FeedbackGiven:
+        """Give feedback on an answer, or remove it (None)."""
+        return FeedbackGiven(turn.id, feedback)
+
+    def change_info(self, **changes: Any) -> InfoChanged:
+        """Change fields of ``info``: title, pin, archive, tags."""
+        return InfoChanged(replace(self.info, **changes))
+
+    def _record(
+        self, turn_id: str, question: str, options: Options, branch: Branch, now: float
+    ) -> TurnRecord:
+        return TurnRecord(
+            id=turn_id,
+            conversation_id=self.id,
+            branch=branch.id,
+            depth=branch.last,
+            question=question,
+            created_at=now,
+            options=options,
+            is_waiting=True,
+        )
+
+    def _add(self, record: TurnRecord, branch: Branch, info: ConversationInfo) -> TurnAdded:
+        info = replace(info, updated_at=record.created_at)
+        return TurnAdded(record=record, branch=branch, info=info, creates=not self.is_stored)
+
+    def _show(self, branch: int, depth: int) -> BranchShown:
+        return BranchShown(tree.tip(self.branches, branch, depth))
+
+    # ---- changes that are stored: return the events ------------------------------------------
+
+    def apply(self, change: Change) -> list[Event]:
+        """Make a stored change part of the state; returns the events for readers."""
+        match change:
+            case ConversationCreated(info):
+                self.info, self.is_stored = info, True
+                return [EntryChanged(info)]
+            case TurnAdded():
+                return self._apply_turn_added(change)
+            case TurnWithdrawn(turn_id):
+                return self._apply_withdrawn(turn_id)
+            case BranchShown(branch):
+                self.shown = branch
+                return [ConversationChanged()]
+            case OptionsChosen(options):
+                self.options = options
+                return [ConversationChanged()]
+            case FeedbackGiven(turn_id, feedback):
+                if turn := self.known(turn_id):
+                    turn.feedback = feedback
+                return [TurnChanged(turn_id)]
+            case InfoChanged(info):
+                self.info = info
+                return [ConversationChanged(), EntryChanged(info)]
+            case _:
+                assert_never(change)
+
+    def _apply_turn_added(self, change: TurnAdded) -> list[Event]:
+        self.info, self.is_stored = change.info, True
+        self.branches[change.branch.id] = change.branch
+        self.shown = change.branch.id
+        self.waiting[change.record.id] = None
+        self._remember(change.record, [])
+        return [EntryChanged(change.info), ConversationChanged()]
+
+    def _apply_withdrawn(self, turn_id: str) -> list[Event]:
+        turn = self._turns.pop(turn_id)
+        branch = self.branches[turn.branch]
+        self.branches[turn.branch] = replace(branch, last=branch.last - 1)
+        for other in tuple(self._turns.values()):
+            if other.branch == turn.branch and other.depth > turn.depth:
+                other.depth -= 1
+        del self.waiting[turn_id]
+        turn.waiting = False
+        self.removals += 1
+        return [ConversationChanged()]
+
+    def start_answer(self, begun: AnswerBegun, stream: Stream) -> list[Event]:
+        """Attach the stream of an answer that has begun; returns the events for readers."""
+        turn = self._turns[begun.turn_id]
+        turn.segments = [stream] if begun.replaces else [*turn.segments, stream]
+        turn.waiting = False
+        self.waiting.pop(turn.id, None)
+        self.live[turn.id] = turn
+        return [TurnChanged(turn.id), AnsweringChanged(True)]
+
+    # ---- changes that the store knows already --------------------------------------------------
+
+    def end_answer(self, turn: Turn, stream: Stream) -> list[Event]:
+        """Record the end of a stream; the turn may have another one by now."""
+        if turn.segments[-1] is stream:
+            self.live.pop(turn.id, None)
+        return [AnsweringChanged(bool(self.live)), TurnChanged(turn.id)]
+
+    def stop_from(self, turn: Turn) -> list[Event]:
+        """Stop the running answers of the shown path from ``turn`` on."""
+        return [
+            StopAnswer(later.segments[-1])
+            for later in self.live.values()
+            if later.depth >= turn.depth and self.shows(later)
+        ]
+
+    def delete(self) -> list[Event]:
+        """Delete the conversation: its answers stop, and waiting turns are not answered."""
+        self.is_deleted = True
+        stops = [StopAnswer(turn.segments[-1]) for turn in self.live.values()]
+        return [*stops, ConversationChanged()]
+
+    def undelete(self) -> list[Event]:
+        """Undo ``delete``; waiting turns are answered again."""
+        self.is_deleted = False
+        return [ConversationChanged()]
 
 
 def title_of(question: str) -> str:
     """Return a title made of the first words of a question."""
     words = " ".join(question.split())
     return words if len(words) <= TITLE_CHARS else words[: TITLE_CHARS - 1] + "…"
+
+
+def options_for(turn: Turn, options: Options | None) -> Options:
+    """Return ``options``, or those of ``turn``; ``sanitize`` is always that of the turn."""
+    return turn.options if options is None else replace(options, sanitize=turn.options.sanitize)
+
+
+def _contains(span: Span, turn: Turn) -> bool:
+    return turn.branch == span.branch and span.first <= turn.depth <= span.last

@@ -7,31 +7,26 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any, Literal
-from weakref import WeakValueDictionary
 
 from wireside.chat import tree
 from wireside.chat.conversation import Conversation, Turn
+from wireside.chat.core import ChatCore
+from wireside.chat.watchers import Gone, ListChange, Listed
 from wireside.errors import BadMessage, NotFound
-from wireside.generation.runner import Runner, new_name
-from wireside.generation.tasks import Tasks, whole
-from wireside.identity import LOCAL, NOBODY, Caller
-from wireside.messages import TextDelta
-from wireside.ports.audit import AuditRecorder, NullAuditRecorder
-from wireside.ports.clock import Clock
+from wireside.generation.tasks import whole
+from wireside.identity import NOBODY, Caller
+from wireside.messages import Options, TextDelta
 from wireside.ports.store import Store
 from wireside.records import (
     MAX_TAG_CHARS,
     MAX_TAGS,
-    Branch,
     ConversationInfo,
     Feedback,
     Hit,
     Imported,
     Listing,
-    StoredConversation,
     TitleSource,
     TurnRecord,
 )
@@ -60,32 +55,6 @@ class Retention:
     count: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """A conversation was added to the list, or its entry has changed."""
-
-    info: ConversationInfo
-
-
-@dataclass(frozen=True, slots=True)
-class Gone:
-    """Conversations were deleted."""
-
-    ids: tuple[str, ...]
-    owner: str
-
-
-@dataclass(frozen=True, slots=True)
-class Answering:
-    """The ids of all conversations of ``owner`` in which an answer is being generated."""
-
-    ids: frozenset[str]
-    owner: str
-
-
-Change = Listed | Gone | Answering
-
-
 class Library:
     """The conversations of the store, restricted to those of ``caller``.
 
@@ -93,33 +62,14 @@ class Library:
     read or written, and ``Forbidden`` when the caller lacks permission.
     """
 
-    def __init__(
-        self,
-        store: Store,
-        runner: Runner,
-        tasks: Tasks,
-        wall_clock: Clock,
-        caller: Caller = LOCAL,
-    ) -> None:
-        """``wall_clock`` returns seconds since 1970."""
+    def __init__(self, core: ChatCore, caller: Caller) -> None:
         self.caller = caller
-        self.witness: AuditRecorder = NullAuditRecorder()
+        self.witness = core.parts.witness
         """Audit log of deletions and exports."""
-        self._store = store
-        self._tasks = tasks
-        self._runner = runner
-        self._now = wall_clock
-        self._open: WeakValueDictionary[str, Conversation] = WeakValueDictionary()
-        self._answering: dict[str, set[str]] = {}
-        """Conversations in which an answer is being generated, by owner."""
-        self._watchers: dict[str, dict[object, Callable[[Change], None]]] = {}
-        """Watchers of the list, by owner."""
-
-    def of(self, caller: Caller) -> Library:
-        """Return a view of the same library for ``caller``."""
-        library = copy(self)
-        library.caller = caller
-        return library
+        self._conversations = core.conversations
+        self._store = core.parts.store
+        self._tasks = core.parts.tasks
+        self._now = core.parts.wall_clock
 
     @property
     def _owner(self) -> str:
@@ -129,53 +79,25 @@ class Library:
 
     async def open(self, conversation_id: str) -> Conversation | None:
         """Return the conversation of that id, or None if the caller has none."""
-        if conversation := self._open.get(conversation_id):
-            is_there = not conversation.is_deleted and conversation.info.owner == self._owner
-            return conversation if is_there else None
-        stored = await self._store.conversation(conversation_id)
-        if stored is None or stored.info.owner != self._owner:
-            return None
-        # another task may have opened it during the query
-        return self._open.setdefault(conversation_id, Conversation(stored))
+        conversation = await self._conversations.open(conversation_id)
+        is_own = conversation is not None and conversation.info.owner == self._owner
+        return conversation if is_own else None
 
     def new(self) -> Conversation:
         """Return a conversation with an unguessable id; it is stored with its first turn."""
-        now = self._now()
-        info = ConversationInfo(
-            id=new_name(), title="", created_at=now, updated_at=now, owner=self._owner
-        )
-        conversation = Conversation(
-            StoredConversation(
-                info=info, branches=(Branch(id=0, parent=None, first=0, last=-1),), shown=0
-            ),
-            is_kept=False,
-        )
-        self._open[conversation.id] = conversation
-        return conversation
-
-    async def keep(self, conversation: Conversation) -> None:
-        """Store a new conversation."""
-        if not conversation.is_kept:
-            await self._store.create(conversation.info)
-            conversation.is_kept = True
+        return self._conversations.new(self._owner)
 
     async def turns(self, conversation: Conversation, first: int, last: int) -> list[Turn]:
         """Return the shown turns at the depths ``first`` … ``last``, both included."""
         self.caller.require("read")
-        spans = tree.clip(conversation.path(), first, last)
-        if not spans or not conversation.is_kept:
+        if not conversation.is_stored:
             return []
-        records = await self._store.turns(conversation.id, spans)
-        return conversation.take(spans, records, self._runner.known)
+        spans = tree.clip(conversation.path(), first, last)
+        return await self._conversations.turns(conversation, spans)
 
     async def turn(self, conversation: Conversation, turn_id: str) -> Turn:
         """Return a turn of any branch. Raises ``NotFound``."""
-        if turn := conversation.known(turn_id):
-            return turn
-        record = await self._store.turn(turn_id)
-        if record is None or record.conversation_id != conversation.id:
-            raise NotFound("This message is not in the conversation any more.")
-        return conversation.one(record, self._runner.known)
+        return await self._conversations.turn(conversation, turn_id)
 
     # ---- lists of conversations --------------------------------------------------------------
 
@@ -203,49 +125,17 @@ class Library:
     @property
     def answering(self) -> frozenset[str]:
         """Ids of the conversations in which an answer is being generated."""
-        return frozenset(self._answering.get(self._owner, ()))
+        return self._conversations.answering.of(self._owner)
 
-    def watch(self, changed: Callable[[Change], None]) -> Callable[[], None]:
+    def watch(self, changed: Callable[[ListChange], None]) -> Callable[[], None]:
         """Call ``changed`` on each change; returns a function that unsubscribes.
 
         ``changed`` must be cheap.
         """
-        key, owner = object(), self._owner
-        self._watchers.setdefault(owner, {})[key] = changed
+        return self._conversations.of_lists.watch(self._owner, changed)
 
-        def unwatch() -> None:
-            watchers = self._watchers.get(owner, {})
-            watchers.pop(key, None)
-            if not watchers:
-                self._watchers.pop(owner, None)
-
-        return unwatch
-
-    def tell_answering(self, conversation: Conversation, is_answering: bool) -> None:
-        """Record whether an answer is being generated in a conversation, and notify watchers."""
-        owner = conversation.info.owner
-        ids = self._answering.setdefault(owner, set())
-        before = len(ids)
-        if is_answering:
-            ids.add(conversation.id)
-        else:
-            ids.discard(conversation.id)
-        if not ids:
-            del self._answering[owner]
-        if len(ids) != before:
-            self._tell(owner, Answering(frozenset(ids), owner))
-
-    def touched(self, conversation: Conversation, at: float) -> None:
-        """Record that a turn was added at ``at``: the conversation becomes the newest."""
-        conversation.info = replace(conversation.info, updated_at=at)
-        self._tell_of(conversation.info)
-
-    def _tell_of(self, info: ConversationInfo) -> None:
-        self._tell(info.owner, Listed(info))
-
-    def _tell(self, owner: str, change: Change) -> None:
-        for tell in tuple(self._watchers.get(owner, {}).values()):
-            tell(change)
+    def _notify(self, info: ConversationInfo) -> None:
+        self._conversations.of_lists.notify(info.owner, Listed(info))
 
     # ---- changes by the user -----------------------------------------------------------------
 
@@ -254,10 +144,7 @@ class Library:
         """Create an empty conversation. Raises ``BadMessage``."""
         self.caller.require("chat")
         conversation = self.new()
-        title = _title(title)
-        conversation.info = replace(conversation.info, title=title, title_source="person")
-        await self.keep(conversation)
-        self._tell_of(conversation.info)
+        await self._conversations.perform(conversation, conversation.create(_title(title)))
         return conversation.info
 
     async def rename(
@@ -296,9 +183,9 @@ class Library:
     async def _delete(self, conversation_ids: Sequence[str], owner: str) -> Sequence[str]:
         gone = await self._store.delete(conversation_ids, self._now(), owner=owner)
         for conversation_id in gone:
-            if conversation := self._open.get(conversation_id):
-                self._end(conversation)
-        self._tell(owner, Gone(tuple(gone), owner))
+            if conversation := self._conversations.known(conversation_id):
+                self._conversations.publish(conversation, conversation.delete())
+        self._conversations.of_lists.notify(owner, Gone(tuple(gone), owner))
         return gone
 
     @whole
@@ -307,15 +194,11 @@ class Library:
         self.caller.require("chat")
         infos: list[ConversationInfo] = []
         for conversation_id in await self._store.restore(conversation_ids, owner=self._owner):
-            if known := self._open.get(conversation_id):
-                known.is_deleted = False
-                for waiting in known.waiting.values():
-                    if waiting is not None:
-                        waiting.begun.clear()
-                known.changed()
+            if known := self._conversations.known(conversation_id):
+                self._conversations.publish(known, known.undelete())
             if conversation := await self.open(conversation_id):
                 infos.append(conversation.info)
-                self._tell_of(conversation.info)
+                self._notify(conversation.info)
         return infos
 
     async def clean_up(self, retention: Retention) -> None:
@@ -338,9 +221,8 @@ class Library:
 
     def forget_all_of(self, owner: str) -> None:
         """Stop all answers of an account that was removed with its data."""
-        for conversation in list(self._open.values()):
-            if conversation.info.owner == owner:
-                self._end(conversation)
+        for conversation in self._conversations.known_of(owner):
+            self._conversations.publish(conversation, conversation.delete())
 
     @whole
     async def _change(self, conversation_id: str, changes: dict[str, Any]) -> ConversationInfo:
@@ -348,22 +230,10 @@ class Library:
         conversation = await self.open(conversation_id)
         if conversation is None:
             raise NotFound("There is no such conversation.")
-        async with conversation.lock:
-            info = replace(conversation.info, **changes)
-            await self._store.update(info)
-            conversation.info = info
-        conversation.changed()
-        self._tell_of(info)
-        return info
-
-    def _end(self, conversation: Conversation) -> None:
-        conversation.is_deleted = True
-        for turn in conversation.live.values():
-            turn.segments[-1].stop()
-        for waiting in conversation.waiting.values():
-            if waiting is not None:
-                waiting.begun.set()  # releases a request that waits for the answer
-        conversation.changed()
+        async with self._conversations.lock(conversation):
+            change = conversation.change_info(**changes)
+            await self._conversations.perform(conversation, change)
+        return change.info
 
     # ---- import and export -------------------------------------------------------------------
 
@@ -381,7 +251,7 @@ class Library:
         self.caller.require("chat")
         info = replace(imported.info, owner=self._owner)
         await self._store.add_conversation(info, imported.branches, imported.shown, imported.turns)
-        self._tell_of(info)
+        self._notify(info)
         return info
 
     async def known_imports(self) -> dict[int | str, list[str]]:
@@ -426,7 +296,7 @@ class Library:
             its_turns = Counter(fingerprint for fingerprint, _ in records)
             if new_turns <= its_turns:
                 return "unchanged", conversation_id
-            if its_turns < new_turns and found.id not in self._answering.get(self._owner, ()):
+            if its_turns < new_turns and found.id not in self.answering:
                 outdated = found
                 feedback = {key: given for key, given in records if given is not None}
         if outdated is None:
@@ -451,12 +321,16 @@ class Library:
         info = _with_choices(imported.info, outdated.info)
         info = await self.add(replace(imported, info=info, turns=tuple(turns)))
         if outdated.options is not None:
-            await self._store.keep_options(info.id, outdated.options)
-            if opened := self._open.get(info.id):
-                opened.options = outdated.options
+            await self._keep_options(info.id, outdated.options)
         await self._store.move_shares(outdated.id, info.id)
         await self.delete([outdated.id])
         return info
+
+    async def _keep_options(self, conversation_id: str, options: Options) -> None:
+        if conversation := await self.open(conversation_id):
+            async with self._conversations.lock(conversation):
+                change = conversation.choose_options(options)
+                await self._conversations.perform(conversation, change)
 
 
 async def walk(

@@ -17,7 +17,8 @@ Branches = Mapping[int, Branch]
 def path(branches: Branches, shown: int) -> list[Span]:
     """Return the spans from the first turn to the end of the branch ``shown``, in that order.
 
-    >>> path({0: Branch(0, None, 0, 9), 1: Branch(1, 0, 4, 6)}, 1)
+    >>> trunk = Branch(id=0, parent=None, first=0, last=9)
+    >>> path({0: trunk, 1: Branch(id=1, parent=0, first=4, last=6)}, 1)
     [Span(branch=0, first=0, last=3), Span(branch=1, first=4, last=6)]
     """
     spans: list[Span] = []

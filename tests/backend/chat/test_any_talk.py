@@ -19,7 +19,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from wireside.auth.limiter import MemoryLimiter
 from wireside.auth.quotas import QuotaLimits, UserQuotas
 from wireside.chat.conversation import Conversation
-from wireside.chat.service import ChatDependencies, ChatRules, ChatService
+from wireside.chat.core import ChatCore
+from wireside.chat.dependencies import ChatDependencies, ChatRules
+from wireside.chat.service import ChatService
 from wireside.errors import ProviderUnavailable
 from wireside.generation.commits import GroupCommit
 from wireside.generation.runner import Runner, RunnerLimits
@@ -115,7 +117,7 @@ class AnyTalk(RuleBasedStateMachine):
         )
         echo = self.provider
         self.quotas = UserQuotas(MemoryLimiter(time.monotonic), QuotaLimits(streams=1))
-        self.chat = ChatService(
+        core = ChatCore(
             ChatDependencies(
                 runner=runner,
                 models=echo,
@@ -128,6 +130,7 @@ class AnyTalk(RuleBasedStateMachine):
             ),
             ChatRules(),
         )
+        self.chat = ChatService(core)
 
     # ---- the model ---------------------------------------------------------------------------
 
@@ -225,7 +228,7 @@ class AnyTalk(RuleBasedStateMachine):
     @rule()
     def restart(self) -> None:
         self.new_service()
-        self.do(self.chat.take_up())
+        self.do(self.chat.core.resume_waiting())
         self.conversation = self.do(self.chat.library.open(self.conversation.id))
 
     # ---- invariants --------------------------------------------------------------------------

@@ -9,7 +9,9 @@ from dataclasses import replace
 import pytest
 
 from wireside.chat.conversation import Conversation, Turn
-from wireside.chat.service import NEW, ChatDependencies, ChatRules, ChatService
+from wireside.chat.core import ChatCore
+from wireside.chat.dependencies import ChatDependencies, ChatRules
+from wireside.chat.service import NEW, ChatService
 from wireside.errors import (
     BadMessage,
     Forbidden,
@@ -39,8 +41,7 @@ async def until(condition) -> None:
 
 
 async def answered(turn: Turn) -> Turn:
-    await turn.begun.wait()
-    await until(lambda: not turn.is_live)
+    await until(lambda: not turn.waiting and not turn.is_live)
     return turn
 
 
@@ -108,8 +109,7 @@ async def test_a_second_question_waits_its_turn(chat: ChatService, conversation,
     call.finish()
     call = await provider.call(1)
     assert contexts(call) == [("user", "one"), ("assistant", "1"), ("user", "two")]
-    await second.begun.wait()
-    assert not second.waiting
+    await until(lambda: not second.waiting)
 
 
 async def test_a_waiting_question_can_be_taken_back(
@@ -120,7 +120,7 @@ async def test_a_waiting_question_can_be_taken_back(
     third = await send(chat, conversation, "three", "t3")
     await provider.call(0)
     assert await chat.withdraw(conversation, "t2") == "two"
-    assert second.begun.is_set()
+    assert not second.waiting
     assert not second.segments
     assert await shown(chat, conversation) == ["t1", "t3"]
     assert third.depth == 1
@@ -271,7 +271,7 @@ async def test_who_watches_is_told_of_each_change(
     chat: ChatService, conversation, provider
 ) -> None:
     seen: list[str | None] = []
-    unwatch = conversation.watch(seen.append)
+    unwatch = chat.watch(conversation, seen.append)
     turn = await send(chat, conversation, "one", "t1")
     assert seen == [None]
     (await provider.call(0)).finish()
@@ -393,8 +393,8 @@ class TestAfterAKill:
         runner = type(parts.runner)(
             parts.provider, parts.tasks, parts.runner._limits, parts.runner._clock, parts.saving
         )
-        next_chat = ChatService(replace(parts, runner=runner), ChatRules())
-        await next_chat.take_up()
+        next_chat = ChatService(ChatCore(replace(parts, runner=runner), ChatRules()))
+        await next_chat.core.resume_waiting()
         return next_chat
 
     async def test_answers_end_as_interrupted_and_go_on(
@@ -472,7 +472,7 @@ async def test_the_options_of_a_conversation_are_those_chosen_else_of_its_last_t
     await answered(turn)
     assert await chat.options_of(await again(chat, conversation)) == asked
     changes: list[str | None] = []
-    conversation.watch(changes.append)
+    chat.watch(conversation, changes.append)
     chosen = Options(model="model-b", system="Like a pirate", max_tokens=7)
     await chat.choose(conversation, chosen)
     assert changes == [None]

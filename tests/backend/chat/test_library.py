@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 
-from wireside.chat.library import UNDO_S, Answering, Gone, Library, Listed, Retention
-from wireside.chat.service import NEW, ChatDependencies, ChatService
+from wireside.chat.core import ChatCore
+from wireside.chat.dependencies import ChatDependencies, ChatRules
+from wireside.chat.library import UNDO_S, Library, Retention
+from wireside.chat.service import NEW, ChatService
+from wireside.chat.watchers import Answering, Gone, Listed
 from wireside.errors import BadMessage, NotFound
-from wireside.identity import Caller
+from wireside.identity import LOCAL, Caller
 from wireside.messages import Options
 
 
@@ -32,7 +35,7 @@ def wall() -> WallClock:
 
 @pytest.fixture
 async def library(parts: ChatDependencies, wall: WallClock) -> Library:
-    return Library(parts.store, parts.runner, parts.tasks, wall)
+    return Library(ChatCore(replace(parts, wall_clock=wall), ChatRules()), LOCAL)
 
 
 async def titles(library: Library, *, archived: bool = False) -> list[str]:
@@ -56,8 +59,7 @@ async def test_whoever_watches_is_told(library: Library) -> None:
 async def test_which_ones_are_answering_is_told_once(chat: ChatService, provider: Any) -> None:
     told: list[Any] = []
     chat.library.watch(lambda change: isinstance(change, Answering) and told.append(change.ids))
-    conversation, turn = await chat.ask_in(NEW, "Hi", key=None, options=Options())
-    await turn.begun.wait()
+    conversation, _ = await chat.ask_in(NEW, "Hi", key=None, options=Options())
     call = await provider.call(0)
     call.say("a", "b")
     call.finish()

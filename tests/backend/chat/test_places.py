@@ -14,7 +14,9 @@ import pytest
 from wireside.auth.limiter import MemoryLimiter
 from wireside.auth.quotas import QuotaLimits, UserQuotas
 from wireside.chat.conversation import Conversation, Turn
-from wireside.chat.service import NEW, Ask, ChatDependencies, ChatRules, ChatService
+from wireside.chat.core import ChatCore
+from wireside.chat.dependencies import ChatDependencies, ChatRules
+from wireside.chat.service import NEW, Ask, ChatService
 from wireside.errors import (
     Overloaded,
     ProviderUnavailable,
@@ -51,7 +53,7 @@ def quotas(most: int) -> UserQuotas:
 
 @pytest.fixture
 async def chat(parts: ChatDependencies, quotas: UserQuotas) -> ChatService:
-    return ChatService(replace(parts, quotas=quotas), ChatRules(), ADA)
+    return ChatService(ChatCore(replace(parts, quotas=quotas), ChatRules()), ADA)
 
 
 async def left(chat: ChatService) -> int | None:
@@ -134,7 +136,7 @@ class TestInAConversation:
         turns = [await self.send(chat, conversation, f"t{number}") for number in range(3)]
         for number, turn in enumerate(turns):
             call = await provider.call(number)
-            await turn.begun.wait()
+            await until(lambda turn=turn: not turn.waiting)
             assert len(provider.calls) == number + 1
             with pytest.raises(TooMany):
                 await ask_new(chat)
@@ -163,7 +165,7 @@ class TestInAConversation:
         await self.send(chat, conversation, "t1")
         call = await provider.call(0)
         sending = asyncio.create_task(self.send(chat, conversation, "t2"))
-        await until(lambda: conversation.wanted)
+        await until(lambda: conversation.reserved_slots)
         call.finish()
         await until(lambda: not conversation.live)
         with pytest.raises(TooMany):  # the second one has acquired the slot already
@@ -203,7 +205,9 @@ class TestInAConversation:
         await chat.withdraw(conversation, "t2")
         await self.send(chat, conversation, "t3")
         await chat.library.delete([conversation.id])
-        await until(lambda: not conversation.live and not conversation.places)
+        await until(
+            lambda: not conversation.live and not chat.core.answers.slots.held(conversation)
+        )
         assert await left(chat) == 1
 
     async def test_what_waited_when_the_server_was_ended_counts(
@@ -216,8 +220,10 @@ class TestInAConversation:
         runner = type(parts.runner)(
             parts.provider, parts.tasks, parts.runner._limits, parts.runner._clock, parts.saving
         )
-        following = ChatService(replace(parts, runner=runner, quotas=quotas), ChatRules(), ADA)
-        await following.take_up()
+        following = ChatService(
+            ChatCore(replace(parts, runner=runner, quotas=quotas), ChatRules()), ADA
+        )
+        await following.core.resume_waiting()
         call = await provider.call(1)
         assert await left(following) == 0
         call.finish()

@@ -7,7 +7,9 @@ import asyncio
 import pytest
 import structlog
 
-from wireside.chat.service import Ask, ChatDependencies, ChatRules, ChatService
+from wireside.chat.core import ChatCore
+from wireside.chat.dependencies import ChatDependencies, ChatRules
+from wireside.chat.service import Ask, ChatService
 from wireside.errors import UnknownModel
 from wireside.generation.runner import Runner
 from wireside.messages import Message, Options
@@ -67,7 +69,7 @@ def chat(parts: ChatDependencies, listening: Listening, provider, tasks, limits,
         wall_clock=parts.wall_clock,
         watcher=listening,
     )
-    return ChatService(watched, ChatRules())
+    return ChatService(ChatCore(watched, ChatRules()))
 
 
 async def test_a_turn_that_waited_is_logged_under_the_ids_of_who_asked(
@@ -135,7 +137,8 @@ async def test_an_answer_that_can_t_begin_is_counted_too(
     monkeypatch.setattr(provider, "resolve", gone)
     provider.calls[0].finish()
     await turn.segments[0].ended()
-    await second.begun.wait()
+    while second.waiting:
+        await asyncio.sleep(0)
     await second.segments[0].ended()
     assert second.end is not None
     assert second.end.error is not None

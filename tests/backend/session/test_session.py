@@ -12,7 +12,9 @@ import pytest
 
 from wireside.auth.limiter import MemoryLimiter
 from wireside.auth.quotas import QuotaLimits, UserQuotas
-from wireside.chat.service import ChatRules, ChatService
+from wireside.chat.core import ChatCore
+from wireside.chat.dependencies import ChatRules
+from wireside.chat.service import ChatService
 from wireside.errors import ProviderUnavailable
 from wireside.generation.reader import MAX_CHARS
 from wireside.limits.windows import SlidingWindow
@@ -122,7 +124,9 @@ async def test_level_1_follow_ups_see_the_turns_before(connect, provider) -> Non
 async def test_with_one_answer_at_once_what_waits_in_line_is_answered(parts, provider) -> None:
     """An answer's slot is released before its end is sent."""
     quotas = UserQuotas(MemoryLimiter(time.monotonic), QuotaLimits(streams=1))
-    client = Client(ChatService(replace(parts, quotas=quotas), ChatRules()), ConnectionLimits())
+    client = Client(
+        ChatService(ChatCore(replace(parts, quotas=quotas), ChatRules())), ConnectionLimits()
+    )
     client.send(type="chat", message="a")
     client.send(type="batch", messages=["b", "c"])
     for number in range(3):
@@ -699,7 +703,7 @@ async def test_a_level_2_chat_brings_its_context(connect, provider) -> None:
 
 
 async def test_a_system_message_of_the_context_takes_the_servers_place(parts, provider) -> None:
-    client = Client(ChatService(parts, ChatRules(system="server's")), ConnectionLimits())
+    client = Client(ChatService(ChatCore(parts, ChatRules(system="server's"))), ConnectionLimits())
     own = [{"role": "system", "content": "own"}]
     client.send(type="chat", id="a", message="?", messages=own)
     client.send(type="chat", id="b", message="?")
@@ -765,7 +769,7 @@ class TestUnexpectedFailures:
             raise ZeroDivisionError
 
         with monkeypatch.context() as patched:
-            patched.setattr(chat, "_context", fail)
+            patched.setattr(chat.core.answers, "_context", fail)
             client.send(type="chat", id="q", message="Hi", conversation="new")
             assert (await client.until("error", id="q"))["code"] == "internal"
 

@@ -452,8 +452,8 @@ async def test_a_page_that_is_gone_holds_nothing(
     conversation = screen.page._conversation
     stream = conversation.known("t1").segments[0]
     screen.page._close()
-    assert not conversation._watchers
-    assert not chat.library._watchers
+    assert not chat.core.conversations.watchers
+    assert not chat.core.conversations.of_lists
     assert not any(isinstance(key, Reader) for key in stream._bell._wakes)
     assert screen.client.id not in CALLS
 

@@ -19,8 +19,8 @@ from fastapi import Request
 from nicegui import Client, background_tasks, ui
 
 from wireside.chat import tree
-from wireside.chat.conversation import Conversation, Turn
-from wireside.chat.service import WAITING_TURNS, ChatService
+from wireside.chat.conversation import WAITING_TURNS, Conversation, Turn
+from wireside.chat.service import ChatService
 from wireside.errors import NotFound, StoreError, WiresideError
 from wireside.invisible_text import seen
 from wireside.messages import ModelInfo, Options, TextDelta
@@ -364,7 +364,7 @@ class ChatPage:
     async def _attach(self, conversation: Conversation) -> None:
         self._conversation = conversation
         self._options = await self._chat.options_of(conversation)
-        self._unwatch = conversation.watch(self._on_change)
+        self._unwatch = self._chat.watch(conversation, self._on_change)
         self._path, self._total = conversation.path(), conversation.total
         self._removals = conversation.removals
         turns = await self._turns(conversation, self._total - PAGE_SIZE, self._total - 1)

@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
 
-from wireside.chat.library import Answering, Change, Gone, Library, Listed
+from wireside.chat.library import Library
+from wireside.chat.watchers import Answering, Gone, ListChange, Listed
 from wireside.errors import BadMessage, NotFound, StoreError, WiresideError
 from wireside.records import ConversationInfo, Listing
 from wireside_ui.components.sidebar import Sidebar
@@ -107,7 +108,7 @@ class SidebarPresenter:
             self._is_live_new = False
             self._sidebar.set_live(self._library.answering)
 
-    def _on_change(self, change: Change) -> None:
+    def _on_change(self, change: ListChange) -> None:
         match change:
             case Listed():
                 self._changed[change.info.id] = change.info

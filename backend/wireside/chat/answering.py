@@ -1,0 +1,237 @@
+"""Runs the answers of conversations: starts their streams and waits for their ends."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from contextlib import suppress
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import structlog
+
+from wireside.chat import tree
+from wireside.chat.context import recent
+from wireside.chat.conversation import AnswerBegun, Conversation, Turn, options_for
+from wireside.chat.dependencies import ChatDependencies, ChatRules
+from wireside.chat.opened import OpenConversations
+from wireside.chat.slots import AnswerSlots
+from wireside.chat.titles import ask_for_title
+from wireside.errors import InternalError, WiresideError
+from wireside.generation.runner import Stream, new_name
+from wireside.identity import Caller
+from wireside.messages import End, Message, ModelRequest, Options, Usage
+from wireside.ports.observer import QuestionObserver
+from wireside.ports.quotas import Quotas
+from wireside.records import ConversationInfo, Segment
+
+_log = structlog.get_logger(__name__)
+
+GO_ON = Message("user", "Go on exactly where your answer breaks off. Do not repeat anything of it.")
+"""The instruction sent to a model to continue an answer that was cut off."""
+
+
+class ConversationRunner:
+    """Answers the turns of conversations, one after another.
+
+    Each answer is started by the transitions of its conversation, whose lock the caller of a method
+    holds unless it says otherwise. Tokens are counted against the ``caller`` that is passed in, if
+    it is the owner, and otherwise against the owner.
+    """
+
+    def __init__(
+        self, parts: ChatDependencies, rules: ChatRules, conversations: OpenConversations
+    ) -> None:
+        self.slots = AnswerSlots(parts.quotas)
+        self._rules = rules
+        self._conversations = conversations
+        self._runner = parts.runner
+        self._models = parts.models
+        self._provider = parts.provider
+        self._saving = parts.saving
+        self._tasks = parts.tasks
+        self._now = parts.wall_clock
+        self._quotas = parts.quotas
+        self._watcher = parts.watcher
+        self._questions: WeakKeyDictionary[Turn, QuestionObserver] = WeakKeyDictionary()
+        """Instrumentation of each question whose answer has not started.
+
+        A question may wait and then start in the context of another request.
+        """
+
+    def observe(self, turn: Turn, question: QuestionObserver) -> None:
+        """Instrument the answer of a turn that waits by the observer of its question."""
+        self._questions[turn] = question
+
+    def schedule_next(self, conversation: Conversation, caller: Caller) -> None:
+        """Answer the first waiting turn in a task, unless an answer is running.
+
+        The lock need not be held.
+        """
+        self._soon(self._answer_next(conversation, caller))
+
+    async def _answer_next(self, conversation: Conversation, caller: Caller) -> None:
+        async with self._conversations.lock(conversation):
+            while (turn_id := conversation.next_turn) is not None:
+                turn = await self._conversations.turn(conversation, turn_id)
+                self.slots.acquire_due(conversation, owner_of(conversation.info))
+                await self.answer(conversation, turn, caller)
+            # withdrawn or deleted between two answers, the next turn needs no slot
+            self.slots.settle(conversation)
+
+    async def answer(
+        self,
+        conversation: Conversation,
+        turn: Turn,
+        caller: Caller,
+        *,
+        continues: bool = False,
+        replaces: bool = False,
+        options: Options | None = None,
+    ) -> None:
+        """Start an answer to ``turn``; one that can't start counts as failed.
+
+        Args:
+            conversation: the conversation of ``turn``.
+            turn: the turn to answer.
+            caller: the caller whose request started this answer.
+            continues: continue the text of the turn's earlier segments.
+            replaces: replace the earlier segments.
+            options: used in place of those of the turn.
+        """
+        chosen = options_for(turn, options)
+        question = self._questions.pop(turn, None) or self._watcher.question("again")
+        question.in_conversation(conversation.id)
+        with question.being_asked():
+            try:
+                messages = await self._context(conversation, turn)
+                if continues and turn.text:
+                    messages = (*messages, Message("assistant", turn.text), GO_ON)
+                model = await self._models.resolve(chosen.model)
+                what: ModelRequest | End = self._rules.model_request(messages, chosen, model)
+            except WiresideError as error:
+                what = End(None, error)
+            except Exception:  # otherwise the turns waiting for this answer would never start
+                _log.exception("answer_failed", turn=turn.id)
+                what = End(None, InternalError())
+            await self._start(
+                conversation, turn, what, caller, replaces=replaces, model=chosen.model
+            )
+
+    async def leave(self, conversation: Conversation, turn: Turn, caller: Caller) -> None:
+        """Stop the running answers and cancel the waiting turns of the shown path from ``turn``."""
+        self._conversations.publish(conversation, conversation.stop_from(turn))
+        for waiting_id in tuple(conversation.waiting):
+            waiting = await self._conversations.turn(conversation, waiting_id)
+            if waiting.depth >= turn.depth and conversation.shows(waiting):
+                await self._start(conversation, waiting, End("cancelled"), caller)
+
+    async def _start(
+        self,
+        conversation: Conversation,
+        turn: Turn,
+        what: ModelRequest | End,
+        caller: Caller,
+        *,
+        replaces: bool = False,
+        model: str | None = None,
+    ) -> None:
+        """Add a segment to ``turn``: a stream that starts, or one that could not."""
+        model = what.model if isinstance(what, ModelRequest) else model or turn.options.model or ""
+        segment = Segment(
+            stream=new_name(), model=model, sanitize=turn.options.sanitize, created_at=self._now()
+        )
+        begun = conversation.begin_answer(turn, segment, replaces=replaces)
+        stream = await self._stream(conversation, begun, what, caller)
+        self._conversations.publish(conversation, conversation.start_answer(begun, stream))
+        self._soon(self._follow(conversation, turn, stream, caller))
+
+    async def _stream(
+        self,
+        conversation: Conversation,
+        begun: AnswerBegun,
+        what: ModelRequest | End,
+        caller: Caller,
+    ) -> Stream:
+        """Store that an answer begins, then start its stream; a failure is the stream's end."""
+        segment, owner = begun.segment, conversation.info.owner
+        try:
+            await self._conversations.store(conversation, begun)
+            if isinstance(what, ModelRequest):
+                stream = self._runner.start(
+                    what, owner=owner, sanitize=segment.sanitize, stored_as=segment.stream
+                )
+                payer = caller if caller.user_id == owner else owner_of(conversation.info)
+                self._soon(count_tokens(self._quotas, payer, stream, request_chars(what)))
+                return stream
+            end = what
+        except WiresideError as error:
+            end = End(None, error)
+        except Exception:
+            _log.exception("answer_failed", turn=begun.turn_id)
+            end = End(None, InternalError())
+        return self._runner.ended(segment.model, end, owner=owner, stored_as=segment.stream)
+
+    async def _follow(
+        self, conversation: Conversation, turn: Turn, stream: Stream, caller: Caller
+    ) -> None:
+        """Wait for the end of an answer, then start the next one. Does not need the lock."""
+        try:
+            await stream.ended()
+        finally:
+            events = conversation.end_answer(turn, stream)
+            self.slots.settle(conversation)
+            self._conversations.publish(conversation, events)
+        self.schedule_next(conversation, caller)
+        end = stream.log.end
+        if turn.depth == 0 and conversation.info.title_source == "words" and end and end.reason:
+            await self._name(conversation, turn)
+        await self._saving.saved(stream)  # keeps the turn in memory until the store has all of it
+
+    async def _name(self, conversation: Conversation, turn: Turn) -> None:
+        """Let a model name the conversation after its first answer."""
+        if self._rules.title_model is None or not turn.text:
+            return
+        model = self._rules.title_model or turn.segments[-1].model
+        title = await ask_for_title(self._provider, model, turn.question, turn.text)
+        if not title or conversation.info.title_source != "words" or conversation.is_deleted:
+            return
+        with suppress(WiresideError):  # the first words remain as its title
+            async with self._conversations.lock(conversation):
+                change = conversation.change_info(title=title, title_source="model")
+                await self._conversations.perform(conversation, change)
+
+    async def _context(self, conversation: Conversation, turn: Turn) -> tuple[Message, ...]:
+        """Return the context for the model: the last turns before ``turn``, and its question."""
+        limit = self._rules.history
+        first, last = max(0, turn.depth - limit.messages // 2), turn.depth - 1
+        spans = tree.clip(tree.path(conversation.branches, turn.branch), first, last)
+        messages: list[Message] = []
+        for earlier in await self._conversations.turns(conversation, spans):
+            if text := earlier.text:
+                messages += [Message("user", earlier.question), Message("assistant", text)]
+        return recent([*messages, Message("user", turn.question)], limit)
+
+    def _soon(self, work: Coroutine[Any, Any, None]) -> None:
+        self._tasks.create_task(work, name="conversation")
+
+
+def owner_of(info: ConversationInfo) -> Caller:
+    """Return a caller for the owner of a conversation, for work that the server does in it."""
+    return Caller(user_id=info.owner, name="", role="user")
+
+
+async def count_tokens(quotas: Quotas, caller: Caller, stream: Stream, request_chars: int) -> None:
+    """Count the tokens of an answer once it has ended.
+
+    Without usage figures from the model, four characters count as one token.
+    """
+    await stream.ended()
+    usage = stream.log.end.usage if stream.log.end else Usage()
+    read = request_chars // 4 if usage.input_tokens is None else usage.input_tokens
+    wrote = stream.log.head // 4 if usage.output_tokens is None else usage.output_tokens
+    await quotas.spend(caller, read + wrote)
+
+
+def request_chars(request: ModelRequest) -> int:
+    """Return the number of characters of a request's messages."""
+    return sum(len(message.text) for message in request.messages)

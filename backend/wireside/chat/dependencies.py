@@ -1,0 +1,75 @@
+"""What the chat needs from outside, and its server-wide rules."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from wireside.chat.context import ContextLimit
+from wireside.generation.commits import GroupCommit
+from wireside.generation.runner import Runner
+from wireside.generation.tasks import Tasks
+from wireside.messages import Message, ModelInfo, ModelRequest, Options
+from wireside.ports.audit import AuditRecorder, NullAuditRecorder
+from wireside.ports.clock import Clock
+from wireside.ports.observer import NULL_OBSERVER, Observer
+from wireside.ports.provider import Provider
+from wireside.ports.quotas import Quotas, Unlimited
+from wireside.ports.store import Store
+
+
+class Models(Protocol):
+    """Lists the available models and resolves their names."""
+
+    async def models(self) -> Sequence[ModelInfo]:
+        """Return the available models, the default first. Raises ``WiresideError``."""
+        ...
+
+    async def resolve(self, name: str | None) -> str:
+        """Return the model to use. Raises ``UnknownModel`` or another ``WiresideError``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatDependencies:
+    """Dependencies of the chat. ``wall_clock`` returns seconds since 1970."""
+
+    runner: Runner
+    models: Models
+    provider: Provider
+    store: Store
+    saving: GroupCommit
+    tasks: Tasks
+    wall_clock: Clock
+    quotas: Quotas = Unlimited()
+    watcher: Observer = NULL_OBSERVER
+    witness: AuditRecorder = field(default_factory=NullAuditRecorder)
+    """Audit log of deletions and exports."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatRules:
+    """Server-wide limits and defaults."""
+
+    history: ContextLimit = ContextLimit()
+    max_message_chars: int = 100_000
+    system: str | None = None
+    title_model: str | None = None
+    """The model that generates titles; "" is the one that answered, None disables titles."""
+
+    def model_request(
+        self, messages: tuple[Message, ...], options: Options, model: str
+    ) -> ModelRequest:
+        """Return the request to a model, with the system message of ``options`` or the server's."""
+        system = options.system
+        if system is None and not any(message.role == "system" for message in messages):
+            system = self.system
+        if system:
+            messages = (Message("system", system), *messages)
+        return ModelRequest(
+            model=model,
+            messages=messages,
+            temperature=options.temperature,
+            max_tokens=options.max_tokens,
+        )

@@ -1,0 +1,178 @@
+"""The conversations in memory: stores their changes, then shows them to readers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from typing import assert_never
+from weakref import WeakValueDictionary
+
+from wireside.chat.conversation import (
+    AnswerBegun,
+    AnsweringChanged,
+    BranchShown,
+    Change,
+    Conversation,
+    ConversationChanged,
+    ConversationCreated,
+    EntryChanged,
+    Event,
+    FeedbackGiven,
+    InfoChanged,
+    OptionsChosen,
+    StopAnswer,
+    Turn,
+    TurnAdded,
+    TurnChanged,
+    TurnWithdrawn,
+)
+from wireside.chat.dependencies import ChatDependencies
+from wireside.chat.watchers import Answering, AnsweringLists, ListChange, Listed, Watchers
+from wireside.errors import BadMessage, NotFound
+from wireside.generation.runner import new_name
+from wireside.records import ConversationInfo, Span
+
+
+class OpenConversations:
+    """Holds each conversation that is in use as one object, and executes its changes."""
+
+    def __init__(self, parts: ChatDependencies) -> None:
+        self.of_lists: Watchers[ListChange] = Watchers()
+        """Watchers of the lists of conversations, by owner."""
+        self.answering = AnsweringLists()
+        self.watchers: Watchers[str | None] = Watchers()
+        """Watchers by conversation. They receive the id of a changed turn.
+
+        None if the shown turns, the title or the options have changed.
+        """
+        self._store = parts.store
+        self._saving = parts.saving
+        self._runner = parts.runner
+        self._now = parts.wall_clock
+        self._open: WeakValueDictionary[str, Conversation] = WeakValueDictionary()
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    # ---- reading -----------------------------------------------------------------------------
+
+    async def open(self, conversation_id: str) -> Conversation | None:
+        """Return the conversation of that id, None if there is none or it is deleted."""
+        if conversation := self._open.get(conversation_id):
+            return None if conversation.is_deleted else conversation
+        stored = await self._store.conversation(conversation_id)
+        if stored is None:
+            return None
+        # another task may have opened it during the query
+        return self._open.setdefault(conversation_id, Conversation(stored))
+
+    def new(self, owner: str) -> Conversation:
+        """Return a conversation with an unguessable id; it is stored with its first turn."""
+        now = self._now()
+        info = ConversationInfo(
+            id=new_name(), title="", created_at=now, updated_at=now, owner=owner
+        )
+        conversation = Conversation.new(info)
+        self._open[conversation.id] = conversation
+        return conversation
+
+    def known(self, conversation_id: str) -> Conversation | None:
+        """Return a conversation that is in memory, even if it is deleted."""
+        return self._open.get(conversation_id)
+
+    def known_of(self, owner: str) -> list[Conversation]:
+        """Return the conversations of ``owner`` that are in memory."""
+        return [one for one in list(self._open.values()) if one.info.owner == owner]
+
+    async def turn(self, conversation: Conversation, turn_id: str) -> Turn:
+        """Return a turn of any branch. Raises ``NotFound``."""
+        if turn := conversation.known(turn_id):
+            return turn
+        record = await self._store.turn(turn_id)
+        if record is None or record.conversation_id != conversation.id:
+            raise NotFound("This message is not in the conversation any more.")
+        return conversation.load_turn(record, self._runner.known)
+
+    async def turns(self, conversation: Conversation, spans: Sequence[Span]) -> list[Turn]:
+        """Return the turns of ``spans``, in order of their depth."""
+        if not spans:
+            return []
+        records = await self._store.turns(conversation.id, spans)
+        return conversation.load_turns(spans, records, self._runner.known)
+
+    # ---- changing ----------------------------------------------------------------------------
+
+    def lock(self, conversation: Conversation) -> asyncio.Lock:
+        """Return the lock to hold from a transition of a conversation until it is applied."""
+        return self._locks.setdefault(conversation.id, asyncio.Lock())
+
+    async def perform(self, conversation: Conversation, change: Change | None) -> None:
+        """Store a change, then apply it and show it to readers; None is no change."""
+        if change is not None:
+            await self.store(conversation, change)
+            self.publish(conversation, conversation.apply(change))
+
+    async def store(self, conversation: Conversation, change: Change | AnswerBegun) -> None:
+        """Store a change. Those that answers depend on are queued while the store fails.
+
+        Raises:
+            StoreError: the store can't be written.
+            BadMessage: the id of an added turn is taken.
+        """
+        match change:
+            case TurnAdded():
+                await self._saving.keep(lambda: self._add_turn(change), refusable=True)
+            case TurnWithdrawn(turn_id):
+                await self._saving.keep(lambda: self._store.remove_turn(turn_id))
+            case AnswerBegun(turn_id=turn_id, segment=segment, replaces=replaces):
+                await self._saving.keep(lambda: self._store.begin(turn_id, segment, anew=replaces))
+            case ConversationCreated(info):
+                await self._store.create(info)
+            case InfoChanged(info):
+                await self._store.update(info)
+            case BranchShown(branch):
+                await self._store.show(conversation.id, branch)
+            case FeedbackGiven(turn_id, feedback):
+                await self._store.judge(turn_id, feedback)
+            case OptionsChosen(options, is_stored):
+                if is_stored:
+                    await self._store.keep_options(conversation.id, options)
+            case _:
+                assert_never(change)
+
+    async def _add_turn(self, added: TurnAdded) -> None:
+        if added.creates:
+            await self._store.create(added.info)
+        if not await self._store.add_turn(added.record, [added.branch], added.branch.id):
+            raise BadMessage("turn_id: it is taken; choose another one.")
+
+    # ---- readers -----------------------------------------------------------------------------
+
+    def publish(self, conversation: Conversation, events: Iterable[Event]) -> None:
+        """Send events to the watchers of a conversation and of its owner's list."""
+        owner = conversation.info.owner
+        for event in events:
+            match event:
+                case ConversationChanged():
+                    self.watchers.notify(conversation.id, None)
+                case TurnChanged(turn_id):
+                    self.watchers.notify(conversation.id, turn_id)
+                case EntryChanged(info):
+                    self.of_lists.notify(owner, Listed(info))
+                case AnsweringChanged(is_answering):
+                    if self.answering.set(owner, conversation.id, is_answering):
+                        change = Answering(self.answering.of(owner), owner)
+                        self.of_lists.notify(owner, change)
+                case StopAnswer(stream):
+                    stream.stop()
+                case _:
+                    assert_never(event)
+
+    async def until(self, conversation: Conversation, condition: Callable[[], bool]) -> None:
+        """Wait until ``condition`` is true, which is checked at each change of a conversation."""
+        has_changed = asyncio.Event()
+        unwatch = self.watchers.watch(conversation.id, lambda _: has_changed.set())
+        try:
+            while not condition():
+                has_changed.clear()
+                await has_changed.wait()
+        finally:
+            unwatch()

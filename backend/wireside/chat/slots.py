@@ -1,0 +1,61 @@
+"""Slots among the concurrent answers of an account (``Quotas.occupy``), held by conversations.
+
+Each running answer holds a slot; the next waiting turn takes over the one of the answer before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from wireside.chat.conversation import Conversation
+from wireside.identity import Caller
+from wireside.ports.quotas import Quotas
+
+
+class AnswerSlots:
+    """The slots that conversations hold, by conversation."""
+
+    def __init__(self, quotas: Quotas) -> None:
+        self._quotas = quotas
+        self._held: dict[str, list[Callable[[], None]]] = {}
+        """Functions that release the slots of each conversation that holds any."""
+
+    def held(self, conversation: Conversation) -> int:
+        """Return the number of slots that a conversation holds."""
+        return len(self._held.get(conversation.id, ()))
+
+    @contextmanager
+    def reserved(
+        self, conversation: Conversation, caller: Caller, *, at_once: bool = False
+    ) -> Iterator[None]:
+        """Reserve a slot for one more answer before the first await.
+
+        The slot is released if the answer can't start. A turn that waits for another answer takes
+        over its slot; an answer that starts ``at_once`` needs an additional one. Raises
+        ``TooMany``.
+        """
+        conversation.reserved_slots = len(conversation.live) + 1 if at_once else 1
+        try:
+            while self.held(conversation) < conversation.reserved_slots:
+                self._hold(conversation, self._quotas.occupy(caller))
+            yield
+        finally:
+            conversation.reserved_slots = 0
+            self.settle(conversation)
+
+    def acquire_due(self, conversation: Conversation, owner: Caller) -> None:
+        """Acquire a slot, even above the limit, for a turn accepted before the server restarted."""
+        if not self.held(conversation):
+            self._hold(conversation, self._quotas.occupy(owner, is_due=True))
+
+    def settle(self, conversation: Conversation) -> None:
+        """Release the slots that neither a running answer nor the next one needs."""
+        held = self._held.get(conversation.id, [])
+        while len(held) > conversation.slots_needed:
+            held.pop()()
+        if not held:
+            self._held.pop(conversation.id, None)
+
+    def _hold(self, conversation: Conversation, release: Callable[[], None]) -> None:
+        self._held.setdefault(conversation.id, []).append(release)
