@@ -10,8 +10,9 @@ from weakref import WeakKeyDictionary
 import structlog
 
 from wireside.chat import tree
+from wireside.chat.changes import AnswerBegun
 from wireside.chat.context import recent
-from wireside.chat.conversation import AnswerBegun, Conversation, Turn, options_for
+from wireside.chat.conversation import Conversation, Turn, options_for
 from wireside.chat.dependencies import ChatDependencies, ChatRules
 from wireside.chat.opened import OpenConversations
 from wireside.chat.slots import AnswerSlots

@@ -7,12 +7,11 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import assert_never
 from weakref import WeakValueDictionary
 
-from wireside.chat.conversation import (
+from wireside.chat.changes import (
     AnswerBegun,
     AnsweringChanged,
     BranchShown,
     Change,
-    Conversation,
     ConversationChanged,
     ConversationCreated,
     EntryChanged,
@@ -21,11 +20,11 @@ from wireside.chat.conversation import (
     InfoChanged,
     OptionsChosen,
     StopAnswer,
-    Turn,
     TurnAdded,
     TurnChanged,
     TurnWithdrawn,
 )
+from wireside.chat.conversation import Conversation, Turn
 from wireside.chat.dependencies import ChatDependencies
 from wireside.chat.watchers import Answering, AnsweringLists, ListChange, Listed, Watchers
 from wireside.errors import BadMessage, NotFound

@@ -20,8 +20,9 @@ from dataclasses import dataclass, replace
 
 from wireside.chat.answering import count_tokens, request_chars
 from wireside.chat.batches import BatchItem, BatchQuestions, BatchRun
+from wireside.chat.changes import TurnAdded
 from wireside.chat.context import ContextLimit
-from wireside.chat.conversation import Conversation, Turn, TurnAdded
+from wireside.chat.conversation import Conversation, Turn
 from wireside.chat.core import ChatCore
 from wireside.chat.library import Library
 from wireside.errors import BadMessage, NotFound, TooLarge, WiresideError

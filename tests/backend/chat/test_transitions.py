@@ -16,23 +16,21 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from wireside.chat.conversation import (
-    WAITING_TURNS,
+from wireside.chat.changes import (
     AnswerBegun,
     AnsweringChanged,
     BranchShown,
     Change,
-    Conversation,
     ConversationCreated,
     EntryChanged,
     FeedbackGiven,
     InfoChanged,
     OptionsChosen,
     StopAnswer,
-    Turn,
     TurnAdded,
     TurnWithdrawn,
 )
+from wireside.chat.conversation import WAITING_TURNS, Conversation, Turn
 from wireside.errors import NotFound, TooMany
 from wireside.generation.runner import Stream
 from wireside.messages import End, Options, TextDelta

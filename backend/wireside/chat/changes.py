@@ -1,0 +1,127 @@
+"""Changes of a conversation, which must be stored, and the events that follow from them. Values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wireside.generation.runner import Stream
+from wireside.messages import Options
+from wireside.records import Branch, ConversationInfo, Feedback, Segment, TurnRecord
+
+# ---- changes: what must be stored ----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationCreated:
+    """Store the conversation, without turns."""
+
+    info: ConversationInfo
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnAdded:
+    """Store a waiting turn at the end of ``branch``, which becomes the shown branch.
+
+    ``info`` is the conversation with the turn; ``creates``: it must be stored first.
+    """
+
+    record: TurnRecord
+    branch: Branch
+    info: ConversationInfo
+    creates: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TurnWithdrawn:
+    """Remove a waiting turn; the turns after it on its branch move up."""
+
+    turn_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerBegun:
+    """Store that a turn is being answered by ``segment``, which may replace earlier segments."""
+
+    turn_id: str
+    segment: Segment
+    replaces: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BranchShown:
+    """Store the branch whose end is the end of the shown path."""
+
+    branch: int
+
+
+@dataclass(frozen=True, slots=True)
+class OptionsChosen:
+    """Store the model and settings for the next answers, if the conversation ``is_stored``."""
+
+    options: Options
+    is_stored: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackGiven:
+    """Store the feedback on an answer; None removes it."""
+
+    turn_id: str
+    feedback: Feedback | None
+
+
+@dataclass(frozen=True, slots=True)
+class InfoChanged:
+    """Store title, pin, archive and tags."""
+
+    info: ConversationInfo
+
+
+Change = (
+    ConversationCreated
+    | TurnAdded
+    | TurnWithdrawn
+    | BranchShown
+    | OptionsChosen
+    | FeedbackGiven
+    | InfoChanged
+)
+
+
+# ---- events: what readers are sent and what must be stopped --------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationChanged:
+    """The shown turns, the title or the options have changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnChanged:
+    """A turn has changed: its answer began or ended, or it got feedback."""
+
+    turn_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class EntryChanged:
+    """The conversation's entry in the list has changed."""
+
+    info: ConversationInfo
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweringChanged:
+    """Whether an answer of the conversation is running; may repeat the last event."""
+
+    is_answering: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StopAnswer:
+    """Stop this running answer."""
+
+    stream: Stream
+
+
+Event = ConversationChanged | TurnChanged | EntryChanged | AnsweringChanged | StopAnswer
