@@ -31,11 +31,17 @@ class TurnAdded:
     creates: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TurnWithdrawn:
-    """Remove a waiting turn; the turns after it on its branch move up."""
+    """Remove a waiting turn; all turns after it move up.
+
+    ``branches`` are those that change: the branch of the turn, then those that begin after it.
+    ``shown`` is the branch to show.
+    """
 
     turn_id: str
+    branches: tuple[Branch, ...]
+    shown: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -280,10 +280,20 @@ class Conversation:
         return None
 
     def withdraw(self, turn: Turn) -> TurnWithdrawn:
-        """Withdraw a waiting turn. Raises ``NotFound`` if it is not waiting."""
+        """Withdraw a waiting turn. Raises ``NotFound`` if it is not waiting.
+
+        If it ends the shown path as the only turn of its branch, a sibling is shown instead.
+        """
         if not turn.waiting:
             raise NotFound("This message is being answered already.")
-        return TurnWithdrawn(turn.id)
+        changed = tree.without(self.branches, turn.branch, turn.depth)
+        branches = self.branches | {branch.id: branch for branch in changed}
+        shown = self.shown
+        if tree.is_empty(branches[shown]) and (
+            siblings := tree.siblings(branches, shown, turn.depth)
+        ):
+            shown = tree.tip(branches, siblings[-1], turn.depth)
+        return TurnWithdrawn(turn_id=turn.id, branches=tuple(changed), shown=shown)
 
     def begin_answer(self, turn: Turn, segment: Segment, *, replaces: bool) -> AnswerBegun:
         """Answer a turn: add ``segment`` to it, or replace its earlier segments.
@@ -347,8 +357,8 @@ class Conversation:
                 return [EntryChanged(info)]
             case TurnAdded():
                 return self._apply_turn_added(change)
-            case TurnWithdrawn(turn_id):
-                return self._apply_withdrawn(turn_id)
+            case TurnWithdrawn():
+                return self._apply_turn_withdrawn(change)
             case BranchShown(branch):
                 self.shown = branch
                 return [ConversationChanged()]
@@ -373,15 +383,17 @@ class Conversation:
         self._remember(change.record, [])
         return [EntryChanged(change.info), ConversationChanged()]
 
-    def _apply_withdrawn(self, turn_id: str) -> list[Event]:
-        turn = self._turns.pop(turn_id)
-        branch = self.branches[turn.branch]
-        self.branches[turn.branch] = replace(branch, last=branch.last - 1)
-        for other in tuple(self._turns.values()):
-            if other.branch == turn.branch and other.depth > turn.depth:
-                other.depth -= 1
-        del self.waiting[turn_id]
+    def _apply_turn_withdrawn(self, change: TurnWithdrawn) -> list[Event]:
+        turn = self._turns.pop(change.turn_id)
+        del self.waiting[turn.id]
         turn.waiting = False
+        shortened, *moved = (branch.id for branch in change.branches)
+        for other in tuple(self._turns.values()):
+            is_after = other.branch == shortened and other.depth > turn.depth
+            if is_after or other.branch in moved:
+                other.depth -= 1
+        self.branches.update((branch.id, branch) for branch in change.branches)
+        self.shown = change.shown
         self.removals += 1
         return [ConversationChanged()]
 

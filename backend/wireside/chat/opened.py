@@ -119,8 +119,8 @@ class OpenConversations:
         match change:
             case TurnAdded():
                 await self._saving.keep(lambda: self._add_turn(change), refusable=True)
-            case TurnWithdrawn(turn_id):
-                await self._saving.keep(lambda: self._store.remove_turn(turn_id))
+            case TurnWithdrawn(turn_id=turn_id, branches=branches, shown=shown):
+                await self._saving.keep(lambda: self._store.remove_turn(turn_id, branches, shown))
             case AnswerBegun(turn_id=turn_id, segment=segment, replaces=replaces):
                 await self._saving.keep(lambda: self._store.begin(turn_id, segment, anew=replaces))
             case ConversationCreated(info):

@@ -55,9 +55,12 @@ def fork(branches: Branches, branch: int, depth: int) -> Branch:
 
 
 def siblings(branches: Branches, branch: int, depth: int) -> list[int]:
-    """Return the branches of all turns that follow the same turn, in order of creation."""
+    """Return the branches of all turns that follow the same turn, in order of creation.
+
+    A branch whose turns were all removed is not among them.
+    """
     parent = _parent(branches, branch, depth)
-    forks = [b.id for b in branches.values() if b.parent == parent and b.first == depth]
+    forks = [b.id for b in branches.values() if b.parent == parent and b.first == depth <= b.last]
     goes_on = parent is not None and branches[parent].first < depth <= branches[parent].last
     return ([parent] if goes_on and parent is not None else []) + sorted(forks)
 
@@ -67,12 +70,37 @@ def tip(branches: Branches, branch: int, depth: int) -> int:
 
     Of the branches that continue from there, it is the one created last.
     """
-    below = {branch}
+    return max([branch, *(b for b in below(branches, branch, depth) if not is_empty(branches[b]))])
+
+
+def below(branches: Branches, branch: int, depth: int) -> list[int]:
+    """Return the branches that begin after the turn at ``depth`` of ``branch``."""
+    found: list[int] = []
     for candidate in sorted(branches.values(), key=lambda other: other.id):
-        parent = candidate.parent
-        if parent in below and (parent != branch or candidate.first > depth):
-            below.add(candidate.id)
-    return max(below)
+        is_fork = candidate.parent == branch and candidate.first > depth
+        if is_fork or candidate.parent in found:
+            found.append(candidate.id)
+    return found
+
+
+def without(branches: Branches, branch: int, depth: int) -> list[Branch]:
+    """Return the branches that change when the turn at ``depth`` of ``branch`` is removed.
+
+    The branch itself comes first. All turns after the removed one move up.
+    """
+    shorter = replace(branches[branch], last=branches[branch].last - 1)
+    changed = [shorter]
+    for moved in (branches[other] for other in below(branches, branch, depth)):
+        first = moved.first - 1
+        is_beside = moved.parent == branch and first == shorter.first
+        parent = shorter.parent if is_beside else moved.parent
+        changed.append(replace(moved, parent=parent, first=first, last=moved.last - 1))
+    return changed
+
+
+def is_empty(branch: Branch) -> bool:
+    """Return whether a branch has no turns."""
+    return branch.last < branch.first
 
 
 def shared(before: list[Span], after: list[Span]) -> int:

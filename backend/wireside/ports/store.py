@@ -106,10 +106,13 @@ class Store(Protocol):
         """
         ...
 
-    async def remove_turn(self, turn_id: str) -> None:
-        """Remove a turn without segments.
+    async def remove_turn(self, turn_id: str, branches: Sequence[Branch], shown: int) -> None:
+        """Remove a turn without segments, in one transaction; the turns after it move up by one.
 
-        The turns after it on its branch move up by one, and the branch gets shorter by one.
+        Args:
+            turn_id: the turn; nothing is changed if it does not exist.
+            branches: the branches that change: that of the turn, and those that begin after it.
+            shown: the branch to show.
         """
         ...
 

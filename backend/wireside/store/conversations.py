@@ -73,11 +73,11 @@ def move_shares(connection: Connection, old_id: str, new_id: str) -> None:
 
 
 def keep_branches(connection: Connection, conversation_id: str, changed: Iterable[Branch]) -> None:
-    """Add branches, or extend existing ones."""
+    """Add branches, or change existing ones."""
     statement = insert(branches, is_sqlite(connection))
     statement = statement.on_conflict_do_update(
         index_elements=[branches.c.conversation_id, branches.c.id],
-        set_={"last": statement.excluded["last"]},
+        set_={name: statement.excluded[name] for name in ("parent", "first", "last")},
     )
     rows = [
         {
@@ -120,7 +120,7 @@ def read(connection: Connection, conversation_id: str) -> StoredConversation | N
     waiting = connection.scalars(
         select(turns.c.id)
         .where(turns.c.conversation_id == conversation_id, IS_WAITING)
-        .order_by(turns.c.depth)
+        .order_by(turns.c.created_at, turns.c.depth)
     )
     return StoredConversation(
         info=_infos(connection, [row])[0],

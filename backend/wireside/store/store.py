@@ -190,9 +190,11 @@ class SqlStore:
             partial(its_turns.add, turn=turn, changed=branches, shown=shown)
         )
 
-    async def remove_turn(self, turn_id: str) -> None:
+    async def remove_turn(self, turn_id: str, branches: Sequence[Branch], shown: int) -> None:
         """See ``Store``."""
-        await self._database.write(partial(its_turns.remove, turn_id=turn_id))
+        await self._database.write(
+            partial(its_turns.remove, turn_id=turn_id, changed=branches, shown=shown)
+        )
 
     async def turns(self, conversation_id: str, spans: Sequence[Span]) -> Sequence[TurnRecord]:
         """See ``Store``."""

@@ -11,8 +11,8 @@ from wireside.records import Branch, Feedback, Span, TurnRecord
 from wireside.store import answers, conversations, search
 from wireside.store.options import options_from, options_json
 from wireside.store.sql import insert, is_sqlite
-from wireside.store.tables import branches, turns
 from wireside.store.tables import conversations as conversations_table
+from wireside.store.tables import turns
 
 
 def add(connection: Connection, turn: TurnRecord, changed: Sequence[Branch], shown: int) -> bool:
@@ -37,22 +37,23 @@ def add_all(connection: Connection, added: Sequence[TurnRecord]) -> None:
         answers.add_finished(connection, added)
 
 
-def remove(connection: Connection, turn_id: str) -> None:
-    """Remove a turn without segments; the turns after it on its branch move up."""
+def remove(connection: Connection, turn_id: str, changed: Sequence[Branch], shown: int) -> None:
+    """Remove a turn without segments; the turns after it move up, on all ``changed`` branches."""
     row = connection.execute(select(turns).where(turns.c.id == turn_id)).first()
     if row is None:
         return
     search.remove(connection, [turn_id])
     connection.execute(delete(turns).where(turns.c.id == turn_id))
-    on_branch = and_(turns.c.conversation_id == row.conversation_id, turns.c.branch == row.branch)
+    begin_after = [branch.id for branch in changed if branch.id != row.branch]
+    is_after = and_(turns.c.branch == row.branch, turns.c.depth > row.depth)
     connection.execute(
-        update(turns).where(on_branch, turns.c.depth > row.depth).values(depth=turns.c.depth - 1)
+        update(turns)
+        .where(turns.c.conversation_id == row.conversation_id)
+        .where(or_(is_after, turns.c.branch.in_(begin_after)))
+        .values(depth=turns.c.depth - 1)
     )
-    connection.execute(
-        update(branches)
-        .where(branches.c.conversation_id == row.conversation_id, branches.c.id == row.branch)
-        .values(last=branches.c.last - 1)
-    )
+    conversations.keep_branches(connection, row.conversation_id, changed)
+    conversations.show(connection, row.conversation_id, shown)
 
 
 def judge(connection: Connection, turn_id: str, feedback: Feedback | None) -> None:

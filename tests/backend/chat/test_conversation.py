@@ -131,6 +131,33 @@ async def test_a_waiting_question_can_be_taken_back(
     assert contexts(await provider.call(1))[-1] == ("user", "three")
 
 
+async def test_a_withdrawal_moves_the_branches_after_it_up(
+    chat: ChatService, conversation, provider
+) -> None:
+    for turn_id in ("t1", "t2", "t3"):
+        await send(chat, conversation, turn_id, turn_id)
+    await provider.call(0)
+    edited = await chat.edit(conversation, "t3", "better", new_turn_id="t4")
+    await chat.withdraw(conversation, "t2")
+    for one in (conversation, await again(chat, conversation)):
+        assert await shown(chat, one) == ["t1", "t4"]
+        assert one.siblings(await chat.library.turn(one, "t4")) == (1, 2)
+    assert edited.depth == 1
+
+
+async def test_a_withdrawn_edit_shows_what_it_replaced(
+    chat: ChatService, conversation, provider
+) -> None:
+    for turn_id in ("t1", "t2"):
+        await send(chat, conversation, turn_id, turn_id)
+    await provider.call(0)
+    await chat.edit(conversation, "t2", "better", new_turn_id="t3")
+    await chat.withdraw(conversation, "t3")
+    for one in (conversation, await again(chat, conversation)):
+        assert await shown(chat, one) == ["t1", "t2"]
+        assert one.siblings(await chat.library.turn(one, "t2")) == (0, 1)
+
+
 async def test_who_may_only_read_stops_nothing(chat: ChatService, conversation, provider) -> None:
     turn = await send(chat, conversation, "Hi", "t1")
     await provider.call()

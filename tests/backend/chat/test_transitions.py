@@ -70,8 +70,8 @@ class DictStore:
                 self.branches[change.branch.id] = change.branch
                 self.shown = change.branch.id
                 self.turns[change.record.id] = change.record
-            case TurnWithdrawn(turn_id):
-                self._remove(self.turns.pop(turn_id))
+            case TurnWithdrawn():
+                self._remove(change)
             case AnswerBegun():
                 record = self.turns[change.turn_id]
                 earlier = () if change.replaces else record.segments
@@ -92,13 +92,16 @@ class DictStore:
             case _:
                 assert_never(change)
 
-    def _remove(self, removed: TurnRecord) -> None:
+    def _remove(self, change: TurnWithdrawn) -> None:
+        removed = self.turns.pop(change.turn_id)
         assert not removed.segments
-        branch = self.branches[removed.branch]
-        self.branches[removed.branch] = replace(branch, last=branch.last - 1)
+        moved = {branch.id for branch in change.branches} - {removed.branch}
         for turn in self.turns.values():
-            if turn.branch == removed.branch and turn.depth > removed.depth:
+            is_after = turn.branch == removed.branch and turn.depth > removed.depth
+            if is_after or turn.branch in moved:
                 self.turns[turn.id] = replace(turn, depth=turn.depth - 1)
+        self.branches |= {branch.id: branch for branch in change.branches}
+        self.shown = change.shown
 
     def read(self) -> StoredConversation:
         assert self.info is not None
@@ -280,23 +283,19 @@ class AnyTransitions(RuleBasedStateMachine):
             with pytest.raises(NotFound):
                 self.conversation.withdraw(turn)
             return
-        if not self.has_forks_below(turn):
-            self.perform(self.conversation.withdraw(turn))
-            self.gone(turn)
-
-    def has_forks_below(self, turn: Turn) -> bool:
-        """Return whether branches begin after a turn; ``remove_turn`` does not move them up."""
-        branches = self.conversation.branches.values()
-        return any(b.parent == turn.branch and b.first > turn.depth for b in branches)
+        self.perform(self.conversation.withdraw(turn))
+        self.gone(turn)
+        assert self.path() or not self.turns
 
     def gone(self, turn: Turn) -> None:
         assert not turn.waiting
         assert self.conversation.known(turn.id) is None
         self.asked.remove(turn.id)
         del self.turns[turn.id]
+        its_parent = self.parents.pop(turn.id)
         for child, parent in self.parents.items():
             if parent == turn.id:
-                self.parents[child] = self.parents[turn.id]
+                self.parents[child] = its_parent
 
     @precondition(lambda self: self.turns)
     @rule(place=PLACES, step=st.sampled_from([-1, 1]))
@@ -378,6 +377,12 @@ class AnyTransitions(RuleBasedStateMachine):
             assert turn is not None
             assert self.parents[turn.id] == (parent.id if parent else None)
             assert self.conversation.shows(turn)
+
+    @invariant()
+    def siblings_follow_the_same_turn(self) -> None:
+        for turn in self.turns.values():
+            number = list(self.parents.values()).count(self.parents[turn.id])
+            assert self.conversation.siblings(turn)[1] == number
 
     @invariant()
     def what_was_stored_is_the_state(self) -> None:

@@ -64,6 +64,41 @@ def test_choosing_a_turn_shows_what_was_begun_last_after_it() -> None:
     assert tree.tip(branches, 0, 0) == 3
 
 
+def test_without_a_turn_all_after_it_move_up() -> None:
+    branches = {
+        0: Branch(id=0, parent=None, first=0, last=3),
+        1: Branch(id=1, parent=0, first=2, last=2),
+        2: Branch(id=2, parent=0, first=1, last=1),
+        3: Branch(id=3, parent=1, first=2, last=4),
+    }
+    assert tree.without(branches, 0, 1) == [
+        Branch(id=0, parent=None, first=0, last=2),
+        Branch(id=1, parent=0, first=1, last=1),
+        Branch(id=3, parent=1, first=1, last=3),
+    ]
+
+
+def test_what_follows_a_removed_first_turn_stands_beside_its_branch() -> None:
+    branches = {
+        0: Branch(id=0, parent=None, first=0, last=0),
+        1: Branch(id=1, parent=None, first=0, last=1),
+        2: Branch(id=2, parent=1, first=1, last=1),
+    }
+    for changed in tree.without(branches, 1, 0):
+        branches[changed.id] = changed
+    assert branches[2] == Branch(id=2, parent=None, first=0, last=0)
+    assert tree.siblings(branches, 2, 0) == [0, 1, 2]
+
+
+def test_a_branch_without_turns_is_neither_a_sibling_nor_shown() -> None:
+    branches = {
+        0: Branch(id=0, parent=None, first=0, last=2),
+        1: Branch(id=1, parent=0, first=1, last=0),
+    }
+    assert tree.siblings(branches, 0, 1) == [0]
+    assert tree.tip(branches, 0, 0) == 0
+
+
 def test_what_two_paths_share() -> None:
     before = [Span(0, 0, 3), Span(1, 4, 6)]
     assert tree.shared(before, before) == 7

@@ -68,7 +68,7 @@ async def test_a_name_that_nobody_has_is_not_there(store: SqlStore, name: str) -
     )
     await store.show(name, 1)
     await store.judge(name, Feedback("up"))
-    await store.remove_turn(name)
+    await store.remove_turn(name, [], 1)
     await store.begin(name, Segment(stream="s", model="m"))
     await store.write([Tail(stream=name, offset=0, entries=())])
     assert (await store.conversations(cursor=f"u 9.0 {name}", limit=9)).conversations != ()

@@ -191,14 +191,20 @@ class TestTurns:
 
     async def test_taking_one_back_moves_the_others_up(self, store: SqlStore) -> None:
         await fill(store, 4)
-        await store.remove_turn("c-t1")
-        await store.remove_turn("nowhere")
-        found = await store.turns("c", [Span(0, 0, 9)])
-        assert [(one.id, one.depth) for one in found] == [("c-t0", 0), ("c-t2", 1), ("c-t3", 2)]
+        await store.add_turn(turn("f3", 3, branch=1), [Branch(id=1, parent=0, first=3, last=3)], 1)
+        changed = (
+            Branch(id=0, parent=None, first=0, last=2),
+            Branch(id=1, parent=0, first=2, last=2),
+        )
+        await store.remove_turn("c-t1", changed, 0)
+        await store.remove_turn("nowhere", [Branch(id=0, parent=None, first=0, last=9)], 7)
+        found = await store.turns("c", [Span(0, 0, 9), Span(1, 0, 9)])
+        places = [(one.id, one.depth) for one in found]
+        assert places == [("c-t0", 0), ("c-t2", 1), ("c-t3", 2), ("f3", 2)]
         stored = await store.conversation("c")
         assert stored is not None
-        assert stored.branches == (Branch(id=0, parent=None, first=0, last=2),)
-        assert stored.waiting == ("c-t0", "c-t2", "c-t3")
+        assert (stored.branches, stored.shown) == (changed, 0)
+        assert set(stored.waiting) == {"c-t0", "c-t2", "c-t3", "f3"}
         assert await store.search("question t1", cursor=None, limit=9) == []
 
     async def test_what_is_shown_and_thought_is_kept(self, store: SqlStore) -> None:
