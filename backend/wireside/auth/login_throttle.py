@@ -8,7 +8,7 @@ from typing import Final
 from wireside.auth.limiter import Limiter, Rate
 from wireside.errors import RateLimited
 from wireside.identity import NOBODY
-from wireside.limits.windows import network_of
+from wireside.limits.networks import network_of
 from wireside.ports.audit import AuditRecorder, NullAuditRecorder
 
 WINDOW_S: Final = 300

@@ -29,7 +29,8 @@ from wireside.bootstrap.parts import Parts
 from wireside.bootstrap.storage import cookie_secret
 from wireside.bootstrap.telemetry import memory_mb, sample_state
 from wireside.errors import WiresideError
-from wireside.limits.windows import AddressWindows, TrustedNetworks
+from wireside.limits.networks import TrustedNetworks
+from wireside.limits.windows import AddressWindows
 from wireside.protocol.connection import ConnectionLimits
 from wireside.settings.model import Settings
 from wireside.telemetry.board import Board

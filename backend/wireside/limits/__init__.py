@@ -1,1 +1,1 @@
-"""Rate limits as pure values; time is passed in."""
+"""Rate limits and queues, without I/O; ``docs/limits.md`` lists all limits."""

@@ -7,7 +7,6 @@ import contextlib
 import socket
 import struct
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -15,7 +14,8 @@ from typing import Any, Final
 import uvicorn
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from wireside.limits.windows import network_of
+from wireside.limits.connections import ConnectionCounts
+from wireside.limits.unfinished import Unfinished
 from wireside.server.compression import MIN_COMPRESSED_BYTES
 
 FLUSH_S: Final = 1.0
@@ -94,29 +94,6 @@ class SocketConfig(uvicorn.Config):
         self.shares = Shares(SHARE_S)
 
 
-class Unfinished:
-    """Limits the total size of unfinished messages over all connections.
-
-    Above the limit, the connection with the most unfinished data is dropped. Input at human speed
-    is small and completes quickly.
-    """
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._sizes: dict[Callable[[], None], int] = {}
-        self.total = 0
-
-    def hold(self, drop: Callable[[], None], size: int) -> None:
-        """Record that the connection which ``drop`` ends holds ``size`` bytes; 0 removes it."""
-        self.total += size - self._sizes.pop(drop, 0)
-        if size:
-            self._sizes[drop] = size
-        while self.total > self._limit:
-            largest = max(self._sizes, key=self._sizes.__getitem__)
-            self.total -= self._sizes.pop(largest)
-            largest()
-
-
 class Shares:
     """Runs callbacks for at most ``share_s`` seconds per turn of the event loop; queues the rest.
 
@@ -171,26 +148,20 @@ class AddressConnections:
     """
 
     def __init__(self, limit: int, proxies: Iterable[str]) -> None:
-        self._limit = limit
+        self._is_limited = limit > 0
+        self._counts = ConnectionCounts(limit)
         self._proxies = ProxyHeadersMiddleware(_nobody, list(proxies)).trusted_hosts
-        self._counts: Counter[str] = Counter()
 
     def enter(self, address: str) -> str | None:
         """Count a connection; return the key for ``leave``, or None if the limit is reached."""
-        if not self._limit or address in self._proxies:
+        if not self._is_limited or address in self._proxies:
             return ""
-        network = network_of(address)
-        if self._counts[network] >= self._limit:
-            return None
-        self._counts[network] += 1
-        return network
+        return self._counts.enter(address)
 
     def leave(self, network: str) -> None:
         """Stop counting a connection: it was closed or has become a WebSocket."""
         if network:
-            self._counts[network] -= 1
-            if not self._counts[network]:
-                del self._counts[network]
+            self._counts.leave(network)
 
 
 def reset(transport: asyncio.Transport) -> None:

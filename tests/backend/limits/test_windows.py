@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wireside.limits.windows import AddressWindows, SlidingWindow, network_of
+from wireside.limits.windows import AddressWindows, SlidingWindow
 
 
 def test_the_limit_passes_and_one_more_does_not() -> None:
@@ -58,18 +58,3 @@ def test_windows_without_events_are_thrown_away() -> None:
     for i in range(5000):
         windows.window(f"10.0.{i // 250}.{i % 250}", now=i * 61.0).allow(i * 61.0)
     assert len(windows._windows) <= 1024
-
-
-@pytest.mark.parametrize(
-    ("address", "network"),
-    [
-        ("192.0.2.7", "192.0.2.7"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
-        ("::ffff:192.0.2.7", "192.0.2.7"),
-        ("fe80::1%eth0", "fe80::/64"),
-        ("", ""),
-        ("/run/socket", "/run/socket"),
-    ],
-)
-def test_networks(address: str, network: str) -> None:
-    assert network_of(address) == network

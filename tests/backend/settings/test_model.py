@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,10 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from wireside.settings.load import WrongSettings, load_settings, unknown_variables
-from wireside.settings.model import Settings
+from wireside.settings.model import Settings, variable_of
 
 SETTINGS_PAGE = Path(__file__).parents[3] / "docs" / "settings.md"
+LIMITS_PAGE = SETTINGS_PAGE.with_name("limits.md")
 
 
 @pytest.fixture(autouse=True)
@@ -46,6 +48,14 @@ def test_the_settings_page_has_every_setting() -> None:
         if (line := row(name, field)) not in page
     ]
     assert not missing, "rows for the table in docs/settings.md:\n" + "\n".join(missing)
+
+
+def test_the_page_of_limits_names_the_settings_of_limits() -> None:
+    known = {variable_of(name) for name in Settings.model_fields}
+    named = set(re.findall(r"WIRESIDE_[A-Z_]+", LIMITS_PAGE.read_text("utf-8")))
+    limits = {name for name in known if re.search(r"_PER_(MINUTE|SECOND|DAY|ADDRESS|CONN)", name)}
+    limits |= {name for name in known if re.search(r"_STREAMS|_MAX_|_RESUME_", name)}
+    assert limits <= named <= known
 
 
 def test_the_settings_page_has_no_other_setting() -> None:

@@ -27,7 +27,7 @@ from wireside.auth.quotas import UserQuotas
 from wireside.chat.service import ChatService
 from wireside.errors import RequestError, StoreError, Unauthorized
 from wireside.identity import Caller
-from wireside.limits.windows import TrustedNetworks, network_of
+from wireside.limits.networks import TrustedNetworks, network_of
 from wireside.protocol.handshake import Accept, Handshake, HandshakePolicy
 
 _log = structlog.get_logger(__name__)

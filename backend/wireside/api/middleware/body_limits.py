@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from wireside.api.middleware.paths import PAGE_SOCKET, SAFE_METHODS
 from wireside.api.middleware.refusals import answer
-from wireside.server.limits import Unfinished
+from wireside.limits.unfinished import Unfinished
 
 MAX_BODY_BYTES: Final = 1024 * 1024
 """Largest body of one request. Larger bodies are files, whose routes read them as a stream."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Awaitable
 
 import structlog
@@ -10,7 +9,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from wireside.api.middleware.client_address import peer
 from wireside.api.middleware.refusals import RefusalCounter, refuse
-from wireside.limits.windows import network_of
+from wireside.limits.connections import ConnectionCounts
+from wireside.limits.networks import network_of
 from wireside.protocol.handshake import Refuse
 
 _log = structlog.get_logger(__name__)
@@ -25,7 +25,7 @@ class ConnectionLimit:
         self.app = app
         self._limit = connections_per_address
         self._refusals = refusals
-        self._connections: Counter[str] = Counter()
+        self._counts = ConnectionCounts(connections_per_address)
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Call the application, or refuse the WebSocket with a 429."""
@@ -34,10 +34,10 @@ class ConnectionLimit:
         return self._count(scope, receive, send)
 
     async def _count(self, scope: Scope, receive: Receive, send: Send) -> None:
-        address = network_of(peer(scope))
-        if self._connections[address] >= self._limit:
+        network = self._counts.enter(peer(scope))
+        if network is None:
             self._refusals.refuse()
-            _log.warning("too_many_connections", peer=address, limit=self._limit)
+            _log.warning("too_many_connections", peer=network_of(peer(scope)), limit=self._limit)
             await refuse(
                 scope,
                 receive,
@@ -48,10 +48,7 @@ class ConnectionLimit:
                 ),
             )
             return
-        self._connections[address] += 1
         try:
             await self.app(scope, receive, send)
         finally:
-            self._connections[address] -= 1
-            if not self._connections[address]:
-                del self._connections[address]
+            self._counts.leave(network)

@@ -11,19 +11,20 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from wireside.api.middleware.access_log import shown_path
 from wireside.api.middleware.client_address import peer
-from wireside.api.middleware.fair_queue import (
-    PAGE_COST,
-    SOCKET_COST,
-    FairQueue,
-    StartQueue,
-    TokenBuckets,
-)
 from wireside.api.middleware.limit_headers import seconds
 from wireside.api.middleware.paths import FILES, NO_PAGES, PAGE_SOCKET
 from wireside.api.middleware.refusals import RefusalCounter, refuse
-from wireside.limits.windows import network_of
+from wireside.limits.fair_queue import FairQueue, StartQueue
+from wireside.limits.networks import network_of
+from wireside.limits.token_buckets import TokenBuckets
 from wireside.ports.clock import Clock
 from wireside.protocol.handshake import Refuse
+
+PAGE_COST: Final = 100
+"""Cost of a page. It is rendered per visitor: 10 ms and 200 KB, where a file costs 0.2 ms."""
+
+SOCKET_COST: Final = 5
+"""Cost of a WebSocket handshake: 1 ms, including the connection's objects."""
 
 PAGES_AT_ONCE: Final = 2
 """Pages rendered concurrently: other work waits for at most this many steps of 10 ms."""

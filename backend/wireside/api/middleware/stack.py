@@ -17,12 +17,12 @@ from wireside.api.middleware.access_log import AccessLog
 from wireside.api.middleware.client_address import PeerAddress
 from wireside.api.middleware.connection_limit import ConnectionLimit
 from wireside.api.middleware.cors import CrossOrigin
-from wireside.api.middleware.fair_queue import TokenBuckets
 from wireside.api.middleware.host_origin import HostOriginCheck
 from wireside.api.middleware.rate_limit import AddressRateLimit
 from wireside.api.middleware.refusals import RefusalCounter
 from wireside.api.middleware.request_ids import RequestIds
 from wireside.api.middleware.security_headers import SecurityHeaders
+from wireside.limits.token_buckets import TokenBuckets
 from wireside.protocol.handshake import HandshakePolicy, named_origin
 from wireside.settings.model import Settings
 

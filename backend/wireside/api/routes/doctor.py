@@ -26,7 +26,7 @@ from wireside.diagnosis.judge import judge
 from wireside.diagnosis.measured import Measured, Seen
 from wireside.errors import BadMessage, RateLimited, TooLarge
 from wireside.identity import Caller
-from wireside.limits.windows import TrustedNetworks, network_of
+from wireside.limits.networks import TrustedNetworks, network_of
 from wireside.ports.clock import Clock
 
 PIECES: Final = 12

@@ -19,7 +19,7 @@ from wireside.auth.limiter import MemoryLimiter
 from wireside.auth.quotas import QuotaLimits, UserQuotas
 from wireside.chat.service import ChatService
 from wireside.identity import Caller
-from wireside.limits.windows import TrustedNetworks
+from wireside.limits.networks import TrustedNetworks
 from wireside.protocol.handshake import HandshakePolicy
 
 __all__ = ["clock", "house"]  # re-exported fixtures

@@ -1,51 +1,9 @@
-"""Rate limits and fair scheduling of HTTP requests per address. Time is passed in."""
+"""Queues that serve addresses round-robin, so that a flood from one does not delay the others."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
-
-from wireside.limits.windows import network_of
-
-PAGE_COST = 100
-"""Cost of a page. It is rendered per visitor: 10 ms and 200 KB, where a file costs 0.2 ms."""
-
-SOCKET_COST = 5
-"""Cost of a WebSocket handshake: 1 ms, including the connection's objects."""
-
-
-class TokenBuckets:
-    """Token bucket of each network: ``per_minute`` requests, refilled within a minute.
-
-    It takes two numbers per address, where a sliding window would store each request of the minute.
-    """
-
-    def __init__(self, per_minute: int) -> None:
-        self._most = float(per_minute)
-        self._per_second = per_minute / 60
-        self._left: dict[str, tuple[float, float]] = {}  # tokens left, and at what time
-        self._forget_at = 1024
-
-    def take(self, address: str, cost: int, now: float) -> float:
-        """Take ``cost`` tokens and return 0.0, or return the seconds until they are available."""
-        if len(self._left) >= self._forget_at:
-            self._forget(now)
-        network = network_of(address)
-        left = self._at(network, now)
-        if left < cost:
-            return (cost - left) / self._per_second
-        self._left[network] = (left - cost, now)
-        return 0.0
-
-    def _at(self, network: str, now: float) -> float:
-        left, since = self._left.get(network, (self._most, now))
-        return min(self._most, left + (now - since) * self._per_second)
-
-    def _forget(self, now: float) -> None:
-        full = [network for network in self._left if self._at(network, now) >= self._most]
-        for network in full:
-            del self._left[network]
-        self._forget_at = max(1024, 2 * len(self._left))
 
 
 class FairQueue:

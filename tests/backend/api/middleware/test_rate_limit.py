@@ -10,104 +10,13 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from wireside.api.middleware import rate_limit
-from wireside.api.middleware.fair_queue import (
-    PAGE_COST,
-    SOCKET_COST,
-    FairQueue,
-    StartQueue,
-    TokenBuckets,
-)
-from wireside.api.middleware.rate_limit import PAGES_AT_ONCE
+from wireside.api.middleware.rate_limit import PAGE_COST, PAGES_AT_ONCE, SOCKET_COST
 from wireside.api.middleware.stack import Guards
 from wireside.settings.model import Settings
 from wireside.telemetry import Telemetry
 
 Serve = Callable[..., Awaitable[Any]]
 Connect = Callable[..., Awaitable[Any]]
-
-
-def test_a_minute_has_so_many_requests_and_one_more_waits() -> None:
-    allowances = TokenBuckets(60)
-    assert [allowances.take("192.0.2.1", 1, 0.0) for _ in range(60)] == [0.0] * 60
-    assert allowances.take("192.0.2.1", 1, 0.0) == pytest.approx(1.0)
-    assert allowances.take("192.0.2.1", 1, 1.0) == 0.0
-    assert allowances.take("192.0.2.1", 10, 1.0) == pytest.approx(10.0)
-
-
-def test_each_address_has_its_own_and_an_ipv6_network_one() -> None:
-    allowances = TokenBuckets(60)
-    allowances.take("192.0.2.1", 60, 0.0)
-    allowances.take("2001:db8::1", 60, 0.0)
-    assert allowances.take("192.0.2.2", 60, 0.0) == 0.0
-    assert allowances.take("2001:db8::2", 1, 0.0) > 0
-    assert allowances.take("2001:db8:0:1::2", 1, 0.0) == 0.0
-
-
-def test_addresses_are_forgotten_when_they_have_rested() -> None:
-    allowances = TokenBuckets(60)
-    for number in range(1023):
-        allowances.take(f"10.0.{number // 250}.{number % 250}", 1, 0.0)
-    allowances.take("192.0.2.1", 60, 100.0)
-    allowances.take("192.0.2.2", 1, 100.0)
-    assert len(allowances._left) == 2
-    assert allowances.take("192.0.2.1", 1, 100.0) > 0
-
-
-async def test_turns_go_around_the_addresses() -> None:
-    """An address with many queued requests delays another address by one request only."""
-    turns, order = FairQueue(1), []
-
-    async def take(address: str) -> None:
-        await turns.enter(address)
-        order.append(address)
-        await asyncio.sleep(0)
-        turns.leave()
-
-    await asyncio.gather(*(take("greedy") for _ in range(5)), take("b"), take("c"))
-    assert order == ["greedy", "greedy", "b", "c", "greedy", "greedy", "greedy"]
-    await asyncio.wait_for(turns.enter("later"), 1)
-
-
-async def test_who_gives_up_waiting_takes_nobodys_turn() -> None:
-    turns = FairQueue(1)
-    await turns.enter("a")
-    waiting = [asyncio.create_task(turns.enter("b")) for _ in range(3)]
-    await asyncio.sleep(0)
-    waiting[0].cancel()
-    turns.leave()
-    waiting[1].cancel()  # at the moment when its turn is granted
-    await asyncio.gather(*waiting[:2], return_exceptions=True)
-    await asyncio.wait_for(waiting[2], 1)
-
-
-async def test_few_begin_in_each_turn_of_the_loop_and_the_addresses_take_turns() -> None:
-    starts, order, turn = StartQueue(2), list[tuple[int, str]](), 0
-
-    async def begin(address: str) -> None:
-        start = starts.enter(address)
-        if start is not None:
-            await start
-        order.append((turn, address))
-
-    work = [asyncio.create_task(begin("greedy")) for _ in range(7)]
-    work.append(asyncio.create_task(begin("person")))
-    while not all(task.done() for task in work):
-        await asyncio.sleep(0)
-        turn += 1
-    begun = [sum(when == number for when, _ in order) for number in range(turn)]
-    assert max(begun) == 2
-    assert [address for _, address in order].index("person") <= 3
-    assert starts.enter("later") is None  # all have started, so nothing is queued
-
-
-async def test_who_gives_up_waiting_is_passed_over() -> None:
-    starts = StartQueue(1)
-    assert starts.enter("a") is None
-    gone, waits = starts.enter("a"), starts.enter("a")
-    assert gone is not None
-    assert waits is not None
-    gone.cancel()
-    await asyncio.wait_for(waits, 1)
 
 
 class Pages:
