@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import json
 import os
 import signal
 import socket
@@ -17,6 +18,7 @@ import pytest
 import websockets
 
 from wireside.server.run import (
+    SWITCH_S,
     CannotServe,
     ServedApplication,
     run_server,
@@ -225,6 +227,63 @@ def test_every_limit_comes_from_the_settings() -> None:
     assert (limits.stalled_s, limits.max_frame_bytes, limits.cut_s) == (4, 5000, 8)
     assert (limits.control_frames_per_second, limits.fragments_per_message) == (6, 7)
     assert limits.tick_s == 0.25
+
+
+OWNED = """
+import asyncio, gc, json, os, resource, signal, sys
+from wireside.server.run import ServedApplication, run_server
+from wireside.settings.model import Settings
+
+steps = []
+
+async def app(scope, receive, send):
+    assert scope["type"] == "lifespan"
+    for kind in ("startup", "shutdown"):
+        await receive()
+        steps.append(kind)
+        await send({"type": f"lifespan.{kind}.complete"})
+
+class Application(ServedApplication):
+    def configure_process(self):
+        steps.append("configure")
+
+    async def prepare(self):
+        steps.append("prepare")
+
+    async def wait_until_warm(self):
+        asyncio.get_running_loop().call_later(0.2, os.kill, os.getpid(), signal.SIGTERM)
+
+    async def drain(self):
+        steps.append("drain")
+        handler = asyncio.get_running_loop().get_exception_handler()
+        print(json.dumps({
+            "handler": handler and handler.__module__,
+            "gc": gc.isenabled(),
+            "is frozen": gc.get_freeze_count() > 0,
+            "switch interval": sys.getswitchinterval(),
+            "files": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+        }))
+
+gc.disable()
+soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 256), hard))
+run_server(Application(app), Settings(port=0, shutdown_s=1), on_listening=lambda _: None)
+print(json.dumps(steps))
+"""
+
+
+def test_the_process_is_configured_for_the_server() -> None:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("WIRESIDE_")}
+    out = subprocess.check_output([sys.executable, "-c", OWNED], text=True, env=environment)
+    process, steps = map(json.loads, out.splitlines())
+    assert steps == ["configure", "prepare", "startup", "drain", "shutdown"]
+    assert process.pop("files") > 256
+    assert process == {
+        "handler": "wireside.server.run",
+        "gc": True,
+        "is frozen": True,
+        "switch interval": SWITCH_S,
+    }
 
 
 HEAP = """
