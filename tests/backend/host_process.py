@@ -81,7 +81,7 @@ async def main(folder: Path) -> None:
     while not server.started:
         await asyncio.sleep(0.01)
     await app.wait_until_warm()
-    seen = {"process": process_state(), "before": before}
+    seen: dict[str, Any] = {"process": process_state(), "before": before}
     port = listener.getsockname()[1]
     async with connect(f"ws://127.0.0.1:{port}/ws/ai-chat") as client:
         question = {"type": "chat", "id": "q", "message": "hello", "conversation": "new"}

@@ -59,6 +59,9 @@ ANSWER_S = 90
 """Timeout of one short answer in seconds, including a cold start of the model."""
 REPLY_S = 10
 
+CONFIGURABLE_KINDS = frozenset({"openai", "embedded"})
+"""The kinds of providers that settings can select; others come from ``create_app(provider=…)``."""
+
 Make = Callable[[Settings], Provider]
 
 
@@ -92,13 +95,14 @@ async def examine(
     checks.append(check_accounts(settings))
     checks.append(check_folder("Cache folder", settings.cache_dir, "cache_dir"))
     checks.append(check_folder("Data folder", settings.data_dir, "data_dir"))
-    checks += [check_files(settings), check_memory(settings), await check_weights(settings)]
-    checks.append(await check_provider(settings, make or _provider))
+    checks += [check_files(settings), check_memory(settings)]
     if settings.unix_path is not None:
+        checks += await check_answers(settings, None, make or _provider)
         checks.append(check_unix_socket(settings.unix_path))
         return [*checks, await check_database(settings, is_running=checks[-1].state == "ok")]
     base = f"http://{_host_in_url(settings.host)}:{settings.port}"
     ready = await asyncio.to_thread(_running, base)
+    checks += await check_answers(settings, ready, make or _provider)
     checks.append(check_port(settings, ready))
     checks.append(await check_database(settings, is_running=ready is not None))
     return checks + await check_server(settings, base, ready, origin)
@@ -226,6 +230,17 @@ def free_memory_mb() -> int | None:
     except (OSError, ValueError):
         return free
     return min(free, (limit - used) // 2**20)
+
+
+async def check_answers(
+    settings: Settings, ready: dict[str, Any] | None, make: Make
+) -> list[Check]:
+    """Check weights and model, unless the running server's provider is not from the settings."""
+    kind = str(ready["provider"]) if ready is not None else None
+    if kind is not None and kind not in CONFIGURABLE_KINDS:
+        finding = f"answers come from the running server's own provider ({kind})"
+        return [Check(name=name, state="skipped", finding=finding) for name in ("Weights", "Model")]
+    return [await check_weights(settings), await check_provider(settings, make)]
 
 
 async def check_weights(settings: Settings) -> Check:

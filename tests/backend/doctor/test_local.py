@@ -231,6 +231,16 @@ async def test_a_port_is_free_taken_or_ours(running: Running) -> None:
     assert "Wireside runs" in ours.finding
 
 
+async def test_a_server_with_a_provider_of_its_own_is_named(
+    running: Running,
+) -> None:
+    running.ready["provider"] = "parrot"
+    for name in ("Weights", "Model"):
+        found = await check(name, port=running.port)
+        assert found.state == "skipped"
+        assert "parrot" in found.finding
+
+
 async def test_without_a_server_its_checks_are_skipped() -> None:
     assert (await check("Streaming")).state == "skipped"
 
