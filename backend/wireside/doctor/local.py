@@ -35,6 +35,7 @@ from wireside.errors import (
 )
 from wireside.messages import Finished, Message, ModelRequest
 from wireside.ports.provider import Provider
+from wireside.protocol.frames import Chat, Chunk, Done, Error, parse_server_frame
 from wireside.providers import weights
 from wireside.settings.load import (
     WrongSettings,
@@ -486,7 +487,7 @@ async def check_streaming(base: str) -> Check:
         return Check(
             name="Streaming", state="failed", finding=str(error), remedy="see the line `Model`"
         )
-    except (OSError, TimeoutError, websockets.WebSocketException) as error:
+    except (OSError, TimeoutError, websockets.WebSocketException, WiresideError) as error:
         finding = f"no answer: {error or 'timed out'}"
         return Check(
             name="Streaming",
@@ -508,15 +509,15 @@ class _Refused(Exception):
 
 
 async def _chunk_times(ws: ClientConnection) -> list[float]:
-    await ws.send(json.dumps({"type": "chat", "message": "Count from one to twenty."}))
+    await ws.send(Chat(message="Count from one to twenty.").encode())
     times: list[float] = []
-    async for frame in ws:
-        match json.loads(frame):
-            case {"type": "chunk"}:
+    async for text in ws:
+        match parse_server_frame(str(text)):
+            case Chunk():
                 times.append(time.monotonic())
-            case {"type": "done"}:
+            case Done():
                 break
-            case {"type": "error", "message": message}:
+            case Error(message=message):
                 raise _Refused(message)
     return times
 

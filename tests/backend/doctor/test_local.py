@@ -277,6 +277,13 @@ async def test_an_error_of_the_server_is_passed_on(running: Running) -> None:
     assert (found.state, found.finding) == ("failed", "The key was refused.")
 
 
+async def test_a_frame_that_cannot_be_read_is_a_finding(running: Running) -> None:
+    running.frames = [{"type": "chunk", "content": 7}]
+    found = await check("Streaming", port=running.port)
+    assert found.state == "failed"
+    assert found.finding.startswith("no answer: The frame of type chunk is invalid")
+
+
 async def test_a_fat_server_is_told(running: Running) -> None:
     running.ready["memory_mb"] = 4000
     found = await check("Server's memory", port=running.port)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -21,6 +24,8 @@ from wireside.protocol.frames import (
     parse_client_frame,
 )
 from wireside.protocol.frames.heartbeats import REPLIES
+
+PROTOCOL = Path(__file__).parents[4] / "docs" / "protocol.md"
 
 MAX_CHARS = 50
 
@@ -106,6 +111,23 @@ def test_defaults_are_not_sent() -> None:
     assert Resume(id="r", stream="s", offset=0).encode() == (
         '{"type":"resume","id":"r","stream":"s","offset":0}'
     )
+
+
+def test_the_documented_keys_are_those_of_the_values() -> None:
+    """The table "Client to server" of docs/protocol.md names every frame and every key."""
+    table = PROTOCOL.read_text("utf-8").partition("## Client to server")[2].partition("\n\n`model`")
+    rows = [row.split("|")[1:] for row in table[0].splitlines() if row.startswith("| `")]
+    documented = {row[0].strip(" `"): {*_keys(row[1]), *_keys(row[2])} for row in rows[1:]}
+    written = {
+        frame.__name__.lower(): {field.name for field in dataclasses.fields(frame)}
+        for frame in (Chat, Batch, Ping, Cancel, Resume)
+    }
+    assert documented == written
+
+
+def _keys(cell: str) -> set[str]:
+    """Return the keys of a table's cell, without the words that explain them."""
+    return set(re.findall(r"`(\w+)`", re.sub(r"\([^()]*\)|Equivalent.*|echoed.*", "", cell)))
 
 
 @pytest.mark.parametrize("text", list(REPLIES))
