@@ -10,9 +10,10 @@ from fastapi import FastAPI, Request
 from fastapi.staticfiles import StaticFiles
 from nicegui import Client, ui
 
-from wireside_ui.components.transcript import Action, Row, Transcript
+from wireside_ui.components.transcript import Transcript
 from wireside_ui.markdown.dialect import Markup
 from wireside_ui.markdown.incremental import BlockStream, render
+from wireside_ui.presenters.rows import Action, Row
 from wireside_ui.theme import Branding, head_html
 
 MARKUP = Markup(frozenset({"images.example"}))

@@ -116,13 +116,20 @@ def quotas() -> Quotas:
 
 
 @pytest.fixture
-async def chat(
-    provider: HandProvider, quotas: Quotas, tmp_path: Path
-) -> AsyncIterator[ChatService]:
-    tasks = Tasks()
+async def store(tmp_path: Path) -> AsyncIterator[SqlStore]:
     store = SqlStore(f"sqlite:///{tmp_path / 'wireside.db'}")
     await store.open()
-    saving = GroupCommit(store.write, time.monotonic)
+    yield store
+    await store.aclose()
+
+
+@pytest.fixture
+async def chat(
+    provider: HandProvider, quotas: Quotas, store: SqlStore
+) -> AsyncIterator[ChatService]:
+    tasks = Tasks()
+    # a test may replace `store.write`
+    saving = GroupCommit(lambda tails: store.write(tails), time.monotonic)
     tasks.create_task(saving.run(), name="group commit")
     runner = Runner(
         provider=provider, tasks=tasks, limits=RunnerLimits(), clock=lambda: 0.0, commits=saving
@@ -139,4 +146,3 @@ async def chat(
     )
     yield ChatService(ChatCore(parts, ChatRules()))
     await tasks.aclose()
-    await store.aclose()

@@ -12,8 +12,8 @@ from typing import Any, Literal, get_args
 
 from tests.backend.auth.whole_server import SECRET, Person, Running, ask
 
-from wireside_ui.components.transcript import ActionName
 from wireside_ui.html_pages import errors
+from wireside_ui.presenters.rows import ActionName
 
 Need = Literal["nothing", "read", "chat", "admin", "a person"]
 """What a known caller must be allowed to do.

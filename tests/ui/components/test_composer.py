@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wireside.messages import Options
-from wireside_ui.components.composer.composer import Sending, _sending
+from wireside_ui.components.composer.composer import _sending
+from wireside_ui.presenters.views import Sending
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=80),

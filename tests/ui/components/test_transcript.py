@@ -8,7 +8,9 @@ import pytest
 from nicegui import Client, ui
 from nicegui.events import GenericEventArguments
 
-from wireside_ui.components.transcript import WORDS, Action, Row, Transcript, transcript
+from wireside_ui.components.transcript import Transcript, transcript
+from wireside_ui.i18n.en import TRANSCRIPT_WORDS as WORDS
+from wireside_ui.presenters.rows import Action, Row
 
 FOLDER = Path(transcript.__file__).parent
 SCRIPT = "\n".join(path.read_text(encoding="utf-8") for path in FOLDER.rglob("*.js"))

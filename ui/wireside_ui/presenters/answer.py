@@ -10,10 +10,10 @@ from wireside.generation.log import AnswerLog, ReasoningPiece, TextPiece, ToolPi
 from wireside.generation.reader import Reader
 from wireside.invisible_text import SeenStream, seen
 from wireside.messages import ToolDelta
-from wireside_ui.components.transcript import Row, State, Tool
 from wireside_ui.i18n.catalogue import sentence_in, words_in
 from wireside_ui.markdown.dialect import HighlightBudget, Markup
 from wireside_ui.markdown.incremental import BlockStream, Op, render
+from wireside_ui.presenters.rows import Row, State, Tool
 
 READ_CHARS = 32_768
 """Characters read from an answer per step (about 60 ms of work); the rest is read next time."""

@@ -8,7 +8,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+
+from wireside.chat.conversation import Conversation
+from wireside.chat.library import Library
+from wireside.messages import TextDelta
+from wireside.offload import aside
+from wireside.records import TurnRecord
+from wireside_ui.presenters.views import TranscriptView
 
 MAX_QUERY_CHARS = 200
 
@@ -26,6 +33,47 @@ _SIGNS = re.compile(r"[*_`~\[]+|^[ \t]*(?:#{1,6}|>|[-+])[ \t]+|\]\([^()\s]{0,200
 
 Matching takes linear time: each repetition ends at a character that starts another match.
 """
+
+
+class FindPresenter:
+    """Searches the turns on the shown path. Set ``view`` first."""
+
+    view: TranscriptView
+
+    def __init__(self, library: Library, shown: Callable[[], Conversation | None]) -> None:
+        """``shown`` returns the conversation that the page shows."""
+        self._library = library
+        self._shown = shown
+        self._query = ""
+
+    async def find(self, query: str) -> None:
+        """Show which turns contain ``query``; a newer search cancels an older one.
+
+        Raises:
+            StoreError: the turns can't be read.
+        """
+        conversation, self._query = self._shown(), query
+        wanted = folded(query)
+        if conversation is None or not wanted:
+            return
+        places: list[int] = []
+        place = 0
+        async for record in self._library.walk(conversation, "shown"):
+            if self._query != query or conversation is not self._shown():
+                return
+            turn = conversation.known(record.id)
+            text = turn.text if turn else _answer_in(record)
+            if await aside(contains, wanted, (record.question, text)):
+                places.append(place)
+            if len(places) == MAX_FOUND:
+                break
+            place += 1
+        self.view.found_in(query, places)
+
+
+def _answer_in(record: TurnRecord) -> str:
+    entries = (entry for segment in record.segments for entry in segment.entries)
+    return "".join(entry.text for entry in entries if isinstance(entry, TextDelta))
 
 
 def folded(text: str) -> str:

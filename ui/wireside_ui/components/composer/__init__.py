@@ -1,5 +1,5 @@
 """The message composer."""
 
-from wireside_ui.components.composer.composer import Composer, Sending
+from wireside_ui.components.composer.composer import Composer
 
-__all__ = ["Composer", "Sending"]
+__all__ = ["Composer"]

@@ -6,17 +6,19 @@ component reports user actions (``Action``) and the pages of history that it is 
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from inspect import isawaitable
-from typing import Any, Literal, TypedDict, TypeGuard, TypeVar, Unpack, cast, get_args
+from typing import Any, TypeGuard, TypeVar, Unpack, cast, get_args
 
 from nicegui.element import Element
 from nicegui.elements.mermaid import Mermaid
 from nicegui.events import GenericEventArguments
 
 from wireside_ui.components.kit import KIT
+from wireside_ui.i18n.en import TRANSCRIPT_WORDS as WORDS
 from wireside_ui.markdown.incremental import Op
 from wireside_ui.presenters.find import MAX_QUERY_CHARS
+from wireside_ui.presenters.rows import Action, ActionName, Row, RowPatch
 
 T = TypeVar("T")
 
@@ -26,180 +28,6 @@ MERMAID = Mermaid
 
 MAX_ID_CHARS = 128
 MAX_FEEDBACK_CHARS = 2_000
-
-WORDS: Mapping[str, str] = {
-    "conversation": "Conversation",
-    "question": "You",
-    "answer": "Answer",
-    "typing": "AI is typing…",
-    "model_loading": "The model is loading…",
-    "waiting": "Waiting",
-    "take_back": "take back",
-    "copy": "Copy",
-    "copy_menu": "More ways to copy",
-    "copy_markdown": "Copy as Markdown",
-    "copy_text": "Copy as text",
-    "copied": "Copied",
-    "copy_code": "Copy code",
-    "retry": "Ask again",
-    "edit": "Edit",
-    "version": "Version {number} of {count}",
-    "previous": "Previous version",
-    "next": "Next version",
-    "good": "Good answer",
-    "bad": "Bad answer",
-    "what_good": "What was good? (optional)",
-    "what_wrong": "What was wrong? (optional)",
-    "send_feedback": "Send",
-    "thanks": "Thank you",
-    "close": "Close",
-    "stop": "Stop",
-    "continue": "Continue",
-    "stopped": "You stopped this answer.",
-    "length_reached": "This answer reached its greatest length.",
-    "filtered": "The model service's content filter ended this answer.",
-    "reasoning_took": "Reasoning · {time}",
-    "interrupted": "This answer was interrupted.",
-    "empty": "The model answered nothing.",
-    "error": "Something went wrong.",
-    "try_again": "Try again",
-    "retry_in": "Trying again in {seconds} s",
-    "new_text": "New text",
-    "reasoning": "Reasoning",
-    "reasoning_live": "Thinking…",
-    "tool_running": "running",
-    "tool_done": "done",
-    "tool_failed": "failed",
-    "arguments": "Arguments",
-    "result": "Result",
-    "code_block": "Code block",
-    "open_image": "Open image",
-    "table": "Table",
-    "formula": "Formula",
-    "answer_done": "The answer is complete.",
-    "find": "Find in this conversation",
-    "find_place": "Message {number} of {count}",
-    "find_none": "Not found",
-    "find_next": "Next",
-    "find_previous": "Previous",
-    "all_selected": "All {count} messages are selected: copying takes the whole conversation.",
-    "print_missing": "{count} messages could not be loaded and are missing here.",
-}
-"""All texts of the component, in English. Names in braces are replaced by values."""
-
-State = Literal[
-    "waiting",
-    "thinking",
-    "streaming",
-    "done",
-    "empty",
-    "stopped",
-    "interrupted",
-    "length_reached",
-    "filtered",
-    "error",
-]
-"""State of a turn.
-
-- ``waiting``: the question is queued
-- ``thinking``: the question was sent to the model, no text yet
-- ``streaming``: text is being received
-- ``empty``: the answer has ended and has neither text nor tool calls
-- ``length_reached``, ``filtered``: the provider ended the answer because of its length or by its
-  content filter
-"""
-
-ActionName = Literal[
-    "retry",
-    "edit",
-    "stop",
-    "continue",
-    "withdraw",
-    "previous",
-    "next",
-    "up",
-    "down",
-    "no-feedback",
-    "say",
-]
-"""Name of a user action.
-
-``previous`` and ``next`` switch to a turn's sibling; ``up``, ``down`` and ``no-feedback`` set the
-feedback on its answer, ``say`` adds a comment to the feedback.
-"""
-
-
-class Tool(TypedDict):
-    """One tool call.
-
-    ``seconds`` is ``None`` while it runs; ``arguments`` and ``result`` are shown verbatim.
-    """
-
-    call: str
-    name: str
-    state: Literal["running", "done", "failed"]
-    seconds: float | None
-    arguments: str
-    result: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One turn.
-
-    ``html`` is sanitised HTML (``markdown.incremental.render``); it is empty for an answer that is
-    streamed by ``ops``.
-    """
-
-    id: str
-    question: str = ""
-    state: State = "done"
-    html: str = ""
-    reasoning: str = ""
-    tools: tuple[Tool, ...] = ()
-    error: str = ""
-    """Error message for the state ``error``."""
-    retry_after: float | None = None
-    """Seconds after which the component triggers ``retry`` automatically, with a countdown."""
-    sibling: int = 0
-    """Index among its ``siblings``, from 0."""
-    siblings: int = 1
-    """Number of turns with the same parent; a switch between them is shown if there are several."""
-    feedback: Literal["", "up", "down"] = ""
-    model: str = ""
-    """Name of the model; several, comma-separated, if the answer was continued by another one."""
-    asked_at: float = 0.0
-    """Time of the question in seconds since 1970; 0 if unknown."""
-
-
-class RowPatch(TypedDict, total=False):
-    """The fields of a row that can change."""
-
-    question: str
-    state: State
-    html: str
-    reasoning: str
-    tools: Sequence[Tool]
-    error: str
-    retry_after: float | None
-    sibling: int
-    siblings: int
-    feedback: Literal["", "up", "down"]
-    model: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Action:
-    """A user action on a row. ``row_id`` is untrusted input, which the page must validate.
-
-    ``automatic``: a countdown ended; every open page of the conversation sends this action, and the
-    first one is executed. ``words`` is the comment of ``say``, at most ``MAX_FEEDBACK_CHARS``.
-    """
-
-    name: ActionName
-    row_id: str
-    automatic: bool = False
-    words: str = ""
 
 
 class Transcript(

@@ -1,5 +1,5 @@
 """The welcome screen."""
 
-from wireside_ui.components.welcome.welcome import View, Welcome
+from wireside_ui.components.welcome.welcome import Welcome
 
-__all__ = ["View", "Welcome"]
+__all__ = ["Welcome"]

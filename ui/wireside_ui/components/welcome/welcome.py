@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
 from nicegui.element import Element
 
-View = Literal["hidden", "empty", "missing"]
-"""``missing``: the conversation in the page's address no longer exists."""
+from wireside_ui.presenters.views import WelcomeState
 
 
 class Welcome(Element, component="wireside_welcome.js"):
@@ -22,7 +20,7 @@ class Welcome(Element, component="wireside_welcome.js"):
         logo: str,
         starters: Sequence[str],
         words: Mapping[str, str],
-        view: View,
+        view: WelcomeState,
     ) -> None:
         super().__init__()
         self._view = view
@@ -33,7 +31,7 @@ class Welcome(Element, component="wireside_welcome.js"):
         self._props["words"] = dict(words)
         self._props["view"] = view
 
-    def show(self, view: View) -> None:
+    def show(self, view: WelcomeState) -> None:
         """Switch to ``view``."""
         if view != self._view:
             self._view = view

@@ -1,0 +1,322 @@
+"""The chat page as its presenter shows it: what views are told after events and changes."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import weakref
+from typing import Any
+
+import pytest
+
+from wireside.auth.limiter import MemoryLimiter
+from wireside.auth.quotas import QuotaLimits, UserQuotas
+from wireside.chat.service import ChatService
+from wireside.errors import StoreError
+from wireside.identity import LOCAL
+from wireside.messages import Options
+from wireside.store.store import SqlStore
+from wireside_ui.presenters.views import Sending
+
+
+async def fail(*_: object, **__: object) -> None:
+    raise StoreError
+
+
+async def test_a_question_is_shown_acknowledged_and_answered(screen: Any, begun: Any) -> None:
+    await screen.ask("why?", "t1")
+    say = await begun(1)
+    await say("Because ")
+    shown = await screen.shown()
+    names = [call[0] for call in shown]
+    assert names.index("transcript.append") < names.index("transcript.ops")
+    assert next(call for call in shown if call[0] == "composer.accepted")[1] == "t1"
+    assert ("welcome.show", "hidden") in shown
+    assert ("composer.answering", True) in shown
+    await say("of that.", ends=True)
+    shown = await screen.shown()
+    assert "of that." in str(shown)
+    assert ("composer.answering", False) in shown
+    assert shown.index(next(c for c in shown if c[0] == "transcript.ops")) < shown.index(
+        next(c for c in shown if c[0] == "transcript.change" and c[2].get("state") == "done")
+    )
+    assert await screen.shown() == []
+
+
+async def test_a_refused_question_is_given_back(screen: Any) -> None:
+    await screen.ask("  ", "t1")
+    assert await screen.changes("composer.refused") == [("t1", "The message is blank.", None)]
+
+
+class TestLimits:
+    """Limits are shown before they are reached, and the time to wait afterwards."""
+
+    @pytest.fixture
+    def quotas(self) -> UserQuotas:
+        return UserQuotas(MemoryLimiter(lambda: 0.0), QuotaLimits(tokens_per_day=100, streams=1))
+
+    async def test_a_refusal_says_how_long_to_wait(self, screen: Any, quotas: UserQuotas) -> None:
+        await quotas.spend(LOCAL, 100)
+        await screen.ask("why?", "t1")
+        (refused,) = await screen.changes("composer.refused")
+        assert refused[:2] == ("t1", "You have reached a limit.")
+        assert 3600 < refused[2] <= 86_400
+
+    async def test_so_does_one_of_an_answer_that_is_to_be_made_anew(
+        self, screen: Any, quotas: UserQuotas, begun: Any
+    ) -> None:
+        await screen.ask("why?", "t1")
+        await (await begun(1))("Because.", ends=True)
+        await screen.shown()
+        await quotas.spend(LOCAL, 100)
+        await screen.act("retry", "t1")
+        ((sentence, wait_s),) = await screen.changes("composer.tell")
+        assert sentence == "You have reached a limit."
+        assert wait_s > 3600
+
+    async def test_answers_at_once_are_shown_while_they_are_made(
+        self, screen: Any, begun: Any
+    ) -> None:
+        await screen.ask("why?", "t1")
+        say = await begun(1)
+        assert await screen.changes("composer.allow") == [("0 more answers at once",)]
+        await say("Because.", ends=True)
+        assert await screen.changes("composer.allow") == [("",)]
+
+
+async def test_a_second_page_shows_what_is_there_and_goes_on(
+    screen: Any, new_screen: Any, begun: Any
+) -> None:
+    await screen.ask("why?", "t1")
+    say = await begun(1)
+    await say("Because ")
+    await screen.shown()
+    other = await new_screen(screen.conversation)
+    shown = await other.shown()
+    reset = next(call for call in shown if call[0] == "transcript.reset")
+    assert reset[1][0].question == "why?"
+    assert "Because" in str(shown)
+    await say("of that.", ends=True)
+    assert "of that." in str(await other.shown())
+    assert "of that." in str(await screen.shown())
+
+
+async def test_another_conversation_is_opened_on_the_same_page(screen: Any, begun: Any) -> None:
+    await screen.ask("why?", "t1")
+    say = await begun(1)
+    await say("Because ")
+    await screen.shown()
+    conversation = screen.conversation
+    await screen.presenter.open("", None)
+    shown = await screen.shown()
+    assert ("transcript.reset", [], 0) in shown
+    assert ("welcome.show", "empty") in shown
+    assert ("composer.answering", False) in shown
+    await say("it goes on ")
+    assert await screen.shown() == []
+    await screen.presenter.open(conversation.id, None)
+    shown = await screen.shown()
+    assert "Because it goes on" in str(shown)
+    assert ("composer.answering", True) in shown
+    await screen.presenter.open("nowhere", None)
+    assert ("composer.lose", "nowhere") in await screen.shown()
+
+
+async def test_an_edit_takes_out_what_followed(screen: Any, begun: Any) -> None:
+    for number in (1, 2, 3):
+        await screen.ask(f"q{number}", f"t{number}")
+        await (await begun(number))("a", ends=True)
+        await screen.shown()
+    await screen.ask("better", "t4", edits="t2")
+    await begun(4)
+    shown = await screen.shown()
+    (replaced,) = [call for call in shown if call[0] == "transcript.replace_from"]
+    assert replaced[1] == 1
+    assert [(row.question, row.sibling, row.siblings) for row in replaced[2]] == [("better", 1, 2)]
+    assert replaced[3] == 2
+    await screen.act("previous", "t4")
+    (replaced,) = await screen.changes("transcript.replace_from")
+    assert [row.question for row in replaced[1]] == ["q2", "q3"]
+    assert replaced[2] == 3
+
+
+async def test_what_waits_can_be_taken_back_from_the_middle(screen: Any, begun: Any) -> None:
+    for number in (1, 2, 3):
+        await screen.ask(f"q{number}", f"t{number}")
+    await begun(1)
+    await screen.shown()
+    await screen.act("withdraw", "t2")
+    shown = await screen.shown()
+    assert ("composer.put_back", "q2") in shown
+    (replaced,) = [call for call in shown if call[0] == "transcript.replace_from"]
+    assert [row.question for row in replaced[2]] == ["q1", "q3"]
+    assert replaced[3] == 2
+
+
+async def test_a_closed_page_is_not_kept_in_memory(
+    new_screen: Any, chat: ChatService, begun: Any
+) -> None:
+    screen = await new_screen()
+    await screen.ask("q", "t1")
+    say = await begun(1)
+    await say("a")
+    await screen.shown()
+    conversation = screen.conversation
+    screen.presenter.close()
+    await say("b")
+    await chat.library.rename(conversation.id, "New")
+    await chat.continue_answer(conversation, "t1")
+    assert screen.calls == []
+    presenter = weakref.ref(screen.presenter)
+    del screen
+    gc.collect()
+    assert presenter() is None
+
+
+async def test_feedback_is_shown_on_every_page(screen: Any, new_screen: Any, begun: Any) -> None:
+    await screen.ask("q", "t1")
+    await (await begun(1))("a", ends=True)
+    await screen.shown()
+    other = await new_screen(screen.conversation)
+    await other.shown()
+    await screen.act("up", "t1")
+    for page in (screen, other):
+        assert any(
+            patch.get("feedback") == "up" for _, patch in await page.changes("transcript.change")
+        )
+    await screen.act("no-feedback", "t1")
+    assert any(patch.get("feedback") == "" for _, patch in await other.changes("transcript.change"))
+
+
+async def test_a_deleted_conversation_leaves_every_page(
+    screen: Any, chat: ChatService, begun: Any
+) -> None:
+    await screen.ask("q", "t1")
+    await (await begun(1))("a")
+    await screen.shown()
+    conversation_id = screen.conversation.id
+    await chat.library.delete([conversation_id])
+    shown = await screen.shown()
+    assert ("welcome.show", "missing") in shown
+    assert ("composer.lose", conversation_id) in shown
+
+
+async def test_a_page_says_when_saving_is_behind(
+    screen: Any, store: SqlStore, begun: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await screen.ask("q", "t1")
+    say = await begun(1)
+    with monkeypatch.context() as broken:
+        broken.setattr(store, "write", fail)
+        await say("a")
+        await asyncio.sleep(0.05)
+        await screen.presenter.update()
+        assert ("frame.show_saving", True) in screen.calls
+        screen.calls.clear()
+    await say("b", ends=True)
+    assert ("frame.show_saving", True) not in await screen.shown()
+
+
+async def test_a_place_that_was_found_is_jumped_to(screen: Any, begun: Any) -> None:
+    for number in (1, 2, 3):
+        await screen.ask(f"q{number}", f"t{number}")
+        await (await begun(number))("a", ends=True)
+        await screen.shown()
+    conversation_id = screen.conversation.id
+    await screen.ask("other", "t4", edits="t2")
+    await screen.shown()
+    await screen.presenter.open(conversation_id, "t3")
+    shown = await screen.shown()
+    assert ("transcript.jump", 2) in shown
+    (replaced,) = [call for call in shown if call[0] == "transcript.replace_from"]
+    assert [row.question for row in replaced[2]] == ["q2", "q3"]
+
+
+async def test_what_can_not_be_read_now_is_told_and_requested_again(
+    screen: Any, chat: ChatService, begun: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await screen.ask("q", "t1")
+    await (await begun(1))("a", ends=True)
+    conversation_id = screen.conversation.id
+    await screen.shown()
+    with monkeypatch.context() as broken:
+        broken.setattr(chat.library, "turns", fail)
+        await screen.presenter.give_rows(0)
+        await screen.presenter.edit_last()
+        shown = await screen.shown()
+        assert ("transcript.miss", 0) in shown
+        assert len([call for call in shown if call[0] == "composer.tell"]) == 2
+        await screen.presenter.open("", None)
+        await screen.shown()
+        await screen.presenter.open(conversation_id, None)
+        (problem,) = await screen.changes("welcome.show_problem")
+        assert problem != ("",)
+        assert screen.presenter.transcript.conversation is None
+    await screen.presenter.open(conversation_id, None)
+    assert ("transcript.reset", 1) in [(call[0], call[-1]) for call in await screen.shown()]
+
+
+async def test_asking_again_uses_what_the_page_shows(
+    screen: Any, new_screen: Any, begun: Any, provider: Any
+) -> None:
+    await screen.ask("why?", "t1", model="model-a")
+    await (await begun(1))("Because.", ends=True)
+    await screen.shown()
+    other = await new_screen(screen.conversation)
+    await other.shown()
+    conversation_id = screen.conversation.id
+    chosen = Options(model="model-b", system="Be brief.", temperature=0.0)
+    await screen.presenter.choose(conversation_id, chosen)
+    assert await other.changes("composer.set_choice") == [(conversation_id, chosen)]
+    assert await screen.changes("composer.set_choice") == [], "the browser shows its own choice"
+    await other.act("retry", "t1")
+    await begun(2)
+    request = provider.requests[-1]
+    assert (request.model, request.temperature) == ("model-b", 0.0)
+    assert request.messages[0].text == "Be brief."
+
+
+async def test_a_model_that_is_not_offered_gives_way_to_the_default(
+    new_screen: Any, begun: Any, provider: Any
+) -> None:
+    screen = await new_screen(models=await provider.models())
+    await screen.ask("why?", "t1", model="old")
+    await (await begun(1))("Because.", ends=True)
+    await screen.shown()
+    await screen.act("retry", "t1")
+    await begun(2)
+    assert [request.model for request in provider.requests] == ["old", "model-a"]
+
+
+async def test_a_setting_out_of_its_range_is_refused(screen: Any, provider: Any) -> None:
+    await screen.presenter.send(
+        Sending(turn_id="t1", question="why?", options=Options(), edits=None, invalid="temperature")
+    )
+    (refused,) = await screen.changes("composer.refused")
+    assert refused == ("t1", "The temperature must be a number from 0 to 2.")
+    assert provider.answers == []
+
+
+async def test_a_row_tells_its_model_and_when_it_was_asked(screen: Any, begun: Any) -> None:
+    await screen.ask("why?", "t1")
+    await (await begun(1))("Because.", ends=True)
+    shown = await screen.shown()
+    [row] = [call[1] for call in shown if call[0] == "transcript.append"]
+    assert row.asked_at > 1_000_000_000
+    patches = [call[2] for call in shown if call[0] == "transcript.change"]
+    assert "model-a" in [row.model, *(patch.get("model") for patch in patches)]
+
+
+@pytest.mark.parametrize("name", ["retry", "continue"])
+async def test_what_asks_the_model_counts_once_within_a_moment(
+    screen: Any, begun: Any, provider: Any, name: str
+) -> None:
+    await screen.ask("why?", "t1")
+    await (await begun(1))("Because.", ends=True)
+    await screen.shown()
+    await screen.act(name, "t1")
+    await (await begun(2))("Again.", ends=True)
+    await screen.shown()
+    await screen.act(name, "t1")
+    await screen.shown()
+    assert len(provider.answers) == 2

@@ -1,0 +1,86 @@
+"""What the user does with a turn: retry, continue, stop, withdraw, edit, switch, give feedback."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from wireside.chat.conversation import Conversation, Turn
+from wireside.chat.service import ChatService
+from wireside.messages import Options
+from wireside.ports.clock import Clock
+from wireside.records import Feedback
+from wireside_ui.presenters.answer import retry_after
+from wireside_ui.presenters.rows import Action
+from wireside_ui.presenters.views import ComposerView
+
+COSTLY = ("retry", "continue")
+"""Actions that call the model."""
+
+REPEAT_S = 1.0
+"""Seconds within which a repeated costly action on the same turn is ignored."""
+
+
+class TurnActions:
+    """Performs actions on turns; all their fields are untrusted. Set ``composer`` first."""
+
+    composer: ComposerView
+
+    def __init__(
+        self, chat: ChatService, options: Callable[[], Options], clock: Clock = time.monotonic
+    ) -> None:
+        """``options`` returns the model and settings for the next answer."""
+        self._chat = chat
+        self._options = options
+        self._clock = clock
+        self._last: tuple[tuple[str, str], float] = (("", ""), 0.0)
+
+    async def perform(self, conversation: Conversation, action: Action) -> None:
+        """Perform an action; a costly one that was repeated within ``REPEAT_S`` is ignored.
+
+        Raises:
+            NotFound: the turn does not exist.
+            WiresideError: the action is refused.
+        """
+        if self._is_repeated(action):
+            return
+        turn = await self._chat.library.turn(conversation, action.row_id)
+        match action.name:
+            case "retry":
+                if not action.automatic or retry_after(turn) is not None:
+                    await self._chat.retry(conversation, turn.id, self._options())
+            case "continue":
+                await self._chat.continue_answer(conversation, turn.id, self._options())
+            case "stop":
+                if turn.is_live:
+                    await self._chat.stop(turn.segments[-1])
+            case "withdraw":
+                self.composer.put_back(await self._chat.withdraw(conversation, turn.id))
+            case "edit":
+                self.composer.edit(turn.id, turn.question)
+            case "previous" | "next":
+                step = 1 if action.name == "next" else -1
+                await self._chat.turn_over(conversation, turn.id, step)
+            case _:
+                await self._chat.judge(conversation, turn.id, _feedback(turn, action))
+
+    def _is_repeated(self, action: Action) -> bool:
+        """Return whether a costly action was repeated, by a double click or a held key."""
+        if action.name not in COSTLY:
+            return False
+        last, at = self._last
+        self._last = (action.name, action.row_id), self._clock()
+        return last == self._last[0] and self._last[1] - at < REPEAT_S
+
+
+def _feedback(turn: Turn, action: Action) -> Feedback | None:
+    """Return the feedback on an answer after ``action``; None for none."""
+    before = turn.feedback
+    match action.name:
+        case "up" | "down":
+            return Feedback(action.name, before.words if before else "")
+        case "say":
+            return replace(before, words=action.words) if before else None
+        case _:
+            return None

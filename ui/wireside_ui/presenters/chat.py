@@ -1,0 +1,393 @@
+"""Presenter of the chat page: the conversation that it shows, and what the user does with it.
+
+Theory of operation: an event of the browser is a call of a method here, which calls the chat
+service. Changes come back from the library, the conversation and its answers, which only wake the
+page's ``UpdateLoop``; ``update`` then shows them. Methods for events treat their arguments as
+untrusted and show errors to the user instead of raising them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from wireside.chat.conversation import Conversation
+from wireside.chat.service import ChatService
+from wireside.errors import NotFound, StoreError, WiresideError
+from wireside.invisible_text import seen
+from wireside.messages import ModelInfo, Options
+from wireside.records import Listing
+from wireside_ui.i18n.catalogue import sentence_in, words_in
+from wireside_ui.markdown.dialect import Markup
+from wireside_ui.presenters.actions import TurnActions
+from wireside_ui.presenters.allowance import nearly_used_up
+from wireside_ui.presenters.find import FindPresenter
+from wireside_ui.presenters.models import ModelsPresenter
+from wireside_ui.presenters.rows import Action
+from wireside_ui.presenters.sidebar import SidebarPresenter
+from wireside_ui.presenters.transcript import LIMITS, TranscriptLimits, TranscriptPresenter
+from wireside_ui.presenters.updates import BrowserConnection, UpdateLoop
+from wireside_ui.presenters.views import ChatViews, Sending, WelcomeState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """What a page shows first."""
+
+    conversation: Conversation | None
+    options: Options | None
+    """The model and settings of the conversation."""
+    missing: str
+    """Id of the conversation in the page's address if it can't be shown, else ""."""
+    problem: StoreError | None
+    """Why the conversation can't be read; None if it does not exist."""
+    listing: Listing
+
+    @property
+    def id(self) -> str:
+        """Id of the conversation that is shown, "" for a new one."""
+        return self.conversation.id if self.conversation else ""
+
+    @property
+    def welcome(self) -> WelcomeState:
+        """State of the welcome screen."""
+        return _welcome(self.conversation, self.missing)
+
+
+class ChatPresenter:
+    """One open page. Call ``connect`` before any other method but ``load``."""
+
+    def __init__(
+        self,
+        chat: ChatService,
+        *,
+        markup: Markup,
+        language: str,
+        base: str,
+        connection: BrowserConnection,
+        models: Sequence[ModelInfo] = (),
+        limits: TranscriptLimits = LIMITS,
+    ) -> None:
+        """Create the presenter of a page.
+
+        Args:
+            chat: the chat service, bound to the caller.
+            markup: renders the answers.
+            language: language of the interface.
+            base: path that the application is mounted at, without a trailing slash.
+            connection: the page's connection to its browser.
+            models: the models, if they are known already.
+            limits: how much of the conversation is sent at once.
+        """
+        self._chat = chat
+        self._language = language
+        self._options = Options()
+        """The model and settings that the browser shows; retries use them."""
+        self._missing = ""
+        """Id of the conversation in the page's address if it does not exist, else ""."""
+        self._is_answering = False
+        self._allowance = ""
+        self.updates = UpdateLoop(self.update, connection)
+        self.models = ModelsPresenter(chat, language, models)
+        self.transcript = TranscriptPresenter(
+            chat,
+            markup=markup,
+            language=language,
+            base=base,
+            updates=self.updates,
+            names=lambda: self.models.names,
+            limits=limits,
+        )
+        self.sidebar = SidebarPresenter(
+            chat.library,
+            language,
+            wake=self.updates.wake,
+            tell=self._tell,
+            on_listed=self._come_back_if_missing,
+            on_undone=self._come_back,
+        )
+        self._find = FindPresenter(chat.library, lambda: self.transcript.conversation)
+        self._actions = TurnActions(chat, lambda: self.models.available(self._options))
+
+    async def load(self, conversation_id: str | None) -> Opening:
+        """Read what the page shows first."""
+        conversation, problem = await self._read(conversation_id or "")
+        options = None
+        if conversation is not None:
+            options = Options()
+            with suppress(StoreError):  # the turns can't be read either: ``begin`` raises it
+                options = await self._chat.options_of(conversation)
+        return Opening(
+            conversation=conversation,
+            options=options,
+            missing=conversation_id or "" if conversation is None else "",
+            problem=problem,
+            listing=await self.sidebar.first_page(),
+        )
+
+    def connect(self, views: ChatViews) -> None:
+        """Set the elements of the page."""
+        self._views = views
+        self.transcript.view = views.transcript
+        self.sidebar.view = views.sidebar
+        self.models.picker, self.models.welcome = views.picker, views.welcome
+        self._find.view = views.transcript
+        self._actions.composer = views.composer
+
+    async def begin(self, opening: Opening, turn_id: str | None) -> None:
+        """Fill the elements, which were created with ``opening``; scroll to a turn.
+
+        Raises:
+            StoreError: the turns can't be read.
+        """
+        self._missing = opening.missing
+        await self._show_allowance()
+        if opening.problem:
+            self._show_problem(opening.problem)
+        if opening.conversation is not None:
+            await self._show(opening.conversation)
+            await self._jump(turn_id)
+
+    def watch(self) -> None:
+        """Start watching the library and the store."""
+        self.sidebar.begin()
+        self._chat.saving.bell.listen(self, self.updates.wake)
+
+    def close(self) -> None:
+        """End everything that the page has started."""
+        self.transcript.close()
+        self.sidebar.close()
+        self._chat.saving.bell.leave(self)
+
+    async def update(self) -> None:
+        """Show all changes since the last update."""
+        self.sidebar.update()
+        self._views.frame.show_saving(self._chat.saving.is_behind)
+        conversation = self.transcript.conversation
+        if conversation is None:
+            return
+        is_shape_new = self.transcript.is_shape_new
+        if is_shape_new:
+            if conversation.is_deleted:
+                return await self._change_to(conversation.id)
+            self._show_title()
+            self._show_choice(conversation)
+        await self.transcript.update()
+        if is_shape_new and conversation is self.transcript.conversation:
+            self._views.welcome.show("hidden" if self.transcript.total else "empty")
+        if self._show_answering():
+            await self._show_allowance()
+
+    # ---- choice of the conversation ----------------------------------------------------------
+
+    async def open(self, conversation_id: str, turn_id: str | None) -> None:
+        """Switch to another conversation ("" for a new one) without a reload; scroll to a turn."""
+        shown = self.transcript.conversation
+        if shown is None or conversation_id != shown.id:
+            await self._change_to(conversation_id)
+        if conversation_id:
+            options = self._options if self.transcript.conversation else None
+            self._views.composer.set_choice(conversation_id, options)
+        await self._jump(turn_id)
+
+    async def _change_to(self, conversation_id: str) -> None:
+        conversation, problem = await self._read(conversation_id)
+        if conversation is not None:
+            try:
+                await self._show(conversation)
+            except StoreError as error:
+                conversation, problem = None, error
+        if conversation is None:
+            self._options = Options()
+            self.transcript.clear()
+            self._show_title()
+        self._missing = conversation_id if conversation is None else ""
+        self._views.welcome.show(_welcome(conversation, self._missing))
+        self._show_problem(problem)
+        if self._missing and not problem:
+            self._views.composer.lose(conversation_id)
+        self.sidebar.set_current(conversation.id if conversation else "")
+        self._show_answering()
+
+    async def _read(self, conversation_id: str) -> tuple[Conversation | None, StoreError | None]:
+        try:
+            found = await self._chat.library.open(conversation_id) if conversation_id else None
+        except StoreError as error:
+            return None, error
+        else:
+            return found, None
+
+    async def _show(self, conversation: Conversation) -> None:
+        self._options = Options()
+        await self.transcript.open(conversation)
+        self._options = await self._chat.options_of(conversation)
+        self._show_title()
+
+    async def _jump(self, turn_id: str | None) -> None:
+        """Scroll to a turn, for example a search result."""
+        conversation = self.transcript.conversation
+        if not turn_id or conversation is None:
+            return
+        with suppress(WiresideError):  # the turn is gone: show the conversation only
+            turn = await self._chat.lead_to(conversation, turn_id)
+            await self.transcript.update_shape()
+            self._views.transcript.jump(turn.depth)
+
+    # ---- questions ---------------------------------------------------------------------------
+
+    async def send(self, sending: Sending) -> None:
+        """Ask a question, in a new conversation if none is shown."""
+        composer = self._views.composer
+        if sending.invalid:
+            sentence = words_in(self._language)[f"invalid_{sending.invalid}"]
+            return composer.refused(sending.turn_id, sentence)
+        is_new = self.transcript.conversation is None
+        try:
+            conversation = await self._ask(sending)
+        except WiresideError as error:
+            sentence = sentence_in(self._language, error)
+            return composer.refused(sending.turn_id, sentence, error.retry_after)
+        composer.accepted(sending.turn_id, conversation.id)
+        if is_new:
+            self._options = sending.options
+            composer.set_choice(conversation.id, sending.options)
+        await self._show_allowance()
+        self.sidebar.set_current(conversation.id)
+
+    async def _ask(self, sending: Sending) -> Conversation:
+        conversation = self.transcript.conversation
+        if conversation is None:
+            conversation = await self._chat.conversation_for(sending.turn_id)
+            await self._show(conversation)
+        if sending.edits is None:
+            await self._chat.send(
+                conversation, sending.question, turn_id=sending.turn_id, options=sending.options
+            )
+        else:
+            await self._chat.edit(
+                conversation,
+                sending.edits,
+                sending.question,
+                new_turn_id=sending.turn_id,
+                options=sending.options,
+            )
+        return conversation
+
+    async def stop(self) -> None:
+        """Stop the answers in progress that are shown."""
+        conversation = self.transcript.conversation
+        try:
+            for turn in tuple(conversation.live.values()) if conversation else ():
+                if conversation and conversation.shows(turn):
+                    await self._chat.stop(turn.segments[-1])
+        except WiresideError as error:
+            self._tell(error)
+
+    async def edit_last(self) -> None:
+        """Load the last question into the composer."""
+        try:
+            if turn := await self.transcript.last_turn():
+                self._views.composer.edit(turn.id, turn.question)
+        except StoreError as error:
+            self._tell(error)
+
+    async def choose(self, conversation_id: str, options: Options) -> None:
+        """Store the model and settings chosen for a conversation."""
+        conversation = self.transcript.conversation
+        if conversation is not None and conversation.id == conversation_id:
+            self._options = options  # before the first await: the next event may use them
+        try:
+            if conversation is None or conversation.id != conversation_id:
+                conversation = await self._chat.library.open(conversation_id)
+            if conversation is not None:
+                await self._chat.choose(conversation, options)
+        except WiresideError as error:
+            self._tell(error)
+
+    # ---- turns -------------------------------------------------------------------------------
+
+    async def act(self, action: Action) -> None:
+        """Perform an action on a turn."""
+        conversation = self.transcript.conversation
+        if conversation is None:
+            return
+        try:
+            await self._actions.perform(conversation, action)
+        except NotFound:
+            self.transcript.note_change(None)  # another tab was faster: show the current state
+        except WiresideError as error:
+            self._tell(error)
+            self.transcript.resend(action.row_id)
+
+    async def give_rows(self, page: int) -> None:
+        """Show a page of earlier turns."""
+        try:
+            await self.transcript.give_rows(page)
+        except StoreError as error:
+            self._tell(error)
+
+    async def find(self, query: str) -> None:
+        """Search the shown turns; a newer search cancels an older one."""
+        try:
+            await self._find.find(query)
+        except StoreError as error:
+            self._tell(error)
+
+    async def answer_text(self, turn_id: str) -> str:
+        """Return the Markdown of an answer, "" if it can't be read."""
+        if self.transcript.conversation is None:
+            return ""
+        try:
+            return (await self._chat.library.turn(self.transcript.conversation, turn_id)).text
+        except WiresideError:
+            return ""
+
+    # ---- elements ----------------------------------------------------------------------------
+
+    def _tell(self, error: WiresideError) -> None:
+        self._views.composer.tell(sentence_in(self._language, error), error.retry_after)
+
+    def _show_problem(self, problem: StoreError | None) -> None:
+        sentence = sentence_in(self._language, problem) if problem else ""
+        self._views.welcome.show_problem(sentence)
+
+    def _show_title(self) -> None:
+        conversation = self.transcript.conversation
+        self._views.frame.set_title(seen(conversation.title) if conversation else "")
+
+    def _show_choice(self, conversation: Conversation) -> None:
+        """Show the model and settings that another page has chosen for the conversation."""
+        if conversation.options is not None and conversation.options != self._options:
+            self._options = conversation.options
+            self._views.composer.set_choice(conversation.id, self._options)
+
+    def _show_answering(self) -> bool:
+        """Show whether an answer is in progress; return whether that has changed."""
+        is_answering = self.transcript.is_answering
+        is_new = is_answering != self._is_answering
+        if is_new:
+            self._is_answering = is_answering
+            self._views.composer.answering(is_answering)
+        return is_new
+
+    async def _show_allowance(self) -> None:
+        """Show the limits that are nearly used up."""
+        sentence = nearly_used_up(await self._chat.allowance(), self._language)
+        if sentence != self._allowance:
+            self._allowance = sentence
+            self._views.composer.allow(sentence)
+
+    def _come_back_if_missing(self, conversation_id: str) -> None:
+        """Reopen a restored conversation that was deleted while the page showed it."""
+        if conversation_id == self._missing:
+            self._come_back(conversation_id)
+
+    def _come_back(self, conversation_id: str) -> None:
+        self._views.composer.come_back(conversation_id)
+
+
+def _welcome(conversation: Conversation | None, missing: str) -> WelcomeState:
+    if missing:
+        return "missing"
+    return "hidden" if conversation is not None and conversation.total else "empty"

@@ -1,0 +1,121 @@
+"""The rows of a transcript, and the user's actions on them, as values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypedDict
+
+State = Literal[
+    "waiting",
+    "thinking",
+    "streaming",
+    "done",
+    "empty",
+    "stopped",
+    "interrupted",
+    "length_reached",
+    "filtered",
+    "error",
+]
+"""State of a turn.
+
+- ``waiting``: the question is queued
+- ``thinking``: the question was sent to the model, no text yet
+- ``streaming``: text is being received
+- ``empty``: the answer has ended and has neither text nor tool calls
+- ``length_reached``, ``filtered``: the provider ended the answer because of its length or by its
+  content filter
+"""
+
+ActionName = Literal[
+    "retry",
+    "edit",
+    "stop",
+    "continue",
+    "withdraw",
+    "previous",
+    "next",
+    "up",
+    "down",
+    "no-feedback",
+    "say",
+]
+"""Name of a user action.
+
+``previous`` and ``next`` switch to a turn's sibling; ``up``, ``down`` and ``no-feedback`` set the
+feedback on its answer, ``say`` adds a comment to the feedback.
+"""
+
+
+class Tool(TypedDict):
+    """One tool call.
+
+    ``seconds`` is ``None`` while it runs; ``arguments`` and ``result`` are shown verbatim.
+    """
+
+    call: str
+    name: str
+    state: Literal["running", "done", "failed"]
+    seconds: float | None
+    arguments: str
+    result: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One turn.
+
+    ``html`` is sanitised HTML (``markdown.incremental.render``); it is empty for an answer that is
+    streamed by ``ops``.
+    """
+
+    id: str
+    question: str = ""
+    state: State = "done"
+    html: str = ""
+    reasoning: str = ""
+    tools: tuple[Tool, ...] = ()
+    error: str = ""
+    """Error message for the state ``error``."""
+    retry_after: float | None = None
+    """Seconds after which the component triggers ``retry`` automatically, with a countdown."""
+    sibling: int = 0
+    """Index among its ``siblings``, from 0."""
+    siblings: int = 1
+    """Number of turns with the same parent; a switch between them is shown if there are several."""
+    feedback: Literal["", "up", "down"] = ""
+    model: str = ""
+    """Name of the model; several, comma-separated, if the answer was continued by another one."""
+    asked_at: float = 0.0
+    """Time of the question in seconds since 1970; 0 if unknown."""
+
+
+class RowPatch(TypedDict, total=False):
+    """The fields of a row that can change."""
+
+    question: str
+    state: State
+    html: str
+    reasoning: str
+    tools: Sequence[Tool]
+    error: str
+    retry_after: float | None
+    sibling: int
+    siblings: int
+    feedback: Literal["", "up", "down"]
+    model: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action:
+    """A user action on a row. ``row_id`` is untrusted input, which the page must validate.
+
+    ``automatic``: a countdown ended; every open page of the conversation sends this action, and the
+    first one is executed. ``words`` is the comment of ``say``, at most ``MAX_FEEDBACK_CHARS``.
+    """
+
+    name: ActionName
+    row_id: str
+    automatic: bool = False
+    words: str = ""

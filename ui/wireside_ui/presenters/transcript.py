@@ -1,0 +1,407 @@
+"""Presenter of the transcript: the turns on the shown path of one conversation.
+
+Theory of operation: ``note_change`` only records what has changed, and ``update`` sends it. Rows
+are sent immediately with at most the beginning of long answers; ``LateAnswers`` renders the rest in
+a thread. Each answer in progress is sent by a ``Follower``. The presenter stores no text of an
+answer, only what each row shows besides it (``Mark``).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from wireside.chat import tree
+from wireside.chat.conversation import WAITING_TURNS, Conversation, Turn
+from wireside.chat.service import ChatService
+from wireside.errors import NotFound, StoreError
+from wireside.offload import aside, aside_short
+from wireside.records import Span
+from wireside_ui.markdown.dialect import HighlightBudget, Markup, are_lexers_ready
+from wireside_ui.markdown.incremental import LOOP_CHARS, render
+from wireside_ui.presenters.answer import Follower, model_of, row_of, state_of, text_of
+from wireside_ui.presenters.late_answers import LateAnswers
+from wireside_ui.presenters.rows import Row
+from wireside_ui.presenters.updates import UpdateLoop
+from wireside_ui.presenters.views import TranscriptView
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TranscriptLimits:
+    """How much of a conversation is sent and remembered at once."""
+
+    page_size: int = 20
+    """Turns per request of the transcript."""
+    ready_chars: int = 8_192
+    """Characters of the answers sent together that are rendered immediately (15 ms of work).
+
+    Of earlier answers the beginning is sent, and the whole once it is rendered.
+    """
+    beginning_chars: int = 1_000
+    """Characters of the beginning of an answer that is rendered later."""
+    marks: int = 500
+    """Maximum number of turns whose displayed state is stored; others are sent on request."""
+
+
+LIMITS = TranscriptLimits()
+"""The limits of a page."""
+
+
+class Mark(NamedTuple):
+    """What a row shows, apart from the text of its answer."""
+
+    state: str
+    first: str | None
+    """Name of the first stream."""
+    segments: int
+    """Number of streams."""
+    rest: object
+
+
+UNKNOWN = Mark("", None, 0, None)
+"""Mark of a row whose state must be sent again."""
+
+
+class TranscriptPresenter:
+    """Shows one conversation and follows it. Set ``view`` first."""
+
+    view: TranscriptView
+
+    def __init__(
+        self,
+        chat: ChatService,
+        *,
+        markup: Markup,
+        language: str,
+        base: str,
+        updates: UpdateLoop,
+        names: Callable[[], Mapping[str, str]] = dict,
+        limits: TranscriptLimits = LIMITS,
+    ) -> None:
+        """Create the presenter, without a conversation.
+
+        Args:
+            chat: the chat service, bound to the caller.
+            markup: renders the answers.
+            language: language of the interface.
+            base: path that the application is mounted at, without a trailing slash.
+            updates: the page's updates, one of which calls ``update``.
+            names: returns the display names of the models by id.
+            limits: how much is sent and remembered at once.
+        """
+        self._chat = chat
+        self._markup = markup
+        self._language = language
+        self._base = base
+        self._updates = updates
+        self._names = names
+        self._limits = limits
+        self._conversation: Conversation | None = None
+        self._unwatch: Callable[[], object] = lambda: None
+        self._path: list[Span] = []
+        self._total = 0
+        self._removals = 0
+        self._marks: OrderedDict[str, Mark] = OrderedDict()
+        self._followers: dict[str, Follower] = {}
+        self._changed: set[str] = set()
+        self._is_shape_new = False
+        self.late = LateAnswers(
+            language=language,
+            render=self._render,
+            show=self._show_late,
+            until_taken=updates.until_taken,
+        )
+
+    @property
+    def conversation(self) -> Conversation | None:
+        """The conversation that is shown, if any."""
+        return self._conversation
+
+    @property
+    def total(self) -> int:
+        """Number of turns on the shown path."""
+        return self._total
+
+    @property
+    def is_shape_new(self) -> bool:
+        """Whether the shown turns or the title of the conversation have changed."""
+        return self._is_shape_new
+
+    @property
+    def is_answering(self) -> bool:
+        """Whether a shown answer is in progress."""
+        return bool(self._followers)
+
+    # ---- choice of the conversation ----------------------------------------------------------
+
+    async def open(self, conversation: Conversation) -> None:
+        """Show a conversation in place of the one before.
+
+        Raises:
+            StoreError: its turns can't be read; no conversation is shown.
+        """
+        self.close()
+        self._conversation = conversation
+        self._unwatch = self._chat.watch(conversation, self.note_change)
+        self._path, self._total = conversation.path(), conversation.total
+        self._removals = conversation.removals
+        try:
+            turns = await self._turns(self._total - self._limits.page_size, self._total - 1)
+        except StoreError:
+            self.close()
+            raise
+        if conversation is self._conversation:
+            self.view.reset(self._rows(turns), self._total)
+            self.view.set_source(f"{self._base}/api/conversations/{conversation.id}")
+
+    def clear(self) -> None:
+        """Show an empty transcript."""
+        self.close()
+        self.view.reset([], 0)
+        self.view.set_source("")
+
+    def close(self) -> None:
+        """Stop following the conversation; the view is left as it is."""
+        self._unwatch()
+        for turn_id in tuple(self._followers):
+            self._stop_following(turn_id)
+        self._conversation = None
+        self._path, self._total = [], 0
+        self._marks.clear()
+        self.late.clear()
+        self._changed.clear()
+
+    # ---- changes -----------------------------------------------------------------------------
+
+    def note_change(self, turn_id: str | None) -> None:
+        """Record that a turn has changed; None: which turns are shown, or the title."""
+        if turn_id is None:
+            self._is_shape_new = True
+        else:
+            self._changed.add(turn_id)
+        self._updates.wake()
+
+    def resend(self, turn_id: str) -> None:
+        """Send the state of a row again: the browser shows an action that has failed as done."""
+        if turn_id in self._marks:
+            self._marks[turn_id] = UNKNOWN
+            self.note_change(turn_id)
+
+    async def update(self) -> None:
+        """Send all changes since the last update."""
+        conversation = self._conversation
+        if conversation is None:
+            return
+        try:
+            if self._is_shape_new:
+                self._is_shape_new = False
+                await self.update_shape()
+            while self._changed and conversation is self._conversation:
+                await self._update_turn(conversation, self._changed.pop())
+        except StoreError:
+            self.note_change(None)  # retried until the store can be read
+        for follower in tuple(self._followers.values()):
+            await self._send_answer(follower)
+
+    async def update_shape(self) -> None:
+        """Show turns of another branch, new turns and turns that moved.
+
+        Raises:
+            StoreError: the turns can't be read.
+        """
+        conversation = self._conversation
+        if conversation is None:
+            return
+        path, total = conversation.path(), conversation.total
+        kept = tree.shared(self._path, path)
+        if conversation.removals != self._removals:
+            kept = max(0, min(kept, total - WAITING_TURNS))
+        if kept == total == self._total:
+            return
+        turns = await self._turns(kept, min(total, kept + self._limits.page_size) - 1)
+        if conversation is not self._conversation:
+            return
+        rows = self._rows(turns)
+        if kept == self._total and total == kept + len(rows):
+            for row in rows:
+                self.view.append(row)
+        else:
+            self.view.replace_from(kept, rows, total)
+        self._path, self._total, self._removals = path, total, conversation.removals
+        for follower in tuple(self._followers.values()):
+            if not conversation.shows(follower.turn):
+                self._stop_following(follower.turn.id)
+
+    async def _update_turn(self, conversation: Conversation, turn_id: str) -> None:
+        if turn_id not in self._marks:
+            return  # the browser requests it when it is scrolled to
+        try:
+            turn = await self._chat.library.turn(conversation, turn_id)
+        except NotFound:
+            return
+        if turn.is_live:
+            self._ensure_following(turn)
+        else:
+            self._send_state(turn)
+
+    def _send_growth(self, turn: Turn) -> None:
+        mark = self._mark(turn)
+        if self._marks.get(turn.id) != mark and turn.is_live:
+            self._marks[turn.id] = mark
+            model = model_of(turn, self._names())
+            self.view.change(turn.id, state=state_of(turn), model=model)
+
+    def _send_state(self, turn: Turn) -> None:
+        mark = self._mark(turn)
+        before = self._marks.get(turn.id)
+        if before is None or mark == before or turn.id in self._followers:
+            return  # the end is sent after all text
+        self._marks[turn.id] = mark
+        row = self._row(turn, chars=0)
+        self.view.change(
+            turn.id,
+            state=row.state,
+            error=row.error,
+            retry_after=row.retry_after,
+            sibling=row.sibling,
+            siblings=row.siblings,
+            feedback=row.feedback,
+            model=row.model,
+        )
+        if before[1:3] != mark[1:3]:  # an answer without a follower: it ended immediately
+            self.view.change(turn.id, reasoning=row.reasoning, tools=list(row.tools))
+            self.late.add([turn])
+
+    # ---- answers in progress -----------------------------------------------------------------
+
+    def _ensure_following(self, turn: Turn) -> None:
+        known = self._followers.get(turn.id)
+        if known is None or known.first is not turn.segments[0]:
+            self._stop_following(turn.id)
+            goes_on = self._marks[turn.id].first == turn.segments[0].name
+            if goes_on:  # the follower replaces the text, so that it does not disappear briefly
+                self.view.change(turn.id, reasoning="", tools=[], error="")
+            else:
+                self.view.change(turn.id, html="", reasoning="", tools=[], error="")
+            self._follow(turn, goes_on=goes_on)
+        self._send_growth(turn)
+
+    def _follow(self, turn: Turn, *, goes_on: bool = False) -> None:
+        wake = self._updates.wake
+        self._followers[turn.id] = Follower(turn, self._markup, wake, goes_on=goes_on)
+        wake()
+
+    def _stop_following(self, turn_id: str) -> None:
+        if follower := self._followers.pop(turn_id, None):
+            follower.close()
+
+    async def _send_answer(self, follower: Follower) -> None:
+        turn = follower.turn
+        reasoning, tools, has_ended = follower.take()
+        if follower.work <= LOOP_CHARS:
+            ops = follower.flush()
+        else:
+            ops = await aside_short(follower.flush)
+            if self._followers.get(turn.id) is not follower:
+                return  # the page shows something else meanwhile
+        self._send_growth(turn)
+        self.view.ops(turn.id, ops, reasoning)
+        if tools is not None:
+            self.view.change(turn.id, tools=tools)
+        if has_ended:
+            self._stop_following(turn.id)
+            self._send_state(turn)
+            if turn.is_live:  # continued meanwhile
+                self.note_change(turn.id)
+        elif follower.has_more:
+            self._updates.wake()
+
+    # ---- rows --------------------------------------------------------------------------------
+
+    async def give_rows(self, page: int) -> None:
+        """Send a page of earlier turns that the browser requests.
+
+        Raises:
+            StoreError: the turns can't be read; the browser requests them again.
+        """
+        if self._conversation is None:
+            return
+        first = page * self._limits.page_size
+        try:
+            turns = await self._turns(first, first + self._limits.page_size - 1)
+        except StoreError:
+            self.view.miss(page)
+            raise
+        self.view.put(page, self._rows(turns))
+
+    async def last_turn(self) -> Turn | None:
+        """Return the last shown turn, None if there is none. Raises ``StoreError``."""
+        turns = await self._turns(self._total - 1, self._total - 1)
+        return turns[0] if turns else None
+
+    async def _turns(self, first: int, last: int) -> list[Turn]:
+        if self._conversation is None:
+            return []
+        return await self._chat.library.turns(self._conversation, max(0, first), last)
+
+    def _rows(self, turns: Sequence[Turn]) -> list[Row]:
+        """Return the rows of turns and start followers for answers in progress."""
+        for turn in turns:
+            self._stop_following(turn.id)
+            self._marks.pop(turn.id, None)
+            self._marks[turn.id] = self._mark(turn)
+            if turn.is_live:
+                self._follow(turn)
+        while len(self._marks) > self._limits.marks:
+            self._marks.popitem(last=False)
+        late = self._too_long(turns)
+        self.late.add(late)
+        budget = HighlightBudget()
+        # the last one is visible first
+        rows = [
+            self._row(turn, budget, self._limits.beginning_chars if turn in late else None)
+            for turn in reversed(turns)
+        ]
+        return rows[::-1]
+
+    def _too_long(self, turns: Sequence[Turn]) -> list[Turn]:
+        """Return the turns whose answers are rendered later, the last one first."""
+        left = self._limits.ready_chars
+        late = []
+        for turn in reversed(turns):
+            text = text_of(turn, self._language)
+            left -= len(text)
+            is_long = len(text) > self._limits.beginning_chars
+            if is_long and (left < 0 or not are_lexers_ready(text)):
+                late.append(turn)
+        return late
+
+    def _row(
+        self, turn: Turn, budget: HighlightBudget | None = None, chars: int | None = None
+    ) -> Row:
+        return row_of(
+            turn,
+            self._markup,
+            self._language,
+            place=self._place(turn),
+            allowance=budget,
+            chars=chars,
+            names=self._names(),
+        )
+
+    def _mark(self, turn: Turn) -> Mark:
+        first = turn.segments[0].name if turn.segments else None
+        rest = (self._place(turn), turn.feedback)
+        return Mark(state_of(turn), first, len(turn.segments), rest)
+
+    def _place(self, turn: Turn) -> tuple[int, int]:
+        return self._conversation.siblings(turn) if self._conversation else (0, 1)
+
+    async def _render(self, text: str) -> str:
+        return await aside(render, text, self._markup)
+
+    def _show_late(self, turn_id: str, html: str) -> None:
+        if turn_id in self._marks:
+            self.view.change(turn_id, html=html)
