@@ -20,7 +20,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from wireside_ui.markdown.dialect import HighlightBudget, Markup
+from wireside_ui.markdown.dialect import Markup
+from wireside_ui.markdown.highlighting import HighlightBudget
 from wireside_ui.markdown.incremental import BlockStream, render
 
 CHARS = 8_000

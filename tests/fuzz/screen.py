@@ -5,7 +5,8 @@ from __future__ import annotations
 import html as html_text
 import re
 
-from wireside_ui.markdown.dialect import Markup, code_block
+from wireside_ui.markdown.dialect import Markup
+from wireside_ui.markdown.highlighting import code_block
 from wireside_ui.markdown.incremental import BlockStream, Op
 
 MARKUP = Markup(frozenset({"images.example"}))

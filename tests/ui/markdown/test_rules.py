@@ -7,9 +7,10 @@ import re
 import pytest
 
 from wireside_ui.markdown.autolinks import bare_links
-from wireside_ui.markdown.dialect import Markup, close_open_marks
+from wireside_ui.markdown.dialect import Markup
 from wireside_ui.markdown.emphasis import flanks
 from wireside_ui.markdown.incremental import BlockStream, render
+from wireside_ui.markdown.unfinished import close_open_marks
 
 MARKUP = Markup(frozenset())
 

@@ -23,17 +23,16 @@ from markdown_it.common.utils import unescapeAll
 from markdown_it.token import Token
 
 from wireside.invisible_text import SeenStream
-from wireside_ui.markdown.dialect import (
-    Env,
+from wireside_ui.markdown.dialect import Env, Markup
+from wireside_ui.markdown.fences import FenceEnd
+from wireside_ui.markdown.highlighting import (
     HighlightBudget,
-    Markup,
-    References,
     are_lexers_ready,
     code_block,
     code_label,
     highlight,
 )
-from wireside_ui.markdown.fences import FenceEnd
+from wireside_ui.markdown.links import References
 
 Op = list[Any]
 """One change of the rendered answer, as JSON.

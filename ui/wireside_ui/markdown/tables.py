@@ -10,7 +10,7 @@ import re
 
 from markdown_it.rules_block import StateBlock
 
-from wireside_ui.markdown.math import begins_formula, math_block
+from wireside_ui.markdown.math.blocks import begins_formula, math_block
 
 MAX_COLUMNS = 256
 """Maximum number of columns; a wider table is text."""

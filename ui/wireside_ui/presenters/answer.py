@@ -11,7 +11,8 @@ from wireside.generation.reader import Reader
 from wireside.invisible_text import SeenStream, seen
 from wireside.messages import ToolDelta
 from wireside_ui.i18n.catalogue import sentence_in, words_in
-from wireside_ui.markdown.dialect import HighlightBudget, Markup
+from wireside_ui.markdown.dialect import Markup
+from wireside_ui.markdown.highlighting import HighlightBudget
 from wireside_ui.markdown.incremental import BlockStream, Op, render
 from wireside_ui.presenters.rows import Row, State, Tool
 

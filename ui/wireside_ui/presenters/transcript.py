@@ -19,7 +19,8 @@ from wireside.chat.service import ChatService
 from wireside.errors import NotFound, StoreError
 from wireside.offload import aside, aside_short
 from wireside.records import Span
-from wireside_ui.markdown.dialect import HighlightBudget, Markup, are_lexers_ready
+from wireside_ui.markdown.dialect import Markup
+from wireside_ui.markdown.highlighting import HighlightBudget, are_lexers_ready
 from wireside_ui.markdown.incremental import LOOP_CHARS, render
 from wireside_ui.presenters.answer import Follower, model_of, row_of, state_of, text_of
 from wireside_ui.presenters.late_answers import LateAnswers

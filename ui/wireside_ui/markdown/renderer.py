@@ -1,0 +1,175 @@
+"""Renders markdown-it tokens to HTML, which is not sanitised yet."""
+
+import html as html_text
+from collections.abc import Sequence
+
+from markdown_it.common.utils import unescapeAll
+from markdown_it.renderer import RendererHTML
+from markdown_it.token import Token
+from markdown_it.utils import EnvType, OptionsDict
+
+from wireside_ui.markdown.highlighting import HighlightBudget, code_block, code_label, highlight
+from wireside_ui.markdown.math import rules as math
+
+
+class HtmlRenderer(RendererHTML):
+    """Renders HTML without white space between blocks, which would add DOM nodes."""
+
+    # overrides
+    def renderToken(  # noqa: N802
+        self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType
+    ) -> str:
+        token = tokens[idx]
+        if token.hidden or not token.tag:
+            return ""
+        return (
+            f"</{token.tag}>" if token.nesting == -1 else f"<{token.tag}{self.renderAttrs(token)}>"
+        )
+
+    def fence(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
+        label, code = code_label(unescapeAll(tokens[idx].info)), tokens[idx].content
+        highlighted = highlight(code, label, env.setdefault("allowance", HighlightBudget()))
+        return code_block(label, highlighted or html_text.escape(code, quote=False))
+
+    def code_block(
+        self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType
+    ) -> str:
+        return code_block("", html_text.escape(tokens[idx].content, quote=False))
+
+    def softbreak(
+        self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType
+    ) -> str:
+        return "<br>"
+
+    hardbreak = softbreak
+
+    def heading_open(
+        self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType
+    ) -> str:
+        return f"<h{_heading_level(tokens[idx])}>"
+
+    def heading_close(
+        self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType
+    ) -> str:
+        return f"</h{_heading_level(tokens[idx])}>"
+
+    def table_open(
+        self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType
+    ) -> str:
+        return '<div class="ws-table"><table dir="auto">'
+
+    def blockquote_open(
+        self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType
+    ) -> str:
+        tokens[idx].attrs["dir"] = "auto"
+        return self.renderToken(tokens, idx, options, env)
+
+    # The direction of a list is that of its text; code and addresses, which have their own
+    # direction, are not considered.
+    bullet_list_open = ordered_list_open = blockquote_open
+
+    def code_inline(
+        self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType
+    ) -> str:
+        return f'<code dir="ltr">{html_text.escape(tokens[idx].content)}</code>'
+
+    def table_close(
+        self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType
+    ) -> str:
+        return "</table></div>"
+
+    def th_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
+        return _cell(tokens[idx])
+
+    td_open = th_open
+
+    def list_item_open(
+        self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType
+    ) -> str:
+        meta = tokens[idx].meta
+        if "checked" not in meta:
+            return "<li>"
+        state = ' data-on="1" aria-label="☑"' if meta["checked"] else ' aria-label="☐"'
+        return f'<li class="ws-task"><span class="ws-check" role="img"{state}></span>'
+
+    def link_host(
+        self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType
+    ) -> str:
+        return f' <span class="ws-host">({html_text.escape(tokens[idx].content)})</span>'
+
+    def image_shown(
+        self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType
+    ) -> str:
+        token = tokens[idx]
+        alt, url = html_text.escape(token.content), html_text.escape(token.meta["url"])
+        privacy = 'loading="lazy" referrerpolicy="no-referrer"'
+        return f'<img class="ws-img" src="{url}" alt="{alt}" {privacy}>'
+
+    def image_card(
+        self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType
+    ) -> str:
+        token = tokens[idx]
+        url, host = html_text.escape(token.meta["url"]), html_text.escape(token.meta["host"])
+        alt = html_text.escape(token.content)
+        return (
+            f'<a class="ws-image" href="{url}" target="_blank" title="{url}">'
+            f'<span class="ws-image-alt">{alt}</span><span class="ws-host">{host}</span></a>'
+        )
+
+    def math_inline(
+        self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType
+    ) -> str:
+        source = html_text.escape(tokens[idx].content)
+        return f'<span class="{math.classes(tokens[idx])}" role="math">{source}</span>'
+
+    def math_block(
+        self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType
+    ) -> str:
+        source = html_text.escape(tokens[idx].content)
+        is_open = ' data-open="1"' if tokens[idx].meta["open"] else ""
+        return f'<div class="{math.classes(tokens[idx])}" role="math"{is_open}>{source}</div>'
+
+    def footnote_ref(
+        self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType
+    ) -> str:
+        number = tokens[idx].meta["id"] + 1
+        return f'<sup class="ws-fn" role="link" tabindex="0" data-fn="{number}">{number}</sup>'
+
+    def footnote_block_open(
+        self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType
+    ) -> str:
+        return '<ol class="ws-footnotes">'
+
+    def footnote_block_close(
+        self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType
+    ) -> str:
+        return "</ol>"
+
+    def footnote_open(
+        self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType
+    ) -> str:
+        return f'<li data-fn="{tokens[idx].meta["id"] + 1}">'
+
+    def footnote_close(
+        self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType
+    ) -> str:
+        return "</li>"
+
+    def footnote_anchor(
+        self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType
+    ) -> str:
+        return ""
+
+
+def _heading_level(token: Token) -> int:
+    return min(int(token.tag[1]) + 1, 6)  # the page itself has the h1
+
+
+def _cell(token: Token) -> str:
+    style = str(token.attrs.get("style", ""))
+    place = {
+        "text-align:right": ' class="ws-right"',
+        "text-align:center": ' class="ws-center"',
+    }.get(style, "")
+    span = f' colspan="{token.meta["span"]}"' if "span" in token.meta else ""
+    return f"<{token.tag}{span}{place}>"
