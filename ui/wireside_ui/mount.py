@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import mimetypes
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from fastapi import APIRouter, FastAPI, Request, Response
@@ -14,12 +15,13 @@ from nicegui import ui
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from wireside.api.errors import ErrorResponses
 from wireside.assets import folder
 from wireside.auth.auth import Auth
 from wireside.chat.service import ChatService
 from wireside.transfer.sharing import Sharing
 from wireside_ui.html_pages.account import AccountPages
-from wireside_ui.html_pages.errors import ErrorPages
+from wireside_ui.html_pages.errors import ErrorPages, register_unknown_paths
 from wireside_ui.html_pages.render import PlainPages
 from wireside_ui.pages.chat import ChatPages
 from wireside_ui.pages.dashboard import DashboardPage, Figures
@@ -47,7 +49,8 @@ def mount(
     sharing: Sharing,
     board: Figures,
     base_url: str = "",
-) -> ErrorPages:
+    count_error: Callable[[str], None],
+) -> None:
     """Register the pages at ``/`` and ``/c/{id}`` and everything they need.
 
     Must be called after all other routes are registered, because the error pages match every
@@ -62,9 +65,7 @@ def mount(
         sharing: the links to shared conversations.
         board: source of the dashboard's metrics.
         base_url: public address of the server, "" to derive it from each request.
-
-    Returns:
-        The error pages.
+        count_error: called with the code of each error that a route raises.
     """
     assets = folder()
     version = _version_of(assets, _logo(look, assets))
@@ -74,8 +75,9 @@ def mount(
     app.include_router(
         AccountPages(auth=auth, sharing=sharing, look=look, plain=plain, base_url=base_url).router()
     )
-    nowhere = ErrorPages(plain)
-    nowhere.register(app)
+    errors = ErrorResponses(count=count_error, page=ErrorPages(plain).render)
+    errors.register(app)
+    register_unknown_paths(app, errors)
     ChatPages(chat, look, version, sharing.audience).register()
     DashboardPage(board, look, version, time.time).register()
     ui.run_with(
@@ -92,7 +94,6 @@ def mount(
         show_welcome_message=False,
         dark=None,
     )
-    return nowhere
 
 
 class _Packed:

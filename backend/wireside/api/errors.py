@@ -1,17 +1,32 @@
-"""Error responses over HTTP: a sentence, a code of the protocol, and a status."""
+"""The one mapping from an error to a response: its status, headers, JSON body or page.
+
+Middlewares send the same for a request that never reaches a route (``middleware/refusals.py``).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
-from fastapi import Request
+from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
+from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
-from wireside.api.middleware.limit_headers import seconds
-from wireside.errors import Forbidden, StoreError, WiresideError
+from wireside.errors import (
+    BadJson,
+    BadMessage,
+    Forbidden,
+    InternalError,
+    NotFound,
+    Overloaded,
+    SignInFailed,
+    StoreError,
+    Unauthorized,
+    WiresideError,
+)
 
 
 class Problem(BaseModel):
@@ -26,7 +41,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 }
 """Error responses of a route, for the OpenAPI document."""
 
-_STATUS = {
+_STATUS: Final = {
     "unauthorized": 401,
     "unknown_model": 404,
     "not_found": 404,
@@ -44,49 +59,114 @@ _STATUS = {
 }
 
 
-ForPeople = Callable[[Request, WiresideError, int], Response | None]
-"""Returns an error with its status as a page if the request accepts HTML, else None."""
+def status_of(error: WiresideError, *, is_page: bool = False) -> int:
+    """Return the HTTP status of an error: by its class where its code is ambiguous, else by code.
 
-
-class ErrorResponses:
-    """Exception handler that renders errors as JSON or as a page.
-
-    ``counted`` is called with the code of each error; ``for_people`` renders pages.
+    A page has 403 instead of 401, which requires a ``WWW-Authenticate`` challenge: a page offers a
+    form instead.
     """
-
-    def __init__(self, counted: Callable[[str], None], for_people: ForPeople) -> None:
-        self._counted = counted
-        self._for_people = for_people
-
-    async def __call__(self, request: Request, error: Exception) -> Response:
-        """Return the response for a ``WiresideError``; raise any other error."""
-        if not isinstance(error, WiresideError):
-            raise error
-        self._counted(error.code)
-        status = _status_of(error)
-        body = Problem(message=str(error), code=error.code)
-        response = self._for_people(request, error, status)
-        response = response or JSONResponse(body.model_dump(), status)
-        if error.retry_after is not None:
-            response.headers["Retry-After"] = str(seconds(error.retry_after))
-        return response
-
-
-def _status_of(error: WiresideError) -> int:
-    """Return the HTTP status of an error, by its class where the code is ambiguous."""
     match error:
-        case Forbidden():
-            return 403
         case StoreError():  # not a fault of the server: it works again when the store does
             return 503
+        case SignInFailed(why="unreachable"):
+            return 503
+        case Forbidden() | SignInFailed():
+            return 403
+        case Unauthorized() if is_page:
+            return 403
         case _:
             return _STATUS.get(error.code, 400)
 
 
-async def malformed(_: Request, error: Exception) -> JSONResponse:
-    """Return the 400 for an unreadable body, which is detected before a route is called."""
-    body = Problem(message="The request can't be read: its body is not JSON.", code="bad_json")
-    return JSONResponse(body.model_dump(), 400)
+def headers_of(error: WiresideError, status: int) -> dict[str, str]:
+    """Return the header fields that an error adds to its response."""
+    headers = {}
+    if status == 401:
+        headers["WWW-Authenticate"] = 'Bearer realm="wireside"'
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(whole_seconds(error.retry_after))
+    return headers
+
+
+def body_of(error: WiresideError) -> dict[str, str]:
+    """Return the JSON object of an error: the fields of ``Problem``."""
+    return {"message": str(error), "code": error.code}
+
+
+def whole_seconds(wait_s: float) -> int:
+    """Round a wait up to whole seconds, at least 1, so that the client does not retry too early."""
+    return max(1, math.ceil(wait_s))
+
+
+def json_response(
+    error: WiresideError, *, status: int | None = None, headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    """Return an error as JSON; ``status`` replaces the status of the mapping."""
+    status = status or status_of(error)
+    return JSONResponse(body_of(error), status, {**headers_of(error, status), **(headers or {})})
+
+
+ErrorPage = Callable[[Request, WiresideError, int], Response | None]
+"""Renders an error with its status as a page; returns None if the client is not a browser."""
+
+
+def no_page(_: Request, __: WiresideError, ___: int) -> None:
+    """Render no page, for applications without pages."""
+
+
+class ErrorResponses:
+    """The exception handlers of the application.
+
+    ``count`` is called with the code of each error that a route raises.
+    """
+
+    def __init__(self, *, count: Callable[[str], None], page: ErrorPage = no_page) -> None:
+        self._count = count
+        self._page = page
+
+    def register(self, app: FastAPI) -> None:
+        """Register the handlers on ``app``."""
+        app.add_exception_handler(WiresideError, self.raised)
+        app.add_exception_handler(400, self.unreadable)
+        app.add_exception_handler(ClientDisconnect, self.disconnected)
+        app.add_exception_handler(Exception, self.failed)
+
+    def response(self, request: Request, error: WiresideError) -> Response:
+        """Return an error as a page to browsers, else as JSON."""
+        status = status_of(error, is_page=True)
+        response = self._page(request, error, status)
+        if response is None:
+            return json_response(error)
+        response.headers.update(headers_of(error, status))
+        return response
+
+    async def raised(self, request: Request, error: Exception) -> Response:
+        """Return the response for an error of the tree that a route raises."""
+        if not isinstance(error, WiresideError):
+            raise error
+        self._count(error.code)
+        return self.response(request, error)
+
+    async def failed(self, request: Request, error: Exception) -> Response:
+        """Return the response for any exception, without details; the server logs them."""
+        if isinstance(error, TimeoutError):
+            error = Overloaded("This takes too long; try again in a moment.")
+        known = error if isinstance(error, WiresideError) else InternalError()
+        response = self.response(request, known)
+        response.headers["Connection"] = "close"  # the server closes it on the exception
+        return response
+
+    async def missing(self, request: Request, _: Exception) -> Response:
+        """Return the response for an unknown path."""
+        return self.response(request, NotFound(f"There is no {request.url.path}."))
+
+    async def unreadable(self, _: Request, __: Exception) -> Response:
+        """Return the 400 for an unreadable body, which is detected before a route is called."""
+        return json_response(BadJson("The request can't be read: its body is not JSON."))
+
+    async def disconnected(self, _: Request, __: Exception) -> Response:
+        """Return a response for a client that disconnected during its request; it is not sent."""
+        return Response(status_code=400)
 
 
 class UnknownRoute:
@@ -103,12 +183,10 @@ class UnknownRoute:
         """Send the 404 or 405, for any method."""
         method, path = scope["method"], scope["path"]
         if others := self._methods_of(path):
-            body = Problem(message=f"{path} does not take {method}.", code="bad_message")
-            headers = {"Allow": ", ".join(others)}
-            response = JSONResponse(body.model_dump(), 405, headers)
+            error = BadMessage(f"{path} does not take {method}.")
+            response = json_response(error, status=405, headers={"Allow": ", ".join(others)})
         else:
-            body = Problem(message=f"There is no {path}.", code="not_found")
-            response = JSONResponse(body.model_dump(), 404)
+            response = json_response(NotFound(f"There is no {path}."))
         await response(scope, receive, send)
 
     def _methods_of(self, path: str) -> list[str]:
@@ -128,8 +206,3 @@ def _fits(path: str, template: str) -> bool:
         part == want or (want.startswith("{") and part)
         for part, want in zip(parts, wanted, strict=True)
     )
-
-
-async def left(_: Request, __: Exception) -> Response:
-    """Return a response for a client that disconnected during its request; it is not sent."""
-    return Response(status_code=400)

@@ -14,9 +14,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from wireside.api.middleware.client_address import peer
 from wireside.api.middleware.paths import CHAT_PATH, PAGE_SOCKET
-from wireside.api.middleware.refusals import answer
+from wireside.api.middleware.refusals import refuse
 from wireside.chat.service import ChatService
-from wireside.errors import BadMessage
+from wireside.errors import BadMessage, NotFound
 from wireside.limits.windows import AddressWindows
 from wireside.ports.clock import Clock
 from wireside.protocol.connection import Connection, ConnectionLimits
@@ -64,14 +64,7 @@ class ChatEndpoint:
         try:
             max_frame_bytes = _max_frame_bytes(scope)
         except BadMessage as error:
-            return await answer(
-                scope=scope,
-                receive=receive,
-                send=send,
-                status=400,
-                sentence=str(error),
-                code=error.code,
-            )
+            return await refuse(scope, receive, send, error)
         if (await receive())["type"] != "websocket.connect":
             return
         offered = scope.get("subprotocols", ())
@@ -156,14 +149,7 @@ class _Unrouted:
             return await sending
         right = self._scope.get("root_path", "") + CHAT_PATH
         sentence = f"There is no WebSocket at {self._scope['path'][:200]}; the chat is at {right}."
-        await answer(
-            scope=self._scope,
-            receive=_connected,
-            send=self._send,
-            status=404,
-            sentence=sentence,
-            code="not_found",
-        )
+        await refuse(self._scope, _connected, self._send, NotFound(sentence))
 
 
 async def _connected() -> Message:

@@ -9,11 +9,10 @@ from functools import partial
 
 from fastapi import FastAPI
 from starlette.middleware.sessions import SessionMiddleware
-from starlette.requests import ClientDisconnect
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
-from wireside.api.errors import ErrorResponses, UnknownRoute, left, malformed
+from wireside.api.errors import UnknownRoute
 from wireside.api.middleware.authentication import AuthenticationMiddleware, AuthenticationRules
 from wireside.api.middleware.body_limits import BodyLimits
 from wireside.api.middleware.request_ids import CallerIds
@@ -28,7 +27,6 @@ from wireside.api.websocket import ChatEndpoint, ChatSocket
 from wireside.bootstrap.parts import Parts
 from wireside.bootstrap.storage import cookie_secret
 from wireside.bootstrap.telemetry import memory_mb, sample_state
-from wireside.errors import WiresideError
 from wireside.limits.networks import TrustedNetworks
 from wireside.limits.windows import AddressWindows
 from wireside.protocol.connection import ConnectionLimits
@@ -36,7 +34,6 @@ from wireside.settings.model import Settings
 from wireside.telemetry.board import Board
 from wireside.telemetry.prometheus import Exposition
 from wireside.version import __version__
-from wireside_ui.html_pages.errors import ErrorPages
 from wireside_ui.mount import mount
 from wireside_ui.theme import Branding
 
@@ -59,12 +56,7 @@ def build_asgi(settings: Settings, parts: Parts, lifespan: Lifespan) -> FastAPI:
     )
     chat_endpoint = _chat_endpoint(settings, parts)
     _add_routes(app, settings, parts, chat_endpoint)
-    error_pages = _add_pages(app, settings, parts)
-    app.add_exception_handler(ClientDisconnect, left)
-    app.add_exception_handler(400, malformed)
-    app.add_exception_handler(
-        WiresideError, ErrorResponses(parts.telemetry.problem, error_pages.shown)
-    )
+    _add_pages(app, settings, parts)
     _add_middleware(app, settings, parts, chat_endpoint)
     return app
 
@@ -96,8 +88,8 @@ def _add_routes(
     app.router.routes.append(Route("/api/{path:path}", UnknownRoute(app.openapi)))
 
 
-def _add_pages(app: FastAPI, settings: Settings, parts: Parts) -> ErrorPages:
-    return mount(
+def _add_pages(app: FastAPI, settings: Settings, parts: Parts) -> None:
+    mount(
         app,
         parts.chat,
         _branding(settings),
@@ -106,6 +98,7 @@ def _add_pages(app: FastAPI, settings: Settings, parts: Parts) -> ErrorPages:
         sharing=parts.sharing,
         board=Board(parts.history),
         base_url=settings.public_url or "",
+        count_error=parts.telemetry.problem,
     )
 
 

@@ -2,18 +2,59 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.responses import HTMLResponse, Response
 from pydantic import BaseModel
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from wireside.api.errors import ErrorResponses, UnknownRoute, malformed
-from wireside.errors import InternalError, StoreError, WiresideError
+from wireside.api.errors import ErrorResponses, UnknownRoute, status_of
+from wireside.errors import (
+    InternalError,
+    ProviderError,
+    RateLimited,
+    RequestError,
+    SignInFailed,
+    StoreError,
+    Unauthorized,
+    WiresideError,
+)
+
+STATUSES = {
+    400: "BadJson BadMessage BadOffset ContentFilter ContextTooLong UnknownType",
+    401: "Unauthorized",
+    403: "AccountDisabled Forbidden SignInFailed",
+    404: "NotFound UnknownModel",
+    410: "Expired",
+    413: "TooLarge",
+    429: "RateLimited TooMany",
+    500: "InternalError",
+    502: "ProviderAuth",
+    503: "NotConfigured Overloaded ProviderRateLimited ProviderUnavailable StoreError",
+    504: "ProviderTimeout",
+}
 
 
 class Note(BaseModel):
     text: str
+
+
+RAISED: dict[str, Exception] = {
+    "store": StoreError(),
+    "fault": InternalError(),
+    "sign-in": Unauthorized(),
+    "limit": RateLimited(retry_after=1.2),
+    "timeout": TimeoutError(),
+    "bug": ValueError("canary"),
+}
+
+
+def show_page(request: Request, error: WiresideError, status: int) -> Response | None:
+    is_browser = "html" in request.headers["accept"]
+    return HTMLResponse(str(error), status) if is_browser else None
 
 
 @pytest.fixture
@@ -35,13 +76,12 @@ def client() -> TestClient:
 
     @router.get("/failing/{kind}")
     async def fail(kind: str) -> None:
-        raise StoreError if kind == "store" else InternalError
+        raise RAISED[kind]
 
     app.include_router(router)
-    app.add_exception_handler(WiresideError, ErrorResponses(lambda _: None, lambda *_: None))
-    app.add_exception_handler(400, malformed)
+    ErrorResponses(count=lambda _: None, page=show_page).register(app)
     app.router.routes.append(Route("/api/{path:path}", UnknownRoute(app.openapi)))
-    return TestClient(app)
+    return TestClient(app, raise_server_exceptions=False)
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "OPTIONS", "TRACE", "BREW"])
@@ -87,3 +127,44 @@ def test_a_store_that_fails_is_no_fault_of_the_server(
     """The client may retry; only an internal error is one for the server's operator."""
     response = client.get(f"/api/failing/{kind}")
     assert (response.status_code, response.json()["code"]) == (status, "internal")
+
+
+def classes_below(base: type[WiresideError]) -> Iterator[type[WiresideError]]:
+    for child in base.__subclasses__():
+        yield child
+        yield from classes_below(child)
+
+
+def test_every_error_of_the_tree_has_its_status() -> None:
+    found: dict[int, set[str]] = {}
+    for kind in classes_below(WiresideError):
+        if kind in (RequestError, ProviderError) or kind.__module__ != "wireside.errors":
+            continue  # only their subclasses are raised; tests define errors of their own
+        error = SignInFailed("denied") if kind is SignInFailed else kind()
+        found.setdefault(status_of(error), set()).add(kind.__name__)
+    assert found == {status: set(names.split()) for status, names in STATUSES.items()}
+    assert status_of(SignInFailed("unreachable")) == 503
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "page_status", "headers"),
+    [
+        ("store", 503, 503, {}),
+        ("sign-in", 401, 403, {"www-authenticate": 'Bearer realm="wireside"'}),
+        ("limit", 429, 429, {"retry-after": "2"}),
+        ("timeout", 503, 503, {"connection": "close"}),
+        ("bug", 500, 500, {"connection": "close"}),
+    ],
+)
+def test_an_error_is_json_to_a_program_and_a_page_to_a_browser(
+    client: TestClient, kind: str, status: int, page_status: int, headers: dict[str, str]
+) -> None:
+    program = client.get(f"/api/failing/{kind}")
+    assert program.status_code == status
+    assert program.json().keys() == {"message", "code"}
+    assert headers.items() <= dict(program.headers).items()
+    page = client.get(f"/api/failing/{kind}", headers={"Accept": "text/html"})
+    assert page.status_code == page_status  # a page has no 401: it would need a challenge
+    assert page.text == program.json()["message"]
+    assert ("www-authenticate" in page.headers) is False
+    assert "canary" not in page.text

@@ -192,7 +192,7 @@ def doors_of(routes: Iterable[Any], prefix: str = "") -> Iterator[str]:
         if included := getattr(route, "original_router", None):
             yield from doors_of(included.routes, prefix)
             continue
-        if isinstance(route, errors._Unknown):
+        if isinstance(route, errors.UnknownPath):
             continue  # the catch-all that answers 404
         path = re.sub(":path}", "}", prefix + route.path)
         if path.startswith(NOBODYS):

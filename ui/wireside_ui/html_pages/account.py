@@ -7,13 +7,13 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from math import ceil
 from typing import Any, Final, cast
 from urllib.parse import quote
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
+from wireside.api.errors import status_of, whole_seconds
 from wireside.auth.accounts import Accounts
 from wireside.auth.auth import Auth
 from wireside.auth.cookies import set_cookie
@@ -522,8 +522,7 @@ class AccountPages:
             case None:
                 return ""
             case RateLimited():
-                # rounded up, so that a retry is not too early
-                seconds = max(1, ceil(error.retry_after or 60))
+                seconds = whole_seconds(error.retry_after or 60)
                 return words["account_too_many_tries"].format(seconds=seconds)
             case AccountDisabled():
                 return words["account_is_disabled"]
@@ -627,12 +626,7 @@ def _role(form: dict[str, list[str]]) -> Role:
 
 
 def _status(error: WiresideError | None) -> int:
-    if error is None:
-        return 200
-    if isinstance(error, SignInFailed) and error.why == "unreachable":
-        return 503
-    codes = {"rate_limited": 429, "unauthorized": 403, "not_found": 404, "internal": 503}
-    return codes.get(error.code, 400)
+    return 200 if error is None else status_of(error, is_page=True)
 
 
 def _in_words(done: Done, words: dict[str, str]) -> Done:

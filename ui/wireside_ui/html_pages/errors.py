@@ -1,4 +1,4 @@
-"""Error responses for unknown paths and failed pages.
+"""Error pages, and the fallback route for unknown paths.
 
 NiceGUI would answer with a page of its own, allocate a client's memory for each such request, and
 log the address, which may contain a secret.
@@ -11,12 +11,13 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from fastapi import FastAPI, Request, Response
-from fastapi.responses import JSONResponse, RedirectResponse
+from fastapi.responses import RedirectResponse
 from nicegui import app as nicegui_app
 from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
-from wireside.errors import InternalError, NotFound, Overloaded, StoreError, WiresideError
+from wireside.api.errors import ErrorResponses
+from wireside.errors import NotFound, WiresideError
 from wireside_ui.html_pages.render import PlainPages
 from wireside_ui.i18n.catalogue import language_of, sentence_in, words_in
 
@@ -25,41 +26,12 @@ _MACHINES: Final = ("/api/", "/assets/", "/_nicegui")
 
 
 class ErrorPages:
-    """Responds to errors: with a page in the visitor's language to browsers, else with JSON."""
+    """Renders errors in the visitor's language."""
 
     def __init__(self, plain: PlainPages) -> None:
         self._plain = plain
 
-    def register(self, app: FastAPI) -> None:
-        """Register the fallback route and the exception handlers on ``app``.
-
-        All other routes of ``app`` must be registered before, NiceGUI's mount after it.
-        """
-        app.router.routes.append(_Unknown(self, app.router.routes))
-        app.add_exception_handler(Exception, self.failed)
-        nicegui_app.add_exception_handler(Exception, self.failed)
-        nicegui_app.add_exception_handler(404, self.missing)
-
-    async def missing(self, request: Request, _: Exception) -> Response:
-        """Return the response for an unknown path."""
-        return self.told(request, NotFound(f"There is no {request.url.path}."), 404)
-
-    async def failed(self, request: Request, error: Exception) -> Response:
-        """Return the response for an exception, without details; the server logs them."""
-        if isinstance(error, TimeoutError):
-            error = Overloaded("This takes too long; try again in a moment.")
-        known = error if isinstance(error, WiresideError) else InternalError()
-        status = 503 if isinstance(known, Overloaded | StoreError) else 500
-        response = self.told(request, known, status)
-        response.headers["Connection"] = "close"  # the server closes it on the exception
-        return response
-
-    def told(self, request: Request, error: WiresideError, status: int) -> Response:
-        """Return an error as a page to browsers, else as JSON."""
-        body = {"message": str(error), "code": error.code}
-        return self.shown(request, error, status) or JSONResponse(body, status)
-
-    def shown(self, request: Request, error: WiresideError, status: int) -> Response | None:
+    def render(self, request: Request, error: WiresideError, status: int) -> Response | None:
         """Return an error as a page, None if the client is not a browser."""
         if not is_a_person(request):
             return None
@@ -73,6 +45,16 @@ class ErrorPages:
         )
 
 
+def register_unknown_paths(app: FastAPI, errors: ErrorResponses) -> None:
+    """Register the fallback route of ``app``, and the exception handlers of NiceGUI.
+
+    All other routes of ``app`` must be registered before, NiceGUI's mount after it.
+    """
+    app.router.routes.append(UnknownPath(errors, app.router.routes))
+    nicegui_app.add_exception_handler(Exception, errors.failed)
+    nicegui_app.add_exception_handler(404, errors.missing)
+
+
 def is_a_person(request: Request) -> bool:
     """Return whether a browser requests a document to display."""
     return (
@@ -82,11 +64,11 @@ def is_a_person(request: Request) -> bool:
     )
 
 
-class _Unknown(BaseRoute):
+class UnknownPath(BaseRoute):
     """Fallback route for paths that match neither ``routes`` nor NiceGUI's routes."""
 
-    def __init__(self, nowhere: ErrorPages, routes: list[BaseRoute]) -> None:
-        self._nowhere = nowhere
+    def __init__(self, errors: ErrorResponses, routes: list[BaseRoute]) -> None:
+        self._errors = errors
         self._routes = tuple(routes)
 
     def matches(self, scope: Scope) -> tuple[Match, dict[str, Any]]:
@@ -105,7 +87,7 @@ class _Unknown(BaseRoute):
             to = quote(meant["path"]) + (f"?{query}" if query else "")
             await RedirectResponse(to, 307)(scope, receive, send)
             return
-        answer = await self._nowhere.missing(request, NotFound())
+        answer = await self._errors.missing(request, NotFound())
         await answer(scope, receive, send)
 
 

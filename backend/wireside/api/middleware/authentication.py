@@ -19,13 +19,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from wireside.api.middleware.limit_headers import limit_headers
 from wireside.api.middleware.paths import PAGE_SOCKET, SAFE_METHODS
-from wireside.api.middleware.refusals import answer
+from wireside.api.middleware.refusals import refuse
 from wireside.api.middleware.revocable_socket import RevocableSocket
 from wireside.auth.authenticator import Authenticator, Credentials
 from wireside.auth.cookies import cookie_of
 from wireside.auth.quotas import UserQuotas
 from wireside.chat.service import ChatService
-from wireside.errors import RequestError, StoreError, Unauthorized
+from wireside.errors import Forbidden, RateLimited, RequestError, StoreError, Unauthorized
 from wireside.identity import Caller
 from wireside.limits.networks import TrustedNetworks, network_of
 from wireside.protocol.handshake import Accept, Handshake, HandshakePolicy
@@ -109,37 +109,16 @@ class AuthenticationMiddleware:
             return await self.app(scope, receive, send)
         if self._gate.mode == "none" and self._is_from_elsewhere(scope):
             _log.warning("refused_without_accounts", peer=scope.get("wireside.peer"))
-            return await answer(
-                scope=scope,
-                receive=receive,
-                send=send,
-                status=403,
-                sentence=_ELSEWHERE,
-                code="unauthorized",
-            )
+            return await refuse(scope, receive, send, Forbidden(_ELSEWHERE))
         credentials = self._credentials(scope)
         if _is_form(scope) and not credentials.is_own_page:
-            return await answer(
-                scope=scope,
-                receive=receive,
-                send=send,
-                status=403,
-                sentence=_FOREIGN,
-                code="unauthorized",
-            )
+            return await refuse(scope, receive, send, Forbidden(_FOREIGN))
         state = scope.setdefault("state", {})
         seen = self._gate.presence.endings
         try:
             caller = await self._gate.caller(credentials)
         except StoreError as error:
-            return await answer(
-                scope=scope,
-                receive=receive,
-                send=send,
-                status=503,
-                sentence=str(error),
-                code="internal",
-            )
+            return await refuse(scope, receive, send, error)
         except RequestError as error:
             caller, state["refused"] = None, error
         brought = _kind_of(credentials)
@@ -160,24 +139,9 @@ class AuthenticationMiddleware:
             if scope["path"].startswith("/api/"):
                 return await self._count(caller, scope, receive, send)
             await self.app(scope, receive, send)
-        except Unauthorized as error:  # raised while the body arrived: no response has started
-            await answer(
-                scope=scope,
-                receive=receive,
-                send=send,
-                status=401,
-                sentence=str(error),
-                code=error.code,
-            )
-        except StoreError as error:
-            await answer(
-                scope=scope,
-                receive=receive,
-                send=send,
-                status=503,
-                sentence=str(error),
-                code=error.code,
-            )
+        except (Unauthorized, StoreError) as error:
+            # raised while the body arrived: no response has started
+            await refuse(scope, receive, send, error)
 
     # ---- credentials ---------------------------------------------------------------------------
 
@@ -264,24 +228,11 @@ class AuthenticationMiddleware:
         if refused is not None:
             # 401: a session has ended, as after a sign-out. 403: a user behind a proxy can't sign
             # in in any other way.
-            status = 403 if self._gate.mode == "proxy" else 401
-            return await answer(
-                scope=scope,
-                receive=receive,
-                send=send,
-                status=status,
-                sentence=str(refused),
-                code=refused.code,
-            )
-        sentence = _NOT_KNOWN[brought] if brought else Unauthorized.sentence
-        await answer(
-            scope=scope,
-            receive=receive,
-            send=send,
-            status=401,
-            sentence=sentence,
-            code="unauthorized",
-        )
+            is_final = self._gate.mode == "proxy"
+            error = Forbidden(str(refused)) if is_final else Unauthorized(str(refused))
+            return await refuse(scope, receive, send, error)
+        sentence = _NOT_KNOWN[brought] if brought else None
+        await refuse(scope, receive, send, Unauthorized(sentence))
 
     # ---- open connections ----------------------------------------------------------------------
 
@@ -335,15 +286,7 @@ class AuthenticationMiddleware:
         )
         headers = limit_headers(requests, rate, left)
         if not requests.was_taken:
-            return await answer(
-                scope=scope,
-                receive=receive,
-                send=send,
-                status=429,
-                sentence="Rate limit exceeded",
-                code="rate_limited",
-                more=headers,
-            )
+            return await refuse(scope, receive, send, RateLimited(), headers=headers)
 
         async def send_with(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -12,7 +12,8 @@ from typing import Final
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from wireside.api.middleware.paths import PAGE_SOCKET, SAFE_METHODS
-from wireside.api.middleware.refusals import answer
+from wireside.api.middleware.refusals import refuse
+from wireside.errors import Overloaded, TooLarge
 from wireside.limits.unfinished import Unfinished
 
 MAX_BODY_BYTES: Final = 1024 * 1024
@@ -55,23 +56,9 @@ class BodyLimits:
             finally:
                 body.forget()
             if body.is_given_up:
-                return await answer(
-                    scope=scope,
-                    receive=receive,
-                    send=send,
-                    status=503,
-                    sentence=_AT_ONCE,
-                    code="overloaded",
-                )
+                return await refuse(scope, receive, send, Overloaded(_AT_ONCE))
             if body.is_too_large:
-                return await answer(
-                    scope=scope,
-                    receive=receive,
-                    send=send,
-                    status=413,
-                    sentence=_TOO_LARGE,
-                    code="too_large",
-                )
+                return await refuse(scope, receive, send, TooLarge(_TOO_LARGE))
             message = {**message, "body": bytes(body.data)}
             del body
         if message["type"] == "http.disconnect":

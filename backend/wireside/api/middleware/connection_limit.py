@@ -8,7 +8,7 @@ import structlog
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from wireside.api.middleware.client_address import peer
-from wireside.api.middleware.refusals import RefusalCounter, refuse
+from wireside.api.middleware.refusals import RefusalCounter, refuse_handshake
 from wireside.limits.connections import ConnectionCounts
 from wireside.limits.networks import network_of
 from wireside.protocol.handshake import Refuse
@@ -38,7 +38,7 @@ class ConnectionLimit:
         if network is None:
             self._refusals.refuse()
             _log.warning("too_many_connections", peer=network_of(peer(scope)), limit=self._limit)
-            await refuse(
+            await refuse_handshake(
                 scope,
                 receive,
                 send,

@@ -11,7 +11,7 @@ from wireside.api.middleware.access_log import shown_path
 from wireside.api.middleware.client_address import peer
 from wireside.api.middleware.cors import answer_preflight, is_preflight, listed_origin
 from wireside.api.middleware.paths import PAGE_SOCKET, PROBES, PROTOCOL_PATH, SAFE_METHODS, SOCKETS
-from wireside.api.middleware.refusals import RefusalCounter, refuse
+from wireside.api.middleware.refusals import RefusalCounter, refuse_handshake
 from wireside.protocol.handshake import Accept, Handshake, HandshakePolicy, Refuse, Verdict
 
 _log = structlog.get_logger(__name__)
@@ -36,11 +36,11 @@ class HostOriginCheck:
             _log.info(
                 "refused", status=verdict.status, path=shown_path(scope["path"]), peer=peer(scope)
             )
-            return refuse(scope, receive, send, verdict)
+            return refuse_handshake(scope, receive, send, verdict)
         if kind == "websocket":
             return self.app(scope, receive, send)
         if scope["path"].rstrip("/") in SOCKETS:
-            return refuse(scope, receive, send, _upgrade_required(scope))
+            return refuse_handshake(scope, receive, send, _upgrade_required(scope))
         if is_preflight(scope) and (origin := listed_origin(scope, self._door)):
             return answer_preflight(scope, origin, send)
         if PAGE_SOCKET in scope["path"]:

@@ -6,9 +6,9 @@ per ``w`` seconds. ``RateLimit`` lists what is left of each: ``r`` now, and more
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
+from wireside.api.errors import whole_seconds
 from wireside.auth.limiter import Rate, Remaining
 from wireside.auth.quotas import DAY, MINUTE
 from wireside.ports.quotas import QuotaState
@@ -24,13 +24,8 @@ def limit_headers(requests: Remaining, rate: Rate, left: QuotaState) -> Headers:
         (b"ratelimit", ", ".join(states).encode()),
     ]
     if not requests.was_taken:
-        headers.append((b"retry-after", str(seconds(requests.reset_s)).encode()))
+        headers.append((b"retry-after", str(whole_seconds(requests.reset_s)).encode()))
     return headers
-
-
-def seconds(wait_s: float) -> int:
-    """Round a wait up to whole seconds, at least 1, so that the client does not retry too early."""
-    return max(1, math.ceil(wait_s))
 
 
 def _limits(requests: Remaining, rate: Rate, left: QuotaState) -> Iterator[tuple[str, str]]:
@@ -42,7 +37,7 @@ def _limits(requests: Remaining, rate: Rate, left: QuotaState) -> Iterator[tuple
     )
     for name, limit, window_s, count, reset_s in windows:
         if limit is not None:
-            item = f'"{name}";r={count};t={seconds(reset_s or 0)}'
+            item = f'"{name}";r={count};t={whole_seconds(reset_s or 0)}'
             yield f'"{name}";q={limit};w={window_s}', item
     if left.streams_limit is not None:
         policy = f'"streams";q={left.streams_limit};qu="concurrent-requests"'

@@ -9,11 +9,11 @@ from typing import Final
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from wireside.api.errors import whole_seconds
 from wireside.api.middleware.access_log import shown_path
 from wireside.api.middleware.client_address import peer
-from wireside.api.middleware.limit_headers import seconds
 from wireside.api.middleware.paths import FILES, NO_PAGES, PAGE_SOCKET
-from wireside.api.middleware.refusals import RefusalCounter, refuse
+from wireside.api.middleware.refusals import RefusalCounter, refuse_handshake
 from wireside.limits.fair_queue import FairQueue, StartQueue
 from wireside.limits.networks import network_of
 from wireside.limits.token_buckets import TokenBuckets
@@ -94,7 +94,7 @@ class AddressRateLimit:
                 await asyncio.sleep(REFUSED_AFTER_S)
             finally:
                 self._refused_late -= 1
-        await refuse(scope, receive, send, _too_many(wait_s), after_s=wait_s)
+        await refuse_handshake(scope, receive, send, _too_many(wait_s), after_s=wait_s)
 
     async def _make_page(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._turns.enter(network_of(peer(scope)))
@@ -126,5 +126,5 @@ def _too_many(wait_s: float) -> Refuse:
     return Refuse(
         429,
         "There were too many requests from this address (WIRESIDE_REQUESTS_PER_MINUTE_ADDRESS);"
-        f" come back in {seconds(wait_s)} s.",
+        f" come back in {whole_seconds(wait_s)} s.",
     )

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final, Protocol
 
 from starlette.types import Receive, Scope, Send
 
-from wireside.api.middleware.limit_headers import seconds
+from wireside.api.errors import body_of, headers_of, status_of, whole_seconds
+from wireside.errors import WiresideError
 from wireside.protocol.handshake import Refuse
 
 POLICY_VIOLATION: Final = 1008
 """Close code of a refused handshake, for servers that can't refuse one by an HTTP response."""
+
+Headers = Iterable[tuple[bytes, bytes]]
 
 
 class RefusalCounter(Protocol):
@@ -22,47 +25,52 @@ class RefusalCounter(Protocol):
         """Count a refused request."""
 
 
-async def answer(
-    scope: Scope,
-    receive: Receive,
-    send: Send,
-    status: int,
-    sentence: str,
-    code: str,
-    more: Iterable[tuple[bytes, bytes]] = (),
+async def refuse(
+    scope: Scope, receive: Receive, send: Send, error: WiresideError, *, headers: Headers = ()
 ) -> None:
-    """Refuse a request or a handshake with a message and an error code.
+    """Refuse a request or a handshake with an error, as ``api/errors.py`` maps it."""
+    status = status_of(error)
+    added = [
+        (name.lower().encode(), value.encode()) for name, value in headers_of(error, status).items()
+    ]
+    await _send_json(
+        scope, receive, send, status=status, body=body_of(error), headers=[*headers, *added]
+    )
 
-    Args:
-        scope: the request's ASGI scope.
-        receive: its ASGI ``receive``.
-        send: its ASGI ``send``.
-        status: HTTP status; 401 adds ``WWW-Authenticate``.
-        sentence: message for the user.
-        code: error code, as in the frames of the protocol.
-        more: further headers.
+
+async def refuse_handshake(
+    scope: Scope, receive: Receive, send: Send, refusal: Refuse, *, after_s: float = 0.0
+) -> None:
+    """Refuse a request or a handshake by a verdict that has no code of the protocol.
+
+    ``after_s`` is sent as ``Retry-After``, and the connection is closed.
     """
-    headers = list(more)
-    if status == 401:
-        headers.append((b"www-authenticate", b'Bearer realm="wireside"'))
-    fields = {"message": sentence, "code": code}
-    await send_json(scope, receive, send, status=status, fields=fields, headers=headers)
+    headers: list[tuple[bytes, bytes]] = []
+    if after_s:
+        headers += [
+            (b"retry-after", str(whole_seconds(after_s)).encode()),
+            (b"connection", b"close"),
+        ]
+    if refusal.status == 426:
+        headers += [(b"upgrade", b"websocket"), (b"connection", b"upgrade")]
+    body = {"message": refusal.sentence}
+    await _send_json(scope, receive, send, status=refusal.status, body=body, headers=headers)
 
 
-async def send_json(
+async def _send_json(
     scope: Scope,
     receive: Receive,
     send: Send,
     *,
     status: int,
-    fields: dict[str, str],
-    headers: Iterable[tuple[bytes, bytes]] = (),
+    body: Mapping[str, str],
+    headers: Headers,
 ) -> None:
     """Send a response with a JSON object, also in place of a WebSocket handshake."""
-    body = json.dumps(fields).encode()
+    data = json.dumps(body).encode()
     all_headers = [
         (b"content-type", b"application/json"),
-        (b"content-length", str(len(body)).encode()),
+        (b"content-length", str(len(data)).encode()),
         *headers,
     ]
     kind = "http.response"
@@ -72,20 +80,4 @@ async def send_json(
         if kind not in scope.get("extensions", {}):
             return await send({"type": "websocket.close", "code": POLICY_VIOLATION})
     await send({"type": f"{kind}.start", "status": status, "headers": all_headers})
-    await send({"type": f"{kind}.body", "body": body})
-
-
-async def refuse(
-    scope: Scope, receive: Receive, send: Send, refusal: Refuse, *, after_s: float = 0.0
-) -> None:
-    """Refuse a request or a handshake by a verdict on it; ``after_s`` is sent as Retry-After."""
-    headers: list[tuple[bytes, bytes]] = []
-    if after_s:
-        headers += [
-            (b"retry-after", str(seconds(after_s)).encode()),
-            (b"connection", b"close"),
-        ]
-    if refusal.status == 426:
-        headers += [(b"upgrade", b"websocket"), (b"connection", b"upgrade")]
-    fields = {"message": refusal.sentence}
-    await send_json(scope, receive, send, status=refusal.status, fields=fields, headers=headers)
+    await send({"type": f"{kind}.body", "body": data})

@@ -21,7 +21,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from wireside.api.dependencies import CurrentCaller
 from wireside.api.middleware.client_address import peer as client_address
-from wireside.api.middleware.refusals import answer
+from wireside.api.middleware.refusals import refuse
 from wireside.diagnosis.judge import judge
 from wireside.diagnosis.measured import Measured, Seen
 from wireside.errors import BadMessage, RateLimited, TooLarge
@@ -205,14 +205,7 @@ class Doctor:
             with self._seats.take(client_address(scope)):
                 await self._talk(scope, receive, send)
         except RateLimited as full:
-            await answer(
-                scope=scope,
-                receive=receive,
-                send=send,
-                status=429,
-                sentence=str(full),
-                code=full.code,
-            )
+            await refuse(scope, receive, send, full)
 
     async def _talk(self, scope: Scope, receive: Receive, send: Send) -> None:
         if (await receive())["type"] != "websocket.connect":

@@ -7,9 +7,10 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse
 
+from wireside.api.errors import json_response
 from wireside.api.middleware.client_address import peer
+from wireside.errors import NotFound, Unauthorized
 from wireside.protocol.handshake import is_loopback
 
 Render = Callable[[str], Awaitable[tuple[bytes, str]]]
@@ -30,16 +31,9 @@ def metrics_routes(render: Render, token: str | None) -> APIRouter:
     @router.get("/metrics")
     async def metrics(request: Request) -> Response:
         if token is not None and not _brings(request, token):
-            return JSONResponse(
-                {
-                    "message": "The token of WIRESIDE_METRICS_TOKEN is needed.",
-                    "code": "unauthorized",
-                },
-                401,
-                {"WWW-Authenticate": "Bearer"},
-            )
+            return json_response(Unauthorized("The token of WIRESIDE_METRICS_TOKEN is needed."))
         if token is None and not _is_from_here(request):
-            return JSONResponse({"message": "There is no /metrics.", "code": "not_found"}, 404)
+            return json_response(NotFound("There is no /metrics."))
         text, content_type = await render(request.headers.get("accept", ""))
         return Response(text, media_type=content_type, headers={"Cache-Control": "no-store"})
 

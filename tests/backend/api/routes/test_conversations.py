@@ -19,7 +19,6 @@ from starlette.types import Receive, Scope, Send
 from wireside.api.errors import ErrorResponses
 from wireside.api.routes.conversations import ConversationRoutes
 from wireside.chat.service import NEW, ChatService
-from wireside.errors import WiresideError
 from wireside.messages import Options
 from wireside.records import Feedback
 from wireside.store.store import SqlStore
@@ -29,7 +28,7 @@ from wireside.transfer.sharing import Sharing
 @pytest.fixture
 async def http(chat: ChatService) -> AsyncIterator[httpx2.AsyncClient]:
     app = FastAPI()
-    app.add_exception_handler(WiresideError, ErrorResponses(lambda _: None, lambda *_: None))
+    ErrorResponses(count=lambda _: None).register(app)
     app.include_router(ConversationRoutes(lambda text: f"<p>{text}</p>", time.time).router())
 
     async def asked(scope: Scope, receive: Receive, send: Send) -> None:
