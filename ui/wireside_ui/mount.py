@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import mimetypes
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
@@ -16,6 +18,14 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from wireside.api.errors import ErrorResponses
+from wireside.api.policy import (
+    FILE,
+    PAGE_SOCKET,
+    STATIC,
+    RoutePolicy,
+    route_policy,
+    with_policy,
+)
 from wireside.assets import folder
 from wireside.auth.auth import Auth
 from wireside.chat.service import ChatService
@@ -35,6 +45,15 @@ MESSAGES_KEPT = 2000
 
 KEPT = "public, max-age=31536000, immutable"
 """``Cache-Control`` of assets with a version in their address."""
+
+ASSETS: Final = replace(STATIC, is_cross_origin=True)
+
+POLICIES: Final[Mapping[str, RoutePolicy]] = {
+    "/_nicegui/{path:path}": STATIC,
+    "/_nicegui_ws/{path:path}": PAGE_SOCKET,
+    "/favicon.ico": FILE,
+}
+"""Policies of NiceGUI's own routes, which can't declare theirs."""
 
 _VERSIONED = ("css/", "fonts/", "icons/", "katex/", "account.js", "doctor.js", "math.js")
 
@@ -69,7 +88,8 @@ def mount(
     """
     assets = folder()
     version = _version_of(assets, _logo(look, assets))
-    app.mount("/assets", _Packed(_Assets(directory=assets)))
+    files = route_policy(ASSETS)(_Packed(_Assets(directory=assets)))
+    app.mount("/assets", files)
     app.include_router(_extras(look, assets, version))
     plain = PlainPages(look, version)
     app.include_router(
@@ -158,7 +178,7 @@ def _extras(look: Branding, assets: Path, version: str) -> APIRouter:
             media_type="application/manifest+json",
         )
 
-    return router
+    return with_policy(router, FILE)
 
 
 def _logo(look: Branding, assets: Path) -> Path:

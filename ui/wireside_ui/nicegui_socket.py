@@ -14,14 +14,16 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import replace
 from functools import partial, wraps
 from inspect import isawaitable
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qs
 from weakref import WeakKeyDictionary
 
 from nicegui import Client, background_tasks, core, ui
 from nicegui import app as nicegui_app
 from socketio.exceptions import ConnectionRefusedError as Refused
+from starlette.routing import Route
 
+from wireside.api.policy import RoutePolicy, route_policy
 from wireside.auth.connections import LiveConnections
 from wireside.identity import Caller
 from wireside.limits.windows import SlidingWindow
@@ -48,6 +50,8 @@ it.
 LOOK_S = 1.0
 """Seconds between two checks for overdue connections and surplus pages."""
 
+
+BuildPage = TypeVar("BuildPage", bound=Callable[..., Any])
 
 ABOUT_A_PAGE = ("handshake", "event", "ack")
 """Socket.IO events that name a page.
@@ -130,13 +134,21 @@ async def making(client: Client) -> AsyncIterator[None]:
         _being_made.discard(client.id)
 
 
-def page_at(path: str) -> ui.page:
-    """Return a decorator that registers a page, like ``ui.page``.
+def page_at(path: str, policy: RoutePolicy) -> Callable[[BuildPage], BuildPage]:
+    """Return a decorator that registers a page with its policy, like ``ui.page``.
 
     The timeout is enforced by ``making``, because NiceGUI answers its own timeout with a page of
     its own.
     """
-    return ui.page(path, response_timeout=2 * MAKING_S)
+
+    def register(build: BuildPage) -> BuildPage:
+        ui.page(path, response_timeout=2 * MAKING_S)(build)
+        for route in nicegui_app.routes:
+            if isinstance(route, Route) and route.path == path:
+                route_policy(policy)(route.endpoint)  # NiceGUI's function around ``build``
+        return build
+
+    return register
 
 
 _being_made: set[str] = set()

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
+from wireside.api.policy import API, route_policy
 from wireside.errors import (
     BadJson,
     BadMessage,
@@ -169,6 +170,7 @@ class ErrorResponses:
         return Response(status_code=400)
 
 
+@route_policy(API)
 class UnknownRoute:
     """Responds where no route matches: 405 if the path accepts other methods, else 404.
 

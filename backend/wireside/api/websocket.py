@@ -13,10 +13,11 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from wireside.api.middleware.client_address import peer
-from wireside.api.middleware.paths import CHAT_PATH, PAGE_SOCKET
 from wireside.api.middleware.refusals import refuse
+from wireside.api.middleware.transport import CHAT_PATH
+from wireside.api.policy import SOCKET, route_policy
 from wireside.chat.service import ChatService
-from wireside.errors import BadMessage, NotFound
+from wireside.errors import BadMessage
 from wireside.limits.windows import AddressWindows
 from wireside.ports.clock import Clock
 from wireside.protocol.connection import Connection, ConnectionLimits
@@ -40,6 +41,7 @@ class ConnectionCounters(Counters, Protocol):
         """Count a closed connection."""
 
 
+@route_policy(SOCKET)
 class ChatEndpoint:
     """Serves connections whose handshake ``middleware/stack.py`` has accepted."""
 
@@ -125,35 +127,7 @@ class ChatSocket:
         """Serve the connection, or call the application."""
         if scope["type"] == "websocket" and scope["path"].rstrip("/") == CHAT_PATH:
             return self._endpoint(scope, receive, send)
-        if scope["type"] == "websocket" and PAGE_SOCKET not in scope["path"]:
-            send = _Unrouted(scope, send).send
         return self.app(scope, receive, send)
-
-
-class _Unrouted:
-    """Replaces the close by which a router refuses a WebSocket with a 404 that names the path."""
-
-    def __init__(self, scope: Scope, send: Send) -> None:
-        self._scope = scope
-        self._send = send
-        self._is_first = True
-
-    async def send(self, message: Message) -> None:
-        """Send a message, or the 404 instead of the router's close."""
-        is_first, self._is_first = self._is_first, False
-        # a matching route refuses with another code, or with a response
-        is_unrouted = message["type"] == "websocket.close" and message.get("code", 1000) == 1000
-        if not (is_first and is_unrouted):
-            sending = self._send(message)
-            del message
-            return await sending
-        right = self._scope.get("root_path", "") + CHAT_PATH
-        sentence = f"There is no WebSocket at {self._scope['path'][:200]}; the chat is at {right}."
-        await refuse(self._scope, _connected, self._send, NotFound(sentence))
-
-
-async def _connected() -> Message:
-    return {"type": "websocket.connect"}  # the application has already received it
 
 
 async def _write(session: Session, send: Send) -> None:

@@ -18,6 +18,7 @@ from wireside.api.middleware.body_limits import BodyLimits
 from wireside.api.middleware.request_ids import CallerIds
 from wireside.api.middleware.stack import Guards, door_of
 from wireside.api.middleware.static_cache import StaticFileCache
+from wireside.api.policy import API, policy_of
 from wireside.api.routes.accounts import AccountRoutes
 from wireside.api.routes.conversations import ConversationRoutes
 from wireside.api.routes.doctor import Doctor, DoctorRules
@@ -34,7 +35,7 @@ from wireside.settings.model import Settings
 from wireside.telemetry.board import Board
 from wireside.telemetry.prometheus import Exposition
 from wireside.version import __version__
-from wireside_ui.mount import mount
+from wireside_ui.mount import POLICIES, mount
 from wireside_ui.theme import Branding
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
@@ -117,7 +118,7 @@ def _add_middleware(
     app.add_middleware(ChatSocket, endpoint=chat_endpoint)
     app.add_middleware(BodyLimits)  # after authentication
     app.add_middleware(CallerIds)  # wraps the handlers, which log; the caller is known here
-    app.add_middleware(StaticFileCache, prefixes=("/_nicegui/", "/assets/"))
+    app.add_middleware(StaticFileCache)
     app.add_middleware(
         AuthenticationMiddleware,
         gate=parts.auth.gate,
@@ -131,7 +132,13 @@ def _add_middleware(
             trusted_proxies=TrustedNetworks.of(settings.trusted_proxies),
         ),
     )
-    app.add_middleware(Guards, settings=settings, telemetry=parts.telemetry)
+    app.add_middleware(
+        Guards,
+        settings=settings,
+        telemetry=parts.telemetry,
+        routes=app.routes,
+        declared={"/api/openapi.json": API, **POLICIES},
+    )
 
 
 class _SignInSession(SessionMiddleware):
@@ -142,7 +149,7 @@ class _SignInSession(SessionMiddleware):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Call the application, with a session on the sign-in paths only."""
-        is_needed = scope["type"] == "http" and scope["path"].startswith("/oidc/")
+        is_needed = scope["type"] == "http" and policy_of(scope).has_sign_in_session
         await (super().__call__ if is_needed else self.app)(scope, receive, send)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import httpx2
 import pytest
 from server_process import ServerProcess
+from tests.backend.api.known_paths import with_known_paths
 from tests.backend.auth.conftest import House, clock, house
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
@@ -82,7 +83,7 @@ def status(house: House, chat: ChatService) -> Callable[..., Any]:
             "wireside.is_relayed": is_relayed,
             "extensions": {"websocket.http.response": {}},
         }
-        await guard(scope, receive, send)
+        await with_known_paths(guard)(scope, receive, send)
         return statuses[0]
 
     return ask

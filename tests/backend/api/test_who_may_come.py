@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import pytest
+from tests.backend.api.known_paths import guards
 
 from wireside.api.middleware.stack import Guards
 from wireside.settings.model import Settings
-from wireside.telemetry import Telemetry
 
 Serve = Callable[..., Awaitable[Any]]
 Connect = Callable[..., Awaitable[Any]]
@@ -200,10 +200,8 @@ class Transport:
 TRANSPORTS: Final = {
     "raw socket": Transport("upgrade", "/ws/ai-chat", 101),
     "page's socket": Transport("upgrade", PAGE_SOCKET + "websocket", 101, is_page_socket=True),
-    "page's socket, below a path": Transport(
-        "upgrade", "/sub" + PAGE_SOCKET + "websocket", 101, is_page_socket=True
-    ),
-    "any other socket": Transport("upgrade", "/other", 101),
+    "page's socket, below a path": Transport("upgrade", "/sub" + PAGE_SOCKET + "websocket", 404),
+    "any other socket": Transport("upgrade", "/other", 404),
     "polling": Transport("GET", PAGE_SOCKET + "polling", is_page_socket=True),
     "polling, sending": Transport("POST", PAGE_SOCKET + "polling&sid=1", is_page_socket=True),
     "page": Transport("GET", "/", reads=True),
@@ -275,7 +273,7 @@ CELLS: Final = list(cells())
 def test_there_are_enough_cells() -> None:
     assert len(set(CELLS)) == len(CELLS) > 5_000
     verdicts = {expected(s, h, o, TRANSPORTS[t]) for s, t, h, o in CELLS}
-    assert verdicts == {101, 200, 400, 403, 426}
+    assert verdicts == {101, 200, 400, 403, 404, 426}
 
 
 class Knocker:
@@ -327,7 +325,7 @@ def request(transport: Transport, cell: HostCell, origins: tuple[str, ...]) -> l
 
 def guarded(app: Any, setting: str) -> Guards:
     settings = Settings(requests_per_minute_address=10**9, **SETTINGS[setting])
-    return Guards(app, settings=settings, telemetry=Telemetry())
+    return guards(app, settings)
 
 
 @pytest.mark.slow

@@ -15,6 +15,8 @@ from fastapi import FastAPI
 from tests.backend.auth.conftest import PASSWORD, House, clock, house
 
 from wireside.api.middleware.authentication import AuthenticationMiddleware, AuthenticationRules
+from wireside.api.middleware.route_policy import RoutePolicyLookup
+from wireside.api.policy import RoutePolicies
 from wireside.auth.audit import Audit
 from wireside.auth.auth import Auth
 from wireside.auth.cookies import COOKIE
@@ -91,8 +93,10 @@ def open_browser(house: House, chat: ChatService) -> Callable[[], Browser]:
         app, gate=gate, chat=chat, door=door, quotas=quotas, rules=AuthenticationRules()
     )
 
+    whole = RoutePolicyLookup(guarded, RoutePolicies(app.routes))
+
     def make() -> Browser:
-        transport = httpx2.ASGITransport(guarded, client=("192.0.2.1", 1))
+        transport = httpx2.ASGITransport(whole, client=("192.0.2.1", 1))
         return Browser(
             httpx2.AsyncClient(transport=transport, base_url=HERE, headers={"Origin": HERE})
         )

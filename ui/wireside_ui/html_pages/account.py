@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final, cast
 from urllib.parse import quote
@@ -14,6 +14,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
 from wireside.api.errors import status_of, whole_seconds
+from wireside.api.policy import PAGE, PUBLIC_PAGE, route_policy, with_policy
 from wireside.auth.accounts import Accounts
 from wireside.auth.auth import Auth
 from wireside.auth.cookies import set_cookie
@@ -43,6 +44,8 @@ AUDIT_PAGE: Final = 100
 
 MAX_TO_SAY: Final = 1000
 """Maximum number of pending results (``Done``), each shown on its caller's next page."""
+
+OPEN_ID: Final = replace(PUBLIC_PAGE, has_sign_in_session=True)
 
 Do = Callable[[Caller, dict[str, list[str]]], Awaitable["Done"]]
 
@@ -91,10 +94,11 @@ class AccountPages:
             router.get("/people")(self.show_people)
             router.get("/audit")(self.show_audit)
             router.post("/people/{user_id}")(self.change_people)
-        return router
+        return with_policy(router, PAGE)
 
     # ---- signing in --------------------------------------------------------------------------
 
+    @route_policy(PUBLIC_PAGE)
     async def show_login(self, request: Request) -> Response:
         """Show the sign-in page; redirect a caller who is already signed in."""
         wanted = safe_path(request.query_params.get("next", "/"))
@@ -102,6 +106,7 @@ class AccountPages:
             return self._go(request, wanted)
         return self._login(request, wanted, error=getattr(request.state, "refused", None))
 
+    @route_policy(PUBLIC_PAGE)
     async def login(self, request: Request) -> Response:
         """Sign in with name and password, or show the error."""
         form = await _form(request)
@@ -129,11 +134,13 @@ class AccountPages:
         response.headers["Clear-Site-Data"] = '"cache"'
         return response
 
+    @route_policy(PUBLIC_PAGE)
     async def show_join(self, request: Request) -> Response:
         """Show the form of an invitation or password reset link."""
         link = request.query_params.get("link", "")
         return await self._join(request, link, "")
 
+    @route_policy(PUBLIC_PAGE)
     async def join(self, request: Request) -> Response:
         """Create the account, or set the password, and sign in."""
         form = await _form(request)
@@ -147,6 +154,7 @@ class AccountPages:
             return await self._join(request, link, name[:64], error)
         return await self._signed_in(request, cookie, "/")
 
+    @route_policy(OPEN_ID)
     async def begin_open_id(self, request: Request) -> Response:
         """Redirect to the OpenID provider."""
         wanted = safe_path(request.query_params.get("next", "/"))
@@ -159,6 +167,7 @@ class AccountPages:
         except WiresideError as error:
             return self._login(request, wanted, error=error)
 
+    @route_policy(OPEN_ID)
     async def finish_open_id(self, request: Request) -> Response:
         """Complete the sign-in after the OpenID provider has redirected back."""
         if self._auth.open_id is None:

@@ -7,7 +7,7 @@ log the address, which may contain a secret.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any
 from urllib.parse import quote
 
 from fastapi import FastAPI, Request, Response
@@ -17,12 +17,10 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
 from wireside.api.errors import ErrorResponses
+from wireside.api.policy import PAGE, Kind, policy_of, route_policy
 from wireside.errors import NotFound, WiresideError
 from wireside_ui.html_pages.render import PlainPages
 from wireside_ui.i18n.catalogue import language_of, sentence_in, words_in
-
-_MACHINES: Final = ("/api/", "/assets/", "/_nicegui")
-"""Prefixes of paths that only programs request."""
 
 
 class ErrorPages:
@@ -60,10 +58,11 @@ def is_a_person(request: Request) -> bool:
     return (
         request.method in ("GET", "HEAD")
         and "text/html" in request.headers.get("accept", "")
-        and not request.url.path.startswith(_MACHINES)
+        and policy_of(request.scope).kind is Kind.PAGE
     )
 
 
+@route_policy(PAGE)
 class UnknownPath(BaseRoute):
     """Fallback route for paths that match neither ``routes`` nor NiceGUI's routes."""
 

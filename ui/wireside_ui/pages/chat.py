@@ -14,6 +14,7 @@ from typing import Any
 from fastapi import Request
 from nicegui import Client, background_tasks, ui
 
+from wireside.api.policy import PAGE
 from wireside.chat.service import ChatService
 from wireside.errors import WiresideError
 from wireside.messages import ModelInfo
@@ -53,12 +54,12 @@ class ChatPages:
     def register(self) -> None:
         """Register the page with NiceGUI."""
 
-        @page_at("/")
+        @page_at("/", PAGE)
         async def new_chat(request: Request, client: Client) -> None:
             async with making(client):
                 await self._build(request, client, None)
 
-        @page_at("/c/{conversation_id}")
+        @page_at("/c/{conversation_id}", PAGE)
         async def chat(request: Request, client: Client, conversation_id: str) -> None:
             async with making(client):
                 await self._build(request, client, conversation_id)

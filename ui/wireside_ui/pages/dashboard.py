@@ -10,6 +10,7 @@ from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
 from nicegui import Client, ui
 
+from wireside.api.policy import PAGE
 from wireside.errors import WiresideError
 from wireside.identity import LOCAL, Caller
 from wireside.ports.clock import Clock
@@ -57,7 +58,7 @@ class DashboardPage:
     def register(self) -> None:
         """Register the page with NiceGUI."""
 
-        @page_at("/dashboard")
+        @page_at("/dashboard", PAGE)
         async def dashboard(request: Request, client: Client) -> Response | None:
             caller = getattr(request.state, "caller", LOCAL)
             base = request.scope.get("root_path", "")

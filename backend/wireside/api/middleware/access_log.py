@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from wireside.api.middleware.client_address import peer
 from wireside.api.middleware.request_ids import caller_of
+from wireside.api.policy import logged_path
 
 _log = structlog.get_logger(__name__)
 
@@ -33,7 +34,7 @@ class AccessLog:
                 getattr(_log, level)(
                     "request",
                     method=scope["method"],
-                    path=shown_path(scope["path"]),
+                    path=logged_path(scope),
                     status=status,
                     ms=round((time.perf_counter() - began) * 1000, 1),
                     peer=peer(scope),
@@ -42,8 +43,3 @@ class AccessLog:
             await send(message)
 
         return self.app(scope, receive, send_logged)
-
-
-def shown_path(path: str) -> str:
-    """Return the path for logs. The link to a snapshot is masked, as it grants access."""
-    return "/s/…" if path.startswith("/s/") else path

@@ -18,9 +18,10 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from wireside.api.middleware.limit_headers import limit_headers
-from wireside.api.middleware.paths import PAGE_SOCKET, SAFE_METHODS
+from wireside.api.middleware.methods import SAFE_METHODS
 from wireside.api.middleware.refusals import refuse
 from wireside.api.middleware.revocable_socket import RevocableSocket
+from wireside.api.policy import Access, Kind, policy_of
 from wireside.auth.authenticator import Authenticator, Credentials
 from wireside.auth.cookies import cookie_of
 from wireside.auth.quotas import UserQuotas
@@ -35,19 +36,6 @@ _log = structlog.get_logger(__name__)
 TICKET: Final = "ticket."
 """Prefix of a ticket among the subprotocols."""
 
-_STATIC: Final = ("/assets/", "/_nicegui/", "/api/health/")
-_OWN: Final = frozenset({"/metrics"})
-"""Paths that authenticate requests themselves."""
-
-_PUBLIC: Final = ("/oidc/",)
-_PUBLIC_FILES: Final = frozenset(
-    {"/login", "/join", "/logo", "/favicon.ico", "/manifest.webmanifest", "/docs/protocol"}
-)
-_FOR_PROGRAMS: Final = ("/api/", "/ws/")
-"""Prefixes of the paths that accept API keys and tickets.
-
-Pages and their forms accept only a session or the headers of a proxy.
-"""
 _ELSEWHERE: Final = (
     "This server has no accounts and answers its own machine only. Set WIRESIDE_AUTH=password (or"
     " oidc, or proxy) to let others in."
@@ -105,7 +93,7 @@ class AuthenticationMiddleware:
         """Call the application if the caller is known or the path is public, else refuse."""
         if scope["type"] not in ("http", "websocket"):
             return await self.app(scope, receive, send)
-        if scope["type"] == "http" and (scope["path"].startswith(_STATIC) or scope["path"] in _OWN):
+        if scope["type"] == "http" and policy_of(scope).access is Access.UNCHECKED:
             return await self.app(scope, receive, send)
         if self._gate.mode == "none" and self._is_from_elsewhere(scope):
             _log.warning("refused_without_accounts", peer=scope.get("wireside.peer"))
@@ -136,7 +124,7 @@ class AuthenticationMiddleware:
         if scope["method"] not in SAFE_METHODS and not self._is_public(scope):
             receive = self._from_who_is_here(caller, receive)
         try:
-            if scope["path"].startswith("/api/"):
+            if policy_of(scope).is_metered:
                 return await self._count(caller, scope, receive, send)
             await self.app(scope, receive, send)
         except (Unauthorized, StoreError) as error:
@@ -168,7 +156,7 @@ class AuthenticationMiddleware:
         ticket = next(
             (one for one in scope.get("subprotocols", ()) if one.startswith(TICKET)), None
         )
-        may_be_program = scope["path"].startswith(_FOR_PROGRAMS)
+        may_be_program = policy_of(scope).accepts_keys
         is_secure = self._rules.is_secure or scope["scheme"] in ("https", "wss")
         client = scope.get("client")
         return Credentials(
@@ -202,24 +190,18 @@ class AuthenticationMiddleware:
         return isinstance(self._door.judge(handshake, takes_allowed=False), Accept)
 
     def _is_public(self, scope: Scope) -> bool:
-        path: str = scope["path"]
-        if scope["type"] != "http" or PAGE_SOCKET in path:
+        if scope["type"] != "http":
             return False
-        if path in _PUBLIC_FILES or path.startswith(_PUBLIC):
-            return True
-        return path.startswith("/s/") and self._rules.shares_are_public
+        access = policy_of(scope).access
+        is_shared = access is Access.SHARED and self._rules.shares_are_public
+        return is_shared or access is Access.PUBLIC
 
     async def _turn_away(
         self, scope: Scope, receive: Receive, send: Send, brought: str | None = None
     ) -> None:
-        path = scope["path"]
-        if (
-            scope["type"] == "http"
-            and scope["method"] in ("GET", "HEAD")
-            and not path.startswith("/api/")
-            and PAGE_SOCKET not in path
-        ):
-            base = scope.get("root_path", "")
+        is_page = scope["type"] == "http" and policy_of(scope).kind is Kind.PAGE
+        if is_page and scope["method"] in ("GET", "HEAD"):
+            path, base = scope["path"], scope.get("root_path", "")
             query = scope.get("query_string", b"").decode("latin-1")
             wanted = f"{path}?{query}" if query else path
             wanted = f"?next={quote(wanted, safe='/')}" if wanted != "/" else ""
@@ -320,8 +302,7 @@ def _is_form(scope: Scope) -> bool:
     return (
         scope["type"] == "http"
         and scope["method"] not in SAFE_METHODS
-        and not scope["path"].startswith("/api/")
-        and PAGE_SOCKET not in scope["path"]
+        and policy_of(scope).kind is Kind.PAGE
     )
 
 

@@ -11,19 +11,14 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from wireside.api.middleware.paths import PAGE_SOCKET, SAFE_METHODS
+from wireside.api.middleware.methods import SAFE_METHODS
 from wireside.api.middleware.refusals import refuse
+from wireside.api.policy import Kind, policy_of
 from wireside.errors import Overloaded, TooLarge
 from wireside.limits.unfinished import Unfinished
 
-MAX_BODY_BYTES: Final = 1024 * 1024
-"""Largest body of one request. Larger bodies are files, whose routes read them as a stream."""
-
 UNFINISHED_BYTES: Final = 4 * 1024 * 1024
 """Largest total of unfinished bodies in memory, over all connections."""
-
-IN_PIECES: Final = frozenset({"/api/conversations/import", "/api/doctor/large"})
-"""Paths of routes that read their body as a stream, up to a limit of their own."""
 
 
 class BodyLimits:
@@ -39,16 +34,18 @@ class BodyLimits:
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Buffer the body, unless the request has none or its route reads it as a stream."""
-        if scope["type"] != "http" or scope["path"] in IN_PIECES:
+        policy = policy_of(scope)
+        if scope["type"] != "http" or policy.max_body_bytes is None:
             return self.app(scope, receive, send)
-        if scope["method"] in SAFE_METHODS and PAGE_SOCKET not in scope["path"]:
+        # Socket.IO reads the body of a GET, too
+        if scope["method"] in SAFE_METHODS and policy.kind is not Kind.PAGE_SOCKET:
             return self.app(scope, receive, send)
-        return self._read(scope, receive, send)
+        return self._read(scope, receive, send, policy.max_body_bytes)
 
-    async def _read(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _read(self, scope: Scope, receive: Receive, send: Send, max_bytes: int) -> None:
         message = await receive()
         if message.get("more_body", False):
-            body = _Body(self._unfinished)
+            body = _Body(self._unfinished, max_bytes)
             try:
                 while body.take(message):
                     del message  # else this piece stays in memory while the next one is awaited
@@ -58,7 +55,7 @@ class BodyLimits:
             if body.is_given_up:
                 return await refuse(scope, receive, send, Overloaded(_AT_ONCE))
             if body.is_too_large:
-                return await refuse(scope, receive, send, TooLarge(_TOO_LARGE))
+                return await refuse(scope, receive, send, _too_large(max_bytes))
             message = {**message, "body": bytes(body.data)}
             del body
         if message["type"] == "http.disconnect":
@@ -66,25 +63,25 @@ class BodyLimits:
         await self.app(scope, _after(message, receive), send)
 
 
-_TOO_LARGE: Final = f"The body of a request may have {MAX_BODY_BYTES // 2**20} MiB."
 _AT_ONCE: Final = "Too much is being sent to this server at once; try again in a moment."
 
 
 class _Body:
     """The received part of one request body."""
 
-    def __init__(self, unfinished: Unfinished) -> None:
+    def __init__(self, unfinished: Unfinished, max_bytes: int) -> None:
         self.data = bytearray()
         self.is_given_up = False
         self.is_too_large = False
         self._unfinished = unfinished
+        self._max_bytes = max_bytes
 
     def take(self, message: Message) -> bool:
         """Add a piece; return whether more pieces follow."""
         if self.is_given_up or message["type"] != "http.request":
             return False
         self.data += message.get("body", b"")
-        if len(self.data) > MAX_BODY_BYTES:
+        if len(self.data) > self._max_bytes:
             self.is_too_large = True
             return False
         self._unfinished.hold(self._give_up, len(self.data))
@@ -97,6 +94,12 @@ class _Body:
     def _give_up(self) -> None:
         self.is_given_up = True
         self.data = bytearray()
+
+
+def _too_large(max_bytes: int) -> TooLarge:
+    is_whole = max_bytes % 2**20 == 0
+    size = f"{max_bytes // 2**20} MiB" if is_whole else f"{max_bytes} bytes"
+    return TooLarge(f"The body of a request may have {size}.")
 
 
 def _after(first: Message, receive: Receive) -> Receive:

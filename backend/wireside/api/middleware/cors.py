@@ -13,10 +13,8 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from wireside.api.policy import policy_of
 from wireside.protocol.handshake import HandshakePolicy
-
-SHARED: Final = ("/api/", "/assets/", "/docs/")
-"""Prefixes of the paths that pages of other origins can read."""
 
 MAX_AGE_S: Final = 600
 """Seconds for which a browser may cache the response to a preflight request."""
@@ -32,7 +30,7 @@ _EXPOSED: Final = (
 
 def listed_origin(scope: Scope, door: HandshakePolicy) -> bytes | None:
     """Return the ``Origin`` whose pages can read the response; None if there is none."""
-    if not scope["path"].startswith(SHARED):
+    if not policy_of(scope).is_cross_origin:
         return None
     origins = [value for name, value in scope["headers"] if name == b"origin"]
     if len(origins) != 1 or not door.lists(origins[0].decode("latin-1")):
@@ -72,7 +70,7 @@ class CrossOrigin:
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Call the application; add the headers to its response."""
-        if scope["type"] != "http" or not scope["path"].startswith(SHARED):
+        if scope["type"] != "http" or not policy_of(scope).is_cross_origin:
             return self.app(scope, receive, send)
         origin = listed_origin(scope, self._door)
 

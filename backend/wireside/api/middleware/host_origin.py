@@ -7,11 +7,11 @@ from collections.abc import Awaitable
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from wireside.api.middleware.access_log import shown_path
 from wireside.api.middleware.client_address import peer
 from wireside.api.middleware.cors import answer_preflight, is_preflight, listed_origin
-from wireside.api.middleware.paths import PAGE_SOCKET, PROBES, PROTOCOL_PATH, SAFE_METHODS, SOCKETS
+from wireside.api.middleware.methods import SAFE_METHODS
 from wireside.api.middleware.refusals import RefusalCounter, refuse_handshake
+from wireside.api.policy import Kind, logged_path, policy_of
 from wireside.protocol.handshake import Accept, Handshake, HandshakePolicy, Refuse, Verdict
 
 _log = structlog.get_logger(__name__)
@@ -33,25 +33,22 @@ class HostOriginCheck:
         verdict = self._judge(scope)
         if isinstance(verdict, Refuse):
             self._refusals.refuse()
-            _log.info(
-                "refused", status=verdict.status, path=shown_path(scope["path"]), peer=peer(scope)
-            )
+            _log.info("refused", status=verdict.status, path=logged_path(scope), peer=peer(scope))
             return refuse_handshake(scope, receive, send, verdict)
         if kind == "websocket":
             return self.app(scope, receive, send)
-        if scope["path"].rstrip("/") in SOCKETS:
-            return refuse_handshake(scope, receive, send, _upgrade_required(scope))
         if is_preflight(scope) and (origin := listed_origin(scope, self._door)):
             return answer_preflight(scope, origin, send)
-        if PAGE_SOCKET in scope["path"]:
+        if policy_of(scope).kind is Kind.PAGE_SOCKET:
             return self.app(scope, receive, _without_cors(send))
         return self.app(scope, receive, send)
 
     def _judge(self, scope: Scope) -> Verdict:
         handshake = _handshake(scope)
-        is_page_socket = PAGE_SOCKET in scope["path"]
+        policy = policy_of(scope)
+        is_page_socket = policy.kind is Kind.PAGE_SOCKET
         is_safe = scope["type"] == "http" and scope["method"] in SAFE_METHODS
-        if is_safe and scope["path"].startswith(PROBES):
+        if is_safe and not policy.checks_host:
             return Accept()
         if is_safe and not is_page_socket:
             return self._door.judge_host(handshake)
@@ -67,23 +64,13 @@ def _handshake(scope: Scope) -> Handshake:
         elif name == b"origin":
             origins.append(value.decode("latin-1"))
     is_secure = scope["scheme"] in ("https", "wss")
-    is_socket = scope["type"] == "websocket" and PAGE_SOCKET not in scope["path"]
+    is_socket = scope["type"] == "websocket" and policy_of(scope).kind is not Kind.PAGE_SOCKET
     return Handshake(
         hosts=hosts,
         origins=origins,
         is_secure=is_secure,
         is_socket=is_socket,
         subprotocols=scope.get("subprotocols", ()),
-    )
-
-
-def _upgrade_required(scope: Scope) -> Refuse:
-    host = next(value.decode("latin-1") for name, value in scope["headers"] if name == b"host")
-    root = scope.get("root_path", "")
-    return Refuse(
-        426,
-        "This is a WebSocket endpoint: connect to it with a WebSocket client. The frames it speaks"
-        f" are described at {scope['scheme']}://{host}{root}{PROTOCOL_PATH}",
     )
 
 

@@ -10,18 +10,14 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from wireside.api.errors import whole_seconds
-from wireside.api.middleware.access_log import shown_path
 from wireside.api.middleware.client_address import peer
-from wireside.api.middleware.paths import FILES, NO_PAGES, PAGE_SOCKET
 from wireside.api.middleware.refusals import RefusalCounter, refuse_handshake
+from wireside.api.policy import Kind, logged_path, policy_of
 from wireside.limits.fair_queue import FairQueue, StartQueue
 from wireside.limits.networks import network_of
 from wireside.limits.token_buckets import TokenBuckets
 from wireside.ports.clock import Clock
 from wireside.protocol.handshake import Refuse
-
-PAGE_COST: Final = 100
-"""Cost of a page. It is rendered per visitor: 10 ms and 200 KB, where a file costs 0.2 ms."""
 
 SOCKET_COST: Final = 5
 """Cost of a WebSocket handshake: 1 ms, including the connection's objects."""
@@ -63,16 +59,12 @@ class AddressRateLimit:
         """Call the application, or refuse the request with a 429."""
         if scope["type"] not in ("http", "websocket"):
             return self.app(scope, receive, send)
-        is_page = scope["type"] == "http" and not (
-            scope["path"] in FILES or scope["path"].startswith(NO_PAGES)
-        )
-        cost = PAGE_COST if is_page else _cost(scope)
-        wait_s = self._allowances.take(peer(scope), cost, self._clock())
+        wait_s = self._allowances.take(peer(scope), _cost(scope), self._clock())
         if wait_s:
             self._refusals.refuse()
-            _log.info("too_many_requests", path=shown_path(scope["path"]), peer=peer(scope))
+            _log.info("too_many_requests", path=logged_path(scope), peer=peer(scope))
             return self._refuse_later(scope, receive, send, wait_s)
-        if is_page:
+        if scope["type"] == "http" and policy_of(scope).kind is Kind.PAGE:
             return self._make_page(scope, receive, send)
         start = self._starts.enter(network_of(peer(scope)))
         if start is None:
@@ -117,9 +109,10 @@ class AddressRateLimit:
 def _cost(scope: Scope) -> int:
     if scope["type"] == "websocket":
         return SOCKET_COST
-    if PAGE_SOCKET in scope["path"] and b"sid=" not in scope["query_string"]:
-        return PAGE_COST  # starts polling, for which the socket behind a page allocates a session
-    return 1
+    policy = policy_of(scope)
+    if policy.kind is Kind.PAGE_SOCKET and b"sid=" in scope["query_string"]:
+        return 1  # continues polling; its first request costs more, as it allocates a session
+    return policy.cost
 
 
 def _too_many(wait_s: float) -> Refuse:

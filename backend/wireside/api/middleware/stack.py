@@ -8,8 +8,9 @@ nothing to do for.
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping, Sequence
 
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
@@ -21,26 +22,43 @@ from wireside.api.middleware.host_origin import HostOriginCheck
 from wireside.api.middleware.rate_limit import AddressRateLimit
 from wireside.api.middleware.refusals import RefusalCounter
 from wireside.api.middleware.request_ids import RequestIds
+from wireside.api.middleware.route_policy import RoutePolicyLookup
 from wireside.api.middleware.security_headers import SecurityHeaders
+from wireside.api.middleware.transport import TransportCheck
+from wireside.api.policy import RoutePolicies, RoutePolicy
 from wireside.limits.token_buckets import TokenBuckets
 from wireside.protocol.handshake import HandshakePolicy, named_origin
 from wireside.settings.model import Settings
 
 
 class Guards:
-    """All of them: address, ids, log, headers, rate limit, Host and Origin, connection limit.
+    """All of them: policy of the path, address, ids, log, headers, rate limit, Host and Origin,
+    transport, connection limit.
+
+    ``routes`` and ``declared`` are those of ``RoutePolicies``, which is made when the application
+    starts, so that routes added until then have their policy.
 
     Raises:
-        ValueError: a host or an origin in the settings is invalid; the text is a sentence.
+        ValueError: a host or an origin in the settings is invalid, or two policies of a path
+            differ; the text is a sentence.
     """
 
-    def __init__(self, app: ASGIApp, *, settings: Settings, telemetry: RefusalCounter) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        settings: Settings,
+        telemetry: RefusalCounter,
+        routes: Sequence[BaseRoute],
+        declared: Mapping[str, RoutePolicy],
+    ) -> None:
         policy = door_of(settings)
         app = ConnectionLimit(
             app,
             connections_per_address=settings.connections_per_address,
             refusals=telemetry,
         )
+        app = TransportCheck(app)
         app = HostOriginCheck(app, door=policy, refusals=telemetry)
         app = AddressRateLimit(
             app,
@@ -61,7 +79,7 @@ class Guards:
         app = RequestIds(AccessLog(app))
         # uvicorn declares separate ASGI types.
         app = ProxyHeadersMiddleware(app, list(settings.trusted_proxies))  # type: ignore[arg-type,assignment]
-        self.app = PeerAddress(app)
+        self.app = RoutePolicyLookup(PeerAddress(app), RoutePolicies(routes, declared))
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Call the outermost middleware."""

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from wireside.api.policy import policy_of
+
 MAX_BYTES = 16 * 1024 * 1024
 """Total size of the cached bodies. When it is reached, nothing is added."""
 
@@ -24,16 +26,15 @@ class _File:
 
 
 class StaticFileCache:
-    """Middleware that caches whole responses below ``prefixes``, outside of all that creates them.
+    """Middleware that caches whole responses of cacheable paths, outside of all that creates them.
 
     A response is cached if it is a 200 to a plain GET and its ``Cache-Control`` permits shared
     caching. The key is the path and whether the client accepts gzip. The query is ignored: it only
     names the version that a page was made with, and a process serves one version.
     """
 
-    def __init__(self, app: ASGIApp, prefixes: tuple[str, ...]) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._prefixes = prefixes
         self._files: dict[tuple[str, bool], _File] = {}
         self._bytes = 0
 
@@ -52,10 +53,8 @@ class StaticFileCache:
         await send({"type": "http.response.body", "body": file.body})
 
     def _is_kept(self, scope: Scope) -> bool:
-        if scope["type"] != "http" or scope["method"] != "GET":
-            return False
-        path: str = scope["path"]
-        return path.startswith(self._prefixes)
+        is_get = scope["type"] == "http" and scope["method"] == "GET"
+        return is_get and policy_of(scope).is_cacheable
 
     def _remembering(self, key: tuple[str, bool], send: Send) -> Send:
         start: Message | None = None

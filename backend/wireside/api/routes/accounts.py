@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import HTMLResponse
@@ -11,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from wireside.api.dependencies import CallerChat, CurrentCaller
 from wireside.api.errors import PROBLEMS
+from wireside.api.policy import API, PAGE, Access, route_policy, with_policy
 from wireside.auth.auth import Auth
 from wireside.auth.keys import MAX_DAYS, MAX_MESSAGES, MAX_NAME_CHARS, MAX_STREAMS, MAX_TOKENS
 from wireside.auth.tickets import GOOD_S
@@ -22,6 +24,11 @@ from wireside.transfer.export_math import policy
 from wireside.transfer.sharing import Sharing
 
 Id = Annotated[str, Path(max_length=64)]
+
+MAX_SECRET_CHARS: Final = 100
+
+SNAPSHOT: Final = replace(PAGE, access=Access.SHARED, log_as="/s/…")
+"""A page whose address grants access, so that logs must not show it."""
 
 
 class Me(BaseModel):
@@ -202,12 +209,13 @@ class AccountRoutes:
         router.get("/shares")(self.shares)
         router.post("/conversations/{conversation_id}/shares", status_code=201)(self.share)
         router.delete("/shares/{share_id}", status_code=204)(self.revoke_share)
-        return router
+        return with_policy(router, API)
 
     def pages(self) -> APIRouter:
         """Return the router of the page of a shared snapshot."""
         router = APIRouter(include_in_schema=False)
-        router.get("/s/{secret}", response_class=HTMLResponse)(self.snapshot)
+        # the policy holds for all paths below: each may be a mistyped link
+        router.get("/s/{secret:path}", response_class=HTMLResponse)(self.snapshot)
         return router
 
     # ---- the caller ----------------------------------------------------------------------------
@@ -369,9 +377,10 @@ class AccountRoutes:
         await self._sharing.revoke(who, share_id)
         return Response(status_code=204)
 
-    async def snapshot(self, secret: Annotated[str, Path(max_length=100)]) -> HTMLResponse:
+    @route_policy(SNAPSHOT)
+    async def snapshot(self, secret: str) -> HTMLResponse:
         """Serve the page of a shared snapshot."""
-        page = await self._sharing.page(secret)
+        page = await self._sharing.page(secret.rstrip("/")[:MAX_SECRET_CHARS])
         headers = {
             "Cache-Control": "no-store",
             "X-Robots-Tag": "noindex",

@@ -7,7 +7,7 @@ import re
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from functools import partial
 from tempfile import SpooledTemporaryFile
@@ -23,6 +23,7 @@ from starlette.types import Message, Receive
 
 from wireside.api.dependencies import CallerLibrary
 from wireside.api.errors import PROBLEMS
+from wireside.api.policy import API, route_policy, with_policy
 from wireside.chat.conversation import Conversation, Turn
 from wireside.chat.library import MAX_TITLE_CHARS, Library
 from wireside.errors import BadMessage, NotFound, TooLarge, TooMany
@@ -229,7 +230,7 @@ class ConversationRoutes:
         router.delete("/{conversation_id}", status_code=204)(self.delete)
         router.post("/{conversation_id}/restore")(self.restore)
         router.get("/{conversation_id}/export", response_class=StreamingResponse)(self.export)
-        return router
+        return with_policy(router, API)
 
     async def page(
         self,
@@ -348,6 +349,7 @@ class ConversationRoutes:
             library.witness.saw(library.caller, "conversation_exported", f"{one.id} json")
         return _download(self._json(library, found), JsonExport(), "conversations")
 
+    @route_policy(replace(API, max_body_bytes=None))  # read as a stream, up to ``MAX_BYTES``
     async def import_file(self, library: CallerLibrary, request: Request) -> Imports:
         """Import an export of Wireside, ChatGPT, Claude, Open WebUI, LibreChat or DeepSeek.
 

@@ -11,7 +11,7 @@ import json
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request
@@ -22,6 +22,7 @@ from starlette.types import Message, Receive, Scope, Send
 from wireside.api.dependencies import CurrentCaller
 from wireside.api.middleware.client_address import peer as client_address
 from wireside.api.middleware.refusals import refuse
+from wireside.api.policy import API, SOCKET, route_policy, with_policy
 from wireside.diagnosis.judge import judge
 from wireside.diagnosis.measured import Measured, Seen
 from wireside.errors import BadMessage, RateLimited, TooLarge
@@ -99,6 +100,7 @@ class ProbeSlots:
             self._taken += Counter()  # removes zero counts
 
 
+@route_policy(SOCKET)
 class Doctor:
     """Routes under ``/api/doctor`` and the WebSocket endpoint ``/ws/doctor``."""
 
@@ -117,7 +119,7 @@ class Doctor:
         router.post("/large")(self.large)
         router.post("/judge")(self.judge)
         router.get("/judge")(self.judge_in_query)
-        return router
+        return with_policy(router, API)
 
     async def echo(self, who: CurrentCaller, request: Request) -> JSONResponse:
         """Return the request as the server sees it."""
@@ -146,6 +148,7 @@ class Doctor:
                 ms = round((self._clock() - began) * 1000)
                 yield f"data: {json.dumps({'number': number, 'sent_ms': ms})}\n\n"
 
+    @route_policy(replace(API, max_body_bytes=None))  # read as a stream, up to ``LARGE_BYTES``
     async def large(self, who: CurrentCaller, request: Request) -> JSONResponse:
         """Read a large body and discard it."""
         size = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from fastapi import APIRouter, Response
@@ -12,6 +12,7 @@ from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel
 
 from wireside.api.errors import Problem
+from wireside.api.policy import API, FILE, Access, with_policy
 from wireside.assets import documents_folder
 from wireside.chat.service import ChatService
 from wireside.errors import WiresideError
@@ -24,6 +25,9 @@ BEHIND_S: Final = 5.0
 
 Until then, answers continue from memory.
 """
+
+HEALTH: Final = replace(API, access=Access.UNCHECKED, checks_host=False)
+"""Probes send whatever ``Host`` they were configured with, and learn nothing secret."""
 
 DRAINING: Final = "The server is shutting down."
 NO_STORE: Final = "The store does not answer."
@@ -108,7 +112,7 @@ def health_routes(
             reason=reason,
         )
 
-    return router
+    return with_policy(router, HEALTH)
 
 
 async def _problem(
@@ -140,7 +144,7 @@ def documents() -> APIRouter:
     async def protocol() -> PlainTextResponse:
         return PlainTextResponse(text)
 
-    return router
+    return with_policy(router, replace(FILE, is_cross_origin=True))
 
 
 def routes(chat: ChatService) -> APIRouter:
@@ -168,4 +172,4 @@ def routes(chat: ChatService) -> APIRouter:
             ]
         )
 
-    return router
+    return with_policy(router, API)

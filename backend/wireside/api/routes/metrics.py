@@ -10,11 +10,15 @@ from fastapi import APIRouter, Request, Response
 
 from wireside.api.errors import json_response
 from wireside.api.middleware.client_address import peer
+from wireside.api.policy import Access, Kind, RoutePolicy, with_policy
 from wireside.errors import NotFound, Unauthorized
 from wireside.protocol.handshake import is_loopback
 
 Render = Callable[[str], Awaitable[tuple[bytes, str]]]
 """Takes the request's ``Accept`` header; returns the body and its content type."""
+
+METRICS: Final = RoutePolicy(access=Access.UNCHECKED, is_metered=False, kind=Kind.DATA, log_as=None)
+"""The route authenticates requests itself."""
 
 _FORWARDED: Final = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
 """Headers that a proxy adds. With any of them, the peer's address is not the client's."""
@@ -37,7 +41,7 @@ def metrics_routes(render: Render, token: str | None) -> APIRouter:
         text, content_type = await render(request.headers.get("accept", ""))
         return Response(text, media_type=content_type, headers={"Cache-Control": "no-store"})
 
-    return router
+    return with_policy(router, METRICS)
 
 
 def _brings(request: Request, token: str) -> bool:

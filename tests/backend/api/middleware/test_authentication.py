@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from tests.backend.api.known_paths import with_known_paths
 from tests.backend.auth.conftest import House, clock, house
 
 from wireside.api.middleware.authentication import (
@@ -80,7 +81,7 @@ def knock(house: House, chat: ChatService) -> Knock:
         }
         if not is_socket:
             scope["method"] = method
-        await guard(scope, receive, send)
+        await with_known_paths(guard)(scope, receive, send)
         return reached[0] if reached else None
 
     return ask

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 from starlette.types import Message, Receive, Scope, Send
+from tests.backend.api.known_paths import with_known_paths
 
-from wireside.api.middleware.body_limits import MAX_BODY_BYTES, UNFINISHED_BYTES, BodyLimits
+from wireside.api.middleware.body_limits import UNFINISHED_BYTES, BodyLimits
+from wireside.api.policy import MAX_BODY_BYTES
 
 Serve = Callable[..., Awaitable[Any]]
 Connect = Callable[..., Awaitable[Any]]
@@ -31,7 +33,7 @@ async def test_a_body_arrives_whole(serve: Serve, echo: Any, connect: Connect) -
 
         await echo(scope, noted if scope["type"] == "http" else receive, send)
 
-    served = await serve(BodyLimits(app))
+    served = await serve(with_known_paths(BodyLimits(app)))
     client = await connect(served.port)
     client.writer.write(post(600_000))
     for _ in range(6):
@@ -44,7 +46,7 @@ async def test_a_body_arrives_whole(serve: Serve, echo: Any, connect: Connect) -
 async def test_a_body_that_is_too_large_is_refused(
     serve: Serve, echo: Any, connect: Connect
 ) -> None:
-    served = await serve(BodyLimits(echo))
+    served = await serve(with_known_paths(BodyLimits(echo)))
     client = await connect(served.port)
     client.writer.write(post(MAX_BODY_BYTES + 500_000) + bytes(MAX_BODY_BYTES + 500_000))
     assert await client.status() == 413
@@ -56,7 +58,7 @@ async def test_bodies_that_are_never_whole_have_a_bound_over_all_connections(
 ) -> None:
     """The connection that holds the most is closed; one that sends little is not affected."""
     bodies = BodyLimits(echo)
-    served = await serve(bodies)
+    served = await serve(with_known_paths(bodies))
     small = await connect(served.port)
     small.writer.write(post(2_000) + b"x" * 1_000)
     clients = []
@@ -81,7 +83,7 @@ async def test_bodies_that_are_never_whole_have_a_bound_over_all_connections(
 
 async def test_an_import_passes_in_pieces(serve: Serve, echo: Any, connect: Connect) -> None:
     bodies = BodyLimits(echo)
-    served = await serve(bodies)
+    served = await serve(with_known_paths(bodies))
     client = await connect(served.port)
     client.writer.write(post(2 * MAX_BODY_BYTES, "/api/conversations/import"))
     client.writer.write(bytes(2 * MAX_BODY_BYTES))
@@ -112,6 +114,6 @@ async def test_who_has_left_before_it_was_read_reaches_nobody(
         raise AssertionError("nobody is there")
 
     bodies = BodyLimits(app)
-    await bodies({"type": "http", "method": method, "path": path}, receive, send)
+    await with_known_paths(bodies)({"type": "http", "method": method, "path": path}, receive, send)
     assert reached == []
     assert bodies._unfinished.total == 0

@@ -8,10 +8,9 @@ from typing import Any
 import httpx2
 import pytest
 from starlette.types import Receive, Scope, Send
+from tests.backend.api.known_paths import guards
 
-from wireside.api.middleware.stack import Guards
 from wireside.settings.model import Settings
-from wireside.telemetry import Telemetry
 
 Serve = Callable[..., Awaitable[Any]]
 
@@ -41,7 +40,7 @@ async def ask(serve: Serve) -> Callable[..., Awaitable[httpx2.Response]]:
             allowed_origins=(ALLY, "https://*.ally.example", "null"),
             requests_per_minute_address=60,
         )
-        served = await serve(Guards(app, settings=settings, telemetry=Telemetry()))
+        served = await serve(guards(app, settings))
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{served.port}") as client:
             return await client.request(method, path, headers={"Origin": origin} | named)
@@ -95,9 +94,9 @@ async def test_a_browser_is_told_what_a_listed_page_may_send(ask: Any) -> None:
 
 async def test_every_page_only_where_there_are_accounts() -> None:
     with pytest.raises(ValueError, match="every web page"):
-        Guards(app, settings=Settings(allowed_origins=("*",)), telemetry=Telemetry())
+        guards(app, Settings(allowed_origins=("*",)))
     settings = Settings(allowed_origins=("*",), auth="password")
-    Guards(app, settings=settings, telemetry=Telemetry())
+    guards(app, settings)
     assert settings.loose_origins is not None
     assert Settings(allowed_origins=("https://ally.example",)).loose_origins is None
     assert "null" in str(Settings(allowed_origins=("null",)).loose_origins)

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 from starlette.types import Receive, Scope, Send
+from tests.backend.api.known_paths import guards
 
 from wireside.api.middleware import rate_limit
-from wireside.api.middleware.rate_limit import PAGE_COST, PAGES_AT_ONCE, SOCKET_COST
+from wireside.api.middleware.rate_limit import PAGES_AT_ONCE, SOCKET_COST
 from wireside.api.middleware.stack import Guards
+from wireside.api.policy import PAGE_COST
 from wireside.settings.model import Settings
-from wireside.telemetry import Telemetry
 
 Serve = Callable[..., Awaitable[Any]]
 Connect = Callable[..., Awaitable[Any]]
@@ -48,7 +49,7 @@ class Pages:
 
 
 def guarded(app: Any, **settings: Any) -> Guards:
-    return Guards(app, settings=Settings(**settings), telemetry=Telemetry())
+    return guards(app, Settings(**settings))
 
 
 async def ask(client: Any, path: str) -> int:

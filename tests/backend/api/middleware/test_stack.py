@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from tests.backend.api.known_paths import guards
 
 from wireside.api.middleware.stack import Guards
 from wireside.settings.model import Settings
-from wireside.telemetry import Telemetry
 
 Serve = Callable[..., Awaitable[Any]]
 Connect = Callable[..., Awaitable[Any]]
@@ -23,7 +23,7 @@ PAGE_SOCKET = "/_nicegui_ws/socket.io/?EIO=4&transport="
 
 
 def guarded(app: ASGIApp, **settings: Any) -> Guards:
-    return Guards(app, settings=Settings(**settings), telemetry=Telemetry())
+    return guards(app, Settings(**settings))
 
 
 # Which Host, Origin, path and transport are accepted
@@ -59,7 +59,7 @@ def expected(good_host: bool, origin: str, method: str, path: str) -> int:
     """Return the expected verdict, computed in another way than the code computes it."""
     if not good_host:
         return 400
-    success = 101 if method == "websocket" else 200
+    success = 404 if path == "/other" else 101 if method == "websocket" else 200
     if origin in ("any", "own"):
         return success
     if origin == "ally":
@@ -150,7 +150,7 @@ def test_wrong_settings_stop_the_start(echo: Any, wrong: dict[str, Any]) -> None
 
 
 async def respond(
-    app: ASGIApp, *, path: str = "/", host: bytes = b"localhost:8080"
+    app: ASGIApp, *, path: str = "/", root_path: str = "", host: bytes = b"localhost:8080"
 ) -> list[Message]:
     """Call the app as a server would, and return what it sends."""
     sent: list[Message] = []
@@ -158,7 +158,8 @@ async def respond(
         "type": "http",
         "method": "GET",
         "scheme": "http",
-        "path": path,
+        "path": root_path + path,
+        "root_path": root_path,
         "query_string": b"key=canary",
         "headers": [(b"host", host)],
         "client": ("127.0.0.1", 1),
@@ -289,7 +290,7 @@ async def test_a_stream_is_not_held_back() -> None:
 async def test_the_page_socket_grants_nothing_to_other_origins() -> None:
     grants = (b"Access-Control-Allow-Origin", b"http://evil.example")
     app = guarded(answering([b""], grants, (b"x-kept", b"1")))
-    headers = headers_of(await respond(app, path="/sub/_nicegui_ws/socket.io/"))
+    headers = headers_of(await respond(app, path="/_nicegui_ws/socket.io/", root_path="/sub"))
     assert "Access-Control-Allow-Origin" not in headers
     assert headers["x-kept"] == "1"
     assert "Access-Control-Allow-Origin" in headers_of(await respond(app, path="/api/models"))

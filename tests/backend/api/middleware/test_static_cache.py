@@ -9,8 +9,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.testclient import TestClient
+from starlette.types import Receive, Scope, Send
 
+from wireside.api.middleware.route_policy import RoutePolicyLookup
 from wireside.api.middleware.static_cache import StaticFileCache
+from wireside.api.policy import STATIC, RoutePolicies
+
+POLICIES = RoutePolicies(declared={"/static/{path:path}": STATIC})
 
 
 class Files:
@@ -21,7 +26,12 @@ class Files:
         self.headers = headers
         app = Starlette(routes=[Route("/{path:path}", self.serve, methods=["GET", "POST"])])
         app.add_middleware(GZipMiddleware, minimum_size=10)
-        self.client = TestClient(StaticFileCache(app, ("/static/",)))
+        cached = RoutePolicyLookup(StaticFileCache(app), POLICIES)
+
+        async def served(scope: Scope, receive: Receive, send: Send) -> None:
+            await cached(scope, receive, send)
+
+        self.client = TestClient(served)
 
     async def serve(self, request: Request) -> Response:
         self.asked += 1
