@@ -84,6 +84,8 @@ class HttpConnection(HttpToolsProtocol):
         self._uncount()
         self._disconnect_cycles()
         super().connection_lost(exc)
+        # After a reset, uvicorn leaves this timer running, which holds the connection for seconds.
+        self._unset_keepalive_if_required()
         # Requests reference their connection: leaving these would need the garbage collector.
         self.pipeline.clear()
         self.cycle = self._running = None  # type: ignore[assignment]  # the initial value

@@ -250,11 +250,14 @@ class WiresideServer(uvicorn.Server):
         while True:
             await asyncio.sleep(self._limits.tick_s)
             self._look_at_descriptors()
-            now = loop.time()
-            for number, connection in enumerate(self._connections()):
-                connection.tick(now)
-                if number % TICKS_AT_ONCE == TICKS_AT_ONCE - 1:
-                    await asyncio.sleep(0)
+            await self._tick_connections(loop.time())
+
+    async def _tick_connections(self, now: float) -> None:
+        # In `_tick`, the variable would keep the last connection alive while the loop sleeps.
+        for number, connection in enumerate(self._connections()):
+            connection.tick(now)
+            if number % TICKS_AT_ONCE == TICKS_AT_ONCE - 1:
+                await asyncio.sleep(0)
 
     def _look_at_descriptors(self) -> None:
         """Log when no file descriptor is left: the event loop then stops accepting silently."""

@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+from uvicorn.server import ServerState
 
 from wireside.server.http import PIPELINED, HttpConnection
+from wireside.server.limits import SocketConfig, SocketLimits, reset
 
 Serve = Callable[..., Awaitable[Any]]
 Connect = Callable[..., Awaitable[Any]]
@@ -69,17 +71,62 @@ async def test_bytes_now_and_then_do_not_make_a_request_longer(
     await served.until_connections(0)
 
 
+class HandLoop:
+    """The running event loop, with a clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.now = 0.0
+
+    def time(self) -> float:
+        return self.now
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loop, name)
+
+
+class RecordingTransport(asyncio.Transport):
+    """Keeps what is written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+        self.is_aborted = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.written += data
+
+    def is_closing(self) -> bool:
+        return self.is_aborted
+
+    def abort(self) -> None:
+        self.is_aborted = True
+
+    def pause_reading(self) -> None:
+        pass
+
+    def resume_reading(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("pause_s", "is_in_time"), [(0.4, True), (0.6, False)])
 async def test_a_body_may_take_its_time_as_long_as_it_comes(
-    serve: Serve, echo: Any, connect: Connect
+    echo: Any, pause_s: float, is_in_time: bool
 ) -> None:
-    served = await serve(echo, handshake_s=0.3)
-    client = await connect(served.port)
-    client.writer.write(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 800\r\n\r\n")
-    for digit in "12345678":
-        await asyncio.sleep(0.1)
-        client.writer.write(digit.encode() * 100)
-    assert await client.status() == 200
-    assert (await client.reader.readexactly(800)).endswith(b"7" * 100 + b"8" * 100)
+    """100 bytes each time, where 240 per second are required."""
+    config = SocketConfig(echo, SocketLimits(), lifespan="off", log_config=None)
+    loop, transport, state = HandLoop(), RecordingTransport(), ServerState()
+    connection = HttpConnection(config, state, {}, loop)  # type: ignore[arg-type]
+    connection.connection_made(transport)
+    connection.data_received(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10000\r\n\r\n")
+    for _ in range(100):
+        loop.now += pause_s
+        connection.tick(loop.now)
+        connection.data_received(b"x" * 100)
+        await asyncio.sleep(0)  # the application reads
+    await asyncio.gather(*state.tasks)
+    assert transport.is_aborted is not is_in_time
+    assert transport.written.endswith(b"x" * 10_000) is is_in_time
 
 
 async def test_a_body_may_not_come_in_drops(serve: Serve, echo: Any, connect: Connect) -> None:
@@ -290,21 +337,25 @@ async def test_who_is_dropped_is_told_by_a_reset(serve: Serve, echo: Any, connec
     [REQUEST, REQUEST[:-2], REQUEST * 5, REQUEST * (2 * PIPELINED + 2), b"GET / HT", b"?\r\n\r\n"],
     ids=["whole", "half a body", "five", "too many", "half a line", "broken"],
 )
+@pytest.mark.parametrize("is_reset", [False, True], ids=["closed", "reset"])
 async def test_a_connection_that_is_gone_is_freed_without_the_collector(
-    serve: Serve, echo: Any, connect: Connect, sent: bytes
+    serve: Serve, echo: Any, connect: Connect, sent: bytes, is_reset: bool
 ) -> None:
-    served = await serve(echo)
+    served = await serve(echo, ping_interval_s=0.2)  # checks connections every 0.05 s
     client = await connect(served.port)
     gc.collect()
     gc.disable()
     try:
         client.writer.write(sent)
         await asyncio.sleep(0.1)
-        client.abort()
+        if is_reset:
+            reset(client.writer.transport)
+        else:
+            client.abort()
         while served.connections or served.server.server_state.tasks:
             await asyncio.sleep(0.01)
         kinds = (HttpConnection, RequestResponseCycle)
-        for _ in range(100):  # with the collector off, only the last reference frees them
+        for _ in range(40):  # with the collector off, only the last reference frees them
             await asyncio.sleep(0.05)
             if not any(type(o) in kinds for o in gc.get_objects()):
                 break
