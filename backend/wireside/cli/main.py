@@ -15,7 +15,6 @@ import asyncio
 import gc
 import json
 import os
-import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,6 +33,7 @@ from wireside.cli.accounts import keys_app, users_app
 from wireside.cli.console import FAILED, WRONG_USE, err, fail, out
 from wireside.cli.progress import Progress, progress
 from wireside.providers import weights
+from wireside.server.port_check import bind_problem
 from wireside.settings.load import (
     WrongSettings,
     describe_unknown,
@@ -269,20 +269,14 @@ def _check_address(settings: Settings) -> None:
         _fail(settings.exposure, WRONG_USE, settings)
     if settings.unix_path is not None:
         return  # the server itself removes a socket that nothing listens on
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    with socket.socket(family) as probe:
-        if sys.platform != "win32":  # on Windows it would let two programs share a port
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((settings.host, settings.port))
-        except OSError as error:
-            _fail(
-                f"port {settings.port} can't be used ({(error.strerror or str(error)).lower()}). "
-                "Another program, possibly another Wireside, listens there: stop it, or choose "
-                f"another port with `wireside serve --port {other_port(settings.port)}`.",
-                FAILED,
-                settings,
-            )
+    if (problem := bind_problem(settings.host, settings.port)) is not None:
+        _fail(
+            f"port {settings.port} can't be used ({problem.lower()}). "
+            "Another program, possibly another Wireside, listens there: stop it, or choose "
+            f"another port with `wireside serve --port {other_port(settings.port)}`.",
+            FAILED,
+            settings,
+        )
 
 
 def _fetch_or_warn(settings: Settings) -> None:

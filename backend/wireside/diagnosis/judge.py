@@ -45,6 +45,7 @@ SKEW_S: Final = 30.0
 SLOW_MS: Final = 400.0
 
 _HOW: Final = "docs/proxies.md has complete working configurations."
+_SET_AND_RESTART: Final = "Set this and restart the server."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,7 +229,7 @@ def _refused(measured: Measured, tried: Upgrade, page: str) -> Finding:
             state="failed",
             seen=seen,
             hop="server",
-            remedy="Set this and restart the server.",
+            remedy=_SET_AND_RESTART,
             lines=lines,
         )
     if status == 400:
@@ -270,7 +271,7 @@ def _strange_host(measured: Measured, check: str, reply: Reply) -> Finding:
         state="failed",
         seen=seen,
         hop="server",
-        remedy="Set this and restart the server.",
+        remedy=_SET_AND_RESTART,
         lines=lines,
     )
 
@@ -298,7 +299,7 @@ def _streaming(measured: Measured) -> Finding:
                 state="failed",
                 seen=seen,
                 hop="model",
-                remedy="Set this and restart the server.",
+                remedy=_SET_AND_RESTART,
                 lines=lines,
             )
         return Finding(
@@ -451,7 +452,7 @@ def _host(measured: Measured) -> Finding:
             state="failed",
             seen=told,
             hop="server",
-            remedy="Set this and restart the server.",
+            remedy=_SET_AND_RESTART,
             lines=lines,
         )
     origin = next((f" and Origin {one.origin}" for one in both if one.origin), "")
@@ -490,7 +491,7 @@ def _forwarded(measured: Measured) -> Finding:
             state="failed",
             seen=told,
             hop="server",
-            remedy="Set this and restart the server.",
+            remedy=_SET_AND_RESTART,
             lines=lines,
         )
     if between and "x-forwarded-for" not in said:

@@ -17,7 +17,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +37,7 @@ from wireside.messages import Finished, Message, ModelRequest
 from wireside.ports.provider import Provider
 from wireside.protocol.frames import Chat, Chunk, Done, Error, parse_server_frame
 from wireside.providers import weights
+from wireside.server.port_check import bind_problem
 from wireside.settings.load import (
     WrongSettings,
     describe_unknown,
@@ -128,7 +129,7 @@ def check_python() -> Check:
     )
 
 
-def check_names(environment: os._Environ[str] | dict[str, str]) -> Check:
+def check_names(environment: Mapping[str, str]) -> Check:
     """Check that every ``WIRESIDE_`` variable is a known setting."""
     given = sorted(name for name in environment if name.startswith("WIRESIDE_"))
     for name, nearest in unknown_variables(environment):
@@ -411,16 +412,10 @@ def check_port(settings: Settings, ready: dict[str, Any] | None) -> Check:
             state="ok",
             finding=f"Wireside runs on {where}, {ready.get('status')}{reason}",
         )
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    with socket.socket(family) as probe:
-        if sys.platform != "win32":
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((settings.host, settings.port))
-        except OSError as error:
-            finding = f"{where} can't be used: {error.strerror or error}"
-            remedy = f"wireside serve --port {other_port(settings.port)}"
-            return Check(name="Port", state="failed", finding=finding, remedy=remedy)
+    if (problem := bind_problem(settings.host, settings.port)) is not None:
+        finding = f"{where} can't be used: {problem}"
+        remedy = f"wireside serve --port {other_port(settings.port)}"
+        return Check(name="Port", state="failed", finding=finding, remedy=remedy)
     return Check(name="Port", state="ok", finding=f"{where} is free")
 
 

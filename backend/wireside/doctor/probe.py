@@ -205,9 +205,7 @@ class _Probe:
         return _reply(response.status_code, response.headers, response.content)
 
     async def _stream(self, http: httpx2.AsyncClient) -> StreamTiming:
-        sent: list[int] = []
-        came: list[int] = []
-        began = time.monotonic()
+        arrivals = _Arrivals()
         reply, encoding = Reply(), ""
         try:
             async with http.stream("GET", "/api/doctor/stream") as response:
@@ -215,13 +213,10 @@ class _Probe:
                 reply = _reply(response.status_code, response.headers, b"")
                 async for line in response.aiter_lines():
                     if line.startswith("data:"):
-                        sent.append(int(_object(line[5:].encode()).get("sent_ms", 0)))
-                        came.append(_ms_since(began))
+                        arrivals.add(int(_object(line[5:].encode()).get("sent_ms", 0)))
         except Failures as error:
             reply = Reply(reply.status, False, _why(error), reply.server, reply.via)
-        return StreamTiming(
-            sent_ms=tuple(sent), came_ms=tuple(came), reply=reply, encoding=encoding
-        )
+        return arrivals.timing(reply, encoding)
 
     async def _protocol(self) -> str:
         """Return the HTTP version that the first hop negotiates by ALPN; "" if unreachable."""
@@ -311,15 +306,12 @@ class _Probe:
         return found
 
     async def _pieces(self, ws: ClientConnection) -> StreamTiming:
-        sent: list[int] = []
-        came: list[int] = []
-        began = time.monotonic()
+        arrivals = _Arrivals()
         await ws.send('{"type": "pieces"}')
         await ws.send('{"type": "ping"}')  # its reply marks the end of the pieces
         while (frame := _object(await ws.recv())).get("type") == "piece":
-            sent.append(frame["sent_ms"])
-            came.append(_ms_since(began))
-        return StreamTiming(sent_ms=tuple(sent), came_ms=tuple(came), reply=Reply(101, True))
+            arrivals.add(frame["sent_ms"])
+        return arrivals.timing(Reply(101, True))
 
     async def _silence(self) -> Silence | None:
         began, code = time.monotonic(), None
@@ -366,6 +358,27 @@ class _Probe:
             return AnswerTiming(tuple(times), "cut", _why(error))
         return AnswerTiming(
             tuple(times), "cut", "the connection was closed before the end of the answer"
+        )
+
+
+class _Arrivals:
+    """Times of a stream's pieces: when the server sent them, and when they arrived."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._sent_ms: list[int] = []
+        self._came_ms: list[int] = []
+
+    def add(self, sent_ms: int) -> None:
+        self._sent_ms.append(sent_ms)
+        self._came_ms.append(_ms_since(self._began))
+
+    def timing(self, reply: Reply, encoding: str = "") -> StreamTiming:
+        return StreamTiming(
+            sent_ms=tuple(self._sent_ms),
+            came_ms=tuple(self._came_ms),
+            reply=reply,
+            encoding=encoding,
         )
 
 

@@ -47,15 +47,10 @@ _FLAGS = re.IGNORECASE | re.ASCII
 
 @dataclass(frozen=True)
 class TagPair:
-    """An opening and a closing tag, case-insensitive.
-
-    ``is_guess``: the opening tag may also be ordinary text. If no closing tag follows, the answer
-    is repeated as text at its end.
-    """
+    """An opening and a closing tag, case-insensitive."""
 
     opening: str
     closing: str
-    is_guess: bool = False
 
     @cached_property
     def end(self) -> re.Pattern[str]:
@@ -91,8 +86,12 @@ _ANSWERS = {  # tags around the answer's text
     "<answer>": "</answer>",  # Hunyuan; only after reasoning, else it is text
 }
 
-_BARE_HARMONY = TagPair("analysis", "assistantfinal", is_guess=True)
-"""The harmony format of a server that omits its special tokens."""
+_BARE_HARMONY = TagPair("analysis", "assistantfinal")
+"""The harmony format of a server that omits its special tokens.
+
+The opening word may also be ordinary text. If no closing one follows, the answer is repeated as
+text at its end.
+"""
 _BARE_OPENING = re.compile(r"analysis(?=[A-Z“\"])")
 
 _HARMONY = TagPair("<|channel|>", "<|end|>")

@@ -389,13 +389,6 @@ class Settings(BaseSettings):
         scheme, colon, rest = (value or "").partition(":")
         return scheme.lower() + colon + rest if colon else value
 
-    @field_validator(
-        "retention_days", "retention_count", "database_url", "metrics_token", mode="before"
-    )
-    @classmethod
-    def _blank_is_unset(cls, value: object) -> object:
-        return None if value == "" else value
-
     @field_validator("openai_base_url", "model", "title_model", mode="before")
     @classmethod
     def _without_quotes(cls, value: object) -> object:
@@ -411,6 +404,10 @@ class Settings(BaseSettings):
         return re.sub(r"^bearer\s+", "", value.strip(QUOTES), flags=re.IGNORECASE) or None
 
     @field_validator(
+        "retention_days",
+        "retention_count",
+        "database_url",
+        "metrics_token",
         "oidc_issuer",
         "oidc_client_id",
         "oidc_client_secret",
@@ -421,7 +418,7 @@ class Settings(BaseSettings):
         mode="before",
     )
     @classmethod
-    def _nothing_is_unset(cls, value: object) -> object:
+    def _empty_text_is_unset(cls, value: object) -> object:
         return None if value == "" else value
 
     @property
