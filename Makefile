@@ -22,7 +22,7 @@ install: $(VENV)/runtime ## Create .venv; install locked versions, with hashes
 run: $(VENV)/runtime ## Start the chat and print its address
 	@$(BIN)/wireside serve
 
-check: $(VENV)/dev ## Format, lint, import contracts, types, unit tests
+check: $(VENV)/dev ## Format, lint, import contracts, types, scripts and styles, unit tests
 	@$(BIN)/python scripts/verify.py check
 
 test: $(VENV)/dev ## Checks, integration, a real browser, the wheel
@@ -46,13 +46,13 @@ sbom: $(VENV)/dev ## Write the software bill of materials, build/sbom.json
 	@$(BIN)/python scripts/sbom.py
 
 format: $(VENV)/dev ## Format the code
-	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix . && $(BIN)/python scripts/web.py format
 
 lock: $(VENV)/dev ## Resolve the dependencies into requirements/
 	@$(BIN)/python scripts/lock.py
 
 clean: ## Remove .venv and everything built
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) node_modules build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/runtime: requirements/runtime.txt pyproject.toml
 	@PYTHON="$(PYTHON)" sh scripts/install.sh $(VENV) requirements/runtime.txt

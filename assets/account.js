@@ -28,7 +28,8 @@
     const kept = ["wireside.theme", "wireside.sidebar"];
     try {
       for (const storage of [localStorage, sessionStorage]) {
-        for (const key of Object.keys(storage)) if (key.startsWith("wireside.") && !kept.includes(key)) storage.removeItem(key);
+        for (const key of Object.keys(storage))
+          if (key.startsWith("wireside.") && !kept.includes(key)) storage.removeItem(key);
       }
       localStorage.setItem("wireside.signed-out", String(Date.now())); // other tabs delete theirs when they load
     } catch {}
@@ -40,7 +41,9 @@
     if (e.target.dataset.sent) return e.preventDefault();
     e.target.dataset.sent = "true";
   });
-  addEventListener("pageshow", () => document.querySelectorAll("form[data-sent]").forEach((form) => delete form.dataset.sent));
+  addEventListener("pageshow", () =>
+    document.querySelectorAll("form[data-sent]").forEach((form) => delete form.dataset.sent),
+  );
 
   document.addEventListener("click", async (e) => {
     const copy = e.target.closest("[data-copy]");

@@ -29,14 +29,25 @@
 
   const ask = async (path, init = {}) => {
     try {
-      const response = await fetch(base + path, { cache: "no-store", signal: AbortSignal.timeout(REPLY_MS), ...init });
+      const response = await fetch(base + path, {
+        cache: "no-store",
+        signal: AbortSignal.timeout(REPLY_MS),
+        ...init,
+      });
       const text = await response.text();
       const said = object(text);
-      const isOurs = typeof said.message === "string" || (response.ok && Object.keys(said).length > 0);
+      const isOurs =
+        typeof said.message === "string" || (response.ok && Object.keys(said).length > 0);
       const message = response.ok ? "" : (said.message ?? text).slice(0, 200);
-      return { said, reply: { status: response.status, is_ours: isOurs, message, ...names(response) } };
+      return {
+        said,
+        reply: { status: response.status, is_ours: isOurs, message, ...names(response) },
+      };
     } catch (e) {
-      return { said: {}, reply: { status: 0, is_ours: false, message: String(e.message || e).slice(0, 200) } };
+      return {
+        said: {},
+        reply: { status: 0, is_ours: false, message: String(e.message || e).slice(0, 200) },
+      };
     }
   };
 
@@ -46,7 +57,10 @@
     let encoding = "";
     const began = performance.now();
     try {
-      const response = await fetch(`${base}/api/doctor/stream`, { cache: "no-store", signal: AbortSignal.timeout(2 * REPLY_MS) });
+      const response = await fetch(`${base}/api/doctor/stream`, {
+        cache: "no-store",
+        signal: AbortSignal.timeout(2 * REPLY_MS),
+      });
       encoding = response.headers.get("content-encoding") || "";
       reply = { status: response.status, is_ours: response.ok, ...names(response) };
       const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
@@ -100,9 +114,18 @@
       this.wake = () => {};
       this.isOpen = false;
       this.ws = new WebSocket(`${location.origin.replace("http", "ws")}${base}${path}`);
-      this.ws.onopen = () => { this.isOpen = true; this.wake(); };
-      this.ws.onmessage = (e) => { this.frames.push([e.data, performance.now()]); this.wake(); };
-      this.ws.onclose = (e) => { this.code = e.code; this.wake(); };
+      this.ws.onopen = () => {
+        this.isOpen = true;
+        this.wake();
+      };
+      this.ws.onmessage = (e) => {
+        this.frames.push([e.data, performance.now()]);
+        this.wake();
+      };
+      this.ws.onclose = (e) => {
+        this.code = e.code;
+        this.wake();
+      };
     }
 
     async until(isSo, ms) {
@@ -110,7 +133,9 @@
       while (!isSo()) {
         const left = end - performance.now();
         if (left <= 0) throw new Error("no answer in time");
-        const woken = new Promise((done) => { this.wake = done; });
+        const woken = new Promise((done) => {
+          this.wake = done;
+        });
         await Promise.race([woken, pause(left)]);
       }
     }
@@ -143,7 +168,12 @@
       return { path, is_open: false, reply };
     }
     const opened = performance.now();
-    const found = { path, is_open: true, reply: { status: 101, is_ours: true }, extensions: socket.ws.extensions };
+    const found = {
+      path,
+      is_open: true,
+      reply: { status: 101, is_ours: true },
+      extensions: socket.ws.extensions,
+    };
     try {
       if (path === CHAT) {
         await pause(200);
@@ -219,7 +249,12 @@
         const frame = await socket.next(ANSWER_MS);
         if (frame.type === "chunk") times.push(Math.round(frame.when - began));
         if (frame.type === "done") return { times_ms: times.slice(0, 500) };
-        if (frame.type === "error") return { times_ms: times.slice(0, 500), code: frame.code || "error", message: frame.message || "" };
+        if (frame.type === "error")
+          return {
+            times_ms: times.slice(0, 500),
+            code: frame.code || "error",
+            message: frame.message || "",
+          };
       }
     } catch (e) {
       return { times_ms: times.slice(0, 500), code: "cut", message: e.message };
@@ -242,15 +277,24 @@
     const quiet = isOpen(PROBE) ? silence(seconds) : null;
     const echo = await ask("/api/doctor/echo");
     if ("host" in echo.said) found.seen = echo.said;
-    found.http = performance.getEntriesByType("resource").filter((e) => e.name.includes("/api/doctor/echo")).at(-1)?.nextHopProtocol || "";
+    found.http =
+      performance
+        .getEntriesByType("resource")
+        .filter((e) => e.name.includes("/api/doctor/echo"))
+        .at(-1)?.nextHopProtocol || "";
     found.post = (await ask("/api/doctor/echo", { method: "POST" })).reply;
     step();
-    const [, streamed] = await Promise.all([isOpen(PROBE) ? talk(found) : null, found.seen ? stream() : null]);
+    const [, streamed] = await Promise.all([
+      isOpen(PROBE) ? talk(found) : null,
+      found.seen ? stream() : null,
+    ]);
     if (streamed) found.stream = streamed;
     if (found.seen && !found.trips_ms) await clocked(found, echoed).catch(() => {}); // no WebSocket has measured it
     step();
     if (found.seen && found.post.status !== 403) {
-      found.large = (await ask("/api/doctor/large", { method: "POST", body: new Uint8Array(LARGE_BYTES) })).reply;
+      found.large = (
+        await ask("/api/doctor/large", { method: "POST", body: new Uint8Array(LARGE_BYTES) })
+      ).reply;
     }
     step();
     if (isOpen(CHAT)) found.answer = await question();
@@ -263,8 +307,13 @@
 
   const judged = async (found) => {
     const text = JSON.stringify(found);
-    let { said } = await ask("/api/doctor/judge", { method: "POST", body: text, headers: { "Content-Type": "application/json" } });
-    if (!said.findings) ({ said } = await ask(`/api/doctor/judge?measured=${encodeURIComponent(text)}`));
+    let { said } = await ask("/api/doctor/judge", {
+      method: "POST",
+      body: text,
+      headers: { "Content-Type": "application/json" },
+    });
+    if (!said.findings)
+      ({ said } = await ask(`/api/doctor/judge?measured=${encodeURIComponent(text)}`));
     return said.findings;
   };
 
@@ -308,11 +357,18 @@
     return item;
   };
 
-  const asText = (findings) => findings.map((one) => {
-    const who = [one.hop && `At fault: the ${one.hop}.`, one.remedy].filter(Boolean).join(" ");
-    const lines = Object.entries(one.lines).map(([where, text]) => `    ${where}: ${text.replaceAll("\n", "\n        ")}`);
-    return [`${MARKS[one.state]} ${one.check}: ${one.seen}`, who && `    ${who}`, ...lines].filter(Boolean).join("\n");
-  }).join("\n");
+  const asText = (findings) =>
+    findings
+      .map((one) => {
+        const who = [one.hop && `At fault: the ${one.hop}.`, one.remedy].filter(Boolean).join(" ");
+        const lines = Object.entries(one.lines).map(
+          ([where, text]) => `    ${where}: ${text.replaceAll("\n", "\n        ")}`,
+        );
+        return [`${MARKS[one.state]} ${one.check}: ${one.seen}`, who && `    ${who}`, ...lines]
+          .filter(Boolean)
+          .join("\n");
+      })
+      .join("\n");
 
   let report = "";
 
@@ -326,7 +382,11 @@
     verdict.textContent = root.dataset.measuring;
     let findings;
     try {
-      findings = await judged(await measure(Number(at("silence").value), () => { progress.value += 1 / 7; }));
+      findings = await judged(
+        await measure(Number(at("silence").value), () => {
+          progress.value += 1 / 7;
+        }),
+      );
     } catch (e) {
       console.warn(e);
     }
@@ -339,8 +399,14 @@
       return;
     }
     const bad = findings.filter((one) => one.state === "failed" || one.state === "warning");
-    verdict.dataset.state = bad.some((one) => one.state === "failed") ? "failed" : bad.length ? "warning" : "ok";
-    verdict.textContent = bad.length ? root.dataset.look.replace("{count}", bad.length) : root.dataset.well;
+    verdict.dataset.state = bad.some((one) => one.state === "failed")
+      ? "failed"
+      : bad.length
+        ? "warning"
+        : "ok";
+    verdict.textContent = bad.length
+      ? root.dataset.look.replace("{count}", bad.length)
+      : root.dataset.well;
     at("findings").replaceChildren(...findings.map(shown));
     at("report").hidden = false;
     report = asText(findings);

@@ -14,8 +14,24 @@ window.wiresideMath ??= (() => {
   const MAX_NODES = 20000;
 
   const DELIMITED = /^(\$\$|\\\[|\\\(|\$)([\s\S]*?)(?:(\$\$|\\\]|\\\)|\$)([.,;:!?。，；：]?))?$/;
-  const IN_TEXT = { "$": true, "\\(": true };
-  const EMS = { em: 1, ex: 0.431, mu: 1 / 18, pt: 0.1, mm: 0.285, cm: 2.85, in: 7.23, bp: 0.1, pc: 1.2, dd: 0.107, cc: 1.28, nd: 0.107, nc: 1.28, sp: 1.5e-6, px: 0.1 };
+  const IN_TEXT = { $: true, "\\(": true };
+  const EMS = {
+    em: 1,
+    ex: 0.431,
+    mu: 1 / 18,
+    pt: 0.1,
+    mm: 0.285,
+    cm: 2.85,
+    in: 7.23,
+    bp: 0.1,
+    pc: 1.2,
+    dd: 0.107,
+    cc: 1.28,
+    nd: 0.107,
+    nc: 1.28,
+    sp: 1.5e-6,
+    px: 0.1,
+  };
 
   function sourceOf(el) {
     return el.dataset.source ?? el.textContent;
@@ -36,7 +52,8 @@ window.wiresideMath ??= (() => {
       return name;
     };
     const star = (_, edge, name) => {
-      if (!isDisplay) return `\\${edge}{${{ equation: "aligned", align: "aligned", gather: "gathered", alignat: "alignedat" }[rename(name)] ?? name}}`;
+      if (!isDisplay)
+        return `\\${edge}{${{ equation: "aligned", align: "aligned", gather: "gathered", alignat: "alignedat" }[rename(name)] ?? name}}`;
       return `\\${edge}{${rename(name)}*}`;
     };
     return tex
@@ -44,28 +61,37 @@ window.wiresideMath ??= (() => {
       .replace(/(^|[^\\])((?:\\\\)*)%/g, "$1$2\\%")
       .replace(/\\(?:re)?newcommand\*?\s*(?:\{\s*(\\[A-Za-z]+)\s*\}|(\\[A-Za-z]+))/g, "\\def$1$2") // also for KaTeX's own names
       .replace(/\\label\s*\{[^{}]*\}/g, "")
-      .replace(/\\(begin|end)\{eqnarray\*?\}/g, (_, edge) => (edge === "begin" ? "\\begin{array}{rcl}" : "\\end{array}"))
+      .replace(/\\(begin|end)\{eqnarray\*?\}/g, (_, edge) =>
+        edge === "begin" ? "\\begin{array}{rcl}" : "\\end{array}",
+      )
       .replace(/\\(begin|end)\{(equation|align|gather|alignat|multline|flalign)\*?\}/g, star);
   }
 
   // Throws for a formula that would cost too much or leave its box.
   function check(node, state, depth) {
-    if (depth > MAX_DEPTH || ++state.nodes > MAX_NODES) throw new RangeError("This formula is too large.");
+    if (depth > MAX_DEPTH || ++state.nodes > MAX_NODES)
+      throw new RangeError("This formula is too large.");
     if (typeof node.number === "number" && typeof node.unit === "string") {
       const ems = node.number * (EMS[node.unit] ?? 1);
-      if (!(ems >= MIN_EM && ems <= MAX_EM)) throw new RangeError("This formula has too long a length.");
+      if (!(ems >= MIN_EM && ems <= MAX_EM))
+        throw new RangeError("This formula has too long a length.");
     }
     for (const name in node) {
       const part = node[name];
-      if (part && typeof part === "object" && name !== "loc" && name !== "lexer") check(part, state, depth + 1);
+      if (part && typeof part === "object" && name !== "loc" && name !== "lexer")
+        check(part, state, depth + 1);
     }
   }
 
   function draw(source) {
     const { tex, isDisplay, after } = read(source);
-    const hasMacros = /\\(?:[egx]?def|(?:re)?new(?:command|environment)|providecommand|let|futurelet|global|long)(?![A-Za-z])/.test(tex);
+    const hasMacros =
+      /\\(?:[egx]?def|(?:re)?new(?:command|environment)|providecommand|let|futurelet|global|long)(?![A-Za-z])/.test(
+        tex,
+      );
     // nested macro arguments can repeat each other without limit
-    if (hasMacros && (tex.includes("#") || tex.length > MAX_CHARS_WITH_MACROS)) throw new RangeError("This formula defines too much.");
+    if (hasMacros && (tex.includes("#") || tex.length > MAX_CHARS_WITH_MACROS))
+      throw new RangeError("This formula defines too much.");
     if (tex.length > MAX_CHARS || !tex.trim()) throw new RangeError("This formula is too long.");
     const options = () => ({
       displayMode: isDisplay,
@@ -118,7 +144,8 @@ window.wiresideMath ??= (() => {
   }
 
   function typesetAll(root) {
-    for (const el of root.querySelectorAll(".ws-tex")) if (el.dataset.drawn === undefined) typeset(el);
+    for (const el of root.querySelectorAll(".ws-tex"))
+      if (el.dataset.drawn === undefined) typeset(el);
   }
 
   // Ctrl+C in an exported page: copies formulas as their source, between dollars.
@@ -126,7 +153,8 @@ window.wiresideMath ??= (() => {
     const selection = document.getSelection();
     if (!selection.rangeCount || selection.isCollapsed) return;
     const range = selection.getRangeAt(0).cloneRange();
-    const formulaAt = (node) => (node.nodeType === Node.ELEMENT_NODE ? node : node.parentElement)?.closest(".ws-tex");
+    const formulaAt = (node) =>
+      (node.nodeType === Node.ELEMENT_NODE ? node : node.parentElement)?.closest(".ws-tex");
     const [first, last] = [formulaAt(range.startContainer), formulaAt(range.endContainer)];
     if (first) range.setStartBefore(first);
     if (last) range.setEndAfter(last);

@@ -68,6 +68,7 @@ STATIC = (
     Step("lint", tool("ruff", "check", ".")),
     Step("imports", tool("lint-imports")),
     Step("types", tool("mypy")),
+    Step("scripts and styles", (sys.executable, "scripts/web.py", "check")),
 )
 CHECK = (
     *STATIC,
@@ -94,9 +95,9 @@ def main(which: str) -> int:
         have_proxies()
         have_fault_tools()
     results = [(step, *run(step)) for step in (TEST if which == "test" else CHECK)]
-    print(f"\n{'step':<12} {'result':<8} seconds")
+    print(f"\n{'step':<18} {'result':<8} seconds")
     for step, code, seconds, _ in results:
-        print(f"{step.name:<12} {'ok' if code == 0 else 'FAILED':<8} {seconds:7.1f}")
+        print(f"{step.name:<18} {'ok' if code == 0 else 'FAILED':<8} {seconds:7.1f}")
     passed = sum(count["passed"] for *_, count in results)
     failed = sum(count["failed"] for *_, count in results)
     print(f"{passed} passed, {failed} failed")

@@ -14,7 +14,13 @@ const MAX_STREAMS = 8; // at once on a connection; further requests are queued
 const CLIENT_FAULTS = new Set([1003, 1007, 1009]); // close codes after which a retry can't succeed
 const REFUSED_AFTER = 3; // failed handshakes with a known HTTP status
 const REFUSED_UNSEEN_AFTER = 6; // … if only the server's presence is known
-const WHOLE_BATCH = new Set(["bad_json", "bad_message", "too_large", "unknown_type", "rate_limited"]);
+const WHOLE_BATCH = new Set([
+  "bad_json",
+  "bad_message",
+  "too_large",
+  "unknown_type",
+  "rate_limited",
+]);
 const BUSY = new Set(["rate_limited", "too_many", "overloaded"]);
 
 /**
@@ -121,7 +127,9 @@ export class Answer {
   async *parts() {
     /** @type {Part[]} */
     const parts = [
-      ...(this.reasoning ? [{ type: /** @type {const} */ ("reasoning"), content: this.reasoning }] : []),
+      ...(this.reasoning
+        ? [{ type: /** @type {const} */ ("reasoning"), content: this.reasoning }]
+        : []),
       ...this.tools.map((tool) => ({ type: /** @type {const} */ ("tool"), ...tool })),
       ...(this.soFar ? [{ type: /** @type {const} */ ("chunk"), content: this.soFar }] : []),
     ];
@@ -129,7 +137,7 @@ export class Answer {
     this.#readers.add(reader);
     try {
       for (;;) {
-        for (let part; (part = parts.shift()); ) yield part;
+        for (let part; (part = parts.shift());) yield part;
         if (this.#error) throw this.#error;
         if (this._isOver) return;
         await new Promise((resolve) => (reader.wake = () => resolve(null)));
@@ -170,7 +178,8 @@ export class Answer {
     if (type === "start") {
       const { stream, model, conversation = null } = rest;
       Object.assign(this, { stream, model, conversation });
-      if (this.request?.conversation instanceof Conversation) this.request.conversation.id = conversation;
+      if (this.request?.conversation instanceof Conversation)
+        this.request.conversation.id = conversation;
     }
     if (type === "start" || type === "resumed") this.#settle.begin(this);
     if (type === "error") this._fail(new WiresideError(rest));
@@ -348,7 +357,12 @@ export class Wireside {
    * @param {Options} [options]
    */
   constructor(url, options) {
-    const { onState = () => {}, ticket = null, pingMs = 30_000, timeoutMs = 15_000 } = options ?? {};
+    const {
+      onState = () => {},
+      ticket = null,
+      pingMs = 30_000,
+      timeoutMs = 15_000,
+    } = options ?? {};
     this.#url = addressOf(url);
     this.#WebSocket = options?.WebSocket ?? options?.webSocket ?? globalThis.WebSocket;
     if (typeof this.#WebSocket !== "function") {
@@ -540,7 +554,9 @@ export class Wireside {
     const attempt = this.#attempt;
     const isCurrent = () => attempt === this.#attempt;
     this.#attemptAt = now();
-    this.#after("open", this.#timeoutMs, () => this.#lost(1006, lostError("The server did not answer in time.")));
+    this.#after("open", this.#timeoutMs, () =>
+      this.#lost(1006, lostError("The server did not answer in time.")),
+    );
     this.#tell("connecting");
     if (!isCurrent()) return;
     const protocols = ["ai-chat"];
@@ -550,7 +566,8 @@ export class Wireside {
         if (!ticket) throw new Error("it returned none");
         protocols.push(`ticket.${ticket}`);
       } catch (error) {
-        if (isCurrent()) this.#lost(1006, lostError(`The ticket could not be fetched: ${messageOf(error)}`), true);
+        if (isCurrent())
+          this.#lost(1006, lostError(`The ticket could not be fetched: ${messageOf(error)}`), true);
         return;
       }
       if (!isCurrent()) return;
@@ -559,19 +576,25 @@ export class Wireside {
       this.#socket = new this.#WebSocket(this.#url, protocols);
     } catch (error) {
       // permanent: an invalid ticket, ws: on a page of https:
-      return this.#end(new WiresideError({ message: `A WebSocket to ${this.#url} is not possible: ${messageOf(error)}` }));
+      return this.#end(
+        new WiresideError({
+          message: `A WebSocket to ${this.#url} is not possible: ${messageOf(error)}`,
+        }),
+      );
     }
     const socket = this.#socket;
     socket.onopen = () => isCurrent() && this.#onOpen();
     socket.onmessage = ({ data }) => isCurrent() && this.#receive(data);
     let cause = "";
     socket.onclose = ({ code, reason }) => {
-      if (isCurrent()) this.#lost(code, lostError(reason || cause || `The connection was lost (${code}).`));
+      if (isCurrent())
+        this.#lost(code, lostError(reason || cause || `The connection was lost (${code}).`));
     };
     socket.onerror = (event) => {
       cause = event?.message || "The connection failed.";
       // A close event is not certain: Node 22 fires none for a failed attempt.
-      if (isCurrent()) this.#after("error", this.#isOpen ? 1000 : 0, () => this.#lost(1006, lostError(cause)));
+      if (isCurrent())
+        this.#after("error", this.#isOpen ? 1000 : 0, () => this.#lost(1006, lostError(cause)));
     };
   }
 
@@ -636,7 +659,8 @@ export class Wireside {
   /** Close if the handshake is refused permanently. */
   #isRefused(status, cause = null) {
     const isUnseen = status === 426 || status < 400;
-    if (status >= 500 || status === 408 || status === 425 || status === 429 || !status) return false;
+    if (status >= 500 || status === 408 || status === 425 || status === 429 || !status)
+      return false;
     if (this.#failures < (isUnseen ? REFUSED_UNSEEN_AFTER : REFUSED_AFTER)) return false;
     const what = `refuses the WebSocket${status === 426 || status === 200 ? "" : ` with ${status}`}`;
     const hint =
@@ -673,7 +697,9 @@ export class Wireside {
     };
     const own = await get(url).catch(() => 0);
     if (own && own !== 426) return own;
-    const me = this.ticket ? 0 : await get(url.replace(/\/ws\/ai-chat\/?$/, "/api/me")).catch(() => 0);
+    const me = this.ticket
+      ? 0
+      : await get(url.replace(/\/ws\/ai-chat\/?$/, "/api/me")).catch(() => 0);
     if (me === 401 || me >= 500 || own) return me >= 400 ? me : own;
     if (me) return 426;
     await get(url, "no-cors"); // rejects without a server; hides the status
@@ -711,7 +737,8 @@ export class Wireside {
     socket.onopen = socket.onmessage = socket.onclose = null;
     socket.onerror = () => {}; // `ws` throws an error event without a listener
     try {
-      if (!isGoodbye && socket.terminate) socket.terminate(); // `ws` waits 30 s for a lost peer
+      if (!isGoodbye && socket.terminate)
+        socket.terminate(); // `ws` waits 30 s for a lost peer
       else socket.close(1000);
     } catch {
       // it never opened
@@ -769,7 +796,8 @@ function addressOf(url) {
   }
   address.protocol = address.protocol.replace(/^http/, "ws");
   address.hash = "";
-  if (!/^wss?:$/.test(address.protocol)) throw new TypeError(`${url} is no address of a WebSocket (ws: or wss:).`);
+  if (!/^wss?:$/.test(address.protocol))
+    throw new TypeError(`${url} is no address of a WebSocket (ws: or wss:).`);
   return address.href;
 }
 

@@ -11,11 +11,15 @@ process.stdin.on("data", () => (isOver = true));
 const errors = [];
 process.on("unhandledRejection", (error) => errors.push(`unhandled: ${error}`));
 let [answers, connections, pieces, wrong] = [0, 0, 0, 0];
-const say = (last) => console.log(JSON.stringify({ answers, connections, pieces, wrong, errors, last }));
+const say = (last) =>
+  console.log(JSON.stringify({ answers, connections, pieces, wrong, errors, last }));
 
 async function read(answer) {
   let text = "";
-  for await (const piece of answer) { text += piece; pieces++; }
+  for await (const piece of answer) {
+    text += piece;
+    pieces++;
+  }
   answers++;
   if (text !== given.expected || text !== (await answer.text) || answer.reason !== "stop") {
     wrong++;
@@ -25,13 +29,18 @@ async function read(answer) {
 
 async function talk(kind) {
   const chat = new Wireside(given.url, {
-    WebSocket, pingMs: 1000, timeoutMs: 5000,
-    onState: (state) => { if (state === "connected") connections++; },
+    WebSocket,
+    pingMs: 1000,
+    timeoutMs: 5000,
+    onState: (state) => {
+      if (state === "connected") connections++;
+    },
   });
   while (!isOver) {
     try {
       if (kind === "batch") for (const answer of chat.batch(["Hi", "Hi"])) await read(answer);
-      else if (kind === "many") await Promise.all(Array.from({ length: 4 }, () => read(chat.ask("Hi"))));
+      else if (kind === "many")
+        await Promise.all(Array.from({ length: 4 }, () => read(chat.ask("Hi"))));
       else await read(chat.ask("Hi", kind === "stored" ? { conversation: "new" } : {}));
     } catch (error) {
       errors.push(`${kind}: ${error.code ?? ""} ${error.message}`);

@@ -1,8 +1,10 @@
 // The effects of hostile text on a page, as sentences; empty if there are none.
 // `roots`: selector of the elements that show untrusted text.
 (roots) => {
-  const ACTIVE = "script, style, link, meta, base, iframe, frame, frameset, object, embed, applet, portal, fencedframe, form, input, select, textarea, dialog, template, noscript, video, audio, source, track, picture, marquee, isindex, keygen, foreignObject, animate, set, use, image";
-  const TEXT_ONLY = ".ws-bubble, .ws-think-text, .ws-tool-call-text, .ws-fold-label, .ws-note-text, .ws-item-link, .ws-picker, [role=option], .ws-hint";
+  const ACTIVE =
+    "script, style, link, meta, base, iframe, frame, frameset, object, embed, applet, portal, fencedframe, form, input, select, textarea, dialog, template, noscript, video, audio, source, track, picture, marquee, isindex, keygen, foreignObject, animate, set, use, image";
+  const TEXT_ONLY =
+    ".ws-bubble, .ws-think-text, .ws-tool-call-text, .ws-fold-label, .ws-note-text, .ws-item-link, .ws-picker, [role=option], .ws-hint";
   const FAR = 48; // px that a shadow, an outline or a list marker may extend beyond its message
   const found = [];
   const say = (el, what) => found.push(`${what}: ${el.outerHTML.slice(0, 300)}`);
@@ -12,15 +14,46 @@
   function attributes(el) {
     for (const { name, value } of el.attributes) {
       if (/^on/i.test(name)) say(el, `attribute ${name}`);
-      if (["srcdoc", "formaction", "ping", "srcset", "action", "background", "poster", "xlink:href"].includes(name)) say(el, `attribute ${name}`);
-      if (name === "href" && !/^(https?:\/\/|mailto:)/.test(value) && el.closest(".ws-prose")) say(el, "address");
+      if (
+        [
+          "srcdoc",
+          "formaction",
+          "ping",
+          "srcset",
+          "action",
+          "background",
+          "poster",
+          "xlink:href",
+        ].includes(name)
+      )
+        say(el, `attribute ${name}`);
+      if (name === "href" && !/^(https?:\/\/|mailto:)/.test(value) && el.closest(".ws-prose"))
+        say(el, "address");
       if (name === "src" && !/^data:image\/svg\+xml;charset=utf-8,/.test(value)) say(el, "source");
       if (name === "style" && el.closest(".katex")) continue; // of KaTeX itself: other elements can't have its class
-      if (["style", "id", "data-action", "data-testid", "contenteditable", "popover", "tabindex"].includes(name) && el.closest(".ws-prose") && !isOurs(el)
-        && !el.matches('pre[tabindex="0"], .ws-fn[tabindex="0"], .ws-math[tabindex="0"], .ws-diagram')) say(el, `attribute ${name}`);
+      if (
+        [
+          "style",
+          "id",
+          "data-action",
+          "data-testid",
+          "contenteditable",
+          "popover",
+          "tabindex",
+        ].includes(name) &&
+        el.closest(".ws-prose") &&
+        !isOurs(el) &&
+        !el.matches('pre[tabindex="0"], .ws-fn[tabindex="0"], .ws-math[tabindex="0"], .ws-diagram')
+      )
+        say(el, `attribute ${name}`);
     }
     if (el.localName === "a" && el.closest(".ws-prose")) {
-      if (el.target !== "_blank" || !el.relList.contains("noopener") || !el.relList.contains("noreferrer")) say(el, "a link that keeps a tie to the page");
+      if (
+        el.target !== "_blank" ||
+        !el.relList.contains("noopener") ||
+        !el.relList.contains("noreferrer")
+      )
+        say(el, "a link that keeps a tie to the page");
       if (el.username || el.password) say(el, "a link with a name before its host");
       if (!el.title.includes(el.host)) say(el, `a link that does not say ${el.host}`);
     }
@@ -30,20 +63,27 @@
   function reachesOut(el, box) {
     const edge = box.getBoundingClientRect();
     let { left, top, right, bottom } = el.getBoundingClientRect();
-    const isOut = () => left < edge.left - FAR || right > edge.right + FAR || top < edge.top - FAR || bottom > edge.bottom + FAR;
+    const isOut = () =>
+      left < edge.left - FAR ||
+      right > edge.right + FAR ||
+      top < edge.top - FAR ||
+      bottom > edge.bottom + FAR;
     if (!isOut()) return false;
     for (let up = el.parentElement; up; up = up === box ? null : up.parentElement) {
       const style = getComputedStyle(up);
       const clip = up.getBoundingClientRect();
-      if (style.overflowX !== "visible") [left, right] = [Math.max(left, clip.left - FAR), Math.min(right, clip.right + FAR)];
-      if (style.overflowY !== "visible") [top, bottom] = [Math.max(top, clip.top - FAR), Math.min(bottom, clip.bottom + FAR)];
+      if (style.overflowX !== "visible")
+        [left, right] = [Math.max(left, clip.left - FAR), Math.min(right, clip.right + FAR)];
+      if (style.overflowY !== "visible")
+        [top, bottom] = [Math.max(top, clip.top - FAR), Math.min(bottom, clip.bottom + FAR)];
     }
     return right - left >= 1 && bottom - top >= 1 && isOut();
   }
 
   for (const root of document.querySelectorAll(roots)) {
     if (root.matches(TEXT_ONLY)) {
-      for (const el of root.children) if (!el.matches("mark, span, svg")) say(el, "an element in what is text");
+      for (const el of root.children)
+        if (!el.matches("mark, span, svg")) say(el, "an element in what is text");
     }
     for (const el of root.querySelectorAll("*")) {
       if (isOurs(el)) continue;
@@ -52,24 +92,39 @@
       if (!el.closest(".ws-prose")) continue;
       const { position } = getComputedStyle(el);
       if (position === "fixed" || position === "sticky") say(el, `position ${position}`);
-      if (position === "absolute" && !el.matches(".ws-has-diagram > pre, .katex *")) say(el, "position absolute");
+      if (position === "absolute" && !el.matches(".ws-has-diagram > pre, .katex *"))
+        say(el, "position absolute");
       if (reachesOut(el, el.closest(".ws-prose"))) say(el, "out of its message");
     }
   }
-  for (const el of document.querySelectorAll("form")) if (!el.matches(".ws-box, .ws-say, .ws-sheet form")) say(el, "a form");
+  for (const el of document.querySelectorAll("form"))
+    if (!el.matches(".ws-box, .ws-say, .ws-sheet form")) say(el, "a form");
   for (const el of document.querySelectorAll("body:has(> #app) > *")) {
-    if (el.matches("script, style, #app, #popup, #too_long_message_popup, #esm-fallback, #nicegui-keep-alive-cache, .ws-shell, noscript, textarea.ws-offscreen, main, link, q-portal, [id^=q-]")) continue;
+    if (
+      el.matches(
+        "script, style, #app, #popup, #too_long_message_popup, #esm-fallback, #nicegui-keep-alive-cache, .ws-shell, noscript, textarea.ws-offscreen, main, link, q-portal, [id^=q-]",
+      )
+    )
+      continue;
     if (el.localName === "div" && !el.childElementCount && !el.textContent) continue; // an empty element of Quasar
     say(el, "beside the page");
   }
-  for (const [name, selector] of [["the header", ".ws-header"], ["the composer", ".ws-composer .ws-box"], ["the sidebar", ".ws-sidebar"]]) {
+  for (const [name, selector] of [
+    ["the header", ".ws-header"],
+    ["the composer", ".ws-composer .ws-box"],
+    ["the sidebar", ".ws-sidebar"],
+  ]) {
     const el = document.querySelector(`#app ${selector}`);
     if (!el) continue;
     const { left, top, width, height } = el.getBoundingClientRect();
-    for (const [x, y] of [[0.1, 0.5], [0.5, 0.5], [0.9, 0.5]]) {
+    for (const [x, y] of [
+      [0.1, 0.5],
+      [0.5, 0.5],
+      [0.9, 0.5],
+    ]) {
       const at = document.elementFromPoint(left + width * x, top + height * y);
       if (at && !el.contains(at)) say(at, `covers ${name}`);
     }
   }
   return found;
-}
+};

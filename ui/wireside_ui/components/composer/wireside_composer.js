@@ -13,7 +13,15 @@ import { memory } from "wireside-kit/storage.js";
 import { isTouch } from "wireside-kit/viewport.js";
 
 export default {
-  props: { conversation: String, lost: String, base: String, maxChars: Number, isReader: Boolean, words: Object, chosen: Object },
+  props: {
+    conversation: String,
+    lost: String,
+    base: String,
+    maxChars: Number,
+    isReader: Boolean,
+    words: Object,
+    chosen: Object,
+  },
   emits: ["send", "stop", "edit-last", "open", "choose"],
   data() {
     return {
@@ -40,10 +48,20 @@ export default {
       return this.text.length <= this.maxChars ? this.text.length : [...this.text].length;
     },
     tooLong() {
-      return this.chars > this.maxChars || (this.text.length > MAX_BYTES / 6 && bytes(this.text) > MAX_BYTES);
+      return (
+        this.chars > this.maxChars ||
+        (this.text.length > MAX_BYTES / 6 && bytes(this.text) > MAX_BYTES)
+      );
     },
     canSend() {
-      return Boolean(this.text.trim()) && this.isConnected && !this.tooLong && !this.isReader && !this.invalid && this.isChoiceKnown;
+      return (
+        Boolean(this.text.trim()) &&
+        this.isConnected &&
+        !this.tooLong &&
+        !this.isReader &&
+        !this.invalid &&
+        this.isChoiceKnown
+      );
     },
     // The first setting that is out of its range.
     invalid() {
@@ -51,7 +69,9 @@ export default {
     },
     gone() {
       if (!isChosenModelGone()) return "";
-      return this.words.model_gone.replace("{model}", () => choice.model).replace("{other}", () => currentModel().name);
+      return this.words.model_gone
+        .replace("{model}", () => choice.model)
+        .replace("{other}", () => currentModel().name);
     },
     stops() {
       return this.isAnswering && !this.text.trim();
@@ -64,10 +84,14 @@ export default {
     },
     hint() {
       const w = this.words;
-      if (this.warning) return h("span", { class: "ws-hint-shown" }, [this.warning, this.countdown]);
-      if (this.gone) return h("span", { class: "ws-hint-calm", "data-testid": "model-gone" }, this.gone);
-      if (window.wiresideStorageBlocked && this.text) return h("span", { class: "ws-hint-calm" }, w.storage_blocked);
-      if (this.allowance) return h("span", { class: "ws-hint-calm", "data-testid": "allowance" }, this.allowance);
+      if (this.warning)
+        return h("span", { class: "ws-hint-shown" }, [this.warning, this.countdown]);
+      if (this.gone)
+        return h("span", { class: "ws-hint-calm", "data-testid": "model-gone" }, this.gone);
+      if (window.wiresideStorageBlocked && this.text)
+        return h("span", { class: "ws-hint-calm" }, w.storage_blocked);
+      if (this.allowance)
+        return h("span", { class: "ws-hint-calm", "data-testid": "allowance" }, this.allowance);
       return this.isSalvaged ? h("span", { class: "ws-hint-calm" }, w.salvaged) : w.disclaimer;
     },
     countdown() {
@@ -100,7 +124,10 @@ export default {
     window.visualViewport?.addEventListener("resize", this.onViewport);
     window.visualViewport?.addEventListener("scroll", this.onViewport);
     this.observer = new ResizeObserver(() =>
-      document.documentElement.style.setProperty("--ws-composer-height", this.$el.offsetHeight + "px"),
+      document.documentElement.style.setProperty(
+        "--ws-composer-height",
+        this.$el.offsetHeight + "px",
+      ),
     );
     this.observer.observe(this.$el);
     this.grow();
@@ -132,7 +159,17 @@ export default {
         this.editing
           ? h("div", { class: "ws-editing" }, [
               h("span", w.editing),
-              h("button", { type: "button", class: "ws-tool", "aria-label": w.cancel, title: w.cancel, onClick: this.stopEditing }, icon("close")),
+              h(
+                "button",
+                {
+                  type: "button",
+                  class: "ws-tool",
+                  "aria-label": w.cancel,
+                  title: w.cancel,
+                  onClick: this.stopEditing,
+                },
+                icon("close"),
+              ),
             ])
           : null,
         h("textarea", {
@@ -152,7 +189,11 @@ export default {
           onKeydown: this.onKey,
           onPaste: this.onPaste,
         }),
-        h("div", { class: "ws-bar" }, [this.options(), h("span", { class: "ws-gap" }), this.stops ? this.stopButton() : this.sendButton()]),
+        h("div", { class: "ws-bar" }, [
+          this.options(),
+          h("span", { class: "ws-gap" }),
+          this.stops ? this.stopButton() : this.sendButton(),
+        ]),
       ]),
       h("p", { id: "ws-hint", class: "ws-hint", role: "status" }, [this.hint]),
     ]);

@@ -15,7 +15,7 @@ from wireside.ports.clock import Clock
 YEAR_S = 366 * 86_400
 
 
-class Dashboard(Element, component="wireside_dashboard.js"):
+class Dashboard(Element, component="wireside_dashboard.js", esm={"wireside-dashboard": "modules"}):
     """Draws the metrics with NiceGUI's ECharts. Hidden pages receive no updates."""
 
     def __init__(

@@ -14,7 +14,14 @@ export default {
     return h("header", { class: "ws-header", role: "banner" }, [
       h(
         "button",
-        { type: "button", class: "ws-tool", "data-testid": "sidebar-toggle", "aria-label": w.sidebar, title: w.sidebar, onClick: this.toggleSidebar },
+        {
+          type: "button",
+          class: "ws-tool",
+          "data-testid": "sidebar-toggle",
+          "aria-label": w.sidebar,
+          title: w.sidebar,
+          onClick: this.toggleSidebar,
+        },
         icon("sidebar"),
       ),
       h("a", { class: "ws-brand", href: this.base + "/", onClick: this.newChat }, [
@@ -24,17 +31,38 @@ export default {
       this.$slots.default?.(),
       h(
         "button",
-        { type: "button", class: "ws-tool", "data-testid": "theme-toggle", "aria-label": theme, title: theme, onClick: this.nextTheme },
+        {
+          type: "button",
+          class: "ws-tool",
+          "data-testid": "theme-toggle",
+          "aria-label": theme,
+          title: theme,
+          onClick: this.nextTheme,
+        },
         icon({ system: "auto", light: "sun", dark: "moon" }[this.theme]),
       ),
       h(
         "button",
-        { type: "button", class: "ws-tool ws-wide", "data-testid": "shortcuts", "aria-label": w.shortcuts, title: w.shortcuts, onClick: this.help },
+        {
+          type: "button",
+          class: "ws-tool ws-wide",
+          "data-testid": "shortcuts",
+          "aria-label": w.shortcuts,
+          title: w.shortcuts,
+          onClick: this.help,
+        },
         icon("help"),
       ),
       h(
         "a",
-        { class: "ws-tool", href: this.base + "/", "data-testid": "new-chat", "aria-label": w.new_chat, title: w.new_chat, onClick: this.newChat },
+        {
+          class: "ws-tool",
+          href: this.base + "/",
+          "data-testid": "new-chat",
+          "aria-label": w.new_chat,
+          title: w.new_chat,
+          onClick: this.newChat,
+        },
         icon("compose"),
       ),
       this.sheet(),
@@ -82,11 +110,24 @@ export default {
         ["?", w.shortcuts],
       ];
       const close = (e) => e.target === this.$refs.sheet && this.$refs.sheet.close(); // the backdrop belongs to the dialog itself
-      return h("dialog", { class: "ws-sheet", ref: "sheet", "aria-label": w.shortcuts, onClick: close }, [
-        h("h2", w.shortcuts),
-        h("dl", rows.flatMap(([keys, what]) => [h("dt", keys.split(" ").map((key) => h("kbd", key))), h("dd", what)])),
-        h("form", { method: "dialog" }, h("button", { class: "ws-button" }, w.close)),
-      ]);
+      return h(
+        "dialog",
+        { class: "ws-sheet", ref: "sheet", "aria-label": w.shortcuts, onClick: close },
+        [
+          h("h2", w.shortcuts),
+          h(
+            "dl",
+            rows.flatMap(([keys, what]) => [
+              h(
+                "dt",
+                keys.split(" ").map((key) => h("kbd", key)),
+              ),
+              h("dd", what),
+            ]),
+          ),
+          h("form", { method: "dialog" }, h("button", { class: "ws-button" }, w.close)),
+        ],
+      );
     },
     help() {
       this.$refs.sheet.showModal();

@@ -25,7 +25,9 @@ export default {
     isGone: () => isChosenModelGone(),
     found() {
       const wanted = this.filter.trim().toLowerCase();
-      return wanted ? this.offered.filter((m) => `${m.name} ${m.id}`.toLowerCase().includes(wanted)) : this.offered;
+      return wanted
+        ? this.offered.filter((m) => `${m.name} ${m.id}`.toLowerCase().includes(wanted))
+        : this.offered;
     },
     label() {
       if (this.current) return this.current.name;
@@ -35,26 +37,30 @@ export default {
   render() {
     const w = this.words;
     const isMenu = this.offered.length > 1 || Boolean(this.problem);
-    return h("div", { class: "ws-menu-anchor ws-models", onFocusout: this.onLeave, onKeydown: this.onKey }, [
-      h(
-        "button",
-        {
-          ref: "button",
-          type: "button",
-          class: ["ws-picker", (this.problem || this.isGone) && "ws-warns"],
-          "data-testid": "model-picker",
-          "aria-haspopup": this.problem ? "dialog" : isMenu ? "listbox" : undefined,
-          "aria-expanded": isMenu ? String(this.open) : undefined,
-          "aria-label": `${w.model}: ${this.label}`,
-          title: this.label,
-          "aria-busy": String(this.isLooking),
-          disabled: !isMenu,
-          onClick: this.toggle,
-        },
-        [this.name(this.label), isMenu ? icon("chevron_down") : null],
-      ),
-      this.open ? (this.problem ? this.reason() : this.menu()) : null,
-    ]);
+    return h(
+      "div",
+      { class: "ws-menu-anchor ws-models", onFocusout: this.onLeave, onKeydown: this.onKey },
+      [
+        h(
+          "button",
+          {
+            ref: "button",
+            type: "button",
+            class: ["ws-picker", (this.problem || this.isGone) && "ws-warns"],
+            "data-testid": "model-picker",
+            "aria-haspopup": this.problem ? "dialog" : isMenu ? "listbox" : undefined,
+            "aria-expanded": isMenu ? String(this.open) : undefined,
+            "aria-label": `${w.model}: ${this.label}`,
+            title: this.label,
+            "aria-busy": String(this.isLooking),
+            disabled: !isMenu,
+            onClick: this.toggle,
+          },
+          [this.name(this.label), isMenu ? icon("chevron_down") : null],
+        ),
+        this.open ? (this.problem ? this.reason() : this.menu()) : null,
+      ],
+    );
   },
   created() {
     choice.offered = this.models;
@@ -90,24 +96,56 @@ export default {
 
     name(text) {
       const [vendor, rest] = parts(text);
-      return h("span", { class: "ws-model-name" }, vendor ? [h("span", { class: "ws-model-vendor" }, vendor), h("span", rest)] : rest);
+      return h(
+        "span",
+        { class: "ws-model-name" },
+        vendor ? [h("span", { class: "ws-model-vendor" }, vendor), h("span", rest)] : rest,
+      );
     },
 
     // ---- the menu ------------------------------------------------------------------------------
     reason() {
       const w = this.words;
-      return h("div", { class: "ws-menu ws-panel", role: "dialog", "aria-label": w.no_model, "data-testid": "model-problem" }, [
-        h("p", this.problem),
-        h("button", { type: "button", class: "ws-button", disabled: this.isLooking, onClick: this.retry }, this.isLooking ? w.loading_models : w.try_again),
-      ]);
+      return h(
+        "div",
+        {
+          class: "ws-menu ws-panel",
+          role: "dialog",
+          "aria-label": w.no_model,
+          "data-testid": "model-problem",
+        },
+        [
+          h("p", this.problem),
+          h(
+            "button",
+            { type: "button", class: "ws-button", disabled: this.isLooking, onClick: this.retry },
+            this.isLooking ? w.loading_models : w.try_again,
+          ),
+        ],
+      );
     },
     menu() {
       const w = this.words;
       const options = this.found.map((m) =>
-        h("li", { key: m.id, role: "option", tabindex: -1, "aria-selected": String(m.id === this.current.id), onClick: () => this.choose(m.id) }, [
-          h("span", [this.name(m.name), m.canChat === false ? h("small", { class: "ws-cannot-chat" }, ` (${w.cannot_chat})`) : null]),
-          m.id === this.current.id ? icon("check") : null,
-        ]),
+        h(
+          "li",
+          {
+            key: m.id,
+            role: "option",
+            tabindex: -1,
+            "aria-selected": String(m.id === this.current.id),
+            onClick: () => this.choose(m.id),
+          },
+          [
+            h("span", [
+              this.name(m.name),
+              m.canChat === false
+                ? h("small", { class: "ws-cannot-chat" }, ` (${w.cannot_chat})`)
+                : null,
+            ]),
+            m.id === this.current.id ? icon("check") : null,
+          ],
+        ),
       );
       return h("div", { class: "ws-menu" }, [
         this.offered.length >= MANY
@@ -150,7 +188,10 @@ export default {
       if (!this.open || isComposing(e)) return;
       const items = [...(this.$refs.list?.children ?? [])];
       const at = items.indexOf(document.activeElement);
-      const goTo = (index) => (e.preventDefault(), items[(index + items.length) % items.length]?.focus());
+      const goTo = (index) => (
+        e.preventDefault(),
+        items[(index + items.length) % items.length]?.focus()
+      );
       if (e.key === "Escape") {
         e.preventDefault(); // closes the menu and does not stop an answer
         this.close();
@@ -164,7 +205,10 @@ export default {
         goTo(0);
       } else if (e.key === "End" && at >= 0) {
         goTo(-1);
-      } else if ((e.key === "Enter" || (e.key === " " && at >= 0)) && e.target !== this.$refs.button) {
+      } else if (
+        (e.key === "Enter" || (e.key === " " && at >= 0)) &&
+        e.target !== this.$refs.button
+      ) {
         e.preventDefault();
         this.choose(this.found[Math.max(at, 0)].id);
       }

@@ -11,7 +11,14 @@ import { search } from "wireside-sidebar/search.js";
 import { selection } from "wireside-sidebar/selection.js";
 
 export default {
-  props: { base: String, words: Object, begin: Object, account: Object, sharing: String, isReader: Boolean },
+  props: {
+    base: String,
+    words: Object,
+    begin: Object,
+    account: Object,
+    sharing: String,
+    isReader: Boolean,
+  },
   emits: ["need", "search", "rename", "pin", "archive", "delete", "restore"],
   data() {
     return {
@@ -54,8 +61,16 @@ export default {
     // A heading is as high as an item, so positions in the list are numbers of rows.
     groups() {
       const w = this.words;
-      const days = [[this.today, w.today], [daysAgo(1), w.yesterday], [daysAgo(7), w.last_7_days], [daysAgo(30), w.last_30_days]];
-      const months = new Intl.DateTimeFormat(document.documentElement.lang, { month: "long", year: "numeric" });
+      const days = [
+        [this.today, w.today],
+        [daysAgo(1), w.yesterday],
+        [daysAgo(7), w.last_7_days],
+        [daysAgo(30), w.last_30_days],
+      ];
+      const months = new Intl.DateTimeFormat(document.documentElement.lang, {
+        month: "long",
+        year: "numeric",
+      });
       const groups = [];
       let row = 0;
       for (const item of this.list) {
@@ -64,7 +79,11 @@ export default {
         const date = since === undefined ? new Date(at) : null;
         const key = since ?? date.getFullYear() * 12 + date.getMonth();
         if (groups.at(-1)?.key !== key) {
-          const name = date ? months.format(date) : item.pin ? w.pinned : days.find((day) => day[0] === since)[1];
+          const name = date
+            ? months.format(date)
+            : item.pin
+              ? w.pinned
+              : days.find((day) => day[0] === since)[1];
           groups.push({ key, name, row, items: [] });
           row++;
         }
@@ -122,27 +141,45 @@ export default {
     this.focusedLink = document.activeElement?.closest?.(".ws-sidebar .ws-item-link")?.dataset.id;
   },
   updated() {
-    if (this.focusedLink && document.activeElement === document.body) this.linkOf(this.focusedLink)?.focus({ preventScroll: true });
+    if (this.focusedLink && document.activeElement === document.body)
+      this.linkOf(this.focusedLink)?.focus({ preventScroll: true });
   },
   render() {
     const w = this.words;
-    const dialog = this.isDrawerOpen ? { role: "dialog", "aria-modal": "true", "aria-label": w.conversations } : {};
-    return h("div", { class: ["ws-side", this.isDrawerOpen && "ws-side-open"], ...dialog, onKeydown: this.onTrap }, [
-      h("div", { class: "ws-scrim", "data-testid": "sidebar-scrim", onClick: this.closeDrawer }),
-      h(
-        "nav",
-        {
-          ref: "panel",
-          class: ["ws-sidebar", this.isDropping && "ws-sidebar-dropping"],
-          "aria-label": w.conversations,
-          inert: this.isDrawer && !this.isDrawerOpen,
-          onDragover: this.onDrag,
-          onDragleave: (e) => e.currentTarget.contains(e.relatedTarget) || (this.isDropping = false),
-          onDrop: this.onDrop,
-        },
-        [this.top(), this.body(), this.toastBar(), this.isSelecting ? this.selectionBar() : this.bottom(), this.itemMenu()],
-      ),
-    ]);
+    const dialog = this.isDrawerOpen
+      ? { role: "dialog", "aria-modal": "true", "aria-label": w.conversations }
+      : {};
+    return h(
+      "div",
+      {
+        class: ["ws-side", this.isDrawerOpen && "ws-side-open"],
+        ...dialog,
+        onKeydown: this.onTrap,
+      },
+      [
+        h("div", { class: "ws-scrim", "data-testid": "sidebar-scrim", onClick: this.closeDrawer }),
+        h(
+          "nav",
+          {
+            ref: "panel",
+            class: ["ws-sidebar", this.isDropping && "ws-sidebar-dropping"],
+            "aria-label": w.conversations,
+            inert: this.isDrawer && !this.isDrawerOpen,
+            onDragover: this.onDrag,
+            onDragleave: (e) =>
+              e.currentTarget.contains(e.relatedTarget) || (this.isDropping = false),
+            onDrop: this.onDrop,
+          },
+          [
+            this.top(),
+            this.body(),
+            this.toastBar(),
+            this.isSelecting ? this.selectionBar() : this.bottom(),
+            this.itemMenu(),
+          ],
+        ),
+      ],
+    );
   },
   methods: {
     ...bottom,

@@ -20,32 +20,41 @@ export default {
   computed: {
     label() {
       const w = this.words;
-      if (this.connection === "reconnecting") return `${w.reconnecting} (${Math.max(this.attempts, 1)})`;
+      if (this.connection === "reconnecting")
+        return `${w.reconnecting} (${Math.max(this.attempts, 1)})`;
       return w[this.connection];
     },
   },
   render() {
     const w = this.words;
     const toggle = () => (this.open = !this.open);
-    return h("div", { class: "ws-menu-anchor ws-connection", onKeydown: this.onKey, onFocusout: this.onLeave }, [
-      h(
-        "button",
-        {
-          ref: "button",
-          type: "button",
-          class: "ws-status",
-          "data-testid": "connection-status",
-          "data-state": this.connection,
-          "aria-haspopup": "dialog",
-          "aria-expanded": String(this.open),
-          title: this.label,
-          onClick: toggle,
-        },
-        [h("span", { class: "ws-dot" }), h("span", { class: "ws-status-label" }, this.label)],
-      ),
-      h("span", { class: "ws-unseen", "aria-live": "polite" }, this.connection === "connecting" ? "" : w[this.connection]),
-      this.open ? this.panel() : null,
-    ]);
+    return h(
+      "div",
+      { class: "ws-menu-anchor ws-connection", onKeydown: this.onKey, onFocusout: this.onLeave },
+      [
+        h(
+          "button",
+          {
+            ref: "button",
+            type: "button",
+            class: "ws-status",
+            "data-testid": "connection-status",
+            "data-state": this.connection,
+            "aria-haspopup": "dialog",
+            "aria-expanded": String(this.open),
+            title: this.label,
+            onClick: toggle,
+          },
+          [h("span", { class: "ws-dot" }), h("span", { class: "ws-status-label" }, this.label)],
+        ),
+        h(
+          "span",
+          { class: "ws-unseen", "aria-live": "polite" },
+          this.connection === "connecting" ? "" : w[this.connection],
+        ),
+        this.open ? this.panel() : null,
+      ],
+    );
   },
   mounted() {
     document.addEventListener("click", this.onOutside);
@@ -65,18 +74,45 @@ export default {
     panel() {
       const w = this.words;
       const average = this.latencies.reduce((a, b) => a + b, 0) / this.latencies.length;
-      const number = (value, digits) => value.toLocaleString(undefined, { minimumFractionDigits: digits, maximumFractionDigits: digits });
+      const number = (value, digits) =>
+        value.toLocaleString(undefined, {
+          minimumFractionDigits: digits,
+          maximumFractionDigits: digits,
+        });
       const rows = [
         ["metric-rate", w.messages_per_second, number(this.rate, 1)],
-        ["metric-latency", w.average_latency, this.latencies.length ? `${number(average, average < 10 ? 1 : 0)} ms` : "–"],
+        [
+          "metric-latency",
+          w.average_latency,
+          this.latencies.length ? `${number(average, average < 10 ? 1 : 0)} ms` : "–",
+        ],
         ["metric-reconnects", w.reconnect_count, number(this.reconnects, 0)],
       ];
       const isOff = this.connection === "reconnecting" || this.connection === "disconnected";
       return h("div", { class: "ws-menu ws-metrics", role: "dialog", "aria-label": w.connection }, [
-        h("dl", rows.flatMap(([id, name, value]) => [h("dt", name), h("dd", { "data-testid": id, dir: "ltr" }, value)])),
-        isOff ? h("button", { type: "button", class: "ws-button", "data-testid": "connect-now", onClick: this.connectNow }, w.connect_now) : null,
+        h(
+          "dl",
+          rows.flatMap(([id, name, value]) => [
+            h("dt", name),
+            h("dd", { "data-testid": id, dir: "ltr" }, value),
+          ]),
+        ),
+        isOff
+          ? h(
+              "button",
+              {
+                type: "button",
+                class: "ws-button",
+                "data-testid": "connect-now",
+                onClick: this.connectNow,
+              },
+              w.connect_now,
+            )
+          : null,
         h("a", { class: "ws-button", href: `${this.base}/doctor` }, w.doctor_title),
-        this.dashboard && !isOff ? h("a", { class: "ws-button", href: this.dashboard }, w.dashboard) : null,
+        this.dashboard && !isOff
+          ? h("a", { class: "ws-button", href: this.dashboard }, w.dashboard)
+          : null,
       ]);
     },
     onOutside(e) {
@@ -117,7 +153,8 @@ export default {
     everySecond() {
       // divides by the measured time: timers are late on a busy or hidden page
       const now = performance.now();
-      const [since, before] = this.samples.length >= RATE_S ? this.samples.shift() : this.samples[0];
+      const [since, before] =
+        this.samples.length >= RATE_S ? this.samples.shift() : this.samples[0];
       this.samples.push([now, this.messages]);
       this.rate = (this.messages - before) / ((now - since) / 1000);
       if (now - (this.measuredAt ?? -PING_MS) >= PING_MS) this.measure();
@@ -153,7 +190,9 @@ export default {
       try {
         const response = await fetch(`${this.base}/api/me`, { cache: "no-store" });
         if (response.status === 401) {
-          const next = encodeURIComponent(location.pathname.slice(this.base.length) + location.search);
+          const next = encodeURIComponent(
+            location.pathname.slice(this.base.length) + location.search,
+          );
           location.assign(`${this.base}/login?next=${next}`);
         }
       } catch {
@@ -175,7 +214,11 @@ export default {
     },
     setConnection(state) {
       // while the page is shown as disconnected, further attempts are not shown
-      if (state === this.connection || (state === "reconnecting" && this.connection === "disconnected")) return;
+      if (
+        state === this.connection ||
+        (state === "reconnecting" && this.connection === "disconnected")
+      )
+        return;
       this.connection = state;
       window.dispatchEvent(new CustomEvent("wireside:connection", { detail: state }));
     },

@@ -55,20 +55,38 @@ export default {
     this.stick = true;
     this.template = document.createElement("template");
 
-    this.scroller = make("div", "ws-scroller", { role: "log", "aria-live": "off", "aria-label": this.words.conversation, tabindex: "0" });
+    this.scroller = make("div", "ws-scroller", {
+      role: "log",
+      "aria-live": "off",
+      "aria-label": this.words.conversation,
+      tabindex: "0",
+    });
     const column = make("div", "ws-column");
     this.above = make("div", "ws-space");
     this.list = make("div", "ws-rows");
     this.below = make("div", "ws-space");
     column.append(this.above, this.list, this.below);
     this.scroller.append(column);
-    this.newText = make("button", "ws-new-text", { type: "button", "data-testid": "new-text", hidden: "" });
+    this.newText = make("button", "ws-new-text", {
+      type: "button",
+      "data-testid": "new-text",
+      hidden: "",
+    });
     this.newText.innerHTML = iconMarkup("arrow_down");
     this.newText.append(make("span", ""));
     this.newText.lastChild.textContent = this.words.new_text;
     this.newText.onclick = () => this.toEnd();
-    this.live = make("div", "ws-offscreen", { "aria-live": "polite", "aria-atomic": "false", "data-testid": "announcer" });
-    this.where = make("div", "ws-where", { "aria-hidden": "true", "data-testid": "where", dir: "ltr", hidden: "" }); // hidden from screen readers, which read the link's title
+    this.live = make("div", "ws-offscreen", {
+      "aria-live": "polite",
+      "aria-atomic": "false",
+      "data-testid": "announcer",
+    });
+    this.where = make("div", "ws-where", {
+      "aria-hidden": "true",
+      "data-testid": "where",
+      dir: "ltr",
+      hidden: "",
+    }); // hidden from screen readers, which read the link's title
     this.where.append(make("b", ""), make("span", ""));
     this.$el.append(this.scroller, this.newText, this.where, this.live);
     this.readPreferences();
@@ -78,14 +96,21 @@ export default {
     this.scroller.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && event.target.matches(".ws-fn")) this.showFootnote(event.target);
     });
-    for (const name of ["wheel", "touchmove", "pointerdown", "keydown"]) this.scroller.addEventListener(name, () => (this.goal = null), { passive: true });
-    for (const name of ["wheel", "touchmove", "pointerdown"]) this.scroller.addEventListener(name, () => (this.toGlide = 0), { passive: true });
+    for (const name of ["wheel", "touchmove", "pointerdown", "keydown"])
+      this.scroller.addEventListener(name, () => (this.goal = null), { passive: true });
+    for (const name of ["wheel", "touchmove", "pointerdown"])
+      this.scroller.addEventListener(name, () => (this.toGlide = 0), { passive: true });
     this.scroller.addEventListener("submit", (event) => this.sendFeedback(event));
-    for (const name of ["mouseover", "focusin"]) this.scroller.addEventListener(name, (event) => this.showWhere(event.target.closest(".ws-prose a")));
-    for (const name of ["mouseleave", "focusout"]) this.scroller.addEventListener(name, () => this.showWhere(null));
+    for (const name of ["mouseover", "focusin"])
+      this.scroller.addEventListener(name, (event) =>
+        this.showWhere(event.target.closest(".ws-prose a")),
+      );
+    for (const name of ["mouseleave", "focusout"])
+      this.scroller.addEventListener(name, () => this.showWhere(null));
     this.$el.addEventListener("keydown", (event) => this.onKey(event));
     this.scroller.addEventListener("copy", (event) => this.copySelection(event));
-    this.closer = (event) => this.menu && !this.menu.el.parentElement.contains(event.target) && this.closeMenu();
+    this.closer = (event) =>
+      this.menu && !this.menu.el.parentElement.contains(event.target) && this.closeMenu();
     document.addEventListener("pointerdown", this.closer);
     document.addEventListener("keydown", this.onPageKey);
     document.addEventListener("copy", this.onCopy);

@@ -2,7 +2,14 @@
 import { h } from "vue";
 
 export default {
-  props: { name: String, tagline: String, logo: String, starters: Array, words: Object, view: String },
+  props: {
+    name: String,
+    tagline: String,
+    logo: String,
+    starters: Array,
+    words: Object,
+    view: String,
+  },
   data() {
     return { shown: this.view, problem: "" };
   },
@@ -15,7 +22,15 @@ export default {
         h("img", { src: this.logo, alt: "", width: 56, height: 56 }),
         h("p", { class: "ws-welcome-name" }, isMissing ? w.missing_title : this.name),
         h("p", { class: "ws-welcome-line" }, isMissing ? w.missing : this.tagline),
-        isMissing ? h("button", { type: "button", class: "ws-button ws-strong", onClick: this.newChat }, w.new_chat) : this.problem ? this.notice() : this.choices(),
+        isMissing
+          ? h(
+              "button",
+              { type: "button", class: "ws-button ws-strong", onClick: this.newChat },
+              w.new_chat,
+            )
+          : this.problem
+            ? this.notice()
+            : this.choices(),
       ]),
     ]);
   },
@@ -29,11 +44,19 @@ export default {
     },
 
     notice() {
-      return h("div", { class: "ws-problem", role: "status" }, [h("strong", this.words.no_model), h("p", this.problem)]);
+      return h("div", { class: "ws-problem", role: "status" }, [
+        h("strong", this.words.no_model),
+        h("p", this.problem),
+      ]);
     },
     choices() {
-      const choice = (text) => h("li", h("button", { type: "button", onClick: () => this.ask(text) }, text));
-      return h("ul", { class: "ws-starters", "aria-label": this.words.starters }, this.starters.map(choice));
+      const choice = (text) =>
+        h("li", h("button", { type: "button", onClick: () => this.ask(text) }, text));
+      return h(
+        "ul",
+        { class: "ws-starters", "aria-label": this.words.starters },
+        this.starters.map(choice),
+      );
     },
     newChat() {
       window.dispatchEvent(new CustomEvent("wireside:open", { detail: "" }));

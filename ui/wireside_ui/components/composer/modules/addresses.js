@@ -14,12 +14,14 @@ export const addresses = {
     const address = this.address(id) + (turn ? `?turn=${turn}` : "");
     const isOther = location.pathname + location.search !== address;
     // Replaces the history entry of a deleted conversation, and the one that the drawer added.
-    if (isOther && (this.replaces || history.state?.drawer)) history.replaceState(null, "", address);
+    if (isOther && (this.replaces || history.state?.drawer))
+      history.replaceState(null, "", address);
     else if (isOther) history.pushState(null, "", address);
     else if (history.state?.drawer) history.back();
     this.replaces = false;
     this.show(id, turn);
-    if (!turn && matchMedia("(hover: hover)").matches) this.$refs.box.focus({ preventScroll: true });
+    if (!turn && matchMedia("(hover: hover)").matches)
+      this.$refs.box.focus({ preventScroll: true });
   },
 
   onHistory() {

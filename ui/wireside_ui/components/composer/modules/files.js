@@ -1,3 +1,4 @@
+// @ts-check
 // Files, which cannot be attached.
 
 // Whether a drag or a paste contains files and no text. Some programs add a picture of the text that is meant.

@@ -12,9 +12,12 @@ function newId() {
 
 // Formats a waiting time in the page's language: "12 seconds", "3 minutes".
 export function duration(seconds) {
-  const [unit, length] = seconds < 120 ? ["second", 1] : seconds < 7200 ? ["minute", 60] : ["hour", 3600];
+  const [unit, length] =
+    seconds < 120 ? ["second", 1] : seconds < 7200 ? ["minute", 60] : ["hour", 3600];
   const style = { style: "unit", unit, unitDisplay: "long" };
-  return new Intl.NumberFormat(document.documentElement.lang, style).format(Math.ceil(seconds / length));
+  return new Intl.NumberFormat(document.documentElement.lang, style).format(
+    Math.ceil(seconds / length),
+  );
 }
 
 // Handles an acknowledgement that arrives after another conversation was opened.
@@ -45,7 +48,9 @@ export const sending = {
   refused(turnId, sentence, waitS) {
     const item = this.dropFromOutbox(turnId);
     if (!item) return;
-    item.edits && !this.text.trim() ? this.edit(item.edits, item.question) : this.putBack(item.question);
+    item.edits && !this.text.trim()
+      ? this.edit(item.edits, item.question)
+      : this.putBack(item.question);
     this.tell(sentence, waitS);
   },
 
@@ -110,7 +115,9 @@ export const sending = {
   },
 
   whenConnected(then) {
-    window.socket?.connected && window.did_handshake ? then() : setTimeout(() => this.whenConnected(then), 20);
+    window.socket?.connected && window.did_handshake
+      ? then()
+      : setTimeout(() => this.whenConnected(then), 20);
   },
 
   onAsk(e) {
@@ -134,11 +141,18 @@ export const sending = {
     if (e.key === "Enter" && !e.shiftKey && (this.enterSends || isForced)) {
       e.preventDefault();
       this.submit();
-    } else if ((e.key === "PageUp" || e.key === "PageDown") && !e.shiftKey && !isForced && !e.altKey) {
+    } else if (
+      (e.key === "PageUp" || e.key === "PageDown") &&
+      !e.shiftKey &&
+      !isForced &&
+      !e.altKey
+    ) {
       const { scrollHeight, clientHeight } = this.$refs.box;
       if (scrollHeight > clientHeight + 1) return; // the box itself scrolls
       e.preventDefault();
-      window.dispatchEvent(new CustomEvent("wireside:scroll", { detail: e.key === "PageDown" ? 1 : -1 }));
+      window.dispatchEvent(
+        new CustomEvent("wireside:scroll", { detail: e.key === "PageDown" ? 1 : -1 }),
+      );
     } else if (e.key === "ArrowUp" && !this.text) {
       e.preventDefault();
       this.$emit("edit-last");
@@ -151,7 +165,13 @@ export const sending = {
       if (this.open) this.closeOptions();
       else if (this.editing) this.stopEditing();
       else if (this.isAnswering) this.$emit("stop");
-    } else if (e.key === "/" && !e.ctrlKey && !e.metaKey && !e.altKey && !e.target.closest?.(TYPED_IN)) {
+    } else if (
+      e.key === "/" &&
+      !e.ctrlKey &&
+      !e.metaKey &&
+      !e.altKey &&
+      !e.target.closest?.(TYPED_IN)
+    ) {
       e.preventDefault();
       this.$refs.box.focus();
     }
@@ -162,7 +182,14 @@ export const sending = {
     const title = this.isConnected ? w.send : w.offline_hint;
     return h(
       "button",
-      { type: "submit", class: "ws-send", "data-testid": "button-send", "aria-label": w.send, title, disabled: !this.canSend },
+      {
+        type: "submit",
+        class: "ws-send",
+        "data-testid": "button-send",
+        "aria-label": w.send,
+        title,
+        disabled: !this.canSend,
+      },
       icon("send"),
     );
   },
@@ -173,6 +200,17 @@ export const sending = {
       this.$emit("stop");
       this.$refs.box.focus({ preventScroll: true }); // this button disappears
     };
-    return h("button", { type: "button", class: "ws-send", "data-testid": "button-stop", "aria-label": w.stop, title: w.stop, onClick: stop }, icon("stop_solid"));
+    return h(
+      "button",
+      {
+        type: "button",
+        class: "ws-send",
+        "data-testid": "button-stop",
+        "aria-label": w.stop,
+        title: w.stop,
+        onClick: stop,
+      },
+      icon("stop_solid"),
+    );
   },
 };

@@ -12,7 +12,9 @@ const CHOOSE_MS = 400; // delay between the last key in the settings and saving
 
 // Parses a number in common notations, also with a comma; undefined if empty, NaN if invalid.
 export function numberOf(name, text) {
-  const written = String(text ?? "").trim().replace(",", ".");
+  const written = String(text ?? "")
+    .trim()
+    .replace(",", ".");
   if (!written) return undefined;
   const [low, high] = LIMITS[name];
   const number = /^[+-]?(\d+\.?\d*|\.\d+)$/.test(written) ? Number(written) : NaN;
@@ -22,7 +24,9 @@ export function numberOf(name, text) {
 
 // Converts the server's options to the fields of the panel.
 function fieldsOf(options) {
-  const filled = SETTINGS.filter((name) => options?.[name] !== null && options?.[name] !== undefined);
+  const filled = SETTINGS.filter(
+    (name) => options?.[name] !== null && options?.[name] !== undefined,
+  );
   return Object.fromEntries(filled.map((name) => [name, String(options[name])]));
 }
 
@@ -129,23 +133,58 @@ export const settings = {
   panel() {
     const w = this.words;
     const field = (name, tag, more) =>
-      h("label", [h("span", w[name]), h(tag, { ...more, ref: name, value: this.settings[name] ?? "", onInput: (e) => this.set(name, e.target.value) })]);
-    const close = (e) => e.key === "Enter" && !isComposing(e) && (e.preventDefault(), this.closeOptions());
+      h("label", [
+        h("span", w[name]),
+        h(tag, {
+          ...more,
+          ref: name,
+          value: this.settings[name] ?? "",
+          onInput: (e) => this.set(name, e.target.value),
+        }),
+      ]);
+    const close = (e) =>
+      e.key === "Enter" && !isComposing(e) && (e.preventDefault(), this.closeOptions());
     // not of type "number", which returns an empty value for unparsable input
     const number = (name) => {
       const isWrong = Number.isNaN(numberOf(name, this.settings[name]));
-      return { type: "text", autocomplete: "off", placeholder: w.by_default, "aria-invalid": isWrong ? "true" : undefined, onKeydown: close };
+      return {
+        type: "text",
+        autocomplete: "off",
+        placeholder: w.by_default,
+        "aria-invalid": isWrong ? "true" : undefined,
+        onKeydown: close,
+      };
     };
     return h("div", { class: "ws-menu ws-panel", role: "dialog", "aria-label": w.settings }, [
-      field("system", "textarea", { rows: 3, placeholder: w.system_placeholder, maxlength: 20000, dir: "auto" }),
+      field("system", "textarea", {
+        rows: 3,
+        placeholder: w.system_placeholder,
+        maxlength: 20000,
+        dir: "auto",
+      }),
       h("div", { class: "ws-pair" }, [
         field("temperature", "input", { ...number("temperature"), inputmode: "decimal" }),
         field("max_tokens", "input", { ...number("max_tokens"), inputmode: "numeric" }),
       ]),
-      this.invalid ? h("p", { class: "ws-field-error", role: "alert", "data-testid": "invalid-setting" }, w["invalid_" + this.invalid]) : null,
+      this.invalid
+        ? h(
+            "p",
+            { class: "ws-field-error", role: "alert", "data-testid": "invalid-setting" },
+            w["invalid_" + this.invalid],
+          )
+        : null,
       h("div", { class: "ws-panel-foot" }, [
         h("small", w.settings_note),
-        h("button", { type: "button", class: "ws-button", disabled: !this.hasSettings, onClick: this.forgetSettings }, w.reset),
+        h(
+          "button",
+          {
+            type: "button",
+            class: "ws-button",
+            disabled: !this.hasSettings,
+            onClick: this.forgetSettings,
+          },
+          w.reset,
+        ),
       ]),
       this.preferences(),
     ]);
@@ -153,7 +192,14 @@ export const settings = {
 
   preferences() {
     const box = (name, key, isOn) =>
-      h("label", { class: "ws-choice" }, [h("input", { type: "checkbox", checked: isOn, onChange: (e) => this.prefer(name, key, e.target.checked) }), h("span", this.words[key])]);
+      h("label", { class: "ws-choice" }, [
+        h("input", {
+          type: "checkbox",
+          checked: isOn,
+          onChange: (e) => this.prefer(name, key, e.target.checked),
+        }),
+        h("span", this.words[key]),
+      ]);
     return h("div", { class: "ws-choices" }, [
       box("enterSends", "enter_sends", this.enterSends),
       box("readsOut", "read_out", this.readsOut),

@@ -17,7 +17,8 @@ export const text = {
   edit(turnId, question) {
     if (this.editing === turnId) return this.$refs.box.focus(); // keeps the changes made so far
     if (!this.editing) this.beforeEditing = this.text;
-    else if (this.text !== this.original) this.beforeEditing = [this.beforeEditing, this.text].filter(Boolean).join("\n"); // the edit is kept, not lost
+    else if (this.text !== this.original)
+      this.beforeEditing = [this.beforeEditing, this.text].filter(Boolean).join("\n"); // the edit is kept, not lost
     this.original = question;
     this.editing = turnId;
     this.setText(question);
@@ -48,14 +49,18 @@ export const text = {
 
   // The stored state of the box: its text and, while a question is edited, that turn's id and the text before the edit.
   draft() {
-    return this.editing ? { text: this.text, edits: this.editing, before: this.beforeEditing } : this.text;
+    return this.editing
+      ? { text: this.text, edits: this.editing, before: this.beforeEditing }
+      : this.text;
   },
 
   // Moves unsent text of a deleted conversation to a new one. Its context is gone, so none of it is
   // sent automatically.
   salvage(id) {
     const unsent = (drafts.read("outbox", id) ?? []).map((item) => item.question);
-    const kept = [id, ""].map((one) => drafts.read("draft", one) ?? "").flatMap((draft) => [draft.text ?? draft, draft.before ?? ""]);
+    const kept = [id, ""]
+      .map((one) => drafts.read("draft", one) ?? "")
+      .flatMap((draft) => [draft.text ?? draft, draft.before ?? ""]);
     const texts = [...unsent, ...kept].filter((text) => text.trim());
     this.isSalvaged = texts.length > 0;
     drafts.write("draft", "", [...new Set(texts)].join("\n"));
@@ -69,7 +74,8 @@ export const text = {
     const box = this.$refs.box;
     if (early?.text) this.setText(early.text);
     if (early?.hasFocus || mayTakeFocus()) box.focus({ preventScroll: true });
-    if (early?.text && early.hasFocus) this.$nextTick(() => box.setSelectionRange(...early.selection));
+    if (early?.text && early.hasFocus)
+      this.$nextTick(() => box.setSelectionRange(...early.selection));
     if (early?.sends) this.whenConnected(this.submit);
     if (early?.asks) this.whenConnected(() => this.onAsk({ detail: early.asks }));
   },
@@ -92,7 +98,9 @@ export const text = {
     const over = this.chars - this.maxChars;
     const number = (value) => value.toLocaleString(document.documentElement.lang);
     if (over <= 0) return this.words.too_big;
-    return this.words.too_long.replace("{over}", number(over)).replace("{limit}", number(this.maxChars));
+    return this.words.too_long
+      .replace("{over}", number(over))
+      .replace("{limit}", number(this.maxChars));
   },
 
   // some browsers do not resize the page for a phone's keyboard, which then covers it

@@ -1,15 +1,25 @@
+// @ts-check
 // The choice of a model, which the composer, the picker and the page share.
 import { reactive } from "vue";
 
+/** @typedef {{ id: string, name: string, canChat?: boolean }} Model */
+
 // The model that the page shows and sends. The composer sets `model` when a conversation is opened,
 // the picker when the user chooses one; `offered` are the server's models, the default first.
-export const choice = reactive({ model: "", offered: [] });
+export const choice = reactive({ model: "", offered: /** @type {Model[]} */ ([]) });
 
-// The model for the next question: the chosen one, or the default if the chosen one is not offered.
+/**
+ * Returns the model for the next question: the chosen one, or the default if it is not offered.
+ *
+ * @returns {Model | undefined}
+ */
 export function currentModel() {
   return choice.offered.find((model) => model.id === choice.model) || choice.offered[0];
 }
 
 export function isChosenModelGone() {
-  return Boolean(choice.model && choice.offered.length) && !choice.offered.some((model) => model.id === choice.model);
+  return (
+    Boolean(choice.model && choice.offered.length) &&
+    !choice.offered.some((model) => model.id === choice.model)
+  );
 }

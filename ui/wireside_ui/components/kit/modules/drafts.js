@@ -1,3 +1,4 @@
+// @ts-check
 // Storage of drafts (unsent text) and of the outbox (sent, not acknowledged), for each tab and conversation.
 //
 // A tab reads and writes its own values in `sessionStorage`, which survives a reload and is not shared with other
@@ -7,6 +8,9 @@
 const ALIVE_MS = 180_000; // browsers run the timers of a hidden tab once a minute
 const BEAT_MS = 20_000;
 
+/** @typedef {"localStorage" | "sessionStorage"} StorageName */
+
+/** @type {(storage: StorageName, key: string) => string | null} */
 const get = (storage, key) => {
   try {
     return window[storage].getItem(key);
@@ -14,11 +18,15 @@ const get = (storage, key) => {
     return null;
   }
 };
+/** @type {(storage: StorageName, key: string, value: string | null) => void} */
 const set = (storage, key, value) => {
   try {
     value === null ? window[storage].removeItem(key) : window[storage].setItem(key, value);
-  } catch {} // full, or blocked
+  } catch {
+    // full, or blocked
+  }
 };
+/** @type {(storage: StorageName) => string[]} */
 const keysOf = (storage) => {
   try {
     return Object.keys(window[storage]);
@@ -34,13 +42,16 @@ const parse = (text) => {
   }
 };
 
-const isAlive = (tab) => Date.now() - Number(get("localStorage", `wireside.tab.${tab}`) ?? 0) < ALIVE_MS;
+const isAlive = (tab) =>
+  Date.now() - Number(get("localStorage", `wireside.tab.${tab}`) ?? 0) < ALIVE_MS;
 
 // A duplicated tab has a copy of the other's `sessionStorage`, hence its name too.
 function nameOfTab() {
   const known = get("sessionStorage", "wireside.tab");
   if (known && !isAlive(known)) return known;
-  const fresh = [...crypto.getRandomValues(new Uint8Array(8))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  const fresh = [...crypto.getRandomValues(new Uint8Array(8))]
+    .map((byte) => byte.toString(16).padStart(2, "0"))
+    .join("");
   set("sessionStorage", "wireside.tab", fresh);
   return fresh;
 }
@@ -49,7 +60,8 @@ function nameOfTab() {
 function forgetBeforeSignOut() {
   const since = Number(get("sessionStorage", "wireside.since") ?? 0);
   if (since < Number(get("localStorage", "wireside.signed-out") ?? 0)) {
-    for (const key of keysOf("sessionStorage")) if (key.startsWith("wireside.")) set("sessionStorage", key, null);
+    for (const key of keysOf("sessionStorage"))
+      if (key.startsWith("wireside.")) set("sessionStorage", key, null);
   }
   set("sessionStorage", "wireside.since", String(Date.now()));
 }
@@ -63,27 +75,57 @@ addEventListener("pageshow", beat);
 document.addEventListener("visibilitychange", () => document.hidden || beat()); // the page is hidden after "pagehide" too
 addEventListener("pagehide", () => set("localStorage", `wireside.tab.${TAB}`, null));
 
-const isEmpty = (value) => value === null || value === undefined || value === "" || (Array.isArray(value) && !value.length);
+const isEmpty = (value) =>
+  value === null || value === undefined || value === "" || (Array.isArray(value) && !value.length);
 const keyOf = (kind, conversation) => `wireside.${kind}.${conversation}`;
 const copyOf = (kind, conversation) => `${keyOf(kind, conversation)}@${TAB}`;
 
+/**
+ * Stores a value of this tab, with a copy that outlives it; an empty one removes both.
+ *
+ * @param {string} kind
+ * @param {string} conversation
+ * @param {unknown} value
+ */
 export function write(kind, conversation, value) {
   writeHere(kind, conversation, value);
-  set("localStorage", copyOf(kind, conversation), isEmpty(value) ? null : JSON.stringify({ at: Date.now(), is: value }));
+  set(
+    "localStorage",
+    copyOf(kind, conversation),
+    isEmpty(value) ? null : JSON.stringify({ at: Date.now(), is: value }),
+  );
 }
 
-// For values that need not outlive the tab.
+/**
+ * Stores a value that need not outlive the tab.
+ *
+ * @param {string} kind
+ * @param {string} conversation
+ * @param {unknown} value
+ */
 export function writeHere(kind, conversation, value) {
   set("sessionStorage", keyOf(kind, conversation), isEmpty(value) ? null : JSON.stringify(value));
 }
 
+/**
+ * Returns the value of this tab, or null. `adopts`: without one, that of a closed tab.
+ *
+ * @param {string} kind
+ * @param {string} conversation
+ * @param {{ adopts?: boolean }} [options]
+ */
 export function read(kind, conversation, { adopts = true } = {}) {
   const own = parse(get("sessionStorage", keyOf(kind, conversation)));
   if (!isEmpty(own)) return own;
   return adopts ? adopt(kind, conversation) : null;
 }
 
-// Returns all values of a kind in this tab, as [conversation, value].
+/**
+ * Returns all values of a kind in this tab.
+ *
+ * @param {string} kind
+ * @returns {[conversation: string, value: any][]}
+ */
 export function all(kind) {
   const start = keyOf(kind, "");
   return keysOf("sessionStorage")
@@ -95,7 +137,10 @@ export function all(kind) {
 function adopt(kind, conversation) {
   const key = keyOf(kind, conversation);
   const left = keysOf("localStorage")
-    .filter((name) => name === key || (name.startsWith(`${key}@`) && !isAlive(name.slice(key.length + 1))))
+    .filter(
+      (name) =>
+        name === key || (name.startsWith(`${key}@`) && !isAlive(name.slice(key.length + 1))),
+    )
     .map((name) => [name, parse(get("localStorage", name))])
     // a key without "@" is from before drafts belonged to tabs
     .map(([name, kept]) => (name === key ? { name, at: 0, is: kept } : { name, ...kept }))

@@ -1,3 +1,4 @@
+// @ts-check
 // The icons of the page: outlines in a square of 24, with the text's colour.
 import { h } from "vue";
 
@@ -10,7 +11,8 @@ const PATHS = {
   check: "M5 12.5l4.5 4.5L19 7.5",
   chevron_down: "M6 9l6 6 6-6",
   close: "M6 6l12 12M18 6L6 18",
-  compose: "M12 5H7a2 2 0 00-2 2v10a2 2 0 002 2h10a2 2 0 002-2v-5M10.5 13.5l.7-2.7 7.5-7.5a1.5 1.5 0 012 2l-7.5 7.5z",
+  compose:
+    "M12 5H7a2 2 0 00-2 2v10a2 2 0 002 2h10a2 2 0 002-2v-5M10.5 13.5l.7-2.7 7.5-7.5a1.5 1.5 0 012 2l-7.5 7.5z",
   copy: "M11.5 9h6a2.5 2.5 0 012.5 2.5v6a2.5 2.5 0 01-2.5 2.5h-6A2.5 2.5 0 019 17.5v-6A2.5 2.5 0 0111.5 9zM5.5 15H5a2 2 0 01-2-2V5a2 2 0 012-2h8a2 2 0 012 2v.5",
   dots: "M5 12h.01M12 12h.01M19 12h.01",
   download: "M12 4v10.5M7.5 10.5L12 15l4.5-4.5M5 19.5h14",
@@ -28,18 +30,38 @@ const PATHS = {
   stop: "M8.5 6.5h7a2 2 0 012 2v7a2 2 0 01-2 2h-7a2 2 0 01-2-2v-7a2 2 0 012-2z",
   stop_solid: "M8 8h8v8H8z",
   sun: "M12 4V2m0 20v-2m8-8h2M2 12h2m13.7-5.7l1.4-1.4M4.9 19.1l1.4-1.4m11.4 0l1.4 1.4M4.9 4.9l1.4 1.4M16 12a4 4 0 11-8 0 4 4 0 018 0z",
-  thumb_down: "M17 13V4h2.5A1.5 1.5 0 0121 5.5v6a1.5 1.5 0 01-1.5 1.5zM17 13l-4 7.2c-1.4 0-2.4-1.1-2.2-2.5l.5-3.2H5.5a2 2 0 01-2-2.4l1.2-6.5a2 2 0 012-1.6H17",
-  thumb_up: "M7 11v9H4.5A1.5 1.5 0 013 18.5v-6A1.5 1.5 0 014.5 11zM7 11l4-7.2c1.4 0 2.4 1.1 2.2 2.5L12.7 9.5h5.8a2 2 0 012 2.4l-1.2 6.5a2 2 0 01-2 1.6H7",
+  thumb_down:
+    "M17 13V4h2.5A1.5 1.5 0 0121 5.5v6a1.5 1.5 0 01-1.5 1.5zM17 13l-4 7.2c-1.4 0-2.4-1.1-2.2-2.5l.5-3.2H5.5a2 2 0 01-2-2.4l1.2-6.5a2 2 0 012-1.6H17",
+  thumb_up:
+    "M7 11v9H4.5A1.5 1.5 0 013 18.5v-6A1.5 1.5 0 014.5 11zM7 11l4-7.2c1.4 0 2.4 1.1 2.2 2.5L12.7 9.5h5.8a2 2 0 012 2.4l-1.2 6.5a2 2 0 01-2 1.6H7",
   trash: "M5 7h14M10 7V5h4v2M7 7l.8 12.5h8.4L17 7",
   tune: "M4 8h9m5 0h2M4 16h2m5 0h9M13 8a2.5 2.5 0 105 0 2.5 2.5 0 10-5 0M6 16a2.5 2.5 0 105 0 2.5 2.5 0 10-5 0",
   upload: "M12 15V4.5M7.5 8.5L12 4l4.5 4.5M5 19.5h14",
 };
 
-// Returns an icon as a Vue node.
+/** @typedef {keyof typeof PATHS} IconName */
+
+/**
+ * Returns an icon as a Vue node.
+ *
+ * @param {IconName} name
+ * @param {string} [className]
+ */
 export function icon(name, className = "") {
-  const attributes = { viewBox: "0 0 24 24", width: 20, height: 20, class: ["ws-icon", className], "aria-hidden": "true" };
+  const attributes = {
+    viewBox: "0 0 24 24",
+    width: 20,
+    height: 20,
+    class: ["ws-icon", className],
+    "aria-hidden": "true",
+  };
   return h("svg", attributes, h("path", { d: PATHS[name] }));
 }
 
-// Returns an icon as HTML.
-export const iconMarkup = (name) => `<svg viewBox="0 0 24 24" aria-hidden="true"><path d="${PATHS[name]}"/></svg>`;
+/**
+ * Returns an icon as HTML.
+ *
+ * @param {IconName} name
+ */
+export const iconMarkup = (name) =>
+  `<svg viewBox="0 0 24 24" aria-hidden="true"><path d="${PATHS[name]}"/></svg>`;

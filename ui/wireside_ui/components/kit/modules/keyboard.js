@@ -1,11 +1,16 @@
+// @ts-check
 // Facts about keyboards and key events.
 
 export const TYPED_IN = "input, textarea, select, [contenteditable]";
 
 export const IS_MAC = /Mac|iPhone|iPad/.test(navigator.platform);
 
-// Whether a key event belongs to an input method. Safari ends a composition before the key event that ended it,
-// which then has only the code 229.
+/**
+ * Whether a key event belongs to an input method. Safari ends a composition before the key event
+ * that ended it, which then has only the code 229.
+ *
+ * @param {KeyboardEvent} event
+ */
 export function isComposing(event) {
   return event.isComposing || event.keyCode === 229;
 }

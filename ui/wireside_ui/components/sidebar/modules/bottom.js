@@ -9,23 +9,47 @@ export const bottom = {
   toastBar() {
     const w = this.words;
     const items = this.deleted.flatMap((action) => action.items);
-    const text = items.length === 1 ? w.deleted.replace("{title}", () => items[0].title || w.untitled) : w.deleted_many.replace("{count}", items.length);
+    const text =
+      items.length === 1
+        ? w.deleted.replace("{title}", () => items[0].title || w.untitled)
+        : w.deleted_many.replace("{count}", items.length);
     return h("div", { class: "ws-side-toasts", role: "status" }, [
       this.toast
-        ? h("div", { class: ["ws-side-toast", this.importing && "ws-side-busy"], "data-testid": "sidebar-toast" }, h("span", { dir: "auto" }, this.toast))
+        ? h(
+            "div",
+            {
+              class: ["ws-side-toast", this.importing && "ws-side-busy"],
+              "data-testid": "sidebar-toast",
+            },
+            h("span", { dir: "auto" }, this.toast),
+          )
         : null,
       this.shared
         ? h("div", { class: "ws-side-toast ws-side-shared", "data-testid": "sidebar-shared" }, [
             h("span", this.sharing === "public" ? w.share_made : w.shared_users),
-            h("input", { readonly: true, value: this.shared, "aria-label": w.share, dir: "ltr", onFocus: (e) => e.target.select() }),
-            h("button", { type: "button", "data-testid": "copy-share", onClick: this.copyShare }, this.isShareCopied ? w.copied : w.copy),
+            h("input", {
+              readonly: true,
+              value: this.shared,
+              "aria-label": w.share,
+              dir: "ltr",
+              onFocus: (e) => e.target.select(),
+            }),
+            h(
+              "button",
+              { type: "button", "data-testid": "copy-share", onClick: this.copyShare },
+              this.isShareCopied ? w.copied : w.copy,
+            ),
             h("button", { type: "button", onClick: () => (this.shared = "") }, w.close),
           ])
         : null,
       items.length
         ? h("div", { class: "ws-side-toast", "data-testid": "sidebar-deleted" }, [
             h("span", { dir: "auto" }, text),
-            h("button", { type: "button", "data-testid": "undo-delete", onClick: this.undo }, w.undo),
+            h(
+              "button",
+              { type: "button", "data-testid": "undo-delete", onClick: this.undo },
+              w.undo,
+            ),
           ])
         : null,
     ]);
@@ -37,22 +61,51 @@ export const bottom = {
     const account = this.account;
     return h("div", { class: "ws-side-bottom" }, [
       account
-        ? h("a", { class: "ws-side-account", href: account.href, title: w.account_settings, "data-testid": "account" }, [
-            h("span", { class: "ws-side-initial", "aria-hidden": "true" }, [...account.name][0]?.toUpperCase()),
-            h("span", { dir: "auto" }, account.name),
-          ])
+        ? h(
+            "a",
+            {
+              class: "ws-side-account",
+              href: account.href,
+              title: w.account_settings,
+              "data-testid": "account",
+            },
+            [
+              h(
+                "span",
+                { class: "ws-side-initial", "aria-hidden": "true" },
+                [...account.name][0]?.toUpperCase(),
+              ),
+              h("span", { dir: "auto" }, account.name),
+            ],
+          )
         : null,
-      h("button", { type: "button", "data-testid": "show-archived", onClick: this.switchArchived }, [
-        this.archived ? icon("back", "ws-side-back") : icon("archive"),
-        h("span", label),
-      ]),
+      h(
+        "button",
+        { type: "button", "data-testid": "show-archived", onClick: this.switchArchived },
+        [this.archived ? icon("back", "ws-side-back") : icon("archive"), h("span", label)],
+      ),
       ...this.unlessReader(() => [
         h(
           "button",
-          { type: "button", class: "ws-tool", "data-testid": "import", "aria-label": w.import_file, title: w.import_file, disabled: this.importing, onClick: () => this.$refs.file.click() },
+          {
+            type: "button",
+            class: "ws-tool",
+            "data-testid": "import",
+            "aria-label": w.import_file,
+            title: w.import_file,
+            disabled: this.importing,
+            onClick: () => this.$refs.file.click(),
+          },
           icon("upload"),
         ),
-        h("input", { ref: "file", type: "file", accept: ".json,.zip", multiple: true, hidden: true, onChange: (e) => this.importFiles([...e.target.files]) }),
+        h("input", {
+          ref: "file",
+          type: "file",
+          accept: ".json,.zip",
+          multiple: true,
+          hidden: true,
+          onChange: (e) => this.importFiles([...e.target.files]),
+        }),
       ]),
     ]);
   },
@@ -67,7 +120,9 @@ export const bottom = {
     const w = this.words;
     let sentence = w.offline;
     try {
-      const response = await fetch(`${this.base}/api/conversations/${item.id}/shares`, { method: "POST" });
+      const response = await fetch(`${this.base}/api/conversations/${item.id}/shares`, {
+        method: "POST",
+      });
       const said = await response.json();
       if (response.ok) {
         this.shared = said.link;

@@ -35,7 +35,9 @@ export const drawer = {
   // Keeps the focus within the drawer.
   onTrap(e) {
     if (e.key !== "Tab" || !this.isDrawerOpen || e.defaultPrevented) return;
-    const stops = [...this.$refs.panel.querySelectorAll("a[href], button, input")].filter((el) => el.tabIndex >= 0 && !el.disabled && !el.hidden);
+    const stops = [...this.$refs.panel.querySelectorAll("a[href], button, input")].filter(
+      (el) => el.tabIndex >= 0 && !el.disabled && !el.hidden,
+    );
     const [from, to] = e.shiftKey ? [stops[0], stops.at(-1)] : [stops.at(-1), stops[0]];
     if (document.activeElement !== from) return;
     e.preventDefault();

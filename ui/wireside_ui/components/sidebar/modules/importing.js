@@ -40,7 +40,10 @@ export const importing = {
     this.importing = false;
     this.$refs.file.value = "";
     const sentences = isAnyRead ? this.importSentences(total) : [];
-    this.say([...sentences, ...failures].join(" "), failures.length || sentences.length > 1 ? 2 * SAY_MS : SAY_MS);
+    this.say(
+      [...sentences, ...failures].join(" "),
+      failures.length || sentences.length > 1 ? 2 * SAY_MS : SAY_MS,
+    );
   },
 
   async importFile(file) {
@@ -49,7 +52,10 @@ export const importing = {
     try {
       await file.slice(0, 1).arrayBuffer(); // throws for a folder or a deleted file
       failure = w.offline;
-      const response = await fetch(`${this.base}/api/conversations/import`, { method: "POST", body: file });
+      const response = await fetch(`${this.base}/api/conversations/import`, {
+        method: "POST",
+        body: file,
+      });
       failure = w.sidebar_import_failed;
       const said = await response.json();
       if (response.ok) return { counts: said };
@@ -62,10 +68,13 @@ export const importing = {
 
   importSentences(total) {
     const w = this.words;
-    const sentences = [total.imported === 1 ? w.sidebar_imported_one : w.imported.replace("{count}", total.imported)];
+    const sentences = [
+      total.imported === 1 ? w.sidebar_imported_one : w.imported.replace("{count}", total.imported),
+    ];
     if (total.updated) sentences.push(w.import_updated.replace("{count}", total.updated));
     if (total.unchanged) sentences.push(w.import_unchanged.replace("{count}", total.unchanged));
-    if (total.passed_over) sentences.push(w.import_passed_over.replace("{count}", total.passed_over));
+    if (total.passed_over)
+      sentences.push(w.import_passed_over.replace("{count}", total.passed_over));
     return sentences;
   },
 };

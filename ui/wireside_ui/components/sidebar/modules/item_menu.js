@@ -61,12 +61,28 @@ export const itemMenu = {
     const item = this.items.get(this.menu);
     if (!item) return null;
     const act = (name, testid, label, run) =>
-      h("button", { type: "button", role: "menuitem", tabindex: -1, "data-testid": `menu-${testid}`, onClick: () => (this.closeMenu(), run()) }, [icon(name), h("span", label)]);
+      h(
+        "button",
+        {
+          type: "button",
+          role: "menuitem",
+          tabindex: -1,
+          "data-testid": `menu-${testid}`,
+          onClick: () => (this.closeMenu(), run()),
+        },
+        [icon(name), h("span", label)],
+      );
     const zone = zoneQuery();
     const file = (format) =>
       h(
         "a",
-        { role: "menuitem", tabindex: -1, download: "", href: `${this.base}/api/conversations/${item.id}/export?format=${format}${zone}`, onClick: () => this.closeMenu() },
+        {
+          role: "menuitem",
+          tabindex: -1,
+          download: "",
+          href: `${this.base}/api/conversations/${item.id}/export?format=${format}${zone}`,
+          onClick: () => this.closeMenu(),
+        },
         [icon("download"), h("span", w["export_" + format])],
       );
     return h(
@@ -83,14 +99,18 @@ export const itemMenu = {
         ...this.unlessReader(() => [
           act("compose", "rename", w.rename, () => this.rename(item)),
           act("pin", "pin", item.pin ? w.unpin : w.pin, () => this.pin([item.id], !item.pin)),
-          act("archive", "archive", item.archived ? w.unarchive : w.archive, () => this.archive([item.id], !item.archived)),
+          act("archive", "archive", item.archived ? w.unarchive : w.archive, () =>
+            this.archive([item.id], !item.archived),
+          ),
         ]),
         act("check", "select", w.select, () => this.select(item.id)),
         file("markdown"),
         file("json"),
         file("html"),
         this.sharing ? act("link", "share", w.share, () => this.share(item)) : null,
-        ...this.unlessReader(() => [act("trash", "delete", w.delete, () => this.remove([item.id]))]),
+        ...this.unlessReader(() => [
+          act("trash", "delete", w.delete, () => this.remove([item.id])),
+        ]),
       ],
     );
   },

@@ -20,7 +20,9 @@ export const list = {
     const w = this.words;
     const isLoading = this.isSearching ? this.isSearchLoading : this.isLoading;
     return [
-      this.archived && !this.isSearching ? h("p", { class: "ws-side-title" }, w.show_archived) : null,
+      this.archived && !this.isSearching
+        ? h("p", { class: "ws-side-title" }, w.show_archived)
+        : null,
       h(
         "div",
         {
@@ -30,11 +32,21 @@ export const list = {
           "aria-busy": String(isLoading),
           onScrollPassive: this.onScroll,
           onKeydown: this.onListKey,
-          onFocusin: (e) => e.target.matches(".ws-item-link") && (this.focused = e.target.dataset.id),
+          onFocusin: (e) =>
+            e.target.matches(".ws-item-link") && (this.focused = e.target.dataset.id),
         },
         [
           this.isSearching ? this.results() : this.conversations(),
-          this.problem ? this.failure() : h("p", { class: ["ws-side-note", isLoading ? "ws-side-loading" : "ws-unseen"], role: "status" }, isLoading ? w.loading : ""),
+          this.problem
+            ? this.failure()
+            : h(
+                "p",
+                {
+                  class: ["ws-side-note", isLoading ? "ws-side-loading" : "ws-unseen"],
+                  role: "status",
+                },
+                isLoading ? w.loading : "",
+              ),
         ],
       ),
     ];
@@ -43,7 +55,11 @@ export const list = {
   failure() {
     return h("div", { class: "ws-side-note", role: "alert" }, [
       h("p", this.problem),
-      h("button", { type: "button", class: "ws-button", "data-testid": "sidebar-again", onClick: this.again }, this.words.try_again),
+      h(
+        "button",
+        { type: "button", class: "ws-button", "data-testid": "sidebar-again", onClick: this.again },
+        this.words.try_again,
+      ),
     ]);
   },
 
@@ -62,12 +78,20 @@ export const list = {
   conversations() {
     const w = this.words;
     if (!this.list.length && !this.cursor && !this.isLoading && !this.problem) {
-      return h("p", { class: "ws-side-note ws-side-empty" }, this.archived ? w.no_archived : w.no_conversations);
+      return h(
+        "p",
+        { class: "ws-side-note ws-side-empty" },
+        this.archived ? w.no_archived : w.no_conversations,
+      );
     }
-    const kept = [this.tabStop, this.renaming, this.menu].map((id) => this.items.get(id)).filter(Boolean);
+    const kept = [this.tabStop, this.renaming, this.menu]
+      .map((id) => this.items.get(id))
+      .filter(Boolean);
     return this.groups.map(({ key, name, row, items }) => {
       const from = Math.max(0, this.first - row);
-      const rows = items.slice(from, Math.max(0, this.last - row)).map((item, n) => [item, from + n]);
+      const rows = items
+        .slice(from, Math.max(0, this.last - row))
+        .map((item, n) => [item, from + n]);
       for (const item of kept) {
         const at = items.indexOf(item);
         if (at >= 0 && !rows.some((row) => row[1] === at)) rows.push([item, at]);
@@ -90,43 +114,68 @@ export const list = {
     const isSelected = this.selected.has(item.id);
     const name = item.title || w.untitled;
     const tabindex = item.id === this.tabStop ? 0 : -1;
-    return h("li", { key: item.id, class: ["ws-item", isCurrent && "ws-item-current", isSelected && "ws-item-selected"], style: { "--ws-at": at }, "aria-posinset": at + 1, "aria-setsize": count }, [
-      this.renaming === item.id
-        ? this.renameBox(item)
-        : h(
-            "a",
-            {
-              class: "ws-item-link",
-              href: `${this.base}/c/${item.id}`,
-              "data-testid": "conversation-item",
-              "data-id": item.id,
-              tabindex,
-              "aria-current": isCurrent ? "page" : undefined,
-              title: name,
-              onClick: (e) => this.onItem(e, item),
-            },
-            [
-              this.isSelecting ? h("span", { class: "ws-item-box", "aria-hidden": "true" }, isSelected ? icon("check") : null) : null,
-              h("span", { class: "ws-item-title", dir: "auto" }, name),
-              this.isSelecting ? h("span", { class: "ws-unseen" }, isSelected ? w.is_selected : "") : null,
-              this.live.has(item.id) ? h("span", { class: "ws-item-live", role: "img", "aria-label": w.answering, title: w.answering }) : null,
-            ],
-          ),
-      h(
-        "button",
-        {
-          type: "button",
-          class: "ws-item-more",
-          tabindex,
-          "data-testid": "conversation-menu",
-          "aria-label": `${w.more}: ${name}`,
-          "aria-haspopup": "menu",
-          "aria-expanded": String(this.menu === item.id),
-          onClick: (e) => this.openMenu(e, item),
-        },
-        icon("dots"),
-      ),
-    ]);
+    return h(
+      "li",
+      {
+        key: item.id,
+        class: ["ws-item", isCurrent && "ws-item-current", isSelected && "ws-item-selected"],
+        style: { "--ws-at": at },
+        "aria-posinset": at + 1,
+        "aria-setsize": count,
+      },
+      [
+        this.renaming === item.id
+          ? this.renameBox(item)
+          : h(
+              "a",
+              {
+                class: "ws-item-link",
+                href: `${this.base}/c/${item.id}`,
+                "data-testid": "conversation-item",
+                "data-id": item.id,
+                tabindex,
+                "aria-current": isCurrent ? "page" : undefined,
+                title: name,
+                onClick: (e) => this.onItem(e, item),
+              },
+              [
+                this.isSelecting
+                  ? h(
+                      "span",
+                      { class: "ws-item-box", "aria-hidden": "true" },
+                      isSelected ? icon("check") : null,
+                    )
+                  : null,
+                h("span", { class: "ws-item-title", dir: "auto" }, name),
+                this.isSelecting
+                  ? h("span", { class: "ws-unseen" }, isSelected ? w.is_selected : "")
+                  : null,
+                this.live.has(item.id)
+                  ? h("span", {
+                      class: "ws-item-live",
+                      role: "img",
+                      "aria-label": w.answering,
+                      title: w.answering,
+                    })
+                  : null,
+              ],
+            ),
+        h(
+          "button",
+          {
+            type: "button",
+            class: "ws-item-more",
+            tabindex,
+            "data-testid": "conversation-menu",
+            "aria-label": `${w.more}: ${name}`,
+            "aria-haspopup": "menu",
+            "aria-expanded": String(this.menu === item.id),
+            onClick: (e) => this.openMenu(e, item),
+          },
+          icon("dots"),
+        ),
+      ],
+    );
   },
 
   links() {
@@ -154,7 +203,8 @@ export const list = {
     if (to === -1) this.$refs.search.focus();
     else if (to !== undefined) this.goTo(to);
     else if (e.key === "F2" && !this.isReader) this.rename(this.items.get(id));
-    else if (e.key === "Delete" && !this.isReader) this.remove(this.isSelecting ? [...this.selected] : [id]);
+    else if (e.key === "Delete" && !this.isReader)
+      this.remove(this.isSelecting ? [...this.selected] : [id]);
     else if (e.key === " " && this.isSelecting) this.select(id);
     else return;
     e.preventDefault();
@@ -169,7 +219,9 @@ export const list = {
   settle() {
     const list = this.$refs.list;
     if (!list?.clientHeight) return; // the list is not visible
-    const row = this.isSearching ? 0 : list.querySelector(".ws-item")?.getBoundingClientRect().height;
+    const row = this.isSearching
+      ? 0
+      : list.querySelector(".ws-item")?.getBoundingClientRect().height;
     if (row) {
       const first = Math.floor(list.scrollTop / row / STEP) * STEP - STEP;
       const last = Math.ceil((list.scrollTop + list.clientHeight) / row / STEP) * STEP + STEP;

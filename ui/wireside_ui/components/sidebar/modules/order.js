@@ -1,3 +1,4 @@
+// @ts-check
 // The order and the days of the list.
 
 // The order of the list: pinned ones first, the most recently pinned on top; then by latest activity.

@@ -11,7 +11,13 @@ export const search = {
     return h("div", { class: "ws-side-top" }, [
       h(
         "a",
-        { ref: "fresh", class: "ws-side-new", href: this.base + "/", "data-testid": "sidebar-new", onClick: (e) => this.open(e, "") },
+        {
+          ref: "fresh",
+          class: "ws-side-new",
+          href: this.base + "/",
+          "data-testid": "sidebar-new",
+          onClick: (e) => this.open(e, ""),
+        },
         [icon("compose"), h("span", w.new_chat)],
       ),
       h("div", { class: "ws-side-search", role: "search" }, [
@@ -30,7 +36,17 @@ export const search = {
           onKeydown: this.onSearchKey,
         }),
         this.query
-          ? h("button", { type: "button", class: "ws-side-clear", "aria-label": w.clear, title: w.clear, onClick: () => this.setQuery("", true) }, icon("close"))
+          ? h(
+              "button",
+              {
+                type: "button",
+                class: "ws-side-clear",
+                "aria-label": w.clear,
+                title: w.clear,
+                onClick: () => this.setQuery("", true),
+              },
+              icon("close"),
+            )
           : null,
       ]),
     ]);
@@ -87,22 +103,37 @@ export const search = {
   results() {
     const w = this.words;
     if (!this.hits) return null;
-    if (!this.hits.length) return h("p", { class: "ws-side-note ws-side-empty", role: "status", dir: "auto" }, w.nothing_found.replace("{query}", () => this.hitsOf));
+    if (!this.hits.length)
+      return h(
+        "p",
+        { class: "ws-side-note ws-side-empty", role: "status", dir: "auto" },
+        w.nothing_found.replace("{query}", () => this.hitsOf),
+      );
     return h(
       "ul",
       { class: "ws-side-hits", "aria-label": w.search },
       this.hits.map((hit) => {
         const detail = hit.turn ? `${hit.id}?turn=${hit.turn}` : hit.id;
         return h("li", { key: hit.cursor, class: "ws-hit-row" }, [
-          h("a", { class: "ws-item-link ws-hit", href: `${this.base}/c/${detail}`, "data-id": hit.id, "data-testid": "search-hit", onClick: (e) => this.open(e, detail) }, [
-            h("span", { class: "ws-hit-title", dir: "auto" }, hit.title || w.untitled),
-            h(
-              "span",
-              { class: "ws-hit-text", dir: "auto" },
-              hit.snippet.map((piece, n) => (n % 2 ? h("mark", piece) : piece)),
-            ),
-            h("span", { class: "ws-hit-kind" }, w["in_" + hit.kind]),
-          ]),
+          h(
+            "a",
+            {
+              class: "ws-item-link ws-hit",
+              href: `${this.base}/c/${detail}`,
+              "data-id": hit.id,
+              "data-testid": "search-hit",
+              onClick: (e) => this.open(e, detail),
+            },
+            [
+              h("span", { class: "ws-hit-title", dir: "auto" }, hit.title || w.untitled),
+              h(
+                "span",
+                { class: "ws-hit-text", dir: "auto" },
+                hit.snippet.map((piece, n) => (n % 2 ? h("mark", piece) : piece)),
+              ),
+              h("span", { class: "ws-hit-kind" }, w["in_" + hit.kind]),
+            ],
+          ),
         ]);
       }),
     );

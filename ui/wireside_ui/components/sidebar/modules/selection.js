@@ -24,7 +24,10 @@ export const selection = {
     window.dispatchEvent(new CustomEvent("wireside:deleted", { detail: ids }));
     this.endSelection();
     const key = ids.join();
-    const timer = setTimeout(() => (this.deleted = this.deleted.filter((action) => action.key !== key)), UNDO_MS);
+    const timer = setTimeout(
+      () => (this.deleted = this.deleted.filter((action) => action.key !== key)),
+      UNDO_MS,
+    );
     this.deleted.push({ key, items: markRaw(items), archived: this.archived, timer });
   },
 
@@ -48,9 +51,12 @@ export const selection = {
   select(id, isRange = false) {
     const { selected } = this;
     if (isRange && this.items.has(this.lastSelected)) {
-      const places = [this.lastSelected, id].map((one) => this.list.findIndex((item) => item.id === one));
+      const places = [this.lastSelected, id].map((one) =>
+        this.list.findIndex((item) => item.id === one),
+      );
       const [from, to] = places.sort((a, b) => a - b);
-      for (const item of this.list.slice(from, to + 1)) if (selected.size < MAX_AT_ONCE) selected.add(item.id);
+      for (const item of this.list.slice(from, to + 1))
+        if (selected.size < MAX_AT_ONCE) selected.add(item.id);
     } else if (selected.has(id)) {
       selected.delete(id);
     } else if (selected.size < MAX_AT_ONCE) {
@@ -68,7 +74,18 @@ export const selection = {
     const w = this.words;
     const ids = [...this.selected];
     const tool = (name, testid, label, run) =>
-      h("button", { type: "button", class: "ws-tool", "data-testid": `selected-${testid}`, "aria-label": label, title: label, onClick: run }, icon(name));
+      h(
+        "button",
+        {
+          type: "button",
+          class: "ws-tool",
+          "data-testid": `selected-${testid}`,
+          "aria-label": label,
+          title: label,
+          onClick: run,
+        },
+        icon(name),
+      );
     const isPinned = ids.every((id) => this.items.get(id)?.pin);
     const cancel = () => {
       const id = this.tabStop;
@@ -76,16 +93,29 @@ export const selection = {
       this.linkOf(id)?.focus({ preventScroll: true });
     };
     return h("div", { class: "ws-side-selection", role: "toolbar", "aria-label": w.select }, [
-      h("span", { class: "ws-side-count", role: "status" }, w.selected.replace("{count}", ids.length)),
+      h(
+        "span",
+        { class: "ws-side-count", role: "status" },
+        w.selected.replace("{count}", ids.length),
+      ),
       tool("close", "cancel", w.cancel, cancel),
       h("div", { class: "ws-side-tools" }, [
         ...this.unlessReader(() => [
           tool("pin", "pin", isPinned ? w.unpin : w.pin, () => this.pin(ids, !isPinned)),
-          tool("archive", "archive", this.archived ? w.unarchive : w.archive, () => this.archive(ids, !this.archived)),
+          tool("archive", "archive", this.archived ? w.unarchive : w.archive, () =>
+            this.archive(ids, !this.archived),
+          ),
         ]),
         h(
           "a",
-          { class: "ws-tool", download: "", "data-testid": "selected-export", "aria-label": w.export_json, title: w.export_json, href: `${this.base}/api/conversations/export?ids=${ids.join(",")}` },
+          {
+            class: "ws-tool",
+            download: "",
+            "data-testid": "selected-export",
+            "aria-label": w.export_json,
+            title: w.export_json,
+            href: `${this.base}/api/conversations/export?ids=${ids.join(",")}`,
+          },
           icon("download"),
         ),
         ...this.unlessReader(() => [tool("trash", "delete", w.delete, () => this.remove(ids))]),

@@ -23,14 +23,18 @@ export const actions = {
       case "copy_question":
         return this.copy(button, row.data.question);
       case "copy":
-        return event.shiftKey ? this.copy(button, plainText(row.prose)) : this.copyAnswer(button, row);
+        return event.shiftKey
+          ? this.copy(button, plainText(row.prose))
+          : this.copyAnswer(button, row);
       case "copy_menu":
         return this.menu ? this.closeMenu(true) : this.openMenu(button);
       case "copy_markdown":
       case "copy_text": {
         this.closeMenu(true);
         const shown = row.foot.querySelector('[data-action="copy"]');
-        return name === "copy_text" ? this.copy(shown, plainText(row.prose)) : this.copyAnswer(shown, row);
+        return name === "copy_text"
+          ? this.copy(shown, plainText(row.prose))
+          : this.copyAnswer(shown, row);
       }
       case "up":
       case "down":
@@ -52,13 +56,21 @@ export const actions = {
     const el = make("div", "ws-actions");
     for (const name of this.allowed(names)) {
       const isQuestion = name === "copy_question";
-      el.append(this.button(isQuestion ? "copy_question" : name, this.words[isQuestion ? "copy" : name], { icon: isQuestion ? "copy" : name }));
+      el.append(
+        this.button(isQuestion ? "copy_question" : name, this.words[isQuestion ? "copy" : name], {
+          icon: isQuestion ? "copy" : name,
+        }),
+      );
     }
     return el;
   },
 
   button(action, label, { icon: name, text } = {}) {
-    const el = make("button", text ? "ws-text-button" : "ws-icon-button", { type: "button", "data-action": action, "aria-label": label });
+    const el = make("button", text ? "ws-text-button" : "ws-icon-button", {
+      type: "button",
+      "data-action": action,
+      "aria-label": label,
+    });
     if (text) {
       el.textContent = label;
     } else {

@@ -12,9 +12,16 @@ export const announcing = {
   sayTail(live) {
     if (live.code || live.muted) return;
     let text = "";
-    for (let el = live.mark ? live.mark.nextSibling : live.place.firstChild; el; el = el.nextSibling) text += textOf(el);
+    for (
+      let el = live.mark ? live.mark.nextSibling : live.place.firstChild;
+      el;
+      el = el.nextSibling
+    )
+      text += textOf(el);
     const rest = text.slice(live.said);
-    const end = Math.max(...[". ", "! ", "? ", "… ", "。", "！", "？", ": "].map((mark) => rest.lastIndexOf(mark)));
+    const end = Math.max(
+      ...[". ", "! ", "? ", "… ", "。", "！", "？", ": "].map((mark) => rest.lastIndexOf(mark)),
+    );
     if (end < 0) return;
     this.speech += ` ${rest.slice(0, end + 1)}`;
     live.said += end + 1;

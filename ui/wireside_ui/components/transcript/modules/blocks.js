@@ -4,18 +4,26 @@ const WIDE = ".ws-table, div.ws-math";
 
 export const blocks = {
   decorate(root) {
-    const blocks = root.matches?.(".ws-code") ? [root] : root.querySelectorAll?.(".ws-code") ?? [];
+    const blocks = root.matches?.(".ws-code")
+      ? [root]
+      : (root.querySelectorAll?.(".ws-code") ?? []);
     for (const block of blocks) {
       if (block.querySelector(":scope > .ws-copy")) continue;
       const lang = block.dataset.lang;
-      const copy = this.button("copy_code", lang ? `${this.words.copy_code} (${lang})` : this.words.copy_code, { icon: "copy" });
+      const copy = this.button(
+        "copy_code",
+        lang ? `${this.words.copy_code} (${lang})` : this.words.copy_code,
+        { icon: "copy" },
+      );
       copy.classList.add("ws-copy");
       block.append(copy);
       block.querySelector("pre").tabIndex = 0; // it scrolls horizontally
       if (lang === "mermaid") this.drawDiagram(block);
     }
     this.reachWide(root);
-    const cards = root.matches?.(".ws-image") ? [root] : root.querySelectorAll?.(".ws-image") ?? [];
+    const cards = root.matches?.(".ws-image")
+      ? [root]
+      : (root.querySelectorAll?.(".ws-image") ?? []);
     for (const card of cards) {
       const parts = [...card.children].map((part) => part.textContent).filter(Boolean);
       if (parts.length > 1 && card.childNodes.length === parts.length) card.children[0].after(" "); // otherwise they are read as one word
@@ -25,13 +33,16 @@ export const blocks = {
 
   // Elements wider than the column are scrollable by keyboard, so they need to be focusable and to have a name.
   reachWide(root) {
-    for (const el of root.matches?.(WIDE) ? [root] : root.querySelectorAll?.(WIDE) ?? []) {
+    for (const el of root.matches?.(WIDE) ? [root] : (root.querySelectorAll?.(WIDE) ?? [])) {
       const scrolls = el.scrollWidth > el.clientWidth + 1;
       if (scrolls === el.hasAttribute("tabindex")) continue;
       el.toggleAttribute("tabindex", scrolls);
       if (scrolls) el.tabIndex = 0;
       if (scrolls ? el.hasAttribute("aria-label") : el.getAttribute("role") !== "group") continue; // it already has its own name
-      for (const [name, value] of [["role", "group"], ["aria-label", this.words[el.matches(".ws-table") ? "table" : "formula"]]]) {
+      for (const [name, value] of [
+        ["role", "group"],
+        ["aria-label", this.words[el.matches(".ws-table") ? "table" : "formula"]],
+      ]) {
         scrolls ? el.setAttribute(name, value) : el.removeAttribute(name);
       }
     }
@@ -46,7 +57,9 @@ export const blocks = {
   },
 
   showFootnote(mark) {
-    const note = mark.closest(".ws-prose").querySelector(`.ws-footnotes li[data-fn="${mark.dataset.fn}"]`);
+    const note = mark
+      .closest(".ws-prose")
+      .querySelector(`.ws-footnotes li[data-fn="${mark.dataset.fn}"]`);
     if (!note) return;
     this.stick = false;
     note.scrollIntoView({ block: "nearest" });

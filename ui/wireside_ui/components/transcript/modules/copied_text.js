@@ -5,7 +5,8 @@ import { inDollars } from "./formulas.js";
 const CODE_MARK = "\ufdd0"; // a noncharacter: no text contains it
 
 const COPIED_ATTRIBUTES = new Set(["href", "src", "alt", "start", "dir"]);
-const AROUND = "a, b, strong, em, s, del, code, pre, ul, ol, li, table, thead, tbody, tr, blockquote, h2, h3, h4, h5, h6";
+const AROUND =
+  "a, b, strong, em, s, del, code, pre, ul, ol, li, table, thead, tbody, tr, blockquote, h2, h3, h4, h5, h6";
 
 // Returns the text of an answer as displayed, with list markers, which browsers do not treat as text.
 export function plainText(prose) {
@@ -17,7 +18,10 @@ export function laidOutText(copy, place) {
   for (const el of copy.querySelectorAll("button, img")) el.remove();
   for (const formula of copy.querySelectorAll(".ws-tex")) {
     // innerText puts empty lines around a paragraph
-    const source = make(formula.localName === "div" ? "p" : formula.localName, formula.matches(".ws-math") ? "ws-math" : "");
+    const source = make(
+      formula.localName === "div" ? "p" : formula.localName,
+      formula.matches(".ws-math") ? "ws-math" : "",
+    );
     source.textContent = inDollars(formula);
     formula.replaceWith(source);
   }
@@ -26,7 +30,8 @@ export function laidOutText(copy, place) {
     pre.textContent = CODE_MARK; // keeps the blank lines of the code unchanged
     return code;
   });
-  for (const check of copy.querySelectorAll(".ws-check")) check.replaceWith(check.dataset.on === undefined ? "[ ] " : "[x] ");
+  for (const check of copy.querySelectorAll(".ws-check"))
+    check.replaceWith(check.dataset.on === undefined ? "[ ] " : "[x] ");
   for (const list of copy.querySelectorAll("ul, ol")) {
     let number = Number(list.getAttribute("start") ?? 1);
     const dot = list.parentElement.closest("ul, ol") ? "◦" : "•";
@@ -39,7 +44,10 @@ export function laidOutText(copy, place) {
   place.append(copy); // innerText has line breaks only for an element with a layout
   const text = copy.innerText;
   copy.remove();
-  const tidy = text.replace(/\u00a0/g, " ").replace(/\n{3,}/g, "\n\n").trim();
+  const tidy = text
+    .replace(/\u00a0/g, " ")
+    .replace(/\n{3,}/g, "\n\n")
+    .trim();
   return tidy.replaceAll(CODE_MARK, () => codes.shift() ?? "");
 }
 
@@ -47,16 +55,22 @@ export function laidOutText(copy, place) {
 export function cleanHtml(copy) {
   const box = document.createElement("div");
   box.append(copy);
-  for (const el of box.querySelectorAll("button, svg, [aria-hidden=true]:not(.ws-tex *), .ws-diagram, .ws-actions, .ws-question-foot, .ws-foot")) el.remove();
+  for (const el of box.querySelectorAll(
+    "button, svg, [aria-hidden=true]:not(.ws-tex *), .ws-diagram, .ws-actions, .ws-question-foot, .ws-foot",
+  ))
+    el.remove();
   for (const formula of box.querySelectorAll(".ws-tex")) {
     const source = make(formula.localName, "");
     source.textContent = inDollars(formula);
     formula.replaceWith(source);
   }
-  for (const check of box.querySelectorAll(".ws-check")) check.replaceWith(check.dataset.on === undefined ? "[ ] " : "[x] ");
+  for (const check of box.querySelectorAll(".ws-check"))
+    check.replaceWith(check.dataset.on === undefined ? "[ ] " : "[x] ");
   for (const el of [...box.querySelectorAll("*")]) {
     if (el.localName === "span" || el.localName === "article") el.replaceWith(...el.childNodes);
-    else for (const { name } of [...el.attributes]) if (!COPIED_ATTRIBUTES.has(name)) el.removeAttribute(name);
+    else
+      for (const { name } of [...el.attributes])
+        if (!COPIED_ATTRIBUTES.has(name)) el.removeAttribute(name);
   }
   return box.innerHTML;
 }
@@ -68,7 +82,8 @@ export function selectedIn(root) {
   const range = selection.getRangeAt(0).cloneRange();
   const common = range.commonAncestorContainer;
   if (!root.contains(common)) return null;
-  const formulaAt = (node) => (node.nodeType === Node.ELEMENT_NODE ? node : node.parentElement)?.closest(".ws-tex");
+  const formulaAt = (node) =>
+    (node.nodeType === Node.ELEMENT_NODE ? node : node.parentElement)?.closest(".ws-tex");
   const [first, last] = [formulaAt(range.startContainer), formulaAt(range.endContainer)];
   if (first) range.setStartBefore(first);
   if (last) range.setEndAfter(last);
@@ -76,7 +91,11 @@ export function selectedIn(root) {
   const hasFormula = Boolean(fragment.querySelector(".ws-tex"));
   let around = range.commonAncestorContainer;
   if (around.nodeType !== Node.ELEMENT_NODE) around = around.parentElement;
-  for (let el = around; el && el !== root && !el.matches(".ws-prose, .ws-bubble"); el = el.parentElement) {
+  for (
+    let el = around;
+    el && el !== root && !el.matches(".ws-prose, .ws-bubble");
+    el = el.parentElement
+  ) {
     if (!el.matches(AROUND)) continue;
     const outer = el.cloneNode(false);
     outer.append(...fragment.childNodes);

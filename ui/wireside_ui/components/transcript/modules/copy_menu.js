@@ -6,8 +6,16 @@ import { menuPosition } from "wireside-kit/menu.js";
 export const copyMenu = {
   openMenu(button) {
     const el = make("div", "ws-copy-menu", { role: "menu", "aria-label": this.words.copy_menu });
-    for (const [action, label] of [["copy_markdown", this.words.copy_markdown], ["copy_text", this.words.copy_text]]) {
-      const item = make("button", "ws-menu-item", { type: "button", role: "menuitem", tabindex: "-1", "data-action": action });
+    for (const [action, label] of [
+      ["copy_markdown", this.words.copy_markdown],
+      ["copy_text", this.words.copy_text],
+    ]) {
+      const item = make("button", "ws-menu-item", {
+        type: "button",
+        role: "menuitem",
+        tabindex: "-1",
+        "data-action": action,
+      });
       item.textContent = label;
       el.append(item);
     }

@@ -13,7 +13,10 @@ export const copying = {
     const ask = `${id} ${performance.now()}`;
     const text = new Promise((resolve, reject) => {
       this.copies.set(ask, resolve);
-      setTimeout(() => this.copies.delete(ask) && reject(new Error("The server did not answer.")), 10000);
+      setTimeout(
+        () => this.copies.delete(ask) && reject(new Error("The server did not answer.")),
+        10000,
+      );
     });
     this.$emit("copy", { id, ask });
     return text;
@@ -78,14 +81,21 @@ export const copying = {
     getSelection().selectAllChildren(this.list);
     this.isAllSelected = true;
     if (this.isWhole() || !this.source) return;
-    this.notify(this.words.all_selected.replace("{count}", this.rows.length.toLocaleString(document.documentElement.lang)));
+    this.notify(
+      this.words.all_selected.replace(
+        "{count}",
+        this.rows.length.toLocaleString(document.documentElement.lang),
+      ),
+    );
   },
 
   onCopy(event) {
-    if (!this.isAllSelected || this.isWhole() || !this.source || event.target.closest?.(TYPED_IN)) return;
+    if (!this.isAllSelected || this.isWhole() || !this.source || event.target.closest?.(TYPED_IN))
+      return;
     const selection = getSelection();
     const { firstElementChild: first, lastElementChild: last } = this.list;
-    if (!selection.containsNode(first, true) || !selection.containsNode(last, true)) return (this.isAllSelected = false);
+    if (!selection.containsNode(first, true) || !selection.containsNode(last, true))
+      return (this.isAllSelected = false);
     event.preventDefault();
     const text = fetch(`${this.source}/export?format=markdown`).then((response) => {
       if (!response.ok) throw new Error("The server gave no file.");

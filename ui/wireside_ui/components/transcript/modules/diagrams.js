@@ -8,9 +8,37 @@ let drawn = 0;
 
 // Settings that a diagram's own text can't override: limits on what it loads, runs or draws outside the image.
 const SECURE = [
-  ...["secure", "securityLevel", "startOnLoad", "maxTextSize", "maxEdges", "suppressErrorRendering", "dompurifyConfig"],
-  ...["themeCSS", "themeVariables", "fontFamily", "altFontFamily", "htmlLabels", "legacyMathML", "forceLegacyMathML"],
-  ...["flowchart", "class", "state", "block", "mindmap", "sequence", "er", "c4", "architecture", "kanban", "elk"],
+  ...[
+    "secure",
+    "securityLevel",
+    "startOnLoad",
+    "maxTextSize",
+    "maxEdges",
+    "suppressErrorRendering",
+    "dompurifyConfig",
+  ],
+  ...[
+    "themeCSS",
+    "themeVariables",
+    "fontFamily",
+    "altFontFamily",
+    "htmlLabels",
+    "legacyMathML",
+    "forceLegacyMathML",
+  ],
+  ...[
+    "flowchart",
+    "class",
+    "state",
+    "block",
+    "mindmap",
+    "sequence",
+    "er",
+    "c4",
+    "architecture",
+    "kanban",
+    "elk",
+  ],
 ];
 
 // Whether drawing it could send a request to another server, by an image in a shape or by CSS (also in its escapes), or
@@ -35,7 +63,10 @@ function loadMermaid() {
       maxTextSize: MAX_DIAGRAM_CHARS,
       maxEdges: 300,
       suppressErrorRendering: true,
-      dompurifyConfig: { ALLOWED_TAGS: ["b", "br", "code", "em", "i", "p", "span", "strong", "sub", "sup", "u"], ALLOWED_ATTR: [] },
+      dompurifyConfig: {
+        ALLOWED_TAGS: ["b", "br", "code", "em", "i", "p", "span", "strong", "sub", "sup", "u"],
+        ALLOWED_ATTR: [],
+      },
       secure: SECURE,
     });
     return mermaid;
@@ -53,10 +84,12 @@ export const diagrams = {
       this.$el.append(stage); // invisible, and isolated from the page
       stage.append(make("div"));
       const { svg } = await mermaid.render(`ws-diagram-${++drawn}`, source, stage.firstChild);
-      const box = new DOMParser().parseFromString(svg, "image/svg+xml").documentElement.viewBox?.baseVal;
+      const box = new DOMParser().parseFromString(svg, "image/svg+xml").documentElement.viewBox
+        ?.baseVal;
       // nothing inside an image can run or load
       const image = make("img", "ws-diagram", { alt: source, "data-testid": "diagram" });
-      if (box?.width) Object.assign(image, { width: Math.ceil(box.width), height: Math.ceil(box.height) });
+      if (box?.width)
+        Object.assign(image, { width: Math.ceil(box.width), height: Math.ceil(box.height) });
       image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(svg)}`;
       await image.decode();
       block.querySelector(":scope > .ws-diagram")?.remove(); // drawn twice: the answer was replaced meanwhile

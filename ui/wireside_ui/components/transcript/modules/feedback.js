@@ -6,7 +6,12 @@ const MAX_FEEDBACK_CHARS = 2000;
 export const feedback = {
   judge(row, verdict) {
     const isTakenBack = row.data.feedback === verdict;
-    this.$emit("action", { name: isTakenBack ? "no-feedback" : verdict, id: row.data.id, automatic: false, words: "" });
+    this.$emit("action", {
+      name: isTakenBack ? "no-feedback" : verdict,
+      id: row.data.id,
+      automatic: false,
+      words: "",
+    });
     row.data.feedback = isTakenBack ? "" : verdict;
     row.say = isTakenBack ? null : this.feedbackForm(verdict);
     this.paintState(row);
@@ -15,7 +20,14 @@ export const feedback = {
   feedbackForm(verdict) {
     const label = verdict === "up" ? this.words.what_good : this.words.what_wrong;
     const form = make("form", "ws-say", { "data-testid": "feedback" });
-    const field = make("input", "ws-say-text", { type: "text", maxlength: String(MAX_FEEDBACK_CHARS), placeholder: label, "aria-label": label, dir: "auto", autocomplete: "off" });
+    const field = make("input", "ws-say-text", {
+      type: "text",
+      maxlength: String(MAX_FEEDBACK_CHARS),
+      placeholder: label,
+      "aria-label": label,
+      dir: "auto",
+      autocomplete: "off",
+    });
     const send = this.button("send_feedback", this.words.send_feedback, { icon: "send" });
     send.type = "submit";
     form.append(field, send, this.button("close_feedback", this.words.close, { icon: "close" }));

@@ -10,15 +10,35 @@ const MAX_FIND_CHARS = 200;
 export const find = {
   openFind() {
     if (!this.findBar) {
-      const bar = (this.findBar = make("div", "ws-find", { role: "search", "aria-label": this.words.find, "data-testid": "find" }));
-      const field = make("input", "ws-find-text", { type: "search", maxlength: String(MAX_FIND_CHARS), placeholder: this.words.find, "aria-label": this.words.find, autocomplete: "off", spellcheck: "false", dir: "auto" });
-      const place = make("span", "ws-find-place", { role: "status", "data-testid": "find-place" });
-      const buttons = [["find_previous", "previous", () => this.stepFind(-1)], ["find_next", "next", () => this.stepFind(1)], ["close", "close", () => this.closeFind(true)]];
-      bar.append(field, place, ...buttons.map(([word, name, act]) => {
-        const button = this.button(word, this.words[word], { icon: name });
-        button.onclick = act;
-        return button;
+      const bar = (this.findBar = make("div", "ws-find", {
+        role: "search",
+        "aria-label": this.words.find,
+        "data-testid": "find",
       }));
+      const field = make("input", "ws-find-text", {
+        type: "search",
+        maxlength: String(MAX_FIND_CHARS),
+        placeholder: this.words.find,
+        "aria-label": this.words.find,
+        autocomplete: "off",
+        spellcheck: "false",
+        dir: "auto",
+      });
+      const place = make("span", "ws-find-place", { role: "status", "data-testid": "find-place" });
+      const buttons = [
+        ["find_previous", "previous", () => this.stepFind(-1)],
+        ["find_next", "next", () => this.stepFind(1)],
+        ["close", "close", () => this.closeFind(true)],
+      ];
+      bar.append(
+        field,
+        place,
+        ...buttons.map(([word, name, act]) => {
+          const button = this.button(word, this.words[word], { icon: name });
+          button.onclick = act;
+          return button;
+        }),
+      );
       field.addEventListener("input", (event) => {
         if (event.isComposing) return;
         clearTimeout(this.findTimer);
@@ -54,7 +74,11 @@ export const find = {
     this.findBar = this.findings = null;
     CSS.highlights?.delete("ws-find");
     CSS.highlights?.delete("ws-find-here");
-    const to = turn?.isConnected ? turn : this.findFrom?.isConnected ? this.findFrom : this.scroller;
+    const to = turn?.isConnected
+      ? turn
+      : this.findFrom?.isConnected
+        ? this.findFrom
+        : this.scroller;
     if (returns) to.focus({ preventScroll: true });
   },
 
@@ -78,7 +102,13 @@ export const find = {
       return this.paintFind();
     }
     const from = this.anchor?.index ?? 0;
-    this.goFind(Math.max(0, turns.findIndex((index) => index >= from)), 1);
+    this.goFind(
+      Math.max(
+        0,
+        turns.findIndex((index) => index >= from),
+      ),
+      1,
+    );
   },
 
   stepFind(step) {
@@ -97,7 +127,11 @@ export const find = {
     Object.assign(findings, { at, ranges: [], range: step > 0 ? 0 : -1, isNew: true });
     const index = findings.turns[at];
     const number = (value) => value.toLocaleString(document.documentElement.lang);
-    this.showFindPlace(this.words.find_place.replace("{number}", number(at + 1)).replace("{count}", number(findings.turns.length)));
+    this.showFindPlace(
+      this.words.find_place
+        .replace("{number}", number(at + 1))
+        .replace("{count}", number(findings.turns.length)),
+    );
     this.stick = false;
     this.goal = { index, top: 16 };
     this.arrange();
@@ -144,6 +178,7 @@ export const find = {
     const room = parseFloat(getComputedStyle(this.scroller.firstChild).paddingBottom) || 0;
     const top = view.top + this.findBar.offsetHeight + 24;
     this.goal = null;
-    if (box.top < top || box.bottom > view.bottom - room) this.moveBy(box.top - (top + (view.bottom - room - top) / 3));
+    if (box.top < top || box.bottom > view.bottom - room)
+      this.moveBy(box.top - (top + (view.bottom - room - top) / 3));
   },
 };

@@ -4,14 +4,17 @@ import { make } from "wireside-kit/dom.js";
 const FORMULA_LOAD_MS = 10000; // after this time the sources are shown even if KaTeX has not loaded
 const LOAD_AGAIN_MS = 15000;
 
-export const isFormula = (node) => node.nodeType === Node.ELEMENT_NODE && node.classList.contains("ws-tex");
+export const isFormula = (node) =>
+  node.nodeType === Node.ELEMENT_NODE && node.classList.contains("ws-tex");
 export const formulaSource = (el) => el.dataset.source ?? el.textContent;
 
 // Draws a growing formula over the existing one, so that nothing flickers.
 export function morphFormula(old, fresh) {
   const source = fresh.textContent;
   if (old.className !== fresh.className) old.className = fresh.className;
-  const isSame = formulaSource(old) === source && old.hasAttribute("data-open") === fresh.hasAttribute("data-open");
+  const isSame =
+    formulaSource(old) === source &&
+    old.hasAttribute("data-open") === fresh.hasAttribute("data-open");
   if (isSame) return;
   old.toggleAttribute("data-open", fresh.hasAttribute("data-open"));
   if (window.wiresideMath) return window.wiresideMath.typeset(old, source);
@@ -20,9 +23,13 @@ export function morphFormula(old, fresh) {
 
 // Returns the source between dollars, regardless of the delimiters that the model used.
 export function inDollars(el) {
-  const found = /^(\$\$|\\\[|\\\(|\$)([\s\S]*?)(?:\$\$|\\\]|\\\)|\$)([.,;:!?。，；：]?)$/.exec(formulaSource(el));
+  const found = /^(\$\$|\\\[|\\\(|\$)([\s\S]*?)(?:\$\$|\\\]|\\\)|\$)([.,;:!?。，；：]?)$/.exec(
+    formulaSource(el),
+  );
   const mark = el.matches(".ws-math") ? "$$" : "$";
-  return found ? `${mark}${found[2].trim()}${mark}${found[3]}` : `${mark}${formulaSource(el).trim()}${mark}`;
+  return found
+    ? `${mark}${found[2].trim()}${mark}${found[3]}`
+    : `${mark}${formulaSource(el).trim()}${mark}`;
 }
 
 // Returns the text of an element, with the source of its formulas.
@@ -30,13 +37,19 @@ export function textOf(el) {
   if (isFormula(el)) return formulaSource(el);
   if (el.nodeType !== Node.ELEMENT_NODE || !el.querySelector(".ws-tex")) return el.textContent;
   const copy = el.cloneNode(true);
-  for (const formula of copy.querySelectorAll(".ws-tex")) formula.replaceWith(formulaSource(formula));
+  for (const formula of copy.querySelectorAll(".ws-tex"))
+    formula.replaceWith(formulaSource(formula));
   return copy.textContent;
 }
 
 function addScript(src) {
   return new Promise((resolve, reject) => {
-    const script = Object.assign(document.createElement("script"), { src, async: false, onload: resolve, onerror: reject });
+    const script = Object.assign(document.createElement("script"), {
+      src,
+      async: false,
+      onload: resolve,
+      onerror: reject,
+    });
     document.head.append(script);
   });
 }
@@ -48,13 +61,23 @@ function loadMath(folder, version) {
   const file = (name) => `${folder}/${name}?v=${version}`;
   const load = async () => {
     const sheet = make("link", "", { rel: "stylesheet", href: file("katex/katex.min.css") });
-    const styled = new Promise((resolve, reject) => Object.assign(sheet, { onload: resolve, onerror: reject }));
+    const styled = new Promise((resolve, reject) =>
+      Object.assign(sheet, { onload: resolve, onerror: reject }),
+    );
     document.head.append(sheet);
-    await Promise.all([styled, ...["katex/katex.min.js", "katex/mhchem.min.js", "math.js"].map((name) => addScript(file(name)))]);
+    await Promise.all([
+      styled,
+      ...["katex/katex.min.js", "katex/mhchem.min.js", "math.js"].map((name) =>
+        addScript(file(name)),
+      ),
+    ]);
     // these fonts are in nearly every formula; loading them first prevents later changes of width
-    await Promise.allSettled(["1em KaTeX_Main", "italic 1em KaTeX_Math"].map((font) => document.fonts.load(font)));
+    await Promise.allSettled(
+      ["1em KaTeX_Main", "italic 1em KaTeX_Math"].map((font) => document.fonts.load(font)),
+    );
     // printing does not wait for fonts: load those of brackets and sums, which turns without DOM may need
-    for (const name of ["AMS", "Size1", "Size2", "Size3", "Size4"]) document.fonts.load(`1em KaTeX_${name}`).catch(() => {});
+    for (const name of ["AMS", "Size1", "Size2", "Size3", "Size4"])
+      document.fonts.load(`1em KaTeX_${name}`).catch(() => {});
   };
   mathReady ??= load().catch((error) => {
     setTimeout(() => (mathReady = undefined), LOAD_AGAIN_MS);

@@ -7,16 +7,25 @@ const PAGE_SHARE = 0.9; // share of the visible height scrolled by PageUp, PageD
 // Maps a key to its scroll distance: {pages}, {lines}, {begin} or {end}.
 function wayOf({ key, shiftKey, ctrlKey, metaKey, altKey }) {
   if (altKey || (shiftKey && key !== " ")) return null; // Shift extends a selection
-  if (IS_MAC && metaKey && !ctrlKey) return { ArrowUp: { begin: true }, ArrowDown: { end: true } }[key] ?? null;
+  if (IS_MAC && metaKey && !ctrlKey)
+    return { ArrowUp: { begin: true }, ArrowDown: { end: true } }[key] ?? null;
   const far = { Home: { begin: true }, End: { end: true } }[key];
-  if (far || metaKey || ctrlKey) return metaKey ? null : far ?? null;
+  if (far || metaKey || ctrlKey) return metaKey ? null : (far ?? null);
   if (key === " ") return { pages: shiftKey ? -1 : 1 };
-  return { PageUp: { pages: -1 }, PageDown: { pages: 1 }, ArrowUp: { lines: -1 }, ArrowDown: { lines: 1 } }[key] ?? null;
+  return (
+    {
+      PageUp: { pages: -1 },
+      PageDown: { pages: 1 },
+      ArrowUp: { lines: -1 },
+      ArrowDown: { lines: 1 },
+    }[key] ?? null
+  );
 }
 
 export const keys = {
   onPageKey(event) {
-    if (event.defaultPrevented || isComposing(event) || document.querySelector("dialog[open]")) return;
+    if (event.defaultPrevented || isComposing(event) || document.querySelector("dialog[open]"))
+      return;
     const { key, target } = event;
     const isCommand = IS_MAC ? event.metaKey && !event.ctrlKey : event.ctrlKey && !event.metaKey;
     if (isCommand && !event.altKey && !event.shiftKey && key.toLowerCase() === "f") {
@@ -41,19 +50,29 @@ export const keys = {
   },
 
   isOurs(target) {
-    return target === document.body || target === document.documentElement || this.$el.contains(target);
+    return (
+      target === document.body || target === document.documentElement || this.$el.contains(target)
+    );
   },
 
   // Whether a key scrolls the conversation rather than the focused element.
   takesKey({ key, target }, way) {
     if (target.closest?.(`${TYPED_IN}, [role="menu"], [role="listbox"]`)) return false;
     const isPaging = way.pages || way.end || way.begin;
-    const isHeader = key !== " " && isPaging && target.closest?.("[role=banner]") && !document.querySelector('[aria-expanded="true"]');
+    const isHeader =
+      key !== " " &&
+      isPaging &&
+      target.closest?.("[role=banner]") &&
+      !document.querySelector('[aria-expanded="true"]');
     if (!this.isOurs(target) && !isHeader) return false;
     if (key === " " && target.closest?.("button, summary")) return false;
     const down = way.end || (way.pages ?? way.lines) > 0;
     const box = target.closest?.("pre");
-    const room = box ? (down ? box.scrollHeight - box.clientHeight - box.scrollTop : box.scrollTop) : 0;
+    const room = box
+      ? down
+        ? box.scrollHeight - box.clientHeight - box.scrollTop
+        : box.scrollTop
+      : 0;
     return room <= 1;
   },
 
@@ -78,7 +97,10 @@ export const keys = {
     this.goal = null;
     if (matchMedia("(prefers-reduced-motion: reduce)").matches) return this.moveBy(distance);
     const isSameWay = Math.sign(this.toGlide) === Math.sign(distance);
-    this.toGlide = Math.max(-2 * page, Math.min(2 * page, (isSameWay ? this.toGlide : 0) + distance));
+    this.toGlide = Math.max(
+      -2 * page,
+      Math.min(2 * page, (isSameWay ? this.toGlide : 0) + distance),
+    );
     this.gliding ||= requestAnimationFrame(this.glide);
   },
 

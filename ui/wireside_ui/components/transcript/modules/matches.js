@@ -3,10 +3,12 @@ import { formulaSource } from "./formulas.js";
 
 const MAX_MARKS = 500; // in one turn
 
-const BLOCK = "p, li, td, th, h1, h2, h3, h4, h5, h6, pre, blockquote, summary, .ws-bubble, .ws-think-text, .ws-prose";
+const BLOCK =
+  "p, li, td, th, h1, h2, h3, h4, h5, h6, pre, blockquote, summary, .ws-bubble, .ws-think-text, .ws-prose";
 
 // Elements to skip: the page's own text around messages, and formulas, whose glyphs are no words.
-const NOT_WRITTEN = "button, svg, .ws-tex, .ws-foot, .ws-question-foot, .ws-fold > summary, .ws-tool-call-title";
+const NOT_WRITTEN =
+  "button, svg, .ws-tex, .ws-foot, .ws-question-foot, .ws-fold > summary, .ws-tool-call-title";
 
 // Normalises text for the search: no case, no marks, one kind of space. `at` maps each character to its original position.
 export function folded(text) {
@@ -16,7 +18,11 @@ export function folded(text) {
   for (const c of text) {
     const isSpace = /\s/.test(c);
     // upper case first: it has one form of the Greek sigma, and "SS" for the German sharp s
-    const plain = isSpace ? (out.endsWith(" ") ? "" : " ") : c.normalize("NFKD").replace(/\p{M}/gu, "").toUpperCase().toLowerCase();
+    const plain = isSpace
+      ? out.endsWith(" ")
+        ? ""
+        : " "
+      : c.normalize("NFKD").replace(/\p{M}/gu, "").toUpperCase().toLowerCase();
     out += plain;
     for (let i = 0; i < plain.length; i++) at.push(offset);
     offset += c.length;
@@ -40,12 +46,17 @@ export function rangesIn(root, query) {
     const place = (offset, isEnd) => {
       for (const [i, node] of nodes.entries()) {
         const length = leads[i] + node.data.length;
-        if (offset < length || (isEnd && offset === length)) return [node, Math.max(0, offset - leads[i])];
+        if (offset < length || (isEnd && offset === length))
+          return [node, Math.max(0, offset - leads[i])];
         offset -= length;
       }
       return [nodes.at(-1), nodes.at(-1).data.length];
     };
-    for (let i = text.indexOf(query); i >= 0 && ranges.length < MAX_MARKS; i = text.indexOf(query, i + query.length)) {
+    for (
+      let i = text.indexOf(query);
+      i >= 0 && ranges.length < MAX_MARKS;
+      i = text.indexOf(query, i + query.length)
+    ) {
       const range = document.createRange();
       range.setStart(...place(at[i], false));
       range.setEnd(...place(at[i + query.length], true));
@@ -61,7 +72,9 @@ export function rangesIn(root, query) {
     nodes.push(node);
   }
   if (nodes.length) search();
-  const formulas = [...root.querySelectorAll(".ws-tex")].filter((el) => folded(formulaSource(el)).text.includes(query));
+  const formulas = [...root.querySelectorAll(".ws-tex")].filter((el) =>
+    folded(formulaSource(el)).text.includes(query),
+  );
   for (const el of formulas.slice(0, MAX_MARKS)) {
     const range = document.createRange();
     range.selectNodeContents(el);

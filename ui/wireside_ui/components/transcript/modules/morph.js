@@ -1,3 +1,4 @@
+// @ts-check
 // Changes existing DOM into new DOM.
 import { isFormula, morphFormula } from "./formulas.js";
 
@@ -12,7 +13,8 @@ export function morph(parent, mark, fragment) {
       parent.append(fresh);
     } else {
       const after = old.nextSibling;
-      if (old.nodeName !== fresh.nodeName || isFormula(old) !== isFormula(fresh)) parent.replaceChild(fresh, old);
+      if (old.nodeName !== fresh.nodeName || isFormula(old) !== isFormula(fresh))
+        parent.replaceChild(fresh, old);
       else if (isFormula(old)) morphFormula(old, fresh);
       else if (old.nodeType === Node.TEXT_NODE) morphText(old, fresh.data);
       else if (old.nodeType === Node.ELEMENT_NODE) {
@@ -37,6 +39,8 @@ export function morphText(node, text) {
 }
 
 export function morphAttributes(old, fresh) {
-  for (const { name, value } of fresh.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
-  for (const { name } of [...old.attributes]) if (!fresh.hasAttribute(name)) old.removeAttribute(name);
+  for (const { name, value } of fresh.attributes)
+    if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+  for (const { name } of [...old.attributes])
+    if (!fresh.hasAttribute(name)) old.removeAttribute(name);
 }

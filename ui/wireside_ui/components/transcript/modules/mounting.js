@@ -25,14 +25,14 @@ export const mounting = {
       index = goal.index;
     } else if (this.stick) {
       index = count - 1;
-      for (let seen = 0; index > 0 && (seen += this.heights[index]) < clientHeight; ) index--;
+      for (let seen = 0; index > 0 && (seen += this.heights[index]) < clientHeight;) index--;
     } else {
       let y = this.list.offsetTop - this.above.offsetHeight;
       while (index < count - 1 && y + size(index) <= scrollTop) y += size(index++);
       offset = (scrollTop - y) / (size(index) || 1);
     }
     let first = Math.max(index, 0);
-    for (let room = MARGIN; first > 0 && room > 0; ) room -= this.heights[--first];
+    for (let room = MARGIN; first > 0 && room > 0;) room -= this.heights[--first];
     let end = Math.max(index, 0);
     let room = MARGIN + clientHeight + offset * (this.heights[end] ?? 0);
     if (this.stick && !goal) end = count;
@@ -41,7 +41,8 @@ export const mounting = {
     // the turn that must not move, if it is mounted before and after
     const anchor = this.anchor?.index;
     const isKept = anchor >= Math.max(first, this.first) && anchor < Math.min(end, this.end);
-    const changed = first !== this.first || end !== this.end || this.list.children.length !== end - first;
+    const changed =
+      first !== this.first || end !== this.end || this.list.children.length !== end - first;
     if (changed) this.mountRange(first, end);
     this.setSpaces(scale, count);
     if (this.stick) {
@@ -80,7 +81,8 @@ export const mounting = {
     this.first = first;
     this.end = end;
     for (let i = first; i < end; i++) this.measure(i);
-    if (focused && this.$el.contains(focused) === false && focused.closest?.(".ws-turn")) this.scroller.focus({ preventScroll: true });
+    if (focused && this.$el.contains(focused) === false && focused.closest?.(".ws-turn"))
+      this.scroller.focus({ preventScroll: true });
   },
 
   placeholder(i) {

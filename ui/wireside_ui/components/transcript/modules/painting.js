@@ -10,7 +10,10 @@ function timeOf(seconds) {
   const lang = document.documentElement.lang || undefined;
   const isToday = date.toDateString() === new Date().toDateString();
   const el = make("time", "ws-time", { datetime: date.toISOString(), "data-testid": "time" });
-  el.textContent = date.toLocaleString(lang, isToday ? { timeStyle: "short" } : { dateStyle: "medium", timeStyle: "short" });
+  el.textContent = date.toLocaleString(
+    lang,
+    isToday ? { timeStyle: "short" } : { dateStyle: "medium", timeStyle: "short" },
+  );
   el.title = date.toLocaleString(lang, { dateStyle: "full", timeStyle: "long" });
   return el;
 }
@@ -18,11 +21,19 @@ function timeOf(seconds) {
 export const painting = {
   build(row) {
     if (row.el) return row.el;
-    const el = (row.el = make("article", "ws-turn", { tabindex: "-1", "aria-label": row.data.question.slice(0, 80) || this.words.answer }));
+    const el = (row.el = make("article", "ws-turn", {
+      tabindex: "-1",
+      "aria-label": row.data.question.slice(0, 80) || this.words.answer,
+    }));
     el.dataset.id = row.data.id;
     row.questionPart = make("div", "ws-question");
     row.thinkPart = make("div", "ws-extras");
-    row.prose = make("div", "ws-prose", { "data-testid": "message-assistant", dir: "auto", role: "group", "aria-label": this.words.answer });
+    row.prose = make("div", "ws-prose", {
+      "data-testid": "message-assistant",
+      dir: "auto",
+      role: "group",
+      "aria-label": this.words.answer,
+    });
     row.foot = make("div", "ws-foot");
     row.answerPart = make("div", "ws-answer");
     row.answerPart.append(row.thinkPart, row.prose, row.foot);
@@ -40,7 +51,12 @@ export const painting = {
     const { question, state, siblings } = row.data;
     const parts = [];
     if (question) {
-      const bubble = make("div", "ws-bubble", { "data-testid": "message-user", dir: "auto", role: "group", "aria-label": this.words.question });
+      const bubble = make("div", "ws-bubble", {
+        "data-testid": "message-user",
+        dir: "auto",
+        role: "group",
+        "aria-label": this.words.question,
+      });
       bubble.textContent = question;
       parts.push(bubble);
     }
@@ -48,7 +64,8 @@ export const painting = {
     if (question && state === "waiting") {
       const note = make("div", "ws-waiting", { "data-testid": "waiting" });
       note.append(this.words.waiting);
-      if (!this.isReader) note.append(" — ", this.button("withdraw", this.words.take_back, { text: true }));
+      if (!this.isReader)
+        note.append(" — ", this.button("withdraw", this.words.take_back, { text: true }));
       foot.append(note);
     } else if (question) {
       const bar = this.bar(["copy_question", "edit"]);
@@ -64,7 +81,11 @@ export const painting = {
   versions(row) {
     const { sibling, siblings } = row.data;
     const label = this.words.version.replace("{number}", sibling + 1).replace("{count}", siblings);
-    const el = make("div", "ws-versions", { role: "group", "aria-label": label, "data-testid": "versions" });
+    const el = make("div", "ws-versions", {
+      role: "group",
+      "aria-label": label,
+      "data-testid": "versions",
+    });
     const previous = this.button("previous", this.words.previous, { icon: "previous" });
     const next = this.button("next", this.words.next, { icon: "next" });
     // a disabled button would lose the focus when the reader reaches the first or last version
@@ -144,7 +165,8 @@ export const painting = {
       label.textContent = isSilent ? this.words.model_loading : this.words.typing;
     };
     const leftMs = row.askedAt + LOADING_MS - Date.now();
-    if (leftMs > 0) setTimeout(show, leftMs); // harmless if the element has been replaced
+    if (leftMs > 0)
+      setTimeout(show, leftMs); // harmless if the element has been replaced
     else show();
     return el;
   },
@@ -158,7 +180,10 @@ export const painting = {
       more.append(detail);
       words.append(more);
     }
-    el.append(words, ...this.allowed(actions).map((name) => this.button(name, this.words[name], { text: true })));
+    el.append(
+      words,
+      ...this.allowed(actions).map((name) => this.button(name, this.words[name], { text: true })),
+    );
     return el;
   },
 
@@ -167,7 +192,12 @@ export const painting = {
     const el = this.note(error || this.words.error, row.deadline ? detail : "", [], "error");
     el.setAttribute("role", "alert");
     detail.setAttribute("aria-live", "off");
-    if (row.prose.firstChild) el.append(...this.allowed(["continue"]).map((name) => this.button(name, this.words[name], { text: true })));
+    if (row.prose.firstChild)
+      el.append(
+        ...this.allowed(["continue"]).map((name) =>
+          this.button(name, this.words[name], { text: true }),
+        ),
+      );
     if (!this.isReader) el.append(this.button("retry", this.words.try_again, { text: true }));
     this.paintCountdown(row, detail);
     return el;
@@ -181,7 +211,8 @@ export const painting = {
 
   setDeadline(row) {
     const { retry_after: seconds, state } = row.data;
-    row.deadline = seconds != null && state === "error" && !this.isReader ? Date.now() + seconds * 1000 : 0;
+    row.deadline =
+      seconds != null && state === "error" && !this.isReader ? Date.now() + seconds * 1000 : 0;
   },
 
   // Replaces the children of a part of a turn. The focus stays on the same or a corresponding element.
@@ -189,8 +220,11 @@ export const painting = {
     if (this.menu && part.contains(this.menu.el)) this.closeMenu();
     part.replaceChildren(...nodes);
     if (!focused) return;
-    const like = part.contains(focused) ? focused : part.querySelector(`[data-action="${focused.dataset.action}"]`);
-    const near = like ?? part.querySelector("button:not([aria-disabled])") ?? part.closest(".ws-turn");
+    const like = part.contains(focused)
+      ? focused
+      : part.querySelector(`[data-action="${focused.dataset.action}"]`);
+    const near =
+      like ?? part.querySelector("button:not([aria-disabled])") ?? part.closest(".ws-turn");
     near?.focus({ preventScroll: true });
   },
 

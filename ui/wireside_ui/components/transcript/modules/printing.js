@@ -23,7 +23,9 @@ function printedTurn(article) {
 export const printing = {
   beforePrint() {
     if (this.isPrinting || !this.rows.length) return;
-    this.printedFrom = this.goal ?? (this.anchor && !this.stick ? { index: this.anchor.index, top: this.anchor.top } : null);
+    this.printedFrom =
+      this.goal ??
+      (this.anchor && !this.stick ? { index: this.anchor.index, top: this.anchor.top } : null);
     const whole = this.isLoaded() ? null : this.readWhole();
     this.isPrinting = true;
     if (whole) {
@@ -36,7 +38,10 @@ export const printing = {
     const missing = Array.from(this.rows).filter((row) => !row).length;
     if (missing) {
       this.paper = make("p", "ws-paper-note");
-      this.paper.textContent = this.words.print_missing.replace("{count}", missing.toLocaleString(document.documentElement.lang));
+      this.paper.textContent = this.words.print_missing.replace(
+        "{count}",
+        missing.toLocaleString(document.documentElement.lang),
+      );
       this.$el.prepend(this.paper);
     }
     this.list.replaceChildren(...this.rows.filter(Boolean).map((row) => this.build(row)));

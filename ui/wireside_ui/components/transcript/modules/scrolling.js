@@ -73,7 +73,8 @@ export const scrolling = {
   holdAnchor() {
     const el = this.anchor && this.list.children[this.anchor.index - this.first];
     if (!el) return;
-    const moved = el.getBoundingClientRect().top - this.scroller.getBoundingClientRect().top - this.anchor.top;
+    const moved =
+      el.getBoundingClientRect().top - this.scroller.getBoundingClientRect().top - this.anchor.top;
     if (Math.abs(moved) > 0.5) this.setTop(this.scroller.scrollTop + moved);
   },
 };

@@ -41,7 +41,14 @@ export const streaming = {
   apply(row, op) {
     this.build(row);
     if (op[0] === "g") return this.applyReasoning(row, op[1]);
-    const live = (row.live ??= { place: row.prose, mark: row.prose.lastChild, html: "", code: null, said: 0, muted: false });
+    const live = (row.live ??= {
+      place: row.prose,
+      mark: row.prose.lastChild,
+      html: "",
+      code: null,
+      said: 0,
+      muted: false,
+    });
     row.grew = true;
     switch (op[0]) {
       case "t":
@@ -108,12 +115,22 @@ export const streaming = {
     this.template.innerHTML = html; // sanitised on the server
     morph(live.place, live.mark, this.template.content);
     live.html = html;
-    for (let el = live.mark ? live.mark.nextSibling : live.place.firstChild; el; el = el.nextSibling) this.drawFormulas(el);
+    for (
+      let el = live.mark ? live.mark.nextSibling : live.place.firstChild;
+      el;
+      el = el.nextSibling
+    )
+      this.drawFormulas(el);
   },
 
   settle(live) {
     const fresh = [];
-    for (let el = live.mark ? live.mark.nextSibling : live.place.firstChild; el; el = el.nextSibling) fresh.push(el);
+    for (
+      let el = live.mark ? live.mark.nextSibling : live.place.firstChild;
+      el;
+      el = el.nextSibling
+    )
+      fresh.push(el);
     live.mark = live.place.lastChild;
     live.html = "";
     live.code = null;

@@ -87,7 +87,8 @@ export const turns = {
       this.byId.delete(row.data.id);
     }
     this.queue = this.queue.filter(([id]) => !gone.has(id)); // the rows contain the result of all these operations
-    while (this.list.children.length > Math.max(0, index - this.first)) this.list.lastChild.remove();
+    while (this.list.children.length > Math.max(0, index - this.first))
+      this.list.lastChild.remove();
     this.first = Math.min(this.first, index);
     this.end = this.first + this.list.children.length;
     this.heights.length = Math.min(this.heights.length, index);
@@ -103,7 +104,8 @@ export const turns = {
       row.stays = isOpen;
       this.rows.push(row);
     }
-    for (let i = this.heights.length; i < total; i++) this.heights.push(this.rows[i]?.height || this.guess);
+    for (let i = this.heights.length; i < total; i++)
+      this.heights.push(this.rows[i]?.height || this.guess);
     this.rows.length = this.heights.length = total;
     for (const page of this.asked) if ((page + 1) * this.pageSize > index) this.asked.delete(page);
     if (this.anchor?.index >= index && !place) this.anchor = null;
@@ -153,14 +155,17 @@ export const turns = {
   refocus(focus) {
     if (!focus || this.list.contains(document.activeElement)) return;
     const el = this.rows[focus.index]?.el;
-    (el?.querySelector(`[data-action="${focus.action}"]`) ?? this.scroller).focus({ preventScroll: true });
+    (el?.querySelector(`[data-action="${focus.action}"]`) ?? this.scroller).focus({
+      preventScroll: true,
+    });
   },
 
   showFound() {
     const row = this.rows[this.found];
     if (!row?.el?.isConnected) return; // its content is still loading
     this.found = undefined;
-    if (!document.activeElement?.closest("form, dialog, .ws-find")) row.el.focus({ preventScroll: true });
+    if (!document.activeElement?.closest("form, dialog, .ws-find"))
+      row.el.focus({ preventScroll: true });
     row.el.classList.add("ws-found");
     setTimeout(() => {
       row.el?.classList.remove("ws-found");
@@ -169,7 +174,23 @@ export const turns = {
   },
 
   newRow(data) {
-    const row = { data: { state: "done", question: "", html: "", reasoning: "", tools: [], error: "", retry_after: null, sibling: 0, siblings: 1, feedback: "", model: "", asked_at: 0, ...data } };
+    const row = {
+      data: {
+        state: "done",
+        question: "",
+        html: "",
+        reasoning: "",
+        tools: [],
+        error: "",
+        retry_after: null,
+        sibling: 0,
+        siblings: 1,
+        feedback: "",
+        model: "",
+        asked_at: 0,
+        ...data,
+      },
+    };
     this.byId.set(data.id, row);
     this.setDeadline(row);
     if (!isMathRequested() && row.data.html.includes("ws-tex")) this.formulasReady(); // also without DOM: printing does not wait for it
@@ -178,9 +199,12 @@ export const turns = {
 
   patch(row, patch, isReset = false) {
     const { data } = row;
-    const changed = Object.keys(patch).filter((key) => JSON.stringify(patch[key]) !== JSON.stringify(data[key]));
+    const changed = Object.keys(patch).filter(
+      (key) => JSON.stringify(patch[key]) !== JSON.stringify(data[key]),
+    );
     // `html` replaces an answer that has grown here; an empty one from a reset keeps the current content
-    const isHtmlNew = "html" in patch && (row.live ? Boolean(patch.html) || !isReset : changed.includes("html"));
+    const isHtmlNew =
+      "html" in patch && (row.live ? Boolean(patch.html) || !isReset : changed.includes("html"));
     Object.assign(data, patch);
     if ("retry_after" in patch) this.setDeadline(row);
     if (changed.includes("state")) this.tellState(row);
@@ -191,9 +215,11 @@ export const turns = {
       this.decorate(row.prose);
       this.drawFormulas(row.prose);
     }
-    if (["question", "state", "sibling", "siblings"].some((key) => changed.includes(key))) this.paintQuestion(row);
+    if (["question", "state", "sibling", "siblings"].some((key) => changed.includes(key)))
+      this.paintQuestion(row);
     if (!OPEN.has(data.state)) row.el.style.minHeight = "";
-    if (changed.includes("reasoning") || changed.includes("tools") || changed.includes("state")) this.paintExtras(row);
+    if (changed.includes("reasoning") || changed.includes("tools") || changed.includes("state"))
+      this.paintExtras(row);
     if (changed.length) this.paintState(row);
     if (changed.length) this.paintFind();
   },

@@ -1,0 +1,151 @@
+// The charts, drawn by ECharts.
+import { echarts } from "nicegui-echart";
+import { h } from "vue";
+import { HOUR } from "./ranges.js";
+
+// The charts: the first series in the accent's colour, the second in a different one.
+export const CHARTS = [
+  { name: "messages", digits: 2, series: ["messages"] },
+  { name: "error_rate", digits: 1, unit: "%", least: 5, series: ["error_rate"], tone: "danger" },
+  {
+    name: "first",
+    digits: 2,
+    unit: "s",
+    series: ["first_p50", "first_p95"],
+    labels: ["p50", "p95"],
+  },
+  { name: "speed", digits: 1, series: ["speed", "tokens"], labels: ["speed_one", "speed_all"] },
+  {
+    name: "connections",
+    digits: 0,
+    series: ["pages", "raw", "streams"],
+    labels: ["pages", "raw", "streams"],
+  },
+  { name: "lag", digits: 1, unit: "ms", series: ["loop_p99"] },
+  { name: "memory", digits: 0, unit: "MiB", series: ["memory"] },
+  { name: "cpu", digits: 1, unit: "%", series: ["cpu"] },
+];
+
+export const charts = {
+  card(one) {
+    const w = this.words;
+    return h("section", { class: "wd-card", "data-chart": one.name }, [
+      h("h2", [w[`dash_${one.name}`], one.unit ? h("span", ` ${one.unit}`) : null]),
+      one.labels
+        ? h(
+            "p",
+            { class: "wd-legend" },
+            one.labels.map((label, place) =>
+              h("span", { class: `wd-key wd-key-${place}` }, w[`dash_${label}`] ?? label),
+            ),
+          )
+        : null,
+      h("div", {
+        class: "wd-chart",
+        ref: `chart-${one.name}`,
+        role: "img",
+        "aria-label": w[`dash_${one.name}`],
+      }),
+      this.isEmpty ? h("p", { class: "wd-none" }, w.dash_nothing) : null,
+    ]);
+  },
+
+  draw(one) {
+    const chart = echarts.init(this.$refs[`chart-${one.name}`], null, { renderer: "canvas" });
+    this.charts.push({ ...one, chart });
+  },
+
+  redraw() {
+    this.isEmpty = !this.series.t.length;
+    const style = getComputedStyle(document.documentElement);
+    const colour = (name) => style.getPropertyValue(`--${name}`).trim();
+    const look = {
+      text: colour("ws-muted"),
+      line: colour("ws-line"),
+      surface: colour("ws-surface"),
+      ink: colour("ws-text"),
+      font: colour("ws-font"),
+      series: [colour("wd-one"), colour("wd-two"), colour("wd-three")],
+      danger: colour("ws-danger"),
+    };
+    for (const one of this.charts)
+      one.chart.setOption(this.option(one, look), { notMerge: true, lazyUpdate: true });
+  },
+
+  option(one, look) {
+    const { t } = this.series;
+    const isLong = this.span[1] - this.span[0] > 26 * HOUR * 1000;
+    const time = new Intl.DateTimeFormat(
+      this.language,
+      isLong ? { month: "short", day: "numeric" } : { hour: "2-digit", minute: "2-digit" },
+    );
+    const exact = new Intl.DateTimeFormat(this.language, {
+      dateStyle: "medium",
+      timeStyle: "medium",
+    });
+    const text = { color: look.text, fontFamily: look.font, fontSize: 12 };
+    const unit = one.unit ? ` ${one.unit}` : "";
+    return {
+      animation: false,
+      grid: { left: 8, right: 20, top: 12, bottom: 4, containLabel: true },
+      xAxis: {
+        type: "time",
+        min: this.span[0],
+        max: this.span[1],
+        splitNumber: 4,
+        axisLine: { lineStyle: { color: look.line } },
+        axisTick: { show: false },
+        axisLabel: {
+          ...text,
+          hideOverlap: true,
+          showMinLabel: false,
+          showMaxLabel: false,
+          formatter: (at) => time.format(at),
+        },
+      },
+      yAxis: {
+        type: "value",
+        min: 0,
+        max: one.least && ((axis) => Math.max(one.least, axis.max)),
+        minInterval: one.digits ? 0 : 1,
+        splitNumber: 3,
+        splitLine: { lineStyle: { color: look.line } },
+        axisLabel: { ...text, formatter: (value) => this.number(value, one.digits) },
+      },
+      tooltip: {
+        trigger: "axis",
+        renderMode: "richText",
+        confine: true,
+        backgroundColor: look.surface,
+        borderColor: look.line,
+        textStyle: { ...text, color: look.ink },
+        axisPointer: { lineStyle: { color: look.text } },
+        formatter: (points) =>
+          [
+            exact.format(points[0].value[0]),
+            ...points
+              .filter((p) => p.value[1] != null)
+              .map(
+                (p) =>
+                  `${p.seriesName ? `${p.seriesName}  ` : ""}${this.number(p.value[1], one.digits)}${unit}`,
+              ),
+          ].join("\n"),
+      },
+      series: one.series.map((name, place) => ({
+        type: "line",
+        name: one.labels ? (this.words[`dash_${one.labels[place]}`] ?? one.labels[place]) : "",
+        data: t.map((at, row) => [at, this.series[name]?.[row] ?? null]),
+        showSymbol: t.length < 4,
+        symbol: "circle",
+        symbolSize: 5,
+        connectNulls: false,
+        sampling: "lttb",
+        lineStyle: { width: 2, color: one.tone ? look[one.tone] : look.series[place] },
+        itemStyle: { color: one.tone ? look[one.tone] : look.series[place] },
+        areaStyle: place
+          ? undefined
+          : { opacity: 0.09, color: one.tone ? look[one.tone] : look.series[place] },
+      })),
+    };
+  },
+};
