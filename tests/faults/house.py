@@ -139,13 +139,21 @@ class House(ServerProcess):
 
     async def kept(self, told: Told) -> Kept:
         """Return the answer as the server returns it to other clients."""
+        stream = await self._stream(told)
+        text = "".join(part["text"] or "" for part in stream["parts"])
+        return Kept(text, stream["state"], stream["reason"], stream["code"])
+
+    async def is_saved(self, told: Told) -> bool:
+        """Return whether the server reports the answer as stored."""
+        return bool((await self._stream(told))["saved"])
+
+    async def _stream(self, told: Told) -> dict[str, Any]:
         status, page = await self.get(f"/api/conversations/{told.conversation}?limit=200")
         assert status == 200, page
         for turn in page["turns"]:
             for stream in turn["answer"]:
                 if stream["stream"] == told.stream:
-                    text = "".join(part["text"] or "" for part in stream["parts"])
-                    return Kept(text, stream["state"], stream["reason"], stream["code"])
+                    return dict(stream)
         raise AssertionError("the answer is not there")
 
     async def ready(self) -> tuple[int, str]:

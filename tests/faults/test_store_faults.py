@@ -85,11 +85,15 @@ async def test_a_lock_that_lasts_longer_than_it_is_waited_for(
             await house.until(says_so, "told by readiness")  # 5 s after the store is behind
             late = await house.ask("One more")  # is answered as well, from memory
             assert late.reason == "stop"
+            assert late.end["saved"] is False
+            assert not await house.is_saved(late)
         other.execute("ROLLBACK")
         other.close()
         await all_kept(house, [*told, late])
+        assert await house.is_saved(late)
+        assert "saved" not in (await house.ask("After")).end
         assert await asyncio.to_thread(house.stop) == 0
-    assert rows(file) == (RUNNING + 1, "ok")
+    assert rows(file) == (RUNNING + 2, "ok")
 
 
 # ---- full --------------------------------------------------------------------------------------

@@ -73,8 +73,8 @@ class CommittedStream(Protocol):
     log: AnswerLog
     stored: int
 
-    def release(self, offset: int) -> None:
-        """Release everything before ``offset`` to readers."""
+    def release(self, offset: int, *, end: bool) -> None:
+        """Release everything before ``offset`` to readers, and with ``end`` the end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,7 +167,7 @@ class GroupCommit:
         self._idle.clear()
         self._has_work.set()
         if self.is_behind:
-            stream.release(stream.log.written)
+            stream.release(stream.log.written, end=True)
 
     async def keep(self, write: Write, *, refusable: bool = False) -> None:
         """Perform a write that answers depend on, after the writes that were queued before.
@@ -300,7 +300,7 @@ class GroupCommit:
             stream.stored = written
             if stream.log.written == written and stream.log.closed is end:
                 del self._dirty[stream]
-            stream.release(written)
+            stream.release(written, end=end is not None)
         self._observer.committed(self._tails_s, len(batch), length)
         self._committed.ring()
 
@@ -351,7 +351,7 @@ class GroupCommit:
         for queued in self._queue:
             queued.accept()
         for stream in self._dirty:
-            stream.release(stream.log.written)
+            stream.release(stream.log.written, end=True)
 
     def _catch_up(self) -> None:
         if self.is_behind:

@@ -78,15 +78,15 @@ class AnswerLog:
         if self.closed is None:
             self.closed = end
             if not self._held:
-                self.release(self.written)
+                self.release(self.written, end=True)
 
-    def release(self, offset: int) -> None:
-        """Make everything before ``offset`` readable.
+    def release(self, offset: int, *, end: bool) -> None:
+        """Make everything before ``offset`` readable, and with ``end`` how the answer ended.
 
-        A closed log gets its ``end`` once all of it is readable.
+        The end of a closed log is readable once all of its text is.
         """
         self.head = max(self.head, offset)
-        if self.closed is not None and self.end is None and self.head == self.written:
+        if end and self.closed is not None and self.end is None and self.head == self.written:
             self.end = self.closed
             self._join_neighbours()
 

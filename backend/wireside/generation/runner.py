@@ -88,6 +88,11 @@ class Stream:
         return stream
 
     @property
+    def is_saved(self) -> bool:
+        """Whether the store has all of the answer, if it belongs there."""
+        return self._commits is None or not self._commits.is_pending(self)
+
+    @property
     def is_live(self) -> bool:
         """Whether the answer may still grow."""
         return self.log.end is None
@@ -123,9 +128,9 @@ class Stream:
         self._close(End(self._stop_reason))
         self._task = None  # a task holds its context, and the stream outlives it
 
-    def release(self, offset: int) -> None:
-        """Make everything before ``offset`` readable."""
-        self.log.release(offset)
+    def release(self, offset: int, *, end: bool) -> None:
+        """See ``AnswerLog.release``."""
+        self.log.release(offset, end=end)
         self._ring()
 
     def _close(self, end: End) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import assert_never
 
 from wireside.errors import WiresideError
@@ -38,6 +38,7 @@ class Outgoing:
         sanitize: whether ``<script`` is escaped.
         index: position in a batch.
         opening: frame to send before all others.
+        is_saved: whether the store has the answer.
         max_frame_bytes: largest size of a frame, in bytes of UTF-8.
     """
 
@@ -50,6 +51,7 @@ class Outgoing:
         sanitize: bool,
         index: int | None = None,
         opening: Start | Resumed | None = None,
+        is_saved: Callable[[], bool] = lambda: True,
         max_frame_bytes: int = DEFAULT_FRAME_BYTES,
     ) -> None:
         self._reader = reader
@@ -57,6 +59,7 @@ class Outgoing:
         self._id = request_id
         self._index = index
         self._opening = opening
+        self._is_saved = is_saved
         self._max_bytes = max_frame_bytes
         self._escaper = ScriptEscaper() if sanitize else None
         self._offset = reader.offset  # after the last returned text
@@ -144,11 +147,22 @@ class Outgoing:
         return frame.encode()
 
     def _last_frame(self, end: End) -> Done | Error:
-        return last_frame(end, self._reader.offset, request_id=self._id, index=self._index)
+        return last_frame(
+            end,
+            self._reader.offset,
+            request_id=self._id,
+            index=self._index,
+            is_saved=self._is_saved(),
+        )
 
 
 def last_frame(
-    end: End, offset: int, *, request_id: str | None, index: int | None = None
+    end: End,
+    offset: int,
+    *,
+    request_id: str | None,
+    index: int | None = None,
+    is_saved: bool = True,
 ) -> Done | Error:
     """Return the frame that reports how an answer of ``offset`` length ended."""
     if end.error is not None:
@@ -162,6 +176,7 @@ def last_frame(
         reason=end.reason or "interrupted",
         usage=end.usage,
         index=index,
+        saved=is_saved,
     )
 
 

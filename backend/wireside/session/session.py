@@ -321,6 +321,7 @@ class Session:
             sanitize=stream.sanitize,
             index=request.index,
             opening=opening,
+            is_saved=lambda: stream.is_saved,
             max_frame_bytes=chat.max_frame_bytes or self._max_frame_bytes,
         )
 
@@ -345,6 +346,7 @@ class Session:
                 state=_state(stream),
                 index=stream.index,
             ),
+            is_saved=lambda: stream.is_saved,
             max_frame_bytes=resume.max_frame_bytes or self._max_frame_bytes,
         )
         if running.is_stopped:

@@ -105,6 +105,32 @@ async def test_the_end_is_told_when_it_is_stored(store: SlowStore, commits: Grou
     assert not commits.is_pending(stream)
 
 
+async def test_an_end_during_a_commit_waits_for_the_next_one(store: SlowStore) -> None:
+    permits = asyncio.Semaphore(0)
+
+    async def write(tails: Sequence[Tail]) -> None:
+        await permits.acquire()
+        await store.write(tails)
+
+    commits = GroupCommit(write, time.monotonic)
+    task = asyncio.create_task(commits.run())
+    stream = Stream("s", "m", commits=commits)
+    say(stream, "text")
+    await asyncio.sleep(0.01)
+    stream._close(End("stop"))
+    permits.release()
+    reader = stream.reader()
+    await reader.wait()
+    assert reader.take() == [TextPiece("text", 4)]
+    assert (reader.end, store.end(stream)) == (None, None)
+    permits.release()
+    await stream.ended()
+    assert stream.log.end == End("stop") == store.end(stream)
+    assert stream.is_saved
+    task.cancel()
+    await asyncio.wait([task])
+
+
 async def test_what_comes_during_a_commit_is_in_the_next_one(
     store: SlowStore, commits: GroupCommit
 ) -> None:

@@ -112,6 +112,7 @@ class AnswerStream(BaseModel):
     model: str
     state: Literal["live", "finished", "interrupted"]
     head: int = Field(description="The position after its text: an offset to resume from.")
+    saved: bool = Field(description="Whether the store has all of it; false while the store fails.")
     reason: str | None
     error: str | None
     code: str | None
@@ -519,6 +520,7 @@ def _stream(stream: Stream) -> AnswerStream:
         model=stream.model,
         state="live" if end is None else "interrupted" if is_cut else "finished",
         head=stream.log.head,
+        saved=stream.is_saved,
         reason=end.reason if end else None,
         error=str(error) if error else None,
         code=error.code if error else None,

@@ -122,7 +122,8 @@ class Done(_Frame, frozen=True, kw_only=True, tag="done"):
     """The end of an answer. On level 1 it has no fields.
 
     ``reason`` is a ``messages.FinishReason``, or one of a newer server. ``usage`` holds nulls if
-    the model reports none.
+    the model reports none. ``saved`` is False if the store failed, so that the answer is only in
+    the server's memory.
     """
 
     id: str | None = None
@@ -130,6 +131,7 @@ class Done(_Frame, frozen=True, kw_only=True, tag="done"):
     reason: str | None = None
     usage: Usage | None = None
     index: int | None = None
+    saved: bool = True
 
 
 class Error(_Frame, frozen=True, kw_only=True, tag="error"):
