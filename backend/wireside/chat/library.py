@@ -132,10 +132,10 @@ class Library:
 
         ``changed`` must be cheap.
         """
-        return self._conversations.of_lists.watch(self._owner, changed)
+        return self._conversations.list_watchers.watch(self._owner, changed)
 
     def _notify(self, info: ConversationInfo) -> None:
-        self._conversations.of_lists.notify(info.owner, Listed(info))
+        self._conversations.list_watchers.notify(info.owner, Listed(info))
 
     # ---- changes by the user -----------------------------------------------------------------
 
@@ -185,7 +185,7 @@ class Library:
         for conversation_id in gone:
             if conversation := self._conversations.known(conversation_id):
                 self._conversations.publish(conversation, conversation.delete())
-        self._conversations.of_lists.notify(owner, Gone(tuple(gone), owner))
+        self._conversations.list_watchers.notify(owner, Gone(tuple(gone), owner))
         return gone
 
     @whole

@@ -36,7 +36,7 @@ class OpenConversations:
     """Holds each conversation that is in use as one object, and executes its changes."""
 
     def __init__(self, parts: ChatDependencies) -> None:
-        self.of_lists: Watchers[ListChange] = Watchers()
+        self.list_watchers: Watchers[ListChange] = Watchers()
         """Watchers of the lists of conversations, by owner."""
         self.answering = AnsweringLists()
         self.watchers: Watchers[str | None] = Watchers()
@@ -155,11 +155,11 @@ class OpenConversations:
                 case TurnChanged(turn_id):
                     self.watchers.notify(conversation.id, turn_id)
                 case EntryChanged(info):
-                    self.of_lists.notify(owner, Listed(info))
+                    self.list_watchers.notify(owner, Listed(info))
                 case AnsweringChanged(is_answering):
                     if self.answering.set(owner, conversation.id, is_answering):
                         change = Answering(self.answering.of(owner), owner)
-                        self.of_lists.notify(owner, change)
+                        self.list_watchers.notify(owner, change)
                 case StopAnswer(stream):
                     stream.stop()
                 case _:

@@ -189,19 +189,20 @@ class AnyTransitions(RuleBasedStateMachine):
 
     # ---- transitions -------------------------------------------------------------------------
 
-    @rule(question=st.sampled_from(["why", "how"]), options=OPTIONS)
-    def ask(self, question: str, options: Options) -> None:
-        turn_id = f"t{next(self.numbers)}"
-        if self.conversation.is_deleted:
-            with pytest.raises(NotFound):
-                self.conversation.ask(turn_id, question, options, now=1.0)
-            return
-        if len(self.asked) >= WAITING_TURNS:
-            with pytest.raises(TooMany):
-                self.conversation.ask(turn_id, question, options, now=1.0)
+    @rule(question=st.sampled_from(["why", "how"]), options=OPTIONS, times=st.integers(1, 4))
+    def ask(self, question: str, options: Options, times: int) -> None:
+        for _ in range(times):
+            self.ask_once(f"t{next(self.numbers)}", question, options)
+
+    def ask_once(self, turn_id: str, question: str, options: Options) -> None:
+        number = float(next(self.numbers))
+        is_full = len(self.asked) >= WAITING_TURNS
+        if self.conversation.is_deleted or is_full:
+            with pytest.raises(NotFound if self.conversation.is_deleted else TooMany):
+                self.conversation.ask(turn_id, question, options, now=number)
             return
         path = self.path()
-        added = self.conversation.ask(turn_id, question, options, now=float(next(self.numbers)))
+        added = self.conversation.ask(turn_id, question, options, now=number)
         self.add(added, path[-1].id if path else None)
 
     @rule(question=st.just("lost"))
@@ -275,17 +276,20 @@ class AnyTransitions(RuleBasedStateMachine):
                 live[place % len(live)], Segment(stream="s", model="m"), replaces=False
             )
 
-    @precondition(lambda self: self.turns)
+    @precondition(lambda self: self.asked)
     @rule(place=PLACES)
     def withdraw(self, place: int) -> None:
-        turn = self.some(place)
-        if not turn.waiting:
-            with pytest.raises(NotFound):
-                self.conversation.withdraw(turn)
-            return
+        turn = self.turns[self.asked[place % len(self.asked)]]
         self.perform(self.conversation.withdraw(turn))
         self.gone(turn)
         assert self.path() or not self.turns
+
+    @precondition(lambda self: len(self.turns) > len(self.asked))
+    @rule(place=PLACES)
+    def withdraw_one_that_is_answered(self, place: int) -> None:
+        answered = [turn for turn in self.turns.values() if not turn.waiting]
+        with pytest.raises(NotFound):
+            self.conversation.withdraw(answered[place % len(answered)])
 
     def gone(self, turn: Turn) -> None:
         assert not turn.waiting
@@ -433,5 +437,5 @@ def _turn(turn: Turn) -> tuple[Any, ...]:
     return (*place, names, repr((turn.options, turn.feedback, turn.created_at)))
 
 
-AnyTransitions.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+AnyTransitions.TestCase.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
 TestAnyTransitions = pytest.mark.timeout(300)(AnyTransitions.TestCase)
