@@ -300,7 +300,7 @@ class ChatService:
         return turn.question
 
     @whole
-    async def choose(self, conversation: Conversation, options: Options) -> None:
+    async def choose_options(self, conversation: Conversation, options: Options) -> None:
         """Store the model and settings for the next answers in a conversation.
 
         Notifies every page that shows the conversation. Nothing is stored for a conversation
@@ -396,7 +396,7 @@ class ChatService:
                 )
 
     @whole
-    async def turn_over(self, conversation: Conversation, turn_id: str, step: int) -> None:
+    async def show_sibling(self, conversation: Conversation, turn_id: str, step: int) -> None:
         """Show the next (1) or previous (-1) sibling of a turn, and the turns that follow it.
 
         Does nothing past the first and the last sibling.
@@ -407,7 +407,7 @@ class ChatService:
             await self._conversations.perform(conversation, conversation.show_sibling(turn, step))
 
     @whole
-    async def lead_to(self, conversation: Conversation, turn_id: str) -> Turn:
+    async def show_turn(self, conversation: Conversation, turn_id: str) -> Turn:
         """Put a turn on the shown path and return it. Raises ``NotFound``."""
         turn = await self.library.turn(conversation, turn_id)
         if self.caller.may("chat"):
@@ -416,7 +416,7 @@ class ChatService:
         return turn
 
     @whole
-    async def judge(
+    async def give_feedback(
         self, conversation: Conversation, turn_id: str, feedback: Feedback | None
     ) -> None:
         """Store feedback on an answer, or remove it. Raises ``NotFound``."""

@@ -202,7 +202,7 @@ class AnyTalk(RuleBasedStateMachine):
     @rule(place=st.integers(0, 100), step=st.sampled_from([-1, 1]))
     def turn_over(self, place: int, step: int) -> None:
         node = self.path()[place % len(self.path())]
-        self.do(self.chat.turn_over(self.conversation, node.id, step))
+        self.do(self.chat.show_sibling(self.conversation, node.id, step))
         beside = self.beside(node)
         to = beside.index(node) + step
         if 0 <= to < len(beside):
@@ -212,7 +212,7 @@ class AnyTalk(RuleBasedStateMachine):
     @rule(place=st.integers(0, 100))
     def look_for(self, place: int) -> None:
         node = self.nodes[place % len(self.nodes)]
-        self.do(self.chat.lead_to(self.conversation, node.id))
+        self.do(self.chat.show_turn(self.conversation, node.id))
         if node not in self.path():
             self.leaf = self.end_after(node)
 

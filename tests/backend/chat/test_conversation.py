@@ -214,9 +214,9 @@ async def test_asking_again_keeps_the_earlier_answer_beside(
     await answered(new)
     assert conversation.siblings(new) == (1, 2)
     assert await shown(chat, conversation) == [new.id]
-    await chat.turn_over(conversation, new.id, 1)  # there is no next branch
+    await chat.show_sibling(conversation, new.id, 1)  # there is no next branch
     assert await shown(chat, conversation) == [new.id]
-    await chat.turn_over(conversation, new.id, -1)
+    await chat.show_sibling(conversation, new.id, -1)
     assert await shown(chat, conversation) == ["t1", "t2"]
     reopened = await again(chat, conversation)
     assert await shown(chat, reopened) == ["t1", "t2"]
@@ -231,10 +231,10 @@ async def test_a_turn_that_was_searched_for_is_shown(
     await answered(turn)
     await chat.edit(conversation, "t1", "another", new_turn_id="t2")
     assert await shown(chat, conversation) == ["t2"]
-    assert (await chat.lead_to(conversation, "t1")).depth == 0
+    assert (await chat.show_turn(conversation, "t1")).depth == 0
     assert await shown(chat, conversation) == ["t1"]
     with pytest.raises(NotFound):
-        await chat.lead_to(conversation, "nowhere")
+        await chat.show_turn(conversation, "nowhere")
 
 
 async def test_continue_goes_on_in_the_same_message(
@@ -311,11 +311,11 @@ async def test_who_watches_is_told_of_each_change(
 
 async def test_feedback_is_kept(chat: ChatService, conversation, provider) -> None:
     await send(chat, conversation, "one", "t1")
-    await chat.judge(conversation, "t1", Feedback("down", "too long"))
+    await chat.give_feedback(conversation, "t1", Feedback("down", "too long"))
     reopened = await again(chat, conversation)
     assert (await chat.library.turn(reopened, "t1")).feedback == Feedback("down", "too long")
     with pytest.raises(NotFound):
-        await chat.judge(conversation, "t9", None)
+        await chat.give_feedback(conversation, "t9", None)
 
 
 async def test_a_key_names_a_request_in_a_conversation(chat: ChatService, provider) -> None:
@@ -501,9 +501,9 @@ async def test_the_options_of_a_conversation_are_those_chosen_else_of_its_last_t
     changes: list[str | None] = []
     chat.watch(conversation, changes.append)
     chosen = Options(model="model-b", system="Like a pirate", max_tokens=7)
-    await chat.choose(conversation, chosen)
+    await chat.choose_options(conversation, chosen)
     assert changes == [None]
-    await chat.choose(conversation, chosen)
+    await chat.choose_options(conversation, chosen)
     assert changes == [None], "the same choice is no change"
     assert await chat.options_of(await again(chat, conversation)) == chosen
     assert await chat.options_of(chat.library.new()) == Options()

@@ -61,9 +61,9 @@ class TurnActions:
                 self.composer.edit(turn.id, turn.question)
             case "previous" | "next":
                 step = 1 if action.name == "next" else -1
-                await self._chat.turn_over(conversation, turn.id, step)
+                await self._chat.show_sibling(conversation, turn.id, step)
             case _:
-                await self._chat.judge(conversation, turn.id, _feedback(turn, action))
+                await self._chat.give_feedback(conversation, turn.id, _feedback(turn, action))
 
     def _is_repeated(self, action: Action) -> bool:
         """Return whether a costly action was repeated, by a double click or a held key."""

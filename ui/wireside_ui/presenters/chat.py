@@ -230,7 +230,7 @@ class ChatPresenter:
         if not turn_id or conversation is None:
             return
         with suppress(WiresideError):  # the turn is gone: show the conversation only
-            turn = await self._chat.lead_to(conversation, turn_id)
+            turn = await self._chat.show_turn(conversation, turn_id)
             await self.transcript.update_shape()
             self._views.transcript.jump(turn.depth)
 
@@ -301,7 +301,7 @@ class ChatPresenter:
             if conversation is None or conversation.id != conversation_id:
                 conversation = await self._chat.library.open(conversation_id)
             if conversation is not None:
-                await self._chat.choose(conversation, options)
+                await self._chat.choose_options(conversation, options)
         except WiresideError as error:
             self._tell(error)
 
