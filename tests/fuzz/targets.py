@@ -121,7 +121,7 @@ def check_server_frames(data: bytes) -> None:
         return
     assert frames.parse_server_frame(frame.encode()) == frame
     if not isinstance(frame, frames.KeepaliveReply):
-        assert frame.type == json.loads(text)["type"]
+        assert frame.type == json.loads(text, parse_int=str)["type"]
 
 
 def check_json(data: bytes) -> None:
