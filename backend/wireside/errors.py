@@ -201,7 +201,7 @@ class ProviderAuth(ProviderError):
     """The provider refused the server's API key."""
 
     code = "provider_auth"
-    sentence = "The server's key for this model was refused; tell whoever runs this server."
+    sentence = "The server's key for this model was refused; tell the administrator of this server."
 
 
 class ProviderRateLimited(ProviderError):

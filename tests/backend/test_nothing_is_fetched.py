@@ -85,7 +85,7 @@ async def watched(tmp_path: Path) -> AsyncIterator[Watched]:
 
     trap = await asyncio.start_server(catch, "127.0.0.1", 0)
     canary = tmp_path / "canary.txt"
-    canary.write_text("what nobody may read")
+    canary.write_text("a private text")
     notes = tmp_path / "notes"
     watch = (sys.executable, str(HOSTILE / "watched_server.py"), str(notes), "serve", "--port", "0")
     async with FakeOpenAI(count=3) as lab:

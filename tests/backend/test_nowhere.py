@@ -182,4 +182,4 @@ async def test_a_page_that_fails_says_so_and_nothing_of_why(start: Start) -> Non
     program = await server.browser().get("/c/breaks")
     assert (program.status_code, program.json()["code"]) == (500, "internal")
     assert SECRET not in server.log
-    assert "ValueError" in server.log, "whoever runs the server finds it"
+    assert "ValueError" in server.log, "the log has the error"

@@ -28,7 +28,7 @@ HOSTILE = "<img src=x onerror=\"window.harm=1\"> & 'so' on"
 TITLES = (
     (0.1, "Wombats and where they live"),
     (0.2, HOSTILE),
-    (1.0, "A title that is so long that nobody would ever be able to read all of it in here"),
+    (1.0, "A title that is so long that a sidebar can never show all of it in one line"),
     (3.0, "مرحبا بالعالم"),
     (12.0, "Tax return"),
     (40.0, "Summer in Lisbon"),

@@ -807,7 +807,7 @@ def main() -> int:
     """Run the abusive clients and print the results; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=2_000, help="abusive connections")
-    parser.add_argument("--users", type=int, default=20, help="real users beside them")
+    parser.add_argument("--users", type=int, default=20, help="real users at the same time")
     parser.add_argument("--storm", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--limit", type=float, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--stream", default="", help=argparse.SUPPRESS)

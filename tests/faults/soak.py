@@ -161,7 +161,7 @@ class Soak(Storm):
         if stored is None or not stored[1].startswith(answer.text):
             self._note("shown_then_lost", answer, "the store has less")
         elif stored[0] == "live":
-            self._note("still_running", answer, "live for ever")
+            self._note("still_running", answer, "still live")
 
     def _tidy_up(self, conversation: str) -> None:
         """Use a conversation as users do, then delete it: the next run must not find it."""

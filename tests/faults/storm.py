@@ -306,7 +306,7 @@ class Storm:
             if stored is None or not stored[1].startswith(answer.text):
                 self._note("shown_then_lost", answer, "the store has less")
             elif stored[0] == "live":
-                self._note("still_running", answer, "live for ever")
+                self._note("still_running", answer, "still live")
 
     def _stored(self, answer: Answer) -> tuple[str, str] | None:
         """Return state and text of an answer as returned by REST."""

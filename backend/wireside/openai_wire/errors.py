@@ -28,23 +28,24 @@ from wireside.errors import (
 from wireside.openai_wire import wordings
 
 NO_QUOTA = (
-    "The account behind this server's key has used up its quota; tell whoever runs this server."
+    "The account behind this server's key has used up its quota; tell the administrator of this "
+    "server."
 )
 WRONG_ADDRESS = (
-    "The model service does not know this address. Whoever runs this server: set OPENAI_BASE_URL "
-    "to the address of an OpenAI-compatible API, usually up to /v1."
+    "The model service does not know this address. Administrator of this server: set "
+    "OPENAI_BASE_URL to the address of an OpenAI-compatible API, usually up to /v1."
 )
 NO_REGION = (
-    "The model service does not serve the country or region of this server; tell whoever runs it."
+    "The model service does not serve the country or region of this server; tell its administrator."
 )
 SHIELD = (
-    "A firewall in front of the model service refused this server's request; tell whoever runs "
-    "this server."
+    "A firewall in front of the model service refused this server's request; tell the "
+    "administrator of this server."
 )
 LOADING = "The model is loading; try again in a moment."
 NO_MEMORY = (
-    "The model needs more memory than its server has free; choose a smaller model, or tell whoever "
-    "runs this server."
+    "The model needs more memory than its server has free; choose a smaller model, or tell "
+    "the administrator of this server."
 )
 REFUSED = "The model service did not accept this request."
 FAILED = "The model service failed; try again."

@@ -31,7 +31,7 @@ NAMED = 5
 """Maximum number of models in an error message."""
 
 NO_MODELS = (
-    "The model service offers no models. Whoever runs this server: set WIRESIDE_MODEL to a "
+    "The model service offers no models. Administrator of this server: set WIRESIDE_MODEL to a "
     "model's name."
 )
 

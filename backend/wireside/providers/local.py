@@ -41,7 +41,7 @@ SYSTEM = "You are a helpful assistant. Answer plainly and briefly."
 """System prompt for requests without one; the model's own ("trained by …") lowers its quality."""
 
 NO_WEIGHTS = (
-    "The embedded model's weights are not on this computer yet. Whoever runs this server: run "
+    "The embedded model's weights are not on this computer yet. Administrator of this server: run "
     "`wireside pull`, or set OPENAI_API_KEY or OPENAI_BASE_URL to use another model."
 )
 STOPPED = "The embedded model stopped in the middle of this answer; it starts again when you retry."
@@ -234,7 +234,7 @@ class LocalProvider:
         self._newborn = child = await _Child.spawn(self._command)
         try:
             if self._is_closed:
-                raise ConnectionError("closed before the child was told anything")
+                raise ConnectionError("closed before anything was sent to the child")
             async with asyncio.timeout(self._limits.start_s):
                 address = await child.introduce(self._options(key))
         except (TimeoutError, OSError, ValueError) as error:

@@ -108,33 +108,33 @@ It may expand to a thousand times that size.
 """
 
 NO_LIST = (
-    "The model service has no list of models. Whoever runs this server: set WIRESIDE_MODEL to the "
-    "model's name."
+    "The model service has no list of models. Administrator of this server: set WIRESIDE_MODEL "
+    "to the model's name."
 )
 NO_LIST_IN_TIME = "The model service did not list its models in time; try again."
 CLOSED = "The server is shutting down."
 NO_ANSWER = "The model service sent no answer; try again."
 WEB_PAGE = (
-    "The model service sent a web page instead of an answer. Whoever runs this server: look at "
+    "The model service sent a web page instead of an answer. Administrator of this server: look at "
     "OPENAI_BASE_URL."
 )
 NO_TRUST = (
-    "The certificate of the model service is not trusted. Whoever runs this server: set "
+    "The certificate of the model service is not trusted. Administrator of this server: set "
     "OPENAI_BASE_URL to the name that is in it, or SSL_CERT_FILE to the certificate that signed it."
 )
 _OTHER_SCHEME = re.compile(r"WRONG_VERSION_NUMBER|RECORD_LAYER|UNKNOWN_PROTOCOL|HTTP_REQUEST")
 """Matches the TLS library's errors for a server that does not use TLS."""
 MOVED = (
-    "The model service has moved to {place}. Whoever runs this server: set OPENAI_BASE_URL to its "
-    "new address."
+    "The model service has moved to {place}. Administrator of this server: set "
+    "OPENAI_BASE_URL to its new address."
 )
 ELSEWHERE = (
-    "The model service is not at this address; its list of models is at {place}. Whoever runs this "
-    "server: set OPENAI_BASE_URL to that address; `wireside doctor` prints it whole."
+    "The model service is not at this address; its list of models is at {place}. Administrator "
+    "of this server: set OPENAI_BASE_URL to that address; `wireside doctor` prints it whole."
 )
 NO_CHAT_HERE = (
     "The model service lists its models, but answers no chat with this one at this address. "
-    "Whoever runs this server: look at OPENAI_BASE_URL and at the model's name."
+    "Administrator of this server: look at OPENAI_BASE_URL and at the model's name."
 )
 NO_REACH = "The model service can't be reached at the moment; try again."
 

@@ -590,6 +590,6 @@ PARTS = 10_000
 """Total number of progress steps of a move."""
 
 NOT_EMPTY = (
-    "The database holds something already. Add `--replace` to put this in its place; an old file"
-    " of SQLite stays beside it, what PostgreSQL holds is gone then."
+    "The database is not empty. Add `--replace` to put this in its place: an old file of SQLite is"
+    " kept in the same folder, the content of PostgreSQL is deleted."
 )

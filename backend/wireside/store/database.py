@@ -68,7 +68,9 @@ GONE = (
 """Instructions for the operator, reported by the readiness check."""
 
 NOT_READ = "The server can't read what it has stored at the moment. Please try again."
-NO_ROOM = "The server's disk is full, so this can't be saved now. Whoever runs it must free space."
+NO_ROOM = (
+    "The server's disk is full, so this can't be saved now. Its administrator must free space."
+)
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]

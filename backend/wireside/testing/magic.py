@@ -15,7 +15,7 @@ Write one of these as a message:
 
 - `/lab tokens 2000 100 7`: 2,000 tokens, 100 a second (without the second number at once), the
   seventh text (without the third number the first)
-- `/lab stall 3`: a silence of 3 s in the middle (without a number for ever)
+- `/lab stall 3`: a silence of 3 s in the middle (without a number: until the client leaves)
 - `/lab slow 5`: nothing at all for 5 s
 - `/lab keepalive`: some tokens, then nothing but comments
 - `/lab cut`, `/lab reset`: the connection ends, or is reset, in the middle of a character
@@ -28,7 +28,7 @@ Write one of these as a message:
 - `/lab length`, `/lab filter`: other finish reasons
 - `/lab reasoning`, `/lab tool`: reasoning text, a tool call
 - `/lab bytes`: a write for each byte · `/lab crlf`, `/lab gzip`: other forms on the wire
-- `/lab endless 20`: 20 tokens a second, for ever
+- `/lab endless 20`: 20 tokens a second, without an end
 - `/lab say TEXT`: exactly that text
 
 Habits of real services:

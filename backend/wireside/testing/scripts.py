@@ -273,7 +273,7 @@ def completion(text: int | str | Sequence[str] = 300, *, model: str = "lab-1") -
 
 def failure(
     status: int,
-    message: str = "The lab was told to fail.",
+    message: str = "The lab fails as requested.",
     *,
     code: str | None = None,
     kind: str = "lab_error",

@@ -339,7 +339,7 @@ def test_what_is_said_of_somebody_else_does_not_count(
     provider: OpenIdProvider, visitor: Visitor
 ) -> None:
     provider.spoil(groups=None, userinfo={"sub": "ada", "groups": ["admins"]})
-    assert_refused(visitor, visitor.sign_in("eve"), 403, "whoever runs this server")
+    assert_refused(visitor, visitor.sign_in("eve"), 403, "administrator of this server")
 
 
 def test_without_groups_the_first_is_the_administrator(
@@ -415,7 +415,7 @@ def test_a_token_that_is_not_for_this_sign_in_lets_nobody_in(
     provider: OpenIdProvider, visitor: Visitor, how: str, claims: dict[str, Any]
 ) -> None:
     provider.spoil(how, **claims)
-    assert_refused(visitor, visitor.sign_in("ada"), 403, "whoever runs this server")
+    assert_refused(visitor, visitor.sign_in("ada"), 403, "administrator of this server")
     provider.spoil()
     assert visitor.sign_in("ada").status_code == 303
 
@@ -435,8 +435,8 @@ def test_who_says_no_at_the_provider_is_told_so(provider: OpenIdProvider, visito
         ("access_denied", 403, "did not let you in"),
         ("temporarily_unavailable", 503, "can&#39;t be reached"),
         ("server_error", 503, "can&#39;t be reached"),
-        ("invalid_scope", 403, "whoever runs this server"),
-        ("<script>alert(1)</script>", 403, "whoever runs this server"),
+        ("invalid_scope", 403, "administrator of this server"),
+        ("<script>alert(1)</script>", 403, "administrator of this server"),
     ],
 )
 def test_an_error_of_the_provider_is_a_page_that_says_what_to_do(
@@ -468,7 +468,7 @@ def test_a_wrong_secret_is_told_to_who_runs_the_server(
     wrong = start(oidc_client_id="rotated", oidc_client_secret="an old secret")
     provider.client("rotated", "a new secret", f"{wrong.url}/oidc/callback")
     visitor = Visitor(wrong)
-    assert_refused(visitor, visitor.sign_in("ada"), 403, "whoever runs this server")
+    assert_refused(visitor, visitor.sign_in("ada"), 403, "administrator of this server")
     wrong.await_line("openid_refused", "invalid_client")
     visitor.close()
 
@@ -479,7 +479,7 @@ def test_a_provider_of_another_name_is_not_believed(start: Start, provider: Open
     visitor = Visitor(chat)
     for document in ({}, {"issuer": "https://evil.example"}, [], "?"):
         provider.spoil(document=document)
-        assert_refused(visitor, visitor.get("/oidc/login"), 403, "whoever runs this server")
+        assert_refused(visitor, visitor.get("/oidc/login"), 403, "administrator of this server")
     chat.await_line("openid_refused", "issuer")
     provider.spoil()
     assert provider.issuer in visitor.go_to_provider()
@@ -491,7 +491,7 @@ def test_a_wrong_address_is_told_to_who_runs_the_server(
 ) -> None:
     chat = start(oidc_issuer=f"{provider.issuer}/realms/none")
     visitor = Visitor(chat)
-    assert_refused(visitor, visitor.get("/oidc/login"), 403, "whoever runs this server")
+    assert_refused(visitor, visitor.get("/oidc/login"), 403, "administrator of this server")
     chat.await_line("openid_refused", "404")
     visitor.close()
 

@@ -102,7 +102,7 @@ from wireside.errors import ProviderUnavailable
         ("3 ways to cook rice", "3 ways to cook rice"),
         ("2024 budget", "2024 budget"),
         ("It's raining", "It's raining"),
-        ("What is a title?", "What is a title?"),
+        ("How long is a title?", "How long is a title?"),
         ("Okonomiyaki recipe", "Okonomiyaki recipe"),
         ("Topic modelling in Python", "Topic modelling in Python"),
         ("How titles of nobility work", "How titles of nobility work"),

@@ -120,7 +120,7 @@ def test_a_public_address_without_accounts_is_warned_of(monkeypatch: pytest.Monk
     monkeypatch.setattr("wireside.app.create_app", lambda settings: started.append(settings))
     monkeypatch.setattr("wireside.server.run.run_server", lambda *_, **__: None)
     result = runner.invoke(app, ["serve"])
-    assert (result.exit_code, len(started)) == (0, 1), "it starts: the proxy may let in nobody else"
+    assert (result.exit_code, len(started)) == (0, 1), "it starts: the proxy may refuse all others"
     assert "Warning:" in result.stderr
     assert "WIRESIDE_AUTH=password" in result.stderr
     monkeypatch.setenv("WIRESIDE_PUBLIC_URL", "http://localhost:8080")

@@ -260,8 +260,8 @@ async def test_who_looks_on_is_told_of_each_try(lab: FakeOpenAI, connect: Connec
 async def test_the_log_does_not_repeat_the_question(
     lab: FakeOpenAI, connect: Connect, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    lab.answer_with(failure(400, "Your prompt 'what is a heron made of?' is too rude."))
-    await ask(connect(), question="What is a heron made of?")
+    lab.answer_with(failure(400, "Your prompt 'how tall is a heron?' is too rude."))
+    await ask(connect(), question="How tall is a heron?")
     said = capsys.readouterr()
     assert "withheld" in said.out + said.err
     assert "heron" not in said.out + said.err
@@ -691,7 +691,7 @@ EMPTY = event({"choices": [{"index": 0, "delta": {"content": ""}, "finish_reason
     "script",
     [
         pytest.param(LOADS, id="no head while it loads"),
-        pytest.param(HERE.stalled(0, 2 * SHORT_S), id="a head and no more while it loads"),
+        pytest.param(HERE.stalled(0, 2 * SHORT_S), id="only a head while it loads"),
         pytest.param(QUEUES, id="comments while it waits"),
         pytest.param(HERE.insert(0, b"\n", Wait(2 * SHORT_S), EMPTY, Wait(SHORT_S)), id="bytes"),
         pytest.param(HALTS, id="comments in the middle"),

@@ -719,7 +719,7 @@ class TestUnexpectedFailures:
         client = connect()
 
         async def fail(ask: object) -> None:
-            raise KeyError("nobody has foreseen this")
+            raise KeyError("an unforeseen error")
 
         with monkeypatch.context() as patched:
             patched.setattr(chat, "ask", fail)

@@ -28,7 +28,7 @@ def telemetry() -> Telemetry:
     telemetry = Telemetry()
     telemetry.connected()
     telemetry.error("bad_json")
-    telemetry.error("a code that nobody knows")
+    telemetry.error("an unknown code")
     telemetry.problem("not_found")
     telemetry.question("ask")
     telemetry.committed(0.003, 2, 40)
@@ -36,7 +36,7 @@ def telemetry() -> Telemetry:
     telemetry.provider_retried("provider_timeout")
     telemetry.loop_lag_s.observe(0.004)
     telemetry.frames.received["chat"] += 1
-    telemetry.frames.received["a type that nobody knows"] += 1
+    telemetry.frames.received["an unknown type"] += 1
     telemetry.frames.sent["done"] += 2
     for size in (1, 2, 3, 4, 16_384):
         telemetry.frames.chunk_sizes[size.bit_length()] += 1
@@ -121,7 +121,7 @@ async def test_labels_are_bounded(families: dict[str, Family]) -> None:
     assert values["code"] == {*error_codes(), "other"}
     assert values["kind"] == {"raw", "page"}
     assert values["door"] == {"raw", "http"}
-    assert "a type that nobody knows" not in values["type"]
+    assert "an unknown type" not in values["type"]
     assert sum(len(family.samples) for family in families.values()) < 2000
 
 

@@ -209,7 +209,9 @@ async def test_a_disabled_person_is_told_why(
     status, said = await open_browser().send("/login", name="grace", password=PASSWORD)
     assert (status, "This account is disabled." in said) == (403, True)
     status, said = await open_browser().send("/login", name="grace", password="not it at all")
-    assert "name or the password is wrong" in said, "only who knows the password is told"
+    assert "name or the password is wrong" in said, (
+        "a disabled account shows only after the right password"
+    )
 
 
 async def test_a_turn_that_was_looked_for_is_found_after_signing_in(

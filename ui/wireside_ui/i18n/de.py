@@ -212,11 +212,11 @@ WORDS: Mapping[str, str] = {
     ),
     "account_service_denied": (
         "Der Anmeldedienst hat dich nicht hereingelassen. Versuch es noch einmal, oder frag "
-        "die, die ihn betreiben."
+        "seinen Administrator."
     ),
     "account_service_wrong": (
         "Der Anmeldedienst hat etwas geantwortet, das dieser Server nicht annehmen kann. Sag "
-        "es denen, die ihn betreiben: im Log steht, warum."
+        "es dem Administrator dieses Servers: im Log steht, warum."
     ),
     "account_service_unreachable": (
         "Der Anmeldedienst ist nicht erreichbar. Versuch es in einer Minute noch einmal."

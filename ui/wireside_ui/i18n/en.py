@@ -210,11 +210,11 @@ WORDS: Mapping[str, str] = {
         "Begin again."
     ),
     "account_service_denied": (
-        "The sign-in service did not let you in. Try again, or ask whoever runs it."
+        "The sign-in service did not let you in. Try again, or ask its administrator."
     ),
     "account_service_wrong": (
-        "The sign-in service gave an answer that this server can't accept. Tell whoever runs "
-        "this server: its log says why."
+        "The sign-in service gave an answer that this server can't accept. Tell the "
+        "administrator of this server: its log says why."
     ),
     "account_service_unreachable": "The sign-in service can't be reached. Try again in a minute.",
     "account_too_many_tries": "Too many attempts. Try again in {seconds} seconds.",

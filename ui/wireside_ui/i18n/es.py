@@ -215,11 +215,11 @@ WORDS: Mapping[str, str] = {
     ),
     "account_service_denied": (
         "El servicio de inicio de sesión no te ha dejado entrar. Inténtalo de nuevo o "
-        "pregunta a quien lo administra."
+        "pregunta a su administrador."
     ),
     "account_service_wrong": (
         "El servicio de inicio de sesión dio una respuesta que este servidor no puede "
-        "aceptar. Avisa a quien administra este servidor: su registro dice por qué."
+        "aceptar. Avisa al administrador de este servidor: su registro dice por qué."
     ),
     "account_service_unreachable": (
         "No se puede conectar con el servicio de inicio de sesión. Inténtalo de nuevo en un minuto."

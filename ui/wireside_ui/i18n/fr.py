@@ -212,11 +212,12 @@ WORDS: Mapping[str, str] = {
         "autre navigateur. Recommencez."
     ),
     "account_service_denied": (
-        "Le service de connexion ne vous a pas laissé entrer. Réessayez, ou demandez à qui le gère."
+        "Le service de connexion ne vous a pas laissé entrer. Réessayez, ou "
+        "demandez à son administrateur."
     ),
     "account_service_wrong": (
         "Le service de connexion a donné une réponse que ce serveur ne peut pas accepter. "
-        "Prévenez qui gère ce serveur : son journal dit pourquoi."
+        "Prévenez l’administrateur de ce serveur : son journal dit pourquoi."
     ),
     "account_service_unreachable": (
         "Le service de connexion est injoignable. Réessayez dans une minute."
