@@ -7,18 +7,17 @@ the browser's clock in the tests. Pages of the list and hits are returned as a s
 import json
 import os
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
-from fastapi.staticfiles import StaticFiles
 from nicegui import Client, ui
 
 from wireside.records import ConversationInfo, Hit
 from wireside_ui.components.sidebar import Sidebar
 from wireside_ui.i18n.catalogue import direction_of, words_in
+from wireside_ui.static_files import Assets
 from wireside_ui.theme import Branding, head_html
 
 NOW = 1_790_000_000.0  # 2026-09-21 14:13:20 UTC
@@ -34,7 +33,6 @@ TITLES = (
     (40.0, "Summer in Lisbon"),
     (400.0, ""),
 )
-ASSETS = Path(__file__).parents[2] / "assets"
 
 app = FastAPI()
 sidebars: list[Sidebar] = []
@@ -209,7 +207,7 @@ async def do(what: str, request: Request) -> None:
             failing.append("The store can't be read now.")
 
 
-app.mount("/assets", StaticFiles(directory=ASSETS))
+app.mount("/assets", Assets())
 ui.run_with(
     app, mount_path="/", tailwind=False, storage_secret="test", gzip_middleware_factory=None
 )

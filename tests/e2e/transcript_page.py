@@ -7,21 +7,20 @@ from typing import Any
 
 import uvicorn
 from fastapi import FastAPI, Request
-from fastapi.staticfiles import StaticFiles
 from nicegui import Client, ui
 
 from wireside_ui.components.transcript import Transcript
 from wireside_ui.markdown.dialect import Markup
 from wireside_ui.markdown.incremental import BlockStream, render
 from wireside_ui.presenters.rows import Action, Row
+from wireside_ui.static_files import Assets
 from wireside_ui.theme import Branding, head_html
 
 MARKUP = Markup(frozenset({"images.example"}))
-ASSETS = Path(__file__).parents[2] / "assets"
 RICH = (Path(__file__).parent / "rich_answer.md").read_text(encoding="utf-8")
 
 app = FastAPI()
-app.mount("/assets", StaticFiles(directory=ASSETS))
+app.mount("/assets", Assets())
 transcripts: list[Transcript] = []
 streams: dict[str, BlockStream] = {}
 events: list[dict[str, Any]] = []
@@ -133,7 +132,7 @@ async def do(what: str, request: Request) -> dict[str, Any]:
     return {}
 
 
-app.mount("/assets", StaticFiles(directory=ASSETS))
+app.mount("/assets", Assets())
 ui.run_with(app, mount_path="/", tailwind=False, storage_secret="test")
 
 if __name__ == "__main__":

@@ -56,7 +56,8 @@ def test_both_packages_and_the_assets_are_inside(wheel: Path) -> None:
         assert f"wireside/_assets/{name}" in names
     assert sum(name.startswith("wireside/_assets/katex/fonts/") for name in names) == 20
     assert any(name.startswith("wireside/testing/") for name in names)
-    assert any(name.endswith(".js") and name.startswith("wireside_ui/") for name in names)
+    for part in ("wireside_transcript.js", "transcript.css", "modules/turns.js"):
+        assert f"wireside_ui/components/transcript/{part}" in names
     assert not any(name.startswith(("tests/", "benchmarks/", "wireside/tests")) for name in names)
 
 
@@ -103,7 +104,7 @@ _FETCH = """
 import sys, urllib.request as r
 page = r.urlopen(sys.argv[1] + "/").read().decode()
 import re
-css = re.search(r'/assets/css/page.css[^"]*', page)[0]
+css = re.search(r'/assets/css/chat.css[^"]*', page)[0]
 assert r.urlopen(sys.argv[1] + css).status == 200
 print(page)
 """

@@ -8,13 +8,14 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from wireside.assets import folder
-from wireside_ui.mount import _Assets, _extras, _Packed, _version_of
+from wireside_ui.mount import _extras
+from wireside_ui.static_files import Assets, Packed, version_of
 from wireside_ui.theme import Branding
 
 
 def client(look: Branding | None = None) -> TestClient:
     app = FastAPI()
-    app.mount("/assets", _Packed(_Assets(directory=folder())))
+    app.mount("/assets", Packed(Assets()))
     app.include_router(_extras(look or Branding(), folder(), "v1"))
     return TestClient(app)
 
@@ -29,7 +30,7 @@ def test_the_manifests_icons_are_there_in_their_size() -> None:
 
 def test_what_others_load_is_never_kept_for_ever() -> None:
     browser = client()
-    assert "immutable" in browser.get("/assets/css/page.css?v=1").headers["cache-control"]
+    assert "immutable" in browser.get("/assets/css/chat.css?v=1").headers["cache-control"]
     assert browser.get("/assets/client/wireside.js").headers["cache-control"] == "no-cache"
     assert browser.get("/assets/css/none.css").status_code == 404
 
@@ -47,15 +48,15 @@ def test_a_teams_logo_is_served_and_changes_the_version(tmp_path: Path) -> None:
     logo.write_bytes(b"png")
     response = client(Branding(logo=logo)).get("/logo")
     assert (response.content, response.headers["content-type"]) == (b"png", "image/png")
-    before = _version_of(folder(), logo)
+    before = version_of(logo)
     logo.write_bytes(b"other")
-    assert _version_of(folder(), logo) != before
+    assert version_of(logo) != before
 
 
 def test_text_is_sent_compressed_and_fonts_as_they_are() -> None:
     browser = client()
     takes = {"accept-encoding": "gzip"}
-    for path in ("css/page.css", "css/transcript.css", "account.js", "client/wireside.js"):
+    for path in ("css/chat.css", "css/account.css", "account.js", "client/wireside.js"):
         answer = browser.get(f"/assets/{path}", headers=takes)
         assert answer.headers["content-encoding"] == "gzip", path
         assert "accept-encoding" in answer.headers["vary"].lower()

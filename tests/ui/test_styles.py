@@ -12,11 +12,18 @@ from pathlib import Path
 
 import pytest
 
+from wireside_ui import styles
 from wireside_ui.theme import Branding, head_html
 
 ROOT = Path(__file__).parents[2]
-SHEETS = {path.stem: path.read_text("utf-8") for path in (ROOT / "assets/css").glob("*.css")}
 UI = ROOT / "ui/wireside_ui"
+SHEETS = {
+    path.stem: path.read_text("utf-8")
+    for path in [*(ROOT / "assets/css").glob("*.css"), *UI.glob("components/*/*.css")]
+}
+"""The style sheets by name: those of several components, and those in the components' folders."""
+
+TRANSCRIPT = ("transcript", "prose", "controls", "overlays", "katex")
 SCRIPTS = {
     folder.name: "\n".join(path.read_text("utf-8") for path in folder.rglob("*.js"))
     for folder in UI.glob("components/*/")
@@ -34,17 +41,22 @@ SHARED = {
     "ws-tool": {"sidebar", "composer", "header"},
     "ws-unseen": {"sidebar", "status"},
 }
-"""Classes of the frame, in ``page.css``, and the components that use each of them.
+"""Classes of the frame, in ``frame.css``, and the components that use each of them.
 
 A component that uses a name by accident is not listed.
 """
 
-MENTIONED = {"ws-icon", "ws-tool", "ws-page", "ws-dark"}
-"""Classes of ``page.css`` that ``sidebar.css`` places within its own boxes; the root's state."""
+MENTIONED = {*SHARED, "ws-page", "ws-dark"}
+"""Classes of the frame that components place within their own boxes; the root's state."""
+
+HEADER = {"ws-models", "ws-picker", "ws-status"}
+"""Classes of two components in the header, whose buttons look like those of the frame."""
 
 PAGES = {
-    "chat": ("theme", "transcript", "page", "sidebar"),
-    "dashboard": ("theme", "account", "dashboard"),
+    **{
+        page: tuple(file.stem for files in sheets.values() for file in files)
+        for page, sheets in styles.PAGES.items()
+    },
     "accounts": ("theme", "account"),
     "doctor": ("theme", "account", "doctor"),
 }
@@ -86,15 +98,34 @@ def test_no_class_belongs_to_two_components() -> None:
 
 
 def test_the_transcript_styles_and_uses_its_own_classes_only() -> None:
-    foreign = classes(SHEETS["page"]) | classes(SHEETS["sidebar"])
+    foreign = {
+        name
+        for sheet in PAGES["chat"]
+        if sheet not in TRANSCRIPT
+        for name in classes(SHEETS[sheet])
+    }
     assert used(SCRIPTS["transcript"]) & foreign == set()
-    assert classes(SHEETS["transcript"]) & foreign == set()
+    for sheet in TRANSCRIPT:
+        assert classes(SHEETS[sheet]) & foreign == set()
+
+
+def test_a_joined_sheet_has_every_rule_of_its_files_in_declared_layers() -> None:
+    for page, sheets in styles.PAGES.items():
+        text = styles.joined(page)
+        assert text.startswith("@layer wireside.theme, wireside.base, wireside.components;")
+        assert {layer for layer in sheets if layer} <= set(styles.LAYERS)
+        for files in sheets.values():
+            assert all(file.read_text("utf-8") in text for file in files)
 
 
 @pytest.mark.parametrize("place", PAGES)
-def test_no_class_belongs_to_two_sheets_of_a_page(place: str) -> None:
-    owners = Counter(name for sheet in PAGES[place] for name in classes(SHEETS[sheet]))
-    assert {name for name, count in owners.items() if count > 1} <= MENTIONED
+def test_no_class_belongs_to_two_components_of_a_page(place: str) -> None:
+    sheets: dict[str, set[str]] = {}
+    for sheet in PAGES[place]:
+        owner = "transcript" if sheet in TRANSCRIPT else sheet
+        sheets.setdefault(owner, set()).update(classes(SHEETS[sheet]))
+    owners = Counter(name for names in sheets.values() for name in names)
+    assert {name for name, count in owners.items() if count > 1} <= MENTIONED | HEADER
 
 
 @pytest.mark.parametrize("place", PAGES)
@@ -106,7 +137,8 @@ def test_no_animation_belongs_to_two_sheets_of_a_page(place: str) -> None:
 
 
 def test_a_sheet_of_a_component_styles_nothing_outside_its_classes() -> None:
-    for name in ("transcript", "sidebar"):
+    components = {path.stem for path in UI.glob("components/*/*.css")} - {"dashboard"}
+    for name in sorted(components):
         bare = [
             part
             for text in selectors(SHEETS[name])
@@ -118,10 +150,7 @@ def test_a_sheet_of_a_component_styles_nothing_outside_its_classes() -> None:
 
 
 def test_the_page_links_the_sheets_that_are_compared_here() -> None:
-    linked = re.findall(
-        r"css/(\w+)\.css",
-        head_html(Branding(), base="", version="0", language="en", direction="ltr"),
-    )
-    assert tuple(linked) == PAGES["chat"]
+    head = head_html(Branding(), base="", version="0", language="en", direction="ltr")
+    assert re.findall(r"css/(\w+)\.css", head) == ["chat"]
     assert set(SHEETS) == {sheet for sheets in PAGES.values() for sheet in sheets}
     assert set(re.findall(r"css/(\w+)\.css", TEMPLATES["base"])) == set(PAGES["accounts"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import mimetypes
 import time
 from collections.abc import Callable, Mapping
@@ -10,12 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import FileResponse, JSONResponse
-from fastapi.staticfiles import StaticFiles
 from nicegui import ui
-from starlette.middleware.gzip import GZipMiddleware
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from wireside.api.errors import ErrorResponses
 from wireside.api.policy import (
@@ -35,6 +31,7 @@ from wireside_ui.html_pages.errors import ErrorPages, register_unknown_paths
 from wireside_ui.html_pages.render import PlainPages
 from wireside_ui.pages.chat import ChatPages
 from wireside_ui.pages.dashboard import DashboardPage, Figures
+from wireside_ui.static_files import KEPT, Assets, Packed, version_of
 from wireside_ui.theme import BACKGROUNDS, Branding
 
 RECONNECT_S = 60.0
@@ -42,9 +39,6 @@ RECONNECT_S = 60.0
 
 MESSAGES_KEPT = 2000
 """Maximum number of messages sent again to a page that reconnects."""
-
-KEPT = "public, max-age=31536000, immutable"
-"""``Cache-Control`` of assets with a version in their address."""
 
 ASSETS: Final = replace(STATIC, is_cross_origin=True)
 
@@ -54,8 +48,6 @@ POLICIES: Final[Mapping[str, RoutePolicy]] = {
     "/favicon.ico": FILE,
 }
 """Policies of NiceGUI's own routes, which can't declare theirs."""
-
-_VERSIONED = ("css/", "fonts/", "icons/", "katex/", "account.js", "doctor.js", "math.js")
 
 
 def mount(
@@ -87,8 +79,8 @@ def mount(
         count_error: called with the code of each error that a route raises.
     """
     assets = folder()
-    version = _version_of(assets, _logo(look, assets))
-    files = route_policy(ASSETS)(_Packed(_Assets(directory=assets)))
+    version = version_of(_logo(look, assets))
+    files = route_policy(ASSETS)(Packed(Assets()))
     app.mount("/assets", files)
     app.include_router(_extras(look, assets, version))
     plain = PlainPages(look, version)
@@ -114,38 +106,6 @@ def mount(
         show_welcome_message=False,
         dark=None,
     )
-
-
-class _Packed:
-    """Compresses text assets with gzip; fonts and images are already compressed."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._plain = app
-        self._packed = GZipMiddleware(app, minimum_size=1_000)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve the file."""
-        is_text = scope["path"].endswith((".css", ".js", ".svg", ".json"))
-        await (self._packed if is_text else self._plain)(scope, receive, send)
-
-
-class _Assets(StaticFiles):
-    """Static files with cache headers.
-
-    Assets that only our own pages load have a version in their address and are cached permanently;
-    the others (the client library that other sites load) are revalidated at each use.
-    """
-
-    async def get_response(self, path: str, scope: Scope) -> Response:
-        """Serve the file."""
-        if path == "client/wireside.mjs":
-            # The same module under a name that Node treats as an ES module regardless of
-            # `package.json`.
-            path = "client/wireside.js"
-        response = await super().get_response(path, scope)
-        is_ours = path.startswith(_VERSIONED)
-        response.headers["Cache-Control"] = KEPT if is_ours else "no-cache"
-        return response
 
 
 def _extras(look: Branding, assets: Path, version: str) -> APIRouter:
@@ -183,12 +143,3 @@ def _extras(look: Branding, assets: Path, version: str) -> APIRouter:
 
 def _logo(look: Branding, assets: Path) -> Path:
     return look.logo or assets / "logo.svg"
-
-
-def _version_of(assets: Path, logo: Path) -> str:
-    """Return a hash of all assets, so that browsers reload changed files."""
-    digest = hashlib.sha256()
-    for file in (*sorted(assets.rglob("*")), logo):
-        if file.is_file():
-            digest.update(file.name.encode() + file.read_bytes())
-    return digest.hexdigest()[:12]

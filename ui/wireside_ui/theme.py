@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+from wireside_ui.inline_scripts import inline
 
 BACKGROUNDS = {"light": "#fbfaf8", "dark": "#171614"}
 """``--ws-bg`` of ``theme.css``, for the browser's own interface around the page."""
@@ -35,17 +36,15 @@ def head_html(
     version: str,
     language: str,
     direction: str,
-    styles: Sequence[str] = ("theme", "transcript", "page", "sidebar"),
+    page: str = "chat",
 ) -> str:
     """Return the HTML to add to the page's head: style sheets, colours, icons.
 
     The colours are set before the first paint. ``base`` is the path that the application is mounted
-    at, without a trailing slash; ``version`` is appended to the addresses of assets.
+    at, without a trailing slash; ``version`` is appended to the addresses of assets. ``page`` is
+    the page's name in ``styles.PAGES``.
     """
-    css = "".join(
-        f'<link rel="stylesheet" href="{base}/assets/css/{name}.css?v={version}">'
-        for name in styles
-    )
+    css = f'<link rel="stylesheet" href="{base}/assets/css/{page}.css?v={version}">'
     begin = {"theme": look.theme, "lang": language, "dir": direction, **BACKGROUNDS}
     return (
         f"{css}{_accent(look.accent)}"
@@ -54,65 +53,8 @@ def head_html(
         f'<link rel="manifest" href="{base}/manifest.webmanifest">'
         f'<link rel="apple-touch-icon" href="{base}/assets/icons/icon-192.png?v={version}">'
         f'<meta name="description" content="{html.escape(look.name)}">'
-        f"<script>({_BEFORE_PAINT})({json.dumps(begin)})</script>"
+        f"<script>({inline('before_paint')})({json.dumps(begin)})</script>"
     )
-
-
-# Runs before the body exists, so that nothing flashes in the wrong colours or direction, and before
-# NiceGUI's scripts, which read `sessionStorage` without catching errors: if the browser blocks it,
-# it is replaced by an in-memory implementation.
-_BEFORE_PAINT = """(begin) => {
-  const inMemory = () => Object.create({
-    getItem(key) { return Object.hasOwn(this, key) ? this[key] : null; },
-    setItem(key, value) { this[key] = String(value); },
-    removeItem(key) { delete this[key]; },
-    key(n) { return Object.keys(this)[n] ?? null; },
-    clear() { for (const key of Object.keys(this)) delete this[key]; },
-  });
-  for (const name of ["sessionStorage", "localStorage"]) {
-    try {
-      window[name].setItem("wireside.probe", "1");
-      window[name].removeItem("wireside.probe");
-    } catch (error) {
-      if (error.name === "QuotaExceededError" && name === "localStorage") continue; // it is full
-      window.wiresideStorageBlocked = true;
-      try {
-        Object.defineProperty(window, name, { value: inMemory(), configurable: true });
-      } catch {}
-    }
-  }
-  const root = document.documentElement;
-  root.lang = begin.lang;
-  root.dir = begin.dir;
-  let theme;
-  const recall = () => {
-    theme = begin.theme;
-    try { theme = localStorage.getItem("wireside.theme") || theme; } catch {}
-  };
-  const bar = document.head.appendChild(document.createElement("meta"));
-  bar.name = "theme-color";
-  try {
-    const isClosed = localStorage.getItem("wireside.sidebar") === "closed";
-    root.classList.toggle("ws-sidebar-closed", isClosed);
-  } catch {}
-  const dark = matchMedia("(prefers-color-scheme: dark)");
-  window.wiresideTheme = (choice) => {
-    recall();
-    if (choice) {
-      theme = choice;
-      try { localStorage.setItem("wireside.theme", choice); } catch {}
-    }
-    const isDark = theme === "dark" || (theme === "system" && dark.matches);
-    root.classList.toggle("ws-dark", isDark);
-    root.style.colorScheme = isDark ? "dark" : "light";
-    bar.content = isDark ? begin.dark : begin.light;
-    document.body?.classList.toggle("body--dark", isDark);
-    return theme;
-  };
-  dark.addEventListener("change", () => window.wiresideTheme());
-  document.addEventListener("DOMContentLoaded", () => window.wiresideTheme());
-  window.wiresideTheme();
-}"""
 
 
 def _accent(colour: str | None) -> str:

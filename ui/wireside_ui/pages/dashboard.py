@@ -79,7 +79,7 @@ class DashboardPage:
                 version=self._version,
                 language=language,
                 direction=direction_of(language),
-                styles=("theme", "account", "dashboard"),
+                page="dashboard",
             )
         )
         now = self._now()

@@ -1,0 +1,70 @@
+// Runs before the body exists, so that nothing flashes in the wrong colours or direction, and before
+// NiceGUI's scripts, which read `sessionStorage` without catching errors: if the browser blocks it,
+// it is replaced by an in-memory implementation.
+(begin) => {
+  const inMemory = () =>
+    Object.create({
+      getItem(key) {
+        return Object.hasOwn(this, key) ? this[key] : null;
+      },
+      setItem(key, value) {
+        this[key] = String(value);
+      },
+      removeItem(key) {
+        delete this[key];
+      },
+      key(n) {
+        return Object.keys(this)[n] ?? null;
+      },
+      clear() {
+        for (const key of Object.keys(this)) delete this[key];
+      },
+    });
+  for (const name of ["sessionStorage", "localStorage"]) {
+    try {
+      window[name].setItem("wireside.probe", "1");
+      window[name].removeItem("wireside.probe");
+    } catch (error) {
+      if (error.name === "QuotaExceededError" && name === "localStorage") continue; // it is full
+      window.wiresideStorageBlocked = true;
+      try {
+        Object.defineProperty(window, name, { value: inMemory(), configurable: true });
+      } catch {}
+    }
+  }
+  const root = document.documentElement;
+  root.lang = begin.lang;
+  root.dir = begin.dir;
+  let theme;
+  const recall = () => {
+    theme = begin.theme;
+    try {
+      theme = localStorage.getItem("wireside.theme") || theme;
+    } catch {}
+  };
+  const bar = document.head.appendChild(document.createElement("meta"));
+  bar.name = "theme-color";
+  try {
+    const isClosed = localStorage.getItem("wireside.sidebar") === "closed";
+    root.classList.toggle("ws-sidebar-closed", isClosed);
+  } catch {}
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  window.wiresideTheme = (choice) => {
+    recall();
+    if (choice) {
+      theme = choice;
+      try {
+        localStorage.setItem("wireside.theme", choice);
+      } catch {}
+    }
+    const isDark = theme === "dark" || (theme === "system" && dark.matches);
+    root.classList.toggle("ws-dark", isDark);
+    root.style.colorScheme = isDark ? "dark" : "light";
+    bar.content = isDark ? begin.dark : begin.light;
+    document.body?.classList.toggle("body--dark", isDark);
+    return theme;
+  };
+  dark.addEventListener("change", () => window.wiresideTheme());
+  document.addEventListener("DOMContentLoaded", () => window.wiresideTheme());
+  window.wiresideTheme();
+};

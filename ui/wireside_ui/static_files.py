@@ -1,0 +1,74 @@
+"""Serves the static files of the pages: cached, compressed, and the style sheets joined."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from pathlib import Path
+
+from fastapi import Response
+from fastapi.staticfiles import StaticFiles
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from wireside.assets import folder
+from wireside_ui import styles
+
+KEPT = "public, max-age=31536000, immutable"
+"""``Cache-Control`` of assets with a version in their address."""
+
+_VERSIONED = ("css/", "fonts/", "icons/", "katex/", "account.js", "doctor.js", "math.js")
+
+_JOINED = {f"css/{page}.css": page for page in styles.PAGES}
+
+_joined = cache(styles.joined)
+
+
+class Assets(StaticFiles):
+    """The files of ``assets/`` with cache headers, and the joined style sheets.
+
+    Assets that only our own pages load have a version in their address and are cached permanently;
+    the others (the client library that other sites load) are revalidated at each use.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(directory=folder())
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """Serve the file."""
+        if path in _JOINED:
+            response = Response(_joined(_JOINED[path]), media_type="text/css")
+        else:
+            # `wireside.mjs` is the same module under a name that Node treats as an ES module
+            # regardless of `package.json`
+            is_module = path == "client/wireside.mjs"
+            response = await super().get_response(
+                "client/wireside.js" if is_module else path, scope
+            )
+        is_ours = path.startswith(_VERSIONED)
+        response.headers["Cache-Control"] = KEPT if is_ours else "no-cache"
+        return response
+
+
+class Packed:
+    """Compresses text assets with gzip; fonts and images are already compressed."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._plain = app
+        self._packed = GZipMiddleware(app, minimum_size=1_000)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve the file."""
+        is_text = scope["path"].endswith((".css", ".js", ".svg", ".json"))
+        await (self._packed if is_text else self._plain)(scope, receive, send)
+
+
+def version_of(logo: Path) -> str:
+    """Return a hash of all assets, so that browsers reload changed files."""
+    digest = hashlib.sha256()
+    for file in (*sorted(folder().rglob("*")), logo):
+        if file.is_file():
+            digest.update(file.name.encode() + file.read_bytes())
+    for page in styles.PAGES:
+        digest.update(styles.joined(page).encode())
+    return digest.hexdigest()[:12]

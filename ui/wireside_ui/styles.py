@@ -1,0 +1,61 @@
+"""The style sheets of the pages, each joined from the sheets of its components.
+
+A joined sheet is one request, and it declares the cascade layers in one place: a rule of a later
+layer takes precedence over all rules of an earlier one, whatever their specificity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from wireside.assets import folder
+
+COMPONENTS = Path(__file__).parent / "components"
+
+LAYERS = ("theme", "base", "components")
+"""Layers within ``wireside``, which follows NiceGUI's layers: Quasar's rules are overridden."""
+
+Sheets = Mapping[str, tuple[Path, ...]]
+"""The files of each layer, in order. Those of "" are in no layer."""
+
+
+def _of(component: str, *parts: str) -> tuple[Path, ...]:
+    return tuple(COMPONENTS / component / f"{part}.css" for part in (component, *parts))
+
+
+def _shared(name: str) -> Path:
+    return folder() / "css" / f"{name}.css"
+
+
+PAGES: Mapping[str, Sheets] = {
+    "chat": {
+        "theme": (_shared("theme"),),
+        "base": (_shared("base"),),
+        "components": (
+            _shared("frame"),
+            *_of("header"),
+            *_of("model_picker"),
+            *_of("status"),
+            *_of("welcome"),
+            *_of("transcript", "prose", "controls", "overlays"),
+            *_of("composer"),
+            *_of("sidebar"),
+        ),
+        "": (_shared("quasar"), COMPONENTS / "transcript" / "katex.css"),
+    },
+    "dashboard": {
+        "theme": (_shared("theme"),),
+        "components": (_shared("account"), *_of("dashboard")),
+    },
+}
+"""The sheets of the pages that NiceGUI builds; the plain pages link theirs one by one."""
+
+
+def joined(page: str) -> str:
+    """Return the style sheet of a page of ``PAGES``, served as ``css/PAGE.css``."""
+    texts = [f"@layer {', '.join(f'wireside.{name}' for name in LAYERS)};\n"]
+    for layer, files in PAGES[page].items():
+        text = "\n".join(file.read_text("utf-8") for file in files)
+        texts.append(f"@layer wireside.{layer} {{\n{text}}}\n" if layer else text)
+    return "\n".join(texts)
