@@ -76,6 +76,9 @@ def classes(sheet: str) -> set[str]:
     return {name for text in selectors(sheet) for name in re.findall(r"\.(w[sad]-[\w-]+)", text)}
 
 
+STYLED = {name for sheet in SHEETS.values() for name in classes(sheet)}
+
+
 def used(script: str) -> set[str]:
     """Return the class names in the strings of a component's script."""
     strings = re.findall(r"\"[^\"\n]*\"|'[^'\n]*'|`[^`]*`", script)
@@ -84,7 +87,7 @@ def used(script: str) -> set[str]:
         for text in strings
         if "--ws-" not in text
         for name in CLASS.findall(text)
-        if any(name in classes(sheet) for sheet in SHEETS.values())
+        if name in STYLED
     }
 
 
