@@ -17,6 +17,7 @@ from benchmarks.raw import RATE, once, paced_of, warm_up
 from benchmarks.report import Aim, Figure, Section
 from benchmarks.servers import Servers
 from wireside.messages import End, TextDelta
+from wireside.parts import text_parts
 from wireside.records import Branch, ConversationInfo, Segment, Span, TurnRecord
 from wireside.store.store import SqlStore
 
@@ -128,7 +129,7 @@ async def _fill(store: SqlStore, name: str, count: int) -> None:
         conversation_id=name,
         branch=0,
         depth=0,
-        question="What is a frame, and why?",
+        question_parts=text_parts("What is a frame, and why?"),
         created_at=0.0,
     )
     turns = [

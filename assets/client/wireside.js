@@ -28,7 +28,7 @@ const BUSY = new Set(["rate_limited", "too_many", "overloaded"]);
  * @typedef {"stop" | "length" | "cancelled" | "content_filter" | "interrupted"} Reason
  * @typedef {{ input_tokens: number | null, output_tokens: number | null }} Usage
  * @typedef {{ role: "system" | "user" | "assistant", content: string }} Message
- * @typedef {{ call: string, name: string, state: "running" | "done" | "failed", arguments: string, result?: string }} Tool
+ * @typedef {{ call: string, name: string, state: "requested" | "running" | "done" | "failed", arguments: string, result?: string }} Tool
  * @typedef {{ type: "chunk" | "reasoning", content: string } | ({ type: "tool" } & Tool)} Part
  *
  * @typedef {object} AskOptions

@@ -1,4 +1,4 @@
-"""Shared values: questions, the deltas of a model, and how answers end.
+"""Shared values: requests to a model, its deltas, and how answers end.
 
 All are frozen; an invalid state can't be constructed. Identity (ids, times) belongs to the objects
 that own them.
@@ -6,24 +6,51 @@ that own them.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 from wireside.errors import WiresideError
+from wireside.parts import (
+    Part,
+    ReasoningPart,
+    TextPart,
+    ToolCallPart,
+    ToolState,
+    chars_of,
+    text_of,
+    text_parts,
+)
 
 Role = Literal["system", "user", "assistant"]
 
 FinishReason = Literal["stop", "length", "cancelled", "content_filter", "interrupted"]
 
-ToolState = Literal["running", "done", "failed"]
-
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message of the context that is sent to a model."""
+    """One message of the context that is sent to a model.
+
+    An assistant's tool calls are parts of it, each with its result.
+    """
 
     role: Role
-    text: str
+    parts: tuple[Part, ...]
+
+    @classmethod
+    def of_text(cls, role: Role, text: str) -> Message:
+        """Return a message that consists of one text."""
+        return cls(role, text_parts(text))
+
+    @property
+    def text(self) -> str:
+        """The text of its text parts."""
+        return text_of(self.parts)
+
+    @property
+    def chars(self) -> int:
+        """The number of characters that it adds to a context."""
+        return sum(map(chars_of, self.parts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +91,7 @@ class ReasoningDelta:
 
 @dataclass(frozen=True, slots=True)
 class ToolDelta:
-    """A state of one tool call. ``arguments`` and ``result`` are JSON or plain text."""
+    """A state of one tool call, identified by ``call``; see ``ToolCallPart``."""
 
     call: str
     name: str
@@ -89,6 +116,50 @@ Entry = TextDelta | ReasoningDelta | ToolDelta
 Its length is counted like the protocol's offset: each code point of a text counts one, each state
 of a tool call counts one.
 """
+
+
+def parts_of(*streams: Iterable[Entry]) -> tuple[Part, ...]:
+    """Return the parts of an answer, which consists of one stream or several consecutive ones.
+
+    Neighbouring texts are joined, also those of two streams. A tool call is at the place of its
+    first state, in its last one.
+    """
+    parts: list[ToolCallPart | _Text] = []
+    for entries in streams:
+        places: dict[str, int] = {}
+        for entry in entries:
+            if isinstance(entry, ToolDelta):
+                place = places.setdefault(entry.call, len(parts))
+                parts[place : place + 1] = [_tool_call(entry)]
+            elif entry.text:
+                kind = TextPart if isinstance(entry, TextDelta) else ReasoningPart
+                last = parts[-1] if parts else None
+                if isinstance(last, _Text) and last.kind is kind:
+                    last.texts.append(entry.text)
+                else:
+                    parts.append(_Text(kind, [entry.text]))
+    return tuple(part.joined() if isinstance(part, _Text) else part for part in parts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """A text that is joined once: a file may contain it in a million pieces."""
+
+    kind: type[TextPart] | type[ReasoningPart]
+    texts: list[str]
+
+    def joined(self) -> TextPart | ReasoningPart:
+        return self.kind("".join(self.texts))
+
+
+def _tool_call(delta: ToolDelta) -> ToolCallPart:
+    return ToolCallPart(
+        call=delta.call,
+        name=delta.name,
+        state=delta.state,
+        arguments=delta.arguments,
+        result=delta.result,
+    )
 
 
 @dataclass(frozen=True, slots=True)

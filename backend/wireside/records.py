@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from wireside.identity import Role, Scope
-from wireside.messages import End, Entry, Options
+from wireside.messages import End, Entry, Options, parts_of
+from wireside.parts import Part, text_of
 
 Verdict = Literal["up", "down"]
 
@@ -102,12 +103,22 @@ class TurnRecord:
     conversation_id: str
     branch: int
     depth: int
-    question: str
+    question_parts: tuple[Part, ...]
     created_at: float
     options: Options = Options()
     is_waiting: bool = False
     feedback: Feedback | None = None
     segments: tuple[Segment, ...] = ()
+
+    @property
+    def question(self) -> str:
+        """The text of the question."""
+        return text_of(self.question_parts)
+
+    @property
+    def answer(self) -> tuple[Part, ...]:
+        """The parts of the answer."""
+        return parts_of(*(segment.entries for segment in self.segments))
 
 
 @dataclass(frozen=True, slots=True)

@@ -251,7 +251,9 @@ async def test_a_default_model_that_refuses_to_chat_is_passed_over(tmp_path: Pat
         parts = create_app(Settings(openai_base_url=lab.url, data_dir=tmp_path)).parts
         try:
             assert await parts.catalog.resolve(None) == "first"
-            request = ModelRequest(model="first", messages=(Message("user", "/lab no-chat"),))
+            request = ModelRequest(
+                model="first", messages=(Message.of_text("user", "/lab no-chat"),)
+            )
             with pytest.raises(UnknownModel, match="can't chat"):
                 async for _ in parts.provider.stream(request):
                     pass

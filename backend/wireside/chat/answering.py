@@ -11,7 +11,7 @@ import structlog
 
 from wireside.chat import tree
 from wireside.chat.changes import AnswerBegun
-from wireside.chat.context import recent
+from wireside.chat.context import answer_messages, recent, turn_messages
 from wireside.chat.conversation import Conversation, Turn, options_for
 from wireside.chat.dependencies import ChatDependencies, ChatRules
 from wireside.chat.opened import OpenConversations
@@ -27,7 +27,9 @@ from wireside.records import ConversationInfo, Segment
 
 _log = structlog.get_logger(__name__)
 
-GO_ON = Message("user", "Go on exactly where your answer breaks off. Do not repeat anything of it.")
+GO_ON = Message.of_text(
+    "user", "Go on exactly where your answer breaks off. Do not repeat anything of it."
+)
 """The instruction sent to a model to continue an answer that was cut off."""
 
 
@@ -105,8 +107,8 @@ class ConversationRunner:
         with question.being_asked():
             try:
                 messages = await self._context(conversation, turn)
-                if continues and turn.text:
-                    messages = (*messages, Message("assistant", turn.text), GO_ON)
+                if continues and (answered := answer_messages(turn.answer, self._rules.history)):
+                    messages = (*messages, *answered, GO_ON)
                 model = await self._models.resolve(chosen.model)
                 what: ModelRequest | End = self._rules.model_request(messages, chosen, model)
             except WiresideError as error:
@@ -208,9 +210,8 @@ class ConversationRunner:
         spans = tree.clip(tree.path(conversation.branches, turn.branch), first, last)
         messages: list[Message] = []
         for earlier in await self._conversations.turns(conversation, spans):
-            if text := earlier.text:
-                messages += [Message("user", earlier.question), Message("assistant", text)]
-        return recent([*messages, Message("user", turn.question)], limit)
+            messages += turn_messages(earlier.question_parts, earlier.answer, limit)
+        return recent([*messages, Message("user", turn.question_parts)], limit)
 
     def _soon(self, work: Coroutine[Any, Any, None]) -> None:
         self._tasks.create_task(work, name="conversation")
@@ -235,4 +236,4 @@ async def count_tokens(quotas: Quotas, caller: Caller, stream: Stream, request_c
 
 def request_chars(request: ModelRequest) -> int:
     """Return the number of characters of a request's messages."""
-    return sum(len(message.text) for message in request.messages)
+    return sum(message.chars for message in request.messages)

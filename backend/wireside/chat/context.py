@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from wireside.messages import Message
+from wireside.parts import Part, ReasoningPart, TextPart, ToolCallPart, text_parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +15,40 @@ class ContextLimit:
 
     messages: int = 40
     chars: int = 48_000
+
+
+TOOL_SHARE = 8
+"""A result, or the arguments, of a tool call get at most this part of a context's characters."""
+
+
+def turn_messages(
+    question: Sequence[Part], answer: Sequence[Part], limit: ContextLimit
+) -> tuple[Message, ...]:
+    """Return a turn as messages; none if it has no answer, which would only confuse the model."""
+    answered = answer_messages(answer, limit)
+    return (Message("user", tuple(question)), *answered) if answered else ()
+
+
+def answer_messages(answer: Sequence[Part], limit: ContextLimit) -> tuple[Message, ...]:
+    """Return an answer as a message without its reasoning; none if nothing is left."""
+    parts = tuple(
+        _shortened(part, limit.chars // TOOL_SHARE)
+        for part in answer
+        if not isinstance(part, ReasoningPart)
+    )
+    is_empty = all(isinstance(part, TextPart) and not part.text.strip() for part in parts)
+    return () if is_empty else (Message("assistant", parts),)
+
+
+def _shortened(part: Part, max_chars: int) -> Part:
+    if not isinstance(part, ToolCallPart):
+        return part
+    result = None if part.result is None else _cut(part.result, max_chars)
+    return replace(part, arguments=_cut(part.arguments, max_chars), result=result)
+
+
+def _cut(text: str, max_chars: int) -> str:
+    return text if len(text) <= max_chars else f"{text[:max_chars]}…"
 
 
 def recent(history: Sequence[Message], limit: ContextLimit) -> tuple[Message, ...]:
@@ -25,7 +60,7 @@ def recent(history: Sequence[Message], limit: ContextLimit) -> tuple[Message, ..
     chars = 0
     start = len(history)
     for index in range(len(history) - 1, -1, -1):
-        chars += len(history[index].text)
+        chars += history[index].chars
         is_last = index == len(history) - 1
         if not is_last and (chars > limit.chars or len(history) - index > limit.messages):
             break
@@ -44,10 +79,9 @@ class ContextText:
 
     def asking(self, question: str) -> tuple[Message, ...]:
         """Return the context in which to ask ``question``, without remembering it yet."""
-        return recent((*self._messages, Message("user", question)), self._limit)
+        return recent((*self._messages, Message.of_text("user", question)), self._limit)
 
-    def add(self, question: str, answer: str) -> None:
-        """Remember a turn. One without an answer is dropped: it would only confuse the model."""
-        if answer:
-            turn = (Message("user", question), Message("assistant", answer))
+    def add(self, question: str, answer: Sequence[Part]) -> None:
+        """Remember a turn; one without an answer is dropped."""
+        if turn := turn_messages(text_parts(question), answer, self._limit):
             self._messages = recent((*self._messages, *turn), self._limit)

@@ -42,7 +42,8 @@ from wireside.chat.changes import (
 )
 from wireside.errors import NotFound, TooMany
 from wireside.generation.runner import Stream
-from wireside.messages import End, Options
+from wireside.messages import End, Options, parts_of
+from wireside.parts import Part, text_of
 from wireside.records import (
     Branch,
     ConversationInfo,
@@ -67,7 +68,7 @@ class Turn:
     """A question with its answer: one stream, and another for each "Continue"."""
 
     id: str
-    question: str
+    question_parts: tuple[Part, ...]
     options: Options
     branch: int
     depth: int
@@ -77,9 +78,19 @@ class Turn:
     segments: list[Stream] = field(default_factory=list)
 
     @property
+    def question(self) -> str:
+        """The text of the question."""
+        return text_of(self.question_parts)
+
+    @property
+    def answer(self) -> tuple[Part, ...]:
+        """The parts of the answer so far."""
+        return parts_of(*(stream.log.entries for stream in self.segments))
+
+    @property
     def text(self) -> str:
         """The visible text of the answer so far."""
-        return "".join(stream.log.text() for stream in self.segments)
+        return text_of(self.answer)
 
     @property
     def is_live(self) -> bool:
@@ -204,7 +215,7 @@ class Conversation:
     def _remember(self, record: TurnRecord, segments: list[Stream]) -> Turn:
         turn = Turn(
             id=record.id,
-            question=record.question,
+            question_parts=record.question_parts,
             options=record.options,
             branch=record.branch,
             depth=record.depth,
@@ -234,20 +245,28 @@ class Conversation:
         if len(self.waiting) >= WAITING_TURNS:
             raise TooMany(f"{WAITING_TURNS} messages are waiting already.")
 
-    def ask(self, turn_id: str, question: str, options: Options, *, now: float) -> TurnAdded:
+    def ask(
+        self, turn_id: str, question: tuple[Part, ...], options: Options, *, now: float
+    ) -> TurnAdded:
         """Ask at the end of the shown path. Raises ``NotFound`` or ``TooMany``.
 
         The first question becomes the title.
         """
         self.check_not_deleted()
         self.check_queue()
-        title = self.title or title_of(question)
+        title = self.title or title_of(text_of(question))
         branch = tree.longer(self.branches, self.shown)
         record = self._record(turn_id, question, options, branch, now)
         return self._add(record, branch, replace(self.info, title=title))
 
     def fork(
-        self, turn: Turn, turn_id: str, question: str, options: Options | None, *, now: float
+        self,
+        turn: Turn,
+        turn_id: str,
+        question: tuple[Part, ...],
+        options: Options | None,
+        *,
+        now: float,
     ) -> TurnAdded:
         """Ask in place of ``turn``, with ``options`` or those of the turn: an edit or a retry.
 
@@ -272,7 +291,7 @@ class Conversation:
                 and other is not turn
                 and other.depth == turn.depth
                 and other.branch in branches
-                and other.question == turn.question
+                and other.question_parts == turn.question_parts
                 and other.options == options_for(turn, options)
                 and not other.text
             ):
@@ -327,14 +346,14 @@ class Conversation:
         return InfoChanged(replace(self.info, **changes))
 
     def _record(
-        self, turn_id: str, question: str, options: Options, branch: Branch, now: float
+        self, turn_id: str, question: tuple[Part, ...], options: Options, branch: Branch, now: float
     ) -> TurnRecord:
         return TurnRecord(
             id=turn_id,
             conversation_id=self.id,
             branch=branch.id,
             depth=branch.last,
-            question=question,
+            question_parts=question,
             created_at=now,
             options=options,
             is_waiting=True,

@@ -66,7 +66,7 @@ class ChatRules:
         if system is None and not any(message.role == "system" for message in messages):
             system = self.system
         if system:
-            messages = (Message("system", system), *messages)
+            messages = (Message.of_text("system", system), *messages)
         return ModelRequest(
             model=model,
             messages=messages,

@@ -31,6 +31,7 @@ from wireside.generation.runner import Stream, new_name
 from wireside.generation.tasks import whole
 from wireside.identity import LOCAL, Caller
 from wireside.messages import Message, ModelInfo, Options
+from wireside.parts import Part, text_parts, with_text
 from wireside.ports.quotas import QuotaState
 from wireside.records import Feedback
 
@@ -151,7 +152,7 @@ class ChatService:
             key = None if ask.key is None else f"batch {index} {ask.key}"
             question = ask.questions[index]
             if conversation is None:
-                messages, sanitize = (Message("user", question),), ask.options.sanitize
+                messages, sanitize = (Message.of_text("user", question),), ask.options.sanitize
                 stream = await self.ask(
                     Ask(messages=messages, options=ask.options, key=key, sanitize=sanitize)
                 )
@@ -285,7 +286,7 @@ class ChatService:
             with self._answers.slots.reserved(conversation, self.caller):
                 await self._models.resolve(options.model)
                 await self._quotas.take(self.caller)
-                added = conversation.ask(turn_id, question, options, now=self._now())
+                added = conversation.ask(turn_id, text_parts(question), options, now=self._now())
                 turn = await self._add(conversation, added)
         self._answers.schedule_next(conversation, self.caller)
         return turn
@@ -348,7 +349,9 @@ class ChatService:
                         conversation, turn, self.caller, replaces=True, options=options
                     )
                     return turn
-                again = await self._fork(conversation, turn, new_name(), turn.question, options)
+                again = await self._fork(
+                    conversation, turn, new_name(), turn.question_parts, options
+                )
         self._answers.schedule_next(conversation, self.caller)
         return again
 
@@ -375,7 +378,8 @@ class ChatService:
             with self._answers.slots.reserved(conversation, self.caller):
                 await self._models.resolve((options or turn.options).model)
                 await self._quotas.take(self.caller)
-                edited = await self._fork(conversation, turn, new_turn_id, question, options)
+                parts = with_text(turn.question_parts, question)
+                edited = await self._fork(conversation, turn, new_turn_id, parts, options)
         self._answers.schedule_next(conversation, self.caller)
         return edited
 
@@ -455,7 +459,7 @@ class ChatService:
         conversation: Conversation,
         turn: Turn,
         turn_id: str,
-        question: str,
+        question: tuple[Part, ...],
         options: Options | None,
     ) -> Turn:
         """Ask in place of ``turn`` and leave the turns after it."""

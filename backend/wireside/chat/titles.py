@@ -96,7 +96,7 @@ async def ask_for_title(provider: Provider, model: str, question: str, answer: s
     given = f"User: {question[:GIVEN_CHARS]}\n\nAssistant: {answer[:GIVEN_CHARS]}"
     request = ModelRequest(
         model=model,
-        messages=(Message("system", INSTRUCTION), Message("user", given)),
+        messages=(Message.of_text("system", INSTRUCTION), Message.of_text("user", given)),
         temperature=0.2,
         max_tokens=MAX_TOKENS,
     )

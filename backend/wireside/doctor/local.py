@@ -348,7 +348,9 @@ async def _one_token(settings: Settings, provider: Provider) -> Check:
     )
     if not model:
         return missing
-    request = ModelRequest(model=model, messages=(Message("user", "Say hello."),), max_tokens=1)
+    request = ModelRequest(
+        model=model, messages=(Message.of_text("user", "Say hello."),), max_tokens=1
+    )
     began = time.monotonic()
     try:
         async with aclosing(provider.stream(request)) as deltas:

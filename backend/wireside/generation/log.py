@@ -107,6 +107,11 @@ class AnswerLog:
         self.check(offset)
         return self._read(offset, min(self.head, offset + max_chars))
 
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """All entries so far, readable or not."""
+        return tuple(self._entries)
+
     def text(self) -> str:
         """Return the visible text so far, without reasoning and tool calls."""
         return "".join(entry.text for entry in self._entries if isinstance(entry, TextDelta))

@@ -173,6 +173,7 @@ class Completion:
         self._media: set[int] = set()  # hashes of the media shown so far
         self._calls: list[_OpenCall] = []
         self._call_chars = 0
+        self._has_new_call = False
         self._last_calls: dict[int, _OpenCall] = {}
         self._known_calls: dict[tuple[int, str], _OpenCall] = {}
         self._half_pair = ""
@@ -391,6 +392,9 @@ class Completion:
         for picture in _list(part.images):
             self._add_media(picture, PICTURE, texts)
         self._take_audio(part.audio, texts)
+        if part.tool_calls or part.function_call:  # the text so far was written before the call
+            self._join(texts, deltas)
+            self._add(self._splitter.pause(), deltas)
         for call in _list(part.tool_calls):
             self._take_call(call)
         if isinstance(part.function_call, dict):  # the older form, one tool call per answer
@@ -445,7 +449,7 @@ class Completion:
             self._has_reasoning = True
             self._splitter.saw_reasoning()
             self.activity += 1
-            _append(ReasoningDelta(text), deltas)
+            self._append(ReasoningDelta(text), deltas)
 
     def _take_audio(self, audio: object, texts: list[str]) -> None:
         if isinstance(audio, dict):
@@ -484,7 +488,7 @@ class Completion:
         if not isinstance(call, dict):
             return
         self.activity += 1
-        self._has_answer = True
+        self._has_answer = self._has_new_call = True
         index, call_id = _index(call.get("index")), _id(call.get("id"))
         name, piece = _function_in(call)
         open_call = self._open_call(index, call_id, name, piece)
@@ -519,7 +523,8 @@ class Completion:
             self.activity += 1
             self._texts.append(text)
             split = self._splitter.feed(text)
-            if not deltas and len(split) == 1 and type(split[0]) is TextDelta:
+            is_one = len(split) == 1 and type(split[0]) is TextDelta
+            if is_one and not deltas and not self._has_new_call:
                 deltas.append(split[0])
             else:
                 self._add(split, deltas)
@@ -530,7 +535,13 @@ class Completion:
             if isinstance(delta, ToolDelta):  # in the harmony format
                 self._take_call({"id": "", "name": delta.name, "arguments": delta.arguments})
             elif not isinstance(delta, Finished):
-                _append(delta, deltas)
+                self._append(delta, deltas)
+
+    def _append(self, delta: TextDelta | ReasoningDelta, deltas: list[Delta]) -> None:
+        if self._has_new_call and not delta.text.isspace():
+            self._has_new_call = False
+            deltas.extend(self._proposed_calls())  # they came before it
+        _append(delta, deltas)
 
     def cut(self) -> list[Delta]:
         """Return the buffered deltas of an answer that is cut off."""
@@ -552,11 +563,16 @@ class Completion:
         return deltas
 
     def _proposed_calls(self) -> Iterator[ToolDelta]:
+        """Yield the calls that have changed since they were last returned."""
         for number, call in enumerate(self._calls, start=1):
             if call.name:
-                texts = (call.id or f"call_{number}", call.name, "".join(call.arguments))
+                key = call.sent.call if call.sent else call.id or f"call_{number}"
+                texts = (key, call.name, "".join(call.arguments))
                 call_id, name, arguments = map(without_surrogates, texts)
-                yield ToolDelta(call_id, name, "done", arguments)
+                delta = ToolDelta(call_id, name, "requested", arguments)
+                if delta != call.sent:
+                    call.sent = delta
+                    yield delta
 
 
 def _check_for_error(chunk: _Chunk, event: Event) -> None:
@@ -592,6 +608,7 @@ class _OpenCall:
         self.name = ""
         self.arguments: list[str] = []
         self._chars = 0
+        self.sent: ToolDelta | None = None
 
     def add(self, name: str, piece: str) -> None:
         """Append a chunk; some servers repeat the name, or all arguments so far."""

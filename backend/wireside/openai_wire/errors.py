@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from itertools import pairwise
@@ -371,6 +371,7 @@ def without_secrets(text: str, key: str | None) -> str:
 Refit = Literal[
     "stream",
     "stream_options",
+    "tools",
     "system",
     "roles",
     "last_role",
@@ -388,11 +389,12 @@ def refit_for(
 ) -> Refit | None:
     """Return the adaptation with which a refused request may be accepted; None if there is none.
 
-    ``status`` is None for an error inside an answer. ``system`` and ``roles``: system text is moved
-    into the first user message; for ``roles``, consecutive messages of the same role are also
-    joined. ``last_role``: a user message is added after an answer to continue. ``max_tokens`` is
-    renamed to ``max_completion_tokens``, then omitted (``no_max_tokens``). ``stream`` requests an
-    answer that is not streamed. The others omit the field of that name.
+    ``status`` is None for an error inside an answer. ``tools``: earlier tool calls are sent as
+    text. ``system`` and ``roles``: system text is moved into the first user message; for ``roles``,
+    consecutive messages of the same role are also joined. ``last_role``: a user message is added
+    after an answer to continue. ``max_tokens`` is renamed to ``max_completion_tokens``, then
+    omitted (``no_max_tokens``). ``stream`` requests an answer that is not streamed. The others omit
+    the field of that name.
     """
     if status not in _REFITTING:
         return None
@@ -403,18 +405,30 @@ def refit_for(
     is_unknown = wordings.NOT_KNOWN.search(problem.words) is not None
     if "temperature" in body and problem.names("temperature") and is_unknown:
         return "temperature"
-    for field, refit in (("max_tokens", "max_tokens"), ("max_completion_tokens", "no_max_tokens")):
+    for field, renamed in (
+        ("max_tokens", "max_tokens"),
+        ("max_completion_tokens", "no_max_tokens"),
+    ):
         if field in body and problem.names(field) and is_unknown:
-            return cast("Refit", refit)
+            return cast("Refit", renamed)
     roles = [message["role"] for message in body.get("messages", ())]
-    if "system" in roles and wordings.NO_SYSTEM.search(problem.words):
-        return "system"
-    is_uneven = any(one == other for one, other in pairwise(roles))
-    if ("system" in roles or is_uneven) and wordings.ALTERNATE.search(problem.words):
-        return "roles"
-    if roles and roles[-1] == "assistant" and wordings.LAST_ROLE.search(problem.words):
-        return "last_role"
+    if refit := _refit_of_roles(roles, problem.words):
+        return refit
     is_stream = problem.field == "stream" or wordings.STREAM.search(problem.text[:MAX_CHARS])
     if body.get("stream") and is_stream and is_unknown:
         return "stream"
+    return None
+
+
+def _refit_of_roles(roles: Sequence[str], words: str) -> Refit | None:
+    """Return the adaptation of the messages for a service that refuses some of their roles."""
+    if "tool" in roles and wordings.NO_TOOLS.search(words):
+        return "tools"
+    if "system" in roles and wordings.NO_SYSTEM.search(words):
+        return "system"
+    is_uneven = any(one == other for one, other in pairwise(roles))
+    if ("system" in roles or is_uneven) and wordings.ALTERNATE.search(words):
+        return "roles"
+    if roles and roles[-1] == "assistant" and wordings.LAST_ROLE.search(words):
+        return "last_role"
     return None

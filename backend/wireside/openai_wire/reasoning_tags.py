@@ -211,6 +211,15 @@ class ReasoningSplitter:
         self._buffer += text
         return self._deltas_read()
 
+    def pause(self) -> list[Delta]:
+        """Parse the rest of the buffer where something other than text follows, as a tool call."""
+        if self._read in (self._read_header, self._read_call):
+            return []
+        is_all, self._is_all = self._is_all, True
+        deltas = self._deltas_read()
+        self._is_all = is_all
+        return deltas
+
     def flush(self) -> list[Delta]:
         """Parse the rest of the buffer at the end of the answer."""
         self._is_all = True
@@ -507,7 +516,7 @@ class ReasoningSplitter:
         return True
 
     def _end_call(self) -> None:
-        self._deltas.append(ToolDelta("", self._recipient, "done", self._call.strip()))
+        self._deltas.append(ToolDelta("", self._recipient, "requested", self._call.strip()))
         self._call = ""
         self._read = self._read_start
 

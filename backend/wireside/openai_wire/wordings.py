@@ -113,6 +113,12 @@ NO_SYSTEM = _any(
     r"only user.{0,30}roles|role.{0,30}(should|must) be (one of )?.{0,8}(user|assistant)",
     r"(developer|system) instruction|不支持.{0,8}system|system.{0,12}不支持",
 )
+NO_TOOLS = _any(
+    r"\btools?\b|\btool_|\bfunctions?\b|alternat|chat.?template|jinja|工具",
+    rf"\broles?\b.{{0,60}}({_NO}(support|allow|valid|known|expect)|invalid|un(known|expected|supported))",
+    r"(invalid|unknown|unexpected|unsupported)\W.{0,20}\brole|content.{0,60}(null|none|empty|string)",
+)
+"""Matches refusals of messages with tool calls; only searched where there are some."""
 ALTERNATE = _any(
     r"roles? must alternate|alternat\w+.{0,20}(user|role)|messages?.{0,30}must be.{0,12}alternat",
     r"(consecutive|successive).{0,30}(role|message|user)",

@@ -28,6 +28,7 @@ from wireside.errors import (
     WiresideError,
 )
 from wireside.messages import Delta, Finished, Message, ModelInfo, ModelRequest
+from wireside.openai_wire.requests import text_only
 from wireside.ports.clock import Clock
 from wireside.ports.provider import Provider
 from wireside.providers import local_server
@@ -287,9 +288,10 @@ class LocalProvider:
 
 
 def _with_system(request: ModelRequest) -> ModelRequest:
-    if any(message.role == "system" for message in request.messages):
-        return request
-    return replace(request, messages=(Message("system", SYSTEM), *request.messages))
+    messages = tuple(text_only(message) for message in request.messages)
+    if not any(message.role == "system" for message in messages):
+        messages = (Message.of_text("system", SYSTEM), *messages)
+    return replace(request, messages=messages)
 
 
 class Backoff:

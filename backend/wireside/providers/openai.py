@@ -48,6 +48,8 @@ from wireside.openai_wire.errors import (
     wrong_address,
 )
 from wireside.openai_wire.reasoning_tags import KNOWN_TAGS, ReasoningTags, TagPair
+from wireside.openai_wire.requests import encode_messages, plain_text, text_only
+from wireside.parts import TextPart
 from wireside.ports.observer import NULL_OBSERVER, Observer
 from wireside.providers.base_url import BaseUrl, base_url_in, other_places, shown, without_user
 from wireside.providers.hiding import without_content
@@ -399,15 +401,17 @@ class OpenAIProvider:
     def _body_of(self, request: ModelRequest) -> dict[str, object]:
         refits = self._refits_of(request.model)
         messages: Sequence[Message] = request.messages
+        if "tools" in refits:
+            messages = [text_only(message) for message in messages]
         if "system" in refits or "roles" in refits:
             messages = without_system(messages)
         if "roles" in refits:
             messages = with_turns(messages)
         if "last_role" in refits and messages[-1].role == "assistant":
-            messages = [*messages, Message("user", GO_ON)]
+            messages = [*messages, Message.of_text("user", GO_ON)]
         body: dict[str, object] = {
             "model": request.model,
-            "messages": [{"role": message.role, "content": message.text} for message in messages],
+            "messages": encode_messages(messages),
             "stream": "stream" not in refits,
         }
         if not refits & {"stream", "stream_options"}:
@@ -629,7 +633,7 @@ class OpenAIProvider:
         text: str = "",
     ) -> None:
         problem = problem or UpstreamProblem(text=text)
-        asked = [message.text for message in request.messages] if request else []
+        asked = [plain_text(message.parts) for message in request.messages] if request else []
 
         def logged(words: str) -> str | None:
             return without_content(without_secrets(words, self._api_key), asked) or None
@@ -772,9 +776,9 @@ def without_system(messages: Sequence[Message]) -> Sequence[Message]:
         return others
     for place, message in enumerate(others):
         if message.role == "user":
-            others[place] = Message("user", f"{system}\n\n{message.text}")
+            others[place] = Message("user", (TextPart(system), *message.parts))
             return others
-    return [Message("user", system), *others]
+    return [Message.of_text("user", system), *others]
 
 
 def with_turns(messages: Sequence[Message]) -> Sequence[Message]:
@@ -782,7 +786,7 @@ def with_turns(messages: Sequence[Message]) -> Sequence[Message]:
     turns: list[Message] = []
     for message in messages:
         if turns and turns[-1].role == message.role:
-            turns[-1] = Message(message.role, f"{turns[-1].text}\n\n{message.text}")
+            turns[-1] = Message(message.role, (*turns[-1].parts, *message.parts))
         else:
             turns.append(message)
     return turns

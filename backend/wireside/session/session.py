@@ -18,7 +18,7 @@ from wireside.chat.context import ContextText
 from wireside.chat.service import Ask, ChatService
 from wireside.errors import InternalError, NotFound, WiresideError
 from wireside.generation.runner import Stream
-from wireside.messages import End, Message, Options
+from wireside.messages import End, Message, Options, parts_of
 from wireside.protocol.connection import (
     Attach,
     Close,
@@ -296,7 +296,7 @@ class Session:
             raise NotFound(f"attachments: there is no upload {chat.attachments[0][:40]!r}.")
         options = _options(chat)
         if chat.conversation is None:
-            messages = (*chat.messages, Message("user", chat.message))
+            messages = (*chat.messages, Message.of_text("user", chat.message))
             ask = Ask(messages=messages, options=options, key=chat.key, sanitize=chat.sanitize)
             return await self._chat.ask(ask), None
         return await self._chat.answer_in(
@@ -417,7 +417,7 @@ class Session:
             return self._connection.resume_ended(origin)
         del self._running[origin.chat.id]
         if origin.level == 1 and running.stream is not None:
-            self._context.add(origin.chat.message, running.stream.log.text())
+            self._context.add(origin.chat.message, parts_of(running.stream.log.entries))
         self._ended(origin)
 
 

@@ -35,7 +35,9 @@ from wireside.messages import (
     TextDelta,
     ToolDelta,
     Usage,
+    parts_of,
 )
+from wireside.parts import text_of
 from wireside.records import Segment, Tail, TurnRecord
 from wireside.store import search
 from wireside.store.sql import insert, is_sqlite
@@ -315,7 +317,7 @@ def _from_plain(kind: int, contents: list[str]) -> list[Entry]:
 
 
 def _text(entries: Iterable[Entry]) -> str:
-    return "".join(entry.text for entry in entries if isinstance(entry, TextDelta))
+    return text_of(parts_of(entries))
 
 
 def _end_columns(end: End) -> dict[str, Any]:

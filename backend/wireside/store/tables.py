@@ -124,7 +124,10 @@ turns = Table(
     Column("conversation_id", ForeignKey(conversations.c.id, ondelete="CASCADE"), nullable=False),
     Column("branch", Integer, nullable=False),
     Column("depth", Integer, nullable=False),
+    # the text of the question
     Column("question", AnyText, nullable=False),
+    # its parts as JSON; NULL if it consists of that text
+    Column("question_parts", AnyText),
     Column("options", AnyText, nullable=False),
     Column("created_at", Double, nullable=False),
     Column("is_waiting", Boolean, nullable=False),

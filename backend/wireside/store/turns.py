@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import msgspec
 from sqlalchemy import ColumnElement, Connection, Row, and_, delete, or_, select, tuple_, update
 
+from wireside.parts import Part, part_from_object, part_to_object, text_of, text_parts
 from wireside.records import Branch, Feedback, Span, TurnRecord
 from wireside.store import answers, conversations, search
 from wireside.store.options import options_from, options_json
@@ -117,7 +120,7 @@ def _with_answers(connection: Connection, rows: Iterable[Row[Any]]) -> list[Turn
             conversation_id=row.conversation_id,
             branch=row.branch,
             depth=row.depth,
-            question=row.question,
+            question_parts=_question_of(row),
             created_at=row.created_at,
             options=options_from(row.options),
             is_waiting=row.is_waiting,
@@ -135,12 +138,27 @@ def _row(turn: TurnRecord) -> dict[str, Any]:
         "branch": turn.branch,
         "depth": turn.depth,
         "question": turn.question,
+        "question_parts": _parts_json(turn.question_parts),
         "options": options_json(turn.options),
         "created_at": turn.created_at,
         "is_waiting": turn.is_waiting,
         "verdict": turn.feedback.verdict if turn.feedback else None,
         "words": turn.feedback.words if turn.feedback else None,
     }
+
+
+def _question_of(row: Row[Any]) -> tuple[Part, ...]:
+    if row.question_parts is None:
+        return text_parts(row.question)
+    found = map(part_from_object, msgspec.json.decode(row.question_parts))
+    return tuple(part for part in found if part is not None)
+
+
+def _parts_json(parts: tuple[Part, ...]) -> str | None:
+    if parts == text_parts(text_of(parts)):
+        return None
+    # not msgspec: it refuses unpaired surrogates, which the column replaces
+    return json.dumps([part_to_object(part) for part in parts], ensure_ascii=False)
 
 
 def _document(turn: TurnRecord) -> search.Document:

@@ -27,6 +27,7 @@ Write one of these as a message:
 - `/lab json`: one JSON document instead of a stream
 - `/lab length`, `/lab filter`: other finish reasons
 - `/lab reasoning`, `/lab tool`: reasoning text, a tool call
+- `/lab parts`: text, a tool call, text, reasoning, text
 - `/lab bytes`: a write for each byte · `/lab crlf`, `/lab gzip`: other forms on the wire
 - `/lab endless 20`: 20 tokens a second, without an end
 - `/lab say TEXT`: exactly that text
@@ -116,6 +117,7 @@ _SCRIPTS: dict[str, Callable[[Numbers, float | None], Script]] = {
     "tool": lambda numbers, rate: answer(
         20, rate=rate, tool_calls=[("weather", '{"city": "Zürich"}')], finish="tool_calls"
     ),
+    "parts": lambda numbers, rate: scripts.interleaved(rate=rate),
     "bytes": lambda numbers, rate: answer(60).in_pieces(1),
     "crlf": lambda numbers, rate: _some(rate).with_crlf(),
     "gzip": lambda numbers, rate: answer(60).gzipped(),

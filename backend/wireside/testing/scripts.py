@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
-from wireside.messages import Finished, TextDelta, ToolDelta, Usage
+from wireside.messages import Delta, Finished, ReasoningDelta, TextDelta, ToolDelta, Usage
 from wireside.openai_wire import encode
 from wireside.openai_wire.encode import CompletionEncoder
 
@@ -256,6 +256,20 @@ def answer(
     if done:
         events.append(encode.DONE)
     return Script(tuple(events), pace_s=1 / rate if rate else 0.0, first=first, tokens=words)
+
+
+def interleaved(*, rate: float | None = None, model: str = "lab-1") -> Script:
+    """Return text, a tool call, text, reasoning and text, in this order."""
+    deltas: list[Delta] = [
+        *map(TextDelta, ("Let me ", "look ", "outside.")),
+        ToolDelta("call_lab_0", "weather", "requested", '{"city": "Zürich"}'),
+        *map(TextDelta, ("The sky ", "is grey.")),
+        *map(ReasoningDelta, ("Grey, ", "so: ")),
+        *map(TextDelta, ("It will ", "rain.")),
+        Finished("stop", Usage(INPUT_TOKENS, 9)),
+    ]
+    events = [encode.event(chunk) for chunk in encoder_for(model).chunks(deltas)]
+    return Script((*events, encode.DONE), pace_s=1 / rate if rate else 0.0)
 
 
 def endless(rate: float | None = None, model: str = "lab-1") -> Script:

@@ -13,12 +13,25 @@ import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from html import escape
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, assert_never
 
 from wireside.chat import tree
 from wireside.chat.graphemes import cut
 from wireside.invisible_text import seen
-from wireside.messages import Entry, Options, ReasoningDelta, TextDelta, ToolDelta
+from wireside.messages import Options, parts_of
+from wireside.parts import (
+    DataPart,
+    FilePart,
+    ImagePart,
+    Part,
+    ReasoningPart,
+    TextPart,
+    ToolCallPart,
+    label_of,
+    part_to_object,
+    text_of,
+    text_parts,
+)
 from wireside.records import Branch, ConversationInfo, Feedback, Segment, TurnRecord
 from wireside.transfer.export_math import ExportedFormulas, policy
 
@@ -38,6 +51,7 @@ WORDS: Mapping[str, str] = {
     "arguments": "Arguments",
     "result": "Result",
     "tool_running": "running",
+    "tool_requested": "requested, not run",
     "tool_done": "done",
     "tool_failed": "failed",
     "stopped": "You stopped this answer.",
@@ -97,15 +111,16 @@ class MarkdownExport:
     def turn(self, record: TurnRecord) -> str:
         """Return the question as a block quotation, and the answer below it."""
         pieces = ["\n---\n"]
-        if record.question:
+        if record.question_parts:
             when = _local(record.created_at, self._zone)
-            pieces += [f"\n**{self._words['question']} ({when}):**\n", _quoted(record.question)]
+            pieces.append(f"\n**{self._words['question']} ({when}):**\n")
+            pieces += [_quoted(_question_text(part)) for part in record.question_parts]
         if record.segments:
             models = dict.fromkeys(_inline(segment.model) for segment in record.segments)
             names = ", ".join(name for name in models if name)
             label = self._words["answer"] + (f" ({names})" if names else "")
             pieces.append(f"\n**{label}:**\n")
-            pieces += [self._part(part) for part in _parts(record.segments)]
+            pieces += [self._part(part) for part in record.answer]
             if note := _note(record.segments, self._words):
                 pieces.append(f"\n*({_inline(note)})*\n")
         return "".join(pieces)
@@ -118,13 +133,15 @@ class MarkdownExport:
         """Return a file name derived from the title."""
         return f"{safe_name(title)}.md"
 
-    def _part(self, part: Entry) -> str:
+    def _part(self, part: Part) -> str:
         match part:
-            case TextDelta(text):
+            case TextPart(text):
                 return f"\n{_closed(text)}\n"
-            case ReasoningDelta(text):
+            case ReasoningPart(text):
                 return _folded(self._words["reasoning"], _fenced(text))
-            case ToolDelta():
+            case ImagePart() | FilePart() | DataPart():
+                return f"\n{_inline(label_of(part))}\n"
+            case ToolCallPart():
                 body = _fenced(part.arguments) if part.arguments else ""
                 body += _fenced(part.result) if part.result else ""
                 return _folded(f"{part.name} — {self._words[f'tool_{part.state}']}", body)
@@ -196,6 +213,7 @@ class JsonExport:
             "id": record.id,
             "parent": parent,
             "question": record.question,
+            **_question_parts(record.question_parts),
             "created_at": _iso(record.created_at),
             "options": _options(record.options),
             "feedback": _feedback(record.feedback),
@@ -265,14 +283,15 @@ class HtmlExport:
     def turn(self, record: TurnRecord) -> str:
         """Return the question as escaped text, and the answer as rendered HTML."""
         pieces = ["<article>\n"]
-        if record.question:
+        if record.question_parts:
             label = _text(self._words["question"])
+            question = "\n\n".join(map(_question_text, record.question_parts))
             pieces.append(
                 f"{self._time(record.created_at)}\n"
                 f'<div class="question" role="group" aria-label="{label}" dir="auto">'
-                f"{_text(record.question)}</div>\n"
+                f"{_text(question)}</div>\n"
             )
-        pieces += [self._part(part) for part in _parts(record.segments)]
+        pieces += [self._part(part) for part in record.answer]
         if record.segments and (note := _note(record.segments, self._words)):
             pieces.append(f'<p class="note" dir="auto">{_text(note)}</p>\n')
         return "".join([*pieces, "</article>\n"])
@@ -289,15 +308,17 @@ class HtmlExport:
         shown = _text(_local(seconds, self._zone) + zone)
         return f'<time datetime="{_iso(seconds)}">{shown}</time>'
 
-    def _part(self, part: Entry) -> str:
+    def _part(self, part: Part) -> str:
         match part:
-            case TextDelta(text):
+            case TextPart(text):
                 html = self._render(text)
                 self._formulas.add(html)
                 return f'<div class="ws-prose" dir="auto">{html}</div>\n'
-            case ReasoningDelta(text):
+            case ReasoningPart(text):
                 return self._fold(self._words["reasoning"], ("", text))
-            case ToolDelta():
+            case ImagePart() | FilePart() | DataPart():
+                return f'<p dir="auto">{_text(label_of(part))}</p>\n'
+            case ToolCallPart():
                 return self._fold(
                     f"{part.name} — {self._words[f'tool_{part.state}']}",
                     (self._words["arguments"], part.arguments),
@@ -365,37 +386,17 @@ def _local(seconds: float, zone: tzinfo) -> str:
     return f"{datetime.fromtimestamp(bounded, zone):%Y-%m-%d %H:%M}"
 
 
-def _parts(segments: Sequence[Segment]) -> list[Entry]:
-    """Return an answer as it is displayed: texts joined, tool calls in their last state."""
-    parts: list[Entry] = []
-    calls: dict[str, int] = {}
-    for segment in segments:
-        for entry in _joined(segment.entries):
-            if isinstance(entry, ToolDelta):
-                at = calls.setdefault(entry.call, len(parts))
-                parts[at : at + 1] = [entry]
-            elif type(entry) is TextDelta and parts and isinstance(parts[-1], TextDelta):
-                parts[-1] = TextDelta(parts[-1].text + entry.text)  # "Continue" may split a word
-            else:
-                parts.append(entry)
-    return parts
-
-
-def _joined(entries: Sequence[Entry]) -> list[Entry]:
-    """Return the entries with adjacent text, or adjacent reasoning, joined."""
-    found: list[Entry] = []
-    texts: list[str] = []
-    kind: type[TextDelta] | type[ReasoningDelta] | None = None
-    for entry in entries:
-        if kind is not None and type(entry) is not kind:
-            found.append(kind("".join(texts)))
-            kind, texts = None, []
-        if isinstance(entry, ToolDelta):
-            found.append(entry)
-        else:
-            kind = type(entry)
-            texts.append(entry.text)
-    return [*found, kind("".join(texts))] if kind is not None else found
+def _question_text(part: Part) -> str:
+    """Return the text of a question's part; a mark for one that is not text."""
+    match part:
+        case TextPart() | ReasoningPart():
+            return part.text
+        case ToolCallPart():
+            return part.result or ""
+        case ImagePart() | FilePart() | DataPart():
+            return label_of(part)
+        case _:
+            assert_never(part)
 
 
 def _note(segments: Sequence[Segment], words: Mapping[str, str]) -> str:
@@ -508,25 +509,15 @@ def _segment(segment: Segment) -> dict[str, Any]:
             "input_tokens": end.usage.input_tokens if end else None,
             "output_tokens": end.usage.output_tokens if end else None,
         },
-        "parts": [_entry(entry) for entry in _joined(segment.entries)],
+        "parts": [part_to_object(part) for part in parts_of(segment.entries)],
     }
 
 
-def _entry(entry: Entry) -> dict[str, Any]:
-    match entry:
-        case TextDelta(text):
-            return {"type": "text", "text": text}
-        case ReasoningDelta(text):
-            return {"type": "reasoning", "text": text}
-        case ToolDelta():
-            return {
-                "type": "tool",
-                "call": entry.call,
-                "name": entry.name,
-                "state": entry.state,
-                "arguments": entry.arguments,
-                "result": entry.result,
-            }
+def _question_parts(parts: Sequence[Part]) -> dict[str, Any]:
+    """Return the field for the parts of a question; none if it consists of its text."""
+    if tuple(parts) == text_parts(text_of(parts)):
+        return {}
+    return {"question_parts": [part_to_object(part) for part in parts]}
 
 
 # ---- HTML --------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from wireside.chat import tree
 from wireside.chat.conversation import title_of
 from wireside.errors import BadMessage
 from wireside.messages import End, Options
+from wireside.parts import Part, size_of, text_parts
 from wireside.records import (
     MAX_TAG_CHARS,
     MAX_TAGS,
@@ -60,7 +61,7 @@ class ImportContext:
     def spend_turn(self, node: Node) -> None:
         """Subtract a turn from the budget. Raises ``TooMuch``."""
         chars = sum(length_of(entry) for segment in node.segments for entry in segment.entries)
-        self.budget.spend(turns=1, chars=len(node.question) + chars)
+        self.budget.spend(turns=1, chars=sum(map(size_of, node.question)) + chars)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +70,7 @@ class Node:
 
     key: str
     parent: str | None
-    question: str
+    question: tuple[Part, ...]
     created_at: float
     segments: tuple[Segment, ...]
     options: Options = Options()
@@ -125,7 +126,7 @@ def turns_of(
             Node(
                 key=end.key,
                 parent=first.above.key if first.above else None,
-                question=question(first) if at else "",
+                question=text_parts(question(first) if at else ""),
                 created_at=first.time,
                 segments=(segment or context.no_answer(first.time),),
             )
@@ -188,7 +189,7 @@ def build_imported(
                 conversation_id=conversation_id,
                 branch=branch,
                 depth=depth,
-                question=node.question,
+                question_parts=node.question,
                 created_at=node.created_at,
                 options=node.options,
                 feedback=node.feedback,

@@ -30,7 +30,7 @@ from wireside.identity import Caller
 from wireside.messages import Message, Options
 
 ADA = Caller(user_id="ada-id", name="ada", role="user", credential="session 1")
-QUESTION = Ask(messages=(Message("user", "Hi"),))
+QUESTION = Ask(messages=(Message.of_text("user", "Hi"),))
 
 
 class Slow(UserQuotas):

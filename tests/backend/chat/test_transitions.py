@@ -34,6 +34,7 @@ from wireside.chat.conversation import WAITING_TURNS, Conversation, Turn
 from wireside.errors import NotFound, TooMany
 from wireside.generation.runner import Stream
 from wireside.messages import End, Options, TextDelta
+from wireside.parts import Part, text_parts
 from wireside.records import (
     Branch,
     ConversationInfo,
@@ -189,12 +190,16 @@ class AnyTransitions(RuleBasedStateMachine):
 
     # ---- transitions -------------------------------------------------------------------------
 
-    @rule(question=st.sampled_from(["why", "how"]), options=OPTIONS, times=st.integers(1, 4))
-    def ask(self, question: str, options: Options, times: int) -> None:
+    @rule(
+        question=st.sampled_from([text_parts("why"), text_parts("how")]),
+        options=OPTIONS,
+        times=st.integers(1, 4),
+    )
+    def ask(self, question: tuple[Part, ...], options: Options, times: int) -> None:
         for _ in range(times):
             self.ask_once(f"t{next(self.numbers)}", question, options)
 
-    def ask_once(self, turn_id: str, question: str, options: Options) -> None:
+    def ask_once(self, turn_id: str, question: tuple[Part, ...], options: Options) -> None:
         number = float(next(self.numbers))
         is_full = len(self.asked) >= WAITING_TURNS
         if self.conversation.is_deleted or is_full:
@@ -205,8 +210,8 @@ class AnyTransitions(RuleBasedStateMachine):
         added = self.conversation.ask(turn_id, question, options, now=number)
         self.add(added, path[-1].id if path else None)
 
-    @rule(question=st.just("lost"))
-    def ask_while_the_store_fails(self, question: str) -> None:
+    @rule(question=st.just(text_parts("lost")))
+    def ask_while_the_store_fails(self, question: tuple[Part, ...]) -> None:
         if self.conversation.is_deleted or len(self.asked) >= WAITING_TURNS:
             return
         before = _state(self.conversation)
@@ -223,7 +228,7 @@ class AnyTransitions(RuleBasedStateMachine):
             self.begin(turn, replaces=True)
             return
         turn_id = f"t{next(self.numbers)}"
-        question = "edited" if is_edit else turn.question
+        question = text_parts("edited") if is_edit else turn.question_parts
         added = self.conversation.fork(turn, turn_id, question, options, now=2.0)
         self.publish(self.conversation.stop_from(turn))
         for waiting in [self.turns[waiting_id] for waiting_id in self.conversation.waiting]:
@@ -238,7 +243,7 @@ class AnyTransitions(RuleBasedStateMachine):
     def a_retry_twice_asks_once(self, place: int, options: Options) -> None:
         turn = self.some(place)
         if turn.text and self.conversation.retry_in_progress(turn, options) is None:
-            added = self.conversation.fork(turn, "again", turn.question, options, now=2.0)
+            added = self.conversation.fork(turn, "again", turn.question_parts, options, now=2.0)
             self.add(added, self.parents[turn.id])
             assert self.conversation.retry_in_progress(turn, options) is self.turns["again"]
             renamed = self.turns["again"]

@@ -111,8 +111,8 @@ async def test_questions_are_counted_by_type(
     await chat.continue_answer(conversation, turn.id)
     (await provider.call(1)).finish()
     await turn.segments[1].ended()
-    stream = await chat.ask(Ask(messages=(Message("user", "?"),), key="k"))
-    again = await chat.ask(Ask(messages=(Message("user", "?"),), key="k"))
+    stream = await chat.ask(Ask(messages=(Message.of_text("user", "?"),), key="k"))
+    again = await chat.ask(Ask(messages=(Message.of_text("user", "?"),), key="k"))
     assert stream is again
     (await provider.call(2)).finish()
     while listening.streams.total() < 3:

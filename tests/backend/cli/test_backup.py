@@ -24,6 +24,7 @@ from server_process import ServerProcess
 from typer.testing import CliRunner
 
 from wireside.cli.main import app
+from wireside.parts import text_parts
 from wireside.records import Branch, ConversationInfo, TurnRecord, User
 from wireside.store.store import SqlStore
 
@@ -73,7 +74,7 @@ def fill(data: Path, count: int = 3, *, with_accounts: bool = False) -> None:
                 conversation_id=name,
                 branch=0,
                 depth=0,
-                question="word " * 200,
+                question_parts=text_parts("word " * 200),
                 created_at=1.0,
             )
             await store.add_conversation(

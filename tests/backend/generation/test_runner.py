@@ -12,7 +12,7 @@ from wireside.generation.log import TextPiece
 from wireside.generation.runner import Runner, RunnerLimits
 from wireside.messages import End, Finished, Message, ModelRequest, Usage
 
-REQUEST = ModelRequest(model="m", messages=(Message("user", "?"),))
+REQUEST = ModelRequest(model="m", messages=(Message.of_text("user", "?"),))
 
 
 async def test_an_answer_is_written_and_read(runner: Runner, provider) -> None:

@@ -10,7 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wireside.messages import Delta, ReasoningDelta, TextDelta, ToolDelta, Usage
+from wireside.messages import (
+    Delta,
+    Finished,
+    ReasoningDelta,
+    TextDelta,
+    ToolDelta,
+    Usage,
+    parts_of,
+)
 from wireside.openai_wire.decode import (
     MAX_CALL_CHARS,
     MAX_CALLS,
@@ -20,6 +28,7 @@ from wireside.openai_wire.decode import (
     Malformed,
 )
 from wireside.testing import answer, event
+from wireside.testing.scripts import interleaved
 
 
 def chunk(finish: str | None = None, **delta: Any) -> bytes:
@@ -149,8 +158,8 @@ def test_a_tool_call_is_put_together() -> None:
     completion, deltas = read(*(step for step in script.body if isinstance(step, bytes)))
     assert deltas == [
         TextDelta("a"),
-        ToolDelta("call_lab_0", "weather", "done", '{"city": "Zürich"}'),
-        ToolDelta("call_lab_1", "time", "done", "{}"),
+        ToolDelta("call_lab_0", "weather", "requested", '{"city": "Zürich"}'),
+        ToolDelta("call_lab_1", "time", "requested", "{}"),
     ]
     assert completion.reason == "stop"
 
@@ -160,18 +169,18 @@ def test_a_tool_call_is_put_together() -> None:
     [
         (  # all in one chunk, without index or id
             [{"tool_calls": [{"function": {"name": "f", "arguments": "{}"}}]}],
-            [ToolDelta("call_1", "f", "done", "{}")],
+            [ToolDelta("call_1", "f", "requested", "{}")],
         ),
         (  # arguments as an object
             [{"tool_calls": [{"index": 0, "id": "x", "function": {"name": "f", "arguments": {}}}]}],
-            [ToolDelta("x", "f", "done", "{}")],
+            [ToolDelta("x", "f", "requested", "{}")],
         ),
         (  # two calls with the same index and different ids
             [
                 {"tool_calls": [{"index": 0, "id": "x", "function": {"name": "f"}}]},
                 {"tool_calls": [{"index": 0, "id": "y", "function": {"name": "g"}}]},
             ],
-            [ToolDelta("x", "f", "done"), ToolDelta("y", "g", "done")],
+            [ToolDelta("x", "f", "requested"), ToolDelta("y", "g", "requested")],
         ),
         (  # no index, pieces one after the other
             [
@@ -179,7 +188,7 @@ def test_a_tool_call_is_put_together() -> None:
                 {"tool_calls": [{"function": {"arguments": "}"}}]},
                 {"tool_calls": [{"id": "y", "function": {"name": "g", "arguments": "1"}}]},
             ],
-            [ToolDelta("x", "f", "done", "{}"), ToolDelta("y", "g", "done", "1")],
+            [ToolDelta("x", "f", "requested", "{}"), ToolDelta("y", "g", "requested", "1")],
         ),
         (  # pieces without an id belong to the last call of their index
             [
@@ -188,14 +197,14 @@ def test_a_tool_call_is_put_together() -> None:
                 {"tool_calls": [{"index": 0, "id": "", "function": {"arguments": "1"}}]},
                 {"tool_calls": [{"index": 0, "id": "x", "function": {"arguments": "2"}}]},
             ],
-            [ToolDelta("x", "f", "done", "2"), ToolDelta("y", "g", "done", "1")],
+            [ToolDelta("x", "f", "requested", "2"), ToolDelta("y", "g", "requested", "1")],
         ),
         (  # the older form
             [
                 {"function_call": {"name": "f", "arguments": "{"}},
                 {"function_call": {"arguments": "}"}},
             ],
-            [ToolDelta("call_1", "f", "done", "{}")],
+            [ToolDelta("call_1", "f", "requested", "{}")],
         ),
     ],
 )
@@ -227,7 +236,7 @@ def test_tool_calls_without_end_break_an_answer_off(calls: list[dict[str, Any]])
 def test_a_name_without_end_is_cut() -> None:
     names = ({"index": 0, "id": "x", "function": {"name": char * 150}} for char in "fg")
     _, deltas = read(*(chunk(tool_calls=[name]) for name in names), chunk("tool_calls"))
-    assert deltas == [ToolDelta("x", ("f" * 150 + "g" * 150)[:MAX_NAME], "done")]
+    assert deltas == [ToolDelta("x", ("f" * 150 + "g" * 150)[:MAX_NAME], "requested")]
 
 
 def test_an_unfinished_tool_call_is_not_proposed() -> None:
@@ -309,7 +318,7 @@ def test_no_surrogate_leaves_by_another_door() -> None:
     assert deltas == [
         ReasoningDelta("a\ufffd"),
         TextDelta("b\ufffd"),
-        ToolDelta("x", "f", "done", "🙂\ufffd"),
+        ToolDelta("x", "f", "requested", "🙂\ufffd"),
     ]
 
 
@@ -460,7 +469,7 @@ def test_heartbeats_are_nothing(data: str) -> None:
 def test_an_id_may_be_a_number() -> None:
     call = {"index": 0, "id": 17, "function": {"name": "f", "arguments": "{}"}}
     _, deltas = read(chunk(tool_calls=[call]) * 3, chunk("stop"))
-    assert deltas == [ToolDelta("17", "f", "done", "{}")]
+    assert deltas == [ToolDelta("17", "f", "requested", "{}")]
 
 
 def test_plain_text_in_place_of_a_chunk_is_a_failure_with_its_words() -> None:
@@ -507,7 +516,7 @@ def test_the_reason_that_says_more_counts() -> None:
 def test_done_without_a_reason_is_an_end(end: bytes) -> None:
     call = {"index": 0, "id": "0", "function": {"name": "f", "arguments": "{}"}}
     completion, deltas = read(chunk(content="a"), chunk(tool_calls=[call]), end)
-    assert deltas == [TextDelta("a"), ToolDelta("0", "f", "done", "{}")]
+    assert deltas == [TextDelta("a"), ToolDelta("0", "f", "requested", "{}")]
     assert completion.reason == "stop"
 
 
@@ -640,7 +649,7 @@ def test_a_message_at_the_end_repeats_nothing(content: str | None) -> None:
     assert text_of(deltas) == text
     assert [delta for delta in deltas if not isinstance(delta, TextDelta)] == [
         ReasoningDelta("hm"),
-        ToolDelta("x", "f", "done", "{}"),
+        ToolDelta("x", "f", "requested", "{}"),
     ]
 
 
@@ -665,15 +674,15 @@ def call_of(index: Any, call_id: Any, name: Any, arguments: Any) -> dict[str, An
                 call_of(0, "a", "get", '{"x":'),
                 call_of(0, "a", "get", "1}"),
             ],
-            [ToolDelta("a", "get", "done", '{"x":1}')],
+            [ToolDelta("a", "get", "requested", '{"x":1}')],
         ),
         (  # the name in pieces
             [call_of(0, "a", "get_", ""), call_of(0, None, "weather", "{}")],
-            [ToolDelta("a", "get_weather", "done", "{}")],
+            [ToolDelta("a", "get_weather", "requested", "{}")],
         ),
         (  # name and arguments grow
             [call_of(0, "a", "ge", '{"x"'), call_of(0, "a", "get", '{"x":1}')],
-            [ToolDelta("a", "get", "done", '{"x":1}')],
+            [ToolDelta("a", "get", "requested", '{"x":1}')],
         ),
         (  # two calls without ids under one index
             [
@@ -682,19 +691,22 @@ def call_of(index: Any, call_id: Any, name: Any, arguments: Any) -> dict[str, An
                 call_of(0, "", "g", '{"b":2}'),
             ],
             [
-                ToolDelta("call_1", "f", "done", '{"a":1}'),
-                ToolDelta("call_2", "g", "done", "{}"),
-                ToolDelta("call_3", "g", "done", '{"b":2}'),
+                ToolDelta("call_1", "f", "requested", '{"a":1}'),
+                ToolDelta("call_2", "g", "requested", "{}"),
+                ToolDelta("call_3", "g", "requested", '{"b":2}'),
             ],
         ),
-        ([{"name": "f", "arguments": {"a": 1}}], [ToolDelta("call_1", "f", "done", '{"a": 1}')]),
+        (
+            [{"name": "f", "arguments": {"a": 1}}],
+            [ToolDelta("call_1", "f", "requested", '{"a": 1}')],
+        ),
         (
             [{"type": "custom", "id": "c", "custom": {"name": "f", "input": "x"}}],
-            [ToolDelta("c", "f", "done", "x")],
+            [ToolDelta("c", "f", "requested", "x")],
         ),
         (
             [call_of("0", 5, "f", None), call_of("0", 5, None, "{}")],
-            [ToolDelta("5", "f", "done", "{}")],
+            [ToolDelta("5", "f", "requested", "{}")],
         ),
     ],
 )
@@ -705,7 +717,7 @@ def test_tool_calls_of_other_services(calls: list[Any], expected: list[ToolDelta
 
 def test_tool_calls_may_be_one_object() -> None:
     _, found = read(chunk(tool_calls=call_of(0, "a", "f", "{}")), chunk("tool_calls"))
-    assert found == [ToolDelta("a", "f", "done", "{}")]
+    assert found == [ToolDelta("a", "f", "requested", "{}")]
 
 
 DATA_URI = "data:image/png;base64," + "iVBORw0KGgo+" * 200_000
@@ -820,3 +832,42 @@ def test_a_stream_of_bare_documents_is_read_once(rest: str, size: int) -> None:
     data = f"{line}{rest}".encode()
     _, deltas = read(*(data[at : at + size] for at in range(0, len(data), size)))
     assert text_of(deltas) == "Hello <thi"
+
+
+def test_parts_keep_the_order_in_which_they_came() -> None:
+    data = b"".join(step for step in interleaved().body if isinstance(step, bytes))
+    deltas = [
+        TextDelta("Let me look outside."),
+        ToolDelta("call_lab_0", "weather", "requested", '{"city": "Zürich"}'),
+        TextDelta("The sky is grey."),
+        ReasoningDelta("Grey, so: "),
+        TextDelta("It will rain."),
+    ]
+    for size in (1, 7, len(data)):
+        completion = Completion()
+        found = [
+            delta
+            for at in range(0, len(data), size)
+            for delta in completion.feed(data[at : at + size])
+        ]
+        parts = parts_of(entry for entry in found if not isinstance(entry, Finished))
+        assert parts == parts_of(deltas)
+        assert [type(part) for part in parts] == [type(part) for part in parts_of(deltas)]
+
+
+def test_arguments_that_come_after_text_complete_the_call() -> None:
+    completion = Completion()
+    call = {"index": 0, "id": "x", "function": {"name": "f", "arguments": '{"a"'}}
+    rest = {"index": 0, "function": {"arguments": ": 1}"}}
+    deltas = [
+        delta
+        for part in ({"tool_calls": [call]}, {"content": "So"}, {"tool_calls": [rest]})
+        for delta in completion.feed(event({"choices": [{"delta": part}]}))
+    ]
+    deltas += completion.feed(event({"choices": [{"delta": {}, "finish_reason": "stop"}]}))
+    deltas += completion.feed(b"data: [DONE]\n\n")
+    assert deltas == [
+        ToolDelta("x", "f", "requested", '{"a"'),
+        TextDelta("So"),
+        ToolDelta("x", "f", "requested", '{"a": 1}'),
+    ]

@@ -362,6 +362,7 @@ def test_the_wait_may_be_in_the_words(said: str, seconds: float | None) -> None:
 
 SYSTEM = [{"role": "system", "content": "a"}, {"role": "user", "content": "b"}]
 ANSWERED = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+CALLED = [{"role": "user"}, {"role": "assistant"}, {"role": "tool"}, {"role": "user"}]
 TWICE = [{"role": "user", "content": "a"}, {"role": "user", "content": "b"}]
 
 
@@ -406,6 +407,10 @@ TWICE = [{"role": "user", "content": "a"}, {"role": "user", "content": "b"}]
         ("The conversation must end with a user message.", {"messages": ANSWERED}, "last_role"),
         ("Last message must have role `user`.", {"messages": ANSWERED}, "last_role"),
         ("Expected last role User or Tool but got assistant", {"messages": TWICE}, None),
+        ("This model does not support tools", {"messages": CALLED}, "tools"),
+        ("messages[2].role: unknown variant `tool`", {"messages": CALLED}, "tools"),
+        ("Conversation roles must alternate user/assistant", {"messages": CALLED}, "tools"),
+        ("The prompt is too long", {"messages": CALLED}, None),
         ("unexpected keyword argument 'include_usage'", {"stream_options": {}}, "stream_options"),
         (
             "'temperature' does not support 0.3. Only the default (1) value is supported.",

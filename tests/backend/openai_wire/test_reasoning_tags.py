@@ -175,7 +175,7 @@ def test_the_channels_of_harmony() -> None:
             "I look.\n\nHello `<|end|>` world",
         )
         calls = [delta for delta in deltas if isinstance(delta, ToolDelta)]
-        assert calls == [ToolDelta("", "weather", "done", '{"city": "Zürich"}')]
+        assert calls == [ToolDelta("", "weather", "requested", '{"city": "Zürich"}')]
 
 
 @pytest.mark.parametrize(

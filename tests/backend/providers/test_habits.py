@@ -166,7 +166,7 @@ class Got:
 
 
 async def ask(provider: OpenAIProvider, question: str, **options: Any) -> Got:
-    messages = (Message("system", "Be brief."), Message("user", question))
+    messages = (Message.of_text("system", "Be brief."), Message.of_text("user", question))
     got = Got()
     try:
         async for delta in provider.stream(
@@ -246,7 +246,9 @@ async def test_what_was_refused_is_not_asked_again(
 async def test_it_is_remembered_for_that_model_alone(lab: FakeOpenAI, connect: Connect) -> None:
     provider = connect()
     await ask(provider, "/lab stream-options-refused")
-    async for _ in provider.stream(ModelRequest(model="lab-2", messages=(Message("user", "Hi"),))):
+    async for _ in provider.stream(
+        ModelRequest(model="lab-2", messages=(Message.of_text("user", "Hi"),))
+    ):
         pass
     assert "stream_options" not in lab.chats[1].body
     assert "stream_options" in lab.chats[2].body
@@ -264,7 +266,7 @@ async def test_system_text_goes_before_the_first_question(
 async def test_an_answer_that_is_to_go_on_is_followed_by_a_question(
     lab: FakeOpenAI, connect: Connect
 ) -> None:
-    messages = (Message("user", "Hi"), Message("assistant", "Hel"))
+    messages = (Message.of_text("user", "Hi"), Message.of_text("assistant", "Hel"))
     said = "Expected last role User or Tool (or Assistant with prefix True) but got assistant"
     lab.answer_with(failure(400, said))
     async for _ in connect().stream(ModelRequest(model="lab-1", messages=messages)):

@@ -48,7 +48,7 @@ def child(code: str) -> Sequence[str]:
 
 
 def request(question: str, **options: int) -> ModelRequest:
-    return ModelRequest(model=MODEL, messages=(Message("user", question),), **options)
+    return ModelRequest(model=MODEL, messages=(Message.of_text("user", question),), **options)
 
 
 def connect(base_url: str, key: str) -> Provider:
@@ -255,7 +255,9 @@ async def test_without_weights_it_says_what_to_do(tmp_path: Path) -> None:
 async def test_another_model_is_unknown(tmp_path: Path) -> None:
     local = LocalProvider(tmp_path, connect)
     with pytest.raises(UnknownModel):
-        await text_of(local, ModelRequest(model="gpt-9", messages=(Message("user", "Say hello."),)))
+        await text_of(
+            local, ModelRequest(model="gpt-9", messages=(Message.of_text("user", "Say hello."),))
+        )
 
 
 async def test_all_who_come_first_share_one_start(tmp_path: Path) -> None:
@@ -277,10 +279,13 @@ async def test_a_request_without_a_system_message_gets_one(tmp_path: Path) -> No
     recorded = Recorded()
     recorded.may_end.set()
     local = LocalProvider(tmp_path / "w.gguf", lambda *_: recorded, command=child(LISTENS))
-    own = (Message("system", "Be rude."), Message("user", "Hello."))
+    own = (Message.of_text("system", "Be rude."), Message.of_text("user", "Hello."))
     await text_of(local, request("Hello."))
     await text_of(local, ModelRequest(model=MODEL, messages=own))
-    assert recorded.asked[0].messages == (Message("system", SYSTEM), Message("user", "Hello."))
+    assert recorded.asked[0].messages == (
+        Message.of_text("system", SYSTEM),
+        Message.of_text("user", "Hello."),
+    )
     assert recorded.asked[1].messages == own
     await local.aclose()
 

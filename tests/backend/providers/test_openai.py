@@ -94,7 +94,7 @@ class Answer:
 
 
 async def ask(provider: OpenAIProvider, question: str = "Hi", **options: Any) -> Answer:
-    request = ModelRequest(model="lab-1", messages=(Message("user", question),), **options)
+    request = ModelRequest(model="lab-1", messages=(Message.of_text("user", question),), **options)
     deltas: list[Delta] = []
     try:
         async for delta in provider.stream(request):
@@ -184,14 +184,14 @@ async def test_reasoning_and_tool_calls(lab: FakeOpenAI, connect: Connect) -> No
     assert (await ask(connect())).deltas == [
         ReasoningDelta("hm…"),
         TextDelta("a"),
-        ToolDelta("call_lab_0", "weather", "done", calls[0][1]),
+        ToolDelta("call_lab_0", "weather", "requested", calls[0][1]),
         Finished("stop", Usage(7, 1)),
     ]
 
 
 async def test_the_request_says_what_was_asked(lab: FakeOpenAI, connect: Connect) -> None:
     provider = connect()
-    messages = (Message("system", "Be brief."), Message("user", "Grüß dich 🙂"))
+    messages = (Message.of_text("system", "Be brief."), Message.of_text("user", "Grüß dich 🙂"))
     request = ModelRequest(model="lab-2", messages=messages, temperature=0.0, max_tokens=5)
     async for _ in provider.stream(request):
         pass
@@ -768,7 +768,7 @@ async def test_a_slow_model_is_not_silent(lab: FakeOpenAI, connect: Connect) -> 
 async def test_a_slow_reader_is_no_silent_model(lab: FakeOpenAI, connect: Connect) -> None:
     lab.answer_with(replace(answer(3), pace_s=0.001))
     provider = connect(SHORT_S)
-    request = ModelRequest(model="lab-1", messages=(Message("user", "Hi"),))
+    request = ModelRequest(model="lab-1", messages=(Message.of_text("user", "Hi"),))
     text = ""
     async with aclosing(provider.stream(request)) as deltas:
         async for delta in deltas:
@@ -827,7 +827,7 @@ async def test_closing_the_generator_closes_the_upstream_connection(
 ) -> None:
     lab.answer_with(endless(100))
     async with aclosing(
-        connect().stream(ModelRequest(model="lab-1", messages=(Message("user", "Hi"),)))
+        connect().stream(ModelRequest(model="lab-1", messages=(Message.of_text("user", "Hi"),)))
     ) as deltas:
         assert isinstance(await anext(deltas), TextDelta)
         upstream = its_socket(lab)

@@ -11,7 +11,7 @@ from wireside.errors import ProviderRateLimited, ProviderUnavailable
 from wireside.messages import Delta, Finished, Message, ModelRequest, TextDelta
 from wireside.providers.scripted import ScriptedProvider
 
-REQUEST = ModelRequest(model="scripted", messages=(Message("user", "Hi"),))
+REQUEST = ModelRequest(model="scripted", messages=(Message.of_text("user", "Hi"),))
 
 
 async def answer(provider: ScriptedProvider) -> list[Delta]:

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from wireside.messages import End, Entry, ReasoningDelta, TextDelta, ToolDelta, Usage
+from wireside.parts import text_parts
 from wireside.records import Branch, ConversationInfo, Segment, Tail, TurnRecord
 from wireside.store.store import SqlStore
 
@@ -29,7 +30,7 @@ async def begin(store: SqlStore) -> str:
         conversation_id=conversation,
         branch=0,
         depth=0,
-        question="question",
+        question_parts=text_parts("question"),
         created_at=1.0,
     )
     await store.add_turn(record, [Branch(id=0, parent=None, first=0, last=0)], 0)

@@ -21,6 +21,7 @@ from sqlalchemy import Connection, insert, inspect, select, text
 
 from wireside.errors import NotConfigured
 from wireside.messages import End, Options, ReasoningDelta, TextDelta, ToolDelta, Usage
+from wireside.parts import ImagePart, TextPart, ToolCallPart, text_parts
 from wireside.records import (
     ApiKey,
     Branch,
@@ -115,7 +116,7 @@ async def fill(store: SqlStore) -> None:
         conversation_id="c",
         branch=0,
         depth=0,
-        question="Frage\0 \udfff",
+        question_parts=(TextPart("Frage\0 \udfff"), ImagePart(url="data:,\0", name="💥")),
         created_at=-0.0,
         options=Options(system="\0"),
     )
@@ -131,14 +132,21 @@ async def fill(store: SqlStore) -> None:
         conversation_id="c",
         branch=1,
         depth=0,
-        question="waits",
+        question_parts=text_parts("waits"),
         created_at=2.0,
         is_waiting=True,
     )
     await store.add_turn(other, [Branch(id=1, parent=None, first=0, last=0)], 1)
     await store.create(ConversationInfo(id="live", title="", created_at=0.0, updated_at=0.0))
     await store.add_turn(
-        TurnRecord(id="l", conversation_id="live", branch=0, depth=0, question="q", created_at=1.0),
+        TurnRecord(
+            id="l",
+            conversation_id="live",
+            branch=0,
+            depth=0,
+            question_parts=text_parts("q"),
+            created_at=1.0,
+        ),
         [Branch(id=0, parent=None, first=0, last=0)],
         0,
     )
@@ -293,7 +301,7 @@ class TestRoundTrip:
                     conversation_id=name,
                     branch=0,
                     depth=0,
-                    question=question,
+                    question_parts=text_parts(question),
                     created_at=at,
                 )
                 made.append((info, turn))
@@ -350,7 +358,12 @@ class TestOneMoment:
         for name in "ab":
             await store.create(ConversationInfo(id=name, title="", created_at=0.0, updated_at=0.0))
             turn = TurnRecord(
-                id=name, conversation_id=name, branch=0, depth=0, question="q", created_at=0.0
+                id=name,
+                conversation_id=name,
+                branch=0,
+                depth=0,
+                question_parts=text_parts("q"),
+                created_at=0.0,
             )
             await store.add_turn(turn, [Branch(id=0, parent=None, first=0, last=0)], 0)
             await store.begin(name, Segment(stream=name, model="m"))
@@ -372,7 +385,7 @@ class TestOneMoment:
                     conversation_id=made.id,
                     branch=0,
                     depth=0,
-                    question="question",
+                    question_parts=text_parts("question"),
                     created_at=0.0,
                 )
                 await store.add_conversation(
@@ -655,6 +668,58 @@ class TestRestoring:
         assert (stored.info.title, stored.info.owner) == ("older", "")
         assert len(await store.search("older", cursor=None, limit=9)) == 1
         await store.aclose()
+
+    async def test_turns_of_before_they_had_parts_come_back(self, url: str, create: Create) -> None:
+        opened = database(url)
+        await opened.open()
+        tools = ('"state":"done","arguments":"","result":null}', '"state":"done","result":"x"}')
+
+        def make(connection: Connection) -> None:
+            migrate.upgrade(connection, "0007")
+            connection.execute(
+                text(
+                    "INSERT INTO conversations (id, title, title_source, created_at, updated_at,"
+                    " shown) VALUES ('c', 'older', 'words', 1, 2, 0)"
+                )
+            )
+            connection.execute(
+                text(
+                    "INSERT INTO turns (id, conversation_id, branch, depth, question, options,"
+                    " created_at, is_waiting) VALUES ('t', 'c', 0, 0, 'Why?', '{}', 1, false)"
+                )
+            )
+            connection.execute(
+                text(
+                    "INSERT INTO segments (stream, turn_id, position, model, created_at, is_live)"
+                    " VALUES ('s', 't', 0, 'm', 1, false)"
+                )
+            )
+            connection.execute(
+                text(
+                    'INSERT INTO pieces (stream, "offset", kind, content)'
+                    " VALUES ('s', :at, 2, :content)"
+                ),
+                [
+                    {"at": at, "content": f'{{"call":"{at}","name":"f",{rest}'}
+                    for at, rest in enumerate(tools, 1)
+                ],
+            )
+
+        await opened.write(make)
+        await opened.aclose()
+        for kind in KINDS:
+            there = await create(kind)
+            await put(there, await backup_of(url))
+            store = SqlStore(there)
+            await store.open_beside()
+            turn = await store.turn("t")
+            assert turn is not None
+            assert turn.question_parts == (TextPart("Why?"),)
+            assert turn.answer == (
+                ToolCallPart(call="1", name="f", state="requested"),
+                ToolCallPart(call="2", name="f", state="done", result="x"),
+            )
+            await store.aclose()
 
     async def test_invitations_of_before_they_had_a_maker_come_back(
         self, url: str, create: Create

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from wireside.errors import BadMessage
 from wireside.messages import Options
+from wireside.parts import text_parts
 from wireside.records import Branch, ConversationInfo, Feedback, Segment, Span, Tail, TurnRecord
 from wireside.store import conversations
 from wireside.store.store import SqlStore
@@ -52,7 +53,14 @@ async def test_every_one_of_a_thousand_is_on_one_page(store: SqlStore) -> None:
 async def test_a_name_that_nobody_has_is_not_there(store: SqlStore, name: str) -> None:
     await store.create(ConversationInfo(id="c", title="Title", created_at=0.0, updated_at=0.0))
     await store.add_turn(
-        TurnRecord(id="t", conversation_id="c", branch=0, depth=0, question="q", created_at=0.0),
+        TurnRecord(
+            id="t",
+            conversation_id="c",
+            branch=0,
+            depth=0,
+            question_parts=text_parts("q"),
+            created_at=0.0,
+        ),
         [Branch(id=0, parent=None, first=0, last=0)],
         0,
     )

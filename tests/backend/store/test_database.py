@@ -18,6 +18,7 @@ from structlog.testing import capture_logs
 
 from wireside.errors import NotConfigured, StoreError
 from wireside.messages import End, TextDelta
+from wireside.parts import text_parts
 from wireside.records import Branch, ConversationInfo, Segment, Span, Tail, TurnRecord
 from wireside.store import answers
 from wireside.store.database import database, file_of, is_sqlite_mended, sqlite
@@ -26,7 +27,12 @@ from wireside.store.store import SqlStore
 
 INFO = ConversationInfo(id="c", title="Title", created_at=10.0, updated_at=10.0)
 TURN = TurnRecord(
-    id="t", conversation_id="c", branch=0, depth=0, question="question", created_at=20.0
+    id="t",
+    conversation_id="c",
+    branch=0,
+    depth=0,
+    question_parts=text_parts("question"),
+    created_at=20.0,
 )
 
 
@@ -370,7 +376,12 @@ async def main():
     name = sys.argv[2]
     await store.create(ConversationInfo(id=name, title="", created_at=0.0, updated_at=0.0))
     turn = TurnRecord(
-        id=name, conversation_id=name, branch=0, depth=0, question="question", created_at=0.0
+        id=name,
+        conversation_id=name,
+        branch=0,
+        depth=0,
+        question_parts=text_parts("question"),
+        created_at=0.0,
     )
     await store.add_turn(turn, [Branch(id=0, parent=None, first=0, last=0)], 0)
     await store.begin(name, Segment(stream=name, model="m"))

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from wireside.errors import BY_CODE, BadMessage, ProviderRateLimited, StoreError, WiresideError
 from wireside.messages import End, Options, ReasoningDelta, TextDelta, ToolDelta, Usage
+from wireside.parts import DataPart, FilePart, ImagePart, TextPart, text_parts
 from wireside.records import (
     Branch,
     ConversationInfo,
@@ -32,7 +33,7 @@ def turn(turn_id: str, depth: int = 0, *, branch: int = 0, at: float = 20.0) -> 
         conversation_id="c",
         branch=branch,
         depth=depth,
-        question=f"question {turn_id}",
+        question_parts=text_parts(f"question {turn_id}"),
         created_at=at,
         is_waiting=True,
     )
@@ -161,18 +162,44 @@ class TestTurns:
     async def test_a_turn_is_kept_once(self, store: SqlStore) -> None:
         await store.create(INFO)
         options = Options(model="m", system="", temperature=0.0, max_tokens=5, sanitize=True)
-        one = replace(turn("t"), options=options, question="Why\0?\uf8f0 \ud800 😀")
+        one = replace(
+            turn("t"), options=options, question_parts=text_parts("Why\0?\uf8f0 \ud800 😀")
+        )
         assert await store.add_turn(one, [Branch(id=0, parent=None, first=0, last=0)], 0)
         assert not await store.add_turn(
-            replace(one, question="?"), [Branch(id=0, parent=None, first=0, last=7)], 3
+            replace(one, question_parts=text_parts("?")),
+            [Branch(id=0, parent=None, first=0, last=7)],
+            3,
         )
         stored = await store.conversation("c")
         assert stored is not None
         assert stored.branches == (Branch(id=0, parent=None, first=0, last=0),)
         assert (stored.shown, stored.waiting) == (0, ("t",))
         assert stored.info.updated_at == 20.0
-        assert await store.turn("t") == replace(one, question="Why\0?\uf8f0 \ufffd 😀")
+        assert await store.turn("t") == replace(
+            one, question_parts=text_parts("Why\0?\uf8f0 \ufffd 😀")
+        )
         assert await store.turn("nowhere") is None
+
+    async def test_a_question_keeps_its_parts_and_its_text_is_found(self, store: SqlStore) -> None:
+        parts = (
+            TextPart("Heron\0 \ud800"),
+            ImagePart(url="data:image/png;base64,AA==", name="bird.png"),
+            FilePart(url="/files/1", name="b.csv", size_bytes=7),
+            DataPart(kind="form", data='{"a": 1}'),
+            TextPart("egret"),
+        )
+        await store.create(INFO)
+        await store.add_turn(
+            replace(turn("t"), question_parts=parts),
+            [Branch(id=0, parent=None, first=0, last=0)],
+            0,
+        )
+        found = await store.turn("t")
+        assert found is not None
+        assert found.question_parts == (TextPart("Heron\0 \ufffd"), *parts[1:])
+        assert [hit.turn_id for hit in await store.search("egret", cursor=None, limit=9)] == ["t"]
+        assert await store.search("bird", cursor=None, limit=9) == []
 
     async def test_spans_come_in_their_order(self, store: SqlStore) -> None:
         await fill(store, 6)

@@ -11,6 +11,7 @@ import pytest
 
 from wireside.errors import StoreError
 from wireside.messages import End, TextDelta
+from wireside.parts import text_parts
 from wireside.records import Branch, ConversationInfo, Segment, TurnRecord
 from wireside.store.store import SqlStore
 from wireside.transfer import imports
@@ -65,7 +66,7 @@ async def add(store: SqlStore, title: str, owner: str = "") -> None:
         conversation_id=name,
         branch=0,
         depth=0,
-        question=f"question {name}",
+        question_parts=text_parts(f"question {name}"),
         created_at=1.0,
         segments=(segment,),
     )
@@ -74,7 +75,7 @@ async def add(store: SqlStore, title: str, owner: str = "") -> None:
         conversation_id=name,
         branch=1,
         depth=0,
-        question=f"asked anew {name}",
+        question_parts=text_parts(f"asked anew {name}"),
         created_at=2.0,
     )
     branches = [

@@ -18,6 +18,7 @@ from markdown_it import MarkdownIt
 from wireside.errors import ProviderTimeout
 from wireside.invisible_text import seen
 from wireside.messages import End, Entry, ReasoningDelta, TextDelta, ToolDelta
+from wireside.parts import text_parts
 from wireside.records import Branch, ConversationInfo, Segment, TurnRecord
 from wireside.transfer.export import Exporter, HtmlExport, JsonExport, MarkdownExport
 
@@ -62,7 +63,7 @@ def turn(
         conversation_id="c",
         branch=0,
         depth=0,
-        question=question,
+        question_parts=text_parts(question),
         created_at=1.0,
         segments=(segment,),
     )
@@ -189,7 +190,7 @@ def test_json_names_parents_and_what_is_shown() -> None:
                 conversation_id="c",
                 branch=branch,
                 depth=depth,
-                question="Q",
+                question_parts=text_parts("Q"),
                 created_at=1.0,
             )
         )
@@ -214,7 +215,7 @@ def test_json_of_the_shown_turns_alone_is_a_chain() -> None:
                 conversation_id="c",
                 branch=branch,
                 depth=depth,
-                question="Q",
+                question_parts=text_parts("Q"),
                 created_at=1.0,
             )
         )

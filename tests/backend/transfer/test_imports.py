@@ -22,6 +22,7 @@ from wireside.messages import (
     ToolDelta,
     Usage,
 )
+from wireside.parts import text_parts
 from wireside.records import Branch, ConversationInfo, Feedback, Imported, Segment, TurnRecord
 from wireside.transfer import import_file, import_limits, imports
 from wireside.transfer.export import JsonExport
@@ -108,7 +109,9 @@ def conversations(draw: st.DrawFn) -> tuple[tuple[Branch, ...], int, list[TurnRe
             conversation_id="c",
             branch=branch.id,
             depth=depth,
-            question=draw(TEXTS if any(part.entries for part in said) else SOME_TEXT),
+            question_parts=text_parts(
+                draw(TEXTS if any(part.entries for part in said) else SOME_TEXT)
+            ),
             created_at=draw(TIMES),
             options=draw(OPTIONS),
             feedback=draw(FEEDBACK),
@@ -183,7 +186,7 @@ def test_every_id_is_new() -> None:
             conversation_id="c",
             branch=0,
             depth=0,
-            question="Q",
+            question_parts=text_parts("Q"),
             created_at=1.0,
             segments=segments,
         ),
@@ -192,7 +195,7 @@ def test_every_id_is_new() -> None:
             conversation_id="c",
             branch=0,
             depth=1,
-            question="Q",
+            question_parts=text_parts("Q"),
             created_at=1.0,
             segments=segments,
         ),
@@ -217,7 +220,7 @@ def test_an_error_is_the_same_error_again(code: str) -> None:
         conversation_id="c",
         branch=0,
         depth=0,
-        question="Q",
+        question_parts=text_parts("Q"),
         created_at=1.0,
         segments=(Segment(stream="s", model="m", entries=(), end=end),),
     )
@@ -238,7 +241,7 @@ def test_an_answer_that_was_still_growing_or_never_came_is_an_interrupted_one() 
             conversation_id="c",
             branch=0,
             depth=0,
-            question="Q",
+            question_parts=text_parts("Q"),
             created_at=1.0,
             segments=(Segment(stream="s", model="m", entries=(TextDelta("hal"),)),),
         ),
@@ -247,7 +250,7 @@ def test_an_answer_that_was_still_growing_or_never_came_is_an_interrupted_one() 
             conversation_id="c",
             branch=0,
             depth=1,
-            question="Q",
+            question_parts=text_parts("Q"),
             created_at=1.0,
             is_waiting=True,
         ),
@@ -271,7 +274,12 @@ def test_several_conversations_are_in_one_file() -> None:
             )
         )
         turn = TurnRecord(
-            id=name, conversation_id=name, branch=0, depth=0, question=name, created_at=1.0
+            id=name,
+            conversation_id=name,
+            branch=0,
+            depth=0,
+            question_parts=text_parts(name),
+            created_at=1.0,
         )
         pieces += [exporter.turn(turn), exporter.end()]
     found = read("".join([*pieces, exporter.closing()]).encode())
@@ -338,7 +346,7 @@ def test_times_of_the_future_are_now() -> None:
 
 
 def node(key: str, parent: str | None) -> Node:
-    return Node(key=key, parent=parent, question=key, created_at=0.0, segments=())
+    return Node(key=key, parent=parent, question=text_parts(key), created_at=0.0, segments=())
 
 
 def test_the_first_child_goes_on_and_the_others_begin_branches() -> None:

@@ -14,6 +14,7 @@ from wireside.errors import ProviderRateLimited, ProviderUnavailable
 from wireside.generation.log import AnswerLog
 from wireside.generation.reader import Reader, Signal
 from wireside.messages import End, Options, ReasoningDelta, TextDelta, ToolDelta
+from wireside.parts import text_parts
 from wireside.records import Feedback
 from wireside_ui.markdown.dialect import Markup
 from wireside_ui.presenters import answer as state
@@ -25,7 +26,7 @@ MARKUP = Markup(frozenset())
 def turn_with(*streams: Any, waiting: bool = False) -> Turn:
     return Turn(
         id="t",
-        question="why?",
+        question_parts=text_parts("why?"),
         options=Options(),
         branch=0,
         depth=0,

@@ -44,6 +44,7 @@ WORDS: Mapping[str, str] = {
     "reasoning": "التفكير",
     "reasoning_live": "يفكر…",
     "tool_running": "قيد التنفيذ",
+    "tool_requested": "طُلبت ولم تُنفَّذ",
     "tool_done": "تم",
     "tool_failed": "فشل",
     "arguments": "المعطيات",

@@ -44,6 +44,7 @@ WORDS: Mapping[str, str] = {
     "reasoning": "Überlegung",
     "reasoning_live": "Denkt nach…",
     "tool_running": "läuft",
+    "tool_requested": "angefordert, nicht ausgeführt",
     "tool_done": "fertig",
     "tool_failed": "gescheitert",
     "arguments": "Argumente",

@@ -45,6 +45,7 @@ TRANSCRIPT_WORDS: Mapping[str, str] = {
     "reasoning": "Reasoning",
     "reasoning_live": "Thinking…",
     "tool_running": "running",
+    "tool_requested": "requested, not run",
     "tool_done": "done",
     "tool_failed": "failed",
     "arguments": "Arguments",

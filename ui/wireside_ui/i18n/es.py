@@ -44,6 +44,7 @@ WORDS: Mapping[str, str] = {
     "reasoning": "Razonamiento",
     "reasoning_live": "Pensando…",
     "tool_running": "en curso",
+    "tool_requested": "solicitado, no ejecutado",
     "tool_done": "hecho",
     "tool_failed": "fallido",
     "arguments": "Argumentos",

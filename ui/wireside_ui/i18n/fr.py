@@ -44,6 +44,7 @@ WORDS: Mapping[str, str] = {
     "reasoning": "Raisonnement",
     "reasoning_live": "Réflexion…",
     "tool_running": "en cours",
+    "tool_requested": "demandé, non exécuté",
     "tool_done": "terminé",
     "tool_failed": "échoué",
     "arguments": "Arguments",

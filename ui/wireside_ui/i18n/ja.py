@@ -44,6 +44,7 @@ WORDS: Mapping[str, str] = {
     "reasoning": "推論",
     "reasoning_live": "考え中…",
     "tool_running": "実行中",
+    "tool_requested": "要求のみ、未実行",
     "tool_done": "完了",
     "tool_failed": "失敗",
     "arguments": "引数",

@@ -44,6 +44,7 @@ WORDS: Mapping[str, str] = {
     "reasoning": "推理",
     "reasoning_live": "思考中…",
     "tool_running": "运行中",
+    "tool_requested": "已请求，未执行",
     "tool_done": "完成",
     "tool_failed": "失败",
     "arguments": "参数",

@@ -56,7 +56,7 @@ class Tool(TypedDict):
 
     call: str
     name: str
-    state: Literal["running", "done", "failed"]
+    state: ToolState
     seconds: float | None
     arguments: str
     result: str

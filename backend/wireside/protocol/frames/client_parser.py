@@ -142,7 +142,7 @@ def _parse_turn(name: str, item: object) -> Message:
         raise BadMessage(f"{name}.content: expected a string.")
     if not content.strip():
         raise BadMessage(f"{name}.content: is blank.")
-    return Message(cast("Role", role), content)
+    return Message.of_text(cast("Role", role), content)
 
 
 def _parse_batch(fields: Fields) -> Batch:

@@ -153,7 +153,7 @@ def _answer(chain: list[_Message], model: str, stream: str) -> Segment | None:
         else:
             answer.append_text(_content(message))
     for call in open_calls:
-        answer.append(replace(call, state="done"))
+        answer.append(replace(call, state="requested"))
     return Segment(
         stream=stream,
         model=model,

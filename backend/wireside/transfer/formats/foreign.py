@@ -147,7 +147,7 @@ def _joined(chain: list[_Message], model: str, stream: str) -> Segment | None:
                 entries.append(entry)
         model = as_line(here.message.model, MAX_NAME_CHARS) or model
     last = {entry.call: entry for entry in entries if isinstance(entry, ToolDelta)}
-    entries += [replace(one, state="done") for one in last.values() if one.state == "running"]
+    entries += [replace(one, state="requested") for one in last.values() if one.state == "running"]
     end = End(chain[-1].message.reason)
     return Segment(
         stream=stream, model=model, entries=tuple(entries), end=end, created_at=chain[0].time

@@ -103,7 +103,7 @@ def _add_librechat_part(part: dict[str, Any], answer: EntryCollector) -> bool:
                 ToolDelta(
                     as_text(call.get("id")) or answer.next_call(),
                     name_of(call.get("name") or function.get("name")),
-                    "done",
+                    "done" if output is not None else "requested",
                     as_json(call.get("args", function.get("arguments"))),
                     as_json(output) if output is not None else None,
                 )

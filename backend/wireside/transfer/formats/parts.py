@@ -8,7 +8,8 @@ from typing import Any
 
 import msgspec
 
-from wireside.messages import Entry, FinishReason, ReasoningDelta, TextDelta, ToolDelta, ToolState
+from wireside.messages import Entry, FinishReason, ReasoningDelta, TextDelta, ToolDelta
+from wireside.parts import ToolState
 from wireside.transfer.import_limits import MAX_NAME_CHARS
 from wireside.transfer.untyped import as_dict, as_line, as_list, as_text
 

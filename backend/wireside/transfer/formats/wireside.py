@@ -14,8 +14,17 @@ from wireside.messages import (
     ReasoningDelta,
     TextDelta,
     ToolDelta,
-    ToolState,
     Usage,
+)
+from wireside.parts import (
+    DataPart,
+    FilePart,
+    ImagePart,
+    Part,
+    TextPart,
+    ToolCallPart,
+    part_from_object,
+    text_parts,
 )
 from wireside.records import Feedback, Imported, Segment, TitleSource
 from wireside.transfer.import_limits import MAX_NAME_CHARS
@@ -61,12 +70,14 @@ def _node(turn: dict[str, Any], *, fallback: float, context: ImportContext) -> N
         for segment in as_list(turn.get("answer"))
         if isinstance(segment, dict)
     ]
-    context.budget.spend(parts=sum(len(segment.entries) + 1 for segment in segments))
+    question = _question(turn)
+    parts = len(question) + sum(len(segment.entries) + 1 for segment in segments)
+    context.budget.spend(parts=parts)
     key, parent = turn.get("id"), turn.get("parent")
     node = Node(
         key=key if isinstance(key, str) and key else context.new_id(),
         parent=parent if isinstance(parent, str) else None,
-        question=as_text(turn.get("question")),
+        question=question,
         created_at=created_at,
         segments=tuple(segments) or (context.no_answer(created_at),),
         options=options,
@@ -74,6 +85,17 @@ def _node(turn: dict[str, Any], *, fallback: float, context: ImportContext) -> N
     )
     context.spend_turn(node)
     return node
+
+
+QUESTION_PARTS = (TextPart, ImagePart, FilePart, DataPart)
+
+
+def _question(turn: dict[str, Any]) -> tuple[Part, ...]:
+    """Return the parts of a question; without a list of them, it is one text."""
+    listed = as_list(turn.get("question_parts"))
+    found = (part_from_object(one) for one in listed if isinstance(one, dict))
+    parts = tuple(part for part in found if isinstance(part, QUESTION_PARTS))
+    return parts or text_parts(as_text(turn.get("question")))
 
 
 def _segment(
@@ -103,15 +125,14 @@ def _entry(part: dict[str, Any], calls: dict[str, str]) -> Entry | None:
             return ReasoningDelta(text) if (text := as_text(part.get("text"))) else None
         case "tool":
             call = calls.setdefault(as_text(part.get("call")), f"call-{len(calls) + 1}")
-            states: dict[object, ToolState] = {"done": "done", "running": "running"}
-            state = part.get("state")
-            result = part.get("result")
+            found = part_from_object(part)
+            assert isinstance(found, ToolCallPart)
             return ToolDelta(
                 call,
-                as_line(part.get("name"), MAX_NAME_CHARS),
-                states.get(state if isinstance(state, str) else None, "failed"),
-                as_text(part.get("arguments")),
-                as_text(result) if isinstance(result, str) else None,
+                as_line(found.name, MAX_NAME_CHARS),
+                found.state,
+                as_text(found.arguments),
+                None if found.result is None else as_text(found.result),
             )
         case _:
             return None

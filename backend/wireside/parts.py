@@ -1,0 +1,185 @@
+"""Parts of a message: text, reasoning, tool calls, images, files and data.
+
+A question and an answer are sequences of parts, in the order in which they were written. All values
+are frozen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, TypeGuard, assert_never, get_args
+
+ToolState = Literal["requested", "running", "done", "failed"]
+"""State of a tool call; a ``requested`` one is a model's request that nothing has run."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextPart:
+    """Visible text; Markdown in an answer."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningPart:
+    """The model's reasoning; shown collapsed, and never sent back to a model."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCallPart:
+    """A tool call with its result, which is None until it is available.
+
+    ``call`` identifies it within its stream. ``arguments`` and ``result`` are JSON or plain text.
+    """
+
+    call: str
+    name: str
+    state: ToolState
+    arguments: str = ""
+    result: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImagePart:
+    """A reference to an image. ``url`` may be a ``data:`` URL; ``name`` describes the image."""
+
+    url: str
+    media_type: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilePart:
+    """A reference to a file; ``size_bytes`` is None if unknown."""
+
+    url: str
+    media_type: str = ""
+    name: str = ""
+    size_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataPart:
+    """Anything else: ``data`` is a JSON text whose shape ``kind`` names."""
+
+    kind: str
+    data: str
+
+
+IMAGE_CHARS = 4_000
+"""What an image counts in a context: about 1,000 tokens."""
+
+Part = TextPart | ReasoningPart | ToolCallPart | ImagePart | FilePart | DataPart
+
+
+def text_parts(text: str) -> tuple[TextPart, ...]:
+    """Return a text as the parts of a message; none for an empty text."""
+    return (TextPart(text),) if text else ()
+
+
+def text_of(parts: Iterable[Part]) -> str:
+    """Return the text of the text parts, separated by blank lines."""
+    texts = [part.text for part in parts if isinstance(part, TextPart)]
+    if len(texts) < 2:
+        return "".join(texts)
+    stripped = (text.strip("\n") for text in texts)
+    return "\n\n".join(text for text in stripped if text)
+
+
+def chars_of(part: Part) -> int:
+    """Return the number of characters that a part adds to a context; an image counts 4,000."""
+    match part:
+        case TextPart() | ReasoningPart():
+            return len(part.text)
+        case ToolCallPart():
+            return len(part.name) + len(part.arguments) + len(part.result or "")
+        case ImagePart():
+            return IMAGE_CHARS
+        case FilePart() | DataPart():
+            return len(label_of(part))
+        case _:
+            assert_never(part)
+
+
+def size_of(part: Part) -> int:
+    """Return the number of characters that a part takes in memory."""
+    return sum(len(value) for value in asdict(part).values() if isinstance(value, str))
+
+
+def with_text(parts: Iterable[Part], text: str) -> tuple[Part, ...]:
+    """Return parts whose text is replaced; images, files and data follow it."""
+    return (*text_parts(text), *(part for part in parts if not isinstance(part, TextPart)))
+
+
+def label_of(part: ImagePart | FilePart | DataPart) -> str:
+    """Return a mark in place of a part, for readers of plain text: ``[image: a.png]``."""
+    match part:
+        case ImagePart():
+            kind, name = "image", part.name
+        case FilePart():
+            kind, name = "file", part.name
+        case DataPart():
+            kind, name = "data", part.kind
+    return f"[{kind}: {name}]" if name else f"[{kind}]"
+
+
+# ---- JSON ----------------------------------------------------------------------------------------
+
+_KINDS: dict[type[Part], str] = {
+    TextPart: "text",
+    ReasoningPart: "reasoning",
+    ToolCallPart: "tool",
+    ImagePart: "image",
+    FilePart: "file",
+    DataPart: "data",
+}
+
+
+def part_to_object(part: Part) -> dict[str, Any]:
+    """Return a part as a JSON object; its ``type`` names the kind."""
+    return {"type": _KINDS[type(part)], **asdict(part)}
+
+
+def part_from_object(value: Mapping[str, Any]) -> Part | None:
+    """Return the part of a JSON object, which may be malformed; None if it is none."""
+
+    def text(name: str) -> str:
+        found = value.get(name)
+        return found if isinstance(found, str) else ""
+
+    match value.get("type"):
+        case "text":
+            return TextPart(text("text")) if text("text") else None
+        case "reasoning":
+            return ReasoningPart(text("text")) if text("text") else None
+        case "tool":
+            result = value.get("result")
+            state = value.get("state")
+            return ToolCallPart(
+                call=text("call"),
+                name=text("name"),
+                state=state if _is_state(state) else "failed",
+                arguments=text("arguments"),
+                result=result if isinstance(result, str) else None,
+            )
+        case "image":
+            return ImagePart(url=text("url"), media_type=text("media_type"), name=text("name"))
+        case "file":
+            size = value.get("size_bytes")
+            return FilePart(
+                url=text("url"),
+                media_type=text("media_type"),
+                name=text("name"),
+                size_bytes=size if type(size) is int and size >= 0 else None,
+            )
+        case "data":
+            return DataPart(kind=text("kind"), data=text("data"))
+        case _:
+            return None
+
+
+def _is_state(value: object) -> TypeGuard[ToolState]:
+    return isinstance(value, str) and value in get_args(ToolState)
