@@ -50,7 +50,7 @@ def answers(draw: st.DrawFn) -> list[Delta]:
     )
     for number in range(draw(st.integers(0, 3))):
         name = draw(st.text("ab_", min_size=1, max_size=9))
-        deltas.append(ToolDelta(f"call_{number}", name, "done", draw(arguments)))
+        deltas.append(ToolDelta(f"call_{number}", name, "requested", draw(arguments)))
     reason = draw(st.sampled_from(["stop", "length", "content_filter"]))
     return [*deltas, Finished(reason, draw(st.builds(Usage, tokens, tokens)))]
 
@@ -118,7 +118,7 @@ def test_the_shape_of_a_chunk_is_openais() -> None:
 
 
 def test_a_tool_call_may_be_cut_in_its_arguments() -> None:
-    call = ToolDelta("c", "weather", "done", '{"city": "Zürich"}')
+    call = ToolDelta("c", "weather", "requested", '{"city": "Zürich"}')
     chunks = ENCODER.tool_call(0, call, pieces=['{"ci', 'ty": "Zür', 'ich"}'])
     completion = Completion()
     assert completion.feed(b"".join(map(event, [*chunks, ENCODER.finish("tool_calls")]))) == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -21,8 +22,9 @@ from wireside.messages import (
     TextDelta,
     ToolDelta,
     Usage,
+    parts_of,
 )
-from wireside.parts import text_parts
+from wireside.parts import ToolCallPart, text_parts
 from wireside.records import Branch, ConversationInfo, Feedback, Imported, Segment, TurnRecord
 from wireside.transfer import import_file, import_limits, imports
 from wireside.transfer.export import JsonExport
@@ -125,21 +127,17 @@ def conversations(draw: st.DrawFn) -> tuple[tuple[Branch, ...], int, list[TurnRe
 
 
 def content(turn: TurnRecord) -> tuple[Any, ...]:
-    """What must be equal: without ids, with neighbours of one kind joined."""
+    """What must be equal: without ids, as parts."""
     segments = []
     calls: dict[str, int] = {}
     for segment in turn.segments:
         parts: list[Any] = []
-        for entry in segment.entries:
-            if isinstance(entry, ToolDelta):
-                call = calls.setdefault(entry.call, len(calls))
-                parts.append((call, entry.name, entry.state, entry.arguments, entry.result))
-            elif parts and parts[-1][0] is type(entry):
-                parts[-1] = (type(entry), parts[-1][1] + entry.text)
-            else:
-                parts.append((type(entry), entry.text))
+        for part in parts_of(segment.entries):
+            if isinstance(part, ToolCallPart):
+                part = replace(part, call=str(calls.setdefault(part.call, len(calls))))
+            parts.append(part)
         segments.append((segment.model, parts, segment.end, round(segment.created_at, 3)))
-    return turn.question, round(turn.created_at, 3), turn.options, turn.feedback, segments
+    return turn.question_parts, round(turn.created_at, 3), turn.options, turn.feedback, segments
 
 
 @pytest.mark.slow
