@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from wireside.testing import answer, failure
+from wireside.testing.scripts import interleaved
 
 
 def say(page: Page, text: str) -> None:
@@ -38,6 +39,25 @@ class TestAnswers:
         expect(chat_page.get_by_test_id("input-chat")).to_have_value("")
         assert lab.chats[-1].question == "Hi"
         expect(chat_page).to_have_title("Hi · Wireside")
+
+    def test_parts_stay_in_their_order_also_after_a_reload(self, chat_page: Page, lab) -> None:
+        lab.answer_with(interleaved(rate=20))
+        say(chat_page, "Hi")
+        parts = chat_page.locator(".ws-parts").last.locator("> *")
+        expect(parts.nth(1)).to_contain_text("weather — requested, not run")
+        expect(parts.nth(3)).to_contain_text("Reasoning")
+        for is_reloaded in (False, True):
+            expect(parts.nth(4)).to_have_text("It will rain.")
+            expect(parts.nth(0)).to_have_text("Let me look outside.")
+            expect(parts.nth(2)).to_have_text("The sky is grey.")
+            expect(parts).to_have_count(5)
+            if not is_reloaded:
+                chat_page.reload()
+        lab.answer_with(answer(["so"]))
+        say(chat_page, "And then?")
+        expect(last_answer(chat_page)).to_have_text("so")
+        roles = [message["role"] for message in lab.chats[-1].body["messages"]]
+        assert roles == ["user", "assistant", "tool", "assistant", "user"]
 
     def test_before_the_first_token_it_says_so(self, chat_page: Page, lab) -> None:
         lab.answer_with(answer(["done"]).stalled(0))

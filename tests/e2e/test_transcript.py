@@ -366,7 +366,7 @@ def test_an_answer_that_was_asked_again_begins_anew(opened: Any, do: Do) -> None
     do("finish", id="again")
     expect(page.get_by_test_id("message-assistant")).to_contain_text("answer")
     do("change", id="again", html="", state="thinking")
-    expect(page.get_by_test_id("message-assistant")).to_have_text("")
+    expect(page.get_by_test_id("message-assistant")).to_have_count(0)
     expect(page.get_by_test_id("typing")).to_be_visible()
     do("feed", id="again", pieces=["Second"])
     expect(page.get_by_test_id("message-assistant")).to_have_text("Second")
@@ -401,15 +401,62 @@ def test_reasoning_and_tools_are_folded(opened: Any, do: Do) -> None:
     expect(page.locator(".ws-think-text")).to_be_hidden()
     page.get_by_text("Thinking…").click()
     expect(page.locator(".ws-think-text")).to_have_text("First I look.")
-    do(
-        "change",
-        id="t",
-        tools=[{**tool, "state": "done", "seconds": 1.24, "result": "42"}],
-        state="done",
-        html="<p>Done</p>",
-    )
+    do("tool", id="t", tool={**tool, "state": "done", "seconds": 1.24, "result": "42"})
+    do("feed", id="t", pieces=["Done"])
+    do("finish", id="t")
     expect(page.locator(".ws-tool-call summary")).to_have_text("search — done · 1.2 s")
     expect(page.locator(".ws-think-text")).to_be_visible()
+    expect(page.locator(".ws-think summary")).to_contain_text("Reasoning · ")
+
+
+ORDER = """id => [...document.querySelector(`[data-id="${id}"] .ws-parts`).children].map(
+    el => el.classList[0] + (el.classList[1] ?? "") + ": " + el.textContent)"""
+
+
+def test_parts_are_in_the_order_in_which_they_came(opened: Any, do: Do) -> None:
+    page = opened()
+    tool = {
+        "call": "0:c",
+        "name": "f",
+        "state": "running",
+        "seconds": None,
+        "arguments": "",
+        "result": "",
+    }
+    do("append", id="o", question="Q", state="streaming")
+    do("feed", id="o", pieces=["Let me **lo", "ok**."])
+    do("tool", id="o", tool=tool)
+    page.locator(".ws-tool-call summary").click()
+    do("forget", id="o")
+    do("feed", id="o", pieces=["The sky"])
+    do("tool", id="o", tool={**tool, "state": "requested"})
+    do("feed", id="o", pieces=[" is grey."])
+    expect(page.locator(".ws-tool-call")).to_have_attribute("open", "")
+    do("think", id="o", text="hm")
+    expect(page.locator(".ws-think summary")).to_contain_text("Thinking…")
+    do("forget", id="o")
+    do("feed", id="o", pieces=["Rain"])
+    expect(page.get_by_test_id("message-assistant")).to_have_count(3)
+    assert page.evaluate(ORDER, "o") == [
+        "ws-prose: Let me look.",
+        "ws-foldws-tool-call: f — requested, not run",
+        "ws-prose: The sky is grey.",
+        "ws-foldws-think: Reasoning · 1shm",
+        "ws-prosews-busy: Rain",
+    ]
+    do("finish", id="o")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_test_id("message-assistant").last.hover()
+    page.locator('[data-action="copy"]').click(modifiers=["Shift"])
+    page.wait_for_function(
+        "async () => (await navigator.clipboard.readText())"
+        " === 'Let me look.\\n\\nThe sky is grey.\\n\\nRain'"
+    )
+    do("change", id="o", parts=[{"kind": "reasoning", "text": "hm"}, {**tool, "kind": "tool"}])
+    assert page.evaluate(ORDER, "o") == [
+        "ws-foldws-think: Reasoninghm",
+        "ws-foldws-tool-call: f — running",
+    ]
 
 
 @pytest.mark.parametrize("width", [1440, 375, 320])

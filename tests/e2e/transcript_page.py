@@ -26,11 +26,28 @@ streams: dict[str, BlockStream] = {}
 events: list[dict[str, Any]] = []
 
 
+def with_parts(args: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of a row; ``reasoning``, ``tools`` and ``html`` are parts in this order."""
+    named = {"reasoning", "tools", "html"} & args.keys()
+    parts = list(args.get("parts", ()))
+    if args.get("reasoning"):
+        parts.append({"kind": "reasoning", "text": args["reasoning"]})
+    parts += [{"kind": "tool", **tool} for tool in args.get("tools", ())]
+    if args.get("html"):
+        parts.append({"kind": "text", "html": args["html"]})
+    others = {name: value for name, value in args.items() if name not in named}
+    return {**others, "parts": parts} if named else args
+
+
+def row_of(**args: Any) -> Row:
+    return Row(**with_parts(args))
+
+
 def history_row(index: int) -> Row:
     text = f"Answer number {index}.\n\n" + "Some **words** follow each other. " * (
         3 + index * 7 % 40
     )
-    return Row(id=f"h{index}", question=f"Question {index}", html=render(text, MARKUP))
+    return row_of(id=f"h{index}", question=f"Question {index}", html=render(text, MARKUP))
 
 
 @ui.page("/")
@@ -72,7 +89,7 @@ def page(client: Client, total: int = 0, rich: bool = False, misses: int = 0) ->
         transcript.reset([], total)
     if rich:
         transcript.append(
-            Row(
+            row_of(
                 id="r",
                 question="Show me everything you can write.\nAll of it.",
                 html=render(RICH, MARKUP),
@@ -100,7 +117,7 @@ async def do(what: str, request: Request) -> dict[str, Any]:
     transcript = transcripts[0]
     with transcript:
         if what == "append":
-            transcript.append(Row(**args))
+            transcript.append(row_of(**args))
         elif what == "feed":
             stream = streams.setdefault(args["id"], BlockStream(MARKUP))
             for piece in args["pieces"]:
@@ -112,20 +129,22 @@ async def do(what: str, request: Request) -> dict[str, Any]:
             transcript.ops(args["id"], streams.pop(args["id"]).flush(final=True))
             transcript.change(args["id"], state="done")
         elif what == "restart":
-            transcript.reset([Row(**row) for row in args["rows"]], args["total"])
+            transcript.reset([row_of(**row) for row in args["rows"]], args["total"])
             transcript.ops(args["id"], streams[args["id"]].restart())
         elif what == "reset":
-            transcript.reset([Row(**row) for row in args["rows"]], args["total"])
+            transcript.reset([row_of(**row) for row in args["rows"]], args["total"])
         elif what == "forget":
             streams.pop(args["id"])
         elif what == "change":
-            transcript.change(args.pop("id"), **args)
+            transcript.change(args.pop("id"), **with_parts(args))
         elif what == "think":
-            transcript.ops(args["id"], [], reasoning=args["text"])
+            transcript.ops(args["id"], [["g", args["text"]]])
+        elif what == "tool":
+            transcript.ops(args["id"], [["u", {"kind": "tool", **args["tool"]}]])
         elif what == "take_out":
             transcript.take_out(args["id"])
         elif what == "replace_from":
-            rows = [Row(**row) for row in args["rows"]]
+            rows = [row_of(**row) for row in args["rows"]]
             transcript.replace_from(args["index"], rows, args["total"])
         elif what == "jump":
             transcript.jump(args["index"])

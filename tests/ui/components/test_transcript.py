@@ -2,12 +2,13 @@
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from nicegui import Client, ui
 from nicegui.events import GenericEventArguments
 
+from wireside.parts import ToolState
 from wireside_ui.components.transcript import Transcript, transcript
 from wireside_ui.i18n.en import TRANSCRIPT_WORDS as WORDS
 from wireside_ui.presenters.rows import Action, Row
@@ -44,7 +45,7 @@ def probe() -> Probe:
 
 def test_every_word_of_the_script_is_in_the_catalogue() -> None:
     used = set(re.findall(r"this\.words\.(\w+)", SCRIPT))
-    used |= {f"tool_{state}" for state in ("running", "done", "failed")}
+    used |= {f"tool_{state}" for state in get_args(ToolState)}
     used |= {"stopped", "interrupted", "length_reached", "filtered", "continue", "copy"}
     used |= {"retry", "edit", "stop", "empty", "model_loading"}
     used |= {"arguments", "result", "table", "formula", "find_next", "find_previous", "close"}
@@ -85,7 +86,7 @@ async def test_copy_is_answered_with_the_text(probe: Probe) -> None:
 
 
 def test_reasoning_and_text_go_in_one_message(probe: Probe) -> None:
-    probe.ops("a", [["t", 0, "<p>x</p>"]], reasoning="hm")
+    probe.ops("a", [["g", "hm"], ["t", 0, "<p>x</p>"]])
     probe.ops("a", [])
     assert probe.sent == [("ops", "a", [["g", "hm"], ["t", 0, "<p>x</p>"]])]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import groupby
 from typing import Any
 
 import pytest
@@ -14,11 +15,11 @@ from wireside.errors import ProviderRateLimited, ProviderUnavailable
 from wireside.generation.log import AnswerLog
 from wireside.generation.reader import Reader, Signal
 from wireside.messages import End, Options, ReasoningDelta, TextDelta, ToolDelta
-from wireside.parts import text_parts
+from wireside.parts import ImagePart, TextPart, text_parts
 from wireside.records import Feedback
 from wireside_ui.markdown.dialect import Markup
 from wireside_ui.presenters import answer as state
-from wireside_ui.presenters.answer import READ_CHARS, Follower, retry_after, row_of, state_of
+from wireside_ui.presenters.answer import MORE, READ_CHARS, Follower, retry_after, row_of, state_of
 
 MARKUP = Markup(frozenset())
 
@@ -105,9 +106,33 @@ class TestRows:
         second.say("noon**")
         second.close()
         row = row_of(turn_with(first, second), MARKUP, "en")
-        assert "<strong>it is noon</strong>" in row.html
-        assert row.reasoning == "hm"
-        assert [(tool["state"], tool["result"]) for tool in row.tools] == [("done", "noon")]
+        reasoning, tool, text = row.parts
+        assert reasoning == {"kind": "reasoning", "text": "hm"}
+        assert tool["kind"] == "tool"
+        assert (tool["state"], tool["result"]) == ("done", "noon")
+        assert text["kind"] == "text"
+        assert "<strong>it is noon</strong>" in text["html"]
+
+    def test_parts_are_in_the_order_in_which_they_came(self, stream) -> None:
+        interleave(stream)
+        row = row_of(turn_with(stream.close()), MARKUP, "en")
+        kinds = [part["kind"] for part in row.parts]
+        assert kinds == ["text", "tool", "text", "reasoning", "text"]
+        (first, *_, last) = [part["html"] for part in row.parts if part["kind"] == "text"]
+        assert (first, last) == ("<p>Look.</p>", "<p>Rain.</p>")
+
+    def test_the_beginning_ends_within_the_part_that_is_too_long(self, stream) -> None:
+        interleave(stream)
+        stream.close()
+        row = row_of(turn_with(stream), MARKUP, "en", chars=8)
+        kinds = [part["kind"] for part in row.parts]
+        assert kinds == ["text", "tool", "text"]
+        assert MORE in str(row.parts[-1])
+
+    def test_a_question_names_what_is_not_text(self, stream) -> None:
+        turn = turn_with(stream.close())
+        turn.question_parts = (TextPart("What is it?"), ImagePart(url="x", name="a.png"))
+        assert row_of(turn, MARKUP, "en").question == "What is it?\n\n[image: a.png]"
 
     def test_a_turn_says_its_place_and_what_was_thought_of_it(self, stream) -> None:
         turn = turn_with(stream.close())
@@ -120,10 +145,11 @@ class TestRows:
         stream.log.append(ReasoningDelta("\u202et\U000e0041"))
         stream.log.append(ToolDelta("1", "\u202en", "done", "\u202ea", "\u202er"))
         turn = turn_with(stream.close())
-        turn.question = "\u202eq\U000e0041"
+        turn.question_parts = text_parts("\u202eq\U000e0041")
         row = row_of(turn, MARKUP, "en")
-        assert (row.question, row.reasoning) == ("q\ufffd", "t\ufffd")
-        (tool,) = row.tools
+        reasoning, tool = row.parts
+        assert (row.question, reasoning) == ("q\ufffd", {"kind": "reasoning", "text": "t\ufffd"})
+        assert tool["kind"] == "tool"
         assert (tool["name"], tool["arguments"], tool["result"]) == ("n", "a", "r")
 
     def test_of_texts_that_no_browser_could_show_there_is_the_beginning(
@@ -134,16 +160,20 @@ class TestRows:
         stream.log.append(ToolDelta("c", "n", "done", "a" * 3_500, "r" * 3_500))
         stream.say("x" * 3_500)
         turn = turn_with(stream.close())
-        turn.question = "q" * 3_500
+        turn.question_parts = text_parts("q" * 3_500)
         row = row_of(turn, MARKUP, "en")
-        for text in (row.question, row.reasoning, row.html):
+        reasoning, tool, html = row.parts
+        assert reasoning["kind"] == "reasoning"
+        assert tool["kind"] == "tool"
+        assert html["kind"] == "text"
+        for text in (row.question, reasoning["text"], html["html"]):
             assert 1_000 < len(text) < 1_200
             assert "2,500 more characters" in text
-        assert len(row.tools[0]["arguments"]) == len(row.tools[0]["result"]) == 1_000
+        assert len(tool["arguments"]) == len(tool["result"]) == 1_000
 
     def test_a_growing_answer_is_left_to_its_follower(self, stream) -> None:
         stream.say("text")
-        assert row_of(turn_with(stream), MARKUP, "en").html == ""
+        assert row_of(turn_with(stream), MARKUP, "en").parts == ()
 
 
 def follow(streams: list[Any], wake: Callable[[], None] = lambda: None, **how: bool) -> Follower:
@@ -154,20 +184,81 @@ def html_of(ops: list[Any]) -> str:
     return "".join(str(part) for op in ops for part in op[1:])
 
 
+def reasoning_in(ops: list[Any]) -> str:
+    return "".join(op[1] for op in ops if op[0] == "g")
+
+
+def interleave(stream: Any) -> None:
+    stream.say("Look.")
+    stream.log.append(ToolDelta("c", "weather", "running"))
+    stream.say("\n")
+    stream.log.append(ToolDelta("c", "weather", "done", "", "grey"))
+    stream.say("The sky is grey.")
+    stream.log.append(ReasoningDelta("hm"))
+    stream.say("Rain.")
+
+
 class TestFollower:
+    @pytest.mark.parametrize("is_at_once", [True, False])
+    def test_parts_come_in_their_order(self, stream, is_at_once: bool) -> None:
+        follower = follow([stream])
+        ops: list[Any] = []
+        if is_at_once:
+            interleave(stream)
+        else:
+            stream.say("Look.")
+            ops += follower.tick()[0]
+            for state in ("running", "done"):
+                stream.log.append(ToolDelta("c", "weather", state))
+                ops += follower.tick()[0]
+            stream.say("The sky is grey.")
+            ops += follower.tick()[0]
+            stream.log.append(ReasoningDelta("hm"))
+            ops += follower.tick()[0]
+            stream.say("Rain.")
+        stream.close()
+        ops += follower.tick()[0]
+        kinds = [
+            kind for kind, _ in groupby("ug"[op[0] == "g"] if op[0] in "ug" else "t" for op in ops)
+        ]
+        assert kinds == ["t", "u", "t", "g", "t"]
+        assert {op[1]["call"] for op in ops if op[0] == "u"} == {"0:c"}
+        text = html_of([op for op in ops if op[0] not in "ug"])
+        assert text.index("Look.") < text.index("The sky is grey.") < text.index("Rain.")
+
+    def test_a_state_of_an_earlier_call_does_not_divide_a_text(self, stream) -> None:
+        follower = follow([stream])
+        stream.log.append(ToolDelta("c", "f", "running"))
+        stream.say("**so ")
+        ops = follower.tick()[0]
+        stream.log.append(ToolDelta("c", "f", "done"))
+        stream.say("it is**")
+        stream.close()
+        ops += follower.tick()[0]
+        texts = [op for op in ops if op[0] != "u"]
+        assert texts == [["t", 0, "<p><strong>so</strong></p>"], ["f", 13, " it is</strong></p>"]]
+
+    def test_two_segments_have_calls_of_their_own(self, new_stream) -> None:
+        streams = [new_stream(), new_stream()]
+        for one in streams:
+            one.log.append(ToolDelta("call_1", "f", "requested"))
+            one.close("cancelled")
+        calls = [op[1]["call"] for op in follow(streams).tick()[0]]
+        assert calls == ["0:call_1", "1:call_1"]
+
     def test_it_gives_what_is_new_and_ends_with_the_answer(self, stream) -> None:
         woken: list[None] = []
         follower = follow([stream], lambda: woken.append(None))
         follower.tick()
         stream.say("Hello ")
         assert woken
-        ops, _, tools, has_ended = follower.tick()
+        ops, has_ended = follower.tick()
         assert "Hello" in html_of(ops)
-        assert (tools, has_ended) == (None, False)
+        assert not has_ended
         assert follower.tick()[0] == []
         stream.say("you")
         stream.close()
-        ops, _, _, has_ended = follower.tick()
+        ops, has_ended = follower.tick()
         assert "you" in html_of(ops)
         assert has_ended
 
@@ -175,9 +266,9 @@ class TestFollower:
         stream.say("x" * (READ_CHARS + 10))
         stream.close()
         follower = follow([stream])
-        assert follower.tick()[3] is False
+        assert follower.tick()[1] is False
         assert follower.has_more
-        assert follower.tick()[3] is True
+        assert follower.tick()[1] is True
 
     def test_a_new_segment_is_followed_too(self, new_stream) -> None:
         first, second = new_stream(), new_stream()
@@ -190,7 +281,7 @@ class TestFollower:
         assert follower.has_more
         second.say("two")
         second.close()
-        ops, _, _, has_ended = follower.tick()
+        ops, has_ended = follower.tick()
         assert "two" in html_of(ops)
         assert has_ended
 
@@ -199,17 +290,17 @@ class TestFollower:
         shown = ""
         for piece in ("a\U0001f3f4", "\U000e0067", "\U000e0041", "\u202eb"):
             stream.log.append(ReasoningDelta(piece))
-            shown += follower.tick()[1]
+            shown += reasoning_in(follower.tick()[0])
         stream.close()
-        assert shown + follower.tick()[1] == "a\U0001f3f4\ufffd\ufffdb"
+        assert shown + reasoning_in(follower.tick()[0]) == "a\U0001f3f4\ufffd\ufffdb"
 
     def test_what_goes_on_replaces_what_is_shown_in_one_message(self, stream) -> None:
         stream.say("text")
         follower = follow([stream], goes_on=True)
         ops = follower.tick()[0]
-        assert ops[0] == ["r", ""]
+        assert ops[0] == ["x"]
         stream.say(" more")
-        assert ["r", ""] not in follower.tick()[0]
+        assert ["x"] not in follower.tick()[0]
 
     def test_once_closed_it_is_woken_no_more(self, stream) -> None:
         woken: list[None] = []
@@ -236,11 +327,9 @@ def test_reasoning_and_text_come_whole_however_they_are_cut(pieces: list[str]) -
     for piece in pieces:
         log.append(ReasoningDelta(piece))
         log.append(TextDelta(piece))
-        reasoning += follower.tick()[1]
+        reasoning += reasoning_in(follower.tick()[0])
     log.close(End("stop"))
-    follower.tick()
-    assert reasoning == "".join(pieces)
-    assert follower._blocks.text == "".join(pieces)
+    assert reasoning + reasoning_in(follower.tick()[0]) == "".join(pieces)
 
 
 def test_a_countdown_is_the_only_time_that_a_row_tells(new_stream) -> None:

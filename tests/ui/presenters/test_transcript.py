@@ -42,10 +42,10 @@ async def test_what_goes_on_never_leaves_the_screen(screen: Any, begun: Any) -> 
     await (await begun(2))("second")
     shown = await screen.shown()
     assert not [
-        call for call in shown if call[0] == "transcript.change" and call[2].get("html") == ""
+        call for call in shown if call[0] == "transcript.change" and call[2].get("parts") == []
     ]
     ops = [op for call in shown if call[0] == "transcript.ops" for op in call[2]]
-    assert ops[0] == ["r", ""]
+    assert ops[0] == ["x"]
     assert "first second" in str(ops)
 
 
@@ -126,12 +126,17 @@ async def long_talk(new_screen: Any, begun: Any) -> Conversation:
     return conversation
 
 
+def whole(number: int) -> tuple[dict[str, str], ...]:
+    html = f"<p><em>answer {number}</em></p><p><strong>and its end</strong></p>"
+    return ({"kind": "text", "html": html},)
+
+
 async def test_long_answers_come_after_their_page_the_last_one_first(
     long_talk: Conversation, new_screen: Any
 ) -> None:
     screen = await new_screen(long_talk, limits=FEW)
     (shown,) = await screen.changes("transcript.reset")
-    assert [row.html for row in shown[0]] == [
+    assert [row.parts[0]["html"] for row in shown[0]] == [
         f"<p><em>answer 1</em></p>{MORE}",
         f"<p><em>answer 2</em></p>{MORE}",
         "<p><em>answer 3</em></p><p><strong>and its end</strong></p>",
@@ -140,8 +145,8 @@ async def test_long_answers_come_after_their_page_the_last_one_first(
     while len(screen.calls) < 2:
         await asyncio.sleep(0.001)
     assert await screen.changes("transcript.change") == [
-        ("t2", {"html": "<p><em>answer 2</em></p><p><strong>and its end</strong></p>"}),
-        ("t1", {"html": "<p><em>answer 1</em></p><p><strong>and its end</strong></p>"}),
+        ("t2", {"parts": whole(2)}),
+        ("t1", {"parts": whole(1)}),
     ]
     rendering.cancel()
 
@@ -182,8 +187,8 @@ async def test_an_answer_that_goes_on_while_it_is_rendered_is_not_shown_as_it_wa
     await is_continued.wait()
     await asyncio.sleep(0.01)
     shown = await screen.shown()
-    assert ("transcript.change", "t1", {"html": "as it was"}) in shown
-    assert ("transcript.change", "t2", {"html": "as it was"}) not in shown
+    assert ("transcript.change", "t1", {"parts": "as it was"}) in shown
+    assert ("transcript.change", "t2", {"parts": "as it was"}) not in shown
     assert "more" in str(shown)
     rendering.cancel()
 

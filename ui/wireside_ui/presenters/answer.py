@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from wireside.chat.conversation import Turn
-from wireside.generation.log import AnswerLog, ReasoningPiece, TextPiece, ToolPiece
+from wireside.generation.log import Piece, ReasoningPiece, TextPiece, ToolPiece
 from wireside.generation.reader import Reader
 from wireside.invisible_text import SeenStream, seen
 from wireside.messages import ToolDelta
+from wireside.parts import (
+    DataPart,
+    FilePart,
+    ImagePart,
+    ReasoningPart,
+    TextPart,
+    ToolCallPart,
+    label_of,
+)
 from wireside_ui.i18n.catalogue import sentence_in, words_in
 from wireside_ui.markdown.dialect import Markup
 from wireside_ui.markdown.highlighting import HighlightBudget
 from wireside_ui.markdown.incremental import BlockStream, Op, render
-from wireside_ui.presenters.rows import Row, State, Tool
+from wireside_ui.presenters.rows import Row, RowPart, State, Tool
 
 READ_CHARS = 32_768
 """Characters read from an answer per step (about 60 ms of work); the rest is read next time."""
@@ -50,7 +59,10 @@ def state_of(turn: Turn) -> State:
 
 def _is_empty(turn: Turn) -> bool:
     """Return whether an ended answer has neither text nor tool calls; it may have reasoning."""
-    return not turn.text.strip() and not _beside_text(turn)[1]
+    return all(
+        isinstance(part, ReasoningPart) or (isinstance(part, TextPart) and not part.text.strip())
+        for part in turn.answer
+    )
 
 
 def model_of(turn: Turn, names: Mapping[str, str]) -> str:
@@ -93,7 +105,7 @@ def row_of(
     sibling, siblings = place
     row = Row(
         id=turn.id,
-        question=seen(_shown(turn.question, language)),
+        question=seen(_shown(_question(turn), language)),
         state=state_of(turn),
         sibling=sibling,
         siblings=siblings,
@@ -103,15 +115,50 @@ def row_of(
     )
     if not turn.segments or turn.is_live:
         return row
-    reasoning, tools = _beside_text(turn)
     return replace(
         row,
-        html=_html(text_of(turn, language), chars, markup, allowance),
-        reasoning=seen(_shown(reasoning, language)),
-        tools=tools,
+        parts=parts_of_row(turn, markup, language, allowance=allowance, chars=chars),
         error=seen(_sentence(turn, language)),
         retry_after=retry_after(turn),
     )
+
+
+def parts_of_row(
+    turn: Turn,
+    markup: Markup,
+    language: str,
+    *,
+    allowance: HighlightBudget | None = None,
+    chars: int | None = None,
+) -> tuple[RowPart, ...]:
+    """Return the parts of an ended answer; with ``chars``, up to that length of its text."""
+    shown: list[RowPart] = []
+    text_left = MAX_SHOWN_CHARS
+    for part in turn.answer:
+        match part:
+            case TextPart() if text_left > 0 and part.text.strip():
+                text = _shown(part.text, language, text_left)
+                text_left -= len(part.text)
+                is_cut = chars is not None and len(text) > chars
+                shown.append({"kind": "text", "html": _html(text, chars, markup, allowance)})
+                if is_cut:
+                    break
+                chars = None if chars is None else chars - len(text)
+            case ReasoningPart():
+                _add_reasoning(shown, seen(_shown(part.text, language)))
+            case ToolCallPart():
+                shown.append(_tool(part, part.call))
+            case _:
+                pass
+    return tuple(shown)
+
+
+def _add_reasoning(shown: list[RowPart], text: str) -> None:
+    """Add reasoning; that before it goes on if only white space is between them."""
+    if shown and (last := shown[-1])["kind"] == "reasoning":
+        text = last["text"] + text
+        shown.pop()
+    shown.append({"kind": "reasoning", "text": text})
 
 
 def _sentence(turn: Turn, language: str) -> str:
@@ -145,12 +192,16 @@ class Follower:
         self.turn = turn
         self.first = turn.segments[0]
         """The first stream of the answer; a retried answer has another one."""
+        self._markup = markup
         self._wake = wake
-        self._goes_on = goes_on
-        self._blocks = BlockStream(markup)
-        self._thoughts = SeenStream()
         self._readers: list[Reader] = []
-        self._tools: dict[str, Tool] = {}
+        self._open: _GrowingText | SeenStream | None = None
+        """The part that grows at the end of the answer."""
+        self._blank = ""
+        """White space that is shown once text follows it."""
+        self._steps: list[Op | _GrowingText] = [["x"]] if goes_on else []
+        """What the next ``flush`` returns; a text stands for its operations."""
+        self._calls: set[str] = set()
         self._has_ended = False
 
     @property
@@ -160,78 +211,124 @@ class Follower:
             reader.has_more for reader in self._readers
         )
 
-    def tick(self) -> tuple[list[Op], str, list[Tool] | None, bool]:
-        """Return what is new since the last call.
-
-        Returns:
-            Operations on the text, new reasoning, all tool calls if one has changed (else None) and
-            whether the answer has ended.
-        """
-        news = self.take()
-        return (self.flush(), *news)
+    def tick(self) -> tuple[list[Op], bool]:
+        """Return the operations for what is new, and whether the answer has ended."""
+        has_ended = self.take()
+        return self.flush(), has_ended
 
     @property
     def work(self) -> int:
         """Number of characters that the next ``flush`` processes; see ``BlockStream.work``."""
-        return self._blocks.work(final=self._has_ended)
+        return sum(
+            step.blocks.work(final=step.is_over)
+            for step in self._steps
+            if isinstance(step, _GrowingText)
+        )
 
     def flush(self) -> list[Op]:
-        """Return the operations for the text read by ``take``.
+        """Return the operations for what ``take`` has read.
 
         May run in a thread, but no other method may be called at the same time.
         """
-        ops = self._blocks.flush(final=self._has_ended)
-        if self._goes_on:
-            self._goes_on = False
-            ops.insert(0, ["r", ""])
+        ops: list[Op] = []
+        for step in self._steps:
+            if isinstance(step, _GrowingText):
+                step.is_new = False
+                ops += step.blocks.flush(final=step.is_over)
+            else:
+                ops.append(step)
+        self._steps = []
         return ops
 
-    def take(self) -> tuple[str, list[Tool] | None, bool]:
-        """Read what is new since the last call; the text is kept for ``flush``.
-
-        Returns:
-            New reasoning, all tool calls if one has changed (else None) and whether the answer has
-            ended.
-        """
+    def take(self) -> bool:
+        """Read what is new, for ``flush``; return whether the answer has ended."""
         segments = self.turn.segments
         while len(self._readers) < len(segments):
             self._readers.append(segments[len(self._readers)].reader(0, self._wake))
-        reasoning: list[str] = []
-        tools_changed = False
-        for reader in self._readers:
+        for number, reader in enumerate(self._readers):
             for piece in reader.take(READ_CHARS):
-                match piece:
-                    case TextPiece():
-                        self._blocks.feed(piece.text)
-                    case ReasoningPiece():
-                        reasoning.append(piece.text)
-                    case ToolPiece():
-                        self._tools[piece.delta.call] = _tool(piece.delta)
-                        tools_changed = True
-        self._has_ended = has_ended = self._readers[-1].end is not None and not self.has_more
-        tools = list(self._tools.values()) if tools_changed else None
-        thoughts = self._thoughts.take("".join(reasoning), is_last=has_ended)
-        return thoughts, tools, has_ended
+                self._add(piece, number)
+        self._has_ended = self._readers[-1].end is not None and not self.has_more
+        if self._has_ended:
+            self._close_part()
+        return self._has_ended
 
     def close(self) -> None:
         """Stop following; the answer itself continues."""
         for reader in self._readers:
             reader.close()
 
+    def _add(self, piece: Piece, segment: int) -> None:
+        match piece:
+            case TextPiece():
+                self._add_text(piece.text)
+            case ReasoningPiece():
+                if not isinstance(self._open, SeenStream):
+                    self._close_part()
+                    self._open = SeenStream()
+                self._add_reasoning(self._open.take(piece.text, is_last=False))
+            case ToolPiece():
+                call = f"{segment}:{piece.delta.call}"  # each segment has calls of its own
+                if call not in self._calls:
+                    self._calls.add(call)
+                    self._close_part()
+                self._steps.append(["u", _tool(piece.delta, call)])
 
-def _beside_text(turn: Turn) -> tuple[str, tuple[Tool, ...]]:
-    reasoning: list[str] = []
-    tools: dict[str, Tool] = {}
-    for stream in turn.segments:
-        for piece in _all(stream.log):
-            match piece:
-                case TextPiece():
-                    pass
-                case ReasoningPiece():
-                    reasoning.append(piece.text)
-                case ToolPiece():
-                    tools[piece.delta.call] = _tool(piece.delta)
-    return "".join(reasoning), tuple(tools.values())
+    def _add_text(self, text: str) -> None:
+        if not isinstance(self._open, _GrowingText):
+            text = self._blank + text
+            self._blank = ""
+            if not text.strip():
+                self._blank = text
+                return
+            self._close_part()
+            self._open = _GrowingText(BlockStream(self._markup))
+        self._open.blocks.feed(text)
+        self._show(self._open)
+
+    def _add_reasoning(self, text: str) -> None:
+        if text:
+            self._steps.append(["g", text])
+
+    def _close_part(self) -> None:
+        """End the part that grows; the next one begins after it."""
+        self._blank = ""
+        match self._open:
+            case _GrowingText():
+                self._open.is_over = True
+                self._show(self._open)
+            case SeenStream():
+                self._add_reasoning(self._open.take("", is_last=True))
+        self._open = None
+
+    def _show(self, text: _GrowingText) -> None:
+        if not text.is_new:
+            text.is_new = True
+            self._steps.append(text)
+
+
+@dataclass(slots=True, eq=False)
+class _GrowingText:
+    """A text of an answer in progress.
+
+    ``is_new``: the next ``flush`` returns operations for it. ``is_over``: nothing is added to it.
+    """
+
+    blocks: BlockStream
+    is_new: bool = False
+    is_over: bool = False
+
+
+def _question(turn: Turn) -> str:
+    """Return the text of a question, with marks for its images, files and data."""
+    texts: list[str] = []
+    for part in turn.question_parts:
+        match part:
+            case TextPart(text):
+                texts.append(text)
+            case ImagePart() | FilePart() | DataPart():
+                texts.append(label_of(part))
+    return "\n\n".join(texts)
 
 
 def _html(text: str, chars: int | None, markup: Markup, allowance: HighlightBudget | None) -> str:
@@ -243,25 +340,23 @@ def _html(text: str, chars: int | None, markup: Markup, allowance: HighlightBudg
     return render(text[: cut if cut > 0 else chars], markup, allowance) + MORE
 
 
-def _shown(text: str, language: str) -> str:
-    """Return the text, truncated to ``MAX_SHOWN_CHARS`` with a note about the rest."""
-    more = len(text) - MAX_SHOWN_CHARS
+def _shown(text: str, language: str, max_chars: int | None = None) -> str:
+    """Return the text, truncated to ``max_chars`` with a note about the rest."""
+    max_chars = MAX_SHOWN_CHARS if max_chars is None else max_chars
+    more = len(text) - max_chars
     if more <= 0:
         return text
     told = words_in(language)["more_chars"].format(count=f"{more:,}")
-    return f"{text[:MAX_SHOWN_CHARS]}…\n\n{told}"
+    return f"{text[:max_chars]}…\n\n{told}"
 
 
-def _all(log: AnswerLog) -> list[TextPiece | ReasoningPiece | ToolPiece]:
-    return log.read(0, log.head) if log.head else []
-
-
-def _tool(delta: ToolDelta) -> Tool:
+def _tool(state: ToolDelta | ToolCallPart, call: str) -> Tool:
     return Tool(
-        call=delta.call,
-        name=seen(delta.name),
-        state=delta.state,
+        kind="tool",
+        call=call,
+        name=seen(state.name),
+        state=state.state,
         seconds=None,
-        arguments=seen(delta.arguments[:MAX_SHOWN_CHARS]),
-        result=seen((delta.result or "")[:MAX_SHOWN_CHARS]),
+        arguments=seen(state.arguments[:MAX_SHOWN_CHARS]),
+        result=seen((state.result or "")[:MAX_SHOWN_CHARS]),
     )

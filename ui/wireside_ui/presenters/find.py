@@ -12,9 +12,8 @@ from collections.abc import Callable, Iterable, Iterator
 
 from wireside.chat.conversation import Conversation
 from wireside.chat.library import Library
-from wireside.messages import TextDelta
 from wireside.offload import aside
-from wireside.records import TurnRecord
+from wireside.parts import text_of
 from wireside_ui.presenters.views import TranscriptView
 
 MAX_QUERY_CHARS = 200
@@ -62,18 +61,13 @@ class FindPresenter:
             if self._query != query or conversation is not self._shown():
                 return
             turn = conversation.known(record.id)
-            text = turn.text if turn else _answer_in(record)
+            text = turn.text if turn else text_of(record.answer)
             if await aside(contains, wanted, (record.question, text)):
                 places.append(place)
             if len(places) == MAX_FOUND:
                 break
             place += 1
         self.view.found_in(query, places)
-
-
-def _answer_in(record: TurnRecord) -> str:
-    entries = (entry for segment in record.segments for entry in segment.entries)
-    return "".join(entry.text for entry in entries if isinstance(entry, TextDelta))
 
 
 def folded(text: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from wireside.chat.conversation import Turn
 from wireside_ui.presenters.answer import text_of
+from wireside_ui.presenters.rows import RowPart
 
 
 class LateAnswers:
@@ -16,16 +17,16 @@ class LateAnswers:
         self,
         *,
         language: str,
-        render: Callable[[str], Awaitable[str]],
-        show: Callable[[str, str], None],
+        render: Callable[[Turn], Awaitable[tuple[RowPart, ...]]],
+        show: Callable[[str, tuple[RowPart, ...]], None],
         until_taken: Callable[[], Awaitable[None]],
     ) -> None:
         """Create the queue.
 
         Args:
             language: language of the interface.
-            render: renders the text of an answer without blocking the event loop.
-            show: called with the id of a turn and the HTML of its answer.
+            render: renders the parts of an answer without blocking the event loop.
+            show: called with the id of a turn and the parts of its answer.
             until_taken: waits until the browser can take more.
         """
         self._language = language
@@ -61,6 +62,6 @@ class LateAnswers:
     async def _render_next(self) -> None:
         turn = self._queue.pop(next(iter(self._queue)))
         text = text_of(turn, self._language)
-        html = await self._render(text)
+        parts = await self._render(turn)
         if text_of(turn, self._language) == text:  # else it was continued meanwhile
-            self._show(turn.id, html)
+            self._show(turn.id, parts)

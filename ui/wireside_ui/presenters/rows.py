@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypedDict
 
+from wireside.parts import ToolState
+
 State = Literal[
     "waiting",
     "thinking",
@@ -48,12 +50,27 @@ feedback on its answer, ``say`` adds a comment to the feedback.
 """
 
 
+class Text(TypedDict):
+    """Text of an answer; ``html`` is sanitised (``markdown.incremental.render``)."""
+
+    kind: Literal["text"]
+    html: str
+
+
+class Reasoning(TypedDict):
+    """The model's reasoning, shown verbatim."""
+
+    kind: Literal["reasoning"]
+    text: str
+
+
 class Tool(TypedDict):
-    """One tool call.
+    """A tool call, identified by ``call``.
 
     ``seconds`` is ``None`` while it runs; ``arguments`` and ``result`` are shown verbatim.
     """
 
+    kind: Literal["tool"]
     call: str
     name: str
     state: ToolState
@@ -62,20 +79,18 @@ class Tool(TypedDict):
     result: str
 
 
+RowPart = Text | Reasoning | Tool
+"""A part of an answer."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One turn.
-
-    ``html`` is sanitised HTML (``markdown.incremental.render``); it is empty for an answer that is
-    streamed by ``ops``.
-    """
+    """One turn. ``parts`` is empty for an answer that is streamed by ``ops``."""
 
     id: str
     question: str = ""
     state: State = "done"
-    html: str = ""
-    reasoning: str = ""
-    tools: tuple[Tool, ...] = ()
+    parts: tuple[RowPart, ...] = ()
     error: str = ""
     """Error message for the state ``error``."""
     retry_after: float | None = None
@@ -96,9 +111,7 @@ class RowPatch(TypedDict, total=False):
 
     question: str
     state: State
-    html: str
-    reasoning: str
-    tools: Sequence[Tool]
+    parts: Sequence[RowPart]
     error: str
     retry_after: float | None
     sibling: int

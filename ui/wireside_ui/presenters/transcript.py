@@ -21,10 +21,17 @@ from wireside.offload import aside, aside_short
 from wireside.records import Span
 from wireside_ui.markdown.dialect import Markup
 from wireside_ui.markdown.highlighting import HighlightBudget, are_lexers_ready
-from wireside_ui.markdown.incremental import LOOP_CHARS, render
-from wireside_ui.presenters.answer import Follower, model_of, row_of, state_of, text_of
+from wireside_ui.markdown.incremental import LOOP_CHARS
+from wireside_ui.presenters.answer import (
+    Follower,
+    model_of,
+    parts_of_row,
+    row_of,
+    state_of,
+    text_of,
+)
 from wireside_ui.presenters.late_answers import LateAnswers
-from wireside_ui.presenters.rows import Row
+from wireside_ui.presenters.rows import Row, RowPart
 from wireside_ui.presenters.updates import UpdateLoop
 from wireside_ui.presenters.views import TranscriptView
 
@@ -272,7 +279,6 @@ class TranscriptPresenter:
             model=row.model,
         )
         if before[1:3] != mark[1:3]:  # an answer without a follower: it ended immediately
-            self.view.change(turn.id, reasoning=row.reasoning, tools=list(row.tools))
             self.late.add([turn])
 
     # ---- answers in progress -----------------------------------------------------------------
@@ -283,9 +289,9 @@ class TranscriptPresenter:
             self._stop_following(turn.id)
             goes_on = self._marks[turn.id].first == turn.segments[0].name
             if goes_on:  # the follower replaces the text, so that it does not disappear briefly
-                self.view.change(turn.id, reasoning="", tools=[], error="")
+                self.view.change(turn.id, error="")
             else:
-                self.view.change(turn.id, html="", reasoning="", tools=[], error="")
+                self.view.change(turn.id, parts=[], error="")
             self._follow(turn, goes_on=goes_on)
         self._send_growth(turn)
 
@@ -300,7 +306,7 @@ class TranscriptPresenter:
 
     async def _send_answer(self, follower: Follower) -> None:
         turn = follower.turn
-        reasoning, tools, has_ended = follower.take()
+        has_ended = follower.take()
         if follower.work <= LOOP_CHARS:
             ops = follower.flush()
         else:
@@ -308,9 +314,7 @@ class TranscriptPresenter:
             if self._followers.get(turn.id) is not follower:
                 return  # the page shows something else meanwhile
         self._send_growth(turn)
-        self.view.ops(turn.id, ops, reasoning)
-        if tools is not None:
-            self.view.change(turn.id, tools=tools)
+        self.view.ops(turn.id, ops)
         if has_ended:
             self._stop_following(turn.id)
             self._send_state(turn)
@@ -400,9 +404,9 @@ class TranscriptPresenter:
     def _place(self, turn: Turn) -> tuple[int, int]:
         return self._conversation.siblings(turn) if self._conversation else (0, 1)
 
-    async def _render(self, text: str) -> str:
-        return await aside(render, text, self._markup)
+    async def _render(self, turn: Turn) -> tuple[RowPart, ...]:
+        return await aside(parts_of_row, turn, self._markup, self._language)
 
-    def _show_late(self, turn_id: str, html: str) -> None:
+    def _show_late(self, turn_id: str, parts: tuple[RowPart, ...]) -> None:
         if turn_id in self._marks:
-            self.view.change(turn_id, html=html)
+            self.view.change(turn_id, parts=parts)

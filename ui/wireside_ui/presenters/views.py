@@ -55,8 +55,8 @@ class TranscriptView(Protocol):
     def change(self, row_id: str, **patch: Unpack[RowPatch]) -> None:
         """Change fields of a row."""
 
-    def ops(self, row_id: str, ops: Sequence[list[Any]], reasoning: str = "") -> None:
-        """Send changes of a streamed answer and new reasoning."""
+    def ops(self, row_id: str, ops: Sequence[list[Any]]) -> None:
+        """Send changes of the parts of a streamed answer."""
 
     def jump(self, index: int) -> None:
         """Scroll to a turn."""

@@ -96,11 +96,15 @@ class Transcript(
         for row_id in row_ids:
             self.run_method("remove", row_id)
 
-    def ops(self, row_id: str, ops: Sequence[Op], reasoning: str = "") -> None:
-        """Send the result of ``BlockStream.flush`` and new reasoning in one message."""
-        batch = [*([["g", reasoning]] if reasoning else []), *ops]
-        if batch:
-            self.run_method("ops", row_id, batch)
+    def ops(self, row_id: str, ops: Sequence[Op]) -> None:
+        """Send what is new in an answer: operations on its parts, in their order.
+
+        Those of ``BlockStream.flush`` change the text at its end, which begins after another part.
+        ``["g", text]`` adds reasoning, ``["u", tool]`` shows a state of a tool call, and ``["x"]``
+        removes all parts.
+        """
+        if ops:
+            self.run_method("ops", row_id, list(ops))
 
     def reset(self, rows: Sequence[Row], total: int) -> None:
         """Replace all content: the conversation has ``total`` turns and ends with ``rows``.

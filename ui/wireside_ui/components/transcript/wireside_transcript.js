@@ -9,13 +9,13 @@ import { blocks } from "wireside-transcript/blocks.js";
 import { copyMenu } from "wireside-transcript/copy_menu.js";
 import { copying } from "wireside-transcript/copying.js";
 import { diagrams } from "wireside-transcript/diagrams.js";
-import { extras } from "wireside-transcript/extras.js";
 import { feedback } from "wireside-transcript/feedback.js";
 import { find } from "wireside-transcript/find.js";
 import { formulas } from "wireside-transcript/formulas.js";
 import { keys } from "wireside-transcript/keys.js";
 import { mounting } from "wireside-transcript/mounting.js";
 import { painting } from "wireside-transcript/painting.js";
+import { parts } from "wireside-transcript/parts.js";
 import { printing } from "wireside-transcript/printing.js";
 import { scrolling } from "wireside-transcript/scrolling.js";
 import { streaming } from "wireside-transcript/streaming.js";
@@ -145,13 +145,13 @@ export default {
     ...copyMenu,
     ...copying,
     ...diagrams,
-    ...extras,
     ...feedback,
     ...find,
     ...formulas,
     ...keys,
     ...mounting,
     ...painting,
+    ...parts,
     ...printing,
     ...scrolling,
     ...streaming,

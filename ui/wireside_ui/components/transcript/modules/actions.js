@@ -23,9 +23,7 @@ export const actions = {
       case "copy_question":
         return this.copy(button, row.data.question);
       case "copy":
-        return event.shiftKey
-          ? this.copy(button, plainText(row.prose))
-          : this.copyAnswer(button, row);
+        return event.shiftKey ? this.copy(button, plainText(row)) : this.copyAnswer(button, row);
       case "copy_menu":
         return this.menu ? this.closeMenu(true) : this.openMenu(button);
       case "copy_markdown":
@@ -33,7 +31,7 @@ export const actions = {
         this.closeMenu(true);
         const shown = row.foot.querySelector('[data-action="copy"]');
         return name === "copy_text"
-          ? this.copy(shown, plainText(row.prose))
+          ? this.copy(shown, plainText(row))
           : this.copyAnswer(shown, row);
       }
       case "up":

@@ -1,6 +1,7 @@
 // The text and HTML that are copied from answers.
 import { make } from "wireside-kit/dom.js";
 import { inDollars } from "./formulas.js";
+import { textBlocks } from "./parts.js";
 
 const CODE_MARK = "\ufdd0"; // a noncharacter: no text contains it
 
@@ -9,8 +10,17 @@ const AROUND =
   "a, b, strong, em, s, del, code, pre, ul, ol, li, table, thead, tbody, tr, blockquote, h2, h3, h4, h5, h6";
 
 // Returns the text of an answer as displayed, with list markers, which browsers do not treat as text.
-export function plainText(prose) {
-  return laidOutText(prose.cloneNode(true), prose);
+export function plainText(row) {
+  return textBlocks(row)
+    .map((prose) => laidOutText(prose.cloneNode(true), prose))
+    .join("\n\n");
+}
+
+// Returns a copy of the text of an answer, without reasoning and tool calls.
+export function answerCopy(row) {
+  const copy = document.createDocumentFragment();
+  copy.append(...textBlocks(row).map((prose) => prose.cloneNode(true)));
+  return copy;
 }
 
 // Returns the text of `copy`, laid out inside `place`.

@@ -3,7 +3,7 @@ import { writeClipboard } from "wireside-kit/clipboard.js";
 import { make } from "wireside-kit/dom.js";
 import { iconMarkup } from "wireside-kit/icons.js";
 import { TYPED_IN } from "wireside-kit/keyboard.js";
-import { cleanHtml, laidOutText, selectedIn } from "./copied_text.js";
+import { answerCopy, cleanHtml, laidOutText, selectedIn } from "./copied_text.js";
 import { isPart } from "./states.js";
 
 const NOTICE_MS = 5000;
@@ -28,7 +28,7 @@ export const copying = {
   },
 
   copyAnswer(button, row) {
-    return this.copy(button, this.askText(row.data.id), cleanHtml(row.prose.cloneNode(true)));
+    return this.copy(button, this.askText(row.data.id), cleanHtml(answerCopy(row)));
   },
 
   // Ctrl+C: copies formulas as their source, and HTML without the colours of this page.

@@ -111,7 +111,7 @@ export const formulas = {
     }
     try {
       await loadMath(this.assets, this.version);
-      for (const row of this.byId.values()) if (row.el) this.drawFormulas(row.prose);
+      for (const row of this.byId.values()) if (row.el) this.drawFormulas(row.body);
     } catch {
       // the sources stay
     } finally {

@@ -1,5 +1,6 @@
 // The DOM of a turn: the question, the answer and the bars below them.
 import { make } from "wireside-kit/dom.js";
+import { hasText, textBlocks } from "./parts.js";
 import { ENDS } from "./states.js";
 
 const LOADING_MS = 8000; // time without a first token after which the label says that the model is loading
@@ -27,22 +28,13 @@ export const painting = {
     }));
     el.dataset.id = row.data.id;
     row.questionPart = make("div", "ws-question");
-    row.thinkPart = make("div", "ws-extras");
-    row.prose = make("div", "ws-prose", {
-      "data-testid": "message-assistant",
-      dir: "auto",
-      role: "group",
-      "aria-label": this.words.answer,
-    });
+    row.body = make("div", "ws-parts");
     row.foot = make("div", "ws-foot");
     row.answerPart = make("div", "ws-answer");
-    row.answerPart.append(row.thinkPart, row.prose, row.foot);
+    row.answerPart.append(row.body, row.foot);
     el.append(row.questionPart, row.answerPart);
-    row.prose.innerHTML = row.data.html;
-    this.decorate(row.prose);
-    this.drawFormulas(row.prose);
+    this.paintParts(row);
     this.paintQuestion(row);
-    this.paintExtras(row);
     this.paintState(row);
     return el;
   },
@@ -104,14 +96,17 @@ export const painting = {
     const focused = this.focusedIn(row.foot); // before a field in it is moved
     row.el.dataset.state = state;
     row.answerPart.hidden = state === "waiting";
-    row.prose.setAttribute("aria-busy", String(isOpen));
-    row.prose.classList.toggle("ws-busy", state === "streaming");
-    row.prose.hidden = !row.prose.firstChild;
+    for (const prose of textBlocks(row)) {
+      const isLast = prose === row.body.lastElementChild;
+      prose.setAttribute("aria-busy", String(isOpen && isLast));
+      prose.classList.toggle("ws-busy", state === "streaming" && isLast);
+      prose.hidden = !prose.firstChild;
+    }
+    const has = hasText(row);
     const parts = [];
-    if (state === "thinking" || (isOpen && !row.prose.firstChild)) parts.push(this.typing(row));
+    if (state === "thinking" || (isOpen && !has)) parts.push(this.typing(row));
     if (state in ENDS) parts.push(this.note(this.words[state], "", ENDS[state], state));
     if (state === "error") parts.push(this.errorNote(row, error));
-    const has = Boolean(row.prose.firstChild);
     if (isOpen) parts.push(this.bar(["stop"]));
     else if (has) parts.push(this.answerBar(row));
     else if (state !== "waiting") parts.push(this.bar(state === "error" ? [] : ["retry"]));
@@ -160,9 +155,7 @@ export const painting = {
     el.append(dots, label);
     row.askedAt ??= Date.now();
     const show = () => {
-      const { reasoning, tools } = row.data;
-      const isSilent = !reasoning && !tools.length && !row.prose.firstChild;
-      label.textContent = isSilent ? this.words.model_loading : this.words.typing;
+      label.textContent = !row.body.firstChild ? this.words.model_loading : this.words.typing;
     };
     const leftMs = row.askedAt + LOADING_MS - Date.now();
     if (leftMs > 0)
@@ -192,7 +185,7 @@ export const painting = {
     const el = this.note(error || this.words.error, row.deadline ? detail : "", [], "error");
     el.setAttribute("role", "alert");
     detail.setAttribute("aria-live", "off");
-    if (row.prose.firstChild)
+    if (hasText(row))
       el.append(
         ...this.allowed(["continue"]).map((name) =>
           this.button(name, this.words[name], { text: true }),

@@ -13,4 +13,5 @@ export const ENDS = {
 };
 
 // Whether only the beginning of an answer is here; the rest has not arrived yet.
-export const isPart = (row) => !row.live && row.data.html.includes('<p class="ws-more">');
+export const isPart = (row) =>
+  !row.live && row.data.parts.some(({ html }) => html?.includes('<p class="ws-more">'));

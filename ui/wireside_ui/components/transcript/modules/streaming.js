@@ -4,6 +4,18 @@ import { morph } from "./morph.js";
 
 const SLICE_MS = 8; // limit of DOM work in one frame
 
+// The text that grows at the end of an answer: none.
+const NO_TEXT = {
+  prose: null,
+  place: null,
+  mark: null,
+  html: "",
+  code: null,
+  plain: null,
+  said: 0,
+  muted: false,
+};
+
 export const streaming = {
   ops(id, ops) {
     for (const op of ops) this.queue.push([id, (row) => this.apply(row, op)]);
@@ -40,16 +52,21 @@ export const streaming = {
 
   apply(row, op) {
     this.build(row);
-    if (op[0] === "g") return this.applyReasoning(row, op[1]);
-    const live = (row.live ??= {
-      place: row.prose,
-      mark: row.prose.lastChild,
-      html: "",
-      code: null,
-      said: 0,
-      muted: false,
-    });
     row.grew = true;
+    switch (op[0]) {
+      case "g":
+        row.live ??= { ...NO_TEXT };
+        return this.addReasoning(row, op[1]);
+      case "u":
+        row.live ??= { ...NO_TEXT };
+        return this.putTool(row, op[1]);
+      case "x":
+        this.holdHeight(row);
+        row.body.replaceChildren();
+        row.live = { ...NO_TEXT, muted: true };
+        return;
+    }
+    const live = this.openText(row);
     switch (op[0]) {
       case "t":
       case "f":
@@ -77,24 +94,45 @@ export const streaming = {
       case "o": {
         this.setTail(live, op[1]);
         this.settle(live);
-        const block = row.prose.lastElementChild;
+        const block = live.prose.lastElementChild;
         live.place = block.querySelector(":scope > table > tbody") ?? block;
         live.mark = live.place.lastChild;
         break;
       }
       case "z":
-        live.place = row.prose;
-        live.mark = row.prose.lastChild;
+        live.place = live.prose;
+        live.mark = live.prose.lastChild;
         break;
       case "r":
-        row.el.style.minHeight = `${row.el.offsetHeight}px`; // until the new content arrives, so that the layout does not jump
-        live.place = row.prose;
+        this.holdHeight(row);
+        live.place = live.prose;
         live.mark = null;
         this.setTail(live, op[1]);
         this.settle(live);
         live.muted = true;
         break;
     }
+  },
+
+  // Returns the state of the text at the end of a growing answer; begins one after another part.
+  openText(row) {
+    const live = (row.live ??= { ...NO_TEXT });
+    if (live.prose) return live;
+    const last = row.body.lastElementChild;
+    const prose = last?.matches(".ws-prose") ? last : this.textBlock();
+    prose.hidden = !prose.firstChild;
+    row.body.append(prose);
+    return Object.assign(live, { prose, place: prose, mark: prose.lastChild });
+  },
+
+  // Ends the text that grows, before another part.
+  closeText(row) {
+    row.live = { ...NO_TEXT, muted: row.live?.muted ?? false };
+  },
+
+  // Keeps the height of a turn until its new content arrives, so that the layout does not jump.
+  holdHeight(row) {
+    row.el.style.minHeight = `${row.el.offsetHeight}px`;
   },
 
   // Adds text after the tail, without markup; the next change of the tail removes it.
@@ -142,22 +180,17 @@ export const streaming = {
     }
   },
 
-  applyReasoning(row, text) {
-    row.data.reasoning += text;
-    const body = row.thinkPart.querySelector(".ws-think-text");
-    if (body?.firstChild) body.firstChild.appendData(text);
-    else this.paintExtras(row);
-  },
-
   afterOps(row) {
     if (!row.grew) return;
     row.grew = false;
-    if (row.prose.hidden && row.prose.firstChild) {
+    const { live } = row;
+    if (row.body.children.length !== row.painted || (live.prose?.hidden && live.prose.firstChild)) {
+      row.painted = row.body.children.length;
       this.paintState(row);
-      this.paintExtras(row);
     }
-    if (this.isReadOut && row.live) this.sayTail(row.live);
-    if (row.live) row.live.muted = false;
+    this.paintReasoning(row);
+    if (this.isReadOut && live.prose) this.sayTail(live);
+    live.muted = false;
     row.el.style.minHeight = "";
     if (!this.stick) this.newText.hidden = false;
   },

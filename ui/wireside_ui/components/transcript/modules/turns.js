@@ -178,9 +178,7 @@ export const turns = {
       data: {
         state: "done",
         question: "",
-        html: "",
-        reasoning: "",
-        tools: [],
+        parts: [],
         error: "",
         retry_after: null,
         sibling: 0,
@@ -193,7 +191,8 @@ export const turns = {
     };
     this.byId.set(data.id, row);
     this.setDeadline(row);
-    if (!isMathRequested() && row.data.html.includes("ws-tex")) this.formulasReady(); // also without DOM: printing does not wait for it
+    if (!isMathRequested() && row.data.parts.some(({ html }) => html?.includes("ws-tex")))
+      this.formulasReady(); // also without DOM: printing does not wait for it
     return row;
   },
 
@@ -202,24 +201,19 @@ export const turns = {
     const changed = Object.keys(patch).filter(
       (key) => JSON.stringify(patch[key]) !== JSON.stringify(data[key]),
     );
-    // `html` replaces an answer that has grown here; an empty one from a reset keeps the current content
-    const isHtmlNew =
-      "html" in patch && (row.live ? Boolean(patch.html) || !isReset : changed.includes("html"));
+    // `parts` replace an answer that has grown here; none from a reset keep the current content
+    const arePartsNew =
+      "parts" in patch &&
+      (row.live ? patch.parts.length > 0 || !isReset : changed.includes("parts"));
     Object.assign(data, patch);
     if ("retry_after" in patch) this.setDeadline(row);
     if (changed.includes("state")) this.tellState(row);
     if (!row.el) return;
-    if (isHtmlNew) {
-      row.live = null;
-      row.prose.innerHTML = data.html;
-      this.decorate(row.prose);
-      this.drawFormulas(row.prose);
-    }
+    if (arePartsNew) this.paintParts(row);
     if (["question", "state", "sibling", "siblings"].some((key) => changed.includes(key)))
       this.paintQuestion(row);
     if (!OPEN.has(data.state)) row.el.style.minHeight = "";
-    if (changed.includes("reasoning") || changed.includes("tools") || changed.includes("state"))
-      this.paintExtras(row);
+    if (changed.includes("state")) this.paintReasoning(row);
     if (changed.length) this.paintState(row);
     if (changed.length) this.paintFind();
   },
