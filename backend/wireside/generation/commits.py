@@ -63,7 +63,7 @@ class CommitTimes:
     stall_s: float = 30.0
     retry_s: float = 0.25
     max_retry_s: float = 5.0
-    max_delay_s: float = 1.0
+    max_delay_s: float = 3.0
 
 
 class CommittedStream(Protocol):
@@ -141,7 +141,6 @@ class GroupCommit:
         self.bell = Signal()
         """Rings when ``is_behind`` changes."""
         self._queued_write_s = FIRST_WRITE_S
-        self._tails_s = 0.0
         self._tails_at = -math.inf
         self._last_queued_at = -math.inf
 
@@ -158,8 +157,8 @@ class GroupCommit:
 
     @property
     def delay_s(self) -> float:
-        """How long a new write is expected to wait, in seconds."""
-        return self._tails_s + len(self._queue) * self._queued_write_s
+        """How long a new write is expected to wait for those before it, in seconds."""
+        return len(self._queue) * self._queued_write_s
 
     def add(self, stream: CommittedStream) -> None:
         """Schedule a stream whose log has new entries or an end."""
@@ -294,14 +293,14 @@ class GroupCommit:
             for stream, _, end in batch
         ]
         await self._perform(lambda: self._write(tails))
-        self._tails_s, length = self._clock() - self._tails_at, 0
+        seconds, length = self._clock() - self._tails_at, 0
         for stream, written, end in batch:
             length += written - stream.stored
             stream.stored = written
             if stream.log.written == written and stream.log.closed is end:
                 del self._dirty[stream]
             stream.release(written, end=end is not None)
-        self._observer.committed(self._tails_s, len(batch), length)
+        self._observer.committed(seconds, len(batch), length)
         self._committed.ring()
 
     async def _write_queued(self, budget_s: float) -> None:

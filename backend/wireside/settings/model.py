@@ -262,7 +262,7 @@ class Settings(BaseSettings):
     )
     streams: int = Field(1000, ge=1, description="Concurrent answers on the server.")
     save_delay_s: float = Field(
-        1,
+        3,
         gt=0,
         le=60,
         description="Delay in seconds until a new question is stored, above which it is refused.",
