@@ -164,6 +164,18 @@ class Conversation:
         is_next = bool(self.waiting) and not self.is_deleted
         return max(len(self.live), self.reserved_slots, is_next)
 
+    def reserve_slots(self, *, at_once: bool) -> int:
+        """Need slots for a question that is being stored, and return how many.
+
+        It takes over the slot of a running answer unless it starts ``at_once``.
+        """
+        self.reserved_slots = len(self.live) + 1 if at_once else 1
+        return self.reserved_slots
+
+    def cancel_reservation(self) -> None:
+        """Need slots only for the running and the next answer again."""
+        self.reserved_slots = 0
+
     def path(self) -> list[Span]:
         """Return the spans of the shown turns."""
         return tree.path(self.branches, self.shown)

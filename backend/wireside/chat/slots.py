@@ -35,13 +35,13 @@ class AnswerSlots:
         over its slot; an answer that starts ``at_once`` needs an additional one. Raises
         ``TooMany``.
         """
-        conversation.reserved_slots = len(conversation.live) + 1 if at_once else 1
+        count = conversation.reserve_slots(at_once=at_once)
         try:
-            while self.held(conversation) < conversation.reserved_slots:
+            while self.held(conversation) < count:
                 self._hold(conversation, self._quotas.occupy(caller))
             yield
         finally:
-            conversation.reserved_slots = 0
+            conversation.cancel_reservation()
             self.settle(conversation)
 
     def acquire_due(self, conversation: Conversation, owner: Caller) -> None:

@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -264,4 +265,4 @@ class AnyTalk(RuleBasedStateMachine):
 
 
 AnyTalk.TestCase.settings = settings(max_examples=15, stateful_step_count=20, deadline=None)
-TestAnyTalk = AnyTalk.TestCase
+TestAnyTalk = pytest.mark.timeout(300)(AnyTalk.TestCase)
