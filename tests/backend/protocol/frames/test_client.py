@@ -34,7 +34,7 @@ names = st.text(max_size=20)
 messages = st.text(min_size=1, max_size=MAX_CHARS).filter(str.strip)
 offsets = st.integers(0, 2**53 - 1)
 sizes = st.none() | st.integers(1_024, 1_048_576)
-turns = st.builds(Message, st.sampled_from(["system", "user", "assistant"]), messages)
+turns = st.builds(Message.of_text, st.sampled_from(["system", "user", "assistant"]), messages)
 keys = st.text(min_size=1, max_size=64)
 
 options = {
