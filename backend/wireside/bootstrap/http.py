@@ -16,7 +16,7 @@ from wireside.api.errors import UnknownRoute
 from wireside.api.middleware.authentication import AuthenticationMiddleware, AuthenticationRules
 from wireside.api.middleware.body_limits import BodyLimits
 from wireside.api.middleware.request_ids import CallerIds
-from wireside.api.middleware.stack import Guards, door_of
+from wireside.api.middleware.stack import Guards
 from wireside.api.middleware.static_cache import StaticFileCache
 from wireside.api.policy import API, policy_of
 from wireside.api.routes.accounts import AccountRoutes
@@ -123,7 +123,7 @@ def _add_middleware(
         AuthenticationMiddleware,
         gate=parts.auth.gate,
         chat=parts.chat,
-        door=door_of(settings),
+        door=settings.handshake_policy(),
         quotas=parts.auth.quotas,
         rules=AuthenticationRules(
             shares_are_public=settings.sharing == "public",

@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import SettingsError
 
-from wireside.protocol.handshake import HandshakePolicy, named_origin
+from wireside.protocol.handshake import named_origin
 from wireside.settings.model import Settings, is_secret, variable_of
 
 EXAMPLES = {
@@ -92,14 +92,7 @@ def other_port(port: int) -> int:
 
 def _check_hosts(settings: Settings) -> None:
     """Raise ``ValueError`` if a host, an origin or an address is invalid."""
-    HandshakePolicy(
-        host=settings.host_name,
-        trusted_hosts=settings.trusted_hosts,
-        public_url=settings.public_url,
-        allowed_origins=settings.allowed_origins,
-    )
-    if settings.origins_without_accounts is not None:
-        raise ValueError(settings.origins_without_accounts)
+    settings.handshake_policy()
     for text in settings.frame_ancestors:
         named_origin(text, variable_of("frame_ancestors"))
     for text in settings.trusted_proxies:

@@ -28,7 +28,7 @@ from pydantic_settings import (
 )
 
 from wireside.openai_wire.reasoning_tags import ReasoningTags
-from wireside.protocol.handshake import is_for_others, is_loopback
+from wireside.protocol.handshake import HandshakePolicy, is_for_others, is_loopback
 
 Items = Annotated[tuple[str, ...], NoDecode]
 """A list, comma-separated in the environment (``a, b, c``)."""
@@ -473,6 +473,17 @@ class Settings(BaseSettings):
     def host_name(self) -> str:
         """Name or address by which programs on this machine reach the server."""
         return "localhost" if self.unix_path is not None else self.host
+
+    def handshake_policy(self) -> HandshakePolicy:
+        """Return the rules for Host and Origin. Raises ``ValueError`` with a sentence."""
+        if self.origins_without_accounts is not None:
+            raise ValueError(self.origins_without_accounts)
+        return HandshakePolicy(
+            host=self.host_name,
+            trusted_hosts=self.trusted_hosts,
+            public_url=self.public_url,
+            allowed_origins=self.allowed_origins,
+        )
 
     @property
     def origins_without_accounts(self) -> str | None:

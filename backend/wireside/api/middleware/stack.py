@@ -27,7 +27,7 @@ from wireside.api.middleware.security_headers import SecurityHeaders
 from wireside.api.middleware.transport import TransportCheck
 from wireside.api.policy import RoutePolicies, RoutePolicy
 from wireside.limits.token_buckets import TokenBuckets
-from wireside.protocol.handshake import HandshakePolicy, named_origin
+from wireside.protocol.handshake import named_origin
 from wireside.settings.model import Settings
 
 
@@ -52,7 +52,7 @@ class Guards:
         routes: Sequence[BaseRoute],
         declared: Mapping[str, RoutePolicy],
     ) -> None:
-        policy = door_of(settings)
+        policy = settings.handshake_policy()
         app = ConnectionLimit(
             app,
             connections_per_address=settings.connections_per_address,
@@ -84,15 +84,3 @@ class Guards:
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Call the outermost middleware."""
         return self.app(scope, receive, send)
-
-
-def door_of(settings: Settings) -> HandshakePolicy:
-    """Return the rules for Host and Origin. Raises ``ValueError`` with a sentence."""
-    if (problem := settings.origins_without_accounts) is not None:
-        raise ValueError(problem)
-    return HandshakePolicy(
-        host=settings.host_name,
-        trusted_hosts=settings.trusted_hosts,
-        public_url=settings.public_url,
-        allowed_origins=settings.allowed_origins,
-    )
