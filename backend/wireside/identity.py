@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from wireside.errors import Forbidden
@@ -73,3 +73,8 @@ LOCAL: Final = Caller(user_id="", name="", role="admin")
 
 NOBODY: Final = Caller(user_id="nobody", name="", role="viewer", scopes=frozenset())
 """An unauthenticated caller, without permissions."""
+
+
+def unauthenticated_at(address: str) -> Caller:
+    """Return an unauthenticated caller at an address, for the audit log."""
+    return replace(NOBODY, user_id="", address=address)

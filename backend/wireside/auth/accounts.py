@@ -71,7 +71,7 @@ class Accounts:
             has_passwords: False if sign-in is external (OpenID Connect, proxy); invitation and
                 password-reset links are then refused.
         """
-        self._saw = (witness or NullAuditRecorder()).saw
+        self._record = (witness or NullAuditRecorder()).record
         self._store = store
         self._passwords = passwords
         self._presence = presence
@@ -131,7 +131,7 @@ class Accounts:
         )
         if not await self._store.add_user(user, invitation=invitation.id):
             raise BadMessage("That name is taken, or the link has just been used.")
-        self._saw(_as(user), "account_made", f"as {user.role}")
+        self._record(_as(user), "account_made", f"as {user.role}")
         return user
 
     async def _set_anew(self, invitation: Invitation, password: str) -> User:
@@ -143,7 +143,7 @@ class Accounts:
             raise NotFound("This link has already been used.")
         await self._store.end_sign_ins(user.id)
         self._presence.end_user(user.id)
-        self._saw(_as(user), "password_reset")
+        self._record(_as(user), "password_reset")
         return replace(user, password=hashed)
 
     async def vouched(self, somebody: ExternalIdentity, *, visit_from: str | None = None) -> User:
@@ -165,12 +165,12 @@ class Accounts:
             # the provider assigns the groups, also those of the last administrator
             await self._store.set_role(user.id, user.role, even_of_last=True)
             self._presence.end_user(user.id)
-            self._saw(_as(user), "role_changed", f"{user.name}: {was} to {user.role}")
+            self._record(_as(user), "role_changed", f"{user.name}: {was} to {user.role}")
         now = self._now()
         if user.seen_at is None or now - user.seen_at >= SEEN_S:
             is_first = await self._store.see_user(user.id, now, unless_since=now - SEEN_S)
             if is_first and visit_from is not None and is_another_day(user.seen_at, now):
-                self._saw(replace(_as(user), address=visit_from), "signed_in", "by the proxy")
+                self._record(replace(_as(user), address=visit_from), "signed_in", "by the proxy")
         return user
 
     async def _make_vouched(self, somebody: ExternalIdentity) -> User:
@@ -185,7 +185,7 @@ class Accounts:
                 subject=somebody.subject,
             )
             if added := await self._store.add_user(user, role_of_first=role_of_first):
-                self._saw(_as(added), "account_made", f"as {added.role}, by {somebody.subject}")
+                self._record(_as(added), "account_made", f"as {added.role}, by {somebody.subject}")
                 return added
             if known := await self._store.user_of(somebody.subject):  # created concurrently
                 return known
@@ -209,19 +209,19 @@ class Accounts:
         user = await self._store.user(caller.user_id)
         if user is None or user.password is None:
             raise BadMessage("Your account has no password here: sign-in is external.")
-        await self._tries.take(user.name, caller.address)
+        await self._tries.record_attempt(user.name, caller.address)
         if not await self._passwords.is_right(old, user.password):
-            self._saw(caller, "password_refused")
+            self._record(caller, "password_refused")
             raise BadMessage(WRONG)
         await self._tries.was_right(user.name, caller.address)
         hashed = await self._passwords.hash(new)
         if not await self._store.set_password(user.id, hashed, was=user.password):
-            self._saw(caller, "password_refused")  # the password was changed concurrently
+            self._record(caller, "password_refused")  # the password was changed concurrently
             raise BadMessage(WRONG)
         here = caller.credential.removeprefix("session ")
         ended = await self._store.end_sign_ins(user.id, but=here)
         self._presence.end_credentials(frozenset(f"session {one}" for one in ended))
-        self._saw(caller, "password_changed")
+        self._record(caller, "password_changed")
 
     # ---- administration ----------------------------------------------------------------------
 
@@ -252,7 +252,7 @@ class Accounts:
         )
         if user is None:
             raise BadMessage("That name is taken; choose another name.")
-        self._saw(caller, "account_made", f"{user.name} as {user.role}")
+        self._record(caller, "account_made", f"{user.name} as {user.role}")
         return user
 
     async def invite(self, caller: Caller, role: Role, name: str = "") -> str:
@@ -267,7 +267,7 @@ class Accounts:
             if await self._store.user_named(name):
                 raise BadMessage("That name is taken; choose another name.")
         secret = await self._invite(caller, role, name)
-        self._saw(caller, "invited", f"{name or 'a new user'} as {role}")
+        self._record(caller, "invited", f"{name or 'a new user'} as {role}")
         return secret
 
     async def _invite(self, caller: Caller, role: Role, name: str = "", user_id: str = "") -> str:
@@ -290,7 +290,7 @@ class Accounts:
         """Revoke an invitation link."""
         caller.require("admin")
         await self._store.remove_invitations([invitation_id])
-        self._saw(caller, "invitation_taken_back")
+        self._record(caller, "invitation_taken_back")
 
     async def reset(self, caller: Caller, user_id: str) -> str:
         """Return the secret of a single-use link that resets an account's password."""
@@ -300,7 +300,7 @@ class Accounts:
         if user.password is None:
             raise BadMessage("This account has no password here: sign-in is external.")
         secret = await self._invite(caller, user.role, user.name, user.id)
-        self._saw(caller, "password_reset_offered", user.name)
+        self._record(caller, "password_reset_offered", user.name)
         return secret
 
     async def set_role(self, caller: Caller, user_id: str, role: Role) -> None:
@@ -311,7 +311,7 @@ class Accounts:
             if not await self._store.set_role(user_id, role, by=_account_of(caller)):
                 raise await self._why_not(caller)
             self._presence.end_user(user_id)
-            self._saw(caller, "role_changed", f"{user.name}: {user.role} to {role}")
+            self._record(caller, "role_changed", f"{user.name}: {user.role} to {role}")
 
     async def disable(self, caller: Caller, user_id: str) -> None:
         """Disable an account; its open pages and connections are closed.
@@ -324,7 +324,7 @@ class Accounts:
         if not await self._store.disable(user_id, self._now(), by=_account_of(caller)):
             raise await self._why_not(caller)
         self._presence.end_user(user_id)
-        self._saw(caller, "account_disabled", user.name)
+        self._record(caller, "account_disabled", user.name)
 
     async def enable(self, caller: Caller, user_id: str) -> None:
         """Enable a disabled account. Sessions from before it was disabled are deleted."""
@@ -334,7 +334,7 @@ class Accounts:
             await self._store.end_sign_ins(user_id)
         if not await self._store.enable(user_id, by=_account_of(caller)):
             raise await self._why_not(caller)
-        self._saw(caller, "account_enabled", user.name)
+        self._record(caller, "account_enabled", user.name)
 
     async def remove(self, caller: Caller, user_id: str) -> None:
         """Remove an account and all of its data, conversations included."""
@@ -344,7 +344,7 @@ class Accounts:
             raise await self._why_not(caller)
         self._presence.end_user(user_id)
         self._on_removed(user_id)
-        self._saw(caller, "account_removed", user.name)
+        self._record(caller, "account_removed", user.name)
 
     async def _why_not(self, caller: Caller) -> RequestError:
         """Return the error for a refused change: the caller's role may have just been revoked."""

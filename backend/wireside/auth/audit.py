@@ -52,7 +52,7 @@ class Audit:
         self._writing = asyncio.Lock()
         self._forgot_at = 0.0
 
-    def saw(self, caller: Caller, action: str, subject: str = "") -> None:
+    def record(self, caller: Caller, action: str, subject: str = "") -> None:
         """See ``Witness``."""
         _log.info(action, user=caller.user_id, subject=subject, peer=caller.address)
         if len(self._waiting) == MAX_WAITING:

@@ -42,7 +42,7 @@ class Keys:
         wall_clock: Clock,
         witness: AuditRecorder | None = None,
     ) -> None:
-        self._saw = (witness or NullAuditRecorder()).saw
+        self._record = (witness or NullAuditRecorder()).record
         self._store = store
         self._presence = presence
         self._now = wall_clock
@@ -105,7 +105,7 @@ class Keys:
             streams=streams,
         )
         await self._store.add_key(key)
-        self._saw(caller, "key_made", f"{key.id} {name}: {', '.join(sorted(scopes))}")
+        self._record(caller, "key_made", f"{key.id} {name}: {', '.join(sorted(scopes))}")
         return key, f"wireside_{key.id}_{secret}"
 
     async def caller(self, text: str, address: str) -> Caller | None:
@@ -135,7 +135,7 @@ class Keys:
             await self._store.use_key(key.id, now)
         has_rested = key.used_at is None or now - key.used_at >= TOLD_S
         if has_rested or is_another_day(key.used_at, now):
-            self._saw(caller, "key_used", f"{key.id} {key.name}")
+            self._record(caller, "key_used", f"{key.id} {key.name}")
         return caller
 
     async def of(self, caller: Caller) -> Sequence[ApiKey]:
@@ -153,4 +153,4 @@ class Keys:
         if not await self._store.remove_key(caller.user_id, key_id):
             raise NotFound("There is no such key.")
         self._presence.end_credentials(frozenset({f"key {key_id}"}))
-        self._saw(caller, "key_revoked", key_id)
+        self._record(caller, "key_revoked", key_id)

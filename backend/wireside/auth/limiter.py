@@ -38,17 +38,17 @@ class Remaining:
 
     count: int
     reset_s: float
-    was_taken: bool = True
+    was_counted: bool = True
 
 
 class Limiter(Protocol):
     """Interface of rate limiters; a window is identified by its name."""
 
-    async def take(self, name: str, rate: Rate) -> Remaining:
-        """Count one hit if any is left; ``was_taken`` of the result is False if none was."""
+    async def hit(self, name: str, rate: Rate) -> Remaining:
+        """Count one hit if any is left; ``was_counted`` of the result is False if none was."""
         ...
 
-    async def add(self, name: str, rate: Rate, count: int) -> None:
+    async def add_hits(self, name: str, rate: Rate, count: int) -> None:
         """Count ``count`` hits unconditionally, also beyond the limit."""
         ...
 
@@ -73,16 +73,16 @@ class MemoryLimiter:
         self._windows: dict[str, CountingWindow] = {}
         self._look_at = 1024
 
-    async def take(self, name: str, rate: Rate) -> Remaining:
+    async def hit(self, name: str, rate: Rate) -> Remaining:
         """See ``Limiter``."""
         now = self._clock()
         window = self._window(name, rate, now)
-        was_taken = window.left(now) > 0
-        if was_taken:
+        was_counted = window.left(now) > 0
+        if was_counted:
             window.add(now, 1)
-        return Remaining(window.left(now), window.reset_s(now), was_taken)
+        return Remaining(window.left(now), window.reset_s(now), was_counted)
 
-    async def add(self, name: str, rate: Rate, count: int) -> None:
+    async def add_hits(self, name: str, rate: Rate, count: int) -> None:
         """See ``Limiter``."""
         now = self._clock()
         self._window(name, rate, now).add(now, count)
@@ -142,25 +142,25 @@ class RedisLimiter:
         self._alone = MemoryLimiter(clock)
         self._is_lost = False
 
-    async def take(self, name: str, rate: Rate) -> Remaining:
+    async def hit(self, name: str, rate: Rate) -> Remaining:
         """See ``Limiter``."""
         item = _item(rate)
         try:
-            was_taken = await self._moving.hit(item, name)
+            was_counted = await self._moving.hit(item, name)
             stats = await self._moving.get_window_stats(item, name)
         except Exception as error:  # the library documents no common base class
             self._lose(error)
-            return await self._alone.take(name, rate)
+            return await self._alone.hit(name, rate)
         self._is_lost = False
-        return Remaining(stats.remaining, _until(stats.reset_time), was_taken)
+        return Remaining(stats.remaining, _until(stats.reset_time), was_counted)
 
-    async def add(self, name: str, rate: Rate, count: int) -> None:
+    async def add_hits(self, name: str, rate: Rate, count: int) -> None:
         """See ``Limiter``."""
         try:
             await self._fixed.hit(_item(rate), "sum", name, cost=count)
         except Exception as error:
             self._lose(error)
-            await self._alone.add(name, rate, count)
+            await self._alone.add_hits(name, rate, count)
 
     async def left(self, name: str, rate: Rate) -> Remaining:
         """See ``Limiter``."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 from wireside.auth.limiter import Limiter, Rate
 from wireside.errors import RateLimited
-from wireside.identity import NOBODY
+from wireside.identity import unauthenticated_at
 from wireside.limits.networks import network_of
 from wireside.ports.audit import AuditRecorder, NullAuditRecorder
 
@@ -30,9 +29,9 @@ class LoginThrottle:
 
     def __init__(self, limiter: Limiter, witness: AuditRecorder | None = None) -> None:
         self._limiter = limiter
-        self._saw = (witness or NullAuditRecorder()).saw
+        self._record = (witness or NullAuditRecorder()).record
 
-    async def take(self, name: str, address: str) -> None:
+    async def record_attempt(self, name: str, address: str) -> None:
         """Count an attempt at the password of ``name``.
 
         The network's limit is checked first: an attempt that it rejects does not count against the
@@ -47,11 +46,11 @@ class LoginThrottle:
             (_there(name, network), OF_NAME_THERE),
             (f"tries of {name}", OF_NAME),
         ):
-            left = await self._limiter.take(what, rate)
-            if not left.was_taken:
-                if (await self._limiter.take(f"told {what}", _ONCE)).was_taken:
-                    who = replace(NOBODY, user_id="", address=address)
-                    self._saw(who, "sign_in_throttled", name)
+            left = await self._limiter.hit(what, rate)
+            if not left.was_counted:
+                if (await self._limiter.hit(f"noted {what}", _ONCE)).was_counted:
+                    who = unauthenticated_at(address)
+                    self._record(who, "sign_in_throttled", name)
                 raise RateLimited(retry_after=left.reset_s)
 
     async def was_right(self, name: str, address: str) -> None:

@@ -57,21 +57,21 @@ class UserQuotas:
 
         return free
 
-    async def take(self, caller: Caller) -> None:
+    async def record_message(self, caller: Caller) -> None:
         """See ``Quotas``."""
         budgets = [await self._limiter.left(*one) for one in self._budgets(caller)]
         for spent in budgets:
             if not spent.count:
                 raise RateLimited(retry_after=spent.reset_s)
         for name, rate in self._messages(caller):
-            left = await self._limiter.take(name, rate)
-            if not left.was_taken:
+            left = await self._limiter.hit(name, rate)
+            if not left.was_counted:
                 raise RateLimited(retry_after=left.reset_s)
 
     async def spend(self, caller: Caller, tokens: int) -> None:
         """See ``Quotas``."""
         for name, rate in self._budgets(caller):
-            await self._limiter.add(name, rate, tokens)
+            await self._limiter.add_hits(name, rate, tokens)
 
     async def allowance(self, caller: Caller) -> QuotaState:
         """See ``Quotas``."""
@@ -95,7 +95,7 @@ class UserQuotas:
         """Count a request to the REST API; return what is left and the limit."""
         rate = Rate(self._limits.requests_per_minute, MINUTE)
         name = caller.credential or f"user {caller.user_id} {caller.address}"
-        return await self._limiter.take(f"requests {name}", rate), rate
+        return await self._limiter.hit(f"requests {name}", rate), rate
 
     def _messages(self, caller: Caller) -> Iterator[tuple[str, Rate]]:
         if caller.messages_per_minute is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from itsdangerous import BadSignature, Signer
 
@@ -12,7 +11,7 @@ from wireside.auth.connections import LiveConnections
 from wireside.auth.login_throttle import LoginThrottle
 from wireside.auth.passwords import Passwords
 from wireside.errors import AccountDisabled, Forbidden, NotFound, Unauthorized
-from wireside.identity import NOBODY, Caller
+from wireside.identity import Caller, unauthenticated_at
 from wireside.ports.accounts import AccountStore
 from wireside.ports.audit import AuditRecorder, NullAuditRecorder
 from wireside.ports.clock import Clock
@@ -51,7 +50,7 @@ class BrowserSessions:
         self._presence = presence
         self._tries = tries
         self._now = wall_clock
-        self._saw = (witness or NullAuditRecorder()).saw
+        self._record = (witness or NullAuditRecorder()).record
         self._signer = Signer(secret, salt="wireside session")
         self._for_s = days * 86_400
 
@@ -64,11 +63,11 @@ class BrowserSessions:
             RateLimited: too many attempts.
         """
         name = clean_name(name)
-        await self._tries.take(name, address)
+        await self._tries.record_attempt(name, address)
         user = await self._store.user_named(name)
         is_right = await self._passwords.is_right(password, user.password if user else None)
         if user is None or not is_right or user.disabled_at is not None:
-            self._saw(replace(NOBODY, user_id="", address=address), "sign_in_failed", name)
+            self._record(unauthenticated_at(address), "sign_in_failed", name)
             raise AccountDisabled if user is not None and is_right else Unauthorized(_WRONG)
         await self._tries.was_right(name, address)
         return await self.begin(user, agent=agent, address=address)
@@ -84,7 +83,7 @@ class BrowserSessions:
         try:
             user = await accounts.vouched(somebody)
         except Forbidden:
-            self._saw(replace(NOBODY, user_id="", address=address), "sign_in_failed", somebody.name)
+            self._record(unauthenticated_at(address), "sign_in_failed", somebody.name)
             raise
         return await self.begin(user, agent=agent, address=address)
 
@@ -109,9 +108,9 @@ class BrowserSessions:
             address=address,
         )
         if not await self._store.add_sign_in(sign_in, password=user.password):
-            self._saw(replace(NOBODY, user_id="", address=address), "sign_in_failed", user.name)
+            self._record(unauthenticated_at(address), "sign_in_failed", user.name)
             raise Unauthorized(_WRONG)
-        self._saw(
+        self._record(
             Caller(user_id=user.id, name=user.name, role=user.role, address=address),
             "signed_in",
             agent,
@@ -175,4 +174,4 @@ class BrowserSessions:
         if not ids:
             return
         self._presence.end_credentials(frozenset(f"session {one}" for one in ids))
-        self._saw(caller, "signed_out", f"{len(ids)} browsers" if len(ids) > 1 else "")
+        self._record(caller, "signed_out", f"{len(ids)} browsers" if len(ids) > 1 else "")

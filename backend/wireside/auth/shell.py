@@ -21,10 +21,10 @@ class CommandLineAudit:
         self._audit = audit
         self._user = _user_name()
 
-    def saw(self, caller: Caller, action: str, subject: str = "") -> None:
+    def record(self, caller: Caller, action: str, subject: str = "") -> None:
         """See ``AuditRecorder``."""
         name = caller.name or self._user
-        self._audit.saw(
+        self._audit.record(
             replace(caller, name=name, address=f"command line of {self._user}"), action, subject
         )
 

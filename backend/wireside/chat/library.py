@@ -178,7 +178,7 @@ class Library:
         self.caller.require("chat")
         gone = await self._delete(conversation_ids, self._owner)
         for conversation_id in gone:
-            self.witness.saw(self.caller, "conversation_deleted", conversation_id)
+            self.witness.record(self.caller, "conversation_deleted", conversation_id)
 
     async def _delete(self, conversation_ids: Sequence[str], owner: str) -> Sequence[str]:
         gone = await self._store.delete(conversation_ids, self._now(), owner=owner)
@@ -217,7 +217,7 @@ class Library:
         finally:
             if count:
                 by_itself = replace(NOBODY, user_id="")
-                self.witness.saw(by_itself, "conversations_expired", f"{count} conversations")
+                self.witness.record(by_itself, "conversations_expired", f"{count} conversations")
 
     def forget_all_of(self, owner: str) -> None:
         """Stop all answers of an account that was removed with its data."""

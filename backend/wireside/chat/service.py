@@ -119,7 +119,7 @@ class ChatService:
             release_slot = self._quotas.occupy(self.caller)
             undo.callback(release_slot)
             model = await self._models.resolve(ask.options.model)
-            await self._quotas.take(self.caller)
+            await self._quotas.record_message(self.caller)
             if stream := self._asked_before(digest):  # started in the meantime
                 return stream
             stream = self._start(ask, model, release_slot)
@@ -285,7 +285,7 @@ class ChatService:
             conversation.check_queue()
             with self._answers.slots.reserved(conversation, self.caller):
                 await self._models.resolve(options.model)
-                await self._quotas.take(self.caller)
+                await self._quotas.record_message(self.caller)
                 added = conversation.ask(turn_id, text_parts(question), options, now=self._now())
                 turn = await self._add(conversation, added)
         self._answers.schedule_next(conversation, self.caller)
@@ -343,7 +343,7 @@ class ChatService:
                 return known
             replaces = not turn.text
             with self._answers.slots.reserved(conversation, self.caller, at_once=replaces):
-                await self._quotas.take(self.caller)
+                await self._quotas.record_message(self.caller)
                 if replaces:
                     await self._answers.answer(
                         conversation, turn, self.caller, replaces=True, options=options
@@ -377,7 +377,7 @@ class ChatService:
             self._check_question(question)
             with self._answers.slots.reserved(conversation, self.caller):
                 await self._models.resolve((options or turn.options).model)
-                await self._quotas.take(self.caller)
+                await self._quotas.record_message(self.caller)
                 parts = with_text(turn.question_parts, question)
                 edited = await self._fork(conversation, turn, new_turn_id, parts, options)
         self._answers.schedule_next(conversation, self.caller)
@@ -394,7 +394,7 @@ class ChatService:
             if not turn.can_continue:
                 return
             with self._answers.slots.reserved(conversation, self.caller, at_once=True):
-                await self._quotas.take(self.caller)
+                await self._quotas.record_message(self.caller)
                 await self._answers.answer(
                     conversation, turn, self.caller, continues=True, options=options
                 )

@@ -17,7 +17,7 @@ class TokenBuckets:
         self._left: dict[str, tuple[float, float]] = {}  # tokens left, and at what time
         self._forget_at = 1024
 
-    def take(self, address: str, cost: int, now: float) -> float:
+    def spend(self, address: str, cost: int, now: float) -> float:
         """Take ``cost`` tokens and return 0.0, or return the seconds until they are available."""
         if len(self._left) >= self._forget_at:
             self._forget(now)

@@ -10,7 +10,7 @@ from wireside.identity import Caller
 class AuditRecorder(Protocol):
     """Audit log: records actions on accounts, keys and conversations."""
 
-    def saw(self, caller: Caller, action: str, subject: str = "") -> None:
+    def record(self, caller: Caller, action: str, subject: str = "") -> None:
         """Record that ``caller`` did ``action`` to ``subject``. Never raises or blocks."""
         ...
 
@@ -18,5 +18,5 @@ class AuditRecorder(Protocol):
 class NullAuditRecorder:
     """An ``AuditRecorder`` that records nothing."""
 
-    def saw(self, caller: Caller, action: str, subject: str = "") -> None:
+    def record(self, caller: Caller, action: str, subject: str = "") -> None:
         """See ``AuditRecorder``."""

@@ -33,7 +33,7 @@ class Quotas(Protocol):
         """
         ...
 
-    async def take(self, caller: Caller) -> None:
+    async def record_message(self, caller: Caller) -> None:
         """Count one message. Raises ``RateLimited`` with the seconds to wait."""
         ...
 
@@ -53,7 +53,7 @@ class Unlimited:
         """See ``Quotas``."""
         return lambda: None
 
-    async def take(self, caller: Caller) -> None:
+    async def record_message(self, caller: Caller) -> None:
         """See ``Quotas``."""
 
     async def spend(self, caller: Caller, tokens: int) -> None:

@@ -52,7 +52,7 @@ class Sharing:
         self._store = store
         self._render = render
         self._now = wall_clock
-        self._saw = (witness or NullAuditRecorder()).saw
+        self._record = (witness or NullAuditRecorder()).record
         self.audience: Final = audience
         self.is_on: Final = audience != "off"
 
@@ -79,7 +79,7 @@ class Sharing:
             content=snapshot,
         )
         await self._store.add_share(share)
-        self._saw(caller, "shared", f"{share.id} of {conversation.id}")
+        self._record(caller, "shared", f"{share.id} of {conversation.id}")
         return share, secret
 
     async def page(self, secret: str) -> str:
@@ -106,7 +106,7 @@ class Sharing:
         caller.require("chat")
         if not await self._store.remove_share(caller.user_id, share_id):
             raise NotFound("There is no such link.")
-        self._saw(caller, "share_ended", share_id)
+        self._record(caller, "share_ended", share_id)
 
     async def _snapshot(self, library: Library, conversation: Conversation) -> str:
         turns = [turn async for turn in _alone(library.walk(conversation, "shown"))]

@@ -114,7 +114,7 @@ async def test_a_key_that_never_rests_is_told_every_day(house: House, audit: Aud
 async def test_it_is_searched_and_paged(house: House, audit: Audit) -> None:
     ada = await house.administrator()
     for number in range(7):
-        audit.saw(ada, "role_changed", f"user-{number}: 100%_sure")
+        audit.record(ada, "role_changed", f"user-{number}: 100%_sure")
     assert len(await audit.read(ada, "ROLE user-3")) == 1
     assert len(await audit.read(ada, "100%_")) == 7
     assert await audit.read(ada, "100%x") == []
@@ -144,7 +144,7 @@ async def test_what_cannot_be_written_now_is_written_later(
 
     with monkeypatch.context() as broken:
         broken.setattr(house.store.accounts, "note", fail)
-        audit.saw(ada, "key_made")
+        audit.record(ada, "key_made")
         await audit.flush()
     assert next(entry.action for entry in await audit.read(ada)) == "key_made"
 
@@ -153,7 +153,7 @@ async def test_it_forgets_what_is_old(house: House, audit: Audit) -> None:
     ada = await house.administrator()
     await audit.flush()
     house.clock.now += 10 * 86_400
-    audit.saw(ada, "key_made")
+    audit.record(ada, "key_made")
     await audit.flush()
     await audit.forget(5)
     assert [entry.action for entry in await audit.read(ada)] == ["key_made"]

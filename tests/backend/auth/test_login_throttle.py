@@ -17,7 +17,7 @@ class Told:
     def __init__(self) -> None:
         self.entries: list[tuple[str, str, str]] = []
 
-    def saw(self, caller: Caller, action: str, subject: str = "") -> None:
+    def record(self, caller: Caller, action: str, subject: str = "") -> None:
         self.entries.append((caller.address, action, subject))
 
 
@@ -36,7 +36,7 @@ async def refused(tries: LoginThrottle, name: str, address: str, count: int) -> 
     refusals = 0
     for _ in range(count):
         try:
-            await tries.take(name, address)
+            await tries.record_attempt(name, address)
         except RateLimited:
             refusals += 1
     return refusals
@@ -44,9 +44,9 @@ async def refused(tries: LoginThrottle, name: str, address: str, count: int) -> 
 
 async def test_whoever_is_refused_uses_nothing_of_the_name_up(tries: LoginThrottle) -> None:
     for number in range(AT_NETWORK.limit):
-        await tries.take(f"name {number}", "192.0.2.1")
+        await tries.record_attempt(f"name {number}", "192.0.2.1")
     assert await refused(tries, "ada", "192.0.2.1", 2 * OF_NAME.limit) == 2 * OF_NAME.limit
-    await tries.take("ada", "192.0.2.2")
+    await tries.record_attempt("ada", "192.0.2.2")
 
 
 async def test_one_network_does_not_keep_anybody_out_elsewhere(tries: LoginThrottle) -> None:
@@ -56,26 +56,26 @@ async def test_one_network_does_not_keep_anybody_out_elsewhere(tries: LoginThrot
 
 async def test_a_name_has_a_limit_over_all_networks(tries: LoginThrottle) -> None:
     for number in range(OF_NAME.limit):
-        await tries.take("ada", f"198.51.100.{number}")
+        await tries.record_attempt("ada", f"198.51.100.{number}")
     with pytest.raises(RateLimited):
-        await tries.take("ada", "203.0.113.1")
-    await tries.take("grace", "203.0.113.1")
+        await tries.record_attempt("ada", "203.0.113.1")
+    await tries.record_attempt("grace", "203.0.113.1")
 
 
 async def test_all_addresses_of_an_ipv6_network_are_one(tries: LoginThrottle) -> None:
     for number in range(OF_NAME_THERE.limit):
-        await tries.take("ada", f"2001:db8::{number:x}")
+        await tries.record_attempt("ada", f"2001:db8::{number:x}")
     with pytest.raises(RateLimited):
-        await tries.take("ada", "2001:db8::ffff:1")
-    await tries.take("ada", "2001:db8:0:1::1")
+        await tries.record_attempt("ada", "2001:db8::ffff:1")
+    await tries.record_attempt("ada", "2001:db8:0:1::1")
 
 
 async def test_no_name_begins_anothers_count_anew(tries: LoginThrottle) -> None:
     await refused(tries, "ada", "192.0.2.1", OF_NAME_THERE.limit)
     for name in ("ada at 192.0.2.1", "there 192.0.2.1 ada", "at 192.0.2.1", "of ada"):
-        await tries.take(name, "192.0.2.1")
+        await tries.record_attempt(name, "192.0.2.1")
     with pytest.raises(RateLimited):
-        await tries.take("ada", "192.0.2.1")
+        await tries.record_attempt("ada", "192.0.2.1")
 
 
 async def test_what_is_refused_is_told_once_a_window(

@@ -37,27 +37,27 @@ def name(request: pytest.FixtureRequest) -> str:
 class TestLimiter:
     async def test_as_many_as_the_limit_and_no_more(self, limiter: Limiter, name: str) -> None:
         rate = Rate(3, 60)
-        taken = [await limiter.take(name, rate) for _ in range(5)]
-        assert [left.was_taken for left in taken] == [True, True, True, False, False]
+        taken = [await limiter.hit(name, rate) for _ in range(5)]
+        assert [left.was_counted for left in taken] == [True, True, True, False, False]
         assert [left.count for left in taken] == [2, 1, 0, 0, 0]
         assert 0 < taken[-1].reset_s <= 60
         assert (await limiter.left(name, rate)).count == 0
-        assert (await limiter.take(f"{name} of others", rate)).was_taken
+        assert (await limiter.hit(f"{name} of others", rate)).was_counted
 
     async def test_what_has_happened_is_counted_beyond_the_limit(
         self, limiter: Limiter, name: str
     ) -> None:
         rate = Rate(1000, 86_400)
-        await limiter.add(name, rate, 600)
+        await limiter.add_hits(name, rate, 600)
         assert (await limiter.left(name, rate)).count == 400
-        await limiter.add(name, rate, 5000)
+        await limiter.add_hits(name, rate, 5000)
         assert (await limiter.left(name, rate)).count == 0
 
     async def test_it_can_begin_anew(self, limiter: Limiter, name: str) -> None:
         rate = Rate(1, 60)
-        await limiter.take(name, rate)
+        await limiter.hit(name, rate)
         await limiter.forget(name, rate)
-        assert (await limiter.take(name, rate)).was_taken
+        assert (await limiter.hit(name, rate)).was_counted
 
 
 @pytest.mark.parametrize("url", ["me:hush@redis", "reddis://me:hush@redis", "redis://me:hush@a:b"])
@@ -72,8 +72,12 @@ async def test_a_redis_that_is_away_stops_nobody(clock: HandClock) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     limiter = RedisLimiter(f"redis://127.0.0.1:{port}", clock)
-    taken = [await limiter.take("x", Rate(2, 60)) for _ in range(3)]
-    assert [left.was_taken for left in taken] == [True, True, False]  # each server counts by itself
+    taken = [await limiter.hit("x", Rate(2, 60)) for _ in range(3)]
+    assert [left.was_counted for left in taken] == [
+        True,
+        True,
+        False,
+    ]  # each server counts by itself
     await limiter.aclose()
 
 
@@ -83,53 +87,53 @@ def quotas(clock: HandClock, **limits: int) -> UserQuotas:
 
 async def test_a_user_is_one_over_all_connections_and_keys(clock: HandClock) -> None:
     limited = quotas(clock, messages_per_minute=2)
-    await limited.take(ADA)
-    await limited.take(replace(ADA, credential="key 7", address="198.51.100.9"))
+    await limited.record_message(ADA)
+    await limited.record_message(replace(ADA, credential="key 7", address="198.51.100.9"))
     with pytest.raises(RateLimited) as refused:
-        await limited.take(replace(ADA, credential="session 2"))
+        await limited.record_message(replace(ADA, credential="session 2"))
     assert str(refused.value) == "Rate limit exceeded"
     assert 0 < (refused.value.retry_after or 0) <= 61
-    await limited.take(replace(ADA, user_id="grace-id"))
+    await limited.record_message(replace(ADA, user_id="grace-id"))
     clock.now += 61
-    await limited.take(ADA)
+    await limited.record_message(ADA)
 
 
 async def test_an_address_is_one_whoever_asks(clock: HandClock) -> None:
     limited = quotas(clock, messages_per_minute_address=2)
-    await limited.take(ADA)
-    await limited.take(replace(ADA, user_id="grace-id"))
+    await limited.record_message(ADA)
+    await limited.record_message(replace(ADA, user_id="grace-id"))
     with pytest.raises(RateLimited):
-        await limited.take(replace(ADA, user_id="bob-id"))
-    await limited.take(replace(ADA, address="198.51.100.9"))
+        await limited.record_message(replace(ADA, user_id="bob-id"))
+    await limited.record_message(replace(ADA, address="198.51.100.9"))
 
 
 async def test_a_key_may_have_less_than_its_user(clock: HandClock) -> None:
     limited = quotas(clock, messages_per_minute=10)
     with_key = replace(ADA, credential="key 7", messages_per_minute=1)
-    await limited.take(with_key)
+    await limited.record_message(with_key)
     with pytest.raises(RateLimited):
-        await limited.take(with_key)
-    await limited.take(ADA)
+        await limited.record_message(with_key)
+    await limited.record_message(ADA)
 
 
 async def test_tokens_of_a_day_end_what_may_be_asked(clock: HandClock) -> None:
     limited = quotas(clock, tokens_per_day=100)
-    await limited.take(ADA)
+    await limited.record_message(ADA)
     await limited.spend(ADA, 99)
-    await limited.take(ADA)
+    await limited.record_message(ADA)
     await limited.spend(ADA, 50)
     with pytest.raises(RateLimited) as refused:
-        await limited.take(ADA)
+        await limited.record_message(ADA)
     assert (refused.value.retry_after or 0) > 3600
     assert (await limited.allowance(ADA)).tokens_left == 0
     clock.now += 86_400 * 1.02
-    await limited.take(ADA)
+    await limited.record_message(ADA)
 
 
 async def test_it_is_said_in_advance_what_is_left(clock: HandClock) -> None:
     assert await quotas(clock).allowance(ADA) == QuotaState()
     limited = quotas(clock, messages_per_minute=5, tokens_per_day=100)
-    await limited.take(ADA)
+    await limited.record_message(ADA)
     left = await limited.allowance(ADA)
     assert (left.messages_left, left.messages_limit) == (4, 5)
     assert (left.tokens_left, left.tokens_limit) == (100, 100)
@@ -155,8 +159,8 @@ async def test_answers_at_once_are_told_by_what_leaves_the_fewest(clock: HandClo
 async def test_a_refused_message_is_not_counted_elsewhere(clock: HandClock) -> None:
     limited = quotas(clock, messages_per_minute=10)
     with_key = replace(ADA, credential="key 7", messages_per_minute=1)
-    await limited.take(with_key)
+    await limited.record_message(with_key)
     for _ in range(5):
         with pytest.raises(RateLimited):
-            await limited.take(with_key)
+            await limited.record_message(with_key)
     assert (await limited.allowance(ADA)).messages_left == 9

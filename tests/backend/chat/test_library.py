@@ -125,7 +125,7 @@ async def test_what_went_by_itself_is_told_once_with_its_count(
     told: list[tuple[str, str, str]] = []
 
     class Told:
-        def saw(self, caller: Caller, action: str, subject: str = "") -> None:
+        def record(self, caller: Caller, action: str, subject: str = "") -> None:
             told.append((caller.user_id, action, subject))
 
     library.witness = Told()

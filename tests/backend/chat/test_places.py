@@ -36,9 +36,9 @@ QUESTION = Ask(messages=(Message.of_text("user", "Hi"),))
 class Slow(UserQuotas):
     """A limiter as slow as a remote Redis: other tasks run meanwhile."""
 
-    async def take(self, caller: Caller) -> None:
+    async def record_message(self, caller: Caller) -> None:
         await asyncio.sleep(0.002)
-        await super().take(caller)
+        await super().record_message(caller)
 
 
 @pytest.fixture
@@ -260,7 +260,7 @@ async def test_whatever_fails_no_place_is_lost(
         monkeypatch.setattr(owner, name, maybe)
 
     flaky(provider, "resolve", [UnknownModel, ProviderUnavailable])
-    flaky(quotas, "take", [RateLimited, RuntimeError])
+    flaky(quotas, "record_message", [RateLimited, RuntimeError])
     for method in ("create", "add_turn", "turns", "begin", "show", "turn"):
         flaky(chat._store, method, [StoreError])
     start = parts.runner.start

@@ -184,8 +184,8 @@ async def test_the_audit_log_calls_browsers_what_people_call_them(
 ) -> None:
     agent = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/142.0.0.0 Safari/537.36"
     audit = Audit(house.store.accounts, house.clock)
-    audit.saw(ada, "signed_in", agent)
-    audit.saw(ada, "invited", agent)  # the label of an invitation is never shown as a browser
+    audit.record(ada, "signed_in", agent)
+    audit.record(ada, "invited", agent)  # the label of an invitation is never shown as a browser
     await audit.flush()
     page = await adas.get("/audit")
     subjects = re.findall(r'</strong> <span dir="auto"(.*?)</span>', page)

@@ -267,7 +267,7 @@ class AuthenticationMiddleware:
             self._quotas.take_request(caller), self._quotas.allowance(caller)
         )
         headers = limit_headers(requests, rate, left)
-        if not requests.was_taken:
+        if not requests.was_counted:
             return await refuse(scope, receive, send, RateLimited(), headers=headers)
 
         async def send_with(message: Message) -> None:

@@ -23,7 +23,7 @@ def limit_headers(requests: Remaining, rate: Rate, left: QuotaState) -> Headers:
         (b"ratelimit-policy", ", ".join(policies).encode()),
         (b"ratelimit", ", ".join(states).encode()),
     ]
-    if not requests.was_taken:
+    if not requests.was_counted:
         headers.append((b"retry-after", str(whole_seconds(requests.reset_s)).encode()))
     return headers
 

@@ -59,7 +59,7 @@ class AddressRateLimit:
         """Call the application, or refuse the request with a 429."""
         if scope["type"] not in ("http", "websocket"):
             return self.app(scope, receive, send)
-        wait_s = self._allowances.take(peer(scope), _cost(scope), self._clock())
+        wait_s = self._allowances.spend(peer(scope), _cost(scope), self._clock())
         if wait_s:
             self._refusals.refuse()
             _log.info("too_many_requests", path=logged_path(scope), peer=peer(scope))

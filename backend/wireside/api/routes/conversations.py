@@ -328,7 +328,9 @@ class ConversationRoutes:
         library.caller.require("read")
         conversation = await self._found(library, conversation_id)
         zone = _zone(tz)
-        library.witness.saw(library.caller, "conversation_exported", f"{conversation.id} {format}")
+        library.witness.record(
+            library.caller, "conversation_exported", f"{conversation.id} {format}"
+        )
         if format == "json":
             return _download(self._json(library, [conversation]), JsonExport(), conversation.title)
         exporter = (
@@ -347,7 +349,7 @@ class ConversationRoutes:
         library.caller.require("read")
         found = [await self._found(library, name) for name in dict.fromkeys(ids.split(",")) if name]
         for one in found:
-            library.witness.saw(library.caller, "conversation_exported", f"{one.id} json")
+            library.witness.record(library.caller, "conversation_exported", f"{one.id} json")
         return _download(self._json(library, found), JsonExport(), "conversations")
 
     @route_policy(replace(API, max_body_bytes=None))  # read as a stream, up to ``MAX_BYTES``

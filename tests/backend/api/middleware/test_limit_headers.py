@@ -40,5 +40,5 @@ def test_each_limit_is_an_item_of_both_lists() -> None:
 
 def test_who_is_refused_is_told_when_to_come_again() -> None:
     """Seconds are rounded up: a client that retries a moment too early would be refused again."""
-    headers = told(Remaining(0, 12.2, was_taken=False), QuotaState())
+    headers = told(Remaining(0, 12.2, was_counted=False), QuotaState())
     assert headers["retry-after"] == "13"
