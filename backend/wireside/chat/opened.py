@@ -122,7 +122,9 @@ class OpenConversations:
             case TurnWithdrawn(turn_id=turn_id, branches=branches, shown=shown):
                 await self._saving.keep(lambda: self._store.remove_turn(turn_id, branches, shown))
             case AnswerBegun(turn_id=turn_id, segment=segment, replaces=replaces):
-                await self._saving.keep(lambda: self._store.begin(turn_id, segment, anew=replaces))
+                await self._saving.keep(
+                    lambda: self._store.begin(turn_id, segment, replaces=replaces)
+                )
             case ConversationCreated(info):
                 await self._store.create(info)
             case InfoChanged(info):

@@ -41,11 +41,13 @@ def backup(
 ) -> None:
     """Back up the whole database to one file; the server may be running."""
     if check:
-        with _told("checking") as (_, tell):
-            header = _check(file, tell)
+        with _with_progress("checking") as (_, on_progress):
+            header = _check(file, on_progress)
         out.print(f"{escape(str(file))} is complete; it was created {header.made_at}.")
     else:
-        header = _run(lambda settings, tell: _back_up(settings, file, force, tell), "backing up")
+        header = _run(
+            lambda settings, on_progress: _back_up(settings, file, force, on_progress), "backing up"
+        )
         out.print(
             f"The backup is in {escape(str(file))}. Keep it private: it holds all conversations."
         )
@@ -59,7 +61,9 @@ def restore(
     ] = False,
 ) -> None:
     """Restore a backup into the database; the server must be stopped."""
-    done = _run(lambda settings, tell: _restore(settings, file, replace, tell), "restoring")
+    done = _run(
+        lambda settings, on_progress: _restore(settings, file, replace, on_progress), "restoring"
+    )
     out.print("The backup is restored; counts and hashes match.")
     _print_counts(done.header)
     _print_aside(done)
@@ -83,7 +87,7 @@ def move(
         is_asked = sys.stdin.isatty()
         to = typer.prompt("To", hide_input=True, err=True) if is_asked else sys.stdin.readline()
     to = to.strip()
-    done = _run(lambda settings, tell: _move(settings, to, replace, tell), "moving")
+    done = _run(lambda settings, on_progress: _move(settings, to, replace, on_progress), "moving")
 
     from wireside.store.backup import setting_of
 
@@ -108,44 +112,50 @@ def export(
         fail("Confirm that all conversations are meant: wireside export --all FOLDER", WRONG_USE)
     if format not in ("markdown", "json", "html"):
         fail(f"{format} is not a format: use markdown, json or html.", WRONG_USE)
-    count = _run(lambda settings, tell: _export(settings, folder, format, tell), "exporting")
+    count = _run(
+        lambda settings, on_progress: _export(settings, folder, format, on_progress), "exporting"
+    )
     out.print(f"Exported {count:,} conversations to {escape(str(folder))}.")
 
 
 # ---- implementation of the commands ------------------------------------------------------------
 
 
-async def _back_up(settings: Settings, file: Path, force: bool, tell: Progress) -> BackupHeader:
+async def _back_up(
+    settings: Settings, file: Path, force: bool, on_progress: Progress
+) -> BackupHeader:
     from wireside.bootstrap.storage import database_url
     from wireside.store.backup import back_up
     from wireside.store.backup_file import created
 
     with created(file, force=force) as opened:
-        header = await back_up(database_url(settings), opened, tell)
+        header = await back_up(database_url(settings), opened, on_progress)
     async with _opened(database_url(settings)) as store:
         await _note(settings, store, "backed_up", file.name)
     return header
 
 
-def _check(file: Path, tell: Progress) -> BackupHeader:
+def _check(file: Path, on_progress: Progress) -> BackupHeader:
     from wireside.store.backup_file import check
 
     with _reading(file) as opened:
-        return check(opened, tell)
+        return check(opened, on_progress)
 
 
-async def _restore(settings: Settings, file: Path, replace: bool, tell: Progress) -> Restored:
+async def _restore(
+    settings: Settings, file: Path, replace: bool, on_progress: Progress
+) -> Restored:
     from wireside.bootstrap.storage import database_url
     from wireside.store.backup import restore
 
     with _reading(file) as opened:
-        done = await restore(database_url(settings), opened, tell, replace=replace)
+        done = await restore(database_url(settings), opened, on_progress, replace=replace)
     async with _opened(database_url(settings)) as store:
         await _note(settings, store, "restored", f"{file.name}, made {done.header.made_at}")
     return done
 
 
-async def _move(settings: Settings, to: str, replace: bool, tell: Progress) -> Restored:
+async def _move(settings: Settings, to: str, replace: bool, on_progress: Progress) -> Restored:
     from wireside.bootstrap.storage import database_url
     from wireside.errors import NotConfigured
     from wireside.store.backup import move, name_of
@@ -156,14 +166,14 @@ async def _move(settings: Settings, to: str, replace: bool, tell: Progress) -> R
     except NotConfigured as error:
         raise NotConfigured(str(error).replace("WIRESIDE_DATABASE_URL", "--to")) from error
     source = database_url(settings)
-    done = await move(source, to, settings.data_dir, tell, replace=replace)
+    done = await move(source, to, settings.data_dir, on_progress, replace=replace)
     for url in (source, to):  # the move is recorded in both databases
         async with _opened(url) as store:
             await _note(settings, store, "moved", f"{name_of(source)} to {name_of(to)}")
     return done
 
 
-async def _export(settings: Settings, folder: Path, kind: str, tell: Progress) -> int:
+async def _export(settings: Settings, folder: Path, kind: str, on_progress: Progress) -> int:
     from wireside.bootstrap.storage import database_url
     from wireside.transfer.bulk import export_all
 
@@ -177,7 +187,7 @@ async def _export(settings: Settings, folder: Path, kind: str, tell: Progress) -
             owners=owners,
             folder=folder,
             new_exporter=_exporter(settings, kind),
-            on_progress=tell,
+            on_progress=on_progress,
         )
 
 
@@ -186,7 +196,7 @@ async def _note(settings: Settings, store: SqlStore, action: str, subject: str) 
     from wireside.auth.shell import witnessed
 
     async with witnessed(store.accounts, has_accounts=settings.auth != "none") as witness:
-        witness.saw(LOCAL, action, subject)
+        witness.record(LOCAL, action, subject)
 
 
 def _exporter(settings: Settings, kind: str) -> Callable[[], Exporter]:
@@ -203,13 +213,13 @@ def _exporter(settings: Settings, kind: str) -> Callable[[], Exporter]:
 
 @contextlib.asynccontextmanager
 async def _opened(url: str) -> AsyncIterator[SqlStore]:
-    from wireside.store.backup import must_be_there, told
+    from wireside.store.backup import as_backup_errors, must_be_there
     from wireside.store.store import SqlStore
 
     must_be_there(url)
     store = SqlStore(url)
     try:
-        with told(url):
+        with as_backup_errors(url):
             await store.open_beside()
             yield store
     finally:
@@ -229,12 +239,12 @@ def _reading(file: Path) -> BinaryIO:
 
 
 def _run(work: Callable[[Settings, Progress], Coroutine[Any, Any, T]], doing: str) -> T:
-    with _told(doing) as (settings, tell):
-        return asyncio.run(_stoppable(work(settings, tell)))
+    with _with_progress(doing) as (settings, on_progress):
+        return asyncio.run(_stoppable(work(settings, on_progress)))
 
 
 @contextlib.contextmanager
-def _told(doing: str) -> Iterator[tuple[Settings, Progress]]:
+def _with_progress(doing: str) -> Iterator[tuple[Settings, Progress]]:
     """Load settings and show progress; print an error as one sentence and exit."""
     from wireside.errors import WiresideError
     from wireside.telemetry import configure_logging
@@ -245,8 +255,8 @@ def _told(doing: str) -> Iterator[tuple[Settings, Progress]]:
         fail(str(error), WRONG_USE)
     configure_logging("text", "error", stream=io.StringIO())  # the printed sentence suffices
     try:
-        with progress(err, doing) as tell:
-            yield settings, tell
+        with progress(err, doing) as on_progress:
+            yield settings, on_progress
     except WiresideError as error:
         fail(str(error), FAILED)
     except (KeyboardInterrupt, asyncio.CancelledError):

@@ -161,10 +161,10 @@ class Store(Protocol):
 
     # ---- answers -----------------------------------------------------------------------------
 
-    async def begin(self, turn_id: str, segment: Segment, *, anew: bool = False) -> None:
+    async def begin(self, turn_id: str, segment: Segment, *, replaces: bool = False) -> None:
         """Add a stream that is about to start, and mark the turn as not waiting.
 
-        The stream is the turn's next segment, or (``anew``) its only one, replacing earlier
+        The stream is the turn's next segment, or (``replaces``) its only one, replacing earlier
         segments.
         """
         ...

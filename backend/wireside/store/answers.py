@@ -62,9 +62,9 @@ MAX_CHARS = 4_000_000
 """Maximum number of characters in one row; a longer text is split into several."""
 
 
-def begin(connection: Connection, turn_id: str, segment: Segment, *, anew: bool) -> None:
+def begin(connection: Connection, turn_id: str, segment: Segment, *, replaces: bool) -> None:
     """Add a stream to a turn and mark the turn as not waiting."""
-    if anew:
+    if replaces:
         streams = list(
             connection.scalars(
                 select(segments.c.stream).where(

@@ -463,7 +463,7 @@ async def _opened(url: str | URL, *, is_server: bool) -> AsyncIterator[Database]
     file = _path(url) if opened.is_sqlite else None
     is_made = file is not None and not file.exists()
     try:
-        with told(url):
+        with as_backup_errors(url):
             await opened.open(is_server=is_server)
         yield opened
     finally:
@@ -487,7 +487,7 @@ async def _stoppable(
         on_progress(done, total)
 
     try:
-        with told(url):
+        with as_backup_errors(url):
             return await run(lambda connection: work(connection, tell))
     except asyncio.CancelledError:
         is_stopped = True
@@ -495,7 +495,7 @@ async def _stoppable(
 
 
 @contextlib.contextmanager
-def told(url: str | URL) -> Iterator[None]:
+def as_backup_errors(url: str | URL) -> Iterator[None]:
     """Convert errors of the database of ``url`` to ``BackupError`` with one sentence."""
     try:
         yield

@@ -259,7 +259,7 @@ class Sqlite:
     ) -> T:
         if self._is_closed:
             raise StoreError(sentence)
-        with _told(sentence):
+        with _as_store_errors(sentence):
             try:
                 return await asyncio.get_running_loop().run_in_executor(
                     threads, self._with_room, do
@@ -282,9 +282,9 @@ class Sqlite:
         said = str(getattr(error, "orig", None) or error)
         if self._file is None or self._ballast is None:
             return False
-        is_told = "disk is full" in said
+        is_reported = "disk is full" in said
         may_be = "disk I/O error" in said or "unable to open" in said  # e.g. its shared memory
-        if not is_told and not (may_be and is_full(self._file.parent)):
+        if not is_reported and not (may_be and is_full(self._file.parent)):
             return False
         if self.problem != FULL:
             self.problem = FULL
@@ -429,7 +429,7 @@ class Postgresql:
 
     async def write(self, work: Work[T]) -> T:
         """See ``Database``."""
-        with _told():
+        with _as_store_errors():
             self._check()
             if self.problem == TAKEN:
                 raise StoreError
@@ -438,7 +438,7 @@ class Postgresql:
 
     async def read(self, work: Work[T]) -> T:
         """See ``Database``."""
-        with _told(NOT_READ):
+        with _as_store_errors(NOT_READ):
             self._check()
             async with self._reader.connect() as connection:
                 return await connection.run_sync(work)
@@ -497,7 +497,7 @@ class Postgresql:
 
 
 @contextlib.contextmanager
-def _told(sentence: str | None = None) -> Iterator[None]:
+def _as_store_errors(sentence: str | None = None) -> Iterator[None]:
     """Convert database errors to ``StoreError``; the details are logged."""
     try:
         yield

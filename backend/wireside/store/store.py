@@ -262,10 +262,10 @@ class SqlStore:
 
     # ---- answers -----------------------------------------------------------------------------
 
-    async def begin(self, turn_id: str, segment: Segment, *, anew: bool = False) -> None:
+    async def begin(self, turn_id: str, segment: Segment, *, replaces: bool = False) -> None:
         """See ``Store``."""
         await self._database.write(
-            partial(answers.begin, turn_id=turn_id, segment=segment, anew=anew)
+            partial(answers.begin, turn_id=turn_id, segment=segment, replaces=replaces)
         )
 
     async def write(self, tails: Sequence[Tail]) -> None:

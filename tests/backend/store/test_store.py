@@ -340,9 +340,9 @@ class TestAnswers:
         one = await store.turn("c-t0")
         assert one is not None
         assert [segment.stream for segment in one.segments] == ["s1", "s2"]
-        anew = Segment(stream="s3", model="m")
-        await store.begin("c-t0", anew, anew=True)
-        await store.begin("c-t0", anew, anew=True)
+        newest = Segment(stream="s3", model="m")
+        await store.begin("c-t0", newest, replaces=True)
+        await store.begin("c-t0", newest, replaces=True)
         one = await store.turn("c-t0")
         assert one is not None
         assert [segment.stream for segment in one.segments] == ["s3"]
