@@ -14,25 +14,28 @@ again only after it has grown by a fraction of its size.
 
 import html as html_text
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import Any, Literal
+from typing import Any
 
-from markdown_it.common.utils import unescapeAll
 from markdown_it.token import Token
 
-from wireside.invisible_text import SeenStream
 from wireside_ui.markdown.dialect import Env, Markup
-from wireside_ui.markdown.fences import FenceEnd
 from wireside_ui.markdown.highlighting import (
     HighlightBudget,
     are_lexers_ready,
     code_block,
-    code_label,
     highlight,
 )
 from wireside_ui.markdown.links import References
+from wireside_ui.markdown.normalize import Normalizer
+from wireside_ui.markdown.open_blocks import (
+    OpenContainer,
+    OpenFence,
+    is_certain_fence,
+    joined,
+    lines_of,
+    top_level_blocks,
+)
 
 Op = list[Any]
 """One change of the rendered answer, as JSON.
@@ -51,10 +54,6 @@ that only the rest is sent.
 - ``["z"]`` completes that list or table
 - ``["r", html]`` replaces everything so far and settles it
 """
-
-_MAX_BLANK_LINES = 100
-_MAX_SPLIT_HEADER = 2_000
-_MAX_SPLIT_BARS = 48  # of the two lines together
 
 MAX_MARKDOWN_CHARS = 1_000_000
 """Characters of an answer that are parsed (two seconds of CPU time); the rest is plain text."""
@@ -81,7 +80,7 @@ def render(text: str, markup: Markup, allowance: HighlightBudget | None = None) 
     A million characters take two seconds: use ``wireside.offload.aside`` for long texts.
     """
     env: Env = {"allowance": allowance or HighlightBudget()}
-    inlet = _Inlet()
+    inlet = Normalizer()
     cut = len(text)
     if cut > MAX_MARKDOWN_CHARS:
         cut = text.rfind("\n", 0, MAX_MARKDOWN_CHARS) + 1 or MAX_MARKDOWN_CHARS
@@ -90,7 +89,7 @@ def render(text: str, markup: Markup, allowance: HighlightBudget | None = None) 
     return html + _plain(text[cut:], inlet) if cut < len(text) else html
 
 
-def _plain(text: str, inlet: "_Inlet") -> str:
+def _plain(text: str, inlet: Normalizer) -> str:
     return code_block("", html_text.escape(inlet.take(text, is_last=True), quote=False))
 
 
@@ -110,13 +109,13 @@ class BlockStream:
         self._begin()
 
     def _begin(self) -> None:
-        self._inlet = _Inlet()
+        self._inlet = Normalizer()
         self._pending = ""  # unsettled source
         self._seen = 0  # number of its characters that the tail on the screen shows
         self._tail_html = ""
         self._plain_from = 0  # offset from which on the pending source is shown as plain text
-        self._fence: _OpenFence | None = None
-        self._container: _Container | None = None
+        self._fence: OpenFence | None = None
+        self._container: OpenContainer | None = None
         self._references = References()
         self._has_footnotes = False
         self._allowance = HighlightBudget()
@@ -144,7 +143,10 @@ class BlockStream:
             return self._chars
         if self._fence:
             ends = final or any(self._fence.markup[0] in text for text in self._new)
-            return self._fence.work(new) if ends else new
+            if not ends:
+                return new
+            is_ready = are_lexers_ready(f"```{self._fence.label}\n")
+            return len(self._fence.code) + new + (0 if is_ready else LOOP_CHARS)
         chars = len(self._pending) + new
         if not final and chars - self._seen < _step(chars):
             return new
@@ -194,7 +196,7 @@ class BlockStream:
         self.parsed_chars += len(source)
         tokens = self._markup.parse(source, env)
         self._has_footnotes |= bool(env.get("footnotes", {}).get("refs"))
-        blocks = _blocks(tokens)
+        blocks = top_level_blocks(tokens)
         last = None if final or not blocks else blocks.pop()
         for block in blocks:
             self._settle_block(ops, block, env)
@@ -226,7 +228,7 @@ class BlockStream:
 
     def _settle_block(self, ops: list[Op], block: list[Token], env: Env) -> None:
         if self._container:  # the first block continues the open container
-            block = _joined(self._container.parts(block))
+            block = joined(self._container.parts(block))
         self._freeze(ops, self._markup.html(block, env))
         self._close_container(ops)
 
@@ -235,7 +237,7 @@ class BlockStream:
     ) -> tuple[str, str]:
         """Settle parts of the last block; return the source and the HTML of what remains."""
         starts = [0, *accumulate(len(line) + 1 for line in source.split("\n"))]
-        container = self._container or _Container.of(block, source, starts)
+        container = self._container or OpenContainer.of(block, source, starts)
         if container:
             *done, last = container.parts(block) or [[]]
             if not last:  # not a row after all: it is hidden until its line is complete
@@ -243,16 +245,16 @@ class BlockStream:
             if not self._container:
                 self._open_container(ops, container, block, done, env)
             elif done:
-                self._freeze(ops, self._markup.html(_joined(done), env))
-            return source[starts[_map(last[0])[0]] :], self._markup.html(last, env)
-        first, end = _map(block[0])
+                self._freeze(ops, self._markup.html(joined(done), env))
+            return source[starts[lines_of(last[0])[0]] :], self._markup.html(last, env)
+        first, end = lines_of(block[0])
         rest = source[starts[first] :]
-        if block[0].type != "fence" or not _is_certain_fence(rest):
+        if block[0].type != "fence" or not is_certain_fence(rest):
             return rest, self._markup.html(block, env)
         if block[0].meta["closed"]:
             self._freeze(ops, self._markup.html(block, env))
             return source[starts[end] :], ""
-        self._fence = _OpenFence.of(block[0], rest)
+        self._fence = OpenFence.of(block[0], rest)
         return rest, ""
 
     def _freeze(self, ops: list[Op], html: str) -> None:
@@ -275,7 +277,7 @@ class BlockStream:
     def _open_container(
         self,
         ops: list[Op],
-        container: "_Container",
+        container: OpenContainer,
         block: list[Token],
         done: list[list[Token]],
         env: Env,
@@ -284,7 +286,7 @@ class BlockStream:
             [
                 "o",
                 self._markup.html(
-                    [*container.opening(block), *_joined(done), *container.closing(block)], env
+                    [*container.opening(block), *joined(done), *container.closing(block)], env
                 ),
             ]
         )
@@ -341,38 +343,7 @@ def _utf16_length(text: str) -> int:
     return len(text) if text.isascii() else len(text) + sum(char > "\uffff" for char in text)
 
 
-class _Inlet:
-    """Normalises text before it is parsed, regardless of how it was split.
-
-    It replaces control characters and lone surrogates, removes or replaces invisible characters
-    (which can disguise code and links), normalises line ends and limits runs of blank lines.
-    """
-
-    _BAD = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
-    _BLANK_LINES = re.compile(rf"\n{{{_MAX_BLANK_LINES + 1},}}")
-
-    def __init__(self) -> None:
-        self._held = ""
-        self._newlines = 0
-        self._seen = SeenStream()
-
-    def take(self, text: str, *, is_last: bool) -> str:
-        text = self._held + text
-        self._held = ""
-        if text.endswith("\r") and not is_last:
-            text, self._held = text[:-1], "\r"
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
-        text = self._seen.take(self._BAD.sub("\ufffd", text), is_last=is_last)
-        if not text:
-            return ""
-        text = self._BLANK_LINES.sub("\n" * _MAX_BLANK_LINES, "\n" * self._newlines + text)
-        before = self._newlines
-        self._newlines = len(text) - len(text.rstrip("\n"))
-        return text[before:]
-
-
 # Incomplete lines that may still become another kind of block
-
 _UNDECIDED = re.compile(
     r"""\ {0,3}(?:
         # marks only: a list item, a rule, a heading, a closing fence, or just text
@@ -395,161 +366,3 @@ def _certain_end(text: str) -> int:
     """Return the end of the part of ``text`` whose blocks can only grow, no longer change kind."""
     line = text.rfind("\n") + 1
     return line if len(text) - line < 2_000 and _UNDECIDED.fullmatch(text, line) else len(text)
-
-
-# Blocks, items and rows
-
-_SPLITS = {
-    "bullet_list_open": "list_item_open",
-    "ordered_list_open": "list_item_open",
-    "table_open": "tr_open",
-}
-
-
-def _map(token: Token) -> list[int]:
-    assert token.map is not None
-    return token.map
-
-
-def _blocks(tokens: Sequence[Token]) -> list[list[Token]]:
-    """Return the top-level blocks without footnotes, which belong to the whole document."""
-    blocks: list[list[Token]] = []
-    depth = 0
-    for token in tokens:
-        if token.type == "footnote_block_open":
-            break
-        if depth == 0:
-            blocks.append([])
-        depth += token.nesting
-        blocks[-1].append(token)
-    return [block for block in blocks if block[0].map]
-
-
-def _joined(parts: Sequence[Sequence[Token]]) -> list[Token]:
-    return [token for part in parts for token in part]
-
-
-@dataclass(slots=True)
-class _Container:
-    """A list or table that is on the screen and still grows.
-
-    Its settled items or rows are sent and discarded.
-    """
-
-    kind: Literal["list_item_open", "tr_open"]
-    head: str
-    """Source to prepend to a row, so that it is parsed as a table row."""
-
-    @classmethod
-    def of(cls, block: list[Token], source: str, starts: list[int]) -> "_Container | None":
-        """Return a container for ``block`` if it has two or more parts, else None.
-
-        All parts but the last are settled.
-        """
-        kind = _SPLITS.get(block[0].type)
-        if kind is None:
-            return None
-        head = ""
-        if kind == "tr_open":
-            first = _map(block[0])[0]
-            head = source[starts[first] : starts[first + 2]] if first + 2 < len(starts) else ""
-            if (
-                len(head) > _MAX_SPLIT_HEADER
-                or head.count("|") > _MAX_SPLIT_BARS
-                or not head.endswith("\n")
-            ):
-                return None  # a long head would be parsed again with each row
-        container = cls(kind, head)  # type: ignore[arg-type]  # one of the two, by _SPLITS
-        return container if len(container.parts(block)) > 1 else None
-
-    def parts(self, block: list[Token]) -> list[list[Token]]:
-        """Return the direct items of a list or the body rows of a table."""
-        level = block[0].level + (1 if self.kind == "list_item_open" else 2)
-        parts: list[list[Token]] = []
-        is_inside = in_head = False
-        for token in block:
-            in_head = token.type == "thead_open" or (in_head and token.type != "thead_close")
-            if token.type == self.kind and token.level == level and not in_head:
-                parts.append([])
-                is_inside = True
-            if is_inside:
-                parts[-1].append(token)
-                is_inside = not (token.nesting == -1 and token.level == level)
-        return parts
-
-    def opening(self, block: list[Token]) -> list[Token]:
-        first = self.parts(block)[0][0]
-        return block[: next(i for i, token in enumerate(block) if token is first)]
-
-    def closing(self, block: list[Token]) -> list[Token]:
-        last = self.parts(block)[-1][-1]
-        return block[next(i for i, token in enumerate(block) if token is last) + 1 :]
-
-
-# Fences
-
-
-def _is_certain_fence(source: str) -> bool:
-    info, end, rest = source.partition("\n")
-    # the next line may turn a line with a bar into the head of a table
-    return bool(end) and ("|" not in info or "\n" in rest)
-
-
-@dataclass(slots=True)
-class _OpenFence:
-    markup: str
-    indent: int
-    label: str
-    end: FenceEnd
-    at: int  # offset in the pending source of the first line not fully taken
-    taken: int = 0  # characters of that line that are on the screen
-    is_shown: bool = False
-    _code: list[str] = field(default_factory=list)
-
-    @classmethod
-    def of(cls, token: Token, source: str) -> "_OpenFence":
-        line = source[: source.index("\n") + 1]
-        return cls(
-            token.markup,
-            len(line) - len(line.lstrip(" ")),
-            code_label(unescapeAll(token.info)),
-            FenceEnd(token.markup, token.info),
-            len(line),
-        )
-
-    @property
-    def code(self) -> str:
-        return "".join(self._code)
-
-    def work(self, new: int) -> int:
-        """Return the number of characters to highlight if ``new`` more characters end the fence."""
-        ready = are_lexers_ready(f"```{self.label}\n")
-        return sum(map(len, self._code)) + new + (0 if ready else LOOP_CHARS)
-
-    def take(self, source: str, *, final: bool) -> tuple[str, int | None]:
-        """Return the new code in ``source``, and the end offset of the fence if it is closed."""
-        new: list[str] = []
-        while (end := source.find("\n", self.at)) >= 0:
-            line = source[self.at : end]
-            if self.end.closes(line):
-                return self._keep(new), end + 1
-            new.append(self._dedented(line)[self.taken :] + "\n")
-            self.at, self.taken = end + 1, 0
-        line = source[self.at :]
-        if final and self.end.closes(line):
-            return self._keep(new), len(source)
-        if line.strip(" \t") if final else line.strip(self.markup[0] + " \t") and not self.indent:
-            text = self._dedented(line)
-            new.append(text[self.taken :])
-            self.taken = len(text)
-        return self._keep(new), len(source) if final else None
-
-    def _keep(self, new: list[str]) -> str:
-        self._code.extend(new)
-        return "".join(new)
-
-    def _dedented(self, line: str) -> str:
-        if not self.indent:
-            return line
-        body = line.lstrip(" \t")
-        return line[: len(line) - len(body)].expandtabs(4)[self.indent :] + body
