@@ -222,7 +222,7 @@ class TestWaiting:
         say(chat_page, "one")
         expect(last_answer(chat_page)).to_contain_text("first")
         say(chat_page, "two")
-        expect(chat_page.get_by_text("Waiting")).to_be_visible()
+        expect(chat_page.get_by_test_id("waiting")).to_be_visible()
         chat_page.get_by_role("button", name="take back").click()
         expect(chat_page.get_by_test_id("input-chat")).to_have_value("two")
         expect(chat_page.get_by_test_id("message-user")).to_have_count(1)
@@ -235,7 +235,7 @@ class TestWaiting:
         say(chat_page, "one")
         expect(last_answer(chat_page)).to_contain_text("first")
         say(chat_page, "two")
-        expect(chat_page.get_by_text("Waiting")).to_be_visible()
+        expect(chat_page.get_by_test_id("waiting")).to_be_visible()
         lab.go_on()
         expect(last_answer(chat_page)).to_contain_text("second")
 
