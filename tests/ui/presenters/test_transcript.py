@@ -204,7 +204,7 @@ async def test_an_answer_that_was_followed_is_not_rendered_again(
     await say("half ")
     await screen.shown()
     monkeypatch.setattr(answer, "render", fail)
-    monkeypatch.setattr(transcript, "render", fail)
+    monkeypatch.setattr(transcript, "parts_of_row", fail)
     await say("whole", ends=True)
     shown = await screen.shown()
     assert "whole" in str([call for call in shown if call[0] == "transcript.ops"])
