@@ -367,6 +367,7 @@ def _bytes(folder: Path) -> bytes:
 WRITER = """
 import asyncio, sys
 from wireside.messages import TextDelta
+from wireside.parts import text_parts
 from wireside.records import Branch, ConversationInfo, Segment, Tail, TurnRecord
 from wireside.store.store import SqlStore
 

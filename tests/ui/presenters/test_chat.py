@@ -122,6 +122,39 @@ async def test_another_conversation_is_opened_on_the_same_page(screen: Any, begu
     assert ("composer.lose", "nowhere") in await screen.shown()
 
 
+@pytest.mark.parametrize("first_read", ["first", "last"])
+async def test_the_conversation_opened_last_is_shown(
+    screen: Any, begun: Any, chat: ChatService, monkeypatch: pytest.MonkeyPatch, first_read: str
+) -> None:
+    await screen.ask("why?", "t1")
+    await (await begun(1))("Because.", ends=True)
+    first = screen.conversation
+    await screen.presenter.open("", None)
+    await screen.ask("how?", "t2")
+    await (await begun(2))("So.", ends=True)
+    last = screen.conversation
+    await screen.presenter.open("", None)
+    await screen.shown()
+    may_read = {first.id: asyncio.Event(), last.id: asyncio.Event()}
+    read = chat.library.open
+
+    async def read_when_allowed(conversation_id: str) -> Any:
+        await may_read[conversation_id].wait()
+        return await read(conversation_id)
+
+    monkeypatch.setattr(chat.library, "open", read_when_allowed)
+    openings = [asyncio.create_task(screen.presenter.open(one.id, None)) for one in (first, last)]
+    await asyncio.sleep(0)
+    for one in (first, last) if first_read == "first" else (last, first):
+        may_read[one.id].set()
+        await asyncio.sleep(0.05)
+    await asyncio.gather(*openings)
+    assert screen.presenter.transcript.conversation is last
+    shown = await screen.shown()
+    assert [call[1] for call in shown if call[0] == "sidebar.set_current"] == [last.id]
+    assert "Because." not in str(shown)
+
+
 async def test_an_edit_takes_out_what_followed(screen: Any, begun: Any) -> None:
     for number in (1, 2, 3):
         await screen.ask(f"q{number}", f"t{number}")

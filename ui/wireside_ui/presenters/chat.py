@@ -108,6 +108,8 @@ class ChatPresenter:
             on_undone=self._come_back,
         )
         self._find = FindPresenter(chat.library, lambda: self.transcript.conversation)
+        self._openings = 0
+        """Number of conversations opened so far, to tell whether one was overtaken."""
         self._actions = TurnActions(chat, lambda: self.models.available(self._options))
 
     async def load(self, conversation_id: str | None) -> Opening:
@@ -182,22 +184,34 @@ class ChatPresenter:
     # ---- choice of the conversation ----------------------------------------------------------
 
     async def open(self, conversation_id: str, turn_id: str | None) -> None:
-        """Switch to another conversation ("" for a new one) without a reload; scroll to a turn."""
+        """Switch to another conversation ("" for a new one) without a reload; scroll to a turn.
+
+        Has no further effect when another one is opened before its data is read.
+        """
+        self._openings += 1
+        number = self._openings
         shown = self.transcript.conversation
         if shown is None or conversation_id != shown.id:
             await self._change_to(conversation_id)
+        if number != self._openings:
+            return
         if conversation_id:
             options = self._options if self.transcript.conversation else None
             self._views.composer.set_choice(conversation_id, options)
         await self._jump(turn_id)
 
     async def _change_to(self, conversation_id: str) -> None:
+        number = self._openings
         conversation, problem = await self._read(conversation_id)
+        if number != self._openings:
+            return
         if conversation is not None:
             try:
                 await self._show(conversation)
             except StoreError as error:
                 conversation, problem = None, error
+        if number != self._openings:
+            return
         if conversation is None:
             self._options = Options()
             self.transcript.clear()
