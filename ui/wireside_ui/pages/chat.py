@@ -28,6 +28,7 @@ from wireside_ui.components.welcome import Welcome
 from wireside_ui.i18n.catalogue import direction_of, language_of, starters_in, words_in
 from wireside_ui.markdown.dialect import Markup
 from wireside_ui.nicegui_socket import making, page_at, untaken
+from wireside_ui.preload import preload_html
 from wireside_ui.presenters.chat import ChatPresenter, Opening
 from wireside_ui.presenters.transcript import LIMITS
 from wireside_ui.presenters.views import ChatViews
@@ -75,6 +76,7 @@ class ChatPages:
                 language=language,
                 direction=direction_of(language),
             )
+            + preload_html("chat", base=base)
         )
         chat: ChatService = getattr(request.state, "chat", self._chat)
         page = ChatPage(

@@ -17,6 +17,7 @@ from wireside.ports.clock import Clock
 from wireside_ui.components.dashboard import Dashboard
 from wireside_ui.i18n.catalogue import direction_of, language_of, sentence_in, words_in
 from wireside_ui.nicegui_socket import making, page_at
+from wireside_ui.preload import preload_html
 from wireside_ui.theme import Branding, head_html
 
 HOUR_S: Final = 3600
@@ -81,6 +82,7 @@ class DashboardPage:
                 direction=direction_of(language),
                 page="dashboard",
             )
+            + preload_html("dashboard", base=base)
         )
         now = self._now()
         client.page_container.set_visibility(False)
