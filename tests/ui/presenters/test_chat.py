@@ -1,4 +1,4 @@
-"""The chat page as its presenter shows it: what views are told after events and changes."""
+"""The chat page as its presenter shows it: the calls of its views after events and changes."""
 
 from __future__ import annotations
 
