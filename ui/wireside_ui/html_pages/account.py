@@ -43,15 +43,15 @@ AUDIT_PAGE: Final = 100
 """Entries per page of the audit log."""
 
 MAX_TO_SAY: Final = 1000
-"""Maximum number of pending results (``Done``), each shown on its caller's next page."""
+"""Maximum number of pending results (``ActionResult``), each shown on its caller's next page."""
 
 OPEN_ID: Final = replace(PUBLIC_PAGE, has_sign_in_session=True)
 
-Do = Callable[[Caller, dict[str, list[str]]], Awaitable["Done"]]
+Do = Callable[[Caller, dict[str, list[str]]], Awaitable["ActionResult"]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Done:
+class ActionResult:
     """The result of an action: a sentence, or a secret that is shown once."""
 
     sentence: str = ""
@@ -75,7 +75,7 @@ class AccountPages:
         self._look = look
         self._plain = plain
         self._base_url = base_url.rstrip("/")
-        self._to_say: OrderedDict[str, Done] = OrderedDict()
+        self._to_say: OrderedDict[str, ActionResult] = OrderedDict()
 
     def router(self) -> APIRouter:
         """Return the routes."""
@@ -275,24 +275,24 @@ class AccountPages:
         try:
             done = await dos[what](who, await _form(request))
         except WiresideError as error:
-            return await self._settings(request, who, Done(), error)
+            return await self._settings(request, who, ActionResult(), error)
         self._say(who, _in_words(done, words))
         return self._go(request, "/settings")
 
-    async def _set_password(self, who: Caller, form: dict[str, list[str]]) -> Done:
+    async def _set_password(self, who: Caller, form: dict[str, list[str]]) -> ActionResult:
         accounts = self._auth.accounts
         await accounts.change_password(who, _first(form, "old"), _first(form, "new"))
-        return Done(sentence="account_password_changed")
+        return ActionResult(sentence="account_password_changed")
 
-    async def _end_sessions(self, who: Caller, form: dict[str, list[str]]) -> Done:
+    async def _end_sessions(self, who: Caller, form: dict[str, list[str]]) -> ActionResult:
         which = _first(form, "session")
         if which == "others":
             await self._auth.sign_ins.end_others(who)
         elif which:
             await self._auth.sign_ins.end(who, which)
-        return Done()
+        return ActionResult()
 
-    async def _make_key(self, who: Caller, form: dict[str, list[str]]) -> Done:
+    async def _make_key(self, who: Caller, form: dict[str, list[str]]) -> ActionResult:
         days = _first(form, "days").strip()
         try:
             lifetime = float(days) if days else None
@@ -304,18 +304,18 @@ class AccountPages:
             cast("list[Scope]", [one for one in form.get("scope", []) if one in SCOPES]),
             days=lifetime,
         )
-        return Done(title="account_key_made", secret=text, line="account_shown_once")
+        return ActionResult(title="account_key_made", secret=text, line="account_shown_once")
 
-    async def _revoke_key(self, who: Caller, form: dict[str, list[str]]) -> Done:
+    async def _revoke_key(self, who: Caller, form: dict[str, list[str]]) -> ActionResult:
         await self._auth.keys.revoke(who, _first(form, "key"))
-        return Done()
+        return ActionResult()
 
-    async def _end_share(self, who: Caller, form: dict[str, list[str]]) -> Done:
+    async def _end_share(self, who: Caller, form: dict[str, list[str]]) -> ActionResult:
         await self._sharing.revoke(who, _first(form, "share"))
-        return Done()
+        return ActionResult()
 
     async def _settings(
-        self, request: Request, who: Caller, done: Done, error: WiresideError | None = None
+        self, request: Request, who: Caller, done: ActionResult, error: WiresideError | None = None
     ) -> Response:
         words = self._words(request)
         has_sessions = who.credential.startswith("session ")
@@ -371,31 +371,33 @@ class AccountPages:
             else:
                 done = await self._change_person(request, who, user_id, form)
         except WiresideError as error:
-            return await self._people(request, who, Done(), error)
+            return await self._people(request, who, ActionResult(), error)
         self._say(who, _in_words(done, words))
         return self._go(request, "/people")
 
-    def _say(self, who: Caller, done: Done) -> None:
+    def _say(self, who: Caller, done: ActionResult) -> None:
         """Store the result for the next page (post/redirect/get): reloading repeats no action."""
-        if done != Done():
+        if done != ActionResult():
             self._to_say[who.credential or who.user_id] = done
             while len(self._to_say) > MAX_TO_SAY:
                 self._to_say.popitem(last=False)
 
-    def _said(self, who: Caller) -> Done:
-        return self._to_say.pop(who.credential or who.user_id, Done())
+    def _said(self, who: Caller) -> ActionResult:
+        return self._to_say.pop(who.credential or who.user_id, ActionResult())
 
-    async def _invite(self, request: Request, who: Caller, form: dict[str, list[str]]) -> Done:
+    async def _invite(
+        self, request: Request, who: Caller, form: dict[str, list[str]]
+    ) -> ActionResult:
         accounts = self._auth.accounts
         if taken_back := _first(form, "take_back"):
             await accounts.take_back(who, taken_back)
-            return Done()
+            return ActionResult()
         secret = await accounts.invite(who, _role(form), _first(form, "name").strip())
         return self._one_time(request, secret, "account_invited")
 
     async def _change_person(
         self, request: Request, who: Caller, user_id: str, form: dict[str, list[str]]
-    ) -> Done:
+    ) -> ActionResult:
         accounts: Accounts = self._auth.accounts
         match _first(form, "do"):
             case "role":
@@ -411,21 +413,21 @@ class AccountPages:
                 await accounts.remove(who, user_id)
             case _:
                 who.require("admin")
-        return Done()
+        return ActionResult()
 
-    def _one_time(self, request: Request, secret: str, title: str) -> Done:
+    def _one_time(self, request: Request, secret: str, title: str) -> ActionResult:
         link = self._link(request, f"/join?link={secret}")
-        return Done(title=title, secret=link, line="account_link_once")
+        return ActionResult(title=title, secret=link, line="account_link_once")
 
     async def _people(
-        self, request: Request, who: Caller, done: Done, error: WiresideError | None = None
+        self, request: Request, who: Caller, done: ActionResult, error: WiresideError | None = None
     ) -> Response:
         words = self._words(request)
         try:
             users = await self._auth.accounts.users(who)
             invitations = await self._auth.accounts.invitations(who)
         except Forbidden as refused:
-            return await self._settings(request, who, Done(), refused)
+            return await self._settings(request, who, ActionResult(), refused)
         return self._framed(
             request,
             "people.html",
@@ -469,12 +471,12 @@ class AccountPages:
         try:
             entries = await self._auth.audit.read(who, query, before=before, limit=AUDIT_PAGE)
         except Forbidden as refused:
-            return await self._settings(request, who, Done(), refused)
+            return await self._settings(request, who, ActionResult(), refused)
         return self._framed(
             request,
             "audit.html",
             who,
-            Done(),
+            ActionResult(),
             None,
             here="audit",
             title=words["account_audit"],
@@ -492,7 +494,7 @@ class AccountPages:
             request,
             "doctor.html",
             who,
-            Done(),
+            ActionResult(),
             None,
             here="doctor",
             title=words["doctor_title"],
@@ -507,7 +509,7 @@ class AccountPages:
         request: Request,
         template: str,
         who: Caller,
-        done: Done,
+        done: ActionResult,
         error: WiresideError | None,
         **values: Any,
     ) -> Response:
@@ -638,8 +640,8 @@ def _status(error: WiresideError | None) -> int:
     return 200 if error is None else status_of(error, is_page=True)
 
 
-def _in_words(done: Done, words: dict[str, str]) -> Done:
-    return Done(
+def _in_words(done: ActionResult, words: dict[str, str]) -> ActionResult:
+    return ActionResult(
         sentence=words.get(done.sentence, done.sentence),
         title=words.get(done.title, done.title),
         secret=done.secret,

@@ -23,7 +23,7 @@ from wireside_ui.i18n.catalogue import sentence_in, words_in
 from wireside_ui.markdown.dialect import Markup
 from wireside_ui.markdown.highlighting import HighlightBudget
 from wireside_ui.markdown.incremental import BlockStream, Op, render
-from wireside_ui.presenters.rows import Row, RowPart, State, Tool
+from wireside_ui.presenters.rows import Row, RowPart, State, ToolRow
 
 READ_CHARS = 32_768
 """Characters read from an answer per step (about 60 ms of work); the rest is read next time."""
@@ -350,8 +350,8 @@ def _shown(text: str, language: str, max_chars: int | None = None) -> str:
     return f"{text[:max_chars]}…\n\n{told}"
 
 
-def _tool(state: ToolDelta | ToolCallPart, call: str) -> Tool:
-    return Tool(
+def _tool(state: ToolDelta | ToolCallPart, call: str) -> ToolRow:
+    return ToolRow(
         kind="tool",
         call=call,
         name=seen(state.name),

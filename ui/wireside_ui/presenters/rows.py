@@ -50,21 +50,21 @@ feedback on its answer, ``say`` adds a comment to the feedback.
 """
 
 
-class Text(TypedDict):
+class TextRow(TypedDict):
     """Text of an answer; ``html`` is sanitised (``markdown.incremental.render``)."""
 
     kind: Literal["text"]
     html: str
 
 
-class Reasoning(TypedDict):
+class ReasoningRow(TypedDict):
     """The model's reasoning, shown verbatim."""
 
     kind: Literal["reasoning"]
     text: str
 
 
-class Tool(TypedDict):
+class ToolRow(TypedDict):
     """A tool call, identified by ``call``.
 
     ``seconds`` is ``None`` while it runs; ``arguments`` and ``result`` are shown verbatim.
@@ -79,7 +79,7 @@ class Tool(TypedDict):
     result: str
 
 
-RowPart = Text | Reasoning | Tool
+RowPart = TextRow | ReasoningRow | ToolRow
 """A part of an answer."""
 
 
