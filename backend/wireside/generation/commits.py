@@ -213,7 +213,7 @@ class GroupCommit:
         return self._idle.is_set()
 
     async def finish(self, timeout_s: float) -> bool:
-        """Like ``flush``, but nothing is written afterwards, so that the logged numbers are final."""
+        """Like ``flush``, but nothing is written afterwards: the logged numbers are final."""
         if not await self.flush(timeout_s):
             try:
                 async with asyncio.timeout(self._times.stall_s):  # for a write in progress
