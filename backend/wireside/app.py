@@ -61,6 +61,7 @@ class Application(ServedApplication):
         It is known once the application has started.
         """
         self._is_warm = asyncio.Event()
+        self._is_process_configured = False
         super().__init__(build_asgi(settings, parts, self._lifespan))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -70,6 +71,7 @@ class Application(ServedApplication):
     def configure_process(self) -> None:
         """Harden NiceGUI's connections, which all NiceGUI pages of the process share."""
         nicegui_socket.watch(self.parts.auth.gate.presence)
+        self._is_process_configured = True
 
     async def prepare(self) -> None:
         """Open the store; waits for another server to release it. Raises ``NotConfigured``."""
@@ -96,6 +98,11 @@ class Application(ServedApplication):
     async def _start(self) -> None:
         parts = self.parts
         await parts.store.open()
+        if parts.auth.has_accounts and not self._is_process_configured:
+            _log.warning(
+                "page_connections_not_hardened",
+                remedy="Call the application's configure_process() before the start.",
+            )
         if self.settings.auth == "password":
             self.first_link = await parts.auth.accounts.first_link()
         parts.tasks.create_task(parts.saving.run(), name="group commit")
