@@ -410,7 +410,8 @@ class TestEveryPlace:
         watch, page, url = stage
         texts = [p.text for p in corpus.payloads() if len(p.text) < 1_500]
         for group in groups(texts, 1_000):
-            (name,) = imported(page, url, talk(group, f"{WORD} {group[0]}"))
+            # with an own text, as a conversation that is there already is not imported
+            (name,) = imported(page, url, talk([*group, policy], f"{WORD} {group[0]}"))
             base = f"{url}/api/conversations/{name}/export?format="
             html = page.request.get(base + "html").text()
             if policy == "without a policy":

@@ -17,6 +17,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from wireside.messages import End, TextDelta
+from wireside.parts import text_parts
 from wireside.records import Branch, ConversationInfo, Segment, TurnRecord
 from wireside.transfer.export import HtmlExport
 from wireside_ui.markdown.dialect import Markup
@@ -380,7 +381,7 @@ def exported(text: str) -> str:
         conversation_id="c",
         branch=0,
         depth=0,
-        question="Q",
+        question_parts=text_parts("Q"),
         created_at=0.0,
         segments=(segment,),
     )

@@ -28,7 +28,11 @@ export const painting = {
     }));
     el.dataset.id = row.data.id;
     row.questionPart = make("div", "ws-question");
-    row.body = make("div", "ws-parts");
+    row.body = make("div", "ws-parts", {
+      "data-testid": "message-assistant",
+      role: "group",
+      "aria-label": this.words.answer,
+    });
     row.foot = make("div", "ws-foot");
     row.answerPart = make("div", "ws-answer");
     row.answerPart.append(row.body, row.foot);
@@ -96,9 +100,9 @@ export const painting = {
     const focused = this.focusedIn(row.foot); // before a field in it is moved
     row.el.dataset.state = state;
     row.answerPart.hidden = state === "waiting";
+    row.body.setAttribute("aria-busy", String(isOpen));
     for (const prose of textBlocks(row)) {
       const isLast = prose === row.body.lastElementChild;
-      prose.setAttribute("aria-busy", String(isOpen && isLast));
       prose.classList.toggle("ws-busy", state === "streaming" && isLast);
       prose.hidden = !prose.firstChild;
     }

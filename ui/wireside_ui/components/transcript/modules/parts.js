@@ -44,12 +44,7 @@ export const parts = {
   },
 
   textBlock() {
-    return make("div", "ws-prose", {
-      "data-testid": "message-assistant",
-      dir: "auto",
-      role: "group",
-      "aria-label": this.words.answer,
-    });
+    return make("div", "ws-prose", { dir: "auto" });
   },
 
   reasoningFold(text) {
