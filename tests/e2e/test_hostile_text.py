@@ -410,8 +410,8 @@ class TestEveryPlace:
         watch, page, url = stage
         texts = [p.text for p in corpus.payloads() if len(p.text) < 1_500]
         for group in groups(texts, 1_000):
-            # with an own text, as a conversation that is there already is not imported
-            (name,) = imported(page, url, talk([*group, policy], f"{WORD} {group[0]}"))
+            texts_of_file = [*group, policy]  # a known conversation is not imported again
+            (name,) = imported(page, url, talk(texts_of_file, f"{WORD} {group[0]}"))
             base = f"{url}/api/conversations/{name}/export?format="
             html = page.request.get(base + "html").text()
             if policy == "without a policy":
@@ -421,7 +421,7 @@ class TestEveryPlace:
             file.write_text(html, encoding="utf-8")
             page.goto(file.as_uri())
             page.evaluate("document.querySelectorAll('details').forEach(el => { el.open = true })")
-            assert page.locator("article").count() == len(group)
+            assert page.locator("article").count() == len(texts_of_file)
             watch.judge(page, "article")
             for kind in ("markdown", "json"):
                 file = tmp_path / f"talk.{kind}.txt"
