@@ -267,7 +267,12 @@ async def test_new_questions_delay_no_answer_and_are_refused_in_time(store: Slow
     await stream.reader().wait()
     assert store.text(stream) == "text"
     assert len(done) < 20  # of more than a hundred that were accepted
+    say(stream, " and more")
+    await stream.reader(len("text")).wait()
+    assert store.text(stream) == "text and more"
+    assert len(done) + len(refused) < len(questions)  # others still wait
     await asyncio.wait(questions)
+    assert refused
     assert done == sorted(done)
     assert len(done) + len(refused) == 2000
     assert all(error.retry_after for error in refused)
