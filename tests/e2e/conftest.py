@@ -174,19 +174,36 @@ def running_lab() -> Iterator[Lab]:
 
 
 class Lab(FakeOpenAI):
-    """The fault lab, for tests without an event loop."""
+    """The fault lab, for tests without an event loop.
+
+    A server outlives a test: an answer that an earlier test of another file has left running does
+    not count as one of the present test.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._left_open: set[object] = set()
+
+    def begin_test(self) -> None:
+        """Remember the responses that earlier tests have left open."""
+        self._left_open = self._answering()
 
     def has_begun(self) -> bool:
-        """Whether an upstream response is open, or will be within moments."""
-        return self._is_soon(lambda: self.open_streams > 0)
+        """Whether an upstream response of this test is open, or will be within moments."""
+        return self._is_soon(lambda: bool(self._answering() - self._left_open))
 
     def has_closed(self) -> bool:
-        """Whether all upstream responses are closed, or will be within moments."""
-        return self._is_soon(lambda: not self.open_streams)
+        """Whether all upstream responses of this test are closed, or will be within moments."""
+        return self._is_soon(lambda: not self._answering() - self._left_open)
+
+    def _answering(self) -> set[object]:
+        now: set[object] = {one for one in tuple(self._connections) if one.is_answering}
+        self._left_open &= now
+        return now
 
     @staticmethod
     def _is_soon(is_so: Callable[[], bool]) -> bool:
-        until = time.monotonic() + 5
+        until = time.monotonic() + 15  # as long as `expect` waits
         while not is_so() and time.monotonic() < until:
             time.sleep(0.01)
         return is_so()
@@ -195,6 +212,7 @@ class Lab(FakeOpenAI):
 @pytest.fixture
 def lab(running_lab: Lab) -> Iterator[Lab]:
     """The model of ``served``; answers left by a failed test are removed."""
+    running_lab.begin_test()
     yield running_lab
     running_lab.forget()
 
