@@ -12,6 +12,8 @@ from typing import Literal
 
 from wireside.errors import WiresideError
 from wireside.parts import (
+    Attachment,
+    DataPart,
     Part,
     ReasoningPart,
     TextPart,
@@ -101,6 +103,21 @@ class ToolDelta:
 
 
 @dataclass(frozen=True, slots=True)
+class PartDelta:
+    """A part that is written whole: an image, a file or data.
+
+    Data with an id replaces the earlier state with that id, in its place.
+    """
+
+    part: Attachment
+
+    @property
+    def id(self) -> str:
+        """The id of the part, "" if it has none."""
+        return self.part.id if isinstance(self.part, DataPart) else ""
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """The end of an answer, always the last delta."""
 
@@ -108,29 +125,35 @@ class Finished:
     usage: Usage = Usage()
 
 
-Delta = TextDelta | ReasoningDelta | ToolDelta | Finished
+Delta = TextDelta | ReasoningDelta | ToolDelta | PartDelta | Finished
 
-Entry = TextDelta | ReasoningDelta | ToolDelta
+Entry = TextDelta | ReasoningDelta | ToolDelta | PartDelta
 """An element of an answer.
 
 Its length is counted like the protocol's offset: each code point of a text counts one, each state
-of a tool call counts one.
+of a tool call or of another part counts one.
 """
 
 
 def parts_of(*streams: Iterable[Entry]) -> tuple[Part, ...]:
     """Return the parts of an answer, which consists of one stream or several consecutive ones.
 
-    Neighbouring texts are joined, also those of two streams. A tool call is at the place of its
-    first state, in its last one.
+    Neighbouring texts are joined, also those of two streams. A tool call, or data with an id, is at
+    the place of its first state, in its last one; each stream has tool calls of its own.
     """
-    parts: list[ToolCallPart | _Text] = []
+    parts: list[ToolCallPart | Attachment | _Text] = []
+    data_places: dict[str, int] = {}
     for entries in streams:
         places: dict[str, int] = {}
         for entry in entries:
             if isinstance(entry, ToolDelta):
                 place = places.setdefault(entry.call, len(parts))
                 parts[place : place + 1] = [_tool_call(entry)]
+            elif isinstance(entry, PartDelta):
+                place = len(parts)
+                if entry.id:
+                    place = data_places.setdefault(entry.id, place)
+                parts[place : place + 1] = [entry.part]
             elif entry.text:
                 kind = TextPart if isinstance(entry, TextDelta) else ReasoningPart
                 last = parts[-1] if parts else None

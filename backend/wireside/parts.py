@@ -6,6 +6,7 @@ are frozen.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeGuard, assert_never, get_args
@@ -63,16 +64,28 @@ class FilePart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataPart:
-    """Anything else: ``data`` is a JSON text whose shape ``kind`` names."""
+    """Anything else: ``data`` is a JSON text whose shape ``kind`` names.
+
+    ``id`` identifies it within its answer, so that later states replace it; "" if it has none.
+    ``text`` represents it for readers that don't know the kind: exports, models and other clients.
+    """
 
     kind: str
     data: str
+    id: str = ""
+    text: str = ""
 
+
+HIDDEN = "."
+"""The beginning of the kinds of hidden parts."""
 
 IMAGE_CHARS = 4_000
 """What an image counts in a context: about 1,000 tokens."""
 
-Part = TextPart | ReasoningPart | ToolCallPart | ImagePart | FilePart | DataPart
+Attachment = ImagePart | FilePart | DataPart
+"""A part that is written whole, not piece by piece."""
+
+Part = TextPart | ReasoningPart | ToolCallPart | Attachment
 
 
 def text_parts(text: str) -> tuple[TextPart, ...]:
@@ -114,8 +127,19 @@ def with_text(parts: Iterable[Part], text: str) -> tuple[Part, ...]:
     return (*text_parts(text), *(part for part in parts if not isinstance(part, TextPart)))
 
 
-def label_of(part: ImagePart | FilePart | DataPart) -> str:
-    """Return a mark in place of a part, for readers of plain text: ``[image: a.png]``."""
+def is_hidden(part: Part) -> bool:
+    """Whether a part is only for the server's own use, such as the state of a handler.
+
+    Its kind begins with a dot. It is stored with the answer and never shown, sent or exported,
+    except in JSON exports, from which conversations are restored.
+    """
+    return isinstance(part, DataPart) and part.kind.startswith(HIDDEN)
+
+
+def label_of(part: Attachment) -> str:
+    """Return a text in place of a part, for readers of plain text: ``[image: a.png]``."""
+    if isinstance(part, DataPart) and part.text:
+        return part.text
     match part:
         case ImagePart():
             kind, name = "image", part.name
@@ -124,6 +148,14 @@ def label_of(part: ImagePart | FilePart | DataPart) -> str:
         case DataPart():
             kind, name = "data", part.kind
     return f"[{kind}: {name}]" if name else f"[{kind}]"
+
+
+def data_of(part: DataPart) -> Any:
+    """Return the value of a part's JSON text; None if it is not JSON, as in an imported file."""
+    try:
+        return json.loads(part.data)
+    except ValueError:
+        return None
 
 
 # ---- JSON ----------------------------------------------------------------------------------------
@@ -176,7 +208,7 @@ def part_from_object(value: Mapping[str, Any]) -> Part | None:
                 size_bytes=size if type(size) is int and size >= 0 else None,
             )
         case "data":
-            return DataPart(kind=text("kind"), data=text("data"))
+            return DataPart(kind=text("kind"), data=text("data"), id=text("id"), text=text("text"))
         case _:
             return None
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from wireside.messages import Message
-from wireside.parts import Part, ReasoningPart, TextPart, ToolCallPart, text_parts
+from wireside.parts import Part, ReasoningPart, TextPart, ToolCallPart, is_hidden, text_parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ def answer_messages(answer: Sequence[Part], limit: ContextLimit) -> tuple[Messag
     parts = tuple(
         _shortened(part, limit.chars // TOOL_SHARE)
         for part in answer
-        if not isinstance(part, ReasoningPart)
+        if not isinstance(part, ReasoningPart) and not is_hidden(part)
     )
     is_empty = all(isinstance(part, TextPart) and not part.text.strip() for part in parts)
     return () if is_empty else (Message("assistant", parts),)

@@ -1,7 +1,7 @@
 """The append-only log of one answer. Pure: no clock, no task, no lock.
 
 An offset is a position in the answer (protocol, "Offset"): each Unicode code point of text or
-reasoning counts as one, and so does each state of a tool call.
+reasoning counts as one, and so does each state of a tool call or of another part.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from wireside.errors import BadOffset
-from wireside.messages import End, Entry, ReasoningDelta, TextDelta, ToolDelta
+from wireside.messages import End, Entry, PartDelta, ReasoningDelta, TextDelta, ToolDelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,15 @@ class ToolPiece:
     offset: int
 
 
-Piece = TextPiece | ReasoningPiece | ToolPiece
+@dataclass(frozen=True, slots=True)
+class PartPiece:
+    """One state of a part that is written whole; ``offset`` is the position after it."""
+
+    delta: PartDelta
+    offset: int
+
+
+Piece = TextPiece | ReasoningPiece | ToolPiece | PartPiece
 
 
 class AnswerLog:
@@ -113,7 +121,7 @@ class AnswerLog:
         return tuple(self._entries)
 
     def text(self) -> str:
-        """Return the visible text so far, without reasoning and tool calls."""
+        """Return the visible text so far, without reasoning, tool calls and other parts."""
         return "".join(entry.text for entry in self._entries if isinstance(entry, TextDelta))
 
     def _read(self, offset: int, limit: int) -> list[Piece]:
@@ -130,6 +138,8 @@ class AnswerLog:
             kind = type(entry)
             if isinstance(entry, ToolDelta):
                 pieces.append(ToolPiece(entry, after))
+            elif isinstance(entry, PartDelta):
+                pieces.append(PartPiece(entry, after))
             else:
                 start = after - len(entry.text)
                 texts.append(entry.text[position - start : limit - start])
@@ -147,11 +157,13 @@ class AnswerLog:
         joined: list[Entry] = []
         for kind, group in groupby(self._entries, type):
             entries = list(group)
-            if kind is ToolDelta:
+            texts = [e.text for e in entries if isinstance(e, TextDelta | ReasoningDelta)]
+            if not texts:
                 joined += entries
+            elif kind is TextDelta:
+                joined.append(TextDelta("".join(texts)))
             else:
-                text = "".join(entry.text for entry in entries if not isinstance(entry, ToolDelta))
-                joined.append(TextDelta(text) if kind is TextDelta else ReasoningDelta(text))
+                joined.append(ReasoningDelta("".join(texts)))
         self._entries = joined
         self._offsets = []
         position = 0
@@ -161,7 +173,7 @@ class AnswerLog:
 
 
 def _length(entry: Entry) -> int:
-    return 1 if isinstance(entry, ToolDelta) else len(entry.text)
+    return len(entry.text) if isinstance(entry, TextDelta | ReasoningDelta) else 1
 
 
 def _joined(kind: type[Entry] | None, texts: list[str], offset: int) -> Piece:
@@ -175,5 +187,5 @@ def _entry(piece: Piece) -> Entry:
             return TextDelta(piece.text)
         case ReasoningPiece():
             return ReasoningDelta(piece.text)
-        case ToolPiece():
+        case ToolPiece() | PartPiece():
             return piece.delta

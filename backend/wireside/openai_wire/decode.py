@@ -19,7 +19,6 @@ from msgspec import UNSET, Struct, UnsetType
 
 from wireside.messages import (
     Delta,
-    Finished,
     FinishReason,
     ReasoningDelta,
     TextDelta,
@@ -534,7 +533,7 @@ class Completion:
         for delta in split:
             if isinstance(delta, ToolDelta):  # in the harmony format
                 self._take_call({"id": "", "name": delta.name, "arguments": delta.arguments})
-            elif not isinstance(delta, Finished):
+            elif isinstance(delta, TextDelta | ReasoningDelta):
                 self._append(delta, deltas)
 
     def _append(self, delta: TextDelta | ReasoningDelta, deltas: list[Delta]) -> None:

@@ -14,6 +14,7 @@ from wireside.messages import (
     Delta,
     Finished,
     ModelInfo,
+    PartDelta,
     ReasoningDelta,
     TextDelta,
     ToolDelta,
@@ -121,6 +122,8 @@ class CompletionEncoder:
                 case ToolDelta():
                     yield from self.tool_call(calls, delta, pieces=[delta.arguments])
                     calls += 1
+                case PartDelta():
+                    pass  # not part of the API
                 case Finished(reason, usage):
                     yield self.finish(_finish_reason(reason, calls))
                     yield self.usage(usage)
@@ -142,6 +145,8 @@ class CompletionEncoder:
                 case ToolDelta():
                     function = {"name": delta.name, "arguments": delta.arguments}
                     calls.append({"id": delta.call, "type": "function", "function": function})
+                case PartDelta():
+                    pass  # not part of the API
                 case Finished():
                     end = delta
                 case _:

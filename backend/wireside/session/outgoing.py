@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import assert_never
 
+import msgspec
+
 from wireside.errors import WiresideError
-from wireside.generation.log import Piece, ReasoningPiece, TextPiece, ToolPiece
+from wireside.generation.log import PartPiece, Piece, ReasoningPiece, TextPiece, ToolPiece
 from wireside.generation.reader import Reader
 from wireside.messages import End
+from wireside.parts import DataPart, data_of, is_hidden, label_of, part_to_object
 from wireside.protocol.frames import (
     CHAR_BYTES,
     CHUNK_BYTES,
@@ -17,6 +20,7 @@ from wireside.protocol.frames import (
     Done,
     Error,
     Level,
+    Part,
     Reasoning,
     Resumed,
     Start,
@@ -110,8 +114,11 @@ class Outgoing:
             case ToolPiece() if self._id is not None:
                 self._flush(out)
                 out.append(self._encode(_tool(self._id, piece).cut_to(self._max_bytes)))
-            case ReasoningPiece() | ToolPiece():
-                pass  # not part of level 1
+            case PartPiece() if self._id is not None and not is_hidden(piece.delta.part):
+                self._flush(out)
+                out.append(self._encode(_part(self._id, piece).cut_to(self._max_bytes)))
+            case ReasoningPiece() | ToolPiece() | PartPiece():
+                pass  # not part of level 1, or hidden
             case _:
                 assert_never(piece)
 
@@ -142,7 +149,7 @@ class Outgoing:
         counts.chunk_sizes[size.bit_length()] += 1
         counts.chunk_chars += size
 
-    def _encode(self, frame: Start | Resumed | Reasoning | Tool | Done | Error) -> str:
+    def _encode(self, frame: Start | Resumed | Reasoning | Tool | Part | Done | Error) -> str:
         self._counts.sent[frame.type] += 1
         return frame.encode()
 
@@ -190,4 +197,26 @@ def _tool(request_id: str, piece: ToolPiece) -> Tool:
         state=delta.state,
         arguments=delta.arguments,
         result=delta.result,
+    )
+
+
+def _part(request_id: str, piece: PartPiece) -> Part:
+    part = piece.delta.part
+    if isinstance(part, DataPart):
+        return Part(
+            id=request_id,
+            offset=piece.offset,
+            kind=part.kind[:MAX_NAME_CHARS],
+            part=part.id[:MAX_NAME_CHARS],
+            text=part.text,
+            data=None if data_of(part) is None else msgspec.Raw(part.data.encode()),
+        )
+    fields = part_to_object(part)
+    kind = fields.pop("type")
+    return Part(
+        id=request_id,
+        offset=piece.offset,
+        kind=kind,
+        text=label_of(part),
+        data=msgspec.Raw(msgspec.json.encode(fields)),
     )

@@ -31,13 +31,14 @@ from wireside.messages import (
     End,
     Entry,
     FinishReason,
+    PartDelta,
     ReasoningDelta,
     TextDelta,
     ToolDelta,
     Usage,
     parts_of,
 )
-from wireside.parts import text_of
+from wireside.parts import Attachment, DataPart, part_from_object, part_to_object, text_of
 from wireside.records import Segment, Tail, TurnRecord
 from wireside.store import search
 from wireside.store.sql import insert, is_sqlite
@@ -51,7 +52,7 @@ from wireside.store.tables import (
     turns,
 )
 
-TEXT, REASONING, TOOL = 0, 1, 2
+TEXT, REASONING, TOOL, PART = 0, 1, 2, 3
 
 IN_ONE_QUERY = 500
 """Maximum number of names in one ``IN (…)``."""
@@ -257,7 +258,7 @@ def _rows(stream: str, offset: int, entries: Iterable[Entry]) -> list[dict[str, 
 
 
 def _parts(entry: Entry) -> Iterable[Entry]:
-    if isinstance(entry, ToolDelta) or len(entry.text) <= MAX_CHARS:
+    if isinstance(entry, ToolDelta | PartDelta) or len(entry.text) <= MAX_CHARS:
         return (entry,)
     return [
         type(entry)(entry.text[at : at + MAX_CHARS]) for at in range(0, len(entry.text), MAX_CHARS)
@@ -272,6 +273,8 @@ def _plain(entry: Entry) -> tuple[int, str, int]:
             return REASONING, entry.text, len(entry.text)
         case ToolDelta():
             return TOOL, msgspec.json.encode(entry).decode(), 1
+        case PartDelta():
+            return PART, msgspec.json.encode(part_to_object(entry.part)).decode(), 1
         case _:
             assert_never(entry)
 
@@ -299,7 +302,7 @@ def _once(rows: Iterable[Any]) -> Iterable[tuple[int, str]]:
     split at other positions: its pieces then overlap those of the first write.
     """
     placed = [
-        (row.offset - (1 if row.kind == TOOL else len(row.content)), row.offset, row)
+        (row.offset - (1 if row.kind in (TOOL, PART) else len(row.content)), row.offset, row)
         for row in rows
     ]
     position = 0
@@ -312,8 +315,16 @@ def _once(rows: Iterable[Any]) -> Iterable[tuple[int, str]]:
 def _from_plain(kind: int, contents: list[str]) -> list[Entry]:
     if kind == TOOL:
         return [msgspec.json.decode(content, type=ToolDelta) for content in contents]
+    if kind == PART:
+        return [PartDelta(_attachment(content)) for content in contents]
     text = "".join(contents)
     return [TextDelta(text) if kind == TEXT else ReasoningDelta(text)]
+
+
+def _attachment(content: str) -> Attachment:
+    part = part_from_object(msgspec.json.decode(content))
+    # written by this module; a kind that a later version added is kept as data
+    return part if isinstance(part, Attachment) else DataPart(kind="unknown", data=content)
 
 
 def _text(entries: Iterable[Entry]) -> str:

@@ -27,6 +27,7 @@ from wireside.parts import (
     ReasoningPart,
     TextPart,
     ToolCallPart,
+    is_hidden,
     label_of,
     part_to_object,
     text_of,
@@ -120,7 +121,7 @@ class MarkdownExport:
             names = ", ".join(name for name in models if name)
             label = self._words["answer"] + (f" ({names})" if names else "")
             pieces.append(f"\n**{label}:**\n")
-            pieces += [self._part(part) for part in record.answer]
+            pieces += [self._part(part) for part in record.answer if not is_hidden(part)]
             if note := _note(record.segments, self._words):
                 pieces.append(f"\n*({_inline(note)})*\n")
         return "".join(pieces)
@@ -291,7 +292,7 @@ class HtmlExport:
                 f'<div class="question" role="group" aria-label="{label}" dir="auto">'
                 f"{_text(question)}</div>\n"
             )
-        pieces += [self._part(part) for part in record.answer]
+        pieces += [self._part(part) for part in record.answer if not is_hidden(part)]
         if record.segments and (note := _note(record.segments, self._words)):
             pieces.append(f'<p class="note" dir="auto">{_text(note)}</p>\n')
         return "".join([*pieces, "</article>\n"])

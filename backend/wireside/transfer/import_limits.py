@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from wireside.errors import BadMessage
-from wireside.messages import Entry, ToolDelta
+from wireside.messages import Entry, PartDelta, ToolDelta
+from wireside.parts import size_of
 
 MAX_BYTES = 256 * 1024 * 1024
 """Maximum size of a file, and of its unpacked content."""
@@ -80,6 +81,8 @@ def length_of(entry: Entry) -> int:
     """Return the number of characters of a part of an answer."""
     if isinstance(entry, ToolDelta):
         return len(entry.arguments or "") + len(entry.result or "")
+    if isinstance(entry, PartDelta):
+        return size_of(entry.part)
     return len(entry.text)
 
 

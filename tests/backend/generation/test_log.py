@@ -6,11 +6,13 @@ from hypothesis import strategies as st
 
 from wireside.errors import BadOffset
 from wireside.generation.log import AnswerLog, Piece, ReasoningPiece, TextPiece
-from wireside.messages import End, Entry, ReasoningDelta, TextDelta, ToolDelta
+from wireside.messages import End, Entry, PartDelta, ReasoningDelta, TextDelta, ToolDelta
+from wireside.parts import DataPart
 
 ENTRIES = st.one_of(
     st.text(alphabet="aé😀\x00\n<", max_size=6).map(TextDelta),
     st.text(alphabet="rs😀", max_size=6).map(ReasoningDelta),
+    st.sampled_from(["", "1"]).map(lambda i: PartDelta(DataPart(kind="step", data="{}", id=i))),
     st.sampled_from(["running", "done"]).map(lambda state: ToolDelta("c", "n", state)),  # type: ignore[arg-type]  # a literal
 )
 
@@ -21,8 +23,8 @@ def atoms(entries: list[Entry]) -> list[Atom]:
     """One item for each offset."""
     flat: list[Atom] = []
     for entry in entries:
-        if isinstance(entry, ToolDelta):
-            flat.append(("tool", entry))
+        if isinstance(entry, ToolDelta | PartDelta):
+            flat.append(("whole", entry))
         else:
             flat += [(type(entry).__name__, char) for char in entry.text]
     return flat
@@ -36,7 +38,7 @@ def piece_atoms(pieces: list[Piece]) -> list[Atom]:
         elif isinstance(piece, ReasoningPiece):
             flat += [("ReasoningDelta", char) for char in piece.text]
         else:
-            flat.append(("tool", piece.delta))
+            flat.append(("whole", piece.delta))
     return flat
 
 

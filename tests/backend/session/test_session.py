@@ -18,7 +18,8 @@ from wireside.chat.service import ChatService
 from wireside.errors import ProviderUnavailable
 from wireside.generation.reader import MAX_CHARS
 from wireside.limits.windows import SlidingWindow
-from wireside.messages import Finished, ReasoningDelta, ToolDelta, Usage
+from wireside.messages import Finished, PartDelta, ReasoningDelta, ToolDelta, Usage
+from wireside.parts import DataPart, ImagePart
 from wireside.protocol.connection import Connection, ConnectionLimits
 from wireside.session.session import MAX_WAITING_CHARS, Session
 
@@ -196,6 +197,9 @@ async def test_level_2_frames(connect, provider) -> None:
     call.steps.put_nowait(ReasoningDelta("hm"))
     call.say("a😀")
     call.steps.put_nowait(ToolDelta("c", "n", "done", "{}", "r"))
+    call.steps.put_nowait(PartDelta(DataPart(kind=".state", data="{}")))
+    call.steps.put_nowait(PartDelta(DataPart(kind="step", data='{"a":1}', id="s1", text="a step")))
+    call.steps.put_nowait(PartDelta(ImagePart(url="data:,", name="dot")))
     call.finish(Finished("stop", Usage(1, None)))
     await client.until("done")
     start = client.frames[0]
@@ -213,10 +217,30 @@ async def test_level_2_frames(connect, provider) -> None:
         "arguments": "{}",
         "result": "r",
     }
+    parts = [frame for frame in client.frames if frame["type"] == "part"]
+    assert parts == [
+        {
+            "type": "part",
+            "id": "q",
+            "offset": 7,
+            "kind": "step",
+            "part": "s1",
+            "text": "a step",
+            "data": {"a": 1},
+        },
+        {
+            "type": "part",
+            "id": "q",
+            "offset": 8,
+            "kind": "image",
+            "text": "[image: dot]",
+            "data": {"url": "data:,", "media_type": "", "name": "dot"},
+        },
+    ]
     assert client.frames[-1] == {
         "type": "done",
         "id": "q",
-        "offset": 5,
+        "offset": 8,
         "reason": "stop",
         "usage": {"input_tokens": 1, "output_tokens": None},
     }

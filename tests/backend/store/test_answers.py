@@ -8,14 +8,27 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from wireside.messages import End, Entry, ReasoningDelta, TextDelta, ToolDelta, Usage
-from wireside.parts import text_parts
+from wireside.messages import (
+    End,
+    Entry,
+    PartDelta,
+    ReasoningDelta,
+    TextDelta,
+    ToolDelta,
+    Usage,
+)
+from wireside.parts import DataPart, FilePart, ImagePart, text_parts
 from wireside.records import Branch, ConversationInfo, Segment, Tail, TurnRecord
 from wireside.store.store import SqlStore
 
 NUMBERS = itertools.count()
 
 LATE = ToolDelta("call", "name", "done")
+PARTS = (
+    PartDelta(DataPart(kind="step", data='{"name": "é\\u0000"}', id="1", text="step")),
+    PartDelta(ImagePart(url="data:image/png;base64,AA==", media_type="image/png", name="a")),
+    PartDelta(FilePart(url="/files/1", media_type="text/csv", name="b.csv", size_bytes=3)),
+)
 
 
 async def begin(store: SqlStore) -> str:
@@ -80,6 +93,7 @@ SAID = st.lists(
         st.text("ab\0😀", min_size=1, max_size=6).map(TextDelta),
         st.text("cd", min_size=1, max_size=6).map(ReasoningDelta),
         st.just(LATE),
+        st.sampled_from(PARTS),
     ),
     min_size=1,
     max_size=6,
@@ -112,7 +126,7 @@ async def test_any_cuts_and_repeats_keep_what_was_said(
 
 
 def _units(entry: Entry) -> list[Entry]:
-    if isinstance(entry, ToolDelta):
+    if isinstance(entry, ToolDelta | PartDelta):
         return [entry]
     return [type(entry)(char) for char in entry.text]
 

@@ -14,8 +14,8 @@ from wireside.chat.conversation import Turn
 from wireside.errors import ProviderRateLimited, ProviderUnavailable
 from wireside.generation.log import AnswerLog
 from wireside.generation.reader import Reader, Signal
-from wireside.messages import End, Options, ReasoningDelta, TextDelta, ToolDelta
-from wireside.parts import ImagePart, TextPart, text_parts
+from wireside.messages import End, Options, PartDelta, ReasoningDelta, TextDelta, ToolDelta
+from wireside.parts import DataPart, ImagePart, TextPart, text_parts
 from wireside.records import Feedback
 from wireside_ui.markdown.dialect import Markup
 from wireside_ui.presenters import answer as state
@@ -112,6 +112,27 @@ class TestRows:
         assert (tool["state"], tool["result"]) == ("done", "noon")
         assert text["kind"] == "text"
         assert "<strong>it is noon</strong>" in text["html"]
+
+    def test_other_parts_are_rows_of_data_and_hidden_ones_are_not_shown(self, new_stream) -> None:
+        first, second = new_stream(), new_stream()
+        for stream, step_state in ((first, "running"), (second, "done")):
+            data = f'{{"state": "{step_state}", "input": ["\u202ea"]}}'
+            stream.log.append(PartDelta(DataPart(kind="step", data=data, id="1", text="step")))
+            stream.log.append(PartDelta(DataPart(kind=".state", data="{}", id="2")))
+            stream.close()
+        expected = {
+            "kind": "data",
+            "id": "1",
+            "type": "step",
+            "text": "step",
+            "data": {"state": "done", "input": ["a"]},
+        }
+        assert row_of(turn_with(first, second), MARKUP, "en").parts == (expected,)
+        follower = Follower(turn_with(first, second), MARKUP, lambda: None)
+        ops, has_ended = follower.tick()
+        assert [op[0] for op in ops] == ["d", "d"]
+        assert ops[-1] == ["d", expected]
+        assert has_ended
 
     def test_parts_are_in_the_order_in_which_they_came(self, stream) -> None:
         interleave(stream)

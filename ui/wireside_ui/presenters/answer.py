@@ -4,26 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any, assert_never
 
 from wireside.chat.conversation import Turn
-from wireside.generation.log import Piece, ReasoningPiece, TextPiece, ToolPiece
+from wireside.generation.log import PartPiece, Piece, ReasoningPiece, TextPiece, ToolPiece
 from wireside.generation.reader import Reader
 from wireside.invisible_text import SeenStream, seen
 from wireside.messages import ToolDelta
 from wireside.parts import (
+    Attachment,
     DataPart,
     FilePart,
     ImagePart,
     ReasoningPart,
     TextPart,
     ToolCallPart,
+    data_of,
+    is_hidden,
     label_of,
 )
 from wireside_ui.i18n.catalogue import sentence_in, words_in
 from wireside_ui.markdown.dialect import Markup
 from wireside_ui.markdown.highlighting import HighlightBudget
 from wireside_ui.markdown.incremental import BlockStream, Op, render
-from wireside_ui.presenters.rows import Row, RowPart, State, ToolRow
+from wireside_ui.presenters.rows import DataRow, Row, RowPart, State, ToolRow
 
 READ_CHARS = 32_768
 """Characters read from an answer per step (about 60 ms of work); the rest is read next time."""
@@ -58,9 +62,11 @@ def state_of(turn: Turn) -> State:
 
 
 def _is_empty(turn: Turn) -> bool:
-    """Return whether an ended answer has neither text nor tool calls; it may have reasoning."""
+    """Return whether an ended answer has nothing but blank text and reasoning."""
     return all(
-        isinstance(part, ReasoningPart) or (isinstance(part, TextPart) and not part.text.strip())
+        isinstance(part, ReasoningPart)
+        or is_hidden(part)
+        or (isinstance(part, TextPart) and not part.text.strip())
         for part in turn.answer
     )
 
@@ -135,6 +141,8 @@ def parts_of_row(
     shown: list[RowPart] = []
     text_left = MAX_SHOWN_CHARS
     for part in turn.answer:
+        if is_hidden(part):
+            continue
         match part:
             case TextPart() if text_left > 0 and part.text.strip():
                 text = _shown(part.text, language, text_left)
@@ -148,8 +156,12 @@ def parts_of_row(
                 _add_reasoning(shown, seen(_shown(part.text, language)))
             case ToolCallPart():
                 shown.append(_tool(part, part.call))
+            case ImagePart() | FilePart() | DataPart():
+                shown.append(_data(part, part.id if isinstance(part, DataPart) else ""))
+            case TextPart():
+                pass  # white space, or text beyond the limit
             case _:
-                pass
+                assert_never(part)
     return tuple(shown)
 
 
@@ -202,6 +214,7 @@ class Follower:
         self._steps: list[Op | _GrowingText] = [["x"]] if goes_on else []
         """What the next ``flush`` returns; a text stands for its operations."""
         self._calls: set[str] = set()
+        self._data_ids: set[str] = set()
         self._has_ended = False
 
     @property
@@ -273,6 +286,16 @@ class Follower:
                     self._calls.add(call)
                     self._close_part()
                 self._steps.append(["u", _tool(piece.delta, call)])
+            case PartPiece() if not is_hidden(piece.delta.part):
+                part_id = piece.delta.id
+                if not part_id or part_id not in self._data_ids:
+                    self._data_ids.add(part_id)
+                    self._close_part()
+                self._steps.append(["d", _data(piece.delta.part, part_id)])
+            case PartPiece():
+                pass
+            case _:
+                assert_never(piece)
 
     def _add_text(self, text: str) -> None:
         if not isinstance(self._open, _GrowingText):
@@ -360,3 +383,30 @@ def _tool(state: ToolDelta | ToolCallPart, call: str) -> ToolRow:
         arguments=seen(state.arguments[:MAX_SHOWN_CHARS]),
         result=seen((state.result or "")[:MAX_SHOWN_CHARS]),
     )
+
+
+def _data(part: Attachment, part_id: str) -> DataRow:
+    data: Any
+    match part:
+        case ImagePart():
+            kind, data = "image", {"url": part.url, "name": seen(part.name)}
+        case FilePart():
+            kind = "file"
+            data = {"url": part.url, "name": seen(part.name), "size_bytes": part.size_bytes}
+        case DataPart():
+            kind, data = part.kind, _seen_in(data_of(part))
+    text = seen(label_of(part)[:MAX_SHOWN_CHARS])
+    return DataRow(kind="data", id=part_id, type=kind, text=text, data=data)
+
+
+def _seen_in(value: Any) -> Any:
+    """Return a JSON value whose texts are free of invisible characters that change its meaning."""
+    match value:
+        case str():
+            return seen(value)
+        case list():
+            return [_seen_in(one) for one in value]
+        case dict():
+            return {seen(key): _seen_in(one) for key, one in value.items()}
+        case _:
+            return value

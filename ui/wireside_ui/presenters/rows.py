@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypedDict
+from typing import Any, Literal, TypedDict
 
 from wireside.parts import ToolState
 
@@ -79,7 +79,20 @@ class ToolRow(TypedDict):
     result: str
 
 
-RowPart = TextRow | ReasoningRow | ToolRow
+class DataRow(TypedDict):
+    """A part that is shown whole, identified by ``id`` ("" if it is never replaced).
+
+    ``type`` is the kind of the part and ``data`` its data, None if the page only shows ``text``.
+    """
+
+    kind: Literal["data"]
+    id: str
+    type: str
+    text: str
+    data: Any
+
+
+RowPart = TextRow | ReasoningRow | ToolRow | DataRow
 """A part of an answer."""
 
 

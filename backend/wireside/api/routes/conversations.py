@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from functools import partial
 from tempfile import SpooledTemporaryFile
-from typing import IO, Annotated, Literal, TypeVar, cast
+from typing import IO, Annotated, Any, Literal, TypeVar, cast
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
@@ -27,10 +27,11 @@ from wireside.api.policy import API, route_policy, with_policy
 from wireside.chat.conversation import Conversation, Turn
 from wireside.chat.library import MAX_TITLE_CHARS, Library
 from wireside.errors import BadMessage, NotFound, TooLarge, TooMany
-from wireside.generation.log import Piece, ReasoningPiece, TextPiece, ToolPiece
+from wireside.generation.log import PartPiece, Piece, ReasoningPiece, TextPiece, ToolPiece
 from wireside.generation.runner import Stream, new_name
 from wireside.identity import Caller
 from wireside.offload import aside
+from wireside.parts import Attachment, DataPart, data_of, is_hidden, label_of, part_to_object
 from wireside.ports.clock import Clock
 from wireside.records import MAX_TAG_CHARS, MAX_TAGS, ConversationInfo, Hit
 from wireside.transfer.export import Exporter, HtmlExport, JsonExport, MarkdownExport
@@ -93,16 +94,20 @@ class ConversationList(BaseModel):
 class AnswerPart(BaseModel):
     """A part of an answer.
 
-    `state`, `name`, `call`, `arguments` and `result` are set for tool calls.
+    `state`, `name`, `call`, `arguments` and `result` are set for tool calls; `kind`, `part` and
+    `data` for parts, as in the protocol's `part` frame.
     """
 
-    type: Literal["text", "reasoning", "tool"]
+    type: Literal["text", "reasoning", "tool", "part"]
     text: str | None = None
     name: str | None = None
     call: str | None = None
     state: str | None = None
     arguments: str | None = None
     result: str | None = None
+    kind: str | None = None
+    part: str | None = None
+    data: Any = None
 
 
 class AnswerStream(BaseModel):
@@ -528,7 +533,11 @@ def _stream(stream: Stream) -> AnswerStream:
         code=error.code if error else None,
         input_tokens=end.usage.input_tokens if end else None,
         output_tokens=end.usage.output_tokens if end else None,
-        parts=[_part(piece) for piece in stream.log.read(0, stream.log.head)],
+        parts=[
+            _part(piece)
+            for piece in stream.log.read(0, stream.log.head)
+            if not (isinstance(piece, PartPiece) and is_hidden(piece.delta.part))
+        ],
     )
 
 
@@ -540,6 +549,17 @@ def _part(piece: Piece) -> AnswerPart:
             return AnswerPart(type="reasoning", text=piece.text)
         case ToolPiece():
             return AnswerPart(type="tool", **asdict(piece.delta))
+        case PartPiece():
+            return _other_part(piece.delta.part)
+
+
+def _other_part(part: Attachment) -> AnswerPart:
+    if isinstance(part, DataPart):
+        data = data_of(part)
+        return AnswerPart(type="part", kind=part.kind, part=part.id, text=part.text, data=data)
+    data = part_to_object(part)
+    kind = data.pop("type")
+    return AnswerPart(type="part", kind=kind, part="", text=label_of(part), data=data)
 
 
 def _hit(hit: Hit) -> SearchHit:

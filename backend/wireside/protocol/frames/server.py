@@ -6,7 +6,7 @@ Without ``id``, a frame belongs to level 1 and has only the fields of that level
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import msgspec
 from msgspec import Struct
@@ -88,6 +88,31 @@ class Tool(_Frame, frozen=True, kw_only=True, tag="tool"):
         if result is not None:
             result = prefix(result, room - text_bytes(arguments))
         return msgspec.structs.replace(empty, arguments=arguments, result=result)
+
+
+class Part(_Frame, frozen=True, kw_only=True, tag="part"):
+    """A state of a part that is written whole: an image, a file, a step, a source … (level 2).
+
+    ``kind`` names the shape of ``data``, an object. A frame replaces the earlier one of the same
+    answer with the same ``part``, unless that is "". ``text`` represents the part for clients that
+    don't know its kind. ``truncated`` says that ``data`` was too large for a frame and is absent.
+    """
+
+    id: str
+    offset: int
+    kind: str
+    part: str = ""
+    text: str = ""
+    data: Any = None
+    truncated: bool = False
+
+    def cut_to(self, max_bytes: int) -> Part:
+        """Return the frame without its data, and with less of its text, if it is too large."""
+        if len(_encode(self)) <= max_bytes:
+            return self
+        empty = msgspec.structs.replace(self, data=None, text="", truncated=True)
+        room = max(0, max_bytes - len(_encode(empty)) - len(',"text":""'))
+        return msgspec.structs.replace(empty, text=prefix(self.text, room))
 
 
 class Start(_Frame, frozen=True, kw_only=True, tag="start"):
@@ -202,7 +227,7 @@ class UnknownFrame:
         return self.text
 
 
-JsonFrame = Chunk | Reasoning | Tool | Start | Resumed | Done | Error | Pong
+JsonFrame = Chunk | Reasoning | Tool | Part | Start | Resumed | Done | Error | Pong
 
 ServerFrame = JsonFrame | KeepaliveReply | UnknownFrame
 

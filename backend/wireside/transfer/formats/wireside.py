@@ -11,12 +11,14 @@ from wireside.messages import (
     Entry,
     FinishReason,
     Options,
+    PartDelta,
     ReasoningDelta,
     TextDelta,
     ToolDelta,
     Usage,
 )
 from wireside.parts import (
+    Attachment,
     DataPart,
     FilePart,
     ImagePart,
@@ -134,6 +136,9 @@ def _entry(part: dict[str, Any], calls: dict[str, str]) -> Entry | None:
                 as_text(found.arguments),
                 None if found.result is None else as_text(found.result),
             )
+        case "image" | "file" | "data":
+            other = part_from_object(part)
+            return PartDelta(other) if isinstance(other, Attachment) else None
         case _:
             return None
 

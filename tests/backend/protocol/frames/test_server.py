@@ -25,6 +25,7 @@ from wireside.protocol.frames import (
     Error,
     KeepaliveReply,
     Level,
+    Part,
     Pong,
     Reasoning,
     Resumed,
@@ -57,6 +58,16 @@ frames = st.one_of(
         state=st.sampled_from(["running", "done", "failed", "of a newer server"]),
         arguments=texts,
         result=st.none() | texts,
+        truncated=st.booleans(),
+    ),
+    st.builds(
+        Part,
+        id=ids,
+        offset=offsets,
+        kind=texts,
+        part=texts,
+        text=texts,
+        data=st.none() | st.just({"a": [1, None]}),
         truncated=st.booleans(),
     ),
     st.builds(
@@ -256,6 +267,23 @@ class TestParsing:
 
 
 class TestCutTools:
+    @pytest.mark.parametrize("max_bytes", [1_024, 8_000])
+    def test_a_part_that_does_not_fit_has_no_data_and_says_so(self, max_bytes: int) -> None:
+        part = Part(
+            id="q",
+            offset=1,
+            kind="table",
+            part="1",
+            text="\u00e9<" * 9_000,
+            data={"rows": [1]},
+        )
+        cut = part.cut_to(max_bytes)
+        assert max_bytes - 100 < len(cut.encode().encode()) <= max_bytes
+        assert cut.truncated
+        assert cut.data is None
+        assert part.text.startswith(cut.text)
+        assert part.cut_to(1_000_000) is part
+
     def test_a_tool_that_fits_is_unchanged(self) -> None:
         tool = Tool(id="q", offset=1, name="n", call="c", state="done", arguments="{}", result="r")
         assert tool.cut_to(8_000) is tool
@@ -293,7 +321,7 @@ def test_the_documented_keys_are_those_of_the_values() -> None:
     )
     rows = [row.split("|")[1:] for row in table.splitlines() if row.startswith("| `")]
     documented = {row[0].strip(" `"): {*_keys(row[1]), *_keys(row[2])} for row in rows[1:]}
-    classes = (Chunk, Reasoning, Tool, Start, Resumed, Done, Error, Pong)
+    classes = (Chunk, Reasoning, Tool, Part, Start, Resumed, Done, Error, Pong)
     written = {str(frame.__struct_config__.tag): set(frame.__struct_fields__) for frame in classes}
     assert documented == written
 

@@ -100,8 +100,8 @@ class Transcript(
         """Send what is new in an answer: operations on its parts, in their order.
 
         Those of ``BlockStream.flush`` change the text at its end, which begins after another part.
-        ``["g", text]`` adds reasoning, ``["u", tool]`` shows a state of a tool call, and ``["x"]``
-        removes all parts.
+        ``["g", text]`` adds reasoning, ``["u", tool]`` shows a state of a tool call and
+        ``["d", part]`` one of another part; ``["x"]`` removes all parts.
         """
         if ops:
             self.run_method("ops", row_id, list(ops))

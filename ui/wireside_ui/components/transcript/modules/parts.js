@@ -38,6 +38,7 @@ export const parts = {
   partElement(part) {
     if (part.kind === "reasoning") return this.reasoningFold(part.text);
     if (part.kind === "tool") return this.toolFold(part);
+    if (part.kind === "data") return this.dataElement(part);
     const prose = this.textBlock();
     prose.innerHTML = part.html; // sanitised on the server
     return prose;
@@ -88,6 +89,23 @@ export const parts = {
     if (known) return known.replaceWith(this.toolFold(tool, known.open));
     this.closeText(row);
     row.body.append(this.toolFold(tool));
+  },
+
+  // Shows a part that is written whole: in the place of its earlier state, or at the end of a growing answer.
+  putData(row, part) {
+    const known = part.id && [...row.body.children].find((el) => el.dataset.part === part.id);
+    if (known) return known.replaceWith(this.dataElement(part));
+    this.closeText(row);
+    row.body.append(this.dataElement(part));
+  },
+
+  // Returns the element of a part that is written whole; its text stands for a kind that has none.
+  dataElement(part) {
+    const el = make("div", "ws-data", { dir: "auto" });
+    el.dataset.part = part.id;
+    el.dataset.kind = part.type;
+    el.textContent = part.text;
+    return el;
   },
 
   toolFold(tool, isOpen = false) {

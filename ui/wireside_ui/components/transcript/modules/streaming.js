@@ -60,6 +60,9 @@ export const streaming = {
       case "u":
         row.live ??= { ...NO_TEXT };
         return this.putTool(row, op[1]);
+      case "d":
+        row.live ??= { ...NO_TEXT };
+        return this.putData(row, op[1]);
       case "x":
         this.holdHeight(row);
         row.body.replaceChildren();
