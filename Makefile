@@ -32,12 +32,12 @@ bench: $(VENV)/dev ## Measure the cost of a token against a bare relay
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 soak: $(VENV)/dev ## Use, cuts, kills, hostile input for hours: no loss, leak or crash
-	@$(BIN)/python tests/faults/soak.py --minutes $(MINUTES) $(ARGS)
-	@$(BIN)/python tests/faults/abuse.py
-	@$(BIN)/python tests/fuzz/soak.py --inputs $(INPUTS) --frames $(FRAMES)
+	@$(BIN)/python -m tests.faults.soak --minutes $(MINUTES) $(ARGS)
+	@$(BIN)/python -m tests.faults.abuse
+	@$(BIN)/python -m tests.fuzz.soak --inputs $(INPUTS) --frames $(FRAMES)
 
 hold: $(VENV)/dev ## Hold ten thousand connections and 200 streams for half an hour
-	@$(BIN)/python tests/faults/many.py $(ARGS)
+	@$(BIN)/python -m tests.faults.many $(ARGS)
 
 audit: $(VENV)/dev ## Check the locked packages for vulnerabilities
 	@$(BIN)/python scripts/audit.py $(ARGS)

@@ -208,8 +208,8 @@ def kill(process: subprocess.Popen[str]) -> None:
 
 def have_chromium() -> None:
     """Install a Chromium if there is none, in a way that this machine allows."""
-    sys.path.insert(0, str(ROOT / "tests" / "e2e"))
-    from chromium import find  # the tests search the same places
+    sys.path.insert(0, str(ROOT))
+    from tests.e2e.chromium import find  # the tests search the same places
 
     ways: tuple[tuple[str, Callable[[], bool]], ...] = (
         ("Playwright's own", lambda: attempt(tool("playwright", "install", "chromium"))),

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from server_process import Refused, ServerProcess
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from tests.server_process import Refused, ServerProcess
 from wireside.app import create_app
 from wireside.bootstrap.storage import cookie_secret
 from wireside.errors import NotConfigured, UnknownModel

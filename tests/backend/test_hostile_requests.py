@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from server_process import ServerProcess
 from websockets.sync.client import connect
 
+from tests.server_process import ServerProcess
 from wireside.testing import FakeOpenAI
 
 pytestmark = pytest.mark.slow

@@ -18,18 +18,16 @@ from urllib.parse import urlsplit
 
 import httpx2
 import pytest
-from server_process import ServerProcess
-from tests.backend.opened_page import opened_page
 from websockets.asyncio.client import connect
 
+from tests.backend.opened_page import opened_page
+from tests.hostile import addresses
+from tests.server_process import ServerProcess
 from wireside.testing import FakeOpenAI, answer
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 HOSTILE = Path(__file__).parents[1] / "hostile"
-sys.path.insert(0, str(HOSTILE))
-
-import addresses  # noqa: E402  # from tests/hostile
 
 AT_ONCE = 9
 """Addresses in one message of a conversation."""

@@ -12,8 +12,8 @@ from typing import Any
 import httpx2
 import pytest
 import socketio
-from server_process import ServerProcess
 
+from tests.server_process import ServerProcess
 from wireside.testing import FakeOpenAI
 
 pytestmark = pytest.mark.slow

@@ -12,8 +12,9 @@ from pathlib import Path
 import httpx2
 import psutil
 import pytest
-from server_process import SERVE, ServerProcess
 from websockets.sync.client import connect
+
+from tests.server_process import SERVE, ServerProcess
 
 pytestmark = pytest.mark.slow
 

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from server_process import ServerProcess
 
+from tests.clients import runtimes
+from tests.clients.wires import Control, Wire
+from tests.server_process import ServerProcess
 from wireside.testing import FakeOpenAI
-
-sys.path.insert(0, str(Path(__file__).parent))  # for the modules in this folder
-
-import runtimes
-from wires import Control, Wire
 
 CLIENT = Path(__file__).parents[2] / "assets" / "client" / "wireside.js"
 

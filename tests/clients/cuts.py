@@ -2,7 +2,7 @@
 
 Each text must equal the model's, and each question must reach the model exactly once.
 
-    python tests/clients/cuts.py --cuts 10000 --runtime node22
+    python -m tests.clients.cuts --cuts 10000 --runtime node22
 """
 
 from __future__ import annotations
@@ -17,18 +17,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[2]
-sys.path[:0] = [
-    str(Path(__file__).parent),
-    str(ROOT / "tests"),
-    str(ROOT / "tests" / "faults"),
-    str(ROOT / "backend"),
-]
-
-import runtimes
-from proxy import BadWire
-from server_process import ServerProcess
-
+from tests.clients import runtimes
+from tests.faults.proxy import BadWire
+from tests.server_process import ROOT, ServerProcess
 from wireside.testing import FakeOpenAI
 
 PROGRAM = Path(__file__).with_name("cuts.mjs")

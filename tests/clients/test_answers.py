@@ -6,10 +6,10 @@ import time
 from typing import Any
 
 import pytest
-from server_process import ServerProcess
 from websockets.sync.server import ServerConnection
-from wires import Double
 
+from tests.clients.wires import Double
+from tests.server_process import ServerProcess
 from wireside.testing import FakeOpenAI, answer
 
 Run = Any

@@ -1,12 +1,13 @@
-"""The short form of the cuts; ``python tests/clients/cuts.py --cuts 10000`` is the long form."""
+"""The short form of the cuts; ``python -m tests.clients.cuts --cuts 10000`` is the long form."""
 
 from __future__ import annotations
 
 import asyncio
 from pathlib import Path
 
-import cuts
 import pytest
+
+from tests.clients import cuts
 
 
 @pytest.mark.timeout(120)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import socket
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,23 +14,11 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Error, Page, expect
-from server_process import ServerProcess
 
+from tests.e2e import chromium
+from tests.hostile import corpus as hostile
+from tests.server_process import ServerProcess
 from wireside.testing import FakeOpenAI
-
-
-def _module(name: str, path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses look up their annotations there
-    spec.loader.exec_module(module)
-    return module
-
-
-chromium = _module("chromium", Path(__file__).with_name("chromium.py"))
-hostile = _module("hostile_corpus", Path(__file__).parents[1] / "hostile" / "corpus.py")
 
 
 def pytest_configure(config: pytest.Config) -> None:

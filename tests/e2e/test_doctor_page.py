@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "proxies"))
-
-import kinds
+from tests.proxies import kinds
 
 CHECKS = 13
 

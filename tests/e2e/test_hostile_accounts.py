@@ -23,8 +23,8 @@ from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
-from tests.hostile.watch import TEXTS, Watch, watched
 
+from tests.hostile.watch import TEXTS, Watch, watched
 from wireside.identity import SCOPES
 from wireside.records import (
     ApiKey,

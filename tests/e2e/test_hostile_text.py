@@ -17,8 +17,8 @@ from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
-from tests.hostile.watch import TEXTS, Watch, watched
 
+from tests.hostile.watch import TEXTS, Watch, watched
 from wireside.testing import FakeOpenAI, answer, failure, json_page
 from wireside_ui.markdown.dialect import Markup
 from wireside_ui.markdown.incremental import BlockStream, Op, render

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.clients import runtimes
 from wireside.testing import FakeOpenAI, answer, failure
 
 START = """async (port) => {
@@ -151,9 +151,6 @@ ReactDOM.createRoot(document.getElementById("root")).render(
 @pytest.fixture(scope="session")
 def react() -> list[Path]:
     """React 18's files for script tags, in the order of loading."""
-    sys.path.insert(0, str(Path(__file__).parents[1] / "clients"))
-    import runtimes
-
     try:
         modules = runtimes.install("react", "react@18", "react-dom@18")
     except runtimes.Missing as error:

@@ -28,11 +28,8 @@ from typing import Any, Final
 import psutil
 from websockets.asyncio.client import ClientConnection, connect
 
+from tests.server_process import ROOT, ServerProcess
 from wireside.testing import FakeOpenAI
-
-sys.path.insert(0, str(Path(__file__).parents[1]))  # when this file is run as a program
-
-from server_process import ServerProcess
 
 CLOSED, CLOSE_WAIT = 7, 8  # TCP_INFO states
 PER_ADDRESS = 40
@@ -753,9 +750,10 @@ async def _use(count: int, port: int, seen: Seen, work: Awaitable[object]) -> No
 async def _storm(port: int, count: int, limit_s: float, stream: str) -> dict[str, Any]:
     process = await asyncio.create_subprocess_exec(
         *("nice", "-n", "10"),  # the abusive clients have their own processors in reality
-        *(sys.executable, __file__),
+        *(sys.executable, "-m", "tests.faults.abuse"),
         *("--storm", str(port), "--count", str(count)),
         *("--limit", str(limit_s), "--stream", stream),
+        cwd=ROOT,
         stdout=asyncio.subprocess.PIPE,
     )
     told, _ = await process.communicate()

@@ -17,16 +17,12 @@ import struct
 import sys
 import time
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from statistics import median
 
 import psutil
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-import abuse  # in this folder
 from websockets.asyncio.client import connect
 
+from tests.faults import abuse
 from wireside.testing import FakeOpenAI
 
 PER_ADDRESS = 80

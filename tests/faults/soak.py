@@ -21,18 +21,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent))
-sys.path.insert(0, str(Path(__file__).parents[1] / "e2e"))
-
-import abuse  # in this folder
-import chromium
 from playwright.async_api import Browser, async_playwright
 from playwright.async_api import Error as BrowserError
-from proxy import BadWire
-from server_process import ServerProcess
-from storm import Answer, Storm, Tally
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
+
+from tests.e2e import chromium
+from tests.faults import abuse
+from tests.faults.proxy import BadWire
+from tests.faults.storm import Answer, Storm, Tally
+from tests.server_process import ServerProcess
 
 SETTINGS = {
     "connections_per_address": 10_000,

@@ -24,12 +24,10 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from proxy import BadWire  # in this folder
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
+from tests.faults.proxy import BadWire
 from wireside.testing import FakeOpenAI
 
 HERE = Path(__file__).parent

@@ -6,20 +6,11 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-_file = Path(__file__).with_name("abuse.py")
-_spec = importlib.util.spec_from_file_location("abuse", _file)
-assert _spec is not None
-assert _spec.loader is not None
-abuse = importlib.util.module_from_spec(_spec)
-sys.modules["abuse"] = abuse  # required by its dataclasses
-_spec.loader.exec_module(abuse)
+from tests.faults import abuse
 
 
 def report(outcomes: dict[str, Any]) -> Any:

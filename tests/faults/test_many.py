@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from many import Plan, Report, Seen, hold
+
+from tests.faults.many import Plan, Report, Seen, hold
 
 
 @pytest.mark.timeout(240)

@@ -14,11 +14,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 import pytest
-from house import LONG_S, House, Told, talk
-from server_process import TRACE
 from websockets.asyncio.client import connect
 from websockets.typing import Origin, Subprotocol
 
+from tests.faults.house import LONG_S, House, Told, talk
+from tests.server_process import TRACE
 from wireside.testing import FakeOpenAI, answer
 
 pytestmark = pytest.mark.timeout(240)  # some wait for seconds, longer on a busy machine

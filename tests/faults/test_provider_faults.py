@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from house import House, Kept, Told
-from server_process import TRACE
 
+from tests.faults.house import House, Kept, Told
+from tests.server_process import TRACE
 from wireside.testing import (
     FakeOpenAI,
     Request,

@@ -8,8 +8,8 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from house import House, Told
 
+from tests.faults.house import House, Told
 from wireside.testing import FakeOpenAI, answer
 
 pytestmark = pytest.mark.timeout(240)

@@ -3,19 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
-import sys
-from pathlib import Path
 
 import pytest
 
-_file = Path(__file__).with_name("soak.py")
-_spec = importlib.util.spec_from_file_location("soak", _file)
-assert _spec is not None
-assert _spec.loader is not None
-soak = importlib.util.module_from_spec(_spec)
-sys.modules["soak"] = soak  # required by its dataclasses
-_spec.loader.exec_module(soak)
+from tests.faults import soak
 
 
 @pytest.mark.timeout(900)

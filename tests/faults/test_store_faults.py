@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any, Self
 
 import pytest
-from house import House, Told
-from server_process import SERVE, TRACE, Refused
 
+from tests.faults.house import House, Told
+from tests.server_process import SERVE, TRACE, Refused
 from wireside.testing import FakeOpenAI, answer
 
 pytestmark = pytest.mark.timeout(240)  # some wait for seconds, longer on a busy machine

@@ -3,20 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import random
-import sys
-from pathlib import Path
 
 import pytest
 
-_file = Path(__file__).with_name("storm.py")
-_spec = importlib.util.spec_from_file_location("storm", _file)
-assert _spec is not None
-assert _spec.loader is not None
-storm = importlib.util.module_from_spec(_spec)
-sys.modules["storm"] = storm  # required by its dataclasses
-_spec.loader.exec_module(storm)
+from tests.faults import storm
 
 
 @pytest.mark.timeout(1200)

@@ -21,12 +21,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-import words
-from dice import Dice
-from served import Served, served
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
+from tests.fuzz import words
+from tests.fuzz.dice import Dice
+from tests.fuzz.served import Served, served
 from wireside.protocol import frames
 from wireside.protocol.frames import Batch, Cancel, Heartbeat, Ping
 

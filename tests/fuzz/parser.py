@@ -27,9 +27,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import words
+from tests.fuzz import words
 
-HERE = Path(__file__).parent
+ROOT = Path(__file__).parents[2]
 HANG_S = 30
 CHUNK = 1_000_000
 """Inputs per process; the next process continues with the corpus."""
@@ -60,7 +60,7 @@ class Tally:
 
 def fuzz(inputs: int, *, seed: int, jobs: int, corpus: Path) -> dict[str, Tally]:
     """Run all targets and return the results of each."""
-    from targets import TARGETS
+    from tests.fuzz.targets import TARGETS
 
     (corpus / "dictionary").write_text(words.dictionary())
     tallies: dict[str, Tally] = {name: Tally() for name in TARGETS}
@@ -114,10 +114,15 @@ def _runs(name: str, inputs: int, seed: int, jobs: int, corpus: Path, *, is_led:
 
 def _worker(run: Run) -> Tally:
     name, corpus = run.target, run.corpus
-    command = [sys.executable, str(Path(__file__)), "--worker", "led" if run.is_led else "own"]
+    command = [sys.executable, "-m", "tests.fuzz.parser"]
+    command += ["--worker", "led" if run.is_led else "own"]
     command += ["--target", name, "--inputs", str(run.inputs), "--seed", str(run.seed)]
     process = subprocess.run(
-        [*command, "--corpus", str(corpus)], capture_output=True, text=True, check=False
+        [*command, "--corpus", str(corpus)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     lines = process.stdout.splitlines()
     if lines and lines[-1].startswith('{"inputs"'):
@@ -206,7 +211,7 @@ class Worker:
         return MODULES.get(self._name, PROTOCOL)
 
     def _load(self) -> None:
-        from targets import TARGETS
+        from tests.fuzz.targets import TARGETS
 
         self._target = TARGETS[self._name]
         self._check = self._target.check
@@ -281,7 +286,7 @@ def _quiet() -> Iterator[None]:
 
 def again(name: str, data: bytes) -> int:
     """Run one input and print its traceback; returns the exit code."""
-    from targets import TARGETS
+    from tests.fuzz.targets import TARGETS
 
     TARGETS[name].check(data)
     print("It passes.")

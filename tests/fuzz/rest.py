@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-from served import Served, served
+from tests.fuzz.served import Served, served
 
 CONFIG = """\
 # What a file holds is beyond a schema: nearly every JSON document is no export.

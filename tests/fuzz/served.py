@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.server_process import ServerProcess
 from wireside.testing import FakeOpenAI
-
-sys.path.insert(0, str(Path(__file__).parents[1]))  # for the programs in this folder
-
-from server_process import ServerProcess
 
 WRONG = (
     "Traceback",

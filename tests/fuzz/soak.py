@@ -12,7 +12,7 @@ import time
 from importlib.util import find_spec
 from pathlib import Path
 
-HERE = Path(__file__).parent
+ROOT = Path(__file__).parents[2]
 
 
 def main() -> int:
@@ -25,11 +25,11 @@ def main() -> int:
     given = parser.parse_args()
     seed = ("--seed", str(given.seed))
     parts = {
-        "dearest": ("dearest.py", "--tries", "20000", "--time", *seed),
-        "live": ("live.py", "--frames", str(given.frames), *seed),
-        "rest": ("rest.py", "--examples", str(given.examples), "--mutations", "20000", *seed),
-        "autobahn": ("autobahn.py",),
-        "parser": ("parser.py", "--inputs", str(given.inputs), *seed),
+        "dearest": ("dearest", "--tries", "20000", "--time", *seed),
+        "live": ("live", "--frames", str(given.frames), *seed),
+        "rest": ("rest", "--examples", str(given.examples), "--mutations", "20000", *seed),
+        "autobahn": ("autobahn",),
+        "parser": ("parser", "--inputs", str(given.inputs), *seed),
     }
     if find_spec("kosoku") is None:
         print("Without kosoku: the Autobahn cases are left out.")
@@ -44,8 +44,10 @@ def main() -> int:
 def _run(name: str, command: tuple[str, ...]) -> tuple[int, float]:
     print(f"\n── {name} " + "─" * (70 - len(name)), flush=True)
     began = time.monotonic()
-    file, *arguments = command
-    ended = subprocess.run([sys.executable, str(HERE / file), *arguments], check=False)
+    program, *arguments = command
+    ended = subprocess.run(
+        [sys.executable, "-m", f"tests.fuzz.{program}", *arguments], cwd=ROOT, check=False
+    )
     return ended.returncode, time.monotonic() - began
 
 

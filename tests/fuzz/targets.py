@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-import words
-from connection_model import Model
-from dice import Dice
 
+from tests.fuzz import words
+from tests.fuzz.connection_model import Model
+from tests.fuzz.dice import Dice
 from wireside.errors import BadJson, BadMessage, WiresideError
 from wireside.messages import ReasoningDelta, TextDelta, ToolDelta
 from wireside.openai_wire.decode import Completion
@@ -289,8 +289,7 @@ def _escaped(text: str) -> str:
 
 def check_markdown(data: bytes) -> None:
     """A streamed answer ends with the same safe HTML as the whole one, for any cuts."""
-    from screen import MARKUP, streamed  # only this worker needs the import
-
+    from tests.fuzz.screen import MARKUP, streamed  # only this worker needs the import
     from wireside_ui.markdown import highlighting
     from wireside_ui.markdown.incremental import render
 

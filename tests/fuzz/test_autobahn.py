@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
 
 pytest.importorskip("kosoku")
-sys.path.insert(0, str(Path(__file__).parent))
 
-import autobahn  # in this folder
+from tests.fuzz import autobahn
 
 GOOD = ["OK", "OK"]
 

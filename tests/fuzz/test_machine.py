@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,13 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-import words  # in this folder
-from connection_model import LIMITS, Model
-from dice import Dice
-from targets import TARGETS
-
+from tests.fuzz import words
+from tests.fuzz.connection_model import LIMITS, Model
+from tests.fuzz.dice import Dice
+from tests.fuzz.targets import TARGETS
 from wireside.protocol.connection import Send
 
 IDS = st.none() | st.sampled_from("abcde")

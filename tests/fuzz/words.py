@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Final
 
-from dice import Dice
+from tests.fuzz.dice import Dice
 
 KEYS: Final = (
     "type",

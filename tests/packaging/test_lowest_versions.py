@@ -10,9 +10,9 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from server_process import ServerProcess
 from websockets.sync.client import connect
 
+from tests.server_process import ServerProcess
 from wireside.testing import FakeOpenAI, answer
 
 pytestmark = pytest.mark.timeout(420)  # packages are downloaded

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from server_process import ServerProcess
 
+from tests.proxies.kinds import KINDS, Certificate, Edit, Proxy, found, make_certificate
+from tests.server_process import ServerProcess
 from wireside.testing import FakeOpenAI
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from kinds import KINDS, Certificate, Edit, Proxy, found, make_certificate  # in this folder
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,5 @@
 """Fixtures that serve an application and open connections to it."""
 
-from served_app import connect, echo, serve
+from tests.served_app import connect, echo, serve
 
 __all__ = ["connect", "echo", "serve"]

@@ -13,12 +13,12 @@ from typing import Any
 
 import httpx2
 import pytest
-from server_process import ServerProcess
-from tests.backend.api.known_paths import with_known_paths
-from tests.backend.auth.conftest import House, clock, house
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+from tests.backend.api.known_paths import with_known_paths
+from tests.backend.auth.conftest import House, clock, house
+from tests.server_process import ServerProcess
 from wireside.api.middleware.authentication import AuthenticationMiddleware, AuthenticationRules
 from wireside.auth.authenticator import Mode
 from wireside.auth.limiter import MemoryLimiter

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import pytest
-from tests.backend.api.known_paths import guards
 
+from tests.backend.api.known_paths import guards
 from wireside.api.middleware.stack import Guards
 from wireside.settings.model import Settings
 

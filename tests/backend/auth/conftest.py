@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 from pwdlib.hashers.argon2 import Argon2Hasher
-from tests.backend.auth.whole_server import Person, Running, serving
 
+from tests.backend.auth.whole_server import Person, Running, serving
 from wireside.auth.accounts import Accounts
 from wireside.auth.authenticator import Authenticator, Credentials, Mode, ProxyRules, RolesByGroup
 from wireside.auth.connections import LiveConnections

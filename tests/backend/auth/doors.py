@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from tests.backend.auth.whole_server import SECRET, Person, Running, ask
-
 from wireside_ui.html_pages import errors
 from wireside_ui.presenters.rows import ActionName
 

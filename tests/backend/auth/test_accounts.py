@@ -6,8 +6,8 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from tests.backend.auth.conftest import PASSWORD, House, as_caller
 
+from tests.backend.auth.conftest import PASSWORD, House, as_caller
 from wireside.auth.accounts import INVITATION_S, RESET_S, ExternalIdentity, clean_name
 from wireside.auth.login_throttle import OF_NAME_THERE
 from wireside.errors import BadMessage, Forbidden, NotFound, RateLimited, Unauthorized

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from tests.backend.auth.conftest import PASSWORD, House, as_caller
 
+from tests.backend.auth.conftest import PASSWORD, House, as_caller
 from wireside.auth.accounts import Accounts
 from wireside.auth.audit import Audit
 from wireside.auth.authenticator import Credentials

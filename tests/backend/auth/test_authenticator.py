@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from tests.backend.auth.conftest import House
 
+from tests.backend.auth.conftest import House
 from wireside.auth import authenticator as gates
 from wireside.auth.authenticator import Credentials, RolesByGroup
 

@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from server_process import ServerProcess
 
+from tests.server_process import ServerProcess
 from wireside.testing import FakeOpenAI
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]

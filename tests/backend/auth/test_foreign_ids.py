@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 import socketio
-from tests.backend.auth.doors import DOORS, ELSEWHERE, doors_of, foreign, things_of
-from tests.backend.auth.whole_server import SECRET, Person, Running, ask, page_of
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+from tests.backend.auth.doors import DOORS, ELSEWHERE, doors_of, foreign, things_of
+from tests.backend.auth.whole_server import SECRET, Person, Running, ask, page_of
 from wireside.app import create_app
 from wireside.settings.model import Settings
 

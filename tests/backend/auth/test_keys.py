@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 from pydantic import ValidationError
-from tests.backend.auth.conftest import House, as_caller
 
+from tests.backend.auth.conftest import House, as_caller
 from wireside.api.routes.accounts import NewKey, PersonChanges
 from wireside.auth import keys
 from wireside.auth.authenticator import Credentials

@@ -14,9 +14,9 @@ from typing import Any
 
 import httpx2
 import pytest
-from server_process import ServerProcess
 from websockets.asyncio.client import ClientConnection, connect
 
+from tests.server_process import ServerProcess
 from wireside.testing import FakeOpenAI, answer
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]

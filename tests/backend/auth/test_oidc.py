@@ -13,11 +13,11 @@ from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit, urlunsplit
 
 import httpx2
 import pytest
-from server_process import ServerProcess
-from tests.backend.auth.openid_provider import PASSWORD, Form, OpenIdProvider
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
+from tests.backend.auth.openid_provider import PASSWORD, Form, OpenIdProvider
+from tests.server_process import ServerProcess
 from wireside.testing import FakeOpenAI
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]

@@ -14,10 +14,10 @@ from typing import Any
 
 import httpx2
 import pytest
-from server_process import ServerProcess, failures_in
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from tests.server_process import ServerProcess, failures_in
 from wireside.testing import FakeOpenAI
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]

@@ -9,9 +9,10 @@ from urllib.parse import urlencode
 
 import pytest
 import socketio
-from tests.backend.auth.whole_server import Page, Person, Running, page_of
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from tests.backend.auth.whole_server import Page, Person, Running, page_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 

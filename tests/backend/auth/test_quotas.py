@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
-from tests.backend.auth.conftest import HandClock
 
+from tests.backend.auth.conftest import HandClock
 from wireside.auth.limiter import Limiter, MemoryLimiter, Rate, RedisLimiter
 from wireside.auth.quotas import QuotaLimits, UserQuotas
 from wireside.errors import NotConfigured, RateLimited, TooMany

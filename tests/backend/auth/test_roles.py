@@ -9,9 +9,10 @@ from typing import Any
 
 import httpx2
 import pytest
+from websockets.asyncio.client import connect
+
 from tests.backend.auth.doors import DOORS, Need, foreign, things_of
 from tests.backend.auth.whole_server import Person, Running, ask, page_of
-from websockets.asyncio.client import connect
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 from pwdlib.hashers.argon2 import Argon2Hasher
-from tests.backend.auth.conftest import PASSWORD, House
 
+from tests.backend.auth.conftest import PASSWORD, House
 from wireside.auth.authenticator import Credentials
 from wireside.auth.login_throttle import AT_NETWORK, OF_NAME_THERE
 from wireside.errors import NotFound, RateLimited, Unauthorized

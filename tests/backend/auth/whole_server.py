@@ -16,9 +16,9 @@ from urllib.parse import parse_qs, urlsplit
 import aiohttp
 import httpx2
 import socketio
-from server_process import ServerProcess, failures_in
 from websockets.asyncio.client import connect
 
+from tests.server_process import ServerProcess, failures_in
 from wireside.testing import FakeOpenAI
 
 PASSWORD = "a good long password"

@@ -20,9 +20,9 @@ from pathlib import Path
 import pytest
 import structlog
 from rich.console import Console
-from server_process import ServerProcess
 from typer.testing import CliRunner
 
+from tests.server_process import ServerProcess
 from wireside.cli.main import app
 from wireside.parts import text_parts
 from wireside.records import Branch, ConversationInfo, TurnRecord, User

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from server_process import ServerProcess
 from typer.testing import CliRunner
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from tests.server_process import ServerProcess
 from wireside.api.routes.doctor import FRAMES, LARGE_BYTES, SEATS_OF_ADDRESS
 from wireside.cli.main import app
 from wireside.diagnosis.judge import judge

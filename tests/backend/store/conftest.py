@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from postgresql import PostgresServer
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from tests.postgresql import PostgresServer
 from wireside.store.store import SqlStore
 
 _numbers = itertools.count()

@@ -16,11 +16,11 @@ from typing import Any
 
 import httpx2
 import pytest
-from server_process import ServerProcess
-from tests.backend.opened_page import opened_page
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from tests.backend.opened_page import opened_page
+from tests.server_process import ServerProcess
 from wireside.testing import FakeOpenAI, answer, failure
 from wireside.testing.scripts import Script, error_event, json_page, page
 

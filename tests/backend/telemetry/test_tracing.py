@@ -18,9 +18,9 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
-from server_process import ServerProcess
 from websockets.asyncio.client import connect
 
+from tests.server_process import ServerProcess
 from wireside.errors import NotConfigured
 from wireside.telemetry.tracing import NOT_INSTALLED, Tracing
 from wireside.testing import FakeOpenAI, answer, failure

@@ -12,8 +12,8 @@ from urllib.parse import parse_qs, urlsplit
 import httpx2
 import pytest
 from fastapi import FastAPI
-from tests.backend.auth.conftest import PASSWORD, House, clock, house
 
+from tests.backend.auth.conftest import PASSWORD, House, clock, house
 from wireside.api.middleware.authentication import AuthenticationMiddleware, AuthenticationRules
 from wireside.api.middleware.route_policy import RoutePolicyLookup
 from wireside.api.policy import RoutePolicies

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from html.parser import HTMLParser
 
 import pytest
-from fuzz.screen import MARKUP, Screen, streamed
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tests.fuzz.screen import MARKUP, Screen, streamed
 from wireside_ui.markdown import highlighting, incremental
 from wireside_ui.markdown.highlighting import HighlightBudget, code_block, highlight
 from wireside_ui.markdown.incremental import LOOP_CHARS, BlockStream, render

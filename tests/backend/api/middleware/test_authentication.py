@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from tests.backend.api.known_paths import with_known_paths
 from tests.backend.auth.conftest import House, clock, house
-
 from wireside.api.middleware.authentication import (
     AuthenticationMiddleware,
     AuthenticationRules,

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from starlette.types import Message, Receive, Scope, Send
-from tests.backend.api.known_paths import with_known_paths
 
+from tests.backend.api.known_paths import with_known_paths
 from wireside.api.middleware.body_limits import UNFINISHED_BYTES, BodyLimits
 from wireside.api.policy import MAX_BODY_BYTES
 

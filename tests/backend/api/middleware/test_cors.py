@@ -8,8 +8,8 @@ from typing import Any
 import httpx2
 import pytest
 from starlette.types import Receive, Scope, Send
-from tests.backend.api.known_paths import guards
 
+from tests.backend.api.known_paths import guards
 from wireside.settings.model import Settings
 
 Serve = Callable[..., Awaitable[Any]]

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from starlette.types import Receive, Scope, Send
-from tests.backend.api.known_paths import guards
 
+from tests.backend.api.known_paths import guards
 from wireside.api.middleware import rate_limit
 from wireside.api.middleware.rate_limit import PAGES_AT_ONCE, SOCKET_COST
 from wireside.api.middleware.stack import Guards

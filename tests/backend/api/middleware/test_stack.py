@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from tests.backend.api.known_paths import guards
 
+from tests.backend.api.known_paths import guards
 from wireside.api.middleware.stack import Guards
 from wireside.settings.model import Settings
 
