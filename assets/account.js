@@ -1,9 +1,10 @@
 // For the account pages, which work without it too: the colour theme, copy buttons, a confirmation.
 (() => {
   const root = document.documentElement;
+  const keys = `wireside${root.dataset.base ?? ""}.`; // the prefix of this chat's keys in the storage
   let theme = root.dataset.theme || "system";
   try {
-    theme = localStorage.getItem("wireside.theme") || theme;
+    theme = localStorage.getItem(keys + "theme") || theme;
   } catch {}
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const paint = () => {
@@ -25,13 +26,13 @@
   // deletes drafts and unsent questions on sign-out, so that the next user does not see them
   document.addEventListener("submit", (e) => {
     if (!new URL(e.target.action).pathname.endsWith("/logout")) return;
-    const kept = ["wireside.theme", "wireside.sidebar"];
+    const kept = [keys + "theme", keys + "sidebar"];
     try {
       for (const storage of [localStorage, sessionStorage]) {
         for (const key of Object.keys(storage))
-          if (key.startsWith("wireside.") && !kept.includes(key)) storage.removeItem(key);
+          if (key.startsWith(keys) && !kept.includes(key)) storage.removeItem(key);
       }
-      localStorage.setItem("wireside.signed-out", String(Date.now())); // other tabs delete theirs when they load
+      localStorage.setItem(keys + "signed-out", String(Date.now())); // other tabs delete theirs when they load
     } catch {}
   });
 

@@ -413,7 +413,7 @@
     at("copy").textContent = root.dataset.copyWord;
   };
 
-  at("command").textContent = `wireside doctor ${location.origin}`; // the server may see another name
+  at("command").textContent = `wireside doctor ${location.origin}${base}`; // the server may see another name
   at("examine").addEventListener("click", examine);
   at("copy").addEventListener("click", async () => {
     try {

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from wireside_ui.inline_scripts import inline
+from wireside_ui.theme import storage_keys
 
 
 def shell_html(
@@ -52,7 +53,8 @@ def shell_html(
         f'<p class="ws-hint">{escape(words["disclaimer"])}</p></section>'
         f"<noscript><p>{escape(words['no_script'])}</p></noscript></div>"
         f"<script>({inline('until_mounted')})"
-        f"({_literal('wireside.draft.' + draft)}, {_literal(words['not_started'])})</script>"
+        f"({_literal(storage_keys(base))}, {_literal(draft)}, {_literal(words['not_started'])})"
+        "</script>"
     )
 
 

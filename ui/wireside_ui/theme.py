@@ -45,7 +45,13 @@ def head_html(
     the page's name in ``styles.PAGES``.
     """
     css = f'<link rel="stylesheet" href="{base}/assets/css/{page}.css?v={version}">'
-    begin = {"theme": look.theme, "lang": language, "dir": direction, **BACKGROUNDS}
+    begin = {
+        "keys": storage_keys(base),
+        "theme": look.theme,
+        "lang": language,
+        "dir": direction,
+        **BACKGROUNDS,
+    }
     return (
         f"{css}{_accent(look.accent)}"
         f'<link rel="preload" as="font" type="font/woff2" crossorigin'
@@ -55,6 +61,11 @@ def head_html(
         f'<meta name="description" content="{html.escape(look.name)}">'
         f"<script>({inline('before_paint')})({json.dumps(begin)})</script>"
     )
+
+
+def storage_keys(base: str) -> str:
+    """Return the prefix of a chat's keys in the browser's storage, which an origin shares."""
+    return f"wireside{base}."
 
 
 def _accent(colour: str | None) -> str:

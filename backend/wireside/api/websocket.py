@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from wireside.api.middleware.client_address import peer
 from wireside.api.middleware.refusals import refuse
+from wireside.api.middleware.root_path import route_path
 from wireside.api.middleware.transport import CHAT_PATH
 from wireside.api.policy import SOCKET, route_policy
 from wireside.chat.service import ChatService
@@ -125,7 +126,7 @@ class ChatSocket:
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Serve the connection, or call the application."""
-        if scope["type"] == "websocket" and scope["path"].rstrip("/") == CHAT_PATH:
+        if scope["type"] == "websocket" and route_path(scope).rstrip("/") == CHAT_PATH:
             return self._endpoint(scope, receive, send)
         return self.app(scope, receive, send)
 

@@ -7,15 +7,18 @@ from typing import Final
 COOKIE: Final = "wireside_session"
 SECURE_COOKIE: Final = "__Host-wireside_session"
 """The name over TLS: browsers accept the ``__Host-`` prefix from this host and over TLS only."""
+SECURE_COOKIE_BELOW_PATH: Final = "__Secure-wireside_session"
+"""The name over TLS below a root path: a ``__Host-`` cookie would be sent to all paths."""
 
 
-def cookie_of(header: str, *, is_secure: bool) -> str | None:
+def cookie_of(header: str, *, is_secure: bool, root_path: str = "") -> str | None:
     """Return the value of the session cookie in a ``Cookie`` header, None if it is absent.
 
-    Over TLS (``is_secure``) only the ``__Host-`` cookie counts: a sibling host or an attacker on
-    the network could have set the other one.
+    Over TLS (``is_secure``) only the cookie with a prefix counts: an attacker on the network could
+    have set the other one, and a sibling host too, except below a root path. Of several cookies of
+    that name, browsers send the one with the longest path first.
     """
-    wanted = SECURE_COOKIE if is_secure else COOKIE
+    wanted = _name(is_secure=is_secure, root_path=root_path)
     for pair in header.split(";"):
         name, _, value = pair.strip().partition("=")
         if name == wanted:
@@ -23,12 +26,21 @@ def cookie_of(header: str, *, is_secure: bool) -> str | None:
     return None
 
 
-def set_cookie(value: str, *, days: float, is_secure: bool) -> str:
+def set_cookie(value: str, *, days: float, is_secure: bool, root_path: str = "") -> str:
     """Return the ``Set-Cookie`` value; an empty ``value`` deletes the cookie.
 
     The cookie is HttpOnly (hidden from scripts) and SameSite=Lax (not sent with cross-site forms).
+    It is sent to paths below ``root_path`` only, so that servers at other paths of the host keep
+    their own.
     """
-    name = SECURE_COOKIE if is_secure else COOKIE
+    name = _name(is_secure=is_secure, root_path=root_path)
     age = int(days * 86_400) if value else 0
     end = "; Secure" if is_secure else ""
-    return f"{name}={value}; Max-Age={age}; Path=/; HttpOnly; SameSite=Lax{end}"
+    path = root_path or "/"
+    return f"{name}={value}; Max-Age={age}; Path={path}; HttpOnly; SameSite=Lax{end}"
+
+
+def _name(*, is_secure: bool, root_path: str) -> str:
+    if not is_secure:
+        return COOKIE
+    return SECURE_COOKIE_BELOW_PATH if root_path else SECURE_COOKIE

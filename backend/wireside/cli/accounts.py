@@ -313,8 +313,12 @@ def _role(text: str) -> Role:
 
 
 def _link(settings: Settings, secret: str) -> str:
-    base = settings.public_url or f"http://{settings.host_name}:{settings.port}"
+    base = settings.public_url or _own_address(settings)
     return f"{base.rstrip('/')}/join?link={secret}"
+
+
+def _own_address(settings: Settings) -> str:
+    return f"http://{settings.host_name}:{settings.port}{settings.root_path}"
 
 
 def _require_accounts(settings: Settings) -> None:

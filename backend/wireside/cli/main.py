@@ -315,6 +315,7 @@ def _announce(settings: Settings, address: str, secret: str | None) -> None:
     The link is printed to a terminal only; otherwise it is written to a file that only the
     server's user can read, because a service's standard output ends up in a log.
     """
+    address += settings.effective_root_path
     link_file = settings.data_dir / FIRST_LINK_FILE
     link = f"{(settings.public_url or address).rstrip('/')}/join?link={secret}" if secret else None
     if link and not out.is_terminal:

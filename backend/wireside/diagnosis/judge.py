@@ -733,7 +733,7 @@ def _authority(url: str) -> str:
 
 
 def _has_other_host(asked: str, host: str) -> bool:
-    wanted = Origin.parse(asked)
+    wanted = Origin.of_program(asked)
     got = Authority.parse(host)
     if wanted is None or got is None:
         return True
@@ -742,4 +742,4 @@ def _has_other_host(asked: str, host: str) -> bool:
 
 
 def _is_same(one: str, other: str) -> bool:
-    return Origin.parse(one.rstrip("/")) == Origin.parse(other.rstrip("/"))
+    return Origin.of_program(one) == Origin.of_program(other)

@@ -26,6 +26,7 @@ from typing import Any, Literal
 import websockets
 from websockets.asyncio.client import ClientConnection, connect
 
+from wireside.doctor.probe import origin_of
 from wireside.errors import (
     NotConfigured,
     ProviderAuth,
@@ -432,7 +433,8 @@ async def check_server(
             for name in skipped
         ]
     base = (settings.public_url or base).rstrip("/")
-    checks = [await check_socket(base, base)]
+    own = origin_of(base)
+    checks = [await check_socket(base, own)]
     checks += [await check_socket(base, page) for page in [origin] if page]
     checks.append(await check_streaming(base))
     checks.append(check_server_memory(ready.get("memory_mb")))
@@ -478,7 +480,7 @@ def _handshake_remedy(status: int, base: str, origin: str) -> str:
 async def check_streaming(base: str) -> Check:
     """Check that an answer arrives in several pieces over time."""
     try:
-        async with asyncio.timeout(ANSWER_S), _socket(base, base) as ws:
+        async with asyncio.timeout(ANSWER_S), _socket(base, origin_of(base)) as ws:
             times = await _chunk_times(ws)
     except _Refused as error:
         return Check(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import socket
 import ssl
 import time
@@ -49,6 +50,10 @@ QUICK_S: Final = 22.0
 Failures = (OSError, TimeoutError, EOFError, websockets.WebSocketException, httpx2.HTTPError)
 
 
+_PAGE_PATH = re.compile(r"/(?:[cs]/[^/]*|login|join|settings|people|audit|dashboard|doctor)?/?$")
+"""The path of a page, after the root path."""
+
+
 class BadAddress(ValueError):
     """The address is not an HTTP URL; the text is a message for the user."""
 
@@ -75,10 +80,12 @@ async def probe(
 
 
 def address_of(url: str) -> str:
-    """Return the scheme, host and port of a URL.
+    """Return the address of the server that a page's URL belongs to.
 
     >>> address_of("chat.example.org/c/1")
     'https://chat.example.org'
+    >>> address_of("https://example.org/tools/chat/doctor")
+    'https://example.org/tools/chat'
 
     Raises:
         BadAddress: ``url`` is not an HTTP URL.
@@ -90,13 +97,19 @@ def address_of(url: str) -> str:
         is_good = False
     if not is_good or "@" in parts.netloc:
         raise BadAddress(f"{url} is not an HTTP URL. Example: https://chat.example.org")
+    return f"{parts.scheme}://{parts.netloc}{_PAGE_PATH.sub('', parts.path)}"
+
+
+def origin_of(address: str) -> str:
+    """Return the origin of the pages of a server."""
+    parts = urlsplit(address)
     return f"{parts.scheme}://{parts.netloc}"
 
 
 class _Probe:
     def __init__(self, asked: str, key: str | None, origin: str | None, idle_s: float) -> None:
         self._asked = asked
-        self._origin = (origin or asked).rstrip("/")
+        self._origin = (origin or origin_of(asked)).rstrip("/")
         self._key = {"Authorization": f"Bearer {key}"} if key else {}
         self._idle_s = idle_s
         self._tls = ssl.create_default_context() if asked.startswith("https:") else None

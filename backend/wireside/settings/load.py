@@ -91,8 +91,9 @@ def other_port(port: int) -> int:
 
 
 def _check_hosts(settings: Settings) -> None:
-    """Raise ``ValueError`` if a host, an origin or an address is invalid."""
+    """Raise ``ValueError`` if a host, an origin, an address or a path is invalid."""
     settings.handshake_policy()
+    _ = settings.effective_root_path
     for text in settings.frame_ancestors:
         named_origin(text, variable_of("frame_ancestors"))
     for text in settings.trusted_proxies:

@@ -15,6 +15,7 @@ import os
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import platformdirs
 from pydantic import AliasChoices, Field, SecretStr, StringConstraints, field_validator
@@ -29,6 +30,7 @@ from pydantic_settings import (
 
 from wireside.openai_wire.reasoning_tags import ReasoningTags
 from wireside.protocol.handshake import HandshakePolicy, is_for_others, is_loopback
+from wireside.root_path import parse_root_path
 
 Items = Annotated[tuple[str, ...], NoDecode]
 """A list, comma-separated in the environment (``a, b, c``)."""
@@ -61,6 +63,11 @@ class Settings(BaseSettings):
         None,
         description="URL by which browsers reach the server, if it differs from the "
         "listening address.",
+    )
+    root_path: Line = Field(
+        "",
+        description="Path below which a proxy serves Wireside, such as `/tools/chat`; empty: that "
+        "of `PUBLIC_URL`.",
     )
     allowed_origins: Items = Field(
         (),
@@ -382,6 +389,11 @@ class Settings(BaseSettings):
     def _empty_is_unset(cls, value: object) -> object:
         return value or None
 
+    @field_validator("root_path")
+    @classmethod
+    def _is_root_path(cls, value: str) -> str:
+        return parse_root_path(value)
+
     @field_validator("public_url")
     @classmethod
     def _in_small_letters(cls, value: str | None) -> str | None:
@@ -473,6 +485,23 @@ class Settings(BaseSettings):
     def host_name(self) -> str:
         """Name or address by which programs on this machine reach the server."""
         return "localhost" if self.unix_path is not None else self.host
+
+    @property
+    def effective_root_path(self) -> str:
+        """``root_path``, or the path of ``public_url``; "" for the root.
+
+        Raises:
+            ValueError: the two differ, or the URL's path is invalid; the text is a sentence.
+        """
+        if self.public_url is None:
+            return self.root_path
+        of_url = parse_root_path(urlsplit(self.public_url).path)
+        if self.root_path and of_url != self.root_path:
+            raise ValueError(
+                f"WIRESIDE_ROOT_PATH is {self.root_path}, but WIRESIDE_PUBLIC_URL is"
+                f" {self.public_url}: its path must be the same."
+            )
+        return of_url
 
     def handshake_policy(self) -> HandshakePolicy:
         """Return the rules for Host and Origin. Raises ``ValueError`` with a sentence."""

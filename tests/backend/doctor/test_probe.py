@@ -66,6 +66,9 @@ def start(lab: FakeOpenAI, tmp_path: Path) -> Iterator[Start]:
         ("https://chat.example.org/c/1?x=1", "https://chat.example.org"),
         ("chat.example.org", "https://chat.example.org"),
         ("http://[::1]:8080", "http://[::1]:8080"),
+        ("https://example.org/tools/chat/", "https://example.org/tools/chat"),
+        ("https://example.org/tools/chat/doctor", "https://example.org/tools/chat"),
+        ("https://example.org/tools/chat/c/1?turn=2", "https://example.org/tools/chat"),
     ],
 )
 def test_an_address_is_taken_as_people_write_it(text: str, address: str) -> None:

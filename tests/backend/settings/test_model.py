@@ -246,3 +246,15 @@ def test_quotes_around_address_and_model_are_left_out() -> None:
     assert (settings.openai_base_url, settings.model) == ("http://a:1/v1", "qwen3:8b")
     empty = Settings(openai_base_url='""', model='" "')
     assert (empty.openai_base_url, empty.model, empty.uses_openai) == (None, None, False)
+
+
+def test_the_root_path_is_that_of_the_public_url() -> None:
+    url = "https://example.org/tools/chat/"
+    assert Settings(public_url=url).effective_root_path == "/tools/chat"
+    assert Settings(public_url=url, root_path="/tools/chat").effective_root_path == "/tools/chat"
+    assert Settings(root_path="/tools/").effective_root_path == "/tools"
+    assert Settings(public_url="https://example.org").effective_root_path == ""
+    with pytest.raises(ValueError, match="its path must be the same"):
+        _ = Settings(public_url=url, root_path="/chat").effective_root_path
+    with pytest.raises(WrongSettings, match="write it as /tools/chat"):
+        load_settings(public_url="https://example.org/a b")

@@ -251,7 +251,8 @@ class AccountPages:
 
     def _cookie(self, request: Request, value: str) -> str:
         is_secure = request.url.scheme == "https" or self._base_url.startswith("https:")
-        return set_cookie(value, days=self._auth.days, is_secure=is_secure)
+        root_path = request.scope.get("root_path", "")
+        return set_cookie(value, days=self._auth.days, is_secure=is_secure, root_path=root_path)
 
     # ---- the caller's settings ---------------------------------------------------------------
 

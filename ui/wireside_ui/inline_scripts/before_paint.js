@@ -2,6 +2,8 @@
 // NiceGUI's scripts, which read `sessionStorage` without catching errors: if the browser blocks it,
 // it is replaced by an in-memory implementation.
 (begin) => {
+  const { keys } = begin; // the prefix of this chat's keys in the storage
+  window.wiresideKeys = keys;
   const inMemory = () =>
     Object.create({
       getItem(key) {
@@ -39,13 +41,13 @@
   const recall = () => {
     theme = begin.theme;
     try {
-      theme = localStorage.getItem("wireside.theme") || theme;
+      theme = localStorage.getItem(keys + "theme") || theme;
     } catch {}
   };
   const bar = document.head.appendChild(document.createElement("meta"));
   bar.name = "theme-color";
   try {
-    const isClosed = localStorage.getItem("wireside.sidebar") === "closed";
+    const isClosed = localStorage.getItem(keys + "sidebar") === "closed";
     root.classList.toggle("ws-sidebar-closed", isClosed);
   } catch {}
   const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -54,7 +56,7 @@
     if (choice) {
       theme = choice;
       try {
-        localStorage.setItem("wireside.theme", choice);
+        localStorage.setItem(keys + "theme", choice);
       } catch {}
     }
     const isDark = theme === "dark" || (theme === "system" && dark.matches);

@@ -1,7 +1,8 @@
 // The message box until the composer is mounted. A page in a frame must not take the focus when it loads.
 // Otherwise the script follows the composer's behaviour: Enter sends or inserts a line break, and the box
 // grows with its text.
-(draftKey, notStarted) => {
+(keys, conversation, notStarted) => {
+  const draftKey = `${keys}draft.${conversation}`;
   const shell = document.getElementById("ws-shell");
   const box = shell.querySelector("textarea");
   let isTyped = false;
@@ -33,7 +34,7 @@
   addEventListener("error", onError, true);
   let enterSends = !matchMedia("(hover: none) and (pointer: coarse)").matches;
   try {
-    enterSends = JSON.parse(localStorage.getItem("wireside.enter_sends")) ?? enterSends;
+    enterSends = JSON.parse(localStorage.getItem(keys + "enter_sends")) ?? enterSends;
   } catch {}
   box.enterKeyHint = enterSends ? "send" : "enter";
   grow();

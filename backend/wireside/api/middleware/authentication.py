@@ -21,6 +21,7 @@ from wireside.api.middleware.limit_headers import limit_headers
 from wireside.api.middleware.methods import SAFE_METHODS
 from wireside.api.middleware.refusals import refuse
 from wireside.api.middleware.revocable_socket import RevocableSocket
+from wireside.api.middleware.root_path import route_path
 from wireside.api.policy import Access, Kind, policy_of
 from wireside.auth.authenticator import Authenticator, Credentials
 from wireside.auth.cookies import cookie_of
@@ -162,7 +163,11 @@ class AuthenticationMiddleware:
         return Credentials(
             address=network_of(client[0]) if client else "",
             bearer=bearer.strip() if may_be_program and kind.lower() == "bearer" else None,
-            cookie=cookie_of(headers.get("cookie", ""), is_secure=is_secure),
+            cookie=cookie_of(
+                headers.get("cookie", ""),
+                is_secure=is_secure,
+                root_path=scope.get("root_path", ""),
+            ),
             ticket=ticket.removeprefix(TICKET) if may_be_program and ticket else None,
             origin=headers.get("origin"),
             is_own_page=self._is_own_page(scope, headers),
@@ -201,7 +206,7 @@ class AuthenticationMiddleware:
     ) -> None:
         is_page = scope["type"] == "http" and policy_of(scope).kind is Kind.PAGE
         if is_page and scope["method"] in ("GET", "HEAD"):
-            path, base = scope["path"], scope.get("root_path", "")
+            path, base = route_path(scope), scope.get("root_path", "")
             query = scope.get("query_string", b"").decode("latin-1")
             wanted = f"{path}?{query}" if query else path
             wanted = f"?next={quote(wanted, safe='/')}" if wanted != "/" else ""

@@ -6,6 +6,7 @@ from collections.abc import Awaitable
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from wireside.api.middleware.root_path import route_path
 from wireside.api.policy import RoutePolicies, set_policy
 
 
@@ -19,12 +20,5 @@ class RoutePolicyLookup:
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Call the application with the policy of the path in the scope."""
         if scope["type"] in ("http", "websocket"):
-            set_policy(scope, self._policies.of(_route_path(scope)))
+            set_policy(scope, self._policies.of(route_path(scope)))
         return self.app(scope, receive, send)
-
-
-def _route_path(scope: Scope) -> str:
-    """Return the path below the root path, as routers match it."""
-    path: str = scope["path"]
-    root: str = scope.get("root_path", "")
-    return path.removeprefix(root) if path.startswith(f"{root}/") else path

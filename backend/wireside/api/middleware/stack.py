@@ -22,18 +22,20 @@ from wireside.api.middleware.host_origin import HostOriginCheck
 from wireside.api.middleware.rate_limit import AddressRateLimit
 from wireside.api.middleware.refusals import RefusalCounter
 from wireside.api.middleware.request_ids import RequestIds
+from wireside.api.middleware.root_path import RootPath
 from wireside.api.middleware.route_policy import RoutePolicyLookup
 from wireside.api.middleware.security_headers import SecurityHeaders
 from wireside.api.middleware.transport import TransportCheck
 from wireside.api.policy import RoutePolicies, RoutePolicy
+from wireside.limits.networks import TrustedNetworks
 from wireside.limits.token_buckets import TokenBuckets
 from wireside.protocol.handshake import named_origin
 from wireside.settings.model import Settings
 
 
 class Guards:
-    """All of them: policy of the path, address, ids, log, headers, rate limit, Host and Origin,
-    transport, connection limit.
+    """All of them: root path, policy of the path, address, ids, log, headers, rate limit, Host and
+    Origin, transport, connection limit.
 
     ``routes`` and ``declared`` are those of ``RoutePolicies``, which is made when the application
     starts, so that routes added until then have their policy.
@@ -79,7 +81,12 @@ class Guards:
         app = RequestIds(AccessLog(app))
         # uvicorn declares separate ASGI types.
         app = ProxyHeadersMiddleware(app, list(settings.trusted_proxies))  # type: ignore[arg-type,assignment]
-        self.app = RoutePolicyLookup(PeerAddress(app), RoutePolicies(routes, declared))
+        app = RoutePolicyLookup(PeerAddress(app), RoutePolicies(routes, declared))
+        self.app = RootPath(
+            app,
+            root_path=settings.effective_root_path,
+            trusted_proxies=TrustedNetworks.of(settings.trusted_proxies),
+        )
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Call the outermost middleware."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from wireside.api.middleware.root_path import route_path
 from wireside.api.policy import policy_of
 
 MAX_BYTES = 16 * 1024 * 1024
@@ -46,7 +47,7 @@ class StaticFileCache:
         if b"range" in headers or b"if-none-match" in headers or b"if-modified-since" in headers:
             return await self._app(scope, receive, send)
         takes_gzip = b"gzip" in headers.get(b"accept-encoding", b"")
-        key = (scope["path"], takes_gzip)
+        key = (route_path(scope), takes_gzip)
         if (file := self._files.get(key)) is None:
             return await self._app(scope, receive, self._remembering(key, send))
         await send(file.start)

@@ -189,12 +189,7 @@ export default {
       this.isAsking = true;
       try {
         const response = await fetch(`${this.base}/api/me`, { cache: "no-store" });
-        if (response.status === 401) {
-          const next = encodeURIComponent(
-            location.pathname.slice(this.base.length) + location.search,
-          );
-          location.assign(`${this.base}/login?next=${next}`);
-        }
+        if (response.status === 401) location.reload(); // the server redirects to the sign-in
       } catch {
         // no server: the connection status shows it
       } finally {

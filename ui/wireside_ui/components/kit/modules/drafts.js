@@ -5,6 +5,8 @@
 // tabs. A copy in `localStorage`, under the tab's name, outlives the tab: a tab that opens the same conversation
 // without values of its own adopts those of a closed tab. Values of open tabs are never adopted.
 
+import { PREFIX } from "wireside-kit/storage.js";
+
 const ALIVE_MS = 180_000; // browsers run the timers of a hidden tab once a minute
 const BEAT_MS = 20_000;
 
@@ -43,41 +45,41 @@ const parse = (text) => {
 };
 
 const isAlive = (tab) =>
-  Date.now() - Number(get("localStorage", `wireside.tab.${tab}`) ?? 0) < ALIVE_MS;
+  Date.now() - Number(get("localStorage", `${PREFIX}tab.${tab}`) ?? 0) < ALIVE_MS;
 
 // A duplicated tab has a copy of the other's `sessionStorage`, hence its name too.
 function nameOfTab() {
-  const known = get("sessionStorage", "wireside.tab");
+  const known = get("sessionStorage", `${PREFIX}tab`);
   if (known && !isAlive(known)) return known;
   const fresh = [...crypto.getRandomValues(new Uint8Array(8))]
     .map((byte) => byte.toString(16).padStart(2, "0"))
     .join("");
-  set("sessionStorage", "wireside.tab", fresh);
+  set("sessionStorage", `${PREFIX}tab`, fresh);
   return fresh;
 }
 
 // After a sign-out in another tab, earlier values of this tab are deleted: the next user must not see them.
 function forgetBeforeSignOut() {
-  const since = Number(get("sessionStorage", "wireside.since") ?? 0);
-  if (since < Number(get("localStorage", "wireside.signed-out") ?? 0)) {
+  const since = Number(get("sessionStorage", `${PREFIX}since`) ?? 0);
+  if (since < Number(get("localStorage", `${PREFIX}signed-out`) ?? 0)) {
     for (const key of keysOf("sessionStorage"))
-      if (key.startsWith("wireside.")) set("sessionStorage", key, null);
+      if (key.startsWith(PREFIX)) set("sessionStorage", key, null);
   }
-  set("sessionStorage", "wireside.since", String(Date.now()));
+  set("sessionStorage", `${PREFIX}since`, String(Date.now()));
 }
 
 forgetBeforeSignOut();
 const TAB = nameOfTab();
-const beat = () => set("localStorage", `wireside.tab.${TAB}`, String(Date.now()));
+const beat = () => set("localStorage", `${PREFIX}tab.${TAB}`, String(Date.now()));
 beat();
 setInterval(beat, BEAT_MS);
 addEventListener("pageshow", beat);
 document.addEventListener("visibilitychange", () => document.hidden || beat()); // the page is hidden after "pagehide" too
-addEventListener("pagehide", () => set("localStorage", `wireside.tab.${TAB}`, null));
+addEventListener("pagehide", () => set("localStorage", `${PREFIX}tab.${TAB}`, null));
 
 const isEmpty = (value) =>
   value === null || value === undefined || value === "" || (Array.isArray(value) && !value.length);
-const keyOf = (kind, conversation) => `wireside.${kind}.${conversation}`;
+const keyOf = (kind, conversation) => `${PREFIX}${kind}.${conversation}`;
 const copyOf = (kind, conversation) => `${keyOf(kind, conversation)}@${TAB}`;
 
 /**

@@ -1,5 +1,10 @@
 // @ts-check
 // Values of this browser in `localStorage`, which may be full or blocked.
+//
+// Chats at different paths of one origin share the storage: the prefix of a key names the path.
+
+/** @type {string} */
+export const PREFIX = globalThis.wiresideKeys ?? "wireside.";
 
 export const memory = {
   /**
@@ -12,7 +17,7 @@ export const memory = {
    */
   read(key, otherwise) {
     try {
-      return JSON.parse(localStorage.getItem("wireside." + key)) ?? otherwise;
+      return JSON.parse(localStorage.getItem(PREFIX + key)) ?? otherwise;
     } catch {
       return otherwise;
     }
@@ -25,7 +30,7 @@ export const memory = {
    */
   readText(key) {
     try {
-      return localStorage.getItem("wireside." + key) || "";
+      return localStorage.getItem(PREFIX + key) || "";
     } catch {
       return "";
     }
@@ -40,8 +45,8 @@ export const memory = {
   writeText(key, text) {
     try {
       text
-        ? localStorage.setItem("wireside." + key, text)
-        : localStorage.removeItem("wireside." + key);
+        ? localStorage.setItem(PREFIX + key, text)
+        : localStorage.removeItem(PREFIX + key);
     } catch {
       // it applies until the page is left
     }
