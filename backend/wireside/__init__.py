@@ -9,6 +9,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from wireside.app import Application, create_app
     from wireside.errors import ProviderError, UnknownModel, WiresideError
+    from wireside.extension.chat import Chat
+    from wireside.extension.parts import File, Image, Reasoning, Show, Source, Table, View
+    from wireside.extension.questions import Approve, AskText, Choose, Field, Form
+    from wireside.extension.turn import Turn, User
     from wireside.messages import (
         Delta,
         Finished,
@@ -26,19 +30,34 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Application",
+    "Approve",
+    "AskText",
+    "Chat",
+    "Choose",
     "Delta",
+    "Field",
+    "File",
     "Finished",
+    "Form",
+    "Image",
     "Message",
     "ModelInfo",
     "ModelRequest",
     "Provider",
     "ProviderError",
+    "Reasoning",
     "ReasoningDelta",
     "Settings",
+    "Show",
+    "Source",
+    "Table",
     "TextDelta",
     "ToolDelta",
+    "Turn",
     "UnknownModel",
     "Usage",
+    "User",
+    "View",
     "WiresideError",
     "__version__",
     "create_app",
@@ -46,6 +65,10 @@ __all__ = [
 
 _NAMES_BY_MODULE = {
     "app": ("Application", "create_app"),
+    "extension.chat": ("Chat",),
+    "extension.parts": ("File", "Image", "Reasoning", "Show", "Source", "Table", "View"),
+    "extension.questions": ("Approve", "AskText", "Choose", "Field", "Form"),
+    "extension.turn": ("Turn", "User"),
     "errors": ("ProviderError", "UnknownModel", "WiresideError"),
     "messages": (
         "Delta",

@@ -12,7 +12,9 @@ from starlette.types import Receive, Scope, Send
 
 from wireside.bootstrap.http import build_asgi
 from wireside.bootstrap.parts import Parts, build_parts
+from wireside.bootstrap.providers import settings_of
 from wireside.errors import StoreError, WiresideError
+from wireside.extension.chat import Chat
 from wireside.ports.provider import Provider
 from wireside.server.run import ServedApplication
 from wireside.settings.model import Settings
@@ -26,11 +28,16 @@ HOUSEKEEPING_S = 5.0
 WARM_UP_S = 0.3
 """Seconds after the start in which the CPU is left to the first page."""
 
-LAST_FRAMES_S = 0.4
-"""Seconds of the shutdown reserved for sending the last frames of answers."""
+LAST_FRAMES_SHARE = 0.2
+"""Share of the shutdown reserved for committing and sending the last frames of answers."""
+
+MAX_LAST_FRAMES_S = 2.0
+"""Maximum time of that share, in seconds: enough for hundreds of answers on a busy machine."""
 
 
-def create_app(settings: Settings, *, provider: Provider | None = None) -> Application:
+def create_app(
+    settings: Settings, *, provider: Provider | None = None, chat: Chat | None = None
+) -> Application:
     """Return the whole server as one ASGI application: pages, WebSocket endpoint, REST API.
 
     Nothing outside the application is changed: the event loop's exception handler, the garbage
@@ -40,11 +47,15 @@ def create_app(settings: Settings, *, provider: Provider | None = None) -> Appli
         settings: the settings; ``Settings()`` reads them as ``wireside serve`` does.
         provider: the source of answers, instead of the one that the settings select. The
             application closes it at shutdown.
+        chat: handlers that answer, as models in front of those of the provider. Without
+            ``provider`` and without a configured model service, they are the only ones.
 
     Raises:
         NotConfigured, ValueError: the settings can't be used; the text is a sentence.
     """
-    return Application(settings, build_parts(settings, provider=provider))
+    if chat is not None:
+        settings = settings_of(chat, settings)
+    return Application(settings, build_parts(settings, provider=provider, chat=chat))
 
 
 class Application(ServedApplication):
@@ -79,8 +90,9 @@ class Application(ServedApplication):
 
     async def drain(self) -> None:
         """Refuse new questions; give open answers ``shutdown_s``, then interrupt them."""
-        await self.parts.runner.drain(max(0.0, self.settings.shutdown_s - LAST_FRAMES_S))
-        await asyncio.sleep(LAST_FRAMES_S / 4)  # lets the writer tasks run before sockets close
+        last_s = min(MAX_LAST_FRAMES_S, self.settings.shutdown_s * LAST_FRAMES_SHARE)
+        await self.parts.runner.drain(self.settings.shutdown_s - last_s)
+        await asyncio.sleep(last_s / 10)  # lets the writer tasks run before sockets close
 
     async def wait_until_warm(self) -> None:
         """Wait until the one-time work after the start has ended."""

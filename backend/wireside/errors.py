@@ -171,6 +171,13 @@ class NotFound(RequestError):
     sentence = "There is no such stream."
 
 
+class AlreadyAnswered(RequestError):
+    """A question has its answer already: the first one counts."""
+
+    code = "already_answered"
+    sentence = "This question was answered already."
+
+
 class Expired(RequestError):
     """The stream was never stored and has left the resume window."""
 

@@ -26,7 +26,8 @@ from wireside.parts import (
 
 Role = Literal["system", "user", "assistant"]
 
-FinishReason = Literal["stop", "length", "cancelled", "content_filter", "interrupted"]
+FinishReason = Literal["stop", "length", "cancelled", "content_filter", "interrupted", "asking"]
+"""Why an answer ended; ``asking``: it goes on once the user has answered its question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,27 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RequestContext:
+    """What a provider in this process may know of a request, besides its messages.
+
+    ``conversation`` and ``turn`` are ids, None if the answer is not stored. ``options`` is a JSON
+    object of the handler's own options. ``state`` is the state that the turn before this one left.
+    ``answered_parts`` are the parts of this answer so far, if it is continued, and ``answer`` is
+    the JSON text of the user's answer to its open question.
+    """
+
+    user_id: str = ""
+    user_name: str = ""
+    user_groups: tuple[str, ...] = ()
+    conversation: str | None = None
+    turn: str | None = None
+    options: str = ""
+    state: Part | None = None
+    answered_parts: tuple[Part, ...] = ()
+    answer: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelRequest:
     """A request to a provider: a context and how to continue it.
 
@@ -75,6 +97,7 @@ class ModelRequest:
     messages: tuple[Message, ...]
     temperature: float | None = None
     max_tokens: int | None = None
+    context: RequestContext = RequestContext()
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +225,8 @@ class Options:
     system: str | None = None
     temperature: float | None = None
     max_tokens: int | None = None
+    values: str = ""
+    """The JSON text of an object with the options of the model's own, "" for none."""
     sanitize: bool = False
     """Whether all readers get the text without ``<script`` (protocol.md, "Sanitising")."""
 
@@ -216,3 +241,4 @@ class ModelInfo:
     context_tokens: int | None = None
     can_chat: bool = True
     """False if the model's metadata or name indicates another purpose."""
+    description: str = ""

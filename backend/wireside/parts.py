@@ -76,6 +76,9 @@ class DataPart:
     text: str = ""
 
 
+STATE = ".state"
+"""Kind of the part with the state of a handler."""
+
 HIDDEN = "."
 """The beginning of the kinds of hidden parts."""
 
@@ -134,6 +137,11 @@ def is_hidden(part: Part) -> bool:
     except in JSON exports, from which conversations are restored.
     """
     return isinstance(part, DataPart) and part.kind.startswith(HIDDEN)
+
+
+def is_state(part: Part) -> bool:
+    """Whether a part is the state that a handler left."""
+    return isinstance(part, DataPart) and part.kind == STATE
 
 
 def label_of(part: Attachment) -> str:

@@ -21,6 +21,8 @@ from wireside.bootstrap.storage import build_saving, build_store
 from wireside.bootstrap.telemetry import build_telemetry, build_tracer, sample_state
 from wireside.chat.library import Retention
 from wireside.chat.service import ChatService
+from wireside.extension.chat import Chat
+from wireside.extension.provider import HandlerProvider
 from wireside.generation.commits import GroupCommit
 from wireside.generation.runner import Runner
 from wireside.generation.tasks import Tasks
@@ -55,24 +57,31 @@ class Parts:
     retention: Retention
 
 
-def build_parts(settings: Settings, *, provider: Provider | None = None) -> Parts:
+def build_parts(
+    settings: Settings, *, provider: Provider | None = None, chat: Chat | None = None
+) -> Parts:
     """Return the connected parts; nothing is opened or started yet.
 
     Args:
         settings: the settings.
         provider: the source of answers, instead of the one that the settings select.
+        chat: handlers that answer, as models in front of those of the provider.
 
     Raises:
         NotConfigured: the settings can't be used; the text is a sentence.
     """
     tasks = Tasks()
-    kind = configured_kind(settings) if provider is None else provider.kind
+    kind = HandlerProvider.kind if chat else provider.kind if provider else None
+    kind = kind or configured_kind(settings)
     tracer = build_tracer(settings, kind)
     telemetry = build_telemetry(settings, tracer, open_streams=lambda: runner.live)
-    if provider is None:
+    if provider is None and (chat is None or settings.uses_openai):
         provider = build_provider(
             settings, observer=telemetry, on_cannot_chat=lambda model: catalog.pass_over(model)
         )
+    if chat is not None:
+        provider = chat.provider(provider)
+    assert provider is not None  # the settings, or the chat, have one
     catalog = build_catalog(settings, provider)
     store = build_store(settings)
     saving = build_saving(settings, store, telemetry)
@@ -82,9 +91,9 @@ def build_parts(settings: Settings, *, provider: Provider | None = None) -> Part
         settings,
         store.accounts,
         limiter,
-        on_removed=lambda user_id: chat.library.forget_all_of(user_id),
+        on_removed=lambda user_id: service.library.forget_all_of(user_id),
     )
-    chat = build_chat(
+    service = build_chat(
         settings,
         provider=provider,
         catalog=catalog,
@@ -108,7 +117,7 @@ def build_parts(settings: Settings, *, provider: Provider | None = None) -> Part
         runner=runner,
         limiter=limiter,
         auth=auth,
-        chat=chat,
+        chat=service,
         sharing=build_sharing(settings, store.accounts, auth, render),
         render=render,
         retention=build_retention(settings),

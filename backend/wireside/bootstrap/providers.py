@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from wireside.extension.chat import Chat
 from wireside.openai_wire.reasoning_tags import ReasoningTags
 from wireside.ports.observer import NULL_OBSERVER, Observer
 from wireside.ports.provider import Provider
@@ -60,6 +61,17 @@ def build_catalog(settings: Settings, provider: Provider) -> Catalog:
         fallback=settings.model_fallback,
         clock=time.monotonic,
     )
+
+
+def settings_of(chat: Chat, settings: Settings) -> Settings:
+    """Return the settings with the name and the starters of a chat, where they have none."""
+    given = settings.model_fields_set
+    changes: dict[str, object] = {}
+    if chat.name and "name" not in given:
+        changes["name"] = chat.name
+    if chat.starters and "starters" not in given:
+        changes["starters"] = tuple(chat.starters)
+    return settings.model_copy(update=changes)
 
 
 def configured_kind(settings: Settings) -> str:

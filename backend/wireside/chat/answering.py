@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Coroutine
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -20,7 +21,8 @@ from wireside.chat.titles import ask_for_title
 from wireside.errors import InternalError, WiresideError
 from wireside.generation.runner import Stream, new_name
 from wireside.identity import Caller
-from wireside.messages import End, Message, ModelRequest, Options, Usage
+from wireside.messages import End, Message, ModelRequest, Options, RequestContext, Usage
+from wireside.parts import Part, is_state
 from wireside.ports.observer import QuestionObserver
 from wireside.ports.quotas import Quotas
 from wireside.records import ConversationInfo, Segment
@@ -90,6 +92,7 @@ class ConversationRunner:
         continues: bool = False,
         replaces: bool = False,
         options: Options | None = None,
+        answer: str | None = None,
     ) -> None:
         """Start an answer to ``turn``; one that can't start counts as failed.
 
@@ -100,17 +103,29 @@ class ConversationRunner:
             continues: continue the text of the turn's earlier segments.
             replaces: replace the earlier segments.
             options: used in place of those of the turn.
+            answer: the answer to the turn's open question, as JSON text.
         """
         chosen = options_for(turn, options)
         question = self._questions.pop(turn, None) or self._watcher.question("again")
         question.in_conversation(conversation.id)
         with question.being_asked():
             try:
-                messages = await self._context(conversation, turn)
-                if continues and (answered := answer_messages(turn.answer, self._rules.history)):
-                    messages = (*messages, *answered, GO_ON)
+                messages, state = await self._context(conversation, turn)
+                if continues and answer is None:
+                    messages = (*messages, *self._said_before(turn))
                 model = await self._models.resolve(chosen.model)
-                what: ModelRequest | End = self._rules.model_request(messages, chosen, model)
+                request = self._rules.model_request(messages, chosen, model)
+                context = RequestContext(
+                    user_id=caller.user_id,
+                    user_name=caller.name,
+                    conversation=conversation.id,
+                    turn=turn.id,
+                    options=chosen.values,
+                    state=state,
+                    answered_parts=turn.answer if continues else (),
+                    answer=answer,
+                )
+                what: ModelRequest | End = replace(request, context=context)
             except WiresideError as error:
                 what = End(None, error)
             except Exception:  # otherwise the turns waiting for this answer would never start
@@ -119,6 +134,11 @@ class ConversationRunner:
             await self._start(
                 conversation, turn, what, caller, replaces=replaces, model=chosen.model
             )
+
+    def _said_before(self, turn: Turn) -> tuple[Message, ...]:
+        """Return the messages that let a model continue an answer; none for an empty one."""
+        answered = answer_messages(turn.answer, self._rules.history)
+        return (*answered, GO_ON) if answered else ()
 
     async def leave(self, conversation: Conversation, turn: Turn, caller: Caller) -> None:
         """Stop the running answers and cancel the waiting turns of the shown path from ``turn``."""
@@ -203,15 +223,23 @@ class ConversationRunner:
                 change = conversation.change_info(title=title, title_source="model")
                 await self._conversations.perform(conversation, change)
 
-    async def _context(self, conversation: Conversation, turn: Turn) -> tuple[Message, ...]:
-        """Return the context for the model: the last turns before ``turn``, and its question."""
+    async def _context(
+        self, conversation: Conversation, turn: Turn
+    ) -> tuple[tuple[Message, ...], Part | None]:
+        """Return the context for the model, and the state that the turns before ``turn`` left.
+
+        The context are the last turns before ``turn``, and its question.
+        """
         limit = self._rules.history
         first, last = max(0, turn.depth - limit.messages // 2), turn.depth - 1
         spans = tree.clip(tree.path(conversation.branches, turn.branch), first, last)
         messages: list[Message] = []
+        state: Part | None = None
         for earlier in await self._conversations.turns(conversation, spans):
-            messages += turn_messages(earlier.question_parts, earlier.answer, limit)
-        return recent([*messages, Message("user", turn.question_parts)], limit)
+            answer = earlier.answer
+            messages += turn_messages(earlier.question_parts, answer, limit)
+            state = next((part for part in reversed(answer) if is_state(part)), state)
+        return recent([*messages, Message("user", turn.question_parts)], limit), state
 
     def _soon(self, work: Coroutine[Any, Any, None]) -> None:
         self._tasks.create_task(work, name="conversation")

@@ -14,6 +14,7 @@ anything is awaited and passed on to the next waiting turn.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -25,15 +26,19 @@ from wireside.chat.context import ContextLimit
 from wireside.chat.conversation import Conversation, Turn
 from wireside.chat.core import ChatCore
 from wireside.chat.library import Library
-from wireside.errors import BadMessage, NotFound, TooLarge, WiresideError
+from wireside.errors import AlreadyAnswered, BadMessage, NotFound, TooLarge, WiresideError
+from wireside.extension.questions import answered, open_question
 from wireside.generation.commits import GroupCommit
 from wireside.generation.runner import Stream, new_name
 from wireside.generation.tasks import whole
 from wireside.identity import LOCAL, Caller
-from wireside.messages import Message, ModelInfo, Options
-from wireside.parts import Part, text_parts, with_text
+from wireside.messages import Message, ModelInfo, Options, RequestContext
+from wireside.parts import DataPart, Part, text_parts, with_text
 from wireside.ports.quotas import QuotaState
 from wireside.records import Feedback
+
+ASKED_TURNS = 50
+"""Number of the last shown turns among which a question is looked up by its id."""
 
 NEW = "new"
 """The conversation id that requests a new conversation."""
@@ -197,6 +202,10 @@ class ChatService:
 
     def _start(self, ask: Ask, model: str, release_slot: Callable[[], None]) -> Stream:
         request = self._rules.model_request(ask.messages, ask.options, model)
+        context = RequestContext(
+            user_id=self.caller.user_id, user_name=self.caller.name, options=ask.options.values
+        )
+        request = replace(request, context=context)
         stream = self._runner.start(request, owner=self.caller.user_id, sanitize=ask.sanitize)
         stream.at_end(release_slot)
         counting = count_tokens(self._quotas, self.caller, stream, request_chars(request))
@@ -398,6 +407,67 @@ class ChatService:
                 await self._answers.answer(
                     conversation, turn, self.caller, continues=True, options=options
                 )
+
+    @whole
+    async def answer_question(
+        self, conversation: Conversation, turn_id: str | None, part_id: str, value: object
+    ) -> Turn:
+        """Answer the open question of a turn, which then goes on. The first answer counts.
+
+        Args:
+            conversation: the conversation.
+            turn_id: the turn; None for the one among the last shown turns that has the question.
+            part_id: id of the question.
+            value: the answer, of the type that the question wants.
+
+        Raises:
+            NotFound: there is no such question.
+            AlreadyAnswered: the question was answered before.
+            BadMessage: the answer does not fit the question.
+            TooMany, Overloaded, StoreError: the answer can't be used now.
+        """
+        self.caller.require("chat")
+        async with self._conversations.lock(conversation):
+            turn = await self._asking_turn(conversation, turn_id, part_id)
+            if turn.is_live:
+                raise AlreadyAnswered
+            question = open_question(turn.answer)
+            if question is None or question.id != part_id:
+                raise AlreadyAnswered
+            answered(question, value)
+            with self._answers.slots.reserved(conversation, self.caller, at_once=True):
+                await self._answers.answer(
+                    conversation, turn, self.caller, continues=True, answer=json.dumps(value)
+                )
+        return turn
+
+    async def _asking_turn(
+        self, conversation: Conversation, turn_id: str | None, part_id: str
+    ) -> Turn:
+        """Return the turn that has a question. Raises ``NotFound``."""
+        conversation.check_not_deleted()
+        if turn_id is not None:
+            turns = [await self.library.turn(conversation, turn_id)]
+        else:
+            last = conversation.total - 1
+            turns = await self.library.turns(conversation, max(0, last - ASKED_TURNS), last)
+        for turn in reversed(turns):
+            if any(isinstance(part, DataPart) and part.id == part_id for part in turn.answer):
+                return turn
+        raise NotFound("part: there is no such question.")
+
+    async def answer_question_in(
+        self, conversation_id: str, part_id: str, value: object
+    ) -> tuple[Stream, str]:
+        """Answer a question in the conversation of that id; return the stream that goes on.
+
+        Raises the errors of ``answer_question``.
+        """
+        conversation = await self.library.open(conversation_id)
+        if conversation is None:
+            raise NotFound("conversation: there is none of that id.")
+        turn = await self.answer_question(conversation, None, part_id, value)
+        return turn.segments[-1], conversation.id
 
     @whole
     async def show_sibling(self, conversation: Conversation, turn_id: str, step: int) -> None:

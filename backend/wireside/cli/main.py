@@ -32,6 +32,9 @@ from wireside.cli import backup
 from wireside.cli.accounts import keys_app, users_app
 from wireside.cli.console import FAILED, WRONG_USE, err, fail, out
 from wireside.cli.progress import Progress, progress
+from wireside.cli.project import create_project
+from wireside.cli.reload import serve_with_reload
+from wireside.cli.target import CannotLoad, load_chat
 from wireside.providers import weights
 from wireside.server.port_check import bind_problem
 from wireside.settings.load import (
@@ -82,6 +85,13 @@ def _options(
 
 @app.command()
 def serve(
+    target: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[MODULE:CHAT]",
+            help="A chat of your own, such as app:chat for the `chat` of app.py.",
+        ),
+    ] = None,
     host: Annotated[
         str | None, typer.Option(help="Listening address (WIRESIDE_HOST, default 127.0.0.1).")
     ] = None,
@@ -97,8 +107,15 @@ def serve(
             min=0,
         ),
     ] = None,
+    reload: Annotated[
+        bool,
+        typer.Option("--reload", help="Restart when a Python file of this folder changes."),
+    ] = False,
 ) -> None:
     """Start the server and print its address. Ctrl+C stops it."""
+    if reload:
+        serve_with_reload(sys.argv)
+        return
     settings = _settings(host=host, port=port, wait_s=wait)
     if _logs_json(settings):
         _configure_logging(settings)
@@ -109,7 +126,7 @@ def serve(
         _warn(settings, "Warning:", settings.openness)
     if settings.loose_origins is not None:
         _warn(settings, "Warning:", settings.loose_origins)
-    if not settings.uses_openai and not weights.are_present(settings.cache_dir):
+    if target is None and not settings.uses_openai and not weights.are_present(settings.cache_dir):
         _fetch_or_warn(settings)
     gc.disable()  # until the app has warmed up: imported modules stay, so scanning them is wasted
 
@@ -119,14 +136,28 @@ def serve(
 
     _configure_logging(settings)
     try:
-        application = create_app(settings)
+        chat = None if target is None else load_chat(target)
+        application = create_app(settings, chat=chat)
 
         def announce(address: str) -> None:
             _announce(settings, address, application.first_link)
 
         run_server(application, settings, on_listening=announce)
-    except (CannotServe, NotConfigured) as error:
+    except (CannotServe, CannotLoad, NotConfigured) as error:
         _fail(str(error), FAILED, settings)
+
+
+@app.command("new")
+def new_project(
+    folder: Annotated[Path, typer.Argument(help="The folder to create.")],
+) -> None:
+    """Create a folder with a small chat of your own, its test and its README."""
+    try:
+        create_project(folder)
+    except FileExistsError:
+        _fail(f"{folder} exists already: choose another name.", WRONG_USE)
+    out.print(f"Created {escape(str(folder))}. Start it:")
+    out.print(f"  cd {escape(str(folder))} && wireside serve app:chat --reload")
 
 
 @app.command()

@@ -8,6 +8,7 @@ session.
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol, assert_never
 
@@ -292,6 +293,10 @@ class Session:
                 sanitize=True,
             )
             return await self._chat.ask(ask), None
+        if chat.part is not None and chat.conversation is not None:
+            return await self._chat.answer_question_in(
+                chat.conversation, chat.part, json.loads(chat.answer)
+            )
         if chat.attachments:
             raise NotFound(f"attachments: there is no upload {chat.attachments[0][:40]!r}.")
         options = _options(chat)
@@ -434,5 +439,6 @@ def _options(frame: Chat | Batch) -> Options:
         system=frame.system,
         temperature=frame.temperature,
         max_tokens=frame.max_tokens,
+        values=frame.options if isinstance(frame, Chat) else "",
         sanitize=frame.sanitize,
     )

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive
 
-from wireside.api.dependencies import CallerLibrary
+from wireside.api.dependencies import CallerChat, CallerLibrary
 from wireside.api.errors import PROBLEMS
 from wireside.api.policy import API, route_policy, with_policy
 from wireside.chat.conversation import Conversation, Turn
@@ -124,6 +124,13 @@ class AnswerStream(BaseModel):
     input_tokens: int | None
     output_tokens: int | None
     parts: list[AnswerPart]
+
+
+class QuestionAnswer(BaseModel):
+    """The answer to a question: `part` is its id, `value` of the type that it wants."""
+
+    part: Annotated[str, Field(min_length=1, max_length=200)]
+    value: Any
 
 
 class TurnView(BaseModel):
@@ -235,6 +242,7 @@ class ConversationRoutes:
         router.patch("/{conversation_id}")(self.change)
         router.delete("/{conversation_id}", status_code=204)(self.delete)
         router.post("/{conversation_id}/restore")(self.restore)
+        router.post("/{conversation_id}/answers", status_code=202)(self.answer_question)
         router.get("/{conversation_id}/export", response_class=StreamingResponse)(self.export)
         return with_policy(router, API)
 
@@ -317,6 +325,14 @@ class ConversationRoutes:
         infos = await library.restore([conversation_id])
         info = infos[0] if infos else (await self._found(library, conversation_id)).info
         return _summary(library, info)
+
+    async def answer_question(
+        self, chat: CallerChat, conversation_id: Id, answer: QuestionAnswer
+    ) -> AnswerStream:
+        """Answer an open question of an answer, which then goes on. The first answer counts."""
+        conversation = await self._found(chat.library, conversation_id)
+        turn = await chat.answer_question(conversation, None, answer.part, answer.value)
+        return _stream(turn.segments[-1])
 
     async def export(
         self,

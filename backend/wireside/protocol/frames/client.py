@@ -23,7 +23,9 @@ class Chat:
     """One question. ``id`` is None on level 1; the other options exist on level 2 only.
 
     ``messages`` are the turns before ``message``, for a question that is not stored. ``offset`` is
-    the position to start the answer at; it is ignored without a ``key``.
+    the position to start the answer at; it is ignored without a ``key``. ``options`` is the JSON
+    text of an object. With ``part``, this is a frame of type ``answer``: the id of a question of
+    ``conversation``, and the answer to it as JSON text.
     """
 
     message: str
@@ -38,6 +40,9 @@ class Chat:
     sanitize: bool = False
     offset: int = 0
     messages: tuple[Message, ...] = ()
+    options: str = ""
+    part: str | None = None
+    answer: str = ""
     max_frame_bytes: int | None = None
 
     def encode(self) -> str:
@@ -45,7 +50,13 @@ class Chat:
         given = _given(self)
         if self.messages:
             given["messages"] = [{"role": m.role, "content": m.text} for m in self.messages]
-        return _text("chat", given)
+        if self.options:
+            given["options"] = msgspec.Raw(self.options.encode())
+        if self.part is None:
+            return _text("chat", given)
+        given.pop("message", None)
+        del given["answer"]
+        return _text("answer", {**given, "value": msgspec.Raw(self.answer.encode())})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -57,6 +57,8 @@ def _parse_fields(fields: Fields) -> ClientFrame:
             return _parse_chat(fields)
         case "batch":
             return _parse_batch(fields)
+        case "answer":
+            return _parse_answer(fields)
         case "ping":
             return _parse_ping(fields)
         case "cancel":
@@ -74,7 +76,7 @@ def _parse_fields(fields: Fields) -> ClientFrame:
             return Heartbeat(reply=Pong())
         case _:
             raise UnknownType(
-                f"type: {_shown(kind)} is unknown; use chat, batch, ping, cancel or resume."
+                f"type: {_shown(kind)} is unknown; use chat, answer, batch, ping, cancel or resume."
             )
 
 
@@ -109,6 +111,19 @@ def _parse_chat(fields: Fields) -> Chat:
         # an offset is valid only in an answer that the key refers to
         offset=0 if key is None else offset,
         messages=_parse_context(fields),
+        options=fields.json_object("options"),
+        max_frame_bytes=fields.frame_bytes(),
+    )
+
+
+def _parse_answer(fields: Fields) -> Chat:
+    """Parse the answer to a question, which is handled as a request of the conversation."""
+    return Chat(
+        message="",
+        id=fields.id(required=True),
+        conversation=fields.name("conversation", required=True),
+        part=fields.name("part", required=True),
+        answer=fields.json_value("value"),
         max_frame_bytes=fields.frame_bytes(),
     )
 

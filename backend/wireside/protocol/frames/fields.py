@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any, Final
 
@@ -101,6 +102,18 @@ class Fields:
         if value is not None and not 1 <= value <= 1_000_000:
             raise BadMessage(f"{name}: expected a whole number from 1 to 1000000.")
         return value
+
+    def json_object(self, name: str) -> str:
+        """Return an object as JSON text, "" if it is absent or empty."""
+        value: dict[str, Any] | None = self.get(name, dict)
+        return self._bounded(name, json.dumps(value)) if value else ""
+
+    def json_value(self, name: str) -> str:
+        """Return a value of any type but null as JSON text."""
+        value = self._fields.get(name)
+        if value is None:
+            raise BadMessage(f"{name}: is missing.")
+        return self._bounded(name, json.dumps(value))
 
     def check_context(self, chars: int) -> None:
         """Check the total length of a context."""

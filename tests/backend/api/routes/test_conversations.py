@@ -81,7 +81,7 @@ async def test_a_conversation_is_read_by_page(http: httpx2.AsyncClient, ask: Any
     assert (answer["state"], answer["head"], answer["reason"]) == ("finished", 5, "stop")
     assert answer["parts"][0] == {
         "type": "text", "text": "three", "name": None, "call": None, "state": None,
-        "arguments": None, "result": None,
+        "arguments": None, "result": None, "kind": None, "part": None, "data": None,
     }  # fmt: skip
     before = page["turns"][0]["index"]
     earlier = (await http.get(f"/{name}", params={"before": before})).json()

@@ -122,6 +122,8 @@ def test_the_documented_keys_are_those_of_the_values() -> None:
         frame.__name__.lower(): {field.name for field in dataclasses.fields(frame)}
         for frame in (Chat, Batch, Ping, Cancel, Resume)
     }
+    written["chat"] -= {"part", "answer"}  # a frame of its own, which is a kind of `Chat`
+    written["answer"] = {"id", "conversation", "part", "value", "max_frame_bytes"}
     assert documented == written
 
 

@@ -1,0 +1,50 @@
+"""``wireside serve --reload``: restarts the server when a file of the folder changes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.markup import escape
+
+from wireside.cli.console import err
+
+SHUTDOWN_S = "1"
+"""Seconds that open answers get at a restart: a developer waits for it."""
+
+
+def serve_with_reload(arguments: Sequence[str]) -> None:
+    """Run the command without ``--reload`` in a child process, again after each change.
+
+    Args:
+        arguments: the arguments of this process, the program first.
+    """
+    from watchfiles import PythonFilter, watch
+
+    rest = [argument for argument in arguments[1:] if argument != "--reload"]
+    child = _start(rest)
+    try:
+        for changes in watch(Path.cwd(), watch_filter=PythonFilter(), raise_interrupt=False):
+            names = ", ".join(sorted({Path(path).name for _, path in changes}))
+            err.print(f"Changed: {escape(names)}. Restarting …")
+            _stop(child)
+            child = _start(rest)
+    finally:
+        _stop(child)
+
+
+def _start(arguments: Sequence[str]) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "wireside", *arguments]
+    environment = {"WIRESIDE_SHUTDOWN_S": SHUTDOWN_S, **os.environ}
+    return subprocess.Popen(command, env=environment)  # noqa: S603 (this command's own arguments)
+
+
+def _stop(child: subprocess.Popen[bytes]) -> None:
+    """Ask the server to stop; its own watchdog bounds how long that takes."""
+    if child.poll() is None:
+        child.send_signal(signal.SIGTERM)
+    child.wait()

@@ -1,0 +1,123 @@
+"""A chat of a team's own: its handlers, views and looks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from wireside.extension.provider import HandlerModel, HandlerProvider
+from wireside.extension.run import Handler
+from wireside.messages import ModelInfo
+from wireside.ports.provider import Provider
+
+
+class Chat:
+    """A chat whose answers come from handlers.
+
+    ``wireside serve module:chat`` serves it, and so does ``create_app(settings, chat=chat)``::
+
+        chat = Chat()
+
+        @chat.on_message
+        async def answer(turn):
+            async for text in my_model(turn.messages):
+                yield text
+    """
+
+    def __init__(
+        self,
+        name: str = "",
+        *,
+        options: type | None = None,
+        state: type | None = None,
+        starters: Sequence[str] = (),
+    ) -> None:
+        """Make a chat without handlers.
+
+        Args:
+            name: the name of the chat, shown in the page; "" for that of the settings.
+            options: a dataclass or pydantic model of the options of each handler.
+            state: a dataclass or pydantic model of the state, whose fields have defaults.
+            starters: questions offered in an empty chat.
+        """
+        self.name = name
+        self.starters = tuple(starters)
+        self._options = options
+        self._state = state
+        self._handlers: dict[str, HandlerModel] = {}
+
+    def on_message(
+        self,
+        handler: Handler | None = None,
+        /,
+        *,
+        name: str = "",
+        title: str = "",
+        description: str = "",
+        options: type | None = None,
+        state: type | None = None,
+    ) -> Any:
+        """Register a handler, which is a model of the server; the first one is the default.
+
+        A handler gets a ``Turn``. It is an async generator that yields text and parts, a coroutine
+        function that returns them, or a generator or function, which runs in a thread.
+
+        Args:
+            handler: the handler, if used as a decorator without arguments.
+            name: its id in the model picker, in ``/api/models`` and on the wire; by default the
+                function's name.
+            title: its display name.
+            description: one sentence for the model picker.
+            options: the class of its options, instead of the chat's.
+            state: the class of its state, instead of the chat's.
+
+        Raises:
+            ValueError: there is a handler of that name.
+        """
+
+        def register(found: Handler) -> Handler:
+            model = name or found.__name__.replace("_", "-")
+            if model in self._handlers:
+                raise ValueError(f"There are two handlers called {model!r}: give one a name=…")
+            self._handlers[model] = HandlerModel(
+                info=ModelInfo(
+                    id=model,
+                    name=title or self._title(model),
+                    owner=self.name or None,
+                    description=description or _first_line(found.__doc__),
+                ),
+                handler=found,
+                options=options or self._options,
+                state=state or self._state,
+            )
+            return found
+
+        return register if handler is None else register(handler)
+
+    def provider(self, upstream: Provider | None = None) -> HandlerProvider:
+        """Return the handlers as a provider of models, in front of those of ``upstream``.
+
+        Raises:
+            ValueError: there are no handlers.
+        """
+        if not self._handlers:
+            raise ValueError("The chat has no handler: register one with @chat.on_message.")
+        return HandlerProvider(list(self._handlers.values()), upstream)
+
+    def _title(self, model: str) -> str:
+        return self.name if self.name and not self._handlers else _in_words(model)
+
+
+def _in_words(name: str) -> str:
+    words = re.sub(r"[-_]+", " ", name).strip()
+    return words[:1].upper() + words[1:]
+
+
+def _first_line(text: str | None) -> str:
+    return (text or "").strip().split("\n")[0].rstrip(".")
+
+
+def is_chat(value: Any) -> bool:
+    """Whether a module's attribute is a chat."""
+    return isinstance(value, Chat)

@@ -1,0 +1,236 @@
+"""Makes the handlers of a chat models of the server, in front of those of another provider."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any
+
+import structlog
+
+from wireside.errors import BadMessage, UnknownModel, WiresideError
+from wireside.extension import questions
+from wireside.extension.run import Handler, HandlerRun
+from wireside.extension.turn import Turn, User
+from wireside.messages import (
+    Delta,
+    Finished,
+    Message,
+    ModelInfo,
+    ModelRequest,
+    RequestContext,
+    TextDelta,
+)
+from wireside.parts import DataPart, FilePart, ImagePart, Part, data_of
+from wireside.ports.provider import Provider
+
+_log = structlog.get_logger(__name__)
+
+MAX_THREADS = 32
+"""Maximum number of handlers that run in threads at the same time; others wait."""
+
+MAX_ASKING = 1_000
+"""Maximum number of handlers that wait in memory for an answer; the others are replayed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandlerModel:
+    """A handler as a model."""
+
+    info: ModelInfo
+    handler: Handler
+    options: type | None = None
+    """The class of its options, None for none."""
+    state: type | None = None
+    """The class of its state, None for none."""
+
+
+class HandlerProvider(Provider):
+    """Answers by handlers, and by ``upstream`` for all other models.
+
+    Args:
+        handlers: the handlers, the default first.
+        upstream: the provider of further models, None for none.
+    """
+
+    kind = "handlers"
+
+    def __init__(self, handlers: Sequence[HandlerModel], upstream: Provider | None = None) -> None:
+        self._handlers = {one.info.id: one for one in handlers}
+        self._upstream = upstream
+        self._pool = ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="handler")
+        self._asking: OrderedDict[str, HandlerRun] = OrderedDict()
+
+    async def warm_up(self) -> None:
+        """Warm the upstream provider up."""
+        if self._upstream is not None:
+            await self._upstream.warm_up()
+
+    async def models(self) -> Sequence[ModelInfo]:
+        """Return the handlers, then the upstream models.
+
+        An upstream that can't list its models must not hide the handlers.
+        """
+        own = [one.info for one in self._handlers.values()]
+        if self._upstream is None:
+            return own
+        try:
+            listed = await self._upstream.models()
+        except WiresideError as error:
+            if not own:
+                raise
+            _log.warning("models_not_listed", code=error.code, message=str(error))
+            listed = ()
+        return [*own, *(model for model in listed if model.id not in self._handlers)]
+
+    async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta, None]:
+        """Stream the answer of a handler, or of the upstream provider."""
+        handler = self._handlers.get(request.model)
+        if handler is not None:
+            async with aclosing(self._handle(handler, request)) as deltas:
+                async for delta in deltas:
+                    yield delta
+        elif self._upstream is not None:
+            async with aclosing(self._upstream.stream(request)) as deltas:
+                async for delta in deltas:
+                    yield delta
+        else:
+            raise UnknownModel(f'There is no handler "{request.model[:100]}".')
+
+    async def aclose(self) -> None:
+        """Stop all handlers that wait for an answer, and close the upstream provider."""
+        waiting, self._asking = list(self._asking.values()), OrderedDict()
+        await asyncio.gather(*(run.aclose() for run in waiting))
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        if self._upstream is not None:
+            await self._upstream.aclose()
+
+    async def _handle(
+        self, handler: HandlerModel, request: ModelRequest
+    ) -> AsyncGenerator[Delta, None]:
+        context = request.context
+        run = self._run_of(handler, request)
+        deltas = run.deltas()
+        try:
+            async for delta in deltas:
+                yield delta
+        finally:
+            if run.is_asking and context.turn is not None:
+                await self._keep(context.turn, run)
+            else:
+                await run.aclose()
+
+    def _run_of(self, handler: HandlerModel, request: ModelRequest) -> HandlerRun:
+        """Return the run that answers: the one that waits, a replay, or a new one."""
+        context = request.context
+        open_part = questions.open_question(context.answered_parts)
+        answered = None
+        if open_part is not None and context.answer is not None:
+            answered = questions.answered(open_part, json.loads(context.answer))
+        kept = self._asking.pop(context.turn or "", None)
+        if kept is not None and answered is not None and kept.is_asking:
+            kept.resume(answered)
+            return kept
+        run = HandlerRun(
+            handler.handler,
+            name=handler.info.id,
+            pool=self._pool,
+            complete=self._complete,
+            parts=() if answered is None else context.answered_parts,
+            answered=answered,
+            can_ask=context.turn is not None,
+        )
+        run.start(_turn(handler, request, run))
+        return run
+
+    async def _keep(self, turn_id: str, run: HandlerRun) -> None:
+        """Keep a run that waits for an answer; the longest waiting one may have to be replayed."""
+        self._asking[turn_id] = run
+        if len(self._asking) > MAX_ASKING:
+            _, oldest = self._asking.popitem(last=False)
+            await oldest.aclose()
+
+    async def _complete(
+        self, messages: Sequence[Message] | Sequence[Mapping[str, Any]], model: str | None
+    ) -> AsyncIterator[str]:
+        """Stream the text of an upstream model's answer, for ``Turn.complete``."""
+        if self._upstream is None:
+            raise UnknownModel("This server has no model besides its handlers.")
+        name = model or (await self._upstream.models())[0].id
+        request = ModelRequest(model=name, messages=tuple(_message(one) for one in messages))
+        async with aclosing(self._upstream.stream(request)) as deltas:
+            async for delta in deltas:
+                if isinstance(delta, TextDelta):
+                    yield delta.text
+                elif isinstance(delta, Finished):
+                    return
+
+
+# ---- internals -----------------------------------------------------------------------------------
+
+
+def _turn(handler: HandlerModel, request: ModelRequest, run: HandlerRun) -> Turn[Any, Any]:
+    context, question = request.context, request.messages[-1]
+    user = User(id=context.user_id, name=context.user_name, groups=context.user_groups)
+    return Turn(
+        question.text,
+        user=user,
+        messages=request.messages,
+        files=[part for part in question.parts if isinstance(part, ImagePart | FilePart)],
+        options=_options(handler.options, context),
+        state=_state(handler.state, context.state),
+        model=request.model,
+        conversation=context.conversation,
+        output=run,
+    )
+
+
+def _options(kind: type | None, context: RequestContext) -> Any:
+    """Return the options of a question. Raises ``BadMessage``."""
+    if kind is None:
+        return None
+    return build(kind, json.loads(context.options or "{}"), name="options")
+
+
+def _state(kind: type | None, stored: Part | None) -> Any:
+    """Return the state after the turn before this one; a new one if it can't be read."""
+    if kind is None:
+        return None
+    value = data_of(stored) if isinstance(stored, DataPart) else None
+    try:
+        return build(kind, value or {}, name="state")
+    except BadMessage as error:  # the class has changed since
+        _log.warning("handler_state_reset", kind=kind.__name__, reason=str(error))
+        return kind()
+
+
+def build(kind: type, values: Any, *, name: str) -> Any:
+    """Return a dataclass or pydantic model of JSON values; unknown fields are ignored.
+
+    Raises:
+        BadMessage: a value does not fit.
+    """
+    import pydantic
+
+    if not isinstance(values, Mapping):
+        raise BadMessage(f"{name}: this must be an object.")
+    if is_dataclass(kind):
+        known = {field.name for field in fields(kind)}
+        values = {key: value for key, value in values.items() if key in known}
+    try:
+        return pydantic.TypeAdapter(kind).validate_python(dict(values))
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join([name, *map(str, first["loc"])])
+        raise BadMessage(f"{where}: {first['msg']}.") from None
+
+
+def _message(value: Message | Mapping[str, Any]) -> Message:
+    if isinstance(value, Message):
+        return value
+    return Message.of_text(value["role"], str(value.get("content") or ""))

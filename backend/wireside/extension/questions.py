@@ -1,0 +1,264 @@
+"""What a handler may ask the user: approval, a choice, a form, or a text.
+
+A question is a part of the answer. Its data has ``id``, ``type``, ``prompt``, the fields of its
+type, and ``answer``, which is None while it is open.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from wireside.errors import BadMessage
+from wireside.messages import PartDelta
+from wireside.parts import DataPart, Part, data_of
+
+KIND = "question"
+
+MAX_ANSWER_CHARS = 100_000
+
+
+class Question(Protocol):
+    """A question to the user. ``parse`` checks an answer and returns it as the handler gets it."""
+
+    @property
+    def prompt(self) -> str:
+        """The question in words; Markdown."""
+        ...
+
+    def fields(self) -> dict[str, Any]:
+        """Return ``type`` and the other fields of the part's data."""
+        ...
+
+    def parse(self, answer: Any) -> Any:
+        """Return the answer for the handler. Raises ``BadMessage``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Approve:
+    """Asks for approval; the answer is a bool."""
+
+    prompt: str
+    yes: str = ""
+    no: str = ""
+
+    def fields(self) -> dict[str, Any]:
+        """Return the fields of the part's data."""
+        return {"type": "approve", "yes": self.yes, "no": self.no}
+
+    def parse(self, answer: Any) -> bool:
+        """Return the answer. Raises ``BadMessage``."""
+        return parse_answer(self.fields(), answer) is True
+
+
+@dataclass(frozen=True, slots=True)
+class Choose:
+    """Asks for one of several options, or for any number of them with ``multiple``.
+
+    The answer is a value, or a list of values. Options are values, or labels by value.
+    """
+
+    prompt: str
+    options: Sequence[str] | Mapping[str, str]
+    multiple: bool = False
+
+    def fields(self) -> dict[str, Any]:
+        """Return the fields of the part's data."""
+        labels = self.options
+        if not isinstance(labels, Mapping):
+            labels = {option: option for option in labels}
+        options = [{"value": value, "label": label} for value, label in labels.items()]
+        return {"type": "choose", "options": options, "multiple": self.multiple}
+
+    def parse(self, answer: Any) -> str | list[str]:
+        """Return the answer. Raises ``BadMessage``."""
+        values: list[str] = parse_answer(self.fields(), answer)
+        return values if self.multiple else values[0]
+
+
+FieldType = Literal["text", "number", "switch", "choice"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """A field of a form. ``value`` is the initial value; ``options`` are those of a choice."""
+
+    name: str
+    label: str = ""
+    type: FieldType = "text"
+    options: Sequence[str] = ()
+    required: bool = True
+    value: str | float | bool | None = None
+
+    def to_object(self) -> dict[str, Any]:
+        """Return the field as JSON."""
+        return {
+            "name": self.name,
+            "label": self.label or self.name.replace("_", " ").capitalize(),
+            "type": self.type,
+            "options": [{"value": option, "label": option} for option in self.options],
+            "required": self.required,
+            "value": self.value,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """Asks for several values at once; the answer is a dict by field name."""
+
+    prompt: str
+    form_fields: Sequence[Field]
+
+    def fields(self) -> dict[str, Any]:
+        """Return the fields of the part's data."""
+        return {"type": "form", "fields": [field.to_object() for field in self.form_fields]}
+
+    def parse(self, answer: Any) -> dict[str, Any]:
+        """Return the answer. Raises ``BadMessage``."""
+        found: dict[str, Any] = parse_answer(self.fields(), answer)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class AskText:
+    """Asks for a text."""
+
+    prompt: str
+    placeholder: str = ""
+    multiline: bool = False
+
+    def fields(self) -> dict[str, Any]:
+        """Return the fields of the part's data."""
+        return {"type": "text", "placeholder": self.placeholder, "multiline": self.multiline}
+
+    def parse(self, answer: Any) -> str:
+        """Return the answer. Raises ``BadMessage``."""
+        return str(parse_answer(self.fields(), answer))
+
+
+def question_part(question: Question, *, part_id: str, answer: Any = None) -> PartDelta:
+    """Return a question, open or with its answer, as a part of an answer."""
+    data = {"id": part_id, "prompt": question.prompt, **question.fields(), "answer": answer}
+    return _part(data)
+
+
+def answered(part: DataPart, answer: Any) -> PartDelta:
+    """Return an open question with its answer. Raises ``BadMessage``."""
+    data = data_of(part)
+    if not isinstance(data, dict):
+        raise BadMessage("answer: this question can't be read.")
+    return _part({**data, "answer": parse_answer(data, answer)})
+
+
+def open_question(parts: Sequence[Part]) -> DataPart | None:
+    """Return the last open question among the parts of an answer."""
+    for part in reversed(parts):
+        if isinstance(part, DataPart) and part.kind == KIND:
+            data = data_of(part)
+            is_open = isinstance(data, dict) and data.get("answer") is None
+            return part if is_open else None
+    return None
+
+
+def parse_answer(question: Mapping[str, Any], answer: Any) -> Any:
+    """Check an answer against the data of its question; return it as it is stored.
+
+    Raises:
+        BadMessage: the answer does not fit; the text names the field.
+    """
+    match question.get("type"):
+        case "approve":
+            return _of_type(answer, bool, "true or false")
+        case "choose":
+            return _choice(question, answer)
+        case "text":
+            return _text(answer, "answer")
+        case "form":
+            return _form(question, answer)
+        case _:
+            raise BadMessage("answer: this version does not know the type of this question.")
+
+
+# ---- internals -----------------------------------------------------------------------------------
+
+
+def _part(data: Mapping[str, Any]) -> PartDelta:
+    answer = data["answer"]
+    said = "" if answer is None else f"\n\n→ {_in_words(data, answer)}"
+    text = f"{data['prompt']}{said}"
+    content = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    return PartDelta(DataPart(kind=KIND, data=content, id=str(data["id"]), text=text))
+
+
+def _in_words(question: Mapping[str, Any], answer: Any) -> str:
+    match question.get("type"):
+        case "approve":
+            return (question.get("yes") or "Yes") if answer else (question.get("no") or "No")
+        case "choose":
+            return ", ".join(map(str, answer))
+        case "form":
+            return ", ".join(f"{name}: {value}" for name, value in answer.items())
+        case _:
+            return str(answer)
+
+
+def _of_type(answer: Any, kind: type, wanted: str) -> Any:
+    if type(answer) is not kind:
+        raise BadMessage(f"answer: this question wants {wanted}.")
+    return answer
+
+
+def _text(answer: Any, name: str) -> str:
+    if not isinstance(answer, str) or not answer.strip():
+        raise BadMessage(f"{name}: a text is missing.")
+    if len(answer) > MAX_ANSWER_CHARS:
+        raise BadMessage(f"{name}: at most {MAX_ANSWER_CHARS:,} characters fit.")
+    return answer
+
+
+def _choice(question: Mapping[str, Any], answer: Any) -> list[str]:
+    chosen = answer if isinstance(answer, list) else [answer]
+    values = [option["value"] for option in question.get("options", [])]
+    if any(value not in values for value in chosen):
+        raise BadMessage("answer: choose from the question's options.")
+    if not chosen or (len(chosen) > 1 and not question.get("multiple")):
+        raise BadMessage("answer: choose one of the question's options.")
+    return [value for value in values if value in chosen]
+
+
+def _form(question: Mapping[str, Any], answer: Any) -> dict[str, Any]:
+    if not isinstance(answer, dict):
+        raise BadMessage("answer: this question wants an object with the fields of its form.")
+    found: dict[str, Any] = {}
+    for field in question.get("fields", []):
+        name = field["name"]
+        value = answer.get(name)
+        if value is None or value == "":
+            if field.get("required") and field.get("type") != "switch":
+                raise BadMessage(f"answer.{name}: this field is required.")
+            found[name] = False if field.get("type") == "switch" else None
+            continue
+        found[name] = _field_value(field, value)
+    return found
+
+
+def _field_value(field: Mapping[str, Any], value: Any) -> Any:
+    name = f"answer.{field['name']}"
+    match field.get("type"):
+        case "number":
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise BadMessage(f"{name}: this field wants a number.")
+            return value
+        case "switch":
+            if not isinstance(value, bool):
+                raise BadMessage(f"{name}: this field wants true or false.")
+            return value
+        case "choice":
+            if value not in [option["value"] for option in field.get("options", [])]:
+                raise BadMessage(f"{name}: choose one of its options.")
+            return value
+        case _:
+            return _text(value, name)
