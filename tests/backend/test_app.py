@@ -50,7 +50,7 @@ async def lab() -> AsyncIterator[FakeOpenAI]:
 async def start(lab: FakeOpenAI, tmp_path: Path) -> AsyncIterator[Callable[..., Any]]:
     async with AsyncExitStack() as stack:
 
-        async def start_server(**settings: object) -> Running:
+        async def start_server(**settings: Any) -> Running:
             return await stack.enter_async_context(Running(tmp_path, lab.url, **settings))
 
         yield start_server
@@ -180,7 +180,9 @@ async def test_it_refuses_to_listen_to_the_world(start: Callable[..., Any]) -> N
     assert refused.value.code == 2
 
 
-async def test_a_second_server_on_the_same_data_is_told_what_to_do(start, lab, tmp_path) -> None:
+async def test_a_second_server_on_the_same_data_is_told_what_to_do(
+    start: Callable[..., Any], lab: FakeOpenAI, tmp_path: Path
+) -> None:
     await start()
     second = ServerProcess(tmp_path / "second", lab.url, data_dir=tmp_path, wait_s=0)
     with pytest.raises(Refused) as refused:
@@ -190,7 +192,9 @@ async def test_a_second_server_on_the_same_data_is_told_what_to_do(start, lab, t
     assert "Traceback" not in second.log
 
 
-async def test_a_kill_in_the_middle_of_fifty_answers_loses_nothing_shown(start, lab) -> None:
+async def test_a_kill_in_the_middle_of_fifty_answers_loses_nothing_shown(
+    start: Callable[..., Any], lab: FakeOpenAI
+) -> None:
     running = await start()
     clients = [await connect(running.socket_url) for _ in range(50)]
     shown: dict[str, str] = {}

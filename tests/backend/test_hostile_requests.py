@@ -57,7 +57,7 @@ class Running(ServerProcess):
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     folder = tmp_path_factory.mktemp("data")
     (folder / "secret.txt").write_text(CANARY)
-    settings = {"log_level": "debug", "requests_per_minute_address": 1_000_000}
+    settings: dict[str, Any] = {"log_level": "debug", "requests_per_minute_address": 1_000_000}
     with FakeOpenAI() as lab, Running(folder, lab.url, **settings) as running:
         yield running
 

@@ -214,7 +214,7 @@ async def test_files_that_are_imported(watched: Watched) -> None:
             "content": {"content_type": "multimodal_text", "parts": [pointer, text]},
             "metadata": {"attachments": [{"id": url, "url": url}], "citations": [{"url": url}]},
         }
-        node = {"id": "a", "parent": None, "children": [], "message": message}
+        node: dict[str, Any] = {"id": "a", "parent": None, "children": [], "message": message}
         theirs.append({"title": f"{number} {url}", "mapping": {"a": node}, "current_node": "a"})
     file = {"format": "wireside", "version": 1, "conversations": ours}
     async with watched.http() as http:

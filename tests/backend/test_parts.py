@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from wireside.messages import PartDelta, ReasoningDelta, TextDelta, ToolDelta, parts_of
+from wireside.messages import Entry, PartDelta, ReasoningDelta, TextDelta, ToolDelta, parts_of
 from wireside.parts import (
     DataPart,
     FilePart,
@@ -40,7 +40,7 @@ EVERY_KIND: list[Part] = [
 
 
 def test_an_answer_keeps_the_order_in_which_it_came() -> None:
-    entries = [
+    entries: list[Entry] = [
         TextDelta("Let me "),
         TextDelta("look."),
         ToolDelta("1", "search", "running", "{}"),
@@ -63,16 +63,16 @@ def test_data_is_in_the_place_of_its_first_state_even_across_streams() -> None:
     def step(part_id: str, data: str) -> PartDelta:
         return PartDelta(DataPart(kind="step", data=data, id=part_id))
 
-    first = [step("1", "running"), step("", "a"), TextDelta("then"), step("", "b")]
-    second = [step("1", "done"), TextDelta(" more")]
+    first: list[Entry] = [step("1", "running"), step("", "a"), TextDelta("then"), step("", "b")]
+    second: list[Entry] = [step("1", "done"), TextDelta(" more")]
     found = parts_of(first, second)
     data = [part.data if isinstance(part, DataPart) else part for part in found]
     assert data == ["done", "a", TextPart("then"), "b", TextPart(" more")]
 
 
 def test_a_continued_answer_goes_on_within_a_word_and_has_calls_of_its_own() -> None:
-    first = [ToolDelta("call_1", "f", "requested"), TextDelta("wo")]
-    second = [TextDelta("rd"), ToolDelta("call_1", "g", "requested")]
+    first: list[Entry] = [ToolDelta("call_1", "f", "requested"), TextDelta("wo")]
+    second: list[Entry] = [TextDelta("rd"), ToolDelta("call_1", "g", "requested")]
     kinds = [
         part.name if isinstance(part, ToolCallPart) else part for part in parts_of(first, second)
     ]

@@ -65,7 +65,11 @@ def lab(model: FakeOpenAI) -> Iterator[FakeOpenAI]:
 @pytest.fixture(scope="session")
 def server(model: FakeOpenAI, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     limits = {"messages_per_minute": 100_000, "messages_per_minute_address": 100_000}
-    more = {"requests_per_minute_address": 100_000, "OPENAI_API_KEY": "lab", **limits}
+    more: dict[str, Any] = {
+        "requests_per_minute_address": 100_000,
+        "OPENAI_API_KEY": "lab",
+        **limits,
+    }
     with ServerProcess(tmp_path_factory.mktemp("server"), model.url, **more) as running:
         yield running
 

@@ -24,7 +24,7 @@ from wireside.testing import FakeOpenAI
 
 PROGRAM = Path(__file__).with_name("cuts.mjs")
 
-LIMITS = {
+LIMITS: dict[str, Any] = {
     "OPENAI_API_KEY": "lab",
     "connections_per_address": 10_000,
     "messages_per_minute": 10_000_000,

@@ -487,12 +487,17 @@ class BatchServer:
             if frame["type"] == "batch":
                 for index in range(len(frame["messages"])):
                     name = f"{frame['key']}-{index}"
-                    opening = {"type": "start", "stream": name, "model": "m"}
+                    opening: dict[str, Any] = {"type": "start", "stream": name, "model": "m"}
                     self._play(double, connection, frame["id"], index, 0, opening)
             elif frame["type"] == "resume":
                 name, offset = frame["stream"], frame["offset"]
                 index = int(name.rpartition("-")[2])
-                opening = {"type": "resumed", "stream": name, "head": 99, "state": "live"}
+                opening = {
+                    "type": "resumed",
+                    "stream": name,
+                    "head": 99,
+                    "state": "live",
+                }
                 self._play(double, connection, frame["id"], index, offset, opening)
 
     def _play(

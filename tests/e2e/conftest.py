@@ -207,7 +207,7 @@ def lab(running_lab: Lab) -> Iterator[Lab]:
 def served_with() -> Callable[..., ServerProcess]:
     """Call with the lab's address, a folder and settings to start a server; the caller stops it."""
 
-    def start(url: str, folder: Path, **settings: object) -> ServerProcess:
+    def start(url: str, folder: Path, **settings: Any) -> ServerProcess:
         return ServerProcess(folder, url, **settings).start()
 
     return start

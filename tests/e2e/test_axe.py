@@ -12,6 +12,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import BrowserContext, Page, expect
 
+from tests.e2e.conftest import Lab
+from tests.server_process import ServerProcess
 from wireside.testing import answer, failure
 
 RICH = (Path(__file__).parent / "rich_answer.md").read_text(encoding="utf-8")
@@ -54,82 +56,82 @@ def ended(page: Page) -> None:
 # ---- states of the chat page: each function brings the page into one ----------------------------
 
 
-def empty(page: Page, lab: Any) -> None:
+def empty(page: Page, lab: Lab) -> None:
     expect(page.locator(".ws-starters")).to_be_visible()
 
 
-def waits_for_the_first_word(page: Page, lab: Any) -> None:
+def waits_for_the_first_word(page: Page, lab: Lab) -> None:
     lab.answer_with(answer(["late"]).stalled(0))
     say(page, "Hi")
     expect(page.get_by_test_id("typing")).to_be_visible()
 
 
-def streams(page: Page, lab: Any) -> None:
+def streams(page: Page, lab: Lab) -> None:
     lab.answer_with(answer(["# Some words\n\n- and ", "more"]).stalled(1))
     say(page, "Hi")
     expect(page.get_by_test_id("message-assistant")).to_contain_text("and")
 
 
-def has_a_queue(page: Page, lab: Any) -> None:
+def has_a_queue(page: Page, lab: Lab) -> None:
     streams(page, lab)
     say(page, "And then?")
     expect(page.get_by_test_id("waiting")).to_be_visible()
 
 
-def is_rich(page: Page, lab: Any) -> None:
+def is_rich(page: Page, lab: Lab) -> None:
     lab.answer_with(answer([RICH + "\n\n![a picture](https://pictures.example/x.png)\n"]))
     say(page, "Everything")
     ended(page)
     expect(page.get_by_test_id("diagram")).to_be_visible(timeout=30_000)
 
 
-def is_rich_and_narrow(page: Page, lab: Any) -> None:
+def is_rich_and_narrow(page: Page, lab: Lab) -> None:
     page.set_viewport_size({"width": 320, "height": 640})
     is_rich(page, lab)
 
 
-def calls_a_tool(page: Page, lab: Any) -> None:
+def calls_a_tool(page: Page, lab: Lab) -> None:
     say(page, "/lab tool")
     ended(page)
     page.locator(".ws-tool-call summary").click()
 
 
-def shows_reasoning(page: Page, lab: Any) -> None:
+def shows_reasoning(page: Page, lab: Lab) -> None:
     say(page, "/lab reasoning")
     ended(page)
     page.locator(".ws-think summary").click()
 
 
-def failed(page: Page, lab: Any) -> None:
+def failed(page: Page, lab: Lab) -> None:
     lab.answer_with(failure(401))
     say(page, "Hi")
     expect(page.get_by_test_id("note-error")).to_be_visible()
 
 
-def counts_down(page: Page, lab: Any) -> None:
+def counts_down(page: Page, lab: Lab) -> None:
     lab.answer_with(failure(429, retry_after=60))
     say(page, "Hi")
     expect(page.get_by_test_id("countdown")).to_be_visible()
 
 
-def was_stopped(page: Page, lab: Any) -> None:
+def was_stopped(page: Page, lab: Lab) -> None:
     streams(page, lab)
     page.get_by_test_id("button-stop").click()
     expect(page.get_by_test_id("note-stopped")).to_be_visible()
 
 
-def was_interrupted(page: Page, lab: Any) -> None:
+def was_interrupted(page: Page, lab: Lab) -> None:
     say(page, "/lab length")
     ended(page)
 
 
-def says_nothing(page: Page, lab: Any) -> None:
+def says_nothing(page: Page, lab: Lab) -> None:
     lab.answer_with(answer([]))
     say(page, "Hi")
     ended(page)
 
 
-def is_edited(page: Page, lab: Any) -> None:
+def is_edited(page: Page, lab: Lab) -> None:
     lab.answer_with(answer(["ok"]))
     say(page, "Hi")
     ended(page)
@@ -137,7 +139,7 @@ def is_edited(page: Page, lab: Any) -> None:
     expect(page.locator(".ws-editing")).to_be_visible()
 
 
-def has_versions(page: Page, lab: Any) -> None:
+def has_versions(page: Page, lab: Lab) -> None:
     lab.answer_with(answer(["one"]), answer(["two"]))
     say(page, "Hi")
     ended(page)
@@ -147,33 +149,33 @@ def has_versions(page: Page, lab: Any) -> None:
     ended(page)
 
 
-def takes_feedback(page: Page, lab: Any) -> None:
+def takes_feedback(page: Page, lab: Lab) -> None:
     lab.answer_with(answer(["ok"]))
     say(page, "Hi")
     ended(page)
     page.get_by_role("button", name="Good answer").click()
 
 
-def offers_ways_to_copy(page: Page, lab: Any) -> None:
+def offers_ways_to_copy(page: Page, lab: Lab) -> None:
     lab.answer_with(answer(["ok"]))
     say(page, "Hi")
     ended(page)
     page.get_by_role("button", name="More ways to copy").click()
 
 
-def is_too_long(page: Page, lab: Any) -> None:
+def is_too_long(page: Page, lab: Lab) -> None:
     page.get_by_test_id("input-chat").fill("x" * 100_002)
     expect(page.get_by_text("2 characters too many")).to_be_visible()
 
 
-def is_offline(page: Page, lab: Any) -> None:
+def is_offline(page: Page, lab: Lab) -> None:
     page.route("**/*", lambda route: route.abort())
     page.evaluate("window.socket.io.engine.close(); window.socket.io.reconnection(false)")
     expect(page.get_by_test_id("connection-status")).to_have_text("Disconnected")
     page.get_by_test_id("input-chat").fill("kept")
 
 
-def finds(page: Page, lab: Any) -> None:
+def finds(page: Page, lab: Lab) -> None:
     for n in range(6):
         lab.answer_with(answer([f"Reply {n}. " + "Some more words. " * 200]))
         say(page, f"Question {n}")
@@ -189,69 +191,69 @@ def finds(page: Page, lab: Any) -> None:
 
 
 def opens(test_id: str) -> Callable[[Page, Any], None]:
-    def open_(page: Page, lab: Any) -> None:
+    def open_(page: Page, lab: Lab) -> None:
         page.get_by_test_id(test_id).click()
         expect(page.locator(".ws-menu, dialog[open]").first).to_be_visible()
 
     return open_
 
 
-def list_of(page: Page, lab: Any) -> None:
+def list_of(page: Page, lab: Lab) -> None:
     lab.answer_with(answer(["wombats dig"]))
     say(page, "Where do wombats live?")
     ended(page)
     expect(page.locator(".ws-item").first).to_be_visible()
 
 
-def searches(page: Page, lab: Any) -> None:
+def searches(page: Page, lab: Lab) -> None:
     list_of(page, lab)
     page.keyboard.press("Control+k")
     page.get_by_test_id("search").fill("wombats")
     expect(page.locator(".ws-hit").first).to_be_visible()
 
 
-def finds_nothing(page: Page, lab: Any) -> None:
+def finds_nothing(page: Page, lab: Lab) -> None:
     page.keyboard.press("Control+k")
     page.get_by_test_id("search").fill("zebrafishes")
     expect(page.get_by_text("Nothing found for")).to_be_visible()
 
 
-def item_menu(page: Page, lab: Any) -> None:
+def item_menu(page: Page, lab: Lab) -> None:
     list_of(page, lab)
     page.locator(".ws-item").first.hover()
     page.locator(".ws-item-more").first.click()
     expect(page.get_by_role("menu")).to_be_visible()
 
 
-def renames(page: Page, lab: Any) -> None:
+def renames(page: Page, lab: Lab) -> None:
     item_menu(page, lab)
     page.get_by_role("menuitem", name="Rename").click()
     expect(page.locator(".ws-item-rename")).to_be_visible()
 
 
-def selects(page: Page, lab: Any) -> None:
+def selects(page: Page, lab: Lab) -> None:
     item_menu(page, lab)
     page.get_by_role("menuitem", name="Select").click()
     expect(page.locator(".ws-side-selection")).to_be_visible()
 
 
-def deleted(page: Page, lab: Any) -> None:
+def deleted(page: Page, lab: Lab) -> None:
     item_menu(page, lab)
     page.get_by_role("menuitem", name="Delete").click()
     expect(page.locator(".ws-side-toast")).to_be_visible()
 
 
-def archive(page: Page, lab: Any) -> None:
+def archive(page: Page, lab: Lab) -> None:
     page.get_by_role("button", name="Archived").click()
 
 
-def drawer(page: Page, lab: Any) -> None:
+def drawer(page: Page, lab: Lab) -> None:
     page.set_viewport_size({"width": 375, "height": 700})
     page.get_by_test_id("sidebar-toggle").click()
     expect(page.get_by_test_id("search")).to_be_visible()
 
 
-def low(page: Page, lab: Any) -> None:
+def low(page: Page, lab: Lab) -> None:
     lab.answer_with(answer(["ok " * 400]))
     say(page, "Hi")
     ended(page)
@@ -295,7 +297,7 @@ NAMES = [state.__name__ for state in CHAT[:-4]] + ["models", "connection", "opti
 
 @pytest.mark.parametrize("state", CHAT, ids=NAMES)
 def test_the_chat_page(
-    page: Page, served: Any, lab: Any, state: Callable[[Page, Any], None]
+    page: Page, served: ServerProcess, lab: Lab, state: Callable[[Page, Any], None]
 ) -> None:
     page.goto(served.url)
     connected(page)
@@ -304,7 +306,7 @@ def test_the_chat_page(
 
 
 @pytest.mark.parametrize("path", ["/c/unknown", "/nowhere", "/doctor", "/dashboard"])
-def test_pages_without_accounts(page: Page, served: Any, path: str) -> None:
+def test_pages_without_accounts(page: Page, served: ServerProcess, path: str) -> None:
     page.goto(served.url + path)
     if path == "/dashboard":
         expect(page.locator(".wd-card").first).to_be_visible()

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, Route, expect
 
+from tests.e2e.conftest import Lab, Proxy
+from tests.server_process import ServerProcess
 from wireside.testing import FakeOpenAI, answer
 
 
@@ -60,7 +62,7 @@ class TestFirstMoment:
         return box
 
     def test_what_is_typed_before_the_scripts_goes_on(
-        self, page: Page, served: Any, held: threading.Event
+        self, page: Page, served: ServerProcess, held: threading.Event
     ) -> None:
         box = self.open(page, served.url)
         expect(box).to_be_focused()
@@ -72,7 +74,7 @@ class TestFirstMoment:
         expect(page.locator("#ws-shell")).to_have_count(0)
 
     def test_what_is_sent_before_the_scripts_is_asked_once(
-        self, page: Page, served: Any, held: threading.Event, lab: FakeOpenAI
+        self, page: Page, served: ServerProcess, held: threading.Event, lab: Lab
     ) -> None:
         lab.answer_with(answer(["early bird"]))
         before = len(lab.chats)
@@ -85,7 +87,7 @@ class TestFirstMoment:
         assert [chat.question for chat in lab.chats[before:]] == ["Hi"]
 
     def test_a_starter_can_be_clicked_before_the_scripts(
-        self, page: Page, served: Any, held: threading.Event, lab: FakeOpenAI
+        self, page: Page, served: ServerProcess, held: threading.Event, lab: Lab
     ) -> None:
         lab.answer_with(answer(["Gladly."]))
         self.open(page, served.url)
@@ -94,7 +96,7 @@ class TestFirstMoment:
         expect(last_answer(page)).to_contain_text("Gladly.")
 
     def test_nothing_moves_when_the_scripts_come(
-        self, page: Page, served: Any, held: threading.Event
+        self, page: Page, served: ServerProcess, held: threading.Event
     ) -> None:
         box = self.open(page, served.url)
         first = page.locator(".ws-starters button").first
@@ -108,9 +110,7 @@ class TestFirstMoment:
 
 
 class TestConversations:
-    def test_a_new_chat_needs_no_new_page_and_back_returns(
-        self, chat_page: Page, lab: FakeOpenAI
-    ) -> None:
+    def test_a_new_chat_needs_no_new_page_and_back_returns(self, chat_page: Page, lab: Lab) -> None:
         page = chat_page
         lab.answer_with(answer(["one ", "two"]).stalled(1), answer(["other"]))
         page.evaluate("window.notReloaded = true")
@@ -135,7 +135,7 @@ class TestConversations:
         assert page.url == address
         assert page.evaluate("window.notReloaded")
 
-    def test_a_missing_conversation_has_a_way_on(self, page: Page, served: Any) -> None:
+    def test_a_missing_conversation_has_a_way_on(self, page: Page, served: ServerProcess) -> None:
         response = page.goto(f"{served.url}/c/unknown")
         assert response is not None
         assert response.status == 404
@@ -145,7 +145,7 @@ class TestConversations:
         assert page.url == f"{served.url}/"
 
     def test_what_was_written_in_a_deleted_conversation_is_kept(
-        self, chat_page: Page, served: Any, lab: FakeOpenAI
+        self, chat_page: Page, served: ServerProcess, lab: Lab
     ) -> None:
         page = chat_page
         lab.answer_with(answer(["first"]), answer(["anew"]))
@@ -164,7 +164,7 @@ class TestConversations:
 
 class TestConnection:
     def test_a_question_that_the_line_swallowed_is_asked_once(
-        self, page: Page, proxy: Any, lab: FakeOpenAI
+        self, page: Page, proxy: Proxy, lab: Lab
     ) -> None:
         lab.answer_with(answer(["heard"]))
         before = len(lab.chats)
@@ -179,7 +179,7 @@ class TestConnection:
         expect(last_answer(page)).to_contain_text("heard", timeout=20_000)
         assert len(lab.chats) == before + 1
 
-    def test_a_person_can_connect_without_waiting(self, page: Page, proxy: Any) -> None:
+    def test_a_person_can_connect_without_waiting(self, page: Page, proxy: Proxy) -> None:
         page.goto(f"http://127.0.0.1:{proxy.port}")
         connected(page)
         # as after many attempts: the next one is far away
@@ -196,7 +196,7 @@ class TestConnection:
 
     @pytest.mark.parametrize("width", [375, 320])
     def test_on_a_phone_its_words_leave_room_for_the_model(
-        self, page: Page, proxy: Any, width: int
+        self, page: Page, proxy: Proxy, width: int
     ) -> None:
         page.set_viewport_size({"width": width, "height": 700})
         page.goto(f"http://127.0.0.1:{proxy.port}")
@@ -218,7 +218,7 @@ class TestConnection:
         assert name.evaluate("(el) => el.scrollWidth <= el.clientWidth")
         proxy.mend()
 
-    def test_what_it_shows_was_measured(self, chat_page: Page, lab: FakeOpenAI) -> None:
+    def test_what_it_shows_was_measured(self, chat_page: Page, lab: Lab) -> None:
         lab.answer_with(answer([f"{n} " for n in range(60)], rate=20))
         chat_page.get_by_test_id("connection-status").click()
         expect(chat_page.get_by_test_id("metric-latency")).to_have_text(re.compile(r"^[\d.]+ ms$"))
@@ -230,7 +230,7 @@ class TestConnection:
 
 
 class TestModels:
-    def test_a_model_is_chosen_by_keys_and_kept(self, chat_page: Page, lab: FakeOpenAI) -> None:
+    def test_a_model_is_chosen_by_keys_and_kept(self, chat_page: Page, lab: Lab) -> None:
         page = chat_page
         lab.answer_with(answer(["ok"]))
         picker = page.get_by_test_id("model-picker")
@@ -263,7 +263,7 @@ class TestModels:
             finally:
                 server.stop()
 
-    def test_escape_in_a_menu_stops_no_answer(self, chat_page: Page, lab: FakeOpenAI) -> None:
+    def test_escape_in_a_menu_stops_no_answer(self, chat_page: Page, lab: Lab) -> None:
         page = chat_page
         lab.answer_with(answer([f"word{n} " for n in range(200)], rate=40))
         say(page, "Hi")
@@ -318,7 +318,7 @@ class TestEveryone:
         assert order.count("") == 4  # the starters
 
     def test_fingers_find_every_button(
-        self, new_context: Callable[..., BrowserContext], served: Any
+        self, new_context: Callable[..., BrowserContext], served: ServerProcess
     ) -> None:
         context = new_context(
             viewport={"width": 375, "height": 700}, has_touch=True, is_mobile=True
@@ -336,7 +336,7 @@ class TestEveryone:
 
     @pytest.mark.parametrize("size", [(640, 400), (320, 480), (360, 320)])
     def test_a_small_window_loses_nothing(
-        self, page: Page, served: Any, size: tuple[int, int]
+        self, page: Page, served: ServerProcess, size: tuple[int, int]
     ) -> None:
         page.set_viewport_size({"width": size[0], "height": size[1]})
         page.goto(served.url)
@@ -350,7 +350,7 @@ class TestEveryone:
         expect(page.get_by_label("Temperature")).to_be_in_viewport()
         assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
 
-    def test_a_phones_keyboard_hides_nothing(self, page: Page, served: Any) -> None:
+    def test_a_phones_keyboard_hides_nothing(self, page: Page, served: ServerProcess) -> None:
         page.set_viewport_size({"width": 375, "height": 700})
         page.add_init_script(
             """window.viewport = Object.assign(new EventTarget(),
@@ -370,7 +370,7 @@ class TestEveryone:
 
     @pytest.mark.parametrize("scheme", ["light", "dark"])
     def test_no_accessibility_rule_is_broken_in_any_state(
-        self, page: Page, served: Any, scheme: Any
+        self, page: Page, served: ServerProcess, scheme: Any
     ) -> None:
         axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
         rules = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]}

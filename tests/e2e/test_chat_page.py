@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
+from tests.e2e.conftest import Lab, Proxy
+from tests.server_process import ServerProcess
 from wireside.testing import answer, failure
 from wireside.testing.scripts import interleaved
 
@@ -27,7 +30,7 @@ def plain(text: str) -> str:
 
 
 class TestAnswers:
-    def test_an_answer_streams_and_ends(self, chat_page: Page, lab) -> None:
+    def test_an_answer_streams_and_ends(self, chat_page: Page, lab: Lab) -> None:
         lab.answer_with(answer(["Hel", "lo **wor", "ld**"]).stalled(2))
         say(chat_page, "Hi")
         expect(chat_page.get_by_test_id("message-user")).to_have_text("Hi")
@@ -40,7 +43,7 @@ class TestAnswers:
         assert lab.chats[-1].question == "Hi"
         expect(chat_page).to_have_title("Hi · Wireside")
 
-    def test_parts_stay_in_their_order_also_after_a_reload(self, chat_page: Page, lab) -> None:
+    def test_parts_stay_in_their_order_also_after_a_reload(self, chat_page: Page, lab: Lab) -> None:
         lab.answer_with(interleaved(rate=20))
         say(chat_page, "Hi")
         parts = chat_page.locator(".ws-parts").last.locator("> *")
@@ -59,7 +62,7 @@ class TestAnswers:
         roles = [message["role"] for message in lab.chats[-1].body["messages"]]
         assert roles == ["user", "assistant", "tool", "assistant", "user"]
 
-    def test_before_the_first_token_it_says_so(self, chat_page: Page, lab) -> None:
+    def test_before_the_first_token_it_says_so(self, chat_page: Page, lab: Lab) -> None:
         lab.answer_with(answer(["done"]).stalled(0))
         say(chat_page, "Hi")
         expect(chat_page.get_by_test_id("typing")).to_contain_text("AI is typing…")
@@ -68,7 +71,7 @@ class TestAnswers:
         expect(last_answer(chat_page)).to_contain_text("done")
         expect(chat_page.get_by_test_id("typing")).to_have_count(0)
 
-    def test_stop_keeps_the_text_and_closes_the_upstream(self, chat_page: Page, lab) -> None:
+    def test_stop_keeps_the_text_and_closes_the_upstream(self, chat_page: Page, lab: Lab) -> None:
         lab.answer_with(answer(["kept "]).stalled(1), answer(["and more"]))
         say(chat_page, "Hi")
         expect(last_answer(chat_page)).to_contain_text("kept")
@@ -79,7 +82,7 @@ class TestAnswers:
         chat_page.get_by_role("button", name="Continue").click()
         expect(last_answer(chat_page)).to_contain_text("kept and more")
 
-    def test_a_follow_up_sees_what_was_said(self, chat_page: Page, lab) -> None:
+    def test_a_follow_up_sees_what_was_said(self, chat_page: Page, lab: Lab) -> None:
         lab.answer_with(answer(["four"]), answer(["eight"]))
         say(chat_page, "two and two?")
         expect(last_answer(chat_page)).to_contain_text("four")
@@ -88,34 +91,38 @@ class TestAnswers:
         said = [m["content"] for m in lab.chats[-1].body["messages"]]
         assert said[-3:] == ["two and two?", "four", "doubled?"]
 
-    def test_a_starter_is_sent_by_a_click(self, chat_page: Page, lab) -> None:
+    def test_a_starter_is_sent_by_a_click(self, chat_page: Page, lab: Lab) -> None:
         lab.answer_with(answer(["Gladly."]))
         starter = chat_page.get_by_role("button", name="What makes a good question?", exact=True)
         starter.click()
         expect(last_answer(chat_page)).to_contain_text("Gladly.")
         expect(starter).to_have_count(0)
 
-    def test_reasoning_is_folded(self, chat_page: Page, lab) -> None:
+    def test_reasoning_is_folded(self, chat_page: Page, lab: Lab) -> None:
         say(chat_page, "/lab reasoning")
         expect(chat_page.get_by_text("Reasoning").first).to_be_visible()
         expect(chat_page.get_by_test_id("button-send")).to_be_visible()
 
 
 class TestErrors:
-    def test_an_error_says_what_to_do_and_can_be_tried_again(self, chat_page: Page, lab) -> None:
+    def test_an_error_says_what_to_do_and_can_be_tried_again(
+        self, chat_page: Page, lab: Lab
+    ) -> None:
         lab.answer_with(failure(401), answer(["better"]))
         say(chat_page, "Hi")
         expect(chat_page.get_by_text("key for this model was refused")).to_be_visible()
         chat_page.get_by_role("button", name="Try again").click()
         expect(last_answer(chat_page)).to_contain_text("better")
 
-    def test_a_rate_limit_counts_down_and_goes_on_by_itself(self, chat_page: Page, lab) -> None:
+    def test_a_rate_limit_counts_down_and_goes_on_by_itself(
+        self, chat_page: Page, lab: Lab
+    ) -> None:
         lab.answer_with(failure(429, retry_after=6), answer(["at last"]))
         say(chat_page, "Hi")
         expect(chat_page.get_by_text(re.compile(r"Trying again in \d s"))).to_be_visible()
         expect(last_answer(chat_page)).to_contain_text("at last", timeout=15_000)
 
-    def test_a_cut_answer_is_kept_and_marked(self, chat_page: Page, lab) -> None:
+    def test_a_cut_answer_is_kept_and_marked(self, chat_page: Page, lab: Lab) -> None:
         lab.answer_with(answer(["first half", "never sent"]).cut(1))
         say(chat_page, "Hi")
         expect(last_answer(chat_page)).to_contain_text("first half")
@@ -127,7 +134,7 @@ class TestErrors:
         expect(chat_page.get_by_text("2 characters too many")).to_be_visible()
         expect(chat_page.get_by_test_id("button-send")).to_be_disabled()
 
-    def test_hostile_text_stays_text(self, chat_page: Page, lab) -> None:
+    def test_hostile_text_stays_text(self, chat_page: Page, lab: Lab) -> None:
         hostile = (
             '<img src=x onerror="window.hit=1"><script>window.hit=1</script> [x](javascript:hit)'
         )
@@ -140,7 +147,9 @@ class TestErrors:
 
 
 class TestNothingIsLost:
-    def test_a_reload_in_mid_answer_shows_the_text_and_goes_on(self, chat_page: Page, lab) -> None:
+    def test_a_reload_in_mid_answer_shows_the_text_and_goes_on(
+        self, chat_page: Page, lab: Lab
+    ) -> None:
         lab.answer_with(answer(["before ", "after"]).stalled(1))
         say(chat_page, "Hi")
         expect(last_answer(chat_page)).to_contain_text("before")
@@ -151,7 +160,7 @@ class TestNothingIsLost:
         expect(chat_page.get_by_test_id("message-user")).to_have_text("Hi")
         assert re.search(r"/c/[\w-]{22}$", chat_page.url)
 
-    def test_a_second_tab_is_live(self, chat_page: Page, lab) -> None:
+    def test_a_second_tab_is_live(self, chat_page: Page, lab: Lab) -> None:
         lab.answer_with(answer(["one ", "two"]).stalled(1), answer(["three"]))
         say(chat_page, "Hi")
         expect(last_answer(chat_page)).to_contain_text("one")
@@ -163,7 +172,7 @@ class TestNothingIsLost:
         say(other, "And?")
         expect(last_answer(chat_page)).to_contain_text("three")
 
-    def test_a_cut_loses_neither_draft_nor_answer(self, page: Page, proxy, lab) -> None:
+    def test_a_cut_loses_neither_draft_nor_answer(self, page: Page, proxy: Proxy, lab: Lab) -> None:
         lab.answer_with(answer([f"{n} " for n in range(100)], rate=25))
         page.goto(f"http://127.0.0.1:{proxy.port}")
         expect(page.get_by_test_id("connection-status")).to_have_text("Connected")
@@ -192,7 +201,7 @@ class TestNothingIsLost:
         expect(chat_page.get_by_test_id("input-chat")).to_have_value("half a thought")
 
     def test_what_was_sent_and_not_acknowledged_is_sent_again_once(
-        self, chat_page: Page, lab
+        self, chat_page: Page, lab: Lab
     ) -> None:
         lab.answer_with(answer(["first"]), answer(["second"]))
         say(chat_page, "one")
@@ -200,7 +209,7 @@ class TestNothingIsLost:
         before = len(lab.chats)
         conversation = chat_page.url.rpartition("/")[2]
         # as if the page had been closed before the acknowledgement arrived, twice
-        item = {"turn_id": "abc", "question": "two", "edits": None, "options": {}}
+        item: dict[str, Any] = {"turn_id": "abc", "question": "two", "edits": None, "options": {}}
         for _ in range(2):
             chat_page.evaluate(
                 "([key, value]) => localStorage.setItem(key, value)",
@@ -211,13 +220,13 @@ class TestNothingIsLost:
         assert len(lab.chats) == before + 1
         assert chat_page.evaluate(f"localStorage['wireside.outbox.{conversation}']") is None
 
-    def test_an_unknown_conversation_says_so(self, page: Page, served) -> None:
+    def test_an_unknown_conversation_says_so(self, page: Page, served: ServerProcess) -> None:
         page.goto(f"{served.url}/c/unknown")
         expect(page.get_by_text("This conversation is not here any more.")).to_be_visible()
 
 
 class TestWaiting:
-    def test_a_second_question_waits_and_can_be_taken_back(self, chat_page: Page, lab) -> None:
+    def test_a_second_question_waits_and_can_be_taken_back(self, chat_page: Page, lab: Lab) -> None:
         lab.answer_with(answer(["first"]).stalled(1))
         say(chat_page, "one")
         expect(last_answer(chat_page)).to_contain_text("first")
@@ -230,7 +239,7 @@ class TestWaiting:
         chat_page.get_by_test_id("button-stop").click()
         assert lab.has_closed()
 
-    def test_what_waits_begins_by_itself(self, chat_page: Page, lab) -> None:
+    def test_what_waits_begins_by_itself(self, chat_page: Page, lab: Lab) -> None:
         lab.answer_with(answer(["first"]).stalled(1), answer(["second"]))
         say(chat_page, "one")
         expect(last_answer(chat_page)).to_contain_text("first")
@@ -254,11 +263,13 @@ class TestComposer:
         heights = []
         for lines in (1, 5, 10, 30):
             box.fill("\n".join("x" * lines))
-            heights.append(box.bounding_box()["height"])
+            size = box.bounding_box()
+            assert size is not None
+            heights.append(size["height"])
         assert heights[0] < heights[1] < heights[2]
         assert abs(heights[3] - heights[2]) < 30
 
-    def test_arrow_up_edits_the_last_message(self, chat_page: Page, lab) -> None:
+    def test_arrow_up_edits_the_last_message(self, chat_page: Page, lab: Lab) -> None:
         lab.answer_with(answer(["first"]), answer(["second"]))
         say(chat_page, "one")
         expect(last_answer(chat_page)).to_contain_text("first")
@@ -268,7 +279,7 @@ class TestComposer:
         expect(last_answer(chat_page)).to_contain_text("second")
         expect(chat_page.get_by_test_id("message-user")).to_have_text("one, better")
 
-    def test_the_models_settings_are_used(self, chat_page: Page, lab) -> None:
+    def test_the_models_settings_are_used(self, chat_page: Page, lab: Lab) -> None:
         lab.answer_with(answer(["ok"]))
         chat_page.get_by_test_id("options").click()
         chat_page.get_by_label("Instructions").fill("Be brief.")
@@ -297,7 +308,7 @@ class TestFrame:
         expect(chat_page.locator("html.ws-dark")).to_have_count(1)
 
     @pytest.mark.parametrize("width", [320, 375, 820, 1440])
-    def test_nothing_scrolls_sideways(self, chat_page: Page, lab, width: int) -> None:
+    def test_nothing_scrolls_sideways(self, chat_page: Page, lab: Lab, width: int) -> None:
         wide = (
             "| a | b |\n|---|---|\n| " + "wide" * 60 + " | x |\n\n```\n" + "code " * 80 + "\n```\n"
         )
@@ -319,7 +330,7 @@ class TestFrame:
         expect(chat_page.get_by_role("dialog")).to_be_hidden()
 
     def test_it_speaks_the_browsers_language(
-        self, new_context: Callable[..., BrowserContext], served
+        self, new_context: Callable[..., BrowserContext], served: ServerProcess
     ) -> None:
         context = new_context(locale="ar")
         page = context.new_page()
@@ -330,19 +341,19 @@ class TestFrame:
             "ar",
         ]
 
-    def test_the_page_needs_no_other_host(self, page: Page, served) -> None:
+    def test_the_page_needs_no_other_host(self, page: Page, served: ServerProcess) -> None:
         hosts: set[str] = set()
         page.on("request", lambda r: hosts.add(re.sub(r"^\w+://([^/]+).*", r"\1", r.url)))
         page.goto(served.url)
         expect(page.get_by_test_id("connection-status")).to_have_text("Connected")
         assert hosts == {served.url.removeprefix("http://")}
 
-    def test_it_can_be_installed(self, page: Page, served) -> None:
+    def test_it_can_be_installed(self, page: Page, served: ServerProcess) -> None:
         manifest = page.request.get(f"{served.url}/manifest.webmanifest").json()
         for shown in manifest["icons"]:
             assert page.request.get(served.url + shown["src"]).ok
 
-    def test_no_accessibility_rule_is_broken(self, chat_page: Page, lab) -> None:
+    def test_no_accessibility_rule_is_broken(self, chat_page: Page, lab: Lab) -> None:
         axe_playwright = pytest.importorskip("axe_playwright_python.sync_playwright")
         lab.answer_with(
             answer(["# Title\n\n```python\nprint(1)\n```\n\n[link](https://a.example)"])
@@ -370,7 +381,7 @@ def choose_model(page: Page, name: str) -> None:
 class TestChoice:
     """The request uses what the page shows; model and settings belong to the conversation."""
 
-    def test_each_tab_sends_the_model_that_it_shows(self, chat_page: Page, lab) -> None:
+    def test_each_tab_sends_the_model_that_it_shows(self, chat_page: Page, lab: Lab) -> None:
         lab.answer_with(answer(["one"]), answer(["two"]))
         choose_model(chat_page, "lab-1")
         other = chat_page.context.new_page()
@@ -386,7 +397,7 @@ class TestChoice:
         assert lab.chats[-1].body["model"] == "lab-2"
 
     def test_a_conversation_has_its_model_and_settings_in_any_browser(
-        self, chat_page: Page, lab, new_context: Callable[..., BrowserContext]
+        self, chat_page: Page, lab: Lab, new_context: Callable[..., BrowserContext]
     ) -> None:
         lab.answer_with(answer(["ahoy"]), answer(["hello"]), answer(["ahoy again"]))
         choose_model(chat_page, "lab-2")
@@ -419,7 +430,7 @@ class TestChoice:
         assert body["messages"][0]["content"] == "Answer like a pirate."
 
     def test_a_choice_in_an_open_conversation_is_kept_and_shown_everywhere(
-        self, chat_page: Page, lab
+        self, chat_page: Page, lab: Lab
     ) -> None:
         lab.answer_with(answer(["one"]), answer(["two"]), answer(["three"]))
         choose_model(chat_page, "lab-1")
@@ -446,7 +457,7 @@ class TestChoice:
         assert lab.chats[-1].body["model"] == "lab-1"
 
     def test_a_value_out_of_its_range_is_told_and_nothing_is_sent(
-        self, chat_page: Page, lab
+        self, chat_page: Page, lab: Lab
     ) -> None:
         before = len(lab.chats)
         chat_page.get_by_test_id("options").click()
@@ -466,7 +477,7 @@ class TestChoice:
         expect(chat_page.get_by_test_id("button-send")).to_be_enabled()
         assert len(lab.chats) == before
 
-    def test_a_model_that_is_gone_is_told(self, chat_page: Page, lab) -> None:
+    def test_a_model_that_is_gone_is_told(self, chat_page: Page, lab: Lab) -> None:
         lab.answer_with(answer(["ok"]))
         chat_page.evaluate("localStorage.setItem('wireside.model', 'old-model')")
         chat_page.reload()
@@ -478,7 +489,7 @@ class TestChoice:
         assert lab.chats[-1].body["model"] == shown
         expect(chat_page.get_by_test_id("model-gone")).to_have_count(0)
 
-    def test_a_double_click_asks_once(self, chat_page: Page, lab) -> None:
+    def test_a_double_click_asks_once(self, chat_page: Page, lab: Lab) -> None:
         lab.answer_with(answer(["one"]), answer(["two"]), answer(["three"]))
         say(chat_page, "Hi")
         expect(last_answer(chat_page)).to_contain_text("one")
@@ -491,7 +502,7 @@ class TestChoice:
 
 
 class TestDrafts:
-    def test_two_new_chats_have_a_draft_each(self, chat_page: Page, lab) -> None:
+    def test_two_new_chats_have_a_draft_each(self, chat_page: Page, lab: Lab) -> None:
         lab.answer_with(answer(["ok"]))
         chat_page.get_by_test_id("input-chat").fill("of the first tab")
         other = chat_page.context.new_page()
@@ -525,7 +536,7 @@ class TestDrafts:
             found.add(fresh.get_by_test_id("input-chat").input_value())
         assert found == {"unsent 0", "unsent 1"}
 
-    def test_an_edit_goes_on_after_a_reload(self, chat_page: Page, lab) -> None:
+    def test_an_edit_goes_on_after_a_reload(self, chat_page: Page, lab: Lab) -> None:
         lab.answer_with(answer(["first"]), answer(["second"]))
         say(chat_page, "one")
         expect(last_answer(chat_page)).to_contain_text("first")
@@ -542,7 +553,7 @@ class TestDrafts:
         expect(chat_page.get_by_test_id("message-user")).to_have_text("one, better")
         expect(box).to_have_value("")
 
-    def test_another_edit_loses_nothing_of_the_first(self, chat_page: Page, lab) -> None:
+    def test_another_edit_loses_nothing_of_the_first(self, chat_page: Page, lab: Lab) -> None:
         lab.answer_with(answer(["first"]), answer(["second"]))
         for question, told in (("one", "first"), ("two", "second")):
             say(chat_page, question)
@@ -568,7 +579,9 @@ BLOCK = """for (const name of %s)
 
 class TestBlockedStorage:
     @pytest.mark.parametrize("names", [["sessionStorage", "localStorage"], ["localStorage"]])
-    def test_it_works_without_and_says_so(self, page: Page, served, lab, names: list[str]) -> None:
+    def test_it_works_without_and_says_so(
+        self, page: Page, served: ServerProcess, lab: Lab, names: list[str]
+    ) -> None:
         lab.answer_with(answer(["fine"]))
         page.add_init_script(BLOCK % json.dumps(names))
         page.goto(served.url)
@@ -580,7 +593,9 @@ class TestBlockedStorage:
 
 
 class TestBlockedScripts:
-    def test_a_page_that_can_not_start_says_so_and_keeps_the_text(self, page: Page, served) -> None:
+    def test_a_page_that_can_not_start_says_so_and_keeps_the_text(
+        self, page: Page, served: ServerProcess
+    ) -> None:
         page.route("**/static/nicegui.js", lambda route: route.abort())
         page.goto(served.url)
         page.locator("textarea").fill("my question")
@@ -591,7 +606,9 @@ class TestBlockedScripts:
 
 
 class TestFrames:
-    def test_a_page_in_a_frame_leaves_the_focus_to_its_host(self, page: Page, served) -> None:
+    def test_a_page_in_a_frame_leaves_the_focus_to_its_host(
+        self, page: Page, served: ServerProcess
+    ) -> None:
         frame = f'<input id="own" autofocus><iframe name="chat" src="{served.url}"></iframe>'
         page.route("**/host", lambda route: route.fulfill(body=frame, content_type="text/html"))
         page.route(
@@ -642,7 +659,7 @@ class TestEnds:
         ],
     )
     def test_an_end_says_which(
-        self, chat_page: Page, lab, reason: str, told: str, goes_on: bool
+        self, chat_page: Page, lab: Lab, reason: str, told: str, goes_on: bool
     ) -> None:
         lab.answer_with(answer(["some text"], finish=reason))
         say(chat_page, "Hi")
@@ -650,7 +667,7 @@ class TestEnds:
         more = chat_page.get_by_role("button", name="Continue")
         expect(more).to_have_count(1 if goes_on else 0)
 
-    def test_a_providers_cut_can_be_continued(self, chat_page: Page, lab) -> None:
+    def test_a_providers_cut_can_be_continued(self, chat_page: Page, lab: Lab) -> None:
         lab.answer_with(answer(["first half ", "never sent"]).cut(1), answer(["second half"]))
         say(chat_page, "Hi")
         expect(chat_page.get_by_role("button", name="Try again")).to_be_visible()

@@ -9,11 +9,13 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.e2e.conftest import Lab
+from tests.server_process import ServerProcess
 from wireside.testing import answer
 
 PAGE_SOCKET = b"/_nicegui_ws/"
@@ -62,6 +64,12 @@ class Wire:
         if mask:
             payload = bytes(byte ^ mask[n % 4] for n, byte in enumerate(payload))
         return bool(data[0] & 128), data[0] & 15, payload
+
+
+Late = queue.Queue[tuple[float, bytes]]
+"""Bytes, and when they are due."""
+
+Watcher = Callable[[list[bytes], float], None]
 
 
 class MeasuringProxy:
@@ -127,14 +135,14 @@ class MeasuringProxy:
             (client, server, first, watches[0]),
             (server, client, b"", watches[1]),
         ):
-            late: queue.Queue[tuple[float, bytes]] = queue.Queue()
+            late: Late = queue.Queue()
             late.put((time.monotonic() + self.delay_s, begun))
             reading = (source, late, watch if source is client else None)
             writing = (sink, late, watch if source is server else None)
             threading.Thread(target=self._read, args=reading, daemon=True).start()
             threading.Thread(target=self._write, args=writing, daemon=True).start()
 
-    def _read(self, source, late, watch) -> None:
+    def _read(self, source: socket.socket, late: Late, watch: Watcher | None) -> None:
         wire = Wire()
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
@@ -144,8 +152,9 @@ class MeasuringProxy:
                     watch(wire.feed(data), now)
         late.put((time.monotonic() + self.delay_s, b""))
 
-    def _write(self, sink, late, watch) -> None:
-        wire, head = Wire(), b""
+    def _write(self, sink: socket.socket, late: Late, watch: Watcher | None) -> None:
+        wire = Wire()
+        head: bytes | None = b""
         is_begun = False
         while True:
             due, data = late.get()
@@ -191,7 +200,7 @@ class MeasuringProxy:
 
 
 @pytest.fixture
-def proxy(served) -> Iterator[MeasuringProxy]:
+def proxy(served: ServerProcess) -> Iterator[MeasuringProxy]:
     wire = MeasuringProxy(served.port)
     yield wire
     wire.close()
@@ -210,7 +219,7 @@ def open_status(page: Page, proxy: MeasuringProxy) -> None:
     expect(page.get_by_test_id("metric-rate")).to_be_visible()
 
 
-def wait_until(page: Page, is_so, limit_s: float = 40.0) -> None:
+def wait_until(page: Page, is_so: Callable[[], bool], limit_s: float = 40.0) -> None:
     until = time.monotonic() + limit_s
     while not is_so():
         assert time.monotonic() < until
@@ -226,7 +235,7 @@ NOTE_RATES = """() => {
 """Records each figure when it is shown."""
 
 
-def test_messages_a_second_are_those_that_pass(page: Page, proxy: MeasuringProxy, lab) -> None:
+def test_messages_a_second_are_those_that_pass(page: Page, proxy: MeasuringProxy, lab: Lab) -> None:
     lab.answer_with(answer(800, rate=40))
     open_status(page, proxy)
     page.get_by_test_id("input-chat").fill("Hi")
@@ -246,7 +255,9 @@ def test_messages_a_second_are_those_that_pass(page: Page, proxy: MeasuringProxy
     wait_until(page, lambda: figure(page, "rate") < 1)
 
 
-def test_a_busy_page_counts_by_the_time_that_passed(page: Page, proxy: MeasuringProxy, lab) -> None:
+def test_a_busy_page_counts_by_the_time_that_passed(
+    page: Page, proxy: MeasuringProxy, lab: Lab
+) -> None:
     """Its timers fire late, and delayed messages arrive at once: the figure must not rise."""
     lab.answer_with(answer(900, rate=40))
     open_status(page, proxy)

@@ -11,15 +11,14 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 from websockets.sync.client import connect
 
-from wireside.testing import FakeOpenAI, answer
+from tests.e2e.conftest import Lab
+from wireside.testing import answer
 
 SECRET = "the launch is on Thursday"
 
 
 @pytest.fixture(scope="module")
-def asked(
-    running_lab: FakeOpenAI, tmp_path_factory: pytest.TempPathFactory, served_with: Any
-) -> Any:
+def asked(running_lab: Lab, tmp_path_factory: pytest.TempPathFactory, served_with: Any) -> Any:
     """A server that was asked three questions, one of them for a model that does not exist."""
     server = served_with(running_lab.url, tmp_path_factory.mktemp("figures"))
     yield server
@@ -47,7 +46,7 @@ def dashboard(asked: Any, page: Page) -> Iterator[Page]:
 
 
 def test_what_is_asked_is_shown_and_what_is_said_is_not(
-    dashboard: Page, asked: Any, lab: FakeOpenAI
+    dashboard: Page, asked: Any, lab: Lab
 ) -> None:
     lab.answer_with(answer([SECRET]), answer([SECRET]))
     assert ask(asked, SECRET)["type"] == "done"
@@ -114,7 +113,7 @@ def test_it_fits_every_screen(
 
 
 def test_a_server_that_is_gone_is_told(
-    running_lab: FakeOpenAI, tmp_path_factory: pytest.TempPathFactory, served_with: Any, page: Page
+    running_lab: Lab, tmp_path_factory: pytest.TempPathFactory, served_with: Any, page: Page
 ) -> None:
     server = served_with(running_lab.url, tmp_path_factory.mktemp("gone"))
     page.goto(f"{server.url}/dashboard")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.proxies import kinds
+from tests.server_process import ServerProcess
 
 CHECKS = 13
 
@@ -24,7 +24,9 @@ def examine(page: Page, url: str) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_page_finds_a_connection_that_is_well(page: Page, served: Any, scheme: str) -> None:
+def test_the_page_finds_a_connection_that_is_well(
+    page: Page, served: ServerProcess, scheme: str
+) -> None:
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
@@ -42,7 +44,7 @@ def test_the_page_finds_a_connection_that_is_well(page: Page, served: Any, schem
     assert complaints == []
 
 
-def test_a_way_that_is_cut_is_shown_with_what_to_do(page: Page, served: Any) -> None:
+def test_a_way_that_is_cut_is_shown_with_what_to_do(page: Page, served: ServerProcess) -> None:
     page.route_web_socket("**/ws/**", lambda ws: ws.close())  # as a proxy that refuses WebSockets
     examine(page, served.url)
     expect(page.get_by_role("status")).to_contain_text("To look at:")
@@ -59,7 +61,7 @@ UPGRADES = ("Upgrade $http_upgrade;", "Connection $connection_upgrade;")
 
 @pytest.fixture
 def behind_nginx(
-    new_context: Callable[..., BrowserContext], served: Any, tmp_path: Path
+    new_context: Callable[..., BrowserContext], served: ServerProcess, tmp_path: Path
 ) -> Iterator[Callable[..., Page]]:
     """Call with an edit of nginx' documented configuration to get the page behind that nginx."""
     kinds.found(kinds.Nginx.program)

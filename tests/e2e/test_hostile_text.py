@@ -18,7 +18,9 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
+from tests.e2e.conftest import Lab
 from tests.hostile.watch import TEXTS, Watch, watched
+from tests.server_process import ServerProcess
 from wireside.testing import FakeOpenAI, answer, failure, json_page
 from wireside_ui.markdown.dialect import Markup
 from wireside_ui.markdown.incremental import BlockStream, Op, render
@@ -81,7 +83,7 @@ def connected(page: Page) -> None:
 
 
 @pytest.fixture(scope="module")
-def own_lab(running_lab: FakeOpenAI, corpus: ModuleType) -> Iterator[FakeOpenAI]:
+def own_lab(running_lab: Lab, corpus: ModuleType) -> Iterator[FakeOpenAI]:
     """A model server whose models have hostile names."""
     with type(running_lab)() as lab:
         names = [payload.text for payload in corpus.payloads()]
@@ -93,7 +95,7 @@ def own_lab(running_lab: FakeOpenAI, corpus: ModuleType) -> Iterator[FakeOpenAI]
 
 @pytest.fixture(scope="module")
 def own_server(
-    served_with: Any, own_lab: FakeOpenAI, tmp_path_factory: pytest.TempPathFactory
+    served_with: Any, own_lab: Lab, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Any]:
     server = served_with(own_lab.url, tmp_path_factory.mktemp("hostile"), WIRESIDE_MODEL="m0")
     yield server
@@ -116,7 +118,7 @@ class TestEachPayloadAlone:
     def test_an_answer_is_harmless_however_it_is_cut(
         self,
         new_context: Callable[..., BrowserContext],
-        served: Any,
+        served: ServerProcess,
         corpus: ModuleType,
         growing: Sequence[dict[str, Any]],
         policy: str,
@@ -221,7 +223,7 @@ class TestEveryPlace:
         return watch, page, own_server.url
 
     def test_answers_that_a_model_writes(
-        self, stage: tuple[Watch, Page, str], own_lab: FakeOpenAI, corpus: ModuleType
+        self, stage: tuple[Watch, Page, str], own_lab: Lab, corpus: ModuleType
     ) -> None:
         watch, page, url = stage
         rng = random.Random(SEED)
@@ -316,7 +318,7 @@ class TestEveryPlace:
         watch.judge(page, ".ws-picker")
 
     def test_what_a_model_says_went_wrong(
-        self, stage: tuple[Watch, Page, str], own_lab: FakeOpenAI, corpus: ModuleType
+        self, stage: tuple[Watch, Page, str], own_lab: Lab, corpus: ModuleType
     ) -> None:
         watch, page, url = stage
         page.goto(url)
@@ -337,7 +339,7 @@ class TestEveryPlace:
             watch.judge(page)
 
     def test_what_was_written_and_not_sent(
-        self, stage: tuple[Watch, Page, str], own_lab: FakeOpenAI, corpus: ModuleType
+        self, stage: tuple[Watch, Page, str], own_lab: Lab, corpus: ModuleType
     ) -> None:
         """Drafts, settings and queued messages, as another tab or an older page left them."""
         watch, page, url = stage

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.clients import runtimes
+from tests.e2e.conftest import Lab, Proxy
+from tests.server_process import ServerProcess
 from wireside.testing import FakeOpenAI, answer, failure
 
 START = """async (port) => {
@@ -19,13 +21,15 @@ START = """async (port) => {
 }"""
 
 
-def begin(page: Page, served, proxy) -> None:
+def begin(page: Page, served: ServerProcess, proxy: Proxy) -> None:
     page.goto(f"http://127.0.0.1:{proxy.port}/")
     expect(page.get_by_test_id("connection-status")).to_have_text("Connected")
     page.evaluate(START, proxy.port)
 
 
-def test_an_answer_comes_piece_by_piece(page: Page, served, proxy, lab) -> None:
+def test_an_answer_comes_piece_by_piece(
+    page: Page, served: ServerProcess, proxy: Proxy, lab: Lab
+) -> None:
     begin(page, served, proxy)
     lab.answer_with(answer(50, rate=200))
     found = page.evaluate(
@@ -42,7 +46,9 @@ def test_an_answer_comes_piece_by_piece(page: Page, served, proxy, lab) -> None:
     assert lab.chats[-1].body["temperature"] == 0.5
 
 
-def test_cuts_lose_nothing_and_ask_nothing_twice(page: Page, served, proxy, lab) -> None:
+def test_cuts_lose_nothing_and_ask_nothing_twice(
+    page: Page, served: ServerProcess, proxy: Proxy, lab: Lab
+) -> None:
     begin(page, served, proxy)
     lab.answer_with(answer(300, rate=100))
     asked = len(lab.chats)
@@ -57,7 +63,9 @@ def test_cuts_lose_nothing_and_ask_nothing_twice(page: Page, served, proxy, lab)
     assert len(lab.chats) == asked + 1
 
 
-def test_stop_keeps_what_was_written(page: Page, served, proxy, lab) -> None:
+def test_stop_keeps_what_was_written(
+    page: Page, served: ServerProcess, proxy: Proxy, lab: Lab
+) -> None:
     begin(page, served, proxy)
     lab.answer_with(answer(["kept"]).stalled(1))
     page.evaluate("() => { window.answer = chat.ask('Hi'); }")
@@ -67,7 +75,7 @@ def test_stop_keeps_what_was_written(page: Page, served, proxy, lab) -> None:
     assert lab.has_closed()
 
 
-def test_errors_say_what_helps(page: Page, served, proxy, lab) -> None:
+def test_errors_say_what_helps(page: Page, served: ServerProcess, proxy: Proxy, lab: Lab) -> None:
     begin(page, served, proxy)
     lab.answer_with(failure(429, retry_after=7))
     found = page.evaluate(
@@ -77,7 +85,7 @@ def test_errors_say_what_helps(page: Page, served, proxy, lab) -> None:
     assert found == {"code": "provider_rate_limited", "retryable": True, "retryAfter": 7}
 
 
-def test_another_page_can_follow(page: Page, served, proxy, lab) -> None:
+def test_another_page_can_follow(page: Page, served: ServerProcess, proxy: Proxy, lab: Lab) -> None:
     begin(page, served, proxy)
     lab.answer_with(answer(["one ", "two"]).stalled(1))
     page.evaluate("() => { window.answer = chat.ask('Hi'); }")
@@ -94,7 +102,9 @@ def test_another_page_can_follow(page: Page, served, proxy, lab) -> None:
 # ---- behaviour specific to browsers ----------------------------------------------------------
 
 
-def test_a_tab_in_the_background_goes_on_where_it_was(page: Page, served, proxy, lab) -> None:
+def test_a_tab_in_the_background_goes_on_where_it_was(
+    page: Page, served: ServerProcess, proxy: Proxy, lab: Lab
+) -> None:
     """Chromium freezes it; its connection is lost meanwhile."""
     begin(page, served, proxy)
     lab.answer_with(answer(200, rate=150))
@@ -108,7 +118,9 @@ def test_a_tab_in_the_background_goes_on_where_it_was(page: Page, served, proxy,
     assert page.evaluate("() => answer.text") == FakeOpenAI.text(200)
 
 
-def test_news_of_the_network_are_heeded_at_once(page: Page, served, proxy, lab) -> None:
+def test_news_of_the_network_are_heeded_at_once(
+    page: Page, served: ServerProcess, proxy: Proxy, lab: Lab
+) -> None:
     begin(page, served, proxy)
     page.evaluate("() => { Math.random = () => 1; }")  # the longest back-off
     proxy.cut()
@@ -159,7 +171,12 @@ def react() -> list[Path]:
     return [modules / name for name in names]
 
 
-def test_strict_mode_asks_once(new_context, served, lab, react: list[Path]) -> None:
+def test_strict_mode_asks_once(
+    new_context: Callable[..., BrowserContext],
+    served: ServerProcess,
+    lab: Lab,
+    react: list[Path],
+) -> None:
     """React mounts each component twice in development."""
     lab.answer_with(answer(["one ", "two"]), answer(["three"]))
     asked = len(lab.chats)
@@ -186,7 +203,12 @@ def test_strict_mode_asks_once(new_context, served, lab, react: list[Path]) -> N
 
 
 @pytest.fixture
-def plain_http(new_context, served_with, running_lab, tmp_path) -> Iterator[Page]:
+def plain_http(
+    new_context: Callable[..., BrowserContext],
+    served_with: Callable[..., ServerProcess],
+    running_lab: Lab,
+    tmp_path: Path,
+) -> Iterator[Page]:
     """A page over plain HTTP from another host: not a secure context."""
     server = served_with(running_lab.url, tmp_path, WIRESIDE_TRUSTED_HOSTS="chat.test")
     page = new_context(bypass_csp=True).new_page()
@@ -195,7 +217,7 @@ def plain_http(new_context, served_with, running_lab, tmp_path) -> Iterator[Page
     server.stop()
 
 
-def test_pages_of_plain_http_can_ask(plain_http: Page, lab) -> None:
+def test_pages_of_plain_http_can_ask(plain_http: Page, lab: Lab) -> None:
     lab.answer_with(answer(["one"]))
     assert plain_http.evaluate("() => [isSecureContext, typeof crypto.randomUUID]") == [
         False,
@@ -215,7 +237,7 @@ def test_pages_of_plain_http_can_ask(plain_http: Page, lab) -> None:
     )
 
 
-def test_a_page_that_is_refused_is_told(plain_http: Page, served) -> None:
+def test_a_page_that_is_refused_is_told(plain_http: Page, served: ServerProcess) -> None:
     """A browser hides the status of a handshake from a page: the client checks it over HTTP."""
     found = plain_http.evaluate(
         """async (port) => {

@@ -13,7 +13,9 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 from websockets.sync.client import connect
 
-from wireside.testing import FakeOpenAI, answer
+from tests.e2e.conftest import Lab, Proxy
+from tests.server_process import ServerProcess
+from wireside.testing import answer
 
 
 def say(page: Page, text: str) -> None:
@@ -30,7 +32,7 @@ def questions(page: Page) -> Locator:
 
 
 @pytest.fixture
-def own(served_with: Any, lab: FakeOpenAI, tmp_path: Path) -> Iterator[list[Any]]:
+def own(served_with: Any, lab: Lab, tmp_path: Path) -> Iterator[list[Any]]:
     """Servers of this test alone, with one data folder; the last one is stopped."""
     servers = [served_with(lab.url, tmp_path)]
     yield servers
@@ -41,10 +43,10 @@ class TestKills:
     def test_a_killed_server_loses_nothing_that_was_shown(
         self,
         page: Page,
-        proxy: Any,
+        proxy: Proxy,
         own: list[Any],
         served_with: Any,
-        lab: FakeOpenAI,
+        lab: Lab,
         tmp_path: Path,
     ) -> None:
         server = own[0]
@@ -70,7 +72,7 @@ class TestKills:
         expect(page.get_by_test_id("message-assistant")).to_have_count(1)
 
     def test_the_list_and_the_text_are_there_after_a_restart(
-        self, page: Page, own: list[Any], served_with: Any, lab: FakeOpenAI, tmp_path: Path
+        self, page: Page, own: list[Any], served_with: Any, lab: Lab, tmp_path: Path
     ) -> None:
         lab.answer_with(answer(["**kept**"]))
         page.goto(own[0].url)
@@ -87,7 +89,7 @@ class TestKills:
 
 class TestDoors:
     def test_a_question_on_the_socket_appears_in_the_page(
-        self, chat_page: Page, served: Any, lab: FakeOpenAI
+        self, chat_page: Page, served: ServerProcess, lab: Lab
     ) -> None:
         lab.answer_with(answer(["first"]), answer(["live ", "text"]).stalled(1))
         say(chat_page, "one")
@@ -103,7 +105,7 @@ class TestDoors:
             expect(last_answer(chat_page)).to_contain_text("live text")
 
     def test_a_question_in_the_page_can_be_followed_on_the_socket(
-        self, chat_page: Page, served: Any, lab: FakeOpenAI
+        self, chat_page: Page, served: ServerProcess, lab: Lab
     ) -> None:
         lab.answer_with(answer(["live ", "text"]).stalled(1))
         say(chat_page, "one")
@@ -124,7 +126,7 @@ class TestDoors:
                     break
         assert text == "live text"
 
-    def test_stop_works_from_another_tab(self, chat_page: Page, lab: Any) -> None:
+    def test_stop_works_from_another_tab(self, chat_page: Page, lab: Lab) -> None:
         lab.answer_with(answer([f"{n} " for n in range(2000)], rate=50))
         say(chat_page, "Count")
         expect(last_answer(chat_page)).to_contain_text("5 ")
@@ -137,9 +139,7 @@ class TestDoors:
 
 
 class TestBranches:
-    def test_an_edited_question_keeps_what_was_before_it(
-        self, chat_page: Page, lab: FakeOpenAI
-    ) -> None:
+    def test_an_edited_question_keeps_what_was_before_it(self, chat_page: Page, lab: Lab) -> None:
         page = chat_page
         lab.answer_with(answer(["one"]), answer(["two"]), answer(["three"]))
         say(page, "first")
@@ -159,7 +159,7 @@ class TestBranches:
         page.reload()
         expect(questions(page)).to_have_text(["first", "second"])
 
-    def test_asking_again_keeps_the_first_answer(self, chat_page: Page, lab: FakeOpenAI) -> None:
+    def test_asking_again_keeps_the_first_answer(self, chat_page: Page, lab: Lab) -> None:
         page = chat_page
         lab.answer_with(answer(["one"]), answer(["another"]))
         say(page, "Hi")
@@ -170,7 +170,7 @@ class TestBranches:
         page.locator('[data-action="previous"]').click()
         expect(last_answer(page)).to_have_text(re.compile("one"))
 
-    def test_feedback_is_kept(self, chat_page: Page, lab: FakeOpenAI) -> None:
+    def test_feedback_is_kept(self, chat_page: Page, lab: Lab) -> None:
         page = chat_page
         lab.answer_with(answer(["one"]))
         say(page, "Hi")
@@ -184,7 +184,7 @@ class TestBranches:
 
 
 class TestTheList:
-    def test_search_jumps_to_the_turn(self, chat_page: Page, lab: FakeOpenAI) -> None:
+    def test_search_jumps_to_the_turn(self, chat_page: Page, lab: Lab) -> None:
         page = chat_page
         lab.answer_with(answer(["The **wombat** digs"]), answer(["nothing else"]))
         say(page, "Which animal?")
@@ -197,7 +197,7 @@ class TestTheList:
         expect(last_answer(page)).to_contain_text("wombat")
         expect(questions(page)).to_have_text(["Which animal?"])
 
-    def test_deleting_can_be_undone(self, chat_page: Page, lab: FakeOpenAI) -> None:
+    def test_deleting_can_be_undone(self, chat_page: Page, lab: Lab) -> None:
         page = chat_page
         title = f"Delete me {time.monotonic_ns()}"
         lab.answer_with(answer(["ok"]))
@@ -215,7 +215,7 @@ class TestTheList:
         expect(page.get_by_test_id("message-user")).to_have_text(title)
         expect(item).to_have_attribute("aria-current", "page")
 
-    def test_undo_brings_another_tab_back_too(self, chat_page: Page, lab: FakeOpenAI) -> None:
+    def test_undo_brings_another_tab_back_too(self, chat_page: Page, lab: Lab) -> None:
         title = f"Delete me {time.monotonic_ns()}"
         lab.answer_with(answer(["ok"]))
         say(chat_page, title)
@@ -232,7 +232,7 @@ class TestTheList:
         expect(last_answer(other)).to_contain_text("ok")
 
     def test_a_file_that_was_exported_can_be_imported(
-        self, chat_page: Page, served: Any, lab: FakeOpenAI
+        self, chat_page: Page, served: ServerProcess, lab: Lab
     ) -> None:
         page = chat_page
         lab.answer_with(answer(["# Title\n\ntext"]))
@@ -254,7 +254,7 @@ class TestTheList:
         expect(last_answer(page)).to_contain_text("text")
 
     def test_a_title_comes_from_the_model(
-        self, page: Page, served_with: Any, lab: FakeOpenAI, tmp_path: Path
+        self, page: Page, served_with: Any, lab: Lab, tmp_path: Path
     ) -> None:
         server = served_with(lab.url, tmp_path, WIRESIDE_TITLE_MODEL="")
         try:

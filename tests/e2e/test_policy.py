@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
+
+from tests.server_process import ServerProcess
 
 ADD = """const add = (parent, name, settings) =>
     parent.append(Object.assign(document.createElement(name), settings));"""
@@ -27,7 +28,7 @@ ADD = """const add = (parent, name, settings) =>
     ],
 )
 def test_what_the_policy_refuses_is_collected(
-    page: Page, served: Any, violations: list[str], act: str, directive: str
+    page: Page, served: ServerProcess, violations: list[str], act: str, directive: str
 ) -> None:
     page.goto(served.url)
     expect(page.get_by_test_id("connection-status")).to_have_text("Connected")
@@ -41,7 +42,7 @@ def test_what_the_policy_refuses_is_collected(
 
 
 def test_a_context_of_more_than_one_test_tells_too(
-    lasting_context: Callable[..., AbstractContextManager[BrowserContext]], served: Any
+    lasting_context: Callable[..., AbstractContextManager[BrowserContext]], served: ServerProcess
 ) -> None:
     def refused() -> None:
         with lasting_context() as context:

@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
+from tests.e2e.conftest import Lab
+from tests.server_process import ServerProcess
 from wireside.testing import answer
 
 TURNS = 60
@@ -33,7 +35,7 @@ def say(page: Page, text: str) -> None:
 def conversation_file(count: int) -> bytes:
     """Return a file that imports as one conversation; each turn contains a unique word."""
     when = "2026-01-01T00:00:00Z"
-    turns = [
+    turns: list[dict[str, Any]] = [
         {
             "id": f"t{n}",
             "parent": f"t{n - 1}" if n else None,
@@ -72,7 +74,7 @@ def conversation_file(count: int) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def long_talk(served: Any) -> str:
+def long_talk(served: ServerProcess) -> str:
     """The address of a conversation of 60 turns, of which a page loads the last 20."""
     request = urllib.request.Request(
         f"{served.url}/api/conversations/import",
@@ -119,7 +121,7 @@ class TestKeys:
         assert talk.evaluate(top) == before
 
     def test_a_question_is_asked_stopped_and_continued_by_keys(
-        self, chat_page: Page, lab: Any
+        self, chat_page: Page, lab: Lab
     ) -> None:
         page = chat_page
         lab.answer_with(answer(["half "]).stalled(1), answer(["and whole"]))
@@ -187,7 +189,7 @@ class TestKeys:
 
 
 class TestFolds:
-    def test_a_fold_of_an_answer_shows_that_it_opens(self, chat_page: Page, lab: Any) -> None:
+    def test_a_fold_of_an_answer_shows_that_it_opens(self, chat_page: Page, lab: Lab) -> None:
         lab.answer_with(answer(["<details><summary>More</summary>\n\nHidden.\n\n</details>\n"]))
         say(chat_page, "fold")
         summary = chat_page.locator("main summary", has_text="More")
@@ -247,7 +249,7 @@ class TestPaper:
         assert "q59q" in text
         talk.evaluate("dispatchEvent(new Event('afterprint'))")
 
-    def test_a_fold_that_is_closed_is_printed_open(self, chat_page: Page, lab: Any) -> None:
+    def test_a_fold_that_is_closed_is_printed_open(self, chat_page: Page, lab: Lab) -> None:
         text = "<details><summary>More</summary>\n\nHidden.\n\n</details>\n\nThe end."
         lab.answer_with(answer([text]))
         say(chat_page, "fold")
@@ -258,7 +260,7 @@ class TestPaper:
         chat_page.emulate_media(media="print")
         expect(message.get_by_text("Hidden.")).to_be_visible()
 
-    def test_a_narrow_table_has_a_frame_of_its_own_width(self, chat_page: Page, lab: Any) -> None:
+    def test_a_narrow_table_has_a_frame_of_its_own_width(self, chat_page: Page, lab: Lab) -> None:
         page = chat_page
         lab.answer_with(answer(["| a | b |\n|---|---|\n| 1 | 2 |\n\nThe end."]))
         say(page, "narrow")
@@ -267,7 +269,7 @@ class TestPaper:
         frame = page.locator("main .ws-table")
         assert frame.evaluate("(el) => el.offsetWidth - el.firstElementChild.offsetWidth") < 8
 
-    def test_wide_things_end_at_the_paper(self, chat_page: Page, lab: Any) -> None:
+    def test_wide_things_end_at_the_paper(self, chat_page: Page, lab: Lab) -> None:
         page = chat_page
         table = "| " + " | ".join(f"column{n}" for n in range(9)) + " |\n" + "|---" * 9 + "|\n"
         code = "```\n" + "word " * 80 + "\n```\n"
@@ -287,7 +289,7 @@ class TestPaper:
 
 class TestPhone:
     @pytest.fixture
-    def phone(self, new_context: NewContext, served: Any) -> Page:
+    def phone(self, new_context: NewContext, served: ServerProcess) -> Page:
         context = new_context(
             viewport={"width": 390, "height": 800}, has_touch=True, is_mobile=True
         )
@@ -296,7 +298,7 @@ class TestPhone:
         connected(page)
         return page
 
-    def test_enter_breaks_the_line(self, phone: Page, lab: Any) -> None:
+    def test_enter_breaks_the_line(self, phone: Page, lab: Lab) -> None:
         lab.answer_with(answer(["ok"]), answer(["again"]))
         box = phone.get_by_test_id("input-chat")
         box.focus()
@@ -309,7 +311,7 @@ class TestPhone:
         expect(phone.get_by_test_id("message-assistant")).to_contain_text("ok")
         assert lab.chats[-1].question == "one\ntwo"
 
-    def test_enter_is_a_choice_that_is_kept(self, phone: Page, lab: Any) -> None:
+    def test_enter_is_a_choice_that_is_kept(self, phone: Page, lab: Lab) -> None:
         lab.answer_with(answer(["ok"]))
         phone.get_by_test_id("options").click()
         phone.get_by_label("Enter sends the message").check()
@@ -321,7 +323,7 @@ class TestPhone:
         box.press("Enter")
         expect(phone.get_by_test_id("message-assistant")).to_contain_text("ok")
 
-    def test_enter_can_break_the_line_at_a_desk_too(self, chat_page: Page, lab: Any) -> None:
+    def test_enter_can_break_the_line_at_a_desk_too(self, chat_page: Page, lab: Lab) -> None:
         lab.answer_with(answer(["ok"]))
         chat_page.get_by_test_id("options").click()
         chat_page.get_by_label("Enter sends the message").uncheck()
@@ -333,7 +335,7 @@ class TestPhone:
         box.press("Control+Enter")
         expect(chat_page.get_by_test_id("message-assistant")).to_contain_text("ok")
 
-    def test_no_field_makes_a_phone_zoom_in(self, phone: Page, served: Any) -> None:
+    def test_no_field_makes_a_phone_zoom_in(self, phone: Page, served: ServerProcess) -> None:
         small = """() => [...document.querySelectorAll('input, textarea, select')]
             .filter((el) => !['checkbox', 'radio', 'file', 'hidden'].includes(el.type))
             .filter((el) => parseFloat(getComputedStyle(el).fontSize) < 16)
@@ -373,7 +375,7 @@ class TestSmallWindows:
         ],
     )
     def test_ten_lines_leave_room_for_the_conversation(
-        self, chat_page: Page, lab: Any, width: int, height: int, room: int
+        self, chat_page: Page, lab: Lab, width: int, height: int, room: int
     ) -> None:
         page = chat_page
         lab.answer_with(answer(["Some words. " * 400]))
@@ -397,7 +399,7 @@ class TestSmallWindows:
         page.get_by_label("Longest answer").scroll_into_view_if_needed()
         expect(page.get_by_label("Longest answer")).to_be_in_viewport()
 
-    def test_an_edit_fits_in_too(self, chat_page: Page, lab: Any) -> None:
+    def test_an_edit_fits_in_too(self, chat_page: Page, lab: Lab) -> None:
         page = chat_page
         lab.answer_with(answer(["ok"]))
         say(page, "to edit")
@@ -410,7 +412,7 @@ class TestSmallWindows:
 
 
 class TestOwnColours:
-    def test_nothing_is_told_by_a_background_alone(self, chat_page: Page, lab: Any) -> None:
+    def test_nothing_is_told_by_a_background_alone(self, chat_page: Page, lab: Lab) -> None:
         page = chat_page
         page.emulate_media(forced_colors="active")
         lab.answer_with(answer(["- [x] done\n- [ ] open\n\n---\n\n`code`\n\n" + "word " * 600]))

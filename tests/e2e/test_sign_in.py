@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Dialog, Page, expect
 
+from tests.e2e.conftest import Lab
 from wireside.testing import answer
 
 PASSWORD = "a good long password"
@@ -107,7 +108,12 @@ def test_an_open_page_of_somebody_who_is_put_out_leads_to_the_door(
         ada.get_by_role("listitem").filter(has_text="grace").get_by_role("button", name="Disable")
     )
     asked: list[str] = []
-    ada.once("dialog", lambda dialog: (asked.append(dialog.message), dialog.dismiss()))
+
+    def refuse(dialog: Dialog) -> None:
+        asked.append(dialog.message)
+        dialog.dismiss()
+
+    ada.once("dialog", refuse)
     disable.click()
     assert asked == ["Disable grace? They are signed out everywhere, and their keys stop working."]
     expect(grace.get_by_test_id("connection-status")).to_have_text("Connected")
@@ -148,7 +154,7 @@ def test_a_viewer_reads_and_does_not_write(
 
 
 def test_a_viewer_is_offered_nothing_that_writes(
-    guarded: Any, ada: Page, lab: Any, new_context: NewContext
+    guarded: Any, ada: Page, lab: Lab, new_context: NewContext
 ) -> None:
     ada.goto("/people")
     ada.get_by_label("Name (or let them choose)").fill("Vic")
@@ -199,7 +205,7 @@ def test_a_viewer_is_offered_nothing_that_writes(
 
 
 def test_what_is_left_is_said_and_a_conversation_is_shared(
-    guarded: Any, ada: Page, lab: Any, new_context: NewContext
+    guarded: Any, ada: Page, lab: Lab, new_context: NewContext
 ) -> None:
     ada.goto("/")
     expect(ada.get_by_test_id("connection-status")).to_have_text("Connected")

@@ -15,7 +15,8 @@ from playwright.sync_api import Page, expect
 from prometheus_client.parser import text_string_to_metric_families
 from websockets.sync.client import ClientConnection, connect
 
-from wireside.testing import FakeOpenAI, answer, failure
+from tests.e2e.conftest import Lab
+from wireside.testing import answer, failure
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def log(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def server(lab: FakeOpenAI, served_with: Any, tmp_path: Path, log: Path) -> Iterator[Any]:
+def server(lab: Lab, served_with: Any, tmp_path: Path, log: Path) -> Iterator[Any]:
     settings = {"WIRESIDE_LOG_FORMAT": "json", "WIRESIDE_LOG_INTERVAL_S": "0.3"}
     running = served_with(lab.url, tmp_path, **settings)
     yield running
@@ -61,7 +62,7 @@ def metrics(server: Any) -> dict[tuple[str, ...], float]:
     }
 
 
-def test_every_door_is_counted(server: Any, lab: FakeOpenAI, page: Page, log: Path) -> None:
+def test_every_door_is_counted(server: Any, lab: Lab, page: Page, log: Path) -> None:
     page.goto(server.url)
     expect(page.get_by_test_id("connection-status")).to_have_text("Connected")
     lab.answer_with(answer(5), failure(500, "no"), failure(500, "no"), failure(500, "no"))

@@ -792,7 +792,12 @@ async def serving(limits: Limits, **settings: object) -> AsyncIterator[ServerPro
     Errors that the server logs are printed at its end.
     """
     with tempfile.TemporaryDirectory() as folder, _lab() as url:
-        more = {"OPENAI_API_KEY": "lab", "log_level": "error", **limits.settings(), **settings}
+        more: dict[str, Any] = {
+            "OPENAI_API_KEY": "lab",
+            "log_level": "error",
+            **limits.settings(),
+            **settings,
+        }
         server = ServerProcess(Path(folder), url, **more)
         try:
             async with server:

@@ -83,7 +83,7 @@ class House(ServerProcess):
         self.data = folder / "data"
         self.headers: dict[str, str] = {}
         """Headers that authenticate the clients' requests."""
-        often = {
+        often: dict[str, Any] = {
             "OPENAI_API_KEY": "lab",
             "data_dir": self.data,
             "connections_per_address": 10_000,
@@ -101,8 +101,16 @@ class House(ServerProcess):
 
     def socket(self) -> connect:
         """Return a connection to open with ``async with``."""
-        more = {"open_timeout": LONG_S, "additional_headers": self.headers}
-        return connect(self.socket_url, compression=None, **more)
+        return connect(
+            self.socket_url,
+            compression=None,
+            open_timeout=LONG_S,
+            additional_headers=self.headers,
+        )
+
+    async def until_logged(self, text: str, count: int, what: str) -> None:
+        """Wait until the log has a text that many times."""
+        await self.until(lambda: self.log.count(text) >= count, what)
 
     async def ask(self, question: str, conversation: str | None = "new") -> Told:
         """Ask on a new connection, and return everything received."""

@@ -277,7 +277,7 @@ class Server:
         found = re.search(r"^wireside_event_loop_tasks (\S+)", text, re.MULTILINE)
         assert found is not None
         to = [c.raddr.port for c in self._process.net_connections() if c.raddr]
-        kept = to.count(self._lab_port)
+        kept = sum(port == self._lab_port for port in to)
         folder = self._server.folder.resolve()
         store = sum(Path(file.path).parent == folder for file in self._process.open_files())
         files = self._process.num_fds() - kept - store

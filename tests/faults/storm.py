@@ -225,7 +225,7 @@ class Storm:
 
     async def _talk(self, connection: ClientConnection, answer: Answer) -> None:
         if answer.stream is None:
-            frame = {
+            frame: dict[str, object] = {
                 "type": "chat",
                 "id": "1",
                 "message": answer.question,

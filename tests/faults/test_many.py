@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 
@@ -22,7 +23,7 @@ def test_nobody_is_lost_and_memory_stays() -> None:
     assert report.growth is not None
 
 
-def seen(memory: list[float], *, resting: int = 2, wrong: tuple[str, ...] = ()) -> Report:
+def seen(memory: Sequence[float], *, resting: int = 2, wrong: tuple[str, ...] = ()) -> Report:
     """Return the observations of a run of ``len(memory)`` seconds."""
     plan = Plan(seconds=len(memory), idle=2, streams=0, tokens=0, window_s=5)
     told = Seen(resting, answers=1, wrong=list(wrong), memory=list(enumerate(memory)))

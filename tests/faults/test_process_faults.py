@@ -17,8 +17,8 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.typing import Origin, Subprotocol
 
-from tests.faults.house import LONG_S, House, Told, talk
-from tests.server_process import TRACE
+from tests.faults.house import House, Told, talk
+from tests.server_process import LONG_S, TRACE
 from wireside.testing import FakeOpenAI, answer
 
 pytestmark = pytest.mark.timeout(240)  # some wait for seconds, longer on a busy machine
@@ -151,8 +151,8 @@ async def test_out_of_file_descriptors(lab: FakeOpenAI, tmp_path: Path) -> None:
         assert after.reason == "stop"
         await asyncio.gather(*tasks)
         assert {(one.reason, one.text) for one in told} == {("stop", lab.text(300))}
-        for one in told:
-            assert (await house.kept(one)).text == one.text
+        for answered in told:
+            assert (await house.kept(answered)).text == answered.text
         assert await asyncio.to_thread(house.stop) == 0
 
 
@@ -186,7 +186,7 @@ async def test_memory_is_short(lab: FakeOpenAI, tmp_path: Path) -> None:
             dropped = await house.ask(large)
             assert not dropped.end
             assert dropped.close_code in (1006, 1011)
-            await house.until(lambda n=count: house.log.count("MemoryError") >= n, "refused")
+            await house.until_logged("MemoryError", count, "refused")
         assert (await house.ask("Meanwhile")).reason == "stop"
         process.rlimit(resource.RLIMIT_AS, (-1, -1))
         assert "too_much_unfinished" not in house.log
@@ -195,8 +195,8 @@ async def test_memory_is_short(lab: FakeOpenAI, tmp_path: Path) -> None:
         await house.until_ready()
         assert (await house.ask(large)).code == "too_large"
         assert (await house.ask("After")).reason == "stop"
-        for one in told:
-            assert (await house.kept(one)).text == one.text
+        for answered in told:
+            assert (await house.kept(answered)).text == answered.text
         assert await asyncio.to_thread(house.stop) == 0
 
 

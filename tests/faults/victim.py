@@ -50,7 +50,11 @@ def serve(writes: int) -> None:
     sys.stdin.close()
     settings = load_settings()
     configure_logging(settings.log_format, settings.log_level)
-    run_server(create_app(settings), settings, on_listening=lambda _: os.write(writes, b"!"))
+
+    def report(_: str) -> None:
+        os.write(writes, b"!")
+
+    run_server(create_app(settings), settings, on_listening=report)
 
 
 if __name__ == "__main__":

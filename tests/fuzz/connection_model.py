@@ -149,6 +149,7 @@ class Model:
             case Heartbeat(reply=None):
                 assert events == []
             case Heartbeat(reply=reply):
+                assert reply is not None
                 assert events == [Send(reply)]
             case Cancel():
                 self._cancels(parsed.id, events)

@@ -258,7 +258,9 @@ class Client:
     async def _read(self, socket: ClientConnection) -> None:
         with contextlib.suppress(ConnectionClosed):
             async for data in socket:
-                if data.strip('"_').lower() == "pong":  # the answer to a heartbeat, not a frame
+                if (
+                    str(data).strip('"_').lower() == "pong"
+                ):  # the answer to a heartbeat, not a frame
                     self._pongs -= 1
                     self._changed.set()
                     continue

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from tests.server_process import ServerProcess
 from wireside.testing import FakeOpenAI
@@ -46,7 +47,10 @@ class Served(ServerProcess):
 @contextmanager
 def served(**settings: object) -> Iterator[Served]:
     """Run a server with these settings (``messages_per_minute=…``), then stop it gracefully."""
-    often = {"requests_per_minute": 1_000_000, "requests_per_minute_address": 1_000_000}
+    often: dict[str, Any] = {
+        "requests_per_minute": 1_000_000,
+        "requests_per_minute_address": 1_000_000,
+    }
     with (
         tempfile.TemporaryDirectory() as folder,
         FakeOpenAI(count=5) as lab,

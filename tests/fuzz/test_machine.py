@@ -14,6 +14,7 @@ from tests.fuzz import words
 from tests.fuzz.connection_model import LIMITS, Model
 from tests.fuzz.dice import Dice
 from tests.fuzz.targets import TARGETS
+from wireside.protocol import frames
 from wireside.protocol.connection import Send
 
 IDS = st.none() | st.sampled_from("abcde")
@@ -118,7 +119,7 @@ def test_the_model_tells_a_connection_that_is_wrong(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(model.connection, "receive", lambda text, now: [])
     with pytest.raises(AssertionError):
         model.receive('{"type": "chat", "message": "Hi"}')
-    pong = Send('{"type":"pong"}')
+    pong = Send(frames.Pong())
     monkeypatch.setattr(model.connection, "receive", lambda text, now: [pong, pong])
     with pytest.raises(ValueError, match="too many"):
         model.receive('{"type": "ping"}')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Final
 
 from tests.fuzz.dice import Dice
@@ -107,7 +108,7 @@ def _id(dice: Dice) -> dict[str, str]:
 
 _TEXTS = ('"Hi"', '"a"', '"<script>"', '"é"', '"/lab say é"')
 
-_SENSIBLE = {
+_SENSIBLE: Final[dict[str, Callable[[Dice], dict[str, str]]]] = {
     "chat": lambda dice: {"message": dice.pick(_TEXTS)} | _id(dice),
     "batch": lambda dice: (
         {"messages": "[" + ",".join(['"q"'] * (1 + dice.below(20))) + "]"}

@@ -39,7 +39,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     venv.create(folder, with_pip=False)
     python = folder / "bin" / "python"
     (site,) = folder.glob("lib/python*/site-packages")
-    install = ["install", "--quiet", "--no-deps", "--no-index", wheel]
+    install = ("install", "--quiet", "--no-deps", "--no-index", wheel)
     subprocess.run([sys.executable, "-m", "pip", "--python", python, *install], check=True)
     lent = Path(sysconfig.get_path("purelib"))
     # without this environment's .pth files, which would add the checkout

@@ -46,8 +46,9 @@ def documented(language: str) -> str:
 class Behind(Protocol):
     """A running server."""
 
-    port: int
-    """The port of the server itself, not of the proxy."""
+    @property
+    def port(self) -> int:
+        """The port of the server itself, not of the proxy."""
 
 
 @dataclass

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 import pytest
+from nicegui import Client
 
 from wireside_ui import nicegui_socket
 from wireside_ui.nicegui_socket import (
@@ -68,7 +69,7 @@ async def test_a_page_is_not_given_up_while_it_is_being_made(
 ) -> None:
     """The request for it would get an error instead."""
     pages: dict[str, Any] = {}
-    monkeypatch.setattr(nicegui_socket.Client, "instances", pages)
+    monkeypatch.setattr(Client, "instances", pages)
 
     class Made(Page):
         def __init__(self, number: int) -> None:

@@ -17,7 +17,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from tests.backend.api.known_paths import with_known_paths
-from tests.backend.auth.conftest import House, clock, house
+from tests.backend.auth.conftest import House, house
 from tests.server_process import ServerProcess
 from wireside.api.middleware.authentication import AuthenticationMiddleware, AuthenticationRules
 from wireside.auth.authenticator import Mode
@@ -26,7 +26,7 @@ from wireside.auth.quotas import QuotaLimits, UserQuotas
 from wireside.chat.service import ChatService
 from wireside.protocol.handshake import HandshakePolicy
 
-__all__ = ["clock", "house"]  # re-exported fixtures
+__all__ = ["house"]  # re-exported fixtures
 
 OUTSIDE = "203.0.113.7"
 

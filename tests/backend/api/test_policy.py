@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from fastapi import APIRouter, FastAPI
@@ -42,8 +42,8 @@ def app(tmp_path: Path) -> FastAPI:
 
 
 def policies_of(app: FastAPI) -> RoutePolicies:
-    (stack,) = (one for one in app.user_middleware if one.cls is Guards)
-    return RoutePolicies(stack.kwargs["routes"], stack.kwargs["declared"])
+    (stack,) = (one.kwargs for one in app.user_middleware if cast("object", one.cls) is Guards)
+    return RoutePolicies(cast("Any", stack["routes"]), cast("Any", stack["declared"]))
 
 
 def test_every_route_of_the_application_declares_its_policy(app: FastAPI) -> None:

@@ -13,6 +13,7 @@ import pytest
 from pwdlib.hashers.argon2 import Argon2Hasher
 
 from tests.backend.auth.whole_server import Person, Running, serving
+from tests.hand_clock import HandClock
 from wireside.auth.accounts import Accounts
 from wireside.auth.authenticator import Authenticator, Credentials, Mode, ProxyRules, RolesByGroup
 from wireside.auth.connections import LiveConnections
@@ -27,16 +28,6 @@ from wireside.records import User
 from wireside.store.store import SqlStore
 
 PASSWORD = "a good long password"
-
-
-class HandClock:
-    """A clock in seconds that the test sets."""
-
-    def __init__(self) -> None:
-        self.now = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @dataclass
@@ -84,11 +75,6 @@ class House:
 
 def as_caller(user: User) -> Caller:
     return Caller(user_id=user.id, name=user.name, role=user.role)
-
-
-@pytest.fixture
-def clock() -> HandClock:
-    return HandClock()
 
 
 @pytest.fixture

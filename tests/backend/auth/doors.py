@@ -79,7 +79,7 @@ class Door:
 OTHERS = 404
 SIGN_IN = 303
 
-ASKED = {"id": "t0", "parent": None, "question": "Hi", "answer": []}
+ASKED: dict[str, Any] = {"id": "t0", "parent": None, "question": "Hi", "answer": []}
 FILE = {
     "format": "wireside",
     "version": 1,

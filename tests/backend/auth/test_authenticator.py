@@ -62,8 +62,13 @@ async def test_who_was_put_out_by_another_process_must_leave(
     stays, goes = await house.signed_in("ada"), await house.signed_in("grace")
     ended: list[str] = []
     left = asyncio.Event()
+
+    def end_of_grace() -> None:
+        ended.append("grace")
+        left.set()
+
     house.presence.enter(stays, lambda: ended.append("ada"))
-    house.presence.enter(goes, lambda: (ended.append("grace"), left.set())[0])
+    house.presence.enter(goes, end_of_grace)
     await house.store.accounts.end_sign_ins(grace.id)  # as the command line does
     monkeypatch.setattr(gates, "LOOK_AGAIN_S", 0.01)
     watching = asyncio.create_task(house.gate().watch())

@@ -58,7 +58,7 @@ async def lab() -> AsyncIterator[FakeOpenAI]:
 async def start(lab: FakeOpenAI, tmp_path: Path) -> AsyncIterator[Start]:
     async with AsyncExitStack() as stack:
 
-        async def start_with(**settings: object) -> Running:
+        async def start_with(**settings: Any) -> Running:
             server = Running(tmp_path, lab.url, auth="proxy", **settings)
             return await stack.enter_async_context(server)
 
@@ -80,9 +80,10 @@ async def send(socket: ClientConnection, **frame: object) -> None:
 async def frame_of(socket: ClientConnection, *types: str) -> dict[str, Any]:
     """Return the next frame of these types."""
     async with asyncio.timeout(LONG_S):
-        while (frame := json.loads(await socket.recv()))["type"] not in types:
-            pass
-    return frame
+        while True:
+            frame: dict[str, Any] = json.loads(await socket.recv())
+            if frame["type"] in types:
+                return frame
 
 
 async def told(socket: ClientConnection, request_id: str, **more: object) -> dict[str, Any]:

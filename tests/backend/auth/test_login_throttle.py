@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.backend.auth.conftest import HandClock
+from tests.hand_clock import HandClock
 from wireside.auth.limiter import MemoryLimiter
 from wireside.auth.login_throttle import AT_NETWORK, OF_NAME, OF_NAME_THERE, WINDOW_S, LoginThrottle
 from wireside.errors import RateLimited

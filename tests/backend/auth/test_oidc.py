@@ -35,7 +35,7 @@ class Chat(ServerProcess):
     """
 
     def __init__(self, provider: OpenIdProvider, folder: Path, lab: str, **settings: str) -> None:
-        at_provider = {
+        at_provider: dict[str, Any] = {
             "log_level": "debug",
             "requests_per_minute_address": 1_000_000,
             "auth": "oidc",
@@ -477,7 +477,8 @@ def test_a_provider_of_another_name_is_not_believed(start: Start, provider: Open
     """The issuer in the document must be the configured one (OpenID Discovery, 4.3)."""
     chat = start()
     visitor = Visitor(chat)
-    for document in ({}, {"issuer": "https://evil.example"}, [], "?"):
+    documents: tuple[Any, ...] = ({}, {"issuer": "https://evil.example"}, [], "?")
+    for document in documents:
         provider.spoil(document=document)
         assert_refused(visitor, visitor.get("/oidc/login"), 403, "administrator of this server")
     chat.await_line("openid_refused", "issuer")

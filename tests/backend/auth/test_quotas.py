@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.backend.auth.conftest import HandClock
+from tests.hand_clock import HandClock
 from wireside.auth.limiter import Limiter, MemoryLimiter, Rate, RedisLimiter
 from wireside.auth.quotas import QuotaLimits, UserQuotas
 from wireside.errors import NotConfigured, RateLimited, TooMany
@@ -31,7 +31,7 @@ async def limiter(request: pytest.FixtureRequest, clock: HandClock) -> AsyncIter
 @pytest.fixture
 def name(request: pytest.FixtureRequest) -> str:
     """A name that no other test counts under."""
-    return request.node.name
+    return str(request.node.name)
 
 
 class TestLimiter:

@@ -118,12 +118,12 @@ class Page:
         self._url, self._text = url, text
         self._http = aiohttp.ClientSession()
         self._client = socketio.AsyncClient(reconnection=False, http_session=self._http)
+        self.is_over = asyncio.Event()
         self._client.on("*", lambda event, *args: self.told.append([event, *args]))
         self._client.on("disconnect", lambda *_: self.is_over.set())
         self.told: list[Any] = []
         """All messages of the server to the page."""
         self._asked = 0
-        self.is_over = asyncio.Event()
         found = re.search(r"'client_id': '([0-9a-f-]{36})'", text)
         data = re.search(r"parseElements\(String\.raw`(.*?)`\)", text, re.DOTALL)
         assert found is not None, text[:500]

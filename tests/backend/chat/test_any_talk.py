@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import Awaitable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import pytest
 from hypothesis import settings
@@ -27,8 +28,12 @@ from wireside.errors import ProviderUnavailable
 from wireside.generation.commits import GroupCommit
 from wireside.generation.runner import Runner, RunnerLimits
 from wireside.generation.tasks import Tasks
-from wireside.messages import Delta, Finished, ModelInfo, ModelRequest, Options, TextDelta
+from wireside.messages import ModelRequest, Options
+from wireside.providers.catalog import Catalog
+from wireside.providers.scripted import ScriptedProvider, Step
 from wireside.store.store import SqlStore
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -43,48 +48,29 @@ class Node:
     children: list[Node] = field(default_factory=list)
 
 
-class Echo:
-    """Answers at once with the numbered question, or fails if the test says so."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.fails = False
-        self.contexts: list[list[str]] = []
-
-    async def models(self) -> tuple[ModelInfo, ...]:
-        return (ModelInfo(id="m", name="M"),)
-
-    async def resolve(self, name: str | None) -> str:
-        return name or "m"
-
-    async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta, None]:
-        self.contexts.append([message.text for message in request.messages])
-        if self.fails:
-            raise ProviderUnavailable
-        self.count += 1
-        yield TextDelta(f"{self.count}: ")
-        yield TextDelta(request.messages[-1].text)
-        yield Finished("stop")
-
-    async def warm_up(self) -> None: ...
-
-    async def aclose(self) -> None: ...
-
-
 class AnyTalk(RuleBasedStateMachine):
     """Asks, edits, retries, switches branches, continues, deletes, undoes deletions, reopens."""
 
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.Runner()
-        self.provider = Echo()
+        self.provider = ScriptedProvider(self.answer)
+        self.count = 0
+        self.fails = False
         self.numbers = itertools.count()
         self.nodes: list[Node] = []
         self.roots: list[Node] = []
         self.leaf: Node | None = None
 
-    def do(self, work):
-        async def then_settle():
+    def answer(self, request: ModelRequest) -> list[Step]:
+        """Answer with the numbered question, or fail if the rule says so."""
+        if self.fails:
+            return [ProviderUnavailable()]
+        self.count += 1
+        return [f"{self.count}: ", request.messages[-1].text]
+
+    def do(self, work: Awaitable[T]) -> T:
+        async def then_settle() -> T:
             result = await work
             async with asyncio.timeout(10):
                 while self.conversation.live or self.conversation.waiting:
@@ -116,13 +102,12 @@ class AnyTalk(RuleBasedStateMachine):
             clock=time.monotonic,
             commits=self.saving,
         )
-        echo = self.provider
         self.quotas = UserQuotas(MemoryLimiter(time.monotonic), QuotaLimits(streams=1))
         core = ChatCore(
             ChatDependencies(
                 runner=runner,
-                models=echo,
-                provider=echo,
+                models=Catalog(self.provider, default=None, fallback=False, clock=time.monotonic),
+                provider=self.provider,
                 store=self.store,
                 saving=self.saving,
                 tasks=self.tasks,
@@ -152,8 +137,8 @@ class AnyTalk(RuleBasedStateMachine):
         beside.append(node)
         self.nodes.append(node)
         self.leaf = node
-        if not self.provider.fails:
-            node.answer = f"{self.provider.count}: {node.question}"
+        if not self.fails:
+            node.answer = f"{self.count}: {node.question}"
         return node
 
     def end_after(self, node: Node) -> Node:
@@ -172,18 +157,21 @@ class AnyTalk(RuleBasedStateMachine):
     @rule(question=st.sampled_from(["why", "how", "wombat"]), fails=st.booleans())
     def ask(self, question: str, fails: bool) -> None:
         name = f"t{next(self.numbers)}"
-        self.provider.fails = fails
+        self.fails = fails
         self.do(self.chat.send(self.conversation, question, turn_id=name, options=Options()))
         self.add(Node(name, question, self.leaf))
         said = [text for n in self.path()[:-1] if n.answer for text in (n.question, n.answer)]
-        assert self.provider.contexts[-1] == [*said, question][-40:]
+        assert [message.text for message in self.provider.calls[-1].request.messages] == [
+            *said,
+            question,
+        ][-40:]
 
     @precondition(lambda self: self.leaf)
     @rule(place=st.integers(0, 100))
     def edit(self, place: int) -> None:
         node = self.path()[place % len(self.path())]
         name = f"t{next(self.numbers)}"
-        self.provider.fails = False
+        self.fails = False
         self.do(self.chat.edit(self.conversation, node.id, "edited", new_turn_id=name))
         self.add(Node(name, "edited", node.parent))
 
@@ -191,13 +179,13 @@ class AnyTalk(RuleBasedStateMachine):
     @rule(place=st.integers(0, 100))
     def ask_again(self, place: int) -> None:
         node = self.path()[place % len(self.path())]
-        self.provider.fails = False
+        self.fails = False
         turn = self.do(self.chat.retry(self.conversation, node.id))
         if node.answer:
             self.add(Node(turn.id, node.question, node.parent))
         else:
             assert turn.id == node.id
-            node.answer = f"{self.provider.count}: {node.question}"
+            node.answer = f"{self.count}: {node.question}"
 
     @precondition(lambda self: self.leaf)
     @rule(place=st.integers(0, 100), step=st.sampled_from([-1, 1]))
@@ -230,7 +218,9 @@ class AnyTalk(RuleBasedStateMachine):
     def restart(self) -> None:
         self.new_service()
         self.do(self.chat.core.resume_waiting())
-        self.conversation = self.do(self.chat.library.open(self.conversation.id))
+        conversation = self.do(self.chat.library.open(self.conversation.id))
+        assert conversation is not None
+        self.conversation = conversation
 
     # ---- invariants --------------------------------------------------------------------------
 

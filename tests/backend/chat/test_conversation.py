@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from tests.hand_clock import HandClock
 from wireside.chat.conversation import Conversation, Turn
 from wireside.chat.core import ChatCore
 from wireside.chat.dependencies import ChatDependencies, ChatRules
@@ -21,7 +24,9 @@ from wireside.errors import (
     TooLarge,
     UnknownModel,
 )
+from wireside.generation.runner import Runner
 from wireside.messages import End, Finished, Options, Usage
+from wireside.providers.scripted import ScriptedCall, ScriptedProvider
 from wireside.records import Feedback
 
 
@@ -34,7 +39,7 @@ async def send(chat: ChatService, conversation: Conversation, question: str, tur
     return await chat.send(conversation, question, turn_id=turn_id, options=Options())
 
 
-async def until(condition) -> None:
+async def until(condition: Callable[[], object]) -> None:
     async with asyncio.timeout(5):
         while not condition():
             await asyncio.sleep(0.001)
@@ -58,11 +63,13 @@ async def again(chat: ChatService, conversation: Conversation) -> Conversation:
     return Conversation(stored)
 
 
-def contexts(call) -> list[tuple[str, str]]:
+def contexts(call: ScriptedCall) -> list[tuple[str, str]]:
     return [(m.role, m.text) for m in call.request.messages]
 
 
-async def test_a_question_is_answered_and_kept(chat: ChatService, conversation, provider) -> None:
+async def test_a_question_is_answered_and_kept(
+    chat: ChatService, conversation: Conversation, provider: ScriptedProvider
+) -> None:
     turn = await send(chat, conversation, "  What is\n a frame? ", "t1")
     call = await provider.call()
     call.say("JSON.")
@@ -80,7 +87,7 @@ async def test_a_question_is_answered_and_kept(chat: ChatService, conversation, 
     assert record.question == "  What is\n a frame? "
 
 
-async def test_sent_twice_asked_once(chat: ChatService, provider) -> None:
+async def test_sent_twice_asked_once(chat: ChatService, provider: ScriptedProvider) -> None:
     first = await chat.conversation_for("t1")
     assert await chat.conversation_for("t1") is first
     turn = await send(chat, first, "Hi", "t1")
@@ -92,7 +99,7 @@ async def test_sent_twice_asked_once(chat: ChatService, provider) -> None:
 
 
 async def test_a_taken_name_of_another_conversation_is_refused(
-    chat: ChatService, conversation, provider
+    chat: ChatService, conversation: Conversation, provider: ScriptedProvider
 ) -> None:
     await send(chat, conversation, "Hi", "t1")
     other = chat.library.new()
@@ -100,7 +107,9 @@ async def test_a_taken_name_of_another_conversation_is_refused(
         await send(chat, other, "Hi", "t1")
 
 
-async def test_a_second_question_waits_its_turn(chat: ChatService, conversation, provider) -> None:
+async def test_a_second_question_waits_its_turn(
+    chat: ChatService, conversation: Conversation, provider: ScriptedProvider
+) -> None:
     await send(chat, conversation, "one", "t1")
     second = await send(chat, conversation, "two", "t2")
     call = await provider.call(0)
@@ -113,7 +122,7 @@ async def test_a_second_question_waits_its_turn(chat: ChatService, conversation,
 
 
 async def test_a_waiting_question_can_be_taken_back(
-    chat: ChatService, conversation, provider
+    chat: ChatService, conversation: Conversation, provider: ScriptedProvider
 ) -> None:
     await send(chat, conversation, "one", "t1")
     second = await send(chat, conversation, "two", "t2")
@@ -132,7 +141,7 @@ async def test_a_waiting_question_can_be_taken_back(
 
 
 async def test_a_withdrawal_moves_the_branches_after_it_up(
-    chat: ChatService, conversation, provider
+    chat: ChatService, conversation: Conversation, provider: ScriptedProvider
 ) -> None:
     for turn_id in ("t1", "t2", "t3"):
         await send(chat, conversation, turn_id, turn_id)
@@ -146,7 +155,7 @@ async def test_a_withdrawal_moves_the_branches_after_it_up(
 
 
 async def test_a_withdrawn_edit_shows_what_it_replaced(
-    chat: ChatService, conversation, provider
+    chat: ChatService, conversation: Conversation, provider: ScriptedProvider
 ) -> None:
     for turn_id in ("t1", "t2"):
         await send(chat, conversation, turn_id, turn_id)
@@ -158,7 +167,9 @@ async def test_a_withdrawn_edit_shows_what_it_replaced(
         assert one.siblings(await chat.library.turn(one, "t2")) == (0, 1)
 
 
-async def test_who_may_only_read_stops_nothing(chat: ChatService, conversation, provider) -> None:
+async def test_who_may_only_read_stops_nothing(
+    chat: ChatService, conversation: Conversation, provider: ScriptedProvider
+) -> None:
     turn = await send(chat, conversation, "Hi", "t1")
     await provider.call()
     reader = replace(chat.caller, scopes=frozenset({"read"}))
@@ -170,7 +181,9 @@ async def test_who_may_only_read_stops_nothing(chat: ChatService, conversation, 
     assert not turn.is_live
 
 
-async def test_stop_lets_the_next_begin(chat: ChatService, conversation, provider) -> None:
+async def test_stop_lets_the_next_begin(
+    chat: ChatService, conversation: Conversation, provider: ScriptedProvider
+) -> None:
     turn = await send(chat, conversation, "one", "t1")
     await send(chat, conversation, "two", "t2")
     await provider.call(0)
@@ -179,7 +192,7 @@ async def test_stop_lets_the_next_begin(chat: ChatService, conversation, provide
 
 
 async def test_an_answer_without_a_word_makes_room(
-    chat: ChatService, conversation, provider
+    chat: ChatService, conversation: Conversation, provider: ScriptedProvider
 ) -> None:
     turn = await send(chat, conversation, "one", "t1")
     (await provider.call(0)).fail(ProviderUnavailable())
@@ -198,7 +211,7 @@ async def test_an_answer_without_a_word_makes_room(
 
 
 async def test_asking_again_keeps_the_earlier_answer_beside(
-    chat: ChatService, conversation, provider
+    chat: ChatService, conversation: Conversation, provider: ScriptedProvider
 ) -> None:
     for number, turn_id in enumerate(("t1", "t2")):
         turn = await send(chat, conversation, turn_id, turn_id)
@@ -224,7 +237,7 @@ async def test_asking_again_keeps_the_earlier_answer_beside(
 
 
 async def test_a_turn_that_was_searched_for_is_shown(
-    chat: ChatService, conversation, provider
+    chat: ChatService, conversation: Conversation, provider: ScriptedProvider
 ) -> None:
     turn = await send(chat, conversation, "one", "t1")
     (await provider.call(0)).finish()
@@ -238,7 +251,7 @@ async def test_a_turn_that_was_searched_for_is_shown(
 
 
 async def test_continue_goes_on_in_the_same_message(
-    chat: ChatService, conversation, provider
+    chat: ChatService, conversation: Conversation, provider: ScriptedProvider
 ) -> None:
     turn = await send(chat, conversation, "one", "t1")
     call = await provider.call(0)
@@ -256,7 +269,9 @@ async def test_continue_goes_on_in_the_same_message(
     assert (await chat.library.turn(reopened, "t1")).text == "first half, second half"
 
 
-async def test_edit_asks_anew_from_there(chat: ChatService, conversation, provider) -> None:
+async def test_edit_asks_anew_from_there(
+    chat: ChatService, conversation: Conversation, provider: ScriptedProvider
+) -> None:
     first = await send(chat, conversation, "one", "t1")
     (await provider.call(0)).finish()
     await answered(first)
@@ -285,7 +300,7 @@ async def test_what_can_not_be_sent_leaves_nothing_behind(
 
 
 async def test_an_answer_that_can_not_begin_says_why(
-    chat: ChatService, conversation, provider
+    chat: ChatService, conversation: Conversation, provider: ScriptedProvider
 ) -> None:
     await chat._runner.drain(0)  # the server shuts down between the question and its answer
     turn = await answered(await send(chat, conversation, "Hi", "t1"))
@@ -295,7 +310,7 @@ async def test_an_answer_that_can_not_begin_says_why(
 
 
 async def test_who_watches_is_told_of_each_change(
-    chat: ChatService, conversation, provider
+    chat: ChatService, conversation: Conversation, provider: ScriptedProvider
 ) -> None:
     seen: list[str | None] = []
     unwatch = chat.watch(conversation, seen.append)
@@ -309,7 +324,9 @@ async def test_who_watches_is_told_of_each_change(
     assert len(seen) == 3
 
 
-async def test_feedback_is_kept(chat: ChatService, conversation, provider) -> None:
+async def test_feedback_is_kept(
+    chat: ChatService, conversation: Conversation, provider: ScriptedProvider
+) -> None:
     await send(chat, conversation, "one", "t1")
     await chat.give_feedback(conversation, "t1", Feedback("down", "too long"))
     reopened = await again(chat, conversation)
@@ -318,7 +335,9 @@ async def test_feedback_is_kept(chat: ChatService, conversation, provider) -> No
         await chat.give_feedback(conversation, "t9", None)
 
 
-async def test_a_key_names_a_request_in_a_conversation(chat: ChatService, provider) -> None:
+async def test_a_key_names_a_request_in_a_conversation(
+    chat: ChatService, provider: ScriptedProvider
+) -> None:
     conversation, turn = await chat.ask_in(NEW, "Hi", key="k", options=Options())
     same = await chat.ask_in(NEW, "Hi", key="k", options=Options())
     assert same == (conversation, turn)
@@ -330,12 +349,15 @@ async def test_a_key_names_a_request_in_a_conversation(chat: ChatService, provid
 
 
 async def test_whoever_goes_away_in_the_middle_leaves_nothing_half_done(
-    chat: ChatService, conversation, provider, monkeypatch: pytest.MonkeyPatch
+    chat: ChatService,
+    conversation: Conversation,
+    provider: ScriptedProvider,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     add_turn = chat._store.add_turn
     is_adding, may_go_on = asyncio.Event(), asyncio.Event()
 
-    async def slowly(*args, **kwargs) -> bool:
+    async def slowly(*args: Any, **kwargs: Any) -> bool:
         is_adding.set()
         await may_go_on.wait()
         return await add_turn(*args, **kwargs)
@@ -352,7 +374,11 @@ async def test_whoever_goes_away_in_the_middle_leaves_nothing_half_done(
 
 
 async def test_a_stored_stream_is_found_after_the_window(
-    chat: ChatService, conversation, provider, clock, runner
+    chat: ChatService,
+    conversation: Conversation,
+    provider: ScriptedProvider,
+    clock: HandClock,
+    runner: Runner,
 ) -> None:
     turn = await send(chat, conversation, "one", "t1")
     call = await provider.call(0)
@@ -370,7 +396,10 @@ async def test_a_stored_stream_is_found_after_the_window(
 
 
 async def test_a_store_that_fails_does_not_stop_the_talk(
-    chat: ChatService, conversation, provider, monkeypatch: pytest.MonkeyPatch
+    chat: ChatService,
+    conversation: Conversation,
+    provider: ScriptedProvider,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     turn = await send(chat, conversation, "one", "t1")
     call = await provider.call(0)
@@ -406,7 +435,9 @@ class TestAfterAKill:
     """Recovery from a process that was killed."""
 
     @pytest.fixture
-    async def left(self, chat: ChatService, conversation, provider) -> Conversation:
+    async def left(
+        self, chat: ChatService, conversation: Conversation, provider: ScriptedProvider
+    ) -> Conversation:
         turn = await send(chat, conversation, "one", "t1")
         await send(chat, conversation, "two", "t2")
         (await provider.call(0)).say("half an ans")
@@ -425,7 +456,7 @@ class TestAfterAKill:
         return next_chat
 
     async def test_answers_end_as_interrupted_and_go_on(
-        self, next_chat: ChatService, left: Conversation, provider
+        self, next_chat: ChatService, left: Conversation, provider: ScriptedProvider
     ) -> None:
         conversation = await next_chat.library.open(left.id)
         assert conversation is not None
@@ -435,14 +466,16 @@ class TestAfterAKill:
         assert not turn.is_live
 
     async def test_what_waited_is_answered(
-        self, next_chat: ChatService, left: Conversation, provider
+        self, next_chat: ChatService, left: Conversation, provider: ScriptedProvider
     ) -> None:
         call = await provider.call(1)
         assert contexts(call) == [("user", "one"), ("assistant", "half an ans"), ("user", "two")]
 
 
 @pytest.mark.slow
-async def test_ten_thousand_resends_around_drops_ask_once(chat: ChatService, provider) -> None:
+async def test_ten_thousand_resends_around_drops_ask_once(
+    chat: ChatService, provider: ScriptedProvider
+) -> None:
     dice = random.Random(1)
 
     async def resend() -> Turn | None:
@@ -465,7 +498,7 @@ async def test_ten_thousand_resends_around_drops_ask_once(chat: ChatService, pro
 
 
 async def test_asking_again_editing_and_continuing_use_the_chosen_options(
-    chat: ChatService, conversation, provider
+    chat: ChatService, conversation: Conversation, provider: ScriptedProvider
 ) -> None:
     first = Options(model="model-a")
     turn = await chat.send(conversation, "one", turn_id="t1", options=first)
@@ -491,7 +524,7 @@ async def test_asking_again_editing_and_continuing_use_the_chosen_options(
 
 
 async def test_the_options_of_a_conversation_are_those_chosen_else_of_its_last_turn(
-    chat: ChatService, conversation, provider
+    chat: ChatService, conversation: Conversation, provider: ScriptedProvider
 ) -> None:
     asked = Options(model="model-a", temperature=0.0, system="")
     turn = await chat.send(conversation, "one", turn_id="t1", options=asked)
@@ -509,7 +542,9 @@ async def test_the_options_of_a_conversation_are_those_chosen_else_of_its_last_t
     assert await chat.options_of(chat.library.new()) == Options()
 
 
-async def test_asking_again_twice_asks_once(chat: ChatService, conversation, provider) -> None:
+async def test_asking_again_twice_asks_once(
+    chat: ChatService, conversation: Conversation, provider: ScriptedProvider
+) -> None:
     turn = await send(chat, conversation, "one", "t1")
     call = await provider.call(0)
     call.say("first")

@@ -8,33 +8,25 @@ from typing import Any
 
 import pytest
 
+from tests.hand_clock import HandClock
 from wireside.chat.core import ChatCore
 from wireside.chat.dependencies import ChatDependencies, ChatRules
 from wireside.chat.library import UNDO_S, Library, Retention
 from wireside.chat.service import NEW, ChatService
-from wireside.chat.watchers import Answering, Gone, Listed
+from wireside.chat.watchers import Answering, Gone, ListChange, Listed
 from wireside.errors import BadMessage, NotFound
 from wireside.identity import LOCAL, Caller
 from wireside.messages import Options
-
-
-class WallClock:
-    """A wall clock that the test sets."""
-
-    def __init__(self) -> None:
-        self.now = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
+from wireside.providers.scripted import ScriptedProvider
 
 
 @pytest.fixture
-def wall() -> WallClock:
-    return WallClock()
+def wall() -> HandClock:
+    return HandClock()
 
 
 @pytest.fixture
-async def library(parts: ChatDependencies, wall: WallClock) -> Library:
+async def library(parts: ChatDependencies, wall: HandClock) -> Library:
     return Library(ChatCore(replace(parts, wall_clock=wall), ChatRules()), LOCAL)
 
 
@@ -56,9 +48,16 @@ async def test_whoever_watches_is_told(library: Library) -> None:
     assert len(told) == 4
 
 
-async def test_which_ones_are_answering_is_told_once(chat: ChatService, provider: Any) -> None:
+async def test_which_ones_are_answering_is_told_once(
+    chat: ChatService, provider: ScriptedProvider
+) -> None:
     told: list[Any] = []
-    chat.library.watch(lambda change: isinstance(change, Answering) and told.append(change.ids))
+
+    def note(change: ListChange) -> None:
+        if isinstance(change, Answering):
+            told.append(change.ids)
+
+    chat.library.watch(note)
     conversation, _ = await chat.ask_in(NEW, "Hi", key=None, options=Options())
     call = await provider.call(0)
     call.say("a", "b")
@@ -69,7 +68,7 @@ async def test_which_ones_are_answering_is_told_once(chat: ChatService, provider
     assert told == [{conversation.id}, frozenset()]
 
 
-async def test_pinned_ones_stand_on_top(library: Library, wall: WallClock) -> None:
+async def test_pinned_ones_stand_on_top(library: Library, wall: HandClock) -> None:
     ids = {}
     for name in ("a", "b", "c"):
         wall.now += 1
@@ -94,7 +93,7 @@ async def test_wrong_changes_are_told(library: Library) -> None:
         await library.rename("nowhere", "x")
 
 
-async def test_a_deletion_is_final_after_a_while(library: Library, wall: WallClock) -> None:
+async def test_a_deletion_is_final_after_a_while(library: Library, wall: HandClock) -> None:
     info = await library.create("One")
     await library.delete([info.id])
     wall.now += UNDO_S - 1
@@ -106,7 +105,7 @@ async def test_a_deletion_is_final_after_a_while(library: Library, wall: WallClo
     assert await library.restore([info.id]) == []
 
 
-async def test_what_is_old_goes_by_itself(library: Library, wall: WallClock) -> None:
+async def test_what_is_old_goes_by_itself(library: Library, wall: HandClock) -> None:
     old = await library.create("old")
     pinned = await library.create("pinned")
     await library.pin(pinned.id, True)
@@ -120,7 +119,7 @@ async def test_what_is_old_goes_by_itself(library: Library, wall: WallClock) -> 
 
 
 async def test_what_went_by_itself_is_told_once_with_its_count(
-    library: Library, wall: WallClock
+    library: Library, wall: HandClock
 ) -> None:
     told: list[tuple[str, str, str]] = []
 
@@ -137,7 +136,7 @@ async def test_what_went_by_itself_is_told_once_with_its_count(
     assert told == [("", "conversations_expired", "3 conversations")]
 
 
-async def test_only_the_newest_stay(library: Library, wall: WallClock) -> None:
+async def test_only_the_newest_stay(library: Library, wall: HandClock) -> None:
     for name in ("a", "b", "c", "d"):
         wall.now += 1
         await library.create(name)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,8 @@ from wireside.errors import (
     WiresideError,
 )
 from wireside.identity import Caller
-from wireside.messages import Message, Options
+from wireside.messages import Finished, Message, Options
+from wireside.providers.scripted import ScriptedProvider, Step
 
 ADA = Caller(user_id="ada-id", name="ada", role="user", credential="session 1")
 QUESTION = Ask(messages=(Message.of_text("user", "Hi"),))
@@ -66,7 +68,7 @@ async def until(condition: Callable[[], object]) -> None:
             await asyncio.sleep(0.001)
 
 
-async def told_of(asked: list[Awaitable[object]]) -> list[str]:
+async def told_of(asked: Iterable[Awaitable[object]]) -> list[str]:
     """Return the outcome of each: "begun", or the code of its error."""
     results = await asyncio.gather(*asked, return_exceptions=True)
     return sorted(getattr(result, "code", "begun") for result in results)
@@ -78,7 +80,7 @@ def ask_new(chat: ChatService) -> Awaitable[tuple[Conversation, Turn]]:
 
 @pytest.mark.parametrize("ask", [ask_new, lambda chat: chat.ask(QUESTION)])
 async def test_eight_that_come_together_find_two_places(
-    chat: ChatService, provider, ask: Callable[[ChatService], Awaitable[object]]
+    chat: ChatService, provider: ScriptedProvider, ask: Callable[[ChatService], Awaitable[object]]
 ) -> None:
     assert await told_of([ask(chat) for _ in range(8)]) == ["begun"] * 2 + ["too_many"] * 6
     for call in (await provider.call(0), await provider.call(1)):
@@ -130,13 +132,17 @@ class TestInAConversation:
     async def send(chat: ChatService, conversation: Conversation, turn_id: str) -> Turn:
         return await chat.send(conversation, "Hi", turn_id=turn_id, options=Options())
 
+    @staticmethod
+    async def begun(turn: Turn) -> None:
+        await until(lambda: not turn.waiting)
+
     async def test_what_waits_takes_no_place_and_has_one_when_it_is_its_turn(
-        self, chat: ChatService, conversation: Conversation, provider
+        self, chat: ChatService, conversation: Conversation, provider: ScriptedProvider
     ) -> None:
         turns = [await self.send(chat, conversation, f"t{number}") for number in range(3)]
         for number, turn in enumerate(turns):
             call = await provider.call(number)
-            await until(lambda turn=turn: not turn.waiting)
+            await self.begun(turn)
             assert len(provider.calls) == number + 1
             with pytest.raises(TooMany):
                 await ask_new(chat)
@@ -146,7 +152,7 @@ class TestInAConversation:
         await ask_new(chat)
 
     async def test_nobody_gets_between_two_of_its_answers(
-        self, chat: ChatService, conversation: Conversation, provider
+        self, chat: ChatService, conversation: Conversation, provider: ScriptedProvider
     ) -> None:
         for number in range(5):
             await self.send(chat, conversation, f"t{number}")
@@ -160,7 +166,7 @@ class TestInAConversation:
         assert await left(chat) == 1
 
     async def test_one_that_is_on_its_way_while_the_answer_before_it_ends(
-        self, chat: ChatService, conversation: Conversation, provider
+        self, chat: ChatService, conversation: Conversation, provider: ScriptedProvider
     ) -> None:
         await self.send(chat, conversation, "t1")
         call = await provider.call(0)
@@ -176,7 +182,7 @@ class TestInAConversation:
         assert await left(chat) == 1
 
     async def test_what_begins_beside_a_running_answer_needs_a_place(
-        self, chat: ChatService, conversation: Conversation, provider
+        self, chat: ChatService, conversation: Conversation, provider: ScriptedProvider
     ) -> None:
         first = await self.send(chat, conversation, "t1")
         call = await provider.call(0)
@@ -198,7 +204,7 @@ class TestInAConversation:
         assert await left(chat) == 1
 
     async def test_what_is_deleted_or_taken_back_has_none(
-        self, chat: ChatService, conversation: Conversation, provider
+        self, chat: ChatService, conversation: Conversation, provider: ScriptedProvider
     ) -> None:
         await self.send(chat, conversation, "t1")
         await self.send(chat, conversation, "t2")
@@ -211,7 +217,11 @@ class TestInAConversation:
         assert await left(chat) == 1
 
     async def test_what_waited_when_the_server_was_ended_counts(
-        self, chat: ChatService, conversation: Conversation, parts: ChatDependencies, provider
+        self,
+        chat: ChatService,
+        conversation: Conversation,
+        parts: ChatDependencies,
+        provider: ScriptedProvider,
     ) -> None:
         await self.send(chat, conversation, "t1")
         await self.send(chat, conversation, "t2")
@@ -233,7 +243,7 @@ class TestInAConversation:
 async def test_whatever_fails_no_place_is_lost(
     chat: ChatService,
     parts: ChatDependencies,
-    provider,
+    provider: ScriptedProvider,
     quotas: UserQuotas,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -259,13 +269,13 @@ async def test_whatever_fails_no_place_is_lost(
 
         monkeypatch.setattr(owner, name, maybe)
 
-    flaky(provider, "resolve", [UnknownModel, ProviderUnavailable])
+    flaky(parts.models, "resolve", [UnknownModel, ProviderUnavailable])
     flaky(quotas, "record_message", [RateLimited, RuntimeError])
     for method in ("create", "add_turn", "turns", "begin", "show", "turn"):
         flaky(chat._store, method, [StoreError])
     start = parts.runner.start
 
-    def start_or_not(*args: object, **kwargs: object) -> object:
+    def start_or_not(*args: Any, **kwargs: Any) -> object:
         if dice.random() < 0.1:
             raise Overloaded
         streams.append(start(*args, **kwargs))
@@ -305,7 +315,8 @@ async def test_whatever_fails_no_place_is_lost(
         await asyncio.gather(*(go_away_or(100 * round_number + n) for n in range(6)))
         for call in provider.calls:
             if not call.is_closed:
-                dice.choice([call.finish, lambda call=call: call.fail(StoreError())])()
+                ends: list[Step] = [Finished("stop"), StoreError()]
+                call.say(dice.choice(ends))
     async with asyncio.timeout(20):
         while quotas._busy:
             for call in provider.calls:

@@ -8,6 +8,7 @@ import pytest
 
 from wireside.chat.titles import GIVEN_CHARS, ask_for_title, clean
 from wireside.errors import ProviderUnavailable
+from wireside.providers.scripted import ScriptedProvider
 
 
 @pytest.mark.parametrize(
@@ -121,7 +122,7 @@ def test_only_what_is_fit_is_taken(said: str, title: str | None) -> None:
     assert clean(said) == title
 
 
-async def test_the_model_is_asked_with_a_little_of_both(provider) -> None:
+async def test_the_model_is_asked_with_a_little_of_both(provider: ScriptedProvider) -> None:
     asking = asyncio.create_task(ask_for_title(provider, "m", "q" * 9_000, "a" * 9_000))
     call = await provider.call()
     assert len(call.request.messages[-1].text) < 2 * GIVEN_CHARS + 100
@@ -130,7 +131,9 @@ async def test_the_model_is_asked_with_a_little_of_both(provider) -> None:
     assert await asking == "A title"
 
 
-async def test_a_model_that_reasons_without_end_is_given_up(provider, monkeypatch) -> None:
+async def test_a_model_that_reasons_without_end_is_given_up(
+    provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("wireside.chat.titles.PATIENCE_S", 0.01)
     asking = asyncio.create_task(ask_for_title(provider, "m", "q", "a"))
     call = await provider.call()
@@ -138,7 +141,7 @@ async def test_a_model_that_reasons_without_end_is_given_up(provider, monkeypatc
     assert call.is_closed
 
 
-async def test_reasoning_in_the_text_is_no_talk_about_titles(provider) -> None:
+async def test_reasoning_in_the_text_is_no_talk_about_titles(provider: ScriptedProvider) -> None:
     asking = asyncio.create_task(ask_for_title(provider, "m", "q", "a"))
     call = await provider.call()
     call.say("<think>", *["The title should be short. "] * 100, "</think>", "Rain")
@@ -146,7 +149,7 @@ async def test_reasoning_in_the_text_is_no_talk_about_titles(provider) -> None:
     assert await asking == "Rain"
 
 
-async def test_a_model_that_fails_or_chats_gives_none(provider) -> None:
+async def test_a_model_that_fails_or_chats_gives_none(provider: ScriptedProvider) -> None:
     asking = asyncio.create_task(ask_for_title(provider, "m", "q", "a"))
     (await provider.call(0)).fail(ProviderUnavailable())
     assert await asking is None

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 import structlog
 
+from tests.hand_clock import HandClock
 from wireside.chat.core import ChatCore
 from wireside.chat.dependencies import ChatDependencies, ChatRules
 from wireside.chat.service import Ask, ChatService
 from wireside.errors import UnknownModel
-from wireside.generation.runner import Runner
-from wireside.messages import Message, Options
+from wireside.generation.commits import GroupCommit
+from wireside.generation.runner import Runner, RunnerLimits
+from wireside.generation.tasks import Tasks
+from wireside.messages import Message, ModelRequest, Options
+from wireside.providers.catalog import Catalog
+from wireside.providers.scripted import ScriptedProvider
 from wireside.telemetry import Telemetry
+from wireside.telemetry.counts import AnswerMetrics
 
 
 @pytest.fixture(autouse=True)
@@ -31,17 +38,17 @@ class Listening(Telemetry):
 
     def __init__(self) -> None:
         super().__init__()
-        self.ids: list[dict] = []
+        self.ids: list[dict[str, Any]] = []
 
-    def answer(self, *arguments):
-        watch = super().answer(*arguments)
+    def answer(self, stream: str, model: str, request: ModelRequest | None) -> AnswerMetrics:
+        note = self.ids.append
 
-        def running() -> None:
-            type(watch).running(watch)
-            self.ids.append(dict(structlog.contextvars.get_contextvars()))
+        class Noting(AnswerMetrics):
+            def running(self) -> None:
+                super().running()
+                note(structlog.contextvars.get_contextvars())
 
-        watch.running = running
-        return watch
+        return Noting(self, stream, model, self._clock, trace=None)
 
 
 @pytest.fixture
@@ -50,7 +57,15 @@ def listening() -> Listening:
 
 
 @pytest.fixture
-def chat(parts: ChatDependencies, listening: Listening, provider, tasks, limits, clock, saving):
+def chat(
+    parts: ChatDependencies,
+    listening: Listening,
+    provider: ScriptedProvider,
+    tasks: Tasks,
+    limits: RunnerLimits,
+    clock: HandClock,
+    saving: GroupCommit,
+) -> ChatService:
     runner = Runner(
         provider=provider,
         tasks=tasks,
@@ -61,7 +76,7 @@ def chat(parts: ChatDependencies, listening: Listening, provider, tasks, limits,
     )
     watched = ChatDependencies(
         runner=runner,
-        models=provider,
+        models=parts.models,
         provider=provider,
         store=parts.store,
         saving=saving,
@@ -73,7 +88,7 @@ def chat(parts: ChatDependencies, listening: Listening, provider, tasks, limits,
 
 
 async def test_a_turn_that_waited_is_logged_under_the_ids_of_who_asked(
-    chat: ChatService, provider, listening: Listening
+    chat: ChatService, provider: ScriptedProvider, listening: Listening
 ) -> None:
     """A queued turn is logged with the ids of the request that asked it.
 
@@ -99,7 +114,7 @@ async def test_a_turn_that_waited_is_logged_under_the_ids_of_who_asked(
 
 
 async def test_questions_are_counted_by_type(
-    chat: ChatService, provider, listening: Listening
+    chat: ChatService, provider: ScriptedProvider, listening: Listening
 ) -> None:
     conversation, turn = await chat.ask_in("new", "one?", key=None, options=Options())
     call = await provider.call(0)
@@ -125,7 +140,11 @@ async def test_questions_are_counted_by_type(
 
 
 async def test_an_answer_that_can_t_begin_is_counted_too(
-    chat: ChatService, provider, listening: Listening, monkeypatch
+    chat: ChatService,
+    provider: ScriptedProvider,
+    models: Catalog,
+    listening: Listening,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     conversation, turn = await chat.ask_in("new", "one?", key=None, options=Options())
     await provider.call(0)
@@ -134,7 +153,7 @@ async def test_an_answer_that_can_t_begin_is_counted_too(
     async def gone(_: str | None) -> str:
         raise UnknownModel
 
-    monkeypatch.setattr(provider, "resolve", gone)
+    monkeypatch.setattr(models, "resolve", gone)
     provider.calls[0].finish()
     await turn.segments[0].ended()
     while second.waiting:

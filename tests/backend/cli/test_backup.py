@@ -16,6 +16,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
@@ -197,10 +198,11 @@ def test_a_terminal_is_shown_a_bar(
         ("backing up", ["backup", "b.gz"]),
         ("moving", ["move", "--to", f"sqlite:///{tmp_path / 'other.db'}"]),
     ):
-        terminal = Console(file=io.StringIO(), force_terminal=True, width=100)
+        written = io.StringIO()
+        terminal = Console(file=written, force_terminal=True, width=100)
         monkeypatch.setattr("wireside.cli.backup.err", terminal)
         invoke(*arguments)
-        shown = terminal.file.getvalue()
+        shown = written.getvalue()
         *_, last = [line for line in shown.splitlines() if doing in line]
         assert re.search(r"━{20}.*100%", last), shown
         shares = [int(share) for share in re.findall(r"(\d+)%", shown)]
@@ -334,7 +336,10 @@ def test_a_backup_beside_a_real_server(data: Path, tmp_path: Path) -> None:
     Conversations are made over HTTP during two backups; each backup has those that existed before
     it began.
     """
-    often = {"requests_per_minute_address": 1_000_000, "requests_per_minute": 1_000_000}
+    often: dict[str, Any] = {
+        "requests_per_minute_address": 1_000_000,
+        "requests_per_minute": 1_000_000,
+    }
     with ServerProcess(tmp_path, "http://127.0.0.1:9/v1", data_dir=data, **often) as server:
         made = 0
         for number in range(3):

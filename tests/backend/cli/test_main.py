@@ -279,7 +279,7 @@ def test_keys_are_made_listed_and_revoked_in_a_shell(
     found = re.fullmatch(r"wireside_([0-9a-f]{16})_[\w-]{43}\n", made.stdout)
     assert found is not None
     (key,) = asyncio.run(with_store(lambda store: store.accounts.keys("u1")))
-    assert (key.id, key.name, key.scopes) == (found[1], "script", {"chat", "read"})
+    assert (key.id, key.name, key.scopes) == (found[1], "script", frozenset({"chat", "read"}))
     assert (key.messages_per_minute, key.tokens_per_day) == (7, 2**40)
     assert key.expires_at == key.created_at + 1.5 * 86_400
 

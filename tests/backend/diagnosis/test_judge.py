@@ -85,7 +85,7 @@ def test_the_guides_three_come_first() -> None:
 
 def test_nothing_measured_raises_nothing_and_blames_the_way_in_only() -> None:
     for prober in ("shell", "browser"):
-        findings = judge(Measured(prober=prober, asked=URL))  # type: ignore[arg-type]
+        findings = judge(Measured(prober=prober, asked=URL))
         assert [one.check for one in findings if one.state == "failed"] == ["WebSocket"]
 
 

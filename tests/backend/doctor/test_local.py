@@ -7,7 +7,7 @@ import http
 import json
 import os
 import socket
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,31 +25,18 @@ from wireside.errors import (
     UnknownModel,
     WiresideError,
 )
-from wireside.messages import Delta, Finished, ModelInfo, ModelRequest, TextDelta
+from wireside.messages import Finished, ModelInfo
 from wireside.providers import weights
+from wireside.providers.scripted import ScriptedProvider
 from wireside.settings.model import Settings
 from wireside.store.store import SqlStore
 
 
-@dataclass
-class Scripted:
-    """Implements ``Provider``: one model that answers with a word, or raises."""
-
-    error: WiresideError | None = None
-    is_closed: bool = False
-
-    async def models(self) -> Sequence[ModelInfo]:
-        return (ModelInfo(id="small", name="Small"),)
-
-    async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta, None]:
-        assert request.max_tokens == 1
-        if self.error is not None:
-            raise self.error
-        yield TextDelta("Hello")
-        yield Finished("length")
-
-    async def aclose(self) -> None:
-        self.is_closed = True
+def answering(error: WiresideError | None = None) -> ScriptedProvider:
+    """A provider with one model that answers with a word, or raises."""
+    return ScriptedProvider(
+        [error or "Hello", Finished("length")], models=(ModelInfo(id="small", name="Small"),)
+    )
 
 
 @dataclass
@@ -59,7 +46,7 @@ class Running:
     ready: dict[str, object] = field(
         default_factory=lambda: {"status": "ready", "provider": "embedded", "memory_mb": 120.5}
     )
-    frames: list[dict[str, str]] = field(default_factory=list)
+    frames: list[dict[str, object]] = field(default_factory=list)
     refused_origins: set[str] = field(default_factory=set)
     status: int = 403
     closes_at_once: bool = False
@@ -93,7 +80,7 @@ class Running:
 
 @pytest.fixture
 async def running() -> AsyncIterator[Running]:
-    chunk = {"type": "chunk", "content": "one "}
+    chunk: dict[str, object] = {"type": "chunk", "content": "one "}
     script = Running(frames=[chunk, chunk, {"type": "done"}])
     async with serve(script.talk, "127.0.0.1", 0, process_request=script.answer) as server:
         script.port = next(iter(server.sockets)).getsockname()[1]
@@ -111,13 +98,14 @@ def own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def check(name: str, *, port: int = 0, origin: str | None = None) -> Check:
-    checks = await examine(port=port, origin=origin, make=lambda _: Scripted())
+    checks = await examine(port=port, origin=origin, make=lambda _: answering())
     return [found for found in checks if found.name == name][-1]
 
 
-async def model_check(provider: Scripted, **settings: str) -> Check:
+async def model_check(provider: ScriptedProvider, **settings: str) -> Check:
     found = await local.check_provider(Settings(**settings), lambda _: provider)  # type: ignore[arg-type]
     assert provider.is_closed
+    assert {call.request.max_tokens for call in provider.calls} <= {1}
     return found
 
 
@@ -127,13 +115,13 @@ def test_nothing_is_written(tmp_path: Path) -> None:
 
 
 async def test_every_failure_has_a_remedy() -> None:
-    for found in await examine(port=0, make=lambda _: Scripted(ProviderAuth())):
+    for found in await examine(port=0, make=lambda _: answering(ProviderAuth())):
         assert (found.state == "failed") == (found.remedy is not None), found
 
 
 async def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WIRESIDE_PORT", "http")
-    found = [c for c in await examine(make=lambda _: Scripted()) if c.state == "failed"]
+    found = [c for c in await examine(make=lambda _: answering()) if c.state == "failed"]
     assert [c.name for c in found] == ["Settings"]
     assert "WIRESIDE_PORT" in found[0].finding
     assert found[0].remedy == "export WIRESIDE_PORT=8080"
@@ -176,12 +164,12 @@ async def test_missing_and_damaged_weights_are_pulled(tmp_path: Path) -> None:
     assert "missing" in missing.finding
     assert "damaged" in damaged.finding
     assert {missing.remedy, damaged.remedy} == {"wireside pull"}
-    skipped = await local.check_weights(Settings(openai_api_key="k"))  # type: ignore[arg-type]
+    skipped = await local.check_weights(Settings(openai_api_key="k"))
     assert skipped.state == "skipped"
 
 
 async def test_a_model_that_answers_is_fine() -> None:
-    found = await model_check(Scripted())
+    found = await model_check(answering())
     assert found.state == "ok"
     assert "small" in found.finding
 
@@ -197,26 +185,26 @@ async def test_a_model_that_answers_is_fine() -> None:
 async def test_a_model_that_fails_comes_with_what_mends_it(
     error: WiresideError, words: str
 ) -> None:
-    found = await model_check(Scripted(error), openai_base_url="http://127.0.0.1:9/v1")
+    found = await model_check(answering(error), openai_base_url="http://127.0.0.1:9/v1")
     assert found.state == "failed"
     assert found.finding == str(error)
     assert words in (found.remedy or "")
 
 
 async def test_a_model_that_is_not_offered_is_told() -> None:
-    found = await model_check(Scripted(UnknownModel()), model="gpt-9")
+    found = await model_check(answering(UnknownModel()), model="gpt-9")
     assert (found.state, found.remedy) == ("failed", "export WIRESIDE_MODEL=small")
 
 
 async def test_a_model_that_answers_without_being_listed_is_fine() -> None:
     """Azure lists models, and also answers to the names of deployments."""
-    assert (await model_check(Scripted(), model="my-deployment")).state == "ok"
+    assert (await model_check(answering(), model="my-deployment")).state == "ok"
 
 
 async def test_an_address_that_was_found_is_the_remedy() -> None:
     line = "export OPENAI_BASE_URL=http://127.0.0.1:9/v1"
     error = NotConfigured("It is at …/v1.", remedy=line)
-    found = await model_check(Scripted(error), openai_base_url="http://127.0.0.1:9")
+    found = await model_check(answering(error), openai_base_url="http://127.0.0.1:9")
     assert (found.state, found.remedy) == ("failed", line)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -53,7 +54,7 @@ def start(lab: FakeOpenAI, tmp_path: Path) -> Iterator[Start]:
     """Call with settings to start a server for one test."""
     with ExitStack() as stack:
 
-        def run(**settings: object) -> Running:
+        def run(**settings: Any) -> Running:
             server = Running(tmp_path, lab.url, log_level="error", **settings)
             return stack.enter_context(server)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 import pytest
 
@@ -226,7 +226,7 @@ async def test_queued_writes_are_performed_before_their_answers(store: SlowStore
     await first.reader().wait()
     names = [f"s{n}" for n in range(100)]
 
-    def begin(name: str):
+    def begin(name: str) -> Callable[[], Awaitable[None]]:
         async def write() -> None:
             await asyncio.sleep(0.001)  # all of them take longer than a slice
             order.append(f"begin {name}")
@@ -319,7 +319,7 @@ async def test_writes_wait_in_order_before_what_depends_on_them(
 ) -> None:
     done: list[object] = []
 
-    def write(name: str, error: Exception | None = None):
+    def write(name: str, error: Exception | None = None) -> Callable[[], Awaitable[None]]:
         async def do() -> None:
             if store.fails:
                 raise store.fails

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
 
 import pytest
 
+from tests.hand_clock import HandClock
 from wireside.errors import BadOffset, Expired, NotFound, Overloaded, ProviderTimeout
 from wireside.generation.commits import GroupCommit
 from wireside.generation.log import TextPiece
 from wireside.generation.runner import Runner, RunnerLimits
-from wireside.messages import End, Finished, Message, ModelRequest, Usage
+from wireside.generation.tasks import Tasks
+from wireside.messages import Delta, End, Finished, Message, ModelRequest, Usage
+from wireside.providers.scripted import ScriptedProvider
 
 REQUEST = ModelRequest(model="m", messages=(Message.of_text("user", "?"),))
 
 
-async def test_an_answer_is_written_and_read(runner: Runner, provider) -> None:
+async def test_an_answer_is_written_and_read(runner: Runner, provider: ScriptedProvider) -> None:
     stream = runner.start(REQUEST)
     call = await provider.call()
     call.say("Hel", "lo")
@@ -27,14 +31,18 @@ async def test_an_answer_is_written_and_read(runner: Runner, provider) -> None:
     assert call.is_closed
 
 
-async def test_the_start_does_not_wait_for_the_model(runner: Runner, provider) -> None:
+async def test_the_start_does_not_wait_for_the_model(
+    runner: Runner, provider: ScriptedProvider
+) -> None:
     stream = runner.start(REQUEST)
     assert provider.calls == []
     assert runner.find(stream.name) is stream
 
 
-async def test_stop_is_told_after_the_upstream_is_closed(runner: Runner, provider) -> None:
-    provider.closing_takes = asyncio.Event()
+async def test_stop_is_told_after_the_upstream_is_closed(
+    runner: Runner, provider: ScriptedProvider
+) -> None:
+    provider.may_close.clear()
     stream = runner.start(REQUEST)
     call = await provider.call()
     call.say("kept")
@@ -45,7 +53,7 @@ async def test_stop_is_told_after_the_upstream_is_closed(runner: Runner, provide
         await asyncio.sleep(0)
     assert stream.is_live
     assert not call.is_closed
-    provider.closing_takes.set()
+    provider.may_close.set()
     await stream.ended()
     assert call.is_closed
     assert reader.take() == [TextPiece("kept", 4)]
@@ -60,7 +68,9 @@ async def test_stop_before_the_first_step_ends_it_too(runner: Runner) -> None:
     assert runner.live == 0
 
 
-async def test_stopping_twice_or_late_is_no_error(runner: Runner, provider) -> None:
+async def test_stopping_twice_or_late_is_no_error(
+    runner: Runner, provider: ScriptedProvider
+) -> None:
     stream = runner.start(REQUEST)
     (await provider.call()).finish()
     await stream.ended()
@@ -68,42 +78,52 @@ async def test_stopping_twice_or_late_is_no_error(runner: Runner, provider) -> N
     assert stream.log.end == End("stop")
 
 
-async def test_errors_of_the_provider_end_it_and_keep_the_text(runner: Runner, provider) -> None:
+async def test_errors_of_the_provider_end_it_and_keep_the_text(
+    runner: Runner, provider: ScriptedProvider
+) -> None:
     stream = runner.start(REQUEST)
     call = await provider.call()
     call.say("so far")
     call.fail(ProviderTimeout())
     await stream.ended()
     assert stream.log.text() == "so far"
+    assert stream.log.end is not None
     assert isinstance(stream.log.end.error, ProviderTimeout)
 
 
 async def test_a_fault_of_ours_is_told_without_details_and_harms_no_other(
-    runner: Runner, provider
+    runner: Runner, provider: ScriptedProvider
 ) -> None:
     other = runner.start(REQUEST)
     broken = runner.start(REQUEST)
     (await provider.call(1)).fail(ZeroDivisionError("secret"))
     await broken.ended()
-    assert broken.log.end.error.code == "internal"
-    assert "secret" not in str(broken.log.end.error)
+    assert broken.log.end is not None
+    error = broken.log.end.error
+    assert error is not None
+    assert error.code == "internal"
+    assert "secret" not in str(error)
     assert other.is_live
 
 
-async def test_a_provider_that_stops_without_a_word_is_no_success(runner: Runner) -> None:
-    class Silent:
-        async def stream(self, request):
+async def test_a_provider_that_stops_without_a_word_is_no_success(
+    tasks: Tasks, clock: HandClock, saving: GroupCommit
+) -> None:
+    class Silent(ScriptedProvider):
+        async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta, None]:
             return
             yield
 
-    runner._provider = Silent()
+    runner = Runner(
+        provider=Silent(), tasks=tasks, limits=RunnerLimits(), clock=clock, commits=saving
+    )
     stream = runner.start(REQUEST)
     await stream.ended()
     assert stream.log.end == End("interrupted")
 
 
 @pytest.mark.parametrize("limits", [RunnerLimits(streams=2)])
-async def test_no_more_than_the_limit_at_once(runner: Runner, provider) -> None:
+async def test_no_more_than_the_limit_at_once(runner: Runner, provider: ScriptedProvider) -> None:
     first = runner.start(REQUEST)
     runner.start(REQUEST)
     with pytest.raises(Overloaded):
@@ -115,7 +135,9 @@ async def test_no_more_than_the_limit_at_once(runner: Runner, provider) -> None:
 
 
 @pytest.mark.parametrize("limits", [RunnerLimits(resume_window_s=600)])
-async def test_finished_answers_stay_for_the_window(runner: Runner, provider, clock) -> None:
+async def test_finished_answers_stay_for_the_window(
+    runner: Runner, provider: ScriptedProvider, clock: HandClock
+) -> None:
     stream = runner.start(REQUEST)
     (await provider.call()).finish()
     await stream.ended()
@@ -130,7 +152,9 @@ async def test_finished_answers_stay_for_the_window(runner: Runner, provider, cl
 
 
 @pytest.mark.parametrize("limits", [RunnerLimits(resume_window_chars=10)])
-async def test_the_window_is_bounded_in_characters(runner: Runner, provider) -> None:
+async def test_the_window_is_bounded_in_characters(
+    runner: Runner, provider: ScriptedProvider
+) -> None:
     streams = []
     for number in range(3):
         streams.append(runner.start(REQUEST))
@@ -145,7 +169,7 @@ async def test_the_window_is_bounded_in_characters(runner: Runner, provider) -> 
     assert runner.find(streams[2].name)
 
 
-async def test_drain_waits_then_interrupts(runner: Runner, provider) -> None:
+async def test_drain_waits_then_interrupts(runner: Runner, provider: ScriptedProvider) -> None:
     quick, slow = runner.start(REQUEST), runner.start(REQUEST)
     (await provider.call(0)).finish()
     call = await provider.call(1)
@@ -181,7 +205,7 @@ class BusyStore:
 
 
 async def test_characters_that_are_kept_are_counted_also_where_the_store_is_late(
-    provider, tasks, clock
+    provider: ScriptedProvider, tasks: Tasks, clock: HandClock
 ) -> None:
     store = BusyStore()
     saving = GroupCommit(store.write, clock)
@@ -210,7 +234,7 @@ async def test_characters_that_are_kept_are_counted_also_where_the_store_is_late
 
 
 async def test_readers_that_follow_are_seen_with_what_they_have_not_taken(
-    runner: Runner, provider
+    runner: Runner, provider: ScriptedProvider
 ) -> None:
     stream = runner.start(REQUEST)
     call = await provider.call()

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from wireside.messages import (
     Delta,
+    Entry,
     Finished,
     ReasoningDelta,
     TextDelta,
@@ -417,7 +418,7 @@ SIDE_FIELDS = [
 def with_field(place: str, value: Any) -> bytes:
     document: dict[str, Any] = {"choices": [{"index": 0, "delta": {"content": " big"}}]}
     at: Any = document
-    steps = [int(step) if step.isdigit() else step for step in place.split(".")]
+    steps: list[Any] = [int(step) if step.isdigit() else step for step in place.split(".")]
     for step, after in pairwise(steps):
         inside: Any = [] if isinstance(after, int) else {}
         if isinstance(at, list):
@@ -494,7 +495,7 @@ def test_more_takes_an_end_back() -> None:
     completion.feed(choice("stop", delta={"reasoning_content": "hm"}))
     assert (completion.reason, completion.is_sure) == ("stop", False)
     completion.feed(chunk(content="a"))
-    assert completion.reason is None
+    assert (completion.reason, completion.is_sure) == (None, False)
     completion.feed(chunk("length"))
     assert (completion.reason, completion.is_sure) == ("length", True)
     completion.feed(chunk(content="b"))
@@ -836,7 +837,7 @@ def test_a_stream_of_bare_documents_is_read_once(rest: str, size: int) -> None:
 
 def test_parts_keep_the_order_in_which_they_came() -> None:
     data = b"".join(step for step in interleaved().body if isinstance(step, bytes))
-    deltas = [
+    deltas: list[Entry] = [
         TextDelta("Let me look outside."),
         ToolDelta("call_lab_0", "weather", "requested", '{"city": "Zürich"}'),
         TextDelta("The sky is grey."),

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from wireside.messages import (
     Delta,
     Finished,
+    FinishReason,
     ModelInfo,
     ReasoningDelta,
     TextDelta,
@@ -51,7 +52,8 @@ def answers(draw: st.DrawFn) -> list[Delta]:
     for number in range(draw(st.integers(0, 3))):
         name = draw(st.text("ab_", min_size=1, max_size=9))
         deltas.append(ToolDelta(f"call_{number}", name, "requested", draw(arguments)))
-    reason = draw(st.sampled_from(["stop", "length", "content_filter"]))
+    reasons: tuple[FinishReason, ...] = ("stop", "length", "content_filter")
+    reason = draw(st.sampled_from(reasons))
     return [*deltas, Finished(reason, draw(st.builds(Usage, tokens, tokens)))]
 
 
@@ -62,7 +64,8 @@ def merged(deltas: Iterable[Delta]) -> list[Delta]:
         if kind is ToolDelta:
             joined += group
         else:
-            joined.append(kind("".join(delta.text for delta in group)))
+            texts = (d.text for d in group if isinstance(d, TextDelta | ReasoningDelta))
+            joined.append(kind("".join(texts)))
     return joined
 
 
@@ -126,7 +129,7 @@ def test_a_tool_call_may_be_cut_in_its_arguments() -> None:
 
 
 def test_proposed_tool_calls_are_the_reason_of_the_end() -> None:
-    answer = [ToolDelta("c", "n", "done", "{}"), Finished("stop")]
+    answer: list[Delta] = [ToolDelta("c", "n", "done", "{}"), Finished("stop")]
     *_, end, _ = ENCODER.chunks(answer)
     assert end["choices"][0]["finish_reason"] == "tool_calls"
     assert ENCODER.whole(answer)["choices"][0]["finish_reason"] == "tool_calls"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -260,8 +262,9 @@ def test_cuts_do_not_change_the_deltas(words: list[str], places: list[int], insi
 @given(st.lists(PIECES, max_size=25))
 def test_every_word_of_an_answer_is_given_out(words: list[str]) -> None:
     answer = " ".join(f"w{number}x {word}" for number, word in enumerate(words))
-    for options in ({}, {"inside": THINK}, {"is_whole": True}):
-        deltas = deltas_of(ReasoningSplitter(**options), answer)  # type: ignore[arg-type]
+    forms: tuple[dict[str, Any], ...] = ({}, {"inside": THINK}, {"is_whole": True})
+    for options in forms:
+        deltas = deltas_of(ReasoningSplitter(**options), answer)
         given_out = "".join(
             delta.arguments if isinstance(delta, ToolDelta) else delta.text  # type: ignore[union-attr]
             for delta in deltas

@@ -15,13 +15,14 @@ from wireside.parts import (
     ReasoningPart,
     TextPart,
     ToolCallPart,
+    ToolState,
 )
 
 
 def call(
     name: str = "weather", arguments: str = "{}", result: str | None = "rain", key: str = "x"
 ) -> ToolCallPart:
-    state = "requested" if result is None else "done"
+    state: ToolState = "requested" if result is None else "done"
     return ToolCallPart(call=key, name=name, state=state, arguments=arguments, result=result)
 
 

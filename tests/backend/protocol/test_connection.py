@@ -25,7 +25,10 @@ def connect(limits: ConnectionLimits | None = None, address: int = 10_000) -> Co
     return Connection(limits or ConnectionLimits(), SlidingWindow(address))
 
 
-def receive(connection: Connection, *, now: float = 0.0, **fields: object) -> list[Event]:
+def receive(connection: Connection, **fields: object) -> list[Event]:
+    """Receive a frame with these fields, at the time ``now``, which is no field."""
+    now = fields.pop("now", 0.0)
+    assert isinstance(now, float | int)
     return connection.receive(json.dumps(fields), now)
 
 

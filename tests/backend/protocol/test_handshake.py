@@ -294,7 +294,7 @@ def socket(
     return verdict.status if isinstance(verdict, Refuse) else 101
 
 
-SAME = [
+OWN_ADDRESS = [
     ("127.0.0.1:8080", "ws://127.0.0.1:8080", False),
     ("127.0.0.1:8080", "WS://127.0.0.1:8080/ws/ai-chat?x=1", False),
     ("127.0.0.1:8080", "http://127.0.0.1:8080/", False),
@@ -309,7 +309,7 @@ SAME = [
 ]
 
 
-@pytest.mark.parametrize(("host", "origin", "secure"), SAME)
+@pytest.mark.parametrize(("host", "origin", "secure"), OWN_ADDRESS)
 def test_programs_name_the_address_that_they_connect_to(
     host: str, origin: str, secure: bool
 ) -> None:

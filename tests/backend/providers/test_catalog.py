@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import pytest
 import structlog
 
+from tests.hand_clock import HandClock
 from wireside.errors import NotConfigured, ProviderUnavailable, UnknownModel, WiresideError
 from wireside.messages import ModelInfo
 from wireside.providers.catalog import FAILURE_S, FRESH_S, Catalog
@@ -18,20 +19,16 @@ DOWN = ProviderUnavailable("It is down.")
 
 
 class Listing(ScriptedProvider):
-    """A provider whose list the test can change or delay."""
+    """A provider whose list the test can delay."""
 
     def __init__(self, listed: Sequence[ModelInfo] | WiresideError) -> None:
-        super().__init__()
-        self.listed = listed
+        super().__init__(models=listed)
         self.gate = asyncio.Event()
         self.gate.set()
 
     async def models(self) -> Sequence[ModelInfo]:
-        self.lists_asked += 1
         await self.gate.wait()
-        if isinstance(self.listed, WiresideError):
-            raise self.listed
-        return self.listed
+        return await super().models()
 
 
 class Setup:
@@ -44,13 +41,13 @@ class Setup:
         *,
         fallback: bool = True,
     ) -> None:
-        self.now = 100.0
+        self.clock = HandClock()
         self.provider = Listing(listed)
         self.catalog = Catalog(
             self.provider,
             default=default,
             fallback=fallback,
-            clock=lambda: self.now,
+            clock=self.clock,
         )
 
     async def settle(self) -> None:
@@ -79,7 +76,7 @@ async def test_a_default_that_is_not_listed_is_offered_all_the_same() -> None:
 async def test_the_list_is_read_once_a_minute() -> None:
     setup = Setup([A])
     await asyncio.gather(*(setup.catalog.models() for _ in range(5)))
-    setup.now += FRESH_S - 0.1
+    setup.clock.now += FRESH_S - 0.1
     await setup.catalog.models()
     await setup.settle()
     assert setup.provider.lists_asked == 1
@@ -90,7 +87,7 @@ async def test_an_old_list_is_served_while_the_next_is_read() -> None:
     await setup.catalog.models()
     setup.provider.gate.clear()
     setup.provider.listed = [B]
-    setup.now += FRESH_S
+    setup.clock.now += FRESH_S
     assert await setup.catalog.models() == (A,)
     assert await setup.catalog.models() == (A,)
     setup.provider.gate.set()
@@ -103,7 +100,7 @@ async def test_a_failure_keeps_the_old_list() -> None:
     setup = Setup([A])
     await setup.catalog.models()
     setup.provider.listed = DOWN
-    setup.now += FRESH_S
+    setup.clock.now += FRESH_S
     await setup.catalog.models()
     await setup.settle()
     assert await setup.catalog.models() == (A,)
@@ -116,7 +113,7 @@ async def test_a_failure_is_told_and_tried_again_soon() -> None:
             await setup.catalog.models()
     assert setup.provider.lists_asked == 1
     setup.provider.listed = [A]
-    setup.now += FAILURE_S
+    setup.clock.now += FAILURE_S
     assert await setup.catalog.models() == (A,)
 
 

@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from pathlib import Path
 
@@ -18,6 +18,7 @@ import psutil
 import pytest
 from structlog.testing import capture_logs
 
+from tests.hand_clock import HandClock
 from wireside.errors import (
     ContextTooLong,
     NotConfigured,
@@ -25,13 +26,13 @@ from wireside.errors import (
     ProviderTimeout,
     ProviderUnavailable,
     UnknownModel,
-    WiresideError,
 )
-from wireside.messages import Delta, Finished, Message, ModelInfo, ModelRequest, TextDelta
+from wireside.messages import Finished, Message, ModelRequest, TextDelta
 from wireside.ports.provider import Provider
 from wireside.providers import weights
 from wireside.providers.local import MODEL, SYSTEM, Backoff, LocalLimits, LocalProvider
 from wireside.providers.openai import OpenAIProvider
+from wireside.providers.scripted import ScriptedProvider
 from wireside.settings.model import Settings
 
 LONG = "Write a long story about a lighthouse keeper and the sea."
@@ -79,35 +80,6 @@ async def local(file: Path) -> AsyncIterator[LocalProvider]:
     provider = LocalProvider(file, connect, LocalLimits(context_tokens=1024))
     yield provider
     await provider.aclose()
-
-
-class Recorded:
-    """Implements ``Provider``: records its requests, and answers when the test allows it."""
-
-    def __init__(self) -> None:
-        self.asked: list[ModelRequest] = []
-        self.was_asked = asyncio.Semaphore(0)
-        self.may_end = asyncio.Event()
-        self.error: WiresideError | None = None
-        self.good: ModelRequest | None = None
-        self.was_good = asyncio.Event()
-
-    async def models(self) -> Sequence[ModelInfo]:
-        return ()
-
-    async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta, None]:
-        self.asked.append(request)
-        self.was_asked.release()
-        await self.may_end.wait()
-        if self.error is not None and request is not self.good:
-            if self.good is not None:
-                await self.was_good.wait()
-            raise self.error
-        yield Finished("stop")
-        self.was_good.set()
-
-    async def aclose(self) -> None:
-        pass
 
 
 @pytest.mark.slow
@@ -262,10 +234,10 @@ async def test_another_model_is_unknown(tmp_path: Path) -> None:
 
 async def test_all_who_come_first_share_one_start(tmp_path: Path) -> None:
     (tmp_path / "w.gguf").touch()
-    recorded: list[Recorded] = []
+    recorded: list[ScriptedProvider] = []
 
     def remember(base_url: str, key: str) -> Provider:
-        recorded.append(Recorded())
+        recorded.append(ScriptedProvider())
         return recorded[-1]
 
     local = LocalProvider(tmp_path / "w.gguf", remember, command=child(LISTENS))
@@ -276,31 +248,30 @@ async def test_all_who_come_first_share_one_start(tmp_path: Path) -> None:
 
 async def test_a_request_without_a_system_message_gets_one(tmp_path: Path) -> None:
     (tmp_path / "w.gguf").touch()
-    recorded = Recorded()
-    recorded.may_end.set()
+    recorded = ScriptedProvider([])
     local = LocalProvider(tmp_path / "w.gguf", lambda *_: recorded, command=child(LISTENS))
     own = (Message.of_text("system", "Be rude."), Message.of_text("user", "Hello."))
     await text_of(local, request("Hello."))
     await text_of(local, ModelRequest(model=MODEL, messages=own))
-    assert recorded.asked[0].messages == (
+    assert recorded.calls[0].request.messages == (
         Message.of_text("system", SYSTEM),
         Message.of_text("user", "Hello."),
     )
-    assert recorded.asked[1].messages == own
+    assert recorded.calls[1].request.messages == own
     await local.aclose()
 
 
 async def test_more_than_can_wait_are_refused(tmp_path: Path) -> None:
     (tmp_path / "w.gguf").touch()
-    recorded = Recorded()
+    may_end = asyncio.Event()
+    recorded = ScriptedProvider([may_end])
     limits = LocalLimits(parallel=1, waiting=1)
     local = LocalProvider(tmp_path / "w.gguf", lambda *_: recorded, limits, command=child(LISTENS))
     answers = [asyncio.create_task(text_of(local, request("Hello."))) for _ in range(2)]
-    for _ in answers:
-        await recorded.was_asked.acquire()
+    await recorded.call(1)
     with pytest.raises(Overloaded):
         await text_of(local, request("Hello."))
-    recorded.may_end.set()
+    may_end.set()
     await asyncio.gather(*answers)
     await text_of(local, request("Hello."))
     await local.aclose()
@@ -337,9 +308,9 @@ async def test_closing_does_not_wait_for_a_start_that_hangs(tmp_path: Path) -> N
 
 async def test_a_child_that_keeps_failing_is_left_alone_for_a_while(tmp_path: Path) -> None:
     (tmp_path / "w.gguf").touch()
-    now = 1000.0
+    clock = HandClock()
     local = LocalProvider(
-        tmp_path / "w.gguf", connect, command=child("raise SystemExit('no')"), now=lambda: now
+        tmp_path / "w.gguf", connect, command=child("raise SystemExit('no')"), now=clock
     )
     with capture_logs() as logs:
         for _ in range(3):
@@ -347,7 +318,7 @@ async def test_a_child_that_keeps_failing_is_left_alone_for_a_while(tmp_path: Pa
                 await text_of(local, request("Hello."))
         assert len(logs) == 2, "the third was refused without a start"
         assert caught.value.retry_after == 1
-        now += 1
+        clock.now += 1
         with pytest.raises(ProviderUnavailable):
             await text_of(local, request("Hello."))
         assert len(logs) == 3
@@ -356,15 +327,12 @@ async def test_a_child_that_keeps_failing_is_left_alone_for_a_while(tmp_path: Pa
 
 async def test_a_child_that_went_silent_is_ended(tmp_path: Path) -> None:
     (tmp_path / "w.gguf").touch()
-    recorded = Recorded()
-    recorded.may_end.set()
+    recorded = ScriptedProvider([], [ProviderTimeout()], [])
     local = LocalProvider(tmp_path / "w.gguf", lambda *_: recorded, command=child(LISTENS))
     await text_of(local, request("Hello."))
     silent = local.pid
-    recorded.error = ProviderTimeout()
     with capture_logs(), pytest.raises(ProviderTimeout):
         await text_of(local, request("Hello."))
-    recorded.error = None
     await text_of(local, request("Hello."))
     assert local.pid != silent
     await local.aclose()
@@ -372,17 +340,16 @@ async def test_a_child_that_went_silent_is_ended(tmp_path: Path) -> None:
 
 async def test_a_child_that_others_hear_from_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "w.gguf").touch()
-    recorded = Recorded()
+    recorded = ScriptedProvider()
     local = LocalProvider(tmp_path / "w.gguf", lambda *_: recorded, command=child(LISTENS))
     waiting = asyncio.create_task(text_of(local, request("I wait too long.")))
-    await recorded.was_asked.acquire()
+    await recorded.call(0)
     answered = asyncio.create_task(text_of(local, request("Hello.")))
-    await recorded.was_asked.acquire()
+    await recorded.call(1)
     pid = local.pid
-    recorded.good = recorded.asked[1]
-    recorded.error = ProviderTimeout()
-    recorded.may_end.set()
+    recorded.calls[1].finish()
     await answered
+    recorded.calls[0].fail(ProviderTimeout())
     with pytest.raises(ProviderTimeout):
         await waiting
     assert local.pid == pid

@@ -40,10 +40,10 @@ async def test_an_event_holds_the_answer_back() -> None:
         assert await anext(deltas) == TextDelta("a")
         following = asyncio.ensure_future(anext(deltas))
         await asyncio.sleep(0)
-        assert (following.done(), provider.open_streams) == (False, 1)
+        assert (following.done(), provider.open_calls) == (False, 1)
         gate.set()
         assert await following == TextDelta("b")
-    assert provider.open_streams == 0
+    assert provider.open_calls == 0
 
 
 async def test_closing_ends_the_answers_that_wait() -> None:

@@ -430,7 +430,7 @@ async def test_a_close_does_not_wait_until_something_is_taken(
         while (message := await receive())["type"] == "websocket.receive":
             heard.append(message["text"])
             if message["text"] == "close":
-                closing = asyncio.create_task(send({"type": "websocket.close", "code": 1008}))
+                closing = asyncio.ensure_future(send({"type": "websocket.close", "code": 1008}))
         writing.cancel()
         await closing
 
@@ -785,7 +785,7 @@ async def test_others_have_their_turn_while_a_flood_is_read(serve: Serve, connec
         while (await receive())["type"] == "websocket.receive":
             taken += 1
             if taken == 100:
-                closing = asyncio.create_task(send({"type": "websocket.close", "code": 1008}))
+                closing = asyncio.ensure_future(send({"type": "websocket.close", "code": 1008}))
         assert closing is not None
         await closing
 

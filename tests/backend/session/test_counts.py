@@ -6,15 +6,19 @@ import asyncio
 import json
 from collections import Counter
 
+from wireside.chat.service import ChatService
 from wireside.limits.windows import SlidingWindow
 from wireside.messages import ReasoningDelta, ToolDelta
 from wireside.protocol.connection import Connection, ConnectionLimits
+from wireside.providers.scripted import ScriptedProvider
 from wireside.session.counts import FrameCounts
 from wireside.session.session import Session
 from wireside.telemetry import Telemetry
 
 
-async def test_frames_are_counted_as_they_are_on_the_wire(chat, provider) -> None:
+async def test_frames_are_counted_as_they_are_on_the_wire(
+    chat: ChatService, provider: ScriptedProvider
+) -> None:
     counts, frames = FrameCounts(), []
     connection = Connection(ConnectionLimits(), SlidingWindow(10_000))
     session = Session(connection, chat, Telemetry(), counts)
@@ -43,8 +47,8 @@ async def test_frames_are_counted_as_they_are_on_the_wire(chat, provider) -> Non
     for words in ("a", "bcd", "<scr", "ipt>", "x" * 100):
         call.say(words)
         await asyncio.sleep(0.002)
-    call.steps.put_nowait(ReasoningDelta("hm"))
-    call.steps.put_nowait(ToolDelta("c", "n", "done"))
+    call.say(ReasoningDelta("hm"))
+    call.say(ToolDelta("c", "n", "done"))
     call.finish()
     await until("done", 1)
     stream = next(frame["stream"] for frame in frames if frame["type"] == "start")

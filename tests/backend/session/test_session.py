@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from wireside.auth.limiter import MemoryLimiter
 from wireside.auth.quotas import QuotaLimits, UserQuotas
 from wireside.chat.core import ChatCore
-from wireside.chat.dependencies import ChatRules
+from wireside.chat.dependencies import ChatDependencies, ChatRules
 from wireside.chat.service import ChatService
 from wireside.errors import ProviderUnavailable
 from wireside.generation.reader import MAX_CHARS
@@ -21,15 +22,16 @@ from wireside.limits.windows import SlidingWindow
 from wireside.messages import Finished, PartDelta, ReasoningDelta, ToolDelta, Usage
 from wireside.parts import DataPart, ImagePart
 from wireside.protocol.connection import Connection, ConnectionLimits
+from wireside.providers.scripted import ScriptedProvider
 from wireside.session.session import MAX_WAITING_CHARS, Session
 
 
 class Client:
     """Sends dictionaries, collects the frames that it receives."""
 
-    def __init__(self, chat, limits: ConnectionLimits) -> None:
+    def __init__(self, chat: ChatService, limits: ConnectionLimits) -> None:
         self.session = Session(Connection(limits, SlidingWindow(10_000)), chat, self)
-        self.frames: list[dict] = []
+        self.frames: list[dict[str, Any]] = []
         self.sizes: list[int] = []
         self.closed: int | None = None
         self.errors: list[str] = []
@@ -54,10 +56,10 @@ class Client:
     def send(self, **fields: object) -> None:
         self.session.receive(json.dumps(fields), now=0.0)
 
-    async def until(self, *types: str, count: int = 1, **fields: object) -> dict:
+    async def until(self, *types: str, count: int = 1, **fields: object) -> dict[str, Any]:
         """Wait for the ``count``-th frame of these types, with these fields."""
 
-        def found() -> list[dict]:
+        def found() -> list[dict[str, Any]]:
             return [
                 frame
                 for frame in self.frames
@@ -82,9 +84,12 @@ class Client:
         await asyncio.gather(self.writer, return_exceptions=True)
 
 
+Connect = Callable[..., Client]
+
+
 @pytest.fixture
-async def connect(chat) -> AsyncIterator:
-    clients = []
+async def connect(chat: ChatService) -> AsyncIterator[Connect]:
+    clients: list[Client] = []
 
     def new(**limits: int) -> Client:
         clients.append(Client(chat, ConnectionLimits(**limits)))
@@ -95,12 +100,14 @@ async def connect(chat) -> AsyncIterator:
         await client.leave()
 
 
-async def test_level_1_gets_the_guides_frames_and_no_other_key(connect, provider) -> None:
+async def test_level_1_gets_the_guides_frames_and_no_other_key(
+    connect: Connect, provider: ScriptedProvider
+) -> None:
     client = connect()
     client.send(type="chat", message="Hi")
     call = await provider.call()
-    call.steps.put_nowait(ReasoningDelta("hm"))
-    call.steps.put_nowait(ToolDelta("c", "n", "done"))
+    call.say(ReasoningDelta("hm"))
+    call.say(ToolDelta("c", "n", "done"))
     call.say("Hello", " there")
     call.finish(Finished("stop", Usage(1, 2)))
     await client.until("done")
@@ -110,7 +117,9 @@ async def test_level_1_gets_the_guides_frames_and_no_other_key(connect, provider
     assert client.text() == "Hello there"
 
 
-async def test_level_1_follow_ups_see_the_turns_before(connect, provider) -> None:
+async def test_level_1_follow_ups_see_the_turns_before(
+    connect: Connect, provider: ScriptedProvider
+) -> None:
     client = connect()
     for number, question in enumerate(("one", "two")):
         client.send(type="chat", message=question)
@@ -122,7 +131,9 @@ async def test_level_1_follow_ups_see_the_turns_before(connect, provider) -> Non
     assert context == [("user", "one"), ("assistant", "answer one"), ("user", "two")]
 
 
-async def test_with_one_answer_at_once_what_waits_in_line_is_answered(parts, provider) -> None:
+async def test_with_one_answer_at_once_what_waits_in_line_is_answered(
+    parts: ChatDependencies, provider: ScriptedProvider
+) -> None:
     """An answer's slot is released before its end is sent."""
     quotas = UserQuotas(MemoryLimiter(time.monotonic), QuotaLimits(streams=1))
     client = Client(
@@ -141,7 +152,9 @@ async def test_with_one_answer_at_once_what_waits_in_line_is_answered(parts, pro
     await client.leave()
 
 
-async def test_level_1_batch_is_answered_in_order(connect, provider) -> None:
+async def test_level_1_batch_is_answered_in_order(
+    connect: Connect, provider: ScriptedProvider
+) -> None:
     client = connect()
     client.send(type="batch", messages=["a", "b", "c"])
     for number in range(3):
@@ -153,7 +166,9 @@ async def test_level_1_batch_is_answered_in_order(connect, provider) -> None:
     assert client.text() == "012"
 
 
-async def test_level_1_cancel_answers_every_request_once(connect, provider) -> None:
+async def test_level_1_cancel_answers_every_request_once(
+    connect: Connect, provider: ScriptedProvider
+) -> None:
     client = connect()
     client.send(type="batch", messages=["a", "b", "c"])
     call = await provider.call()
@@ -166,7 +181,7 @@ async def test_level_1_cancel_answers_every_request_once(connect, provider) -> N
     assert len(provider.calls) == 1
 
 
-async def test_level_1_is_sanitised(connect, provider) -> None:
+async def test_level_1_is_sanitised(connect: Connect, provider: ScriptedProvider) -> None:
     client = connect()
     client.send(type="chat", message="Hi")
     call = await provider.call()
@@ -176,7 +191,9 @@ async def test_level_1_is_sanitised(connect, provider) -> None:
     assert client.text() == "a &lt;script>x</script> <s"
 
 
-async def test_level_1_answer_stops_with_its_connection(connect, provider) -> None:
+async def test_level_1_answer_stops_with_its_connection(
+    connect: Connect, provider: ScriptedProvider
+) -> None:
     client = connect()
     client.send(type="chat", message="Hi")
     call = await provider.call()
@@ -185,7 +202,7 @@ async def test_level_1_answer_stops_with_its_connection(connect, provider) -> No
         await asyncio.sleep(0)
 
 
-async def test_level_2_frames(connect, provider) -> None:
+async def test_level_2_frames(connect: Connect, provider: ScriptedProvider) -> None:
     client = connect()
     client.send(type="chat", id="q", message="Hi", model="model-b", temperature=0.5, max_tokens=9)
     call = await provider.call()
@@ -194,12 +211,12 @@ async def test_level_2_frames(connect, provider) -> None:
         0.5,
         9,
     )
-    call.steps.put_nowait(ReasoningDelta("hm"))
+    call.say(ReasoningDelta("hm"))
     call.say("a😀")
-    call.steps.put_nowait(ToolDelta("c", "n", "done", "{}", "r"))
-    call.steps.put_nowait(PartDelta(DataPart(kind=".state", data="{}")))
-    call.steps.put_nowait(PartDelta(DataPart(kind="step", data='{"a":1}', id="s1", text="a step")))
-    call.steps.put_nowait(PartDelta(ImagePart(url="data:,", name="dot")))
+    call.say(ToolDelta("c", "n", "done", "{}", "r"))
+    call.say(PartDelta(DataPart(kind=".state", data="{}")))
+    call.say(PartDelta(DataPart(kind="step", data='{"a":1}', id="s1", text="a step")))
+    call.say(PartDelta(ImagePart(url="data:,", name="dot")))
     call.finish(Finished("stop", Usage(1, None)))
     await client.until("done")
     start = client.frames[0]
@@ -246,7 +263,9 @@ async def test_level_2_frames(connect, provider) -> None:
     }
 
 
-async def test_level_2_requests_are_multiplexed(connect, provider) -> None:
+async def test_level_2_requests_are_multiplexed(
+    connect: Connect, provider: ScriptedProvider
+) -> None:
     client = connect()
     client.send(type="chat", id="a", message="A")
     client.send(type="chat", id="b", message="B")
@@ -260,7 +279,9 @@ async def test_level_2_requests_are_multiplexed(connect, provider) -> None:
     assert (client.text("a"), client.text("b")) == ("first", "second")
 
 
-async def test_level_2_survives_the_connection_and_resumes(connect, provider) -> None:
+async def test_level_2_survives_the_connection_and_resumes(
+    connect: Connect, provider: ScriptedProvider
+) -> None:
     client = connect()
     client.send(type="chat", id="q", message="Hi")
     call = await provider.call()
@@ -284,7 +305,7 @@ async def test_level_2_survives_the_connection_and_resumes(connect, provider) ->
     assert late.text("x") == "seen missed live"
 
 
-async def test_resume_is_refused_in_words(connect, provider) -> None:
+async def test_resume_is_refused_in_words(connect: Connect, provider: ScriptedProvider) -> None:
     client = connect()
     client.send(type="chat", id="q", message="Hi")
     (await provider.call()).finish()
@@ -298,7 +319,7 @@ async def test_resume_is_refused_in_words(connect, provider) -> None:
     await client.until("done", id="a")
 
 
-async def test_one_key_is_answered_once(connect, provider) -> None:
+async def test_one_key_is_answered_once(connect: Connect, provider: ScriptedProvider) -> None:
     client = connect()
     client.send(type="chat", id="q", message="Hi", key="k1")
     call = await provider.call()
@@ -318,7 +339,9 @@ async def test_one_key_is_answered_once(connect, provider) -> None:
     await provider.call(1)
 
 
-async def test_an_offset_without_a_key_is_none(connect, provider) -> None:
+async def test_an_offset_without_a_key_is_none(
+    connect: Connect, provider: ScriptedProvider
+) -> None:
     client = connect()
     client.send(type="chat", id="q", message="Hi", offset=2)
     call = await provider.call()
@@ -328,7 +351,9 @@ async def test_an_offset_without_a_key_is_none(connect, provider) -> None:
     assert client.text("q") == "all of it"
 
 
-async def test_level_2_cancel_reports_after_the_upstream_is_closed(connect, provider) -> None:
+async def test_level_2_cancel_reports_after_the_upstream_is_closed(
+    connect: Connect, provider: ScriptedProvider
+) -> None:
     client = connect()
     client.send(type="chat", id="q", message="Hi")
     call = await provider.call()
@@ -340,7 +365,9 @@ async def test_level_2_cancel_reports_after_the_upstream_is_closed(connect, prov
     assert call.is_closed
 
 
-async def test_errors_end_a_request_with_their_code(connect, provider) -> None:
+async def test_errors_end_a_request_with_their_code(
+    connect: Connect, provider: ScriptedProvider
+) -> None:
     client = connect()
     client.send(type="chat", id="q", message="Hi")
     call = await provider.call()
@@ -367,7 +394,9 @@ async def test_errors_end_a_request_with_their_code(connect, provider) -> None:
 
 
 class TestConversations:
-    async def test_a_question_is_stored_and_followed_by_others(self, connect, provider) -> None:
+    async def test_a_question_is_stored_and_followed_by_others(
+        self, connect: Connect, provider: ScriptedProvider
+    ) -> None:
         client = connect()
         client.send(type="chat", id="q", message="Hi", conversation="new")
         call = await provider.call()
@@ -386,7 +415,9 @@ class TestConversations:
         second = await provider.call(1)
         assert [m.text for m in second.request.messages] == ["Hi", "Hello there", "And?"]
 
-    async def test_the_key_finds_the_same_conversation(self, connect, provider) -> None:
+    async def test_the_key_finds_the_same_conversation(
+        self, connect: Connect, provider: ScriptedProvider
+    ) -> None:
         client = connect()
         client.send(type="chat", id="q", message="Hi", conversation="new", key="k")
         (await provider.call()).say("once")
@@ -400,7 +431,9 @@ class TestConversations:
         assert back.text("again") == "once"
         assert len(provider.calls) == 1
 
-    async def test_a_question_waits_for_the_answer_before_it(self, connect, provider) -> None:
+    async def test_a_question_waits_for_the_answer_before_it(
+        self, connect: Connect, provider: ScriptedProvider
+    ) -> None:
         client = connect()
         client.send(type="chat", id="a", message="one", conversation="new")
         await client.until("start", id="a")
@@ -412,7 +445,7 @@ class TestConversations:
         assert [f["id"] for f in client.frames if f["type"] in ("start", "done")] == list("aabb")
 
     async def test_what_is_to_be_sanitised_stays_so_when_it_is_resumed(
-        self, connect, provider
+        self, connect: Connect, provider: ScriptedProvider
     ) -> None:
         client = connect()
         client.send(type="chat", id="q", message="Hi", conversation="new", sanitize=True)
@@ -425,7 +458,9 @@ class TestConversations:
         assert client.text("r") == client.text("q") == "&lt;script>"
 
 
-async def test_sanitised_offsets_never_point_into_what_is_held_back(connect, provider) -> None:
+async def test_sanitised_offsets_never_point_into_what_is_held_back(
+    connect: Connect, provider: ScriptedProvider
+) -> None:
     client = connect()
     client.send(type="chat", id="q", message="Hi", sanitize=True)
     call = await provider.call()
@@ -441,7 +476,9 @@ async def test_sanitised_offsets_never_point_into_what_is_held_back(connect, pro
     assert client.text("r") == "&lt;script>"
 
 
-async def test_a_slow_socket_gets_fewer_larger_chunks(connect, provider) -> None:
+async def test_a_slow_socket_gets_fewer_larger_chunks(
+    connect: Connect, provider: ScriptedProvider
+) -> None:
     client = connect()
     client.send(type="chat", id="q", message="Hi")
     call = await provider.call()
@@ -461,13 +498,15 @@ async def test_a_slow_socket_gets_fewer_larger_chunks(connect, provider) -> None
 
 @pytest.mark.parametrize("filler", ["x", "😀", "\0", '"', "<script", "<s"])
 @pytest.mark.parametrize("fields", [{}, {"id": "q"}, {"id": "q", "sanitize": True}])
-async def test_no_frame_is_larger_than_8000_bytes(connect, provider, filler, fields) -> None:
+async def test_no_frame_is_larger_than_8000_bytes(
+    connect: Connect, provider: ScriptedProvider, filler: str, fields: dict[str, Any]
+) -> None:
     client = connect()
     client.send(type="chat", message="Hi", **fields)
     call = await provider.call()
     text = filler * 30_000
-    call.steps.put_nowait(ReasoningDelta(filler * 5_000))
-    call.steps.put_nowait(ToolDelta("c", "n", "done", filler * 9_000, filler * 9_000))
+    call.say(ReasoningDelta(filler * 5_000))
+    call.say(ToolDelta("c", "n", "done", filler * 9_000, filler * 9_000))
     call.say(text)
     call.finish()
     await client.until("done")
@@ -487,7 +526,9 @@ async def test_no_frame_is_larger_than_8000_bytes(connect, provider, filler, fie
         assert seen.replace("&lt;", "<") == text[:offset]
 
 
-async def test_a_client_may_ask_for_larger_or_smaller_frames(connect, provider) -> None:
+async def test_a_client_may_ask_for_larger_or_smaller_frames(
+    connect: Connect, provider: ScriptedProvider
+) -> None:
     client = connect()
     client.send(type="chat", id="q", message="Hi")
     call = await provider.call()
@@ -505,7 +546,7 @@ async def test_a_client_may_ask_for_larger_or_smaller_frames(connect, provider) 
         client.sizes.clear()
 
 
-async def test_the_rate_limit_answers_then_closes(connect) -> None:
+async def test_the_rate_limit_answers_then_closes(connect: Connect) -> None:
     client = connect()
     for _ in range(101):
         client.send(type="ping")
@@ -516,7 +557,7 @@ async def test_the_rate_limit_answers_then_closes(connect) -> None:
 
 
 async def test_while_the_socket_takes_nothing_one_share_is_held_and_not_one_of_each(
-    connect, provider, chat
+    connect: Connect, provider: ScriptedProvider, chat: ChatService
 ) -> None:
     client = connect()
     client.send(type="chat", id="0", message="long")
@@ -534,14 +575,15 @@ async def test_while_the_socket_takes_nothing_one_share_is_held_and_not_one_of_e
         await asyncio.sleep(0)
     for _ in range(20):
         await asyncio.sleep(0)
-    readers = [running.outgoing._reader for running in client.session._running.values()]
+    outgoing = [running.outgoing for running in client.session._running.values()]
+    readers = [one._reader for one in outgoing if one is not None]
     assert sum(reader.offset for reader in readers) <= MAX_CHARS
     client.can_send.set()
     await client.until("done", count=9)
     assert all(client.text(str(number)).endswith("x" * 100_000) for number in range(8))
 
 
-async def test_pongs_for_a_socket_that_takes_nothing_have_a_bound(connect) -> None:
+async def test_pongs_for_a_socket_that_takes_nothing_have_a_bound(connect: Connect) -> None:
     client = connect(messages_per_minute=100_000)
     client.can_send.clear()
     client.send(type="ping", id="p")
@@ -556,7 +598,7 @@ async def test_pongs_for_a_socket_that_takes_nothing_have_a_bound(connect) -> No
     assert client.closed == 1013
 
 
-async def test_a_burst_of_pings_is_answered_whole(connect) -> None:
+async def test_a_burst_of_pings_is_answered_whole(connect: Connect) -> None:
     client = connect(messages_per_minute=100_000)
     for _ in range(1_000):
         client.send(type="ping", id="p", t="x" * 256)
@@ -567,7 +609,9 @@ async def test_a_burst_of_pings_is_answered_whole(connect) -> None:
 class TestBatches:
     """A level 2 batch belongs to the server, as a single answer does."""
 
-    async def test_each_message_has_its_start_and_its_end(self, connect, provider) -> None:
+    async def test_each_message_has_its_start_and_its_end(
+        self, connect: Connect, provider: ScriptedProvider
+    ) -> None:
         client = connect()
         client.send(type="batch", id="b", messages=["a", "b"], system="s", max_tokens=5)
         for number in range(2):
@@ -585,7 +629,7 @@ class TestBatches:
         await provider.call(2)
 
     async def test_it_is_answered_to_its_end_when_the_connection_drops(
-        self, connect, provider
+        self, connect: Connect, provider: ScriptedProvider
     ) -> None:
         client = connect()
         client.send(type="batch", id="b", messages=["a", "b", "c"], key="k")
@@ -610,7 +654,7 @@ class TestBatches:
         assert len(provider.calls) == 3
 
     async def test_it_is_answered_when_the_connection_drops_at_once(
-        self, connect, provider
+        self, connect: Connect, provider: ScriptedProvider
     ) -> None:
         client = connect()
         client.send(type="batch", id="b", messages=["a", "b"])
@@ -618,7 +662,9 @@ class TestBatches:
         for number in range(2):
             (await provider.call(number)).finish()
 
-    async def test_the_same_key_joins_a_batch_that_runs(self, connect, provider) -> None:
+    async def test_the_same_key_joins_a_batch_that_runs(
+        self, connect: Connect, provider: ScriptedProvider
+    ) -> None:
         client = connect()
         client.send(type="batch", id="b", messages=["a", "a"], key="k")
         (await provider.call(0)).finish()
@@ -634,7 +680,9 @@ class TestBatches:
         streams = {f["stream"] for f in (*client.frames, *back.frames) if f["type"] == "start"}
         assert len(streams) == 2
 
-    async def test_resumed_and_its_end_carry_the_index(self, connect, provider) -> None:
+    async def test_resumed_and_its_end_carry_the_index(
+        self, connect: Connect, provider: ScriptedProvider
+    ) -> None:
         client = connect()
         client.send(type="batch", id="b", messages=["a", "b"])
         (await provider.call(0)).finish()
@@ -646,7 +694,9 @@ class TestBatches:
         call.finish()
         assert (await back.until("done"))["index"] == 1
 
-    async def test_cancel_ends_all_of_it_for_good(self, connect, provider) -> None:
+    async def test_cancel_ends_all_of_it_for_good(
+        self, connect: Connect, provider: ScriptedProvider
+    ) -> None:
         client = connect()
         batch = {"type": "batch", "messages": ["a", "b", "c"], "key": "k"}
         client.send(id="b", **batch)
@@ -664,7 +714,7 @@ class TestBatches:
         assert client.text("again") == "part"
 
     async def test_one_message_that_fails_is_named_and_the_next_goes_on(
-        self, connect, provider
+        self, connect: Connect, provider: ScriptedProvider
     ) -> None:
         client = connect()
         client.send(type="batch", id="b", messages=["a", "b"])
@@ -681,7 +731,9 @@ class TestBatches:
             (1, "unknown_model"),
         ]
 
-    async def test_in_a_conversation_each_sees_the_turns_before(self, connect, provider) -> None:
+    async def test_in_a_conversation_each_sees_the_turns_before(
+        self, connect: Connect, provider: ScriptedProvider
+    ) -> None:
         client = connect()
         batch = {"type": "batch", "messages": ["a", "b"], "conversation": "new", "key": "k"}
         client.send(id="b", **batch)
@@ -699,7 +751,9 @@ class TestBatches:
         assert back.text("again") == "answer 0answer 1"
         assert len(provider.calls) == 2
 
-    async def test_a_level_1_batch_ends_with_its_connection(self, connect, provider) -> None:
+    async def test_a_level_1_batch_ends_with_its_connection(
+        self, connect: Connect, provider: ScriptedProvider
+    ) -> None:
         client = connect()
         client.send(type="batch", messages=["a", "b"])
         call = await provider.call()
@@ -709,7 +763,9 @@ class TestBatches:
         assert len(provider.calls) == 1
 
 
-async def test_a_level_2_chat_brings_its_context(connect, provider) -> None:
+async def test_a_level_2_chat_brings_its_context(
+    connect: Connect, provider: ScriptedProvider
+) -> None:
     client = connect()
     turns = [
         {"role": "user", "content": "One?"},
@@ -726,7 +782,9 @@ async def test_a_level_2_chat_brings_its_context(connect, provider) -> None:
     await provider.call(1)  # another context makes it another question
 
 
-async def test_a_system_message_of_the_context_takes_the_servers_place(parts, provider) -> None:
+async def test_a_system_message_of_the_context_takes_the_servers_place(
+    parts: ChatDependencies, provider: ScriptedProvider
+) -> None:
     client = Client(ChatService(ChatCore(parts, ChatRules(system="server's"))), ConnectionLimits())
     own = [{"role": "system", "content": "own"}]
     client.send(type="chat", id="a", message="?", messages=own)
@@ -739,7 +797,13 @@ async def test_a_system_message_of_the_context_takes_the_servers_place(parts, pr
 class TestUnexpectedFailures:
     """Any failure behind a request ends it exactly once, and the connection stays open."""
 
-    async def test_of_a_question(self, connect, chat, provider, monkeypatch) -> None:
+    async def test_of_a_question(
+        self,
+        connect: Connect,
+        chat: ChatService,
+        provider: ScriptedProvider,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
         client = connect()
 
         async def fail(ask: object) -> None:
@@ -762,7 +826,9 @@ class TestUnexpectedFailures:
             (await provider.call(number)).finish()
         await client.until("done", count=2)
 
-    async def test_of_a_resume(self, connect, chat, monkeypatch) -> None:
+    async def test_of_a_resume(
+        self, connect: Connect, chat: ChatService, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         client = connect()
 
         async def fail(name: str) -> None:
@@ -775,7 +841,9 @@ class TestUnexpectedFailures:
             assert (error["id"], error["code"]) == ("r", "internal")
             client.frames.clear()
 
-    async def test_of_frames_that_cannot_be_made(self, connect, provider) -> None:
+    async def test_of_frames_that_cannot_be_made(
+        self, connect: Connect, provider: ScriptedProvider
+    ) -> None:
         client = connect()
         client.send(type="chat", id="q", message="Hi")
         client.send(type="chat", id="other", message="Hi")
@@ -786,7 +854,13 @@ class TestUnexpectedFailures:
         call.finish()
         await client.until("done", id="other")
 
-    async def test_of_a_stored_question(self, connect, chat, provider, monkeypatch) -> None:
+    async def test_of_a_stored_question(
+        self,
+        connect: Connect,
+        chat: ChatService,
+        provider: ScriptedProvider,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
         client = connect()
 
         async def fail(*_: object) -> None:
@@ -798,14 +872,14 @@ class TestUnexpectedFailures:
             assert (await client.until("error", id="q"))["code"] == "internal"
 
     async def test_a_question_whose_conversation_is_deleted_ends(
-        self, connect, chat, provider
+        self, connect: Connect, chat: ChatService, provider: ScriptedProvider
     ) -> None:
         client = connect()
         client.send(type="chat", id="a", message="one", conversation="new")
         await provider.call()
         conversation = (await client.until("start"))["conversation"]
         client.send(type="chat", id="b", message="two", conversation=conversation)
-        while not (await chat.library.open(conversation)).waiting:
+        while not ((opened := await chat.library.open(conversation)) and opened.waiting):
             await asyncio.sleep(0)
         await chat.library.delete([conversation])
         assert (await client.until("error", id="b"))["code"] == "not_found"

@@ -237,7 +237,7 @@ def test_a_unix_socket_is_on_this_machine() -> None:
     ],
 )
 def test_a_key_is_taken_without_what_copying_puts_around_it(written: str, key: str | None) -> None:
-    got = Settings(openai_api_key=written).openai_api_key  # type: ignore[arg-type]
+    got = Settings(openai_api_key=written).openai_api_key
     assert (got.get_secret_value() if got else None) == key
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
+from typing import Any
 
 from wireside.records import ApiKey, ConversationInfo, Invitation, Share, SignIn, User
 from wireside.store.store import SqlStore
@@ -98,11 +100,12 @@ async def test_one_of_those_who_come_first_is_the_first(store: SqlStore) -> None
 async def test_two_administrators_do_not_put_each_other_out(store: SqlStore) -> None:
     accounts = store.accounts
     await filled(store)
-    for change in (
+    changes: tuple[Callable[[str], Coroutine[Any, Any, bool]], ...] = (
         lambda user_id: accounts.set_role(user_id, "user"),
         lambda user_id: accounts.disable(user_id, 5.0),
         lambda user_id: accounts.remove_user(user_id, 5.0),
-    ):
+    )
+    for change in changes:
         for _ in range(5):
             names = [f"{next(_numbers)}" for _ in range(2)]
             for name in names:

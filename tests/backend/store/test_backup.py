@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -393,7 +394,7 @@ class TestOneMoment:
                 )
 
         writing = asyncio.create_task(write())
-        sizes = set()
+        sizes: set[int] = set()
         for _ in range(5):
             while committed < 20 * (len(sizes) + 1):
                 await asyncio.sleep(0.01)
@@ -761,7 +762,7 @@ class TestRestoring:
         await opened.open()
         own = {"alembic_version", "sqlite_sequence"}
         for version in [f"{number:04d}" for number in range(1, int(migrate.NEWEST) + 1)]:
-            await opened.write(lambda c, to=version: migrate.upgrade(c, to))
+            await opened.write(partial(migrate.upgrade, to=version))
             names = await opened.read(lambda c: set(inspect(c).get_table_names()))
             mine = {name for name in names - own if not name.startswith("document_words")}
             assert mine <= set(metadata.tables)
@@ -831,7 +832,7 @@ class TestBackingUp:
         await filled(url)
         full = io.FileIO("/dev/full", "wb")
         with full, pytest.raises(BackupError, match="No space left on device"):
-            await back_up(url, full, quiet)  # type: ignore[arg-type]
+            await back_up(url, full, quiet)
 
     async def test_no_answer_is_told_without_the_password(self) -> None:
         with pytest.raises(BackupError, match=r"127\.0\.0\.1:9") as told:

@@ -21,7 +21,12 @@ from wireside.messages import End, TextDelta
 from wireside.parts import text_parts
 from wireside.records import Branch, ConversationInfo, Segment, Span, Tail, TurnRecord
 from wireside.store import answers
-from wireside.store.database import database, file_of, is_sqlite_mended, sqlite
+from wireside.store.database import (  # type: ignore[attr-defined]  # sqlite: the one in use
+    database,
+    file_of,
+    is_sqlite_mended,
+    sqlite,
+)
 from wireside.store.migrate import NEWEST, migrate
 from wireside.store.store import SqlStore
 
@@ -255,8 +260,8 @@ class TestFaults:
     async def test_nothing_of_a_write_that_failed_is_kept(self, own: SqlStore) -> None:
         tails = [
             Tail(stream="s", offset=0, entries=(TextDelta("x"),)),
-            Tail(stream="s", offset=1, entries=(object(),)),
-        ]  # type: ignore[arg-type]
+            Tail(stream="s", offset=1, entries=(object(),)),  # type: ignore[arg-type]
+        ]
         with pytest.raises(AttributeError):
             await own.write(tails)
         assert await text_of(own) == ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from wireside.errors import BY_CODE, BadMessage, ProviderRateLimited, StoreError, WiresideError
-from wireside.messages import End, Options, ReasoningDelta, TextDelta, ToolDelta, Usage
+from wireside.messages import End, Entry, Options, ReasoningDelta, TextDelta, ToolDelta, Usage
 from wireside.parts import DataPart, FilePart, ImagePart, TextPart, text_parts
 from wireside.records import (
     Branch,
@@ -439,7 +440,9 @@ PIECES = st.lists(
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(pieces=PIECES, cuts=st.lists(st.integers(0, 12), max_size=4))
-async def test_however_it_is_cut_an_answer_is_kept_as_it_was(store: SqlStore, pieces, cuts) -> None:
+async def test_however_it_is_cut_an_answer_is_kept_as_it_was(
+    store: SqlStore, pieces: list[Entry], cuts: list[int]
+) -> None:
     name = f"c{next(NUMBERS)}"
     await store.create(replace(INFO, id=name))
     one = replace(turn(name), conversation_id=name)
@@ -449,20 +452,20 @@ async def test_however_it_is_cut_an_answer_is_kept_as_it_was(store: SqlStore, pi
     edges = [0, *sorted(min(cut, len(pieces)) for cut in cuts), len(pieces)]
     for first, last in zip(edges, edges[1:], strict=False):
         await store.write([Tail(stream=name, offset=offset, entries=tuple(pieces[first:last]))])
-        offset += sum(1 if isinstance(p, ToolDelta) else len(p.text) for p in pieces[first:last])
+        offset += len(_flat(pieces[first:last]))
     await store.write([Tail(stream=name, offset=offset, entries=(), end=End("stop"))])
     found = await store.segment(name)
     assert found is not None
     assert _flat(found[0].entries) == _flat(pieces)
 
 
-def _flat(entries) -> list[object]:
+def _flat(entries: Iterable[Entry]) -> list[object]:
     flat: list[object] = []
     for entry in entries:
-        if isinstance(entry, ToolDelta):
-            flat.append(entry)
-        else:
+        if isinstance(entry, TextDelta | ReasoningDelta):
             flat += [(type(entry), char) for char in entry.text]
+        else:
+            flat.append(entry)
     return flat
 
 

@@ -12,25 +12,11 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
+from tests.hand_clock import HandClock
 from wireside.errors import InternalError
 from wireside.messages import End, Usage
 from wireside.telemetry.counts import MODELS, OTHER, Histogram, Telemetry, error_codes
 from wireside.telemetry.logs import configure_logging
-
-
-class HandClock:
-    """A clock that the test sets."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> HandClock:
-    return HandClock()
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +31,7 @@ def _restored() -> Iterator[None]:
 
 
 def test_the_line_has_the_figures_of_its_interval_of_all_doors() -> None:
-    telemetry = Telemetry(clock=HandClock(), open_streams=lambda: 1, open_pages=lambda: 2)
+    telemetry = Telemetry(clock=HandClock(100.0), open_streams=lambda: 1, open_pages=lambda: 2)
     telemetry.connected()
     telemetry.connected()
     telemetry.disconnected()

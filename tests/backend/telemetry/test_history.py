@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.hand_clock import HandClock
 from wireside.errors import Forbidden, ProviderTimeout, StoreError, UnknownModel
 from wireside.identity import LOCAL, Caller
 from wireside.messages import End, ModelRequest, Usage
@@ -25,12 +26,12 @@ class Times:
     """A wall clock, a monotonic clock and a processor clock, set by the test."""
 
     def __init__(self) -> None:
-        self.wall, self.steady, self.cpu = START, 0.0, 0.0
+        self.wall, self.steady, self.cpu = HandClock(START), HandClock(), HandClock()
 
     def pass_(self, seconds: float) -> None:
-        self.wall += seconds
-        self.steady += seconds
-        self.cpu += seconds / 100
+        self.wall.now += seconds
+        self.steady.now += seconds
+        self.cpu.now += seconds / 100
 
 
 @pytest.fixture
@@ -40,16 +41,16 @@ def times() -> Times:
 
 @pytest.fixture
 def telemetry(times: Times) -> Telemetry:
-    return Telemetry(clock=lambda: times.steady)
+    return Telemetry(clock=times.steady)
 
 
 def history(telemetry: Telemetry, store: Any, times: Times) -> History:
     return History(
         lambda: State(telemetry=telemetry, open_streams=2, memory_mb=100.0),
         store,
-        wall_clock=lambda: times.wall,
-        clock=lambda: times.steady,
-        cpu_clock=lambda: times.cpu,
+        wall_clock=times.wall,
+        clock=times.steady,
+        cpu_clock=times.cpu,
     )
 
 
@@ -77,7 +78,7 @@ async def test_what_happened_is_in_the_last_hour(
         ask(telemetry, times)
     ask(telemetry, times, error=True)
     run_for(one, times, 10)
-    shown = await Board(one).show(LOCAL, times.wall - HOUR_S, times.wall)
+    shown = await Board(one).show(LOCAL, times.wall.now - HOUR_S, times.wall.now)
     assert shown["sums"]["messages"] == 4
     assert shown["sums"]["answers"] == 4
     assert shown["sums"]["tokens"] == 153
@@ -97,7 +98,7 @@ async def test_it_goes_on_after_a_restart_in_the_same_minute(
     ask(telemetry, times)
     run_for(one, times, 20)
     await one.aclose()
-    again = Telemetry(clock=lambda: times.steady)
+    again = Telemetry(clock=times.steady)
     two = history(again, store.figures, times)
     await two.open()
     ask(again, times)
@@ -120,12 +121,12 @@ async def test_a_day_is_shown_in_minutes_and_a_month_in_hours(
         run_for(one, times, 30 * 60)
         await one.save()
     await one.aclose()
-    of_minutes = await store.figures.steps(MINUTE_S, 0, int(times.wall))
-    of_hours = await store.figures.steps(HOUR_S, 0, int(times.wall))
+    of_minutes = await store.figures.steps(MINUTE_S, 0, int(times.wall.now))
+    of_hours = await store.figures.steps(HOUR_S, 0, int(times.wall.now))
     assert 178 <= len(of_minutes) <= 182
     assert 3 <= len(of_hours) <= 4
     for days in (0.5, 20):
-        steps = await one.between(times.wall - days * 86_400, times.wall)
+        steps = await one.between(times.wall.now - days * 86_400, times.wall.now)
         assert sum(step.counts["messages"] for step in steps) == 6
 
 
@@ -143,9 +144,9 @@ async def test_what_the_store_does_not_have_yet_is_shown(
     ask(telemetry, times)
     run_for(one, times, 10)  # the current minute
     for days in (0.5, 20):
-        steps = await one.between(times.wall - days * 86_400, times.wall)
+        steps = await one.between(times.wall.now - days * 86_400, times.wall.now)
         assert sum(step.counts["messages"] for step in steps) == 4
-        assert steps[-1].end <= times.wall + 10
+        assert steps[-1].end <= times.wall.now + 10
 
 
 async def test_what_failed_counts_once_whoever_was_told(
@@ -158,7 +159,7 @@ async def test_what_failed_counts_once_whoever_was_told(
     telemetry.error("unknown_model")  # one a refused request, the other an answer in a page
     telemetry.answered("m", End(None, UnknownModel()), 0, 0.0)
     run_for(one, times, 10)
-    shown = await Board(one).show(LOCAL, times.wall - HOUR_S, times.wall)
+    shown = await Board(one).show(LOCAL, times.wall.now - HOUR_S, times.wall.now)
     assert [row[:2] for row in shown["errors"]] == [["unknown_model", 2], ["provider_timeout", 1]]
 
 
@@ -172,10 +173,10 @@ async def test_what_a_store_does_not_take_is_kept_later(
     ask(telemetry, times)
     run_for(one, times, 180)
     await one.save()
-    assert await store.figures.steps(MINUTE_S, 0, int(times.wall)) == []
+    assert await store.figures.steps(MINUTE_S, 0, int(times.wall.now)) == []
     flaky.is_broken = False
     await one.save()
-    kept = await store.figures.steps(MINUTE_S, 0, int(times.wall))
+    kept = await store.figures.steps(MINUTE_S, 0, int(times.wall.now))
     assert len(kept) >= 2
 
 
@@ -193,13 +194,13 @@ async def test_a_clock_that_jumps_back_takes_nothing_away(
     one = history(telemetry, store.figures, times)
     ask(telemetry, times)
     run_for(one, times, 60)
-    times.wall -= 60
+    times.wall.now -= 60
     ask(telemetry, times)
     run_for(one, times, 60)
     await one.aclose()
     kept = history(telemetry, store.figures, times)
     await kept.open()
-    times.wall += 120
+    times.wall.now += 120
     assert sum(step.counts["messages"] for step in kept.last_hour()) == 2
 
 
@@ -222,7 +223,8 @@ async def test_who_watches_is_told_until_they_leave(
     telemetry: Telemetry, store: SqlStore, times: Times
 ) -> None:
     one = history(telemetry, store.figures, times)
-    board, told = Board(one), []
+    board = Board(one)
+    told: list[Any] = []
     leave = board.watch(LOCAL, told.append)
     ask(telemetry, times)
     run_for(one, times, 10)

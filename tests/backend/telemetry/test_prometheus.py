@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prometheus_client.metrics_core import Metric as Family
@@ -254,6 +255,6 @@ class TestTheDashboard:
             assert panel["datasource"]["uid"] == "${datasource}"
 
 
-def panels() -> list[dict]:
+def panels() -> list[dict[str, Any]]:
     board = json.loads(DASHBOARD.read_text(encoding="utf-8"))
     return [panel for panel in board["panels"] if panel["type"] != "row"]

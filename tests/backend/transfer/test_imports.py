@@ -57,7 +57,7 @@ def exported(info: ConversationInfo, tree_: tuple[Any, ...]) -> str:
 # ---- round trips of own exports ----------------------------------------------------------------
 
 TEXTS = st.text(
-    st.characters(exclude_categories=("Cs",), exclude_characters="\x00"), max_size=12
+    st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=12
 ) | st.sampled_from(['"}]}', "\\ud800", "\u2028\r\n", "```\n# x", "😀\\"])
 SOME_TEXT = TEXTS.filter(bool)
 ENTRIES = st.one_of(

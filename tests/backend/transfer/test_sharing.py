@@ -12,12 +12,13 @@ import pytest
 from wireside.chat.service import NEW, ChatService
 from wireside.errors import TooLarge
 from wireside.messages import Options
+from wireside.providers.scripted import ScriptedProvider
 from wireside.store.store import SqlStore
 from wireside.transfer import sharing as sharing_module
 from wireside.transfer.sharing import Sharing
 
 
-async def asked(chat: ChatService, provider: Any, text: str) -> Any:
+async def asked(chat: ChatService, provider: ScriptedProvider, text: str) -> Any:
     conversation, turn = await chat.ask_in(NEW, "why?", key=None, options=Options())
     call = await provider.call(0)
     call.say(text)
@@ -28,7 +29,7 @@ async def asked(chat: ChatService, provider: Any, text: str) -> Any:
 
 
 async def test_others_are_served_while_a_page_is_made(
-    chat: ChatService, provider: Any, store: SqlStore
+    chat: ChatService, provider: ScriptedProvider, store: SqlStore
 ) -> None:
     begun, served = threading.Event(), threading.Event()
 
@@ -47,7 +48,7 @@ async def test_others_are_served_while_a_page_is_made(
 
 
 async def test_a_snapshot_has_bounds(
-    chat: ChatService, provider: Any, store: SqlStore, monkeypatch: pytest.MonkeyPatch
+    chat: ChatService, provider: ScriptedProvider, store: SqlStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sharing_module, "MAX_SNAPSHOT_CHARS", 2_000)
     sharing = Sharing(store.accounts, str, lambda: 0.0, audience="public")
@@ -58,7 +59,7 @@ async def test_a_snapshot_has_bounds(
 
 
 async def test_a_snapshot_names_the_zone_of_its_times(
-    chat: ChatService, provider: Any, store: SqlStore
+    chat: ChatService, provider: ScriptedProvider, store: SqlStore
 ) -> None:
     sharing = Sharing(store.accounts, str, lambda: 0.0, audience="public")
     _, secret = await sharing.share(chat.library, await asked(chat, provider, "because"))

@@ -13,7 +13,7 @@ import httpx2
 import pytest
 from fastapi import FastAPI
 
-from tests.backend.auth.conftest import PASSWORD, House, clock, house
+from tests.backend.auth.conftest import PASSWORD, House, house
 from wireside.api.middleware.authentication import AuthenticationMiddleware, AuthenticationRules
 from wireside.api.middleware.route_policy import RoutePolicyLookup
 from wireside.api.policy import RoutePolicies
@@ -32,7 +32,7 @@ from wireside_ui.html_pages.account import AccountPages
 from wireside_ui.html_pages.render import PlainPages
 from wireside_ui.theme import Branding
 
-__all__ = ["clock", "house"]  # fixtures
+__all__ = ["house"]  # fixtures
 
 HERE = "http://127.0.0.1:8080"
 
@@ -231,7 +231,9 @@ async def test_the_seconds_to_wait_are_never_too_few(adas: Browser, house: House
     for number in range(OF_NAME_THERE.limit):
         await adas.send("/settings/password", old=f"guess {number}", **tried)
     said = (await adas.send("/settings/password", old=PASSWORD, **tried))[1]
-    seconds = int(re.search(r"again in (\d+) seconds", said)[1])
+    told = re.search(r"again in (\d+) seconds", said)
+    assert told is not None
+    seconds = int(told[1])
     house.clock.now += seconds - 0.4  # the remaining time is rounded up to a whole second
     said = (await adas.send("/settings/password", old=PASSWORD, **tried))[1]
     assert "again in 1 seconds" in said

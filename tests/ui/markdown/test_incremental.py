@@ -11,6 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.fuzz.screen import MARKUP, Screen, streamed
+from tests.hand_clock import HandClock
 from wireside_ui.markdown import highlighting, incremental
 from wireside_ui.markdown.highlighting import HighlightBudget, code_block, highlight
 from wireside_ui.markdown.incremental import LOOP_CHARS, BlockStream, render
@@ -582,18 +583,6 @@ def test_huge_code_is_not_highlighted() -> None:
     assert highlight("x = 1", "no-such-language") is None
 
 
-class Clock:
-    """A clock that advances by ``step_s`` with each reading."""
-
-    def __init__(self, step_s: float) -> None:
-        self.step_s = step_s
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        self.now += self.step_s
-        return self.now
-
-
 @pytest.mark.parametrize("marks", ["`", "~", "`~", "``` ", "\n```"])
 def test_what_a_flush_takes_is_known_at_once(marks: str) -> None:
     """With work quadratic in the number of marks, it would block the event loop for hours."""
@@ -605,8 +594,8 @@ def test_what_a_flush_takes_is_known_at_once(marks: str) -> None:
 @pytest.mark.usefixtures("no_patience")
 def test_code_that_takes_too_long_is_not_highlighted() -> None:
     code = "x = 1\n" * 100  # about 500 tokens
-    assert highlight(code, "python", HighlightBudget(Clock(1e-5)))
-    clock = Clock(1e-2)
+    assert highlight(code, "python", HighlightBudget(HandClock(0.0, step_s=1e-5)))
+    clock = HandClock(0.0, step_s=1e-2)
     assert highlight(code, "python", HighlightBudget(clock)) is None
     assert clock.now < 0.1
 
@@ -614,7 +603,7 @@ def test_code_that_takes_too_long_is_not_highlighted() -> None:
 @pytest.mark.usefixtures("no_patience")
 def test_the_code_of_a_text_shares_what_it_may_take() -> None:
     """Many small blocks take no longer than a large one; those before a slow one are coloured."""
-    allowance = HighlightBudget(Clock(1e-3))
+    allowance = HighlightBudget(HandClock(0.0, step_s=1e-3))
     shown = [highlight("x = 1\n", "python", allowance) for _ in range(100)]
     assert shown[0] and shown[-1] is None
 

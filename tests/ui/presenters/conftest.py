@@ -11,7 +11,8 @@ import pytest
 
 from wireside.chat.conversation import Conversation
 from wireside.chat.service import ChatService
-from wireside.messages import Finished, ModelInfo, Options, TextDelta
+from wireside.messages import ModelInfo, Options
+from wireside.providers.scripted import ScriptedProvider
 from wireside_ui.markdown.dialect import Markup
 from wireside_ui.presenters.chat import ChatPresenter
 from wireside_ui.presenters.rows import Action
@@ -98,6 +99,8 @@ class Screen:
 
 
 NewScreen = Callable[..., Awaitable[Screen]]
+Say = Callable[..., Awaitable[None]]
+Begun = Callable[[int], Awaitable[Say]]
 
 
 @pytest.fixture
@@ -122,18 +125,16 @@ async def screen(new_screen: NewScreen) -> Screen:
 
 
 @pytest.fixture
-def begun(provider: Any) -> Callable[..., Any]:
+def begun(provider: ScriptedProvider) -> Begun:
     """Wait for ``count`` provider requests; return a function that extends the last answer."""
 
-    async def wait(count: int) -> Callable[..., Any]:
-        while len(provider.answers) < count:
-            await asyncio.sleep(0.001)
-        steps = provider.answers[-1]
+    async def wait(count: int) -> Say:
+        call = await provider.call(count - 1)
 
         async def say(text: str, *, ends: bool = False) -> None:
-            steps.put_nowait(TextDelta(text))
+            call.say(text)
             if ends:
-                steps.put_nowait(Finished("stop"))
+                call.finish()
             for _ in range(20):
                 await asyncio.sleep(0)
 

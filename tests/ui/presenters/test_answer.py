@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import groupby
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.ui.conftest import HandStream
 from wireside.chat.conversation import Turn
 from wireside.errors import ProviderRateLimited, ProviderUnavailable
 from wireside.generation.log import AnswerLog
@@ -39,7 +40,7 @@ def turn_with(*streams: Any, waiting: bool = False) -> Turn:
 
 
 class TestStates:
-    def test_a_turn_waits_then_thinks_then_streams_then_is_done(self, stream) -> None:
+    def test_a_turn_waits_then_thinks_then_streams_then_is_done(self, stream: HandStream) -> None:
         assert state_of(turn_with(waiting=True)) == "waiting"
         assert state_of(turn_with()) == "thinking"
         turn = turn_with(stream)
@@ -54,20 +55,20 @@ class TestStates:
         [("stop", "done"), ("cancelled", "stopped"), ("interrupted", "interrupted"),
          ("length", "length_reached"), ("content_filter", "filtered")],
     )  # fmt: skip
-    def test_an_end_has_its_state(self, stream, reason: Any, state: str) -> None:
+    def test_an_end_has_its_state(self, stream: HandStream, reason: Any, state: str) -> None:
         stream.say("a")
         assert state_of(turn_with(stream.close(reason))) == state
 
-    def test_an_answer_of_nothing_is_empty(self, stream) -> None:
+    def test_an_answer_of_nothing_is_empty(self, stream: HandStream) -> None:
         stream.log.append(ReasoningDelta("hm"))
         stream.say(" \n")
         assert state_of(turn_with(stream.close())) == "empty"
 
-    def test_an_answer_of_tool_calls_is_not_empty(self, stream) -> None:
+    def test_an_answer_of_tool_calls_is_not_empty(self, stream: HandStream) -> None:
         stream.log.append(ToolDelta("1", "f", "done"))
         assert state_of(turn_with(stream.close())) == "done"
 
-    def test_the_last_segment_decides(self, new_stream) -> None:
+    def test_the_last_segment_decides(self, new_stream: Callable[[], HandStream]) -> None:
         first, second = new_stream(), new_stream()
         first.say("kept")
         first.close("cancelled")
@@ -78,13 +79,13 @@ class TestStates:
 
 
 class TestErrors:
-    def test_an_error_is_told_in_the_readers_language(self, stream) -> None:
+    def test_an_error_is_told_in_the_readers_language(self, stream: HandStream) -> None:
         turn = turn_with(stream.close(error=ProviderUnavailable()))
         assert row_of(turn, MARKUP, "en").error == str(ProviderUnavailable())
         assert row_of(turn, MARKUP, "de").error.startswith("Der Modelldienst")
 
     def test_only_a_rate_limit_before_the_first_word_is_tried_again_by_itself(
-        self, new_stream
+        self, new_stream: Callable[[], HandStream]
     ) -> None:
         limit = ProviderRateLimited(retry_after=7.0)
         silent, begun, other = new_stream(), new_stream(), new_stream()
@@ -96,7 +97,7 @@ class TestErrors:
 
 
 class TestRows:
-    def test_a_finished_answer_comes_whole(self, new_stream) -> None:
+    def test_a_finished_answer_comes_whole(self, new_stream: Callable[[], HandStream]) -> None:
         first, second = new_stream(), new_stream()
         first.log.append(ReasoningDelta("hm"))
         first.log.append(ToolDelta("c", "clock", "running", "{}", None))
@@ -113,7 +114,9 @@ class TestRows:
         assert text["kind"] == "text"
         assert "<strong>it is noon</strong>" in text["html"]
 
-    def test_other_parts_are_rows_of_data_and_hidden_ones_are_not_shown(self, new_stream) -> None:
+    def test_other_parts_are_rows_of_data_and_hidden_ones_are_not_shown(
+        self, new_stream: Callable[[], HandStream]
+    ) -> None:
         first, second = new_stream(), new_stream()
         for stream, step_state in ((first, "running"), (second, "done")):
             data = f'{{"state": "{step_state}", "input": ["\u202ea"]}}'
@@ -134,7 +137,7 @@ class TestRows:
         assert ops[-1] == ["d", expected]
         assert has_ended
 
-    def test_parts_are_in_the_order_in_which_they_came(self, stream) -> None:
+    def test_parts_are_in_the_order_in_which_they_came(self, stream: HandStream) -> None:
         interleave(stream)
         row = row_of(turn_with(stream.close()), MARKUP, "en")
         kinds = [part["kind"] for part in row.parts]
@@ -142,7 +145,7 @@ class TestRows:
         (first, *_, last) = [part["html"] for part in row.parts if part["kind"] == "text"]
         assert (first, last) == ("<p>Look.</p>", "<p>Rain.</p>")
 
-    def test_the_beginning_ends_within_the_part_that_is_too_long(self, stream) -> None:
+    def test_the_beginning_ends_within_the_part_that_is_too_long(self, stream: HandStream) -> None:
         interleave(stream)
         stream.close()
         row = row_of(turn_with(stream), MARKUP, "en", chars=8)
@@ -150,18 +153,20 @@ class TestRows:
         assert kinds == ["text", "tool", "text"]
         assert MORE in str(row.parts[-1])
 
-    def test_a_question_names_what_is_not_text(self, stream) -> None:
+    def test_a_question_names_what_is_not_text(self, stream: HandStream) -> None:
         turn = turn_with(stream.close())
         turn.question_parts = (TextPart("What is it?"), ImagePart(url="x", name="a.png"))
         assert row_of(turn, MARKUP, "en").question == "What is it?\n\n[image: a.png]"
 
-    def test_a_turn_says_its_place_and_what_was_thought_of_it(self, stream) -> None:
+    def test_a_turn_says_its_place_and_what_was_thought_of_it(self, stream: HandStream) -> None:
         turn = turn_with(stream.close())
         turn.feedback = Feedback("up", "nice")
         row = row_of(turn, MARKUP, "en", place=(1, 3))
         assert (row.sibling, row.siblings, row.feedback) == (1, 3, "up")
 
-    def test_what_nobody_sees_is_taken_out_or_shown(self, new_stream) -> None:
+    def test_what_nobody_sees_is_taken_out_or_shown(
+        self, new_stream: Callable[[], HandStream]
+    ) -> None:
         stream = new_stream()
         stream.log.append(ReasoningDelta("\u202et\U000e0041"))
         stream.log.append(ToolDelta("1", "\u202en", "done", "\u202ea", "\u202er"))
@@ -174,7 +179,7 @@ class TestRows:
         assert (tool["name"], tool["arguments"], tool["result"]) == ("n", "a", "r")
 
     def test_of_texts_that_no_browser_could_show_there_is_the_beginning(
-        self, stream, monkeypatch: pytest.MonkeyPatch
+        self, stream: HandStream, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(state, "MAX_SHOWN_CHARS", 1_000)
         stream.log.append(ReasoningDelta("r" * 3_500))
@@ -192,7 +197,7 @@ class TestRows:
             assert "2,500 more characters" in text
         assert len(tool["arguments"]) == len(tool["result"]) == 1_000
 
-    def test_a_growing_answer_is_left_to_its_follower(self, stream) -> None:
+    def test_a_growing_answer_is_left_to_its_follower(self, stream: HandStream) -> None:
         stream.say("text")
         assert row_of(turn_with(stream), MARKUP, "en").parts == ()
 
@@ -209,7 +214,7 @@ def reasoning_in(ops: list[Any]) -> str:
     return "".join(op[1] for op in ops if op[0] == "g")
 
 
-def interleave(stream: Any) -> None:
+def interleave(stream: HandStream) -> None:
     stream.say("Look.")
     stream.log.append(ToolDelta("c", "weather", "running"))
     stream.say("\n")
@@ -221,7 +226,7 @@ def interleave(stream: Any) -> None:
 
 class TestFollower:
     @pytest.mark.parametrize("is_at_once", [True, False])
-    def test_parts_come_in_their_order(self, stream, is_at_once: bool) -> None:
+    def test_parts_come_in_their_order(self, stream: HandStream, is_at_once: bool) -> None:
         follower = follow([stream])
         ops: list[Any] = []
         if is_at_once:
@@ -247,7 +252,7 @@ class TestFollower:
         text = html_of([op for op in ops if op[0] not in "ug"])
         assert text.index("Look.") < text.index("The sky is grey.") < text.index("Rain.")
 
-    def test_a_state_of_an_earlier_call_does_not_divide_a_text(self, stream) -> None:
+    def test_a_state_of_an_earlier_call_does_not_divide_a_text(self, stream: HandStream) -> None:
         follower = follow([stream])
         stream.log.append(ToolDelta("c", "f", "running"))
         stream.say("**so ")
@@ -259,7 +264,9 @@ class TestFollower:
         texts = [op for op in ops if op[0] != "u"]
         assert texts == [["t", 0, "<p><strong>so</strong></p>"], ["f", 13, " it is</strong></p>"]]
 
-    def test_two_segments_have_calls_of_their_own(self, new_stream) -> None:
+    def test_two_segments_have_calls_of_their_own(
+        self, new_stream: Callable[[], HandStream]
+    ) -> None:
         streams = [new_stream(), new_stream()]
         for one in streams:
             one.log.append(ToolDelta("call_1", "f", "requested"))
@@ -267,7 +274,7 @@ class TestFollower:
         calls = [op[1]["call"] for op in follow(streams).tick()[0]]
         assert calls == ["0:call_1", "1:call_1"]
 
-    def test_it_gives_what_is_new_and_ends_with_the_answer(self, stream) -> None:
+    def test_it_gives_what_is_new_and_ends_with_the_answer(self, stream: HandStream) -> None:
         woken: list[None] = []
         follower = follow([stream], lambda: woken.append(None))
         follower.tick()
@@ -283,7 +290,7 @@ class TestFollower:
         assert "you" in html_of(ops)
         assert has_ended
 
-    def test_an_end_is_told_after_all_text(self, stream) -> None:
+    def test_an_end_is_told_after_all_text(self, stream: HandStream) -> None:
         stream.say("x" * (READ_CHARS + 10))
         stream.close()
         follower = follow([stream])
@@ -291,14 +298,14 @@ class TestFollower:
         assert follower.has_more
         assert follower.tick()[1] is True
 
-    def test_a_new_segment_is_followed_too(self, new_stream) -> None:
+    def test_a_new_segment_is_followed_too(self, new_stream: Callable[[], HandStream]) -> None:
         first, second = new_stream(), new_stream()
         turn = turn_with(first)
         follower = Follower(turn, MARKUP, lambda: None)
         first.say("one ")
         follower.tick()
         first.close("cancelled")
-        turn.segments.append(second)
+        turn.segments.append(cast("Any", second))
         assert follower.has_more
         second.say("two")
         second.close()
@@ -306,7 +313,9 @@ class TestFollower:
         assert "two" in html_of(ops)
         assert has_ended
 
-    def test_what_nobody_sees_of_a_thought_is_shown_however_it_is_cut(self, stream) -> None:
+    def test_what_nobody_sees_of_a_thought_is_shown_however_it_is_cut(
+        self, stream: HandStream
+    ) -> None:
         follower = follow([stream])
         shown = ""
         for piece in ("a\U0001f3f4", "\U000e0067", "\U000e0041", "\u202eb"):
@@ -315,7 +324,7 @@ class TestFollower:
         stream.close()
         assert shown + reasoning_in(follower.tick()[0]) == "a\U0001f3f4\ufffd\ufffdb"
 
-    def test_what_goes_on_replaces_what_is_shown_in_one_message(self, stream) -> None:
+    def test_what_goes_on_replaces_what_is_shown_in_one_message(self, stream: HandStream) -> None:
         stream.say("text")
         follower = follow([stream], goes_on=True)
         ops = follower.tick()[0]
@@ -323,7 +332,7 @@ class TestFollower:
         stream.say(" more")
         assert ["x"] not in follower.tick()[0]
 
-    def test_once_closed_it_is_woken_no_more(self, stream) -> None:
+    def test_once_closed_it_is_woken_no_more(self, stream: HandStream) -> None:
         woken: list[None] = []
         follower = follow([stream], lambda: woken.append(None))
         follower.tick()
@@ -353,13 +362,15 @@ def test_reasoning_and_text_come_whole_however_they_are_cut(pieces: list[str]) -
     assert reasoning + reasoning_in(follower.tick()[0]) == "".join(pieces)
 
 
-def test_a_countdown_is_the_only_time_that_a_row_tells(new_stream) -> None:
+def test_a_countdown_is_the_only_time_that_a_row_tells(
+    new_stream: Callable[[], HandStream],
+) -> None:
     error = ProviderRateLimited("The model service is busy; try again in 8 s.", retry_after=8.0)
     row = row_of(turn_with(new_stream().close(error=error)), MARKUP, "en")
     assert (row.error, row.retry_after) == ("The model service is busy.", 8.0)
 
 
-def test_each_model_that_answered_is_named_once(new_stream) -> None:
+def test_each_model_that_answered_is_named_once(new_stream: Callable[[], HandStream]) -> None:
     streams = [new_stream() for _ in range(3)]
     streams[1].model = "vendor/other"
     turn = turn_with(*(stream.close() for stream in streams))

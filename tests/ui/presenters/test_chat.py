@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import MODELS
 from wireside.auth.limiter import MemoryLimiter
 from wireside.auth.quotas import QuotaLimits, UserQuotas
 from wireside.chat.service import ChatService
 from wireside.errors import StoreError
 from wireside.identity import LOCAL
-from wireside.messages import Options
+from wireside.messages import ModelInfo, Options
+from wireside.providers.scripted import ScriptedProvider
 from wireside.store.store import SqlStore
 from wireside_ui.presenters.views import Sending
 
@@ -290,7 +292,7 @@ async def test_what_can_not_be_read_now_is_told_and_requested_again(
 
 
 async def test_asking_again_uses_what_the_page_shows(
-    screen: Any, new_screen: Any, begun: Any, provider: Any
+    screen: Any, new_screen: Any, begun: Any, provider: ScriptedProvider
 ) -> None:
     await screen.ask("why?", "t1", model="model-a")
     await (await begun(1))("Because.", ends=True)
@@ -304,30 +306,33 @@ async def test_asking_again_uses_what_the_page_shows(
     assert await screen.changes("composer.set_choice") == [], "the browser shows its own choice"
     await other.act("retry", "t1")
     await begun(2)
-    request = provider.requests[-1]
+    request = provider.calls[-1].request
     assert (request.model, request.temperature) == ("model-b", 0.0)
     assert request.messages[0].text == "Be brief."
 
 
 async def test_a_model_that_is_not_offered_gives_way_to_the_default(
-    new_screen: Any, begun: Any, provider: Any
+    new_screen: Any, begun: Any, provider: ScriptedProvider
 ) -> None:
-    screen = await new_screen(models=await provider.models())
+    provider.listed = (*MODELS, ModelInfo(id="old", name="Old"))
+    screen = await new_screen(models=MODELS)
     await screen.ask("why?", "t1", model="old")
     await (await begun(1))("Because.", ends=True)
     await screen.shown()
     await screen.act("retry", "t1")
     await begun(2)
-    assert [request.model for request in provider.requests] == ["old", "model-a"]
+    assert [call.request.model for call in provider.calls] == ["old", "model-a"]
 
 
-async def test_a_setting_out_of_its_range_is_refused(screen: Any, provider: Any) -> None:
+async def test_a_setting_out_of_its_range_is_refused(
+    screen: Any, provider: ScriptedProvider
+) -> None:
     await screen.presenter.send(
         Sending(turn_id="t1", question="why?", options=Options(), edits=None, invalid="temperature")
     )
     (refused,) = await screen.changes("composer.refused")
     assert refused == ("t1", "The temperature must be a number from 0 to 2.")
-    assert provider.answers == []
+    assert provider.calls == []
 
 
 async def test_a_row_tells_its_model_and_when_it_was_asked(screen: Any, begun: Any) -> None:
@@ -342,7 +347,7 @@ async def test_a_row_tells_its_model_and_when_it_was_asked(screen: Any, begun: A
 
 @pytest.mark.parametrize("name", ["retry", "continue"])
 async def test_what_asks_the_model_counts_once_within_a_moment(
-    screen: Any, begun: Any, provider: Any, name: str
+    screen: Any, begun: Any, provider: ScriptedProvider, name: str
 ) -> None:
     await screen.ask("why?", "t1")
     await (await begun(1))("Because.", ends=True)
@@ -352,4 +357,4 @@ async def test_what_asks_the_model_counts_once_within_a_moment(
     await screen.shown()
     await screen.act(name, "t1")
     await screen.shown()
-    assert len(provider.answers) == 2
+    assert len(provider.calls) == 2

@@ -3,31 +3,38 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
+from tests.conftest import MODELS
+from tests.hand_clock import HandClock
+from tests.ui.presenters.conftest import NewScreen, Screen
 from wireside.errors import NotConfigured
-from wireside.messages import ModelInfo, Options
+from wireside.messages import Options
+from wireside.providers.catalog import FAILURE_S
+from wireside.providers.scripted import ScriptedProvider
 
 PROBLEM = "Set OPENAI_API_KEY."
 
 
-async def test_without_models_the_page_says_why(screen: Any, provider: Any) -> None:
-    provider.problem = NotConfigured(PROBLEM)
+async def test_without_models_the_page_says_why(
+    screen: Screen, provider: ScriptedProvider, clock: HandClock
+) -> None:
+    provider.listed = NotConfigured(PROBLEM)
     loading = asyncio.create_task(screen.presenter.models.load())
     await asyncio.sleep(0.01)
     shown = await screen.shown()
     assert ("picker.show_problem", PROBLEM) in shown
     assert ("welcome.show_problem", PROBLEM) in shown
-    provider.problem = None
+    provider.listed = MODELS
+    clock.now += FAILURE_S
     screen.presenter.models.retry()
     await loading
     shown = await screen.shown()
-    assert ("picker.show", (ModelInfo(id="model-a", name="Model A"),)) in shown
+    assert ("picker.show", MODELS) in shown
     assert ("welcome.show_problem", "") in shown
 
 
 async def test_an_unavailable_model_is_replaced_by_the_default(
-    new_screen: Any, screen: Any, provider: Any
+    new_screen: NewScreen, screen: Screen, provider: ScriptedProvider
 ) -> None:
     other = await new_screen(models=await provider.models())
     assert other.presenter.models.available(Options(model="old")).model == "model-a"

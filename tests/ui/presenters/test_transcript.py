@@ -11,6 +11,7 @@ import pytest
 
 from wireside.chat.conversation import Conversation
 from wireside.chat.service import ChatService
+from wireside.records import Span
 from wireside_ui.markdown.dialect import Markup
 from wireside_ui.markdown.incremental import LOOP_CHARS
 from wireside_ui.presenters import answer, transcript
@@ -27,7 +28,12 @@ async def test_a_tick_goes_through_no_turn_that_has_not_changed(
     await screen.shown()
     walks: list[None] = []
     path = Conversation.path
-    monkeypatch.setattr(Conversation, "path", lambda self: walks.append(None) or path(self))
+
+    def counted(self: Conversation) -> list[Span]:
+        walks.append(None)
+        return path(self)
+
+    monkeypatch.setattr(Conversation, "path", counted)
     await say("b")
     assert await screen.changes("transcript.ops")
     assert not walks

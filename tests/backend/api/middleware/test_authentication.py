@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.backend.api.known_paths import with_known_paths
-from tests.backend.auth.conftest import House, clock, house
+from tests.backend.auth.conftest import House, house
 from wireside.api.middleware.authentication import (
     AuthenticationMiddleware,
     AuthenticationRules,
@@ -23,7 +23,7 @@ from wireside.identity import Caller
 from wireside.limits.networks import TrustedNetworks
 from wireside.protocol.handshake import HandshakePolicy
 
-__all__ = ["clock", "house"]  # re-exported fixtures
+__all__ = ["house"]  # re-exported fixtures
 
 PAGES = ("/", "/c/1", "/settings", "/settings/keys", "/people", "/audit", "/dashboard", "/doctor")
 FORMS = ("/settings/password", "/settings/keys", "/settings/keys/revoke", "/people/invite")

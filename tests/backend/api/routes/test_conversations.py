@@ -8,7 +8,7 @@ import json
 import threading
 import time
 import zipfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator
 from typing import Any
 
 import httpx2
@@ -20,6 +20,7 @@ from wireside.api.errors import ErrorResponses
 from wireside.api.routes.conversations import ConversationRoutes
 from wireside.chat.service import NEW, ChatService
 from wireside.messages import Options
+from wireside.providers.scripted import ScriptedProvider
 from wireside.records import Feedback
 from wireside.store.store import SqlStore
 from wireside.transfer.sharing import Sharing
@@ -43,7 +44,7 @@ async def http(chat: ChatService) -> AsyncIterator[httpx2.AsyncClient]:
 
 
 @pytest.fixture
-def ask(chat: ChatService, provider: Any) -> Any:
+def ask(chat: ChatService, provider: ScriptedProvider) -> Any:
     """Ask a question, have it answered, and return the conversation's id."""
 
     async def ask_and_answer(question: str, text: str = "an answer", where: str = NEW) -> str:
@@ -249,7 +250,7 @@ async def test_an_update_keeps_what_was_chosen_and_shared(
 ) -> None:
     def export(*turns: str) -> bytes:
         at = "2025-02-19T10:00:00Z"
-        made = [
+        made: list[dict[str, Any]] = [
             {"id": text, "parent": parent, "question": text, "created_at": at, "answer": []}
             for text, parent in zip(turns, (None, *turns), strict=False)
         ]
@@ -295,7 +296,7 @@ async def test_others_are_served_while_an_answer_is_rendered_for_a_file(
     assert "1 True" in await rest
 
 
-async def _joined(pieces: AsyncIterator[Any]) -> str:
+async def _joined(pieces: AsyncIterable[Any]) -> str:
     return "".join([str(piece) async for piece in pieces])
 
 

@@ -14,6 +14,7 @@ from wireside.api.routes import health
 from wireside.api.routes.health import Health, health_routes
 from wireside.chat.service import ChatService
 from wireside.errors import ProviderUnavailable, StoreError
+from wireside.providers.scripted import ScriptedProvider
 
 
 async def fine() -> None:
@@ -68,11 +69,8 @@ async def test_a_short_delay_of_the_store_is_no_reason_to_leave(chat: ChatServic
     assert (status, body["status"], body["reason"]) == (503, "unavailable", health.BEHIND)
 
 
-async def test_no_model_is_known(chat: ChatService, provider: Any) -> None:
-    async def fail() -> None:
-        raise ProviderUnavailable("The model service can't be reached.")
-
-    provider.models = fail
+async def test_no_model_is_known(chat: ChatService, provider: ScriptedProvider) -> None:
+    provider.listed = ProviderUnavailable("The model service can't be reached.")
     status, body = await asked(chat)
     assert (status, body["reason"]) == (503, "The model service can't be reached.")
 
