@@ -23,7 +23,7 @@ _log = structlog.get_logger(__name__)
 
 Mode = Literal["none", "password", "oidc", "proxy"]
 
-LOOK_AGAIN_S = 5.0
+WATCH_EVERY_S = 5.0
 """Interval between checks of the open connections' credentials, in seconds.
 
 Revocations within this process take effect immediately; the check is for other processes, such as
@@ -95,6 +95,7 @@ class Authenticator:
         presence: LiveConnections,
         store: AccountStore,
         wall_clock: Clock,
+        watch_every_s: float = WATCH_EVERY_S,
     ) -> None:
         self.mode: Final = mode
         self.presence = presence
@@ -105,6 +106,7 @@ class Authenticator:
         self._keys = keys
         self._tickets = tickets
         self._proxy = proxy
+        self._watch_every_s = watch_every_s
 
     async def caller(self, credentials: Credentials) -> Caller | None:
         """Return the caller of a request, None if the credentials are missing or invalid.
@@ -166,9 +168,9 @@ class Authenticator:
         return not await self._gone({caller})
 
     async def watch(self) -> None:
-        """Close connections with revoked credentials every ``LOOK_AGAIN_S``, until cancelled."""
+        """Close connections with revoked credentials every ``watch_every_s``, until cancelled."""
         while True:
-            await asyncio.sleep(LOOK_AGAIN_S)
+            await asyncio.sleep(self._watch_every_s)
             try:
                 if gone := await self._gone(self.presence.callers):
                     self.presence.end(gone.__contains__)

@@ -215,7 +215,9 @@ class ConversationRunner:
         if self._rules.title_model is None or not turn.text:
             return
         model = self._rules.title_model or turn.segments[-1].model
-        title = await ask_for_title(self._provider, model, turn.question, turn.text)
+        title = await ask_for_title(
+            self._provider, model=model, question=turn.question, answer=turn.text
+        )
         if not title or conversation.info.title_source != "words" or conversation.is_deleted:
             return
         with suppress(WiresideError):  # the first words remain as its title

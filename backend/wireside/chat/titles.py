@@ -23,7 +23,7 @@ TALK_CHARS = 4 * MAX_CHARS
 THOUGHT_CHARS = 20_000
 """Maximum number of characters in total."""
 
-PATIENCE_S = 120.0
+TITLE_TIMEOUT_S = 120.0
 """Time limit for a title, in seconds.
 
 The request is invisible, so a user could not stop a model that reasons without end.
@@ -91,8 +91,15 @@ INSTRUCTION = (
 )
 
 
-async def ask_for_title(provider: Provider, model: str, question: str, answer: str) -> str | None:
-    """Return a generated title, or None when the model returns no usable one."""
+async def ask_for_title(
+    provider: Provider,
+    *,
+    model: str,
+    question: str,
+    answer: str,
+    timeout_s: float = TITLE_TIMEOUT_S,
+) -> str | None:
+    """Return a generated title, or None when the model returns no usable one in time."""
     given = f"User: {question[:GIVEN_CHARS]}\n\nAssistant: {answer[:GIVEN_CHARS]}"
     request = ModelRequest(
         model=model,
@@ -103,7 +110,7 @@ async def ask_for_title(provider: Provider, model: str, question: str, answer: s
     said = ""
     look_at = TALK_CHARS
     try:
-        async with asyncio.timeout(PATIENCE_S), aclosing(provider.stream(request)) as deltas:
+        async with asyncio.timeout(timeout_s), aclosing(provider.stream(request)) as deltas:
             async for delta in deltas:
                 if isinstance(delta, TextDelta):
                     said += delta.text

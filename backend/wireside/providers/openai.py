@@ -164,6 +164,8 @@ class OpenAIProvider:
         first_token_s: float | None = None,
         max_connections: int = 1000,
         backoff_s: float = 0.5,
+        loading_s: float = LOADING_S,
+        tail_s: float = TAIL_S,
         watcher: Observer = NULL_OBSERVER,
         on_cannot_chat: Callable[[str], None] = lambda _: None,
         tags: ReasoningTags = KNOWN_TAGS,
@@ -176,6 +178,8 @@ class OpenAIProvider:
         self._first_token_s = max(silence_s, first_token_s or 0.0)
         self._max_connections = max_connections
         self._backoff_s = backoff_s
+        self._loading_s = loading_s
+        self._tail_s = tail_s
         self._watcher = watcher
         self._tags = tags
         self._client: openai.AsyncOpenAI | None = None
@@ -241,7 +245,7 @@ class OpenAIProvider:
                     if not has_begun and failed.is_refitted:
                         continue
                     if not has_begun and failure.is_loading and time.monotonic() < until:
-                        await asyncio.sleep(LOADING_S)
+                        await asyncio.sleep(self._loading_s)
                         continue
                     self._watcher.provider_failed(error.code)
                     if failure.cannot_chat:
@@ -474,7 +478,7 @@ class OpenAIProvider:
                         watch.saw_bytes()
                     self._check(completion, request)
                     if completion.is_sure:
-                        watch.shorten(TAIL_S)
+                        watch.shorten(self._tail_s)
                     else:
                         watch.lengthen(self._silence_s)
                 watch.shorten(DRAIN_S)

@@ -12,9 +12,8 @@ from typing import Any, Literal
 import msgspec
 
 from wireside.errors import BadMessage
-from wireside.transfer import import_limits as limits
 from wireside.transfer.export import FORMAT, VERSION
-from wireside.transfer.import_limits import IN_PARTS, TooMuch, too_large
+from wireside.transfer.import_limits import IN_PARTS, ImportLimits, TooMuch, too_large
 
 EXPECTED = (
     "Expected: a file exported here as JSON, or an export of ChatGPT (conversations.json), Claude,"
@@ -32,7 +31,7 @@ FOREIGN_KEYS = frozenset(
 _Top = list[msgspec.Raw] | dict[str, msgspec.Raw]
 
 
-def read_file(data: bytes) -> Iterator[tuple[Format, msgspec.Raw]]:
+def read_file(data: bytes, limits: ImportLimits) -> Iterator[tuple[Format, msgspec.Raw]]:
     """Iterate over the conversations of a JSON text or an archive.
 
     An unreadable file of an archive counts as one unreadable conversation.
@@ -40,26 +39,26 @@ def read_file(data: bytes) -> Iterator[tuple[Format, msgspec.Raw]]:
     Raises:
         BadMessage: the file can't be read at all; the message is written for users.
     """
-    if len(data) > limits.MAX_BYTES:
-        raise too_large()
+    if len(data) > limits.max_bytes:
+        raise too_large(limits.max_bytes)
     if data[:2] != b"PK":
-        yield from _conversations(data)
+        yield from _conversations(data, limits)
         return
-    for text in _unpacked(data):
+    for text in _unpacked(data, limits):
         try:
-            yield from _conversations(text)
+            yield from _conversations(text, limits)
         except TooMuch:
             raise
         except BadMessage:
             yield "foreign", msgspec.Raw(b"null")
 
 
-def is_too_large(raw: msgspec.Raw) -> bool:
+def is_too_large(raw: msgspec.Raw, limits: ImportLimits) -> bool:
     """Return whether one conversation exceeds the limits of its size in memory."""
     size = memoryview(raw).nbytes
-    if size <= limits.MAX_VALUES_OF_ONE:
+    if size <= limits.max_values_of_one:
         return False
-    return size > limits.MAX_BYTES_OF_ONE or _has_more_values(bytes(raw), limits.MAX_VALUES_OF_ONE)
+    return size > limits.max_bytes_of_one or _has_more_values(bytes(raw), limits.max_values_of_one)
 
 
 def parse(raw: msgspec.Raw) -> Any:
@@ -70,10 +69,10 @@ def parse(raw: msgspec.Raw) -> Any:
         return msgspec.json.decode(bytes(raw).decode(errors="replace"))
 
 
-def _conversations(text: bytes) -> Iterator[tuple[Format, msgspec.Raw]]:
+def _conversations(text: bytes, limits: ImportLimits) -> Iterator[tuple[Format, msgspec.Raw]]:
     """Iterate over the conversations of a JSON text; each is parsed when it is requested."""
     text = text.removeprefix(b"\xef\xbb\xbf")
-    if _has_more_values(text, limits.MAX_VALUES):
+    if _has_more_values(text, limits.max_values):
         raise TooMuch(f"There is too much in the file. {IN_PARTS}")
     try:
         whole = _top_level(text)
@@ -146,17 +145,17 @@ def _mended(match: re.Match[bytes]) -> bytes:
     return rb"\ufffd" if match[1] else match[0]
 
 
-def _unpacked(data: bytes) -> Iterator[bytes]:
-    """Iterate over the JSON texts of an archive, inflating ``MAX_BYTES`` in total at most."""
+def _unpacked(data: bytes, limits: ImportLimits) -> Iterator[bytes]:
+    """Iterate over the JSON texts of an archive, inflating ``max_bytes`` in total at most."""
     # signature of a directory entry: counted before the directory is parsed
-    if data.count(b"PK\x01\x02") > limits.MAX_ENTRIES:
-        raise BadMessage(f"The archive has more than {limits.MAX_ENTRIES:,} files.")
+    if data.count(b"PK\x01\x02") > limits.max_entries:
+        raise BadMessage(f"The archive has more than {limits.max_entries:,} files.")
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             wanted = _wanted(archive.infolist())
-            left = limits.MAX_BYTES
+            left = limits.max_bytes
             for entry in wanted:
-                text = _inflated(archive, entry, left)
+                text = _inflated(archive, entry, left=left, limits=limits)
                 left -= len(text)
                 yield text
                 del text
@@ -206,11 +205,13 @@ def _wanted(entries: Iterable[zipfile.ZipInfo]) -> list[zipfile.ZipInfo]:
     return found
 
 
-def _inflated(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, limit: int) -> bytes:
+def _inflated(
+    archive: zipfile.ZipFile, entry: zipfile.ZipInfo, *, left: int, limits: ImportLimits
+) -> bytes:
     text = bytearray()
     with archive.open(entry) as packed:
         while piece := packed.read(1 << 20):
             text += piece
-            if len(text) > limit:  # the size in the directory is not trustworthy
-                raise too_large()
+            if len(text) > left:  # the size in the directory is not trustworthy
+                raise too_large(limits.max_bytes)
     return bytes(text)

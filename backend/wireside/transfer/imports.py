@@ -17,7 +17,6 @@ import msgspec
 
 from wireside.errors import BadMessage
 from wireside.records import Imported
-from wireside.transfer import import_limits as limits
 from wireside.transfer.formats.chatgpt import read_chatgpt
 from wireside.transfer.formats.claude import is_claude, read_claude
 from wireside.transfer.formats.deepseek import is_deepseek, read_deepseek
@@ -33,7 +32,13 @@ from wireside.transfer.import_file import (
     parse,
     read_file,
 )
-from wireside.transfer.import_limits import IN_PARTS, ImportBudget, TooMuch
+from wireside.transfer.import_limits import (
+    IMPORT_LIMITS,
+    IN_PARTS,
+    ImportBudget,
+    ImportLimits,
+    TooMuch,
+)
 from wireside.transfer.turn_tree import ImportContext, NewId
 
 Matches = Callable[[Mapping[str, Any]], bool]
@@ -59,15 +64,19 @@ class ImportResult:
     passed_over: int
 
 
-def read(data: bytes, *, new_id: NewId, now: float) -> ImportResult:
+def read(
+    data: bytes, *, new_id: NewId, now: float, limits: ImportLimits = IMPORT_LIMITS
+) -> ImportResult:
     """Return all conversations of a file. See ``conversations``."""
-    found = list(conversations(data, new_id=new_id, now=now))
+    found = list(conversations(data, new_id=new_id, now=now, limits=limits))
     return ImportResult(
         tuple(imported for imported in found if imported is not None), sum(map(passed_over, found))
     )
 
 
-def conversations(data: bytes, *, new_id: NewId, now: float) -> Iterator[Imported | None]:
+def conversations(
+    data: bytes, *, new_id: NewId, now: float, limits: ImportLimits = IMPORT_LIMITS
+) -> Iterator[Imported | None]:
     """Iterate over the conversations of a file; None stands for an unreadable one.
 
     Each conversation is built when it is requested. ``now`` is in seconds since 1970; later times
@@ -78,16 +87,16 @@ def conversations(data: bytes, *, new_id: NewId, now: float) -> Iterator[Importe
             read; the message is written for users. It may be raised as late as at the end, so
             iterate once before storing conversations as they come.
     """
-    context = ImportContext(new_id=new_id, now=now, budget=ImportBudget())
+    context = ImportContext(new_id=new_id, now=now, budget=ImportBudget(limits))
     count = 0
     is_any_read = False
-    for kind, raw in read_file(data):
+    for kind, raw in read_file(data, limits):
         count += 1
-        if count > limits.MAX_CONVERSATIONS:
+        if count > limits.max_conversations:
             raise TooMuch(
-                f"The file has more than {limits.MAX_CONVERSATIONS:,} conversations. {IN_PARTS}"
+                f"The file has more than {limits.max_conversations:,} conversations. {IN_PARTS}"
             )
-        imported = _attempt(kind, raw, context)
+        imported = None if is_too_large(raw, limits) else _attempt(kind, raw, context)
         is_any_read = is_any_read or imported is not None
         yield imported
         del imported  # releases it while the next one is built
@@ -103,7 +112,7 @@ def passed_over(imported: Imported | None) -> int:
 def _attempt(kind: Format, raw: msgspec.Raw, context: ImportContext) -> Imported | None:
     """Return a conversation, or None if it is malformed. Raises ``TooMuch``."""
     try:
-        value = None if is_too_large(raw) else parse(raw)
+        value = parse(raw)
         return _build(kind, value, context) if isinstance(value, dict) else None
     except TooMuch:
         raise

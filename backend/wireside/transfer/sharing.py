@@ -47,11 +47,13 @@ class Sharing:
         *,
         audience: Audience,
         witness: AuditRecorder | None = None,
+        max_snapshot_chars: int = MAX_SNAPSHOT_CHARS,
     ) -> None:
         """``render`` turns an answer's Markdown into safe HTML, as ``HtmlExport`` expects."""
         self._store = store
         self._render = render
         self._now = wall_clock
+        self._max_snapshot_chars = max_snapshot_chars
         self._record = (witness or NullAuditRecorder()).record
         self.audience: Final = audience
         self.is_on: Final = audience != "off"
@@ -117,7 +119,7 @@ class Sharing:
             exporter.begin(info, (Branch(id=0, parent=None, first=0, last=len(turns) - 1),), 0)
         )
         pieces += [exporter.turn(turn) for turn in turns]
-        if sum(map(len, pieces)) > MAX_SNAPSHOT_CHARS:
+        if sum(map(len, pieces)) > self._max_snapshot_chars:
             raise TooLarge(TOO_LONG)
         return "".join([*pieces, exporter.end(), exporter.closing()])
 

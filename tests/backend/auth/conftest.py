@@ -15,7 +15,14 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 from tests.backend.auth.whole_server import Person, Running, serving
 from tests.hand_clock import HandClock
 from wireside.auth.accounts import Accounts
-from wireside.auth.authenticator import Authenticator, Credentials, Mode, ProxyRules, RolesByGroup
+from wireside.auth.authenticator import (
+    WATCH_EVERY_S,
+    Authenticator,
+    Credentials,
+    Mode,
+    ProxyRules,
+    RolesByGroup,
+)
 from wireside.auth.connections import LiveConnections
 from wireside.auth.keys import Keys
 from wireside.auth.limiter import MemoryLimiter
@@ -44,7 +51,12 @@ class House:
     tickets: Tickets
     removed: list[str]
 
-    def gate(self, mode: Mode = "password", roles: RolesByGroup | None = None) -> Authenticator:
+    def gate(
+        self,
+        mode: Mode = "password",
+        roles: RolesByGroup | None = None,
+        watch_every_s: float = WATCH_EVERY_S,
+    ) -> Authenticator:
         return Authenticator(
             mode,
             accounts=self.accounts,
@@ -55,6 +67,7 @@ class House:
             presence=self.presence,
             store=self.store.accounts,
             wall_clock=self.clock,
+            watch_every_s=watch_every_s,
         )
 
     async def administrator(self, name: str = "ada") -> Caller:

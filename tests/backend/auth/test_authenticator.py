@@ -54,9 +54,7 @@ def test_groups_give_roles() -> None:
     assert RolesByGroup().role(frozenset({"ops"})) is None
 
 
-async def test_who_was_put_out_by_another_process_must_leave(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_who_was_put_out_by_another_process_must_leave(house: House) -> None:
     ada = await house.administrator()
     grace = await house.person(ada, "grace")
     stays, goes = await house.signed_in("ada"), await house.signed_in("grace")
@@ -70,8 +68,7 @@ async def test_who_was_put_out_by_another_process_must_leave(
     house.presence.enter(stays, lambda: ended.append("ada"))
     house.presence.enter(goes, end_of_grace)
     await house.store.accounts.end_sign_ins(grace.id)  # as the command line does
-    monkeypatch.setattr(gates, "LOOK_AGAIN_S", 0.01)
-    watching = asyncio.create_task(house.gate().watch())
+    watching = asyncio.create_task(house.gate(watch_every_s=0.01).watch())
     await left.wait()
     watching.cancel()
     assert ended == ["grace"]

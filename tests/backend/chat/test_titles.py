@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import pytest
 
@@ -122,8 +123,11 @@ def test_only_what_is_fit_is_taken(said: str, title: str | None) -> None:
     assert clean(said) == title
 
 
+ask = partial(ask_for_title, model="m", question="q", answer="a")
+
+
 async def test_the_model_is_asked_with_a_little_of_both(provider: ScriptedProvider) -> None:
-    asking = asyncio.create_task(ask_for_title(provider, "m", "q" * 9_000, "a" * 9_000))
+    asking = asyncio.create_task(ask(provider, question="q" * 9_000, answer="a" * 9_000))
     call = await provider.call()
     assert len(call.request.messages[-1].text) < 2 * GIVEN_CHARS + 100
     call.say("A ", "title")
@@ -131,18 +135,15 @@ async def test_the_model_is_asked_with_a_little_of_both(provider: ScriptedProvid
     assert await asking == "A title"
 
 
-async def test_a_model_that_reasons_without_end_is_given_up(
-    provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("wireside.chat.titles.PATIENCE_S", 0.01)
-    asking = asyncio.create_task(ask_for_title(provider, "m", "q", "a"))
+async def test_a_model_that_reasons_without_end_is_given_up(provider: ScriptedProvider) -> None:
+    asking = asyncio.create_task(ask(provider, timeout_s=0.01))
     call = await provider.call()
     assert await asking is None
     assert call.is_closed
 
 
 async def test_reasoning_in_the_text_is_no_talk_about_titles(provider: ScriptedProvider) -> None:
-    asking = asyncio.create_task(ask_for_title(provider, "m", "q", "a"))
+    asking = asyncio.create_task(ask(provider))
     call = await provider.call()
     call.say("<think>", *["The title should be short. "] * 100, "</think>", "Rain")
     call.finish()
@@ -150,10 +151,10 @@ async def test_reasoning_in_the_text_is_no_talk_about_titles(provider: ScriptedP
 
 
 async def test_a_model_that_fails_or_chats_gives_none(provider: ScriptedProvider) -> None:
-    asking = asyncio.create_task(ask_for_title(provider, "m", "q", "a"))
+    asking = asyncio.create_task(ask(provider))
     (await provider.call(0)).fail(ProviderUnavailable())
     assert await asking is None
-    asking = asyncio.create_task(ask_for_title(provider, "m", "q", "a"))
+    asking = asyncio.create_task(ask(provider))
     call = await provider.call(1)
     call.say("Certainly, here is a long talk about titles. " * 20)
     assert await asking is None

@@ -142,13 +142,13 @@ Connect = Callable[..., OpenAIProvider]
 
 
 @pytest.fixture
-async def connect(lab: FakeOpenAI, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Connect]:
-    monkeypatch.setattr(module, "LOADING_S", 0.01)
+async def connect(lab: FakeOpenAI) -> AsyncIterator[Connect]:
     made: list[OpenAIProvider] = []
 
     def connect(base_url: str = lab.url, **options: Any) -> OpenAIProvider:
         options = {"api_key": "k", "silence_s": SHORT_S, "first_token_s": 20.0, **options}
-        made.append(OpenAIProvider(base_url=base_url, backoff_s=0.001, **options))
+        options = {"backoff_s": 0.001, "loading_s": 0.01, **options}
+        made.append(OpenAIProvider(base_url=base_url, **options))
         return made[-1]
 
     yield connect
@@ -191,14 +191,13 @@ def test_each_habit_has_its_outcome() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(HABITS))
-async def test_what_comes_of_a_habit(
-    lab: FakeOpenAI, connect: Connect, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "TAIL_S", 0.1)
+async def test_what_comes_of_a_habit(lab: FakeOpenAI, connect: Connect, name: str) -> None:
     right = OUTCOMES[name]
     silence_s = LONG_S if name == "finish-empty" else SHORT_S
     got = await ask(
-        connect(silence_s=silence_s), f"/lab {name} {right.seconds}", **dict(right.options)
+        connect(silence_s=silence_s, tail_s=0.1),
+        f"/lab {name} {right.seconds}",
+        **dict(right.options),
     )
     assert (got.text, got.reasoning) == (right.text, right.reasoning)
     assert type(got.error) is (right.error or type(None))

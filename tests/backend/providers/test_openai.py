@@ -45,7 +45,6 @@ from wireside.messages import (
     Usage,
 )
 from wireside.ports.observer import NullObserver
-from wireside.providers import openai as module
 from wireside.providers.openai import RETRIES, OpenAIProvider
 from wireside.testing import (
     Cut,
@@ -568,23 +567,19 @@ async def test_no_fault_hides_behind_an_end_that_is_none(
 
 @pytest.mark.parametrize("finish", ["", "null", "stop"])
 async def test_a_pause_behind_an_end_that_is_none_ends_nothing(
-    lab: FakeOpenAI, connect: Connect, monkeypatch: pytest.MonkeyPatch, finish: str
+    lab: FakeOpenAI, connect: Connect, finish: str
 ) -> None:
-    monkeypatch.setattr(module, "TAIL_S", 0.01)
     first = said(finish, reasoning_content="hm"), Wait(0.3), said(finish, content="Hello")
     body = (*first, Wait(0.3), said(finish, content=" big"), said("length"), DONE)
     lab.answer_with(Script(body=body))
-    got = await ask(connect())
+    got = await ask(connect(tail_s=0.01))
     assert (got.text, got.error, got.end) == ("Hello big", None, Finished("length"))
 
 
-async def test_more_after_a_sure_end_takes_it_back(
-    lab: FakeOpenAI, connect: Connect, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "TAIL_S", 1.0)
+async def test_more_after_a_sure_end_takes_it_back(lab: FakeOpenAI, connect: Connect) -> None:
     body = (said(content="a"), said("stop"), said(content="b"), Wait(2.0), said(content="c"), DONE)
     lab.answer_with(Script(body=body))
-    got = await ask(connect())
+    got = await ask(connect(tail_s=1.0))
     assert (got.text, got.end) == ("abc", Finished("stop"))
 
 
@@ -646,12 +641,9 @@ async def test_a_fault_after_the_end_changes_nothing(
     assert (got.text, got.end) == (lab.text(COUNT), Finished("stop"))
 
 
-async def test_usage_that_never_comes_is_not_waited_for(
-    lab: FakeOpenAI, connect: Connect, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "TAIL_S", 0.05)
+async def test_usage_that_never_comes_is_not_waited_for(lab: FakeOpenAI, connect: Connect) -> None:
     lab.answer_with(answer(COUNT, usage=False, done=False).insert(COUNT + 1, Wait()))
-    assert (await ask(connect())).end == Finished("stop")
+    assert (await ask(connect(tail_s=0.05))).end == Finished("stop")
     await lab.wait_closed()
 
 

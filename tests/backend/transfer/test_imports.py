@@ -26,8 +26,9 @@ from wireside.messages import (
 )
 from wireside.parts import ToolCallPart, text_parts
 from wireside.records import Branch, ConversationInfo, Feedback, Imported, Segment, TurnRecord
-from wireside.transfer import import_file, import_limits, imports
+from wireside.transfer import import_file, imports
 from wireside.transfer.export import JsonExport
+from wireside.transfer.import_limits import ImportLimits
 from wireside.transfer.imports import ImportResult
 from wireside.transfer.turn_tree import Node, place
 
@@ -35,10 +36,12 @@ NOW = 1_800_000_000.0
 TIMES = st.integers(0, int(NOW * 1000)).map(lambda milliseconds: milliseconds / 1000)
 
 
-def read(value: Any, *, now: float = NOW) -> ImportResult:
+def read(value: Any, *, now: float = NOW, **limits: int) -> ImportResult:
     ids = count()
     data = value if isinstance(value, bytes) else json.dumps(value).encode()
-    return imports.read(data, new_id=lambda: f"new-{next(ids)}", now=now)
+    return imports.read(
+        data, new_id=lambda: f"new-{next(ids)}", now=now, limits=ImportLimits(**limits)
+    )
 
 
 def the_one(value: Any) -> Imported:
@@ -557,17 +560,16 @@ def test_a_long_chat_is_read_without_recursion() -> None:
     assert the_one([value]).branches == (Branch(id=0, parent=None, first=0, last=14_999),)
 
 
-def test_answers_that_share_a_huge_beginning_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(import_limits, "MAX_PARTS", 10)
+def test_answers_that_share_a_huge_beginning_are_refused() -> None:
     nodes: dict[str, tuple[str | None, Any]] = {"0": (None, message("user", "Q"))}
     for i in range(1, 8):
         nodes[str(i)] = (str(i - 1), message("assistant", "text"))
         nodes[f"u{i}"] = (str(i), message("user", "text"))
     with pytest.raises(BadMessage, match="too long in all"):
-        read([chatgpt(nodes)])
+        read([chatgpt(nodes)], max_parts=10)
 
 
-def test_parts_that_branches_share_count_for_each_branch(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parts_that_branches_share_count_for_each_branch() -> None:
     calls = [{"type": "tool_use", "id": f"c{i}", "name": "f", "input": {}} for i in range(4)]
     answer = {"uuid": "a", "parent_message_uuid": "q", "sender": "assistant", "content": calls}
     leaves = [
@@ -579,11 +581,9 @@ def test_parts_that_branches_share_count_for_each_branch(monkeypatch: pytest.Mon
     (imported,) = read(file).conversations
     parts = sum(len(turn.segments[0].entries) for turn in imported.turns)
     assert parts > 40
-    monkeypatch.setattr(import_limits, "MAX_PARTS", parts)
-    assert read(file).conversations
-    monkeypatch.setattr(import_limits, "MAX_PARTS", parts - 1)
+    assert read(file, max_parts=parts).conversations
     with pytest.raises(BadMessage, match="too long in all"):
-        read(file)
+        read(file, max_parts=parts - 1)
 
 
 def test_a_chat_without_a_title_is_named_by_its_question() -> None:
@@ -629,19 +629,17 @@ def test_an_archive_of_chatgpt_is_read() -> None:
     assert len(read(archive(files)).conversations) == 2
 
 
-def test_a_bomb_is_stopped_while_it_inflates(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bomb_is_stopped_while_it_inflates() -> None:
     bomb = archive({"conversations.json": b" " * 3_000_000 + CHAT})
     assert len(read(bomb).conversations) == 1
-    monkeypatch.setattr(import_limits, "MAX_BYTES", 2_000_000)
     with pytest.raises(BadMessage, match="too large"):
-        read(bomb)
+        read(bomb, max_bytes=2_000_000)
 
 
-def test_an_archive_of_too_many_files_is_not_even_listed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(import_limits, "MAX_ENTRIES", 2)
+def test_an_archive_of_too_many_files_is_not_even_listed() -> None:
     files = {"a": b"", "b": b"", "conversations.json": CHAT}
     with pytest.raises(BadMessage, match="files"):
-        read(archive(files))
+        read(archive(files), max_entries=2)
 
 
 @pytest.mark.parametrize(
@@ -719,51 +717,37 @@ def test_no_value_is_worse_than_a_bad_message(value: Any) -> None:
             pass
 
 
-def test_limits_hold(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(import_limits, "MAX_CONVERSATIONS", 2)
+def test_limits_hold() -> None:
     with pytest.raises(BadMessage, match="more than 2 conversations"):
-        read([chatgpt({})] * 3)
-    monkeypatch.setattr(import_limits, "MAX_VALUES", 10)
+        read([chatgpt({})] * 3, max_conversations=2)
     with pytest.raises(BadMessage, match="too much"):
-        read([[]] * 20)
+        read([[]] * 20, max_values=10)
 
 
-def test_turns_and_characters_are_counted_over_the_whole_file(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_turns_and_characters_are_counted_over_the_whole_file() -> None:
     """The user gets an error that says what to do; no conversation is skipped as malformed."""
     two = [ours(turns=[{"question": "four"}])["conversations"][0]] * 2
     chats = [chatgpt({"u": (None, message("user", "four"))})] * 2
-    for name, limit in (("MAX_TURNS", 1), ("MAX_CHARS", 7)):
-        with monkeypatch.context() as patch:
-            patch.setattr(import_limits, name, limit)
-            for file in ({**ours(turns=[]), "conversations": two}, chats):
-                with pytest.raises(BadMessage, match="in parts: put fewer conversations"):
-                    read(file)
-            patch.setattr(import_limits, name, limit + 1)
-            assert len(read(chats).conversations) == 2
+    for name, limit in (("max_turns", 1), ("max_chars", 7)):
+        for file in ({**ours(turns=[]), "conversations": two}, chats):
+            with pytest.raises(BadMessage, match="in parts: put fewer conversations"):
+                read(file, **{name: limit})
+        assert len(read(chats, **{name: limit + 1}).conversations) == 2
 
 
-def test_a_question_that_many_answers_share_counts_for_each(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_question_that_many_answers_share_counts_for_each() -> None:
     """Each answer becomes a turn: a file of a megabyte would become a terabyte."""
     nodes: dict[str, tuple[str | None, Any]] = {"q": (None, message("user", "x" * 1_000))}
     nodes |= {str(n): ("q", message("assistant", "a")) for n in range(20)}
-    monkeypatch.setattr(import_limits, "MAX_CHARS", 19_999)
     with pytest.raises(BadMessage, match="too long in all"):
-        read([chatgpt(nodes)])
+        read([chatgpt(nodes)], max_chars=19_999)
 
 
-def test_a_conversation_that_is_too_large_by_itself_is_passed_over(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(import_limits, "MAX_VALUES_OF_ONE", 200)
-    monkeypatch.setattr(import_limits, "MAX_BYTES_OF_ONE", 4_000)
+def test_a_conversation_that_is_too_large_by_itself_is_passed_over() -> None:
     small = chatgpt({"u": (None, message("user", "one, two, three, " * 100))})
     many = chatgpt({str(n): (None, message("user", "Q")) for n in range(20)})
     large = chatgpt({"u": (None, message("user", "long " * 1_000))})
-    found = read([small, many, large])
+    found = read([small, many, large], max_values_of_one=200, max_bytes_of_one=4_000)
     assert (len(found.conversations), found.passed_over) == (1, 2)
 
 

@@ -14,7 +14,6 @@ from wireside.errors import TooLarge
 from wireside.messages import Options
 from wireside.providers.scripted import ScriptedProvider
 from wireside.store.store import SqlStore
-from wireside.transfer import sharing as sharing_module
 from wireside.transfer.sharing import Sharing
 
 
@@ -48,10 +47,9 @@ async def test_others_are_served_while_a_page_is_made(
 
 
 async def test_a_snapshot_has_bounds(
-    chat: ChatService, provider: ScriptedProvider, store: SqlStore, monkeypatch: pytest.MonkeyPatch
+    chat: ChatService, provider: ScriptedProvider, store: SqlStore
 ) -> None:
-    monkeypatch.setattr(sharing_module, "MAX_SNAPSHOT_CHARS", 2_000)
-    sharing = Sharing(store.accounts, str, lambda: 0.0, audience="public")
+    sharing = Sharing(store.accounts, str, lambda: 0.0, audience="public", max_snapshot_chars=2_000)
     conversation = await asked(chat, provider, "x" * 3_000)
     with pytest.raises(TooLarge, match="export it"):
         await sharing.share(chat.library, conversation)

@@ -28,10 +28,10 @@ PAGES_AT_ONCE: Final = 2
 STARTS_PER_TURN: Final = 6
 """Requests started in one turn of the event loop, at half a millisecond each."""
 
-REFUSED_AFTER_S: Final = 1.0
+REFUSE_AFTER_S: Final = 1.0
 """Seconds before a 429 is sent; a refusal costs as much as an answer."""
 
-REFUSED_LATE: Final = 256
+MAX_DELAYED: Final = 256
 """Refusals delayed at once; further ones are sent without delay."""
 
 _log = structlog.get_logger(__name__)
@@ -45,15 +45,24 @@ class AddressRateLimit:
     """
 
     def __init__(
-        self, app: ASGIApp, *, allowances: TokenBuckets, refusals: RefusalCounter, clock: Clock
+        self,
+        app: ASGIApp,
+        *,
+        allowances: TokenBuckets,
+        refusals: RefusalCounter,
+        clock: Clock,
+        refuse_after_s: float = REFUSE_AFTER_S,
+        max_delayed: int = MAX_DELAYED,
     ) -> None:
         self.app = app
+        self._refuse_after_s = refuse_after_s
+        self._max_delayed = max_delayed
         self._allowances = allowances
         self._refusals = refusals
         self._clock = clock
         self._turns = FairQueue(PAGES_AT_ONCE)
         self._starts = StartQueue(STARTS_PER_TURN)
-        self._refused_late = 0
+        self._delayed = 0
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Call the application, or refuse the request with a 429."""
@@ -80,12 +89,12 @@ class AddressRateLimit:
     async def _refuse_later(
         self, scope: Scope, receive: Receive, send: Send, wait_s: float
     ) -> None:
-        if self._refused_late < REFUSED_LATE:
-            self._refused_late += 1
+        if self._delayed < self._max_delayed:
+            self._delayed += 1
             try:
-                await asyncio.sleep(REFUSED_AFTER_S)
+                await asyncio.sleep(self._refuse_after_s)
             finally:
-                self._refused_late -= 1
+                self._delayed -= 1
         await refuse_handshake(scope, receive, send, _too_many(wait_s), after_s=wait_s)
 
     async def _make_page(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -35,7 +35,7 @@ from wireside.parts import Attachment, DataPart, data_of, is_hidden, label_of, p
 from wireside.ports.clock import Clock
 from wireside.records import MAX_TAG_CHARS, MAX_TAGS, ConversationInfo, Hit
 from wireside.transfer.export import Exporter, HtmlExport, JsonExport, MarkdownExport
-from wireside.transfer.import_limits import MAX_BYTES
+from wireside.transfer.import_limits import IMPORT_LIMITS, ImportLimits
 from wireside.transfer.imports import conversations, passed_over
 
 T = TypeVar("T")
@@ -221,8 +221,14 @@ _ANY_FILE = {
 class ConversationRoutes:
     """Routes under ``/api/conversations``. ``render`` turns Markdown into safe HTML."""
 
-    def __init__(self, render: Callable[[str], str], wall_clock: Clock) -> None:
+    def __init__(
+        self,
+        render: Callable[[str], str],
+        wall_clock: Clock,
+        import_limits: ImportLimits = IMPORT_LIMITS,
+    ) -> None:
         self._render = render
+        self._import_limits = import_limits
         self._now = wall_clock
         # parsing a file takes several times its size in memory
         self._importing = asyncio.Semaphore(1)
@@ -373,7 +379,7 @@ class ConversationRoutes:
             library.witness.record(library.caller, "conversation_exported", f"{one.id} json")
         return _download(self._json(library, found), JsonExport(), "conversations")
 
-    @route_policy(replace(API, max_body_bytes=None))  # read as a stream, up to ``MAX_BYTES``
+    @route_policy(replace(API, max_body_bytes=None))  # read as a stream, up to ``max_bytes``
     async def import_file(self, library: CallerLibrary, request: Request) -> Imports:
         """Import an export of Wireside, ChatGPT, Claude, Open WebUI, LibreChat or DeepSeek.
 
@@ -381,7 +387,7 @@ class ConversationRoutes:
         """
         library.caller.require("chat")
         with self._one_each(library.caller), SpooledTemporaryFile(IN_MEMORY_BYTES) as file:
-            await _save(request.receive, file)
+            await _save(request.receive, file, self._import_limits.max_bytes)
             async with self._importing:
                 return await self._take_in(library, await asyncio.to_thread(_whole, file))
 
@@ -391,7 +397,13 @@ class ConversationRoutes:
         The file is parsed twice: the first pass validates all of it, so that nothing of an invalid
         file is stored.
         """
-        look_through = partial(conversations, data, new_id=new_name, now=self._now())
+        look_through = partial(
+            conversations,
+            data,
+            new_id=new_name,
+            now=self._now(),
+            limits=self._import_limits,
+        )
         await asyncio.to_thread(deque, look_through(), 0)
         names: list[str] = []
         left_out = 0
@@ -463,18 +475,19 @@ async def _in_a_thread(items: Iterator[T]) -> AsyncIterator[T]:
         del item  # else it stays in memory while the next one is made
 
 
-async def _save(receive: Receive, file: IO[bytes]) -> None:
+async def _save(receive: Receive, file: IO[bytes], max_bytes: int) -> None:
     """Write a request body to a file as it arrives, so that a stalled upload holds no memory."""
-    while await _append(file, await receive()):  # no variable keeps a piece alive during the wait
+    # no variable keeps a piece alive during the wait
+    while await _append(file, await receive(), max_bytes):
         pass
 
 
-async def _append(file: IO[bytes], message: Message) -> bool:
+async def _append(file: IO[bytes], message: Message, max_bytes: int) -> bool:
     if message["type"] == "http.disconnect":
         raise ClientDisconnect
     await asyncio.to_thread(file.write, message.get("body", b""))
-    if file.tell() > MAX_BYTES:
-        raise TooLarge(f"The file has more than {MAX_BYTES // 2**20} MB.")
+    if file.tell() > max_bytes:
+        raise TooLarge(f"The file has more than {max_bytes // 2**20} MB.")
     return bool(message.get("more_body", False))
 
 

@@ -17,7 +17,7 @@ from wireside.assets import documents_folder
 from wireside.chat.service import ChatService
 from wireside.errors import WiresideError
 
-STORE_S: Final = 2.0
+STORE_TIMEOUT_S: Final = 2.0
 """Seconds after which a store that does not respond counts as unavailable."""
 
 BEHIND_S: Final = 5.0
@@ -83,9 +83,18 @@ class ModelList(BaseModel):
 
 
 def health_routes(
-    chat: ChatService, look: Callable[[], Health], reach_store: Callable[[], Awaitable[None]]
+    chat: ChatService,
+    look: Callable[[], Health],
+    reach_store: Callable[[], Awaitable[None]],
+    *,
+    store_timeout_s: float = STORE_TIMEOUT_S,
 ) -> APIRouter:
     """Return the routes under ``/api/health``. ``reach_store`` raises a ``WiresideError``."""
+
+    async def reach_store_in_time() -> None:
+        async with asyncio.timeout(store_timeout_s):
+            await reach_store()
+
     router = APIRouter(prefix="/api/health", tags=["health"])
 
     @router.get("/live")
@@ -101,7 +110,9 @@ def health_routes(
         model is available.
         """
         health = look()
-        reason = DRAINING if health.is_draining else await _problem(chat, health, reach_store)
+        reason = (
+            DRAINING if health.is_draining else await _problem(chat, health, reach_store_in_time)
+        )
         if reason is not None:
             response.status_code = 503
         return Ready(
@@ -124,8 +135,7 @@ async def _problem(
     if health.behind_s >= BEHIND_S:
         return BEHIND
     try:
-        async with asyncio.timeout(STORE_S):
-            await reach_store()
+        await reach_store()
     except (TimeoutError, WiresideError):
         return NO_STORE
     try:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from tests.backend.api.known_paths import guards
-from wireside.api.middleware import rate_limit
-from wireside.api.middleware.rate_limit import PAGES_AT_ONCE, SOCKET_COST
+from tests.backend.api.known_paths import guards, with_known_paths
+from wireside.api.middleware.client_address import PeerAddress
+from wireside.api.middleware.rate_limit import PAGES_AT_ONCE, SOCKET_COST, AddressRateLimit
 from wireside.api.middleware.stack import Guards
 from wireside.api.policy import PAGE_COST
+from wireside.limits.token_buckets import TokenBuckets
 from wireside.settings.model import Settings
+from wireside.telemetry import Telemetry
 
 Serve = Callable[..., Awaitable[Any]]
 Connect = Callable[..., Awaitable[Any]]
@@ -119,9 +122,7 @@ async def test_pages_are_made_a_few_at_a_time_and_slow_readers_hold_no_turn(
     assert app.most == PAGES_AT_ONCE
 
 
-async def test_a_refusal_comes_late_so_that_a_flood_is_slow(
-    serve: Serve, connect: Connect, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_refusal_comes_late_so_that_a_flood_is_slow(serve: Serve, connect: Connect) -> None:
     """Refusals are delayed, which slows a flood down.
 
     Other clients are served meanwhile. Past a bound refusals are not delayed, because the delayed
@@ -129,9 +130,15 @@ async def test_a_refusal_comes_late_so_that_a_flood_is_slow(
     """
     app = Pages()
     app.ready.set()
-    monkeypatch.setattr(rate_limit, "REFUSED_AFTER_S", 3600.0)
-    monkeypatch.setattr(rate_limit, "REFUSED_LATE", 2)
-    served = await serve(guarded(app, requests_per_minute_address=PAGE_COST))
+    limited = AddressRateLimit(
+        app,
+        allowances=TokenBuckets(PAGE_COST),
+        refusals=Telemetry(),
+        clock=time.monotonic,
+        refuse_after_s=3600.0,
+        max_delayed=2,
+    )
+    served = await serve(with_known_paths(PeerAddress(limited)))
     assert await ask(await connect(served.port), "/") == 200
     waiting = [asyncio.create_task(ask(await connect(served.port), "/")) for _ in range(2)]
     await asyncio.sleep(0.1)

@@ -23,14 +23,21 @@ from wireside.messages import Options
 from wireside.providers.scripted import ScriptedProvider
 from wireside.records import Feedback
 from wireside.store.store import SqlStore
+from wireside.transfer.import_limits import ImportLimits
 from wireside.transfer.sharing import Sharing
 
 
 @pytest.fixture
-async def http(chat: ChatService) -> AsyncIterator[httpx2.AsyncClient]:
+def import_limits() -> ImportLimits:
+    return ImportLimits()
+
+
+@pytest.fixture
+async def http(chat: ChatService, import_limits: ImportLimits) -> AsyncIterator[httpx2.AsyncClient]:
     app = FastAPI()
     ErrorResponses(count=lambda _: None).register(app)
-    app.include_router(ConversationRoutes(lambda text: f"<p>{text}</p>", time.time).router())
+    routes = ConversationRoutes(lambda text: f"<p>{text}</p>", time.time, import_limits)
+    app.include_router(routes.router())
 
     async def asked(scope: Scope, receive: Receive, send: Send) -> None:
         scope["state"] = {"chat": chat}
@@ -300,11 +307,11 @@ async def _joined(pieces: AsyncIterable[Any]) -> str:
     return "".join([str(piece) async for piece in pieces])
 
 
+@pytest.mark.parametrize("import_limits", [ImportLimits(max_conversations=2)])
 async def test_nothing_is_kept_of_a_file_that_is_refused_at_its_end(
-    http: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+    http: httpx2.AsyncClient,
 ) -> None:
     chat = {"mapping": {"q": {"message": {"author": {"role": "user"}, "content": {"text": "Q"}}}}}
-    monkeypatch.setattr("wireside.transfer.import_limits.MAX_CONVERSATIONS", 2)
     refused = await http.post("/import", content=json.dumps([chat] * 3))
     assert (refused.status_code, "more than 2" in refused.json()["message"]) == (400, True)
     assert (await http.get("")).json()["conversations"] == []

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx2
-import pytest
 from fastapi import FastAPI
 
 from wireside.api.routes import health
@@ -25,11 +24,18 @@ async def asked(
     chat: ChatService,
     path: str = "ready",
     reach_store: Callable[[], Awaitable[None]] = fine,
+    store_timeout_s: float = health.STORE_TIMEOUT_S,
     **more: Any,
 ) -> tuple[int, dict[str, Any]]:
     state = {"is_draining": False, "behind_s": 0.0, "streams": 3, "memory_mb": 1.0, **more}
     app = FastAPI()
-    app.include_router(health_routes(chat, lambda: Health(provider="openai", **state), reach_store))
+    routes = health_routes(
+        chat,
+        lambda: Health(provider="openai", **state),
+        reach_store,
+        store_timeout_s=store_timeout_s,
+    )
+    app.include_router(routes)
     transport = httpx2.ASGITransport(app)
     async with httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
         response = await client.get(f"/api/health/{path}")
@@ -55,11 +61,11 @@ async def test_a_store_that_fails(chat: ChatService) -> None:
     assert (status, body["status"], body["reason"]) == (503, "unavailable", health.NO_STORE)
 
 
-async def test_a_store_that_says_nothing(
-    chat: ChatService, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(health, "STORE_S", 0.01)
-    status, body = await asked(chat, reach_store=asyncio.Event().wait)  # type: ignore[arg-type]
+async def test_a_store_that_says_nothing(chat: ChatService) -> None:
+    async def wait() -> None:
+        await asyncio.Event().wait()
+
+    status, body = await asked(chat, reach_store=wait, store_timeout_s=0.01)
     assert (status, body["reason"]) == (503, health.NO_STORE)
 
 
