@@ -1,9 +1,9 @@
-"""Serves the static files of the pages: cached, compressed, and the style sheets joined."""
+"""Serves the static files of the pages: cached, compressed; sheets and scripts are joined."""
 
 from __future__ import annotations
 
 import hashlib
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from fastapi import Response
@@ -12,20 +12,24 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from wireside.assets import folder
-from wireside_ui import styles
+from wireside_ui import bundle, styles
 
 KEPT = "public, max-age=31536000, immutable"
 """``Cache-Control`` of assets with a version in their address."""
 
-_VERSIONED = ("css/", "fonts/", "icons/", "katex/", "account.js", "doctor.js", "math.js")
-
-_JOINED = {f"css/{page}.css": page for page in styles.PAGES}
+_VERSIONED = ("css/", "fonts/", "icons/", "js/", "katex/", "account.js", "doctor.js", "math.js")
 
 _joined = cache(styles.joined)
 
+_JOINED = {
+    **{f"css/{page}.css": partial(_joined, page) for page in styles.PAGES},
+    **{f"js/{page}.js": partial(bundle.bundled, page) for page in bundle.PAGES},
+}
+"""The files that are joined from those of the components, by path."""
+
 
 class Assets(StaticFiles):
-    """The files of ``assets/`` with cache headers, and the joined style sheets.
+    """The files of ``assets/`` with cache headers, and the joined style sheets and scripts.
 
     Assets that only our own pages load have a version in their address and are cached permanently;
     the others (the client library that other sites load) are revalidated at each use.
@@ -37,7 +41,8 @@ class Assets(StaticFiles):
     async def get_response(self, path: str, scope: Scope) -> Response:
         """Serve the file."""
         if path in _JOINED:
-            response = Response(_joined(_JOINED[path]), media_type="text/css")
+            kind = "text/css" if path.endswith(".css") else "text/javascript"
+            response = Response(_JOINED[path](), media_type=kind)
         else:
             # `wireside.mjs` is the same module under a name that Node treats as an ES module
             # regardless of `package.json`
@@ -69,6 +74,6 @@ def version_of(logo: Path) -> str:
     for file in (*sorted(folder().rglob("*")), logo):
         if file.is_file():
             digest.update(file.name.encode() + file.read_bytes())
-    for page in styles.PAGES:
-        digest.update(styles.joined(page).encode())
+    for text in _JOINED.values():
+        digest.update(text().encode())
     return digest.hexdigest()[:12]

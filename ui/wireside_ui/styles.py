@@ -14,7 +14,7 @@ from wireside.assets import folder
 COMPONENTS = Path(__file__).parent / "components"
 
 LAYERS = ("theme", "base", "components")
-"""Layers within ``wireside``, which follows NiceGUI's layers: Quasar's rules are overridden."""
+"""Layers within ``wireside``; in NiceGUI's own documents they override Quasar's rules."""
 
 Sheets = Mapping[str, tuple[Path, ...]]
 """The files of each layer, in order. Those of "" are in no layer."""
@@ -42,7 +42,7 @@ PAGES: Mapping[str, Sheets] = {
             *_of("composer"),
             *_of("sidebar"),
         ),
-        "": (_shared("quasar"), COMPONENTS / "transcript" / "katex.css"),
+        "": (COMPONENTS / "transcript" / "katex.css",),
     },
     "dashboard": {
         "theme": (_shared("theme"),),

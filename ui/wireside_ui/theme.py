@@ -53,13 +53,14 @@ def head_html(
         **BACKGROUNDS,
     }
     return (
+        # in front of the sheets, for which a script waits
+        f"<script>({inline('before_paint')})({json.dumps(begin)})</script>"
         f"{css}{_accent(look.accent)}"
         f'<link rel="preload" as="font" type="font/woff2" crossorigin'
         f' href="{base}/assets/fonts/source-sans-3-latin-wght-normal.woff2">'
         f'<link rel="manifest" href="{base}/manifest.webmanifest">'
         f'<link rel="apple-touch-icon" href="{base}/assets/icons/icon-192.png?v={version}">'
         f'<meta name="description" content="{html.escape(look.name)}">'
-        f"<script>({inline('before_paint')})({json.dumps(begin)})</script>"
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import html
 import json
 import re
 from collections.abc import AsyncIterator
@@ -124,12 +123,12 @@ class Page:
         self.told: list[Any] = []
         """All messages of the server to the page."""
         self._asked = 0
-        found = re.search(r"'client_id': '([0-9a-f-]{36})'", text)
-        data = re.search(r"parseElements\(String\.raw`(.*?)`\)", text, re.DOTALL)
+        self.is_over = asyncio.Event()
+        found = re.search(r'id="ws-start">(.*?)</script>', text)
         assert found is not None, text[:500]
-        assert data is not None
-        self.client_id = found[1]
-        self._elements = json.loads(html.unescape(data[1]))
+        start = json.loads(found[1])
+        self.client_id = start["options"]["query"]["client_id"]
+        self._elements = start["elements"]
 
     def again(self) -> Page:
         """Return the same page with a connection that is not open yet."""

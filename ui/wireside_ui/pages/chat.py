@@ -25,10 +25,10 @@ from wireside_ui.components.sidebar import Sidebar
 from wireside_ui.components.status import Status
 from wireside_ui.components.transcript import Transcript
 from wireside_ui.components.welcome import Welcome
+from wireside_ui.document import use_own_document
 from wireside_ui.i18n.catalogue import direction_of, language_of, starters_in, words_in
 from wireside_ui.markdown.dialect import Markup
 from wireside_ui.nicegui_socket import making, page_at, untaken
-from wireside_ui.preload import preload_html
 from wireside_ui.presenters.chat import ChatPresenter, Opening
 from wireside_ui.presenters.transcript import LIMITS
 from wireside_ui.presenters.views import ChatViews
@@ -67,6 +67,7 @@ class ChatPages:
 
     async def _build(self, request: Request, client: Client, conversation_id: str | None) -> None:
         language = language_of(request.headers.get("accept-language", ""))
+        direction = direction_of(language)
         base = request.scope.get("root_path", "")
         ui.add_head_html(
             head_html(
@@ -74,9 +75,11 @@ class ChatPages:
                 base=base,
                 version=self._version,
                 language=language,
-                direction=direction_of(language),
+                direction=direction,
             )
-            + preload_html("chat", base=base)
+        )
+        use_own_document(
+            client, "chat", version=self._version, language=language, direction=direction
         )
         chat: ChatService = getattr(request.state, "chat", self._chat)
         page = ChatPage(

@@ -15,9 +15,9 @@ from wireside.errors import WiresideError
 from wireside.identity import LOCAL, Caller
 from wireside.ports.clock import Clock
 from wireside_ui.components.dashboard import Dashboard
+from wireside_ui.document import use_own_document
 from wireside_ui.i18n.catalogue import direction_of, language_of, sentence_in, words_in
 from wireside_ui.nicegui_socket import making, page_at
-from wireside_ui.preload import preload_html
 from wireside_ui.theme import Branding, head_html
 
 HOUR_S: Final = 3600
@@ -71,6 +71,7 @@ class DashboardPage:
 
     async def _build(self, request: Request, client: Client, caller: Caller, base: str) -> None:
         language = language_of(request.headers.get("accept-language", ""))
+        direction = direction_of(language)
         words = words_in(language)
         ui.page_title(f"{words['dashboard']} · {self._look.name}")
         ui.add_head_html(
@@ -79,10 +80,12 @@ class DashboardPage:
                 base=base,
                 version=self._version,
                 language=language,
-                direction=direction_of(language),
+                direction=direction,
                 page="dashboard",
             )
-            + preload_html("dashboard", base=base)
+        )
+        use_own_document(
+            client, "dashboard", version=self._version, language=language, direction=direction
         )
         now = self._now()
         client.page_container.set_visibility(False)
