@@ -15,10 +15,13 @@ from wireside.bootstrap.parts import Parts, build_parts
 from wireside.bootstrap.providers import settings_of
 from wireside.errors import StoreError, WiresideError
 from wireside.extension.chat import Chat
+from wireside.offload import aside
 from wireside.ports.provider import Provider
 from wireside.server.run import ServedApplication
 from wireside.settings.model import Settings
+from wireside.store import words
 from wireside_ui import nicegui_socket
+from wireside_ui.markdown import highlighting
 
 _log = structlog.get_logger(__name__)
 
@@ -142,12 +145,18 @@ class Application(ServedApplication):
             await parts.tracer.aclose()
 
     async def _warm_up(self) -> None:
-        """Run slow one-time work ahead of the first request: imports, a connection, the model."""
+        """Run slow one-time work ahead of the first request: imports, a connection, the model.
+
+        Tables and patterns are computed in a worker thread, since answers may be running already.
+        """
         await asyncio.sleep(WARM_UP_S)
         try:
             await self.parts.provider.warm_up()
             with suppress(WiresideError):
                 await self.parts.catalog.models()
+            await aside(words.prepare)
+            for label in highlighting.USUAL:
+                await aside(highlighting.prepare, label)
         finally:
             self._is_warm.set()
 

@@ -54,6 +54,7 @@ from wireside.ports.observer import NULL_OBSERVER, Observer
 from wireside.providers.base_url import BaseUrl, base_url_in, other_places, shown, without_user
 from wireside.providers.hiding import without_content
 from wireside.providers.model_list import models_in
+from wireside.providers.openai_package import import_openai
 from wireside.providers.silence import SilenceWatch
 
 if TYPE_CHECKING:
@@ -692,6 +693,7 @@ class OpenAIProvider:
     def _make_client(self) -> openai.AsyncOpenAI:
         # Imported on use: the package takes longer to import than the rest of the server, which
         # serves its first page before it needs a model.
+        import_openai()
         import openai
 
         http = _http_module()

@@ -75,6 +75,11 @@ class Term:
         return self.is_exact or re.search(self.pattern, folded) is not None
 
 
+def prepare() -> None:
+    """Compute the tables that the other functions need, which takes a tenth of a second."""
+    _scripts()
+
+
 def index_tokens(text: str) -> list[str]:
     """Return the distinct tokens of ``text``, words first.
 
@@ -443,6 +448,12 @@ def _scripts() -> _Scripts:
     """Return the character classes, computed once from Python's Unicode data."""
     categories = {code: unicodedata.category(chr(code)) for code in range(0x300, 0x10000)}
     mark_class = _class(code for code, one in categories.items() if one[0] == "M") + _MARKS_BEYOND
+    letters = [code for code, one in categories.items() if one[0] in "LNM"]
+    unspaced = {
+        code
+        for first, last in (*_PAIRS, *_UNSPACED)
+        for code in range(first, min(last, 0xFFFF) + 1)
+    }
     pairs_class = _class(_letters_of(_PAIRS))
     unspaced_class = _class(_letters_of(_UNSPACED))
     folds: dict[int, str | None] = {
@@ -455,7 +466,7 @@ def _scripts() -> _Scripts:
     plain = "0-9a-z"
     plain += _class(code for code in range(0x80, 0x300) if chr(code).isalnum())
     # ``re`` uses a lookup table except for ranges above U+FFFF, which must therefore be few
-    plain += _class(code for code, one in categories.items() if _is_plain(code, one))
+    plain += _class(code for code in letters if code not in unspaced)
     plain += _LETTERS_BEYOND
     letter = f"[{plain}]"
     joins = f"[+#]+{letter}*|[/&]{letter}+"
@@ -484,13 +495,6 @@ def _scripts() -> _Scripts:
         loose_zwj=re.compile(f"(?<![{_SYMBOLS}{_TAGS}]){_ZWJ}|{_ZWJ}(?![{_SYMBOLS}])"),
         cluster=re.compile(cluster),
         piece=re.compile(f"(?:{cluster}){{1,{_PIECE_CLUSTERS}}}"),
-    )
-
-
-def _is_plain(code: int, category: str) -> bool:
-    """Return whether a character is part of words in scripts with spaces."""
-    return category[0] in "LNM" and not any(
-        first <= code <= last for first, last in (*_PAIRS, *_UNSPACED)
     )
 
 

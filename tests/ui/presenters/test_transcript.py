@@ -12,6 +12,7 @@ import pytest
 from wireside.chat.conversation import Conversation
 from wireside.chat.service import ChatService
 from wireside.records import Span
+from wireside_ui.markdown import highlighting
 from wireside_ui.markdown.dialect import Markup
 from wireside_ui.markdown.incremental import LOOP_CHARS
 from wireside_ui.presenters import answer, transcript
@@ -154,6 +155,34 @@ async def test_long_answers_come_after_their_page_the_last_one_first(
         ("t2", {"parts": whole(2)}),
         ("t1", {"parts": whole(1)}),
     ]
+    rendering.cancel()
+
+
+async def test_lexers_are_loaded_in_a_thread(
+    screen: Any, begun: Any, new_screen: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await screen.ask("q", "t1")
+    await (await begun(1))("```python\nreturn 1\n```", ends=True)
+    await screen.shown()
+    loop_thread, loaded = threading.get_ident(), []
+    load = highlighting.get_lexer_by_name
+
+    def recorded(*args: Any, **options: Any) -> Any:
+        loaded.append(threading.get_ident() == loop_thread)
+        return load(*args, **options)
+
+    monkeypatch.setattr(highlighting, "get_lexer_by_name", recorded)
+    monkeypatch.setattr(highlighting, "_ready_lexers", set())
+    highlighting._lexer.cache_clear()
+    page = await new_screen(screen.conversation)
+    (shown,) = await page.changes("transcript.reset")
+    assert "return 1" in shown[0][0].parts[0]["html"]
+    rendering = asyncio.create_task(page.presenter.transcript.late.run())
+    while not page.calls:
+        await asyncio.sleep(0.001)
+    ((turn, changes),) = await page.changes("transcript.change")
+    assert (turn, '<span class="k">return' in changes["parts"][0]["html"]) == ("t1", True)
+    assert loaded == [False]
     rendering.cancel()
 
 

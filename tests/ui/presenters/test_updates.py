@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from wireside_ui.presenters.updates import BACKLOG, UpdateLoop
+from wireside_ui.presenters.updates import BACKLOG, BURST, UpdateLoop
 
 
 class Connection:
@@ -19,11 +19,11 @@ class Connection:
 class Page:
     """Counts its updates."""
 
-    def __init__(self, hidden_tick_s: float = 0.01) -> None:
+    def __init__(self, hidden_tick_s: float = 0.01, tick_s: float = 0.001) -> None:
         self.connection = Connection()
         self.updates = 0
         self.loop = UpdateLoop(
-            self.update, self.connection, tick_s=0.001, hidden_tick_s=hidden_tick_s
+            self.update, self.connection, tick_s=tick_s, hidden_tick_s=hidden_tick_s
         )
 
     async def update(self) -> None:
@@ -45,6 +45,16 @@ async def test_a_page_is_updated_when_something_is_new() -> None:
         page.loop.wake()
     await asyncio.sleep(0.05)
     assert page.updates == 1
+    task.cancel()
+
+
+async def test_an_idle_page_is_updated_at_once_a_few_times() -> None:
+    page = Page(tick_s=3600.0, hidden_tick_s=7200.0)
+    task = await running(page)
+    for number in range(1, 2 * BURST):
+        page.loop.wake()
+        await asyncio.sleep(0.01)
+        assert page.updates == min(number, BURST)
     task.cancel()
 
 

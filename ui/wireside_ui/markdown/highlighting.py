@@ -31,6 +31,12 @@ running time (an unclosed comment, for example): 24 KB of hostile text blocked t
 minute.
 """
 
+USUAL = (
+    "python", "py", "javascript", "js", "typescript", "ts", "bash", "sh", "json", "sql", "html",
+    "css", "yaml", "java", "c", "cpp", "go", "rust",
+)  # fmt: skip
+"""The labels of code blocks whose lexers a server loads when it has started: 0.2 s of CPU time."""
+
 TOKENS_PER_CLOCK_READ = 16
 """Tokens between two reads of the clock, each of which costs as much as a token."""
 
@@ -53,9 +59,16 @@ def code_label(info: str) -> str:
 
 
 class HighlightBudget:
-    """The remaining CPU time for highlighting in one text, which bounds hostile input."""
+    """The remaining CPU time for highlighting in one text, which bounds hostile input.
 
-    def __init__(self, clock: Callable[[], float] = time.thread_time) -> None:
+    Unless ``loads``, only lexers that are loaded already are used: loading one takes tens of
+    milliseconds, for which the event loop must not stand still.
+    """
+
+    def __init__(
+        self, clock: Callable[[], float] = time.thread_time, *, loads: bool = True
+    ) -> None:
+        self.loads = loads
         self._clock = clock
         self._left_s = HIGHLIGHT_S
 
@@ -88,6 +101,8 @@ def highlight(code: str, label: str, allowance: HighlightBudget | None = None) -
 
 
 def _highlighted(code: str, label: str, allowance: HighlightBudget) -> str | None:
+    if not (allowance.loads or label in _ready_lexers):
+        return None
     lexer = _lexer(label)
     if lexer is None or len(code) > MAX_HIGHLIGHT_CHARS:
         return None
@@ -121,6 +136,14 @@ def are_lexers_ready(*texts: str) -> bool:
         if "```" in text or "~~~" in text
         for label in map(code_label, _FENCE_LABEL.findall(text))
     )
+
+
+def prepare(label: str) -> None:
+    """Load the lexer of a language, so that its first code block needs no thread."""
+    lexer = _lexer(label)
+    if lexer is not None:
+        for _ in lexer.get_tokens(""):
+            pass
 
 
 def _span(kind: str, text: str) -> str:

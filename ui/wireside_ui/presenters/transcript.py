@@ -361,9 +361,9 @@ class TranscriptPresenter:
                 self._follow(turn)
         while len(self._marks) > self._limits.marks:
             self._marks.popitem(last=False)
-        late = self._too_long(turns)
+        late = self._too_costly(turns)
         self.late.add(late)
-        budget = HighlightBudget()
+        budget = HighlightBudget(loads=False)
         # the last one is visible first
         rows = [
             self._row(turn, budget, self._limits.beginning_chars if turn in late else None)
@@ -371,7 +371,7 @@ class TranscriptPresenter:
         ]
         return rows[::-1]
 
-    def _too_long(self, turns: Sequence[Turn]) -> list[Turn]:
+    def _too_costly(self, turns: Sequence[Turn]) -> list[Turn]:
         """Return the turns whose answers are rendered later, the last one first."""
         left = self._limits.ready_chars
         late = []
@@ -379,7 +379,7 @@ class TranscriptPresenter:
             text = text_of(turn, self._language)
             left -= len(text)
             is_long = len(text) > self._limits.beginning_chars
-            if is_long and (left < 0 or not are_lexers_ready(text)):
+            if (is_long and left < 0) or not are_lexers_ready(text):
                 late.append(turn)
         return late
 

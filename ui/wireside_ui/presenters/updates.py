@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Protocol
 
 TICK_S = 0.05
-"""Minimum seconds between two updates of a page: at most 20 per second."""
+"""Mean seconds between two updates of a page: at most 20 per second."""
+
+BURST = 4
+"""Updates of an idle page that are not delayed.
+
+A question takes three before the first words of its answer can be seen: the question itself, the
+state of its answer, and its title in the list.
+"""
 
 HIDDEN_TICK_S = 0.5
 """The same for a hidden page."""
@@ -44,6 +52,11 @@ class UpdateLoop:
         self._connection = connection
         self._tick_s = tick_s
         self._hidden_tick_s = hidden_tick_s
+        self._due_at = -math.inf
+        """Time on the event loop's clock from which on the updates so far have used up ``TICK_S``.
+
+        It is never earlier than ``BURST - 1`` ticks ago.
+        """
         self._is_new = asyncio.Event()
         self._is_visible = asyncio.Event()
         self._is_visible.set()
@@ -71,10 +84,12 @@ class UpdateLoop:
     async def rest(self) -> None:
         """Wait before the next update.
 
-        The delay is longer for a hidden page, and lasts until a slow connection has taken its
-        messages.
+        There is no delay for the first updates of an idle page. It is longer for a hidden page, and
+        lasts until a slow connection has taken its messages.
         """
-        await asyncio.sleep(self._tick_s)
+        now = asyncio.get_running_loop().time()
+        self._due_at = max(self._due_at, now - (BURST - 1) * self._tick_s) + self._tick_s
+        await asyncio.sleep(max(0.0, self._due_at - now))
         await self.until_taken()
         with suppress(TimeoutError):
             async with asyncio.timeout(self._hidden_tick_s - self._tick_s):
