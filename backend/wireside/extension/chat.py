@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar, overload
 
 from wireside.extension.provider import HandlerModel, HandlerProvider
 from wireside.extension.run import Handler
 from wireside.messages import ModelInfo
 from wireside.ports.provider import Provider
+
+HandlerT = TypeVar("HandlerT", bound=Handler)
 
 
 class Chat:
@@ -47,10 +49,23 @@ class Chat:
         self._state = state
         self._handlers: dict[str, HandlerModel] = {}
 
+    @overload
+    def on_message(self, handler: HandlerT, /) -> HandlerT: ...
+
+    @overload
     def on_message(
         self,
-        handler: Handler | None = None,
-        /,
+        *,
+        name: str = "",
+        title: str = "",
+        description: str = "",
+        options: type | None = None,
+        state: type | None = None,
+    ) -> Callable[[HandlerT], HandlerT]: ...
+
+    def on_message(
+        self,
+        handler: Any = None,
         *,
         name: str = "",
         title: str = "",

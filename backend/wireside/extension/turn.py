@@ -10,7 +10,9 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from inspect import isawaitable
 from types import TracebackType
-from typing import Any, Generic, Protocol, Self, TypeVar, cast
+from typing import Any, Generic, Protocol, Self, cast
+
+from typing_extensions import TypeVar
 
 from wireside.extension.parts import StepPart, StepState, to_json
 from wireside.extension.questions import Question
@@ -18,8 +20,8 @@ from wireside.messages import Message
 from wireside.openai_wire.requests import encode_messages
 from wireside.parts import Part
 
-OptionsT = TypeVar("OptionsT")
-StateT = TypeVar("StateT")
+OptionsT = TypeVar("OptionsT", default=Any)
+StateT = TypeVar("StateT", default=Any)
 T = TypeVar("T")
 
 ONCE = ".once"

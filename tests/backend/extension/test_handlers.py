@@ -203,7 +203,7 @@ class TestModels:
 
     async def test_a_model_that_no_handler_has_is_unknown(self, tmp_path: Path) -> None:
         chat = Chat()
-        chat.on_message(lambda turn: "")  # type: ignore[misc]
+        chat.on_message(lambda turn: "")
         async with serving(chat, tmp_path) as service:
             messages = (Message.of_text("user", "q"),)
             with pytest.raises(UnknownModel):
@@ -365,11 +365,15 @@ def asking_chat(planned: list[int], ended: list[str]) -> Chat:
     """Return a chat whose handler asks twice and plans once."""
     chat = Chat()
 
+    def plan_once() -> int:
+        planned.append(1)
+        return len(planned)
+
     @chat.on_message
     async def answer(turn: Turn) -> AsyncIterator[Any]:
         try:
             yield "Look. "
-            plan = await turn.once("plan", lambda: planned.append(1) or len(planned))
+            plan = await turn.once("plan", plan_once)
             async with turn.step("check"):
                 pass
             if not await turn.ask(Approve("Send?")):
@@ -402,7 +406,8 @@ class TestQuestions:
 
     async def test_after_a_restart_the_handler_repeats_nothing(self, tmp_path: Path) -> None:
         planned: list[int] = []
-        async with serving(asking_chat(planned, ended := []), tmp_path) as service:
+        ended: list[str] = []
+        async with serving(asking_chat(planned, ended), tmp_path) as service:
             conversation, turn = await ask(service, "q")
         assert ended == ["end"], "a handler that waits is stopped with its clean-up"
         for value in (True, "Ada"):

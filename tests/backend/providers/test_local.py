@@ -48,8 +48,9 @@ def child(code: str) -> Sequence[str]:
     return (sys.executable, "-c", code)
 
 
-def request(question: str, **options: int) -> ModelRequest:
-    return ModelRequest(model=MODEL, messages=(Message.of_text("user", question),), **options)
+def request(question: str, *, max_tokens: int | None = None) -> ModelRequest:
+    messages = (Message.of_text("user", question),)
+    return ModelRequest(model=MODEL, messages=messages, max_tokens=max_tokens)
 
 
 def connect(base_url: str, key: str) -> Provider:

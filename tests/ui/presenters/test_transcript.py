@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from pygments import lexers
 
 from wireside.chat.conversation import Conversation
 from wireside.chat.service import ChatService
@@ -165,7 +166,7 @@ async def test_lexers_are_loaded_in_a_thread(
     await (await begun(1))("```python\nreturn 1\n```", ends=True)
     await screen.shown()
     loop_thread, loaded = threading.get_ident(), []
-    load = highlighting.get_lexer_by_name
+    load = lexers.get_lexer_by_name
 
     def recorded(*args: Any, **options: Any) -> Any:
         loaded.append(threading.get_ident() == loop_thread)
