@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     )
     from wireside.ports.provider import Provider
     from wireside.settings.model import Settings
+    from wireside.tester import ChatTester, Reply
     from wireside.version import __version__
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "Approve",
     "AskText",
     "Chat",
+    "ChatTester",
     "Choose",
     "Delta",
     "Field",
@@ -47,6 +49,7 @@ __all__ = [
     "ProviderError",
     "Reasoning",
     "ReasoningDelta",
+    "Reply",
     "Settings",
     "Show",
     "Source",
@@ -83,6 +86,7 @@ _NAMES_BY_MODULE = {
     ),
     "ports.provider": ("Provider",),
     "settings.model": ("Settings",),
+    "tester": ("ChatTester", "Reply"),
     "version": ("__version__",),
 }
 _MODULES = {name: module for module, names in _NAMES_BY_MODULE.items() for name in names}
