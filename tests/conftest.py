@@ -13,6 +13,8 @@ from tests.hand_clock import HandClock
 from wireside.chat.core import ChatCore
 from wireside.chat.dependencies import ChatDependencies, ChatRules
 from wireside.chat.service import ChatService
+from wireside.files.folder import FolderContents
+from wireside.files.service import FileRules, Files
 from wireside.generation.commits import GroupCommit
 from wireside.generation.runner import Runner, RunnerLimits
 from wireside.generation.tasks import Tasks
@@ -94,12 +96,23 @@ async def runner(
 
 
 @pytest.fixture
+def file_rules() -> FileRules:
+    return FileRules()
+
+
+@pytest.fixture
+async def files(store: SqlStore, tmp_path: Path, file_rules: FileRules) -> Files:
+    return Files(store.files, FolderContents(tmp_path / "files"), file_rules, time.time)
+
+
+@pytest.fixture
 async def parts(
     runner: Runner,
     models: Catalog,
     provider: ScriptedProvider,
     store: SqlStore,
     saving: GroupCommit,
+    files: Files,
     tasks: Tasks,
     quotas: Quotas,
 ) -> ChatDependencies:
@@ -109,6 +122,7 @@ async def parts(
         provider=provider,
         store=store,
         saving=saving,
+        files=files,
         tasks=tasks,
         wall_clock=time.time,
         quotas=quotas,

@@ -38,6 +38,7 @@ const BUSY = new Set(["rate_limited", "too_many", "overloaded"]);
  * @property {string} [system]
  * @property {number} [temperature] 0 to 2
  * @property {number} [max_tokens]
+ * @property {string[]} [attachments] ids of uploads (POST /api/uploads)
  * @property {boolean} [sanitize] escape `<script`
  * @property {string} [key] identifies the request: the same key gives the same answer (default: random)
  * @property {AbortSignal} [signal] stops the answer, which then fails with the signal's reason

@@ -168,6 +168,7 @@ class Application(ServedApplication):
             await parts.store.look_after()
             try:
                 await parts.chat.library.clean_up(parts.retention)
+                await parts.files.sweep()
                 if parts.auth.has_accounts:
                     await parts.auth.audit.forget(self.settings.audit_days)
             except StoreError:  # its cause has been logged by the store

@@ -8,6 +8,7 @@
     │   ├── BadMessage            bad_message
     │   ├── UnknownType           unknown_type
     │   ├── TooLarge              too_large
+    │   ├── InvalidAttachment     invalid_attachment
     │   ├── TooMany               too_many        yes
     │   ├── RateLimited           rate_limited    yes
     │   ├── Unauthorized          unauthorized
@@ -82,6 +83,13 @@ class TooLarge(RequestError):
 
     code = "too_large"
     sentence = "The message is too long."
+
+
+class InvalidAttachment(RequestError):
+    """A file can't be part of a question; the sentence names it and says why."""
+
+    code = "invalid_attachment"
+    sentence = "This file can't be attached."
 
 
 class TooMany(RequestError):

@@ -239,6 +239,8 @@ class ModelInfo:
     name: str
     owner: str | None = None
     context_tokens: int | None = None
+    can_see: bool | None = None
+    """Whether it accepts images; None if that is unknown."""
     can_chat: bool = True
     """False if the model's metadata or name indicates another purpose."""
     description: str = ""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, TypeGuard, assert_never, get_args
+from typing import Any, Final, Literal, TypeGuard, assert_never, get_args
 
 ToolState = Literal["requested", "running", "done", "failed"]
 """State of a tool call; a ``requested`` one is a model's request that nothing has run."""
@@ -45,7 +45,10 @@ class ToolCallPart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImagePart:
-    """A reference to an image. ``url`` may be a ``data:`` URL; ``name`` describes the image."""
+    """A reference to an image; ``name`` describes it.
+
+    ``url`` may be a ``data:`` URL, or ``upload:`` with the id of a file that the server keeps.
+    """
 
     url: str
     media_type: str = ""
@@ -54,12 +57,16 @@ class ImagePart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilePart:
-    """A reference to a file; ``size_bytes`` is None if unknown."""
+    """A reference to a file, by a URL as that of an image; ``size_bytes`` is None if unknown.
+
+    ``text`` is its text in a request to a model, and never stored.
+    """
 
     url: str
     media_type: str = ""
     name: str = ""
     size_bytes: int | None = None
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +121,9 @@ def chars_of(part: Part) -> int:
             return len(part.name) + len(part.arguments) + len(part.result or "")
         case ImagePart():
             return IMAGE_CHARS
-        case FilePart() | DataPart():
+        case FilePart():
+            return len(label_of(part)) + len(part.text)
+        case DataPart():
             return len(label_of(part))
         case _:
             assert_never(part)
@@ -128,6 +137,22 @@ def size_of(part: Part) -> int:
 def with_text(parts: Iterable[Part], text: str) -> tuple[Part, ...]:
     """Return parts whose text is replaced; images, files and data follow it."""
     return (*text_parts(text), *(part for part in parts if not isinstance(part, TextPart)))
+
+
+UPLOAD: Final = "upload:"
+"""Begins the ``url`` of a file that the server keeps; the file's id follows."""
+
+
+def upload_of(part: Part) -> str | None:
+    """Return the id of the kept file that a part refers to; None if it refers to none."""
+    if isinstance(part, ImagePart | FilePart) and part.url.startswith(UPLOAD):
+        return part.url.removeprefix(UPLOAD)
+    return None
+
+
+def has_files(parts: Iterable[Part]) -> bool:
+    """Return whether any of the parts is an image or a file."""
+    return any(isinstance(part, ImagePart | FilePart) for part in parts)
 
 
 def is_hidden(part: Part) -> bool:
@@ -180,7 +205,10 @@ _KINDS: dict[type[Part], str] = {
 
 def part_to_object(part: Part) -> dict[str, Any]:
     """Return a part as a JSON object; its ``type`` names the kind."""
-    return {"type": _KINDS[type(part)], **asdict(part)}
+    fields = asdict(part)
+    if isinstance(part, FilePart):
+        del fields["text"]
+    return {"type": _KINDS[type(part)], **fields}
 
 
 def part_from_object(value: Mapping[str, Any]) -> Part | None:

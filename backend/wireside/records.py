@@ -121,6 +121,24 @@ class TurnRecord:
         return parts_of(*(segment.entries for segment in self.segments))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredFile:
+    """A file of an account. Its content is kept under its hash, ``sha256`` in hexadecimal digits.
+
+    ``media_type`` was determined from the content. ``text`` is the text for a model that was
+    extracted from a document, None for other files and before that.
+    """
+
+    id: str
+    owner: str
+    name: str
+    media_type: str
+    size_bytes: int
+    sha256: str
+    created_at: float
+    text: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Span:
     """The turns at the depths ``first`` … ``last`` (both included) of one branch."""

@@ -9,6 +9,7 @@ from fastapi import Depends, Request
 from wireside.chat.library import Library
 from wireside.chat.service import ChatService
 from wireside.errors import Unauthorized
+from wireside.files.service import CallerFiles
 from wireside.identity import Caller
 
 
@@ -30,6 +31,12 @@ def caller(request: Request) -> Caller:
     return chat(request).caller
 
 
+def files(request: Request) -> CallerFiles:
+    """Return the caller's files. Raises ``Unauthorized``."""
+    return chat(request).files
+
+
 CurrentCaller = Annotated[Caller, Depends(caller)]
 CallerChat = Annotated[ChatService, Depends(chat)]
 CallerLibrary = Annotated[Library, Depends(library)]
+OwnFiles = Annotated[CallerFiles, Depends(files)]

@@ -12,6 +12,7 @@ from wireside.chat.core import ChatCore
 from wireside.chat.dependencies import ChatDependencies, ChatRules
 from wireside.chat.library import Retention
 from wireside.chat.service import ChatService
+from wireside.files.service import Files
 from wireside.generation.commits import GroupCommit
 from wireside.generation.runner import Runner, RunnerLimits
 from wireside.generation.tasks import Tasks
@@ -60,6 +61,7 @@ def build_chat(
     store: SqlStore,
     runner: Runner,
     saving: GroupCommit,
+    files: Files,
     tasks: Tasks,
     auth: Auth,
     observer: Observer,
@@ -71,6 +73,7 @@ def build_chat(
         provider=provider,
         store=store,
         saving=saving,
+        files=files,
         tasks=tasks,
         wall_clock=time.time,
         quotas=auth.quotas,

@@ -22,6 +22,7 @@ from wireside.api.policy import API, policy_of
 from wireside.api.routes.accounts import AccountRoutes
 from wireside.api.routes.conversations import ConversationRoutes
 from wireside.api.routes.doctor import Doctor, DoctorRules
+from wireside.api.routes.files import FileRoutes
 from wireside.api.routes.health import Health, documents, health_routes, routes
 from wireside.api.routes.metrics import metrics_routes
 from wireside.api.websocket import ChatEndpoint, ChatSocket
@@ -74,6 +75,7 @@ def _add_routes(
         metrics_routes(exposition.render, token.get_secret_value() if token else None)
     )
     app.include_router(ConversationRoutes(parts.render, time.time).router())
+    app.include_router(FileRoutes().router())
     accounts = AccountRoutes(parts.auth, parts.sharing, settings.public_url or "")
     app.include_router(accounts.router())
     app.include_router(accounts.pages())

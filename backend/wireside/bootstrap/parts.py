@@ -17,12 +17,13 @@ from wireside.bootstrap.chat import (
     build_sharing,
 )
 from wireside.bootstrap.providers import build_catalog, build_provider, configured_kind
-from wireside.bootstrap.storage import build_saving, build_store
+from wireside.bootstrap.storage import build_files, build_saving, build_store
 from wireside.bootstrap.telemetry import build_telemetry, build_tracer, sample_state
 from wireside.chat.library import Retention
 from wireside.chat.service import ChatService
 from wireside.extension.chat import Chat
 from wireside.extension.provider import HandlerProvider
+from wireside.files.service import Files
 from wireside.generation.commits import GroupCommit
 from wireside.generation.runner import Runner
 from wireside.generation.tasks import Tasks
@@ -48,6 +49,7 @@ class Parts:
     catalog: Catalog
     store: SqlStore
     saving: GroupCommit
+    files: Files
     runner: Runner
     limiter: Limiter
     auth: Auth
@@ -85,6 +87,7 @@ def build_parts(
     catalog = build_catalog(settings, provider)
     store = build_store(settings)
     saving = build_saving(settings, store, telemetry)
+    files = build_files(settings, store)
     runner = build_runner(settings, provider, tasks=tasks, saving=saving, observer=telemetry)
     limiter = build_limiter(settings)
     auth = build_auth(
@@ -100,6 +103,7 @@ def build_parts(
         store=store,
         runner=runner,
         saving=saving,
+        files=files,
         tasks=tasks,
         auth=auth,
         observer=telemetry,
@@ -114,6 +118,7 @@ def build_parts(
         catalog=catalog,
         store=store,
         saving=saving,
+        files=files,
         runner=runner,
         limiter=limiter,
         auth=auth,

@@ -60,6 +60,7 @@ def build_catalog(settings: Settings, provider: Provider) -> Catalog:
         default=settings.model,
         fallback=settings.model_fallback,
         clock=time.monotonic,
+        vision_models=settings.vision_models,
     )
 
 

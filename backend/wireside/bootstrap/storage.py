@@ -1,4 +1,4 @@
-"""Builds the store and the group commit, and keeps the key that signs cookies."""
+"""Builds the store, the files and the group commit, and keeps the key that signs cookies."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ import time
 from pathlib import Path
 
 from wireside.errors import NotConfigured
+from wireside.files.folder import FolderContents
+from wireside.files.service import MB, FileRules, Files
 from wireside.generation.commits import CommitTimes, GroupCommit
+from wireside.ports.files import ContentStore
 from wireside.ports.observer import Observer
 from wireside.settings.model import Settings
 from wireside.store.store import SqlStore
@@ -26,6 +29,24 @@ def build_saving(settings: Settings, store: SqlStore, observer: Observer) -> Gro
         observer,
         times=CommitTimes(max_delay_s=settings.save_delay_s),
     )
+
+
+def build_files(settings: Settings, store: SqlStore) -> Files:
+    """Return the files of accounts, whose contents are in a folder of the data directory."""
+    owner_mb = settings.user_files_mb
+    rules = FileRules(
+        max_bytes=settings.max_file_mb * MB,
+        per_message=settings.files_per_message,
+        owner_bytes=None if owner_mb is None else owner_mb * MB,
+        upload_s=settings.upload_hours * 3600,
+        max_chars=settings.file_chars,
+    )
+    return Files(store.files, contents_of(settings), rules, time.time)
+
+
+def contents_of(settings: Settings) -> ContentStore:
+    """Return the storage of the contents of files."""
+    return FolderContents(settings.data_dir / "files")
 
 
 def database_url(settings: Settings) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -14,11 +15,12 @@ from wireside.chat import tree
 from wireside.chat.changes import AnswerBegun
 from wireside.chat.context import answer_messages, recent, turn_messages
 from wireside.chat.conversation import Conversation, Turn, options_for
-from wireside.chat.dependencies import ChatDependencies, ChatRules
+from wireside.chat.dependencies import ChatDependencies, ChatRules, can_see
 from wireside.chat.opened import OpenConversations
 from wireside.chat.slots import AnswerSlots
 from wireside.chat.titles import ask_for_title
 from wireside.errors import InternalError, WiresideError
+from wireside.files.context import with_contents
 from wireside.generation.runner import Stream, new_name
 from wireside.identity import Caller
 from wireside.messages import End, Message, ModelRequest, Options, RequestContext, Usage
@@ -53,6 +55,7 @@ class ConversationRunner:
         self._models = parts.models
         self._provider = parts.provider
         self._saving = parts.saving
+        self._files = parts.files
         self._tasks = parts.tasks
         self._now = parts.wall_clock
         self._quotas = parts.quotas
@@ -114,6 +117,7 @@ class ConversationRunner:
                 if continues and answer is None:
                     messages = (*messages, *self._said_before(turn))
                 model = await self._models.resolve(chosen.model)
+                messages = await self._with_files(conversation, messages, model)
                 request = self._rules.model_request(messages, chosen, model)
                 context = RequestContext(
                     user_id=caller.user_id,
@@ -242,6 +246,13 @@ class ConversationRunner:
             messages += turn_messages(earlier.question_parts, answer, limit)
             state = next((part for part in reversed(answer) if is_state(part)), state)
         return recent([*messages, Message("user", turn.question_parts)], limit), state
+
+    async def _with_files(
+        self, conversation: Conversation, messages: tuple[Message, ...], model: str
+    ) -> tuple[Message, ...]:
+        """Return messages with the contents of their files, as the model can read them."""
+        files = self._files.of(owner_of(conversation.info))
+        return await with_contents(files, messages, can_see=partial(can_see, self._models, model))
 
     def _soon(self, work: Coroutine[Any, Any, None]) -> None:
         self._tasks.create_task(work, name="conversation")

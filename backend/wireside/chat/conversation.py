@@ -43,7 +43,7 @@ from wireside.chat.changes import (
 from wireside.errors import NotFound, TooMany
 from wireside.generation.runner import Stream
 from wireside.messages import End, Options, parts_of
-from wireside.parts import Part, text_of
+from wireside.parts import FilePart, ImagePart, Part, text_of
 from wireside.records import (
     Branch,
     ConversationInfo,
@@ -266,7 +266,7 @@ class Conversation:
         """
         self.check_not_deleted()
         self.check_queue()
-        title = self.title or title_of(text_of(question))
+        title = self.title or title_of(text_of(question) or name_of_file(question))
         branch = tree.longer(self.branches, self.shown)
         record = self._record(turn_id, question, options, branch, now)
         return self._add(record, branch, replace(self.info, title=title))
@@ -469,6 +469,11 @@ def title_of(question: str) -> str:
     """Return a title made of the first words of a question."""
     words = " ".join(question.split())
     return words if len(words) <= TITLE_CHARS else words[: TITLE_CHARS - 1] + "…"
+
+
+def name_of_file(question: Iterable[Part]) -> str:
+    """Return the name of the first file of a question, "" without files."""
+    return next((part.name for part in question if isinstance(part, ImagePart | FilePart)), "")
 
 
 def options_for(turn: Turn, options: Options | None) -> Options:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from wireside.chat.context import ContextLimit
+from wireside.errors import WiresideError
+from wireside.files.service import Files
 from wireside.generation.commits import GroupCommit
 from wireside.generation.runner import Runner
 from wireside.generation.tasks import Tasks
@@ -40,12 +42,22 @@ class ChatDependencies:
     provider: Provider
     store: Store
     saving: GroupCommit
+    files: Files
     tasks: Tasks
     wall_clock: Clock
     quotas: Quotas = Unlimited()
     watcher: Observer = NULL_OBSERVER
     witness: AuditRecorder = field(default_factory=NullAuditRecorder)
     """Audit log of deletions and exports."""
+
+
+async def can_see(models: Models, model: str) -> bool | None:
+    """Return whether a model accepts images; None if that is unknown."""
+    try:
+        listed = await models.models()
+    except WiresideError:
+        return None
+    return next((info.can_see for info in listed if info.id == model), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

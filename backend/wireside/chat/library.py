@@ -66,6 +66,8 @@ class Library:
         self.caller = caller
         self.witness = core.parts.witness
         """Audit log of deletions and exports."""
+        self.files = core.parts.files.of(caller)
+        """The files of the caller, to which questions can refer."""
         self._conversations = core.conversations
         self._store = core.parts.store
         self._tasks = core.parts.tasks
@@ -250,7 +252,11 @@ class Library:
         """Store a conversation that was read from a file."""
         self.caller.require("chat")
         info = replace(imported.info, owner=self._owner)
-        await self._store.add_conversation(info, imported.branches, imported.shown, imported.turns)
+        turns = [
+            replace(turn, question_parts=await self.files.adopted(turn.question_parts))
+            for turn in imported.turns
+        ]
+        await self._store.add_conversation(info, imported.branches, imported.shown, turns)
         self._notify(info)
         return info
 

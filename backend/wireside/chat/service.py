@@ -18,6 +18,7 @@ import json
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 
 from wireside.chat.answering import count_tokens, request_chars
 from wireside.chat.batches import BatchItem, BatchQuestions, BatchRun
@@ -25,15 +26,18 @@ from wireside.chat.changes import TurnAdded
 from wireside.chat.context import ContextLimit
 from wireside.chat.conversation import Conversation, Turn
 from wireside.chat.core import ChatCore
+from wireside.chat.dependencies import can_see
 from wireside.chat.library import Library
 from wireside.errors import AlreadyAnswered, BadMessage, NotFound, TooLarge, WiresideError
 from wireside.extension.questions import answered, open_question
+from wireside.files.context import check_images, with_contents
+from wireside.files.service import part_of
 from wireside.generation.commits import GroupCommit
 from wireside.generation.runner import Stream, new_name
 from wireside.generation.tasks import whole
 from wireside.identity import LOCAL, Caller
 from wireside.messages import Message, ModelInfo, Options, RequestContext
-from wireside.parts import DataPart, Part, text_parts, with_text
+from wireside.parts import DataPart, Part, has_files, text_parts, with_text
 from wireside.ports.quotas import QuotaState
 from wireside.records import Feedback
 
@@ -70,6 +74,8 @@ class ChatService:
         self.caller = caller
         self.library = Library(core, caller)
         """The conversations: lists, search and changes."""
+        self.files = self.library.files
+        """The files, which questions can refer to."""
         self._conversations = core.conversations
         self._answers = core.answers
         self._rules = core.rules
@@ -124,10 +130,12 @@ class ChatService:
             release_slot = self._quotas.occupy(self.caller)
             undo.callback(release_slot)
             model = await self._models.resolve(ask.options.model)
+            sees = partial(can_see, self._models, model)
+            messages = await with_contents(self.files, ask.messages, can_see=sees)
             await self._quotas.record_message(self.caller)
             if stream := self._asked_before(digest):  # started in the meantime
                 return stream
-            stream = self._start(ask, model, release_slot)
+            stream = self._start(replace(ask, messages=messages), model, release_slot)
             undo.pop_all()
         if digest is not None:
             self.core.remember_asked(digest, stream.name)
@@ -238,13 +246,19 @@ class ChatService:
         return self.core.beginning.setdefault(name, self.library.new())
 
     async def ask_in(
-        self, conversation_id: str, question: str, *, key: str | None, options: Options
+        self,
+        conversation_id: str,
+        question: str,
+        *,
+        key: str | None,
+        options: Options,
+        attachments: Sequence[str] = (),
     ) -> tuple[Conversation, Turn]:
         """Ask in the conversation of that id, "new" for a new one.
 
         The same ``key`` with the same content is asked once. Raises the errors of ``send``.
         """
-        asked = (self.caller.user_id, conversation_id, question, options, key)
+        asked = (self.caller.user_id, conversation_id, question, options, key, tuple(attachments))
         turn_id = f"key-{_sha256(asked).hex()[:40]}" if key else new_name()
         if conversation_id == NEW:
             conversation: Conversation | None = await self.conversation_for(turn_id)
@@ -252,18 +266,28 @@ class ChatService:
             conversation = await self.library.open(conversation_id)
         if conversation is None:
             raise NotFound("conversation: there is none of that id.")
-        turn = await self.send(conversation, question, turn_id=turn_id, options=options)
+        turn = await self.send(
+            conversation, question, turn_id=turn_id, options=options, attachments=attachments
+        )
         return conversation, turn
 
     async def answer_in(
-        self, conversation_id: str, question: str, *, key: str | None, options: Options
+        self,
+        conversation_id: str,
+        question: str,
+        *,
+        key: str | None,
+        options: Options,
+        attachments: Sequence[str] = (),
     ) -> tuple[Stream, str]:
         """Ask as ``ask_in`` does and wait until the answer starts.
 
         Returns its stream and the id of the conversation. Also raises ``NotFound`` if the question
         is withdrawn before that.
         """
-        conversation, turn = await self.ask_in(conversation_id, question, key=key, options=options)
+        conversation, turn = await self.ask_in(
+            conversation_id, question, key=key, options=options, attachments=attachments
+        )
         await self._conversations.until(
             conversation, lambda: not turn.waiting or conversation.is_deleted
         )
@@ -275,12 +299,19 @@ class ChatService:
 
     @whole
     async def send(
-        self, conversation: Conversation, question: str, *, turn_id: str, options: Options
+        self,
+        conversation: Conversation,
+        question: str,
+        *,
+        turn_id: str,
+        options: Options,
+        attachments: Sequence[str] = (),
     ) -> Turn:
         """Ask in a conversation. Idempotent for a ``turn_id``: a turn sent twice is asked once.
 
         While another answer is being generated, the turn waits and starts automatically. Nothing is
-        stored if an error is raised.
+        stored if an error is raised. ``attachments`` are ids of files of the caller; with one, the
+        text may be blank.
 
         Raises:
             BadMessage, TooLarge, TooMany, RateLimited, UnknownModel, Overloaded, NotFound,
@@ -290,12 +321,16 @@ class ChatService:
         async with self._conversations.lock(conversation):
             if turn := await self._sent_before(conversation, turn_id):
                 return turn
-            self._check_question(question)
+            self._check_question(question, has_files=bool(attachments))
             conversation.check_queue()
+            files = await self.files.attached(attachments)
+            parts = (*text_parts(question.strip() and question), *map(part_of, files))
             with self._answers.slots.reserved(conversation, self.caller):
-                await self._models.resolve(options.model)
+                model = await self._models.resolve(options.model)
+                if files:
+                    check_images(files, can_see=await can_see(self._models, model))
                 await self._quotas.record_message(self.caller)
-                added = conversation.ask(turn_id, text_parts(question), options, now=self._now())
+                added = conversation.ask(turn_id, parts, options, now=self._now())
                 turn = await self._add(conversation, added)
         self._answers.schedule_next(conversation, self.caller)
         return turn
@@ -383,7 +418,7 @@ class ChatService:
             if known := await self._sent_before(conversation, new_turn_id):
                 return known
             turn = await self.library.turn(conversation, turn_id)
-            self._check_question(question)
+            self._check_question(question, has_files=has_files(turn.question_parts))
             with self._answers.slots.reserved(conversation, self.caller):
                 await self._models.resolve((options or turn.options).model)
                 await self._quotas.record_message(self.caller)
@@ -510,8 +545,8 @@ class ChatService:
 
     # ---- internals -----------------------------------------------------------------------------
 
-    def _check_question(self, question: str) -> None:
-        if not question.strip():
+    def _check_question(self, question: str, *, has_files: bool) -> None:
+        if not question.strip() and not has_files:
             raise BadMessage("The message is blank.")
         limit = self._rules.max_message_chars
         if len(question) > limit:

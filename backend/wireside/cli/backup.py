@@ -11,6 +11,7 @@ import io
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, TypeVar
@@ -39,7 +40,7 @@ def backup(
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
     check: Annotated[bool, typer.Option("--check", help="Verify an existing backup.")] = False,
 ) -> None:
-    """Back up the whole database to one file; the server may be running."""
+    """Back up the whole database and all files to one file; the server may be running."""
     if check:
         with _with_progress("checking") as (_, on_progress):
             header = _check(file, on_progress)
@@ -124,12 +125,13 @@ def export(
 async def _back_up(
     settings: Settings, file: Path, force: bool, on_progress: Progress
 ) -> BackupHeader:
-    from wireside.bootstrap.storage import database_url
+    from wireside.bootstrap.storage import contents_of, database_url
     from wireside.store.backup import back_up
     from wireside.store.backup_file import created
 
+    url, contents = database_url(settings), contents_of(settings)
     with created(file, force=force) as opened:
-        header = await back_up(database_url(settings), opened, on_progress)
+        header = await back_up(url, opened, on_progress, contents=contents)
     async with _opened(database_url(settings)) as store:
         await _note(settings, store, "backed_up", file.name)
     return header
@@ -145,11 +147,12 @@ def _check(file: Path, on_progress: Progress) -> BackupHeader:
 async def _restore(
     settings: Settings, file: Path, replace: bool, on_progress: Progress
 ) -> Restored:
-    from wireside.bootstrap.storage import database_url
+    from wireside.bootstrap.storage import contents_of, database_url
     from wireside.store.backup import restore
 
+    url, contents = database_url(settings), contents_of(settings)
     with _reading(file) as opened:
-        done = await restore(database_url(settings), opened, on_progress, replace=replace)
+        done = await restore(url, opened, on_progress, replace=replace, contents=contents)
     async with _opened(database_url(settings)) as store:
         await _note(settings, store, "restored", f"{file.name}, made {done.header.made_at}")
     return done
@@ -174,12 +177,13 @@ async def _move(settings: Settings, to: str, replace: bool, on_progress: Progres
 
 
 async def _export(settings: Settings, folder: Path, kind: str, on_progress: Progress) -> int:
-    from wireside.bootstrap.storage import database_url
+    from wireside.bootstrap.storage import build_files, database_url
     from wireside.transfer.bulk import export_all
 
     async with _opened(database_url(settings)) as store:
         owners = {user.id: user.name for user in await store.accounts.users()}
         ids = await store.all_ids()
+        files = build_files(settings, store)
         await _note(settings, store, "all_exported", f"{len(ids)} conversations, {kind}")
         return await export_all(
             store=store,
@@ -188,6 +192,7 @@ async def _export(settings: Settings, folder: Path, kind: str, on_progress: Prog
             folder=folder,
             new_exporter=_exporter(settings, kind),
             on_progress=on_progress,
+            files_of=lambda owner: files.of(replace(LOCAL, user_id=owner)),
         )
 
 

@@ -70,6 +70,8 @@ def _text(part: Part) -> str:
         case ToolCallPart():
             result = NOT_RUN if part.result is None else f"Its result: {part.result}"
             return f"(The tool {part.name} was called with {part.arguments or '{}'}. {result})"
+        case FilePart() if part.text:
+            return f'The file "{part.name}":\n\n{part.text}\n\n(End of "{part.name}")'
         case ImagePart() | FilePart() | DataPart():
             return label_of(part)
         case _:

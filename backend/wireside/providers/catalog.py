@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from fnmatch import fnmatchcase
 
 import structlog
 
@@ -41,7 +42,8 @@ class Catalog:
 
     ``default`` is the model for requests that name none; if it is None, the provider's first chat
     model is used. With ``fallback`` that model also answers requests for the guide's ``gpt-4o`` if
-    the provider does not list it.
+    the provider does not list it. ``vision_models`` are patterns of the models that see images;
+    without them, the provider's list decides.
     """
 
     def __init__(
@@ -51,11 +53,13 @@ class Catalog:
         default: str | None,
         fallback: bool,
         clock: Clock,
+        vision_models: Sequence[str] = (),
     ) -> None:
         self._provider = provider
         self._default = default
         self._falls_back = fallback
         self._clock = clock
+        self._vision_models = tuple(vision_models)
         self._models: tuple[ModelInfo, ...] | None = None
         self._read_at = 0.0
         self._failure: tuple[float, WiresideError] | None = None
@@ -75,7 +79,8 @@ class Catalog:
         listed.sort(key=lambda model: not model.can_chat)
         if self._default is None:
             return tuple(listed)
-        first = _found(self._default, listed) or ModelInfo(id=self._default, name=self._default)
+        unlisted = self._judged(ModelInfo(id=self._default, name=self._default))
+        first = _found(self._default, listed) or unlisted
         return (first, *(model for model in listed if model.id != first.id))
 
     def pass_over(self, model: str) -> None:
@@ -85,7 +90,13 @@ class Catalog:
             _log.warning("model_cannot_chat", model=model)
 
     def _judged(self, model: ModelInfo) -> ModelInfo:
-        return replace(model, can_chat=False) if model.id in self._passed_over else model
+        if model.id in self._passed_over:
+            model = replace(model, can_chat=False)
+        if self._vision_models:
+            model = replace(
+                model, can_see=any(fnmatchcase(model.id, p) for p in self._vision_models)
+            )
+        return model
 
     async def resolve(self, name: str | None) -> str:
         """Return the id of the model called ``name``; None means the default.

@@ -125,7 +125,11 @@ class LocalProvider:
         self._check_weights()
         return (
             ModelInfo(
-                id=MODEL, name=MODEL, owner="embedded", context_tokens=self._limits.context_tokens
+                id=MODEL,
+                name=MODEL,
+                owner="embedded",
+                context_tokens=self._limits.context_tokens,
+                can_see=False,
             ),
         )
 

@@ -74,6 +74,60 @@ def can_chat(entry: Mapping[str, Any]) -> bool:
     return True in said or _SELDOM_CHATS.search(entry["id"]) is None
 
 
+_SEES = re.compile(
+    r"gpt-4o|gpt-4\.[15]|gpt-4-(turbo|vision)|gpt-[5-9]|chatgpt-|(?<![a-z\d])o[134](?!-mini)(?![a-z\d])"
+    r"|o4-mini|claude-(3|[a-z]+-\d)|gemini|gemma-?3(?!n?[:-]?(270m|1b))|gemma-?4|pixtral|llava"
+    r"|(?<![a-z])vl(?![a-z])|vlm|vision|llama-?4|internvl|minicpm-v|moondream|phi-?[34].*(vision"
+    r"|multimodal)|molmo|nova-(lite|pro|premier)|grok-[4-9]|mistral-(small-3\.[1-9]|small-latest"
+    r"|medium)|omni|glm-\d\.?\d*v|cogvlm|kimi-(vl|k2\.[5-9])",
+    re.IGNORECASE,
+)
+_BLIND = re.compile(
+    r"gpt-3\.5|gpt-oss|o1-mini|o3-mini|deepseek-(r1|chat|reasoner|coder|v\d)|smollm|codestral|qwen2\.5-coder"
+    r"|llama-?3\.[13]|llama-?[12](?![\d.])|mixtral|mistral-7b|command-r|phi-?[1-4](:|-mini|$)|granite",
+    re.IGNORECASE,
+)
+"""Match names of models that see images, and that don't, unless the list says more."""
+
+_SIGHT = re.compile(r"vision|multimodal|image[-_ ]?(in|input|understanding)|^vlm$", re.IGNORECASE)
+_SIGHT_FLAGS = ("vision", "supports_vision", "supports_image_in", "supports_images", "multimodal")
+
+
+def can_see(entry: Mapping[str, Any]) -> bool | None:
+    """Return whether a model accepts images; None if neither its fields nor its name say so.
+
+    ``entry`` is an item of a model list, as for ``can_chat``.
+    """
+    capabilities = entry.get("capabilities")
+    inside = capabilities if isinstance(capabilities, Mapping) else {}
+    for place in (entry, inside):
+        for key in _SIGHT_FLAGS:
+            if isinstance(flag := place.get(key), bool):
+                return flag
+    if (inputs := _inputs(entry)) is not None:
+        return any(word.lower() == "image" for word in inputs)
+    words = [word for key in (*_KINDS, "capabilities") for word in _words(entry.get(key))]
+    if any(_SIGHT.search(word) for word in words):
+        return True
+    if _BLIND.search(entry["id"]):
+        return False
+    return True if _SEES.search(entry["id"]) else None
+
+
+def _inputs(entry: Mapping[str, Any]) -> Sequence[str] | None:
+    """Return the modalities that a model accepts; None if the entry does not say."""
+    for place in (entry.get("architecture"), entry.get("modalities"), entry):
+        if not isinstance(place, Mapping):
+            continue
+        for key in ("input_modalities", "supported_input_modalities", "input"):
+            if words := _words(place.get(key)):
+                return words
+        modality = place.get("modality")
+        if isinstance(modality, str) and "->" in modality:
+            return modality.partition("->")[0].split("+")
+    return None
+
+
 def _verdicts(entry: Mapping[str, Any]) -> Sequence[bool | None]:
     capabilities = entry.get("capabilities")
     inside = capabilities if isinstance(capabilities, Mapping) else {}

@@ -10,7 +10,7 @@ from typing import Any
 from wireside.messages import ModelInfo
 from wireside.openai_wire.decode import without_surrogates
 from wireside.protocol.frames import MAX_NAME_CHARS
-from wireside.providers.model_kinds import can_chat
+from wireside.providers.model_kinds import can_chat, can_see
 
 FIRST = "gpt-4o"
 """The integration guide's model: the default if it is listed and no other default is set."""
@@ -92,6 +92,7 @@ def _model(entry: dict[str, Any]) -> ModelInfo:
         name=without_surrogates(name[:MAX_NAME_CHARS]) if isinstance(name, str) else entry["id"],
         owner=without_surrogates(owner[:MAX_NAME_CHARS]) if isinstance(owner, str) else None,
         context_tokens=_context_tokens(entry),
+        can_see=can_see(entry),
         can_chat=can_chat(entry),
     )
 

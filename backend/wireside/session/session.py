@@ -17,9 +17,11 @@ import structlog
 from wireside.chat.batches import BatchQuestions, BatchRun
 from wireside.chat.context import ContextText
 from wireside.chat.service import Ask, ChatService
-from wireside.errors import InternalError, NotFound, WiresideError
+from wireside.errors import InternalError, WiresideError
+from wireside.files.service import part_of
 from wireside.generation.runner import Stream
 from wireside.messages import End, Message, Options, parts_of
+from wireside.parts import text_parts
 from wireside.protocol.connection import (
     Attach,
     Close,
@@ -297,15 +299,20 @@ class Session:
             return await self._chat.answer_question_in(
                 chat.conversation, chat.part, json.loads(chat.answer)
             )
-        if chat.attachments:
-            raise NotFound(f"attachments: there is no upload {chat.attachments[0][:40]!r}.")
         options = _options(chat)
         if chat.conversation is None:
-            messages = (*chat.messages, Message.of_text("user", chat.message))
+            files = await self._chat.files.attached(chat.attachments)
+            text = chat.message if chat.message.strip() else ""
+            question = Message("user", (*text_parts(text), *map(part_of, files)))
+            messages = (*chat.messages, question)
             ask = Ask(messages=messages, options=options, key=chat.key, sanitize=chat.sanitize)
             return await self._chat.ask(ask), None
         return await self._chat.answer_in(
-            chat.conversation, chat.message, key=chat.key, options=options
+            chat.conversation,
+            chat.message,
+            key=chat.key,
+            options=options,
+            attachments=chat.attachments,
         )
 
     def _outgoing(self, request: OpenRequest, stream: Stream, conversation: str | None) -> Outgoing:

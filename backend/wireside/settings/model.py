@@ -244,6 +244,30 @@ class Settings(BaseSettings):
         "embedded model writes none); `off`: the first words are the title.",
     )
 
+    # Files in questions
+    files_per_message: int = Field(
+        10, ge=0, le=100, description="Files in one question; 0: files are not accepted."
+    )
+    max_file_mb: int = Field(25, ge=1, le=1024, description="Maximum size of a file in MB.")
+    user_files_mb: int | None = Field(
+        2048, ge=1, description="Total size in MB of the files of one user; empty: unlimited."
+    )
+    upload_hours: float = Field(
+        24, gt=0, description="Hours after which an upload is deleted that no question refers to."
+    )
+
+    file_chars: int = Field(
+        100_000,
+        ge=1_000,
+        description="Maximum number of characters of a file's text that are sent to the model; "
+        "the rest is cut off.",
+    )
+    vision_models: Items = Field(
+        (),
+        description="Models that see images, comma-separated, with `*` for any characters; empty: "
+        "as the model list says, or the names.",
+    )
+
     # Limits of the protocol
     messages_per_minute: int = Field(
         100,
@@ -367,6 +391,7 @@ class Settings(BaseSettings):
         "admin_groups",
         "user_groups",
         "reasoning_tags",
+        "vision_models",
         mode="before",
     )
     @classmethod
@@ -427,6 +452,7 @@ class Settings(BaseSettings):
         "user_messages_per_minute",
         "user_tokens_per_day",
         "user_streams",
+        "user_files_mb",
         mode="before",
     )
     @classmethod

@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from wireside.identity import Role
 from wireside.records import ApiKey, AuditEntry, Invitation, Share, SignIn, User
+from wireside.store import files
 from wireside.store.database import Database
 from wireside.store.sql import is_sqlite
 from wireside.store.tables import (
@@ -72,6 +73,7 @@ class SqlAccounts:
                 connection.execute(
                     update(conversations).where(conversations.c.owner == "").values(owner=user.id)
                 )
+                files.adopt_all(connection, user.id)
             return added
 
         return await self._database.write(work)
@@ -157,6 +159,7 @@ class SqlAccounts:
                 .values(deleted_at=at)
             )
             connection.execute(delete(shares).where(shares.c.owner == user_id))
+            files.release_all(connection, user_id)
             connection.execute(delete(users).where(users.c.id == user_id))
             return True
 

@@ -5,6 +5,9 @@ has the same format for SQLite and PostgreSQL. A restore takes effect only when 
 written and has the recorded hashes. PostgreSQL does so in one transaction; for SQLite, a new file
 is built next to the old one and replaces it at the end.
 
+The contents of files, which are not in the database, are the rows of one more table. Their hashes
+are known, so they are written at once: a restore that fails leaves some that no file has.
+
 The full-text index is not part of a backup: it is rebuilt by the target database.
 """
 
@@ -26,6 +29,7 @@ from sqlalchemy import (
     Connection,
     Double,
     Float,
+    String,
     TableClause,
     column,
     func,
@@ -40,7 +44,9 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from wireside.errors import NotConfigured, StoreError
+from wireside.ports.files import ContentStore
 from wireside.store import migrate, search
+from wireside.store.backup_contents import CONTENTS, FileContents, RestoredContents
 from wireside.store.backup_file import (
     BackupError,
     BackupHeader,
@@ -82,21 +88,32 @@ class Restored:
     aside: Path | None
 
 
-async def back_up(url: str, file: BinaryIO, on_progress: Progress) -> BackupHeader:
-    """Write a backup of the database of ``url``; a server may be running."""
+async def back_up(
+    url: str, file: BinaryIO, on_progress: Progress, *, contents: ContentStore | None = None
+) -> BackupHeader:
+    """Write a backup of the database of ``url``, and of ``contents``; a server may be running."""
     must_be_there(url)
     async with _opened(url, is_server=False) as opened:
         return await _stoppable(
-            opened.read, on_progress, lambda connection, tell: dump(connection, file, tell), url
+            opened.read,
+            on_progress,
+            lambda connection, tell: dump(connection, file, tell, contents),
+            url,
         )
 
 
 async def restore(
-    url: str, file: BinaryIO, on_progress: Progress, *, replace: bool = False
+    url: str,
+    file: BinaryIO,
+    on_progress: Progress,
+    *,
+    replace: bool = False,
+    contents: ContentStore | None = None,
 ) -> Restored:
     """Restore a backup into the database of ``url``, which no server may be using.
 
     The database must be empty unless ``replace`` is set. If the restore fails, nothing is changed.
+    The contents of files are added to ``contents``; with None, they are passed over.
     """
     reader = BackupReader(file)
     if not migrate.is_known(reader.header.revision):
@@ -106,11 +123,15 @@ async def restore(
         )
     async with _opened(url, is_server=True) as opened:
         if isinstance(opened, Sqlite):
-            return await _restore_file(url, reader, on_progress, is_replaced=replace)
+            return await _restore_file(
+                url, reader, on_progress, is_replaced=replace, contents=contents
+            )
         await _stoppable(
             opened.write,
             on_progress,
-            lambda connection, tell: load(connection, reader, tell, is_replaced=replace),
+            lambda connection, tell: load(
+                connection, reader, tell, is_replaced=replace, contents=contents
+            ),
             url,
         )
         return Restored(reader.header, None)
@@ -121,7 +142,8 @@ async def move(
 ) -> Restored:
     """Copy everything from ``source`` to ``target``; no server may be using either.
 
-    An unnamed file in the folder ``scratch`` holds the data in between.
+    An unnamed file in the folder ``scratch`` holds the data in between. The contents of files stay
+    where they are: both databases use them.
     """
     if name_of(source) == name_of(target):
         raise BackupError("Both are the same database: there is nothing to move.")
@@ -140,20 +162,29 @@ async def move(
 # ---- inside one transaction --------------------------------------------------------------------
 
 
-def dump(connection: Connection, file: BinaryIO, on_progress: Progress) -> BackupHeader:
-    """Write everything in the database to a backup file."""
+def dump(
+    connection: Connection,
+    file: BinaryIO,
+    on_progress: Progress,
+    contents: ContentStore | None = None,
+) -> BackupHeader:
+    """Write everything in the database, and ``contents``, to a backup file."""
     revision = migrate.version_of(connection)
     if revision is None:
         raise BackupError("This database holds no conversations: there is nothing to back up.")
     migrate.check(revision)
     tables = _tables(connection)
+    found_contents = (
+        FileContents.of(contents, _hashes(connection)) if contents is not None else None
+    )
+    heads = [TableHead(str(one.name), _columns(one), _count(connection, one)) for one in tables]
+    if found_contents is not None:
+        heads.append(found_contents.head)
     header = BackupHeader(
         revision=revision,
         wireside=__version__,
         made_at=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
-        tables=tuple(
-            TableHead(str(one.name), _columns(one), _count(connection, one)) for one in tables
-        ),
+        tables=tuple(heads),
         numbers={
             str(one.name): _last_number(connection, one.name)
             for one in tables
@@ -162,15 +193,18 @@ def dump(connection: Connection, file: BinaryIO, on_progress: Progress) -> Backu
     )
     writer = BackupWriter(file, header)
     done = 0
-    for one in tables:
+    parts = [(str(one.name), _lines(connection, one)) for one in tables]
+    if found_contents is not None:
+        parts.append((CONTENTS, found_contents.lines()))
+    for name, all_lines in parts:
         found = Fingerprint()
-        for lines in batched(_lines(connection, one)):
+        for lines in batched(all_lines):
             for line in lines:
                 found.add(line)
             writer.add(lines)
             done += len(lines)
             on_progress(done, header.rows)
-        writer.close_table(str(one.name), found)
+        writer.close_table(name, found)
     writer.close()
     return header
 
@@ -181,21 +215,28 @@ def load(
     on_progress: Progress,
     *,
     is_replaced: bool = False,
+    contents: ContentStore | None = None,
 ) -> None:
     """Load a backup into the database, verify the result, and migrate it to the current version."""
     _make_room(connection, is_replaced=is_replaced)
     migrate.upgrade(connection, backup.header.revision)
     tables = {one.name: one for one in _tables(connection)}
-    heads = backup.header.tables
+    heads = [head for head in backup.header.tables if head.name != CONTENTS]
+    restored_contents = RestoredContents(contents)
     if {head.name: head.columns for head in heads} != {
         name: _columns(one) for name, one in tables.items()
     }:
         raise BackupError("This backup has other tables than its version: another one made it.")
-    progress = _Steps(on_progress, 2 * backup.header.rows + _documents(backup.header))
+    checked = sum(head.rows for head in heads)
+    progress = _Steps(on_progress, backup.header.rows + checked + _documents(backup.header))
     for head, rows in backup.batches():
-        one = tables[head.name]
-        connection.execute(insert(one), [_values(one, row) for row in rows])
+        if head.name == CONTENTS:
+            restored_contents.add(rows)
+        else:
+            one = tables[head.name]
+            connection.execute(insert(one), [_values(one, row) for row in rows])
         progress.add(len(rows))
+    restored_contents.close()
     for head in heads:
         _compare(
             connection=connection,
@@ -226,6 +267,14 @@ def _compare(
             f"What the database has kept of {one.name} is not what was given to it."
             " Nothing was changed; look after its disk."
         )
+
+
+def _hashes(connection: Connection) -> list[str]:
+    """Return the hashes of all files."""
+    if not inspect(connection).has_table("files"):
+        return []
+    statement = select(table("files", column("sha256", String)).c.sha256).distinct()
+    return sorted(connection.scalars(statement))
 
 
 def _tables(connection: Connection) -> list[TableClause]:
@@ -332,7 +381,12 @@ def _sequence(connection: Connection, name: str) -> str:
 
 
 async def _restore_file(
-    url: str, reader: BackupReader, on_progress: Progress, *, is_replaced: bool
+    url: str,
+    reader: BackupReader,
+    on_progress: Progress,
+    *,
+    is_replaced: bool,
+    contents: ContentStore | None,
 ) -> Restored:
     """Build a new file next to the old one and replace it."""
     file = _path(url)
@@ -346,7 +400,7 @@ async def _restore_file(
             await _stoppable(
                 opened.write,
                 on_progress,
-                lambda connection, tell: load(connection, reader, tell),
+                lambda connection, tell: load(connection, reader, tell, contents=contents),
                 url,
             )
             await opened.clean()

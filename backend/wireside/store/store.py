@@ -27,6 +27,7 @@ from wireside.store import turns as its_turns
 from wireside.store.accounts import SqlAccounts
 from wireside.store.database import database
 from wireside.store.figures import SqlFigures
+from wireside.store.files import SqlFiles
 from wireside.store.migrate import be_up_to_date, bring_up_to_date
 
 AT_ONCE = 200
@@ -43,6 +44,8 @@ class SqlStore:
         """The accounts, in the same database."""
         self.figures = SqlFigures(self._database)
         """The server's metrics, in the same database."""
+        self.files = SqlFiles(self._database)
+        """What is known about files, in the same database."""
         self._is_open = False
         self._is_clean = False  # a killed process may have left removed data in the files
 

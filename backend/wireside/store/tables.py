@@ -185,6 +185,31 @@ pieces = Table(
     sqlite_with_rowid=False,
 )
 
+files = Table(
+    "files",
+    metadata,
+    Column("id", AnyId, primary_key=True),
+    Column("owner", AnyId, nullable=False),
+    Column("name", AnyText, nullable=False),
+    Column("media_type", String, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("sha256", String, nullable=False, index=True),
+    Column("created_at", Double, nullable=False),
+    # the text that was extracted from a document; NULL before that and for other files
+    Column("text", AnyText),
+    # whether a turn has ever referred to it: without a turn, it is then removed at once
+    Column("was_used", Boolean, nullable=False),
+    Index("files_of", "owner"),
+)
+
+file_uses = Table(
+    "file_uses",
+    metadata,
+    Column("turn_id", ForeignKey(turns.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("file_id", ForeignKey(files.c.id, ondelete="CASCADE"), primary_key=True),
+    Index("file_uses_of", "file_id"),
+)
+
 documents = Table(
     "documents",
     metadata,

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, delete, or_, select
 
 from wireside.parts import Part, part_from_object, part_to_object, text_of, text_parts
 from wireside.records import Branch, Feedback, Span, TurnRecord
-from wireside.store import answers, conversations, search
+from wireside.store import answers, conversations, files, search
 from wireside.store.options import options_from, options_json
 from wireside.store.sql import insert, is_sqlite
 from wireside.store.tables import conversations as conversations_table
@@ -26,6 +26,7 @@ def add(connection: Connection, turn: TurnRecord, changed: Sequence[Branch], sho
     )
     if not added.rowcount:
         return False
+    files.use(connection, turn)
     conversations.keep_branches(connection, turn.conversation_id, changed)
     conversations.touch(connection, turn.conversation_id, turn.created_at, shown)
     search.add(connection, [_document(turn)])
@@ -36,6 +37,7 @@ def add_all(connection: Connection, added: Sequence[TurnRecord]) -> None:
     """Add whole turns with their finished answers."""
     if added:
         connection.execute(turns.insert(), [_row(turn) for turn in added])
+        files.use_all(connection, added)
         search.add(connection, [_document(turn) for turn in added])
         answers.add_finished(connection, added)
 
@@ -46,6 +48,7 @@ def remove(connection: Connection, turn_id: str, changed: Sequence[Branch], show
     if row is None:
         return
     search.remove(connection, [turn_id])
+    files.release(connection, turn_id)
     connection.execute(delete(turns).where(turns.c.id == turn_id))
     begin_after = [branch.id for branch in changed if branch.id != row.branch]
     is_after = and_(turns.c.branch == row.branch, turns.c.depth > row.depth)

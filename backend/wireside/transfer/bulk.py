@@ -17,7 +17,9 @@ from wireside.chat.conversation import Conversation
 from wireside.chat.graphemes import cut
 from wireside.chat.library import walk
 from wireside.errors import WiresideError
+from wireside.files.service import CallerFiles
 from wireside.ports.store import Store
+from wireside.transfer.embedded import with_contents
 from wireside.transfer.export import Exporter, JsonExport, safe_name
 
 MAX_NAME_BYTES = 200
@@ -39,6 +41,7 @@ async def export_all(
     folder: Path,
     new_exporter: Callable[[], Exporter],
     on_progress: Callable[[int, int], None],
+    files_of: Callable[[str], CallerFiles],
 ) -> int:
     """Write conversations into ``folder``, which must be new or empty.
 
@@ -47,6 +50,7 @@ async def export_all(
     Args:
         conversations: ids of conversations, each with the id of its owner.
         owners: names of owners by id; if empty, no folders are created per owner.
+        files_of: returns the files of an owner, which JSON files contain.
 
     Returns:
         The number of conversations that still existed.
@@ -63,7 +67,9 @@ async def export_all(
                 if owner not in places:
                     name = names.free(owners.get(owner) or NOBODY) if owners else ""
                     places[owner] = _Place(inside / name)
-                count += await _export(store, conversation_id, new_exporter(), places[owner])
+                count += await _export(
+                    store, conversation_id, new_exporter(), places[owner], files_of(owner)
+                )
                 on_progress(done, len(conversations))
     except OSError as error:
         raise ExportError(
@@ -73,7 +79,9 @@ async def export_all(
     return count
 
 
-async def _export(store: Store, conversation_id: str, exporter: Exporter, place: _Place) -> bool:
+async def _export(
+    store: Store, conversation_id: str, exporter: Exporter, place: _Place, files: CallerFiles
+) -> bool:
     stored = await store.conversation(conversation_id)
     if stored is None:
         return False  # deleted since the list was read
@@ -84,7 +92,12 @@ async def _export(store: Store, conversation_id: str, exporter: Exporter, place:
             file.write(exporter.opening())
         file.write(exporter.begin(stored.info, stored.branches, stored.shown if is_json else None))
         async for record in walk(store, conversation, "all" if is_json else "shown"):
-            file.write(exporter.turn(record))
+            text = exporter.turn(record)
+            if not is_json:
+                file.write(text)
+                continue
+            async for piece in with_contents(text, files):
+                file.write(piece)
         file.write(exporter.end())
         if isinstance(exporter, JsonExport):
             file.write(exporter.closing())

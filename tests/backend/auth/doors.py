@@ -23,7 +23,16 @@ Need = Literal["nothing", "read", "chat", "admin", "a person"]
 
 async def things_of(server: Running, who: Person) -> dict[str, str]:
     """Create one of each kind of thing as a user; return the ids."""
-    frames = await ask(server.socket, who, type="chat", message=SECRET, conversation="new")
+    upload = await who.http.post("/api/uploads", params={"name": "a.txt"}, content=SECRET)
+    file_id = upload.json()["id"]
+    frames = await ask(
+        server.socket,
+        who,
+        type="chat",
+        message=SECRET,
+        conversation="new",
+        attachments=[file_id],
+    )
     conversation_id, stream = frames[0]["conversation"], frames[0]["stream"]
     alone = await ask(server.socket, who, type="chat", message=SECRET, key="one")
     deleted = (await who.http.post("/api/conversations", json={"title": "gone"})).json()["id"]
@@ -34,6 +43,7 @@ async def things_of(server: Running, who: Person) -> dict[str, str]:
     sessions = (await who.http.get("/api/sessions")).json()
     return {
         "conversation_id": conversation_id,
+        "file_id": file_id,
         "stream": stream,
         "lone_stream": alone[0]["stream"],
         "turn": shown["turns"][0]["id"],
@@ -105,6 +115,9 @@ DOORS = {
     "GET /api/conversations/{conversation_id}/export": Door(
         OTHERS, "read", query={"format": "json"}
     ),
+    "POST /api/uploads": Door(201, "chat", body={"a": "file"}, query={"name": "a.json"}),
+    "GET /api/files/{file_id}": Door(OTHERS, "read"),
+    "DELETE /api/files/{file_id}": Door(OTHERS, "chat"),
     "POST /api/conversations/{conversation_id}/shares": Door(OTHERS, "chat"),
     "GET /api/me": Door(200, "nothing"),
     "POST /api/tickets": Door(201, "nothing"),

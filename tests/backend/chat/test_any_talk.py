@@ -11,6 +11,7 @@ import itertools
 import time
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
@@ -25,6 +26,8 @@ from wireside.chat.core import ChatCore
 from wireside.chat.dependencies import ChatDependencies, ChatRules
 from wireside.chat.service import ChatService
 from wireside.errors import ProviderUnavailable
+from wireside.files.folder import FolderContents
+from wireside.files.service import FileRules, Files
 from wireside.generation.commits import GroupCommit
 from wireside.generation.runner import Runner, RunnerLimits
 from wireside.generation.tasks import Tasks
@@ -110,6 +113,9 @@ class AnyTalk(RuleBasedStateMachine):
                 provider=self.provider,
                 store=self.store,
                 saving=self.saving,
+                files=Files(
+                    self.store.files, FolderContents(Path("nowhere")), FileRules(), time.time
+                ),
                 tasks=self.tasks,
                 wall_clock=time.time,
                 quotas=self.quotas,

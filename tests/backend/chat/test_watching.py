@@ -80,6 +80,7 @@ def chat(
         provider=provider,
         store=parts.store,
         saving=saving,
+        files=parts.files,
         tasks=tasks,
         wall_clock=parts.wall_clock,
         watcher=listening,

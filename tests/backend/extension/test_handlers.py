@@ -23,6 +23,8 @@ from wireside.extension.chat import Chat
 from wireside.extension.parts import Source
 from wireside.extension.questions import Approve, AskText
 from wireside.extension.turn import CannotAsk, Turn
+from wireside.files.folder import FolderContents
+from wireside.files.service import FileRules, Files
 from wireside.generation.commits import GroupCommit
 from wireside.generation.runner import Runner, RunnerLimits
 from wireside.generation.tasks import Tasks
@@ -60,6 +62,7 @@ async def serving(
         provider=provider,
         store=store,
         saving=saving,
+        files=Files(store.files, FolderContents(folder / "files"), FileRules(), time.time),
         tasks=tasks,
         wall_clock=time.time,
     )

@@ -113,3 +113,11 @@ def test_everything_as_text_for_a_model_without_tools() -> None:
         f"(The tool time was called with {{}}. {NOT_RUN})"
     )
     assert encode_messages([plain]) == [{"role": "assistant", "content": plain.text}]
+
+
+def test_a_file_is_sent_as_its_text() -> None:
+    file = FilePart(url="upload:x", name="a.csv", text="1;2")
+    sent = encode_messages([Message("user", (TextPart("Sum?"), file))])
+    text = 'Sum?\n\nThe file "a.csv":\n\n1;2\n\n(End of "a.csv")'
+    assert sent == [{"role": "user", "content": text}]
+    assert text_only(Message("user", (file,))).text in text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 import structlog
@@ -40,6 +41,7 @@ class Setup:
         default: str | None = None,
         *,
         fallback: bool = True,
+        vision_models: Sequence[str] = (),
     ) -> None:
         self.clock = HandClock()
         self.provider = Listing(listed)
@@ -48,6 +50,7 @@ class Setup:
             default=default,
             fallback=fallback,
             clock=self.clock,
+            vision_models=vision_models,
         )
 
     async def settle(self) -> None:
@@ -71,6 +74,17 @@ async def test_a_default_that_is_not_listed_is_offered_all_the_same() -> None:
     setup = Setup([A], "hidden")
     assert await setup.catalog.models() == (ModelInfo(id="hidden", name="hidden"), A)
     assert await setup.catalog.resolve("hidden") == "hidden"
+
+
+async def test_a_setting_says_which_models_see() -> None:
+    listed = [ModelInfo(id="llava:7b", name="L", can_see=False), replace(A, can_see=True)]
+    setup = Setup(listed, "hidden", vision_models=("llava*", "hid*"))
+    assert [(m.id, m.can_see) for m in await setup.catalog.models()] == [
+        ("hidden", True),
+        ("llava:7b", True),
+        ("a", False),
+    ]
+    assert [m.can_see for m in await Setup(listed).catalog.models()] == [False, True]
 
 
 async def test_the_list_is_read_once_a_minute() -> None:

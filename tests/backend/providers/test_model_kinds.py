@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wireside.providers.model_kinds import can_chat
+from wireside.providers.model_kinds import can_chat, can_see
 
 CHATS = """
 qwen3:8b
@@ -212,3 +212,70 @@ def test_a_list_is_believed_about_a_picture_model_but_not_about_a_guard() -> Non
 )
 def test_fields_of_any_type_are_survived(entry: dict[str, Any]) -> None:
     assert can_chat({**entry, "id": "m"}) in (True, False)
+
+
+SEE = """
+gpt-4o-mini
+gpt-4.1
+gpt-5-mini
+chatgpt-4o-latest
+o3
+o4-mini
+claude-sonnet-4-5
+models/gemini-2.5-flash
+gemma3:27b
+pixtral-12b
+llava:7b
+Qwen/Qwen2.5-VL-72B-Instruct
+meta-llama/Llama-3.2-11B-Vision-Instruct
+meta-llama/Llama-4-Scout-17B-16E-Instruct
+amazon.nova-pro-v1:0
+"""
+
+BLIND = """
+gpt-3.5-turbo
+openai/gpt-oss-20b
+o3-mini
+deepseek-chat
+deepseek-r1:1.5b
+smollm2:135m
+codestral-latest
+qwen2.5-coder-32b-instruct
+meta-llama/Llama-3.3-70B-Instruct-Turbo
+@cf/meta/llama-3.1-8b-instruct
+mixtral-8x7b
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "sees"),
+    [
+        *((name, True) for name in SEE.split()),
+        *((name, False) for name in BLIND.split()),
+        *((name, None) for name in ("qwen3:8b", "my-model", "gemma3:1b", "lab-1")),
+    ],
+)
+def test_names_tell_whether_a_model_sees(name: str, sees: bool | None) -> None:
+    assert can_see({"id": name}) is sees
+
+
+@pytest.mark.parametrize(
+    ("said", "sees"),
+    [
+        ({"capabilities": {"vision": True, "completion_chat": True}}, True),
+        ({"capabilities": {"vision": False}}, False),
+        ({"capabilities": ["completion", "multimodal"]}, True),
+        ({"capabilities": ["completion"]}, None),
+        ({"architecture": {"input_modalities": ["text", "image"]}}, True),
+        ({"architecture": {"input_modalities": ["text"]}}, False),
+        ({"architecture": {"modality": "text+image->text"}}, True),
+        ({"input_modalities": ["TEXT", "IMAGE"]}, True),
+        ({"supports_image_in": True}, True),
+        ({"type": "vlm"}, True),
+        ({"capabilities": 3, "architecture": [], "modalities": None}, None),
+    ],
+)
+def test_fields_tell_whether_a_model_sees(said: dict[str, Any], sees: bool | None) -> None:
+    assert can_see({"id": "some-name", **said}) is sees
+    if sees is not None:
+        assert can_see({"id": "gpt-3.5" if sees else "gpt-4o", **said}) is sees

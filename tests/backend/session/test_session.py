@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.backend.files.samples import png
 from wireside.auth.limiter import MemoryLimiter
 from wireside.auth.quotas import QuotaLimits, UserQuotas
 from wireside.chat.core import ChatCore
@@ -19,8 +20,8 @@ from wireside.chat.service import ChatService
 from wireside.errors import ProviderUnavailable
 from wireside.generation.reader import MAX_CHARS
 from wireside.limits.windows import SlidingWindow
-from wireside.messages import Finished, PartDelta, ReasoningDelta, ToolDelta, Usage
-from wireside.parts import DataPart, ImagePart
+from wireside.messages import Finished, ModelInfo, PartDelta, ReasoningDelta, ToolDelta, Usage
+from wireside.parts import DataPart, FilePart, ImagePart, TextPart
 from wireside.protocol.connection import Connection, ConnectionLimits
 from wireside.providers.scripted import ScriptedProvider
 from wireside.session.session import MAX_WAITING_CHARS, Session
@@ -391,6 +392,122 @@ async def test_errors_end_a_request_with_their_code(
         "not_found",
         "not_found",
     ]
+
+
+async def upload(chat: ChatService, name: str, content: bytes) -> str:
+    async def pieces() -> AsyncIterator[bytes]:
+        yield content
+
+    return (await chat.files.upload(name, pieces())).id
+
+
+class TestAttachments:
+    async def test_files_are_parts_of_a_question(
+        self, connect: Any, chat: ChatService, provider: Any
+    ) -> None:
+        client = connect()
+        file_id = await upload(chat, "a.csv", b"1;2")
+        part = FilePart(url=f"upload:{file_id}", media_type="text/csv", name="a.csv", size_bytes=3)
+        for number, where in enumerate(({}, {"conversation": "new"})):
+            client.send(
+                type="chat", id=f"r{number}", message="Sum?", attachments=[file_id], **where
+            )
+            call = await provider.call(number)
+            call.finish()
+            await client.until("done", id=f"r{number}")
+        (listed,) = (await chat.library.page()).conversations
+        conversation = await chat.library.open(listed.id)
+        assert conversation is not None
+        (turn,) = await chat.library.turns(conversation, 0, 0)
+        assert turn.question_parts == (TextPart("Sum?"), part)
+
+    async def test_the_model_gets_texts_and_images(
+        self, connect: Any, chat: ChatService, provider: Any
+    ) -> None:
+        client = connect()
+        ids = [await upload(chat, "a.csv", b"1;2"), await upload(chat, "b.png", png())]
+        for number, where in enumerate(({}, {"conversation": "new"})):
+            client.send(type="chat", id=f"r{number}", message="?", attachments=ids, **where)
+            call = await provider.call(number)
+            call.say("Two.")
+            call.finish()
+            start = await client.until("start", id=f"r{number}")
+            await client.until("done", id=f"r{number}")
+            question, text, image = call.request.messages[-1].parts
+            assert (question, "1;2" in text.text) == (TextPart("?"), True)
+            assert image.url.startswith("data:image/png;base64,")
+        client.send(type="chat", id="r2", message="Sure?", conversation=start["conversation"])
+        call = await provider.call(2)
+        call.finish()
+        earlier = call.request.messages[0].parts
+        assert "1;2" in earlier[1].text
+        assert earlier[2].url.startswith("data:image/png;base64,")
+
+    async def test_an_image_for_a_model_that_cannot_see_is_refused(
+        self, connect: Any, chat: ChatService, provider: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def models() -> list[ModelInfo]:
+            return [ModelInfo(id="model-a", name="A", can_see=False)]
+
+        monkeypatch.setattr(provider, "models", models)
+        client = connect()
+        ids = [await upload(chat, "b.png", png())]
+        for number, where in enumerate(({}, {"conversation": "new"})):
+            client.send(type="chat", id=f"r{number}", message="?", attachments=ids, **where)
+            error = await client.until("error", id=f"r{number}")
+            assert (error["code"], error["retryable"]) == ("invalid_attachment", False)
+        assert (await chat.library.page()).conversations == ()
+
+    async def test_a_file_may_be_the_whole_question(
+        self, connect: Any, chat: ChatService, provider: Any
+    ) -> None:
+        client = connect()
+        file_id = await upload(chat, "sums.csv", b"1;2")
+        client.send(type="chat", id="r", message=" ", attachments=[file_id], conversation="new")
+        (await provider.call()).finish()
+        await client.until("done", id="r")
+        (listed,) = (await chat.library.page()).conversations
+        assert listed.title == "sums.csv"
+        client.send(type="chat", id="blank", message=" ", attachments=[])
+        assert (await client.until("error", id="blank"))["code"] == "bad_message"
+        client.send(type="chat", message=" ", attachments=[file_id])  # level 1 has no attachments
+        assert await client.until("error", message="message: is blank.")
+
+    async def test_what_is_wrong_is_named(self, connect: Any, chat: ChatService) -> None:
+        client = connect()
+        refused = {
+            "unknown": (["x"], "not_found", "attachments: there is no upload 'x'."),
+            "many": (["x"] * 11, "bad_message", "attachments: at most 10 fit, got 11."),
+            "endless": (["x"] * 101, "bad_message", "attachments: at most 100 fit, got 101."),
+            "empty": ([""], "bad_message", "attachments[0]: expected 1 to 200 characters."),
+        }
+        for name, (ids, code, message) in refused.items():
+            for where in ({}, {"conversation": "new"}):
+                client.send(type="chat", id=name, message="?", attachments=ids, **where)
+                error = await client.until("error", id=name)
+                assert (error["code"], error["message"]) == (code, message)
+        assert (await chat.library.page()).conversations == ()
+
+    async def test_a_key_names_the_question_with_its_files(
+        self, connect: Any, chat: ChatService, provider: Any
+    ) -> None:
+        client = connect()
+        ids = [await upload(chat, name, b"1") for name in ("a.txt", "b.txt")]
+        streams = []
+        for number, file_id in enumerate((*ids, ids[0])):
+            client.send(
+                type="chat",
+                id=str(number),
+                key="k",
+                message="?",
+                attachments=[file_id],
+                conversation="new",
+            )
+            if number < 2:
+                (await provider.call(number)).finish()
+            streams.append((await client.until("start", id=str(number)))["stream"])
+            await client.until("done", id=str(number))
+        assert streams[0] == streams[2] != streams[1]
 
 
 class TestConversations:

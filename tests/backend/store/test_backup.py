@@ -22,7 +22,7 @@ from sqlalchemy import Connection, insert, inspect, select, text
 
 from wireside.errors import NotConfigured
 from wireside.messages import End, Options, ReasoningDelta, TextDelta, ToolDelta, Usage
-from wireside.parts import ImagePart, TextPart, ToolCallPart, text_parts
+from wireside.parts import FilePart, ImagePart, TextPart, ToolCallPart, text_parts
 from wireside.records import (
     ApiKey,
     Branch,
@@ -33,6 +33,7 @@ from wireside.records import (
     Segment,
     Share,
     SignIn,
+    StoredFile,
     Tail,
     TurnRecord,
     User,
@@ -121,6 +122,18 @@ async def fill(store: SqlStore) -> None:
         created_at=-0.0,
         options=Options(system="\0"),
     )
+    file = StoredFile(
+        id="f",
+        owner="u",
+        name="a\0.csv",
+        media_type="text/csv",
+        size_bytes=2**40,
+        sha256="0" * 64,
+        created_at=0.1,
+    )
+    await store.files.add(file, max_owner_bytes=None)
+    part = FilePart(url="upload:f", name="a.csv")
+    first = replace(first, question_parts=(*first.question_parts, part))
     await store.add_turn(first, [Branch(id=0, parent=None, first=0, last=0)], 0)
     await store.begin("t", Segment(stream="a", model="model", created_at=1e-300))
     call = ToolDelta("1", "tool", "done", '{"a":"\0"}', "💥" * 1000)

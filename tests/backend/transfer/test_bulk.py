@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from wireside.errors import StoreError
+from wireside.files.folder import FolderContents
+from wireside.files.service import CallerFiles, FileRules, Files
+from wireside.identity import LOCAL
 from wireside.messages import End, TextDelta
 from wireside.parts import text_parts
 from wireside.records import Branch, ConversationInfo, Segment, TurnRecord
@@ -88,6 +92,12 @@ async def add(store: SqlStore, title: str, owner: str = "") -> None:
     await store.add_conversation(info, branches, 0, [turn, again])
 
 
+def files_of(store: SqlStore) -> Callable[[str], CallerFiles]:
+    """Return a function that returns the files of an owner, whose contents are nowhere."""
+    files = Files(store.files, FolderContents(Path("nowhere")), FileRules(), lambda: 0.0)
+    return lambda owner: files.of(replace(LOCAL, user_id=owner))
+
+
 async def export(
     store: SqlStore,
     folder: Path,
@@ -97,6 +107,7 @@ async def export(
     ids = await store.all_ids()
     return await export_all(
         store=store,
+        files_of=files_of(store),
         conversations=ids,
         owners=owners or {},
         folder=folder,
@@ -161,6 +172,7 @@ async def test_html_shows_a_title_as_text(own: SqlStore, tmp_path: Path) -> None
     ids = await own.all_ids()
     await export_all(
         store=own,
+        files_of=files_of(own),
         conversations=ids,
         owners={},
         folder=folder,
@@ -199,6 +211,7 @@ async def test_a_failure_leaves_no_file(own: SqlStore, tmp_path: Path) -> None:
         with pytest.raises(StoreError):
             await export_all(
                 store=own,
+                files_of=files_of(own),
                 conversations=ids,
                 owners={},
                 folder=folder,
@@ -216,6 +229,7 @@ async def test_one_that_was_deleted_meanwhile_is_passed_over(own: SqlStore, tmp_
     await own.delete([ids[1][0]], 1.0)
     count = await export_all(
         store=own,
+        files_of=files_of(own),
         conversations=ids,
         owners={},
         folder=tmp_path / "out",

@@ -31,9 +31,20 @@ from wireside.generation.log import PartPiece, Piece, ReasoningPiece, TextPiece,
 from wireside.generation.runner import Stream, new_name
 from wireside.identity import Caller
 from wireside.offload import aside
-from wireside.parts import Attachment, DataPart, data_of, is_hidden, label_of, part_to_object
+from wireside.parts import (
+    Attachment,
+    DataPart,
+    FilePart,
+    ImagePart,
+    data_of,
+    is_hidden,
+    label_of,
+    part_to_object,
+    upload_of,
+)
 from wireside.ports.clock import Clock
 from wireside.records import MAX_TAG_CHARS, MAX_TAGS, ConversationInfo, Hit
+from wireside.transfer.embedded import with_contents
 from wireside.transfer.export import Exporter, HtmlExport, JsonExport, MarkdownExport
 from wireside.transfer.import_limits import IMPORT_LIMITS, ImportLimits
 from wireside.transfer.imports import conversations, passed_over
@@ -133,6 +144,14 @@ class QuestionAnswer(BaseModel):
     value: Any
 
 
+class QuestionFile(BaseModel):
+    """A file of a question. `id` is null for one that the server does not keep."""
+
+    id: str | None
+    name: str
+    media_type: str
+
+
 class TurnView(BaseModel):
     """A question with its answer.
 
@@ -142,6 +161,7 @@ class TurnView(BaseModel):
     id: str
     index: int
     question: str
+    attachments: list[QuestionFile]
     created_at: datetime
     waiting: bool
     sibling: int
@@ -462,7 +482,8 @@ class ConversationRoutes:
                 conversation.info, tuple(conversation.branches.values()), conversation.shown
             )
             async for record in library.walk(conversation, "all"):
-                yield exporter.turn(record)
+                async for piece in with_contents(exporter.turn(record), library.files):
+                    yield piece
             yield exporter.end()
         yield exporter.closing()
 
@@ -538,6 +559,11 @@ def _turn(conversation: Conversation, turn: Turn) -> TurnView:
         id=turn.id,
         index=turn.depth,
         question=turn.question,
+        attachments=[
+            QuestionFile(id=upload_of(part), name=part.name, media_type=part.media_type)
+            for part in turn.question_parts
+            if isinstance(part, ImagePart | FilePart)
+        ],
         created_at=_time(turn.created_at),
         waiting=turn.waiting,
         sibling=sibling,

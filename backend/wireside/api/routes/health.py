@@ -73,6 +73,7 @@ class Model(BaseModel):
     name: str
     owner: str | None = None
     context_tokens: int | None = None
+    can_see: bool | None = None
     can_chat: bool = True
 
 
@@ -176,6 +177,7 @@ def routes(chat: ChatService) -> APIRouter:
                     name=m.name,
                     owner=m.owner,
                     context_tokens=m.context_tokens,
+                    can_see=m.can_see,
                     can_chat=m.can_chat,
                 )
                 for m in found

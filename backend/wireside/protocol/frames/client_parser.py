@@ -91,8 +91,10 @@ def _parse_ping(fields: Fields) -> Ping:
 
 def _parse_chat(fields: Fields) -> Chat:
     request_id = fields.id()
+    attachments = () if request_id is None else fields.attachments()
+    message = fields.get("message", str, required=True)
     chat = Chat(
-        message=fields.message("message", fields.get("message", str, required=True)),
+        message=fields.message("message", message, may_be_blank=bool(attachments)),
         model=fields.name("model"),
     )
     if request_id is None:
@@ -106,7 +108,7 @@ def _parse_chat(fields: Fields) -> Chat:
         system=fields.text("system"),
         temperature=fields.number("temperature", low=0, high=2),
         max_tokens=fields.count("max_tokens"),
-        attachments=fields.strings("attachments"),
+        attachments=attachments,
         sanitize=bool(fields.get("sanitize", bool)),
         # an offset is valid only in an answer that the key refers to
         offset=0 if key is None else offset,

@@ -7,7 +7,12 @@ import re
 from typing import Any, Final
 
 from wireside.errors import BadMessage, TooLarge
-from wireside.protocol.frames.limits import CONTEXT_CHARS, MAX_NAME_CHARS, checked_frame_bytes
+from wireside.protocol.frames.limits import (
+    CONTEXT_CHARS,
+    MAX_ATTACHMENTS,
+    MAX_NAME_CHARS,
+    checked_frame_bytes,
+)
 
 ID: Final = re.compile(r"[A-Za-z0-9_\-.:]{1,64}", re.ASCII)
 
@@ -63,9 +68,9 @@ class Fields:
             raise BadMessage(f"{name}: expected at most {MAX_NAME_CHARS} characters.")
         return value
 
-    def message(self, name: str, text: str) -> str:
+    def message(self, name: str, text: str, *, may_be_blank: bool = False) -> str:
         """Return ``text`` if it is a message: not blank and not too long."""
-        if not text.strip():
+        if not text.strip() and not may_be_blank:
             raise BadMessage(f"{name}: is blank.")
         return self._bounded(name, text)
 
@@ -88,6 +93,18 @@ class Fields:
             if not isinstance(value, str):
                 raise BadMessage(f"{name}[{index}]: expected a string.")
         return tuple(values)
+
+    def attachments(self) -> tuple[str, ...]:
+        """Return the ids of uploads; empty if there are none."""
+        ids = self.strings("attachments")
+        if len(ids) > MAX_ATTACHMENTS:
+            raise BadMessage(f"attachments: at most {MAX_ATTACHMENTS} fit, got {len(ids)}.")
+        for index, upload in enumerate(ids):
+            if not 1 <= len(upload) <= MAX_NAME_CHARS:
+                raise BadMessage(
+                    f"attachments[{index}]: expected 1 to {MAX_NAME_CHARS} characters."
+                )
+        return ids
 
     def number(self, name: str, *, low: float, high: float) -> float | None:
         """Return a number from ``low`` to ``high``."""

@@ -9,6 +9,9 @@ from wireside.errors import BadMessage
 MAX_BATCH: Final = 20
 """Messages of one ``batch``."""
 
+MAX_ATTACHMENTS: Final = 100
+"""Files of one ``chat``; a setting allows fewer."""
+
 MAX_CONTEXT: Final = 200
 """Messages in the context of one ``chat``."""
 

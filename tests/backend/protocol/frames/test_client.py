@@ -52,7 +52,7 @@ chats = st.one_of(
         Chat,
         message=messages,
         conversation=st.none() | names,
-        attachments=st.lists(names, max_size=3).map(tuple),
+        attachments=st.lists(names.filter(bool), max_size=3).map(tuple),
         key=keys,
         offset=offsets,
         **options,

@@ -1,0 +1,367 @@
+"""The files of accounts: uploads within limits, their contents, and the removal of unused ones.
+
+A content is kept before its file is stored, and removed after it: whatever ends the process, each
+stored file has its content. Contents without a file are removed at the next start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from base64 import b64decode
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import islice
+
+from wireside.errors import BadMessage, InvalidAttachment, NotFound, TooLarge, TooMany
+from wireside.files.extraction import MAX_CHAR_BYTES, Extractor, decoded
+from wireside.files.images import MAX_PIXELS, pixel_size
+from wireside.files.media_types import IMAGES, TypeSniffer, kind_of
+from wireside.files.names import clean_name
+from wireside.identity import Caller
+from wireside.parts import UPLOAD, FilePart, ImagePart, Part, has_files, upload_of
+from wireside.ports.clock import Clock
+from wireside.ports.files import ContentStore, ContentWriter, FileStore
+from wireside.records import StoredFile
+from wireside.tokens import new_secret
+
+MB = 1024 * 1024
+
+UPLOADS_AT_ONCE = 4
+"""Number of uploads of one account at a time."""
+
+SWEEP_S = 60.0
+"""Seconds between two searches for files that are not used any longer."""
+
+BUFFER_BYTES = 64 * 1024
+"""Bytes of an upload that are collected before they are written."""
+
+HASHES_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileRules:
+    """Limits of files.
+
+    Attributes:
+        max_bytes: largest file.
+        per_message: number of files of one question; 0: files are not accepted.
+        owner_bytes: total size of the files of an account; None: unlimited.
+        upload_s: seconds for which an upload is kept that no question refers to.
+        max_chars: characters of a file's text that a model gets.
+    """
+
+    max_bytes: int = 25 * MB
+    per_message: int = 10
+    owner_bytes: int | None = None
+    upload_s: float = 86_400.0
+    max_chars: int = 100_000
+
+
+class Files:
+    """The files of all accounts; ``of`` returns those of one.
+
+    ``wall_clock`` returns seconds since 1970. All methods must be called on one event loop.
+    """
+
+    def __init__(
+        self, store: FileStore, contents: ContentStore, rules: FileRules, wall_clock: Clock
+    ) -> None:
+        self.store = store
+        self.contents = contents
+        self.rules = rules
+        self.now = wall_clock
+        self.lock = asyncio.Lock()
+        """Held from the first step of a file's addition or removal to the last."""
+        self.extractor = Extractor(rules.max_chars)
+        self.uploading: Counter[str] = Counter()
+        """Number of running uploads by account."""
+        self._swept_at: float | None = None
+
+    def of(self, caller: Caller) -> CallerFiles:
+        """Return the files of the account of ``caller``."""
+        return CallerFiles(self, caller)
+
+    async def sweep(self) -> None:
+        """Remove files that are not used any longer; call it every few seconds.
+
+        Files of removed conversations and expired uploads are searched once in ``SWEEP_S``. The
+        first call also removes what a killed process has left. Raises ``StoreError``.
+        """
+        now = self.now()
+        if self._swept_at is None:
+            await asyncio.to_thread(self.contents.clean)
+            await self._remove_strays()
+        elif 0 <= now - self._swept_at < SWEEP_S:
+            return
+        self._swept_at = now
+        hashes: Sequence[str] = ("",)
+        while hashes:
+            async with self.lock:
+                hashes = await self.store.remove_unused(now - self.rules.upload_s)
+                await self.remove_contents(hashes)
+
+    async def remove_contents(self, hashes: Sequence[str]) -> None:
+        """Remove those of the contents that no file has. The caller holds the lock."""
+        for sha256 in await self.store.unknown(hashes) if hashes else ():
+            await asyncio.to_thread(self.contents.remove, sha256)
+
+    async def _remove_strays(self) -> None:
+        hashes = await asyncio.to_thread(self.contents.all)
+        while some := await asyncio.to_thread(lambda: list(islice(hashes, HASHES_AT_ONCE))):
+            async with self.lock:
+                await self.remove_contents(some)
+
+
+class CallerFiles:
+    """The files of one account. The methods raise ``Forbidden`` and ``StoreError``."""
+
+    def __init__(self, files: Files, caller: Caller) -> None:
+        self.rules = files.rules
+        self._files = files
+        self._caller = caller
+
+    async def upload(self, name: str, pieces: AsyncIterator[bytes]) -> StoredFile:
+        """Keep a file and return it. Its type is determined from its content.
+
+        Args:
+            name: the name that the client gave to it, which may be a path.
+            pieces: its content, in pieces of any size.
+
+        Raises:
+            TooLarge: it is larger than the limit, or the account has no room for it.
+            InvalidAttachment: a model can't read files of its type, or it is damaged.
+            TooMany: the account has too many uploads at once.
+            BadMessage: files are not accepted.
+        """
+        self._caller.require("chat")
+        if not self.rules.per_message:
+            raise BadMessage("This server accepts no files.")
+        with self._one_more():
+            file = await self._keep(clean_name(name), pieces)
+            try:
+                await self.text(file)
+            except InvalidAttachment:
+                await self.remove(file.id)
+                raise
+            return file
+
+    async def _keep(self, name: str, pieces: AsyncIterator[bytes]) -> StoredFile:
+        files, sniffer, size_bytes = self._files, TypeSniffer(), 0
+        writer = await asyncio.to_thread(files.contents.writer)
+        try:
+            async for data in buffered(pieces):
+                size_bytes += len(data)
+                if size_bytes > self.rules.max_bytes:
+                    raise TooLarge(
+                        f"{name} is too large: a file may have {_mb(self.rules.max_bytes)}."
+                    )
+                await asyncio.to_thread(_write, writer, sniffer, data)
+            media_type = checked_type(name, sniffer, size_bytes)
+            return await self._commit(writer, name, media_type, size_bytes)
+        finally:
+            await asyncio.to_thread(writer.discard)
+
+    async def _commit(
+        self, writer: ContentWriter, name: str, media_type: str, size_bytes: int
+    ) -> StoredFile:
+        files = self._files
+        async with files.lock:
+            file = StoredFile(
+                id=new_secret(),
+                owner=self._caller.user_id,
+                name=name,
+                media_type=media_type,
+                size_bytes=size_bytes,
+                sha256=await asyncio.to_thread(writer.commit),
+                created_at=files.now(),
+            )
+            if await files.store.add(file, max_owner_bytes=self.rules.owner_bytes):
+                return file
+            await files.remove_contents([file.sha256])
+        raise TooLarge(
+            f"There is no room for {name}: your files may take {_mb(self.rules.owner_bytes or 0)}"
+            " together. Delete conversations with files."
+        )
+
+    async def find(self, file_id: str) -> StoredFile:
+        """Return a file. Raises ``NotFound``."""
+        self._caller.require("read")
+        return await self._find(file_id)
+
+    async def _find(self, file_id: str) -> StoredFile:
+        found = await self._files.store.find(self._caller.user_id, [file_id])
+        if not found:
+            raise NotFound("There is no such file.")
+        return found[0]
+
+    async def read(self, file: StoredFile) -> AsyncIterator[bytes]:
+        """Return the content of a file in pieces. Raises ``NotFound``."""
+        return _in_threads(await asyncio.to_thread(self._files.contents.read, file.sha256))
+
+    async def text(self, file: StoredFile) -> str:
+        """Return the text of a file for a model; "" for an image.
+
+        That of a document is extracted once, and then stored.
+
+        Raises:
+            InvalidAttachment: it has no text that can be read.
+            NotFound: its content is gone.
+        """
+        kind = kind_of(file.media_type)
+        if kind == "image":
+            return ""
+        if kind == "text":
+            return await self._decoded(file)
+        if file.text is not None:
+            return file.text
+        extractor = self._files.extractor
+        text = await extractor.text(file.name, file.media_type, await self.read(file))
+        await self._files.store.keep_text(file.id, text)
+        return text
+
+    async def _decoded(self, file: StoredFile) -> str:
+        data, max_chars = bytearray(), self.rules.max_chars
+        async for piece in await self.read(file):
+            data += piece
+            if len(data) >= max_chars * MAX_CHAR_BYTES:
+                break
+        return decoded(bytes(data), max_chars, is_whole=len(data) == file.size_bytes)
+
+    async def remove(self, file_id: str) -> None:
+        """Remove a file that no question refers to. Raises ``NotFound``, ``BadMessage``."""
+        self._caller.require("chat")
+        file = await self._find(file_id)
+        async with self._files.lock:
+            if not await self._files.store.remove(file.owner, file.id):
+                raise BadMessage(
+                    f"{file.name} belongs to a question; it is deleted with its conversation."
+                )
+            await self._files.remove_contents([file.sha256])
+
+    async def adopted(self, parts: Sequence[Part]) -> tuple[Part, ...]:
+        """Return the parts of an imported question whose embedded contents are kept as files.
+
+        A content that can't be kept, and a reference to a file, which may be another account's,
+        leave only the name.
+        """
+        if not has_files(parts):
+            return tuple(parts)
+        return tuple([await self._adopted(part) for part in parts])
+
+    async def _adopted(self, part: Part) -> Part:
+        if not isinstance(part, ImagePart | FilePart):
+            return part
+        if upload_of(part) is not None:
+            return replace(part, url="")
+        if not part.url.startswith("data:"):
+            return part
+        try:
+            content = await asyncio.to_thread(_embedded, part.url)
+            return part_of(await self._keep(clean_name(part.name), _one(content)))
+        except (BadMessage, InvalidAttachment, TooLarge):
+            return replace(part, url="")
+
+    async def known(self, file_ids: Sequence[str]) -> Sequence[StoredFile]:
+        """Return those of the files that exist, in any order."""
+        return await self._files.store.find(self._caller.user_id, file_ids)
+
+    async def attached(self, file_ids: Sequence[str]) -> tuple[StoredFile, ...]:
+        """Return the files of a question. Raises ``BadMessage``, ``NotFound``."""
+        if not file_ids:
+            return ()
+        self._caller.require("chat")
+        if len(file_ids) > self.rules.per_message:
+            raise BadMessage(
+                f"attachments: at most {self.rules.per_message} fit, got {len(file_ids)}."
+            )
+        files = {file.id: file for file in await self.known(file_ids)}
+        for file_id in file_ids:
+            if file_id not in files:
+                raise NotFound(f"attachments: there is no upload {file_id[:64]!r}.")
+        return tuple(files[file_id] for file_id in dict.fromkeys(file_ids))
+
+    @contextmanager
+    def _one_more(self) -> Iterator[None]:
+        owner, uploading = self._caller.user_id, self._files.uploading
+        if uploading[owner] >= UPLOADS_AT_ONCE:
+            raise TooMany(f"{UPLOADS_AT_ONCE} files are being uploaded already; wait for one.")
+        uploading[owner] += 1
+        try:
+            yield
+        finally:
+            uploading[owner] -= 1
+            if not uploading[owner]:
+                del uploading[owner]
+
+
+def part_of(file: StoredFile) -> ImagePart | FilePart:
+    """Return a file as a part of a question."""
+    url = f"{UPLOAD}{file.id}"
+    if file.media_type in IMAGES:
+        return ImagePart(url=url, media_type=file.media_type, name=file.name)
+    return FilePart(url=url, media_type=file.media_type, name=file.name, size_bytes=file.size_bytes)
+
+
+def checked_type(name: str, sniffer: TypeSniffer, size_bytes: int) -> str:
+    """Return the type of a complete content. Raises ``InvalidAttachment``."""
+    if not size_bytes:
+        raise InvalidAttachment(f"{name} is empty.")
+    media_type = sniffer.media_type(name)
+    if media_type is None or kind_of(media_type) is None:
+        raise InvalidAttachment(
+            f"{name} is of a type that can't be read. Attach an image (PNG, JPEG, GIF, WebP), text,"
+            " code, CSV, PDF, Word (.docx), Excel (.xlsx) or PowerPoint (.pptx)."
+        )
+    if media_type in IMAGES:
+        size = pixel_size(media_type, bytes(sniffer.head))
+        if size is None:
+            raise InvalidAttachment(f"{name} is a damaged image.")
+        if size[0] * size[1] > MAX_PIXELS:
+            raise InvalidAttachment(
+                f"{name} is too large an image: {size[0]} × {size[1]} pixels;"
+                f" at most {MAX_PIXELS // 1_000_000} megapixels fit."
+            )
+    return media_type
+
+
+async def buffered(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Join pieces to at least ``BUFFER_BYTES``: a client may send single bytes."""
+    held = bytearray()
+    async for piece in pieces:
+        held += piece
+        if len(held) >= BUFFER_BYTES:
+            yield bytes(held)
+            held.clear()
+    if held:
+        yield bytes(held)
+
+
+async def _in_threads(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    while piece := await asyncio.to_thread(next, pieces, b""):
+        yield piece
+
+
+def _embedded(url: str) -> bytes:
+    """Return the content of a ``data:`` URL. Raises ``BadMessage``."""
+    head, comma, data = url.partition(",")
+    if not comma or not head.endswith(";base64"):
+        raise BadMessage("The content of a file is not base64.")
+    try:
+        return b64decode(data, validate=True)
+    except ValueError as error:
+        raise BadMessage("The content of a file is not base64.") from error
+
+
+async def _one(content: bytes) -> AsyncIterator[bytes]:
+    yield content
+
+
+def _write(writer: ContentWriter, sniffer: TypeSniffer, data: bytes) -> None:
+    writer.write(data)
+    sniffer.feed(data)
+
+
+def _mb(size_bytes: int) -> str:
+    return f"{size_bytes / MB:,.0f} MB"

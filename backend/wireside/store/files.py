@@ -1,0 +1,177 @@
+"""What is known about files, in a database (``ports.files.FileStore``)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, delete, exists, func, not_, or_, select, update
+
+from wireside.errors import NotFound
+from wireside.parts import upload_of
+from wireside.records import StoredFile, TurnRecord
+from wireside.store.database import Database
+from wireside.store.sql import insert, is_sqlite
+from wireside.store.tables import conversations, file_uses, files
+
+AT_ONCE = 500
+
+_IS_USED = exists().where(file_uses.c.file_id == files.c.id)
+
+
+class SqlFiles:
+    """Implements ``FileStore``, which documents the methods."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, file: StoredFile, *, max_owner_bytes: int | None) -> bool:
+        """See ``FileStore``."""
+
+        def work(connection: Connection) -> bool:
+            if max_owner_bytes is not None:
+                used = _size_of_all(connection, file.owner)
+                if used + file.size_bytes > max_owner_bytes:
+                    return False
+            connection.execute(files.insert(), {**asdict(file), "was_used": False})
+            return True
+
+        return await self._database.write(work)
+
+    async def find(self, owner: str, file_ids: Sequence[str]) -> Sequence[StoredFile]:
+        """See ``FileStore``."""
+
+        def work(connection: Connection) -> list[StoredFile]:
+            statement = select(files).where(files.c.owner == owner, files.c.id.in_(file_ids))
+            return [_file(row) for row in connection.execute(statement)]
+
+        return await self._database.read(work)
+
+    async def keep_text(self, file_id: str, text: str) -> None:
+        """See ``FileStore``."""
+
+        def work(connection: Connection) -> None:
+            connection.execute(update(files).where(files.c.id == file_id).values(text=text))
+
+        await self._database.write(work)
+
+    async def size_of_all(self, owner: str) -> int:
+        """See ``FileStore``."""
+        return await self._database.read(lambda connection: _size_of_all(connection, owner))
+
+    async def remove(self, owner: str, file_id: str) -> bool:
+        """See ``FileStore``."""
+
+        def work(connection: Connection) -> bool:
+            is_it = and_(files.c.owner == owner, files.c.id == file_id)
+            if connection.scalar(select(files.c.id).where(is_it, _IS_USED)) is not None:
+                return False
+            connection.execute(delete(files).where(is_it))
+            return True
+
+        return await self._database.write(work)
+
+    async def remove_unused(self, uploaded_before: float) -> Sequence[str]:
+        """See ``FileStore``."""
+        is_over = or_(files.c.was_used, files.c.created_at < uploaded_before)
+        unused = select(files.c.id, files.c.sha256).where(not_(_IS_USED), is_over).limit(AT_ONCE)
+
+        def work(connection: Connection) -> list[str]:
+            rows = connection.execute(unused).all()
+            connection.execute(delete(files).where(files.c.id.in_([row.id for row in rows])))
+            return [row.sha256 for row in rows]
+
+        # called every minute: must not occupy the writer without need
+        if await self._database.read(lambda connection: connection.execute(unused).first()) is None:
+            return ()
+        return await self._database.write(work)
+
+    async def unknown(self, hashes: Sequence[str]) -> Sequence[str]:
+        """See ``FileStore``."""
+
+        def work(connection: Connection) -> list[str]:
+            statement = select(files.c.sha256).where(files.c.sha256.in_(hashes))
+            known = set(connection.scalars(statement))
+            return [sha256 for sha256 in dict.fromkeys(hashes) if sha256 not in known]
+
+        return await self._database.read(work)
+
+
+# ---- inside the transaction of another module ----------------------------------------------------
+
+
+def use(connection: Connection, turn: TurnRecord) -> None:
+    """Record the files to which a new turn refers.
+
+    Raises:
+        NotFound: one of them was removed in the meantime.
+    """
+    if wanted := _uploads_of(turn):
+        there = _use_all(connection, [turn])
+        if len(there) < len(wanted):
+            raise NotFound("attachments: a file was removed in the meantime; upload it again.")
+
+
+def release(connection: Connection, turn_id: str) -> None:
+    """Keep the files of a turn that is being withdrawn as uploads: it may be asked again."""
+    its_files = select(file_uses.c.file_id).where(file_uses.c.turn_id == turn_id)
+    connection.execute(update(files).where(files.c.id.in_(its_files)).values(was_used=False))
+
+
+def use_all(connection: Connection, turns: Iterable[TurnRecord]) -> None:
+    """Record the files to which imported turns refer; those that don't exist are left out."""
+    _use_all(connection, [turn for turn in turns if _uploads_of(turn)])
+
+
+def adopt_all(connection: Connection, owner: str) -> None:
+    """Make files from before there were accounts those of ``owner``."""
+    connection.execute(update(files).where(files.c.owner == "").values(owner=owner))
+
+
+def release_all(connection: Connection, owner: str) -> None:
+    """Let the uploads of an account be removed at once that no turn refers to."""
+    connection.execute(update(files).where(files.c.owner == owner).values(was_used=True))
+
+
+def _use_all(connection: Connection, turns: Sequence[TurnRecord]) -> set[str]:
+    """Return the ids of the files that exist and belong to the owner of their conversation."""
+    uses = [(turn, file_id) for turn in turns for file_id in _uploads_of(turn)]
+    if not uses:
+        return set()
+    statement = (
+        select(files.c.id)
+        .join(conversations, conversations.c.owner == files.c.owner)
+        .where(
+            conversations.c.id == turns[0].conversation_id,
+            files.c.id.in_({file_id for _, file_id in uses}),
+        )
+    )
+    there = set(connection.scalars(statement))
+    rows = [{"turn_id": turn.id, "file_id": file_id} for turn, file_id in uses if file_id in there]
+    if rows:
+        connection.execute(insert(file_uses, is_sqlite(connection)).on_conflict_do_nothing(), rows)
+        connection.execute(update(files).where(files.c.id.in_(there)).values(was_used=True))
+    return there
+
+
+def _uploads_of(turn: TurnRecord) -> set[str]:
+    return {file_id for part in turn.question_parts if (file_id := upload_of(part)) is not None}
+
+
+def _size_of_all(connection: Connection, owner: str) -> int:
+    total = select(func.sum(files.c.size_bytes)).where(files.c.owner == owner)
+    return int(connection.scalar(total) or 0)
+
+
+def _file(row: Row[Any]) -> StoredFile:
+    return StoredFile(
+        id=row.id,
+        owner=row.owner,
+        name=row.name,
+        media_type=row.media_type,
+        size_bytes=row.size_bytes,
+        sha256=row.sha256,
+        created_at=row.created_at,
+        text=row.text,
+    )
