@@ -717,22 +717,20 @@ async def test_silence_after_the_first_token_has_the_shorter_limit(
     assert isinstance(got.error, ProviderTimeout)
 
 
-@pytest.mark.parametrize("token", PLACES)
-@pytest.mark.parametrize(
-    "sign",
-    [
-        pytest.param(b": OPENROUTER PROCESSING\n\n", id="comments"),
-        pytest.param(b"data:\n\n", id="empty data"),
-        pytest.param(b"\n", id="empty lines"),
-        pytest.param(event({"choices": []}), id="empty chunks"),
-    ],
-)
-async def test_every_byte_is_a_sign_of_life(
-    lab: FakeOpenAI, connect: Connect, sign: bytes, token: int
-) -> None:
-    lab.answer_with(HERE.insert(token, *(step for _ in range(12) for step in (sign, Wait(0.25)))))
-    got = await ask(connect(2.0, first_token_s=LONG_S))
-    assert (got.text, got.error) == (HERE.text, None)
+SIGNS = (b": OPENROUTER PROCESSING\n\n", b"data:\n\n", b"\n", event({"choices": []}))
+
+
+async def test_every_byte_is_a_sign_of_life(lab: FakeOpenAI, connect: Connect) -> None:
+    """Comments, empty data, empty lines and empty chunks; all answers at once, as they wait."""
+    scripts = [
+        HERE.insert(token, *(step for _ in range(12) for step in (sign, Wait(0.25))))
+        for token in (0, 5, COUNT - 1)
+        for sign in SIGNS
+    ]
+    lab.answer_with(*scripts)
+    provider = connect(2.0, first_token_s=LONG_S)
+    answers = await asyncio.gather(*(ask(provider) for _ in scripts))
+    assert [(got.text, got.error) for got in answers] == [(HERE.text, None)] * len(answers)
 
 
 async def test_no_head_ever(lab: FakeOpenAI, connect: Connect) -> None:
