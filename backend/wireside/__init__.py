@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from wireside.extension.chat import Chat
     from wireside.extension.parts import File, Image, Reasoning, Show, Source, Table, View
     from wireside.extension.questions import Approve, AskText, Choose, Field, Form
+    from wireside.extension.tools import ToolFailed
     from wireside.extension.turn import Turn, User
     from wireside.messages import (
         Delta,
@@ -56,6 +57,7 @@ __all__ = [
     "Table",
     "TextDelta",
     "ToolDelta",
+    "ToolFailed",
     "Turn",
     "UnknownModel",
     "Usage",
@@ -71,6 +73,7 @@ _NAMES_BY_MODULE = {
     "extension.chat": ("Chat",),
     "extension.parts": ("File", "Image", "Reasoning", "Show", "Source", "Table", "View"),
     "extension.questions": ("Approve", "AskText", "Choose", "Field", "Form"),
+    "extension.tools": ("ToolFailed",),
     "extension.turn": ("Turn", "User"),
     "errors": ("ProviderError", "UnknownModel", "WiresideError"),
     "messages": (

@@ -86,6 +86,15 @@ class RequestContext:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ToolSpec:
+    """A tool that a model may request. ``parameters`` is a JSON Schema, as JSON text."""
+
+    name: str
+    description: str
+    parameters: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelRequest:
     """A request to a provider: a context and how to continue it.
 
@@ -97,6 +106,7 @@ class ModelRequest:
     messages: tuple[Message, ...]
     temperature: float | None = None
     max_tokens: int | None = None
+    tools: tuple[ToolSpec, ...] = ()
     context: RequestContext = RequestContext()
 
 

@@ -182,6 +182,12 @@ class ChatTester:
             await stream.ended()
             return await self._reply(stream)
 
+    async def stop(self) -> None:
+        """Stop the running answers, as the user does."""
+        assert self._application is not None, "use `async with`"
+        for stream in self._application.parts.runner.live_streams:
+            await self._service.stop(stream)
+
     # ---- internals ---------------------------------------------------------------------------
 
     @property

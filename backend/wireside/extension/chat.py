@@ -8,10 +8,12 @@ from typing import Any, TypeVar, overload
 
 from wireside.extension.provider import HandlerModel, HandlerProvider
 from wireside.extension.run import Handler
+from wireside.extension.tools import Tool
 from wireside.messages import ModelInfo
 from wireside.ports.provider import Provider
 
 HandlerT = TypeVar("HandlerT", bound=Handler)
+FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
 
 class Chat:
@@ -48,6 +50,7 @@ class Chat:
         self._options = options
         self._state = state
         self._handlers: dict[str, HandlerModel] = {}
+        self._tools: list[Tool] = []
 
     @overload
     def on_message(self, handler: HandlerT, /) -> HandlerT: ...
@@ -116,9 +119,39 @@ class Chat:
         Raises:
             ValueError: there are no handlers.
         """
-        if not self._handlers:
+        if not self._handlers and not (self._tools and upstream is not None):
             raise ValueError("The chat has no handler: register one with @chat.on_message.")
-        return HandlerProvider(list(self._handlers.values()), upstream)
+        return HandlerProvider(list(self._handlers.values()), upstream, self._tools)
+
+    @overload
+    def tool(self, function: FunctionT, /) -> FunctionT: ...
+
+    @overload
+    def tool(
+        self, *, name: str = "", approve: bool = False
+    ) -> Callable[[FunctionT], FunctionT]: ...
+
+    def tool(self, function: Any = None, *, name: str = "", approve: bool = False) -> Any:
+        """Register a tool, which the models of the configured service may call.
+
+        The types of the parameters and the docstring describe it to the model. A function without
+        ``async`` runs in a thread. The result is text or JSON for the model; images, tables and
+        figures are shown to the user. ``ToolFailed`` tells the model why a call has failed.
+
+        Args:
+            function: the function, if used as a decorator without arguments.
+            name: its name for the model; by default the function's.
+            approve: whether the user is asked before each call.
+
+        Raises:
+            TypeError: a parameter has no type.
+        """
+
+        def register(found: FunctionT) -> FunctionT:
+            self._tools.append(Tool.of(found, name=name, approve=approve))
+            return found
+
+        return register if function is None else register(function)
 
     def _title(self, model: str) -> str:
         return self.name if self.name and not self._handlers else _in_words(model)

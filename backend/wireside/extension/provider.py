@@ -16,6 +16,7 @@ import structlog
 from wireside.errors import BadMessage, UnknownModel, WiresideError
 from wireside.extension import questions
 from wireside.extension.run import Handler, HandlerRun
+from wireside.extension.tools import Tool, ToolLoop
 from wireside.extension.turn import Turn, User
 from wireside.messages import (
     Delta,
@@ -56,13 +57,20 @@ class HandlerProvider(Provider):
     Args:
         handlers: the handlers, the default first.
         upstream: the provider of further models, None for none.
+        tools: the tools that these models may call.
     """
 
     kind = "handlers"
 
-    def __init__(self, handlers: Sequence[HandlerModel], upstream: Provider | None = None) -> None:
+    def __init__(
+        self,
+        handlers: Sequence[HandlerModel],
+        upstream: Provider | None = None,
+        tools: Sequence[Tool] = (),
+    ) -> None:
         self._handlers = {one.info.id: one for one in handlers}
         self._upstream = upstream
+        self._tools = ToolLoop(tools, upstream) if tools and upstream else None
         self._pool = ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="handler")
         self._asking: OrderedDict[str, HandlerRun] = OrderedDict()
 
@@ -96,7 +104,10 @@ class HandlerProvider(Provider):
                 async for delta in deltas:
                     yield delta
         elif self._upstream is not None:
-            async with aclosing(self._upstream.stream(request)) as deltas:
+            answer = self._upstream.stream(request)
+            if self._tools is not None:
+                answer = self._handle(self._tool_model(request), request)
+            async with aclosing(answer) as deltas:
                 async for delta in deltas:
                     yield delta
         else:
@@ -109,6 +120,19 @@ class HandlerProvider(Provider):
         self._pool.shutdown(wait=False, cancel_futures=True)
         if self._upstream is not None:
             await self._upstream.aclose()
+
+    def _tool_model(self, request: ModelRequest) -> HandlerModel:
+        """Return the handler that answers by an upstream model with tools."""
+        assert self._tools is not None
+        answer = self._tools.answer
+
+        async def handler(turn: Turn[Any, Any]) -> AsyncIterator[Any]:
+            async with aclosing(answer(turn, request)) as values:
+                async for value in values:
+                    yield value
+
+        info = ModelInfo(id=request.model, name=request.model)
+        return HandlerModel(info=info, handler=handler)
 
     async def _handle(
         self, handler: HandlerModel, request: ModelRequest

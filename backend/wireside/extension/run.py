@@ -17,6 +17,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from contextvars import copy_context
 from typing import Any, Protocol
 
@@ -99,6 +100,7 @@ class HandlerRun:
             if isinstance(part, DataPart) and part.id
         }
         self._events = EventReader()
+        self._end = Finished("stop")
         self._asked_before = deque(
             part for part in parts if isinstance(part, DataPart) and part.kind == questions.KIND
         )
@@ -142,7 +144,7 @@ class HandlerRun:
             await self._wake.wait()
         if not self._task.cancelled() and (error := self._task.exception()) is not None:
             raise error
-        yield Finished("stop")
+        yield self._end
 
     def resume(self, answered: PartDelta) -> None:
         """Give the handler the answer to its open question; the stored part is put out first."""
@@ -168,6 +170,9 @@ class HandlerRun:
 
     def emit(self, value: object) -> None:
         """Add a value to the answer. Thread-safe. Raises ``TypeError`` or ``TooLargePart``."""
+        if isinstance(value, Finished):
+            self._end = value
+            return
         deltas = list(self._events.read(value))
         if asyncio._get_running_loop() is self._loop:
             self._put(deltas)
@@ -259,7 +264,11 @@ class HandlerRun:
         """Emit what a function has returned: a value, a generator, or an async iterable."""
         if inspect.isawaitable(result):
             result = await result
-        if hasattr(result, "__aiter__"):
+        if inspect.isasyncgen(result):
+            async with aclosing(result) as values:
+                async for value in values:
+                    self.emit(value)
+        elif hasattr(result, "__aiter__"):
             async for value in result:
                 self.emit(value)
         elif inspect.isgenerator(result):

@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from inspect import isawaitable
 from types import TracebackType
-from typing import Any, Generic, Protocol, Self, cast
+from typing import Any, Generic, Protocol, Self, cast, overload
 
 from typing_extensions import TypeVar
 
@@ -174,7 +174,13 @@ class Turn(Generic[OptionsT, StateT]):
         """
         return await self.output.ask(question)
 
-    async def once(self, name: str, work: Callable[[], Awaitable[T] | T]) -> T:
+    @overload
+    async def once(self, name: str, work: Callable[[], Awaitable[T]]) -> T: ...
+
+    @overload
+    async def once(self, name: str, work: Callable[[], T]) -> T: ...
+
+    async def once(self, name: str, work: Callable[[], Any]) -> Any:
         """Return what ``work`` returned the first time, also after a restart.
 
         Args:
@@ -187,7 +193,7 @@ class Turn(Generic[OptionsT, StateT]):
             value = await result if isawaitable(result) else result
             self.output.store(ONCE, name, value)
             stored = self.output.stored(ONCE, name)
-        return cast("T", json.loads(stored or "null"))
+        return json.loads(stored or "null")
 
     @property
     def saved(self) -> Any:

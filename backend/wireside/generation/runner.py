@@ -196,6 +196,11 @@ class Runner:
         return len(self._live)
 
     @property
+    def live_streams(self) -> tuple[Stream, ...]:
+        """The running answers."""
+        return tuple(self._live.values())
+
+    @property
     def kept(self) -> tuple[int, int]:
         """Number of finished answers kept for resume, and their total size in characters."""
         return len(self._finished), self._finished_chars

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 from typing import Any, assert_never
 
-from wireside.messages import Message
+from wireside.messages import Message, ToolSpec
 from wireside.parts import (
     DataPart,
     FilePart,
@@ -45,6 +45,21 @@ def encode_messages(messages: Iterable[Message]) -> list[dict[str, Any]]:
         else:
             encoded.append({"role": message.role, "content": _content(message.parts)})
     return encoded
+
+
+def encode_tools(tools: Iterable[ToolSpec]) -> list[dict[str, Any]]:
+    """Return the ``tools`` of a request."""
+    return [
+        {
+            "type": "function",
+            "function": {
+                "name": tool.name,
+                "description": tool.description,
+                "parameters": json.loads(tool.parameters),
+            },
+        }
+        for tool in tools
+    ]
 
 
 def text_only(message: Message) -> Message:

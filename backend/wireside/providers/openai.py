@@ -48,7 +48,7 @@ from wireside.openai_wire.errors import (
     wrong_address,
 )
 from wireside.openai_wire.reasoning_tags import KNOWN_TAGS, ReasoningTags, TagPair
-from wireside.openai_wire.requests import encode_messages, plain_text, text_only
+from wireside.openai_wire.requests import encode_messages, encode_tools, plain_text, text_only
 from wireside.parts import TextPart
 from wireside.ports.observer import NULL_OBSERVER, Observer
 from wireside.providers.base_url import BaseUrl, base_url_in, other_places, shown, without_user
@@ -421,6 +421,8 @@ class OpenAIProvider:
         }
         if not refits & {"stream", "stream_options"}:
             body["stream_options"] = {"include_usage": True}
+        if request.tools and "tools" not in refits:
+            body["tools"] = encode_tools(request.tools)
         if request.temperature is not None and "temperature" not in refits:
             body["temperature"] = request.temperature
         if request.max_tokens is not None and "no_max_tokens" not in refits:

@@ -68,7 +68,9 @@ async def test_texts_and_images_are_included(mine: CallerFiles) -> None:
         (message,) = await with_contents(mine, [asked(text, table, image)], can_see=can_see)
         question, first, second, picture = message.parts
         assert question == TextPart("?")
-        assert first == replace(part_of(text), text="1;2")
+        attached = part_of(text)
+        assert isinstance(attached, FilePart)
+        assert first == replace(attached, text="1;2")
         assert isinstance(second, FilePart)
         assert "[Sheet Sums]\nx\t1" in second.text
         assert isinstance(picture, ImagePart)

@@ -1,0 +1,257 @@
+"""Tools of a chat: functions that upstream models may call.
+
+Theory of operation: ``ToolLoop.answer`` is a handler. It asks the model, runs the tools that the
+model requests, and asks it again with their results, at most ``ToolLimits.rounds`` times. Each
+round and each result is stored by ``Turn.once``, so that an approval may be given after a restart
+and nothing is run or paid twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from typing import Any, get_type_hints
+
+import pydantic
+import structlog
+
+from wireside.extension.parts import to_deltas, to_json
+from wireside.extension.questions import Approve
+from wireside.extension.turn import Turn
+from wireside.messages import (
+    Delta,
+    Finished,
+    Message,
+    ModelRequest,
+    PartDelta,
+    TextDelta,
+    ToolDelta,
+    ToolSpec,
+    Usage,
+)
+from wireside.parts import Part, TextPart, ToolCallPart
+from wireside.ports.provider import Provider
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolLimits:
+    """Limits on the tools of one answer."""
+
+    rounds: int = 8
+    """Number of times that a model may request tools before it must answer without them."""
+    calls: int = 16
+    """Number of calls in one round; further ones fail."""
+    seconds: float = 30.0
+    """Time limit of one call."""
+    result_chars: int = 50_000
+    """Length at which a result is cut."""
+
+
+LIMITS = ToolLimits()
+
+
+class ToolFailed(Exception):
+    """A tool reports a failure to the model; the text is a sentence."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tool:
+    """A function that a model may call.
+
+    ``run`` gets the arguments as a dict and returns the result. With ``approve``, the user is asked
+    before each call.
+    """
+
+    spec: ToolSpec
+    run: Callable[[dict[str, Any]], Any]
+    approve: bool = False
+
+    @classmethod
+    def of(cls, function: Callable[..., Any], *, name: str = "", approve: bool = False) -> Tool:
+        """Return a function as a tool: its types and its docstring become the schema.
+
+        Raises:
+            TypeError: a parameter has no type that JSON Schema can describe.
+        """
+        arguments = _arguments_model(function)
+        schema = arguments.model_json_schema()
+        schema.pop("title", None)
+
+        async def run(given: dict[str, Any]) -> Any:
+            try:
+                checked = arguments.model_validate(given)
+            except pydantic.ValidationError as error:
+                first = error.errors()[0]
+                where = ".".join(map(str, first["loc"]))
+                raise ToolFailed(f"{where}: {first['msg']}") from None
+            values = {field: getattr(checked, field) for field in arguments.model_fields}
+            if inspect.iscoroutinefunction(function):
+                return await function(**values)
+            return await asyncio.to_thread(function, **values)
+
+        spec = ToolSpec(
+            name=name or function.__name__,
+            description=inspect.getdoc(function) or "",
+            parameters=json.dumps(schema),
+        )
+        return cls(spec=spec, run=run, approve=approve)
+
+
+class ToolLoop:
+    """Answers by a model with tools.
+
+    Args:
+        tools: the tools.
+        upstream: the provider of the model.
+        limits: limits on the tools of one answer.
+    """
+
+    def __init__(
+        self, tools: Sequence[Tool], upstream: Provider, limits: ToolLimits = LIMITS
+    ) -> None:
+        self._tools = {tool.spec.name: tool for tool in tools}
+        self._specs = tuple(tool.spec for tool in tools)
+        self._upstream = upstream
+        self._limits = limits
+
+    async def answer(
+        self, turn: Turn[Any, Any], request: ModelRequest
+    ) -> AsyncGenerator[Delta, None]:
+        """Answer a request; the tools that the model requests are run.
+
+        Args:
+            turn: the turn.
+            request: the request to the model.
+        """
+        messages = request.messages
+        usage = Usage()
+        for number in range(self._limits.rounds + 1):
+            is_last = number == self._limits.rounds
+            asked = replace(request, messages=messages, tools=() if is_last else self._specs)
+            stored = turn.output.stored(".round", str(number))
+            end = Finished("stop")
+            if stored is None:
+                text, calls = "", list[ToolDelta]()
+                async with aclosing(self._upstream.stream(asked)) as deltas:
+                    async for delta in deltas:
+                        if isinstance(delta, Finished):
+                            end = delta
+                            usage = _sum(usage, delta.usage)
+                        elif isinstance(delta, ToolDelta) and delta.name in self._tools:
+                            calls = [call for call in calls if call.call != delta.call]
+                            calls.append(delta)
+                        else:
+                            text += delta.text if isinstance(delta, TextDelta) else ""
+                            yield delta
+                if not calls:
+                    yield Finished(end.reason, usage)
+                    return
+                requested = [[call.name, call.arguments] for call in calls]
+                turn.output.store(".round", str(number), [text, requested])
+            else:
+                text, requested = json.loads(stored)
+            parts: list[Part] = [TextPart(text)] if text else []
+            for index, (name, arguments) in enumerate(requested):
+                call = ToolDelta(f"tool-{number}-{index}", name, "running", arguments)
+                yield call
+                ended, shown = await self._run(turn, call, index)
+                for part in shown:
+                    yield part
+                yield ended
+                parts.append(_part(ended))
+            messages = (*messages, Message("assistant", tuple(parts)))
+        yield Finished("stop", usage)
+
+    async def _run(
+        self, turn: Turn[Any, Any], call: ToolDelta, index: int
+    ) -> tuple[ToolDelta, list[PartDelta]]:
+        """Run one call; return its last state, and the parts that its result shows."""
+        tool = self._tools[call.name]
+        shown: list[PartDelta] = []
+
+        async def run() -> list[str]:
+            if index >= self._limits.calls:
+                return ["failed", f"At most {self._limits.calls} calls run at once."]
+            try:
+                arguments = json.loads(call.arguments or "{}")
+                if not isinstance(arguments, dict):
+                    raise ToolFailed("The arguments must be an object.")
+                async with asyncio.timeout(self._limits.seconds):
+                    result = await tool.run(arguments)
+            except TimeoutError:
+                return ["failed", f"The tool took more than {self._limits.seconds:g} s."]
+            except json.JSONDecodeError:
+                return ["failed", "The arguments are not valid JSON."]
+            except ToolFailed as error:
+                return ["failed", str(error)]
+            except Exception as error:
+                _log.warning("tool_failed", tool=call.name, exc_info=error)
+                return ["failed", "The tool failed."]
+            return ["done", self._as_text(result, shown)]
+
+        if tool.approve:
+            prompt = f"Run **{call.name}** with `{call.arguments or '{}'}`?"
+            if not await turn.ask(Approve(prompt)):
+                return replace(call, state="failed", result="The user has refused this call."), []
+        state, result = await turn.once(call.call, run)
+        return replace(call, state=_state(state), result=result), shown
+
+    def _as_text(self, result: object, shown: list[PartDelta]) -> str:
+        """Return a result as the model gets it; images, tables and figures are shown as well."""
+        if isinstance(result, str | int | float | bool | dict | list | type(None)):
+            text = result if isinstance(result, str) else to_json(result)
+        else:
+            try:
+                found = [one for one in to_deltas(result) if isinstance(one, PartDelta)]
+            except TypeError:
+                found = []
+            shown += found
+            label = "The user sees the result." if found else ""
+            text = label or to_json(result)
+        limit = self._limits.result_chars
+        return text if len(text) <= limit else f"{text[:limit]}… (cut: {len(text):,} characters)"
+
+
+def _arguments_model(function: Callable[..., Any]) -> type[pydantic.BaseModel]:
+    """Return a model of a function's parameters. Raises ``TypeError``."""
+    hints = get_type_hints(function)
+    fields: dict[str, Any] = {}
+    for name, parameter in inspect.signature(function).parameters.items():
+        if name not in hints:
+            raise TypeError(
+                f"The parameter {name!r} of the tool {function.__name__!r} has no type: annotate"
+                " it, so that a model knows what to pass."
+            )
+        is_required = parameter.default is inspect.Parameter.empty
+        fields[name] = (hints[name], ... if is_required else parameter.default)
+    return pydantic.create_model(function.__name__, **fields)
+
+
+def _part(call: ToolDelta) -> ToolCallPart:
+    return ToolCallPart(
+        call=call.call,
+        name=call.name,
+        state=call.state,
+        arguments=call.arguments,
+        result=call.result,
+    )
+
+
+def _state(text: str) -> Any:
+    return "done" if text == "done" else "failed"
+
+
+def _sum(first: Usage, second: Usage) -> Usage:
+    def add(one: int | None, other: int | None) -> int | None:
+        return other if one is None else one if other is None else one + other
+
+    return Usage(
+        add(first.input_tokens, second.input_tokens),
+        add(first.output_tokens, second.output_tokens),
+    )
