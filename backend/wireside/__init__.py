@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from wireside.app import Application, create_app
+    from wireside.auth.host import HostUser
     from wireside.errors import ProviderError, UnknownModel, WiresideError
     from wireside.extension.chat import Chat
     from wireside.extension.parts import File, Image, Reasoning, Show, Source, Table, View
@@ -25,15 +26,18 @@ if TYPE_CHECKING:
         ToolDelta,
         Usage,
     )
+    from wireside.mounting import MountedChat, mount
     from wireside.ports.provider import Provider
     from wireside.settings.model import Settings
     from wireside.tester import ChatTester, Reply
     from wireside.version import __version__
+    from wireside_ui.theme import Branding
 
 __all__ = [
     "Application",
     "Approve",
     "AskText",
+    "Branding",
     "Chat",
     "ChatTester",
     "Choose",
@@ -42,10 +46,12 @@ __all__ = [
     "File",
     "Finished",
     "Form",
+    "HostUser",
     "Image",
     "Message",
     "ModelInfo",
     "ModelRequest",
+    "MountedChat",
     "Provider",
     "ProviderError",
     "Reasoning",
@@ -66,17 +72,19 @@ __all__ = [
     "WiresideError",
     "__version__",
     "create_app",
+    "mount",
 ]
 
 _NAMES_BY_MODULE = {
-    "app": ("Application", "create_app"),
-    "extension.chat": ("Chat",),
-    "extension.parts": ("File", "Image", "Reasoning", "Show", "Source", "Table", "View"),
-    "extension.questions": ("Approve", "AskText", "Choose", "Field", "Form"),
-    "extension.tools": ("ToolFailed",),
-    "extension.turn": ("Turn", "User"),
-    "errors": ("ProviderError", "UnknownModel", "WiresideError"),
-    "messages": (
+    "wireside.app": ("Application", "create_app"),
+    "wireside.auth.host": ("HostUser",),
+    "wireside.extension.chat": ("Chat",),
+    "wireside.extension.parts": ("File", "Image", "Reasoning", "Show", "Source", "Table", "View"),
+    "wireside.extension.questions": ("Approve", "AskText", "Choose", "Field", "Form"),
+    "wireside.extension.tools": ("ToolFailed",),
+    "wireside.extension.turn": ("Turn", "User"),
+    "wireside.errors": ("ProviderError", "UnknownModel", "WiresideError"),
+    "wireside.messages": (
         "Delta",
         "Finished",
         "Message",
@@ -87,10 +95,12 @@ _NAMES_BY_MODULE = {
         "ToolDelta",
         "Usage",
     ),
-    "ports.provider": ("Provider",),
-    "settings.model": ("Settings",),
-    "tester": ("ChatTester", "Reply"),
-    "version": ("__version__",),
+    "wireside.mounting": ("MountedChat", "mount"),
+    "wireside.ports.provider": ("Provider",),
+    "wireside.settings.model": ("Settings",),
+    "wireside.tester": ("ChatTester", "Reply"),
+    "wireside.version": ("__version__",),
+    "wireside_ui.theme": ("Branding",),
 }
 _MODULES = {name: module for module, names in _NAMES_BY_MODULE.items() for name in names}
 
@@ -99,4 +109,4 @@ def __getattr__(name: str) -> object:
     """Import a public name."""
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    return getattr(import_module(_MODULES[name]), name)

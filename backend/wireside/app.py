@@ -10,6 +10,7 @@ import structlog
 from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
+from wireside.api.host_user import HostRules
 from wireside.bootstrap.http import build_asgi
 from wireside.bootstrap.parts import Parts, build_parts
 from wireside.bootstrap.providers import settings_of
@@ -20,8 +21,8 @@ from wireside.ports.provider import Provider
 from wireside.server.run import ServedApplication
 from wireside.settings.model import Settings
 from wireside.store import words
-from wireside_ui import nicegui_socket
 from wireside_ui.markdown import highlighting
+from wireside_ui.nicegui_run import nicegui_running
 
 _log = structlog.get_logger(__name__)
 
@@ -66,7 +67,8 @@ class Application(ServedApplication):
 
     app: FastAPI
 
-    def __init__(self, settings: Settings, parts: Parts) -> None:
+    def __init__(self, settings: Settings, parts: Parts, *, host: HostRules | None = None) -> None:
+        """``host`` is how a host application authenticates the users of a mounted chat."""
         self.settings = settings
         self.parts = parts
         self.first_link: str | None = None
@@ -75,17 +77,11 @@ class Application(ServedApplication):
         It is known once the application has started.
         """
         self._is_warm = asyncio.Event()
-        self._is_process_configured = False
-        super().__init__(build_asgi(settings, parts, self._lifespan))
+        super().__init__(build_asgi(settings, parts, self._lifespan, host=host))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a connection, or run the lifespan."""
         await self.app(scope, receive, send)
-
-    def configure_process(self) -> None:
-        """Harden NiceGUI's connections, which all NiceGUI pages of the process share."""
-        nicegui_socket.watch(self.parts.auth.gate.presence)
-        self._is_process_configured = True
 
     async def prepare(self) -> None:
         """Open the store; waits for another server to release it. Raises ``NotConfigured``."""
@@ -104,21 +100,17 @@ class Application(ServedApplication):
     @asynccontextmanager
     async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
         """Open and close all resources around the server's lifespan."""
-        await self._start()
-        try:
-            yield
-        finally:
-            await self._end()
+        async with nicegui_running():
+            await self._start()
+            try:
+                yield
+            finally:
+                await self._end()
 
     async def _start(self) -> None:
         parts = self.parts
         await parts.store.open()
-        if parts.auth.has_accounts and not self._is_process_configured:
-            _log.warning(
-                "page_connections_not_hardened",
-                remedy="Call the application's configure_process() before the start.",
-            )
-        if self.settings.auth == "password":
+        if parts.auth.gate.mode == "password":
             self.first_link = await parts.auth.accounts.first_link()
         parts.tasks.create_task(parts.saving.run(), name="group commit")
         await parts.chat.core.resume_waiting()
@@ -135,6 +127,7 @@ class Application(ServedApplication):
     async def _end(self) -> None:
         parts = self.parts
         await self.drain()
+        parts.pages.close()
         await parts.tasks.aclose()
         await parts.auth.audit.flush()
         await parts.history.aclose()

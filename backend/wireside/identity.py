@@ -41,6 +41,8 @@ class Caller:
 
     ``user ID`` is used if a proxy's header identifies the user in each request.
     """
+    groups: frozenset[str] = frozenset()
+    """The user's groups, as a proxy or a host application names them."""
     address: str = ""
     """The client's IP address or network, for rate limits."""
     messages_per_minute: int | None = None

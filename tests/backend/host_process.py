@@ -64,8 +64,12 @@ def process_state() -> dict[str, Any]:
             for each in loggers
         },
         "structlog": [structlog.is_configured(), repr(structlog.get_config()["processors"])],
-        "events": {name: repr(handler) for name, handler in core.sio.handlers["/"].items()},
-        "tab storage": nicegui_app.storage.max_tab_storage_age,
+        "nicegui": [
+            {name: repr(handler) for name, handler in core.sio.handlers["/"].items()},
+            nicegui_app.storage.max_tab_storage_age,
+            nicegui_app.config.has_run_config,
+            [getattr(route, "path", "") for route in nicegui_app.routes],
+        ],
     }
 
 

@@ -57,6 +57,9 @@ def test_an_own_provider_is_warmed_up_and_closed(seen: dict[str, Any]) -> None:
 @pytest.mark.parametrize("when", ["process", "after"])
 def test_nothing_of_the_process_is_changed(seen: dict[str, Any], when: str) -> None:
     before, later = seen["before"], seen[when]
+    if when == "process":  # NiceGUI runs, and our pages' connections are guarded
+        assert before["nicegui"] != later.pop("nicegui")
+        before = {name: value for name, value in before.items() if name != "nicegui"}
     loggers = later["loggers"]
     later["loggers"] = {name: loggers[name] for name in before["loggers"]}
     assert later == before
@@ -93,29 +96,3 @@ def test_the_package_is_imported_without_its_server() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert out.stdout.split() == ["wireside"]
-
-
-ACCOUNTS = """
-import asyncio, sys
-from wireside import Settings, create_app
-
-async def main():
-    app = create_app(Settings(auth="password"))
-    if sys.argv[1] == "configured":
-        app.configure_process()
-    async with app.app.router.lifespan_context(app.app):
-        pass
-
-asyncio.run(main())
-"""
-
-
-@pytest.mark.parametrize("is_configured", [True, False])
-def test_a_foreign_server_with_accounts_is_warned(tmp_path: Path, *, is_configured: bool) -> None:
-    environment = os.environ | {
-        "WIRESIDE_DATA_DIR": str(tmp_path),
-        "OPENAI_BASE_URL": "http://127.0.0.1:9/v1",
-    }
-    command = [sys.executable, "-c", ACCOUNTS, "configured" if is_configured else "plain"]
-    out = subprocess.check_output(command, text=True, env=environment, timeout=50)
-    assert ("page_connections_not_hardened" in out) is not is_configured

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 import pytest
-from nicegui import Client
 
 from wireside_ui import nicegui_socket
 from wireside_ui.nicegui_socket import (
@@ -69,7 +68,7 @@ async def test_a_page_is_not_given_up_while_it_is_being_made(
 ) -> None:
     """The request for it would get an error instead."""
     pages: dict[str, Any] = {}
-    monkeypatch.setattr(Client, "instances", pages)
+    monkeypatch.setattr(nicegui_socket, "page_clients", lambda: list(pages.values()))
 
     class Made(Page):
         def __init__(self, number: int) -> None:

@@ -8,7 +8,6 @@ our style sheet alone, and loads Vue, Socket.IO, NiceGUI's script and one script
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote
 
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
@@ -47,7 +46,7 @@ def use_own_document(
             for element in client.elements.values()
             if element.component is not None
         )
-        prefix = _prefix(request)
+        prefix = str(request.scope.get("root_path", ""))
         html = _templates.get_template("document.html").render(
             page=page,
             version=version,
@@ -67,12 +66,6 @@ def use_own_document(
         return HTMLResponse(html, status_code, headers)
 
     client.build_response = build_response  # type: ignore[method-assign]
-
-
-def _prefix(request: Request) -> str:
-    """Return the path that the application is mounted at, as NiceGUI determines it."""
-    forwarded = quote(request.headers.get("X-Forwarded-Prefix", ""), safe="/:@!$&'()*+,;=%")
-    return forwarded + str(request.scope.get("root_path", ""))
 
 
 def _start(client: Client, request: Request, prefix: str) -> dict[str, Any]:

@@ -4,28 +4,21 @@ from __future__ import annotations
 
 import mimetypes
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import FileResponse, JSONResponse
-from nicegui import ui
 
 from wireside.api.errors import ErrorResponses
-from wireside.api.policy import (
-    FILE,
-    PAGE_SOCKET,
-    STATIC,
-    RoutePolicy,
-    route_policy,
-    with_policy,
-)
+from wireside.api.policy import FILE, STATIC, route_policy, with_policy
 from wireside.assets import folder
 from wireside.auth.auth import Auth
 from wireside.chat.service import ChatService
 from wireside.transfer.sharing import Sharing
+from wireside_ui.application_pages import NICEGUI_PATH, ApplicationPages
 from wireside_ui.html_pages.account import AccountPages
 from wireside_ui.html_pages.errors import ErrorPages, register_unknown_paths
 from wireside_ui.html_pages.render import PlainPages
@@ -34,20 +27,7 @@ from wireside_ui.pages.dashboard import DashboardPage, Figures
 from wireside_ui.static_files import KEPT, Assets, Packed, version_of
 from wireside_ui.theme import BACKGROUNDS, Branding
 
-RECONNECT_S = 60.0
-"""Seconds that a page may be disconnected without a reload; more than the longest back-off."""
-
-MESSAGES_KEPT = 2000
-"""Maximum number of messages sent again to a page that reconnects."""
-
 ASSETS: Final = replace(STATIC, is_cross_origin=True)
-
-POLICIES: Final[Mapping[str, RoutePolicy]] = {
-    "/_nicegui/{path:path}": STATIC,
-    "/_nicegui_ws/{path:path}": PAGE_SOCKET,
-    "/favicon.ico": FILE,
-}
-"""Policies of NiceGUI's own routes, which can't declare theirs."""
 
 
 def mount(
@@ -55,7 +35,7 @@ def mount(
     chat: ChatService,
     look: Branding,
     *,
-    storage_secret: str,
+    pages: ApplicationPages,
     auth: Auth,
     sharing: Sharing,
     board: Figures,
@@ -71,7 +51,7 @@ def mount(
         app: the application.
         chat: the chat service.
         look: the branding.
-        storage_secret: key that signs NiceGUI's session cookie.
+        pages: the application's NiceGUI pages, none yet.
         auth: the authentication.
         sharing: the links to shared conversations.
         board: source of the dashboard's metrics.
@@ -87,25 +67,18 @@ def mount(
     app.include_router(
         AccountPages(auth=auth, sharing=sharing, look=look, plain=plain, base_url=base_url).router()
     )
+    ChatPages(
+        chat,
+        look,
+        version,
+        sharing=sharing.audience,
+        has_account_pages=auth.gate.mode != "host",
+    ).register(pages)
+    DashboardPage(board, look, version, time.time).register(pages)
+    app.router.routes.extend(pages.routes)
     errors = ErrorResponses(count=count_error, page=ErrorPages(plain).render)
     errors.register(app)
     register_unknown_paths(app, errors)
-    ChatPages(chat, look, version, sharing.audience).register()
-    DashboardPage(board, look, version, time.time).register()
-    ui.run_with(
-        app,
-        title=look.name,
-        favicon=_logo(look, assets),
-        viewport="width=device-width, initial-scale=1, viewport-fit=cover,"
-        " interactive-widget=resizes-content",
-        reconnect_timeout=RECONNECT_S,
-        message_history_length=MESSAGES_KEPT,
-        tailwind=False,
-        storage_secret=storage_secret,
-        session_middleware_kwargs={"same_site": "lax"},
-        show_welcome_message=False,
-        dark=None,
-    )
 
 
 def _extras(look: Branding, assets: Path, version: str) -> APIRouter:
@@ -113,6 +86,8 @@ def _extras(look: Branding, assets: Path, version: str) -> APIRouter:
     logo = _logo(look, assets)
 
     @router.get("/logo")
+    @router.get("/favicon.ico")
+    @router.get(f"{NICEGUI_PATH}/favicon.ico")
     async def show_logo() -> FileResponse:
         kind = mimetypes.guess_type(logo.name)[0]
         return FileResponse(logo, media_type=kind, headers={"Cache-Control": KEPT})

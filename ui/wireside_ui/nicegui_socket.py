@@ -2,6 +2,8 @@
 
 Detects closed connections early, binds connections to the caller that a page was created for,
 limits the rate of events, and bounds the number of pages and connections that are not in use.
+
+A host's own NiceGUI pages share the Socket.IO server: their connections are passed on unchanged.
 """
 
 from __future__ import annotations
@@ -10,23 +12,20 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial, wraps
 from inspect import isawaitable
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import parse_qs
 from weakref import WeakKeyDictionary
 
-from nicegui import Client, background_tasks, core, ui
-from nicegui import app as nicegui_app
+from nicegui import Client, background_tasks, core
 from socketio.exceptions import ConnectionRefusedError as Refused
-from starlette.routing import Route
 
-from wireside.api.policy import RoutePolicy, route_policy
-from wireside.auth.connections import LiveConnections
 from wireside.identity import Caller
 from wireside.limits.windows import SlidingWindow
+from wireside_ui.application_pages import ApplicationPages, page_clients, pages_of
 
 PING_S = 10
 """Seconds between two pings to a page."""
@@ -50,8 +49,6 @@ it.
 LOOK_S = 1.0
 """Seconds between two checks for overdue connections and surplus pages."""
 
-
-BuildPage = TypeVar("BuildPage", bound=Callable[..., Any])
 
 ABOUT_A_PAGE = ("handshake", "event", "ack")
 """Socket.IO events that name a page.
@@ -80,25 +77,41 @@ MAKING_S = 3.0
 """Timeout in seconds for creating a page."""
 
 
-def watch(presence: LiveConnections) -> None:
-    """Install the hardened event handlers when the application starts.
+@contextlib.contextmanager
+def guarded_sockets() -> Iterator[None]:
+    """Guard the connections of our pages while NiceGUI runs.
 
-    Closed connections are detected within ``PING_S + PONG_S``, pages can measure the latency, and a
-    page accepts only connections of the caller that it was created for. ``presence`` registers
-    these connections, so that they are closed when the caller loses access.
-
-    The handlers belong to all NiceGUI pages of the process, so this is for processes that serve
-    nothing else.
-
-    NiceGUI derives its own ping interval from the reconnect timeout: a lost connection would be
-    detected only after a minute.
+    A page accepts only connections of the caller that it was created for, through the application
+    that created it. Connections are registered with the application's ``LiveConnections``, so that
+    they are closed when the caller loses access.
     """
-    nicegui_app.on_startup(partial(_set_up, presence))
+    handlers: dict[str, Callable[..., Any]] = core.sio.handlers["/"]
+    before = dict(handlers)
+    _wrap(handlers)
+    watching = background_tasks.create(_keep_watch(), name="page sockets")
+    try:
+        yield
+    finally:
+        watching.cancel()
+        handlers.clear()
+        handlers.update(before)
 
 
-def open_pages() -> int:
-    """Return the number of connected pages."""
-    return sum(client.has_socket_connection for client in Client.instances.values())
+@contextlib.contextmanager
+def early_detection() -> Iterator[None]:
+    """Detect closed connections within ``PING_S + PONG_S``, and keep the storage of tabs briefly.
+
+    This is for all NiceGUI pages of the process. NiceGUI derives its own ping interval from the
+    reconnect timeout: a lost connection would be detected only after a minute.
+    """
+    storage, engine = core.app.storage, core.sio.eio
+    before = storage.max_tab_storage_age
+    engine.ping_interval, engine.ping_timeout = PING_S, PONG_S
+    storage.max_tab_storage_age = TAB_S
+    try:
+        yield
+    finally:
+        storage.max_tab_storage_age = before
 
 
 def untaken(client: Client) -> int:
@@ -134,51 +147,27 @@ async def making(client: Client) -> AsyncIterator[None]:
         _being_made.discard(client.id)
 
 
-def page_at(path: str, policy: RoutePolicy) -> Callable[[BuildPage], BuildPage]:
-    """Return a decorator that registers a page with its policy, like ``ui.page``.
-
-    The timeout is enforced by ``making``, because NiceGUI answers its own timeout with a page of
-    its own.
-    """
-
-    def register(build: BuildPage) -> BuildPage:
-        ui.page(path, response_timeout=2 * MAKING_S)(build)
-        for route in nicegui_app.routes:
-            if isinstance(route, Route) and route.path == path:
-                route_policy(policy)(route.endpoint)  # NiceGUI's function around ``build``
-        return build
-
-    return register
-
-
 _being_made: set[str] = set()
 
 
 def _make_room() -> None:
-    ready = (c for c in Client.instances.values() if c.id not in _being_made)
+    ready = (c for c in page_clients() if c.id not in _being_made)
     for client in surplus(ready):
         client.delete()
 
 
-def _set_up(presence: LiveConnections) -> None:
-    core.sio.eio.ping_interval, core.sio.eio.ping_timeout = PING_S, PONG_S
-    nicegui_app.storage.max_tab_storage_age = TAB_S
-    handlers = core.sio.handlers["/"]
-    for name in handlers.keys() - {"connect", "disconnect", *ABOUT_A_PAGE}:
-        del handlers[name]
-    core.sio.on("wireside_ping", _pong)
+def _wrap(handlers: dict[str, Callable[..., Any]]) -> None:
     held: dict[str, Callable[[], None]] = {}
-    handlers["connect"] = _only_to_theirs(_original(handlers["connect"]), presence, held)
-    handlers["disconnect"] = _letting_go(_original(handlers["disconnect"]), held)
-    for name in ABOUT_A_PAGE:
-        handlers[name] = _only_theirs(_original(handlers[name]), is_paced=name == "event")
-    background_tasks.create(_keep_watch(), name="page sockets")
-
-
-def _original(handler: Callable[..., Any]) -> Callable[..., Any]:
-    """Return NiceGUI's own handler, even if it was wrapped by an earlier start."""
-    original: Callable[..., Any] = getattr(handler, "__wrapped__", handler)
-    return original
+    for name, handler in list(handlers.items()):
+        if name == "connect":
+            handlers[name] = _only_to_theirs(handler, held)
+        elif name == "disconnect":
+            handlers[name] = _letting_go(handler, held)
+        elif name in ABOUT_A_PAGE:
+            handlers[name] = _only_theirs(handler, is_paced=name == "event")
+        else:
+            handlers[name] = _not_from_ours(handler)
+    handlers["wireside_ping"] = _pong
 
 
 def _only_theirs(handler: Callable[..., Any], *, is_paced: bool) -> Callable[..., Any]:
@@ -193,11 +182,25 @@ def _only_theirs(handler: Callable[..., Any], *, is_paced: bool) -> Callable[...
     async def guarded(sid: str, *args: Any) -> Any:
         data: dict[str, Any] = args[0] if args and isinstance(args[0], dict) else {}
         client_id = data.get("client_id")
-        environ = core.sio.get_environ(sid) or {}
-        if not _is_theirs(client_id, environ) or not _are_names(data):
-            return False
-        if is_paced and not pace.allows(Client.instances[str(client_id)], time.monotonic()):
-            return False
+        scope = _scope(sid)
+        if _concerns_ours(client_id, scope):
+            if not _is_theirs(client_id, scope) or not _are_names(data):
+                return False
+            if is_paced and not pace.allows(Client.instances[str(client_id)], time.monotonic()):
+                return False
+        result = handler(sid, *args)
+        return await result if isawaitable(result) else result
+
+    return guarded
+
+
+def _not_from_ours(handler: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap the handler of an event that our pages don't send, such as log messages."""
+
+    @wraps(handler)
+    async def guarded(sid: str, *args: Any) -> Any:
+        if pages_of(_scope(sid)) is not None:
+            return None
         result = handler(sid, *args)
         return await result if isawaitable(result) else result
 
@@ -218,7 +221,7 @@ class Pace:
 
 
 def _only_to_theirs(
-    handler: Callable[..., Any], presence: LiveConnections, held: dict[str, Callable[[], None]]
+    handler: Callable[..., Any], held: dict[str, Callable[[], None]]
 ) -> Callable[..., Any]:
     """Wrap the ``connect`` handler likewise, for connections that name their page in the URL.
 
@@ -229,16 +232,19 @@ def _only_to_theirs(
     @wraps(handler)
     async def guarded(sid: str, environ: dict[str, Any], *args: Any) -> Any:
         said = {k: v[0] for k, v in parse_qs(environ.get("QUERY_STRING", "")).items()}
-        named = said.get("client_id")
-        if named and not (_is_theirs(named, environ) and _are_names(said)):
+        named, scope = said.get("client_id"), environ.get("asgi.scope") or {}
+        if (
+            named
+            and _concerns_ours(named, scope)
+            and not (_is_theirs(named, scope) and _are_names(said))
+        ):
             raise Refused("Implicit handshake failed")  # this message makes the page reload
         result = await handler(sid, environ, *args)
-        scope = environ.get("asgi.scope") or {}
-        caller = _caller(scope)
+        pages, caller = pages_of(scope), _caller(scope)
         # The authentication middleware registers WebSockets itself. With long polling it sees
         # separate requests, which a caller with another role may send as well.
-        if caller is not None and scope.get("type") == "http":
-            held[sid] = presence.enter(caller, partial(_end, core.sio.manager, sid))
+        if pages is not None and caller is not None and scope.get("type") == "http":
+            held[sid] = pages.presence.enter(caller, partial(_end, core.sio.manager, sid))
         return result
 
     return guarded
@@ -265,16 +271,29 @@ def _are_names(said: dict[str, Any]) -> bool:
     return all(isinstance(name, str) and len(name) <= MAX_NAME_CHARS for name in names)
 
 
-def _is_theirs(client_id: Any, environ: dict[str, Any]) -> bool:
-    """Return whether a page was created for the caller of the connection of ``environ``."""
+def _scope(sid: str) -> Mapping[str, Any]:
+    """Return the ASGI scope of the request that opened a connection."""
+    environ = core.sio.get_environ(sid) or {}
+    return environ.get("asgi.scope") or {}
+
+
+def _concerns_ours(client_id: Any, scope: Mapping[str, Any]) -> bool:
+    """Return whether a connection came through an application of ours, or names a page of one."""
+    return pages_of(scope) is not None or _made_by(client_id) is not None
+
+
+def _made_by(client_id: Any) -> ApplicationPages | None:
+    """Return the application's pages that a page belongs to; None for a host's own page."""
     page = Client.instances.get(client_id) if isinstance(client_id, str) else None
-    if page is None:
+    return getattr(page, "pages", None)
+
+
+def _is_theirs(client_id: Any, scope: Mapping[str, Any]) -> bool:
+    """Return whether a page was created by the connection's application, for its caller."""
+    pages = _made_by(client_id)
+    if pages is None or pages is not pages_of(scope):
         return False
-    try:
-        made_for = page.request.scope
-    except RuntimeError:  # created by the program, without a request
-        made_for = {}
-    return _caller(environ.get("asgi.scope") or {}) == _caller(made_for)
+    return _caller(scope) == _caller(Client.instances[client_id].request.scope)
 
 
 def _caller(scope: Any) -> Caller | None:
@@ -295,8 +314,8 @@ async def _keep_watch() -> None:
     strangers = Strangers()
     while True:
         await asyncio.sleep(LOOK_S)
-        pages = set(_engine_ids_of_pages())
-        for engine_id in strangers.overdue(core.sio.eio.sockets, pages, time.monotonic()):
+        named = set(_engine_ids_of_pages())
+        for engine_id in strangers.overdue(_our_engine_ids(), named, time.monotonic()):
             background_tasks.create(_turn_away(engine_id), name="turn away")
         _make_room()
 
@@ -325,6 +344,15 @@ def surplus(clients: Iterable[Client]) -> list[Client]:
         unclaimed.remove(oldest)
         found.append(oldest)
     return found
+
+
+def _our_engine_ids() -> list[str]:
+    environs = core.sio.environ
+    return [
+        engine_id
+        for engine_id in core.sio.eio.sockets
+        if pages_of(environs.get(engine_id, {}).get("asgi.scope")) is not None
+    ]
 
 
 def _engine_ids_of_pages() -> Iterable[str]:

@@ -20,6 +20,7 @@ def shell_html(
     draft: str,
     words: Mapping[str, str],
     is_empty: bool,
+    user: str = "",
 ) -> str:
     """Return static HTML that looks like the components that replace it.
 
@@ -35,6 +36,7 @@ def shell_html(
         draft: id of the conversation whose draft is shown, "" for a new one.
         words: texts of the interface.
         is_empty: show the welcome screen of a new chat.
+        user: see ``storage_keys``.
     """
     welcome = _welcome(name, logo, tagline, starters) if is_empty else ""
     return (
@@ -53,8 +55,8 @@ def shell_html(
         f'<p class="ws-hint">{escape(words["disclaimer"])}</p></section>'
         f"<noscript><p>{escape(words['no_script'])}</p></noscript></div>"
         f"<script>({inline('until_mounted')})"
-        f"({_literal(storage_keys(base))}, {_literal(draft)}, {_literal(words['not_started'])})"
-        "</script>"
+        f"({_literal(storage_keys(base, user))}, {_literal(draft)},"
+        f" {_literal(words['not_started'])})</script>"
     )
 
 

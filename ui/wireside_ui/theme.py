@@ -37,16 +37,17 @@ def head_html(
     language: str,
     direction: str,
     page: str = "chat",
+    user: str = "",
 ) -> str:
     """Return the HTML to add to the page's head: style sheets, colours, icons.
 
     The colours are set before the first paint. ``base`` is the path that the application is mounted
     at, without a trailing slash; ``version`` is appended to the addresses of assets. ``page`` is
-    the page's name in ``styles.PAGES``.
+    the page's name in ``styles.PAGES``; ``user`` is that of ``storage_keys``.
     """
     css = f'<link rel="stylesheet" href="{base}/assets/css/{page}.css?v={version}">'
     begin = {
-        "keys": storage_keys(base),
+        "keys": storage_keys(base, user),
         "theme": look.theme,
         "lang": language,
         "dir": direction,
@@ -64,9 +65,13 @@ def head_html(
     )
 
 
-def storage_keys(base: str) -> str:
-    """Return the prefix of a chat's keys in the browser's storage, which an origin shares."""
-    return f"wireside{base}."
+def storage_keys(base: str, user: str = "") -> str:
+    """Return the prefix of a chat's keys in the browser's storage, which an origin shares.
+
+    ``user`` is the id of the user whose drafts nobody else of this browser may see; "" where a
+    sign-out deletes them.
+    """
+    return f"wireside{base}@{user}." if user else f"wireside{base}."
 
 
 def _accent(colour: str | None) -> str:

@@ -38,7 +38,7 @@ ELSEWHERE = "Sign-in is external (WIRESIDE_AUTH): invitation and reset links are
 
 @dataclass(frozen=True, slots=True)
 class ExternalIdentity:
-    """A user authenticated by an external identity provider: OpenID Connect or a proxy.
+    """A user authenticated elsewhere: by OpenID Connect, a proxy or a host application.
 
     ``subject`` is the permanent identifier at the provider; ``name`` is the display name. ``role``
     is None where roles are assigned by Wireside's administrators.
@@ -149,7 +149,7 @@ class Accounts:
     async def vouched(self, somebody: ExternalIdentity, *, visit_from: str | None = None) -> User:
         """Return the account of an externally authenticated user; create it on the first visit.
 
-        ``visit_from`` is the client address where no session is created (proxy sign-in): the first
+        ``visit_from`` is the client address where no session is created (proxy, host): the first
         request of a day (UTC) is then recorded in the audit log as a sign-in.
 
         Raises:
@@ -170,7 +170,8 @@ class Accounts:
         if user.seen_at is None or now - user.seen_at >= SEEN_S:
             is_first = await self._store.see_user(user.id, now, unless_since=now - SEEN_S)
             if is_first and visit_from is not None and is_another_day(user.seen_at, now):
-                self._record(replace(_as(user), address=visit_from), "signed_in", "by the proxy")
+                by = "by the host" if somebody.subject.startswith("host ") else "by the proxy"
+                self._record(replace(_as(user), address=visit_from), "signed_in", by)
         return user
 
     async def _make_vouched(self, somebody: ExternalIdentity) -> User:

@@ -39,3 +39,8 @@ class Auth:
     def has_accounts(self) -> bool:
         """Whether accounts are in use, that is ``WIRESIDE_AUTH`` is not ``none``."""
         return self.gate.mode != "none"
+
+    @property
+    def has_account_pages(self) -> bool:
+        """Whether users have pages for sign-in, settings and administration here."""
+        return self.gate.mode not in ("none", "host")

@@ -11,6 +11,7 @@ import structlog
 
 from wireside.auth.accounts import Accounts, ExternalIdentity
 from wireside.auth.connections import LiveConnections
+from wireside.auth.host import HostUser, subject_of
 from wireside.auth.keys import Keys
 from wireside.auth.sessions import BrowserSessions
 from wireside.auth.tickets import Tickets
@@ -21,7 +22,8 @@ from wireside.ports.clock import Clock
 
 _log = structlog.get_logger(__name__)
 
-Mode = Literal["none", "password", "oidc", "proxy"]
+Mode = Literal["none", "password", "oidc", "proxy", "host"]
+"""The values of ``WIRESIDE_AUTH``; ``host`` where a host application authenticates users."""
 
 WATCH_EVERY_S = 5.0
 """Interval between checks of the open connections' credentials, in seconds.
@@ -49,6 +51,8 @@ class Credentials:
     origin: str | None = None
     is_own_page: bool = True
     is_from_proxy: bool = False
+    host_user: HostUser | None = None
+    """The user, as the host application of a mounted chat authenticates it."""
     headers: Mapping[str, str] = field(default_factory=dict)
     """Headers of an authenticating proxy, by name in lower case."""
     repeated: frozenset[str] = frozenset()
@@ -81,7 +85,7 @@ class RolesByGroup:
 
 
 class Authenticator:
-    """Authenticates requests. ``mode`` is the value of ``WIRESIDE_AUTH``."""
+    """Authenticates requests. ``proxy`` also maps the groups of a host's users to roles."""
 
     def __init__(
         self,
@@ -118,6 +122,8 @@ class Authenticator:
         address = credentials.address
         if self.mode == "none":
             return replace(LOCAL, address=address)
+        if credentials.host_user is not None:
+            return await self._vouched_by_host(credentials.host_user, address)
         if credentials.bearer is not None:
             return await self._keys.caller(credentials.bearer, address)
         if credentials.ticket is not None:
@@ -143,11 +149,23 @@ class Authenticator:
             return None
         said = _text(credentials.headers.get(self._proxy.groups_header, ""))
         groups = frozenset(group.strip() for group in said.split(",")) - {""}
-        role = self._proxy.roles.role(groups)
+        identity = ExternalIdentity(f"proxy {name}", name, self._proxy.roles.role(groups))
+        caller = await self._vouched(identity, credentials.address)
+        return replace(caller, groups=groups)
+
+    async def _vouched_by_host(self, user: HostUser, address: str) -> Caller | None:
+        if len(user.id) > MAX_SUBJECT_CHARS:
+            _log.warning("vouched_refused", reason="The id of the host's user is too long.")
+            return None
+        role = user.role or self._proxy.roles.role(user.groups) or "user"
+        caller = await self._vouched(
+            ExternalIdentity(subject_of(user.id), user.name, role), address
+        )
+        return replace(caller, name=user.name, groups=user.groups)
+
+    async def _vouched(self, identity: ExternalIdentity, address: str) -> Caller:
         try:
-            user = await self._accounts.vouched(
-                ExternalIdentity(f"proxy {name}", name, role), visit_from=credentials.address
-            )
+            user = await self._accounts.vouched(identity, visit_from=address)
         except RequestError as error:
             _log.warning("vouched_refused", reason=str(error))
             raise
@@ -156,7 +174,7 @@ class Authenticator:
             name=user.name,
             role=user.role,
             credential=f"user {user.id}",
-            address=credentials.address,
+            address=address,
         )
 
     async def is_here(self, caller: Caller) -> bool:

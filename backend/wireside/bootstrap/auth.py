@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from wireside.auth.accounts import Accounts
 from wireside.auth.audit import Audit
 from wireside.auth.auth import Auth
-from wireside.auth.authenticator import Authenticator, ProxyRules, RolesByGroup
+from wireside.auth.authenticator import Authenticator, Mode, ProxyRules, RolesByGroup
 from wireside.auth.connections import LiveConnections
 from wireside.auth.keys import Keys
 from wireside.auth.limiter import Limiter, MemoryLimiter, RedisLimiter
@@ -32,6 +32,7 @@ def build_auth(
     store: AccountStore,
     limiter: Limiter,
     *,
+    mode: Mode,
     on_removed: Callable[[str], None],
 ) -> Auth:
     """Return the authentication components.
@@ -40,6 +41,7 @@ def build_auth(
         settings: the settings.
         store: the storage of accounts.
         limiter: counts messages, tokens and password attempts.
+        mode: how callers are authenticated.
         on_removed: called with the id of an account that was removed.
 
     Raises:
@@ -47,7 +49,7 @@ def build_auth(
     """
     passwords, presence = Passwords(), LiveConnections()
     audit = Audit(store, time.time)
-    witness = audit if settings.auth != "none" else None
+    witness = audit if mode != "none" else None
     tries = LoginThrottle(limiter, witness)
     accounts = Accounts(
         store=store,
@@ -57,7 +59,7 @@ def build_auth(
         wall_clock=time.time,
         on_removed=on_removed,
         witness=witness,
-        has_passwords=settings.auth in ("none", "password"),
+        has_passwords=mode in ("none", "password"),
     )
     sign_ins = BrowserSessions(
         store=store,
@@ -71,7 +73,7 @@ def build_auth(
     )
     keys, tickets = Keys(store, presence, time.time, witness), Tickets(time.monotonic)
     gate = Authenticator(
-        settings.auth,
+        mode,
         accounts=accounts,
         sign_ins=sign_ins,
         keys=keys,
@@ -88,7 +90,7 @@ def build_auth(
         keys=keys,
         tickets=tickets,
         quotas=UserQuotas(limiter, _quota_limits(settings)),
-        open_id=_open_id(settings),
+        open_id=_open_id(settings) if mode == "oidc" else None,
         audit=audit,
         days=settings.session_days,
     )
@@ -121,9 +123,7 @@ def _quota_limits(settings: Settings) -> QuotaLimits:
     )
 
 
-def _open_id(settings: Settings) -> OpenId | None:
-    if settings.auth != "oidc":
-        return None
+def _open_id(settings: Settings) -> OpenId:
     try:
         from wireside.auth.oidc import OpenId, OpenIdRules  # a large import that few servers need
     except ImportError as error:

@@ -13,6 +13,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
 from wireside.api.errors import UnknownRoute
+from wireside.api.host_user import HostRules
 from wireside.api.middleware.authentication import AuthenticationMiddleware, AuthenticationRules
 from wireside.api.middleware.body_limits import BodyLimits
 from wireside.api.middleware.request_ids import CallerIds
@@ -28,7 +29,7 @@ from wireside.api.routes.metrics import metrics_routes
 from wireside.api.websocket import ChatEndpoint, ChatSocket
 from wireside.bootstrap.parts import Parts
 from wireside.bootstrap.storage import cookie_secret
-from wireside.bootstrap.telemetry import memory_mb, sample_state
+from wireside.bootstrap.telemetry import memory_mb
 from wireside.limits.networks import TrustedNetworks
 from wireside.limits.windows import AddressWindows
 from wireside.protocol.connection import ConnectionLimits
@@ -36,14 +37,17 @@ from wireside.settings.model import Settings
 from wireside.telemetry.board import Board
 from wireside.telemetry.prometheus import Exposition
 from wireside.version import __version__
-from wireside_ui.mount import POLICIES, mount
-from wireside_ui.theme import Branding
+from wireside_ui.mount import mount
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 
-def build_asgi(settings: Settings, parts: Parts, lifespan: Lifespan) -> FastAPI:
+def build_asgi(
+    settings: Settings, parts: Parts, lifespan: Lifespan, *, host: HostRules | None = None
+) -> FastAPI:
     """Return the whole server as one ASGI application: REST API, WebSockets and pages.
+
+    ``host`` is how a host application authenticates the users of a mounted chat.
 
     Raises:
         ValueError: a host or an origin in the settings is invalid; the text is a sentence.
@@ -59,7 +63,7 @@ def build_asgi(settings: Settings, parts: Parts, lifespan: Lifespan) -> FastAPI:
     chat_endpoint = _chat_endpoint(settings, parts)
     _add_routes(app, settings, parts, chat_endpoint)
     _add_pages(app, settings, parts)
-    _add_middleware(app, settings, parts, chat_endpoint)
+    _add_middleware(app, settings, parts, chat_endpoint, host)
     return app
 
 
@@ -69,7 +73,7 @@ def _add_routes(
     app.include_router(health_routes(parts.chat, partial(_health, parts), partial(_query, parts)))
     app.include_router(routes(parts.chat))
     app.include_router(documents())
-    exposition = Exposition(partial(sample_state, parts.telemetry, parts.runner, parts.saving))
+    exposition = Exposition(parts.sample_state)
     token = settings.metrics_token
     app.include_router(
         metrics_routes(exposition.render, token.get_secret_value() if token else None)
@@ -95,8 +99,8 @@ def _add_pages(app: FastAPI, settings: Settings, parts: Parts) -> None:
     mount(
         app,
         parts.chat,
-        _branding(settings),
-        storage_secret=cookie_secret(settings.data_dir),
+        parts.look,
+        pages=parts.pages,
         auth=parts.auth,
         sharing=parts.sharing,
         board=Board(parts.history),
@@ -106,10 +110,15 @@ def _add_pages(app: FastAPI, settings: Settings, parts: Parts) -> None:
 
 
 def _add_middleware(
-    app: FastAPI, settings: Settings, parts: Parts, chat_endpoint: ChatEndpoint
+    app: FastAPI,
+    settings: Settings,
+    parts: Parts,
+    chat_endpoint: ChatEndpoint,
+    host: HostRules | None,
 ) -> None:
     """Add the middleware, innermost first."""
-    if settings.auth == "oidc":
+    door = settings.handshake_policy(is_mounted=host is not None)
+    if parts.auth.gate.mode == "oidc":
         app.add_middleware(
             _SignInSession,
             secret_key=cookie_secret(settings.data_dir),
@@ -125,21 +134,24 @@ def _add_middleware(
         AuthenticationMiddleware,
         gate=parts.auth.gate,
         chat=parts.chat,
-        door=settings.handshake_policy(),
+        door=door,
         quotas=parts.auth.quotas,
         rules=AuthenticationRules(
             shares_are_public=settings.sharing == "public",
             is_secure=settings.is_https,
             serves_others=settings.openness is not None,
             trusted_proxies=TrustedNetworks.of(settings.trusted_proxies),
+            host=host,
         ),
     )
     app.add_middleware(
         Guards,
         settings=settings,
+        door=door,
+        image_hosts=parts.look.image_hosts,
         telemetry=parts.telemetry,
         routes=app.routes,
-        declared={"/api/openapi.json": API, **POLICIES},
+        declared={"/api/openapi.json": API},
     )
 
 
@@ -186,15 +198,3 @@ def _health(parts: Parts) -> Health:
 async def _query(parts: Parts) -> None:
     """Make a small query to the store. Raises ``StoreError``."""
     await parts.store.conversation("")
-
-
-def _branding(settings: Settings) -> Branding:
-    return Branding(
-        name=settings.name,
-        tagline=settings.tagline,
-        logo=settings.logo,
-        accent=settings.accent,
-        starters=settings.starters,
-        theme=settings.theme,
-        image_hosts=settings.image_hosts,
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -16,6 +17,7 @@ from wireside.bootstrap.chat import (
     build_runner,
     build_sharing,
 )
+from wireside.bootstrap.look import look_of
 from wireside.bootstrap.providers import build_catalog, build_provider, configured_kind
 from wireside.bootstrap.storage import build_files, build_saving, build_store
 from wireside.bootstrap.telemetry import build_telemetry, build_tracer, sample_state
@@ -33,8 +35,11 @@ from wireside.settings.model import Settings
 from wireside.store.store import SqlStore
 from wireside.telemetry import Telemetry
 from wireside.telemetry.history import History
+from wireside.telemetry.state import State
 from wireside.telemetry.tracing import Tracing
 from wireside.transfer.sharing import Sharing
+from wireside_ui.application_pages import ApplicationPages
+from wireside_ui.theme import Branding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +49,7 @@ class Parts:
     tasks: Tasks
     tracer: Tracing | None
     telemetry: Telemetry
+    sample_state: Callable[[], State]
     history: History
     provider: Provider
     catalog: Catalog
@@ -56,11 +62,18 @@ class Parts:
     chat: ChatService
     sharing: Sharing
     render: Render
+    look: Branding
+    pages: ApplicationPages
     retention: Retention
 
 
 def build_parts(
-    settings: Settings, *, provider: Provider | None = None, chat: Chat | None = None
+    settings: Settings,
+    *,
+    provider: Provider | None = None,
+    chat: Chat | None = None,
+    look: Branding | None = None,
+    has_host: bool = False,
 ) -> Parts:
     """Return the connected parts; nothing is opened or started yet.
 
@@ -68,6 +81,8 @@ def build_parts(
         settings: the settings.
         provider: the source of answers, instead of the one that the settings select.
         chat: handlers that answer, as models in front of those of the provider.
+        look: name, logo and colours, instead of those of the settings.
+        has_host: a host application authenticates the users.
 
     Raises:
         NotConfigured: the settings can't be used; the text is a sentence.
@@ -76,7 +91,12 @@ def build_parts(
     kind = HandlerProvider.kind if chat else provider.kind if provider else None
     kind = kind or configured_kind(settings)
     tracer = build_tracer(settings, kind)
-    telemetry = build_telemetry(settings, tracer, open_streams=lambda: runner.live)
+    telemetry = build_telemetry(
+        settings,
+        tracer,
+        open_streams=lambda: runner.live,
+        open_pages=lambda: pages.count_connected(),
+    )
     if provider is None and (chat is None or settings.uses_openai):
         provider = build_provider(
             settings, observer=telemetry, on_cannot_chat=lambda model: catalog.pass_over(model)
@@ -94,6 +114,7 @@ def build_parts(
         settings,
         store.accounts,
         limiter,
+        mode="host" if has_host else settings.auth,
         on_removed=lambda user_id: service.library.forget_all_of(user_id),
     )
     service = build_chat(
@@ -109,11 +130,15 @@ def build_parts(
         observer=telemetry,
     )
     render = build_renderer(settings)
+    look = look or look_of(settings)
+    pages = ApplicationPages(look.name, auth.gate.presence)
+    sample = partial(sample_state, telemetry, runner, saving, pages.count_connected)
     return Parts(
         tasks=tasks,
         tracer=tracer,
         telemetry=telemetry,
-        history=History(partial(sample_state, telemetry, runner, saving), store.figures),
+        sample_state=sample,
+        history=History(sample, store.figures),
         provider=provider,
         catalog=catalog,
         store=store,
@@ -125,5 +150,7 @@ def build_parts(
         chat=service,
         sharing=build_sharing(settings, store.accounts, auth, render),
         render=render,
+        look=look,
+        pages=pages,
         retention=build_retention(settings),
     )

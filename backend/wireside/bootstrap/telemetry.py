@@ -13,7 +13,6 @@ from wireside.settings.model import Settings
 from wireside.telemetry import Telemetry
 from wireside.telemetry.state import State
 from wireside.telemetry.tracing import Tracing
-from wireside_ui import nicegui_socket
 
 
 def build_tracer(settings: Settings, provider_kind: str) -> Tracing | None:
@@ -28,23 +27,29 @@ def build_tracer(settings: Settings, provider_kind: str) -> Tracing | None:
 
 
 def build_telemetry(
-    settings: Settings, tracer: Tracing | None, *, open_streams: Callable[[], int]
+    settings: Settings,
+    tracer: Tracing | None,
+    *,
+    open_streams: Callable[[], int],
+    open_pages: Callable[[], int],
 ) -> Telemetry:
-    """Return the counters. ``open_streams`` returns the number of running answers."""
+    """Return the counters. The callables return the number of running answers and open pages."""
     return Telemetry(
         interval_s=settings.log_interval_s,
         open_streams=open_streams,
-        open_pages=nicegui_socket.open_pages,
+        open_pages=open_pages,
         tracer=tracer,
     )
 
 
-def sample_state(telemetry: Telemetry, runner: Runner, saving: GroupCommit) -> State:
-    """Return the current state, for the metrics."""
+def sample_state(
+    telemetry: Telemetry, runner: Runner, saving: GroupCommit, open_pages: Callable[[], int]
+) -> State:
+    """Return the current state, for the metrics. ``open_pages`` is that of ``build_telemetry``."""
     kept, kept_chars = runner.kept
     return State(
         telemetry=telemetry,
-        open_pages=nicegui_socket.open_pages(),
+        open_pages=open_pages(),
         open_streams=runner.live,
         kept_streams=kept,
         kept_chars=kept_chars,

@@ -197,6 +197,8 @@ class HandshakePolicy:
             Without any, a server on loopback accepts loopback names.
         public_url: URL of the server for browsers.
         allowed_origins: origins of other sites (``AllowedOrigins``).
+        checks_host: False accepts any host name where none is trusted and there is no public URL,
+            for a mounted chat, whose host application knows its names.
 
     Raises:
         ValueError: a value is invalid; the text is a sentence.
@@ -209,11 +211,13 @@ class HandshakePolicy:
         trusted_hosts: Iterable[str] = (),
         public_url: str | None = None,
         allowed_origins: Iterable[str] = (),
+        checks_host: bool = True,
     ) -> None:
         self._trusted = frozenset(_trusted_host(text) for text in trusted_hosts)
         self._trusts_loopback = not self._trusted and is_loopback(host)
         self._public = None if public_url is None else _public_origin(public_url)
         self._allowed = AllowedOrigins(allowed_origins)
+        self._takes_any_host = not (checks_host or self._trusted or self._public)
 
     def judge(self, handshake: Handshake, *, takes_allowed: bool = True) -> Verdict:
         """Check Host and Origin. Without ``takes_allowed``, other sites' pages are refused."""
@@ -236,6 +240,8 @@ class HandshakePolicy:
         return self._allowed.has(origin)
 
     def _takes_host(self, authority: Authority) -> bool:
+        if self._takes_any_host:
+            return True
         if authority in self._trusted or Authority(authority.host, None) in self._trusted:
             return True
         if self._public is not None and authority.host == self._public.host:

@@ -92,9 +92,6 @@ class ServedApplication:
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
-    def configure_process(self) -> None:
-        """Change what is shared by everything in the process; called before the start."""
-
     async def prepare(self) -> None:
         """Do what may take long or fail before the start.
 
@@ -130,7 +127,6 @@ def run_server(
         raise CannotServe(settings.exposure)
     _raise_file_limit()
     _give_large_blocks_back()
-    application.configure_process()
     path = settings.unix_path
     listener = _listen_on_path(path) if path else _listen(settings.host, settings.port)
     with contextlib.closing(listener):

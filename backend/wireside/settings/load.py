@@ -14,7 +14,6 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import SettingsError
 
-from wireside.protocol.handshake import named_origin
 from wireside.settings.model import Settings, is_secret, variable_of
 
 EXAMPLES = {
@@ -94,8 +93,7 @@ def _check_hosts(settings: Settings) -> None:
     """Raise ``ValueError`` if a host, an origin, an address or a path is invalid."""
     settings.handshake_policy()
     _ = settings.effective_root_path
-    for text in settings.frame_ancestors:
-        named_origin(text, variable_of("frame_ancestors"))
+    _ = settings.csp_frame_ancestors
     for text in settings.trusted_proxies:
         try:
             ipaddress.ip_network(text)

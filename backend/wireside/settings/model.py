@@ -29,7 +29,12 @@ from pydantic_settings import (
 )
 
 from wireside.openai_wire.reasoning_tags import ReasoningTags
-from wireside.protocol.handshake import HandshakePolicy, is_for_others, is_loopback
+from wireside.protocol.handshake import (
+    HandshakePolicy,
+    is_for_others,
+    is_loopback,
+    named_origin,
+)
 from wireside.root_path import parse_root_path
 
 Items = Annotated[tuple[str, ...], NoDecode]
@@ -77,8 +82,8 @@ class Settings(BaseSettings):
     )
     frame_ancestors: Items = Field(
         (),
-        description="Origins, comma-separated, whose pages may embed Wireside in a frame; "
-        "empty: none.",
+        description="Origins, comma-separated, whose pages may embed Wireside in a frame; `self`: "
+        "its own; empty: none.",
     )
     trusted_hosts: Items = Field(
         (), description="Accepted `Host` names, comma-separated; empty: loopback and `PUBLIC_URL`."
@@ -503,6 +508,14 @@ class Settings(BaseSettings):
         )
 
     @property
+    def csp_frame_ancestors(self) -> list[str]:
+        """``frame_ancestors`` as in a Content-Security-Policy. Raises ``ValueError``."""
+        return [
+            "'self'" if text == "self" else str(named_origin(text, "WIRESIDE_FRAME_ANCESTORS"))
+            for text in self.frame_ancestors
+        ]
+
+    @property
     def unix_path(self) -> Path | None:
         """Path of the Unix socket to listen on; None where ``host`` is an address."""
         return Path(self.host.removeprefix("unix:")) if self.host.startswith("unix:") else None
@@ -529,15 +542,19 @@ class Settings(BaseSettings):
             )
         return of_url
 
-    def handshake_policy(self) -> HandshakePolicy:
-        """Return the rules for Host and Origin. Raises ``ValueError`` with a sentence."""
-        if self.origins_without_accounts is not None:
+    def handshake_policy(self, *, is_mounted: bool = False) -> HandshakePolicy:
+        """Return the rules for Host and Origin. Raises ``ValueError`` with a sentence.
+
+        ``is_mounted``: a host application authenticates the users, and knows its host names.
+        """
+        if self.origins_without_accounts is not None and not is_mounted:
             raise ValueError(self.origins_without_accounts)
         return HandshakePolicy(
             host=self.host_name,
             trusted_hosts=self.trusted_hosts,
             public_url=self.public_url,
             allowed_origins=self.allowed_origins,
+            checks_host=not is_mounted,
         )
 
     @property

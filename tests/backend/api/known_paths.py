@@ -8,12 +8,21 @@ from starlette.types import ASGIApp
 
 from wireside.api.middleware.route_policy import RoutePolicyLookup
 from wireside.api.middleware.stack import Guards
-from wireside.api.policy import API, FILE, PAGE, PUBLIC_PAGE, SOCKET, RoutePolicies
+from wireside.api.policy import (
+    API,
+    FILE,
+    PAGE,
+    PAGE_SOCKET,
+    PUBLIC_PAGE,
+    SOCKET,
+    STATIC,
+    RoutePolicies,
+)
 from wireside.api.routes.accounts import SNAPSHOT
 from wireside.api.routes.health import HEALTH
 from wireside.settings.model import Settings
 from wireside.telemetry import Telemetry
-from wireside_ui.mount import ASSETS, POLICIES
+from wireside_ui.mount import ASSETS
 
 KNOWN = {
     "/": PAGE,
@@ -29,13 +38,23 @@ KNOWN = {
     "/ws/ai-chat": SOCKET,
     "/ws/doctor": SOCKET,
     "/assets/{path:path}": ASSETS,
-    **POLICIES,
+    "/_nicegui/{path:path}": STATIC,
+    "/_nicegui_ws/{path:path}": PAGE_SOCKET,
+    "/favicon.ico": FILE,
 }
 
 
 def guards(app: ASGIApp, settings: Settings) -> Guards:
     """Return ``app`` behind the middlewares in front of authentication."""
-    return Guards(app, settings=settings, telemetry=Telemetry(), routes=(), declared=KNOWN)
+    return Guards(
+        app,
+        settings=settings,
+        door=settings.handshake_policy(),
+        image_hosts=settings.image_hosts,
+        telemetry=Telemetry(),
+        routes=(),
+        declared=KNOWN,
+    )
 
 
 def with_known_paths(app: ASGIApp) -> RoutePolicyLookup:

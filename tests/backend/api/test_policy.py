@@ -60,7 +60,7 @@ def test_what_needs_no_sign_in_is_a_short_list(app: FastAPI) -> None:
     found = {
         path: policy.access.name
         for path, policy in by_template.items()
-        if policy.access is not Access.CALLER and not path.startswith("/_nicegui/3")
+        if policy.access is not Access.CALLER
     }
     assert found == {
         "/login": "PUBLIC",
@@ -70,6 +70,7 @@ def test_what_needs_no_sign_in_is_a_short_list(app: FastAPI) -> None:
         "/logo": "PUBLIC",
         "/manifest.webmanifest": "PUBLIC",
         "/favicon.ico": "PUBLIC",
+        "/wireside/favicon.ico": "PUBLIC",
         "/docs/protocol": "PUBLIC",
         "/s/{secret:path}": "SHARED",
         "/metrics": "UNCHECKED",

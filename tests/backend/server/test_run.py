@@ -244,9 +244,6 @@ async def app(scope, receive, send):
         await send({"type": f"lifespan.{kind}.complete"})
 
 class Application(ServedApplication):
-    def configure_process(self):
-        steps.append("configure")
-
     async def prepare(self):
         steps.append("prepare")
 
@@ -276,7 +273,7 @@ def test_the_process_is_configured_for_the_server() -> None:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("WIRESIDE_")}
     out = subprocess.check_output([sys.executable, "-c", OWNED], text=True, env=environment)
     process, steps = map(json.loads, out.splitlines())
-    assert steps == ["configure", "prepare", "startup", "drain", "shutdown"]
+    assert steps == ["prepare", "startup", "drain", "shutdown"]
     assert process.pop("files") > 256
     assert process == {
         "handler": "wireside.server.run",

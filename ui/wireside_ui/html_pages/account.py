@@ -26,6 +26,7 @@ from wireside.errors import (
     NotFound,
     RateLimited,
     SignInFailed,
+    Unauthorized,
     WiresideError,
 )
 from wireside.identity import SCOPES, Caller, Role, Scope
@@ -81,14 +82,16 @@ class AccountPages:
         """Return the routes."""
         router = APIRouter(include_in_schema=False)
         router.get("/login")(self.show_login)
+        router.get("/doctor")(self.show_doctor)
+        if self._auth.gate.mode == "host":
+            return with_policy(router, PAGE)
         router.post("/login")(self.login)
         router.post("/logout")(self.logout)
         router.get("/join")(self.show_join)
         router.post("/join")(self.join)
         router.get("/oidc/login")(self.begin_open_id)
         router.get("/oidc/callback")(self.finish_open_id)
-        router.get("/doctor")(self.show_doctor)
-        if self._auth.has_accounts:
+        if self._auth.has_account_pages:
             router.get("/settings")(self.show_settings)
             router.post("/settings/{what:path}")(self.change_settings)
             router.get("/people")(self.show_people)
@@ -104,7 +107,10 @@ class AccountPages:
         wanted = safe_path(request.query_params.get("next", "/"))
         if _caller(request) is not None:
             return self._go(request, wanted)
-        return self._login(request, wanted, error=getattr(request.state, "refused", None))
+        refused = getattr(request.state, "refused", None)
+        if self._auth.gate.mode == "host":
+            return self._sign_in_at_host(request, wanted, refused or Unauthorized())
+        return self._login(request, wanted, error=refused)
 
     @route_policy(PUBLIC_PAGE)
     async def login(self, request: Request) -> Response:
@@ -208,6 +214,19 @@ class AccountPages:
             open_id=open_id.name if open_id else "",
             next=wanted,
             name=name,
+        )
+
+    def _sign_in_at_host(self, request: Request, wanted: str, error: WiresideError) -> Response:
+        """Say that the host application's sign-in is needed; this chat has none."""
+        return self._plain.page(
+            request,
+            "host_sign_in.html",
+            status_of(error, is_page=True),
+            title=self._look.name,
+            heading=self._look.name,
+            line=sentence_in(self._language(request), error),
+            problem="",
+            next=wanted,
         )
 
     async def _join(
@@ -520,7 +539,7 @@ class AccountPages:
             template,
             _status(error),
             me=who,
-            has_accounts=self._auth.has_accounts,
+            has_accounts=self._auth.has_account_pages,
             can_sign_out=who.credential.startswith("session "),
             problem=self._problem(request, error),
             done=done.sentence,

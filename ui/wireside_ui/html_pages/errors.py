@@ -1,7 +1,6 @@
 """Error pages, and the fallback route for unknown paths.
 
-NiceGUI would answer with a page of its own, allocate a client's memory for each such request, and
-log the address, which may contain a secret.
+An error page holds no memory for its visitor, and no address is logged: it may contain a secret.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ from urllib.parse import quote
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import RedirectResponse
-from nicegui import app as nicegui_app
 from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
@@ -44,13 +42,9 @@ class ErrorPages:
 
 
 def register_unknown_paths(app: FastAPI, errors: ErrorResponses) -> None:
-    """Register the fallback route of ``app``, and the exception handlers of NiceGUI.
-
-    All other routes of ``app`` must be registered before, NiceGUI's mount after it.
-    """
+    """Register the fallback route of ``app``, after all of its other routes."""
     app.router.routes.append(UnknownPath(errors, app.router.routes))
-    nicegui_app.add_exception_handler(Exception, errors.failed)
-    nicegui_app.add_exception_handler(404, errors.missing)
+    app.add_exception_handler(404, errors.missing)
 
 
 def is_a_person(request: Request) -> bool:
@@ -64,7 +58,7 @@ def is_a_person(request: Request) -> bool:
 
 @route_policy(PAGE)
 class UnknownPath(BaseRoute):
-    """Fallback route for paths that match neither ``routes`` nor NiceGUI's routes."""
+    """Fallback route for paths that match none of ``routes``."""
 
     def __init__(self, errors: ErrorResponses, routes: list[BaseRoute]) -> None:
         self._errors = errors
@@ -72,27 +66,20 @@ class UnknownPath(BaseRoute):
 
     def matches(self, scope: Scope) -> tuple[Match, dict[str, Any]]:
         """See ``BaseRoute``."""
-        if scope["type"] != "http" or _is_page(scope):
-            return Match.NONE, {}
-        return Match.FULL, {}
+        return (Match.FULL if scope["type"] == "http" else Match.NONE), {}
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Respond with 404, or redirect if the path without its trailing slashes exists."""
         request = Request(scope)
         path: str = scope["path"]
         meant = {**scope, "path": path.rstrip("/")}
-        if path.endswith("/") and (_take(self._routes, meant) or _is_page(meant)):
+        if path.endswith("/") and "\n" not in path and _take(self._routes, meant):
             query = request.url.query
             to = quote(meant["path"]) + (f"?{query}" if query else "")
             await RedirectResponse(to, 307)(scope, receive, send)
             return
         answer = await self._errors.missing(request, NotFound())
         await answer(scope, receive, send)
-
-
-def _is_page(scope: Scope) -> bool:
-    """Return whether NiceGUI has a route. Its mount matches no path with a line feed."""
-    return "\n" not in scope["path"] and _take(nicegui_app.routes, scope)
 
 
 def _take(routes: Iterable[BaseRoute], scope: Scope) -> bool:

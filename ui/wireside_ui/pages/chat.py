@@ -18,6 +18,7 @@ from wireside.api.policy import PAGE
 from wireside.chat.service import ChatService
 from wireside.errors import WiresideError
 from wireside.messages import ModelInfo
+from wireside_ui.application_pages import ApplicationPages
 from wireside_ui.components.composer import Composer
 from wireside_ui.components.header import Header
 from wireside_ui.components.model_picker import ModelPicker
@@ -28,7 +29,7 @@ from wireside_ui.components.welcome import Welcome
 from wireside_ui.document import use_own_document
 from wireside_ui.i18n.catalogue import direction_of, language_of, starters_in, words_in
 from wireside_ui.markdown.dialect import Markup
-from wireside_ui.nicegui_socket import making, page_at, untaken
+from wireside_ui.nicegui_socket import making, untaken
 from wireside_ui.presenters.chat import ChatPresenter, Opening
 from wireside_ui.presenters.transcript import LIMITS
 from wireside_ui.presenters.views import ChatViews
@@ -43,32 +44,36 @@ class ChatPages:
     """Registers the chat page at its paths."""
 
     def __init__(
-        self, chat: ChatService, look: Branding, version: str, sharing: str = "off"
+        self,
+        chat: ChatService,
+        look: Branding,
+        version: str,
+        *,
+        sharing: str = "off",
+        has_account_pages: bool = True,
     ) -> None:
         """``sharing`` is the setting for who may open links to conversations."""
+        self._has_account_pages = has_account_pages
         self._chat = chat
         self._sharing = sharing
         self._look = look
         self._version = version
         self._markup = Markup(frozenset(host.lower() for host in look.image_hosts))
 
-    def register(self) -> None:
-        """Register the page with NiceGUI."""
+    def register(self, pages: ApplicationPages) -> None:
+        """Add the page to those of the application."""
+        pages.add("/", PAGE, self._serve)
+        pages.add("/c/{conversation_id}", PAGE, self._serve)
 
-        @page_at("/", PAGE)
-        async def new_chat(request: Request, client: Client) -> None:
-            async with making(client):
-                await self._build(request, client, None)
-
-        @page_at("/c/{conversation_id}", PAGE)
-        async def chat(request: Request, client: Client, conversation_id: str) -> None:
-            async with making(client):
-                await self._build(request, client, conversation_id)
+    async def _serve(self, request: Request, client: Client) -> None:
+        async with making(client):
+            await self._build(request, client, request.path_params.get("conversation_id"))
 
     async def _build(self, request: Request, client: Client, conversation_id: str | None) -> None:
         language = language_of(request.headers.get("accept-language", ""))
         direction = direction_of(language)
         base = request.scope.get("root_path", "")
+        chat: ChatService = getattr(request.state, "chat", self._chat)
         ui.add_head_html(
             head_html(
                 self._look,
@@ -76,12 +81,12 @@ class ChatPages:
                 version=self._version,
                 language=language,
                 direction=direction,
+                user="" if self._has_account_pages else chat.caller.user_id,
             )
         )
         use_own_document(
             client, "chat", version=self._version, language=language, direction=direction
         )
-        chat: ChatService = getattr(request.state, "chat", self._chat)
         page = ChatPage(
             chat=chat,
             look=self._look,
@@ -91,6 +96,7 @@ class ChatPages:
             base=base,
             version=self._version,
             sharing=self._sharing,
+            has_account_pages=self._has_account_pages,
             models=await self._models(),
         )
         await page.build(conversation_id, request.query_params.get("turn"))
@@ -153,6 +159,7 @@ class ChatPage:
         base: str,
         version: str,
         sharing: str = "off",
+        has_account_pages: bool = True,
         models: Sequence[ModelInfo] = (),
     ) -> None:
         self._chat = chat
@@ -163,6 +170,7 @@ class ChatPage:
         self._base = base
         self._version = version
         self._sharing = sharing
+        self._has_account_pages = has_account_pages
         self._models = models
         self._is_reader = not chat.caller.may("chat")
         self._tasks: list[asyncio.Task[None]] = []
@@ -233,6 +241,7 @@ class ChatPage:
                 draft=opening.id,
                 words=self._words,
                 is_empty=opening.welcome == "empty",
+                user="" if self._has_account_pages else self._chat.caller.user_id,
             )
         )
 
@@ -253,6 +262,7 @@ class ChatPage:
             on_delete=presenter.delete,
             on_restore=presenter.restore,
             account=library.caller.name,
+            has_account_pages=self._has_account_pages,
             sharing="off" if self._is_reader else self._sharing,
             is_reader=self._is_reader,
         )

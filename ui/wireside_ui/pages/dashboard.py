@@ -14,10 +14,11 @@ from wireside.api.policy import PAGE
 from wireside.errors import WiresideError
 from wireside.identity import LOCAL, Caller
 from wireside.ports.clock import Clock
+from wireside_ui.application_pages import ApplicationPages
 from wireside_ui.components.dashboard import Dashboard
 from wireside_ui.document import use_own_document
 from wireside_ui.i18n.catalogue import direction_of, language_of, sentence_in, words_in
-from wireside_ui.nicegui_socket import making, page_at
+from wireside_ui.nicegui_socket import making
 from wireside_ui.theme import Branding, head_html
 
 HOUR_S: Final = 3600
@@ -56,18 +57,18 @@ class DashboardPage:
         self._version = version
         self._now = clock
 
-    def register(self) -> None:
-        """Register the page with NiceGUI."""
+    def register(self, pages: ApplicationPages) -> None:
+        """Add the page to those of the application."""
+        pages.add("/dashboard", PAGE, self._serve)
 
-        @page_at("/dashboard", PAGE)
-        async def dashboard(request: Request, client: Client) -> Response | None:
-            caller = getattr(request.state, "caller", LOCAL)
-            base = request.scope.get("root_path", "")
-            if not caller.may("admin"):
-                return RedirectResponse(f"{base}/audit", 303)  # shows the error
-            async with making(client):
-                await self._build(request, client, caller, base)
-            return None
+    async def _serve(self, request: Request, client: Client) -> Response | None:
+        caller = getattr(request.state, "caller", LOCAL)
+        base = request.scope.get("root_path", "")
+        if not caller.may("admin"):
+            return RedirectResponse(f"{base}/audit", 303)  # shows the error
+        async with making(client):
+            await self._build(request, client, caller, base)
+        return None
 
     async def _build(self, request: Request, client: Client, caller: Caller, base: str) -> None:
         language = language_of(request.headers.get("accept-language", ""))

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import quote
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from wireside.api.host_user import HostRules, find_host_user
 from wireside.api.middleware.limit_headers import limit_headers
 from wireside.api.middleware.methods import SAFE_METHODS
 from wireside.api.middleware.refusals import refuse
@@ -27,7 +28,14 @@ from wireside.auth.authenticator import Authenticator, Credentials
 from wireside.auth.cookies import cookie_of
 from wireside.auth.quotas import UserQuotas
 from wireside.chat.service import ChatService
-from wireside.errors import Forbidden, RateLimited, RequestError, StoreError, Unauthorized
+from wireside.errors import (
+    Forbidden,
+    InternalError,
+    RateLimited,
+    RequestError,
+    StoreError,
+    Unauthorized,
+)
 from wireside.identity import Caller
 from wireside.limits.networks import TrustedNetworks, network_of
 from wireside.protocol.handshake import Accept, Handshake, HandshakePolicy
@@ -62,12 +70,14 @@ class AuthenticationRules:
         serves_others: without accounts, a proxy on this machine may forward requests from other
             machines.
         trusted_proxies: peers whose sign-in headers are accepted.
+        host: how the host application of a mounted chat authenticates its users.
     """
 
     shares_are_public: bool = False
     is_secure: bool = False
     serves_others: bool = False
     trusted_proxies: TrustedNetworks = TrustedNetworks()
+    host: HostRules | None = None
 
 
 class AuthenticationMiddleware:
@@ -105,8 +115,9 @@ class AuthenticationMiddleware:
         state = scope.setdefault("state", {})
         seen = self._gate.presence.endings
         try:
+            credentials = await self._with_host_user(credentials, scope)
             caller = await self._gate.caller(credentials)
-        except StoreError as error:
+        except (StoreError, InternalError) as error:
             return await refuse(scope, receive, send, error)
         except RequestError as error:
             caller, state["refused"] = None, error
@@ -176,6 +187,17 @@ class AuthenticationMiddleware:
             repeated=frozenset(repeated),
         )
 
+    async def _with_host_user(self, credentials: Credentials, scope: Scope) -> Credentials:
+        """Add the host application's user. Raises ``InternalError`` if the host fails.
+
+        Pages of other sites can make a browser send the host's cookie, but no ``Authorization``.
+        """
+        host = self._rules.host
+        may_ask = credentials.is_own_page or "authorization" in credentials.headers
+        if host is None or not may_ask or credentials.ticket is not None:
+            return credentials
+        return replace(credentials, host_user=await find_host_user(host.find_user, scope))
+
     def _is_own_page(self, scope: Scope, headers: dict[str, str]) -> bool:
         """Whether the request can't have been made by a page of another site.
 
@@ -206,20 +228,26 @@ class AuthenticationMiddleware:
     ) -> None:
         is_page = scope["type"] == "http" and policy_of(scope).kind is Kind.PAGE
         if is_page and scope["method"] in ("GET", "HEAD"):
-            path, base = route_path(scope), scope.get("root_path", "")
-            query = scope.get("query_string", b"").decode("latin-1")
-            wanted = f"{path}?{query}" if query else path
-            wanted = f"?next={quote(wanted, safe='/')}" if wanted != "/" else ""
-            return await _redirect(send, f"{base}/login{wanted}")
+            return await _redirect(send, self._login_address(scope))
         refused: RequestError | None = scope["state"].get("refused")
         if refused is not None:
             # 401: a session has ended, as after a sign-out. 403: a user behind a proxy can't sign
             # in in any other way.
-            is_final = self._gate.mode == "proxy"
+            is_final = self._gate.mode in ("proxy", "host")
             error = Forbidden(str(refused)) if is_final else Unauthorized(str(refused))
             return await refuse(scope, receive, send, error)
         sentence = _NOT_KNOWN[brought] if brought else None
         await refuse(scope, receive, send, Unauthorized(sentence))
+
+    def _login_address(self, scope: Scope) -> str:
+        base, path = scope.get("root_path", ""), route_path(scope)
+        query = scope.get("query_string", b"").decode("latin-1")
+        wanted = f"{path}?{query}" if query else path
+        host = self._rules.host
+        if host is not None and host.login_url:
+            url = host.login_url.replace("{next}", quote(base + wanted, safe=""))
+            return base.removesuffix(host.mount_path) + url if url.startswith("/") else url
+        return f"{base}/login" + (f"?next={quote(wanted, safe='/')}" if wanted != "/" else "")
 
     # ---- open connections ----------------------------------------------------------------------
 

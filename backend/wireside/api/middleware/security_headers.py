@@ -39,7 +39,8 @@ _SCRIPT: Final = re.compile(rb"<script(?=[\s>])")
 class SecurityHeaders:
     """Adds security headers to each response, and a policy with a nonce to each page.
 
-    Only pages (``X-NiceGUI-Content: page``) are buffered whole, to add the nonce to their scripts.
+    Only pages (``X-NiceGUI-Content: page``) are buffered whole, to add the nonce to their scripts
+    and to compress them.
     Their template escapes all data, so no injected script can obtain the nonce. NiceGUI needs
     ``unsafe-eval`` (Vue compiles templates) and inline styles.
     """
@@ -112,20 +113,20 @@ class _Response:
         await self._send({**message, "headers": headers})
 
     async def _send_page(self, start: Message) -> None:
-        headers = dict(start["headers"])
-        is_packed = headers.get(b"content-encoding") == b"gzip"
-        body = gzip.decompress(self._body) if is_packed and self._body else self._body
+        body = self._body
         self._body = b""  # a page references its request, and so this response, for its whole life
         nonce = secrets.token_urlsafe(16)
         body = _SCRIPT.sub(b'<script nonce="%s"' % nonce.encode(), body)
-        if is_packed and body:
-            body = gzip.compress(body, 6, mtime=0)
         out = [
             item
             for item in start["headers"]
             if item[0] not in (b"content-length", b"content-security-policy")
         ]
-        host = next(v.decode("latin-1") for k, v in self._scope["headers"] if k == b"host")
+        request = dict(self._scope["headers"])
+        if body and b"gzip" in request.get(b"accept-encoding", b""):
+            body = gzip.compress(body, 6, mtime=0)
+            out += [(b"content-encoding", b"gzip"), (b"vary", b"Accept-Encoding")]
+        host = request[b"host"].decode("latin-1")
         out += [
             (b"content-length", str(len(body)).encode()),
             (b"content-security-policy", self._guard.policy(nonce, host)),

@@ -8,7 +8,7 @@ nothing to do for.
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -29,7 +29,7 @@ from wireside.api.middleware.transport import TransportCheck
 from wireside.api.policy import RoutePolicies, RoutePolicy
 from wireside.limits.networks import TrustedNetworks
 from wireside.limits.token_buckets import TokenBuckets
-from wireside.protocol.handshake import named_origin
+from wireside.protocol.handshake import HandshakePolicy
 from wireside.settings.model import Settings
 
 
@@ -37,6 +37,7 @@ class Guards:
     """All of them: root path, policy of the path, address, ids, log, headers, rate limit, Host and
     Origin, transport, connection limit.
 
+    ``door`` has the rules for Host and Origin; images of ``image_hosts`` load without a click.
     ``routes`` and ``declared`` are those of ``RoutePolicies``, which is made when the application
     starts, so that routes added until then have their policy.
 
@@ -50,32 +51,30 @@ class Guards:
         app: ASGIApp,
         *,
         settings: Settings,
+        door: HandshakePolicy,
+        image_hosts: Iterable[str],
         telemetry: RefusalCounter,
         routes: Sequence[BaseRoute],
         declared: Mapping[str, RoutePolicy],
     ) -> None:
-        policy = settings.handshake_policy()
         app = ConnectionLimit(
             app,
             connections_per_address=settings.connections_per_address,
             refusals=telemetry,
         )
         app = TransportCheck(app)
-        app = HostOriginCheck(app, door=policy, refusals=telemetry)
+        app = HostOriginCheck(app, door=door, refusals=telemetry)
         app = AddressRateLimit(
             app,
             allowances=TokenBuckets(settings.requests_per_minute_address),
             refusals=telemetry,
             clock=time.monotonic,
         )
-        app = CrossOrigin(app, policy)
+        app = CrossOrigin(app, door)
         app = SecurityHeaders(
             app,
-            image_hosts=settings.image_hosts,
-            frame_ancestors=[
-                str(named_origin(text, "WIRESIDE_FRAME_ANCESTORS"))
-                for text in settings.frame_ancestors
-            ],
+            image_hosts=image_hosts,
+            frame_ancestors=settings.csp_frame_ancestors,
             is_https=settings.is_https,
         )
         app = RequestIds(AccessLog(app))

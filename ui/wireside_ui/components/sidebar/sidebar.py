@@ -50,6 +50,7 @@ class Sidebar(Element, component="wireside_sidebar.js", esm=KIT | {"wireside-sid
         on_delete: Callable[[Sequence[str]], Done],
         on_restore: Callable[[Sequence[str]], Done],
         account: str = "",
+        has_account_pages: bool = True,
         sharing: str = "off",
         is_reader: bool = False,
     ) -> None:
@@ -59,8 +60,9 @@ class Sidebar(Element, component="wireside_sidebar.js", esm=KIT | {"wireside-sid
         is the first page of the list, ``live`` the ids of conversations with an answer in progress.
         ``on_need(cursor, archived)`` must be answered by ``show`` and ``on_search(query, cursor)``
         by ``show_hits``, or either by ``fail``. ``account`` is the name of the signed-in user, if
-        any. ``sharing`` is the setting for who may open links to a conversation. ``is_reader``
-        hides every action that would change a conversation.
+        any; ``has_account_pages`` links it to the settings. ``sharing`` is the setting for who may
+        open links to a conversation. ``is_reader`` hides every action that would change a
+        conversation.
         """
         super().__init__()
         self._props["base"] = base
@@ -71,7 +73,8 @@ class Sidebar(Element, component="wireside_sidebar.js", esm=KIT | {"wireside-sid
             "current": current,
             "live": list(live),
         }
-        self._props["account"] = {"name": account, "href": f"{base}/settings"} if account else None
+        href = f"{base}/settings" if has_account_pages else None
+        self._props["account"] = {"name": account, "href": href} if account else None
         self._props["sharing"] = "" if sharing == "off" else sharing
         self._props["is-reader"] = is_reader
         self._on_need = on_need

@@ -62,11 +62,11 @@ export const bottom = {
     return h("div", { class: "ws-side-bottom" }, [
       account
         ? h(
-            "a",
+            account.href ? "a" : "div",
             {
               class: "ws-side-account",
               href: account.href,
-              title: w.account_settings,
+              title: account.href ? w.account_settings : null,
               "data-testid": "account",
             },
             [
