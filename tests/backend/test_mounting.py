@@ -151,6 +151,24 @@ def test_a_page_leads_to_the_hosts_sign_in(tmp_path: Path, url: str) -> None:
         assert where == start + url.format(next="%2Ftools%2Fchat%2Fc%2F1%3Fturn%3D2")
 
 
+def test_a_page_of_the_host_may_embed_the_chat(tmp_path: Path) -> None:
+    app = host()
+    add(app, tmp_path, settings={"frame_ancestors": ("self", "https://www.example.org")})
+    with running(app) as client:
+        for path in ("/chat/login", "/chat/"):  # the former says that the user must sign in
+            policy = client.get(path, headers=HTML).headers["content-security-policy"]
+            assert policy.endswith("frame-ancestors 'self' https://www.example.org"), path
+            become(client, "ada")
+        no_page = client.get("/chat/nowhere", headers=HTML)
+        assert "frame-ancestors 'self'" in no_page.headers["content-security-policy"]
+        assert (
+            "frame-ancestors 'none'"
+            in client.get("/chat/doctor", headers=HTML).headers["content-security-policy"]
+        )
+        script = client.get("/chat/assets/client/embed.js")
+        assert script.headers["content-type"].startswith("text/javascript")
+
+
 def test_accounts_of_wireside_are_off(tmp_path: Path) -> None:
     app = host()
     add(app, tmp_path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mimetypes
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -40,6 +40,7 @@ def mount(
     sharing: Sharing,
     board: Figures,
     base_url: str = "",
+    frame_ancestors: Iterable[str] = (),
     count_error: Callable[[str], None],
 ) -> None:
     """Register the pages at ``/`` and ``/c/{id}`` and everything they need.
@@ -56,6 +57,7 @@ def mount(
         sharing: the links to shared conversations.
         board: source of the dashboard's metrics.
         base_url: public address of the server, "" to derive it from each request.
+        frame_ancestors: sources of pages that may embed the chat.
         count_error: called with the code of each error that a route raises.
     """
     assets = folder()
@@ -63,7 +65,7 @@ def mount(
     files = route_policy(ASSETS)(Packed(Assets()))
     app.mount("/assets", files)
     app.include_router(_extras(look, assets, version))
-    plain = PlainPages(look, version)
+    plain = PlainPages(look, version, frame_ancestors=frame_ancestors)
     app.include_router(
         AccountPages(auth=auth, sharing=sharing, look=look, plain=plain, base_url=base_url).router()
     )

@@ -105,6 +105,7 @@ def _add_pages(app: FastAPI, settings: Settings, parts: Parts) -> None:
         sharing=parts.sharing,
         board=Board(parts.history),
         base_url=settings.public_url or "",
+        frame_ancestors=settings.csp_frame_ancestors,
         count_error=parts.telemetry.problem,
     )
 

@@ -222,6 +222,7 @@ class AccountPages:
             request,
             "host_sign_in.html",
             status_of(error, is_page=True),
+            is_embeddable=True,
             title=self._look.name,
             heading=self._look.name,
             line=sentence_in(self._language(request), error),

@@ -37,7 +37,14 @@ class ErrorPages:
         title = words["missing_title"] if is_missing else words["error"]
         line = words["no_page"] if is_missing else sentence_in(language, error)
         return self._plain.page(
-            request, "nowhere.html", status, title=title, heading=title, line=line, problem=""
+            request,
+            "nowhere.html",
+            status,
+            is_embeddable=True,
+            title=title,
+            heading=title,
+            line=line,
+            problem="",
         )
 
 

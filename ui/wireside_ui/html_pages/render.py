@@ -7,6 +7,7 @@ They work without JavaScript and use no server memory while they are open: a Nic
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable
 from typing import Any
 
 from fastapi import Request, Response
@@ -20,8 +21,14 @@ from wireside_ui.theme import Branding
 class PlainPages:
     """Renders the pages, each with its own Content-Security-Policy."""
 
-    def __init__(self, look: Branding, version: str) -> None:
-        """``version`` is the version of the assets, which is appended to their addresses."""
+    def __init__(
+        self, look: Branding, version: str, *, frame_ancestors: Iterable[str] = ()
+    ) -> None:
+        """``version`` is the version of the assets, which is appended to their addresses.
+
+        ``frame_ancestors`` are sources of pages that may embed the chat.
+        """
+        self._ancestors = " ".join(frame_ancestors) or "'none'"
         self._look = look
         self._version = version
         self._templates = Environment(
@@ -35,9 +42,15 @@ class PlainPages:
         status: int,
         *,
         connects: bool = False,
+        is_embeddable: bool = False,
         **values: Any,
     ) -> Response:
-        """Render a page. ``connects``: its script may open WebSockets to this server."""
+        """Render a page.
+
+        ``connects``: its script may open WebSockets to this server. ``is_embeddable``: the page has
+        no form that another page could make a user submit, and may stand where the chat does.
+        """
+        ancestors = self._ancestors if is_embeddable else "'none'"
         language = language_of(request.headers.get("accept-language", ""))
         nonce = secrets.token_urlsafe(16)
         html = self._templates.get_template(template).render(
@@ -55,7 +68,7 @@ class PlainPages:
         policy = (
             f"default-src 'none'; style-src 'self' 'nonce-{nonce}'; script-src 'self';"
             " img-src 'self' data:; font-src 'self'; form-action 'self'; base-uri 'none';"
-            " frame-ancestors 'none'"
+            f" frame-ancestors {ancestors}"
         )
         if connects:  # older Safari does not apply 'self' to WebSockets
             policy += f"; connect-src 'self' ws://{host} wss://{host}"
