@@ -187,7 +187,7 @@ def data_of(part: DataPart) -> Any:
     """Return the value of a part's JSON text; None if it is not JSON, as in an imported file."""
     try:
         return json.loads(part.data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 

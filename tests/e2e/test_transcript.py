@@ -1,13 +1,7 @@
 """The conversation in a real browser."""
 
-import json
-import os
 import re
-import socket
-import subprocess
-import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,63 +9,29 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, Route, expect
 
+from tests.e2e.transcript_server import Do, calling, events_of, serving
 from wireside_ui.markdown.dialect import Markup
 from wireside_ui.markdown.incremental import render
 
 HERE = Path(__file__).parent
 RICH = (HERE / "rich_answer.md").read_text(encoding="utf-8")
 MARKUP = Markup(frozenset({"images.example"}))
-Do = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    # NiceGUI behaves differently in a process that seems to run tests
-    env = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("PYTEST", "NICEGUI"))
-    }
-    process = subprocess.Popen(
-        [sys.executable, str(HERE / "transcript_page.py")], env={**env, "PORT": str(port)}
-    )
-    base = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(300):
-            try:
-                urllib.request.urlopen(f"{base}/healthz").close()
-                break
-            except OSError:
-                time.sleep(0.1)
+    with serving() as base:
         yield base
-    finally:
-        process.terminate()
-        process.wait(10)
 
 
 @pytest.fixture
 def do(server: str) -> Do:
-    def call(what: str, **args: Any) -> Any:
-        request = urllib.request.Request(
-            f"{server}/do/{what}", data=json.dumps(args).encode(), method="POST"
-        )
-        with urllib.request.urlopen(request) as response:
-            return json.load(response)
-
-    return call
+    return calling(server)
 
 
 @pytest.fixture
 def events(server: str) -> Callable[[], list[dict[str, Any]]]:
-    def read() -> list[dict[str, Any]]:
-        with urllib.request.urlopen(f"{server}/events") as response:
-            found: list[dict[str, Any]] = json.load(response)
-            return found
-
-    return read
+    return lambda: events_of(server)
 
 
 @pytest.fixture

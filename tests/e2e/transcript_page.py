@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,12 @@ import uvicorn
 from fastapi import FastAPI, Request
 from nicegui import Client, ui
 
+from wireside.parts import DataPart, FilePart, ImagePart, part_from_object
 from wireside_ui.components.transcript import Transcript
 from wireside_ui.markdown.dialect import Markup
 from wireside_ui.markdown.incremental import BlockStream, render
-from wireside_ui.presenters.rows import Action, Row
+from wireside_ui.presenters.data_parts import data_row
+from wireside_ui.presenters.rows import Action, DataRow, Row
 from wireside_ui.static_files import Assets
 from wireside_ui.theme import Branding, head_html
 
@@ -27,16 +30,27 @@ events: list[dict[str, Any]] = []
 
 
 def with_parts(args: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields of a row; ``reasoning``, ``tools`` and ``html`` are parts in this order."""
-    named = {"reasoning", "tools", "html"} & args.keys()
+    """Return the fields of a row.
+
+    ``reasoning``, ``tools``, ``html`` and ``whole`` are parts in this order.
+    """
+    named = {"reasoning", "tools", "html", "whole"} & args.keys()
     parts = list(args.get("parts", ()))
     if args.get("reasoning"):
         parts.append({"kind": "reasoning", "text": args["reasoning"]})
     parts += [{"kind": "tool", **tool} for tool in args.get("tools", ())]
     if args.get("html"):
         parts.append({"kind": "text", "html": args["html"]})
+    parts += map(whole_part, args.get("whole", ()))
     others = {name: value for name, value in args.items() if name not in named}
     return {**others, "parts": parts} if named else args
+
+
+def whole_part(value: dict[str, Any]) -> DataRow:
+    """Return the row of a part that is written whole, from its JSON object."""
+    part = part_from_object(value)
+    assert isinstance(part, DataPart | ImagePart | FilePart)
+    return data_row(part, value.get("id", ""), MARKUP)
 
 
 def row_of(**args: Any) -> Row:
@@ -82,6 +96,7 @@ def page(client: Client, total: int = 0, rich: bool = False, misses: int = 0) ->
             on_action=acted,
             on_need=needed,
             on_find=sought,
+            on_answer=lambda answer: events.append({"name": "answer", **asdict(answer)}),
             answer_text=lambda row_id: f"**Markdown** of {row_id}",
         )
     transcripts[:] = [transcript]
@@ -141,6 +156,8 @@ async def do(what: str, request: Request) -> dict[str, Any]:
             transcript.ops(args["id"], [["g", args["text"]]])
         elif what == "tool":
             transcript.ops(args["id"], [["u", {"kind": "tool", **args["tool"]}]])
+        elif what == "whole":
+            transcript.ops(args["id"], [["d", whole_part(part)] for part in args["parts"]])
         elif what == "take_out":
             transcript.take_out(args["id"])
         elif what == "replace_from":
@@ -152,7 +169,13 @@ async def do(what: str, request: Request) -> dict[str, Any]:
 
 
 app.mount("/assets", Assets())
-ui.run_with(app, mount_path="/", tailwind=False, storage_secret="test")
+ui.run_with(
+    app,
+    mount_path="/",
+    tailwind=False,
+    storage_secret="test",
+    reconnect_timeout=30,  # a busy machine takes seconds to load the bundle of figures
+)
 
 if __name__ == "__main__":
     uvicorn.run(app, host="127.0.0.1", port=int(os.environ["PORT"]), log_level="warning")

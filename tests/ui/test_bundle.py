@@ -39,7 +39,10 @@ def test_a_page_has_each_module_of_its_components_once(name: str) -> None:
 
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_imports_only_what_the_import_map_names(name: str) -> None:
-    used = {"chat": {"vue", "nicegui-mermaid"}, "dashboard": {"vue", "nicegui-echart"}}
+    used = {
+        "chat": {"vue", "nicegui-mermaid", "nicegui-plotly"},
+        "dashboard": {"vue", "nicegui-echart"},
+    }
     assert externals(name) == used[name]
 
 

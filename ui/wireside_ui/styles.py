@@ -38,7 +38,7 @@ PAGES: Mapping[str, Sheets] = {
             *_of("model_picker"),
             *_of("status"),
             *_of("welcome"),
-            *_of("transcript", "prose", "controls", "overlays"),
+            *_of("transcript", "prose", "parts", "questions", "controls", "overlays"),
             *_of("composer"),
             *_of("sidebar"),
         ),

@@ -49,7 +49,7 @@ def test_every_word_of_the_script_is_in_the_catalogue() -> None:
     used |= {"stopped", "interrupted", "length_reached", "filtered", "continue", "copy"}
     used |= {"retry", "edit", "stop", "empty", "model_loading"}
     used |= {"arguments", "result", "table", "formula", "find_next", "find_previous", "close"}
-    used |= {"answer_done"}
+    used |= {"answer_done", "asking"}
     assert used == set(WORDS)
 
 

@@ -119,7 +119,7 @@ class TestRows:
     ) -> None:
         first, second = new_stream(), new_stream()
         for stream, step_state in ((first, "running"), (second, "done")):
-            data = f'{{"state": "{step_state}", "input": ["\u202ea"]}}'
+            data = f'{{"state": "{step_state}", "name": "\u202ea"}}'
             stream.log.append(PartDelta(DataPart(kind="step", data=data, id="1", text="step")))
             stream.log.append(PartDelta(DataPart(kind=".state", data="{}", id="2")))
             stream.close()
@@ -128,7 +128,14 @@ class TestRows:
             "id": "1",
             "type": "step",
             "text": "step",
-            "data": {"state": "done", "input": ["a"]},
+            "data": {
+                "name": "a",
+                "state": "done",
+                "input": "",
+                "output": "",
+                "parent": "",
+                "seconds": None,
+            },
         }
         assert row_of(turn_with(first, second), MARKUP, "en").parts == (expected,)
         follower = Follower(turn_with(first, second), MARKUP, lambda: None)

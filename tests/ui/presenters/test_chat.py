@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import weakref
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,10 +15,12 @@ from wireside.auth.limiter import MemoryLimiter
 from wireside.auth.quotas import QuotaLimits, UserQuotas
 from wireside.chat.service import ChatService
 from wireside.errors import StoreError
+from wireside.extension.questions import Approve, question_part
 from wireside.identity import LOCAL
-from wireside.messages import ModelInfo, Options
+from wireside.messages import Finished, ModelInfo, Options
 from wireside.providers.scripted import ScriptedProvider
 from wireside.store.store import SqlStore
+from wireside_ui.presenters.questions import QuestionAnswer
 from wireside_ui.presenters.views import Sending
 
 
@@ -358,3 +361,50 @@ async def test_what_asks_the_model_counts_once_within_a_moment(
     await screen.act(name, "t1")
     await screen.shown()
     assert len(provider.calls) == 2
+
+
+async def asks(screen: Any, provider: ScriptedProvider) -> None:
+    """Ask a question, whose answer asks for approval."""
+    await screen.ask("Send it?", "t1")
+    call = await provider.call(0)
+    await screen.shown()
+    call.say(question_part(Approve("Sure?"), part_id="q"))
+    call.finish(Finished("asking"))
+    await ended(screen)
+
+
+async def ended(screen: Any) -> None:
+    while screen.conversation.live:
+        await asyncio.sleep(0)
+
+
+async def test_a_question_is_answered_once(screen: Any, provider: ScriptedProvider) -> None:
+    await asks(screen, provider)
+    assert (await screen.changes("transcript.change"))[-1][1]["state"] == "asking"
+    yes = QuestionAnswer(row_id="t1", part_id="q", value=True)
+    await screen.presenter.answer_question(yes)
+    call = await provider.call(1)
+    ops = [op for call in await screen.changes("transcript.ops") for op in call[1]]
+    call.say(question_part(Approve("Sure?"), part_id="q", answer=True), "Sent.")
+    call.finish()
+    await ended(screen)
+    ops += [op for call in await screen.changes("transcript.ops") for op in call[1]]
+    assert [op[1]["data"]["answer"] for op in ops if op[0] == "d"][-1] is True
+    assert "Sent." in str(ops)
+    await screen.presenter.answer_question(replace(yes, value=False))
+    told = await screen.changes("composer.tell")
+    assert told == [("This question was answered already.", None)]
+    assert len(provider.calls) == 2
+
+
+@pytest.mark.parametrize("value", ["yes", {"a": True}])
+async def test_an_answer_that_does_not_fit_is_refused(
+    screen: Any, provider: ScriptedProvider, value: Any
+) -> None:
+    await asks(screen, provider)
+    await screen.presenter.answer_question(QuestionAnswer(row_id="t1", part_id="q", value=value))
+    await screen.presenter.answer_question(QuestionAnswer(row_id="t2", part_id="q", value=True))
+    assert [call[0] for call in await screen.changes("composer.tell")] == [
+        "answer: this question wants true or false."
+    ]
+    assert len(provider.calls) == 1

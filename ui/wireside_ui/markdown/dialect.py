@@ -54,7 +54,8 @@ class Markup:
 
     def __init__(self, allowed_image_hosts: frozenset[str] = frozenset()) -> None:
         """``allowed_image_hosts``: lower-case host names whose https images are loaded inline."""
-        self._hosts = allowed_image_hosts
+        self.image_hosts = allowed_image_hosts
+        """Hosts whose images the page loads."""
         self._md = MarkdownIt(
             "commonmark",
             {
@@ -159,7 +160,7 @@ class Markup:
         target = destination(url)
         if inside_link or target is None:
             return new_token("text", alt)
-        if target.url.startswith("https:") and target.host in self._hosts:
+        if target.url.startswith("https:") and target.host in self.image_hosts:
             return new_token("image_shown", alt, url=target.url)
         return new_token("image_card", alt, url=target.url, host=target.host)
 

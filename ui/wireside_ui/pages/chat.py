@@ -296,6 +296,7 @@ class ChatPage:
             on_action=presenter.act,
             on_need=presenter.give_rows,
             on_find=presenter.find,
+            on_answer=presenter.answer_question,
             answer_text=presenter.answer_text,
             words=self._words,
             page_size=LIMITS.page_size,

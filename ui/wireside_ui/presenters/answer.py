@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, assert_never
+from typing import assert_never
 
 from wireside.chat.conversation import Turn
 from wireside.generation.log import PartPiece, Piece, ReasoningPiece, TextPiece, ToolPiece
@@ -19,15 +19,16 @@ from wireside.parts import (
     ReasoningPart,
     TextPart,
     ToolCallPart,
-    data_of,
     is_hidden,
     label_of,
+    size_of,
 )
 from wireside_ui.i18n.catalogue import sentence_in, words_in
 from wireside_ui.markdown.dialect import Markup
 from wireside_ui.markdown.highlighting import HighlightBudget
 from wireside_ui.markdown.incremental import BlockStream, Op, render
-from wireside_ui.presenters.rows import DataRow, Row, RowPart, State, ToolRow
+from wireside_ui.presenters.data_parts import data_row
+from wireside_ui.presenters.rows import Row, RowPart, State, ToolRow
 
 READ_CHARS = 32_768
 """Characters read from an answer per step (about 60 ms of work); the rest is read next time."""
@@ -49,6 +50,8 @@ def state_of(turn: Turn) -> State:
     if end.error is not None:
         return "error"
     match end.reason:
+        case "asking":
+            return "asking"
         case "cancelled":
             return "stopped"
         case "interrupted":
@@ -157,7 +160,7 @@ def parts_of_row(
             case ToolCallPart():
                 shown.append(_tool(part, part.call))
             case ImagePart() | FilePart() | DataPart():
-                shown.append(_data(part, part.id if isinstance(part, DataPart) else ""))
+                shown.append(data_row(part, part.id if isinstance(part, DataPart) else "", markup))
             case TextPart():
                 pass  # white space, or text beyond the limit
             case _:
@@ -211,8 +214,8 @@ class Follower:
         """The part that grows at the end of the answer."""
         self._blank = ""
         """White space that is shown once text follows it."""
-        self._steps: list[Op | _GrowingText] = [["x"]] if goes_on else []
-        """What the next ``flush`` returns; a text stands for its operations."""
+        self._steps: list[Op | _GrowingText | _WholePart] = [["x"]] if goes_on else []
+        """What the next ``flush`` returns; texts and whole parts stand for their operations."""
         self._calls: set[str] = set()
         self._data_ids: set[str] = set()
         self._has_ended = False
@@ -234,8 +237,10 @@ class Follower:
         """Number of characters that the next ``flush`` processes; see ``BlockStream.work``."""
         return sum(
             step.blocks.work(final=step.is_over)
-            for step in self._steps
             if isinstance(step, _GrowingText)
+            else size_of(step.part)
+            for step in self._steps
+            if isinstance(step, _GrowingText | _WholePart)
         )
 
     def flush(self) -> list[Op]:
@@ -248,6 +253,9 @@ class Follower:
             if isinstance(step, _GrowingText):
                 step.is_new = False
                 ops += step.blocks.flush(final=step.is_over)
+            elif isinstance(step, _WholePart):
+                row = data_row(step.part, step.part_id, self._markup)
+                ops.append(["d", row])
             else:
                 ops.append(step)
         self._steps = []
@@ -291,7 +299,7 @@ class Follower:
                 if not part_id or part_id not in self._data_ids:
                     self._data_ids.add(part_id)
                     self._close_part()
-                self._steps.append(["d", _data(piece.delta.part, part_id)])
+                self._steps.append(_WholePart(piece.delta.part, part_id))
             case PartPiece():
                 pass
             case _:
@@ -342,6 +350,14 @@ class _GrowingText:
     is_over: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _WholePart:
+    """A part that is written whole, whose data is not read yet."""
+
+    part: Attachment
+    part_id: str
+
+
 def _question(turn: Turn) -> str:
     """Return the text of a question, with marks for its images, files and data."""
     texts: list[str] = []
@@ -383,30 +399,3 @@ def _tool(state: ToolDelta | ToolCallPart, call: str) -> ToolRow:
         arguments=seen(state.arguments[:MAX_SHOWN_CHARS]),
         result=seen((state.result or "")[:MAX_SHOWN_CHARS]),
     )
-
-
-def _data(part: Attachment, part_id: str) -> DataRow:
-    data: Any
-    match part:
-        case ImagePart():
-            kind, data = "image", {"url": part.url, "name": seen(part.name)}
-        case FilePart():
-            kind = "file"
-            data = {"url": part.url, "name": seen(part.name), "size_bytes": part.size_bytes}
-        case DataPart():
-            kind, data = part.kind, _seen_in(data_of(part))
-    text = seen(label_of(part)[:MAX_SHOWN_CHARS])
-    return DataRow(kind="data", id=part_id, type=kind, text=text, data=data)
-
-
-def _seen_in(value: Any) -> Any:
-    """Return a JSON value whose texts are free of invisible characters that change its meaning."""
-    match value:
-        case str():
-            return seen(value)
-        case list():
-            return [_seen_in(one) for one in value]
-        case dict():
-            return {seen(key): _seen_in(one) for key, one in value.items()}
-        case _:
-            return value

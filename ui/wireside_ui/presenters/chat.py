@@ -24,6 +24,7 @@ from wireside_ui.presenters.actions import TurnActions
 from wireside_ui.presenters.allowance import nearly_used_up
 from wireside_ui.presenters.find import FindPresenter
 from wireside_ui.presenters.models import ModelsPresenter
+from wireside_ui.presenters.questions import QuestionAnswer
 from wireside_ui.presenters.rows import Action
 from wireside_ui.presenters.sidebar import SidebarPresenter
 from wireside_ui.presenters.transcript import LIMITS, TranscriptLimits, TranscriptPresenter
@@ -333,6 +334,21 @@ class ChatPresenter:
         except WiresideError as error:
             self._tell(error)
             self.transcript.resend(action.row_id)
+
+    async def answer_question(self, answer: QuestionAnswer) -> None:
+        """Answer the open question of a turn, which then goes on."""
+        conversation = self.transcript.conversation
+        if conversation is None:
+            return
+        try:
+            await self._chat.answer_question(
+                conversation, answer.row_id, answer.part_id, answer.value
+            )
+        except NotFound:
+            self.transcript.note_change(None)
+        except WiresideError as error:
+            self._tell(error)
+            self.transcript.resend(answer.row_id)
 
     async def give_rows(self, page: int) -> None:
         """Show a page of earlier turns."""

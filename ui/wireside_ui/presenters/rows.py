@@ -12,6 +12,7 @@ State = Literal[
     "waiting",
     "thinking",
     "streaming",
+    "asking",
     "done",
     "empty",
     "stopped",
@@ -25,6 +26,7 @@ State = Literal[
 - ``waiting``: the question is queued
 - ``thinking``: the question was sent to the model, no text yet
 - ``streaming``: text is being received
+- ``asking``: the answer waits for the user's answer to a question in it
 - ``empty``: the answer has ended and has neither text nor tool calls
 - ``length_reached``, ``filtered``: the provider ended the answer because of its length or by its
   content filter

@@ -12,19 +12,21 @@ from typing import Any, TypeGuard, TypeVar, Unpack, cast, get_args
 
 from nicegui.element import Element
 from nicegui.elements.mermaid import Mermaid
+from nicegui.elements.plotly import Plotly
 from nicegui.events import GenericEventArguments
 
 from wireside_ui.components.kit import KIT
 from wireside_ui.i18n.en import TRANSCRIPT_WORDS as WORDS
 from wireside_ui.markdown.incremental import Op
 from wireside_ui.presenters.find import MAX_QUERY_CHARS
+from wireside_ui.presenters.questions import QuestionAnswer, answer_from
 from wireside_ui.presenters.rows import Action, ActionName, Row, RowPatch
 
 T = TypeVar("T")
 
-# Importing it adds "nicegui-mermaid" to the page's import map; the bundle is loaded with the first
-# diagram.
-MERMAID = Mermaid
+# Importing them adds "nicegui-mermaid" and "nicegui-plotly" to the page's import map; a bundle is
+# loaded with the first diagram or figure.
+BUNDLES = (Mermaid, Plotly)
 
 MAX_ID_CHARS = 128
 MAX_FEEDBACK_CHARS = 2_000
@@ -41,6 +43,7 @@ class Transcript(
         on_action: Callable[[Action], Awaitable[None] | None],
         on_need: Callable[[int], Awaitable[None] | None],
         on_find: Callable[[str], Awaitable[None] | None],
+        on_answer: Callable[[QuestionAnswer], Awaitable[None] | None] | None = None,
         answer_text: Callable[[str], Awaitable[str] | str],
         words: Mapping[str, str] = WORDS,
         announce: bool = True,
@@ -52,14 +55,16 @@ class Transcript(
         """Create the transcript.
 
         ``on_need(page)`` must be answered by ``put(page, rows)`` and ``on_find(query)`` by
-        ``found_in``. ``answer_text(row_id)`` returns the Markdown that "Copy" copies. ``is_reader``
-        hides every action that would change a turn. ``assets`` is the path of ``math.js`` and
+        ``found_in``. ``on_answer`` is called with the user's answers to questions.
+        ``answer_text(row_id)`` returns the Markdown that "Copy" copies. ``is_reader`` hides every
+        action that would change a turn. ``assets`` is the path of ``math.js`` and
         ``katex/``, ``version`` the version of these files.
         """
         super().__init__()
         self._on_action = on_action
         self._on_need = on_need
         self._on_find = on_find
+        self._on_answer = on_answer
         self._answer_text = answer_text
         self._props["words"] = {**WORDS, **words}
         self._props["announce"] = announce
@@ -71,6 +76,7 @@ class Transcript(
         self.on("need", self._need)
         self.on("copy", self._copy)
         self.on("find", self._find)
+        self.on("answer", self._answer)
 
     def put(self, page: int, rows: Sequence[Row]) -> None:
         """Add the turns from index ``page * page_size`` on, oldest first.
@@ -158,6 +164,11 @@ class Transcript(
             words=words if name == "say" else "",
         )
         await _result(self._on_action(action))
+
+    async def _answer(self, event: GenericEventArguments) -> None:
+        answer = answer_from(event.args)
+        if answer is not None and self._on_answer is not None:
+            await _result(self._on_answer(answer))
 
     async def _need(self, event: GenericEventArguments) -> None:
         if type(event.args) is int and event.args >= 0:  # excludes bool

@@ -5,11 +5,13 @@ import { make } from "wireside-kit/dom.js";
 import { iconMarkup } from "wireside-kit/icons.js";
 import { actions } from "wireside-transcript/actions.js";
 import { announcing } from "wireside-transcript/announcing.js";
+import { attachments } from "wireside-transcript/attachments.js";
 import { blocks } from "wireside-transcript/blocks.js";
 import { copyMenu } from "wireside-transcript/copy_menu.js";
 import { copying } from "wireside-transcript/copying.js";
 import { diagrams } from "wireside-transcript/diagrams.js";
 import { feedback } from "wireside-transcript/feedback.js";
+import { figures } from "wireside-transcript/figures.js";
 import { find } from "wireside-transcript/find.js";
 import { formulas } from "wireside-transcript/formulas.js";
 import { keys } from "wireside-transcript/keys.js";
@@ -17,8 +19,12 @@ import { mounting } from "wireside-transcript/mounting.js";
 import { painting } from "wireside-transcript/painting.js";
 import { parts } from "wireside-transcript/parts.js";
 import { printing } from "wireside-transcript/printing.js";
+import { questions } from "wireside-transcript/questions.js";
 import { scrolling } from "wireside-transcript/scrolling.js";
+import { sources } from "wireside-transcript/sources.js";
+import { steps } from "wireside-transcript/steps.js";
 import { streaming } from "wireside-transcript/streaming.js";
+import { tables } from "wireside-transcript/tables.js";
 import { turns } from "wireside-transcript/turns.js";
 
 export default {
@@ -31,7 +37,7 @@ export default {
     assets: { type: String, default: "/assets" }, // base URL of math.js and katex/
     version: { type: String, default: "" },
   },
-  emits: ["need", "action", "copy", "find"],
+  emits: ["need", "action", "copy", "find", "answer"],
 
   render() {
     return h("div", { class: "ws-transcript" });
@@ -126,6 +132,8 @@ export default {
 
   unmounted() {
     this.observer.disconnect();
+    this.figureObserver?.disconnect();
+    this.themeObserver?.disconnect();
     clearInterval(this.ticker);
     document.removeEventListener("pointerdown", this.closer);
     document.removeEventListener("keydown", this.onPageKey);
@@ -141,11 +149,13 @@ export default {
   methods: {
     ...actions,
     ...announcing,
+    ...attachments,
     ...blocks,
     ...copyMenu,
     ...copying,
     ...diagrams,
     ...feedback,
+    ...figures,
     ...find,
     ...formulas,
     ...keys,
@@ -153,8 +163,12 @@ export default {
     ...painting,
     ...parts,
     ...printing,
+    ...questions,
     ...scrolling,
+    ...sources,
+    ...steps,
     ...streaming,
+    ...tables,
     ...turns,
   },
 };

@@ -70,7 +70,10 @@ export const mounting = {
     const stays = new Set(wanted);
     for (let i = this.first; i < this.end; i++) {
       const row = this.rows[i];
-      if (row?.el && !stays.has(row.el) && !row.stays && !row.live) row.el = null; // rebuilt from its data
+      if (row?.el && !stays.has(row.el) && !row.stays && !row.live) {
+        row.opened = this.openFolds(row);
+        row.el = null; // rebuilt from its data
+      }
     }
     for (const el of [...this.list.children]) if (!stays.has(el)) el.remove();
     let at = this.list.firstChild;

@@ -35,7 +35,8 @@ export const painting = {
     });
     row.foot = make("div", "ws-foot");
     row.answerPart = make("div", "ws-answer");
-    row.answerPart.append(row.body, row.foot);
+    row.sourcePart = make("div", "ws-source-part");
+    row.answerPart.append(row.body, row.sourcePart, row.foot);
     el.append(row.questionPart, row.answerPart);
     this.paintParts(row);
     this.paintQuestion(row);
@@ -106,6 +107,8 @@ export const painting = {
       prose.classList.toggle("ws-busy", state === "streaming" && isLast);
       prose.hidden = !prose.firstChild;
     }
+    this.paintSteps(row);
+    this.paintQuestions(row);
     const has = hasText(row);
     const parts = [];
     if (state === "thinking" || (isOpen && !has)) parts.push(this.typing(row));

@@ -1,20 +1,7 @@
-// The parts of an answer, in their order: text, and folds for reasoning and tool calls.
+// The parts of an answer, in their order: text, folds for reasoning and tool calls, and parts that are written whole.
 import { make } from "wireside-kit/dom.js";
 import { iconMarkup } from "wireside-kit/icons.js";
-
-// Formats a duration in the page's language: "12 s", "2 min 5 s".
-function duration(ms) {
-  const seconds = Math.max(1, Math.round(ms / 1000));
-  const unit = (value, name) =>
-    new Intl.NumberFormat(document.documentElement.lang || undefined, {
-      style: "unit",
-      unit: name,
-      unitDisplay: "narrow",
-    }).format(value);
-  return seconds < 60
-    ? unit(seconds, "second")
-    : `${unit(Math.floor(seconds / 60), "minute")} ${unit(seconds % 60, "second")}`;
-}
+import { duration, tookText } from "./durations.js";
 
 // The blocks of an answer's text.
 export const textBlocks = (row) => [...row.body.querySelectorAll(":scope > .ws-prose")];
@@ -25,23 +12,60 @@ export const hasText = (row) => textBlocks(row).some((prose) => prose.firstChild
 export const parts = {
   // Shows the parts in the data of a row; folds that the reader has opened stay open.
   paintParts(row) {
-    const opened = [...row.body.children].map((el) => el.open);
+    const opened = row.body.firstChild ? this.openFolds(row) : (row.opened ?? new Set());
     row.live = null;
-    row.body.replaceChildren(...row.data.parts.map((part) => this.partElement(part)));
-    for (const [i, el] of [...row.body.children].entries())
-      if (el.matches("details")) el.open = Boolean(opened[i]);
+    this.clearParts(row);
+    for (const part of row.data.parts) this.addPart(row, part);
+    for (const [key, el] of this.folds(row)) el.open = opened.has(key);
     this.decorate(row.body);
     this.drawFormulas(row.body);
     this.paintReasoning(row);
+    this.paintSourceList(row);
   },
 
-  partElement(part) {
-    if (part.kind === "reasoning") return this.reasoningFold(part.text);
-    if (part.kind === "tool") return this.toolFold(part);
-    if (part.kind === "data") return this.dataElement(part);
+  clearParts(row) {
+    // what is being written in a question stays
+    row.keptQuestions = new Map(
+      [...row.body.querySelectorAll(":scope > .ws-ask")].map((el) => [el.dataset.part, el]),
+    );
+    row.body.replaceChildren();
+    row.partsById = new Map();
+    row.sources = new Map();
+  },
+
+  // The folds of an answer with the keys that they have also after the answer was painted again.
+  folds(row) {
+    const own = [...row.body.children].map((el, i) => [i, el]);
+    const nested = [...row.body.querySelectorAll(".ws-step .ws-step")].map((el, i) => [
+      `${i} in`,
+      el,
+    ]);
+    return [...own, ...nested]
+      .filter(([, el]) => el.matches("details"))
+      .map(([i, el]) => [el.dataset.part ? `part ${el.dataset.part}` : i, el]);
+  },
+
+  openFolds(row) {
+    return new Set(
+      this.folds(row)
+        .filter(([, el]) => el.open)
+        .map(([key]) => key),
+    );
+  },
+
+  addPart(row, part) {
+    if (part.kind === "data") return this.putData(row, part);
+    if (part.kind === "reasoning") return row.body.append(this.reasoningFold(part.text));
+    if (part.kind === "tool") return row.body.append(this.toolFold(part));
     const prose = this.textBlock();
     prose.innerHTML = part.html; // sanitised on the server
-    return prose;
+    row.body.append(prose);
+  },
+
+  // Adds an element at the end of an answer; the text before it is over.
+  addToBody(row, el) {
+    if (row.live) this.closeText(row);
+    row.body.append(el);
   },
 
   textBlock() {
@@ -93,18 +117,56 @@ export const parts = {
 
   // Shows a part that is written whole: in the place of its earlier state, or at the end of a growing answer.
   putData(row, part) {
-    const known = part.id && [...row.body.children].find((el) => el.dataset.part === part.id);
-    if (known) return known.replaceWith(this.dataElement(part));
-    this.closeText(row);
-    row.body.append(this.dataElement(part));
+    if (part.data && part.type === "step") return this.putStep(row, part);
+    if (part.data && part.type === "source") return this.putSource(row, part);
+    const known = row.partsById.get(part.id);
+    const asked = part.data && part.type === "question" && row.keptQuestions.get(part.id);
+    const el = asked || this.wholePart(row, part);
+    if (asked) {
+      asked.question = part;
+      this.fillQuestion(row, asked);
+    }
+    el.dataset.part = part.id;
+    if (!known) this.addToBody(row, el);
+    else if (known !== el) known.replaceWith(el);
+    if (part.id) row.partsById.set(part.id, el);
+    if (part.id && el.matches(".ws-ask")) row.keptQuestions.set(part.id, el);
   },
 
-  // Returns the element of a part that is written whole; its text stands for a kind that has none.
-  dataElement(part) {
+  // Returns the element of a part; its text stands for a kind that is not known, and for data that could not be read.
+  wholePart(row, part) {
+    if (part.data) {
+      switch (part.type) {
+        case "image":
+          return this.imageElement(part);
+        case "file":
+          return this.fileElement(part);
+        case "table":
+          return this.tableElement(part);
+        case "figure":
+          return this.figureElement(part);
+        case "question":
+          return this.questionElement(row, part);
+      }
+    }
+    return this.plainPart(part.text);
+  },
+
+  plainPart(text) {
     const el = make("div", "ws-data", { dir: "auto" });
-    el.dataset.part = part.id;
-    el.dataset.kind = part.type;
-    el.textContent = part.text;
+    el.textContent = text;
+    return el;
+  },
+
+  // A button that is not one of the actions on a turn.
+  plainButton(label, act, { icon } = {}) {
+    const el = make("button", "ws-icon-button", {
+      type: "button",
+      "aria-label": label,
+      title: label,
+    });
+    el.innerHTML = iconMarkup(icon);
+    el.onclick = (event) => el.getAttribute("aria-disabled") !== "true" && act(event);
     return el;
   },
 
@@ -113,21 +175,22 @@ export const parts = {
     el.dataset.call = tool.call;
     el.dataset.state = tool.state;
     el.open = isOpen;
-    const seconds =
-      tool.seconds == null
-        ? ""
-        : ` · ${tool.seconds < 10 ? tool.seconds.toFixed(1) : Math.round(tool.seconds)} s`;
+    const seconds = tool.seconds == null ? "" : ` · ${tookText(tool.seconds)}`;
     el.querySelector(".ws-fold-label").textContent =
       `${tool.name} — ${this.words[`tool_${tool.state}`]}${seconds}`;
     for (const key of ["arguments", "result"]) {
       if (!tool[key]) continue;
-      const title = make("div", "ws-tool-call-title");
-      title.textContent = this.words[key];
-      const text = make("pre", "ws-tool-call-text");
-      text.textContent = tool[key];
-      el.append(title, text);
+      el.append(...this.foldText(this.words[key], tool[key]));
     }
     return el;
+  },
+
+  foldText(title, text) {
+    const head = make("div", "ws-tool-call-title");
+    head.textContent = title;
+    const body = make("pre", "ws-tool-call-text", { tabindex: "0" }); // it scrolls
+    body.textContent = text;
+    return [head, body];
   },
 
   fold(className) {

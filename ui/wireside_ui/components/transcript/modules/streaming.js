@@ -65,7 +65,8 @@ export const streaming = {
         return this.putData(row, op[1]);
       case "x":
         this.holdHeight(row);
-        row.body.replaceChildren();
+        row.opened = this.openFolds(row);
+        this.clearParts(row);
         row.live = { ...NO_TEXT, muted: true };
         return;
     }
@@ -192,6 +193,7 @@ export const streaming = {
       this.paintState(row);
     }
     this.paintReasoning(row);
+    this.paintSourceList(row);
     if (this.isReadOut && live.prose) this.sayTail(live);
     live.muted = false;
     row.el.style.minHeight = "";

@@ -1,0 +1,196 @@
+// Questions of an answer to the user: a card with buttons or fields, which shows the answer once there is one.
+import { make } from "wireside-kit/dom.js";
+
+let fields = 0;
+
+// Returns a label around the name of a field and the field.
+function labelled(name, field, className = "ws-ask-field") {
+  const el = make("label", className);
+  const text = make("span", "ws-ask-label", { dir: "auto" });
+  text.textContent = name;
+  el.append(text, field);
+  return el;
+}
+
+function optionList(options, chosen, isRequired) {
+  const el = make("select", "ws-ask-input");
+  if (!isRequired || !options.some(({ value }) => value === chosen)) el.append(new Option("", ""));
+  for (const { value, label } of options)
+    el.append(new Option(label, value, false, value === chosen));
+  return el;
+}
+
+export const questions = {
+  questionElement(row, part) {
+    const el = make("div", "ws-ask", { role: "group", "data-testid": "question" });
+    el.question = part;
+    this.fillQuestion(row, el);
+    return el;
+  },
+
+  // A question is open while it has no answer and its turn waits for one.
+  fillQuestion(row, el) {
+    const { data } = el.question;
+    const isOpen = data.answer === null && row.data.state === "asking" && !this.isReader;
+    const shown = JSON.stringify([isOpen, data]);
+    if (el.shown === shown) return; // keeps what is being written
+    el.shown = shown;
+    el.classList.toggle("ws-is-open", isOpen);
+    const prompt = make("div", "ws-ask-prompt ws-prose", { id: `ws-ask-${++fields}`, dir: "auto" });
+    prompt.innerHTML = data.prompt; // sanitised on the server
+    this.decorate(prompt);
+    this.drawFormulas(prompt);
+    el.setAttribute("aria-labelledby", prompt.id);
+    el.replaceChildren(prompt, isOpen ? this.askForm(row, el) : this.givenAnswer(data));
+  },
+
+  paintQuestions(row) {
+    for (const el of row.body.querySelectorAll(".ws-ask")) this.fillQuestion(row, el);
+  },
+
+  askForm(row, el) {
+    const { id, data } = el.question;
+    const form = make("form", "ws-ask-form");
+    const send = (value) => {
+      if (el.isSent) return; // a double click
+      el.isSent = true;
+      setTimeout(() => (el.isSent = false), 3000); // the server may refuse it
+      this.$emit("answer", { id: row.data.id, part: data.id || id, value });
+    };
+    const read = {
+      approve: () => this.approveFields(form, data, send),
+      choose: () => this.chooseFields(form, data, send),
+      form: () => this.formFields(form, data),
+      text: () => this.textFields(form, data),
+    }[data.type]();
+    if (read) {
+      const button = make("button", "ws-ask-button ws-ask-main", { type: "submit" });
+      button.textContent = this.words.send_answer;
+      form.append(button);
+      form.onchange?.();
+    }
+    form.onsubmit = (event) => {
+      event.preventDefault();
+      event.stopPropagation();
+      const value = read?.();
+      if (value !== undefined) send(value);
+    };
+    return form;
+  },
+
+  askButton(text, isMain, act) {
+    const el = make("button", `ws-ask-button${isMain ? " ws-ask-main" : ""}`, {
+      type: "button",
+      dir: "auto",
+    });
+    el.textContent = text;
+    el.onclick = act;
+    return el;
+  },
+
+  approveFields(form, data, send) {
+    form.append(
+      this.askButton(data.yes || this.words.yes, true, () => send(true)),
+      this.askButton(data.no || this.words.no, false, () => send(false)),
+    );
+    return null;
+  },
+
+  // One choice is a click; several are marked and sent.
+  chooseFields(form, data, send) {
+    if (!data.multiple) {
+      form.append(
+        ...data.options.map(({ value, label }) =>
+          this.askButton(label, false, () => send([value])),
+        ),
+      );
+      return null;
+    }
+    const boxes = data.options.map(({ value, label }) => {
+      const box = make("input", "", { type: "checkbox" });
+      box.value = value;
+      form.append(labelled(label, box, "ws-ask-option"));
+      return box;
+    });
+    form.onchange = () => {
+      form.querySelector("[type=submit]").disabled = !boxes.some((box) => box.checked);
+    };
+    return () => boxes.filter((box) => box.checked).map((box) => box.value);
+  },
+
+  textFields(form, data) {
+    const field = data.multiline
+      ? make("textarea", "ws-ask-input", { rows: "4" })
+      : make("input", "ws-ask-input", { type: "text" });
+    field.placeholder = data.placeholder;
+    field.required = true;
+    field.maxLength = 10000;
+    field.dir = "auto";
+    field.setAttribute("aria-label", this.words.your_answer);
+    form.append(field);
+    return () => field.value;
+  },
+
+  formFields(form, data) {
+    const inputs = data.fields.map((field) => {
+      const isSwitch = field.type === "switch";
+      const input =
+        field.type === "choice"
+          ? optionList(field.options, field.value, field.required)
+          : make("input", isSwitch ? "" : "ws-ask-input", {
+              type: { number: "number", switch: "checkbox" }[field.type] ?? "text",
+            });
+      if (isSwitch) input.checked = field.value === true;
+      else if (field.type !== "choice") input.value = field.value ?? "";
+      if (field.type === "number") input.step = "any";
+      if (field.type === "text") {
+        input.maxLength = 10000;
+        input.dir = "auto";
+      }
+      input.required = field.required && !isSwitch;
+      form.append(labelled(field.label, input, isSwitch ? "ws-ask-option" : "ws-ask-field"));
+      return [field, input];
+    });
+    const valueOf = ({ type }, input) => {
+      if (type === "switch") return input.checked;
+      if (type === "number") return input.value === "" ? null : input.valueAsNumber;
+      return input.value;
+    };
+    // from entries, because a name could be "__proto__"
+    return () =>
+      Object.fromEntries(inputs.map(([field, input]) => [field.name, valueOf(field, input)]));
+  },
+
+  // The answer of a question that is not open, as text; what it was to be if there is none.
+  givenAnswer(data) {
+    const el = make("div", "ws-ask-answer", { dir: "auto", "data-testid": "question-answer" });
+    if (data.answer === null) {
+      el.classList.add("ws-ask-none");
+      el.textContent = this.words.not_answered;
+      return el;
+    }
+    if (data.type !== "form") {
+      el.textContent = this.answerText(data, data.answer);
+      return el;
+    }
+    const given = new Map(Object.entries(data.answer ?? {}));
+    for (const field of data.fields) {
+      if (!given.has(field.name)) continue;
+      const line = make("div", "ws-ask-line");
+      const name = make("span", "ws-ask-label", { dir: "auto" });
+      name.textContent = field.label;
+      const value = make("span", "", { dir: "auto" });
+      value.textContent = this.answerText(field, given.get(field.name));
+      line.append(name, value);
+      el.append(line);
+    }
+    return el;
+  },
+
+  answerText({ options = [], yes, no }, value) {
+    if (typeof value === "boolean") return value ? yes || this.words.yes : no || this.words.no;
+    const labelOf = (one) => options.find((option) => option.value === one)?.label ?? String(one);
+    if (Array.isArray(value)) return value.map(labelOf).join(", ") || "—";
+    return value === null || value === "" ? "—" : labelOf(value);
+  },
+};

@@ -1,0 +1,106 @@
+// Sources of an answer: numbered chips where they are named, and a list of all of them below the answer.
+import { make } from "wireside-kit/dom.js";
+
+const CARD_GAP = 8; // px between the card of a chip and the edge of the column
+
+let cards = 0;
+
+// Returns a link, or a span if the source has no address.
+function linkTo({ url }, className) {
+  if (!url) return make("span", className);
+  return make("a", className, {
+    href: url,
+    target: "_blank",
+    rel: "noopener noreferrer nofollow",
+    title: url,
+  });
+}
+
+function textNode(className, text) {
+  const el = make("span", className, { dir: "auto" });
+  el.textContent = text;
+  return el;
+}
+
+export const sources = {
+  putSource(row, part) {
+    const number = this.numberOf(row, part.data);
+    const known = row.partsById.get(part.id);
+    if (known?.matches(".ws-source")) return this.fillSource(known, number, part.data);
+    let group = row.body.lastElementChild;
+    if (!group?.matches(".ws-sources")) {
+      group = make("ul", "ws-sources", { "aria-label": this.words.sources });
+      this.addToBody(row, group);
+    }
+    if ([...group.children].some((el) => el.dataset.number === String(number))) return;
+    const el = make("li", "ws-source");
+    el.addEventListener("pointerenter", () => this.placeCard(el));
+    el.addEventListener("focusin", () => this.placeCard(el));
+    this.fillSource(el, number, part.data);
+    group.append(el);
+    if (part.id) row.partsById.set(part.id, el);
+  },
+
+  // The number of a source is its place in the answer; one address has one number.
+  numberOf(row, data) {
+    const key = data.url || `title ${data.title}`;
+    if (!row.sources.has(key)) row.sources.set(key, { ...data, number: row.sources.size + 1 });
+    return row.sources.get(key).number;
+  },
+
+  fillSource(el, number, data) {
+    const title = data.title || data.host || this.words.source;
+    const chip = linkTo(data, "ws-source-chip");
+    if (!data.url) chip.tabIndex = 0; // to read its card
+    chip.append(textNode("ws-source-number", String(number)), textNode("ws-source-title", title));
+    const card = make("span", "ws-source-card", { id: `ws-source-${++cards}`, role: "tooltip" });
+    card.append(textNode("ws-source-name", title));
+    // the spaces separate them for screen readers
+    if (data.host) card.append(" ", textNode("ws-source-host", data.host));
+    if (data.text) card.append(" ", textNode("ws-source-text", data.text));
+    chip.setAttribute("aria-describedby", card.id);
+    chip.removeAttribute("title"); // the card says it
+    el.dataset.number = number;
+    el.replaceChildren(chip, card);
+  },
+
+  // Moves the card of a chip into the column.
+  placeCard(el) {
+    const card = el.lastChild;
+    const column = this.scroller.firstChild.getBoundingClientRect();
+    const start = el.getBoundingClientRect();
+    const isLtr = getComputedStyle(el).direction === "ltr";
+    const width = Math.min(352, column.width - 2 * CARD_GAP);
+    const over = isLtr
+      ? start.left + width - (column.right - CARD_GAP)
+      : column.left + CARD_GAP - (start.right - width);
+    card.style.setProperty("--shift", `${-Math.max(0, over)}px`);
+    card.classList.toggle(
+      "ws-source-below",
+      start.top - this.scroller.getBoundingClientRect().top < 180,
+    );
+  },
+
+  // The list below the answer; without it an excerpt could not be read on a touch screen.
+  paintSourceList(row) {
+    const all = [...row.sources.values()];
+    const isOpen = row.sourcePart.querySelector("details")?.open ?? false;
+    if (all.length < 2 && !all.some(({ text }) => text)) return row.sourcePart.replaceChildren();
+    const el = this.fold("ws-source-list");
+    el.open = isOpen;
+    el.querySelector(".ws-fold-label").textContent =
+      `${this.words.sources} · ${all.length.toLocaleString(document.documentElement.lang)}`;
+    const list = make("ol", "ws-source-items");
+    for (const data of all) {
+      const item = make("li", "");
+      const link = linkTo(data, "ws-source-link");
+      link.append(textNode("", data.title || data.host || this.words.source));
+      item.append(link);
+      if (data.host) item.append(" ", textNode("ws-source-host", data.host));
+      if (data.text) item.append(textNode("ws-source-text", data.text));
+      list.append(item);
+    }
+    el.append(list);
+    row.sourcePart.replaceChildren(el);
+  },
+};

@@ -1,0 +1,64 @@
+// Steps of an answer: folds within the fold of the step around them.
+import { make } from "wireside-kit/dom.js";
+import { tookText } from "./durations.js";
+
+const MAX_DEPTH = 8; // deeper steps stand beside their parent, not in it
+
+export const steps = {
+  // Shows a state of a step: in its place, in the fold of its parent, or at the end of the answer.
+  putStep(row, part) {
+    const known = row.partsById.get(part.id);
+    if (known?.matches(".ws-step")) return this.paintStep(row, known, part.data);
+    const el = this.fold("ws-step");
+    el.dataset.part = part.id;
+    el.append(
+      make("div", "ws-step-input"),
+      make("div", "ws-step-children"),
+      make("div", "ws-step-output"),
+    );
+    this.paintStep(row, el, part.data);
+    const parent = row.partsById.get(part.data.parent);
+    const place = parent?.matches(".ws-step") ? this.placeIn(row, parent) : null;
+    place ? place.append(el) : this.addToBody(row, el);
+    if (part.id) row.partsById.set(part.id, el);
+  },
+
+  placeIn(row, parent) {
+    let depth = 1;
+    for (let el = parent; el && el !== row.body; el = el.parentElement)
+      if (el.matches(".ws-step")) depth++;
+    return depth > MAX_DEPTH
+      ? parent.parentElement
+      : parent.querySelector(":scope > .ws-step-children");
+  },
+
+  paintStep(row, el, { name, state, seconds, input, output }) {
+    el.dataset.state = state;
+    el.dataset.name = name;
+    el.dataset.took = seconds == null ? "" : ` · ${tookText(seconds)}`;
+    this.labelStep(row, el);
+    const [before, , after] = [...el.children].slice(1);
+    for (const [box, title, text] of [
+      [before, this.words.input, input],
+      [after, this.words.output, output],
+    ]) {
+      if ((box.lastChild?.textContent ?? "") === text) continue; // keeps the selection and the scroll position
+      box.replaceChildren(...(text ? this.foldText(title, text) : []));
+    }
+  },
+
+  labelStep(row, el) {
+    const { state, name, took } = el.dataset;
+    const isOver =
+      state === "running" && !["thinking", "streaming", "asking"].includes(row.data.state);
+    el.classList.toggle("ws-is-live", state === "running" && !isOver);
+    const word = isOver ? this.words.step_unfinished : this.words[`tool_${state}`];
+    el.querySelector(":scope > summary > .ws-fold-label").textContent = `${name} — ${word}${took}`;
+  },
+
+  // Labels the steps that were running when the answer ended or went on.
+  paintSteps(row) {
+    for (const el of row.body.querySelectorAll('.ws-step[data-state="running"]'))
+      this.labelStep(row, el);
+  },
+};
