@@ -112,6 +112,27 @@ def text_of(parts: Iterable[Part]) -> str:
     return "\n\n".join(text for text in stripped if text)
 
 
+def searched_text(parts: Iterable[Part]) -> str:
+    """Return the text by which a message is found.
+
+    That is its text, the titles of its sources, its questions with their answers, and the names of
+    its images and files. What a step or a table has read would hide the answers among the finds.
+    """
+    parts = tuple(parts)
+    texts = [text_of(parts)]
+    for part in parts:
+        match part:
+            case ImagePart() | FilePart():
+                texts.append(part.name)
+            case DataPart(kind="source"):
+                data = data_of(part)
+                title = data.get("title") if isinstance(data, dict) else None
+                texts.append(title if isinstance(title, str) else "")
+            case DataPart(kind="question"):
+                texts.append(part.text)
+    return "\n\n".join(text for text in texts if text)
+
+
 def chars_of(part: Part) -> int:
     """Return the number of characters that a part adds to a context; an image counts 4,000."""
     match part:

@@ -19,6 +19,7 @@ from wireside.parts import (
     label_of,
     part_from_object,
     part_to_object,
+    searched_text,
     text_of,
     with_text,
 )
@@ -119,3 +120,19 @@ def test_json_restores_a_part(part: Part) -> None:
 )
 def test_malformed_json_is_no_error(value: dict[str, Any], part: Part | None) -> None:
     assert part_from_object(value) == part
+
+
+def test_a_message_is_found_by_what_was_said_not_by_what_was_read() -> None:
+    parts = (
+        TextPart("Sums."),
+        DataPart(kind="source", data='{"title": "Warehouse", "text": "excerpt"}'),
+        DataPart(kind="source", data='{"title": ["x"]}'),
+        DataPart(kind="source", data="[" * 100_000),
+        DataPart(kind="step", data='{"output": "rows"}', text="(sql — done: rows)"),
+        DataPart(kind="question", data="{}", text="Send it?\n\n→ Yes"),
+        ImagePart(url="data:x", name="chart.png"),
+        FilePart(url="data:x", name="sums.csv"),
+    )
+    assert searched_text(parts) == (
+        "Sums.\n\nWarehouse\n\nSend it?\n\n→ Yes\n\nchart.png\n\nsums.csv"
+    )

@@ -21,9 +21,11 @@ from playwright.sync_api import BrowserContext, Page, expect
 from tests.e2e.conftest import Lab
 from tests.hostile.watch import TEXTS, Watch, watched
 from tests.server_process import ServerProcess
+from wireside.parts import Attachment, DataPart, FilePart, ImagePart, part_to_object
 from wireside.testing import FakeOpenAI, answer, failure, json_page
 from wireside_ui.markdown.dialect import Markup
 from wireside_ui.markdown.incremental import BlockStream, Op, render
+from wireside_ui.presenters.data_parts import data_row
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -31,6 +33,8 @@ MARKUP = Markup()
 SEED = 20_240_607
 CUTS = 3
 """Number of different random cuts of each payload."""
+
+PIXEL = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
 
 WORD = "wombat"
 """Accompanies each payload, so that a search finds all of them."""
@@ -41,10 +45,10 @@ DRIVE = """async (rows) => {
   const drawings = [];
   transcript.drawDiagram = (block) => drawings.push(drawDiagram(block));
   transcript.reset([], 0);
-  for (const { id, flushes } of rows) {
+  for (const { id, flushes, state = "done" } of rows) {
     transcript.append({ id, state: "streaming", question: "" });
     for (const ops of flushes) transcript.ops(id, ops);
-    transcript.update(id, { state: "done" });
+    transcript.update(id, { state });
   }
   while (transcript.queue.length) await new Promise((resolve) => setTimeout(resolve, 5));
   await Promise.all(drawings);
@@ -71,6 +75,61 @@ def flushes(text: str, corpus: ModuleType, rng: random.Random) -> list[list[Op]]
         stream.feed(piece)
         done.append(stream.flush())
     return [ops for ops in [*done, stream.flush(final=True)] if ops]
+
+
+def data(kind: str, value: Any, part_id: str = "", text: str = "") -> DataPart:
+    return DataPart(kind=kind, data=json.dumps(value), id=part_id, text=text)
+
+
+def whole_parts(text: str) -> list[Attachment]:
+    """Parts that have ``text`` in each field in which a part can have text."""
+    asks = {"prompt": text, "answer": None}
+    options = [{"value": text, "label": text}, text]
+    fields = [
+        {"name": text, "label": text, "type": kind, "options": options, "value": text}
+        for kind in ("text", "number", "switch", "choice", text)
+    ]
+    return [
+        data("step", {"name": text, "state": text, "input": text, "output": text}, text),
+        data("step", {"name": text, "state": "running", "parent": text, "seconds": text}, "2"),
+        data("source", {"title": text, "url": text, "text": text}),
+        data("source", {"title": text, "url": f"https://a.example/{text}", "text": text}),
+        data(
+            "table", {"columns": [text, text], "rows": [[text, 1], [{text: text}]], "total": text}
+        ),
+        data("question", {**asks, "id": "q1", "type": "approve", "yes": text, "no": text}, "q1"),
+        data("question", {**asks, "id": "q2", "type": "choose", "options": options}, "q2"),
+        data("question", {**asks, "id": "q3", "type": "form", "fields": fields}, "q3"),
+        data("question", {**asks, "id": text, "type": "text", "placeholder": text}, "q4"),
+        data("question", {"prompt": text, "type": "text", "answer": text}, "q5"),
+        data(text, {text: text}, text=text),
+        ImagePart(url=text, name=text, media_type=text),
+        ImagePart(url=f"https://a.example/{text}", name=text),
+        ImagePart(url=PIXEL, name=text),
+        FilePart(url=text, name=text, media_type=text),
+        FilePart(url="data:text/html;base64,aGVsbG8=", name=text),
+    ]
+
+
+def figure_of(texts: Sequence[str]) -> DataPart:
+    """A figure that has the texts wherever Plotly writes them."""
+    layout = {
+        "title": {"text": "<br>".join(texts[:40])},
+        "annotations": [{"text": text, "x": 1, "y": n} for n, text in enumerate(texts[:60])],
+        "images": [{"source": text} for text in texts],
+        "font": {"family": texts[0]},
+        "xaxis": {"title": {"text": texts[1]}},
+    }
+    trace = {"type": "scatter", "mode": "markers+text", "x": texts, "y": texts, "text": texts}
+    more = [{"type": "bar", "name": text, "x": [text], "y": [1]} for text in texts[:40]]
+    return data("figure", {"figure": {"data": [trace, *more], "layout": layout}}, text=texts[2])
+
+
+def row_ops(parts: Sequence[Attachment]) -> list[Op]:
+    return [
+        ["d", data_row(part, part.id if isinstance(part, DataPart) else "", MARKUP)]
+        for part in parts
+    ]
 
 
 def say(page: Page, text: str) -> None:
@@ -137,6 +196,38 @@ class TestEachPayloadAlone:
             watch.judge(page)
         assert drawn > 10  # diagrams: many are refused or invalid
 
+    @pytest.mark.parametrize("policy", ["with the policy", "without a policy"])
+    def test_in_each_field_of_a_part_it_is_harmless(
+        self,
+        new_context: Callable[..., BrowserContext],
+        served: ServerProcess,
+        corpus: ModuleType,
+        policy: str,
+    ) -> None:
+        """Questions are open, folds too; figures are drawn."""
+        context = new_context(bypass_csp=policy == "without a policy")
+        watch, page = watched(context, corpus, served.url)
+        page.goto(served.url)
+        connected(page)
+        drawn = 0
+        payloads = corpus.payloads()[:: 1 if policy == "with the policy" else CUTS]
+        for group in groups(payloads, 150):
+            rows = [
+                {"id": f"p{p.number}", "state": "asking", "flushes": [row_ops(whole_parts(p.text))]}
+                for p in group
+            ]
+            figure = figure_of([p.text for p in group if len(p.text) < 1_500])
+            rows.append({"id": "figure", "flushes": [row_ops([figure])]})
+            page.evaluate(DRIVE, rows)
+            assert page.locator(".ws-turn").count() == len(rows)
+            page.evaluate("document.querySelectorAll('details').forEach(el => { el.open = true })")
+            figure_shown = page.locator(".ws-figure .main-svg, .ws-figure-failed").first
+            expect(figure_shown).to_be_visible(timeout=120_000)
+            drawn += page.locator(".ws-figure .main-svg").count()
+            assert page.locator(".ws-ask-form").count() == 4 * len(group)
+            watch.judge(page)
+        assert drawn > 0
+
     def test_as_a_document_it_is_harmless(
         self, new_context: Callable[..., BrowserContext], corpus: ModuleType
     ) -> None:
@@ -182,6 +273,10 @@ def turn_of(number: int, text: str, parent: str | None) -> dict[str, Any]:
                     {"type": "reasoning", "text": text},
                     {**call, "arguments": text, "result": text},
                     {"type": "text", "text": text},
+                    *(
+                        part_to_object(part)
+                        for part in (*whole_parts(text)[:5], figure_of([text] * 3))
+                    ),
                 ],
             }
         ],

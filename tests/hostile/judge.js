@@ -4,12 +4,18 @@
   const ACTIVE =
     "script, style, link, meta, base, iframe, frame, frameset, object, embed, applet, portal, fencedframe, form, input, select, textarea, dialog, template, noscript, video, audio, source, track, picture, marquee, isindex, keygen, foreignObject, animate, set, use, image";
   const TEXT_ONLY =
-    ".ws-bubble, .ws-think-text, .ws-tool-call-text, .ws-fold-label, .ws-note-text, .ws-item-link, .ws-picker, [role=option], .ws-hint";
+    ".ws-data, .ws-cell, .ws-file-name, .ws-source-title, .ws-source-name, .ws-source-text, .ws-ask-label, .ws-ask-button, .ws-ask-answer, .ws-bubble, .ws-think-text, .ws-tool-call-text, .ws-fold-label, .ws-note-text, .ws-item-link, .ws-picker, [role=option], .ws-hint";
   const FAR = 48; // px that a shadow, an outline or a list marker may extend beyond its message
   const found = [];
   const say = (el, what) => found.push(`${what}: ${el.outerHTML.slice(0, 300)}`);
 
-  const isOurs = (el) => el.closest("form.ws-say, .ws-copy, .ws-actions, summary > svg");
+  const isOurs = (el) =>
+    el.closest("form.ws-say, .ws-copy, .ws-actions, summary > svg") ||
+    el.matches(
+      ".ws-ask-prompt, .ws-ask-form, .ws-ask-input, .ws-ask-input > option, .ws-ask-option > input",
+    );
+  const isRaster = (url) => /^data:image\/(png|jpeg|gif|webp);base64,/.test(url);
+  const isOwnPath = (url) => /^\/(?!\/)/.test(url);
 
   function attributes(el) {
     for (const { name, value } of el.attributes) {
@@ -27,9 +33,15 @@
         ].includes(name)
       )
         say(el, `attribute ${name}`);
-      if (name === "href" && !/^(https?:\/\/|mailto:)/.test(value) && el.closest(".ws-prose"))
-        say(el, "address");
-      if (name === "src" && !/^data:image\/svg\+xml;charset=utf-8,/.test(value)) say(el, "source");
+      if (
+        name === "href" &&
+        !/^(https?:\/\/|mailto:)/.test(value) &&
+        el.closest(".ws-prose, .ws-parts")
+      )
+        if (!el.matches("a.ws-file[download]") || !isOwnPath(value)) say(el, "address");
+      if (name === "src" && !/^data:image\/svg\+xml;charset=utf-8,/.test(value))
+        if (!el.matches(".ws-picture > img") || !(isRaster(value) || isOwnPath(value)))
+          say(el, "source");
       if (name === "style" && el.closest(".katex")) continue; // of KaTeX itself: other elements can't have its class
       if (
         [
@@ -47,7 +59,7 @@
       )
         say(el, `attribute ${name}`);
     }
-    if (el.localName === "a" && el.closest(".ws-prose")) {
+    if (el.localName === "a" && el.closest(".ws-prose, .ws-parts") && !el.matches("[download]")) {
       if (
         el.target !== "_blank" ||
         !el.relList.contains("noopener") ||
@@ -55,7 +67,18 @@
       )
         say(el, "a link that keeps a tie to the page");
       if (el.username || el.password) say(el, "a link with a name before its host");
-      if (!el.title.includes(el.host)) say(el, `a link that does not say ${el.host}`);
+      const said = el.title || el.nextElementSibling?.textContent || "";
+      if (!said.includes(el.host)) say(el, `a link that does not say ${el.host}`);
+    }
+  }
+
+  // A figure has Plotly's own elements and styles; it must not lead anywhere.
+  function judgeFigure(el) {
+    if (el.matches("script, iframe, object, embed, foreignObject")) say(el, "an active element");
+    for (const { name, value } of el.attributes) {
+      if (/^on/i.test(name)) say(el, `attribute ${name}`);
+      if (/href$|^src$/.test(name) && !/^#/.test(value) && !isRaster(value)) say(el, "address");
+      if (name === "style" && /url\((?!["']?#)/.test(value)) say(el, "address");
     }
   }
 
@@ -87,6 +110,10 @@
     }
     for (const el of root.querySelectorAll("*")) {
       if (isOurs(el)) continue;
+      if (el.closest(".ws-figure-plot")) {
+        judgeFigure(el);
+        continue;
+      }
       if (el.matches(ACTIVE)) say(el, "an active element");
       attributes(el);
       if (!el.closest(".ws-prose")) continue;
@@ -98,11 +125,11 @@
     }
   }
   for (const el of document.querySelectorAll("form"))
-    if (!el.matches(".ws-box, .ws-say, .ws-sheet form")) say(el, "a form");
+    if (!el.matches(".ws-box, .ws-say, .ws-sheet form, .ws-ask-form")) say(el, "a form");
   for (const el of document.querySelectorAll("body:has(> #app) > *")) {
     if (
       el.matches(
-        "script, style, #app, #popup, #too_long_message_popup, #esm-fallback, #nicegui-keep-alive-cache, .ws-shell, noscript, textarea.ws-offscreen, main, link, q-portal, [id^=q-]",
+        "script, style, #app, #popup, #too_long_message_popup, #esm-fallback, #nicegui-keep-alive-cache, #js-plotly-tester, .plotly-notifier, .ws-shell, noscript, textarea.ws-offscreen, main, link, q-portal, [id^=q-]",
       )
     )
       continue;

@@ -11,7 +11,9 @@ from playwright.sync_api import BrowserContext, Page, Request
 
 JUDGE = (Path(__file__).with_name("judge.js")).read_text(encoding="utf-8")
 
-TEXTS = ".ws-prose, .ws-bubble, .ws-fold, .ws-think-text, .ws-tool-call-text, .ws-note-text"
+TEXTS = (
+    ".ws-parts, .ws-prose, .ws-bubble, .ws-fold, .ws-think-text, .ws-tool-call-text, .ws-note-text"
+)
 
 
 class Watch:

@@ -38,7 +38,7 @@ from wireside.messages import (
     Usage,
     parts_of,
 )
-from wireside.parts import Attachment, DataPart, part_from_object, part_to_object, text_of
+from wireside.parts import Attachment, DataPart, part_from_object, part_to_object, searched_text
 from wireside.records import Segment, Tail, TurnRecord
 from wireside.store import search
 from wireside.store.sql import insert, is_sqlite
@@ -328,7 +328,7 @@ def _attachment(content: str) -> Attachment:
 
 
 def _text(entries: Iterable[Entry]) -> str:
-    return text_of(parts_of(entries))
+    return searched_text(parts_of(entries))
 
 
 def _end_columns(end: End) -> dict[str, Any]:

@@ -27,7 +27,6 @@ from wireside.parts import (
     ReasoningPart,
     TextPart,
     ToolCallPart,
-    is_hidden,
     label_of,
     part_to_object,
     text_of,
@@ -35,6 +34,8 @@ from wireside.parts import (
 )
 from wireside.records import Branch, ConversationInfo, Feedback, Segment, TurnRecord
 from wireside.transfer.export_math import ExportedFormulas, policy
+from wireside.transfer.export_parts import CSS as PARTS_CSS
+from wireside.transfer.export_parts import HtmlParts, MarkdownParts, Sources, StepTree, grouped
 
 FORMAT = "wireside"
 VERSION = 1
@@ -55,6 +56,12 @@ WORDS: Mapping[str, str] = {
     "tool_requested": "requested, not run",
     "tool_done": "done",
     "tool_failed": "failed",
+    "input": "Input",
+    "output": "Output",
+    "source": "Source",
+    "yes": "Yes",
+    "no": "No",
+    "not_answered": "Not answered",
     "stopped": "You stopped this answer.",
     "interrupted": "This answer was interrupted.",
     "length_reached": "This answer reached its greatest length.",
@@ -101,6 +108,9 @@ class MarkdownExport:
         """``zone`` is the time zone of all displayed times."""
         self._words = {**WORDS, **words}
         self._zone = zone
+        self._parts = MarkdownParts(
+            self._words, inline=_inline, fenced=_fenced, quoted=_quoted, folded=_folded
+        )
 
     def begin(
         self, info: ConversationInfo, branches: Sequence[Branch], shown: int | None = None
@@ -121,7 +131,7 @@ class MarkdownExport:
             names = ", ".join(name for name in models if name)
             label = self._words["answer"] + (f" ({names})" if names else "")
             pieces.append(f"\n**{label}:**\n")
-            pieces += [self._part(part) for part in record.answer if not is_hidden(part)]
+            pieces += [self._part(part) for part in grouped(record.answer)]
             if note := _note(record.segments, self._words):
                 pieces.append(f"\n*({_inline(note)})*\n")
         return "".join(pieces)
@@ -134,14 +144,18 @@ class MarkdownExport:
         """Return a file name derived from the title."""
         return f"{safe_name(title)}.md"
 
-    def _part(self, part: Part) -> str:
+    def _part(self, part: Part | StepTree | Sources) -> str:
         match part:
             case TextPart(text):
                 return f"\n{_closed(text)}\n"
             case ReasoningPart(text):
                 return _folded(self._words["reasoning"], _fenced(text))
+            case StepTree():
+                return self._parts.step(part)
+            case Sources():
+                return self._parts.sources(part)
             case ImagePart() | FilePart() | DataPart():
-                return f"\n{_inline(label_of(part))}\n"
+                return self._parts.part(part)
             case ToolCallPart():
                 body = _fenced(part.arguments) if part.arguments else ""
                 body += _fenced(part.result) if part.result else ""
@@ -261,6 +275,7 @@ class HtmlExport:
         self._words = {**WORDS, **words}
         self._formulas = ExportedFormulas()
         self._zone = zone
+        self._parts = HtmlParts(self._rendered, self._words)
 
     def begin(
         self, info: ConversationInfo, branches: Sequence[Branch], shown: int | None = None
@@ -276,7 +291,7 @@ class HtmlExport:
             '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
             '<meta name="color-scheme" content="light dark">\n'
             '<meta name="referrer" content="no-referrer">\n'
-            f"<title>{title}</title>\n<style>{_CSS}</style>\n</head>\n<body>\n<main>\n"
+            f"<title>{title}</title>\n<style>{_CSS}{PARTS_CSS}</style>\n</head>\n<body>\n<main>\n"
             f'<header><h1 dir="auto">{title}</h1>'
             f"{when}</header>\n"
         )
@@ -292,7 +307,7 @@ class HtmlExport:
                 f'<div class="question" role="group" aria-label="{label}" dir="auto">'
                 f"{_text(question)}</div>\n"
             )
-        pieces += [self._part(part) for part in record.answer if not is_hidden(part)]
+        pieces += [self._part(part) for part in grouped(record.answer)]
         if record.segments and (note := _note(record.segments, self._words)):
             pieces.append(f'<p class="note" dir="auto">{_text(note)}</p>\n')
         return "".join([*pieces, "</article>\n"])
@@ -309,22 +324,29 @@ class HtmlExport:
         shown = _text(_local(seconds, self._zone) + zone)
         return f'<time datetime="{_iso(seconds)}">{shown}</time>'
 
-    def _part(self, part: Part) -> str:
+    def _part(self, part: Part | StepTree | Sources) -> str:
         match part:
             case TextPart(text):
-                html = self._render(text)
-                self._formulas.add(html)
-                return f'<div class="ws-prose" dir="auto">{html}</div>\n'
+                return f'<div class="ws-prose" dir="auto">{self._rendered(text)}</div>\n'
             case ReasoningPart(text):
                 return self._fold(self._words["reasoning"], ("", text))
+            case StepTree():
+                return self._parts.step(part)
+            case Sources():
+                return self._parts.sources(part)
             case ImagePart() | FilePart() | DataPart():
-                return f'<p dir="auto">{_text(label_of(part))}</p>\n'
+                return self._parts.part(part)
             case ToolCallPart():
                 return self._fold(
                     f"{part.name} — {self._words[f'tool_{part.state}']}",
                     (self._words["arguments"], part.arguments),
                     (self._words["result"], part.result or ""),
                 )
+
+    def _rendered(self, text: str) -> str:
+        html = self._render(text)
+        self._formulas.add(html)
+        return html
 
     def _fold(self, label: str, *parts: tuple[str, str]) -> str:
         body = "".join(
