@@ -155,7 +155,7 @@ def _dearness(text: str, cost: Callable[[Callable[[], object]], float]) -> float
     stream = BlockStream(MARKUP)
     stream.feed(text)
     parts = (
-        lambda: render(text, MARKUP, HighlightBudget(lambda: 0.0)),
+        lambda: render(text, MARKUP, HighlightBudget(clock=lambda: 0.0)),
         stream.flush,
         lambda: stream.flush(final=True),
     )

@@ -5,11 +5,13 @@ from __future__ import annotations
 import html as html_text
 import re
 
-from wireside_ui.markdown.dialect import Markup
+from wireside_ui.markdown.dialect import Markup, MarkupLimits
 from wireside_ui.markdown.highlighting import code_block
 from wireside_ui.markdown.incremental import BlockStream, Op
 
-MARKUP = Markup(frozenset({"images.example"}))
+HOSTS = frozenset({"images.example"})
+MARKUP = Markup(HOSTS, MarkupLimits(highlight_s=60.0))
+"""Without a time limit of the highlighter, which would affect comparisons."""
 
 
 class Screen:
@@ -65,9 +67,9 @@ class Screen:
         self.settled, self.tail, self.closing = html, "", ""
 
 
-def streamed(pieces: list[str], flush_every: int = 1) -> str:
+def streamed(pieces: list[str], flush_every: int = 1, markup: Markup = MARKUP) -> str:
     """Return the final HTML of an answer that arrives in these pieces."""
-    stream, screen = BlockStream(MARKUP), Screen()
+    stream, screen = BlockStream(markup), Screen()
     for number, piece in enumerate(pieces):
         stream.feed(piece)
         if number % flush_every == 0:

@@ -290,10 +290,8 @@ def _escaped(text: str) -> str:
 def check_markdown(data: bytes) -> None:
     """A streamed answer ends with the same safe HTML as the whole one, for any cuts."""
     from tests.fuzz.screen import MARKUP, streamed  # only this worker needs the import
-    from wireside_ui.markdown import highlighting
     from wireside_ui.markdown.incremental import render
 
-    highlighting.HIGHLIGHT_S = 60.0  # the highlighter's time limit must not affect the comparison
     dice = Dice(data)
     text = "".join(dice.pick(words.PIECES) for _ in range(dice.below(18)))
     every, pieces = 1 + dice.below(3), dice.cut(text)

@@ -3,7 +3,6 @@
 import html as html_text
 import json
 import re
-from collections.abc import Iterator
 from html.parser import HTMLParser
 
 import pytest
@@ -12,25 +11,10 @@ from hypothesis import strategies as st
 
 from tests.fuzz.screen import MARKUP, Screen, streamed
 from tests.hand_clock import HandClock
-from wireside_ui.markdown import highlighting, incremental
+from wireside_ui.markdown.dialect import Markup, MarkupLimits
 from wireside_ui.markdown.highlighting import HighlightBudget, code_block, highlight
 from wireside_ui.markdown.incremental import LOOP_CHARS, BlockStream, render
 from wireside_ui.markdown.unfinished import close_open_marks
-
-HIGHLIGHT_S = highlighting.HIGHLIGHT_S
-
-
-@pytest.fixture(autouse=True, scope="module")
-def patience() -> Iterator[None]:
-    """The highlighter's time limit must not affect the comparisons."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(highlighting, "HIGHLIGHT_S", 60.0)
-        yield
-
-
-@pytest.fixture
-def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(highlighting, "HIGHLIGHT_S", HIGHLIGHT_S)
 
 
 def cut(text: str, cuts: list[int]) -> list[str]:
@@ -591,42 +575,39 @@ def test_what_a_flush_takes_is_known_at_once(marks: str) -> None:
     assert stream.work() >= 400_000
 
 
-@pytest.mark.usefixtures("no_patience")
 def test_code_that_takes_too_long_is_not_highlighted() -> None:
     code = "x = 1\n" * 100  # about 500 tokens
-    assert highlight(code, "python", HighlightBudget(HandClock(0.0, step_s=1e-5)))
+    assert highlight(code, "python", HighlightBudget(clock=HandClock(0.0, step_s=1e-5)))
     clock = HandClock(0.0, step_s=1e-2)
-    assert highlight(code, "python", HighlightBudget(clock)) is None
+    assert highlight(code, "python", HighlightBudget(clock=clock)) is None
     assert clock.now < 0.1
 
 
-@pytest.mark.usefixtures("no_patience")
 def test_the_code_of_a_text_shares_what_it_may_take() -> None:
     """Many small blocks take no longer than a large one; those before a slow one are coloured."""
-    allowance = HighlightBudget(HandClock(0.0, step_s=1e-3))
+    allowance = HighlightBudget(clock=HandClock(0.0, step_s=1e-3))
     shown = [highlight("x = 1\n", "python", allowance) for _ in range(100)]
     assert shown[0] and shown[-1] is None
 
 
-@pytest.mark.usefixtures("no_patience")
 def test_a_text_made_to_stall_the_highlighter_is_shown_without() -> None:
     """Each line starts a match that scans the rest: it took seconds per block, many per answer."""
     code = "a\n" * 1_990 + "return;\n"
     fence = f"```c#\n{code}```\n\n"
-    assert render(fence * 5, MARKUP) == code_block("c#", code) * 5
-    assert streamed([fence] * 5) == code_block("c#", code) * 5
+    assert render(fence * 5, Markup()) == code_block("c#", code) * 5
+    assert streamed([fence] * 5, markup=Markup()) == code_block("c#", code) * 5
 
 
-def test_of_a_very_long_text_the_rest_is_shown_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(incremental, "MAX_MARKDOWN_CHARS", 20)
-    html = render("**one**\n\n**two**\n\n**three <b>**\x00\n", MARKUP)
+def test_of_a_very_long_text_the_rest_is_shown_as_it_is() -> None:
+    markup = Markup(limits=MarkupLimits(max_chars=20))
+    html = render("**one**\n\n**two**\n\n**three <b>**\x00\n", markup)
     assert html.startswith("<p><strong>one</strong></p><p><strong>two</strong></p>")
     assert html.endswith(code_block("", "**three &lt;b&gt;**\ufffd\n"))
-    assert render("x" * 50, MARKUP) == f"<p>{'x' * 20}</p>" + code_block("", "x" * 30)
+    assert render("x" * 50, markup) == f"<p>{'x' * 20}</p>" + code_block("", "x" * 30)
 
 
-def test_a_very_long_answer_is_not_made_again_at_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_very_long_answer_is_not_made_again_at_its_end() -> None:
     answer = "[a]\n\nwords\n\n[a]: https://a.example\n"
     assert "href" in streamed([answer[:12], answer[12:]])
-    monkeypatch.setattr(incremental, "MAX_WHOLE_CHARS", len(answer) - 1)
-    assert "href" not in streamed([answer[:12], answer[12:]])
+    markup = Markup(limits=MarkupLimits(max_whole_chars=len(answer) - 1))
+    assert "href" not in streamed([answer[:12], answer[12:]], markup=markup)

@@ -11,6 +11,7 @@ document: the incremental renderer (``incremental.py``) relies on this.
 
 import re
 from collections.abc import MutableMapping, Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 from markdown_it import MarkdownIt
@@ -24,6 +25,7 @@ from wireside_ui.markdown.allow_list import CLEANER, PART_WRAPS
 from wireside_ui.markdown.autolinks import address_spans
 from wireside_ui.markdown.emphasis import InlineParser, finish_strikethrough, strikethrough
 from wireside_ui.markdown.fences import fence
+from wireside_ui.markdown.highlighting import HIGHLIGHT_S, HighlightBudget
 from wireside_ui.markdown.links import (
     References,
     contradicted_host,
@@ -39,6 +41,23 @@ from wireside_ui.markdown.tags import details, match_tags, tag
 from wireside_ui.markdown.unfinished import repair_last_inline
 from wireside_ui.markdown.urls import MAX_URL_CHARS, destination
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarkupLimits:
+    """Limits of the work on one text."""
+
+    max_chars: int = 1_000_000
+    """Characters that are parsed (two seconds of CPU time); the rest is plain text."""
+
+    max_whole_chars: int = 100_000
+    """A streamed answer longer than this is not rendered again as a whole at its end."""
+
+    highlight_s: float = HIGHLIGHT_S
+    """CPU seconds for highlighting, besides those per character of code."""
+
+
+MARKUP_LIMITS = MarkupLimits()
+
 MAX_NESTING = 32
 """Maximum nesting of blocks and of inline elements."""
 
@@ -52,8 +71,13 @@ class Markup:
     It keeps no state between texts, so that one instance can be shared.
     """
 
-    def __init__(self, allowed_image_hosts: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        allowed_image_hosts: frozenset[str] = frozenset(),
+        limits: MarkupLimits = MARKUP_LIMITS,
+    ) -> None:
         """``allowed_image_hosts``: lower-case host names whose https images are loaded inline."""
+        self.limits = limits
         self.image_hosts = allowed_image_hosts
         """Hosts whose images the page loads."""
         self._md = MarkdownIt(
@@ -91,6 +115,10 @@ class Markup:
         self._md.core.ruler.push("inline_finish", self._finish_inlines)
         # markdown-it's own hook for this
         self._md.validateLink = lambda url: len(url) <= MAX_URL_CHARS  # type: ignore[method-assign]
+
+    def highlight_budget(self, *, loads: bool = True) -> HighlightBudget:
+        """Return the budget for highlighting the code of one text."""
+        return HighlightBudget(self.limits.highlight_s, loads=loads)
 
     def parse(self, text: str, env: Env) -> list[Token]:
         """Parse ``text`` into tokens.

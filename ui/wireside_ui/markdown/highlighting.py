@@ -66,11 +66,15 @@ class HighlightBudget:
     """
 
     def __init__(
-        self, clock: Callable[[], float] = time.thread_time, *, loads: bool = True
+        self,
+        seconds: float = HIGHLIGHT_S,
+        *,
+        clock: Callable[[], float] = time.thread_time,
+        loads: bool = True,
     ) -> None:
         self.loads = loads
         self._clock = clock
-        self._left_s = HIGHLIGHT_S
+        self._left_s = seconds
 
     def over(self, tokens: Iterable[T], chars: int) -> Iterator[T]:
         """Yield the tokens of ``chars`` characters of code.

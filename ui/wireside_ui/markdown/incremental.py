@@ -4,7 +4,7 @@ Theory of operation: ``BlockStream`` accepts text as the model produces it and r
 that the page applies in order (``transcript/modules/streaming.js``); ``render`` renders a complete
 text. Completed blocks are *settled*: they are rendered and sent once. Only the last, open block
 (the *tail*) is rendered repeatedly. Both produce the same final HTML, regardless of how the text
-was split and when it was flushed, except for texts of more than ``MAX_WHOLE_CHARS`` with links or
+was split and when it was flushed, except for texts of more than ``max_whole_chars`` with links or
 footnotes that are defined elsewhere in the text.
 
 The total work is linear in the length of the text: lists settle item by item, tables row by row, a
@@ -55,9 +55,6 @@ that only the rest is sent.
 - ``["r", html]`` replaces everything so far and settles it
 """
 
-MAX_MARKDOWN_CHARS = 1_000_000
-"""Characters of an answer that are parsed (two seconds of CPU time); the rest is plain text."""
-
 MAX_TAIL_CHARS = 16_384
 """Size from which on an open block that cannot be split is parsed less often.
 
@@ -70,20 +67,17 @@ LOOP_CHARS = 2_048
 More must be parsed in a thread, see ``BlockStream.work``.
 """
 
-MAX_WHOLE_CHARS = 100_000
-"""A streamed answer longer than this is not rendered again as a whole at its end."""
-
 
 def render(text: str, markup: Markup, allowance: HighlightBudget | None = None) -> str:
     """Render a complete answer to sanitised HTML.
 
     A million characters take two seconds: use ``wireside.offload.aside`` for long texts.
     """
-    env: Env = {"allowance": allowance or HighlightBudget()}
+    env: Env = {"allowance": allowance or markup.highlight_budget()}
     inlet = Normalizer()
-    cut = len(text)
-    if cut > MAX_MARKDOWN_CHARS:
-        cut = text.rfind("\n", 0, MAX_MARKDOWN_CHARS) + 1 or MAX_MARKDOWN_CHARS
+    cut, max_chars = len(text), markup.limits.max_chars
+    if cut > max_chars:
+        cut = text.rfind("\n", 0, max_chars) + 1 or max_chars
     head = inlet.take(text[:cut], is_last=cut == len(text))
     html = markup.html(markup.parse(head, env), env)
     return html + _plain(text[cut:], inlet) if cut < len(text) else html
@@ -118,7 +112,7 @@ class BlockStream:
         self._container: OpenContainer | None = None
         self._references = References()
         self._has_footnotes = False
-        self._allowance = HighlightBudget()
+        self._allowance = self._markup.highlight_budget()
 
     @property
     def text(self) -> str:
@@ -172,7 +166,7 @@ class BlockStream:
             if not self._settle(ops, final):
                 break
         may_resolve = self._references or self._has_footnotes  # in settled text before them
-        if final and may_resolve and len(self.text) <= MAX_WHOLE_CHARS:
+        if final and may_resolve and len(self.text) <= self._markup.limits.max_whole_chars:
             return [["r", render(self.text, self._markup)]]
         return ops
 

@@ -363,7 +363,7 @@ class TranscriptPresenter:
             self._marks.popitem(last=False)
         late = self._too_costly(turns)
         self.late.add(late)
-        budget = HighlightBudget(loads=False)
+        budget = self._markup.highlight_budget(loads=False)
         # the last one is visible first
         rows = [
             self._row(turn, budget, self._limits.beginning_chars if turn in late else None)
