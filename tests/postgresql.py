@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from sqlalchemy.engine import make_url
 
+from tests.migrated import migrate
+
 MAX_STARTS = 3
 
 
@@ -22,6 +24,7 @@ class PostgresServer:
     def __init__(self, new_folder: Callable[[], Path]) -> None:
         self._new_folder = new_folder
         self._server: Any = None
+        self._has_template = False
         self._starts = 0
 
     def uri(self) -> str:
@@ -31,10 +34,25 @@ class PostgresServer:
         uri: str = self._server.get_uri()
         return uri
 
+    def address(self, name: str) -> str:
+        """Return the address of a database."""
+        head, _, query = self.uri().partition("?")
+        return f"{head.rpartition('/')[0]}/{name}" + (f"?{query}" if query else "")
+
+    def template(self) -> str:
+        """Return the name of a database with the newest schema, to create others from."""
+        self.uri()
+        if not self._has_template:
+            self._server.psql("CREATE DATABASE migrated")
+            migrate(self.address("migrated"))
+            self._has_template = True
+        return "migrated"
+
     def _start(self) -> None:
         if self._starts == MAX_STARTS:
             pytest.exit(f"PostgreSQL ended {MAX_STARTS} times: the machine may lack memory.", 3)
         self._starts += 1
+        self._has_template = False
         with pytest.MonkeyPatch.context() as patch:
             # where it keeps its locks; on import it warns if the machine has no such folder
             patch.setenv("XDG_RUNTIME_DIR", str(self._new_folder()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
@@ -46,9 +47,10 @@ def postgresql(postgresql_server: PostgresServer) -> str:
 @pytest.fixture
 async def create(
     request: pytest.FixtureRequest, tmp_path: Path
-) -> AsyncIterator[Callable[[str], Coroutine[Any, Any, str]]]:
-    """Return a function that creates an empty database of a kind and returns its address.
+) -> AsyncIterator[Callable[..., Coroutine[Any, Any, str]]]:
+    """Return a function that creates a database of a kind and returns its address.
 
+    The database is empty, or, if ``is_migrated``, has the newest schema.
     The database is deleted after its test: deleting those of all tests at the end could take longer
     than a test's time limit.
     """
@@ -64,15 +66,18 @@ async def create(
         finally:
             await engine.dispose()
 
-    async def make(kind: str) -> str:
+    async def make(kind: str, *, is_migrated: bool = False) -> str:
         name = f"test_{next(_numbers)}"
         if kind == "sqlite":
-            return f"sqlite:///{tmp_path / name}.db"
-        await on_server(f"CREATE DATABASE {name}")
+            file = tmp_path / f"{name}.db"
+            if is_migrated:
+                shutil.copy(request.getfixturevalue("migrated"), file)
+            return f"sqlite:///{file}"
+        server: PostgresServer = request.getfixturevalue("postgresql_server")
+        template = f" TEMPLATE {server.template()}" if is_migrated else ""
+        await on_server(f"CREATE DATABASE {name}{template}")
         made.append(name)
-        running: PostgresServer = request.getfixturevalue("postgresql_server")
-        head, _, query = running.uri().partition("?")
-        return f"{head.rpartition('/')[0]}/{name}" + (f"?{query}" if query else "")
+        return server.address(name)
 
     yield make
     for name in made:
@@ -87,10 +92,10 @@ async def create(
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 async def url(
-    request: pytest.FixtureRequest, create: Callable[[str], Coroutine[Any, Any, str]]
+    request: pytest.FixtureRequest, create: Callable[..., Coroutine[Any, Any, str]]
 ) -> str:
-    """The address of an empty database."""
-    return await create(request.param)
+    """The address of an empty database; ``store`` has opened it if the test uses that."""
+    return await create(request.param, is_migrated="store" in request.fixturenames)
 
 
 @pytest.fixture

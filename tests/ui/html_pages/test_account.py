@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from html import unescape
-from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import httpx2
@@ -26,7 +25,6 @@ from wireside.auth.quotas import QuotaLimits, UserQuotas
 from wireside.chat.service import ChatService
 from wireside.identity import Caller
 from wireside.protocol.handshake import HandshakePolicy
-from wireside.store.store import SqlStore
 from wireside.transfer.sharing import Sharing
 from wireside_ui.html_pages.account import AccountPages
 from wireside_ui.html_pages.render import PlainPages
@@ -54,14 +52,6 @@ class Browser:
         """Send a form; return the status, and the redirect's target or the page's text."""
         response = await self.http.post(path, data=form)
         return response.status_code, response.headers.get("location") or unescape(response.text)
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SqlStore]:
-    store = SqlStore(f"sqlite:///{tmp_path / 'accounts.db'}")
-    await store.open()
-    yield store
-    await store.aclose()
 
 
 @pytest.fixture
