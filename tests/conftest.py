@@ -26,13 +26,15 @@ from wireside.providers.catalog import Catalog
 from wireside.providers.scripted import ScriptedProvider
 from wireside.store.store import SqlStore
 
-settings.register_profile(
-    "tests",
-    deadline=None,  # it would depend on the machine's speed
-    suppress_health_check=[HealthCheck.too_slow],
-    derandomize=True,  # the same examples in each run; tests/fuzz looks for new ones
-    print_blob=True,
-)
+for profile, count in (("check", 25), ("tests", 100)):
+    settings.register_profile(
+        profile,
+        deadline=None,  # it would depend on the machine's speed
+        suppress_health_check=[HealthCheck.too_slow],
+        derandomize=True,  # the same examples in each run; tests/fuzz looks for new ones
+        print_blob=True,
+        max_examples=count,
+    )
 settings.load_profile("tests")
 
 MODELS = (ModelInfo(id="model-a", name="Model A"), ModelInfo(id="model-b", name="Model B"))

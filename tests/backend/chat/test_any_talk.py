@@ -19,6 +19,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from tests.examples import examples
 from wireside.auth.limiter import MemoryLimiter
 from wireside.auth.quotas import QuotaLimits, UserQuotas
 from wireside.chat.conversation import Conversation
@@ -260,5 +261,7 @@ class AnyTalk(RuleBasedStateMachine):
         self.loop.close()
 
 
-AnyTalk.TestCase.settings = settings(max_examples=15, stateful_step_count=20, deadline=None)
+AnyTalk.TestCase.settings = settings(
+    max_examples=examples(15), stateful_step_count=20, deadline=None
+)
 TestAnyTalk = pytest.mark.timeout(300)(AnyTalk.TestCase)

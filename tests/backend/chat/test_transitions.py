@@ -16,6 +16,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from tests.examples import examples
 from wireside.chat.changes import (
     AnswerBegun,
     AnsweringChanged,
@@ -442,5 +443,7 @@ def _turn(turn: Turn) -> tuple[Any, ...]:
     return (*place, names, repr((turn.options, turn.feedback, turn.created_at)))
 
 
-AnyTransitions.TestCase.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+AnyTransitions.TestCase.settings = settings(
+    max_examples=examples(100), stateful_step_count=40, deadline=None
+)
 TestAnyTransitions = pytest.mark.timeout(300)(AnyTransitions.TestCase)

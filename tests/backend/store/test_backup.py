@@ -20,6 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, insert, inspect, select, text
 
+from tests.examples import examples
 from wireside.errors import NotConfigured
 from wireside.messages import End, Options, ReasoningDelta, TextDelta, ToolDelta, Usage
 from wireside.parts import FilePart, ImagePart, TextPart, ToolCallPart, text_parts
@@ -304,7 +305,9 @@ class TestRoundTrip:
         await store.open()
         names = iter(range(10**9))
 
-        @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+        @settings(
+            max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+        )
         @given(st.lists(st.tuples(TEXTS, TEXTS, NUMBERS), max_size=5))
         def keep(said: list[tuple[str, str, float]]) -> None:
             for title, question, at in said:

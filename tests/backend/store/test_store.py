@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from wireside.errors import BY_CODE, BadMessage, ProviderRateLimited, StoreError, WiresideError
 from wireside.messages import End, Entry, Options, ReasoningDelta, TextDelta, ToolDelta, Usage
 from wireside.parts import DataPart, FilePart, ImagePart, TextPart, text_parts
@@ -435,7 +436,7 @@ PIECES = st.lists(
 
 
 @settings(
-    max_examples=25,
+    max_examples=examples(25),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

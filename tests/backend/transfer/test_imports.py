@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from wireside.chat import tree
 from wireside.errors import BY_CODE, BadMessage
 from wireside.messages import (
@@ -144,7 +145,7 @@ def content(turn: TurnRecord) -> tuple[Any, ...]:
 
 
 @pytest.mark.slow
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(conversations())
 def test_what_is_exported_comes_back_as_it_was(
     tree_: tuple[tuple[Branch, ...], int, list[TurnRecord]],
@@ -388,7 +389,7 @@ def test_a_child_may_stand_before_its_parent() -> None:
     assert branches == (Branch(id=0, parent=None, first=0, last=2),)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.lists(st.none() | st.integers(0, 9), max_size=10))
 def test_any_forest_has_parents_before_children(parents: list[int | None]) -> None:
     """For any references between nodes, branches and places are consistent.
@@ -688,7 +689,7 @@ def test_bad_input_of_any_kind_is_told_in_a_sentence(data: bytes) -> None:
     assert len(str(caught.value)) > 20
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5),

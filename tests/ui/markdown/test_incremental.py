@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.fuzz.screen import MARKUP, Screen, streamed
 from tests.hand_clock import HandClock
 from wireside_ui.markdown.dialect import Markup, MarkupLimits
@@ -62,7 +63,7 @@ http://a.bc/d;|""".replace(";\n", ";").split(";")
     cuts=list(range(50)),
     every=1,
 )
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 def test_cuts_and_flushes_do_not_change_the_result(
     parts: list[str], cuts: list[int], every: int
 ) -> None:
@@ -71,13 +72,13 @@ def test_cuts_and_flushes_do_not_change_the_result(
 
 
 @given(text=st.text(alphabet="ab *_`~[]()!#>-+1.|$\\\n\t<&:h/", max_size=80))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_one_character_at_a_time_gives_the_same(text: str) -> None:
     assert streamed(list(text)) == render(text, MARKUP)
 
 
 @given(parts=st.lists(PIECES, max_size=12), at=st.integers(0, 60))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_a_restart_shows_what_was_shown(parts: list[str], at: int) -> None:
     stream, screen, fresh = BlockStream(MARKUP), Screen(), Screen()
     for part in parts[:at]:
@@ -502,7 +503,7 @@ def test_hostile_text_is_harmless_at_every_moment(text: str) -> None:
 
 
 @given(parts=st.lists(st.one_of(st.sampled_from(HOSTILE), PIECES), min_size=2, max_size=6))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_hostile_text_among_other_text_is_harmless(parts: list[str]) -> None:
     assert_harmless(render("".join(parts), MARKUP))
 
