@@ -217,6 +217,31 @@ async def test_without_a_key_none_is_sent(
     assert "authorization" not in lab.chats[0].headers
 
 
+async def test_every_request_has_the_fields_of_the_first(lab: FakeOpenAI, connect: Any) -> None:
+    provider = connect(base_url=f"{lab.url}?api-version=7")
+    questions = ("Hi", "“Größe”, <tag> and 😀", "x" * 1_000)
+    for question in questions:
+        await ask(provider, question)
+    chats = lab.requests
+    first, *others = chats
+    assert [chat.question for chat in chats] == list(questions)
+    lengths = {chat.headers.pop("content-length") for chat in chats}
+    assert len(lengths) == len(questions)
+    for chat in others:
+        assert (chat.path, chat.headers) == (first.path, first.headers)
+    assert "api-version=7" in first.path
+
+
+async def test_a_cookie_of_the_service_is_sent_back(lab: FakeOpenAI, connect: Any) -> None:
+    lab.answer_with(replace(answer(["Hello"]), headers=(("Set-Cookie", "route=a"),)))
+    provider = connect()
+    await ask(provider)
+    lab.answer_with(replace(answer(["Hello"]), headers=(("Set-Cookie", "route=b"),)))
+    await ask(provider)
+    await ask(provider)
+    assert [chat.headers.get("cookie") for chat in lab.chats] == [None, "route=a", "route=b"]
+
+
 async def test_connections_are_used_again(lab: FakeOpenAI, connect: Connect) -> None:
     provider = connect()
     for _ in range(5):
