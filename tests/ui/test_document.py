@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import re
+import weakref
 from typing import Any
 
 import pytest
@@ -75,6 +77,17 @@ def test_it_has_the_elements_and_the_way_to_the_server(document: str, made: list
 def test_texts_can_not_end_its_scripts(document: str) -> None:
     assert "<script>alert" not in document
     assert "<!--" not in document
+
+
+def test_a_deleted_page_is_freed(document: str, made: list[Client]) -> None:
+    client = weakref.ref(made[0])
+    made[0].delete()
+    gc.disable()
+    try:
+        made.clear()
+        assert client() is None
+    finally:
+        gc.enable()
 
 
 def test_nicegui_loads_no_component_a_second_time(document: str, made: list[Client]) -> None:

@@ -7,7 +7,10 @@ our style sheet alone, and loads Vue, Socket.IO, NiceGUI's script and one script
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
+from urllib.parse import quote
+from weakref import proxy
 
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
@@ -36,36 +39,53 @@ def use_own_document(
         language: language of the page.
         direction: ``ltr`` or ``rtl``.
     """
+    # by a weak reference, so that a closed page is freed at once, not when garbage is collected
+    client.build_response = partial(  # type: ignore[method-assign]
+        _respond,
+        proxy(client),
+        page=page,
+        version=version,
+        language=language,
+        direction=direction,
+    )
 
-    def build_response(request: Request, status_code: int = 200) -> Response:
-        client._response_built = True
-        client.outbox.updates.clear()
-        # the script has all components: NiceGUI must not load them again before an update
-        client.outbox._loaded_components.update(
-            element.component.name
-            for element in client.elements.values()
-            if element.component is not None
-        )
-        prefix = str(request.scope.get("root_path", ""))
-        html = _templates.get_template("document.html").render(
-            page=page,
-            version=version,
-            language=language,
-            direction=direction,
-            title=client.resolve_title(),
-            viewport=client.page.resolve_viewport(),
-            favicon=get_favicon_url(client.page, prefix),
-            head=client.head_html,
-            body=client.body_html,
-            base=prefix,
-            nicegui=f"{prefix}/_nicegui/{nicegui_version}",
-            imports=_literal({"imports": _imports(page, prefix)}),
-            start=_literal(_start(client, request, prefix)),
-        )
-        headers = {"Cache-Control": "no-store", "X-NiceGUI-Content": "page"}
-        return HTMLResponse(html, status_code, headers)
 
-    client.build_response = build_response  # type: ignore[method-assign]
+def _respond(
+    client: Client,
+    request: Request,
+    status_code: int = 200,
+    *,
+    page: str,
+    version: str,
+    language: str,
+    direction: str,
+) -> Response:
+    client._response_built = True
+    client.outbox.updates.clear()
+    # the script has all components: NiceGUI must not load them again before an update
+    client.outbox._loaded_components.update(
+        element.component.name
+        for element in client.elements.values()
+        if element.component is not None
+    )
+    prefix = str(request.scope.get("root_path", ""))
+    html = _templates.get_template("document.html").render(
+        page=page,
+        version=version,
+        language=language,
+        direction=direction,
+        title=client.resolve_title(),
+        viewport=client.page.resolve_viewport(),
+        favicon=get_favicon_url(client.page, prefix),
+        head=client.head_html,
+        body=client.body_html,
+        base=prefix,
+        nicegui=f"{prefix}/_nicegui/{nicegui_version}",
+        imports=_literal({"imports": _imports(page, prefix)}),
+        start=_literal(_start(client, request, prefix)),
+    )
+    headers = {"Cache-Control": "no-store", "X-NiceGUI-Content": "page"}
+    return HTMLResponse(html, status_code, headers)
 
 
 def _start(client: Client, request: Request, prefix: str) -> dict[str, Any]:
