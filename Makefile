@@ -6,8 +6,10 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-# for `make soak`: minutes of use of a server, inputs for the parsers, frames for a live server
+# for `make soak`: minutes of use of a server, kills under load, inputs for the parsers, frames for
+# a live server
 MINUTES ?= 120
+KILLS ?= 1000
 INPUTS ?= 100000000
 FRAMES ?= 1000000
 
@@ -33,6 +35,7 @@ bench: $(VENV)/dev ## Measure the cost of a token against a bare relay
 
 soak: $(VENV)/dev ## Use, cuts, kills, hostile input for hours: no loss, leak or crash
 	@$(BIN)/python -m tests.faults.soak --minutes $(MINUTES) $(ARGS)
+	@$(BIN)/python -m tests.faults.flood --kills $(KILLS)
 	@$(BIN)/python -m tests.faults.abuse
 	@$(BIN)/python -m tests.fuzz.soak --inputs $(INPUTS) --frames $(FRAMES)
 

@@ -38,6 +38,12 @@ LAST_FRAMES_SHARE = 0.2
 MAX_LAST_FRAMES_S = 2.0
 """Maximum time of that share, in seconds: enough for hundreds of answers on a busy machine."""
 
+LAST_WRITES_S = 0.3
+"""Seconds that the end waits for pending writes."""
+
+WRITE_S = 1.0
+"""Seconds that the end then waits for a write in progress, whose outcome is unknown until then."""
+
 
 def create_app(
     settings: Settings, *, provider: Provider | None = None, chat: Chat | None = None
@@ -126,7 +132,9 @@ class Application(ServedApplication):
 
     async def _end(self) -> None:
         parts = self.parts
-        await self.drain()
+        if not parts.runner.is_draining:  # ``wireside serve`` drains before it closes sockets
+            await self.drain()
+        await parts.saving.finish(LAST_WRITES_S, write_s=WRITE_S)
         parts.pages.close()
         await parts.tasks.aclose()
         await parts.auth.audit.flush()

@@ -123,8 +123,8 @@ class Storm:
     async def run(self) -> Tally:
         with tempfile.TemporaryDirectory() as folder:
             async with FakeOpenAI(rate=RATE) as lab:
-                port = _free_port()
-                server = await _victim(port, lab.url, folder)
+                port = free_port()
+                server = await victim(port, lab.url, folder)
                 try:
                     await self._rage(server, port, lab)
                 finally:
@@ -134,7 +134,7 @@ class Storm:
         return self.tally
 
     async def _rage(self, server: asyncio.subprocess.Process, port: int, lab: FakeOpenAI) -> None:
-        await _tell(server, "start")
+        await tell(server, "start")
         self._http = f"http://127.0.0.1:{port}"
         # connections are cut after about 0.15 s: some at once, some much later
         async with BadWire(port, self._dice, mean_s=0.15) as wire:
@@ -152,9 +152,9 @@ class Storm:
             if self._goal_kills > self.tally.kills and self._share_of_cuts() > 0.3:
                 assert self._wire is not None
                 await asyncio.sleep(self._dice.uniform(0.05, 1.0) + 3 * self._wire.first_s)
-                await _tell(server, "kill")
+                await tell(server, "kill")
                 self.tally.kills += 1
-                await _tell(server, "start")
+                await tell(server, "start")
             else:
                 await asyncio.sleep(0.1)
 
@@ -336,7 +336,8 @@ class Storm:
         )
 
 
-async def _victim(port: int, lab_url: str, folder: str) -> asyncio.subprocess.Process:
+async def victim(port: int, lab_url: str, folder: str, **more: str) -> asyncio.subprocess.Process:
+    """Run ``victim.py``, with ``more`` variables in its environment; it logs to ``folder``."""
     environment = {
         **os.environ,
         "OPENAI_BASE_URL": lab_url,
@@ -349,27 +350,32 @@ async def _victim(port: int, lab_url: str, folder: str) -> asyncio.subprocess.Pr
         "WIRESIDE_MESSAGES_PER_MINUTE_ADDRESS": "10000000",
         "WIRESIDE_REQUESTS_PER_MINUTE": "10000000",
         "WIRESIDE_REQUESTS_PER_MINUTE_ADDRESS": "10000000",
+        **more,
     }
-    return await asyncio.create_subprocess_exec(
-        sys.executable,
-        str(HERE / "victim.py"),
-        env=environment,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-    )
+    with (Path(folder) / "log").open("ab") as log:
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            str(HERE / "victim.py"),
+            env=environment,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=log,
+        )
 
 
-async def _tell(server: asyncio.subprocess.Process, command: str) -> None:
+async def tell(server: asyncio.subprocess.Process, command: str) -> str:
+    """Send a command of ``victim.py``; return its answer."""
     assert server.stdin is not None
     assert server.stdout is not None
     server.stdin.write(f"{command}\n".encode())
     await server.stdin.drain()
     said = (await server.stdout.readline()).decode().strip()
-    if said not in ("listening", "killed"):
+    if said in ("", "failed"):
         raise RuntimeError(f"The server does not start: {said!r}")
+    return said
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]

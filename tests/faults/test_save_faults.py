@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
+import re
+import signal
 import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -47,34 +50,57 @@ async def test_a_slow_store_shows_nothing_that_a_kill_would_lose(
         await check_kept(house, told)
 
 
-async def test_a_flood_of_new_conversations_loses_nothing_at_a_kill(
+@asynccontextmanager
+async def without_its_file(house: House, lab: FakeOpenAI) -> AsyncIterator[list[Told]]:
+    """Take the database's file away below running answers, then ask one more question.
+
+    Yields the three answers and the one that began without a store; the file is put back after it.
+    """
+    lab.answer_with(*[answer(600, seed=n, rate=20) for n in range(3)])
+    told = [Told(f"Question {n}") for n in range(3)]
+    tasks = [asyncio.create_task(house.listen(one)) for one in told]
+    await asyncio.gather(*(one.begun.wait() for one in told))
+    file, away = house.data / "wireside.db", house.data / "away"
+    file.rename(away)
+    await house.until(lambda: "saving_is_behind" in house.log, "behind")
+    late = await house.ask("Another")
+    assert late.end["saved"] is False
+    yield [*told, late]
+    away.rename(file)
+    await asyncio.to_thread(house.stop)
+    await asyncio.wait(tasks)
+
+
+async def test_the_end_of_a_server_logs_what_it_could_not_save(
     lab: FakeOpenAI, tmp_path: Path
 ) -> None:
-    """Clients are refused, or get answers that the store has."""
-    sockets, each = 150, 2
-    lab.answer_with(*[answer(8, seed=n) for n in range(sockets * each)])
-    async with House(tmp_path, lab.url, streams=10_000) as house:
-        told: list[Told] = []
-        codes: list[str] = []
-
-        async def client() -> None:
-            async with house.socket() as connection:
-                waiting = {str(n): Told(f"Question {n}") for n in range(each)}
-                told.extend(waiting.values())
-                for number, one in waiting.items():
-                    frame = {"type": "chat", "id": number, "message": one.question}
-                    await connection.send(json.dumps(frame | {"conversation": "new"}))
-                while waiting:
-                    frame = json.loads(await connection.recv())
-                    if frame.get("id") in waiting and waiting[frame["id"]].take(frame):
-                        one = waiting.pop(frame["id"])
-                        if one.code:
-                            codes.append(one.code)
-                            assert one.end["retry_after"] > 0
-
-        await asyncio.gather(*(client() for _ in range(sockets)))
-        house.kill()
+    """The numbers are those of the answers and writes that the next process does not have."""
+    async with House(tmp_path, lab.url, shutdown_s=1) as house:
+        async with without_its_file(house, lab) as told:
+            await asyncio.to_thread(house.stop)
+        [line] = re.findall(r"not_saved .*", house.log)
+        assert "answers=4" in line
+        assert "writes=0" not in line
+        assert "write_in_progress=False" in line
         await asyncio.to_thread(house.start)
-        assert set(codes) <= {"overloaded"}
-        assert sum(one.reason == "stop" for one in told) > sockets / 2
-        await check_kept(house, told)
+        *running, late = told
+        for one in running:
+            kept = await house.kept(one)
+            assert one.text.startswith(kept.text)
+            assert kept.text != one.text
+            assert kept.reason == "interrupted"
+        assert (await house.get(f"/api/conversations/{late.conversation}"))[0] == 404
+
+
+async def test_a_store_that_works_again_during_the_shutdown_saves_all(
+    lab: FakeOpenAI, tmp_path: Path
+) -> None:
+    async with House(tmp_path, lab.url, shutdown_s=10) as house:
+        async with without_its_file(house, lab) as told:
+            house.process.send_signal(signal.SIGTERM)
+            await asyncio.sleep(1)
+        assert "not_saved" not in house.log
+        await asyncio.to_thread(house.start)
+        for one in told:
+            kept = await house.kept(one)
+            assert (kept.text, kept.reason) == (one.text, one.reason)

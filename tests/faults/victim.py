@@ -1,53 +1,103 @@
 """A server that can be killed and restarted many times: imports are done once, before a fork.
 
-``python victim.py`` reads commands on standard input: ``start`` forks a process that runs the whole
-server as ``wireside serve`` does (settings from the environment); ``kill`` ends it with SIGKILL.
-Each command is acknowledged by a line when it is done.
+``python victim.py`` reads commands on standard input, and answers each with a word when it is done:
+
+- ``start`` forks a process that runs the whole server as ``wireside serve`` does, with settings
+  from the environment: ``listening``.
+- ``kill`` ends it with SIGKILL: ``killed``.
+- ``terminate SECONDS`` sends SIGTERM, and SIGKILL after that time: ``ended`` or ``killed``.
+- ``tear PAGES SECONDS`` lets the kernel end it at the first write that would make the database's
+  file more than so many pages larger, which a checkpoint does: ``torn``, or ``killed`` after that
+  time.
+
+``VICTIM_COMMIT_S`` makes each commit of a write to SQLite take so many seconds longer.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import signal
 import sys
+import time
+from pathlib import Path
+from typing import Any
 
 from wireside.app import create_app
 from wireside.server.run import run_server
 from wireside.settings.load import load_settings
+from wireside.store.database import sqlite
 from wireside.telemetry import configure_logging
+
+PAGE_BYTES = 4096
+
+CHECKPOINT_PAGES = 8
+"""Pages of the write-ahead log from which on a commit also checkpoints; SQLite's default is 1000.
+
+With it, one commit in a few does so.
+"""
 
 
 def main() -> None:
     pid = 0
+    slow_down(float(os.environ.get("VICTIM_COMMIT_S", "0")))
     for line in sys.stdin:
-        if line.strip() == "start":
-            reads, writes = os.pipe()
-            pid = os.fork()
-            if pid == 0:
-                os.close(reads)
-                serve(writes)
-                os._exit(0)
-            os.close(writes)
-            listening = os.read(reads, 1)
-            os.close(reads)
-            print("listening" if listening else "failed", flush=True)
-        elif line.strip() == "kill":
-            kill(pid)
-            pid = 0
-            print("killed", flush=True)
-    if pid:  # standard input was closed without a ``kill`` command
-        kill(pid)
+        command, *numbers = line.split()
+        if command == "start":
+            pid = start()
+            print("listening" if pid else "failed", flush=True)
+            continue
+        if command == "terminate":
+            os.kill(pid, signal.SIGTERM)
+        elif command == "tear":
+            limit_file(pid, int(numbers[0]))
+        print(end(pid, float(numbers[-1]) if numbers else 0), flush=True)
+        pid = 0
+    if pid:  # standard input was closed without a command
+        end(pid, 0)
 
 
-def kill(pid: int) -> None:
+def start() -> int:
+    """Fork a server; return its process id once it listens, 0 if it does not."""
+    reads, writes = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(reads)
+        serve(writes)
+        os._exit(0)
+    os.close(writes)
+    is_listening = os.read(reads, 1)
+    os.close(reads)
+    return pid if is_listening else 0
+
+
+def limit_file(pid: int, pages: int) -> None:
+    """Let the kernel end a process when its database's file grows by more than ``pages``."""
+    file = Path(os.environ["WIRESIDE_DATA_DIR"]) / "wireside.db"
+    size = file.stat().st_size + pages * PAGE_BYTES
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, size))
+
+
+def end(pid: int, seconds: float) -> str:
+    """Kill the server after ``seconds``; return how it ended."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if ended:
+            is_torn = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXFSZ
+            return "torn" if is_torn else "ended"
+        time.sleep(0.002)
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
+    return "killed"
 
 
 def serve(writes: int) -> None:
     sys.stdin.close()
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # Python ignores it
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     settings = load_settings()
     configure_logging(settings.log_format, settings.log_level)
 
@@ -55,6 +105,30 @@ def serve(writes: int) -> None:
         os.write(writes, b"!")
 
     run_server(create_app(settings), settings, on_listening=report)
+
+
+def slow_down(commit_s: float) -> None:
+    """Make each commit of a write take ``commit_s`` longer, and checkpoint more often."""
+    if not commit_s:
+        return
+    original = sqlite.connect
+
+    def connect(*args: Any, **options: Any) -> Any:
+        connection = original(*args, **options)
+        connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
+        is_writing = False
+
+        def delay(statement: str) -> None:
+            nonlocal is_writing
+            if statement == "COMMIT" and is_writing:
+                time.sleep(commit_s)
+            if statement.startswith(("BEGIN", "COMMIT", "ROLLBACK")):
+                is_writing = statement.startswith("BEGIN IMMEDIATE")
+
+        connection.set_trace_callback(delay)
+        return connection
+
+    sqlite.connect = connect
 
 
 if __name__ == "__main__":

@@ -80,6 +80,8 @@ class ConversationRunner:
     async def _answer_next(self, conversation: Conversation, caller: Caller) -> None:
         async with self._conversations.lock(conversation):
             while (turn_id := conversation.next_turn) is not None:
+                if self._runner.is_draining:  # the next process answers it
+                    break
                 turn = await self._conversations.turn(conversation, turn_id)
                 self.slots.acquire_due(conversation, owner_of(conversation.info))
                 await self.answer(conversation, turn, caller)

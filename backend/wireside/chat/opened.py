@@ -140,9 +140,14 @@ class OpenConversations:
                 assert_never(change)
 
     async def _add_turn(self, added: TurnAdded) -> None:
-        if added.creates:
-            await self._store.create(added.info)
-        if not await self._store.add_turn(added.record, [added.branch], added.branch.id):
+        # one transaction: a killed server must not leave a conversation without its question
+        is_added = await self._store.add_turn(
+            added.record,
+            [added.branch],
+            added.branch.id,
+            creates=added.info if added.creates else None,
+        )
+        if not is_added:
             raise BadMessage("turn_id: it is taken; choose another one.")
 
     # ---- readers -----------------------------------------------------------------------------

@@ -546,6 +546,7 @@ class ChatService:
     # ---- internals -----------------------------------------------------------------------------
 
     def _check_question(self, question: str, *, has_files: bool) -> None:
+        self._runner.check_accepting()
         if not question.strip() and not has_files:
             raise BadMessage("The message is blank.")
         limit = self._rules.max_message_chars

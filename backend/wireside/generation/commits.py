@@ -212,17 +212,27 @@ class GroupCommit:
                 await self._idle.wait()
         return self._idle.is_set()
 
-    async def finish(self, timeout_s: float) -> bool:
-        """Like ``flush``, but nothing is written afterwards: the logged numbers are final."""
+    async def finish(self, timeout_s: float, *, write_s: float) -> bool:
+        """Like ``flush``, but nothing is written afterwards, and what is not stored is logged.
+
+        The logged numbers are final, unless a write has not ended after another ``write_s``
+        seconds: ``write_in_progress`` is logged then, as some of it may be stored nevertheless.
+        """
+        is_writing = False
         if not await self.flush(timeout_s):
             try:
-                async with asyncio.timeout(self._times.stall_s):  # for a write in progress
+                async with asyncio.timeout(write_s):
                     await self._writing.acquire()  # and never release it
             except TimeoutError:
-                _log.error("write_has_not_ended")
+                is_writing = True
         if not self._dirty and not self._queue:
             return True
-        _log.error("not_saved", answers=len(self._dirty), writes=len(self._queue))
+        _log.error(
+            "not_saved",
+            answers=len(self._dirty),
+            writes=len(self._queue),
+            write_in_progress=is_writing,
+        )
         return False
 
     # ---- the writer --------------------------------------------------------------------------

@@ -29,7 +29,7 @@ REMEMBERED_NAMES = 20_000
 
 
 LAST_COMMIT_S = 2.0
-"""How long ``drain`` waits for data that the store does not have yet, in seconds."""
+"""Minimum time for which ``drain`` waits for data that the store does not have yet, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,8 +223,7 @@ class Runner:
         ``stored_as`` is the name of the stream in the store; without it the answer is in memory
         only. Raises ``Overloaded``.
         """
-        if self._is_draining:
-            raise Overloaded("The server is shutting down; try again in a moment.")
+        self.check_accepting()
         if len(self._live) >= self._limits.streams:
             raise Overloaded
         stream = self._stream(request.model, owner, stored_as, sanitize=sanitize)
@@ -235,6 +234,11 @@ class Runner:
         stream._run_as(task)
         task.add_done_callback(lambda _: self._keep(stream, watch))
         return stream
+
+    def check_accepting(self) -> None:
+        """Raise ``Overloaded`` while the server shuts down."""
+        if self._is_draining:
+            raise Overloaded("The server is shutting down; try again in a moment.")
 
     def ended(
         self, model: str, end: End, *, owner: str = "", stored_as: str | None = None
@@ -286,8 +290,13 @@ class Runner:
                 self._expired.popitem(last=False)
 
     async def drain(self, timeout_s: float) -> None:
-        """Refuse new answers, wait ``timeout_s`` for the running ones, then interrupt them."""
+        """Refuse new answers, wait ``timeout_s`` for the running ones, then interrupt them.
+
+        Also waits until the store has all of them: for the rest of ``timeout_s``, and at least for
+        ``LAST_COMMIT_S``.
+        """
         self._is_draining = True
+        until = self._clock() + timeout_s
         running = [stream._task for stream in self._live.values() if stream._task]
         if running:
             await asyncio.wait(running, timeout=timeout_s)
@@ -296,7 +305,7 @@ class Runner:
         if still := [stream._task for stream in self._live.values() if stream._task]:
             await asyncio.wait(still, timeout=2.0)
         if self._commits is not None:
-            await self._commits.finish(LAST_COMMIT_S)
+            await self._commits.flush(max(LAST_COMMIT_S, until - self._clock()))
 
     def _keep(self, stream: Stream, watch: AnswerObserver) -> None:
         del self._live[stream.name]

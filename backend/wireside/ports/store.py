@@ -98,8 +98,17 @@ class Store(Protocol):
 
     # ---- turns -------------------------------------------------------------------------------
 
-    async def add_turn(self, turn: TurnRecord, branches: Sequence[Branch], shown: int) -> bool:
+    async def add_turn(
+        self,
+        turn: TurnRecord,
+        branches: Sequence[Branch],
+        shown: int,
+        *,
+        creates: ConversationInfo | None = None,
+    ) -> bool:
         """Add a turn without segments and its new or extended branches, in one transaction.
+
+        With ``creates``, the same transaction first adds the conversation, as ``create`` does.
 
         ``shown`` becomes the conversation's shown branch, the turn's time its ``updated_at``.
         Returns False and changes nothing if a turn of that id exists.

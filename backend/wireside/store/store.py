@@ -90,14 +90,7 @@ class SqlStore:
 
     async def create(self, info: ConversationInfo) -> None:
         """See ``Store``."""
-
-        def work(connection: Connection) -> None:
-            if conversations.create(connection, info):
-                conversations.keep_branches(
-                    connection, info.id, [Branch(id=0, parent=None, first=0, last=-1)]
-                )
-
-        await self._database.write(work)
+        await self._database.write(partial(_create, info=info))
 
     async def conversation(self, conversation_id: str) -> StoredConversation | None:
         """See ``Store``."""
@@ -187,11 +180,22 @@ class SqlStore:
 
     # ---- turns -------------------------------------------------------------------------------
 
-    async def add_turn(self, turn: TurnRecord, branches: Sequence[Branch], shown: int) -> bool:
+    async def add_turn(
+        self,
+        turn: TurnRecord,
+        branches: Sequence[Branch],
+        shown: int,
+        *,
+        creates: ConversationInfo | None = None,
+    ) -> bool:
         """See ``Store``."""
-        return await self._database.write(
-            partial(its_turns.add, turn=turn, changed=branches, shown=shown)
-        )
+
+        def work(connection: Connection) -> bool:
+            if creates is not None:
+                _create(connection, creates)
+            return its_turns.add(connection, turn, branches, shown)
+
+        return await self._database.write(work)
 
     async def remove_turn(self, turn_id: str, branches: Sequence[Branch], shown: int) -> None:
         """See ``Store``."""
@@ -291,4 +295,12 @@ class SqlStore:
         """See ``Store``."""
         return await self._database.read(
             partial(search.find, query=query, owner=owner, cursor=cursor, limit=limit)
+        )
+
+
+def _create(connection: Connection, info: ConversationInfo) -> None:
+    """Add a conversation with its first branch, unless it exists."""
+    if conversations.create(connection, info):
+        conversations.keep_branches(
+            connection, info.id, [Branch(id=0, parent=None, first=0, last=-1)]
         )

@@ -19,12 +19,13 @@ from wireside.errors import (
     BadMessage,
     Forbidden,
     NotFound,
+    Overloaded,
     ProviderUnavailable,
     StoreError,
     TooLarge,
     UnknownModel,
 )
-from wireside.generation.runner import Runner
+from wireside.generation.runner import Runner, RunnerLimits
 from wireside.messages import End, Finished, Options, Usage
 from wireside.providers.scripted import ScriptedCall, ScriptedProvider
 from wireside.records import Feedback
@@ -302,11 +303,28 @@ async def test_what_can_not_be_sent_leaves_nothing_behind(
 async def test_an_answer_that_can_not_begin_says_why(
     chat: ChatService, conversation: Conversation, provider: ScriptedProvider
 ) -> None:
-    await chat._runner.drain(0)  # the server shuts down between the question and its answer
+    chat._runner._limits = RunnerLimits(streams=0)
     turn = await answered(await send(chat, conversation, "Hi", "t1"))
     assert turn.end is not None
     assert turn.end.error is not None
     assert turn.end.error.code == "overloaded"
+
+
+async def test_a_server_that_shuts_down_refuses_questions_and_begins_no_answer(
+    chat: ChatService, conversation: Conversation, provider: ScriptedProvider
+) -> None:
+    """A question that waits is answered by the next process."""
+    first = await send(chat, conversation, "one", "t1")
+    await provider.call(0)
+    waiting = await send(chat, conversation, "two", "t2")
+    await chat._runner.drain(0)
+    await answered(first)
+    assert first.end == End("interrupted")
+    with pytest.raises(Overloaded):
+        await send(chat, conversation, "three", "t3")
+    assert conversation.total == 2
+    assert waiting.waiting
+    assert await chat._store.waiting() == [conversation.id]
 
 
 async def test_who_watches_is_told_of_each_change(

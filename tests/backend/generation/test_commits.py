@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 import pytest
+from structlog.testing import capture_logs
 
 from wireside.errors import BadMessage, Overloaded, StoreError
 from wireside.generation.commits import CommitTimes, GroupCommit
@@ -286,7 +287,7 @@ async def test_after_finish_nothing_is_written(store: SlowStore, commits: GroupC
     stream = Stream("s", "m", commits=commits)
     store.fails = StoreError()
     say(stream, "text")
-    assert not await commits.finish(0.01)
+    assert not await commits.finish(0.01, write_s=30)
     store.fails = None
     assert not await commits.flush(0.1)
     assert store.batches == []
@@ -297,8 +298,44 @@ async def test_finish_waits_for_a_write_in_progress(store: SlowStore, commits: G
     store.may_write.clear()
     say(stream, "text")
     asyncio.get_running_loop().call_later(0.1, store.may_write.set)
-    assert await commits.finish(0.01)
+    assert await commits.finish(0.01, write_s=30)
     assert store.text(stream) == "text"
+
+
+async def test_what_is_not_saved_in_the_end_is_logged(
+    store: SlowStore, commits: GroupCommit
+) -> None:
+    streams = [Stream(name, "m", commits=commits) for name in "ab"]
+    store.fails = StoreError()
+    for stream in streams:
+        say(stream, "text")
+
+    async def fail() -> None:
+        raise StoreError
+
+    asked = asyncio.create_task(commits.keep(fail))
+    with capture_logs() as logs:
+        assert not await commits.finish(0.05, write_s=0.05)
+    store.fails = None
+    asked.cancel()
+    assert logs[-1] == {
+        "event": "not_saved",
+        "log_level": "error",
+        "answers": 2,
+        "writes": 1,
+        "write_in_progress": False,
+    }
+
+
+async def test_a_write_that_does_not_end_is_logged_as_uncertain(
+    store: SlowStore, commits: GroupCommit
+) -> None:
+    store.may_write.clear()
+    say(Stream("s", "m", commits=commits), "text")
+    with capture_logs() as logs:
+        assert not await commits.finish(0.05, write_s=0.05)
+    assert logs[-1]["write_in_progress"]
+    store.may_write.set()
 
 
 async def test_a_fault_of_ours_leaves_no_reader_waiting(
