@@ -12,9 +12,13 @@ import json
 import re
 import urllib.request
 from dataclasses import dataclass
+from http.client import HTTPException
 from typing import Any
 
 import socketio
+from socketio.exceptions import SocketIOError
+
+OPEN_S = 120.0
 
 _CALL = re.compile(r"return runMethod\((\d+), \"(\w+)\", (.*)\)$", re.DOTALL)
 
@@ -73,8 +77,23 @@ class ChatPage:
         self._listener = ""
 
     async def open(self) -> None:
-        """Fetch the page and connect its socket. Raises ``OSError`` or ``socketio`` errors."""
-        text = await asyncio.to_thread(self._fetch)
+        """Fetch the page and connect its socket; on a busy machine this may take several attempts.
+
+        Raises:
+            TimeoutError: it took longer than ``OPEN_S``.
+        """
+        async with asyncio.timeout(OPEN_S):
+            while True:
+                try:
+                    self._read(await asyncio.to_thread(self._fetch))
+                    await self._connect()
+                except (OSError, HTTPException, SocketIOError):
+                    await asyncio.sleep(0.2)
+                else:
+                    return
+
+    def _read(self, text: str) -> None:
+        """Find the names that the page's scripts use."""
         found = re.search(r"client_id[\"']?\s*:\s*[\"']([0-9a-f-]{36})", text)
         elements = re.search(r"parseElements\(String\.raw`(.*?)`\)", text, re.DOTALL)
         assert found is not None
@@ -86,14 +105,21 @@ class ChatPage:
                 [self._listener] = [
                     event["listener_id"] for event in element["events"] if event["type"] == "send"
                 ]
+
+    async def _connect(self) -> None:
+        """Connect the socket. Raises ``SocketIOError``."""
+        await self._socket.disconnect()
         await self._socket.connect(
             self._url,
             headers={"Origin": self._url},
             socketio_path="/_nicegui_ws/socket.io",
             transports=["websocket"],
+            wait_timeout=OPEN_S,
         )
         names = {"client_id": self._client_id, "tab_id": "t", "document_id": "d"}
-        assert await self._socket.call("handshake", {**names, "next_message_id": 0})
+        is_taken = await self._socket.call("handshake", {**names, "next_message_id": 0}, timeout=30)
+        if not is_taken:
+            raise SocketIOError("the page was deleted in the meantime")
 
     async def send(self, answer: PageAnswer) -> None:
         """Send a question, the first time or again."""

@@ -24,6 +24,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+import aiohttp  # noqa: F401  # these two are imported by the first answer of each process
+import openai.resources.chat  # noqa: F401
+
 from wireside.app import create_app
 from wireside.server.run import run_server
 from wireside.settings.load import load_settings
@@ -48,11 +51,15 @@ def main() -> None:
             pid = start()
             print("listening" if pid else "failed", flush=True)
             continue
+        limit = None
         if command == "terminate":
             os.kill(pid, signal.SIGTERM)
         elif command == "tear":
-            limit_file(pid, int(numbers[0]))
-        print(end(pid, float(numbers[-1]) if numbers else 0), flush=True)
+            limit = limit_file(pid, int(numbers[0]))
+        how = end(pid, float(numbers[-1]) if numbers else 0)
+        if limit is not None and database().stat().st_size == limit:
+            how = "torn"
+        print(how, flush=True)
         pid = 0
     if pid:  # standard input was closed without a command
         end(pid, 0)
@@ -72,11 +79,19 @@ def start() -> int:
     return pid if is_listening else 0
 
 
-def limit_file(pid: int, pages: int) -> None:
-    """Let the kernel end a process when its database's file grows by more than ``pages``."""
-    file = Path(os.environ["WIRESIDE_DATA_DIR"]) / "wireside.db"
-    size = file.stat().st_size + pages * PAGE_BYTES
-    resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, size))
+def database() -> Path:
+    """Return the file that only a checkpoint writes."""
+    return Path(os.environ["WIRESIDE_DATA_DIR"]) / "wireside.db"
+
+
+def limit_file(pid: int, pages: int) -> int:
+    """Let the kernel end a process when a file of it grows by more than ``pages``.
+
+    Returns the limit in bytes.
+    """
+    limit = database().stat().st_size + pages * PAGE_BYTES
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (limit, limit))
+    return limit
 
 
 def end(pid: int, seconds: float) -> str:
@@ -85,8 +100,7 @@ def end(pid: int, seconds: float) -> str:
     while time.monotonic() < deadline:
         ended, status = os.waitpid(pid, os.WNOHANG)
         if ended:
-            is_torn = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXFSZ
-            return "torn" if is_torn else "ended"
+            return "killed" if os.WIFSIGNALED(status) else "ended"
         time.sleep(0.002)
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
