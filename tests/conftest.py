@@ -90,8 +90,8 @@ async def store(migrated: Path, tmp_path: Path) -> AsyncIterator[SqlStore]:
 
 @pytest.fixture
 async def saving(store: SqlStore, tasks: Tasks) -> GroupCommit:
-    # a test may replace `store.write`
-    saving = GroupCommit(lambda tails: store.write(tails), time.monotonic)
+    # a test may replace `store.commit`
+    saving = GroupCommit(lambda writes: store.commit(writes), time.monotonic)
     tasks.create_task(saving.run(), name="group commit")
     return saving
 

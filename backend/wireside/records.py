@@ -152,13 +152,54 @@ class Span:
 class Tail:
     """New entries of one running answer, from the position ``offset`` on.
 
-    An ``end`` finishes the answer; nothing follows it.
+    An ``end`` finishes the answer; nothing follows it. With an end and the offset 0, ``entries``
+    are the whole answer.
     """
 
     stream: str
     offset: int
     entries: tuple[Entry, ...]
     end: End | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnAdded:
+    """A waiting turn at the end of ``branch``, which becomes the shown branch.
+
+    ``info`` is the conversation with the turn; ``creates``: it must be stored first.
+    """
+
+    record: TurnRecord
+    branch: Branch
+    info: ConversationInfo
+    creates: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnWithdrawn:
+    """A waiting turn that is removed; all turns after it move up.
+
+    ``branches`` are those that change: the branch of the turn, then those that begin after it.
+    ``shown`` is the branch to show.
+    """
+
+    turn_id: str
+    branches: tuple[Branch, ...]
+    shown: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerBegun:
+    """A turn that is being answered by ``segment``, which may replace its earlier segments."""
+
+    conversation_id: str
+    turn_id: str
+    segment: Segment
+    replaces: bool = False
+
+
+Write = TurnAdded | TurnWithdrawn | AnswerBegun | Tail
+"""What answers depend on: written in order, many in one transaction."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

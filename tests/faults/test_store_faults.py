@@ -370,13 +370,15 @@ async def test_reads_of_the_disk_fail(lab: FakeOpenAI, tmp_path: Path) -> None:
                 status, said = await house.get(f"/api/conversations{path}")
                 assert (status, said["code"]) == (503, "internal"), path
                 assert "can't read" in said["message"], path
-            refused = await house.ask("One more")
+            refused = await house.ask("One more", before.conversation)
             assert (refused.code, refused.end["retryable"]) == ("internal", True)
+            new = await house.ask("A new conversation needs no read")
+            assert new.reason == "stop"
         await disk.work(house, "posix/io/rw/pread")
-        await all_kept(house, [before, *told])
+        await all_kept(house, [before, new, *told])
         assert (await house.ask("After")).reason == "stop"
         # SQLite's message for a page that can't be read: the file itself is intact
         assert "database disk image is malformed" in house.log
         assert TRACE not in house.log
         assert await asyncio.to_thread(house.stop) == 0
-    assert rows(file) == (1 + RUNNING + 1, "ok")
+    assert rows(file) == (2 + RUNNING + 1, "ok")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -12,7 +12,6 @@ from weakref import WeakKeyDictionary
 import structlog
 
 from wireside.chat import tree
-from wireside.chat.changes import AnswerBegun
 from wireside.chat.context import answer_messages, recent, turn_messages
 from wireside.chat.conversation import Conversation, Turn, options_for
 from wireside.chat.dependencies import ChatDependencies, ChatRules, can_see
@@ -27,7 +26,14 @@ from wireside.messages import End, Message, ModelRequest, Options, RequestContex
 from wireside.parts import Part, is_state
 from wireside.ports.observer import QuestionObserver
 from wireside.ports.quotas import Quotas
-from wireside.records import ConversationInfo, Segment
+from wireside.records import (
+    AnswerBegun,
+    Branch,
+    ConversationInfo,
+    Segment,
+    TurnAdded,
+    TurnRecord,
+)
 
 _log = structlog.get_logger(__name__)
 
@@ -75,7 +81,8 @@ class ConversationRunner:
 
         The lock need not be held.
         """
-        self._soon(self._answer_next(conversation, caller))
+        if conversation.next_turn is not None:
+            self._soon(self._answer_next(conversation, caller))
 
     async def _answer_next(self, conversation: Conversation, caller: Caller) -> None:
         async with self._conversations.lock(conversation):
@@ -114,34 +121,83 @@ class ConversationRunner:
         question = self._questions.pop(turn, None) or self._watcher.question("again")
         question.in_conversation(conversation.id)
         with question.being_asked():
-            try:
-                messages, state = await self._context(conversation, turn)
-                if continues and answer is None:
-                    messages = (*messages, *self._said_before(turn))
-                model = await self._models.resolve(chosen.model)
-                messages = await self._with_files(conversation, messages, model)
-                request = self._rules.model_request(messages, chosen, model)
-                context = RequestContext(
-                    user_id=caller.user_id,
-                    user_name=caller.name,
-                    conversation=conversation.id,
-                    turn=turn.id,
-                    options=chosen.values,
-                    state=state,
-                    answered_parts=turn.answer if continues else (),
-                    answer=answer,
-                )
-                what: ModelRequest | End = replace(request, context=context)
-            except WiresideError as error:
-                what = End(None, error)
-            except Exception:  # otherwise the turns waiting for this answer would never start
-                _log.exception("answer_failed", turn=turn.id)
-                what = End(None, InternalError())
+            what = await self._request(
+                conversation,
+                conversation.branches,
+                turn,
+                chosen,
+                caller,
+                continues=continues,
+                answer=answer,
+            )
             await self._start(
                 conversation, turn, what, caller, replaces=replaces, model=chosen.model
             )
 
-    def _said_before(self, turn: Turn) -> tuple[Message, ...]:
+    async def ask(
+        self,
+        conversation: Conversation,
+        added: TurnAdded,
+        caller: Caller,
+        question: QuestionObserver,
+    ) -> Turn:
+        """Add a turn that is answered at once: one commit stores it and the start of its answer.
+
+        Raises the errors of ``OpenConversations.store_together``; nothing has changed then.
+        """
+        record, branch = added.record, added.branch
+        question.in_conversation(conversation.id)
+        with question.being_asked():
+            branches = conversation.branches | {branch.id: branch}
+            what = await self._request(conversation, branches, record, record.options, caller)
+            segment = self._segment(record, what, record.options.model)
+            begun = conversation.begin_answer(record, segment)
+            await self._conversations.store_together(added, begun)
+            events = conversation.apply(added)
+            stream = self._open(conversation, begun, what, caller)
+            events += conversation.start_answer(begun, stream)
+        turn = conversation.live[record.id]
+        self._conversations.publish(conversation, events)
+        self._soon(self._follow(conversation, turn, stream, caller))
+        return turn
+
+    async def _request(
+        self,
+        conversation: Conversation,
+        branches: Mapping[int, Branch],
+        turn: Turn | TurnRecord,
+        options: Options,
+        caller: Caller,
+        *,
+        continues: bool = False,
+        answer: str | None = None,
+    ) -> ModelRequest | End:
+        """Return the request that answers a turn of ``branches``, or why there can't be one."""
+        try:
+            messages, state = await self._context(conversation, branches, turn)
+            if continues and answer is None:
+                messages = (*messages, *self._said_before(turn))
+            model = await self._models.resolve(options.model)
+            messages = await self._with_files(conversation, messages, model)
+            request = self._rules.model_request(messages, options, model)
+            context = RequestContext(
+                user_id=caller.user_id,
+                user_name=caller.name,
+                conversation=conversation.id,
+                turn=turn.id,
+                options=options.values,
+                state=state,
+                answered_parts=turn.answer if continues else (),
+                answer=answer,
+            )
+            return replace(request, context=context)
+        except WiresideError as error:
+            return End(None, error)
+        except Exception:  # otherwise the turns waiting for this answer would never start
+            _log.exception("answer_failed", turn=turn.id)
+            return End(None, InternalError())
+
+    def _said_before(self, turn: Turn | TurnRecord) -> tuple[Message, ...]:
         """Return the messages that let a model continue an answer; none for an empty one."""
         answered = answer_messages(turn.answer, self._rules.history)
         return (*answered, GO_ON) if answered else ()
@@ -165,40 +221,53 @@ class ConversationRunner:
         model: str | None = None,
     ) -> None:
         """Add a segment to ``turn``: a stream that starts, or one that could not."""
-        model = what.model if isinstance(what, ModelRequest) else model or turn.options.model or ""
-        segment = Segment(
-            stream=new_name(), model=model, sanitize=turn.options.sanitize, created_at=self._now()
-        )
+        segment = self._segment(turn, what, model)
         begun = conversation.begin_answer(turn, segment, replaces=replaces)
-        stream = await self._stream(conversation, begun, what, caller)
+        try:
+            await self._conversations.store_together(begun)
+        except WiresideError as error:
+            what = End(None, error)
+        except Exception:
+            _log.exception("answer_failed", turn=turn.id)
+            what = End(None, InternalError())
+        stream = self._open(conversation, begun, what, caller)
         self._conversations.publish(conversation, conversation.start_answer(begun, stream))
         self._soon(self._follow(conversation, turn, stream, caller))
 
-    async def _stream(
+    def _segment(
+        self, turn: Turn | TurnRecord, what: ModelRequest | End, model: str | None
+    ) -> Segment:
+        name = what.model if isinstance(what, ModelRequest) else model or turn.options.model or ""
+        return Segment(
+            stream=new_name(), model=name, sanitize=turn.options.sanitize, created_at=self._now()
+        )
+
+    def _open(
         self,
         conversation: Conversation,
         begun: AnswerBegun,
         what: ModelRequest | End,
         caller: Caller,
     ) -> Stream:
-        """Store that an answer begins, then start its stream; a failure is the stream's end."""
+        """Start the stream of an answer whose begin is stored; a failure is the stream's end."""
         segment, owner = begun.segment, conversation.info.owner
-        try:
-            await self._conversations.store(conversation, begun)
-            if isinstance(what, ModelRequest):
+        if conversation.is_deleted:  # while it was stored
+            what = End("cancelled")
+        if isinstance(what, ModelRequest):
+            try:
                 stream = self._runner.start(
                     what, owner=owner, sanitize=segment.sanitize, stored_as=segment.stream
                 )
+            except WiresideError as error:
+                what = End(None, error)
+            except Exception:
+                _log.exception("answer_failed", turn=begun.turn_id)
+                what = End(None, InternalError())
+            else:
                 payer = caller if caller.user_id == owner else owner_of(conversation.info)
                 self._soon(count_tokens(self._quotas, payer, stream, request_chars(what)))
                 return stream
-            end = what
-        except WiresideError as error:
-            end = End(None, error)
-        except Exception:
-            _log.exception("answer_failed", turn=begun.turn_id)
-            end = End(None, InternalError())
-        return self._runner.ended(segment.model, end, owner=owner, stored_as=segment.stream)
+        return self._runner.ended(segment.model, what, owner=owner, stored_as=segment.stream)
 
     async def _follow(
         self, conversation: Conversation, turn: Turn, stream: Stream, caller: Caller
@@ -232,7 +301,10 @@ class ConversationRunner:
                 await self._conversations.perform(conversation, change)
 
     async def _context(
-        self, conversation: Conversation, turn: Turn
+        self,
+        conversation: Conversation,
+        branches: Mapping[int, Branch],
+        turn: Turn | TurnRecord,
     ) -> tuple[tuple[Message, ...], Part | None]:
         """Return the context for the model, and the state that the turns before ``turn`` left.
 
@@ -240,7 +312,7 @@ class ConversationRunner:
         """
         limit = self._rules.history
         first, last = max(0, turn.depth - limit.messages // 2), turn.depth - 1
-        spans = tree.clip(tree.path(conversation.branches, turn.branch), first, last)
+        spans = tree.clip(tree.path(branches, turn.branch), first, last)
         messages: list[Message] = []
         state: Part | None = None
         for earlier in await self._conversations.turns(conversation, spans):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from wireside.generation.runner import Stream
 from wireside.messages import Options
-from wireside.records import Branch, ConversationInfo, Feedback, Segment, TurnRecord
+from wireside.records import ConversationInfo, Feedback, TurnAdded, TurnWithdrawn
 
 # ---- changes: what must be stored ----------------------------------------------------------------
 
@@ -16,41 +16,6 @@ class ConversationCreated:
     """Store the conversation, without turns."""
 
     info: ConversationInfo
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TurnAdded:
-    """Store a waiting turn at the end of ``branch``, which becomes the shown branch.
-
-    ``info`` is the conversation with the turn; ``creates``: it must be stored first.
-    """
-
-    record: TurnRecord
-    branch: Branch
-    info: ConversationInfo
-    creates: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TurnWithdrawn:
-    """Remove a waiting turn; all turns after it move up.
-
-    ``branches`` are those that change: the branch of the turn, then those that begin after it.
-    ``shown`` is the branch to show.
-    """
-
-    turn_id: str
-    branches: tuple[Branch, ...]
-    shown: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnswerBegun:
-    """Store that a turn is being answered by ``segment``, which may replace earlier segments."""
-
-    turn_id: str
-    segment: Segment
-    replaces: bool
 
 
 @dataclass(frozen=True, slots=True)

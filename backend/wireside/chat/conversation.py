@@ -24,7 +24,6 @@ from weakref import WeakValueDictionary
 
 from wireside.chat import tree
 from wireside.chat.changes import (
-    AnswerBegun,
     AnsweringChanged,
     BranchShown,
     Change,
@@ -36,22 +35,23 @@ from wireside.chat.changes import (
     InfoChanged,
     OptionsChosen,
     StopAnswer,
-    TurnAdded,
     TurnChanged,
-    TurnWithdrawn,
 )
 from wireside.errors import NotFound, TooMany
 from wireside.generation.runner import Stream
 from wireside.messages import End, Options, parts_of
 from wireside.parts import FilePart, ImagePart, Part, text_of
 from wireside.records import (
+    AnswerBegun,
     Branch,
     ConversationInfo,
     Feedback,
     Segment,
     Span,
     StoredConversation,
+    TurnAdded,
     TurnRecord,
+    TurnWithdrawn,
 )
 
 TITLE_CHARS = 60
@@ -150,6 +150,11 @@ class Conversation:
     def total(self) -> int:
         """Number of turns on the shown path."""
         return self.branches[self.shown].last + 1
+
+    @property
+    def answers_at_once(self) -> bool:
+        """Whether a new turn is answered at once, because none is waiting or being answered."""
+        return not self.live and not self.waiting
 
     @property
     def next_turn(self) -> str | None:
@@ -326,14 +331,19 @@ class Conversation:
             shown = tree.tip(branches, siblings[-1], turn.depth)
         return TurnWithdrawn(turn_id=turn.id, branches=tuple(changed), shown=shown)
 
-    def begin_answer(self, turn: Turn, segment: Segment, *, replaces: bool) -> AnswerBegun:
+    def begin_answer(
+        self, turn: Turn | TurnRecord, segment: Segment, *, replaces: bool = False
+    ) -> AnswerBegun:
         """Answer a turn: add ``segment`` to it, or replace its earlier segments.
 
-        Raises ``RuntimeError`` if it is being answered.
+        ``turn`` may be one that is added by the change before. Raises ``RuntimeError`` if it is
+        being answered.
         """
-        if turn.is_live:
+        if isinstance(turn, Turn) and turn.is_live:
             raise RuntimeError("the turn is being answered")
-        return AnswerBegun(turn_id=turn.id, segment=segment, replaces=replaces)
+        return AnswerBegun(
+            conversation_id=self.id, turn_id=turn.id, segment=segment, replaces=replaces
+        )
 
     def show_turn(self, turn: Turn) -> BranchShown | None:
         """Put a turn on the shown path; None if it is there."""

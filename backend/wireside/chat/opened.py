@@ -8,7 +8,6 @@ from typing import assert_never
 from weakref import WeakValueDictionary
 
 from wireside.chat.changes import (
-    AnswerBegun,
     AnsweringChanged,
     BranchShown,
     Change,
@@ -20,16 +19,14 @@ from wireside.chat.changes import (
     InfoChanged,
     OptionsChosen,
     StopAnswer,
-    TurnAdded,
     TurnChanged,
-    TurnWithdrawn,
 )
 from wireside.chat.conversation import Conversation, Turn
 from wireside.chat.dependencies import ChatDependencies
 from wireside.chat.watchers import Answering, AnsweringLists, ListChange, Listed, Watchers
 from wireside.errors import BadMessage, NotFound
 from wireside.generation.runner import new_name
-from wireside.records import ConversationInfo, Span
+from wireside.records import AnswerBegun, ConversationInfo, Span, TurnAdded, TurnWithdrawn
 
 
 class OpenConversations:
@@ -85,7 +82,7 @@ class OpenConversations:
         """Return a turn of any branch. Raises ``NotFound``."""
         if turn := conversation.known(turn_id):
             return turn
-        record = await self._store.turn(turn_id)
+        record = await self._store.turn(turn_id) if conversation.is_stored else None
         if record is None or record.conversation_id != conversation.id:
             raise NotFound("This message is not in the conversation any more.")
         return conversation.load_turn(record, self._runner.known)
@@ -109,22 +106,16 @@ class OpenConversations:
             await self.store(conversation, change)
             self.publish(conversation, conversation.apply(change))
 
-    async def store(self, conversation: Conversation, change: Change | AnswerBegun) -> None:
+    async def store(self, conversation: Conversation, change: Change) -> None:
         """Store a change. Those that answers depend on are queued while the store fails.
 
         Raises:
             StoreError: the store can't be written.
-            BadMessage: the id of an added turn is taken.
+            BadMessage, Overloaded: see ``store_together``.
         """
         match change:
-            case TurnAdded():
-                await self._saving.keep(lambda: self._add_turn(change), refusable=True)
-            case TurnWithdrawn(turn_id=turn_id, branches=branches, shown=shown):
-                await self._saving.keep(lambda: self._store.remove_turn(turn_id, branches, shown))
-            case AnswerBegun(turn_id=turn_id, segment=segment, replaces=replaces):
-                await self._saving.keep(
-                    lambda: self._store.begin(turn_id, segment, replaces=replaces)
-                )
+            case TurnAdded() | TurnWithdrawn():
+                await self.store_together(change)
             case ConversationCreated(info):
                 await self._store.create(info)
             case InfoChanged(info):
@@ -139,15 +130,15 @@ class OpenConversations:
             case _:
                 assert_never(change)
 
-    async def _add_turn(self, added: TurnAdded) -> None:
-        # one transaction: a killed server must not leave a conversation without its question
-        is_added = await self._store.add_turn(
-            added.record,
-            [added.branch],
-            added.branch.id,
-            creates=added.info if added.creates else None,
-        )
-        if not is_added:
+    async def store_together(self, *changes: TurnAdded | TurnWithdrawn | AnswerBegun) -> None:
+        """Store changes that answers depend on, in one commit; queued while the store fails.
+
+        Raises:
+            BadMessage: the id of an added turn is taken.
+            Overloaded: too many questions wait for the store.
+        """
+        is_question = any(isinstance(change, TurnAdded) for change in changes)
+        if not await self._saving.keep(*changes, refusable=is_question):
             raise BadMessage("turn_id: it is taken; choose another one.")
 
     # ---- readers -----------------------------------------------------------------------------

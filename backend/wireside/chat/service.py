@@ -22,7 +22,6 @@ from functools import partial
 
 from wireside.chat.answering import count_tokens, request_chars
 from wireside.chat.batches import BatchItem, BatchQuestions, BatchRun
-from wireside.chat.changes import TurnAdded
 from wireside.chat.context import ContextLimit
 from wireside.chat.conversation import Conversation, Turn
 from wireside.chat.core import ChatCore
@@ -39,7 +38,7 @@ from wireside.identity import LOCAL, Caller
 from wireside.messages import Message, ModelInfo, Options, RequestContext
 from wireside.parts import DataPart, Part, has_files, text_parts, with_text
 from wireside.ports.quotas import QuotaState
-from wireside.records import Feedback
+from wireside.records import Feedback, TurnAdded
 
 ASKED_TURNS = 50
 """Number of the last shown turns among which a question is looked up by its id."""
@@ -260,8 +259,9 @@ class ChatService:
         """
         asked = (self.caller.user_id, conversation_id, question, options, key, tuple(attachments))
         turn_id = f"key-{_sha256(asked).hex()[:40]}" if key else new_name()
+        conversation: Conversation | None
         if conversation_id == NEW:
-            conversation: Conversation | None = await self.conversation_for(turn_id)
+            conversation = await self.conversation_for(turn_id) if key else self.library.new()
         else:
             conversation = await self.library.open(conversation_id)
         if conversation is None:
@@ -575,10 +575,13 @@ class ChatService:
 
     async def _add(self, conversation: Conversation, added: TurnAdded) -> Turn:
         question = self._watcher.question("turn")
-        await self._conversations.perform(conversation, added)
+        if conversation.answers_at_once:
+            turn = await self._answers.ask(conversation, added, self.caller, question)
+        else:
+            await self._conversations.perform(conversation, added)
+            turn = await self.library.turn(conversation, added.record.id)
+            self._answers.observe(turn, question)
         self.core.beginning.pop((conversation.info.owner, added.record.id), None)
-        turn = await self.library.turn(conversation, added.record.id)
-        self._answers.observe(turn, question)
         return turn
 
 

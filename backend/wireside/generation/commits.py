@@ -1,12 +1,15 @@
 """Group commit: running answers are written to the store before readers see them.
 
-A single task performs all writes that answers depend on. It alternates between two kinds:
+A single task performs all writes that answers depend on. Each commit is one transaction with
 
-- **Tails**, the new text of all running answers, in one transaction, at most every 20 ms. Readers
-  are shown a tail, and the end of an answer, once it is committed.
-- **Queued writes**, such as a new question, in the order of their arrival. Between two tails they
-  take at most ``SLICE_S``, so that many new questions do not delay running answers. A question that
-  would wait longer than ``max_delay_s`` is refused.
+- **queued writes**, such as a new question, in the order of their arrival. They are not delayed,
+  but a commit has only as many of them as take ``SLICE_S``, so that many new questions do not delay
+  running answers. A question that would wait longer than ``max_delay_s`` is refused.
+- **tails**, the new text of all running answers. Readers are shown a tail, and the end of an
+  answer, once it is committed.
+
+A commit begins at once when the last one is long enough ago: as many times its duration as
+``PAUSE`` says. One answer alone is therefore not delayed, and many answers share a commit.
 
 A store that is *slow* delays readers. A store that *fails* must not stop answers: when a write
 raises an error, or has not ended after ``stall_s``, unsaved text is released to readers at once, so
@@ -21,8 +24,9 @@ import asyncio
 import contextlib
 import math
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final, Protocol
 
 import structlog
@@ -30,14 +34,18 @@ import structlog
 from wireside.errors import Overloaded, StoreError
 from wireside.generation.log import AnswerLog
 from wireside.generation.reader import Signal
+from wireside.messages import End
 from wireside.ports.clock import Clock
 from wireside.ports.observer import NULL_OBSERVER, Observer
-from wireside.records import Tail
+from wireside.records import Tail, Write
 
 _log = structlog.get_logger(__name__)
 
-PERIOD_S: Final = 0.02
-"""Minimum time between the starts of two commits of tails, in seconds."""
+PAUSE: Final = 3.0
+"""Pause after a commit, as a multiple of its duration, before tails are committed again."""
+
+MAX_PAUSE_S: Final = 0.05
+"""Maximum pause, in seconds: a page shows new text at most every 50 ms."""
 
 SLICE_S: Final = 0.02
 """How long queued writes may delay tails, in seconds; one write is always performed."""
@@ -48,7 +56,11 @@ MAX_QUEUED: Final = 10_000
 FIRST_WRITE_S: Final = 0.005
 """Assumed duration of a queued write before the first was measured, in seconds."""
 
-Write = Callable[[], Awaitable[object]]
+WEIGHT: Final = 0.2
+"""Weight of the last commit in the mean duration of a queued write."""
+
+Commit = Callable[[Sequence[Write]], Awaitable[Sequence[bool]]]
+"""Performs writes in one transaction. See ``Store.commit``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,20 +105,24 @@ class Backlog:
 
 @dataclass(slots=True, eq=False)
 class _Queued:
-    """A queued write. ``accepted`` is resolved when its caller may continue."""
+    """Queued writes of one caller. ``accepted`` is resolved when the caller may continue.
 
-    write: Write
-    since: float
-    accepted: asyncio.Future[None] = field(
+    Its result is whether all of them were written.
+    """
+
+    writes: tuple[Write, ...]
+    accepted: asyncio.Future[bool] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
 
-    def accept(self) -> None:
+    def accept(self, *, is_written: bool = True) -> None:
         if not self.accepted.done():
-            self.accepted.set_result(None)
+            self.accepted.set_result(is_written)
+        elif not is_written:  # accepted from memory, or its caller was cancelled
+            _log.error("not_saved")
 
     def refuse(self, error: Exception) -> None:
-        if self.accepted.done():  # accepted from memory, or its caller was cancelled
+        if self.accepted.done():
             _log.error("not_saved", exc_info=error)
         else:
             self.accepted.set_exception(error)
@@ -117,20 +133,19 @@ class GroupCommit:
 
     def __init__(
         self,
-        write: Callable[[Sequence[Tail]], Awaitable[None]],
+        commit: Commit,
         clock: Clock,
         observer: Observer = NULL_OBSERVER,
         *,
         times: CommitTimes = CommitTimes(),
     ) -> None:
-        self._write = write
+        self._commit = commit
         self._clock = clock
         self._observer = observer
         self._times = times
         self._dirty: dict[CommittedStream, None] = {}
         self._queue: deque[_Queued] = deque()
         self._has_work = asyncio.Event()
-        self._has_queued = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
         self._writing = asyncio.Lock()
@@ -141,8 +156,9 @@ class GroupCommit:
         self.bell = Signal()
         """Rings when ``is_behind`` changes."""
         self._queued_write_s = FIRST_WRITE_S
-        self._tails_at = -math.inf
-        self._last_queued_at = -math.inf
+        self._tails_due_at = -math.inf
+        self._due: asyncio.TimerHandle | None = None
+        """Wakes the writer when tails are due."""
 
     # ---- for answers -------------------------------------------------------------------------
 
@@ -164,37 +180,38 @@ class GroupCommit:
         """Schedule a stream whose log has new entries or an end."""
         self._dirty[stream] = None
         self._idle.clear()
-        self._has_work.set()
+        self._write_when_due()
         if self.is_behind:
             stream.release(stream.log.written, end=True)
 
-    async def keep(self, write: Write, *, refusable: bool = False) -> None:
-        """Perform a write that answers depend on, after the writes that were queued before.
+    async def keep(self, *writes: Write, refusable: bool = False) -> bool:
+        """Perform writes that answers depend on, in one commit, after those queued before.
 
-        While the store fails, this returns at once, and the write is performed when the store works
-        again. It may be performed twice.
+        While the store fails, this returns at once, and the writes are performed when the store
+        works again. They may be performed twice.
 
         Args:
-            write: raises ``StoreError`` if it must be retried, other errors if it can't succeed.
-            refusable: whether the write is refused while many others wait.
+            writes: what to write, in order.
+            refusable: whether they are refused while many others wait.
+
+        Returns:
+            Whether all of them were written. See ``Store.commit``.
 
         Raises:
-            Overloaded: the write would wait longer than ``max_delay_s``.
+            Overloaded: they would wait longer than ``max_delay_s``.
             StoreError: too many writes are queued (``MAX_QUEUED``).
-            Exception: any error of ``write`` but ``StoreError``.
         """
         if refusable and not self.is_behind and self.delay_s > self._times.max_delay_s:
             raise Overloaded(retry_after=math.ceil(self.delay_s))
         if len(self._queue) >= MAX_QUEUED:
             raise StoreError
-        queued = _Queued(write, self._clock())
+        queued = _Queued(writes)
         self._queue.append(queued)
         self._idle.clear()
-        self._has_queued.set()
         self._has_work.set()
         if self.is_behind:
             queued.accept()
-        await queued.accepted
+        return await queued.accepted
 
     def is_pending(self, stream: CommittedStream) -> bool:
         """Return whether part of ``stream`` is not in the store yet."""
@@ -241,14 +258,12 @@ class GroupCommit:
         """Write until the task is cancelled."""
         pause_s = self._times.retry_s
         while True:
-            are_tails_due = await self._wait_for_work()
+            await self._has_work.wait()
             try:
                 if self.is_behind:
                     await self._write_all()
                 else:
-                    if are_tails_due:
-                        await self._write_tails()
-                    await self._write_queued(SLICE_S)
+                    await self._write(self._next_queued(), self._dirty)
             except Exception as error:  # a writer that exits would block every reader
                 self._observer.commit_failed()
                 self._fall_behind(error)
@@ -258,98 +273,108 @@ class GroupCommit:
                 pause_s = self._times.retry_s
             self._look_again()
 
-    async def _wait_for_work(self) -> bool:
-        """Wait for a queued write, or for tails that are due; return whether tails are due."""
-        await self._has_work.wait()
-        delay_s = self._tails_at + PERIOD_S - self._clock()
-        are_tails_due = delay_s <= 0
-        if not are_tails_due and not self._queue:
-            try:
-                async with asyncio.timeout(delay_s):
-                    await self._has_queued.wait()
-            except TimeoutError:
-                are_tails_due = True
-        self._has_work.clear()
-        self._has_queued.clear()
-        return are_tails_due
+    def _next_queued(self) -> list[_Queued]:
+        """Return the first queued writes, as many as take ``SLICE_S``."""
+        number = max(1, int(SLICE_S / self._queued_write_s))
+        return list(islice(self._queue, number))
 
     async def _write_all(self) -> None:
         """Write what was accepted from memory; tails may belong to queued writes."""
-        await self._write_queued(math.inf)
-        await self._write_tails()
-        await self._write_queued(math.inf)
+        while self._queue:
+            await self._write(self._next_queued(), ())
+        await self._write((), self._dirty)
+        while self._queue:
+            await self._write(self._next_queued(), ())
         self._catch_up()
 
     def _look_again(self) -> None:
-        if self._queue:
-            self._has_queued.set()
-        if self._queue or self._dirty or self.is_behind:
+        self._has_work.clear()
+        if self._queue or self.is_behind:
             self._has_work.set()
+        elif self._dirty:
+            self._write_when_due()
         else:
             self._idle.set()
 
-    async def _write_tails(self) -> None:
-        self._tails_at = self._clock()
-        batch = [(stream, stream.log.written, stream.log.closed) for stream in self._dirty]
-        if not batch:
+    def _write_when_due(self) -> None:
+        """Let tails be written, at once or at the end of the pause after the last commit."""
+        if self._due is not None:
             return
-        tails = [
-            Tail(
-                stream=stream.name,
-                offset=stream.stored,
-                entries=stream.log.tail(stream.stored),
-                end=end,
-            )
-            for stream, _, end in batch
-        ]
-        await self._perform(lambda: self._write(tails))
-        seconds, length = self._clock() - self._tails_at, 0
+        delay_s = self._tails_due_at - self._clock()
+        if delay_s > 0:
+            loop = asyncio.get_running_loop()
+            self._due = loop.call_later(delay_s, self._has_work.set)
+        else:
+            self._has_work.set()
+
+    async def _write(self, queued: Sequence[_Queued], streams: Collection[CommittedStream]) -> None:
+        """Perform the first queued writes and write the tails of ``streams``, in one commit."""
+        began_at = self._clock()
+        batch = [(stream, stream.log.written, stream.log.closed) for stream in streams]
+        if batch and self._due is not None:
+            self._due.cancel()
+            self._due = None
+        writes: list[Write] = [write for one in queued for write in one.writes]
+        writes += [_tail(stream, end) for stream, _, end in batch]
+        if not writes:
+            return
+        try:
+            is_written = await self._perform(writes)
+        except StoreError:
+            raise
+        except Exception as error:  # a fault of ours
+            if not queued:
+                raise
+            await self._refuse_faulty(queued, error)
+            return
+        took_s = self._clock() - began_at
+        if queued:
+            self._accept(queued, is_written)
+            self._queued_write_s += WEIGHT * (took_s / len(queued) - self._queued_write_s)
+        if batch:
+            self._release(batch, took_s)
+            self._tails_due_at = self._clock() + min(PAUSE * took_s, MAX_PAUSE_S)
+
+    def _accept(self, queued: Sequence[_Queued], is_written: Sequence[bool]) -> None:
+        at = 0
+        for one in queued:
+            end = at + len(one.writes)
+            one.accept(is_written=all(is_written[at:end]))
+            self._queue.popleft()
+            at = end
+
+    async def _refuse_faulty(self, queued: Sequence[_Queued], error: Exception) -> None:
+        """Perform queued writes one after another, so that only the faulty ones are refused."""
+        if len(queued) == 1:
+            queued[0].refuse(error)
+            self._queue.popleft()
+            return
+        for one in queued:
+            await self._write([one], ())
+
+    def _release(
+        self, batch: Sequence[tuple[CommittedStream, int, End | None]], took_s: float
+    ) -> None:
+        """Show readers what was committed."""
+        length = 0
         for stream, written, end in batch:
             length += written - stream.stored
             stream.stored = written
             if stream.log.written == written and stream.log.closed is end:
                 del self._dirty[stream]
             stream.release(written, end=end is not None)
-        self._observer.committed(seconds, len(batch), length)
+        self._observer.committed(took_s, len(batch), length)
         self._committed.ring()
 
-    async def _write_queued(self, budget_s: float) -> None:
-        """Perform queued writes for ``budget_s`` seconds. Raises ``StoreError``."""
-        until = self._clock() + budget_s
-        while self._queue:
-            queued = self._queue[0]
-            try:
-                await self._perform(queued.write)
-            except StoreError:
-                raise
-            except Exception as error:  # the caller gets it
-                queued.refuse(error)
-            else:
-                queued.accept()
-            self._queue.popleft()
-            self._measure(queued)
-            if self._clock() >= until:
-                return
-
-    async def _perform(self, write: Write) -> None:
-        """Perform a write. One that does not end within ``stall_s`` begins a failure."""
+    async def _perform(self, writes: Sequence[Write]) -> Sequence[bool]:
+        """Perform writes. If they do not end within ``stall_s``, a failure begins."""
         async with self._writing:
-            task = asyncio.ensure_future(write())
+            loop = asyncio.get_running_loop()
+            stalled = loop.call_later(self._times.stall_s, self._fall_behind, None)
             try:
-                done, _ = await asyncio.wait({task}, timeout=self._times.stall_s)
-                if not done:
-                    self._fall_behind(None)
-                await task
-            except asyncio.CancelledError:
-                task.cancel()
-                raise
-
-    def _measure(self, queued: _Queued) -> None:
-        """Update the mean time between two queued writes while others wait."""
-        now = self._clock()
-        took_s = now - max(queued.since, self._last_queued_at)
-        self._last_queued_at = now
-        self._queued_write_s += 0.1 * (took_s - self._queued_write_s)
+                return await self._commit(writes)
+            finally:
+                stalled.cancel()
 
     def _fall_behind(self, error: Exception | None) -> None:
         if not self.is_behind:
@@ -367,3 +392,9 @@ class GroupCommit:
             _log.warning("saving_has_caught_up")
             self.is_behind = False
             self.bell.ring()
+
+
+def _tail(stream: CommittedStream, end: End | None) -> Tail:
+    """Return what the store does not have of an answer; of one that has ended, all of it."""
+    offset = stream.stored if end is None else 0
+    return Tail(stream=stream.name, offset=offset, entries=stream.log.tail(offset), end=end)

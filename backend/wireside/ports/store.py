@@ -15,8 +15,8 @@ from wireside.records import (
     Segment,
     Span,
     StoredConversation,
-    Tail,
     TurnRecord,
+    Write,
 )
 
 
@@ -98,33 +98,6 @@ class Store(Protocol):
 
     # ---- turns -------------------------------------------------------------------------------
 
-    async def add_turn(
-        self,
-        turn: TurnRecord,
-        branches: Sequence[Branch],
-        shown: int,
-        *,
-        creates: ConversationInfo | None = None,
-    ) -> bool:
-        """Add a turn without segments and its new or extended branches, in one transaction.
-
-        With ``creates``, the same transaction first adds the conversation, as ``create`` does.
-
-        ``shown`` becomes the conversation's shown branch, the turn's time its ``updated_at``.
-        Returns False and changes nothing if a turn of that id exists.
-        """
-        ...
-
-    async def remove_turn(self, turn_id: str, branches: Sequence[Branch], shown: int) -> None:
-        """Remove a turn without segments, in one transaction; the turns after it move up by one.
-
-        Args:
-            turn_id: the turn; nothing is changed if it does not exist.
-            branches: the branches that change: that of the turn, and those that begin after it.
-            shown: the branch to show.
-        """
-        ...
-
     async def turns(self, conversation_id: str, spans: Sequence[Span]) -> Sequence[TurnRecord]:
         """Return the turns of the spans with their segments, ordered by span, then by depth."""
         ...
@@ -170,19 +143,12 @@ class Store(Protocol):
 
     # ---- answers -----------------------------------------------------------------------------
 
-    async def begin(self, turn_id: str, segment: Segment, *, replaces: bool = False) -> None:
-        """Add a stream that is about to start, and mark the turn as not waiting.
+    async def commit(self, writes: Sequence[Write]) -> Sequence[bool]:
+        """Write what answers depend on, in order and in one transaction.
 
-        The stream is the turn's next segment, or (``replaces``) its only one, replacing earlier
-        segments.
-        """
-        ...
-
-    async def write(self, tails: Sequence[Tail]) -> None:
-        """Write the new parts of all running answers, in one commit. Idempotent.
-
-        An end makes the answer's text searchable. Streams that no longer exist (a deleted
-        conversation) are skipped.
+        Returns for each whether it was written: an added turn is not if its id is taken. The end of
+        an answer makes its text searchable. What belongs to a turn or a stream that does not exist
+        (of a deleted conversation) is skipped, and so is what was written before.
         """
         ...
 

@@ -6,23 +6,26 @@ possible, and its text is added to the search index.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from functools import cache
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any, assert_never
 
 import msgspec
 from sqlalchemy import (
-    BigInteger,
+    Column,
+    ColumnElement,
     Connection,
+    Executable,
     Row,
-    SmallInteger,
+    and_,
     bindparam,
     cast,
     delete,
     exists,
-    func,
+    false,
+    literal_column,
     select,
+    true,
     update,
 )
 
@@ -38,18 +41,25 @@ from wireside.messages import (
     Usage,
     parts_of,
 )
-from wireside.parts import Attachment, DataPart, part_from_object, part_to_object, searched_text
-from wireside.records import Segment, Tail, TurnRecord
+from wireside.parts import (
+    Attachment,
+    DataPart,
+    part_from_object,
+    part_to_object,
+    searched_text,
+)
+from wireside.records import AnswerBegun, Segment, Tail, TurnRecord
 from wireside.store import search
-from wireside.store.sql import insert, is_sqlite
+from wireside.store.sql import Prepared, insert, is_among
 from wireside.store.tables import (
     IS_LIVE,
+    IS_WAITING,
     MAX_NUMBER,
-    AnyText,
     conversations,
     pieces,
     segments,
     turns,
+    unescape,
 )
 
 TEXT, REASONING, TOOL, PART = 0, 1, 2, 3
@@ -63,56 +73,54 @@ MAX_CHARS = 4_000_000
 """Maximum number of characters in one row; a longer text is split into several."""
 
 
-def begin(connection: Connection, turn_id: str, segment: Segment, *, replaces: bool) -> None:
-    """Add a stream to a turn and mark the turn as not waiting."""
-    if replaces:
-        streams = list(
-            connection.scalars(
-                select(segments.c.stream).where(
-                    segments.c.turn_id == turn_id, segments.c.stream != segment.stream
-                )
-            )
-        )
-        search.remove(connection, streams)
-        connection.execute(delete(pieces).where(pieces.c.stream.in_(streams)))
-        connection.execute(delete(segments).where(segments.c.stream.in_(streams)))
-    position = select(func.coalesce(func.max(segments.c.position) + 1, 0)).where(
-        segments.c.turn_id == turn_id
-    )
-    is_there = connection.scalar(select(turns.c.id).where(turns.c.id == turn_id))
-    if is_there is None:
-        return
-    connection.execute(
-        insert(segments, is_sqlite(connection))
-        .values(
-            stream=segment.stream,
-            turn_id=turn_id,
-            position=position.scalar_subquery(),
-            model=segment.model,
-            sanitize=segment.sanitize,
-            created_at=segment.created_at,
-            is_live=True,
-        )
-        .on_conflict_do_nothing()
-    )
-    connection.execute(update(turns).where(turns.c.id == turn_id).values(is_waiting=False))
+def begin(connection: Connection, begun: Sequence[AnswerBegun]) -> None:
+    """Add streams to existing turns, which then do not wait."""
+    for answer in begun:
+        if answer.replaces:
+            _remove_earlier(connection, answer)
+    rows = [
+        {
+            "stream": answer.segment.stream,
+            "turn": answer.turn_id,
+            "conversation": answer.conversation_id,
+            "model": answer.segment.model,
+            "sanitize": answer.segment.sanitize,
+            "created_at": answer.segment.created_at,
+        }
+        for answer in begun
+    ]
+    _BEGIN(connection, rows)
+    _STOP_WAITING(connection, rows)
 
 
 def write(connection: Connection, tails: Sequence[Tail]) -> None:
     """Add new entries, and finish the streams that have ended."""
-    rows = [row for tail in tails for row in _rows(tail.stream, tail.offset, tail.entries)]
+    rows = [
+        row
+        for tail in tails
+        if tail.offset or tail.end is None  # otherwise it is a whole answer
+        for row in _rows(tail.stream, tail.offset, tail.entries)
+    ]
     if rows:
-        connection.execute(_add_piece(is_sqlite(connection)), rows)
-    ended = {tail.stream: tail.end for tail in tails if tail.end is not None}
+        _ADD_PIECE(connection, rows)
+    ended = [(tail, tail.end) for tail in tails if tail.end is not None]
     if ended:
-        _end(connection, ended)
+        stored = _entries(connection, [tail.stream for tail, _ in ended if tail.offset])
+        _end(
+            connection,
+            {
+                tail.stream: (stored.get(tail.stream, ()) if tail.offset else tail.entries, end)
+                for tail, end in ended
+            },
+        )
 
 
 def interrupt_all(connection: Connection) -> int:
     """End the streams that a dead process left running; returns their number."""
     names = list(connection.scalars(RUNNING))
     for some in _some(names):
-        _end(connection, dict.fromkeys(some, End("interrupted")))
+        stored = _entries(connection, some)
+        _end(connection, {name: (stored.get(name, ()), End("interrupted")) for name in some})
     return len(names)
 
 
@@ -192,56 +200,109 @@ def add_finished(connection: Connection, added: Sequence[TurnRecord]) -> None:
 # ---- internals -----------------------------------------------------------------------------------
 
 
-@cache
-def _add_piece(is_on_sqlite: bool) -> Any:
-    """Return the statement that inserts a piece of an existing stream, ignoring duplicates."""
-    stream = cast(bindparam("stream", type_=AnyText), AnyText)
+def _begin(is_on_sqlite: bool) -> Executable:
+    after_last: ColumnElement[int] = literal_column("coalesce(max(position) + 1, 0)")
+    position = select(after_last).where(segments.c.turn_id == turns.c.id)
+    values = {
+        "stream": _parameter(segments.c.stream),
+        "turn_id": turns.c.id,
+        "position": position.scalar_subquery(),
+        "model": _parameter(segments.c.model),
+        "sanitize": _parameter(segments.c.sanitize),
+        "created_at": _parameter(segments.c.created_at),
+        "is_live": true(),
+    }
+    return (
+        insert(segments, is_on_sqlite)
+        .from_select(list(values), select(*values.values()).where(_IS_ITS_TURN))
+        .on_conflict_do_nothing()
+    )
+
+
+def _add_piece(is_on_sqlite: bool) -> Executable:
+    """Return the statement that adds a piece to a running stream, ignoring duplicates."""
+    stream = _parameter(pieces.c.stream)
+    values = [stream, *(_parameter(pieces.c[name]) for name in ("offset", "kind", "content"))]
     return (
         insert(pieces, is_on_sqlite)
         .from_select(
             ["stream", "offset", "kind", "content"],
-            select(
-                stream,
-                cast(bindparam("offset"), BigInteger),
-                cast(bindparam("kind"), SmallInteger),
-                cast(bindparam("content", type_=AnyText), AnyText),
-            ).where(exists().where(segments.c.stream == stream)),
+            select(*values).where(exists().where(segments.c.stream == stream, IS_LIVE)),
         )
         .on_conflict_do_nothing()
     )
 
 
-def _end(connection: Connection, ended: dict[str, End]) -> None:
-    names = list(ended)
-    found = _entries(connection, names)
-    for some in _some(names):
-        connection.execute(delete(pieces).where(pieces.c.stream.in_(some)))
-    rows = [row for name, entries in found.items() for row in _rows(name, 0, entries)]
-    if rows:
-        connection.execute(pieces.insert(), rows)
-    connection.execute(
-        update(segments).where(segments.c.stream == bindparam("name")),
-        [{"name": name, **_end_columns(end)} for name, end in ended.items()],
+def _parameter(column: Column[Any]) -> ColumnElement[Any]:
+    # without the cast, PostgreSQL takes a parameter in a SELECT for text
+    return cast(bindparam(column.name, type_=column.type), column.type)
+
+
+_IS_ITS_TURN = and_(
+    turns.c.id == bindparam("turn"), turns.c.conversation_id == bindparam("conversation")
+)
+_BEGIN = Prepared(_begin)
+_STOP_WAITING = Prepared(
+    lambda _: update(turns).where(_IS_ITS_TURN, IS_WAITING).values(is_waiting=false())
+)
+_ADD_PIECE = Prepared(_add_piece)
+_ADD_JOINED = Prepared(lambda _: pieces.insert())
+_REMOVE_PIECES = Prepared(lambda _: delete(pieces).where(pieces.c.stream == bindparam("stream")))
+_END = Prepared(
+    lambda _: (
+        update(segments)
+        .where(segments.c.stream == bindparam("stream"))
+        .values({name: bindparam(name) for name in _end_columns(End(None))})
     )
-    owners: list[Row[Any]] = []
-    for some in _some(names):
-        owners += connection.execute(
-            select(segments.c.stream, segments.c.created_at, turns.c.id, turns.c.conversation_id)
+)
+_LIVE = Prepared(
+    lambda is_on_sqlite: (
+        select(segments.c.stream, segments.c.created_at, turns.c.id, turns.c.conversation_id)
+        .join(turns, turns.c.id == segments.c.turn_id)
+        .where(is_among(segments.c.stream, "streams", is_on_sqlite), IS_LIVE)
+    )
+)
+
+
+def _remove_earlier(connection: Connection, answer: AnswerBegun) -> None:
+    streams = list(
+        connection.scalars(
+            select(segments.c.stream)
             .join(turns, turns.c.id == segments.c.turn_id)
-            .where(segments.c.stream.in_(some))
+            .where(
+                turns.c.id == answer.turn_id,
+                turns.c.conversation_id == answer.conversation_id,
+                segments.c.stream != answer.segment.stream,
+            )
         )
+    )
+    search.remove(connection, streams)
+    connection.execute(delete(pieces).where(pieces.c.stream.in_(streams)))
+    connection.execute(delete(segments).where(segments.c.stream.in_(streams)))
+
+
+def _end(connection: Connection, ended: Mapping[str, tuple[Sequence[Entry], End]]) -> None:
+    """End the streams that are running. Each is given with all its entries and its end."""
+    running = {unescape(row.stream): row for row in _LIVE(connection, [{"streams": list(ended)}])}
+    if not running:
+        return
+    names = list(running)
+    _REMOVE_PIECES(connection, [{"stream": name} for name in names])
+    if joined := [row for name in names for row in _rows(name, 0, ended[name][0])]:
+        _ADD_JOINED(connection, joined)
+    _END(connection, [{"stream": name, **_end_columns(ended[name][1])} for name in names])
     search.add(
         connection,
         [
             search.Document(
-                ref=row.stream,
-                conversation_id=row.conversation_id,
-                turn_id=row.id,
+                ref=name,
+                conversation_id=unescape(row.conversation_id),
+                turn_id=unescape(row.id),
                 kind="answer",
-                body=_text(found.get(row.stream, ())),
+                body=_text(ended[name][0]),
                 created_at=row.created_at,
             )
-            for row in owners
+            for name, row in running.items()
         ],
     )
 

@@ -11,6 +11,7 @@ from sqlalchemy import (
     Connection,
     Row,
     and_,
+    bindparam,
     delete,
     exists,
     func,
@@ -20,14 +21,24 @@ from sqlalchemy import (
     tuple_,
     update,
 )
+from sqlalchemy.dialects.sqlite import Insert
 
 from wireside.errors import BadMessage
 from wireside.messages import Options
-from wireside.records import Branch, ConversationInfo, Listing, StoredConversation
+from wireside.records import Branch, ConversationInfo, Listing, StoredConversation, TurnAdded
 from wireside.store import search
 from wireside.store.options import options_from, options_json
-from wireside.store.sql import insert, is_sqlite
-from wireside.store.tables import IS_WAITING, AnyText, branches, conversations, shares, tags, turns
+from wireside.store.sql import Prepared, insert
+from wireside.store.tables import (
+    IS_WAITING,
+    AnyText,
+    branches,
+    conversations,
+    shares,
+    tags,
+    turns,
+    unescape,
+)
 
 OUTDATED_AT_ONCE = 500
 
@@ -37,25 +48,19 @@ LISTED = [column for column in conversations.c if column.name != "options"]
 
 def create(connection: Connection, info: ConversationInfo, *, shown: int = 0) -> bool:
     """Add a conversation without branches; returns False if it exists."""
-    added = connection.execute(
-        insert(conversations, is_sqlite(connection)).on_conflict_do_nothing(),
-        {
-            "id": info.id,
-            "owner": info.owner,
-            "title": info.title,
-            "title_source": info.title_source,
-            "created_at": info.created_at,
-            "updated_at": info.updated_at,
-            "pinned_at": info.pinned_at,
-            "archived_at": info.archived_at,
-            "shown": shown,
-        },
-    )
-    if not added.rowcount:
+    if not _ADD(connection, [_row(info, shown)]).rowcount:
         return False
     _set_tags(connection, info)
     search.add(connection, [search.title_of(info)])
     return True
+
+
+def create_with_turns(connection: Connection, added: Sequence[TurnAdded]) -> None:
+    """Add the conversations of first turns; their titles are not searchable yet."""
+    _ADD(connection, [_row(turn.info, turn.branch.id) for turn in added])
+    for turn in added:
+        if turn.info.tags:
+            _set_tags(connection, turn.info)
 
 
 def titles_and_times(connection: Connection, owner: str) -> list[tuple[str, str, float]]:
@@ -72,13 +77,8 @@ def move_shares(connection: Connection, old_id: str, new_id: str) -> None:
     connection.execute(moved.values(conversation_id=new_id))
 
 
-def keep_branches(connection: Connection, conversation_id: str, changed: Iterable[Branch]) -> None:
-    """Add branches, or change existing ones."""
-    statement = insert(branches, is_sqlite(connection))
-    statement = statement.on_conflict_do_update(
-        index_elements=[branches.c.conversation_id, branches.c.id],
-        set_={name: statement.excluded[name] for name in ("parent", "first", "last")},
-    )
+def keep_branches(connection: Connection, changed: Iterable[tuple[str, Branch]]) -> None:
+    """Add branches, each with the id of its conversation, or change existing ones."""
     rows = [
         {
             "conversation_id": conversation_id,
@@ -87,10 +87,10 @@ def keep_branches(connection: Connection, conversation_id: str, changed: Iterabl
             "first": branch.first,
             "last": branch.last,
         }
-        for branch in changed
+        for conversation_id, branch in changed
     ]
     if rows:
-        connection.execute(statement, rows)
+        _KEEP_BRANCH(connection, rows)
 
 
 def all_ids(connection: Connection) -> list[tuple[str, str]]:
@@ -174,35 +174,28 @@ def page(
 
 def change(connection: Connection, info: ConversationInfo) -> None:
     """Update the list entry of a conversation."""
-    title = connection.scalar(
-        select(conversations.c.title).where(conversations.c.id == info.id).with_for_update()
-    )
-    if title is None:
+    row = _TITLE(connection, [{"conversation": info.id}]).first()
+    if row is None:
         return
-    connection.execute(
-        update(conversations)
-        .where(conversations.c.id == info.id)
-        .values(
-            title=info.title,
-            title_source=info.title_source,
-            updated_at=info.updated_at,
-            pinned_at=info.pinned_at,
-            archived_at=info.archived_at,
-        )
-    )
+    changes = {name: value for name, value in _row(info, 0).items() if name in _CHANGEABLE}
+    _CHANGE(connection, [{"conversation": info.id, **changes}])
     _set_tags(connection, info)
-    if info.title != title:  # a new document would become the newest search result
+    if info.title != unescape(row.title):  # a new document would become the newest search result
         search.remove(connection, [info.id])
         search.add(connection, [search.title_of(info)])
 
 
-def touch(connection: Connection, conversation_id: str, at: float, shown: int) -> None:
-    """Record that a turn was added."""
-    connection.execute(
-        update(conversations)
-        .where(conversations.c.id == conversation_id)
-        .values(updated_at=at, shown=shown)
-    )
+def touch(connection: Connection, added: Sequence[TurnAdded]) -> None:
+    """Record that turns were added."""
+    rows = [
+        {
+            "conversation": turn.record.conversation_id,
+            "updated_at": turn.record.created_at,
+            "shown": turn.branch.id,
+        }
+        for turn in added
+    ]
+    _TOUCH(connection, rows)
 
 
 def show(connection: Connection, conversation_id: str, branch: int) -> None:
@@ -338,6 +331,60 @@ def with_waiting_turns(connection: Connection) -> list[str]:
 # ---- internals -----------------------------------------------------------------------------------
 
 
+def _keep_branch(is_on_sqlite: bool) -> Insert:
+    statement = insert(branches, is_on_sqlite)
+    return statement.on_conflict_do_update(
+        index_elements=[branches.c.conversation_id, branches.c.id],
+        set_={name: statement.excluded[name] for name in ("parent", "first", "last")},
+    )
+
+
+_ADD = Prepared(lambda is_on_sqlite: insert(conversations, is_on_sqlite).on_conflict_do_nothing())
+_KEEP_BRANCH = Prepared(_keep_branch)
+_CHANGEABLE = ("title", "title_source", "updated_at", "pinned_at", "archived_at")
+_TITLE = Prepared(
+    lambda _: (
+        select(conversations.c.title)
+        .where(conversations.c.id == bindparam("conversation"))
+        .with_for_update()
+    )
+)
+_CHANGE = Prepared(
+    lambda _: (
+        update(conversations)
+        .where(conversations.c.id == bindparam("conversation"))
+        .values({name: bindparam(name) for name in _CHANGEABLE})
+    )
+)
+_REMOVE_TAGS = Prepared(
+    lambda _: delete(tags).where(tags.c.conversation_id == bindparam("conversation_id"))
+)
+_ADD_TAG = Prepared(lambda _: tags.insert())
+_TOUCH = Prepared(
+    lambda _: (
+        update(conversations)
+        .where(conversations.c.id == bindparam("conversation"))
+        .values(updated_at=bindparam("updated_at"), shown=bindparam("shown"))
+    )
+)
+
+
+def _row(info: ConversationInfo, shown: int) -> dict[str, Any]:
+    return {
+        "id": info.id,
+        "owner": info.owner,
+        "title": info.title,
+        "title_source": info.title_source,
+        "created_at": info.created_at,
+        "updated_at": info.updated_at,
+        "pinned_at": info.pinned_at,
+        "archived_at": info.archived_at,
+        "deleted_at": None,
+        "shown": shown,
+        "options": None,
+    }
+
+
 def _rows(
     connection: Connection,
     owner: str,
@@ -415,10 +462,10 @@ def _infos(connection: Connection, rows: Sequence[Row[Any]]) -> list[Conversatio
 
 
 def _set_tags(connection: Connection, info: ConversationInfo) -> None:
-    connection.execute(delete(tags).where(tags.c.conversation_id == info.id))
+    _REMOVE_TAGS(connection, [{"conversation_id": info.id}])
     if info.tags:
-        connection.execute(
-            tags.insert(),
+        _ADD_TAG(
+            connection,
             [
                 {"conversation_id": info.id, "tag": tag, "position": position}
                 for position, tag in enumerate(info.tags)

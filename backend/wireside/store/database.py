@@ -17,6 +17,8 @@ from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
 from typing import IO, Any, Protocol, TypeVar
 
 import structlog
@@ -178,13 +180,14 @@ class Sqlite:
         self.problem: str | None = None
         self._lock: IO[str] | None = None
         self._is_closed = False
-        self._writer = self._engine(is_writer=True)
-        self._writing = ThreadPoolExecutor(1, "sqlite writer")
-        if self._file is None:  # an in-memory database has a single connection
-            self._readers, self._reading = self._writer, self._writing
-        else:
-            self._readers = self._engine(is_writer=False)
-            self._reading = ThreadPoolExecutor(READERS, "sqlite reader")
+        self._engine = _sqlite_engine(lambda: self._connect(is_writer=True), 1, _begin_writing)
+        self._connection: Connection | None = None
+        """The only connection that writes, used by the writer's thread alone."""
+        self._writing = _Thread("sqlite writer")
+        self._readers = _sqlite_engine(
+            lambda: self._connect(is_writer=False), READERS, _begin_reading
+        )
+        self._reading = ThreadPoolExecutor(READERS, "sqlite reader")
 
     async def open(self, *, is_server: bool = True, wait_s: float = 0) -> None:
         """Create the file with permissions for its user alone, and lock out other servers."""
@@ -206,39 +209,36 @@ class Sqlite:
 
     async def write(self, work: Work[T]) -> T:
         """See ``Database``."""
-
-        def do() -> T:
-            self._check()
-            with self._writer.begin() as connection:
-                return work(connection)
-
-        return await self._in(self._writing, do)
+        return await self._write(work)
 
     async def read(self, work: Work[T]) -> T:
         """See ``Database``."""
+        if self._file is None:  # an in-memory database has a single connection
+            return await self._write(work, NOT_READ)
 
         def do() -> T:
             with self._readers.connect() as connection:
                 return work(connection)
 
-        return await self._in(self._reading, do, NOT_READ)
+        loop = asyncio.get_running_loop()
+        with self._errors(NOT_READ):
+            return await loop.run_in_executor(self._reading, self._with_room, do)
 
     async def clean(self) -> bool:
         """Checkpoint the write-ahead log into the file, and truncate it."""
 
         def do() -> bool:
-            with contextlib.closing(self._writer.raw_connection()) as connection:
-                found = connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-                return not found[0]  # a long-running reader prevents the truncation
+            found = self._driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            return not found[0]  # a long-running reader prevents the truncation
 
-        return await self._in(self._writing, do)
+        return await self._in_writer(do)
 
     async def look_after(self) -> None:
         """See ``Database``: checks that the file exists and the disk has room."""
         if self._file is None or self._is_closed:
             return
         with contextlib.suppress(StoreError):
-            await self._in(self._writing, self._look)
+            await self._in_writer(self._look)
 
     async def aclose(self) -> None:
         """See ``Database``."""
@@ -246,28 +246,51 @@ class Sqlite:
         await asyncio.to_thread(self._close)
 
     def _close(self) -> None:
-        for threads in (self._reading, self._writing):
-            threads.shutdown()
-        for engine in (self._readers, self._writer):
+        self._reading.shutdown()
+        self._writing.shutdown()
+        if self._connection is not None:
+            self._connection.close()
+        for engine in (self._readers, self._engine):
             engine.dispose()
         if self._lock is not None:
             self._lock.close()
             self._lock = None
 
-    async def _in(
-        self, threads: ThreadPoolExecutor, do: Callable[[], T], sentence: str | None = None
-    ) -> T:
+    async def _write(self, work: Work[T], sentence: str | None = None) -> T:
+        def do() -> T:
+            self._check()
+            with self._writer.begin():
+                return work(self._writer)
+
+        return await self._in_writer(do, sentence)
+
+    async def _in_writer(self, do: Callable[[], T], sentence: str | None = None) -> T:
+        with self._errors(sentence):
+            return await self._writing.run(lambda: self._with_room(do))
+
+    @contextlib.contextmanager
+    def _errors(self, sentence: str | None) -> Iterator[None]:
         if self._is_closed:
             raise StoreError(sentence)
         with _as_store_errors(sentence):
             try:
-                return await asyncio.get_running_loop().run_in_executor(
-                    threads, self._with_room, do
-                )
-            except SQLAlchemyError as error:
+                yield
+            except (SQLAlchemyError, sqlite.Error) as error:
                 if self.problem == FULL:
                     raise StoreError(NO_ROOM) from error
                 raise
+
+    @property
+    def _writer(self) -> Connection:
+        """The connection of the writer's thread, which is kept: taking it from a pool costs."""
+        if self._connection is None:
+            self._connection = self._engine.connect()
+        return self._connection
+
+    @property
+    def _driver(self) -> Any:
+        """The driver's connection behind ``_writer``."""
+        return self._writer.connection.driver_connection
 
     def _with_room(self, do: Callable[[], T]) -> T:
         """Run ``do``; retry once if the disk was full and the ballast could be given up."""
@@ -336,8 +359,7 @@ class Sqlite:
         copy = lost.with_name(f"{lost.name}.rescued-{time.time():.0f}")
         try:
             copy.touch(mode=0o600)
-            with contextlib.closing(self._writer.raw_connection()) as connection:
-                connection.cursor().execute("VACUUM INTO ?", (str(copy),))
+            self._driver.execute("VACUUM INTO ?", (str(copy),))
         except (OSError, SQLAlchemyError, sqlite.Error) as error:
             _log.error("database_not_rescued", error=str(error))
             with contextlib.suppress(OSError):
@@ -352,20 +374,7 @@ class Sqlite:
             self._lock = self._file.with_name(self._file.name + ".lock").open("w")
         return lock_file(self._lock.fileno(), wait=False)
 
-    def _engine(self, *, is_writer: bool) -> Engine:
-        engine = create_engine(
-            "sqlite:///file",  # the creator selects the file
-            module=sqlite,
-            creator=lambda: self._connect(is_writer),
-            poolclass=QueuePool,
-            pool_size=1 if is_writer else READERS,
-            max_overflow=0,
-            hide_parameters=True,  # parameters contain user and model text; errors are logged
-        )
-        event.listen(engine, "begin", _begin_writing if is_writer else _begin_reading)
-        return engine
-
-    def _connect(self, is_writer: bool) -> Any:
+    def _connect(self, *, is_writer: bool) -> Any:
         if not self._is_there():  # opening would create an empty file
             raise FileNotFoundError(GONE)
         connection = sqlite.connect(
@@ -388,6 +397,78 @@ _WRITER = (
     "cache_size=-16000",
 )
 _READER = ("query_only=ON", "wal_autocheckpoint=0", "cache_size=-8000")
+
+
+class _Thread:
+    """A thread that runs functions in the order of their calls.
+
+    A ``ThreadPoolExecutor`` of one thread does the same at twice the cost of a call, which is a
+    good part of that of a commit.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._calls: SimpleQueue[_Call | None] = SimpleQueue()
+        self._thread = Thread(target=self._run, name=name, daemon=True)
+        self._is_started = False
+
+    async def run(self, do: Callable[[], T]) -> T:
+        """Call ``do`` in the thread, unless the caller is cancelled before its turn."""
+        if not self._is_started:
+            self._thread.start()
+            self._is_started = True
+        loop = asyncio.get_running_loop()
+        result: asyncio.Future[T] = loop.create_future()
+        self._calls.put((do, loop, result))
+        return await result
+
+    def shutdown(self) -> None:
+        """Wait until all calls are done, and end the thread."""
+        self._calls.put(None)
+        if self._is_started:
+            self._thread.join()
+
+    def _run(self) -> None:
+        while (call := self._calls.get()) is not None:
+            do, loop, result = call
+            if result.cancelled():
+                continue
+            error: BaseException | None = None
+            value: Any = None
+            try:
+                value = do()
+            except BaseException as raised:
+                error = raised
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(_resolve, result, value, error)
+            del call, do, result, value, error
+
+
+_Call = tuple[Callable[[], Any], asyncio.AbstractEventLoop, "asyncio.Future[Any]"]
+
+
+def _resolve(future: asyncio.Future[Any], value: Any, error: BaseException | None) -> None:
+    if future.done():  # its caller was cancelled
+        return
+    if error is None:
+        future.set_result(value)
+    else:
+        future.set_exception(error)
+
+
+def _sqlite_engine(
+    connect: Callable[[], Any], size: int, begin: Callable[[Connection], None]
+) -> Engine:
+    engine = create_engine(
+        "sqlite:///file",  # ``connect`` selects the file
+        module=sqlite,
+        creator=connect,
+        poolclass=QueuePool,
+        pool_size=size,
+        max_overflow=0,
+        hide_parameters=True,  # parameters contain user and model text; errors are logged
+    )
+    event.listen(engine, "begin", begin)
+    return engine
 
 
 class Postgresql:
@@ -525,14 +606,19 @@ def _identity(file: Path) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def _begin_writing(connection: Any) -> None:
+def _begin_writing(connection: Connection) -> None:
     # a deferred transaction that writes later can't wait for a lock
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    _execute(connection, "BEGIN IMMEDIATE")
 
 
-def _begin_reading(connection: Any) -> None:
+def _begin_reading(connection: Connection) -> None:
     # otherwise each statement would read a different snapshot
-    connection.exec_driver_sql("BEGIN")
+    _execute(connection, "BEGIN")
+
+
+def _execute(connection: Connection, statement: str) -> None:
+    driver: Any = connection.connection.driver_connection
+    driver.execute(statement)
 
 
 def is_sqlite_mended() -> bool:

@@ -8,7 +8,6 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, delete, exists, func, not_, or_, select, update
 
-from wireside.errors import NotFound
 from wireside.parts import upload_of
 from wireside.records import StoredFile, TurnRecord
 from wireside.store.database import Database
@@ -101,18 +100,6 @@ class SqlFiles:
 # ---- inside the transaction of another module ----------------------------------------------------
 
 
-def use(connection: Connection, turn: TurnRecord) -> None:
-    """Record the files to which a new turn refers.
-
-    Raises:
-        NotFound: one of them was removed in the meantime.
-    """
-    if wanted := _uploads_of(turn):
-        there = _use_all(connection, [turn])
-        if len(there) < len(wanted):
-            raise NotFound("attachments: a file was removed in the meantime; upload it again.")
-
-
 def release(connection: Connection, turn_id: str) -> None:
     """Keep the files of a turn that is being withdrawn as uploads: it may be asked again."""
     its_files = select(file_uses.c.file_id).where(file_uses.c.turn_id == turn_id)
@@ -120,7 +107,11 @@ def release(connection: Connection, turn_id: str) -> None:
 
 
 def use_all(connection: Connection, turns: Iterable[TurnRecord]) -> None:
-    """Record the files to which imported turns refer; those that don't exist are left out."""
+    """Record the files to which turns refer; those that don't exist are left out.
+
+    A file that was removed since its question was checked must not fail the commit, in which the
+    writes of other conversations are.
+    """
     _use_all(connection, [turn for turn in turns if _uploads_of(turn)])
 
 

@@ -9,12 +9,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import Connection, bindparam, delete, select, text
+from sqlalchemy import (
+    Connection,
+    Executable,
+    Integer,
+    bindparam,
+    column,
+    delete,
+    select,
+    table,
+    text,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Text
 
 from wireside.records import ConversationInfo, Hit
-from wireside.store.sql import insert, is_sqlite
+from wireside.store.sql import Prepared, insert, is_among, is_sqlite
 from wireside.store.tables import MAX_NUMBER, conversations, documents
 from wireside.store.words import (
     MAX_INDEXED_CHARS,
@@ -62,8 +72,7 @@ def title_of(info: ConversationInfo) -> Document:
 
 def add(connection: Connection, added: Sequence[Document]) -> None:
     """Add documents to the index; existing ones are left unchanged."""
-    tokens = {document.ref: index_tokens(document.body) for document in added}
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "ref": document.ref,
             "conversation_id": document.conversation_id,
@@ -71,19 +80,16 @@ def add(connection: Connection, added: Sequence[Document]) -> None:
             "kind": document.kind,
             "body": document.body[:MAX_INDEXED_CHARS],
             "created_at": document.created_at,
+            "words": tokens,
         }
         for document in added
-        if tokens[document.ref]
+        if (tokens := index_tokens(document.body))
     ]
     if not rows:
         return
-    numbers = connection.execute(
-        insert(documents, is_sqlite(connection))
-        .on_conflict_do_nothing()
-        .returning(documents.c.id, documents.c.ref),
-        rows,
-    ).all()
-    _index(connection, [(number, tokens[ref]) for number, ref in numbers])
+    _ADD(connection, rows)
+    if is_sqlite(connection):
+        _ADD_WORDS(connection, [row | {"words": " ".join(row["words"])} for row in rows])
 
 
 def index_all(connection: Connection, on_done: Callable[[int], None]) -> None:
@@ -103,12 +109,19 @@ def index_all(connection: Connection, on_done: Callable[[int], None]) -> None:
 
 def remove(connection: Connection, refs: Sequence[str]) -> None:
     """Remove the documents with these ``ref`` values."""
-    _remove(connection, documents.c.ref.in_(refs))
+    if is_sqlite(connection):
+        _REMOVE_WORDS(connection, [{"refs": refs}])
+    _REMOVE(connection, [{"refs": refs}])
 
 
 def remove_all_of(connection: Connection, conversation_ids: Sequence[str]) -> None:
     """Remove all documents of these conversations."""
-    _remove(connection, documents.c.conversation_id.in_(conversation_ids))
+    which = documents.c.conversation_id.in_(conversation_ids)
+    if is_sqlite(connection):
+        numbers = list(connection.scalars(select(documents.c.id).where(which)))
+        if numbers:
+            connection.execute(_REMOVE_IN_SQLITE, [{"id": number} for number in numbers])
+    connection.execute(delete(documents).where(which))
 
 
 def forget(connection: Connection) -> None:
@@ -185,14 +198,6 @@ def _index(connection: Connection, numbered: Sequence[tuple[int, list[str]]]) ->
         connection.execute(_ADD_IN_POSTGRESQL, sets)
 
 
-def _remove(connection: Connection, which: Any) -> None:
-    if is_sqlite(connection):
-        numbers = list(connection.scalars(select(documents.c.id).where(which)))
-        if numbers:
-            connection.execute(_REMOVE_IN_SQLITE, [{"id": number} for number in numbers])
-    connection.execute(delete(documents).where(which))
-
-
 def _hit(row: Any, terms: Sequence[Term]) -> Hit:
     return Hit(
         conversation_id=row.conversation_id,
@@ -205,6 +210,40 @@ def _hit(row: Any, terms: Sequence[Term]) -> Hit:
     )
 
 
+_VALUES = ("ref", "conversation_id", "turn_id", "kind", "body", "created_at")
+
+
+def _add(is_on_sqlite: bool) -> Executable:
+    if is_on_sqlite:
+        rows = insert(documents, is_on_sqlite)
+        return rows.values({name: bindparam(name) for name in _VALUES}).on_conflict_do_nothing()
+    names, values = ", ".join(_VALUES), ", ".join(f":{name}" for name in _VALUES)
+    return text(
+        f"INSERT INTO documents ({names}, words) VALUES ({values}, array_to_tsvector(:words))"  # noqa: S608
+        " ON CONFLICT DO NOTHING"
+    ).bindparams(
+        *(bindparam(name, type_=documents.c[name].type) for name in _VALUES),
+        bindparam("words", type_=ARRAY(Text)),
+    )
+
+
+_ADD = Prepared(_add)
+_ADD_WORDS = Prepared(
+    lambda _: text(
+        "INSERT OR IGNORE INTO document_words (rowid, words)"
+        " SELECT id, :words FROM documents WHERE ref = :ref"
+    ).bindparams(bindparam("ref", type_=documents.c.ref.type))
+)
+_REMOVE_WORDS = Prepared(
+    lambda is_on_sqlite: delete(table("document_words", column("rowid", Integer))).where(
+        column("rowid", Integer).in_(
+            select(documents.c.id).where(is_among(documents.c.ref, "refs", is_on_sqlite))
+        )
+    )
+)
+_REMOVE = Prepared(
+    lambda is_on_sqlite: delete(documents).where(is_among(documents.c.ref, "refs", is_on_sqlite))
+)
 _ADD_IN_SQLITE = text("INSERT INTO document_words (rowid, words) VALUES (:id, :words)")
 _REMOVE_IN_SQLITE = text("DELETE FROM document_words WHERE rowid = :id")
 _IS_SECURE = text("SELECT v FROM document_words_config WHERE k = 'secure-delete'")

@@ -1,12 +1,35 @@
-"""SQL that SQLite and PostgreSQL share but SQLAlchemy does not unify."""
+"""SQL that SQLite and PostgreSQL share but SQLAlchemy does not unify, and prepared statements."""
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
 
-from sqlalchemy import Connection, Table
+import msgspec
+from sqlalchemy import (
+    ClauseElement,
+    ColumnElement,
+    Connection,
+    CursorResult,
+    Dialect,
+    Executable,
+    Table,
+    any_,
+    bindparam,
+    func,
+    select,
+)
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.sqlite import Insert
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.types import Text, TypeDecorator, TypeEngine
+
+from wireside.store.tables import escape
+
+Row = Mapping[str, Any]
+"""The values of a statement's parameters, by name."""
 
 
 def is_sqlite(connection: Connection) -> bool:
@@ -19,3 +42,78 @@ def insert(table: Table, is_on_sqlite: bool) -> Insert:
     if is_on_sqlite:
         return sqlite.insert(table)
     return cast("Insert", postgresql.insert(table))
+
+
+def is_among(column: ColumnElement[Any], name: str, is_on_sqlite: bool) -> ColumnElement[bool]:
+    """Return the condition that an id is in the list that the parameter ``name`` has as value."""
+    ids = bindparam(name, type_=_Ids)
+    if is_on_sqlite:
+        return column.in_(select(func.json_each(ids).table_valued("value").c.value))
+    return column == any_(ids)
+
+
+class Prepared:
+    """A statement that is compiled once for each dialect and executed by the database's driver.
+
+    It is for the statements of each question and each commit: SQLAlchemy takes 100 µs and more to
+    build a statement and to find its compiled form, the driver a few to execute it. Rows that it
+    returns are those of the driver, with ids and texts as ``escape`` has made them.
+    """
+
+    def __init__(self, build: Callable[[bool], Executable]) -> None:
+        """``build`` returns the statement; its argument is whether the database is SQLite."""
+        self._build = build
+        self._compiled: dict[str, _Compiled] = {}
+
+    def __call__(self, connection: Connection, rows: Sequence[Row]) -> CursorResult[Any]:
+        """Execute the statement for each of ``rows``, which are not empty."""
+        name = connection.dialect.name
+        compiled = self._compiled.get(name)
+        if compiled is None:
+            statement = self._build(is_sqlite(connection))
+            compiled = self._compiled[name] = _compile(statement, connection.dialect)
+        return connection.exec_driver_sql(compiled.text, [compiled.values(row) for row in rows])
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    """SQL text, and the names of its parameters in order, with the conversion of each."""
+
+    text: str
+    parameters: tuple[tuple[str, Callable[[Any], Any] | None], ...]
+
+    def values(self, row: Row) -> tuple[Any, ...]:
+        return tuple(
+            [
+                row[name] if convert is None else convert(row[name])
+                for name, convert in self.parameters
+            ]
+        )
+
+
+def _compile(statement: Executable, dialect: Dialect) -> _Compiled:
+    assert isinstance(statement, ClauseElement)
+    compiled = statement.compile(dialect=dialect)
+    assert isinstance(compiled, SQLCompiler)
+    return _Compiled(
+        str(compiled),
+        tuple(
+            (name, compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect))
+            for name in compiled.positiontup or ()
+        ),
+    )
+
+
+class _Ids(TypeDecorator[Sequence[str]]):
+    """A list of ids: JSON in SQLite, an array in PostgreSQL."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        kind: TypeEngine[Any] = Text() if dialect.name == "sqlite" else ARRAY(Text)
+        return dialect.type_descriptor(kind)
+
+    def process_bind_param(self, value: Sequence[str] | None, dialect: Dialect) -> Any:
+        ids = [escape(one) for one in value or ()]
+        return msgspec.json.encode(ids).decode() if dialect.name == "sqlite" else ids

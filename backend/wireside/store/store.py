@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from functools import partial
+from typing import assert_never
 
 from sqlalchemy import Connection
 
 from wireside.errors import NotConfigured, StoreError
 from wireside.messages import Options
 from wireside.records import (
+    AnswerBegun,
     Branch,
     ConversationInfo,
     Feedback,
@@ -20,7 +22,10 @@ from wireside.records import (
     Span,
     StoredConversation,
     Tail,
+    TurnAdded,
     TurnRecord,
+    TurnWithdrawn,
+    Write,
 )
 from wireside.store import answers, conversations, search
 from wireside.store import turns as its_turns
@@ -90,7 +95,13 @@ class SqlStore:
 
     async def create(self, info: ConversationInfo) -> None:
         """See ``Store``."""
-        await self._database.write(partial(_create, info=info))
+
+        def work(connection: Connection) -> None:
+            if conversations.create(connection, info):
+                first = Branch(id=0, parent=None, first=0, last=-1)
+                conversations.keep_branches(connection, [(info.id, first)])
+
+        await self._database.write(work)
 
     async def conversation(self, conversation_id: str) -> StoredConversation | None:
         """See ``Store``."""
@@ -180,29 +191,6 @@ class SqlStore:
 
     # ---- turns -------------------------------------------------------------------------------
 
-    async def add_turn(
-        self,
-        turn: TurnRecord,
-        branches: Sequence[Branch],
-        shown: int,
-        *,
-        creates: ConversationInfo | None = None,
-    ) -> bool:
-        """See ``Store``."""
-
-        def work(connection: Connection) -> bool:
-            if creates is not None:
-                _create(connection, creates)
-            return its_turns.add(connection, turn, branches, shown)
-
-        return await self._database.write(work)
-
-    async def remove_turn(self, turn_id: str, branches: Sequence[Branch], shown: int) -> None:
-        """See ``Store``."""
-        await self._database.write(
-            partial(its_turns.remove, turn_id=turn_id, changed=branches, shown=shown)
-        )
-
     async def turns(self, conversation_id: str, spans: Sequence[Span]) -> Sequence[TurnRecord]:
         """See ``Store``."""
         return await self._database.read(
@@ -249,7 +237,7 @@ class SqlStore:
         def begin(connection: Connection) -> bool:
             if not conversations.create(connection, info, shown=shown):
                 return False
-            conversations.keep_branches(connection, info.id, branches)
+            conversations.keep_branches(connection, [(info.id, branch) for branch in branches])
             conversations.mark_deleted(connection, [info.id], time.time(), info.owner)
             return True
 
@@ -269,15 +257,9 @@ class SqlStore:
 
     # ---- answers -----------------------------------------------------------------------------
 
-    async def begin(self, turn_id: str, segment: Segment, *, replaces: bool = False) -> None:
+    async def commit(self, writes: Sequence[Write]) -> Sequence[bool]:
         """See ``Store``."""
-        await self._database.write(
-            partial(answers.begin, turn_id=turn_id, segment=segment, replaces=replaces)
-        )
-
-    async def write(self, tails: Sequence[Tail]) -> None:
-        """See ``Store``."""
-        await self._database.write(partial(answers.write, tails=tails))
+        return await self._database.write(partial(_commit, writes=writes))
 
     async def segment(self, stream: str) -> tuple[Segment, str] | None:
         """See ``Store``."""
@@ -298,9 +280,33 @@ class SqlStore:
         )
 
 
-def _create(connection: Connection, info: ConversationInfo) -> None:
-    """Add a conversation with its first branch, unless it exists."""
-    if conversations.create(connection, info):
-        conversations.keep_branches(
-            connection, info.id, [Branch(id=0, parent=None, first=0, last=-1)]
-        )
+def _commit(connection: Connection, writes: Sequence[Write]) -> list[bool]:
+    """Write in order; returns for each whether it was written."""
+    if any(isinstance(write, TurnWithdrawn) for write in writes):
+        return [
+            is_written for write in writes for is_written in _write_by_kind(connection, [write])
+        ]
+    # without withdrawals, the order of writes of different kinds makes no difference
+    return _write_by_kind(connection, writes)
+
+
+def _write_by_kind(connection: Connection, writes: Sequence[Write]) -> list[bool]:
+    added, begun, tails = [], [], []
+    for write in writes:
+        match write:
+            case TurnAdded():
+                added.append(write)
+            case AnswerBegun():
+                begun.append(write)
+            case Tail():
+                tails.append(write)
+            case TurnWithdrawn(turn_id=turn_id, branches=branches, shown=shown):
+                its_turns.remove(connection, turn_id, branches, shown)
+            case _:
+                assert_never(write)
+    is_added = iter(its_turns.add(connection, added) if added else ())
+    if begun:
+        answers.begin(connection, begun)
+    if tails:
+        answers.write(connection, tails)
+    return [next(is_added) if isinstance(write, TurnAdded) else True for write in writes]

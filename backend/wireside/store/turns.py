@@ -10,27 +10,28 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, Row, and_, delete, or_, select, tuple_, update
 
 from wireside.parts import Part, part_from_object, part_to_object, text_of, text_parts
-from wireside.records import Branch, Feedback, Span, TurnRecord
+from wireside.records import Branch, Feedback, Span, TurnAdded, TurnRecord
 from wireside.store import answers, conversations, files, search
 from wireside.store.options import options_from, options_json
-from wireside.store.sql import insert, is_sqlite
+from wireside.store.sql import Prepared, is_among
 from wireside.store.tables import conversations as conversations_table
-from wireside.store.tables import turns
+from wireside.store.tables import turns, unescape
 
 
-def add(connection: Connection, turn: TurnRecord, changed: Sequence[Branch], shown: int) -> bool:
-    """Add a turn without segments; returns False if its id exists."""
-    added = connection.execute(
-        insert(turns, is_sqlite(connection)).on_conflict_do_nothing(index_elements=[turns.c.id]),
-        _row(turn),
-    )
-    if not added.rowcount:
-        return False
-    files.use(connection, turn)
-    conversations.keep_branches(connection, turn.conversation_id, changed)
-    conversations.touch(connection, turn.conversation_id, turn.created_at, shown)
-    search.add(connection, [_document(turn)])
-    return True
+def add(connection: Connection, added: Sequence[TurnAdded]) -> list[bool]:
+    """Add turns without segments, and the conversations of those that create one.
+
+    Returns for each whether it was added; it is not if a turn of its id exists.
+    """
+    ids = [turn.record.id for turn in added]
+    taken = {unescape(row[0]) for row in _TAKEN(connection, [{"ids": ids}])}
+    is_added: list[bool] = []
+    for turn_id in ids:
+        is_added.append(turn_id not in taken)
+        taken.add(turn_id)
+    if new := [turn for turn, is_new in zip(added, is_added, strict=True) if is_new]:
+        _add(connection, new)
+    return is_added
 
 
 def add_all(connection: Connection, added: Sequence[TurnRecord]) -> None:
@@ -58,7 +59,7 @@ def remove(connection: Connection, turn_id: str, changed: Sequence[Branch], show
         .where(or_(is_after, turns.c.branch.in_(begin_after)))
         .values(depth=turns.c.depth - 1)
     )
-    conversations.keep_branches(connection, row.conversation_id, changed)
+    conversations.keep_branches(connection, [(row.conversation_id, one) for one in changed])
     conversations.show(connection, row.conversation_id, shown)
 
 
@@ -112,6 +113,29 @@ def read_all(
         select(turns).where(*wanted).order_by(turns.c.branch, turns.c.depth).limit(limit)
     ).all()
     return _with_answers(connection, rows)
+
+
+# ---- internals -----------------------------------------------------------------------------------
+
+_TAKEN = Prepared(
+    lambda is_on_sqlite: select(turns.c.id).where(is_among(turns.c.id, "ids", is_on_sqlite))
+)
+_ADD = Prepared(lambda _: turns.insert())
+
+
+def _add(connection: Connection, added: Sequence[TurnAdded]) -> None:
+    firsts = [turn for turn in added if turn.creates]
+    others = [turn for turn in added if not turn.creates]
+    if firsts:
+        conversations.create_with_turns(connection, firsts)
+    if others:
+        conversations.touch(connection, others)
+    branches = [(turn.record.conversation_id, turn.branch) for turn in added]
+    conversations.keep_branches(connection, branches)
+    _ADD(connection, [_row(turn.record) for turn in added])
+    files.use_all(connection, [turn.record for turn in added])
+    titles = [search.title_of(turn.info) for turn in firsts]
+    search.add(connection, [*titles, *(_document(turn.record) for turn in added)])
 
 
 def _with_answers(connection: Connection, rows: Iterable[Row[Any]]) -> list[TurnRecord]:

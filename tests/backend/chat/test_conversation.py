@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -28,7 +27,7 @@ from wireside.errors import (
 from wireside.generation.runner import Runner, RunnerLimits
 from wireside.messages import End, Finished, Options, Usage
 from wireside.providers.scripted import ScriptedCall, ScriptedProvider
-from wireside.records import Feedback
+from wireside.records import Feedback, Write
 
 
 @pytest.fixture
@@ -333,7 +332,7 @@ async def test_who_watches_is_told_of_each_change(
     seen: list[str | None] = []
     unwatch = chat.watch(conversation, seen.append)
     turn = await send(chat, conversation, "one", "t1")
-    assert seen == [None]
+    assert seen == [None, "t1"]
     (await provider.call(0)).finish()
     await answered(turn)
     await until(lambda: seen == [None, "t1", "t1"])
@@ -372,15 +371,15 @@ async def test_whoever_goes_away_in_the_middle_leaves_nothing_half_done(
     provider: ScriptedProvider,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    add_turn = chat._store.add_turn
+    commit = chat.saving._commit
     is_adding, may_go_on = asyncio.Event(), asyncio.Event()
 
-    async def slowly(*args: Any, **kwargs: Any) -> bool:
+    async def slowly(writes: Sequence[Write]) -> Sequence[bool]:
         is_adding.set()
         await may_go_on.wait()
-        return await add_turn(*args, **kwargs)
+        return await commit(writes)
 
-    monkeypatch.setattr(chat._store, "add_turn", slowly)
+    monkeypatch.setattr(chat.saving, "_commit", slowly)
     sending = asyncio.create_task(send(chat, conversation, "one", "t1"))
     await is_adding.wait()
     sending.cancel()
@@ -428,9 +427,7 @@ async def test_a_store_that_fails_does_not_stop_the_talk(
         raise StoreError
 
     with monkeypatch.context() as broken:
-        for method in ("write", "begin", "add_turn", "create"):
-            broken.setattr(chat._store, method, fail)
-        broken.setattr(chat.saving, "_write", fail)
+        broken.setattr(chat.saving, "_commit", fail)
         call.say("remembered")
         call.finish()
         await answered(turn)

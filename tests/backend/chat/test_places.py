@@ -271,8 +271,9 @@ async def test_whatever_fails_no_place_is_lost(
 
     flaky(parts.models, "resolve", [UnknownModel, ProviderUnavailable])
     flaky(quotas, "record_message", [RateLimited, RuntimeError])
-    for method in ("create", "add_turn", "turns", "begin", "show", "turn"):
+    for method in ("turns", "show", "turn"):
         flaky(chat._store, method, [StoreError])
+    flaky(parts.saving, "_commit", [StoreError])
     start = parts.runner.start
 
     def start_or_not(*args: Any, **kwargs: Any) -> object:

@@ -18,7 +18,6 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from tests.examples import examples
 from wireside.chat.changes import (
-    AnswerBegun,
     AnsweringChanged,
     BranchShown,
     Change,
@@ -28,8 +27,6 @@ from wireside.chat.changes import (
     InfoChanged,
     OptionsChosen,
     StopAnswer,
-    TurnAdded,
-    TurnWithdrawn,
 )
 from wireside.chat.conversation import WAITING_TURNS, Conversation, Turn
 from wireside.errors import NotFound, TooMany
@@ -37,12 +34,15 @@ from wireside.generation.runner import Stream
 from wireside.messages import End, Options, TextDelta
 from wireside.parts import Part, text_parts
 from wireside.records import (
+    AnswerBegun,
     Branch,
     ConversationInfo,
     Feedback,
     Segment,
     StoredConversation,
+    TurnAdded,
     TurnRecord,
+    TurnWithdrawn,
 )
 
 INFO = ConversationInfo(id="c", title="", created_at=0.0, updated_at=0.0, owner="ada")

@@ -45,7 +45,7 @@ async def serving(
     store = SqlStore(f"sqlite:///{folder / 'wireside.db'}")
     await store.open()
     tasks = Tasks()
-    saving = GroupCommit(store.write, time.monotonic)
+    saving = GroupCommit(store.commit, time.monotonic)
     tasks.create_task(saving.run(), name="group commit")
     provider = chat.provider(upstream)
     runner = Runner(

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 from structlog.testing import capture_logs
 
-from wireside.errors import BadMessage, Overloaded, StoreError
+from wireside.errors import Overloaded, StoreError
 from wireside.generation.commits import CommitTimes, GroupCommit
 from wireside.generation.log import TextPiece
 from wireside.generation.runner import Stream
 from wireside.messages import End, TextDelta
 from wireside.ports.observer import NullObserver
-from wireside.records import Tail
+from wireside.records import Tail, TurnWithdrawn, Write
 
 QUICK = CommitTimes(retry_s=0.01, max_retry_s=0.02)
 
@@ -25,22 +25,38 @@ class SlowStore:
 
     def __init__(self) -> None:
         self.batches: list[list[Tail]] = []
+        self.order: list[str] = []
+        """What was written, by its name."""
         self.may_write = asyncio.Event()
         self.may_write.set()
         self.fails: Exception | None = None
 
-    async def write(self, tails: Sequence[Tail]) -> None:
+    async def commit(self, writes: Sequence[Write]) -> Sequence[bool]:
         await self.may_write.wait()
         if self.fails:
             raise self.fails
-        self.batches.append(list(tails))
+        tails = [write for write in writes if isinstance(write, Tail)]
+        if tails:
+            self.batches.append(tails)
+        for write in writes:
+            self.order.append(name_of(write))
+        return [name_of(write) != "refused" for write in writes]
 
     def text(self, stream: Stream) -> str:
-        """The stored text of a stream; asserts that its tails have neither gaps nor overlaps."""
+        """The stored text of a stream; asserts that its tails have neither gaps nor overlaps.
+
+        The last one, with the end, has the whole text again.
+        """
         text = ""
         for tail in (t for batch in self.batches for t in batch if t.stream == stream.name):
-            assert tail.offset == len(text)
-            text += "".join(e.text for e in tail.entries if isinstance(e, TextDelta))
+            new = "".join(e.text for e in tail.entries if isinstance(e, TextDelta))
+            if tail.end is None:
+                assert tail.offset == len(text)
+                text += new
+            else:
+                assert tail.offset == 0
+                assert new.startswith(text)
+                text = new
         return text
 
     def end(self, stream: Stream) -> End | None:
@@ -56,11 +72,24 @@ def store() -> SlowStore:
 
 @pytest.fixture
 async def commits(store: SlowStore) -> AsyncIterator[GroupCommit]:
-    commits = GroupCommit(store.write, time.monotonic, times=QUICK)
+    commits = GroupCommit(store.commit, time.monotonic, times=QUICK)
     task = asyncio.create_task(commits.run())
     yield commits
     task.cancel()
     await asyncio.wait([task])
+
+
+def question(name: str) -> Write:
+    """A queued write with a name."""
+    return TurnWithdrawn(turn_id=name, branches=(), shown=0)
+
+
+def name_of(write: Write) -> str:
+    """The name of a queued write, or of the stream of a tail."""
+    if isinstance(write, TurnWithdrawn):
+        return write.turn_id
+    assert isinstance(write, Tail)
+    return write.stream
 
 
 def say(stream: Stream, text: str) -> None:
@@ -109,11 +138,11 @@ async def test_the_end_is_told_when_it_is_stored(store: SlowStore, commits: Grou
 async def test_an_end_during_a_commit_waits_for_the_next_one(store: SlowStore) -> None:
     permits = asyncio.Semaphore(0)
 
-    async def write(tails: Sequence[Tail]) -> None:
+    async def commit(writes: Sequence[Write]) -> Sequence[bool]:
         await permits.acquire()
-        await store.write(tails)
+        return await store.commit(writes)
 
-    commits = GroupCommit(write, time.monotonic)
+    commits = GroupCommit(commit, time.monotonic)
     task = asyncio.create_task(commits.run())
     stream = Stream("s", "m", commits=commits)
     say(stream, "text")
@@ -181,7 +210,7 @@ async def test_a_slow_store_delays_readers(store: SlowStore, commits: GroupCommi
 
 
 async def test_a_write_that_does_not_end_counts_as_failed(store: SlowStore) -> None:
-    commits = GroupCommit(store.write, time.monotonic, times=CommitTimes(stall_s=0.01))
+    commits = GroupCommit(store.commit, time.monotonic, times=CommitTimes(stall_s=0.01))
     task = asyncio.create_task(commits.run())
     stream = Stream("s", "m", commits=commits)
     store.may_write.clear()
@@ -191,19 +220,14 @@ async def test_a_write_that_does_not_end_counts_as_failed(store: SlowStore) -> N
     assert commits.is_behind
     say(stream, " and at once")
     assert "".join(p.text for p in reader.take() if isinstance(p, TextPiece)) == "now and at once"
-    begun: list[str] = []
-
-    async def begin() -> None:
-        begun.append("other")
-
-    await commits.keep(begin)  # accepted from memory
+    await commits.keep(question("begin"))  # accepted from memory
     other = Stream("other", "m", commits=commits)
     say(other, "later")
     store.may_write.set()
     assert await commits.flush(5)
     assert store.text(stream) == "now and at once"
     assert store.text(other) == "later"
-    assert begun == ["other"]
+    assert store.order.index("begin") < store.order.index("other")
     assert not commits.is_behind
     task.cancel()
     await asyncio.wait([task])
@@ -211,15 +235,7 @@ async def test_a_write_that_does_not_end_counts_as_failed(store: SlowStore) -> N
 
 async def test_queued_writes_are_performed_before_their_answers(store: SlowStore) -> None:
     """Also if they were accepted from memory while a write of tails did not end."""
-    commits = GroupCommit(store.write, time.monotonic, times=CommitTimes(stall_s=0.01))
-    order: list[str] = []
-    write_tails = store.write
-
-    async def note(tails: Sequence[Tail]) -> None:
-        await write_tails(tails)
-        order.extend(tail.stream for tail in tails)
-
-    commits._write = note
+    commits = GroupCommit(store.commit, time.monotonic, times=CommitTimes(stall_s=0.01))
     task = asyncio.create_task(commits.run())
     first = Stream("first", "m", commits=commits)
     store.may_write.clear()
@@ -227,58 +243,90 @@ async def test_queued_writes_are_performed_before_their_answers(store: SlowStore
     await first.reader().wait()
     names = [f"s{n}" for n in range(100)]
 
-    def begin(name: str) -> Callable[[], Awaitable[None]]:
-        async def write() -> None:
-            await asyncio.sleep(0.001)  # all of them take longer than a slice
-            order.append(f"begin {name}")
-
-        return write
-
-    for name in names:
-        await commits.keep(begin(name))
+    for name in names:  # more than are written in one commit
+        await commits.keep(question(f"begin {name}"))
         say(Stream(name, "m", commits=commits), "text")
     store.may_write.set()
     assert await commits.flush(20)
     for name in names:
-        assert order.index(f"begin {name}") < order.index(name)
+        assert store.order.index(f"begin {name}") < store.order.index(name)
     task.cancel()
     await asyncio.wait([task])
 
 
 async def test_new_questions_delay_no_answer_and_are_refused_in_time(store: SlowStore) -> None:
-    commits = GroupCommit(store.write, time.monotonic, times=CommitTimes(max_delay_s=0.5))
+    async def slowly(writes: Sequence[Write]) -> Sequence[bool]:
+        await asyncio.sleep(0.01 * sum(not isinstance(write, Tail) for write in writes))
+        return await store.commit(writes)
+
+    commits = GroupCommit(slowly, time.monotonic, times=CommitTimes(max_delay_s=0.5))
     task = asyncio.create_task(commits.run())
-    done: list[int] = []
     refused: list[Overloaded] = []
 
-    async def question(number: int) -> None:
-        async def write() -> None:
-            await asyncio.sleep(0.01)
-            done.append(number)
-
+    async def ask(number: int) -> None:
         try:
-            await commits.keep(write, refusable=True)
+            await commits.keep(question(str(number)), refusable=True)
         except Overloaded as error:
             refused.append(error)
 
-    questions = [asyncio.create_task(question(n)) for n in range(2000)]
+    questions = [asyncio.create_task(ask(n)) for n in range(2000)]
     await asyncio.sleep(0)
     stream = Stream("s", "m", commits=commits)
     say(stream, "text")
     await stream.reader().wait()
     assert store.text(stream) == "text"
-    assert len(done) < 20  # of more than a hundred that were accepted
+    assert len(store.order) < 20  # of more than a hundred that were accepted
     say(stream, " and more")
     await stream.reader(len("text")).wait()
     assert store.text(stream) == "text and more"
-    assert len(done) + len(refused) < len(questions)  # others still wait
+    assert len(store.order) + len(refused) < len(questions)  # others still wait
     await asyncio.wait(questions)
     assert refused
+    done = [int(name) for name in store.order if name != "s"]
     assert done == sorted(done)
     assert len(done) + len(refused) == 2000
     assert all(error.retry_after for error in refused)
     assert await commits.flush(5)
-    await commits.keep(lambda: asyncio.sleep(0), refusable=True)
+    await commits.keep(question("now"), refusable=True)
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def test_questions_and_tails_share_a_commit(store: SlowStore, commits: GroupCommit) -> None:
+    store.may_write.clear()
+    first = Stream("first", "m", commits=commits)
+    say(first, "text")
+    await asyncio.sleep(0.01)
+    say(first, " and more")
+    asking = asyncio.gather(commits.keep(question("a"), question("b")), commits.keep(question("c")))
+    await asyncio.sleep(0)
+    store.may_write.set()
+    assert all(await asking)
+    assert store.order == ["first", "a", "b", "c", "first"]
+    assert [len(batch) for batch in store.batches] == [1, 1]
+    assert store.text(first) == "text and more"
+
+
+async def test_an_answer_alone_is_not_delayed_and_many_share_commits(store: SlowStore) -> None:
+    """The pause after a commit is in proportion to its duration."""
+    commit_s = 0.0
+
+    async def commit(writes: Sequence[Write]) -> Sequence[bool]:
+        await asyncio.sleep(commit_s)
+        return await store.commit(writes)
+
+    commits = GroupCommit(commit, time.monotonic)
+    task = asyncio.create_task(commits.run())
+    stream = Stream("s", "m", commits=commits)
+    for _ in range(20):
+        say(stream, "token")
+        await asyncio.sleep(0.005)
+    assert len(store.batches) == 20
+    commit_s = 0.02
+    for _ in range(40):
+        say(stream, "token")
+        await asyncio.sleep(0.005)
+    assert 2 <= len(store.batches) - 20 <= 5  # one in 70 ms: it takes 20 and pauses for 50
     task.cancel()
     await asyncio.wait([task])
 
@@ -354,33 +402,44 @@ async def test_a_fault_of_ours_leaves_no_reader_waiting(
 async def test_writes_wait_in_order_before_what_depends_on_them(
     store: SlowStore, commits: GroupCommit
 ) -> None:
-    done: list[object] = []
-
-    def write(name: str, error: Exception | None = None) -> Callable[[], Awaitable[None]]:
-        async def do() -> None:
-            if store.fails:
-                raise store.fails
-            if error and name not in done:
-                raise error
-            done.append(name)
-
-        return do
-
     store.fails = StoreError()
-    await commits.keep(write("turn"))
-    await commits.keep(write("refused", BadMessage()))
-    await commits.keep(write("stream"))
+    assert await commits.keep(question("turn"))
+    assert await commits.keep(question("refused"))  # it is not known yet
+    assert await commits.keep(question("stream"))
     stream = Stream("s", "m", commits=commits)
     say(stream, "text")
-    assert done == []
+    assert store.order == []
     store.fails = None
     assert await commits.flush(5)
-    assert done == ["turn", "stream"]
+    assert store.order == ["turn", "refused", "stream", "s"]
     assert store.text(stream) == "text"
-    await commits.keep(write("now"))
-    assert done[-1] == "now"
-    with pytest.raises(BadMessage):
-        await commits.keep(write("refused", BadMessage()))
+    assert await commits.keep(question("now"))
+    assert not await commits.keep(question("refused"))
+    assert not await commits.keep(question("refused"), question("after"))
+
+
+async def test_a_fault_of_one_write_refuses_no_other(store: SlowStore) -> None:
+    async def commit(writes: Sequence[Write]) -> Sequence[bool]:
+        if any(name_of(write) == "faulty" for write in writes):
+            raise RuntimeError("a fault")
+        return await store.commit(writes)
+
+    commits = GroupCommit(commit, time.monotonic)
+    task = asyncio.create_task(commits.run())
+    stream = Stream("s", "m", commits=commits)
+    say(stream, "text")
+    names = ["one", "faulty", "two"]
+    results = await asyncio.gather(
+        *(commits.keep(question(name)) for name in names), return_exceptions=True
+    )
+    assert (results[0], results[2]) == (True, True)
+    assert isinstance(results[1], RuntimeError)
+    assert await commits.flush(5)
+    assert [name for name in store.order if name != "s"] == ["one", "two"]
+    assert store.text(stream) == "text"
+    assert not commits.is_behind
+    task.cancel()
+    await asyncio.wait([task])
 
 
 class Noting(NullObserver):
@@ -400,7 +459,7 @@ class Noting(NullObserver):
 
 async def test_who_looks_on_is_told_what_was_kept_and_what_waits(store: SlowStore) -> None:
     noted = Noting()
-    commits = GroupCommit(store.write, time.monotonic, noted, times=QUICK)
+    commits = GroupCommit(store.commit, time.monotonic, noted, times=QUICK)
     task = asyncio.create_task(commits.run())
     streams = [Stream(name, "m", commits=commits) for name in "ab"]
     store.fails = StoreError()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 
 import pytest
 
@@ -15,6 +15,7 @@ from wireside.generation.runner import Runner, RunnerLimits
 from wireside.generation.tasks import Tasks
 from wireside.messages import Delta, End, Finished, Message, ModelRequest, Usage
 from wireside.providers.scripted import ScriptedProvider
+from wireside.records import Write
 
 REQUEST = ModelRequest(model="m", messages=(Message.of_text("user", "?"),))
 
@@ -200,15 +201,16 @@ class BusyStore:
     def __init__(self) -> None:
         self.may_write = asyncio.Event()
 
-    async def write(self, _: object) -> None:
+    async def commit(self, writes: Sequence[Write]) -> Sequence[bool]:
         await self.may_write.wait()
+        return [True] * len(writes)
 
 
 async def test_characters_that_are_kept_are_counted_also_where_the_store_is_late(
     provider: ScriptedProvider, tasks: Tasks, clock: HandClock
 ) -> None:
     store = BusyStore()
-    saving = GroupCommit(store.write, clock)
+    saving = GroupCommit(store.commit, clock)
     tasks.create_task(saving.run(), name="group commit")
     runner = Runner(
         provider=provider,

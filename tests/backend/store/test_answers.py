@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests import store_writes
 from tests.examples import examples
 from wireside.messages import (
     End,
@@ -19,7 +20,7 @@ from wireside.messages import (
     Usage,
 )
 from wireside.parts import DataPart, FilePart, ImagePart, text_parts
-from wireside.records import Branch, ConversationInfo, Segment, Tail, TurnRecord
+from wireside.records import ConversationInfo, Segment, Tail, TurnRecord
 from wireside.store.store import SqlStore
 
 NUMBERS = itertools.count()
@@ -47,8 +48,8 @@ async def begin(store: SqlStore) -> str:
         question_parts=text_parts("question"),
         created_at=1.0,
     )
-    await store.add_turn(record, [Branch(id=0, parent=None, first=0, last=0)], 0)
-    await store.begin(turn, Segment(stream=name, model="m"))
+    await store_writes.add_turn(store, record)
+    await store_writes.begin(store, turn, Segment(stream=name, model="m"))
     return name
 
 
@@ -60,30 +61,30 @@ async def entries(store: SqlStore, name: str) -> tuple[Entry, ...]:
 
 async def test_a_write_that_is_done_again_with_more_doubles_nothing(store: SqlStore) -> None:
     name = await begin(store)
-    await store.write([Tail(stream=name, offset=0, entries=(TextDelta("Hello "),))])
-    await store.write([Tail(stream=name, offset=0, entries=(TextDelta("Hello world"), LATE))])
-    await store.write(
+    await store.commit([Tail(stream=name, offset=0, entries=(TextDelta("Hello "),))])
+    await store.commit([Tail(stream=name, offset=0, entries=(TextDelta("Hello world"), LATE))])
+    await store.commit(
         [Tail(stream=name, offset=3, entries=(TextDelta("lo world"), LATE, TextDelta("!")))]
     )
     assert await entries(store, name) == (TextDelta("Hello world"), LATE, TextDelta("!"))
-    await store.write([Tail(stream=name, offset=13, entries=(), end=End("stop"))])
+    await store.commit([Tail(stream=name, offset=13, entries=(), end=End("stop"))])
     assert await entries(store, name) == (TextDelta("Hello world"), LATE, TextDelta("!"))
 
 
 async def test_an_end_that_is_told_again_doubles_nothing(store: SqlStore) -> None:
     name = await begin(store)
-    await store.write([Tail(stream=name, offset=0, entries=(TextDelta("Hello "),))])
+    await store.commit([Tail(stream=name, offset=0, entries=(TextDelta("Hello "),))])
     last = Tail(stream=name, offset=6, entries=(TextDelta("wor"), TextDelta("ld")), end=End("stop"))
-    await store.write([last])
-    await store.write([last])
+    await store.commit([last])
+    await store.commit([last])
     assert await entries(store, name) == (TextDelta("Hello world"),)
 
 
 async def test_pieces_without_text_are_in_nobodys_way(store: SqlStore) -> None:
     name = await begin(store)
     empty = (ReasoningDelta(""), TextDelta(""))
-    await store.write([Tail(stream=name, offset=0, entries=(*empty, TextDelta("a"), *empty))])
-    await store.write(
+    await store.commit([Tail(stream=name, offset=0, entries=(*empty, TextDelta("a"), *empty))])
+    await store.commit(
         [Tail(stream=name, offset=1, entries=(*empty, TextDelta("b")), end=End("stop"))]
     )
     assert await entries(store, name) == (TextDelta("ab"),)
@@ -117,11 +118,11 @@ async def test_any_cuts_and_repeats_keep_what_was_said(
     for _ in range(data.draw(st.integers(1, 5))):
         first = data.draw(st.integers(0, kept))
         last = data.draw(st.integers(first, len(units)))
-        await store.write([Tail(stream=name, offset=first, entries=_cut(units[first:last], data))])
+        await store.commit([Tail(stream=name, offset=first, entries=_cut(units[first:last], data))])
         kept = max(kept, last)
     whole = Tail(stream=name, offset=kept, entries=tuple(units[kept:]), end=End("stop"))
-    await store.write([whole])
-    await store.write([whole])
+    await store.commit([whole])
+    await store.commit([whole])
     found = [unit for entry in await entries(store, name) for unit in _units(entry)]
     assert found == units
 
@@ -151,8 +152,8 @@ def _cut(units: list[Entry], data: st.DataObject) -> tuple[Entry, ...]:
 
 async def test_an_interrupted_answer_is_found(store: SqlStore) -> None:
     name = await begin(store)
-    await store.write([Tail(stream=name, offset=0, entries=(TextDelta("a "),))])
-    await store.write([Tail(stream=name, offset=2, entries=(TextDelta("wombat"),))])
+    await store.commit([Tail(stream=name, offset=0, entries=(TextDelta("a "),))])
+    await store.commit([Tail(stream=name, offset=2, entries=(TextDelta("wombat"),))])
     assert await store.search("wombat", cursor=None, limit=9) == []
     assert await store.interrupt_all() == 1
     hits = await store.search("wombat", cursor=None, limit=9)
@@ -164,7 +165,7 @@ async def test_a_number_that_no_database_takes_holds_up_nothing(
     store: SqlStore, tokens: int
 ) -> None:
     name = await begin(store)
-    await store.write(
+    await store.commit(
         [Tail(stream=name, offset=0, entries=(), end=End("stop", usage=Usage(tokens, 2**63 - 1)))]
     )
     found = await store.segment(name)

@@ -20,6 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, insert, inspect, select, text
 
+from tests import store_writes
 from tests.examples import examples
 from wireside.errors import NotConfigured
 from wireside.messages import End, Options, ReasoningDelta, TextDelta, ToolDelta, Usage
@@ -135,12 +136,12 @@ async def fill(store: SqlStore) -> None:
     await store.files.add(file, max_owner_bytes=None)
     part = FilePart(url="upload:f", name="a.csv")
     first = replace(first, question_parts=(*first.question_parts, part))
-    await store.add_turn(first, [Branch(id=0, parent=None, first=0, last=0)], 0)
-    await store.begin("t", Segment(stream="a", model="model", created_at=1e-300))
+    await store_writes.add_turn(store, first)
+    await store_writes.begin(store, "t", Segment(stream="a", model="model", created_at=1e-300))
     call = ToolDelta("1", "tool", "done", '{"a":"\0"}', "💥" * 1000)
     entries = (ReasoningDelta("hm"), TextDelta("Antwort\0 " + "y😀" * 300_000), call)
     end = End("stop", usage=Usage(2**40, 7))
-    await store.write([Tail(stream="a", offset=0, entries=entries, end=end)])
+    await store.commit([Tail(stream="a", offset=0, entries=entries, end=end)])
     await store.judge("t", Feedback("down", "no\0"))
     other = TurnRecord(
         id="w",
@@ -151,9 +152,10 @@ async def fill(store: SqlStore) -> None:
         created_at=2.0,
         is_waiting=True,
     )
-    await store.add_turn(other, [Branch(id=1, parent=None, first=0, last=0)], 1)
+    await store_writes.add_turn(store, other, Branch(id=1, parent=None, first=0, last=0))
     await store.create(ConversationInfo(id="live", title="", created_at=0.0, updated_at=0.0))
-    await store.add_turn(
+    await store_writes.add_turn(
+        store,
         TurnRecord(
             id="l",
             conversation_id="live",
@@ -162,11 +164,9 @@ async def fill(store: SqlStore) -> None:
             question_parts=text_parts("q"),
             created_at=1.0,
         ),
-        [Branch(id=0, parent=None, first=0, last=0)],
-        0,
     )
-    await store.begin("l", Segment(stream="grows", model="m", sanitize=True))
-    await store.write([Tail(stream="grows", offset=0, entries=(TextDelta("so far"),))])
+    await store_writes.begin(store, "l", Segment(stream="grows", model="m", sanitize=True))
+    await store.commit([Tail(stream="grows", offset=0, entries=(TextDelta("so far"),))])
     await store.create(ConversationInfo(id="gone", title="deleted", created_at=0.0, updated_at=0.0))
     await store.delete(["gone"], 99.0)
     await accounts.add_share(
@@ -382,8 +382,8 @@ class TestOneMoment:
                 question_parts=text_parts("q"),
                 created_at=0.0,
             )
-            await store.add_turn(turn, [Branch(id=0, parent=None, first=0, last=0)], 0)
-            await store.begin(name, Segment(stream=name, model="m"))
+            await store_writes.add_turn(store, turn)
+            await store_writes.begin(store, name, Segment(stream=name, model="m"))
         committed = 0
         is_done = False
 
@@ -392,7 +392,7 @@ class TestOneMoment:
             while not is_done:
                 at = committed
                 for name in "ab":
-                    await store.write(
+                    await store.commit(
                         [Tail(stream=name, offset=at * 7, entries=(TextDelta(f"{at:06d} "),))]
                     )
                 committed += 1

@@ -7,10 +7,19 @@ import random
 import pytest
 from sqlalchemy import Connection
 
+from tests import store_writes
 from wireside.errors import BadMessage
 from wireside.messages import Options
 from wireside.parts import text_parts
-from wireside.records import Branch, ConversationInfo, Feedback, Segment, Span, Tail, TurnRecord
+from wireside.records import (
+    ConversationInfo,
+    Feedback,
+    Segment,
+    Span,
+    Tail,
+    TurnRecord,
+    TurnWithdrawn,
+)
 from wireside.store import conversations
 from wireside.store.store import SqlStore
 
@@ -52,7 +61,8 @@ async def test_every_one_of_a_thousand_is_on_one_page(store: SqlStore) -> None:
 @pytest.mark.parametrize("name", ["\0", "c\0", "\ud800"])
 async def test_a_name_that_nobody_has_is_not_there(store: SqlStore, name: str) -> None:
     await store.create(ConversationInfo(id="c", title="Title", created_at=0.0, updated_at=0.0))
-    await store.add_turn(
+    await store_writes.add_turn(
+        store,
         TurnRecord(
             id="t",
             conversation_id="c",
@@ -61,8 +71,6 @@ async def test_a_name_that_nobody_has_is_not_there(store: SqlStore, name: str) -
             question_parts=text_parts("q"),
             created_at=0.0,
         ),
-        [Branch(id=0, parent=None, first=0, last=0)],
-        0,
     )
     assert await store.conversation(name) is None
     assert await store.segment(name) is None
@@ -76,9 +84,9 @@ async def test_a_name_that_nobody_has_is_not_there(store: SqlStore, name: str) -
     )
     await store.show(name, 1)
     await store.judge(name, Feedback("up"))
-    await store.remove_turn(name, [], 1)
-    await store.begin(name, Segment(stream="s", model="m"))
-    await store.write([Tail(stream=name, offset=0, entries=())])
+    await store.commit([TurnWithdrawn(turn_id=name, branches=(), shown=1)])
+    await store_writes.begin(store, name, Segment(stream="s", model="m"))
+    await store.commit([Tail(stream=name, offset=0, entries=())])
     assert (await store.conversations(cursor=f"u 9.0 {name}", limit=9)).conversations != ()
 
 

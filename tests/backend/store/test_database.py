@@ -16,10 +16,11 @@ from sqlalchemy import event, text
 from sqlalchemy.util import await_only
 from structlog.testing import capture_logs
 
+from tests import store_writes
 from wireside.errors import NotConfigured, StoreError
 from wireside.messages import End, TextDelta
 from wireside.parts import text_parts
-from wireside.records import Branch, ConversationInfo, Segment, Span, Tail, TurnRecord
+from wireside.records import ConversationInfo, Segment, Span, Tail, TurnRecord
 from wireside.store import answers
 from wireside.store.database import (  # type: ignore[attr-defined]  # sqlite: the one in use
     database,
@@ -43,8 +44,8 @@ TURN = TurnRecord(
 
 async def begun(store: SqlStore) -> None:
     await store.create(INFO)
-    await store.add_turn(TURN, [Branch(id=0, parent=None, first=0, last=0)], 0)
-    await store.begin("t", Segment(stream="s", model="m"))
+    await store_writes.add_turn(store, TURN)
+    await store_writes.begin(store, "t", Segment(stream="s", model="m"))
 
 
 async def text_of(store: SqlStore) -> str:
@@ -152,7 +153,7 @@ class TestOpening:
         store = SqlStore("sqlite://")
         await store.open()
         await begun(store)
-        await store.write(
+        await store.commit(
             [Tail(stream="s", offset=0, entries=(TextDelta("text"),), end=End("stop"))]
         )
         assert await text_of(store) == "text"
@@ -179,7 +180,7 @@ async def test_a_reader_sees_one_moment(url: str) -> None:
 
     reading = asyncio.ensure_future(opened.read(look))
     await is_read.wait()
-    await store.write([Tail(stream="s", offset=0, entries=(TextDelta("x"),))])
+    await store.commit([Tail(stream="s", offset=0, entries=(TextDelta("x"),))])
     is_written.set()
     found = [*await reading, await opened.read(lambda connection: connection.scalar(count))]
     await store.aclose()
@@ -223,11 +224,11 @@ class TestFaults:
         other = sqlite.connect(str(tmp_path / "x.db"), isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreError):
-            await own.write([Tail(stream="s", offset=0, entries=(TextDelta("x"),))])
+            await own.commit([Tail(stream="s", offset=0, entries=(TextDelta("x"),))])
         assert await text_of(own) == ""  # reading still works
         other.execute("ROLLBACK")
         other.close()
-        await own.write([Tail(stream="s", offset=0, entries=(TextDelta("x"),))])
+        await own.commit([Tail(stream="s", offset=0, entries=(TextDelta("x"),))])
         assert await text_of(own) == "x"
 
     async def test_what_fails_is_said(self, own: SqlStore) -> None:
@@ -251,10 +252,10 @@ class TestFaults:
 
         await limit(pages + 2)
         with pytest.raises(StoreError):
-            await own.write([Tail(stream="s", offset=0, entries=(TextDelta("x" * 100_000),))])
+            await own.commit([Tail(stream="s", offset=0, entries=(TextDelta("x" * 100_000),))])
         assert await text_of(own) == ""
         await limit(2**30)
-        await own.write([Tail(stream="s", offset=0, entries=(TextDelta("x" * 100_000),))])
+        await own.commit([Tail(stream="s", offset=0, entries=(TextDelta("x" * 100_000),))])
         assert len(await text_of(own)) == 100_000
 
     async def test_nothing_of_a_write_that_failed_is_kept(self, own: SqlStore) -> None:
@@ -263,13 +264,13 @@ class TestFaults:
             Tail(stream="s", offset=1, entries=(object(),)),  # type: ignore[arg-type]
         ]
         with pytest.raises(AttributeError):
-            await own.write(tails)
+            await own.commit(tails)
         assert await text_of(own) == ""
 
     async def test_a_removed_text_is_in_no_file(self, own: SqlStore, tmp_path: Path) -> None:
         secret = "Xylophonquelle"
-        await own.write([Tail(stream="s", offset=0, entries=(TextDelta(f"a {secret} b"),))])
-        await own.write([Tail(stream="s", offset=5 + len(secret), entries=(), end=End("stop"))])
+        await own.commit([Tail(stream="s", offset=0, entries=(TextDelta(f"a {secret} b"),))])
+        await own.commit([Tail(stream="s", offset=5 + len(secret), entries=(), end=End("stop"))])
         await own.update(ConversationInfo(id="c", title=secret, created_at=0.0, updated_at=0.0))
         await own.delete(["c"], 1.0)
         assert secret.encode() in _bytes(tmp_path)
@@ -281,7 +282,9 @@ class TestFaults:
         self, own: SqlStore, tmp_path: Path
     ) -> None:
         secret = "Xylophonquelle"
-        await own.write([Tail(stream="s", offset=0, entries=(TextDelta(secret),), end=End("stop"))])
+        await own.commit(
+            [Tail(stream="s", offset=0, entries=(TextDelta(secret),), end=End("stop"))]
+        )
         await own.delete(["c"], 1.0)
         reader = sqlite.connect(str(tmp_path / "x.db"), isolation_level=None)
         reader.execute("BEGIN")
@@ -303,7 +306,7 @@ class TestFaults:
         await opened.write(lambda c: c.execute(limit).all())
         said = secret * 9999
         with pytest.raises(StoreError) as told:
-            await own.write([Tail(stream="s", offset=0, entries=(TextDelta(said),))])
+            await own.commit([Tail(stream="s", offset=0, entries=(TextDelta(said),))])
         logged = "".join(traceback.format_exception(told.value))
         assert "full" in logged
         assert secret not in logged
@@ -359,7 +362,7 @@ class TestFaults:
             await store._database.write(lambda connection: connection.execute(cut).all())
         for _ in range(10):
             with contextlib.suppress(StoreError):
-                await store.write([Tail(stream="s", offset=0, entries=(TextDelta("kept"),))])
+                await store.commit([Tail(stream="s", offset=0, entries=(TextDelta("kept"),))])
                 break
         assert await text_of(store) == "kept"
         await store.aclose()
@@ -373,14 +376,15 @@ WRITER = """
 import asyncio, sys
 from wireside.messages import TextDelta
 from wireside.parts import text_parts
-from wireside.records import Branch, ConversationInfo, Segment, Tail, TurnRecord
+from wireside.records import (
+    AnswerBegun, Branch, ConversationInfo, Segment, Tail, TurnAdded, TurnRecord
+)
 from wireside.store.store import SqlStore
 
 async def main():
     store = SqlStore(sys.argv[1])
     await store.open()
     name = sys.argv[2]
-    await store.create(ConversationInfo(id=name, title="", created_at=0.0, updated_at=0.0))
     turn = TurnRecord(
         id=name,
         conversation_id=name,
@@ -389,10 +393,17 @@ async def main():
         question_parts=text_parts("question"),
         created_at=0.0,
     )
-    await store.add_turn(turn, [Branch(id=0, parent=None, first=0, last=0)], 0)
-    await store.begin(name, Segment(stream=name, model="m"))
+    info = ConversationInfo(id=name, title="", created_at=0.0, updated_at=0.0)
+    branch = Branch(id=0, parent=None, first=0, last=0)
+    segment = Segment(stream=name, model="m")
+    await store.commit(
+        [
+            TurnAdded(record=turn, branch=branch, info=info, creates=True),
+            AnswerBegun(conversation_id=name, turn_id=name, segment=segment),
+        ]
+    )
     for offset in range(0, 10**9, 4):
-        await store.write([Tail(stream=name, offset=offset, entries=(TextDelta("text"),))])
+        await store.commit([Tail(stream=name, offset=offset, entries=(TextDelta("text"),))])
         print(offset + 4, flush=True)
 
 asyncio.run(main())

@@ -10,18 +10,23 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests import store_writes
 from tests.examples import examples
 from wireside.errors import BY_CODE, BadMessage, ProviderRateLimited, StoreError, WiresideError
 from wireside.messages import End, Entry, Options, ReasoningDelta, TextDelta, ToolDelta, Usage
 from wireside.parts import DataPart, FilePart, ImagePart, TextPart, text_parts
 from wireside.records import (
+    AnswerBegun,
     Branch,
     ConversationInfo,
     Feedback,
     Segment,
     Span,
     Tail,
+    TurnAdded,
     TurnRecord,
+    TurnWithdrawn,
+    Write,
 )
 from wireside.store.store import SqlStore
 from wireside.store.tables import escape, unescape
@@ -46,14 +51,18 @@ async def fill(store: SqlStore, count: int, conversation: str = "c") -> None:
     await store.create(replace(INFO, id=conversation))
     for depth in range(count):
         one = replace(turn(f"{conversation}-t{depth}", depth), conversation_id=conversation)
-        assert await store.add_turn(one, [Branch(id=0, parent=None, first=0, last=depth)], 0)
+        assert await store_writes.add_turn(
+            store, one, Branch(id=0, parent=None, first=0, last=depth)
+        )
 
 
 async def say(
     store: SqlStore, turn_id: str, stream: str, text: str, end: End | None = None
 ) -> None:
-    await store.begin(turn_id, Segment(stream=stream, model="model-a", created_at=30.0))
-    await store.write([Tail(stream=stream, offset=0, entries=(TextDelta(text),), end=end)])
+    await store_writes.begin(
+        store, turn_id, Segment(stream=stream, model="model-a", created_at=30.0)
+    )
+    await store.commit([Tail(stream=stream, offset=0, entries=(TextDelta(text),), end=end)])
 
 
 class TestConversations:
@@ -142,7 +151,7 @@ class TestConversations:
         assert await store.purge(15.0) == 1
         assert await store.purge(15.0) == 0
         assert await store.restore(["c", "d"]) == ["d"]
-        await store.write(
+        await store.commit(
             [Tail(stream="s-c", offset=4, entries=(TextDelta("late"),), end=End("stop"))]
         )
         assert await store.segment("s-c") is None
@@ -167,11 +176,11 @@ class TestTurns:
         one = replace(
             turn("t"), options=options, question_parts=text_parts("Why\0?\uf8f0 \ud800 😀")
         )
-        assert await store.add_turn(one, [Branch(id=0, parent=None, first=0, last=0)], 0)
-        assert not await store.add_turn(
+        assert await store_writes.add_turn(store, one)
+        assert not await store_writes.add_turn(
+            store,
             replace(one, question_parts=text_parts("?")),
-            [Branch(id=0, parent=None, first=0, last=7)],
-            3,
+            Branch(id=0, parent=None, first=0, last=7),
         )
         stored = await store.conversation("c")
         assert stored is not None
@@ -192,11 +201,7 @@ class TestTurns:
             TextPart("egret"),
         )
         await store.create(INFO)
-        await store.add_turn(
-            replace(turn("t"), question_parts=parts),
-            [Branch(id=0, parent=None, first=0, last=0)],
-            0,
-        )
+        await store_writes.add_turn(store, replace(turn("t"), question_parts=parts))
         found = await store.turn("t")
         assert found is not None
         assert found.question_parts == (TextPart("Heron\0 \ufffd"), *parts[1:])
@@ -205,8 +210,12 @@ class TestTurns:
 
     async def test_spans_come_in_their_order(self, store: SqlStore) -> None:
         await fill(store, 6)
-        await store.add_turn(turn("f2", 2, branch=1), [Branch(id=1, parent=0, first=2, last=2)], 1)
-        await store.add_turn(turn("f3", 3, branch=1), [Branch(id=1, parent=0, first=2, last=3)], 1)
+        await store_writes.add_turn(
+            store, turn("f2", 2, branch=1), Branch(id=1, parent=0, first=2, last=2)
+        )
+        await store_writes.add_turn(
+            store, turn("f3", 3, branch=1), Branch(id=1, parent=0, first=2, last=3)
+        )
         found = await store.turns("c", [Span(0, 1, 1), Span(1, 2, 9)])
         assert [one.id for one in found] == ["c-t1", "f2", "f3"]
         assert await store.turns("c", []) == []
@@ -220,13 +229,23 @@ class TestTurns:
 
     async def test_taking_one_back_moves_the_others_up(self, store: SqlStore) -> None:
         await fill(store, 4)
-        await store.add_turn(turn("f3", 3, branch=1), [Branch(id=1, parent=0, first=3, last=3)], 1)
+        await store_writes.add_turn(
+            store, turn("f3", 3, branch=1), Branch(id=1, parent=0, first=3, last=3)
+        )
         changed = (
             Branch(id=0, parent=None, first=0, last=2),
             Branch(id=1, parent=0, first=2, last=2),
         )
-        await store.remove_turn("c-t1", changed, 0)
-        await store.remove_turn("nowhere", [Branch(id=0, parent=None, first=0, last=9)], 7)
+        await store.commit([TurnWithdrawn(turn_id="c-t1", branches=changed, shown=0)])
+        await store.commit(
+            [
+                TurnWithdrawn(
+                    turn_id="nowhere",
+                    branches=(Branch(id=0, parent=None, first=0, last=9),),
+                    shown=7,
+                )
+            ]
+        )
         found = await store.turns("c", [Span(0, 0, 9), Span(1, 0, 9)])
         places = [(one.id, one.depth) for one in found]
         assert places == [("c-t0", 0), ("c-t2", 1), ("c-t3", 2), ("f3", 2)]
@@ -286,7 +305,9 @@ class TestTurns:
 class TestAnswers:
     async def test_tails_add_up_and_may_come_twice(self, store: SqlStore) -> None:
         await fill(store, 1)
-        await store.begin("c-t0", Segment(stream="s", model="m", sanitize=True, created_at=5.0))
+        await store_writes.begin(
+            store, "c-t0", Segment(stream="s", model="m", sanitize=True, created_at=5.0)
+        )
         tool = ToolDelta("call", "name", "done", "{}", "\0")
         tails = [
             Tail(stream="s", offset=0, entries=(TextDelta("Hello "),)),
@@ -299,15 +320,15 @@ class TestAnswers:
             ),
         ]
         for tail in tails[:2]:
-            await store.write([tail, Tail(stream="nowhere", offset=0, entries=(TextDelta("x"),))])
-            await store.write([tail])
+            await store.commit([tail, Tail(stream="nowhere", offset=0, entries=(TextDelta("x"),))])
+            await store.commit([tail])
         before = (TextDelta("Hello w\0rld"), ReasoningDelta("hm"), tool)
         assert await store.segment("s") == (
             Segment(stream="s", model="m", entries=before, end=None, sanitize=True, created_at=5.0),
             "c",
         )
-        await store.write([tails[2]])
-        await store.write([tails[2]])
+        await store.commit([tails[2]])
+        await store.commit([tails[2]])
         whole = (*before, ReasoningDelta("m"), TextDelta("!"))
         ended = Segment(
             stream="s", model="m", entries=whole, end=tails[2].end, sanitize=True, created_at=5.0
@@ -321,11 +342,11 @@ class TestAnswers:
     async def test_many_answers_are_kept_together(self, store: SqlStore) -> None:
         await fill(store, 60)
         for number in range(60):
-            await store.begin(f"c-t{number}", Segment(stream=f"s{number}", model="m"))
-        await store.write(
+            await store_writes.begin(store, f"c-t{number}", Segment(stream=f"s{number}", model="m"))
+        await store.commit(
             [Tail(stream=f"s{n}", offset=0, entries=(TextDelta(f"text {n}"),)) for n in range(60)]
         )
-        await store.write(
+        await store.commit(
             [
                 Tail(stream=f"s{n}", offset=len(f"text {n}"), entries=(), end=End("stop"))
                 for n in range(60)
@@ -343,14 +364,14 @@ class TestAnswers:
         assert one is not None
         assert [segment.stream for segment in one.segments] == ["s1", "s2"]
         newest = Segment(stream="s3", model="m")
-        await store.begin("c-t0", newest, replaces=True)
-        await store.begin("c-t0", newest, replaces=True)
+        await store_writes.begin(store, "c-t0", newest, replaces=True)
+        await store_writes.begin(store, "c-t0", newest, replaces=True)
         one = await store.turn("c-t0")
         assert one is not None
         assert [segment.stream for segment in one.segments] == ["s3"]
         assert await store.segment("s1") is None
         assert await store.search("first", cursor=None, limit=9) == []
-        await store.begin("nowhere", Segment(stream="s4", model="m"))
+        await store_writes.begin(store, "nowhere", Segment(stream="s4", model="m"))
         assert await store.segment("s4") is None
 
     @pytest.mark.parametrize("code", sorted(BY_CODE))
@@ -370,7 +391,7 @@ class TestAnswers:
         await fill(store, 3)
         await say(store, "c-t0", "s0", "whole", End(None, ProviderRateLimited()))
         await say(store, "c-t1", "s1", "half")
-        await store.begin("c-t2", Segment(stream="s2", model="m"))
+        await store_writes.begin(store, "c-t2", Segment(stream="s2", model="m"))
         assert await store.interrupt_all() == 2
         assert await store.interrupt_all() == 0
         found = await store.segment("s1")
@@ -381,6 +402,76 @@ class TestAnswers:
         assert other is not None
         assert other[0].end is not None
         assert other[0].end.error is not None
+
+
+class TestCommits:
+    """Writes of many callers in one transaction."""
+
+    def asked(self, conversation: str, turn_id: str) -> tuple[TurnAdded, AnswerBegun]:
+        info = replace(INFO, id=conversation, title=f"about {turn_id}", tags=("new",))
+        record = replace(turn(turn_id), conversation_id=conversation)
+        branch = Branch(id=0, parent=None, first=0, last=0)
+        return (
+            TurnAdded(record=record, branch=branch, info=info, creates=True),
+            AnswerBegun(
+                conversation_id=conversation,
+                turn_id=turn_id,
+                segment=Segment(stream=f"s-{conversation}", model="m"),
+            ),
+        )
+
+    async def test_questions_with_their_answers(self, store: SqlStore) -> None:
+        writes: list[Write] = [*self.asked("c1", "t1"), *self.asked("c2", "t2")]
+        tail = Tail(stream="s-c1", offset=0, entries=(TextDelta("wombat"),), end=End("stop"))
+        assert await store.commit([*writes, tail]) == [True] * 5
+        assert await store.commit([*writes, tail]) == [False, True, False, True, True]
+        stored = await store.conversation("c1")
+        assert stored is not None
+        assert stored.info == replace(INFO, id="c1", title="about t1", tags=("new",))
+        assert stored.branches == (Branch(id=0, parent=None, first=0, last=0),)
+        assert stored.waiting == ()
+        one = await store.turn("t1")
+        assert one is not None
+        (segment,) = one.segments
+        assert (segment.entries, segment.end) == ((TextDelta("wombat"),), End("stop"))
+        two = await store.turn("t2")
+        assert two is not None
+        assert [segment.end for segment in two.segments] == [None]
+        for query, found in {
+            "wombat": ["t1"],
+            "question t2": ["t2"],
+            "about": [None, None],
+        }.items():
+            hits = await store.search(query, cursor=None, limit=9)
+            assert [hit.turn_id for hit in hits] == found
+
+    async def test_a_taken_id_leaves_its_turn_alone(self, store: SqlStore) -> None:
+        """Neither a conversation nor an answer begins, also if both come in one commit."""
+        same: list[Write] = [*self.asked("c1", "t"), *self.asked("c2", "t")]
+        assert await store.commit(same) == [True, True, False, True]
+        assert await store.commit(self.asked("c3", "t")) == [False, True]
+        one = await store.turn("t")
+        assert one is not None
+        assert (one.conversation_id, [s.stream for s in one.segments]) == ("c1", ["s-c1"])
+        for gone in ("c2", "c3"):
+            assert await store.conversation(gone) is None
+
+    async def test_a_withdrawal_keeps_its_place(self, store: SqlStore) -> None:
+        await fill(store, 2)
+        shorter = Branch(id=0, parent=None, first=0, last=0)
+        again = TurnAdded(
+            record=turn("new", 1),
+            branch=Branch(id=0, parent=None, first=0, last=1),
+            info=INFO,
+            creates=False,
+        )
+        withdrawn = TurnWithdrawn(turn_id="c-t1", branches=(shorter,), shown=0)
+        assert await store.commit([withdrawn, again]) == [True, True]
+        found = await store.turns("c", [Span(0, 0, 9)])
+        assert [(one.id, one.depth) for one in found] == [("c-t0", 0), ("new", 1)]
+        stored = await store.conversation("c")
+        assert stored is not None
+        assert stored.branches == (again.branch,)
 
 
 class TestSearch:
@@ -447,14 +538,14 @@ async def test_however_it_is_cut_an_answer_is_kept_as_it_was(
     name = f"c{next(NUMBERS)}"
     await store.create(replace(INFO, id=name))
     one = replace(turn(name), conversation_id=name)
-    await store.add_turn(one, [Branch(id=0, parent=None, first=0, last=0)], 0)
-    await store.begin(name, Segment(stream=name, model="m"))
+    await store_writes.add_turn(store, one)
+    await store_writes.begin(store, name, Segment(stream=name, model="m"))
     offset = 0
     edges = [0, *sorted(min(cut, len(pieces)) for cut in cuts), len(pieces)]
     for first, last in zip(edges, edges[1:], strict=False):
-        await store.write([Tail(stream=name, offset=offset, entries=tuple(pieces[first:last]))])
+        await store.commit([Tail(stream=name, offset=offset, entries=tuple(pieces[first:last]))])
         offset += len(_flat(pieces[first:last]))
-    await store.write([Tail(stream=name, offset=offset, entries=(), end=End("stop"))])
+    await store.commit([Tail(stream=name, offset=offset, entries=(), end=End("stop"))])
     found = await store.segment(name)
     assert found is not None
     assert _flat(found[0].entries) == _flat(pieces)
