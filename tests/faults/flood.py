@@ -32,14 +32,11 @@ from typing import Any
 
 import aiohttp
 import socketio
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from chat_page import ChatPage, PageAnswer  # in this folder
-from storm import Answer, Storm, Tally, free_port, tell, victim
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
+from tests.faults.chat_page import ChatPage, PageAnswer
+from tests.faults.storm import Answer, Storm, Tally, free_port, tell, victim
 from wireside.testing import FakeOpenAI
 from wireside.testing import answer as answer_of
 
@@ -64,8 +61,8 @@ AGAIN_S = 0.2
 LONG_S = 300.0
 """Longer than any answer or restart takes, also on a busy machine."""
 
-ROUNDS = 40
-"""Kills of one store: the comparison at its end takes longer the more conversations it has."""
+ROUNDS = 12
+"""Rounds of one store: each load at each moment."""
 
 SENT_AGAIN = 2
 """Questions of each kind that are sent again after a kill."""

@@ -3,20 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import random
-import sys
-from pathlib import Path
 
 import pytest
 
-_file = Path(__file__).with_name("flood.py")
-_spec = importlib.util.spec_from_file_location("flood", _file)
-assert _spec is not None
-assert _spec.loader is not None
-flood = importlib.util.module_from_spec(_spec)
-sys.modules["flood"] = flood  # required by its dataclasses
-_spec.loader.exec_module(flood)
+from tests.faults import flood
 
 
 @pytest.mark.timeout(1200)
