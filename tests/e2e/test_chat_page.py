@@ -638,16 +638,16 @@ DROP = """(target, [kind, type]) => {
 
 class TestFiles:
     @pytest.mark.parametrize("place", ["main", ".ws-composer", "header"])
-    def test_a_dropped_file_is_caught_and_answered(self, chat_page: Page, place: str) -> None:
+    def test_a_dropped_file_is_caught_and_attached(self, chat_page: Page, place: str) -> None:
         target = chat_page.locator(place).first
         assert target.evaluate(DROP, ["dragover", "png"]), "the browser would open it"
-        assert target.evaluate(DROP, ["drop", "png"])
-        expect(chat_page.locator("#ws-hint")).to_contain_text("Files can't be attached yet")
+        assert target.evaluate(DROP, ["drop", "txt"])
+        expect(chat_page.get_by_test_id("attachments")).to_contain_text("notes.txt")
 
-    def test_a_pasted_picture_is_answered(self, chat_page: Page) -> None:
+    def test_a_pasted_file_is_attached(self, chat_page: Page) -> None:
         box = chat_page.get_by_test_id("input-chat")
         assert box.evaluate(DROP, ["paste", "png"])
-        expect(chat_page.locator("#ws-hint")).to_contain_text("Files can't be attached yet")
+        expect(chat_page.get_by_test_id("attachments")).to_contain_text("notes.png")
 
 
 class TestEnds:

@@ -17,7 +17,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
     max_leaves=8,
 )
-KEYS = ("turn_id", "question", "edits", "options")
+KEYS = ("turn_id", "question", "edits", "attachments", "options")
 OPTIONS = ("model", "system", "temperature", "max_tokens")
 
 
@@ -26,7 +26,7 @@ OPTIONS = ("model", "system", "temperature", "max_tokens")
     | st.fixed_dictionaries(
         {},
         optional={
-            **dict.fromkeys(KEYS[:3], JSON),
+            **dict.fromkeys(KEYS[:4], JSON),
             "options": JSON | st.fixed_dictionaries({}, optional=dict.fromkeys(OPTIONS, JSON)),
         },
     )
@@ -84,3 +84,12 @@ def test_an_option_out_of_its_range_is_named(options: Any, invalid: str) -> None
     assert sending.invalid == invalid
     assert sending.options.temperature in (None, 0.0)
     assert sending.options.max_tokens is None
+
+
+def test_attachments_are_ids() -> None:
+    sent = {"turn_id": "t", "question": "", "options": {}}
+    found = _sending({**sent, "attachments": ["a", "b"]})
+    assert found is not None
+    assert found.attachments == ("a", "b")
+    for wrong in ("a", [1], ["x" * 65], {"a": 1}):
+        assert _sending({**sent, "attachments": wrong}) is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import weakref
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +21,8 @@ from wireside.identity import LOCAL
 from wireside.messages import Finished, ModelInfo, Options
 from wireside.providers.scripted import ScriptedProvider
 from wireside.store.store import SqlStore
+from wireside_ui.markdown.dialect import Markup
+from wireside_ui.presenters.answer import row_of
 from wireside_ui.presenters.questions import QuestionAnswer
 from wireside_ui.presenters.views import Sending
 
@@ -185,7 +188,7 @@ async def test_what_waits_can_be_taken_back_from_the_middle(screen: Any, begun: 
     await screen.shown()
     await screen.act("withdraw", "t2")
     shown = await screen.shown()
-    assert ("composer.put_back", "q2") in shown
+    assert ("composer.put_back", "q2", ()) in shown
     (replaced,) = [call for call in shown if call[0] == "transcript.replace_from"]
     assert [row.question for row in replaced[2]] == ["q1", "q3"]
     assert replaced[3] == 2
@@ -408,3 +411,34 @@ async def test_an_answer_that_does_not_fit_is_refused(
         "answer: this question wants true or false."
     ]
     assert len(provider.calls) == 1
+
+
+async def test_files_are_shown_with_their_question_and_given_back(
+    screen: Any, begun: Any, chat: ChatService
+) -> None:
+    async def content() -> AsyncIterator[bytes]:
+        yield b"1;2"
+
+    file = await chat.files.upload("a.csv", content())
+    shown_file = {"id": file.id, "name": "a.csv", "media_type": "text/csv"}
+    for turn_id, attachments in (("t1", ()), ("t2", (file.id,))):
+        await screen.presenter.send(
+            Sending(
+                turn_id=turn_id,
+                question="" if attachments else "q1",
+                options=Options(),
+                edits=None,
+                attachments=attachments,
+            )
+        )
+    await begun(0)
+    (turn,) = await chat.library.turns(screen.conversation, 1, 1)
+    assert row_of(turn, Markup(frozenset()), "en").files == (shown_file,)
+    await screen.act("withdraw", "t2")
+    assert ("composer.put_back", "", (shown_file,)) in await screen.shown()
+    unknown = Sending(
+        turn_id="t3", question="?", options=Options(), edits=None, attachments=("nowhere",)
+    )
+    await screen.presenter.send(unknown)
+    (refused,) = await screen.changes("composer.refused")
+    assert refused[0] == "t3"

@@ -96,7 +96,20 @@ WORDS: Mapping[str, str] = {
     "storage_blocked": (
         "Dieser Browser blockiert hier Websitedaten: Nicht Gesendetes geht beim Schließen verloren."
     ),
-    "no_files": "Dateien können noch nicht angehängt werden. Füge den Text ein, um den es geht.",
+    "attach": "Dateien anhängen",
+    "no_files": "Dieser Server nimmt keine Dateien an. Füge den Text ein, um den es geht.",
+    "remove_file": "{name} entfernen",
+    "too_many_files": "In eine Nachricht passen höchstens {limit} Dateien.",
+    "file_too_large": "{name} ist zu groß: eine Datei darf {limit} MB haben.",
+    "upload_failed": "{name} konnte nicht hochgeladen werden. Bitte versuche es noch einmal.",
+    "upload_refused": (
+        "{name} kann nicht angehängt werden: beschädigt, geschützt, ohne Text oder von einer "
+        "Art, die nicht gelesen werden kann."
+    ),
+    "uploading": "{name} wird hochgeladen",
+    "cannot_see": (
+        "{model} kann keine Bilder sehen. Wähle ein anderes Modell oder entferne das Bild."
+    ),
     "not_started": (
         "Die Seite ist nicht gestartet: Ein Skript wurde blockiert oder nicht geladen. Dein "
         "Text bleibt hier; lade die Seite neu."
@@ -403,6 +416,7 @@ ERRORS: Mapping[str, str] = {
     "provider_timeout": (
         "Das Modell hat nicht rechtzeitig geantwortet. Was es schrieb, bleibt erhalten."
     ),
+    "invalid_attachment": "Eine Datei der Nachricht kann das Modell nicht lesen.",
     "context_too_long": "Diese Unterhaltung ist zu lang für das Modell; beginne eine neue.",
     "content_filter": "Der Modelldienst hat diese Anfrage wegen ihres Inhalts abgelehnt.",
     "unknown_model": "Dieses Modell bietet der Server nicht an; wähle ein anderes.",

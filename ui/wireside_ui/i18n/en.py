@@ -112,7 +112,18 @@ WORDS: Mapping[str, str] = {
     "storage_blocked": (
         "This browser blocks site data here: unsent text is lost when the page is closed."
     ),
-    "no_files": "Files can't be attached yet. Paste the text you want to ask about.",
+    "attach": "Attach files",
+    "no_files": "This server accepts no files. Paste the text you want to ask about.",
+    "remove_file": "Remove {name}",
+    "too_many_files": "At most {limit} files fit in a message.",
+    "file_too_large": "{name} is too large: a file may have {limit} MB.",
+    "upload_failed": "{name} could not be uploaded. Please try again.",
+    "upload_refused": (
+        "{name} can't be attached: it is damaged, protected, without text, or of a type that "
+        "can't be read."
+    ),
+    "uploading": "{name} is being uploaded",
+    "cannot_see": "{model} can't see images. Choose another model, or remove the image.",
     "not_started": (
         "The page has not started: a script was blocked or did not load. Your text stays "
         "here; reload the page to try again."

@@ -99,9 +99,18 @@ WORDS: Mapping[str, str] = {
         "Este navegador bloquea aquí los datos del sitio: lo no enviado se pierde al cerrar "
         "la página."
     ),
-    "no_files": (
-        "Todavía no se pueden adjuntar archivos. Pega el texto sobre el que quieras preguntar."
+    "attach": "Adjuntar archivos",
+    "no_files": "Este servidor no admite archivos. Pega el texto sobre el que quieres preguntar.",
+    "remove_file": "Quitar {name}",
+    "too_many_files": "Un mensaje admite {limit} archivos como máximo.",
+    "file_too_large": "{name} es demasiado grande: un archivo puede tener {limit} MB.",
+    "upload_failed": "No se pudo subir {name}. Inténtalo de nuevo.",
+    "upload_refused": (
+        "No se puede adjuntar {name}: está dañado, protegido, sin texto o es de un tipo que "
+        "no se puede leer."
     ),
+    "uploading": "Subiendo {name}",
+    "cannot_see": "{model} no puede ver imágenes. Elige otro modelo o quita la imagen.",
     "not_started": (
         "La página no se ha iniciado: un script fue bloqueado o no se cargó. Tu texto sigue "
         "aquí; recarga la página para volver a intentarlo."
@@ -403,6 +412,7 @@ ERRORS: Mapping[str, str] = {
     ),
     "provider_unavailable": "No se puede contactar con el servicio del modelo; inténtalo de nuevo.",
     "provider_timeout": "El modelo no respondió a tiempo. Lo que escribió se conserva.",
+    "invalid_attachment": "El modelo no puede leer un archivo del mensaje.",
     "context_too_long": "Esta conversación es demasiado larga para el modelo; empieza otra.",
     "content_filter": "El servicio del modelo rechazó esta petición por su contenido.",
     "unknown_model": "Este servidor no ofrece ese modelo; elige otro.",

@@ -97,7 +97,17 @@ WORDS: Mapping[str, str] = {
         "Ce navigateur bloque ici les données du site : le texte non envoyé est perdu à la "
         "fermeture."
     ),
-    "no_files": "Les fichiers ne peuvent pas encore être joints. Collez le texte concerné.",
+    "attach": "Joindre des fichiers",
+    "no_files": "Ce serveur n’accepte pas de fichiers. Collez le texte concerné.",
+    "remove_file": "Retirer {name}",
+    "too_many_files": "Un message accepte {limit} fichiers au plus.",
+    "file_too_large": "{name} est trop grand : un fichier peut avoir {limit} Mo.",
+    "upload_failed": "{name} n’a pas pu être envoyé. Veuillez réessayer.",
+    "upload_refused": (
+        "{name} ne peut pas être joint : endommagé, protégé, sans texte ou d’un type illisible."
+    ),
+    "uploading": "Envoi de {name}",
+    "cannot_see": "{model} ne voit pas les images. Choisissez un autre modèle ou retirez l’image.",
     "not_started": (
         "La page n’a pas démarré : un script a été bloqué ou n’a pas été chargé. Votre texte "
         "reste ici ; rechargez la page pour réessayer."
@@ -401,6 +411,7 @@ ERRORS: Mapping[str, str] = {
     "provider_rate_limited": "Le service du modèle est occupé ; réessayez dans un instant.",
     "provider_unavailable": "Le service du modèle est injoignable pour le moment ; réessayez.",
     "provider_timeout": "Le modèle n'a pas répondu à temps. Ce qu'il a écrit est gardé.",
+    "invalid_attachment": "Le modèle ne peut pas lire un fichier du message.",
     "context_too_long": (
         "Cette conversation est trop longue pour le modèle ; commencez-en une autre."
     ),

@@ -19,7 +19,7 @@
   } catch {}
   box.value = draft.text ?? draft;
   const keep = () => {
-    const value = draft.edits ? { ...draft, text: box.value } : box.value;
+    const value = draft.edits || draft.files?.length ? { ...draft, text: box.value } : box.value;
     try {
       sessionStorage.setItem(draftKey, JSON.stringify(value));
     } catch {}

@@ -302,6 +302,7 @@ class ChatPage:
             page_size=LIMITS.page_size,
             is_reader=self._is_reader,
             assets=f"{self._base}/assets",
+            files=f"{self._base}/api/files",
             version=self._version,
         )
 
@@ -312,6 +313,8 @@ class ChatPage:
             lost=opening.missing if not opening.problem else None,
             base=self._base,
             max_chars=self._chat.max_message_chars,
+            max_files=self._chat.files.rules.per_message,
+            max_file_mb=self._chat.files.rules.max_bytes // 2**20,
             is_reader=self._is_reader,
             words=self._words,
             on_send=presenter.send,

@@ -11,7 +11,7 @@ from wireside.chat.service import ChatService
 from wireside.messages import Options
 from wireside.ports.clock import Clock
 from wireside.records import Feedback
-from wireside_ui.presenters.answer import retry_after
+from wireside_ui.presenters.answer import files_of, retry_after
 from wireside_ui.presenters.rows import Action
 from wireside_ui.presenters.views import ComposerView
 
@@ -56,7 +56,8 @@ class TurnActions:
                 if turn.is_live:
                     await self._chat.stop(turn.segments[-1])
             case "withdraw":
-                self.composer.put_back(await self._chat.withdraw(conversation, turn.id))
+                question = await self._chat.withdraw(conversation, turn.id)
+                self.composer.put_back(question, files_of(turn))
             case "edit":
                 self.composer.edit(turn.id, turn.question)
             case "previous" | "next":

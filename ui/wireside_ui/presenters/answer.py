@@ -22,13 +22,14 @@ from wireside.parts import (
     is_hidden,
     label_of,
     size_of,
+    upload_of,
 )
 from wireside_ui.i18n.catalogue import sentence_in, words_in
 from wireside_ui.markdown.dialect import Markup
 from wireside_ui.markdown.highlighting import HighlightBudget
 from wireside_ui.markdown.incremental import BlockStream, Op, render
 from wireside_ui.presenters.data_parts import data_row
-from wireside_ui.presenters.rows import Row, RowPart, State, ToolRow
+from wireside_ui.presenters.rows import FileRow, Row, RowPart, State, ToolRow
 
 READ_CHARS = 32_768
 """Characters read from an answer per step (about 60 ms of work); the rest is read next time."""
@@ -115,6 +116,7 @@ def row_of(
     row = Row(
         id=turn.id,
         question=seen(_shown(_question(turn), language)),
+        files=files_of(turn),
         state=state_of(turn),
         sibling=sibling,
         siblings=siblings,
@@ -359,15 +361,24 @@ class _WholePart:
 
 
 def _question(turn: Turn) -> str:
-    """Return the text of a question, with marks for its images, files and data."""
+    """Return the text of a question, with marks for images, files and data that are not kept."""
     texts: list[str] = []
     for part in turn.question_parts:
         match part:
             case TextPart(text):
                 texts.append(text)
-            case ImagePart() | FilePart() | DataPart():
+            case ImagePart() | FilePart() | DataPart() if upload_of(part) is None:
                 texts.append(label_of(part))
     return "\n\n".join(texts)
+
+
+def files_of(turn: Turn) -> tuple[FileRow, ...]:
+    """Return the files of a question that the server keeps."""
+    return tuple(
+        FileRow(id=file_id, name=seen(part.name), media_type=part.media_type)
+        for part in turn.question_parts
+        if isinstance(part, ImagePart | FilePart) and (file_id := upload_of(part))
+    )
 
 
 def _html(text: str, chars: int | None, markup: Markup, allowance: HighlightBudget | None) -> str:

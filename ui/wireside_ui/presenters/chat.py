@@ -277,7 +277,11 @@ class ChatPresenter:
             await self._show(conversation)
         if sending.edits is None:
             await self._chat.send(
-                conversation, sending.question, turn_id=sending.turn_id, options=sending.options
+                conversation,
+                sending.question,
+                turn_id=sending.turn_id,
+                options=sending.options,
+                attachments=sending.attachments,
             )
         else:
             await self._chat.edit(

@@ -98,12 +98,21 @@ RowPart = TextRow | ReasoningRow | ToolRow | DataRow
 """A part of an answer."""
 
 
+class FileRow(TypedDict):
+    """A file of a question, which the page loads by its ``id``."""
+
+    id: str
+    name: str
+    media_type: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """One turn. ``parts`` is empty for an answer that is streamed by ``ops``."""
 
     id: str
     question: str = ""
+    files: tuple[FileRow, ...] = ()
     state: State = "done"
     parts: tuple[RowPart, ...] = ()
     error: str = ""

@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol, Unpack
 
 from wireside.messages import ModelInfo, Options
 from wireside.records import ConversationInfo, Hit
-from wireside_ui.presenters.rows import Row, RowPatch
+from wireside_ui.presenters.rows import FileRow, Row, RowPatch
 
 WelcomeState = Literal["hidden", "empty", "missing"]
 """``missing``: the conversation in the page's address no longer exists."""
@@ -31,6 +31,8 @@ class Sending:
     question: str
     options: Options
     edits: str | None
+    attachments: tuple[str, ...] = ()
+    """Ids of the files of the question; an edited question keeps those that it has."""
     invalid: str = ""
 
 
@@ -86,8 +88,8 @@ class ComposerView(Protocol):
     def answering(self, is_answering: bool) -> None:
         """Set whether an answer is in progress."""
 
-    def put_back(self, question: str) -> None:
-        """Insert a withdrawn question into the box."""
+    def put_back(self, question: str, files: Sequence[FileRow]) -> None:
+        """Insert a withdrawn question with its files into the box."""
 
     def edit(self, turn_id: str, question: str) -> None:
         """Load the question of a turn into the box."""

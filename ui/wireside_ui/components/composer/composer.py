@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeGuard
 
 from nicegui.element import Element
@@ -10,6 +10,7 @@ from nicegui.events import GenericEventArguments
 
 from wireside.messages import Options
 from wireside_ui.components.kit import KIT
+from wireside_ui.presenters.rows import FileRow
 from wireside_ui.presenters.views import Sending
 
 MAX_ID_CHARS = 64
@@ -36,6 +37,8 @@ class Composer(
         lost: str | None,
         base: str,
         max_chars: int,
+        max_files: int = 0,
+        max_file_mb: int = 0,
         is_reader: bool = False,
         words: Mapping[str, str],
         on_send: Callable[[Sending], Awaitable[None]],
@@ -53,6 +56,8 @@ class Composer(
                 carried over.
             base: path that the application is mounted at, without a trailing slash.
             max_chars: maximum length of a question.
+            max_files: maximum number of files of a question; 0: files are not accepted.
+            max_file_mb: maximum size of a file in MB.
             is_reader: the user may not ask questions.
             words: texts of the interface.
             on_send: called with each question.
@@ -68,6 +73,8 @@ class Composer(
         self._props["lost"] = lost or ""
         self._props["base"] = base
         self._props["max-chars"] = max_chars
+        self._props["max-files"] = max_files
+        self._props["max-file-mb"] = max_file_mb
         self._props["is-reader"] = is_reader
         self._props["words"] = dict(words)
         self._props["chosen"] = plain_options(options) if options else None
@@ -106,9 +113,9 @@ class Composer(
         """
         self.run_method("setAnswering", is_answering)
 
-    def put_back(self, question: str) -> None:
-        """Insert a withdrawn question into the box, before the existing text."""
-        self.run_method("putBack", question)
+    def put_back(self, question: str, files: Sequence[FileRow]) -> None:
+        """Insert a withdrawn question into the box, before the existing text, and its files."""
+        self.run_method("putBack", question, list(files))
 
     def edit(self, turn_id: str, question: str) -> None:
         """Load the question of a turn into the box for editing."""
@@ -165,11 +172,15 @@ def _sending(args: Any) -> Sending | None:
         return None
     options, invalid = _options(args.get("options"))
     edits = args.get("edits")
+    attachments = args.get("attachments") or []
+    if not isinstance(attachments, list) or not all(map(_is_id, attachments)):
+        return None
     return Sending(
         turn_id=turn_id,
         question=question,
         options=options,
         edits=edits if isinstance(edits, str) and len(edits) <= MAX_ID_CHARS else None,
+        attachments=tuple(attachments),
         invalid=invalid,
     )
 

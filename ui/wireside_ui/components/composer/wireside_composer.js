@@ -18,6 +18,8 @@ export default {
     lost: String,
     base: String,
     maxChars: Number,
+    maxFiles: Number, // of a question; 0: none
+    maxFileMb: Number,
     isReader: Boolean,
     words: Object,
     chosen: Object,
@@ -27,6 +29,7 @@ export default {
     return {
       id: this.conversation, // "" for a new one
       text: "",
+      attached: [], // the files of the next question
       outbox: [],
       isAnswering: false,
       isConnected: true,
@@ -55,7 +58,8 @@ export default {
     },
     canSend() {
       return (
-        Boolean(this.text.trim()) &&
+        (Boolean(this.text.trim()) || (this.attached.length > 0 && !this.editing)) &&
+        (Boolean(this.editing) || (this.attached.every((one) => one.id) && !this.blind)) &&
         this.isConnected &&
         !this.tooLong &&
         !this.isReader &&
@@ -74,11 +78,15 @@ export default {
         .replace("{other}", () => currentModel().name);
     },
     stops() {
-      return this.isAnswering && !this.text.trim();
+      return this.isAnswering && !this.text.trim() && !this.attached.length;
+    },
+    blind() {
+      return this.blindText();
     },
     warning() {
       if (this.notice) return this.notice;
       if (this.tooLong) return this.tooLongText();
+      if (this.blind && !this.editing) return this.blind;
       if (this.invalid) return this.words["invalid_" + this.invalid];
       return this.isConnected ? "" : this.words.offline_hint;
     },
@@ -172,6 +180,7 @@ export default {
               ),
             ])
           : null,
+        this.chips(),
         h("textarea", {
           ref: "box",
           rows: 1,
@@ -190,6 +199,7 @@ export default {
           onPaste: this.onPaste,
         }),
         h("div", { class: "ws-bar" }, [
+          this.attachButton(),
           this.options(),
           h("span", { class: "ws-gap" }),
           this.stops ? this.stopButton() : this.sendButton(),

@@ -39,7 +39,13 @@ class ModelPicker(Element, component="wireside_model_picker.js", esm=KIT):
         self.run_method("setProblem", sentence)
 
 
-def _plain(models: Sequence[ModelInfo]) -> list[dict[str, str | bool]]:
+def _plain(models: Sequence[ModelInfo]) -> list[dict[str, str | bool | None]]:
     return [
-        {"id": model.id, "name": seen(model.name), "canChat": model.can_chat} for model in models
+        {
+            "id": model.id,
+            "name": seen(model.name),
+            "canChat": model.can_chat,
+            "canSee": model.can_see,
+        }
+        for model in models
     ]

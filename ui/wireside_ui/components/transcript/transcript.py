@@ -50,6 +50,7 @@ class Transcript(
         page_size: int = 20,
         is_reader: bool = False,
         assets: str = "/assets",
+        files: str = "/api/files",
         version: str = "",
     ) -> None:
         """Create the transcript.
@@ -58,7 +59,8 @@ class Transcript(
         ``found_in``. ``on_answer`` is called with the user's answers to questions.
         ``answer_text(row_id)`` returns the Markdown that "Copy" copies. ``is_reader`` hides every
         action that would change a turn. ``assets`` is the path of ``math.js`` and
-        ``katex/``, ``version`` the version of these files.
+        ``katex/``, ``version`` the version of these files; ``files`` that of the
+        questions' files.
         """
         super().__init__()
         self._on_action = on_action
@@ -71,6 +73,7 @@ class Transcript(
         self._props["page-size"] = page_size
         self._props["is-reader"] = is_reader
         self._props["assets"] = assets
+        self._props["files"] = files
         self._props["version"] = version
         self.on("action", self._act)
         self.on("need", self._need)

@@ -35,6 +35,7 @@ export default {
     guess: { type: Number, default: 280 },
     isReader: Boolean, // read-only users can't change anything
     assets: { type: String, default: "/assets" }, // base URL of math.js and katex/
+    files: { type: String, default: "/api/files" }, // base URL of the questions' files
     version: { type: String, default: "" },
   },
   emits: ["need", "action", "copy", "find", "answer"],

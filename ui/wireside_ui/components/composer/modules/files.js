@@ -1,10 +1,21 @@
-// @ts-check
-// Files, which cannot be attached.
+// Files of the next question: chosen, dropped or pasted, and uploaded at once. The question has their ids.
+import { h } from "vue";
+import { choice, currentModel } from "wireside-kit/choice.js";
+import * as drafts from "wireside-kit/drafts.js";
+import { icon } from "wireside-kit/icons.js";
+
+const AT_ONCE = 2; // uploads at a time; the server takes four of a user
 
 // Whether a drag or a paste contains files and no text. Some programs add a picture of the text that is meant.
 function hasFilesOnly(transfer) {
   const types = [...(transfer?.types ?? [])];
   return types.includes("Files") && !types.some((type) => type.startsWith("text/plain"));
+}
+
+const isImage = (file) => file.media_type.startsWith("image/");
+
+function sentence(text, name, limit) {
+  return text.replace("{name}", () => name).replace("{limit}", () => limit);
 }
 
 export const files = {
@@ -15,12 +26,183 @@ export const files = {
   onDrop(e) {
     if (e.defaultPrevented || !hasFilesOnly(e.dataTransfer)) return;
     e.preventDefault();
-    this.tell(this.words.no_files);
+    this.addFiles(e.dataTransfer.files);
   },
 
   onPaste(e) {
     if (!hasFilesOnly(e.clipboardData)) return;
     e.preventDefault();
-    this.tell(this.words.no_files);
+    this.addFiles(e.clipboardData.files);
+  },
+
+  onPick(e) {
+    this.addFiles(e.target.files);
+    e.target.value = ""; // the same file can be chosen again
+    this.$refs.box.focus();
+  },
+
+  addFiles(list) {
+    const { words, maxFiles, maxFileMb } = this;
+    if (!maxFiles || this.isReader) return this.tell(words.no_files);
+    if (this.editing) return; // an edited question keeps its files
+    this.tell("");
+    for (const file of list) {
+      if (this.attached.length >= maxFiles) {
+        this.tell(sentence(words.too_many_files, "", maxFiles));
+        break;
+      }
+      if (file.size > maxFileMb * 1024 * 1024) {
+        this.tell(sentence(words.file_too_large, file.name, maxFileMb));
+        continue;
+      }
+      this.attached.push({
+        id: "",
+        key: `${Date.now()} ${this.attached.length} ${file.name}`,
+        name: file.name,
+        media_type: file.type,
+        progress: 0,
+        file,
+        preview: file.type.startsWith("image/") ? URL.createObjectURL(file) : "",
+      });
+    }
+    this.uploadNext();
+  },
+
+  uploadNext() {
+    const running = this.attached.filter((one) => one.request).length;
+    const waiting = this.attached.filter((one) => one.file && !one.request);
+    for (const one of waiting.slice(0, AT_ONCE - running)) this.upload(one);
+  },
+
+  upload(one) {
+    const request = new XMLHttpRequest(); // `fetch` does not report the progress of an upload
+    one.request = request;
+    request.open("POST", `${this.base}/api/uploads?name=${encodeURIComponent(one.name)}`);
+    request.setRequestHeader("Content-Type", "application/octet-stream");
+    request.responseType = "json";
+    request.upload.onprogress = (e) => (one.progress = e.total ? e.loaded / e.total : 0);
+    request.onloadend = () => {
+      if (!this.attached.includes(one)) return; // removed in the meantime
+      one.request = null;
+      if (request.status === 201) {
+        const { id, name, media_type } = request.response;
+        Object.assign(one, { id, name, media_type, file: null, progress: 1 });
+        this.keepFiles();
+      } else {
+        this.removeFile(one);
+        this.tell(this.whyRefused(one, request));
+      }
+      this.uploadNext();
+    };
+    request.send(one.file);
+  },
+
+  whyRefused(one, request) {
+    const w = this.words;
+    const { message, code } = request.response ?? {};
+    if (message && document.documentElement.lang === "en") return message;
+    return sentence(code === "invalid_attachment" ? w.upload_refused : w.upload_failed, one.name);
+  },
+
+  removeFile(one) {
+    this.attached = this.attached.filter((other) => other !== one);
+    one.request?.abort();
+    if (one.preview) URL.revokeObjectURL(one.preview);
+    if (one.id) fetch(`${this.base}/api/files/${one.id}`, { method: "DELETE" }).catch(() => {}); // else it expires
+    this.keepFiles();
+  },
+
+  // Takes the uploaded files out of the box, for a question.
+  takeFiles() {
+    const taken = this.attached.map(({ id, name, media_type }) => ({ id, name, media_type }));
+    for (const one of this.attached) if (one.preview) URL.revokeObjectURL(one.preview);
+    this.attached = [];
+    return taken;
+  },
+
+  putFilesBack(kept) {
+    const here = new Set(this.attached.map((one) => one.id));
+    for (const { id, name, media_type } of kept ?? [])
+      if (id && !here.has(id)) this.attached.push({ id, key: id, name, media_type, progress: 1 });
+    this.keepFiles();
+  },
+
+  keepFiles() {
+    drafts.write("draft", this.id, this.draft());
+  },
+
+  chips() {
+    if (!this.attached.length || this.editing) return null;
+    return h(
+      "ul",
+      { class: "ws-chips", "data-testid": "attachments" },
+      this.attached.map((one) => this.chip(one)),
+    );
+  },
+
+  chip(one) {
+    const w = this.words;
+    const address =
+      one.preview || (isImage(one) && one.id ? `${this.base}/api/files/${one.id}` : "");
+    const remove = sentence(w.remove_file, one.name);
+    return h("li", { key: one.key, class: ["ws-chip", address && "ws-chip-image"] }, [
+      address ? h("img", { src: address, alt: one.name }) : icon("file"),
+      address ? null : h("span", { class: "ws-chip-name", dir: "auto", title: one.name }, one.name),
+      one.id
+        ? null
+        : h("progress", {
+            value: one.progress,
+            max: 1,
+            "aria-label": sentence(w.uploading, one.name),
+          }),
+      h(
+        "button",
+        {
+          type: "button",
+          class: "ws-chip-remove",
+          "aria-label": remove,
+          title: remove,
+          onClick: () => {
+            this.removeFile(one);
+            this.$refs.box.focus();
+          },
+        },
+        icon("close"),
+      ),
+    ]);
+  },
+
+  // The sentence for images that the chosen model can't see.
+  blindText() {
+    const model = currentModel();
+    if (model?.canSee !== false || !this.attached.some(isImage)) return "";
+    return this.words.cannot_see.replace("{model}", () => model.name ?? choice.model);
+  },
+
+  attachButton() {
+    if (!this.maxFiles || this.isReader || this.editing) return null;
+    const w = this.words;
+    return [
+      h("input", {
+        ref: "file",
+        type: "file",
+        multiple: true,
+        hidden: true,
+        "data-testid": "input-files",
+        onChange: this.onPick,
+      }),
+      h(
+        "button",
+        {
+          type: "button",
+          class: "ws-tool",
+          "data-testid": "attach",
+          "aria-label": w.attach,
+          title: w.attach,
+          onClick: () => this.$refs.file.click(),
+        },
+        icon("attach"),
+      ),
+    ];
   },
 };

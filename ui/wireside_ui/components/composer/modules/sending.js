@@ -50,7 +50,7 @@ export const sending = {
     if (!item) return;
     item.edits && !this.text.trim()
       ? this.edit(item.edits, item.question)
-      : this.putBack(item.question);
+      : this.putBack(item.question, item.files);
     this.tell(sentence, waitS);
   },
 
@@ -88,12 +88,14 @@ export const sending = {
     const edits = this.editing || null;
     if (isChosenModelGone()) this.onModel(); // the displayed model becomes the choice
     this.editing = "";
-    this.send(text, edits); // stored in the outbox before the box is cleared
+    this.send(text, edits, edits ? [] : this.takeFiles()); // stored in the outbox before the box is cleared
     this.setText(edits ? this.beforeEditing || "" : "");
   },
 
-  send(question, edits = null) {
-    const item = { turn_id: newId(), question, edits, options: this.chosenOptions() };
+  send(question, edits = null, files = []) {
+    const attachments = files.map((file) => file.id);
+    const options = this.chosenOptions();
+    const item = { turn_id: newId(), question, edits, options, attachments, files };
     this.outbox.push(item);
     drafts.write("outbox", this.id, this.outbox);
     if (!this.id) drafts.writeHere("choice", "", null); // the question contains it

@@ -9,8 +9,9 @@ export function bytes(text) {
 }
 
 export const text = {
-  putBack(question) {
+  putBack(question, files) {
     this.setText(this.text.trim() ? `${question}\n${this.text}` : question);
+    this.putFilesBack(files);
     this.$refs.box.focus();
   },
 
@@ -39,6 +40,9 @@ export const text = {
     this.text = kept.text ?? kept;
     this.editing = kept.edits ?? "";
     this.beforeEditing = kept.before ?? "";
+    const running = this.attached.map((one) => one.request);
+    this.attached = (kept.files ?? []).map((file) => ({ ...file, key: file.id, progress: 1 }));
+    for (const request of running) request?.abort(); // of the conversation that was shown
     this.outbox = drafts.read("outbox", this.id) ?? [];
   },
 
@@ -47,11 +51,13 @@ export const text = {
     drafts.write("outbox", this.id, outbox);
   },
 
-  // The stored state of the box: its text and, while a question is edited, that turn's id and the text before the edit.
+  // The stored state of the box: its text, its files and, while a question is edited, that turn's id and the text before the edit.
   draft() {
-    return this.editing
-      ? { text: this.text, edits: this.editing, before: this.beforeEditing }
-      : this.text;
+    const files = this.attached
+      .filter((one) => one.id)
+      .map(({ id, name, media_type }) => ({ id, name, media_type }));
+    if (!this.editing && !files.length) return this.text;
+    return { text: this.text, edits: this.editing, before: this.beforeEditing, files };
   },
 
   // Moves unsent text of a deleted conversation to a new one. Its context is gone, so none of it is

@@ -1,5 +1,6 @@
 // The DOM of a turn: the question, the answer and the bars below them.
 import { make } from "wireside-kit/dom.js";
+import { iconMarkup } from "wireside-kit/icons.js";
 import { hasText, textBlocks } from "./parts.js";
 import { ENDS } from "./states.js";
 
@@ -24,7 +25,7 @@ export const painting = {
     if (row.el) return row.el;
     const el = (row.el = make("article", "ws-turn", {
       tabindex: "-1",
-      "aria-label": row.data.question.slice(0, 80) || this.words.answer,
+      "aria-label": row.data.question.slice(0, 80) || row.data.files[0]?.name || this.words.answer,
     }));
     el.dataset.id = row.data.id;
     row.questionPart = make("div", "ws-question");
@@ -45,8 +46,9 @@ export const painting = {
   },
 
   paintQuestion(row) {
-    const { question, state, siblings } = row.data;
+    const { question, files, state, siblings } = row.data;
     const parts = [];
+    if (files?.length) parts.push(this.filesOf(files));
     if (question) {
       const bubble = make("div", "ws-bubble", {
         "data-testid": "message-user",
@@ -58,13 +60,14 @@ export const painting = {
       parts.push(bubble);
     }
     const foot = make("div", "ws-question-foot");
-    if (question && state === "waiting") {
+    const isAsked = Boolean(question || files?.length);
+    if (isAsked && state === "waiting") {
       const note = make("div", "ws-waiting", { "data-testid": "waiting" });
       note.append(this.words.waiting);
       if (!this.isReader)
         note.append(" — ", this.button("withdraw", this.words.take_back, { text: true }));
       foot.append(note);
-    } else if (question) {
+    } else if (isAsked) {
       const bar = this.bar(["copy_question", "edit"]);
       if (row.data.asked_at) bar.append(timeOf(row.data.asked_at));
       foot.append(bar);
@@ -73,6 +76,30 @@ export const painting = {
     if (foot.firstChild) parts.push(foot);
     row.questionPart.classList.toggle("ws-waits", state === "waiting");
     this.refill(row.questionPart, parts);
+  },
+
+  // Images are shown, other files are downloaded; both by links to the server, which only their owner can open.
+  filesOf(files) {
+    const list = make("ul", "ws-files", { "data-testid": "question-files" });
+    for (const { id, name, media_type } of files) {
+      const isImage = media_type.startsWith("image/");
+      const link = make("a", isImage ? "ws-file-image" : "ws-file", {
+        href: `${this.files}/${encodeURIComponent(id)}`,
+        ...(isImage ? { target: "_blank", rel: "noopener" } : { download: name }),
+      });
+      if (isImage) {
+        link.append(make("img", "", { src: link.href, alt: name, loading: "lazy" }));
+      } else {
+        const label = make("span", "", { dir: "auto" });
+        label.textContent = name;
+        link.innerHTML = iconMarkup("file");
+        link.append(label);
+      }
+      const item = make("li", "");
+      item.append(link);
+      list.append(item);
+    }
+    return list;
   },
 
   versions(row) {

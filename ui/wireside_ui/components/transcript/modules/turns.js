@@ -178,6 +178,7 @@ export const turns = {
       data: {
         state: "done",
         question: "",
+        files: [],
         parts: [],
         error: "",
         retry_after: null,
