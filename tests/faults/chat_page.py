@@ -124,7 +124,7 @@ class ChatPage:
     async def send(self, answer: PageAnswer) -> None:
         """Send a question, the first time or again."""
         self._answer = answer
-        item = {
+        item: dict[str, Any] = {
             "turn_id": answer.turn_id,
             "question": answer.question,
             "edits": None,

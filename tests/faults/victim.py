@@ -30,8 +30,12 @@ import openai.resources.chat  # noqa: F401
 from wireside.app import create_app
 from wireside.server.run import run_server
 from wireside.settings.load import load_settings
-from wireside.store.database import sqlite
 from wireside.telemetry import configure_logging
+
+try:  # as the store chooses
+    import pysqlite3.dbapi2 as sqlite
+except ImportError:
+    import sqlite3 as sqlite
 
 PAGE_BYTES = 4096
 

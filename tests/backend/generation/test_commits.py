@@ -358,10 +358,7 @@ async def test_what_is_not_saved_in_the_end_is_logged(
     for stream in streams:
         say(stream, "text")
 
-    async def fail() -> None:
-        raise StoreError
-
-    asked = asyncio.create_task(commits.keep(fail))
+    asked = asyncio.create_task(commits.keep(question("waits")))
     with capture_logs() as logs:
         assert not await commits.finish(0.05, write_s=0.05)
     store.fails = None

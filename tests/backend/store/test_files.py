@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
-
-from wireside.errors import NotFound
+from tests.store_writes import add_turn
 from wireside.parts import FilePart, ImagePart, TextPart
-from wireside.records import Branch, ConversationInfo, StoredFile, TurnRecord, User
+from wireside.records import Branch, ConversationInfo, StoredFile, TurnRecord, TurnWithdrawn, User
 from wireside.store.store import SqlStore
 
 FILE = StoredFile(
@@ -44,7 +42,7 @@ async def ask(store: SqlStore, *turns: TurnRecord) -> None:
     await store.create(INFO)
     for depth, one in enumerate(turns):
         branch = Branch(id=0, parent=None, first=0, last=depth)
-        assert await store.add_turn(replace(one, depth=depth), [branch], 0)
+        assert await add_turn(store, replace(one, depth=depth), branch)
 
 
 async def ids(store: SqlStore, owner: str = "ada") -> list[str]:
@@ -102,7 +100,8 @@ async def test_a_file_goes_with_the_last_turn_that_refers_to_it(store: SqlStore)
 async def test_files_of_a_withdrawn_turn_are_kept_as_uploads(store: SqlStore) -> None:
     await store.files.add(FILE, max_owner_bytes=None)
     await ask(store, turn("t0", "f1"))
-    await store.remove_turn("t0", [Branch(id=0, parent=None, first=0, last=-1)], 0)
+    empty = Branch(id=0, parent=None, first=0, last=-1)
+    await store.commit([TurnWithdrawn(turn_id="t0", branches=(empty,), shown=0)])
     assert await store.files.remove_unused(uploaded_before=5.0) == ()
     assert await ids(store) == ["f1"]
     assert await store.files.remove_unused(uploaded_before=11.0) == ["a" * 64]
@@ -112,11 +111,8 @@ async def test_a_turn_refers_only_to_files_of_its_owner(store: SqlStore) -> None
     await store.files.add(replace(FILE, owner="eve"), max_owner_bytes=None)
     await store.create(INFO)
     branch = Branch(id=0, parent=None, first=0, last=0)
-    for names in (("f1",), ("nowhere",)):
-        with pytest.raises(NotFound):
-            await store.add_turn(turn("t", *names), [branch], 0)
-    assert await store.turn("t") is None
-    assert await store.files.remove("eve", "f1")
+    assert await add_turn(store, turn("t", "f1", "nowhere"), branch)
+    assert await store.files.remove("eve", "f1"), "the turn of another user does not keep it"
 
 
 async def test_imported_turns_may_refer_to_files_that_are_gone(store: SqlStore) -> None:
