@@ -80,10 +80,10 @@ export const painting = {
 
   // Images are shown, other files are downloaded; both by links to the server, which only their owner can open.
   filesOf(files) {
-    const list = make("ul", "ws-files", { "data-testid": "question-files" });
+    const list = make("ul", "ws-question-files", { "data-testid": "question-files" });
     for (const { id, name, media_type } of files) {
       const isImage = media_type.startsWith("image/");
-      const link = make("a", isImage ? "ws-file-image" : "ws-file", {
+      const link = make("a", isImage ? "ws-question-image" : "ws-question-file", {
         href: `${this.files}/${encodeURIComponent(id)}`,
         ...(isImage ? { target: "_blank", rel: "noopener" } : { download: name }),
       });
