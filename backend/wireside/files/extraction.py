@@ -19,7 +19,7 @@ _log = structlog.get_logger(__name__)
 AT_ONCE = 2
 """Number of processes at a time; further documents are queued."""
 
-TIMEOUT_S = 40.0
+TIMEOUT_S = 120.0
 """Seconds for one document; its process has less processor time than that."""
 
 MAX_CHAR_BYTES = 4

@@ -84,7 +84,7 @@ def extract(
 def limit_resources() -> None:
     """Limit memory, time and files of this process, where the system can."""
     if hasattr(os, "nice"):
-        os.nice(10)
+        os.nice(3)
     try:
         import resource
     except ImportError:  # Windows: the parent ends the process after its time

@@ -87,6 +87,7 @@ export const files = {
       if (request.status === 201) {
         const { id, name, media_type } = request.response;
         Object.assign(one, { id, name, media_type, file: null, progress: 1 });
+        if (!isImage(one)) this.dropPreview(one); // only its name says that it is an image
         this.keepFiles();
       } else {
         this.removeFile(one);
@@ -107,15 +108,20 @@ export const files = {
   removeFile(one) {
     this.attached = this.attached.filter((other) => other !== one);
     one.request?.abort();
-    if (one.preview) URL.revokeObjectURL(one.preview);
+    this.dropPreview(one);
     if (one.id) fetch(`${this.base}/api/files/${one.id}`, { method: "DELETE" }).catch(() => {}); // else it expires
     this.keepFiles();
+  },
+
+  dropPreview(one) {
+    if (one.preview) URL.revokeObjectURL(one.preview);
+    one.preview = "";
   },
 
   // Takes the uploaded files out of the box, for a question.
   takeFiles() {
     const taken = this.attached.map(({ id, name, media_type }) => ({ id, name, media_type }));
-    for (const one of this.attached) if (one.preview) URL.revokeObjectURL(one.preview);
+    this.attached.forEach(this.dropPreview);
     this.attached = [];
     return taken;
   },
