@@ -259,6 +259,7 @@ def foreign(ids: dict[str, str]) -> dict[str, list[Any]]:
             {**sending, "turn_id": "edits", "edits": turn},
             {**sending, "turn_id": "stream", "edits": stream},
             {**sending, "turn_id": stream, "edits": None},
+            {**sending, "turn_id": "file", "edits": None, "attachments": [ids["file_id"]]},
         ],
         "composer choose": [{"id": name, "options": {"system": "mine now"}} for name in names],
         "composer stop": [None],
