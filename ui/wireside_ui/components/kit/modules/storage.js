@@ -44,9 +44,7 @@ export const memory = {
    */
   writeText(key, text) {
     try {
-      text
-        ? localStorage.setItem(PREFIX + key, text)
-        : localStorage.removeItem(PREFIX + key);
+      text ? localStorage.setItem(PREFIX + key, text) : localStorage.removeItem(PREFIX + key);
     } catch {
       // it applies until the page is left
     }
