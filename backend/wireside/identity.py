@@ -41,6 +41,8 @@ class Caller:
 
     ``user ID`` is used if a proxy's header identifies the user in each request.
     """
+    host_id: str = ""
+    """The user's id in the host application of a mounted chat; "" elsewhere."""
     groups: frozenset[str] = frozenset()
     """The user's groups, as a proxy or a host application names them."""
     address: str = ""

@@ -18,6 +18,7 @@ from starlette.testclient import TestClient, WebSocketDenialResponse
 
 from wireside import (
     Branding,
+    Chat,
     Delta,
     Finished,
     HostUser,
@@ -26,6 +27,7 @@ from wireside import (
     Provider,
     Settings,
     TextDelta,
+    Turn,
     mount,
 )
 
@@ -86,9 +88,12 @@ def running(app: FastAPI, **options: Any) -> Iterator[TestClient]:
         yield client
 
 
-def ask(client: TestClient, path: str, text: str, **options: Any) -> str:
+def ask(
+    client: TestClient, path: str, text: str, *, conversation: str | None = "new", **options: Any
+) -> str:
     with client.websocket_connect(f"ws://app.example{path}/ws/ai-chat", **options) as socket:
-        socket.send_json({"type": "chat", "id": "q", "message": text, "conversation": "new"})
+        stored = {"conversation": conversation} if conversation else {}
+        socket.send_json({"type": "chat", "id": "q", "message": text, **stored})
         answer = ""
         while (frame := socket.receive_json())["type"] != "done":
             answer += frame.get("content", "")
@@ -151,6 +156,23 @@ def test_a_page_leads_to_the_hosts_sign_in(tmp_path: Path, url: str) -> None:
         assert where == start + url.format(next="%2Ftools%2Fchat%2Fc%2F1%3Fturn%3D2")
 
 
+def test_a_handler_sees_the_hosts_user(tmp_path: Path) -> None:
+    chat = Chat()
+
+    @chat.on_message
+    async def answer(turn: Turn) -> AsyncIterator[str]:
+        yield f"{turn.user.id} {turn.user.name} {','.join(turn.user.groups)}"
+
+    def find(_: HTTPConnection) -> HostUser:
+        return HostUser(id="7", name="Ada", groups=frozenset({"staff", "admins"}))
+
+    app = host()
+    mount(app, "/chat", settings=settings(tmp_path), chat=chat, user=find)
+    with running(app) as client:
+        assert ask(client, "/chat", "who am I?") == "7 Ada admins,staff"
+        assert ask(client, "/chat", "and here?", conversation=None) == "7 Ada admins,staff"
+
+
 def test_a_page_of_the_host_may_embed_the_chat(tmp_path: Path) -> None:
     app = host()
     add(app, tmp_path, settings={"frame_ancestors": ("self", "https://www.example.org")})
@@ -177,6 +199,7 @@ def test_accounts_of_wireside_are_off(tmp_path: Path) -> None:
         for path in ("settings", "people", "audit", "join", "oidc/login"):
             assert client.get(f"/chat/{path}", headers=HTML).status_code == 404, path
         assert client.get("/chat/login").headers["location"] == "/chat/"
+        assert client.get("/chat/dashboard", headers=HTML).status_code == 403
         assert "/chat/settings" not in client.get("/chat/", headers=HTML).text
 
 

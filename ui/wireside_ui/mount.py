@@ -69,14 +69,17 @@ def mount(
     app.include_router(
         AccountPages(auth=auth, sharing=sharing, look=look, plain=plain, base_url=base_url).router()
     )
+    has_account_pages = auth.gate.mode != "host"
     ChatPages(
         chat,
         look,
         version,
         sharing=sharing.audience,
-        has_account_pages=auth.gate.mode != "host",
+        has_account_pages=has_account_pages,
     ).register(pages)
-    DashboardPage(board, look, version, time.time).register(pages)
+    DashboardPage(board, look, version, time.time, has_account_pages=has_account_pages).register(
+        pages
+    )
     app.router.routes.extend(pages.routes)
     errors = ErrorResponses(count=count_error, page=ErrorPages(plain).render)
     errors.register(app)

@@ -161,7 +161,7 @@ class Authenticator:
         caller = await self._vouched(
             ExternalIdentity(subject_of(user.id), user.name, role), address
         )
-        return replace(caller, name=user.name, groups=user.groups)
+        return replace(caller, name=user.name, host_id=user.id, groups=user.groups)
 
     async def _vouched(self, identity: ExternalIdentity, address: str) -> Caller:
         try:

@@ -12,7 +12,7 @@ class HostUser:
     """A user of the host application, as the host authenticates it.
 
     Attributes:
-        id: unique and lasting; conversations are stored under it.
+        id: unique and lasting; conversations are stored under it, and handlers see it.
         name: the name that the page shows; "" shows the id.
         role: what the user may do; None derives it from the groups, by ``WIRESIDE_ADMIN_GROUPS``
             and ``WIRESIDE_USER_GROUPS``; without these, all users may chat.

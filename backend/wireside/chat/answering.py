@@ -181,8 +181,9 @@ class ConversationRunner:
             messages = await self._with_files(conversation, messages, model)
             request = self._rules.model_request(messages, options, model)
             context = RequestContext(
-                user_id=caller.user_id,
+                user_id=caller.host_id or caller.user_id,
                 user_name=caller.name,
+                user_groups=tuple(sorted(caller.groups)),
                 conversation=conversation.id,
                 turn=turn.id,
                 options=options.values,

@@ -210,7 +210,10 @@ class ChatService:
     def _start(self, ask: Ask, model: str, release_slot: Callable[[], None]) -> Stream:
         request = self._rules.model_request(ask.messages, ask.options, model)
         context = RequestContext(
-            user_id=self.caller.user_id, user_name=self.caller.name, options=ask.options.values
+            user_id=self.caller.host_id or self.caller.user_id,
+            user_name=self.caller.name,
+            user_groups=tuple(sorted(self.caller.groups)),
+            options=ask.options.values,
         )
         request = replace(request, context=context)
         stream = self._runner.start(request, owner=self.caller.user_id, sanitize=ask.sanitize)

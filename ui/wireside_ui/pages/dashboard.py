@@ -11,7 +11,7 @@ from fastapi.responses import RedirectResponse
 from nicegui import Client, ui
 
 from wireside.api.policy import PAGE
-from wireside.errors import WiresideError
+from wireside.errors import Forbidden, WiresideError
 from wireside.identity import LOCAL, Caller
 from wireside.ports.clock import Clock
 from wireside_ui.application_pages import ApplicationPages
@@ -50,8 +50,17 @@ class Figures(Protocol):
 class DashboardPage:
     """Registers the page at ``/dashboard``."""
 
-    def __init__(self, board: Figures, look: Branding, version: str, clock: Clock) -> None:
+    def __init__(
+        self,
+        board: Figures,
+        look: Branding,
+        version: str,
+        clock: Clock,
+        *,
+        has_account_pages: bool = True,
+    ) -> None:
         """``clock`` returns seconds since 1970."""
+        self._has_account_pages = has_account_pages
         self._board = board
         self._look = look
         self._version = version
@@ -65,6 +74,8 @@ class DashboardPage:
         caller = getattr(request.state, "caller", LOCAL)
         base = request.scope.get("root_path", "")
         if not caller.may("admin"):
+            if not self._has_account_pages:
+                raise Forbidden
             return RedirectResponse(f"{base}/audit", 303)  # shows the error
         async with making(client):
             await self._build(request, client, caller, base)
