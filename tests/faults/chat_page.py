@@ -94,12 +94,11 @@ class ChatPage:
 
     def _read(self, text: str) -> None:
         """Find the names that the page's scripts use."""
-        found = re.search(r"client_id[\"']?\s*:\s*[\"']([0-9a-f-]{36})", text)
-        elements = re.search(r"parseElements\(String\.raw`(.*?)`\)", text, re.DOTALL)
+        found = re.search(r'id="ws-start">(.*?)</script>', text, re.DOTALL)
         assert found is not None
-        assert elements is not None
-        self._client_id = found[1]
-        for number, element in json.loads(html.unescape(elements[1])).items():
+        start = json.loads(found[1])
+        self._client_id = start["options"]["query"]["client_id"]
+        for number, element in start["elements"].items():
             if element.get("tag") == "nicegui-wireside_composer":
                 self._composer = int(number)
                 [self._listener] = [
