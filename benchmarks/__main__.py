@@ -9,7 +9,18 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import dashboard, idle, latency, page, peers, raw, report, startup, stored
+from benchmarks import (
+    dashboard,
+    history,
+    idle,
+    latency,
+    page,
+    peers,
+    raw,
+    report,
+    startup,
+    stored,
+)
 from benchmarks.report import Section
 from benchmarks.servers import ROOT, Servers, servers
 
@@ -24,6 +35,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "ui": page.measure,
     "startup": startup.measure,
     "stored": stored.measure,
+    "history": history.measure,
     "dashboard": dashboard.measure,
 }
 

@@ -84,6 +84,8 @@ class Answer:
             self.ended.set_result(None)
         else:
             self.ended.set_exception(RuntimeError(error))
+            if not self.begun.done():
+                self.begun.set_exception(RuntimeError(error))
 
     async def whole(self) -> None:
         """Wait for the end of the answer.

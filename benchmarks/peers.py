@@ -76,21 +76,21 @@ class Peer:
 PEERS = (
     Peer(
         "NiceGUI",
-        ("nicegui==3.0.0", "openai==1.0.0"),
+        ("nicegui==3.18.0", "openai==3.57.0"),
         ("benchmarks.peer_apps.nicegui_chat",),
         "input",
         ".answer",
     ),
     Peer(
         "Gradio",
-        ("gradio==5.0.0", "openai==1.0.0"),
+        ("gradio==6.31.0", "openai==3.57.0"),
         ("benchmarks.peer_apps.gradio_chat",),
         "[data-testid='textbox']",
         "[data-testid='bot']",
     ),
     Peer(
         "Chainlit",
-        ("chainlit==2.0.0", "openai==1.0.0"),
+        ("chainlit==2.12.0", "openai==3.57.0"),
         ("chainlit", "run", str(ROOT / "benchmarks/peer_apps/chainlit_chat.py"), "--headless"),
         "#chat-input",
         ".ai-message",

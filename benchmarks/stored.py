@@ -1,4 +1,4 @@
-"""The cost of storing each token before it is shown, and the cost of a long history.
+"""The cost of storing each token before it is shown.
 
 The same answers are given four times in each round: by the bare relay, by Wireside from memory, and
 in stored conversations on SQLite and on PostgreSQL. The CPU is that of the Wireside process alone.
@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from statistics import median
 
 from benchmarks import clients
@@ -22,15 +21,6 @@ from benchmarks.loops import run
 from benchmarks.raw import RATE, paced_of, warm_up
 from benchmarks.report import Aim, Figure, Section
 from benchmarks.servers import Servers
-from wireside.messages import End, TextDelta
-from wireside.parts import text_parts
-from wireside.records import Branch, ConversationInfo, Segment, Span, TurnRecord
-from wireside.store.store import SqlStore
-
-PAGE = 20
-"""Number of turns that a page loads first."""
-
-ROUNDS = 200
 
 QUESTIONS = 100
 """Questions that are asked one after another."""
@@ -56,7 +46,7 @@ class Cost:
 
 
 def measure(servers: Servers, *, quick: bool) -> Iterator[Section]:
-    """Yield stored answers beside the relay, memory and each other, then long histories."""
+    """Yield stored answers beside the relay, those in memory, and each other."""
     with (
         servers.upstream() as upstream,
         servers.relay(upstream) as bare,
@@ -78,7 +68,6 @@ def measure(servers: Servers, *, quick: bool) -> Iterator[Section]:
         run(warm_up(targets))
         costs = _costs(2.0 if quick else 4.0)
         yield from _sections(targets, costs, rounds=2 if quick else 3)
-    yield run(_history(servers.folder / "history.db", 10_000 if quick else 100_000))
 
 
 def _costs(window_s: float) -> list[Cost]:
@@ -86,9 +75,9 @@ def _costs(window_s: float) -> list[Cost]:
         Cost(
             (f"CPU of a token, {streams} streams of {RATE[streams]}/s",),
             _one(paced_of(streams, window_s)),
-            (AT_MOST_TWICE if streams in (1, 100) else None,),
+            (AT_MOST_TWICE,),
         )
-        for streams in (1, 100, 500)
+        for streams in (1, 100)
     ]
     return [
         Cost(
@@ -187,104 +176,3 @@ async def _crowd(target: Target) -> Sequence[float]:
         took_s = time.perf_counter() - since
         cpu_s = target.server.cpu_s() - cpu_s
     return [cpu_s / CROWD * 1e6, took_s / CROWD * 1e6]
-
-
-async def _history(file: Path, count: int) -> Section:
-    store = SqlStore(f"sqlite:///{file}")
-    await store.open()
-    try:
-        await _fill(store, "long", count)
-        await _fill(store, "short", 100)
-        figures = [
-            await _pair("open the last page", _last_page(store, count), _last_page(store, 100)),
-            await _pair("open the middle", _page_at(store, count // 2), _page_at(store, 50)),
-        ]
-        for number in range(100):
-            await store.create(_info(f"few-{number}"))
-        few = await _us(lambda: store.conversations(cursor=None, limit=50))
-        few_hits = await _us(lambda: store.search("frame", cursor=None, limit=30))
-        for number in range(count):
-            await store.create(_info(f"many-{number}"))
-        many = await _us(lambda: store.conversations(cursor=None, limit=50))
-        hits = await _us(lambda: store.search("frame", cursor=None, limit=30))
-        figures += [
-            Figure("list conversations", "µs", many, few, Aim(1.5, "ratio")),
-            Figure("search", "µs", hits, few_hits),
-        ]
-    finally:
-        await store.aclose()
-    return Section(f"A history of {count:,}, wall time", "of 100", figures)
-
-
-async def _pair(
-    subject: str, long: Callable[[], Awaitable[object]], short: Callable[[], Awaitable[object]]
-) -> Figure:
-    values, measures = [], []
-    for _ in range(3):
-        values.append(await _us(long))
-        measures.append(await _us(short))
-    return Figure.of(subject, "µs", values, measures, Aim(1.5, "ratio"))
-
-
-async def _us(work: Callable[[], Awaitable[object]]) -> float:
-    """Return the median time of ``work``, in microseconds."""
-    times = []
-    for _ in range(ROUNDS):
-        since = time.perf_counter_ns()
-        await work()
-        times.append((time.perf_counter_ns() - since) / 1000)
-    return median(times)
-
-
-def _last_page(store: SqlStore, count: int) -> Callable[[], Awaitable[object]]:
-    return _page_at(store, count - PAGE, "long" if count > 100 else "short")
-
-
-def _page_at(store: SqlStore, first: int, name: str = "") -> Callable[[], Awaitable[object]]:
-    conversation = name or ("long" if first > 100 else "short")
-
-    async def read() -> None:
-        await store.conversation(conversation)
-        turns = await store.turns(conversation, [Span(0, first, first + PAGE - 1)])
-        if len(turns) != PAGE:
-            raise RuntimeError("turns are missing")
-
-    return read
-
-
-async def _fill(store: SqlStore, name: str, count: int) -> None:
-    """Add a conversation of ``count`` turns, in batches of a thousand."""
-    end = End("stop")
-    turn = TurnRecord(
-        id="",
-        conversation_id=name,
-        branch=0,
-        depth=0,
-        question_parts=text_parts("What is a frame, and why?"),
-        created_at=0.0,
-    )
-    turns = [
-        replace(
-            turn,
-            id=f"{name}-{n}",
-            depth=n,
-            segments=(
-                Segment(
-                    stream=f"{name}-s{n}",
-                    model="m",
-                    entries=(TextDelta(f"Answer {n}. " * 20),),
-                    end=end,
-                ),
-            ),
-        )
-        for n in range(count)
-    ]
-    await store.add_conversation(
-        _info(name), [Branch(id=0, parent=None, first=0, last=count - 1)], 0, turns
-    )
-
-
-def _info(name: str) -> ConversationInfo:
-    return ConversationInfo(
-        id=name, title=f"About {name}", created_at=0.0, updated_at=asyncio.get_running_loop().time()
-    )
