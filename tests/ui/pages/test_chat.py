@@ -21,6 +21,7 @@ from wireside_ui.components.transcript import Transcript
 from wireside_ui.components.welcome import Welcome
 from wireside_ui.markdown.dialect import Markup
 from wireside_ui.pages.chat import BrowserOf, ChatPage
+from wireside_ui.presenters.rows import Row
 from wireside_ui.theme import Branding
 
 E = TypeVar("E", bound=Element)
@@ -82,8 +83,20 @@ async def test_a_conversation_is_shown_with_its_title(built: Built, chat: ChatSe
     assert built.client.title == "Why is the sky blue? · Wireside"
     assert built.element(Composer).props["conversation"] == conversation.id
     assert built.element(Welcome).props["view"] == "hidden"
+    transcript = built.element(Transcript)
+    begin = transcript.props["begin"]
+    assert [row["question"] for row in begin["rows"]] == ["Why is the sky blue?"]
+    assert begin["total"] == 1
+    assert not [call for call in built.calls if call[0] == "reset"]
+
+
+async def test_a_page_that_was_sent_is_told_its_rows(built: Built) -> None:
+    await built.build()
+    transcript = built.element(Transcript)
+    built.client._response_built = True
+    transcript.reset([Row(id="t1", question="Why?")], 7)
     (reset,) = [call for call in built.calls if call[0] == "reset"]
-    assert [row["question"] for row in reset[1]] == ["Why is the sky blue?"]
+    assert (reset[1][0]["question"], reset[2]) == ("Why?", 7)
 
 
 async def test_an_unknown_conversation_is_missing(built: Built) -> None:

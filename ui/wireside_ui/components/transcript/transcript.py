@@ -75,6 +75,7 @@ class Transcript(
         self._props["assets"] = assets
         self._props["files"] = files
         self._props["version"] = version
+        self.client.on_connect(lambda: self._props.pop("begin", None))
         self.on("action", self._act)
         self.on("need", self._need)
         self.on("copy", self._copy)
@@ -120,8 +121,15 @@ class Transcript(
 
         The scroll position is kept. A streaming answer is continued by ``ops`` that start with
         ``BlockStream.restart()``.
+
+        Until the page is sent, this is part of its document, and then painted before the browser
+        connects.
         """
-        self.run_method("reset", [asdict(row) for row in rows], total)
+        sent = [asdict(row) for row in rows]
+        if self.client._response_built:
+            self.run_method("reset", sent, total)
+        else:
+            self._props["begin"] = {"rows": sent, "total": total}
 
     def replace_from(self, index: int, rows: Sequence[Row], total: int) -> None:
         """Replace the turns from ``index`` on: they start with ``rows``; ``total`` turns exist.

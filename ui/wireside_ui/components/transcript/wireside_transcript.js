@@ -1,6 +1,6 @@
 // The conversation on the page. The component builds its DOM by hand, so a Vue render of the page never changes its content.
 // Turns near the viewport have DOM; two spacers replace the others. Each module has the methods of one subject.
-import { h } from "vue";
+import { h, toRaw } from "vue";
 import { make } from "wireside-kit/dom.js";
 import { iconMarkup } from "wireside-kit/icons.js";
 import { actions } from "wireside-transcript/actions.js";
@@ -37,6 +37,7 @@ export default {
     assets: { type: String, default: "/assets" }, // base URL of math.js and katex/
     files: { type: String, default: "/api/files" }, // base URL of the questions' files
     version: { type: String, default: "" },
+    begin: Object, // the rows that the page was sent with, and the number of turns
   },
   emits: ["need", "action", "copy", "find", "answer"],
 
@@ -129,6 +130,8 @@ export default {
     this.observer.observe(this.list);
     this.observer.observe(this.scroller);
     this.ticker = setInterval(() => this.tick(), 1000);
+    const begin = toRaw(this.begin);
+    if (begin) this.reset(begin.rows, begin.total);
   },
 
   unmounted() {
