@@ -44,9 +44,6 @@ _log = structlog.get_logger(__name__)
 PAUSE: Final = 3.0
 """Pause after a commit, as a multiple of its duration, before tails are committed again."""
 
-MAX_PAUSE_S: Final = 0.05
-"""Maximum pause, in seconds: a page shows new text at most every 50 ms."""
-
 SLICE_S: Final = 0.02
 """How long queued writes may delay tails, in seconds; one write is always performed."""
 
@@ -69,13 +66,15 @@ class CommitTimes:
 
     ``stall_s``: a write that takes longer counts as failed. ``retry_s`` and ``max_retry_s``: the
     first and the longest pause after a failure; it doubles each time. ``max_delay_s``: a new
-    question is refused if its write would have to wait longer.
+    question is refused if its write would have to wait longer. ``max_pause_s``: the longest pause
+    between two commits of tails.
     """
 
     stall_s: float = 30.0
     retry_s: float = 0.25
     max_retry_s: float = 5.0
     max_delay_s: float = 3.0
+    max_pause_s: float = 0.05  # a page shows new text as often
 
 
 class CommittedStream(Protocol):
@@ -333,7 +332,7 @@ class GroupCommit:
             self._queued_write_s += WEIGHT * (took_s / len(queued) - self._queued_write_s)
         if batch:
             self._release(batch, took_s)
-            self._tails_due_at = self._clock() + min(PAUSE * took_s, MAX_PAUSE_S)
+            self._tails_due_at = self._clock() + min(PAUSE * took_s, self._times.max_pause_s)
 
     def _accept(self, queued: Sequence[_Queued], is_written: Sequence[bool]) -> None:
         at = 0

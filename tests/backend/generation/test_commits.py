@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 from structlog.testing import capture_logs
 
+from tests.hand_clock import HandClock
 from wireside.errors import Overloaded, StoreError
 from wireside.generation.commits import CommitTimes, GroupCommit
 from wireside.generation.log import TextPiece
@@ -307,26 +308,31 @@ async def test_questions_and_tails_share_a_commit(store: SlowStore, commits: Gro
     assert store.text(first) == "text and more"
 
 
-async def test_an_answer_alone_is_not_delayed_and_many_share_commits(store: SlowStore) -> None:
-    """The pause after a commit is in proportion to its duration."""
+async def test_the_pause_between_commits_follows_their_duration(store: SlowStore) -> None:
+    """An answer alone is not delayed. A queued write ends the pause."""
+    clock = HandClock()
     commit_s = 0.0
 
     async def commit(writes: Sequence[Write]) -> Sequence[bool]:
-        await asyncio.sleep(commit_s)
+        clock.now += commit_s
         return await store.commit(writes)
 
-    commits = GroupCommit(commit, time.monotonic)
+    commits = GroupCommit(commit, clock, times=CommitTimes(max_pause_s=60))
     task = asyncio.create_task(commits.run())
     stream = Stream("s", "m", commits=commits)
-    for _ in range(20):
-        say(stream, "token")
-        await asyncio.sleep(0.005)
-    assert len(store.batches) == 20
-    commit_s = 0.02
-    for _ in range(40):
-        say(stream, "token")
-        await asyncio.sleep(0.005)
-    assert 2 <= len(store.batches) - 20 <= 5  # one in 70 ms: it takes 20 and pauses for 50
+    for _ in range(5):
+        say(stream, "token ")
+        assert await commits.flush(5)
+    assert len(store.batches) == 5
+    commit_s = 40.0
+    say(stream, "last ")
+    assert await commits.flush(5)
+    say(stream, "word")
+    assert not await commits.flush(0.05)
+    assert await commits.keep(question("a"))
+    assert await commits.flush(5)
+    assert len(store.batches) == 7
+    assert store.text(stream) == 5 * "token " + "last word"
     task.cancel()
     await asyncio.wait([task])
 
