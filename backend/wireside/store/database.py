@@ -180,13 +180,12 @@ class Sqlite:
         self.problem: str | None = None
         self._lock: IO[str] | None = None
         self._is_closed = False
-        self._engine = _sqlite_engine(lambda: self._connect(is_writer=True), 1, _begin_writing)
+        self._engine = _sqlite_engine(lambda: self._connect(is_writer=True), 1)
         self._connection: Connection | None = None
         """The only connection that writes, used by the writer's thread alone."""
         self._writing = _Thread("sqlite writer")
-        self._readers = _sqlite_engine(
-            lambda: self._connect(is_writer=False), READERS, _begin_reading
-        )
+        self._readers = _sqlite_engine(lambda: self._connect(is_writer=False), READERS)
+        event.listen(self._readers, "begin", _begin_reading)
         self._reading = ThreadPoolExecutor(READERS, "sqlite reader")
 
     async def open(self, *, is_server: bool = True, wait_s: float = 0) -> None:
@@ -259,7 +258,7 @@ class Sqlite:
     async def _write(self, work: Work[T], sentence: str | None = None) -> T:
         def do() -> T:
             self._check()
-            with self._writer.begin():
+            with _transaction(self._driver):
                 return work(self._writer)
 
         return await self._in_writer(do, sentence)
@@ -282,9 +281,14 @@ class Sqlite:
 
     @property
     def _writer(self) -> Connection:
-        """The connection of the writer's thread, which is kept: taking it from a pool costs."""
+        """The connection of the writer's thread, in a transaction that SQLAlchemy never ends.
+
+        Those of the database are begun and ended by ``_transaction``: taking a connection from a
+        pool and its bookkeeping of transactions cost more than the commit of a token.
+        """
         if self._connection is None:
             self._connection = self._engine.connect()
+            self._connection.begin()
         return self._connection
 
     @property
@@ -455,10 +459,8 @@ def _resolve(future: asyncio.Future[Any], value: Any, error: BaseException | Non
         future.set_exception(error)
 
 
-def _sqlite_engine(
-    connect: Callable[[], Any], size: int, begin: Callable[[Connection], None]
-) -> Engine:
-    engine = create_engine(
+def _sqlite_engine(connect: Callable[[], Any], size: int) -> Engine:
+    return create_engine(
         "sqlite:///file",  # ``connect`` selects the file
         module=sqlite,
         creator=connect,
@@ -467,8 +469,6 @@ def _sqlite_engine(
         max_overflow=0,
         hide_parameters=True,  # parameters contain user and model text; errors are logged
     )
-    event.listen(engine, "begin", begin)
-    return engine
 
 
 class Postgresql:
@@ -606,19 +606,22 @@ def _identity(file: Path) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def _begin_writing(connection: Connection) -> None:
+@contextlib.contextmanager
+def _transaction(driver: Any) -> Iterator[None]:
     # a deferred transaction that writes later can't wait for a lock
-    _execute(connection, "BEGIN IMMEDIATE")
+    driver.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        driver.execute("COMMIT")
+    except BaseException:
+        if driver.in_transaction:  # some errors have rolled it back
+            driver.execute("ROLLBACK")
+        raise
 
 
 def _begin_reading(connection: Connection) -> None:
     # otherwise each statement would read a different snapshot
-    _execute(connection, "BEGIN")
-
-
-def _execute(connection: Connection, statement: str) -> None:
-    driver: Any = connection.connection.driver_connection
-    driver.execute(statement)
+    connection.exec_driver_sql("BEGIN")
 
 
 def is_sqlite_mended() -> bool:
