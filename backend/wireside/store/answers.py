@@ -283,7 +283,8 @@ def _remove_earlier(connection: Connection, answer: AnswerBegun) -> None:
 
 def _end(connection: Connection, ended: Mapping[str, tuple[Sequence[Entry], End]]) -> None:
     """End the streams that are running. Each is given with all its entries and its end."""
-    running = {unescape(row.stream): row for row in _LIVE(connection, [{"streams": list(ended)}])}
+    found = _LIVE.fetch(connection, {"streams": list(ended)})
+    running = {unescape(stream): owner for stream, *owner in found}
     if not running:
         return
     names = list(running)
@@ -296,13 +297,13 @@ def _end(connection: Connection, ended: Mapping[str, tuple[Sequence[Entry], End]
         [
             search.Document(
                 ref=name,
-                conversation_id=unescape(row.conversation_id),
-                turn_id=unescape(row.id),
+                conversation_id=unescape(conversation_id),
+                turn_id=unescape(turn_id),
                 kind="answer",
                 body=_text(ended[name][0]),
-                created_at=row.created_at,
+                created_at=created_at,
             )
-            for name, row in running.items()
+            for name, (created_at, turn_id, conversation_id) in running.items()
         ],
     )
 

@@ -48,7 +48,7 @@ LISTED = [column for column in conversations.c if column.name != "options"]
 
 def create(connection: Connection, info: ConversationInfo, *, shown: int = 0) -> bool:
     """Add a conversation without branches; returns False if it exists."""
-    if not _ADD(connection, [_row(info, shown)]).rowcount:
+    if not _ADD(connection, [_row(info, shown)]):
         return False
     _set_tags(connection, info)
     search.add(connection, [search.title_of(info)])
@@ -174,13 +174,13 @@ def page(
 
 def change(connection: Connection, info: ConversationInfo) -> None:
     """Update the list entry of a conversation."""
-    row = _TITLE(connection, [{"conversation": info.id}]).first()
-    if row is None:
+    titles = _TITLE.fetch(connection, {"conversation": info.id})
+    if not titles:
         return
     changes = {name: value for name, value in _row(info, 0).items() if name in _CHANGEABLE}
     _CHANGE(connection, [{"conversation": info.id, **changes}])
     _set_tags(connection, info)
-    if info.title != unescape(row.title):  # a new document would become the newest search result
+    if info.title != unescape(titles[0][0]):  # a new document would become the newest search result
         search.remove(connection, [info.id])
         search.add(connection, [search.title_of(info)])
 

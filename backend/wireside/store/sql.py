@@ -11,7 +11,6 @@ from sqlalchemy import (
     ClauseElement,
     ColumnElement,
     Connection,
-    CursorResult,
     Dialect,
     Executable,
     Table,
@@ -65,14 +64,39 @@ class Prepared:
         self._build = build
         self._compiled: dict[str, _Compiled] = {}
 
-    def __call__(self, connection: Connection, rows: Sequence[Row]) -> CursorResult[Any]:
-        """Execute the statement for each of ``rows``, which are not empty."""
+    def __call__(self, connection: Connection, rows: Sequence[Row]) -> int:
+        """Execute the statement for each of ``rows``, which are not empty.
+
+        Returns the number of rows that were changed.
+        """
+        compiled = self._compiled_for(connection)
+        values = [compiled.values(row) for row in rows]
+        if not is_sqlite(connection):
+            return connection.exec_driver_sql(compiled.text, values).rowcount
+        if len(values) == 1:
+            return int(_driver(connection).execute(compiled.text, values[0]).rowcount)
+        return int(_driver(connection).executemany(compiled.text, values).rowcount)
+
+    def fetch(self, connection: Connection, row: Row) -> Sequence[Sequence[Any]]:
+        """Execute a query and return the rows that it found."""
+        compiled = self._compiled_for(connection)
+        values = compiled.values(row)
+        if not is_sqlite(connection):
+            return connection.exec_driver_sql(compiled.text, values).all()
+        found: list[tuple[Any, ...]] = _driver(connection).execute(compiled.text, values).fetchall()
+        return found
+
+    def _compiled_for(self, connection: Connection) -> _Compiled:
         name = connection.dialect.name
         compiled = self._compiled.get(name)
         if compiled is None:
             statement = self._build(is_sqlite(connection))
             compiled = self._compiled[name] = _compile(statement, connection.dialect)
-        return connection.exec_driver_sql(compiled.text, [compiled.values(row) for row in rows])
+        return compiled
+
+
+def _driver(connection: Connection) -> Any:
+    return connection.connection.driver_connection
 
 
 @dataclass(frozen=True, slots=True)

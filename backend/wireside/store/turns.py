@@ -24,7 +24,7 @@ def add(connection: Connection, added: Sequence[TurnAdded]) -> list[bool]:
     Returns for each whether it was added; it is not if a turn of its id exists.
     """
     ids = [turn.record.id for turn in added]
-    taken = {unescape(row[0]) for row in _TAKEN(connection, [{"ids": ids}])}
+    taken = {unescape(row[0]) for row in _TAKEN.fetch(connection, {"ids": ids})}
     is_added: list[bool] = []
     for turn_id in ids:
         is_added.append(turn_id not in taken)
