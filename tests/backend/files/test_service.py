@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.backend.files.samples import jpeg, png
+from tests.hand_clock import HandClock
 from wireside.errors import (
     BadMessage,
     Forbidden,
@@ -30,21 +31,13 @@ EVE = Caller(user_id="eve", name="Eve", role="user")
 RULES = FileRules(max_bytes=100_000, per_message=3, owner_bytes=150_000, upload_s=3600)
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
+@pytest.fixture
+def wall_clock() -> HandClock:
+    return HandClock()
 
 
 @pytest.fixture
-def wall_clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def files(store: SqlStore, tmp_path: Path, wall_clock: Clock) -> Files:
+def files(store: SqlStore, tmp_path: Path, wall_clock: HandClock) -> Files:
     return Files(store.files, FolderContents(tmp_path / "files"), RULES, wall_clock)
 
 
@@ -183,7 +176,7 @@ async def test_a_cut_upload_leaves_nothing(files: Files, ada: CallerFiles, tmp_p
     assert not files.uploading
 
 
-async def test_unused_uploads_expire(files: Files, ada: CallerFiles, wall_clock: Clock) -> None:
+async def test_unused_uploads_expire(files: Files, ada: CallerFiles, wall_clock: HandClock) -> None:
     file = await ada.upload("a.txt", pieces(b"a"))
     twin = await ada.upload("b.txt", pieces(b"a"))
     await files.sweep()
