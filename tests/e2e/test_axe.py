@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -100,6 +101,51 @@ def shows_reasoning(page: Page, lab: Lab) -> None:
     say(page, "/lab reasoning")
     ended(page)
     page.locator(".ws-think summary").click()
+
+
+def has_parts(page: Page, lab: Lab) -> None:
+    def data(kind: str, value: Any, part_id: str = "", text: str = "") -> dict[str, Any]:
+        content = json.dumps({"id": part_id, **value})
+        named = {"id": part_id, "text": text or kind}
+        return {"type": "data", "kind": kind, "data": content, **named}
+
+    fields = [
+        {"name": kind, "label": f"A {kind}", "type": kind, "options": ["a"]}
+        for kind in ("text", "number", "switch", "choice")
+    ]
+    asked = {"prompt": "Well?", "answer": None}
+    parts = [
+        data("step", {"name": "Search", "state": "failed", "input": "in", "output": "out"}, "s"),
+        data("step", {"name": "Read", "state": "running", "parent": "s"}, "t"),
+        data("source", {"title": "A source", "url": "https://a.example/", "text": "Excerpt"}),
+        data("source", {"title": "Another source", "text": "Excerpt"}),
+        data("table", {"columns": [f"Column {n}" for n in range(30)], "rows": [[1] * 30] * 40}),
+        data("figure", {"figure": {"data": [{"type": "bar", "y": [1, 2]}]}}, text="[figure: Sums]"),
+        {"type": "image", "url": "https://a.example/a.png", "name": "A picture"},
+        {"type": "file", "url": "data:text/plain;base64,YQ==", "name": "a.txt"},
+        data("question", {**asked, "type": "approve", "answer": True}, "q0"),
+        data(
+            "question", {**asked, "type": "choose", "options": ["a", "b"], "multiple": True}, "q1"
+        ),
+        data("question", {**asked, "type": "form", "fields": fields}, "q2"),
+        data("question", {**asked, "type": "text", "multiline": True}, "q3"),
+    ]
+    turn = {"id": "t", "question": "Show", "answer": [{"reason": "stop", "parts": parts}]}
+    file = {"format": "wireside", "version": 1, "conversations": [{"title": "T", "turns": [turn]}]}
+    base = page.url.rstrip("/")
+    imported = page.request.post(f"{base}/api/conversations/import", data=json.dumps(file))
+    (name,) = imported.json()["conversations"]
+    page.goto(f"{base}/c/{name}")
+    expect(page.locator(".ws-ask")).to_have_count(4)
+    page.evaluate(
+        "id => getElement(document.querySelector('.ws-transcript')).update(id, {state: 'asking'})",
+        page.locator(".ws-turn").get_attribute("data-id"),
+    )
+    expect(page.locator(".ws-ask-form")).to_have_count(3)
+    for summary in page.locator(".ws-answer summary").all():
+        summary.click()
+    expect(page.locator(".ws-figure .main-svg").first).to_be_visible(timeout=60_000)
+    page.locator(".ws-source-chip").first.focus()
 
 
 def failed(page: Page, lab: Lab) -> None:
@@ -268,6 +314,7 @@ CHAT = [
     is_rich,
     is_rich_and_narrow,
     calls_a_tool,
+    has_parts,
     shows_reasoning,
     failed,
     counts_down,
