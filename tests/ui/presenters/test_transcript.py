@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +13,9 @@ from pygments import lexers
 
 from wireside.chat.conversation import Conversation
 from wireside.chat.service import ChatService
+from wireside.messages import PartDelta
+from wireside.parts import DataPart
+from wireside.providers.scripted import ScriptedProvider
 from wireside.records import Span
 from wireside_ui.markdown import highlighting
 from wireside_ui.markdown.dialect import Markup
@@ -279,3 +283,28 @@ async def test_a_query_finds_the_turns_that_contain_it(
     assert await screen.changes("transcript.found_in") == [("answer 2", [1])]
     await asyncio.gather(screen.presenter.find("answer 1"), screen.presenter.find("answer 3"))
     assert await screen.changes("transcript.found_in") == [("answer 3", [2])]
+
+
+async def test_large_parts_come_after_their_page(
+    new_screen: Any, provider: ScriptedProvider
+) -> None:
+    screen = await new_screen()
+    rows = [[n, "some words"] for n in range(4_000)]
+    table = DataPart(kind="table", data=json.dumps({"columns": ["a", "b"], "rows": rows}), text="T")
+    await screen.ask("Show it", "t1")
+    call = await provider.call(0)
+    call.say("Here: ", PartDelta(table))
+    call.finish()
+    while screen.conversation.live:
+        await asyncio.sleep(0)
+    await screen.shown()
+    other = await new_screen(screen.conversation)
+    [row] = next(call[1] for call in other.calls if call[0] == "transcript.reset")
+    assert [part.get("data") for part in row.parts] == [None, None]
+    assert row.parts[1]["text"] == "T"
+    running = asyncio.create_task(other.presenter.transcript.late.run())
+    while not any(call[0] == "transcript.change" for call in other.calls):
+        await asyncio.sleep(0.01)
+    running.cancel()
+    parts = next(call[2]["parts"] for call in other.calls if call[0] == "transcript.change")
+    assert len(parts[1]["data"]["rows"]) == 4_000

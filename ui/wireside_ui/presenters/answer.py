@@ -37,6 +37,9 @@ READ_CHARS = 32_768
 MAX_SHOWN_CHARS = 1_000_000
 """Maximum length of each text of a turn; imported files may hold more than a browser can show."""
 
+LATE_DATA_CHARS = 20_000
+"""Size of a part that is not in the beginning of an answer, but is sent with the rest (2 ms)."""
+
 MORE = '<p class="ws-more">…</p>'
 """Follows the beginning of an answer until the rest is rendered."""
 
@@ -142,7 +145,10 @@ def parts_of_row(
     allowance: HighlightBudget | None = None,
     chars: int | None = None,
 ) -> tuple[RowPart, ...]:
-    """Return the parts of an ended answer; with ``chars``, up to that length of its text."""
+    """Return the parts of an ended answer.
+
+    With ``chars``, up to that length of its text, and large parts are shown by their text.
+    """
     shown: list[RowPart] = []
     text_left = MAX_SHOWN_CHARS
     for part in turn.answer:
@@ -162,6 +168,8 @@ def parts_of_row(
             case ToolCallPart():
                 shown.append(_tool(part, part.call))
             case ImagePart() | FilePart() | DataPart():
+                if chars is not None and size_of(part) > LATE_DATA_CHARS:
+                    part = DataPart(kind="late", data="", text=label_of(part)[:LATE_DATA_CHARS])
                 shown.append(data_row(part, part.id if isinstance(part, DataPart) else "", markup))
             case TextPart():
                 pass  # white space, or text beyond the limit
@@ -193,6 +201,13 @@ def _sentence(turn: Turn, language: str) -> str:
 def text_of(turn: Turn, language: str) -> str:
     """Return the text to render of an ended answer; "" for any other."""
     return _shown(turn.text, language) if turn.segments and not turn.is_live else ""
+
+
+def data_chars(turn: Turn) -> int:
+    """Return the size of the parts of an ended answer that are written whole; 0 for any other."""
+    if not turn.segments or turn.is_live:
+        return 0
+    return sum(size_of(part) for part in turn.answer if isinstance(part, Attachment))
 
 
 class Follower:

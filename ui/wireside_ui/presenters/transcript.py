@@ -23,7 +23,9 @@ from wireside_ui.markdown.dialect import Markup
 from wireside_ui.markdown.highlighting import HighlightBudget, are_lexers_ready
 from wireside_ui.markdown.incremental import LOOP_CHARS
 from wireside_ui.presenters.answer import (
+    LATE_DATA_CHARS,
     Follower,
+    data_chars,
     model_of,
     parts_of_row,
     row_of,
@@ -379,7 +381,8 @@ class TranscriptPresenter:
             text = text_of(turn, self._language)
             left -= len(text)
             is_long = len(text) > self._limits.beginning_chars
-            if (is_long and left < 0) or not are_lexers_ready(text):
+            is_large = data_chars(turn) > LATE_DATA_CHARS
+            if is_large or (is_long and left < 0) or not are_lexers_ready(text):
                 late.append(turn)
         return late
 
